@@ -29,8 +29,10 @@ export const checkOptionNames = (options: unknown, names: readonly string[]): vo
 const optionsIn = (options: unknown): string[] => {
   let names: string[] | undefined
   try {
-    if (typeof options === 'object' && options !== null && !Array.isArray(options))
-      names = Object.entries(options).map(([name]) => name)
+    if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
+      names = Object.keys(options)
+      for (const name of names) Reflect.get(options, name)
+    }
   } catch {
     throw invalidArgument('options', 'an object that can be read', options)
   }
