@@ -83,7 +83,9 @@ function* makingOne(
     for (;;) {
       const step = making.next()
       if (step.done) return { lsn: step.value.lsn, bytes: step.value.bytes, sum: step.value.sum }
-      yield { bytes: step.value.rows, totalBytes: source.rows }
+      const { rows, bytes } = step.value
+      const totalBytes = Math.round((bytes / Math.max(rows, 1)) * source.rows)
+      yield { bytes, totalBytes }
     }
   } finally {
     source.close()

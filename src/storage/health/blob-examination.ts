@@ -5,6 +5,7 @@
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { BlobReading, readBlobRange } from '../blobs/blob-reader.ts'
+import { blobChunkBytes } from '../blobs/blob-record.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOf, refsOfUnit } from '../commands/command-values.ts'
@@ -65,7 +66,7 @@ export function* examiningBlobs(
   isDeep: boolean,
 ): Generator<{ readonly bytes: number; readonly totalBytes: number }, readonly BlobFault[]> {
   const { inOrder } = refs
-  const weight = (ref: BlobRef): number => (isDeep ? ref.size : 1)
+  const weight = ({ size }: BlobRef): number => (isDeep ? size : Math.min(size, blobChunkBytes))
   const totalBytes = inOrder.reduce((sum, { ref }) => sum + weight(ref), 0)
   const faults: BlobFault[] = []
   let bytes = 0

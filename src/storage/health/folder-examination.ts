@@ -42,7 +42,7 @@ export const lastHolderOf = (disk: Disk, dir: string): LockHolder => {
 
 /**
  * Examines it, and yields its progress.
- * @throws KeelsonError `NO_SPACE` if the rows cannot be replayed; DiskError
+ * @throws DiskError that is not of one file
  */
 export async function* examiningFolder(
   disk: Disk,

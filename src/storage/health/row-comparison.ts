@@ -4,10 +4,11 @@
  * out: those that actors and projections by users derive, and those of blobs that the log refers to.
  */
 import { join } from 'node:path'
-import { isKeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import { walkingFrames } from '../backups/segment-copy.ts'
 import { readBlobRange } from '../blobs/blob-reader.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
+import { refusalOf } from '../disk/disk-failure.ts'
 import { loadLmdb, type OpenDatabase } from '../lmdb/lmdb-environment.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../lmdb/lmdb-projection-store.ts'
@@ -36,8 +37,7 @@ const keysNamed = 10
 
 /**
  * Compares, with a projection in the new folder `temporary`, and yields its progress. `undefined` if
- * the projection or what it is built from is not whole.
- * @throws KeelsonError `NO_SPACE`; DiskError
+ * the projection or what it is built from is not whole. Without room the comparison has failed.
  */
 export async function* comparingRows(
   disk: Disk,
@@ -54,10 +54,12 @@ export async function* comparingRows(
     if (base) yield* loading(disk, openDatabase, base, facts, temporary)
     yield* replaying(disk, openDatabase, base?.snapshot.lsn ?? 0, facts, position, temporary)
   } catch (error) {
-    if (!isKeelsonError(error, 'CORRUPT')) throw error
-    return { failure: error.message }
+    const failure = refusalOf(error)
+    if (!(failure instanceof KeelsonError)) throw error
+    return { failure: `${failure.code}: ${failure.message}` }
   }
-  return yield* differing(disk, `the rows of shard ${shard}`, temporary, folders.lmdb)
+  const what = `the rows of shard ${shard}`
+  return yield* differing(disk, { what, totalBytes: projection.bytes }, temporary, folders.lmdb)
 }
 
 async function* loading(
@@ -146,7 +148,7 @@ class Replay {
 
 function* differing(
   disk: Disk,
-  what: string,
+  work: Pick<HealthProgress, 'what' | 'totalBytes'>,
   expected: string,
   found: string,
 ): Generator<HealthProgress, RowComparison> {
@@ -155,17 +157,19 @@ function* differing(
     const keys: string[] = []
     let rows = 0
     let different = 0
+    let bytes = 0
     const [left, right] = [comparable(one.records()), comparable(other.records())]
     let [a, b] = [left.next(), right.next()]
     while (!a.done || !b.done) {
       const order = a.done ? 1 : b.done ? -1 : Buffer.compare(a.value.key, b.value.key)
       const isSame = order === 0 && isEqual(a.value, b.value)
-      const { key } = (order <= 0 ? a.value : b.value) as SnapshotRecord
+      const { key, record } = (order <= 0 ? a.value : b.value) as SnapshotRecord
+      bytes += key.length + record.length
       if (!isSame) different++
       if (!isSame && keys.length < keysNamed) keys.push(Buffer.from(key).toString('utf8'))
       if (order <= 0) a = left.next()
       if (order >= 0) b = right.next()
-      if (++rows % 1_000 === 0) yield { what, bytes: rows, totalBytes: other.rows }
+      if (++rows % 1_000 === 0) yield { ...work, bytes }
     }
     return { rows, different, keys }
   } finally {

@@ -11,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -35,6 +36,7 @@ import {
   run,
   type Told,
 } from '../../support/doctor-folder.ts'
+import { noSmallDisk, smallDisk } from '../../support/small-disk.ts'
 import { folderMadeOnce } from '../../support/temp-folder.ts'
 import { sampled, triesAll } from '../../support/tier.ts'
 
@@ -447,6 +449,23 @@ test('a damaged snapshot that the log has given way to is replaced as its remedy
   remove(join(shard(dir, 0), 'lmdb'))
   await expectWhole(dir)
 })
+
+test.skipIf(noSmallDisk)(
+  'without room to replay, the rows are not compared, and the rest is examined',
+  async () => {
+    const dir = smallDisk('6m')
+    cpSync(copied(), dir, { recursive: true })
+    const left = statfsSync(dir)
+    writeFileSync(join(dir, 'filler'), Buffer.alloc(left.bavail * left.bsize - 65_536))
+
+    const { status, findings } = await doctor(dir, '--deep')
+
+    const uncompared = ['projection.uncompared', 'projection.uncompared']
+    expect([status, codesOf(findings)]).toEqual([1, ['disk.space', ...uncompared]])
+    expect(findings.at(-1)?.evidence).toMatch(/^NO_SPACE: /)
+    expect(readdirSync(dir)).toEqual(['d', 'filler'])
+  },
+)
 
 /** Folders that look unlike one that was closed, each made beside `d`. What builds a projection is there. */
 const healthy: readonly (readonly [
