@@ -56,7 +56,7 @@ const large = (at: number): Buffer => Buffer.alloc(at === 0 ? 200_000 : 30_000, 
 export const makeFolder = async (dir: string): Promise<void> => {
   const app = await start({ ...options(dir), shards: 2 })
   const { store } = app
-  await fill(app, 0, 150)
+  await fill(app, 0, 60)
   await fill(app, 1, 15)
   for (const id of ['x', 'y', 'z']) await call(app.entity(accounts).ref(id), 'add', 5)
   await app.control.snapshotAll()
@@ -67,7 +67,7 @@ export const makeFolder = async (dir: string): Promise<void> => {
 
 const fill = async ({ store }: App, shard: number, count: number): Promise<void> => {
   const key = (name: string) => keyIn(shard, name)
-  const values = Array.from({ length: count }, (_, at) => ({ at, text: 'x'.repeat(2_000) }))
+  const values = Array.from({ length: count }, (_, at) => ({ at, text: 'x'.repeat(5_000) }))
   await Promise.all(values.map((value) => store.put(key(`k${value.at}`), value)))
   for (let at = 0; at < 2; at++) await store.put(key(`blob${at}`), large(at))
   await store.putField(key('fields'), 'one', 1)
@@ -80,7 +80,7 @@ const fill = async ({ store }: App, shard: number, count: number): Promise<void>
 export const expectWhole = async (dir: string): Promise<void> => {
   const app = await start(options(dir))
   try {
-    for (const [shard, count] of [150, 15].entries()) {
+    for (const [shard, count] of [60, 15].entries()) {
       const key = (name: string) => keyIn(shard, name)
       for (let at = 0; at < count; at++) expect(app.store.get(key(`k${at}`))).toMatchObject({ at })
       for (let at = 0; at < 2; at++)
