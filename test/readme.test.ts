@@ -52,6 +52,7 @@ test.each([
   'docs/state-machines.md',
   'docs/testing.md',
   'docs/wal.md',
+  'docs/journal.md',
 ])('the examples in %s print what they say', async (file) => {
   const examples = examplesOf(file, 'js')
   expect(examples.length).toBeGreaterThan(0)

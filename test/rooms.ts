@@ -71,8 +71,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     control: ['admission', 'shard', 'log', 'projection', 'blobs', 'snapshots', 'writing'],
     store: ['admission', 'overlay', 'shard', 'log', 'projection', 'blobs', 'writing'],
     journal: ['shard', 'writing', 'store'],
-    turns: ['overlay', 'shard', 'writing', 'store'],
-    durable: ['shard', 'store', 'turns'],
+    turns: ['overlay', 'shard', 'writing', 'store', 'journal'],
+    durable: ['shard', 'store', 'journal', 'turns'],
     entities: ['overlay', 'shard', 'store', 'turns', 'durable'],
   },
   inspect: {

@@ -1,6 +1,9 @@
 /** The context of a durable actor: that of any process, and the parts of a turn. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type AnyContext, type AppContext, type Ref, ServerContext } from '../../runtime/index.ts'
+import { entryUnit } from '../../storage/index.ts'
+import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { DurableProcess } from './durable-process.ts'
@@ -25,6 +28,10 @@ export class TurnContext extends ServerContext {
 
   get writes(): Batch {
     return this.#actor.draft.writes
+  }
+
+  journal(entry: EntryInput): void {
+    this.#actor.draft.addEntry(entryUnit(entryContentOf(entry)))
   }
 
   override get app(): unknown {
@@ -103,6 +110,8 @@ const storeWrites: Writes<AppContext['store'], 'load' | 'settled'> = {
   ...{ putField: true, putFields: true, deleteField: true, clear: true },
 }
 
+const journalWrites: Writes<Journal, 'replay' | 'loadState'> = { append: true, saveState: true }
+
 const batcherWrites: Writes<AppContext['batcher'], 'flush'> = {
   ...{ write: true, writeBatch: true, writePutBatch: true, writeDeleteBatch: true },
 }
@@ -128,6 +137,7 @@ const appBehind = (
         store: behind(app.store, storeWrites, given, {
           batch: () => batchBehind(app.store.batch(), given),
         }),
+        journal: journalBehind(app.journal, given),
         batcher: behind(app.batcher, batcherWrites, given, {
           writePutBatchAsync: neverAsync,
           writeDeleteBatchAsync: neverAsync,
@@ -157,6 +167,12 @@ const behind = <T extends object>(
       if (!Object.hasOwn(writes, name)) return method
       return (...args: unknown[]) => given().then(() => method(...args))
     },
+  })
+
+const journalBehind = (journal: Journal, given: Given): Journal =>
+  behind(journal, journalWrites, given, {
+    on: (shard: number) => journalBehind(journal.on(shard), given),
+    typed: () => journalBehind(journal, given),
   })
 
 /** Such a write is admitted at once, and `given` is a promise. */

@@ -179,10 +179,15 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#follows = this.#from > shard.appliedLsn
     if (this.#follows) return
     const log = shard.files.log()
+    await this.#readPiece(log).catch((error: unknown) => this.#afterEnd(log, error))
+  }
+
+  async #readPiece(log: LogHost): Promise<void> {
+    const shard = this.#shard
     if (this.#from === logStart) this.#from = await firstLsnOf(log)
     await this.#pin?.hold(log, this.#from)
     const read = await this.#read(log)
-    if (!read || this.#isClosed) return
+    if (this.#isClosed) return
     // A frame that is not applied yet is shown by the applier, or read in the next turn.
     const end = Math.min(read.next, shard.appliedLsn + 1)
     this.#take(this.#source.ofLog(read, end), true)
@@ -192,16 +197,20 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#follows = this.#from > shard.appliedLsn
   }
 
-  /** A piece of the log; `undefined` if this life of the log ended meanwhile. */
-  async #read(log: LogHost): Promise<ReadAnswer | undefined> {
+  async #read(log: LogHost): Promise<ReadAnswer> {
     try {
       return await log.run('read', { from: this.#from, maxBytes: readBytes })
     } catch (error) {
-      if (isKeelsonError(error, 'INVALID_ARGUMENT')) throw this.#fallenBehind(error)
-      const shard = this.#shard
-      if (shard.phase.kind === 'open' && shard.files.log() === log) throw error
-      return undefined
+      throw isKeelsonError(error, 'INVALID_ARGUMENT') ? this.#fallenBehind(error) : error
     }
+  }
+
+  /** A request failed. If its life of the log has ended, the next one is asked again. */
+  async #afterEnd(log: LogHost, error: unknown): Promise<void> {
+    const shard = this.#shard
+    if (isKeelsonError(error, 'BAD_CURSOR')) throw error
+    if (shard.phase.kind === 'open' && shard.files.log() === log) throw error
+    if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
   }
 
   #fallenBehind(cause: KeelsonError): KeelsonError {
@@ -214,10 +223,17 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   }
 
   async #durable(lsn: number): Promise<void> {
-    const { settings } = this.#shard.parts
-    if (levelOf(settings) === 'durable' || lsn <= this.#durableLsn) return
-    const { durableLsn } = await this.#shard.files.log().run('sync', null)
-    this.#durableLsn = durableLsn
+    const { parts, files } = this.#shard
+    if (levelOf(parts.settings) === 'durable' || lsn <= this.#durableLsn) return
+    for (;;) {
+      const log = files.log()
+      try {
+        this.#durableLsn = (await log.run('sync', null)).durableLsn
+        return
+      } catch (error) {
+        await this.#afterEnd(log, error)
+      }
+    }
   }
 }
 

@@ -25,6 +25,7 @@ import type {
   StatusParts,
   With,
 } from '../../runtime/index.ts'
+import type { EntryInput } from '../journal/entry-input.ts'
 import type { Batch } from '../store/batch.ts'
 import type { Fields } from './memory.ts'
 
@@ -53,6 +54,12 @@ export interface DurableContext<M = DurableMessages, App = AppContext> extends C
   readonly step: string
   /** Commands on users' keys that become durable with this turn, in the shard of this actor. */
   readonly writes: Omit<Batch, 'commit' | 'taken'>
+  /**
+   * Appends an entry to the journal of this actor's shard, which becomes durable with this turn. An
+   * id that the journal has with other content refuses the turn (`CONFLICT`).
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  journal(entry: EntryInput): void
   /**
    * Sets an alarm, or replaces the one of this name. It fires once, not before its time, also after
    * a restart. @throws KeelsonError `INVALID_ARGUMENT`

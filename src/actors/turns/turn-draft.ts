@@ -6,6 +6,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   type Command,
   type EntityRowChange,
+  type EntryUnit,
   markBytes,
   namedKeys,
   shardOf,
@@ -52,6 +53,7 @@ export class TurnDraft extends LoggedTurn {
   #recorded = 0
   #alarms: Map<string, Alarm> | undefined = undefined
   #batch: Batch | undefined = undefined
+  #entries: EntryUnit[] | undefined = undefined
 
   constructor(run: Run, before: Known, incarnation: string) {
     super()
@@ -78,6 +80,12 @@ export class TurnDraft extends LoggedTurn {
       throw invalidArgument('batch', 'left to the turn, which commits it', 'commit')
     })
     return this.#batch
+  }
+
+  /** Journals an entry with this turn. */
+  addEntry(entry: EntryUnit): void {
+    this.#entries ??= []
+    this.#entries.push(entry)
   }
 
   /** Records a step. */
@@ -123,7 +131,8 @@ export class TurnDraft extends LoggedTurn {
   /** Whether it asked for something that must be durable, beside its state. */
   get hasRecords(): boolean {
     const { steps } = this.before.memory
-    return this.#alarms !== undefined || this.#batch !== undefined || this.#steps !== steps
+    const hasWrites = this.#batch !== undefined || this.#entries !== undefined
+    return this.#alarms !== undefined || hasWrites || this.#steps !== steps
   }
 
   /**
@@ -143,6 +152,7 @@ export class TurnDraft extends LoggedTurn {
       row,
       rows: rows.length === 0 ? changes : [...changes, ...rows],
       writes: this.#batch === undefined ? [] : ownCommands(this.#batch, terms),
+      ...(this.#entries && { entries: this.#entries }),
     }
     this.after = after
   }
