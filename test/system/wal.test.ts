@@ -9,7 +9,7 @@ import { tempFolder } from '../support/temp-folder.ts'
 import { countOf } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
-const rounds = countOf('KEELSON_KILL_ROUNDS', 2, 10)
+const rounds = countOf('KEELSON_KILL_ROUNDS', 1, 10)
 
 const contentOf = (number: number): string => `${number} ${'x'.repeat(number % 700)}`
 
