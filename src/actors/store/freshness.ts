@@ -78,34 +78,30 @@ const leastOf = ({ index }: Shard, freshness: Freshness): number => {
 }
 
 /**
- * Resolves when the shard has come to `atLeast`, or is not open.
+ * Resolves when the shard has come to `atLeast`, or is down or closed.
  * @throws KeelsonError `TIMEOUT` after the deadline of the instance
  */
-export const freshened = (shard: Shard, freshness: Freshness): Promise<void> => {
+export const freshened = async (shard: Shard, freshness: Freshness): Promise<void> => {
   const least = leastOf(shard, freshness)
   const { clock, settings } = shard.parts
-  if (least <= shard.appliedLsn) return Promise.resolve()
-  return new Promise((resolve, reject) => {
-    const end = (): void => {
+  let stop = (): void => undefined
+  const ended = new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (shard.appliedLsn >= least) resolve()
+    }
+    const stopListening = shard.changes.listen({ applied: look, missed: look })
+    const cancel = clock.after(settings.deadlineMs, resolve)
+    stop = () => {
       cancel()
       stopListening()
       resolve()
     }
-    const stopListening = shard.changes.listen({
-      applied: ({ frame }) => {
-        if (frame.lsn >= least) end()
-      },
-      missed: () => {
-        if (shard.appliedLsn >= least) end()
-      },
-    })
-    const cancel = clock.after(settings.deadlineMs, () => {
-      stopListening()
-      reject(
-        new KeelsonError('TIMEOUT', `shard ${shard.index} has not come to lsn ${least}`, {
-          details: { shard: shard.index, lsn: least, appliedLsn: shard.appliedLsn },
-        }),
-      )
-    })
+    look()
+  })
+  const isOpen = await shard.unlessStill(ended)
+  stop()
+  if (!isOpen || shard.appliedLsn >= least) return
+  throw new KeelsonError('TIMEOUT', `shard ${shard.index} has not come to lsn ${least}`, {
+    details: { shard: shard.index, lsn: least, appliedLsn: shard.appliedLsn },
   })
 }

@@ -1,6 +1,7 @@
 /** How fresh the state is that a read shows: everything applied, what LMDB has, or at least a position. */
 import { expect, test } from 'vitest'
 import { started } from '../../support/running-store.ts'
+import { codeOf, failNextSync } from '../../support/simulated-instance.ts'
 
 const all = async <T>(walk: AsyncIterable<T>): Promise<T[]> => {
   const found: T[] = []
@@ -66,6 +67,19 @@ test('a position that never comes ends in TIMEOUT', async () => {
   const freshness = { atLeast: { shard: 0, lsn: 1_000 } }
   const waits = all(store.entries({ freshness })).catch((error) => error)
   expect(await during(waits)).toMatchObject({ code: 'TIMEOUT', details: { lsn: 1_000 } })
+})
+
+test('a wait for a position ends with the shard: SHARD_DOWN when it goes down', async () => {
+  const { store, during, disk, clock } = await started()
+  const freshness = { atLeast: { shard: 0, lsn: 1_000 } }
+  const waits = all(store.entries({ freshness })).catch((error) => error)
+  await clock.settle()
+  failNextSync(disk)
+  expect(await during(codeOf(store.put('a', 1)))).toBe('UNKNOWN_OUTCOME')
+
+  expect(await during(waits, 10)).toMatchObject({ code: 'SHARD_DOWN' })
+  const late = all(store.entries({ freshness })).catch((error) => error)
+  expect(await during(late, 10)).toMatchObject({ code: 'SHARD_DOWN' })
 })
 
 test('any other freshness is refused', async () => {
