@@ -13,7 +13,8 @@ export type Tally = Record<string, number>
 export const liveSeed = async (seed: number): Promise<Tally> => {
   if (seed % 4 === 2) return counted('writers', await liveAsWriters(seed))
   if (seed % 4 === 3) return counted('betrayal', harmOn(seed))
-  const { seed: _, ...story } = liveOn(seed)
+  // Half of the lives of a log commit to their groups.
+  const { seed: _, ...story } = liveOn(seed, 60, seed % 4 === 1)
   return counted('log', story)
 }
 

@@ -25,3 +25,6 @@ export const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, '
 
 /** The sum of `bytes` as 64 hex digits. For short bytes it costs a fifth of `sha256`. */
 export const sha256Hex = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex')
+
+/** The sum of `bytes` as 32 characters of Latin-1, one a byte: half the cost of `sha256Hex`. */
+export const sha256Latin1 = (bytes: Uint8Array): string => hash('sha256', bytes, 'binary')

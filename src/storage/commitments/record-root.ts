@@ -4,7 +4,7 @@
  * within the frame, time stamp and bytes. Digests are hashed in rows of sixteen, and the rows are
  * the leaves of a range: one hash a record, where a plain tree takes two. Pure.
  */
-import { sha256Hex, startSha256 } from '../bytes/sha256.ts'
+import { sha256Hex, sha256Latin1, startSha256 } from '../bytes/sha256.ts'
 import { viewOf, writeU64 } from '../bytes/u64.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import { type Digest, digestBytes, putDigest, tags } from './digests.ts'
@@ -89,11 +89,17 @@ export const frameDigests = (lsn: number, time: number, payload: Uint8Array): Di
   return digests
 }
 
+/** Frames up to this length are hashed in place, in one copy. */
+const frameMax = 1024 * 1024
+
 /** The root of a group's records, one record after another. */
 export class RecordRoot {
   readonly #row = Buffer.allocUnsafeSlow(1 + rowSize * digestBytes)
+  /** The digests of the row that fills, as Latin-1. */
+  #digests = ''
   #rows = new Mountains('records')
   #count = 0
+  #frame = Buffer.allocUnsafeSlow(4096)
 
   /** The number of records since the last `take`. */
   get count(): number {
@@ -102,33 +108,58 @@ export class RecordRoot {
 
   /** Adds the records of a DATA frame, stamped with `time`. */
   addFrame(lsn: number, time: number, payload: Uint8Array): void {
+    if (payload.length > frameMax) {
+      for (const digest of frameDigests(lsn, time, payload)) this.add(digest)
+      return
+    }
+    const frame = this.#copyOf(payload)
+    const view = viewOf(frame)
     let index = 0
+    // The place of each record is written over what stands before it, which is hashed already.
     eachRecord(payload, (from, to) => {
-      this.add(recordDigest({ lsn, index, time }, payload, from, to))
-      index++
+      frame[from] = tags.record
+      writeU64(view, from + 1, lsn)
+      view.setUint16(from + 9, index++, true)
+      writeU64(view, from + 11, time)
+      this.#add(sha256Latin1(new Uint8Array(frame.buffer, from, prefixBytes + to - from)))
     })
   }
 
   /** Adds the next record. */
   add(digest: Digest): void {
-    putDigest(this.#row, 1 + digestBytes * (this.#count % rowSize), digest)
-    this.#count++
-    if (this.#count % rowSize === 0) this.#endRow(rowSize)
+    this.#add(Buffer.from(digest, 'hex').toString('latin1'))
   }
 
   /** The root of all records since the last `take`, and their number. Begins anew. */
   take(): { readonly root: Digest; readonly count: number } {
     const count = this.#count
-    if (count % rowSize > 0) this.#endRow(count % rowSize)
+    this.#endRow()
     const root = this.#rows.root(count)
     this.#rows = new Mountains('records')
     this.#count = 0
     return { root, count }
   }
 
-  #endRow(length: number): void {
+  /** A copy of the payload, behind room for the place of its first record. */
+  #copyOf(payload: Uint8Array): Buffer {
+    const length = prefixBytes + payload.length
+    if (length > this.#frame.length) this.#frame = Buffer.allocUnsafeSlow(2 * length)
+    this.#frame.set(payload, prefixBytes)
+    return this.#frame
+  }
+
+  #add(digest: string): void {
+    this.#digests += digest
+    this.#count++
+    if (this.#count % rowSize === 0) this.#endRow()
+  }
+
+  #endRow(): void {
+    if (this.#digests === '') return
     this.#row[0] = tags.row
-    this.#rows.append(sha256Hex(this.#row.subarray(0, 1 + digestBytes * length)))
+    const length = this.#row.write(this.#digests, 1, 'latin1')
+    this.#rows.append(sha256Hex(this.#row.subarray(0, 1 + length)))
+    this.#digests = ''
   }
 }
 

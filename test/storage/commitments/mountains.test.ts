@@ -52,7 +52,7 @@ describe('A.9 the positions of nodes', () => {
     }
   })
 
-  test('are computed in closed form, also for a leaf beyond 2^32', () => {
+  test('(g) are computed in closed form, also for a leaf beyond 2^32', () => {
     expect(positionOf({ first: 2 ** 40, height: 0 })).toBe(2 ** 41 - 1)
     expect(positionOf({ first: 0, height: 50 })).toBe(2 ** 51 - 2)
     expect(nodeCount(2 ** 50)).toBe(2 ** 51 - 1)

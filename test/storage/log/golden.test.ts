@@ -7,8 +7,19 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { verifyRecordProof } from '../../../src/storage/commitments/proof.ts'
+import { HistoryReader } from '../../../src/storage/rescue/history-reading.ts'
 import { frameTypesOf, golden, restamp } from '../../support/golden-logs.ts'
-import { commit, filesOf, type LogWorld, newestOn, payload, readAll } from '../../support/logs.ts'
+import {
+  commit,
+  dir,
+  filesOf,
+  type LogWorld,
+  newestOn,
+  payload,
+  readAll,
+  small,
+} from '../../support/logs.ts'
 
 const home = 'test/golden/wal-v1'
 const names = readdirSync(home)
@@ -23,7 +34,9 @@ const look = (world: LogWorld): string => {
 }
 
 test('all golden logs of version 1 exist', () => {
-  expect(names).toEqual(['checkpoint', 'clean', 'marker', 'segments', 'torn', 'unclean'])
+  expect(names).toEqual([
+    ...['checkpoint', 'clean', 'commitments', 'marker', 'segments', 'torn', 'unclean'],
+  ])
 })
 
 describe.each(names)('D26 E45 the golden log %s', (name) => {
@@ -93,5 +106,22 @@ test('D26 E45 a frame of an unknown type, flag or type version is refused; a typ
 })
 
 test('E45 the golden logs hold every type of frame that version 1 writes', () => {
-  expect([...new Set(names.flatMap((name) => frameTypesOf(name)))].sort()).toEqual([1, 2, 3, 4, 5])
+  expect([...new Set(names.flatMap((name) => frameTypesOf(name)))].sort()).toEqual([
+    ...[1, 2, 3, 4, 5, 6],
+  ])
+})
+
+test('E45 the chain of the golden log with commitments has the root that it had, and goes on', () => {
+  const { head } = JSON.parse(readFileSync(join(home, 'commitments/expected.json'), 'utf8'))
+  const world = golden('commitments')
+  const on = world.on(world.disk, { ...small, commitments: {} })
+  const { log } = on.open()
+  expect(log.handle('head', null)).toEqual(head)
+
+  commit(log, [payload(1000)])
+  log.handle('close', { projectedLsn: 0 })
+  const reader = new HistoryReader(world.disk, dir)
+  expect(reader.rootAt(head.size)).toBe(head.root)
+  expect(verifyRecordProof(reader.recordProof({ lsn: 1, index: 0 })).header.seq).toBe(0)
+  reader.close()
 })
