@@ -56,12 +56,19 @@ describe('test/evidence/guarantees.md', () => {
     expect(numbersOf('guarantees.md')).toEqual(upTo('G', promised.length))
     expect(promised.map(({ number }) => number).sort()).toEqual(numbersOf('guarantees.md').sort())
   })
+})
 
-  test('names tests for every promise, and only files that exist', () => {
-    const missing = evidenceRows(page('guarantees.md')).flatMap(({ number, shown }) => {
+test('test/evidence/storage.md has every number once', () => {
+  expect(numbersOf('storage.md')).toEqual(upTo('A', 17))
+})
+
+test.each(['guarantees.md', 'storage.md'])(
+  'test/evidence/%s names tests in every row, and only files that exist',
+  (name) => {
+    const missing = evidenceRows(page(name)).flatMap(({ number, shown }) => {
       const files = [...shown.matchAll(/`(test\/[^`]+)`/g)].map(([, file]) => file ?? '')
       return files.length === 0 ? [number] : files.filter((file) => !existsSync(file))
     })
     expect(missing).toEqual([])
-  })
-})
+  },
+)
