@@ -164,6 +164,28 @@ describe('a saved state', () => {
     }
   })
 
+  test('is in a backup that has its LSN, verified, and goes with the ones that the backup replaces', async () => {
+    const world = machine()
+    const app = await world.start()
+    await saved(app, world, 'a')
+    await saved(app, world, 'b')
+    await world.during(app.backup('/backup'), 60_000)
+    const backedUp = () =>
+      world.disk.list('/backup/shard-0/snapshot').filter((name) => name.includes('.state'))
+    expect(backedUp().sort()).toEqual(statesOn(world).sort())
+
+    await saved(app, world, 'c')
+    await world.during(app.backup('/backup'), 60_000)
+    expect(backedUp().sort()).toEqual(statesOn(world).sort())
+
+    const [, newest = ''] = statesOn(world).sort()
+    world.disk.poke(`${dir}/${newest}`, 50, Uint8Array.of(0, 0, 0))
+    await expect(world.during(app.backup('/other'), 60_000)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      details: { file: `${dir}/${newest}` },
+    })
+  })
+
   test('is refused for an LSN that has not come, or is behind the last one', async () => {
     const world = machine()
     const app = await world.start()
