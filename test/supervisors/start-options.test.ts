@@ -39,6 +39,14 @@ describe('a wrong option', () => {
       { retention: { log: '7 days' } },
       "retention.log: expected bytes, or a time such as '7d', '12h', '30m', '45s', found \"7 days\"",
     ],
+    [
+      { wal: { commitments: { key: 'a secret' } } },
+      'wal.commitments.key: expected an Ed25519 private key in PEM, found "another text"',
+    ],
+    [
+      { wal: { commitments: { key: 5 } } },
+      'wal.commitments: expected true, false or { key }, found "object"',
+    ],
     [{ snapshot: { keep: 9 } }, 'snapshot.keep: expected a whole number from 1 to 8, found 9'],
     [{ shards: '5' }, 'shards: expected a whole number from 1 to 1024, found "5"'],
     [{ shards: Number.NaN }, 'shards: expected a whole number from 1 to 1024, found NaN'],
