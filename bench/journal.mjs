@@ -22,6 +22,9 @@ const rows = [
   { label: 'PostgreSQL, pipelined INSERTs', player: 'postgres', order: { work: 'pipelined' } },
   { label: 'PostgreSQL, grouped INSERTs', player: 'postgres', order: { work: 'grouped' } },
   { label: 'journal', player: 'plain', order: {} },
+  { label: 'journal, commitments', player: 'commitments', order: {} },
+  { label: 'journal, replicated', player: 'replicated', order: {}, needsServer: true },
+  { label: 'journal, both', player: 'both', order: {}, needsServer: true },
 ]
 
 const program = (name) => fileURLToPath(new URL(`./journal/${name}.mjs`, import.meta.url))
@@ -33,9 +36,9 @@ const startPlayers = async (folder, wanted) => {
     : { absent: 'not asked for' }
   if (server.absent === undefined)
     players.postgres = await Player.fork(program('postgres'), [server.socket])
-  for (const way of new Set(
-    rows.map(({ player }) => player).filter((name) => name !== 'postgres'),
-  )) {
+  const there = rows.filter(({ needsServer }) => server.socket || !needsServer)
+  for (const way of new Set(there.map(({ player }) => player))) {
+    if (way === 'postgres') continue
     const dir = join(folder, way)
     mkdirSync(dir)
     players[way] = await Player.fork(program('keelson'), [dir, way, server.socket ?? ''])
