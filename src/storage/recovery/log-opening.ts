@@ -67,8 +67,8 @@ export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
   const { history } = plan
   const options = place.options.commitments
   const commitments = history && new CommitmentChain(place, options, history)
-  // What no file has stays in the log, if the disk refuses it now.
-  commitments?.settle()
+  // Frames that are about to be copied are not durable yet: their headers stay pending.
+  if (!plan.copy) commitments?.settle()
   const header = freshHeader(place, plan, commitments?.anchor)
   const manifest = openingManifest(plan, header)
   refusing(() => takeSpace(place, plan, header, manifest.before))
