@@ -1,47 +1,49 @@
 /** The audit of a day: what the journal of a folder says, beside what the clients were told. */
-import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { type EventPayload, type StoredEntry, start } from 'keelson'
 import { readEventPayload } from 'keelson/journal'
 import type { Evening } from './day.ts'
+import { Digest } from './digest.ts'
 import type { Events } from './exchange.ts'
 import type { Command, Effects, Snapshot } from './matching.ts'
 
 export type Audit = {
-  readonly entries: number
   readonly trades: number
-  /** A hash of everything that the entries say. */
-  readonly digest: string
+  /** Of all entries. */
+  readonly digest: Digest
   readonly faults: readonly string[]
 }
 
 /** Audits the folder of a day that has ended. @throws KeelsonError as `start` does */
 export const audit = async (dir: string, { answers, snapshot }: Evening): Promise<Audit> => {
-  const hash = createHash('sha256')
+  const digest = new Digest()
   const balances = new Balances()
   const faults: string[] = []
-  let [entries, trades] = [0, 0]
+  let trades = 0
   const app = await start({ dir })
   for await (const entry of app.journal.typed<Events, Effects>().entries()) {
-    const { id, command, response, events, effects } = entry
-    entries++
+    const { id, type, events, effects } = entry
+    const [command, response] = [readValue(entry.command), readValue(entry.response)]
+    digest.add({ id, type, command, response, events: listOf(events), effects: listOf(effects) })
     trades += events.length
-    hash.update(id).update(command).update(response)
-    for (const { type, payload } of [...events, ...effects]) hash.update(type).update(payload)
     const told = answers.get(Number(id))
-    if (told !== undefined && told !== JSON.stringify(readValue(response)))
+    if (told !== undefined && told !== JSON.stringify(response))
       faults.push(`command ${id} was answered ${told}, and the journal has another answer`)
     balances.add(entry)
   }
   await app.close()
   for (const number of answers.keys())
-    if (number > entries) faults.push(`command ${number} was answered and is not in the journal`)
+    if (number > digest.entries)
+      faults.push(`command ${number} was answered and is not in the journal`)
   if (!isDeepStrictEqual(balances.byAccount, holdings(snapshot)))
     faults.push('the balances do not follow from the deposits and the side effects')
-  return { entries, trades, digest: hash.digest('hex'), faults }
+  return { trades, digest, faults }
 }
 
 const readValue = <T>(payload: EventPayload<T>): T => readEventPayload(payload).value
+
+const listOf = (list: readonly { type: string; payload: EventPayload }[]) =>
+  list.map(({ type, payload }) => ({ type, ...readEventPayload(payload) }))
 
 /** Cash and goods by account, from deposits and side effects: no rule of the market is needed. */
 class Balances {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Snapshot } from './matching.ts'
+import type { Where } from './replica.ts'
 
 const program = ['dist/inspect/cli/cli.js', 'run', 'examples/exchange/keelson.config.ts']
 
@@ -12,6 +13,8 @@ export type Day = {
   readonly orders: string
   /** Where the trades are printed. */
   readonly tape: string
+  /** What PostgreSQL follows it, if one does. */
+  readonly replica?: Where
   /** Numbers of answers after which the service is killed. */
   readonly kills: readonly number[]
   /** Called with the number of the last command that was answered. */
@@ -26,11 +29,12 @@ export type Evening = {
 }
 
 /** @throws Error if the service ends by itself, or answers a command in two ways */
-export const day = async ({ dir, orders, tape, kills, progress }: Day): Promise<Evening> => {
+export const live = async (day: Day): Promise<Evening> => {
+  const { dir, orders, tape, replica = '', kills, progress } = day
   const answers = new Map<number, string>()
   for (const killAt of [...kills, Number.POSITIVE_INFINITY]) {
     const service = spawn(process.execPath, [...program, '--dir', dir], {
-      env: { ...process.env, ORDERS: orders, TAPE: tape },
+      env: { ...process.env, ORDERS: orders, TAPE: tape, REPLICA: replica },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const ended = once(service, 'close')

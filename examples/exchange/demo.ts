@@ -7,13 +7,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { audit } from './audit.ts'
-import { day } from './day.ts'
+import { live } from './day.ts'
 import { writeOrders } from './order-file.ts'
+import { caughtUp, rowsAt, type Where } from './replica.ts'
 
 export type DemoOptions = {
   /** Orders, cancels and withdrawals. */
   readonly count: number
   readonly seed: number
+  /** A PostgreSQL server; without it one within the process, in a folder. */
+  readonly server?: Where | undefined
   readonly say: (line: string) => void
   /** Called with the part of a day that is done, from 0 to 1. */
   readonly progress?: (part: number) => void
@@ -33,45 +36,48 @@ export const demo = async (options: DemoOptions): Promise<readonly string[]> => 
 
 const days = async (
   folder: string,
-  { count, seed, say, progress = () => {} }: DemoOptions,
+  { count, seed, server, say, progress = () => {} }: DemoOptions,
 ): Promise<readonly string[]> => {
   const orders = join(folder, 'orders.jsonl')
+  const replica = server ?? join(folder, 'replica')
   await writeOrders(orders, seed, count)
-  const live = async (name: string, kills: readonly number[]) => {
+  const play = async (name: string, kills: readonly number[], replica?: Where) => {
     const [dir, tape] = [join(folder, name), join(folder, `${name}.jsonl`)]
     const began = performance.now()
-    const evening = await day({
-      dir,
-      orders,
-      tape,
-      kills,
-      progress: (number) => progress(number / count),
+    const evening = await live({
+      ...{ dir, orders, tape, kills, progress: (number) => progress(number / count) },
+      ...(replica && { replica }),
     })
     const seconds = (performance.now() - began) / 1_000
     const found = await audit(dir, evening)
-    say(`   ${whole(found.entries)} commands in ${seconds.toFixed(1)} s, starts included`)
+    say(`   ${whole(found.digest.entries)} commands in ${seconds.toFixed(1)} s, starts included`)
     say(`   ${whole(evening.answers.size)} answers compared with the journal`)
     return { ...evening, ...found, tape: readFileSync(tape) }
   }
 
   say(`1  ${whole(count)} orders, cancels and withdrawals, without interruption …`)
-  const calm = await live('calm', [])
+  const calm = await play('calm', [])
   const kills = [0.3, 0.6].map((part) => Math.floor(part * count))
   say(`2  the same, killed with SIGKILL after ${kills.map(whole).join(' and ')} answers …`)
-  const struck = await live('struck', kills)
+  const struck = await play('struck', kills, replica)
 
   const faults = [...calm.faults, ...struck.faults]
   if (!isDeepStrictEqual(calm.snapshot, struck.snapshot))
     faults.push('the books or the balances are not those of the day without interruption')
-  if (calm.digest !== struck.digest)
+  if (`${calm.digest}` !== `${struck.digest}`)
     faults.push('the journal does not say what that of the day without interruption says')
   if (!calm.tape.equals(struck.tape))
     faults.push('the tape is not that of the day without interruption')
   const { accounts, orders: resting } = struck.snapshot
   say(`3  ${whole(accounts.length)} balances and ${whole(resting.length)} resting orders compared,`)
   say(
-    `   and ${whole(struck.trades)} trades with their side effects (${struck.digest.slice(0, 16)}…)`,
+    `   and ${whole(struck.trades)} trades with their side effects (${`${struck.digest}`.slice(0, 16)}…)`,
   )
+
+  await caughtUp(join(folder, 'struck'), replica)
+  const rows = await rowsAt(replica)
+  if (`${rows}` !== `${struck.digest}`) faults.push('PostgreSQL has other rows than the journal')
+  say(`4  ${whole(rows.entries)} rows of PostgreSQL compared with the journal`)
   return faults
 }
 
@@ -84,7 +90,13 @@ if (process.argv[1]?.endsWith('demo.ts')) {
     shown = line
   }
   const say = (line: string): void => console.log(process.stdout.isTTY ? `\r\x1b[K${line}` : line)
-  const faults = await demo({ count: Number(process.argv[2] ?? 200_000), seed: 1, say, progress })
+  const faults = await demo({
+    count: Number(process.argv[2] ?? 200_000),
+    seed: 1,
+    server: process.env.DATABASE_URL,
+    say,
+    progress,
+  })
   for (const fault of faults) console.log(`FAULT: ${fault}`)
   console.log(faults.length === 0 ? '\nnothing was lost, nothing was done twice' : '')
   process.exitCode = faults.length === 0 ? 0 : 1

@@ -7,7 +7,7 @@ import { startSimulated } from 'keelson/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { seedsOf, triesAll } from '../../test/support/tier.ts'
 import { audit } from './audit.ts'
-import { day } from './day.ts'
+import { live } from './day.ts'
 import { demo } from './demo.ts'
 import { exchange, type Messages } from './exchange.ts'
 import { type Answer, type Command, Market } from './matching.ts'
@@ -97,7 +97,7 @@ test('a day of 2,000 orders ends as it must, with a kill on the way', async () =
     join(folder, each),
   )
   await writeOrders(orders, 3, 2_000)
-  const evening = await day({ dir, orders, tape, kills: [900], progress: () => {} })
+  const evening = await live({ dir, orders, tape, kills: [900], progress: () => {} })
   const whole = played(commandsOf(3, 2_000))
   expect(evening.snapshot).toEqual(whole.snapshot)
   for (const [number, answer] of evening.answers)
@@ -105,7 +105,7 @@ test('a day of 2,000 orders ends as it must, with a kill on the way', async () =
   expect(readFileSync(tape, 'utf8')).toBe(
     whole.trades.map((trade) => `${JSON.stringify(trade)}\n`).join(''),
   )
-  expect(await audit(dir, evening)).toMatchObject({ entries: 2_100, faults: [] })
+  expect(await audit(dir, evening)).toMatchObject({ digest: { entries: 2_100 }, faults: [] })
 })
 
 test.runIf(triesAll)('a day of 200,000 orders with two kills ends like one without', async () => {

@@ -2,9 +2,10 @@
 import { type KeelsonConfig, supervisor, worker } from 'keelson'
 import { exchange } from './exchange.ts'
 import { gateway } from './gateway.ts'
+import { replicaAt } from './replica.ts'
 import { tape } from './tape.ts'
 
-const { ORDERS = 'orders.jsonl', TAPE = 'tape.jsonl', IN_FLIGHT = '256' } = process.env
+const { ORDERS = 'orders.jsonl', TAPE = 'tape.jsonl', REPLICA, IN_FLIGHT = '256' } = process.env
 
 const say = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`)
 const day = {
@@ -17,6 +18,7 @@ const day = {
 export default {
   dir: './data',
   journal: { replay: 'required' },
+  replication: REPLICA ? replicaAt(REPLICA) : [],
   // The auditor reads the log from its begin.
   retention: { log: '30d' },
   app: supervisor('app', { strategy: 'rest_for_one' }, [

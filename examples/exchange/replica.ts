@@ -1,0 +1,56 @@
+/** The replica of the exchange in PostgreSQL: how the service names it, and what SQL finds in it. */
+import { start } from 'keelson'
+import { pglite, postgres } from 'keelson/postgres'
+import { Digest, type Said } from './digest.ts'
+
+/** A connection string, or the folder of a PostgreSQL within the process. */
+export type Where = string
+
+const isServer = (where: Where): boolean => /^postgres(ql)?:/.test(where)
+
+/** The option `replication` of `start`. */
+export const replicaAt = (where: Where) => [
+  {
+    client: isServer(where) ? postgres({ connectionString: where }) : pglite(where),
+    required: true,
+  },
+]
+
+/** Waits until the replica has all that the folder of a day has: a last write, and so all before. */
+export const caughtUp = async (dir: string, where: Where): Promise<void> => {
+  const app = await start({ dir, replication: replicaAt(where) })
+  await app.store.put('evening', true, { ack: 'replicated', deadlineMs: 600_000 })
+  await app.close()
+}
+
+type Query = (sql: string, values: readonly unknown[]) => Promise<{ rows: unknown[] }>
+
+/** Connects as anybody may who knows SQL. */
+const connected = async (where: Where): Promise<{ query: Query; end: () => Promise<unknown> }> => {
+  if (!isServer(where)) {
+    const { PGlite } = await import('@electric-sql/pglite')
+    const lite = await PGlite.create({ dataDir: where })
+    return { query: (sql, values) => lite.query(sql, [...values]), end: () => lite.close() }
+  }
+  const { default: pg } = await import('pg')
+  const client = new pg.Client({ connectionString: where })
+  await client.connect()
+  return { query: (sql, values) => client.query(sql, [...values]), end: () => client.end() }
+}
+
+const page = `select id, type, command, response, events, effects, lsn::text as place, index from keelson.journal
+  where (lsn, index) > ($1, $2) order by lsn, index limit 10000`
+
+/** The digest of the rows of `keelson.journal`, in their order. */
+export const rowsAt = async (where: Where): Promise<Digest> => {
+  const { query, end } = await connected(where)
+  const digest = new Digest()
+  let last: { place: string; index: number } | undefined = { place: '0', index: -1 }
+  while (last) {
+    const { rows } = await query(page, [last.place, last.index])
+    for (const row of rows as Said[]) digest.add(row)
+    last = rows.at(-1) as typeof last
+  }
+  await end()
+  return digest
+}
