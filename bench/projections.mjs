@@ -135,6 +135,7 @@ const columnsOf = ({ unit, isSettled }) => {
     ...inParts(unit, 'rate', amount),
     ...(isSettled ? inParts('projected', 'settled', amount) : []),
     ...inParts('CPU of each', 'cpu', micros),
+    ...(isSettled ? inParts('p99', 'p99', ms) : []),
   ]
 }
 

@@ -59,15 +59,22 @@ const pages = {
 
 let written = 0
 
-/** Puts by `inFlight` writers until `isOver()`; each number's row is the same whenever it is written. */
-const puts = (inFlight, isOver) => {
+/**
+ * Puts by `inFlight` writers until `isOver()`; each number's row is the same whenever it is written. Answers how long each
+ * put took, in ms.
+ */
+const puts = async (inFlight, isOver) => {
+  const times = []
   const writer = async () => {
     while (!isOver()) {
       const number = written++ % count
+      const began = performance.now()
       await store.put(keyOf('objects', number), kinds.objects.make(number, round(written)))
+      times.push(performance.now() - began)
     }
   }
-  return Promise.all(Array.from({ length: inFlight }, writer))
+  await Promise.all(Array.from({ length: inFlight }, writer))
+  return times
 }
 
 /** A page's time while 64 puts are in flight. */
@@ -86,7 +93,7 @@ const putting = async ({ seconds, inFlight }) => {
   const cpu = process.cpuUsage()
   const began = performance.now()
   const until = began + seconds * 1_000
-  await puts(inFlight, () => performance.now() >= until)
+  const times = await puts(inFlight, () => performance.now() >= until)
   const ms = performance.now() - began
   await app.control.flush(0)
   const settledMs = performance.now() - began
@@ -95,6 +102,7 @@ const putting = async ({ seconds, inFlight }) => {
     rate: (done * 1_000) / ms,
     settled: (done * 1_000) / settledMs,
     cpu: cpuOf(done, cpu),
+    p99: times.sort((left, right) => left - right)[Math.floor(times.length * 0.99)],
   }
 }
 
