@@ -37,8 +37,6 @@ test('a number without a test says why', () => {
   )
   expect(without).toEqual([
     { number: 'D29', shown: 'cannot be seen from within; stated in `docs/guarantees.md`' },
-    { number: 'D34', shown: 'with replication' },
-    { number: 'E53', shown: 'with replication' },
     { number: 'E59', shown: 'measured by `npm run bench -- wal`' },
   ])
 })

@@ -3,7 +3,7 @@
  * disk is full, while entries are appended without a pause. After each round the database has every acknowledged entry once.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
@@ -234,10 +234,13 @@ export const replicationRounds = async ({
 }: ReplicationOptions): Promise<ReplicationRounds> => {
   const random = seededRandom(seed)
   const dir = mkdtempSync(join(tmpdir(), 'keelson-'))
+  // The server's user must come as far as its folder.
+  chmodSync(dir, 0o755)
   const disk = join(dir, 'disk')
   const noFullDisk = smallDisk(disk)
-  const server = new PostgresServer(join(disk, 'server'))
+  let server: PostgresServer | undefined
   try {
+    server = new PostgresServer(join(disk, 'server'))
     await server.start()
     const client = postgres({ connectionString: server.url })
     const app = await start({
@@ -246,6 +249,8 @@ export const replicationRounds = async ({
       replication: [{ client, required: true }],
     })
     try {
+      // From here on the schema is there.
+      await app.store.put('first', 1, { ack: 'replicated' })
       const all = new Rounds(app, server, disk, noFullDisk)
       const writing = all.write()
       for (let round = 0; round < rounds; round++) {
@@ -266,7 +271,7 @@ export const replicationRounds = async ({
       await app.close()
     }
   } finally {
-    await server.stop()
+    await server?.stop()
     if (noFullDisk === undefined) execFileSync('umount', ['-l', disk])
     rmSync(dir, { recursive: true })
   }

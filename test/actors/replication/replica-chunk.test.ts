@@ -13,7 +13,7 @@ const frames = fc.array(
   { maxLength: 40 },
 )
 
-test('a chunk ends where a group ends, is not empty at the end of the log, and is as small as it can be', () => {
+test('E53 a chunk ends where a group ends, is not empty at the end of the log, and is as small as it can be', () => {
   fc.assert(
     fc.property(frames, fc.boolean(), fc.integer({ min: 1, max: 300 }), (list, isEnd, max) => {
       const count = chunkLength(list, isEnd, max)

@@ -125,7 +125,7 @@ describe('a replica', () => {
     expect(replica.kept.keys.size).toBe(12)
   })
 
-  test('that is away stops nothing: it is tried again for ever, and gets all when it is back', async () => {
+  test('D34 that is away stops nothing: it is tried again for ever, and gets all when it is back', async () => {
     const { world, replica, app } = await following()
     await caughtUp(world, app)
     replica.isAway = true
@@ -157,7 +157,7 @@ describe('a replica', () => {
     expect(ofReplica(app).state).toBe('waiting')
   })
 
-  test('goes on where it was after a restart of the process, and of the instance', async () => {
+  test('E53 goes on where it was after a restart of the process, and of the instance', async () => {
     const { world, replica, app, options } = await following()
     await fill(world, app, 10)
     await caughtUp(world, app)
@@ -239,7 +239,7 @@ describe('a required replica', () => {
     expect(replica.pieces.length > 0).toBe(!required)
   })
 
-  test('holds the log from the start on, before it could be asked', async () => {
+  test('D34 holds the log from the start on, before it could be asked', async () => {
     const world = machine()
     const replica = new MemoryReplica(world.clock)
     replica.isAway = true

@@ -178,7 +178,7 @@ describe.each(present)('a replica on %s', (_, { open }) => {
     )
   })
 
-  test('takes the same chunk twice without a change', async () => {
+  test('E53 takes the same chunk twice without a change', async () => {
     const { log, session } = await claimed()
     await session.commit({ ...chunkOf(log, 0, 1, 2), changes: [key('a', '1')] })
     await session.commit({ ...chunkOf(log, 0, 1, 2), changes: [key('a', '2')] })
@@ -193,7 +193,7 @@ describe.each(present)('a replica on %s', (_, { open }) => {
     expect(await lsnsOf(log)).toEqual([1, 2])
   })
 
-  test('has nothing of a chunk whose connection was lost before the commit, at any statement', async () => {
+  test('E53 has nothing of a chunk whose connection was lost before the commit, at any statement', async () => {
     const { log, session } = await claimed()
     await session.commit(chunkOf(log, 0, 1))
     let cuts = 0
