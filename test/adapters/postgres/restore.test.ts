@@ -20,7 +20,7 @@ const begun = async (options: StartOptions): Promise<App> => {
 
 const quietly = { error: () => undefined, warn: () => undefined, info: () => undefined }
 
-/** Values of every kind, removals, and entries of the journal. */
+/** Values of every kind, and removals. */
 const fill = async (app: App, from = 0): Promise<void> => {
   const { store } = app
   const puts = Array.from({ length: 200 }, (_, at) => store.put(`k${from + at}`, { at: from + at }))
@@ -33,7 +33,6 @@ const fill = async (app: App, from = 0): Promise<void> => {
     ['b', Buffer.from([1, 2])],
   ])
   await store.delete(`k${from + 7}`)
-  await app.journal.append({ id: `e${from}`, type: 'order', command: { from } })
 }
 
 /** Writes to every shard, and waits until the replica has it. */
@@ -109,6 +108,7 @@ describe('a folder that is replicated', () => {
     const replication = () => [{ client: place.client(), required: true }]
     const first = await begun({ ...options, dir, replication: replication() })
     await fill(first)
+    await first.journal.append({ id: 'first', type: 'order', command: { qty: 1 } })
     await touchAll(first, 1)
     const [content, entries] = [await contentOf(first), await entriesOf(first)]
     await first.close()
@@ -121,6 +121,7 @@ describe('a folder that is replicated', () => {
     expect(await entriesOf(second)).toEqual(entries)
     expect(second.store.ttl('later')).toBeGreaterThan(3_000_000)
     await fill(second, 1_000)
+    await second.journal.append({ id: 'second', type: 'order', command: { qty: 2 } })
     await touchAll(second, 2)
     const later = await contentOf(second)
     await second.close()
@@ -170,7 +171,8 @@ describe('a folder that is replicated', () => {
   test('refuses a folder that is not empty, and a replica with nothing, and leaves nothing', async () => {
     const used = tempFolder()
     await nodeDisk().open(join(used, 'file'), 'create').close()
-    const client = pglite()
+    const none = async () => ({ logs: async () => [], close: async () => undefined })
+    const client = { description: 'empty', open: none, read: none } as never
     await expect(restore({ client, dir: used })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     })
