@@ -6,9 +6,12 @@ import type { Evening } from './day.ts'
 import { Digest } from './digest.ts'
 import type { Events } from './exchange.ts'
 import type { Command, Effects, Snapshot } from './matching.ts'
+import type { Place } from './replica.ts'
 
 export type Audit = {
   readonly trades: number
+  /** Where the last fill is. */
+  readonly fill: Place
   /** Of all entries. */
   readonly digest: Digest
   readonly faults: readonly string[]
@@ -20,12 +23,14 @@ export const audit = async (dir: string, { answers, snapshot }: Evening): Promis
   const balances = new Balances()
   const faults: string[] = []
   let trades = 0
+  let fill: Place = { lsn: 0, index: 0 }
   const app = await start({ dir })
   for await (const entry of app.journal.typed<Events, Effects>().entries()) {
     const { id, type, events, effects } = entry
     const [command, response] = [readValue(entry.command), readValue(entry.response)]
     digest.add({ id, type, command, response, events: listOf(events), effects: listOf(effects) })
     trades += events.length
+    if (events.length > 0) fill = entry
     const told = answers.get(Number(id))
     if (told !== undefined && told !== JSON.stringify(response))
       faults.push(`command ${id} was answered ${told}, and the journal has another answer`)
@@ -37,7 +42,7 @@ export const audit = async (dir: string, { answers, snapshot }: Evening): Promis
       faults.push(`command ${number} was answered and is not in the journal`)
   if (!isDeepStrictEqual(balances.byAccount, holdings(snapshot)))
     faults.push('the balances do not follow from the deposits and the side effects')
-  return { trades, digest, faults }
+  return { trades, fill, digest, faults }
 }
 
 const readValue = <T>(payload: EventPayload<T>): T => readEventPayload(payload).value

@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { audit } from './audit.ts'
 import { live } from './day.ts'
 import { writeOrders } from './order-file.ts'
+import { provedFill } from './proof.ts'
 import { caughtUp, rowsAt, type Where } from './replica.ts'
 
 export type DemoOptions = {
@@ -78,6 +79,10 @@ const days = async (
   const rows = await rowsAt(replica)
   if (`${rows}` !== `${struck.digest}`) faults.push('PostgreSQL has other rows than the journal')
   say(`4  ${whole(rows.entries)} rows of PostgreSQL compared with the journal`)
+
+  faults.push(...(await provedFill(join(folder, 'struck'), struck.fill, replica, folder)))
+  say(`5  the fill at LSN ${struck.fill.lsn} was proved to an auditor from files and PostgreSQL,`)
+  say('   and refused with one changed byte of the proof, of the entry and of the row')
   return faults
 }
 

@@ -17,6 +17,7 @@ const day = {
 
 export default {
   dir: './data',
+  wal: { commitments: true },
   journal: { replay: 'required' },
   replication: REPLICA ? replicaAt(REPLICA) : [],
   // The auditor reads the log from its begin.

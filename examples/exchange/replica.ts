@@ -54,3 +54,23 @@ export const rowsAt = async (where: Where): Promise<Digest> => {
   await end()
   return digest
 }
+
+/** The place of an entry in the journal. */
+export type Place = { readonly lsn: number; readonly index: number }
+
+const body = 'select body from keelson.journal where lsn = $1 and index = $2'
+const change = `update keelson.journal set body = set_byte(body, 40, get_byte(body, 40) # 1)
+  where lsn = $1 and index = $2 returning body`
+
+const bodyOf = async (where: Where, sql: string, { lsn, index }: Place): Promise<Uint8Array> => {
+  const { query, end } = await connected(where)
+  const { rows } = await query(sql, [lsn, index])
+  await end()
+  return (rows[0] as { body: Uint8Array }).body
+}
+
+/** The bytes of an entry in `keelson.journal`. */
+export const bodyAt = (where: Where, place: Place) => bodyOf(where, body, place)
+
+/** The same after one bit of the row was changed, as a forger would. */
+export const changedBody = (where: Where, place: Place) => bodyOf(where, change, place)
