@@ -80,12 +80,13 @@ test('a log of turns is clean, and salvage keeps each of them beside damaged fra
   })
   expect(verifyLog(logOf([turn, put, turn], true).world.disk, dir, store).verdict).toBe('clean')
 
+  // It says that it has an entry of the journal, and has none.
   const parted = turn.slice()
   parted[parted.length - 4] = 1
   const { world, lsns } = logOf([turn, parted, turn], true)
   const found = verifyLog(world.disk, dir, store)
   expect(found.damage.map(({ lsn, evidence }) => [lsn, evidence])).toEqual([
-    [lsns[1], expect.stringContaining('parts of a turn 1')],
+    [lsns[1], expect.stringContaining('it ends too early')],
   ])
   const to = '/data/salvaged'
   world.disk.makeFolder(to)
