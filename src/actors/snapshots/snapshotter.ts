@@ -51,7 +51,7 @@ export type Messages = {
     /** The log has grown, ran short of room, or a retry is due. */
     look: () => void
     looked: (log: Settled<LogDescription>) => void
-    made: (snapshot: Settled<NamedSnapshot>) => void
+    made: (made: Settled<Made>) => void
     tidied: (tidied: Settled<void>) => void
   }
   continues: { begin: () => void }
@@ -71,6 +71,9 @@ type State = {
   /** The last attempt pinned too much of the projection. */
   isHurried: boolean
 }
+
+/** What an attempt ended with. Without anything new it is the snapshot before. */
+type Made = { readonly snapshot: NamedSnapshot; readonly isNew: boolean }
 
 /** The state before the first frame. It has no file, and nothing names it. */
 const nothing: NamedSnapshot = { lsn: 0, bytes: 0, sum: 0 }
@@ -133,9 +136,11 @@ export const server: GenServer<Messages, State, Shard> = {
       if (result.ok) succeeded(state)
       else failed(state, result.error, context)
       for (const from of callers)
-        if (result.ok) from.reply(result.value)
+        if (result.ok) from.reply(result.value.snapshot)
         else from.fail(result.error)
-      return noReply(look(state, context))
+      // What calls for a snapshot is an estimate. If it has nothing new, the log has to grow first.
+      const hasEnded = result.ok && !result.value.isNew && state.callers.length === 0
+      return noReply(hasEnded ? state : look(state, context))
     },
     tidied: (state, result, context) => {
       if (!result.ok)
@@ -235,7 +240,7 @@ const attempt = async (
   { shard, isHurried }: State,
   reason: SnapshotReason,
   context: Context,
-): Promise<NamedSnapshot> => {
+): Promise<Made> => {
   const { instance, settings } = shard.parts
   // A caller expects everything applied before, and a newer position gives more of the log back. A
   // full disk takes no flush.
@@ -246,10 +251,11 @@ const attempt = async (
     )
   const last = shard.snapshots.named.at(-1)
   const lsn = shard.view().layers.projection.position()?.lsn ?? 0
-  if (lsn === 0) return nothing
+  if (lsn === 0) return { snapshot: nothing, isNew: false }
   // Nothing has changed since.
-  if (last && last.lsn === lsn && !shard.snapshots.isDamaged) return last
-  return makeSnapshot(shard, { reason, isHurried }, context)
+  if (last && last.lsn === lsn && !shard.snapshots.isDamaged)
+    return { snapshot: last, isNew: false }
+  return { snapshot: await makeSnapshot(shard, { reason, isHurried }, context), isNew: true }
 }
 
 const succeeded = (state: State): void => {

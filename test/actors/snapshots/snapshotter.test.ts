@@ -1,7 +1,7 @@
 /** When a snapshot is made, what goes then, and what happens if it cannot be made. */
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import type { SnapshotHost } from '../../../src/storage/index.ts'
+import type { LogHost, SnapshotHost } from '../../../src/storage/index.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 import {
   bytesIn,
@@ -64,6 +64,32 @@ describe('a snapshot', () => {
     expect(app.health().shards[0]?.snapshot).toMatchObject({ last: undefined, failure: undefined })
     expect(world.disk.entry(folders.snapshots)).toBeUndefined()
     await world.during(app.close())
+  })
+
+  test('with nothing new waits for more log, however long the log behind it is estimated to be', async () => {
+    const rules = { ...options, snapshot: { minLogBytes: 4 * KiB, ratio: 0 } }
+    let looks = 0
+    const aroundLog = (host: LogHost): LogHost => ({
+      run: (kind, request) => {
+        if (kind === 'describe') looks++
+        return host.run(kind, request)
+      },
+      end: () => host.end(),
+    })
+    const { world, app } = await started(rules, { aroundLog })
+    await overwrite(world, app, 6)
+    const made = await world.during(app.control.snapshot(0))
+    await world.during(app.close())
+
+    // The mark of a clean close counts like one of the long frames before it.
+    const next = await world.start(rules)
+    expect(await world.during(next.control.snapshot(0))).toEqual(made)
+    await world.clock.advance(1_000)
+    const { last, logBytes, dueBytes } = next.health().shards[0]?.snapshot ?? {}
+    expect(last).toEqual(made)
+    expect(logBytes).toBeGreaterThan(dueBytes ?? Number.POSITIVE_INFINITY)
+    expect(looks).toBeLessThan(20)
+    await world.during(next.close())
   })
 
   test('of equal states has equal bytes', async () => {
