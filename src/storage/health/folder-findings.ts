@@ -36,7 +36,7 @@ export type FolderFacts = {
   readonly present: readonly number[]
   /** The shards that were examined. */
   readonly shards: readonly ShardFacts[]
-  /** Who has it open, in one line. */
+  /** The process that has the folder open, in one line. */
   readonly heldBy?: string
   /** What LOCK says of its last holder. */
   readonly lastHolder: LockHolder

@@ -11,7 +11,7 @@ import {
 } from '../segments/manifest.ts'
 import type { Finding, RepairStep } from './finding.ts'
 
-/** What of several steps comes first: what says what counts, then what does not count any more. */
+/** The order of the steps: files that name others are written before other files are removed. */
 const order: readonly RepairStep['kind'][] = ['manifest', 'facts', 'set aside', 'remove']
 
 /** The steps for these findings, each once, in their order. */
