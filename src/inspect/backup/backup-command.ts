@@ -6,9 +6,9 @@ import { resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { nodeDisk, readDataFolder, refusing } from '../../storage/index.ts'
 import { type BackupReport, start } from '../../supervisors/index.ts'
-import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
-import { Interruption } from '../command/interruption.ts'
-import { WorkDisplay } from '../command/long-work.ts'
+import type { Environment } from '../command/environment.ts'
+import type { Interruption } from '../command/interruption.ts'
+import { runReported, type WorkDisplay } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import type { BackupCommand } from './backup-command-line.ts'
@@ -17,27 +17,13 @@ import type { BackupCommand } from './backup-command-line.ts'
  * Runs the command and resolves with the exit status.
  * @throws KeelsonError `LOCKED_DIR` for a folder that is open; as `App.backup` does
  */
-export const runBackup = async (
-  command: BackupCommand,
-  environment: Environment,
-): Promise<number> => {
-  const interruption = new Interruption(environment)
-  const display = new WorkDisplay(environment, command.progress)
-  try {
-    const report = await madeBackup(command, environment, interruption, display)
-    display.clear()
-    const text = command.json ? JSON.stringify(report) : reportText(report)
-    printLine(environment.output, text)
-    return 0
-  } catch (error) {
-    const { received } = interruption
-    if (received !== undefined && isKeelsonError(error, 'CLOSED')) return signalStatuses[received]
-    throw error
-  } finally {
-    display.clear()
-    interruption.release()
-  }
-}
+export const runBackup = (command: BackupCommand, environment: Environment): Promise<number> =>
+  runReported(
+    command,
+    environment,
+    (interruption, display) => madeBackup(command, environment, interruption, display),
+    reportText,
+  )
 
 const madeBackup = async (
   { dir, to, consistent }: BackupCommand,

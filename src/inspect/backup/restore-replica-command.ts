@@ -4,9 +4,9 @@
  */
 import { resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
-import { Interruption } from '../command/interruption.ts'
-import { WorkDisplay } from '../command/long-work.ts'
+import type { Environment } from '../command/environment.ts'
+import type { Interruption } from '../command/interruption.ts'
+import { runReported, type WorkDisplay } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import type { RestoreReplicaCommand } from './backup-command-line.ts'
@@ -15,37 +15,35 @@ import type { RestoreReplicaCommand } from './backup-command-line.ts'
  * Runs the command and resolves with the exit status.
  * @throws KeelsonError as `restore` of `keelson/postgres`; `CONFIG` if the server cannot be reached
  */
-export const runRestoreReplica = async (
+export const runRestoreReplica = (
   command: RestoreReplicaCommand,
   environment: Environment,
-): Promise<number> => {
-  const interruption = new Interruption(environment)
-  const display = new WorkDisplay(environment, command.progress)
+): Promise<number> =>
+  runReported(
+    command,
+    environment,
+    (interruption, display) => restored(command, environment, interruption, display),
+    reportText,
+  )
+
+const restored = async (
+  command: RestoreReplicaCommand,
+  environment: Environment,
+  { signal }: Interruption,
+  display: WorkDisplay,
+) => {
   const startedAt = environment.clock.monotonic()
-  try {
-    const { postgres, restore } = await import('keelson/postgres')
-    const report = await restore({
-      client: postgres({ connectionString: command.from }),
-      dir: resolve(environment.cwd, command.to),
-      ...(command.instance !== undefined && { instanceId: command.instance }),
-      signal: interruption.signal,
-      onProgress: ({ shard, lsn, of }) =>
-        display.show(`restoring shard ${shard}`, { bytes: lsn, totalBytes: of }, startedAt),
-    }).catch((error: unknown) => {
-      throw named(error)
-    })
-    display.clear()
-    const text = command.json ? JSON.stringify(report) : reportText(report)
-    printLine(environment.output, text)
-    return 0
-  } catch (error) {
-    const { received } = interruption
-    if (received !== undefined && isKeelsonError(error, 'CLOSED')) return signalStatuses[received]
-    throw error
-  } finally {
-    display.clear()
-    interruption.release()
-  }
+  const { postgres, restore } = await import('keelson/postgres')
+  return restore({
+    client: postgres({ connectionString: command.from }),
+    dir: resolve(environment.cwd, command.to),
+    ...(command.instance !== undefined && { instanceId: command.instance }),
+    signal,
+    onProgress: ({ shard, lsn, of }) =>
+      display.show(`restoring shard ${shard}`, { bytes: lsn, totalBytes: of }, startedAt),
+  }).catch((error: unknown) => {
+    throw named(error)
+  })
 }
 
 /** An error of the client has no code of ours. */

@@ -2,9 +2,11 @@
  * Long work in steps. Signals are handled between steps. Progress is shown on standard error: on a
  * terminal as one changing line, elsewhere, if asked for, as a line a second.
  */
+import { isKeelsonError } from '../../errors.ts'
 import { refusalOf } from '../../storage/index.ts'
 import { bytesText, clockText } from '../text/quantities.ts'
-import { type Environment, printLine } from './environment.ts'
+import { type Environment, printLine, signalStatuses } from './environment.ts'
+import { Interruption } from './interruption.ts'
 
 /** Progress in bytes. */
 export type WorkDone = { readonly bytes: number; readonly totalBytes: number }
@@ -95,5 +97,32 @@ export const runSteps = async <S, T>(
   } finally {
     // Unfinished steps close their files.
     await steps.return(undefined as never)
+  }
+}
+
+/**
+ * Runs work that ends with a report, which is printed as `text` says, or as JSON. Resolves with the
+ * exit status: 0, or that of the signal that interrupted it. @throws what `work` throws
+ */
+export const runReported = async <Report>(
+  command: { readonly json: boolean; readonly progress: boolean },
+  environment: Environment,
+  work: (interruption: Interruption, display: WorkDisplay) => Promise<Report>,
+  text: (report: Report) => string,
+): Promise<number> => {
+  const interruption = new Interruption(environment)
+  const display = new WorkDisplay(environment, command.progress)
+  try {
+    const report = await work(interruption, display)
+    display.clear()
+    printLine(environment.output, command.json ? JSON.stringify(report) : text(report))
+    return 0
+  } catch (error) {
+    const { received } = interruption
+    if (received !== undefined && isKeelsonError(error, 'CLOSED')) return signalStatuses[received]
+    throw error
+  } finally {
+    display.clear()
+    interruption.release()
   }
 }
