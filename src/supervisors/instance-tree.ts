@@ -1,12 +1,24 @@
 /**
- * The supervision tree of an instance: its supervisors and their start order. Children start after
- * the ones that they depend on. The tree of one shard is in `shard-tree.ts`.
+ * The supervision tree of an instance: its supervisors and their start order, and how a part of it
+ * is started again. Children start after the ones that they depend on. The tree of one shard is in
+ * `shard-tree.ts`.
  */
-import { Control, type Entities, type Follower, Replicator, type Shard } from '../actors/index.ts'
+import {
+  Control,
+  type Entities,
+  type Follower,
+  Replicator,
+  type Shard,
+  tell,
+} from '../actors/index.ts'
+import { KeelsonError } from '../errors.ts'
 import {
   type ChildSpec,
+  type Name,
   Registry,
+  restartChild,
   type StartGate,
+  type SupervisorMessages,
   type System,
   supervisor,
   worker,
@@ -15,7 +27,7 @@ import type { AppContext } from './app-context.ts'
 import type { AppTree } from './app-tree.ts'
 import { wholeTree } from './child-tree.ts'
 import type { Readiness } from './readiness.ts'
-import { shardTree, treeNames, unlessDown } from './shard-tree.ts'
+import { onLeft, shardTree, treeNames, unlessDown } from './shard-tree.ts'
 
 /** The options of the tree. */
 export type TreeOptions = {
@@ -63,7 +75,9 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
-          ...(options.followers.length > 0 ? [replicationTree(options)] : []),
+          ...(options.followers.length > 0
+            ? [watchedReplication(options, replicationTree(options))]
+            : []),
           ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),
         ],
       ),
@@ -89,6 +103,19 @@ const replicationTree = ({ instance, followers }: TreeOptions): ChildSpec =>
       }),
     ),
   )
+
+/** Senders that have spent their restarts, or were ended by hand, are seen in `health()`. */
+const watchedReplication = ({ instance, followers }: TreeOptions, spec: ChildSpec): ChildSpec => ({
+  ...spec,
+  start: async (context) => {
+    const result = await spec.start(context)
+    if (result.ok)
+      onLeft(context.system, treeNames(instance).services, spec.id, result.ref, ({ told }) => {
+        for (const follower of followers) follower.gaveUp(told)
+      })
+    return result
+  },
+})
 
 const appSpec = (tree: AppTree, options: TreeOptions): ChildSpec =>
   wholeTree(tree, {
@@ -132,4 +159,90 @@ const storageGate = ({ system, instance, shards }: TreeOptions): StartGate => {
     })
     return settling
   }
+}
+
+// How a part comes back that is down, gave up or waits.
+
+/**
+ * Restarts the part if it is down. If it runs, it only says so.
+ * @throws KeelsonError `SHARD_DOWN` when it is down again, with the reason as its cause;
+ * `INVALID_ARGUMENT` for the replication of an instance without replicas
+ */
+export const reopen = async (
+  system: System,
+  shard: Shard,
+  part: Control.ReopenPart,
+  followers: readonly Follower[],
+): Promise<Control.Reopened> => {
+  const was = await openers[part](system, shard, followers)
+  return { shard: shard.index, part, was }
+}
+
+type Opener = (
+  system: System,
+  shard: Shard,
+  followers: readonly Follower[],
+) => Promise<Control.Reopened['was']>
+
+const openers: Record<Control.ReopenPart, Opener> = {
+  shard: async (system, shard) => {
+    const names = treeNames(shard.parts.instance)
+    if (shard.phase.kind !== 'down') {
+      // Another caller may be reopening it: this call waits for that result.
+      if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
+      return 'running'
+    }
+    await ended(system, names.shard(shard.index))
+    // Another caller may have asked at the same time.
+    if (shard.phase.kind === 'down') {
+      shard.clearDown()
+      await restarted(system, names.shards, `shard(${shard.index})`, shard)
+    }
+    const phase = await shard.settled()
+    if (phase.kind !== 'open') throw shard.unavailable()
+    tell(system, shard, 'shard.reopened', {})
+    return 'down'
+  },
+
+  followers: async (system, shard) => {
+    const names = treeNames(shard.parts.instance)
+    if (system.whereis(names.followers(shard.index)) !== undefined) return 'running'
+    await restarted(system, names.shard(shard.index), `followers(${shard.index})`, shard)
+    return 'down'
+  },
+
+  replication: async (system, shard, followers) => {
+    if (followers.length === 0)
+      throw new KeelsonError('INVALID_ARGUMENT', 'nothing replicates: there is no replica')
+    const names = treeNames(shard.parts.instance)
+    const waited = followers.filter((follower) => follower.tryNow(shard))
+    if (system.whereis(names.replication) !== undefined)
+      return waited.length > 0 ? 'down' : 'running'
+    await restarted(system, names.services, 'replication', shard)
+    return 'down'
+  },
+}
+
+/**
+ * A shard that has just gone down may still be stopping: the new actors must not meet the old ones.
+ */
+const ended = (system: System, name: Name<SupervisorMessages>): Promise<void> =>
+  new Promise((resolve) => {
+    system.monitor(name, () => resolve())
+  })
+
+/** Starts a child that still has its place. */
+const restarted = async (
+  system: System,
+  supervisor: Name<SupervisorMessages>,
+  id: string,
+  shard: Shard,
+): Promise<void> => {
+  const result = await restartChild(system.to(supervisor), id)
+  // Its supervisor may have restarted it: this call waits for that result.
+  if (result.ok || result.reason === 'running' || result.reason === 'restarting') return
+  throw new KeelsonError('SHARD_DOWN', `${id} cannot be started again`, {
+    details: { shard: shard.index, state: 'down', reason: result.reason },
+    cause: result.reason,
+  })
 }

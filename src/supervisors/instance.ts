@@ -40,11 +40,11 @@ import { appContext } from './app-context.ts'
 import { type AppTree, mapModules } from './app-tree.ts'
 import { registeredName } from './child-tree.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
-import { instanceTree } from './instance-tree.ts'
+import { instanceTree, reopen } from './instance-tree.ts'
 import { floorOf, type InspectedEpochs, olderLog } from './log-floors.ts'
 import { loadedServer } from './module-loader.ts'
 import { Readiness } from './readiness.ts'
-import { reopen, treeNames } from './shard-tree.ts'
+import { treeNames } from './shard-tree.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
 
 /** The ports of an instance to the outside. */
@@ -320,7 +320,7 @@ const run = async (
     appContext: inside,
     isClosing: () => outsideAccess.isEnded,
     readiness,
-    reopen: (shard, part) => reopen(system, shard, part),
+    reopen: (shard, part) => reopen(system, shard, part, followers),
   })
   const root = await startSupervisor(system, tree).catch((error: unknown) => {
     throw startError(instance, error)

@@ -1,14 +1,13 @@
 /**
- * The supervision tree of one shard, and how it ends and comes back. Restart types make a shard go
- * *down* alone: its writer is transient and significant, so its end ends the shard; the shard is
- * transient, so its end does not end its siblings.
+ * The supervision tree of one shard, and how it ends. Restart types make a shard go *down* alone:
+ * its writer is transient and significant, so its end ends the shard; the shard is transient, so its
+ * end does not end its siblings.
  */
 import {
   Alarms,
   Applier,
   Batcher,
   BlobStore,
-  type Control,
   defaultInstance,
   type Entities,
   Expirer,
@@ -21,14 +20,13 @@ import {
   tell,
   WalWriter,
 } from '../actors/index.ts'
-import { KeelsonError, reasonText } from '../errors.ts'
+import { reasonText } from '../errors.ts'
 import {
   type ChildSpec,
   type Name,
   name,
   type Ref,
   type Registry,
-  restartChild,
   type SupervisorMessages,
   type System,
   supervisor,
@@ -240,7 +238,7 @@ type Left = { readonly told: string; readonly byHand: boolean }
  * has spent its restarts or was ended by hand. If the supervisor above ended it, it is ending itself
  * or restarts it: asked then, that supervisor is gone or reports the child as running.
  */
-const onLeft = (
+export const onLeft = (
   system: System,
   above: Name<SupervisorMessages>,
   id: string,
@@ -265,65 +263,5 @@ const onLeft = (
       },
       () => undefined,
     )
-  })
-}
-
-// Reopens a shard that is down, or followers that gave up.
-
-/**
- * Restarts the part if it is down. If it runs, it only says so.
- * @throws KeelsonError `SHARD_DOWN` when it is down again, with the reason as its cause
- */
-export const reopen = async (
-  system: System,
-  shard: Shard,
-  part: Control.ReopenPart,
-): Promise<Control.Reopened> => {
-  const names = treeNames(shard.parts.instance)
-  const { index } = shard
-  if (part === 'followers') {
-    const runs = system.whereis(names.followers(index)) !== undefined
-    if (runs) return { shard: index, part, was: 'running' }
-    await restarted(system, names.shard(index), `followers(${index})`, shard)
-    return { shard: index, part, was: 'down' }
-  }
-  if (shard.phase.kind !== 'down') {
-    // Another caller may be reopening it: this call waits for that result.
-    if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
-    return { shard: index, part, was: 'running' }
-  }
-  await ended(system, names.shard(index))
-  // Another caller may have asked at the same time.
-  if (shard.phase.kind === 'down') {
-    shard.clearDown()
-    await restarted(system, names.shards, `shard(${index})`, shard)
-  }
-  const phase = await shard.settled()
-  if (phase.kind !== 'open') throw shard.unavailable()
-  tell(system, shard, 'shard.reopened', {})
-  return { shard: index, part, was: 'down' }
-}
-
-/**
- * A shard that has just gone down may still be stopping: the new actors must not meet the old ones.
- */
-const ended = (system: System, name: Name<SupervisorMessages>): Promise<void> =>
-  new Promise((resolve) => {
-    system.monitor(name, () => resolve())
-  })
-
-/** Starts a child that still has its place. */
-const restarted = async (
-  system: System,
-  supervisor: Name<SupervisorMessages>,
-  id: string,
-  shard: Shard,
-): Promise<void> => {
-  const result = await restartChild(system.to(supervisor), id)
-  // Its supervisor may have restarted it: this call waits for that result.
-  if (result.ok || result.reason === 'running' || result.reason === 'restarting') return
-  throw new KeelsonError('SHARD_DOWN', `${id} cannot be started again`, {
-    details: { shard: shard.index, state: 'down', reason: result.reason },
-    cause: result.reason,
   })
 }

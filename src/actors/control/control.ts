@@ -65,11 +65,15 @@ export type SweepOutcome = Outcome & { readonly report?: BlobStore.SweepReport }
 /** The outcome of a request for a snapshot on one shard. */
 export type SnapshotOutcome = Outcome & { readonly snapshot?: NamedSnapshot }
 
+/** The parts of a shard that `reopen` can start. */
+export const reopenParts = ['shard', 'followers', 'replication'] as const
+
 /** A part of a shard that `reopen` can start. */
-export type ReopenPart = 'shard' | 'followers'
+export type ReopenPart = (typeof reopenParts)[number]
 
 /**
- * `running`: the part was not down, and nothing was done. `down`: it was down, and is open again.
+ * `running`: the part was not down, and nothing was done. `down`: it was down, and is open again; a
+ * replica that was down is tried again.
  */
 export type Reopened = {
   readonly shard: number
@@ -156,7 +160,7 @@ export const server: GenServer<Messages, State, Options> = {
       discard_all: (options) => plainRequest(noScope, options as ControlOptions) !== undefined,
       sweep: isRecord(plainFields),
       snapshot: isRecord(plainFields),
-      reopen: isRecord({ shard: isCount, part: isOneOf('shard', 'followers') }),
+      reopen: isRecord({ shard: isCount, part: isOneOf(...reopenParts) }),
     },
     casts: {},
     infos: { leaseDue: isText },
@@ -337,7 +341,7 @@ export const snapshot = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'snapshot', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /**
- * Starts a shard that is down, or followers that gave up.
+ * Starts a shard that is down, or followers that gave up; tries replicas that wait.
  * @throws KeelsonError `SHARD_DOWN` if it is down again
  */
 export const reopen = (

@@ -88,6 +88,8 @@ export class FollowedShard implements FollowedLog {
   /** The number of its last step among those of the follower. */
   turn = 0
   #lsn = 0
+  /** Behind `#lsn`, up to here, the log has only frames of its own, which no replica gets. */
+  #through = 0
   #isKnown = false
   /** The bytes behind `#lsn`, when `loggedBytes` of the shard was `#countedAt`. */
   #behindBytes = 0
@@ -106,10 +108,16 @@ export class FollowedShard implements FollowedLog {
     return this.#lsn
   }
 
+  /** The replica lacks nothing of the log up to here. */
+  get through(): number {
+    return this.#through
+  }
+
   /** What the replica has was asked for: `behindBytes` of the log are behind it. */
   begun(lsn: number, behindBytes: number): void {
     this.#isKnown = true
     this.#lsn = lsn
+    this.#through = lsn
     this.#behindBytes = behindBytes
     this.#countedAt = this.shard.replication.loggedBytes
     this.#behindSince = undefined
@@ -119,20 +127,25 @@ export class FollowedShard implements FollowedLog {
 
   /** The replica has the frames up to `lsn`: so many bytes, the last of them stamped at `time`. */
   sent(lsn: number, bytes: number, time: number): void {
-    const { shard } = this
     this.#lsn = lsn
     this.#behindBytes -= bytes
     this.#behindSince = time
-    if (lsn >= shard.appliedLsn) {
-      this.#behindBytes = 0
-      this.#countedAt = shard.replication.loggedBytes
-      this.#behindSince = undefined
-    }
-    shard.replication.advanced()
+    this.passed(lsn)
+    this.shard.replication.advanced()
+  }
+
+  /** The log has nothing for the replica between what that has and `lsn`. */
+  passed(lsn: number): void {
+    const { shard } = this
+    this.#through = lsn
+    if (lsn < shard.appliedLsn) return
+    this.#behindBytes = 0
+    this.#countedAt = shard.replication.loggedBytes
+    this.#behindSince = undefined
   }
 
   grown(): void {
-    if (!this.#isKnown || this.shard.appliedLsn <= this.#lsn) return
+    if (!this.#isKnown || this.shard.appliedLsn <= this.#through) return
     this.#behindSince ??= this.shard.now()
     this.#follower.wake()
   }
@@ -141,7 +154,7 @@ export class FollowedShard implements FollowedLog {
     const { shard, refusal } = this
     const { trouble } = this.#follower
     const reason = refusal?.error ?? trouble
-    const records = Math.max(0, shard.appliedLsn - this.#lsn)
+    const records = Math.max(0, shard.appliedLsn - this.#through)
     const bytes = Math.max(0, this.#behindBytes + shard.replication.loggedBytes - this.#countedAt)
     const ms = this.#behindSince === undefined ? 0 : Math.max(0, shard.now() - this.#behindSince)
     return {
@@ -193,6 +206,26 @@ export class Follower {
     this.instanceId = identity.instanceId
     this.holder = identity.holder
     this.shards = shards.map((shard) => new FollowedShard(this, shard, terms.required))
+  }
+
+  /**
+   * Tries the replica of a shard at once, where that would be done later, and after short delays
+   * again. Answers whether it would have been later.
+   */
+  tryNow(shard: Shard): boolean {
+    const refused = this.shards.find((each) => each.shard === shard && each.refusal)
+    if (!refused?.refusal && this.retryAt === undefined) return false
+    if (refused?.refusal) refused.refusal = { ...refused.refusal, until: 0 }
+    this.retryAt = undefined
+    this.failures = 0
+    this.wake()
+    return true
+  }
+
+  /** The process that sends has ended, and no supervisor will start it. */
+  gaveUp(reason: string): void {
+    const remedy = "control.reopen(0, 'replication') starts it again"
+    this.trouble = new Error(`the sender has ended (${reason}); ${remedy}`)
   }
 
   /** For people. `now`: of the monotonic clock. */

@@ -168,14 +168,18 @@ const sendChunk = async (
   const { shard, claim: claimed, lsn: after } = followed
   if (!claimed) return 'idle'
   const { host, log, lease } = claimed
-  if (after >= shard.appliedLsn) return 'idle'
-  const frames = await takenFrames(shard, host, after + 1, follower.terms.chunkBytes)
-  if (frames === 'released') {
+  if (followed.through >= shard.appliedLsn) return 'idle'
+  const taken = await takenFrames(shard, host, followed.through + 1, follower.terms.chunkBytes)
+  if (taken === 'released') {
     followed.load = 'due'
     return 'sent'
   }
+  const { frames, to } = taken
   const last = frames.at(-1)
-  if (!last) return 'idle'
+  if (!last) {
+    followed.passed(to)
+    return 'idle'
+  }
   const decoded = frames.map(decodedFrame)
   const sides = sidesOf(decoded)
   await session.commit({
@@ -192,15 +196,16 @@ const sendChunk = async (
 }
 
 /**
- * Whole groups from `from` on, none if nothing is durable; `released` if the log begins behind it.
- * Only applied frames: the rows that go with them are read from what is applied.
+ * Whole groups from `from` on; `released` if the log begins behind it. None: there is nothing for
+ * the replica that is durable, up to the LSN `to`. Only applied frames: the rows that go with them
+ * are read from what is applied.
  */
 const takenFrames = async (
   shard: Shard,
   host: LogHost,
   from: number,
   bytesMax: number,
-): Promise<readonly TakenFrame[] | 'released'> => {
+): Promise<{ readonly frames: readonly TakenFrame[]; readonly to: number } | 'released'> => {
   const frames: TakenFrame[] = []
   const to = shard.appliedLsn
   // The log is written, and synced when it is due or asked for.
@@ -213,9 +218,10 @@ const takenFrames = async (
       frames.push({ lsn, time, startsGroup, payload })
     }
     next = read.next
-    const isEnd = read.frames.length === 0 || next > Math.min(to, read.durableLsn)
+    const end = Math.min(to, read.durableLsn)
+    const isEnd = read.frames.length === 0 || next > end
     const count = chunkLength(frames, isEnd, bytesMax)
-    if (count > 0 || isEnd) return frames.slice(0, count)
+    if (count > 0 || isEnd) return { frames: frames.slice(0, count), to: end }
   }
 }
 

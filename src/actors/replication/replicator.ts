@@ -179,9 +179,11 @@ const failed = (state: State, error: unknown, context: Context): State => {
   return arm(state, inMs, context)
 }
 
-/** How long there is nothing to do by itself: until a refusal is looked at again. */
+/** How long there is nothing to do by itself: until a refusal of an open shard is looked at again. */
 const restOf = ({ follower }: State, { system }: Context): number | undefined => {
-  const moments = follower.shards.flatMap(({ refusal }) => (refusal ? [refusal.until] : []))
+  const moments = follower.shards.flatMap(({ refusal, shard }) =>
+    refusal && shard.phase.kind === 'open' ? [refusal.until] : [],
+  )
   return moments.length === 0
     ? undefined
     : Math.max(0, Math.min(...moments) - system.clock.monotonic())

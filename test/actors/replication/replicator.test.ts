@@ -1,6 +1,7 @@
 /** Replicas that follow the logs of an instance, on a simulated disk and a virtual clock. */
 import { describe, expect, test } from 'vitest'
 import { Replicator } from '../../../src/actors/index.ts'
+import { stopProcess } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { MemoryReplica } from '../../support/memory-replica.ts'
 import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
@@ -175,6 +176,22 @@ describe('a replica', () => {
     expect(replica.kept.keys.size).toBe(30)
   })
 
+  test.each([{}, { wal: { commitments: true } }])(
+    'has everything although the log ends with frames of its own (%j)',
+    async (more) => {
+      const { world, app, options } = await following({}, more)
+      await fill(world, app, 10)
+      await caughtUp(world, app, 1_000)
+      await world.during(app.close())
+      const next = await world.start(options)
+      await world.clock.advance(60_000)
+      const lag = { records: 0, bytes: 0, ms: 0 }
+      expect(ofReplica(next)).toMatchObject({ state: 'following', lag })
+      await fill(world, next, 1, 10)
+      await caughtUp(world, next, 1_000)
+    },
+  )
+
   test('gets what is far behind in bounded chunks, one at a time', async () => {
     const { world, replica, app } = await following({ chunkBytes: 4_096 })
     await caughtUp(world, app)
@@ -291,6 +308,28 @@ describe('fencing', () => {
     }
   })
 
+  test('of a shard that is down is looked at again when the shard is open', async () => {
+    const { world, replica, app } = await following({}, { shards: 2 })
+    await fill(world, app, 10)
+    await caughtUp(world, app)
+    await world.clock.advance(100)
+    const [kept] = replica.logs.values()
+    if (!kept) throw new Error('nothing is replicated')
+    const { progress, log } = kept
+    kept.progress = { ...progress, lease: { epoch: 99, holder: 'other' } }
+    await fill(world, app, 40, 10)
+    await world.clock.advance(1_000)
+    expect(ofReplica(app, log.shard).state).toBe('fenced')
+    kept.progress = progress
+    await world.during(stopProcess(app.system.to(`shard(${log.shard})` as never), 'normal'))
+    // Beyond the time at which it would be looked at again: nothing turns in a circle.
+    await world.clock.advance(400_000)
+    expect(ofReplica(app, log.shard).state).toBe('fenced')
+    await world.during(app.control.reopen(log.shard))
+    await world.clock.advance(1_000)
+    expect(ofReplica(app, log.shard).state).toBe('following')
+  })
+
   test('concerns one shard: the others go on', async () => {
     const { world, replica, app } = await following({}, { shards: 2 })
     await fill(world, app, 10)
@@ -302,6 +341,60 @@ describe('fencing', () => {
     await world.clock.advance(10_000)
     const states = [0, 1].map((shard) => ofReplica(app, shard).state)
     expect(states.sort()).toEqual(['fenced', 'following'])
+  })
+})
+
+describe('control.reopen of replication', () => {
+  const reopened = (was: 'down' | 'running') => ({ shard: 0, part: 'replication', was })
+  const reopen = (world: Machine, app: App) => world.during(app.control.reopen(0, 'replication'))
+
+  test('asks a fenced replica again at once', async () => {
+    const { world, replica, app } = await following()
+    await caughtUp(world, app)
+    const before = replica.kept.progress
+    replica.kept.progress = { ...before, lease: { epoch: 99, holder: 'other' } }
+    await fill(world, app, 5)
+    await world.clock.advance(10_000)
+    expect(await reopen(world, app)).toEqual(reopened('down'))
+    await world.clock.advance(1_000)
+    expect(ofReplica(app).state).toBe('fenced')
+    replica.kept.progress = before
+    await reopen(world, app)
+    await caughtUp(world, app, 1_000)
+    expect(await reopen(world, app)).toEqual(reopened('running'))
+  })
+
+  test('asks a replica that was away again at once, and soon again', async () => {
+    const { world, replica, app } = await following()
+    replica.isAway = true
+    await fill(world, app, 5)
+    await world.clock.advance(300_000)
+    expect(app.health().replication[0]?.failures).toBeGreaterThan(10)
+    expect(await reopen(world, app)).toEqual(reopened('down'))
+    await world.clock.advance(100)
+    replica.isAway = false
+    await caughtUp(world, app, 1_000)
+    expect(replica.kept.keys.size).toBe(5)
+  })
+
+  test('starts senders that have spent their restarts, which health() says', async () => {
+    const { world, replica, app } = await following()
+    for (let round = 0; round < 12; round++) {
+      app.system.kill(Replicator.name('default', 0))
+      await world.clock.advance(5)
+    }
+    await fill(world, app, 5)
+    expect(ofReplica(app)).toMatchObject({ state: 'waiting' })
+    expect(ofReplica(app).reason).toMatch(/spent its restarts.*control\.reopen/)
+    expect(await reopen(world, app)).toEqual(reopened('down'))
+    await caughtUp(world, app, 1_000)
+    expect(replica.kept.keys.size).toBe(5)
+  })
+
+  test('is refused where nothing replicates', async () => {
+    const world = machine()
+    const app = await world.start()
+    expect(await codeOf(reopen(world, app))).toBe('INVALID_ARGUMENT')
   })
 })
 
