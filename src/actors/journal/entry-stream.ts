@@ -23,8 +23,9 @@ export class EntryStream<
 > implements AsyncIterableIterator<StoredEntry<Events, Effects>>
 {
   readonly #watch: ShardWatch<StoredEntry>
-  /** Calls of `next` are answered one after another. */
+  /** Calls of `next` are answered one after another. So many have to wait. */
   #turn: Promise<unknown> = Promise.resolve()
+  #turns = 0
 
   /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED` */
   constructor(shard: Shard, options: EntriesOfJournal) {
@@ -36,8 +37,11 @@ export class EntryStream<
    * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`. The stream has then ended
    */
   next(): Promise<IteratorResult<StoredEntry<Events, Effects>, undefined>> {
+    const ready = this.#turns === 0 ? this.#watch.ready() : undefined
+    if (ready) return Promise.resolve(given(ready.item))
+    this.#turns++
     const turn = this.#turn.then(() => this.#next())
-    this.#turn = turn.catch(() => undefined)
+    this.#turn = turn.catch(() => undefined).then(() => this.#turns--)
     return turn
   }
 
@@ -54,7 +58,7 @@ export class EntryStream<
   async #next(): Promise<IteratorResult<StoredEntry<Events, Effects>, undefined>> {
     try {
       const watched = await this.#watch.next()
-      if (watched) return { done: false, value: watched.item as StoredEntry<Events, Effects> }
+      if (watched) return given(watched.item)
     } catch (error) {
       this.#watch.close()
       throw error
@@ -62,6 +66,11 @@ export class EntryStream<
     return this.return()
   }
 }
+
+const given = <Entry>(item: StoredEntry): IteratorResult<Entry, undefined> => ({
+  done: false,
+  value: item as Entry,
+})
 
 const boundsOf = (shard: Shard, options: EntriesOfJournal): WatchBounds => {
   checkOptionNames(options, ['from', 'to', 'follow'])

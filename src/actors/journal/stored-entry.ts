@@ -39,43 +39,54 @@ export type StoredEntry<
 
 /** The entries of a shard that count, for a watch. */
 export const entriesIn = (shard: Shard): WatchSource<StoredEntry> => ({
-  ofFrame: ({ frame: { lsn, time, units, rows } }) =>
-    counting(shard.index, { lsn, time }, units, (key) => rows.get(key)),
+  ofFrame: ({ frame: { lsn, time, units, rows } }) => {
+    const found: StoredEntry[] = []
+    addCounting(found, shard.index, { lsn, time }, units, (key) => rows.get(key))
+    return found
+  },
   ofLog: ({ frames, bytes }, end) => {
+    const found: StoredEntry[] = []
     const view = shard.view()
-    return frames.flatMap(({ lsn, time, offset, length }) => {
-      if (lsn >= end) return []
-      const { units } = decodeFrame(bytes.slice(offset, offset + length))
-      return counting(shard.index, { lsn, time }, units, (key) => view.row(key))
-    })
+    // An id never expires.
+    const rowOf = (key: string): Row | undefined => view.peek(key, 0)
+    for (const { lsn, time, offset, length } of frames) {
+      if (lsn >= end) break
+      // A copy, so that a payload that is kept does not keep all that was read with it.
+      const { units } = decodeFrame(Buffer.from(bytes.subarray(offset, offset + length)))
+      addCounting(found, shard.index, { lsn, time }, units, rowOf)
+    }
+    return found
   },
   bytesOf: ({ command, response, events, effects }) =>
-    [...events, ...effects].reduce(
-      (sum, { payload }) => sum + payload.length,
-      command.length + response.length,
-    ),
+    command.length + response.length + bytesIn(events) + bytesIn(effects),
 })
 
+const bytesIn = (list: readonly StoredPayload[]): number => {
+  let sum = 0
+  for (const { payload } of list) sum += payload.length
+  return sum
+}
+
 /**
- * The entries of an applied frame that count: the row of the id has their place. Others were
- * repeats, or were refused.
+ * Adds the entries of an applied frame that count: the row of the id has their place. Others were
+ * repeats, or were refused. `rowOf`: a row that is read at once.
  */
-const counting = (
+const addCounting = (
+  found: StoredEntry[],
   shard: number,
-  frame: { readonly lsn: number; readonly time: number },
+  { lsn, time }: { readonly lsn: number; readonly time: number },
   units: FrameUnits,
   rowOf: (rowKey: string) => Row | undefined,
-): readonly StoredEntry[] => {
-  const found: StoredEntry[] = []
+): void => {
   let index = 0
   for (const unit of unitsIn(units))
     for (const entry of entriesOf(unit)) {
-      const place = { ...frame, index: index++ }
+      const place = { lsn, index: index++, time }
       const row = rowOf(entryIdRowKey(entry.id))
-      if (row && isAt(readEntryRow(row), place))
-        found.push({ shard, ...place, ...entryContent(entry) })
+      if (!row || !isAt(readEntryRow(row), place)) continue
+      const { id, type, command, response, events, effects } = entryContent(entry)
+      found.push({ shard, ...place, id, type, command, response, events, effects })
     }
-  return found
 }
 
 const isAt = (one: EntryPlace, other: EntryPlace): boolean =>

@@ -46,8 +46,8 @@ export const logStart = 0
 const waitingMax = 10_000
 const waitingBytesMax = 8 * 1024 * 1024
 
-/** The bytes of the log that one read transfers to this thread. */
-const readBytes = 1024 * 1024
+/** The bytes of the log that one read transfers to this thread, which takes them in one turn. */
+const readBytes = 256 * 1024
 
 /** A pin moves on when the watch is so many frames further. */
 const pinnedFrames = 1_024
@@ -99,17 +99,25 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#given = undefined
     for (;;) {
       if (this.#isClosed) return undefined
-      const first = this.#waiting.shift()
+      const first = this.#waiting[0]
+      if (first && this.#isDurable(first.item.lsn)) return this.#give(first)
       if (first) {
-        this.#given = first
-        this.#waitingBytes -= this.#source.bytesOf(first.item)
-        await this.#durable(first.item.lsn)
-        return first
+        await this.#sync()
+        continue
       }
       if (this.#from > this.#to) return undefined
       if (this.#follows && this.#shard.phase.kind === 'open') await this.#woken()
       else await this.#catchUp()
     }
+  }
+
+  /**
+   * As `next`, at once: `undefined` if that has to wait, or has no further item. Called only while
+   * no `next` is under way.
+   */
+  ready(): Watched<Item> | undefined {
+    const first = this.#waiting[0]
+    return first && this.#isDurable(first.item.lsn) ? this.#give(first) : undefined
   }
 
   /** The position of the first item that no `next` before the last one has answered. */
@@ -130,6 +138,14 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#waiting = []
     this.#pin?.end()
     this.#wake()
+  }
+
+  /** Gives out the first item that waits. */
+  #give(first: Watched<Item>): Watched<Item> {
+    this.#waiting.shift()
+    this.#waitingBytes -= this.#source.bytesOf(first.item)
+    this.#given = first
+    return first
   }
 
   #applied(shown: ShownFrame): void {
@@ -185,7 +201,6 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   async #readPiece(log: LogHost): Promise<void> {
     const shard = this.#shard
     if (this.#from === logStart) this.#from = await firstLsnOf(log)
-    await this.#pin?.hold(log, this.#from)
     const read = await this.#read(log)
     if (this.#isClosed) return
     // A frame that is not applied yet is shown by the applier, or read in the next turn.
@@ -198,10 +213,14 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   }
 
   async #read(log: LogHost): Promise<ReadAnswer> {
+    // The log takes both in order: what it reads is pinned.
+    const held = this.#pin?.hold(log, this.#from)
     try {
       return await log.run('read', { from: this.#from, maxBytes: readBytes })
     } catch (error) {
       throw isKeelsonError(error, 'INVALID_ARGUMENT') ? this.#fallenBehind(error) : error
+    } finally {
+      await held
     }
   }
 
@@ -222,17 +241,17 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     })
   }
 
-  async #durable(lsn: number): Promise<void> {
-    const { parts, files } = this.#shard
-    if (levelOf(parts.settings) === 'durable' || lsn <= this.#durableLsn) return
-    for (;;) {
-      const log = files.log()
-      try {
-        this.#durableLsn = (await log.run('sync', null)).durableLsn
-        return
-      } catch (error) {
-        await this.#afterEnd(log, error)
-      }
+  #isDurable(lsn: number): boolean {
+    return lsn <= this.#durableLsn || levelOf(this.#shard.parts.settings) === 'durable'
+  }
+
+  /** Makes the log durable, in the life that can. */
+  async #sync(): Promise<void> {
+    const log = this.#shard.files.log()
+    try {
+      this.#durableLsn = (await log.run('sync', null)).durableLsn
+    } catch (error) {
+      await this.#afterEnd(log, error)
     }
   }
 }

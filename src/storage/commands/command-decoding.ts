@@ -28,7 +28,7 @@ import {
   type Unit,
   unitKinds,
 } from './command.ts'
-import { entryDigestBytes, readBody } from './journal-entry.ts'
+import { checkBody, entryDigestBytes } from './journal-entry.ts'
 import { PayloadReader } from './payload.ts'
 import { turnFault } from './turn-fault.ts'
 
@@ -105,7 +105,7 @@ const readTurn = (reader: PayloadReader): Turn => {
 
 const readEntryUnit = (reader: PayloadReader): EntryUnit => {
   const digestAt = reader.take(entryDigestBytes)
-  const { id } = readBody(reader)
+  const id = checkBody(reader)
   const bodyAt = digestAt + entryDigestBytes
   return {
     kind: 'entry',

@@ -59,6 +59,24 @@ describe('the entries of a journal', () => {
     expect(some).toEqual(read.filter(({ lsn }) => lsn >= from && lsn <= to))
   })
 
+  test('are given to calls of next in the order of the calls', async () => {
+    const world = machine()
+    const app = await world.start()
+    await appendAll(app, world, ['a', 'b', 'c'])
+    const stream = app.journal.entries()
+    const got: unknown[] = []
+    const ask = async (call: number) => got.push([call, (await stream.next()).value?.id])
+
+    // The third call comes when the second has an entry and no answer.
+    await world.during(Promise.all([ask(1).then(() => ask(3)), ask(2)]))
+
+    expect(got).toEqual([
+      [1, 'a'],
+      [2, 'b'],
+      [3, 'c'],
+    ])
+  })
+
   test('do not have what is written and not synced, also for one who follows', async () => {
     const world = machine({ syncMs: 50 })
     const app = await world.start()
