@@ -3,12 +3,13 @@
  * `npm run simulate -- log --seed N` lives it again; `KEELSON_SEEDS` sets how many are lived here.
  */
 import { expect, test } from 'vitest'
+import { liveSeeds, sumOf } from '../support/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
-import { addTally, liveSeed, type Tally } from './log-seeds.ts'
+import { liveSeed } from './log-seeds.ts'
 
 test('E35 D2 D17 seeds of lives, writers and betrayals: nothing acknowledged is lost, nothing damaged is believed', async () => {
-  const sum: Tally = {}
-  for (const seed of seedsOf(30, 1_000)) addTally(sum, await liveSeed(100_000 + seed))
+  const seeds = seedsOf(30, 1_000)
+  const sum = sumOf(await liveSeeds(seeds, (seed) => liveSeed(100_000 + seed)))
 
   // A simulation in which nothing happens proves nothing.
   const mean = (name: string): number => (sum[name] ?? 0) / (sum.lives ?? 1)

@@ -4,12 +4,13 @@
  */
 import { harmOn } from '../support/log-harm.ts'
 import { liveOn } from '../support/log-life.ts'
+import type { Tally } from '../support/seed-lives.ts'
 import { liveAsWriters } from '../support/wal-seeds.ts'
 
-/** What happened, counted; the names say in which kind of life. */
-export type Tally = Record<string, number>
-
-/** Lives the life of `seed`. Rejects with the seed in the message when the log breaks a promise. */
+/**
+ * Lives the life of `seed`. The names of what it counts say in which kind of life it happened. Rejects with the seed in the
+ * message when the log breaks a promise.
+ */
 export const liveSeed = async (seed: number): Promise<Tally> => {
   if (seed % 4 === 2) return counted('writers', await liveAsWriters(seed))
   if (seed % 4 === 3) return counted('betrayal', harmOn(seed))
@@ -22,8 +23,3 @@ const counted = (kind: string, story: Record<string, number>): Tally => ({
   lives: 1,
   ...Object.fromEntries(Object.entries(story).map(([name, count]) => [`${kind}.${name}`, count])),
 })
-
-/** Adds `more` to `sum`. */
-export const addTally = (sum: Tally, more: Tally): void => {
-  for (const [name, count] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + count
-}

@@ -7,7 +7,8 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { addTally, liveSeed, type Tally } from './log-seeds.ts'
+import { sumOf, type Tally } from '../support/seed-lives.ts'
+import { liveSeed } from './log-seeds.ts'
 
 /** Every so many seeds a child says what happened in them. */
 const piece = 20
@@ -46,7 +47,7 @@ const work = async ({ from, seeds }: Range, stride: number): Promise<void> => {
     new Promise((resolve) => process.send?.(report, () => resolve()))
   for (let seed = from, lived = 1; seed < from + seeds; seed += stride, lived++) {
     try {
-      addTally(tally, await liveSeed(seed))
+      tally = sumOf([tally, await liveSeed(seed)])
     } catch (error) {
       const failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
       return tell({ failure, seed })
@@ -89,11 +90,11 @@ const workOnAllCores = async (
 
 const run = async (args: readonly string[]): Promise<void> => {
   const range = rangeOf(args)
-  const sum: Tally = { lives: 0 }
+  let sum: Tally = { lives: 0 }
   const begun = performance.now()
   let told = 0
   await workOnAllCores(range, (tally) => {
-    addTally(sum, tally)
+    sum = sumOf([sum, tally])
     const lives = sum.lives ?? 0
     if (lives - told < range.seeds / 50) return
     told = lives

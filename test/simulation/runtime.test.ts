@@ -5,14 +5,14 @@
  *
  * `KEELSON_SEEDS=5000 npx vitest run test/simulation/runtime.test.ts`; one failing world: `KEELSON_SEED=123 …`.
  */
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { runtimeWorld } from '../support/runtime-world.ts'
-import { countOf } from '../support/tier.ts'
+import { liveSeeds, sumOf } from '../support/seed-lives.ts'
+import { seedsOf } from '../support/tier.ts'
 
-const seedCount = countOf('KEELSON_SEEDS', 20, 600)
-const only = process.env.KEELSON_SEED
-const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
+const seeds = seedsOf(20, 600)
+const isOne = seeds.length === 1
 
 /** What traces tell of, each in many a world. */
 const happenings = [
@@ -37,22 +37,15 @@ const runWorld = async (seed: number): Promise<string> => {
   return world.ledger.trace.join('\n')
 }
 
-describe('a random world', () => {
-  test(`keeps what the runtime promises, twice in the same way, in ${seeds.length} worlds`, async () => {
-    const seen = new Map(happenings.map((what) => [what, 0]))
-    for (const seed of seeds) {
-      try {
-        const trace = await runWorld(seed)
-        if (only) console.log(trace)
-        for (const what of happenings)
-          seen.set(what, (seen.get(what) ?? 0) + trace.split(what).length - 1)
-        expect(await runWorld(seed)).toBe(trace)
-      } catch (cause) {
-        const command = `KEELSON_SEED=${seed} npx vitest run test/simulation/runtime.test.ts`
-        throw new Error(`seed ${seed} fails: ${command}`, { cause })
-      }
-    }
-    // Worlds in which nothing happens would keep every promise.
-    if (!only) for (const [what, times] of seen) expect(times, what).toBeGreaterThan(seeds.length)
-  }, 600_000)
-})
+test(`a random world keeps what the runtime promises, twice in the same way, in ${seeds.length} worlds`, async () => {
+  const stories = await liveSeeds(seeds, async (seed) => {
+    const trace = await runWorld(seed)
+    if (isOne) console.log(trace)
+    expect(await runWorld(seed)).toBe(trace)
+    return Object.fromEntries(happenings.map((what) => [what, trace.split(what).length - 1]))
+  })
+
+  const seen = sumOf(stories)
+  // Worlds in which nothing happens would keep every promise.
+  if (!isOne) for (const what of happenings) expect(seen[what], what).toBeGreaterThan(seeds.length)
+}, 600_000)

@@ -4,19 +4,17 @@
  *
  * `KEELSON_SEEDS=5000 npx vitest run test/simulation`; one failing world: `KEELSON_SEED=123 …`.
  */
-
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Applier, Control, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import type { KeelsonError } from '../../src/errors.ts'
 import { reasonText } from '../../src/errors.ts'
 import type { App } from '../../src/supervisors/index.ts'
+import { liveSeeds } from '../support/seed-lives.ts'
 import { machine } from '../support/simulated-instance.ts'
-import { countOf } from '../support/tier.ts'
+import { seedsOf } from '../support/tier.ts'
 
-const seedCount = countOf('KEELSON_SEEDS', 12, 500)
-const only = process.env.KEELSON_SEED
-const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
+const seeds = seedsOf(12, 500)
 
 /**
  * Writes of one key, in the order of their issue, of which each may be the last that took effect: the last acknowledged one, and
@@ -139,14 +137,6 @@ const runWorld = async (seed: number): Promise<void> => {
   expect(clock.untilNext(), `seed ${seed}`).toBeUndefined()
 }
 
-describe('a random world', () => {
-  test(`keeps every acknowledged write, in ${seeds.length} worlds`, async () => {
-    for (const seed of seeds) {
-      await runWorld(seed).catch((error) => {
-        throw new Error(`seed ${seed} fails: KEELSON_SEED=${seed} npx vitest run test/simulation`, {
-          cause: error,
-        })
-      })
-    }
-  }, 600_000)
-})
+test(`a random world keeps every acknowledged write, in ${seeds.length} worlds`, async () => {
+  await liveSeeds(seeds, runWorld)
+}, 600_000)

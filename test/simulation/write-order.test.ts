@@ -4,15 +4,14 @@
  *
  * `KEELSON_SEEDS=10000 npx vitest run test/simulation/write-order.test.ts`; one failing world: `KEELSON_SEED=123 …`.
  */
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Batcher } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
+import { liveSeeds } from '../support/seed-lives.ts'
 import { machine } from '../support/simulated-instance.ts'
-import { countOf } from '../support/tier.ts'
+import { seedsOf } from '../support/tier.ts'
 
-const seedCount = countOf('KEELSON_SEEDS', 20, 500)
-const only = process.env.KEELSON_SEED
-const seeds = only ? [Number(only)] : Array.from({ length: seedCount }, (_, at) => at + 1)
+const seeds = seedsOf(20, 500)
 
 const keys = ['a', 'b', 's:a', 's:b', 't:a', 't:b']
 
@@ -108,15 +107,6 @@ const runWorld = async (seed: number): Promise<void> => {
   expect(clock.untilNext(), `seed ${seed}`).toBeUndefined()
 }
 
-describe('writes that nobody waits for', () => {
-  test(`end in the state of the order of their issue, in ${seeds.length} worlds`, async () => {
-    for (const seed of seeds) {
-      await runWorld(seed).catch((error) => {
-        throw new Error(
-          `seed ${seed} fails: KEELSON_SEED=${seed} npx vitest run test/simulation/write-order.test.ts`,
-          { cause: error },
-        )
-      })
-    }
-  }, 3_600_000)
-})
+test(`writes that nobody waits for end in the state of the order of their issue, in ${seeds.length} worlds`, async () => {
+  await liveSeeds(seeds, runWorld)
+}, 3_600_000)

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
+import { commandHere } from './command-here.ts'
 import { runKeelson } from './keelson-command.ts'
 import { folderMadeOnce, tempFolder } from './temp-folder.ts'
 
@@ -76,6 +77,6 @@ export const everythingIn = (dir: string): string =>
 
 /** What `keelson wal verify` says of a folder, with its status. */
 export const verified = async (dir: string, folder = 'd') => {
-  const { status, output, errors } = await runKeelson(['wal', 'verify', folder, '--json'], dir)
+  const { status, output, errors } = await commandHere(['wal', 'verify', folder, '--json'], dir)
   return { status, errors, ...(output ? JSON.parse(output) : {}) }
 }

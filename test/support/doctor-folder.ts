@@ -1,11 +1,10 @@
 /**
  * A data folder `d` for `keelson doctor`, with everything that one can have: two shards, one with a
  * log that was given back behind a snapshot, one with its whole log; blobs, entities, a projection by
- * users. And what is in it, and the command in this process.
+ * users. And what is in it, and what the command finds in it.
  */
 
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import {
   type App,
   call,
@@ -18,10 +17,8 @@ import {
   supervisor,
 } from 'keelson'
 import { expect } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
-import { runCommandLine } from '../../src/inspect/cli/command.ts'
-import type { Environment } from '../../src/inspect/command/environment.ts'
 import { shardOf } from '../../src/storage/index.ts'
+import { commandHere } from './command-here.ts'
 
 /** Tags whose keys are in shard 0 and 1. */
 const tags = [0, 1].map((shard) => {
@@ -109,7 +106,7 @@ export type Told = {
 
 /** Runs `keelson doctor d` in `dir`, in this process. A test on tmpfs is not told so. */
 export const doctor = async (dir: string, ...words: readonly string[]) => {
-  const { status, output, errors } = await run(dir, ['doctor', 'd', '--json', ...words])
+  const { status, output, errors } = await commandHere(['doctor', 'd', '--json', ...words], dir)
   const told = output === '' ? {} : JSON.parse(output)
   const own = (found: readonly Told[] | null | undefined): readonly Told[] =>
     (found ?? []).filter(({ code }) => code !== 'disk.memory')
@@ -121,30 +118,4 @@ export const doctor = async (dir: string, ...words: readonly string[]) => {
     repaired: told.repaired as readonly string[] | null,
     heldBy: told.heldBy as string | null,
   }
-}
-
-/** Runs a command line in `dir`, in this process. */
-export const run = async (
-  dir: string,
-  words: readonly string[],
-  more: Partial<Environment> = {},
-) => {
-  const [output, errors] = [new PassThrough(), new PassThrough()]
-  const texts = { output: '', errors: '' }
-  output.on('data', (text: Buffer) => (texts.output += text))
-  errors.on('data', (text: Buffer) => (texts.errors += text))
-  const environment: Environment = {
-    input: new PassThrough(),
-    output,
-    errors,
-    cwd: dir,
-    variables: {},
-    clock: systemClock(),
-    onSignal: () => () => undefined,
-    onStrayRejection: () => () => undefined,
-    exit: () => undefined,
-    ...more,
-  }
-  const status = await runCommandLine(words, environment)
-  return { status, ...texts }
 }

@@ -11,12 +11,12 @@ import {
   type StoredEntry,
   WalWriter,
 } from '../../src/actors/index.ts'
-import { seededRandom } from '../../src/clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../src/errors.ts'
 import type { LogHost } from '../../src/storage/index.ts'
 import { readEventPayload } from '../../src/storage/values/event-payload.ts'
 import type { App, StartOptions } from '../../src/supervisors/index.ts'
-import { failNextSync, type Machine, machine } from './simulated-instance.ts'
+import { InstanceLife } from './instance-life.ts'
+import { failNextSync } from './simulated-instance.ts'
 
 const KiB = 1024
 
@@ -37,15 +37,12 @@ type Place = { readonly lsn: number; readonly index: number }
 const order = (one: Place, other: Place): number => one.lsn - other.lsn || one.index - other.index
 
 /** One machine, and the instances on it. */
-export class JournalLife {
+export class JournalLife extends InstanceLife {
   readonly story: JournalStory = {
     ...{ acked: 0, repeated: 0, conflicts: 0, unknown: 0 },
     ...{ events: 0, crashes: 0, released: 0, replayed: 0 },
   }
-  readonly #world: Machine
-  readonly #random: () => number
   readonly #options: Partial<StartOptions>
-  readonly #pending = new Set<Promise<void>>()
   /** What was appended under each id that may count: one content, or several of which one counts. */
   readonly #said = new Map<string, Set<number>>()
   /** The places of entries that were acknowledged or emitted. They never change. */
@@ -55,39 +52,24 @@ export class JournalLife {
   #last: Place = { lsn: 0, index: 0 }
   /** The log has said that everything up to here is durable. */
   #durableLsn = 0
-  #app: App | undefined
   #ids = 0
 
   constructor(seed: number) {
-    this.#random = seededRandom(seed)
-    const aroundLog = (host: LogHost): LogHost => this.#watched(host)
-    this.#world = machine({ seed, syncMs: this.#pick([0, 1, 5, 20]), aroundLog })
+    super(seed, [0, 1, 5, 20])
     this.#options = {
       deadlineMs: 400,
-      wal: { maxFileSize: 128 * KiB, ...this.#pick([{}, {}, {}, { syncInterval: 30 }]) },
-      snapshot: { minLogBytes: this.#pick([16 * KiB, 64 * KiB]), ratio: 0 },
+      wal: { maxFileSize: 128 * KiB, ...this.pick([{}, {}, {}, { syncInterval: 30 }]) },
+      snapshot: { minLogBytes: this.pick([16 * KiB, 64 * KiB]), ratio: 0 },
     }
   }
 
   /** Lives through `rounds` rounds. */
   async run(rounds: number): Promise<JournalStory> {
     await this.#begin()
-    for (let round = 0; round < rounds; round++) {
-      const busy = this.#burst()
-      await this.#pick([...this.#events])()
-      await this.#during(busy)
-      await this.#world.clock.advance(this.#pick([1, 20, 700]))
-      if (this.#running.shards.some(({ phase }) => phase.kind !== 'open')) await this.#crash()
-      else await this.#check().catch((error) => this.#afterPoison(error))
-    }
-    await this.#crash()
-    await this.#check()
+    await this.liveThrough(rounds)
+    await this.crash()
+    await this.#compare()
     return this.story
-  }
-
-  get #running(): App {
-    if (!this.#app) throw new Error('no instance runs')
-    return this.#app
   }
 
   /** Whether acknowledgements mean durability. */
@@ -95,39 +77,31 @@ export class JournalLife {
     return this.#options.wal?.syncInterval === undefined
   }
 
-  readonly #events: readonly (() => unknown)[] = [
+  protected readonly events: readonly (() => unknown)[] = [
     () => undefined,
-    () => this.#crash(),
-    () => this.#crashDuring(() => this.#burst()),
-    () => this.#crashDuring(() => this.#snapshot()),
+    () => this.crash(),
+    () => this.#crashAmid(() => this.burst()),
+    () => this.#crashAmid(() => this.#snapshot()),
     () => this.#snapshot(),
     () => this.#save(),
     () => {
       const victims = [Applier, Batcher, JournalActor, WalWriter].map((each) => each.name(0))
-      this.#running.system.kill(this.#pick<never>(victims as never))
+      this.running.system.kill(this.pick<never>(victims as never))
     },
     async () => {
-      failNextSync(this.#world.disk)
-      await this.#during(this.#running.store.put('k', 1).catch(() => undefined))
-      await this.#during(this.#running.control.reopen(0).catch(() => undefined))
+      failNextSync(this.world.disk)
+      await this.during(this.running.store.put('k', 1).catch(() => undefined))
+      await this.during(this.running.control.reopen(0).catch(() => undefined))
     },
     async () => {
-      await this.#during(this.#running.close())
-      if (this.#random() < 0.3) this.#world.projections.remove('/data/shard-0/lmdb')
+      await this.during(this.running.close())
+      if (this.random() < 0.3) this.world.projections.remove('/data/shard-0/lmdb')
       await this.#begin()
     },
   ]
 
-  #pick<T>(from: readonly T[]): T {
-    return from[Math.floor(this.#random() * from.length)] as T
-  }
-
-  #during<T>(work: Promise<T>): Promise<T> {
-    return this.#world.during(work, 300_000)
-  }
-
   /** Notes what the log says to be durable. */
-  #watched(host: LogHost): LogHost {
+  protected override aroundLog(host: LogHost): LogHost {
     return {
       run: async (kind, request) => {
         const answer = await host.run(kind, request)
@@ -145,16 +119,16 @@ export class JournalLife {
     this.#emitted = []
     this.#last = { lsn: 0, index: 0 }
     this.#durableLsn = 0
-    const app = await this.#world.start(this.#options)
-    this.#app = app
+    const app = await this.world.start(this.#options)
+    this.app = app
     await this.#recover(app)
     app.journal.subscribe({
       name: 'audit',
       handler: async (entry) => {
-        if (this.#app !== app) return
+        if (this.app !== app) return
         this.#take(entry)
-        if (this.#random() < 0.2)
-          await new Promise<void>((resolve) => this.#world.clock.after(2, resolve))
+        if (this.random() < 0.2)
+          await new Promise<void>((resolve) => this.world.clock.after(2, resolve))
       },
     })
   }
@@ -179,40 +153,40 @@ export class JournalLife {
 
   /** The state and a replay behind it have every known entry, each once. */
   async #recover({ journal }: App): Promise<void> {
-    const state = await this.#during(journal.loadState<string[]>())
+    const state = await this.during(journal.loadState<string[]>())
     const ids = [...(state?.value ?? [])]
     const from = state ? state.lsn + 1 : 0
     const handler = (entry: StoredEntry): void => {
       this.#learn(entry)
       ids.push(entry.id)
     }
-    const { entries } = await this.#during(journal.replay({ from, handler }))
+    const { entries } = await this.during(journal.replay({ from, handler }))
     this.story.replayed += entries
     expect(new Set(ids).size).toBe(ids.length)
     for (const id of this.#known.keys()) expect(ids).toContain(id)
   }
 
-  async #burst(): Promise<void> {
+  protected async burst(): Promise<void> {
     for (let at = 0; at < 12; at++) this.#append()
-    await Promise.all([...this.#pending])
+    await Promise.all([...this.pending])
   }
 
   #append(): void {
-    const isNew = this.#ids === 0 || this.#random() < 0.7
-    const id = isNew ? `e${this.#ids++}` : `e${Math.floor(this.#random() * this.#ids)}`
+    const isNew = this.#ids === 0 || this.random() < 0.7
+    const id = isNew ? `e${this.#ids++}` : `e${Math.floor(this.random() * this.#ids)}`
     const said = this.#said.get(id) ?? new Set()
     this.#said.set(id, said)
-    const content = this.#random() < 0.1 ? 2 : 1
+    const content = this.random() < 0.1 ? 2 : 1
     const isFirst = !said.has(content)
     said.add(content)
-    const payload = 'v'.repeat(this.#pick([5, 300, 2_000]))
+    const payload = 'v'.repeat(this.pick([5, 300, 2_000]))
     const entry = {
       id,
       type: 't',
       command: content,
       events: [{ type: 'e', payload: payload.length > 0 }],
     }
-    const work = this.#running.journal.append(entry).then(
+    const work = this.running.journal.append(entry).then(
       (ack) => {
         this.story.acked++
         if (ack.repeated) this.story.repeated++
@@ -231,23 +205,22 @@ export class JournalLife {
         else if (isFirst && said.size > 1) said.delete(content)
       },
     )
-    this.#pending.add(work)
-    work.finally(() => this.#pending.delete(work)).catch(() => undefined)
+    this.issue(work)
   }
 
   async #snapshot(): Promise<void> {
-    const { control, system } = this.#running
+    const { control, system } = this.running
     const before = await this.#firstLsn()
     const value = 'v'.repeat(20_000)
     for (let at = 0; at < 8; at++)
-      await this.#during(this.#running.store.put('k', value).catch(() => undefined))
-    await this.#during(control.snapshotAll({ timeoutMs: 400 }).catch(() => undefined))
-    if (system === this.#running.system && (await this.#firstLsn()) > before) this.story.released++
+      await this.during(this.running.store.put('k', value).catch(() => undefined))
+    await this.during(control.snapshotAll({ timeoutMs: 400 }).catch(() => undefined))
+    if (system === this.running.system && (await this.#firstLsn()) > before) this.story.released++
   }
 
   async #firstLsn(): Promise<number> {
-    const described = await this.#during(
-      this.#running
+    const described = await this.during(
+      this.running
         .wal(0)
         .describe()
         .catch(() => undefined),
@@ -257,8 +230,8 @@ export class JournalLife {
 
   /** Saves the ids of all entries so far, twice: then the log before them is not needed. */
   async #save(): Promise<void> {
-    const { journal } = this.#running
-    const state = await this.#during(journal.loadState<string[]>().catch(() => undefined))
+    const { journal } = this.running
+    const state = await this.during(journal.loadState<string[]>().catch(() => undefined))
     const ids = [...(state?.value ?? [])]
     let saved = state?.lsn ?? 0
     for (let time = 0; time < 2; time++) {
@@ -273,32 +246,32 @@ export class JournalLife {
         () => true,
         () => false,
       )
-      if (!(await this.#during(isRead))) return
-      if (lsn > saved) await this.#during(journal.saveState(lsn, ids).catch(() => undefined))
+      if (!(await this.during(isRead))) return
+      if (lsn > saved) await this.during(journal.saveState(lsn, ids).catch(() => undefined))
       saved = lsn
-      await this.#during(this.#burst())
+      await this.during(this.burst())
     }
     await this.#snapshot()
   }
 
   /** Everything is at rest: the subscriber has got every entry, in order and once. */
-  async #check(): Promise<void> {
-    const { journal } = this.#running
+  async #compare(): Promise<void> {
+    const { journal } = this.running
     const first = await this.#firstLsn()
     const found: StoredEntry[] = []
     const read = async (): Promise<void> => {
       for await (const entry of journal.entries()) found.push(entry)
     }
-    await this.#during(read())
+    await this.during(read())
     expect(found).toEqual([...found].sort(order))
     expect(new Set(found.map(({ id }) => id)).size).toBe(found.length)
     for (const entry of found) this.#learn(entry)
     const ids = new Set(found.map(({ id }) => id))
     for (const [id, { lsn }] of this.#known) if (lsn >= first) expect(ids).toContain(id)
-    await this.#world.clock.advance(100)
+    await this.world.clock.advance(100)
     const [begin] = this.#emitted
     const from = begin === undefined ? undefined : (this.#known.get(begin) as Place)
-    const health = this.#running.health().shards[0]?.journal.subscriptions[0]
+    const health = this.running.health().shards[0]?.journal.subscriptions[0]
     expect(health?.failure).toBe(undefined)
     const end = found.at(-1)
     if (end && from) expect(order(this.#last, end)).toBeGreaterThanOrEqual(0)
@@ -309,28 +282,25 @@ export class JournalLife {
     expect(seen).toEqual(emitted.map(({ id }) => id))
   }
 
-  /** A sync that the check asked for may be the one that fails. */
-  async #afterPoison(error: unknown): Promise<void> {
-    if (!isKeelsonError(error, 'SHARD_DOWN')) throw error
-    await this.#crash()
+  protected async check(): Promise<void> {
+    await this.#compare().catch(async (error) => {
+      // A sync that it asked for may be the one that fails.
+      if (!isKeelsonError(error, 'SHARD_DOWN')) throw error
+      await this.crash()
+    })
   }
 
-  async #crashDuring(work: () => Promise<unknown>): Promise<void> {
-    const at = 1 + Math.floor(this.#random() * 60)
-    this.#world.disk.inject({ at, fault: { kind: 'halt' } })
-    const done = work().catch(() => undefined)
-    await this.#world.clock.advance(this.#pick([1, 10, 60]))
-    await this.#crash()
-    await this.#during(done)
+  async #crashAmid(act: () => Promise<unknown>): Promise<void> {
+    await this.crashDuring(1 + Math.floor(this.random() * 60), act, [1, 10, 60])
   }
 
-  async #crash(): Promise<void> {
+  protected async crash(): Promise<void> {
     this.story.crashes++
-    const { system } = this.#running
-    this.#app = undefined
-    this.#world.disk.crash()
-    await this.#during(system.stop().catch(() => undefined))
-    await this.#during(Promise.all([...this.#pending]))
+    const { system } = this.running
+    this.app = undefined
+    this.world.disk.crash()
+    await this.during(system.stop().catch(() => undefined))
+    await this.during(Promise.all([...this.pending]))
     await this.#begin()
   }
 }

@@ -5,12 +5,11 @@
  */
 import { expect } from 'vitest'
 import { Applier, LmdbWriter, Snapshotter } from '../../src/actors/index.ts'
-import { seededRandom } from '../../src/clock.ts'
 import type { KeelsonError } from '../../src/errors.ts'
 import { telemetry } from '../../src/runtime/index.ts'
 import { loggedBlobRows, recordOfLogged } from '../../src/storage/index.ts'
-import type { App, StartOptions } from '../../src/supervisors/index.ts'
-import { type Machine, machine } from './simulated-instance.ts'
+import type { StartOptions } from '../../src/supervisors/index.ts'
+import { InstanceLife } from './instance-life.ts'
 import { folders } from './snapshot-instance.ts'
 
 const KiB = 1024
@@ -32,7 +31,7 @@ const neverWritten = ['NOT_SUBMITTED', 'BUSY', 'NO_SPACE', 'CLOSED', 'SHARD_DOWN
 type Possible = { readonly value: string | undefined }[]
 
 /** One machine, and the instances on it. */
-export class SnapshotLife {
+export class SnapshotLife extends InstanceLife {
   readonly story: SnapshotStory = {
     snapshots: 0,
     released: 0,
@@ -41,28 +40,23 @@ export class SnapshotLife {
     loads: 0,
     freed: 0,
   }
-  readonly #world: Machine
-  readonly #random: () => number
   readonly #options: Partial<StartOptions>
   readonly #keys = Array.from('abcdefgh')
   readonly #model = new Map<string, Possible>(
     this.#keys.map((key) => [key, [{ value: undefined }]]),
   )
-  readonly #pending = new Set<Promise<void>>()
-  #app: App | undefined
   #written = 0
 
   constructor(seed: number) {
-    this.#random = seededRandom(seed)
-    this.#world = machine({ seed, syncMs: this.#pick([0, 1, 5]) })
-    const keep = this.#pick([1, 1, 2])
-    const retention = this.#pick([undefined, undefined, { log: 150 * KiB }, { log: '1s' }])
+    super(seed, [0, 1, 5])
+    const keep = this.pick([1, 1, 2])
+    const retention = this.pick([undefined, undefined, { log: 150 * KiB }, { log: '1s' }])
     this.#options = {
       deadlineMs: 500,
       wal: { maxFileSize: 128 * KiB },
-      lmdb: { lagBytesMax: this.#pick([64 * KiB, 256 * KiB * KiB]) },
+      lmdb: { lagBytesMax: this.pick([64 * KiB, 256 * KiB * KiB]) },
       blobs: { threshold: 3_000, graceMs: 500, sweepMs: 0 },
-      snapshot: { minLogBytes: this.#pick([64 * KiB, 150 * KiB]), ratio: this.#pick([0, 1]), keep },
+      snapshot: { minLogBytes: this.pick([64 * KiB, 150 * KiB]), ratio: this.pick([0, 1]), keep },
       ...(retention && { retention }),
     }
   }
@@ -70,64 +64,44 @@ export class SnapshotLife {
   /** Lives through `rounds` rounds, and compares all rows at the end. */
   async run(rounds: number): Promise<SnapshotStory> {
     await this.#begin()
-    for (let round = 0; round < rounds; round++) {
-      const busy = this.#burst()
-      await this.#pick([...this.#events])()
-      await this.#during(busy)
-      await this.#world.clock.advance(this.#pick([1, 20, 700]))
-      if (this.#running.shards.some(({ phase }) => phase.kind !== 'open')) await this.#crash()
-      else this.#check()
-    }
+    await this.liveThrough(rounds)
     await this.#compare()
     return this.story
   }
 
-  get #running(): App {
-    if (!this.#app) throw new Error('no instance runs')
-    return this.#app
-  }
-
-  readonly #events: readonly (() => unknown)[] = [
+  protected readonly events: readonly (() => unknown)[] = [
     () => this.#control('snapshotAll'),
     () => this.#control('sweepAll'),
-    () => this.#running.system.kill(Snapshotter.name(0)),
+    () => this.running.system.kill(Snapshotter.name(0)),
     () =>
-      this.#running.system.kill(
-        this.#pick<never>([Applier, LmdbWriter].map((each) => each.name(0)) as never),
+      this.running.system.kill(
+        this.pick<never>([Applier, LmdbWriter].map((each) => each.name(0)) as never),
       ),
-    () => this.#crashDuring(() => this.#control('snapshotAll')),
-    () => this.#crashDuring(() => this.#burst()),
-    () => this.#crash(),
+    () => this.#crashAmid(() => this.#control('snapshotAll')),
+    () => this.#crashAmid(() => this.burst()),
+    () => this.crash(),
     async () => {
-      await this.#during(this.#running.close())
+      await this.during(this.running.close())
       await this.#begin()
     },
   ]
 
-  #pick<T>(from: readonly T[]): T {
-    return from[Math.floor(this.#random() * from.length)] as T
-  }
-
-  #during<T>(work: Promise<T>): Promise<T> {
-    return this.#world.during(work, 300_000)
-  }
-
   async #control(request: 'snapshotAll' | 'sweepAll'): Promise<void> {
-    await this.#during(this.#running.control[request]({ timeoutMs: 400 }).catch(() => undefined))
+    await this.during(this.running.control[request]({ timeoutMs: 400 }).catch(() => undefined))
   }
 
   /** Forty writes at once. Some are blobs. */
-  async #burst(): Promise<void> {
+  protected async burst(): Promise<void> {
     for (let at = 0; at < 40; at++) this.#write()
-    await Promise.all([...this.#pending])
+    await Promise.all([...this.pending])
   }
 
   #write(): void {
-    const key = this.#pick(this.#keys)
+    const key = this.pick(this.#keys)
     const possible = this.#model.get(key) as Possible
-    const length = this.#pick([10, 900, 900, 900, 4_000])
-    const value = this.#random() < 0.15 ? undefined : `${this.#written++}:`.padEnd(length, key)
-    const { store } = this.#running
+    const length = this.pick([10, 900, 900, 900, 4_000])
+    const value = this.random() < 0.15 ? undefined : `${this.#written++}:`.padEnd(length, key)
+    const { store } = this.running
     const issued = { value }
     possible.push(issued)
     const work = value === undefined ? store.delete(key) : store.put(key, value)
@@ -138,39 +112,32 @@ export class SnapshotLife {
         else if (error.code !== 'UNKNOWN_OUTCOME') throw error
       },
     )
-    this.#pending.add(done)
-    done.finally(() => this.#pending.delete(done)).catch(() => undefined)
+    this.issue(done)
   }
 
-  #check(): void {
+  protected check(): void {
     for (const key of this.#keys) {
-      const found = this.#running.store.get(key)
+      const found = this.running.store.get(key)
       const possible = this.#model.get(key)?.map(({ value }) => value)
       expect(possible, key).toContain(found)
     }
   }
 
-  /** The power goes at some call to the disk while `act` runs. */
-  async #crashDuring(act: () => Promise<unknown>): Promise<void> {
-    const at = 1 + Math.floor(this.#random() ** 2 * 120)
-    this.#world.disk.inject({ at, fault: { kind: 'halt' } })
-    const work = act().catch(() => undefined)
-    await this.#world.clock.advance(this.#pick([5, 50, 500]))
-    await this.#crash()
-    await this.#during(work)
+  async #crashAmid(act: () => Promise<unknown>): Promise<void> {
+    await this.crashDuring(1 + Math.floor(this.random() ** 2 * 120), act, [5, 50, 500])
   }
 
-  async #crash(): Promise<void> {
-    const { disk, projections } = this.#world
+  protected async crash(): Promise<void> {
+    const { disk, projections } = this.world
     this.story.crashes++
     disk.halt()
-    await this.#during(this.#running.close({ deadlineMs: 0 }).catch(() => undefined))
-    await this.#during(Promise.all([...this.#pending]))
+    await this.during(this.running.close({ deadlineMs: 0 }).catch(() => undefined))
+    await this.during(Promise.all([...this.pending]))
     disk.clearFaults()
     disk.crash()
-    this.#pick([
+    this.pick([
       () => undefined,
-      () => projections.loseCommits(folders.lmdb, this.#pick([1, 3, 40])),
+      () => projections.loseCommits(folders.lmdb, this.pick([1, 3, 40])),
       () => projections.remove(folders.lmdb),
       () => projections.damage(folders.lmdb, 'a bit flipped'),
     ])()
@@ -179,17 +146,17 @@ export class SnapshotLife {
 
   /** Starts, after some starts that a power cut ends. */
   async #begin(): Promise<void> {
-    const { disk } = this.#world
-    while (this.#app && this.#random() < 0.4) {
-      disk.inject({ at: 1 + Math.floor(this.#random() ** 2 * 150), fault: { kind: 'halt' } })
-      const app = await this.#world.start(this.#options).catch(() => undefined)
+    const { disk } = this.world
+    while (this.app && this.random() < 0.4) {
+      disk.inject({ at: 1 + Math.floor(this.random() ** 2 * 150), fault: { kind: 'halt' } })
+      const app = await this.world.start(this.#options).catch(() => undefined)
       this.story.crashesInStart++
       disk.halt()
-      if (app) await this.#during(app.close({ deadlineMs: 0 }).catch(() => undefined))
+      if (app) await this.during(app.close({ deadlineMs: 0 }).catch(() => undefined))
       disk.clearFaults()
       disk.crash()
     }
-    const app = await this.#world.start(this.#options)
+    const app = await this.world.start(this.#options)
     const events = telemetry(app.system) as {
       on(name: string, heard: (event: { freedBytes: number }) => void): void
     }
@@ -198,8 +165,8 @@ export class SnapshotLife {
     events.on('blobs.swept', ({ freedBytes }) => {
       this.story.freed += freedBytes
     })
-    this.#app = app
-    this.#check()
+    this.app = app
+    this.check()
   }
 
   /** Every row, those of blobs with the LSN of their frame, and where the log begins. */
@@ -207,11 +174,11 @@ export class SnapshotLife {
     rows: readonly (readonly [number, string, string])[]
     firstLsn: number
   }> {
-    const app = this.#running
-    await this.#during(app.control.flushAll())
+    const app = this.running
+    await this.during(app.control.flushAll())
     const [shard] = app.shards
     if (!shard) throw new Error('there is a shard')
-    const { segments } = await this.#during(shard.files.log().run('describe', null))
+    const { segments } = await this.during(shard.files.log().run('describe', null))
     const rows = [...shard.view().layers.projection.range({})].map(([key, row]) => {
       const isLogged = key > loggedBlobRows.gt && key < (loggedBlobRows.lt ?? '')
       const lsn = isLogged ? recordOfLogged(key, row).lsn : Number.POSITIVE_INFINITY
@@ -224,18 +191,18 @@ export class SnapshotLife {
 
   /** The same rows by commits, by a snapshot and the log behind it, and the same values. */
   async #compare(): Promise<void> {
-    await this.#during(this.#burst())
+    await this.during(this.burst())
     const grown = await this.#rows()
-    await this.#during(this.#running.close())
-    this.#world.projections.remove(folders.lmdb)
-    this.#app = undefined
+    await this.during(this.running.close())
+    this.world.projections.remove(folders.lmdb)
+    this.app = undefined
     await this.#begin()
     this.story.loads++
     const loaded = await this.#rows()
     // Rows of blobs whose frames the log has given back may be left over.
     const isOfLog = ([lsn]: readonly [number, ...unknown[]]): boolean => lsn >= loaded.firstLsn
     expect(loaded.rows.filter(isOfLog)).toEqual(grown.rows.filter(isOfLog))
-    this.#check()
-    await this.#during(this.#running.close())
+    this.check()
+    await this.during(this.running.close())
   }
 }

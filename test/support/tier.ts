@@ -13,9 +13,15 @@ export const thorough = (quick: number, all: number): number => (triesAll ? all 
 export const countOf = (name: string, quick: number, all: number): number =>
   Number(process.env[name] ?? thorough(quick, all))
 
-/** Seeds 1, 2, 3, …: as many as `KEELSON_SEEDS` says if it is set, else as the tier says. */
-export const seedsOf = (quick: number, all: number): number[] =>
-  Array.from({ length: countOf('KEELSON_SEEDS', quick, all) }, (_, index) => index + 1)
+/**
+ * Seeds 1, 2, 3, …: as many as `KEELSON_SEEDS` says if it is set, else as the tier says. `KEELSON_SEED` is the first one if it
+ * is set, and the only one without `KEELSON_SEEDS`.
+ */
+export const seedsOf = (quick: number, all: number): number[] => {
+  const { KEELSON_SEED: first, KEELSON_SEEDS: count } = process.env
+  const length = Number(count ?? (first === undefined ? thorough(quick, all) : 1))
+  return Array.from({ length }, (_, at) => Number(first ?? 1) + at)
+}
 
 /** Every case in the full tier. In the quick tier `quick` of them, evenly spread, the first included. */
 export const sampled = <T>(cases: readonly T[], quick: number): readonly T[] => {
@@ -26,19 +32,12 @@ export const sampled = <T>(cases: readonly T[], quick: number): readonly T[] => 
   )
 }
 
-/**
- * As many seeds as the tier or `KEELSON_SEEDS` says, from 1 or `KEELSON_SEED` on, in parts of a hundred: what the
- * lives of a part leave behind is let go of with its test.
- */
-export const seedParts = (
-  quick: number,
-  all: number,
-): readonly { readonly from: number; readonly to: number }[] => {
-  const seeds = countOf('KEELSON_SEEDS', quick, all)
-  const first = Number(process.env.KEELSON_SEED ?? 1)
-  return Array.from({ length: Math.ceil(seeds / partMax) }, (_, part) => {
-    const from = first + part * partMax
-    return { from, to: Math.min(from + partMax, first + seeds) - 1 }
+/** The seeds of `seedsOf` in parts of a hundred: what the lives of a part leave behind is let go of with its test. */
+export const seedParts = (quick: number, all: number) => {
+  const seeds = seedsOf(quick, all)
+  return Array.from({ length: Math.ceil(seeds.length / partMax) }, (_, part) => {
+    const some = seeds.slice(part * partMax, (part + 1) * partMax)
+    return { from: some[0], to: some.at(-1), seeds: some }
   })
 }
 

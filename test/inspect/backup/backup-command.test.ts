@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
 import { parseBackup, parseRestore } from '../../../src/inspect/backup/backup-command-line.ts'
+import { commandHere } from '../../support/command-here.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { runKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -24,9 +25,9 @@ test('a folder that is backed up and restored has its rows, its blobs and logs w
   expect(held).toMatchObject({ status: 1 })
   expect(held.errors).toMatch(/LOCKED_DIR: .*app\.backup\(dir\)/)
 
-  const made = await runKeelson(['backup', 'd', '--to', 'b', '--json'], dir)
-  const again = await runKeelson(['backup', 'd', '--to', 'b', '--json'], dir)
-  const restored = await runKeelson(['restore', 'b', '--to', 'r', '--json'], dir)
+  const made = await commandHere(['backup', 'd', '--to', 'b', '--json'], dir)
+  const again = await commandHere(['backup', 'd', '--to', 'b', '--json'], dir)
+  const restored = await commandHere(['restore', 'b', '--to', 'r', '--json'], dir)
 
   expect([made, again, restored].map(({ status }) => status)).toEqual([0, 0, 0])
   expect(online.shards.map(({ missing }) => missing)).toEqual([[], []])
@@ -40,7 +41,7 @@ test('a folder that is backed up and restored has its rows, its blobs and logs w
   await back.store.put('k2', 'new')
   await back.close()
 
-  const over = await runKeelson(['restore', 'b', '--to', 'r'], dir)
+  const over = await commandHere(['restore', 'b', '--to', 'r'], dir)
   expect(over.status).toBe(1)
   expect(over.errors).toContain('is not empty')
   // N7: the restored log goes on under its own id, and the origin refuses it.
@@ -62,13 +63,13 @@ test('a backup is restored as of an LSN and as of a time', async () => {
   while (Date.now() <= between) await app.store.put('other', Date.now())
   await app.store.put('k', 'second')
   await app.close()
-  await runKeelson(['backup', 'd', '--to', 'b'], dir)
+  await commandHere(['backup', 'd', '--to', 'b'], dir)
 
   const moments = sampled([new Date(between).toISOString(), String(position.lsn)], 1)
-  const late = await runKeelson(['restore', 'b', '--to', 'x', '--at', '9999999'], dir)
+  const late = await commandHere(['restore', 'b', '--to', 'x', '--at', '9999999'], dir)
 
   for (const [number, at] of moments.entries()) {
-    const restored = await runKeelson(['restore', 'b', '--to', `r${number}`, '--at', at], dir)
+    const restored = await commandHere(['restore', 'b', '--to', `r${number}`, '--at', at], dir)
     expect(restored.status).toBe(0)
     const back = await start({ dir: join(dir, `r${number}`) })
     expect(back.store.get('k')).toBe('first')
@@ -84,7 +85,7 @@ test('open gives the prompt on a folder and on a backup as of then, and leaves t
   const { position } = await app.store.put('k', 'first')
   await app.store.put('k', 'second')
   await app.close()
-  await runKeelson(['backup', 'd', '--to', 'b'], dir)
+  await commandHere(['backup', 'd', '--to', 'b'], dir)
   const look = "store.get('k')\nawait store.put('k', 'third')\n"
 
   for (const name of sampled(['d', 'b'], 1)) {
@@ -98,7 +99,7 @@ test('open gives the prompt on a folder and on a backup as of then, and leaves t
   const after = await start({ dir: join(dir, 'd') })
   expect(after.store.get('k')).toBe('second')
   await after.close()
-  expect((await runKeelson(['open', 'b', '--at', '99999'], dir)).status).toBe(1)
+  expect((await commandHere(['open', 'b', '--at', '99999'], dir)).status).toBe(1)
   expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
 })
 
@@ -106,8 +107,10 @@ test('what is no data folder, and no backup, is refused and left alone', async (
   const dir = tempFolder()
   writeFileSync(join(dir, 'file'), '')
 
-  expect((await runKeelson(['backup', 'd', '--to', 'b'], dir)).errors).toContain('INVALID_ARGUMENT')
-  expect((await runKeelson(['restore', 'd', '--to', 'r'], dir)).errors).toContain(
+  expect((await commandHere(['backup', 'd', '--to', 'b'], dir)).errors).toContain(
+    'INVALID_ARGUMENT',
+  )
+  expect((await commandHere(['restore', 'd', '--to', 'r'], dir)).errors).toContain(
     'INVALID_ARGUMENT',
   )
   expect(readdirSync(dir)).toEqual(['file'])

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import { codeIn, treeWith, write } from '../../support/command-project.ts'
 import { runKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -131,7 +132,7 @@ describe('keelson start with a configuration (needs the build)', () => {
       write(dir, name, text)
       const before = readdirSync(dir)
 
-      const { status, errors, output } = await runKeelson(['start'], dir, '1')
+      const { status, errors, output } = await commandHere(['start'], dir)
 
       expect([status, codeIn(errors), output]).toEqual([1, 'CONFIG', ''])
       expect(errors.split('\n')[0]).toContain(path)
@@ -143,7 +144,7 @@ describe('keelson start with a configuration (needs the build)', () => {
   test('that --config names in vain is refused with CONFIG', async () => {
     const dir = tempFolder()
 
-    const { status, errors } = await runKeelson(['start', '--config', 'no.ts'], dir)
+    const { status, errors } = await commandHere(['start', '--config', 'no.ts'], dir)
 
     expect([status, codeIn(errors), readdirSync(dir)]).toEqual([1, 'CONFIG', []])
   })

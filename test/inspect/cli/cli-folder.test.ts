@@ -3,8 +3,10 @@
  */
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { commandHere } from '../../support/command-here.ts'
 import { codeIn, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -27,7 +29,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
 
   test('because a newer version made it: UNSUPPORTED_VERSION, and it is left as it is', async () => {
     const dir = tempFolder()
-    await runKeelson(['start', '--dir', 'd'], dir, "store.put('a', 1)")
+    await (await start({ dir: join(dir, 'd') })).close()
     const file = join(dir, 'd/keelson.json')
     const newer = asNewer(readFileSync(file, 'utf8'))
     writeFileSync(file, newer)
@@ -36,7 +38,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
       ['start', '--dir', 'd'],
       ['ingest', '-', '--dir', 'd', '--key', 'id'],
     ]) {
-      const { status, errors } = await runKeelson(words, dir, '{"id":1}')
+      const { status, errors } = await commandHere(words, dir)
       expect([status, codeIn(errors)]).toEqual([1, 'UNSUPPORTED_VERSION'])
     }
     expect(readFileSync(file, 'utf8')).toBe(newer)
@@ -48,7 +50,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
     const target = process.getuid?.() === 0 ? '/sys/keelson' : join(dir, 'd')
     chmodSync(dir, 0o500)
 
-    const { status, errors } = await runKeelson(['start', '--dir', target], process.cwd(), '1')
+    const { status, errors } = await commandHere(['start', '--dir', target], process.cwd())
 
     expect([status, codeIn(errors)]).toEqual([1, 'READ_ONLY'])
     expect(readdirSync(dir)).toEqual([])
@@ -71,7 +73,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
     const dir = tempFolder()
     write(dir, 'd', 'mine')
 
-    const { status, errors } = await runKeelson(['start', '--dir', 'd'], dir, '1')
+    const { status, errors } = await commandHere(['start', '--dir', 'd'], dir)
 
     expect([status, codeIn(errors), readFileSync(join(dir, 'd'), 'utf8')]).toEqual([
       1,

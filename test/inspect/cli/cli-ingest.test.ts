@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import { codeIn, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -32,7 +33,7 @@ describe('keelson ingest (needs the build)', () => {
       const dir = tempFolder()
       write(dir, name, text)
 
-      const { status, output } = await runKeelson(
+      const { status, output } = await commandHere(
         ['ingest', name, '--dir', 'd', '--key', 'id'],
         dir,
       )
@@ -58,7 +59,7 @@ describe('keelson ingest (needs the build)', () => {
     const dir = tempFolder()
     write(dir, 'r.ndjson', '{"id":"a"}\n{"no":1}\n{"id":"c"}\nno json\n')
 
-    const { status, output, errors } = await runKeelson(
+    const { status, output, errors } = await commandHere(
       ['ingest', 'r.ndjson', '--dir', 'd', '--key', 'id'],
       dir,
     )
@@ -77,7 +78,7 @@ describe('keelson ingest (needs the build)', () => {
     write(dir, 'r.ndjson', `{"id":"a"}\n{"id":"${'k'.repeat(100_000)}"}\n{"id":""}\n`)
 
     const words = ['ingest', 'r.ndjson', '--dir', 'd', '--key', 'id']
-    const { status, errors } = await runKeelson(words, dir)
+    const { status, errors } = await commandHere(words, dir)
 
     expect([status, errors.match(/^[A-Z_]+: record \d/gm)]).toEqual([
       1,
@@ -111,7 +112,7 @@ describe('keelson ingest (needs the build)', () => {
       const dir = tempFolder()
       mkdirSync(join(dir, 'folder'))
 
-      const { status, errors } = await runKeelson(words, dir)
+      const { status, errors } = await commandHere(words, dir)
 
       expect([status, codeIn(errors), readdirSync(dir)]).toEqual([
         1,
@@ -124,7 +125,7 @@ describe('keelson ingest (needs the build)', () => {
     const dir = tempFolder()
     write(dir, 'r.json', '[{"id":"a"},{"id":"b"} {"id":"c"}]')
 
-    const { status, output, errors } = await runKeelson(
+    const { status, output, errors } = await commandHere(
       ['ingest', 'r.json', '--dir', 'd', '--key', 'id'],
       dir,
     )

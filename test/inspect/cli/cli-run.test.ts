@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { codeIn, hangingWorker, treeWith, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { sampled } from '../../support/tier.ts'
 
 /** A worker that writes into the file `said` when it starts and when it ends. */
 const worker = `import { appendFileSync } from 'node:fs'
@@ -29,8 +30,9 @@ const startService = (dir: string) =>
   startKeelson(['run', 'service.json', '--dir', 'd'], dir, {}, 'ignore')
 
 describe('keelson run (needs the build)', () => {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    test(`says ready on standard output, lives without input, and ends in order at ${signal}`, async () => {
+  test.each(sampled(['SIGTERM', 'SIGINT'] as const, 1))(
+    'says ready on standard output, lives without input, and ends in order at %s',
+    async (signal) => {
       const dir = serviceFolder()
       const service = startService(dir)
       await service.says('ready: ')
@@ -49,7 +51,8 @@ describe('keelson run (needs the build)', () => {
       )
       expect(after.output).toMatch(/^'begun ended '\n/)
       expect(after.output).toContain('closed cleanly')
-    })
+    },
+  )
 
   test('is not ended by the end of its input, and reads none of it', async () => {
     const dir = tempFolder()

@@ -6,9 +6,11 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import { codeIn, hangingWorker, treeWith, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { sampled } from '../../support/tier.ts'
 
 /**
  * A program that says `it stays` when the process that loads it has not ended by itself meanwhile.
@@ -17,7 +19,7 @@ const stays = pathToFileURL(join(import.meta.dirname, '../../support/programs/st
 
 /** What `keelson wal verify` says of the log that a command left. */
 const verdictOf = async (dir: string): Promise<string | undefined> => {
-  const { output } = await runKeelson(['wal', 'verify', 'keelson-data'], dir)
+  const { output } = await commandHere(['wal', 'verify', 'keelson-data'], dir)
   return /verdict +(.*)$/m.exec(output)?.[1]
 }
 
@@ -84,8 +86,9 @@ describe('keelson start (needs the build)', () => {
     expect([again.status, again.output]).toEqual([0, 'true\n'])
   })
 
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    test(`closes in order at ${signal}, and says so`, async () => {
+  test.each(sampled(['SIGINT', 'SIGTERM'] as const, 1))(
+    'closes in order at %s, and says so',
+    async (signal) => {
       const dir = tempFolder()
       const command = startKeelson(['start'], dir)
       await command.write("await store.put('a', 1)\n")
@@ -97,7 +100,8 @@ describe('keelson start (needs the build)', () => {
       expect(status).toBe(0)
       expect(errors).toContain(`${signal}: ending in order`)
       expect(await verdictOf(dir)).toBe('clean, closed')
-    })
+    },
+  )
 
   test('stays with a line that never settles, and closes in order at a signal', async () => {
     const dir = tempFolder()

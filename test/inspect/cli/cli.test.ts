@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import { codeIn } from '../../support/command-project.ts'
 import { runKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -10,7 +11,7 @@ import { tempFolder } from '../../support/temp-folder.ts'
 describe('the command line (needs the build)', () => {
   for (const words of [['stop'], ['start', '--nonsense'], ['ingest', 'a.json']])
     test(`is refused with status 2 and the usage: keelson ${words.join(' ')}`, async () => {
-      const { status, errors, output } = await runKeelson(words, tempFolder())
+      const { status, errors, output } = await commandHere(words, tempFolder())
 
       expect([status, codeIn(errors), output]).toEqual([2, 'INVALID_ARGUMENT', ''])
       expect(errors).toContain('Usage:')
@@ -26,9 +27,9 @@ describe('the command line (needs the build)', () => {
   test('shows a stack only when asked to', async () => {
     const words = ['start', '--config', 'no.ts']
 
-    expect((await runKeelson(words, tempFolder())).errors).not.toMatch(/^\s+at /m)
-    expect((await runKeelson([...words, '--verbose'], tempFolder())).errors).toMatch(/^\s+at /m)
-    const debug = await runKeelson(words, tempFolder(), '', { KEELSON_DEBUG: '1' })
+    expect((await commandHere(words, tempFolder())).errors).not.toMatch(/^\s+at /m)
+    expect((await commandHere([...words, '--verbose'], tempFolder())).errors).toMatch(/^\s+at /m)
+    const debug = await commandHere(words, tempFolder(), { variables: { KEELSON_DEBUG: '1' } })
     expect(debug.errors).toMatch(/^\s+at /m)
   })
 })

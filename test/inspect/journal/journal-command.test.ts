@@ -2,22 +2,12 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
-import { runCommandLine } from '../../../src/inspect/cli/command.ts'
-import { processEnvironment } from '../../../src/inspect/command/environment.ts'
 import { parseJournalCommand } from '../../../src/inspect/journal/journal-command-line.ts'
+import { commandHere } from '../../support/command-here.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
-
-/** Runs the words after `keelson` in this process. */
-const runKeelson = async (words: readonly string[], cwd: string) => {
-  const [output, errors] = [new PassThrough(), new PassThrough()]
-  const status = await runCommandLine(words, { ...processEnvironment(), cwd, output, errors })
-  const read = (stream: PassThrough): string => String(stream.read() ?? '')
-  return { status, output: read(output), errors: read(errors) }
-}
 
 const pair = generateKeyPairSync('ed25519')
 const pem = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
@@ -38,11 +28,11 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
   rmSync(join(dir, 'd'), { recursive: true })
 
   const words = ['journal', 'prove', 'copy', '--lsn', String(position?.lsn), '--out', 'proof']
-  expect(await runKeelson(words, dir)).toMatchObject({ status: 0, errors: '' })
-  await runKeelson(['journal', 'head', 'copy', '--out', 'head'], dir)
+  expect(await commandHere(words, dir)).toMatchObject({ status: 0, errors: '' })
+  await commandHere(['journal', 'head', 'copy', '--out', 'head'], dir)
   expect(JSON.parse(readFileSync(join(dir, 'head'), 'utf8'))).toMatchObject(head ?? {})
   const check = ['journal', 'verify', 'proof', '--head', 'head', '--key', 'key', '--json']
-  const verified = await runKeelson(check, dir)
+  const verified = await commandHere(check, dir)
   expect(verified.status).toBe(0)
   expect(JSON.parse(verified.output)).toMatchObject({
     holds: true,
@@ -57,7 +47,7 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
   )
   expect(other).not.toBe(text)
   writeFileSync(join(dir, 'changed'), other)
-  const failed = await runKeelson(['journal', 'verify', 'changed', '--json'], dir)
+  const failed = await commandHere(['journal', 'verify', 'changed', '--json'], dir)
   expect(failed).toMatchObject({ status: 4 })
   expect(JSON.parse(failed.output)).toMatchObject({ holds: false, step: 'record' })
 
@@ -66,11 +56,11 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
     ['--entry', 'entry'],
     ['--head', 'early'],
   ])
-    expect((await runKeelson(['journal', 'verify', 'proof', ...words], dir)).status).toBe(4)
+    expect((await commandHere(['journal', 'verify', 'proof', ...words], dir)).status).toBe(4)
   const since = ['journal', 'head', 'copy', '--since', 'early', '--out', 'consistency']
-  expect(await runKeelson(since, dir)).toMatchObject({ status: 0, errors: '' })
+  expect(await commandHere(since, dir)).toMatchObject({ status: 0, errors: '' })
   expect(
-    (await runKeelson(['journal', 'verify', 'consistency', '--head', 'head'], dir)).status,
+    (await commandHere(['journal', 'verify', 'consistency', '--head', 'head'], dir)).status,
   ).toBe(0)
 })
 
@@ -112,19 +102,19 @@ test('a backup and the folder restored from it go on with the chain, and prove w
   expect(again.shards[0]?.copiedBytes).toBeLessThan(200_000)
 
   writeFileSync(join(dir, 'head'), JSON.stringify(head))
-  await runKeelson(['restore', 'b', '--to', 'r'], dir)
+  await commandHere(['restore', 'b', '--to', 'r'], dir)
   const restored = await start({ ...options, dir: join(dir, 'r') })
   await restored.store.put('new', 1)
   expect((await restored.wal(0).commitment())?.size).toBe((head?.size ?? 0) + 2)
   await restored.close()
-  const verified = await runKeelson(['wal', 'verify', 'r', '--json'], dir)
+  const verified = await commandHere(['wal', 'verify', 'r', '--json'], dir)
   expect(JSON.parse(verified.output).logs[0]).toMatchObject({ verdict: 'clean', damage: [] })
   for (const folder of ['d', 'r']) {
     const since = ['journal', 'head', folder, '--since', 'head', '--out', `${folder}.proof`]
-    expect(await runKeelson(since, dir)).toMatchObject({ status: 0, errors: '' })
+    expect(await commandHere(since, dir)).toMatchObject({ status: 0, errors: '' })
     const prove = ['journal', 'prove', folder, '--lsn', `${position?.lsn}`, '--at', `${head?.size}`]
-    expect((await runKeelson([...prove, '--out', 'proof'], dir)).errors).toBe('')
-    const check = await runKeelson(['journal', 'verify', 'proof', '--head', 'head'], dir)
+    expect((await commandHere([...prove, '--out', 'proof'], dir)).errors).toBe('')
+    const check = await commandHere(['journal', 'verify', 'proof', '--head', 'head'], dir)
     expect(check.status).toBe(0)
   }
 }, 60_000)

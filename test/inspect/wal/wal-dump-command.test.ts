@@ -6,6 +6,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import { change, newFolder, segmentsIn, wal } from '../../support/command-logs.ts'
 import { codeIn, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
@@ -33,7 +34,7 @@ describe('keelson wal dump', () => {
     await (await start({ dir: join(dir, 'd'), shards: 2 })).close()
     for (const name of readdirSync(wal(dir))) rmSync(join(wal(dir), name), { recursive: true })
 
-    const { status, output, errors } = await runKeelson(['wal', 'dump', 'd'], dir)
+    const { status, output, errors } = await commandHere(['wal', 'dump', 'd'], dir)
 
     expect([status, codeIn(errors)]).toEqual([1, 'NO_SEGMENTS'])
     expect(output).toMatch(/shard 1 .*\n.*segment 1/)
@@ -45,7 +46,7 @@ describe('keelson wal dump', () => {
       await store.delete('k1')
     })
 
-    const { status, output } = await runKeelson(
+    const { status, output } = await commandHere(
       ['wal', 'dump', 'd', '--from', '5', '--to', '7'],
       dir,
     )
@@ -62,7 +63,7 @@ describe('keelson wal dump', () => {
   test('as JSON gives one object a line, with values whole', async () => {
     const dir = await newFolder(2, (store) => store.put('m', new Map([[1, 2n]])))
 
-    const { output } = await runKeelson(['wal', 'dump', 'd', '--json'], dir)
+    const { output } = await commandHere(['wal', 'dump', 'd', '--json'], dir)
 
     const records = output
       .trimEnd()
@@ -86,7 +87,7 @@ describe('keelson wal dump', () => {
     const dir = await newFolder(5)
     change(segmentsIn(wal(dir))[0] ?? '', 4096 + 3000, Buffer.from('!'))
 
-    const { status, output } = await runKeelson(['wal', 'dump', 'd', '--json'], dir)
+    const { status, output } = await commandHere(['wal', 'dump', 'd', '--json'], dir)
 
     const kinds = output
       .trimEnd()

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import {
   change,
   configuration,
@@ -23,7 +24,7 @@ import {
   verified,
   wal,
 } from '../../support/command-logs.ts'
-import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { startKeelson } from '../../support/keelson-command.ts'
 import { folderMadeOnce, tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson wal salvage', () => {
@@ -31,7 +32,7 @@ describe('keelson wal salvage', () => {
   const smallFolder = copiesOf(20)
 
   const salvaged = async (dir: string) => {
-    const { status, output, errors } = await runKeelson(
+    const { status, output, errors } = await commandHere(
       ['wal', 'salvage', 'd', '--to', 'e', '--json'],
       dir,
     )
@@ -162,7 +163,7 @@ describe('keelson wal salvage', () => {
     ])
     expect(readFileSync(join(dir, 'e/shard-0/blobs/2.bloblog'), 'utf8')).toBe('kept')
     rmSync(join(dir, 'e'), { recursive: true })
-    const { output } = await runKeelson(['wal', 'salvage', 'd', '--to', 'e'], dir)
+    const { output } = await commandHere(['wal', 'salvage', 'd', '--to', 'e'], dir)
     expect(output).toMatch(/unread +1 place beside the log/)
     expect(output).toContain('1\\u{a}\\u{1b}[2J.bloblog')
   })
@@ -186,7 +187,7 @@ describe('keelson wal salvage', () => {
     writeFileSync(join(dir, 'full/file'), '')
     const before = everythingIn(dir)
 
-    const { status, errors } = await runKeelson(['wal', 'salvage', 'd', '--to', to], dir)
+    const { status, errors } = await commandHere(['wal', 'salvage', 'd', '--to', to], dir)
 
     expect([status, /^INVALID_ARGUMENT: /.test(errors)]).toEqual([1, true])
     expect(everythingIn(dir)).toBe(before)
@@ -198,7 +199,7 @@ describe('keelson wal salvage', () => {
     await instance.write("await store.put('a', 1)\n")
     await instance.says('lsn: 1')
 
-    const { status, errors } = await runKeelson(['wal', 'salvage', 'd', '--to', 'e'], dir)
+    const { status, errors } = await commandHere(['wal', 'salvage', 'd', '--to', 'e'], dir)
 
     expect([status, /^LOCKED_DIR: /.test(errors)]).toEqual([1, true])
     expect(readdirSync(dir)).toEqual(['d'])
@@ -214,7 +215,7 @@ describe('keelson wal salvage', () => {
     renameSync(join(dir, 'kept'), wal(dir, 1))
 
     expect((await verified(dir)).status).toBe(4)
-    const { status, errors } = await runKeelson(['wal', 'salvage', 'd', '--to', 'e'], dir)
+    const { status, errors } = await commandHere(['wal', 'salvage', 'd', '--to', 'e'], dir)
 
     expect([status, /^CORRUPT: /.test(errors)]).toEqual([1, true])
     expect(readdirSync(dir)).not.toContain('e')

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import {
   change,
   configuration,
@@ -206,7 +207,7 @@ describe('keelson wal verify', () => {
     const dir = tempFolder()
     mkdirSync(join(dir, 'empty'))
 
-    const { status, output, errors } = await runKeelson(['wal', 'verify', ...words], dir)
+    const { status, output, errors } = await commandHere(['wal', 'verify', ...words], dir)
 
     expect([status, `${output}${errors}`.includes(`${code}: `)]).toEqual([1, true])
   })
