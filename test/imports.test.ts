@@ -1,27 +1,41 @@
 /** What importing the package loads, as it is built: its modules and those that they import in turn, without `import()`. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 
 const dist = join(import.meta.dirname, '../dist')
 
-const importPattern = /^(?:import|(?:import|export)\b[^'";]*? from) '([^']+)'/gm
+const importPattern = /^(?:import|(?:import|export)\b[^'";]*? from) ?"([^"]+)"/gm
 
-/** The files of `dist` and the outside modules that an import of `entry` loads. */
-const loadedBy = (entry: string): Set<string> => {
+/** The modules of `src` that a file of `dist` has the code of. A file that only exports those of others has no map. */
+const sourcesOf = (file: string): string[] => {
+  if (!existsSync(`${file}.map`)) return []
+  const { sources } = JSON.parse(readFileSync(`${file}.map`, 'utf8')) as { sources: string[] }
+  return sources.map((source) => relative(join(dist, '../src'), join(dirname(file), source)))
+}
+
+/** The modules of `src` and the outside modules that an import of a file of `dist` loads. */
+const loadedBy = (...entries: string[]): Set<string> => {
   const found = new Set<string>()
+  const files = new Set<string>()
   const visit = (file: string): void => {
-    const path = relative(dist, file)
-    if (found.has(path)) return
-    found.add(path)
+    if (files.has(file)) return
+    files.add(file)
+    for (const source of sourcesOf(file)) found.add(source)
     for (const [, name = ''] of readFileSync(file, 'utf8').matchAll(importPattern)) {
       if (name.startsWith('.')) visit(join(dirname(file), name))
       else found.add(name)
     }
   }
-  visit(join(dist, entry))
+  for (const entry of entries) visit(join(dist, entry))
   return found
 }
+
+/** The files in which code stands that is loaded late: `name` and a hash. */
+const chunksOf = (name: string): string[] =>
+  readdirSync(join(dist, 'chunks'))
+    .filter((file) => file.startsWith(`${name}-`) && file.endsWith('.js'))
+    .map((file) => `chunks/${file}`)
 
 const among = (loaded: Set<string>, pattern: RegExp): string[] =>
   [...loaded].filter((name) => pattern.test(name))
@@ -32,8 +46,8 @@ test('importing keelson loads the runtime, and neither the storage nor the promp
   expect(among(loaded, /^runtime\//).length).toBeGreaterThan(20)
   expect(among(loaded, /^(storage|actors|testing|inspect\/(cli|command|wal))\//)).toEqual([])
   expect(among(loaded, /^inspect\/prompt\//).sort()).toEqual([
-    'inspect/prompt/tree-survey.js',
-    'inspect/prompt/tree-view.js',
+    'inspect/prompt/tree-survey.ts',
+    'inspect/prompt/tree-view.ts',
   ])
   expect(
     among(
@@ -68,7 +82,7 @@ test('a command loads its own code: help loads neither the prompt nor the storag
 
 test('a command on a log loads the storage, and neither the runtime nor the actors', () => {
   for (const command of ['wal-verify', 'wal-dump', 'wal-salvage']) {
-    const loaded = loadedBy(`inspect/wal/${command}.js`)
+    const loaded = loadedBy(...chunksOf(command))
 
     expect(among(loaded, /^storage\/rescue\//).length, command).toBeGreaterThan(2)
     expect(among(loaded, /^(runtime|actors|supervisors|inspect\/prompt)\//), command).toEqual([])

@@ -13,7 +13,7 @@ import { KeelsonError } from '../../errors.ts'
 
 /** The version, such as `0.1.0`. */
 export const packageVersion = (): string => {
-  const file = new URL('../../../package.json', import.meta.url)
+  const file = new URL(import.meta.resolve('keelson/package.json'))
   const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
   return version
 }

@@ -7,8 +7,10 @@ import { inspect } from 'node:util'
 import { KeelsonError } from '../../errors.ts'
 import { describeReason } from './exit-reason.ts'
 
-/** The folder of the package. A bundler moves this file; then no frame is known as Keelson's. */
-const packageUrl = /^(.*\/)(?:src|dist)\/runtime\/words\/[^/]+$/.exec(import.meta.url)?.[1]
+/**
+ * The folder of the package. A user's bundler moves this file; then no frame is known as Keelson's.
+ */
+const packageUrl = /^(.*\/)(?:src\/runtime\/words|dist\/chunks)\/[^/]+$/.exec(import.meta.url)?.[1]
 
 const ownPlaces = (packageUrl === undefined ? [] : [packageUrl, fileURLToPath(packageUrl)]).flatMap(
   (place) => [`${place}src/`, `${place}dist/`],
@@ -32,7 +34,7 @@ const isFrame = (line: string): boolean => /^\s+at /.test(line)
 
 const isHidden = (line: string): boolean =>
   isFrame(line) &&
-  (line.includes('node:internal/') || ownPlaces.some((place) => line.includes(place)))
+  (/\bnode:(internal\/|async_hooks:)/.test(line) || ownPlaces.some((place) => line.includes(place)))
 
 /** The details of an error begin behind its last frame, on the same line. */
 const shown = (line: string): string[] => {

@@ -1,7 +1,6 @@
 // A process that tries the machine's disk under limits that its starter set, and prints what came of it. First argument:
 // `fill` (writes until it is refused) or `change` (tries each change in a folder); second: the path. The built package.
-import { nodeDisk } from '../../../dist/storage/disk/node-disk.js'
-import { DiskError } from '../../../dist/storage/ports/disk.js'
+import { DiskError, nodeDisk } from '../../../dist/storage/index.js'
 
 const disk = nodeDisk()
 const [what = '', path = ''] = process.argv.slice(2)

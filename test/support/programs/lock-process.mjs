@@ -2,9 +2,8 @@
 // `lock flock|file PATH`, `release`, `child` (starts a process that outlives it), `exit`. The built package.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { isKeelsonError } from '../../../dist/errors.js'
-import { nodeDisk } from '../../../dist/storage/disk/node-disk.js'
-import { DiskError } from '../../../dist/storage/ports/disk.js'
+import { isKeelsonError } from 'keelson'
+import { DiskError, nodeDisk } from '../../../dist/storage/index.js'
 
 let lock
 

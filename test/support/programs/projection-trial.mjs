@@ -3,8 +3,8 @@
 // the last line tells which file killed it. Arguments: the expected rows, a folder to use, the files, which it moves there.
 // The built package.
 import { mkdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { seededRandom } from '../../../dist/clock.js'
-import { crc32 } from '../../../dist/storage/bytes/crc32.js'
+import { crc32 } from 'node:zlib'
+import { seededRandom } from 'keelson/testing'
 import {
   examineProjection,
   lmdbProjections,
