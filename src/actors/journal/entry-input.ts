@@ -3,7 +3,7 @@
  * version 1; bytes that are payloads already are taken as they are. Pure.
  */
 import { types } from 'node:util'
-import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type EntryContent,
   type EventPayload,
@@ -58,7 +58,7 @@ const typedNames = ['type', 'payload']
  */
 export const entryContentOf = (entry: EntryInput): EntryContent => {
   checkOptionNames(entry, entryNames)
-  const { id, type, command = null, response = null, events, effects } = entry
+  const { id, type, command, response, events, effects } = entry
   return {
     id: checkedField(id, 'id'),
     type: checkedField(type, 'type'),
@@ -75,23 +75,27 @@ const typedOf = (list: readonly TypedInput[], name: string): readonly TypedPaylo
     checkOptionNames(item, typedNames)
     return {
       type: checkedField(item.type, [name, at, 'type']),
-      payload: payloadOf(item.payload, name, at, 'payload'),
+      payload: payloadOf(item.payload, name, at),
     }
   })
 }
 
-const payloadOf = (input: unknown, ...path: readonly (string | number)[]): EventPayload => {
+const nothing = eventPayload(null)
+
+/** The payload of `input`, which stands at `name`, or in the list `name` at `at`. */
+const payloadOf = (input: unknown, name: string, at?: number): EventPayload => {
+  if (input === null || (input === undefined && at === undefined)) return nothing
   try {
     if (!types.isUint8Array(input)) return eventPayload(input)
     readEventPayload(input)
     return input
   } catch (error) {
-    throw refusalAt(path, input, error)
+    throw refusalAt(at === undefined ? [name] : [name, at, 'payload'], input, error)
   }
 }
 
 /** The refusal of a value, with its path in the entry. */
-const refusalAt = (path: ArgumentPath, input: unknown, error: unknown): unknown => {
+const refusalAt = (path: readonly (string | number)[], input: unknown, error: unknown): unknown => {
   if (isKeelsonError(error, 'CORRUPT'))
     return invalidArgument(path, 'a value, or a payload that eventPayload made', input)
   if (!isKeelsonError(error, 'INVALID_ARGUMENT')) return error

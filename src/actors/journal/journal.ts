@@ -130,7 +130,7 @@ export class Journal<
   ): Promise<JournalAck> {
     return promised(() => {
       this.#access.check()
-      if (this.#shard.journal.replay === 'awaited') throw awaitsReplay(this.#shard)
+      this.#shard.journal.checkReplayed(this.#shard.index)
       const units = entryUnit(entryContentOf(entry as EntryInput))
       const write = { units, options: this.#checked(options) }
       return submitAs(this.#system, this.#shard, write, this.#acked)
@@ -240,11 +240,6 @@ export class Journal<
     return checked.windowMs === undefined ? { ...checked, windowMs: 0 } : checked
   }
 }
-
-const awaitsReplay = ({ index }: Shard): KeelsonError =>
-  new KeelsonError('BUSY', `the journal of shard ${index} waits for its replay`, {
-    details: { shard: index, state: 'replaying' },
-  })
 
 /** Makes the acknowledgement of an entry; throws its refusal. */
 const ackOf =

@@ -3,6 +3,7 @@
  * application has saved, and whether a replay has ended. They decide how much of the log may be
  * given back: a reader holds the log from the first entry that it has not read.
  */
+import { KeelsonError } from '../../errors.ts'
 import {
   decodeValue,
   entityRowKey,
@@ -91,6 +92,17 @@ export class ShardJournal {
   constructor({ replay, retention }: Settings['journal']) {
     this.replay = replay === 'required' ? 'awaited' : 'optional'
     this.#retention = retention
+  }
+
+  /**
+   * Called before an entry is journaled in the shard with this index.
+   * @throws KeelsonError `BUSY` with `details.state` `'replaying'` while a required replay is awaited
+   */
+  checkReplayed(shard: number): void {
+    if (this.replay !== 'awaited') return
+    throw new KeelsonError('BUSY', `the journal of shard ${shard} waits for its replay`, {
+      details: { shard, state: 'replaying' },
+    })
   }
 
   get health(): JournalHealth {

@@ -56,7 +56,8 @@ export interface DurableContext<M = DurableMessages, App = AppContext> extends C
   readonly writes: Omit<Batch, 'commit' | 'taken'>
   /**
    * Appends an entry to the journal of this actor's shard, which becomes durable with this turn. An
-   * id that the journal has with other content refuses the turn (`CONFLICT`).
+   * id that the journal has with other content refuses the turn (`CONFLICT`), as a required replay
+   * does that has not ended (`BUSY`).
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
   journal(entry: EntryInput): void

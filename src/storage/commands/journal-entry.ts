@@ -8,7 +8,7 @@
  *
  * Texts follow their length as u16, sized bytes as u32.
  */
-import { sha256 } from '../bytes/sha256.ts'
+import { sha256Latin1 } from '../bytes/sha256.ts'
 import type { EventPayload } from '../values/event-payload.ts'
 import { entryIdBytesMax } from '../values/row-key.ts'
 import type { EntryUnit } from './command.ts'
@@ -33,8 +33,8 @@ export const entryDigestBytes = 16
 
 const typeBytesMax = 512
 
-/** Keeps the digest of an entry apart from every other hash. */
-const digestDomain = Buffer.from('keelson.entry.1\n')
+/** Keeps the digest of an entry apart from every other hash. It is as long as the digest. */
+const digestDomain = 'keelson.entry.1\n'
 
 /**
  * The unit of an entry. It shares no memory with `content`, whose payloads were checked.
@@ -44,12 +44,13 @@ const digestDomain = Buffer.from('keelson.entry.1\n')
 export const entryUnit = (content: EntryContent): EntryUnit => {
   const measure = new PayloadMeasure()
   writeBody(measure, content)
-  const from = digestDomain.length
-  const bytes = Buffer.allocUnsafe(from + measure.length)
-  bytes.set(digestDomain)
-  writeBody(new PayloadWriter(bytes, from), content)
-  const digest = sha256(bytes).subarray(0, entryDigestBytes)
-  return { kind: 'entry', id: content.id, digest, body: bytes.subarray(from) }
+  const bytes = Buffer.allocUnsafe(entryDigestBytes + measure.length)
+  bytes.write(digestDomain, 0, 'latin1')
+  writeBody(new PayloadWriter(bytes, entryDigestBytes), content)
+  // The digest takes the place of the tag.
+  bytes.write(sha256Latin1(bytes), 0, entryDigestBytes, 'latin1')
+  const body = bytes.subarray(entryDigestBytes)
+  return { kind: 'entry', id: content.id, digest: bytes.subarray(0, entryDigestBytes), body }
 }
 
 const writeBody = (sink: PayloadSink, content: EntryContent): void => {

@@ -5,6 +5,7 @@ import {
   type DurableServer,
   type EntryInput,
   entity,
+  noReply,
   reply,
   type StoredEntry,
   supervisor,
@@ -16,7 +17,10 @@ type Messages = {
   calls: {
     /** Journals the entries, and adds `by` to the count, or throws. */
     add: (turn: { entries: readonly EntryInput[]; by?: number; fails?: boolean }) => number
+    /** Journals the entry in a step of its own, which follows this turn. */
+    later: (entry: EntryInput) => number
   }
+  continues: { journal: (entry: EntryInput) => void }
 }
 
 const counter: DurableServer<Messages, number> = {
@@ -27,14 +31,21 @@ const counter: DurableServer<Messages, number> = {
       if (fails) throw new Error('after it has journaled')
       return reply(count + by, count + by)
     },
+    later: (count, entry) => reply(count, count, { continue: ['journal', entry] }),
+  },
+  continues: {
+    journal: (count, entry, context) => {
+      context.journal(entry)
+      return noReply(count)
+    },
   },
 }
 
 const counters = entity('counter', counter)
 const entry = (id: string, command: unknown = id): EntryInput => ({ id, type: 'add', command })
 
-const world = async () => {
-  const s = await startSimulated({ app: supervisor('app', {}, [counters]) })
+const world = async (options: Partial<Parameters<typeof startSimulated>[0]> = {}) => {
+  const s = await startSimulated({ app: supervisor('app', {}, [counters]), ...options })
   onTestFinished(() => s.close())
   const journaled = async (): Promise<StoredEntry[]> => {
     const found: StoredEntry[] = []
@@ -84,4 +95,23 @@ test('a turn that throws journals nothing, and an entry that cannot be stored th
   await s.during(codeOf(call(ref, 'add', { entries: [entry('a')], fails: true })))
   await s.during(codeOf(call(ref, 'add', { entries: [entry('b', () => 1)] })))
   expect(await ids()).toEqual([])
+})
+
+test('a turn that journals is refused until a required replay has ended, and a step waits', async () => {
+  const { s, ref, ids, state } = await world({ journal: { replay: 'required' } })
+
+  const early = call(ref, 'add', { entries: [entry('a')] })
+  await expect(s.during(early)).rejects.toMatchObject({
+    code: 'BUSY',
+    details: { state: 'replaying' },
+  })
+  expect(await s.during(call(ref, 'add', { entries: [], by: 2 }))).toBe(2)
+  await s.during(call(ref, 'later', entry('step')))
+  await s.clock.advance(1_000)
+  expect([await ids(), state()]).toEqual([[], 2])
+
+  await s.during(s.app.journal.replay({ handler: () => undefined }))
+  expect(await s.during(call(ref, 'add', { entries: [entry('a')] }))).toBe(3)
+  await s.clock.advance(60_000)
+  expect(await ids()).toEqual(['a', 'step'])
 })
