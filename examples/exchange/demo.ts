@@ -1,16 +1,17 @@
 /**
  * The demo: a day of the exchange without interruption, and the same day with two kills. Both must
- * end with the same books, balances and events. `npm run example:exchange`
+ * end with the same books, balances and events.
+ * `npm run example:exchange [-- COUNT] [--postgres postgres://…]`
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { audit } from './audit.ts'
 import { live } from './day.ts'
 import { writeOrders } from './order-file.ts'
 import { provedFill } from './proof.ts'
-import { caughtUp, rowsAt, type Where } from './replica.ts'
+import { caughtUp, logIn, rowsOf, type Where } from './replica.ts'
 
 export type DemoOptions = {
   /** Orders, cancels and withdrawals. */
@@ -76,11 +77,12 @@ const days = async (
   )
 
   await caughtUp(join(folder, 'struck'), replica)
-  const rows = await rowsAt(replica)
+  const log = logIn(join(folder, 'struck'), replica)
+  const rows = await rowsOf(log)
   if (`${rows}` !== `${struck.digest}`) faults.push('PostgreSQL has other rows than the journal')
   say(`4  ${whole(rows.entries)} rows of PostgreSQL compared with the journal`)
 
-  faults.push(...(await provedFill(join(folder, 'struck'), struck.fill, replica, folder)))
+  faults.push(...(await provedFill(join(folder, 'struck'), struck.fill, log, folder)))
   say(`5  the fill at LSN ${struck.fill.lsn} was proved to an auditor from files and PostgreSQL,`)
   say('   and refused with one changed byte of the proof, of the entry and of the row')
   return faults
@@ -95,10 +97,14 @@ if (process.argv[1]?.endsWith('demo.ts')) {
     shown = line
   }
   const say = (line: string): void => console.log(process.stdout.isTTY ? `\r\x1b[K${line}` : line)
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { postgres: { type: 'string' } },
+  })
   const faults = await demo({
-    count: Number(process.argv[2] ?? 200_000),
+    count: Number(positionals[0] ?? 200_000),
     seed: 1,
-    server: process.env.DATABASE_URL,
+    server: values.postgres,
     say,
     progress,
   })

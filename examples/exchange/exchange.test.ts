@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { call, type Name, name, supervisor, worker } from 'keelson'
 import { startSimulated } from 'keelson/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { lacks } from '../../test/support/lacks.ts'
+import { noPostgres, PostgresServer } from '../../test/support/postgres-server.ts'
+import { tempFolder } from '../../test/support/temp-folder.ts'
 import { seedsOf, triesAll } from '../../test/support/tier.ts'
 import { audit } from './audit.ts'
 import { live } from './day.ts'
@@ -106,6 +109,15 @@ test('a day of 2,000 orders ends as it must, with a kill on the way', async () =
     whole.trades.map((trade) => `${JSON.stringify(trade)}\n`).join(''),
   )
   expect(await audit(dir, evening)).toMatchObject({ digest: { entries: 2_100 }, faults: [] })
+})
+
+const isServerTried = triesAll && !lacks(noPostgres())
+
+test.runIf(isServerTried)('a day with two kills is followed by a PostgreSQL server', async () => {
+  const server = new PostgresServer(join(tempFolder(), 'server'))
+  await server.start()
+  onTestFinished(() => server.stop())
+  expect(await demo({ count: 2_000, seed: 4, server: server.url, say: () => {} })).toEqual([])
 })
 
 test.runIf(triesAll)('a day of 200,000 orders with two kills ends like one without', async () => {

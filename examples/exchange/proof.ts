@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { bodyAt, changedBody, type Place, type Where } from './replica.ts'
+import { bodyAt, changedBody, type Log, type Place } from './replica.ts'
 
 const program = 'dist/inspect/cli/cli.js'
 
@@ -27,7 +27,7 @@ const flipped = (bytes: Uint8Array, at = bytes.length >> 1): Uint8Array =>
 export const provedFill = async (
   dir: string,
   place: Place,
-  where: Where,
+  log: Log,
   folder: string,
 ): Promise<readonly string[]> => {
   const [head, proof, entry] = ['head.json', 'fill.proof', 'fill.entry'].map((name) =>
@@ -36,7 +36,7 @@ export const provedFill = async (
   journal('head', dir, '--out', head)
   journal('prove', dir, '--lsn', `${place.lsn}`, '--out', proof)
   const proved = readFileSync(proof)
-  const write = writeOf(await bodyAt(where, place))
+  const write = writeOf(await bodyAt(log, place))
 
   const faults: string[] = []
   const audit = (
@@ -52,6 +52,6 @@ export const provedFill = async (
   audit('the fill', 0, {})
   audit('a changed proof', 4, { proof: flipped(proved) })
   audit('a changed entry', 4, { entry: flipped(write) })
-  audit('a changed row', 4, { entry: writeOf(await changedBody(where, place)) })
+  audit('a changed row', 4, { entry: writeOf(await changedBody(log, place)) })
   return faults
 }

@@ -1,4 +1,6 @@
 /** The replica of the exchange in PostgreSQL: how the service names it, and what SQL finds in it. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { start } from 'keelson'
 import { pglite, postgres } from 'keelson/postgres'
 import { Digest, type Said } from './digest.ts'
@@ -38,16 +40,25 @@ const connected = async (where: Where): Promise<{ query: Query; end: () => Promi
   return { query: (sql, values) => client.query(sql, [...values]), end: () => client.end() }
 }
 
+/** The log of a folder, in a database that may have others too. */
+export type Log = { readonly where: Where; readonly walId: string }
+
+/** The only log of the folder `dir`. */
+export const logIn = (dir: string, where: Where): Log => {
+  const [walId] = JSON.parse(readFileSync(join(dir, 'keelson.json'), 'utf8')).logs
+  return { where, walId }
+}
+
 const page = `select id, type, command, response, events, effects, lsn::text as place, index from keelson.journal
-  where (lsn, index) > ($1, $2) order by lsn, index limit 10000`
+  where wal_id = $1 and (lsn, index) > ($2, $3) order by lsn, index limit 10000`
 
 /** The digest of the rows of `keelson.journal`, in their order. */
-export const rowsAt = async (where: Where): Promise<Digest> => {
+export const rowsOf = async ({ where, walId }: Log): Promise<Digest> => {
   const { query, end } = await connected(where)
   const digest = new Digest()
   let last: { place: string; index: number } | undefined = { place: '0', index: -1 }
   while (last) {
-    const { rows } = await query(page, [last.place, last.index])
+    const { rows } = await query(page, [walId, last.place, last.index])
     for (const row of rows as Said[]) digest.add(row)
     last = rows.at(-1) as typeof last
   }
@@ -58,19 +69,19 @@ export const rowsAt = async (where: Where): Promise<Digest> => {
 /** The place of an entry in the journal. */
 export type Place = { readonly lsn: number; readonly index: number }
 
-const body = 'select body from keelson.journal where lsn = $1 and index = $2'
+const body = 'select body from keelson.journal where wal_id = $1 and lsn = $2 and index = $3'
 const change = `update keelson.journal set body = set_byte(body, 40, get_byte(body, 40) # 1)
-  where lsn = $1 and index = $2 returning body`
+  where wal_id = $1 and lsn = $2 and index = $3 returning body`
 
-const bodyOf = async (where: Where, sql: string, { lsn, index }: Place): Promise<Uint8Array> => {
+const bodyOf = async ({ where, walId }: Log, sql: string, place: Place): Promise<Uint8Array> => {
   const { query, end } = await connected(where)
-  const { rows } = await query(sql, [lsn, index])
+  const { rows } = await query(sql, [walId, place.lsn, place.index])
   await end()
   return (rows[0] as { body: Uint8Array }).body
 }
 
 /** The bytes of an entry in `keelson.journal`. */
-export const bodyAt = (where: Where, place: Place) => bodyOf(where, body, place)
+export const bodyAt = (log: Log, place: Place) => bodyOf(log, body, place)
 
 /** The same after one bit of the row was changed, as a forger would. */
-export const changedBody = (where: Where, place: Place) => bodyOf(where, change, place)
+export const changedBody = (log: Log, place: Place) => bodyOf(log, change, place)
