@@ -71,8 +71,9 @@ const countIn = (bytes: Uint8Array): number =>
  */
 export const jsonText = (value: unknown): string | undefined => {
   try {
-    const text = JSON.stringify(plain(value, 0))
-    return text === undefined || refused.test(text) ? undefined : text
+    // Most values are plain, and a copy of each would cost more than its text.
+    const text = JSON.stringify(isPlain(value, 0) ? value : plain(value, 0))
+    return text === undefined || isRefused(text) ? undefined : text
   } catch {
     return undefined
   }
@@ -80,6 +81,20 @@ export const jsonText = (value: unknown): string | undefined => {
 
 /** NUL, and lone surrogates, which `JSON.stringify` escapes. */
 const refused = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
+
+const isRefused = (text: string): boolean => text.includes('\\u') && refused.test(text)
+
+/** Whether `plain` would only copy the value. */
+const isPlain = (value: unknown, depth: number): boolean => {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'bigint'
+  if (depth > depthMax) return false
+  if (Array.isArray(value)) return value.every((each) => isPlain(each, depth + 1))
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return false
+  for (const key in value)
+    if (!isPlain((value as Record<string, unknown>)[key], depth + 1)) return false
+  return true
+}
 
 const plain = (value: unknown, depth: number): unknown => {
   if (depth > depthMax) throw new Error('too deep')
