@@ -8,11 +8,13 @@ import { rolldown } from 'rolldown'
 
 const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-/** The package's entries, its command, and the storage, which tests load in processes of their own. */
+/** The package's entries, its command, and what tests load of the package: the storage, and the command without its process. */
 const doors = [
   ...Object.values(exports).flatMap((entry) => entry.default ?? []),
   bin.keelson,
   './dist/storage/index.js',
+  './dist/inspect/cli/command.js',
+  './dist/inspect/command/environment.js',
 ].map((file) => file.slice('./dist/'.length, -'.js'.length))
 
 /** A thread begins with the file that starts it. As entries these get chunks of their own, so a thread loads little else. */
