@@ -75,7 +75,7 @@ describe.skipIf(lacks(noPostgres()))('keelson restore --from a server', () => {
   })
 })
 
-const open = async (dir: string, options: StartOptions): Promise<App> => {
+const open = async (dir: string, options: Omit<StartOptions, 'dir'>): Promise<App> => {
   const app = await start({ ...options, dir })
   onTestFinished(async () => void (await app.close()))
   return app
