@@ -1,7 +1,7 @@
 /** The examples of the README and the docs are run as they stand, on the built package. */
 import { execFile, execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join, parse, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { examplesOf, folderInside } from './support/doc-examples.ts'
@@ -41,7 +41,7 @@ test('the actor and its configuration run under `keelson start`, and keep the co
   expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '4'])
 })
 
-test.each([
+const pages = [
   'docs/store.md',
   'docs/blobs.md',
   'docs/projections.md',
@@ -53,22 +53,27 @@ test.each([
   'docs/testing.md',
   'docs/wal.md',
   'docs/journal.md',
-])('the examples in %s print what they say', async (file) => {
-  const examples = examplesOf(file, 'js')
-  expect(examples.length).toBeGreaterThan(0)
-  const files = examples.map((example) => {
-    const path = join(folderInside(), 'example.mjs')
-    writeFileSync(path, example)
+]
+
+test('the examples in the docs print what they say', async () => {
+  const examples = pages.flatMap((page) => {
+    const found = examplesOf(page, 'js')
+    expect(found.length, page).toBeGreaterThan(0)
+    return found.map((code) => ({ page, code }))
+  })
+  const files = examples.map(({ page, code }) => {
+    const path = join(folderInside(), `${parse(page).name}.mjs`)
+    writeFileSync(path, code)
     return resolve(path)
   })
 
+  // In one process: most of the time of a short program is its start.
   const { stdout } = await promisify(execFile)(process.execPath, [oneAfterAnother, ...files])
 
   const [before, ...outputs] = stdout.split(/^begins\n/m)
   expect([before, outputs.length]).toEqual(['', examples.length])
-  examples.forEach((example, at) => {
-    expectSaid(example, outputs[at] ?? '')
-  })
+  for (const [at, { page, code }] of examples.entries())
+    expectSaid(`// ${page}\n${code}`, outputs[at] ?? '')
 })
 
 test('the server in a thread of docs/groups-and-pools.md prints what it says', async () => {

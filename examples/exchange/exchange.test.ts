@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { lacks } from '../../test/support/lacks.ts'
 import { noPostgres, PostgresServer } from '../../test/support/postgres-server.ts'
 import { tempFolder } from '../../test/support/temp-folder.ts'
-import { seedsOf, triesAll } from '../../test/support/tier.ts'
+import { seedsOf, thorough, triesAll } from '../../test/support/tier.ts'
 import { audit } from './audit.ts'
 import { live } from './day.ts'
 import { demo } from './demo.ts'
@@ -93,22 +93,28 @@ describe('an exchange', () => {
   })
 })
 
-test('a day of 2,000 orders ends as it must, with a kill on the way', async () => {
+/** The orders of a day with a kill. */
+const orderCount = thorough(800, 2_000)
+
+test(`a day of ${orderCount} orders ends as it must, with a kill on the way`, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'keelson-exchange-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const [dir = '', orders = '', tape = ''] = ['data', 'orders', 'tape'].map((each) =>
     join(folder, each),
   )
-  await writeOrders(orders, 3, 2_000)
-  const evening = await live({ dir, orders, tape, kills: [900], progress: () => {} })
-  const whole = played(commandsOf(3, 2_000))
+  await writeOrders(orders, 3, orderCount)
+  const evening = await live({ dir, orders, tape, kills: [orderCount / 2], progress: () => {} })
+  const whole = played(commandsOf(3, orderCount))
   expect(evening.snapshot).toEqual(whole.snapshot)
   for (const [number, answer] of evening.answers)
     expect(answer).toBe(JSON.stringify(whole.answers[number - 1]))
   expect(readFileSync(tape, 'utf8')).toBe(
     whole.trades.map((trade) => `${JSON.stringify(trade)}\n`).join(''),
   )
-  expect(await audit(dir, evening)).toMatchObject({ digest: { entries: 2_100 }, faults: [] })
+  expect(await audit(dir, evening)).toMatchObject({
+    digest: { entries: orderCount + 100 },
+    faults: [],
+  })
 })
 
 const isServerTried = triesAll && !lacks(noPostgres())

@@ -12,9 +12,10 @@ import { strikeChild } from './struck-child.ts'
 
 /** Rounds of power cuts. @throws Error with seed and round when something answered is missing. */
 export const powerRounds = (options: StrikeOptions): Promise<Strikes> =>
-  onDisk(options, async (disk, places, random) => {
+  onDisk(options, async (disk, places, random, strikes) => {
+    // As with kills: the first strike hits what was answered.
     const moment =
-      random() < 0.15
+      random() < 0.15 && strikes > 0
         ? { ms: Math.floor(random() * 150) }
         : { acknowledgements: 1 + Math.floor(random() ** 2 * 2500) }
     await strikeChild(places, moment, (child) => {
@@ -57,7 +58,12 @@ const newestOf = (dir: string): string =>
 
 const onDisk = async (
   { rounds, seed, progress }: StrikeOptions,
-  strike: (disk: LoopDisk, places: readonly Place[], random: () => number) => Promise<void>,
+  strike: (
+    disk: LoopDisk,
+    places: readonly Place[],
+    random: () => number,
+    strikes: number,
+  ) => Promise<void>,
   only?: Place['kind'],
 ): Promise<Strikes> => {
   const random = seededRandom(seed)
@@ -67,7 +73,7 @@ const onDisk = async (
     const all = newPlaces(disk.dir, 5)
     const places = all.filter(({ kind }) => only === undefined || kind === only)
     while (sum.strikes < rounds) {
-      await strike(disk, places, random)
+      await strike(disk, places, random, sum.strikes)
       disk.restart()
       await settle(places, sum, `seed ${seed}, power cut ${sum.strikes}`)
       if (sum.strikes % 6 === 0) for (const place of places) renew(place)

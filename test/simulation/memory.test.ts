@@ -24,7 +24,7 @@ const reachable = async (): Promise<number> => {
   return heapUsed + arrayBuffers
 }
 
-const [first, more] = [thorough(6, 50), thorough(12, 300)]
+const [first, more] = [thorough(3, 50), thorough(8, 300)]
 
 /**
  * A history has a disk of 1 MiB and thousands of objects. Compiled code and tables that grew are left besides: a few MiB,

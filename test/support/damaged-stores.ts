@@ -134,18 +134,12 @@ export const triedOut = async (store: Store, damages: readonly Damage[]): Promis
     .map((line) => line.slice(line.indexOf(' ') + 1))
 }
 
-/** Lets a child process read and write a part of `damages`, picked by the seed. */
-export const expectHarmless = async (store: Store, damages: readonly Damage[]): Promise<void> => {
+/** A part of `damages`, picked by the seed: those that a child process tries out. */
+export const pickedOf = (damages: readonly Damage[]): Damage[] => {
   const random = seededRandom(seed)
   const order = damages.map((damage) => ({ damage, rank: random() }))
   order.sort((a, b) => a.rank - b.rank)
-  const picked = order.slice(0, trialsEach).map(({ damage }) => damage)
-  const words = await triedOut(store, picked)
-  const wrong = words.flatMap((word, index) =>
-    word === 'right' ? [] : [`${word}: ${JSON.stringify(picked[index])}`],
-  )
-  expect(wrong, `seed ${seed}`).toEqual([])
-  expect(words).toHaveLength(picked.length)
+  return order.slice(0, trialsEach).map(({ damage }) => damage)
 }
 
 /** How many pages a store has. */

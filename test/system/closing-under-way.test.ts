@@ -75,10 +75,10 @@ test.each(sampled(['rebuild', 'snapshot', 'watch'], 1))(
     write(
       project,
       'service.mjs',
-      `import { options } from ${JSON.stringify(program)}
+      `import { optionsFor } from ${JSON.stringify(program)}
       const child = { kind: 'worker', id: 'a', module: './worker.mjs', options: {} }
       const app = { kind: 'supervisor', id: 'app', options: {}, children: [child] }
-      export default { ...options, app }`,
+      export default { ...optionsFor(${JSON.stringify(work)}), app }`,
     )
     const service = startKeelson(['run', 'service.mjs', '--dir', dir], project, {}, 'ignore')
     await Promise.all([service.says('ready: '), service.says('under way', 'errors')])

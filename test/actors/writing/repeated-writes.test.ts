@@ -16,6 +16,7 @@ import { startSimulated } from '../../../src/testing/index.ts'
 import { payload } from '../../support/blob-folder.ts'
 import { options, started } from '../../support/blob-instance.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { seedsOf } from '../../support/tier.ts'
 
 const killed = { BlobStore, WalWriter, Applier }
 const kill = (app: App, part: keyof typeof killed): void => app.system.kill(killed[part].name(0))
@@ -113,7 +114,7 @@ describe('a large value', () => {
   })
 })
 
-test.each(Array.from({ length: 20 }, (_, seed) => seed + 1))(
+test.each(seedsOf(6, 60))(
   'writes of one caller to one key keep their order over kills (seed %i)',
   async (seed) => {
     // Small groups: several wait when the writer dies.

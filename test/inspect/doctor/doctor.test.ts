@@ -43,7 +43,7 @@ test('a folder with everything that one can have is sound, also compared row by 
 })
 
 /** The kinds that are tried, and the repaired folders that are opened. */
-const tried = sampled(damages, 11)
+const tried = sampled(damages, 9)
 const opened = new Set(
   sampled(
     tried.filter(({ repaired }) => repaired),

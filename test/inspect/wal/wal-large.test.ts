@@ -41,7 +41,7 @@ const run = async (cwd: string, words: readonly string[]) => {
 }
 
 /** A log that no command holds in memory, and one of a tenth. */
-const [largeMb, smallMb] = [thorough(96, 320), thorough(16, 32)]
+const [largeMb, smallMb] = [thorough(64, 320), thorough(8, 32)]
 
 describe(`with a heap of 32 MB, on a log of ${largeMb} MB`, () => {
   test.each([

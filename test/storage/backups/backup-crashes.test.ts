@@ -101,7 +101,7 @@ const atEachCall = (
   const count = calls.filter(({ operation }) => changingOperations.includes(operation)).length
   expect(count).toBeGreaterThan(20)
   const places = Array.from({ length: count }, (_, index) => index + 1)
-  for (const at of sampled(places, 8))
+  for (const at of sampled(places, 6))
     for (let seed = 1; seed <= thorough(1, 4); seed++) {
       const copy = from.clone({ seed: 100 * at + seed })
       copy.inject({ at, operation: changingOperations, fault })

@@ -27,8 +27,8 @@ import {
 } from '../../support/logs.ts'
 import { thorough } from '../../support/tier.ts'
 
-/** Of the pairs of crashes, the quick tier tries a third: each call is in some. */
-const stride = thorough(3, 1)
+/** Of the pairs of crashes, the quick tier tries a fifth: each call is in some. */
+const stride = thorough(5, 1)
 
 const size = 500
 

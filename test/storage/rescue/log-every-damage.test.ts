@@ -127,7 +127,7 @@ function* cutsOf({ world, paths }: Small): Generator<Damage> {
 }
 
 /** One damage in `step` is tried. */
-const step = everyBit ? 1 : 11
+const step = everyBit ? 1 : 17
 
 /** Tries damages on copies and counts the outcomes. The first that breaks the rule is named. */
 const tally = (
