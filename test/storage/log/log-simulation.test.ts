@@ -7,7 +7,7 @@ import { liveOn } from '../../support/log-life.ts'
 import { seedsOf } from '../../support/tier.ts'
 
 test('no life loses an acknowledged frame, changes the order, leaves a gap or continues after poison', () => {
-  const stories = seedsOf(30, 2_000).map((seed) => liveOn(seed))
+  const stories = seedsOf(30, 1_000).map((seed) => liveOn(seed))
 
   // The simulation must contain every kind of event.
   const sum = (pick: (story: (typeof stories)[number]) => number): number =>
@@ -29,7 +29,7 @@ test('no life loses an acknowledged frame, changes the order, leaves a gap or co
 })
 
 test('E54 with commitments neither, and every chain continues each head that was given out', () => {
-  const stories = seedsOf(30, 2_000).map((seed) => liveOn(seed, 60, true))
+  const stories = seedsOf(30, 1_000).map((seed) => liveOn(seed, 60, true))
 
   const sum = (pick: (story: (typeof stories)[number]) => number): number =>
     stories.reduce((total, story) => total + pick(story), 0) / stories.length
