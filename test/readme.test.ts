@@ -74,7 +74,8 @@ test('the examples in the docs print what they say', async () => {
   expect([before, outputs.length]).toEqual(['', examples.length])
   for (const [at, { page, code }] of examples.entries())
     expectSaid(`// ${page}\n${code}`, outputs[at] ?? '')
-})
+  // Some fifty instances: on a busy disk they take minutes.
+}, 400_000)
 
 test('the server in a thread of docs/groups-and-pools.md prints what it says', async () => {
   const [hasher = '', service = ''] = examplesOf('docs/groups-and-pools.md', 'mjs')

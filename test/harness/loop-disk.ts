@@ -52,7 +52,9 @@ export const loopDisk = (megabytes = 192): LoopDisk => {
   closeSync(openSync(image, 'w'))
   truncateSync(image, megabytes * 1024 * 1024)
   execFileSync('mkfs.ext4', ['-q', '-F', image], { stdio: 'pipe' })
-  const mount = () => execFileSync('mount', ['-o', 'loop', image, dir], { stdio: 'pipe' })
+  // By itself ext4 would write everything every 5 s, and a machine may be that slow.
+  const options = 'loop,commit=3600'
+  const mount = () => execFileSync('mount', ['-o', options, image, dir], { stdio: 'pipe' })
   const unmount = () => execFileSync('umount', [dir], { stdio: 'pipe' })
   const python = (program: string, args: readonly string[]) =>
     execFileSync('python3', ['-c', program, ...args], { stdio: 'pipe' })
