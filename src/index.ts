@@ -290,7 +290,7 @@ export type {
 } from './storage/index.ts'
 export { supervisor, worker } from './supervisors/app-tree.ts'
 export { startChild, startDynamicChild, startSupervisor } from './supervisors/child-tree.ts'
-export { entity } from './supervisors/entity.ts'
+export { entity } from './supervisors/durable-parts.ts'
 export type {
   App,
   AppContext,

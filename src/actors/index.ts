@@ -50,7 +50,7 @@ export {
   startDurableWorker,
   startKind,
 } from './entities/durable-start.ts'
-export { Entities, entitiesOf } from './entities/entities.ts'
+export { Entities } from './entities/entities.ts'
 export { EntityHandle } from './entities/entity-handle.ts'
 export {
   type EntityAlarm,

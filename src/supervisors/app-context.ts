@@ -11,7 +11,6 @@ import {
   type Entities,
   EntityHandle,
   type EntityKind,
-  entitiesOf,
   type Fields,
   Journal,
   LmdbWriterHandle,
@@ -19,10 +18,13 @@ import {
   type Shard,
   Store,
   shardAt,
+  startDurableWorker,
+  startKind,
   type WriteWindows,
 } from '../actors/index.ts'
 import { invalidArgument } from '../errors.ts'
 import type { AppContext, Registry, System } from '../runtime/index.ts'
+import { type DurableActors, durableActors } from './durable-parts.ts'
 
 declare module '../runtime/words/app-context.ts' {
   interface AppContext {
@@ -55,7 +57,7 @@ declare module '../runtime/words/app-context.ts' {
      */
     deleteWorker(name: string): Promise<boolean>
     /** @internal */
-    readonly [entitiesOf]: Entities
+    readonly [durableActors]: DurableActors
   }
 }
 
@@ -88,7 +90,7 @@ export const appContext = (
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),
   deleteWorker: (name) => deleteWorker(entities, access, name),
-  [entitiesOf]: entities,
+  [durableActors]: { entities, startKind, startDurableWorker },
 })
 
 const idOf = (kind: { readonly id: string } | string): string => {

@@ -8,7 +8,6 @@ import {
   type ControlHandle,
   type DerivedHealth,
   type Entities,
-  entitiesOf,
   type Follower,
   type FollowerHealth,
   type Journal,
@@ -34,6 +33,7 @@ import type { Disk, ShardCopier } from '../storage/index.ts'
 import type { AppContext } from './app-context.ts'
 import { type BackupOptions, type BackupReport, backUp } from './backup.ts'
 import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
+import { durableActors } from './durable-parts.ts'
 import type { Readiness, Ready } from './readiness.ts'
 
 /** The parts of an instance. */
@@ -143,7 +143,7 @@ export class App {
     this.batcher = batcher
     this.registry = registry
     this.entity = entity
-    this.entities = parts.outside[entitiesOf]
+    this.entities = parts.outside[durableActors].entities
     this.shards = parts.shards
     this.ref()
     this.closed = new Promise((resolve) => {

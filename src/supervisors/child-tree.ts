@@ -3,7 +3,6 @@
  * `startDynamicChild` that take both.
  */
 
-import type { DurableOptions } from '../actors/index.ts'
 import {
   type AnyContext,
   type ChildSpec,
@@ -38,8 +37,8 @@ import {
   namedLevels,
   serverOf,
 } from './app-tree.ts'
-import { checkDurableServer } from './durable-server-check.ts'
-import { loadedServer } from './module-loader.ts'
+import { durableWorkerSpec } from './durable-parts.ts'
+import { serverOnce } from './module-loader.ts'
 
 /**
  * The settings of a tree outside of its data: `context.app` below it, the default mailbox bound of
@@ -186,7 +185,7 @@ const workerSpec = (
   const { id, module, options } = part
   const { arg, durable, ...others } = options
   const spec = (server: object): ChildSpec =>
-    durable ? durableSpec(part, server, durable, mailboxMax) : plainSpec(server)
+    isDurable(options) ? durableWorkerSpec(part, server, mailboxMax) : plainSpec(server)
   const plainSpec = (server: object) =>
     worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
@@ -195,36 +194,10 @@ const workerSpec = (
     })
   const server = serverOf(module)
   if (server) return spec(server)
-  // A module given by its path is loaded at each start: a module that cannot be loaded is a failed
-  // start.
-  const start: ChildSpec['start'] = async (context) =>
-    spec(await loadedServer(String(module), `${id}.module`)).start(context)
+  // A module given by its path is loaded at its start: one that cannot be loaded is a failed start.
+  const loaded = serverOnce(String(module), `${id}.module`)
+  const start: ChildSpec['start'] = async (context) => spec(await loaded()).start(context)
   return { ...spec(neverStarted), start }
-}
-
-/** A durable worker. The parts of an instance are loaded when it starts. */
-const durableSpec = (
-  { id, options }: AppWorker,
-  server: object,
-  durable: boolean | DurableOptions,
-  mailboxMaxDefault: number | undefined,
-): ChildSpec => {
-  const { arg, restart, shutdown, shutdownMs, significant, handlerTimeoutMs } = options
-  const { mailboxMax = mailboxMaxDefault } = options
-  // That of a module is known only now.
-  checkDurableServer(server, `${id}.module`)
-  // Checked: its name is no `via`.
-  const registered = (options.name ?? id) as string
-  const start: ChildSpec['start'] = async (context) => {
-    const { startDurableWorker } = await import('../actors/index.ts')
-    return startDurableWorker(context, registered, server, arg, {
-      ...(mailboxMax === undefined ? {} : { mailboxMax }),
-      ...(typeof durable === 'object' ? durable : {}),
-      ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
-      label: registered,
-    })
-  }
-  return { ...{ id, start, restart, significant }, shutdown: shutdown ?? shutdownMs } as ChildSpec
 }
 
 /** A placeholder for a server that is not loaded yet. Only its place in the tree is read. */

@@ -8,7 +8,8 @@
  * - folder-claim: the locks, the facts and the creation of a data folder
  * - app, app-context, readiness, closing: the handle of a running instance, what its processes are
  *   given, the wait until it is ready, and its orderly end
- * - app-tree, child-tree, module-loader, config-error: the user's tree as data, checked and loaded
+ * - app-tree, child-tree, durable-parts, durable-server-check, module-loader: the user's tree as
+ *   data, checked and loaded
  *
  * Start reading at `instance-tree.ts`, then `instance.ts`.
  */
@@ -29,7 +30,7 @@ export {
 export type { BackupOptions, BackupReport, BackupShard } from './backup.ts'
 export { registeredName, startChild, startDynamicChild, startSupervisor } from './child-tree.ts'
 export type { CloseReport, CutOff } from './closing.ts'
-export { type Ports, startInstance } from './instance.ts'
+export { loadedOptions, type Ports, startInstance } from './instance.ts'
 export { loadModule } from './module-loader.ts'
 export type { HistoryEntry, HistoryOptions } from './projections.ts'
 export type { Ready } from './readiness.ts'

@@ -59,13 +59,26 @@ export type Ports = {
 }
 
 /**
- * Starts an instance; resolves when every read is right.
+ * Checks the options of an instance, and loads the modules of the user's tree. That takes real
+ * time, so it is over before a virtual clock moves.
+ * @throws KeelsonError `CONFIG` with `details.path`
+ */
+export const loadedOptions = async (options: StartOptions): Promise<CheckedOptions> => {
+  const checked = checkStartOptions(options)
+  return { ...checked, app: checked.app && (await loadedTree(checked.app)) }
+}
+
+const loadedTree = (tree: AppTree): Promise<AppTree> =>
+  mapModules(tree, async (module, path) =>
+    typeof module === 'string' ? { server: await loadedServer(module, path) } : module,
+  )
+
+/**
+ * Starts an instance with the result of `loadedOptions`; resolves when every read is right.
  * @throws KeelsonError `CONFIG`, `LOCKED_DIR`, `READ_ONLY`, `NO_SPACE`, `UNSUPPORTED_VERSION`,
  * `CORRUPT`: then nothing is changed but LOCK in an old folder
  */
-export const startInstance = async (options: StartOptions, ports: Ports): Promise<App> => {
-  const checked = checkStartOptions(options)
-  const app = checked.app && (await loadedTree(checked.app))
+export const startInstance = async (checked: CheckedOptions, ports: Ports): Promise<App> => {
   const system = checked.system ?? newSystem(checked, ports)
   if (system.whereis(treeNames(checked.instance).root))
     throw configError(
@@ -110,7 +123,7 @@ export const startInstance = async (options: StartOptions, ports: Ports): Promis
     }
     const { disk, copyShard } = ports
     const parts = { ...claim, release, disk, copyShard }
-    const running = await run({ ...checked, app }, system, shards, parts, shared.windows)
+    const running = await run(checked, system, shards, parts, shared.windows)
     noteFloors()
     isStarting = false
     return running
@@ -142,12 +155,6 @@ const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim
     if (shard >= shards)
       throw configError('wal.minDurable', `shards from 0 to ${shards - 1}`, shard)
 }
-
-/** Loads the modules of the user's tree before anything on disk is touched. */
-const loadedTree = (tree: AppTree): Promise<AppTree> =>
-  mapModules(tree, async (module, path) =>
-    typeof module === 'string' ? { server: await loadedServer(module, path) } : module,
-  )
 
 /** The parts that the shards of an instance share. */
 type Shared = Pick<

@@ -36,3 +36,15 @@ export const loadedServer = async (path: string, place: string): Promise<object>
   if (!server) throw configError(place, 'a module that exports `server`', path)
   return server
 }
+
+/**
+ * Loads the server of a part by its path, once: a restart takes the server that was loaded, and
+ * waits for nothing outside of the runtime. A module that could not be loaded is tried again.
+ */
+export const serverOnce = (path: string, place: string): (() => Promise<object>) => {
+  let loaded: object | undefined
+  return async () => {
+    loaded ??= await loadedServer(path, place)
+    return loaded
+  }
+}

@@ -19,7 +19,8 @@ import type { StartOptions } from './start-options.ts'
 export const start = async (options: StartOptions): Promise<App> => {
   if (process.platform !== 'linux' && process.platform !== 'darwin')
     throw configError('platform', 'linux or darwin', process.platform)
-  const { startInstance } = await import('./instance.ts')
+  const { loadedOptions, startInstance } = await import('./instance.ts')
   const { machinePorts } = await import('./machine-ports.ts')
-  return startInstance(options, await machinePorts(options?.system?.clock ?? systemClock()))
+  const ports = await machinePorts(options?.system?.clock ?? systemClock())
+  return startInstance(await loadedOptions(options), ports)
 }

@@ -3,7 +3,7 @@ import { virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
 import { type Disk, type LogHost, SnapshotWork, writeDataFolder } from '../../src/storage/index.ts'
 import { claimFolder } from '../../src/supervisors/folder-claim.ts'
-import { startInstance } from '../../src/supervisors/instance.ts'
+import { loadedOptions, startInstance } from '../../src/supervisors/instance.ts'
 import {
   inlineBlobHost,
   inlineLogHost,
@@ -124,7 +124,7 @@ test('a LOCK of a log that is replaced before the first look at it is not taken 
   }
   const projections = memoryProjections()
   const starting = startInstance(
-    { dir: '/up/data', system: createSystem({ clock }) },
+    await loadedOptions({ dir: '/up/data', system: createSystem({ clock }) }),
     {
       disk,
       clock,

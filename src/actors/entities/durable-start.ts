@@ -10,7 +10,7 @@ import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { type KeepIds, keepIdsDefault } from '../turns/call-ids.ts'
 import { durableTable } from '../turns/durable-table.ts'
-import { entitiesIn, workerKind } from './entities.ts'
+import { type Entities, workerKind } from './entities.ts'
 import { kindServer } from './entity-kind.ts'
 import { frozen } from './frozen.ts'
 
@@ -56,6 +56,7 @@ const commonTerms = (
 
 /** Starts the process of a kind. @throws KeelsonError `INVALID_ARGUMENT`, `CONFIG` */
 export const startKind = (
+  entities: Entities,
   context: ChildContext,
   kind: string,
   server: object,
@@ -63,6 +64,7 @@ export const startKind = (
 ): Promise<StartResult<unknown>> => {
   const { idleMs = idleMsDefault, mailboxMax, handlerTimeoutMs } = options
   const terms = {
+    entities,
     kind: checkKind(kind),
     table: durableTable(server),
     common: commonTerms(options, idleMs, handlerTimeoutMs),
@@ -76,13 +78,13 @@ export const startKind = (
 
 /** Starts a durable worker under a name, by which its rows are found again. */
 export const startDurableWorker = (
+  entities: Entities,
   context: ChildContext,
   id: string,
   server: object,
   arg: unknown,
   { pipeline, keepIds, handlerTimeoutMs, ...start }: DurableOptions & StartOptions,
 ): Promise<StartResult<unknown>> => {
-  const entities = entitiesIn(context)
   const table = durableTable(server)
   const identity = entities.identity(workerKind, id)
   const { entity } = identity

@@ -4,7 +4,6 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
-  type AnyContext,
   type Directory,
   name,
   type Process,
@@ -36,17 +35,6 @@ export interface RunningKind {
 
 /** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
 export const workerKind = '$worker'
-
-/** The key of the `Entities` in `context.app`, which is for the project's own code. */
-export const entitiesOf = Symbol('entities')
-
-/** The `Entities` of the instance that a context belongs to. @throws KeelsonError `CONFIG` */
-export const entitiesIn = (context: Pick<AnyContext, 'app'>): Entities => {
-  const app = context.app as { readonly [entitiesOf]?: Entities } | undefined
-  const found = app?.[entitiesOf]
-  if (found) return found
-  throw new KeelsonError('CONFIG', 'a durable actor needs an instance: start it in the tree of one')
-}
 
 /** All durable actors of an instance. */
 export class Entities {

@@ -26,10 +26,11 @@ import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
 import { blocked } from '../turns/waking.ts'
-import { type Entities, entitiesIn, type RunningKind } from './entities.ts'
+import type { Entities, RunningKind } from './entities.ts'
 
 /** How the entities of a kind live. */
 type KindTerms = {
+  readonly entities: Entities
   readonly kind: string
   readonly table: DurableTable
   readonly common: CommonTerms
@@ -135,7 +136,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
   kind: 'entity_kind',
   init: (terms, context) => {
     context.trapExit(true)
-    const entities = entitiesIn(context)
+    const { entities } = terms
     const server = durableServer(terms.table)
     const running: RunningKind = {
       table: terms.table,

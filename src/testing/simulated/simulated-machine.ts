@@ -11,7 +11,12 @@ import {
   type SnapshotHost,
   SnapshotWork,
 } from '../../storage/index.ts'
-import { type App, type StartOptions, startInstance } from '../../supervisors/index.ts'
+import {
+  type App,
+  loadedOptions,
+  type StartOptions,
+  startInstance,
+} from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
 import { inlineLogHost } from './inline-log-host.ts'
 import { inlineShardCopier } from './inline-shard-copier.ts'
@@ -58,15 +63,17 @@ export class SimulatedMachine {
   }
 
   /**
-   * Starts an instance. Time moves on until it has started or was refused. Rejects as `start` does.
+   * Starts an instance. Time moves on until it has started or was refused; it stands still while
+   * modules load. Rejects as `start` does.
    */
-  start(options: StartOptions): Promise<App> {
+  async start(options: StartOptions): Promise<App> {
     const { disk, clock } = this
     const { endMs = 0, spareStepMs = 3, aroundLog = (host: LogHost) => host } = this.#options
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
+    const loaded = await loadedOptions(options)
     return this.during(
-      startInstance(options, {
+      startInstance(loaded, {
         disk,
         clock,
         makeHost: () => aroundLog(inlineLogHost({ disk, clock, delayMs, endMs, spareStepMs })),
