@@ -7,8 +7,8 @@ import { type Name, name, type ProcessInfo, type Ref, type System } from '../../
 export type Findable = { readonly system: System; readonly instance: string }
 
 /**
- * The process of `target`: `12` or `'<12>'`, `'wal_writer(0)'`, a ref, the control handle, or a
- * result of `info`.
+ * The process of `target`: `12` or `'<12>'`, `'wal_writer(0)'` or another name or label, a ref, the
+ * control handle, or a result of `info`.
  * @throws KeelsonError `NO_PROCESS` when there is none, `INVALID_ARGUMENT` for any other value
  */
 export const findProcess = (app: Findable, target: unknown): ProcessInfo => {
@@ -20,16 +20,37 @@ export const findProcess = (app: Findable, target: unknown): ProcessInfo => {
 }
 
 /** The title of a process in output: `wal_writer(0) <5>`, or `<12>` without a name. */
-export const processTitle = ({ name: called, label, pid }: ProcessInfo): string =>
-  [called ?? label, `<${pid}>`].filter((part) => part !== undefined).join(' ')
+export const processTitle = (process: ProcessInfo): string =>
+  [shownName(process), `<${process.pid}>`].filter((part) => part !== undefined).join(' ')
+
+/** What the views show as the name of a process: its name, or its label. */
+export const shownName = ({ name: called, label }: ProcessInfo): string | undefined =>
+  called ?? label
 
 const lookUp = ({ system, instance }: Findable, target: unknown): ProcessInfo | undefined => {
   if (target instanceof ControlHandle) return system.info(Control.name(instance))
   const pid = pidIn(target)
   if (pid !== undefined) return system.processes().find((process) => process.pid === pid)
-  if (typeof target === 'string') return system.info(name(target))
+  if (typeof target === 'string') return system.info(name(target)) ?? labelled(system, target)
   if (isRef(target)) return system.info('ref' in target ? (target.ref as Ref) : target)
   throw invalidArgument('process', 'a name such as wal_writer(0), a pid or a ref', target)
+}
+
+/**
+ * The process without a name that is shown as `label`, such as a kind of entities.
+ * @throws KeelsonError `NO_PROCESS` when several are shown so
+ */
+const labelled = (system: System, label: string): ProcessInfo | undefined => {
+  const found = system.processes().filter((process) => shownName(process) === label)
+  if (found.length <= 1) return found[0]
+  const pids = found.map(({ pid }) => `<${pid}>`)
+  throw new KeelsonError(
+    'NO_PROCESS',
+    `${found.length} processes are ${label}: name one by its pid, such as ${pids[0]}`,
+    {
+      details: { target: label, pids },
+    },
+  )
 }
 
 const pidIn = (target: unknown): number | undefined => {

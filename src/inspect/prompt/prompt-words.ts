@@ -21,7 +21,7 @@ import type { Paint } from '../text/paint.ts'
 import { factList } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 import { type EntityFacts, entityFacts, type KindFacts, kindTable } from './entity-view.ts'
-import { findProcess, nameWith, processTitle } from './process-finder.ts'
+import { findProcess, nameWith, processTitle, shownName } from './process-finder.ts'
 import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
 import { foldedTable, processFacts, processTable } from './process-view.ts'
 import { replicationView } from './replication-view.ts'
@@ -219,7 +219,7 @@ const partWords = (app: App): Record<string, unknown> => {
   const names = app.system
     .processes()
     .slice(0, wordsMax)
-    .flatMap(({ name }) => name ?? [])
+    .flatMap((process) => shownName(process) ?? [])
   const isFree = (word: string): boolean => !(word in words) && !(word in globalThis)
   for (const name of names) if (/^[A-Za-z_$][\w$]*$/.test(name) && isFree(name)) words[name] = name
   for (const name of names) {
@@ -280,4 +280,4 @@ export const processWords = (app: App): string[] =>
   app.system
     .processes()
     .slice(0, wordsMax)
-    .flatMap(({ name }) => name ?? [])
+    .flatMap((process) => shownName(process) ?? [])

@@ -4,10 +4,12 @@ import {
   call,
   type DurableServer,
   entity,
+  type GenServer,
   noReply,
   ok,
   reply,
   supervisor,
+  worker,
 } from '../../../src/index.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
@@ -42,12 +44,17 @@ const order: DurableServer<Messages, Order> = {
   index: ({ cents }) => ({ cents }),
 }
 
+/** A server that has no name below the children of the root. */
+const twin: GenServer<object, number> = { init: () => 0 }
+
 let s: Simulation
 afterEach(() => s.close())
 
 const session = async () => {
   const orders = entity('order', order)
-  s = await startSimulated({ app: supervisor('app', {}, [orders, entity('empty', order)]) })
+  const twins = ['left', 'right'].map((id) => supervisor(id, {}, [worker('twin', twin)]))
+  const app = supervisor('app', {}, [orders, ...twins, entity('empty', order)])
+  s = await startSimulated({ app })
   const words = promptWords(s.app, plainPaint) as Record<
     string,
     (...parts: unknown[]) => { readonly text: string } & PromiseLike<{ readonly text: string }>
@@ -100,4 +107,19 @@ test('kinds have the number of live ones; ps and tree do not list them', async (
   expect(tree).toMatch(/order .* running, 3 live\n/)
   expect(tree).toMatch(/empty .* running, 0 live$/)
   expect(tree).not.toContain('order/a')
+})
+
+test('a kind is found by the name that is shown; one of two processes is not', async () => {
+  const { ask } = await session()
+  expect(promptWords(s.app, plainPaint).order).toBe('order')
+  expect(await ask('info', 'order')).toMatch(/kind +entity_kind/)
+  expect(await s.during(ask('suspend', 'order'))).toMatch(/^suspended order <\d+>/)
+  await s.during(ask('resume', 'order'))
+  const killed = await s.during(ask('kill', 'order'))
+  expect(killed).toMatch(/^killed order <\d+>$/)
+  expect(await ask('info', 'order')).not.toContain(killed.slice('killed order '.length))
+  await expect(ask('info', 'twin')).rejects.toMatchObject({
+    code: 'NO_PROCESS',
+    details: { target: 'twin', pids: [expect.any(String), expect.any(String)] },
+  })
 })
