@@ -16,7 +16,6 @@
  * holds (`exit-gate.ts`).
  */
 import { constants } from 'node:os'
-import type { RootDatabase } from 'lmdb'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { refusing } from '../disk/disk-failure.ts'
@@ -27,8 +26,25 @@ import { type MapLoad, refuseGrowth } from './lmdb-map.ts'
 import { tryProcess } from './lmdb-opening.ts'
 import { positionKey } from './row-codec.ts'
 
-/** An open environment. */
-export type LmdbDatabase = RootDatabase<Uint8Array, Uint8Array>
+/**
+ * An open environment: what is used of lmdb-js. Declarations of the package lead here, and those of
+ * lmdb-js do not pass in a program that checks the declarations of its libraries.
+ */
+export interface LmdbDatabase {
+  getBinaryFast(key: Uint8Array): Uint8Array | undefined
+  getRange(options: {
+    readonly reverse: boolean
+    readonly start?: Uint8Array
+  }): Iterable<{ key: Uint8Array; value: Uint8Array }>
+  useReadTransaction(): { done(): void }
+  resetReadTxn(): void
+  getStats(): object
+  transactionSync(action: () => void): void
+  /** False: with `append`, the key is not beyond the last one. */
+  putSync(key: Uint8Array, record: Uint8Array, options?: { readonly append: boolean }): unknown
+  removeSync(key: Uint8Array): unknown
+  close(): Promise<void>
+}
 
 /**
  * Error codes for a lack of room, which leave the store unchanged and usable. EFBIG is a limit of
@@ -64,8 +80,18 @@ export const translated = (error: unknown, doing: string): KeelsonError => {
  */
 export type OpenDatabase = (dir: string, mapBytes: number) => LmdbDatabase
 
+/** How an environment is opened. */
+type Opening = {
+  readonly path: string
+  readonly noSubdir: boolean
+  readonly encoding: 'binary'
+  readonly keyEncoding: 'binary'
+  readonly overlappingSync: boolean
+  readonly mapSize: number
+}
+
 /** Loads the module. */
-type Load = () => Promise<typeof import('lmdb')>
+type Load = () => Promise<{ readonly open: (opening: Opening) => LmdbDatabase }>
 
 /**
  * Loads LMDB. Its native module is large, so the first projection loads it and not an import.
@@ -79,7 +105,7 @@ export const loadLmdb = async (load: Load = () => import('lmdb')): Promise<OpenD
   return (dir, mapBytes) => {
     refusing(() => tryProcess(disk, dir, mapBytes))
     try {
-      return open<Uint8Array, Uint8Array>({
+      return open({
         path: dir,
         noSubdir: false,
         encoding: 'binary',
@@ -172,8 +198,6 @@ const addRows = (
 ): void => {
   database.putSync(positionKey, place)
   for (const { key, record } of records) {
-    // The types of lmdb-js hide that it answers whether the row was written.
-    const isWritten: unknown = database.putSync(key, record, appended)
-    if (isWritten === false) throw new Error('the keys do not rise')
+    if (database.putSync(key, record, appended) === false) throw new Error('the keys do not rise')
   }
 }
