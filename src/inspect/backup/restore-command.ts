@@ -134,6 +134,16 @@ const filled = async (
   }
 }
 
+/** Throws `INVALID_ARGUMENT` for an LSN of several shards. */
+export const checkMoment = (at: Moment | undefined, shards: number): void => {
+  if (at === undefined || !('lsn' in at) || shards === 1) return
+  throw new KeelsonError(
+    'INVALID_ARGUMENT',
+    'each shard counts its own lsn: name a time for several shards',
+    { details: { shards } },
+  )
+}
+
 /** The LSN of each shard. @throws KeelsonError `INVALID_ARGUMENT` if the backup begins later */
 const lsnsAt = async (
   work: Work,
@@ -142,13 +152,8 @@ const lsnsAt = async (
   at: Moment | undefined,
 ): Promise<readonly number[]> => {
   if (at === undefined) return shards.map(({ lsn }) => lsn)
-  if ('lsn' in at && shards.length === 1) return [at.lsn]
-  if ('lsn' in at)
-    throw new KeelsonError(
-      'INVALID_ARGUMENT',
-      'each shard counts its own lsn: name a time for a backup of several shards',
-      { details: { shards: shards.length } },
-    )
+  checkMoment(at, shards.length)
+  if ('lsn' in at) return [at.lsn]
   const lsns: number[] = []
   for (const [shard, copy] of shards.entries()) {
     const finding = findingMoment(nodeDisk(), shardFolder(from, shard), copy, at.time)

@@ -4,10 +4,10 @@
  * is written at the prompt goes with it, and the folder itself is only read.
  */
 import { join, resolve } from 'node:path'
-import { type Disk, nodeDisk, readBackup, refusing } from '../../storage/index.ts'
+import { type Disk, nodeDisk, readBackup, readDataFolder, refusing } from '../../storage/index.ts'
 import { runBackup } from '../backup/backup-command.ts'
 import type { OpenCommand } from '../backup/backup-command-line.ts'
-import { runRestore } from '../backup/restore-command.ts'
+import { checkMoment, runRestore } from '../backup/restore-command.ts'
 import type { Environment } from '../command/environment.ts'
 import { runStart } from './start-command.ts'
 
@@ -49,6 +49,9 @@ const restored = async (
   const isBackup = refusing(() => readBackup(disk, dir)) !== undefined
   const backup = isBackup ? dir : join(temporary, 'backup')
   if (!isBackup) {
+    const reading = refusing(() => readDataFolder(disk, dir))
+    // Now, and not after the copy.
+    if (reading.state === 'sound') checkMoment(at, reading.facts.shards)
     const made = { kind: 'backup', ...words, dir, to: backup, consistent: false } as const
     const status = await runBackup(made, quiet)
     if (status !== 0) return status

@@ -19,11 +19,14 @@ test('a folder that is backed up and restored has its rows, its blobs and logs w
   await app.store.put('blob', large)
   await app.control.snapshotAll()
   const held = await runKeelson(['backup', 'd', '--to', 'b'], dir)
+  const opened = await commandHere(['open', 'd', '--at', '5'], dir)
   await app.store.put('k1', 'later')
   const online = await app.backup(join(dir, 'online'), { consistent: true })
   await app.close()
   expect(held).toMatchObject({ status: 1 })
   expect(held.errors).toMatch(/LOCKED_DIR: .*app\.backup\(dir\)/)
+  // Refused before the folder is opened, which would be LOCKED_DIR, and copied.
+  expect(opened.errors).toMatch(/INVALID_ARGUMENT: each shard counts its own lsn/)
 
   const made = await commandHere(['backup', 'd', '--to', 'b', '--json'], dir)
   const again = await commandHere(['backup', 'd', '--to', 'b', '--json'], dir)
