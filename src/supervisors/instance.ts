@@ -101,6 +101,7 @@ export const startInstance = async (checked: CheckedOptions, ports: Ports): Prom
     windows: new WriteWindows(batcher.windows),
     snapshotTurns: new SnapshotTurns(),
     watch: (process, onDown) => system.monitor(process, onDown),
+    logger: system.logger,
   }
   const shards = Array.from({ length: claim.shards }, (_, index) =>
     shardOf(index, claim, checked, ports, system.clock, shared),
@@ -159,7 +160,7 @@ const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim
 /** The parts that the shards of an instance share. */
 type Shared = Pick<
   Shard['parts'],
-  'shardCount' | 'allowance' | 'windows' | 'snapshotTurns' | 'watch'
+  'shardCount' | 'allowance' | 'windows' | 'snapshotTurns' | 'watch' | 'logger'
 >
 
 const shardOf = (

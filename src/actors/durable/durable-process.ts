@@ -11,6 +11,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   cast,
+  describeReason,
   HandlerLimit,
   isAnswer,
   isThenable,
@@ -396,20 +397,21 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** A refused message without a caller who waits. */
   #logRefusal({ what }: Run, error: unknown): void {
-    this.#process.kernel.logger.error(`${this.#entity}: ${what} was refused`, { error })
+    const message = `${this.#entity}: ${what} was refused: ${describeReason(error)}`
+    this.#process.kernel.logger.error(message, { reason: error })
   }
 
   /** Records that a step or an alarm failed, and when it is tried again. */
   #tryLater({ step, alarm, what }: Run, error: unknown): void {
     const tries = (step?.tries ?? alarm?.set.tries ?? 0) + 1
     const at = this.now() + backoffMs(tries)
-    const run: Run = ownRun(what)
-    const draft = this.#open(run)
+    const draft = this.#open(ownRun(what))
     if (step) draft.keepStep({ ...step, tries, notBefore: at, wakeAt: at })
     if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, dueAt: at })
     this.#commit(draft, draft.before.memory.state)
-    const message = `${this.#entity}: ${what} failed, tried again later`
-    this.#process.kernel.logger.warn(message, { error, tries, at })
+    const next = `try ${tries}, the next one is in ${Math.round(at - this.now())} ms`
+    const message = `${this.#entity}: ${what} failed at ${next}: ${describeReason(error)}`
+    this.#process.kernel.logger.warn(message, { reason: error, tries, at })
     const facts = { entity: this.#entity, what, tries, retryAt: at, error }
     tell(this.context.system, this.terms.shard, 'entity.failed', facts)
   }

@@ -5,6 +5,7 @@
 import { KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
+  describeReason,
   isCall,
   isThenable,
   kinds,
@@ -106,7 +107,10 @@ export class Ending {
     const done = this.#hasState ? terminate?.(memory.state, reason, context) : undefined
     if (this.#isResting) this.#take()
     const failed = (error: unknown): void =>
-      this.#process.kernel.logger.error(`${this.#entity}: its terminate failed`, { error })
+      this.#process.kernel.logger.error(
+        `${this.#entity}: its terminate failed: ${describeReason(error)}`,
+        { reason: error },
+      )
     if (!isThenable(done)) this.lastReply?.()
     else if (!this.#isResting) return Promise.resolve(done).then(() => this.lastReply?.())
     else {

@@ -1,4 +1,5 @@
 /** Starts the processes of durable actors below a supervisor: a kind of entities, or a worker. */
+import { reasonText } from '../../errors.ts'
 import {
   type ChildContext,
   name,
@@ -94,7 +95,10 @@ export const startDurableWorker = (
     mayWake: () => entities.decided(entity),
     ended: (log) => entities.ended(entity, log),
     successor: () => undefined,
-    woke: () => entities.woke(),
+    woke: (reason) => {
+      if (reason) entities.system.logger.warn(reasonText(reason), { reason })
+      entities.woke()
+    },
     removed: () => undefined,
   }
   return context.startLinkResult(durableServer(table), terms, {

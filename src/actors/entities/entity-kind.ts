@@ -3,7 +3,7 @@
  * itself, and ends them with itself. One that fails while it wakes waits longer before each try,
  * and is blocked after five. Its siblings do not notice.
  */
-import type { KeelsonError } from '../../errors.ts'
+import { type KeelsonError, reasonText } from '../../errors.ts'
 import {
   type AnyContext,
   type ExitReason,
@@ -113,7 +113,7 @@ class Child implements DurableTerms {
     const { id, entity } = this.identity
     this.hasWoken = true
     if (!this.#failure?.blocked) failures.delete(id)
-    if (reason) blocked.set(id, reason)
+    if (reason) block(this.#state, id, reason)
     else blocked.delete(id)
     tell(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
   }
@@ -203,7 +203,13 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
   const notBefore = system.clock.monotonic() + backoffMs(tries)
   const error = tries < triesMax ? undefined : blocked(entity, reason)
   failures.set(id, { tries, notBefore, blocked: error })
-  if (error) state.blocked.set(id, error)
+  if (error) block(state, id, error)
+}
+
+/** Logged once, however often its process begins until it is unblocked. */
+const block = ({ entities, blocked }: State, id: string, reason: KeelsonError): void => {
+  if (!blocked.has(id)) entities.system.logger.warn(reasonText(reason), { reason })
+  blocked.set(id, reason)
 }
 
 const unblock = (state: State, id: string): boolean => {

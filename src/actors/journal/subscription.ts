@@ -4,7 +4,7 @@
  * again at most what it handled after the last save. The journal's actor drives it.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { System } from '../../runtime/index.ts'
+import { describeReason, type System } from '../../runtime/index.ts'
 import {
   encodeList,
   entityRowKey,
@@ -164,10 +164,14 @@ export class Subscription implements Delivery {
 
   #stop(error: unknown): void {
     this.#failure = error ?? new KeelsonError('EXITED', 'the handler threw nothing')
-    tell(this.#system, this.#shard, 'journal.stopped', {
-      name: this.name,
-      reason: reasonText(this.#failure),
-    })
+    const { name } = this
+    const reason = this.#failure
+    const { index: shard } = this.#shard
+    tell(this.#system, this.#shard, 'journal.stopped', { name, reason: reasonText(reason) })
+    this.#system.logger.error(
+      `the subscription ${name} to the journal of shard ${shard} has stopped: ${describeReason(reason)}`,
+      { name, shard, reason },
+    )
   }
 
   /** Saves the position, and what it is at the end of that write. One write is under way at most. */

@@ -4,7 +4,7 @@
  * one transaction with the position. Another kind of rows joins here, in `commit`.
  */
 import { isKeelsonError, reasonText } from '../../errors.ts'
-import { type Ref, type Settled, send } from '../../runtime/index.ts'
+import { describeReason, type Ref, type Settled, send } from '../../runtime/index.ts'
 import {
   type HaltedProjection,
   type Projecting,
@@ -135,9 +135,12 @@ const halt = (state: State, halted: readonly HaltedProjection[], context: Contex
   for (const { name, error } of halted) {
     if (state.givenUp.has(name)) continue
     state.givenUp.add(name)
-    const reason = reasonText(error)
-    tell(context.system, state.shard, 'projection.halted', { name, reason })
-    context.system.logger.error(`the projection ${name} is halted: ${reason}`)
+    tell(context.system, state.shard, 'projection.halted', { name, reason: reasonText(error) })
+    const { index: shard } = state.shard
+    context.system.logger.error(
+      `the projection ${name} of shard ${shard} is halted: ${describeReason(error)}`,
+      { name, shard, reason: error },
+    )
   }
 }
 
@@ -374,14 +377,22 @@ export const continueReconcile = (state: State, context: Context): void => {
   reconcile(state, context)
 }
 
-/** Records what happened, and emits a change of the mode. */
+/** Records what happened, and emits a change of the mode. A degraded projection is logged. */
 export const report = (
   shard: Shard,
   event: ProjectionEvent,
   { system }: Pick<Context, 'system'>,
 ): void => {
   const change = shard.projection.report(event)
-  if (change) tell(system, shard, 'lmdb.mode', change)
+  if (!change) return
+  tell(system, shard, 'lmdb.mode', change)
+  if (change.to !== 'degraded') return
+  const { index, projection } = shard
+  const reason = projection.trouble?.cause
+  system.logger.warn(`the projection of shard ${index} is degraded: ${reasonText(reason)}`, {
+    shard: index,
+    reason,
+  })
 }
 
 /** Records where the next frames come from, and a mark that is still there. */

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
-import type { Ref } from '../../runtime/index.ts'
+import type { Logger, Ref } from '../../runtime/index.ts'
 import {
   type BlobHostFactory,
   type Disk,
@@ -128,6 +128,7 @@ export type ShardParts = {
   readonly snapshotTurns: SnapshotTurns
   /** Watches the end of a process: `System.monitor`. */
   readonly watch: Watch
+  readonly logger: Logger
 }
 
 /** The name of the hold on a gate while the shard cannot show its state. */
@@ -291,8 +292,8 @@ export class Shard {
   }
 
   /**
-   * Takes the shard down. Writes at the gate, and later ones, fail with `SHARD_DOWN`. The first
-   * reason stays. Returns false if nothing changed: the shard is down or closed already, or the
+   * Takes the shard down, and logs it. Writes at the gate, and later ones, fail with `SHARD_DOWN`.
+   * The first reason stays. Returns false if nothing changed: the shard is down or closed already, or the
    * process of `signal` has died.
    */
   goDown(reason: unknown, signal?: AbortSignal): boolean {
@@ -302,6 +303,10 @@ export class Shard {
     this.#enter({ kind: 'down', reason })
     this.appends.resume()
     this.gate.shut(this.#closing ?? this.unavailable())
+    this.parts.logger.error(`shard ${this.index} is down: ${reasonText(reason)}`, {
+      shard: this.index,
+      reason,
+    })
     return true
   }
 

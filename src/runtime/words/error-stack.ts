@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason } from './exit-reason.ts'
 
 /**
@@ -24,10 +24,12 @@ const ownPlaces = (packageUrl === undefined ? [] : [packageUrl, fileURLToPath(pa
 export const stackText = (error: Error, said: string): string => {
   const text = inspect(error)
   const head = describeReason(error)
-  const rest = said.includes(head) && text.startsWith(head) ? text.slice(head.length) : `\n${text}`
+  const isOwn = error instanceof KeelsonError
+  const isSaid = said.includes(head) || (isOwn && said.includes(reasonText(error)))
+  const rest = isSaid && text.startsWith(head) ? text.slice(head.length) : `\n${text}`
   const lines = rest.split('\n')
   const isTheirs = lines.some((line) => isFrame(line) && !isHidden(line))
-  return isTheirs || error instanceof KeelsonError ? lines.flatMap(shown).join('\n') : rest
+  return isTheirs || isOwn ? lines.flatMap(shown).join('\n') : rest
 }
 
 const isFrame = (line: string): boolean => /^\s+at /.test(line)

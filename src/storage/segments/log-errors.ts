@@ -40,7 +40,7 @@ export const poison = (cause: unknown): KeelsonError =>
     ? cause
     : new KeelsonError(
         'SHARD_DOWN',
-        'the log is poisoned: a write or a sync failed; reopen the shard or restart the process',
+        `the log is poisoned: a write or a sync failed${cause instanceof DiskError ? ` (${cause.message})` : ''}; reopen the shard or restart the process`,
         {
           details: {
             reason: 'poisoned',

@@ -87,6 +87,9 @@ describe('the stack of an error in the log', () => {
     )
     expect(textOf(error)).not.toContain('    at ')
     expect(textOf(error)).toContain('details: { bytes: 7 }')
+
+    logger.error('shard 0 is down: BUSY: no room', { reason: error })
+    expect(written.at(-1)?.match(/no room/g)).toHaveLength(1)
   })
 })
 
