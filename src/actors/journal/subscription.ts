@@ -74,7 +74,7 @@ export class Subscription implements Delivery {
     return {
       name: this.name,
       state: failure === undefined ? 'running' : 'stopped',
-      position: this.#next,
+      position: this.#reached,
       failure: failure === undefined ? undefined : reasonText(failure),
     }
   }
@@ -83,10 +83,14 @@ export class Subscription implements Delivery {
     return (this.#saved?.lsn ?? this.#from) - 1
   }
 
-  /** Frames without entries are handled, too: their position is saved. */
-  async advance(): Promise<void> {
+  /** The position behind what was handled, and behind the frames without entries after it. */
+  get #reached(): EntryPosition | undefined {
     const lsn = this.#watch?.unread.lsn ?? 0
-    if (this.#next && lsn > this.#next.lsn) this.#next = { lsn, index: 0 }
+    return this.#next && lsn > this.#next.lsn ? { lsn, index: 0 } : this.#next
+  }
+
+  async advance(): Promise<void> {
+    this.#next = this.#reached
     await this.#save()
     await this.#watch?.letGo()
   }
@@ -128,7 +132,11 @@ export class Subscription implements Delivery {
     const bounds = { from: this.#next.lsn, pins: true }
     const watch = new ShardWatch(shard, entriesIn(shard), bounds)
     this.#watch = watch
-    const close = (): void => watch.close()
+    const close = (): void => {
+      watch.close()
+      // What a closed watch had not given out is unread, and it does not say so.
+      if (this.#watch === watch) this.#watch = undefined
+    }
     signal.addEventListener('abort', close)
     try {
       for (;;) {
@@ -137,6 +145,8 @@ export class Subscription implements Delivery {
         if (isBefore(watched.item, this.#next)) continue
         this.#handling = this.#handle(watched)
         await this.#handling
+        // The watch would take the entry that was not handled as read.
+        if (this.#isOver) return
       }
     } finally {
       signal.removeEventListener('abort', close)

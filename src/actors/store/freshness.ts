@@ -64,8 +64,8 @@ export const freshView = (shard: Shard, freshness: Freshness): ReadView => {
 /** How far the state is that such a read shows. */
 export const watermarkOf = (shard: Shard, freshness: Freshness): Watermark => {
   const tip = shard.appliedLsn
-  const lsn =
-    freshness === 'projected' ? (shard.view().layers.projection.position()?.lsn ?? 0) : tip
+  // LMDB may have an earlier position: frames of the log's own, which change nothing, move none.
+  const lsn = freshness === 'projected' ? shard.projectedLsn : tip
   return { shard: shard.index, lsn, tip, lag: tip - lsn }
 }
 

@@ -20,7 +20,7 @@ import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { StorageEvents } from '../shard/storage-events.ts'
-import type { Watermark } from './freshness.ts'
+import { type Watermark, watermarkOf } from './freshness.ts'
 import { cursorAt } from './page-cursor.ts'
 import { type RangeOptions, rangeQuery } from './range-query.ts'
 
@@ -70,10 +70,9 @@ const rowsOf = (
 }
 
 const shownBy = (shard: Shard, { state, lsn: shown }: ProjectionMark): Watermark => {
-  const { projection } = shard.view().layers
-  const lsn = state === 'live' ? (projection.position()?.lsn ?? 0) : shown
-  const tip = shard.appliedLsn
-  return { shard: shard.index, lsn, tip, lag: tip - lsn }
+  const watermark = watermarkOf(shard, 'projected')
+  if (state === 'live') return watermark
+  return { ...watermark, lsn: shown, lag: watermark.tip - shown }
 }
 
 /** How a projection stands in each of these shards that is open. */

@@ -139,6 +139,8 @@ describe('a subscription', () => {
       { name: 'good', state: 'running', failure: undefined },
     ])
 
+    // A snapshot saves the positions. What was not handled stays unhandled.
+    await world.during(app.control.snapshot(0), 60_000)
     isBroken = false
     subscribe()
     await world.clock.advance(50)
