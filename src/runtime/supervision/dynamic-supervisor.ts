@@ -267,7 +267,7 @@ const startAgain = async (
   const result = await startChildProcess(child, context)
   if (result.ok) {
     remember(state, child)
-    tellRestarted(processOf(context), child, reason)
+    tellRestarted(processOf(context), child, reason, child)
   } else if (result.ignore) forget(state, child)
   else {
     restartFailed(processOf(context), child, result.reason)

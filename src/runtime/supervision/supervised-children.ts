@@ -348,13 +348,22 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
   })
 }
 
-/** Logs and announces that `child`, if it runs, was restarted. A crash has logged its own reason. */
-export const tellRestarted = (supervisor: Process, child: Child, reason: ExitReason): void => {
+/**
+ * Logs and announces that `child`, if it runs, was restarted because `ended` ended for `reason`: it
+ * itself, or a sibling that it restarts with. A crash has logged its own reason.
+ */
+export const tellRestarted = (
+  supervisor: Process,
+  child: Child,
+  reason: ExitReason,
+  ended: Child,
+): void => {
   const { process, restarts, spec } = child
   if (process === undefined) return
   const facts = { supervisor: supervisor.pid, id: spec.id, reason, restarts }
   announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
-  const why = isError(reason) ? '' : `: ${describeReason(reason)}`
+  const own = isError(reason) ? '' : `: ${describeReason(reason)}`
+  const why = ended === child ? own : ` with ${ended.spec.id}`
   supervisor.kernel.logger.warn(`${supervisor}: ${spec.id} was restarted${why}`, facts)
 }
 

@@ -225,7 +225,8 @@ const startAgain = async (
   const again = await endChildren(together, processOf(context))
   const { children, failed, waiting } = await startChildren(again, context, 'again')
   if (waiting) waitAtGate(processOf(context), waiting.child, reason, waiting.closed)
-  for (const each of children) tellRestarted(processOf(context), each, reason)
+  // In the order of their starts, as OTP's progress reports.
+  for (const each of [...children].reverse()) tellRestarted(processOf(context), each, reason, child)
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
     restartFailed(processOf(context), failing, failed?.reason)

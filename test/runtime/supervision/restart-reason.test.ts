@@ -59,3 +59,25 @@ describe('the reason why a child was not started again', () => {
     ).toEqual({ gaveUp: [['it', 'second']], errors: ['first', 'second', 'second'] })
   })
 })
+
+test('a restart names the child that ended, and in start order those that were restarted with it', async () => {
+  const { system, log, settle } = testSystem()
+  const server: GenServer<{ calls: object; casts: object }, null> = {
+    init: () => null,
+    calls: {},
+    casts: {},
+  }
+  const children = ['first', 'second', 'third', 'fourth'].map((id) =>
+    worker(id, server, undefined, { name: name(id) }),
+  )
+  await startSupervisor(system, supervisor('top', { strategy: 'rest_for_one' }, children))
+
+  system.kill(name('second'))
+  await settle()
+
+  expect(log.messages('warn')).toEqual([
+    'top: second was restarted: killed',
+    'top: third was restarted with second',
+    'top: fourth was restarted with second',
+  ])
+})
