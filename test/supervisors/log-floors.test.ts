@@ -55,6 +55,21 @@ test('a log that was closed and lost frames behind its floor is CORRUPT', async 
   expect(await codeOf(world.start())).toBe('CORRUPT')
 })
 
+test('a start that is refused says which shard the damaged file is of', async () => {
+  const world = machine()
+  const app = await world.start({ shards: 2 })
+  await world.during(app.close())
+  const folder = '/data/shard-1/wal'
+  for (const name of world.disk.list(folder))
+    if (name.endsWith('.wal')) world.disk.remove(`${folder}/${name}`)
+
+  await expect(world.start()).rejects.toMatchObject({
+    code: 'CORRUPT',
+    message: expect.stringMatching(/^shard-1\/wal: the log is damaged at MANIFEST, /),
+    details: { file: 'shard-1/wal/MANIFEST' },
+  })
+})
+
 test('a log that lost nothing opens after each end, and a floor that cannot be written is not raised', async () => {
   const world = machine()
   for (const end of ['kill', 'close', 'kill', 'kill', 'close'] as const) await live(world, end, end)

@@ -4,6 +4,7 @@
  * nothing. So two incarnations of the writer never write one log, however quickly they follow each
  * other.
  */
+import { isAbsolute } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type Evidence,
@@ -17,6 +18,8 @@ import {
   type ProjectedPosition,
   type ProjectionStore,
   type Projections,
+  pathIn,
+  shardFolder,
 } from '../../storage/index.ts'
 import type { Recovery } from './recovery-progress.ts'
 import type { ShardSnapshots } from './shard-snapshots.ts'
@@ -209,8 +212,8 @@ export class ShardFiles {
   }
 
   #inspection(host: LogHost, position: ProjectedPosition | undefined): Promise<Inspection> {
-    const { folders, logOptions } = this.parts
-    return host.run('inspect', {
+    const { folders, logOptions, index } = this.parts
+    const inspection = host.run('inspect', {
       dir: folders.wal,
       options: logOptions,
       evidence: this.#callersEvidence(),
@@ -222,6 +225,9 @@ export class ShardFiles {
         ...(position ? { shown: position } : {}),
       },
       ...(this.#lock === undefined ? {} : { lock: this.#lock }),
+    })
+    return inspection.catch((error: unknown) => {
+      throw withShard(index, error)
     })
   }
 
@@ -307,4 +313,17 @@ export class ShardFiles {
     if (found.state === 'damaged' || found.state === 'loading') this.#mustRebuild = true
     return found.state === 'sound' ? found.position : undefined
   }
+}
+
+/** A log names its files as its folder does. To the caller of a start each shard has such files. */
+const withShard = (index: number, error: unknown): unknown => {
+  if (!isKeelsonError(error)) return error
+  const { code, message, cause, details } = error
+  const { file } = details
+  if (typeof file !== 'string' || isAbsolute(file)) return error
+  const { wal } = shardFolder('', index)
+  return new KeelsonError(code, `${wal}: ${message}`, {
+    details: { ...details, file: pathIn(wal, file) },
+    cause,
+  })
 }
