@@ -153,14 +153,25 @@ const pack = ({ plain, marks }: PlainData, room = 0): Buffer => {
 }
 
 /**
+ * Where short values are decoded. msgpackr makes a view of the memory that it reads, and leaves it
+ * there as a property. For a short value that costs more than a copy, and keeps more memory.
+ */
+const desk = Buffer.allocUnsafeSlow(4096)
+
+/**
  * The bytes have passed the checksum of their frame or row: msgpackr is not safe on hostile bytes.
  */
 const decodeStructured = (stored: Uint8Array): unknown => {
-  const bytes = asBuffer(stored)
+  const { length } = stored
   try {
-    if (bytes[0] !== markedByte) return checked(msgpack.unpack(bytes))
-    const [plain, marks] = msgpack.unpack(bytes.subarray(1)) as [unknown, PlainData['marks']]
-    return fromPlainData({ plain: checked(plain), marks })
+    if (stored[0] === markedByte) {
+      const pair = msgpack.unpack(asBuffer(stored).subarray(1))
+      const [plain, marks] = pair as [unknown, PlainData['marks']]
+      return fromPlainData({ plain: checked(plain), marks })
+    }
+    if (length > desk.length) return checked(msgpack.unpack(asBuffer(stored)))
+    desk.set(stored)
+    return checked(msgpack.unpack(desk, length))
   } catch (cause) {
     throw new KeelsonError('CORRUPT', 'stored bytes are damaged: they are no structured value', {
       details: { evidence: cause instanceof Error ? cause.message : String(cause) },

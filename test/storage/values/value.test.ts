@@ -116,10 +116,26 @@ describe('what comes back', () => {
       letter.repeat(40),
       Buffer.from(letter.repeat(50)),
       [letter.repeat(60)],
+      { bytes: Buffer.from(letter.repeat(70)) },
       letter.repeat(5000),
     ])
     const stored = values.map(encodeValue)
     expect(stored.map(decodeValue)).toEqual(values)
+  })
+
+  test('is not made of what was decoded before it, when a value is cut short', () => {
+    const { tag, bytes } = encodeValue({ name: 'a'.repeat(30), list: [1, 2, 3] })
+    for (let length = 0; length < bytes.length; length++) {
+      decodeValue({ tag, bytes })
+      const cut = { tag, bytes: bytes.subarray(0, length) }
+      expect(() => decodeValue(cut), `${length} bytes`).toThrow(/are damaged/)
+    }
+  })
+
+  test('leaves nothing at the stored bytes of a short value, which may stay in memory', () => {
+    const stored = encodeValue({ number: 1 })
+    decodeValue(stored)
+    expect(Object.keys(stored.bytes)).toEqual([...stored.bytes.keys()].map(String))
   })
 
   test('has no property that was undefined, at any depth, as in JSON', () => {
