@@ -9,6 +9,7 @@ import type { ProjectionStore, Row, RowChange, RowRange } from '../ports/project
 import type { BlobRef } from '../values/blob-reference.ts'
 import { compareKeys } from '../values/key.ts'
 import { compoundMarkerKey, compoundOf, fieldRows, isLockRow, lockRows } from '../values/row-key.ts'
+import { SortedKeys } from '../values/sorted-keys.ts'
 
 /** Whether a row has expired at `now` (ms). From its time of expiry on it is invisible. */
 export const isExpired = (row: Row, now: number): boolean =>
@@ -129,6 +130,9 @@ export class ChangedRows implements Rows {
   readonly changes = new Map<string, Row | undefined>()
   /** The changed field rows of each compound. */
   #fields: Map<string, Set<string>> | undefined
+  /** The keys of the changes before the last range, and an iteration over the later ones. */
+  #keys: SortedKeys | undefined
+  #newKeys: Iterator<string> | undefined
 
   constructor(below: Rows) {
     this.#below = below
@@ -166,10 +170,21 @@ export class ChangedRows implements Rows {
   }
 
   *range(range: RowRange): IterableIterator<readonly [string, Row]> {
-    const changed = [...this.changes].filter(([key]) => isWithin(key, range))
-    changed.sort(([a], [b]) => (range.reverse ? compareKeys(b, a) : compareKeys(a, b)))
-    for (const [key, row] of mergedLayers(changed.values(), this.#below.range(range), range))
+    const changed = this.#changedWithin(range)
+    for (const [key, row] of mergedLayers(changed, this.#below.range(range), range))
       if (row) yield [key, row]
+  }
+
+  *#changedWithin(range: RowRange): IterableIterator<RowChange> {
+    for (const key of this.#sortedKeys().within(range)) yield [key, this.changes.get(key)]
+  }
+
+  #sortedKeys(): SortedKeys {
+    this.#keys ??= new SortedKeys()
+    // A Map gives its keys in the order in which they came. No change leaves.
+    this.#newKeys ??= this.changes.keys()
+    while (this.#keys.size < this.changes.size) this.#keys.add(this.#newKeys.next().value as string)
+    return this.#keys
   }
 
   blob(ref: BlobRef, from: number, to: number): Uint8Array {

@@ -288,6 +288,21 @@ test('counts by namespace are those of the keys', () => {
   expect(world.shown('counts')).toEqual({ a: 2, _root: 1 })
 })
 
+test('a projection sees its rows in order, with those of the changes before in its transaction', () => {
+  const seen: string[][] = []
+  const asked = projection('asked', {
+    version: 1,
+    project: ({ key, exists }, own) => {
+      seen.push([...own.range('k')].map(([row]) => row))
+      return [{ kind: exists ? 'put' : 'delete', key, value: true }]
+    },
+  })
+  const { frames } = shard()
+  frames([asked], [['k5', 1]])
+  frames([asked], [['k7', 1]], [['k3', 1]], [['k5', undefined]], [['k4', 1]])
+  expect(seen).toEqual([[], ['k5'], ['k5', 'k7'], ['k3', 'k5', 'k7'], ['k3', 'k7']])
+})
+
 test('names, versions and functions that are wrong are refused as configuration', () => {
   const project = () => []
   for (const wrong of [
