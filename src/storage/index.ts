@@ -261,4 +261,5 @@ export {
   loggedBlobRows,
   rowClassOf,
 } from './values/row-key.ts'
+export { SortedKeys } from './values/sorted-keys.ts'
 export { decodeValue, encodeList, encodeValue } from './values/value.ts'

@@ -47,8 +47,7 @@ export const entriesIn = (shard: Shard): WatchSource<StoredEntry> => ({
   ofLog: ({ frames, bytes }, end) => {
     const found: StoredEntry[] = []
     const view = shard.view()
-    // An id never expires.
-    const rowOf = (key: string): Row | undefined => view.peek(key, 0)
+    const rowOf = (key: string): Row | undefined => view.peek(key, shard)
     for (const { lsn, time, offset, length } of frames) {
       if (lsn >= end) break
       // A copy, so that a payload that is kept does not keep all that was read with it.

@@ -1,30 +1,75 @@
 /**
- * One generation of the overlay: the newest row of each key among consecutive frames. A generation
- * is forgotten as a whole. A row may be dropped earlier, when a younger generation has its key.
+ * One generation of the overlay: the keys that consecutive frames wrote last. A generation is
+ * forgotten as a whole. A key leaves earlier when a younger generation writes it. While the
+ * projection lags, several generations keep their rows in one map, so that a read asks one.
  *
- * Keys are sorted by reads of ranges, not by writes: a range sorts the keys added since the last
- * one and merges them in. A write costs one map entry. A range after n new keys among m costs n log
- * n + m.
+ * Keys are sorted by reads of ranges, not by writes.
  */
-import { compareKeys, type Row, type RowChange, type RowRange } from '../../storage/index.ts'
+import {
+  type Row,
+  type RowChange,
+  type RowRange,
+  type RowTag,
+  SortedKeys,
+} from '../../storage/index.ts'
 
-/** The approximate size of an entry without its key and value bytes: map slot, row, value. */
-const entryBytes = 160
+/** The approximate size of a row without its key and value bytes: map slot, row, value. */
+const rowBytes = 160
 
-const costOf = (key: string, row: Row | null): number =>
-  entryBytes + key.length * 2 + (row === null ? 0 : row.value.bytes.length)
+/**
+ * The newest row of a key. It is one object, because a read of many rows waits for memory at each
+ * object that it passes.
+ */
+export class HeldRow {
+  /** The generation that wrote it. */
+  generation: OverlayGeneration
+  #tag: RowTag = 0
+  #bytes: Uint8Array | undefined
+  #expiresAt = 0
+
+  constructor(generation: OverlayGeneration) {
+    this.generation = generation
+  }
+
+  /** The row; `null` if it was removed. */
+  get row(): Row | null {
+    const bytes = this.#bytes
+    return bytes ? { value: { tag: this.#tag, bytes }, expiresAt: this.#expiresAt } : null
+  }
+
+  /** Sets the row; `undefined` removes it. */
+  set(row: Row | undefined): void {
+    this.#tag = row ? row.value.tag : 0
+    this.#bytes = row?.value.bytes
+    this.#expiresAt = row ? row.expiresAt : 0
+  }
+
+  /** The bytes of its value. */
+  get length(): number {
+    return this.#bytes?.length ?? 0
+  }
+}
+
+/** Rows by their keys. */
+export type HeldRows = Map<string, HeldRow>
 
 /** One generation of the overlay. */
 export class OverlayGeneration {
+  /** The rows of this generation, and of others while the projection lags. */
+  readonly rows: HeldRows
   /** The last frame that may have rows in this generation. */
   lsn = 0
-  /** A removed row is `null`, so one look-up distinguishes it from an absent key. */
-  readonly #rows = new Map<string, Row | null>()
-  /** The keys sorted by the last range, and the keys added since. Some may have been dropped. */
-  #sorted: readonly string[] = []
-  #unsorted: string[] = []
+  /** Every key that it wrote. Some may have left. */
+  readonly #keys = new SortedKeys()
+  /** The keys that have not left, once the generation is forgotten. */
+  #leaving: Iterator<string> | undefined
+  #size = 0
   #bytes = 0
   #soonest = Number.POSITIVE_INFINITY
+
+  constructor(rows: HeldRows) {
+    this.rows = rows
+  }
 
   /** The earliest expiry of a row, in ms since 1970; `Infinity` without expiries. */
   get soonest(): number {
@@ -38,85 +83,53 @@ export class OverlayGeneration {
 
   /** The number of keys, removed ones included. */
   get size(): number {
-    return this.#rows.size
+    return this.#size
+  }
+
+  /** Sets the row of a key; `undefined` removes it. The key leaves the generation that had it. */
+  set(key: string, row: Row | undefined): void {
+    let held = this.rows.get(key)
+    if (held === undefined) {
+      held = new HeldRow(this)
+      this.rows.set(key, held)
+      this.#keys.add(key)
+    } else {
+      held.generation.#lose(key, held)
+      if (held.generation !== this) this.#keys.add(key)
+      held.generation = this
+    }
+    held.set(row)
+    this.#size++
+    this.#bytes += rowBytes + key.length * 2 + held.length
+    if (row && row.expiresAt !== 0 && row.expiresAt < this.#soonest) this.#soonest = row.expiresAt
+  }
+
+  #lose(key: string, held: HeldRow): void {
+    this.#size--
+    this.#bytes -= rowBytes + key.length * 2 + held.length
   }
 
   /**
-   * The key's row; `null` if it was removed, `undefined` if this generation does not have the key.
+   * Removes up to `count` rows from those that it shares. Returns false when all have left. Nothing
+   * is added after the first call.
    */
-  get(key: string): Row | null | undefined {
-    return this.#rows.get(key)
-  }
-
-  /** Sets the row of a key (`null`: removed). Returns whether the key was present. */
-  set(key: string, row: Row | null): boolean {
-    const before = this.#rows.get(key)
-    if (before === undefined) this.#unsorted.push(key)
-    else this.#bytes -= costOf(key, before)
-    this.#rows.set(key, row)
-    this.#bytes += costOf(key, row)
-    if (row !== null && row.expiresAt !== 0 && row.expiresAt < this.#soonest)
-      this.#soonest = row.expiresAt
-    return before !== undefined
-  }
-
-  /** Drops a key that a younger generation has. */
-  drop(key: string): void {
-    const row = this.#rows.get(key)
-    if (row === undefined) return
-    this.#rows.delete(key)
-    this.#bytes -= costOf(key, row)
+  leave(count: number): boolean {
+    this.#leaving ??= this.#keys.all()
+    for (let step = 0; step < count; step++) {
+      const { value: key, done } = this.#leaving.next()
+      if (done) return false
+      if (this.rows.get(key)?.generation === this) this.rows.delete(key)
+    }
+    return true
   }
 
   /**
    * The rows within `range`, in its order. It is a snapshot only if it is consumed within one turn.
    */
   *range(range: RowRange): IterableIterator<RowChange> {
-    const keys = this.#sortedKeys()
-    const from = range.gte ?? range.gt
-    const to = range.lte ?? range.lt
-    const first = from === undefined ? 0 : lowerBound(keys, from, range.gte === undefined)
-    const end = to === undefined ? keys.length : lowerBound(keys, to, range.lte !== undefined)
-    const step = range.reverse ? -1 : 1
-    for (let at = range.reverse ? end - 1 : first; at >= first && at < end; at += step) {
-      const key = keys[at] as string
-      const row = this.#rows.get(key)
-      if (row !== undefined) yield [key, row ?? undefined]
+    for (const key of this.#keys.within(range)) {
+      const held = this.rows.get(key)
+      if (held?.generation === this) yield [key, held.row ?? undefined]
     }
   }
-
-  #sortedKeys(): readonly string[] {
-    if (this.#unsorted.length > 0) {
-      this.#sorted = merged(this.#sorted, this.#unsorted.sort(compareKeys))
-      this.#unsorted = []
-    }
-    return this.#sorted
-  }
-}
-
-/** Merges two ordered lists without common keys. */
-const merged = (one: readonly string[], other: readonly string[]): readonly string[] => {
-  if (one.length === 0) return other
-  const keys: string[] = []
-  let at = 0
-  for (const key of one) {
-    for (; at < other.length && compareKeys(other[at] as string, key) < 0; at++)
-      keys.push(other[at] as string)
-    keys.push(key)
-  }
-  for (; at < other.length; at++) keys.push(other[at] as string)
-  return keys
-}
-
-/** The first index with a key at or after `bound`; with `after`, strictly after it. */
-const lowerBound = (keys: readonly string[], bound: string, after: boolean): number => {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const order = compareKeys(keys[middle] as string, bound)
-    if (order < 0 || (after && order === 0)) low = middle + 1
-    else high = middle
-  }
-  return low
 }

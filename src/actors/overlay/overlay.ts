@@ -1,11 +1,14 @@
 /**
  * The overlay: committed rows that the projection does not show yet, the newest of each key. Rows
  * are kept in generations. A generation is forgotten as a whole once the projection shows all of
- * it, so forgetting a row costs nothing. A projected row stays for about as many frames as the
- * projection lags.
+ * it. A projected row stays for about as many frames as the projection lags.
+ *
+ * There are at most two maps of rows, however many generations there are: a read waits for memory
+ * in each map. Usually each of two generations has a map, and forgetting its rows costs nothing.
+ * While the projection lags, the younger generations share one; their rows leave it one by one.
  */
 import { mergedLayers, type Row, type RowChange, type RowRange } from '../../storage/index.ts'
-import { OverlayGeneration } from './overlay-generation.ts'
+import { type HeldRows, OverlayGeneration } from './overlay-generation.ts'
 
 /** The bytes or keys from which on the overlay is full. */
 export type OverlayLimits = { readonly bytes: number; readonly keys: number }
@@ -13,13 +16,26 @@ export type OverlayLimits = { readonly bytes: number; readonly keys: number }
 /** The number of generations of a full overlay. One of them must be projected to make room. */
 const shares = 8
 
+/**
+ * The forgotten rows that leave a map for each row that is set. All of them at once would be a
+ * pause; with fewer than one, the rows in memory would grow.
+ */
+const leavingPerRow = 2
+
 /** The overlay of one shard. */
 export class Overlay {
   readonly #limits: OverlayLimits
   /** The generation for new rows. */
-  #youngest = new OverlayGeneration()
+  #youngest = new OverlayGeneration(new Map())
   /** The generations before it, youngest first. Usually one. */
   #older: readonly OverlayGeneration[] = []
+  /** The map of the oldest generation, unless that is the map of the youngest. */
+  #apart: HeldRows | undefined
+  /**
+   * Forgotten generations whose rows are still in the map of the youngest. A read may find them:
+   * they are as the projection shows them, or a younger generation has written them.
+   */
+  #leaving: OverlayGeneration[] = []
 
   constructor(limits: OverlayLimits) {
     this.#limits = limits
@@ -50,36 +66,33 @@ export class Overlay {
 
   /** The key's row; `null` if it was removed, `undefined` if the projection has the answer. */
   get(key: string): Row | null | undefined {
-    const row = this.#youngest.get(key)
-    if (row !== undefined) return row
-    for (const older of this.#older) {
-      const below = older.get(key)
-      if (below !== undefined) return below
-    }
-    return undefined
+    const held = this.#youngest.rows.get(key) ?? this.#apart?.get(key)
+    return held?.row
   }
 
   /** Rows set from now on are of frame `lsn`. LSNs never decrease from call to call. */
   begin(lsn: number): void {
     const { bytes, size } = this.#youngest
-    if (shares * bytes >= this.#limits.bytes || shares * size >= this.#limits.keys) this.#age()
+    if (shares * bytes >= this.#limits.bytes || shares * size >= this.#limits.keys) {
+      this.#older = [this.#youngest, ...this.#older]
+      this.#youngest = new OverlayGeneration(this.#youngest.rows)
+    }
     this.#youngest.lsn = lsn
   }
 
   /** Sets the row of a key; `undefined` removes it. */
   set(key: string, row: Row | undefined): void {
-    if (this.#youngest.set(key, row ?? null) || this.#older.length < 2) return
-    // Hot keys must not take room in every generation when the overlay is about to fill.
-    for (const older of this.#older) older.drop(key)
+    this.#youngest.set(key, row)
+    if (this.#leaving[0]?.leave(leavingPerRow) === false) this.#leaving.shift()
   }
 
   /**
    * Forgets every generation whose frames are all at or before `lsn`, which the projection shows.
    */
   forget(lsn: number): void {
-    this.#older = this.#older.filter((generation) => generation.lsn > lsn)
-    if (this.#youngest.lsn <= lsn) this.#youngest = new OverlayGeneration()
-    else if (this.#older.length === 0) this.#age()
+    const kept = this.#older.filter((older) => older.lsn > lsn)
+    if (kept.length > 0) this.#keep(kept)
+    else this.#begin(this.#youngest.lsn > lsn ? [this.#youngest] : [])
   }
 
   /**
@@ -92,8 +105,21 @@ export class Overlay {
     return rows
   }
 
-  #age(): void {
-    this.#older = [this.#youngest, ...this.#older]
-    this.#youngest = new OverlayGeneration()
+  /** Begins a generation with a map of its own. What is not in `older` goes at once. */
+  #begin(older: readonly OverlayGeneration[]): void {
+    this.#apart = older[0]?.rows
+    this.#older = older
+    this.#youngest = new OverlayGeneration(new Map())
+    this.#leaving = []
+  }
+
+  /** Lets go of the generations before those in `kept`. */
+  #keep(kept: readonly OverlayGeneration[]): void {
+    const { rows } = this.#youngest
+    for (const older of this.#older.slice(kept.length)) {
+      if (older.rows === rows) this.#leaving.push(older)
+      else this.#apart = undefined
+    }
+    this.#older = kept
   }
 }

@@ -60,11 +60,12 @@ export class ReadView {
 
   /**
    * As `get`, for a caller that decodes the value at once: the next read of the view may overwrite
-   * its bytes. @throws KeelsonError `CORRUPT`
+   * its bytes. It asks for the time only if the row expires. @throws KeelsonError `CORRUPT`
    */
-  peek(key: string, now: number): Row | undefined {
+  peek(key: string, time: { now(): number }): Row | undefined {
     const row = this.#overlay.get(key)
-    return living(row === undefined ? this.#projection.peek(key) : (row ?? undefined), now)
+    const found = row === undefined ? this.#projection.peek(key) : (row ?? undefined)
+    return found === undefined || found.expiresAt === 0 ? found : living(found, time.now())
   }
 
   /**

@@ -72,7 +72,7 @@ export class StoreReader {
     const shard = this.#shardOf(key)
     const view = options === undefined ? shard.view() : viewWith(shard, options)
     // Reading a row for a moment saves its copy, which costs more than the search.
-    const row = this.#guarded(shard, key, () => view.peek(key, shard.now()))
+    const row = this.#guarded(shard, key, () => view.peek(key, shard))
     try {
       return row && (decodedValue(shard, row.value) as T)
     } catch (error) {
