@@ -1,12 +1,8 @@
 /** Reads a replica in PostgreSQL, to restore from it: in order, in bounded memory. */
 import { KeelsonError } from '../../errors.ts'
-import type {
-  ReplicaReading,
-  ReplicatedFrame,
-  SnapshotRecord,
-  StoredLog,
-} from '../../storage/index.ts'
+import type { ReplicaReading, SnapshotRecord, StoredFrame, StoredLog } from '../../storage/index.ts'
 import { bytesIn, type Columns, type Database, numberIn } from './database.ts'
+import { frameSum, noSum, recordSum } from './replica-sums.ts'
 
 /** The rows, and about the bytes, that one statement gets. */
 const rowsAtOnce = 1_000
@@ -16,7 +12,7 @@ const bytesAtOnce = 4 * 1024 * 1024
 export const postgresReading = (database: Database): ReplicaReading => ({
   async logs() {
     const rows = await database.query(
-      `select wal_id::text as wal_id, shard, shards, instance_id, epoch, lsn, base, (extract(epoch from "time") * 1000)::bigint as ms
+      `select wal_id::text as wal_id, shard, shards, instance_id, epoch, lsn, sum, base, (extract(epoch from "time") * 1000)::bigint as ms
        from keelson.progress where load is null order by instance_id, shard, at`,
     )
     return rows.map(logIn)
@@ -27,7 +23,11 @@ export const postgresReading = (database: Database): ReplicaReading => ({
   close: () => database.close(),
 })
 
-const logIn = (row: Columns): StoredLog => ({
+type StoredBase = { readonly position: NonNullable<StoredLog['base']>; readonly sum: number }
+
+const logIn = (row: Columns): StoredLog => logOf(row, row.base as StoredBase | null)
+
+const logOf = (row: Columns, base: StoredBase | null): StoredLog => ({
   walId: String(row.wal_id).replaceAll('-', ''),
   shard: numberIn(row, 'shard'),
   shards: numberIn(row, 'shards'),
@@ -35,7 +35,8 @@ const logIn = (row: Columns): StoredLog => ({
   epoch: numberIn(row, 'epoch'),
   lsn: numberIn(row, 'lsn'),
   time: numberIn(row, 'ms'),
-  ...(row.base ? { base: row.base as NonNullable<StoredLog['base']> } : {}),
+  sums: { base: base?.sum ?? noSum, end: numberIn(row, 'sum') },
+  ...(base ? { base: base.position } : {}),
 })
 
 /** Rows of about `bytesAtOnce`, judged by the last ones. */
@@ -54,35 +55,57 @@ async function* paged(
 
 async function* storedRows(
   database: Database,
-  { walId }: StoredLog,
+  { walId, sums }: StoredLog,
 ): AsyncIterable<SnapshotRecord> {
   let last = -1
+  let sum = noSum
   const page = (limit: number) =>
     database.query(
-      `select "row", key, record from keelson.snapshot_rows where wal_id = $1 and "row" > $2 order by "row" limit ${limit}`,
+      `select "row", sum, key, record from keelson.snapshot_rows where wal_id = $1 and "row" > $2 order by "row" limit ${limit}`,
       [walId, last],
     )
   for await (const row of paged(page, (each) => bytesIn(each, 'record').length)) {
     last = numberIn(row, 'row')
-    yield { key: bytesIn(row, 'key'), record: bytesIn(row, 'record') }
+    const record = { key: bytesIn(row, 'key'), record: bytesIn(row, 'record') }
+    sum = recordSum(sum, record)
+    if (sum !== numberIn(row, 'sum')) throw altered(walId, { row: last })
+    yield record
   }
+  if (sum !== sums.base) throw altered(walId, { row: last + 1 })
 }
 
 async function* storedFrames(
   database: Database,
-  { walId, base, lsn }: StoredLog,
-): AsyncIterable<ReplicatedFrame> {
+  { walId, base, lsn, sums }: StoredLog,
+): AsyncIterable<StoredFrame> {
   let last = base?.lsn ?? 0
+  let sum = sums.base
   const page = (limit: number) =>
     database.query(
-      `select lsn, (extract(epoch from "time") * 1000)::bigint as ms, payload from keelson.frames
+      `select lsn, sum, payload from keelson.frames
        where wal_id = $1 and lsn > $2 and lsn <= $3 order by lsn limit ${limit}`,
       [walId, last, lsn],
     )
   for await (const row of paged(page, (each) => bytesIn(each, 'payload').length)) {
     last = numberIn(row, 'lsn')
-    yield { lsn: last, time: numberIn(row, 'ms'), payload: bytesIn(row, 'payload') }
+    const frame = { lsn: last, payload: bytesIn(row, 'payload') }
+    sum = frameSum(sum, frame)
+    if (sum !== numberIn(row, 'sum')) throw altered(walId, { lsn: last })
+    yield frame
   }
+  if (sum !== sums.end) throw altered(walId, { lsn })
+}
+
+const altered = (
+  walId: string,
+  place: { readonly lsn: number } | { readonly row: number },
+): KeelsonError => {
+  const [[name, at] = []] = Object.entries(place)
+  return new KeelsonError(
+    'CORRUPT',
+    `the replica was changed: at ${name} ${at}, or a row before it is missing`,
+    { details: { walId, ...place } },
+  )
 }
 
 async function* storedBlob(

@@ -22,10 +22,16 @@ import {
   packed,
 } from './database.ts'
 import { writeBlob, writeChanges, writeEntries } from './readable-rows.ts'
+import { frameSum, noSum, recordSum, sumsOf } from './replica-sums.ts'
 
 /** Makes a session over a connection whose schema is up to date. */
 export const postgresSession = (database: Database): ReplicaSession => ({
-  look: ({ walId }) => lookAt(database, walId, ''),
+  look: async ({ walId }) => {
+    const found = await lookAt(database, walId, '')
+    if (!found) return undefined
+    const { sum: _, ...progress } = found
+    return progress
+  },
 
   claim: (log, lease, seen) =>
     inTransaction(database, async () => {
@@ -47,13 +53,14 @@ export const postgresSession = (database: Database): ReplicaSession => ({
       const found = await held(database, log, lease)
       if (found.lsn === lsn) return
       if (found.lsn !== after || found.load) throw misplaced(found, after)
-      await writeFrames(database, log, frames)
+      const sums = sumsOf(found.sum, frames, frameSum)
+      await writeFrames(database, log, frames, sums)
       await writeEntries(database, log, chunk.entries)
       await writeSides(database, chunk)
       await database.query(
-        `update keelson.progress set lsn = $2, mark = $3::jsonb, "time" = to_timestamp($4::bigint / 1000.0), at = now()
+        `update keelson.progress set lsn = $2, mark = $3::jsonb, "time" = to_timestamp($4::bigint / 1000.0), sum = $5, at = now()
          where wal_id = $1`,
-        [log.walId, lsn, JSON.stringify(mark), mark.time],
+        [log.walId, lsn, JSON.stringify(mark), mark.time, sums.at(-1) ?? found.sum],
       )
     }),
 
@@ -62,20 +69,24 @@ export const postgresSession = (database: Database): ReplicaSession => ({
   close: () => database.close(),
 })
 
+/** The progress, and the sum of what is there: see `replica-sums.ts`. */
+type Found = ReplicaProgress & { readonly sum: number }
+
 const lookAt = async (
   database: Database,
   walId: string,
   lock: '' | 'for update',
-): Promise<ReplicaProgress | undefined> => {
+): Promise<Found | undefined> => {
   const [row] = await database.query(
-    `select lsn, mark, epoch, holder, load from keelson.progress where wal_id = $1 ${lock}`,
+    `select lsn, sum, mark, epoch, holder, load from keelson.progress where wal_id = $1 ${lock}`,
     [walId],
   )
   return row && progressIn(row)
 }
 
-const progressIn = (row: Columns): ReplicaProgress => ({
+const progressIn = (row: Columns): Found => ({
   lsn: numberIn(row, 'lsn'),
+  sum: numberIn(row, 'sum'),
   lease: { epoch: numberIn(row, 'epoch'), holder: String(row.holder) },
   ...(row.mark ? { mark: row.mark as NonNullable<ReplicaProgress['mark']> } : {}),
   ...(row.load ? { load: row.load as NonNullable<ReplicaProgress['load']> } : {}),
@@ -87,9 +98,9 @@ const begin = async (
   { epoch, holder }: ReplicaLease,
 ): Promise<void> => {
   await database.query(
-    `insert into keelson.progress (wal_id, shard, shards, instance_id, epoch, holder, lsn, at)
-     values ($1, $2, $3, $4, $5, $6, 0, now())`,
-    [walId, shard, shards, instanceId, epoch, holder],
+    `insert into keelson.progress (wal_id, shard, shards, instance_id, epoch, holder, lsn, sum, at)
+     values ($1, $2, $3, $4, $5, $6, 0, $7, now())`,
+    [walId, shard, shards, instanceId, epoch, holder, noSum],
   )
 }
 
@@ -114,7 +125,7 @@ const held = async (
   database: Database,
   { walId }: ReplicatedLog,
   lease: ReplicaLease,
-): Promise<ReplicaProgress> => {
+): Promise<Found> => {
   const found = await lookAt(database, walId, 'for update')
   if (!found) throw new KeelsonError('CONFLICT', 'the progress of this log was removed')
   const { epoch, holder } = found.lease
@@ -131,12 +142,13 @@ const writeFrames = async (
   database: Database,
   { walId, shard }: ReplicatedLog,
   frames: readonly ReplicatedFrame[],
+  sums: readonly number[],
 ): Promise<void> => {
   const { bytes, places, lengths } = packed(frames.map(({ payload }) => payload))
   await database.query(
-    `insert into keelson.frames (wal_id, lsn, shard, "time", payload)
-     select $1::uuid, frame.lsn, $2::integer, to_timestamp(frame.ms / 1000.0), substring($3::bytea from frame.place for frame.length)
-     from unnest($4::bigint[], $5::bigint[], $6::integer[], $7::integer[]) as frame (lsn, ms, place, length)
+    `insert into keelson.frames (wal_id, lsn, shard, "time", sum, payload)
+     select $1::uuid, frame.lsn, $2::integer, to_timestamp(frame.ms / 1000.0), frame.sum, substring($3::bytea from frame.place for frame.length)
+     from unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::integer[], $8::integer[]) as frame (lsn, ms, sum, place, length)
      on conflict do nothing`,
     [
       walId,
@@ -144,6 +156,7 @@ const writeFrames = async (
       bytes,
       arrayOf(frames.map(({ lsn }) => lsn)),
       arrayOf(frames.map(({ time }) => time)),
+      arrayOf(sums),
       places,
       lengths,
     ],
@@ -160,7 +173,7 @@ const writeSides = async (
 
 const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> => {
   const { log, lease, snapshot, rows, records, next } = piece
-  const { load: begun, lsn } = await held(database, log, lease)
+  const { load: begun, lsn, sum } = await held(database, log, lease)
   const isThis = begun?.snapshot.lsn === snapshot.lsn && begun.snapshot.sum === snapshot.sum
   const there = isThis ? begun.rows : 0
   // The answer to this piece was lost.
@@ -170,13 +183,16 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
     throw new KeelsonError('CONFLICT', `the replica has ${there} rows of the snapshot`)
   if (rows === 0)
     await database.query('delete from keelson.snapshot_rows where wal_id = $1', [log.walId])
-  await writeRecords(database, log, rows, records)
+  const before = rows === 0 ? noSum : sum
+  const sums = sumsOf(before, records, recordSum)
+  const end = sums.at(-1) ?? before
+  await writeRecords(database, log, rows, records, sums)
   await writeSides(database, piece)
   if (next.kind === 'more') {
     const load = { snapshot, offset: next.offset, rows: rows + records.length }
     await database.query(
-      'update keelson.progress set load = $2::jsonb, base = null, at = now() where wal_id = $1',
-      [log.walId, JSON.stringify(load)],
+      'update keelson.progress set load = $2::jsonb, base = null, sum = $3, at = now() where wal_id = $1',
+      [log.walId, JSON.stringify(load), end],
     )
     return
   }
@@ -187,14 +203,15 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
   ])
   const { position } = next
   await database.query(
-    `update keelson.progress set lsn = $2, mark = $3::jsonb, base = $4::jsonb, load = null, "time" = to_timestamp($5::bigint / 1000.0), at = now()
+    `update keelson.progress set lsn = $2, mark = $3::jsonb, base = $4::jsonb, load = null, "time" = to_timestamp($5::bigint / 1000.0), sum = $6, at = now()
      where wal_id = $1`,
     [
       log.walId,
       snapshot.lsn,
       position.frame ? JSON.stringify(position.frame) : null,
-      JSON.stringify(position),
+      JSON.stringify({ position, sum: end }),
       position.frame?.time ?? null,
+      end,
     ],
   )
 }
@@ -204,14 +221,15 @@ const writeRecords = async (
   { walId }: ReplicatedLog,
   rows: number,
   records: ReplicaPiece['records'],
+  sums: readonly number[],
 ): Promise<void> => {
   const [keys, values] = [records.map(({ key }) => key), records.map(({ record }) => record)].map(
     packed,
   ) as [ReturnType<typeof packed>, ReturnType<typeof packed>]
   await database.query(
-    `insert into keelson.snapshot_rows (wal_id, "row", key, record)
-     select $1::uuid, $2::bigint + at.number, substring($3::bytea from at.key for at.key_length), substring($4::bytea from at.record for at.record_length)
-     from unnest($5::integer[], $6::integer[], $7::integer[], $8::integer[]) with ordinality as at (key, key_length, record, record_length, number)
+    `insert into keelson.snapshot_rows (wal_id, "row", sum, key, record)
+     select $1::uuid, $2::bigint + at.number, at.sum, substring($3::bytea from at.key for at.key_length), substring($4::bytea from at.record for at.record_length)
+     from unnest($5::integer[], $6::integer[], $7::integer[], $8::integer[], $9::bigint[]) with ordinality as at (key, key_length, record, record_length, sum, number)
      on conflict do nothing`,
     [
       walId,
@@ -222,6 +240,7 @@ const writeRecords = async (
       keys.lengths,
       values.places,
       values.lengths,
+      arrayOf(sums),
     ],
   )
 }

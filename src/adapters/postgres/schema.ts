@@ -17,6 +17,7 @@ const steps: readonly (readonly string[])[] = [
        holder text not null,
        lsn bigint not null,
        "time" timestamptz,
+       sum bigint not null,
        mark jsonb,
        base jsonb,
        load jsonb,
@@ -31,14 +32,17 @@ const steps: readonly (readonly string[])[] = [
        lsn bigint not null,
        shard integer not null,
        "time" timestamptz not null,
+       sum bigint not null,
        payload bytea not null,
        primary key (wal_id, lsn)
      )`,
     `alter table keelson.frames alter column payload set storage external`,
     `comment on table keelson.frames is 'The log itself, frame by frame. keelson restore reads it.'`,
+    `comment on column keelson.frames.sum is 'The CRC-32 of this frame and of all that is before it.'`,
     `create table keelson.snapshot_rows (
        wal_id uuid not null,
        "row" bigint not null,
+       sum bigint not null,
        key bytea not null,
        record bytea not null,
        primary key (wal_id, "row")

@@ -26,7 +26,7 @@ import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { logFeatures } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
-import type { ReplicatedFrame } from '../ports/replica.ts'
+import type { StoredFrame } from '../ports/replica.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { SalvageWriter } from '../rescue/salvage-writer.ts'
 import { adoptManifest, prepareManifest } from '../segments/manifest.ts'
@@ -95,9 +95,10 @@ export class ShardBuilder {
   }
 
   /** Adds a frame; their LSNs must rise. @throws KeelsonError `CORRUPT`; DiskError */
-  frame({ lsn, time, payload }: ReplicatedFrame): void {
+  frame({ lsn, payload }: StoredFrame): void {
     if (lsn <= this.#lsn) throw corrupt(`the frame ${lsn} comes behind lsn ${this.#lsn}`)
-    for (const unit of unitsIn(decodeFrame(payload).units)) this.#refer(refsOfUnit(unit))
+    const { units, time } = decodeFrame(payload)
+    for (const unit of unitsIn(units)) this.#refer(refsOfUnit(unit))
     while (++this.#lsn < lsn) this.#log.add(frameTypes.idle, noBytes)
     this.#log.add(frameTypes.data, payload)
     this.#time = Math.max(this.#time, time)

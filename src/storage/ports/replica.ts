@@ -158,6 +158,9 @@ export interface ReplicaSession {
   close(): Promise<void>
 }
 
+/** A frame as a replica gives it back. */
+export type StoredFrame = Pick<ReplicatedFrame, 'lsn' | 'payload'>
+
 /** A log in a replica that can be restored. */
 export type StoredLog = ReplicatedLog & {
   readonly epoch: number
@@ -166,16 +169,18 @@ export type StoredLog = ReplicatedLog & {
   readonly time: number
   /** The position of the snapshot's rows, where the frames do not begin with the first. */
   readonly base?: ProjectedPosition
+  /** What proves that the rows of the base, and all that is there, are what was sent. */
+  readonly sums: { readonly base: number; readonly end: number }
 }
 
 /** Reads a replica, to restore from it. */
 export interface ReplicaReading {
   /** The logs of every folder. */
   logs(): Promise<readonly StoredLog[]>
-  /** The rows of the base, in the order of their keys. */
+  /** The rows of the base, in the order of their keys. @throws KeelsonError `CORRUPT` */
   rows(log: StoredLog): AsyncIterable<SnapshotRecord>
-  /** The frames behind the base, up to `log.lsn`. */
-  frames(log: StoredLog): AsyncIterable<ReplicatedFrame>
+  /** The frames behind the base, up to `log.lsn`. @throws KeelsonError `CORRUPT` */
+  frames(log: StoredLog): AsyncIterable<StoredFrame>
   /** The bytes of a blob in order. @throws KeelsonError `CORRUPT` if it is not there */
   blob(log: StoredLog, ref: BlobSpot): AsyncIterable<Uint8Array>
   close(): Promise<void>

@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { type App, type StartOptions, start } from 'keelson'
 import { pglite, postgres, restore } from 'keelson/postgres'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Database } from '../../../src/adapters/postgres/database.ts'
+import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
+import { connectPglite } from '../../../src/adapters/postgres/pglite-database.ts'
 import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
 import { noPostgres, PostgresServer } from '../../support/postgres-server.ts'
@@ -62,6 +65,8 @@ const isSound = (dir: string): void => {
 
 type Place = {
   readonly client: () => ReturnType<typeof pglite>
+  /** A connection of its own, with which people change rows. */
+  readonly connect: () => Promise<Database>
   readonly close: () => Promise<void>
 }
 
@@ -71,6 +76,7 @@ const places: Record<string, { absent?: string | undefined; open: () => Promise<
       const dir = mkdtempSync(join(tmpdir(), 'keelson-'))
       return {
         client: () => pglite(join(dir, 'replica')),
+        connect: () => connectPglite(join(dir, 'replica')),
         close: async () => rmSync(dir, { recursive: true }),
       }
     },
@@ -83,6 +89,7 @@ const places: Record<string, { absent?: string | undefined; open: () => Promise<
       await server.start()
       return {
         client: () => postgres({ connectionString: server.url }),
+        connect: () => connectPg({ connectionString: server.url }),
         close: async () => {
           await server.stop()
           rmSync(dir, { recursive: true })
@@ -90,6 +97,34 @@ const places: Record<string, { absent?: string | undefined; open: () => Promise<
       }
     },
   },
+}
+
+/** What may happen to rows of a replica that holds a snapshot of three rows and more, and at least three frames behind it. */
+const harms: Record<string, readonly string[]> = {
+  'a frame is missing': [`delete from keelson.frames where lsn = $mid`],
+  'the last frame is missing': [`delete from keelson.frames where lsn = $last`],
+  'a byte of a frame is another one': [
+    `update keelson.frames set payload = set_byte(payload, length(payload) - 1, get_byte(payload, length(payload) - 1) # 1) where lsn = $mid`,
+  ],
+  'the stamp of a frame is another one': [
+    `update keelson.frames set payload = set_byte(payload, 0, get_byte(payload, 0) # 1) where lsn = $mid`,
+  ],
+  "two frames have each other's content": [
+    `update keelson.frames set payload = other.payload from keelson.frames as other
+     where frames.lsn in ($mid, $last) and other.lsn = $mid + $last - frames.lsn and other.wal_id = frames.wal_id`,
+  ],
+  'the sum of a frame is another one': [`update keelson.frames set sum = sum # 1 where lsn = $mid`],
+  'a row of the snapshot is missing': [`delete from keelson.snapshot_rows where "row" = 1`],
+  'the last row of the snapshot is missing': [
+    `delete from keelson.snapshot_rows where "row" = (select max("row") from keelson.snapshot_rows)`,
+  ],
+  'a byte of a row is another one': [
+    `update keelson.snapshot_rows set record = set_byte(record, length(record) - 1, get_byte(record, length(record) - 1) # 1) where "row" = 1`,
+  ],
+  'a byte of a large value is another one': [
+    `update keelson.blobs set bytes = set_byte(bytes, 9, get_byte(bytes, 9) # 1)`,
+  ],
+  'a large value is missing': ['delete from keelson.blobs'],
 }
 
 // PGlite takes long to begin: it stands in where there is no server.
@@ -166,6 +201,58 @@ describe('a folder that is replicated', () => {
     await restored.close()
     const reopened = await begun({ ...options, dir: to })
     expect(reopened.store.get('behind')).toBe(2)
+  })
+
+  test('is refused as CORRUPT where a row of it is missing or was changed, and leaves nothing', async () => {
+    const dir = tempFolder()
+    const options = { logger: quietly, wal: { maxFileSize: 128 * KiB } }
+    const alone = await begun({ ...options, dir })
+    await fill(alone)
+    for (let at = 0; at < 60; at++) await alone.store.put(`big${at % 3}`, 'y'.repeat(16 * KiB))
+    await alone.control.snapshot(0)
+    await alone.close()
+    const app = await begun({ ...options, dir, replication: [{ client: place.client() }] })
+    for (let at = 0; at < 5; at++) await app.store.put(`k${at}`, at, { ack: 'replicated' })
+    await app.close()
+    const { instanceId } = JSON.parse(readFileSync(join(dir, 'keelson.json'), 'utf8'))
+
+    const tables = ['frames', 'snapshot_rows', 'blobs']
+    const own = `wal_id = (select wal_id from keelson.progress where instance_id = '${instanceId}')`
+    const change = async (statements: readonly string[]): Promise<Record<string, unknown>[]> => {
+      const database = await place.connect()
+      const answers: Record<string, unknown>[] = []
+      for (const statement of statements) answers.push(...(await database.query(statement)))
+      await database.close()
+      return answers
+    }
+    // Only this folder is there while its rows are harmed.
+    await change(
+      tables.flatMap((table) => [
+        `create table kept_${table} as select * from keelson.${table} where ${own}`,
+        `delete from keelson.${table} where not ${own}`,
+      ]),
+    )
+    const lsns = (await change(['select lsn from kept_frames order by lsn'])).map(({ lsn }) => lsn)
+    const [mid, last] = [lsns.at(-3), lsns.at(-1)]
+
+    for (const [harm, statements] of Object.entries(harms)) {
+      await change(
+        statements.map((each) => each.replaceAll('$mid', `${mid}`).replaceAll('$last', `${last}`)),
+      )
+      const to = join(tempFolder(), 'new')
+      const refused = restore({ client: place.client(), dir: to, instanceId })
+      await expect(refused, harm).rejects.toMatchObject({ code: 'CORRUPT' })
+      expect(nodeDisk().entry(to), harm).toBeUndefined()
+      await change(
+        tables.flatMap((table) => [
+          `delete from keelson.${table}`,
+          `insert into keelson.${table} select * from kept_${table}`,
+        ]),
+      )
+    }
+    const to = join(tempFolder(), 'new')
+    await restore({ client: place.client(), dir: to, instanceId })
+    expect((await begun({ ...options, dir: to })).store.get('k4')).toBe(4)
   })
 
   test('refuses a folder that is not empty, and a replica with nothing, and leaves nothing', async () => {
