@@ -11,7 +11,7 @@ export type Rooms = Readonly<Record<string, readonly string[]>>
 export const rooms: Readonly<Record<string, Rooms>> = {
   storage: {
     bytes: [],
-    ports: [],
+    ports: ['bytes'],
     groups: [],
     disk: ['bytes', 'ports'],
     frames: ['bytes', 'ports'],

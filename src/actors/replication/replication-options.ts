@@ -20,18 +20,21 @@ const names = ['client', 'required', 'chunkBytes']
 
 const MiB = 1024 * 1024
 
-/** The terms of each replica. @throws KeelsonError `CONFIG` */
+/**
+ * The terms of each replica.
+ * @throws KeelsonError `CONFIG`, which never has what was given: it may be a URL with a password
+ */
 export const checkReplication = (replication: unknown = []): readonly FollowerTerms[] => {
   if (!Array.isArray(replication))
-    throw configError('replication', 'a list of replicas', replication)
+    throw configError('replication', 'a list of replicas', typeof replication)
   return replication.map((each: unknown, at) => {
     const path = `replication[${at}]`
-    if (typeof each !== 'object' || each === null) throw configError(path, 'an object', each)
+    if (typeof each !== 'object' || each === null) throw configError(path, 'an object', typeof each)
     for (const name of Object.keys(each))
       if (!names.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, names)
     const { client, required = false, chunkBytes = MiB } = each as ReplicationOptions
     if (typeof client?.open !== 'function')
-      throw configError(`${path}.client`, 'what postgres or pglite made', client)
+      throw configError(`${path}.client`, 'what postgres or pglite made', typeof client)
     if (typeof required !== 'boolean') throw configError(`${path}.required`, 'a boolean', required)
     if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 1 || chunkBytes > 64 * MiB)
       throw configError(`${path}.chunkBytes`, `bytes from 1 to ${64 * MiB}`, chunkBytes)

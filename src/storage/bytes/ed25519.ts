@@ -1,30 +1,37 @@
-/** Ed25519 signatures. Keys come as PEM text; a public key is its 32 bytes in hex. */
+/**
+ * Ed25519 signatures. Keys come as PEM text; a public key is its 32 bytes in hex. A private key is
+ * kept as an object of Node, never as text: crash reports and logs print the objects that they find.
+ */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import { configError } from '../../errors.ts'
 
 /** Length of a signature in bytes. */
 export const signatureBytes = 64
 
-/** A private key in memory. */
+/** A private key. Nothing that prints it shows it, and threads can send it to each other. */
+export type PrivateKey = KeyObject
+
+/** What signs with a private key. */
 export type Signer = {
-  /** Its public key. */
+  /** The public key of that one. */
   readonly publicKey: string
   /** The signature of `bytes`. */
   readonly sign: (bytes: Uint8Array) => Uint8Array
 }
 
 /**
- * A signer with the private key in `pem`.
+ * The private key in `pem`.
  * @throws KeelsonError `CONFIG` unless it is an unencrypted Ed25519 private key; the error never
  * has the key
  */
-export const signerOf = (pem: string): Signer => {
-  const key = ed25519('private key', () => createPrivateKey(pem))
-  return {
-    publicKey: rawKey(createPublicKey(key)),
-    sign: (bytes) => new Uint8Array(sign(null, bytes, key)),
-  }
-}
+export const privateKeyOf = (pem: string): PrivateKey =>
+  ed25519('private key', () => createPrivateKey(pem))
+
+/** A signer with `key`. */
+export const signerOf = (key: PrivateKey): Signer => ({
+  publicKey: rawKey(createPublicKey(key)),
+  sign: (bytes) => new Uint8Array(sign(null, bytes, key)),
+})
 
 /**
  * The public key in `pem`, or that of the private key there.

@@ -45,10 +45,7 @@ export class CommitmentChain {
   #pending: Uint8Array[]
   #pendingNodes: Digest[]
 
-  /**
-   * Continues `history`. The records that it left uncovered belong to the next group.
-   * @throws KeelsonError `CONFIG` for a key that is no Ed25519 key
-   */
+  /** Continues `history`. The records that it left uncovered belong to the next group. */
   constructor(place: ChainPlace, options: CommitmentOptions | undefined, history: History) {
     const { kept, keptLsn, peaks, headers, last, coverFrom, uncovered } = history
     this.#place = place

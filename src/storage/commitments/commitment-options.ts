@@ -1,6 +1,6 @@
 /** The check of the option `commitments` of a log. Pure. */
 import { configError } from '../../errors.ts'
-import { signerOf } from '../bytes/ed25519.ts'
+import { privateKeyOf } from '../bytes/ed25519.ts'
 import type { CommitmentOptions } from '../ports/log-host.ts'
 
 /**
@@ -16,9 +16,8 @@ export const checkCommitments = (
   if (typeof key !== 'string' || Object.keys(others).length > 0)
     throw configError(path, 'true, false or { key }', typeof commitments)
   try {
-    signerOf(key)
+    return { key: privateKeyOf(key) }
   } catch {
     throw configError(`${path}.key`, 'an Ed25519 private key in PEM', 'another text')
   }
-  return { key }
 }

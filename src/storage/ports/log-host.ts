@@ -8,6 +8,7 @@
  * `close` or `end`, or after a write failed (`poisoned`), a new host inspects the log again.
  */
 import type { KeelsonError } from '../../errors.ts'
+import type { PrivateKey } from '../bytes/ed25519.ts'
 import type { NamedSnapshot } from './named-snapshot.ts'
 import type { ProjectedPosition } from './projection-store.ts'
 
@@ -29,8 +30,8 @@ export type LogOptions = {
   readonly commitments?: CommitmentOptions
 }
 
-/** How groups are committed to. `key`: an Ed25519 private key in PEM, which signs each header. */
-export type CommitmentOptions = { readonly key?: string }
+/** How groups are committed to. `key` signs each header. */
+export type CommitmentOptions = { readonly key?: PrivateKey }
 
 /**
  * What of a log is kept to go back to a moment: frames of the last `ms`, and the last `bytes` of

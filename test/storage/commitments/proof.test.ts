@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { publicKeyOf, signerOf } from '../../../src/storage/bytes/ed25519.ts'
+import { privateKeyOf, publicKeyOf, signerOf } from '../../../src/storage/bytes/ed25519.ts'
 import { decodeHeader, encodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
 import { type Digest, noDigest } from '../../../src/storage/commitments/digests.ts'
 import {
@@ -54,7 +54,7 @@ const rootOf = (...frames: readonly (readonly [lsn: number, payload: Uint8Array]
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-const signer = signerOf(pem)
+const signer = signerOf(privateKeyOf(pem))
 
 const codeOf = (action: () => void): unknown => {
   try {
@@ -277,9 +277,9 @@ test('a key that is no Ed25519 key is CONFIG, and the error does not have it', (
   const rsa = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey
   const secret = rsa.export({ type: 'pkcs8', format: 'pem' }).toString()
   for (const text of [secret, 'not a key']) {
-    expect(codeOf(() => void signerOf(text))).toBe('CONFIG')
+    expect(codeOf(() => void privateKeyOf(text))).toBe('CONFIG')
     try {
-      signerOf(text)
+      privateKeyOf(text)
     } catch (error) {
       expect(JSON.stringify(error) + String(error)).not.toContain(text.slice(30, 60) || text)
     }
