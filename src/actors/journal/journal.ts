@@ -49,6 +49,11 @@ export type SubscribeOptions<Events extends PayloadTypes = PayloadTypes> = {
   readonly from?: number
   /** If it throws, this subscription stops, and `health()` says so. */
   readonly handler: EntryHandler<Events>
+  /**
+   * Ends the subscription as `end()` does. An actor gives its `context.signal`: then a restarted one
+   * subscribes again. Otherwise the subscription outlives the actor.
+   */
+  readonly signal?: AbortSignal
 }
 
 /** A replay to make. */
@@ -152,21 +157,26 @@ export class Journal<
 
   /**
    * Gives every durable entry to a handler, one after another: once while the process lives, and at
-   * least once across restarts. Its position is saved behind the handler.
+   * least once across restarts. Its position is saved behind the handler. One that had the name and
+   * is ending comes to its end before.
    * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`; `CONFLICT` while a subscription of this name
-   * runs
+   * runs; the reason of a `signal` that has aborted
    */
   subscribe(options: SubscribeOptions<Events>): Subscription {
     this.#access.check()
-    checkOptionNames(options, ['name', 'from', 'handler'])
-    const { from = 0, handler } = options
+    checkOptionNames(options, ['name', 'from', 'handler', 'signal'])
+    const { from = 0, handler, signal } = options
     const name = checkEntityId(options.name)
     if (!Number.isSafeInteger(from) || from < 0) throw invalidArgument('from', 'an LSN', from)
     if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      throw invalidArgument('signal', 'an AbortSignal', signal)
+    signal?.throwIfAborted()
     const { deliveries } = this.#shard.journal
-    if (deliveries.get(name)?.health.state === 'running')
+    const earlier = deliveries.get(name)
+    if (earlier?.isRunning)
       throw new KeelsonError('CONFLICT', 'a subscription of this name runs', { details: { name } })
-    const terms = { name, from, handler: handler as EntryHandler }
+    const terms = { name, from, handler: handler as EntryHandler, signal, earlier }
     const subscription = new Subscription(this.#system, this.#shard, terms)
     deliveries.set(name, subscription)
     const { instance } = this.#shard.parts

@@ -38,6 +38,18 @@ export type EntryHandler<Events extends PayloadTypes = PayloadTypes> = (
   entry: EmittedEntry<Events>,
 ) => void | Promise<void>
 
+/** What a subscription is made from. */
+export type SubscriptionTerms = {
+  readonly name: string
+  /** The LSN to begin with if no position is saved. */
+  readonly from: number
+  readonly handler: EntryHandler
+  /** Ends it. It has not aborted. */
+  readonly signal: AbortSignal | undefined
+  /** The last one that had the name. It has ended, or does so, or has stopped. */
+  readonly earlier: Delivery | undefined
+}
+
 /** A subscription that was made by `subscribe`. */
 export class Subscription implements Delivery {
   readonly name: string
@@ -48,25 +60,36 @@ export class Subscription implements Delivery {
   #next: EntryPosition | undefined
   #saved: EntryPosition | undefined
   #saving: Promise<void> | undefined
-  /** The entry that is being handled, perhaps since an earlier life of the actor. */
-  #handling: Promise<void> = Promise.resolve()
+  /**
+   * The entry that is being handled, perhaps since an earlier life of the actor, or the end of the
+   * subscription that had the name before. Never rejects.
+   */
+  #handling: Promise<void>
   #watch: ShardWatch<StoredEntry> | undefined
   /** The life of the actor that delivers. */
   #life: AbortSignal | undefined
   #failure: unknown
-  #hasEnded = false
+  #ended: Promise<EntryPosition | undefined> | undefined
+  readonly #signal: AbortSignal | undefined
+  readonly #aborted = (): void => void this.end()
 
-  /** `from`: the LSN to begin with if no position is saved. */
-  constructor(
-    system: System,
-    shard: Shard,
-    terms: { readonly name: string; readonly from: number; readonly handler: EntryHandler },
-  ) {
+  constructor(system: System, shard: Shard, terms: SubscriptionTerms) {
     this.#system = system
     this.#shard = shard
     this.name = terms.name
     this.#from = terms.from
     this.#handler = terms.handler
+    this.#signal = terms.signal
+    this.#signal?.addEventListener('abort', this.#aborted)
+    this.#handling = this.#takeOver(terms.earlier)
+  }
+
+  get isRunning(): boolean {
+    return !this.#isOver
+  }
+
+  get ended(): Promise<EntryPosition | undefined> | undefined {
+    return this.#ended
   }
 
   get health(): SubscriptionHealth {
@@ -98,17 +121,32 @@ export class Subscription implements Delivery {
   /**
    * Ends it, after the entry that is being handled. The position stays for a later subscription of
    * this name, unless `forget` says otherwise.
-   * @throws KeelsonError of the write that saves or removes the position
+   * @throws KeelsonError of the write that removes the position
    */
-  async end({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
-    this.#hasEnded = true
+  end({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
+    const end = this.#end(forget, this.#ended)
+    this.#ended = end.catch(() => undefined).then(() => this.#next)
+    return end
+  }
+
+  async #end(forget: boolean, earlier: Promise<unknown> | undefined): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#aborted)
     this.#watch?.close()
+    await earlier
     await this.#handling
     if (!forget) await this.#save()
     await this.#saving
-    if (forget) await writePosition(this.#system, this.#shard, this.name, undefined)
+    if (forget) {
+      await writePosition(this.#system, this.#shard, this.name, undefined)
+      this.#next = undefined
+    }
     const { deliveries } = this.#shard.journal
     if (deliveries.get(this.name) === this) deliveries.delete(this.name)
+  }
+
+  /** Goes on where `earlier` ends, which may still handle an entry and save its position. */
+  async #takeOver(earlier: Delivery | undefined): Promise<void> {
+    this.#next = await earlier?.ended
   }
 
   async deliver(signal: AbortSignal): Promise<void> {
@@ -169,7 +207,7 @@ export class Subscription implements Delivery {
   }
 
   get #isOver(): boolean {
-    return this.#hasEnded || this.#failure !== undefined
+    return this.#ended !== undefined || this.#failure !== undefined
   }
 
   #stop(error: unknown): void {

@@ -22,6 +22,10 @@ export type EntryPosition = { readonly lsn: number; readonly index: number }
 /** A subscription as the journal's actor sees it. */
 export interface Delivery {
   readonly health: SubscriptionHealth
+  /** It has neither stopped, nor was an end asked for. */
+  readonly isRunning: boolean
+  /** Where it ends, for the next one of its name; absent before an end was asked for. Never rejects. */
+  readonly ended: Promise<EntryPosition | undefined> | undefined
   /** It does not need the frames up to this LSN. */
   readonly coveredLsn: number
   /** Moves `coveredLsn` as far as it can. Never rejects. */
