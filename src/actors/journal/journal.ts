@@ -6,7 +6,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { checkEntityId, entryUnit, eventPayload, readEventPayload } from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'
@@ -169,9 +169,7 @@ export class Journal<
     const name = checkEntityId(options.name)
     if (!Number.isSafeInteger(from) || from < 0) throw invalidArgument('from', 'an LSN', from)
     if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
-    if (signal !== undefined && !(signal instanceof AbortSignal))
-      throw invalidArgument('signal', 'an AbortSignal', signal)
-    signal?.throwIfAborted()
+    checkSignal(signal)
     const { deliveries } = this.#shard.journal
     const earlier = deliveries.get(name)
     if (earlier?.isRunning)

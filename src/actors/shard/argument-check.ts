@@ -41,6 +41,16 @@ const optionsIn = (options: unknown): string[] => {
 }
 
 /**
+ * Requires a signal that has not aborted, or none.
+ * @throws KeelsonError `INVALID_ARGUMENT`; the reason of one that has aborted
+ */
+export const checkSignal = (signal: unknown): void => {
+  if (signal === undefined) return
+  if (!(signal instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', signal)
+  signal.throwIfAborted()
+}
+
+/**
  * Returns the key at `path`, checked.
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`
  */

@@ -12,7 +12,7 @@ import {
   rootNamespace,
 } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { type KeyChange, touchedBy } from '../shard/shard-changes.ts'
 import { logStart, ShardWatch, type Watched, type WatchSource } from './shard-watch.ts'
@@ -27,6 +27,8 @@ export type WatchOptions = {
    * without one is watched from now on. `'start'`: everything that the log still has.
    */
   readonly from?: Position | readonly Position[] | 'start'
+  /** Ends the watch as `return` does. An actor gives its `context.signal`. */
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -74,17 +76,24 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
   /** Calls of `next` are answered one after another. */
   #turn: Promise<unknown> = Promise.resolve()
   #hasEnded = false
+  readonly #signal: AbortSignal | undefined
+  readonly #aborted = (): void => void this.return()
 
-  /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED` */
+  /**
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
+   * `signal` that has aborted
+   */
   constructor(system: System, shards: readonly Shard[], options: WatchOptions) {
     this.#system = system
-    const { prefix = '', from } = checked(options, shards.length)
+    const { prefix = '', from, signal } = checked(options, shards.length)
     const wants = filterOf(prefix)
     const begins = shards.map((shard) => beginOf(shard, from))
     this.#shards = shards
     this.#parts = shards.map(
       (shard, at) => new ShardWatch(shard, changesIn(shard, wants), { from: begins[at] as number }),
     )
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#aborted)
   }
 
   /**
@@ -101,6 +110,7 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
   /** Ends the watch: calls of `next` that wait are answered with `done`. */
   async return(): Promise<IteratorResult<StoreChange, undefined>> {
     this.#hasEnded = true
+    this.#signal?.removeEventListener('abort', this.#aborted)
     for (const part of this.#parts) part.close()
     return { done: true, value: undefined }
   }
@@ -213,8 +223,9 @@ const beginOf = (shard: Shard, from: WatchOptions['from']): number => {
 }
 
 const checked = (options: WatchOptions, shards: number): WatchOptions => {
-  checkOptionNames(options, ['prefix', 'from'])
-  const { prefix, from } = options
+  checkOptionNames(options, ['prefix', 'from', 'signal'])
+  const { prefix, from, signal } = options
+  checkSignal(signal)
   if (prefix !== undefined && prefix !== '') checkKey(prefix)
   if (from === undefined || from === 'start') return options
   const positions: unknown = Array.isArray(from) ? from : [from]

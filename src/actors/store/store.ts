@@ -274,7 +274,7 @@ export class Store extends StoreReader {
    * among them. A slow reader holds up no writer: it reads the log instead, and then gets present
    * values. Leave the loop, or call `return`, to end it; close ends it with `CLOSED`.
    * @throws KeelsonError `INVALID_ARGUMENT`; `BAD_CURSOR` for a position that the log does not have,
-   * at once or at a later `next`; `SHARD_DOWN`, `CLOSED`
+   * at once or at a later `next`; `SHARD_DOWN`, `CLOSED`; the reason of a `signal` that has aborted
    */
   watch(options: WatchOptions = noOptions): StoreWatch {
     this.#writing.checked('plain', noOptions)

@@ -260,3 +260,19 @@ test('leaving the loop ends the watch; close rejects a waiting next, and return 
   expect(await ends).toMatchObject({ code: 'CLOSED' })
   expect(() => store.watch()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
 })
+
+test('a signal ends the watch as return does, and one that has aborted is refused', async () => {
+  const app = await machine().start({ shards: 2 })
+  const ending = new AbortController()
+  const watch = app.store.watch({ signal: ending.signal })
+  const waiting = watch.next()
+
+  ending.abort(new Error('gone'))
+
+  expect([await waiting, await watch.next()]).toEqual([
+    { done: true, value: undefined },
+    { done: true, value: undefined },
+  ])
+  expect(() => app.store.watch({ signal: ending.signal })).toThrow('gone')
+  expect(() => app.store.watch({ signal: 5 as never })).toThrow('signal: expected an AbortSignal')
+})
