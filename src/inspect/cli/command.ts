@@ -12,6 +12,8 @@ import { type ParsedCommand, parseCommandLine, usage } from './command-line.ts'
  */
 export const statuses = { order: 0, failure: 1, usage: 2 } as const
 
+const helpHint = 'keelson help lists the commands and their options'
+
 /**
  * Runs the words after `keelson` and resolves with the exit status. Never rejects. Keeps the
  * process running until then.
@@ -37,7 +39,7 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
   try {
     command = parseCommandLine(words)
   } catch (error) {
-    printLine(environment.errors, `${errorText(error, verbose)}\n\n${usage}`)
+    printLine(environment.errors, `${errorText(error, verbose)}\n${helpHint}`)
     return statuses.usage
   }
   try {

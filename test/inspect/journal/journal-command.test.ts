@@ -51,6 +51,10 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
   expect(failed).toMatchObject({ status: 4 })
   expect(JSON.parse(failed.output)).toMatchObject({ holds: false, step: 'record' })
 
+  const beyond = await commandHere(['journal', 'prove', 'copy', '--lsn', '99999'], dir)
+  expect(beyond).toMatchObject({ status: 1 })
+  expect(beyond.errors).toMatch(/the log ends with lsn \d+/)
+
   writeFileSync(join(dir, 'entry'), 'another write')
   for (const words of [
     ['--entry', 'entry'],
