@@ -1,29 +1,41 @@
 /**
  * `context.app` of the user's processes: the parts of their instance. The type is the runtime's, so
  * that every `context` has it; its fields are declared here. The caller of `start` has the same
- * parts with an access of their own, which ends first.
+ * parts with an access of their own, which ends first. The health of an instance is here too.
  */
 import {
   type Access,
   BatcherHandle,
   ControlHandle,
+  type DerivedHealth,
   deleteWorker,
   type Entities,
   EntityHandle,
   type EntityKind,
   type Fields,
+  type Follower,
+  type FollowerHealth,
   Journal,
+  type JournalHealth,
   LmdbWriterHandle,
+  levelOf,
+  type ProjectionHealth,
+  type ProjectionStatus,
   ProjectionView,
+  projectionStatus,
+  type RecoveryProgress,
   type Shard,
+  type ShardPhase,
+  type SnapshotHealth,
   Store,
   shardAt,
   startDurableWorker,
   startKind,
   type WriteWindows,
 } from '../actors/index.ts'
-import { invalidArgument } from '../errors.ts'
+import { invalidArgument, reasonText } from '../errors.ts'
 import type { AppContext, Registry, System } from '../runtime/index.ts'
+import { type BackupOptions, type BackupParts, type BackupReport, backUp } from './backup.ts'
 import { type DurableActors, durableActors } from './durable-parts.ts'
 
 declare module '../runtime/words/app-context.ts' {
@@ -56,12 +68,65 @@ declare module '../runtime/words/app-context.ts' {
      * `SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME`, `CLOSED`
      */
     deleteWorker(name: string): Promise<boolean>
+    /** The present health of the instance; `shards` has an item for each of its shards. */
+    health(): Health
+    /**
+     * Makes a backup of the instance in the folder `dir`, or brings the one there up to date, as
+     * `App.backup` does. It ends with `CLOSED` when the instance closes.
+     * @throws KeelsonError as `App.backup`
+     */
+    backup(dir: string, options?: BackupOptions): Promise<BackupReport>
     /** @internal */
     readonly [durableActors]: DurableActors
   }
 }
 
 export type { AppContext }
+
+/** The health of one shard. */
+export type ShardHealth = {
+  readonly shard: number
+  readonly phase: ShardPhase['kind']
+  /** Why it is down. */
+  readonly reason: string | undefined
+  readonly appliedLsn: number
+  readonly projectedLsn: number
+  /** The bytes of the log that are applied and not projected. */
+  readonly lagBytes: number
+  /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
+  readonly recovery: RecoveryProgress | undefined
+  readonly suspended: boolean
+  /** Its snapshots: the last one, the log since, the next one, the last failure. */
+  readonly snapshot: SnapshotHealth
+  /** The writer of its projection: whether it makes progress, and why not. */
+  readonly projection: ProjectionHealth
+  /** Rows that actors derive from the log: what waits, and what was lost. */
+  readonly derived: DerivedHealth
+  /** Its journal: subscriptions, saved states, and the log that is kept for them. */
+  readonly journal: JournalHealth
+  /**
+   * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
+   * See `control.acceptClock`.
+   */
+  readonly clockAheadMs: number
+  readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
+}
+
+/**
+ * The health of an instance. `durable` is false when its options say so: then an acknowledgement
+ * does not mean that data are on disk.
+ */
+export type Health = {
+  readonly durable: boolean
+  readonly shards: readonly ShardHealth[]
+  /** The projections of the configuration, each in the shards that are open. */
+  readonly projections: readonly {
+    readonly name: string
+    readonly shards: readonly ProjectionStatus[]
+  }[]
+  /** The replicas of the configuration, each with every shard. */
+  readonly replication: readonly FollowerHealth[]
+}
 
 /** What the handles of an instance are made from. */
 export type InstanceParts = {
@@ -71,25 +136,32 @@ export type InstanceParts = {
   readonly windows: WriteWindows
   readonly registry: Registry.Handle
   readonly entities: Entities
+  readonly followers: readonly Follower[]
+  readonly backups: BackupParts
   /** Of calls without a deadline of their own, in ms. */
   readonly deadlineMs: number
 }
 
 /** Handles of an instance whose calls are taken until `access` ends. */
 export const appContext = (
-  { system, instance, shards, windows, registry, entities, deadlineMs }: InstanceParts,
+  { system, instance, shards, windows, registry, entities, followers, ...parts }: InstanceParts,
   access: Access,
 ): AppContext => ({
   instance,
   store: new Store(system, shards, access),
   journal: new Journal(system, shards, access),
-  control: new ControlHandle(system, instance, shards, deadlineMs, access),
-  batcher: new BatcherHandle(system, shards, windows, deadlineMs, access),
-  projection: (name) => new ProjectionView(system, shards, name, deadlineMs, access),
+  control: new ControlHandle(system, instance, shards, parts.deadlineMs, access),
+  batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
+  projection: (name) => new ProjectionView(system, shards, name, parts.deadlineMs, access),
   lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),
   deleteWorker: (name) => deleteWorker(entities, access, name),
+  health: () => healthOf(shards, followers, system.clock.monotonic()),
+  backup: async (dir, options = {}) => {
+    access.check()
+    return backUp(parts.backups, dir, options)
+  },
   [durableActors]: { entities, startKind, startDurableWorker },
 })
 
@@ -98,3 +170,38 @@ const idOf = (kind: { readonly id: string } | string): string => {
   if (typeof id === 'string') return id
   throw invalidArgument('kind', 'a kind, or its name', kind)
 }
+
+/** The health of the instance with these shards. `now`: of the monotonic clock. */
+const healthOf = (
+  shards: readonly Shard[],
+  followers: readonly Follower[],
+  now: number,
+): Health => {
+  const [first] = shards
+  return {
+    durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
+    shards: shards.map(shardHealth),
+    projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
+      name,
+      shards: projectionStatus(shards, name),
+    })),
+    replication: followers.map((follower) => follower.health(now)),
+  }
+}
+
+const shardHealth = (shard: Shard): ShardHealth => ({
+  shard: shard.index,
+  phase: shard.phase.kind,
+  reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
+  appliedLsn: shard.appliedLsn,
+  projectedLsn: shard.projectedLsn,
+  lagBytes: shard.lagBytes,
+  recovery: shard.recovery.present,
+  suspended: shard.suspensions.size > 0,
+  snapshot: shard.snapshots.health,
+  projection: shard.projection.health,
+  derived: shard.derived.health,
+  journal: shard.journal.health,
+  clockAheadMs: shard.time.aheadMs,
+  writes: shard.gate.load,
+})

@@ -6,32 +6,20 @@ import {
   type Access,
   type BatcherHandle,
   type ControlHandle,
-  type DerivedHealth,
   type Entities,
-  type Follower,
-  type FollowerHealth,
   type Journal,
-  type JournalHealth,
   type LmdbWriterHandle,
-  levelOf,
-  type ProjectionHealth,
-  type ProjectionStatus,
   type ProjectionView,
-  projectionStatus,
-  type RecoveryProgress,
   type Shard,
-  type ShardPhase,
-  type SnapshotHealth,
   type Store,
   shardAt,
   WalHandle,
 } from '../actors/index.ts'
 import type { Cancel } from '../clock.ts'
-import { invalidArgument, reasonText } from '../errors.ts'
+import { invalidArgument } from '../errors.ts'
 import type { ExitReason, Registry, System } from '../runtime/index.ts'
-import type { Disk, ShardCopier } from '../storage/index.ts'
-import type { AppContext } from './app-context.ts'
-import { type BackupOptions, type BackupReport, backUp } from './backup.ts'
+import type { AppContext, Health } from './app-context.ts'
+import type { BackupOptions, BackupReport } from './backup.ts'
 import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
 import { durableActors } from './durable-parts.ts'
 import type { Readiness, Ready } from './readiness.ts'
@@ -39,62 +27,16 @@ import type { Readiness, Ready } from './readiness.ts'
 /** The parts of an instance. */
 export type AppParts = Closable & {
   readonly dir: string
-  readonly disk: Disk
-  readonly copyShard: ShardCopier
   /** The System was made for this instance, and ends with it. */
   readonly ownsSystem: boolean
   /** The handles and the access of the caller of `start`. */
   readonly outside: AppContext
   readonly outsideAccess: Access
-  readonly followers: readonly Follower[]
   readonly readiness: Readiness
+  /** Aborted when the instance closes: backups under way end too. */
+  readonly ending: AbortController
   /** Releases the folder's locks. */
   readonly release: () => void
-}
-
-/** The health of one shard. */
-export type ShardHealth = {
-  readonly shard: number
-  readonly phase: ShardPhase['kind']
-  /** Why it is down. */
-  readonly reason: string | undefined
-  readonly appliedLsn: number
-  readonly projectedLsn: number
-  /** The bytes of the log that are applied and not projected. */
-  readonly lagBytes: number
-  /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
-  readonly recovery: RecoveryProgress | undefined
-  readonly suspended: boolean
-  /** Its snapshots: the last one, the log since, the next one, the last failure. */
-  readonly snapshot: SnapshotHealth
-  /** The writer of its projection: whether it makes progress, and why not. */
-  readonly projection: ProjectionHealth
-  /** Rows that actors derive from the log: what waits, and what was lost. */
-  readonly derived: DerivedHealth
-  /** Its journal: subscriptions, saved states, and the log that is kept for them. */
-  readonly journal: JournalHealth
-  /**
-   * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
-   * See `control.acceptClock`.
-   */
-  readonly clockAheadMs: number
-  readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
-}
-
-/**
- * The health of an instance. `durable` is false when its options say so: then an acknowledgement
- * does not mean that data are on disk.
- */
-export type Health = {
-  readonly durable: boolean
-  readonly shards: readonly ShardHealth[]
-  /** The projections of the configuration, each in the shards that are open. */
-  readonly projections: readonly {
-    readonly name: string
-    readonly shards: readonly ProjectionStatus[]
-  }[]
-  /** The replicas of the configuration, each with every shard. */
-  readonly replication: readonly FollowerHealth[]
 }
 
 /** A running instance. */
@@ -126,8 +68,6 @@ export class App {
   readonly #parts: AppParts
   #closing: Promise<CloseReport> | undefined
   #hasEnded = false
-  /** Aborted when the instance ends: backups under way end too. */
-  readonly #ending = new AbortController()
   /** Lets Node end; `undefined` while the instance does not hold it open. */
   #letEnd: Cancel | undefined
 
@@ -189,33 +129,7 @@ export class App {
 
   /** The present health of the instance. */
   health(): Health {
-    const [first] = this.shards
-    return {
-      durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
-      shards: this.shards.map((shard) => ({
-        shard: shard.index,
-        phase: shard.phase.kind,
-        reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
-        appliedLsn: shard.appliedLsn,
-        projectedLsn: shard.projectedLsn,
-        lagBytes: shard.lagBytes,
-        recovery: shard.recovery.present,
-        suspended: shard.suspensions.size > 0,
-        snapshot: shard.snapshots.health,
-        projection: shard.projection.health,
-        derived: shard.derived.health,
-        journal: shard.journal.health,
-        clockAheadMs: shard.time.aheadMs,
-        writes: shard.gate.load,
-      })),
-      projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
-        name,
-        shards: projectionStatus(this.shards, name),
-      })),
-      replication: this.#parts.followers.map((follower) =>
-        follower.health(this.system.clock.monotonic()),
-      ),
-    }
+    return this.#parts.outside.health()
   }
 
   /**
@@ -228,12 +142,8 @@ export class App {
    * file; `DEGRADED` if a shard has no sound snapshot at present; `NO_SPACE`, `READ_ONLY`,
    * `SHARD_DOWN`, `TIMEOUT` (`consistent` alone), `CLOSED`, `INVALID_ARGUMENT`
    */
-  async backup(dir: string, options: BackupOptions = {}): Promise<BackupReport> {
-    this.#parts.outsideAccess.check()
-    const { system, shards, disk, copyShard } = this.#parts
-    const { instance, dir: own } = this
-    const { signal } = this.#ending
-    return backUp({ system, shards, disk, copyShard, dir: own, instance, signal }, dir, options)
+  backup(dir: string, options: BackupOptions = {}): Promise<BackupReport> {
+    return this.#parts.outside.backup(dir, options)
   }
 
   /**
@@ -294,9 +204,9 @@ export class App {
   }
 
   async #close(deadlineMs: number): Promise<CloseReport> {
-    const { system, outsideAccess, readiness } = this.#parts
+    const { system, outsideAccess, readiness, ending } = this.#parts
     outsideAccess.end('the instance is closing')
-    this.#ending.abort()
+    ending.abort()
     readiness.end()
     const report = await closeInOrder(this.#parts, deadlineMs)
     await this.closed
@@ -310,10 +220,10 @@ export class App {
 
   /** The tree has ended: closes the files and releases the folder. */
   async #giveBack(): Promise<void> {
-    const { system, shards, ownsSystem, readiness, release } = this.#parts
+    const { system, shards, ownsSystem, readiness, ending, release } = this.#parts
     const { insideAccess, outsideAccess } = this.#parts
     this.#hasEnded = true
-    this.#ending.abort()
+    ending.abort()
     for (const access of [outsideAccess, insideAccess]) access.end('the instance is closed')
     readiness.end()
     try {

@@ -7,14 +7,14 @@
  * - instance-tree, shard-tree: its supervision tree, and the names in it
  * - folder-claim: the locks, the facts and the creation of a data folder
  * - app, app-context, readiness, closing: the handle of a running instance, what its processes are
- *   given, the wait until it is ready, and its orderly end
+ *   given, its health, the wait until it is ready, and its orderly end
  * - app-tree, child-tree, durable-parts, durable-server-check, module-loader: the user's tree as
  *   data, checked and loaded
  *
  * Start reading at `instance-tree.ts`, then `instance.ts`.
  */
-export { App, type Health, type ShardHealth } from './app.ts'
-export type { AppContext } from './app-context.ts'
+export { App } from './app.ts'
+export type { AppContext, Health, ShardHealth } from './app-context.ts'
 export {
   type AppModule,
   type AppNode,

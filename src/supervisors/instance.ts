@@ -313,7 +313,12 @@ const run = async (
     (terms, at) => new Follower(at, terms, shards, identity),
   )
   const entities = new Entities(system, instance, shards, () => outsideAccess.isEnded)
-  const parts = { system, instance, shards, windows, registry, entities, deadlineMs }
+  const ending = new AbortController()
+  const { dir, disk, copyShard } = claim
+  const backups = { system, shards, disk, copyShard, dir, instance, signal: ending.signal }
+  const parts = {
+    ...{ system, instance, shards, windows, registry, entities, followers, backups, deadlineMs },
+  }
   const inside = appContext(parts, insideAccess)
   const readiness = new Readiness(system, shards, options.app !== undefined)
   onProgress({ step: 'recovering' })
@@ -341,13 +346,10 @@ const run = async (
     throw error
   }
   return new App({
-    dir: claim.dir,
-    disk: claim.disk,
-    copyShard: claim.copyShard,
+    dir,
     system,
     ownsSystem: !options.system,
     shards,
-    followers,
     outside: appContext(parts, outsideAccess),
     outsideAccess,
     readiness,
@@ -355,6 +357,7 @@ const run = async (
     insideAccess,
     root,
     userTree: options.app && { id: options.app.id, name: registeredName(options.app) },
+    ending,
     release: claim.release,
   })
 }

@@ -15,7 +15,7 @@ import {
   type SavedMachine,
   StateMachine,
 } from '../../src/runtime/state-machine/state-machine.ts'
-import { machine } from '../support/simulated-instance.ts'
+import { codeOf, machine } from '../support/simulated-instance.ts'
 
 type Asked = { calls: { app: () => AppContext; count: () => number } }
 
@@ -76,6 +76,25 @@ describe('context.app of an instance', () => {
     expect(one.batcher.windows()).toEqual({})
     expect((await one.control.flushAll()).outcomes).toEqual([{ shard: 0, ok: true }])
     expect(one.registry.name).toBe("registry('orders')")
+  })
+
+  test('gives an actor the health of the instance, and backups of it until that closes', async () => {
+    const { start, during, disk } = machine()
+    const app = await start({ shards: 2, app: supervisor('app', {}, [worker('one', starts)]) })
+    const context = await call(app.system.to(name<Asked>('one')), 'app')
+
+    expect(context.health()).toEqual(app.health())
+    expect(context.health().shards).toHaveLength(2)
+    const { shards } = await during(context.backup('/backup'), 60_000)
+    const applied = context.health().shards.map(({ appliedLsn }) => appliedLsn)
+    expect(shards.map(({ lsn }) => lsn)).toEqual(applied)
+    expect(disk.entry('/backup/backup.json')).toBeDefined()
+
+    const late = context.backup('/late')
+    const closing = app.close()
+    expect(await during(codeOf(late))).toBe('CLOSED')
+    await during(closing)
+    expect(await codeOf(context.backup('/late'))).toBe('CLOSED')
   })
 
   test('is there in init, after each restart too', async () => {

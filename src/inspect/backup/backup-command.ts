@@ -55,7 +55,7 @@ const opened = async (dir: string) => {
   } catch (error) {
     if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
     const hint =
-      'a running instance makes its own backup: app.backup(dir), backup(dir) at its prompt'
+      'a running instance makes its own backup: app.backup(dir), context.app.backup(dir) in an actor, backup(dir) at its prompt'
     throw new KeelsonError('LOCKED_DIR', `${error.message}; ${hint}`, {
       details: error.details,
       cause: error,

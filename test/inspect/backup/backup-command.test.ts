@@ -24,7 +24,7 @@ test('a folder that is backed up and restored has its rows, its blobs and logs w
   const online = await app.backup(join(dir, 'online'), { consistent: true })
   await app.close()
   expect(held).toMatchObject({ status: 1 })
-  expect(held.errors).toMatch(/LOCKED_DIR: .*app\.backup\(dir\)/)
+  expect(held.errors).toMatch(/LOCKED_DIR: .*context\.app\.backup\(dir\)/)
   // Refused before the folder is opened, which would be LOCKED_DIR, and copied.
   expect(opened.errors).toMatch(/INVALID_ARGUMENT: each shard counts its own lsn/)
 
