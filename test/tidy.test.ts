@@ -36,6 +36,8 @@ const doors: Record<string, readonly string[]> = {
   'node:worker_threads': [
     'src/storage/threads/worker-thread.ts',
     'src/runtime/threads/thread-door.ts',
+    // PGlite alone runs there.
+    'src/adapters/postgres/pglite-database.ts',
   ],
   'node:child_process': ['src/storage/disk/folder-lock.ts', 'src/storage/disk/lock-sign.ts'],
   'node:net': ['src/storage/disk/lock-sign.ts'],

@@ -1,12 +1,58 @@
-/** PGlite: PostgreSQL within this process, in a folder of its own. To try replication without a server. */
+/**
+ * PGlite: PostgreSQL within this process, in a folder of its own. To try replication without a
+ * server. A statement holds its thread for as long as it takes, so PGlite has a thread of its own:
+ * this file is both sides of that.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { PGlite } from '@electric-sql/pglite'
 import type { Columns, Database } from './database.ts'
 
+/** What the thread is started with. */
+type Start = { readonly role: typeof role; readonly dir: string | undefined }
+
+const role = 'keelson pglite'
+
+/** A statement, or the end. */
+type Question = { readonly sql: string; readonly parameters: readonly unknown[] } | 'close'
+
+type Answer = { readonly rows: readonly Columns[] } | { readonly error: unknown }
+
 /** Opens the folder, or memory without one. @throws the error of PGlite */
 export const connectPglite = async (dir: string | undefined): Promise<Database> => {
-  const { PGlite } = await import('@electric-sql/pglite')
-  const database = await PGlite.create(dir === undefined ? {} : { dataDir: dir })
-  return overPglite(database)
+  const thread = new Worker(new URL(import.meta.url), {
+    workerData: { role, dir } satisfies Start,
+    name: role,
+    execArgv: [],
+  })
+  const ended = new Promise<Answer>((resolve) => {
+    thread.once('error', (error) => resolve({ error }))
+    thread.once('exit', () => resolve({ error: new Error('PGlite has ended') }))
+  })
+  const answered = async (question?: Question): Promise<readonly Columns[]> => {
+    // Only one that waits for its answer keeps the process alive.
+    thread.ref()
+    const said = new Promise<Answer>((resolve) => thread.once('message', resolve))
+    if (question !== undefined) thread.postMessage(question)
+    const answer = await Promise.race([said, ended])
+    thread.unref()
+    if ('error' in answer) throw answer.error
+    return answer.rows
+  }
+  // It says once that it is open. Then each answer is that to the question before.
+  let last: Promise<unknown> = answered()
+  await last
+  const ask = (question: Question): Promise<readonly Columns[]> => {
+    const answer = last.then(() => answered(question))
+    last = answer.catch(() => undefined)
+    return answer
+  }
+  return {
+    query: (sql, parameters = []) => ask({ sql, parameters }),
+    close: async () => {
+      await ask('close').catch(() => undefined)
+      await thread.terminate()
+    },
+  }
 }
 
 /** A connection to an open PGlite. It has one connection; closing it here ends PGlite. */
@@ -21,3 +67,25 @@ export const overPglite = (database: PGlite): Database => ({
       () => undefined,
     ),
 })
+
+/** The thread's side: it says that PGlite is open, and then answers one question after another. */
+const serve = async (dir: string | undefined): Promise<void> => {
+  const { PGlite } = await import('@electric-sql/pglite')
+  const database = overPglite(await PGlite.create(dir === undefined ? {} : { dataDir: dir }))
+  const say = (answer: Answer): void => parentPort?.postMessage(answer)
+  parentPort?.on('message', async (question: Question) => {
+    try {
+      if (question !== 'close')
+        return say({ rows: await database.query(question.sql, question.parameters) })
+      await database.close()
+      say({ rows: [] })
+    } catch (error) {
+      // An error of PGlite has more on it than can be sent.
+      say({ error: new Error((error as Error).message) })
+    }
+  })
+  say({ rows: [] })
+}
+
+const start = workerData as Start | null
+if (!isMainThread && start?.role === role) void serve(start.dir)

@@ -1,6 +1,6 @@
 /**
  * `keelson/postgres`: replicas in PostgreSQL. `postgres` reaches a server through the package `pg`;
- * `pglite` keeps one in a folder, within this process, through `@electric-sql/pglite`. Neither
+ * `pglite` keeps one in a folder, on a thread of this process, through `@electric-sql/pglite`. Neither
  * package is loaded before it is needed.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
@@ -53,8 +53,8 @@ export const postgres = (options: PostgresOptions = {}): Replica => {
 }
 
 /**
- * A replica in the folder `dir`, without a server; in memory without `dir`. To try replication:
- * another process cannot read it meanwhile. @throws KeelsonError `INVALID_ARGUMENT`
+ * A replica in the folder `dir`, without a server, on a thread of this process; in memory without
+ * `dir`. To try replication: another process cannot read it meanwhile. @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const pglite = (dir?: string): Replica => {
   if (dir !== undefined && (typeof dir !== 'string' || dir === ''))

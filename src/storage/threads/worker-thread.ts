@@ -1,7 +1,7 @@
 /**
- * Threads that carry out requests. This is the one file that imports `worker_threads`. The host's
- * side sends questions and gets promises; the thread handles questions in order. Bytes are
- * transferred, not copied, and errors cross as plain data. A thread keeps the process alive only
+ * Threads that carry out requests. This is the storage's one file that imports `worker_threads`.
+ * The host's side sends questions and gets promises; the thread handles questions in order. Bytes
+ * are transferred, not copied, and errors cross as plain data. A thread keeps the process alive only
  * while a question waits for its answer.
  */
 import { availableParallelism } from 'node:os'
