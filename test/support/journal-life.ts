@@ -84,10 +84,7 @@ export class JournalLife extends InstanceLife {
     () => this.#crashAmid(() => this.#snapshot()),
     () => this.#snapshot(),
     () => this.#save(),
-    () => {
-      const victims = [Applier, Batcher, JournalActor, WalWriter].map((each) => each.name(0))
-      this.running.system.kill(this.pick<never>(victims as never))
-    },
+    () => this.#kill(),
     async () => {
       failNextSync(this.world.disk)
       await this.during(this.running.store.put('k', 1).catch(() => undefined))
@@ -97,8 +94,15 @@ export class JournalLife extends InstanceLife {
       await this.during(this.running.close())
       if (this.random() < 0.3) this.world.projections.remove('/data/shard-0/lmdb')
       await this.#begin()
+      // The subscriber has not begun yet.
+      if (this.random() < 0.5) this.#kill()
     },
   ]
+
+  #kill(): void {
+    const victims = [Applier, Batcher, JournalActor, WalWriter].map((each) => each.name(0))
+    this.running.system.kill(this.pick<never>(victims as never))
+  }
 
   /** Notes what the log says to be durable. */
   protected override aroundLog(host: LogHost): LogHost {
@@ -275,6 +279,7 @@ export class JournalLife extends InstanceLife {
     expect(health?.failure).toBe(undefined)
     const end = found.at(-1)
     if (end && from) expect(order(this.#last, end)).toBeGreaterThanOrEqual(0)
+    if (end) expect(order(health?.position ?? { lsn: 0, index: 0 }, end)).toBeGreaterThan(0)
     const emitted = found.filter(
       (entry) => from && order(from, entry) <= 0 && order(entry, this.#last) <= 0,
     )

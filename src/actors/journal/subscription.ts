@@ -131,7 +131,7 @@ export class Subscription implements Delivery {
 
   async #end(forget: boolean, earlier: Promise<unknown> | undefined): Promise<void> {
     this.#signal?.removeEventListener('abort', this.#aborted)
-    this.#watch?.close()
+    this.#close()
     await earlier
     await this.#handling
     if (!forget) await this.#save()
@@ -154,6 +154,8 @@ export class Subscription implements Delivery {
     this.#life = signal
     await this.#handling
     try {
+      // A journal is there before its shard is open.
+      await this.#shard.settled()
       await this.#deliver(signal)
     } catch (error) {
       // The shard ends: its next journal goes on.
@@ -170,11 +172,7 @@ export class Subscription implements Delivery {
     const bounds = { from: this.#next.lsn, pins: true }
     const watch = new ShardWatch(shard, entriesIn(shard), bounds)
     this.#watch = watch
-    const close = (): void => {
-      watch.close()
-      // What a closed watch had not given out is unread, and it does not say so.
-      if (this.#watch === watch) this.#watch = undefined
-    }
+    const close = (): void => this.#close(watch)
     signal.addEventListener('abort', close)
     try {
       for (;;) {
@@ -190,6 +188,12 @@ export class Subscription implements Delivery {
       signal.removeEventListener('abort', close)
       close()
     }
+  }
+
+  /** What a closed watch had not given out is unread, and it does not say so. */
+  #close(watch = this.#watch): void {
+    watch?.close()
+    if (this.#watch === watch) this.#watch = undefined
   }
 
   /** Never rejects. */
@@ -266,6 +270,7 @@ const writePosition = async (
   position: EntryPosition | undefined,
 ): Promise<void> => {
   const entity = positionEntity(name)
+  await shard.settled()
   const row = shard.view().row(entityRowKey(entity))
   const follows = row && readEntityRow(row).mark
   if (!follows && !position) return

@@ -1,6 +1,6 @@
 /** Subscriptions to the journal: every durable entry, in order, once while the process lives. */
 import { describe, expect, test } from 'vitest'
-import { JournalActor, type Subscription } from '../../../src/actors/index.ts'
+import { Applier, JournalActor, type Subscription, WalWriter } from '../../../src/actors/index.ts'
 import { type GenServer, type Messages, name, ok, supervisor, worker } from '../../../src/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
@@ -68,6 +68,26 @@ describe('a subscription', () => {
     await world.clock.advance(50)
 
     expect(got).toEqual(ids)
+  })
+
+  const actors = { applier: Applier.name(0), wal_writer: WalWriter.name(0) }
+  test.each(
+    Object.entries(actors).flatMap(([actor, victim]) =>
+      ['dead before', 'killed with', 'killed after'].map((when) => ({ actor, victim, when })),
+    ),
+  )('begins when the shard is open, with its $actor $when the call', async ({ victim, when }) => {
+    const world = machine()
+    const app = await world.start()
+    await append(app, world, 'a')
+    const got: string[] = []
+    if (when === 'dead before') app.system.kill(victim as never)
+    app.journal.subscribe({ name: 'audit', handler: ({ id }) => void got.push(id) })
+    if (when === 'killed after') await world.clock.advance(0)
+    if (when !== 'dead before') app.system.kill(victim as never)
+    await append(app, world, 'b', 'c')
+    await world.clock.advance(100)
+
+    expect(got).toEqual(['a', 'b', 'c'])
   })
 
   test('waits for a slow handler, whose entry is handled once though the actor dies meanwhile', async () => {
