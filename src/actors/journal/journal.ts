@@ -204,7 +204,8 @@ export class Journal<
 
   /**
    * Saves a state of the application, which has every entry up to `lsn`. It is durable when this
-   * resolves. The last two are kept, and the log behind the older one.
+   * resolves. The last two are kept, and the log behind the older one. Calls are carried out one
+   * after another.
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, or an LSN beyond the
    * last one or below a saved one; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`
    */
@@ -212,14 +213,20 @@ export class Journal<
     this.#access.check()
     const shard = this.#shard
     const { journal, appliedLsn } = shard
-    const least = journal.states.at(-1) ?? 0
-    if (!Number.isSafeInteger(lsn) || lsn < least || lsn > appliedLsn)
-      throw invalidArgument('lsn', `an LSN from ${least} to ${appliedLsn}`, lsn)
+    const check = (): void => {
+      const least = journal.states.at(-1) ?? 0
+      if (!Number.isSafeInteger(lsn) || lsn < least || lsn > appliedLsn)
+        throw invalidArgument('lsn', `an LSN from ${least} to ${appliedLsn}`, lsn)
+    }
+    check()
     const content = eventPayload(value)
     const dir = shard.parts.folders.snapshots
     const state = { lsn, time: this.#system.clock.now(), content }
-    const { states } = await shard.snapshots.run('saveState', { dir, state })
-    journal.states = states
+    await journal.saveInTurn(async () => {
+      // A save before this one may have saved a later LSN.
+      check()
+      return (await shard.snapshots.run('saveState', { dir, state })).states
+    })
     tell(this.#system, shard, 'journal.saved', { lsn, bytes: content.length })
   }
 

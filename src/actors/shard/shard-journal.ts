@@ -88,6 +88,8 @@ export class ShardJournal {
   /** The LSNs of the states that the application has saved and that are kept, oldest first. */
   states: readonly number[] = []
   replay: JournalHealth['replay']
+  /** The saves of states that were asked for so far. */
+  #saves: Promise<void> = Promise.resolve()
   /** The last floor that was asked for. */
   #floorLsn: number | undefined
 
@@ -107,6 +109,19 @@ export class ShardJournal {
     throw new KeelsonError('BUSY', `the journal of shard ${shard} waits for its replay`, {
       details: { shard, state: 'replaying' },
     })
+  }
+
+  /**
+   * Saves a state, after the saves before it: two may replace the same files. `save` returns the
+   * LSNs of the states that are kept.
+   * @throws as `save` does
+   */
+  saveInTurn(save: () => Promise<readonly number[]>): Promise<void> {
+    const saved = this.#saves.then(async () => {
+      this.states = await save()
+    })
+    this.#saves = saved.catch(() => undefined)
+    return saved
   }
 
   get health(): JournalHealth {

@@ -31,7 +31,8 @@ export const statesIn = (disk: Disk, dir: string): number[] =>
 
 /**
  * Saves a state durably, and removes all but the last two. Returns the LSNs that are kept. After an
- * error or a power cut the new one is there as a whole, or not. @throws DiskError
+ * error or a power cut the new one is there as a whole, or not. One call at a time for a folder: it
+ * removes unfinished ones. @throws DiskError
  */
 export const saveAppState = (disk: Disk, dir: string, state: AppState): number[] => {
   if (!disk.entry(dir)) {

@@ -144,6 +144,37 @@ describe('a saved state', () => {
     })
   })
 
+  test('is saved by one call at a time: each is answered, and an older one behind a newer is refused', async () => {
+    let running = 0
+    let most = 0
+    const world: Machine = machine({
+      aroundSnapshots: (host) => ({
+        run: async (kind, ...rest) => {
+          if (kind !== 'saveState') return host.run(kind, ...rest)
+          most = Math.max(most, ++running)
+          await new Promise<void>((resolve) => world.clock.after(5, resolve))
+          return host.run(kind, ...rest).finally(() => running--)
+        },
+        end: () => host.end(),
+      }),
+    })
+    const app = await world.start()
+    const { lsn } = await world.during(app.journal.append(entry('a')))
+    world.disk.inject({ at: 1, path: '.state', fault: { kind: 'error', code: 'EIO' } })
+    const saves = [lsn, lsn, lsn - 1, lsn].map((each, at) =>
+      codeOf(app.journal.saveState(each, `value ${at}`)),
+    )
+
+    expect(await world.during(Promise.all(saves))).toEqual([
+      'SHARD_DOWN',
+      'ok',
+      'INVALID_ARGUMENT',
+      'ok',
+    ])
+    expect(most).toBe(1)
+    expect(await world.during(app.journal.loadState())).toMatchObject({ lsn, value: 'value 3' })
+  })
+
   test('is there as a whole or not at all after a crash at any step of saving it', async () => {
     for (let step = 1; ; step++) {
       const world = machine()
