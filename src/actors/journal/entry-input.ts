@@ -71,7 +71,8 @@ export const entryContentOf = (entry: EntryInput): EntryContent => {
 
 const typedOf = (list: readonly TypedInput[], name: string): readonly TypedPayload[] => {
   if (!Array.isArray(list)) throw invalidArgument(name, 'a list', list)
-  return list.map((item: TypedInput, at) => {
+  // A hole is refused, as `undefined` is.
+  return Array.from(list, (item: TypedInput, at) => {
     checkOptionNames(item, typedNames)
     return {
       type: checkedField(item.type, [name, at, 'type']),

@@ -166,7 +166,7 @@ export class Journal<
     this.#access.check()
     checkOptionNames(options, ['name', 'from', 'handler', 'signal'])
     const { from = 0, handler, signal } = options
-    const name = checkEntityId(options.name)
+    const name = checkEntityId(options.name, 'name')
     if (!Number.isSafeInteger(from) || from < 0) throw invalidArgument('from', 'an LSN', from)
     if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
     checkSignal(signal)

@@ -2,7 +2,7 @@
  * Names and row keys of durable actors. An entity is named `kind/id`. Each class of its rows has a
  * letter in `row-key.ts`. A part of a key ends with a NUL, which no part contains. Pure.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { type ArgumentPath, invalidArgument, KeelsonError } from '../../errors.ts'
 import { utf8Length } from '../bytes/utf8.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { fieldBytesMax } from './key.ts'
@@ -36,12 +36,12 @@ export const checkKind = (kind: unknown): string => {
 
 /**
  * Returns `id` when it is an id: well-formed, 1 to 256 bytes of UTF-8 without `{`, `}` and NUL.
- * @throws KeelsonError `INVALID_ARGUMENT`
+ * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`
  */
-export const checkEntityId = (id: unknown): string => {
+export const checkEntityId = (id: unknown, path: ArgumentPath = 'id'): string => {
   if (typeof id === 'string' && isEntityId(id)) return id
   const expected = `well-formed text of 1 to ${entityIdBytesMax} bytes without {, } and NUL`
-  throw invalidArgument('id', expected, id)
+  throw invalidArgument(path, expected, id)
 }
 
 /** Whether a text names an entity of any kind: `kind/id`. An id may contain slashes. */

@@ -120,6 +120,14 @@ describe('an append', () => {
     expect(
       await refusal({ id: 'a', type: 't', events: [{ type: 'e', payload: [Symbol.iterator] }] }),
     ).toEqual(['INVALID_ARGUMENT', ['events', 0, 'payload', 0]])
+    for (const list of ['events', 'effects'])
+      expect(await refusal({ id: 'a', type: 't', [list]: new Array(1) })).toEqual([
+        'INVALID_ARGUMENT',
+        'options',
+      ])
+    expect(() => app.journal.subscribe({ name: '', handler: () => undefined })).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ path: 'name' }) }),
+    )
     expect(app.health().shards[0]?.writes.entered).toBe(0)
   })
 
