@@ -70,6 +70,8 @@ export class Subscription implements Delivery {
   #life: AbortSignal | undefined
   #failure: unknown
   #ended: Promise<EntryPosition | undefined> | undefined
+  /** Its position is removed, and not saved any more. */
+  #isForgotten = false
   readonly #signal: AbortSignal | undefined
   readonly #aborted = (): void => void this.end()
 
@@ -119,29 +121,45 @@ export class Subscription implements Delivery {
   }
 
   /**
-   * Ends it, after the entry that is being handled. The position stays for a later subscription of
-   * this name, unless `forget` says otherwise.
+   * Ends it: its handler is given no further entry. Resolves when the position behind the handled
+   * ones is saved. The handler may call this, so it is not waited for: it may still be at its last
+   * entry. The position stays for a later subscription of this name, unless `forget` says otherwise.
    * @throws KeelsonError of the write that removes the position
    */
   end({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
-    const end = this.#end(forget, this.#ended)
-    this.#ended = end.catch(() => undefined).then(() => this.#next)
+    const end = this.#end(forget)
+    this.#ended = this.#handOver(forget, end, this.#ended)
     return end
   }
 
-  async #end(forget: boolean, earlier: Promise<unknown> | undefined): Promise<void> {
+  async #end(forget: boolean): Promise<void> {
     this.#signal?.removeEventListener('abort', this.#aborted)
+    this.#isForgotten ||= forget
     this.#close()
+    await this.#save()
+    if (forget) await this.#forget()
+  }
+
+  /** Leaves the name when the handler has ended. Returns where the next one begins. */
+  async #handOver(
+    forget: boolean,
+    end: Promise<void>,
+    earlier: Promise<unknown> | undefined,
+  ): Promise<EntryPosition | undefined> {
     await earlier
+    await end.catch(() => undefined)
     await this.#handling
-    if (!forget) await this.#save()
     await this.#saving
-    if (forget) {
-      await writePosition(this.#system, this.#shard, this.name, undefined)
-      this.#next = undefined
-    }
+    // One that took the name over forgets what the earlier one saved last, too.
+    if (forget) await this.#forget().catch(() => undefined)
     const { deliveries } = this.#shard.journal
     if (deliveries.get(this.name) === this) deliveries.delete(this.name)
+    return this.#next
+  }
+
+  async #forget(): Promise<void> {
+    await writePosition(this.#system, this.#shard, this.name, undefined)
+    this.#next = undefined
   }
 
   /** Goes on where `earlier` ends, which may still handle an entry and save its position. */
@@ -235,7 +253,7 @@ export class Subscription implements Delivery {
   }
 
   async #saveAll(): Promise<void> {
-    while (this.#next && !isSame(this.#next, this.#saved)) {
+    while (this.#next && !this.#isForgotten && !isSame(this.#next, this.#saved)) {
       const next = this.#next
       try {
         await writePosition(this.#system, this.#shard, this.name, next)

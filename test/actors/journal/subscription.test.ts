@@ -193,6 +193,64 @@ describe('a subscription', () => {
   })
 })
 
+describe('a subscription that is ended by its own handler', () => {
+  test.each([
+    { forget: false, second: ['second b'] },
+    { forget: true, second: ['second a', 'second b'] },
+  ])(
+    'hands over to the next of its name when the handler has ended (forget: $forget)',
+    async ({ forget, second }) => {
+      const world = machine()
+      const pause = (ms: number) => new Promise<void>((resolve) => world.clock.after(ms, resolve))
+      const app = await world.start()
+      const got: string[] = []
+      const first = app.journal.subscribe({
+        name: 'audit',
+        handler: async ({ id }) => {
+          await pause(1)
+          await first.end({ forget })
+          const handler = (entry: { id: string }) => void got.push(`second ${entry.id}`)
+          app.journal.subscribe({ name: 'audit', handler })
+          await pause(20)
+          got.push(`first ${id}`)
+        },
+      })
+      await append(app, world, 'a', 'b')
+      await world.clock.advance(100)
+
+      expect(got).toEqual(['first a', ...second])
+    },
+  )
+
+  test.each([
+    { forget: false, left: [] },
+    { forget: true, left: ['a'] },
+  ])(
+    'saves or forgets that entry too, and leaves health (forget: $forget)',
+    async ({ forget, left }) => {
+      const world = machine()
+      const app = await world.start()
+      const subscription = app.journal.subscribe({
+        name: 'audit',
+        handler: async () => {
+          await subscription.end({ forget })
+          await new Promise<void>((resolve) => world.clock.after(20, resolve))
+        },
+      })
+      await append(app, world, 'a')
+      await world.clock.advance(50)
+      expect(healthOf(app)?.subscriptions).toEqual([])
+
+      await world.during(app.close())
+      const again = await world.start()
+      const got: string[] = []
+      again.journal.subscribe({ name: 'audit', handler: ({ id }) => void got.push(id) })
+      await world.clock.advance(50)
+      expect(got).toEqual(left)
+    },
+  )
+})
+
 describe('a subscription of an actor', () => {
   /** Subscribes with its signal; the handler takes 100 ms for each entry. */
   const mailer = (world: Machine, got: string[]): GenServer<Messages, Subscription> => ({
