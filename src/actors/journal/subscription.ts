@@ -70,7 +70,7 @@ export class Subscription implements Delivery {
   #life: AbortSignal | undefined
   #failure: unknown
   #ended: Promise<EntryPosition | undefined> | undefined
-  /** Its position is removed, and not saved any more. */
+  /** Its position is removed, and not saved again. */
   #isForgotten = false
   readonly #signal: AbortSignal | undefined
   readonly #aborted = (): void => void this.end()

@@ -99,6 +99,19 @@ const places: Record<string, { absent?: string | undefined; open: () => Promise<
   },
 }
 
+/** Short files of the log, so that a snapshot releases some. */
+const options = { logger: quietly, wal: { maxFileSize: 128 * KiB } }
+
+/** An instance with a replica, which gets a snapshot: the log begins behind it. */
+const replicatedLate = async (dir: string, place: Place): Promise<App> => {
+  const alone = await begun({ ...options, dir })
+  await fill(alone)
+  for (let at = 0; at < 60; at++) await alone.store.put(`big${at % 3}`, 'y'.repeat(16 * KiB))
+  await alone.control.snapshot(0)
+  await alone.close()
+  return begun({ ...options, dir, replication: [{ client: place.client() }] })
+}
+
 /** What may happen to rows of a replica that holds a snapshot of three rows and more, and at least three frames behind it. */
 const harms: Record<string, readonly string[]> = {
   'a frame is missing': [`delete from keelson.frames where lsn = $mid`],
@@ -177,13 +190,7 @@ describe('a folder that is replicated', () => {
 
   test('begins with a snapshot where replication began late', async () => {
     const [dir, to] = [tempFolder(), join(tempFolder(), 'new')]
-    const options = { logger: quietly, wal: { maxFileSize: 128 * KiB } }
-    const alone = await begun({ ...options, dir })
-    await fill(alone)
-    for (let at = 0; at < 60; at++) await alone.store.put(`big${at % 3}`, 'y'.repeat(16 * KiB))
-    await alone.control.snapshot(0)
-    await alone.close()
-    const app = await begun({ ...options, dir, replication: [{ client: place.client() }] })
+    const app = await replicatedLate(dir, place)
     await app.store.put('behind', 1, { ack: 'replicated' })
     const content = await contentOf(app)
     await app.close()
@@ -205,13 +212,7 @@ describe('a folder that is replicated', () => {
 
   test('is refused as CORRUPT where a row of it is missing or was changed, and leaves nothing', async () => {
     const dir = tempFolder()
-    const options = { logger: quietly, wal: { maxFileSize: 128 * KiB } }
-    const alone = await begun({ ...options, dir })
-    await fill(alone)
-    for (let at = 0; at < 60; at++) await alone.store.put(`big${at % 3}`, 'y'.repeat(16 * KiB))
-    await alone.control.snapshot(0)
-    await alone.close()
-    const app = await begun({ ...options, dir, replication: [{ client: place.client() }] })
+    const app = await replicatedLate(dir, place)
     for (let at = 0; at < 5; at++) await app.store.put(`k${at}`, at, { ack: 'replicated' })
     await app.close()
     const { instanceId } = JSON.parse(readFileSync(join(dir, 'keelson.json'), 'utf8'))
