@@ -8,13 +8,15 @@ import type { Clock } from '../../clock.ts'
 import type { Lane, LaneSide } from './lane.ts'
 
 /** The longest wait, in ms, that is worth polling. */
-export const pollMsMax = 0.4
+export const pollMsMax = 0.6
 
 /**
  * Waits from one trial to the next. The period doubles each time a trial confirms the one before.
+ * Trials in a young process mislead, because its code is not compiled yet. So none counts for more
+ * than a second or so.
  */
 const periodMin = 128
-const periodMax = 4_096
+const periodMax = 1_024
 /**
  * Waits of a trial. Half of them poll, four in a row, because the other side adapts one wait later.
  */
