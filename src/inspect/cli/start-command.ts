@@ -7,6 +7,7 @@ import { type Environment, printLine } from '../command/environment.ts'
 import { historyPath } from '../prompt/history-file.ts'
 import { Prompt } from '../prompt/prompt.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
+import { LocalSession } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
 import { paintFor, plainPaint } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
@@ -60,10 +61,12 @@ const promptFor = (app: App, environment: Environment, verbose: boolean): Prompt
     : plainPaint
   return new Prompt({
     environment,
-    words: promptWords(app, paint),
-    colours: paint !== plainPaint,
-    verbose,
-    completions: () => processWords(app),
+    session: new LocalSession({
+      words: promptWords(app, paint),
+      colours: paint !== plainPaint,
+      verbose,
+      completions: () => processWords(app),
+    }),
     history: historyPath(environment.variables),
   })
 }

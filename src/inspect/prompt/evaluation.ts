@@ -16,36 +16,89 @@ export type Evaluation =
   | { readonly kind: 'unfinished' }
   | { readonly kind: 'error'; readonly error: unknown }
 
-/** Runs compiled code up to its first `await`. */
-export type Run = (script: vm.Script) => unknown
+/** Runs code up to its first `await`. */
+export type Run = (code: () => unknown) => unknown
 
-const runHere: Run = (script) => script.runInThisContext({ displayErrors: false })
+const runHere: Run = (code) => code()
 
 /**
  * The same, but SIGINT ends it with an error. The process's listeners do not get the signal then.
  * Only for a terminal that turns Ctrl-C into a signal.
  */
-export const runBreakable: Run = (script) =>
-  script.runInThisContext({ displayErrors: false, breakOnSigint: true })
-
-/** Runs a piece of source, each part by `run`, and awaits its value. Never rejects. */
-export const evaluate = async (source: string, run: Run = runHere): Promise<Evaluation> => {
-  if (isBlank(source)) return { kind: 'nothing' }
+export const runBreakable: Run = (code) => {
+  Object.defineProperty(globalThis, slot, { value: code, configurable: true })
   try {
-    const program = programOf(source)
-    if (program) return { kind: 'value', value: await program(run) }
-    if (isUnfinished(source)) return { kind: 'unfinished' }
-    throw errorIn(awaits(source) ? inFunction(source) : source)
-  } catch (error) {
-    return { kind: 'error', error }
+    return slotScript.runInThisContext({ displayErrors: false, breakOnSigint: true })
+  } finally {
+    Reflect.deleteProperty(globalThis, slot)
   }
 }
+
+/** Holds the code that the script calls. A registered symbol takes no name. */
+const slot = Symbol.for('keelson.line')
+const slotScript = new vm.Script("globalThis[Symbol.for('keelson.line')]()")
+
+/**
+ * Runs source in the scope of the lines before. `keep` gets the same function for the scope that
+ * this source makes. The source may read `awaited` as `arguments[2]`.
+ */
+type Execute = (source: string, keep: (next: Execute) => void, awaited: unknown) => unknown
+
+// A direct eval sees the scope around it, so a function that is made inside of one has the scope of
+// that line. Declarations are kept by such functions, and not by the process: they are of one
+// session, may be declared again, and are freed with it.
+const executeSource = 'function () { return eval(arguments[0]) }'
+const outermost = new vm.Script(`(function () { with (arguments[0]) return ${executeSource} })`, {
+  filename: 'keelson',
+  importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+})
+
+/** The scope of a session: its words, and what its lines have declared. */
+export class LineScope {
+  #execute: Execute
+
+  constructor(words: Readonly<Record<string, unknown>> = {}) {
+    const own: object = Object.assign(Object.create(null), words)
+    this.#execute = outermost.runInThisContext()(own)
+  }
+
+  /** Runs a piece of source, each part by `run`, and awaits its value. Never rejects. */
+  async evaluate(source: string, run: Run = runHere): Promise<Evaluation> {
+    if (isBlank(source)) return { kind: 'nothing' }
+    try {
+      const program = programOf(source)
+      if (program) {
+        const runs: Runs = (part, awaited) => run(() => this.#executed(part, awaited))
+        return { kind: 'value', value: await program(runs) }
+      }
+      if (isUnfinished(source)) return { kind: 'unfinished' }
+      throw errorIn(awaits(source) ? inFunction(source) : source)
+    } catch (error) {
+      return { kind: 'error', error }
+    }
+  }
+
+  #executed(source: string, awaited: unknown): unknown {
+    const execute = this.#execute
+    const keep = (next: Execute): void => {
+      this.#execute = next
+    }
+    const kept = declares.test(source) ? `arguments[1](${executeSource});` : ''
+    return execute(`${kept}${source}\n//# sourceURL=keelson`, keep, awaited)
+  }
+}
+
+/** Only a source that may declare something needs a scope of its own. */
+const declares = /\b(?:var|let|const|class|function)\b/
 
 /** Whether the source has the word `await`; it is then compiled in an async function. */
 const awaits = (source: string): boolean => /\bawait\b/.test(source)
 
+/** Runs a part of a line. */
+type Runs = (source: string, awaited?: unknown) => unknown
+
 /** A piece of source, ready to run. */
-type Program = (run: Run) => unknown
+type Program = (run: Runs) => unknown
 
 /** The first interpretation of the source that compiles; `undefined` when none does. */
 const programOf = (source: string): Program | undefined => {
@@ -62,10 +115,8 @@ const statementOf = (source: string): Program | undefined =>
     ? (expressionOf(source) ?? declarationOf(source) ?? blockOf(source))
     : scriptOf(source)
 
-const scriptOf = (source: string): Program | undefined => {
-  const script = compiled(source)
-  return script && ((run) => run(script))
-}
+const scriptOf = (source: string): Program | undefined =>
+  errorIn(source) ? undefined : (run) => run(source)
 
 /** An expression with `await` in it. */
 const expressionOf = (source: string): Program | undefined =>
@@ -82,23 +133,10 @@ const declarationOf = (source: string): Program | undefined => {
   if (keyword === undefined || rest === undefined) return undefined
   for (let at = rest.indexOf('='); at >= 0; at = rest.indexOf('=', at + 1)) {
     const value = expressionOf(rest.slice(at + 1))
-    const declare = compiled(`${keyword} ${rest.slice(0, at)} = globalThis[${slotSource}]`)
-    if (value && declare) return (run) => declared(value(run), declare)
+    const declare = `${keyword} ${rest.slice(0, at)} = arguments[2]`
+    if (value && !errorIn(declare)) return async (run) => void run(declare, await value(run))
   }
   return undefined
-}
-
-/** Holds an awaited value for its declaration. A registered symbol takes no name. */
-const slot = Symbol.for('keelson.awaited')
-const slotSource = "Symbol.for('keelson.awaited')"
-
-const declared = async (value: unknown, declare: vm.Script): Promise<void> => {
-  Object.defineProperty(globalThis, slot, { value: await value, configurable: true })
-  try {
-    declare.runInThisContext({ displayErrors: false })
-  } finally {
-    Reflect.deleteProperty(globalThis, slot)
-  }
 }
 
 /**
@@ -117,26 +155,12 @@ const sequenceOf = (source: string): Program | undefined => {
   return undefined
 }
 
-const inOrder = async (first: Program, second: Program, run: Run): Promise<unknown> => {
+const inOrder = async (first: Program, second: Program, run: Runs): Promise<unknown> => {
   await first(run)
   return second(run)
 }
 
 const inFunction = (body: string): string => `(async () => {\n${body}\n})`
-
-const compile = (source: string): vm.Script =>
-  new vm.Script(`${source}\n`, {
-    filename: 'keelson',
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  })
-
-const compiled = (source: string): vm.Script | undefined => {
-  try {
-    return compile(source)
-  } catch {
-    return undefined
-  }
-}
 
 /** Only spaces and comments. */
 const isBlank = (source: string): boolean =>
@@ -166,9 +190,10 @@ const isUnfinished = (source: string): boolean => {
   return false
 }
 
+/** What is wrong with the source, before anything of it runs. */
 const errorIn = (source: string): SyntaxError | undefined => {
   try {
-    compile(source)
+    new vm.Script(`${source}\n`, { filename: 'keelson' })
     return undefined
   } catch (error) {
     return error as SyntaxError

@@ -1,14 +1,16 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { evaluate } from '../../../src/inspect/prompt/evaluation.ts'
+import { LineScope } from '../../../src/inspect/prompt/evaluation.ts'
 
-const resultOf = async (source: string): Promise<unknown> => {
-  const outcome = await evaluate(source)
+const scope = new LineScope()
+
+const resultOf = async (source: string, within = scope): Promise<unknown> => {
+  const outcome = await within.evaluate(source)
   if (outcome.kind !== 'value') throw new Error(`${source}: ${inspect(outcome)}`)
   return outcome.value
 }
 
-const kindOf = async (source: string): Promise<string> => (await evaluate(source)).kind
+const kindOf = async (source: string): Promise<string> => (await scope.evaluate(source)).kind
 
 describe('a line', () => {
   for (const [source, expected] of [
@@ -59,6 +61,34 @@ describe('a line', () => {
     expect(await resultOf(loop)).toBe(3)
   })
 
+  test('may declare a name again, and a failed declaration does not take it', async () => {
+    const own = new LineScope()
+    await resultOf('const again = 1; class Again {}', own)
+    await resultOf('let again = 2; class Again { two() {} }', own)
+    expect(await resultOf('[again, Object.getOwnPropertyNames(Again.prototype)]', own)).toEqual([
+      2,
+      ['constructor', 'two'],
+    ])
+
+    await own.evaluate("const again = (() => { throw new Error('no') })()")
+    await resultOf('const again = await 3', own)
+    expect(await resultOf('again', own)).toBe(3)
+  })
+
+  test('sees the words and declarations of its own session, and leaves no global behind', async () => {
+    const globals = Object.getOwnPropertyNames(globalThis)
+    const [one, other] = [new LineScope({ word: 'one' }), new LineScope({ word: 'other' })]
+    await resultOf('var a = word; function f() { return a }; const c = await word', one)
+    await resultOf("const a = 'mine', c = 'also'", other)
+
+    expect(await resultOf('[f(), a, c]', one)).toEqual(['one', 'one', 'one'])
+    expect(await resultOf('[word, a, c]', other)).toEqual(['other', 'mine', 'also'])
+    expect((await other.evaluate('f')).kind).toBe('error')
+    expect(await resultOf('typeof toString + typeof f', other)).toBe('functionundefined')
+    expect(await resultOf('this', one)).toBe(globalThis)
+    expect(Object.getOwnPropertyNames(globalThis)).toEqual(globals)
+  })
+
   test('shares the realm of the program, so that its values are plain ones', async () => {
     expect(Object.getPrototypeOf(await resultOf('({})'))).toBe(Object.prototype)
     expect(await resultOf('new Map()')).toBeInstanceOf(Map)
@@ -84,7 +114,7 @@ describe('a line', () => {
     'await "abc',
   ])
     test(`that is wrong gives its error: ${source}`, async () => {
-      const outcome = await evaluate(source)
+      const outcome = await scope.evaluate(source)
 
       expect(outcome.kind).toBe('error')
       expect(outcome.kind === 'error' && outcome.error).toBeInstanceOf(Error)

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { Prompt } from '../../../src/inspect/prompt/prompt.ts'
 import { helpText, processWords, promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
+import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import { type Context, type GenServer, name, noReply, reply } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
@@ -52,10 +53,12 @@ const asking =
     const environment = { input: new PassThrough(), output: new PassThrough() }
     const prompt = new Prompt({
       environment,
-      words: promptWords(running, plainPaint),
-      colours: false,
-      verbose: false,
-      completions: () => processWords(running),
+      session: new LocalSession({
+        words: promptWords(running, plainPaint),
+        colours: false,
+        verbose: false,
+        completions: () => processWords(running),
+      }),
     })
     environment.input.end(lines.join('\n'))
     await during(prompt.run())

@@ -4,25 +4,19 @@ import { PassThrough } from 'node:stream'
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import { Prompt, type PromptOptions } from '../../../src/inspect/prompt/prompt.ts'
+import { Prompt } from '../../../src/inspect/prompt/prompt.ts'
+import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { Feed, View } from '../../../src/inspect/text/view.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
+/** A session with these words. */
+const sessionOf = (words: Record<string, unknown> = {}, completions: readonly string[] = []) =>
+  new LocalSession({ words, colours: false, verbose: false, completions: () => completions })
+
 /** Everything that a prompt without a terminal answers to the text. */
-const answers = async (
-  text: string,
-  words: Record<string, unknown> = {},
-  options: Partial<PromptOptions> = {},
-): Promise<string> => {
+const answers = async (text: string, words: Record<string, unknown> = {}): Promise<string> => {
   const environment = { input: new PassThrough(), output: new PassThrough() }
-  const prompt = new Prompt({
-    environment,
-    words,
-    colours: false,
-    verbose: false,
-    completions: () => [],
-    ...options,
-  })
+  const prompt = new Prompt({ environment, session: sessionOf(words) })
   environment.input.end(text)
   await prompt.run()
   environment.output.end()
@@ -140,15 +134,16 @@ describe('piped lines', () => {
 })
 
 describe('the words of a prompt', () => {
-  test('are global while it runs, and earlier globals return after it', async () => {
+  test('are its own: a global of the same name stays as it is', async () => {
     const before = { value: 'mine', configurable: true, writable: true }
     Object.defineProperty(globalThis, 'word1', before)
+    onTestFinished(() => void Reflect.deleteProperty(globalThis, 'word1'))
 
-    expect(await answers('word1 + word2', { word1: 'a', word2: 'b' })).toBe("'ab'\n")
+    expect(await answers('word1 = word1 + 1\nword1 + word2', { word1: 'a', word2: 'b' })).toBe(
+      "'a1'\n'a1b'\n",
+    )
 
     expect(Object.getOwnPropertyDescriptor(globalThis, 'word1')?.value).toBe('mine')
-    expect('word2' in globalThis).toBe(false)
-    Reflect.deleteProperty(globalThis, 'word1')
   })
 
   test('may be covered by what a line declares', async () => {
@@ -158,13 +153,7 @@ describe('the words of a prompt', () => {
 
 test('a closed prompt takes no more lines', async () => {
   const environment = { input: new PassThrough(), output: new PassThrough() }
-  const prompt = new Prompt({
-    environment,
-    words: {},
-    colours: false,
-    verbose: false,
-    completions: () => [],
-  })
+  const prompt = new Prompt({ environment, session: sessionOf() })
   const done = prompt.run()
   prompt.close()
 
@@ -189,8 +178,8 @@ describe('on a terminal', () => {
     })
     const output = Object.assign(new PassThrough(), { isTTY: true, columns })
     const environment = { input, output }
-    const options = { environment, words, colours: false, verbose: false, history }
-    const done = new Prompt({ ...options, completions: () => completions }).run()
+    const session = sessionOf(words, completions)
+    const done = new Prompt({ environment, session, history }).run()
     const drawn = async (keys: string): Promise<string> => {
       for (const key of keys) input.write(key)
       await new Promise((resolve) => setImmediate(resolve))

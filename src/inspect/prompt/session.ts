@@ -1,0 +1,124 @@
+/**
+ * What runs the lines of a prompt and completes them. `LocalSession` does it in this process; the
+ * prompt that is attached to a service asks the session that runs there. Sessions share nothing:
+ * each has its own words and its own declarations.
+ */
+import { inspect } from 'node:util'
+import { errorText } from '../text/error-view.ts'
+import { Feed, View } from '../text/view.ts'
+import { type Evaluation, LineScope, type Run } from './evaluation.ts'
+import type { PromptWords } from './prompt-words.ts'
+
+/** The answer to a line, after its value has settled. */
+export type Answer = {
+  /** Nothing ran: a further line may complete it. */
+  readonly isUnfinished: boolean
+  /** What is printed, if anything. */
+  readonly text: string | undefined
+  /** Lines that are printed after the text, as they happen. */
+  readonly feed?: Feed
+}
+
+/** The words that may stand at the end of a line, and that end as it is typed. */
+export type Completion = readonly [words: string[], typed: string]
+
+/** A session of lines. */
+export interface Session {
+  /** Runs a piece of source, each part by `run` where that is possible. */
+  run(source: string, run?: Run): Promise<Answer>
+  /** Completes the end of a line. */
+  complete(line: string): Promise<Completion>
+}
+
+/** The parts of a session in this process. */
+export type SessionOptions = {
+  readonly words: PromptWords
+  readonly colours: boolean
+  /** Show stacks of errors. */
+  readonly verbose: boolean
+  /** More words to complete, read at each completion. */
+  readonly completions: () => readonly string[]
+}
+
+/** A session in this process. Its calls never reject. */
+export class LocalSession implements Session {
+  readonly #options: SessionOptions
+  readonly #scope: LineScope
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.#scope = new LineScope(options.words)
+  }
+
+  async run(source: string, run?: Run): Promise<Answer> {
+    const outcome = await this.#scope.evaluate(source, run)
+    return {
+      isUnfinished: outcome.kind === 'unfinished',
+      text: this.#text(outcome),
+      ...(outcome.kind === 'value' && outcome.value instanceof Feed && { feed: outcome.value }),
+    }
+  }
+
+  async complete(line: string): Promise<Completion> {
+    const { words, completions } = this.#options
+    const [, argument] = aboutProcess.exec(line) ?? []
+    if (argument !== undefined) {
+      const names = completions().map((name) => asTyped(name, words, argument))
+      return [names.filter((name) => name.startsWith(argument)).sort(), argument]
+    }
+    const part = /[\w$.]*(?:\(\d*)?$/.exec(line)?.[0] ?? ''
+    const [, object, member] = /^(store|control)\.(\w*)$/.exec(part) ?? []
+    if (object !== undefined && member !== undefined)
+      return [methodsOf(words[object]).filter((name) => name.startsWith(member)), member]
+    const known = [...new Set([...Object.keys(words), ...completions()])].sort()
+    return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
+  }
+
+  #text(outcome: Evaluation): string | undefined {
+    const { colours, verbose } = this.#options
+    if (outcome.kind === 'error') return errorText(outcome.error, verbose)
+    if (outcome.kind !== 'value') return undefined
+    try {
+      return shown(outcome.value, colours)
+    } catch (error) {
+      // A value may define how it prints, and fail at it.
+      return errorText(error, verbose)
+    }
+  }
+}
+
+/** A call of a command about a process, up to the end of its first argument. */
+const aboutProcess =
+  /\b(?:info|state|trace|kill|suspend|resume|call|cast|send)\(\s*(['"]?[^'"(),\s]*(?:\([^'"()]*\)?)?)$/
+
+/** The name of a process as it may be typed: a word of the prompt, or a text. */
+const asTyped = (name: string, words: PromptWords, begun: string): string => {
+  const quote = /^['"]/.exec(begun)?.[0]
+  const word = /^([A-Za-z_$][\w$]*)(?:\([\d, ]*\))?$/.exec(name)?.[1]
+  if (quote === undefined && word !== undefined && Object.hasOwn(words, word)) return name
+  return `${quote ?? "'"}${name}${quote ?? "'"}`
+}
+
+const printing = { maxArrayLength: 100, maxStringLength: 10_000 } as const
+
+/** A value with more lines is printed with less depth: the state of an actor holds its relations. */
+const linesMax = 100
+
+const shown = (value: unknown, colors: boolean): string => {
+  const whole = inspect(value, { ...printing, depth: 4, colors })
+  return value instanceof View || whole.split('\n').length <= linesMax
+    ? whole
+    : inspect(value, { ...printing, depth: 2, colors })
+}
+
+/** The methods of a handle, including inherited ones. */
+const methodsOf = (handle: unknown): string[] => {
+  const names = new Set<string>()
+  let prototype: unknown = typeof handle === 'object' && handle && Object.getPrototypeOf(handle)
+  while (prototype && prototype !== Object.prototype) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype)))
+      if (name !== 'constructor' && typeof value === 'function') names.add(name)
+    prototype = Object.getPrototypeOf(prototype)
+  }
+  return [...names].sort()
+}
