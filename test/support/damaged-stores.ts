@@ -7,8 +7,14 @@ import { seededRandom } from '../../src/clock.ts'
 import { crc32 } from '../../src/storage/bytes/crc32.ts'
 import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
 import { loadLmdb } from '../../src/storage/lmdb/lmdb-environment.ts'
-import { examineProjection } from '../../src/storage/lmdb/lmdb-examination.ts'
+import {
+  compareBytes,
+  examineProjection,
+  readNewerMeta,
+} from '../../src/storage/lmdb/lmdb-examination.ts'
+import { LmdbPages } from '../../src/storage/lmdb/lmdb-pages.ts'
 import { lmdbProjections } from '../../src/storage/lmdb/lmdb-projection-store.ts'
+import { LmdbTree } from '../../src/storage/lmdb/lmdb-tree.ts'
 import type { Row, RowChange } from '../../src/storage/ports/projection-store.ts'
 import { childProgram } from './child-program.ts'
 import { type Damage, damaged, diskWith } from './projection-damage.ts'
@@ -144,6 +150,23 @@ export const pickedOf = (damages: readonly Damage[]): Damage[] => {
 
 /** How many pages a store has. */
 export const pagesOf = (store: Store) => store.bytes.length / pageBytes
+
+/** The pages of both trees and of large values with their users, as the examination claims them. */
+export const pagesInUse = (store: Store): { page: number; user: string }[] => {
+  const found: { page: number; user: string }[] = []
+  class Recording extends LmdbPages {
+    override claim(page: number, count: number, user: string): void {
+      super.claim(page, count, user)
+      for (let next = page; next < page + count; next++) found.push({ page: next, user })
+    }
+  }
+  const file = diskWith(store.bytes).open('dir/data.mdb', 'read')
+  const meta = readNewerMeta(file)
+  const ignore = { inline: () => undefined, large: () => undefined }
+  const pages = new Recording(file, meta)
+  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, ignore).walk('all')
+  return found
+}
 
 /** So many flips at offsets that `pick` draws. */
 export const flips = (

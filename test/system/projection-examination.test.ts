@@ -61,7 +61,10 @@ describe('an examination on a thread', () => {
         isOver = found.state === 'sound' || examinations === 2
         return found
       },
-      { makeWriter: storage.threadProjectionWriters() ?? expect.fail('no main thread') },
+      {
+        wholeBytesMax: 0,
+        makeWriter: storage.threadProjectionWriters() ?? expect.fail('no main thread'),
+      },
     )
     expect(await projections.examine(dir)).toMatchObject({ state: 'sound' })
 

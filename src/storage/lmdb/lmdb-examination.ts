@@ -85,6 +85,19 @@ export const readNewerMeta = (file: DiskFile): Meta => {
   return newer
 }
 
+/** How often the meta pages are read: a commit that is writing one makes them disagree. */
+const metaReadings = 5
+
+/** As `readNewerMeta`, of a file that an open store may be writing. @throws KeelsonError `CORRUPT` */
+export const readMetaOf = (file: DiskFile): Meta => {
+  for (let left = metaReadings; ; left--)
+    try {
+      return readNewerMeta(file)
+    } catch (error) {
+      if (left === 1 || !isKeelsonError(error, 'CORRUPT')) throw error
+    }
+}
+
 const readMetaAt = (file: DiskFile, page: number, offset: number): Meta => {
   const bytes = new Uint8Array(metaPageBytes)
   const count = file.read(bytes, offset)
@@ -101,7 +114,7 @@ function* examineFile(
   depth: ExaminationDepth,
   see: SeeRow | undefined,
 ): ReturnType<typeof examiningProjection> {
-  const meta = readNewerMeta(file)
+  const meta = readMetaOf(file)
   const pages = new LmdbPages(file, meta)
   if (depth !== 'position') {
     const free = new FreeList(pages, meta)
@@ -205,12 +218,12 @@ class FreeList implements EntryVisitor {
 }
 
 /** The entries of the main tree: rows and the position, each with its checksum. */
-class Rows implements EntryVisitor {
+export class Rows implements EntryVisitor {
   count = 0
   place: ProjectedPosition | LoadPlace | undefined
   readonly #see: SeeRow | undefined
 
-  constructor(see: SeeRow | undefined) {
+  constructor(see?: SeeRow) {
     this.#see = see
   }
 

@@ -32,6 +32,8 @@ export class LmdbPages {
   readonly #filePages: number
   /** One bit per page that is claimed by a tree, a run of overflow pages, or the free list. */
   readonly #claimed: Uint8Array
+  /** One bit per page that was examined by itself. */
+  #examined: Uint8Array | undefined
   readonly #window: Uint8Array
   #windowFrom = 0
   #windowTo = 0
@@ -57,6 +59,17 @@ export class LmdbPages {
       if (byte & bit) throw damage(`${what} names the page ${next}, which is in use elsewhere`)
       this.#claimed[next >>> 3] = byte | bit
     }
+  }
+
+  /** Notes that a page was examined and is sound. */
+  sound(page: number): void {
+    this.#examined ??= new Uint8Array(this.#claimed.length)
+    this.#examined[page >>> 3] = (this.#examined[page >>> 3] ?? 0) | (1 << (page & 7))
+  }
+
+  /** Whether the page was noted as sound. */
+  isSound(page: number): boolean {
+    return ((this.#examined?.[page >>> 3] ?? 0) & (1 << (page & 7))) !== 0
   }
 
   /** Checks that the page is in the file. @throws `CORRUPT` */

@@ -23,6 +23,7 @@ import type {
   RowRange,
 } from '../ports/projection-store.ts'
 import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
+import { LeafProof, type LeafWalk } from './leaf-proof.ts'
 import {
   checkGrowth,
   type LmdbDatabase,
@@ -86,24 +87,43 @@ export type ProjectionWriterFactory = (open: OpenProjection) => ProjectionWriter
  * Projections in folders of a real file system, opened by `openDatabase` (`loadLmdb`). `disk` is
  * the same file system. `examine` runs where a long read blocks nothing. The caller of `open` holds
  * the lock of the data folder and has examined the folder: LMDB may end the process when it maps a
- * damaged file. After an end that was not clean, the rest of the file is examined while the store
- * is in use. If that finds damage, the next commit is `CORRUPT`.
+ * damaged file. If it did not examine all of a file, the rest is examined while the store is in
+ * use, pages that are read before they are. Damage is `CORRUPT` for the reads that need the page,
+ * and for the next commit.
  */
 export const lmdbProjections = (
   openDatabase: OpenDatabase,
   disk: Disk,
   examine: ProjectionExaminer,
   options: LmdbOptions = {},
-): Projections => ({
-  async examine(dir) {
-    const depth = depthToExamine(disk, dir, options.wholeBytesMax ?? wholeBytesMax)
-    const isShort = depth === 'position' || (depth === 'all' && isSmall(disk, dir))
-    return isShort ? examineProjection(disk, dir, depth) : examine(dir, depth)
-  },
-  open: (dir, mapBytesMax = mapBytesDefault) =>
-    refusing(() => new LmdbProjectionStore(openDatabase, disk, dir, mapBytesMax, examine, options)),
-  remove: (dir) => disk.remove(dir),
-})
+): Projections => {
+  /** The folders whose whole file was examined and is sound. */
+  const sound = new Set<string>()
+  return {
+    async examine(dir) {
+      sound.delete(dir)
+      const depth = depthToExamine(disk, dir, options.wholeBytesMax ?? wholeBytesMax)
+      const isShort = depth === 'position' || (depth === 'all' && isSmall(disk, dir))
+      const found = await (isShort ? examineProjection(disk, dir, depth) : examine(dir, depth))
+      if (depth === 'all' && found.state === 'sound') sound.add(dir)
+      return found
+    },
+    open: (dir, mapBytesMax = mapBytesDefault) => {
+      const marked = { isExamined: sound.delete(dir), mapBytesMax }
+      return refusing(
+        () => new LmdbProjectionStore(openDatabase, disk, dir, examine, { ...options, ...marked }),
+      )
+    },
+    remove: (dir) => disk.remove(dir),
+  }
+}
+
+/** How one store is opened. */
+type Opening = LmdbOptions & {
+  readonly mapBytesMax: number
+  /** The whole file was examined and is sound. */
+  readonly isExamined: boolean
+}
 
 /** What a thread examines in a tenth of a second. */
 const wholeBytesMax = 16 * 1024 * 1024
@@ -151,6 +171,8 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #clock: Clock | undefined
   readonly #share: TurnShare | undefined
   readonly #mapBytesMax: number
+  /** Until the whole file is proven: proves what is read. */
+  #leaves: LeafProof | undefined
   /** Resolves when no commit is under way. */
   #pending: Promise<void> = Promise.resolve()
   /**
@@ -176,9 +198,8 @@ class LmdbProjectionStore implements ProjectionStore {
     openDatabase: OpenDatabase,
     disk: Disk,
     dir: string,
-    mapBytesMax: number,
     examine: ProjectionExaminer,
-    { firstMapBytes, makeWriter = writerHere, clock }: LmdbOptions,
+    { firstMapBytes, makeWriter = writerHere, clock, mapBytesMax, isExamined }: Opening,
   ) {
     this.#disk = disk
     this.#dir = dir
@@ -191,12 +212,19 @@ class LmdbProjectionStore implements ProjectionStore {
     tryFolder(disk, dir)
     const fileBytes = disk.entry(path)?.size ?? 0
     const mapBytes = firstMapBytes ?? firstMap(fileBytes, mapBytesMax, addressSpaceLeft(disk))
-    this.#marks = new ProjectionMarks(disk, dir)
-    this.#database = openDatabase(dir, mapBytes)
+    this.#marks = new ProjectionMarks(disk, dir, isExamined)
+    if (!this.#marks.isProven)
+      this.#leaves = new LeafProof(disk, dir, (error) => this.#foundDamage(error))
+    try {
+      this.#database = openDatabase(dir, mapBytes)
+    } catch (error) {
+      this.#leaves?.end()
+      throw error
+    }
     this.#lookUp = new RowLookUp(this.#database)
     disk.syncFolder(dir)
     this.#lock = disk.identity(lockFileIn(dir))
-    if (!this.#marks.isProven) this.#proof = this.#prove(examine)
+    if (this.#leaves) this.#proof = this.#prove(examine, this.#leaves)
     const write = (commit: EncodedCommit): Uint8Array => {
       writeCommit(this.#database, commit)
       return commit.bytes
@@ -206,9 +234,9 @@ class LmdbProjectionStore implements ProjectionStore {
 
   /**
    * Examines the whole file in its current state. A read transaction prevents its pages from being
-   * overwritten meanwhile.
+   * overwritten meanwhile. After damage each read is proven until the store is closed.
    */
-  async #prove(examine: ProjectionExaminer): Promise<void> {
+  async #prove(examine: ProjectionExaminer, leaves: LeafProof): Promise<void> {
     const pin = this.pin()
     const { signal } = this.#closing
     try {
@@ -217,14 +245,21 @@ class LmdbProjectionStore implements ProjectionStore {
       // twice.
       if (found.state === 'damaged') found = await examine(this.#dir, 'all', signal)
       if (found.state === 'sound') this.#marks.proven()
-      if (found.state !== 'damaged') return
-      this.#marks.distrust()
-      this.#failure ??= damage(found.evidence)
+      if (found.state === 'damaged') {
+        this.#foundDamage(damage(found.evidence))
+        return
+      }
     } catch {
       // It was aborted, or there was no thread. The next opening examines the unproven part.
-    } finally {
-      pin.release()
     }
+    this.#leaves = undefined
+    leaves.end()
+    pin.release()
+  }
+
+  #foundDamage(error: KeelsonError): void {
+    this.#marks.damaged()
+    this.#failure ??= error
   }
 
   pin(): ProjectionPin {
@@ -260,6 +295,7 @@ class LmdbProjectionStore implements ProjectionStore {
 
   peek(key: string): Row | undefined {
     this.#checkOpen()
+    this.#leaves?.prove(Buffer.from(key))
     return this.#lookUp.find(key)
   }
 
@@ -268,17 +304,20 @@ class LmdbProjectionStore implements ProjectionStore {
     const bounds = new RowBounds(range)
     const start = bounds.start()
     const options = { reverse: range.reverse === true, ...(start && { start }) }
+    const leaves = this.#leaves?.walk(start, options.reverse)
     const cursor: Entries = this.#database.getRange(options)[Symbol.iterator]()
     this.#cursors.add(cursor)
     // The first step fixes the snapshot of the range; otherwise a commit before `next` would be
     // visible.
-    const first = this.#step(cursor)
-    return this.#entries(cursor, first, bounds)
+    const first = this.#step(cursor, leaves)
+    return this.#entries(cursor, first, bounds, leaves)
   }
 
-  #step(cursor: Entries): IteratorResult<{ key: Uint8Array; value: Uint8Array }> {
+  #step(cursor: Entries, leaves: LeafWalk | undefined): ReturnType<Entries['next']> {
     try {
-      return cursor.next()
+      const step = cursor.next()
+      leaves?.reached(step.done === true ? undefined : step.value.key)
+      return step
     } catch (error) {
       this.#endCursor(cursor)
       throw translated(error, 'rows were read')
@@ -293,6 +332,7 @@ class LmdbProjectionStore implements ProjectionStore {
     cursor: Entries,
     first: ReturnType<Entries['next']>,
     bounds: RowBounds,
+    leaves: LeafWalk | undefined,
   ): IterableIterator<readonly [key: string, row: Row]> {
     try {
       let step = first
@@ -302,7 +342,7 @@ class LmdbProjectionStore implements ProjectionStore {
         if (place === 'beyond') return
         if (place === 'within') yield [readUtf8(key), decodeRow(key, value)]
         this.#checkOpen()
-        step = this.#step(cursor)
+        step = this.#step(cursor, leaves)
       }
     } finally {
       this.#endCursor(cursor)
@@ -323,6 +363,7 @@ class LmdbProjectionStore implements ProjectionStore {
     this.#share?.begin()
     let rows = 0
     for (const [key, row] of changes) {
+      this.#leaves?.prove(Buffer.from(key))
       draft.add(key, row)
       if (++rows % rowsPerLook === 0 && this.#share?.isOver()) await this.#nextTurn()
     }
@@ -368,6 +409,7 @@ class LmdbProjectionStore implements ProjectionStore {
     this.#closing.abort()
     await Promise.all([this.#pending, this.#proof])
     for (const pin of [...this.#pins]) pin.release()
+    this.#leaves?.end()
     // The last thread that closes the environment unmaps it, and only this thread knows its
     // references into the map.
     await this.#writer.end()

@@ -4,11 +4,11 @@
  * page, the checksum of every row, and that the tree has as many rows as it says. So a thread that
  * reads can be ended at any time, and a page that lost rows is found.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotRecord, SnapshotSource } from '../ports/snapshot-rows.ts'
-import { compareBytes, dataFileName, readNewerMeta } from './lmdb-examination.ts'
+import { compareBytes, dataFileName, readMetaOf } from './lmdb-examination.ts'
 import type { Meta } from './lmdb-format.ts'
 import { damage, LmdbPages } from './lmdb-pages.ts'
 import { type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
@@ -40,18 +40,6 @@ const openedFile = (disk: Disk, dir: string): DiskFile => {
 const noPosition = (): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', 'a projection without a position has no snapshot')
 
-/** How often the meta pages are read: a commit that is writing one makes them disagree. */
-const metaReadings = 5
-
-const metaOf = (file: DiskFile): Meta => {
-  for (let left = metaReadings; ; left--)
-    try {
-      return readNewerMeta(file)
-    } catch (error) {
-      if (left === 1 || !isKeelsonError(error, 'CORRUPT')) throw error
-    }
-}
-
 class LmdbSnapshotSource implements SnapshotSource {
   readonly position: ProjectedPosition
   readonly rows: number
@@ -60,7 +48,7 @@ class LmdbSnapshotSource implements SnapshotSource {
 
   constructor(file: DiskFile) {
     this.#file = file
-    this.#meta = metaOf(file)
+    this.#meta = readMetaOf(file)
     this.rows = Math.max(0, this.#meta.main.entries - 1)
     this.position = this.#readPosition()
   }
@@ -71,7 +59,7 @@ class LmdbSnapshotSource implements SnapshotSource {
   }
 
   grownBytes(): number {
-    return (metaOf(this.#file).lastPage - this.#meta.lastPage) * this.#meta.pageBytes
+    return (readMetaOf(this.#file).lastPage - this.#meta.lastPage) * this.#meta.pageBytes
   }
 
   close(): void {

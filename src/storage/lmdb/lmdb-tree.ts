@@ -41,11 +41,24 @@ export type EntryVisitor = {
 /** The bound of a subtree's keys; `undefined` without a bound. */
 type Bound = Uint8Array | undefined
 
+/** The keys of a leaf page: from `low` on, below `high`. */
+export type LeafBounds = { readonly low: Bound; readonly high: Bound }
+
+/** The branch pages that are kept for the ways to leaf pages. */
+const branchesKept = 4_096
+
 const u16 = (bytes: Uint8Array, at: number): number =>
   (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
 const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) + u16(bytes, at + 2) * 0x10000
 
-/** One tree of the snapshot of `meta`; `name` is for evidence. It can be walked once. */
+/** The page number in a node of a branch. */
+const childAt = (page: Uint8Array, node: number): number =>
+  u32(page, node) + u16(page, node + 4) * 2 ** 32
+
+/**
+ * One tree of the snapshot of `meta`; `name` is for evidence. It can be walked once, or searched
+ * leaf by leaf.
+ */
 export class LmdbTree {
   readonly #name: string
   readonly #tree: Tree
@@ -62,6 +75,8 @@ export class LmdbTree {
   #overflowPages = 0
   #entries = 0
   #depth: ExaminationDepth = 'all'
+  /** Branch pages of searches, checked. */
+  readonly #branches = new Map<number, Uint8Array>()
 
   constructor(
     name: string,
@@ -108,6 +123,58 @@ export class LmdbTree {
     this.#checkCount('entries', this.#entries, tree.entries)
   }
 
+  /**
+   * Examines the leaf page of `key` and the way to it, each page once. With `isBelow` it is the page
+   * of the keys right below `key`: the last page without one. Returns the page's bounds.
+   * @throws KeelsonError `CORRUPT`, each time for the same page
+   */
+  leafOf(key: Bound, isBelow: boolean): LeafBounds {
+    const { root, depth } = this.#tree
+    let low: Bound
+    let high: Bound
+    if (root === undefined) return { low, high }
+    let number = root
+    for (let levels = depth; levels > 1; levels--) {
+      const page = this.#branch(number)
+      const count = u16(page, 20) >>> 1
+      const index = this.#childOf(page, number, count, key, isBelow)
+      if (index > 0) low = this.#separator(page, number, index)
+      if (index + 1 < count) high = this.#separator(page, number, index + 1)
+      number = childAt(page, this.#nodeAt(page, number, index))
+    }
+    if (this.#pages.isSound(number)) return { low, high }
+    this.#pages.claim(number, 1, this.#name)
+    const page = this.#pages.read(number)
+    this.#checkHead(page, number, pageFlags.leaf)
+    this.#visitLeaf(page, number, low, high)
+    this.#pages.sound(number)
+    return { low, high }
+  }
+
+  #branch(number: number): Uint8Array {
+    const known = this.#branches.get(number)
+    if (known) return known
+    const page = this.#pages.read(number).slice()
+    this.#checkHead(page, number, pageFlags.branch)
+    this.#checkLayout(page, number, (node) => nodeHeadBytes + u16(page, node + 6))
+    if (this.#branches.size < branchesKept) this.#branches.set(number, page)
+    return page
+  }
+
+  /** The last child of a branch whose keys begin at or, with `isBelow`, below `key`. */
+  #childOf(page: Uint8Array, number: number, count: number, key: Bound, isBelow: boolean): number {
+    let from = 0
+    let to = count - 1
+    while (from < to) {
+      const middle = (from + to + 1) >>> 1
+      const low = this.#separator(page, number, middle)
+      const order = key ? this.#compare(low, 0, low.length, key, 0, key.length) : -1
+      if (order < 0 || (order === 0 && !isBelow)) from = middle
+      else to = middle - 1
+    }
+    return from
+  }
+
   #checkCount(what: string, found: number, expected: number): void {
     if (found !== expected)
       throw damage(`the ${this.#name} has ${found} ${what} instead of ${expected}`)
@@ -115,11 +182,6 @@ export class LmdbTree {
 
   *#visit(number: number, levels: number, low: Bound, high: Bound): Generator<void> {
     this.#pages.claim(number, 1, this.#name)
-    if (levels === 1 && low && this.#depth !== 'all') {
-      this.#pages.checkWritten(number)
-      this.#leafPages++
-      return
-    }
     const page = this.#pages.read(number)
     this.#checkHead(page, number, levels === 1 ? pageFlags.leaf : pageFlags.branch)
     if (levels > 1) {
@@ -199,10 +261,19 @@ export class LmdbTree {
       const to = index + 1 < count ? this.#separator(page, number, index + 1) : high
       // The key of the first node is unused: its subtree begins where the parent's does.
       this.#checkBounds(number, from, to)
-      yield* this.#visit(u32(page, node) + u16(page, node + 4) * 2 ** 32, levels - 1, from, to)
+      const child = childAt(page, node)
+      if (levels === 2 && from && this.#depth !== 'all') this.#skipLeaf(child)
+      else yield* this.#visit(child, levels - 1, from, to)
       if (this.#depth === 'position') return
       from = to
     }
+  }
+
+  /** A leaf page that is not examined must exist, and be used once. */
+  #skipLeaf(number: number): void {
+    this.#pages.claim(number, 1, this.#name)
+    this.#pages.checkWritten(number)
+    this.#leafPages++
   }
 
   #separator(page: Uint8Array, number: number, index: number): Uint8Array {

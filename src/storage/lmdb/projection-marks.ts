@@ -1,16 +1,16 @@
 /**
  * Two small files beside LMDB's file. They decide how much of it is examined before it is mapped.
+ * LMDB has no checksums of pages: a damaged one hides rows, or shows old ones.
  *
  *   CLEAN     the store was closed cleanly, with this length and this last transaction
  *   UNPROVEN  it was opened after another end, and its leaf pages are not examined yet
  *
  *   no LMDB file           → 'position'   nothing to read
- *   a small file           → 'all'        LMDB has no checksums of pages: a damaged leaf may hide rows
- *   CLEAN fits the file    → 'position'   meta pages, length, and the way to the position
- *   neither                → 'branches'   all pages above the leaves; the leaves are examined while the
- *                                         store is open
- *   UNPROVEN               → 'all'        the last life ended before it had examined the leaves, and
+ *   a small file           → 'all'
+ *   UNPROVEN, not CLEAN    → 'all'        the last life ended before it had examined the leaves, and
  *                                         they may have ended it
+ *   another file           → 'branches'   all pages above the leaves; the leaves are examined while the
+ *                                         store is open, those that are read first (`leaf-proof.ts`)
  *
  * CLEAN is removed, durably, before LMDB maps the file. If a power cut restores it, it names an
  * older transaction.
@@ -40,8 +40,8 @@ export const depthToExamine = (
   const size = sizeIn(disk, dir)
   if (size === 'absent') return 'position'
   if (size <= wholeBytesMax) return 'all'
-  if (fitsCleanMark(disk, dir)) return 'position'
-  return attempted(() => disk.entry(unprovenIn(dir))) === undefined ? 'branches' : 'all'
+  const hasMark = attempted(() => disk.entry(unprovenIn(dir))) !== undefined
+  return hasMark && !fitsCleanMark(disk, dir) ? 'all' : 'branches'
 }
 
 /** Of LMDB's file, in bytes; infinite if it cannot be told. */
@@ -53,16 +53,19 @@ const sizeIn = (disk: Disk, dir: string): number | 'absent' =>
 export class ProjectionMarks {
   readonly #disk: Disk
   readonly #dir: string
-  #state: 'proven' | 'unproven' | 'damaged'
+  #state: 'proven' | 'closed' | 'unproven' | 'damaged'
 
-  /** Create it before LMDB maps the file. @throws DiskError */
-  constructor(disk: Disk, dir: string) {
+  /**
+   * Create it before LMDB maps the file. `isExamined`: the whole file was examined and is sound.
+   * @throws DiskError
+   */
+  constructor(disk: Disk, dir: string, isExamined = false) {
     this.#disk = disk
     this.#dir = dir
-    const isNew = disk.entry(`${dir}/${dataFileName}`) === undefined
-    this.#state = isNew || fitsCleanMark(disk, dir) ? 'proven' : 'unproven'
+    const isProven = isExamined || disk.entry(`${dir}/${dataFileName}`) === undefined
+    this.#state = isProven ? 'proven' : fitsCleanMark(disk, dir) ? 'closed' : 'unproven'
     disk.remove(cleanIn(dir))
-    if (this.isProven) disk.remove(unprovenIn(dir))
+    if (this.#state !== 'unproven') disk.remove(unprovenIn(dir))
     else if (disk.entry(unprovenIn(dir)) === undefined)
       attempted(() => disk.open(unprovenIn(dir), 'create').close())
     disk.syncFolder(dir)
@@ -75,17 +78,24 @@ export class ProjectionMarks {
 
   /** Records that the whole file was examined and is sound. */
   proven(): void {
-    if (this.#state !== 'unproven') return
+    if (this.#state === 'damaged') return
     this.#state = 'proven'
     attempted(() => this.#disk.remove(unprovenIn(this.#dir)))
   }
 
   /**
-   * Records that the file is damaged, or that a commit failed and its pages may not be on the disk:
-   * no mark will be written.
+   * Records that a commit failed, and that its pages may not be on the disk: CLEAN will not be
+   * written.
    */
   distrust(): void {
     this.#state = 'damaged'
+  }
+
+  /** Records that the file is damaged: the next life examines all of it. */
+  damaged(): void {
+    this.distrust()
+    const mark = unprovenIn(this.#dir)
+    attempted(() => this.#disk.entry(mark) ?? this.#disk.open(mark, 'create').close())
   }
 
   /**
@@ -96,7 +106,7 @@ export class ProjectionMarks {
     const [disk, dir] = [this.#disk, this.#dir]
     attempted(() => {
       if (this.#state === 'unproven') disk.remove(unprovenIn(dir))
-      if (this.#state === 'proven') writeCleanMark(disk, dir)
+      if (this.#state === 'proven' || this.#state === 'closed') writeCleanMark(disk, dir)
     })
   }
 }

@@ -83,29 +83,40 @@ const damageRow = (dir: string): void => {
 }
 
 describe('after a clean close', () => {
-  test('an examination reads a few pages, whatever the size of the file, with the result of a full one', async () => {
+  test('an examination covers the branch pages, with the result of a full one', async () => {
     const { projections, asked, counted, dir } = world()
     await fill(projections, dir)
     counted.bytes = 0
 
     const found = await projections.examine(dir)
 
-    expect(counted.bytes).toBeLessThan(100_000)
-    expect(asked).toEqual([])
+    expect(counted.bytes).toBeLessThan(200_000)
+    expect(asked).toEqual(['branches'])
     expect(found).toEqual(examineProjection(nodeDisk(), dir))
     expect(found).toMatchObject({ state: 'sound', position: positionAt(1), rows: rowCount })
   })
 
-  test('nothing is examined while the store is open, and a damaged row is CORRUPT when it is read', async () => {
+  test('the whole file is examined while the store is open', async () => {
     const { projections, asked, dir } = world()
+    await fill(projections, dir)
+
+    await projections.open(dir).close()
+    expect(asked).toEqual(['all'])
+  })
+
+  test('a damaged row is CORRUPT when it is read, and the next examination is full', async () => {
+    const { projections, asked, dir } = world(() => new Promise(() => undefined))
     await fill(projections, dir)
     damageRow(dir)
 
     expect(await projections.examine(dir)).toMatchObject({ state: 'sound' })
     const store = projections.open(dir)
     expect(() => [...store.range({})]).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
-    await store.close()
-    expect(asked).toEqual([])
+    const commit = store.commit([['more', textRow('x')]], positionAt(2))
+    await expect(commit).rejects.toMatchObject({ code: 'CORRUPT' })
+    void store.close()
+    expect(await projections.examine(dir)).toMatchObject({ state: 'damaged' })
+    expect(asked).toEqual(['branches', 'all'])
   })
 
   test('a file that was cut or restored from a copy is examined as after any other end', async () => {
@@ -120,7 +131,7 @@ describe('after a clean close', () => {
     expect(await projections.examine(dir)).toMatchObject({ position: positionAt(1) })
     writeFileSync(join(dir, 'data.mdb'), readFileSync(join(dir, 'copy')).subarray(0, 40_960))
     expect(await projections.examine(dir)).toMatchObject({ state: 'damaged' })
-    expect(asked).toEqual(['branches', 'branches'])
+    expect(asked).toEqual(['all', 'branches', 'branches'])
   })
 })
 
@@ -139,7 +150,7 @@ describe('after another end', () => {
     await store.close()
 
     await projections.examine(dir)
-    expect(asked).toEqual(['branches', 'all'])
+    expect(asked).toEqual(['branches', 'all', 'branches'])
   })
 
   test('a damaged row is found while the store is open: the next commit is CORRUPT, the next examination full', async () => {

@@ -5,19 +5,17 @@
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import { compareBytes, readNewerMeta } from '../../../src/storage/lmdb/lmdb-examination.ts'
-import { LmdbPages } from '../../../src/storage/lmdb/lmdb-pages.ts'
-import { LmdbTree } from '../../../src/storage/lmdb/lmdb-tree.ts'
 import {
   damageFolder,
   examined,
   flipsEach,
   mixedStore,
   pageBytes,
+  pagesInUse,
   type Store,
   seed,
 } from '../../support/damaged-stores.ts'
-import { type Damage, diskWith } from '../../support/projection-damage.ts'
+import type { Damage } from '../../support/projection-damage.ts'
 
 let folder: string
 let mixed: Store
@@ -28,23 +26,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-/** The pages of both trees and of large values with their users, as the examination claims them. */
-const pagesInUse = (store: Store): { page: number; user: string }[] => {
-  const found: { page: number; user: string }[] = []
-  class Recording extends LmdbPages {
-    override claim(page: number, count: number, user: string): void {
-      super.claim(page, count, user)
-      for (let next = page; next < page + count; next++) found.push({ page: next, user })
-    }
-  }
-  const file = diskWith(store.bytes).open('dir/data.mdb', 'read')
-  const meta = readNewerMeta(file)
-  const ignore = { inline: () => undefined, large: () => undefined }
-  const pages = new Recording(file, meta)
-  new LmdbTree('main tree', meta.main, meta, pages, compareBytes, ignore).walk('all')
-  return found
-}
 
 describe('of a page in use', () => {
   const view = () => new DataView(mixed.bytes.buffer)

@@ -58,12 +58,20 @@ const closed = (): SimulatedDisk => {
 /** The depth for a file that is too large to be examined whole. */
 const depth = (disk: SimulatedDisk): ExaminationDepth => depthToExamine(disk, dir, -1)
 
+const hasCleanMark = (disk: SimulatedDisk): boolean => disk.entry(`${dir}/CLEAN`) !== undefined
+
+/** Whether CLEAN fits the file: then UNPROVEN beside it has no effect. */
+const fits = (disk: SimulatedDisk): boolean => {
+  put(disk, `${dir}/UNPROVEN`, new Uint8Array(0))
+  return depth(disk) !== 'all'
+}
+
 describe('the examination', () => {
   test('covers all of a small file, whatever the last end was', () => {
     const disk = closed()
     const { size = 0 } = disk.entry(data) ?? {}
     expect(depthToExamine(disk, dir, size)).toBe('all')
-    expect(depthToExamine(disk, dir, size - 1)).toBe('position')
+    expect(depthToExamine(disk, dir, size - 1)).toBe('branches')
     disk.remove(data)
     expect(depthToExamine(disk, dir, size)).toBe('position')
   })
@@ -78,29 +86,21 @@ describe('the examination', () => {
     expect(depth(disk)).toBe('position')
   })
 
-  test('covers the way to the position after a clean close, also with a power cut after it', () => {
+  test('covers every branch page after a clean close, and after a life that was not closed', () => {
     const disk = closed()
-    expect(depth(disk)).toBe('position')
+    expect(depth(disk)).toBe('branches')
 
     disk.crash({ unsynced: 'lost' })
-    expect(depth(disk)).toBe('position')
-  })
-
-  test('covers every branch page after a life that was not closed', () => {
-    const disk = closed()
-    const marks = new ProjectionMarks(disk, dir)
-    expect(marks.isProven).toBe(true)
-
+    expect(new ProjectionMarks(disk, dir).isProven).toBe(false)
     disk.crash()
     expect(depth(disk)).toBe('branches')
   })
 
-  test('covers the whole file after a life that ended before its leaf pages were examined', () => {
+  test('covers the whole file after two lives that ended before its leaf pages were examined', () => {
     const disk = closed()
     new ProjectionMarks(disk, dir)
     disk.crash()
-    const marks = new ProjectionMarks(disk, dir)
-    expect(marks.isProven).toBe(false)
+    new ProjectionMarks(disk, dir)
 
     disk.crash()
     expect(depth(disk)).toBe('all')
@@ -114,27 +114,26 @@ describe('the examination', () => {
     expect(depth(disk)).toBe('branches')
   })
 
-  test('covers the way to the position once all was examined and the store was closed', () => {
-    const disk = closed()
-    new ProjectionMarks(disk, dir)
-    const marks = new ProjectionMarks(disk, dir)
-    marks.proven()
-    marks.close()
-
-    expect(depth(disk)).toBe('position')
-  })
-
-  test('never covers less after damage or a failed commit, whatever is found later', () => {
+  test('covers the whole file after a failed commit before all was examined, whatever is found later', () => {
     const disk = closed()
     const marks = new ProjectionMarks(disk, dir)
     marks.distrust()
     marks.proven()
     marks.close()
-    expect(depth(disk)).toBe('branches')
+    expect(hasCleanMark(disk)).toBe(false)
 
     const unproven = new ProjectionMarks(disk, dir)
     unproven.distrust()
     unproven.close()
+    expect(depth(disk)).toBe('all')
+  })
+
+  test('covers the whole file once it was found damaged', () => {
+    const disk = closed()
+    const marks = new ProjectionMarks(disk, dir)
+    marks.damaged()
+    marks.close()
+
     expect(depth(disk)).toBe('all')
   })
 })
@@ -144,7 +143,7 @@ describe('a mark of a clean close', () => {
     for (const bytes of [newer, older.subarray(0, older.length - 4096), new Uint8Array(0)]) {
       const disk = closed()
       put(disk, data, bytes)
-      expect(depth(disk)).toBe('branches')
+      expect(fits(disk)).toBe(false)
     }
   })
 
@@ -153,12 +152,12 @@ describe('a mark of a clean close', () => {
     for (let bit = 0; bit < mark.length * 8; bit++) {
       const disk = closed()
       disk.flipBit(`${dir}/CLEAN`, bit)
-      expect(depth(disk)).toBe('branches')
+      expect(fits(disk)).toBe(false)
     }
     for (let length = 0; length < mark.length; length++) {
       const disk = closed()
       put(disk, `${dir}/CLEAN`, mark.slice(0, length))
-      expect(depth(disk)).toBe('branches')
+      expect(fits(disk)).toBe(false)
     }
   })
 
@@ -173,12 +172,12 @@ describe('a mark of a clean close', () => {
       } catch {}
       disk.crash({ unsynced: 'lost' })
       if (mayWrite) {
-        expect(disk.entry(`${dir}/CLEAN`)).toBeUndefined()
+        expect(hasCleanMark(disk)).toBe(false)
         expect(call).toBeGreaterThan(1)
         break
       }
       // Nothing was written, so the mark is still right if it exists.
-      expect(['position', 'branches']).toContain(depth(disk))
+      expect(depth(disk)).toBe('branches')
     }
   })
 
@@ -194,5 +193,6 @@ describe('a mark of a clean close', () => {
 
     marks.close()
     expect(depth(disk)).toBe('branches')
+    expect(hasCleanMark(disk)).toBe(false)
   })
 })
