@@ -37,6 +37,8 @@ export class MemoryReplica implements Replica {
   answerMs = 1
   /** Fails the next commit: before it happens, or behind it, so that its answer is lost. */
   failing: 'before' | 'behind' | undefined
+  /** Every commit is refused with it. */
+  refusal: KeelsonError | undefined
   /** Sessions that were opened, and commits that were asked for. */
   opened = 0
   readonly chunks: ReplicaChunk[] = []
@@ -90,6 +92,7 @@ export class MemoryReplica implements Replica {
   #failable(work: () => void): void {
     const { failing } = this
     this.failing = undefined
+    if (this.refusal) throw this.refusal
     if (failing === 'before') throw new Error('the connection is lost')
     work()
     if (failing === 'behind') throw new Error('the connection is lost')

@@ -2,7 +2,7 @@
  * One step of a follower: it asks how far the replica is, or sends one chunk of frames, or one
  * piece of a snapshot. What it sends follows from what the replica has; nothing is remembered here.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   decodeRow,
@@ -22,7 +22,7 @@ import {
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { Claim, FollowedShard, Follower } from './follower.ts'
+import type { Claim, FollowedShard, Follower, Refusal } from './follower.ts'
 import { entriesIn } from './journal-rows.ts'
 import {
   blobsOf,
@@ -61,7 +61,7 @@ export const step = async (
     .sort((one, other) => one.turn - other.turn)
   for (const followed of waiting) {
     followed.turn = ++follower.turns
-    const stepped = await refusing(followed, now, () =>
+    const stepped = await refusing(follower, followed, sender, () =>
       advance(follower, followed, session, sender),
     )
     if (stepped === 'sent') return stepped
@@ -71,13 +71,16 @@ export const step = async (
 
 /** A refusal concerns one shard: the others go on. */
 const refusing = async (
+  follower: Follower,
   followed: FollowedShard,
-  now: number,
+  { system }: Sender,
   work: () => Promise<Stepped>,
 ): Promise<Stepped> => {
+  const { claim } = followed
   try {
     const stepped = await work()
-    followed.refusal = undefined
+    // A claim shows nothing: what comes behind it may be refused again.
+    if (claim && claim === followed.claim) accepted(follower, followed, system)
     return stepped
   } catch (error) {
     // Its log was closed: it is opened again, or the instance ends.
@@ -87,9 +90,33 @@ const refusing = async (
       isKeelsonError(error, 'CORRUPT') || isKeelsonError(error, 'UNSUPPORTED_VERSION')
     if (!isFenced && !isHalted) throw error
     followed.claim = undefined
-    followed.refusal = { kind: isFenced ? 'fenced' : 'halted', error, until: now + refusalMs }
+    refused(follower, followed, system, { kind: isFenced ? 'fenced' : 'halted', error })
     return 'idle'
   }
+}
+
+/** Ends a refusal, and tells it. */
+const accepted = ({ index }: Follower, followed: FollowedShard, system: System): void => {
+  if (followed.refusal) tell(system, followed.shard, 'replication.back', { follower: index })
+  followed.refusal = undefined
+}
+
+/** Notes a refusal. It is told once, however often it is looked at again. */
+const refused = (
+  { index: follower, terms }: Follower,
+  followed: FollowedShard,
+  system: System,
+  refusal: Omit<Refusal, 'until'>,
+): void => {
+  const { kind: state, error } = refusal
+  const { shard } = followed
+  if (followed.refusal?.kind !== state) {
+    const reason = reasonText(error)
+    const { description } = terms.replica
+    system.logger.warn(`${description} is ${state} for shard ${shard.index}: ${reason}`)
+    tell(system, shard, 'replication.refused', { follower, state, reason })
+  }
+  followed.refusal = { ...refusal, until: system.clock.monotonic() + refusalMs }
 }
 
 const advance = async (

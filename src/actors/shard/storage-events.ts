@@ -89,6 +89,12 @@ export interface StorageEvents {
   }>
   /** A replica cannot be reached, or takes nothing. `follower`: its number in the options. */
   'replication.away': Told<{ readonly follower: number; readonly reason: string }>
+  /** Nothing of the shard is sent to a replica: it is fenced, or halted. */
+  'replication.refused': Told<{
+    readonly follower: number
+    readonly state: 'fenced' | 'halted'
+    readonly reason: string
+  }>
   /** It takes what is replicated again. */
   'replication.back': Told<{ readonly follower: number }>
   /** A replica has everything up to `lsn`: `frames` more than before. */

@@ -1,8 +1,10 @@
 /** Replicas that follow the logs of an instance, on a simulated disk and a virtual clock. */
 import { describe, expect, test } from 'vitest'
-import { Replicator } from '../../../src/actors/index.ts'
-import { stopProcess } from '../../../src/runtime/index.ts'
+import { Replicator, type StorageEvents } from '../../../src/actors/index.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+import { createSystem, stopProcess, telemetry } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 import { MemoryReplica } from '../../support/memory-replica.ts'
 import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
 import { namesIn, overwrite, options as snapshotOptions } from '../../support/snapshot-instance.ts'
@@ -341,6 +343,44 @@ describe('fencing', () => {
     await world.clock.advance(10_000)
     const states = [0, 1].map((shard) => ofReplica(app, shard).state)
     expect(states.sort()).toEqual(['fenced', 'following'])
+  })
+})
+
+describe('a refusal', () => {
+  test.each([
+    ['FENCED', 'fenced'],
+    ['CORRUPT', 'halted'],
+  ] as const)('with %s is logged and told once, and so is its end', async (code, state) => {
+    const world = machine()
+    const lines: string[] = []
+    const logger = { ...silentLogger, warn: (line: string) => lines.push(line) }
+    const system = createSystem({ clock: world.clock, logger })
+    const replica = new MemoryReplica(world.clock)
+    const app = await world.start({ system, replication: [{ client: replica }] })
+    const events: unknown[] = []
+    const bus = telemetry<StorageEvents>(system)
+    bus.on('replication.refused', ({ shard, state }) => events.push([shard, state]))
+    bus.on('replication.back', ({ shard }) => events.push([shard, 'back']))
+    await caughtUp(world, app)
+
+    replica.refusal = new KeelsonError(code, 'not this one')
+    await fill(world, app, 5)
+    const opened = replica.chunks.length
+    // It is looked at again several times.
+    await world.clock.advance(1_200_000)
+    expect(ofReplica(app).state).toBe(state)
+    expect(lines).toEqual([`memory is ${state} for shard 0: ${code}: not this one`])
+    expect(events).toEqual([[0, state]])
+
+    replica.refusal = undefined
+    await world.clock.advance(300_000)
+    await caughtUp(world, app)
+    expect(replica.chunks.length).toBeGreaterThan(opened)
+    expect(events).toEqual([
+      [0, state],
+      [0, 'back'],
+    ])
+    expect(lines).toHaveLength(1)
   })
 })
 
