@@ -23,7 +23,14 @@ const mayImport: Record<string, readonly string[]> = {
 const leaves = ['src/errors.ts', 'src/clock.ts']
 
 /** Outside modules that do nothing outside: every file may import them. */
-const harmless = ['node:path', 'node:url', 'node:util', 'node:buffer', 'node:stream']
+const harmless = [
+  'node:path',
+  'node:url',
+  'node:util',
+  'node:buffer',
+  'node:stream',
+  'node:stream/promises',
+]
 
 /** Every other outside module, and who may import it. What is not named here may not be imported at all. */
 const doors: Record<string, readonly string[]> = {
@@ -46,6 +53,7 @@ const doors: Record<string, readonly string[]> = {
   // The package's own entry, so that it loads `pg` only where it is wanted.
   'keelson/postgres': ['src/inspect/backup/restore-replica-command.ts'],
   pg: ['src/adapters/postgres/pg-database.ts'],
+  'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
   jiti: ['src/supervisors/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],

@@ -12,6 +12,7 @@ import type {
   ReplicaPiece,
   ReplicaProgress,
   ReplicaSession,
+  ReplicatedEntry,
   ReplicatedFrame,
   ReplicatedLog,
 } from '../../src/storage/index.ts'
@@ -41,7 +42,7 @@ export class MemoryReplica implements Replica {
   refusal: KeelsonError | undefined
   /** Sessions that were opened, and commits that were asked for. */
   opened = 0
-  readonly chunks: ReplicaChunk[] = []
+  readonly chunks: (ReplicaChunk & { readonly entries: readonly ReplicatedEntry[] })[] = []
   readonly pieces: ReplicaPiece[] = []
   atOnce = 0
   atOnceMax = 0
@@ -123,7 +124,7 @@ export class MemoryReplica implements Replica {
   }
 
   #commit(chunk: ReplicaChunk): void {
-    this.chunks.push(chunk)
+    this.chunks.push({ ...chunk, entries: [...chunk.entries] })
     const kept = this.#held(chunk.log, chunk.lease)
     if (kept.progress.lsn === chunk.lsn) return
     if (kept.progress.lsn !== chunk.after) throw new KeelsonError('CONFLICT', 'at another place')

@@ -13,6 +13,7 @@ import type {
 } from '../../storage/index.ts'
 import type { FollowedLog } from '../admission/replica-marks.ts'
 import type { Shard } from '../shard/shard.ts'
+import type { DecodedFrame, Sides, TakenFrame } from './replica-chunk.ts'
 
 /** The terms of a follower. */
 export type FollowerTerms = {
@@ -68,6 +69,17 @@ export type Claim = {
   readonly firstLsn: number
 }
 
+/** What goes in one chunk. `released`: the log begins behind it. */
+export type Gathered =
+  | {
+      readonly frames: readonly TakenFrame[]
+      readonly decoded: readonly DecodedFrame[]
+      readonly sides: Sides
+      /** Without frames: the log has nothing for the replica up to here. */
+      readonly to: number
+    }
+  | 'released'
+
 /** Why nothing is sent to a replica of a shard. */
 export type Refusal = {
   readonly kind: 'fenced' | 'halted'
@@ -85,6 +97,10 @@ export class FollowedShard implements FollowedLog {
   refusal: Refusal | undefined
   /** The snapshot that is being sent. */
   load: ReplicaLoad | 'due' | undefined
+  /** The next chunk of a log, from an LSN on, gathered while the one before is sent. */
+  ahead:
+    | { readonly host: LogHost; readonly from: number; readonly gathered: Promise<Gathered> }
+    | undefined
   /** The number of its last step among those of the follower. */
   turn = 0
   #lsn = 0

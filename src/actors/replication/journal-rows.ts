@@ -16,22 +16,20 @@ import type { DecodedFrame } from './replica-chunk.ts'
 
 /**
  * The entries that count, in order. One counts if the row of its id has its place: others were
- * repeats, or were refused. The frames are applied. @throws KeelsonError `SHARD_DOWN`, `CORRUPT`
+ * repeats, or were refused. The frames are applied. Each is made when it is taken. @throws KeelsonError `SHARD_DOWN`, `CORRUPT`
  */
-export const entriesIn = (
+export function* entriesIn(
   shard: Shard,
   frames: readonly DecodedFrame[],
-): readonly ReplicatedEntry[] => {
-  const found: ReplicatedEntry[] = []
+): IterableIterator<ReplicatedEntry> {
   for (const { lsn, time, units } of frames) {
     let index = 0
     for (const unit of units)
       for (const entry of entriesOf(unit)) {
         const place = { lsn, index: index++ }
-        if (counts(shard, entry, place)) found.push(rowOf(entry, place, time))
+        if (counts(shard, entry, place)) yield rowOf(entry, place, time)
       }
   }
-  return found
 }
 
 type Place = { readonly lsn: number; readonly index: number }
@@ -45,19 +43,14 @@ const counts = (shard: Shard, { id }: EntryUnit, { lsn, index }: Place): boolean
 
 const rowOf = (entry: EntryUnit, { lsn, index }: Place, time: number): ReplicatedEntry => {
   const { id, type, command, response, events, effects } = entryContent(entry)
-  const said = {
+  return {
+    ...{ lsn, index, time, id, type, body: entry.body },
     command: payloadText(command),
     response: payloadText(response),
     events: listText(events),
     effects: listText(effects),
   }
-  return { lsn, index, time, id, type, body: entry.body, ...present(said) }
 }
-
-const present = (
-  texts: Readonly<Record<string, string | undefined>>,
-): Pick<ReplicatedEntry, 'command' | 'response' | 'events' | 'effects'> =>
-  Object.fromEntries(Object.entries(texts).filter(([, text]) => text !== undefined))
 
 const payloadText = (payload: EventPayload): string | undefined =>
   jsonText(readEventPayload(payload).value)

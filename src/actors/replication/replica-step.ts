@@ -22,7 +22,7 @@ import {
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { Claim, FollowedShard, Follower, Refusal } from './follower.ts'
+import type { Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'
 import { entriesIn } from './journal-rows.ts'
 import {
   blobsOf,
@@ -196,30 +196,68 @@ const sendChunk = async (
   if (!claimed) return 'idle'
   const { host, log, lease } = claimed
   if (followed.through >= shard.appliedLsn) return 'idle'
-  const taken = await takenFrames(shard, host, followed.through + 1, follower.terms.chunkBytes)
-  if (taken === 'released') {
+  const bytesMax = follower.terms.chunkBytes
+  const gathered = await gatheredFrom(followed, host, followed.through + 1, bytesMax)
+  if (gathered === 'released') {
     followed.load = 'due'
     return 'sent'
   }
-  const { frames, to } = taken
+  const { frames, decoded, sides, to } = gathered
   const last = frames.at(-1)
   if (!last) {
     followed.passed(to)
     return 'idle'
   }
-  const decoded = frames.map(decodedFrame)
-  const sides = sidesOf(decoded)
-  await session.commit({
+  const sending = session.commit({
     ...{ log, lease, after, lsn: last.lsn, mark: markOf(last.time, last.payload), frames },
     entries: entriesIn(shard, decoded),
     changes: changesOf(shard, sides),
     blobs: blobsOf(shard, sides.refs),
   })
+  if (last.lsn < shard.appliedLsn) gatherAhead(followed, host, last.lsn + 1, bytesMax)
+  await sending
   const bytes = frames.reduce((sum, { payload }) => sum + frameBytes(payload.length), 0)
   followed.sent(last.lsn, bytes, last.time)
   const facts = { follower: follower.index, frames: frames.length, bytes, lsn: last.lsn }
   tell(system, shard, 'replication.sent', facts)
   return 'sent'
+}
+
+/** Begins with the chunk behind the one that is being sent: the replica has work meanwhile. */
+const gatherAhead = (
+  followed: FollowedShard,
+  host: LogHost,
+  from: number,
+  bytesMax: number,
+): void => {
+  const gathered = gather(followed.shard, host, from, bytesMax)
+  // The step that takes it gets its error. If the chunk before it was not sent, no step does.
+  gathered.catch(() => undefined)
+  followed.ahead = { host, from, gathered }
+}
+
+const gatheredFrom = (
+  followed: FollowedShard,
+  host: LogHost,
+  from: number,
+  bytesMax: number,
+): Promise<Gathered> => {
+  const { ahead } = followed
+  followed.ahead = undefined
+  if (ahead?.host === host && ahead.from === from) return ahead.gathered
+  return gather(followed.shard, host, from, bytesMax)
+}
+
+const gather = async (
+  shard: Shard,
+  host: LogHost,
+  from: number,
+  bytesMax: number,
+): Promise<Gathered> => {
+  const taken = await takenFrames(shard, host, from, bytesMax)
+  if (taken === 'released') return taken
+  const decoded = taken.frames.map(decodedFrame)
+  return { ...taken, decoded, sides: sidesOf(decoded) }
 }
 
 /**

@@ -14,6 +14,12 @@ export interface Database {
    */
   query(sql: string, parameters?: readonly unknown[]): Promise<readonly Columns[]>
   /**
+   * Adds rows to a table, within a transaction. `pieces`: COPY's binary format (`copy-format.ts`).
+   * Each is made while the server takes the one before, and the event loop has a turn in between.
+   * @throws the client's error, or that of `pieces`: the transaction has failed
+   */
+  copy(table: string, columns: readonly string[], pieces: Iterable<Uint8Array>): Promise<void>
+  /**
    * Ends the connection, also during a statement, which then rejects. Never rejects.
    */
   close(): Promise<void>
@@ -42,26 +48,6 @@ export const numberIn = (row: Columns, column: string): number => Number(row[col
 /** A column that holds bytes. */
 export const bytesIn = (row: Columns, column: string): Uint8Array => row[column] as Uint8Array
 
-/** Pieces of bytes as one parameter, and where each of them is in it. */
-export type Packed = {
-  readonly bytes: Uint8Array
-  /** Arrays of PostgreSQL: the place of each piece, from 1 on, and its length. */
-  readonly places: string
-  readonly lengths: string
-}
-
-/** Packs pieces into one parameter: an array of bytes would go as text, twice as long. */
-export const packed = (pieces: readonly Uint8Array[]): Packed => {
-  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
-  const places: number[] = []
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    places.push(at + 1)
-    at += piece.length
-  }
-  return { bytes, places: arrayOf(places), lengths: arrayOf(pieces.map(({ length }) => length)) }
-}
-
-/** Numbers as an array of PostgreSQL. */
-export const arrayOf = (numbers: readonly number[]): string => `{${numbers.join(',')}}`
+/** Names of columns, as SQL. */
+export const quoted = (columns: readonly string[]): string =>
+  columns.map((name) => `"${name}"`).join(', ')

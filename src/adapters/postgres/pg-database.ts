@@ -1,12 +1,18 @@
-/** A connection through `pg`, the client of PostgreSQL servers. */
+/** A connection through `pg`, the client of PostgreSQL servers, and `pg-copy-streams`. */
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
-import type { Columns, Database } from './database.ts'
+import { systemClock } from '../../clock.ts'
+import { type Columns, type Database, quoted } from './database.ts'
 
 /**
- * Connects. @throws the error of `pg`: the server is away, refuses, or the package is not installed
+ * Connects. @throws the error of `pg`: the server is away, refuses, or a package is not installed
  */
 export const connectPg = async (config: Readonly<Record<string, unknown>>): Promise<Database> => {
-  const { default: pg } = await import('pg')
+  const [{ default: pg }, { from: copyFrom }] = await Promise.all([
+    import('pg'),
+    import('pg-copy-streams'),
+  ])
   const client = new pg.Client(config as ClientConfig)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
@@ -21,7 +27,20 @@ export const connectPg = async (config: Readonly<Record<string, unknown>>): Prom
       const { rows } = await client.query<Columns>(sql, parameters.map(asParameter))
       return rows
     },
+    copy(table, columns, pieces) {
+      const sql = `copy ${table} (${quoted(columns)}) from stdin (format binary)`
+      return pipeline(Readable.from(inTurns(pieces)), client.query(copyFrom(sql)))
+    },
     close: () => ended(client),
+  }
+}
+
+const clock = systemClock()
+
+async function* inTurns(pieces: Iterable<Uint8Array>): AsyncIterableIterator<Uint8Array> {
+  for (const piece of pieces) {
+    yield piece
+    await new Promise<void>((resolve) => clock.soon(resolve))
   }
 }
 

@@ -5,15 +5,22 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { PGlite } from '@electric-sql/pglite'
-import type { Columns, Database } from './database.ts'
+import { type Columns, type Database, quoted } from './database.ts'
 
 /** What the thread is started with. */
 type Start = { readonly role: typeof role; readonly dir: string | undefined }
 
 const role = 'keelson pglite'
 
-/** A statement, or the end. */
-type Question = { readonly sql: string; readonly parameters: readonly unknown[] } | 'close'
+/** A statement, rows for a table, or the end. */
+type Question =
+  | { readonly sql: string; readonly parameters: readonly unknown[] }
+  | {
+      readonly table: string
+      readonly columns: readonly string[]
+      readonly pieces: readonly Uint8Array[]
+    }
+  | 'close'
 
 type Answer = { readonly rows: readonly Columns[] } | { readonly error: unknown }
 
@@ -48,6 +55,9 @@ export const connectPglite = async (dir: string | undefined): Promise<Database> 
   }
   return {
     query: (sql, parameters = []) => ask({ sql, parameters }),
+    copy: async (table, columns, pieces) => {
+      await ask({ table, columns, pieces: [...pieces] })
+    },
     close: async () => {
       await ask('close').catch(() => undefined)
       await thread.terminate()
@@ -60,6 +70,10 @@ export const overPglite = (database: PGlite): Database => ({
   async query(sql, parameters = []) {
     const { rows } = await database.query<Columns>(sql, [...parameters])
     return rows
+  },
+  async copy(table, columns, pieces) {
+    const sql = `copy ${table} (${quoted(columns)}) from '/dev/blob' (format binary)`
+    await database.query(sql, [], { blob: new Blob([...pieces] as Uint8Array<ArrayBuffer>[]) })
   },
   close: () =>
     database.close().then(
@@ -75,16 +89,20 @@ const serve = async (dir: string | undefined): Promise<void> => {
   const say = (answer: Answer): void => parentPort?.postMessage(answer)
   parentPort?.on('message', async (question: Question) => {
     try {
-      if (question !== 'close')
-        return say({ rows: await database.query(question.sql, question.parameters) })
-      await database.close()
-      say({ rows: [] })
+      say({ rows: await answerOf(database, question) })
     } catch (error) {
       // An error of PGlite has more on it than can be sent.
       say({ error: new Error((error as Error).message) })
     }
   })
   say({ rows: [] })
+}
+
+const answerOf = async (database: Database, question: Question): Promise<readonly Columns[]> => {
+  if (question === 'close') await database.close()
+  else if ('sql' in question) return database.query(question.sql, question.parameters)
+  else await database.copy(question.table, question.columns, question.pieces)
+  return []
 }
 
 const start = workerData as Start | null

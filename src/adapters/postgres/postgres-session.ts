@@ -12,15 +12,10 @@ import type {
   ReplicaSides,
   ReplicatedFrame,
   ReplicatedLog,
+  SnapshotRecord,
 } from '../../storage/index.ts'
-import {
-  arrayOf,
-  type Columns,
-  type Database,
-  inTransaction,
-  numberIn,
-  packed,
-} from './database.ts'
+import { type CopyColumn, copyRows, uuidOf } from './copy-format.ts'
+import { type Columns, type Database, inTransaction, numberIn } from './database.ts'
 import { writeBlob, writeChanges, writeEntries } from './readable-rows.ts'
 import { frameSum, noSum, recordSum, sumsOf } from './replica-sums.ts'
 
@@ -45,6 +40,7 @@ export const postgresSession = (database: Database): ReplicaSession => ({
          where wal_id = $1`,
         [log.walId, lease.epoch, lease.holder, log.shard, log.shards, log.instanceId],
       )
+      await removeBehind(database, log, found)
     }),
 
   commit: (chunk) =>
@@ -94,14 +90,37 @@ const progressIn = (row: Columns): Found => ({
 
 const begin = async (
   database: Database,
-  { walId, shard, shards, instanceId }: ReplicatedLog,
+  log: ReplicatedLog,
   { epoch, holder }: ReplicaLease,
 ): Promise<void> => {
+  const { walId, shard, shards, instanceId } = log
   await database.query(
     `insert into keelson.progress (wal_id, shard, shards, instance_id, epoch, holder, lsn, sum, at)
      values ($1, $2, $3, $4, $5, $6, 0, $7, now())`,
     [walId, shard, shards, instanceId, epoch, holder, noSum],
   )
+  await removeBehind(database, log, { lsn: 0 })
+}
+
+/**
+ * Removes rows behind the progress, so that COPY meets none. Every row comes with its progress, so
+ * these are not the log's: the row of the progress was removed by hand, or rows were added.
+ */
+const removeBehind = async (
+  database: Database,
+  { walId }: ReplicatedLog,
+  { lsn, load }: Pick<Found, 'lsn' | 'load'>,
+): Promise<void> => {
+  for (const table of ['frames', 'journal'])
+    await database.query(`delete from keelson.${table} where wal_id = $1 and lsn > $2`, [
+      walId,
+      lsn,
+    ])
+  if (load)
+    await database.query('delete from keelson.snapshot_rows where wal_id = $1 and "row" > $2', [
+      walId,
+      load.rows,
+    ])
 }
 
 /** @throws KeelsonError `FENCED` */
@@ -138,29 +157,26 @@ const misplaced = ({ lsn, load }: ReplicaProgress, after: number): KeelsonError 
     details: { lsn, after, loading: load !== undefined },
   })
 
-const writeFrames = async (
+/** A frame with the sum up to it. */
+type SummedFrame = ReplicatedFrame & { readonly sum: number }
+
+const frameColumns = (walId: Uint8Array, shard: number): readonly CopyColumn<SummedFrame>[] => [
+  { name: 'wal_id', put: (field) => field.bytes(walId) },
+  { name: 'lsn', put: (field, { lsn }) => field.int8(lsn) },
+  { name: 'shard', put: (field) => field.int4(shard) },
+  { name: 'time', put: (field, { time }) => field.time(time) },
+  { name: 'sum', put: (field, { sum }) => field.int8(sum) },
+  { name: 'payload', put: (field, { payload }) => field.bytes(payload) },
+]
+
+const writeFrames = (
   database: Database,
   { walId, shard }: ReplicatedLog,
   frames: readonly ReplicatedFrame[],
   sums: readonly number[],
 ): Promise<void> => {
-  const { bytes, places, lengths } = packed(frames.map(({ payload }) => payload))
-  await database.query(
-    `insert into keelson.frames (wal_id, lsn, shard, "time", sum, payload)
-     select $1::uuid, frame.lsn, $2::integer, to_timestamp(frame.ms / 1000.0), frame.sum, substring($3::bytea from frame.place for frame.length)
-     from unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::integer[], $8::integer[]) as frame (lsn, ms, sum, place, length)
-     on conflict do nothing`,
-    [
-      walId,
-      shard,
-      bytes,
-      arrayOf(frames.map(({ lsn }) => lsn)),
-      arrayOf(frames.map(({ time }) => time)),
-      arrayOf(sums),
-      places,
-      lengths,
-    ],
-  )
+  const summed = frames.map((frame, at) => ({ ...frame, sum: sums[at] ?? noSum }))
+  return copyRows(database, 'frames', frameColumns(uuidOf(walId), shard), summed)
 }
 
 const writeSides = async (
@@ -216,31 +232,28 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
   )
 }
 
-const writeRecords = async (
+/** A row of the snapshot with its number, from 1 on, and the sum up to it. */
+type NumberedRecord = SnapshotRecord & { readonly row: number; readonly sum: number }
+
+const recordColumns = (walId: Uint8Array): readonly CopyColumn<NumberedRecord>[] => [
+  { name: 'wal_id', put: (field) => field.bytes(walId) },
+  { name: 'row', put: (field, { row }) => field.int8(row) },
+  { name: 'sum', put: (field, { sum }) => field.int8(sum) },
+  { name: 'key', put: (field, { key }) => field.bytes(key) },
+  { name: 'record', put: (field, { record }) => field.bytes(record) },
+]
+
+const writeRecords = (
   database: Database,
   { walId }: ReplicatedLog,
   rows: number,
   records: ReplicaPiece['records'],
   sums: readonly number[],
 ): Promise<void> => {
-  const [keys, values] = [records.map(({ key }) => key), records.map(({ record }) => record)].map(
-    packed,
-  ) as [ReturnType<typeof packed>, ReturnType<typeof packed>]
-  await database.query(
-    `insert into keelson.snapshot_rows (wal_id, "row", sum, key, record)
-     select $1::uuid, $2::bigint + at.number, at.sum, substring($3::bytea from at.key for at.key_length), substring($4::bytea from at.record for at.record_length)
-     from unnest($5::integer[], $6::integer[], $7::integer[], $8::integer[], $9::bigint[]) with ordinality as at (key, key_length, record, record_length, sum, number)
-     on conflict do nothing`,
-    [
-      walId,
-      rows,
-      keys.bytes,
-      values.bytes,
-      keys.places,
-      keys.lengths,
-      values.places,
-      values.lengths,
-      arrayOf(sums),
-    ],
-  )
+  const numbered = records.map((record, at) => ({
+    ...record,
+    row: rows + at + 1,
+    sum: sums[at] ?? noSum,
+  }))
+  return copyRows(database, 'snapshot_rows', recordColumns(uuidOf(walId)), numbered)
 }

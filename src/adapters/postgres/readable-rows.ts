@@ -9,7 +9,8 @@ import type {
   ReplicatedEntry,
   ReplicatedLog,
 } from '../../storage/index.ts'
-import { type Database, packed } from './database.ts'
+import { type CopyColumn, copyRows, uuidOf } from './copy-format.ts'
+import type { Database } from './database.ts'
 
 /** The most keys of one statement, and the bytes of their values. */
 const keysMax = 5_000
@@ -55,27 +56,23 @@ const writeKeys = async (
   { walId, shard }: ReplicatedLog,
   changes: readonly Extract<ReadableChange, { kind: 'key' }>[],
 ): Promise<void> => {
-  const { bytes, places, lengths } = packed(changes.map(({ row }) => row.bytes ?? none))
   const rows = `[${changes.map(({ row, asOf }) => rowText(row, asOf)).join(',')}]`
   await database.query(
     `insert into keelson.kv (wal_id, shard, key, type, value, bytes, size, expires_at, lsn)
      select $1::uuid, $2::integer, one.key, one.type, case when one.said then coalesce(one.value, 'null'::jsonb) end,
-       case when one.raw then substring($4::bytea from ($5::integer[])[number] for ($6::integer[])[number]) end,
-       one.size, to_timestamp(one.expires / 1000.0), one.lsn
-     from rows from (jsonb_to_recordset($3::jsonb) as (key text, type text, said boolean, value jsonb, raw boolean, size bigint, expires bigint, lsn bigint))
-       with ordinality as one (key, type, said, value, raw, size, expires, lsn, number)
+       decode(one.raw, 'base64'), one.size, to_timestamp(one.expires / 1000.0), one.lsn
+     from jsonb_to_recordset($3::jsonb) as one (key text, type text, said boolean, value jsonb, raw text, size bigint, expires bigint, lsn bigint)
      on conflict (wal_id, key) do update set type = excluded.type, value = excluded.value, bytes = excluded.bytes,
        size = excluded.size, expires_at = excluded.expires_at, lsn = excluded.lsn`,
-    [walId, shard, rows, bytes, places, lengths],
+    [walId, shard, rows],
   )
 }
-
-const none = new Uint8Array(0)
 
 const rowText = (row: ReadableKey, asOf: number): string => {
   const { key, type, json, bytes, size, expiresAt } = row
   const expires = expiresAt === 0 ? null : expiresAt
-  const facts = { key, type, said: json !== undefined, raw: bytes !== undefined, size, expires }
+  const raw = bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+  const facts = { key, type, said: json !== undefined, raw, size, expires }
   const text = JSON.stringify({ ...facts, lsn: asOf })
   return json === undefined ? text : `${text.slice(0, -1)},"value":${json}}`
 }
@@ -111,33 +108,27 @@ const clearKeys = async (
     ])
 }
 
-/** Writes entries of the journal. One whose id is there is a repeat, and not an entry. */
-export const writeEntries = async (
+/** Writes entries of the journal. They are taken one by one. */
+export const writeEntries = (
   database: Database,
   { walId, shard }: ReplicatedLog,
-  entries: readonly ReplicatedEntry[],
-): Promise<void> => {
-  if (entries.length === 0) return
-  const { bytes, places, lengths } = packed(entries.map(({ body }) => body))
-  const rows = `[${entries.map(entryText).join(',')}]`
-  await database.query(
-    `insert into keelson.journal (wal_id, shard, lsn, index, id, type, "time", command, response, events, effects, body)
-     select $1::uuid, $2::integer, one.lsn, one.index, one.id, one.type, to_timestamp(one.ms / 1000.0),
-       one.command, one.response, one.events, one.effects, substring($4::bytea from ($5::integer[])[number] for ($6::integer[])[number])
-     from rows from (jsonb_to_recordset($3::jsonb) as (lsn bigint, index integer, id text, type text, ms bigint, command jsonb, response jsonb, events jsonb, effects jsonb))
-       with ordinality as one (lsn, index, id, type, ms, command, response, events, effects, number)
-     on conflict do nothing`,
-    [walId, shard, rows, bytes, places, lengths],
-  )
-}
+  entries: Iterable<ReplicatedEntry>,
+): Promise<void> => copyRows(database, 'journal', entryColumns(uuidOf(walId), shard), entries)
 
-const entryText = (entry: ReplicatedEntry): string => {
-  const { lsn, index, id, type, time, command, response, events, effects } = entry
-  const text = JSON.stringify({ lsn, index, id, type, ms: time })
-  const said = { command, response, events, effects }
-  const values = Object.entries(said).map(([name, json]) => `,"${name}":${json ?? 'null'}`)
-  return `${text.slice(0, -1)}${values.join('')}}`
-}
+const entryColumns = (walId: Uint8Array, shard: number): readonly CopyColumn<ReplicatedEntry>[] => [
+  { name: 'wal_id', put: (field) => field.bytes(walId) },
+  { name: 'shard', put: (field) => field.int4(shard) },
+  { name: 'lsn', put: (field, { lsn }) => field.int8(lsn) },
+  { name: 'index', put: (field, { index }) => field.int4(index) },
+  { name: 'id', put: (field, { id }) => field.text(id) },
+  { name: 'type', put: (field, { type }) => field.text(type) },
+  { name: 'time', put: (field, { time }) => field.time(time) },
+  { name: 'command', put: (field, { command }) => field.jsonb(command) },
+  { name: 'response', put: (field, { response }) => field.jsonb(response) },
+  { name: 'events', put: (field, { events }) => field.jsonb(events) },
+  { name: 'effects', put: (field, { effects }) => field.jsonb(effects) },
+  { name: 'body', put: (field, { body }) => field.bytes(body) },
+]
 
 /** Writes a blob, piece by piece, unless it is there: one that was written is there as a whole. */
 export const writeBlob = async (

@@ -87,10 +87,10 @@ export type ReplicatedEntry = {
   readonly id: string
   readonly type: string
   /** As JSON, where JSON can say them. */
-  readonly command?: string
-  readonly response?: string
-  readonly events?: string
-  readonly effects?: string
+  readonly command?: string | undefined
+  readonly response?: string | undefined
+  readonly events?: string | undefined
+  readonly effects?: string | undefined
   /** Everything that it says, byte for byte as in the log. */
   readonly body: Uint8Array
 }
@@ -120,7 +120,8 @@ export type ReplicaChunk = ReplicaSides & {
   readonly lsn: number
   readonly mark: FrameMark
   readonly frames: readonly ReplicatedFrame[]
-  readonly entries: readonly ReplicatedEntry[]
+  /** Taken once, like the sides. */
+  readonly entries: Iterable<ReplicatedEntry>
 }
 
 /** A piece of a snapshot: rows in the order of their keys. */

@@ -209,6 +209,27 @@ describe('a replica', () => {
     expect(replica.atOnceMax).toBe(1)
   })
 
+  test('has each frame once when chunks fail, or their answers are lost, while the next is read', async () => {
+    const { world, replica, app } = await following({ chunkBytes: 4_096 })
+    await caughtUp(world, app)
+    replica.isAway = true
+    for (let at = 0; at < 200; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(500)))
+    replica.isAway = false
+    let failed = 0
+    for (let before = replica.chunks.length; ofReplica(app).state !== 'following'; ) {
+      await world.clock.advance(1)
+      if (replica.chunks.length < before + 3) continue
+      before = replica.chunks.length
+      replica.failing = failed++ % 2 === 0 ? 'before' : 'behind'
+    }
+    expect(failed).toBeGreaterThan(5)
+    // Another frame under an LSN that it has makes the replica throw.
+    expect([...replica.kept.frames.keys()]).toEqual(
+      Array.from({ length: replica.kept.frames.size }, (_, at) => at + 1),
+    )
+    expect(replica.kept.keys.size).toBe(200)
+  })
+
   test('that follows later gets a snapshot, and then the frames behind it', async () => {
     const world = machine()
     const first = await world.start(snapshotOptions)

@@ -30,11 +30,18 @@ type Place = {
 
 const cuttable = (database: Database, cut: { at: number } | undefined): Database => {
   let statements = 0
+  const count = (): void => {
+    statements += 1
+    if (cut && statements >= cut.at) throw new Error('the connection is lost')
+  }
   return {
     query: async (sql, parameters) => {
-      statements += 1
-      if (cut && statements >= cut.at) throw new Error('the connection is lost')
+      count()
       return database.query(sql, parameters)
+    },
+    copy: async (table, columns, pieces) => {
+      count()
+      await database.copy(table, columns, pieces)
     },
     close: () => database.close(),
   }
@@ -155,14 +162,17 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (_, { o
     )
   })
 
-  test('has the entries of the journal, each id once', async () => {
+  const entry = (lsn: number, id: string) => ({
+    ...{ lsn, index: 1, time: 5_000, id, type: 'order', command: '{"qty":1}' },
+    ...{ events: '[{"type":"filled"}]', body: Uint8Array.of(lsn, 0) },
+  })
+
+  test('has the entries of the journal, and nothing of a chunk with an id that is there', async () => {
     const { log, session } = await claimed()
-    const entry = (lsn: number, id: string) => ({
-      ...{ lsn, index: 1, time: 5_000, id, type: 'order', command: '{"qty":1}' },
-      ...{ events: '[{"type":"filled"}]', body: Uint8Array.of(lsn, 0) },
-    })
     await session.commit({ ...chunkOf(log, 0, 1, 2), entries: [entry(1, 'a'), entry(2, 'b')] })
-    await session.commit({ ...chunkOf(log, 2, 3), entries: [entry(3, 'a')] })
+    const repeats = session.commit({ ...chunkOf(log, 2, 3), entries: [entry(3, 'a')] })
+    await expect(repeats).rejects.toThrow('journal_id')
+    expect(await lsnsOf(log)).toEqual([1, 2])
     const rows = await place.look.query(
       'select lsn, index, id, command, response, events, body from keelson.journal where wal_id = $1 order by lsn',
       [log.walId],
@@ -178,6 +188,63 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (_, { o
         ...{ events: [{ type: 'filled' }], body: [lsn, 0] },
       })),
     )
+  })
+
+  test('says every value as it is: times, large numbers, texts in any script, what is absent', async () => {
+    const { log, session } = await claimed()
+    const strange = 'line\nbreak \\ back\tslash "quoted" é 漢字 🚢'
+    const entries = Array.from({ length: 2_000 }, (_, index) => ({
+      ...{ lsn: 2 ** 40 + 3, index, time: Date.UTC(1969, 6, 20) + index, type: strange },
+      ...{
+        id: `${strange} ${index}`,
+        command: JSON.stringify({ [strange]: strange.repeat(index % 7) }),
+      },
+      ...{ response: 'null', effects: undefined, body: Buffer.alloc(index, 255) },
+    }))
+    await session.commit({ ...chunkOf(log, 0, 2 ** 40 + 3), entries })
+    const rows = await place.look.query(
+      `select lsn, index, id, type, extract(epoch from "time") * 1000 as ms, command, response = 'null'::jsonb as is_null,
+         effects, length(body) as size from keelson.journal where wal_id = $1 order by index`,
+      [log.walId],
+    )
+    expect(rows.map((row) => ({ ...row, lsn: Number(row.lsn), ms: Number(row.ms) }))).toEqual(
+      entries.map(({ lsn, index, id, type, time, command }) => ({
+        ...{ lsn, index, id, type, ms: time, command: JSON.parse(command), is_null: true },
+        ...{ effects: null, size: index },
+      })),
+    )
+  })
+
+  test('E53 removes rows behind the progress, which no chunk made, when the log is claimed', async () => {
+    const { log, session } = await claimed()
+    await session.commit({ ...chunkOf(log, 0, 1), entries: [entry(1, 'a')] })
+    await place.look.query(
+      `insert into keelson.frames select wal_id, 2, shard, "time", sum, payload from keelson.frames where wal_id = $1`,
+      [log.walId],
+    )
+    const chunk = { ...chunkOf(log, 1, 2), entries: [entry(2, 'b')] }
+    await expect(session.commit(chunk)).rejects.toThrow('frames_pkey')
+    const next = await claimed(log)
+    await next.session.commit(chunk)
+    expect(await lsnsOf(log)).toEqual([1, 2])
+    await place.look.query('delete from keelson.progress where wal_id = $1', [log.walId])
+    const anew = await claimed(log)
+    const both = [entry(1, 'a'), entry(2, 'b')]
+    await anew.session.commit({ ...chunkOf(log, 0, 1, 2), entries: both })
+    expect(await lsnsOf(log)).toEqual([1, 2])
+  })
+
+  test('has nothing of a chunk of which an entry cannot be made, and takes the next', async () => {
+    const { log, session } = await claimed()
+    function* broken() {
+      for (let lsn = 1; lsn < 3_000; lsn++) yield { ...entry(1, `${lsn}`), index: lsn }
+      throw new Error('it cannot be read')
+    }
+    const commit = session.commit({ ...chunkOf(log, 0, 1), entries: broken() })
+    await expect(commit).rejects.toThrow('it cannot be read')
+    expect(await lsnsOf(log)).toEqual([])
+    await session.commit({ ...chunkOf(log, 0, 1), entries: [entry(1, 'a')] })
+    expect(await lsnsOf(log)).toEqual([1])
   })
 
   test('E53 takes the same chunk twice without a change', async () => {
