@@ -73,7 +73,7 @@ const typedOf = (list: readonly TypedInput[], name: string): readonly TypedPaylo
   if (!Array.isArray(list)) throw invalidArgument(name, 'a list', list)
   // A hole is refused, as `undefined` is.
   return Array.from(list, (item: TypedInput, at) => {
-    checkOptionNames(item, typedNames)
+    checkOptionNames(item, typedNames, [name, at])
     return {
       type: checkedField(item.type, [name, at, 'type']),
       payload: payloadOf(item.payload, name, at),

@@ -17,16 +17,22 @@ import {
 } from '../../storage/index.ts'
 
 /**
- * Requires an object that can be read, with options of these names only.
+ * Requires an object that can be read, with options of these names only. `path` leads to it, if it
+ * is a member of a list.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const checkOptionNames = (options: unknown, names: readonly string[]): void => {
-  for (const name of optionsIn(options))
-    if (!names.includes(name)) throw unknownOption('INVALID_ARGUMENT', name, names)
+export const checkOptionNames = (
+  options: unknown,
+  names: readonly string[],
+  path: readonly (string | number)[] = [],
+): void => {
+  for (const name of optionsIn(options, path.length === 0 ? 'options' : path))
+    if (!names.includes(name))
+      throw unknownOption('INVALID_ARGUMENT', [...path, name].join('.'), names)
 }
 
-/** The names of the options. Each is read, as its use will: a getter may throw. */
-const optionsIn = (options: unknown): string[] => {
+/** The names of the options at `path`. Each is read, as its use will: a getter may throw. */
+const optionsIn = (options: unknown, path: ArgumentPath): string[] => {
   let names: string[] | undefined
   try {
     if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
@@ -34,9 +40,9 @@ const optionsIn = (options: unknown): string[] => {
       for (const name of names) Reflect.get(options, name)
     }
   } catch {
-    throw invalidArgument('options', 'an object that can be read', options)
+    throw invalidArgument(path, 'an object that can be read', options)
   }
-  if (names === undefined) throw invalidArgument('options', 'an object', options)
+  if (names === undefined) throw invalidArgument(path, 'an object', options)
   return names
 }
 

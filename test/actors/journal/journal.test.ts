@@ -120,11 +120,15 @@ describe('an append', () => {
     expect(
       await refusal({ id: 'a', type: 't', events: [{ type: 'e', payload: [Symbol.iterator] }] }),
     ).toEqual(['INVALID_ARGUMENT', ['events', 0, 'payload', 0]])
-    for (const list of ['events', 'effects'])
-      expect(await refusal({ id: 'a', type: 't', [list]: new Array(1) })).toEqual([
-        'INVALID_ARGUMENT',
-        'options',
-      ])
+    const sound = { type: 'e', payload: 1 }
+    for (const list of ['events', 'effects']) {
+      const refused = (...second: unknown[]) =>
+        refusal({ id: 'a', type: 't', [list]: Object.assign(new Array(2), [sound, ...second]) })
+      expect(await refused()).toEqual(['INVALID_ARGUMENT', [list, 1]])
+      expect(await refused(null)).toEqual(['INVALID_ARGUMENT', [list, 1]])
+      expect(await refused({ ...sound, tpye: 'e' })).toEqual(['INVALID_ARGUMENT', `${list}.1.tpye`])
+      expect(await refused({ payload: 1 })).toEqual(['INVALID_ARGUMENT', [list, 1, 'type']])
+    }
     expect(() => app.journal.subscribe({ name: '', handler: () => undefined })).toThrow(
       expect.objectContaining({ details: expect.objectContaining({ path: 'name' }) }),
     )
