@@ -1,6 +1,6 @@
 /** The entries of a journal as an async iterator, which reads as fast as it is asked. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { logStart, ShardWatch, type WatchBounds } from '../store/shard-watch.ts'
 import type { PayloadTypes } from './entry-input.ts'
@@ -14,6 +14,8 @@ export type EntriesOfJournal = {
   readonly to?: number
   /** Whether to wait for entries to come. */
   readonly follow?: boolean
+  /** Ends the stream as `return` does. An actor gives its `context.signal`. */
+  readonly signal?: AbortSignal
 }
 
 /** Entries that are being read. */
@@ -26,10 +28,17 @@ export class EntryStream<
   /** Calls of `next` are answered one after another. So many have to wait. */
   #turn: Promise<unknown> = Promise.resolve()
   #turns = 0
+  readonly #signal: AbortSignal | undefined
+  readonly #aborted = (): void => this.#end()
 
-  /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED` */
+  /**
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
+   * `signal` that has aborted
+   */
   constructor(shard: Shard, options: EntriesOfJournal) {
     this.#watch = new ShardWatch(shard, entriesIn(shard), boundsOf(shard, options))
+    this.#signal = options.signal
+    this.#signal?.addEventListener('abort', this.#aborted)
   }
 
   /**
@@ -47,8 +56,13 @@ export class EntryStream<
 
   /** Ends the stream: calls of `next` that wait are answered with `done`. */
   async return(): Promise<IteratorResult<StoredEntry<Events, Effects>, undefined>> {
-    this.#watch.close()
+    this.#end()
     return { done: true, value: undefined }
+  }
+
+  #end(): void {
+    this.#signal?.removeEventListener('abort', this.#aborted)
+    this.#watch.close()
   }
 
   [Symbol.asyncIterator](): this {
@@ -60,7 +74,7 @@ export class EntryStream<
       const watched = await this.#watch.next()
       if (watched) return given(watched.item)
     } catch (error) {
-      this.#watch.close()
+      this.#end()
       throw error
     }
     return this.return()
@@ -73,8 +87,9 @@ const given = <Entry>(item: StoredEntry): IteratorResult<Entry, undefined> => ({
 })
 
 const boundsOf = (shard: Shard, options: EntriesOfJournal): WatchBounds => {
-  checkOptionNames(options, ['from', 'to', 'follow'])
-  const { from = logStart, to, follow = false } = options
+  checkOptionNames(options, ['from', 'to', 'follow', 'signal'])
+  const { from = logStart, to, follow = false, signal } = options
+  checkSignal(signal)
   for (const [name, lsn] of Object.entries({ from, to: to ?? 0 }))
     if (!Number.isSafeInteger(lsn) || lsn < 0) throw invalidArgument(name, 'an LSN', lsn)
   if (typeof follow !== 'boolean') throw invalidArgument('follow', 'a boolean', follow)

@@ -145,10 +145,11 @@ export class Journal<
   /**
    * The durable entries in their order, from `from` up to `to` (LSNs, inclusive); by default all
    * that the log has at present. With `follow` it goes on with those to come. A slow reader costs
-   * no memory: it reads the log, which keeps what was not read yet. End it with `return`, or leave
-   * the `for await` loop.
+   * no memory: it reads the log, which keeps what was not read yet. End it with `return` or by its
+   * `signal`, or leave the `for await` loop.
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`; `BAD_CURSOR`, now or at the
-   * first entry, for a `from` that the log has given back or has not come to
+   * first entry, for a `from` that the log has given back or has not come to; the reason of a
+   * `signal` that has aborted
    */
   entries(options: EntriesOfJournal = noOptions): EntryStream<Events, Effects> {
     this.#access.check()

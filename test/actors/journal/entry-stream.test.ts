@@ -171,3 +171,25 @@ describe('the entries of a journal', () => {
     )
   })
 })
+
+test('a signal ends the stream as return does, and one that has aborted is refused', async () => {
+  const world = machine()
+  const app = await world.start()
+  await appendAll(app, world, numbered(3))
+  const ending = new AbortController()
+  const { signal } = ending
+  const stream = app.journal.entries({ follow: true, signal })
+  const read = await world.during(stream.next())
+  const behind = [app.journal.entries({ signal }), app.journal.entries({ follow: true, signal })]
+  for (const each of behind) for (let at = 0; at < 3; at++) await world.during(each.next())
+  const waiting = behind[1]?.next()
+
+  ending.abort(new Error('gone'))
+
+  expect(read.done).toBe(false)
+  const done = { done: true, value: undefined }
+  // What it had not given out is left unread.
+  expect([await waiting, await stream.next(), await behind[0]?.next()]).toEqual([done, done, done])
+  expect(() => app.journal.entries({ signal })).toThrow('gone')
+  expect(() => app.journal.entries({ signal: 5 as never })).toThrow('signal: expected an AbortSig')
+})
