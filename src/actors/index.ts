@@ -153,7 +153,7 @@ export type {
   DurableServer,
   EntityKind,
 } from './turns/durable-server.ts'
-export type { Fields } from './turns/memory.ts'
+export { type Fields, readBody } from './turns/memory.ts'
 export type { AsyncOutcome, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'

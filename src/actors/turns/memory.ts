@@ -134,7 +134,10 @@ export type Body = {
   readonly state: unknown
 }
 
-/** @throws KeelsonError `UNSUPPORTED_VERSION` for a later layout; `CORRUPT` */
+/**
+ * Reads the body of a main row.
+ * @throws KeelsonError `UNSUPPORTED_VERSION` for a later layout; `CORRUPT`
+ */
 export const readBody = (bytes: Uint8Array): Body => {
   const read = decodeValue({ tag: valueTags.structured, bytes }) as [number, ...unknown[]]
   if (read[0] !== bodyFormat)

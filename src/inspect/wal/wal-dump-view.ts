@@ -1,5 +1,6 @@
 /** The frames of a log as lines of text and as JSON objects. Pure. */
 import { inspect } from 'node:util'
+import { readBody } from '../../actors/index.ts'
 import {
   type Command,
   type DumpRecord,
@@ -134,7 +135,7 @@ const turnText = (turn: Turn, width: number): string => {
   const { mark, body } = row ? readMainRow(row) : {}
   return [
     `turn ${JSON.stringify(entity)} ${markText(mark)} follows ${markText(follows)}`,
-    body ? bytesPreview(body, width) : '',
+    body ? bodyText(entity, body, width) : '',
     rows.length === 0 ? '' : `rows [${rows.map((each) => rowText(each, width)).join(', ')}]`,
     writes.length === 0 ? '' : `writes ${commandsText(writes, width)}`,
     entries.length === 0
@@ -145,11 +146,42 @@ const turnText = (turn: Turn, width: number): string => {
     .join(' ')
 }
 
+/** The state of a durable actor, and what else its row has. */
+const bodyText = (entity: string, body: Uint8Array, width: number): string => {
+  if (isOwn(entity)) return structuredText(body, width)
+  try {
+    const { version, shape, steps, fields, state } = readBody(body)
+    const named = steps.map(({ name, payload }) =>
+      payload === undefined ? name : `${name} ${cut(plainText(payload), width)}`,
+    )
+    return [
+      `state ${state === undefined ? 'none' : cut(plainText(state), width)}`,
+      version === 1 ? '' : `version ${version}`,
+      shape === '' ? '' : `shape ${shape}`,
+      named.length === 0 ? '' : `steps [${named.join(', ')}]`,
+      Object.keys(fields).length === 0 ? '' : `index ${cut(plainText(fields), width)}`,
+    ]
+      .filter((part) => part !== '')
+      .join(' ')
+  } catch {
+    return bytesPreview(body, width)
+  }
+}
+
+/** Whether an entity is one of the project's own, whose rows have other bodies. */
+const isOwn = (entity: string): boolean => entity.startsWith('$')
+
+const structuredText = (bytes: Uint8Array, width: number): string =>
+  cut(valueText({ tag: valueTags.structured, bytes }, width), width)
+
 const markText = (mark: TurnMark | undefined): string =>
   mark ? `${mark.incarnation}:${mark.seq}` : 'nothing'
 
-const rowText = ([rowKey, bytes]: EntityRowChange, width: number): string =>
-  `${JSON.stringify(rowKey)} ${bytes ? `= ${bytesPreview(bytes, width)}` : 'removed'}`
+const rowText = ([rowKey, bytes]: EntityRowChange, width: number): string => {
+  const key = JSON.stringify(rowKey)
+  if (!bytes) return `${key} removed`
+  return bytes.length === 0 ? key : `${key} = ${structuredText(bytes, width)}`
+}
 
 const commandText = (command: Command, width: number): string => {
   const { kind, ...fields } = command
@@ -278,10 +310,31 @@ const unitJson = (unit: Unit): object => {
   return unit.kind === 'batch' ? { batch: unit.commands.map(commandJson) } : commandJson(unit)
 }
 
-const mainRowJson = (row: Uint8Array): object => {
+const mainRowJson = (entity: string, row: Uint8Array): object => {
   const { mark, body } = readMainRow(row)
-  return { ...mark, base64: base64(body) }
+  return { ...mark, ...(isOwn(entity) ? structuredJson(body) : bodyJson(body)) }
 }
+
+const bodyJson = (body: Uint8Array): object => {
+  try {
+    const { steps, state, ...read } = readBody(body)
+    const json = {
+      ...read,
+      steps: steps.map(({ payload, ...step }) => ({ ...step, ...given({ payload }) })),
+      ...given({ state }),
+    }
+    return isJson(json) ? json : { base64: base64(body) }
+  } catch {
+    return { base64: base64(body) }
+  }
+}
+
+/** The fields that are there: none is `undefined`. */
+const given = (fields: Readonly<Record<string, unknown>>): object =>
+  Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined))
+
+const structuredJson = (bytes: Uint8Array): object =>
+  valueJson({ tag: valueTags.structured, bytes })
 
 const entryJson = (entry: EntryUnit): object => {
   const { id, type, command, response, events, effects } = entryContent(entry)
@@ -298,14 +351,17 @@ const entryJson = (entry: EntryUnit): object => {
 
 const payloadJson = (payload: EventPayload): object => {
   const [version = 0] = payload
-  return { version, ...valueJson({ tag: valueTags.structured, bytes: payload.subarray(1) }) }
+  return { version, ...structuredJson(payload.subarray(1)) }
 }
 
 const turnJson = ({ entity, follows, row, rows, writes, entries }: Turn): object => ({
   entity,
   follows: follows ?? null,
-  row: row ? mainRowJson(row) : null,
-  rows: rows.map(([key, bytes]) => ({ key, base64: bytes ? base64(bytes) : null })),
+  row: row ? mainRowJson(entity, row) : null,
+  rows: rows.map(([key, bytes]) => ({
+    key,
+    ...(bytes && bytes.length > 0 ? structuredJson(bytes) : { base64: bytes ? '' : null }),
+  })),
   writes: writes.map(commandJson),
   ...(entries && { entries: entries.map(entryJson) }),
 })

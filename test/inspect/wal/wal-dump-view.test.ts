@@ -5,6 +5,8 @@ import {
   alarmRowKey,
   blobRope,
   type Command,
+  dueRowKey,
+  encodeList,
   encodeRope,
   encodeValue,
   entryUnit,
@@ -31,6 +33,10 @@ const shown = (unit: Unit, width = 60): string =>
   dumpLine(recordOf(unit), width).split('0 ms  ')[1] ?? ''
 
 const value = encodeValue('v')
+
+/** The body of a durable actor's row in this state. */
+const bodyOf = (state: unknown): Buffer => encodeList([1, 1, '', [], {}, state])
+
 const blob = {
   tag: 3 as const,
   bytes: encodeRope(blobRope(1, { size: 300, segment: 1, offset: 48, sha256: new Uint8Array(32) })),
@@ -130,39 +136,79 @@ describe('a turn', () => {
     kind: 'turn',
     entity: 'order/42',
     follows: { incarnation, seq: 7 },
-    row: mainRowOf({ incarnation, seq: 8 }, Buffer.of(1, 2)),
+    row: mainRowOf({ incarnation, seq: 8 }, bodyOf({ cents: 5 })),
     rows: [
-      [alarmRowKey('order/42', 'a'), Buffer.of(3)],
+      [alarmRowKey('order/42', 'a'), encodeList(['0/7', 9, 0, 9])],
       [alarmRowKey('order/42', 'b'), undefined],
+      [dueRowKey(9, 'order/42', 'a'), Buffer.of()],
     ],
     writes: [{ kind: 'put', key: 'k', value, expiry: noExpiry }],
   }
 
+  const shownRow = (body: Uint8Array, entity = 'order/42'): string | undefined => {
+    const row = mainRowOf({ incarnation, seq: 8 }, body)
+    return shown({ ...turn, entity, row, rows: [], writes: [] }).split(`${incarnation}:7 `)[1]
+  }
+
   test('is one line: entity, marks, state, rows and writes', () => {
     expect(shown(turn)).toBe(
-      'turn "order/42" 0123456789abcdef:8 follows 0123456789abcdef:7 <0102>' +
-        ' rows ["\\u0000aorder/42\\u0000a" = <03>, "\\u0000aorder/42\\u0000b" removed]' +
+      'turn "order/42" 0123456789abcdef:8 follows 0123456789abcdef:7 state { cents: 5 }' +
+        ` rows ["\\u0000aorder/42\\u0000a" = [ '0/7', 9, 0, 9 ],` +
+        ' "\\u0000aorder/42\\u0000b" removed, "\\u0000d00000000000009order/42\\u0000a"]' +
         ` writes [put "k" = 'v']`,
     )
     expect(shown({ ...turn, follows: undefined, rows: [], writes: [] })).toBe(
-      'turn "order/42" 0123456789abcdef:8 follows nothing <0102>',
+      'turn "order/42" 0123456789abcdef:8 follows nothing state { cents: 5 }',
     )
     expect(shown({ ...turn, row: undefined, rows: [], writes: [] })).toBe(
       'turn "order/42" nothing follows 0123456789abcdef:7',
     )
   })
 
-  test('is complete as JSON: bytes as base64', () => {
+  test('shows the version, the pending steps and the index behind a state', () => {
+    const steps = [
+      ['0/7/0', 'mail', 0, 0, 9, { to: 'ann' }],
+      ['0/7/1', 'ship', 0, 0, 9],
+    ]
+    const body = encodeList([1, 3, '', steps, { open: true }, 'paid'])
+    expect(shownRow(body)).toBe(
+      `state 'paid' version 3 steps [mail { to: 'ann' }, ship] index { open: true }`,
+    )
+    expect(shownRow(encodeList([1, 1, '', [], {}]))).toBe('state none')
+  })
+
+  test('shows bytes that are no state as they are, and the position of a subscription', () => {
+    expect(shownRow(Buffer.of(1, 2))).toBe('<0102>')
+    expect(shownRow(encodeList([2, 'of a newer version']))).toMatch(/^<92/)
+    expect(shownRow(encodeList([1, 0]), '$journal/mail')).toBe('[ 1, 0 ]')
+  })
+
+  test('has what JSON cannot hold as base64', () => {
+    const json = (state: unknown): unknown => {
+      const row = mainRowOf({ incarnation, seq: 8 }, bodyOf(state))
+      return dumpJson(recordOf({ ...turn, row, rows: [], writes: [] }), undefined)
+    }
+    const body = bodyOf(new Map([['a', 1]])).toString('base64')
+    expect(json(new Map([['a', 1]]))).toMatchObject({
+      units: [{ turn: { row: { base64: body } } }],
+    })
+    expect(json([1])).not.toMatchObject({
+      units: [{ turn: { row: { base64: expect.anything() } } }],
+    })
+  })
+
+  test('is complete as JSON: state, steps and rows', () => {
     expect(JSON.parse(JSON.stringify(dumpJson(recordOf(turn), undefined)))).toMatchObject({
       units: [
         {
           turn: {
             entity: 'order/42',
             follows: { incarnation, seq: 7 },
-            row: { incarnation, seq: 8, base64: 'AQI=' },
+            row: { incarnation, seq: 8, version: 1, steps: [], fields: {}, state: { cents: 5 } },
             rows: [
-              { key: '\0aorder/42\0a', base64: 'Aw==' },
+              { key: '\0aorder/42\0a', tag: 'structured', value: ['0/7', 9, 0, 9] },
               { key: '\0aorder/42\0b', base64: null },
+              { key: '\0d00000000000009order/42\0a', base64: '' },
             ],
             writes: [{ command: 'put', key: 'k', value: { tag: 'text', value: 'v' } }],
           },
