@@ -66,6 +66,24 @@ const withoutProjection = async (place, what) => {
   return { what, source, ms: startMs, rate: (place.rows * 1_000) / startMs, bytes }
 }
 
+/** Killed at three places of the rebuild. The time is that of all four starts. */
+const interrupted = async (place, what) => {
+  rmSync(join(place.dir, 'shard-0', 'lmdb'), { recursive: true })
+  const began = performance.now()
+  for (const share of [0.25, 0.5, 0.75]) {
+    console.error(`  without its projection, to be killed at ${share * 100} % …`)
+    const args = [place.dir, `${place.rows}`, `${share}`]
+    const ended = await Player.fork(program, args).then(
+      () => 'had its projection before it was killed',
+      ({ message }) => message,
+    )
+    if (!ended.includes('SIGKILL')) throw new Error(`the start ${ended}`)
+  }
+  const { source, bytes } = await reopened(place, 'without its projection')
+  const took = performance.now() - began
+  return { what, source, ms: took, rate: (place.rows * 1_000) / took, bytes }
+}
+
 const snapshotMade = async (place) => {
   const { player } = await opened(place, 'making a snapshot')
   const made = await player.ask({ kind: 'snapshot' })
@@ -92,8 +110,10 @@ export const run = async ({ quick, repeats, rows = quick ? 50_000 : 1_000_000 })
       await afterClose(place, rounds),
       await afterKill(place, rounds),
       await withoutProjection(place, 'start without lmdb/, from the log'),
+      await interrupted(place, 'the same, killed three times on the way'),
       await snapshotMade(place),
       await withoutProjection(place, 'start without lmdb/, from the snapshot'),
+      await interrupted(place, 'the same, killed three times on the way'),
     ]
     const head = ['', 'time', 'rows/s', 'greatest memory']
     console.log(`\n${amount(rows)} rows\n${table([head, ...results.map(row)])}\n`)
