@@ -150,7 +150,7 @@ export const appContext = (
   instance,
   store: new Store(system, shards, access),
   journal: new Journal(system, shards, access),
-  control: new ControlHandle(system, instance, shards, parts.deadlineMs, access),
+  control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
   batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
   projection: (name) => new ProjectionView(system, shards, name, parts.deadlineMs, access),
   lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),

@@ -23,26 +23,32 @@ import {
 
 export type { ControlOptions, ResumeOptions, SuspendOptions } from './control-request.ts'
 
+/** What a handle is made from. */
+type ControlParts = {
+  readonly system: System
+  readonly instance: string
+  readonly shards: readonly Shard[]
+  readonly deadlineMs: number
+  readonly access: Access
+  /** Has the suspensions that name no owner; `undefined`: the holder of the instance has them. */
+  readonly owner?: Ref
+}
+
 /** Control of one instance's shards. */
 export class ControlHandle {
+  readonly #parts: ControlParts
   readonly #control: Ref<Control.Messages>
-  readonly #shards: readonly Shard[]
   readonly #indexes: readonly number[]
-  readonly #deadlineMs: number
-  readonly #access: Access
 
-  constructor(
-    system: System,
-    instance: string,
-    shards: readonly Shard[],
-    deadlineMs: number,
-    access: Access,
-  ) {
-    this.#control = system.to(Control.name(instance))
-    this.#shards = shards
-    this.#indexes = shards.map(({ index }) => index)
-    this.#deadlineMs = deadlineMs
-    this.#access = access
+  constructor(parts: ControlParts) {
+    this.#parts = parts
+    this.#control = parts.system.to(Control.name(parts.instance))
+    this.#indexes = parts.shards.map(({ index }) => index)
+  }
+
+  /** @internal The same handle, but suspensions that name no owner belong to `owner`. */
+  static ownedBy(handle: ControlHandle, owner: Ref): ControlHandle {
+    return new ControlHandle({ ...handle.#parts, owner })
   }
 
   /**
@@ -62,7 +68,7 @@ export class ControlHandle {
 
   /**
    * Ends suspensions of one shard: that of `token`; with `force` all of them; with neither, those
-   * without an owner.
+   * without an owner, and at an attached prompt its own.
    */
   async resume(shard: number, options: ResumeOptions = {}): Promise<void> {
     only((await this.#resume([shard], options)).outcomes)
@@ -169,8 +175,9 @@ export class ControlHandle {
    * @throws KeelsonError `CLOSED`
    */
   acceptClock(): readonly { readonly shard: number; readonly leaptMs: number }[] {
-    this.#access.check()
-    return this.#shards.map(({ index, time }) => ({ shard: index, leaptMs: time.follow() }))
+    const { access, shards } = this.#parts
+    access.check()
+    return shards.map(({ index, time }) => ({ shard: index, leaptMs: time.follow() }))
   }
 
   async #suspend(shards: readonly number[], options: SuspendOptions) {
@@ -186,7 +193,7 @@ export class ControlHandle {
     try {
       return await answer
     } catch (error) {
-      const isClosed = this.#shards.some(({ phase }) => phase.kind === 'closed')
+      const isClosed = this.#parts.shards.some(({ phase }) => phase.kind === 'closed')
       if (isClosed && (isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')))
         throw new KeelsonError('CLOSED', 'the instance is closed', { cause: error })
       throw error
@@ -198,11 +205,12 @@ export class ControlHandle {
   }
 
   #scope(shards: readonly number[]): Scope {
-    this.#access.check()
+    const { access, deadlineMs, owner } = this.#parts
+    access.check()
     for (const shard of shards)
       if (!this.#indexes.includes(shard))
         throw invalidArgument('shard', `0 to ${this.#indexes.length - 1}`, shard)
-    return { shards, deadlineMs: this.#deadlineMs }
+    return { shards, deadlineMs, owner }
   }
 }
 

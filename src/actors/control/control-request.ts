@@ -36,14 +36,21 @@ export type SuspendRequest = PlainRequest & {
   readonly leaseMs: number | undefined
 }
 
-/** The suspensions to end: that of a token, all, or those without an owner. */
-export type Which = { readonly token: string } | 'all' | 'ownerless'
+/**
+ * The suspensions to end: that of a token, those of an owner (`undefined`: those that belong to the
+ * holder of the instance), or all.
+ */
+export type Which = { readonly token: string } | { readonly owner: Ref | undefined } | 'all'
 
 /** A request to resume. */
 export type ResumeRequest = PlainRequest & { readonly which: Which }
 
-/** The shards of a call, and the default time for each. */
-export type Scope = { readonly shards: readonly number[]; readonly deadlineMs: number }
+/** The shards of a call, the default time for each, and the default owner of suspensions. */
+export type Scope = {
+  readonly shards: readonly number[]
+  readonly deadlineMs: number
+  readonly owner?: Ref | undefined
+}
 
 const suspendNames = ['timeoutMs', 'flush', 'writes', 'owner', 'leaseMs']
 const resumeNames = ['timeoutMs', 'token', 'force']
@@ -64,7 +71,7 @@ export const plainRequest = (
 /** A suspension of all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const suspendRequest = (scope: Scope, options: SuspendOptions = {}): SuspendRequest => {
   const plain = plainRequest(scope, options, suspendNames)
-  const { flush = true, writes = false, owner, leaseMs } = options
+  const { flush = true, writes = false, owner = scope.owner, leaseMs } = options
   if (typeof flush !== 'boolean') throw invalidArgument('flush', 'a boolean', flush)
   if (typeof writes !== 'boolean') throw invalidArgument('writes', 'a boolean', writes)
   if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
@@ -80,5 +87,6 @@ export const resumeRequest = (scope: Scope, options: ResumeOptions = {}): Resume
   if (token !== undefined && typeof token !== 'string')
     throw invalidArgument('token', 'a string', token)
   if (typeof force !== 'boolean') throw invalidArgument('force', 'a boolean', force)
-  return { ...plain, which: force ? 'all' : token === undefined ? 'ownerless' : { token } }
+  const which = token === undefined ? { owner: scope.owner } : { token }
+  return { ...plain, which: force ? 'all' : which }
 }

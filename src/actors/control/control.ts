@@ -124,7 +124,8 @@ const endTimeoutMs = 30_000
 
 const plainFields = { shards: isListOf(isCount), timeoutMs: isTime }
 const isTokenRecord = isRecord({ token: isText })
-const isWhich: Accepts = (which) => which === 'all' || which === 'ownerless' || isTokenRecord(which)
+const isOwnerRecord = isRecord({ owner: isOptional(isRef) })
+const isWhich: Accepts = (which) => which === 'all' || isTokenRecord(which) || isOwnerRecord(which)
 
 /** Options are checked without the state: the shards do not matter for the check. */
 const noScope: Scope = { shards: [], deadlineMs: endTimeoutMs }
@@ -270,7 +271,7 @@ const resuming = (
   { shards, timeoutMs, which }: ResumeRequest,
   context: Answering<Outcomes>,
 ) => {
-  if (typeof which === 'object' && !isKnown(state, shards, which.token)) {
+  if (which !== 'all' && 'token' in which && !isKnown(state, shards, which.token)) {
     context.from.fail(
       new KeelsonError('INVALID_ARGUMENT', 'no suspension of these shards has this token', {
         details: { path: 'token', shards },
@@ -426,8 +427,10 @@ const release = async (
 
 const tokensOf = ({ suspensions }: Shard, which: Which): string[] => {
   if (which === 'all') return [...suspensions.keys()]
-  if (which !== 'ownerless') return [which.token]
-  return [...suspensions.values()].flatMap(({ token, owner }) => (owner ? [] : [token]))
+  if ('token' in which) return [which.token]
+  return [...suspensions.values()].flatMap(({ token, owner }) =>
+    owner === which.owner ? [token] : [],
+  )
 }
 
 const suspensionFor = (request: SuspendRequest, context: Context): Suspension => {

@@ -1,6 +1,6 @@
 /** A suspension holds only as long as its owner lives, and is refused if it could not hold. */
 import { describe, expect, test } from 'vitest'
-import { Control } from '../../../src/actors/index.ts'
+import { Control, ControlHandle } from '../../../src/actors/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
 
 describe('a suspension that ends while it still flushes', () => {
@@ -71,6 +71,27 @@ test('a second suspension of a held projection with a lag fails with BUSY at onc
   const flushless = await during(app.control.suspendAll({ flush: false }))
   expect(flushless.outcomes).toMatchObject([{ ok: true }])
   await clock.advance(10)
+})
+
+test('a handle of an owner suspends for it, and without a token ends its suspensions alone', async () => {
+  const { start, during } = machine()
+  const app = await start()
+  const { system, control, shards } = app
+  const owner = await during(system.start({ init: () => 0 }, undefined))
+  const owned = ControlHandle.ownedBy(control, owner)
+
+  await during(control.suspend(0))
+  await during(owned.suspend(0))
+  await during(owned.resumeAll())
+  expect([...(shards[0]?.suspensions.values() ?? [])]).toMatchObject([{ owner: undefined }])
+
+  await during(owned.suspend(0))
+  await during(control.resume(0))
+  expect([...(shards[0]?.suspensions.values() ?? [])]).toMatchObject([{ owner }])
+
+  system.kill(owner)
+  await during(control.flush(0))
+  expect(shards[0]?.suspensions.size).toBe(0)
 })
 
 test('the owner of a suspension must be a process', async () => {
