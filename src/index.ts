@@ -127,6 +127,7 @@ export {
   isKeelsonError,
   KeelsonError,
 } from './errors.ts'
+export { start } from './inspect/attach/start.ts'
 export type {
   IngestFailure,
   IngestOptions,
@@ -314,4 +315,3 @@ export type {
   WorkerOptions,
 } from './supervisors/index.ts'
 export { countsByNamespace, history, projection } from './supervisors/projections.ts'
-export { start } from './supervisors/start.ts'

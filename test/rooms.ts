@@ -80,11 +80,14 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     command: ['text'],
     ingest: ['text'],
     prompt: ['text', 'command'],
+    attach: ['text', 'command', 'prompt'],
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],
     backup: ['text', 'command', 'wal'],
     doctor: ['text', 'command', 'wal'],
-    cli: ['text', 'command', 'ingest', 'prompt', 'wal', 'journal', 'backup', 'doctor'],
+    cli: [
+      ...['text', 'command', 'ingest', 'prompt', 'attach', 'wal', 'journal', 'backup', 'doctor'],
+    ],
   },
   testing: {
     kit: [],

@@ -6,11 +6,12 @@
  * - command: what every command needs: words, streams, signals, progress
  * - ingest: `keelson ingest`, and the function behind it
  * - prompt: the prompt and its views of processes, logs and projections
+ * - attach: prompts that are attached to a running instance; the public `start`
  * - wal: `keelson wal verify`, `dump` and `salvage`
  * - journal: `keelson journal head`, `prove` and `verify`
  * - backup: `keelson backup` and `restore`
  * - doctor: `keelson doctor`
- * - cli: the `keelson` command, its configuration file, `keelson start` and `run`
+ * - cli: the `keelson` command, its configuration file, `keelson start`, `run` and `attach`
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.
  */

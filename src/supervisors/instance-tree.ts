@@ -37,6 +37,8 @@ export type TreeOptions = {
   readonly entities: Entities
   readonly followers: readonly Follower[]
   readonly mailboxMax: number
+  /** What serves attached prompts. */
+  readonly attach: ChildSpec | undefined
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
   readonly appContext: AppContext
@@ -75,6 +77,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
+          ...(options.attach ? [options.attach] : []),
           ...(options.followers.length > 0
             ? [watchedReplication(options, replicationTree(options))]
             : []),

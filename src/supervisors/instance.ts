@@ -20,6 +20,7 @@ import {
 import type { Clock } from '../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../errors.ts'
 import {
+  type ChildSpec,
   createSystem,
   notStarted,
   type System,
@@ -56,6 +57,8 @@ export type Ports = {
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
   readonly copyShard: ShardCopier
+  /** The part of the tree that serves attached prompts. The promise never rejects. */
+  readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
 }
 
 /**
@@ -79,6 +82,8 @@ const loadedTree = (tree: AppTree): Promise<AppTree> =>
  * `CORRUPT`: then nothing is changed but LOCK in an old folder
  */
 export const startInstance = async (checked: CheckedOptions, ports: Ports): Promise<App> => {
+  if (checked.attach && !ports.attach)
+    throw configError('attach', 'false: no prompt can be attached here', true)
   const system = checked.system ?? newSystem(checked, ports)
   if (system.whereis(treeNames(checked.instance).root))
     throw configError(
@@ -122,8 +127,7 @@ export const startInstance = async (checked: CheckedOptions, ports: Ports): Prom
       noteFloors()
       claim.release()
     }
-    const { disk, copyShard } = ports
-    const parts = { ...claim, release, disk, copyShard }
+    const parts = { ...claim, ...ports, release }
     const running = await run(checked, system, shards, parts, shared.windows)
     noteFloors()
     isStarting = false
@@ -298,7 +302,7 @@ const run = async (
   options: CheckedOptions,
   system: System,
   shards: readonly Shard[],
-  claim: FolderClaim & Pick<Ports, 'disk' | 'copyShard'>,
+  claim: FolderClaim & Pick<Ports, 'disk' | 'copyShard' | 'attach'>,
   windows: WriteWindows,
 ): Promise<App> => {
   const { instance, settings, onProgress } = options
@@ -320,6 +324,10 @@ const run = async (
     ...{ system, instance, shards, windows, registry, entities, followers, backups, deadlineMs },
   }
   const inside = appContext(parts, insideAccess)
+  let begun: (app: App) => void = () => undefined
+  const started = new Promise<App>((resolve) => {
+    begun = resolve
+  })
   const readiness = new Readiness(system, shards, options.app !== undefined)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
@@ -329,6 +337,7 @@ const run = async (
     entities,
     followers,
     mailboxMax: options.mailboxMax,
+    attach: options.attach ? claim.attach?.(instance, started) : undefined,
     app: options.app,
     appContext: inside,
     isClosing: () => outsideAccess.isEnded,
@@ -345,7 +354,7 @@ const run = async (
     await stopProcess(root, 'shutdown').catch(() => undefined)
     throw error
   }
-  return new App({
+  const app = new App({
     dir,
     system,
     ownsSystem: !options.system,
@@ -360,6 +369,8 @@ const run = async (
     ending,
     release: claim.release,
   })
+  begun(app)
+  return app
 }
 
 /**

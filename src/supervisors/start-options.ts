@@ -213,6 +213,11 @@ export type StartOptions = {
   }
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
+  /**
+   * Whether `keelson attach` may open prompts on the instance, over the socket `attach.sock` in the
+   * data folder, which only its owner may use; false. `keelson run`: true.
+   */
+  readonly attach?: boolean
   /** The user's own supervision tree: `supervisor('app', …)` of `keelson`. */
   readonly app?: AppTree
   /** Called with each step of the start, in order. */
@@ -241,6 +246,7 @@ export type CheckedOptions = {
   readonly minDurable: ReadonlyMap<number, number>
   readonly replication: readonly FollowerTerms[]
   readonly mailboxMax: number
+  readonly attach: boolean
   readonly app: AppTree | undefined
   readonly onProgress: (progress: StartProgress) => void
 }
@@ -346,6 +352,7 @@ const rules: Record<string, Rule> = {
     rules: { replay: word('optional', 'required'), retention: word('states', 'readers') },
   },
   mailboxMax: count(1),
+  attach: { kind: 'boolean' },
   app: { kind: 'any' },
   onProgress: { kind: 'function' },
 }
@@ -374,6 +381,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     minDurable: checkMinDurable(wal.minDurable),
     replication: checkReplication(options.replication),
     mailboxMax: options.mailboxMax ?? 100_000,
+    attach: options.attach ?? false,
     app: options.app === undefined ? undefined : checkAppTree(options.app),
     onProgress: harmless(options.onProgress ?? (() => undefined)),
     settings: {

@@ -26,9 +26,9 @@ export type InstanceWords = {
   readonly dir: string | undefined
 }
 
-/** `keelson start` and `keelson run`. */
+/** `keelson start`, `keelson run` and `keelson attach`. */
 export type InstanceCommand = InstanceWords & {
-  readonly kind: 'start' | 'run'
+  readonly kind: 'start' | 'run' | 'attach'
   readonly verbose: boolean
 }
 
@@ -68,6 +68,10 @@ export const usage = `Usage:
   keelson run [FILE] [--dir DIR]
       The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
 
+  keelson attach [FILE] [--dir DIR]
+      The prompt of an instance that runs: of keelson run, or one with the option attach.
+      It ends without ending the instance.
+
   keelson ingest FILE --dir DIR --key FIELD [--format ndjson|json]
       Puts the records of FILE (- for standard input) into the store, each under the value of FIELD.
       --dir DIR       the data folder
@@ -99,18 +103,22 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
     return { kind: 'help' }
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
-  if (first === 'start' || first === 'run') return instanceCommand(first, rest)
+  if (first === 'start' || first === 'run' || first === 'attach')
+    return instanceCommand(first, rest)
   if (first === 'ingest') return ingestCommand(rest)
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are start, run, ingest, backup, restore, open, doctor, wal, journal, help`,
+    `there is no command '${first}'; the commands are start, run, attach, ingest, backup, restore, open, doctor, wal, journal, help`,
   )
 }
 
-const instanceCommand = (kind: 'start' | 'run', words: readonly string[]): InstanceCommand => {
+const instanceCommand = (
+  kind: InstanceCommand['kind'],
+  words: readonly string[],
+): InstanceCommand => {
   const { values, positionals } = parsedWords(words, {
     config: { type: 'string' },
     dir: { type: 'string' },

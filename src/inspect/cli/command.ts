@@ -66,6 +66,10 @@ const run = async (
       const { runService } = await import('./run-command.ts')
       return runService(command, environment)
     }
+    case 'attach': {
+      const { runAttach } = await import('./attach-command.ts')
+      return runAttach(command, environment, verbose)
+    }
     case 'ingest': {
       const { runIngest } = await import('./ingest-command.ts')
       return runIngest(command, environment)

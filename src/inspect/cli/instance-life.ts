@@ -9,8 +9,8 @@ import {
   registeredName,
   type StartOptions,
   type StartProgress,
-  start,
 } from '../../supervisors/index.ts'
+import { start } from '../attach/start.ts'
 import {
   type Environment,
   packageVersion,
@@ -27,6 +27,8 @@ import { remarkLines, type Started } from './start-view.ts'
 
 /** What a command does with its instance. */
 export type Attendance = {
+  /** The default of the option `attach`. */
+  readonly attach: boolean
   /** Prints lines of the log. */
   readonly tell: (text: string) => void
   /** Called with each step of the start. */
@@ -78,10 +80,10 @@ const started = async (
   }
   const { clock } = environment
   const toPrompt = textLogger(clock, (text) => attendance.tell(printableLines(text)))
-  const { logger = toPrompt, ...others } = options
+  const { logger = toPrompt, attach = attendance.attach, ...others } = options
   const system = createSystem({ clock, logger })
   try {
-    return await startUnlessInterrupted({ ...others, system, onProgress }, interruption)
+    return await startUnlessInterrupted({ ...others, attach, system, onProgress }, interruption)
   } catch (error) {
     throw namingFile(file, error)
   }

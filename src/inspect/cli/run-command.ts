@@ -13,6 +13,7 @@ import { startLine, stepText } from './start-view.ts'
  */
 export const runService = (command: InstanceCommand, environment: Environment): Promise<number> =>
   runInstance(command, environment, {
+    attach: true,
     tell: (text) => printLine(environment.errors, text),
     onProgress: (progress) => {
       const text = stepText(progress)

@@ -3,7 +3,7 @@
  * signal, with status 0.
  */
 import type { App } from '../../supervisors/index.ts'
-import { type Environment, printLine } from '../command/environment.ts'
+import { type Environment, isTerminal, printLine } from '../command/environment.ts'
 import { historyPath } from '../prompt/history-file.ts'
 import { Prompt } from '../prompt/prompt.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
@@ -34,6 +34,7 @@ export const runStart = async (
   )
   try {
     return await runInstance(command, environment, {
+      attach: false,
       tell,
       onProgress: (progress) => {
         const text = stepText(progress)
@@ -50,10 +51,6 @@ export const runStart = async (
     release()
   }
 }
-
-/** Whether a person uses it. */
-const isTerminal = ({ input, output }: Environment): boolean =>
-  input.isTTY === true && output.isTTY === true
 
 const promptFor = (app: App, environment: Environment, verbose: boolean): Prompt => {
   const paint = isTerminal(environment)

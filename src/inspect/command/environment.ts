@@ -93,6 +93,10 @@ const presentFolder = (): string => {
   }
 }
 
+/** Whether a person uses it. */
+export const isTerminal = ({ input, output }: Pick<Environment, 'input' | 'output'>): boolean =>
+  input.isTTY === true && output.isTTY === true
+
 /** Prints a text and ends its line. */
 export const printLine = (stream: Writable, text: string): void => {
   stream.write(`${text}\n`)

@@ -35,9 +35,9 @@ import { wordHelp } from './word-help.ts'
 /** Names and their values. */
 export type PromptWords = Readonly<Record<string, unknown>>
 
-/** Every word of the prompt for `app`. */
-export const promptWords = (app: App, paint: Paint): PromptWords => {
-  const words = wordsOf(app, paint)
+/** Every word of the prompt for `app`. `control` has the suspensions that name no owner. */
+export const promptWords = (app: App, paint: Paint, control = app.control): PromptWords => {
+  const words = { ...wordsOf(app, paint), control }
   const h = (word?: unknown) =>
     word === undefined ? new View(helpText) : wordHelp({ ...words, h }, word, commands)
   return { ...words, h }
@@ -49,7 +49,6 @@ const wordsOf = (app: App, paint: Paint): PromptWords => ({
   ...actingWords(app),
   app,
   store: app.store,
-  control: app.control,
   help: helpWord(),
 })
 
@@ -262,7 +261,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['replication()', 'each replica: its state, its lag, and why it waits'],
   ['app', 'the instance: app.health(), app.system …'],
   ['help, h(name)', 'this list; one command of it; what store and control can do'],
-  ['exit, quit', 'end in order, as Ctrl-D does'],
+  ['exit, quit', 'end the prompt, as Ctrl-D does, and the instance unless attached'],
 ]
 
 /** The output of `help`. */

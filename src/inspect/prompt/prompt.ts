@@ -4,7 +4,7 @@
  * same output. A failing line prints its error, and the next one runs.
  */
 import { clearScreenDown, createInterface, type Interface, moveCursor } from 'node:readline'
-import { type Environment, type Input, printLine } from '../command/environment.ts'
+import { type Environment, type Input, isTerminal, printLine } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
 import { type Run, runBreakable } from './evaluation.ts'
 import { historyMax, readHistory, writeHistory } from './history-file.ts'
@@ -41,7 +41,7 @@ export class Prompt {
   constructor(options: PromptOptions) {
     this.#options = options
     const { input, output } = options.environment
-    const terminal = input.isTTY === true && output.isTTY === true
+    const terminal = isTerminal(options.environment)
     this.#lines = createInterface({
       input,
       ...(terminal ? { output, completer: completerOf(options.session) } : {}),

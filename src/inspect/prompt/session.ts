@@ -52,10 +52,11 @@ export class LocalSession implements Session {
 
   async run(source: string, run?: Run): Promise<Answer> {
     const outcome = await this.#scope.evaluate(source, run)
-    return {
-      isUnfinished: outcome.kind === 'unfinished',
-      text: this.#text(outcome),
-      ...(outcome.kind === 'value' && outcome.value instanceof Feed && { feed: outcome.value }),
+    try {
+      return this.#answer(outcome)
+    } catch (error) {
+      // A value may define how it is printed, and fail at it.
+      return this.#answer({ kind: 'error', error })
     }
   }
 
@@ -74,15 +75,16 @@ export class LocalSession implements Session {
     return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
   }
 
-  #text(outcome: Evaluation): string | undefined {
+  #answer(outcome: Evaluation): Answer {
     const { colours, verbose } = this.#options
-    if (outcome.kind === 'error') return errorText(outcome.error, verbose)
-    if (outcome.kind !== 'value') return undefined
-    try {
-      return shown(outcome.value, colours)
-    } catch (error) {
-      // A value may define how it prints, and fail at it.
-      return errorText(error, verbose)
+    const isUnfinished = outcome.kind === 'unfinished'
+    if (outcome.kind === 'error') return { isUnfinished, text: errorText(outcome.error, verbose) }
+    if (outcome.kind !== 'value') return { isUnfinished, text: undefined }
+    const { value } = outcome
+    return {
+      isUnfinished,
+      text: shown(value, colours),
+      ...(value instanceof Feed && { feed: value }),
     }
   }
 }

@@ -9,9 +9,17 @@ import { printableLines } from './paint.ts'
 
 /**
  * `CODE: message` and a line for each detail; for other errors, name and message. `verbose` adds
- * stack and causes.
+ * stack and causes. It never throws, though an error may define how it is printed.
  */
 export const errorText = (error: unknown, verbose = false): string => {
+  try {
+    return wholeText(error, verbose)
+  } catch {
+    return 'thrown: a value that cannot be printed'
+  }
+}
+
+const wholeText = (error: unknown, verbose: boolean): string => {
   const lines = [headOf(error), ...detailsOf(error).map((detail) => `  ${detail}`)]
   const causes = causesOf(error, verbose)
   if (!verbose)

@@ -23,6 +23,16 @@ describe('an error', () => {
     expect(errorText(undefined)).toBe('thrown: undefined')
   })
 
+  test('may fail at being printed', () => {
+    const trap = {
+      getPrototypeOf: () => {
+        throw new Error('no')
+      },
+    }
+
+    expect(errorText(new Proxy({}, trap))).toBe('thrown: a value that cannot be printed')
+  })
+
   test('names its causes, but not one with the same message', () => {
     const root = new Error('disk on fire')
     const middle = new KeelsonError('SHARD_DOWN', 'Shard 0 is down.', { cause: root })

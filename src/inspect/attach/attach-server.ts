@@ -1,0 +1,73 @@
+/**
+ * `attach`: lets prompts attach to a running instance. It listens on the socket of the data folder
+ * and starts a process for each connection. An instance whose socket cannot be made goes on without
+ * it, and its log says why. A prompt that fails takes neither this process nor others with it.
+ */
+import { instanceName } from '../../actors/index.ts'
+import { reasonText } from '../../errors.ts'
+import {
+  type ChildSpec,
+  type GenServer,
+  type Name,
+  noReply,
+  type Settled,
+  send,
+  worker,
+} from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { listenIn, type Socket } from './attach-socket.ts'
+import { type Attachment, server as promptServer } from './attached-prompt.ts'
+
+/** The messages of `attach`. Only it sends them. */
+export type Messages = {
+  calls: Record<never, never>
+  casts: Record<never, never>
+  infos: {
+    begun: (app: Settled<App>) => void
+    connected: (connection: Omit<Attachment, 'label'>) => void
+  }
+}
+
+type State = { readonly attached: number }
+
+/** Listens from the moment when the instance has started. */
+const server: GenServer<Messages, State, Promise<App>> = {
+  init: (app, context) => {
+    // The end of a prompt is no failure of this process.
+    context.trapExit(true)
+    context.pipe(app, 'begun')
+    return { attached: 0 }
+  },
+
+  accepts: { calls: {}, casts: {}, infos: { begun: () => true, connected: () => true } },
+  calls: {},
+  casts: {},
+
+  infos: {
+    begun: async (state, begun, context) => {
+      if (!begun.ok) return noReply(state)
+      const app = begun.value
+      const connected = (socket: Socket): void => {
+        if (!send(context.self, 'connected', { app, socket })) socket.destroy()
+      }
+      await listenIn(app.dir, context.signal, connected).catch((reason: unknown) =>
+        context.system.logger.warn(`no prompt can be attached: ${reasonText(reason)}`, { reason }),
+      )
+      return noReply(state)
+    },
+    connected: async ({ attached }, connection, context) => {
+      const label = `prompt(${attached + 1})`
+      await context.startLinkResult(promptServer, { ...connection, label }, { label })
+      return noReply({ attached: attached + 1 })
+    },
+  },
+
+  exit: (state) => noReply(state),
+}
+
+/** The name of `attach`. */
+export const name = (instance: string): Name<Messages> => instanceName<Messages>('attach', instance)
+
+/** The part of an instance's tree that serves attached prompts. */
+export const childSpec = (instance: string, app: Promise<App>): ChildSpec =>
+  worker('attach', server, app, { name: name(instance) })

@@ -1,0 +1,187 @@
+/**
+ * The process of one attached prompt, in the instance. It runs the lines that come over its socket
+ * in a session of its own. The suspensions of `control` at this prompt belong to it: they end when
+ * it ends, by the prompt or in any other way. Its memory is bounded, whatever the other side sends
+ * or does not read.
+ */
+import { ControlHandle } from '../../actors/index.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { type Context, type GenServer, noReply, send, stop } from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { packageVersion, processEnvironment } from '../command/environment.ts'
+import { processWords, promptWords } from '../prompt/prompt-words.ts'
+import { LocalSession } from '../prompt/session.ts'
+import { errorText } from '../text/error-view.ts'
+import { colourPaint, plainPaint } from '../text/paint.ts'
+import { lineOf, MessageReader, otherProtocol, protocol, type Told } from './attach-protocol.ts'
+import type { Socket } from './attach-socket.ts'
+
+/** The messages of an attached prompt. Only it sends them. */
+export type Messages = {
+  calls: Record<never, never>
+  casts: Record<never, never>
+  infos: {
+    /** There may be something to read. */
+    look: () => void
+  }
+}
+
+/** A connection to an instance. The errors of the socket are handled. */
+export type Attachment = {
+  readonly app: App
+  readonly socket: Socket
+  /** The name of the prompt in the log. */
+  readonly label: string
+}
+
+type State = Attachment & {
+  readonly reader: MessageReader
+  /** `undefined` until the other side has opened it. */
+  session: LocalSession | undefined
+  /** Lines that have not settled. */
+  running: number
+}
+
+/** The most bytes of a line from the other side. */
+const lineMax = 1024 * 1024
+/** The most lines that run at a time: a prompt may leave lines alone. */
+const runningMax = 256
+/** The most characters of an answer. */
+const textMax = 2 * 1024 * 1024
+/** The most bytes that wait for a reader; with more, it is cut off. */
+const waitingMax = 32 * 1024 * 1024
+
+/** An attached prompt. */
+export const server: GenServer<Messages, State, Attachment> = {
+  kind: 'prompt',
+
+  init: (attachment, context) => {
+    const { app, socket } = attachment
+    const { self, signal } = context
+    const look = (): void => void send(self, 'look')
+    socket.on('readable', look)
+    socket.on('drain', look)
+    // At once, even if it is suspended.
+    socket.on('close', () => context.exit(self, 'normal'))
+    if (socket.destroyed) return stop('normal')
+    signal.addEventListener('abort', () => cut(socket, endOf(signal.reason)), { once: true })
+    tell(socket, lineOf({ protocol, version: packageVersion(), dir: app.dir, pid: process.pid }))
+    return { ...attachment, reader: new MessageReader(lineMax), session: undefined, running: 0 }
+  },
+
+  accepts: { calls: {}, casts: {}, infos: { look: () => true } },
+  calls: {},
+  casts: {},
+
+  infos: {
+    look: (state, _, context) => {
+      const { socket, reader } = state
+      try {
+        // What the other side does not read holds up what it sends.
+        while (!socket.writableNeedDrain) {
+          const bytes: Buffer | null = socket.read()
+          if (bytes === null) break
+          for (const message of reader.read(bytes)) take(state, message, context)
+        }
+      } catch (error) {
+        if (!isKeelsonError(error)) throw error
+        cut(socket, error)
+      }
+      return noReply(state)
+    },
+  },
+}
+
+const take = (
+  state: State,
+  message: Readonly<Record<string, unknown>>,
+  context: Context<Messages>,
+): void => {
+  const { session, socket } = state
+  if (!session) {
+    state.session = opened(state, message, context)
+    return
+  }
+  const { id, run, complete } = message
+  if (typeof id === 'number' && typeof run === 'string') void answer(state, session, id, run)
+  else if (typeof id === 'number' && typeof complete === 'string')
+    void session.complete(complete).then((completion) => say(socket, { id, completion }))
+  else throw new KeelsonError('INVALID_ARGUMENT', 'a message is not one of this protocol')
+}
+
+/** The session that the first message asks for. @throws KeelsonError `UNSUPPORTED_VERSION` */
+const opened = (
+  { app, socket, label }: State,
+  message: Readonly<Record<string, unknown>>,
+  context: Context<Messages>,
+): LocalSession => {
+  if (message.protocol !== protocol)
+    throw otherProtocol(JSON.stringify(message.version), packageVersion())
+  const { logger } = context.system
+  const verbose = message.verbose === true
+  const title = `${label} <${context.self.pid}>`
+  // A slip at a prompt must not end the service: a rejection that is not handled is told.
+  const release = processEnvironment().onStrayRejection((reason) => {
+    logger.error('a rejected promise was not handled', { reason })
+    say(socket, { tell: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
+  })
+  logger.info(`${title} is attached`)
+  context.signal.addEventListener('abort', () => {
+    release()
+    logger.info(`${title} has left`)
+  })
+  const colours = message.colours === true
+  const control = ControlHandle.ownedBy(app.control, context.self)
+  return new LocalSession({
+    words: promptWords(app, colours ? colourPaint : plainPaint, control),
+    colours,
+    verbose,
+    completions: () => processWords(app),
+  })
+}
+
+const answer = async (
+  state: State,
+  session: LocalSession,
+  id: number,
+  source: string,
+): Promise<void> => {
+  const { socket } = state
+  if (state.running === runningMax) {
+    const busy = new KeelsonError('BUSY', `${runningMax} lines of this prompt still run`)
+    say(socket, { id, isUnfinished: false, text: errorText(busy) })
+    return
+  }
+  state.running++
+  const { isUnfinished, text, feed } = await session.run(source)
+  state.running--
+  say(socket, { id, isUnfinished, text: text && shortened(text) })
+  feed?.show((line) => say(socket, { tell: line }))
+}
+
+const shortened = (text: string): string =>
+  text.length <= textMax
+    ? text
+    : `${text.slice(0, textMax)}\n… and ${text.length - textMax} characters more`
+
+const say = (socket: Socket, told: Told): void => tell(socket, lineOf(told))
+
+const tell = (socket: Socket, line: string): void => {
+  if (socket.destroyed) return
+  socket.write(line)
+  if (socket.writableLength > waitingMax) socket.destroy()
+}
+
+/** Ends the connection. The reason arrives if the other side has read what came before it. */
+const cut = (socket: Socket, { code, message }: KeelsonError): void => {
+  say(socket, { end: { code, message } })
+  socket.destroy()
+}
+
+/** What the other side learns of the end of this process. */
+const endOf = (aborted: unknown): KeelsonError => {
+  const reason = isKeelsonError(aborted) ? aborted.details.reason : aborted
+  return reason === 'shutdown'
+    ? new KeelsonError('CLOSED', 'the instance has ended')
+    : new KeelsonError('CLOSED', `the prompt was ended: ${reasonText(reason)}`)
+}

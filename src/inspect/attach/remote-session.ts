@@ -1,0 +1,126 @@
+/** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
+import { type ErrorCode, KeelsonError } from '../../errors.ts'
+import { packageVersion } from '../command/environment.ts'
+import type { Answer, Completion, Session } from '../prompt/session.ts'
+import {
+  type Greeting,
+  lineOf,
+  MessageReader,
+  type Opening,
+  otherProtocol,
+  protocol,
+  type Told,
+} from './attach-protocol.ts'
+import { connectIn, type Socket } from './attach-socket.ts'
+
+/** A session in another process. Its calls reject when the connection ends. */
+export class RemoteSession implements Session {
+  /** Rejects when the connection ends, with the reason. */
+  readonly ended: Promise<never>
+  readonly #socket: Socket
+  readonly #reader = new MessageReader(Number.POSITIVE_INFINITY)
+  readonly #waiting = new Map<number, (answer: never) => void>()
+  #requests = 0
+  #onLine: (line: string) => void = () => undefined
+  #greeted: ((greeting: Greeting) => void) | undefined
+  #end: (reason: KeelsonError) => void = () => undefined
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    this.ended = new Promise((_, reject) => {
+      this.#end = reject
+    })
+    this.ended.catch(() => undefined)
+  }
+
+  /**
+   * Opens a session with the instance in `dir`.
+   * @throws KeelsonError `NO_PROCESS`, `READ_ONLY`; `UNSUPPORTED_VERSION` if the instance is of a
+   * version with another protocol; `CLOSED` if it ends
+   */
+  static async open(
+    dir: string,
+    options: Pick<Opening, 'colours' | 'verbose'>,
+  ): Promise<{ readonly session: RemoteSession; readonly greeting: Greeting }> {
+    const socket = await connectIn(dir)
+    const session = new RemoteSession(socket)
+    try {
+      const greeting = await session.#greeting()
+      if (greeting.protocol !== protocol) throw otherProtocol(packageVersion(), greeting.version)
+      socket.write(lineOf({ protocol, version: packageVersion(), ...options }))
+      return { session, greeting }
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
+  }
+
+  run(source: string): Promise<Answer> {
+    return this.#asked((id) => ({ id, run: source }))
+  }
+
+  async complete(line: string): Promise<Completion> {
+    const { completion } = await this.#asked<{ completion: Completion }>((id) => ({
+      id,
+      complete: line,
+    }))
+    return completion
+  }
+
+  /** Calls `print` with each line that comes of its own accord. */
+  onLine(print: (line: string) => void): void {
+    this.#onLine = print
+  }
+
+  /** Leaves. The instance goes on. */
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  /** Begins to read; the first message. */
+  #greeting(): Promise<Greeting> {
+    const socket = this.#socket
+    socket.on('data', (bytes: Buffer) => this.#take(bytes))
+    socket.on('error', () => undefined)
+    socket.on('close', () =>
+      this.#end(
+        new KeelsonError('CLOSED', 'the connection is lost: the instance has ended, or was killed'),
+      ),
+    )
+    const greeting = new Promise<Greeting>((resolve) => {
+      this.#greeted = resolve
+    })
+    return Promise.race([greeting, this.ended])
+  }
+
+  #take(bytes: Buffer): void {
+    try {
+      for (const message of this.#reader.read(bytes)) {
+        const greeted = this.#greeted
+        this.#greeted = undefined
+        if (greeted) greeted(message as Greeting)
+        else this.#told(message as Told)
+      }
+    } catch (error) {
+      this.#end(error as KeelsonError)
+      this.#socket.destroy()
+    }
+  }
+
+  #told(told: Told): void {
+    if ('tell' in told) this.#onLine(told.tell)
+    else if ('end' in told)
+      this.#end(new KeelsonError(told.end.code as ErrorCode, told.end.message))
+    else {
+      this.#waiting.get(told.id)?.(told as never)
+      this.#waiting.delete(told.id)
+    }
+  }
+
+  #asked<A>(request: (id: number) => Parameters<typeof lineOf>[0]): Promise<A> {
+    const id = ++this.#requests
+    this.#socket.write(lineOf(request(id)))
+    const answered = new Promise<A>((resolve) => this.#waiting.set(id, resolve))
+    return Promise.race([answered, this.ended])
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * `keelson attach`: the prompt of a running instance, in another process. Lines, keys and history
+ * are here; what a line does happens there. The instance goes on when the prompt ends.
+ */
+import { resolve } from 'node:path'
+import type { Greeting } from '../attach/attach-protocol.ts'
+import { RemoteSession } from '../attach/remote-session.ts'
+import { type Environment, isTerminal, printLine, signalStatuses } from '../command/environment.ts'
+import { Interruption } from '../command/interruption.ts'
+import { historyPath } from '../prompt/history-file.ts'
+import { Prompt } from '../prompt/prompt.ts'
+import { paintFor, plainPaint, printable } from '../text/paint.ts'
+import type { InstanceCommand } from './command-line.ts'
+
+/**
+ * Runs the command and resolves with the exit status: 0 when the prompt was left or its input has
+ * ended, that of a signal otherwise.
+ * @throws KeelsonError `CLOSED` when the instance ends; as `RemoteSession.open`
+ */
+export const runAttach = async (
+  command: InstanceCommand,
+  environment: Environment,
+  verbose: boolean,
+): Promise<number> => {
+  const interruption = new Interruption(environment)
+  try {
+    const opening = opened(command, environment, verbose)
+    // An instance that is busy answers late.
+    const first = await Promise.race([opening, interruption.first])
+    if (typeof first === 'object') return await attended(first, environment, interruption)
+    opening.then(
+      ({ session }) => session.close(),
+      () => undefined,
+    )
+    return signalStatuses[first]
+  } finally {
+    interruption.release()
+  }
+}
+
+type Opened = { readonly session: RemoteSession; readonly greeting: Greeting }
+
+const opened = async (
+  command: InstanceCommand,
+  environment: Environment,
+  verbose: boolean,
+): Promise<Opened> => {
+  const { cwd, output, variables } = environment
+  const colours = isTerminal(environment) && paintFor(output, variables) !== plainPaint
+  const dir = command.dir === undefined ? await configuredDir(command, cwd) : command.dir
+  return RemoteSession.open(resolve(cwd, dir), { colours, verbose })
+}
+
+/** The data folder of the configuration, or the default one. */
+const configuredDir = async (command: InstanceCommand, cwd: string): Promise<string> => {
+  const { readConfiguration } = await import('./configuration-file.ts')
+  return (await readConfiguration({ ...command, cwd })).options.dir
+}
+
+const attended = async (
+  { session, greeting }: Opened,
+  environment: Environment,
+  interruption: Interruption,
+): Promise<number> => {
+  const { output, variables } = environment
+  const terminal = isTerminal(environment)
+  if (terminal) printLine(output, greetingText(greeting))
+  const prompt = new Prompt({ environment, session, history: historyPath(variables) })
+  session.onLine((line) => prompt.tell(line))
+  try {
+    const signal = await Promise.race([prompt.run(), session.ended, interruption.first])
+    return signal === undefined ? 0 : signalStatuses[signal]
+  } catch (error) {
+    // The typed text stands on its line.
+    if (terminal) printLine(output, '')
+    throw error
+  } finally {
+    prompt.close()
+    session.close()
+  }
+}
+
+const greetingText = ({ version, dir, pid }: Greeting): string =>
+  `Keelson ${printable(version)}  ${printable(dir)}  process ${pid}
+Type help for the commands, tree() for what runs; Ctrl-D leaves, and the instance goes on.`

@@ -1,0 +1,322 @@
+/** Prompts attached to a running instance, over real sockets: what they share, what they may not do, and how they end. */
+import { spawn } from 'node:child_process'
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, connect as netConnect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type App, type StartOptions, start } from '../../../dist/index.js'
+import { RemoteSession } from '../../../src/inspect/attach/remote-session.ts'
+import { startSimulated } from '../../../src/testing/index.ts'
+import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
+import { lacks } from '../../support/lacks.ts'
+import { codeOf } from '../../support/simulated-instance.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const asRoot = process.getuid?.() === 0 ? 'root may use every socket' : undefined
+
+const instance = async ({ dir = tempFolder(), attach = true }: Partial<StartOptions> = {}) => {
+  const log = capturedLog()
+  const app = await start({ dir, attach, logger: log })
+  onTestFinished(() => app.close().then(() => undefined))
+  return { app, log }
+}
+
+const attached = async ({ dir }: Pick<App, 'dir'>) => {
+  const { session } = await RemoteSession.open(dir, { colours: false, verbose: false })
+  onTestFinished(() => session.close())
+  const ask = async (source: string) => (await session.run(source)).text
+  return { session, ask, ended: session.ended.catch((error) => error) }
+}
+
+/** A connection without the manners of a prompt. `heard` is the next line from the instance. */
+const connected = ({ dir }: App) => {
+  const socket = netConnect(join(dir, 'attach.sock'))
+  onTestFinished(() => void socket.destroy())
+  socket.on('error', () => undefined)
+  const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
+  const heard = async () => JSON.parse((await lines.next()).value ?? 'null')
+  const say = (message: unknown) => socket.write(`${JSON.stringify(message)}\n`)
+  return { socket, heard, say }
+}
+
+const opening = { protocol: 1, version: '0', colours: false, verbose: false }
+
+/** The process of an attached prompt, and its end. */
+const promptOf = ({ system }: App, label: string) => {
+  const prompt = system.processes().find((process) => process.label === label)
+  if (!prompt) throw new Error(`there is no ${label}`)
+  const gone = new Promise((resolve) => system.monitor(prompt.ref, resolve))
+  return { gone, kill: () => system.kill(prompt.ref) }
+}
+
+describe('the socket (needs the build)', () => {
+  test('is only for the user of the instance, in a folder that has nothing else of it', async () => {
+    const umask = process.umask(0)
+    onTestFinished(() => void process.umask(umask))
+    const dir = tempFolder()
+    // What a process leaves that is killed while it makes the socket.
+    mkdirSync(join(dir, 'attach.new'))
+    writeFileSync(join(dir, 'attach.new/attach.sock'), '')
+    await attached((await instance({ dir })).app)
+
+    expect(statSync(join(dir, 'attach.sock')).mode & 0o777).toBe(0o600)
+    expect(readdirSync(dir).sort()).toEqual(['LOCK', 'attach.sock', 'keelson.json', 'shard-0'])
+  })
+
+  test('is not there unless the options ask for it, and a simulation has none', async () => {
+    const { app } = await instance({ attach: false })
+
+    expect(readdirSync(app.dir)).not.toContain('attach.sock')
+    expect(await codeOf(attached(app))).toBe('NO_PROCESS')
+    expect(await codeOf(startSimulated({ attach: true }))).toBe('CONFIG')
+    expect(await codeOf(start({ dir: tempFolder(), attach: 'yes' as never }))).toBe('CONFIG')
+  })
+
+  test('may be in a folder whose path is too long for a socket', async () => {
+    const temporary = tempFolder()
+    const before = process.env.TMPDIR
+    process.env.TMPDIR = temporary
+    onTestFinished(() => {
+      if (before === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = before
+    })
+    const dir = join(temporary, 'd'.repeat(120), 'e'.repeat(120))
+    const { ask } = await attached((await instance({ dir })).app)
+
+    expect(await ask('1 + 1')).toBe('2')
+    expect(readdirSync(temporary)).toEqual(['d'.repeat(120)])
+  })
+
+  test('that cannot be made leaves the instance running, and the log says why', async () => {
+    const dir = tempFolder()
+    mkdirSync(join(dir, 'attach.sock'))
+    const { app, log } = await instance({ dir })
+    await app.store.put('a', 1)
+
+    expect(log.messages('warn')).toEqual([expect.stringContaining('no prompt can be attached')])
+    expect(await codeOf(attached(app))).toBe('NO_PROCESS')
+  })
+
+  test.skipIf(lacks(asRoot))('refuses a user who may not write to it', async () => {
+    const { app } = await instance()
+    chmodSync(join(app.dir, 'attach.sock'), 0)
+
+    expect(await codeOf(attached(app))).toBe('READ_ONLY')
+  })
+})
+
+describe('attached prompts (needs the build)', () => {
+  test('see the instance, complete its words, and print errors as a local prompt does', async () => {
+    const { app } = await instance()
+    const { session, ask } = await attached(app)
+
+    expect(await ask('tree()')).toMatch(/attach +<\d+> +server/)
+    expect(await ask("store.put('a', [1])\n")).toBe('{ position: { shard: 0, lsn: 1 } }')
+    expect(app.store.get('a')).toEqual([1])
+    expect(await ask('kill(applier(9))')).toMatch(/^NO_PROCESS: /)
+    expect(await session.run('[1,')).toMatchObject({ isUnfinished: true })
+    expect(await session.complete('control.flu')).toEqual([['flush', 'flushAll'], 'flu'])
+    expect((await session.complete('kill(prom'))[0]).toEqual(['prompt(1)'])
+  })
+
+  test('have words, declarations and output of their own', async () => {
+    const { app } = await instance()
+    const [one, other] = [await attached(app), await attached(app)]
+    const told: string[][] = [[], []]
+    one.session.onLine((line) => told[0]?.push(line))
+    other.session.onLine((line) => told[1]?.push(line))
+
+    await one.ask('const mine = 1')
+    await one.ask("trace('control', 1)")
+    await other.ask('control.flushAll()')
+
+    expect(await other.ask('typeof mine')).toBe("'undefined'")
+    expect(await one.ask('mine')).toBe('1')
+    expect(told).toEqual([[expect.stringContaining('call flush'), expect.any(String)], []])
+  })
+
+  test('run a line while an earlier one that was left alone goes on, up to a number', async () => {
+    const { app } = await instance()
+    const { session, ask } = await attached(app)
+    void session.run('new Promise(() => {})').catch(() => undefined)
+    expect(await ask('1')).toBe('1')
+
+    for (let at = 1; at < 256; at++)
+      void session.run('new Promise(() => {})').catch(() => undefined)
+    expect(await ask('1')).toMatch(/^BUSY: /)
+  })
+
+  test('release what they suspended when they end in any way, and nothing else', async () => {
+    const { app } = await instance()
+    const [one, other] = [await attached(app), await attached(app)]
+    const holders = async () =>
+      (await (await attached(app)).ask('projections()'))?.match(/held by/g)?.length
+    await one.ask('control.suspend(0, { flush: false })')
+    await other.ask('control.suspend(0, { flush: false })')
+    await app.control.suspend(0, { flush: false })
+    expect(await holders()).toBe(3)
+
+    const { gone } = promptOf(app, 'prompt(1)')
+    await one.ask("suspend('prompt(1)')")
+    one.session.close()
+    await gone
+    // It has its turn behind the news of that end.
+    await app.control.resume(0)
+    expect(await holders()).toBe(1)
+
+    promptOf(app, 'prompt(2)').kill()
+    await app.control.resumeAll()
+    expect(await holders()).toBeUndefined()
+    expect(app.health().shards[0]?.suspended).toBe(false)
+  })
+})
+
+describe('an attached prompt that ends (needs the build)', () => {
+  test('is told when the instance closes, which waits for none of them', async () => {
+    const { app } = await instance()
+    const { session, ask, ended } = await attached(app)
+    const silent = connected(app)
+    silent.socket.pause()
+    const left = codeOf(session.run('new Promise(() => {})'))
+    expect(await ask('1')).toBe('1')
+
+    expect(await app.close()).toEqual({ cutOff: [] })
+
+    expect(await ended).toMatchObject({ code: 'CLOSED', message: 'the instance has ended' })
+    expect(await left).toBe('CLOSED')
+    expect(readdirSync(app.dir).sort()).toEqual(['LOCK', 'keelson.json', 'shard-0'])
+  })
+
+  test('is told so, and takes neither the others nor their supervisor with it', async () => {
+    const { app, log } = await instance()
+    const [one, other] = [await attached(app), await attached(app)]
+
+    expect(await codeOf(one.ask("kill('prompt(1)')"))).toBe('CLOSED')
+
+    expect(await one.ended).toMatchObject({ message: 'the prompt was ended: killed' })
+    expect(await other.ask("info('attach')")).toMatch(/restarts +0/)
+    expect(log.messages('info')).toEqual([
+      expect.stringMatching(/^prompt\(1\) <\d+> is attached$/),
+      expect.stringMatching(/^prompt\(2\) <\d+> is attached$/),
+      expect.stringMatching(/^prompt\(1\) <\d+> has left$/),
+    ])
+  })
+
+  test('may attach again after the process that serves it was restarted', async () => {
+    const { app } = await instance()
+    const { ask, ended } = await attached(app)
+
+    await codeOf(ask("kill('attach')"))
+    await ended
+    await app.store.put('a', 1)
+
+    const again = await attached(app)
+    expect(await again.ask("info('attach')")).toMatch(/restarts +1/)
+    expect(readdirSync(app.dir)).toContain('attach.sock')
+  })
+})
+
+describe('an instance (needs the build)', () => {
+  test.each<[string, string | Uint8Array, string]>([
+    ['text', 'hello\n', 'INVALID_ARGUMENT'],
+    ['JSON that is no object', `${JSON.stringify(opening)}\n5\n`, 'INVALID_ARGUMENT'],
+    ['a message of no kind', `${JSON.stringify(opening)}\n{"id":1,"stop":1}\n`, 'INVALID_ARGUMENT'],
+    ['bytes', Uint8Array.of(0xff, 0xfe, 0, 10), 'INVALID_ARGUMENT'],
+    ['depth', `${'['.repeat(500_000)}\n`, 'INVALID_ARGUMENT'],
+    ['a line without an end', 'x'.repeat(1024 * 1024 + 1), 'TOO_LARGE'],
+    ['a version of no kind', '{"protocol":2,"version":{"toString":1}}\n', 'UNSUPPORTED_VERSION'],
+    ['another protocol', `${JSON.stringify({ ...opening, protocol: 2 })}\n`, 'UNSUPPORTED_VERSION'],
+  ])('refuses %s, and goes on', async (_, sent, code) => {
+    const { app } = await instance()
+    const { socket, heard } = connected(app)
+    expect(await heard()).toMatchObject({ protocol: 1, dir: app.dir, pid: process.pid })
+    const { gone } = promptOf(app, 'prompt(1)')
+    socket.write(sent)
+
+    expect(await heard()).toMatchObject({ end: { code } })
+    expect(await gone).toBe('normal')
+    expect(await (await attached(app)).ask('1')).toBe('1')
+  })
+
+  test('does not run the lines of a prompt that does not read, until it reads', async () => {
+    const { app } = await instance()
+    const { ask } = await attached(app)
+    const { socket, heard, say } = connected(app)
+    await heard()
+    say(opening)
+    const large = "globalThis.ran = (globalThis.ran ?? 0) + 1; Array(100).fill('x'.repeat(9_999))"
+    onTestFinished(() => void Reflect.deleteProperty(globalThis, 'ran'))
+    socket.pause()
+    say({ id: 0, run: large })
+    expect(await ask('1')).toBe('1')
+    for (let id = 1; id <= 20; id++) {
+      say({ id, run: large })
+      await ask('1')
+    }
+    expect(await ask('ran')).toBe('1')
+
+    socket.resume()
+    for (let id = 0; id <= 20; id++) expect(await heard()).toMatchObject({ id })
+    expect(await ask('ran')).toBe('21')
+  })
+
+  test('cuts off a prompt for which too much waits', async () => {
+    const { app } = await instance()
+    const { socket, heard, say } = connected(app)
+    await heard()
+    const { gone } = promptOf(app, 'prompt(1)')
+    say(opening)
+    socket.pause()
+    const run = "Array(100).fill('x'.repeat(9_999))"
+    socket.write(Array.from({ length: 40 }, (_, id) => `${JSON.stringify({ id, run })}\n`).join(''))
+
+    expect(await gone).toBe('normal')
+    expect(await (await attached(app)).ask('1')).toBe('1')
+  })
+
+  test('has at most 64 connections, and the end of one makes room', async () => {
+    const { app } = await instance()
+    const sockets = Array.from({ length: 65 }, () => connected(app))
+    const greetings = await Promise.all(sockets.map(({ heard }) => heard()))
+    expect(greetings.filter((greeting) => greeting === null)).toHaveLength(1)
+
+    const { gone } = promptOf(app, 'prompt(1)')
+    sockets[0]?.socket.destroy()
+    await gone
+    expect(await (await attached(app)).ask('1')).toBe('1')
+  })
+
+  test('that holds nothing open ends with its process, attached prompts or not', async () => {
+    const dir = tempFolder()
+    const program = `import { start } from 'keelson'
+      const app = (await start({ dir: ${JSON.stringify(dir)}, attach: true })).unref()
+      process.stdin.once('data', () => process.stdin.destroy())
+      console.log('ready')`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const exited = new Promise((resolve) => child.on('exit', resolve))
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    const { ask, ended } = await attached({ dir })
+    expect(await ask('1')).toBe('1')
+
+    child.stdin.write('end')
+
+    expect(await exited).toBe(0)
+    expect(await ended).toMatchObject({ code: 'CLOSED' })
+  })
+
+  test('of another version is named, with what to do', async () => {
+    const dir = tempFolder()
+    const server = createServer((socket: Socket) => {
+      socket.write(`${JSON.stringify({ protocol: 2, version: '9.0.0', dir, pid: 1 })}\n`)
+    })
+    onTestFinished(() => void server.close())
+    await new Promise<void>((resolve) => server.listen(join(dir, 'attach.sock'), resolve))
+
+    const refusal = await attached({ dir }).catch((error) => error)
+
+    expect(refusal).toMatchObject({ code: 'UNSUPPORTED_VERSION' })
+    expect(refusal.message).toContain('9.0.0')
+  })
+})
