@@ -19,7 +19,7 @@ import {
   type Strategy,
   type Via,
 } from '../runtime/index.ts'
-import { checkDurableServer } from './durable-server-check.ts'
+import { checkDurableServer, checkPlainServer } from './server-check.ts'
 
 /** The options of a worker. */
 export type WorkerOptions<A = unknown> = {
@@ -230,6 +230,8 @@ const checkNode = (node: unknown, path: string, naming: Naming): AppNode => {
   if (typeof start === 'function') return node as ChildSpec
   if (kind !== 'worker' && kind !== 'supervisor')
     throw configError(`${path}.kind`, "'worker' or 'supervisor'", kind)
+  const content = kind === 'worker' ? 'module' : 'children'
+  checkKnown(node as object, ['kind', 'id', content, 'options'], path)
   fields(options, `${path}.options`)
   if (kind === 'worker') checkWorker(node as AppWorker, path, naming)
   else checkSupervisor(node as AppTree, path, naming)
@@ -255,7 +257,9 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: N
   const { durable } = options
   if (durable !== undefined && typeof durable !== 'boolean')
     checkDurable(durable, `${path}.options.durable`)
-  if (server !== undefined && isDurable(options)) checkDurableServer(server, `${path}.module`)
+  if (server === undefined) return
+  if (isDurable(options)) checkDurableServer(server, `${path}.module`)
+  else checkPlainServer(server, `${path}.module`)
 }
 
 /**

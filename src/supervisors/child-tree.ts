@@ -39,6 +39,7 @@ import {
 } from './app-tree.ts'
 import { durableWorkerSpec } from './durable-parts.ts'
 import { serverOnce } from './module-loader.ts'
+import { checkPlainServer } from './server-check.ts'
 
 /**
  * The settings of a tree outside of its data: `context.app` below it, the default mailbox bound of
@@ -186,12 +187,15 @@ const workerSpec = (
   const { arg, durable, ...others } = options
   const spec = (server: object): ChildSpec =>
     isDurable(options) ? durableWorkerSpec(part, server, mailboxMax) : plainSpec(server)
-  const plainSpec = (server: object) =>
-    worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
+  const plainSpec = (server: object) => {
+    // That of a module is known only now.
+    checkPlainServer(server, `${id}.module`)
+    return worker(id, server as GenServer<Messages, unknown, unknown>, arg, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
       ...others,
       name: registered as Name<Messages> | Via<Messages> | undefined,
     })
+  }
   const server = serverOf(module)
   if (server) return spec(server)
   // A module given by its path is loaded at its start: one that cannot be loaded is a failed start.

@@ -22,8 +22,8 @@ import {
   type ModuleSpec,
   serverOf,
 } from './app-tree.ts'
-import { checkDurableServer } from './durable-server-check.ts'
 import { serverOnce } from './module-loader.ts'
+import { checkDurableServer } from './server-check.ts'
 
 /** The key of the `DurableActors` in `context.app`, which is for the project's own code. */
 export const durableActors = Symbol('durable actors')

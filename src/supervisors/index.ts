@@ -8,8 +8,8 @@
  * - folder-claim: the locks, the facts and the creation of a data folder
  * - app, app-context, readiness, closing: the handle of a running instance, what its processes are
  *   given, its health, the wait until it is ready, and its orderly end
- * - app-tree, child-tree, durable-parts, durable-server-check, module-loader: the user's tree as
- *   data, checked and loaded
+ * - app-tree, child-tree, durable-parts, server-check, module-loader: the user's tree as data,
+ *   checked and loaded
  *
  * Start reading at `instance-tree.ts`, then `instance.ts`.
  */

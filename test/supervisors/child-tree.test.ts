@@ -227,6 +227,26 @@ describe('a tree as data', () => {
       supervisor('t', {}, [worker('a', idle, { typo: 1 } as never)]),
       't.children[0].options.typo',
     ],
+    ...[
+      ['an option outside of the options', { durable: true }, 'durable'],
+      ['children of a worker', { children: [] }, 'children'],
+    ].map(([title, more, at]): [string, unknown, string] => [
+      title as string,
+      supervisor('t', {}, [{ ...worker('a', idle), ...(more as object) }]),
+      `t.children[0].${at}`,
+    ]),
+    [
+      'an option outside of the options of a supervisor',
+      { ...supervisor('t', {}, []), strategy: 'one_for_all' },
+      't.strategy',
+    ],
+    ...['alarms', 'wake', 'migrate', 'version', 'index', 'isBusy', 'shape', 'handle', 'cals'].map(
+      (part): [string, unknown, string] => [
+        `the part ${part} of a server that is not durable`,
+        supervisor('t', {}, [worker('a', { server: { ...idle, [part]: {} } })]),
+        `t.children[0].module.${part}`,
+      ],
+    ),
     [
       'a significant child that is permanent',
       supervisor('t', {}, [worker('a', idle, { significant: true })]),
@@ -291,24 +311,25 @@ describe('a child of a dynamic supervisor', () => {
   })
 })
 
-test.each([null, undefined, 5, {}, { id: 'a' }, worker('a', idle, { typo: 1 } as never)])(
-  'what is no part of a tree (%j) is refused to whoever would have it started',
-  async (node) => {
-    const { system } = testSystem()
-    const top = await startSupervisor(system, supervisor('top', {}, []))
-    const dynamic = await startDynamicSupervisor(system)
-    for (const attempt of [
-      startChild(top, node as never),
-      startDynamicChild(dynamic, node as never),
-      startSupervisor(system, node as never),
-    ])
-      expect(await outcome<unknown>(attempt)).toMatchObject({
-        ok: false,
-        error: { code: 'CONFIG' },
-      })
-    expect(await countChildren(top)).toMatchObject({ specs: 0 })
-  },
-)
+test.each([
+  ...[null, undefined, 5, {}, { id: 'a' }, worker('a', idle, { typo: 1 } as never)],
+  worker('a', { ...idle, alarms: {} } as never),
+  { ...worker('a', idle), durable: true },
+])('what is no part of a tree (%j) is refused to whoever would have it started', async (node) => {
+  const { system } = testSystem()
+  const top = await startSupervisor(system, supervisor('top', {}, []))
+  const dynamic = await startDynamicSupervisor(system)
+  for (const attempt of [
+    startChild(top, node as never),
+    startDynamicChild(dynamic, node as never),
+    startSupervisor(system, node as never),
+  ])
+    expect(await outcome<unknown>(attempt)).toMatchObject({
+      ok: false,
+      error: { code: 'CONFIG' },
+    })
+  expect(await countChildren(top)).toMatchObject({ specs: 0 })
+})
 
 test('what a process begins with a tree and forgets is no unhandled rejection', async () => {
   const { system, settle } = testSystem()

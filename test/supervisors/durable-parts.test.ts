@@ -261,6 +261,10 @@ test('a wrong server in a module is refused when the module is loaded', async ()
         code: 'CONFIG',
         details: { path: 'thing.module.version', found: '0' },
       })
+    await expect(started([worker('thing', path)])).rejects.toMatchObject({
+      code: 'CONFIG',
+      details: { path: 'thing.module.version', expected: 'the option `durable` of its worker' },
+    })
   } finally {
     rmSync(folder, { recursive: true })
   }

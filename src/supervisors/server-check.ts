@@ -1,17 +1,31 @@
 /**
- * Checks a durable server where it is configured: a mistake in it must not wait for the first entity
- * that wakes. Pure.
+ * Checks a server where it is configured: a mistake in it must not wait for the first entity that
+ * wakes, and a part that has no effect must not go unnoticed. Pure.
  */
 import { configError, unknownOption } from '../errors.ts'
 
-const sections = ['calls', 'casts', 'infos', 'continues', 'alarms']
+const plainSections = ['calls', 'casts', 'infos', 'continues']
+const plainFunctions = ['init', 'info', 'exit', 'down', 'timeout', 'terminate', 'formatStatus']
+const plainParts = [...plainFunctions, ...plainSections, 'kind', 'accepts']
 
-const functions = [
-  ...['init', 'wake', 'migrate', 'index', 'isBusy', 'info', 'exit', 'down', 'timeout'],
-  ...['terminate', 'formatStatus'],
-]
+/** Parts of servers that the runtime makes: that of a thread for example. */
+const ownParts = ['call', 'cast', 'sys', 'Context']
 
-const known = [...functions, ...sections, 'kind', 'version', 'accepts', 'shape']
+const sections = [...plainSections, 'alarms']
+const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy']
+const parts = [...functions, ...sections, 'kind', 'accepts', 'version', 'shape']
+
+/**
+ * Checks which parts a server has that is not durable. What they are is checked at its start.
+ * @throws KeelsonError `CONFIG` with `details.path`
+ */
+export const checkPlainServer = (server: object, path: string): void => {
+  for (const name of Object.keys(server)) {
+    if (plainParts.includes(name) || ownParts.includes(name)) continue
+    if (!parts.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, plainParts)
+    throw configError(`${path}.${name}`, 'the option `durable` of its worker', 'none')
+  }
+}
 
 /**
  * Checks what a durable server has. `path` leads to it.
@@ -19,7 +33,7 @@ const known = [...functions, ...sections, 'kind', 'version', 'accepts', 'shape']
  */
 export const checkDurableServer = (server: object, path: string): void => {
   for (const name of Object.keys(server))
-    if (!known.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, known)
+    if (!parts.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, parts)
   const found = server as Readonly<Record<string, unknown>>
   for (const name of functions) checkFunction(found[name] ?? missing, `${path}.${name}`)
   for (const name of sections) checkSection(found[name] ?? {}, `${path}.${name}`)
