@@ -157,6 +157,13 @@ export class Subscription implements Delivery {
     return this.#next
   }
 
+  /** Where the next one begins after a stop. The row may not have that yet, or a save has failed. */
+  async #left(): Promise<EntryPosition | undefined> {
+    await this.#handling
+    await this.#saving
+    return this.#next
+  }
+
   async #forget(): Promise<void> {
     await writePosition(this.#system, this.#shard, this.name, undefined)
     this.#next = undefined
@@ -234,6 +241,7 @@ export class Subscription implements Delivery {
 
   #stop(error: unknown): void {
     this.#failure = error ?? new KeelsonError('EXITED', 'the handler threw nothing')
+    this.#ended ??= this.#left()
     const { name } = this
     const reason = this.#failure
     const { index: shard } = this.#shard

@@ -1,7 +1,14 @@
 /** Subscriptions to the journal: every durable entry, in order, once while the process lives. */
 import { describe, expect, test } from 'vitest'
-import { Applier, JournalActor, type Subscription, WalWriter } from '../../../src/actors/index.ts'
+import {
+  Applier,
+  JournalActor,
+  type StorageEvents,
+  type Subscription,
+  WalWriter,
+} from '../../../src/actors/index.ts'
 import { type GenServer, type Messages, name, ok, supervisor, worker } from '../../../src/index.ts'
+import { telemetry } from '../../../src/runtime/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf, failNextSync, type Machine, machine } from '../../support/simulated-instance.ts'
@@ -166,6 +173,28 @@ describe('a subscription', () => {
     subscribe()
     await world.clock.advance(50)
     expect(got.filter((each) => each.startsWith('weak'))).toEqual(['weak a', 'weak b', 'weak c'])
+  })
+
+  test('that stops while its position is saved hands it over: the next one gets nothing twice', async () => {
+    const world = machine({ syncMs: 20 })
+    const app = await world.start()
+    const got: string[] = []
+    const subscribe = (isBroken: boolean) =>
+      app.journal.subscribe({
+        name: 'audit',
+        handler: ({ id }) => {
+          if (isBroken && id === 'b') throw new Error('no room')
+          got.push(id)
+        },
+      })
+    telemetry<StorageEvents>(app.system).on('journal.stopped', () => subscribe(false))
+    await append(app, world, 'a', 'b', 'c')
+
+    subscribe(true)
+    await world.clock.advance(500)
+
+    expect(got).toEqual(['a', 'b', 'c'])
+    expect(healthOf(app)?.subscriptions).toMatchObject([{ name: 'audit', state: 'running' }])
   })
 
   test('that ends keeps its position, or forgets it', async () => {
