@@ -190,12 +190,18 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   /** Reads the next piece of the log, or begins to follow where there is none. */
   async #catchUp(): Promise<void> {
     const shard = this.#shard
-    const phase = await shard.settled()
-    if (phase.kind !== 'open') throw shard.unavailable()
+    const log = await this.#log()
     this.#follows = this.#from > shard.appliedLsn
     if (this.#follows) return
-    const log = shard.files.log()
     await this.#readPiece(log).catch((error: unknown) => this.#afterEnd(log, error))
+  }
+
+  /** The log of the open shard. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
+  async #log(): Promise<LogHost> {
+    const shard = this.#shard
+    const phase = await shard.settled()
+    if (phase.kind !== 'open') throw shard.unavailable()
+    return shard.files.log()
   }
 
   async #readPiece(log: LogHost): Promise<void> {
@@ -247,7 +253,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
 
   /** Makes the log durable, in the life that can. */
   async #sync(): Promise<void> {
-    const log = this.#shard.files.log()
+    const log = await this.#log()
     try {
       this.#durableLsn = (await log.run('sync', null)).durableLsn
     } catch (error) {

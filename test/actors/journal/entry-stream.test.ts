@@ -1,6 +1,6 @@
 /** `app.journal.entries`: what was appended, in order, once, as far as it is durable. */
 import { describe, expect, test } from 'vitest'
-import type { EntryStream, StoredEntry } from '../../../src/actors/index.ts'
+import { type EntryStream, type StoredEntry, WalWriter } from '../../../src/actors/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf, failNextSync, type Machine, machine } from '../../support/simulated-instance.ts'
@@ -20,6 +20,10 @@ const all = async (stream: EntryStream): Promise<StoredEntry[]> => {
   const found: StoredEntry[] = []
   for await (const each of stream) found.push(each)
   return found
+}
+
+const untilNotOpen = async (app: App): Promise<void> => {
+  while (app.health().shards[0]?.phase === 'open') await app.shards[0]?.changed()
 }
 
 const numbered = (count: number, from = 0): string[] =>
@@ -113,6 +117,30 @@ describe('the entries of a journal', () => {
 
     expect(before).toBeLessThan(found?.lsn as number)
     expect(await durable()).toBeGreaterThanOrEqual(found?.lsn as number)
+  })
+
+  test('that wait for a sync end with the shard, or come when its log is open again', async () => {
+    const world = machine()
+    const app = await world.start({ wal: { syncInterval: 1_000 } })
+    const follower = app.journal.entries({ follow: true })
+    const other = app.journal.entries({ follow: true })
+    await world.during(app.journal.append(entry('a')))
+    for (const each of [follower, other]) await world.during(each.next())
+    // Written, and shown to those who follow; not synced.
+    await world.during(app.journal.append(entry('b')))
+
+    app.system.kill(WalWriter.name(0))
+    await world.during(untilNotOpen(app))
+    expect(await world.during(follower.next())).toMatchObject({ value: { id: 'b' } })
+
+    await world.during(app.journal.append(entry('c')))
+    failNextSync(world.disk)
+    await world.clock.advance(2_000)
+    expect(app.health().shards[0]?.phase).toBe('down')
+    await expect(world.during(other.next())).rejects.toMatchObject({
+      code: 'SHARD_DOWN',
+      details: { state: 'down' },
+    })
   })
 
   test('leave out a repeat that the log has after an unknown outcome, and refused content', async () => {
