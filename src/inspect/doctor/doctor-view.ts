@@ -35,7 +35,7 @@ export const doctorText = (examined: Examined, paint: Paint = plainPaint): strin
 }
 
 const headOf = ({ dir, isDeep }: Examined, findings: readonly Finding[], paint: Paint): string => {
-  const how = isDeep ? 'every row compared, every large value read' : 'without --deep'
+  const how = isDeep ? 'rows of the log compared, every large value read' : 'without --deep'
   return findings.length === 0
     ? `${paint('good', 'sound')}  ${printable(dir)}  (${how})`
     : `${printable(dir)}: ${pluralText(findings.length, 'finding')}  (${how})`

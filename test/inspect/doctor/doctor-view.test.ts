@@ -36,7 +36,7 @@ test('a repair is told step by step, then what is left', () => {
   expect(doctorText(examined).split('\n').slice(1)).toEqual([
     'repaired',
     '  removed /d/x.tmp',
-    'sound  /d  (every row compared, every large value read)',
+    'sound  /d  (rows of the log compared, every large value read)',
   ])
 })
 
