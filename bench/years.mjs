@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isWanted } from './harness/options.mjs'
 import { amount, table } from './harness/table.mjs'
 import { median } from './wal/turns.mjs'
 import { Player } from './writes/players.mjs'
@@ -43,13 +44,13 @@ const middle = (what, starts) => ({
   bytes: median(starts.map(({ bytes }) => bytes)),
 })
 
-const afterClose = async (place, rounds) => {
+const afterClose = async (place, what, rounds) => {
   const starts = []
   for (let round = 0; round < rounds; round++) starts.push(await reopened(place, 'after a close'))
-  return middle('start after a close', starts)
+  return middle(what, starts)
 }
 
-const afterKill = async (place, rounds) => {
+const afterKill = async (place, what, rounds) => {
   const starts = []
   for (let round = 0; round < rounds; round++) {
     const { player } = await opened(place, 'under load, to be killed')
@@ -57,7 +58,7 @@ const afterKill = async (place, rounds) => {
     await player.kill()
     starts.push(await reopened(place, 'after kill -9'))
   }
-  return middle('start after kill -9 under load', starts)
+  return middle(what, starts)
 }
 
 const withoutProjection = async (place, what) => {
@@ -79,17 +80,18 @@ const interrupted = async (place, what) => {
     )
     if (!ended.includes('SIGKILL')) throw new Error(`the start ${ended}`)
   }
-  const { source, bytes } = await reopened(place, 'without its projection')
-  const took = performance.now() - began
+  const killedMs = performance.now() - began
+  const { startMs, source, bytes } = await reopened(place, 'without its projection')
+  const took = killedMs + startMs
   return { what, source, ms: took, rate: (place.rows * 1_000) / took, bytes }
 }
 
-const snapshotMade = async (place) => {
+const snapshotMade = async (place, what) => {
   const { player } = await opened(place, 'making a snapshot')
   const made = await player.ask({ kind: 'snapshot' })
   await player.stop()
   const rate = (place.rows * 1_000) / made.ms
-  return { what: 'a snapshot made', ms: made.ms, rate, size: made.bytes }
+  return { what, ms: made.ms, rate, size: made.bytes }
 }
 
 const row = ({ what, ms: took, rate, bytes, size }) => [
@@ -99,22 +101,26 @@ const row = ({ what, ms: took, rate, bytes, size }) => [
   bytes === undefined ? '' : `${amount(bytes)}B`,
 ]
 
+/** In order: the log is whole until a snapshot is made. */
+const cases = [
+  ['start after a close', afterClose],
+  ['start after kill -9 under load', afterKill],
+  ['start without lmdb/, from the log', withoutProjection],
+  ['from the log, killed three times on the way', interrupted],
+  ['a snapshot made', snapshotMade],
+  ['start without lmdb/, from the snapshot', withoutProjection],
+  ['from the snapshot, killed three times on the way', interrupted],
+]
+
 /** Runs all of it in one folder, prints the table and answers the figures. */
-export const run = async ({ quick, repeats, rows = quick ? 50_000 : 1_000_000 }) => {
+export const run = async ({ only, quick, repeats, rows = quick ? 50_000 : 1_000_000 }) => {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-bench-years-'))
   const place = { dir, rows }
   const rounds = repeats ?? (quick ? 1 : 3)
   try {
-    const results = [
-      await filled(place),
-      await afterClose(place, rounds),
-      await afterKill(place, rounds),
-      await withoutProjection(place, 'start without lmdb/, from the log'),
-      await interrupted(place, 'the same, killed three times on the way'),
-      await snapshotMade(place),
-      await withoutProjection(place, 'start without lmdb/, from the snapshot'),
-      await interrupted(place, 'the same, killed three times on the way'),
-    ]
+    const results = [await filled(place)]
+    for (const [what, play] of cases)
+      if (isWanted(only, what)) results.push(await play(place, what, rounds))
     const head = ['', 'time', 'rows/s', 'greatest memory']
     console.log(`\n${amount(rows)} rows\n${table([head, ...results.map(row)])}\n`)
     return results
