@@ -1,6 +1,6 @@
 /**
  * `npm run build`: declarations by `tsc`, and code in few files by `rolldown`. Node takes about 0.7 ms for each module that it
- * loads, and a start needs 400 modules.
+ * loads, and a start needs 400 modules. `npm run lint` is what checks the types.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
@@ -29,7 +29,7 @@ const threads = [
 ].map((name) => `storage/threads/${name}`)
 
 rmSync('dist', { recursive: true, force: true })
-execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' })
+execFileSync('tsc', ['-p', 'tsconfig.build.json', '--noCheck'], { stdio: 'inherit' })
 const bundle = await rolldown({
   input: {
     ...Object.fromEntries([...doors, ...threads].map((name) => [name, `src/${name}.ts`])),
