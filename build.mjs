@@ -44,5 +44,7 @@ await bundle.write({
   sourcemap: true,
   sourcemapExcludeSources: true,
   chunkFileNames: 'chunks/[name]-[hash].js',
+  // The declarations have them. Without them Node compiles the code in two thirds of the time.
+  comments: { jsdoc: false },
 })
 await bundle.close()
