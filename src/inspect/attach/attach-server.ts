@@ -7,9 +7,11 @@ import { instanceName } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
 import {
   type ChildSpec,
+  call,
   type GenServer,
   type Name,
   noReply,
+  reply,
   type Settled,
   send,
   worker,
@@ -18,9 +20,10 @@ import type { App } from '../../supervisors/index.ts'
 import { listenIn, type Socket } from './attach-socket.ts'
 import { type Attachment, server as promptServer } from './attached-prompt.ts'
 
-/** The messages of `attach`. Only it sends them. */
+/** The messages of `attach`. Only it sends the infos. */
 export type Messages = {
-  calls: Record<never, never>
+  /** Answered when it listens, or has failed to. */
+  calls: { begun: () => void }
   casts: Record<never, never>
   infos: {
     begun: (app: Settled<App>) => void
@@ -39,8 +42,14 @@ const server: GenServer<Messages, State, Promise<App>> = {
     return { attached: 0 }
   },
 
-  accepts: { calls: {}, casts: {}, infos: { begun: () => true, connected: () => true } },
-  calls: {},
+  accepts: {
+    calls: { begun: () => true },
+    casts: {},
+    infos: { begun: () => true, connected: () => true },
+  },
+
+  // Its turn is behind the info of that name.
+  calls: { begun: (state) => reply(undefined, state) },
   casts: {},
 
   infos: {
@@ -65,8 +74,11 @@ const server: GenServer<Messages, State, Promise<App>> = {
   exit: (state) => noReply(state),
 }
 
-/** The name of `attach`. */
-export const name = (instance: string): Name<Messages> => instanceName<Messages>('attach', instance)
+const name = (instance: string): Name<Messages> => instanceName<Messages>('attach', instance)
+
+/** Resolves when prompts can attach to the instance, or its log says why not. Never rejects. */
+export const attachable = ({ system, instance }: App): Promise<void> =>
+  call(system.to(name(instance)), 'begun').catch(() => undefined)
 
 /** The part of an instance's tree that serves attached prompts. */
 export const childSpec = (instance: string, app: Promise<App>): ChildSpec =>

@@ -15,6 +15,8 @@ import type { App, StartOptions } from '../../supervisors/index.ts'
 export const start = async (options: StartOptions): Promise<App> => {
   const supervisors = await import('../../supervisors/index.ts')
   if (options?.attach !== true) return supervisors.start(options)
-  const { childSpec } = await import('./attach-server.ts')
-  return supervisors.start(options, childSpec)
+  const { attachable, childSpec } = await import('./attach-server.ts')
+  const app = await supervisors.start(options, childSpec)
+  await attachable(app)
+  return app
 }

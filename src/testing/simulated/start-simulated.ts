@@ -14,10 +14,10 @@ import type { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedMachine } from './simulated-machine.ts'
 
 /**
- * The options of `start` without `dir`, which is `/data`, and without `system` and `logger`, which
- * the simulation has.
+ * The options of `start` without `dir`, which is `/data`, without `system` and `logger`, which the
+ * simulation has, and without `attach`.
  */
-export type SimulatedStartOptions = Omit<StartOptions, 'dir' | 'system' | 'logger'>
+export type SimulatedStartOptions = Omit<StartOptions, 'dir' | 'system' | 'logger' | 'attach'>
 
 /**
  * The options of `start` and those of the machine. Segments are of 256 KiB unless `wal.maxFileSize`

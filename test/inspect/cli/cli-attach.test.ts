@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/command-here.ts'
 import { codeIn, write } from '../../support/command-project.ts'
 import { runKeelson, startKeelson, startOnTerminal } from '../../support/keelson-command.ts'
 import { lacks } from '../../support/lacks.ts'
@@ -91,6 +92,8 @@ describe('keelson attach (needs the build)', () => {
     expect([status, codeIn(errors)]).toEqual([1, 'CLOSED'])
     expect(readdirSync(join(dir, 'd'))).toContain('attach.sock')
     expect((await runKeelson(attach, dir, '1')).status).toBe(1)
+    expect(await commandHere(['doctor', 'd'], dir)).toMatchObject({ status: 0 })
+    expect(await commandHere(['backup', 'd', '--to', 'b'], dir)).toMatchObject({ status: 0 })
 
     await service(dir)
     expect(await runKeelson(attach, dir, '3')).toMatchObject({ status: 0, output: '3\n' })
