@@ -38,6 +38,8 @@ const bundle = await rolldown({
   },
   platform: 'node',
   external: /^[a-z@]/,
+  // The index of a layer has no code of its own: who imports one thing from it loads that thing.
+  treeshake: { moduleSideEffects: [{ test: /\/src\/[a-z]+\/index\.ts$/, sideEffects: false }] },
 })
 await bundle.write({
   dir: 'dist',
