@@ -40,7 +40,11 @@ export type ReplicaState =
   /** Its log, or the replica, cannot be read by this version, or is damaged. */
   | 'halted'
 
-/** One replica of one shard, for people. LSNs, bytes of frames, and ms. */
+/**
+ * One replica of one shard, for people. LSNs, bytes of frames, and ms. Until the replica was asked
+ * what it has, its `lsn` is 0, all records of the log count as its lag, and bytes and ms since the
+ * start.
+ */
 export type ReplicaHealth = {
   readonly shard: number
   readonly state: ReplicaState
@@ -112,11 +116,14 @@ export class FollowedShard implements FollowedLog {
   #countedAt = 0
   /** Since when, in the shard's time, the oldest frame waits; `undefined` when none does. */
   #behindSince: number | undefined
+  /** Until the replica was asked, it may lack everything since then. */
+  readonly #madeAt: number
 
   constructor(follower: Follower, shard: Shard, isRequired: boolean) {
     this.#follower = follower
     this.shard = shard
     this.isRequired = isRequired
+    this.#madeAt = shard.now()
     shard.replication.add(this)
   }
 
@@ -172,13 +179,14 @@ export class FollowedShard implements FollowedLog {
     const reason = refusal?.error ?? trouble
     const records = Math.max(0, shard.appliedLsn - this.#through)
     const bytes = Math.max(0, this.#behindBytes + shard.replication.loggedBytes - this.#countedAt)
-    const ms = this.#behindSince === undefined ? 0 : Math.max(0, shard.now() - this.#behindSince)
+    const since = this.#isKnown ? this.#behindSince : this.#madeAt
+    const ms = records === 0 || since === undefined ? 0 : Math.max(0, shard.now() - since)
     return {
       shard: shard.index,
       state: this.#state(records),
       reason: reason === undefined ? undefined : reasonText(reason),
       lsn: this.#lsn,
-      lag: this.#isKnown ? { records, bytes, ms } : { records, bytes: 0, ms: 0 },
+      lag: { records, bytes, ms },
     }
   }
 

@@ -3,16 +3,16 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
 import { systemClock } from '../../clock.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
 /**
- * Connects. @throws the error of `pg`: the server is away, refuses, or a package is not installed
+ * Connects.
+ * @throws KeelsonError `CONFIG` if a package is not installed; the error of `pg` if the server is
+ * away or refuses
  */
 export const connectPg = async (config: Readonly<Record<string, unknown>>): Promise<Database> => {
-  const [{ default: pg }, { from: copyFrom }] = await Promise.all([
-    import('pg'),
-    import('pg-copy-streams'),
-  ])
+  const { pg, copyFrom } = await loaded()
   const client = new pg.Client(config as ClientConfig)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
@@ -32,6 +32,17 @@ export const connectPg = async (config: Readonly<Record<string, unknown>>): Prom
       return pipeline(Readable.from(inTurns(pieces)), client.query(copyFrom(sql)))
     },
     close: () => ended(client),
+  }
+}
+
+/** @throws KeelsonError `CONFIG` if a package is not installed */
+const loaded = async () => {
+  try {
+    const [{ default: pg }, { from }] = await Promise.all([import('pg'), import('pg-copy-streams')])
+    return { pg, copyFrom: from }
+  } catch (error) {
+    const message = `a package is missing, \`npm install pg pg-copy-streams\`: ${reasonText(error)}`
+    throw new KeelsonError('CONFIG', message, { cause: error })
   }
 }
 

@@ -160,6 +160,24 @@ describe('a replica', () => {
     expect(ofReplica(app).state).toBe('waiting')
   })
 
+  test('away since before the start lags all the same: by the whole log, and the time since then', async () => {
+    const { world, replica, app, options } = await following()
+    await fill(world, app, 10)
+    await caughtUp(world, app)
+    await world.during(app.close())
+    replica.isAway = true
+    const next = await world.start(options)
+    await world.clock.advance(60_000)
+    const { records, bytes, ms } = ofReplica(next).lag
+    expect(records).toBeGreaterThan(10)
+    expect(ms).toBeGreaterThanOrEqual(60_000)
+    await fill(world, next, 5, 10)
+    expect(ofReplica(next).lag.bytes).toBeGreaterThan(bytes)
+    replica.isAway = false
+    await caughtUp(world, next)
+    expect(ofReplica(next).lag).toEqual({ records: 0, bytes: 0, ms: 0 })
+  })
+
   test('E53 goes on where it was after a restart of the process, and of the instance', async () => {
     const { world, replica, app, options } = await following()
     await fill(world, app, 10)
