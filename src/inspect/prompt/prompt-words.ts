@@ -66,12 +66,7 @@ const lookingWords = (app: App, paint: Paint) => ({
   top: topWord(app, paint),
   info: (process: unknown) => {
     const info = findProcess(app, process)
-    const others = new Map(app.system.processes().map((each) => [each.pid, each]))
-    const nameOf = (pid: number): string => {
-      const other = others.get(pid)
-      return other ? processTitle(other) : `<${pid}>`
-    }
-    return new View(processFacts(info, nameOf, app.system.clock.now()))
+    return new View(processFacts(info, titlesIn(app), app.system.clock.now()))
   },
   state: async (process: unknown) => (await getStatus(refOf(app, process))).state,
   trace: async (process: unknown, count?: unknown) => traceFeed(findProcess(app, process), count),
@@ -87,11 +82,21 @@ const lookingWords = (app: App, paint: Paint) => ({
       ? new View(journalView(app.health().shards, paint))
       : nameWith('journal', parts),
   projections: async () => {
-    const shards = projectionView(await surveyProjections(app), app.system.clock.now(), paint)
+    const projections = await surveyProjections(app)
+    const shards = projectionView(projections, app.system.clock.now(), titlesIn(app), paint)
     const users = userProjectionView(app.health().projections, paint)
     return new View(users === '' ? shards : `${shards}\n\n${users}`)
   },
 })
+
+/** The titles of the processes that run now, by their pids. */
+const titlesIn = ({ system }: App): ((pid: number) => string) => {
+  const processes = new Map(system.processes().map((each) => [each.pid, each]))
+  return (pid) => {
+    const found = processes.get(pid)
+    return found ? processTitle(found) : `<${pid}>`
+  }
+}
 
 const kindsOf = ({ entities }: App): KindFacts[] =>
   entities.kinds.flatMap((kind) => {

@@ -125,10 +125,14 @@ const projectionColumns: readonly Column[] = [
   { title: 'suspensions', align: 'right' },
 ]
 
-/** Every shard's projection, and below the table its suspensions. `now` is in ms since 1970. */
+/**
+ * Every shard's projection, and below the table its suspensions. `now` is in ms since 1970. `titleOf`
+ * gives the title of a process.
+ */
 export const projectionView = (
   projections: readonly ShardFacts<LmdbWriter.ProjectionWriterDescription>[],
   now: number,
+  titleOf: (pid: number) => string,
   paint: Paint = plainPaint,
 ): string => {
   const rows = projections.map(({ shard, description, trouble, phase }) =>
@@ -136,7 +140,7 @@ export const projectionView = (
       ? projectionRow(shard, description, paint)
       : [String(shard), `${paint('bad', phase === 'down' ? 'down' : 'no answer')}: ${trouble}`],
   )
-  const notes = projections.flatMap((facts) => projectionNotes(facts, now))
+  const notes = projections.flatMap((facts) => projectionNotes(facts, now, titleOf))
   return [rowsView(rows), ...notes].join('\n')
 }
 
@@ -171,6 +175,7 @@ const projectionRow = (
 const projectionNotes = (
   { shard, description }: ShardFacts<LmdbWriter.ProjectionWriterDescription>,
   now: number,
+  titleOf: (pid: number) => string,
 ): string[] => {
   if (!description) return []
   const degraded =
@@ -186,7 +191,8 @@ const projectionNotes = (
           ? 'until resume'
           : `for ${Math.ceil(Math.max(0, until - now) / 1_000)} s more`
       const seconds = Math.floor(Math.max(0, now - since) / 1_000)
-      return `shard ${shard}: ${holds} held by ${String(owner ?? 'the app')} since ${seconds} s, ${ends} (token ${token})`
+      const holder = owner?.pid === undefined ? String(owner ?? 'the app') : titleOf(owner.pid)
+      return `shard ${shard}: ${holds} held by ${holder} since ${seconds} s, ${ends} (token ${token})`
     }),
   ]
 }

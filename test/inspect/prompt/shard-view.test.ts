@@ -8,6 +8,7 @@ import {
   recoveryText,
   userProjectionView,
 } from '../../../src/inspect/prompt/shard-view.ts'
+import type { Ref } from '../../../src/runtime/index.ts'
 
 const durable = { enableFsync: true, syncInterval: undefined }
 
@@ -168,8 +169,10 @@ const projection: LmdbWriter.ProjectionWriterDescription = {
 }
 
 describe('the view of projections', () => {
+  const titleOf = (pid: number) => `prompt(2) <${pid}>`
+
   test('is a table of shards', () => {
-    expect(projectionView([open(projection)], 0)).toBe(
+    expect(projectionView([open(projection)], 0, titleOf)).toBe(
       [
         'shard  mode         LSN  lag       rows     size    outbox  suspensions',
         '0      following  1,200   34  1,000,000  12.3 MB  2 (50 B)            0',
@@ -184,18 +187,18 @@ describe('the view of projections', () => {
       degraded: 'NO_SPACE: full',
       suspensions: [
         { token: 't1', owner: undefined, writes: false, since: 1_000, until: undefined },
-        { token: 't2', owner: undefined, writes: true, since: 9_500, until: 12_500 },
+        { token: 't2', owner: { pid: 20 } as Ref, writes: true, since: 9_500, until: 12_500 },
       ],
     } as const
 
     expect(
-      projectionView([open(held)], 10_000)
+      projectionView([open(held)], 10_000, titleOf)
         .split('\n')
         .slice(2),
     ).toEqual([
       'shard 0 is degraded: NO_SPACE: full',
       'shard 0: projection held by the app since 9 s, until resume (token t1)',
-      'shard 0: projection and writes held by the app since 0 s, for 3 s more (token t2)',
+      'shard 0: projection and writes held by prompt(2) <20> since 0 s, for 3 s more (token t2)',
     ])
   })
 
@@ -206,10 +209,10 @@ describe('the view of projections', () => {
       description: undefined,
       trouble: 'TIMEOUT: no answer',
     } as const
-    const view = projectionView([open(projection), silent], 0)
+    const view = projectionView([open(projection), silent], 0, titleOf)
 
     expect(view.split('\n').at(-1)).toBe('shard 1  no answer: TIMEOUT: no answer')
-    expect(projectionView([silent], 0)).toBe('shard 1  no answer: TIMEOUT: no answer')
+    expect(projectionView([silent], 0, titleOf)).toBe('shard 1  no answer: TIMEOUT: no answer')
   })
 })
 
