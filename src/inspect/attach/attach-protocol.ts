@@ -38,6 +38,9 @@ export type Told =
   | { readonly tell: string }
   | { readonly end: { readonly code: string; readonly message: string } }
 
+/** The most bytes of a line from the prompt. With a longer one the instance ends the connection. */
+export const lineMax = 1024 * 1024
+
 /** A message as its line. */
 export const lineOf = (message: Greeting | Opening | Request | Told): string =>
   `${JSON.stringify(message)}\n`

@@ -4,6 +4,8 @@
  * it ends, by the prompt or in any other way. Its memory is bounded, whatever the other side sends
  * or does not read.
  */
+import { Console } from 'node:console'
+import { Writable } from 'node:stream'
 import { ControlHandle } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { type Context, type GenServer, noReply, send, stop } from '../../runtime/index.ts'
@@ -13,7 +15,14 @@ import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { LocalSession } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
 import { colourPaint, plainPaint } from '../text/paint.ts'
-import { lineOf, MessageReader, otherProtocol, protocol, type Told } from './attach-protocol.ts'
+import {
+  lineMax,
+  lineOf,
+  MessageReader,
+  otherProtocol,
+  protocol,
+  type Told,
+} from './attach-protocol.ts'
 import type { Socket } from './attach-socket.ts'
 
 /** The messages of an attached prompt. Only it sends them. */
@@ -42,8 +51,6 @@ type State = Attachment & {
   running: number
 }
 
-/** The most bytes of a line from the other side. */
-const lineMax = 1024 * 1024
 /** The most lines that run at a time: a prompt may leave lines alone. */
 const runningMax = 256
 /** The most characters of an answer. */
@@ -122,7 +129,7 @@ const opened = (
   const title = `${label} <${context.self.pid}>`
   // A slip at a prompt must not end the service: a rejection that is not handled is told.
   const release = processEnvironment().onStrayRejection((reason) => {
-    logger.error('a rejected promise was not handled', { reason })
+    logger.error(`a rejected promise was not handled: ${errorText(reason)}`, { reason })
     say(socket, { tell: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
   })
   logger.info(`${title} is attached`)
@@ -133,11 +140,26 @@ const opened = (
   const colours = message.colours === true
   const control = ControlHandle.ownedBy(app.control, context.self)
   return new LocalSession({
-    words: promptWords(app, colours ? colourPaint : plainPaint, control),
+    words: {
+      ...promptWords(app, colours ? colourPaint : plainPaint, control),
+      console: consoleOf(socket, colours),
+    },
     colours,
     verbose,
     completions: () => processWords(app),
   })
+}
+
+/** A console whose lines are told to the other side. That of the service is not its own. */
+const consoleOf = (socket: Socket, colours: boolean): Console => {
+  const output = new Writable({
+    decodeStrings: false,
+    write: (text: string, _, written) => {
+      say(socket, { tell: shortened(text.replace(/\n$/, '')) })
+      written()
+    },
+  })
+  return new Console({ stdout: output, colorMode: colours })
 }
 
 const answer = async (

@@ -2,8 +2,10 @@
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
 import { packageVersion } from '../command/environment.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
+import { errorText } from '../text/error-view.ts'
 import {
   type Greeting,
+  lineMax,
   lineOf,
   MessageReader,
   type Opening,
@@ -55,11 +57,15 @@ export class RemoteSession implements Session {
     }
   }
 
-  run(source: string): Promise<Answer> {
+  async run(source: string): Promise<Answer> {
+    const refusal = refusalOf(source)
+    if (refusal) return { isUnfinished: false, text: errorText(refusal) }
     return this.#asked((id) => ({ id, run: source }))
   }
 
   async complete(line: string): Promise<Completion> {
+    const refusal = refusalOf(line)
+    if (refusal) throw refusal
     const { completion } = await this.#asked<{ completion: Completion }>((id) => ({
       id,
       complete: line,
@@ -123,4 +129,16 @@ export class RemoteSession implements Session {
     const answered = new Promise<A>((resolve) => this.#waiting.set(id, resolve))
     return Promise.race([answered, this.ended])
   }
+}
+
+/** The bytes of a request around its text, and some more. */
+const aroundMax = 64
+
+/** Why the instance would not read a text: the connection would end at it. */
+const refusalOf = (text: string): KeelsonError | undefined => {
+  const size = Buffer.byteLength(JSON.stringify(text))
+  const most = lineMax - aroundMax
+  return size <= most
+    ? undefined
+    : new KeelsonError('TOO_LARGE', `a line has ${size} bytes as JSON, more than ${most}`)
 }

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node
 import { createServer, connect as netConnect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type App, type StartOptions, start } from '../../../dist/index.js'
 import { RemoteSession } from '../../../src/inspect/attach/remote-session.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
@@ -140,6 +140,41 @@ describe('attached prompts (needs the build)', () => {
     expect(told).toEqual([[expect.stringContaining('call flush'), expect.any(String)], []])
   })
 
+  test('have a console of their own, also in what a line leaves behind', async () => {
+    const { app } = await instance()
+    const [one, other] = [await attached(app), await attached(app)]
+    const told: string[][] = [[], []]
+    one.session.onLine((line) => told[0]?.push(line))
+    other.session.onLine((line) => told[1]?.push(line))
+    const service = vi.spyOn(process.stdout, 'write')
+    onTestFinished(() => service.mockRestore())
+
+    await one.ask(
+      "console.log('a', { b: [1] }); setImmediate(() => console.error('later\\nand on'))",
+    )
+    await one.ask('await new Promise((resolve) => setTimeout(resolve))')
+    await other.ask("console.table([{ c: 1 }]); console.log('x'.repeat(3e6))")
+
+    expect(told[0]).toEqual(['a { b: [ 1 ] }', 'later\nand on'])
+    expect(told[1]).toEqual([
+      expect.stringContaining('│ 0'),
+      expect.stringMatching(/characters more$/),
+    ])
+    expect(service).not.toHaveBeenCalled()
+  })
+
+  test('refuse a line that the instance would not read, and go on', async () => {
+    const { app } = await instance()
+    const { session, ask } = await attached(app)
+    // With the quotes of JSON.
+    const fits = `'${'x'.repeat(1024 * 1024 - 64 - '""'.length - "''.length".length)}'.length`
+
+    expect(await ask(fits)).toMatch(/^\d+$/)
+    expect(await ask(`${fits} `)).toMatch(/^TOO_LARGE: /)
+    expect(await codeOf(session.complete(`${fits} `))).toBe('TOO_LARGE')
+    expect(await ask('1')).toBe('1')
+  })
+
   test('run a line while an earlier one that was left alone goes on, up to a number', async () => {
     const { app } = await instance()
     const { session, ask } = await attached(app)
@@ -266,6 +301,19 @@ describe('an instance (needs the build)', () => {
     socket.resume()
     for (let id = 0; id <= 20; id++) expect(await heard()).toMatchObject({ id })
     expect(await ask('ran')).toBe('21')
+  })
+
+  test('cuts off a prompt that logs more than waits for a reader', async () => {
+    const { app } = await instance()
+    const { socket, heard, say } = connected(app)
+    await heard()
+    const { gone } = promptOf(app, 'prompt(1)')
+    say(opening)
+    socket.pause()
+    say({ id: 0, run: "for (let at = 0; at < 34; at++) console.log('x'.repeat(1e6))" })
+
+    expect(await gone).toBe('normal')
+    expect(await (await attached(app)).ask('1')).toBe('1')
   })
 
   test('cuts off a prompt for which too much waits', async () => {
