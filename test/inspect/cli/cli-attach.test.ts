@@ -39,11 +39,14 @@ describe('keelson attach (needs the build)', () => {
     const second = await runKeelson(attach, dir, "store.get('a')\nexit\n1")
 
     expect([first.status, first.errors]).toEqual([0, ''])
-    expect(first.output.split('\n')).toEqual([
+    // The slip is told when the event loop has its turn: before the answer to its line, or behind it.
+    const slip = 'A rejected promise was not handled: thrown: 7'
+    const printed = first.output.split('\n')
+    expect([3, 4]).toContain(printed.indexOf(slip))
+    expect(printed.filter((line) => line !== slip)).toEqual([
       String(running.process.pid),
       '{ position: { shard: 0, lsn: 1 } }',
       'ReferenceError: nothing is not defined',
-      'A rejected promise was not handled: thrown: 7',
       '1',
       'told 1',
       'undefined',
