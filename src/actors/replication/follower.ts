@@ -73,6 +73,13 @@ export type Claim = {
   readonly firstLsn: number
 }
 
+/** Where a chunk is read: the log, the first LSN, and the bytes that it may have. */
+export type ChunkSpan = {
+  readonly host: LogHost
+  readonly from: number
+  readonly bytesMax: number
+}
+
 /** What goes in one chunk. `released`: the log begins behind it. */
 export type Gathered =
   | {
@@ -101,10 +108,8 @@ export class FollowedShard implements FollowedLog {
   refusal: Refusal | undefined
   /** The snapshot that is being sent. */
   load: ReplicaLoad | 'due' | undefined
-  /** The next chunk of a log, from an LSN on, gathered while the one before is sent. */
-  ahead:
-    | { readonly host: LogHost; readonly from: number; readonly gathered: Promise<Gathered> }
-    | undefined
+  /** The next chunk, gathered while the one before it is sent. */
+  ahead: { readonly span: ChunkSpan; readonly gathered: Promise<Gathered> } | undefined
   /** The number of its last step among those of the follower. */
   turn = 0
   #lsn = 0

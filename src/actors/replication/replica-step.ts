@@ -22,7 +22,7 @@ import {
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'
+import type { ChunkSpan, Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'
 import { entriesIn } from './journal-rows.ts'
 import {
   blobsOf,
@@ -196,8 +196,8 @@ const sendChunk = async (
   if (!claimed) return 'idle'
   const { host, log, lease } = claimed
   if (followed.through >= shard.appliedLsn) return 'idle'
-  const bytesMax = follower.terms.chunkBytes
-  const gathered = await gatheredFrom(followed, host, followed.through + 1, bytesMax)
+  const span = { host, from: followed.through + 1, bytesMax: follower.terms.chunkBytes }
+  const gathered = await gatheredFrom(followed, span)
   if (gathered === 'released') {
     followed.load = 'due'
     return 'sent'
@@ -214,7 +214,7 @@ const sendChunk = async (
     changes: changesOf(shard, sides),
     blobs: blobsOf(shard, sides.refs),
   })
-  if (last.lsn < shard.appliedLsn) gatherAhead(followed, host, last.lsn + 1, bytesMax)
+  if (last.lsn < shard.appliedLsn) gatherAhead(followed, { ...span, from: last.lsn + 1 })
   await sending
   const bytes = frames.reduce((sum, { payload }) => sum + frameBytes(payload.length), 0)
   followed.sent(last.lsn, bytes, last.time)
@@ -224,52 +224,35 @@ const sendChunk = async (
 }
 
 /** Begins with the chunk behind the one that is being sent: the replica has work meanwhile. */
-const gatherAhead = (
-  followed: FollowedShard,
-  host: LogHost,
-  from: number,
-  bytesMax: number,
-): void => {
-  const gathered = gather(followed.shard, host, from, bytesMax)
+const gatherAhead = (followed: FollowedShard, span: ChunkSpan): void => {
+  const gathered = gather(followed.shard, span)
   // The step that takes it gets its error. If the chunk before it was not sent, no step does.
   gathered.catch(() => undefined)
-  followed.ahead = { host, from, gathered }
+  followed.ahead = { span, gathered }
 }
 
-const gatheredFrom = (
-  followed: FollowedShard,
-  host: LogHost,
-  from: number,
-  bytesMax: number,
-): Promise<Gathered> => {
-  const { ahead } = followed
+const gatheredFrom = (followed: FollowedShard, span: ChunkSpan): Promise<Gathered> => {
+  const { ahead, shard } = followed
   followed.ahead = undefined
-  if (ahead?.host === host && ahead.from === from) return ahead.gathered
-  return gather(followed.shard, host, from, bytesMax)
+  const isAhead = ahead?.span.host === span.host && ahead.span.from === span.from
+  return isAhead ? ahead.gathered : gather(shard, span)
 }
 
-const gather = async (
-  shard: Shard,
-  host: LogHost,
-  from: number,
-  bytesMax: number,
-): Promise<Gathered> => {
-  const taken = await takenFrames(shard, host, from, bytesMax)
+const gather = async (shard: Shard, span: ChunkSpan): Promise<Gathered> => {
+  const taken = await takenFrames(shard, span)
   if (taken === 'released') return taken
   const decoded = taken.frames.map(decodedFrame)
   return { ...taken, decoded, sides: sidesOf(decoded) }
 }
 
 /**
- * Whole groups from `from` on; `released` if the log begins behind it. None: there is nothing for
- * the replica that is durable, up to the LSN `to`. Only applied frames: the rows that go with them
- * are read from what is applied.
+ * Whole groups of a span; `released` if the log begins behind it. None: there is nothing for the
+ * replica that is durable, up to the LSN `to`. Only applied frames: the rows that go with them are
+ * read from what is applied.
  */
 const takenFrames = async (
   shard: Shard,
-  host: LogHost,
-  from: number,
-  bytesMax: number,
+  { host, from, bytesMax }: ChunkSpan,
 ): Promise<{ readonly frames: readonly TakenFrame[]; readonly to: number } | 'released'> => {
   const frames: TakenFrame[] = []
   const to = shard.appliedLsn

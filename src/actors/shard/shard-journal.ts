@@ -73,7 +73,7 @@ const positionIn = (bytes: Uint8Array): EntryPosition => {
   return { lsn, index }
 }
 
-/** Whether the journal has any entry. */
+/** Whether the journal has entries. */
 const hasEntries = ({ layers: { overlay, projection } }: ReadView): boolean => {
   const ids = newestRows(overlay, projection, entryIdRows)
   const first = ids.next()

@@ -46,6 +46,10 @@ const opening = { protocol: 1, version: '0', colours: false, verbose: false }
 const textOf = (length: number): string =>
   `({ [Symbol.for('nodejs.util.inspect.custom')]: () => 'x'.repeat(${length}) })`
 
+/** A line that logs so many millions of characters. */
+const logs = (count: number): string =>
+  `for (let at = 0; at < ${count}; at++) console.log('x'.repeat(1e6))`
+
 /** The process of an attached prompt, and its end. */
 const promptOf = ({ system }: App, label: string) => {
   const prompt = system.processes().find((process) => process.label === label)
@@ -152,7 +156,7 @@ describe('attached prompts (needs the build)', () => {
     await one.ask(
       "console.log('a', { b: [1] }); setImmediate(() => console.error('later\\nand on'))",
     )
-    await one.ask('await new Promise((resolve) => setTimeout(resolve))')
+    await one.ask('await new Promise((resolve) => setImmediate(resolve))')
     await other.ask("console.table([{ c: 1 }]); console.log('x'.repeat(3e6))")
 
     expect(told[0]).toEqual(['a { b: [ 1 ] }', 'later\nand on'])
@@ -303,28 +307,19 @@ describe('an instance (needs the build)', () => {
     expect(await ask('ran')).toBe('21')
   })
 
-  test('cuts off a prompt that logs more than waits for a reader', async () => {
+  test.each([
+    ['that logs more than waits for a reader', [logs(34)]],
+    ['for which too many answers wait', Array.from({ length: 18 }, () => textOf(2e6))],
+  ])('cuts off a prompt %s', async (_, sources) => {
     const { app } = await instance()
     const { socket, heard, say } = connected(app)
     await heard()
     const { gone } = promptOf(app, 'prompt(1)')
     say(opening)
     socket.pause()
-    say({ id: 0, run: "for (let at = 0; at < 34; at++) console.log('x'.repeat(1e6))" })
-
-    expect(await gone).toBe('normal')
-    expect(await (await attached(app)).ask('1')).toBe('1')
-  })
-
-  test('cuts off a prompt for which too much waits', async () => {
-    const { app } = await instance()
-    const { socket, heard, say } = connected(app)
-    await heard()
-    const { gone } = promptOf(app, 'prompt(1)')
-    say(opening)
-    socket.pause()
-    const ask = (id: number) => `${JSON.stringify({ id, run: textOf(2e6) })}\n`
-    socket.write(Array.from({ length: 18 }, (_, id) => ask(id)).join(''))
+    socket.cork()
+    for (const [id, run] of sources.entries()) say({ id, run })
+    socket.uncork()
 
     expect(await gone).toBe('normal')
     expect(await (await attached(app)).ask('1')).toBe('1')
