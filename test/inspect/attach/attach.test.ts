@@ -5,7 +5,19 @@ import { createServer, connect as netConnect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type App, type StartOptions, start } from '../../../dist/index.js'
+import {
+  type App,
+  cast,
+  createSystem,
+  type GenServer,
+  name,
+  noReply,
+  type StartOptions,
+  type StartProgress,
+  start,
+  supervisor,
+  worker,
+} from '../../../dist/index.js'
 import { RemoteSession } from '../../../src/inspect/attach/remote-session.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
@@ -50,6 +62,16 @@ const textOf = (length: number): string =>
 const logs = (count: number): string =>
   `for (let at = 0; at < ${count}; at++) console.log('x'.repeat(1e6))`
 
+/** The messages of a process that has much to do. */
+type Busy = { casts: { work: () => void } }
+
+/** Keeps the thread busy for `ms`. */
+const burnt = (ms: number): number => {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+  return ms
+}
+
 /** The process of an attached prompt, and its end. */
 const promptOf = ({ system }: App, label: string) => {
   const prompt = system.processes().find((process) => process.label === label)
@@ -68,7 +90,6 @@ describe('the socket (needs the build)', () => {
     writeFileSync(join(dir, 'attach.new/attach.sock'), '')
     await instance({ dir })
 
-    // At once: who has started an instance may attach.
     expect(statSync(join(dir, 'attach.sock')).mode & 0o777).toBe(0o600)
     expect(readdirSync(dir).sort()).toEqual(['LOCK', 'attach.sock', 'keelson.json', 'shard-0'])
   })
@@ -80,6 +101,25 @@ describe('the socket (needs the build)', () => {
     expect(await codeOf(attached(app))).toBe('NO_PROCESS')
     expect(await codeOf(startSimulated({ attach: true } as object))).toBe('CONFIG')
     expect(await codeOf(start({ dir: tempFolder(), attach: 'yes' as never }))).toBe('CONFIG')
+  })
+
+  test('is there when the instance has started, whatever else waits for a turn', async () => {
+    const dir = tempFolder()
+    const system = createSystem()
+    const busyName = name<Busy>('busy')
+    const busy: GenServer<Busy, number> = {
+      init: () => 0,
+      casts: { work: (done) => noReply(burnt(0.1) + done) },
+    }
+    const load = supervisor('load', {}, [worker('busy', busy, { name: busyName })])
+    const onProgress = ({ step }: StartProgress): void => {
+      for (let at = 0; step === 'open' && at < 1_000; at++) cast(system.to(busyName), 'work')
+    }
+
+    const app = await start({ dir, attach: true, system, app: load, onProgress })
+    onTestFinished(() => app.close().then(() => undefined))
+
+    expect(readdirSync(dir)).toContain('attach.sock')
   })
 
   test('may be in a folder whose path is too long for a socket', async () => {
