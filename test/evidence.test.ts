@@ -50,6 +50,12 @@ test('a defect of projections without a test cannot occur here', () => {
 describe('test/evidence/guarantees.md', () => {
   const promised = evidenceRows(readFileSync('docs/guarantees.md', 'utf8'))
 
+  test('names for every promise a test that `npm test` runs', () => {
+    const file = /`(?:test|examples)\/[^`]+(?:\/|(?<!\.long)\.test\.ts)`/
+    const without = evidenceRows(page('guarantees.md')).filter(({ shown }) => !file.test(shown))
+    expect(without).toEqual([])
+  })
+
   test('has a row for every promise', () => {
     expect(numbersOf('guarantees.md')).toEqual(upTo('G', promised.length))
     expect(promised.map(({ number }) => number).sort()).toEqual(numbersOf('guarantees.md').sort())

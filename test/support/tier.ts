@@ -1,6 +1,7 @@
 /**
- * How much a test tries. `npm test` runs every claim once, on a part of its cases. `npm run test:all` sets
- * `KEELSON_TIER=all` and tries every case: each cut, each flip, more seeds, more kills.
+ * How much is tried. `npm run test:all` sets `KEELSON_TIER=all` and tries everything. `npm test` tries a part of the cases:
+ * fewer cuts, flips, seeds and kills. It leaves out the files `*.long.test.ts`: rounds of kills and power cuts, damage to
+ * every bit, faults of the system, threads and processes that end in every way, leaks and sizes.
  */
 
 /** Whether every case is tried. */

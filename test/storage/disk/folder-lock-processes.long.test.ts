@@ -19,7 +19,6 @@ import {
 import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
 import { lockBy, noFlock, refusal, ways } from '../../support/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
-import { thorough } from '../../support/tier.ts'
 
 const script = join(import.meta.dirname, '../../support/programs/lock-process.mjs')
 
@@ -142,7 +141,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
     expect(await other.ask(`lock ${way} ${path}`)).toBe('held')
     await other.kill()
     const left = readFileSync(path, 'utf8')
-    for (let round = 0; round < thorough(15, 60); round++) {
+    for (let round = 0; round < 60; round++) {
       const contested = join(dir, `LOCK-${round}`)
       writeFileSync(contested, left)
       const answers = await Promise.all(others.map((one) => one.ask(`lock ${way} ${contested}`)))

@@ -5,10 +5,9 @@ import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { childProgram } from '../support/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
-import { countOf } from '../support/tier.ts'
 
-/** 50 rounds take about a minute: `KEELSON_KILL_ROUNDS=50 npx vitest run test/system/kill.test.ts`. */
-const rounds = countOf('KEELSON_KILL_ROUNDS', 1, 8)
+/** 50 rounds take about a minute: `KEELSON_TIER=all KEELSON_KILL_ROUNDS=50 npx vitest run test/system/kill.long.test.ts`. */
+const rounds = Number(process.env.KEELSON_KILL_ROUNDS ?? 8)
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 const [count, writers] = [50_000, 256]
 

@@ -10,7 +10,6 @@ import { childProgram } from '../../support/child-program.ts'
 import { rowsAt } from '../../support/projection-history.ts'
 import { plain } from '../../support/projection-rows.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
-import { thorough } from '../../support/tier.ts'
 
 test.each(['store', 'thread'])(
   'what the %s had committed when the process was killed is there, and nothing half',
@@ -23,7 +22,7 @@ test.each(['store', 'thread'])(
       Promise.resolve(examineProjection(disk, path)),
     )
     let reported = 0
-    for (let round = 0; round < thorough(1, 6); round++) {
+    for (let round = 0; round < 6; round++) {
       const killAt = reported + 1 + Math.floor(random() * 80)
       const child = childProgram('projection-commits.mjs', [dir, writer], (line) => {
         reported = Number(line)

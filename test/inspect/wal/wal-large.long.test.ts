@@ -10,7 +10,6 @@ import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { SalvageWriter } from '../../../src/storage/rescue/salvage-writer.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
-import { thorough } from '../../support/tier.ts'
 
 const frameSize = 4096
 
@@ -41,7 +40,7 @@ const run = async (cwd: string, words: readonly string[]) => {
 }
 
 /** A log that no command holds in memory, and one of a tenth. */
-const [largeMb, smallMb] = [thorough(64, 320), thorough(8, 32)]
+const [largeMb, smallMb] = [320, 32]
 
 describe(`with a heap of 32 MB, on a log of ${largeMb} MB`, () => {
   test.each([

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { commit, content, dir, newWorld, payload, readAll } from '../../support/logs.ts'
-import { sampled, thorough } from '../../support/tier.ts'
 
 const mebi = 1024 * 1024
 const roomy = { maxFileSize: 32 * mebi, sectorBytes: 512 }
@@ -38,10 +37,10 @@ test('a copy at opening is written in groups of bounded size, with unchanged con
 })
 
 /** The greatest number of frames in one log. */
-const most = thorough(800, 3000)
+const most = 3000
 
 test('a copy fits its segment at every size of frame, and the log continues after it', () => {
-  for (const size of sampled([8, 524_300, 4000, 524_257, 700_001, mebi, mebi - 32, 3 * mebi], 3)) {
+  for (const size of [8, 524_300, 4000, 524_257, 700_001, mebi, mebi - 32, 3 * mebi]) {
     const sizes = Array.from(
       { length: Math.max(3, Math.floor((6 * mebi) / (size + 64))) },
       () => size,
@@ -64,7 +63,7 @@ test('a copy fits its segment at every size of frame, and the log continues afte
 test('a copy that is interrupted between its groups leaves the log unchanged', () => {
   const sizes = Array.from({ length: 40 }, () => 100_000)
   const expected = [content(0, mebi), ...sizes.map((size, index) => content(index + 1, size))]
-  for (let at = 1; at <= 6; at += thorough(3, 1)) {
+  for (let at = 1; at <= 6; at++) {
     const world = killedBehind(sizes)
     // The page cache survives: the process dies, and later another one opens the log.
     world.disk.inject({

@@ -11,7 +11,6 @@ import { childProgram } from '../support/child-program.ts'
 import { write } from '../support/command-project.ts'
 import { startKeelson } from '../support/keelson-command.ts'
 import { folderMadeOnce, tempFolder } from '../support/temp-folder.ts'
-import { sampled } from '../support/tier.ts'
 
 const keys = Array.from({ length: 1_000 }, (_, at) => `key ${at}`)
 
@@ -36,7 +35,7 @@ const isInOrder = async (dir: string): Promise<void> => {
   await app.close()
 }
 
-test.each(sampled(['snapshot', 'rebuild', 'backup', 'watch'], 2))(
+test.each(['snapshot', 'rebuild', 'backup', 'watch'])(
   'a process that closes its instance while a %s is under way ends by itself, with everything closed',
   async (work) => {
     const dir = filledFolder()
@@ -54,7 +53,7 @@ const program = pathToFileURL(
   join(import.meta.dirname, '../support/programs/work-under-way.mjs'),
 ).href
 
-test.each(sampled(['rebuild', 'snapshot', 'watch'], 1))(
+test.each(['rebuild', 'snapshot', 'watch'])(
   'keelson run ends in order at SIGTERM while a %s is under way',
   async (work) => {
     const dir = filledFolder()

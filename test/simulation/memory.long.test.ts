@@ -8,7 +8,6 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { BlobLife } from '../support/blob-life.ts'
 import { history, live } from '../support/store-history.ts'
-import { thorough } from '../support/tier.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -24,7 +23,7 @@ const reachable = async (): Promise<number> => {
   return heapUsed + arrayBuffers
 }
 
-const [first, more] = [thorough(3, 50), thorough(8, 300)]
+const [first, more] = [50, 300]
 
 /**
  * A history has a disk of 1 MiB and thousands of objects. Compiled code and tables that grew are left besides: a few MiB,

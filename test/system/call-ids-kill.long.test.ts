@@ -3,9 +3,8 @@ import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { childProgram } from '../support/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
-import { countOf } from '../support/tier.ts'
 
-const rounds = countOf('KEELSON_KILL_ROUNDS', 1, 8)
+const rounds = Number(process.env.KEELSON_KILL_ROUNDS ?? 8)
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 const count = 2_000
 
