@@ -5,7 +5,7 @@ import { triesAll } from './test/support/tier.ts'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(triesAll ? [] : ['test/**/*.long.test.ts'])],
+    exclude: [...configDefaults.exclude, ...(triesAll ? [] : ['**/*.long.test.ts'])],
     setupFiles: ['test/support/equal-bytes.ts'],
     // The built package is loaded as users load it. Through Vite that takes twice the time.
     server: { deps: { external: [/\/dist\//] } },

@@ -5,13 +5,9 @@ import { join } from 'node:path'
 import { call, type Name, name, supervisor, worker } from 'keelson'
 import { startSimulated } from 'keelson/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { lacks } from '../../test/support/lacks.ts'
-import { noPostgres, PostgresServer } from '../../test/support/postgres-server.ts'
-import { tempFolder } from '../../test/support/temp-folder.ts'
-import { seedsOf, thorough, triesAll } from '../../test/support/tier.ts'
+import { seedsOf, thorough } from '../../test/support/tier.ts'
 import { audit } from './audit.ts'
 import { live } from './day.ts'
-import { demo } from './demo.ts'
 import { exchange, type Messages } from './exchange.ts'
 import { type Answer, type Command, Market } from './matching.ts'
 import { commandsOf, writeOrders } from './order-file.ts'
@@ -115,17 +111,4 @@ test(`a day of ${orderCount} orders ends as it must, with a kill on the way`, as
     digest: { entries: orderCount + 100 },
     faults: [],
   })
-})
-
-const isServerTried = triesAll && !lacks(noPostgres())
-
-test.runIf(isServerTried)('a day with two kills is followed by a PostgreSQL server', async () => {
-  const server = new PostgresServer(join(tempFolder(), 'server'))
-  await server.start()
-  onTestFinished(() => server.stop())
-  expect(await demo({ count: 2_000, seed: 4, server: server.url, say: () => {} })).toEqual([])
-})
-
-test.runIf(triesAll)('a day of 200,000 orders with two kills ends like one without', async () => {
-  expect(await demo({ count: 200_000, seed: 2, say: () => {} })).toEqual([])
 })

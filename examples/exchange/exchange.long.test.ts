@@ -1,0 +1,18 @@
+/** The demo of the exchange as `npm run example:exchange` runs it: whole days with two kills, and a replica. */
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { lacks } from '../../test/support/lacks.ts'
+import { noPostgres, PostgresServer } from '../../test/support/postgres-server.ts'
+import { tempFolder } from '../../test/support/temp-folder.ts'
+import { demo } from './demo.ts'
+
+test.skipIf(lacks(noPostgres()))('a day is followed by a PostgreSQL server', async () => {
+  const server = new PostgresServer(join(tempFolder(), 'server'))
+  await server.start()
+  onTestFinished(() => server.stop())
+  expect(await demo({ count: 2_000, seed: 4, server: server.url, say: () => {} })).toEqual([])
+})
+
+test('a day of 200,000 orders ends like one without kills', async () => {
+  expect(await demo({ count: 200_000, seed: 2, say: () => {} })).toEqual([])
+})
