@@ -1,9 +1,8 @@
 /**
- * Rows in the binary format of PostgreSQL's COPY, which the server reads with less work than any
+ * Rows in the binary format of PostgreSQL's COPY. The server reads it with less work than any
  * statement: a row of the journal costs it 15 µs of CPU, and 40 µs as JSON that is unpacked there.
  * The format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
  */
-
 import type { Database } from './database.ts'
 
 /** A column of a table, and how a row says it. */
@@ -12,7 +11,10 @@ export type CopyColumn<Row> = {
   readonly put: (field: FieldWriter, row: Row) => void
 }
 
-/** Adds rows to a table of the schema. Each is taken when it is sent; without any, nothing is sent. */
+/**
+ * Adds rows to a table of the schema. Each is taken when it is sent. Without rows nothing is sent.
+ * @throws as `Database.copy`
+ */
 export const copyRows = async <Row>(
   database: Database,
   table: string,
@@ -34,8 +36,8 @@ function* chained<T>(first: T, rest: Iterable<T>): IterableIterator<T> {
 /** The id of a log, which is hex, as a `uuid`. */
 export const uuidOf = (walId: string): Uint8Array => Buffer.from(walId.replaceAll('-', ''), 'hex')
 
-/** Rows as pieces of about 64 KiB. Each row is taken when its piece is made; without rows there are none. */
-export function* copyFormat<Row>(
+/** Rows as pieces of about 64 KiB. Each row is taken when its piece is made. No row, no piece. */
+function* copyFormat<Row>(
   columns: readonly CopyColumn<Row>[],
   rows: Iterable<Row>,
 ): IterableIterator<Uint8Array> {
@@ -65,7 +67,7 @@ const postgresEpochMs = Date.UTC(2000, 0, 1)
 const jsonbVersion = 1
 
 /** Writes fields one behind another: the length, then the bytes. Absent is NULL. */
-export class FieldWriter {
+class FieldWriter {
   #bytes = Buffer.allocUnsafe(2 * pieceBytes)
   #at = 0
 
@@ -73,7 +75,7 @@ export class FieldWriter {
     return this.#at
   }
 
-  /** What was written since the last time. */
+  /** What was written since the last `take`. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#at)
     this.#bytes = Buffer.allocUnsafe(2 * pieceBytes)

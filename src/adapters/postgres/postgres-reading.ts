@@ -1,6 +1,13 @@
 /** Reads a replica in PostgreSQL, to restore from it: in order, in bounded memory. */
 import { KeelsonError } from '../../errors.ts'
-import type { ReplicaReading, SnapshotRecord, StoredFrame, StoredLog } from '../../storage/index.ts'
+import type {
+  BlobSpot,
+  ProjectedPosition,
+  ReplicaReading,
+  SnapshotRecord,
+  StoredFrame,
+  StoredLog,
+} from '../../storage/index.ts'
 import { bytesIn, type Columns, type Database, numberIn } from './database.ts'
 import { frameSum, noSum, recordSum } from './replica-sums.ts'
 
@@ -23,21 +30,23 @@ export const postgresReading = (database: Database): ReplicaReading => ({
   close: () => database.close(),
 })
 
-type StoredBase = { readonly position: NonNullable<StoredLog['base']>; readonly sum: number }
+/** The column `base`. */
+type StoredBase = { readonly position: ProjectedPosition; readonly sum: number }
 
-const logIn = (row: Columns): StoredLog => logOf(row, row.base as StoredBase | null)
-
-const logOf = (row: Columns, base: StoredBase | null): StoredLog => ({
-  walId: String(row.wal_id).replaceAll('-', ''),
-  shard: numberIn(row, 'shard'),
-  shards: numberIn(row, 'shards'),
-  instanceId: String(row.instance_id),
-  epoch: numberIn(row, 'epoch'),
-  lsn: numberIn(row, 'lsn'),
-  time: numberIn(row, 'ms'),
-  sums: { base: base?.sum ?? noSum, end: numberIn(row, 'sum') },
-  ...(base ? { base: base.position } : {}),
-})
+const logIn = (row: Columns): StoredLog => {
+  const base = row.base as StoredBase | null
+  return {
+    walId: String(row.wal_id).replaceAll('-', ''),
+    shard: numberIn(row, 'shard'),
+    shards: numberIn(row, 'shards'),
+    instanceId: String(row.instance_id),
+    epoch: numberIn(row, 'epoch'),
+    lsn: numberIn(row, 'lsn'),
+    time: numberIn(row, 'ms'),
+    sums: { base: base?.sum ?? noSum, end: numberIn(row, 'sum') },
+    ...(base ? { base: base.position } : {}),
+  }
+}
 
 /** Rows of about `bytesAtOnce`, judged by the last ones. */
 async function* paged(
@@ -111,7 +120,7 @@ const altered = (
 async function* storedBlob(
   database: Database,
   walId: string,
-  ref: { readonly segment: number; readonly offset: number; readonly size: number },
+  ref: BlobSpot,
 ): AsyncIterable<Uint8Array> {
   let left = ref.size
   for (let piece = 0; piece === 0 || left > 0; piece++) {

@@ -5,6 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type {
+  ProjectedPosition,
   ReplicaLease,
   ReplicaPiece,
   ReplicaProgress,
@@ -17,7 +18,7 @@ import type {
 import { type CopyColumn, copyRows, uuidOf } from './copy-format.ts'
 import { type Columns, type Database, inTransaction, numberIn } from './database.ts'
 import { writeBlob, writeChanges, writeEntries } from './readable-rows.ts'
-import { frameSum, noSum, recordSum, sumsOf } from './replica-sums.ts'
+import { frameSum, noSum, recordSum, summed } from './replica-sums.ts'
 
 /** Makes a session over a connection whose schema is up to date. */
 export const postgresSession = (database: Database): ReplicaSession => ({
@@ -49,14 +50,15 @@ export const postgresSession = (database: Database): ReplicaSession => ({
       const found = await held(database, log, lease)
       if (found.lsn === lsn) return
       if (found.lsn !== after || found.load) throw misplaced(found, after)
-      const sums = sumsOf(found.sum, frames, frameSum)
-      await writeFrames(database, log, frames, sums)
+      const rows = summed(found.sum, frames, frameSum)
+      const columns = frameColumns(uuidOf(log.walId), log.shard)
+      await copyRows(database, 'frames', columns, rows)
       await writeEntries(database, log, chunk.entries)
       await writeSides(database, chunk)
       await database.query(
         `update keelson.progress set lsn = $2, mark = $3::jsonb, "time" = to_timestamp($4::bigint / 1000.0), sum = $5, at = now()
          where wal_id = $1`,
-        [log.walId, lsn, JSON.stringify(mark), mark.time, sums.at(-1) ?? found.sum],
+        [log.walId, lsn, JSON.stringify(mark), mark.time, rows.at(-1)?.sum ?? found.sum],
       )
     }),
 
@@ -169,16 +171,6 @@ const frameColumns = (walId: Uint8Array, shard: number): readonly CopyColumn<Sum
   { name: 'payload', put: (field, { payload }) => field.bytes(payload) },
 ]
 
-const writeFrames = (
-  database: Database,
-  { walId, shard }: ReplicatedLog,
-  frames: readonly ReplicatedFrame[],
-  sums: readonly number[],
-): Promise<void> => {
-  const summed = frames.map((frame, at) => ({ ...frame, sum: sums[at] ?? noSum }))
-  return copyRows(database, 'frames', frameColumns(uuidOf(walId), shard), summed)
-}
-
 const writeSides = async (
   database: Database,
   { log, blobs, changes }: ReplicaSides & { readonly log: ReplicatedLog },
@@ -200,24 +192,31 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
   if (rows === 0)
     await database.query('delete from keelson.snapshot_rows where wal_id = $1', [log.walId])
   const before = rows === 0 ? noSum : sum
-  const sums = sumsOf(before, records, recordSum)
-  const end = sums.at(-1) ?? before
-  await writeRecords(database, log, rows, records, sums)
+  const added = summed(before, records, recordSum)
+  const end = added.at(-1)?.sum ?? before
+  const numbered = added.map((record, at) => ({ ...record, row: rows + at + 1 }))
+  await copyRows(database, 'snapshot_rows', recordColumns(uuidOf(log.walId)), numbered)
   await writeSides(database, piece)
-  if (next.kind === 'more') {
-    const load = { snapshot, offset: next.offset, rows: rows + records.length }
-    await database.query(
-      'update keelson.progress set load = $2::jsonb, base = null, sum = $3, at = now() where wal_id = $1',
-      [log.walId, JSON.stringify(load), end],
-    )
-    return
-  }
+  if (next.kind === 'complete') return await complete(database, piece, next.position, end)
+  const load = { snapshot, offset: next.offset, rows: rows + records.length }
+  await database.query(
+    'update keelson.progress set load = $2::jsonb, base = null, sum = $3, at = now() where wal_id = $1',
+    [log.walId, JSON.stringify(load), end],
+  )
+}
+
+/** Ends a load: the snapshot shows `position`, and `sum` is that of all its rows. */
+const complete = async (
+  database: Database,
+  { log, snapshot }: ReplicaPiece,
+  position: ProjectedPosition,
+  sum: number,
+): Promise<void> => {
   // Keys that are gone were in no piece.
   await database.query('delete from keelson.kv where wal_id = $1 and lsn < $2', [
     log.walId,
     snapshot.lsn,
   ])
-  const { position } = next
   await database.query(
     `update keelson.progress set lsn = $2, mark = $3::jsonb, base = $4::jsonb, load = null, "time" = to_timestamp($5::bigint / 1000.0), sum = $6, at = now()
      where wal_id = $1`,
@@ -225,9 +224,9 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
       log.walId,
       snapshot.lsn,
       position.frame ? JSON.stringify(position.frame) : null,
-      JSON.stringify({ position, sum: end }),
+      JSON.stringify({ position, sum }),
       position.frame?.time ?? null,
-      end,
+      sum,
     ],
   )
 }
@@ -242,18 +241,3 @@ const recordColumns = (walId: Uint8Array): readonly CopyColumn<NumberedRecord>[]
   { name: 'key', put: (field, { key }) => field.bytes(key) },
   { name: 'record', put: (field, { record }) => field.bytes(record) },
 ]
-
-const writeRecords = (
-  database: Database,
-  { walId }: ReplicatedLog,
-  rows: number,
-  records: ReplicaPiece['records'],
-  sums: readonly number[],
-): Promise<void> => {
-  const numbered = records.map((record, at) => ({
-    ...record,
-    row: rows + at + 1,
-    sum: sums[at] ?? noSum,
-  }))
-  return copyRows(database, 'snapshot_rows', recordColumns(uuidOf(walId)), numbered)
-}

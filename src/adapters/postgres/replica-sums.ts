@@ -1,8 +1,8 @@
 /**
- * What proves that a replica still has what it was sent: each row of `frames` and `snapshot_rows`
- * has the CRC-32 of itself and of all rows before it, and the progress has the last one. So a row
- * that is missing, changed or at another place is found, where it is. Against accidents: who may
- * write to the database can compute these too.
+ * The sums that prove that a replica still has what it was sent. Each row of `frames` and
+ * `snapshot_rows` has the CRC-32 of itself and of all rows before it. The progress has the last one.
+ * So a row that is missing, changed or at another place is found, where it is. The sums find
+ * accidents only: a user who can write to the database can compute them too.
  */
 import { crc32, type SnapshotRecord, type StoredFrame } from '../../storage/index.ts'
 
@@ -25,15 +25,15 @@ export const frameSum = (before: number, { lsn, payload }: StoredFrame): number 
 export const recordSum = (before: number, { key, record }: SnapshotRecord): number =>
   crc32(record, crc32(key, after(before, key.length)))
 
-/** The sums of a list, one for each member. */
-export const sumsOf = <T>(
+/** The members of a list, each with the sum up to it. */
+export const summed = <T extends object>(
   before: number,
   list: readonly T[],
   sumOf: (before: number, each: T) => number,
-): readonly number[] => {
+): readonly (T & { readonly sum: number })[] => {
   let sum = before
   return list.map((each) => {
     sum = sumOf(sum, each)
-    return sum
+    return { ...each, sum }
   })
 }

@@ -94,7 +94,7 @@ const steps: readonly (readonly string[])[] = [
 ]
 
 /** The version that this code writes, and the newest that it reads. */
-export const schemaVersion = steps.length
+const schemaVersion = steps.length
 
 /**
  * Brings the schema up to date, and makes it where it is missing. Safe beside others that do the
