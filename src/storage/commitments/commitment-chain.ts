@@ -1,7 +1,7 @@
 /**
- * The chain of an open log: the records of the group that is being written, the headers that are
- * not in the files yet, and the range over all headers. It belongs to the log's one writer. A group
- * whose write fails ends the log's life, so nothing here is ever taken back.
+ * The chain of an open log. It has the records of the group that is being written, the headers that
+ * are not in the files yet, and the range over all headers. It belongs to the log's one writer. A
+ * group whose write fails ends the log's life, so nothing here is ever taken back.
  */
 import { type Signer, signerOf } from '../bytes/ed25519.ts'
 import type { ChainAnchor } from '../frames/segment-header.ts'
@@ -112,16 +112,15 @@ export class CommitmentChain {
    * that refuses leaves them pending: they are in the log, which keeps them.
    */
   settle(): void {
-    const { disk, dir } = this.#place
     if (this.#pending.length === 0) return
-    const last = this.#last
+    const { disk, dir } = this.#place
     try {
       writePart(disk, dir, this.#kept.count, this.#pending, this.#pendingNodes)
     } catch (error) {
       if (error instanceof DiskError) return
       throw error
     }
-    this.#kept = { count: this.#range.size, root: this.#range.root(), lsn: last?.lsn ?? 0 }
+    this.#kept = { count: this.#range.size, root: this.#range.root(), lsn: this.#last?.lsn ?? 0 }
     this.#pending = []
     this.#pendingNodes = []
   }

@@ -1,5 +1,5 @@
 /**
- * The hashes of commitments. Each kind of content has a tag of its own before it, so no record can
+ * The hashes of commitments. Each kind of content has a tag of its own before it. So no record can
  * be taken for a node, and no node for a header. FORMAT.md lists what is hashed.
  */
 import { sha256Hex, shaBytes } from '../bytes/sha256.ts'

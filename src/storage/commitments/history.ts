@@ -54,37 +54,44 @@ export const findHistory = (
   stretches: readonly ChainStretch[],
   commits: boolean,
 ): History | undefined => {
+  const log = { disk, dir, stretches }
   const files = new HistoryFiles(disk, dir)
   try {
     const anchor = stretches.findLast(({ header }) => header.chain)?.header.chain
-    if (!anchor) return commits ? noHistory(disk, dir, files, stretches) : undefined
-    const stored = storedHistory(files, anchor) ?? rebuilt(disk, dir, files, stretches, anchor)
+    if (!anchor) return commits ? noHistory(log, files) : undefined
+    const stored = storedHistory(files, anchor) ?? rebuilt(log, files, anchor)
     const behind = stored.last?.lsn ?? 0
     const unread = stretches.findIndex(({ header, to }) => header.chain && to.lsn > behind)
-    const found = followed(disk, dir, unread < 0 ? [] : stretches.slice(unread), stored)
+    const rest = { disk, dir, stretches: unread < 0 ? [] : stretches.slice(unread) }
+    const found = followed(rest, stored)
     return {
       ...stored,
       headers: [...stored.headers, ...found.headers],
       last: found.last,
-      ...coverage(disk, dir, stretches, found),
+      ...coverage(log, found),
     }
   } finally {
     files.close()
   }
 }
 
-/** The empty history of a log without an anchored segment. It begins now. */
-const noHistory = (
-  disk: Disk,
-  dir: string,
-  files: HistoryFiles,
-  stretches: readonly ChainStretch[],
-): History => {
+/** Frames of the log in `dir`, in order. */
+type LogFrames = {
+  readonly disk: Disk
+  readonly dir: string
+  readonly stretches: readonly ChainStretch[]
+}
+
+/**
+ * The empty history of a log without an anchored segment. It begins now.
+ * @throws KeelsonError `CORRUPT` if the files have a chain; DiskError
+ */
+const noHistory = (log: LogFrames, files: HistoryFiles): History => {
   if (files.header(0))
     throw damage('no segment of the log names it: move the folder away, and a new chain begins')
   const none = { headers: [], last: undefined }
   const unread = { ...none, readFrom: Number.POSITIVE_INFINITY, lastData: 0 }
-  return { kept: 0, keptLsn: 0, peaks: [], ...none, ...coverage(disk, dir, stretches, unread) }
+  return { kept: 0, keptLsn: 0, peaks: [], ...none, ...coverage(log, unread) }
 }
 
 const damage = (evidence: string) =>
@@ -116,10 +123,8 @@ const endOf = ({ hash, header }: ReadHeader): ChainEnd => ({
  * sound. @throws `CORRUPT` if both lack one
  */
 const rebuilt = (
-  disk: Disk,
-  dir: string,
+  { disk, dir, stretches }: LogFrames,
   files: HistoryFiles,
-  stretches: readonly ChainStretch[],
   { count, root }: ChainAnchor,
 ): Stored => {
   const logged = new Map<number, ReadHeader>()
@@ -152,9 +157,7 @@ type Followed = Pick<History, 'headers' | 'last'> & {
 
 /** The headers of the frames behind what is stored. @throws `CORRUPT` */
 const followed = (
-  disk: Disk,
-  dir: string,
-  stretches: readonly ChainStretch[],
+  { disk, dir, stretches }: LogFrames,
   { kept, headers: before, last: end }: Stored,
 ): Followed => {
   const headers: Uint8Array[] = []
@@ -198,9 +201,7 @@ export const linkFault = (
  * was torn off. Records from a time without commitments are left out.
  */
 const coverage = (
-  disk: Disk,
-  dir: string,
-  stretches: readonly ChainStretch[],
+  { disk, dir, stretches }: LogFrames,
   { last, readFrom, lastData }: Followed,
 ): Pick<History, 'coverFrom' | 'uncovered'> => {
   let coverFrom = (last?.lsn ?? 0) + 1

@@ -3,9 +3,9 @@
  * (mountains), the largest first, one for each set bit of the number of leaves. The root covers all
  * peaks and that number. Pure.
  *
- * A *block* is a perfect tree inside a mountain: `2 ** height` leaves from `first` on, a multiple of
- * that. Any stretch of leaves is a row of blocks in one way. So a proof is a list of block hashes
- * in the order of their leaves, without positions: the verifier computes them.
+ * A *block* is a perfect tree inside a mountain: `2 ** height` leaves from `first` on, which is a
+ * multiple of that. Any stretch of leaves is a row of blocks in one way. So a proof is a list of
+ * block hashes in the order of their leaves, without positions: the verifier computes them.
  */
 import { type Digest, nodeAbove, rootAbove, tags } from './digests.ts'
 
@@ -83,15 +83,15 @@ export const blocksBetween = (from: number, to: number): Block[] => {
   return blocks
 }
 
-/** The blocks of a range of `size` leaves around the leaf `index`: what an inclusion proof lists. */
+/** The blocks that an inclusion proof lists: those around the leaf `index` of `size` leaves. */
 export const blocksAround = (index: number, size: number): Block[] => [
   ...blocksBetween(0, index),
   ...blocksBetween(index + 1, size),
 ]
 
 /**
- * The root of a range of `size` leaves from the leaf `index` and the hashes of the blocks around
- * it; `undefined` unless there are exactly as many as the two numbers demand.
+ * The root of a range of `size` leaves, from the leaf `index` and the hashes of the blocks around
+ * it. `undefined` unless there are exactly as many hashes as the two numbers demand.
  */
 export const rootFromLeaf = (
   kind: RangeKind,
@@ -104,16 +104,15 @@ export const rootFromLeaf = (
   const behind = blocksBetween(index + 1, size)
   if (hashes.length !== before.length + behind.length) return undefined
   const range = new Mountains(kind)
-  for (const [at, { height }] of before.entries()) range.appendBlock(height, hashes[at] ?? '')
+  appendBlocks(range, before, hashes)
   range.append(leaf)
-  for (const [at, { height }] of behind.entries())
-    range.appendBlock(height, hashes[before.length + at] ?? '')
+  appendBlocks(range, behind, hashes.slice(before.length))
   return range.root(members)
 }
 
 /**
  * The roots of a range at the sizes `from` and `to`, from the hashes of the blocks before `from`
- * and between; `undefined` unless there are exactly as many as the two numbers demand.
+ * and between. `undefined` unless there are exactly as many hashes as the two numbers demand.
  */
 export const rootsFromBlocks = (
   kind: RangeKind,
@@ -126,11 +125,18 @@ export const rootsFromBlocks = (
   const behind = blocksBetween(from, to)
   if (hashes.length !== before.length + behind.length) return undefined
   const range = new Mountains(kind)
-  for (const [at, { height }] of before.entries()) range.appendBlock(height, hashes[at] ?? '')
+  appendBlocks(range, before, hashes)
   const earlier = range.root()
-  for (const [at, { height }] of behind.entries())
-    range.appendBlock(height, hashes[before.length + at] ?? '')
+  appendBlocks(range, behind, hashes.slice(before.length))
   return { from: earlier, to: range.root() }
+}
+
+const appendBlocks = (
+  range: Mountains,
+  blocks: readonly Block[],
+  hashes: readonly Digest[],
+): void => {
+  for (const [at, { height }] of blocks.entries()) range.appendBlock(height, hashes[at] ?? '')
 }
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0

@@ -1,7 +1,7 @@
 /**
  * Proofs as plain JSON, and their verification. A proof is text in one form only: every changed
- * byte of it is refused. An auditor needs nothing but the proof to verify it. Only a head that was kept
- * elsewhere shows that the history is the published one. Pure.
+ * byte of it is refused. An auditor needs nothing but the proof to verify it. Only a head that was
+ * kept elsewhere shows that the history is the published one. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { CommitmentHead } from '../ports/log-host.ts'
@@ -94,9 +94,7 @@ export const decodeProof = (text: string): Proof => {
   return proof
 }
 
-/**
- * A head from its text. @throws as `decodeProof`
- */
+/** A head from its text. @throws as `decodeProof` */
 export const decodeHead = (text: string): CommitmentHead => {
   const { size, root, hash, lsn, time } = fieldsOf(text, 'a head')
   if (![size, lsn, time].every(isCount) || !isDigest(root) || !isDigest(hash))

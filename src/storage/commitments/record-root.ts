@@ -1,8 +1,8 @@
 /**
  * The records of a group and their root. A record is one unit of a DATA frame, with its kind and
- * without its length; a payload that is no list of units is one record. Its digest covers LSN, index
+ * without its length. A payload that is no list of units is one record. Its digest covers LSN, index
  * within the frame, time stamp and bytes. Digests are hashed in rows of sixteen, and the rows are
- * the leaves of a range: one hash a record, where a plain tree takes two. Pure.
+ * the leaves of a range. That takes one hash a record, where a plain tree takes two. Pure.
  */
 import { sha256Hex, sha256Latin1, startSha256 } from '../bytes/sha256.ts'
 import { viewOf, writeU64 } from '../bytes/u64.ts'
@@ -98,13 +98,9 @@ export class RecordRoot {
   /** The digests of the row that fills, as Latin-1. */
   #digests = ''
   #rows = new Mountains('records')
+  /** The number of records since the last `take`. */
   #count = 0
   #frame = Buffer.allocUnsafeSlow(4096)
-
-  /** The number of records since the last `take`. */
-  get count(): number {
-    return this.#count
-  }
 
   /** Adds the records of a DATA frame, stamped with `time`. */
   addFrame(lsn: number, time: number, payload: Uint8Array): void {
@@ -191,7 +187,7 @@ const blockRoot = (rows: readonly Digest[], { first, height }: Block): Digest =>
 }
 
 /**
- * The root of a group of `count` records, from the record `index` and its path; `undefined` unless
+ * The root of a group of `count` records, from the record `index` and its path. `undefined` unless
  * the path has exactly the length that both numbers demand.
  */
 export const rootFromRecord = (
