@@ -201,7 +201,7 @@ export {
   producerLsnOf,
   producerRowKey,
 } from './rows/derived-rows.ts'
-export { readEntryRow } from './rows/entry-rows.ts'
+export { entryCounts } from './rows/entry-rows.ts'
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'

@@ -1,14 +1,14 @@
-/** Entries as they are read back, from frames just applied or from the log. Pure but for the rows. */
+/** Entries as they are read back, from frames just applied or from the log. Pure but for rows. */
 import {
   decodeFrame,
   type EntryPlace,
   type EventPayload,
   entriesOf,
   entryContent,
+  entryCounts,
   entryIdRowKey,
   type FrameUnits,
   type Row,
-  readEntryRow,
   unitsIn,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -66,10 +66,7 @@ const bytesIn = (list: readonly StoredPayload[]): number => {
   return sum
 }
 
-/**
- * Adds the entries of an applied frame that count: the row of the id has their place. Others were
- * repeats, or were refused. `rowOf`: a row that is read at once.
- */
+/** Adds the entries of an applied frame that count. `rowOf`: a row that is read at once. */
 const addCounting = (
   found: StoredEntry[],
   shard: number,
@@ -81,12 +78,8 @@ const addCounting = (
   for (const unit of unitsIn(units))
     for (const entry of entriesOf(unit)) {
       const place = { lsn, index: index++, time }
-      const row = rowOf(entryIdRowKey(entry.id))
-      if (!row || !isAt(readEntryRow(row), place)) continue
+      if (!entryCounts(rowOf(entryIdRowKey(entry.id)), place)) continue
       const { id, type, command, response, events, effects } = entryContent(entry)
       found.push({ shard, ...place, id, type, command, response, events, effects })
     }
 }
-
-const isAt = (one: EntryPlace, other: EntryPlace): boolean =>
-  one.lsn === other.lsn && one.index === other.index

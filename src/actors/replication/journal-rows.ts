@@ -1,13 +1,14 @@
 /** The entries of the journal in frames, as rows that people can read. */
 import {
   type EntryContent,
+  type EntryPlace,
   type EntryUnit,
   type EventPayload,
   entriesOf,
   entryContent,
+  entryCounts,
   entryIdRowKey,
   type ReplicatedEntry,
-  readEntryRow,
   readEventPayload,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -15,8 +16,8 @@ import { jsonText } from './readable-key.ts'
 import type { DecodedFrame } from './replica-chunk.ts'
 
 /**
- * The entries that count, in order. One counts if the row of its id has its place: others were
- * repeats, or were refused. The frames are applied. Each is made when it is taken. @throws KeelsonError `SHARD_DOWN`, `CORRUPT`
+ * The entries of applied frames that count, in order. Each is made when it is taken.
+ * @throws KeelsonError `SHARD_DOWN`, `CORRUPT`
  */
 export function* entriesIn(
   shard: Shard,
@@ -26,25 +27,17 @@ export function* entriesIn(
     let index = 0
     for (const unit of units)
       for (const entry of entriesOf(unit)) {
-        const place = { lsn, index: index++ }
-        if (counts(shard, entry, place)) yield rowOf(entry, place, time)
+        const place = { lsn, index: index++, time }
+        const row = shard.view().row(entryIdRowKey(entry.id))
+        if (entryCounts(row, place)) yield rowOf(entry, place)
       }
   }
 }
 
-type Place = { readonly lsn: number; readonly index: number }
-
-const counts = (shard: Shard, { id }: EntryUnit, { lsn, index }: Place): boolean => {
-  const row = shard.view().row(entryIdRowKey(id))
-  if (!row) return false
-  const place = readEntryRow(row)
-  return place.lsn === lsn && place.index === index
-}
-
-const rowOf = (entry: EntryUnit, { lsn, index }: Place, time: number): ReplicatedEntry => {
+const rowOf = (entry: EntryUnit, place: EntryPlace): ReplicatedEntry => {
   const { id, type, command, response, events, effects } = entryContent(entry)
   return {
-    ...{ lsn, index, time, id, type, body: entry.body },
+    ...{ ...place, id, type, body: entry.body },
     command: payloadText(command),
     response: payloadText(response),
     events: listText(events),

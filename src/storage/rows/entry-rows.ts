@@ -57,9 +57,17 @@ const entryRow = (digest: Uint8Array, { lsn, index, time }: EntryPlace): Row => 
 }
 
 /**
- * The place of the first entry with an id, from its row. A reader of the log leaves out an entry at
- * another place: it was a repeat, or was refused. @throws KeelsonError `CORRUPT` for another row
+ * Whether the entry at a place counts: the row of its id has that place. A reader of the log leaves
+ * out every other entry: it was a repeat, or was refused.
+ * @throws KeelsonError `CORRUPT` for a damaged row
  */
+export const entryCounts = (row: Row | undefined, { lsn, index }: EntryPlace): boolean => {
+  if (!row) return false
+  const first = readEntryRow(row)
+  return first.lsn === lsn && first.index === index
+}
+
+/** The place of the first entry with an id, from its row. @throws as `entryCounts` */
 export const readEntryRow = ({ value }: Row): EntryPlace => {
   const bytes = asBuffer(value.bytes)
   if (value.tag !== rowTags.entryId || bytes.length !== rowBytes)

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type EntryUnit, noExpiry, type Turn } from '../../../src/storage/commands/command.ts'
 import { refusalError } from '../../../src/storage/commands/command-answer.ts'
 import { entryContent, entryUnit } from '../../../src/storage/commands/journal-entry.ts'
-import { readEntryRow } from '../../../src/storage/rows/entry-rows.ts'
+import { entryCounts, readEntryRow } from '../../../src/storage/rows/entry-rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
@@ -76,6 +76,19 @@ describe('an entry', () => {
     const first = { lsn: 2 ** 40, index: 0, time: 100 * 2 ** 40 }
     expect(answers).toEqual([{ kind: 'entry', ...first, repeated: true }])
     expect(changes.size).toBe(0)
+  })
+
+  test('counts for readers of the log at its first place alone', () => {
+    const rows = new MapRows()
+    const first = { lsn: 3, index: 1, time: 300 }
+    applied(rows, 3, entry('a'), entry('b'), entry('b'))
+    applied(rows, 4, entry('c'), entry('b'))
+    const countsAt = (place: typeof first) => entryCounts(rows.get(entryIdRowKey('b')), place)
+
+    expect(countsAt(first)).toBe(true)
+    expect(countsAt({ ...first, index: 2 })).toBe(false)
+    expect(countsAt({ ...first, lsn: 4 })).toBe(false)
+    expect(entryCounts(undefined, first)).toBe(false)
   })
 
   test('that says something else under an id is refused, and says where the first one is', () => {
