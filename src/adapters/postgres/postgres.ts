@@ -1,11 +1,12 @@
 /**
  * `keelson/postgres`: replicas in PostgreSQL. `postgres` reaches a server through the package `pg`;
- * `pglite` keeps one in a folder, on a thread of this process, through `@electric-sql/pglite`. Neither
- * package is loaded before it is needed.
+ * `pglite` keeps one in a folder, on a thread of this process, through `@electric-sql/pglite`.
+ * Neither package is loaded before it is needed.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Replica } from '../../storage/index.ts'
 import type { Database } from './database.ts'
+import { checkOptions } from './options-check.ts'
 import { connectPg } from './pg-database.ts'
 import { connectPglite } from './pglite-database.ts'
 import { postgresReading } from './postgres-reading.ts'
@@ -21,11 +22,11 @@ export {
 
 /** The options of `postgres`. */
 export type PostgresOptions = {
-  /** `postgres://user:password@host:port/database`. Without it, what the environment says (`PGHOST` …). */
+  /** `postgres://user:password@host:port/database`; by default the environment's (`PGHOST` …). */
   readonly connectionString?: string
   /** Further options of `Client` of `pg`, such as `ssl` or `password`. */
   readonly client?: Readonly<Record<string, unknown>>
-  /** How long one statement may take, in ms; 60,000. Longer ones are given up and tried again. */
+  /** How long one statement may take, in ms; 60,000. A longer one fails, and is tried again. */
   readonly statementMs?: number
 }
 
@@ -34,6 +35,7 @@ export type PostgresOptions = {
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const postgres = (options: PostgresOptions = {}): Replica => {
+  checkOptions(options, ['connectionString', 'client', 'statementMs'])
   const { connectionString, client = {}, statementMs = 60_000 } = options
   if (connectionString !== undefined && typeof connectionString !== 'string')
     throw invalidArgument('connectionString', 'a text', connectionString)
@@ -54,7 +56,8 @@ export const postgres = (options: PostgresOptions = {}): Replica => {
 
 /**
  * A replica in the folder `dir`, without a server, on a thread of this process; in memory without
- * `dir`. To try replication: another process cannot read it meanwhile. @throws KeelsonError `INVALID_ARGUMENT`
+ * `dir`. To try replication: another process cannot read it meanwhile.
+ * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const pglite = (dir?: string): Replica => {
   if (dir !== undefined && (typeof dir !== 'string' || dir === ''))

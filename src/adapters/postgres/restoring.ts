@@ -19,6 +19,7 @@ import {
   shardFolder,
   writeDataFolder,
 } from '../../storage/index.ts'
+import { checkOptions } from './options-check.ts'
 
 /** The options of `restore`. */
 export type RestoreOptions = {
@@ -50,18 +51,21 @@ export type RestoreReport = {
 }
 
 /**
- * Makes a data folder of what a replica has. It opens like every other, and goes on: its logs keep their
- * ids and begin later epochs. As soon as it is replicated to the same place, it fences the folder
- * that was replicated before.
- * @throws KeelsonError `INVALID_ARGUMENT` for a folder that is not empty, for a replica with nothing
- * or without a shard, and if `instanceId` is needed (`details.instances`); `CORRUPT`, `NO_SPACE`,
- * `READ_ONLY`, `UNSUPPORTED_VERSION`, `CLOSED`: nothing is left of the folder
+ * Makes a data folder of what a replica has. It opens like every other, and goes on: its logs keep
+ * their ids and begin later epochs. As soon as it is replicated to the same place, it fences the
+ * folder that was replicated before. After an error `dir` is as it was.
+ * @throws KeelsonError `INVALID_ARGUMENT` for other options, for a folder that is not empty, for a
+ * replica with nothing or without a shard, and if `instanceId` is needed (`details.instances`);
+ * `CORRUPT`, `NO_SPACE`, `READ_ONLY`, `UNSUPPORTED_VERSION`, `CLOSED`; any error of the client
  */
 export const restore = async (options: RestoreOptions): Promise<RestoreReport> => {
-  const { client } = options
+  checkOptions(options, ['client', 'dir', 'instanceId', 'onProgress', 'signal'])
+  const { client, dir } = options
   if (typeof client?.read !== 'function')
-    throw invalidArgument('client', 'what postgres or pglite made', client)
-  const place = { disk: nodeDisk(), clock: systemClock(), to: resolve(options.dir) }
+    throw invalidArgument('client', 'what postgres or pglite made', typeof client)
+  if (typeof dir !== 'string' || dir === '')
+    throw invalidArgument('dir', 'the path of a folder', dir)
+  const place = { disk: nodeDisk(), clock: systemClock(), to: resolve(dir) }
   refuseUsed(place.disk, place.to)
   const reading = await client.read()
   try {

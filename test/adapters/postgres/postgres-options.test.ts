@@ -1,0 +1,51 @@
+/** The options of `keelson/postgres`: what is wrong is refused before anything is connected to or made. */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { pglite, postgres, restore } from '../../../src/adapters/postgres/postgres.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const url = 'postgres://user:secret@db/shop'
+
+describe('postgres', () => {
+  test.each([
+    ['a name that it does not know', { conectionString: url }, 'conectionString'],
+    ['a URL in place of the options', url, 'options'],
+    ['a number as connectionString', { connectionString: 1 }, 'connectionString'],
+    ['no time for a statement', { connectionString: url, statementMs: 0 }, 'statementMs'],
+  ])('refuses %s, without what was given', (_, options, path) => {
+    const refused = () => postgres(options as never)
+
+    expect(refused).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(refused).toThrow(expect.objectContaining({ details: expect.objectContaining({ path }) }))
+    expect(refused).not.toThrow(/secret/)
+  })
+
+  test('describes its server without the password', () => {
+    expect(postgres({ connectionString: url }).description).toBe('postgres db/shop')
+  })
+})
+
+describe('restore', () => {
+  test.each([
+    ['without a folder', { dir: undefined }, 'dir', 'the path of a folder'],
+    ['into a folder without a name', { dir: '' }, 'dir', 'the path of a folder'],
+    ['from a URL', { client: url }, 'client', 'what postgres or pglite made'],
+    ['with a name that it does not know', { instance: 'one' }, 'instance', 'instanceId'],
+  ])(
+    'is refused %s, without what was given, and makes nothing',
+    async (_, wrong, path, expected) => {
+      const here = tempFolder()
+
+      const refused = restore({ client: pglite(), dir: join(here, 'to'), ...wrong } as never)
+
+      const refusal = await refused.catch((error: unknown) => error)
+      expect(refusal).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        details: { path, expected: expect.stringContaining(expected) },
+      })
+      expect(String(refusal)).not.toContain('secret')
+      expect(readdirSync(here)).toEqual([])
+    },
+  )
+})
