@@ -36,6 +36,7 @@ export const unprojectable = ({ index }: Shard, reason: unknown): KeelsonError =
  */
 export const openProjection = async (shard: Shard, opener: Opener): Promise<ProjectionStore> => {
   const { clock } = opener.system
+  tellDamage(shard, opener)
   const endsAt = clock.monotonic() + shard.parts.settings.deadlineMs
   for (;;) {
     try {
@@ -48,6 +49,15 @@ export const openProjection = async (shard: Shard, opener: Opener): Promise<Proj
       await pause(opener, retryMs)
     }
   }
+}
+
+/** Nothing is lost with a damaged projection. But the disk may be failing. */
+const tellDamage = ({ index, files }: Shard, { system }: Opener): void => {
+  const damage = files.takeDamage()
+  if (damage === undefined) return
+  system.logger.warn(`the projection of shard ${index} is damaged, and built anew: ${damage}`, {
+    shard: index,
+  })
 }
 
 /** Waits, or until the process has ended. */

@@ -62,6 +62,8 @@ export class ShardFiles {
    * folder.
    */
   #lock: string | undefined
+  /** Evidence of a damaged projection, by the last inspection. */
+  #damage: string | undefined
   /** The projected LSN of the last inspection. */
   #projectedLsn = 0
   /** The end of the last request: the next one begins after it. */
@@ -162,6 +164,13 @@ export class ShardFiles {
       this.#projection = projections.open(this.parts.folders.lmdb, mapBytes)
       return this.#projection
     })
+  }
+
+  /** Evidence of damage, once, if the projection that the next `projection()` builds anew had some. */
+  takeDamage(): string | undefined {
+    const damage = this.#damage
+    this.#damage = undefined
+    return damage
   }
 
   /** Marks the projection as damaged: the next `projection()` builds it anew. */
@@ -310,6 +319,7 @@ export class ShardFiles {
     await this.#projection?.settled()
     if (this.#projection) return this.#projection.position()
     const found = await this.parts.projections.examine(this.parts.folders.lmdb)
+    this.#damage = found.state === 'damaged' ? found.evidence : undefined
     if (found.state === 'damaged' || found.state === 'loading') this.#mustRebuild = true
     return found.state === 'sound' ? found.position : undefined
   }

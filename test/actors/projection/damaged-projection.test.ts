@@ -1,0 +1,45 @@
+/** Damage to the projection of a shard: it affects no other shard, and does not pass unnoticed. */
+import { describe, expect, test } from 'vitest'
+import { createSystem } from '../../../src/runtime/index.ts'
+import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
+import { machine } from '../../support/simulated-instance.ts'
+
+describe('a damaged row', () => {
+  test('in one shard restarts only that shard’s applier, also when a range reads it', async () => {
+    const { clock, projections, start, during } = machine()
+    const app = await start({ shards: 3 })
+    const { position } = await during(app.store.put('a', 1))
+    await during(app.control.flushAll())
+    await clock.advance(10)
+    projections.damageRow(`/data/shard-${position.shard}/lmdb`, 'a')
+    const started: (string | undefined)[] = []
+    app.system.events.on('process.started', ({ name }) => started.push(name))
+
+    expect(() => app.store.range()).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+    await clock.advance(1_000)
+
+    expect(started.filter((name) => name?.startsWith('applier'))).toEqual([
+      `applier(${position.shard})`,
+    ])
+    expect(app.store.get('a')).toBe(1)
+  })
+})
+
+test('a projection that is found damaged at a start is built anew, and the log says so once', async () => {
+  const { clock, projections, start, during } = machine()
+  const app = await start({ shards: 2 })
+  const { position } = await during(app.store.put('a', 1))
+  await during(app.close())
+  projections.damage(`/data/shard-${position.shard}/lmdb`, 'page 7 has no rows')
+  const log = capturedLog()
+
+  const next = await start({ system: createSystem({ clock, logger: log }) })
+
+  expect(next.store.get('a')).toBe(1)
+  expect(log.messages('warn')).toEqual([
+    `the projection of shard ${position.shard} is damaged, and built anew: page 7 has no rows`,
+  ])
+  await during(next.close())
+  await start({ system: createSystem({ clock, logger: log }) })
+  expect(log.messages('warn')).toHaveLength(1)
+})
