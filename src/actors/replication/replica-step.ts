@@ -268,10 +268,15 @@ const takenFrames = async (
     next = read.next
     const end = Math.min(to, read.durableLsn)
     const isEnd = read.frames.length === 0 || next > end
-    const count = chunkLength(frames, isEnd, bytesMax)
+    // A further read would mostly be of the chunk behind this one.
+    const isFull = bytesOf(frames) + readBytes > bytesMax
+    const count = isFull || isEnd ? chunkLength(frames, isEnd, bytesMax) : 0
     if (count > 0 || isEnd) return { frames: frames.slice(0, count), to: end }
   }
 }
+
+const bytesOf = (frames: readonly TakenFrame[]): number =>
+  frames.reduce((sum, { payload }) => sum + payload.length, 0)
 
 const readFrom = async (host: LogHost, from: number, to: number) => {
   try {

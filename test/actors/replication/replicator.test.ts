@@ -191,6 +191,21 @@ describe('a replica', () => {
     expect(replica.atOnceMax).toBe(1)
   })
 
+  test('gets chunks as large as chunkBytes says, though they take several reads of the log', async () => {
+    const { world, replica, app } = await following({ chunkBytes: 3 * 1024 * 1024 })
+    await caughtUp(world, app)
+    replica.isAway = true
+    for (let at = 0; at < 80; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(50_000)))
+    replica.isAway = false
+    await caughtUp(world, app)
+    const sizes = replica.chunks.map(({ frames }) =>
+      frames.reduce((sum, { payload }) => sum + payload.length, 0),
+    )
+    expect(Math.max(...sizes)).toBeGreaterThan(2 * 1024 * 1024)
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(3 * 1024 * 1024)
+    expect(replica.kept.keys.size).toBe(80)
+  })
+
   test('has each frame once when chunks fail, or their answers are lost, while the next is read', async () => {
     const { world, replica, app } = await following({ chunkBytes: 4_096 })
     await caughtUp(world, app)
