@@ -26,16 +26,16 @@ import { type ReplayHandler, replayed } from './replay.ts'
 import type { StoredEntry } from './stored-entry.ts'
 import { type EntryHandler, Subscription } from './subscription.ts'
 
-/**
- * The place of an entry: the shard, the LSN of its frame, its number among the entries of that
- * frame, and the frame's stamp in ms since 1970. `repeated`: the journal had it already, and this
- * is the first acknowledgement.
- */
+/** The acknowledgement of an entry: where it stands. */
 export type JournalAck = {
   readonly shard: number
+  /** The LSN of its frame. */
   readonly lsn: number
+  /** Its number among the entries of that frame, from 0. */
   readonly index: number
+  /** The stamp of that frame, in ms since 1970. */
   readonly time: number
+  /** The journal had it already: this is the first acknowledgement. */
   readonly repeated: boolean
   /** Present if the instance is not durable: the entry is written, and maybe not synced. */
   readonly level?: 'written'
@@ -50,8 +50,8 @@ export type SubscribeOptions<Events extends PayloadTypes = PayloadTypes> = {
   /** If it throws, this subscription stops, and `health()` says so. */
   readonly handler: EntryHandler<Events>
   /**
-   * Ends the subscription as `end()` does. An actor gives its `context.signal`: then a restarted one
-   * subscribes again. Otherwise the subscription outlives the actor.
+   * Ends the subscription as `end()` does. An actor gives its `context.signal`, and subscribes
+   * again when it is restarted. Otherwise the subscription outlives the actor.
    */
   readonly signal?: AbortSignal
 }
@@ -158,8 +158,8 @@ export class Journal<
 
   /**
    * Gives every durable entry to a handler, one after another: once while the process lives, and at
-   * least once across restarts. Its position is saved behind the handler. One that had the name and
-   * is ending comes to its end before.
+   * least once across restarts. Its position is saved behind the handler. If an earlier one of this
+   * name is ending, this one begins behind its end.
    * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`; `CONFLICT` while a subscription of this name
    * runs; the reason of a `signal` that has aborted
    */
@@ -187,8 +187,9 @@ export class Journal<
   /**
    * Gives every durable entry to a handler, side effects included, and resolves when there is no
    * further one. With the option `journal.replay` `'required'` appends are taken from then on.
-   * @throws KeelsonError what the handler throws; `CONFLICT` with `details.deferred` if entries
-   * still wait for another one; `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
+   * @throws KeelsonError what the handler throws; `CONFLICT` if entries still wait for another one,
+   * with ten of their ids at most in `details.deferred`; `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`,
+   * `CORRUPT`
    */
   async replay(options: ReplayOptions<Events, Effects>): Promise<Replayed> {
     this.#access.check()

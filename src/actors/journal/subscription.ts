@@ -123,7 +123,7 @@ export class Subscription implements Delivery {
   /**
    * Ends it: its handler is given no further entry. Resolves when the position behind the handled
    * ones is saved. The handler may call this, so it is not waited for: it may still be at its last
-   * entry. The position stays for a later subscription of this name, unless `forget` says otherwise.
+   * entry. The position stays for a later subscription of this name, unless `forget` is true.
    * @throws KeelsonError of the write that removes the position
    */
   end({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
@@ -157,7 +157,7 @@ export class Subscription implements Delivery {
     return this.#next
   }
 
-  /** Where the next one begins after a stop. The row may not have that yet, or a save has failed. */
+  /** Where the next one begins after a stop. The row may lack that: a save may have failed. */
   async #left(): Promise<EntryPosition | undefined> {
     await this.#handling
     await this.#saving
@@ -252,7 +252,7 @@ export class Subscription implements Delivery {
     )
   }
 
-  /** Saves the position, and what it is at the end of that write. One write is under way at most. */
+  /** Saves the position until the row has it, or a write fails. One write at most is under way. */
   #save(): Promise<void> {
     this.#saving ??= this.#saveAll().finally(() => {
       this.#saving = undefined

@@ -41,9 +41,9 @@ export type ReplicaState =
   | 'halted'
 
 /**
- * One replica of one shard, for people. LSNs, bytes of frames, and ms. Until the replica was asked
- * what it has, its `lsn` is 0, all records of the log count as its lag, and bytes and ms since the
- * start.
+ * One replica of one shard, for people: LSNs, bytes of frames, and ms. Until the replica was asked
+ * what it has, its `lsn` is 0. All records of the log are its lag then, and bytes and ms count from
+ * the start.
  */
 export type ReplicaHealth = {
   readonly shard: number
@@ -238,8 +238,8 @@ export class Follower {
   }
 
   /**
-   * Tries the replica of a shard at once, where that would be done later, and after short delays
-   * again. Answers whether it would have been later.
+   * Tries the replica of a shard at once if a later attempt was due. The delays begin anew. Answers
+   * whether one was due.
    */
   tryNow(shard: Shard): boolean {
     const refused = this.shards.find((each) => each.shard === shard && each.refusal)

@@ -1,7 +1,7 @@
 /**
- * A key with its present value in a form that people can read with SQL. JSON says what it can; what
- * it cannot, or what PostgreSQL's `jsonb` does not take, is given as bytes; what is large, as its
- * size alone. The log has the value in any case.
+ * A key with its present value in a form that people can read with SQL. A value is given as JSON if
+ * JSON can say it and PostgreSQL's `jsonb` takes it, else as bytes. Of a large value only the size
+ * is given. The log has the value in any case.
  */
 import {
   decodeValue,
@@ -66,8 +66,9 @@ const countIn = (bytes: Uint8Array): number =>
   Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getBigUint64(0, true))
 
 /**
- * A value as JSON that `jsonb` takes; `undefined` if there is none: NUL, halves of characters, what
- * is too deep. Bytes within it become text in base64, a Map an object or pairs, a large integer text.
+ * A value as JSON that `jsonb` takes; `undefined` if there is none: for NUL, lone surrogates, and
+ * values that are too deep. Bytes within it become text in base64, a Map becomes an object or
+ * pairs, a large integer becomes text.
  */
 export const jsonText = (value: unknown): string | undefined => {
   try {

@@ -1,7 +1,7 @@
 /**
  * What goes to a replica at once: whole groups of frames, and what people read of them. A frame
- * decides nothing alone: the keys that it names are sent with their present values, so that the
- * replica's rows are right in the end, whatever was refused. Pure, but for the reads that it is given.
+ * decides nothing alone: the keys that it names are sent with their present values. So the rows of
+ * the replica are right in the end, whatever was refused. Pure, but for the reads that it is given.
  */
 import {
   type BlobRef,

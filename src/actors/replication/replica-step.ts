@@ -33,10 +33,10 @@ import {
   type TakenFrame,
 } from './replica-chunk.ts'
 
-/** The bytes of the log that one read transfers to this thread, and those of a piece of a snapshot. */
+/** The bytes that one read of the log, or of a snapshot, transfers to this thread. */
 const readBytes = 1024 * 1024
 
-/** A refusal that does not pass by itself is looked at again so often, in ms: people may have acted. */
+/** How long a refusal stands before the replica is asked again, in ms: people may have acted. */
 const refusalMs = 300_000
 
 /** The process that sends. */
@@ -69,7 +69,7 @@ export const step = async (
   return 'idle'
 }
 
-/** A refusal concerns one shard: the others go on. */
+/** Does `work` for one shard. A refusal concerns that shard alone: the others go on. */
 const refusing = async (
   follower: Follower,
   followed: FollowedShard,
@@ -158,8 +158,8 @@ const claim = async (
 }
 
 /**
- * Refuses to follow with a log that is not the one that was replicated up to here: an older copy of
- * it, or one that went another way. @throws KeelsonError `FENCED`
+ * Refuses a log that is not the one that the replica has: an older copy of it, or a diverged one.
+ * @throws KeelsonError `FENCED`
  */
 const refuseDiverged = async (
   host: LogHost,
@@ -287,7 +287,7 @@ const readFrom = async (host: LogHost, from: number, to: number) => {
   }
 }
 
-/** Sends the next rows of the newest snapshot, or those of an unfinished one that is still there. */
+/** Sends the next rows of the newest snapshot: behind those that were sent of it, if any were. */
 const sendPiece = async (
   followed: FollowedShard,
   { log, lease }: Claim,

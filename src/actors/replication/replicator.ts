@@ -1,11 +1,11 @@
 /**
- * The sender of one follower: it brings a replica up to date, shard by shard and chunk by chunk, and
- * keeps it so. At most one transaction is under way. While it is, the next chunk gathers in the log,
- * so that memory is bounded however far the replica is behind.
+ * The sender of one follower: it brings a replica up to date, shard by shard and chunk by chunk,
+ * and keeps it so. At most one transaction is under way. Meanwhile one chunk is read ahead, and the
+ * rest stays in the log. So memory is bounded however far the replica is behind.
  *
- * A replica that is away is a state, not a crash: it is tried again for ever, after a delay that
- * doubles up to 30 s, with jitter. After any failure the session is closed, and the next one asks
- * the replica what it has: whether a commit whose answer was lost had happened is never guessed.
+ * A replica that is away is a state, not a crash. It is tried again for ever, after a delay that
+ * doubles up to 30 s, with jitter. After any failure the session is closed. The next one asks the
+ * replica what it has, so the fate of a commit whose answer was lost is never guessed.
  */
 import { reasonText } from '../../errors.ts'
 import {
@@ -179,7 +179,7 @@ const failed = (state: State, error: unknown, context: Context): State => {
   return arm(state, inMs, context)
 }
 
-/** How long there is nothing to do by itself: until a refusal of an open shard is looked at again. */
+/** The ms until the first refusal of an open shard is due; `undefined` without a refusal. */
 const restOf = ({ follower }: State, { system }: Context): number | undefined => {
   const moments = follower.shards.flatMap(({ refusal, shard }) =>
     refusal && shard.phase.kind === 'open' ? [refusal.until] : [],

@@ -24,7 +24,7 @@ export interface Delivery {
   readonly health: SubscriptionHealth
   /** It has neither stopped, nor was an end asked for. */
   readonly isRunning: boolean
-  /** Where it ends, for the next one of its name; absent before an end was asked for. Never rejects. */
+  /** Where the next one of its name begins; absent until an end was asked for. Never rejects. */
   readonly ended: Promise<EntryPosition | undefined> | undefined
   /** It does not need the frames up to this LSN. */
   readonly coveredLsn: number
@@ -102,7 +102,7 @@ export class ShardJournal {
 
   /**
    * Called before an entry is journaled in the shard with this index.
-   * @throws KeelsonError `BUSY` with `details.state` `'replaying'` while a required replay is awaited
+   * @throws KeelsonError `BUSY` with `details.state` `'replaying'` while it awaits a replay
    */
   checkReplayed(shard: number): void {
     if (this.replay !== 'awaited') return
@@ -135,9 +135,9 @@ export class ShardJournal {
 
   /**
    * The LSN up to which the journal does not need the log; `Infinity` if it holds nothing: there is
-   * no entry and no subscription. Subscriptions save their positions first. With
-   * the retention `states`, entries stay in the log that are behind the older one of the kept
-   * states: the newer one may be damaged.
+   * no entry and no subscription. Subscriptions save their positions first. With the retention
+   * `states`, entries behind the older one of the kept states stay in the log: the newer one may be
+   * damaged.
    */
   async floor(viewOf: () => ReadView): Promise<number> {
     const readers = [...this.deliveries.values()]

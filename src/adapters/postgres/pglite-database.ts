@@ -1,7 +1,7 @@
 /**
- * PGlite: PostgreSQL within this process, in a folder of its own. To try replication without a
- * server. A statement holds its thread for as long as it takes, so PGlite has a thread of its own:
- * this file is both sides of that.
+ * PGlite: PostgreSQL within this process, in a folder of its own, to try replication without a
+ * server. A statement holds its thread for as long as it takes. So PGlite has a thread of its own,
+ * and this file is both sides of that.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { PGlite } from '@electric-sql/pglite'

@@ -1,7 +1,7 @@
 /**
- * What an attached prompt and its instance say to each other: JSON objects, one a line. The instance
- * begins with `Greeting`, the prompt answers with `Opening`, then asks. An answer has the id of its
- * request; requests may be answered in another order.
+ * What an attached prompt and its instance say to each other: JSON objects, one a line. The
+ * instance begins with `Greeting`. The prompt answers with `Opening`, and then sends requests. An
+ * answer has the id of its request. Requests may be answered in another order.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Completion } from '../prompt/session.ts'
@@ -56,9 +56,9 @@ export class MessageReader {
   #parts: Buffer[] = []
   #size = 0
 
-  /** `lineMax`: the most bytes of a line. */
-  constructor(lineMax: number) {
-    this.#lineMax = lineMax
+  /** `bytesMax`: the most bytes of a line. */
+  constructor(bytesMax: number) {
+    this.#lineMax = bytesMax
   }
 
   /**

@@ -110,8 +110,8 @@ const notConnected = (dir: string, error: NodeJS.ErrnoException): KeelsonError =
 }
 
 /**
- * Calls `use` with a path to `dir` that leaves room for the name of a socket: through a link in the
- * temporary folder if the path itself is too long. The system needs the path only during the call.
+ * Calls `use` with a path to `dir` that leaves room for the name of a socket. If its own path is
+ * too long, this is a link in the temporary folder. The system needs it only during the call.
  */
 const shortly = <T>(dir: string, use: (short: string) => T): T => {
   if (Buffer.byteLength(join(dir, socketName)) <= pathBytesMax) return use(dir)

@@ -1,6 +1,6 @@
 /**
- * `keelson journal verify`: checks a proof from a file, and what else was kept about it, without any
- * log. Exit status 0 if all of it holds, 4 if not.
+ * `keelson journal verify`: checks a proof from a file against the head, the key and the write that
+ * were kept, without any log. Exit status 0 if all of it holds, 4 if not.
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'

@@ -102,8 +102,8 @@ export class HistoryFiles {
 }
 
 /**
- * Writes the part of the headers from `first` on, with the nodes that they make, durably. Parts from
- * there on are leftovers, and go.
+ * Writes the part of the headers from `first` on, with the nodes that they make, durably. Parts
+ * from there on are leftovers, and are removed.
  * @throws DiskError: the parts before are as they were
  */
 export const writePart = (
