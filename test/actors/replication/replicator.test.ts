@@ -206,6 +206,15 @@ describe('a replica', () => {
     expect(replica.kept.keys.size).toBe(80)
   })
 
+  test('of an instance that only writes has nothing that is not synced: a chunk asks for a sync', async () => {
+    const { world, replica, app } = await following({}, { wal: { syncInterval: 600_000 } })
+    await fill(world, app, 3)
+    await caughtUp(world, app)
+    const { log } = await world.during(app.wal(0).describe())
+    expect(replica.kept.keys.size).toBe(3)
+    expect(log?.durableLsn).toBeGreaterThanOrEqual(ofReplica(app).lsn)
+  })
+
   test('has each frame once when chunks fail, or their answers are lost, while the next is read', async () => {
     const { world, replica, app } = await following({ chunkBytes: 4_096 })
     await caughtUp(world, app)

@@ -25,6 +25,8 @@ type Place = {
   readonly look: Database
   /** `cut`: the number of the statement at which the connection is lost. */
   readonly replica: (cut?: { at: number }) => Replica
+  /** As users make it. PGlite has no bound. */
+  readonly bounded?: (statementMs: number) => Replica
   readonly close: () => Promise<void>
 }
 
@@ -75,6 +77,7 @@ const places: Record<string, { absent?: string | undefined; open: () => Promise<
           replicaOver(description, async () =>
             cuttable(await connectPg({ connectionString: server.url }), cut),
           ),
+        bounded: (statementMs) => postgres({ connectionString: server.url, statementMs }),
         close: async () => {
           await look.close()
           await server.stop()
@@ -119,12 +122,14 @@ const key = (name: string, json: string, asOf = 1): ReadableChange => ({
 const present = Object.entries(places).filter(([, { absent }]) => !lacks(absent))
 
 // PGlite takes seconds to begin. In the quick tier it stands in where there is no server.
-describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (_, { open }) => {
+describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, { open }) => {
   let place: Place
   beforeAll(async () => {
     place = await open()
   })
   afterAll(() => place.close())
+
+  const unbounded = name === 'server' ? undefined : 'PGlite has no bound for a statement'
 
   const lsnsOf = async ({ walId }: ReplicatedLog): Promise<number[]> =>
     (
@@ -261,6 +266,27 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (_, { o
     await expect(session.commit(chunkOf(log, 5, 6))).rejects.toMatchObject({ code: 'CONFLICT' })
     expect(await lsnsOf(log)).toEqual([1, 2])
   })
+
+  test.skipIf(lacks(unbounded))(
+    'gives a statement up after statementMs, and gets the chunk later',
+    async () => {
+      const { log, session } = await claimed()
+      await session.close()
+      const bounded = () => place.bounded?.(200).open()
+      const locked = await bounded()
+      await place.look.query('begin')
+      await place.look.query('select 1 from keelson.progress for update')
+      // PostgreSQL's code of a statement that was cancelled.
+      await expect(locked?.commit(chunkOf(log, 0, 1))).rejects.toMatchObject({ code: '57014' })
+      await place.look.query('rollback')
+      await locked?.close()
+      expect(await lsnsOf(log)).toEqual([])
+      const next = await bounded()
+      await next?.commit(chunkOf(log, 0, 1))
+      await next?.close()
+      expect(await lsnsOf(log)).toEqual([1])
+    },
+  )
 
   test('E53 has nothing of a chunk whose connection was lost before the commit, at any statement', async () => {
     const { log, session } = await claimed()

@@ -371,6 +371,7 @@ describe('an instance (needs the build)', () => {
     const sockets = Array.from({ length: 65 }, () => connected(app))
     const greetings = await Promise.all(sockets.map(({ heard }) => heard()))
     expect(greetings.filter((greeting) => greeting === null)).toHaveLength(1)
+    expect(await codeOf(attached(app))).toBe('CLOSED')
 
     const { gone } = promptOf(app, 'prompt(1)')
     sockets[0]?.socket.destroy()
