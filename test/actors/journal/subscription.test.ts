@@ -175,6 +175,25 @@ describe('a subscription', () => {
     expect(got.filter((each) => each.startsWith('weak'))).toEqual(['weak a', 'weak b', 'weak c'])
   })
 
+  test('that stops at the last entry that there is keeps it for one of a later life, also behind a snapshot', async () => {
+    const world = machine()
+    const app = await world.start()
+    const got: string[] = []
+    const broken = () => {
+      throw new Error('no room')
+    }
+    app.journal.subscribe({ name: 'weak', handler: broken })
+    await append(app, world, 'a')
+    await world.clock.advance(50)
+    await world.during(app.control.snapshot(0), 60_000)
+    await world.during(app.close())
+
+    const again = await world.start()
+    again.journal.subscribe({ name: 'weak', handler: ({ id }) => void got.push(id) })
+    await world.clock.advance(50)
+    expect(got).toEqual(['a'])
+  })
+
   test('that stops while its position is saved hands it over: the next one gets nothing twice', async () => {
     const world = machine({ syncMs: 20 })
     const app = await world.start()

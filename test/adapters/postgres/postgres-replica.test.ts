@@ -406,6 +406,13 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     expect(await session.look(log)).toMatchObject({ load: { snapshot, offset: 64, rows: 2 } })
     // Frames wait until it is complete.
     await expect(session.commit(chunkOf(log, 1, 2))).rejects.toMatchObject({ code: 'CONFLICT' })
+    // A row that no piece made is removed by the next claim.
+    await place.look.query(
+      `insert into keelson.snapshot_rows select wal_id, 3, sum, key, record from keelson.snapshot_rows where wal_id = $1 and "row" = 2`,
+      [log.walId],
+    )
+    await expect(session.load(last)).rejects.toThrow('snapshot_rows_pkey')
+    await claimed(log)
     await session.load(last)
     await session.load(last)
     expect(await session.look(log)).toEqual({ lsn: 10, mark: position.frame, lease })

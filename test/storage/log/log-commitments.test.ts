@@ -202,7 +202,23 @@ describe('the chain goes on', () => {
     expect(next.handle('head', null)?.root).toBe(head?.root)
   })
 
-  test('on a full disk, which stops no group: what no file has is not given back', () => {
+  test('while no file can be made, which stops no group: what no file has is not given back', () => {
+    const world = newWorld(options)
+    const { log } = world.open()
+    const fault = { kind: 'error' } as const
+    world.disk.inject({ at: 1, times: 1_000, operation: 'write', path: 'part.tmp', fault })
+    write(log, 40)
+    log.handle('checkpoint', { opaque: new Uint8Array() })
+    expect(log.handle('release', { lsn: 1_000 }).removed).toBe(0)
+
+    world.disk.clearFaults()
+    write(log, 20)
+    expect(log.handle('release', { lsn: 1_000 }).removed).toBeGreaterThan(1)
+    log.handle('close', { projectedLsn: 0 })
+    expect(found(world).verdict).toBe('clean')
+  })
+
+  test('on a full disk, which stops no group and leaves the chain whole', () => {
     const world = newWorld(options)
     const { log } = world.open()
     write(log, 4)
