@@ -67,6 +67,19 @@ describe('a replica', () => {
     })
   })
 
+  test('shows only the size of a value above 64 KiB, and of more than 1,000 fields', async () => {
+    const { world, replica, app } = await following()
+    const fieldsOf = (count: number) => Array.from({ length: count }, (_, at) => [`f${at}`, at])
+    for (const [key, count] of Object.entries({ many: 1_001, few: 1_000 }))
+      await world.during(app.store.putFields(key, fieldsOf(count) as [string, number][]))
+    await world.during(app.store.put('large', 'x'.repeat(70_000)))
+    await caughtUp(world, app)
+    const shown = (key: string) => replica.kept.keys.get(key)
+    expect(shown('many')).toEqual({ key: 'many', expiresAt: 0, type: 'fields', size: 1_001 })
+    expect(shown('few')?.json).toContain('"f999":999')
+    expect(shown('large')).toEqual({ key: 'large', expiresAt: 0, type: 'text', size: 70_000 })
+  })
+
   test('has the frames of both shards, each under its log', async () => {
     const { world, replica, app } = await following({}, { shards: 2 })
     await fill(world, app, 40)
