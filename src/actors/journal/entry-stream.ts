@@ -1,8 +1,8 @@
 /** The entries of a journal as an async iterator, which reads as fast as it is asked. */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
-import { logStart, ShardWatch, type WatchBounds } from '../store/shard-watch.ts'
+import { checkReached, logStart, ShardWatch, type WatchBounds } from '../store/shard-watch.ts'
 import type { PayloadTypes } from './entry-input.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'
 
@@ -95,11 +95,7 @@ const boundsOf = (shard: Shard, options: EntriesOfJournal): WatchBounds => {
   if (typeof follow !== 'boolean') throw invalidArgument('follow', 'a boolean', follow)
   // Refuses where the shard has no view.
   shard.view()
-  const { appliedLsn, index } = shard
-  if (from > appliedLsn + 1)
-    throw new KeelsonError('BAD_CURSOR', `shard ${index} has not come to lsn ${from}`, {
-      details: { shard: index, from, appliedLsn },
-    })
-  const last = follow ? Number.POSITIVE_INFINITY : appliedLsn
+  checkReached(shard, from)
+  const last = follow ? Number.POSITIVE_INFINITY : shard.appliedLsn
   return { from, to: Math.min(to ?? last, last), pins: true }
 }

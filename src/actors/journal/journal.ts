@@ -45,7 +45,10 @@ export type JournalAck = {
 export type SubscribeOptions<Events extends PayloadTypes = PayloadTypes> = {
   /** Keeps its position under this name: 1 to 256 bytes without `{` and `}`. */
   readonly name: string
-  /** The LSN to begin with if no position is saved; by default the first that the log has. */
+  /**
+   * The LSN to begin with if no position is saved; by default the first that the log has. One that
+   * the log has given back, or has not come to, stops the subscription with `BAD_CURSOR`.
+   */
   readonly from?: number
   /** If it throws, this subscription stops, and `health()` says so. */
   readonly handler: EntryHandler<Events>

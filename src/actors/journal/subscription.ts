@@ -21,7 +21,7 @@ import {
   savedPosition,
 } from '../shard/shard-journal.ts'
 import { tell } from '../shard/storage-events.ts'
-import { ShardWatch, type Watched } from '../store/shard-watch.ts'
+import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
 import { granted } from '../store/store-writing.ts'
 import { submitAs } from '../writing/write-path.ts'
 import type { PayloadTypes } from './entry-input.ts'
@@ -183,6 +183,8 @@ export class Subscription implements Delivery {
       await this.#shard.settled()
       await this.#deliver(signal)
     } catch (error) {
+      // The log does not have the position, so the next one of the name does not take it over.
+      if (isKeelsonError(error, 'BAD_CURSOR')) this.#next = this.#saved
       // The shard ends: its next journal goes on.
       const isOver = isKeelsonError(error, 'SHARD_DOWN') || isKeelsonError(error, 'CLOSED')
       if (!signal.aborted && !isOver) this.#stop(error)
@@ -194,6 +196,8 @@ export class Subscription implements Delivery {
     const shard = this.#shard
     this.#saved ??= savedPosition(shard.view(), this.name)
     this.#next ??= this.#saved ?? { lsn: this.#from, index: 0 }
+    // Otherwise the entries up to there would be left out.
+    checkReached(shard, this.#next.lsn)
     const bounds = { from: this.#next.lsn, pins: true }
     const watch = new ShardWatch(shard, entriesIn(shard), bounds)
     this.#watch = watch

@@ -42,6 +42,18 @@ export type WatchBounds = {
 /** Stands for the first LSN of the log. */
 export const logStart = 0
 
+/**
+ * Requires that a shard has come to the position before `from`: a watch that follows from there on
+ * leaves nothing out. The shard is open.
+ * @throws KeelsonError `BAD_CURSOR`
+ */
+export const checkReached = ({ appliedLsn, index }: Shard, from: number): void => {
+  if (from <= appliedLsn + 1) return
+  throw new KeelsonError('BAD_CURSOR', `shard ${index} has not come to lsn ${from}`, {
+    details: { shard: index, from, appliedLsn },
+  })
+}
+
 /** The items, and their bytes, that wait for a slow reader. Beyond them it reads the log. */
 const waitingMax = 10_000
 const waitingBytesMax = 8 * 1024 * 1024

@@ -2,7 +2,7 @@
  * `store.watch`: the durable changes of keys from a position on, over all shards, as an async
  * iterator that can be ended and begun again where it was.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   checkKey,
@@ -15,7 +15,13 @@ import type { Position } from '../admission/appends.ts'
 import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { type KeyChange, touchedBy } from '../shard/shard-changes.ts'
-import { logStart, ShardWatch, type Watched, type WatchSource } from './shard-watch.ts'
+import {
+  checkReached,
+  logStart,
+  ShardWatch,
+  type Watched,
+  type WatchSource,
+} from './shard-watch.ts'
 import { listedValue } from './value-streams.ts'
 
 /** The options of a watch. */
@@ -216,10 +222,8 @@ const beginOf = (shard: Shard, from: WatchOptions['from']): number => {
   if (from === 'start') return logStart
   const positions = from === undefined ? [] : 'shard' in from ? [from] : from
   const begin = positions.find(({ shard: index }) => index === shard.index)?.lsn ?? behind
-  if (begin <= behind) return begin
-  throw new KeelsonError('BAD_CURSOR', `shard ${shard.index} has not come to the position`, {
-    details: { shard: shard.index, from: begin, appliedLsn: shard.appliedLsn },
-  })
+  checkReached(shard, begin)
+  return begin
 }
 
 const checked = (options: WatchOptions, shards: number): WatchOptions => {

@@ -175,6 +175,49 @@ describe('a subscription', () => {
     expect(got.filter((each) => each.startsWith('weak'))).toEqual(['weak a', 'weak b', 'weak c'])
   })
 
+  test('from behind the end of the log, or from what it gave back, stops and skips no entry', async () => {
+    const world = machine()
+    const app = await world.start({
+      wal: { maxFileSize: 128 * 1024 },
+      journal: { retention: 'readers' },
+    })
+    await append(app, world, 'a')
+    for (let at = 0; at < 12; at++) await world.during(app.store.put('k', 'v'.repeat(60_000)))
+    await world.during(app.control.snapshot(0), 60_000)
+    const stopped: unknown[] = []
+    telemetry<StorageEvents>(app.system).on('journal.stopped', (facts) => stopped.push(facts))
+    const got: string[] = []
+    const subscribe = (from?: number) => {
+      const handler = ({ id }: { readonly id: string }) => void got.push(id)
+      return app.journal.subscribe({ name: 'far', handler, ...(from && { from }) })
+    }
+
+    for (const [from, says] of [
+      [1_000, 'has not come to lsn 1000'],
+      [1, 'begins behind the position'],
+    ] as const) {
+      subscribe(from)
+      await append(app, world, `after ${from}`)
+      await world.clock.advance(50)
+      expect(healthOf(app)?.subscriptions).toMatchObject([
+        {
+          name: 'far',
+          state: 'stopped',
+          position: undefined,
+          failure: expect.stringMatching(says),
+        },
+      ])
+    }
+    expect(stopped).toHaveLength(2)
+    expect(got).toEqual([])
+
+    const { appliedLsn } = app.shards[0] as { readonly appliedLsn: number }
+    subscribe(appliedLsn + 1)
+    await append(app, world, 'b')
+    await world.clock.advance(50)
+    expect(got).toEqual(['b'])
+  })
+
   test('that stops at the last entry that there is keeps it for one of a later life, also behind a snapshot', async () => {
     const world = machine()
     const app = await world.start()
