@@ -190,9 +190,9 @@ export class Journal<
   /**
    * Gives every durable entry to a handler, side effects included, and resolves when there is no
    * further one. With the option `journal.replay` `'required'` appends are taken from then on.
-   * @throws KeelsonError what the handler throws; `CONFLICT` if entries still wait for another one,
-   * with ten of their ids at most in `details.deferred`; `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`,
-   * `CORRUPT`
+   * @throws KeelsonError `INVALID_ARGUMENT`; what the handler throws; `CONFLICT` if entries still
+   * wait for another one, with ten of their ids at most in `details.deferred`; `BAD_CURSOR`,
+   * `SHARD_DOWN`, `CLOSED`, `CORRUPT`
    */
   async replay(options: ReplayOptions<Events, Effects>): Promise<Replayed> {
     this.#access.check()

@@ -24,7 +24,8 @@ export const replayed = async (
   shard: Shard,
   { from = logStart, handler, shouldDefer = () => false }: ReplayHandler,
 ): Promise<{ readonly entries: number; readonly lsn: number }> => {
-  if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+  for (const [name, each] of Object.entries({ handler, shouldDefer }))
+    if (typeof each !== 'function') throw invalidArgument(name, 'a function', each)
   let entries = 0
   let waiting: StoredEntry[] = []
   const take = async (entry: StoredEntry): Promise<boolean> => {

@@ -3,7 +3,7 @@
  * position is a row, saved through the log behind the handler. So after a restart the handler gets
  * again at most what it handled after the last save. The journal's actor drives it.
  */
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
 import {
   encodeList,
@@ -12,6 +12,7 @@ import {
   readEntityRow,
   type Turn,
 } from '../../storage/index.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import {
   type Delivery,
@@ -22,7 +23,8 @@ import {
 } from '../shard/shard-journal.ts'
 import { tell } from '../shard/storage-events.ts'
 import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
-import { granted } from '../store/store-writing.ts'
+import { granted, promised } from '../store/store-writing.ts'
+import { noOptions } from '../writing/write-options.ts'
 import { submitAs } from '../writing/write-path.ts'
 import type { PayloadTypes } from './entry-input.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'
@@ -124,12 +126,17 @@ export class Subscription implements Delivery {
    * Ends it: its handler is given no further entry. Resolves when the position behind the handled
    * ones is saved. The handler may call this, so it is not waited for: it may still be at its last
    * entry. The position stays for a later subscription of this name, unless `forget` is true.
-   * @throws KeelsonError of the write that removes the position
+   * @throws KeelsonError `INVALID_ARGUMENT`; that of the write that removes the position
    */
-  end({ forget = false }: { readonly forget?: boolean } = {}): Promise<void> {
-    const end = this.#end(forget)
-    this.#ended = this.#handOver(forget, end, this.#ended)
-    return end
+  end(options: { readonly forget?: boolean } = noOptions): Promise<void> {
+    return promised(() => {
+      checkOptionNames(options, ['forget'])
+      const { forget = false } = options
+      if (typeof forget !== 'boolean') throw invalidArgument('forget', 'a boolean', forget)
+      const end = this.#end(forget)
+      this.#ended = this.#handOver(forget, end, this.#ended)
+      return end
+    })
   }
 
   async #end(forget: boolean): Promise<void> {

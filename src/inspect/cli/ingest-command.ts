@@ -11,6 +11,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type App, start } from '../../supervisors/index.ts'
 import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
+import { unreadable } from '../command/named-file.ts'
 import { type IngestFailure, type IngestProgress, ingest } from '../ingest/ingest.ts'
 import { failureLine, ingestSummary, progressBar, progressLine } from '../ingest/ingest-view.ts'
 import { surveyProjections } from '../prompt/shard-survey.ts'
@@ -64,12 +65,6 @@ const opened = async ({ file }: IngestCommand, { cwd, input }: Environment): Pro
 
 /** The size of one read of the file. */
 const readBytes = 256 * 1024
-
-const unreadable = (path: string, why: string, cause?: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${path} cannot be read: ${why}`, {
-    details: { path, found: why },
-    cause,
-  })
 
 const ingested = async (
   app: App,

@@ -1,5 +1,4 @@
 /** `keelson journal head` and `prove`: read a log that is not open here, and change nothing. */
-import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -8,16 +7,18 @@ import {
   encodeProof,
   HistoryReader,
   nodeDisk,
+  otherField,
   refusing,
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
+import { readNamed, writeNamed } from '../command/named-file.ts'
 import { walTarget } from '../wal/wal-target.ts'
 import type { JournalHeadCommand, JournalProveCommand } from './journal-command-line.ts'
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if there is no such record or commitment;
- * `CORRUPT`
+ * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if there is no such record or commitment,
+ * or a file cannot be read or written; `CORRUPT`
  */
 export const runJournalProof = async (
   command: JournalHeadCommand | JournalProveCommand,
@@ -26,7 +27,7 @@ export const runJournalProof = async (
   const { cwd, output } = environment
   const text = refusing(() => textFor(command, cwd))
   if (command.out === undefined) output.write(text)
-  else writeFileSync(resolve(cwd, command.out), text)
+  else writeNamed(resolve(cwd, command.out), text)
   return 0
 }
 
@@ -36,12 +37,15 @@ const textFor = (command: JournalHeadCommand | JournalProveCommand, cwd: string)
     if (command.kind === 'journal prove')
       return encodeProof(reader.recordProof(command, command.at))
     if (command.since === undefined) return encodeHead(reader.head)
-    const since = decodeHead(readFileSync(resolve(cwd, command.since), 'utf8'))
-    if (reader.rootAt(since.size) === since.root)
-      return encodeProof(reader.consistencyProof(since.size))
-    throw new KeelsonError('CORRUPT', 'the log does not continue the history of that head', {
-      details: { size: since.size, root: since.root },
-    })
+    const since = decodeHead(readNamed(resolve(cwd, command.since)).toString('utf8'))
+    const field = otherField(reader.headAt(since.size), since)
+    if (field === undefined) return encodeProof(reader.consistencyProof(since.size))
+    const { size, root } = since
+    throw new KeelsonError(
+      'CORRUPT',
+      `the log does not continue the history of that head: its ${field} is another`,
+      { details: { size, root, field } },
+    )
   } finally {
     reader.close()
   }

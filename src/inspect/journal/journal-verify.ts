@@ -2,7 +2,6 @@
  * `keelson journal verify`: checks a proof from a file against the head, the key and the write that
  * were kept, without any log. Exit status 0 if all of it holds, 4 if not.
  */
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -10,6 +9,7 @@ import {
   type ConsistencyProof,
   decodeHead,
   decodeProof,
+  otherField,
   publicKeyOf,
   type RecordProof,
   recordContent,
@@ -17,6 +17,7 @@ import {
   verifyRecordProof,
 } from '../../storage/index.ts'
 import { type Environment, printLine } from '../command/environment.ts'
+import { readNamed } from '../command/named-file.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
@@ -28,7 +29,8 @@ type Finding = { readonly facts: readonly (readonly [string, string])[]; readonl
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError `CONFIG` for a key that is none; `UNSUPPORTED_VERSION`
+ * @throws KeelsonError `CONFIG` for a key that is none; `INVALID_ARGUMENT` for a file that cannot be
+ * read; `UNSUPPORTED_VERSION`
  */
 export const runJournalVerify = async (
   command: JournalVerifyCommand,
@@ -50,7 +52,7 @@ export const runJournalVerify = async (
 }
 
 const findingOf = (command: JournalVerifyCommand, cwd: string): Finding => {
-  const read = (file: string): Buffer => readFileSync(resolve(cwd, file))
+  const read = (file: string): Buffer => readNamed(resolve(cwd, file))
   const proof = decodeProof(read(command.proof).toString('utf8'))
   const head =
     command.head === undefined ? undefined : decodeHead(read(command.head).toString('utf8'))
@@ -68,24 +70,28 @@ const recordFinding = (
   key: string | undefined,
   entry: Uint8Array | undefined,
 ): Finding => {
-  const { record, header } = verifyRecordProof(proof)
+  const { record, header, hash } = verifyRecordProof(proof)
   if (entry && Buffer.compare(entry, record.bytes) !== 0)
     throw unmet('entry', 'the write is not the one in the file')
   if (key !== undefined && header.signer !== key)
     throw unmet('key', 'the group is not signed with this key')
-  refuseOtherHead(proof.head, kept)
+  const { size, root } = proof.head
+  // Root and size have all headers in them. The other fields are those of the last one.
+  const isLast = header.seq === size - 1
+  const { lastLsn, time: committed } = header
+  const head = { ...proof.head, ...(isLast && { hash, lsn: lastLsn, time: committed }) }
+  refuseOtherHead(head, kept)
   const isSigned = /[1-9a-f]/.test(header.signer)
   const signer = isSigned ? header.signer : null
   const content = recordContent(record)
   const { lsn, index, time } = record
-  const { size, root } = proof.head
   return {
     facts: [
       ['write', `lsn ${countText(lsn)}, index ${index}: ${printable(contentText(content, 200))}`],
       ['group', `${countText(header.seq)}, lsn ${header.firstLsn} to ${header.lastLsn}`],
       ['signed', signer ?? 'no'],
       ['head', `${countText(size)} groups, root ${root}`],
-      ['the head', kept ? 'is the one in the file' : 'was not compared: --head FILE does'],
+      ['the head', kept ? keptText(isLast) : 'was not compared: --head FILE does'],
     ],
     json: {
       record: { lsn, index, time, ...contentJson(content) },
@@ -110,17 +116,27 @@ const consistencyFinding = (proof: ConsistencyProof, kept: CommitmentHead | unde
   }
 }
 
+const keptText = (isLast: boolean): string =>
+  isLast
+    ? 'is the one in the file'
+    : 'has the groups and the root of the one in the file; a proof has no more of it'
+
+/** Compares what is proven of a head with the one that was kept. */
 const refuseOtherHead = (
-  { size, root }: { readonly size: number; readonly root: string },
+  proven: Pick<CommitmentHead, 'size' | 'root'> & Partial<CommitmentHead>,
   kept: CommitmentHead | undefined,
 ): void => {
-  if (!kept || (kept.size === size && kept.root === root)) return
-  throw unmet(
-    'head',
-    kept.size === size
-      ? 'it is against another history than that of the head'
-      : `it is against ${size} groups, and the head has ${kept.size}: prove --at ${kept.size}`,
-  )
+  if (!kept) return
+  const field = otherField(proven, kept)
+  const { size } = kept
+  if (field === undefined) return
+  if (field === 'size')
+    throw unmet(
+      'head',
+      `it is against ${proven.size} groups, and the head has ${size}: prove --at ${size}`,
+    )
+  if (field === 'root') throw unmet('head', 'it is against another history than that of the head')
+  throw unmet('head', `the ${field} of the head is not that of its last group`)
 }
 
 const unmet = (step: string, evidence: string): KeelsonError =>

@@ -112,7 +112,8 @@ const storedHistory = (files: HistoryFiles, { count, root }: ChainAnchor): Store
   return { kept: count, keptLsn: end.lsn, peaks, headers: [], last: end }
 }
 
-const endOf = ({ hash, header }: ReadHeader): ChainEnd => ({
+/** The end of a chain whose last header this is. */
+export const endOf = ({ hash, header }: ReadHeader): ChainEnd => ({
   hash,
   lsn: header.lastLsn,
   time: header.time,

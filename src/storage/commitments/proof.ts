@@ -97,10 +97,19 @@ export const decodeProof = (text: string): Proof => {
 /** A head from its text. @throws as `decodeProof` */
 export const decodeHead = (text: string): CommitmentHead => {
   const { size, root, hash, lsn, time } = fieldsOf(text, 'a head')
-  if (![size, lsn, time].every(isCount) || !isDigest(root) || !isDigest(hash))
+  if (![size, lsn, time].every(isCount) || size === 0 || !isDigest(root) || !isDigest(hash))
     throw malformed('it is not written as a head is')
   return { size: Number(size), root, hash, lsn: Number(lsn), time: Number(time) }
 }
+
+/** The first field of a head that `proven` has otherwise; `undefined` if there is none. */
+export const otherField = (
+  proven: Partial<CommitmentHead>,
+  head: CommitmentHead,
+): keyof CommitmentHead | undefined =>
+  (['size', 'root', 'hash', 'lsn', 'time'] as const).find(
+    (field) => proven[field] !== undefined && proven[field] !== head[field],
+  )
 
 type Fields = Record<string, unknown>
 

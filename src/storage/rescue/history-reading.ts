@@ -6,7 +6,7 @@ import { KeelsonError } from '../../errors.ts'
 import { grown } from '../commitments/commitment-chain.ts'
 import { decodeHeader, type ReadHeader } from '../commitments/commitment-header.ts'
 import type { Digest } from '../commitments/digests.ts'
-import { type ChainStretch, findHistory, walk } from '../commitments/history.ts'
+import { type ChainStretch, endOf, findHistory, walk } from '../commitments/history.ts'
 import { commitmentsFolder, HistoryFiles } from '../commitments/history-files.ts'
 import {
   type Block,
@@ -70,6 +70,14 @@ export class HistoryReader {
   rootAt(size: number): Digest {
     this.#refuseBeyond(size)
     return new Mountains('history', size, this.#hashes(blocksBetween(0, size))).root()
+  }
+
+  /**
+   * The head of the first `size` headers, at least one.
+   * @throws KeelsonError `CORRUPT`, `INVALID_ARGUMENT`
+   */
+  headAt(size: number): CommitmentHead {
+    return { size, root: this.rootAt(size), ...endOf(this.header(size - 1)) }
   }
 
   /**

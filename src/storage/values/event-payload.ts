@@ -3,6 +3,7 @@
  * same bytes go to the log, to the digest, to subscribers and to replicas. The version is the
  * application's: it says which shape of its data follows. Pure.
  */
+import { types } from 'node:util'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { valueTags } from '../ports/projection-store.ts'
 import { decodeValue, encodeStructured } from './value.ts'
@@ -28,10 +29,14 @@ export const eventPayload = <T>(value: T, version = 1): EventPayload<T> => {
   return bytes
 }
 
-/** Version and value of a payload. @throws KeelsonError `CORRUPT` if it is none */
+/**
+ * Version and value of a payload.
+ * @throws KeelsonError `CORRUPT` if these bytes are none; `INVALID_ARGUMENT` if it is no Uint8Array
+ */
 export const readEventPayload = <T>(
   payload: EventPayload<T>,
 ): { readonly version: number; readonly value: T } => {
+  if (!types.isUint8Array(payload)) throw invalidArgument('payload', 'a Uint8Array', payload)
   const version = payload[0]
   if (!version || payload.length < 2)
     throw new KeelsonError('CORRUPT', 'a payload of the journal has no version', {

@@ -1,6 +1,6 @@
 /** `app.journal.append`: one acknowledgement for each id, after the sync, in order. */
 import { describe, expect, test } from 'vitest'
-import { eventPayload } from '../../../src/storage/values/event-payload.ts'
+import { eventPayload, readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
 
 const order = (id: string, cents = 100) => ({
@@ -133,6 +133,13 @@ describe('an append', () => {
       expect.objectContaining({ details: expect.objectContaining({ path: 'name' }) }),
     )
     expect(app.health().shards[0]?.writes.entered).toBe(0)
+  })
+
+  test('has payloads that are read from bytes only', async () => {
+    const read = async (payload: unknown) => readEventPayload(payload as Uint8Array)
+    for (const payload of [null, undefined, 5, '\x01a', {}])
+      expect(await codeOf(read(payload))).toBe('INVALID_ARGUMENT')
+    expect(await codeOf(read(new Uint8Array(0)))).toBe('CORRUPT')
   })
 
   test('takes a ready payload as it is: equal to the value that it was made of', async () => {

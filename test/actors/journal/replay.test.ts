@@ -63,6 +63,18 @@ describe('a replay', () => {
     await append(again, world, 'b')
   })
 
+  test('is refused without functions to call, also if there is no entry', async () => {
+    const world = machine()
+    const app = await world.start(required)
+    const handler = () => undefined
+
+    for (const options of [{}, { handler: 1 }, { handler, shouldDefer: 1 }])
+      expect(await world.during(codeOf(app.journal.replay(options as never)))).toBe(
+        'INVALID_ARGUMENT',
+      )
+    expect(app.health().shards[0]?.journal.replay).toBe('awaited')
+  })
+
   test('defers an entry that comes before the one it follows, and never drops it', async () => {
     const world = machine()
     const app = await world.start()

@@ -259,6 +259,21 @@ describe('a subscription', () => {
     expect(healthOf(app)?.subscriptions).toMatchObject([{ name: 'audit', state: 'running' }])
   })
 
+  test('is not ended by options that mean nothing', async () => {
+    const world = machine()
+    const app = await world.start()
+    const got: string[] = []
+    const handler = ({ id }: { readonly id: string }) => void got.push(id)
+    const subscription = app.journal.subscribe({ name: 'audit', handler })
+
+    for (const options of [5, null, { x: 1 }, { forget: 1 }])
+      expect(await codeOf(subscription.end(options as never))).toBe('INVALID_ARGUMENT')
+
+    await append(app, world, 'a')
+    await world.clock.advance(50)
+    expect(got).toEqual(['a'])
+  })
+
   test('that ends keeps its position, or forgets it', async () => {
     const world = machine()
     const app = await world.start()

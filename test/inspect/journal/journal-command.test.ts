@@ -68,6 +68,49 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
   ).toBe(0)
 })
 
+test('a head that was changed anywhere is refused, and so is a file that cannot be read or written', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd'), wal: { commitments: true } })
+  await app.store.put('a', 1)
+  const { position } = await app.store.put('b', 2)
+  const head = await app.wal(0).commitment()
+  await app.close()
+  const keep = (file: string, change: object): void =>
+    writeFileSync(join(dir, file), JSON.stringify({ ...head, ...change }))
+  const prove = ['journal', 'prove', 'd', '--lsn', `${position?.lsn}`, '--out', 'proof']
+  expect((await commandHere(prove, dir)).errors).toBe('')
+  const verify = ['journal', 'verify', 'proof', '--head', 'head']
+  const since = ['journal', 'head', 'd', '--since', 'head', '--out', 'since']
+
+  keep('head', {})
+  expect((await commandHere(verify, dir)).output).toContain('is the one in the file')
+  expect(await commandHere(since, dir)).toMatchObject({ status: 0, errors: '' })
+  const hash = 'a'.repeat(64)
+  for (const change of [{ size: 1 }, { root: hash }, { hash }, { lsn: 7_777 }, { time: 1 }]) {
+    keep('head', change)
+    const [field] = Object.keys(change)
+    expect([field, (await commandHere(verify, dir)).status]).toEqual([field, 4])
+    const refused = await commandHere(since, dir)
+    expect(refused.errors).toMatch(/^CORRUPT: the log does not continue the history of that head/)
+    expect(refused.status).toBe(1)
+  }
+
+  for (const words of [
+    ['verify', 'none'],
+    ['verify', 'd'],
+    ['verify', 'proof', '--head', 'none'],
+    ['verify', 'proof', '--key', 'none'],
+    ['head', 'd', '--since', 'none'],
+    ['head', 'd', '--out', 'd'],
+  ]) {
+    const { status, errors } = await commandHere(['journal', ...words], dir)
+    expect([status, errors]).toEqual([
+      1,
+      expect.stringMatching(/^INVALID_ARGUMENT: .+ cannot be (read|written): (ENOENT|EISDIR)/),
+    ])
+  }
+})
+
 test('words that mean nothing are refused with what is wrong about them', () => {
   for (const words of [
     ['proof'],
