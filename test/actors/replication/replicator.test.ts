@@ -249,6 +249,18 @@ describe('a replica', () => {
     expect(replica.kept.keys.size).toBe(200)
   })
 
+  test('gets chunks of the shards in turn, so that none waits for another to be done', async () => {
+    const { world, replica, app } = await following({ chunkBytes: 4_096 }, { shards: 2 })
+    await caughtUp(world, app)
+    replica.isAway = true
+    for (let at = 0; at < 200; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(500)))
+    const before = replica.chunks.length
+    replica.isAway = false
+    await caughtUp(world, app)
+    const shards = replica.chunks.slice(before, before + 12).map(({ log }) => log.shard)
+    expect(shards.filter((shard) => shard === 0)).toHaveLength(6)
+  })
+
   test('that follows later gets a snapshot, and then the frames behind it', async () => {
     const world = machine()
     const first = await world.start(snapshotOptions)
