@@ -42,6 +42,8 @@ export class MemoryReplica implements Replica {
   refusal: KeelsonError | undefined
   /** Sessions that were opened, and commits that were asked for. */
   opened = 0
+  /** Sessions that are open. */
+  sessions = 0
   readonly chunks: (ReplicaChunk & { readonly entries: readonly ReplicatedEntry[] })[] = []
   readonly pieces: ReplicaPiece[] = []
   atOnce = 0
@@ -62,6 +64,7 @@ export class MemoryReplica implements Replica {
     this.opened += 1
     await this.#answer()
     if (this.isAway) throw new Error('connection refused')
+    this.sessions += 1
     let isClosed = false
     const guarded = async <T>(work: () => T): Promise<T> => {
       this.atOnce += 1
@@ -77,6 +80,7 @@ export class MemoryReplica implements Replica {
       commit: (chunk) => guarded(() => this.#failable(() => this.#commit(chunk))),
       load: (piece) => guarded(() => this.#failable(() => this.#load(piece))),
       close: async () => {
+        if (!isClosed) this.sessions -= 1
         isClosed = true
       },
     }

@@ -249,6 +249,25 @@ describe('a replica', () => {
     expect(replica.kept.keys.size).toBe(200)
   })
 
+  test('has no session left of a process that ended while one was opened', async () => {
+    const { world, replica, app } = await following()
+    await caughtUp(world, app)
+    replica.isAway = true
+    await fill(world, app, 1)
+    await world.clock.advance(1_000)
+    replica.answerMs = 1_000
+    replica.isAway = false
+    const asked = replica.opened
+    while (replica.opened === asked) await world.clock.advance(10)
+    app.system.kill(Replicator.name('default', 0))
+    await world.clock.advance(10_000)
+    await caughtUp(world, app)
+    expect(replica.opened).toBe(asked + 2)
+    expect(replica.sessions).toBe(1)
+    await world.during(app.close())
+    expect(replica.sessions).toBe(0)
+  })
+
   test('gets chunks of the shards in turn, so that none waits for another to be done', async () => {
     const { world, replica, app } = await following({ chunkBytes: 4_096 }, { shards: 2 })
     await caughtUp(world, app)
