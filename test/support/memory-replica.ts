@@ -27,6 +27,13 @@ export type Kept = {
   rows: { readonly key: Uint8Array; readonly record: Uint8Array }[]
 }
 
+type Claim = {
+  readonly log: ReplicatedLog
+  readonly lease: ReplicaLease
+  readonly seen: ReplicaProgress | undefined
+  readonly needsSnapshot: boolean | undefined
+}
+
 /** A replica in memory, for one test. */
 export class MemoryReplica implements Replica {
   readonly description = 'memory'
@@ -76,7 +83,8 @@ export class MemoryReplica implements Replica {
     }
     return {
       look: ({ walId }) => guarded(() => this.logs.get(walId)?.progress),
-      claim: (log, lease, seen) => guarded(() => this.#claim(log, lease, seen)),
+      claim: (log, lease, seen, needsSnapshot) =>
+        guarded(() => this.#claim({ log, lease, seen, needsSnapshot })),
       commit: (chunk) => guarded(() => this.#failable(() => this.#commit(chunk))),
       load: (piece) => guarded(() => this.#failable(() => this.#load(piece))),
       close: async () => {
@@ -103,11 +111,12 @@ export class MemoryReplica implements Replica {
     if (failing === 'behind') throw new Error('the connection is lost')
   }
 
-  #claim(log: ReplicatedLog, lease: ReplicaLease, seen: ReplicaProgress | undefined): void {
+  #claim({ log, lease, seen, needsSnapshot }: Claim): void {
+    const load = needsSnapshot && !seen?.lsn && !seen?.load ? ({ load: 'due' } as const) : {}
     const kept = this.logs.get(log.walId)
     if (kept?.progress.lsn !== seen?.lsn) throw new KeelsonError('CONFLICT', 'changed meanwhile')
     if (!kept) {
-      const progress = { lsn: 0, lease }
+      const progress = { lsn: 0, lease, ...load }
       const [frames, keys, blobs] = [new Map(), new Map(), new Map()]
       this.logs.set(log.walId, { log, progress, frames, keys, blobs, rows: [] })
       return
@@ -115,7 +124,7 @@ export class MemoryReplica implements Replica {
     const { epoch, holder } = kept.progress.lease
     if (lease.epoch < epoch || (lease.epoch === epoch && lease.holder !== holder))
       throw new KeelsonError('FENCED', 'a later life is replicated')
-    kept.progress = { ...kept.progress, lease }
+    kept.progress = { ...kept.progress, ...load, lease }
   }
 
   #held({ walId }: ReplicatedLog, lease: ReplicaLease): Kept {

@@ -150,9 +150,10 @@ const claim = async (
   const seen = await session.look(log)
   if (seen) await refuseDiverged(host, described, seen)
   const lease = { epoch, holder }
-  await session.claim(log, lease, seen)
   const firstLsn = described.segments[0]?.baseLsn ?? 1
-  followed.load = seen?.load ?? ((seen?.lsn ?? 0) + 1 < firstLsn ? 'due' : undefined)
+  const needsSnapshot = (seen?.lsn ?? 0) + 1 < firstLsn
+  await session.claim(log, lease, seen, needsSnapshot)
+  followed.load = seen?.load ?? (needsSnapshot ? 'due' : undefined)
   followed.claim = { host, log, lease, firstLsn }
   followed.begun(seen?.lsn ?? 0, logBytesAfter(described, seen?.lsn ?? 0))
 }

@@ -143,7 +143,7 @@ const stepWith = async (follower: Follower, context: Context): Promise<Stepped> 
 
 const opened = async (follower: Follower, { signal }: Context): Promise<ReplicaSession> => {
   for (const followed of follower.shards) followed.claim = undefined
-  const session = await follower.terms.replica.open()
+  const session = await follower.terms.replica.open(signal)
   if (signal.aborted) {
     await session.close()
     throw new Error('the replicator has ended')

@@ -1,38 +1,74 @@
 /** A connection through `pg`, the client of PostgreSQL servers, and `pg-copy-streams`. */
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
 import { systemClock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
+/** When a connection is cut, whatever is under way. */
+export type Bounds = {
+  /** A server that has not answered for so many ms is given up; 60,000. */
+  readonly answerMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Connects.
  * @throws KeelsonError `CONFIG` if a package is not installed; the error of `pg` if the server is
- * away or refuses
+ * away or refuses; the reason of a `signal` that has aborted
  */
-export const connectPg = async (config: Readonly<Record<string, unknown>>): Promise<Database> => {
+export const connectPg = async (
+  config: Readonly<Record<string, unknown>>,
+  { answerMs = 60_000, signal }: Bounds = {},
+): Promise<Database> => {
   const { pg, copyFrom } = await loaded()
+  signal?.throwIfAborted()
   const client = new pg.Client(config as ClientConfig)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
+  const aborted = (): void => cut(client, 'it is not needed any longer')
+  signal?.addEventListener('abort', aborted)
+  const close = (): Promise<void> => {
+    signal?.removeEventListener('abort', aborted)
+    return ended(client)
+  }
   try {
-    await client.connect()
+    await answered(client, answerMs, client.connect())
   } catch (error) {
-    await ended(client)
+    await close()
     throw error
   }
   return {
     async query(sql, parameters = []) {
-      const { rows } = await client.query<Columns>(sql, parameters.map(asParameter))
+      const asked = client.query<Columns>(sql, parameters.map(asParameter))
+      const { rows } = await answered(client, answerMs, asked)
       return rows
     },
     copy(table, columns, pieces) {
       const sql = `copy ${table} (${quoted(columns)}) from stdin (format binary)`
-      return pipeline(Readable.from(inTurns(pieces)), client.query(copyFrom(sql)))
+      const copied = pipeline(Readable.from(inTurns(pieces)), client.query(copyFrom(sql)))
+      return answered(client, answerMs, copied)
     },
-    close: () => ended(client),
+    close,
   }
+}
+
+/** The server bounds its statements itself. One that is frozen, or cut off, says nothing. */
+const answered = async <T>(client: Client, ms: number, answer: Promise<T>): Promise<T> => {
+  const giveUp = (): void => cut(client, `the server did not answer in ${ms} ms`)
+  const cancel = clock.after(ms, giveUp, { holdsProcess: false })
+  try {
+    return await answer
+  } finally {
+    cancel()
+  }
+}
+
+/** What waits for the server rejects. `pg` has no call for this: its `end` waits for the server. */
+const cut = (client: Client, reason: string): void => {
+  const { connection } = client as unknown as { connection: { stream: Duplex } }
+  connection.stream.destroy(new Error(reason))
 }
 
 /** @throws KeelsonError `CONFIG` if a package is not installed */
@@ -61,9 +97,16 @@ const asParameter = (parameter: unknown): unknown =>
     ? Buffer.from(parameter.buffer, parameter.byteOffset, parameter.byteLength)
     : parameter
 
-/** With a statement under way, `end` cuts the connection. */
-const ended = (client: Client): Promise<void> =>
-  client.end().then(
-    () => undefined,
-    () => undefined,
-  )
+/** What a server has to say goodbye. */
+const endMs = 1_000
+
+/** With a statement under way, `end` cuts the connection. Never rejects. */
+const ended = async (client: Client): Promise<void> => {
+  let cancel = (): void => undefined
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(endMs, resolve, { holdsProcess: false })
+  })
+  const end = client.end().catch(() => undefined)
+  await Promise.race([end, late.then(() => cut(client, 'the server did not end the connection'))])
+  cancel()
+}

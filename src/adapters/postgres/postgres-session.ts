@@ -29,17 +29,18 @@ export const postgresSession = (database: Database): ReplicaSession => ({
     return progress
   },
 
-  claim: (log, lease, seen) =>
+  claim: (log, lease, seen, needsSnapshot = false) =>
     inTransaction(database, async () => {
       const found = await lookAt(database, log.walId, 'for update')
       if (found?.lsn !== seen?.lsn || found?.lease.holder !== seen?.lease.holder)
         throw new KeelsonError('CONFLICT', 'the progress of this log has changed meanwhile')
-      if (!found) return await begin(database, log, lease)
+      const due = needsSnapshot ? JSON.stringify('due') : null
+      if (!found) return await begin(database, log, lease, due)
       refuseOlder(found.lease, lease)
       await database.query(
-        `update keelson.progress set epoch = $2, holder = $3, shard = $4, shards = $5, instance_id = $6, at = now()
+        `update keelson.progress set epoch = $2, holder = $3, shard = $4, shards = $5, instance_id = $6, load = coalesce(load, case when lsn = 0 then $7::jsonb end), at = now()
          where wal_id = $1`,
-        [log.walId, lease.epoch, lease.holder, log.shard, log.shards, log.instanceId],
+        [log.walId, lease.epoch, lease.holder, log.shard, log.shards, log.instanceId, due],
       )
       await removeBehind(database, log, found)
     }),
@@ -94,12 +95,13 @@ const begin = async (
   database: Database,
   log: ReplicatedLog,
   { epoch, holder }: ReplicaLease,
+  load: string | null,
 ): Promise<void> => {
   const { walId, shard, shards, instanceId } = log
   await database.query(
-    `insert into keelson.progress (wal_id, shard, shards, instance_id, epoch, holder, lsn, sum, at)
-     values ($1, $2, $3, $4, $5, $6, 0, $7, now())`,
-    [walId, shard, shards, instanceId, epoch, holder, noSum],
+    `insert into keelson.progress (wal_id, shard, shards, instance_id, epoch, holder, load, lsn, sum, at)
+     values ($1, $2, $3, $4, $5, $6, $7::jsonb, 0, $8, now())`,
+    [walId, shard, shards, instanceId, epoch, holder, load, noSum],
   )
   await removeBehind(database, log, { lsn: 0 })
 }
@@ -118,7 +120,7 @@ const removeBehind = async (
       walId,
       lsn,
     ])
-  if (load)
+  if (load && load !== 'due')
     await database.query('delete from keelson.snapshot_rows where wal_id = $1 and "row" > $2', [
       walId,
       load.rows,
@@ -181,7 +183,8 @@ const writeSides = async (
 
 const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> => {
   const { log, lease, snapshot, rows, records, next } = piece
-  const { load: begun, lsn, sum } = await held(database, log, lease)
+  const { load, lsn, sum } = await held(database, log, lease)
+  const begun = load === 'due' ? undefined : load
   const isThis = begun?.snapshot.lsn === snapshot.lsn && begun.snapshot.sum === snapshot.sum
   const there = isThis ? begun.rows : 0
   // The answer to this piece was lost.
@@ -198,10 +201,10 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
   await copyRows(database, 'snapshot_rows', recordColumns(uuidOf(log.walId)), numbered)
   await writeSides(database, piece)
   if (next.kind === 'complete') return await complete(database, piece, next.position, end)
-  const load = { snapshot, offset: next.offset, rows: rows + records.length }
+  const reached = { snapshot, offset: next.offset, rows: rows + records.length }
   await database.query(
     'update keelson.progress set load = $2::jsonb, base = null, sum = $3, at = now() where wal_id = $1',
-    [log.walId, JSON.stringify(load), end],
+    [log.walId, JSON.stringify(reached), end],
   )
 }
 

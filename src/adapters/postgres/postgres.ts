@@ -26,9 +26,17 @@ export type PostgresOptions = {
   readonly connectionString?: string
   /** Further options of `Client` of `pg`, such as `ssl` or `password`. */
   readonly client?: Readonly<Record<string, unknown>>
-  /** How long one statement may take, in ms; 60,000. A longer one fails, and is tried again. */
+  /**
+   * How long one statement may take, in ms; 60,000. A longer one fails, and is tried again. If the
+   * server does not even say so, the connection is cut a second later.
+   */
   readonly statementMs?: number
 }
+
+/** The greatest `statement_timeout` of a server is a little above. */
+const statementMsMax = 2_000_000_000
+/** The ms that the news of a server that has given up a statement may take. */
+const graceMs = 1_000
 
 /**
  * A replica on a PostgreSQL server, in the schema `keelson`. The user needs the right to create it.
@@ -39,14 +47,15 @@ export const postgres = (options: PostgresOptions = {}): Replica => {
   const { connectionString, client = {}, statementMs = 60_000 } = options
   if (connectionString !== undefined && typeof connectionString !== 'string')
     throw invalidArgument('connectionString', 'a text', connectionString)
-  if (!Number.isSafeInteger(statementMs) || statementMs < 1)
-    throw invalidArgument('statementMs', 'a whole number of ms above 0', statementMs)
-  const config = { application_name: 'keelson', connectionTimeoutMillis: statementMs, ...client }
-  return replicaOver(describedServer(connectionString), async () => {
-    const database = await connectPg({
-      ...config,
-      ...(connectionString !== undefined && { connectionString }),
-    })
+  if (!Number.isSafeInteger(statementMs) || statementMs < 1 || statementMs > statementMsMax)
+    throw invalidArgument('statementMs', `1 to ${statementMsMax} ms`, statementMs)
+  const config = {
+    ...{ application_name: 'keelson', keepAlive: true },
+    ...client,
+    ...(connectionString !== undefined && { connectionString }),
+  }
+  return replicaOver(describedServer(connectionString), async (signal) => {
+    const database = await connectPg(config, { answerMs: statementMs + graceMs, signal })
     // A statement that waits for a lock, or a follower that is held up, must not hold others up.
     await database.query(`set statement_timeout = ${statementMs}`)
     await database.query(`set idle_in_transaction_session_timeout = ${statementMs}`)
@@ -66,14 +75,17 @@ export const pglite = (dir?: string): Replica => {
 }
 
 /** A replica over any connection: each session has one of its own. */
-export const replicaOver = (description: string, connect: () => Promise<Database>): Replica => ({
+export const replicaOver = (description: string, connect: Connect): Replica => ({
   description,
-  open: () => opened(connect, migrate).then(postgresSession),
+  open: (signal) => opened(() => connect(signal), migrate).then(postgresSession),
   read: () => opened(connect, refuseEmpty).then(postgresReading),
 })
 
+/** Makes a connection; aborting `signal` cuts it. */
+type Connect = (signal?: AbortSignal) => Promise<Database>
+
 const opened = async (
-  connect: () => Promise<Database>,
+  connect: Connect,
   prepare: (database: Database) => Promise<void>,
 ): Promise<Database> => {
   const database = await connect()

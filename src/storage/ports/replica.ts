@@ -42,8 +42,8 @@ export type ReplicaProgress = {
   /** Identifies the frame at `lsn`; absent without one, and right behind a snapshot without it. */
   readonly mark?: FrameMark
   readonly lease: ReplicaLease
-  /** A snapshot that is being sent. */
-  readonly load?: ReplicaLoad
+  /** A snapshot that is being sent; `due`: one has to come, and nothing of it is there. */
+  readonly load?: ReplicaLoad | 'due'
 }
 
 /** One DATA frame. The payload begins with the stamp. It may be a view. */
@@ -143,11 +143,17 @@ export interface ReplicaSession {
   /** What the replica has of this log; `undefined` if nothing. */
   look(log: ReplicatedLog): Promise<ReplicaProgress | undefined>
   /**
-   * Takes the lease of a log whose progress was `seen`.
+   * Takes the lease of a log whose progress was `seen`. `needsSnapshot`: the log begins behind what
+   * the replica has. If that is nothing, there is nothing to restore before the snapshot is there.
    * @throws KeelsonError `FENCED` if a later life of the log has it, or another copy of this one;
    * `CONFLICT` if the progress is another one by now: look again
    */
-  claim(log: ReplicatedLog, lease: ReplicaLease, seen: ReplicaProgress | undefined): Promise<void>
+  claim(
+    log: ReplicatedLog,
+    lease: ReplicaLease,
+    seen: ReplicaProgress | undefined,
+    needsSnapshot?: boolean,
+  ): Promise<void>
   /**
    * Adds a chunk, all of it or nothing. A chunk that the replica has already changes nothing.
    * @throws KeelsonError `FENCED`; `CONFLICT` if the replica is at neither end of the chunk
@@ -192,10 +198,11 @@ export interface Replica {
   /** What it is, for people; without a password. */
   readonly description: string
   /**
-   * Connects, and brings the replica's own tables up to date.
+   * Connects, and brings the replica's own tables up to date. Aborting `signal` cuts the
+   * connection, now or later, whatever is under way.
    * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made them; any error of the client
    */
-  open(): Promise<ReplicaSession>
+  open(signal?: AbortSignal): Promise<ReplicaSession>
   /** Connects to restore. Changes nothing. @throws as `open`; `INVALID_ARGUMENT` if nothing is there */
   read(): Promise<ReplicaReading>
 }

@@ -436,6 +436,27 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     ])
   })
 
+  test('has nothing to restore before a snapshot that it needs is there', async () => {
+    const log = newLog()
+    const session = await place.replica().open()
+    await session.claim(log, lease, undefined, true)
+    const seen = await session.look(log)
+    const reading = await place.replica().read()
+    const isWhole = async () => (await reading.logs()).some(({ walId }) => walId === log.walId)
+    expect([seen?.load, await isWhole()]).toEqual(['due', false])
+
+    // The next life of the sender asks, and claims again.
+    await session.claim(log, lease, seen, true)
+    expect(await isWhole()).toBe(false)
+    await expect(session.commit(chunkOf(log, 0, 1))).rejects.toMatchObject({ code: 'CONFLICT' })
+    await session.load({
+      ...{ log, lease, rows: 0, records: [], blobs: [], changes: [] },
+      snapshot: { lsn: 9, bytes: 100, sum: 5 },
+      next: { kind: 'complete', position: { walId: log.walId, epoch: 3, lsn: 9 } },
+    })
+    expect(await isWhole()).toBe(true)
+  })
+
   test('is not used if a newer version made its schema, and nothing is changed', async () => {
     await place.replica().open()
     await place.look.query('update keelson.version set version = version + 1')

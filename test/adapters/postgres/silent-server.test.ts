@@ -1,0 +1,80 @@
+/** Connections to a server that says nothing: it is frozen, or the network swallows what it says. */
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+/** AuthenticationOk and ReadyForQuery of PostgreSQL's protocol. */
+const welcome = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I')
+
+/** A server that greets, or not even that, and then says nothing. `gone`: its connection has ended. */
+const silent = async (greeting = welcome) => {
+  const host = tempFolder()
+  let accept: (socket: Socket) => void = () => undefined
+  const accepted = new Promise<Socket>((resolve) => {
+    accept = resolve
+  })
+  const server = createServer((socket) => {
+    accept(socket)
+    socket.on('error', () => undefined)
+    socket.once('data', () => socket.write(greeting))
+  })
+  server.listen(join(host, '.s.PGSQL.5432'))
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const gone = accepted.then((socket) => once(socket.resume(), 'close'))
+  return { config: { host, user: 'any' }, accepted, gone }
+}
+
+test('that does not answer a statement is given up, and the connection is cut', async () => {
+  const { config, gone } = await silent()
+  const database = await connectPg(config, { answerMs: 30 })
+
+  await expect(database.query('select 1')).rejects.toThrow('did not answer in 30 ms')
+
+  await gone
+  await database.close()
+})
+
+test('that takes no rows of a COPY is given up', async () => {
+  const { config, gone } = await silent()
+  const database = await connectPg(config, { answerMs: 30 })
+
+  await expect(database.copy('frames', ['lsn'], [Uint8Array.of(1)])).rejects.toThrow(/.+/)
+
+  await gone
+  await database.close()
+})
+
+test('that does not greet is given up', async () => {
+  const { config, gone } = await silent(Buffer.alloc(0))
+
+  await expect(connectPg(config, { answerMs: 30 })).rejects.toThrow('did not answer in 30 ms')
+
+  await gone
+})
+
+test('holds nobody who is not interested any more', async () => {
+  const { config, accepted, gone } = await silent(Buffer.alloc(0))
+  const interest = new AbortController()
+  const connecting = connectPg(config, { signal: interest.signal })
+  await accepted
+
+  interest.abort()
+
+  await expect(connecting).rejects.toThrow('not needed')
+  await gone
+  await expect(connectPg(config, { signal: interest.signal })).rejects.toThrow('aborted')
+})
+
+test('is left although it does not say goodbye', async () => {
+  const { config, accepted } = await silent()
+  const database = await connectPg(config)
+  const socket = await accepted
+  socket.pause()
+  onTestFinished(() => void socket.destroy())
+  // Without a bound this waits for ever.
+  await database.close()
+})
