@@ -29,6 +29,9 @@ export type PlainData = { readonly plain: unknown; readonly marks: readonly Mark
  */
 const depthMax = 256
 
+/** The steps of a path that a message shows. `details.path` has all. */
+const shownSteps = 20
+
 /**
  * The plain data of a value. A property that is `undefined` is left out, as in JSON. The value
  * itself is not changed.
@@ -166,7 +169,8 @@ class Walk {
   #refuse(why: string): never {
     const path: (string | number)[] = []
     for (let open = this.#open; open !== undefined; open = open.outer) path.unshift(open.step)
-    const place = path.length === 0 ? 'the value' : `the value at ${path.join('.')}`
+    const shown = path.length > shownSteps ? [...path.slice(0, shownSteps), '…'] : path
+    const place = path.length === 0 ? 'the value' : `the value at ${shown.join('.')}`
     throw new KeelsonError('INVALID_ARGUMENT', `${place} cannot be stored: ${why}`, {
       details: { path, found: why },
     })

@@ -82,6 +82,7 @@ describe('what could not come back equal', () => {
     }
     expect(refusal).toMatchObject({ code: 'INVALID_ARGUMENT' })
     if (isKeelsonError(refusal)) expect(refusal.details.path).toEqual(path)
+    expect((refusal as Error).message.length).toBeLessThan(200)
   })
 
   test('is refused when reading it throws, with what it threw', () => {
