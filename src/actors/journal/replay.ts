@@ -12,25 +12,48 @@ export type ReplayHandler = {
   readonly shouldDefer?: (entry: StoredEntry) => boolean
 }
 
+/** How many entries were handled, and the LSN up to which. */
+type Replayed = { readonly entries: number; readonly lsn: number }
+
 /** How many ids an error names. */
 const namedMax = 10
 
 /**
- * Replays up to the last entry that is applied at the end.
+ * Replays up to the last entry that is applied at the end. If the shard goes down or is closed, it
+ * rejects at once: its handler may be at its last entry.
  * @throws KeelsonError `INVALID_ARGUMENT`; `CONFLICT` if entries wait for one that did not come; as
  * `EntryStream`, and what the handler throws
  */
-export const replayed = async (
-  shard: Shard,
-  { from = logStart, handler, shouldDefer = () => false }: ReplayHandler,
-): Promise<{ readonly entries: number; readonly lsn: number }> => {
+export const replayed = async (shard: Shard, options: ReplayHandler): Promise<Replayed> => {
+  const { handler, shouldDefer = never } = options
   for (const [name, each] of Object.entries({ handler, shouldDefer }))
     if (typeof each !== 'function') throw invalidArgument(name, 'a function', each)
+  const ending = new AbortController()
+  const replaying = allReplayed(shard, options, ending.signal)
+  const over = replaying.then(
+    () => undefined,
+    () => undefined,
+  )
+  if (await shard.unlessStill(over)) return replaying
+  const reason = shard.unavailable()
+  ending.abort(reason)
+  throw reason
+}
+
+const never = (): boolean => false
+
+const allReplayed = async (
+  shard: Shard,
+  { from = logStart, handler, shouldDefer = never }: ReplayHandler,
+  signal: AbortSignal,
+): Promise<Replayed> => {
   let entries = 0
   let waiting: StoredEntry[] = []
   const take = async (entry: StoredEntry): Promise<boolean> => {
     if (shouldDefer(entry)) return false
     await handler(entry)
+    // The stream may have read further entries before, and the shard may be open again.
+    signal.throwIfAborted()
     entries++
     return true
   }

@@ -75,6 +75,32 @@ describe('a replay', () => {
     expect(app.health().shards[0]?.journal.replay).toBe('awaited')
   })
 
+  test.each([
+    { kind: 'slow', ms: 100 },
+    { kind: 'hung', ms: Number.POSITIVE_INFINITY },
+  ])(
+    'is CLOSED when the instance closes, and its $kind handler gets no further entry',
+    async ({ ms }) => {
+      const world = machine()
+      const app = await world.start(required)
+      await world.during(app.journal.replay({ handler: () => undefined }))
+      await append(app, world, 'a', 'b', 'c')
+      const got: string[] = []
+      const handler = async ({ id }: StoredEntry) => {
+        got.push(id)
+        await new Promise<void>((resolve) => world.clock.after(ms, resolve))
+      }
+      const replaying = codeOf(app.journal.replay({ handler }))
+      await world.clock.advance(50)
+
+      await world.during(app.close())
+
+      expect(await world.during(replaying)).toBe('CLOSED')
+      await world.clock.advance(500)
+      expect(got).toEqual(['a'])
+    },
+  )
+
   test('defers an entry that comes before the one it follows, and never drops it', async () => {
     const world = machine()
     const app = await world.start()
