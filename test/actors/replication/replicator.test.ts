@@ -11,6 +11,17 @@ const valuesOf = (replica: MemoryReplica): Record<string, unknown> =>
     [...replica.kept.keys.values()].map(({ key, json }) => [key, JSON.parse(json ?? 'null')]),
   )
 
+/** The replica has all, goes away, and so many values of so many bytes follow. */
+const leftBehind = async (
+  { world, replica, app }: Awaited<ReturnType<typeof following>>,
+  count: number,
+  bytes: number,
+): Promise<void> => {
+  await caughtUp(world, app)
+  replica.isAway = true
+  for (let at = 0; at < count; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(bytes)))
+}
+
 describe('a replica', () => {
   test('gets every frame once, and each key with its value', async () => {
     const { world, replica, app } = await following()
@@ -190,10 +201,9 @@ describe('a replica', () => {
   )
 
   test('gets what is far behind in bounded chunks, one at a time', async () => {
-    const { world, replica, app } = await following({ chunkBytes: 4_096 })
-    await caughtUp(world, app)
-    replica.isAway = true
-    for (let at = 0; at < 200; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(500)))
+    const followed = await following({ chunkBytes: 4_096 })
+    const { world, replica, app } = followed
+    await leftBehind(followed, 200, 500)
     replica.isAway = false
     await caughtUp(world, app)
     const sizes = replica.chunks.map(({ frames }) =>
@@ -205,10 +215,9 @@ describe('a replica', () => {
   })
 
   test('gets chunks as large as chunkBytes says, though they take several reads of the log', async () => {
-    const { world, replica, app } = await following({ chunkBytes: 3 * 1024 * 1024 })
-    await caughtUp(world, app)
-    replica.isAway = true
-    for (let at = 0; at < 80; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(50_000)))
+    const followed = await following({ chunkBytes: 3 * 1024 * 1024 })
+    const { world, replica, app } = followed
+    await leftBehind(followed, 80, 50_000)
     replica.isAway = false
     await caughtUp(world, app)
     const sizes = replica.chunks.map(({ frames }) =>
@@ -229,10 +238,9 @@ describe('a replica', () => {
   })
 
   test('has each frame once when chunks fail, or their answers are lost, while the next is read', async () => {
-    const { world, replica, app } = await following({ chunkBytes: 4_096 })
-    await caughtUp(world, app)
-    replica.isAway = true
-    for (let at = 0; at < 200; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(500)))
+    const followed = await following({ chunkBytes: 4_096 })
+    const { world, replica, app } = followed
+    await leftBehind(followed, 200, 500)
     replica.isAway = false
     let failed = 0
     for (let before = replica.chunks.length; ofReplica(app).state !== 'following'; ) {
@@ -269,10 +277,9 @@ describe('a replica', () => {
   })
 
   test('gets chunks of the shards in turn, so that none waits for another to be done', async () => {
-    const { world, replica, app } = await following({ chunkBytes: 4_096 }, { shards: 2 })
-    await caughtUp(world, app)
-    replica.isAway = true
-    for (let at = 0; at < 200; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(500)))
+    const followed = await following({ chunkBytes: 4_096 }, { shards: 2 })
+    const { world, replica, app } = followed
+    await leftBehind(followed, 200, 500)
     const before = replica.chunks.length
     replica.isAway = false
     await caughtUp(world, app)
