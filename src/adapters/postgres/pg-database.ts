@@ -27,7 +27,7 @@ export const connectPg = async (
   const client = new pg.Client(config as ClientConfig)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
-  const aborted = (): void => cut(client, 'it is not needed any longer')
+  const aborted = (): void => cut(client, 'its user has ended')
   signal?.addEventListener('abort', aborted)
   const close = (): Promise<void> => {
     signal?.removeEventListener('abort', aborted)

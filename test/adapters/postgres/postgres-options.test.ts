@@ -13,6 +13,11 @@ describe('postgres', () => {
     ['a URL in place of the options', url, 'options'],
     ['a number as connectionString', { connectionString: 1 }, 'connectionString'],
     ['no time for a statement', { connectionString: url, statementMs: 0 }, 'statementMs'],
+    [
+      'more time than a server counts',
+      { connectionString: url, statementMs: 2 ** 31 },
+      'statementMs',
+    ],
   ])('refuses %s, without what was given', (_, options, path) => {
     const refused = () => postgres(options as never)
 

@@ -24,7 +24,9 @@ const silent = async (greeting = welcome) => {
   server.listen(join(host, '.s.PGSQL.5432'))
   await once(server, 'listening')
   onTestFinished(() => void server.close())
-  const gone = accepted.then((socket) => once(socket.resume(), 'close'))
+  const gone = accepted.then(
+    (socket) => new Promise((resolve) => socket.resume().once('close', resolve)),
+  )
   return { config: { host, user: 'any' }, accepted, gone }
 }
 
@@ -56,17 +58,29 @@ test('that does not greet is given up', async () => {
   await gone
 })
 
-test('holds nobody who is not interested any more', async () => {
+test('is left by a user who ends while it connects', async () => {
   const { config, accepted, gone } = await silent(Buffer.alloc(0))
-  const interest = new AbortController()
-  const connecting = connectPg(config, { signal: interest.signal })
+  const user = new AbortController()
+  const connecting = connectPg(config, { signal: user.signal })
   await accepted
 
-  interest.abort()
+  user.abort()
 
-  await expect(connecting).rejects.toThrow('not needed')
+  await expect(connecting).rejects.toThrow('its user has ended')
   await gone
-  await expect(connectPg(config, { signal: interest.signal })).rejects.toThrow('aborted')
+  await expect(connectPg(config, { signal: user.signal })).rejects.toThrow('aborted')
+})
+
+test('is left by a user who ends while a statement waits', async () => {
+  const { config, gone } = await silent()
+  const user = new AbortController()
+  const database = await connectPg(config, { signal: user.signal })
+  const asking = database.query('select 1')
+
+  user.abort()
+
+  await expect(asking).rejects.toThrow('its user has ended')
+  await gone
 })
 
 test('is left although it does not say goodbye', async () => {
