@@ -66,6 +66,26 @@ test('test/evidence/storage.md has every number once', () => {
   expect(numbersOf('storage.md')).toEqual([...upTo('A', 17), ...upTo('N', 7)])
 })
 
+test('test/evidence/findings.md has every number once', () => {
+  expect(numbersOf('findings.md')).toEqual([
+    ...upTo('D', 14),
+    ...upTo('S', 32).slice(16),
+    ...upTo('V', 13),
+    ...upTo('N', 7),
+    ...['Q1', 'Q2', 'J1'],
+  ])
+})
+
+test('a finding is shown by tests that exist, or says that it is open', () => {
+  const wrong = evidenceRows(page('findings.md')).filter(({ shown }) => {
+    const files = [...shown.matchAll(/`((?:test|examples)\/[^`]+)`/g)].map(([, file]) => file ?? '')
+    return (
+      !shown.startsWith('open') && (files.length === 0 || !files.every((file) => existsSync(file)))
+    )
+  })
+  expect(wrong).toEqual([])
+})
+
 test.each(['guarantees.md', 'storage.md'])(
   'test/evidence/%s names tests in every row, and only files that exist',
   (name) => {
