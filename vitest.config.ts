@@ -1,6 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { triesAll } from './test/support/tier.ts'
+
+// Many tests load the built package: none may look at a stale build.
+execFileSync(process.execPath, ['build.mjs', '--if-stale'], { stdio: 'inherit' })
 
 export default defineConfig({
   test: {

@@ -1,5 +1,6 @@
 /** What an import costs: CPU time and files, in a fresh process each, beside a process that imports nothing. */
 import { spawnSync } from 'node:child_process'
+import { isWanted } from './harness/options.mjs'
 
 /** Shown in the list of benches. */
 export const about = 'what importing each entry of the package costs, in CPU time and files'
@@ -57,7 +58,7 @@ const repeated = (count, measure) => median(Array.from({ length: count }, measur
 
 /** Measures each entry. */
 export const run = async ({ quick, only, repeats = quick ? 5 : 15 }) => {
-  const wanted = entries.filter((entry) => only.length === 0 || only.includes(entry))
+  const wanted = entries.filter((entry) => isWanted(only, entry))
   const bare = repeated(repeats, bareCpu)
   console.log(`${'node -e 0'.padEnd(24)} ${bare.toFixed(0).padStart(5)} ms CPU in all`)
   return wanted.map((entry) => {

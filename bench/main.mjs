@@ -2,7 +2,7 @@
 /** `npm run bench -- NAME [options]`: each file beside this one is a bench; without a name they are listed. */
 import { readdirSync, writeFileSync } from 'node:fs'
 import { environment, environmentLine } from './harness/environment.mjs'
-import { readOptions } from './harness/options.mjs'
+import { readOptions, unmet } from './harness/options.mjs'
 
 const names = readdirSync(new URL('.', import.meta.url))
   .filter((file) => file.endsWith('.mjs') && file !== 'main.mjs')
@@ -10,7 +10,7 @@ const names = readdirSync(new URL('.', import.meta.url))
 
 const list = async () => {
   console.log(
-    'npm run bench -- NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER] [--repeats N] [--rows N] [--minutes N] [--json FILE]\n',
+    'npm run bench -- NAME [--quick] [--cpu] [--only CASE,…] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--json FILE]\n',
   )
   for (const name of names) console.log(`  ${name.padEnd(12)} ${(await load(name)).about}`)
 }
@@ -27,9 +27,8 @@ const main = async () => {
   const where = environment()
   console.log(`${environmentLine(where)}\n`)
   const results = await (await load(options.name)).run(options)
-  if (options.only.length > 0 && results?.length === 0) {
-    throw new Error(`--only ${options.only.join(' ')}: no such case`)
-  }
+  const unknown = unmet(options)
+  if (unknown.length > 0) throw new Error(`no case and no contender: ${unknown.join(', ')}`)
   if (options.json !== undefined) {
     const { json, name, ...how } = options
     const report = { bench: name, command: how, environment: where, results }

@@ -158,7 +158,7 @@ export const run = async ({ only, quick, repeats }) => {
   try {
     if (isWanted(only, 'appends')) results.push(...(await appends(folder, pace)))
     // How frames get to the disk was decided once; a quick look at the log does without.
-    if (quick ? only.includes('paths') : isWanted(only, 'paths'))
+    if (!(quick && only.length === 0) && isWanted(only, 'paths'))
       results.push(...(await racePaths(folder, { ...pace, turns: 5 })))
     if (isWanted(only, 'recovery'))
       results.push(

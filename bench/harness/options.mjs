@@ -1,7 +1,7 @@
 /** The command line of the benches: what they all understand. */
 import { parseArgs } from 'node:util'
 
-/** Reads `NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER] [--repeats N] [--rows N] [--minutes N] [--json FILE]`. Throws what `parseArgs` throws. */
+/** Reads `NAME [--quick] [--cpu] [--only CASE,…] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--json FILE]`. Throws what `parseArgs` throws. */
 export const readOptions = (args) => {
   const { values, positionals } = parseArgs({
     args,
@@ -20,7 +20,10 @@ export const readOptions = (args) => {
   const numbers = Object.fromEntries(
     ['repeats', 'rows', 'minutes'].map((name) => [name, numberOf(name, values[name])]),
   )
-  return { ...values, ...numbers, name: positionals[0] }
+  const [only, players] = [values.only, values.with].map((texts) =>
+    texts.flatMap((text) => text.split(',')),
+  )
+  return { ...values, ...numbers, only, with: players, name: positionals[0] }
 }
 
 const numberOf = (name, text) => {
@@ -29,6 +32,15 @@ const numberOf = (name, text) => {
   return number
 }
 
+const met = new Set()
+
 /** Whether one of `words`, all of `--only` or `--with`, is part of `name`; without words everything is wanted. */
-export const isWanted = (words, name) =>
-  words.length === 0 || words.some((word) => name.includes(word))
+export const isWanted = (words, name) => {
+  const found = words.filter((word) => name.includes(word))
+  for (const word of found) met.add(word)
+  return words.length === 0 || found.length > 0
+}
+
+/** The words of `--only` and `--with` that were part of no name. */
+export const unmet = (options) =>
+  [...options.only, ...options.with].filter((word) => !met.has(word))

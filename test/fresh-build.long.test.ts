@@ -1,0 +1,23 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { tempFolder } from './support/temp-folder.ts'
+
+const clock = 'src/clock.ts'
+
+test('a build from other sources is made again before the first test, and a present one is kept', () => {
+  const folder = tempFolder()
+  for (const part of ['src', 'build.mjs', 'package.json', 'tsconfig.json', 'tsconfig.build.json'])
+    cpSync(part, join(folder, part), { recursive: true })
+  symlinkSync(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'))
+  const built = () => {
+    execFileSync(process.execPath, ['build.mjs', '--if-stale'], { cwd: folder })
+    return existsSync(join(folder, 'dist/mark')) ? 'kept' : 'made'
+  }
+  expect(built()).toBe('made')
+  writeFileSync(join(folder, 'dist/mark'), '')
+  expect(built()).toBe('kept')
+  writeFileSync(join(folder, clock), `${readFileSync(clock, 'utf8')}\n// Changed.\n`)
+  expect(built()).toBe('made')
+})
