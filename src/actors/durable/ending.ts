@@ -127,7 +127,6 @@ export class Ending {
     this.#process.mailbox.removeAll((message) => {
       const isUsers = message.kind <= kinds.info && !message.name.startsWith('$')
       if (!isCall(message) && !isUsers) return false
-      if (isCall(message)) message.list?.remove(message)
       taken.push(message)
       return true
     })
@@ -136,9 +135,9 @@ export class Ending {
 
   /** The process has ended, and its name is free: the messages go to its successor. */
   passOn(): void {
-    const taken = this.#taken ?? []
-    if (taken.length === 0) return
+    const taken = (this.#taken ?? []).filter((message) => !isCall(message) || !message.isSettled)
     this.#taken = undefined
+    if (taken.length === 0) return
     const next = this.#actor.terms.successor()
     for (const message of taken)
       if (next?.admit(message)) {

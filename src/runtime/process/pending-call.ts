@@ -13,12 +13,15 @@ import type { AbortWaits } from './abort-waits.ts'
 
 /**
  * The calls that one process has to answer: a list linked through the calls, so that adding and
- * removing take constant time.
+ * removing take constant time. A call is in one list at most, and in none once it has settled.
  */
 export class CallList {
   first: PendingCall | undefined
 
+  /** Adds a call, which leaves its former list. A settled one is owed to nobody. */
   add(call: PendingCall): void {
+    call.list?.remove(call)
+    if (call.isSettled) return
     call.list = this
     call.before = undefined
     call.after = this.first
@@ -33,6 +36,16 @@ export class CallList {
     call.list = undefined
     call.before = undefined
     call.after = undefined
+  }
+
+  /** Takes all calls out. */
+  takeAll(): readonly PendingCall[] {
+    const taken: PendingCall[] = []
+    for (let call = this.first; call !== undefined; call = this.first) {
+      this.remove(call)
+      taken.push(call)
+    }
+    return taken
   }
 }
 
@@ -178,10 +191,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     if (this.#settled) return
     this.note = note
     const holder = (addressOf(target) as Address<CallHolder>).resolve()
-    if (holder?.alive) {
-      this.list?.remove(this)
-      holder.owed.add(this)
-    } else this.holderEnded(new End(holder === undefined ? 'noproc' : holder.reason), holder)
+    if (holder?.alive) holder.owed.add(this)
+    else this.holderEnded(new End(holder === undefined ? 'noproc' : holder.reason), holder)
   }
 
   /** `holder` died before it answered. */

@@ -366,7 +366,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     const end = new End(reason)
     for (const wait of this.#made ?? []) wait.makerEnded(end)
     if (this.#ties !== undefined) tellTies<Process>(this, reason)
-    while (this.#owed?.first !== undefined) this.#owed.first.holderEnded(end, this)
+    for (const call of this.#owed?.takeAll() ?? []) call.holderEnded(end, this)
     for (const timer of this.#timers ?? []) timer.cancel()
     this.#ties = this.#timers = undefined
     // A process must not keep the chain of its ancestors in memory.

@@ -1,11 +1,12 @@
 /** `delete` and `stop`: in order with the turns of their entity, and no message is lost. */
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import {
   call,
   cast,
   type DurableServer,
   type EntityHandle,
   entity,
+  name,
   noReply,
   ok,
   reply,
@@ -23,6 +24,7 @@ type Messages = {
     removeOther: (id: string) => boolean
     life: () => number
     wait: (ms: number) => void
+    crash: () => void
   }
   casts: { add: () => void }
   alarms: { later: () => void }
@@ -50,6 +52,9 @@ const server: DurableServer<Messages, State> = {
     wait: async (state, ms, context) => {
       await new Promise<void>((resolve) => context.system.clock.after(ms, resolve))
       return reply(undefined, state)
+    },
+    crash: () => {
+      throw new Error('crashed')
     },
   },
   casts: { add: ({ count }) => noReply({ count: count + 1 }) },
@@ -190,6 +195,58 @@ test('stop ends the process behind its turns; messages behind it wake it again',
   expect(await s.during(handle.stop('a'))).toBe(true)
   expect(await handle.stop('a')).toBe(false)
   expect(handle.state('a')).toEqual({ count: 2 })
+})
+
+describe.each(['stop', 'delete'] as const)('a call that times out behind a %s', (how) => {
+  const ends: Record<string, (handle: Things) => unknown> = {
+    'an end of the instance': () => s.close(),
+    'a stop': (handle) => handle.stop('a'),
+    'a kill': () => s.app.system.kill(name('thing/a')),
+    'a crash': (handle) => codeOf(call(handle.ref('a'), 'crash')),
+  }
+
+  const timedOut = async (): Promise<Things> => {
+    const handle = await started()
+    const ref = handle.ref('a')
+    const answers = [call(ref, 'add'), call(ref, 'wait', 50), handle[how]('a')]
+    const late = codeOf(call(ref, 'add', undefined, { timeoutMs: 20 }))
+    const behind = call(ref, 'add')
+    expect(await s.during(Promise.all([...answers, late, behind]))).toEqual(
+      how === 'stop' ? [1, undefined, true, 'TIMEOUT', 2] : [1, undefined, true, 'TIMEOUT', 1],
+    )
+    return handle
+  }
+
+  test('is no work for the next process: it rests', async () => {
+    await timedOut()
+
+    await s.advance(2_000_000)
+
+    expect(lives.at(-1)).toBe('-a normal')
+  })
+
+  test.each(Object.keys(ends))('is nothing that %s waits for', async (end) => {
+    const handle = await timedOut()
+
+    const { system } = s.app
+
+    await ends[end]?.(handle)
+    await s.advance(100)
+
+    expect(system.whereis(name('thing/a'))).toBe(undefined)
+  })
+})
+
+test('a stop with nothing but a timed-out call behind it wakes nothing', async () => {
+  const handle = await started()
+  const ref = handle.ref('a')
+  const answers = [call(ref, 'wait', 50), handle.stop('a')]
+  const late = codeOf(call(ref, 'add', undefined, { timeoutMs: 20 }))
+
+  expect(await s.during(Promise.all([...answers, late]))).toEqual([undefined, true, 'TIMEOUT'])
+  await s.advance(100)
+
+  expect(lives).toEqual(['+a', '-a normal'])
 })
 
 test('a call whose from was kept is EXITED by a stop', async () => {

@@ -1,0 +1,46 @@
+/** The calls that a process has to answer. */
+import { expect, test } from 'vitest'
+import { CallList, PendingCall } from '../../../src/runtime/process/pending-call.ts'
+import { kinds } from '../../../src/runtime/words/envelope.ts'
+
+const pending = (name: string): PendingCall =>
+  new PendingCall(kinds.call, name, undefined, undefined, undefined as never)
+
+const namesIn = (list: CallList): string[] => {
+  const names: string[] = []
+  // A list that does not end is as wrong as one with a call too many.
+  for (let call = list.first; call && names.length < 9; call = call.after) names.push(call.name)
+  return names
+}
+
+test('a settled call is owed to nobody', () => {
+  const list = new CallList()
+  const call = pending('a')
+  call.reply(1)
+
+  list.add(call)
+
+  expect(namesIn(list)).toEqual([])
+})
+
+test('a call that gets another holder is owed by the first one no longer', () => {
+  const [first, second] = [new CallList(), new CallList()]
+  const calls = ['a', 'b', 'c'].map(pending)
+  for (const call of calls) first.add(call)
+
+  second.add(calls[1] as PendingCall)
+  second.add(calls[1] as PendingCall)
+
+  expect([namesIn(first), namesIn(second)]).toEqual([['c', 'a'], ['b']])
+})
+
+test('a list is empty when its calls are taken, whether they settle or not', () => {
+  const list = new CallList()
+  for (const name of ['a', 'b', 'c']) list.add(pending(name))
+
+  const taken = list.takeAll()
+
+  expect(taken.map(({ name }) => name)).toEqual(['c', 'b', 'a'])
+  expect(namesIn(list)).toEqual([])
+  expect(list.takeAll()).toEqual([])
+})
