@@ -4,6 +4,26 @@
  * `app.wal(shard)`. Importing Keelson loads the runtime only: `start` loads the storage. For this
  * reason the values below come from their own files and not from the index of a layer.
  */
+export {
+  Alarms,
+  Applier,
+  type ApplierMessages,
+  Batcher,
+  type BatcherMessages,
+  BlobStore,
+  type BlobStoreMessages,
+  Control,
+  type ControlMessages,
+  Expirer,
+  JournalActor,
+  LmdbWriter,
+  type LmdbWriterMessages,
+  Replicator,
+  Snapshotter,
+  type SnapshotterMessages,
+  WalWriter,
+  type WalWriterMessages,
+} from './actors/control/actor-names.ts'
 export type {
   AfterFlush,
   AlarmTime,

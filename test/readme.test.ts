@@ -53,6 +53,7 @@ const pages = [
   'docs/testing.md',
   'docs/wal.md',
   'docs/journal.md',
+  'docs/references.md',
 ]
 
 test('the examples in the docs print what they say', async () => {
