@@ -4,6 +4,9 @@
  * actor walks those that are due, and asks each of their actors once; its answer comes when its
  * turn is durable and the row is gone. Only what is being asked is in memory. Between walks it
  * rests until the next row is due.
+ *
+ * The actors that are asked have places, so that a flood of due rows does not fill the run queue.
+ * An actor that is slow leaves its place: due turns wait for their own actor only.
  */
 import {
   type Context,
@@ -32,6 +35,8 @@ export type Messages = {
     walk: () => void
     /** Continues the walk. */
     step: () => void
+    /** Continues a walk that had no place. */
+    slow: () => void
     /** A row is due sooner than all known ones, a kind runs again, or the shard is open again. */
     sooner: () => void
     /** An actor has answered. */
@@ -40,24 +45,37 @@ export type Messages = {
   continues: { begin: () => void }
 }
 
-/** What became of a question. */
-type Asked = { readonly rowKey: string; readonly entity: string; readonly isServed: boolean }
+/** The actor that has answered. */
+type Asked = { readonly entity: string }
+
+/** A question without an answer. */
+type Question = {
+  readonly since: number
+  /** The last row of its actor that a walk has passed. */
+  rowKey: string
+}
 
 /** What the process of a shard's alarms is made from. */
 export type Parts = { readonly shard: Shard; readonly entities: Entities }
 
 type State = Parts & {
-  /** The actors that are asked. */
-  readonly asking: Set<string>
+  /** The actors that are asked, in the order of their questions. */
+  readonly asking: Map<string, Question>
+  /** Actors that were asked and are slow. They have no place, and are not asked again. */
+  readonly slow: Map<string, Question>
   /** Rows that could not be served, and until when they are left alone. */
   readonly later: Map<string, number>
   /** The last row seen; `undefined`: no walk is under way. */
   behind: string | undefined
-  /** The walk passed a row of an actor that was being asked. */
-  isMissed: boolean
+  /** Another walk follows the one under way. */
+  isAgain: boolean
   /** A message to continue the walk is in the mailbox. */
   isStepping: boolean
+  /** Of the next walk, and its time by the monotonic clock. */
   timer: Timer | undefined
+  walkAt: number
+  /** Of the moment at which the walk looks for actors that are slow. */
+  slowTimer: Timer | undefined
 }
 
 /**
@@ -65,6 +83,12 @@ type State = Parts & {
  * walk goes on when half of them have answered: one range for many rows.
  */
 const askingMax = 64
+
+/** An actor that has not answered for this time leaves its place. */
+const placeMs = 100
+
+/** The most actors that are noted as slow. Beyond it they keep their places, and others wait. */
+const slowMax = 10_000
 
 /** The rows of one step. */
 const rowsMax = 1_000
@@ -75,17 +99,15 @@ const laterMs = 1_000
 /** The most rows that are left alone. Beyond it the oldest are looked at sooner. */
 const laterMax = 10_000
 
-/** A question without an answer for this long gives its place to another actor. */
-const patienceMs = 30_000
-
 /** The server of a shard's alarms. */
 export const server: GenServer<Messages, State, Parts, unknown> = {
   init: (parts) =>
     ok(
       {
         ...parts,
-        ...{ asking: new Set<string>(), later: new Map<string, number>() },
-        ...{ behind: undefined, isMissed: false, isStepping: false, timer: undefined },
+        ...{ asking: new Map<string, Question>(), slow: new Map<string, Question>() },
+        ...{ later: new Map<string, number>(), behind: undefined, isAgain: false },
+        ...{ isStepping: false, timer: undefined, walkAt: 0, slowTimer: undefined },
       },
       { continue: ['begin'] },
     ),
@@ -104,7 +126,10 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
   accepts: {
     calls: {},
     casts: {},
-    infos: { walk: isIgnored, step: isIgnored, sooner: isIgnored, asked: isSettled(isIgnored) },
+    infos: {
+      ...{ walk: isIgnored, step: isIgnored, slow: isIgnored, sooner: isIgnored },
+      asked: isSettled(isIgnored),
+    },
   },
 
   infos: {
@@ -114,6 +139,12 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
       return noReply(state)
     },
     step: (state, _, context) => {
+      state.isStepping = false
+      step(state, context)
+      return noReply(state)
+    },
+    slow: (state, _, context) => {
+      state.slowTimer = undefined
       step(state, context)
       return noReply(state)
     },
@@ -136,12 +167,12 @@ type Own = Context<Messages, unknown>
 /** Begins a walk at the first row, unless one is under way that another one will follow. */
 const walk = (state: State, context: Own): void => {
   const { shard } = state
-  if (state.behind !== undefined) state.isMissed = true
-  else if (shard.phase.kind === 'open') {
+  state.isAgain = state.behind !== undefined
+  if (state.isAgain) return
+  if (shard.phase.kind === 'open') {
     // What is set during the walk is noted from here on.
     shard.due.begin(Number.POSITIVE_INFINITY)
     state.behind = ''
-    state.isMissed = false
     step(state, context)
   }
   // The rows are looked at when the shard is open again.
@@ -150,9 +181,8 @@ const walk = (state: State, context: Own): void => {
 
 /** Asks the actors of the next rows, as many as there is room for. */
 const step = (state: State, context: Own): void => {
-  const { shard, asking, behind } = state
-  state.isStepping = false
-  if (behind === undefined || asking.size >= askingMax) return
+  const { shard, behind } = state
+  if (behind === undefined || !hasPlace(state, context)) return
   if (shard.phase.kind !== 'open') {
     state.behind = undefined
     walk(state, context)
@@ -161,7 +191,7 @@ const step = (state: State, context: Own): void => {
   const now = shard.now()
   let seen = 0
   for (const [rowKey] of rowsIn(shard, { ...dueRows(now), ...(behind && { gt: behind }) })) {
-    if (asking.size >= askingMax) return
+    if (!hasPlace(state, context)) return
     if (seen++ === rowsMax) {
       stepSoon(state, context)
       return
@@ -172,32 +202,53 @@ const step = (state: State, context: Own): void => {
   rest(state, context)
 }
 
+/** Whether another actor may be asked. If not, the walk goes on when an actor leaves its place. */
+const hasPlace = (state: State, context: Own): boolean => {
+  const { asking, slow } = state
+  if (asking.size < askingMax) return true
+  const now = context.system.clock.monotonic()
+  for (const [entity, question] of asking) {
+    const leavesInMs = question.since + placeMs - now
+    if (leavesInMs > 0) {
+      state.slowTimer ??= context.sendAfter(leavesInMs, 'slow')
+      break
+    }
+    if (slow.size >= slowMax) break
+    asking.delete(entity)
+    slow.set(entity, question)
+  }
+  return asking.size < askingMax
+}
+
 /** Asks the actor of a row, unless that is under way or in vain. */
 const ask = (state: State, rowKey: string, now: number, context: Own): void => {
-  const { entities, asking, later } = state
+  const { entities, asking, slow, later } = state
   const { entity } = parseDue(rowKey)
-  if (asking.has(entity)) {
-    state.isMissed = true
+  const question = asking.get(entity) ?? slow.get(entity)
+  if (question) {
+    question.rowKey = rowKey
     return
   }
   if ((later.get(rowKey) ?? 0) > now) return
   later.delete(rowKey)
   const ref = refOf(entities, entity, context)
   if (ref === undefined) return
-  asking.add(entity)
-  const asked = serve(ref).then((isServed) => ({ rowKey, entity, isServed }))
+  asking.set(entity, { since: context.system.clock.monotonic(), rowKey })
+  const asked = serve(ref).then((): Asked => ({ entity }))
   context.pipe(asked, 'asked')
 }
 
-/** Asks until nothing more is due. False: it could not be asked, or did not answer. */
-const serve = async (ref: Ref<DueMessages>): Promise<boolean> => {
+/** Asks until nothing more is due, or the actor cannot be asked. */
+const serve = async (ref: Ref<DueMessages>): Promise<void> => {
   try {
-    while (await call(ref, '$due', undefined, { timeoutMs: patienceMs }));
-    return true
+    while (await call(ref, '$due', undefined, patiently));
   } catch {
-    return false
+    // Its row is still there, and is looked at again.
   }
 }
+
+/** An actor that ends, and a shard that goes down, answer. */
+const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
 type DueMessages = { calls: { $due: () => boolean } }
 
@@ -214,30 +265,39 @@ const refOf = (entities: Entities, entity: string, context: Own): Ref<DueMessage
   return context.to(entities.ref<DueMessages>(kind, id))
 }
 
-/** An actor has answered: its place is free. */
-const answered = (state: State, { rowKey, entity }: Asked, context: Own): void => {
-  const { asking, later, shard } = state
+/** An actor has answered: its place is free. A row that it did not serve is left alone. */
+const answered = (state: State, { entity }: Asked, context: Own): void => {
+  const { asking, slow, later, shard } = state
+  const question = asking.get(entity) ?? slow.get(entity)
+  const wasFull = slow.size >= slowMax
   asking.delete(entity)
-  if (shard.phase.kind === 'open' && shard.view().row(rowKey)) {
-    for (const oldest of later.keys()) if (later.size >= laterMax) later.delete(oldest)
-    later.set(rowKey, shard.now() + laterMs)
+  slow.delete(entity)
+  if (question && shard.phase.kind === 'open' && shard.view().row(question.rowKey)) {
+    for (const oldest of later.keys()) {
+      if (later.size < laterMax) break
+      later.delete(oldest)
+    }
+    later.set(question.rowKey, shard.now() + laterMs)
     if (state.behind === undefined) arm(state, laterMs, context)
   }
-  if (state.behind === undefined) {
-    if (state.isMissed) walk(state, context)
-  } else if (asking.size <= askingMax / 2) stepSoon(state, context)
+  if (wasFull || asking.size <= askingMax / 2) stepSoon(state, context)
 }
 
 /** Continues the walk behind the messages that wait. */
 const stepSoon = (state: State, context: Own): void => {
-  if (!state.isStepping) send(context.self, 'step')
+  if (state.behind === undefined || state.isStepping) return
   state.isStepping = true
+  send(context.self, 'step')
 }
 
 /** Ends the walk, and waits for the next row. */
 const rest = (state: State, context: Own): void => {
   const { shard, later } = state
   state.behind = undefined
+  if (state.isAgain) {
+    walk(state, context)
+    return
+  }
   const now = shard.now()
   for (const [rowKey, until] of later) if (until <= now) later.delete(rowKey)
   let next = later.size > 0 ? now + laterMs : Number.POSITIVE_INFINITY
@@ -256,8 +316,11 @@ const behindRows = (now: number): RowRange => {
   return { ...(gte !== undefined && { gte }), ...(lt !== undefined && { lt }) }
 }
 
-/** Sets the timer of the next walk. */
+/** Sets the timer of the next walk, unless it is sooner. */
 const arm = (state: State, inMs: number, context: Own): void => {
+  const at = context.system.clock.monotonic() + inMs
+  if (state.timer && state.walkAt <= at) return
   if (state.timer) context.cancelTimer(state.timer)
+  state.walkAt = at
   state.timer = context.sendAfter(Math.max(0, inMs), 'walk')
 }

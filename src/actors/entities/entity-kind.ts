@@ -114,7 +114,7 @@ class Child implements DurableTerms {
     this.hasWoken = true
     if (!this.#failure?.blocked) failures.delete(id)
     if (reason) block(this.#state, id, reason)
-    else blocked.delete(id)
+    else if (blocked.delete(id)) entities.woke()
     tell(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
   }
 
@@ -216,6 +216,9 @@ const unblock = (state: State, id: string): boolean => {
   const wasBlocked = state.blocked.delete(id)
   state.failures.delete(id)
   const { entity } = state.entities.identity(state.terms.kind, id)
-  if (wasBlocked) state.entities.holder(entity)?.end('shutdown')
-  return wasBlocked
+  if (!wasBlocked) return false
+  state.entities.holder(entity)?.end('shutdown')
+  // What was due meanwhile is due now.
+  state.entities.woke()
+  return true
 }

@@ -4,6 +4,7 @@ import {
   call,
   type DurableServer,
   entity,
+  name,
   noReply,
   ok,
   reply,
@@ -15,6 +16,7 @@ import {
 import { createSystem } from '../../../src/runtime/index.ts'
 import { type Simulation, silentLogger, startSimulated } from '../../../src/testing/index.ts'
 import { machine } from '../../support/simulated-instance.ts'
+import { startSlowAlarms } from '../../support/slow-alarms.ts'
 
 type State = { readonly fired: readonly string[] }
 
@@ -277,6 +279,124 @@ test('many alarms at one moment are served, and calls are answered between them'
     machine.app.entity(kind).state(`e${index}`),
   )
   expect(fired.every((state) => state?.fired.length === 1)).toBe(true)
+})
+
+describe('an actor whose handler is slow', () => {
+  const among = async (count: number, ms: number) => {
+    const world = await startSlowAlarms(count, { inMs: 60_000, ms })
+    simulation = world.simulation
+    return { s: world.simulation, ...world }
+  }
+
+  test('keeps no other waiting: with 200 of 10 s an alarm is less than half a second late', async () => {
+    const { s, handle, set, begun } = await among(200, 10_000)
+    const at = await s.during(set('other', { inMs: 60_500, ms: 0 }))
+
+    await s.advance(65_000)
+
+    const fired = begun.find(({ id }) => id === 'other')
+    expect((fired?.at ?? Number.POSITIVE_INFINITY) - at).toBeLessThan(500)
+    await s.advance(60_000)
+    expect(handle.list().entries.every(({ state }) => state === 1)).toBe(true)
+    expect(begun).toHaveLength(201)
+  })
+
+  test('is asked once, however often others are due meanwhile', async () => {
+    const { s, set, begun } = await among(1, 600_000)
+    await s.advance(70_000)
+    for (let at = 0; at < 20; at++) await s.during(set(`quick${at}`, { inMs: at * 100, ms: 0 }))
+
+    await s.advance(60_000)
+
+    expect(begun).toHaveLength(21)
+    const slow = s.app.system.whereis(name('waiter/slow0'))
+    expect(slow && s.app.system.info(slow)?.mailbox).toBe(0)
+  })
+
+  test('handles an alarm that became due meanwhile after it', async () => {
+    const { s, handle, set, begun } = await among(64, 20_000)
+    await s.advance(61_000)
+    const behind = set('slow0', { inMs: 5, ms: 0 })
+    await s.advance(10_000)
+    expect(begun).toHaveLength(64)
+
+    await s.advance(20_000)
+    await behind
+
+    expect(handle.state('slow0')).toBe(2)
+  })
+})
+
+test('a row that cannot be served delays no other alarm', async () => {
+  const odd = { ...server, version: 2, migrate: () => expect.unreachable() }
+  const first = await started()
+  const lone = first.machine.system.to<Messages>('lone' as never)
+  await first.machine.during(call(lone, 'set', { name: 'one', inMs: 5_000 }))
+  await first.machine.close()
+  const s = first.machine
+  await s.start({ app: supervisor('app', {}, [kind, worker('lone', odd, { durable: true })]) })
+  await s.advance(5_000)
+  for (let at = 0; at < 20; at++) await first.ask(`a${at}`, 'set', { name: 'one', inMs: at * 170 })
+  const set = await s.during(s.app.entity(kind).alarms())
+  const served = tries.length
+
+  await s.advance(5_000)
+
+  expect(set.length).toBeGreaterThan(10)
+  const lateMs = set.map(({ at }, nth) => Number(tries[served + nth]?.split(' ')[1]) - at)
+  expect(lateMs.filter((ms) => !(ms < 50))).toEqual([])
+})
+
+describe('an entity that was blocked', () => {
+  let isRefused = true
+  const strict: DurableServer<Messages, State> = {
+    ...server,
+    version: 2,
+    migrate: (state) => {
+      if (isRefused) throw new Error('not this one')
+      return state as State
+    },
+  }
+  const stricter = entity('clock', strict, { idleMs: 1_000 })
+
+  /** An alarm of one entity and a step of another become due while both are blocked. */
+  const blocked = async () => {
+    isRefused = true
+    const { machine, ask } = await started()
+    await ask('alarm', 'set', { name: 'one', inMs: 5_000 })
+    failing = 1
+    await ask('step', 'charge', 'x')
+    await machine.settle()
+    await machine.close()
+    await machine.start({ app: supervisor('app', {}, [stricter]) })
+    await machine.advance(20_000)
+    const handle = machine.app.entity(stricter)
+    expect([...handle.blocked().keys()].sort()).toEqual(['alarm', 'step'])
+    const fired = () => ['alarm', 'step'].map((id) => handle.state(id)?.fired)
+    expect(fired()).toEqual([[], []])
+    isRefused = false
+    return { machine, handle, fired }
+  }
+
+  test('does at once what became due meanwhile, when it is unblocked', async () => {
+    const { machine, handle, fired } = await blocked()
+
+    expect([handle.unblock('alarm'), handle.unblock('step')]).toEqual([true, true])
+    await machine.advance(1_500)
+
+    expect(fired()).toEqual([['one'], ['x']])
+    expect(handle.unblock('alarm')).toBe(false)
+  })
+
+  test('and wakes by itself does the same', async () => {
+    const { machine, handle, fired } = await blocked()
+    await machine.advance(5_000)
+
+    for (const id of ['alarm', 'step']) await machine.during(call(handle.ref(id), 'fired'))
+    await machine.advance(1_500)
+
+    expect(fired()).toEqual([['one'], ['x']])
+  })
 })
 
 describe('a clock that is set', () => {
