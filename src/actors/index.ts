@@ -20,10 +20,10 @@
  *
  * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
  */
-export { Admission, Allowance } from './admission/allowance.ts'
+export { Admission, Allowance, type SyncToken } from './admission/allowance.ts'
 export type { DerivedHealth, SetAside } from './admission/derived-queue.ts'
 export * as BlobStore from './blobs/blob-store.ts'
-export { BatcherHandle } from './control/batcher-handle.ts'
+export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
 export * as Control from './control/control.ts'
 export {
   ControlHandle,
@@ -154,7 +154,7 @@ export type {
   EntityKind,
 } from './turns/durable-server.ts'
 export { type Fields, readBody } from './turns/memory.ts'
-export type { AsyncOutcome, BatchTerms, CommandWritten } from './writing/batcher.ts'
+export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'
 export type {

@@ -174,8 +174,20 @@ export class Allowance {
  */
 export type Watch = (process: Ref, onDown: () => void) => () => void
 
+/** A token of the gate for a write to come, as its holder has it. */
+export interface SyncToken extends Weight {
+  /** The process that owns it, whose death gives it back. */
+  readonly owner: Ref | undefined
+  /** Whether it has been given back. */
+  readonly hasLeft: boolean
+  /** Makes `owner` the process that owns it; `undefined`: none does. */
+  transfer(owner: Ref | undefined): void
+  /** Gives it back. False if it was given back before. */
+  leave(): boolean
+}
+
 /** A token for an admitted write. Releasing it frees the room; it can belong to a process. */
-export class Admission implements Weight {
+export class Admission implements SyncToken {
   readonly bytes: number
   readonly commands: number
   readonly #watch: Watch
@@ -183,6 +195,7 @@ export class Admission implements Weight {
   #unwatch: (() => void) | undefined
   #owner: Ref | undefined
   #left = false
+  #isUsed = false
 
   constructor(weight: Weight, watch: Watch, giveBack: (admission: Admission) => void) {
     this.bytes = weight.bytes
@@ -199,6 +212,18 @@ export class Admission implements Weight {
   /** Whether it has been given back. */
   get hasLeft(): boolean {
     return this.#left
+  }
+
+  /** Whether the gate that gives tokens back with this function made it. */
+  isOf(giveBack: (admission: Admission) => void): boolean {
+    return this.#giveBack === giveBack
+  }
+
+  /** Takes it for one write. False if it was taken before, or given back. */
+  use(): boolean {
+    if (this.#left || this.#isUsed) return false
+    this.#isUsed = true
+    return true
   }
 
   /**

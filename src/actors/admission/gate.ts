@@ -133,6 +133,11 @@ export class Gate {
     return new Admission(weight, this.#limits.watch, this.#giveBack)
   }
 
+  /** Whether it made this token. */
+  hasMade(token: Admission): boolean {
+    return token.isOf(this.#giveBack)
+  }
+
   /** Holds writers back until `release(holder)`. A second hold of one holder changes nothing. */
   hold(holder: string): void {
     this.#holds.add(holder)

@@ -1,15 +1,32 @@
 /** `app.batcher`: reads and changes the windows of an instance while it runs. */
-import { invalidArgument } from '../../errors.ts'
-import type { From, System } from '../../runtime/index.ts'
+import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { type From, isRef, type Ref, type System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
+import { bytesCounted, type SyncToken } from '../admission/allowance.ts'
 import type { Access } from '../shard/access.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
+import { isCount } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'
 import type { WindowChange, WriteWindows } from '../shard/write-windows.ts'
 import * as Batcher from '../writing/batcher.ts'
+import { checkWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import { flushWindows } from './write-pause.ts'
+
+/** The terms of a token of the gate. */
+export type SyncTokenOptions = {
+  /** The keys that the write will have; 1 by default. */
+  readonly commands?: number
+  /** The bytes that its frame will have; 256 for each command by default, and at least. */
+  readonly bytes?: number
+  /** The process whose death gives the token back. */
+  readonly owner?: Ref
+  /** How long to wait at the gate; the instance's `deadlineMs` by default. */
+  readonly deadlineMs?: number
+  /** `wait` by default. */
+  readonly whenFull?: 'wait' | 'refuse'
+}
 
 /** The windows of an instance, for all its shards. They begin as its options say. */
 export class BatcherHandle {
@@ -63,18 +80,65 @@ export class BatcherHandle {
   }
 
   /**
-   * Sends the writes that wait for a window. Resolves when they and all writes under way have
-   * settled; later writes do not delay it.
+   * Sends the writes that wait for a window, of one shard or of all. Resolves when they and all
+   * writes under way have settled; later writes do not delay it.
    * @throws KeelsonError `TIMEOUT` after `timeoutMs`, the instance's `deadlineMs` by default;
    * `CLOSED`
    */
-  async flush(options: { readonly timeoutMs?: number } = {}): Promise<void> {
-    this.#access.check()
-    checkOptionNames(options, ['timeoutMs'])
-    const { timeoutMs = this.#deadlineMs } = options
-    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
-      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
-    await Promise.all(this.#shards.map((shard) => flushWindows(this.#system, shard, timeoutMs)))
+  async flush(
+    options: { readonly shard?: number; readonly timeoutMs?: number } = {},
+  ): Promise<void> {
+    checkOptionNames(options, ['shard', 'timeoutMs'])
+    const { shard: index, ...terms } = options
+    const timeoutMs = this.#timeoutMs(terms)
+    const shards = index === undefined ? this.#shards : [this.#shard(index)]
+    await Promise.all(shards.map((shard) => flushWindows(this.#system, shard, timeoutMs)))
+  }
+
+  /**
+   * `flush` of one shard, and the end of its batcher. The supervisor starts another one, and with it
+   * the actors that stand after it: it counts as a restart. The windows stay. A shard without a
+   * batcher is flushed.
+   * @throws KeelsonError as `flush` does
+   */
+  async stop(shard: number, options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const here = this.#shard(shard)
+    const timeoutMs = this.#timeoutMs(options)
+    const batcher = this.#system.to(Batcher.name(here.parts.instance, shard))
+    try {
+      await Batcher.stop(batcher, timeoutMs)
+    } catch (error) {
+      if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
+      await flushWindows(this.#system, here, timeoutMs)
+    }
+  }
+
+  /**
+   * Enters the gate of a shard for one write to come, which is then `token` of its options: of
+   * `writePutBatchAsync` or `writeDeleteBatchAsync`. `commands` counts its keys, 1 by default, and
+   * `bytes` its frame, 256 for each command by default and at least. Give back with `leave` what no
+   * write was given: until then a pause of writes waits for it. The death of `owner` gives it back.
+   * @throws KeelsonError as writes do at the gate: `BUSY`, `NOT_SUBMITTED`, `SHARD_DOWN`, `CLOSED`;
+   * `INVALID_ARGUMENT`
+   */
+  async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<SyncToken> {
+    const { gate } = this.#shard(shard)
+    checkOptionNames(options, ['commands', 'bytes', 'owner', 'deadlineMs', 'whenFull'])
+    const { commands = 1, bytes = 0, owner, ...atGate } = options
+    if (!isCount(commands) || commands < 1)
+      throw invalidArgument('commands', 'a whole number from 1', commands)
+    if (!isCount(bytes)) throw invalidArgument('bytes', 'a whole number from 0', bytes)
+    if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
+    const terms = checkWrite('commit', atGate, this.#deadlineMs, false)
+    const entry = { ...terms, commands, bytes: bytesCounted(commands, bytes) }
+    return new Promise((resolve, reject) => {
+      const admitted = (): void => {
+        const token = gate.token(entry)
+        if (owner) token.transfer(owner)
+        resolve(token)
+      }
+      gate.enter(entry, admitted, reject)
+    })
   }
 
   /**
@@ -125,7 +189,7 @@ export class BatcherHandle {
     shard: number,
     entries: readonly PutEntry[],
     from: From<Batcher.CommandWritten>,
-    terms?: Batcher.BatchTerms,
+    terms?: Batcher.AsyncTerms,
   ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
     return Batcher.writePutBatchAsync(this.#system, this.#shard(shard), entries, from, terms)
   }
@@ -135,9 +199,17 @@ export class BatcherHandle {
     shard: number,
     keys: readonly string[],
     from: From<Batcher.CommandWritten>,
-    terms?: Batcher.BatchTerms,
+    terms?: Batcher.AsyncTerms,
   ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
     return Batcher.writeDeleteBatchAsync(this.#system, this.#shard(shard), keys, from, terms)
+  }
+
+  #timeoutMs(options: { readonly timeoutMs?: number }): number {
+    this.#access.check()
+    checkOptionNames(options, ['timeoutMs'])
+    const { timeoutMs = this.#deadlineMs } = options
+    if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs
+    throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
   }
 
   #shard(index: number): Shard {

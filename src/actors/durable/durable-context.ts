@@ -112,7 +112,7 @@ const storeWrites: Writes<AppContext['store'], 'load' | 'settled'> = {
 
 const journalWrites: Writes<Journal, 'replay' | 'loadState'> = { append: true, saveState: true }
 
-const batcherWrites: Writes<AppContext['batcher'], 'flush'> = {
+const batcherWrites: Writes<AppContext['batcher'], 'flush' | 'stop' | 'syncToken'> = {
   ...{ write: true, writeBatch: true, writePutBatch: true, writeDeleteBatch: true },
 }
 

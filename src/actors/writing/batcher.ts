@@ -32,7 +32,7 @@ import {
   type UnitAnswer,
   WriteGroup,
 } from '../../storage/index.ts'
-import { Admission } from '../admission/allowance.ts'
+import { Admission, type SyncToken } from '../admission/allowance.ts'
 import type { AppendGroup, Position } from '../admission/appends.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
 import {
@@ -276,8 +276,8 @@ export type BatchTerms = {
   readonly whenFull?: 'wait' | 'refuse'
 }
 
-/** The same, with a token of the gate if the write has entered it already. */
-export type AsyncTerms = BatchTerms & { readonly token?: Admission }
+/** The same, with a token of the gate if the write has entered it already. It is for one write. */
+export type AsyncTerms = BatchTerms & { readonly token?: SyncToken }
 
 /** The position and the answer of one command. */
 export type CommandWritten = { readonly position: Position; readonly answer: UnitAnswer }
@@ -359,10 +359,12 @@ const writeAsync = (
   from: From<CommandWritten>,
   { token, ...terms }: AsyncTerms,
 ): AsyncOutcome<CommandWritten> => {
-  if (token !== undefined && !(token instanceof Admission))
-    throw invalidArgument('token', 'a token of the gate', token)
+  if (token !== undefined && !(token instanceof Admission && shard.gate.hasMade(token)))
+    throw invalidArgument('token', 'a token of the gate of this shard', token)
   if (typeof from?.reply !== 'function' || typeof from.fail !== 'function')
     throw invalidArgument('from', 'the from of a call', from)
+  if (token && !token.use())
+    throw invalidArgument('token', 'a token that no write has, and that was not given back', token)
   const batcher = system.whereis(name(shard.parts.instance, shard.index))
   const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }
@@ -388,8 +390,10 @@ const admittedWrite = async (
   terms: BatchTerms,
   token: Admission | undefined,
 ): Promise<CommandWritten> => {
-  const way = token ? submitAdmitted : submit
-  return onlyAnswer(await way(system, shard, writeOf(shard, [checkCommand(command)], terms)))
+  const own = writeOf(shard, [checkCommand(command)], terms)
+  return onlyAnswer(
+    await (token ? submitAdmitted(system, shard, own, token) : submit(system, shard, own)),
+  )
 }
 
 const writeOf = (shard: Shard, commands: readonly Command[], terms: BatchTerms): Write => {

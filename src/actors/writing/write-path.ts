@@ -8,6 +8,7 @@
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
+import type { Weight } from '../admission/allowance.ts'
 import { beforeTheLog } from '../admission/appends.ts'
 import { inTurn } from '../admission/key-marks.ts'
 import { writeLarge } from '../blobs/large-write.ts'
@@ -138,12 +139,29 @@ export const submitTo = <A>(
 
 /**
  * `submit` for a write that has entered the gate already. Its token stays with the caller.
- * @throws KeelsonError as `submit` does
+ * @throws KeelsonError as `submit` does; `INVALID_ARGUMENT` for a write of more weight
  */
-export const submitAdmitted = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
-  write.options.ack !== 'applied'
-    ? waitingToo(system, shard, write, forward)
-    : passing(system, shard, write, submitted, forward)
+export const submitAdmitted = (
+  system: System,
+  shard: Shard,
+  write: Write,
+  { bytes, commands }: Weight,
+): Promise<Submitted> => {
+  const begin = (passage: Passage): void => {
+    if (passage.bytes > bytes || passage.commands > commands)
+      throw new KeelsonError('INVALID_ARGUMENT', 'the write is larger than its token', {
+        details: {
+          path: 'token',
+          expected: `bytes: ${passage.bytes}, commands: ${passage.commands}`,
+          found: `bytes: ${bytes}, commands: ${commands}`,
+        },
+      })
+    forward(passage)
+  }
+  return write.options.ack !== 'applied'
+    ? waitingToo(system, shard, write, begin)
+    : passing(system, shard, write, submitted, begin)
+}
 
 /**
  * `submitAdmitted` for a write without blobs whose keys its caller has marked: it waits behind no
