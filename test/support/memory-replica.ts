@@ -1,30 +1,42 @@
 /**
  * A replica in memory that answers on the virtual clock and fails as it is told. It keeps what PostgreSQL would keep, under
- * the same rules: a chunk and the progress change together, an older life is fenced.
+ * the same rules: those of `replica.contract.ts`.
  */
 import type { Clock } from '../../src/clock.ts'
 import { KeelsonError } from '../../src/errors.ts'
-import type {
-  ReadableKey,
-  Replica,
-  ReplicaChunk,
-  ReplicaLease,
-  ReplicaPiece,
-  ReplicaProgress,
-  ReplicaSession,
-  ReplicatedEntry,
-  ReplicatedFrame,
-  ReplicatedLog,
+import {
+  type BlobSpot,
+  namespaceOf,
+  type ProjectedPosition,
+  type ReadableChange,
+  type ReadableKey,
+  type Replica,
+  type ReplicaChunk,
+  type ReplicaLease,
+  type ReplicaPiece,
+  type ReplicaProgress,
+  type ReplicaReading,
+  type ReplicaSession,
+  type ReplicaSides,
+  type ReplicatedEntry,
+  type ReplicatedFrame,
+  type ReplicatedLog,
+  type SnapshotRecord,
 } from '../../src/storage/index.ts'
 
 /** What it has of one log. */
 export type Kept = {
   log: ReplicatedLog
   progress: ReplicaProgress
+  /** The snapshot that the frames follow. */
+  base?: ProjectedPosition
   readonly frames: Map<number, ReplicatedFrame>
+  readonly entries: ReplicatedEntry[]
   readonly keys: Map<string, ReadableKey>
+  /** The LSN that a key was sent with. */
+  readonly asOf: Map<string, number>
   readonly blobs: Map<string, Uint8Array>
-  rows: { readonly key: Uint8Array; readonly record: Uint8Array }[]
+  rows: SnapshotRecord[]
 }
 
 type Claim = {
@@ -94,12 +106,32 @@ export class MemoryReplica implements Replica {
     }
   }
 
-  read(): never {
-    throw new Error('it is not read')
+  async read(): Promise<ReplicaReading> {
+    const logs = [...this.logs.values()].filter(({ progress }) => !progress.load)
+    const keptOf = ({ walId }: ReplicatedLog): Kept => this.logs.get(walId) as Kept
+    return {
+      logs: async () =>
+        logs.map(({ log, base, progress: { lsn, lease, mark } }) => ({
+          ...{ ...log, lsn, epoch: lease.epoch, time: mark?.time ?? 0, sums: { base: 0, end: 0 } },
+          ...(base && { base }),
+        })),
+      async *rows(log) {
+        yield* keptOf(log).rows
+      },
+      async *frames(log) {
+        for (const frame of keptOf(log).frames.values())
+          if (frame.lsn > (log.base?.lsn ?? 0)) yield frame
+      },
+      async *blob(log, ref) {
+        yield keptOf(log).blobs.get(placeOf(ref)) ?? new Uint8Array()
+      },
+      close: async () => undefined,
+    }
   }
 
-  #answer(): Promise<void> {
-    return new Promise((resolve) => this.#clock.after(this.answerMs, resolve))
+  async #answer(): Promise<void> {
+    if (this.answerMs === 0) return
+    await new Promise<void>((resolve) => this.#clock.after(this.answerMs, resolve))
   }
 
   #failable(work: () => void): void {
@@ -112,13 +144,15 @@ export class MemoryReplica implements Replica {
   }
 
   #claim({ log, lease, seen, needsSnapshot }: Claim): void {
-    const load = needsSnapshot && !seen?.lsn && !seen?.load ? ({ load: 'due' } as const) : {}
     const kept = this.logs.get(log.walId)
-    if (kept?.progress.lsn !== seen?.lsn) throw new KeelsonError('CONFLICT', 'changed meanwhile')
+    const present = kept?.progress
+    if (present?.lsn !== seen?.lsn || present?.lease.holder !== seen?.lease.holder)
+      throw new KeelsonError('CONFLICT', 'changed meanwhile')
+    const load = needsSnapshot && !seen?.lsn && !seen?.load ? ({ load: 'due' } as const) : {}
     if (!kept) {
-      const progress = { lsn: 0, lease, ...load }
-      const [frames, keys, blobs] = [new Map(), new Map(), new Map()]
-      this.logs.set(log.walId, { log, progress, frames, keys, blobs, rows: [] })
+      const [frames, keys, asOf, blobs] = [new Map(), new Map(), new Map(), new Map()]
+      const none = { frames, keys, asOf, blobs, entries: [], rows: [] }
+      this.logs.set(log.walId, { log, progress: { lsn: 0, lease, ...load }, ...none })
       return
     }
     const { epoch, holder } = kept.progress.lease
@@ -137,47 +171,75 @@ export class MemoryReplica implements Replica {
   }
 
   #commit(chunk: ReplicaChunk): void {
-    this.chunks.push({ ...chunk, entries: [...chunk.entries] })
+    const entries = [...chunk.entries]
+    this.chunks.push({ ...chunk, entries })
     const kept = this.#held(chunk.log, chunk.lease)
     if (kept.progress.lsn === chunk.lsn) return
-    if (kept.progress.lsn !== chunk.after) throw new KeelsonError('CONFLICT', 'at another place')
+    if (kept.progress.lsn !== chunk.after || kept.progress.load) throw misplaced()
+    takeSides(kept, chunk)
     for (const frame of chunk.frames) {
       if (kept.frames.has(frame.lsn)) throw new Error(`the frame ${frame.lsn} comes twice`)
       kept.frames.set(frame.lsn, { ...frame, payload: frame.payload.slice() })
     }
-    this.#takeSides(kept, chunk)
+    kept.entries.push(...entries)
     kept.progress = { lease: chunk.lease, lsn: chunk.lsn, mark: chunk.mark }
   }
 
   #load(piece: ReplicaPiece): void {
     this.pieces.push(piece)
-    const kept = this.#held(piece.log, piece.lease)
-    if (piece.rows === 0) kept.rows = []
-    if (piece.rows !== kept.rows.length) throw new KeelsonError('CONFLICT', 'at another place')
-    for (const { key, record } of piece.records)
-      kept.rows.push({ key: key.slice(), record: record.slice() })
-    this.#takeSides(kept, piece)
-    const { snapshot, next, lease } = piece
-    const { lsn, mark } = kept.progress
-    kept.progress =
-      next.kind === 'complete'
-        ? { lease, lsn: snapshot.lsn, ...(next.position.frame && { mark: next.position.frame }) }
-        : {
-            ...{ lease, lsn, ...(mark && { mark }) },
-            load: { snapshot, offset: next.offset, rows: kept.rows.length },
-          }
-  }
-
-  #takeSides(kept: Kept, { changes, blobs }: Pick<ReplicaChunk, 'changes' | 'blobs'>): void {
-    for (const { ref, read } of blobs)
-      kept.blobs.set(`${ref.segment}:${ref.offset}`, read(0, ref.size).slice())
-    for (const change of changes) {
-      if (change.kind === 'key') kept.keys.set(change.row.key, change.row)
-      else if (change.kind === 'gone') kept.keys.delete(change.key)
-      else
-        for (const key of [...kept.keys.keys()])
-          if (change.namespace === undefined || key.startsWith(`${change.namespace}:`))
-            kept.keys.delete(key)
+    const { snapshot, next, lease, rows, records } = piece
+    const kept = this.#held(piece.log, lease)
+    const { load, lsn, mark } = kept.progress
+    const begun = load === 'due' ? undefined : load
+    const isThis = begun?.snapshot.lsn === snapshot.lsn && begun.snapshot.sum === snapshot.sum
+    const end = rows + records.length
+    if (isThis && begun.rows === end && next.kind === 'more') return
+    if (!begun && lsn === snapshot.lsn && next.kind === 'complete') return
+    if (rows > 0 && !(isThis && begun.rows === rows)) throw misplaced()
+    takeSides(kept, piece)
+    if (rows === 0) kept.rows = []
+    kept.rows.push(
+      ...records.map(({ key, record }) => ({ key: key.slice(), record: record.slice() })),
+    )
+    if (next.kind === 'more') {
+      const reached = { snapshot, offset: next.offset, rows: end }
+      kept.progress = { lease, lsn, ...(mark && { mark }), load: reached }
+      return
     }
+    // Keys that are gone were in no piece.
+    for (const [key, asOf] of kept.asOf) if (asOf < snapshot.lsn) removeKey(kept, key)
+    const { frame } = next.position
+    kept.progress = { lease, lsn: snapshot.lsn, ...(frame && { mark: frame }) }
+    kept.base = next.position
   }
+}
+
+const misplaced = (): KeelsonError => new KeelsonError('CONFLICT', 'at another place')
+
+const placeOf = ({ segment, offset }: BlobSpot): string => `${segment}:${offset}`
+
+/** All of them or none: everything is read first. */
+const takeSides = (kept: Kept, sides: ReplicaSides): void => {
+  const changes = [...sides.changes]
+  const blobs: [string, Uint8Array][] = []
+  for (const { ref, read } of sides.blobs)
+    if (!kept.blobs.has(placeOf(ref))) blobs.push([placeOf(ref), read(0, ref.size).slice()])
+  for (const [place, bytes] of blobs) kept.blobs.set(place, bytes)
+  for (const change of changes) takeChange(kept, change)
+}
+
+const takeChange = (kept: Kept, change: ReadableChange): void => {
+  if (change.kind === 'key') {
+    kept.keys.set(change.row.key, change.row)
+    kept.asOf.set(change.row.key, change.asOf)
+  } else if (change.kind === 'gone') removeKey(kept, change.key)
+  else
+    for (const key of [...kept.keys.keys()])
+      if (change.namespace === undefined || namespaceOf(key) === change.namespace)
+        removeKey(kept, key)
+}
+
+const removeKey = (kept: Kept, key: string): void => {
+  kept.keys.delete(key)
+  kept.asOf.delete(key)
 }
