@@ -11,6 +11,7 @@ import {
   name,
   noReply,
   ok,
+  type Ref,
   reply,
   stopReply,
   supervisor,
@@ -32,6 +33,9 @@ type Messages = {
     crash: () => void
   }
 }
+
+/** A key that the counter may write. */
+const receipt = '{counter/1}:receipt'
 
 /** How often handlers ran. */
 let runs = 0
@@ -86,6 +90,10 @@ const counter: DurableServer<Messages, { readonly total: number }> = {
     crash: () => {
       throw new Error('crashed')
     },
+  },
+  index: ({ total }) => {
+    if (total < 0) throw new Error('no such total')
+    return {}
   },
 }
 
@@ -200,7 +208,7 @@ describe('a call with an id', () => {
 
   test('is handled again when its unit was refused, and so is a repeat that waited', async () => {
     const { s, ref } = await started()
-    const key = '{counter/1}:receipt'
+    const key = receipt
     await s.during(s.app.store.lock([key], { owner: 'other', leaseMs: 10_000 }))
     const [first, repeat] = await s.during(
       Promise.allSettled([
@@ -230,6 +238,30 @@ describe('outcomes', () => {
     expect(await s.during(call(ref(), 'add', 1, { id: 'c' }))).toBe(3)
     expect(await s.during(call(ref(), 'add', 1, { id: 'd' }))).toBe(4)
     expect(await s.during(call(ref(), 'add', 1, { id: 'a' }))).toBe(5)
+  })
+
+  /** Takes ids until two are outdated, then one whose turn `refuses` with `code`. */
+  const refusedLater = async (code: string, refuses: (ref: Ref<Messages>) => Promise<unknown>) => {
+    const { s, ref } = await started({ keepIds: { forMs: 10_000, newest: 2 } })
+    const again = (id: string) => s.during(call(ref(), 'add', 1, { id }))
+    await s.during(s.app.store.lock([receipt], { owner: 'other', leaseMs: 100_000 }))
+    for (const id of ['a', 'b']) await again(id)
+    await s.clock.advance(20_000)
+    await expect(s.during(refuses(ref()))).rejects.toMatchObject({ code })
+    return again
+  }
+
+  test.each<[string, (ref: Ref<Messages>) => Promise<unknown>]>([
+    ['LOCKED', (ref) => call(ref, 'put', receipt, { id: 'c' })],
+    ['INVALID_ARGUMENT', (ref) => call(ref, 'add', -1_000, { id: 'c' })],
+  ])('stand, in their order, when a later turn is refused with %s', async (code, refuses) => {
+    const again = await refusedLater(code, refuses)
+    expect([await again('a'), await again('b'), runs]).toEqual([1, 2, 3])
+    await again('d')
+    const before = runs
+    expect(await again('b')).toBe(2)
+    expect(runs).toBe(before)
+    expect(await again('a')).toBe(4)
   })
 
   test('beyond their bytes make new ids BUSY, until some are outdated', async () => {

@@ -70,6 +70,7 @@ let simulation: Simulation | undefined
 afterEach(async () => {
   await simulation?.close?.()
   simulation = undefined
+  charged.length = 0
 })
 
 const started = async () => {
@@ -100,6 +101,15 @@ describe('an entity', () => {
     const ref = s.app.entity(orders).ref('8')
     await expect(s.during(call(ref, 'flood', 100_000))).rejects.toMatchObject({ code: 'TOO_LARGE' })
     expect(await s.during(call(ref, 'status'))).toBe('none')
+  })
+
+  test('runs every step that one turn recorded, each under a name of its own', async () => {
+    const s = await started()
+    const ref = s.app.entity(orders).ref('6')
+    await s.during(call(ref, 'flood', 3))
+    expect(await s.during(call(ref, 'status'))).toBe('none')
+    expect(charged).toHaveLength(3)
+    expect(new Set(charged).size).toBe(3)
   })
 
   test('at rest is woken by an info too, and tells when it woke and when it rests', async () => {
