@@ -1,6 +1,7 @@
 /**
- * Loads modules by path: the configuration file and the user's servers. Node itself loads
- * TypeScript where it can; otherwise jiti does, and the first module that needs it loads it.
+ * Loads modules by path: the configuration file and the user's servers. A module is evaluated once
+ * in a process, however many files import it. Node itself loads TypeScript where it can; otherwise
+ * jiti does, and the first module that needs it loads it.
  */
 
 import { resolve } from 'node:path'
@@ -14,12 +15,24 @@ import { serverOf } from './app-tree.ts'
  */
 export const loadModule = async (path: string): Promise<Record<string, unknown>> => {
   const url = pathToFileURL(path).href
-  const needsJiti =
-    /\.[cm]?ts$/.test(path) && !('typescript' in process.features && process.features.typescript)
-  if (!needsJiti) return import(url)
+  if ('typescript' in process.features && process.features.typescript) return import(url)
+  if (/\.[cm]?ts$/.test(path)) return loadTranspiled(path)
+  return import(url).catch((error: unknown) => {
+    // It imports TypeScript. Node found that before it evaluated anything.
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_UNKNOWN_FILE_EXTENSION')
+      return loadTranspiled(path)
+    throw error
+  })
+}
+
+/**
+ * By jiti. Modules that it transpiles are in Node's cache of CommonJS modules, which all loads
+ * share, and what needs no transpiling is left to Node, Keelson itself included: its errors and
+ * replies are recognized by identity.
+ */
+const loadTranspiled = async (path: string): Promise<Record<string, unknown>> => {
   const { createJiti } = await import('jiti')
-  // Keelson itself is not loaded a second time: its errors and replies are recognized by identity.
-  const jiti = createJiti(import.meta.url, { nativeModules: ['keelson'], moduleCache: false })
+  const jiti = createJiti(import.meta.url, { nativeModules: ['keelson'], moduleCache: true })
   return jiti.import(path)
 }
 
