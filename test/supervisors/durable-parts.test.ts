@@ -163,6 +163,17 @@ describe('a durable worker', () => {
       expect(await s.during(call(ref, 'add', 1))).toBe(4)
     }
   })
+
+  test('ends when its terminate is pending for too long', async () => {
+    const hanging = { ...counter, terminate: () => new Promise<void>(() => undefined) }
+    const s = await started([worker('a', hanging, { durable: true, arg: 0, handlerTimeoutMs: 50 })])
+    const crashed = call(named(s, 'a'), 'crash')
+    await expect(s.during(crashed)).rejects.toMatchObject({
+      details: { reason: { code: 'TIMEOUT', details: { message: 'terminate' } } },
+    })
+    await s.clock.advance(50)
+    expect(await s.during(call(named(s, 'a'), 'add', 1))).toBe(1)
+  })
 })
 
 /** What a server may not have, and where the refusal says it is. */

@@ -252,10 +252,14 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     } catch (error) {
       return this.#threw(draft, error)
     }
-    return (this.#limit?.during(answer) ?? Promise.resolve(answer)).then(
+    return this.limited(answer).then(
       (value) => this.#ended(draft, value),
       (error: unknown) => this.#threw(draft, error),
     )
+  }
+
+  limited(work: PromiseLike<unknown>): Promise<unknown> {
+    return this.#limit?.during(work) ?? Promise.resolve(work)
   }
 
   #open(run: Run): TurnDraft {

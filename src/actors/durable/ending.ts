@@ -25,6 +25,8 @@ interface Mortal extends Actor {
   readonly own: OwnTurns
   /** Sends the removal of all its rows on its way. False: it has none. It throws what it reads. */
   remove(from: HeldCall): boolean
+  /** Waits for code of the user, within `handlerTimeoutMs`. */
+  limited(work: PromiseLike<unknown>): Promise<unknown>
 }
 
 /** The end of one actor. */
@@ -112,7 +114,7 @@ export class Ending {
         { reason: error },
       )
     if (!isThenable(done)) this.lastReply?.()
-    else if (!this.#isResting) return Promise.resolve(done).then(() => this.lastReply?.())
+    else if (!this.#isResting) return this.#actor.limited(done).then(() => this.lastReply?.())
     else {
       // A process that goes to rest must not take messages that it will not handle.
       Promise.resolve(done).catch(failed)

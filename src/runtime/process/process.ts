@@ -54,6 +54,8 @@ export interface ProcessOptions {
   readonly kind: string
   readonly label: string | undefined
   readonly mailboxMax: number
+  /** The most ms that a handler or `terminate` may be pending; absent without a limit. */
+  readonly handlerTimeoutMs: number | undefined
   readonly app: unknown
   /** The instance that it belongs to, for telemetry. */
   readonly instance: string | undefined
@@ -87,6 +89,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   after: Process | undefined = undefined
   readonly mailbox = new Ring<Message>()
   readonly mailboxMax: number
+  handlerTimeoutMs: number | undefined
   behaviour!: Behaviour
   /** Through this its code acts on others. */
   outputs: Outputs = direct
@@ -129,6 +132,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.instance = options.instance
     this.startGate = options.startGate
     this.mailboxMax = options.mailboxMax
+    this.handlerTimeoutMs = options.handlerTimeoutMs
     this.starter = options.starter
     this.toldToEndAt = options.linked ? options.starter?.toldToEndAt : undefined
     this.parent = options.linked && options.starter !== undefined ? options.starter : this

@@ -1,12 +1,14 @@
 /**
- * The time limit of the handlers of one server. It runs while a handler's promise is pending. When
- * it is over, the process ends: code that never settles would keep it for ever. A handler that
- * never returns cannot be ended; nothing else runs meanwhile.
+ * The time limit of the handlers of one server, and of its `terminate`. It runs while their promise
+ * is pending. When it is over, the process ends: code that never settles would keep it, its name
+ * and its place under its supervisor for ever. A handler that never returns cannot be ended; nothing
+ * else runs meanwhile.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
 import { describeMessage } from '../words/envelope.ts'
+import { causeOf, type ExitReason } from '../words/exit-reason.ts'
 
 /** The limit of the handler at hand. */
 export class HandlerLimit implements HeapEntry {
@@ -15,6 +17,8 @@ export class HandlerLimit implements HeapEntry {
   slot = -1
   readonly #process: Process
   readonly #ms: number
+  /** Why the process terminates, if it does. */
+  #reason: ExitReason = undefined
 
   constructor(process: Process, ms: number) {
     this.#process = process
@@ -32,8 +36,9 @@ export class HandlerLimit implements HeapEntry {
     return Promise.resolve(work).finally(() => this.disarm())
   }
 
-  /** A handler is pending. */
-  arm(): void {
+  /** A handler is pending; with a `reason`, the `terminate` that runs because of it. */
+  arm(reason?: ExitReason): void {
+    this.#reason = reason
     this.#process.kernel.timers.add(this, this.#ms)
   }
 
@@ -42,12 +47,23 @@ export class HandlerLimit implements HeapEntry {
     this.#process.kernel.timers.remove(this)
   }
 
-  /** `terminate` does not run, as after a kill: the pending code may hold the state half changed. */
+  /**
+   * `terminate` does not run, as after a kill: the pending code may hold the state half changed. If
+   * `terminate` itself is pending, the error replaces the reason, as one that it throws does.
+   */
   fire(): void {
-    const { current } = this.#process
-    const message = current && describeMessage(current)
+    const message = pendingIn(this.#process)
     const what = `${this.#process}: ${message} is not done after ${this.#ms} ms`
     const details = { reason: 'handler_timeout', message, timeoutMs: this.#ms }
-    this.#process.fail(new KeelsonError('TIMEOUT', what, { details }))
+    const cause = causeOf(this.#reason)
+    this.#process.fail(new KeelsonError('TIMEOUT', what, { details, ...cause }))
   }
+}
+
+/** What is pending in `process`: `init`, `terminate` or the handler of a message. */
+export const pendingIn = ({ behaviour, current }: Process): string => {
+  const status = behaviour.status()
+  if (status === 'starting') return 'init'
+  if (status === 'terminating' || current === undefined) return 'terminate'
+  return describeMessage(current)
 }

@@ -19,7 +19,7 @@ import { isThenable } from '../words/outside-code.ts'
 import type { StatusParts, TraceEvent } from '../words/telemetry.ts'
 import { isRefused } from './acceptance.ts'
 import { crashParts, shownStatus } from './format-status.ts'
-import type { HandlerLimit } from './handler-limit.ts'
+import { HandlerLimit } from './handler-limit.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { ServerTimeout } from './server-timeout.ts'
@@ -31,7 +31,8 @@ export class ServerLoop implements Behaviour {
   readonly #process: Process
   readonly #server: ServerTable
   readonly #context: LoopContext
-  readonly #limit: HandlerLimit | undefined
+  /** Of its handlers and of `terminate`, if they have one. Made when the first is pending. */
+  #limit: HandlerLimit | undefined = undefined
   #timeout: ServerTimeout | undefined = undefined
   #arg: unknown
   #state: unknown = undefined
@@ -46,18 +47,11 @@ export class ServerLoop implements Behaviour {
   #onValue: ((value: unknown) => void) | undefined = undefined
   #onError: ((error: unknown) => void) | undefined = undefined
 
-  constructor(
-    process: Process,
-    server: ServerTable,
-    arg: unknown,
-    context: LoopContext,
-    limit?: HandlerLimit,
-  ) {
+  constructor(process: Process, server: ServerTable, arg: unknown, context: LoopContext) {
     this.#process = process
     this.#server = server
     this.#arg = arg
     this.#context = context
-    this.#limit = limit
   }
 
   // The behaviour of the process.
@@ -210,7 +204,7 @@ export class ServerLoop implements Behaviour {
       if (!isThenable(answer)) return false
       this.#process.busy = true
       this.#process.busySince = this.#process.kernel.clock.now()
-      if (this.#phase === 'running') this.#limit?.arm()
+      if (this.#phase !== 'starting') this.#armLimit()
       this.#onValue ??= (value) => this.#settled(() => this.#take(value))
       this.#onError ??= (error) => this.#settled(() => this.#failed(reasonOf(error)))
       // `Promise.resolve` makes it settle once.
@@ -221,6 +215,11 @@ export class ServerLoop implements Behaviour {
       this.#failed(reasonOf(thrown))
     }
     return true
+  }
+
+  #armLimit(): void {
+    this.#limit ??= HandlerLimit.of(this.#process, this.#process.handlerTimeoutMs)
+    this.#limit?.arm(this.#reason)
   }
 
   #settled(goOn: () => void): void {

@@ -32,7 +32,8 @@ export interface StartOptions<M = unknown> {
   readonly timeoutMs?: number | undefined
   /**
    * The process ends with `TIMEOUT` (`details.reason` is `handler_timeout`) when the promise of a
-   * handler is pending for this many ms. `terminate` does not run. No limit by default, as in OTP.
+   * handler, or of `terminate`, is pending for this many ms. `terminate` does not run after a
+   * handler that did not settle. No limit by default, as in OTP.
    */
   readonly handlerTimeoutMs?: number | undefined
   /** Its kind in process information: `server`, `supervisor` … */

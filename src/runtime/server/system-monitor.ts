@@ -10,6 +10,7 @@ import type { Process } from '../process/process.ts'
 import { describeMessage } from '../words/envelope.ts'
 import { announce } from '../words/telemetry.ts'
 import type { System } from './gen-server.ts'
+import { pendingIn } from './handler-limit.ts'
 import { ProcessSystem } from './system.ts'
 
 /** What is watched. Nothing is watched without its threshold. */
@@ -153,12 +154,4 @@ class Watch implements SystemMonitor {
     }
     this.#long = long
   }
-}
-
-/** What is pending in `process`: `init`, `terminate` or the handler of a message. */
-const pendingIn = ({ behaviour, current }: Process): string => {
-  const status = behaviour.status()
-  if (status === 'starting') return 'init'
-  if (status === 'terminating' || current === undefined) return 'terminate'
-  return describeMessage(current)
 }

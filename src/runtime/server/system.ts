@@ -26,7 +26,6 @@ import { callOutside } from '../words/outside-code.ts'
 import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { System } from './gen-server.ts'
-import { HandlerLimit } from './handler-limit.ts'
 import { ServerContext, type Starter } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
@@ -217,18 +216,12 @@ export class ProcessSystem implements Kernel, Starter {
     const process = this.#create(starter, linked, options, table.kind)
     return new Promise((resolve) => {
       const limit = StartLimit.of(process, options.timeoutMs)
-      this.#begin(
-        process,
-        table,
-        arg,
-        HandlerLimit.of(process, options.handlerTimeoutMs),
-        (begun) => {
-          limit?.lift()
-          resolve(
-            limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
-          )
-        },
-      )
+      this.#begin(process, table, arg, (begun) => {
+        limit?.lift()
+        resolve(
+          limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
+        )
+      })
     })
   }
 
@@ -286,6 +279,7 @@ export class ProcessSystem implements Kernel, Starter {
       kind: options.kind ?? kind,
       label: options.label,
       mailboxMax: options.mailboxMax ?? this.#mailboxMax,
+      handlerTimeoutMs: options.handlerTimeoutMs,
       app: 'app' in options ? options.app : starter?.app,
       instance: options.instance ?? starter?.instance,
       startGate: options.startGate ?? starter?.startGate,
@@ -303,12 +297,11 @@ export class ProcessSystem implements Kernel, Starter {
     process: Process,
     table: ServerTable,
     arg: unknown,
-    handlers: HandlerLimit | undefined,
     onBegun: (begun: Begun) => void,
   ): void {
     const { Context = ServerContext } = table
     const context = new Context(process, this, onBegun)
-    process.behaviour = new ServerLoop(process, table, arg, context, handlers)
+    process.behaviour = new ServerLoop(process, table, arg, context)
     if (process.starter === undefined) process.start()
     else process.starter.outputs.begin(process, true)
   }

@@ -113,6 +113,46 @@ describe('a handler that is pending for too long', () => {
   })
 })
 
+describe('a terminate that is pending for too long', () => {
+  const hanging: GenServer<{ casts: { crash: () => void; end: () => void } }, null> = {
+    init: () => null,
+    casts: {
+      crash: () => {
+        throw new Error('a bug')
+      },
+      end: (state) => stop('normal', state),
+    },
+    terminate: never,
+  }
+
+  test.each(['crash', 'end'] as const)(
+    'frees the name after a %s, and the supervisor starts the server again',
+    async (how) => {
+      const { system, advance, settle } = testSystem()
+      const spec = worker('db', hanging, undefined, { name: 'db' as never, handlerTimeoutMs: 100 })
+      await startSupervisor(system, supervisor('top', { strategy: 'one_for_one' }, [spec]))
+      const first = system.whereis('db' as never)
+      cast(first as never, how as never)
+      await advance(99)
+      expect(system.whereis('db' as never)).toBe(first)
+      await advance(1)
+      await settle()
+      expect(system.info('db' as never)).toMatchObject({ status: 'waiting', restarts: 1 })
+    },
+  )
+
+  test('ends it with TIMEOUT for its reason, and keeps the first one as the cause', async () => {
+    const { system, advance } = testSystem()
+    const ref = await system.start(hanging, undefined, { handlerTimeoutMs: 100 })
+    const ended: unknown[] = []
+    system.monitor(ref, (reason) => ended.push(reason))
+    cast(ref, 'crash')
+    await advance(100)
+    expect(ended).toEqual([timeout('terminate')])
+    expect(ended).toMatchObject([{ cause: { message: 'a bug' } }])
+  })
+})
+
 describe('the limit', () => {
   test('begins anew with each handler, and leaves no timer behind', async () => {
     const { ref, advance, clock, settle, ended } = await limited()
