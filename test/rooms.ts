@@ -55,7 +55,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     machine: ['queues', 'words', 'process', 'server'],
     'state-machine': ['words', 'process', 'server', 'machine'],
     task: ['queues', 'words', 'process', 'server', 'supervision'],
-    threads: ['words', 'process', 'server'],
+    threads: ['queues', 'words', 'process', 'server'],
     sharing: ['words', 'names', 'process', 'server', 'supervision'],
   },
   actors: {

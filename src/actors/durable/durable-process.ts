@@ -63,7 +63,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly #outputs: TurnOutputs
   readonly #incarnation: string
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
-  readonly #limit: HandlerLimit | undefined
+  readonly limit: HandlerLimit | undefined
   #known: Known = { memory: nothing, stored: nothing }
   isAwake = false
   blocked: KeelsonError | undefined
@@ -78,7 +78,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.terms = terms
     this.context = context
     this.#process = processOf(context)
-    this.#limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
+    this.limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.common.idleMs)
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
@@ -252,14 +252,10 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     } catch (error) {
       return this.#threw(draft, error)
     }
-    return this.limited(answer).then(
+    return (this.limit?.during(answer) ?? Promise.resolve(answer)).then(
       (value) => this.#ended(draft, value),
       (error: unknown) => this.#threw(draft, error),
     )
-  }
-
-  limited(work: PromiseLike<unknown>): Promise<unknown> {
-    return this.#limit?.during(work) ?? Promise.resolve(work)
   }
 
   #open(run: Run): TurnDraft {
@@ -448,7 +444,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** The notice of its end leaves behind its last turn, unless nothing can become durable now. */
   hasEnded(tell: () => void): void {
-    this.#limit?.disarm()
+    this.limit?.disarm()
     this.idleness.unwatch()
     this.terms.ended(this.#log)
     this.ending.passOn()

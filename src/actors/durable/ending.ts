@@ -6,6 +6,7 @@ import { KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   describeReason,
+  type HandlerLimit,
   isCall,
   isThenable,
   kinds,
@@ -22,11 +23,10 @@ import type { Actor, OwnTurns } from './own-turns.ts'
 interface Mortal extends Actor {
   readonly context: AnyContext
   readonly idleness: Idleness
+  readonly limit: HandlerLimit | undefined
   readonly own: OwnTurns
   /** Sends the removal of all its rows on its way. False: it has none. It throws what it reads. */
   remove(from: HeldCall): boolean
-  /** Waits for code of the user, within `handlerTimeoutMs`. */
-  limited(work: PromiseLike<unknown>): Promise<unknown>
 }
 
 /** The end of one actor. */
@@ -114,13 +114,17 @@ export class Ending {
         { reason: error },
       )
     if (!isThenable(done)) this.lastReply?.()
-    else if (!this.#isResting) return this.#actor.limited(done).then(() => this.lastReply?.())
+    else if (!this.#isResting) return this.#limited(done).then(() => this.lastReply?.())
     else {
       // A process that goes to rest must not take messages that it will not handle.
       Promise.resolve(done).catch(failed)
       this.lastReply?.()
     }
     return undefined
+  }
+
+  #limited(work: PromiseLike<unknown>): Promise<unknown> {
+    return this.#actor.limit?.during(work) ?? Promise.resolve(work)
   }
 
   /** Takes the messages of users out of the mailbox. */

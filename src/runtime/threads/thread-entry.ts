@@ -6,7 +6,7 @@ import { invalidArgument } from '../../errors.ts'
 import { call, cast, send } from '../process/messaging.ts'
 import type { BareContext, GenServer } from '../server/gen-server.ts'
 import { statistics, stop } from '../server/sys.ts'
-import { createSystem } from '../server/system.ts'
+import { ProcessSystem } from '../server/system.ts'
 import type { Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
@@ -15,6 +15,7 @@ import {
   fromWire,
   notCloneable,
   type ServerMessage,
+  type ThreadStart,
   type ToProcess,
   type ToThread,
   toWire,
@@ -38,7 +39,7 @@ const log =
     post({ kind: 'log', level, line, reason: toWire(facts?.reason) })
 
 const logger: Logger = { error: log('error'), warn: log('warn'), info: log('info') }
-const system = createSystem({ logger })
+const system = new ProcessSystem({ logger })
 
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
@@ -91,9 +92,17 @@ class Relay {
   }
 }
 
+/** Counts each message in memory that the host sees while a handler keeps this thread. */
+const countBegun = (begun: Int32Array): void => {
+  system.runQueue.watch = (next) => {
+    Atomics.add(begun, 0, 1)
+    return next.run(1)
+  }
+}
+
 /** The process that stands for the one outside: the parent of the server. */
 const parent =
-  (module: string, arg: unknown) =>
+  (module: string, arg: unknown, options: ThreadStart) =>
   async (context: BareContext): Promise<void> => {
     context.trapExit(true)
     const { default: server, transfer } = (await import(module)) as {
@@ -101,8 +110,12 @@ const parent =
       transfer?: Transfer
     }
     if (server === undefined) throw invalidArgument(module, 'a default export', server)
-    const limits = { mailboxMax: Number.POSITIVE_INFINITY }
-    const result = await context.startLinkResult(server, arg, limits)
+    const { begun, ...limits } = options
+    if (begun !== undefined) countBegun(begun)
+    const result = await context.startLinkResult(server, arg, {
+      ...limits,
+      mailboxMax: Number.POSITIVE_INFINITY,
+    })
     if (result.ignore) post({ kind: 'ignored' })
     else if (!result.ok) post({ kind: 'refused', reason: toWire(result.reason) })
     else await accompany(context, result.ref as Ref<AnyMessages>, transfer ?? (() => []))
@@ -123,7 +136,8 @@ const accompany = async (
 ): Promise<void> => {
   const relay = new Relay(server, transfer)
   port.on('message', (message: ToThread) => {
-    if (message.kind === 'signal') system.exit(server, fromWire(message.reason))
+    if (message.kind === 'ping') post({ kind: 'pong' })
+    else if (message.kind === 'signal') system.exit(server, fromWire(message.reason))
     else if (message.kind === 'end') end(context, server, fromWire(message.reason))
     else if (message.kind !== 'start') relay.take(message)
   })
@@ -138,10 +152,10 @@ const accompany = async (
 
 port.once('message', (message: ToThread) => {
   if (message.kind !== 'start') return
-  const { module, arg } = message
+  const { module, arg, options } = message
   const starting = async (context: BareContext): Promise<void> => {
     try {
-      await parent(module, arg)(context)
+      await parent(module, arg, options)(context)
     } catch (error) {
       post({ kind: 'refused', reason: toWire(error as ExitReason) })
     }

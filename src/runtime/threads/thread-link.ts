@@ -2,8 +2,10 @@
  * The process's side of a thread: what it sends and gets, how much is under way, and which end
  * follows which. A message is under way until the server in the thread has taken it.
  */
+import { KeelsonError } from '../../errors.ts'
 import type { Answerable } from '../process/outputs.ts'
 import type { Process } from '../process/process.ts'
+import type { HeapEntry } from '../queues/timer-heap.ts'
 import type { Init } from '../server/gen-server.ts'
 import { ignore, stop } from '../server/next-step.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
@@ -12,6 +14,7 @@ import {
   fromWire,
   notCloneable,
   type ServerMessage,
+  type ThreadStart,
   type ToProcess,
   type ToThread,
   toWire,
@@ -42,11 +45,14 @@ export class ThreadLink {
   readonly #process: Process
   readonly #port: HostPort
   readonly #plan: ThreadPlan
+  readonly #options: ThreadStart
   readonly #waiting = new Map<number, Answerable>()
+  readonly #pulse: ThreadPulse | undefined
   #lastId = 0
   #inFlight = 0
   #onStarted: ((started: Init<ThreadLink, never>) => void) | undefined
   #onRoom: (() => void) | undefined
+  #isToldToEnd = false
   /** The first reason counts: the exit of the thread follows it. */
   #isEnding = false
 
@@ -54,6 +60,12 @@ export class ThreadLink {
     this.#process = process
     this.#port = port
     this.#plan = plan
+    const { handlerTimeoutMs } = process
+    if (handlerTimeoutMs !== undefined)
+      this.#pulse = new ThreadPulse(process, handlerTimeoutMs, () => this.#post({ kind: 'ping' }))
+    // The server in the thread keeps to it: here a pending handler only waits for room.
+    process.handlerTimeoutMs = undefined
+    this.#options = { label: String(process), handlerTimeoutMs, begun: this.#pulse?.begun }
     port.on('message', (message: ToProcess) => this.#take(message))
     port.on('messageerror', (error) => void this.#ended(error))
     port.on('error', (error) => void this.#ended(error))
@@ -66,7 +78,8 @@ export class ThreadLink {
       this.#onStarted = resolve
     })
     try {
-      this.#post({ kind: 'start', module: this.#plan.module, arg })
+      const { module } = this.#plan
+      this.#post({ kind: 'start', module, arg, options: this.#options })
     } catch (error) {
       this.#settleStart(stop(notCloneable('the argument of the server', error)))
     }
@@ -101,13 +114,15 @@ export class ThreadLink {
 
   /** Ends the server. The promise does not settle: the end of the thread ends the process. */
   end(reason: ExitReason): Promise<void> {
-    this.#port.ref()
+    this.#isToldToEnd = true
+    this.#keepAlive()
     this.#post({ kind: 'end', reason: toWire(reason) })
     return new Promise(() => undefined)
   }
 
   /** Ends the thread at once, whatever it does. */
   async terminate(): Promise<void> {
+    this.#pulse?.stop()
     this.#port.ref()
     await this.#port.terminate()
   }
@@ -155,6 +170,9 @@ export class ThreadLink {
         this.#process.kernel.logger[level](`${this.#process} in its thread: ${line}`, facts)
         break
       }
+      case 'pong':
+        this.#pulse?.answered()
+        break
       case 'ended':
         void this.#ended(fromWire(message.reason))
     }
@@ -197,10 +215,82 @@ export class ThreadLink {
     else this.#process.fail(reason)
   }
 
-  /** Like a process, a thread keeps Node alive only while it has something to do. */
+  /**
+   * Like a process, a thread keeps Node alive only while it has something to do. A thread that does
+   * something is asked for its pulse.
+   */
   #keepAlive(): void {
-    const isIdle = this.#inFlight === 0 && this.#waiting.size === 0 && this.#onStarted === undefined
-    if (isIdle) this.#port.unref()
-    else this.#port.ref()
+    const isBusy = this.#inFlight > 0 || this.#waiting.size > 0 || this.#isToldToEnd
+    if (isBusy || this.#onStarted !== undefined) this.#port.ref()
+    else this.#port.unref()
+    if (isBusy) this.#pulse?.start()
+    else this.#pulse?.stop()
   }
 }
+
+/**
+ * Notices a handler that never returns. It keeps its whole thread, so none begins after it and a
+ * `ping` has no answer. The process ends when there was neither for `ms`: one to two times that
+ * after the handler began. A handler whose promise does not settle is ended in the thread.
+ */
+class ThreadPulse implements HeapEntry {
+  dueAt = 0
+  order = 0
+  slot = -1
+  /** Written by the thread. */
+  readonly begun = new Int32Array(new SharedArrayBuffer(4))
+  readonly #process: Process
+  readonly #ms: number
+  readonly #ping: () => void
+  #isRunning = false
+  #isAnswered = true
+  #seen = 0
+
+  constructor(process: Process, ms: number, ping: () => void) {
+    this.#process = process
+    this.#ms = ms
+    this.#ping = ping
+  }
+
+  start(): void {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#beat()
+  }
+
+  stop(): void {
+    this.#isRunning = false
+    this.#process.kernel.timers.remove(this)
+  }
+
+  answered(): void {
+    this.#isAnswered = true
+  }
+
+  fire(): void {
+    // If the loop here was held up, the answer may wait in it: it is taken before the next turn.
+    this.#process.kernel.clock.soon(() => this.#look())
+  }
+
+  #look(): void {
+    if (!this.#isRunning) return
+    if (this.#isAnswered || Atomics.load(this.begun, 0) !== this.#seen) this.#beat()
+    else this.#process.fail(hangs(this.#process, this.#ms))
+  }
+
+  #beat(): void {
+    this.#seen = Atomics.load(this.begun, 0)
+    if (this.#isAnswered) this.#ping()
+    this.#isAnswered = false
+    this.#process.kernel.timers.add(this, this.#ms)
+  }
+}
+
+const hangs = (process: Process, timeoutMs: number): KeelsonError =>
+  new KeelsonError(
+    'TIMEOUT',
+    `${process}: a handler in its thread has not returned for ${timeoutMs} ms`,
+    {
+      details: { reason: 'handler_timeout', timeoutMs },
+    },
+  )

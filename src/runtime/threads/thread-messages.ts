@@ -13,18 +13,33 @@ export interface ServerMessage {
   readonly payload: unknown
 }
 
+/** How the server starts in the thread. */
+export interface ThreadStart {
+  readonly label: string
+  readonly handlerTimeoutMs: number | undefined
+  /** Counts the messages that processes in the thread began to handle, if that is watched. */
+  readonly begun: Int32Array | undefined
+}
+
 /** From the process to the thread. */
 export type ToThread =
-  | { readonly kind: 'start'; readonly module: string; readonly arg: unknown }
+  | {
+      readonly kind: 'start'
+      readonly module: string
+      readonly arg: unknown
+      readonly options: ThreadStart
+    }
   | (ServerMessage & { readonly id: number })
   /** An exit signal that came from another process. */
   | { readonly kind: 'signal'; readonly reason: WireReason }
   /** The parent's exit, or a stop. */
   | { readonly kind: 'end'; readonly reason: WireReason }
+  /** Answered with a `pong` in its turn, unless a handler keeps the thread. */
+  | { readonly kind: 'ping' }
 
 /** From the thread to the process. */
 export type ToProcess =
-  | { readonly kind: 'started' | 'ignored' }
+  | { readonly kind: 'started' | 'ignored' | 'pong' }
   | { readonly kind: 'refused'; readonly reason: WireReason }
   | { readonly kind: 'reply'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly reason: WireReason }

@@ -1,12 +1,16 @@
 /** A server for threads, with all that a test wants to see of one. */
 import { exit, ignore, KeelsonError, noReply, reply, stop } from 'keelson'
 
+/** Says in `flag[1]`, if that is there, that a handler runs. */
+const begin = (flag) => {
+  if (flag.length === 1) return
+  Atomics.store(flag, 1, 1)
+  Atomics.notify(flag, 1)
+}
+
 /** Takes the processor until `flag` is set. */
 const spin = (flag) => {
-  if (flag.length > 1) {
-    Atomics.store(flag, 1, 1)
-    Atomics.notify(flag, 1)
-  }
+  begin(flag)
   while (Atomics.load(flag, 0) === 0);
 }
 
@@ -48,6 +52,11 @@ export default {
     note: (state, text) => noReply({ ...state, heard: [...state.heard, text] }),
     spin: (state, flag) => {
       spin(flag)
+      return noReply(state)
+    },
+    hold: async (state, flag) => {
+      begin(flag)
+      await Atomics.waitAsync(flag, 0, 0).value
       return noReply(state)
     },
     crash: (_, text) => {
