@@ -43,8 +43,9 @@ export class TurnContext extends ServerContext {
 
   setAlarm(name: string, time: AlarmTime, payload: unknown): void {
     const self = this.#actor
-    if (!self.terms.table.alarms[name])
-      throw invalidArgument('alarm', `one of ${self.terms.identity.kind}'s alarms`, name)
+    const { alarms } = self.terms.table
+    if (!alarms[name])
+      throw invalidArgument('alarm', `a handler in alarms: ${Object.keys(alarms)}`, name)
     const { draft } = self
     const at = timeOf(time, self.now())
     draft.setAlarm(name, { setting: draft.name, payload, at, tries: 0, dueAt: at })

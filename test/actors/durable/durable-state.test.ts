@@ -265,6 +265,23 @@ describe('what a turn is asked for', () => {
     expect(await does((state) => reply(state, state))).toBe(undefined)
   })
 
+  test.each<[string, (context: Own) => unknown]>([
+    ['an alarm', (context) => context.setAlarm('other' as never, { inMs: 1 })],
+    ['a step', (context) => context.addContinue('other' as never)],
+  ])('ends the actor if it is %s without a handler and nobody catches it', async (_, asks) => {
+    const { does, state } = await started()
+    await does(() => reply('ok', 1))
+    const uncaught = does((_, context) => {
+      context.writes.put('{thing/1}:key', 1)
+      return reply(asks(context), 2)
+    })
+    await expect(uncaught).rejects.toMatchObject({
+      code: 'EXITED',
+      cause: { code: 'INVALID_ARGUMENT' },
+    })
+    expect(await state()).toBe(1)
+  })
+
   test.each<[object, string, string]>([
     [{ inMs: '30' }, 'time.inMs', '"30"'],
     [{ inMs: -1 }, 'time.inMs', '-1'],
