@@ -37,7 +37,7 @@ export {
   LmdbWriterHandle,
   type ProjectionOperation,
 } from './control/lmdb-writer-handle.ts'
-export { WalHandle } from './control/wal-handle.ts'
+export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
 export {
   type PauseTerms,
   pauseWrites,
@@ -111,6 +111,7 @@ export {
   windowMsMax,
   windowsMax,
 } from './shard/write-windows.ts'
+export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'
 export type { Freshness, ReadOptions, Watermark } from './store/freshness.ts'

@@ -31,6 +31,7 @@ import {
   shardAt,
   startDurableWorker,
   startKind,
+  WalHandle,
   type WriteWindows,
 } from '../actors/index.ts'
 import { invalidArgument, reasonText } from '../errors.ts'
@@ -46,6 +47,8 @@ declare module '../runtime/words/app-context.ts' {
     readonly control: ControlHandle
     /** The windows in which writes of a namespace form a group, and commands as data. */
     readonly batcher: BatcherHandle
+    /** The log of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
+    wal(shard: number): WalHandle
     /** The projection of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
     lmdbWriter(shard: number): LmdbWriterHandle
     /**
@@ -153,6 +156,7 @@ export const appContext = (
   control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
   batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
   projection: (name) => new ProjectionView(system, shards, name, parts.deadlineMs, access),
+  wal: (shard) => new WalHandle(system, shardAt(shards, shard), access),
   lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),

@@ -2,17 +2,16 @@
  * The handle of a running instance: its store, its control, its System, and its end. An instance
  * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
-import {
-  type Access,
-  type BatcherHandle,
-  type ControlHandle,
-  type Entities,
-  type Journal,
-  type LmdbWriterHandle,
-  type ProjectionView,
-  type Shard,
-  type Store,
-  shardAt,
+import type {
+  Access,
+  BatcherHandle,
+  ControlHandle,
+  Entities,
+  Journal,
+  LmdbWriterHandle,
+  ProjectionView,
+  Shard,
+  Store,
   WalHandle,
 } from '../actors/index.ts'
 import type { Cancel } from '../clock.ts'
@@ -103,7 +102,7 @@ export class App {
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
   wal(shard: number): WalHandle {
-    return new WalHandle(this.system, shardAt(this.shards, shard), this.#parts.outsideAccess)
+    return this.#parts.outside.wal(shard)
   }
 
   /**

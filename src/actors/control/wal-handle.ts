@@ -1,10 +1,46 @@
-/** `app.wal(shard)`: the log of one shard, to inspect and sync it. */
-import { isKeelsonError } from '../../errors.ts'
+/** `app.wal(shard)`: the log of one shard, to inspect, sync and read it, and to give it back. */
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import type { CommitmentHead } from '../../storage/index.ts'
+import {
+  type Command,
+  type CommitmentHead,
+  commandsOf,
+  decodeFrame,
+  type NamedSnapshot,
+} from '../../storage/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
+import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Access } from '../shard/access.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
+import { isCount } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
+import { type Released, releaseLog } from '../snapshots/snapshot-attempt.ts'
+import * as Snapshotter from '../snapshots/snapshotter.ts'
+
+/** Which frames to read. LSNs are inclusive. */
+export type FramesOptions = {
+  /** The first LSN; by default the first that the log has. 0 counts as 1. */
+  readonly from?: number
+  /** The last LSN; by default the last durable one. */
+  readonly to?: number
+}
+
+/** A frame of the log. */
+export type LoggedFrame = {
+  readonly lsn: number
+  /** Its stamp, in ms since 1970. */
+  readonly time: number
+  /**
+   * The commands of the store in it, in order, also of those that were refused and of turns of
+   * durable actors. None in frames with entries of the journal alone.
+   */
+  readonly commands: readonly Command[]
+  /** Its whole payload, as FORMAT.md describes it: a view, to be copied if it is kept for long. */
+  readonly bytes: Uint8Array
+}
+
+/** The bytes of the log that one step of a read transfers. */
+const readBytes = 256 * 1024
 
 /** The log of one shard. */
 export class WalHandle {
@@ -54,10 +90,89 @@ export class WalHandle {
    */
   async commitment(): Promise<CommitmentHead | undefined> {
     await WalWriter.sync(this.#writer)
+    return (await this.#heard(this.#shard.files.log().run('head', null))) ?? undefined
+  }
+
+  /**
+   * Makes a snapshot that has everything applied before the call, which is the log's checkpoint, and
+   * gives the log before it back: `control.snapshot` of this shard. A recovery begins behind it.
+   * @throws KeelsonError as `control.snapshot` does
+   */
+  async checkpoint(options: { readonly timeoutMs?: number } = {}): Promise<NamedSnapshot> {
+    this.#access.check()
+    checkOptionNames(options, ['timeoutMs'])
+    const { instance, index, settings } = this.#shard.parts
+    const { timeoutMs = settings.deadlineMs } = options
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+    const snapshotter = this.#system.to(Snapshotter.name(instance, index))
+    return LmdbWriter.answerOf(this.#shard, Snapshotter.snapshot(snapshotter, timeoutMs))
+  }
+
+  /**
+   * Reads the frames of writes that were durable before the read began, in order, each verified. The
+   * log that is still to be read is not given back until the loop ends.
+   * @throws KeelsonError `INVALID_ARGUMENT`; the iteration throws `BAD_CURSOR` for a `from` below the
+   * first LSN that the log has, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+   */
+  read(options: FramesOptions = {}): AsyncGenerator<LoggedFrame, void, undefined> {
+    this.#access.check()
+    checkOptionNames(options, ['from', 'to'])
+    const { from, to } = options
+    for (const [name, lsn] of Object.entries({ from, to }))
+      if (lsn !== undefined && !isCount(lsn)) throw invalidArgument(name, 'an LSN', lsn)
+    return this.#frames(from, to)
+  }
+
+  /**
+   * Gives back whole segments of the log, oldest first, up to `lsn` at most, by default as far as
+   * may be: never what a snapshot, the retention, a reader, a required replica or the journal needs.
+   * A snapshot does the same at its end. It waits for a snapshot or a backup under way.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`
+   */
+  async release(lsn: number = Number.MAX_SAFE_INTEGER): Promise<Released> {
+    this.#access.check()
+    if (!isCount(lsn)) throw invalidArgument('lsn', 'an LSN', lsn)
+    return this.#heard(releaseLog(this.#system, this.#shard, lsn))
+  }
+
+  async *#frames(
+    from: number | undefined,
+    to: number = Number.MAX_SAFE_INTEGER,
+  ): AsyncGenerator<LoggedFrame, void, undefined> {
+    const log = this.#shard.files.log()
+    const { segments, durableLsn } = await log.run('describe', null)
+    const firstLsn = segments[0]?.baseLsn ?? 1
+    const last = Math.min(to, durableLsn)
+    let next = Math.max(1, from ?? firstLsn)
+    if (next < firstLsn) throw givenBack(next, firstLsn)
+    if (next > last) return
+    // The log may have been given back since.
+    const { pin } = await log.run('pin', { from: next }).catch((cause) => {
+      throw isKeelsonError(cause, 'INVALID_ARGUMENT') ? givenBack(next, firstLsn) : cause
+    })
     try {
-      return (await this.#shard.files.log().run('head', null)) ?? undefined
+      while (next <= last) {
+        const read = await log.run('read', { from: next, to: last, maxBytes: readBytes })
+        for (const { lsn, time, offset, length } of read.frames) {
+          this.#access.check()
+          const bytes = read.bytes.subarray(offset, offset + length)
+          yield { lsn, time, commands: decodeFrame(bytes).units.flatMap(commandsOf), bytes }
+        }
+        if (read.next <= next) return
+        next = read.next
+        await log.run('pin', { from: next, pin })
+      }
+    } finally {
+      await log.run('unpin', { pin }).catch(() => undefined)
+    }
+  }
+
+  /** A failed sync is final for the log: its writer must hear of it. */
+  async #heard<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
     } catch (error) {
-      // A sync that failed is final for the log: its writer must hear of it.
       if (isKeelsonError(error, 'SHARD_DOWN'))
         await WalWriter.sync(this.#writer).catch(() => undefined)
       throw error
@@ -70,3 +185,8 @@ export class WalHandle {
     return this.#system.to(WalWriter.name(instance, index))
   }
 }
+
+const givenBack = (from: number, firstLsn: number): KeelsonError =>
+  new KeelsonError('BAD_CURSOR', `the log begins at LSN ${firstLsn}`, {
+    details: { from, firstLsn },
+  })

@@ -114,14 +114,45 @@ const named = async (
 
 /** Gives back what the named snapshots replace and no other needs: segments, older snapshots, rows of their blobs. */
 const release = async (shard: Shard, lsn: number, { signal, system }: Maker): Promise<void> => {
-  const { files, floors, journal, releasedRows } = shard
+  const { firstLsn } = await releaseSegments(system, shard, lsn)
+  await tidySnapshots(shard, signal)
+  shard.releasedRows.begin(firstLsn)
+}
+
+/** What a release removed, and the first LSN that the log has then. */
+export type Released = {
+  readonly removed: number
+  readonly removedBytes: number
+  readonly firstLsn: number
+}
+
+/**
+ * Gives back the log up to `lsn` at most, and no frame that a snapshot, the retention, a reader, a
+ * replica or the journal needs (invariant L5). It waits for a snapshot or a backup under way.
+ * @throws KeelsonError `SHARD_DOWN`, `CLOSED`
+ */
+export const releaseLog = async (system: System, shard: Shard, lsn: number): Promise<Released> => {
+  const leave = await shard.snapshots.parts.turns.take()
+  try {
+    const { snapshots } = await shard.files.log().run('describe', null)
+    const coveredLsn = shard.snapshots.isDamaged ? 0 : (snapshots.at(-1)?.lsn ?? 0)
+    const released = await releaseSegments(system, shard, Math.min(lsn, coveredLsn))
+    shard.releasedRows.begin(released.firstLsn)
+    return released
+  } finally {
+    leave()
+  }
+}
+
+const releaseSegments = async (system: System, shard: Shard, lsn: number): Promise<Released> => {
+  const { files, floors, journal } = shard
   const journalLsn = await journal.floor(() => shard.view())
   const floor = Math.min(lsn, journalLsn, ...floors.map((each) => each()))
-  const { removed, removedBytes, firstLsn } = await files.log().run('release', { lsn: floor })
+  const released = await files.log().run('release', { lsn: floor })
+  const { removed, removedBytes, firstLsn } = released
   if (removed > 0)
     tell(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })
-  await tidySnapshots(shard, signal)
-  releasedRows.begin(firstLsn)
+  return released
 }
 
 /** Removes the files that the log does not name: older snapshots, and what a crash left. */
