@@ -201,7 +201,7 @@ export {
   producerLsnOf,
   producerRowKey,
 } from './rows/derived-rows.ts'
-export { entryCounts } from './rows/entry-rows.ts'
+export { entryCounts, readEntryRow } from './rows/entry-rows.ts'
 export { fieldCount, fieldsMax } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
@@ -210,7 +210,7 @@ export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { checkRetention, unitBytesMax } from './segments/log-limits.ts'
 export { sparePreparation } from './segments/segment-file.ts'
-export { statesIn } from './snapshots/app-state.ts'
+export { salvageAppStates, statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { makingSnapshot } from './snapshots/snapshot-making.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'

@@ -1,7 +1,7 @@
 /**
  * A data folder `d` for `keelson doctor`, with everything that one can have: two shards, one with a
  * log that was given back behind a snapshot, one with its whole log; blobs, entities, a projection by
- * users. And what is in it, and what the command finds in it.
+ * users, two states of the journal. And what is in it, and what the command finds in it.
  */
 
 import { join } from 'node:path'
@@ -52,10 +52,13 @@ const large = (at: number): Buffer => Buffer.alloc(at === 0 ? 200_000 : 30_000, 
 /** Makes the folder in `dir`, and closes it. */
 export const makeFolder = async (dir: string): Promise<void> => {
   const app = await start({ ...options(dir), shards: 2 })
-  const { store } = app
+  const { store, journal } = app
+  await journal.append({ id: 'first', type: 'order' })
   await fill(app, 0, 60)
   await fill(app, 1, 15)
   for (const id of ['x', 'y', 'z']) await call(app.entity(accounts).ref(id), 'add', 5)
+  for (const id of ['second', 'third'])
+    await journal.saveState((await journal.append({ id, type: 'order' })).lsn, id)
   await app.control.snapshotAll()
   await store.put(keyIn(0, 'late'), 'late')
   await store.put(keyIn(1, 'late'), 'late')

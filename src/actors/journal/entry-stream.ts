@@ -2,14 +2,17 @@
 import { invalidArgument } from '../../errors.ts'
 import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
-import { checkReached, logStart, ShardWatch, type WatchBounds } from '../store/shard-watch.ts'
+import { checkReached, ShardWatch, type WatchBounds, walkStart } from '../store/shard-watch.ts'
 import type { PayloadTypes } from './entry-input.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'
 
 /** Which entries to read. LSNs are inclusive. */
 export type EntriesOfJournal = {
-  /** The first LSN; by default the first that the log has. */
-  readonly from?: number
+  /**
+   * The first LSN; by default 1, the first of all, which 0 counts as, too. `'oldest'`: the first that
+   * the log has.
+   */
+  readonly from?: number | 'oldest'
   /** The last LSN; by default the present one, and none with `follow`. */
   readonly to?: number
   /** Whether to wait for entries to come. */
@@ -88,10 +91,11 @@ const given = <Entry>(item: StoredEntry): IteratorResult<Entry, undefined> => ({
 
 const boundsOf = (shard: Shard, options: EntriesOfJournal): WatchBounds => {
   checkOptionNames(options, ['from', 'to', 'follow', 'signal'])
-  const { from = logStart, to, follow = false, signal } = options
+  const { to, follow = false, signal } = options
   checkSignal(signal)
-  for (const [name, lsn] of Object.entries({ from, to: to ?? 0 }))
-    if (!Number.isSafeInteger(lsn) || lsn < 0) throw invalidArgument(name, 'an LSN', lsn)
+  const from = walkStart(options.from)
+  if (to !== undefined && (!Number.isSafeInteger(to) || to < 0))
+    throw invalidArgument('to', 'an LSN', to)
   if (typeof follow !== 'boolean') throw invalidArgument('follow', 'a boolean', follow)
   // Refuses where the shard has no view.
   shard.view()

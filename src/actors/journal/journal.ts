@@ -4,13 +4,22 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { checkEntityId, entryUnit, eventPayload, readEventPayload } from '../../storage/index.ts'
+import {
+  checkEntityId,
+  encodeList,
+  entryUnit,
+  eventPayload,
+  readEventPayload,
+  savedStateEntity,
+} from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
 import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
+import { hasSavedState } from '../shard/shard-journal.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'
 import { tell } from '../shard/storage-events.ts'
+import { walkStart } from '../store/shard-watch.ts'
 import { granted, promised } from '../store/store-writing.ts'
 import {
   type CheckedWrite,
@@ -22,6 +31,7 @@ import { type Shape, submitAs } from '../writing/write-path.ts'
 import { type EntryInput, entryContentOf, type PayloadTypes } from './entry-input.ts'
 import { type EntriesOfJournal, EntryStream } from './entry-stream.ts'
 import * as JournalActor from './journal-actor.ts'
+import { writeJournalRow } from './journal-row.ts'
 import { type ReplayHandler, replayed } from './replay.ts'
 import type { StoredEntry } from './stored-entry.ts'
 import { type EntryHandler, Subscription } from './subscription.ts'
@@ -46,10 +56,11 @@ export type SubscribeOptions<Events extends PayloadTypes = PayloadTypes> = {
   /** Keeps its position under this name: 1 to 256 bytes without `{` and `}`. */
   readonly name: string
   /**
-   * The LSN to begin with if no position is saved; by default the first that the log has. One that
-   * the log has given back, or has not come to, stops the subscription with `BAD_CURSOR`.
+   * The LSN to begin with if no position is saved: by default 1, the first of all, which 0 counts
+   * as, too. `'oldest'` is the first that the log has. If the log has given an entry from there on
+   * back, or has not come there, the subscription stops with `BAD_CURSOR`.
    */
-  readonly from?: number
+  readonly from?: number | 'oldest'
   /** If it throws, this subscription stops, and `health()` says so. */
   readonly handler: EntryHandler<Events>
   /**
@@ -64,8 +75,11 @@ export type ReplayOptions<
   Events extends PayloadTypes = PayloadTypes,
   Effects extends PayloadTypes = PayloadTypes,
 > = {
-  /** The first LSN; by default the first that the log has. Behind a state it is `state.lsn + 1`. */
-  readonly from?: number
+  /**
+   * The first LSN: by default 1, the first of all, which 0 counts as, too. Behind a state it is
+   * `state.lsn + 1`. `'oldest'` is the first that the log has.
+   */
+  readonly from?: number | 'oldest'
   readonly handler: (entry: StoredEntry<Events, Effects>) => void | Promise<void>
   /**
    * Whether an entry has to wait for a later one, which it follows. It is asked again after each
@@ -147,11 +161,11 @@ export class Journal<
 
   /**
    * The durable entries in their order, from `from` up to `to` (LSNs, inclusive); by default all
-   * that the log has at present. With `follow` it goes on with those to come. A slow reader costs
+   * up to the present. With `follow` it goes on with those to come. A slow reader costs
    * no memory: it reads the log, which keeps what was not read yet. End it with `return` or by its
    * `signal`, or leave the `for await` loop.
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`; `BAD_CURSOR`, now or at the
-   * first entry, for a `from` that the log has given back or has not come to; the reason of a
+   * first entry, if the log has given an entry from `from` on back, or has not come there; the reason of a
    * `signal` that has aborted
    */
   entries(options: EntriesOfJournal = noOptions): EntryStream<Events, Effects> {
@@ -169,9 +183,9 @@ export class Journal<
   subscribe(options: SubscribeOptions<Events>): Subscription {
     this.#access.check()
     checkOptionNames(options, ['name', 'from', 'handler', 'signal'])
-    const { from = 0, handler, signal } = options
+    const { handler, signal } = options
+    const from = walkStart(options.from)
     const name = checkEntityId(options.name, 'name')
-    if (!Number.isSafeInteger(from) || from < 0) throw invalidArgument('from', 'an LSN', from)
     if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
     checkSignal(signal)
     const { deliveries } = this.#shard.journal
@@ -191,8 +205,8 @@ export class Journal<
    * Gives every durable entry to a handler, side effects included, and resolves when there is no
    * further one. With the option `journal.replay` `'required'` appends are taken from then on.
    * @throws KeelsonError `INVALID_ARGUMENT`; what the handler throws; `CONFLICT` if entries still
-   * wait for another one, with ten of their ids at most in `details.deferred`; `BAD_CURSOR`,
-   * `SHARD_DOWN`, `CLOSED`, `CORRUPT`
+   * wait for another one, with ten of their ids at most in `details.deferred`; `BAD_CURSOR` if the
+   * log has given an entry from `from` on back; `SHARD_DOWN`, `CLOSED`, `CORRUPT`
    */
   async replay(options: ReplayOptions<Events, Effects>): Promise<Replayed> {
     this.#access.check()
@@ -212,7 +226,8 @@ export class Journal<
    * resolves. The last two are kept, and the log behind the older one. Calls are carried out one
    * after another.
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, or an LSN beyond the
-   * last one or below a saved one; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`
+   * last one or below a saved one; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`: it may be saved
+   * all the same
    */
   async saveState(lsn: number, value: unknown): Promise<void> {
     this.#access.check()
@@ -230,7 +245,10 @@ export class Journal<
     await journal.saveInTurn(async () => {
       // A save before this one may have saved a later LSN.
       check()
-      return (await shard.snapshots.run('saveState', { dir, state })).states
+      journal.states = (await shard.snapshots.run('saveState', { dir, state })).states
+      // The file may be lost. What the log says is not.
+      if (!hasSavedState(shard.view()))
+        await writeJournalRow(this.#system, shard, savedStateEntity, encodeList([lsn]))
     })
     tell(this.#system, shard, 'journal.saved', { lsn, bytes: content.length })
   }

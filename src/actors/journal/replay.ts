@@ -1,13 +1,12 @@
 /** A replay of a journal: every entry that counts goes to a handler, in order, none twice. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Shard } from '../shard/shard.ts'
-import { logStart } from '../store/shard-watch.ts'
 import { EntryStream } from './entry-stream.ts'
 import type { StoredEntry } from './stored-entry.ts'
 
 /** What a replay gives its entries to. `shouldDefer`: an entry waits for one that comes later. */
 export type ReplayHandler = {
-  readonly from?: number
+  readonly from?: number | 'oldest'
   readonly handler: (entry: StoredEntry) => void | Promise<void>
   readonly shouldDefer?: (entry: StoredEntry) => boolean
 }
@@ -44,7 +43,7 @@ const never = (): boolean => false
 
 const allReplayed = async (
   shard: Shard,
-  { from = logStart, handler, shouldDefer = never }: ReplayHandler,
+  { from, handler, shouldDefer = never }: ReplayHandler,
   signal: AbortSignal,
 ): Promise<Replayed> => {
   let entries = 0
@@ -57,10 +56,12 @@ const allReplayed = async (
     entries++
     return true
   }
-  let lsn = from - 1
+  let next = from
+  let lsn: number
   do {
-    const stream = new EntryStream(shard, { from: lsn + 1 })
+    const stream = new EntryStream(shard, { ...(next !== undefined && { from: next }) })
     lsn = shard.appliedLsn
+    next = lsn + 1
     for await (const entry of stream) {
       if (!(await take(entry))) waiting.push(entry)
       else if (waiting.length > 0) waiting = await afterAnother(waiting, take)

@@ -12,6 +12,7 @@ import {
   unitsIn,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
+import { hadEntryWithin } from '../shard/shard-journal.ts'
 import type { WatchSource } from '../store/shard-watch.ts'
 import type { PayloadTypes } from './entry-input.ts'
 
@@ -58,6 +59,7 @@ export const entriesIn = (shard: Shard): WatchSource<StoredEntry> => ({
   },
   bytesOf: ({ command, response, events, effects }) =>
     command.length + response.length + bytesIn(events) + bytesIn(effects),
+  hadWithin: (from, end) => hadEntryWithin(() => shard.view(), shard.parts.clock, { from, end }),
 })
 
 const bytesIn = (list: readonly StoredPayload[]): number => {

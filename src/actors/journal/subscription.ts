@@ -5,13 +5,7 @@
  */
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
-import {
-  encodeList,
-  entityRowKey,
-  mainRowOf,
-  readEntityRow,
-  type Turn,
-} from '../../storage/index.ts'
+import { encodeList } from '../../storage/index.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import {
@@ -23,10 +17,10 @@ import {
 } from '../shard/shard-journal.ts'
 import { tell } from '../shard/storage-events.ts'
 import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
-import { granted, promised } from '../store/store-writing.ts'
+import { promised } from '../store/store-writing.ts'
 import { noOptions } from '../writing/write-options.ts'
-import { submitAs } from '../writing/write-path.ts'
 import type { PayloadTypes } from './entry-input.ts'
+import { writeJournalRow } from './journal-row.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'
 
 /** An entry as subscribers get it: without its side effects. */
@@ -291,31 +285,16 @@ const isSame = (one: EntryPosition, other: EntryPosition | undefined): boolean =
 const isBefore = (entry: EntryPosition, position: EntryPosition): boolean =>
   entry.lsn < position.lsn || (entry.lsn === position.lsn && entry.index < position.index)
 
-const options = {
-  ...({ ack: 'applied', whenFull: 'wait', windowMs: 0 } as const),
-  deadlineMs: 60_000,
-}
-
-/** All positions are of one incarnation: their rows have no actor. */
-const incarnation = '0000000000000000'
-
 /** Writes the row of a position; removes it without one. @throws KeelsonError as a write does */
-const writePosition = async (
+const writePosition = (
   system: System,
   shard: Shard,
   name: string,
   position: EntryPosition | undefined,
-): Promise<void> => {
-  const entity = positionEntity(name)
-  await shard.settled()
-  const row = shard.view().row(entityRowKey(entity))
-  const follows = row && readEntityRow(row).mark
-  if (!follows && !position) return
-  const mark = { incarnation, seq: (follows?.seq ?? 0) + 1 }
-  const body = position && encodeList([position.lsn, position.index])
-  const units: Turn = {
-    ...{ kind: 'turn', entity, follows, rows: [], writes: [] },
-    row: body && mainRowOf(mark, body),
-  }
-  await submitAs(system, shard, { units, options }, (_, answers) => granted(answers))
-}
+): Promise<void> =>
+  writeJournalRow(
+    system,
+    shard,
+    positionEntity(name),
+    position && encodeList([position.lsn, position.index]),
+  )

@@ -283,7 +283,7 @@ const readFrom = async (host: LogHost, from: number, to: number) => {
   try {
     return await host.run('read', { from, to, maxBytes: readBytes })
   } catch (error) {
-    if (isKeelsonError(error, 'INVALID_ARGUMENT')) return undefined
+    if (isKeelsonError(error, 'BAD_CURSOR')) return undefined
     throw error
   }
 }

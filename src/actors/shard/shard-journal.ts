@@ -3,13 +3,17 @@
  * application has saved, and whether a replay has ended. They decide how much of the log may be
  * given back: a reader holds the log from the first entry that it has not read.
  */
+import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   decodeValue,
   entityRowKey,
   entityRows,
   entryIdRows,
+  type RowRange,
   readEntityRow,
+  readEntryRow,
+  savedStateEntity,
   valueTags,
 } from '../../storage/index.ts'
 import type { ReadView } from '../overlay/read-view.ts'
@@ -73,12 +77,46 @@ const positionIn = (bytes: Uint8Array): EntryPosition => {
   return { lsn, index }
 }
 
+/** Whether a state was ever saved, whatever became of its file. */
+export const hasSavedState = (view: ReadView): boolean =>
+  view.row(entityRowKey(savedStateEntity)) !== undefined
+
 /** Whether the journal has entries. */
 const hasEntries = ({ layers: { overlay, projection } }: ReadView): boolean => {
   const ids = newestRows(overlay, projection, entryIdRows)
   const first = ids.next()
   ids.return?.()
   return first.done !== true
+}
+
+/** The rows of ids that are looked at in one turn of the event loop. */
+const idsAtOnce = 4_096
+
+/**
+ * Whether an entry from `from` up to, not including, `end` counts. The ids tell, which are kept for
+ * ever. The walk ends at the first one, so it passes no more ids than the log has entries.
+ * @throws KeelsonError as `viewOf` does
+ */
+export const hadEntryWithin = async (
+  viewOf: () => ReadView,
+  clock: Clock,
+  { from, end }: { readonly from: number; readonly end: number },
+): Promise<boolean> => {
+  let range: RowRange | undefined = entryIdRows
+  while (range) {
+    const { overlay, projection } = viewOf().layers
+    let left = idsAtOnce
+    let last: string | undefined
+    for (const [key, row] of newestRows(overlay, projection, range)) {
+      const lsn = row ? readEntryRow(row).lsn : 0
+      if (lsn >= from && lsn < end) return true
+      last = key
+      if (--left === 0) break
+    }
+    range = left === 0 && last !== undefined ? { ...entryIdRows, gt: last } : undefined
+    await new Promise<void>((resolve) => clock.soon(resolve))
+  }
+  return false
 }
 
 /** The journal of one shard. */
@@ -112,14 +150,10 @@ export class ShardJournal {
   }
 
   /**
-   * Saves a state, after the saves before it: two may replace the same files. `save` returns the
-   * LSNs of the states that are kept.
-   * @throws as `save` does
+   * Saves a state, after the saves before it: two may replace the same files. @throws as `save` does
    */
-  saveInTurn(save: () => Promise<readonly number[]>): Promise<void> {
-    const saved = this.#saves.then(async () => {
-      this.states = await save()
-    })
+  saveInTurn(save: () => Promise<void>): Promise<void> {
+    const saved = this.#saves.then(save)
     this.#saves = saved.catch(() => undefined)
     return saved
   }

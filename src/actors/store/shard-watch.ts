@@ -4,7 +4,7 @@
  * follows again once it has read every applied frame. Changes of keys and entries of the journal are
  * such items.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { LogHost, ReadAnswer } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
 import { levelOf } from '../shard/settings.ts'
@@ -19,6 +19,11 @@ export type WatchSource<Item extends { readonly lsn: number }> = {
   readonly ofLog: (read: ReadAnswer, end: number) => readonly Item[]
   /** The memory that an item takes, in bytes. */
   readonly bytesOf: (item: Item) => number
+  /**
+   * Whether there were items from `from` up to, not including, `end`: frames that the log has given
+   * back. Without it there were.
+   */
+  readonly hadWithin?: (from: number, end: number) => Promise<boolean>
 }
 
 /** An item with the position to go on from behind it. */
@@ -39,8 +44,19 @@ export type WatchBounds = {
   readonly pins?: boolean
 }
 
-/** Stands for the first LSN of the log. */
+/** Stands for the first LSN that the log has. */
 export const logStart = 0
+
+/**
+ * Where a walk begins: with the first LSN of all (1), unless `from` says otherwise. 0 counts as 1;
+ * `'oldest'` is the first one that the log has. @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const walkStart = (from: number | 'oldest' = 1): number => {
+  if (from === 'oldest') return logStart
+  if (!Number.isSafeInteger(from) || from < 0)
+    throw invalidArgument('from', 'an LSN, or `oldest`', from)
+  return Math.max(1, from)
+}
 
 /**
  * Requires that a shard has come to the position before `from`: a watch that follows from there on
@@ -218,7 +234,6 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
 
   async #readPiece(log: LogHost): Promise<void> {
     const shard = this.#shard
-    if (this.#from === logStart) this.#from = await firstLsnOf(log)
     const read = await this.#read(log)
     if (this.#isClosed) return
     // A frame that is not applied yet is shown by the applier, or read in the next turn.
@@ -231,15 +246,29 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   }
 
   async #read(log: LogHost): Promise<ReadAnswer> {
-    // The log takes both in order: what it reads is pinned.
-    const held = this.#pin?.hold(log, this.#from)
-    try {
-      return await log.run('read', { from: this.#from, maxBytes: readBytes })
-    } catch (error) {
-      throw isKeelsonError(error, 'INVALID_ARGUMENT') ? this.#fallenBehind(error) : error
-    } finally {
-      await held
+    for (;;) {
+      const from = this.#from === logStart ? await firstLsnOf(log) : this.#from
+      // The log takes both in order: what it reads is pinned.
+      const held = this.#pin?.hold(log, from)
+      try {
+        return await log.run('read', { from, maxBytes: readBytes })
+      } catch (error) {
+        if (!isKeelsonError(error, 'BAD_CURSOR')) throw error
+        await this.#skipGivenBack(error)
+      } finally {
+        await held
+      }
     }
+  }
+
+  /** Begins where the log does, unless that leaves an item out. @throws KeelsonError `BAD_CURSOR` */
+  async #skipGivenBack(cause: KeelsonError): Promise<void> {
+    if (this.#from === logStart) return
+    const firstLsn = cause.details.firstLsn as number
+    const end = Math.min(firstLsn, this.#to + 1)
+    const { hadWithin } = this.#source
+    if (!hadWithin || (await hadWithin(this.#from, end))) throw this.#fallenBehind(cause)
+    this.#from = firstLsn
   }
 
   /** A request failed. If its life of the log has ended, the next one is asked again. */
@@ -253,10 +282,11 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   #fallenBehind(cause: KeelsonError): KeelsonError {
     const { index } = this.#shard
     const { firstLsn } = cause.details
-    return new KeelsonError('BAD_CURSOR', `the log of shard ${index} begins behind the position`, {
-      details: { shard: index, from: this.#from, firstLsn },
-      cause,
-    })
+    return new KeelsonError(
+      'BAD_CURSOR',
+      `the log of shard ${index} begins with lsn ${firstLsn}, behind lsn ${this.#from}; from 'oldest' reads what it has`,
+      { details: { shard: index, from: this.#from, firstLsn }, cause },
+    )
   }
 
   #isDurable(lsn: number): boolean {

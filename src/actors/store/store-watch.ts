@@ -21,6 +21,7 @@ import {
   ShardWatch,
   type Watched,
   type WatchSource,
+  walkStart,
 } from './shard-watch.ts'
 import { listedValue } from './value-streams.ts'
 
@@ -30,9 +31,9 @@ export type WatchOptions = {
   readonly prefix?: string
   /**
    * The first position to report, of one shard or of several: `next` of an earlier change. A shard
-   * without one is watched from now on. `'start'`: everything that the log still has.
+   * without one is watched from now on. `'oldest'`: everything that the log still has.
    */
-  readonly from?: Position | readonly Position[] | 'start'
+  readonly from?: Position | readonly Position[] | 'oldest'
   /** Ends the watch as `return` does. An actor gives its `context.signal`. */
   readonly signal?: AbortSignal
 }
@@ -219,9 +220,11 @@ const beginOf = (shard: Shard, from: WatchOptions['from']): number => {
   // Refuses where the shard has no view.
   shard.view()
   const behind = shard.appliedLsn + 1
-  if (from === 'start') return logStart
+  if (from === 'oldest') return logStart
   const positions = from === undefined ? [] : 'shard' in from ? [from] : from
-  const begin = positions.find(({ shard: index }) => index === shard.index)?.lsn ?? behind
+  const begin = walkStart(
+    positions.find(({ shard: index }) => index === shard.index)?.lsn ?? behind,
+  )
   checkReached(shard, begin)
   return begin
 }
@@ -231,10 +234,10 @@ const checked = (options: WatchOptions, shards: number): WatchOptions => {
   const { prefix, from, signal } = options
   checkSignal(signal)
   if (prefix !== undefined && prefix !== '') checkKey(prefix)
-  if (from === undefined || from === 'start') return options
+  if (from === undefined || from === 'oldest') return options
   const positions: unknown = Array.isArray(from) ? from : [from]
   if ((positions as unknown[]).every((position) => isPosition(position, shards))) return options
-  throw invalidArgument('from', 'positions of shards, or `start`', from)
+  throw invalidArgument('from', 'positions of shards, or `oldest`', from)
 }
 
 const isPosition = (position: unknown, shards: number): boolean => {

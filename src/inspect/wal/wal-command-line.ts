@@ -20,7 +20,7 @@ export type WalVerifyCommand = {
 export type WalDumpCommand = {
   readonly kind: 'wal dump'
   readonly dir: string
-  readonly from: number
+  readonly from?: number
   readonly to: number
   readonly width: number
   readonly json: boolean
@@ -103,14 +103,14 @@ const dumpCommand = (words: readonly string[]): WalDumpCommand => {
     to: string,
     width: string,
   })
-  const from = numberOf('--from', values.from, 1)
+  const from = values.from === undefined ? undefined : numberOf('--from', values.from, 1)
   const to = numberOf('--to', values.to, Number.MAX_SAFE_INTEGER)
-  if (to < from) throw wrongWords(`--to ${to} lies before --from ${from}`)
+  if (from !== undefined && to < from) throw wrongWords(`--to ${to} lies before --from ${from}`)
   const width = numberOf('--width', values.width, 60)
   return {
     kind: 'wal dump',
     dir: folderOf('dump', positionals),
-    from,
+    ...(from !== undefined && { from }),
     to,
     width,
     ...switches(values),

@@ -52,6 +52,11 @@ export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint
         'bad',
         `  damage  ${printable(record.file)}  offset ${countText(record.offset)}  lsn ${countText(record.lsn)}: ${printable(record.evidence)}`,
       )
+    case 'given back':
+      return paint(
+        'odd',
+        `  given back: the log begins with lsn ${countText(record.firstLsn)}, behind lsn ${countText(record.from)}`,
+      )
     case 'newer':
       return paint(
         'odd',

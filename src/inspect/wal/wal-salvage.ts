@@ -16,6 +16,7 @@ import {
   nodeDisk,
   nothingFound,
   refusing,
+  salvageAppStates,
   salvaging,
   shardFolder,
   type UncopiedPlace,
@@ -258,6 +259,10 @@ const salvageLog = async (
     }),
   )
   if (!salvaged) return undefined
+  if (folder) {
+    const { snapshots: states } = shardFolder(source, shard ?? 0)
+    refusing(() => salvageAppStates(disk, states, folder.snapshots, salvaged.lastLsn))
+  }
   const uncopied = folder ? await copyRest(work, dir, folder.path) : []
   if (!uncopied) return undefined
   const checked = await steps(work, `checking ${name}`, verifying(disk, wal, { holdsUnits }))

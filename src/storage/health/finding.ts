@@ -95,6 +95,11 @@ export const findingKinds = {
   ],
   'snapshot.missing': ['warning', 'A snapshot that the log names is missing.'],
   'snapshot.damaged': ['warning', 'A snapshot that the log names is damaged.'],
+  'state.damaged': ['warning', 'A saved state of the journal is damaged.'],
+  'state.lost': [
+    'damage',
+    'The log has given entries of the journal back, and no saved state that had them can be loaded.',
+  ],
   'rows.lost': [
     'damage',
     'The log begins later, and neither the projection nor a snapshot has the rows from before.',

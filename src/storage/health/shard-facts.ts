@@ -17,8 +17,10 @@ import { surveyLog } from '../rescue/log-survey.ts'
 import { verifying } from '../rescue/log-verification.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
+import { type AppStateFile, examineAppStates } from '../snapshots/app-state.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import { entityRowKey, savedStateEntity } from '../values/entity-key.ts'
 import { type BlobFault, BlobRefs, examiningBlobs } from './blob-examination.ts'
 import { type Leftovers, leftoversIn } from './leftovers.ts'
 
@@ -73,6 +75,10 @@ export type ShardFacts = Omit<ShardExamination, 'floor' | 'isDeep'> & {
   readonly projection: ProjectionExamination
   readonly blobs: readonly BlobFault[]
   readonly leftovers: Leftovers
+  /** The saved states of the journal, oldest first. */
+  readonly states: readonly AppStateFile[]
+  /** Some row says that a state was saved. */
+  readonly hadState: boolean
   readonly comparison?: RowComparison
 }
 
@@ -91,21 +97,28 @@ export function* examiningShard(
 ): Generator<HealthProgress, ShardFacts> {
   const name = `shard ${shard}`
   const refs = new BlobRefs()
+  let hadState = false
+  const noteRow = (key: Uint8Array, record: Uint8Array): void => {
+    hadState ||= savedStateKey.equals(key)
+    refs.addRow(key, record)
+  }
   const manifest = manifestIn(disk, folders.wal)
-  const met = yield* examiningSnapshots(disk, name, folders, manifest, refs)
+  const met = yield* examiningSnapshots(disk, name, folders, manifest, noteRow)
   const snapshots = isLive ? stillNamed(disk, folders, met) : met
   const projection = isLive
     ? ({ state: 'absent' } as const)
     : yield* labelled(
         `the projection of ${name}`,
-        examiningProjection(disk, folders.lmdb, 'all', (key, record) => refs.addRow(key, record)),
+        examiningProjection(disk, folders.lmdb, 'all', noteRow),
       )
   const shown = projection.state === 'sound' ? projection.position : undefined
   const heldFrom = hasNames(manifest) ? 1 : 1 + baseWithoutNames(disk, folders, snapshots, shown)
   const knowledge = { heldFrom, isLive, holdsUnits: true, ...(shown && { shown }) }
   const evidence = floor ? [{ lsn: floor.lsn, source: factsFileName }] : []
   const log = yield* examiningLog(disk, name, folders.wal, { ...knowledge, evidence })
-  const facts = { shard, folders, isLive, floor, manifest, log, snapshots, projection }
+  const states = examineAppStates(disk, folders.snapshots)
+  const journal = { states, hadState: hadState || states.length > 0 }
+  const facts = { shard, folders, isLive, floor, manifest, log, snapshots, projection, ...journal }
   if (isLive) return { ...facts, blobs: [], leftovers: { temporary: [], quarantines: [] } }
   yield* addFrames(disk, facts, refs)
   const blobs = yield* labelled(
@@ -115,6 +128,8 @@ export function* examiningShard(
   const named = manifest.manifest?.snapshots ?? []
   return { ...facts, blobs, leftovers: leftoversIn(disk, folders, named) }
 }
+
+const savedStateKey = Buffer.from(entityRowKey(savedStateEntity))
 
 /** Whether the MANIFEST still says which snapshots count. */
 export const hasNames = ({ manifest }: ManifestReading): boolean => manifest !== undefined
@@ -191,12 +206,14 @@ const baseWithoutNames = (
 
 const snapshotFile = /^([0-9a-f]{16})\.snap$/
 
+type NoteRow = (key: Uint8Array, record: Uint8Array) => void
+
 function* examiningSnapshots(
   disk: Disk,
   name: string,
   { snapshots: dir }: ShardFolders,
   manifest: ManifestReading,
-  refs: BlobRefs,
+  noteRow: NoteRow,
 ): Generator<HealthProgress, readonly SnapshotState[]> {
   const states: SnapshotState[] = []
   const there = disk.entry(dir)?.kind === 'folder' ? disk.list(dir) : []
@@ -205,7 +222,7 @@ function* examiningSnapshots(
     : there.flatMap((each) => Number.parseInt(snapshotFile.exec(each)?.[1] ?? 'none', 16) || [])
   for (const lsn of lsns) {
     const named = manifest.manifest?.snapshots.find((each) => each.lsn === lsn)
-    states.push(yield* examiningSnapshot(disk, `a snapshot of ${name}`, dir, lsn, named, refs))
+    states.push(yield* examiningSnapshot(disk, `a snapshot of ${name}`, dir, lsn, named, noteRow))
   }
   return states
 }
@@ -228,7 +245,7 @@ function* examiningSnapshot(
   dir: string,
   lsn: number,
   named: NamedSnapshot | undefined,
-  refs: BlobRefs,
+  noteRow: NoteRow,
 ): Generator<HealthProgress, SnapshotState> {
   const file = join(dir, snapshotName(lsn))
   const unread = named ?? { lsn, bytes: 0, sum: 0 }
@@ -238,7 +255,7 @@ function* examiningSnapshot(
       if (named) reader.refuseUnless(named)
       const { position, bytes, sum } = reader.facts
       for (const { next, records } of reader.blocks()) {
-        for (const { key, record } of records) refs.addRow(key, record)
+        for (const { key, record } of records) noteRow(key, record)
         yield { what, bytes: next, totalBytes: bytes }
       }
       return { file, snapshot: { lsn: reader.facts.lsn, bytes, sum }, position }

@@ -24,6 +24,7 @@ export const shardFindings = (facts: PlacedFacts): Finding[] => {
 const otherFindings = (facts: PlacedFacts): Finding[] => [
   ...manifestFindings(facts),
   ...snapshotFindings(facts),
+  ...stateFindings(facts),
   ...projectionFindings(facts),
   ...blobFindings(facts),
   ...leftoverFindings(facts),
@@ -53,6 +54,23 @@ const snapshotRemedy = (facts: PlacedFacts, isRepaired: boolean): string => {
   if (isProjectionUsable(facts))
     return `Make another one of the projection: keelson start --dir ${dir}, then control.snapshot(${shard}). Keep ${folders.lmdb} until then: nothing else has its rows.`
   return restoring(dir)
+}
+
+const stateFindings = (facts: PlacedFacts): Finding[] => {
+  const { states, hadState, folders, dir } = facts
+  const damaged = states.flatMap(({ file, fault }) => {
+    if (fault === undefined) return []
+    const remedy =
+      'Save another one: journal.saveState. Until then the other one is loaded, if any.'
+    return [finding('state.damaged', { file, evidence: fault, remedy })]
+  })
+  const firstLsn = firstLsnOf(facts)
+  // With the whole log, a replay from its first entry on gives all that a state had.
+  const isLost = hadState && firstLsn > 1 && !states.some(({ fault }) => fault === undefined)
+  if (!isLost) return damaged
+  const evidence = `the log begins with lsn ${firstLsn}`
+  const remedy = `Restore a backup: keelson restore BACKUP --to DIR2. Without one, replay what is left: journal.replay({ from: 'oldest' }). Keep ${dir} as it is.`
+  return [...damaged, finding('state.lost', { file: folders.snapshots, evidence, remedy })]
 }
 
 const asideStep = ({ folders }: PlacedFacts, path: string): RepairStep => ({

@@ -226,7 +226,7 @@ const firstLsnOf = ({ segments }: LogWriter): number => segments[0]?.header.base
 
 const refuseBefore = (firstLsn: number, from: number): void => {
   if (from >= firstLsn) return
-  throw new KeelsonError('INVALID_ARGUMENT', `the log begins with lsn ${firstLsn}`, {
+  throw new KeelsonError('BAD_CURSOR', `the log begins with lsn ${firstLsn}`, {
     details: { from, firstLsn },
   })
 }

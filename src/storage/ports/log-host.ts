@@ -334,7 +334,8 @@ export type LogProtocol = {
   /**
    * Pins all frames from `from` on, for a reader or a required replica, until `unpin` or the end of
    * this life of the log. With `pin` it moves an earlier pin.
-   * @throws `INVALID_ARGUMENT` before the first LSN of the log, or for a pin that is not held
+   * @throws `BAD_CURSOR` before the first LSN of the log; `INVALID_ARGUMENT` for a pin that is not
+   * held
    */
   pin: { request: { from: number; pin?: number }; answer: { pin: number } }
   /** Ends a pin. A no-op if it has ended. */
@@ -342,7 +343,7 @@ export type LogProtocol = {
   /**
    * Reads DATA frames from `from` on: at least one if there is any, then up to `maxBytes` of
    * payloads.
-   * @throws `CORRUPT`; `INVALID_ARGUMENT` for a `from` before the first LSN of the log
+   * @throws `CORRUPT`; `BAD_CURSOR` for a `from` before the first LSN of the log
    */
   read: { request: ReadRequest; answer: ReadAnswer }
   /**

@@ -33,10 +33,12 @@ export type DumpRecord =
       'lsn' | 'type' | 'offset'
     >)
   | ({ readonly kind: 'damage' } & Damage)
+  /** The log has given back the frames from `from` on, and begins with `firstLsn`. */
+  | { readonly kind: 'given back'; readonly from: number; readonly firstLsn: number }
   /** No record yet: this many bytes were read. */
   | { readonly kind: 'pause'; readonly bytes: number }
 
-/** The frames to dump, both ends inclusive. */
+/** The frames to dump, both ends inclusive. By default all that the log has. */
 export type DumpRange = { readonly from?: number; readonly to?: number }
 
 /**
@@ -55,6 +57,8 @@ export function* dumping(
   if (isNoLog(survey))
     throw new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
   for (const damage of survey.damage) yield { kind: 'damage', ...damage }
+  const firstLsn = survey.segments[0]?.header.baseLsn ?? 1
+  if (range.from !== undefined && from < firstLsn) yield { kind: 'given back', from, firstLsn }
   for (const [index, segment] of survey.segments.entries()) {
     const next = survey.segments[index + 1]
     if (segment.header.baseLsn > to) return

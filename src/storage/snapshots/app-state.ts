@@ -7,9 +7,10 @@
  *     u64 ms since 1970 | u64 bytes of the content | u32 0 | u32 CRC of the 44 bytes before | content
  */
 import { dirname } from 'node:path'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { isFileFailure } from '../disk/disk-failure.ts'
 import { replaceFile } from '../disk/sealed-file.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { AppState } from '../ports/snapshot-host.ts'
@@ -76,6 +77,39 @@ export const copyAppStates = (disk: Disk, from: string, to: string, lsn: number)
   }
   for (const each of statesIn(disk, to))
     if (!wanted.includes(each)) disk.remove(pathIn(to, stateName(each)))
+}
+
+/** A file of a state, and why it cannot be loaded. */
+export type AppStateFile = { readonly file: string; readonly fault?: string }
+
+/** Reads the states in `dir` whole, oldest first. @throws DiskError that is not of one file */
+export const examineAppStates = (disk: Disk, dir: string): AppStateFile[] =>
+  statesIn(disk, dir).flatMap((lsn) => {
+    const file = pathIn(dir, stateName(lsn))
+    const fault = stateOrFault(disk, dir, lsn)
+    if (typeof fault !== 'string') return [{ file }]
+    // It may have been replaced by newer ones meanwhile.
+    return disk.entry(file) ? [{ file, fault }] : []
+  })
+
+/** Copies the states up to `lsn` that can be read. @throws DiskError that is not of one file */
+export const salvageAppStates = (disk: Disk, from: string, to: string, lsn: number): void => {
+  for (const each of statesIn(disk, from)) {
+    const state = each > lsn ? 'beyond the log' : stateOrFault(disk, from, each)
+    if (typeof state !== 'string') saveAppState(disk, to, state)
+  }
+}
+
+/** A state, or why it cannot be loaded. @throws DiskError that is not of one file */
+const stateOrFault = (disk: Disk, dir: string, lsn: number): AppState | string => {
+  try {
+    const state = readAppState(disk, dir, lsn)
+    return state instanceof KeelsonError ? String(state.details.evidence) : state
+  } catch (error) {
+    if (isFileFailure(error)) return `the disk cannot read it: ${error.code}`
+    if (isKeelsonError(error, 'UNSUPPORTED_VERSION')) return error.message
+    throw error
+  }
 }
 
 const encoded = ({ lsn, time, content }: AppState): Uint8Array => {

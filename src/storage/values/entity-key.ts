@@ -20,6 +20,9 @@ export const entityBytesMax = kindBytesMax + 1 + entityIdBytesMax
 const userKind = /^[a-z][\w-]*$/
 const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
 
+/** The entity whose row says that an application has saved a state of the journal. */
+export const savedStateEntity = '$state/saved'
+
 const isEntityId = (id: string): boolean => {
   const bytes = id.length > entityIdBytesMax ? id.length : utf8Length(id)
   return bytes >= 1 && bytes <= entityIdBytesMax && !/[{}\0]/.test(id)

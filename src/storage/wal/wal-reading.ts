@@ -9,9 +9,13 @@ import { frameTypes } from '../frames/frame.ts'
 import { decodeEntry, decodeOpaque } from '../frames/wal-entry.ts'
 import type { LogHost, ReadAnswer, ReadFrame } from '../ports/log-host.ts'
 
-/** Which entries to read; by default all. LSNs are inclusive. */
+/** Which entries to read; by default all that the log has. LSNs are inclusive. */
 export type ReadOptions = {
-  readonly from?: number
+  /**
+   * The first LSN; 0 counts as 1. By default `'oldest'`, the first that the log has. One that a
+   * release has removed is `BAD_CURSOR`.
+   */
+  readonly from?: number | 'oldest'
   readonly to?: number
   /**
    * Begin after the newest checkpoint, or at `from` if that is later. Without a checkpoint read
@@ -63,7 +67,7 @@ export const checkReadOptions = (options: ReadOptions): void => {
   if (typeof options !== 'object' || options === null) throw invalid('options', options)
   for (const name of Object.keys(options)) if (!readOptionNames.has(name)) throw invalid(name, name)
   const { from, to, fromCheckpoint, checkpoints } = options
-  for (const [name, lsn] of Object.entries({ from, to }))
+  for (const [name, lsn] of Object.entries({ from: from === 'oldest' ? 1 : from, to }))
     if (lsn !== undefined && !(Number.isSafeInteger(lsn) && lsn >= 0)) throw invalid(name, lsn)
   for (const [name, flag] of Object.entries({ fromCheckpoint, checkpoints }))
     if (flag !== undefined && typeof flag !== 'boolean') throw invalid(name, flag)
@@ -83,8 +87,8 @@ const invalid = (path: string, found: unknown): KeelsonError =>
 
 /**
  * Reads the log.
- * @throws KeelsonError `INVALID_ARGUMENT` if `from` is before the first LSN of the log; `CORRUPT`
- * for damage; `WRONG_TYPE` for the log of a store; `CLOSED`; `SHARD_DOWN`
+ * @throws KeelsonError `BAD_CURSOR` if `from` is before the first LSN of the log; `CORRUPT` for
+ * damage; `WRONG_TYPE` for the log of a store; `CLOSED`; `SHARD_DOWN`
  */
 export async function* readLog(
   source: ReadSource,
@@ -145,8 +149,8 @@ const begin = async (host: LogHost, options: ReadOptions): Promise<ReadStart | u
     try {
       return { next, to, ...(await host.run('pin', { from: next })) }
     } catch (error) {
-      // A read without `from` is not refused if a release removed its first entries meanwhile.
-      if (options.from || !isKeelsonError(error, 'INVALID_ARGUMENT')) throw error
+      // A read from the oldest is not refused if a release removed its first entries meanwhile.
+      if (isGiven(options.from) || !isKeelsonError(error, 'BAD_CURSOR')) throw error
     }
   }
 }
@@ -160,10 +164,13 @@ const boundsOf = async (
   const behindCheckpoint = fromCheckpoint ? checkpointLsn + 1 : 0
   return {
     // The log refuses a released LSN. 0 is never an LSN.
-    next: Math.max(from || firstLsn, behindCheckpoint),
+    next: Math.max(isGiven(from) ? Math.max(1, from) : firstLsn, behindCheckpoint),
     to: Math.min(to ?? durableLsn, durableLsn),
   }
 }
+
+const isGiven = (from: ReadOptions['from']): from is number =>
+  from !== undefined && from !== 'oldest'
 
 const itemOf = (
   { bytes }: ReadAnswer,

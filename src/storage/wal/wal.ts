@@ -177,12 +177,12 @@ export class Wal {
     return readLog(source, { ...options })
   }
 
-  /** Reads the whole log. */
+  /** Reads all that the log has. */
   readAll(): AsyncGenerator<WalEntry> {
     return this.read()
   }
 
-  /** Reads from `lsn` on, inclusive. */
+  /** Reads from `lsn` on, inclusive; `BAD_CURSOR` if it was released. */
   readFrom(lsn: number): AsyncGenerator<WalEntry> {
     return this.read({ from: lsn })
   }

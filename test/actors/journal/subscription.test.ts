@@ -194,7 +194,7 @@ describe('a subscription', () => {
 
     for (const [from, says] of [
       [1_000, 'has not come to lsn 1000'],
-      [1, 'begins behind the position'],
+      [1, 'begins with lsn'],
     ] as const) {
       subscribe(from)
       await append(app, world, `after ${from}`)

@@ -129,7 +129,7 @@ describe('a watch from a position', () => {
   test('goes on where an earlier one stopped, in the next life of the process too', async () => {
     const world = machine()
     const first = await world.start()
-    const watch = first.store.watch({ from: 'start' })
+    const watch = first.store.watch({ from: 'oldest' })
     for (let n = 0; n < 20; n++) await world.during(first.store.put(`k${n}`, n))
     const seen = await world.during(take(watch, 7))
     await watch.return()
@@ -180,7 +180,7 @@ test('a slow reader holds up no writer, and misses no key', async () => {
 
 test('a killed applier, writer or shard costs the watch nothing', async () => {
   const { app, store, during } = await started()
-  const watch = store.watch({ from: 'start' })
+  const watch = store.watch({ from: 'oldest' })
   const seen = new Map<string, unknown>()
   for (const [round, victim] of ['applier(0)', 'wal_writer(0)', 'lmdb_writer(0)'].entries()) {
     await during(store.put(`before ${round}`, round))
@@ -217,7 +217,7 @@ test('over several shards, next goes on behind each change and skips nothing of 
   const { store, during } = await started({ shards: 3 })
   const keys = Array.from({ length: 24 }, (_, n) => `k${n}`)
   const seen = new Set<string>()
-  let from: StoreChange['next'] | 'start' = 'start'
+  let from: StoreChange['next'] | 'oldest' = 'oldest'
   await during(Promise.all(keys.slice(0, 12).map((key) => store.put(key, 1))))
   for (let round = 0; seen.size < keys.length; round++) {
     if (round === 5) await during(Promise.all(keys.slice(12).map((key) => store.put(key, 1))))

@@ -26,6 +26,7 @@ import {
   remove,
   shard,
   snapshot,
+  states,
   wal,
 } from './folder-harm.ts'
 
@@ -191,6 +192,20 @@ export const damages: readonly Damage[] = [
     codes: ['snapshot.missing'],
     remedy: repairs,
     repaired: /it names no snapshot/,
+  },
+  {
+    name: 'a state of the journal is damaged, and the other one is not',
+    harm: (dir) => flip(states(dir)[1] as string, 50),
+    codes: ['state.damaged'],
+    remedy: /journal\.saveState/,
+  },
+  {
+    name: 'the states of the journal are damaged',
+    harm: (dir) => {
+      for (const file of states(dir)) flip(file, 50)
+    },
+    codes: ['state.damaged', 'state.damaged', 'state.lost'],
+    remedy: /keelson restore BACKUP.*from: 'oldest'/,
   },
   {
     name: 'a page of the projection has changed',

@@ -14,7 +14,7 @@ import { noSmallDisk, smallDisk } from '../../support/small-disk.ts'
 import { folderMadeOnce } from '../../support/temp-folder.ts'
 import { sampled, triesAll } from '../../support/tier.ts'
 import { damages } from './doctor-damages.ts'
-import { flip, killed, remove, shard, snapshot } from './folder-harm.ts'
+import { flip, killed, remove, shard, snapshot, states } from './folder-harm.ts'
 
 const copied = folderMadeOnce(makeFolder)
 
@@ -186,6 +186,20 @@ test('a folder that an instance has open is examined as far as that is safe, and
   expect(codesOf(found.findings)).toEqual(['folder.held'])
   expect(found.heldBy).toContain(String(process.pid))
   expect([refused.status, refused.errors]).toEqual([1, expect.stringMatching(/^LOCKED_DIR: /)])
+})
+
+test('a journal whose states are lost is not sound if the log was given back, open or closed', async () => {
+  const dir = copied()
+  for (const file of states(dir)) remove(file)
+
+  const app = await start({ dir: join(dir, 'd') })
+  const open = await doctor(dir)
+  await app.close()
+  const closed = await doctor(dir, '--deep')
+
+  expect(codesOf(open.findings)).toEqual(['folder.held', 'state.lost'])
+  expect(codesOf(closed.findings)).toEqual(['state.lost'])
+  expect(closed.findings[0]?.remedy).toMatch(/keelson restore BACKUP.*from: 'oldest'/)
 })
 
 test('what is no data folder is refused, with the command that is for it', async () => {

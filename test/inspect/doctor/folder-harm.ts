@@ -15,9 +15,16 @@ export const wal = (dir: string, at: number): string => join(shard(dir, at), 'wa
 /** The newest segment of a shard. */
 export const newest = (dir: string, at: number): string => segmentsIn(wal(dir, at)).at(-1) ?? ''
 const firstIn = (dir: string): string => join(dir, readdirSync(dir)[0] ?? '')
+const inSnapshots = (dir: string, at: number, ending: string): readonly string[] => {
+  const folder = join(shard(dir, at), 'snapshot')
+  const files = readdirSync(folder).filter((name) => name.endsWith(ending))
+  return files.sort().map((name) => join(folder, name))
+}
 /** The snapshot of a shard. */
 export const snapshot = (dir: string, at: number): string =>
-  firstIn(join(shard(dir, at), 'snapshot'))
+  inSnapshots(dir, at, '.snap')[0] as string
+/** The saved states of the journal of shard 0, oldest first. */
+export const states = (dir: string): readonly string[] => inSnapshots(dir, 0, '.state')
 /** The first file of blobs of a shard. */
 export const blobs = (dir: string, at: number): string => firstIn(join(shard(dir, at), 'blobs'))
 /** The file of the projection of a shard. */

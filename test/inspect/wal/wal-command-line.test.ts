@@ -21,7 +21,7 @@ describe('keelson wal', () => {
   })
 
   test('dump takes LSNs, both included, and a width', () => {
-    expect(parse('wal dump d')).toMatchObject({ from: 1, to: Number.MAX_SAFE_INTEGER, width: 60 })
+    expect(parse('wal dump d')).toMatchObject({ to: Number.MAX_SAFE_INTEGER, width: 60 })
     expect(parse('wal dump d --from 5 --to 5 --width 8')).toMatchObject({
       kind: 'wal dump',
       from: 5,

@@ -40,6 +40,21 @@ describe('keelson wal dump', () => {
     expect(output).toMatch(/shard 1 .*\n.*segment 1/)
   })
 
+  test('from an LSN that the log has given back says so', async () => {
+    const dir = tempFolder()
+    const app = await start({ dir: join(dir, 'd'), wal: { maxFileSize: 131_072 } })
+    await manyPuts(100)(app.store)
+    await app.control.snapshot(0)
+    await app.close()
+    const dump = (...words: readonly string[]) =>
+      commandHere(['wal', 'dump', 'd', '--from', '1', '--to', '1', ...words], dir)
+
+    expect((await dump()).output).toMatch(
+      /given back: the log begins with lsn \d\d, behind lsn 1\n/,
+    )
+    expect(JSON.parse((await dump('--json')).output)).toMatchObject({ kind: 'given back', from: 1 })
+  })
+
   test('prints frames with commands, keys and values, between the given LSNs', async () => {
     const dir = await newFolder(5, async (store) => {
       await store.put('t', 'plain text')

@@ -67,7 +67,7 @@ describe('reading', () => {
 
     for (const from of [0, -1, Number.NaN])
       expect(() => log.handle('read', { from, maxBytes: 100 })).toThrow(
-        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+        expect.objectContaining({ code: 'BAD_CURSOR' }),
       )
   })
 

@@ -123,11 +123,13 @@ describe('a read', () => {
     expect(segmentsOn(disk)).toHaveLength(1)
   })
 
-  test('from before the first LSN is INVALID_ARGUMENT; without `from` it begins there', async () => {
+  test('from before the first LSN is BAD_CURSOR, 0 too; `oldest`, as without `from`, begins there', async () => {
     const wal = await walWorld().open()
     await fillWith(wal, 40)
     const { firstLsn } = await wal.release(await wal.createCheckpoint())
-    expect(await outcome(readAll(wal, { from: firstLsn - 1 }))).toBe('INVALID_ARGUMENT')
+    for (const from of [0, 1, firstLsn - 1])
+      expect(await outcome(readAll(wal, { from }))).toBe('BAD_CURSOR')
+    expect(await readAll(wal, { from: 'oldest' })).toEqual(await readAll(wal))
     expect(await readAll(wal)).toEqual(await readAll(wal, { from: firstLsn }))
   })
 
