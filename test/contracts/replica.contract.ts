@@ -235,6 +235,7 @@ export const replicaContract = (under: () => ReplicaUnderTest): void => {
     test.each([
       ['of another LSN', { lsn: 12, bytes: 100, sum: 5 }],
       ['of the same LSN with another sum', { lsn: 10, bytes: 100, sum: 6 }],
+      ['of the same LSN with another size', { lsn: 10, bytes: 101, sum: 5 }],
     ])('rows of two snapshots never mix: one %s begins anew', async (_, snapshot) => {
       const { log, session } = await claimed()
       await session.load(pieceOf(log, 0, [1, 2], 64))

@@ -44,6 +44,18 @@ test.each(['close', 'kill'] as const)(
   },
 )
 
+test('a log from before a life that wrote nothing is CORRUPT: it would begin the same epoch again', async () => {
+  const world = machine()
+  await live(world, 'old', 'close')
+  const count = segments(world).length
+  const app = await world.start()
+  await world.during(app.system.stop())
+  world.disk.killProcess()
+  lose(world, count)
+
+  expect(await codeOf(world.start())).toBe('CORRUPT')
+})
+
 test('a log that was closed and lost frames behind its floor is CORRUPT', async () => {
   const world = machine()
   const app = await world.start()

@@ -6,6 +6,7 @@ import type { Clock } from '../../src/clock.ts'
 import { KeelsonError } from '../../src/errors.ts'
 import {
   type BlobSpot,
+  isSameSnapshot,
   namespaceOf,
   type ProjectedPosition,
   type ReadableChange,
@@ -191,7 +192,7 @@ export class MemoryReplica implements Replica {
     const kept = this.#held(piece.log, lease)
     const { load, lsn, mark } = kept.progress
     const begun = load === 'due' ? undefined : load
-    const isThis = begun?.snapshot.lsn === snapshot.lsn && begun.snapshot.sum === snapshot.sum
+    const isThis = begun !== undefined && isSameSnapshot(begun.snapshot, snapshot)
     const end = rows + records.length
     if (isThis && begun.rows === end && next.kind === 'more') return
     if (!begun && lsn === snapshot.lsn && next.kind === 'complete') return

@@ -7,12 +7,12 @@ import type { System } from '../../runtime/index.ts'
 import {
   decodeRow,
   frameBytes,
+  isSameSnapshot,
   isStoredValue,
   type LogDescription,
   type LogHost,
   logBytesAfter,
   markOf,
-  type NamedSnapshot,
   type ReplicaProgress,
   type ReplicaSession,
   refsOf,
@@ -299,7 +299,7 @@ const sendPiece = async (
   const { snapshots } = shard
   const newest = snapshots.named.at(-1)
   if (!newest) return 'idle'
-  const begun = load !== 'due' && load && isSame(load.snapshot, newest) ? load : undefined
+  const begun = load !== 'due' && load && isSameSnapshot(load.snapshot, newest) ? load : undefined
   const from = begun && { offset: begun.offset, rows: begun.rows }
   const request = { dir: snapshots.parts.dir, snapshot: newest, maxBytes: readBytes }
   const answer = await snapshots
@@ -330,9 +330,6 @@ const sendPiece = async (
 }
 
 const logOf = (shard: Shard): Promise<LogDescription> => shard.files.log().run('describe', null)
-
-const isSame = (one: NamedSnapshot, other: NamedSnapshot): boolean =>
-  one.lsn === other.lsn && one.bytes === other.bytes && one.sum === other.sum
 
 const recordsIn = ({
   bytes,

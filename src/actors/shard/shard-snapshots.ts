@@ -8,6 +8,7 @@ import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type BlobExtents,
   type BlobStretch,
+  isSameSnapshot,
   type LogDescription,
   logBytesAfter,
   loggedBlobRows,
@@ -173,14 +174,14 @@ export class ShardSnapshots {
   }
 
   #firstNot(known: ReadonlySet<NamedSnapshot>): NamedSnapshot | undefined {
-    return this.named.find((snapshot) => ![...known].some((each) => isSame(each, snapshot)))
+    return this.named.find((snapshot) => ![...known].some((each) => isSameSnapshot(each, snapshot)))
   }
 
   /** A snapshot does not change: it is read once in the life of the shard. */
   async #blobsOf(snapshot: NamedSnapshot, signal: AbortSignal): Promise<readonly BlobStretch[]> {
     for (const known of this.#blobs.keys())
-      if (!this.named.some((each) => isSame(each, known))) this.#blobs.delete(known)
-    for (const [known, blobs] of this.#blobs) if (isSame(known, snapshot)) return blobs
+      if (!this.named.some((each) => isSameSnapshot(each, known))) this.#blobs.delete(known)
+    for (const [known, blobs] of this.#blobs) if (isSameSnapshot(known, snapshot)) return blobs
     try {
       const request = { dir: this.parts.dir, snapshot }
       const { blobs } = await this.run('blobs', request, signal)
@@ -188,7 +189,7 @@ export class ShardSnapshots {
       return blobs
     } catch (error) {
       // It may have been replaced meanwhile.
-      if (!this.named.some((each) => isSame(each, snapshot))) return []
+      if (!this.named.some((each) => isSameSnapshot(each, snapshot))) return []
       if (isKeelsonError(error, 'CORRUPT')) this.damaged(error)
       throw error
     }
@@ -200,9 +201,6 @@ export class ShardSnapshots {
     await Promise.all([...this.#hosts].map((host) => host.end()))
   }
 }
-
-const isSame = (one: NamedSnapshot, other: NamedSnapshot): boolean =>
-  one.lsn === other.lsn && one.bytes === other.bytes && one.sum === other.sum
 
 // The rows of blobs whose last frame the log has given back. They go with the next commits of the
 // projection, some at a time: a row too many keeps a row, never a blob.

@@ -4,16 +4,17 @@
  * life of the log changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
-import type {
-  ProjectedPosition,
-  ReplicaLease,
-  ReplicaPiece,
-  ReplicaProgress,
-  ReplicaSession,
-  ReplicaSides,
-  ReplicatedFrame,
-  ReplicatedLog,
-  SnapshotRecord,
+import {
+  isSameSnapshot,
+  type ProjectedPosition,
+  type ReplicaLease,
+  type ReplicaPiece,
+  type ReplicaProgress,
+  type ReplicaSession,
+  type ReplicaSides,
+  type ReplicatedFrame,
+  type ReplicatedLog,
+  type SnapshotRecord,
 } from '../../storage/index.ts'
 import { type CopyColumn, copyRows, uuidOf } from './copy-format.ts'
 import { type Columns, type Database, inTransaction, numberIn } from './database.ts'
@@ -185,7 +186,7 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
   const { log, lease, snapshot, rows, records, next } = piece
   const { load, lsn, sum } = await held(database, log, lease)
   const begun = load === 'due' ? undefined : load
-  const isThis = begun?.snapshot.lsn === snapshot.lsn && begun.snapshot.sum === snapshot.sum
+  const isThis = begun !== undefined && isSameSnapshot(begun.snapshot, snapshot)
   const there = isThis ? begun.rows : 0
   // The answer to this piece was lost.
   if (there === rows + records.length && isThis && next.kind === 'more') return

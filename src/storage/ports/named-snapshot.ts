@@ -10,6 +10,10 @@ export type NamedSnapshot = {
   readonly sum: number
 }
 
+/** Whether two names are of one file. A snapshot may be made again at the same LSN. */
+export const isSameSnapshot = (one: NamedSnapshot, other: NamedSnapshot): boolean =>
+  one.lsn === other.lsn && one.bytes === other.bytes && one.sum === other.sum
+
 /** The place of an incomplete load: the snapshot, and what of it the projection has. */
 export type LoadPlace = {
   readonly walId: string

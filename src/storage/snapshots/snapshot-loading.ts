@@ -3,7 +3,7 @@
  * transactions, each with its place in the file.
  */
 
-import type { LoadPlace } from '../ports/named-snapshot.ts'
+import { isSameSnapshot, type LoadPlace } from '../ports/named-snapshot.ts'
 import type { SnapshotFacts } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord, SnapshotTarget } from '../ports/snapshot-rows.ts'
 import type { ReadFrom, SnapshotReader } from './snapshot-reader.ts'
@@ -12,14 +12,8 @@ import type { ReadFrom, SnapshotReader } from './snapshot-reader.ts'
 const transactionBytes = 8 * 1024 * 1024
 
 /** Whether an interrupted load was of this snapshot. */
-export const isLoadOf = (
-  { walId, snapshot }: LoadPlace,
-  { position, lsn, bytes, sum }: SnapshotFacts,
-): boolean =>
-  walId === position.walId &&
-  snapshot.lsn === lsn &&
-  snapshot.bytes === bytes &&
-  snapshot.sum === sum
+export const isLoadOf = ({ walId, snapshot }: LoadPlace, facts: SnapshotFacts): boolean =>
+  walId === facts.position.walId && isSameSnapshot(snapshot, facts)
 
 /**
  * Loads what is behind the place of `target`, which is of this snapshot, and yields after each

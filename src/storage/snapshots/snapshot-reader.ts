@@ -6,7 +6,7 @@
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import { isSameSnapshot, type NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotFacts, SnapshotPlace } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
@@ -66,9 +66,9 @@ export class SnapshotReader {
   }
 
   /** Refuses a file that is not `named`. @throws KeelsonError `CORRUPT` */
-  refuseUnless({ lsn, bytes, sum }: NamedSnapshot): void {
+  refuseUnless(named: NamedSnapshot): void {
     const { facts } = this
-    if (facts.lsn !== lsn || facts.bytes !== bytes || facts.sum !== sum)
+    if (!isSameSnapshot(facts, named))
       throw this.#damage(facts.bytes - footerBytes, 'it is not the snapshot that MANIFEST names')
   }
 

@@ -38,6 +38,8 @@ describe('fencing', () => {
     for (const wrong of [
       { ...right, mark: { ...mark, crc: mark.crc + 1 } },
       { ...right, lsn: lsn + 1_000 },
+      // Right behind a snapshot without a frame no mark says which copy it is.
+      { lease: right.lease, lsn: lsn + 1_000 },
     ]) {
       replica.kept.progress = wrong
       const next = await world.start(options)

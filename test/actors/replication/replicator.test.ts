@@ -310,6 +310,35 @@ describe('a replica', () => {
     expect(kept.keys.has('old7')).toBe(false)
     expect(kept.keys.get('fields')?.json).toBe('{"a":1}')
   })
+
+  test.each(['lsn', 'bytes', 'sum'] as const)(
+    'that has a part of a snapshot with another %s gets the present one from its beginning',
+    async (fact) => {
+      const world = machine()
+      const first = await world.start(snapshotOptions)
+      await overwrite(world, first, 100)
+      await world.during(first.control.snapshot(0))
+      await world.during(first.close())
+      const replica = new MemoryReplica(world.clock)
+      const options = { ...snapshotOptions, replication: [{ client: replica }] }
+      const second = await world.start(options)
+      await caughtUp(world, second)
+      await world.during(second.close())
+      const [piece] = replica.pieces.splice(0)
+      if (!piece) throw new Error('there was no snapshot')
+      const { kept } = replica
+      const rows = kept.rows.length - 1
+      kept.rows.pop()
+      const snapshot = { ...piece.snapshot, [fact]: piece.snapshot[fact] + 1 }
+      kept.progress = {
+        ...{ lsn: 0, lease: kept.progress.lease },
+        load: { snapshot, offset: piece.snapshot.bytes >>> 1, rows },
+      }
+      await caughtUp(world, await world.start(options))
+      expect(replica.pieces.map((each) => each.rows)).toEqual([0])
+      expect(kept.rows).toHaveLength(rows + 1)
+    },
+  )
 })
 
 describe('a required replica', () => {

@@ -2,10 +2,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Database, inTransaction } from '../../../src/adapters/postgres/database.ts'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
-import { connectPglite } from '../../../src/adapters/postgres/pglite-database.ts'
+import { overPglite } from '../../../src/adapters/postgres/pglite-database.ts'
 import { postgres, replicaOver } from '../../../src/adapters/postgres/postgres.ts'
 import type { Replica, ReplicatedLog } from '../../../src/storage/index.ts'
 import { replicaContract } from '../../contracts/replica.contract.ts'
@@ -41,14 +42,15 @@ const interrupted = (database: Database, before: Before = () => undefined): Data
 const places: Record<string, { absent?: string | undefined; open: () => Promise<Place> }> = {
   pglite: {
     open: async () => {
-      const one = await connectPglite(undefined)
+      const lite = await PGlite.create()
+      const one = overPglite(lite)
       // A lost connection ends its transaction; this one is shared.
       const close = async (): Promise<void> => void (await one.query('rollback'))
       return {
         look: one,
         replica: (before) =>
           replicaOver('pglite', async () => interrupted({ ...one, close }, before)),
-        close: () => one.close(),
+        close: () => lite.close(),
       }
     },
   },

@@ -2,12 +2,13 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
 import { type App, type StartOptions, start } from 'keelson'
 import { pglite, postgres, restore } from 'keelson/postgres'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../../src/adapters/postgres/database.ts'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
-import { connectPglite } from '../../../src/adapters/postgres/pglite-database.ts'
+import { overPglite } from '../../../src/adapters/postgres/pglite-database.ts'
 import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
 import { noPostgres, PostgresServer } from '../../support/postgres-server.ts'
@@ -76,7 +77,7 @@ const places: Record<string, { absent?: string | undefined; open: () => Promise<
       const dir = mkdtempSync(join(tmpdir(), 'keelson-'))
       return {
         client: () => pglite(join(dir, 'replica')),
-        connect: () => connectPglite(join(dir, 'replica')),
+        connect: () => PGlite.create(join(dir, 'replica')).then(overPglite),
         close: async () => rmSync(dir, { recursive: true }),
       }
     },

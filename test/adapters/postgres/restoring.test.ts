@@ -1,0 +1,40 @@
+/** `restore` from the memory replica: what it makes, and that it believes no progress without its frames. */
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { restore } from '../../../src/adapters/postgres/postgres.ts'
+import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
+import { caughtUp, fill, following } from '../../support/followed-instance.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const replicated = async () => {
+  const { world, replica, app } = await following()
+  await fill(world, app, 20)
+  await caughtUp(world, app)
+  await world.during(app.close())
+  return replica
+}
+
+test('a restored log ends where the replica does, and is sound', async () => {
+  const client = await replicated()
+  const dir = join(tempFolder(), 'new')
+
+  const { shards } = await restore({ client, dir })
+
+  expect(shards).toMatchObject([{ lsn: client.kept.progress.lsn }])
+  const found = verifyLog(nodeDisk(), shardFolder(dir, 0).wal)
+  expect(found).toMatchObject({ verdict: 'clean', tail: 'clean' })
+})
+
+test('a replica whose frames end before its progress is CORRUPT, although all that it gives is sound', async () => {
+  const client = await replicated()
+  const { kept } = client
+  const { lsn } = kept.progress
+  kept.progress = { ...kept.progress, lsn: lsn + 1 }
+  const dir = join(tempFolder(), 'new')
+
+  await expect(restore({ client, dir })).rejects.toMatchObject({
+    ...{ code: 'CORRUPT', details: { lsn: lsn + 1, found: lsn } },
+  })
+
+  expect(nodeDisk().entry(dir)).toBeUndefined()
+})
