@@ -93,8 +93,17 @@ describe('E30 a folder', () => {
   test('whose LOCK names a process that is dead, or nobody, opens', async () => {
     const dir = tempFolder()
     await (await Wal.open({ dir })).close()
-    writeFileSync(join(dir, 'LOCK'), '{"pid":1,"host":"elsewhere"}\nnonsense\n')
-    await (await Wal.open({ dir })).close()
+    for (const holder of ['{"pid":1,"host":"elsewhere"}\nnonsense\n', 'nobody']) {
+      writeFileSync(join(dir, 'LOCK'), holder)
+      const wal = await Wal.open({ dir })
+      const { lsn } = await wal.writeEntry(Buffer.from(holder))
+      expect((await readAll(wal)).get(lsn)).toBe(holder)
+      // It holds the folder now, under its own name.
+      await expect(Wal.open({ dir })).rejects.toMatchObject({
+        ...{ code: 'LOCKED_DIR', details: { holder: { pid: process.pid } } },
+      })
+      await wal.close()
+    }
   })
 })
 

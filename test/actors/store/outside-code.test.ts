@@ -7,13 +7,19 @@ import { codeOf, machine } from '../../support/simulated-instance.ts'
 describe('start', () => {
   test('is not disturbed by an onProgress that throws, and leaves the folder free', async () => {
     const { start, during } = machine()
+    const steps: string[] = []
     const app = await start({
-      onProgress: () => {
+      onProgress: ({ step }) => {
+        steps.push(step)
         throw new Error('mine')
       },
     })
+    expect(steps).toContain('open')
+    await during(app.store.put('a', 1))
     await during(app.close())
-    await during((await start()).close())
+    const next = await start()
+    expect(next.store.get('a')).toBe(1)
+    await during(next.close())
   })
 
   test('refuses minDurable of a shard that is not there, and takes the greatest of several', async () => {

@@ -10,13 +10,13 @@ import { tempFolder } from '../../support/temp-folder.ts'
 const welcome = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I')
 
 /** A server that greets, or not even that, and then says nothing. `gone`: its connection has ended. */
-const silent = async (greeting = welcome) => {
+const silent = async (greeting = welcome, allowHalfOpen = false) => {
   const host = tempFolder()
   let accept: (socket: Socket) => void = () => undefined
   const accepted = new Promise<Socket>((resolve) => {
     accept = resolve
   })
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen }, (socket) => {
     accept(socket)
     socket.on('error', () => undefined)
     socket.once('data', () => socket.write(greeting))
@@ -32,9 +32,9 @@ const silent = async (greeting = welcome) => {
 
 test('that does not answer a statement is given up, and the connection is cut', async () => {
   const { config, gone } = await silent()
-  const database = await connectPg(config, { answerMs: 30 })
+  const database = await connectPg(config, { answerMs: 200 })
 
-  await expect(database.query('select 1')).rejects.toThrow('did not answer in 30 ms')
+  await expect(database.query('select 1')).rejects.toThrow('did not answer in 200 ms')
 
   await gone
   await database.close()
@@ -42,7 +42,7 @@ test('that does not answer a statement is given up, and the connection is cut', 
 
 test('that takes no rows of a COPY is given up', async () => {
   const { config, gone } = await silent()
-  const database = await connectPg(config, { answerMs: 30 })
+  const database = await connectPg(config, { answerMs: 200 })
 
   await expect(database.copy('frames', ['lsn'], [Uint8Array.of(1)])).rejects.toThrow(/.+/)
 
@@ -53,7 +53,7 @@ test('that takes no rows of a COPY is given up', async () => {
 test('that does not greet is given up', async () => {
   const { config, gone } = await silent(Buffer.alloc(0))
 
-  await expect(connectPg(config, { answerMs: 30 })).rejects.toThrow('did not answer in 30 ms')
+  await expect(connectPg(config, { answerMs: 200 })).rejects.toThrow('did not answer in 200 ms')
 
   await gone
 })
@@ -84,11 +84,17 @@ test('is left by a user who ends while a statement waits', async () => {
 })
 
 test('is left although it does not say goodbye', async () => {
-  const { config, accepted } = await silent()
+  // A server that would leave its side of the connection open.
+  const { config, accepted } = await silent(welcome, true)
   const database = await connectPg(config)
   const socket = await accepted
   socket.pause()
   onTestFinished(() => void socket.destroy())
   // Without a bound this waits for ever.
   await database.close()
+  await expect(database.query('select 1')).rejects.toThrow(/.+/)
+  // Nobody reads at the other end.
+  const refused = once(socket, 'error')
+  socket.write('goodbye')
+  expect(await refused).toMatchObject([{ code: 'EPIPE' }])
 })
