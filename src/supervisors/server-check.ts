@@ -13,7 +13,9 @@ const ownParts = ['call', 'cast', 'sys', 'Context']
 
 const sections = [...plainSections, 'alarms']
 const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy']
-const parts = [...functions, ...sections, 'kind', 'accepts', 'version', 'shape']
+/** Parts of servers that `StateMachine.durable` makes. */
+const machineParts = ['shape', 'refused', 'halt']
+const parts = [...functions, ...sections, 'kind', 'accepts', 'version', ...machineParts]
 
 /**
  * Checks which parts a server has that is not durable. What they are is checked at its start.

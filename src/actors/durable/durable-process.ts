@@ -11,7 +11,6 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   cast,
-  describeReason,
   HandlerLimit,
   isAnswer,
   isThenable,
@@ -24,7 +23,7 @@ import {
   unchanged,
 } from '../../runtime/index.ts'
 import type { Turn, TurnMark } from '../../storage/index.ts'
-import { tell } from '../shard/storage-events.ts'
+import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import { type Known, TurnDraft } from '../turns/turn-draft.ts'
@@ -32,15 +31,11 @@ import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
 import { type Ended, type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import {
   type Answer,
-  backoffMs,
-  birth,
   changing,
   isPast,
   neverDurable,
-  overtaken,
   ownRun,
   type Run,
-  throwing,
   undecidable,
 } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
@@ -49,6 +44,7 @@ import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
 import { type Actor, OwnTurns } from './own-turns.ts'
+import { Refusals } from './refusals.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
 export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
@@ -61,6 +57,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly #process: Process
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
+  readonly #refusals: Refusals
   readonly #incarnation: string
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
@@ -83,6 +80,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
+    this.#refusals = new Refusals(this, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, this)
     this.#process.outputs = this.#outputs
   }
@@ -127,7 +125,8 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
    * @throws KeelsonError `NOT_SUBMITTED` if one of them was refused
    */
   async given(): Promise<void> {
-    if (!(await this.#log.settled())) throw neverDurable(this.#entity)
+    const draft = this.#draft
+    if (!(await this.#log.settled()) || draft?.isDoomed) throw neverDurable(this.#entity)
   }
 
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
@@ -156,7 +155,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   /** The first state. What `init` records makes a first turn; a bare state waits for one. */
   async #begin(): Promise<void> {
     const { init } = this.terms.table
-    const draft = this.#open(ownRun(birth))
+    const draft = this.#open(ownRun('birth', 'init'))
     const answer = await init(this.terms.arg, this.context)
     const isStep = NextStep.is(answer)
     if (isStep && answer.kind !== 'ok')
@@ -236,9 +235,8 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   #handle(run: Run): Answer {
     if (run.from?.call.isSettled || !this.#process.alive || isPast(run, this.memory))
       return this.#next()
-    if (this.blocked) return this.#reject(run, this.blocked)
-    if (run.from && this.terms.shard.isStill)
-      return this.#reject(run, this.terms.shard.unavailable())
+    const refusal = this.blocked ?? (run.from && this.#unavailable)
+    if (refusal) return this.#reject(run, refusal)
     const draft = this.#open(run)
     // A repeat is a turn too: if the outcome that answers it is refused, it is handled again.
     if (run.from && this.#ids?.answers(run.from, this.now())) {
@@ -256,6 +254,12 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       (value) => this.#ended(draft, value),
       (error: unknown) => this.#threw(draft, error),
     )
+  }
+
+  /** Why a call cannot be answered now. */
+  get #unavailable(): KeelsonError | undefined {
+    const { shard } = this.terms
+    return shard.isStill ? shard.unavailable() : this.#process.refusal
   }
 
   #open(run: Run): TurnDraft {
@@ -286,7 +290,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     try {
       this.#addContinue(draft, step)
       if (step.kind === 'reply') draft.run.from?.reply(step.value)
-      const rows = this.#remembered(draft, step)
+      const rows = draft.remember(this.#ids, step, this.now())
       if (state !== memory.state || draft.hasRecords || rows) this.#commit(draft, state, rows)
       else this.#log.commit(this.#closed(draft))
     } catch (error) {
@@ -340,24 +344,13 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.#log.commit(this.#closed(draft))
   }
 
-  /** The rows of the outcome of a call with an id. */
-  #remembered(draft: TurnDraft, step: NextStep): Turn['rows'] | undefined {
-    const { call, outcome } = draft.run.from ?? {}
-    if (call?.id === undefined || !this.#ids) return undefined
-    // The reply of a `stopReply` leaves later.
-    const last = step.kind === 'stopReply' ? ({ ok: true, value: step.value } as const) : outcome
-    const made = this.#ids.remember(call, last, this.now(), draft.mark.seq)
-    draft.undo = made.undo
-    return made.rows
-  }
-
   #threw(draft: TurnDraft, error: unknown): Answer {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
-    const { step, alarm } = draft.run
-    if (!step && !alarm) return this.#crashes(draft, error)
+    const { run } = draft
+    if (afterThrow(run.kind) === 'end') return this.#crashes(draft, error)
     this.#drop(draft)
-    this.#tryLater(draft.run, error)
+    this.#refusals.threw(run, error)
     return this.#next()
   }
 
@@ -377,43 +370,36 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** A refusal that depends on no state: it waits for no turn. */
   #reject(run: Run, error: KeelsonError): NextStep {
-    if (!run.from?.call.fail(error)) this.#logRefusal(run, error)
+    this.#refusals.told(run, error, run.from?.call.fail(error))
     return this.#next()
   }
 
-  /** A turn without a unit: its caller gets the error, and the actor lives. */
-  #refuse(draft: TurnDraft, error: unknown): NextStep {
+  /** A turn without a unit. Nobody is told before the turns are durable that it stood on. */
+  #refuse(draft: TurnDraft, error: unknown): Answer {
     const { run } = draft
-    draft.undo?.()
-    draft.undo = undefined
+    draft.undo()
     draft.drop()
-    if (run.step || run.alarm) this.#tryLater(run, error)
-    else {
-      if (!run.from?.fail(error)) this.#logRefusal(run, error)
+    const refused = { error, isOvertaken: false }
+    const next = this.#refusals.after(run, refused, () => run.from?.fail(error))
+    if (next === undefined) {
       this.#log.commit(this.#closed(draft))
+      return this.#next()
     }
-    return this.#next()
+    this.#close()
+    this.#redo.unshift(next)
+    return this.proceed()
   }
 
-  /** A refused message without a caller who waits. */
-  #logRefusal({ what }: Run, error: unknown): void {
-    const message = `${this.#entity}: ${what} was refused: ${describeReason(error)}`
-    this.#process.kernel.logger.error(message, { reason: error })
-  }
-
-  /** Records that a step or an alarm failed, and when it is tried again. */
-  #tryLater({ step, alarm, what }: Run, error: unknown): void {
-    const tries = (step?.tries ?? alarm?.set.tries ?? 0) + 1
-    const at = this.now() + backoffMs(tries)
-    const draft = this.#open(ownRun(what))
-    if (step) draft.keepStep({ ...step, tries, notBefore: at, wakeAt: at })
-    if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, dueAt: at })
-    this.#commit(draft, draft.before.memory.state)
-    const next = `try ${tries}, the next one is in ${Math.round(at - this.now())} ms`
-    const message = `${this.#entity}: ${what} failed at ${next}: ${describeReason(error)}`
-    this.#process.kernel.logger.warn(message, { reason: error, tries, at })
-    const facts = { entity: this.#entity, what, tries, retryAt: at, error }
-    tell(this.context.system, this.terms.shard, 'entity.failed', facts)
+  /** A turn that changes no state, for what the actor itself records. @throws as `TurnDraft.end` */
+  record(what: string, change: (draft: TurnDraft) => void): void {
+    const draft = this.#open(ownRun('record', what))
+    change(draft)
+    try {
+      this.#commit(draft, draft.before.memory.state)
+    } catch (error) {
+      this.#drop(draft)
+      throw error
+    }
   }
 
   // The end.
@@ -427,7 +413,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const { shard, identity } = this.terms
     if (this.blocked) this.#known = { memory: nothing, stored: storedOf(shard, identity) }
     if (this.#known.stored.mark === undefined) return false
-    const draft = this.#open(ownRun('delete', from))
+    const draft = this.#open(ownRun('call', 'delete', from))
     draft.endAll(identity, callIdKeysOf(shard, this.#entity))
     from.reply(true)
     draft.hold({ leave: () => this.terms.removed() })
@@ -446,6 +432,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   hasEnded(tell: () => void): void {
     this.limit?.disarm()
     this.idleness.unwatch()
+    this.#log.end()
     this.terms.ended(this.#log)
     this.ending.passOn()
     if (this.#log.isEmpty) tell()
@@ -469,20 +456,27 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return decidedMark(this.context.system, this.terms.shard, this.#entity, tries)
   }
 
-  refused(turn: TurnDraft, later: readonly TurnDraft[], error: KeelsonError): void {
-    for (const undone of [turn, ...later].reverse()) undone.undo?.()
-    this.#known = turn.before
-    if (this.#draft) this.#draft.isDoomed = true
-    this.#redo.unshift(...later.map(({ run }) => run))
-    const { run } = turn
-    if (run.what === birth) this.#process.fail(error)
-    else if (run.step || run.alarm) this.#redo.unshift(run.by(throwing(error)))
-    else this.#reject(run, error)
-    this.rouse()
+  waits({ run }: TurnDraft, refused: Refused): boolean {
+    return this.#process.alive && afterRefusal(run.kind, refused) === 'wait'
   }
 
-  overtaken(): void {
-    this.#process.fail(overtaken(this.#entity))
+  short(first: TurnDraft | undefined, error: KeelsonError): void {
+    // The turn at hand is refused too, though its handler still runs.
+    if (first && this.#draft?.run.from?.call.fail(error)) this.#draft.isDoomed = true
+    this.#refusals.short(first?.run, error)
+  }
+
+  refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): void {
+    for (const undone of [turn, ...later].reverse()) undone.undo()
+    this.#known = turn.before
+    if (this.#draft) this.#draft.isDoomed = true
+    const runs = later.map(({ run }) => run)
+    const { run } = turn
+    const next = this.#refusals.after(run, refused, () => run.from?.call.fail(refused.error))
+    if (!this.#process.alive) this.#refusals.cut(runs, refused.error)
+    if (next) runs.unshift(next)
+    this.#redo.unshift(...runs)
+    this.rouse()
   }
 
   cut(undecided: readonly TurnDraft[], error: unknown): void {

@@ -1,6 +1,7 @@
 /** What the process of a durable actor is made from, and the calls that tell of its life. */
 import type { KeelsonError } from '../../errors.ts'
 import type { Process } from '../../runtime/index.ts'
+import type { ActorTrouble } from '../turns/actor-trouble.ts'
 import type { KeepIds } from '../turns/call-ids.ts'
 import type { TurnDraft, UnitTerms } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
@@ -21,6 +22,8 @@ export type CommonTerms = {
 /** One durable actor, as the starter of its process knows it. */
 export interface DurableTerms extends UnitTerms {
   readonly common: CommonTerms
+  /** Where it tells of waits, failures and refusals. */
+  readonly trouble: ActorTrouble
   /** The argument of `init` for an actor without a row. */
   readonly arg: unknown
   /** Why it is not tried again to wake; `undefined`: it is. */
@@ -36,6 +39,8 @@ export interface DurableTerms extends UnitTerms {
   successor(): Process | undefined
   /** It has woken; `reason` if it is blocked. */
   woke(reason: KeelsonError | undefined): void
+  /** It is awake, and cannot go on for this reason. */
+  blocks(reason: KeelsonError): void
   /** Its rows are removed, and with them what it was blocked by. */
   removed(): void
 }

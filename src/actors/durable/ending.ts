@@ -77,6 +77,8 @@ export class Ending {
     const { own, terms } = this.#actor
     const refused = await own.settle('$delete', from)
     if (refused) return refused
+    // Its caller was told that the disk is full.
+    if (from.call.isSettled) return own.next()
     if (!this.#removes(from)) return own.next()
     let isRefused = false
     const settled = this.#actor.settled().then((isOut) => {

@@ -82,7 +82,9 @@ export class OwnTurns {
     if (!step || step.notBefore > this.#actor.now()) return this.next()
     const what = `continue ${step.name}`
     const handler = this.#actor.terms.table.continues[step.name] ?? missing(what)
-    return this.#actor.turn(new Run(handler, step.payload, what, step.name, undefined, step))
+    return this.#actor.turn(
+      new Run('step', handler, step.payload, what, step.name, undefined, step),
+    )
   }
 
   /**
@@ -103,7 +105,8 @@ export class OwnTurns {
     const [name, set] = first
     const what = `alarm ${name}`
     const handler = terms.table.alarms[name] ?? missing(what)
-    const run = new Run(handler, set.payload, what, name, undefined, undefined, { name, set })
+    const firing = { name, set }
+    const run = new Run('alarm', handler, set.payload, what, name, undefined, undefined, firing)
     const turn = this.#actor.turn(run)
     return turn instanceof Promise ? turn.then(answer) : answer(turn)
   }
@@ -117,7 +120,7 @@ export class OwnTurns {
   async settle(what: string, from: HeldCall): Promise<NextStep | undefined> {
     const { shard } = this.#actor.terms
     while (!this.#actor.isAwake || !this.#actor.isSettled) {
-      const end = await this.#actor.clear(ownRun(what, from))
+      const end = await this.#actor.clear(ownRun('call', what, from))
       if (end) return end
       if (shard.isStill) {
         from.call.fail(shard.unavailable())

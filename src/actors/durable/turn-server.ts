@@ -3,6 +3,7 @@
  * that begin with `$` are its own.
  */
 import type { AnyContext, GenServer, Messages, PendingCall } from '../../runtime/index.ts'
+import type { TurnKind } from '../turns/after-refusal.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { Run } from '../turns/turn-run.ts'
@@ -40,14 +41,16 @@ export const durableServer = (
     },
     calls: { ...turns('call', table.calls), ...own.calls },
     casts: { ...turns('cast', table.casts), ...own.casts },
-    infos: { ...turns('info', table.infos), ...own.infos },
+    infos: { ...turns('info', table.infos, table.refused), ...own.infos },
     continues: own.continues,
     ...(info && { info: asTurn(info, 'info', 'info') }),
     ...(exit && { exit: asTurn(exit, 'exit', 'exit') }),
     ...(down && { down: asTurn(down, 'down', 'down') }),
     ...(timeout && {
       timeout: (self: DurableProcess, context: unknown) =>
-        self.turn(new Run((state) => timeout(state, context), undefined, 'timeout', 'timeout')),
+        self.turn(
+          new Run('message', (state) => timeout(state, context), undefined, 'timeout', 'timeout'),
+        ),
     }),
     terminate: (self: DurableProcess, reason: unknown) => self.ending.terminate(reason),
     sys: {
@@ -63,18 +66,26 @@ export const durableServer = (
 }
 
 /** A handler of a durable server as one that makes its message a turn. */
-const asTurn = (handler: Handler, what: string, name: string): Handler => {
+const asTurn = (
+  handler: Handler,
+  what: string,
+  name: string,
+  kind: TurnKind = what === 'call' ? 'call' : 'message',
+): Handler => {
   const shown = `${what} ${name}`
-  const isCall = what === 'call'
   return (self, payload, context) => {
-    const from = isCall ? (context as Asked).from : undefined
-    return (self as DurableProcess).turn(new Run(handler, payload, shown, name, from))
+    const from = kind === 'call' ? (context as Asked).from : undefined
+    return (self as DurableProcess).turn(new Run(kind, handler, payload, shown, name, from))
   }
 }
 
-const turns = (what: string, section: Section): Section =>
+/** `refused`: the handlers of messages whose refusal is news too. */
+const turns = (what: string, section: Section, refused: Section = {}): Section =>
   Object.fromEntries(
-    Object.entries(section).map(([name, handler]) => [name, asTurn(handler, what, name)]),
+    Object.entries(section).map(([name, handler]) => [
+      name,
+      asTurn(handler, what, name, Object.hasOwn(refused, name) ? 'result' : undefined),
+    ]),
   )
 
 /** The checks of a server, which let the actor's own messages pass. */

@@ -92,13 +92,15 @@ export const startDurableWorker = (
   const terms: DurableTerms = {
     common: commonTerms({ pipeline, keepIds }, undefined, handlerTimeoutMs),
     ...{ table, identity, arg, shard: entities.shardOf(entity), blockedBy: undefined },
+    trouble: entities.trouble,
     mayWake: () => entities.decided(entity),
     ended: (log) => entities.ended(entity, log),
     successor: () => undefined,
     woke: (reason) => {
-      if (reason) entities.system.logger.warn(reasonText(reason), { reason })
+      if (reason) terms.blocks(reason)
       entities.woke()
     },
+    blocks: (reason) => entities.system.logger.warn(reasonText(reason), { reason }),
     removed: () => undefined,
   }
   return context.startLinkResult(durableServer(table), terms, {

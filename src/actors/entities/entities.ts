@@ -15,6 +15,7 @@ import {
 import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { instanceName } from '../shard/shard-name.ts'
+import { ActorTrouble } from '../turns/actor-trouble.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
@@ -43,6 +44,8 @@ export class Entities {
   readonly shards: readonly Shard[]
   /** The kinds that have run. One that restarts is among them. */
   readonly known = new Set<string>()
+  /** What troubles the actors. */
+  readonly trouble = new ActorTrouble()
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that have ended undecided. */
   readonly #logs = new Map<string, readonly TurnLog<TurnDraft>[]>()

@@ -21,6 +21,7 @@ import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
+import type { ActorTrouble } from '../turns/actor-trouble.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
@@ -76,6 +77,10 @@ class Child implements DurableTerms {
     return this.#state.terms.common
   }
 
+  get trouble(): ActorTrouble {
+    return this.#state.entities.trouble
+  }
+
   get arg(): string {
     return this.identity.id
   }
@@ -116,6 +121,14 @@ class Child implements DurableTerms {
     if (reason) block(this.#state, id, reason)
     else if (blocked.delete(id)) entities.woke()
     tell(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
+  }
+
+  blocks(reason: KeelsonError): void {
+    const { failures } = this.#state
+    const { id } = this.identity
+    // Woken again, it stays blocked.
+    failures.set(id, { tries: triesMax, notBefore: 0, blocked: reason })
+    block(this.#state, id, reason)
   }
 
   removed(): void {

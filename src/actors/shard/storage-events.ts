@@ -171,6 +171,18 @@ export interface StorageEvents {
     readonly retryAt: number
     readonly error: unknown
   }>
+  /** A turn of a durable actor was refused with `error`. */
+  'entity.refused': Told<{
+    readonly entity: string
+    readonly what: string
+    readonly error: unknown
+  }>
+  /** A turn without a caller waits for space on the disk. Calls are refused until it is durable. */
+  'entity.waits': Told<{
+    readonly entity: string
+    readonly what: string
+    readonly error: unknown
+  }>
   /** The outcome of a `control` request on one shard. `result`: `ok` or a code. */
   'control.outcome': Told<{
     readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'snapshot' | 'reopen'

@@ -19,6 +19,8 @@ export type DurableTable = {
   readonly migrate: ((state: unknown, from: number) => unknown) | undefined
   readonly init: (arg: unknown, context: unknown) => unknown
   readonly wake: ((state: unknown, context: unknown) => unknown) | undefined
+  /** Ends what `wake` and the turns made that is volatile: the actor is blocked. */
+  readonly halt: ((context: unknown) => void) | undefined
   /** Whether volatile work of a state is under way. */
   readonly isBusy: (state: unknown) => boolean
   /** The values of the index fields of a state, checked. */
@@ -28,6 +30,8 @@ export type DurableTable = {
   readonly infos: Section
   readonly continues: Section
   readonly alarms: Section
+  /** By the names of infos: they get `{ news, error }` after the refusal of such an info. */
+  readonly refused: Section
   readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
@@ -44,7 +48,13 @@ export const durableTable = (server: object): DurableTable => {
   const { version = 1, index, shape = '' } = given
   return {
     ...{ kind: given.kind, version, shape, migrate: given.migrate, init: given.init },
-    ...{ wake: given.wake, accepts: given.accepts, info: given.info, exit: given.exit },
+    ...{
+      wake: given.wake,
+      halt: given.halt,
+      accepts: given.accepts,
+      info: given.info,
+      exit: given.exit,
+    },
     ...{ down: given.down, timeout: given.timeout, terminate: given.terminate },
     formatStatus: given.formatStatus,
     isBusy: given.isBusy ?? (() => false),
@@ -53,6 +63,7 @@ export const durableTable = (server: object): DurableTable => {
     infos: section(given.infos),
     continues: section(given.continues),
     alarms: section(given.alarms),
+    refused: section(given.refused),
     fieldsOf: (state) => (index === undefined ? nothing.fields : fieldsBy(index, state)),
   }
 }

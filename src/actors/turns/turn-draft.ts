@@ -3,6 +3,7 @@
  * draft and the new state make the next memory and the unit.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { NextStep } from '../../runtime/index.ts'
 import {
   type Command,
   type EntityRowChange,
@@ -16,6 +17,7 @@ import {
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { Batch } from '../store/batch.ts'
+import type { CallIds } from './call-ids.ts'
 import type { DurableTable } from './durable-table.ts'
 import {
   type Alarm,
@@ -45,8 +47,7 @@ export class TurnDraft extends LoggedTurn {
   after: Memory | undefined = undefined
   /** The state that it stood on was refused. Its handler still runs, in vain. */
   isDoomed = false
-  /** Takes back what it did to the remembered ids. */
-  undo: (() => void) | undefined = undefined
+  #undo: (() => void) | undefined = undefined
   #steps: readonly Step[]
   /** The list of this turn, once it has changed one. */
   #ownSteps: Step[] | undefined = undefined
@@ -65,8 +66,8 @@ export class TurnDraft extends LoggedTurn {
     if (run.alarm) this.cancelAlarm(run.alarm.name)
   }
 
-  override get isOwn(): boolean {
-    return this.run.isOwn
+  override get isAsked(): boolean {
+    return this.run.from !== undefined
   }
 
   /** The name of the turn. */
@@ -120,6 +121,23 @@ export class TurnDraft extends LoggedTurn {
     if (!(this.#alarms ?? this.before.memory.alarms).has(name)) return false
     this.#alarms ??= new Map(this.before.memory.alarms)
     return this.#alarms.delete(name)
+  }
+
+  /** Remembers the outcome of a call with an id. Returns the rows to change, if there are any. */
+  remember(ids: CallIds | undefined, step: NextStep, now: number): Turn['rows'] | undefined {
+    const { call, outcome } = this.run.from ?? {}
+    if (call?.id === undefined || !ids) return undefined
+    // The reply of a `stopReply` leaves later.
+    const last = step.kind === 'stopReply' ? ({ ok: true, value: step.value } as const) : outcome
+    const { rows, undo } = ids.remember(call, last, now, this.mark.seq)
+    this.#undo = undo
+    return rows
+  }
+
+  /** Takes back what it did to the remembered ids. */
+  undo(): void {
+    this.#undo?.()
+    this.#undo = undefined
   }
 
   /** The memory after this turn, with a new state. */

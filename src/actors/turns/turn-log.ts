@@ -4,18 +4,12 @@
  * on a state that is still on its way, and no other process can tell.
  *
  * If a write fails, the main row tells which units became durable, and the others are written
- * again. If the state refuses a unit, the later turns stood on a state that does not exist: they
- * are handed back to be handled again.
+ * again. If a unit is refused, the later turns stood on a state that does not exist: they are
+ * handed back to be handled again. A turn that may wait for space is not handed back: its unit is
+ * written again and again. Later turns without a caller wait with it.
  */
-import type { KeelsonError } from '../../errors.ts'
 import { readMainRow, type Turn, type TurnMark } from '../../storage/index.ts'
-
-/** Why a unit will never be durable as it is. */
-export type Refused = {
-  readonly error: KeelsonError
-  /** The main row is not the one that the unit follows. */
-  readonly isOvertaken: boolean
-}
+import type { Refused } from './after-refusal.ts'
 
 /** What became of a unit that was written. */
 export type Written = 'durable' | 'unknown' | Refused
@@ -38,8 +32,8 @@ export class LoggedTurn {
   #fate: Fate = 'under way'
   #held: Held[] | undefined = undefined
 
-  /** Whether the actor made it without a message. */
-  get isOwn(): boolean {
+  /** Whether a caller waits for it. */
+  get isAsked(): boolean {
     return false
   }
 
@@ -92,10 +86,12 @@ export interface TurnPort<T extends LoggedTurn> {
    * instance has closed.
    */
   mark(tries: number): Promise<TurnMark | undefined>
-  /** The state refused `turn`. `later` were dropped, and have to be handled again in order. */
-  refused(turn: T, later: readonly T[], error: KeelsonError): void
-  /** Another incarnation wrote the row: this one has ended. Its turns were dropped. */
-  overtaken(): void
+  /** Whether `turn` waits for space after this refusal. */
+  waits(turn: T, refused: Refused): boolean
+  /** The first turn waits for space, as after each further try. `undefined`: it does no longer. */
+  short(first: T | undefined, error: unknown): void
+  /** `turn` was refused. `later` were dropped with it, and have to be handled again in order. */
+  refused(turn: T, later: readonly T[], refused: Refused): void
   /** The main row cannot be read: these turns stay undecided. */
   cut(undecided: readonly T[], error: unknown): void
 }
@@ -111,6 +107,8 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #isDeciding = false
   /** How often in a row no unit became durable. */
   #failures = 0
+  /** Why the first turn waits for space. */
+  #shortage: Refused | undefined = undefined
 
   constructor(port: TurnPort<T>, turnsMax: number) {
     this.#port = port
@@ -160,7 +158,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #write(turn: LoggedTurn, unit: Turn): void {
     this.#inFlight++
     turn.fate = 'under way'
-    this.#port.write(unit, (fate) => this.#settle(turn, waits(turn, fate) ? 'unknown' : fate))
+    this.#port.write(unit, (fate) => this.#settle(turn, fate))
   }
 
   #settle(turn: LoggedTurn, fate: Written): void {
@@ -180,6 +178,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
       first.next = undefined
       if (this.#first === undefined) this.#last = undefined
       this.#count--
+      this.#shorten(undefined)
       this.#port.durable(first)
       first.leave()
     }
@@ -188,15 +187,36 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #decide(): void {
     const first = this.#first
     if (first === undefined) this.#isDeciding = false
-    else if (typeof first.fate === 'object') this.#refuse(first, first.fate)
-    else void this.#lookUp()
+    else if (typeof first.fate !== 'object') void this.#lookUp()
+    else if (this.#port.waits(first, first.fate)) this.#wait(first, first.fate)
+    else this.#refuse(this.#take(), first.fate)
   }
 
-  #refuse(turn: T, { error, isOvertaken }: Refused): void {
-    const turns = this.#take()
-    for (const dropped of turns) dropped.drop()
-    if (isOvertaken) this.#port.overtaken()
-    else this.#port.refused(turn, turns.slice(1), error)
+  #refuse([turn, ...later]: readonly T[], refused: Refused): void {
+    if (turn === undefined) return
+    for (const dropped of [turn, ...later]) dropped.drop()
+    this.#port.refused(turn, later, refused)
+  }
+
+  /** Nobody waits behind the first turn: calls are refused, and what stood on them is redone. */
+  #wait(first: T, refused: Refused): void {
+    this.#shorten(refused)
+    const asked = this.#takeFrom(({ isAsked }) => isAsked)
+    this.#port.short(first, refused.error)
+    this.#refuse(asked, refused)
+    void this.#lookUp()
+  }
+
+  #shorten(shortage: Refused | undefined): void {
+    const wasShort = this.#shortage !== undefined
+    this.#shortage = shortage
+    if (wasShort && shortage === undefined) this.#port.short(undefined, undefined)
+  }
+
+  /** The process has ended: nothing waits for space any more. */
+  end(): void {
+    const shortage = this.#shortage
+    if (shortage && this.#inFlight === 0) this.#refuse(this.#take(), shortage)
   }
 
   /** Reads in the row which of the units became durable, and writes the others again. */
@@ -208,6 +228,8 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
       this.#port.cut(this.#take(), error)
       return
     }
+    // The process has ended meanwhile, and did not wait.
+    if (!this.#isDeciding) return
     const turns = this.#all()
     for (const turn of turns)
       if (turn.unit !== undefined) turn.fate = isIn(turn.unit, mark) ? 'durable' : 'unknown'
@@ -224,17 +246,23 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   }
 
   #take(): T[] {
-    const turns = this.#all()
-    this.#first = this.#last = undefined
-    this.#count = 0
     this.#isDeciding = false
-    return turns
+    this.#shorten(undefined)
+    return this.#takeFrom(() => true)
+  }
+
+  /** Takes out the first turn that `begins`, and all later ones. */
+  #takeFrom(begins: (turn: T) => boolean): T[] {
+    const turns = this.#all()
+    const at = turns.findIndex(begins)
+    const taken = at < 0 ? [] : turns.slice(at)
+    this.#count -= taken.length
+    this.#last = turns[turns.length - taken.length - 1]
+    if (this.#last === undefined) this.#first = undefined
+    else this.#last.next = undefined
+    return taken
   }
 }
-
-/** An own turn waits for space on the disk: refused, it would only be made again. */
-const waits = ({ isOwn }: LoggedTurn, fate: Written): boolean =>
-  isOwn && typeof fate === 'object' && fate.error.code === 'NO_SPACE'
 
 /** Whether the row with this mark contains the effect of the unit. */
 const isIn = ({ row }: Turn, mark: TurnMark | undefined): boolean => {

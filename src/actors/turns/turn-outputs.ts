@@ -59,8 +59,8 @@ export class TurnOutputs implements Outputs {
     this.#open = undefined
   }
 
-  hold(output: () => void): void {
-    holdIn(this.turn, { leave: output })
+  hold(output: () => void, dropped?: () => void): void {
+    holdIn(this.turn, { leave: output, ...(dropped && { drop: dropped }) })
   }
 
   /** The answer of a call was taken back. With `isOwed` its turn is handled again. */
@@ -78,7 +78,9 @@ export class TurnOutputs implements Outputs {
     else {
       this.#log.last.hold({
         leave: () => {
-          if (!message.isSettled && !target.admit(message)) message.fail(mailboxFull(message))
+          if (message.isSettled) return
+          if (target.refusal !== undefined) message.fail(target.refusal)
+          else if (!target.admit(message)) message.fail(mailboxFull(message))
         },
         drop: () => message.fail(neverLeft(message)),
       })

@@ -1,6 +1,7 @@
 /** What a turn handles: a message, or a step or an alarm that the actor recorded. Pure. */
 import { KeelsonError } from '../../errors.ts'
 import { type NextStep, noReply, reply } from '../../runtime/index.ts'
+import type { TurnKind } from './after-refusal.ts'
 import type { Handler } from './durable-table.ts'
 import type { Alarm, Memory, Step } from './memory.ts'
 import type { HeldCall } from './turn-outputs.ts'
@@ -10,6 +11,7 @@ type Firing = { readonly name: string; readonly set: Alarm }
 
 /** What a turn handles. All have this one shape, because it keeps the loop that reads them fast. */
 export class Run {
+  readonly kind: TurnKind
   readonly handler: Handler
   readonly payload: unknown
   /** The message in two words, for logs. */
@@ -22,6 +24,7 @@ export class Run {
   readonly alarm: Firing | undefined
 
   constructor(
+    kind: TurnKind,
     handler: Handler,
     payload: unknown,
     what: string,
@@ -30,6 +33,7 @@ export class Run {
     step?: Step,
     alarm?: Firing,
   ) {
+    this.kind = kind
     this.handler = handler
     this.payload = payload
     this.what = what
@@ -39,18 +43,16 @@ export class Run {
     this.alarm = alarm
   }
 
-  /** Whether the actor itself calls for it: there is no message. */
-  get isOwn(): boolean {
-    const { step, alarm, from, what, name } = this
-    return step !== undefined || alarm !== undefined || (from === undefined && what === name)
-  }
-
   /** The same with another handler. */
   by(handler: Handler): Run {
-    const { payload, what, name, from, step, alarm } = this
-    return new Run(handler, payload, what, name, from, step, alarm)
+    const { kind, payload, what, name, from, step, alarm } = this
+    return new Run(kind, handler, payload, what, name, from, step, alarm)
   }
 }
+
+/** News of an actor inside a machine that were refused with `error`, as its failure. */
+export const failing = (handler: Handler, { payload, what, name }: Run, error: unknown): Run =>
+  new Run('failure', handler, { news: payload, error }, `onError of ${what}`, name)
 
 /** Whether the setting of its alarm does not stand: what set it was refused. */
 export const isPast = ({ alarm }: Run, { alarms }: Memory): boolean =>
@@ -63,11 +65,8 @@ export type Answer = NextStep | Promise<NextStep>
  * A turn without a message, for what the actor itself records. Handled again it records nothing:
  * what called for it happens again.
  */
-export const ownRun = (what: string, from?: HeldCall): Run =>
-  new Run((state) => noReply(state), undefined, what, what, from)
-
-/** The turn of what `init` records. */
-export const birth = 'init'
+export const ownRun = (kind: TurnKind, what: string, from?: HeldCall): Run =>
+  new Run(kind, (state) => noReply(state), undefined, what, what, from)
 
 /** The pause before another try of a step or alarm: 1 s, doubling to 60 s. */
 export const backoffMs = (tries: number): number =>
@@ -89,7 +88,7 @@ export const throwing =
 
 /** A turn that replaces the state from outside. */
 export const changing = (change: (state: unknown) => unknown, from: HeldCall): Run =>
-  ownRun('replaceState', from).by((before) => {
+  ownRun('call', 'replaceState', from).by((before) => {
     try {
       const state = change(before)
       return reply(state, state)

@@ -13,6 +13,7 @@ import {
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { type Shape, settled, submitTo } from '../writing/write-path.ts'
+import { takesNothing } from './after-refusal.ts'
 import type { Written } from './turn-log.ts'
 
 const unitDeadlineMs = 60_000
@@ -52,11 +53,11 @@ const soon = (decided: (fate: Written) => void, fate: Written): void =>
   void Promise.resolve(fate).then(decided)
 
 /**
- * A unit that fits no log never will, and of one without space on the disk no byte was written. Any
- * other failure says nothing about its fate.
+ * A unit that fits no log never will, and of one that the disk did not take no byte was written.
+ * Any other failure says nothing about its fate.
  */
 const unwritten = (error: unknown): Written =>
-  isKeelsonError(error, 'TOO_LARGE') || isKeelsonError(error, 'NO_SPACE')
+  isKeelsonError(error, 'TOO_LARGE') || takesNothing(error)
     ? { error, isOvertaken: false }
     : 'unknown'
 

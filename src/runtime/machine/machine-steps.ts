@@ -27,7 +27,7 @@ import { fromPlain, toPlain } from './machine-plain.ts'
 import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
 import { checkedSaved, reviveActors, savedState } from './machine-saved.ts'
-import { type Delayed, MachineTimers, type TimersHost } from './machine-timers.ts'
+import { actorAt, type Delayed, MachineTimers, pathOf, type TimersHost } from './machine-timers.ts'
 import type { SavedAction, SavedMachine } from './machine-words.ts'
 
 /** What runs a machine: a process. */
@@ -173,6 +173,29 @@ export class MachineSteps {
     return this.#turn(() => this.#relay(arrival))
   }
 
+  /** Takes such an event of `before`, from which this machine's state was restored, too. */
+  arrivedIn(before: MachineSteps, { source, target, event }: Arrival): Turn {
+    const from = source && this.#same(before, source)
+    const to = this.#same(before, target)
+    const isGone = to === undefined || (source !== undefined && from === undefined)
+    return this.#turn(() => isGone || this.#relay({ source: from, target: to, event }))
+  }
+
+  /** The actor that sent such an event in `before` fails with `error`, as by a throw of its own. */
+  failedIn(before: MachineSteps, { source, target }: Arrival, error: unknown): Turn {
+    const actor = this.#same(before, source ?? target)
+    if (actor === this.#root) throw error
+    const event = { type: failure, error } as EventObject
+    return this.#turn(() => actor && this.#relay({ source: actor, target: actor, event }))
+  }
+
+  /** The actor that an actor of `before` is here: at the same place, begun by the same step. */
+  #same(before: MachineSteps, actor: Actor): Actor | undefined {
+    const found = actorAt(pathOf(actor, before.#root) ?? [], this.#root)
+    const isSame = found && this.#effects.startOf(found) === before.#effects.startOf(actor)
+    return isSame ? (found as Actor) : undefined
+  }
+
   /**
    * The whole state. Throws `INVALID_ARGUMENT` when a part of it cannot be saved: an actor of
    * unnamed logic, a ref without a name, a value that contains itself.
@@ -204,7 +227,7 @@ export class MachineSteps {
     this.#effects.cleanUp(report)
   }
 
-  #turn(work: () => void, isChange = false): Turn {
+  #turn(work: () => unknown, isChange = false): Turn {
     const versions = this.#timers.version + this.#queue.version
     const before = this.#root?._snapshot
     this.#turned = []

@@ -18,6 +18,13 @@ export interface Beginner {
   end(reason: ExitReason): void
 }
 
+/** A process that is sent a message. */
+export interface Addressee {
+  /** While it is set, calls of users are refused with it. */
+  readonly refusal: KeelsonError | undefined
+  admit(message: Message): boolean
+}
+
 /**
  * Where the effects of one process go. It sees them in the order in which the process made them.
  */
@@ -28,7 +35,7 @@ export interface Outputs {
    * A message to `target`. False: its mailbox is full, or it has ended. A port that answers true
    * and sends later fails a call that `target` then refuses: nothing else would.
    */
-  send(target: { admit(message: Message): boolean }, message: Message): boolean
+  send(target: Addressee, message: Message): boolean
   /** The `from` of a call that the process begins to handle: its answer is an output. */
   answering(call: PendingCall): Answerable
   /** Lets a timer run that will send a message in `ms`. */
@@ -37,8 +44,8 @@ export interface Outputs {
   exit<P>(target: ExitTarget<P>, from: P, reason: ExitReason): void
   /** Lets a process begin that its code started. `isAwaited`: the code waits for its `init`. */
   begin(process: Beginner, isAwaited: boolean): void
-  /** Anything else that the world outside can see. It does not throw. */
-  hold(output: () => void): void
+  /** Anything else that the world outside can see. `dropped`: it never leaves. They do not throw. */
+  hold(output: () => void, dropped?: () => void): void
   /** The process has ended. `tell` notifies its links, its monitors and its callers. */
   ended(tell: () => void): void
 }

@@ -3,7 +3,7 @@
  * are handled. Signals take effect at once; everything else waits in the mailbox.
  */
 import type { Clock } from '../../clock.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, type KeelsonError } from '../../errors.ts'
 import type { Names } from '../names/names.ts'
 import type { AsyncContext, Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
@@ -97,6 +97,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   alive = true
   reason: ExitReason = undefined
   trapping = false
+  /** While it is set, calls of users are refused with it. */
+  refusal: KeelsonError | undefined = undefined
   /** A handler is pending; no message is taken until it settled. */
   busy = false
   busySince = 0

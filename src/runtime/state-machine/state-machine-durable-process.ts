@@ -121,13 +121,29 @@ export class DurableMachineProcess {
 
   /** Takes an event that an actor inside sent outside of a turn. */
   arrived(state: State, { life, arrival }: News): unknown {
-    if (state !== this.#state || life !== this.#life) return noReply(state)
-    return this.#turn(state, (steps) => [steps.arrived(arrival)])
+    if (state === undefined || life !== this.#life) return noReply(state)
+    if (state === this.#state) return this.#turn(state, (steps) => [steps.arrived(arrival)])
+    // A refused turn has changed the machine that lives, but not the actors that run in it.
+    return this.#turn(state, (steps) => [steps.arrivedIn(life.steps, arrival)])
+  }
+
+  /** News of an actor inside were refused with `error`: that actor has failed with it. */
+  refused(
+    state: State,
+    { news, error }: { readonly news: News; readonly error: unknown },
+  ): unknown {
+    const { life, arrival } = news
+    return this.#turn(state, (steps) => [steps.failedIn(life.steps, arrival, error)])
+  }
+
+  /** Ends the actors inside: the actor is blocked. */
+  halt(): void {
+    this.#end()
   }
 
   /** Asynchronous work of the machine failed. */
   failed(state: State, { life, error }: Failure): unknown {
-    if (state === this.#state && life === this.#life) throw error
+    if (life === this.#life) throw error
     return noReply(state)
   }
 
@@ -148,9 +164,14 @@ export class DurableMachineProcess {
     )
   }
 
-  /** Wakes an entity whose actors inside were cut off. While they run, the next alarm is set. */
+  /**
+   * Wakes an entity whose actors inside were cut off, or starts them again after a refused turn.
+   * While they run, the next alarm is set.
+   */
   guard(state: State, ms: number): unknown {
-    if (state !== undefined && runs(state)) this.#setGuard(Math.min(2 * ms, guardMs.most))
+    if (state === undefined || !runs(state)) return noReply(state)
+    this.#at(state)
+    this.#setGuard(Math.min(2 * ms, guardMs.most))
     return noReply(state)
   }
 
@@ -260,14 +281,18 @@ export class DurableMachineProcess {
 
   /** Runs `effect` when the present turn is durable. */
   #hold(life: Life, effect: Effect): void {
-    this.#process.outputs.hold(() => {
+    const run = (): void => {
       if (!this.#process.alive || life !== this.#life) return
       try {
         effect.run()
       } catch (error) {
         this.#tell('failed', { life, error })
       }
-    })
+    }
+    const dropped = (): void => {
+      if (life === this.#life) this.#state = undefined
+    }
+    this.#process.outputs.hold(run, dropped)
   }
 
   /** The earliest timer is an alarm, and so is the wake-up while actors run inside. */

@@ -133,6 +133,7 @@ export const durable = <
     isBusy: (state: State) => state !== undefined && runs(state),
     init: (_: unknown, context: DurableOwn) => of(context).init(),
     wake: (state: State, context: DurableOwn) => of(context).wake(state),
+    halt: (context: DurableOwn) => of(context).halt(),
     ...handlersOf(of),
     ...hooksOf<State>(options as unknown as Record<string, unknown>, of),
     ...(terminate && {
@@ -159,6 +160,9 @@ const handlersOf = (of: (context: object) => DurableMachineProcess): object => (
   infos: {
     arrived: (state: State, news: never, context: object) => of(context).arrived(state, news),
     failed: (state: State, failure: never, context: object) => of(context).failed(state, failure),
+  },
+  refused: {
+    arrived: (state: State, refusal: never, context: object) => of(context).refused(state, refusal),
   },
   continues: {
     effects: (state: SavedMachine, steps: never, context: object) =>

@@ -1,0 +1,76 @@
+/**
+ * What comes after the refusal of a turn, for each kind of turns: no refusal ends in silence. This
+ * table decides; `durable-process.ts` does it.
+ */
+import { isKeelsonError } from '../../errors.ts'
+
+/** The kinds of turns, as refusals tell them apart. */
+export type TurnKind =
+  /** A call, or another request with a caller: the end of an actor, a state from outside. */
+  | 'call'
+  /** A cast, an info, a timer, a notice: nobody waits. */
+  | 'message'
+  /** News of an actor inside a machine: its result, its error, an event of it. */
+  | 'result'
+  /** The refusal of such news, as the `onError` of that actor. */
+  | 'failure'
+  /** A recorded `continue`. */
+  | 'step'
+  | 'alarm'
+  /** The record that a step or an alarm has failed, and when it is tried again. */
+  | 'record'
+  /** What `init` records. */
+  | 'birth'
+
+/** Why a unit will never be durable as it is. */
+export type Refused = {
+  readonly error: unknown
+  /** The main row is not the one that the unit follows: another incarnation wrote it. */
+  readonly isOvertaken: boolean
+}
+
+/** The next step after a refusal. But for `wait`, the turn is taken back first. */
+export type AfterRefusal =
+  /** The unit is written again until there is space. Calls are refused meanwhile. */
+  | 'wait'
+  /** The caller gets the error. */
+  | 'tell'
+  /** Nobody can be told: the message is dropped, which is logged and counted. */
+  | 'drop'
+  /** The machine gets the error as the `onError` of the actor inside. */
+  | 'onError'
+  /** It is tried again after a back-off. */
+  | 'retry'
+  /** The actor is blocked, with the error as the reason. */
+  | 'block'
+  /** The process ends with the error. */
+  | 'end'
+
+/** Of each kind: when the disk takes nothing now, and after any other refusal. */
+const table: Readonly<Record<TurnKind, readonly [fullDisk: AfterRefusal, other: AfterRefusal]>> = {
+  call: ['tell', 'tell'],
+  message: ['wait', 'drop'],
+  result: ['wait', 'onError'],
+  failure: ['wait', 'block'],
+  step: ['wait', 'retry'],
+  alarm: ['wait', 'retry'],
+  record: ['wait', 'block'],
+  birth: ['wait', 'end'],
+}
+
+/** The next step after the refusal of a turn of this kind. */
+export const afterRefusal = (kind: TurnKind, { error, isOvertaken }: Refused): AfterRefusal => {
+  if (isOvertaken) return 'end'
+  const [fullDisk, other] = table[kind]
+  return takesNothing(error) ? fullDisk : other
+}
+
+/** Whether the disk refused before any byte was written, and may take the same later. */
+export const takesNothing = (error: unknown): boolean =>
+  isKeelsonError(error, 'NO_SPACE') || isKeelsonError(error, 'READ_ONLY')
+
+/** The next step after a throw in a turn of this kind. Of the turn nothing happens. */
+export const afterThrow = (kind: TurnKind): 'retry' | 'block' | 'end' => {
+  if (kind === 'step' || kind === 'alarm') return 'retry'
+  return kind === 'failure' ? 'block' : 'end'
+}
