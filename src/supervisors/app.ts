@@ -243,7 +243,7 @@ export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
   const ends = await Promise.allSettled(
     shards.map((shard) => {
       shard.close()
-      return Promise.all([shard.snapshots.close(), shard.blobs.close(), shard.files.close()])
+      return shard.end()
     }),
   )
   for (const end of ends) if (end.status === 'rejected') throw end.reason

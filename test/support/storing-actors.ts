@@ -28,8 +28,6 @@ const counter = setup({
   on: { add: { actions: assign({ count: ({ context }) => context.count + 1 }) } },
 })
 
-type Store = App['store']
-
 /** Notes each number under a key of its own. */
 type Noting = { calls: { note: (at: number) => number } }
 
@@ -38,37 +36,20 @@ type Counting = { calls: { add: () => number } }
 
 /** The actors, and what they acknowledged. */
 export const storingActors = (kit: Kit) => {
-  const { call, dynamicSupervisor, isKeelsonError, name, ok, reply, StateMachine } = kit
-
-  /**
-   * Puts a value that nobody else puts. So it may be put again when nobody knows whether the first
-   * time counted.
-   */
-  const kept = async (store: Store, key: string, value: unknown): Promise<void> => {
-    for (;;) {
-      const lost = await store.put(key, value).then(
-        () => false,
-        (error: unknown) => {
-          if (isKeelsonError(error, 'UNKNOWN_OUTCOME')) return true
-          throw error
-        },
-      )
-      if (!lost) return
-      await store.settled()
-    }
-  }
+  const { call, dynamicSupervisor, name, ok, reply, StateMachine } = kit
 
   const machine = StateMachine.server(counter, {
     answers: { add: ({ context }) => context.count },
     restore: ({ id }, { app }) => app.store.get(`machine:${id}`) as never,
-    save: (saved, { app }) =>
-      kept(app.store, `machine:${saved.context.id}`, JSON.parse(JSON.stringify(saved))),
+    save: async (saved, { app }) => {
+      await app.store.put(`machine:${saved.context.id}`, JSON.parse(JSON.stringify(saved)))
+    },
   })
   const noting: GenServer<Noting, string, string> = {
     init: (id) => ok(id),
     calls: {
       note: async (id, at, { app }) => {
-        await kept(app.store, `server:${id}:${at}`, at)
+        await app.store.put(`server:${id}:${at}`, at)
         return reply(at, id)
       },
     },

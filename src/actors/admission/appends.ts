@@ -1,14 +1,21 @@
 /**
- * The appends of a shard on their way into its log: the group that fills, the groups that are under
- * way, and those among them that wait for the next writer.
+ * The appends of a shard on their way into its log: the group that fills, the groups that wait or
+ * are with the log, and those that the log has and nobody has answered. They live in the `Shard`
+ * value: a writer takes the groups and an applier answers them, and the death of either costs no
+ * append its answer. The next writer waits for what the one before it handed to the log; the next
+ * applier answers what the one before it left.
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import type { From } from '../../runtime/index.ts'
 import {
+  type Commit,
   type FrameUnits,
   GroupFiller,
   type GroupLimits,
+  GroupQueue,
   type GroupWrite,
+  type LogHost,
   outcomeOf,
   type UnitAnswer,
   type WriteGroup,
@@ -29,19 +36,57 @@ export interface Append extends GroupWrite {
 /** The appends that share one commit. */
 export type AppendGroup = WriteGroup<Append>
 
+/** What a turn got from the log: its answer, and the life of the log that was asked. */
+type Asked<Answer> = { readonly host: LogHost; readonly answer: Promise<Answer> }
+
+/** A group in the log's queue. */
+export type GroupTurn = {
+  readonly kind: 'group'
+  readonly group: AppendGroup
+  /** The units of each append, set when the group is taken. */
+  units: readonly FrameUnits[]
+  /** Set when the log was asked to commit it. */
+  asked: Asked<Commit> | undefined
+}
+
+/** A turn without a group: it writes a marker, or answers `settled`. */
+export type Step = {
+  readonly kind: 'step'
+  readonly settled: From<void> | undefined
+  /** Set when the log was asked for the marker. */
+  asked: Asked<{ readonly durableLsn: number }> | undefined
+}
+
+/** A group in the log. The applier answers every waiter of it. */
+export type CommittedGroup = {
+  readonly group: AppendGroup
+  /** The units of each append. There may be more than LSNs: the log refused the last ones. */
+  readonly units: readonly FrameUnits[]
+  readonly time: number
+  /** The log was durable up to here when the group was committed. */
+  readonly durableLsn: number
+}
+
+/** What the log says of a group that it has. */
+export type Written = Pick<Commit, 'lsns' | 'time' | 'durableLsn'> & {
+  readonly refused?: KeelsonError | undefined
+}
+
 /** Called when a windowed append gives a group a departure, or an earlier one. */
 export type Departing = (group: AppendGroup, append: Append) => void
 
 /** The groups of one shard. */
 export class Appends {
+  /** What waits for the log, and what it was asked for. A group that is dropped has ended. */
+  readonly queue = new GroupQueue<GroupTurn | Step>((turn) => {
+    if (turn.kind === 'group') this.#end(turn.group)
+  })
   readonly #filler: GroupFiller<Append>
-  /**
-   * Groups that were begun and have not ended, in order. Each promise resolves when its group has
-   * ended.
-   */
-  readonly #underWay = new Map<AppendGroup, Promise<unknown>>()
-  /** Groups that wait until the shard opens, and how each goes on. */
-  readonly #parked = new Map<AppendGroup, () => void>()
+  /** Groups that were begun and have not ended, in order. */
+  readonly #underWay = new Map<AppendGroup, End>()
+  /** Groups in the log that were not applied, in order. */
+  readonly #unheard: CommittedGroup[] = []
+  #writtenLsn = 0
   #departing: Departing | undefined
 
   constructor(limits: GroupLimits, clock: Clock) {
@@ -75,32 +120,12 @@ export class Appends {
     return this.#filler.groupFor(append)
   }
 
-  /** Begins a new group; the one before it may leave. */
+  /** Begins a new group in the log's queue; the one before it may leave. */
   begin(): AppendGroup {
-    return this.#filler.begin()
-  }
-
-  /**
-   * A group was begun. `ended` resolves when it was applied or has failed, with the
-   * failure.
-   */
-  track(group: AppendGroup, ended: Promise<unknown>): void {
-    this.#underWay.set(group, ended)
-    void ended.then(() => this.#underWay.delete(group))
-  }
-
-  /** The group has no writer: `goOn` is called when the shard opens, or is down or closed. */
-  park(group: AppendGroup, goOn: () => void): void {
-    this.#parked.set(group, goOn)
-  }
-
-  /** Lets the parked groups go on, in the order in which they were begun. */
-  resume(): void {
-    for (const group of this.#underWay.keys()) {
-      const goOn = this.#parked.get(group)
-      this.#parked.delete(group)
-      goOn?.()
-    }
+    const group = this.#filler.begin()
+    this.#underWay.set(group, new End())
+    this.queue.push({ kind: 'group', group, units: [], asked: undefined })
+    return group
   }
 
   /** Calls the listener: `append` has set the group's departure. */
@@ -110,7 +135,7 @@ export class Appends {
 
   /** Resolves when a group has ended, with its failure if it failed. */
   endOf(group: AppendGroup): Promise<unknown> {
-    return this.#underWay.get(group) ?? Promise.resolve()
+    return this.#underWay.get(group)?.promise ?? Promise.resolve()
   }
 
   /** The group that was begun last. */
@@ -120,13 +145,104 @@ export class Appends {
 
   /** Resolves when every group that there is now has ended. */
   async ended(): Promise<void> {
-    await Promise.all(this.#underWay.values())
+    await Promise.all([...this.#underWay.values()].map(({ promise }) => promise))
   }
 
   /** Takes back the memory of a group that was written. */
   reuse(spent: Uint8Array): void {
     this.#filler.reuse(spent)
   }
+
+  /** The last LSN of the log that is no group's in flight. */
+  get writtenLsn(): number {
+    return this.#writtenLsn
+  }
+
+  /** The log was opened, and has frames up to `lsn`. */
+  opened(lsn: number): void {
+    this.#writtenLsn = Math.max(this.#writtenLsn, lsn)
+  }
+
+  /**
+   * The log has the first appends of the group in flight; the others are refused, or were never
+   * written. The first wait for the applier.
+   */
+  committed(turn: GroupTurn, { lsns, time, durableLsn, refused }: Written): void {
+    const { group, units } = turn
+    this.queue.back(turn)
+    group.committed(lsns, refused)
+    const last = lsns.at(-1)
+    if (last === undefined) {
+      this.#end(group, refused)
+      return
+    }
+    this.opened(last)
+    this.#unheard.push({ group, units, time, durableLsn })
+  }
+
+  /** The log refused the group in flight before it wrote a byte; the log goes on. */
+  refused(turn: GroupTurn, error: KeelsonError): void {
+    this.queue.back(turn)
+    turn.group.refuse(error)
+    this.#end(turn.group, error)
+  }
+
+  /** The first group in the log that was not applied. */
+  get unheard(): CommittedGroup | undefined {
+    return this.#unheard[0]
+  }
+
+  /**
+   * The last LSN that a new applier reads from the log. It takes the groups behind it, because
+   * their callers wait for its answer.
+   */
+  get heardLsn(): number {
+    const [first] = this.#unheard[0]?.group.lsns ?? []
+    return first === undefined ? this.#writtenLsn : first - 1
+  }
+
+  /** The first unheard group was applied, and its callers were answered. */
+  heard(): void {
+    const first = this.#unheard.shift()
+    if (first) this.#end(first.group)
+  }
+
+  /**
+   * The shard is down. Groups that were not handed to the log get `error`. The others wait for the
+   * next writer, or for their deadlines.
+   */
+  refuse(error: KeelsonError): void {
+    for (const turn of this.queue.clear())
+      if (turn.kind === 'group') {
+        turn.group.refuse(error)
+        this.#end(turn.group, error)
+      }
+  }
+
+  /** No writer will come, or none may trust the log: every append ends without an answer. */
+  lose(error: KeelsonError): void {
+    this.queue.clear()
+    for (const turn of this.queue.inFlight) this.queue.back(turn)
+    this.#unheard.length = 0
+    for (const group of [...this.#underWay.keys()]) {
+      group.lose(error)
+      this.#end(group, error)
+    }
+  }
+
+  #end(group: AppendGroup, failure?: unknown): void {
+    const end = this.#underWay.get(group)
+    this.#underWay.delete(group)
+    end?.resolve(failure)
+  }
+}
+
+/** The end of a group. It resolves with the failure, if there was one. */
+class End {
+  resolve: (failure: unknown) => void = () => undefined
+  readonly promise = new Promise<unknown>((resolve) => {
+    this.resolve = resolve
+  })
 }
 
 /** What a failure before the log means to the caller of a write: a refusal stays what it is. */

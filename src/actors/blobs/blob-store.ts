@@ -5,7 +5,7 @@
  * this actor. The store sweeps every `blobs.sweepMs`.
  */
 import { types } from 'node:util'
-import { type ErrorDetails, isKeelsonError } from '../../errors.ts'
+import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   type From,
@@ -62,7 +62,10 @@ export type { SweepReport } from './blob-sweep.ts'
 /** The messages of the blob store. */
 export type Messages = {
   calls: {
-    /** Makes payloads durable, and pins them before it answers. Payloads are handed over. */
+    /**
+     * Makes payloads durable, and pins them before it answers. Payloads are handed over. A caller
+     * whose store died asks the next one with the same pin.
+     */
     put: (request: { payloads: readonly Uint8Array[]; pin: BlobPin }) => readonly BlobRef[]
     /** A step of a stream. `pin` keeps the blob that the stream ends with. */
     stream: (request: { step: StreamRequest; pin?: BlobPin }) => unknown
@@ -148,7 +151,14 @@ export const server: GenServer<Messages, State, Shard> = {
 
   calls: {
     put: (state, { payloads, pin }, context) => {
-      state.queue.push({ payloads, pin, from: context.from })
+      const { from } = context
+      if (!pin.stored) state.queue.push({ payloads, pin, from })
+      // The store before this one had handed them to the files.
+      else
+        pin.stored.then(
+          (refs) => from.reply(refs),
+          (error) => from.fail(error),
+        )
       return noReply(submit(state, context))
     },
     stream: (state, { step, pin }, context) => {
@@ -351,17 +361,29 @@ const storing = async (
   context: Context,
 ): Promise<readonly (readonly BlobRef[])[]> => {
   const host = await hostOf(state, context)
+  // The callers have their payloads still, and give them to the next store.
+  if (context.signal.aborted) throw new KeelsonError('EXITED', 'the blob store has ended')
   const payloads = puts.flatMap((each) => each.payloads)
-  const { refs } = await watched(state, host.run('put', { payloads }))
-  // Recorded before a sweep can see the blobs: its survey is answered after this.
-  state.shard.blobs.born(refs)
-  let at = 0
-  return puts.map((each) => {
-    const own = refs.slice(at, at + each.payloads.length)
-    each.pin.add(own)
-    at += own.length
-    return own
-  })
+  const stored = watched(state, state.shard.blobs.put(host, payloads))
+  let end = 0
+  return Promise.all(
+    puts.map(({ payloads: { length }, pin }) => {
+      end += length
+      pin.stored = storedFor(pin, stored, end - length, end)
+      return pin.stored
+    }),
+  )
+}
+
+const storedFor = async (
+  pin: BlobPin,
+  stored: Promise<readonly BlobRef[]>,
+  from: number,
+  to: number,
+): Promise<readonly BlobRef[]> => {
+  const own = (await stored).slice(from, to)
+  pin.add(own)
+  return own
 }
 
 const carryOut = async (

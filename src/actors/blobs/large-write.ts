@@ -89,8 +89,8 @@ export const settlingPin = async <Outcome>(
 }
 
 /**
- * Writes the payloads. If the blob store dies first, the next one writes them: nothing refers to
- * them yet.
+ * Writes the payloads. If the blob store dies first, the next one writes them, or answers for what
+ * was handed to the files.
  */
 const stored = async (
   write: LargeWrite,
@@ -103,7 +103,9 @@ const stored = async (
       return await BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write))
     } catch (failure) {
       const isGone = isKeelsonError(failure, 'EXITED') || isKeelsonError(failure, 'NO_PROCESS')
-      if (!isGone || !(await shard.reopened(opened, leftOf(write)))) throw failure
+      if (!isGone) throw failure
+      if (await shard.reopened(opened, leftOf(write))) continue
+      throw shard.isStill ? shard.unavailable() : failure
     }
   }
 }

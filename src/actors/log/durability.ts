@@ -13,10 +13,9 @@ export class Durability {
   #isSyncing = false
   #waiting: Waiting[] = []
 
-  /** The log is durable as a whole at the start. */
-  constructor(lastLsn: number) {
+  constructor(lastLsn: number, durableLsn = lastLsn) {
     this.#lastLsn = lastLsn
-    this.#durableLsn = lastLsn
+    this.#durableLsn = durableLsn
   }
 
   /** The last frame written. */

@@ -1,8 +1,11 @@
 /**
  * The writer of a shard's log: one process, one segment at a time, and group commit. Writes that
  * arrive while a group is on its way to the disk form the next group. The writer answers no append
- * itself. After the group's fdatasync it hands the group and its callers to the applier in one
- * message.
+ * itself. After the group's fdatasync it tells the applier.
+ *
+ * The open log and the groups live in the `Shard` value. After the death of a writer the next one
+ * goes on with the open log, and waits for what that was asked. If the log's thread died, the next
+ * writer opens the log again, and its frames tell what became of the groups under way.
  *
  * A failed write or sync is final (fail-stop): the writer ends with `['shutdown', 'poisoned']` and
  * takes its shard down. No restart retries it. A failed opening ends the writer with `['shutdown',
@@ -12,7 +15,6 @@ import { KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
-  type From,
   type GenServer,
   isRef,
   noReply,
@@ -24,17 +26,14 @@ import {
 } from '../../runtime/index.ts'
 import {
   type Commit,
-  type FrameUnits,
   featuresOf,
-  GroupQueue,
   IdleWatch,
   isRefusal,
   type LogDescription,
   type LogHost,
   type OpenReport,
-  WriteGroup,
 } from '../../storage/index.ts'
-import type { Append, AppendGroup } from '../admission/appends.ts'
+import type { Append, GroupTurn, Step } from '../admission/appends.ts'
 import {
   isCount,
   isIgnored,
@@ -45,9 +44,11 @@ import {
 } from '../shard/payload-check.ts'
 import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
+import { hasEnded } from '../shard/shard-files.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { Durability } from './durability.ts'
+import { settleStrays } from './log-successor.ts'
 
 export type { Position } from '../admission/appends.ts'
 
@@ -63,24 +64,15 @@ export type LogWriterDescription = {
   readonly log: LogDescription | undefined
 }
 
-/**
- * A committed group. `from` is the call that it came with: its holder must answer every waiter of
- * the group.
- */
-export type CommittedGroup = {
-  readonly group: AppendGroup
-  /** The units of each append. There may be more than LSNs: the log refused the last ones. */
-  readonly units: readonly FrameUnits[]
-  readonly from: From<void>
-  readonly time: number
-  /** The log was durable up to here when the group was committed. */
-  readonly durableLsn: number
+/** The process that takes the groups in the log: the applier. */
+export type CommitFollower = {
+  casts: {
+    /** The log has a group that was not applied. */
+    committed: () => void
+  }
 }
 
-/** The process that takes committed groups: the applier. */
-export type CommitFollower = { casts: { committed: (committed: CommittedGroup) => void } }
-
-/** The position of the log at the subscription. Groups after `lastLsn` arrive as messages. */
+/** The position of the log at the subscription. The follower takes the groups after `lastLsn`. */
 export type Subscription = {
   readonly walId: string
   readonly epoch: number
@@ -90,11 +82,7 @@ export type Subscription = {
 /** The messages of the writer. */
 export type Messages = {
   calls: {
-    /**
-     * Appends a group, which fills until it is taken. Answered when all its waiters were answered.
-     */
-    append: (group: AppendGroup) => void
-    /** Sends committed groups to `follower` from now on, in place of the follower before it. */
+    /** Tells `follower` of committed groups from now on, in place of the follower before it. */
     subscribe: (follower: Ref<CommitFollower>) => Subscription
     /** Makes every committed frame durable. Returns the durable LSN. */
     sync: () => number
@@ -103,7 +91,7 @@ export type Messages = {
     describe: () => LogWriterDescription
   }
   casts: {
-    /** The group that fills is due, or large. */
+    /** A group may be due. */
     leave: () => void
     /** The shard is down for this reason, which is recorded: the writer ends, and takes it along. */
     end: (reason: KeelsonError) => void
@@ -120,32 +108,18 @@ export type Messages = {
   continues: { open: () => void }
 }
 
-/** A group, and its call, which is answered when all its waiters were. */
-type GroupTurn = {
-  readonly kind: 'group'
-  readonly group: AppendGroup
-  readonly from: From<void>
-  /** The units of each append, set when the group is taken. */
-  units: readonly FrameUnits[]
-}
-
-/** A turn without a group: it writes a marker, or answers `settled`. */
-type Step = { readonly kind: 'step'; readonly settled: From<void> | undefined }
-
 type State = {
   readonly shard: Shard
   mode: 'recovering' | 'open'
   host: LogHost | undefined
   report: OpenReport | undefined
-  /** `undefined` while no follower lives. */
   follower: Ref<CommitFollower> | undefined
-  /** Committed groups that came back while no follower lived. */
-  readonly unheard: CommittedGroup[]
-  readonly queue: GroupQueue<GroupTurn | Step>
   durability: Durability
   syncArmed: boolean
   /** Notices when the open log is idle. */
   idle: IdleWatch | undefined
+  /** The end of a log that nobody goes on with. */
+  ending: Promise<void> | undefined
 }
 
 /** The writer of a shard. */
@@ -166,14 +140,14 @@ export const server: GenServer<Messages, State, Shard> = {
       // restart must not retry the write.
       if (phase.kind === 'down') return stop(['shutdown', phase.reason], state)
       try {
-        const opened = await open(state, context)
-        if (opened.report) tell(context.system, opened.shard, 'wal.recovered', opened.report)
-        return noReply(opened)
+        return noReply(await open(state, context))
       } catch (error) {
         // Not a crash, because a retry cannot help. The way back is `control.reopen`, or a new
         // process.
-        if (state.shard.goDown(error, context.signal))
+        if (state.shard.goDown(error, context.signal)) {
+          state.ending = state.shard.files.giveUp()
           tell(context.system, state.shard, 'shard.down', { reason: error })
+        }
         return stop(['shutdown', error], state)
       }
     },
@@ -181,7 +155,6 @@ export const server: GenServer<Messages, State, Shard> = {
 
   accepts: {
     calls: {
-      append: isInstance(WriteGroup),
       subscribe: isRef,
       sync: isIgnored,
       settled: isIgnored,
@@ -198,15 +171,11 @@ export const server: GenServer<Messages, State, Shard> = {
   },
 
   calls: {
-    append: (state, group, context) => {
-      state.queue.push({ kind: 'group', group, from: context.from, units: [] })
-      return noReply(submit(state, context))
-    },
     subscribe: (state, follower, context) => {
       const { from } = context
       const { walId = '', epoch = 0 } = state.report ?? {}
-      const subscription = { walId, epoch, lastLsn: lastHeard(state) }
-      follow(state, follower, context)
+      const subscription = { walId, epoch, lastLsn: state.shard.appends.heardLsn }
+      state.follower = follower
       // The log is read up to its durable end, so every frame below the subscription must be
       // durable.
       return noReply(whenDurable(state, () => from.reply(subscription), context))
@@ -216,7 +185,7 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(whenDurable(state, () => from.reply(state.durability.durableLsn), context))
     },
     settled: (state, _, context) => {
-      state.queue.push({ kind: 'step', settled: context.from })
+      queueOf(state).push({ kind: 'step', settled: context.from, asked: undefined })
       return noReply(submit(state, context))
     },
     describe: (state, _, context) => {
@@ -239,17 +208,16 @@ export const server: GenServer<Messages, State, Shard> = {
   infos: {
     committed: (state, result, context) => {
       // Groups return in the order in which they left.
-      const [turn] = state.queue.inFlight
+      const [turn] = queueOf(state).inFlight
       if (turn?.kind !== 'group') return noReply(state)
       if (result.ok) handOver(state, turn, result.value, context)
       else if (isRefusal(result.error)) refuse(state, turn, result.error)
-      else return poisoned(state, result.error, context)
-      state.queue.back(turn)
+      else return failed(state, result.error, context)
       armSync(state, context)
       return noReply(submit(state, context))
     },
     synced: (state, result, context) => {
-      if (!result.ok) return poisoned(state, result.error, context)
+      if (!result.ok) return failed(state, result.error, context)
       state.durability.synced(result.value.durableLsn)
       return noReply(settleSyncs(state, context))
     },
@@ -258,32 +226,25 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(whenDurable(state, () => undefined, context))
     },
     markDue: (state, _, context) => {
-      const { queue, shard } = state
+      const { shard } = state
+      const queue = queueOf(state)
       if (queue.first() || queue.inFlight.length > 0) return noReply(state)
       // The log must not change while writes are paused.
       if (shard.gate.holds.length > 0) void shard.gate.moving().then(() => state.idle?.stir())
-      else queue.push({ kind: 'step', settled: undefined })
+      else queue.push({ kind: 'step', settled: undefined, asked: undefined })
       return noReply(submit(state, context))
     },
     marked: (state, result, context) => {
-      if (!result.ok) return poisoned(state, result.error, context)
+      if (!result.ok) return failed(state, result.error, context)
       state.durability.proven(result.value.durableLsn)
-      const [turn] = state.queue.inFlight
-      if (turn?.kind === 'step') state.queue.back(turn)
+      const [turn] = queueOf(state).inFlight
+      if (turn?.kind === 'step') queueOf(state).back(turn)
       return noReply(submit(settleSyncs(state, context), context))
     },
   },
 
-  terminate: async (state, reason) => {
-    const { host, shard } = state
-    if (!host) return
-    const orderly = reason === 'normal' || reason === 'shutdown'
-    try {
-      // Without a close the next opening is a recovery, and loses no frame.
-      if (orderly) await host.run('close', { projectedLsn: shard.projectedLsn })
-    } finally {
-      await shard.files.end(host)
-    }
+  terminate: async ({ ending }) => {
+    await ending
   },
 }
 
@@ -292,15 +253,7 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['committed']>[2]
 /** The name of a shard's writer; prints as `wal_writer(0)`. */
 export const name = shardName<Messages>('wal_writer')
 
-/**
- * Submits a group, which fills until it is taken. Resolves when each of its writes is settled.
- * Rejects if the log took none of it, or if the process that held the call has died: then the
- * caller fails the group's waiters.
- */
-export const append = (writer: Ref<Messages>, group: AppendGroup): Promise<void> =>
-  call(writer, 'append', group, { timeoutMs: Number.POSITIVE_INFINITY })
-
-/** Reports that the group that fills is due, or large: it leaves as soon as it may. */
+/** Reports that a group may be due: it leaves as soon as it may. */
 export const leave = (writer: Ref<Messages>): void => {
   cast(writer, 'leave', undefined)
 }
@@ -337,35 +290,33 @@ const initialState = (shard: Shard): State => ({
   host: undefined,
   report: undefined,
   follower: undefined,
-  unheard: [],
-  // Every caller in a dropped group has given up, so its call is answered.
-  queue: new GroupQueue((turn) => {
-    if (turn.kind === 'group') turn.from.reply(undefined)
-  }),
   durability: new Durability(0),
   syncArmed: false,
   idle: undefined,
+  ending: undefined,
 })
 
-const open = async (state: State, { signal, self }: Context): Promise<State> => {
+const open = async (state: State, context: Context): Promise<State> => {
+  const { signal, self, system } = context
   const { shard } = state
   const { clock, settings } = shard.parts
   const { enableFsync, idleMarkerMs } = settings.wal
-  const { host, inspection } = await shard.files.lease(signal)
-  const { folders, logOptions } = shard.files.parts
-  const report = await host.run('open', { dir: folders.wal, options: logOptions, inspection })
+  const { host, report, durableLsn, isAdopted } = await shard.files.open(signal)
+  await settleStrays(shard, host, signal)
   shard.observeTime(report.lastTime)
+  shard.appends.opened(report.lastLsn)
+  if (!isAdopted) tell(system, shard, 'wal.recovered', report)
   const idle = new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, () => send(self, 'markDue'))
   signal.addEventListener('abort', () => idle.end(), { once: true })
-  return {
-    ...state,
-    mode: 'open',
-    host,
-    report,
-    durability: new Durability(report.lastLsn),
-    idle,
-  }
+  if (isAdopted) idle.stir()
+  const durability = new Durability(shard.appends.writtenLsn, durableLsn)
+  const opened: State = { ...state, mode: 'open', host, report, durability, idle }
+  for (const turn of shard.appends.queue.inFlight) awaitAnswer(turn, context)
+  armSync(opened, context)
+  return submit(opened, context)
 }
+
+const queueOf = ({ shard }: State) => shard.appends.queue
 
 const hostOf = (state: State): LogHost => {
   if (!state.host) throw new KeelsonError('SHARD_DOWN', 'the log is not open')
@@ -374,8 +325,8 @@ const hostOf = (state: State): LogHost => {
 
 const describing = (state: State): Omit<LogWriterDescription, 'log'> => ({
   mode: state.mode,
-  queued: state.queue.length,
-  inFlight: state.queue.writesInFlight,
+  queued: queueOf(state).length,
+  inFlight: queueOf(state).writesInFlight,
   durableLsn: state.durability.durableLsn,
   lastLsn: state.durability.lastLsn,
   level: levelOf(state.shard.parts.settings),
@@ -393,41 +344,28 @@ const settleSyncs = (state: State, context: Context): State => {
   return state
 }
 
-/**
- * The last LSN that a new follower reads from the log. It is handed the groups behind it, because
- * their callers wait for its answer.
- */
-const lastHeard = ({ unheard, durability }: State): number => {
-  const [first] = unheard.flatMap(({ group }) => group.lsns)
-  return first === undefined ? durability.lastLsn : first - 1
-}
-
-/** Hands `follower` the groups that no follower got, and all later ones as long as it lives. */
-const follow = (state: State, follower: Ref<CommitFollower>, context: Context): void => {
-  state.follower = follower
-  context.system.monitor(follower, () => {
-    if (state.follower === follower) state.follower = undefined
-  })
-  for (const committed of state.unheard.splice(0)) tellFollower(follower, committed)
-}
-
-const tellFollower = (follower: Ref<CommitFollower>, committed: CommittedGroup): void => {
-  committed.from.handTo(follower)
-  cast(follower, 'committed', committed)
-}
-
 /** Begins every turn that may begin now. */
 const submit = (state: State, context: Context): State => {
-  const { host, queue } = state
+  const { host } = state
   if (!host) return state
-  for (let turn = queue.next(); turn; turn = queue.next())
-    if (turn.kind === 'group') context.pipe(commit(state, host, turn), 'committed')
-    else if (!turn.settled) context.pipe(host.run('mark', null), 'marked')
+  const queue = queueOf(state)
+  for (let turn = queue.next(); turn; turn = queue.next()) {
+    if (turn.kind === 'group') turn.asked = { host, answer: commit(state, host, turn) }
+    else if (!turn.settled) turn.asked = { host, answer: host.run('mark', null) }
     else {
       turn.settled.reply(undefined)
       queue.back(turn)
     }
+    awaitAnswer(turn, context)
+  }
   return state
+}
+
+/** The answer to a turn becomes a message of this process. An earlier writer may have asked. */
+const awaitAnswer = (turn: GroupTurn | Step, context: Context): void => {
+  if (!turn.asked) return
+  if (turn.kind === 'group') context.pipe(turn.asked.answer, 'committed')
+  else context.pipe(turn.asked.answer, 'marked')
 }
 
 const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commit> => {
@@ -446,30 +384,26 @@ const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commi
 }
 
 /** The log refused the group before it wrote a byte; the log continues. */
-const refuse = ({ shard }: State, { group, from }: GroupTurn, error: KeelsonError): void => {
+const refuse = ({ shard }: State, turn: GroupTurn, error: KeelsonError): void => {
   shard.snapshots.refused(error)
-  group.refuse(error)
-  from.fail(error)
+  shard.appends.refused(turn, error)
 }
 
 /**
- * Hands a committed group and its call to the applier. Appends that the log refused are refused
- * here.
+ * Leaves a committed group to the applier. Appends that the log refused are refused here.
  */
 const handOver = (state: State, turn: GroupTurn, commit: Commit, context: Context): void => {
   const { shard, follower, durability } = state
-  const { group, from, units } = turn
+  const { group } = turn
   const { lsns, time, refused, spent } = commit
   durability.written(lsns.at(-1) ?? 0, commit.durableLsn)
   shard.observeTime(time)
   if (spent) shard.appends.reuse(spent)
   state.idle?.stir()
-  group.committed(lsns, refused)
   shard.snapshots.refused(refused)
   const { durableLsn } = durability
-  const committed = { group, units, from, time, durableLsn }
-  if (follower) tellFollower(follower, committed)
-  else state.unheard.push(committed)
+  shard.appends.committed(turn, { lsns, time, durableLsn, refused })
+  if (follower) cast(follower, 'committed', undefined)
   tell(context.system, shard, 'wal.commit', {
     frames: commit.count,
     bytes: commit.bytesWritten,
@@ -488,11 +422,13 @@ const armSync = (state: State, context: Context): void => {
 }
 
 /**
- * A failed write or sync is final (invariant L3). The reason is recorded before any waiter is
- * notified.
+ * The log cannot go on. If only its thread died, the next writer opens the log again. A failed
+ * write or sync is final (invariant L3): the reason is recorded before any waiter is notified.
  */
-const poisoned = (state: State, error: unknown, context: Context) => {
+const failed = (state: State, error: unknown, context: Context) => {
   const { shard } = state
+  state.ending = shard.files.giveUp()
+  if (hasEnded(error)) return stop(error, state)
   tell(context.system, shard, 'wal.poisoned', { reason: error })
   if (shard.goDown(error, context.signal))
     tell(context.system, shard, 'shard.down', { reason: error })

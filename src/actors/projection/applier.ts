@@ -27,21 +27,14 @@ import {
   frameBytes,
   logBytesAfter,
   type ProjectionStore,
-  WriteGroup,
 } from '../../storage/index.ts'
+import type { CommittedGroup } from '../admission/appends.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ReadView } from '../overlay/read-view.ts'
 import type { ShardRows } from '../overlay/shard-rows.ts'
-import {
-  isCount,
-  isFunction,
-  isIgnored,
-  isInstance,
-  isList,
-  isRecord,
-} from '../shard/payload-check.ts'
+import { isCount, isIgnored, isRecord } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
@@ -77,7 +70,8 @@ export type Messages = {
     describe: () => ApplierDescription
   }
   casts: {
-    committed: (group: WalWriter.CommittedGroup) => void
+    /** The log has a group that was not applied. */
+    committed: () => void
     /** The projection durably shows every frame up to this LSN. */
     projected: (lsn: number) => void
     /** The projection takes no changes, for this reason. */
@@ -119,15 +113,10 @@ type State = {
   /** Overlay and projection as one, to apply frames to. Set while the mode is `open`. */
   rows: ShardRows | undefined
   follower: Ref<ApplyFollower> | undefined
-  /** Frames up to here are read from the log. Later frames arrive as messages. */
+  /** The last frame that was applied, or read from the log. */
   appliedLsn: number
   /** The LSN up to which the projection shows the frames, as far as this process was notified. */
   shownLsn: number
-  /**
-   * Groups that arrived while the view was incomplete, in order. The gate is held meanwhile and
-   * bounds them.
-   */
-  postponed: WalWriter.CommittedGroup[]
 }
 
 /** The name of the hold on the gate while too much is not projected. */
@@ -182,13 +171,7 @@ export const server: GenServer<Messages, State, Shard> = {
   accepts: {
     calls: { follow: isRef, describe: isIgnored },
     casts: {
-      committed: isRecord({
-        group: isInstance(WriteGroup),
-        units: isList,
-        from: isRecord({ reply: isFunction }),
-        time: isCount,
-        durableLsn: isCount,
-      }),
+      committed: isIgnored,
       projected: isCount,
       unprojected: () => true,
       damaged: isRecord({}),
@@ -219,9 +202,8 @@ export const server: GenServer<Messages, State, Shard> = {
   },
 
   casts: {
-    committed: (state, group, context) => {
-      if (state.mode === 'open') take(state, group, context)
-      else state.postponed.push(group)
+    committed: (state, _, context) => {
+      if (state.mode === 'open') takeAll(state, context)
       return noReply(state)
     },
     projected: (state, told, context) => {
@@ -319,7 +301,6 @@ const initialState = (shard: Shard): State => ({
   follower: undefined,
   appliedLsn: 0,
   shownLsn: 0,
-  postponed: [],
 })
 
 const projectionOf = ({ projection, shard }: State): ProjectionStore => {
@@ -367,11 +348,10 @@ const opened = (state: State, { overlay, rows, lag }: Rebuilt, context: Context)
     rows,
     lag,
     behind: undefined,
-    postponed: [],
   }
   // Frames that were read from the log were shown to no watcher.
   shard.changes.rebuilt()
-  for (const group of state.postponed) take(open, group, context)
+  takeAll(open, context)
   shard.publish(new ReadView(overlay, projection), signal)
   return open
 }
@@ -379,10 +359,17 @@ const opened = (state: State, { overlay, rows, lag }: Rebuilt, context: Context)
 /** Whether writers must wait until the projection shows more. */
 const isFull = ({ overlay, lag }: State): boolean => overlay.isFull || lag.isFull
 
+/** Takes the groups in the log that were not applied. An earlier applier may have left them. */
+const takeAll = (state: State, context: Context): void => {
+  const { appends } = state.shard
+  for (let next = appends.unheard; next; next = appends.unheard) take(state, next, context)
+}
+
 /** Applies a group, passes it on, and holds the gate if too much is not projected. */
-const take = (state: State, committed: WalWriter.CommittedGroup, context: Context): void => {
+const take = (state: State, committed: CommittedGroup, context: Context): void => {
   const { group, units, time, durableLsn } = committed
   const changes = apply(state, committed)
+  state.shard.appends.heard()
   tell(context.system, state.shard, 'applier.applied', {
     frames: group.lsns.length,
     appliedLsn: state.appliedLsn,
@@ -405,8 +392,8 @@ const take = (state: State, committed: WalWriter.CommittedGroup, context: Contex
  * Applies a group and answers its callers. A unit that the state refuses is answered with the
  * refusal. Returns what the frames changed.
  */
-const apply = (state: State, committed: WalWriter.CommittedGroup): FrameChanges => {
-  const { group, units, from, time } = committed
+const apply = (state: State, committed: CommittedGroup): FrameChanges => {
+  const { group, units, time } = committed
   const { shard, rows } = state
   if (!rows) throw shard.unavailable()
   const { lsns, lengths } = group
@@ -427,6 +414,5 @@ const apply = (state: State, committed: WalWriter.CommittedGroup): FrameChanges 
   shard.lagBytes = state.lag.bytes
   shard.snapshots.grew(state.lag.bytes - lagAtFirst)
   shard.replication.grew(state.lag.bytes - lagAtFirst)
-  from.reply(undefined)
   return changes
 }

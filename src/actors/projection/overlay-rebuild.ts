@@ -75,7 +75,7 @@ export const rebuildOverlay = async (
     const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })
     for (const stamped of read.frames) {
       const { lsn, offset, length } = stamped
-      // Frames committed after the subscription arrive as messages.
+      // The applier takes the groups after the subscription.
       if (lsn > lastLsn) break
       const frame = read.bytes.slice(offset, offset + length)
       rows.begin(lsn)

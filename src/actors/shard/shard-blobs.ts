@@ -23,6 +23,11 @@ import type { BlobTerms } from './blob-command.ts'
 
 /** The blobs of one write. */
 export class BlobPin {
+  /**
+   * The answer to the put of the write, once its payloads were handed to the files. If the blob store
+   * dies meanwhile, its caller asks the next one for it: the payloads are gone.
+   */
+  stored: Promise<readonly BlobRef[]> | undefined = undefined
   readonly #pins: Set<BlobPin>
   readonly #refs: BlobRef[] = []
   #state: 'held' | 'hardened' | 'released' = 'held'
@@ -126,6 +131,8 @@ export class ShardBlobs {
   /** Blobs without a recorded birth count as written at this time: their true age is not stored. */
   #livesSince: number
   #host: BlobHost | undefined
+  /** The puts that the files have not answered. */
+  readonly #puts = new Set<Promise<unknown>>()
   #isClosed = false
   #lives = 0
   /** The end of the last request: the next life begins after it. */
@@ -158,7 +165,22 @@ export class ShardBlobs {
     return turn
   }
 
-  /** Ends the life of the files. No byte is written after it resolves. */
+  /**
+   * Hands payloads to the files, in one group. Returns their references in order.
+   * @throws as `BlobProtocol` says of `put`
+   */
+  put(host: BlobHost, payloads: readonly Uint8Array[]): Promise<readonly BlobRef[]> {
+    const stored = host.run('put', { payloads }).then(({ refs }) => {
+      // Recorded before a sweep can see the blobs: its survey is answered after this.
+      this.born(refs)
+      return refs
+    })
+    const ended = stored.catch(() => undefined).finally(() => this.#puts.delete(ended))
+    this.#puts.add(ended)
+    return stored
+  }
+
+  /** Ends the life of the files, after its puts. No byte is written after it resolves. */
   end(): Promise<void> {
     const turn = this.#turn.then(() => this.#endHost())
     this.#turn = turn.catch(() => undefined)
@@ -226,6 +248,7 @@ export class ShardBlobs {
   async #endHost(): Promise<void> {
     const host = this.#host
     this.#host = undefined
+    await Promise.all(this.#puts)
     await host?.end()
   }
 }

@@ -1,8 +1,9 @@
 /**
  * The files of a shard: one life of the log at a time, and the projection. Requests run one after
  * another, each with the signal of the calling process. Pending requests of a killed process do
- * nothing. So two incarnations of the writer never write one log, however quickly they follow each
- * other.
+ * nothing. A life of the log belongs to no writer: the next one goes on with it. Before another
+ * life begins, the one before has closed its files. So two lives never write one log, however
+ * quickly writers follow each other.
  */
 import { isAbsolute } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -15,6 +16,7 @@ import {
   type LogHostFactory,
   type LogOptions,
   type NamedSnapshot,
+  type OpenReport,
   type ProjectedPosition,
   type ProjectionStore,
   type Projections,
@@ -46,14 +48,25 @@ export type FileParts = {
   readonly recovery: Recovery
 }
 
-/** One life of the log: its host, and the inspection of the folder. */
-export type LogLease = { readonly host: LogHost; readonly inspection: Inspection }
+/** A life of the log before it is open: its host, and the inspection of the folder. */
+type LogLook = { readonly host: LogHost; readonly inspection: Inspection }
+
+/** The open life of the log. */
+export type OpenLog = {
+  readonly host: LogHost
+  readonly report: OpenReport
+  readonly durableLsn: number
+  /** An earlier writer opened it. */
+  readonly isAdopted: boolean
+}
 
 /** The files of one shard. */
 export class ShardFiles {
   readonly parts: FileParts
   #host: LogHost | undefined
-  #prepared: LogLease | undefined
+  #prepared: LogLook | undefined
+  /** What the opening of `#host` found, while a writer may go on with it. */
+  #report: OpenReport | undefined
   #projection: ProjectionStore | undefined
   /** The projection cannot be used: the next one begins with a snapshot, or empty. */
   #mustRebuild = false
@@ -74,13 +87,13 @@ export class ShardFiles {
     this.#lock = parts.lock
   }
 
-  /** The last inspection; `undefined` before the first, and after a writer has leased it. */
+  /** The last inspection; `undefined` before the first, and after a writer has opened the log. */
   get inspection(): Inspection | undefined {
     return this.#prepared?.inspection
   }
 
   /**
-   * Inspects the folder without changing it, and keeps the result for the next `lease`.
+   * Inspects the folder without changing it, and keeps the result for the next `open`.
    * @throws as an inspection does, for example `CORRUPT`
    */
   inspect(): Promise<Inspection> {
@@ -112,16 +125,23 @@ export class ShardFiles {
   }
 
   /**
-   * Begins a new life of the log for the process of `signal`, after the life before has ended and
-   * closed its files.
-   * @throws KeelsonError `EXITED` if that process has died meanwhile; as an inspection does
+   * The open log, for the process of `signal`: the life that an earlier process opened, or else a
+   * new one, which begins when the one before has closed its files.
+   * @throws KeelsonError `EXITED` if that process has died meanwhile; `SHARD_DOWN` (reason
+   * `poisoned`) if a write or a sync failed while no process watched; as an inspection and an
+   * opening do
    */
-  lease(signal: AbortSignal): Promise<LogLease> {
-    return this.#inTurn(signal, async () => {
-      const lease = this.#prepared ?? (await this.#look())
-      this.#prepared = undefined
-      return lease
-    })
+  open(signal: AbortSignal): Promise<OpenLog> {
+    return this.#inTurn(signal, async () => (await this.#adopted()) ?? this.#opened())
+  }
+
+  /**
+   * No process goes on with the present life of the log: a write failed, or its thread died. It
+   * ends without a clean close. No byte is written after this resolves.
+   */
+  giveUp(): Promise<void> {
+    this.#report = undefined
+    return this.#inTurn(undefined, () => this.#endHost())
   }
 
   /**
@@ -132,17 +152,6 @@ export class ShardFiles {
     if (this.#host) return this.#host
     throw new KeelsonError('SHARD_DOWN', `the log of shard ${this.parts.index} is not open`, {
       details: { shard: this.parts.index, state: 'recovering' },
-    })
-  }
-
-  /**
-   * Ends `host` without a clean close; by default the present life of the log. No byte is written
-   * after it resolves.
-   */
-  end(host?: LogHost): Promise<void> {
-    return this.#inTurn(undefined, async () => {
-      if (host === undefined || host === this.#host) await this.#endHost()
-      else await host.end()
     })
   }
 
@@ -179,12 +188,13 @@ export class ShardFiles {
   }
 
   /**
-   * Ends the log's life and closes the projection. All files are closed when it settles, even if
-   * one of the two fails.
+   * Closes the log, cleanly if it is open and sound, and the projection. All files are closed when
+   * it settles, even if one of the two fails.
    */
-  async close(): Promise<void> {
+  async close(projectedLsn: number): Promise<void> {
     await this.#inTurn(undefined, async () => {
-      const ends = await Promise.allSettled([this.#endHost(), this.#closeProjection()])
+      const log = this.#closeLog(projectedLsn)
+      const ends = await Promise.allSettled([log, this.#closeProjection()])
       for (const end of ends) if (end.status === 'rejected') throw end.reason
     })
   }
@@ -199,14 +209,40 @@ export class ShardFiles {
     return turn
   }
 
-  async #look(): Promise<LogLease> {
+  /**
+   * The life that is open already. Its sync shows whether it can go on: a write that failed is
+   * final, and a thread that died has left the files to the next life.
+   */
+  async #adopted(): Promise<OpenLog | undefined> {
+    const [host, report] = [this.#host, this.#report]
+    if (!host || !report) return undefined
+    try {
+      const { durableLsn } = await host.run('sync', null)
+      return { host, report, durableLsn, isAdopted: true }
+    } catch (error) {
+      if (!hasEnded(error)) throw error
+      this.#report = undefined
+      return undefined
+    }
+  }
+
+  async #opened(): Promise<OpenLog> {
+    const { host, inspection } = this.#prepared ?? (await this.#look())
+    this.#prepared = undefined
+    const { folders, logOptions } = this.parts
+    const report = await host.run('open', { dir: folders.wal, options: logOptions, inspection })
+    this.#report = report
+    return { host, report, durableLsn: report.lastLsn, isAdopted: false }
+  }
+
+  async #look(): Promise<LogLook> {
     await this.#endHost()
     const host = this.parts.makeHost(this.parts.index)
     this.#host = host
     return this.#inspectedBy(host)
   }
 
-  async #inspectedBy(host: LogHost): Promise<LogLease> {
+  async #inspectedBy(host: LogHost): Promise<LogLook> {
     const position = await this.#projectedPosition()
     this.#projectedLsn = position?.lsn ?? 0
     let inspection = await this.#inspection(host, position)
@@ -293,9 +329,19 @@ export class ShardFiles {
     )
   }
 
+  /** Without a clean close the next opening is a recovery, and loses no frame. */
+  async #closeLog(projectedLsn: number): Promise<void> {
+    try {
+      if (this.#report) await this.#host?.run('close', { projectedLsn })
+    } finally {
+      await this.#endHost()
+    }
+  }
+
   /** The host is kept until it has ended, because the next life waits for it. */
   async #endHost(): Promise<void> {
     this.#prepared = undefined
+    this.#report = undefined
     await this.#host?.end()
     this.#host = undefined
   }
@@ -324,6 +370,11 @@ export class ShardFiles {
     return found.state === 'sound' ? found.position : undefined
   }
 }
+
+/** Whether a log's host can do nothing more, and no write of it is known to have failed. */
+export const hasEnded = (error: unknown): boolean =>
+  isKeelsonError(error, 'CLOSED') ||
+  (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread')
 
 /** A log names its files as its folder does. To the caller of a start each shard has such files. */
 const withShard = (index: number, error: unknown): unknown => {

@@ -5,7 +5,7 @@
  * code of a killed actor changes nothing here.
  */
 import type { Clock } from '../../clock.ts'
-import { KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Logger, Ref } from '../../runtime/index.ts'
 import {
   type BlobHostFactory,
@@ -276,8 +276,6 @@ export class Shard {
     if (this.#phase.kind !== 'recovering' || signal.aborted) return
     this.opened++
     this.#enter({ kind: 'open', view })
-    // Groups without a writer were admitted earlier than the writes at the gate.
-    this.appends.resume()
     this.gate.release(recoveringHold)
   }
 
@@ -292,17 +290,20 @@ export class Shard {
   }
 
   /**
-   * Takes the shard down, and logs it. Writes at the gate, and later ones, fail with `SHARD_DOWN`.
-   * The first reason stays. Returns false if nothing changed: the shard is down or closed already, or the
-   * process of `signal` has died.
+   * Takes the shard down, and logs it. Writes fail with `SHARD_DOWN`, unless they were handed to the
+   * log: those wait until the shard is reopened. After a write that failed nobody waits, because
+   * what the disk has is unknown. The first reason stays. Returns false if nothing changed: the
+   * shard is down or closed already, or the process of `signal` has died.
    */
   goDown(reason: unknown, signal?: AbortSignal): boolean {
     if (this.#phase.kind === 'down' || this.#phase.kind === 'closed' || signal?.aborted)
       return false
     this.gate.hold(recoveringHold)
     this.#enter({ kind: 'down', reason })
-    this.appends.resume()
-    this.gate.shut(this.#closing ?? this.unavailable())
+    const refusal = this.unavailable()
+    if (isPoison(reason)) this.appends.lose(refusal)
+    else this.appends.refuse(refusal)
+    this.gate.shut(this.#closing ?? refusal)
     this.parts.logger.error(`shard ${this.index} is down: ${reasonText(reason)}`, {
       shard: this.index,
       reason,
@@ -327,8 +328,16 @@ export class Shard {
   close(): void {
     this.#enter({ kind: 'closed' })
     this.replication.close()
-    this.appends.resume()
     this.beginClose(this.unavailable())
+  }
+
+  /** The actors of the closed shard have ended: closes its files, the log cleanly if it is sound. */
+  async end(): Promise<void> {
+    const { snapshots, blobs, files, appends } = this
+    const ends = [snapshots.close(), blobs.close(), files.close(this.projectedLsn)]
+    const settled = await Promise.allSettled(ends)
+    appends.lose(this.unavailable())
+    for (const end of settled) if (end.status === 'rejected') throw end.reason
   }
 
   /** Resolves with the phase when the shard is open, down or closed. */
@@ -427,6 +436,10 @@ export class Shard {
     this.#atStandstill.clear()
   }
 }
+
+/** Whether a write or a sync of the log has failed. */
+const isPoison = (reason: unknown): boolean =>
+  isKeelsonError(reason, 'SHARD_DOWN') && reason.details.reason === 'poisoned'
 
 /** A value that fits no frame becomes a blob, even below the threshold, unless that is 0. */
 const blobsOf = (parts: ShardParts, unitMax: number): ShardBlobs => {

@@ -286,7 +286,7 @@ const full = ({ index }: Shard): KeelsonError =>
 export const settled = async (system: System, shard: Shard): Promise<void> => {
   await shard.gate.passed()
   await shard.marks.settled()
-  await flushed(system, shard)
-  // If the process that held a group has died, the next one reads its fate in the log.
+  // On a shard that is down, what was handed to the log waits until it is reopened.
+  await shard.unlessStill(flushed(system, shard))
   await shard.settled()
 }

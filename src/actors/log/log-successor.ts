@@ -1,0 +1,131 @@
+/**
+ * What a new life of the log says of the groups that were handed to the one before it, whose thread
+ * died. Only one writer at a time writes a log (invariant L6), in the order of its groups. So the
+ * frames behind the last one that was known belong to those groups, in their order: each group has
+ * a part from its first write on in the log, and the rest was never written.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  type Commit,
+  encodeFrameInto,
+  type FrameUnits,
+  frameLength,
+  isRefusal,
+  type LogHost,
+} from '../../storage/index.ts'
+import type { GroupTurn } from '../admission/appends.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/** A frame of the log, with its payload. */
+export type FoundFrame = {
+  readonly lsn: number
+  readonly time: number
+  readonly payload: Uint8Array
+}
+
+/** The bytes of the log that one read transfers to this thread. */
+const readBytes = 1024 * 1024
+
+/** The log writes its stamp into the first bytes of each payload. */
+const stampBytes = 8
+
+/**
+ * Ends the turns that another life of the log than `host` was asked for. What that answered counts.
+ * Otherwise `host` has the first frames of a group, which wait for the applier, and writes that it
+ * does not have are `NOT_SUBMITTED`.
+ * @throws KeelsonError `EXITED` if the process of `signal` has died meanwhile; `CORRUPT` for a frame
+ * that none of the groups wrote; as a read does
+ */
+export const settleStrays = async (
+  { appends }: Shard,
+  host: LogHost,
+  signal: AbortSignal,
+): Promise<void> => {
+  const lost: GroupTurn[] = []
+  for (const turn of appends.queue.inFlight) {
+    if (!turn.asked || turn.asked.host === host) continue
+    // That life has ended, so it has answered, in the order of the turns.
+    const [answer] = await Promise.allSettled([turn.asked.answer])
+    refuseDead(signal)
+    if (turn.kind === 'step') appends.queue.back(turn)
+    else if (answer.status === 'fulfilled') appends.committed(turn, answer.value as Commit)
+    else if (isRefusal(answer.reason)) appends.refused(turn, answer.reason)
+    else lost.push(turn)
+  }
+  if (lost.length === 0) return
+  const frames = await framesAfter(host, appends.writtenLsn)
+  refuseDead(signal)
+  const groups = framesOf(
+    lost.map(({ units }) => units),
+    frames,
+  )
+  lost.forEach((turn, at) => {
+    const found = groups[at] ?? []
+    const { lsn: durableLsn = 0, time = 0 } = found.at(-1) ?? {}
+    appends.committed(turn, { lsns: found.map(({ lsn }) => lsn), time, durableLsn })
+  })
+}
+
+const refuseDead = (signal: AbortSignal): void => {
+  if (signal.aborted) throw new KeelsonError('EXITED', 'the writer of the log has ended')
+}
+
+/**
+ * The frames of each group, in order. Each group is the units of its writes. If two writes have the
+ * same payload, it does not matter which of them has the frame. Pure.
+ * @throws KeelsonError `CORRUPT` if the frames are not such parts of the groups
+ */
+export const framesOf = (
+  groups: readonly (readonly FrameUnits[])[],
+  frames: readonly FoundFrame[],
+): FoundFrame[][] => {
+  const counts = countsOf(groups, frames)
+  if (!counts)
+    throw new KeelsonError('CORRUPT', 'the log has frames that no write of this shard made', {
+      details: { lsn: frames[0]?.lsn, evidence: 'the writes that were under way are others' },
+    })
+  let next = 0
+  return counts.map((count) => {
+    next += count
+    return frames.slice(next - count, next)
+  })
+}
+
+/**
+ * How many of its first writes each group has in the log, so that together they are all of
+ * `frames`: as many as can be of an earlier group.
+ */
+const countsOf = (
+  [writes, ...later]: readonly (readonly FrameUnits[])[],
+  frames: readonly FoundFrame[],
+): number[] | undefined => {
+  if (!writes) return frames.length === 0 ? [] : undefined
+  let count = 0
+  while (isFrameOf(writes[count], frames[count])) count++
+  for (; count >= 0; count--) {
+    const counts = countsOf(later, frames.slice(count))
+    if (counts) return [count, ...counts]
+  }
+  return undefined
+}
+
+const isFrameOf = (units: FrameUnits | undefined, frame: FoundFrame | undefined): boolean => {
+  if (!units || !frame || frameLength(units) !== frame.payload.length) return false
+  const own = Buffer.alloc(frame.payload.length)
+  encodeFrameInto(units, own, 0)
+  return own.subarray(stampBytes).equals(frame.payload.subarray(stampBytes))
+}
+
+/** Every frame of a write after `lsn`. An open log is durable as a whole. */
+const framesAfter = async (host: LogHost, lsn: number): Promise<FoundFrame[]> => {
+  const frames: FoundFrame[] = []
+  const { lastLsn } = await host.run('describe', null)
+  for (let next = lsn + 1; next <= lastLsn; ) {
+    const read = await host.run('read', { from: next, to: lastLsn, maxBytes: readBytes })
+    for (const { lsn, time, offset, length } of read.frames)
+      frames.push({ lsn, time, payload: read.bytes.slice(offset, offset + length) })
+    if (read.next <= next) break
+    next = read.next
+  }
+  return frames
+}

@@ -1,0 +1,112 @@
+/**
+ * The thread of a log dies with groups on their way. The log is opened again, and its frames tell
+ * what became of each write.
+ */
+import { describe, expect, test } from 'vitest'
+import { Applier, WalWriter } from '../../../src/actors/index.ts'
+import { framesOf } from '../../../src/actors/log/log-successor.ts'
+import { encodeFrame, type FrameUnits, type LogHost } from '../../../src/storage/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+/** An instance, and the death of its log's thread. */
+const world = async () => {
+  const hosts: LogHost[] = []
+  const aroundLog = (host: LogHost): LogHost => {
+    hosts.push(host)
+    return host
+  }
+  const { clock, disk, start, during } = machine({ syncMs: 5, aroundLog })
+  const app = await start({ wal: { maxFileSize: 1024 * 1024, idleMarkerMs: 0 } })
+  await during(app.store.put('k', ''))
+  const append = (suffix: string) => app.store.append('k', suffix).then(({ length }) => length)
+  return { app, clock, disk, during, append, dieNow: () => void hosts.at(-1)?.end() }
+}
+
+describe('when the thread of a log dies', () => {
+  test('a write whose frame is in the log is answered as applied, with its true answer', async () => {
+    const { app, clock, during, append, dieNow } = await world()
+    const answers = Promise.all(['a', 'b', 'c'].map(append))
+    await clock.settle()
+    // The group is written and synced, and the answer is on its way.
+    dieNow()
+    expect(await during(answers)).toEqual([1, 2, 3])
+    expect(app.store.get('k')).toBe('abc')
+  })
+
+  test('a group that was not written is NOT_SUBMITTED, and what waited follows', async () => {
+    const { app, clock, during, append, dieNow } = await world()
+    const first = Array.from({ length: 3 }, () => append('1'))
+    await clock.settle()
+    const second = Array.from({ length: 600 }, () => codeOf(append('2')))
+    await clock.settle()
+    const third = append('3')
+    dieNow()
+    expect(await during(Promise.all(first))).toEqual([1, 2, 3])
+    expect(new Set(await during(Promise.all(second)))).toEqual(new Set(['NOT_SUBMITTED']))
+    expect(await during(third)).toBe(4)
+    expect(app.store.get('k')).toBe('1113')
+  })
+
+  test.each([
+    ['the writer', [WalWriter.name(0)]],
+    ['the applier', [Applier.name(0)]],
+    ['the writer twice', [WalWriter.name(0), WalWriter.name(0)]],
+  ])('and %s is killed besides, each answer is the true one', async (_, victims) => {
+    const { app, clock, during, append, dieNow } = await world()
+    const answers = Promise.all(['a', 'b', 'c'].map(append))
+    await clock.settle()
+    dieNow()
+    for (const victim of victims) {
+      app.system.kill(victim as never)
+      await clock.advance(1)
+    }
+    expect(await during(answers)).toEqual([1, 2, 3])
+    expect(app.store.get('k')).toBe('abc')
+  })
+
+  test('and the log cannot be opened again, only what was handed to it waits for reopen', async () => {
+    const { app, clock, disk, during, append, dieNow } = await world()
+    const handed = append('handed')
+    await clock.settle()
+    const waiting = codeOf(append('waits'))
+    const fault = { kind: 'error', code: 'EIO' } as const
+    disk.inject({ at: 1, operation: 'create', path: '/data/shard-0/wal/', fault })
+    dieNow()
+    expect(await during(waiting)).toBe('SHARD_DOWN')
+    expect(app.shards[0]?.phase.kind).toBe('down')
+    await clock.advance(1_000)
+    await during(app.control.reopen(0))
+    expect(await during(handed)).toBe(6)
+    expect(app.store.get('k')).toBe('handed')
+  })
+})
+
+describe('the frames of groups', () => {
+  const units = (key: string): FrameUnits => [{ kind: 'delete', key }]
+  const frame = (key: string, lsn: number) => ({ lsn, time: lsn, payload: encodeFrame(units(key)) })
+  const lsnsOf = (groups: readonly string[], frames: string): number[][] =>
+    framesOf(
+      groups.map((keys) => [...keys].map(units)),
+      [...frames].map((key, at) => frame(key, at + 1)),
+    ).map((found) => found.map(({ lsn }) => lsn))
+
+  test.each([
+    { groups: ['ab', 'c'], frames: '', found: [[], []] },
+    { groups: ['ab', 'c'], frames: 'a', found: [[1], []] },
+    { groups: ['ab', 'c'], frames: 'abc', found: [[1, 2], [3]] },
+    // The log refused the rest of the first group, and took the second.
+    { groups: ['ab', 'cd'], frames: 'ac', found: [[1], [2]] },
+    // The second group begins as the rest of the first does.
+    { groups: ['abb', 'bc'], frames: 'abc', found: [[1], [2, 3]] },
+    { groups: ['aa', 'a'], frames: 'aa', found: [[1, 2], []] },
+  ])('$groups in a log with "$frames" are those of $found', ({ groups, frames, found }) => {
+    expect(lsnsOf(groups, frames)).toEqual(found)
+  })
+
+  test('are CORRUPT when none of the groups wrote one of them', () => {
+    for (const frames of ['x', 'abx', 'ba', 'abcc'])
+      expect(() => lsnsOf(['ab', 'c'], frames)).toThrow(
+        expect.objectContaining({ code: 'CORRUPT', details: expect.objectContaining({ lsn: 1 }) }),
+      )
+  })
+})

@@ -1,0 +1,127 @@
+/**
+ * An actor of the log dies at each point of a group's life. The process lives, so each write gets
+ * its true answer from the next one.
+ */
+import { describe, expect, test } from 'vitest'
+import { Applier, Batcher, BlobStore, WalWriter } from '../../../src/actors/index.ts'
+import { name, stopProcess, suspend } from '../../../src/runtime/index.ts'
+import type { LogHost } from '../../../src/storage/index.ts'
+import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+
+const victims = { BlobStore, WalWriter, Applier, Batcher }
+
+/** An instance whose log answers in 5 ms. `hosts`: the lives of its log. */
+const world = async () => {
+  const hosts: LogHost[] = []
+  const aroundLog = (host: LogHost): LogHost => {
+    hosts.push(host)
+    return host
+  }
+  const made = machine({ syncMs: 5, aroundLog })
+  const app = await made.start({ wal: { idleMarkerMs: 0 } })
+  await made.during(app.store.put('k', ''))
+  const append = (suffix: string) => app.store.append('k', suffix).then(({ length }) => length)
+  return { ...made, app, hosts, append }
+}
+
+/** Kills it more often than its supervisor allows. */
+const takeDown = async ({ app, clock }: Awaited<ReturnType<typeof world>>): Promise<void> => {
+  for (let times = 0; times < 7; times++) {
+    app.system.kill(Applier.name(0))
+    await clock.settle()
+  }
+  await clock.advance(0)
+  expect(app.shards[0]?.phase.kind).toBe('down')
+}
+
+describe.each(Object.entries(victims))('the death of %s', (_, victim) => {
+  test('costs no write its answer: none that waits, is in flight, or is in the log', async () => {
+    const { app, clock, during, append, hosts } = await world()
+    const inTheLog = append('1')
+    await during(suspend(app.system.to(Applier.name(0))))
+    await clock.advance(5)
+    const inFlight = append('2')
+    await clock.settle()
+    const waits = [append('3'), append('4')]
+    await clock.settle()
+    app.system.kill(victim.name(0))
+    await clock.advance(1)
+    if (victim === Batcher) app.system.kill(Applier.name(0))
+    expect(await during(Promise.all([inTheLog, inFlight, ...waits]))).toEqual([1, 2, 3, 4])
+    expect(app.store.get('k')).toBe('1234')
+    // The log was never closed.
+    expect(hosts).toHaveLength(1)
+  })
+
+  test('twice in one turn, too', async () => {
+    const { app, clock, during, append } = await world()
+    const inFlight = append('1')
+    await clock.settle()
+    const waits = append('2')
+    for (let times = 0; times < 2; times++) {
+      app.system.kill(victim.name(0))
+      await clock.settle()
+    }
+    expect(await during(Promise.all([inFlight, waits]))).toEqual([1, 2])
+  })
+})
+
+describe('a shard that goes down', () => {
+  test('refuses at once what was not handed to the log, and keeps the rest for reopen', async () => {
+    const made = await world()
+    const { app, clock, during, append } = made
+    const handed = append('handed')
+    await clock.settle()
+    const waiting = codeOf(append('waits'))
+    await takeDown(made)
+    expect(await waiting).toBe('SHARD_DOWN')
+    expect(await codeOf(append('late'))).toBe('SHARD_DOWN')
+    // A write that nobody can decide now holds up no `settled`.
+    await during(app.store.settled())
+    await clock.advance(1_000)
+    await during(app.control.reopen(0))
+    expect(await during(handed)).toBe(6)
+    expect(app.store.get('k')).toBe('handed')
+  })
+
+  test('keeps it until its deadline', async () => {
+    const made = await world()
+    const { app, clock, during } = made
+    const handed = codeOf(app.store.append('k', 'x', { deadlineMs: 100 }))
+    await clock.settle()
+    await takeDown(made)
+    await clock.advance(100)
+    expect(await handed).toBe('UNKNOWN_OUTCOME')
+    await during(app.control.reopen(0))
+    await during(app.store.settled())
+    expect(app.store.get('k')).toBe('x')
+  })
+
+  test('by hand, and the log is closed cleanly with the instance', async () => {
+    const { app, clock, during, append, start } = await world()
+    const handed = codeOf(append('x'))
+    await clock.settle()
+    await during(stopProcess(app.system.to(name('shard(0)')), 'normal'))
+    await during(app.close({ deadlineMs: 10 }))
+    expect(await handed).toBe('UNKNOWN_OUTCOME')
+    const again = await start()
+    const { report } = await during(WalWriter.describe(again.system.to(WalWriter.name(0))))
+    expect(report).toMatchObject({ tail: 'clean', copiedFrames: 0 })
+    expect(again.store.get('k')).toBe('x')
+  })
+})
+
+test('a write that fails while there is no writer takes the shard down at the next one', async () => {
+  const { app, clock, disk, during, append, hosts } = await world()
+  failNextSync(disk)
+  const lost = codeOf(append('x'))
+  await clock.settle()
+  const waits = codeOf(append('y'))
+  app.system.kill(WalWriter.name(0))
+  expect(await during(Promise.all([lost, waits]))).toEqual(['UNKNOWN_OUTCOME', 'NOT_SUBMITTED'])
+  await clock.advance(60_000)
+  expect(app.health().shards).toMatchObject([{ phase: 'down' }])
+  expect(hosts).toHaveLength(1)
+  await during(app.control.reopen(0))
+  expect(hosts).toHaveLength(2)
+})
