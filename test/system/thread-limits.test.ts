@@ -69,7 +69,7 @@ test('handlers that keep a thread one after another are no hang', async () => {
   for (const free of flags) cast(ref, 'spin', free)
   for (const free of flags) {
     await begun(free)
-    await advance(100)
+    await advance(60)
     Atomics.store(free, 0, 1)
   }
   expect(await call(ref, 'heard')).toEqual([])

@@ -306,3 +306,33 @@ describe('the end of a thread server', () => {
     expect(await program.ended, program.stderr()).toEqual({ code, signal: null })
   })
 })
+
+describe('the formatStatus of a module', () => {
+  const vault = new URL('../support/programs/thread-vault.mjs', import.meta.url)
+  type Vault = { calls: { login: (password: string) => void; spin: (password: string) => void } }
+
+  const crashed = async (name: 'login' | 'spin', options: object = {}) => {
+    const told: unknown[] = []
+    const log = (line: string, facts: unknown) => void told.push(line, JSON.stringify(facts))
+    const system = createSystem({ logger: { error: log, warn: log, info: log } })
+    onTestFinished(() => system.stop())
+    const ref = await system.start(threadServer<Vault>(vault), undefined, options)
+    const error = await call(ref, name, 'hunter3').catch((reason) => reason)
+    await ended(system, ref)
+    return { error, text: told.join('\n') }
+  }
+
+  test('decides what the crash report of the process shows', async () => {
+    const { text } = await crashed('login', { label: 'vault' })
+    expect(text).toContain('ended: wrong password')
+    expect(text).toContain('"state":"\\"hidden\\""')
+    expect(text.match(/ended/g)).toHaveLength(1)
+    expect(text).not.toContain('hunter')
+  })
+
+  test('cannot be asked when the thread hangs: then no payload is shown', async () => {
+    const { text } = await crashed('spin', { handlerTimeoutMs: 20 })
+    expect(text).toContain('"last message":"call spin"')
+    expect(text).not.toContain('hunter')
+  })
+})

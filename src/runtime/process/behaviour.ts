@@ -1,7 +1,7 @@
 /** A behaviour: how a server or a bare process uses its turns and its messages. */
 import type { Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
-import type { StatusParts, TraceEvent } from '../words/telemetry.ts'
+import type { ShownMessage, StatusParts, TraceEvent } from '../words/telemetry.ts'
 
 /** The names of the messages that a server has handlers for. */
 export interface MessageNames {
@@ -29,8 +29,11 @@ export interface Behaviour {
   ended(reason: ExitReason): void
   /** The status, for process information. */
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating'
-  /** What the report of its crash may show. */
-  crashed?(reason: ExitReason): StatusParts
+  /**
+   * What logs and reports may show of it: its state, a message, the reason of its crash. Absent:
+   * all of them.
+   */
+  shown?(message: ShownMessage | undefined, reason?: ExitReason): StatusParts
   /** Traces a step that is not a message. `make` is called only if there is a trace. */
   stepped?(make: () => TraceEvent): void
 }

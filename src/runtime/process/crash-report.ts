@@ -2,6 +2,7 @@
  * The report of a crash, as SASL's: what a process that failed was doing. Its data goes to the bus,
  * its text to the log.
  */
+import { describeMessage, type Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
 import {
@@ -12,6 +13,7 @@ import {
   type Telemetry,
 } from '../words/telemetry.ts'
 import { valueText } from '../words/value-text.ts'
+import type { Behaviour } from './behaviour.ts'
 
 /** A process that is about to fail. */
 interface Crashing {
@@ -21,21 +23,28 @@ interface Crashing {
   readonly depth: number
   readonly starter: Crashing | undefined
   readonly kernel: { readonly events: Telemetry; readonly logger: Logger }
-  readonly behaviour: { crashed?(reason: ExitReason): StatusParts }
+  readonly current: Message | undefined
+  readonly behaviour: Pick<Behaviour, 'shown'>
   facts(): ProcessFacts
 }
 
-/**
- * Takes the report of `process`, which is about to fail with `reason`. The result announces it as
- * `process.crashed` and logs it: call it after the end.
- */
-export const crashReport = (process: Crashing, reason: ExitReason): (() => void) => {
-  const { kernel, depth: mailbox, pid } = process
+/** The report of one crash, taken before the end of its process. */
+export interface CrashReport {
+  /** The reason as it may be shown. */
+  readonly reason: ExitReason
+  /** Announces it as `process.crashed` and logs it: after the end. */
+  tell(): void
+}
+
+/** Takes the report of `process`, which is about to fail with `reason`. */
+export const crashReport = (process: Crashing, reason: ExitReason): CrashReport => {
+  const { kernel, depth: mailbox, pid, current } = process
   const title = String(process)
   const facts = process.facts()
   const ancestors = ancestorsOf(process)
-  const parts = process.behaviour.crashed?.(reason) ?? { state: undefined, reason }
-  return () => {
+  const message = current && { what: describeMessage(current), payload: current.payload }
+  const parts = process.behaviour.shown?.(message, reason) ?? { state: undefined, reason }
+  const tell = (): void => {
     announce(kernel, 'process.crashed', () => ({ ...facts, ...parts, ancestors, mailbox }))
     kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, {
       pid,
@@ -43,6 +52,7 @@ export const crashReport = (process: Crashing, reason: ExitReason): (() => void)
       report: new ReportText(parts, ancestors, mailbox),
     })
   }
+  return { reason: parts.reason, tell }
 }
 
 const ancestorsOf = (process: Crashing): Ancestor[] => {

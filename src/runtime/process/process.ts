@@ -96,6 +96,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   name: string | undefined = undefined
   alive = true
   reason: ExitReason = undefined
+  /** The reason as logs and errors may show it. */
+  shownReason: ExitReason = undefined
   trapping = false
   /** While it is set, calls of users are refused with it. */
   refusal: KeelsonError | undefined = undefined
@@ -348,10 +350,11 @@ export class Process implements Runnable, Listed<Process>, Carrier {
    * Ends the process now. Its names are free at once. Links, monitors and callers are notified
    * before any process handles its next message.
    */
-  end(reason: ExitReason): void {
+  end(reason: ExitReason, shownReason = reason): void {
     if (!this.alive) return
     this.alive = false
     this.reason = reason
+    this.shownReason = shownReason
     this.kernel.names.release(this)
     this.mailbox.clear()
     this.behaviour.ended(reason)
@@ -362,14 +365,20 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   fail(reason: ExitReason): void {
     if (!this.alive) return
     const report = isOrderly(reason) ? undefined : crashReport(this, reason)
-    this.end(reason)
-    report?.()
+    this.end(reason, report?.reason)
+    report?.tell()
+  }
+
+  /** The payload of the message `what`, as its server lets it be shown in a log. */
+  shownPayload(what: string, payload: unknown): unknown {
+    const { behaviour } = this
+    return behaviour.shown ? behaviour.shown({ what, payload }).lastMessage?.payload : payload
   }
 
   /** Notifies links, monitors, callers and waits. */
   tellEnd(): void {
     const { reason } = this
-    const end = new End(reason)
+    const end = new End(reason, this.shownReason)
     for (const wait of this.#made ?? []) wait.makerEnded(end)
     if (this.#ties !== undefined) tellTies<Process>(this, reason)
     for (const call of this.#owed?.takeAll() ?? []) call.holderEnded(end, this)

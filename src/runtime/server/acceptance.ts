@@ -55,8 +55,9 @@ export const isRefused = (table: AcceptanceTable, process: Process, message: Mes
   if (message.kind === kinds.call) (message as PendingCall).fail(fault)
   else {
     const { name, payload } = message
-    const what = `${process}: refused ${describeMessage(message)}`
-    process.kernel.logger.warn(what, { name, payload })
+    const what = describeMessage(message)
+    const shown = process.shownPayload(what, payload)
+    process.kernel.logger.warn(`${process}: refused ${what}`, { name, payload: shown })
   }
   return true
 }

@@ -1,10 +1,8 @@
 /**
- * What is shown of a server: in crash reports, by `sys.getStatus` and at the prompt. Its
- * `formatStatus` decides, so that a secret in a state or a payload reaches no log.
+ * What is shown of a server: in crash reports, in every line of the log, by `sys.getStatus` and
+ * `sys.trace`, and at the prompt. Its `formatStatus` decides, so that a secret in a state or a
+ * payload reaches no log.
  */
-import type { Message } from '../words/envelope.ts'
-import { describeMessage } from '../words/envelope.ts'
-import type { ExitReason } from '../words/exit-reason.ts'
 import type { StatusParts } from '../words/telemetry.ts'
 
 /** A server's own view of its parts. */
@@ -30,14 +28,3 @@ export const shownStatus = (
     return { state: 'formatStatus failed', lastMessage: undefined, reason: status.reason }
   }
 }
-
-/** The parts for the report of a crash, before they are formatted. */
-export const crashParts = (
-  state: unknown,
-  message: Message | undefined,
-  reason: ExitReason,
-): StatusParts => ({
-  state,
-  lastMessage: message && { what: describeMessage(message), payload: message.payload },
-  reason,
-})

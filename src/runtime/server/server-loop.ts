@@ -16,9 +16,9 @@ import {
 } from '../words/envelope.ts'
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { isThenable } from '../words/outside-code.ts'
-import type { StatusParts, TraceEvent } from '../words/telemetry.ts'
+import type { ShownMessage, StatusParts, TraceEvent } from '../words/telemetry.ts'
 import { isRefused } from './acceptance.ts'
-import { crashParts, shownStatus } from './format-status.ts'
+import { shownStatus } from './format-status.ts'
 import { HandlerLimit } from './handler-limit.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
@@ -103,10 +103,10 @@ export class ServerLoop implements Behaviour {
     return this.#requests?.isSuspended ? 'suspended' : 'waiting'
   }
 
-  crashed(reason: ExitReason): StatusParts {
+  shown(lastMessage: ShownMessage | undefined, reason?: ExitReason): StatusParts {
     const { sys, formatStatus } = this.#server
     const state = sys === undefined ? this.#state : sys.shown(this.#state)
-    return shownStatus(formatStatus, crashParts(state, this.#process.current, reason))
+    return shownStatus(formatStatus, { state, lastMessage, reason })
   }
 
   stepped(make: () => TraceEvent): void {
@@ -167,8 +167,11 @@ export class ServerLoop implements Behaviour {
     if (handler !== undefined) this.#invoke(handler, payload)
     else {
       const { name, payload: unexpected } = message
-      const what = `${this.#process}: unexpected ${describeMessage(message)}`
-      this.#process.kernel.logger.warn(what, { name, payload: unexpected })
+      const what = describeMessage(message)
+      this.#process.kernel.logger.warn(`${this.#process}: unexpected ${what}`, {
+        name,
+        payload: this.#process.shownPayload(what, unexpected),
+      })
     }
   }
 
@@ -337,7 +340,7 @@ export class ServerLoop implements Behaviour {
       this.#terminate(request.payload)
       return
     }
-    this.#requests ??= new SystemRequests(this.#process, this.#server.formatStatus)
+    this.#requests ??= new SystemRequests(this.#process)
     const { sys } = this.#server
     if (sys === undefined) this.#state = this.#requests.handle(request, this.#state)
     else if (request.name === 'replaceState')

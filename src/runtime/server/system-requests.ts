@@ -10,7 +10,6 @@ import { describeMessage, type ExitMessage, kinds, type Message } from '../words
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { TraceEvent } from '../words/telemetry.ts'
-import { type FormatStatus, shownStatus } from './format-status.ts'
 
 // A server that `sys.suspend` holds. Messages that arrive are set aside in their order, and put
 // back before those that arrive after `resume`. One resume undoes any number of suspends.
@@ -72,14 +71,12 @@ export interface ServerStatus {
 /** The part of a server that answers `sys`; made with the first request. */
 export class SystemRequests {
   readonly #process: Process
-  readonly #formatStatus: FormatStatus | undefined
   readonly #suspension: SuspendedServer
   #counts: { startedAt: number; in: number; out: number } | undefined = undefined
   #trace: ((event: TraceEvent) => void) | undefined = undefined
 
-  constructor(process: Process, formatStatus: FormatStatus | undefined) {
+  constructor(process: Process) {
     this.#process = process
-    this.#formatStatus = formatStatus
     this.#suspension = new SuspendedServer(process)
   }
 
@@ -110,7 +107,7 @@ export class SystemRequests {
       case 'getState':
         return state
       case 'getStatus':
-        return this.#status(state)
+        return this.#status()
       case 'statistics':
         return this.#statistics(payload)
       case 'trace':
@@ -150,8 +147,9 @@ export class SystemRequests {
   #tell(event: TraceEvent): void {
     const listener = this.#trace
     if (listener === undefined) return
+    const shown = { ...event, payload: this.#process.shownPayload(event.what, event.payload) }
     callOutside(
-      () => listener(event),
+      () => listener(shown),
       (reason) => {
         if (this.#trace === listener) this.#trace = undefined
         this.#process.kernel.logger.error(`the trace of ${this.#process} threw`, { reason })
@@ -171,11 +169,11 @@ export class SystemRequests {
     return undefined
   }
 
-  #status(state: unknown): ServerStatus {
-    const { pid, name, starter } = this.#process
+  #status(): ServerStatus {
+    const { pid, name, starter, behaviour } = this.#process
     const status = this.#suspension.isOn ? 'suspended' : 'running'
-    const { state: shown } = shownStatus(this.#formatStatus, { state })
-    return { status, pid, name, parent: starter?.pid, state: shown }
+    const state = behaviour.shown?.(undefined).state
+    return { status, pid, name, parent: starter?.pid, state }
   }
 }
 

@@ -41,6 +41,9 @@ export const processHost = (
 ): StepsHost => {
   const process = processOf(context)
   const { logger } = context.system
+  const shown = (event: EventObject) => ({
+    event: process.shownPayload(`event ${event.type}`, event),
+  })
   return {
     ...ways,
     context: context as unknown as Context,
@@ -49,7 +52,7 @@ export const processHost = (
     send: (target, event) => {
       const ref = target as Ref<{ casts: { event: (event: unknown) => void } }>
       if (cast(ref, 'event', event) || target.pid === undefined) return
-      logger.warn(`${process}: the mailbox of ${target} refused ${event.type}`, { event })
+      logger.warn(`${process}: the mailbox of ${target} refused ${event.type}`, shown(event))
     },
     stepped: (before, event, after) => tell(process, id, before, event, after),
     unknown: (event) => {
@@ -58,13 +61,13 @@ export const processHost = (
           details: { event },
         })
       if (unknownEvents === 'ignore') return
-      logger.warn(`${process}: unknown event ${event.type}`, { event })
+      logger.warn(`${process}: unknown event ${event.type}`, shown(event))
     },
     full: ({ event, from }) => {
       const message = `${process}: no room to postpone ${event.type}`
       if (from !== undefined)
         from.fail(new KeelsonError('POSTPONED_FULL', message, { details: { event } }))
-      else logger.error(message, { event })
+      else logger.error(message, shown(event))
     },
     lost: ({ step, kind, name }) => {
       const what = `${process}: the ${kind} ${name ?? 'without a name'} of the step ${step}`

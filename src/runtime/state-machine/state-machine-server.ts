@@ -14,6 +14,7 @@ import type {
   SavedMachine,
   StateMachineOptions,
 } from '../machine/machine-words.ts'
+import { processOf } from '../process/process.ts'
 import type { CallContext, GenServer } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import type { Options, Own } from './state-machine-host.ts'
@@ -108,7 +109,10 @@ export const hooksOf = <S>(
     hooks[name] = (state: S, message: unknown, context: Own): unknown => {
       const event: unknown = toEvent(message)
       if (event !== undefined) return of(context).take(state, unasked(event))
-      context.system.logger.warn(`${context.name ?? context.self}: unexpected ${name}`, { message })
+      const shown = processOf(context).shownPayload(name, message)
+      context.system.logger.warn(`${context.name ?? context.self}: unexpected ${name}`, {
+        message: shown,
+      })
       return noReply(state)
     }
   }

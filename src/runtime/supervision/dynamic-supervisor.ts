@@ -37,6 +37,7 @@ import {
   infoOf,
   newChild,
   restartFailed,
+  shownReason,
   startChildProcess,
   tellGaveUp,
   tellRestarted,
@@ -201,7 +202,8 @@ const dynamicServer: DynamicServer = {
     const child = from === undefined ? undefined : state.running.get(from)
     if (child === undefined || child.isRestarting) return noReply(state)
     tellTerminated(processOf(context), child, reason)
-    if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
+    if (isRestarted(child.spec.restart, reason))
+      return restart(state, child, shownReason(child, reason), context)
     forget(state, child)
     return noReply(state)
   },

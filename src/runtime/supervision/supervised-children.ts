@@ -291,10 +291,11 @@ export const endChild = async (
     : await shutDown(supervisor, process, spec.shutdown)
   if (isExpected(spec.shutdown, reason) || (reason === 'normal' && spec.restart !== 'permanent'))
     return
-  report(supervisor, 'shutdown_error', child, reason, process.pid)
-  supervisor.kernel.logger.error(`${process} was ended: ${describeReason(reason)}`, {
+  const shown = shownReason(child, reason)
+  report(supervisor, 'shutdown_error', child, shown, process.pid)
+  supervisor.kernel.logger.error(`${process} was ended: ${describeReason(shown)}`, {
     pid: process.pid,
-    reason,
+    reason: shown,
   })
 }
 
@@ -331,10 +332,17 @@ export const report = (
   announce(supervisor.kernel, 'supervisor.report', () => ({ ...supervisor.facts(), ...facts }))
 }
 
+/** The reason of a child's end, as its process lets it be shown. */
+export const shownReason = ({ last }: Pick<Child, 'last'>, reason: ExitReason): ExitReason => {
+  const process = last && (addressOf(last) as Address<Process>).process
+  return process !== undefined && Object.is(process.reason, reason) ? process.shownReason : reason
+}
+
 /** The child ended by itself: reported unless that was an orderly end that it may have. */
 export const tellTerminated = (supervisor: Process, child: Child, reason: ExitReason): void => {
   if (child.spec.restart !== 'permanent' && isOrderly(reason)) return
-  report(supervisor, 'child_terminated', child, reason, child.last?.pid)
+  const shown = shownReason(child, reason)
+  report(supervisor, 'child_terminated', child, shown, child.last?.pid)
 }
 
 /** Logs and announces that `supervisor` spent its intensity when `child` ended. */

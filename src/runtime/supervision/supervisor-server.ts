@@ -46,6 +46,7 @@ import {
   refOfChild,
   report,
   restartFailed,
+  shownReason,
   startChildProcess,
   startChildren,
   tellGaveUp,
@@ -175,7 +176,8 @@ const childEnded = (
 ): Next | Promise<Next> => {
   child.process = undefined
   tellTerminated(processOf(context), child, reason)
-  if (isRestarted(child.spec.restart, reason)) return restart(state, child, reason, context)
+  if (isRestarted(child.spec.restart, reason))
+    return restart(state, child, shownReason(child, reason), context)
   if (child.spec.restart === 'temporary') forget(state, child)
   const { autoShutdown } = state.options
   const ends = endsSupervisor(autoShutdown, significance(child), significances(state))

@@ -12,6 +12,7 @@ import type { ExitReason } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
 import { hostPort, type Transferable } from './thread-door.ts'
 import {
+  crashToWire,
   fromWire,
   notCloneable,
   type ServerMessage,
@@ -35,8 +36,10 @@ const post = (message: ToProcess, moved: readonly Transferable[] = []): void =>
 
 const log =
   (level: keyof Logger) =>
-  (line: string, facts?: Readonly<Record<string, unknown>>): void =>
-    post({ kind: 'log', level, line, reason: toWire(facts?.reason) })
+  (line: string, { pid, reason, report }: Readonly<Record<string, unknown>> = {}): void => {
+    const crash = report === undefined ? undefined : { pid, report: String(report) }
+    post({ kind: 'log', level, line, reason: toWire(reason), crash })
+  }
 
 const logger: Logger = { error: log('error'), warn: log('warn'), info: log('info') }
 const system = new ProcessSystem({ logger })
@@ -118,7 +121,10 @@ const parent =
     })
     if (result.ignore) post({ kind: 'ignored' })
     else if (!result.ok) post({ kind: 'refused', reason: toWire(result.reason) })
-    else await accompany(context, result.ref as Ref<AnyMessages>, transfer ?? (() => []))
+    else {
+      const ref = result.ref as Ref<AnyMessages>
+      await accompany(context, ref, transfer ?? (() => []), server.formatStatus !== undefined)
+    }
   }
 
 /** A `normal` exit of its parent would not end a server: it is stopped then. */
@@ -133,7 +139,13 @@ const accompany = async (
   context: BareContext,
   server: Ref<AnyMessages>,
   transfer: Transfer,
+  formats: boolean,
 ): Promise<void> => {
+  const { pid } = server
+  let crash: ReturnType<typeof crashToWire> | undefined
+  system.events.on('process.crashed', (facts) => {
+    if (facts.pid === pid) crash = crashToWire(facts)
+  })
   const relay = new Relay(server, transfer)
   port.on('message', (message: ToThread) => {
     if (message.kind === 'ping') post({ kind: 'pong' })
@@ -141,11 +153,11 @@ const accompany = async (
     else if (message.kind === 'end') end(context, server, fromWire(message.reason))
     else if (message.kind !== 'start') relay.take(message)
   })
-  post({ kind: 'started' })
+  post({ kind: 'started', pid, formats })
   for (;;) {
     const message = await context.receive()
-    if (message?.kind !== 'exit' || message.from?.pid !== server.pid) continue
-    post({ kind: 'ended', reason: toWire(message.reason) })
+    if (message?.kind !== 'exit' || message.from?.pid !== pid) continue
+    post({ kind: 'ended', reason: toWire(message.reason), crash })
     return
   }
 }

@@ -9,11 +9,13 @@ import type { HeapEntry } from '../queues/timer-heap.ts'
 import type { Init } from '../server/gen-server.ts'
 import { ignore, stop } from '../server/next-step.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
+import type { StatusParts } from '../words/telemetry.ts'
 import type { HostPort, ThreadLimits, Transferable } from './thread-door.ts'
 import {
   fromWire,
   notCloneable,
   type ServerMessage,
+  type ShownCrash,
   type ThreadStart,
   type ToProcess,
   type ToThread,
@@ -53,6 +55,11 @@ export class ThreadLink {
   #onStarted: ((started: Init<ThreadLink, never>) => void) | undefined
   #onRoom: (() => void) | undefined
   #isToldToEnd = false
+  #pidThere: number | undefined
+  #formats = false
+  /** What the thread said of its crash. */
+  #crash: ShownCrash | undefined
+  #shownReason: ExitReason
   /** The first reason counts: the exit of the thread follows it. */
   #isEnding = false
 
@@ -127,6 +134,18 @@ export class ThreadLink {
     await this.#port.terminate()
   }
 
+  /**
+   * What may be shown: of a crash what the `formatStatus` in the thread said. If it has one, no
+   * other payload is, because it cannot be asked here.
+   */
+  shown({ lastMessage, reason }: StatusParts): StatusParts {
+    if (this.#crash !== undefined) return { ...this.#crash, reason: this.#shownReason }
+    const message = this.#formats
+      ? lastMessage && { ...lastMessage, payload: undefined }
+      : lastMessage
+    return { state: this, lastMessage: message, reason }
+  }
+
   /** Logs and prompts show this, not the internal fields. */
   toString(): string {
     return `thread of ${this.#plan.module}, ${this.#inFlight} messages under way`
@@ -147,6 +166,8 @@ export class ThreadLink {
   #take(message: ToProcess): void {
     switch (message.kind) {
       case 'started':
+        this.#pidThere = message.pid
+        this.#formats = message.formats
         this.#settleStart(this)
         break
       case 'ignored':
@@ -165,15 +186,26 @@ export class ThreadLink {
         this.#handled(message.count)
         break
       case 'log': {
-        const { level, line, reason } = message
-        const facts = { pid: this.#process.pid, reason: fromWire(reason) }
-        this.#process.kernel.logger[level](`${this.#process} in its thread: ${line}`, facts)
+        const { level, line, reason, crash } = message
+        // The process here reports the crash of the server, because it ends by it.
+        if (crash !== undefined && crash.pid === this.#pidThere) break
+        const { pid, kernel } = this.#process
+        kernel.logger[level](`${this.#process} in its thread: ${line}`, {
+          pid,
+          reason: fromWire(reason),
+          ...(crash && { report: crash.report }),
+        })
         break
       }
       case 'pong':
         this.#pulse?.answered()
         break
       case 'ended':
+        if (message.crash !== undefined) {
+          const { state, lastMessage, reason } = message.crash
+          this.#crash = { state, lastMessage }
+          this.#shownReason = fromWire(reason)
+        }
         void this.#ended(fromWire(message.reason))
     }
     this.#keepAlive()

@@ -5,6 +5,7 @@
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { describeReason, type ExitReason, isError } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
+import type { StatusParts } from '../words/telemetry.ts'
 
 /** A message for the server in the thread. */
 export interface ServerMessage {
@@ -39,7 +40,9 @@ export type ToThread =
 
 /** From the thread to the process. */
 export type ToProcess =
-  | { readonly kind: 'started' | 'ignored' | 'pong' }
+  /** `formats`: the server has a `formatStatus`, so only the thread may show what is in it. */
+  | { readonly kind: 'started'; readonly pid: number | undefined; readonly formats: boolean }
+  | { readonly kind: 'ignored' | 'pong' }
   | { readonly kind: 'refused'; readonly reason: WireReason }
   | { readonly kind: 'reply'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly reason: WireReason }
@@ -50,8 +53,25 @@ export type ToProcess =
       readonly level: keyof Logger
       readonly line: string
       readonly reason: WireReason
+      /** Of the crash of a process in the thread. */
+      readonly crash: { readonly pid: unknown; readonly report: string } | undefined
     }
-  | { readonly kind: 'ended'; readonly reason: WireReason }
+  | {
+      readonly kind: 'ended'
+      readonly reason: WireReason
+      /** If it crashed, what its `formatStatus` shows of that. */
+      readonly crash: (ShownCrash & { readonly reason: WireReason }) | undefined
+    }
+
+/** The parts of a crash, as data. */
+export type ShownCrash = Pick<StatusParts, 'state' | 'lastMessage'>
+
+/** What may be shown of a crash, as data that can be cloned. */
+export const crashToWire = ({ state, lastMessage, reason }: StatusParts) => ({
+  state: cloneable(state),
+  lastMessage: lastMessage && { ...lastMessage, payload: cloneable(lastMessage.payload) },
+  reason: toWire(reason),
+})
 
 /** An exit reason, or an error, as plain data. */
 export type WireReason =

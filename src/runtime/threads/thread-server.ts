@@ -14,6 +14,7 @@ import { noReply } from '../server/next-step.ts'
 import type { Messages } from '../words/address.ts'
 import type { ExitMessage } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
+import type { StatusParts } from '../words/telemetry.ts'
 import { ThreadLink, type ThreadPlan, type ThreadServerOptions } from './thread-link.ts'
 import type { ServerMessage } from './thread-messages.ts'
 
@@ -69,6 +70,8 @@ const handlers = {
     return noReply(link)
   },
   terminate: (link: ThreadLink, reason: ExitReason) => link.end(reason),
+  formatStatus: (status: StatusParts<ThreadLink | undefined>): StatusParts =>
+    status.state?.shown(status) ?? status,
 }
 
 /** While there is no room in the thread, the process takes no further message. */

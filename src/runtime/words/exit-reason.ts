@@ -117,16 +117,19 @@ const stacksMax = 100
 /** The end of a process, for all who are told of it: its text is made once, when it is needed. */
 export class End {
   readonly reason: ExitReason
+  readonly #shown: ExitReason
   #text: string | undefined = undefined
   #stacks = 0
 
-  constructor(reason: ExitReason) {
+  /** `shown`: the reason as the process lets it be shown. */
+  constructor(reason: ExitReason, shown = reason) {
     this.reason = reason
+    this.#shown = shown
   }
 
   /** The reason as text. */
   get text(): string {
-    this.#text ??= describeReason(this.reason)
+    this.#text ??= describeReason(this.#shown)
     return this.#text
   }
 

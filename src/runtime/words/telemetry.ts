@@ -77,12 +77,21 @@ export interface Ancestor {
   readonly label: string | undefined
 }
 
+/** A message as logs and reports show it: `call add`, and its payload. */
+export interface ShownMessage {
+  readonly what: string
+  readonly payload: unknown
+}
+
 /** What is shown of the inside of a process: its `formatStatus` gets and returns this. */
 export interface StatusParts<S = unknown> {
   /** The state of a server; `undefined` for a bare process. */
   readonly state: S
-  /** In a crash report the message that was handled last: `call add`, and its payload. */
-  readonly lastMessage?: { readonly what: string; readonly payload: unknown } | undefined
+  /**
+   * In a crash report the message that was handled last; else the message that is logged or traced.
+   * The `what` of a traced answer is `reply`.
+   */
+  readonly lastMessage?: ShownMessage | undefined
   /** In a crash report why it ended. */
   readonly reason?: unknown
 }

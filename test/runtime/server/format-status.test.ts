@@ -1,13 +1,30 @@
 /** A server says what may be seen of it: in crash reports, and by `getStatus`. */
 import { describe, expect, test } from 'vitest'
+import { createMachine } from 'xstate'
 import {
+  type ChildSpec,
   type CrashFacts,
+  call,
   cast,
+  exit,
   type GenServer,
   getState,
   getStatus,
+  type Ref,
+  reply,
   type StatusParts,
+  type System,
+  send,
+  startDynamicChild,
+  startDynamicSupervisor,
+  startSupervisor,
+  supervisor,
+  type TraceEvent,
+  trace,
+  whichChildren,
+  worker,
 } from '../../../src/runtime/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
 type State = { user: string; password: string }
@@ -86,6 +103,26 @@ describe('formatStatus', () => {
     expect(await getState(ref)).toHaveProperty('password', 'hunter2')
   })
 
+  test('decides what a trace shows of messages and of answers', async () => {
+    const { system } = testSystem()
+    const safe: GenServer<{ calls: { ask: (question: string) => string } }, string> = {
+      init: () => 'hunter2',
+      calls: { ask: (state) => reply(state, state) },
+      formatStatus: ({ lastMessage }) => ({
+        state: 'hidden',
+        lastMessage: lastMessage && { ...lastMessage, payload: 'hidden' },
+      }),
+    }
+    const ref = await system.start(safe)
+    const seen: TraceEvent[] = []
+    await trace(ref, (event) => seen.push(event))
+    expect(await call(ref, 'ask', 'hunter2?')).toBe('hunter2')
+    expect(seen).toEqual([
+      { direction: 'in', what: 'call ask', payload: 'hidden' },
+      { direction: 'out', what: 'reply', payload: 'hidden' },
+    ])
+  })
+
   test('that is no function refuses the start', async () => {
     const { system } = testSystem()
     await expect(system.start(vault('state' as never))).rejects.toMatchObject({
@@ -93,3 +130,72 @@ describe('formatStatus', () => {
     })
   })
 })
+
+describe('no line of the log and no error text shows what formatStatus hides', () => {
+  const hiding = (): StatusParts => ({ state: 'hidden', reason: 'a secret' })
+
+  const lines = async (server: object, act: (ref: Ref<never>) => void) => {
+    const { system, log, settle } = testSystem()
+    const ref = await system.start(server as Vault)
+    act(ref as never)
+    await settle()
+    return JSON.stringify(log.lines)
+  }
+
+  test.each<[string, object, (ref: Ref<never>) => void]>([
+    ['an unexpected info', {}, (ref) => void send(ref, 'news' as never, 'hunter2' as never)],
+    ['a refused cast', accepting, (ref) => void cast(ref, 'login' as never, 'hunter2' as never)],
+    ['a refused info', accepting, (ref) => void send(ref, 'login' as never, 'hunter2' as never)],
+  ])('%s', async (_, more, act) => {
+    const server = { ...vault(hiding), ...more }
+    const text = await lines(server, act)
+    expect(text).toMatch(/unexpected info|refused/)
+    expect(text).not.toContain('hunter2')
+    const { formatStatus: __, ...open } = server
+    expect(await lines(open, act)).toContain('hunter2')
+  })
+
+  test('an event that a state machine does not know', async () => {
+    const server = StateMachine.server(createMachine({ on: { known: {} } }), {
+      unknownEvents: 'log',
+      formatStatus: hiding,
+    } as never)
+    const text = await lines(server, (ref) =>
+      StateMachine.send(ref as never, { type: 'other', word: 'hunter2' } as never),
+    )
+    expect(text).toContain('unknown event other')
+    expect(text).not.toContain('hunter2')
+  })
+
+  test('a restart, and the error of a waiting caller: their reason is the shown one', async () => {
+    const { system, log, settle } = testSystem()
+    const reports: unknown[] = []
+    system.events.on('supervisor.report', (report) => reports.push(report))
+    const leaving: GenServer<{ calls: { leave: (word: string) => void } }, null> = {
+      init: () => null,
+      calls: { leave: (_, word) => exit(['left', word]) },
+      formatStatus: hiding,
+    }
+    for (const start of [startSupervised, startDynamic]) {
+      const ref = await start(system, worker('a', leaving))
+      const error = await call(ref as never, 'leave' as never, 'hunter2' as never).catch((e) => e)
+      await settle()
+      expect(error).toMatchObject({ code: 'EXITED', details: { reason: ['left', 'hunter2'] } })
+      expect(error.message).toContain('ended: a secret')
+    }
+    expect(log.lines.map(({ message }) => message).join()).toContain('was restarted: a secret')
+    expect(JSON.stringify([log.lines, reports])).not.toContain('hunter2')
+  })
+})
+
+const accepting = {
+  accepts: { calls: {}, casts: { login: () => false }, infos: {} },
+}
+
+const startSupervised = async (system: System, spec: ChildSpec): Promise<unknown> => {
+  const top = await startSupervisor(system, supervisor('top', { strategy: 'one_for_one' }, [spec]))
+  return (await whichChildren(top))[0]?.ref
+}
+
+const startDynamic = async (system: System, spec: ChildSpec): Promise<unknown> =>
+  (await startDynamicChild(await startDynamicSupervisor(system), spec)).ref
