@@ -1,0 +1,37 @@
+/** The shop: `keelson run examples/tickets/keelson.config.ts`. */
+import { type KeelsonConfig, supervisor, worker } from 'keelson'
+import { httpBank } from '../orders/bank.ts'
+import { http } from './http.ts'
+import { httpMails } from './mails.ts'
+import { orderKind } from './order.ts'
+import { report } from './report.ts'
+import { showKind } from './show.ts'
+
+const {
+  BANK_URL = 'http://127.0.0.1:7071',
+  MAIL_URL = 'http://127.0.0.1:7072',
+  PORT = '7070',
+  HOLD_MS = '600000',
+  RETRY_MS = '1000',
+} = process.env
+
+const shows = showKind(Number(HOLD_MS))
+const orders = orderKind({
+  shows,
+  bank: httpBank(BANK_URL),
+  mails: httpMails(MAIL_URL),
+  // The seats are held for longer than the bank may take.
+  payWithinMs: Number(HOLD_MS) * 0.8,
+  retryMs: Number(RETRY_MS),
+})
+
+export default {
+  dir: './data',
+  projections: [report],
+  // A night on which everything is killed again and again.
+  app: supervisor('app', { intensity: 100, periodMs: 10_000 }, [
+    shows,
+    orders,
+    worker('http', http, { arg: { orders, shows, port: Number(PORT) } }),
+  ]),
+} satisfies KeelsonConfig

@@ -1,0 +1,238 @@
+/**
+ * The night on which a sale opens: clients place orders over HTTP while the shop is killed, its
+ * storage actors die and its disk is full. At the end the books must agree. The bank and the mail
+ * provider live in this process: they are what the shop cannot take back.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fakeBank } from '../orders/fake-bank.ts'
+import { audit, type Books, unended } from './audit.ts'
+import { fakeMails } from './fake-mails.ts'
+import type { Placed } from './order.ts'
+import type { Show } from './show.ts'
+
+export type RushOptions = {
+  /** The shop's data folder. */
+  readonly dir: string
+  readonly clients: number
+  readonly shows: number
+  /** How often the shop is killed with `kill -9`. */
+  readonly kills: number
+  /** From one kill to the next, in ms. */
+  readonly killEveryMs: number
+  /** A file system of its own that has `dir`, filled for a while between the kills. */
+  readonly smallDisk?: string
+  readonly fullMs?: number
+  readonly random?: () => number
+  readonly progress?: (line: string) => void
+}
+
+export type Night = { readonly accepted: number; readonly sold: number; readonly faults: string[] }
+
+const root = join(import.meta.dirname, '../..')
+const command = join(root, 'dist/inspect/cli/cli.js')
+const config = join(import.meta.dirname, 'keelson.config.ts')
+const storageActors = ['wal_writer(0)', 'applier(0)', 'blob_store(0)', 'batcher(0)']
+const seatsOfShow = 60
+
+const listening = async (server: Server): Promise<string> => {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** The shop as a process of its own. */
+class Shop {
+  #child: ChildProcess | undefined
+  readonly #dir: string
+  readonly #env: NodeJS.ProcessEnv
+
+  constructor(dir: string, env: NodeJS.ProcessEnv) {
+    this.#dir = dir
+    this.#env = env
+  }
+
+  /** Starts it; resolves when it is ready. */
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, [command, 'run', config, '--dir', this.#dir], {
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    this.#child = child
+    const [line] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+    if (child.exitCode !== null) throw new Error(`the shop ended by itself: ${line}`)
+  }
+
+  /** Ends it with a signal. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    child.kill(signal)
+    await once(child, 'exit')
+  }
+
+  /** Runs a line at its prompt. */
+  async say(line: string): Promise<void> {
+    const prompt = spawn(process.execPath, [command, 'attach', '--dir', this.#dir], {
+      stdio: ['pipe', 'ignore', 'inherit'],
+    })
+    prompt.stdin.end(`${line}\n`)
+    await once(prompt, 'exit')
+  }
+}
+
+/** The clients of the night, and what they know. */
+class Clients {
+  readonly accepted = new Map<string, Placed>()
+  isOver = false
+  readonly #url: string
+  readonly #random: () => number
+
+  constructor(url: string, random: () => number) {
+    this.#url = url
+    this.#random = random
+  }
+
+  /** One request, repeated until it is answered; `undefined` when the night is over before. */
+  async #ask(path: string, body: unknown): Promise<number | undefined> {
+    while (!this.isOver) {
+      const status = await fetch(this.#url + path, { method: 'PUT', body: JSON.stringify(body) })
+        .then(async (response) => {
+          await response.text()
+          return response.status
+        })
+        // The shop was killed: nobody knows what the request did.
+        .catch(() => 503)
+      if (status !== 503) return status
+      await pause(50)
+    }
+    return undefined
+  }
+
+  /** Places one order after another, for seats that stand side by side. */
+  async shop(name: string, shows: number): Promise<void> {
+    for (let at = 0; !this.isOver; at++) {
+      const first = Math.floor(this.#random() * seatsOfShow)
+      const count = 1 + Math.floor(this.#random() * 4)
+      const seats = Array.from({ length: count }, (_, next) => `seat-${first + next}`)
+      const placed = { show: `show-${Math.floor(this.#random() * shows)}`, seats }
+      const status = await this.#ask(`/orders/${name}-${at}`, placed)
+      if (status === 202) this.accepted.set(`${name}-${at}`, placed)
+      await pause(200 + this.#random() * 800)
+    }
+  }
+
+  async look(path: string): Promise<unknown> {
+    return (await fetch(this.#url + path)).json()
+  }
+}
+
+/** Fills the file system of `dir` for a while, and gives the space back. */
+const fillDisk = async (dir: string, ms: number): Promise<void> => {
+  const ballast = join(dir, 'ballast')
+  const { bavail, bsize } = statfsSync(dir)
+  try {
+    writeFileSync(ballast, Buffer.alloc(bavail * bsize))
+  } catch {
+    // Full, which is what it is for.
+  }
+  await pause(ms)
+  rmSync(ballast, { force: true })
+}
+
+/** What everybody's books say now. */
+const booksOf = async (
+  clients: Clients,
+  shows: number,
+): Promise<Omit<Books, 'ledger' | 'mails'>> => {
+  const states = new Map<string, string | undefined>()
+  for (const id of clients.accepted.keys()) {
+    const { value } = (await clients.look(`/orders/${id}`)) as { value?: unknown }
+    states.set(id, typeof value === 'object' ? JSON.stringify(value) : (value as string))
+  }
+  const halls = new Map<string, Show>()
+  for (let at = 0; at < shows; at++)
+    halls.set(`show-${at}`, (await clients.look(`/shows/show-${at}`)) as Show)
+  const report = (await clients.look('/report')) as Record<string, unknown>
+  return { accepted: clients.accepted, states, shows: halls, report }
+}
+
+/** Kills, deaths of storage actors and a full disk, in turn. */
+const trouble = async (shop: Shop, options: RushOptions): Promise<void> => {
+  const { kills, killEveryMs, smallDisk, fullMs = 10_000, progress = () => {} } = options
+  for (let at = 0; at < kills; at++) {
+    await pause(killEveryMs / 2)
+    const actor = storageActors[at % storageActors.length]
+    await shop.say(`await kill('${actor}')`)
+    progress(`${actor} was killed`)
+    if (smallDisk && at === Math.floor(kills / 2)) {
+      progress(`the disk is full for ${fullMs / 1_000} s`)
+      await fillDisk(smallDisk, fullMs)
+    }
+    await pause(killEveryMs / 2)
+    await shop.end('SIGKILL')
+    progress(`kill -9 ${at + 1} of ${kills}`)
+    await shop.start()
+  }
+}
+
+/** Lives through one night. The shop's books are compared when every order has come to its end. */
+export const rush = async (options: RushOptions): Promise<Night> => {
+  const { dir, clients: count, shows, random = Math.random, progress = () => {} } = options
+  const bank = fakeBank({ failing: 0.3, slowMs: 100, random })
+  const mails = fakeMails({ failing: 0.3, random })
+  const free = fakeMails().server
+  const url = await listening(free)
+  free.close()
+  const shop = new Shop(dir, {
+    ...process.env,
+    BANK_URL: await listening(bank.server),
+    MAIL_URL: await listening(mails.server),
+    PORT: new URL(url).port,
+    HOLD_MS: '30000',
+    RETRY_MS: '300',
+  })
+  const clients = new Clients(url, random)
+  try {
+    await shop.start()
+    const load = Array.from({ length: count }, (_, at) => clients.shop(`client-${at}`, shows))
+    await trouble(shop, options)
+    clients.isOver = true
+    await Promise.all(load)
+    progress(`${clients.accepted.size} orders were accepted`)
+    // Twice the time of a hold: no order may need longer.
+    for (let tries = 60; tries > 0; tries--) {
+      const books = await booksOf(clients, shows)
+      if (unended(books).length === 0) break
+      await pause(1_000)
+    }
+    const books = await booksOf(clients, shows)
+    const faults = audit({ ...books, ledger: bank.ledger, mails: mails.sent })
+    await shop.end('SIGTERM')
+    const sold = [...books.states.values()].filter((state) => state === 'sold').length
+    return { accepted: clients.accepted.size, sold, faults }
+  } finally {
+    clients.isOver = true
+    await shop.end('SIGKILL')
+    for (const { server } of [bank, mails]) {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+}
+
+if (process.argv[1]?.endsWith('rush.ts')) {
+  const dir = join(mkdtempSync(join(tmpdir(), 'keelson-tickets-')), 'shop')
+  const night = { dir, clients: 50, shows: 10, kills: 5, killEveryMs: 4_000, progress: console.log }
+  const { accepted, sold, faults } = await rush(night)
+  for (const fault of faults) console.log(`wrong: ${fault}`)
+  console.log(
+    `${accepted} orders accepted, ${sold} sold, ${accepted - sold} refused or unpaid, ${faults.length} faults`,
+  )
+  process.exitCode = faults.length > 0 ? 1 : 0
+}

@@ -1,0 +1,24 @@
+/** The night of a sale, with real processes: `kill -9`, dead storage actors, a disk that is full. */
+import { expect, test } from 'vitest'
+import { seededRandom } from '../../src/clock.ts'
+import { noSmallDisk, smallDisk } from '../../test/support/small-disk.ts'
+import { tempFolder } from '../../test/support/temp-folder.ts'
+import { rush } from './rush.ts'
+
+if (noSmallDisk) console.log(`the disk of the night is never full: ${noSmallDisk}`)
+
+test('200 clients, ten kills and a full disk: no seat is sold twice, nobody is charged twice, every accepted order ends', async () => {
+  const disk = noSmallDisk ? undefined : smallDisk('256m')
+  const { accepted, sold, faults } = await rush({
+    dir: `${disk ?? tempFolder()}/shop`,
+    clients: 200,
+    shows: 20,
+    kills: 10,
+    killEveryMs: 3_000,
+    ...(disk && { smallDisk: disk, fullMs: 10_000 }),
+    random: seededRandom(7),
+  })
+  expect(faults).toEqual([])
+  expect(accepted).toBeGreaterThan(1_000)
+  expect(sold).toBeGreaterThan(100)
+})
