@@ -167,12 +167,14 @@ const commit = (
 ): void => {
   if (frames) halt(state, frames.halted, context)
   const { derived: queue, parts, releasedRows } = state.shard
-  const lsn = frames?.lsn ?? state.feed.projectedLsn
-  const mark = frames ? frames.frame : projection.position()?.frame
-  const position = { walId, epoch, lsn, ...(mark ? { frame: mark } : {}) }
+  const { projectedLsn } = state.feed
+  // Markers move the feed on and commit nothing: the mark of a frame goes with the LSN of that frame.
+  const { lsn, frame } = frames ?? projection.position() ?? { lsn: projectedLsn }
+  const position = { walId, epoch, lsn, ...(frame ? { frame } : {}) }
   const { chunkRows } = parts.settings.lmdb
   const isAlone = !frames && !walked
-  const derived = queue.isolates && !isAlone ? undefined : queue.take(lsn, chunkRows)
+  const takenLsn = frames?.lsn ?? projectedLsn
+  const derived = queue.isolates && !isAlone ? undefined : queue.take(takenLsn, chunkRows)
   state.waiting = true
   state.committing = { frames, walked, derived, since: context.system.clock.monotonic() }
   const changes = releasedRows.before(changesOf(state.committing), projection)

@@ -36,7 +36,7 @@ export type ProjectionPage<T> = {
  * A projection in one shard.
  * - `live`: follows every frame. `building`: no rows are shown yet.
  * - `stopped`: the rows of another version are shown, as of `lsn`.
- * - `halted`: its function threw (`error`); the rows are those of `lsn`.
+ * - `halted`: its function threw (`error`); the rows are those of `lsn`, and of `version`.
  */
 export type ProjectionStatus = Watermark & {
   readonly state: 'live' | 'building' | 'stopped' | 'halted'
@@ -195,20 +195,21 @@ export class ProjectionView<T = unknown> {
   }
 
   /**
-   * Builds its rows anew from the values of this moment. Those before are shown until it is done. Resolves
-   * when it has begun; `reached` waits for its end.
-   * @throws KeelsonError `TIMEOUT`, `NO_PROCESS`, `EXITED`, `CLOSED`
+   * Builds its rows anew from the values of this moment. Those before are shown until it is done,
+   * and stay if its function throws. Resolves when it has begun; `reached` waits for its end.
+   * @throws KeelsonError `DEGRADED` with `details.reason` if its function threw at once; `TIMEOUT`,
+   * `NO_PROCESS`, `EXITED`, `CLOSED`, `SHARD_DOWN`
    */
   async rebuild(): Promise<void> {
     this.#access.check()
-    const writers = this.#shards.map(({ parts, index }) =>
-      this.#system.to(LmdbWriter.name(parts.instance, index)),
-    )
     await Promise.all(
-      writers.map(async (writer) => {
+      this.#shards.map(async (shard) => {
+        const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
         // What was applied before the call is part of what it is built from.
         await LmdbWriter.flush(writer, this.#deadlineMs)
         await LmdbWriter.rebuildProjection(writer, this.name, this.#deadlineMs)
+        const { mark } = rowsOf(shard, this.name)
+        if (mark.state === 'halted' && !mark.building) throw notFollowing(this.name, shard, mark)
       }),
     )
   }

@@ -11,7 +11,8 @@ import { decodeValue, encodeValue } from '../values/value.ts'
 /**
  * - `live`: the shown rows follow every frame.
  * - `stopped`: they show the state at `lsn`, because the configuration does not have this version.
- * - `halted`: they show the state at `lsn`, because `project` threw at the frame behind it.
+ * - `halted`: they show the state at `lsn`, because `project` threw at the frame behind it, or in a
+ *   rebuild.
  * - `absent`: there are none yet; a rebuild makes them.
  */
 export type ProjectionState = 'live' | 'stopped' | 'halted' | 'absent'
@@ -28,7 +29,10 @@ export type Building = {
 /** What is known of one projection. */
 export type ProjectionMark = {
   readonly state: ProjectionState
+  /** The version of the shown rows. */
   readonly version: number
+  /** The version whose rebuild threw. */
+  readonly thrownBy?: number
   readonly generation: number
   /** The position that the rows show; of no meaning while it is live. */
   readonly lsn: number
@@ -86,7 +90,8 @@ export const preparedMark = (
   }
   if (mark.state === 'live' && mark.version === version) return mark
   if (mark.building?.version === version) return mark
-  if (mark.state === 'halted' && mark.version === version && (keeps || !mayRetry)) return mark
+  const isHalted = mark.state === 'halted' && (mark.thrownBy ?? mark.version) === version
+  if (isHalted && (keeps || !mayRetry)) return mark
   if (mark.state === 'stopped' && mark.version === version && keeps) {
     const { error: _, building: __, ...kept } = mark
     return { ...kept, state: 'live', missed: [mark.lsn + 1, lsn] }
@@ -96,7 +101,7 @@ export const preparedMark = (
 
 /** The mark of a rebuild that begins anew. The shown rows stay until it is complete. */
 export const rebuilding = (mark: ProjectionMark, version: number, lsn: number): ProjectionMark => {
-  const { building, error: _, ...shown } = mark
+  const { building, error: _, thrownBy: __, ...shown } = mark
   const garbage = [...(mark.garbage ?? []), ...(building ? [building.generation] : [])]
   const generation = Math.max(mark.generation, ...garbage) + 1
   return {
@@ -133,10 +138,18 @@ export const stoppedMark = (mark: ProjectionMark, lsn: number): ProjectionMark =
   }
 }
 
-/** The mark of a projection whose function threw behind `lsn`. */
-export const haltedMark = (mark: ProjectionMark, version: number, lsn: number, error: string) => ({
+/**
+ * The mark of a projection whose function threw behind `lsn`. If that was in a rebuild, the rows of
+ * the version before stay.
+ */
+export const haltedMark = (
+  mark: ProjectionMark,
+  version: number,
+  lsn: number,
+  error: string,
+): ProjectionMark => ({
   ...stoppedMark(mark, lsn),
-  state: 'halted' as const,
-  version,
+  state: 'halted',
+  ...(mark.building ? { thrownBy: version } : { version }),
   error,
 })

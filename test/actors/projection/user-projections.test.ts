@@ -152,6 +152,43 @@ describe('a projection whose function throws', () => {
     await during(app.projection('fragile').reached())
     expect(app.projection('fragile').get('b')).toBe(2)
   })
+
+  test('in a rebuild leaves the rows of the version before, over rebuilds and starts', async () => {
+    const total = (version: number, isBad = false) =>
+      projection('total', {
+        version,
+        project: ({ key, before, after }) => {
+          if (isBad && key === 'k7') throw new Error('odd')
+          return [{ kind: 'add', key: 'all', by: Number(after ?? 0) - Number(before ?? 0) }]
+        },
+      })
+    const world = machine()
+    const first = await world.start({ projections: [total(1)] })
+    for (let at = 0; at < 10; at++) await world.during(first.store.put(`k${at}`, 100))
+    await world.during(first.projection('total').reached())
+    await world.during(first.close())
+    const shown = (app: App) => {
+      const { state, version, error } = app.projection('total').status()[0] ?? {}
+      return [app.projection('total').get('all'), state, version, error]
+    }
+
+    for (let life = 0; life < 3; life++) {
+      const app = await world.start({ projections: [total(2, true)] })
+      // Markers of an idle log have LSNs, too.
+      await world.clock.advance(500)
+      expect(shown(app)).toEqual([1_000, 'halted', 1, 'Error: odd'])
+      await expect(world.during(app.projection('total').rebuild())).rejects.toMatchObject({
+        code: 'DEGRADED',
+        details: { projection: 'total', state: 'halted', reason: 'Error: odd' },
+      })
+      expect(shown(app)).toEqual([1_000, 'halted', 1, 'Error: odd'])
+      await world.during(app.close())
+    }
+
+    const mended = await world.start({ projections: [total(3)] })
+    await world.during(mended.projection('total').reached())
+    expect(shown(mended)).toEqual([1_000, 'live', 3, undefined])
+  })
 })
 
 test('the built-in projections count namespaces and keep the last values of keys', async () => {
