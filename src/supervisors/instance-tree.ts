@@ -167,25 +167,25 @@ const storageGate = ({ system, instance, shards }: TreeOptions): StartGate => {
 // How a part comes back that is down, gave up or waits.
 
 /**
- * Restarts the part if it is down. If it runs, it only says so.
+ * Restarts the part if it is down; without a part whatever is down. What runs is left alone.
  * @throws KeelsonError `SHARD_DOWN` when it is down again, with the reason as its cause;
  * `INVALID_ARGUMENT` for the replication of an instance without replicas
  */
 export const reopen = async (
   system: System,
   shard: Shard,
-  part: Control.ReopenPart,
+  part: Control.ReopenPart | undefined,
   followers: readonly Follower[],
 ): Promise<Control.Reopened> => {
-  const was = await openers[part](system, shard, followers)
-  return { shard: shard.index, part, was }
+  const reopened: Control.ReopenPart[] = []
+  const isThere = (each: Control.ReopenPart) => each !== 'replication' || followers.length > 0
+  for (const each of part ? [part] : Control.reopenParts.filter(isThere))
+    if (await openers[each](system, shard, followers)) reopened.push(each)
+  return { shard: shard.index, was: reopened.length > 0 ? 'down' : 'running', reopened }
 }
 
-type Opener = (
-  system: System,
-  shard: Shard,
-  followers: readonly Follower[],
-) => Promise<Control.Reopened['was']>
+/** Opens a part. True: it was down. */
+type Opener = (system: System, shard: Shard, followers: readonly Follower[]) => Promise<boolean>
 
 const openers: Record<Control.ReopenPart, Opener> = {
   shard: async (system, shard) => {
@@ -193,7 +193,7 @@ const openers: Record<Control.ReopenPart, Opener> = {
     if (shard.phase.kind !== 'down') {
       // Another caller may be reopening it: this call waits for that result.
       if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
-      return 'running'
+      return false
     }
     await ended(system, names.shard(shard.index))
     // Another caller may have asked at the same time.
@@ -204,14 +204,13 @@ const openers: Record<Control.ReopenPart, Opener> = {
     const phase = await shard.settled()
     if (phase.kind !== 'open') throw shard.unavailable()
     tell(system, shard, 'shard.reopened', {})
-    return 'down'
+    return true
   },
 
   followers: async (system, shard) => {
     const names = treeNames(shard.parts.instance)
-    if (system.whereis(names.followers(shard.index)) !== undefined) return 'running'
-    await restarted(system, names.shard(shard.index), `followers(${shard.index})`, shard)
-    return 'down'
+    if (system.whereis(names.followers(shard.index)) !== undefined) return false
+    return restarted(system, names.shard(shard.index), `followers(${shard.index})`, shard)
   },
 
   replication: async (system, shard, followers) => {
@@ -219,10 +218,8 @@ const openers: Record<Control.ReopenPart, Opener> = {
       throw new KeelsonError('INVALID_ARGUMENT', 'nothing replicates: there is no replica')
     const names = treeNames(shard.parts.instance)
     const waited = followers.filter((follower) => follower.tryNow(shard))
-    if (system.whereis(names.replication) !== undefined)
-      return waited.length > 0 ? 'down' : 'running'
-    await restarted(system, names.services, 'replication', shard)
-    return 'down'
+    if (system.whereis(names.replication) !== undefined) return waited.length > 0
+    return restarted(system, names.services, 'replication', shard)
   },
 }
 
@@ -234,16 +231,16 @@ const ended = (system: System, name: Name<SupervisorMessages>): Promise<void> =>
     system.monitor(name, () => resolve())
   })
 
-/** Starts a child that still has its place. */
+/** Starts a child that still has its place. False: its supervisor had restarted it. */
 const restarted = async (
   system: System,
   supervisor: Name<SupervisorMessages>,
   id: string,
   shard: Shard,
-): Promise<void> => {
+): Promise<boolean> => {
   const result = await restartChild(system.to(supervisor), id)
-  // Its supervisor may have restarted it: this call waits for that result.
-  if (result.ok || result.reason === 'running' || result.reason === 'restarting') return
+  if (result.ok) return true
+  if (result.reason === 'running' || result.reason === 'restarting') return false
   throw new KeelsonError('SHARD_DOWN', `${id} cannot be started again`, {
     details: { shard: shard.index, state: 'down', reason: result.reason },
     cause: result.reason,

@@ -151,18 +151,18 @@ export class ControlHandle {
   }
 
   /**
-   * Starts a shard that is down, or its followers after they gave up. With `replication`, each
-   * replica that is waited for, fenced or halted is tried again at once; `health()` says what came
-   * of it. A part that runs is left alone (`was: 'running'`).
+   * Brings back whatever of a shard is down, or the one part that is named: the shard itself, its
+   * followers after they gave up, its replication. Each replica that is waited for, fenced or halted
+   * is tried again at once; `health()` says what came of it. A part that runs is left alone.
    * @throws KeelsonError `SHARD_DOWN` with the reason as its cause if it is down again;
    * `INVALID_ARGUMENT` for `replication` where nothing replicates
    */
   async reopen(
     shard: number,
-    part: Control.ReopenPart = 'shard',
+    part?: Control.ReopenPart,
     options: ControlOptions = {},
   ): Promise<Control.Reopened> {
-    if (!Control.reopenParts.includes(part))
+    if (part !== undefined && !Control.reopenParts.includes(part))
       throw invalidArgument('part', "'shard', 'followers' or 'replication'", part)
     const { timeoutMs } = this.#plain([shard], options)
     return this.#ask(Control.reopen(this.#control, { shard, part }, timeoutMs))

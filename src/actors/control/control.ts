@@ -72,13 +72,13 @@ export const reopenParts = ['shard', 'followers', 'replication'] as const
 export type ReopenPart = (typeof reopenParts)[number]
 
 /**
- * `running`: the part was not down, and nothing was done. `down`: it was down, and is open again; a
- * replica that was down is tried again.
+ * `running`: nothing was down, and nothing was done. `down`: the parts in `reopened` were down, and
+ * are open again; a replica that was down is tried again.
  */
 export type Reopened = {
   readonly shard: number
-  readonly part: ReopenPart
   readonly was: 'running' | 'down'
+  readonly reopened: readonly ReopenPart[]
 }
 
 /** The messages of control. */
@@ -99,7 +99,8 @@ export type Messages = {
     discard_all: (options: ControlOptions | undefined) => Outcomes
     sweep: (request: PlainRequest) => { readonly outcomes: readonly SweepOutcome[] }
     snapshot: (request: PlainRequest) => { readonly outcomes: readonly SnapshotOutcome[] }
-    reopen: (request: { shard: number; part: ReopenPart }) => Reopened
+    /** Without a part: whatever of the shard is down. */
+    reopen: (request: { shard: number; part?: ReopenPart | undefined }) => Reopened
   }
   infos: {
     leaseDue: (token: string) => void
@@ -109,7 +110,7 @@ export type Messages = {
 /** The shards, and a function that starts a part again: that is the tree's job. */
 export type Options = {
   readonly shards: readonly Shard[]
-  readonly reopen: (shard: Shard, part: ReopenPart) => Promise<Reopened>
+  readonly reopen: (shard: Shard, part: ReopenPart | undefined) => Promise<Reopened>
 }
 
 type State = Options & {
@@ -161,7 +162,7 @@ export const server: GenServer<Messages, State, Options> = {
       discard_all: (options) => plainRequest(noScope, options as ControlOptions) !== undefined,
       sweep: isRecord(plainFields),
       snapshot: isRecord(plainFields),
-      reopen: isRecord({ shard: isCount, part: isOneOf(...reopenParts) }),
+      reopen: isRecord({ shard: isCount, part: isOptional(isOneOf(...reopenParts)) }),
     },
     casts: {},
     infos: { leaseDue: isText },
@@ -342,12 +343,12 @@ export const snapshot = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'snapshot', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /**
- * Starts a shard that is down, or followers that gave up; tries replicas that wait.
+ * Brings back what of a shard is down, or one part of it; tries replicas that wait.
  * @throws KeelsonError `SHARD_DOWN` if it is down again
  */
 export const reopen = (
   control: Ref<Messages>,
-  request: { shard: number; part: ReopenPart },
+  request: { shard: number; part?: ReopenPart | undefined },
   timeoutMs: number,
 ) => call(control, 'reopen', request, { timeoutMs })
 

@@ -47,7 +47,7 @@ const controlMethods = [
   ['discard(shard), discardAll()', 'forgets what waits for the projection; the log brings it back'],
   ['sweep(shard), sweepAll()', 'gives back large values that nothing refers to'],
   ['snapshot(shard), snapshotAll()', 'makes a snapshot, and gives the log before it back'],
-  ["reopen(shard, 'shard' | 'followers' | 'replication')", 'starts what is down'],
+  ["reopen(shard, 'shard' | 'followers' | 'replication')", 'starts what is down, all or that part'],
   ['acceptClock()', 'follows the clock of the machine after it was set'],
 ] as const
 

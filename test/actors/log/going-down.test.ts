@@ -62,15 +62,19 @@ describe('a shard whose sync failed', () => {
   test('E25 comes back by control.reopen with everything acknowledged', async () => {
     const { app, shard, during } = await poisoned()
 
-    expect(await during(app.control.reopen(shard))).toEqual({ shard, part: 'shard', was: 'down' })
+    expect(await during(app.control.reopen(shard))).toEqual({
+      shard,
+      was: 'down',
+      reopened: ['shard'],
+    })
 
     expect(['kept', 'lost?']).toContain(app.store.get(here))
     await during(app.store.put(here, 'again'))
     expect(app.store.get(here)).toBe('again')
     expect(await during(app.control.reopen(shard))).toEqual({
       shard,
-      part: 'shard',
       was: 'running',
+      reopened: [],
     })
   })
 
@@ -131,22 +135,26 @@ describe('a shard whose writer crashes again and again', () => {
 })
 
 describe('followers that crash again and again', () => {
-  test('give up without the log: writes and reads go on, and control.reopen brings them back', async () => {
-    const { clock, start, during } = machine()
-    const app = await start()
-    for (let round = 0; round < 12; round++) {
-      app.system.kill(LmdbWriter.name(0))
-      await clock.advance(5)
-    }
-    expect(app.system.whereis(LmdbWriter.name(0))).toBeUndefined()
+  test.each(['followers', undefined] as const)(
+    'S25: give up without the log: writes and reads go on, and control.reopen of %s brings them back',
+    async (part) => {
+      const { clock, start, during } = machine()
+      const app = await start()
+      for (let round = 0; round < 12; round++) {
+        app.system.kill(LmdbWriter.name(0))
+        await clock.advance(5)
+      }
+      expect(app.system.whereis(LmdbWriter.name(0))).toBeUndefined()
 
-    await during(app.store.put(here, 1))
-    expect(app.store.get(here)).toBe(1)
-    expect((await during(app.control.flushAll())).outcomes).toMatchObject([{ ok: false }])
+      await during(app.store.put(here, 1))
+      expect(app.store.get(here)).toBe(1)
+      expect((await during(app.control.flushAll())).outcomes).toMatchObject([{ ok: false }])
 
-    await during(app.control.reopen(0, 'followers'))
-    expect((await during(app.control.flushAll())).outcomes).toEqual([{ shard: 0, ok: true }])
-  })
+      const found = await during(app.control.reopen(0, part))
+      expect(found).toEqual({ shard: 0, was: 'down', reopened: ['followers'] })
+      expect((await during(app.control.flushAll())).outcomes).toEqual([{ shard: 0, ok: true }])
+    },
+  )
 })
 
 describe('start', () => {
