@@ -159,7 +159,14 @@ export {
   isOrderly,
   isShutdown,
 } from './words/exit-reason.ts'
-export { type Log, type Logger, textLogger } from './words/logger.ts'
+export {
+  jsonLogger,
+  type Log,
+  type Logger,
+  type ObjectFirstLogger,
+  objectFirst,
+  textLogger,
+} from './words/logger.ts'
 export type { Fired, Timer } from './words/message-timer.ts'
 export type * from './words/messages.ts'
 export type { DownMessage, Monitor } from './words/monitor.ts'

@@ -60,7 +60,7 @@ export type StartOptions = {
   readonly system?: System
   /**
    * The logger of crashes and restarts, as of `createSystem`: an object with `error`, `warn` and
-   * `info`. By default text to `console`. Not with `system`, which has its own.
+   * `info`, such as pino. By default text to `console`. Not with `system`, which has its own.
    */
   readonly logger?: Logger
   /** Fixed when the folder is created; 1. */

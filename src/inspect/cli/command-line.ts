@@ -30,6 +30,8 @@ export type InstanceWords = {
 export type InstanceCommand = InstanceWords & {
   readonly kind: 'start' | 'run' | 'attach'
   readonly verbose: boolean
+  /** `--log json` of `keelson run`: its lines are JSON. */
+  readonly log?: 'json'
 }
 
 /** `keelson ingest`. `file` is a path, or `-` for standard input. */
@@ -65,8 +67,9 @@ export const usage = `Usage:
                       by default the one in this folder, if any
       --dir DIR       the data folder; by default the configuration's, else ./keelson-data
 
-  keelson run [FILE] [--dir DIR]
+  keelson run [FILE] [--dir DIR] [--log text|json]
       The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
+      --log json      one object of JSON for each line
 
   keelson attach [FILE] [--dir DIR]
       The prompt of an instance that runs: of keelson run, or one with the option attach.
@@ -123,7 +126,11 @@ const instanceCommand = (
     config: { type: 'string' },
     dir: { type: 'string' },
     verbose: { type: 'boolean' },
+    ...(kind === 'run' && { log: { type: 'string' } }),
   })
+  const { log = 'text' } = values
+  if (log !== 'text' && log !== 'json')
+    throw wrongWords(`--log must be text or json, found '${String(log)}'`)
   const [config = filledOption('--config', values.config), ...others] = positionals
   const second = positionals[0] === undefined ? undefined : (values.config ?? others[0])
   if (second !== undefined)
@@ -134,6 +141,7 @@ const instanceCommand = (
     config,
     dir: filledOption('--dir', values.dir),
     verbose: values.verbose === true,
+    ...(log === 'json' && { log }),
   }
 }
 

@@ -3,7 +3,7 @@
  * signal, the command's own work, or the end of the root supervisor ends it.
  */
 import { KeelsonError, reasonText } from '../../errors.ts'
-import { createSystem, type System, textLogger } from '../../runtime/index.ts'
+import { createSystem, type Logger, type System } from '../../runtime/index.ts'
 import {
   type App,
   registeredName,
@@ -11,16 +11,10 @@ import {
   type StartProgress,
 } from '../../supervisors/index.ts'
 import { start } from '../attach/start.ts'
-import {
-  type Environment,
-  packageVersion,
-  printLine,
-  signalStatuses,
-} from '../command/environment.ts'
+import { type Environment, packageVersion, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { surveyLogs } from '../prompt/shard-survey.ts'
 import { durabilityWarning } from '../prompt/shard-view.ts'
-import { printableLines } from '../text/paint.ts'
 import type { InstanceWords } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, type Started } from './start-view.ts'
@@ -29,7 +23,9 @@ import { remarkLines, type Started } from './start-view.ts'
 export type Attendance = {
   /** The default of the option `attach`. */
   readonly attach: boolean
-  /** Prints lines of the log. */
+  /** The log of an instance whose configuration has none. */
+  readonly logger: Logger
+  /** Prints a line of the command's own. */
   readonly tell: (text: string) => void
   /** Called with each step of the start. */
   readonly onProgress: (progress: StartProgress) => void
@@ -50,7 +46,7 @@ export const runInstance = async (
   environment: Environment,
   attendance: Attendance,
 ): Promise<number> => {
-  const interruption = new Interruption(environment)
+  const interruption = new Interruption(environment, attendance.tell)
   try {
     const reading = readConfiguration({ ...words, cwd: environment.cwd })
     const configuration = await Promise.race([reading, interruption.first])
@@ -78,10 +74,8 @@ const started = async (
     options.onProgress?.(progress)
     attendance.onProgress(progress)
   }
-  const { clock } = environment
-  const toPrompt = textLogger(clock, (text) => attendance.tell(printableLines(text)))
-  const { logger = toPrompt, attach = attendance.attach, ...others } = options
-  const system = createSystem({ clock, logger })
+  const { logger = attendance.logger, attach = attendance.attach, ...others } = options
+  const system = createSystem({ clock: environment.clock, logger })
   try {
     return await startUnlessInterrupted({ ...others, attach, system, onProgress }, interruption)
   } catch (error) {
@@ -178,9 +172,8 @@ const factsOf = async (app: App, file: string | undefined): Promise<Started> => 
   return { version: packageVersion(), dir: app.dir, file, durability, logs }
 }
 
-/** Oddities of the logs, and the warning of an instance that is not durable, on standard error. */
-export const printWarnings = ({ errors }: Environment, { durability, logs }: Started): void => {
+/** Oddities of the logs, and the warning of an instance that is not durable. */
+export const warningLines = ({ durability, logs }: Started): string[] => {
   const warning = durabilityWarning(durability)
-  for (const line of remarkLines(logs)) printLine(errors, line)
-  if (warning !== undefined) printLine(errors, warning)
+  return [...remarkLines(logs), ...(warning === undefined ? [] : [warning])]
 }

@@ -1,27 +1,50 @@
 /**
  * `keelson run`: an instance as a service. Nothing is read from standard input; signals drive its
- * life. Standard output gets one line, when everything has started.
+ * life. All that it prints are lines of a log. Standard output gets one, when everything has
+ * started.
  */
+import type { Writable } from 'node:stream'
+import { jsonLogger, type Logger, textLogger } from '../../runtime/index.ts'
 import { type Environment, printLine } from '../command/environment.ts'
+import { errorText } from '../text/error-view.ts'
+import { printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
-import { printWarnings, runInstance } from './instance-life.ts'
+import { runInstance, warningLines } from './instance-life.ts'
 import { startLine, stepText } from './start-view.ts'
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError as `runInstance` does
+ * @throws KeelsonError as `runInstance` does, unless the log is JSON and has the error
  */
-export const runService = (command: InstanceCommand, environment: Environment): Promise<number> =>
-  runInstance(command, environment, {
-    attach: true,
-    tell: (text) => printLine(environment.errors, text),
-    onProgress: (progress) => {
-      const text = stepText(progress)
-      if (text !== undefined) printLine(environment.errors, text)
-    },
-    attend: async (_app, started, over) => {
-      printWarnings(environment, started)
-      printLine(environment.output, `ready: ${startLine(started)}`)
-      await new Promise((resolve) => over.addEventListener('abort', resolve))
-    },
-  })
+export const runService = async (
+  command: InstanceCommand,
+  environment: Environment,
+): Promise<number> => {
+  const isJson = command.log === 'json'
+  const logTo = (stream: Writable): Logger =>
+    isJson
+      ? jsonLogger(environment.clock, (text) => printLine(stream, text))
+      : textLogger(environment.clock, (text) => printLine(stream, printableLines(text)))
+  const log = logTo(environment.errors)
+  const tell = (text: string): void => log.info(text)
+  try {
+    return await runInstance(command, environment, {
+      attach: true,
+      logger: log,
+      tell,
+      onProgress: (progress) => {
+        const text = stepText(progress)
+        if (text !== undefined) tell(text)
+      },
+      attend: async (_app, started, over) => {
+        for (const line of warningLines(started)) log.warn(line)
+        logTo(environment.output).info(`ready: ${startLine(started)}`)
+        await new Promise((resolve) => over.addEventListener('abort', resolve))
+      },
+    })
+  } catch (reason) {
+    if (!isJson) throw reason
+    log.error(errorText(reason, false), { reason })
+    return 1
+  }
+}

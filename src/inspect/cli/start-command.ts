@@ -2,6 +2,7 @@
  * `keelson start`: an instance with a prompt. It ends in order at the end of the input or at a
  * signal, with status 0.
  */
+import { textLogger } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Environment, isTerminal, printLine } from '../command/environment.ts'
 import { historyPath } from '../prompt/history-file.ts'
@@ -9,9 +10,9 @@ import { Prompt } from '../prompt/prompt.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { LocalSession } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
-import { paintFor, plainPaint } from '../text/paint.ts'
+import { paintFor, plainPaint, printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
-import { printWarnings, runInstance } from './instance-life.ts'
+import { runInstance, warningLines } from './instance-life.ts'
 import { type Started, startLine, startScreen, stepText } from './start-view.ts'
 
 /**
@@ -25,17 +26,18 @@ export const runStart = async (
 ): Promise<number> => {
   let prompt: Prompt | undefined
   // The log leaves the typed text alone, unless it goes elsewhere.
-  const tell = (text: string): void => {
+  const beside = (text: string): void => {
     if (prompt && environment.errors.isTTY) prompt.tell(text)
     else printLine(environment.errors, text)
   }
   const release = environment.onStrayRejection((reason) =>
-    tell(`A rejected promise was not handled: ${errorText(reason, verbose)}`),
+    beside(`A rejected promise was not handled: ${errorText(reason, verbose)}`),
   )
   try {
     return await runInstance(command, environment, {
       attach: false,
-      tell,
+      logger: textLogger(environment.clock, (text) => beside(printableLines(text))),
+      tell: (text) => printLine(environment.errors, text),
       onProgress: (progress) => {
         const text = stepText(progress)
         if (text !== undefined && isTerminal(environment)) printLine(environment.output, text)
@@ -75,6 +77,6 @@ const greet = (started: Started, environment: Environment): void => {
     printLine(environment.output, startScreen(started, paint))
   } else {
     printLine(environment.errors, startLine(started))
-    printWarnings(environment, started)
+    for (const line of warningLines(started)) printLine(environment.errors, line)
   }
 }

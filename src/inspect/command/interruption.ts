@@ -10,7 +10,10 @@ export class Interruption {
   readonly release: () => void
   #received: EndSignal | undefined
 
-  constructor(environment: Environment) {
+  constructor(
+    environment: Environment,
+    tell: (text: string) => void = (text) => printLine(environment.errors, text),
+  ) {
     const abort = new AbortController()
     this.signal = abort.signal
     let resolveFirst: (signal: EndSignal) => void = () => undefined
@@ -18,7 +21,7 @@ export class Interruption {
     this.release = environment.onSignal((signal) => {
       if (this.#received !== undefined) return environment.exit(signalStatuses[signal])
       this.#received = signal
-      printLine(environment.errors, `${signal}: ending in order; once more ends at once.`)
+      tell(`${signal}: ending in order; once more ends at once.`)
       abort.abort()
       resolveFirst(signal)
     })

@@ -295,7 +295,7 @@ export const endChild = async (
   report(supervisor, 'shutdown_error', child, shown, process.pid)
   supervisor.kernel.logger.error(`${process} was ended: ${describeReason(shown)}`, {
     pid: process.pid,
-    reason: shown,
+    reason: said(shown),
   })
 }
 
@@ -352,9 +352,12 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
   announce(kernel, 'supervisor.gave_up', () => ({ ...supervisor.facts(), id, reason }))
   kernel.logger.error(`${supervisor} gave up: ${id} ended: ${describeReason(reason)}`, {
     id,
-    reason,
+    reason: said(reason),
   })
 }
+
+/** The reason of a process that ended: if it is an Error, the crash has logged it with its stack. */
+const said = (reason: ExitReason): ExitReason => (isError(reason) ? describeReason(reason) : reason)
 
 /**
  * Logs and announces that `child`, if it runs, was restarted because `ended` ended for `reason`: it
@@ -372,7 +375,10 @@ export const tellRestarted = (
   announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
   const own = isError(reason) ? '' : `: ${describeReason(reason)}`
   const why = ended === child ? own : ` with ${ended.spec.id}`
-  supervisor.kernel.logger.warn(`${supervisor}: ${spec.id} was restarted${why}`, facts)
+  supervisor.kernel.logger.warn(`${supervisor}: ${spec.id} was restarted${why}`, {
+    ...facts,
+    reason: said(reason),
+  })
 }
 
 // Information about the children.

@@ -5,13 +5,20 @@
 
 import type { Clock } from '../../clock.ts'
 import { stackText } from './error-stack.ts'
-import { isError } from './exit-reason.ts'
+import { describeReason, isError } from './exit-reason.ts'
 import { callOutside } from './outside-code.ts'
+import { valueText } from './value-text.ts'
 
-/** One line and the facts behind it. */
-export type Log = (message: string, facts?: Readonly<Record<string, unknown>>) => void
+/** The facts behind a line. */
+type Facts = Readonly<Record<string, unknown>>
 
-/** The logger's shape: pino, winston and console fit. */
+/**
+ * One line and the facts behind it. If the `reason` is an Error, JSON and copies of the facts have
+ * `error` in its place: its name, message and stack.
+ */
+export type Log = (message: string, facts?: Facts) => void
+
+/** The logger's shape: winston and console fit. One of pino is recognized, and used as its own. */
 export interface Logger {
   error: Log
   warn: Log
@@ -21,6 +28,11 @@ export interface Logger {
 /** The levels of a log. */
 export type LogLevel = keyof Logger
 
+/** A logger that takes the facts first, as pino and bunyan do. */
+export type ObjectFirstLogger = Readonly<
+  Record<LogLevel, (facts: Record<string, unknown>, message: string) => void>
+>
+
 /**
  * A logger that writes each event as text: time (ISO 8601, UTC), level and message in one line,
  * then the stack, details and causes of an error behind it, without Keelson's own frames, and the
@@ -29,35 +41,110 @@ export type LogLevel = keyof Logger
 export const textLogger = (
   clock: Pick<Clock, 'now'>,
   write: (text: string, level: LogLevel) => void,
-): Logger => {
-  const log =
-    (level: LogLevel): Log =>
-    (message, facts) =>
-      write(
-        `${new Date(clock.now()).toISOString()} ${level.padEnd(5)} ${text(message, facts)}`,
-        level,
-      )
-  return { error: log('error'), warn: log('warn'), info: log('info') }
-}
+): Logger =>
+  loggerOf(
+    (level) => (message, facts) =>
+      write(`${timeOf(clock)} ${level.padEnd(5)} ${text(message, facts)}`, level),
+  )
+
+/**
+ * A logger that writes each event as a line of JSON: `time` (ISO 8601, UTC), `level`, `message` and
+ * the facts. Values of any size are text of at most 1,000 characters.
+ */
+export const jsonLogger = (clock: Pick<Clock, 'now'>, write: (text: string) => void): Logger =>
+  loggerOf((level) => (message, facts) => {
+    const shown = Object.entries(withError(facts ?? {})).map(([name, value]) => [
+      name,
+      jsonValue(name, value),
+    ])
+    write(JSON.stringify({ time: timeOf(clock), level, message, ...Object.fromEntries(shown) }))
+  })
+
+/** Those of the runtime's own facts that are bounded, and plain data as JSON. */
+const plain = ['error', 'report']
+
+const jsonValue = (name: string, value: unknown): unknown =>
+  plain.includes(name) || ['string', 'number', 'boolean'].includes(typeof value)
+    ? value
+    : valueText(value)
 
 /** The default of a System: text to `console`. */
 export const consoleLogger = (clock: Pick<Clock, 'now'>): Logger =>
   textLogger(clock, (written, level) => console[level](written))
 
 /**
+ * `logger`, which takes the facts first, as one that takes the message first. An Error that is the
+ * `reason` is `err`, for which such loggers have a serializer. The `pid` of a process is `process`,
+ * because theirs is the one of the operating system.
+ */
+export const objectFirst = (logger: ObjectFirstLogger): Logger =>
+  loggerOf((level) => (message, facts = {}) => {
+    const { reason } = facts
+    const isFailure = isError(reason)
+    const object: Record<string, unknown> = isFailure ? { err: reason } : {}
+    for (const [name, value] of Object.entries(facts)) {
+      if (isFailure && (name === 'reason' || name === 'error')) continue
+      object[name === 'pid' ? 'process' : name] = value
+    }
+    return logger[level](object, message)
+  })
+
+/** The documented property of pino's loggers that no other has. */
+const pinoMark = Symbol.for('pino.serializers')
+
+/**
  * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. If `logger`
  * fails, the line goes to `lastResort` without its facts, because they may be the cause.
  */
 export const guardedLogger = (logger: Logger, lastResort: Logger): Logger => {
-  const guarded =
-    (level: LogLevel): Log =>
-    (message, facts) => {
-      callOutside(
-        () => logger[level](message, facts),
-        () => fallBack(lastResort, level, message),
-      )
+  const own = pinoMark in logger ? objectFirst(logger as unknown as ObjectFirstLogger) : logger
+  return loggerOf((level) => (message, facts) => {
+    callOutside(
+      () => own[level](message, facts && withError(facts)),
+      () => fallBack(lastResort, level, message),
+    )
+  })
+}
+
+const loggerOf = (log: (level: LogLevel) => Log): Logger => ({
+  error: log('error'),
+  warn: log('warn'),
+  info: log('info'),
+})
+
+const timeOf = (clock: Pick<Clock, 'now'>): string => new Date(clock.now()).toISOString()
+
+/** `facts` for JSON and for loggers that copy them: an Error would be `{}` there. */
+const withError = (facts: Facts): Facts => {
+  const { reason, ...others } = facts
+  if (!isError(reason)) return facts
+  return Object.defineProperty({ ...others, error: new ErrorFact(reason) }, 'reason', {
+    value: reason,
+  })
+}
+
+/** An Error as plain data, made when a logger reads it. */
+class ErrorFact {
+  readonly #error: Error
+
+  constructor(error: Error) {
+    this.#error = error
+  }
+
+  toJSON(): Record<string, unknown> {
+    const { name, message } = this.#error
+    const head = describeReason(this.#error)
+    return {
+      name,
+      ...('code' in this.#error && { code: this.#error.code }),
+      message,
+      stack: `${head}${stackText(this.#error, head)}`,
     }
-  return { error: guarded('error'), warn: guarded('warn'), info: guarded('info') }
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): Error {
+    return this.#error
+  }
 }
 
 const fallBack = (logger: Logger, level: LogLevel, message: string): void => {

@@ -44,7 +44,7 @@ describe('keelson run (needs the build)', () => {
       const { status, output, errors } = await service.ended
 
       expect([status, output.split('\n').length]).toEqual([0, 2])
-      expect(output).toMatch(/^ready: Keelson \S+ {2}\S+\/d {2}1 shard\n$/)
+      expect(output).toMatch(/^\S+Z info {2}ready: Keelson \S+ {2}\S+\/d {2}1 shard\n$/)
       expect(errors).toContain(`${signal}: ending in order`)
       expect(readFileSync(join(dir, 'said'), 'utf8')).toBe('begun ended ')
       const after = await commandHere(['wal', 'verify', 'd'], dir)
@@ -104,6 +104,41 @@ describe('keelson run (needs the build)', () => {
     )
     expect(plain.errors).not.toContain('server-loop')
     expect(logged.output).toMatch(/mine: .* ended: Error: it dies/)
+  })
+
+  test('N2 with --log json prints each line as JSON with time and level, failures too', async () => {
+    const dir = serviceFolder(`export const server = {
+      init: (_, context) => { context.sendAfter(0, 'die'); return {} },
+      infos: { die: () => { throw new Error('it dies') } },
+    }`)
+
+    const { status, output, errors } = await commandHere(
+      ['run', 'service.json', '--log', 'json'],
+      dir,
+    )
+
+    const lines = `${output}${errors}`
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(status).toBe(1)
+    for (const line of lines)
+      expect(line).toMatchObject({
+        time: expect.stringMatching(/^\d{4}-\S+Z$/),
+        level: expect.stringMatching(/^(error|warn|info)$/),
+      })
+    const messages = lines.map(({ message }) => message)
+    for (const begun of [
+      'ready: Keelson ',
+      'recovering',
+      'a ended: Error: it dies',
+      'app: a was',
+      'EXITED',
+    ])
+      expect(messages, begun).toContainEqual(expect.stringContaining(begun))
+    expect(JSON.parse(output).message).toMatch(/^ready: /)
+    const crash = lines.find(({ message }) => message === 'a ended: Error: it dies')
+    expect(crash).toMatchObject({ error: { stack: expect.stringContaining('worker.mjs') } })
   })
 
   test('ends at once at the second signal, with that of the signal as its status', async () => {

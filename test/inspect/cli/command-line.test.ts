@@ -16,6 +16,11 @@ describe('the command line', () => {
     ['run', { kind: 'run', config: undefined, dir: undefined, verbose: false }],
     ['run c.ts --dir d', { kind: 'run', config: 'c.ts', dir: 'd', verbose: false }],
     ['run --config c.ts', { kind: 'run', config: 'c.ts', dir: undefined, verbose: false }],
+    ['run --log text', { kind: 'run', config: undefined, dir: undefined, verbose: false }],
+    [
+      'run c.ts --log json',
+      { kind: 'run', config: 'c.ts', dir: undefined, verbose: false, log: 'json' },
+    ],
     ['ingest a.ndjson --dir d --key id', ingestOf('a.ndjson', 'ndjson')],
     ['ingest a.jsonl --dir d --key id', ingestOf('a.jsonl', 'ndjson')],
     ['ingest --dir d --key id a.JSON', ingestOf('a.JSON', 'json')],
@@ -39,6 +44,8 @@ describe('the command line', () => {
     'start a.ts b.ts',
     'run a.ts --config b.ts',
     'run --nonsense',
+    'run --log xml',
+    'start --log json',
     'start --nonsense',
     'start --dir',
     'start --dir=',
@@ -57,7 +64,15 @@ describe('the command line', () => {
     })
 
   test('has every option in its help', () => {
-    for (const option of ['--config', '--dir', '--key', '--format', '--verbose', '--version'])
+    for (const option of [
+      '--config',
+      '--dir',
+      '--key',
+      '--format',
+      '--log',
+      '--verbose',
+      '--version',
+    ])
       expect(usage).toContain(option)
   })
 })

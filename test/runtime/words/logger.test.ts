@@ -1,16 +1,25 @@
 /** The text of the log: time, level, and the part of a stack that says something to its reader. */
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
+  cast,
+  createSystem,
+  jsonLogger,
+  type Log,
+  type Logger,
   name,
+  objectFirst,
   startSupervisor,
   supervisor,
   textLogger,
   worker,
 } from '../../../src/runtime/index.ts'
-import { testSystem } from '../../../src/testing/index.ts'
+import { testSystem, virtualClock } from '../../../src/testing/index.ts'
 
 const written: string[] = []
+beforeEach(() => {
+  written.length = 0
+})
 const logger = textLogger({ now: () => Date.UTC(2026, 10, 21, 5, 30) }, (text, level) =>
   written.push(`${level}|${text}`),
 )
@@ -90,6 +99,114 @@ describe('the stack of an error in the log', () => {
 
     logger.error('shard 0 is down: BUSY: no room', { reason: error })
     expect(written.at(-1)?.match(/no room/g)).toHaveLength(1)
+  })
+})
+
+describe('a crash', () => {
+  const server = {
+    init: () => 7,
+    casts: {
+      die: () => {
+        throw new KeelsonError('BUSY', 'no room')
+      },
+    },
+  }
+
+  /** The lines of a crash, a restart, and a crash at which the supervisor gives up. */
+  const crashedWith = async (own: unknown): Promise<void> => {
+    const clock = virtualClock(1)
+    const system = createSystem({ clock, logger: own as Logger })
+    const counter = name<{ casts: { die: () => void } }>('counter')
+    const child = worker('counter', server, undefined, { name: counter })
+    await startSupervisor(
+      system,
+      supervisor('app', { strategy: 'one_for_one', intensity: 1 }, [child]),
+    )
+    for (const _ of [1, 2]) {
+      cast(system.to(counter), 'die')
+      await clock.settle()
+    }
+  }
+
+  test('N2 is logged with its stack once, and not again by its supervisor', async () => {
+    await crashedWith(logger)
+
+    const stacks = written.map((text) => text.match(/details: \{\}|^ {4}at /gm)?.length ?? 0)
+    expect(stacks.map((count) => count > 0)).toEqual([true, false, true, false])
+  })
+
+  test('N2 is an error in JSON, also for a logger that copies the facts', async () => {
+    const lines: unknown[] = []
+    const log: Log = (message, facts) =>
+      lines.push(JSON.parse(JSON.stringify({ message, ...facts })))
+    await crashedWith({ error: log, warn: log, info: log })
+
+    expect(lines[0]).toMatchObject({
+      message: 'counter ended: KeelsonError: no room',
+      error: { name: 'KeelsonError', code: 'BUSY', message: 'no room', stack: expect.any(String) },
+      report: { state: '7' },
+    })
+    expect(lines[1]).toMatchObject({ reason: 'KeelsonError: no room' })
+    expect(JSON.stringify(lines)).not.toContain('":{}')
+  })
+
+  /** What a logger with the signature of pino got. */
+  const objectFirstLines = () => {
+    const lines: unknown[][] = []
+    const log = (...line: unknown[]): void => void lines.push(line)
+    return { lines, own: { error: log, warn: log, info: log } }
+  }
+
+  test.each(['of pino', 'in objectFirst'])(
+    'N2 is given to a logger %s with the facts first, and the error itself as `err`',
+    async (which) => {
+      const { lines, own } = objectFirstLines()
+      // A child of pino has the property by its prototype.
+      const child = Object.assign(Object.create({ [Symbol.for('pino.serializers')]: {} }), own)
+
+      await crashedWith(which === 'of pino' ? child : objectFirst(own))
+
+      const [facts, message] = lines[0] ?? []
+      expect(message).toBe('counter ended: KeelsonError: no room')
+      expect(facts).toEqual({
+        err: expect.any(KeelsonError),
+        process: expect.any(Number),
+        report: expect.anything(),
+      })
+      expect(lines[1]).toEqual([
+        expect.objectContaining({ id: 'counter', reason: 'KeelsonError: no room' }),
+        'app: counter was restarted',
+      ])
+    },
+  )
+
+  test('N2 is a line of JSON for `jsonLogger`', async () => {
+    const lines: string[] = []
+    await crashedWith(jsonLogger({ now: () => 0 }, (text) => lines.push(text)))
+
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      time: '1970-01-01T00:00:00.000Z',
+      level: 'error',
+      message: 'counter ended: KeelsonError: no room',
+      error: { name: 'KeelsonError', code: 'BUSY', message: 'no room', stack: expect.any(String) },
+      report: { state: '7', mailbox: '0 waiting' },
+    })
+  })
+})
+
+test('a line of JSON has values that JSON has not as text', () => {
+  const lines: string[] = []
+  const around: Record<string, unknown> = {}
+  around.itself = around
+
+  jsonLogger({ now: () => 0 }, (text) => lines.push(text)).warn('odd', {
+    ...{ big: 1n, around, missing: undefined, name: 'ada', tries: 2, isLast: true },
+  })
+
+  expect(JSON.parse(lines[0] ?? '')).toEqual({
+    ...{ time: '1970-01-01T00:00:00.000Z', level: 'warn', message: 'odd' },
+    ...{ big: '1n', around: '{itself: …}', missing: 'undefined' },
+    ...{ name: 'ada', tries: 2, isLast: true },
   })
 })
 
