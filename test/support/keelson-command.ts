@@ -1,6 +1,6 @@
 /** The `keelson` command as users get it: a real process that runs the built package. `npm run build` comes first. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
@@ -42,6 +42,19 @@ export const startKeelson = (
       cwd,
       env: { PATH: process.env.PATH, ...variables },
       stdio: [input, 'pipe', 'pipe'],
+    }),
+  )
+}
+
+/** Starts `keelson` as the script of a package, with the npm of this machine. */
+export const startByNpm = (words: readonly string[], cwd: string): RunningCommand => {
+  const scripts = { start: [process.execPath, program, ...words].join(' ') }
+  writeFileSync(join(cwd, 'package.json'), JSON.stringify({ scripts }))
+  return running(
+    spawn('npm', ['start', '--silent'], {
+      cwd,
+      env: { PATH: process.env.PATH, HOME: cwd, npm_config_update_notifier: 'false' },
+      stdio: ['ignore', 'pipe', 'pipe'],
     }),
   )
 }

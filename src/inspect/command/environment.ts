@@ -70,9 +70,16 @@ export const processEnvironment = (): Environment => ({
   variables: process.env,
   clock: systemClock(),
   onSignal: (listener) => {
-    for (const signal of signals) process.on(signal, listener)
+    const heard = (signal: EndSignal): void => {
+      // The shell may end of the same signal. That is no second one.
+      npm()
+      listener(signal)
+    }
+    for (const signal of signals) process.on(signal, heard)
+    const npm = onEndOfNpm(process.env, systemClock(), () => process.ppid, listener)
     return () => {
-      for (const signal of signals) process.off(signal, listener)
+      npm()
+      for (const signal of signals) process.off(signal, heard)
     }
   },
   onStrayRejection: (listener) => {
@@ -81,6 +88,33 @@ export const processEnvironment = (): Environment => ({
   },
   exit: (status) => process.exit(status),
 })
+
+/** npm, pnpm and yarn set it for what they run; `npx` to `npx`. */
+const byNpm = 'npm_lifecycle_event'
+
+/** The parent is looked at in this interval: no event tells of its end. */
+const parentMs = 500
+
+/**
+ * npm passes SIGTERM to the shell of the script, and that ends without passing it on. So under npm
+ * `listener` gets SIGTERM when `parent`, the shell, is another process than it was. A service
+ * outside of npm outlives its shell. Returns a function that cancels this.
+ */
+export const onEndOfNpm = (
+  variables: Environment['variables'],
+  clock: Clock,
+  parent: () => number,
+  listener: (signal: EndSignal) => void,
+): (() => void) => {
+  if (variables[byNpm] === undefined) return () => undefined
+  const shell = parent()
+  const look = (): void => {
+    if (parent() === shell) cancel = clock.after(parentMs, look)
+    else listener('SIGTERM')
+  }
+  let cancel = clock.after(parentMs, look)
+  return () => cancel()
+}
 
 const presentFolder = (): string => {
   try {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/command-here.ts'
 import { codeIn, hangingWorker, treeWith, write } from '../../support/command-project.ts'
-import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { runKeelson, startByNpm, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
 
@@ -139,6 +139,21 @@ describe('keelson run (needs the build)', () => {
     expect(JSON.parse(output).message).toMatch(/^ready: /)
     const crash = lines.find(({ message }) => message === 'a ended: Error: it dies')
     expect(crash).toMatchObject({ error: { stack: expect.stringContaining('worker.mjs') } })
+  })
+
+  test('N4 ends in order at a SIGTERM to the npm that started it, and outlives it no longer', async () => {
+    const dir = serviceFolder()
+    const service = startByNpm(['run', 'service.json', '--dir', 'd'], dir)
+    await service.says('ready: ')
+
+    service.process.kill('SIGTERM')
+    // Its streams are at their end when the last process that has them has ended.
+    const { errors } = await service.ended
+
+    expect(errors).toContain('SIGTERM: ending in order')
+    expect(readFileSync(join(dir, 'said'), 'utf8')).toBe('begun ended ')
+    const after = await commandHere(['wal', 'verify', 'd'], dir)
+    expect(after.output).toMatch(/verdict +clean, closed$/m)
   })
 
   test('ends at once at the second signal, with that of the signal as its status', async () => {
