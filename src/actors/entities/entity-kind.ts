@@ -169,6 +169,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
     context.system.monitor(context.self, state.left)
     return state
   },
+  accepts: { calls: {}, casts: {}, infos: {} },
   exit: (state, { from, reason }) => {
     const child = from && state.live.get(from)
     if (child) ended(state, child, reason)

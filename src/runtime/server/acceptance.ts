@@ -25,6 +25,18 @@ export interface Acceptance<M> {
   readonly infos: Checks<InfosOf<M>>
 }
 
+/** Of a server without messages of its own: a wrong one must not end what depends on it. */
+export const acceptsNothing = { calls: {}, casts: {}, infos: {} }
+
+/** Accepts any payload. */
+export const isAnything: Accepts = () => true
+
+/** An object with the field `name`. */
+export const hasField =
+  (name: string): Accepts =>
+  (payload) =>
+    typeof payload === 'object' && payload !== null && name in payload
+
 type Section = Readonly<Record<string, Accepts | undefined>>
 
 /**

@@ -2,6 +2,7 @@
  * A table keeper: the heir of tables whose writers come and go. It holds a table between the end of
  * its writer and the next `Table.claim`, and does nothing else, so that it has no reason to end.
  */
+import { isAnything } from '../server/acceptance.ts'
 import type { GenServer } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import { type ChildSpec, type WorkerOptions, worker } from '../supervision/child-spec.ts'
@@ -24,5 +25,7 @@ export const tableKeeper = (
 const keeper: GenServer<TableKeeperMessages, null> = {
   kind: keeperKind,
   init: () => null,
+  // The tables that it keeps do not end by a wrong message.
+  accepts: { calls: {}, casts: {}, infos: { table: isAnything } },
   infos: { table: (state) => noReply(state) },
 }

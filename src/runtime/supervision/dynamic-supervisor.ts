@@ -9,10 +9,11 @@ import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
+import { hasField, isAnything } from '../server/acceptance.ts'
 import type { AnyContext, Context, From, GenServer, Result, System } from '../server/gen-server.ts'
 import { type NoReply, noReply, type Reply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
-import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
+import { type Address, addressOf, isRef, type Name, type Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { backsOff, hasWaited } from './backing-off.ts'
 import { shapeFault } from './child-fault.ts'
@@ -157,14 +158,19 @@ const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 type Limits = Pick<State, 'intensity' | 'periodMs' | 'maxChildren'>
 type Surroundings = Context<DynamicSupervisorMessages>
 
-type DynamicServer = GenServer<DynamicSupervisorMessages, State, Limits> & {
-  readonly cast: (state: State) => Result<State, never>
-}
-
-const dynamicServer: DynamicServer = {
+const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
   init: (limits, context) => {
     context.trapExit(true)
     return { ...limits, children: new Set(), running: new Map(), restarts: [] }
+  },
+  // The children do not end by a wrong message.
+  accepts: {
+    calls: {
+      ...{ startChild: isAnything, terminateChild: isRef },
+      ...{ whichChildren: isAnything, countChildren: isAnything },
+    },
+    casts: { tryAgain: isAnything },
+    infos: { waited: hasField('isRestarting'), opened: hasField('from') },
   },
   calls: {
     startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
@@ -195,9 +201,6 @@ const dynamicServer: DynamicServer = {
       return noReply(state)
     },
   },
-  // An unknown message does not end its children, as in Elixir. A supervisor of specifications ends
-  // by it (OTP).
-  cast: (state) => noReply(state),
   exit: (state, { from, reason }, context) => {
     const child = from === undefined ? undefined : state.running.get(from)
     if (child === undefined || child.isRestarting) return noReply(state)

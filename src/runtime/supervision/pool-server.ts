@@ -6,10 +6,11 @@
 import { KeelsonError } from '../../errors.ts'
 import { type Process, processOf } from '../process/process.ts'
 import { shutDown } from '../process/shutdown.ts'
+import { hasField, isAnything } from '../server/acceptance.ts'
 import type { CallContext, Context, From, GenServer, Settled } from '../server/gen-server.ts'
 import { noReply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { Monitor } from '../words/monitor.ts'
 import type { ChildSpec } from './child-spec.ts'
@@ -98,6 +99,12 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
       add(state, result.ref, context)
     }
     return state
+  },
+  // The workers do not end by a wrong message.
+  accepts: {
+    calls: { checkout: hasField('ticket'), status: isAnything },
+    casts: { checkin: isRef, cancel: isAnything },
+    infos: { started: hasField('ok') },
   },
   calls: {
     checkout: (state, request, context) => {

@@ -16,6 +16,7 @@ import { noRegistry, notUnique, Via } from '../names/via.ts'
 import type { Process } from '../process/process.ts'
 import { expectOf, processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
+import { acceptsNothing } from '../server/acceptance.ts'
 import type { AnyContext, Context, GenServer, System, Target } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import {
@@ -249,6 +250,7 @@ const tableServer: GenServer<Record<never, never>, null, RegistryKeys> = {
     process.kernel.names.registries.open(process.starter, process, keys)
     return null
   },
+  accepts: acceptsNothing,
   exit: (state) => noReply(state),
 }
 

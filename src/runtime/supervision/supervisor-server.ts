@@ -7,6 +7,7 @@
 
 import { cast } from '../process/messaging.ts'
 import { processOf } from '../process/process.ts'
+import { hasField, isAnything } from '../server/acceptance.ts'
 import type { Context, From, GenServer } from '../server/gen-server.ts'
 import {
   type NoReply,
@@ -118,6 +119,15 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     if (failed !== undefined) report(processOf(context), 'start_error', failed, reason)
     await endChildren(begun.children, processOf(context))
     return stop(['shutdown', ['failed_to_start_child', id, reason]])
+  },
+  // The children do not end by a wrong message. OTP's supervisor does by an unknown call or cast.
+  accepts: {
+    calls: {
+      ...{ startChild: isAnything, terminateChild: isAnything, restartChild: isAnything },
+      ...{ deleteChild: isAnything, whichChildren: isAnything, countChildren: isAnything },
+    },
+    casts: { tryAgain: isAnything },
+    infos: { waited: hasField('isRestarting'), opened: hasField('from') },
   },
   calls: {
     startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
@@ -279,7 +289,7 @@ const startChild = async (
     note(state, child)
     return reply(result, state)
   }
-  return reply(result.ignore ? result : failure(result.reason, spec), state)
+  return reply(result.ignore ? result : { ok: false, reason: [result.reason, spec] }, state)
 }
 
 const restartChild = async (
@@ -306,14 +316,6 @@ const later = (
 ): NoReply<State> => {
   askAgain(processOf(context), asked, closed)
   return noReply(state)
-}
-
-/**
- * A taken name is returned as it is, any other failure together with the specification, as in OTP.
- */
-const failure = (reason: ExitReason, spec: ChildSpec): StartResult<unknown> => {
-  const isTaken = Array.isArray(reason) && reason[0] === 'already_started'
-  return { ok: false, reason: isTaken ? reason : [reason, spec] }
 }
 
 /** A child that waits for its restart is present, and has no process (OTP). */

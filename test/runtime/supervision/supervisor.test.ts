@@ -161,6 +161,17 @@ describe('a supervisor', () => {
     expect(ends).toContain('patient')
   })
 
+  test('answers a start that failed because of a taken name with the specification (OTP)', async () => {
+    const { system } = testSystem()
+    const root = await startSupervisor(system, supervisor('root', { strategy: 'one_for_one' }, []))
+    const holder = system.spawn((context) => context.receive(), { name: 'taken' as never })
+    const spec = worker('a', { init: () => null }, undefined, { name: 'taken' as never })
+    expect(await startChild(root, spec)).toEqual({
+      ok: false,
+      reason: [['already_started', holder], spec],
+    })
+  })
+
   test('adds, ends, counts and forgets children', async () => {
     const { root, log } = await tree('one_for_one')
     const late = worker('late', telling(log), 'late')
