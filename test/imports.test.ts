@@ -78,6 +78,16 @@ test('importing keelson/wal loads the log, and neither LMDB nor the runtime', ()
   ).toEqual([])
 })
 
+test('importing keelson/wal-server loads the log and the runtime, and nothing of the store', () => {
+  const loaded = loadedBy('actors/log/wal-server.js')
+
+  expect(among(loaded, /^(supervisors|inspect)\/|^(lmdb|jiti|msgpackr|xstate)$/)).toEqual([])
+  expect(among(loaded, /^actors\//).sort()).toEqual([
+    'actors/log/wal-server.ts',
+    'actors/shard/payload-check.ts',
+  ])
+})
+
 test('a command loads its own code: help loads neither the prompt nor the storage', () => {
   const loaded = loadedBy('inspect/cli/cli.js')
 

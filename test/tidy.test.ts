@@ -82,6 +82,7 @@ const entryPoints = [
   'src/index.ts',
   'src/inspect/cli/cli.ts',
   'src/storage/wal/wal.ts',
+  'src/actors/log/wal-server.ts',
   'src/runtime/state-machine/state-machine.ts',
   'src/testing/index.ts',
   'src/adapters/level/level.ts',

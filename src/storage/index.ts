@@ -264,3 +264,16 @@ export {
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'
 export { decodeValue, encodeList, encodeValue } from './values/value.ts'
+export {
+  type Appended,
+  type AppendOptions,
+  type ReadOptions as WalReadOptions,
+  type Released as WalReleased,
+  Wal,
+  type WalCheckpoint,
+  type WalDescription,
+  type WalEntry,
+  type WalOptions,
+  type WalReport,
+} from './wal/wal.ts'
+export { checkWalOptions } from './wal/wal-options.ts'

@@ -36,6 +36,8 @@ export type CommitParts = {
   readonly settings: WalSettings
   /** The last LSN after the opening; everything up to it is durable. */
   readonly lastLsn: number
+  /** Called once, with what ends the queue: a failure, or the close. */
+  readonly ended: (reason: KeelsonError) => void
 }
 
 /** The queue of one open log and its way to the disk. */
@@ -160,6 +162,7 @@ export class WalCommits {
   /** Ends the queue: everything that waits rejects with `error`, and timers are cancelled. */
   end(error: unknown): void {
     const failure = this.#failure ?? finalFailure(error)
+    if (!this.#failure) this.#parts.ended(failure)
     this.#failure = failure
     this.#disarm()
     this.#syncing?.()

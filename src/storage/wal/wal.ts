@@ -57,6 +57,11 @@ export type Released = {
 export class Wal {
   /** The report of the opening. */
   readonly report: WalReport
+  /**
+   * Resolves with the failure that ended the log, whether a call was under way or not; never if it
+   * is closed before.
+   */
+  readonly failed: Promise<KeelsonError>
   readonly #opened: OpenedWal
   readonly #commits: WalCommits
   readonly #payloadMax: number
@@ -69,7 +74,19 @@ export class Wal {
     this.#opened = opened
     this.#payloadMax = framePayloadMax(logOptionsOf(opened.settings)) - entryHeaderBytes
     const { host, settings, ports, report } = opened
-    this.#commits = new WalCommits({ host, settings, clock: ports.clock, lastLsn: report.lastLsn })
+    let fail: (failure: KeelsonError) => void = () => undefined
+    this.failed = new Promise((resolve) => {
+      fail = resolve
+    })
+    this.#commits = new WalCommits({
+      host,
+      settings,
+      clock: ports.clock,
+      lastLsn: report.lastLsn,
+      ended: (reason) => {
+        if (!this.#isClosed) fail(reason)
+      },
+    })
   }
 
   /**

@@ -26,7 +26,7 @@ const world = () => {
   const clock = virtualClock()
   const { commits, host } = handHost()
   const settings = checkWalOptions({ dir: 'wal' })
-  const wal = new WalCommits({ host, clock, settings, lastLsn: 0 })
+  const wal = new WalCommits({ host, clock, settings, lastLsn: 0, ended: () => undefined })
   const append = () => wal.append(0, new Uint8Array(8), {})
   return { clock, commits, append, sync: () => wal.sync() }
 }
