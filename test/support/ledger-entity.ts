@@ -6,6 +6,7 @@ import {
   cast,
   type DurableContext,
   type DurableServer,
+  type EntityOptions,
   entity,
   name,
   noReply,
@@ -25,6 +26,8 @@ export type Deed =
   | 'slow'
   | 'throw'
   | 'large'
+  | 'hang'
+  | 'keep'
 
 /** An operation: its number, unique in a life, and what it does. */
 export type Operation = { readonly number: number; readonly deed: Deed; readonly ms: number }
@@ -68,6 +71,11 @@ export type World = {
   readonly works: (id: string, number: number, step: string) => boolean
   /** An alarm's handler begins, with the ledger that it was given. True: this try fails. */
   readonly rings: (id: string, number: number, ledger: Ledger, now: number) => boolean
+  /** How long the handler of a step or an alarm takes, in ms. */
+  readonly lastsMs?: () => number
+  /** An entity wakes, or its row is migrated. May throw. */
+  readonly wakes?: () => void
+  readonly migrates?: () => void
 }
 
 /** The user's key that an entity writes, and one that another owner has locked. */
@@ -88,7 +96,11 @@ const deeds = async (
   else if (deed === 'slow')
     await new Promise<void>((resolve) => context.system.clock.after(ms % 40, resolve))
   else if (deed === 'throw') throw new Error('thrown')
+  else if (deed === 'hang') await new Promise(() => undefined)
 }
+
+/** The deeds whose handler awaits. */
+const isAwaited: ReadonlySet<Deed> = new Set(['slow', 'throw', 'hang'])
 
 const after = (
   ledger: Ledger,
@@ -123,15 +135,21 @@ const ledgerServer = (world: World): DurableServer<LedgerMessages, Ledger> => {
     if (operation.deed === 'look') return ledger
     const done = deeds(operation, context)
     const next = after(ledger, operation, context)
-    return operation.deed === 'slow' || operation.deed === 'throw' ? done.then(() => next) : next
+    return isAwaited.has(operation.deed) ? done.then(() => next) : next
+  }
+  const lasts = (next: Ledger, { system }: DurableContext<LedgerMessages>) => {
+    const ms = world.lastsMs?.() ?? 0
+    if (ms === 0) return noReply(next)
+    return new Promise<void>((resolve) => system.clock.after(ms, resolve)).then(() => noReply(next))
   }
   return {
     init: () => empty,
+    wake: () => world.wakes?.(),
     calls: {
       run: (ledger, operation, context) => {
         const next = run(ledger, operation, context)
         if (next instanceof Promise) return next.then((value) => reply(value, value))
-        return reply(next, next)
+        return operation.deed === 'keep' ? noReply(next) : reply(next, next)
       },
     },
     casts: {
@@ -143,20 +161,28 @@ const ledgerServer = (world: World): DurableServer<LedgerMessages, Ledger> => {
     continues: {
       work: (ledger, number, context) => {
         if (world.works(context.id, number, context.step)) throw new Error('the world is away')
-        return noReply({ ...ledger, consumed: [...ledger.consumed, number] })
+        return lasts({ ...ledger, consumed: [...ledger.consumed, number] }, context)
       },
     },
     alarms: {
       ring: (ledger, number, context) => {
         if (world.rings(context.id, number, ledger, context.now()))
           throw new Error('the world is away')
-        return noReply({ ...ledger, rung: [...ledger.rung, number], alarm: undefined })
+        return lasts({ ...ledger, rung: [...ledger.rung, number], alarm: undefined }, context)
       },
     },
     index: fieldsOf,
   }
 }
 
-/** The kind, for one life. */
-export const ledgers = (world: World, options: { idleMs: number; pipeline: number }) =>
-  entity('ledger', ledgerServer(world), options)
+/** The kind, for one life. With a `version`, rows of older ones are migrated. */
+export const ledgers = (
+  world: World,
+  { version = 1, ...options }: EntityOptions & { readonly version?: number },
+) => {
+  const migrate = (ledger: unknown): Ledger => {
+    world.migrates?.()
+    return ledger as Ledger
+  }
+  return entity('ledger', { ...ledgerServer(world), version, migrate }, options)
+}
