@@ -146,6 +146,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
+      if (this.#draft) this.#drop(this.#draft)
       this.blocked = error
     }
     this.idleness.watch()
@@ -413,8 +414,10 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const { shard, identity } = this.terms
     if (this.blocked) this.#known = { memory: nothing, stored: storedOf(shard, identity) }
     if (this.#known.stored.mark === undefined) return false
+    // No draft is open while rows are read: what is told of a failure would be held in it.
+    const callIds = callIdKeysOf(shard, this.#entity)
     const draft = this.#open(ownRun('call', 'delete', from))
-    draft.endAll(identity, callIdKeysOf(shard, this.#entity))
+    draft.endAll(identity, callIds)
     from.reply(true)
     draft.hold({ leave: () => this.terms.removed() })
     this.#log.commit(this.#closed(draft))

@@ -79,6 +79,8 @@ export class Ending {
     if (refused) return refused
     // Its caller was told that the disk is full.
     if (from.call.isSettled) return own.next()
+    // Its rows are read.
+    await terms.shard.settled()
     if (!this.#removes(from)) return own.next()
     let isRefused = false
     const settled = this.#actor.settled().then((isOut) => {

@@ -1,11 +1,13 @@
 /** `delete` and `stop`: in order with the turns of their entity, and no message is lost. */
 import { afterEach, describe, expect, test } from 'vitest'
+import { WalWriter } from '../../../src/actors/index.ts'
 import {
   call,
   cast,
   type DurableServer,
   type EntityHandle,
   entity,
+  KeelsonError,
   name,
   noReply,
   ok,
@@ -298,6 +300,29 @@ test.each(useless)('a delete removes an entity that is blocked because %s', asyn
   expect(lives.filter((each) => each.startsWith('-'))).toEqual([])
   const reborn = s.app.entity(kind).ref('a')
   expect(await s.during(call(reborn, 'add', undefined, { id: 'one', ...patient }))).toBe(1)
+})
+
+test('a delete waits for a shard that recovers', async () => {
+  const handle = await started(1)
+  const ref = handle.ref('a')
+  await s.during(call(ref, 'add'))
+  s.app.system.kill(WalWriter.name(0))
+
+  const answers = [handle.delete('a', patient), call(ref, 'add', undefined, patient)]
+
+  expect(await s.during(Promise.all(answers))).toEqual([true, 1])
+})
+
+test('a stop of an entity whose init is BLOCKED answers', async () => {
+  const init = () => {
+    throw new KeelsonError('BLOCKED', 'not this one')
+  }
+  const kind = entity('thing', { ...server, init } as typeof server)
+  s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  const handle = s.app.entity(kind)
+  expect(await s.during(codeOf(call(handle.ref('a'), 'add')))).toBe('BLOCKED')
+
+  expect(await s.during(handle.stop('a'))).toBe(true)
 })
 
 test('a shard that goes down in the middle of a delete keeps nobody waiting behind it', async () => {
