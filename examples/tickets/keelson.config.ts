@@ -13,6 +13,7 @@ const {
   PORT = '7070',
   HOLD_MS = '600000',
   RETRY_MS = '1000',
+  SEGMENT_BYTES = '16777216',
 } = process.env
 
 const shows = showKind(Number(HOLD_MS))
@@ -27,6 +28,7 @@ const orders = orderKind({
 
 export default {
   dir: './data',
+  wal: { maxFileSize: Number(SEGMENT_BYTES) },
   projections: [report],
   // A night on which everything is killed again and again.
   app: supervisor('app', { intensity: 100, periodMs: 10_000 }, [

@@ -196,6 +196,8 @@ export const rush = async (options: RushOptions): Promise<Night> => {
     PORT: new URL(url).port,
     HOLD_MS: '30000',
     RETRY_MS: '300',
+    // Small ones, so that a full disk is felt at once: the log has the space of its segment already.
+    SEGMENT_BYTES: String(128 * 1024),
   })
   const clients = new Clients(url, random)
   try {
