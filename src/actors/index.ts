@@ -24,6 +24,7 @@ export { Admission, Allowance, type SyncToken } from './admission/allowance.ts'
 export type { DerivedHealth, SetAside } from './admission/derived-queue.ts'
 export * as BlobStore from './blobs/blob-store.ts'
 export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
+export { BlobsHandle, type PrepareOptions } from './control/blobs-handle.ts'
 export * as Control from './control/control.ts'
 export {
   ControlHandle,
@@ -158,6 +159,7 @@ export { type Fields, readBody } from './turns/memory.ts'
 export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'
+export type { PreparedCommand } from './writing/prepared-command.ts'
 export type {
   ClearOptions,
   ExpiryOptions,

@@ -6,6 +6,7 @@
 import {
   type Access,
   BatcherHandle,
+  BlobsHandle,
   ControlHandle,
   type DerivedHealth,
   deleteWorker,
@@ -47,6 +48,8 @@ declare module '../runtime/words/app-context.ts' {
     readonly control: ControlHandle
     /** The windows in which writes of a namespace form a group, and commands as data. */
     readonly batcher: BatcherHandle
+    /** Large values of commands, before their write. */
+    readonly blobs: BlobsHandle
     /** The log of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
     wal(shard: number): WalHandle
     /** The projection of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
@@ -155,6 +158,7 @@ export const appContext = (
   journal: new Journal(system, shards, access),
   control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
   batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
+  blobs: new BlobsHandle(system, shards, access),
   projection: (name) => new ProjectionView(system, shards, name, parts.deadlineMs, access),
   wal: (shard) => new WalHandle(system, shardAt(shards, shard), access),
   lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),

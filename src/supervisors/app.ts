@@ -5,6 +5,7 @@
 import type {
   Access,
   BatcherHandle,
+  BlobsHandle,
   ControlHandle,
   Entities,
   Journal,
@@ -51,6 +52,8 @@ export class App {
   readonly control: ControlHandle
   /** The windows in which writes of a namespace form a group. */
   readonly batcher: BatcherHandle
+  /** Large values of commands, before their write. */
+  readonly blobs: BlobsHandle
   /** The instance's Registry with unique keys, for dynamic processes of the user's tree. */
   readonly registry: Registry.Handle
   /** A kind of entities that runs in the tree: see `AppContext`. */
@@ -72,7 +75,7 @@ export class App {
 
   constructor(parts: AppParts) {
     this.#parts = parts
-    const { instance, store, journal, control, batcher, registry, entity } = parts.outside
+    const { instance, store, journal, control, batcher, blobs, registry, entity } = parts.outside
     this.instance = instance
     this.dir = parts.dir
     this.system = parts.system
@@ -80,6 +83,7 @@ export class App {
     this.journal = journal
     this.control = control
     this.batcher = batcher
+    this.blobs = blobs
     this.registry = registry
     this.entity = entity
     this.entities = parts.outside[durableActors].entities

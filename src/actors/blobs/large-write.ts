@@ -43,7 +43,7 @@ export const writeLarge = (write: LargeWrite): Promise<void> => {
   const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
   return inTurn(terms, async () => {
     const units = await withBlobs(write.units, shard.blobs.parts.terms, (payloads) =>
-      stored(write, payloads),
+      storePayloads(write, payloads),
     )
     write.append(units)
   })
@@ -88,12 +88,16 @@ export const settlingPin = async <Outcome>(
   }
 }
 
+/** What payloads are stored for. */
+type Storing = Pick<LargeWrite, 'system' | 'shard' | 'pin' | 'endsAt'>
+
 /**
  * Writes the payloads. If the blob store dies first, the next one writes them, or answers for what
  * was handed to the files.
+ * @throws KeelsonError as `BlobStore.put` does
  */
-const stored = async (
-  write: LargeWrite,
+export const storePayloads = async (
+  write: Storing,
   payloads: readonly Uint8Array[],
 ): Promise<readonly BlobRef[]> => {
   const { shard, pin } = write
@@ -110,8 +114,8 @@ const stored = async (
   }
 }
 
-const blobStoreOf = ({ system, shard: { parts, index } }: LargeWrite) =>
+const blobStoreOf = ({ system, shard: { parts, index } }: Storing) =>
   system.to(BlobStore.name(parts.instance, index))
 
-const leftOf = ({ system, endsAt }: LargeWrite): number =>
+const leftOf = ({ system, endsAt }: Storing): number =>
   Math.max(1, endsAt - system.clock.monotonic())

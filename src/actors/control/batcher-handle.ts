@@ -10,6 +10,7 @@ import type { Shard } from '../shard/shard.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'
 import type { WindowChange, WriteWindows } from '../shard/write-windows.ts'
 import * as Batcher from '../writing/batcher.ts'
+import type { PreparedCommand } from '../writing/prepared-command.ts'
 import { checkWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import { flushWindows } from './write-pause.ts'
@@ -148,7 +149,7 @@ export class BatcherHandle {
    */
   async write(
     shard: number,
-    command: Command,
+    command: Command | PreparedCommand,
     terms?: Batcher.BatchTerms,
   ): Promise<Batcher.CommandWritten> {
     return Batcher.write(this.#system, this.#shard(shard), command, terms)
@@ -160,7 +161,7 @@ export class BatcherHandle {
    */
   async writeBatch(
     shard: number,
-    commands: readonly Command[],
+    commands: readonly (Command | PreparedCommand)[],
     terms?: Batcher.BatchTerms,
   ): Promise<Submitted> {
     return Batcher.writeBatch(this.#system, this.#shard(shard), commands, terms)

@@ -7,7 +7,6 @@
 import {
   type BlobRef,
   blobRope,
-  checkUnits,
   commandsOf,
   encodeRope,
   type FrameUnits,
@@ -45,16 +44,6 @@ const hasLarge = (unit: Unit, terms: BlobTerms): boolean =>
   unit.kind === 'put'
     ? isLarge(unit.value, terms)
     : commandsOf(unit).some((command) => valuesOf(command).some((value) => isLarge(value, terms)))
-
-/**
- * `withBlobs` for units from outside the store, which are checked and copied first.
- * @throws KeelsonError `INVALID_ARGUMENT`; as `withBlobs` does
- */
-export const prepare = async (
-  frame: FrameUnits,
-  terms: BlobTerms,
-  put: PutPayloads,
-): Promise<readonly Unit[]> => withBlobs(checkUnits(frame), terms, put)
 
 /**
  * Returns the units with references in place of their large values, which are durable by then.

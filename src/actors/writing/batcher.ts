@@ -24,7 +24,6 @@ import {
 import {
   type Command,
   checkCommand,
-  checkCommands,
   namedKeys,
   type PutEntry,
   refusalError,
@@ -35,6 +34,7 @@ import {
 import { Admission, type SyncToken } from '../admission/allowance.ts'
 import type { AppendGroup, Position } from '../admission/appends.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 import {
   isIgnored,
   isInstance,
@@ -47,6 +47,12 @@ import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import type { WindowChange } from '../shard/write-windows.ts'
+import {
+  commandsFor,
+  type PreparedCommand,
+  prepareCommand,
+  writingPrepared,
+} from './prepared-command.ts'
 import { checkWrite } from './write-options.ts'
 import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
 
@@ -296,10 +302,9 @@ export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
 export const write = async (
   system: System,
   shard: Shard,
-  command: Command,
+  command: Command | PreparedCommand,
   terms: BatchTerms = {},
-): Promise<CommandWritten> =>
-  onlyAnswer(await submit(system, shard, writeOf(shard, [checkCommand(command)], terms)))
+): Promise<CommandWritten> => onlyAnswer(await writeBatch(system, shard, [command], terms))
 
 /**
  * Writes commands that share only a frame: each one is applied, or `refused`, by itself.
@@ -308,9 +313,28 @@ export const write = async (
 export const writeBatch = async (
   system: System,
   shard: Shard,
-  commands: readonly Command[],
+  commands: readonly (Command | PreparedCommand)[],
   terms: BatchTerms = {},
-): Promise<Submitted> => submit(system, shard, writeOf(shard, checkCommands(commands), terms))
+): Promise<Submitted> => {
+  const given = Array.isArray(commands) ? [...commands] : commands
+  const own = writeOf(shard, commandsFor(shard, given), terms)
+  return writingPrepared(shard, given, () => submit(system, shard, own))
+}
+
+/**
+ * Makes the large values of a command durable before its write.
+ * @throws KeelsonError as `prepareCommand`; `CROSS_SHARD` for a key of another shard
+ */
+export const prepareAt = async (
+  system: System,
+  shard: Shard,
+  command: Command,
+  terms: Pick<BatchTerms, 'deadlineMs' | 'whenFull'>,
+): Promise<PreparedCommand> => {
+  checkOptionNames(terms, ['deadlineMs', 'whenFull'])
+  const { units, options } = writeOf(shard, [checkCommand(command)], terms)
+  return prepareCommand(system, shard, units, options)
+}
 
 /** Puts all entries, or none. @throws KeelsonError as `write` does */
 export const writePutBatch = (
@@ -396,7 +420,11 @@ const admittedWrite = async (
   )
 }
 
-const writeOf = (shard: Shard, commands: readonly Command[], terms: BatchTerms): Write => {
+const writeOf = (
+  shard: Shard,
+  commands: readonly Command[],
+  terms: BatchTerms,
+): Write & { readonly units: readonly Command[] } => {
   const { shardCount, settings } = shard.parts
   const { isFollowed } = shard.replication
   for (const command of commands)

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import {
   blobValueRef,
   withBlobs as prepare,
-  prepare as prepareChecked,
   sideChannelCandidate,
 } from '../../../src/actors/shard/blob-command.ts'
 import {
@@ -24,7 +23,6 @@ const large = (seed: number, size = 100): StoredValue => ({
   bytes: new Uint8Array(size).fill(seed),
 })
 const small: StoredValue = { tag: valueTags.text, bytes: new TextEncoder().encode('small') }
-const noValue = { kind: 'put', key: 'k', expiry: noExpiry }
 const unit = (command: Command): Unit => command
 
 /** A store that records its puts. */
@@ -275,18 +273,5 @@ describe('prepare', () => {
     await expect(refused).rejects.toThrow('no space')
     const short = prepare(units, terms, () => Promise.resolve([]))
     await expect(short).rejects.toThrow()
-  })
-
-  test('refuses invalid units before any put', async () => {
-    const { puts, put } = store()
-    const forged = { ...noValue, value: { tag: 3, bytes: large(1).bytes } }
-    for (const wrong of [undefined, [], [[]], {}, { kind: 'nope' }, forged, [noValue, {}]])
-      await expect(prepareChecked(wrong as unknown as Unit, terms, put)).rejects.toMatchObject({
-        code: 'INVALID_ARGUMENT',
-      })
-    expect(puts).toEqual([])
-    const right = { ...noValue, value: large(1) } as unknown as Unit
-    expect(await prepareChecked(right, terms, put)).toHaveLength(1)
-    expect(puts).toHaveLength(1)
   })
 })

@@ -1,0 +1,65 @@
+/**
+ * `app.blobs`: large values of commands before their write, for bridges and tools that have commands
+ * as data. `app.store` and `app.batcher` prepare what they write themselves.
+ */
+import { invalidArgument } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import type { Command } from '../../storage/index.ts'
+import type { Access } from '../shard/access.ts'
+import { sideChannelCandidate } from '../shard/blob-command.ts'
+import type { Shard } from '../shard/shard.ts'
+import { shardAt } from '../shard/shard-outcomes.ts'
+import { prepareAt } from '../writing/batcher.ts'
+import type { PreparedCommand } from '../writing/prepared-command.ts'
+
+/** How a command waits at the gate while it is prepared. */
+export type PrepareOptions = {
+  /** The instance's `deadlineMs` by default. */
+  readonly deadlineMs?: number
+  /** `wait` by default. */
+  readonly whenFull?: 'wait' | 'refuse'
+}
+
+/** The large values of an instance. */
+export class BlobsHandle {
+  readonly #system: System
+  readonly #shards: readonly Shard[]
+  readonly #access: Access
+
+  constructor(system: System, shards: readonly Shard[], access: Access) {
+    this.#system = system
+    this.#shards = shards
+    this.#access = access
+  }
+
+  /**
+   * Whether a value of the command would become a blob. It is cheap: it looks at the sizes of values
+   * and does not check the command.
+   * @throws KeelsonError `INVALID_ARGUMENT` if the values cannot be read; `CLOSED`
+   */
+  sideChannelCandidate(command: Command): boolean {
+    this.#access.check()
+    const [first] = this.#shards
+    try {
+      return first !== undefined && sideChannelCandidate(command, first.blobs.parts.terms)
+    } catch {
+      throw invalidArgument('command', 'a command with its values', command)
+    }
+  }
+
+  /**
+   * Checks and copies a command, and makes its large values durable: one write and one sync for all
+   * of them. What it resolves with is written by `app.batcher.write` or `writeBatch`, or given up by
+   * `release`. If it is neither, its blobs are orphans after `blobs.graceMs`, which a sweep frees.
+   * @throws KeelsonError `BUSY`, `NO_SPACE`, `NOT_SUBMITTED`, `SHARD_DOWN`, `CLOSED`, `TOO_LARGE`,
+   * `INVALID_ARGUMENT`, `CROSS_SHARD`: nothing refers to what was written
+   */
+  async prepare(
+    shard: number,
+    command: Command,
+    options: PrepareOptions = {},
+  ): Promise<PreparedCommand> {
+    this.#access.check()
+    return prepareAt(this.#system, shardAt(this.#shards, shard), command, options)
+  }
+}
