@@ -36,14 +36,24 @@ const loadTranspiled = async (path: string): Promise<Record<string, unknown>> =>
   return jiti.import(path)
 }
 
+/** Why the module or the JSON at `path` does not load, in one line. */
+export const loadFailure = (path: string, error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  const [what = ''] = error.message.split('\nRequire stack:')
+  if (what.startsWith(`Cannot find module '${path}'`)) return 'there is no such file'
+  const text = what.replace(/\s+/g, ' ').trim()
+  // Node tells the place of a syntax error to nobody but the terminal; jiti has it in its text.
+  const isBare = error instanceof SyntaxError && /\.[cm]?js$/.test(path)
+  return isBare ? `${text}: node --check ${path} shows where` : text
+}
+
 /**
  * The exported server of the module at `path`.
  * @throws KeelsonError `CONFIG` with `place` as `details.path`
  */
 export const loadedServer = async (path: string, place: string): Promise<object> => {
   const loaded = await loadModule(resolve(path)).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw configError(place, 'a module that loads', `${path} (${why})`)
+    throw configError(place, 'a module that loads', `${path}: ${loadFailure(path, cause)}`)
   })
   const server = serverOf(loaded)
   if (!server) throw configError(place, 'a module that exports `server`', path)

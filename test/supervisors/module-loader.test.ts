@@ -32,6 +32,26 @@ const workerOn = (...modules: readonly string[]): string =>
 const runs = async (dir: string, config: string): Promise<number> =>
   (await commandHere(['start', config, '--dir', 'd'], dir)).status
 
+for (const [what, ending, text, why] of [
+  ['a module that is not there', 'ts', undefined, /a\.ts: there is no such file"\n/],
+  ['a module that is not there', 'js', undefined, /a\.js: there is no such file"\n/],
+  ['its import', 'ts', "import './gone.ts'", /a\.ts: Cannot find module '\.\/gone\.ts'"\n/],
+  ['a syntax error', 'ts', '\nconst const', /a\.ts: ParseError: [^\n]*a\.ts:2:6"\n/],
+  ['a syntax error', 'js', '\nconst const', /'const': node --check \S*a\.js shows where"\n/],
+] as const)
+  test(`N5 a start that fails says why in one line: ${what} in .${ending}`, async () => {
+    const dir = project({
+      [`keelson.config.${ending}`]: `import { supervisor, worker } from 'keelson'
+        export default { app: supervisor('app', {}, [worker('a', './a.${ending}')]) }`,
+      ...(text !== undefined && { [`a.${ending}`]: text }),
+    })
+
+    const { errors } = await commandHere(['start', `keelson.config.${ending}`, '--dir', 'd'], dir)
+
+    expect(errors).toMatch(why)
+    expect(errors).not.toContain('Require stack')
+  })
+
 for (const ending of ['js', 'ts'] as const)
   test(`N1 a module that a configuration and its workers import is evaluated once: .${ending}`, async () => {
     const dir = project({

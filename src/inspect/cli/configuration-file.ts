@@ -11,6 +11,7 @@ import {
   type AppTree,
   checkAppTree,
   checkStartOptions,
+  loadFailure,
   loadModule,
   mapModules,
   type StartOptions,
@@ -129,9 +130,9 @@ const fromModule = async (file: string): Promise<Record<string, unknown>> => {
 }
 
 const unreadable = (file: string, error: unknown): KeelsonError => {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = loadFailure(file, error)
   return new KeelsonError('CONFIG', `${file} cannot be loaded: ${why}`, {
-    details: { file, path: '', expected: 'a file that loads', found: why },
+    details: { file, expected: 'a file that loads', found: why },
     cause: error,
   })
 }

@@ -65,6 +65,8 @@ const lookingWords = (app: App, paint: Paint) => ({
   entity: (kind: string, id: string) => new View(entityFacts(entityOf(app, kind, id))),
   top: topWord(app, paint),
   info: (process: unknown) => {
+    const resting = restingEntity(app, process)
+    if (resting) return new View(entityFacts(entityOf(app, resting.kind, resting.id)))
     const info = findProcess(app, process)
     return new View(processFacts(info, titlesIn(app), app.system.clock.now()))
   },
@@ -128,21 +130,21 @@ const topWord = (app: App, paint: Paint) => {
 
 const actingWords = (app: App) => ({
   backup: (dir: string, options?: BackupOptions) => app.backup(dir, options),
-  kill: async (process: unknown) => {
+  // A wrong process throws at once: in a loop nobody awaits the promise.
+  kill: (process: unknown) => {
     const info = findProcess(app, process)
     app.system.kill(info.ref)
-    await untilNoticed(app, info.parent)
-    return new View(`killed ${processTitle(info)}`)
+    const killed = new View(`killed ${processTitle(info)}`)
+    return untilNoticed(app, info.parent).then(() => killed)
   },
-  suspend: async (process: unknown) => {
+  suspend: (process: unknown) => {
     const info = findProcess(app, process)
-    await suspend(info.ref)
-    return new View(`suspended ${processTitle(info)}; its messages wait until resume`)
+    const suspended = `suspended ${processTitle(info)}; its messages wait until resume`
+    return suspend(info.ref).then(() => new View(suspended))
   },
-  resume: async (process: unknown) => {
+  resume: (process: unknown) => {
     const info = findProcess(app, process)
-    await resume(info.ref)
-    return new View(`resumed ${processTitle(info)}`)
+    return resume(info.ref).then(() => new View(`resumed ${processTitle(info)}`))
   },
   call: async (process: unknown, message: string, payload?: unknown, options?: CallOptions) =>
     call(understanding(app, process, 'calls', message), message, payload, options),
@@ -154,14 +156,26 @@ const actingWords = (app: App) => ({
   },
 })
 
-/** A message to an entity wakes it: `order/42`, or its ref. */
-const wakeEntity = ({ entities }: App, target: unknown): void => {
+/** A message to an entity wakes it. */
+const wakeEntity = (app: App, target: unknown): void => {
+  const named = entityNamed(app, target)
+  if (named) app.entities.wake(named.kind, named.id)
+}
+
+/** The entity `order/42`, or that of a ref, if its kind runs. */
+const entityNamed = ({ entities }: App, target: unknown) => {
   const named = typeof target === 'string' ? target : (target as Ref | undefined)?.name
   const [, kind, id] = /^([a-z][\w-]*)\/(.+)$/s.exec(named ?? '') ?? []
-  if (kind === undefined || id === undefined || entities.kind(kind) === undefined) return
+  if (kind === undefined || id === undefined || entities.kind(kind) === undefined) return undefined
   // In an instance with a name of its own, names of processes end with it.
   const suffix = entities.nameOf('')
-  entities.wake(kind, id.endsWith(suffix) ? id.slice(0, id.length - suffix.length) : id)
+  return { kind, id: id.endsWith(suffix) ? id.slice(0, id.length - suffix.length) : id }
+}
+
+/** The entity, if it has no process now. */
+const restingEntity = (app: App, target: unknown) => {
+  const named = entityNamed(app, target)
+  return named && app.entity(named.kind).ref(named.id).pid === undefined ? named : undefined
 }
 
 /** The payloads of a process are not known here: any passes. */
@@ -183,10 +197,11 @@ const understanding = (
   wakeEntity(app, process)
   const info = findProcess(app, process)
   const names = messageNames(info.ref)?.[section]
+  // Those with a `$` are its own, and not for users.
   if (names && !names.includes(message))
     throw invalidArgument(
       `${section} of ${processTitle(info)}`,
-      names.join(', ') || 'none',
+      names.filter((name) => !name.startsWith('$')).join(', ') || 'none',
       message,
     )
   return info.ref as Ref<AnyMessages>

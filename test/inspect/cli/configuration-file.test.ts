@@ -181,7 +181,7 @@ describe('a wrong configuration is refused with CONFIG, naming file and path', (
     test(`a file that cannot be loaded: ${what}`, async () => {
       const file = write(name, text)
 
-      expect(await refusal(name)).toEqual({ code: 'CONFIG', path: '', file, named: true })
+      expect(await refusal(name)).toEqual({ code: 'CONFIG', path: undefined, file, named: true })
     })
 
   for (const [what, name, text] of [

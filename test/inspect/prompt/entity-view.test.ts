@@ -92,6 +92,26 @@ test('entity shows all that its rows say, and whether it lives', async () => {
   await expect(ask('entity', 'nobody', '42')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
 
+test('N5 info of an entity at rest shows its row', async () => {
+  const { ask, handle } = await session()
+  await s.during(call(handle.ref('42'), 'place', 5))
+  expect(await ask('info', 'order/42')).toMatch(/^name +order\/42\n/)
+  await s.during(handle.stop('42'))
+
+  expect(await ask('info', 'order/42')).toBe(await ask('entity', 'order', '42'))
+  expect(await ask('info', 'order/42')).toMatch(/^process +at rest$/m)
+  await expect(ask('info', 'nothing/42')).rejects.toMatchObject({ code: 'NO_PROCESS' })
+})
+
+test('N5 a wrong message is answered with those of the user, without those of the actor itself', async () => {
+  const { ask, handle } = await session()
+  await s.during(call(handle.ref('42'), 'look'))
+
+  await expect(ask('call', 'order/42', 'lok')).rejects.toMatchObject({
+    details: { expected: 'place, look', found: '"lok"' },
+  })
+})
+
 test('kinds have the number of live ones; ps and tree do not list them', async () => {
   const { ask, handle } = await session()
   for (const id of ['a', 'b', 'c']) await s.during(call(handle.ref(id), 'look'))

@@ -185,6 +185,13 @@ describe('a process may be named', () => {
     expect(await ask('kill({})')).toMatch(/^INVALID_ARGUMENT/)
     expect(await ask('state()')).toMatch(/^INVALID_ARGUMENT/)
   })
+
+  test('N5 in a loop, where nobody awaits: the line fails, and no rejection is left', async () => {
+    const { ask } = await session()
+
+    for (const word of ['kill', 'suspend', 'resume'])
+      expect(await ask(`for (const pid of [98, 99]) ${word}(pid)`)).toMatch(/^NO_PROCESS: .* 98;/)
+  })
 })
 
 describe('commands', () => {
