@@ -11,7 +11,7 @@ import { KeyIdentities } from './key-identities.ts'
 export interface GroupMember {
   readonly alive: boolean
   readonly address: Ref
-  readonly mailbox: { remove(isOf: (message: Message) => boolean): Message | undefined }
+  readonly mailbox: { removeAll(isOf: (message: Message) => boolean): void }
   deliver(message: Message): void
 }
 
@@ -119,7 +119,7 @@ export class ProcessGroups<P extends GroupMember> {
       kind === kinds.info &&
       name === changeName &&
       (payload as { monitor?: unknown }).monitor === monitor
-    while (monitor.owner.mailbox.remove(isOf) !== undefined);
+    monitor.owner.mailbox.removeAll(isOf)
     return true
   }
 
@@ -174,5 +174,9 @@ export class ProcessGroups<P extends GroupMember> {
   }
 }
 
-const occurrences = <P>(counts: Iterable<readonly [member: P, count: number]>): P[] =>
-  [...counts].flatMap(([member, count]) => Array<P>(count).fill(member))
+/** Each member as often as it has joined. A group may have 100,000: no list is made for each. */
+const occurrences = <P>(counts: Iterable<readonly [member: P, count: number]>): P[] => {
+  const all: P[] = []
+  for (const [member, count] of counts) for (let each = 0; each < count; each++) all.push(member)
+  return all
+}

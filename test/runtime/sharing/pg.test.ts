@@ -1,6 +1,6 @@
 /** Process groups: memberships, changes told to watchers, and ends of processes. */
 import { describe, expect, test } from 'vitest'
-import { type BareContext, type Messages, pg, type Ref } from '../../../src/runtime/index.ts'
+import { type BareContext, type Messages, pg, type Ref, send } from '../../../src/runtime/index.ts'
 import { type Probe, testSystem } from '../../../src/testing/index.ts'
 
 const world = () => {
@@ -167,6 +167,33 @@ describe('a monitor of a group', () => {
       ['leave', 'g', [a]],
       ['leave', 'h', [a]],
     ])
+  })
+
+  test('`demonitor` looks at each waiting message once, however many changes wait', async () => {
+    const { system, clock, idle } = world()
+    const member = idle()
+    let looks = 0
+    const noise = {
+      get monitor() {
+        looks++
+        return undefined
+      },
+    }
+    let left: number | undefined
+    const watcher = system.spawn(async (context: BareContext) => {
+      const own = context as unknown as pg.Watcher
+      const { monitor } = pg.monitor(own, 'g')
+      await context.receive()
+      pg.demonitor(own, monitor)
+      left = system.info(context.self)?.mailbox
+    })
+    await clock.settle()
+    for (const each of ['go', ...Array<string>(50).fill('pg')])
+      send(watcher as Ref<{ infos: Record<string, (payload: unknown) => void> }>, each, noise)
+    for (let each = 0; each < 50; each++) pg.join(system, 'g', member)
+    await clock.settle()
+
+    expect([looks, left]).toEqual([50, 50])
   })
 
   test('ends with `demonitor`, which also removes what waits in the mailbox', async () => {
