@@ -125,6 +125,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   #timers: Set<MessageTimer> | undefined = undefined
   #owed: CallList | undefined = undefined
   #made: Set<Waiter> | undefined = undefined
+  #starting: Set<Process> | undefined = undefined
   #onToldToEnd: (() => void) | undefined = undefined
 
   constructor(pid: number, kernel: Kernel, options: ProcessOptions) {
@@ -161,6 +162,12 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   get made(): Set<Waiter> {
     this.#made ??= new Set()
     return this.#made
+  }
+
+  /** The servers that it starts linked and whose `init` has not finished. */
+  get starting(): Set<Process> {
+    this.#starting ??= new Set()
+    return this.#starting
   }
 
   /** Timers whose message is for this process. */

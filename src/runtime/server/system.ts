@@ -216,8 +216,10 @@ export class ProcessSystem implements Kernel, Starter {
     const process = this.#create(starter, linked, options, table.kind)
     return new Promise((resolve) => {
       const limit = StartLimit.of(process, options.timeoutMs)
+      if (linked) starter?.starting.add(process)
       this.#begin(process, table, arg, (begun) => {
         limit?.lift()
+        if (linked) starter?.starting.delete(process)
         resolve(
           limit?.isOver ? { ok: false, reason: 'timeout' } : this.#startResult(process, begun),
         )

@@ -34,6 +34,7 @@ import {
   type ChildCount,
   type ChildInfo,
   count,
+  endAtOnce,
   endChild,
   infoOf,
   newChild,
@@ -210,9 +211,7 @@ const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
     forget(state, child)
     return noReply(state)
   },
-  terminate: async ({ children }, _reason, context) => {
-    await Promise.all([...children].map((child) => endChild(child, processOf(context))))
-  },
+  terminate: ({ children }, _reason, context) => endAtOnce(children, processOf(context)),
 }
 
 /** A start that a caller asked for. */

@@ -48,7 +48,7 @@ const startOrGiveUp = async (
   if (result !== givenUp) return result
   starting.then((late) => endLate(late, supervisor)).catch(() => undefined)
   const how = shutdown === 'infinity' ? shutdown : 'brutal_kill'
-  await Promise.all(startingUnder(supervisor).map((each) => shutDown(supervisor, each, how)))
+  await Promise.all([...supervisor.starting].map((each) => shutDown(supervisor, each, how)))
   return { ok: false, reason: 'shutdown' }
 }
 
@@ -72,7 +72,7 @@ const orGivenUp = (
     }
     supervisor.onceToldToEnd(() => {
       // A supervisor that is starting has starts of its own to cancel; their times run together.
-      for (const each of startingUnder(supervisor)) each.tellToEnd()
+      for (const each of supervisor.starting) each.tellToEnd()
       cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () =>
         settle(resolve, givenUp),
       )
@@ -90,12 +90,6 @@ const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
   const patience = shutdown === 'infinity' ? shutdownMsDefault : shutdown
   return Math.max(0, (toldToEndAt ?? now) + patience - now)
 }
-
-/** The processes with this supervisor as parent whose `init` has not finished. */
-const startingUnder = (supervisor: Process): Process[] =>
-  [...supervisor.ties.links.all].filter(
-    ({ parent, behaviour }) => parent === supervisor && behaviour.status() === 'starting',
-  )
 
 const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
   const { ref } = (late ?? {}) as { readonly ref?: unknown }
@@ -267,6 +261,13 @@ export const endChildren = async (
     if (child.spec.restart !== 'temporary') kept.push(child)
   }
   return kept
+}
+
+/** Ends `children` all at once. */
+export const endAtOnce = async (children: Iterable<Child>, supervisor: Process): Promise<void> => {
+  const all = [...children]
+  const ended = takeExits(supervisor, endedRefs(all))
+  await Promise.all(all.map((child) => endChild(child, supervisor, ended)))
 }
 
 const endedRefs = (children: readonly Child[]): Set<Ref> =>
