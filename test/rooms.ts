@@ -51,7 +51,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     names: ['queues', 'words'],
     process: ['queues', 'words', 'names'],
     server: ['queues', 'words', 'names', 'process'],
-    supervision: ['words', 'names', 'process', 'server'],
+    supervision: ['queues', 'words', 'names', 'process', 'server'],
     machine: ['queues', 'words', 'process', 'server'],
     'state-machine': ['words', 'process', 'server', 'machine'],
     task: ['queues', 'words', 'process', 'server', 'supervision'],

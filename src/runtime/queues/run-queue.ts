@@ -17,7 +17,7 @@ export interface Runnable {
 const quantumMax = 64
 
 /** Milliseconds of a turn. */
-const sliceMs = 4
+export const sliceMs = 4
 
 /**
  * The budget between two turns of the event loop, whatever the clock says. A message costs 1, a

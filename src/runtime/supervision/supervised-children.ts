@@ -10,6 +10,7 @@ import {
   shutdownMsDefault,
   takeExits,
 } from '../process/shutdown.ts'
+import { TimeSlice } from '../queues/time-slice.ts'
 import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
@@ -232,7 +233,10 @@ export const startChildren = async (
   const supervisor = processOf(context)
   const forgotten = new Set<Child>()
   const kept = (): Child[] => children.filter((child) => !forgotten.has(child))
+  const slice = new TimeSlice(supervisor.kernel.clock)
   for (const child of [...children].reverse()) {
+    const pause = slice.spent()
+    if (pause !== undefined) await pause
     const closed = closedGate(child.spec, supervisor)
     if (closed !== undefined && how === 'again')
       return { children: kept(), waiting: { child, closed } }
@@ -254,7 +258,10 @@ export const endChildren = async (
 ): Promise<Child[]> => {
   const kept: Child[] = []
   const ended = children.length > 1 ? takeExits(supervisor, endedRefs(children)) : undefined
+  const slice = new TimeSlice(supervisor.kernel.clock)
   for (const child of children) {
+    const pause = slice.spent()
+    if (pause !== undefined) await pause
     // The child whose end begins a restart has no process: nothing is awaited for it.
     if (child.process === undefined) waitsNoLonger(child)
     else await endChild(child, supervisor, ended)
@@ -267,7 +274,14 @@ export const endChildren = async (
 export const endAtOnce = async (children: Iterable<Child>, supervisor: Process): Promise<void> => {
   const all = [...children]
   const ended = takeExits(supervisor, endedRefs(all))
-  await Promise.all(all.map((child) => endChild(child, supervisor, ended)))
+  const ends: Promise<void>[] = []
+  const slice = new TimeSlice(supervisor.kernel.clock)
+  for (const child of all) {
+    const pause = slice.spent()
+    if (pause !== undefined) await pause
+    ends.push(endChild(child, supervisor, ended))
+  }
+  await Promise.all(ends)
 }
 
 const endedRefs = (children: readonly Child[]): Set<Ref> =>
@@ -359,6 +373,21 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
 
 /** The reason of a process that ended: if it is an Error, the crash has logged it with its stack. */
 const said = (reason: ExitReason): ExitReason => (isError(reason) ? describeReason(reason) : reason)
+
+/** Tells of `children` (newest first) in the order of their starts, as OTP's progress reports. */
+export const tellAllRestarted = async (
+  supervisor: Process,
+  children: readonly Child[],
+  reason: ExitReason,
+  ended: Child,
+): Promise<void> => {
+  const slice = new TimeSlice(supervisor.kernel.clock)
+  for (const child of [...children].reverse()) {
+    const pause = slice.spent()
+    if (pause !== undefined) await pause
+    tellRestarted(supervisor, child, reason, ended)
+  }
+}
 
 /**
  * Logs and announces that `child`, if it runs, was restarted because `ended` ended for `reason`: it

@@ -50,8 +50,8 @@ import {
   shownReason,
   startChildProcess,
   startChildren,
+  tellAllRestarted,
   tellGaveUp,
-  tellRestarted,
   tellTerminated,
 } from './supervised-children.ts'
 
@@ -237,8 +237,7 @@ const startAgain = async (
   const again = await endChildren(together, processOf(context))
   const { children, failed, waiting } = await startChildren(again, context, 'again')
   if (waiting) waitAtGate(processOf(context), waiting.child, reason, waiting.closed)
-  // In the order of their starts, as OTP's progress reports.
-  for (const each of [...children].reverse()) tellRestarted(processOf(context), each, reason, child)
+  await tellAllRestarted(processOf(context), children, reason, child)
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
     restartFailed(processOf(context), failing, failed?.reason)
