@@ -25,6 +25,7 @@ export {
   type WalWriterMessages,
 } from './actors/control/actor-names.ts'
 export type {
+  ActorsHealth,
   AfterFlush,
   AlarmTime,
   AsyncOutcome,
@@ -123,6 +124,7 @@ export type {
   ShardPhase,
   SnapshotHealth,
   SnapshotReason,
+  SpaceHealth,
   StorageEvents,
   Store,
   StoreChange,

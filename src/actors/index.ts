@@ -22,6 +22,7 @@
  */
 export { Admission, Allowance, type SyncToken } from './admission/allowance.ts'
 export type { DerivedHealth, SetAside } from './admission/derived-queue.ts'
+export { type SpaceHealth, withSpace } from './admission/space-watch.ts'
 export * as BlobStore from './blobs/blob-store.ts'
 export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
 export { BlobsHandle, type PrepareOptions } from './control/blobs-handle.ts'
@@ -44,6 +45,7 @@ export {
   pauseWrites,
   type WritePause,
 } from './control/write-pause.ts'
+export { type ActorsHealth, actorsHealth } from './entities/actors-health.ts'
 export * as Alarms from './entities/alarms.ts'
 export {
   type DurableOptions,

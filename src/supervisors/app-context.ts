@@ -5,6 +5,8 @@
  */
 import {
   type Access,
+  type ActorsHealth,
+  actorsHealth,
   BatcherHandle,
   BlobsHandle,
   ControlHandle,
@@ -28,6 +30,7 @@ import {
   type Shard,
   type ShardPhase,
   type SnapshotHealth,
+  type SpaceHealth,
   Store,
   shardAt,
   startDurableWorker,
@@ -102,6 +105,8 @@ export type ShardHealth = {
   /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
   readonly recovery: RecoveryProgress | undefined
   readonly suspended: boolean
+  /** Space on its disk: free, needed, and whether writes are refused for want of it. */
+  readonly space: SpaceHealth
   /** Its snapshots: the last one, the log since, the next one, the last failure. */
   readonly snapshot: SnapshotHealth
   /** The writer of its projection: whether it makes progress, and why not. */
@@ -125,6 +130,8 @@ export type ShardHealth = {
 export type Health = {
   readonly durable: boolean
   readonly shards: readonly ShardHealth[]
+  /** The durable actors that have trouble: that wait for space, fail, are blocked or overdue. */
+  readonly actors: ActorsHealth
   /** The projections of the configuration, each in the shards that are open. */
   readonly projections: readonly {
     readonly name: string
@@ -165,7 +172,7 @@ export const appContext = (
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),
   deleteWorker: (name) => deleteWorker(entities, access, name),
-  health: () => healthOf(shards, followers, system.clock.monotonic()),
+  health: () => healthOf(shards, entities, followers, system.clock.monotonic()),
   backup: async (dir, options = {}) => {
     access.check()
     return backUp(parts.backups, dir, options)
@@ -182,6 +189,7 @@ const idOf = (kind: { readonly id: string } | string): string => {
 /** The health of the instance with these shards. `now`: of the monotonic clock. */
 const healthOf = (
   shards: readonly Shard[],
+  entities: Entities,
   followers: readonly Follower[],
   now: number,
 ): Health => {
@@ -189,6 +197,7 @@ const healthOf = (
   return {
     durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
     shards: shards.map(shardHealth),
+    actors: actorsHealth(entities),
     projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
       name,
       shards: projectionStatus(shards, name),
@@ -206,6 +215,7 @@ const shardHealth = (shard: Shard): ShardHealth => ({
   lagBytes: shard.lagBytes,
   recovery: shard.recovery.present,
   suspended: shard.suspensions.size > 0,
+  space: shard.space.health,
   snapshot: shard.snapshots.health,
   projection: shard.projection.health,
   derived: shard.derived.health,

@@ -5,7 +5,7 @@
  * `startInstance` inspects every shard before it opens any, so that a corrupt one makes it reject
  * with nothing changed.
  */
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import {
   Access,
   Allowance,
@@ -16,6 +16,7 @@ import {
   SnapshotTurns,
   tell,
   WriteWindows,
+  withSpace,
 } from '../actors/index.ts'
 import type { Clock } from '../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../errors.ts'
@@ -138,7 +139,29 @@ export const startInstance = async (checked: CheckedOptions, ports: Ports): Prom
     // A user's tree that does not start may have written into the new folder before.
     if (shards.every(({ appliedLsn }) => appliedLsn === 0)) claim.undo()
     claim.release()
-    throw error
+    throw spaceTold(error, ports.disk, claim, checked)
+  }
+}
+
+/** A refusal of the disk for want of space says how much a start needs. */
+const spaceTold = (
+  error: unknown,
+  disk: Disk,
+  { dir, shards }: FolderClaim,
+  { settings }: CheckedOptions,
+): unknown => {
+  const isDisk = isKeelsonError(error, 'NO_SPACE') && error.details.errno !== undefined
+  if (!isDisk) return error
+  const neededBytes = shards * 2 * settings.wal.maxFileSize
+  return withSpace(error, { freeBytes: freeAt(disk, dir), neededBytes })
+}
+
+/** A new folder is gone again: the disk is that of the folder above it. */
+const freeAt = (disk: Disk, path: string): number | undefined => {
+  try {
+    return disk.free(path)
+  } catch {
+    return path === dirname(path) ? undefined : freeAt(disk, dirname(path))
   }
 }
 

@@ -14,7 +14,7 @@ const ownParts = ['call', 'cast', 'sys', 'Context']
 const sections = [...plainSections, 'alarms']
 const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy']
 /** Parts of servers that `StateMachine.durable` makes. */
-const machineParts = ['shape', 'refused', 'halt']
+const machineParts = ['shape', 'refused']
 const parts = [...functions, ...sections, 'kind', 'accepts', 'version', ...machineParts]
 
 /**

@@ -15,6 +15,10 @@ export const diskNames = (under: DiskBench): void => {
       expect(under.disk.list(at('folder'))).toEqual([])
     })
 
+    test('the free space of a path is a number of bytes', () => {
+      expect(under.disk.free(under.dir)).toBeGreaterThan(0)
+    })
+
     test('only a folder can be listed and synced', () => {
       put('a', '')
 

@@ -14,6 +14,7 @@ export const plainDisk = (disk: SimulatedDisk): Disk => ({
   remove: (path) => disk.remove(path),
   syncFolder: (path) => disk.syncFolder(path),
   isVolatile: () => disk.isVolatile(),
+  free: () => disk.free(),
   lock: (path, holder) => disk.lock(path, holder),
 })
 

@@ -78,6 +78,7 @@ export const diskWith = (bytes: Uint8Array): Disk => {
     syncFolder: readOnly,
     identity: () => undefined,
     isVolatile: () => false,
+    free: () => Number.POSITIVE_INFINITY,
     lock: readOnly,
   }
 }

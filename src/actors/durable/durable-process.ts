@@ -391,15 +391,17 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return this.proceed()
   }
 
-  /** A turn that changes no state, for what the actor itself records. @throws as `TurnDraft.end` */
-  record(what: string, change: (draft: TurnDraft) => void): void {
+  /** A turn that changes no state, for what the actor itself records. False: it was refused. */
+  record(what: string, change: (draft: TurnDraft) => void): boolean {
     const draft = this.#open(ownRun('record', what))
     change(draft)
     try {
       this.#commit(draft, draft.before.memory.state)
+      return true
     } catch (error) {
       this.#drop(draft)
-      throw error
+      this.#refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
+      return false
     }
   }
 
@@ -451,6 +453,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   durable({ after }: TurnDraft): void {
     if (after === undefined) return
     this.shown = after.state
+    this.#refusals.durable(after)
     // An idle actor keeps no message in memory.
     if (!this.#process.busy) this.#process.current = undefined
   }

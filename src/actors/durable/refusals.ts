@@ -6,7 +6,9 @@
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { type AnyContext, describeReason, isCall, type Process } from '../../runtime/index.ts'
 import { tell } from '../shard/storage-events.ts'
+import type { FailingTurn } from '../turns/actor-trouble.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
+import type { Memory } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import { backoffMs, failing, overtaken, type Run, throwing } from '../turns/turn-run.ts'
 import { blocked } from '../turns/waking.ts'
@@ -19,18 +21,22 @@ interface Refusing {
   blocked: KeelsonError | undefined
   /** Milliseconds since 1970, as the shard counts them. */
   now(): number
-  /** Makes a turn that changes no state. @throws as `TurnDraft.end` */
-  record(what: string, change: (draft: TurnDraft) => void): void
+  /** Makes a turn that changes no state. False: it was refused. */
+  record(what: string, change: (draft: TurnDraft) => void): boolean
 }
 
 /** The refused turns of one actor. */
 export class Refusals {
   readonly #actor: Refusing
   readonly #process: Process
+  /** Whether it has noted failures that its next turn may have ended. */
+  #isFailing: boolean
 
   constructor(actor: Refusing, process: Process) {
     this.#actor = actor
     this.#process = process
+    const { trouble, identity } = actor.terms
+    this.#isFailing = trouble.failing.has(identity.entity)
   }
 
   get #entity(): string {
@@ -82,29 +88,55 @@ export class Refusals {
   #tryLater({ step, alarm, what }: Run, error: unknown): void {
     const { terms, context } = this.#actor
     const tries = (step?.tries ?? alarm?.set.tries ?? 0) + 1
-    const at = this.#actor.now() + backoffMs(tries)
-    try {
-      this.#actor.record(what, (draft) => {
-        if (step) draft.keepStep({ ...step, tries, notBefore: at, wakeAt: at })
-        if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, dueAt: at })
+    const retryAt = this.#actor.now() + backoffMs(tries)
+    const isRecorded = this.#actor.record(what, (draft) => {
+      if (step) draft.keepStep({ ...step, tries, notBefore: retryAt, wakeAt: retryAt })
+      if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, dueAt: retryAt })
+    })
+    if (!isRecorded) return
+    const failure = { entity: this.#entity, what, tries, retryAt, error: describeReason(error) }
+    terms.trouble.fails(step?.step ?? alarm?.name ?? what, failure)
+    this.#isFailing = true
+    this.#logFailure(failure, error)
+    tell(context.system, terms.shard, 'entity.failed', { ...failure, error })
+  }
+
+  /** Logs the first failure of a step of this kind with its stack; of the others the count. */
+  #logFailure({ what, tries, retryAt, error: text }: FailingTurn, error: unknown): void {
+    const { terms } = this.#actor
+    const { kind } = terms.identity
+    const { logger } = this.#process.kernel
+    const now = this.#actor.now()
+    const inMs = Math.round(retryAt - now)
+    const name = isKeelsonError(error) ? error.code : error instanceof Error ? error.name : text
+    const count = terms.trouble.seen(`${kind} ${what} ${name}`, now)
+    const next = `try ${tries}, the next one is in ${inMs} ms: ${text}`
+    if (count === 1)
+      logger.warn(`${this.#entity}: ${what} failed at ${next}`, {
+        reason: error,
+        ...{ tries, at: retryAt },
       })
-    } catch (refusal) {
-      this.#block(refusal)
-      return
-    }
-    const next = `try ${tries}, the next one is in ${Math.round(at - this.#actor.now())} ms`
-    const message = `${this.#entity}: ${what} failed at ${next}: ${describeReason(error)}`
-    this.#process.kernel.logger.warn(message, { reason: error, tries, at })
-    const facts = { entity: this.#entity, what, tries, retryAt: at, error }
-    tell(context.system, terms.shard, 'entity.failed', facts)
+    else if (Number.isInteger(Math.log10(count)))
+      logger.warn(`${kind}: ${what} has failed ${count} times; ${this.#entity} at ${next}`, {
+        ...{ count, tries, at: retryAt },
+      })
+  }
+
+  /** A turn is durable: steps and alarms that it removed do not fail any more. */
+  durable({ steps, alarms }: Memory): void {
+    if (!this.#isFailing) return
+    const failing = new Set<string>()
+    for (const { step, tries } of steps) if (tries > 0) failing.add(step)
+    for (const [name, { tries }] of alarms) if (tries > 0) failing.add(name)
+    this.#isFailing = this.#actor.terms.trouble.keeps(this.#entity, failing)
   }
 
   /** The actor cannot go on: it is blocked until `unblock`, or until its row is deleted. */
   #block(cause: unknown): void {
-    const { terms, context } = this.#actor
+    const { terms } = this.#actor
     const reason = blocked(this.#entity, cause)
     this.#actor.blocked = reason
-    terms.table.halt?.(context)
+    terms.trouble.failing.delete(this.#entity)
     terms.blocks(reason)
     // Calls that a handler has kept would never be answered.
     let call = this.#process.owed.first
@@ -121,11 +153,13 @@ export class Refusals {
     const process = this.#process
     const isNew = process.refusal === undefined
     process.refusal = error
-    if (run === undefined) terms.trouble.waitsNot(this.#entity)
+    const { waiting } = terms.trouble
+    const entity = this.#entity
+    if (run === undefined) waiting.delete(entity)
     if (run === undefined || !isNew) return
     const { what } = run
-    terms.trouble.waits({ entity: this.#entity, what, since: this.#actor.now() })
-    tell(context.system, terms.shard, 'entity.waits', { entity: this.#entity, what, error })
+    waiting.set(entity, { entity, what, since: this.#actor.now() })
+    tell(context.system, terms.shard, 'entity.waits', { entity, what, error })
     const { current, mailbox } = process
     // The call at hand waits until its turn may begin, or for the turns before it.
     if (process.busy && current && isCall(current)) current.fail(error)

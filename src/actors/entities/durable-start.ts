@@ -98,9 +98,13 @@ export const startDurableWorker = (
     successor: () => undefined,
     woke: (reason) => {
       if (reason) terms.blocks(reason)
+      else entities.trouble.blockedWorkers.delete(id)
       entities.woke()
     },
-    blocks: (reason) => entities.system.logger.warn(reasonText(reason), { reason }),
+    blocks: (reason) => {
+      entities.trouble.blockedWorkers.set(id, reason)
+      entities.system.logger.warn(reasonText(reason), { reason })
+    },
     removed: () => undefined,
   }
   return context.startLinkResult(durableServer(table), terms, {

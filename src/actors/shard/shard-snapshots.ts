@@ -22,6 +22,7 @@ import {
   type SnapshotProtocol,
   type SnapshotRequestKind,
 } from '../../storage/index.ts'
+import type { SpaceWatch } from '../admission/space-watch.ts'
 
 /** Lets the shards of an instance make their snapshots one after another. */
 export class SnapshotTurns {
@@ -60,6 +61,8 @@ export type SnapshotParts = {
   readonly dir: string
   readonly makeHost: SnapshotHostFactory
   readonly turns: SnapshotTurns
+  /** It is told what the log takes and refuses. */
+  readonly space: Pick<SpaceWatch, 'noted'>
 }
 
 /** The snapshots of one shard. */
@@ -120,8 +123,12 @@ export class ShardSnapshots {
     this.#told?.()
   }
 
-  /** The log refused a write: if it had no room, a snapshot may give some back. */
+  /**
+   * The log refused a write, or none if `refusal` is undefined. If it had no room, a snapshot may
+   * give some back.
+   */
   refused(refusal: KeelsonError | undefined): void {
+    this.parts.space.noted(refusal)
     if (refusal?.code !== 'NO_SPACE') return
     this.isShort = true
     this.#told?.()

@@ -22,6 +22,7 @@ import { DerivedQueue } from '../admission/derived-queue.ts'
 import { Gate } from '../admission/gate.ts'
 import { KeyMarks } from '../admission/key-marks.ts'
 import { ReplicaMarks } from '../admission/replica-marks.ts'
+import { SpaceWatch } from '../admission/space-watch.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
@@ -155,6 +156,8 @@ export class Shard {
   /** Rows that actors derived from the log, on their way into the projection. */
   readonly derived: DerivedQueue
   readonly snapshots: ShardSnapshots
+  /** Space on its disk. */
+  readonly space: SpaceWatch
   /** How far its replicas are. */
   readonly replication = new ReplicaMarks()
   readonly journal: ShardJournal
@@ -194,11 +197,18 @@ export class Shard {
     this.appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
     const { enqueueOps, enqueueBytes } = parts.settings.lmdb
     this.derived = new DerivedQueue({ operations: enqueueOps, bytes: enqueueBytes })
+    this.space = new SpaceWatch({
+      ...parts,
+      segmentBytes: maxFileSize,
+      free: () => parts.disk.free(parts.folders.wal),
+      snapshotBytes: () => this.snapshots.named.at(-1)?.bytes ?? 0,
+    })
     this.snapshots = new ShardSnapshots({
       index: parts.index,
       dir: parts.folders.snapshots,
       makeHost: parts.makeSnapshotHost,
       turns: parts.snapshotTurns,
+      space: this.space,
     })
     this.journal = new ShardJournal(parts.settings.journal)
     const { snapshots, recovery } = this

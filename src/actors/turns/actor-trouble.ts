@@ -1,7 +1,9 @@
 /**
  * The trouble of the durable actors of an instance: turns that wait for space, steps and alarms that
- * fail, refusals. It is of this life of the instance, and for `health()`; the rows are the truth.
+ * fail, refusals, blocked workers. `health()` shows it. It is of this life of the instance: the rows
+ * are the truth. Memory is bounded.
  */
+import type { KeelsonError } from '../../errors.ts'
 
 /** A turn that waits for space on the disk. */
 export type WaitingTurn = {
@@ -22,63 +24,54 @@ export type FailingTurn = {
   readonly error: string
 }
 
-/** A list of which only the first ones are shown. */
-export type Some<T> = { readonly count: number; readonly first: readonly T[] }
-
-/** How many are shown of each list. */
-const shownMax = 10
-
-/** The most failing turns that are kept. Beyond it a further one is not counted. */
+/** The most failing actors, and kinds of failures, that are kept. Further ones are not counted. */
 const failingMax = 10_000
+const seenMax = 1_000
 
-/** The first items of a list, and how many there are. */
-export const some = <T>(items: Iterable<T>, count: number): Some<T> => {
-  const first: T[] = []
-  for (const item of items) if (first.push(item) === shownMax) break
-  return { count, first: first.slice(0, count) }
-}
+/** A failure that was not seen for this long counts from 1 again. */
+const forgetMs = 600_000
 
 /** What troubles the durable actors of one instance. */
 export class ActorTrouble {
-  readonly #waiting = new Map<string, WaitingTurn>()
-  readonly #failing = new Map<string, FailingTurn>()
-  readonly #refused = new Map<string, number>()
+  /** The turns that wait for space, by their actors. */
+  readonly waiting = new Map<string, WaitingTurn>()
+  /** The steps and alarms that fail, by their actors and the names of their settings. */
+  readonly failing = new Map<string, Map<string, FailingTurn>>()
+  /** Why durable workers are blocked. */
+  readonly blockedWorkers = new Map<string, KeelsonError>()
+  /** How many turns were refused, by code. */
+  readonly refused = new Map<string, number>()
+  readonly #seen = new Map<string, { count: number; at: number }>()
 
-  get waiting(): Some<WaitingTurn> {
-    return some(this.#waiting.values(), this.#waiting.size)
+  /** A step or an alarm has failed; `setting` tells it from the others of its actor. */
+  fails(setting: string, turn: FailingTurn): void {
+    const { entity } = turn
+    if (this.failing.size >= failingMax && !this.failing.has(entity)) return
+    const ofActor = this.failing.get(entity) ?? new Map<string, FailingTurn>()
+    ofActor.set(setting, turn)
+    this.failing.set(entity, ofActor)
   }
 
-  get failing(): Some<FailingTurn> {
-    return some(this.#failing.values(), this.#failing.size)
-  }
-
-  /** The turns that were refused, by their codes. */
-  get refused(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.#refused)
-  }
-
-  /** A turn waits for space. */
-  waits(turn: WaitingTurn): void {
-    if (!this.#waiting.has(turn.entity)) this.#waiting.set(turn.entity, turn)
-  }
-
-  /** No turn of this actor waits any more. */
-  waitsNot(entity: string): void {
-    this.#waiting.delete(entity)
-  }
-
-  /** A step or an alarm has failed; `key` tells it from all others. */
-  fails(key: string, turn: FailingTurn): void {
-    if (this.#failing.size < failingMax || this.#failing.has(key)) this.#failing.set(key, turn)
-  }
-
-  /** It was tried again and has not failed, or is gone. */
-  failsNot(key: string): void {
-    this.#failing.delete(key)
+  /** Forgets the failures of an actor but those that its rows still have. Returns whether it has. */
+  keeps(entity: string, settings: ReadonlySet<string>): boolean {
+    const ofActor = this.failing.get(entity)
+    for (const setting of ofActor?.keys() ?? [])
+      if (!settings.has(setting)) ofActor?.delete(setting)
+    if (ofActor?.size === 0) this.failing.delete(entity)
+    return this.failing.has(entity)
   }
 
   /** A turn was refused. */
   refuses(code: string): void {
-    this.#refused.set(code, (this.#refused.get(code) ?? 0) + 1)
+    this.refused.set(code, (this.refused.get(code) ?? 0) + 1)
+  }
+
+  /** Counts a failure of this kind; returns how often it was seen. */
+  seen(kind: string, now: number): number {
+    const before = this.#seen.get(kind)
+    const count = before !== undefined && now - before.at < forgetMs ? before.count + 1 : 1
+    this.#seen.delete(kind)
+    if (this.#seen.size < seenMax) this.#seen.set(kind, { count, at: now })
+    return count
   }
 }

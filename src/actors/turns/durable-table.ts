@@ -19,8 +19,6 @@ export type DurableTable = {
   readonly migrate: ((state: unknown, from: number) => unknown) | undefined
   readonly init: (arg: unknown, context: unknown) => unknown
   readonly wake: ((state: unknown, context: unknown) => unknown) | undefined
-  /** Ends what `wake` and the turns made that is volatile: the actor is blocked. */
-  readonly halt: ((context: unknown) => void) | undefined
   /** Whether volatile work of a state is under way. */
   readonly isBusy: (state: unknown) => boolean
   /** The values of the index fields of a state, checked. */
@@ -50,7 +48,6 @@ export const durableTable = (server: object): DurableTable => {
     ...{ kind: given.kind, version, shape, migrate: given.migrate, init: given.init },
     ...{
       wake: given.wake,
-      halt: given.halt,
       accepts: given.accepts,
       info: given.info,
       exit: given.exit,

@@ -136,11 +136,6 @@ export class DurableMachineProcess {
     return this.#turn(state, (steps) => [steps.failedIn(life.steps, arrival, error)])
   }
 
-  /** Ends the actors inside: the actor is blocked. */
-  halt(): void {
-    this.#end()
-  }
-
   /** Asynchronous work of the machine failed. */
   failed(state: State, { life, error }: Failure): unknown {
     if (life === this.#life) throw error

@@ -133,7 +133,6 @@ export const durable = <
     isBusy: (state: State) => state !== undefined && runs(state),
     init: (_: unknown, context: DurableOwn) => of(context).init(),
     wake: (state: State, context: DurableOwn) => of(context).wake(state),
-    halt: (context: DurableOwn) => of(context).halt(),
     ...handlersOf(of),
     ...hooksOf<State>(options as unknown as Record<string, unknown>, of),
     ...(terminate && {

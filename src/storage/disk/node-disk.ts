@@ -94,6 +94,11 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
       unlessMissing(() => rmSync(path, { recursive: true, force: true })),
     ),
   syncFolder: (path) => attempt('syncFolder', path, () => syncFolder(path)),
+  free: (path) =>
+    attempt('entry', path, () => {
+      const { bavail, bsize } = statfsSync(path)
+      return bavail * bsize
+    }),
   isVolatile: (path) => attempt('entry', path, () => volatileTypes.includes(statfsSync(path).type)),
   lock: (path, holder) => {
     const lock = lockFolder(lockFiles, path, holder, { flock })

@@ -108,6 +108,8 @@ export interface Disk {
   remove(path: string): void
   /** Makes the names in a folder durable: all creations, renames and removals in it. */
   syncFolder(path: string): void
+  /** The bytes that are free for this process on the file system of `path`. */
+  free(path: string): number
   /** Whether the folder is on a file system in memory, which a power cut empties. */
   isVolatile(path: string): boolean
   /**

@@ -54,6 +54,7 @@ export class SimulatedDisk implements Disk {
   /** What `isVolatile` answers. It changes nothing in a power cut. */
   volatile = false
   isVolatile = (): boolean => this.volatile
+  free = (): number => this.freeBytes
   identity = (path: string): string | undefined => this.#names.identity(path)
   readonly #seed: number
   readonly #sectorBytes: number

@@ -143,11 +143,6 @@ describe('a durable actor', () => {
         message: `k/1: continue pay failed at try 1, the next one is in 1000 ms: Error: ${said}`,
         facts: { reason: bug, tries: 1, at: expect.any(Number) },
       },
-      {
-        level: 'warn',
-        message: `k/1: continue pay failed at try 2, the next one is in 2000 ms: Error: ${said}`,
-        facts: { reason: bug, tries: 2 },
-      },
     ])
   })
 })

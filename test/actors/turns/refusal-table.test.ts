@@ -363,6 +363,8 @@ const checks: Record<AfterRefusal, (w: World, kind: Kind, met: Refusal, told: un
       const ref = handle.ref('1')
       expect(await w.s.during(codeOf(StateMachine.snapshot(ref as never)))).toBe('BLOCKED')
       await mend(w)
+      // It has gone to rest meanwhile.
+      expect(await w.s.during(codeOf(StateMachine.snapshot(ref as never)))).toBe('BLOCKED')
       expect(machineOf(w, stubborn)[0]).toBe('awaiting')
       handle.unblock('1')
       await w.s.during(StateMachine.snapshot(ref as never))

@@ -1,6 +1,6 @@
 /** A turn that waits for space on a full disk: what is behind it, and how the wait ends. */
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { assign, fromPromise, setup } from 'xstate'
+import { assign, fromCallback, fromPromise, setup } from 'xstate'
 import { afterRefusal } from '../../../src/actors/turns/after-refusal.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
@@ -305,6 +305,40 @@ describe('a machine whose turn was refused', () => {
     await s.advance(10)
     expect(await value()).toBe('done')
   })
+})
+
+test('a machine without an onError is blocked by a refused result, and its other actors end', async () => {
+  let ends = 0
+  const machine = setup({
+    types: {} as { context: { got?: unknown }; events: { type: 'look' } },
+    actors: {
+      work: fromPromise(async () => 'x'.repeat(2_000_000)),
+      watch: fromCallback(() => () => void ends++),
+    },
+  }).createMachine({
+    id: 'm',
+    context: {},
+    initial: 'working',
+    on: { look: {} },
+    states: {
+      working: {
+        invoke: [
+          { src: 'work', onDone: { actions: assign({ got: ({ event }) => event.output }) } },
+          { src: 'watch' },
+        ],
+      },
+    },
+  })
+  const kind = entity('m', StateMachine.durable(machine))
+  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  onTestFinished(() => s.close())
+  const ref = s.app.entity(kind).ref('1') as never
+  StateMachine.send(ref, { type: 'look' } as never)
+  const output = codeOf(StateMachine.output(ref, patient))
+  await s.advance(100)
+  expect(s.app.entity(kind).blocked().get('1')?.cause).toMatchObject({ code: 'TOO_LARGE' })
+  expect(ends).toBe(1)
+  expect(await output).toBe('BLOCKED')
 })
 
 test('a unit that another incarnation overtook ends the process, whatever it was', () => {

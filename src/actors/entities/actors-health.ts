@@ -1,0 +1,79 @@
+/** What troubles the durable actors of an instance, for `health()`. A look; it wakes nobody. */
+import { reasonText } from '../../errors.ts'
+import { dueRows, parseDue } from '../../storage/index.ts'
+import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
+import { stepsName } from '../turns/memory.ts'
+import { rowsIn } from '../turns/waking.ts'
+import { type Entities, workerKind } from './entities.ts'
+
+/** A list of which `health()` shows the first ten. `count` says how long it is. */
+export type Some<T> = { readonly count: number; readonly first: readonly T[] }
+
+/** The durable actors of an instance that have trouble. */
+export type ActorsHealth = {
+  /** Turns that wait for space on the disk. Calls to their actors are `NO_SPACE`. */
+  readonly waiting: Some<WaitingTurn>
+  /** Actors with steps or alarms that fail and are tried again; 10,000 at most. */
+  readonly failing: Some<FailingTurn>
+  /** Actors that answer `BLOCKED`, and why. */
+  readonly blocked: Some<{ readonly entity: string; readonly reason: string }>
+  /**
+   * Alarms and steps that are due for more than 10 s and have not run; 1,000 of a shard at most.
+   * Those of blocked actors, and of kinds that are not in the tree, are among them.
+   */
+  readonly overdue: Some<{ readonly entity: string; readonly what: string; readonly at: number }>
+  /** How many turns were refused since the start, by code. */
+  readonly refused: Readonly<Record<string, number>>
+}
+
+const shownMax = 10
+
+/** What is due is asked for at once; a slow handler or a full disk may take some seconds. */
+const overdueMs = 10_000
+const overdueMax = 1_000
+
+/** What troubles the durable actors of an instance. */
+export const actorsHealth = (entities: Entities): ActorsHealth => {
+  const { waiting, failing, refused } = entities.trouble
+  const failures = [...failing.values()].flatMap((ofActor) => [...ofActor.values()])
+  return {
+    waiting: some([...waiting.values()]),
+    failing: some(failures),
+    blocked: some(blockedOf(entities)),
+    overdue: some(overdueOf(entities)),
+    refused: Object.fromEntries(refused),
+  }
+}
+
+const some = <T>(items: readonly T[]): Some<T> => ({
+  count: items.length,
+  first: items.slice(0, shownMax),
+})
+
+const blockedOf = (entities: Entities): ActorsHealth['blocked']['first'] => {
+  const found = entities.kinds.flatMap((kind) =>
+    [...(entities.kind(kind)?.blocked ?? [])].map(
+      ([id, reason]) => [`${kind}/${id}`, reason] as const,
+    ),
+  )
+  const workers = [...entities.trouble.blockedWorkers].map(
+    ([id, reason]) => [`${workerKind}/${id}`, reason] as const,
+  )
+  return [...found, ...workers].map(([entity, reason]) => ({ entity, reason: reasonText(reason) }))
+}
+
+const overdueOf = (entities: Entities): ActorsHealth['overdue']['first'] =>
+  entities.shards.flatMap((shard) => {
+    if (shard.phase.kind !== 'open') return []
+    const found: ActorsHealth['overdue']['first'][number][] = []
+    try {
+      for (const [rowKey] of rowsIn(shard, dueRows(shard.now() - overdueMs))) {
+        const { entity, name, dueMs: at } = parseDue(rowKey)
+        const what = name === stepsName ? 'a step' : `alarm ${name}`
+        if (found.push({ entity, what, at }) === overdueMax) break
+      }
+    } catch {
+      // A damaged row is reported by its readers. Health answers with the rows before it.
+    }
+    return found
+  })
