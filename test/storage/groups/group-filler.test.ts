@@ -67,6 +67,15 @@ describe('the memory of a group', () => {
     expect(fill([10, 11]).buffer).not.toBe(first.buffer)
   })
 
+  test('is not taken for a group that is likely too large for it', () => {
+    const { filler, add } = fillerOf()
+    for (let at = 0; at < 3; at++) add(at, 10_000)
+    filler.last?.take()
+    const spent = new Uint8Array(512)
+    filler.reuse(spent)
+    expect(add(1, 10).take().bytes.buffer).not.toBe(spent.buffer)
+  })
+
   test('is not kept for much smaller groups', () => {
     const { filler, add } = fillerOf()
     add(1, 12).take()

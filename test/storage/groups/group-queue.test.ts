@@ -124,6 +124,17 @@ describe('a queue', () => {
     expect(left.count).toBe(1)
   })
 
+  test('keeps a group that was begun and has no write yet, when it drops withdrawn ones', () => {
+    const { dropped, group } = queueOf()
+    for (let at = 0; at < 40; at++) {
+      const begun = group(`${at}`, 0)
+      expect(dropped).not.toContain(`${at}`)
+      begun.add(new TestWrite(1, { length: 1, departsAt: 0 }))
+      withdrawn(begun)
+    }
+    expect(dropped.length).toBeGreaterThan(8)
+  })
+
   test('gives up everything that waits, and keeps what is in flight', () => {
     const { queue, group, step, next } = queueOf()
     group('a')

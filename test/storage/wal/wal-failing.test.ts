@@ -48,6 +48,20 @@ describe('a sync that fails once', () => {
     ).toHaveLength(1)
   })
 
+  test('is told by `failed`, which a close does not settle', async () => {
+    const { wal, world } = await poisoned()
+    const told: unknown[] = []
+    void wal.failed.then((failure) => told.push(failure))
+    await outcome(wal.append(2, bytesOf(2)))
+    expect(told).toMatchObject([{ code: 'SHARD_DOWN', details: { reason: 'poisoned' } }])
+    await outcome(wal.close())
+
+    const again = await world.open()
+    void again.failed.then((failure) => told.push(failure))
+    await again.close()
+    expect(told).toHaveLength(1)
+  })
+
   test('E25 leaves a folder that opens again in the same process, with everything acknowledged', async () => {
     const { world, wal } = await poisoned()
     expect(await outcome(wal.append(2, bytesOf(2)))).toBe('UNKNOWN_OUTCOME')
