@@ -57,6 +57,16 @@ describe('a cursor', () => {
     expect([walk(short), short.stop]).toEqual([[10], 'bad'])
   })
 
+  test('takes the room of a header before its limit for a frame that is not there, and less for none', () => {
+    const written = encode([[payload(1)]])
+    const stops = [31, 32].map((room) => {
+      const cursor = cursorOver(fileWith(written), written.end.offset + room)
+      walk(cursor)
+      return cursor.stop
+    })
+    expect(stops).toEqual(['end', 'bad'])
+  })
+
   test('yields payloads of any size, larger than what it reads at once too', () => {
     const sizes = [8, 300_000, 9, 700_000, 40]
     const cursor = cursorOver(fileWith(encode([sizes.map((size, index) => payload(index, size))])))

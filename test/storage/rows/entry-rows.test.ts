@@ -162,3 +162,21 @@ describe('a turn that journals', () => {
     expect(rows.get(entityRowKey('market/1'))).toBeDefined()
   })
 })
+
+test('the row of an id is CORRUPT if it has another tag or length', () => {
+  const rows = new MapRows()
+  applied(rows, 7, entry('a'))
+  const row = rows.get(entryIdRowKey('a'))
+  if (!row) throw new Error('no row')
+  const { tag, bytes } = row.value
+  const place = { lsn: 7, index: 0, time: 700 }
+  expect(readEntryRow(row)).toEqual(place)
+  for (const value of [
+    { tag, bytes: bytes.subarray(0, bytes.length - 1) },
+    { tag, bytes: Buffer.concat([bytes, Buffer.alloc(1)]) },
+    { tag: 1 as typeof tag, bytes },
+  ])
+    expect(() => entryCounts({ ...row, value }, place)).toThrow(
+      expect.objectContaining({ code: 'CORRUPT' }),
+    )
+})
