@@ -172,11 +172,13 @@ describe('postponed events', () => {
     for (let index = 0; index < count; index++)
       taken.postpone({ event: { type: 'car' }, from: undefined })
     taken.comeBack()
-    const before = performance.now()
+    // CPU time: other programs on the machine do not count.
+    const before = process.cpuUsage()
     while (taken.take() !== undefined);
+    const { user, system } = process.cpuUsage(before)
 
     // An array that is shifted took 1,600 ms for as many.
-    expect(performance.now() - before).toBeLessThan(400)
+    expect((user + system) / 1_000).toBeLessThan(400)
     expect(taken.length).toBe(0)
   })
 
