@@ -249,6 +249,7 @@ export {
 export * from './values/rope.ts'
 export { isStoredValue, ropeOf, storedRope } from './values/rope.ts'
 export {
+  appendedMarkerKey,
   compoundOf,
   entryIdRowKey,
   entryIdRows,

@@ -210,6 +210,8 @@ export type StartOptions = {
     readonly replay?: 'optional' | 'required'
     /** What keeps entries in the log: saved states and readers (`'states'`), or `'readers'`. */
     readonly retention?: 'states' | 'readers'
+    /** The most log that is kept for the journal alone: beyond, appends are `BUSY`; 1 GiB. */
+    readonly maxHeldBytes?: number
   }
   /** The most user messages in a mailbox of the user's tree; 100,000. */
   readonly mailboxMax?: number
@@ -274,6 +276,7 @@ const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
   whole: true,
 })
 const time = (min: number, max = 365 * day): Rule => ({ kind: 'number', min, max, whole: false })
+const object = (rules: Record<string, Rule>): Rule => ({ kind: 'object', rules })
 const word = (...words: readonly string[]): Rule => ({ kind: 'word', words })
 
 const rules: Record<string, Rule> = {
@@ -284,31 +287,25 @@ const rules: Record<string, Rule> = {
   shards: count(1, 1_024),
   allowDown: { kind: 'boolean' },
   deadlineMs: time(1),
-  wal: {
-    kind: 'object',
-    rules: {
-      maxFileSize: count(MiB / 8, 1_024 * MiB),
-      enableFsync: { kind: 'boolean' },
-      syncInterval: time(0),
-      maxDelayMs: time(0, 60_000),
-      idleMarkerMs: time(0),
-      minDurable: { kind: 'any' },
-      queueBytes: count(256),
-      queueCommands: count(1),
-      sectorBytes: count(512, 4_096),
-      commitments: { kind: 'any' },
-    },
-  },
+  wal: object({
+    maxFileSize: count(MiB / 8, 1_024 * MiB),
+    enableFsync: { kind: 'boolean' },
+    syncInterval: time(0),
+    maxDelayMs: time(0, 60_000),
+    idleMarkerMs: time(0),
+    minDurable: { kind: 'any' },
+    queueBytes: count(256),
+    queueCommands: count(1),
+    sectorBytes: count(512, 4_096),
+    commitments: { kind: 'any' },
+  }),
   admission: { kind: 'object', rules: { bytes: count(256), commands: count(1) } },
-  blobs: {
-    kind: 'object',
-    rules: {
-      threshold: count(0, 1_024 * MiB),
-      segmentBytes: count(4_096, 1_024 * 1_024 * MiB),
-      graceMs: time(0),
-      sweepMs: time(0),
-    },
-  },
+  blobs: object({
+    threshold: count(0, 1_024 * MiB),
+    segmentBytes: count(4_096, 1_024 * 1_024 * MiB),
+    graceMs: time(0),
+    sweepMs: time(0),
+  }),
   batcher: {
     kind: 'object',
     rules: { windows: { kind: 'any' }, maxCommands: count(1, 65_535), maxBytes: count(256) },
@@ -317,40 +314,35 @@ const rules: Record<string, Rule> = {
     kind: 'object',
     rules: { bytes: count(1_024), keys: count(1), hotTtlMs: time(0) },
   },
-  lmdb: {
-    kind: 'object',
-    rules: {
-      intervalMs: time(0),
-      quietMs: time(0),
-      maxLagMs: time(0),
-      maxOps: count(1),
-      ringSlots: count(1, 2 ** 24),
-      ringBytes: count(1_024),
-      lagBytesMax: count(1_024),
-      mapBytes: count(MiB),
-      chunkRows: count(1),
-      chunkBytes: count(1_024),
-      enqueueOps: count(1),
-      enqueueBytes: count(1_024),
-    },
-  },
+  lmdb: object({
+    intervalMs: time(0),
+    quietMs: time(0),
+    maxLagMs: time(0),
+    maxOps: count(1),
+    ringSlots: count(1, 2 ** 24),
+    ringBytes: count(1_024),
+    lagBytesMax: count(1_024),
+    mapBytes: count(MiB),
+    chunkRows: count(1),
+    chunkBytes: count(1_024),
+    enqueueOps: count(1),
+    enqueueBytes: count(1_024),
+  }),
   projections: { kind: 'any' },
   replication: { kind: 'any' },
-  snapshot: {
-    kind: 'object',
-    rules: {
-      minLogBytes: count(1),
-      ratio: { kind: 'number', min: 0, max: 1_000, whole: false },
-      keep: count(1, 8),
-      bytesPerSecond: count(1),
-      pinnedBytesMax: count(MiB / 16),
-    },
-  },
+  snapshot: object({
+    minLogBytes: count(1),
+    ratio: { kind: 'number', min: 0, max: 1_000, whole: false },
+    keep: count(1, 8),
+    bytesPerSecond: count(1),
+    pinnedBytesMax: count(MiB / 16),
+  }),
   retention: { kind: 'object', rules: { log: { kind: 'any' } } },
-  journal: {
-    kind: 'object',
-    rules: { replay: word('optional', 'required'), retention: word('states', 'readers') },
-  },
+  journal: object({
+    replay: word('optional', 'required'),
+    retention: word('states', 'readers'),
+    maxHeldBytes: count(1),
+  }),
   mailboxMax: count(1),
   attach: { kind: 'boolean' },
   app: { kind: 'any' },
@@ -388,6 +380,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
       journal: {
         replay: options.journal?.replay ?? 'optional',
         retention: options.journal?.retention ?? 'states',
+        maxHeldBytes: options.journal?.maxHeldBytes ?? 1024 * MiB,
       },
       projections: checkProjections(options.projections),
       deadlineMs: options.deadlineMs ?? 30_000,

@@ -143,8 +143,8 @@ export class Journal<
    * Appends an entry. Resolves once it is durable, in the order of the calls. A repeated id with
    * equal content is acknowledged as the first time, also after a restart.
    * @throws KeelsonError `CONFLICT` with `details.entry` if the id has an entry that says something
-   * else; `BUSY` with `details.state` `'replaying'` while a required replay has not ended; as every
-   * write does
+   * else; `BUSY` with `details.state` `'replaying'` while a required replay has not ended, or
+   * `'held'` while the journal holds more of the log than `journal.maxHeldBytes`; as every write does
    */
   append(
     entry: EntryInput<Events, Effects>,
@@ -152,7 +152,7 @@ export class Journal<
   ): Promise<JournalAck> {
     return promised(() => {
       this.#access.check()
-      this.#shard.journal.checkReplayed(this.#shard.index)
+      this.#shard.journal.checkTakes(this.#shard.index)
       const units = entryUnit(entryContentOf(entry as EntryInput))
       const write = { units, options: this.#checked(options) }
       return submitAs(this.#system, this.#shard, write, this.#acked)

@@ -94,13 +94,14 @@ export class Subscription implements Delivery {
     const failure = this.#failure
     return {
       name: this.name,
-      state: failure === undefined ? 'running' : 'stopped',
+      state: this.isRunning ? 'running' : failure === undefined ? 'ending' : 'stopped',
       position: this.#reached,
       failure: failure === undefined ? undefined : reasonText(failure),
     }
   }
 
   get coveredLsn(): number {
+    if (this.#isForgotten) return Number.POSITIVE_INFINITY
     return (this.#saved?.lsn ?? this.#from) - 1
   }
 

@@ -58,12 +58,13 @@ export type Settings = {
     readonly enqueueBytes: number
   }
   /**
-   * Whether appends wait for a replay, and what keeps the log: the saved states and the readers, or
-   * these alone.
+   * Whether appends wait for a replay; what keeps the log: the saved states and the readers, or
+   * these alone; and how much of it may be kept so.
    */
   readonly journal: {
     readonly replay: 'optional' | 'required'
     readonly retention: 'states' | 'readers'
+    readonly maxHeldBytes: number
   }
   /** The projections by users. */
   readonly projections: readonly Projection[]

@@ -6,6 +6,7 @@
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
+  appendedMarkerKey,
   decodeValue,
   entityRowKey,
   entityRows,
@@ -41,8 +42,11 @@ export interface Delivery {
 /** The state of a subscription, for people. */
 export type SubscriptionHealth = {
   readonly name: string
-  /** `stopped`: its handler threw, or the log does not have its position. */
-  readonly state: 'running' | 'stopped'
+  /**
+   * `ending`: it was ended, and its handler is at its last entry. `stopped`: its handler threw, or
+   * the log does not have its position.
+   */
+  readonly state: 'running' | 'ending' | 'stopped'
   /** The first entry that it has not handled; `undefined` before it began. */
   readonly position: EntryPosition | undefined
   /** Why it stopped. */
@@ -58,6 +62,18 @@ export type JournalHealth = {
   readonly states: readonly number[]
   /** The log is kept behind this LSN for the journal; `undefined`: not for the journal. */
   readonly floorLsn: number | undefined
+  readonly held: HeldLog
+}
+
+/** The log that is kept for the journal, and for open readers, although a snapshot replaces it. */
+export type HeldLog = {
+  readonly bytes: number
+  /** `journal.maxHeldBytes`. */
+  readonly maxBytes: number
+  /** What needs the oldest of it: `'states'`, `'subscription NAME'`, `'a reader'`. */
+  readonly by: readonly string[]
+  /** `high`: more than half of `maxBytes`. `full`: more than that, and appends are `BUSY`. */
+  readonly state: 'fine' | 'high' | 'full'
 }
 
 /** The kind of the durable actors whose rows are the positions of subscriptions. */
@@ -76,6 +92,9 @@ const positionIn = (bytes: Uint8Array): EntryPosition => {
   const [lsn, index] = decodeValue({ tag: valueTags.structured, bytes }) as [number, number]
   return { lsn, index }
 }
+
+const holderOf = (rowKey: string): string =>
+  `subscription ${rowKey.slice(entityRowKey(positionEntity('')).length)}`
 
 /** Whether a state was ever saved, whatever became of its file. */
 export const hasSavedState = (view: ReadView): boolean =>
@@ -128,25 +147,60 @@ export class ShardJournal {
   replay: JournalHealth['replay']
   /** The saves of states that were asked for so far. */
   #saves: Promise<void> = Promise.resolve()
-  /** The last floor that was asked for. */
+  /** The last floor that was asked for, and what needs the log behind it. */
   #floorLsn: number | undefined
+  #heldBy: readonly string[] = []
+  #heldBytes = 0
+  #told: (() => void) | undefined
 
   readonly #retention: Settings['journal']['retention']
+  readonly #maxHeldBytes: number
 
-  constructor({ replay, retention }: Settings['journal']) {
+  constructor({ replay, retention, maxHeldBytes }: Settings['journal']) {
     this.replay = replay === 'required' ? 'awaited' : 'optional'
     this.#retention = retention
+    this.#maxHeldBytes = maxHeldBytes
   }
 
   /**
    * Called before an entry is journaled in the shard with this index.
-   * @throws KeelsonError `BUSY` with `details.state` `'replaying'` while it awaits a replay
+   * @throws KeelsonError `BUSY` with `details.state`: `'replaying'` while it awaits a replay, `'held'`
+   * while it holds too much of the log
    */
-  checkReplayed(shard: number): void {
-    if (this.replay !== 'awaited') return
-    throw new KeelsonError('BUSY', `the journal of shard ${shard} waits for its replay`, {
-      details: { shard, state: 'replaying' },
-    })
+  checkTakes(shard: number): void {
+    if (this.replay === 'awaited')
+      throw new KeelsonError('BUSY', `the journal of shard ${shard} waits for its replay`, {
+        details: { shard, state: 'replaying' },
+      })
+    const { bytes, maxBytes, by, state } = this.#held
+    if (state !== 'full') return
+    // It may need less by now. Then a later append is taken.
+    this.#told?.()
+    throw new KeelsonError(
+      'BUSY',
+      `the journal of shard ${shard} holds ${bytes} bytes of the log for ${by.join(', ')}`,
+      { details: { shard, state: 'held', bytes, maxBytes, by } },
+    )
+  }
+
+  /** Sets the listener for appends that are refused because of the log that is held. */
+  listen(told: () => void): void {
+    this.#told = told
+  }
+
+  /** So much of the log is held. Returns what is held if it has become worse than before. */
+  measured(bytes: number): HeldLog | undefined {
+    const before = this.#held.state
+    this.#heldBytes = bytes
+    const { state } = this.#held
+    return state === before || state === 'fine' || before === 'full' ? undefined : this.#held
+  }
+
+  get #held(): HeldLog {
+    const bytes = this.#heldBytes
+    const maxBytes = this.#maxHeldBytes
+    const state = bytes > maxBytes ? 'full' : bytes > maxBytes / 2 ? 'high' : 'fine'
+    return { bytes, maxBytes, by: bytes > 0 ? this.#heldBy : [], state }
   }
 
   /**
@@ -164,6 +218,7 @@ export class ShardJournal {
       subscriptions: [...this.deliveries.values()].map(({ health }) => health),
       states: this.states,
       floorLsn: this.#floorLsn,
+      held: this.#held,
     }
   }
 
@@ -171,20 +226,30 @@ export class ShardJournal {
    * The LSN up to which the journal does not need the log; `Infinity` if it holds nothing: there is
    * no entry and no subscription. Subscriptions save their positions first. With the retention
    * `states`, entries behind the older one of the kept states stay in the log: the newer one may be
-   * damaged.
+   * damaged. Those of turns do so from the first saved state on: before, the state of their actor has
+   * what they say.
    */
   async floor(viewOf: () => ReadView): Promise<number> {
     const readers = [...this.deliveries.values()]
     await Promise.all(readers.map((reader) => reader.advance()))
     const view = viewOf()
     const { overlay, projection } = view.layers
-    const limits = readers.map(({ coveredLsn }) => coveredLsn)
-    for (const [, row] of newestRows(overlay, projection, entityRows(positionKind)))
-      if (row) limits.push(positionIn(readEntityRow(row).body).lsn - 1)
-    if (this.#retention === 'states' && hasEntries(view))
-      limits.push(this.states.length > 1 ? (this.states[0] as number) : 0)
-    const floor = Math.min(...limits)
+    const limits = new Map<string, number>()
+    for (const [key, row] of newestRows(overlay, projection, entityRows(positionKind)))
+      if (row) limits.set(holderOf(key), positionIn(readEntityRow(row).body).lsn - 1)
+    for (const { health, coveredLsn } of readers)
+      limits.set(`subscription ${health.name}`, coveredLsn)
+    if (this.#retention === 'states' && this.#needsStates(view))
+      limits.set('states', this.states.length > 1 ? (this.states[0] as number) : 0)
+    const floor = Math.min(...limits.values())
     this.#floorLsn = Number.isFinite(floor) ? floor : undefined
+    const least = [...limits].flatMap(([by, lsn]) => (lsn === floor ? [by] : []))
+    this.#heldBy = least.length > 0 ? least : ['a reader']
     return floor
+  }
+
+  #needsStates(view: ReadView): boolean {
+    if (view.row(appendedMarkerKey)) return true
+    return hasEntries(view) && (this.states.length > 0 || hasSavedState(view))
   }
 }

@@ -136,7 +136,7 @@ export const releaseLog = async (system: System, shard: Shard, lsn: number): Pro
   try {
     const { snapshots } = await shard.files.log().run('describe', null)
     const coveredLsn = shard.snapshots.isDamaged ? 0 : (snapshots.at(-1)?.lsn ?? 0)
-    const released = await releaseSegments(system, shard, Math.min(lsn, coveredLsn))
+    const released = await releaseSegments(system, shard, lsn, coveredLsn)
     shard.releasedRows.begin(released.firstLsn)
     return released
   } finally {
@@ -144,15 +144,30 @@ export const releaseLog = async (system: System, shard: Shard, lsn: number): Pro
   }
 }
 
-const releaseSegments = async (system: System, shard: Shard, lsn: number): Promise<Released> => {
+/** `coveredLsn`: what the snapshots replace; without the journal it could be given back. */
+const releaseSegments = async (
+  system: System,
+  shard: Shard,
+  lsn: number,
+  coveredLsn = lsn,
+): Promise<Released> => {
   const { files, floors, journal } = shard
   const journalLsn = await journal.floor(() => shard.view())
-  const floor = Math.min(lsn, journalLsn, ...floors.map((each) => each()))
-  const released = await files.log().run('release', { lsn: floor })
+  const wanted = Math.min(coveredLsn, ...floors.map((each) => each()))
+  const request = { lsn: Math.min(lsn, wanted, journalLsn), wanted }
+  const { heldBytes, ...released } = await files.log().run('release', request)
+  const worse = journal.measured(heldBytes)
+  if (worse) system.logger.warn(heldLine(shard), { shard: shard.index, ...worse })
   const { removed, removedBytes, firstLsn } = released
   if (removed > 0)
     tell(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })
   return released
+}
+
+const heldLine = ({ index, journal }: Shard): string => {
+  const { bytes, maxBytes, by, state } = journal.health.held
+  const then = state === 'full' ? 'appends are refused' : `from ${maxBytes} on appends are refused`
+  return `the journal of shard ${index} holds ${bytes} bytes of the log for ${by.join(', ')}: ${then}`
 }
 
 /** Removes the files that the log does not name: older snapshots, and what a crash left. */

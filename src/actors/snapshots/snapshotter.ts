@@ -33,7 +33,7 @@ import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import type { SnapshotHealth, SnapshotReason } from '../shard/shard-snapshots.ts'
 import { tell } from '../shard/storage-events.ts'
-import { makeSnapshot, tidySnapshots } from './snapshot-attempt.ts'
+import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'
 import { dueBytes, reasonNow, retryDelayMs } from './snapshot-policy.ts'
 
 /** The messages of the snapshotter. */
@@ -53,6 +53,9 @@ export type Messages = {
     looked: (log: Settled<LogDescription>) => void
     made: (made: Settled<Made>) => void
     tidied: (tidied: Settled<void>) => void
+    /** The journal holds too much: perhaps it needs less by now. */
+    letGo: () => void
+    letGone: (released: Settled<Released>) => void
   }
   continues: { begin: () => void }
 }
@@ -70,6 +73,8 @@ type State = {
   retryTimer: Timer | undefined
   /** The last attempt pinned too much of the projection. */
   isHurried: boolean
+  /** The log is being given back because the journal held too much. Asked meanwhile: once again. */
+  lettingGo: 'no' | 'yes' | 'again'
 }
 
 /** What an attempt ended with. Without anything new it is the snapshot before. */
@@ -91,7 +96,10 @@ export const server: GenServer<Messages, State, Shard> = {
       // The log can be asked when the shard is open. If it goes down, this process ends with it.
       await shard.settled()
       shard.snapshots.listen(() => send(context.self, 'look'))
+      shard.journal.listen(() => send(context.self, 'letGo'))
       noticeLost(shard)
+      // Nothing is given back: it measures what the journal holds.
+      context.pipe(releaseLog(context.system, shard, 0), 'letGone')
       context.pipe(tidySnapshots(shard, context.signal), 'tidied')
       decide(state, context)
       return noReply(state)
@@ -106,6 +114,8 @@ export const server: GenServer<Messages, State, Shard> = {
       looked: isSettled(isRecord({})),
       made: isSettled(isRecord({})),
       tidied: isSettled(),
+      letGo: isIgnored,
+      letGone: isSettled(isRecord({})),
     },
   },
 
@@ -142,6 +152,13 @@ export const server: GenServer<Messages, State, Shard> = {
       const hasEnded = result.ok && !result.value.isNew && state.callers.length === 0
       return noReply(hasEnded ? state : look(state, context))
     },
+    letGo: (state, _, context) => noReply(letGo(state, context)),
+    // Without an answer the log is closed or has failed, and this process ends.
+    letGone: (state, _, context) => {
+      const again = state.lettingGo === 'again'
+      state.lettingGo = 'no'
+      return noReply(again ? letGo(state, context) : state)
+    },
     tidied: (state, result, context) => {
       if (!result.ok)
         context.system.logger.warn(
@@ -177,6 +194,7 @@ const initialState = (shard: Shard): State => ({
   retryAt: 0,
   retryTimer: undefined,
   isHurried: false,
+  lettingGo: 'no',
 })
 
 /** Notices a named snapshot whose file is gone or cut, without reading it. */
@@ -204,6 +222,16 @@ const look = (state: State, context: Context): State => {
     context.pipe(describedLog(state.shard), 'looked')
     state.looking = 'yes'
   } else state.looking = 'again'
+  return state
+}
+
+/** Gives back what nothing needs any more. */
+const letGo = (state: State, context: Context): State => {
+  if (state.lettingGo === 'no') {
+    const released = releaseLog(context.system, state.shard, Number.MAX_SAFE_INTEGER)
+    context.pipe(released, 'letGone')
+    state.lettingGo = 'yes'
+  } else state.lettingGo = 'again'
   return state
 }
 

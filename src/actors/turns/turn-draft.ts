@@ -156,11 +156,11 @@ export class TurnDraft extends LoggedTurn {
   /**
    * Ends it with a unit that leads to `after`. `rows`: to be changed beside those of the memory.
    * @throws KeelsonError `INVALID_ARGUMENT` for a state that cannot be stored, `TOO_LARGE`,
-   * `CROSS_SHARD`; `BUSY` if it journals while a required replay is awaited
+   * `CROSS_SHARD`; `BUSY` if it journals while the journal takes no entry
    */
   end(after: Memory, terms: UnitTerms, rows: readonly EntityRowChange[]): void {
     const { identity, table, shard } = terms
-    if (this.#entries) shard.journal.checkReplayed(shard.index)
+    if (this.#entries) shard.journal.checkTakes(shard.index)
     const row = mainRow(after, this.mark, table.version, table.shape)
     checkSize(row.length - markBytes, identity.entity, shard)
     const changes = rowChanges(identity, this.before.stored, after)

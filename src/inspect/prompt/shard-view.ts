@@ -240,10 +240,14 @@ const journalColumns: readonly Column[] = [
 
 /** The journals, shard by shard: what holds the log for them, and their subscriptions. */
 export const journalView = (shards: Health['shards'], paint: Paint = plainPaint): string => {
-  const lines = shards.map(({ shard, journal: { replay, states, floorLsn } }) => {
+  const lines = shards.map(({ shard, journal: { replay, states, floorLsn, held } }) => {
     const saved = states.length === 0 ? 'no state' : `states of lsn ${states.join(' and ')}`
     const kept = floorLsn === undefined ? 'holds no log' : `holds the log behind lsn ${floorLsn}`
-    return `${paint('strong', `shard ${shard}`)}  replay ${replay}, ${saved}, ${kept}`
+    const line = `${paint('strong', `shard ${shard}`)}  replay ${replay}, ${saved}, ${kept}`
+    if (held.bytes === 0) return line
+    const full = held.state === 'full' ? ', and takes no entry' : ''
+    const text = `${bytesText(held.bytes)} of ${bytesText(held.maxBytes)} held by ${held.by.join(', ')}${full}`
+    return `${line}, ${held.state === 'fine' ? text : paint('bad', text)}`
   })
   const all = shards.flatMap(({ shard, appliedLsn, journal }) =>
     journal.subscriptions.map((each) => ({ ...each, shard, appliedLsn })),
@@ -252,7 +256,7 @@ export const journalView = (shards: Health['shards'], paint: Paint = plainPaint)
   const rows = all.map(({ shard, name, state, position, appliedLsn }) => [
     String(shard),
     name,
-    paint(state === 'running' ? 'good' : 'bad', state),
+    paint(state === 'stopped' ? 'bad' : 'good', state),
     position === undefined ? '' : countText(position.lsn),
     position === undefined ? '' : countText(Math.max(0, appliedLsn + 1 - position.lsn)),
   ])

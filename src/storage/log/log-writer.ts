@@ -235,16 +235,21 @@ export class LogWriter {
   release(lsn: number): readonly LogSegment[] {
     this.#refuseUnlessOpen()
     const { disk, dir } = this.#place
-    const [oldest] = this.#manifest.snapshots
-    const covered = [lsn, this.#manifest.checkpointLsn, oldest?.lsn ?? lsn]
-    const limits = [...covered, this.#retainedEnd(), this.#commitments?.keptLsn ?? lsn]
-    const gone = releasable(this.#sealed, ...limits)
+    const gone = this.releasable(lsn)
     for (const { name } of gone) {
       refusing(() => whileOwned(this.#place, () => disk.remove(pathIn(dir, name))))
       this.#sealed = this.#sealed.slice(1)
       this.#irrevocably(() => this.#folder.sync())
     }
     return gone
+  }
+
+  /** The segments that a release up to `lsn` would remove. */
+  releasable(lsn: number): readonly LogSegment[] {
+    const [oldest] = this.#manifest.snapshots
+    const covered = [lsn, this.#manifest.checkpointLsn, oldest?.lsn ?? lsn]
+    const limits = [...covered, this.#retainedEnd(), this.#commitments?.keptLsn ?? lsn]
+    return releasable(this.#sealed, ...limits)
   }
 
   /**

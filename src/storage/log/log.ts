@@ -128,11 +128,12 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       writer.name(snapshot, keep)
       return { snapshots: writer.snapshots, checkpointLsn: writer.checkpointLsn }
     },
-    release({ lsn }) {
+    release({ lsn, wanted = lsn }) {
       const { writer, pins } = opened()
       const gone = writer.release(Math.min(lsn, pins.least - 1))
-      const removedBytes = gone.reduce((sum, { endOffset }) => sum + endOffset, 0)
-      return { removed: gone.length, removedBytes, firstLsn: firstLsnOf(writer) }
+      const heldBytes = bytesOf(writer.releasable(wanted))
+      const removedBytes = bytesOf(gone)
+      return { removed: gone.length, removedBytes, heldBytes, firstLsn: firstLsnOf(writer) }
     },
     pin({ from, pin }) {
       const { writer, pins } = opened()
@@ -221,6 +222,9 @@ const lengthsIn = (request: LogProtocol[LogRequestKind]['request']): ArrayLike<n
 
 const featuresIn = (request: LogProtocol[LogRequestKind]['request']): number | undefined =>
   request && 'features' in request ? request.features : 0
+
+const bytesOf = (segments: readonly { readonly endOffset: number }[]): number =>
+  segments.reduce((sum, { endOffset }) => sum + endOffset, 0)
 
 const firstLsnOf = ({ segments }: LogWriter): number => segments[0]?.header.baseLsn ?? 1
 

@@ -323,13 +323,13 @@ export type LogProtocol = {
    * Removes whole segments, the oldest first, if all their frames are covered by `lsn`, the
    * checkpoint and, if any is named, the oldest snapshot, and no frame is pinned or within the
    * retention. A crash on the way leaves some of the segments, and never a
-   * hole.
+   * hole. `heldBytes`: the segments left that `wanted` would remove if nothing were pinned.
    * @throws `SHARD_DOWN` with the reason `disk` if a file could not be removed (it stays part of
    * the log), `poisoned` if the sync of the folder failed
    */
   release: {
-    request: { lsn: number }
-    answer: { removed: number; removedBytes: number; firstLsn: number }
+    request: { lsn: number; wanted?: number }
+    answer: { removed: number; removedBytes: number; heldBytes: number; firstLsn: number }
   }
   /**
    * Pins all frames from `from` on, for a reader or a required replica, until `unpin` or the end of

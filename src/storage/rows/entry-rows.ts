@@ -13,8 +13,8 @@ import {
   refused,
 } from '../commands/command-answer.ts'
 import { entryDigestBytes } from '../commands/journal-entry.ts'
-import { type Row, rowTags } from '../ports/projection-store.ts'
-import { entryIdRowKey } from '../values/row-key.ts'
+import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
+import { appendedMarkerKey, entryIdRowKey } from '../values/row-key.ts'
 import type { RowSink, Rows } from './rows.ts'
 
 const rowBytes = entryDigestBytes + 8 + 4 + 8
@@ -42,6 +42,19 @@ export const applyEntry = (
     ? { kind: 'entry', ...first, repeated: true }
     : refused({ code: 'CONFLICT', entry: first }, id)
 }
+
+/** As `applyEntry`, for an entry that is appended by itself, and notes that there was one. */
+export const applyAppendedEntry = (
+  entry: EntryUnit,
+  place: EntryPlace,
+  rows: Rows,
+  into: RowSink,
+): EntryAnswer | Refusal => {
+  if (!rows.get(appendedMarkerKey)) into.set(appendedMarkerKey, marker)
+  return applyEntry(entry, place, rows, into)
+}
+
+const marker: Row = { value: { tag: valueTags.bytes, bytes: new Uint8Array(0) }, expiresAt: 0 }
 
 const half = 2 ** 32
 

@@ -24,7 +24,7 @@ import { commandsOf, entriesOf, hasBlobs, refsOfUnit } from '../commands/command
 import { rowTags, valueTags } from '../ports/projection-store.ts'
 import { entityRowKey } from '../values/entity-key.ts'
 import { loggedBlobRow } from './blob-rows.ts'
-import { applyEntry } from './entry-rows.ts'
+import { applyAppendedEntry, applyEntry } from './entry-rows.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
 import {
   applyClear,
@@ -76,7 +76,7 @@ export const applyUnit = (
   if (unit.kind === 'turn') return applyTurn(unit, rows, frame, into, entriesBefore)
   const { lsn, time } = frame
   if (unit.kind === 'entry')
-    return applyEntry(unit, { lsn, index: entriesBefore, time }, rows, into)
+    return applyAppendedEntry(unit, { lsn, index: entriesBefore, time }, rows, into)
   const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
   if (quick) return quick
   const changed = new ChangedRows(rows)

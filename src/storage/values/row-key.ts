@@ -111,6 +111,14 @@ export const rowClasses = {
     tags: [rowTags.entryId],
     writer: 'entry-rows.ts',
   },
+  /** Records that some entry was appended by itself, not in a turn. It is never removed. */
+  appendedMarker: {
+    key: '00 "J"',
+    letter: 'J',
+    isMany: false,
+    tags: [bytes],
+    writer: 'entry-rows.ts',
+  },
   /** A row that an actor derives from the log; without a key its position. */
   derived: {
     key: '00 "p" producer 00 key',
@@ -180,6 +188,9 @@ export const rowsOf = (name: RowClassName): RowRange & { readonly gt: string } =
 
 /** The row of the marker that some key has been a compound. */
 export const compoundMarkerKey = prefixOf('compoundMarker')
+
+/** The row of the marker that some entry of the journal was appended by itself. */
+export const appendedMarkerKey = prefixOf('appendedMarker')
 
 /** The row of a field. */
 export const fieldRowKey = (key: string, field: string): string => `${key}\0${field}`

@@ -213,7 +213,8 @@ export class Wal {
     this.#check()
     if (!Number.isSafeInteger(lsn) || lsn < 0) throw invalid('lsn', lsn)
     try {
-      return await this.#opened.host.run('release', { lsn })
+      const { heldBytes: _, ...released } = await this.#opened.host.run('release', { lsn })
+      return released
     } catch (error) {
       if (isKeelsonError(error) && error.details.reason === 'poisoned') this.#commits.end(error)
       throw error
