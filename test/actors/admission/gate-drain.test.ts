@@ -46,6 +46,22 @@ describe('a drain', () => {
     expect(drain.now).toBe('TIMEOUT')
   })
 
+  test('is not ended by the end of another hold', async () => {
+    const { clock, gate, enter, leave } = testGate()
+    enter('a', 1)
+    gate.hold('pause')
+    gate.hold('backup')
+    const drain = watched(gate.drained('pause', 500))
+
+    gate.release('backup')
+    await clock.settle()
+    expect(drain.now).toBe('pending')
+
+    leave('a')
+    await clock.settle()
+    expect(drain.now).toBe('done')
+  })
+
   test('S3: of a hold that has ended, or ends meanwhile, is no success', async () => {
     const { clock, gate, enter, leave } = testGate()
     enter('a', 1)

@@ -96,6 +96,17 @@ describe('the gate', () => {
     expect(log).toEqual(['a', 'b CLOSED', 'c CLOSED', 'd CLOSED'])
   })
 
+  test('admits none that waits when it is shut, also where the first one had held it back', () => {
+    const { gate, enter, log } = testGate()
+    enter('a', 50)
+    enter('large', 100)
+    enter('small', 1)
+
+    gate.shut(new KeelsonError('CLOSED', 'closed'))
+
+    expect(log).toEqual(['a', 'large CLOSED', 'small CLOSED'])
+  })
+
   test('is idle when every write that entered has left', async () => {
     const { clock, gate, enter, leave } = testGate()
     enter('a', 1)

@@ -256,3 +256,37 @@ describe('the writes of a group', () => {
     )
   })
 })
+
+describe('a group that comes back', () => {
+  test('tells those that the log did not take that they are unsubmitted, without a refusal', () => {
+    const writes = [1, 2, 3].map((name) => new TestWrite(name))
+    const { group } = groupOf(...writes)
+    group.take()
+    group.committed([7])
+    expect(writes.map(({ failures }) => failures.map(({ fate }) => fate))).toEqual([
+      [],
+      ['unsubmitted'],
+      ['unsubmitted'],
+    ])
+  })
+})
+
+describe('a group that waits', () => {
+  test('tells its writer when it has become many, although it was due before', () => {
+    const clock = virtualClock()
+    const limits = { bytesMax: 4 * MiB, weightMax: Number.POSITIVE_INFINITY }
+    const group = new WriteGroup<TestWrite>(Buffer.alloc(16), limits, clock)
+    const told = Array.from({ length: manyFrom + 1 }, () =>
+      group.add(new TestWrite(1, { length: 1 })),
+    )
+    expect(told.flatMap((isTold, at) => (isTold ? [at + 1] : []))).toEqual([1, manyFrom])
+  })
+
+  test('gives back the memory of writes that were withdrawn', () => {
+    const writes = Array.from({ length: 100 }, () => new TestWrite(1, { length: 10_000 }))
+    const { group } = groupOf(...writes)
+    for (const write of writes.slice(1)) group.giveUp(write, died)
+    const { bytes } = group.take()
+    expect([bytes.length, bytes.buffer.byteLength <= 40_000]).toEqual([10_000, true])
+  })
+})
