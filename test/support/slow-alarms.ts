@@ -32,10 +32,14 @@ const server = (begun: Begun[]): DurableServer<Messages, number> => ({
   },
 })
 
+/** The kind of such entities. */
+export const slowKind = (begun: Begun[] = []) =>
+  entity('waiter', server(begun), { idleMs: 10_000_000 })
+
 /** Starts an instance in which `count` such alarms are set, with one `wait` for all. */
 export const startSlowAlarms = async (count: number, wait: Wait) => {
   const begun: Begun[] = []
-  const kind = entity('waiter', server(begun), { idleMs: 10_000_000 })
+  const kind = slowKind(begun)
   const simulation = await startSimulated({ app: supervisor('app', {}, [kind]) })
   const handle = simulation.app.entity(kind)
   const set = (id: string, other: Wait) =>

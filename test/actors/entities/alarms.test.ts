@@ -16,7 +16,7 @@ import {
 import { createSystem } from '../../../src/runtime/index.ts'
 import { type Simulation, silentLogger, startSimulated } from '../../../src/testing/index.ts'
 import { machine } from '../../support/simulated-instance.ts'
-import { startSlowAlarms } from '../../support/slow-alarms.ts'
+import { slowKind, startSlowAlarms } from '../../support/slow-alarms.ts'
 
 type State = { readonly fired: readonly string[] }
 
@@ -360,7 +360,7 @@ describe('an entity that was blocked', () => {
   const stricter = entity('clock', strict, { idleMs: 1_000 })
 
   /** An alarm of one entity and a step of another become due while both are blocked. */
-  const blocked = async () => {
+  const blocked = async (others: readonly ReturnType<typeof slowKind>[] = []) => {
     isRefused = true
     const { machine, ask } = await started()
     await ask('alarm', 'set', { name: 'one', inMs: 5_000 })
@@ -368,7 +368,7 @@ describe('an entity that was blocked', () => {
     await ask('step', 'charge', 'x')
     await machine.settle()
     await machine.close()
-    await machine.start({ app: supervisor('app', {}, [stricter]) })
+    await machine.start({ app: supervisor('app', {}, [stricter, ...others]) })
     await machine.advance(20_000)
     const handle = machine.app.entity(stricter)
     expect([...handle.blocked().keys()].sort()).toEqual(['alarm', 'step'])
@@ -386,6 +386,21 @@ describe('an entity that was blocked', () => {
 
     expect(fired()).toEqual([['one'], ['x']])
     expect(handle.unblock('alarm')).toBe(false)
+  })
+
+  test('does so too if a walk over due rows is under way', async () => {
+    const slow = slowKind()
+    const { machine, handle, fired } = await blocked([slow])
+    const set = (id: string) => call(machine.app.entity(slow).ref(id), 'set', wait)
+    const wait = { inMs: 10_000, ms: 60_000 }
+    await machine.during(Promise.all(Array.from({ length: 100 }, (_, at) => set(`slow${at}`))))
+    // 64 of them are asked, and the others wait for their places.
+    await machine.advance(10_020)
+
+    handle.unblock('alarm')
+    await machine.advance(5_000)
+
+    expect(fired()[0]).toEqual(['one'])
   })
 
   test('and wakes by itself does the same', async () => {
