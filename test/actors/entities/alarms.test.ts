@@ -7,6 +7,7 @@ import {
   name,
   noReply,
   ok,
+  type Ref,
   reply,
   type StorageEvents,
   supervisor,
@@ -327,7 +328,7 @@ describe('an actor whose handler is slow', () => {
   })
 })
 
-test('a row that cannot be served delays no other alarm', async () => {
+test('a row that cannot be served delays no other alarm, and is asked for once a second', async () => {
   const odd = { ...server, version: 2, migrate: () => expect.unreachable() }
   const first = await started()
   const lone = first.machine.system.to<Messages>('lone' as never)
@@ -339,12 +340,66 @@ test('a row that cannot be served delays no other alarm', async () => {
   for (let at = 0; at < 20; at++) await first.ask(`a${at}`, 'set', { name: 'one', inMs: at * 170 })
   const set = await s.during(s.app.entity(kind).alarms())
   const served = tries.length
+  const blocked = s.system.whereis(name('lone')) as Ref
+  const asked = () => s.system.info(blocked)?.handled ?? 0
+  const before = asked()
 
   await s.advance(5_000)
+
+  expect(asked() - before).toBeLessThanOrEqual(6)
 
   expect(set.length).toBeGreaterThan(10)
   const lateMs = set.map(({ at }, nth) => Number(tries[served + nth]?.split(' ')[1]) - at)
   expect(lateMs.filter((ms) => !(ms < 50))).toEqual([])
+})
+
+test('an alarm whose handler was cut off fires again, though another of its actor was handled', async () => {
+  let isHung = true
+  const twins: DurableServer<TwinMessages, string> = {
+    init: () => '',
+    calls: {
+      set: (done, _, context) => {
+        for (const name of ['a', 'b'] as const) context.setAlarm(name, { inMs: 100 })
+        return reply('set', done)
+      },
+    },
+    alarms: {
+      a: (done) => noReply(`${done}a`),
+      b: (done) => (isHung ? new Promise(() => undefined) : noReply(`${done}b`)),
+    },
+  }
+  const twin = entity('twin', twins)
+  const s = await startSimulated({ app: supervisor('app', {}, [twin]) })
+  simulation = s
+  await s.during(call(s.app.entity(twin).ref('1'), 'set'))
+  await s.advance(200)
+  expect(s.app.entity(twin).state('1')).toBe('a')
+  isHung = false
+
+  s.app.system.kill(name('twin/1'))
+  await s.advance(2_500)
+
+  expect(s.app.entity(twin).state('1')).toBe('ab')
+})
+
+test('an actor that failed to wake is asked again, also if a walk was under way', async () => {
+  let fails = 0
+  const wake = (): void => {
+    if (fails-- > 0) throw new Error('not yet')
+  }
+  const waking = entity('clock', { ...server, wake }, { idleMs: 50 })
+  const slow = slowKind()
+  const s = await startSimulated({ app: supervisor('app', {}, [waking, slow]) })
+  simulation = s
+  const set = (id: string) => call(s.app.entity(slow).ref(id), 'set', { inMs: 10_000, ms: 60_000 })
+  await s.during(call(s.app.entity(waking).ref('a'), 'set', { name: 'two', inMs: 10_000 }))
+  await s.during(Promise.all(Array.from({ length: 100 }, (_, at) => set(`slow${at}`))))
+  fails = 1
+
+  await s.advance(12_500)
+
+  expect(fails).toBeLessThan(0)
+  expect(s.app.entity(waking).state('a')?.fired).toEqual(['two'])
 })
 
 describe('an entity that was blocked', () => {
