@@ -1,11 +1,12 @@
 /**
- * `npm run harness -- kill|power|pages|orders|snapshots|replication [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
+ * `npm run harness -- kill|power|pages|orders|snapshots|replication|deaths [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
  * power cuts after which only some pages are there, over the built package; `orders` kills the service of examples/orders;
  * `snapshots [--kind K]` kills a store at the steps of its snapshots and projections, N times at each. How many logs and
- * stores are struck at once can be chosen. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
+ * stores are struck at once can be chosen. `deaths` kills each storage actor N times in a process that lives on. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
  */
 import { parseArgs } from 'node:util'
 import { noPostgres } from '../support/postgres-server.ts'
+import { type Deaths, deathRounds } from './death-rounds.ts'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'
 import { orderRounds } from './order-rounds.ts'
@@ -64,6 +65,14 @@ const replication: Harness = async ({ progress, ...options }) => {
   return replicationFacts(await replicationRounds({ ...options, progress: told }))
 }
 
+const deathFacts = ({ kills, answers }: Deaths): string =>
+  `${kills} actors killed, ${answers} answers in flight around them were the true ones`
+
+const deaths: Harness = async ({ rounds, seed, progress }) =>
+  deathFacts(
+    await deathRounds({ rounds, seed, progress: (sum) => progress(sum.kills, deathFacts(sum)) }),
+  )
+
 const harnesses: Record<string, Harness> = {
   kill: striking(killRounds),
   power: striking(powerRounds),
@@ -71,12 +80,13 @@ const harnesses: Record<string, Harness> = {
   orders: striking(orderRounds),
   snapshots,
   replication,
+  deaths,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const usage =
-  'usage: harness kill|power|pages|orders|snapshots|replication [--rounds N] [--seed N] [--at-once N] [--kind K]'
+  'usage: harness kill|power|pages|orders|snapshots|replication|deaths [--rounds N] [--seed N] [--at-once N] [--kind K]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({

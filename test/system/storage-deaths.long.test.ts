@@ -5,8 +5,10 @@
 import * as keelson from 'keelson'
 import { StateMachine } from 'keelson/state-machine'
 import { expect, test } from 'vitest'
+import { deathRounds } from '../harness/death-rounds.ts'
 import { type Kit, storingActors } from '../support/storing-actors.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { countOf } from '../support/tier.ts'
 
 /** A shard's supervisor allows five restarts in 10 s, and begins anew when it is killed itself. */
 const storage = [
@@ -40,4 +42,10 @@ test('the deaths of all storage actors end no actor above, and lose nothing', as
   const again = await keelson.start({ dir, app: actors.tree() as never })
   expect(actors.wrong(again as never)).toEqual([])
   await again.close()
+})
+
+test('S24: kills of each actor on the way of a write leave no outcome open, and every answer is true', async () => {
+  const rounds = countOf('KEELSON_KILLS', 1, 3)
+  const { kills } = await deathRounds({ rounds, seed: 1, progress: () => undefined })
+  expect(kills).toBe(4 * rounds)
 })
