@@ -4,8 +4,9 @@
  */
 import { describe, expect, test } from 'vitest'
 import { Applier, Batcher, BlobStore, WalWriter } from '../../../src/actors/index.ts'
-import { name, stopProcess, suspend } from '../../../src/runtime/index.ts'
+import { createSystem, name, stopProcess, suspend } from '../../../src/runtime/index.ts'
 import type { LogHost } from '../../../src/storage/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
 
 const victims = { BlobStore, WalWriter, Applier, Batcher }
@@ -124,4 +125,29 @@ test('a write that fails while there is no writer takes the shard down at the ne
   expect(hosts).toHaveLength(1)
   await during(app.control.reopen(0))
   expect(hosts).toHaveLength(2)
+})
+
+test('a writer that dies while it opens the log leaves it to the next one, which shows all of it', async () => {
+  let opening = (): void => undefined
+  const aroundLog = (host: LogHost): LogHost => ({
+    run: (kind, request) => {
+      if (kind === 'open') opening()
+      return host.run(kind, request)
+    },
+    end: () => host.end(),
+  })
+  const { clock, start, during } = machine({ aroundLog })
+  const first = await start()
+  await during(first.control.suspendAll())
+  await during(first.store.put('k', 1))
+  await during(first.close())
+  const system = createSystem({ clock, logger: silentLogger })
+  let kills = 0
+  opening = () => {
+    if (kills++ === 0) system.kill(WalWriter.name(0))
+  }
+  const again = await start({ system })
+  expect(kills).toBe(1)
+  expect(again.store.get('k')).toBe(1)
+  await during(again.close())
 })
