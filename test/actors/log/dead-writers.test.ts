@@ -136,11 +136,11 @@ test('a writer that dies while it opens the log leaves it to the next one, which
     },
     end: () => host.end(),
   })
-  const { clock, start, during } = machine({ aroundLog })
+  const { clock, projections, start, during } = machine({ aroundLog })
   const first = await start()
-  await during(first.control.suspendAll())
   await during(first.store.put('k', 1))
   await during(first.close())
+  projections.remove('/data/shard-0/lmdb')
   const system = createSystem({ clock, logger: silentLogger })
   let kills = 0
   opening = () => {
