@@ -41,6 +41,7 @@ export const settleStrays = async (
   host: LogHost,
   signal: AbortSignal,
 ): Promise<void> => {
+  refuseDead(signal)
   const lost: GroupTurn[] = []
   for (const turn of appends.queue.inFlight) {
     if (!turn.asked || turn.asked.host === host) continue
@@ -66,6 +67,7 @@ export const settleStrays = async (
   })
 }
 
+/** Pending code of a dead writer takes no group, and tells none what became of it. */
 const refuseDead = (signal: AbortSignal): void => {
   if (signal.aborted) throw new KeelsonError('EXITED', 'the writer of the log has ended')
 }
