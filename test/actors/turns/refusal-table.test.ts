@@ -364,6 +364,7 @@ const checks: Record<AfterRefusal, (w: World, kind: Kind, met: Refusal, told: un
       expect(await w.s.during(codeOf(StateMachine.snapshot(ref as never)))).toBe('BLOCKED')
       await mend(w)
       // It has gone to rest meanwhile.
+      await w.s.advance(120_000)
       expect(await w.s.during(codeOf(StateMachine.snapshot(ref as never)))).toBe('BLOCKED')
       expect(machineOf(w, stubborn)[0]).toBe('awaiting')
       handle.unblock('1')
