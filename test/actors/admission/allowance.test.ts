@@ -1,6 +1,6 @@
 /** The bound over all shards holds each of them back in its turn. */
 import { describe, expect, test } from 'vitest'
-import { commandsIn } from '../../../src/actors/admission/allowance.ts'
+import { commandsIn, refuseMany } from '../../../src/actors/admission/allowance.ts'
 import { alarmRowKey, type Command, type Turn } from '../../../src/storage/index.ts'
 import { testWorld } from '../../support/test-gate.ts'
 
@@ -92,4 +92,9 @@ test('a turn counts its main row, each other row and each entry of its writes', 
   expect(commandsIn(turn([], []))).toBe(1)
   expect(commandsIn(turn([alarm, alarm], [many, { kind: 'delete', key: 'd' }]))).toBe(7)
   expect(commandsIn([turn([alarm], []), many])).toBe(5)
+})
+
+test('a write has 10,000 keys, and no more', () => {
+  expect(() => refuseMany(10_000)).not.toThrow()
+  expect(() => refuseMany(10_001)).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
 })
