@@ -173,10 +173,16 @@ const clockJumped = (system: System, shard: Shard, jump: ClockJump): void => {
   const { jumpMs, aheadMs } = jump
   tell(system, shard, 'clock.jumped', jump)
   system.logger.warn(
-    `the clock of the machine was set by ${jumpMs} ms: the time of shard ${shard.index} goes on as before, ${aheadMs} ms ahead of it; control.acceptClock() follows it`,
+    `the clock of the machine was set by ${jumpMs} ms: the time of shard ${shard.index} goes on as before, ${aheadMs} ms ahead of it; ${goesOn(aheadMs)}`,
     { shard: shard.index, jumpMs, aheadMs },
   )
 }
+
+/** Less than a minute is made up by itself. */
+const goesOn = (aheadMs: number): string =>
+  aheadMs > 0 && aheadMs < 60_000
+    ? 'it goes a tenth slower until the clock has caught up'
+    : 'control.acceptClock() follows it'
 
 const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim): void => {
   for (const shard of minDurable.keys())

@@ -2,7 +2,8 @@
  * The time of a shard. It follows the machine's clock and never goes back. When that clock is set,
  * the shard's time does not jump with it: it goes on by the monotonic clock, so that nothing
  * expires at once and no lease becomes longer, until `follow` accepts the clock. It never stands
- * still: time that is ahead of an accepted clock goes at half speed until that has caught up.
+ * still: time that is ahead of an accepted clock goes at half speed until that has caught up. A step
+ * back of less than a minute needs no acceptance: time goes a tenth slower until it is made up.
  */
 import type { Clock } from '../../clock.ts'
 
@@ -12,8 +13,15 @@ import type { Clock } from '../../clock.ts'
  */
 export type ClockJump = { readonly jumpMs: number; readonly aheadMs: number }
 
-/** Smaller steps of the machine's clock are followed. */
+/** Smaller steps of the machine's clock are followed: forward at once, back by going slower. */
 const jumpMinMs = 60_000
+
+/** Smaller differences of the two clocks are their drift. */
+const stepMinMs = 100
+
+/** Of so many ms one is given up: of a lead on an accepted clock, and after a small step back. */
+const acceptedPace = 2
+const steppedPace = 10
 
 /** The two clocks are compared once in so many ms: a read has no time for it. */
 const lookMs = 1_000
@@ -28,8 +36,9 @@ export class ShardTime {
   /** What the two clocks said when they were compared last. */
   #wall: number
   #monotonic: number
-  /** Until where the monotonic clock was counted for half speed; `undefined` at full speed. */
+  /** Until where the monotonic clock was counted for a lower speed; `undefined` at full speed. */
   #slowSince: number | undefined
+  #pace = steppedPace
   #told: ((jump: ClockJump) => void) | undefined
 
   constructor(clock: Clock) {
@@ -56,7 +65,7 @@ export class ShardTime {
   observe(stamp: number): number {
     const beyondMs = stamp - (this.#clock.now() + this.#ahead)
     // The clock was ahead when the stamp was made. Time goes on from there and does not stand still.
-    if (stamp > this.#last && beyondMs >= jumpMinMs) this.#shift(-beyondMs)
+    if (stamp > this.#last && beyondMs >= stepMinMs) this.#shift(-beyondMs)
     return this.#reach(stamp)
   }
 
@@ -66,7 +75,7 @@ export class ShardTime {
    */
   follow(): number {
     const before = this.now()
-    if (this.#ahead > 0) this.#slowSince ??= this.#clock.monotonic()
+    if (this.#ahead > 0) this.#goSlower(acceptedPace)
     else this.#ahead = 0
     return this.now() - before
   }
@@ -81,11 +90,17 @@ export class ShardTime {
     return this.#last
   }
 
-  /** Gives up one ms of the lead in two. */
+  #goSlower(pace: number): void {
+    this.#slowSince ??= this.#clock.monotonic()
+    this.#pace = pace
+  }
+
+  /** Gives up one ms of the lead in so many as the pace says. */
   #slow(since: number): void {
-    const lostMs = Math.min(this.#ahead, Math.floor((this.#clock.monotonic() - since) / 2))
+    const passedMs = this.#clock.monotonic() - since
+    const lostMs = Math.max(0, Math.min(this.#ahead, Math.floor(passedMs / this.#pace)))
     this.#ahead -= lostMs
-    this.#slowSince = this.#ahead > 0 ? since + 2 * lostMs : undefined
+    this.#slowSince = this.#ahead > 0 ? since + this.#pace * lostMs : undefined
   }
 
   #look(wall: number): void {
@@ -93,14 +108,20 @@ export class ShardTime {
     const jumpMs = Math.round(wall - this.#wall - (monotonic - this.#monotonic))
     this.#wall = wall
     this.#monotonic = monotonic
-    if (Math.abs(jumpMs) >= jumpMinMs) this.#shift(jumpMs)
+    const isForward = jumpMs > 0 && jumpMs < jumpMinMs
+    // A small step forward is followed, and makes up for one back.
+    if (isForward && this.#ahead <= 0) return
+    if (Math.abs(jumpMs) >= stepMinMs) this.#shift(jumpMs)
   }
 
   /** The machine's clock is off by `jumpMs`, and this time is not. */
   #shift(jumpMs: number): void {
     const ahead = this.#ahead - jumpMs
     // A jump that was undone leaves nothing behind.
-    this.#ahead = Math.abs(ahead) < jumpMinMs ? 0 : ahead
+    this.#ahead = ahead > -jumpMinMs && ahead < stepMinMs ? 0 : ahead
+    const isSmall = this.#ahead > 0 && this.#ahead < jumpMinMs
+    if (isSmall) this.#goSlower(steppedPace)
+    else if (this.#pace === steppedPace) this.#slowSince = undefined
     this.#told?.({ jumpMs, aheadMs: this.#ahead })
   }
 }

@@ -37,18 +37,28 @@ export type PromptWords = Readonly<Record<string, unknown>>
 
 /** Every word of the prompt for `app`. `control` has the suspensions that name no owner. */
 export const promptWords = (app: App, paint: Paint, control = app.control): PromptWords => {
-  const words = { ...wordsOf(app, paint), control }
+  const words = { ...wordsOf(app, paint), app: controlledBy(app, control), control }
   const h = (word?: unknown) =>
     word === undefined ? new View(helpText) : wordHelp({ ...words, h }, word, commands)
   return { ...words, h }
 }
 
+/** The app with the control of this prompt: what it suspends ends with the prompt. */
+const controlledBy = (app: App, control: App['control']): App =>
+  new Proxy(app, {
+    get: (target, name) => {
+      if (name === 'control') return control
+      const part: unknown = Reflect.get(target, name, target)
+      return typeof part === 'function' ? part.bind(target) : part
+    },
+  })
+
 const wordsOf = (app: App, paint: Paint): PromptWords => ({
   ...partWords(app),
   ...lookingWords(app, paint),
   ...actingWords(app),
-  app,
   store: app.store,
+  health: () => app.health(),
   help: helpWord(),
 })
 
@@ -279,6 +289,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['journal()', 'each journal: subscriptions, saved states, the log kept; the process: journal(0)'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['replication()', 'each replica: its state, its lag, and why it waits'],
+  ['health()', 'what app.health() says'],
   ['app', 'the instance: app.health(), app.system …'],
   ['help, h(name)', 'this list; one command of it; what store and control can do'],
   ['exit, quit', 'end the prompt, as Ctrl-D does, and the instance unless attached'],

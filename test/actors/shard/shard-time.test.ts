@@ -30,15 +30,54 @@ describe('the time of a shard', () => {
     return { time, told, set, pass }
   }
 
-  test('follows the clock, and steps of less than a minute', () => {
+  test('follows the clock, and steps forward of less than a minute', () => {
     const { time, told, set, pass } = world()
     expect(time.now()).toBe(1_000_000)
     pass(10 * hour)
     set.by = 59_000
     expect(time.now()).toBe(1_000_000 + 10 * hour + 59_000)
-    set.by = 0
-    expect(time.now()).toBe(1_000_000 + 10 * hour + 59_000)
     expect(told).toEqual([])
+  })
+
+  test.each([-100, -5_000, -59_000])(
+    'goes on after a step of %i ms, a tenth slower until the clock has caught up, and tells it',
+    (jumpMs) => {
+      const { time, told, set, pass } = world()
+      pass(500)
+      let last = time.now()
+      set.by = jumpMs
+      pass(500)
+      time.now()
+      pass(500)
+      expect(Math.abs(time.now() - last - 1_000)).toBeLessThanOrEqual(100)
+      expect(told).toEqual([{ jumpMs, aheadMs: -jumpMs }])
+      for (let at = 0; at < 1_000; at++) {
+        pass(700)
+        const now = time.now()
+        expect(now - last).toBeGreaterThanOrEqual(600)
+        last = now
+      }
+      expect([time.aheadMs, time.now()]).toEqual([0, 1_701_500 + jumpMs])
+    },
+  )
+
+  test('a step back that is undone leaves nothing behind', () => {
+    const { time, set, pass } = world()
+    set.by = -30_000
+    pass(2_000)
+    time.now()
+    set.by = 0
+    pass(2_000)
+    expect(Math.abs(time.now() - 1_004_000)).toBeLessThanOrEqual(400)
+    pass(10_000)
+    expect([time.now(), time.aheadMs]).toEqual([1_014_000, 0])
+  })
+
+  test('a stamp that is a few seconds ahead does not stop it', () => {
+    const { time, pass } = world()
+    expect(time.observe(1_030_000)).toBe(1_030_000)
+    pass(1_000)
+    expect(time.now()).toBe(1_030_900)
   })
 
   test.each([years, -2 * hour])('does not jump with it by %i ms, and tells it once', (jumpMs) => {

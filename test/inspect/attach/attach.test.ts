@@ -237,7 +237,7 @@ describe('attached prompts (needs the build)', () => {
     const holders = async () =>
       (await (await attached(app)).ask('projections()'))?.match(/held by/g)?.length
     await one.ask('control.suspend(0, { flush: false })')
-    await other.ask('control.suspend(0, { flush: false })')
+    await other.ask('app.control.suspend(0, { flush: false })')
     await app.control.suspend(0, { flush: false })
     expect(await holders()).toBe(3)
 
