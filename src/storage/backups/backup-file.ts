@@ -68,9 +68,28 @@ const decoded = (path: string, bytes: Uint8Array): Backup => {
   const { facts } = reading
   if (!Array.isArray(shards) || shards.length !== facts.shards)
     throw damaged(path, 'it does not list one copy a shard')
-  // Its checksum holds, so the rest is as `writeBackup` wrote it.
+  // People can compute a checksum, too.
+  const odd = shards.findIndex((shard) => !isShardCopy(shard))
+  if (odd >= 0) throw damaged(path, `what it says of shard ${odd} is no copy`)
   return { facts, at: Number(at), consistent: consistent === true, shards }
 }
+
+const isShardCopy = (copy: unknown): copy is ShardCopy => {
+  const { walId, epoch, firstLsn, lsn, time, snapshots, segments, blobs, missing } = Object(copy)
+  return (
+    /^[0-9a-f]{32}$/.test(walId) &&
+    [epoch, firstLsn, lsn, time].every(isCount) &&
+    isList(snapshots, (each) => [each.lsn, each.bytes, each.sum].every(isCount)) &&
+    isList(segments, (each) => [each.bytes, each.lastLsn, each.lastCrc].every(isCount)) &&
+    isList(Object(blobs).segments, isCount) &&
+    isList(missing, (each) => typeof each === 'string')
+  )
+}
+
+const isList = (list: unknown, isMember: (each: ReturnType<typeof Object>) => boolean): boolean =>
+  Array.isArray(list) && list.every((each) => isMember(each ?? {}))
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0
 
 const damaged = (file: string, evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', `${file} is damaged: ${evidence}`, { details: { file, evidence } })

@@ -17,6 +17,7 @@ import type {
   ShardCopy,
   ShardCopyRequest,
 } from '../ports/shard-copier.ts'
+import { corruption } from '../segments/log-errors.ts'
 import { readManifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { listSegments } from '../segments/segment-list.ts'
@@ -42,6 +43,7 @@ export function* copyingShard(
   const segments = segmentsOf(disk, from.wal, request.segments).filter(
     ({ header }) => header.baseLsn <= lsn + 1,
   )
+  refuseMissing(segments, request)
   const [first, last] = [segments[0], segments.at(-1)]
   if (!first || !last)
     throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: { dir: from.wal } })
@@ -109,6 +111,18 @@ export const segmentsOf = (
   return listed
     ? segments.filter(({ name }) => listed.some((each) => each.name === name))
     : segments
+}
+
+/** @throws KeelsonError `CORRUPT` if a segment that a backup lists is needed, and is not there */
+const refuseMissing = (
+  segments: readonly SegmentEntry[],
+  { segments: listed = [], lsn }: ShardCopyRequest,
+): void => {
+  for (const [at, { name: file }] of listed.entries()) {
+    const before = listed[at - 1]?.lastLsn ?? 0
+    if (before > lsn || segments.some(({ name }) => name === file)) continue
+    throw corruption({ file, offset: 0, lsn: before + 1, evidence: 'it is missing' })
+  }
 }
 
 const makeFolder = (disk: Disk, dir: string): void => {

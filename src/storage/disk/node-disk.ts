@@ -13,6 +13,7 @@ import {
   fsyncSync,
   ftruncateSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -82,7 +83,8 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
   openFolder: (path) => attempt('open', path, () => nodeFolder(path)),
   entry: (path) =>
     attempt('entry', path, () => {
-      const stats = unlessMissing(() => statSync(path))
+      // A link to nothing is there: nothing can be made at its path.
+      const stats = unlessMissing(() => statSync(path)) ?? unlessMissing(() => lstatSync(path))
       return stats && entryOf(stats)
     }),
   identity: (path) => lockFiles.identity(path),

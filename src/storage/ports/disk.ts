@@ -85,7 +85,7 @@ export interface DiskLock {
 export interface Disk {
   open(path: string, mode: OpenMode): DiskFile
   openFolder(path: string): DiskFolder
-  /** Kind and size of `path`; `undefined` if it is missing. */
+  /** Kind and size of `path`; `undefined` if it is missing. A link to nothing is `other`. */
   entry(path: string): DiskEntry | undefined
   /**
    * Identifies the file at `path`; `undefined` if there is none. Equal only for the same file,

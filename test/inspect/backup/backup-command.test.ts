@@ -1,5 +1,5 @@
 /** `keelson backup` and `keelson restore` on real folders (needs the build). */
-import { cpSync, readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
@@ -104,6 +104,68 @@ test('open gives the prompt on a folder and on a backup as of then, and leaves t
   await after.close()
   expect((await commandHere(['open', 'b', '--at', '99999'], dir)).status).toBe(1)
   expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
+})
+
+test('S28 a backup with a file that is missing, cut off or changed is CORRUPT, or restored right', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd'), wal: { maxFileSize: 131_072 } })
+  await app.store.put('blob', large)
+  for (let at = 0; at < 30; at++) await app.store.put(`k${at % 5}`, `${at}`.repeat(4_000))
+  await app.control.snapshot(0)
+  await app.store.put('last', 1)
+  await app.close()
+  await commandHere(['backup', 'd', '--to', 'b'], dir)
+  const files = readdirSync(join(dir, 'b'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'LOCK')
+    .map(({ parentPath, name }) => join(parentPath, name))
+  const harms = {
+    half: (bytes: Buffer) => bytes.subarray(0, bytes.length >> 1),
+    change: (bytes: Buffer) => Buffer.from(bytes.map((byte, at) => (at === 200 ? ~byte : byte))),
+    loss: () => undefined,
+  }
+  const cases = files.flatMap((file) =>
+    Object.entries(harms).map((harm) => [file, ...harm] as const),
+  )
+  const refusals: string[] = []
+  for (const [file, name, harm] of sampled(cases, 14)) {
+    const whole = readFileSync(file)
+    const harmed = harm(whole)
+    if (harmed) writeFileSync(file, harmed)
+    else rmSync(file)
+
+    const { status, errors } = await commandHere(['restore', 'b', '--to', 'r'], dir)
+
+    if (status === 0) {
+      const back = await start({ dir: join(dir, 'r') })
+      expect([back.store.get('last'), back.store.get('k4')]).toEqual([1, '29'.repeat(4_000)])
+      await back.close()
+      rmSync(join(dir, 'r'), { recursive: true })
+    } else {
+      const code = /[A-Z_]+(?=:)/.exec(errors)?.[0]
+      const expected =
+        file.endsWith('backup.json') && name === 'loss' ? 'INVALID_ARGUMENT' : 'CORRUPT'
+      expect([file, name, code]).toEqual([file, name, expected])
+      refusals.push(file)
+    }
+    expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
+    writeFileSync(file, whole)
+  }
+  expect(refusals.length).toBeGreaterThan(5)
+})
+
+test('S28 a link to nothing is no folder to write to', async () => {
+  const dir = tempFolder()
+  await (await start({ dir: join(dir, 'd') })).close()
+  symlinkSync(join(dir, 'nothing'), join(dir, 'link'))
+  await commandHere(['backup', 'd', '--to', 'b'], dir)
+
+  const restored = await commandHere(['restore', 'b', '--to', 'link'], dir)
+  const made = await commandHere(['backup', 'd', '--to', 'link'], dir)
+
+  expect(restored.errors).toContain('INVALID_ARGUMENT')
+  expect(made.errors).toMatch(/CONFIG|INVALID_ARGUMENT/)
+  expect(await codeOfStart(join(dir, 'link'))).toBe('CONFIG')
+  expect(readdirSync(dir).sort()).toEqual(['b', 'd', 'link'])
 })
 
 test('what is no data folder, and no backup, is refused and left alone', async () => {
