@@ -53,7 +53,7 @@ const usages = {
       --shard N       of a data folder; 0`,
   verify: `  keelson journal verify PROOF [--entry FILE] [--head HEAD] [--key PEM] [--json]
       Checks a proof without any log, and prints what it proves.
-      Exit status: 0 the proof holds, 4 it does not.
+      Exit status: 0 the proof holds, 4 it does not, or is of a newer version.
       --entry FILE    the write must be these bytes
       --head HEAD     the proof must be against this head
       --key PEM       the group must be signed with this key`,

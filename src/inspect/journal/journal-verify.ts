@@ -1,6 +1,6 @@
 /**
  * `keelson journal verify`: checks a proof from a file against the head, the key and the write that
- * were kept, without any log. Exit status 0 if all of it holds, 4 if not.
+ * were kept, without any log. Exit status 0 if all of it holds, 4 if not, or if it cannot tell.
  */
 import { resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -30,7 +30,7 @@ type Finding = { readonly facts: readonly (readonly [string, string])[]; readonl
 /**
  * Runs the command and resolves with the exit status.
  * @throws KeelsonError `CONFIG` for a key that is none; `INVALID_ARGUMENT` for a file that cannot be
- * read; `UNSUPPORTED_VERSION`
+ * read
  */
 export const runJournalVerify = async (
   command: JournalVerifyCommand,
@@ -43,8 +43,12 @@ export const runJournalVerify = async (
     printLine(output, command.json ? JSON.stringify({ holds: true, ...json }) : text)
     return 0
   } catch (error) {
-    if (!isKeelsonError(error, 'CORRUPT')) throw error
-    const { step, evidence } = error.details
+    if (!isKeelsonError(error)) throw error
+    const { code, message, details } = error
+    const isNewer = code === 'UNSUPPORTED_VERSION'
+    if (!isNewer && code !== 'CORRUPT') throw error
+    const newer = { step: 'format', evidence: `${message}: this keelson cannot check it` }
+    const { step, evidence } = isNewer ? newer : details
     const json = { holds: false, step, evidence }
     printLine(output, command.json ? JSON.stringify(json) : `holds  no: ${String(evidence)}`)
     return 4

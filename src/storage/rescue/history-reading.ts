@@ -167,7 +167,10 @@ export class HistoryReader {
     const first = this.#stretches[0]?.from.lsn ?? 0
     const last = this.#stretches.at(-1)?.to.lsn ?? 0
     if (lsn > last) throw missing(`there is no lsn ${lsn}: the log ends with lsn ${last}`)
-    if (lsn <= first) throw missing(`lsn ${lsn} was released: the log begins with ${first + 1}`)
+    if (lsn <= first)
+      throw missing(
+        `lsn ${lsn} was released: the log begins with ${first + 1}; the option retention keeps more`,
+      )
     if (over && over.header.firstLsn <= lsn) return over
     throw missing(
       over

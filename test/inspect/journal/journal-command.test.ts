@@ -111,6 +111,39 @@ test('a head that was changed anywhere is refused, and so is a file that cannot 
   }
 })
 
+test('S32 a proof or a head of a newer version does not count as one that holds', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd'), wal: { commitments: true } })
+  const { position } = await app.store.put('a', 1)
+  await app.close()
+  const lsn = String(position?.lsn)
+  await commandHere(['journal', 'prove', 'd', '--lsn', lsn, '--out', 'proof'], dir)
+  await commandHere(['journal', 'head', 'd', '--out', 'head'], dir)
+  for (const file of ['proof', 'head']) {
+    const whole = readFileSync(join(dir, file), 'utf8')
+    writeFileSync(
+      join(dir, file),
+      whole.replace(/"format": ?1/, (text) => text.replace('1', '2')),
+    )
+    const words = ['journal', 'verify', 'proof', '--head', 'head', '--json']
+    const { status, output } = await commandHere(words, dir)
+    expect([status, JSON.parse(output)]).toMatchObject([4, { holds: false, step: 'format' }])
+    writeFileSync(join(dir, file), whole)
+  }
+})
+
+test('S29 an LSN that was released is refused with the option that keeps more', async () => {
+  const dir = tempFolder()
+  const wal = { commitments: true, maxFileSize: 131_072 }
+  const app = await start({ dir: join(dir, 'd'), wal })
+  for (let at = 0; at < 12; at++) await app.store.put('k', `${at}`.repeat(20_000))
+  await app.control.snapshot(0)
+  await app.close()
+  const { status, errors } = await commandHere(['journal', 'prove', 'd', '--lsn', '1'], dir)
+  expect(status).toBe(1)
+  expect(errors).toMatch(/lsn 1 was released: .*retention/)
+})
+
 test('words that mean nothing are refused with what is wrong about them', () => {
   for (const words of [
     ['proof'],
