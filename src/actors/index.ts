@@ -10,11 +10,11 @@
  * - blobs: `blob_store`, large writes, the sweep
  * - writing: the way of every write, `batcher` with its windows, `expirer`
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
- * - replication: the replicas that follow the logs, and the processes that send to them
  * - control: `control` over every shard, pauses of writes, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
  * - journal: `app.journal`: entries of applications that keep their state themselves
  * - turns: the turns of durable actors: their units, rows and held outputs
+ * - replication: the replicas that follow the logs, and the processes that send to them
  * - durable: the process of a durable actor
  * - entities: all durable actors: their kinds, handles, queries and alarms
  *

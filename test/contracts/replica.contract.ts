@@ -12,6 +12,7 @@ import type {
 } from '../../src/storage/index.ts'
 import {
   chunkOf,
+  entity,
   entry,
   framesOf,
   key,
@@ -25,6 +26,8 @@ import {
 export type ReplicaUnderTest = {
   readonly replica: () => Replica
   readonly valuesOf: (log: ReplicatedLog) => Promise<Record<string, unknown>>
+  /** States of durable actors, by their names. */
+  readonly statesOf: (log: ReplicatedLog) => Promise<Record<string, unknown>>
   /** LSNs and ids, in order. */
   readonly entriesOf: (log: ReplicatedLog) => Promise<readonly (readonly [number, string])[]>
 }
@@ -182,6 +185,30 @@ export const replicaContract = (under: () => ReplicaUnderTest): void => {
       const all: ReadableChange = { kind: 'clear', namespace: undefined }
       await session.commit({ ...chunkOf(log, 3, 4), changes: [all] })
       expect(await under().valuesOf(log)).toEqual({})
+    })
+
+    test('S29 it has the states of durable actors, those that ended are gone', async () => {
+      const { log, session } = await claimed()
+      const states = [
+        entity('order/1', '{"total":7}'),
+        entity('order/a/b', 'null'),
+        entity('room/1'),
+      ]
+      await session.commit({ ...chunkOf(log, 0, 1), changes: states })
+      expect(await under().statesOf(log)).toEqual({
+        ...{ 'order/1': { total: 7 }, 'order/a/b': null, 'room/1': undefined },
+      })
+      const changes: ReadableChange[] = [
+        { kind: 'ended', entity: 'order/a/b' },
+        { kind: 'ended', entity: 'order/missing' },
+        entity('order/1', '{"total":8}'),
+        { kind: 'clear', namespace: undefined },
+      ]
+      await session.commit({ ...chunkOf(log, 1, 2), changes })
+      expect(await under().statesOf(log)).toEqual({ 'order/1': { total: 8 }, 'room/1': undefined })
+      // A snapshot has all that there are.
+      await session.load({ ...pieceOf(log, 0, [1]), changes: [entity('room/1', '1', 12)] })
+      expect(await under().statesOf(log)).toEqual({ 'room/1': 1 })
     })
 
     test('it keeps a large value in pieces, once', async () => {

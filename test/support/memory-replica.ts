@@ -10,6 +10,7 @@ import {
   namespaceOf,
   type ProjectedPosition,
   type ReadableChange,
+  type ReadableEntity,
   type ReadableKey,
   type Replica,
   type ReplicaChunk,
@@ -34,6 +35,7 @@ export type Kept = {
   readonly frames: Map<number, ReplicatedFrame>
   readonly entries: ReplicatedEntry[]
   readonly keys: Map<string, ReadableKey>
+  readonly entities: Map<string, ReadableEntity & { readonly asOf: number }>
   /** The LSN that a key was sent with. */
   readonly asOf: Map<string, number>
   readonly blobs: Map<string, Uint8Array>
@@ -152,7 +154,7 @@ export class MemoryReplica implements Replica {
     const load = needsSnapshot && !seen?.lsn && !seen?.load ? ({ load: 'due' } as const) : {}
     if (!kept) {
       const [frames, keys, asOf, blobs] = [new Map(), new Map(), new Map(), new Map()]
-      const none = { frames, keys, asOf, blobs, entries: [], rows: [] }
+      const none = { frames, keys, asOf, blobs, entities: new Map(), entries: [], rows: [] }
       this.logs.set(log.walId, { log, progress: { lsn: 0, lease, ...load }, ...none })
       return
     }
@@ -207,8 +209,10 @@ export class MemoryReplica implements Replica {
       kept.progress = { lease, lsn, ...(mark && { mark }), load: reached }
       return
     }
-    // Keys that are gone were in no piece.
+    // What is gone was in no piece.
     for (const [key, asOf] of kept.asOf) if (asOf < snapshot.lsn) removeKey(kept, key)
+    for (const [entity, { asOf }] of kept.entities)
+      if (asOf < snapshot.lsn) kept.entities.delete(entity)
     const { frame } = next.position
     kept.progress = { lease, lsn: snapshot.lsn, ...(frame && { mark: frame }) }
     kept.base = next.position
@@ -234,6 +238,9 @@ const takeChange = (kept: Kept, change: ReadableChange): void => {
     kept.keys.set(change.row.key, change.row)
     kept.asOf.set(change.row.key, change.asOf)
   } else if (change.kind === 'gone') removeKey(kept, change.key)
+  else if (change.kind === 'ended') kept.entities.delete(change.entity)
+  else if (change.kind === 'entity')
+    kept.entities.set(change.row.entity, { ...change.row, asOf: change.asOf })
   else
     for (const key of [...kept.keys.keys()])
       if (change.namespace === undefined || namespaceOf(key) === change.namespace)

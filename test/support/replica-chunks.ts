@@ -43,6 +43,12 @@ export const key = (name: string, json: string, asOf = 1): ReadableChange => ({
   row: { key: name, type: 'structured', json, size: json.length, expiresAt: 0 },
 })
 
+/** A durable actor, with a state given as JSON. */
+export const entity = (name: string, state?: string, asOf = 1): ReadableChange => ({
+  ...{ kind: 'entity', asOf },
+  row: { entity: name, version: 1, fields: '{}', size: 9, ...(state !== undefined && { state }) },
+})
+
 export const entry = (lsn: number, id: string, index = 1): ReplicatedEntry => ({
   ...{ lsn, index, time: 5_000, id, type: 'order', command: '{"qty":1}' },
   ...{ events: '[{"type":"filled"}]', body: Uint8Array.of(lsn, 0) },

@@ -1,10 +1,10 @@
 /** What troubles the durable actors of an instance, for `health()`. A look; it wakes nobody. */
 import { reasonText } from '../../errors.ts'
-import { dueRows, parseDue } from '../../storage/index.ts'
+import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
 import { stepsName } from '../turns/memory.ts'
 import { rowsIn } from '../turns/waking.ts'
-import { type Entities, workerKind } from './entities.ts'
+import type { Entities } from './entities.ts'
 
 /** A list of which `health()` shows the first ten. `count` says how long it is. */
 export type Some<T> = { readonly count: number; readonly first: readonly T[] }

@@ -20,12 +20,12 @@ import {
   send,
   type Timer,
 } from '../../runtime/index.ts'
-import { dueRows, parseDue, type RowRange } from '../../storage/index.ts'
+import { dueRows, parseDue, type RowRange, workerKind } from '../../storage/index.ts'
 import { isIgnored, isSettled } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { rowsIn } from '../turns/waking.ts'
-import { type Entities, workerKind } from './entities.ts'
+import type { Entities } from './entities.ts'
 
 /** The messages of the process. */
 export type Messages = {

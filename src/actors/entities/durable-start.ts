@@ -6,12 +6,12 @@ import {
   type StartOptions,
   type StartResult,
 } from '../../runtime/index.ts'
-import { checkKind } from '../../storage/index.ts'
+import { checkKind, workerKind } from '../../storage/index.ts'
 import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { type KeepIds, keepIdsDefault } from '../turns/call-ids.ts'
 import { durableTable } from '../turns/durable-table.ts'
-import { type Entities, workerKind } from './entities.ts'
+import type { Entities } from './entities.ts'
 import { kindServer } from './entity-kind.ts'
 import { frozen } from './frozen.ts'
 

@@ -34,9 +34,6 @@ export interface RunningKind {
   unblock(id: string): boolean
 }
 
-/** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
-export const workerKind = '$worker'
-
 /** All durable actors of an instance. */
 export class Entities {
   readonly system: System

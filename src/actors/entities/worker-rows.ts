@@ -1,14 +1,14 @@
 /** The rows of a durable worker that is out of the tree. */
 import { KeelsonError } from '../../errors.ts'
 import { name } from '../../runtime/index.ts'
-import { checkEntityId } from '../../storage/index.ts'
+import { checkEntityId, workerKind } from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
 import { removalOf } from '../turns/turn-draft.ts'
 import type { Written } from '../turns/turn-log.ts'
 import { undecidable } from '../turns/turn-run.ts'
 import { writeTurn } from '../turns/turn-storage.ts'
 import { callIdKeysOf, storedOf } from '../turns/waking.ts'
-import { type Entities, workerKind } from './entities.ts'
+import type { Entities } from './entities.ts'
 
 /**
  * Removes all rows of the durable worker of this name. False: it has none.

@@ -17,8 +17,8 @@ import {
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 
-/** Larger values are not shown. They make a row of SQL unwieldy, and take memory here. */
-const shownBytesMax = 64 * 1024
+/** Larger values and states are not shown. They make a row of SQL unwieldy, and take memory here. */
+export const shownBytesMax = 64 * 1024
 
 /** The most fields of a compound that are shown. */
 const shownFieldsMax = 1_000

@@ -11,9 +11,11 @@ import {
   type ReplicatedBlob,
   refsOfUnit,
   type Unit,
+  workerKind,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { touchedBy } from '../shard/shard-changes.ts'
+import { readableEntity } from './readable-entity.ts'
 import { readableChange } from './readable-key.ts'
 
 /** A frame that was read, and its payload. */
@@ -58,30 +60,41 @@ export const decodedFrame = ({ lsn, time, payload }: TakenFrame): DecodedFrame =
 export type Sides = {
   readonly clears: ReadonlySet<string | undefined>
   readonly keys: ReadonlySet<string>
+  /** Durable actors, as `kind/id`. */
+  readonly entities: ReadonlySet<string>
   readonly refs: readonly BlobRef[]
 }
 
-/** The keys, clears and blobs of frames. */
+/** The keys, clears, durable actors and blobs of frames. */
 export const sidesOf = (frames: readonly DecodedFrame[]): Sides => {
   const clears = new Set<string | undefined>()
   const keys = new Set<string>()
+  const entities = new Set<string>()
   const refs: BlobRef[] = []
   for (const { units } of frames) {
     for (const touched of touchedBy(units))
       if (touched.kind === 'clear') clears.add(touched.namespace)
       else for (const key of touched.keys) keys.add(key)
-    for (const unit of units) refs.push(...refsOfUnit(unit))
+    for (const unit of units) {
+      refs.push(...refsOfUnit(unit))
+      if (unit.kind === 'turn' && isShown(unit.entity)) entities.add(unit.entity)
+    }
   }
-  return { clears, keys, refs }
+  return { clears, keys, entities, refs }
 }
+
+/** Whether people are shown an entity. Other kinds with a `$` are positions in the journal. */
+export const isShown = (entity: string): boolean =>
+  !entity.startsWith('$') || entity.startsWith(`${workerKind}/`)
 
 /** The changes of readable rows: clears first. Each value is read when it is taken. */
 export function* changesOf(
   shard: Shard,
-  { clears, keys }: Pick<Sides, 'clears' | 'keys'>,
+  { clears, keys, entities }: Omit<Sides, 'refs'>,
 ): IterableIterator<ReadableChange> {
   for (const namespace of clears) yield { kind: 'clear', namespace }
   for (const key of keys) yield readableChange(shard, key)
+  for (const entity of entities) yield readableEntity(shard, entity)
 }
 
 /** Blobs, each once, with the way to their bytes. */

@@ -6,6 +6,7 @@ import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   decodeRow,
+  entityOf,
   frameBytes,
   isSameSnapshot,
   isStoredValue,
@@ -29,6 +30,8 @@ import {
   changesOf,
   chunkLength,
   decodedFrame,
+  isShown,
+  type Sides,
   sidesOf,
   type TakenFrame,
 } from './replica-chunk.ts'
@@ -313,7 +316,7 @@ const sendPiece = async (
   const records = recordsIn(answer)
   const rows = begun?.rows ?? 0
   const sides = {
-    changes: changesOf(shard, { clears: new Set(), keys: new Set(keysOf(records)) }),
+    changes: changesOf(shard, namedIn(records)),
     blobs: blobsOf(shard, refsIn(records)),
   }
   const { next, position } = answer
@@ -349,12 +352,17 @@ const recordsIn = ({
   return records
 }
 
-/** The users' keys among rows. */
-function* keysOf(records: readonly SnapshotRecord[]): IterableIterator<string> {
+/** What rows are of: users' keys, and durable actors. */
+const namedIn = (records: readonly SnapshotRecord[]): Omit<Sides, 'refs'> => {
+  const [keys, entities] = [new Set<string>(), new Set<string>()]
   for (const { key } of records) {
     const rowKey = Buffer.from(key.buffer, key.byteOffset, key.length).toString()
-    if (rowClassOf(rowKey) === 'value') yield rowKey
+    const rowClass = rowClassOf(rowKey)
+    if (rowClass === 'value') keys.add(rowKey)
+    const entity = rowClass === 'entity' ? entityOf(rowKey) : undefined
+    if (entity !== undefined && isShown(entity)) entities.add(entity)
   }
+  return { clears: new Set(), keys, entities }
 }
 
 const refsIn = (records: readonly SnapshotRecord[]) =>

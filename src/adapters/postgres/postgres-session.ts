@@ -216,11 +216,12 @@ const complete = async (
   position: ProjectedPosition,
   sum: number,
 ): Promise<void> => {
-  // Keys that are gone were in no piece.
-  await database.query('delete from keelson.kv where wal_id = $1 and lsn < $2', [
-    log.walId,
-    snapshot.lsn,
-  ])
+  // What is gone was in no piece.
+  for (const table of ['kv', 'entities'])
+    await database.query(`delete from keelson.${table} where wal_id = $1 and lsn < $2`, [
+      log.walId,
+      snapshot.lsn,
+    ])
   await database.query(
     `update keelson.progress set lsn = $2, mark = $3::jsonb, base = $4::jsonb, load = null, "time" = to_timestamp($5::bigint / 1000.0), sum = $6, at = now()
      where wal_id = $1`,

@@ -1,9 +1,10 @@
 /**
- * What people read in the replica: keys with their values, and the journal; and the pieces of large
- * values. All within the transaction of the frames that they come from.
+ * What people read in the replica: keys with their values, durable actors with their states, and the
+ * journal; and the pieces of large values. All within the transaction of the frames that they come from.
  */
 import type {
   ReadableChange,
+  ReadableEntity,
   ReadableKey,
   ReplicatedBlob,
   ReplicatedEntry,
@@ -12,28 +13,34 @@ import type {
 import { type CopyColumn, copyRows, uuidOf } from './copy-format.ts'
 import type { Database } from './database.ts'
 
-/** The most keys of one statement, and the bytes of their values. */
-const keysMax = 5_000
+/** The most rows of one statement, and the length of their texts. */
+const rowsMax = 5_000
 const bytesMax = 4 * 1024 * 1024
 
 /** The bytes of a blob that one row holds. */
 const pieceBytes = 1024 * 1024
 
-/** Writes keys. They are taken one by one, and each occurs once. */
+/** Writes keys and durable actors. They are taken one by one, and each occurs once. */
 export const writeChanges = async (
   database: Database,
   log: ReplicatedLog,
   changes: Iterable<ReadableChange>,
 ): Promise<void> => {
-  let keys: Extract<ReadableChange, { kind: 'key' }>[] = []
-  let gone: string[] = []
-  let bytes = 0
+  let due = {
+    keys: [] as string[],
+    gone: [] as string[],
+    states: [] as string[],
+    ended: [] as string[],
+  }
+  let [rows, bytes] = [0, 0]
   const flush = async (): Promise<void> => {
+    const { keys, gone, states, ended } = due
     if (keys.length > 0) await writeKeys(database, log, keys)
     if (gone.length > 0) await removeKeys(database, log, gone)
-    keys = []
-    gone = []
-    bytes = 0
+    if (states.length > 0) await writeEntities(database, log, states)
+    if (ended.length > 0) await removeEntities(database, log, ended)
+    due = { keys: [], gone: [], states: [], ended: [] }
+    ;[rows, bytes] = [0, 0]
   }
   for (const change of changes) {
     if (change.kind === 'clear') {
@@ -41,12 +48,17 @@ export const writeChanges = async (
       await clearKeys(database, log, change.namespace)
       continue
     }
-    if (change.kind === 'gone') gone.push(change.key)
+    if (change.kind === 'gone') due.gone.push(change.key)
+    else if (change.kind === 'ended') due.ended.push(change.entity)
     else {
-      keys.push(change)
-      bytes += (change.row.json?.length ?? 0) + (change.row.bytes?.length ?? 0)
+      const [list, text] =
+        change.kind === 'key'
+          ? ([due.keys, rowText(change.row, change.asOf)] as const)
+          : ([due.states, entityText(change.row, change.asOf)] as const)
+      list.push(text)
+      bytes += text.length
     }
-    if (keys.length + gone.length >= keysMax || bytes >= bytesMax) await flush()
+    if (++rows >= rowsMax || bytes >= bytesMax) await flush()
   }
   await flush()
 }
@@ -54,9 +66,8 @@ export const writeChanges = async (
 const writeKeys = async (
   database: Database,
   { walId, shard }: ReplicatedLog,
-  changes: readonly Extract<ReadableChange, { kind: 'key' }>[],
+  rows: readonly string[],
 ): Promise<void> => {
-  const rows = `[${changes.map(({ row, asOf }) => rowText(row, asOf)).join(',')}]`
   await database.query(
     `insert into keelson.kv (wal_id, shard, key, type, value, bytes, size, expires_at, lsn)
      select $1::uuid, $2::integer, one.key, one.type, case when one.said then coalesce(one.value, 'null'::jsonb) end,
@@ -64,7 +75,48 @@ const writeKeys = async (
      from jsonb_to_recordset($3::jsonb) as one (key text, type text, said boolean, value jsonb, raw text, size bigint, expires bigint, lsn bigint)
      on conflict (wal_id, key) do update set type = excluded.type, value = excluded.value, bytes = excluded.bytes,
        size = excluded.size, expires_at = excluded.expires_at, lsn = excluded.lsn`,
-    [walId, shard, rows],
+    [walId, shard, `[${rows.join(',')}]`],
+  )
+}
+
+const writeEntities = async (
+  database: Database,
+  { walId, shard }: ReplicatedLog,
+  rows: readonly string[],
+): Promise<void> => {
+  await database.query(
+    `insert into keelson.entities (wal_id, shard, kind, id, version, state, fields, size, lsn)
+     select $1::uuid, $2::integer, one.kind, one.id, one.version,
+       case when one.said then coalesce(one.state, 'null'::jsonb) end, one.fields, one.size, one.lsn
+     from jsonb_to_recordset($3::jsonb) as one (kind text, id text, version integer, said boolean, state jsonb, fields jsonb, size bigint, lsn bigint)
+     on conflict (wal_id, kind, id) do update set version = excluded.version, state = excluded.state,
+       fields = excluded.fields, size = excluded.size, lsn = excluded.lsn`,
+    [walId, shard, `[${rows.join(',')}]`],
+  )
+}
+
+const entityText = (
+  { entity, version, state, fields, size }: ReadableEntity,
+  lsn: number,
+): string => {
+  const facts = { kind: kindOf(entity), id: idOf(entity), version, size, lsn }
+  const text = JSON.stringify({ ...facts, said: state !== undefined })
+  return `${text.slice(0, -1)},"fields":${fields},"state":${state ?? 'null'}}`
+}
+
+const kindOf = (entity: string): string => entity.slice(0, entity.indexOf('/'))
+
+const idOf = (entity: string): string => entity.slice(entity.indexOf('/') + 1)
+
+const removeEntities = async (
+  database: Database,
+  { walId }: ReplicatedLog,
+  entities: readonly string[],
+): Promise<void> => {
+  await database.query(
+    `delete from keelson.entities where wal_id = $1 and (kind, id) in
+       (select one->>0, one->>1 from jsonb_array_elements($2::jsonb) as one)`,
+    [walId, JSON.stringify(entities.map((entity) => [kindOf(entity), idOf(entity)]))],
   )
 }
 

@@ -91,6 +91,25 @@ const steps: readonly (readonly string[])[] = [
     `comment on table keelson.kv is 'Each key with its value, as of lsn or later.'`,
     `comment on column keelson.kv.value is 'The value, where JSON can say it and it is not large.'`,
   ],
+  [
+    // COPY stops at a row that is there: people may have added an entry with an id that comes later.
+    'drop index keelson.journal_id',
+    'create index journal_id on keelson.journal (wal_id, id)',
+    `create table keelson.entities (
+       wal_id uuid not null,
+       shard integer not null,
+       kind text collate "C" not null,
+       id text collate "C" not null,
+       version integer not null,
+       state jsonb,
+       fields jsonb not null,
+       size bigint not null,
+       lsn bigint not null,
+       primary key (wal_id, kind, id)
+     )`,
+    `comment on table keelson.entities is 'Each durable actor with its state, as of lsn or later.'`,
+    `comment on column keelson.entities.state is 'The state, where JSON can say it and it is not large.'`,
+  ],
 ]
 
 /** The version that this code writes, and the newest that it reads. */

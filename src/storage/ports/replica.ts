@@ -70,13 +70,30 @@ export type ReadableKey = {
   readonly expiresAt: number
 }
 
+/** A durable actor as it is now, in a form that people can read. */
+export type ReadableEntity = {
+  /** `kind/id`. */
+  readonly entity: string
+  /** Of the server that wrote it. */
+  readonly version: number
+  /** The state as JSON, if it has one and is small. */
+  readonly state?: string
+  /** The values of its index fields, as JSON. */
+  readonly fields: string
+  /** The bytes of its row: state and recorded steps. */
+  readonly size: number
+}
+
 /**
- * What readers of the replica see change: a key with its present value, or without one; or all keys
- * of a namespace are gone (`undefined`: all keys), before those that follow.
+ * What readers of the replica see change: a key with its present value, or without one; a durable
+ * actor with its present state, or without one; or all keys of a namespace are gone (`undefined`:
+ * all keys), before those that follow.
  */
 export type ReadableChange =
   | { readonly kind: 'key'; readonly asOf: number; readonly row: ReadableKey }
   | { readonly kind: 'gone'; readonly key: string }
+  | { readonly kind: 'entity'; readonly asOf: number; readonly row: ReadableEntity }
+  | { readonly kind: 'ended'; readonly entity: string }
   | { readonly kind: 'clear'; readonly namespace: string | undefined }
 
 /** An entry of the journal. */

@@ -20,6 +20,9 @@ export const entityBytesMax = kindBytesMax + 1 + entityIdBytesMax
 const userKind = /^[a-z][\w-]*$/
 const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
 
+/** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
+export const workerKind = '$worker'
+
 /** The entity whose row says that an application has saved a state of the journal. */
 export const savedStateEntity = '$state/saved'
 

@@ -15,6 +15,13 @@ replicaContract(() => ({
         JSON.parse(json ?? 'null'),
       ]),
     ),
+  statesOf: async ({ walId }) =>
+    Object.fromEntries(
+      [...(replica.logs.get(walId)?.entities.values() ?? [])].map(({ entity, state }) => [
+        entity,
+        state === undefined ? undefined : JSON.parse(state),
+      ]),
+    ),
   entriesOf: async ({ walId }) =>
     replica.logs.get(walId)?.entries.map(({ lsn, id }) => [lsn, id] as const) ?? [],
 }))

@@ -1,6 +1,16 @@
 /** Replicas that follow the logs of an instance, on a simulated disk and a virtual clock. */
 import { describe, expect, test } from 'vitest'
 import { Replicator } from '../../../src/actors/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  name,
+  ok,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
 import { caughtUp, fill, following, ofReplica } from '../../support/followed-instance.ts'
 import { MemoryReplica } from '../../support/memory-replica.ts'
 import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
@@ -10,6 +20,15 @@ const valuesOf = (replica: MemoryReplica): Record<string, unknown> =>
   Object.fromEntries(
     [...replica.kept.keys.values()].map(({ key, json }) => [key, JSON.parse(json ?? 'null')]),
   )
+
+type Counting = { calls: { add: (by: number) => number } }
+const counter: DurableServer<Counting, { count: number }, { isEven: boolean }> = {
+  init: () => ok({ count: 0 }),
+  calls: { add: ({ count }, by) => reply(count + by, { count: count + by }) },
+  index: ({ count }) => ({ isEven: count % 2 === 0 }),
+}
+const counters = entity('counter', counter)
+const counting = supervisor('app', {}, [counters, worker('only', counter, { durable: true })])
 
 /** The replica has all, goes away, and so many values of so many bytes follow. */
 const leftBehind = async (
@@ -64,6 +83,23 @@ describe('a replica', () => {
     await world.during(app.store.put('n:2', 4))
     await caughtUp(world, app)
     expect(valuesOf(replica)).toEqual({ other: 3, 'n:2': 4 })
+  })
+
+  test('S29 gets each durable actor with its state, and none of Keelson itself', async () => {
+    const { world, replica, app } = await following({}, { app: counting })
+    const handle = app.entity(counters)
+    await world.during(call(handle.ref('a/b'), 'add', 2))
+    await world.during(call(app.system.to(name<Counting>('only')), 'add', 3))
+    await world.during(call(handle.ref('gone'), 'add', 1))
+    await world.during(handle.delete('gone'))
+    await world.during(app.journal.append({ id: 'x', type: 'any' }))
+    await caughtUp(world, app)
+    const { entities } = replica.kept
+    expect(entities.get('counter/a/b')).toMatchObject({
+      ...{ version: 1, state: '{"count":2}', fields: '{"isEven":true}' },
+    })
+    expect(entities.get('$worker/only')?.state).toBe('{"count":3}')
+    expect(entities.size).toBe(2)
   })
 
   test('gets large values with the frames that refer to them', async () => {
@@ -289,7 +325,8 @@ describe('a replica', () => {
 
   test('that follows later gets a snapshot, and then the frames behind it', async () => {
     const world = machine()
-    const first = await world.start(snapshotOptions)
+    const first = await world.start({ ...snapshotOptions, app: counting })
+    await world.during(call(first.entity(counters).ref('a'), 'add', 7))
     for (let at = 0; at < 40; at++) await world.during(first.store.put(`old${at}`, { at }))
     await world.during(first.store.putFields('fields', [['a', 1]]))
     await overwrite(world, first, 100)
@@ -309,6 +346,7 @@ describe('a replica', () => {
     expect(kept.keys.size).toBe(44)
     expect(kept.keys.has('old7')).toBe(false)
     expect(kept.keys.get('fields')?.json).toBe('{"a":1}')
+    expect(kept.entities.get('counter/a')?.state).toBe('{"count":7}')
   })
 
   test.each(['lsn', 'bytes', 'sum'] as const)(

@@ -122,6 +122,15 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
   replicaContract(() => ({
     replica: () => place.replica(),
     valuesOf,
+    statesOf: async ({ walId }) =>
+      Object.fromEntries(
+        (
+          await place.look.query(
+            'select kind, id, state, state is null as is_unsaid from keelson.entities where wal_id = $1',
+            [walId],
+          )
+        ).map(({ kind, id, state, is_unsaid }) => [`${kind}/${id}`, is_unsaid ? undefined : state]),
+      ),
     entriesOf: async ({ walId }) =>
       (
         await place.look.query(
@@ -154,6 +163,17 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
         ...{ effects: null, size: index },
       })),
     )
+  })
+
+  test('S29 goes on beside a row of the journal that people added with the id of an entry to come', async () => {
+    const { log, session } = await claimed()
+    await session.commit({ ...chunkOf(log, 0, 1), entries: [entry(1, 'a')] })
+    await place.look.query(
+      `insert into keelson.journal select wal_id, shard, 0, 0, 'b', type, "time", null, null, null, null, body from keelson.journal where wal_id = $1`,
+      [log.walId],
+    )
+    await session.commit({ ...chunkOf(log, 1, 2), entries: [entry(2, 'b')] })
+    expect(await lsnsOf(log)).toEqual([1, 2])
   })
 
   test('E53 removes rows behind the progress, which no chunk made, when the log is claimed', async () => {
