@@ -217,6 +217,9 @@ const autoShutdowns = ['never', 'any_significant', 'all_significant']
 /** So many levels of a whole tree are named by their ids: its root, and the children of its root. */
 export const namedLevels = 2
 
+/** A tree is checked and started from level to level, which takes stack. */
+const levelsMax = 500
+
 /** The names that a tree has taken, and how many levels from here on are named by their ids. */
 type Naming = { readonly taken: Set<string>; readonly levels: number }
 
@@ -225,6 +228,8 @@ const reserved =
   /^((keelson|shards|registry|services|control)(\('.*'\))?$|(shard|blob_store|wal_writer|applier|batcher|journal|followers|lmdb_writer|expirer|alarms|snapshotter)\()/
 
 const checkNode = (node: unknown, path: string, naming: Naming): AppNode => {
+  if (naming.levels < -levelsMax)
+    throw configError(path.slice(0, 100), `a tree of at most ${levelsMax} levels`, 'more')
   const { kind, id, options, start } = fields(node, path)
   checkId(id, `${path}.id`)
   if (typeof start === 'function') return node as ChildSpec

@@ -358,3 +358,16 @@ test('what a process begins with a tree and forgets is no unhandled rejection', 
     process.off('unhandledRejection', unhandled)
   }
 })
+
+test('a tree of more levels than the stack takes is refused', async () => {
+  const { system } = testSystem()
+  const deep = (levels: number): AppTree => {
+    let tree = supervisor('leaf', {}, [])
+    for (let level = 1; level < levels; level++) tree = supervisor(`level ${level}`, {}, [tree])
+    return tree
+  }
+  await expect(startSupervisor(system, deep(5_000))).rejects.toMatchObject({ code: 'CONFIG' })
+  expect(system.processes()).toEqual([])
+  await startSupervisor(system, deep(400))
+  expect(system.processes()).toHaveLength(400)
+})

@@ -298,6 +298,7 @@ describe('the end of a thread server', () => {
 
   test.each([
     ['idle', 0],
+    ['given-up', 0],
     ['kill', 0],
     ['stop', 0],
     ['exit', 3],

@@ -41,10 +41,14 @@ const isActor = (value: object): value is AnyActorRef =>
   'sessionId' in value && 'send' in value && 'ref' in value
 
 const plainRef = (ref: Ref, path: Path, isNamed: IsNamed): Marked => {
-  const { name } = addressOf(ref)
+  const { name, process } = addressOf<{ readonly pid: number; readonly name?: string }>(ref)
   if (name !== undefined && isNamed(ref)) return { keelson$$type: 'ref', name }
+  if (process?.name !== undefined) throw notSaved(path, refOfProcess(ref, process.name))
   throw notSaved(path, `the ref ${ref} is not a registered name, and is worth nothing later`)
 }
+
+const refOfProcess = (ref: Ref, name: string): string =>
+  `the ref ${ref} is of one process and ends with it; keep the ref of its name, system.to('${name}')`
 
 const plainError = (error: Error, visit: Visit): Marked => {
   const { name, message, stack, cause } = error

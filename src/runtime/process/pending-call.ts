@@ -159,6 +159,15 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return this.#settled
   }
 
+  /** Calls `listener` once, when the caller has its outcome. */
+  onceSettled(listener: () => void): void {
+    const unlisten = this.#unlisten
+    this.#unlisten = () => {
+      unlisten?.()
+      listener()
+    }
+  }
+
   /** Its answer is decided and on its way: the end of its holder does not fail it. */
   release(late: () => KeelsonError): void {
     this.list?.remove(this)
@@ -263,7 +272,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
       this.fail(signal.reason)
       return
     }
-    this.#unlisten = aborts.add(signal, () => void this.fail(signal.reason))
+    const unlisten = aborts.add(signal, () => void this.fail(signal.reason))
+    this.onceSettled(unlisten)
   }
 
   #close(): void {

@@ -20,7 +20,7 @@ import type { AbortWaits } from './abort-waits.ts'
 import type { Behaviour } from './behaviour.ts'
 import { crashReport } from './crash-report.ts'
 import { direct, type Outputs } from './outputs.ts'
-import { CallList, type Waiter } from './pending-call.ts'
+import { CallList, type PendingCall, type Waiter } from './pending-call.ts'
 import type { Listed } from './process-list.ts'
 import { Ties, tellTies } from './ties.ts'
 
@@ -388,14 +388,28 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     const end = new End(reason, this.shownReason)
     for (const wait of this.#made ?? []) wait.makerEnded(end)
     if (this.#ties !== undefined) tellTies<Process>(this, reason)
-    for (const call of this.#owed?.takeAll() ?? []) call.holderEnded(end, this)
+    this.#failOwed(this.#owed?.takeAll() ?? [], end)
     for (const timer of this.#timers ?? []) timer.cancel()
     this.#ties = this.#timers = undefined
     // A process must not keep the chain of its ancestors in memory.
     this.starter = undefined
     this.parent = this
   }
+
+  /**
+   * Fails `calls`, which this process had to answer: of very many, the rest in further turns. One
+   * that was handed to another process meanwhile is that one's.
+   */
+  #failOwed(calls: readonly PendingCall[], end: End): void {
+    for (const call of calls.slice(0, failedPerTurn))
+      if (call.list === undefined) call.holderEnded(end, this)
+    if (calls.length > failedPerTurn)
+      this.kernel.clock.soon(() => this.#failOwed(calls.slice(failedPerTurn), end))
+  }
 }
+
+/** Calls that are failed in one turn of the event loop: an error for each takes about 8 µs. */
+const failedPerTurn = 500
 
 /**
  * Throws `INVALID_ARGUMENT` unless `process` is of the System behind `kernel`. Two Systems share

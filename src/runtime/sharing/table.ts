@@ -220,9 +220,10 @@ export class Table<K = unknown, V = unknown> {
     const value = this.#writtenBy(user).get(this.#identities.of(key))?.value ?? initial
     if (typeof value !== 'number')
       throw new KeelsonError('WRONG_TYPE', `${this}: the value of a counter is a ${typeof value}`)
-    if (typeof by !== 'number') throw invalidArgument('by', 'a number', by)
-    this.insert(user, key, value + by)
-    return value + by
+    const next = value + by
+    if (!Number.isFinite(next)) throw invalidArgument('by', 'a finite number', by)
+    this.insert(user, key, next)
+    return next
   }
 
   // Ownership. Only the owner changes it, also of a public table.

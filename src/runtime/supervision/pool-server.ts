@@ -10,7 +10,7 @@ import { hasField, isAnything } from '../server/acceptance.ts'
 import type { CallContext, Context, From, GenServer, Settled } from '../server/gen-server.ts'
 import { noReply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
-import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
+import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { Monitor } from '../words/monitor.ts'
 import type { ChildSpec } from './child-spec.ts'
@@ -26,6 +26,19 @@ import { givesUp, type RestartLimit, recentRestarts } from './restart-policy.ts'
 export interface CheckoutRequest {
   readonly ticket: object
   readonly block: boolean
+}
+
+/**
+ * A worker's ref as a client got it. Given back, it is of that check-out only: a second time it does
+ * not take the worker from its next client.
+ */
+export class WorkerRef extends Address<Process> {
+  readonly ticket: object
+
+  constructor(worker: Address<Process>, sender: Process | undefined, ticket: object) {
+    super(worker.directory, worker.process, worker.name, sender)
+    this.ticket = ticket
+  }
 }
 
 /** The numbers of a pool. */
@@ -125,6 +138,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
       const process = (addressOf(ref) as Address<Process>).resolve()
       const worker = process && state.workers.get(process.address)
       if (worker?.client === undefined) return noReply(state)
+      if (ref instanceof WorkerRef && ref.ticket !== worker.client.ticket) return noReply(state)
       release(worker, context)
       state.idle.push(worker)
       return settle(state, context)

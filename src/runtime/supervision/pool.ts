@@ -9,7 +9,7 @@ import type { Process } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
 import {
-  Address,
+  type Address,
   addressOf,
   isRef,
   type Ref,
@@ -25,7 +25,7 @@ import {
   readKnown,
   worker as workerSpec,
 } from './child-spec.ts'
-import { type PoolMessages, type PoolStatus, poolServer } from './pool-server.ts'
+import { type PoolMessages, type PoolStatus, poolServer, WorkerRef } from './pool-server.ts'
 import type { RestartOption } from './restart-policy.ts'
 import { madeAt, started } from './supervisor.ts'
 
@@ -122,7 +122,8 @@ export const checkout = <W>(pool: Handle<W>, options: CheckoutOptions = {}): Pro
   madeThrough(pool, taken(pool, options))
 
 /**
- * Gives a worker back. Without effect for one that is not checked out. False: there is no such pool.
+ * Gives a worker back: the ref that `checkout` gave. Without effect a second time, and for a worker
+ * that is not checked out. False: there is no such pool.
  */
 export const checkin = (pool: Handle<never> | Handle, worker: Ref): boolean =>
   cast(pool as Handle, 'checkin', worker)
@@ -146,7 +147,8 @@ const taken = async <W>(pool: Handle<W>, options: CheckoutOptions): Promise<Ref<
   const ticket = {}
   try {
     const worker = await call(pool as Handle, 'checkout', { ticket, block }, limits)
-    return sentBy(pool, worker) as Ref<W>
+    const { sender } = addressOf<Process>(pool) as Address<Process>
+    return new WorkerRef(addressOf(worker) as Address<Process>, sender, ticket) as Ref<W>
   } catch (error) {
     if (isRef(pool)) cast(pool as Handle, 'cancel', ticket)
     throw error
@@ -164,11 +166,4 @@ const during = async <W, R>(
   } finally {
     checkin(pool as Handle, worker)
   }
-}
-
-/** The worker, with the sender that is bound to the ref of the pool. */
-const sentBy = (pool: Ref, worker: Ref): Ref => {
-  const { sender } = addressOf(pool) as Address<Process>
-  const { directory, process, name } = addressOf(worker) as Address<Process>
-  return sender === undefined ? worker : new Address(directory, process, name, sender)
 }

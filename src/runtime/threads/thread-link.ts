@@ -4,6 +4,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Answerable } from '../process/outputs.ts'
+import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
 import type { Init } from '../server/gen-server.ts'
@@ -97,7 +98,7 @@ export class ThreadLink {
    * Sends a message to the server. Resolves when there is room for another; `undefined`: there is.
    * A call whose payload cannot be cloned is rejected; any other message is logged and dropped.
    */
-  send(message: ServerMessage, from?: Answerable): Promise<void> | undefined {
+  send(message: ServerMessage, from?: PendingCall): Promise<void> | undefined {
     const id = ++this.#lastId
     try {
       this.#post({ ...message, id }, this.#plan.transfer(message))
@@ -105,7 +106,7 @@ export class ThreadLink {
       this.#refuse(message, error, from)
       return undefined
     }
-    if (from !== undefined) this.#waiting.set(id, from)
+    if (from !== undefined) this.#await(id, from)
     this.#inFlight++
     this.#keepAlive()
     if (this.#inFlight < this.#plan.inFlightMax) return undefined
@@ -214,6 +215,14 @@ export class ThreadLink {
   #settleStart(started: Init<ThreadLink, never>): void {
     this.#onStarted?.(started)
     this.#onStarted = undefined
+  }
+
+  /** A call that its caller gave up stays no longer, and does not keep Node alive. */
+  #await(id: number, from: PendingCall): void {
+    this.#waiting.set(id, from)
+    from.onceSettled(() => {
+      if (this.#waiting.delete(id)) this.#keepAlive()
+    })
   }
 
   #answered(id: number): Answerable | undefined {

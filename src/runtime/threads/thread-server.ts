@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { invalidArgument } from '../../errors.ts'
 import { readOptions } from '../process/known-options.ts'
-import type { Answerable } from '../process/outputs.ts'
+import type { PendingCall } from '../process/pending-call.ts'
 import { processOf } from '../process/process.ts'
 import type { CallContext, Context, GenServer, UnknownInfo } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
@@ -60,7 +60,7 @@ export const threadServer = <M extends Messages, Arg = undefined>(
 /** Every message goes to the thread, whatever its name. */
 const handlers = {
   call: (link: ThreadLink, payload: unknown, context: CallContext) =>
-    next(link, { kind: 'call', ...currentOf(context), payload }, context.from as Answerable),
+    next(link, { kind: 'call', ...currentOf(context), payload }, context.from as PendingCall),
   cast: (link: ThreadLink, payload: unknown, context: Context) =>
     next(link, { kind: 'cast', ...currentOf(context), payload }),
   info: (link: ThreadLink, { name, payload }: UnknownInfo) =>
@@ -75,7 +75,7 @@ const handlers = {
 }
 
 /** While there is no room in the thread, the process takes no further message. */
-const next = (link: ThreadLink, message: ServerMessage, from?: Answerable) => {
+const next = (link: ThreadLink, message: ServerMessage, from?: PendingCall) => {
   const room = link.send(message, from)
   return room === undefined ? noReply(link) : room.then(() => noReply(link))
 }

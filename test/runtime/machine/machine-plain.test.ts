@@ -102,6 +102,21 @@ describe('what a machine saves', () => {
     },
   )
 
+  test('has no ref of a process that has a name: the refusal says how to keep the name', async () => {
+    const { system, clock } = testSystem()
+    const echo: GenServer<Record<never, never>, undefined> = { init: () => undefined }
+    const target = await system.start(echo, undefined, { name: name('echo') })
+    const ref = await system.start(StateMachine.server(keeper, { save: () => {} }))
+    const reason = reasonOfEnd(system, ref)
+    StateMachine.send(ref, { type: 'keep', value: target })
+    await clock.settle()
+
+    expect(await reason).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining("system.to('echo')"),
+    })
+  })
+
   test('has errors as plain data, which are errors again after a restart', async () => {
     const cause = new TypeError('bad')
     const found = await afterRestart({

@@ -120,3 +120,19 @@ test('a reason of shared lists, each twice in the next, is told in no time', () 
 
   expect(describeReason(reason).length).toBeLessThan(4_010)
 })
+
+test('a kill with very many waiting calls gives way before it has failed them all', async () => {
+  const { system, clock, echo } = await stage()
+  let failed = 0
+  const calls = Array.from({ length: 2_000 }, () =>
+    call(echo, 'keep', 'a').catch((error) => {
+      expect(error.code).toBe('EXITED')
+      failed++
+    }),
+  )
+  await clock.settle()
+  system.kill(echo)
+  await new Promise<void>((resolve) => clock.soon(resolve))
+  expect([failed > 0, failed < 2_000]).toEqual([true, true])
+  await Promise.all(calls)
+})

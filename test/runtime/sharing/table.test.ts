@@ -112,6 +112,11 @@ describe('a table', () => {
       counts.updateCounter(context, 'text')
     })
     await expect(refused).rejects.toMatchObject({ code: 'WRONG_TYPE' })
+    for (const by of [Number.NaN, Number.POSITIVE_INFINITY, 'x' as never]) {
+      const update = run(owner, (context) => counts.updateCounter(context, 'k', { by }))
+      await expect(update).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+    expect(counts.get('k')).toBe(-2)
   })
 
   test('keeps what it iterates while it is changed', async () => {

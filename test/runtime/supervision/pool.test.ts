@@ -49,6 +49,20 @@ const world = async (options: Given = {}) => {
 }
 
 describe('a pool', () => {
+  test('keeps a worker with its holder when the one before gives it back twice', async () => {
+    const { pool, clock } = await world({ size: 1 })
+    const first = await Pool.checkout(pool)
+    Pool.checkin(pool, first)
+    const second = await Pool.checkout(pool)
+    Pool.checkin(pool, first)
+    const third = outcome(Pool.checkout(pool, { block: false }))
+    await clock.settle()
+
+    expect(await third).toMatchObject({ error: { code: 'BUSY' } })
+    Pool.checkin(pool, second)
+    expect(await Pool.status(pool)).toMatchObject({ idle: 1, busy: 0 })
+  })
+
   test('has its workers from the start, and hands each out to one client', async () => {
     const { pool, workers } = await world()
     expect(workers()).toHaveLength(2)
@@ -60,7 +74,7 @@ describe('a pool', () => {
     Pool.checkin(pool, a)
     Pool.checkin(pool, a) // twice is once
     expect(await Pool.status(pool)).toEqual({ idle: 1, busy: 1, overflow: 0, waiting: 0 })
-    expect(await Pool.checkout(pool)).toBe(a)
+    expect((await Pool.checkout(pool)).pid).toBe(a.pid)
   })
 
   test('gives a worker to those who wait in their order', async () => {
@@ -111,7 +125,7 @@ describe('a pool', () => {
     const waits = Pool.checkout(pool)
     await expect(Pool.checkout(pool)).rejects.toMatchObject(busy)
     Pool.checkin(pool, first)
-    expect(await waits).toBe(first)
+    expect((await waits).pid).toBe(first.pid)
   })
 
   test('starts up to `maxOverflow` more while clients wait, and ends them afterwards', async () => {
@@ -121,8 +135,9 @@ describe('a pool', () => {
     expect(new Set(all).size).toBe(3)
     expect(await Pool.status(pool)).toEqual({ idle: 0, busy: 3, overflow: 2, waiting: 1 })
     Pool.checkin(pool, all[0] as Ref)
-    expect(await waits).toBe(all[0])
-    for (const each of all) Pool.checkin(pool, each)
+    const again = await waits
+    expect(again.pid).toBe(all[0]?.pid)
+    for (const each of [again, ...all.slice(1)]) Pool.checkin(pool, each)
     await clock.settle()
     expect(await Pool.status(pool)).toEqual({ idle: 1, busy: 0, overflow: 0, waiting: 0 })
     expect(workers()).toHaveLength(1)

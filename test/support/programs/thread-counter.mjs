@@ -28,6 +28,7 @@ export default {
       spin(flag)
       return reply('done', state)
     },
+    never: (state) => noReply(state),
     later: (state, _, context) => {
       context.sendAfter(1, 'tick', context.from.caller)
       return noReply({ ...state, waiting: context.from })

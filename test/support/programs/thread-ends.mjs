@@ -13,6 +13,9 @@ if (way === 'kill' || way === 'exit') {
   call(ref, 'spin', never, { timeoutMs: Number.POSITIVE_INFINITY }).catch(() => undefined)
   await Atomics.waitAsync(never, 1, 0).value
 }
+// The server in the thread never answers this.
+if (way === 'given-up')
+  await call(ref, 'never', undefined, { timeoutMs: 20 }).catch(() => undefined)
 if (way === 'kill') system.kill(ref)
 if (way === 'stop') await system.stop()
 if (way === 'exit') process.exit(3)
