@@ -363,7 +363,7 @@ test('a tree of more levels than the stack takes is refused', async () => {
   const { system } = testSystem()
   const deep = (levels: number): AppTree => {
     let tree = supervisor('leaf', {}, [])
-    for (let level = 1; level < levels; level++) tree = supervisor(`level ${level}`, {}, [tree])
+    for (let level = 1; level < levels; level++) tree = supervisor(`level_${level}`, {}, [tree])
     return tree
   }
   await expect(startSupervisor(system, deep(5_000))).rejects.toMatchObject({ code: 'CONFIG' })
