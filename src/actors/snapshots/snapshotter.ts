@@ -98,8 +98,9 @@ export const server: GenServer<Messages, State, Shard> = {
       shard.snapshots.listen(() => send(context.self, 'look'))
       shard.journal.listen(() => send(context.self, 'letGo'))
       noticeLost(shard)
-      // Nothing is given back: it measures what the journal holds.
-      context.pipe(releaseLog(context.system, shard, 0), 'letGone')
+      // Nothing is given back: it measures what the journal holds of the log behind a snapshot.
+      if (shard.snapshots.named.length > 0)
+        context.pipe(releaseLog(context.system, shard, 0), 'letGone')
       context.pipe(tidySnapshots(shard, context.signal), 'tidied')
       decide(state, context)
       return noReply(state)
