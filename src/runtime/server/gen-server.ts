@@ -113,6 +113,12 @@ interface Callbacks<M, S, Arg, App>
    */
   readonly accepts?: Acceptance<M>
   /**
+   * The checks count in an instance only, where the storage depends on the process. Elsewhere a
+   * wrong message ends it, as in OTP.
+   * @internal
+   */
+  readonly isOtpOutside?: boolean
+  /**
    * What crash reports, `sys.getStatus` and the prompt show of this server (OTP's `format_status`):
    * it gets the state, and in a crash report the last message and the reason, and returns what may
    * be seen. A part that it leaves out is not shown, except the reason. Without it everything is.

@@ -116,8 +116,9 @@ export class ServerLoop implements Behaviour {
   // Messages.
 
   #dispatch(message: Message): void {
-    const { accepts } = this.#server
-    if (accepts !== undefined && isRefused(accepts, this.#process, message)) return
+    const { accepts, isOtpOutside } = this.#server
+    const isChecked = accepts !== undefined && !(isOtpOutside && !this.#process.instance)
+    if (isChecked && isRefused(accepts, this.#process, message)) return
     this.#timeout?.forget()
     this.#requests?.received(message)
     this.#process.current = message

@@ -52,6 +52,8 @@ export interface ServerTable {
   readonly Context: typeof ServerContext | undefined
   /** The checks of its messages. Without them, an unknown message ends the server. */
   readonly accepts: AcceptanceTable | undefined
+  /** The checks count in an instance only. */
+  readonly isOtpOutside: boolean
 }
 
 /** Reads a server object. Throws `INVALID_ARGUMENT` when it is not a server. */
@@ -94,6 +96,7 @@ export const serverTable = (server: object): ServerTable => {
     sys: given.sys as HeldState | undefined,
     Context: given.Context as typeof ServerContext | undefined,
     accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
+    isOtpOutside: given.isOtpOutside === true,
   }
 }
 

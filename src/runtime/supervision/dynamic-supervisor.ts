@@ -159,12 +159,17 @@ const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 type Limits = Pick<State, 'intensity' | 'periodMs' | 'maxChildren'>
 type Surroundings = Context<DynamicSupervisorMessages>
 
-const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
+type DynamicServer = GenServer<DynamicSupervisorMessages, State, Limits> & {
+  readonly cast: (state: State) => Result<State, never>
+}
+
+const dynamicServer: DynamicServer = {
   init: (limits, context) => {
     context.trapExit(true)
     return { ...limits, children: new Set(), running: new Map(), restarts: [] }
   },
-  // The children do not end by a wrong message.
+  // Elixir's ends by a call that it does not know.
+  isOtpOutside: true,
   accepts: {
     calls: {
       ...{ startChild: isAnything, terminateChild: isRef },
@@ -202,6 +207,8 @@ const dynamicServer: GenServer<DynamicSupervisorMessages, State, Limits> = {
       return noReply(state)
     },
   },
+  // A cast that it does not know does not end it (Elixir).
+  cast: (state) => noReply(state),
   exit: (state, { from, reason }, context) => {
     const child = from === undefined ? undefined : state.running.get(from)
     if (child === undefined || child.isRestarting) return noReply(state)

@@ -120,7 +120,8 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     await endChildren(begun.children, processOf(context))
     return stop(['shutdown', ['failed_to_start_child', id, reason]])
   },
-  // The children do not end by a wrong message. OTP's supervisor does by an unknown call or cast.
+  // OTP's supervisor ends by a call or cast that it does not know, and its children with it.
+  isOtpOutside: true,
   accepts: {
     calls: {
       ...{ startChild: isAnything, terminateChild: isAnything, restartChild: isAnything },

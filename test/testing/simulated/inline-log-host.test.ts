@@ -71,7 +71,7 @@ describe('an inline host', () => {
     await clock.advance(3)
     expect(settled).toEqual([])
     await clock.advance(5)
-    expect(settled).toEqual(['early: INVALID_ARGUMENT', 'commit'])
+    expect(settled).toEqual(['early: BAD_CURSOR', 'commit'])
   })
 
   test('that is ended refuses what waits and what comes, and writes nothing more', async () => {
