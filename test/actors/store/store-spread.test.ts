@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { WalWriter } from '../../../src/actors/index.ts'
 import { shardOf } from '../../../src/storage/index.ts'
 import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
 
@@ -159,14 +158,13 @@ describe('clear', () => {
   })
 })
 
-describe('a killed log', () => {
-  test('tells whoever wrote over several shards about each of them', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
+describe('a log that failed', () => {
+  test('is told to a caller who wrote over several shards, with the outcome of each', async () => {
+    const { disk, start, during } = machine({ syncMs: 5 })
     const app = await start({ shards: 2 })
-    const many = app.store.putMany(letters.map((key) => [key, 1])).catch((failure) => failure)
-    await clock.settle()
+    failNextSync(disk, 1)
 
-    app.system.kill(WalWriter.name(1))
+    const many = app.store.putMany(letters.map((key) => [key, 1])).catch((failure) => failure)
 
     const error = await during(many)
     expect(error).toMatchObject({ code: 'PARTIAL' })
