@@ -264,7 +264,7 @@ export class JournalLife extends InstanceLife {
     const first = await this.#firstLsn()
     const found: StoredEntry[] = []
     const read = async (): Promise<void> => {
-      for await (const entry of journal.entries()) found.push(entry)
+      for await (const entry of journal.entries({ from: 'oldest' })) found.push(entry)
     }
     await this.during(read())
     expect(found).toEqual([...found].sort(order))

@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -84,12 +85,12 @@ describe('a MANIFEST that is', () => {
       expect(errorOf(open)).toMatchObject({ code: 'CORRUPT', details: { file: 'MANIFEST' } })
     })
 
-  test('a dangling link is replaced', () => {
+  test('a dangling link is CORRUPT with its name, and stays', () => {
     rmSync(join(dir, 'MANIFEST'))
     symlinkSync('nowhere', join(dir, 'MANIFEST'))
 
-    open().handle('close', { projectedLsn: 0 })
-    expect(readFileSync(join(dir, 'MANIFEST')).length).toBe(8192)
+    expect(errorOf(open)).toMatchObject({ code: 'CORRUPT', details: { file: 'MANIFEST' } })
+    expect(readlinkSync(join(dir, 'MANIFEST'))).toBe('nowhere')
     expect(existsSync(join(dir, 'nowhere'))).toBe(false)
   })
 })
