@@ -1,5 +1,7 @@
 /** An instance that a replica in memory follows, on a simulated disk and a virtual clock. */
+import { createSystem } from '../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../src/supervisors/index.ts'
+import { capturedLog } from '../../src/testing/index.ts'
 import { MemoryReplica } from './memory-replica.ts'
 import { type Machine, machine } from './simulated-instance.ts'
 
@@ -10,8 +12,10 @@ export const following = async (terms: Terms = {}, more: Partial<StartOptions> =
   const world = machine()
   const replica = new MemoryReplica(world.clock)
   const options = { ...more, replication: [{ client: replica, ...terms }] }
-  const app = await world.start(options)
-  return { world, replica, app, options }
+  const log = capturedLog()
+  const system = createSystem({ clock: world.clock, logger: log })
+  const app = await world.start({ ...options, system })
+  return { world, replica, app, options, log }
 }
 
 /** What the health of the instance says of the replica. */

@@ -131,7 +131,7 @@ const advance = async (
   const { shard } = followed
   const host = shard.files.log()
   if (followed.claim?.host !== host) {
-    await claim(follower, followed, session, host)
+    await claim(follower, followed, session, host, sender.system)
     return 'sent'
   }
   if (followed.load) return sendPiece(followed, followed.claim, session, sender)
@@ -144,9 +144,10 @@ const claim = async (
   followed: FollowedShard,
   session: ReplicaSession,
   host: LogHost,
+  { logger }: System,
 ): Promise<void> => {
   const { shard } = followed
-  const { instanceId, holder } = follower
+  const { instanceId, holder, terms } = follower
   const described = await host.run('describe', null)
   const { walId, epoch } = described
   const log = { walId, shard: shard.index, shards: shard.parts.shardCount, instanceId }
@@ -156,6 +157,11 @@ const claim = async (
   const firstLsn = described.segments[0]?.baseLsn ?? 1
   const needsSnapshot = (seen?.lsn ?? 0) + 1 < firstLsn
   await session.claim(log, lease, seen, needsSnapshot)
+  if (needsSnapshot && seen && !seen.load)
+    logger.warn(
+      `${terms.replica.description} gets a snapshot of shard ${shard.index}: the entries of the ` +
+        `journal from lsn ${seen.lsn + 1} up to lsn ${firstLsn - 1} are missing there`,
+    )
   followed.load = seen?.load ?? (needsSnapshot ? 'due' : undefined)
   followed.claim = { host, log, lease, firstLsn }
   followed.begun(seen?.lsn ?? 0, logBytesAfter(described, seen?.lsn ?? 0))

@@ -386,7 +386,7 @@ describe('a required replica', () => {
     [true, 'holds the log until it has it'],
     [false, 'does not hold the log if it is optional'],
   ])('(required: %s) %s', async (required) => {
-    const { world, replica, app } = await following({ required }, snapshotOptions)
+    const { world, replica, app, log } = await following({ required }, snapshotOptions)
     await caughtUp(world, app)
     replica.isAway = true
     const [first] = segments(world)
@@ -401,6 +401,8 @@ describe('a required replica', () => {
     await caughtUp(world, app)
     expect(valuesOf(replica).k3).toBe(app.store.get('k3'))
     expect(replica.pieces.length > 0).toBe(!required)
+    const told = log.messages('warn').filter((line) => line.includes('are missing there'))
+    expect(told).toHaveLength(required ? 0 : 1)
   })
 
   test('D34 holds the log from the start on, before it could be asked', async () => {
