@@ -131,7 +131,8 @@ const isRestart = (restart: unknown): boolean => {
   return isBackoff(backoff)
 }
 
-const isBackoff = (backoff: unknown): boolean => {
+/** Whether `backoff` is `{ fromMs, toMs }`. */
+export const isBackoff = (backoff: unknown): boolean => {
   if (typeof backoff !== 'object' || backoff === null) return false
   const { fromMs, toMs, ...others } = backoff as Record<string, unknown>
   if (Object.keys(others).length > 0) return false

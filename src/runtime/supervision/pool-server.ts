@@ -20,7 +20,13 @@ import {
   startDynamicSupervisor,
   terminateDynamicChild,
 } from './dynamic-supervisor.ts'
-import { givesUp, type RestartLimit, recentRestarts } from './restart-policy.ts'
+import {
+  type Backoff,
+  backoffMs,
+  givesUp,
+  type RestartLimit,
+  recentRestarts,
+} from './restart-policy.ts'
 
 /** What a client asks for. The ticket is its own: with it, it calls the request off. */
 export interface CheckoutRequest {
@@ -56,7 +62,7 @@ export interface PoolStatus {
 export type PoolMessages<W = unknown> = {
   calls: { checkout: (request: CheckoutRequest) => Ref<W>; status: () => PoolStatus }
   casts: { checkin: (worker: Ref) => void; cancel: (ticket: object) => void }
-  infos: { started: (started: Settled<StartResult>) => void }
+  infos: { started: (started: Settled<StartResult>) => void; waited: () => void }
 }
 
 /** The options of a pool with their defaults. */
@@ -65,6 +71,7 @@ export interface PoolPlan extends RestartLimit {
   readonly size: number
   readonly maxOverflow: number
   readonly queueMax: number
+  readonly backoff: Backoff | undefined
 }
 
 /** A client: it waits, or has a worker. */
@@ -93,6 +100,11 @@ interface State {
   /** How many workers are being started. */
   starting: number
   restarts: readonly number[]
+  /** The ends and failed starts in a row, with a back-off; a worker that ends later begins anew. */
+  row: number
+  rowEndsAt: number
+  /** No worker is started before the wait is over. */
+  isWaiting: boolean
 }
 
 type Surroundings = Context<PoolMessages>
@@ -104,7 +116,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
     const supervisor = await startDynamicSupervisor(context)
     const state: State = {
       ...{ plan, supervisor, workers: new Map(), idle: [], queue: new Map() },
-      ...{ starting: 0, restarts: [] },
+      ...{ starting: 0, restarts: [], row: 0, rowEndsAt: 0, isWaiting: false },
     }
     for (let count = 0; count < plan.size; count++) {
       const result = await startDynamicChild(context.to(supervisor), plan.worker)
@@ -117,7 +129,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   accepts: {
     calls: { checkout: hasField('ticket'), status: isAnything },
     casts: { checkin: isRef, cancel: isAnything },
-    infos: { started: hasField('ok') },
+    infos: { started: hasField('ok'), waited: isAnything },
   },
   calls: {
     checkout: (state, request, context) => {
@@ -156,6 +168,10 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
       add(state, result.ref, context)
       return settle(state, context)
     },
+    waited: (state, _, context) => {
+      state.isWaiting = false
+      return settle(state, context)
+    },
   },
   exit: (state, { from, reason }) =>
     from === state.supervisor ? stop(reason, state) : noReply(state),
@@ -184,6 +200,7 @@ const settle = (state: State, context: Surroundings) => {
   }
   const { size, maxOverflow } = state.plan
   while (state.idle.length > 0 && running(state) > size) end(state, context)
+  if (state.isWaiting) return noReply(state)
   const wanted = Math.max(size, state.workers.size + state.queue.size)
   const missing = Math.min(size + maxOverflow, wanted) - state.workers.size - state.starting
   for (let count = 0; count < missing; count++) {
@@ -193,12 +210,28 @@ const settle = (state: State, context: Surroundings) => {
   return noReply(state)
 }
 
-/** A worker ended that should not have, or did not start: another one, within the intensity. */
+/**
+ * A worker ended that should not have, or did not start: another one, after the back-off, or within
+ * the intensity.
+ */
 const replace = (state: State, context: Surroundings) => {
+  if (state.plan.backoff) return waitFirst(state, state.plan.backoff, context)
   state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state.plan)
   return givesUp(state.restarts, state.plan)
     ? stop<State>('shutdown' as ExitReason, state)
     : settle(state, context)
+}
+
+/** Lets all starts wait; the longer, the more workers ended or did not start in a row. */
+const waitFirst = (state: State, backoff: Backoff, context: Surroundings) => {
+  const { clock } = context.system
+  if (state.isWaiting) return settle(state, context)
+  if (clock.monotonic() >= state.rowEndsAt) state.row = 0
+  const waitMs = backoffMs(backoff, ++state.row, clock.random())
+  state.rowEndsAt = clock.monotonic() + waitMs + backoff.toMs
+  state.isWaiting = true
+  context.sendAfter(waitMs, 'waited')
+  return settle(state, context)
 }
 
 const add = (state: State, ref: Ref, context: Surroundings): void => {

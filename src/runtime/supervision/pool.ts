@@ -16,6 +16,7 @@ import {
   type Name as RuntimeName,
   type Messages as ServerMessages,
 } from '../words/address.ts'
+import { isBackoff } from './child-fault.ts'
 import {
   type ChildContext,
   type ChildSpec,
@@ -26,7 +27,7 @@ import {
   worker as workerSpec,
 } from './child-spec.ts'
 import { type PoolMessages, type PoolStatus, poolServer, WorkerRef } from './pool-server.ts'
-import type { RestartOption } from './restart-policy.ts'
+import type { Backoff, RestartOption } from './restart-policy.ts'
 import { madeAt, started } from './supervisor.ts'
 
 /** The messages of a pool whose workers understand `W`. */
@@ -55,6 +56,11 @@ export type Options<M extends ServerMessages, S, A, P> = {
   readonly intensity?: number | undefined
   /** 5,000 by default. */
   readonly periodMs?: number | undefined
+  /**
+   * The wait before workers that ended or did not start are replaced, as that of a child with a
+   * back-off. Then the intensity does not count.
+   */
+  readonly backoff?: Backoff | undefined
   readonly name?: Name<M> | undefined
   readonly restart?: RestartOption | undefined
   readonly shutdown?: Shutdown | undefined
@@ -70,7 +76,7 @@ export interface CheckoutOptions {
 
 const poolKeys = new Set([
   ...['server', 'arg', 'size', 'maxOverflow', 'queueMax', 'intensity', 'periodMs'],
-  ...['name', 'restart', 'shutdown'],
+  ...['backoff', 'name', 'restart', 'shutdown'],
 ])
 const queueMaxDefault = 100_000
 
@@ -80,7 +86,7 @@ export const childSpec = <M extends ServerMessages, S, A, P>(
   given: Options<M, S, A, P>,
 ): ChildSpec => {
   const options = readKnown(id, given, poolKeys) as Options<M, S, unknown, P>
-  const { server, arg, size, name, restart, shutdown } = options
+  const { server, arg, size, backoff, name, restart, shutdown } = options
   const { maxOverflow = 0, queueMax = queueMaxDefault, intensity = 3, periodMs = 5_000 } = options
   expectStartable(id, { name })
   if (typeof server !== 'object' || server === null)
@@ -91,7 +97,9 @@ export const childSpec = <M extends ServerMessages, S, A, P>(
   expectCount(`${id}.intensity`, intensity, 0)
   expectCount(`${id}.periodMs`, periodMs, 1)
   const worker = workerSpec('worker', server, arg, { restart: 'temporary', label: `${id} worker` })
-  const plan = { worker, size, maxOverflow, queueMax, intensity, periodMs }
+  if (backoff !== undefined && !isBackoff(backoff))
+    throw configError(`${id}.backoff`, '{ fromMs, toMs }, whole numbers', backoff)
+  const plan = { worker, size, maxOverflow, queueMax, intensity, periodMs, backoff }
   const start = (context: ChildContext) =>
     context.startLinkResult(poolServer, plan, {
       name: name as RuntimeName<PoolMessages> | undefined,

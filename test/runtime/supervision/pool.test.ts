@@ -184,6 +184,38 @@ describe('a pool', () => {
     await expect(Pool.checkout(pool)).rejects.toMatchObject({ code: 'NO_PROCESS' })
   })
 
+  test('with a back-off replaces its workers after longer and longer waits, and never gives up', async () => {
+    let isAway = false
+    const started: number[] = []
+    const { pool, clock } = await world({
+      ...{ size: 1, intensity: 0, backoff: { fromMs: 100, toMs: 400 } },
+      server: {
+        ...worker,
+        init: (_, context) => {
+          started.push(context.system.clock.monotonic())
+          if (isAway) throw new Error('away')
+          return null
+        },
+      },
+    })
+    isAway = true
+    cast(await Pool.checkout(pool), 'crash')
+    const waits = outcome(Pool.checkout(pool, { timeoutMs: 60_000 }))
+    await clock.advance(5_000)
+    const pauses = started.slice(1).map((at, index) => at - (started[index] as number))
+    // Up to half of each pause is chance.
+    for (const [at, longest] of [100, 200, 400, 400].entries()) {
+      expect(pauses[at]).toBeLessThanOrEqual(longest)
+      expect(pauses[at]).toBeGreaterThanOrEqual(longest / 2)
+    }
+    isAway = false
+    await clock.advance(400)
+    expect(await waits).toMatchObject({ ok: true })
+    expect(() =>
+      Pool.childSpec('pool', { server: worker, size: 1, backoff: { fromMs: 0, toMs: 1 } }),
+    ).toThrow(expect.objectContaining({ code: 'CONFIG' }))
+  })
+
   test('takes its workers along when it is killed, and answers those who wait', async () => {
     const { system, pool, clock } = await world({ size: 1 })
     await Pool.checkout(pool)
