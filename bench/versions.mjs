@@ -29,6 +29,10 @@ const cases = [
     title: `log appends, ${inFlight} in flight`,
     order: { kind: 'appending', inFlight },
   })),
+  ...[1, 64, 1_024].map((inFlight) => ({
+    title: `turns, ${inFlight} in flight`,
+    order: { kind: 'turning', inFlight },
+  })),
   { title: 'one-way messages', order: { kind: 'messaging', inFlight: 0 } },
   ...[1, 64].map((inFlight) => ({
     title: `calls, ${inFlight} outstanding`,

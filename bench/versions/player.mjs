@@ -9,14 +9,22 @@ import { verify, works } from '../writes/work.mjs'
 
 const [root, dir] = process.argv.slice(2)
 const load = (file) => import(pathToFileURL(join(root, 'dist', file)).href)
-const { start, createSystem, noReply, reply, cast, call } = await load('index.js')
+const { start, createSystem, entity, supervisor, ok, noReply, reply, cast, call } =
+  await load('index.js')
 // The log's entry stands where its package.json says.
 const { default: manifest } = await import(pathToFileURL(join(root, 'package.json')).href, {
   with: { type: 'json' },
 })
 const { Wal } = await load(manifest.exports['./wal'].default.slice('./dist/'.length))
 
-const app = await start({ dir: join(dir, 'store') })
+const totals = entity('total', {
+  init: () => ok(0),
+  calls: {
+    add: (total, by) => reply(total + by, total + by),
+    look: (total) => reply(total, total),
+  },
+})
+const app = await start({ dir: join(dir, 'store'), app: supervisor('app', {}, [totals]) })
 const { store } = app
 const wal = await Wal.open({ dir: join(dir, 'wal') })
 const through = (options) => ({
@@ -78,7 +86,23 @@ const messaging = async ({ inFlight, seconds }) => {
   return count
 }
 
-const turns = { writing, appending, messaging }
+/** Calls of durable actors, one for each writer. What they have at the end is what was answered. */
+const turning = async ({ inFlight, seconds }) => {
+  const refs = Array.from({ length: inFlight }, (_, at) => app.entity(totals).ref(`${at}`))
+  const sum = async () => {
+    let all = 0
+    for (const ref of refs) all += await call(ref, 'look')
+    return all
+  }
+  const before = await sum()
+  const count = await byWriters(inFlight, seconds, 0, (number) =>
+    call(refs[number % inFlight], 'add', 1),
+  )
+  if ((await sum()) !== before + count) throw new Error('turns are missing')
+  return count
+}
+
+const turns = { writing, appending, messaging, turning }
 
 process.on('message', async (order) => {
   try {
