@@ -222,9 +222,13 @@ const gone = async (system: System, names: readonly string[]): Promise<void> => 
  */
 const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void): void => {
   const { shards } = treeNames(shard.parts.instance)
+  let wasDown = false
+  system.monitor(ref, () => {
+    wasDown = shard.phase.kind === 'down'
+  })
   onLeft(system, shards, `shard(${shard.index})`, ref, ({ told, byHand }) => {
-    // A shard that was down may be reopening by the time of the answer.
-    if (shard.phase.kind === 'down') return
+    // A shard that was down may be reopening by now: it must not go down again for its old end.
+    if (wasDown || shard.phase.kind === 'down') return
     if (byHand) endedByHand()
     if (shard.goDown(told)) tell(system, shard, 'shard.down', { reason: told })
   })
