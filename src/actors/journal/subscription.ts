@@ -68,6 +68,8 @@ export class Subscription implements Delivery {
   #ended: Promise<EntryPosition | undefined> | undefined
   /** Its position is removed, and not saved again. */
   #isForgotten = false
+  /** The log does not have its position. */
+  #isNowhere = false
   readonly #signal: AbortSignal | undefined
   readonly #aborted = (): void => void this.end()
 
@@ -101,7 +103,9 @@ export class Subscription implements Delivery {
   }
 
   get coveredLsn(): number {
-    if (this.#isForgotten) return Number.POSITIVE_INFINITY
+    // One that stopped before its first entry can never go on: holding the log would help nobody.
+    const isOver = this.#isForgotten || (this.#isNowhere && !this.#saved)
+    if (isOver) return Number.POSITIVE_INFINITY
     return (this.#saved?.lsn ?? this.#from) - 1
   }
 
@@ -186,7 +190,8 @@ export class Subscription implements Delivery {
       await this.#deliver(signal)
     } catch (error) {
       // The log does not have the position, so the next one of the name does not take it over.
-      if (isKeelsonError(error, 'BAD_CURSOR')) this.#next = this.#saved
+      this.#isNowhere = isKeelsonError(error, 'BAD_CURSOR')
+      if (this.#isNowhere) this.#next = this.#saved
       // The shard ends: its next journal goes on.
       const isOver = isKeelsonError(error, 'SHARD_DOWN') || isKeelsonError(error, 'CLOSED')
       if (!signal.aborted && !isOver) this.#stop(error)

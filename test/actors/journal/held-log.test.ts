@@ -122,3 +122,17 @@ test('a subscription that is behind is named, and one that is forgotten holds no
   expect(await grow(app, world, 128)).toBeLessThan(4)
   expect(healthOf(app)).toMatchObject({ floorLsn: undefined, held: { state: 'fine' } })
 })
+
+test('a subscription that begins below the log holds none: it could never go on', async () => {
+  const { world, app } = await begun()
+  await world.during(call(app.entity(counters).ref('a'), 'add', 'e1'))
+  await grow(app, world, 640)
+  app.journal.subscribe({ name: 'late', handler: () => undefined })
+  await world.clock.advance(100)
+  expect(healthOf(app)?.subscriptions).toMatchObject([{ name: 'late', state: 'stopped' }])
+
+  expect(await grow(app, world, 1024)).toBeLessThan(4)
+
+  expect(healthOf(app)).toMatchObject({ floorLsn: undefined, held: { bytes: 0, state: 'fine' } })
+  await append(app, world, 'a')
+})
