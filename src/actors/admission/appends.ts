@@ -224,6 +224,8 @@ export class Appends {
     this.queue.clear()
     for (const turn of this.queue.inFlight) this.queue.back(turn)
     this.#unheard.length = 0
+    // The next life of the log may have less.
+    this.#writtenLsn = 0
     for (const group of [...this.#underWay.keys()]) {
       group.lose(error)
       this.#end(group, error)

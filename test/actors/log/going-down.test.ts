@@ -78,6 +78,32 @@ describe('a shard whose sync failed', () => {
     })
   })
 
+  test('comes back without what was written and not synced, if the disk has lost it', async () => {
+    const { disk, start, during } = machine({ syncMs: 5 })
+    const app = await start({ wal: { idleMarkerMs: 0, syncInterval: 60_000 } })
+    const segment = async () => {
+      const { log } = await during(WalWriter.describe(app.system.to(WalWriter.name(0))))
+      const { file = '', usedBytes = 0 } = log?.segments.at(-1) ?? {}
+      return { path: `/data/shard-0/wal/${file}`, usedBytes }
+    }
+    await during(app.store.put(here, 'synced'))
+    await during(app.wal(0).sync())
+    const synced = await segment()
+    await during(app.store.put(here, 'written'))
+    const written = await segment()
+    failNextSync(disk)
+    await codeOf(during(app.wal(0).sync()))
+    expect(app.shards[0]?.phase.kind).toBe('down')
+    // A kernel marks the pages of a failed sync as clean, and may drop them.
+    disk.poke(written.path, synced.usedBytes, new Uint8Array(written.usedBytes - synced.usedBytes))
+
+    await during(app.control.reopen(0))
+
+    expect(app.store.get(here)).toBe('synced')
+    await during(app.store.put(here, 'again'))
+    expect(await during(app.wal(0).sync())).toBe(app.shards[0]?.appends.writtenLsn)
+  })
+
   test('comes back in a new process with everything acknowledged', async () => {
     const { app, disk, start, during } = await poisoned()
     await during(app.close())
