@@ -106,7 +106,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#source = source
     this.#from = from
     this.#to = to
-    this.#pin = pins ? new WatchPin(shard) : undefined
+    this.#pin = pins ? new WatchPin() : undefined
     this.#follows = from > shard.appliedLsn
     this.#stopListening = shard.changes.listen({
       applied: (shown) => this.#applied(shown),
@@ -309,14 +309,9 @@ const firstLsnOf = async (log: LogHost): Promise<number> =>
 
 /** Keeps the log from a position on, in each life of the log that the watch reads. */
 class WatchPin {
-  readonly #shard: Shard
   #log: LogHost | undefined
   #pin: number | undefined
   #from = 0
-
-  constructor(shard: Shard) {
-    this.#shard = shard
-  }
 
   /** Pins `log` from `from` on. A log that begins later, or has ended, is found out by a read. */
   async hold(log: LogHost, from: number): Promise<void> {
@@ -337,8 +332,8 @@ class WatchPin {
 
   end(): void {
     const pin = this.#pin
-    if (pin !== undefined && this.#shard.phase.kind === 'open')
-      void this.#log?.run('unpin', { pin }).catch(() => undefined)
+    // The log may go on although the shard recovers: a new writer takes it over.
+    if (pin !== undefined) void this.#log?.run('unpin', { pin }).catch(() => undefined)
     this.#log = undefined
     this.#pin = undefined
   }

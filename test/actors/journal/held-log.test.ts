@@ -1,5 +1,6 @@
 /** How much of the log a journal holds: who does, that health says so, and that there is an end. */
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
@@ -135,4 +136,21 @@ test('a subscription that begins below the log holds none: it could never go on'
 
   expect(healthOf(app)).toMatchObject({ floorLsn: undefined, held: { bytes: 0, state: 'fine' } })
   await append(app, world, 'a')
+})
+
+test.each([
+  ['writer', WalWriter.name(0)],
+  ['applier', Applier.name(0)],
+])('a subscription that has caught up holds nothing after deaths of the %s', async (_, victim) => {
+  const { world, app } = await begun()
+  onTestFinished(() => void world.during(app.close()))
+  app.journal.subscribe({ name: 'mail', handler: () => undefined })
+  await world.during(call(app.entity(counters).ref('a'), 'add', 'e1'))
+  await world.clock.advance(10)
+  for (let death = 0; death < 3; death++) {
+    app.system.kill(victim as never)
+    await world.clock.advance(1_000)
+  }
+
+  expect(await grow(app, world, 1536)).toBeLessThan(4)
 })
