@@ -63,8 +63,11 @@ export class Ending {
 
   /** Ends the process when its turns are durable. */
   async stop(from: HeldCall): Promise<NextStep> {
-    const refused = await this.#actor.own.settle('$stop', from)
+    const { own } = this.#actor
+    const refused = await own.settle('$stop', from)
     if (refused) return refused
+    // Its caller was told that the disk is full.
+    if (from.call.isSettled) return own.next()
     this.lastReply = () => void from.reply(true)
     return this.#end()
   }
@@ -77,7 +80,6 @@ export class Ending {
     const { own, terms } = this.#actor
     const refused = await own.settle('$delete', from)
     if (refused) return refused
-    // Its caller was told that the disk is full.
     if (from.call.isSettled) return own.next()
     // Its rows are read.
     await terms.shard.settled()

@@ -118,15 +118,16 @@ describe('behind a turn that waits for space', () => {
     expect(state()).toBe('abc')
   })
 
-  test('a delete and a stop are refused, and leave nothing behind', async () => {
+  test.each(['delete', 'stop'] as const)('a %s is refused, and leaves nothing', async (end) => {
     const { s, ref, handle, state } = await full()
+    const { pid } = ref
     cast(ref, 'add', 'b')
-    const early = [codeOf(handle.delete('1')), codeOf(handle.stop('1'))]
+    const early = [codeOf(handle[end]('1')), codeOf(handle[end]('1'))]
     expect(await s.during(Promise.all(early), { withinMs: 100 })).toEqual(['NO_SPACE', 'NO_SPACE'])
-    expect(await s.during(codeOf(handle.delete('1')), { withinMs: 1 })).toBe('NO_SPACE')
+    expect(await s.during(codeOf(handle[end]('1')), { withinMs: 1 })).toBe('NO_SPACE')
     freeDisk(s)
     await s.advance(2_000)
-    expect(state()).toBe('ab')
+    expect([state(), ref.pid]).toEqual(['ab', pid])
   })
 
   test('a call with an id is not remembered as refused', async () => {
