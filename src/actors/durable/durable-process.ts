@@ -475,13 +475,14 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): void {
     for (const undone of [turn, ...later].reverse()) undone.undo()
     this.#known = turn.before
-    if (this.#draft) this.#draft.isDoomed = true
     const runs = later.map(({ run }) => run)
     const { run } = turn
+    const atHand = this.#draft?.isDoomed === false ? [this.#draft.run] : []
+    if (this.#draft) this.#draft.isDoomed = true
     const next = this.#refusals.after(run, refused, () => run.from?.call.fail(refused.error))
     if (!this.#process.alive) this.#refusals.cut(runs, refused.error)
     if (next) runs.unshift(next)
-    this.#redo.unshift(...runs)
+    this.#redo.unshift(...runs, ...atHand)
     this.rouse()
   }
 
@@ -491,10 +492,9 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
   }
 
-  /** A handler has ended whose state was refused meanwhile: it is run again. */
+  /** A handler has ended whose state was refused meanwhile: it is run again in its place. */
   #again(draft: TurnDraft): Promise<NextStep> {
     this.#drop(draft)
-    this.#redo.push(draft.run)
     return this.proceed()
   }
 }

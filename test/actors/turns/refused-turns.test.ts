@@ -26,7 +26,7 @@ type Messages = {
     slow: (ms: number) => string
     keep: () => string
   }
-  casts: { add: (what: string) => void }
+  casts: { add: (what: string) => void; slow: (ms: number) => void }
   continues: { spoil: () => void }
   alarms: { ring: () => void }
 }
@@ -58,6 +58,10 @@ const list: DurableServer<Messages, string> = {
     add: (state, what) => {
       handled.push(what)
       return noReply(state + what)
+    },
+    slow: async (state, ms, { system }) => {
+      await new Promise<void>((resolve) => system.clock.after(ms, resolve))
+      return noReply(`${state}?`)
     },
   },
   continues: {
@@ -126,6 +130,17 @@ describe('a turn whose writes meet a lock', () => {
     })
     expect(await s.during(Promise.all([refused, slow]))).toEqual(['LOCKED', 'a!'])
     expect(runs).toBe(2)
+  })
+
+  test('keeps the order of turns that are handled again, also when one more is refused', async () => {
+    const { s, ref, state } = await locked()
+    s.syncMs = 20
+    const refused = [codeOf(call(ref, 'act', write)), codeOf(call(ref, 'act', write))]
+    cast(ref, 'slow', 30)
+    for (const what of 'bcd') cast(ref, 'add', what)
+    expect(await s.during(Promise.all(refused))).toEqual(['LOCKED', 'LOCKED'])
+    await s.advance(1_000)
+    expect(state()).toBe('a?bcd')
   })
 
   test('takes back a stop that stood on it, and a throw', async () => {
