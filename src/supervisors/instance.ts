@@ -135,7 +135,7 @@ export const startInstance = async (checked: CheckedOptions, ports: Ports): Prom
     return running
   } catch (error) {
     if (!checked.system) await system.stop()
-    await closeShards(shards).catch(() => undefined)
+    await closeShards(shards)
     // A user's tree that does not start may have written into the new folder before.
     if (shards.every(({ appliedLsn }) => appliedLsn === 0)) claim.undo()
     claim.release()

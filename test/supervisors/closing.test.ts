@@ -13,9 +13,10 @@ import {
   supervisor,
   worker,
 } from '../../src/index.ts'
-import { createSystem } from '../../src/runtime/index.ts'
+import { createSystem, Registry } from '../../src/runtime/index.ts'
 import { capturedLog } from '../../src/testing/index.ts'
-import { codeOf, machine } from '../support/simulated-instance.ts'
+import { SimulatedMachine } from '../../src/testing/simulated/simulated-machine.ts'
+import { codeOf, failNextSync, machine } from '../support/simulated-instance.ts'
 
 type Saver = { calls: { app: () => AppContext }; casts: { save: (times: number) => void } }
 
@@ -165,6 +166,25 @@ describe('close', () => {
     await during(app.close(), 1_000)
 
     expect(await codeOf(written)).toBe('ok')
+  })
+
+  test('logs a log that cannot be closed cleanly, and stops its System all the same', async () => {
+    const world = new SimulatedMachine()
+    const logger = capturedLog()
+    const app = await world.start({ dir: '/data', logger, wal: { maxFileSize: 256 * 1024 } })
+    await Registry.start(app.system, { keys: 'unique' })
+    await world.during(app.store.put('a', 1))
+    failNextSync(world.disk)
+
+    await world.during(app.close())
+
+    expect(logger.messages('error')).toEqual([
+      expect.stringMatching(/^shard 0 was not closed cleanly: .*EIO: sync/),
+    ])
+    expect(app.system.processes()).toEqual([])
+    const again = await world.start({ dir: '/data', logger, wal: { maxFileSize: 256 * 1024 } })
+    expect(again.store.get('a')).toBe(1)
+    await world.during(again.close())
   })
 })
 

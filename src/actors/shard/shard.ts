@@ -341,13 +341,21 @@ export class Shard {
     this.beginClose(this.unavailable())
   }
 
-  /** The actors of the closed shard have ended: closes its files, the log cleanly if it is sound. */
+  /**
+   * The actors of the closed shard have ended: closes its files, the log cleanly if it is sound. A
+   * failure is logged: the next opening recovers the shard.
+   */
   async end(): Promise<void> {
     const { snapshots, blobs, files, appends } = this
     const ends = [snapshots.close(), blobs.close(), files.close(this.projectedLsn)]
     const settled = await Promise.allSettled(ends)
     appends.lose(this.unavailable())
-    for (const end of settled) if (end.status === 'rejected') throw end.reason
+    for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
+  }
+
+  #notClosed(reason: unknown): void {
+    const { index: shard, logger } = this.parts
+    logger.error(`shard ${shard} was not closed cleanly: ${reasonText(reason)}`, { shard, reason })
   }
 
   /** Resolves with the phase when the shard is open, down or closed. */
