@@ -110,6 +110,16 @@ describe('a shard that goes down', () => {
     expect(report).toMatchObject({ tail: 'clean', copiedFrames: 0 })
     expect(again.store.get('k')).toBe('x')
   })
+
+  test('holds up no close for writes that nobody can decide now, and the report names them', async () => {
+    const made = await world()
+    const handed = codeOf(made.append('x'))
+    await made.clock.settle()
+    await takeDown(made)
+    const { cutOff } = await made.during(made.app.close(), 1_000)
+    expect(cutOff).toEqual([{ part: 'writes', shard: 0, count: 1 }])
+    expect(await handed).toBe('UNKNOWN_OUTCOME')
+  })
 })
 
 test('a write that fails while there is no writer takes the shard down at the next one', async () => {
