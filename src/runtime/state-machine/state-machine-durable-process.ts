@@ -39,7 +39,7 @@ export type DurableOwn = Own & {
   cancelAlarm(name: string): boolean
 }
 
-/** One restored machine. What an earlier one tells is of no use. */
+/** One restored machine. The actors inside it tell nothing after its end. */
 interface Life {
   readonly steps: MachineSteps
   /** The timers that are set. The earliest is the durable alarm. */
@@ -121,9 +121,10 @@ export class DurableMachineProcess {
 
   /** Takes an event that an actor inside sent outside of a turn. */
   arrived(state: State, { life, arrival }: News): unknown {
-    if (state === undefined || life !== this.#life) return noReply(state)
-    if (state === this.#state) return this.#turn(state, (steps) => [steps.arrived(arrival)])
-    // A refused turn has changed the machine that lives, but not the actors that run in it.
+    if (state === undefined) return noReply(state)
+    if (life === this.#life && state === this.#state)
+      return this.#turn(state, (steps) => [steps.arrived(arrival)])
+    // A refused turn has changed the machine of that life, but not the actors that ran in it.
     return this.#turn(state, (steps) => [steps.arrivedIn(life.steps, arrival)])
   }
 

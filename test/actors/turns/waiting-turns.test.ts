@@ -308,6 +308,65 @@ describe('a machine whose turn was refused', () => {
   })
 })
 
+describe('what an actor inside a machine tells after a turn that is refused', () => {
+  let tell = (_text: string): void => undefined
+  const machine = setup({
+    types: {} as {
+      context: { got: string }
+      events: { type: 'told'; text: string } | { type: 'note'; text: string }
+    },
+    actors: {
+      teller: fromCallback(({ sendBack }) => {
+        tell = (text) => sendBack({ type: 'told', text })
+      }),
+    },
+    actions: {
+      add: assign({ got: ({ context, event }) => context.got + event.text }),
+    },
+  }).createMachine({
+    id: 'm',
+    context: { got: '' },
+    invoke: { src: 'teller' },
+    on: { told: { actions: 'add' }, note: { actions: 'add' } },
+  })
+  const kind = entity('m', StateMachine.durable(machine, { answers: { note: () => 'noted' } }))
+  const telling = async () => {
+    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+    onTestFinished(() => s.close())
+    const ref = s.app.entity(kind).ref('1') as never
+    const note = (text: string) =>
+      codeOf(StateMachine.call(ref, { type: 'note', text } as never, patient))
+    await s.during(note('0'))
+    await s.advance(10)
+    const got = () => (s.app.entity(kind).state('1') as { context: { got: string } }).context.got
+    return { s, note, got }
+  }
+
+  test('arrives once the disk has space, all of it and in order', async () => {
+    const { s, note, got } = await telling()
+    await fillDisk(s)
+    tell('1')
+    const refused = note('!')
+    for (const text of '234') tell(text)
+    expect(await s.during(refused, { withinMs: 100 })).toBe('NO_SPACE')
+    freeDisk(s)
+    await s.advance(2_000)
+    expect(got()).toBe('01234')
+  })
+
+  test('arrives although two turns were too large', async () => {
+    const { s, note, got } = await telling()
+    const large = 'x'.repeat(2_000_000)
+    const refused = [note(large)]
+    for (const text of '12') tell(text)
+    refused.push(note(large))
+    for (const text of '345') tell(text)
+    expect(await s.during(Promise.all(refused))).toEqual(['TOO_LARGE', 'TOO_LARGE'])
+    await s.advance(100)
+    expect(got()).toBe('012345')
+  })
+})
+
 test('a machine without an onError is blocked by a refused result, and its other actors end', async () => {
   let ends = 0
   const machine = setup({
