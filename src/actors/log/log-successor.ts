@@ -37,7 +37,7 @@ const stampBytes = 8
  * that none of the groups wrote; as a read does
  */
 export const settleStrays = async (
-  { appends }: Shard,
+  { appends, snapshots }: Shard,
   host: LogHost,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -49,9 +49,14 @@ export const settleStrays = async (
     const [answer] = await Promise.allSettled([turn.asked.answer])
     refuseDead(signal)
     if (turn.kind === 'step') appends.queue.back(turn)
-    else if (answer.status === 'fulfilled') appends.committed(turn, answer.value as Commit)
-    else if (isRefusal(answer.reason)) appends.refused(turn, answer.reason)
-    else lost.push(turn)
+    else if (answer.status === 'fulfilled') {
+      const commit = answer.value as Commit
+      snapshots.refused(commit.refused)
+      appends.committed(turn, commit)
+    } else if (isRefusal(answer.reason)) {
+      snapshots.refused(answer.reason)
+      appends.refused(turn, answer.reason)
+    } else lost.push(turn)
   }
   if (lost.length === 0) return
   const frames = await framesAfter(host, appends.writtenLsn)

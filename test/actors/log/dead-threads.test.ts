@@ -5,8 +5,11 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { framesOf } from '../../../src/actors/log/log-successor.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import { encodeFrame, type FrameUnits, type LogHost } from '../../../src/storage/index.ts'
 import { codeOf, machine } from '../../support/simulated-instance.ts'
+
+const noSpace = new KeelsonError('NO_SPACE', 'the disk is full')
 
 /** An instance, and the death of its log's thread. */
 const world = async () => {
@@ -80,6 +83,43 @@ describe('when the thread of a log dies', () => {
     expect(app.store.get('k')).toBe('handed')
   })
 })
+
+test.each([
+  ['refused as a whole', () => Promise.reject(noSpace)],
+  [
+    'refused at its end',
+    () => Promise.resolve({ lsns: [], time: 0, durableLsn: 0, refused: noSpace }),
+  ],
+])(
+  'a full disk is noted although nobody lives to hear of the group that was %s',
+  async (_, answer) => {
+    let isFull = true
+    const hosts: LogHost[] = []
+    const { clock, start, during } = machine({
+      aroundLog: (host) => {
+        hosts.push(host)
+        const run = (kind: never, request: never) => {
+          if (kind !== 'commit' || !isFull) return host.run(kind, request)
+          return new Promise((resolve) => clock.after(5, () => resolve(answer())))
+        }
+        return { run, end: () => host.end() } as LogHost
+      },
+    })
+    const app = await start({ wal: { idleMarkerMs: 0 } })
+    const refused = codeOf(app.store.put('k', 1))
+    await clock.settle()
+    app.system.kill(WalWriter.name(0))
+    void hosts.at(-1)?.end()
+    expect(await during(refused)).toBe('NO_SPACE')
+    expect(hosts).toHaveLength(2)
+    expect(app.health().shards[0]?.space).toMatchObject({
+      refusing: { reason: expect.stringContaining('NO_SPACE') },
+    })
+    isFull = false
+    await during(app.store.put('k', 1))
+    expect(app.health().shards[0]?.space.refusing).toBeUndefined()
+  },
+)
 
 describe('the frames of groups', () => {
   const units = (key: string): FrameUnits => [{ kind: 'delete', key }]
