@@ -57,7 +57,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly #process: Process
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
-  readonly #refusals: Refusals
+  readonly refusals: Refusals
   readonly #incarnation: string
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
@@ -80,7 +80,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
-    this.#refusals = new Refusals(this, this.#process)
+    this.refusals = new Refusals(this, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, this)
     this.#process.outputs = this.#outputs
   }
@@ -204,13 +204,14 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const { shard } = this.terms
     while (!this.#isClear(run)) {
       if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
+      if (this.refusals.cutOff) return this.#reject(run, this.refusals.cutOff)
       if (run.from && shard.isStill) return this.#reject(run, shard.unavailable())
       if (this.isAwake && this.#redo.length > 0) {
         const end = await this.redoAll()
         if (end) return end
       } else if (shard.isStill) await shard.changed()
       else if (!this.isAwake) await this.wake()
-      else if (this.#log.isFull) await shard.unlessStill(this.#log.room())
+      else if (this.#log.isFull) await this.refusals.unlessCutOff(this.#log.room())
       else await this.#readIds()
     }
     return undefined
@@ -259,8 +260,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** Why a call cannot be answered now. */
   get #unavailable(): KeelsonError | undefined {
-    const { shard } = this.terms
-    return shard.isStill ? shard.unavailable() : this.#process.refusal
+    return this.terms.shard.isStill ? this.terms.shard.unavailable() : this.#process.refusal
   }
 
   #open(run: Run): TurnDraft {
@@ -312,7 +312,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   /** Ends the process when the turns are decided that its end stands on. */
   #onceDecided(end: () => Answer): Answer {
     if (this.#log.isEmpty) return end()
-    return this.terms.shard.unlessStill(this.#log.settled()).then(end)
+    return this.refusals.unlessCutOff(this.#log.settled()).then(end)
   }
 
   #closed(draft: TurnDraft): TurnDraft {
@@ -351,7 +351,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const { run } = draft
     if (afterThrow(run.kind) === 'end') return this.#crashes(draft, error)
     this.#drop(draft)
-    this.#refusals.threw(run, error)
+    this.refusals.threw(run, error)
     return this.#next()
   }
 
@@ -371,7 +371,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** A refusal that depends on no state: it waits for no turn. */
   #reject(run: Run, error: KeelsonError): NextStep {
-    this.#refusals.told(run, error, run.from?.call.fail(error))
+    this.refusals.told(run, error, run.from?.call.fail(error))
     return this.#next()
   }
 
@@ -381,7 +381,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     draft.undo()
     draft.drop()
     const refused = { error, isOvertaken: false }
-    const next = this.#refusals.after(run, refused, () => run.from?.fail(error))
+    const next = this.refusals.after(run, refused, () => run.from?.fail(error))
     if (next === undefined) {
       this.#log.commit(this.#closed(draft))
       return this.#next()
@@ -400,7 +400,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       return true
     } catch (error) {
       this.#drop(draft)
-      this.#refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
+      this.refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
       return false
     }
   }
@@ -453,7 +453,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   durable({ after }: TurnDraft): void {
     if (after === undefined) return
     this.shown = after.state
-    this.#refusals.durable(after)
+    this.refusals.durable(after)
     // An idle actor keeps no message in memory.
     if (!this.#process.busy) this.#process.current = undefined
   }
@@ -469,7 +469,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   short(first: TurnDraft | undefined, error: KeelsonError): void {
     // The turn at hand is refused too, though its handler still runs.
     if (first && this.#draft?.run.from?.call.fail(error)) this.#draft.isDoomed = true
-    this.#refusals.short(first?.run, error)
+    this.refusals.short(first?.run, error)
   }
 
   refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): void {
@@ -479,8 +479,8 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const { run } = turn
     const atHand = this.#draft?.isDoomed === false ? [this.#draft.run] : []
     if (this.#draft) this.#draft.isDoomed = true
-    const next = this.#refusals.after(run, refused, () => run.from?.call.fail(refused.error))
-    if (!this.#process.alive) this.#refusals.cut(runs, refused.error)
+    const next = this.refusals.after(run, refused, () => run.from?.call.fail(refused.error))
+    if (!this.#process.alive) this.refusals.cut(runs, refused.error)
     if (next) runs.unshift(next)
     this.#redo.unshift(...runs, ...atHand)
     this.rouse()

@@ -9,6 +9,7 @@ import type { Alarm, Memory, Step } from '../turns/memory.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { type Answer, missing, ownRun, Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
+import type { Refusals } from './refusals.ts'
 
 /** What these turns need of their actor. */
 export interface Actor {
@@ -16,6 +17,7 @@ export interface Actor {
   readonly memory: Memory
   readonly blocked: KeelsonError | undefined
   readonly isAwake: boolean
+  readonly refusals: Refusals
   /** Whether no turn is on its way, and none has to be handled again. */
   readonly isSettled: boolean
   /** Resolves when every turn that has ended is out, or was dropped. */
@@ -62,17 +64,17 @@ export class OwnTurns {
   }
 
   async #runStepLater(name: string): Promise<NextStep> {
-    const { shard } = this.#actor.terms
+    const { refusals, terms } = this.#actor
     while (!this.#actor.isSettled) {
       const end = await this.#actor.redoAll()
       if (end) return end
       const settled = this.#actor.settled()
-      if (shard.isStill) {
+      if (terms.shard.isStill || refusals.cutOff) {
         // Messages are served meanwhile.
         void settled.then(() => this.#actor.rouse())
         return noReply(this.#actor) as never
       }
-      await shard.unlessStill(settled)
+      await refusals.unlessCutOff(settled)
     }
     return this.#runStep(name)
   }
@@ -118,15 +120,15 @@ export class OwnTurns {
 
   /** Waits until no turn is on its way. Returns a step if the call was refused instead. */
   async settle(what: string, from: HeldCall): Promise<NextStep | undefined> {
-    const { shard } = this.#actor.terms
+    const { refusals, terms } = this.#actor
     while (!this.#actor.isAwake || !this.#actor.isSettled) {
       const end = await this.#actor.clear(ownRun('call', what, from))
       if (end) return end
-      if (shard.isStill) {
-        from.call.fail(shard.unavailable())
+      if (terms.shard.isStill || refusals.cutOff) {
+        from.call.fail(refusals.cutOff ?? terms.shard.unavailable())
         return this.next()
       }
-      await shard.unlessStill(this.#actor.settled())
+      await refusals.unlessCutOff(this.#actor.settled())
     }
     return undefined
   }

@@ -31,6 +31,7 @@ export class Refusals {
   readonly #process: Process
   /** Whether it has noted failures that its next turn may have ended. */
   #isFailing: boolean
+  #cutOff: (() => void) | undefined
 
   constructor(actor: Refusing, process: Process) {
     this.#actor = actor
@@ -147,12 +148,31 @@ export class Refusals {
     }
   }
 
+  /** Why a process that is told to end waits no longer: its turns wait for space. */
+  get cutOff(): KeelsonError | undefined {
+    const { refusal, toldToEndAt } = this.#process
+    return toldToEndAt === undefined ? undefined : refusal
+  }
+
+  /** Resolves when `work` is done, nothing can become durable for now, or the process is cut off. */
+  unlessCutOff(work: Promise<unknown>): Promise<unknown> {
+    const done = this.#actor.terms.shard.unlessStill(work)
+    return new Promise<void>((resolve) => {
+      this.#cutOff = () => {
+        if (this.cutOff) resolve()
+      }
+      this.#process.onceToldToEnd(this.#cutOff)
+      void done.then(() => resolve())
+    })
+  }
+
   /** `run` waits for space because of `error`; `undefined`: no turn does. */
   short(run: Run | undefined, error: KeelsonError | undefined): void {
     const { terms, context } = this.#actor
     const process = this.#process
     const isNew = process.refusal === undefined
     process.refusal = error
+    this.#cutOff?.()
     const { waiting } = terms.trouble
     const entity = this.#entity
     if (run === undefined) waiting.delete(entity)

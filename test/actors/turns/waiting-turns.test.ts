@@ -20,7 +20,12 @@ import { fillDisk, freeDisk } from '../../support/full-disk.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
 type Messages = {
-  calls: { add: (what: string) => string; slow: (ms: number) => string; keep: () => string }
+  calls: {
+    add: (what: string) => string
+    slow: (ms: number) => string
+    keep: () => string
+    trap: () => void
+  }
   casts: { add: (what: string) => void; slow: (ms: number) => void; end: () => void }
   continues: { work: () => void }
 }
@@ -40,6 +45,10 @@ const list: DurableServer<Messages, string> = {
       return reply(`${state}?`, `${state}?`)
     },
     keep: (state) => noReply(`${state}k`),
+    trap: (state, _, context) => {
+      context.trapExit(true)
+      return reply(undefined, state)
+    },
   },
   casts: {
     add: (state, what) => noReply(state + what),
@@ -177,6 +186,23 @@ describe('the wait for space ends', () => {
     expect(refusals().map(({ message }) => message.slice(0, 29))).toEqual([
       'list/1: cast add was refused:',
     ])
+  })
+
+  test.each([
+    ['behind a step', ['slow']],
+    ['behind a full pipeline', ['add', 'add', 'add', 'add', 'add']],
+    ['in its own end', ['end']],
+  ])('with a close, also of an actor that traps exits and waits %s', async (_, casts) => {
+    const { s, ref, state } = await full(3)
+    freeDisk(s)
+    await s.during(call(ref, 'trap'))
+    await fillDisk(s)
+    for (const name of casts) cast(ref, name as 'end', (name === 'add' ? 'b' : 0) as never)
+    await s.advance(5_000)
+    expect(state()).toBe('a')
+    const before = s.clock.monotonic()
+    await s.close()
+    expect(s.clock.monotonic() - before).toBeLessThan(1_000)
   })
 
   test('with the shard: the turn is durable when that is open again', async () => {
