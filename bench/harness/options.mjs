@@ -1,7 +1,7 @@
 /** The command line of the benches: what they all understand. */
 import { parseArgs } from 'node:util'
 
-/** Reads `NAME [--quick] [--cpu] [--only CASE,…] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--json FILE]`. Throws what `parseArgs` throws. */
+/** Reads `NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--json FILE]`. Throws what `parseArgs` throws. */
 export const readOptions = (args) => {
   const { values, positionals } = parseArgs({
     args,
@@ -20,10 +20,9 @@ export const readOptions = (args) => {
   const numbers = Object.fromEntries(
     ['repeats', 'rows', 'minutes'].map((name) => [name, numberOf(name, values[name])]),
   )
-  const [only, players] = [values.only, values.with].map((texts) =>
-    texts.flatMap((text) => text.split(',')),
-  )
-  return { ...values, ...numbers, only, with: players, name: positionals[0] }
+  // Titles of cases have commas, names of contenders have none.
+  const players = values.with.flatMap((text) => text.split(','))
+  return { ...values, ...numbers, with: players, name: positionals[0] }
 }
 
 const numberOf = (name, text) => {
