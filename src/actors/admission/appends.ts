@@ -36,7 +36,7 @@ export interface Append extends GroupWrite {
 /** The appends that share one commit. */
 export type AppendGroup = WriteGroup<Append>
 
-/** What a turn got from the log: its answer, and the life of the log that was asked. */
+/** A request to the log: its answer, and the life of the log that was asked. */
 type Asked<Answer> = { readonly host: LogHost; readonly answer: Promise<Answer> }
 
 /** A group in the log's queue. */
@@ -67,7 +67,7 @@ export type CommittedGroup = {
   readonly durableLsn: number
 }
 
-/** What the log says of a group that it has. */
+/** The facts of a group that the log has. */
 export type Written = Pick<Commit, 'lsns' | 'time' | 'durableLsn'> & {
   readonly refused?: KeelsonError | undefined
 }
@@ -77,7 +77,7 @@ export type Departing = (group: AppendGroup, append: Append) => void
 
 /** The groups of one shard. */
 export class Appends {
-  /** What waits for the log, and what it was asked for. A group that is dropped has ended. */
+  /** Turns that wait for the log or are with it. A group that is dropped has ended. */
   readonly queue = new GroupQueue<GroupTurn | Step>((turn) => {
     if (turn.kind === 'group') this.#end(turn.group)
   })
