@@ -65,7 +65,10 @@ const shop = async (seed: number) => {
   onTestFinished(() => simulation.close())
   const accepted = new Map<string, Placed>()
   const handle = () => simulation.app.entity(orders)
-  /** Places an order, and repeats it until it is accepted. */
+  /**
+   * Places an order, and repeats it until it is accepted. A shard whose actors die too often goes down, as its supervisor
+   * says; then its operator reopens it.
+   */
   const place = async (id: string, placed: Placed): Promise<void> => {
     for (let isAccepted = false; !isAccepted; ) {
       const ref = handle().ref(id)
@@ -75,7 +78,10 @@ const shop = async (seed: number) => {
           () => true,
           () => false,
         )
-      if (!isAccepted) await simulation.advance(500)
+      if (!isAccepted) {
+        await simulation.during(simulation.app.control.reopen(0))
+        await simulation.advance(500)
+      }
     }
     accepted.set(id, placed)
   }
@@ -155,6 +161,7 @@ describe('the shop', () => {
         await simulation.advance(Math.floor(random() * 400))
         if (random() < 0.3) await troubles[Math.floor(random() * troubles.length)]?.()
       }
+      await simulation.during(simulation.app.control.reopen(0))
       await simulation.advance(30 * minutes)
       expect(unended(books())).toEqual([])
       expect(audit(books())).toEqual([])
