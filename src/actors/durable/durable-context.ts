@@ -57,7 +57,7 @@ export class TurnContext extends ServerContext {
 
   addContinue(name: string, payload: unknown): string {
     const self = this.#actor
-    return `${self.terms.identity.entity}/${self.addStep(self.draft, name, payload).step}`
+    return `${self.terms.identity.entity}/${self.addStep(name, payload).step}`
   }
 
   cancelContinue(step: string): boolean {

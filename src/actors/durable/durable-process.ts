@@ -7,7 +7,7 @@
  * A handler that throws ends the process, as in OTP, and its turn never happened. A failed step or
  * alarm ends nothing: it is recorded for another try.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   cast,
@@ -26,7 +26,7 @@ import type { Turn, TurnMark } from '../../storage/index.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
-import { type Known, TurnDraft } from '../turns/turn-draft.ts'
+import type { TurnDraft } from '../turns/turn-draft.ts'
 import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
 import { type Ended, type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import {
@@ -45,6 +45,7 @@ import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
 import { type Actor, OwnTurns } from './own-turns.ts'
 import { Refusals } from './refusals.ts'
+import { TurnAtHand } from './turn-at-hand.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
 export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
@@ -58,15 +59,13 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
   readonly refusals: Refusals
-  readonly #incarnation: string
+  readonly #hand: TurnAtHand
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
-  #known: Known = { memory: nothing, stored: nothing }
   isAwake = false
   blocked: KeelsonError | undefined
   /** The state that the outside may see: the last one that is durable. */
   shown: unknown
-  #draft: TurnDraft | undefined
   /** Turns to handle again, because one before them was refused. */
   #redo: Run[] = []
   #ids: CallIds | undefined
@@ -77,12 +76,12 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.#process = processOf(context)
     this.limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.common.idleMs)
-    this.#incarnation = Buffer.from(this.#process.kernel.clock.randomBytes(8)).toString('hex')
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
     this.refusals = new Refusals(this, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, this)
     this.#process.outputs = this.#outputs
+    this.#hand = new TurnAtHand(terms, context, this.#log, this.#outputs)
   }
 
   get #entity(): string {
@@ -90,7 +89,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   }
 
   get memory(): Memory {
-    return this.#known.memory
+    return this.#hand.memory
   }
 
   get isSettled(): boolean {
@@ -112,8 +111,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
   get draft(): TurnDraft {
-    if (this.#draft) return this.#draft
-    throw new KeelsonError('INVALID_ARGUMENT', `no handler of ${this.#entity} is running`)
+    return this.#hand.draft
   }
 
   now(): number {
@@ -125,8 +123,8 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
    * @throws KeelsonError `NOT_SUBMITTED` if one of them was refused
    */
   async given(): Promise<void> {
-    const draft = this.#draft
-    if (!(await this.#log.settled()) || draft?.isDoomed) throw neverDurable(this.#entity)
+    const { open } = this.#hand
+    if (!(await this.#log.settled()) || open?.isDoomed) throw neverDurable(this.#entity)
   }
 
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
@@ -141,12 +139,12 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       const failure = this.terms.blockedBy
       if (failure) throw failure
       const known = recall(shard, identity, table)
-      if (known) this.shown = this.#remember(known)
+      if (known) this.shown = this.#hand.remember(known)
       else await this.#begin()
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
-      if (this.#draft) this.#drop(this.#draft)
+      if (this.#hand.open) this.#hand.drop(this.#hand.open)
       this.blocked = error
     }
     this.idleness.watch()
@@ -156,24 +154,19 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   /** The first state. What `init` records makes a first turn; a bare state waits for one. */
   async #begin(): Promise<void> {
     const { init } = this.terms.table
-    const draft = this.#open(ownRun('birth', 'init'))
+    const draft = this.#hand.begin(ownRun('birth', 'init'))
     const answer = await init(this.terms.arg, this.context)
     const isStep = NextStep.is(answer)
     if (isStep && answer.kind !== 'ok')
       throw blocked(this.#entity, new Error(`its init answered ${answer.kind}`))
     const state = isStep ? answer.state : answer
-    this.#addContinue(draft, isStep ? answer : undefined)
-    if (draft.hasRecords) this.#commit(draft, state)
+    this.#hand.addContinue(draft, isStep ? answer : undefined)
+    if (draft.hasRecords) this.#hand.commit(draft, state)
     else {
-      this.#close()
+      this.#hand.close()
       draft.leave()
-      this.#remember({ stored: nothing, memory: { ...nothing, state } })
+      this.#hand.remember({ stored: nothing, memory: { ...nothing, state } })
     }
-  }
-
-  #remember(known: Known): unknown {
-    this.#known = known
-    return this.terms.common.freeze(known.memory.state)
   }
 
   /** The result of `init`: steps that a former life recorded run first. */
@@ -239,10 +232,10 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       return this.#next()
     const refusal = this.blocked ?? (run.from && this.#unavailable)
     if (refusal) return this.#reject(run, refusal)
-    const draft = this.#open(run)
+    const draft = this.#hand.begin(run)
     // A repeat is a turn too: if the outcome that answers it is refused, it is handled again.
     if (run.from && this.#ids?.answers(run.from, this.now())) {
-      this.#log.commit(this.#closed(draft))
+      this.#hand.leave(draft)
       return this.#next()
     }
     let answer: unknown
@@ -263,37 +256,22 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return this.terms.shard.isStill ? this.terms.shard.unavailable() : this.#process.refusal
   }
 
-  #open(run: Run): TurnDraft {
-    const draft = new TurnDraft(run, this.#known, this.#incarnation)
-    this.#draft = draft
-    this.#outputs.open(draft)
-    ;(this.context as { from?: unknown }).from = run.from
-    return draft
-  }
-
-  #close(): void {
-    this.#draft = undefined
-    // An idle actor keeps no call in memory.
-    ;(this.context as { from?: unknown }).from = undefined
-    this.#outputs.close()
-  }
-
   #ended(draft: TurnDraft, step: unknown): Answer {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
     // The loop ends the process with the reason that any server would have.
     if (!NextStep.is(step) || !isAnswer(step, draft.run.from !== undefined)) {
-      this.#drop(draft)
+      this.#hand.drop(draft)
       return step as NextStep
     }
     const { memory } = draft.before
     const state = step.state === unchanged ? memory.state : step.state
     try {
-      this.#addContinue(draft, step)
+      this.#hand.addContinue(draft, step)
       if (step.kind === 'reply') draft.run.from?.reply(step.value)
       const rows = draft.remember(this.#ids, step, this.now())
-      if (state !== memory.state || draft.hasRecords || rows) this.#commit(draft, state, rows)
-      else this.#log.commit(this.#closed(draft))
+      if (state !== memory.state || draft.hasRecords || rows) this.#hand.commit(draft, state, rows)
+      else this.#hand.leave(draft)
     } catch (error) {
       return this.#refuse(draft, error)
     }
@@ -315,34 +293,9 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return this.refusals.unlessCutOff(this.#log.settled()).then(end)
   }
 
-  #closed(draft: TurnDraft): TurnDraft {
-    this.#close()
-    return draft
-  }
-
-  #addContinue(draft: TurnDraft, step: NextStep | undefined): void {
-    if (step?.next?.continue === undefined) return
-    const [name, payload] = step.next.continue
-    this.addStep(draft, name, payload)
-  }
-
   /** Records a step. @throws KeelsonError `INVALID_ARGUMENT` without a handler of that name */
-  addStep(draft: TurnDraft, name: string, payload: unknown): Step {
-    if (!this.terms.table.continues[name])
-      throw new KeelsonError('INVALID_ARGUMENT', `${this.#entity} has no continue ${name}`)
-    return draft.addStep(name, payload, this.now())
-  }
-
-  /** Sends the turn on its way. @throws as `TurnDraft.end` */
-  #commit(draft: TurnDraft, state: unknown, rows: Turn['rows'] = []): void {
-    const fields =
-      state === draft.before.memory.state && draft.before.stored.mark
-        ? draft.before.memory.fields
-        : this.terms.table.fieldsOf(state)
-    const after = draft.memoryOf(this.terms.common.freeze(state), fields)
-    draft.end(after, this.terms, rows)
-    this.#known = { memory: after, stored: after }
-    this.#log.commit(this.#closed(draft))
+  addStep(name: string, payload: unknown): Step {
+    return this.#hand.addStep(this.draft, name, payload)
   }
 
   #threw(draft: TurnDraft, error: unknown): Answer {
@@ -350,7 +303,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     if (draft.isDoomed) return this.#again(draft)
     const { run } = draft
     if (afterThrow(run.kind) === 'end') return this.#crashes(draft, error)
-    this.#drop(draft)
+    this.#hand.drop(draft)
     this.refusals.threw(run, error)
     return this.#next()
   }
@@ -359,14 +312,9 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   #crashes(draft: TurnDraft, error: unknown): Answer {
     return this.#onceDecided(() => {
       if (draft.isDoomed) return this.#again(draft)
-      this.#drop(draft)
+      this.#hand.drop(draft)
       throw error
     })
-  }
-
-  #drop(draft: TurnDraft): void {
-    this.#close()
-    draft.drop()
   }
 
   /** A refusal that depends on no state: it waits for no turn. */
@@ -383,23 +331,23 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const refused = { error, isOvertaken: false }
     const next = this.refusals.after(run, refused, () => run.from?.fail(error))
     if (next === undefined) {
-      this.#log.commit(this.#closed(draft))
+      this.#hand.leave(draft)
       return this.#next()
     }
-    this.#close()
+    this.#hand.close()
     this.#redo.unshift(next)
     return this.proceed()
   }
 
   /** A turn that changes no state, for what the actor itself records. False: it was refused. */
   record(what: string, change: (draft: TurnDraft) => void): boolean {
-    const draft = this.#open(ownRun('record', what))
+    const draft = this.#hand.begin(ownRun('record', what))
     change(draft)
     try {
-      this.#commit(draft, draft.before.memory.state)
+      this.#hand.commit(draft, draft.before.memory.state)
       return true
     } catch (error) {
-      this.#drop(draft)
+      this.#hand.drop(draft)
       this.refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
       return false
     }
@@ -414,15 +362,15 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
    */
   remove(from: HeldCall): boolean {
     const { shard, identity } = this.terms
-    if (this.blocked) this.#known = { memory: nothing, stored: storedOf(shard, identity) }
-    if (this.#known.stored.mark === undefined) return false
+    if (this.blocked) this.#hand.known = { memory: nothing, stored: storedOf(shard, identity) }
+    if (this.#hand.known.stored.mark === undefined) return false
     // No draft is open while rows are read: what is told of a failure would be held in it.
     const callIds = callIdKeysOf(shard, this.#entity)
-    const draft = this.#open(ownRun('call', 'delete', from))
+    const draft = this.#hand.begin(ownRun('call', 'delete', from))
     draft.endAll(identity, callIds)
     from.reply(true)
     draft.hold({ leave: () => this.terms.removed() })
-    this.#log.commit(this.#closed(draft))
+    this.#hand.leave(draft)
     return true
   }
 
@@ -467,18 +415,20 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   }
 
   short(first: TurnDraft | undefined, error: KeelsonError): void {
+    const { open } = this.#hand
     // The turn at hand is refused too, though its handler still runs.
-    if (first && this.#draft?.run.from?.call.fail(error)) this.#draft.isDoomed = true
+    if (first && open?.run.from?.call.fail(error)) open.isDoomed = true
     this.refusals.short(first?.run, error)
   }
 
   refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): void {
     for (const undone of [turn, ...later].reverse()) undone.undo()
-    this.#known = turn.before
+    this.#hand.known = turn.before
     const runs = later.map(({ run }) => run)
     const { run } = turn
-    const atHand = this.#draft?.isDoomed === false ? [this.#draft.run] : []
-    if (this.#draft) this.#draft.isDoomed = true
+    const { open } = this.#hand
+    const atHand = open?.isDoomed === false ? [open.run] : []
+    if (open) open.isDoomed = true
     const next = this.refusals.after(run, refused, () => run.from?.call.fail(refused.error))
     if (!this.#process.alive) this.refusals.cut(runs, refused.error)
     if (next) runs.unshift(next)
@@ -494,7 +444,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** A handler has ended whose state was refused meanwhile: it is run again in its place. */
   #again(draft: TurnDraft): Promise<NextStep> {
-    this.#drop(draft)
+    this.#hand.drop(draft)
     return this.proceed()
   }
 }

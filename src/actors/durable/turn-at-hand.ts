@@ -1,0 +1,110 @@
+/**
+ * The turn of a durable actor whose handler runs: it is opened on what the actor knows, and ends by
+ * a commit, which makes new knowledge and sends its unit on its way, or is dropped.
+ */
+import { KeelsonError } from '../../errors.ts'
+import { type AnyContext, type NextStep, processOf } from '../../runtime/index.ts'
+import type { Turn } from '../../storage/index.ts'
+import { type Memory, nothing, type Step } from '../turns/memory.ts'
+import { type Known, TurnDraft } from '../turns/turn-draft.ts'
+import type { TurnLog } from '../turns/turn-log.ts'
+import type { TurnOutputs } from '../turns/turn-outputs.ts'
+import type { Run } from '../turns/turn-run.ts'
+import type { DurableTerms } from './durable-terms.ts'
+
+/** The turn at hand of one actor, and what the actor knows between its turns. */
+export class TurnAtHand {
+  known: Known = { memory: nothing, stored: nothing }
+  /** The turn whose handler runs. */
+  open: TurnDraft | undefined
+  readonly #terms: DurableTerms
+  readonly #context: AnyContext
+  readonly #log: TurnLog<TurnDraft>
+  readonly #outputs: TurnOutputs
+  readonly #incarnation: string
+
+  constructor(
+    terms: DurableTerms,
+    context: AnyContext,
+    log: TurnLog<TurnDraft>,
+    outputs: TurnOutputs,
+  ) {
+    this.#terms = terms
+    this.#context = context
+    this.#log = log
+    this.#outputs = outputs
+    const { clock } = processOf(context).kernel
+    this.#incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
+  }
+
+  get memory(): Memory {
+    return this.known.memory
+  }
+
+  /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
+  get draft(): TurnDraft {
+    if (this.open) return this.open
+    const { entity } = this.#terms.identity
+    throw new KeelsonError('INVALID_ARGUMENT', `no handler of ${entity} is running`)
+  }
+
+  /** Begins with what was read. Returns its state, as handlers get it. */
+  remember(known: Known): unknown {
+    this.known = known
+    return this.#terms.common.freeze(known.memory.state)
+  }
+
+  begin(run: Run): TurnDraft {
+    const draft = new TurnDraft(run, this.known, this.#incarnation)
+    this.open = draft
+    this.#outputs.open(draft)
+    ;(this.#context as { from?: unknown }).from = run.from
+    return draft
+  }
+
+  close(): void {
+    this.open = undefined
+    // An idle actor keeps no call in memory.
+    ;(this.#context as { from?: unknown }).from = undefined
+    this.#outputs.close()
+  }
+
+  drop(draft: TurnDraft): void {
+    this.close()
+    draft.drop()
+  }
+
+  /** Records the `continue` of a handler's answer. */
+  addContinue(draft: TurnDraft, step: NextStep | undefined): void {
+    if (step?.next?.continue === undefined) return
+    const [name, payload] = step.next.continue
+    this.addStep(draft, name, payload)
+  }
+
+  /** Records a step. @throws KeelsonError `INVALID_ARGUMENT` without a handler of that name */
+  addStep(draft: TurnDraft, name: string, payload: unknown): Step {
+    const { table, identity, shard } = this.#terms
+    if (!table.continues[name])
+      throw new KeelsonError('INVALID_ARGUMENT', `${identity.entity} has no continue ${name}`)
+    return draft.addStep(name, payload, shard.now())
+  }
+
+  /** Sends the turn on its way with a new state. @throws as `TurnDraft.end` */
+  commit(draft: TurnDraft, state: unknown, rows: Turn['rows'] = []): void {
+    const { table, common } = this.#terms
+    const fields =
+      state === draft.before.memory.state && draft.before.stored.mark
+        ? draft.before.memory.fields
+        : table.fieldsOf(state)
+    const after = draft.memoryOf(common.freeze(state), fields)
+    draft.end(after, this.#terms, rows)
+    this.known = { memory: after, stored: after }
+    this.leave(draft)
+  }
+
+  /** Closes it, and sends it on its way as it is: without a unit, unless it has one. */
+  leave(draft: TurnDraft): void {
+    this.close()
+    this.#log.commit(draft)
+  }
+}
