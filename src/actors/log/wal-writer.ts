@@ -351,7 +351,7 @@ const submit = (state: State, context: Context): State => {
   const queue = queueOf(state)
   for (let turn = queue.next(); turn; turn = queue.next()) {
     if (turn.kind === 'group') turn.asked = { host, answer: commit(state, host, turn) }
-    else if (!turn.settled) turn.asked = { host, answer: host.run('mark', null) }
+    else if (!turn.settled) turn.asked = { host, answer: mark(host) }
     else {
       turn.settled.reply(undefined)
       queue.back(turn)
@@ -368,7 +368,11 @@ const awaitAnswer = (turn: GroupTurn | Step, context: Context): void => {
   else context.pipe(turn.asked.answer, 'marked')
 }
 
-const commit = ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commit> => {
+// A turn that was taken has an answer, so that no turn waits behind it for ever. A throw is one.
+
+const mark = async (host: LogHost) => host.run('mark', null)
+
+const commit = async ({ shard }: State, host: LogHost, turn: GroupTurn): Promise<Commit> => {
   const { enableFsync, syncInterval } = shard.parts.settings.wal
   const payloads = turn.group.take()
   // Every write of a group still waits for its answer when the group is taken.

@@ -137,6 +137,31 @@ test('a write that fails while there is no writer takes the shard down at the ne
   expect(hosts).toHaveLength(2)
 })
 
+test.each(['commit', 'mark'])(
+  'a log that throws at a %s takes the shard down, and no write waits behind it',
+  async (thrower) => {
+    let isThrowing = false
+    const aroundLog = (host: LogHost): LogHost => ({
+      run: (kind, request) => {
+        if (isThrowing && kind === thrower) throw new Error('no memory')
+        return host.run(kind, request)
+      },
+      end: () => host.end(),
+    })
+    const { clock, start, during } = machine({ aroundLog })
+    const app = await start({ wal: { idleMarkerMs: 10 } })
+    await during(app.store.put('k', 1))
+    isThrowing = true
+    const put = codeOf(app.store.put('k', 2))
+    await clock.advance(100)
+    expect(app.health().shards).toMatchObject([{ phase: 'down', reason: 'Error: no memory' }])
+    isThrowing = false
+    await during(app.control.reopen(0))
+    expect(await during(put)).toBe(thrower === 'mark' ? 'ok' : 'NOT_SUBMITTED')
+    expect((await during(app.store.append('log', 'x'))).length).toBe(1)
+  },
+)
+
 test('a writer that dies while it opens the log leaves it to the next one, which shows all of it', async () => {
   let opening = (): void => undefined
   const aroundLog = (host: LogHost): LogHost => ({
