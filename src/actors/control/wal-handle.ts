@@ -79,7 +79,12 @@ export class WalHandle {
    * @throws KeelsonError as `describe` does; `SHARD_DOWN`
    */
   async sync(): Promise<number> {
-    return WalWriter.sync(this.#writer)
+    try {
+      return await WalWriter.sync(this.#writer)
+    } catch (error) {
+      // A sync that fails takes the shard down, and its writer ends.
+      throw this.#shard.phase.kind === 'down' ? this.#shard.unavailable() : error
+    }
   }
 
   /**
@@ -89,7 +94,7 @@ export class WalHandle {
    * @throws KeelsonError as `describe` does; `SHARD_DOWN`
    */
   async commitment(): Promise<CommitmentHead | undefined> {
-    await WalWriter.sync(this.#writer)
+    await this.sync()
     return (await this.#heard(this.#shard.files.log().run('head', null))) ?? undefined
   }
 

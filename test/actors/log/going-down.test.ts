@@ -92,7 +92,9 @@ describe('a shard whose sync failed', () => {
     await during(app.store.put(here, 'written'))
     const written = await segment()
     failNextSync(disk)
-    await codeOf(during(app.wal(0).sync()))
+    const [sync, commitment] = [app.wal(0).sync(), app.wal(0).commitment()].map(codeOf)
+    expect(await during(Promise.all([sync, commitment]))).toEqual(['SHARD_DOWN', 'SHARD_DOWN'])
+    expect(await codeOf(app.wal(0).sync())).toBe('SHARD_DOWN')
     expect(app.shards[0]?.phase.kind).toBe('down')
     // A kernel marks the pages of a failed sync as clean, and may drop them.
     disk.poke(written.path, synced.usedBytes, new Uint8Array(written.usedBytes - synced.usedBytes))
