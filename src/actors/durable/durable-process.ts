@@ -253,7 +253,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
 
   /** Why a call cannot be answered now. */
   get #unavailable(): KeelsonError | undefined {
-    return this.terms.shard.isStill ? this.terms.shard.unavailable() : this.#process.refusal
+    return this.terms.shard.isStill ? this.terms.shard.unavailable() : this.#process.refusal?.()
   }
 
   #ended(draft: TurnDraft, step: unknown): Answer {

@@ -109,7 +109,8 @@ export class Refusals {
     const { logger } = this.#process.kernel
     const now = this.#actor.now()
     const inMs = Math.round(retryAt - now)
-    const name = isKeelsonError(error) ? error.code : error instanceof Error ? error.name : text
+    // A text that was thrown may differ each time.
+    const name = isKeelsonError(error) ? error.code : error instanceof Error ? error.name : ''
     const count = terms.trouble.seen(`${kind} ${what} ${name}`, now)
     const next = `try ${tries}, the next one is in ${inMs} ms: ${text}`
     if (count === 1)
@@ -151,7 +152,7 @@ export class Refusals {
   /** Why a process that is told to end waits no longer: its turns wait for space. */
   get cutOff(): KeelsonError | undefined {
     const { refusal, toldToEndAt } = this.#process
-    return toldToEndAt === undefined ? undefined : refusal
+    return toldToEndAt === undefined ? undefined : refusal?.()
   }
 
   /** Resolves when `work` is done, nothing can become durable for now, or the process is cut off. */
@@ -171,7 +172,9 @@ export class Refusals {
     const { terms, context } = this.#actor
     const process = this.#process
     const isNew = process.refusal === undefined
-    process.refusal = error
+    // The shard may go down while the turn waits.
+    const { shard } = terms
+    process.refusal = error && (() => (shard.isStill ? shard.unavailable() : error))
     this.#cutOff?.()
     const { waiting } = terms.trouble
     const entity = this.#entity

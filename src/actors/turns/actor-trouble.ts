@@ -24,8 +24,10 @@ export type FailingTurn = {
   readonly error: string
 }
 
-/** The most failing actors, and kinds of failures, that are kept. Further ones are not counted. */
+/** The most failing actors that are kept. Further ones are not counted. */
 const failingMax = 10_000
+
+/** The most kinds of failures that are kept. A further one takes the place of the quietest. */
 const seenMax = 1_000
 
 /** A failure that was not seen for this long counts from 1 again. */
@@ -41,6 +43,7 @@ export class ActorTrouble {
   readonly blockedWorkers = new Map<string, KeelsonError>()
   /** How many turns were refused, by code. */
   readonly refused = new Map<string, number>()
+  /** The kind that was seen last stands at the end. */
   readonly #seen = new Map<string, { count: number; at: number }>()
 
   /** A step or an alarm has failed; `setting` tells it from the others of its actor. */
@@ -71,7 +74,15 @@ export class ActorTrouble {
     const before = this.#seen.get(kind)
     const count = before !== undefined && now - before.at < forgetMs ? before.count + 1 : 1
     this.#seen.delete(kind)
-    if (this.#seen.size < seenMax) this.#seen.set(kind, { count, at: now })
+    if (this.#seen.size >= seenMax) this.#forgetQuietest()
+    this.#seen.set(kind, { count, at: now })
     return count
+  }
+
+  #forgetQuietest(): void {
+    for (const kind of this.#seen.keys()) {
+      this.#seen.delete(kind)
+      return
+    }
   }
 }

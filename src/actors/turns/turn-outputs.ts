@@ -79,7 +79,7 @@ export class TurnOutputs implements Outputs {
       this.#log.last.hold({
         leave: () => {
           if (message.isSettled) return
-          if (target.refusal !== undefined) message.fail(target.refusal)
+          if (target.refusal !== undefined) message.fail(target.refusal())
           else if (!target.admit(message)) message.fail(mailboxFull(message))
         },
         drop: () => message.fail(neverLeft(message)),

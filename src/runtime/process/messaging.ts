@@ -111,7 +111,8 @@ export const request = (
   if (process === sender || (kind === kinds.call && process.kernel.runQueue.isRunning(process)))
     return refused(sender, callsItself(process, name))
   if (options?.signal?.aborted) return refused(sender, options.signal.reason)
-  if (kind === kinds.call && process.refusal !== undefined) return refused(sender, process.refusal)
+  if (kind === kinds.call && process.refusal !== undefined)
+    return refused(sender, process.refusal())
   if (kind === kinds.system && !process.behaviour.answersSys) {
     return refused(sender, answersNoSys(process, name))
   }

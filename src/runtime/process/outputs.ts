@@ -21,7 +21,7 @@ export interface Beginner {
 /** A process that is sent a message. */
 export interface Addressee {
   /** While it is set, calls of users are refused with it. */
-  readonly refusal: KeelsonError | undefined
+  readonly refusal: (() => KeelsonError) | undefined
   admit(message: Message): boolean
 }
 

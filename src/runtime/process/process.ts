@@ -99,8 +99,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** The reason as logs and errors may show it. */
   shownReason: ExitReason = undefined
   trapping = false
-  /** While it is set, calls of users are refused with it. */
-  refusal: KeelsonError | undefined = undefined
+  /** While it is set, calls of users are refused with its answer. */
+  refusal: (() => KeelsonError) | undefined = undefined
   /** A handler is pending; no message is taken until it settled. */
   busy = false
   busySince = 0

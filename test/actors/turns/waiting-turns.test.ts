@@ -8,12 +8,14 @@ import {
   cast,
   type DurableServer,
   entity,
+  name,
   noReply,
   ok,
   reply,
   stop,
   supervisor,
 } from '../../../src/index.ts'
+import { stopProcess } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../../support/full-disk.ts'
@@ -137,6 +139,19 @@ describe('behind a turn that waits for space', () => {
     freeDisk(s)
     await s.advance(2_000)
     expect([state(), ref.pid]).toEqual(['ab', pid])
+  })
+
+  test('calls are told SHARD_DOWN once the shard is down, and the turn waits for its reopening', async () => {
+    const { s, ref, state, isRefused } = await full()
+    cast(ref, 'add', 'b')
+    await s.advance(1_000)
+    expect(await isRefused()).toBe(true)
+    await s.during(stopProcess(s.system.to(name('shard(0)')), 'normal'))
+    expect(await s.during(codeOf(call(ref, 'add', '!', patient)))).toBe('SHARD_DOWN')
+    freeDisk(s)
+    await s.during(s.app.control.reopen(0))
+    await s.advance(2_000)
+    expect(state()).toBe('ab')
   })
 
   test('a call with an id is not remembered as refused', async () => {
