@@ -1,0 +1,102 @@
+/** Alarms and steps of rows that could not be used: they run once the row can be. */
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import { startSimulated } from '../../../src/testing/index.ts'
+import { slowKind } from '../../support/slow-alarms.ts'
+
+type Messages = {
+  calls: { set: (inMs: number) => void; charge: () => void; done: () => string }
+  continues: { charge: () => void }
+  alarms: { one: () => void }
+}
+
+let isBankAway = true
+
+/** Its state is the list of what was done. */
+const server: DurableServer<Messages, string> = {
+  init: () => '',
+  calls: {
+    set: (done, inMs, context) => {
+      context.setAlarm('one', { inMs })
+      return reply(undefined, done)
+    },
+    charge: (done) => reply(undefined, done, { continue: ['charge'] }),
+    done: (done) => reply(done, done),
+  },
+  continues: {
+    charge: (done) => {
+      if (isBankAway) throw new Error('the bank is away')
+      return noReply(`${done} charged`)
+    },
+  },
+  alarms: { one: (done) => noReply(`${done} fired`) },
+}
+
+let isRefused = true
+const strict: DurableServer<Messages, string> = {
+  ...server,
+  version: 2,
+  migrate: (done) => {
+    if (isRefused) throw new Error('not this one')
+    return done as string
+  },
+}
+
+const lenient = entity('clock', server, { idleMs: 1_000 })
+const stricter = entity('clock', strict, { idleMs: 1_000 })
+
+describe('an entity that was blocked', () => {
+  /** An alarm of one entity and a step of another become due while both are blocked. */
+  const blocked = async (others: readonly ReturnType<typeof slowKind>[] = []) => {
+    isBankAway = isRefused = true
+    const s = await startSimulated({ app: supervisor('app', {}, [lenient]) })
+    onTestFinished(() => s.close())
+    await s.during(call(s.app.entity(lenient).ref('alarm'), 'set', 5_000))
+    await s.during(call(s.app.entity(lenient).ref('step'), 'charge'))
+    await s.settle()
+    await s.close()
+    await s.start({ app: supervisor('app', {}, [stricter, ...others]) })
+    await s.advance(20_000)
+    const handle = s.app.entity(stricter)
+    expect([...handle.blocked().keys()].sort()).toEqual(['alarm', 'step'])
+    const done = () => ['alarm', 'step'].map((id) => handle.state(id))
+    expect(done()).toEqual(['', ''])
+    isBankAway = isRefused = false
+    return { s, handle, done }
+  }
+
+  test('does at once what became due until it is unblocked', async () => {
+    const { s, handle, done } = await blocked()
+
+    expect([handle.unblock('alarm'), handle.unblock('step')]).toEqual([true, true])
+    await s.advance(1_500)
+
+    expect(done()).toEqual([' fired', ' charged'])
+    expect(handle.unblock('alarm')).toBe(false)
+  })
+
+  test('does so too if a walk over due rows is under way', async () => {
+    const slow = slowKind()
+    const { s, handle, done } = await blocked([slow])
+    const wait = { inMs: 10_000, ms: 60_000 }
+    const set = (id: string) => call(s.app.entity(slow).ref(id), 'set', wait)
+    await s.during(Promise.all(Array.from({ length: 100 }, (_, at) => set(`slow${at}`))))
+    // 64 of them are asked, and the others wait for their places.
+    await s.advance(10_020)
+
+    handle.unblock('alarm')
+    await s.advance(5_000)
+
+    expect(done()[0]).toBe(' fired')
+  })
+
+  test('and wakes by itself does the same', async () => {
+    const { s, handle, done } = await blocked()
+    await s.advance(5_000)
+
+    for (const id of ['alarm', 'step']) await s.during(call(handle.ref(id), 'done'))
+    await s.advance(1_500)
+
+    expect(done()).toEqual([' fired', ' charged'])
+  })
+})
