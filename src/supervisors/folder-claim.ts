@@ -40,6 +40,13 @@ export type FolderClaim = {
   readonly logs: readonly string[] | undefined
   /** Shards in a folder without a description, beyond the number that it is to have. */
   readonly leftovers: readonly number[]
+  /** It is a copy that nobody has told to act. */
+  readonly waits: boolean
+  /**
+   * Tells a copy to act. Durable when it returns: a crash leaves the copy waiting, or told.
+   * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: it waits
+   */
+  readonly act: () => void
   /** What each shard's log had at least, as far as it is known. */
   readonly floors: readonly LogFloor[] | undefined
   /**
@@ -166,6 +173,12 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
       const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
       if (reading.state === 'absent') made.paths.push(join(dir, factsFileName))
       refusing(() => write({ instanceId, shards, logs, created: clock.now() }))
+    },
+    waits: facts?.waits === true,
+    act: () => {
+      if (!written?.waits) return
+      const { waits: _, ...acting } = written
+      refusing(() => write(acting))
     },
     floors: facts?.floors,
     raise: (floors) => {

@@ -121,6 +121,7 @@ export const startInstance = async (checked: CheckedOptions, ports: Ports): Prom
   }
   try {
     checkMinDurable(checked, claim)
+    if (claim.waits && !checked.acts && !checked.isStoreAlone) throw waiting(claim)
     checked.onProgress({ step: 'locked', detail: claim.dir })
     const epochs = await prepare(shards, claim, checked, ports)
     const noteFloors = (): void => claim.raise(shards.map((shard) => floorOf(shard, epochs)))
@@ -129,6 +130,8 @@ export const startInstance = async (checked: CheckedOptions, ports: Ports): Prom
       claim.release()
     }
     const parts = { ...claim, ...ports, release }
+    // Before anything can act: after a crash it is known that this copy may have.
+    if (checked.acts) claim.act()
     const running = await run(checked, system, shards, parts, shared.windows)
     noteFloors()
     isStarting = false
@@ -183,6 +186,15 @@ const goesOn = (aheadMs: number): string =>
   aheadMs > 0 && aheadMs < 60_000
     ? 'it goes a tenth slower until the clock has caught up'
     : 'control.acceptClock() follows it'
+
+const waiting = ({ dir }: FolderClaim): KeelsonError =>
+  new KeelsonError(
+    'CONFIG',
+    `${dir} is a copy: what its origin has done since would be done again. ` +
+      'Start it with acts: true (--acts) if it takes the place of its origin, ' +
+      'or with app: false (--no-app) to look at its store alone',
+    { details: { path: 'acts', expected: 'true, or app: false', found: false, dir } },
+  )
 
 const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim): void => {
   for (const shard of minDurable.keys())
@@ -342,10 +354,10 @@ const run = async (
     instanceId: claim.instanceId() ?? '',
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
   }
-  const followers = options.replication.map(
-    (terms, at) => new Follower(at, terms, shards, identity),
-  )
-  const entities = new Entities(system, instance, shards, () => outsideAccess.isEnded)
+  const replicas = options.isStoreAlone ? [] : options.replication
+  const followers = replicas.map((terms, at) => new Follower(at, terms, shards, identity))
+  const isClosing = (): boolean => outsideAccess.isEnded
+  const entities = new Entities(system, instance, shards, isClosing, options.isStoreAlone)
   const ending = new AbortController()
   const { dir, disk, copyShard } = claim
   const backups = { system, shards, disk, copyShard, dir, instance, signal: ending.signal }
@@ -369,7 +381,7 @@ const run = async (
     attach: options.attach ? claim.attach?.(instance, started) : undefined,
     app: options.app,
     appContext: inside,
-    isClosing: () => outsideAccess.isEnded,
+    isClosing,
     readiness,
     reopen: (shard, part) => reopen(system, shard, part, followers),
   })

@@ -220,8 +220,16 @@ export type StartOptions = {
    * data folder, which only its owner may use; false. `keelson run`: true.
    */
   readonly attach?: boolean
-  /** The user's own supervision tree: `supervisor('app', …)` of `keelson`. */
-  readonly app?: AppTree
+  /**
+   * The user's own supervision tree: `supervisor('app', …)` of `keelson`. False: the store alone, to
+   * look at a copy. No actor of the user's runs, no alarm fires, and no replica is written.
+   */
+  readonly app?: AppTree | false
+  /**
+   * True: a restored or salvaged folder may act from here on, in the place of its origin. Without it
+   * `start` refuses such a folder, unless `app` is false. False. Other folders always act.
+   */
+  readonly acts?: boolean
   /** Called with each step of the start, in order. */
   readonly onProgress?: (progress: StartProgress) => void
 }
@@ -250,6 +258,9 @@ export type CheckedOptions = {
   readonly mailboxMax: number
   readonly attach: boolean
   readonly app: AppTree | undefined
+  /** Nothing acts: `app: false`. */
+  readonly isStoreAlone: boolean
+  readonly acts: boolean
   readonly onProgress: (progress: StartProgress) => void
 }
 
@@ -346,6 +357,7 @@ const rules: Record<string, Rule> = {
   mailboxMax: count(1),
   attach: { kind: 'boolean' },
   app: { kind: 'any' },
+  acts: { kind: 'boolean' },
   onProgress: { kind: 'function' },
 }
 
@@ -362,6 +374,8 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     throw configError('instance', '1 to 64 letters, digits, _, . or -', instance)
   if (wal.sectorBytes !== undefined && wal.sectorBytes !== 512 && wal.sectorBytes !== 4096)
     throw configError('wal.sectorBytes', '512 or 4096', wal.sectorBytes)
+  if (options.acts === true && options.app === false)
+    throw configError('acts', 'false: with app: false nothing acts', true)
   const { syncInterval } = wal
   return {
     dir,
@@ -374,7 +388,9 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     replication: checkReplication(options.replication),
     mailboxMax: options.mailboxMax ?? 100_000,
     attach: options.attach ?? false,
-    app: options.app === undefined ? undefined : checkAppTree(options.app),
+    app: options.app === undefined || options.app === false ? undefined : checkAppTree(options.app),
+    isStoreAlone: options.app === false,
+    acts: options.acts ?? false,
     onProgress: harmless(options.onProgress ?? (() => undefined)),
     settings: {
       journal: {

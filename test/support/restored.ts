@@ -24,5 +24,6 @@ export const restore = (
     return walId
   })
   const { instanceId, shards, created } = backup.facts
-  writeDataFolder(disk, to, { instanceId: `${instanceId}'`, shards, created, logs })
+  const own = { instanceId: `${instanceId}'`, shards, created, logs }
+  writeDataFolder(disk, to, { ...own, waits: true })
 }

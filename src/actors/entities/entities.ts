@@ -48,18 +48,29 @@ export class Entities {
   readonly #logs = new Map<string, readonly TurnLog<TurnDraft>[]>()
   readonly #isClosing: () => boolean
   readonly #onRuns = new Set<() => void>()
+  readonly #isStoreAlone: boolean
 
-  /** `isClosing`: from then on nothing at rest wakes. */
+  /**
+   * `isClosing`: from then on nothing at rest wakes. `isStoreAlone`: no kind will run, and rows of
+   * every kind can be looked at.
+   */
   constructor(
     system: System,
     instance: string,
     shards: readonly Shard[],
     isClosing: () => boolean,
+    isStoreAlone = false,
   ) {
     this.system = system
     this.instance = instance
     this.shards = shards
     this.#isClosing = isClosing
+    this.#isStoreAlone = isStoreAlone
+  }
+
+  /** Whether rows of the kind can be looked at: it runs, has run, or nothing does. */
+  knows(kind: string): boolean {
+    return this.#isStoreAlone || this.known.has(kind)
   }
 
   /** The identity of an actor. */
@@ -178,7 +189,7 @@ export const expectKind = (entities: Entities, kind: string): RunningKind => {
 
 /** Throws `INVALID_ARGUMENT` for a kind that never ran in this instance. */
 export const expectKnown = (entities: Entities, kind: string): void => {
-  if (entities.known.has(checkKind(kind))) return
+  if (entities.knows(checkKind(kind))) return
   throw invalidArgument('kind', `one of ${[...entities.known].join(', ') || 'the tree'}`, kind)
 }
 

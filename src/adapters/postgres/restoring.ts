@@ -158,7 +158,8 @@ const filled = async (
     }
     const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
     const own = { instanceId, shards: logs.length, created: clock.now(), origin }
-    refusing(() => writeDataFolder(disk, to, { ...own, logs: logs.map(({ walId }) => walId) }))
+    const facts = { ...own, logs: logs.map(({ walId }) => walId), waits: true as const }
+    refusing(() => writeDataFolder(disk, to, facts))
     return {
       dir: to,
       origin: origin.instanceId,

@@ -65,11 +65,16 @@ export const runRestore = async (
   }
 }
 
+/** What a restored folder needs to be started. */
+export const waitsText =
+  'It waits: start it with --acts in the place of its origin, or with --no-app to look at it.'
+
 const reportText = (dir: string, shards: readonly ShardCopy[]): string =>
   [
     `restored to ${printable(dir)}`,
     ...shards.map(({ lsn, walId }, shard) => `shard ${shard}  lsn ${countText(lsn)}, log ${walId}`),
     'Its logs have new ids: what is written here never mixes with the origin.',
+    waitsText,
   ].join('\n')
 
 /**
@@ -127,7 +132,8 @@ const filled = async (
     const logs = backup.shards.map(({ walId }, at) => ({ walId, lsn: lsns[at] ?? 0 }))
     const origin = { instanceId, logs }
     const own = { instanceId: id(), shards: count, created: clock.now(), origin }
-    refusing(() => writeDataFolder(disk, to, { ...own, logs: shards.map(({ walId }) => walId) }))
+    const facts = { ...own, logs: shards.map(({ walId }) => walId), waits: true as const }
+    refusing(() => writeDataFolder(disk, to, facts))
     return shards
   } finally {
     lock.release()

@@ -10,6 +10,7 @@ import { runReported, type WorkDisplay } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import type { RestoreReplicaCommand } from './backup-command-line.ts'
+import { waitsText } from './restore-command.ts'
 
 /**
  * Runs the command and resolves with the exit status.
@@ -62,4 +63,5 @@ const reportText = ({ dir, shards }: Report): string =>
     `restored to ${printable(dir)}`,
     ...shards.map(({ lsn, walId }, shard) => `shard ${shard}  lsn ${countText(lsn)}, log ${walId}`),
     'Its logs have the ids of the origin: replicated to the same place, they fence the origin.',
+    waitsText,
   ].join('\n')

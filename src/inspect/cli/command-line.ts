@@ -24,6 +24,10 @@ import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-l
 export type InstanceWords = {
   readonly config: string | undefined
   readonly dir: string | undefined
+  /** `--acts`: a copy acts from here on. */
+  readonly acts?: true
+  /** `--no-app`: the store alone, whatever the configuration has. */
+  readonly app?: false
 }
 
 /** `keelson start`, `keelson run` and `keelson attach`. */
@@ -61,13 +65,15 @@ export type ParsedCommand =
 
 /** The output of `keelson help`. */
 export const usage = `Usage:
-  keelson start [FILE] [--dir DIR]
+  keelson start [FILE] [--dir DIR] [--acts | --no-app]
       Starts the instance and gives a prompt. Piped input is run line by line.
       FILE            keelson.config.ts, .js, .mjs or .json, also as --config FILE;
                       by default the one in this folder, if any
       --dir DIR       the data folder; by default the configuration's, else ./keelson-data
+      --acts          a restored folder acts from here on, in the place of its origin
+      --no-app        the store alone: no actor runs, no alarm fires, no replica is written
 
-  keelson run [FILE] [--dir DIR] [--log text|json]
+  keelson run [FILE] [--dir DIR] [--acts | --no-app] [--log text|json]
       The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
       --log json      one object of JSON for each line
 
@@ -126,9 +132,11 @@ const instanceCommand = (
     config: { type: 'string' },
     dir: { type: 'string' },
     verbose: { type: 'boolean' },
+    ...(kind !== 'attach' && { acts: { type: 'boolean' }, 'no-app': { type: 'boolean' } }),
     ...(kind === 'run' && { log: { type: 'string' } }),
   })
-  const { log = 'text' } = values
+  const { log = 'text', acts, 'no-app': noApp } = values
+  if (acts && noApp) throw wrongWords('--acts and --no-app exclude each other')
   if (log !== 'text' && log !== 'json')
     throw wrongWords(`--log must be text or json, found '${String(log)}'`)
   const [config = filledOption('--config', values.config), ...others] = positionals
@@ -142,6 +150,8 @@ const instanceCommand = (
     dir: filledOption('--dir', values.dir),
     verbose: values.verbose === true,
     ...(log === 'json' && { log }),
+    ...(acts === true && { acts }),
+    ...(noApp === true && { app: false }),
   }
 }
 

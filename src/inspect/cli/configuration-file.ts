@@ -25,6 +25,9 @@ export type ConfigurationRequest = {
   readonly config: string | undefined
   /** `--dir`. It overrides that of the file. */
   readonly dir: string | undefined
+  /** `--acts`, or `--no-app`. It overrides both options of the file. */
+  readonly acts?: true
+  readonly app?: false
 }
 
 /**
@@ -48,17 +51,18 @@ const dirDefault = 'keelson-data'
  * it
  */
 export const readConfiguration = async (request: ConfigurationRequest): Promise<Configuration> => {
-  const { cwd, dir } = request
+  const { cwd, dir, acts, app } = request
+  const words = { ...(acts && { acts }), ...(app === false && { app, acts: false }) }
   const file = configurationFile(request)
   if (file === undefined)
-    return { file, options: checked(undefined, { dir: resolve(cwd, dir ?? dirDefault) }) }
+    return { file, options: checked(undefined, { dir: resolve(cwd, dir ?? dirDefault), ...words }) }
   const exported = await exportOf(file)
   const own =
     typeof exported.dir === 'string' && exported.dir !== ''
       ? resolve(dirname(file), exported.dir)
       : exported.dir
   const chosen = dir === undefined ? (own ?? resolve(cwd, dirDefault)) : resolve(cwd, dir)
-  const options = checked(file, { ...exported, dir: chosen } as StartOptions)
+  const options = checked(file, { ...exported, dir: chosen, ...words } as StartOptions)
   return {
     file,
     options: options.app ? { ...options, app: await located(options.app, file) } : options,

@@ -30,7 +30,7 @@ export const runIngest = async (
   const { input, totalBytes } = await opened(command, environment)
   const interruption = new Interruption(environment)
   try {
-    const app = await start({ dir: resolve(environment.cwd, command.dir) })
+    const app = await start({ dir: resolve(environment.cwd, command.dir), app: false })
     try {
       return await ingested(app, command, { input, totalBytes }, environment, interruption)
     } finally {

@@ -29,7 +29,7 @@ export const runOpen = async (
     const status = await restored(disk, { ...command, dir }, temporary, data, environment)
     if (status !== 0) return status
     const config = join(temporary, 'view.json')
-    refusing(() => writeEmpty(disk, config))
+    refusing(() => writeConfiguration(disk, config))
     return await runStart({ kind: 'start', config, dir: data, verbose }, environment, verbose)
   } finally {
     refusing(() => disk.remove(temporary))
@@ -59,9 +59,9 @@ const restored = async (
   return runRestore({ kind: 'restore', ...words, dir: backup, to: data, at }, quiet)
 }
 
-/** A configuration without anything: that of the present folder is not for this view. */
-const writeEmpty = (disk: Disk, path: string): void => {
+/** A configuration of the store alone: that of the present folder is not for this view. */
+const writeConfiguration = (disk: Disk, path: string): void => {
   const file = disk.open(path, 'create')
-  file.write(new TextEncoder().encode('{}'), 0)
+  file.write(new TextEncoder().encode('{"app":false}'), 0)
   file.close()
 }

@@ -116,11 +116,11 @@ const kindsOf = ({ entities }: App): KindFacts[] =>
     return running ? [{ kind, live: running.live, blocked: running.blocked.size }] : []
   })
 
-/** @throws KeelsonError `INVALID_ARGUMENT` for a kind that does not run, or a wrong id */
+/** @throws KeelsonError `INVALID_ARGUMENT` for a kind that never ran, or a wrong id */
 const entityOf = (app: App, kind: string, id: string): EntityFacts => {
   const { pid } = app.entity(kind).ref(id)
   const entity = `${kind}/${id}`
-  const blocked = app.entity(kind).blocked().get(id)?.message
+  const blocked = app.entities.kind(kind)?.blocked.get(id)?.message
   return { entity, pid, blocked, rows: surveyEntity(app.entities, entity) }
 }
 

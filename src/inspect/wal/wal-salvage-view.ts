@@ -16,6 +16,9 @@ export const salvageText = (
     `salvaged ${printable(from)} to ${printable(to)}, in ${durationText(elapsedMs)}, ${bytesText(rate)}/s`,
     ...logs.map((log) => logText(log, paint)),
     'From here on the new folder is the log: keep the old one as it is, and open only one of both.',
+    ...(logs.some(({ shard }) => shard !== undefined)
+      ? ['It waits: start it with --acts, or with --no-app to look at its store alone.']
+      : []),
   ].join('\n')
 }
 

@@ -10,6 +10,7 @@ import { basename, dirname, join, resolve, sep } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   copyingFolder,
+  type DataFolderFacts,
   type Disk,
   describeHolder,
   lockFileName,
@@ -211,12 +212,18 @@ const fill = async (
   }
 }
 
-const factsOf = ({ environment }: Work, { facts }: WalTarget, made: readonly SalvagedLog[]) => ({
+const factsOf = (
+  { environment }: Work,
+  { facts }: WalTarget,
+  made: readonly SalvagedLog[],
+): DataFolderFacts => ({
   // A folder without its keelson.json is treated as another one from here on.
   instanceId: facts?.instanceId ?? Buffer.from(environment.clock.randomBytes(16)).toString('hex'),
   created: facts?.created ?? environment.clock.now(),
   shards: made.length,
   logs: made.map(({ salvaged }) => salvaged.walId),
+  // The newest turns may be lost: what they did outside would be done again.
+  waits: true,
 })
 
 const salvageLog = async (

@@ -40,6 +40,8 @@ export type DataFolderFacts = {
   readonly floors?: readonly LogFloor[]
   /** The folder that this one was restored from; absent in one that was made new. */
   readonly origin?: FolderOrigin
+  /** True in a copy that nobody has told to act: its origin may act, or have acted since. */
+  readonly waits?: true
 }
 
 /**
@@ -131,9 +133,14 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
  * would refuse
  */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
-  const { instanceId, shards, logs, created, floors, origin } = facts
+  const { instanceId, shards, logs, created, floors, origin, waits } = facts
   const known = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
-  const fields = { ...known, ...(floors && { floors }), ...(origin && { origin }) }
+  const fields = {
+    ...known,
+    ...(floors && { floors }),
+    ...(origin && { origin }),
+    ...(waits && { waits }),
+  }
   const fault = faultOf(fields)
   if (fault !== undefined) throw new KeelsonError('INVALID_ARGUMENT', `data folder: ${fault}`)
   return sealedJson(fields)
@@ -165,9 +172,9 @@ export const decodeDataFolder = (
 
 /** The facts of valid fields. */
 const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
-  const { instanceId, shards, logs, created, floors, origin } = fields as DataFolderFacts
-  const known = { instanceId, shards, logs, created }
-  return { ...known, ...(floors && { floors }), ...(origin && { origin }) }
+  const { instanceId, shards, logs, created, floors, origin, waits } = fields as DataFolderFacts
+  const known = { instanceId, shards, logs, created, ...(floors && { floors }) }
+  return { ...known, ...(origin && { origin }), ...(waits && { waits }) }
 }
 
 /** What the logs of a folder are known to be: their ids, and how far each whole one reaches. */
@@ -190,7 +197,9 @@ export const confirmedFacts = (
   if (holdsWith(claims, fields)) return facts
   const { shards, logs: claimed } = claims.fields
   const isSame = shards === logs.length && JSON.stringify(claimed) === JSON.stringify(logs)
-  return isSame && reached.every((log, at) => reaches(log, facts.floors?.[at])) ? facts : undefined
+  if (!isSame || !reached.every((log, at) => reaches(log, facts.floors?.[at]))) return undefined
+  // Its mark may be what is damaged.
+  return facts.origin ? { ...facts, waits: true } : facts
 }
 
 const reaches = (log: LogFloor | undefined, floor: LogFloor | undefined): boolean =>
@@ -198,7 +207,7 @@ const reaches = (log: LogFloor | undefined, floor: LogFloor | undefined): boolea
 
 /** What is wrong with the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
-  const { format, instanceId, shards, logs, created, floors, origin } = fields
+  const { format, instanceId, shards, logs, created, floors, origin, waits } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
   if (typeof instanceId !== 'string' || instanceId.length < 1 || instanceId.length > 128)
     return 'instanceId is no text of 1 to 128 characters'
@@ -212,6 +221,7 @@ const faultOf = (fields: Record<string, unknown>): string | undefined => {
   if (Array.isArray(floors) && !floors.every(isFloor)) return 'floors has no whole numbers'
   if (origin !== undefined && !isOrigin(origin, shards))
     return 'origin is no list of one log a shard'
+  if (waits !== undefined && waits !== true) return 'waits is not true'
   return fields.shardHash === shardHash ? undefined : 'shardHash is unknown'
 }
 

@@ -165,7 +165,7 @@ describe('a folder that is replicated', () => {
     const report = await restore({ client: place.client(), dir: to })
     expect(report.shards).toHaveLength(2)
     isSound(to)
-    const second = await begun({ ...options, dir: to, replication: replication() })
+    const second = await begun({ ...options, dir: to, acts: true, replication: replication() })
     expect(await contentOf(second)).toEqual(content)
     expect(await entriesOf(second)).toEqual(entries)
     expect(second.store.ttl('later')).toBeGreaterThan(3_000_000)
@@ -185,7 +185,7 @@ describe('a folder that is replicated', () => {
 
     await restore({ client: place.client(), dir: again })
     isSound(again)
-    const third = await begun({ ...options, dir: again })
+    const third = await begun({ ...options, dir: again, app: false })
     expect(await contentOf(third)).toEqual(later)
   })
 
@@ -203,11 +203,11 @@ describe('a folder that is replicated', () => {
     await restore({ client: place.client(), dir: to, instanceId })
     const { firstLsn } = verifyLog(nodeDisk(), shardFolder(to, 0).wal)
     expect(firstLsn).toBeGreaterThan(1)
-    const restored = await begun({ ...options, dir: to })
+    const restored = await begun({ ...options, dir: to, app: false })
     expect(await contentOf(restored)).toEqual(content)
     await restored.store.put('behind', 2)
     await restored.close()
-    const reopened = await begun({ ...options, dir: to })
+    const reopened = await begun({ ...options, dir: to, app: false })
     expect(reopened.store.get('behind')).toBe(2)
   })
 
@@ -254,7 +254,7 @@ describe('a folder that is replicated', () => {
     }
     const to = join(tempFolder(), 'new')
     await restore({ client: place.client(), dir: to, instanceId })
-    expect((await begun({ ...options, dir: to })).store.get('k4')).toBe(4)
+    expect((await begun({ ...options, dir: to, app: false })).store.get('k4')).toBe(4)
   })
 
   test('refuses a folder that is not empty, and a replica with nothing, and leaves nothing', async () => {

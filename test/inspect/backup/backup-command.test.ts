@@ -37,7 +37,7 @@ test('a folder that is backed up and restored has its rows, its blobs and logs w
   const ids = JSON.parse(made.output).shards.map(({ walId }: { walId: string }) => walId)
   const own = JSON.parse(restored.output).shards.map(({ walId }: { walId: string }) => walId)
   expect(own).not.toEqual(ids)
-  const back = await start({ dir: join(dir, 'r') })
+  const back = await start({ dir: join(dir, 'r'), app: false })
   expect(back.store.get('k1')).toBe('later')
   expect(back.store.get('k19')).toEqual({ at: 19 })
   expect(Buffer.compare(Buffer.from((await back.store.load('blob')) as Uint8Array), large)).toBe(0)
@@ -74,12 +74,33 @@ test('a backup is restored as of an LSN and as of a time', async () => {
   for (const [number, at] of moments.entries()) {
     const restored = await commandHere(['restore', 'b', '--to', `r${number}`, '--at', at], dir)
     expect(restored.status).toBe(0)
-    const back = await start({ dir: join(dir, `r${number}`) })
+    const back = await start({ dir: join(dir, `r${number}`), app: false })
     expect(back.store.get('k')).toBe('first')
     await back.close()
   }
   expect(late.errors).toContain('the backup reaches from lsn')
   expect(readdirSync(dir)).not.toContain('x')
+})
+
+test('a restored folder waits for --acts or --no-app, also at the command', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd') })
+  await app.store.put('k', 'value')
+  await app.close()
+  await commandHere(['backup', 'd', '--to', 'b'], dir)
+  const restored = await commandHere(['restore', 'b', '--to', 'r'], dir)
+  expect(restored.output).toContain('--acts')
+
+  const refused = await runKeelson(['start', '--dir', 'r'], dir, '')
+  expect(refused.status).toBe(1)
+  expect(refused.errors).toContain('CONFIG')
+  for (const flag of ['--no-app', '--acts'] as const) {
+    const looked = await runKeelson(['start', '--dir', 'r', flag], dir, "store.get('k')\n")
+    expect(looked.output).toContain("'value'")
+    const { waits = false } = JSON.parse(readFileSync(join(dir, 'r/keelson.json'), 'utf8'))
+    expect(waits).toBe(flag === '--no-app')
+  }
+  expect((await runKeelson(['start', '--dir', 'r'], dir, '')).status).toBe(0)
 })
 
 test('open gives the prompt on a folder and on a backup as of then, and leaves them as they were', async () => {
@@ -136,7 +157,7 @@ test('S28 a backup with a file that is missing, cut off or changed is CORRUPT, o
     const { status, errors } = await commandHere(['restore', 'b', '--to', 'r'], dir)
 
     if (status === 0) {
-      const back = await start({ dir: join(dir, 'r') })
+      const back = await start({ dir: join(dir, 'r'), app: false })
       expect([back.store.get('last'), back.store.get('k4')]).toEqual([1, '29'.repeat(4_000)])
       await back.close()
       rmSync(join(dir, 'r'), { recursive: true })

@@ -52,7 +52,7 @@ describe.skipIf(lacks(noPostgres()))('keelson restore --from a server', () => {
     )
     expect((await proveIn('r', lsn)).errors).toContain('has no commitments')
 
-    const app = await open(join(dir, 'r'), options)
+    const app = await open(join(dir, 'r'), { ...options, acts: true })
     expect(await idsOf(app)).toEqual(['first'])
     expect(app.store.get('k19')).toEqual({ at: 19 })
     const later = await app.journal.append({ id: 'second', type: 'order', command: { qty: 2 } })
@@ -69,7 +69,7 @@ describe.skipIf(lacks(noPostgres()))('keelson restore --from a server', () => {
 
     const back = await runKeelson(['restore', '--from', url, '--to', 'r2', '--json'], dir)
     expect(JSON.parse(back.output).shards).toHaveLength(2)
-    const again = await open(join(dir, 'r2'), { shards: 2 })
+    const again = await open(join(dir, 'r2'), { shards: 2, app: false })
     expect(await idsOf(again)).toEqual(['first', 'second'])
     expect(again.store.get('k19')).toBe('later')
   })

@@ -21,6 +21,14 @@ describe('the command line', () => {
       'run c.ts --log json',
       { kind: 'run', config: 'c.ts', dir: undefined, verbose: false, log: 'json' },
     ],
+    [
+      'start --dir d --acts',
+      { kind: 'start', config: undefined, dir: 'd', verbose: false, acts: true },
+    ],
+    [
+      'run --no-app',
+      { kind: 'run', config: undefined, dir: undefined, verbose: false, app: false },
+    ],
     ['ingest a.ndjson --dir d --key id', ingestOf('a.ndjson', 'ndjson')],
     ['ingest a.jsonl --dir d --key id', ingestOf('a.jsonl', 'ndjson')],
     ['ingest --dir d --key id a.JSON', ingestOf('a.JSON', 'json')],
@@ -49,6 +57,9 @@ describe('the command line', () => {
     'start --nonsense',
     'start --dir',
     'start --dir=',
+    'start --acts --no-app',
+    'attach --acts',
+    'attach --no-app',
     'start --config --dir d',
     'ingest --dir d --key id',
     'ingest a.json --key id',
@@ -70,6 +81,8 @@ describe('the command line', () => {
       '--key',
       '--format',
       '--log',
+      '--acts',
+      '--no-app',
       '--verbose',
       '--version',
     ])

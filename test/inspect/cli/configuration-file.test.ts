@@ -79,6 +79,16 @@ describe('a configuration file', () => {
       expect(await read()).toEqual({ file, options })
     })
 
+  test('yields to --acts and --no-app', async () => {
+    const file = write('keelson.config.json', JSON.stringify({ app: tree, acts: true }))
+    const dir = join(cwd, 'keelson-data')
+    const words = { cwd, config: undefined, dir: undefined }
+    const alone = await readConfiguration({ ...words, app: false })
+    expect(alone).toEqual({ file, options: { dir, app: false, acts: false } })
+    const acting = await readConfiguration({ ...words, acts: true })
+    expect(acting.options).toEqual({ dir, app: locatedTree(cwd), acts: true })
+  })
+
   test('in JSON may begin with a byte order mark', async () => {
     write('keelson.config.json', '\uFEFF{"shards":2}')
 

@@ -183,7 +183,7 @@ test('a backup and the folder restored from it go on with the chain, and prove w
 
   writeFileSync(join(dir, 'head'), JSON.stringify(head))
   await commandHere(['restore', 'b', '--to', 'r'], dir)
-  const restored = await start({ ...options, dir: join(dir, 'r') })
+  const restored = await start({ ...options, dir: join(dir, 'r'), app: false })
   await restored.store.put('new', 1)
   expect((await restored.wal(0).commitment())?.size).toBe((head?.size ?? 0) + 2)
   await restored.close()

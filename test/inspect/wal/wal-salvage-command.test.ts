@@ -40,7 +40,7 @@ describe('keelson wal salvage', () => {
   }
 
   const valuesIn = async (dir: string, count: number): Promise<(number | null)[]> => {
-    const app = await start({ dir: join(dir, 'e'), ...JSON.parse(configuration) })
+    const app = await start({ dir: join(dir, 'e'), ...JSON.parse(configuration), app: false })
     const values = Array.from({ length: count }, (_, i) => app.store.get(`k${i}`))
     await app.close()
     return values.map((value) => (value as { i: number } | undefined)?.i ?? null)

@@ -55,7 +55,7 @@ describe('a unit that cannot be read', () => {
     const salvage = await commandHere(['wal', 'salvage', 'd', '--to', 'd2', '--json'], dir)
     expect(salvage.status).toBe(4)
     expect(JSON.parse(salvage.output).logs[0].lost).toEqual([{ from: lsn, to: lsn }])
-    const app = await start({ dir: join(dir, 'd2') })
+    const app = await start({ dir: join(dir, 'd2'), app: false })
     const isThere = ['before', 'bad', 'after', 'k2'].map((key) => app.store.has(key))
     await app.close()
     expect(isThere).toEqual([true, false, true, true])

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import {
+  confirmedFacts,
   type DataFolderFacts,
   decodeDataFolder,
   encodeDataFolder,
@@ -20,6 +21,7 @@ const facts: DataFolderFacts = {
   created: 1_767_225_600_000,
 }
 const file = '/data/keelson.json'
+const place = { walId: '0'.repeat(32), lsn: 7 }
 
 const folder = (options: { seed?: number } = {}): SimulatedDisk => {
   const disk = simulatedDisk(options)
@@ -66,6 +68,27 @@ describe('keelson.json', () => {
 
     expect(readDataFolder(disk, '/data')).toEqual({ state: 'sound', facts })
     expect(disk.list('/data')).toEqual(['keelson.json'])
+  })
+
+  test('keeps the mark of a copy, and gives a damaged one of a copy back with it', () => {
+    const copy = {
+      ...facts,
+      origin: { instanceId: 'o', logs: [place, place] },
+      waits: true,
+    } as const
+    expect(decodeDataFolder(encodeDataFolder(copy))).toEqual({ state: 'sound', facts: copy })
+
+    const text = new TextDecoder().decode(encodeDataFolder(copy)).replace('"waits"', '"vaits"')
+    const reading = decodeDataFolder(Buffer.from(text))
+    if (reading.state !== 'damaged' || !reading.claims) throw new Error('it has claims')
+    const known = {
+      logs: facts.logs,
+      reached: [
+        { epoch: 1, lsn: 9 },
+        { epoch: 1, lsn: 9 },
+      ],
+    }
+    expect(confirmedFacts(reading.claims, known)).toEqual(copy)
   })
 
   test('is absent if the folder is, and reading makes no file', () => {
@@ -118,6 +141,7 @@ describe('keelson.json', () => {
     ['a log too few', sealed({ ...whole, logs: ['0'.repeat(32)] })],
     ['a log whose id is none', sealed({ ...whole, logs: ['0'.repeat(32), 'x'] })],
     ['no time', sealed({ ...whole, created: 'yesterday' })],
+    ['waiting of another kind', sealed({ ...whole, waits: 'yes' })],
     ['another hash', sealed({ ...whole, shardHash: 'fnv' })],
   ])('%s is damaged', (_, bytes) => {
     expect(decodeDataFolder(bytes).state).toBe('damaged')
