@@ -72,9 +72,7 @@ export type StartOptions = {
   readonly wal?: {
     /** Size of a segment, preallocated; 16 MiB, from 128 KiB to 1 GiB. */
     readonly maxFileSize?: number
-    /**
-     * False: the instance is not durable, and each answer says so; for tests and bulk loads. True.
-     */
+    /** False: nothing is durable, and each answer says so; for tests and bulk loads. True. */
     readonly enableFsync?: boolean
     /**
      * A number: sync every this many ms, at least 10, with answers at level `written`. Absent: one
@@ -221,13 +219,13 @@ export type StartOptions = {
    */
   readonly attach?: boolean
   /**
-   * The user's own supervision tree: `supervisor('app', …)` of `keelson`. False: the store alone, to
-   * look at a copy. No actor of the user's runs, no alarm fires, and no replica is written.
+   * The user's own supervision tree: `supervisor('app', …)` of `keelson`. False: the store alone.
+   * No actor of the user's runs, no alarm fires, and no replica is written.
    */
   readonly app?: AppTree | false
   /**
-   * True: a restored or salvaged folder may act from here on, in the place of its origin. Without it
-   * `start` refuses such a folder, unless `app` is false. False. Other folders always act.
+   * True: a restored or salvaged folder acts from here on. Without it `start` refuses such a
+   * folder, unless `app` is false. False.
    */
   readonly acts?: boolean
   /** Called with each step of the start, in order. */
@@ -289,26 +287,28 @@ const count = (min: number, max = Number.MAX_SAFE_INTEGER): Rule => ({
 const time = (min: number, max = 365 * day): Rule => ({ kind: 'number', min, max, whole: false })
 const object = (rules: Record<string, Rule>): Rule => ({ kind: 'object', rules })
 const word = (...words: readonly string[]): Rule => ({ kind: 'word', words })
+const any: Rule = { kind: 'any' }
+const flag: Rule = { kind: 'boolean' }
 
 const rules: Record<string, Rule> = {
   dir: { kind: 'string' },
   instance: { kind: 'string' },
-  system: { kind: 'any' },
-  logger: { kind: 'any' },
+  system: any,
+  logger: any,
   shards: count(1, 1_024),
-  allowDown: { kind: 'boolean' },
+  allowDown: flag,
   deadlineMs: time(1),
   wal: object({
     maxFileSize: count(MiB / 8, 1_024 * MiB),
-    enableFsync: { kind: 'boolean' },
+    enableFsync: flag,
     syncInterval: time(0),
     maxDelayMs: time(0, 60_000),
     idleMarkerMs: time(0),
-    minDurable: { kind: 'any' },
+    minDurable: any,
     queueBytes: count(256),
     queueCommands: count(1),
     sectorBytes: count(512, 4_096),
-    commitments: { kind: 'any' },
+    commitments: any,
   }),
   admission: { kind: 'object', rules: { bytes: count(256), commands: count(1) } },
   blobs: object({
@@ -317,14 +317,8 @@ const rules: Record<string, Rule> = {
     graceMs: time(0),
     sweepMs: time(0),
   }),
-  batcher: {
-    kind: 'object',
-    rules: { windows: { kind: 'any' }, maxCommands: count(1, 65_535), maxBytes: count(256) },
-  },
-  overlay: {
-    kind: 'object',
-    rules: { bytes: count(1_024), keys: count(1), hotTtlMs: time(0) },
-  },
+  batcher: object({ windows: any, maxCommands: count(1, 65_535), maxBytes: count(256) }),
+  overlay: object({ bytes: count(1_024), keys: count(1), hotTtlMs: time(0) }),
   lmdb: object({
     intervalMs: time(0),
     quietMs: time(0),
@@ -339,8 +333,8 @@ const rules: Record<string, Rule> = {
     enqueueOps: count(1),
     enqueueBytes: count(1_024),
   }),
-  projections: { kind: 'any' },
-  replication: { kind: 'any' },
+  projections: any,
+  replication: any,
   snapshot: object({
     minLogBytes: count(1),
     ratio: { kind: 'number', min: 0, max: 1_000, whole: false },
@@ -348,16 +342,16 @@ const rules: Record<string, Rule> = {
     bytesPerSecond: count(1),
     pinnedBytesMax: count(MiB / 16),
   }),
-  retention: { kind: 'object', rules: { log: { kind: 'any' } } },
+  retention: { kind: 'object', rules: { log: any } },
   journal: object({
     replay: word('optional', 'required'),
     retention: word('states', 'readers'),
     maxHeldBytes: count(1),
   }),
   mailboxMax: count(1),
-  attach: { kind: 'boolean' },
-  app: { kind: 'any' },
-  acts: { kind: 'boolean' },
+  attach: flag,
+  app: any,
+  acts: flag,
   onProgress: { kind: 'function' },
 }
 
