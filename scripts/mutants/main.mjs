@@ -1,12 +1,15 @@
 #!/usr/bin/env node
 /**
- * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT]`: breaks a room of `src` in many places, one at a time, and
- * says which of them no test notices. About `count` mutants (100) are drawn by `seed` (1); `--only` keeps those whose file
- * or code has the text. `equivalent.json` lists mutants that change no behaviour, each with its reason.
+ * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--again]`: breaks a room of `src` in many places, one at a
+ * time, and says which of them no test notices. About `count` mutants (100) are drawn by `seed` (1); `--only` keeps those
+ * whose file or code has the text. `equivalent.json` lists mutants that change no behaviour, each with its reason.
+ *
+ * `--again` runs those mutants of the last run that no test noticed, or that only a time limit noticed: a busy machine
+ * can reach a time limit by itself.
  *
  * Strings are left alone: tests assert codes and not messages, and a wrong code does not compile.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Stryker } from '@stryker-mutator/core'
@@ -38,7 +41,7 @@ const mutantsOf = async (files) => {
   const sources = files.map((name) => ({ name, content: readFileSync(name, 'utf8'), mutate: true }))
   const options = { plugins: null, excludedMutations, ignorers: [] }
   const { mutants } = await new Instrumenter(logger).instrument(sources, options)
-  return mutants
+  return mutants.filter(({ ignoreReason }) => ignoreReason === undefined)
 }
 
 const isWithin = (inner, outer) =>
@@ -84,17 +87,45 @@ const run = async () => {
       seed: { type: 'string', default: '1' },
       count: { type: 'string', default: '100' },
       only: { type: 'string', default: '' },
+      again: { type: 'boolean', default: false },
     },
   })
   const [room] = positionals
   if (!(room in rooms)) throw new Error(`which room? ${Object.keys(rooms).join(', ')}`)
+  const lastRun = join(lastRuns, `${room.replace('/', '-')}-${values.seed}.json`)
+  const last = values.again ? JSON.parse(readFileSync(lastRun, 'utf8')) : undefined
   const all = (await mutantsOf(filesOf(room))).filter(
     ({ fileName, location }) =>
       fileName.includes(values.only) || textAt(fileName, oneBased(location)).includes(values.only),
   )
-  const places = drawn(all, Number(values.count), Number(values.seed))
+  const merged = last
+    ? await again(room, last, all)
+    : await resultsOf(room, drawn(all, Number(values.count), Number(values.seed)))
+  mkdirSync(lastRuns, { recursive: true })
+  writeFileSync(lastRun, JSON.stringify(merged, null, 1))
+  report(room, values.seed, all.length, merged)
+}
+
+const lastRuns = '.tmp/mutants'
+const isMeant = ({ status }) => status !== 'Ignored'
+
+/** Runs the mutants of the last run that no test noticed. A mutant whose code is gone is left out. */
+const again = async (room, last, all) => {
+  const places = new Map(last.filter(isOpen).map((before) => [before, placeOf(before, all)]))
+  const results = await resultsOf(room, [...places.values()].filter(Boolean))
+  return last.flatMap((before) => {
+    if (!places.has(before)) return [before]
+    const place = places.get(before)
+    return place ? [results.find((result) => isAt(result, place, before.to)) ?? before] : []
+  })
+}
+
+const resultsOf = async (room, places) =>
+  places.length === 0 ? [] : (await stryker(room, places)).filter(isMeant).map(resultOf)
+
+const stryker = (room, places) => {
   process.env.MUTANTS_TESTS = [`test/${room}`, ...rooms[room]].join(',')
-  const results = await new Stryker({
+  return new Stryker({
     mutate: places.map(rangeOf),
     mutator: { excludedMutations },
     plugins: ['@stryker-mutator/vitest-runner'],
@@ -107,12 +138,11 @@ const run = async () => {
     tempDirName: '.tmp/stryker',
     reporters: [process.stdout.isTTY ? 'progress' : 'progress-append-only'],
     concurrency: 2,
-    timeoutMS: 20_000,
+    timeoutMS: 40_000,
     dryRunTimeoutMinutes: 30,
     allowConsoleColors: false,
     logLevel: 'warn',
   }).runMutationTest()
-  report(room, values.seed, all.length, results)
 }
 
 const oneBased = ({ start, end }) => ({
@@ -120,27 +150,66 @@ const oneBased = ({ start, end }) => ({
   end: { line: end.line + 1, column: end.column + 1 },
 })
 
+/** `isTimed`: only a time limit noticed it, of Stryker or of a test. */
+const resultOf = ({ fileName, location, replacement, status, statusReason = '' }) => {
+  const file = fileName.slice(fileName.indexOf('src/'))
+  return {
+    file,
+    line: location.start.line,
+    location,
+    from: textAt(file, location),
+    to: (replacement ?? '').replace(/\s+/g, ' '),
+    status,
+    isTimed: status === 'Timeout' || (status === 'Killed' && statusReason.includes('timed out')),
+  }
+}
+
+const isAt = ({ file, location, to }, { fileName, location: place }, replacement) =>
+  file === fileName &&
+  to === replacement &&
+  compare(location.start, oneBased(place).start) === 0 &&
+  compare(location.end, oneBased(place).end) === 0
+
+/** `of`, where a mutant's own text is too short to name it: text of its line. */
+const isListed = ({ file, line, from, to }) =>
+  equivalents.some(
+    (each) =>
+      each.file === file &&
+      each.from === from &&
+      each.to === to &&
+      lineAt(file, line).includes(each.of ?? ''),
+  )
+const lineAt = (file, line) => readFileSync(file, 'utf8').split('\n')[line - 1] ?? ''
+const isOpen = (result) =>
+  result.isTimed || ((kinds[result.status] ?? 'killed') !== 'killed' && !isListed(result))
+
+/** Where the code of a mutant of the last run is now; `undefined` if it is gone. */
+const placeOf = ({ file, line, from }, all) =>
+  all
+    .filter(
+      ({ fileName, location }) => fileName === file && textAt(file, oneBased(location)) === from,
+    )
+    .map((mutant) => ({ mutant, distance: Math.abs(mutant.location.start.line + 1 - line) }))
+    .sort((one, other) => one.distance - other.distance)[0]?.mutant
+
 const kinds = { Killed: 'killed', Timeout: 'killed', Survived: 'survived', NoCoverage: 'uncovered' }
 
 const report = (room, seed, inAll, results) => {
   const counts = { killed: 0, survived: 0, uncovered: 0, equivalent: 0, invalid: 0 }
-  for (const { fileName, location, replacement, status } of results) {
-    const file = fileName.slice(fileName.indexOf('src/'))
-    const from = textAt(file, location)
-    const to = (replacement ?? '').replace(/\s+/g, ' ')
-    const isNoticed = status === 'Killed' || status === 'Timeout'
-    const isListed = equivalents.some(
-      (each) => each.file === file && each.from === from && each.to === to,
-    )
-    const kind = isListed && !isNoticed ? 'equivalent' : (kinds[status] ?? 'invalid')
+  for (const result of results) {
+    const { file, line, from, to, status, isTimed } = result
+    const isNoticed = kinds[status] === 'killed'
+    const kind = isListed(result) && !isNoticed ? 'equivalent' : (kinds[status] ?? 'invalid')
     counts[kind]++
-    if (kind !== 'killed') console.log(`${kind} ${file}:${location.start.line}: ${from} → ${to}`)
+    if (isTimed) console.log(`by time ${file}:${line}: ${from} → ${to}`)
+    else if (kind !== 'killed') console.log(`${kind} ${file}:${line}: ${from} → ${to}`)
   }
   const { killed, survived, uncovered, equivalent, invalid } = counts
+  const timed = results.filter(({ isTimed }) => isTimed).length
   const score = Math.round((1000 * killed) / (killed + survived + uncovered)) / 10
   console.log(
-    `${room} (seed ${seed}): ${results.length} of ${inAll} mutants: ${killed} killed, ${survived} survived, ` +
-      `${uncovered} uncovered, ${equivalent} equivalent, ${invalid} invalid: ${score} %`,
+    `${room} (seed ${seed}): ${results.length} of ${inAll} mutants: ${killed} killed (${timed} by time), ` +
+      `${survived} survived, ${uncovered} uncovered, ${equivalent} equivalent, ${invalid} invalid: ${score} %`,
   )
 }
 
