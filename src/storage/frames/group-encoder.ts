@@ -63,12 +63,8 @@ export class GroupEncoder {
     const at = this.#size
     const bytes = this.#buffer.bytes
     const payloadAt = at + frameHeaderBytes
-    bytes.set(
-      from === 0 && payloadBytes === source.length
-        ? source
-        : source.subarray(from, from + payloadBytes),
-      payloadAt,
-    )
+    const isWhole = payloadBytes === source.length
+    bytes.set(isWhole ? source : source.subarray(from, from + payloadBytes), payloadAt)
     return this.#finishFrame(type, at, payloadBytes)
   }
 

@@ -150,6 +150,6 @@ export const haltedMark = (
 ): ProjectionMark => ({
   ...stoppedMark(mark, lsn),
   state: 'halted',
-  ...(mark.building ? { thrownBy: version } : { version }),
+  ...(mark.building ? { thrownBy: version } : {}),
   error,
 })

@@ -71,6 +71,11 @@ describe('a frame', () => {
     expect(header && payloadIsWhole(buffer, 0, header, { ...salt, high: 1 })).toBe(false)
   })
 
+  test('has a type and an LSN from 1 on', () => {
+    expect(readFrameHeader(frame({ lsn: 0, durableLsn: 0 }).buffer, 0, salt)).toBeUndefined()
+    expect(readFrameHeader(frame({ type: 0 }).buffer, 0, salt)).toBeUndefined()
+  })
+
   test('proves the log up to what was durable when it was written', () => {
     const { buffer } = frame()
     const header = readFrameHeader(buffer, 0, salt)

@@ -57,6 +57,9 @@ describe('an entry', () => {
       expect(() => decodeEntry(new Uint8Array(length))).toThrow(
         expect.objectContaining({ code: 'WRONG_TYPE' }),
       )
+    expect(() => decodeEntry(new Uint8Array(20), 15)).toThrow(
+      expect.objectContaining({ code: 'WRONG_TYPE' }),
+    )
     const world = walWorld()
     await (await world.open()).close()
     const host = world.ports.makeHost()

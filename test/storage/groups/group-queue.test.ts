@@ -124,6 +124,23 @@ describe('a queue', () => {
     expect(left.count).toBe(1)
   })
 
+  test('looks through many groups seldom', () => {
+    const queue = new GroupQueue()
+    let looks = 0
+    const group = {
+      get count() {
+        looks++
+        return 1
+      },
+      isDue: true,
+      isMany: false,
+      leave: () => undefined,
+      close: () => undefined,
+    }
+    for (let at = 0; at < 1_000; at++) queue.push({ kind: 'group', group })
+    expect(looks).toBeLessThan(5_000)
+  })
+
   test('keeps a group that was begun and has no write yet, when it drops withdrawn ones', () => {
     const { dropped, group } = queueOf()
     for (let at = 0; at < 40; at++) {

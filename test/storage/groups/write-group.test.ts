@@ -139,12 +139,17 @@ describe('the writes of a group', () => {
         if (isTaken) group.take()
         end(group)
         expect(group.takes(new TestWrite(3))).toBe(false)
-        const found = writes.flatMap(({ failures }) => failures.map(({ fate }) => fate))
-        expect(found).toHaveLength(2)
+        const found = writes.flatMap(({ failures }) => failures)
+        expect(found).toEqual([found[0], found[0]])
         return found[0]
       }),
     )
-    expect(fates).toEqual(['refused', 'refused', 'unknown', 'unsubmitted'])
+    expect(fates).toEqual([
+      { fate: 'refused', cause: full },
+      { fate: 'refused', cause: full },
+      { fate: 'unknown', cause: died },
+      { fate: 'unsubmitted', cause: died },
+    ])
   })
 
   test('that give up while they wait are never written, and later are unknown', () => {
@@ -170,7 +175,9 @@ describe('the writes of a group', () => {
     ) as [TestWrite, TestWrite, TestWrite, TestWrite]
     const { group, clock } = groupOf(last, never, early, late)
     await clock.advance(79)
-    expect(early.failures).toMatchObject([{ fate: 'unsubmitted', cause: { code: 'TIMEOUT' } }])
+    expect(early.failures).toMatchObject([
+      { fate: 'unsubmitted', cause: { code: 'TIMEOUT', details: { reason: 'timeout' } } },
+    ])
     expect(late.failures).toEqual([])
     await clock.advance(1)
     expect(late.failures).toHaveLength(1)
@@ -178,6 +185,16 @@ describe('the writes of a group', () => {
     await clock.advance(1_000)
     expect(last.failures).toMatchObject([{ fate: 'unknown', cause: { code: 'TIMEOUT' } }])
     expect(never.failures).toEqual([])
+  })
+
+  test('keep their deadlines when an answered one is claimed again', async () => {
+    const waiting = new TestWrite(2, { endsAt: 50 })
+    const { group, clock } = groupOf(new TestWrite(1, { endsAt: 100 }), waiting)
+    group.take()
+    group.claim(0)
+    group.claim(0)
+    await clock.advance(50)
+    expect(waiting.failures).toMatchObject([{ fate: 'unknown', cause: { code: 'TIMEOUT' } }])
   })
 
   test('tell when the group began and when it was taken', async () => {
@@ -269,6 +286,15 @@ describe('a group that comes back', () => {
       ['unsubmitted'],
     ])
   })
+
+  test('tells one that gave up nothing more, although the log refused it', () => {
+    const writes = [1, 2].map((name) => new TestWrite(name))
+    const { group } = groupOf(...writes)
+    group.take()
+    group.giveUp(writes[1] as TestWrite, died)
+    group.committed([7], full)
+    expect(writes.map(({ failures }) => failures)).toEqual([[], [{ fate: 'unknown', cause: died }]])
+  })
 })
 
 describe('a group that waits', () => {
@@ -288,5 +314,13 @@ describe('a group that waits', () => {
     for (const write of writes.slice(1)) group.giveUp(write, died)
     const { bytes } = group.take()
     expect([bytes.length, bytes.buffer.byteLength <= 40_000]).toEqual([10_000, true])
+  })
+
+  test('keeps memory of which a quarter is used', () => {
+    const writes = Array.from({ length: 100 }, () => new TestWrite(1, { length: 10_000 }))
+    const { group } = groupOf(...writes)
+    for (const write of writes.slice(60)) group.giveUp(write, died)
+    const { bytes } = group.take()
+    expect([bytes.length, bytes.buffer.byteLength >= 1_000_000]).toEqual([600_000, true])
   })
 })

@@ -408,3 +408,42 @@ test('a projection that throws in a frame leaves nothing of that frame', () => {
   expect(world.mark('failing')).toMatchObject({ state: 'halted' })
   expect(world.projectedRows()).toEqual(before)
 })
+
+test('a rebuild that is asked for is of that projection, and walks its rows', () => {
+  const world = shard()
+  const both = [sumOfValues, byValue(2)]
+  world.frames(both, [['a', 1]])
+  world.rebuild(both, 'by-value')
+  expect(world.mark('by-value')).toMatchObject({ state: 'stopped', building: { version: 2 } })
+  expect(world.mark('sum')).toEqual({ state: 'live', version: 1, generation: 1, lsn: 0 })
+  world.walk(both)
+  expect(world.mark('by-value')).toMatchObject({ state: 'live', generation: 2, garbage: [1] })
+})
+
+test('rows that a new version replaced are removed in parts, as one walk takes', () => {
+  const world = shard()
+  const values = Array.from({ length: 1_001 }, (_, n) => [`k${n}`, n] as const)
+  world.frames([byValue(1)], [...values])
+  for (let walk = 0; walk < 3; walk++) world.walk([byValue(2)])
+  expect(world.mark('by-value')).toMatchObject({ state: 'live', version: 2, garbage: [1] })
+  const left = [1, 2, 3].map(() => {
+    expect(world.walk([byValue(2)])).toBe(true)
+    return world.projectedRows().length - values.length
+  })
+  expect(left).toEqual([501, 1, 0])
+  expect(world.walk([byValue(2)])).toBe(false)
+  expect(world.mark('by-value')).not.toHaveProperty('garbage')
+})
+
+test('a projection may give its operations one by one', () => {
+  const world = shard()
+  const generated = projection('generated', {
+    version: 1,
+    *project({ key }) {
+      yield { kind: 'put', key, value: 1 }
+      yield { kind: 'add', key: 'all', by: 1 }
+    },
+  })
+  world.frames([generated], [['a', 1]], [['b', 1]])
+  expect(world.shown('generated')).toEqual({ a: 1, b: 1, all: 2 })
+})
