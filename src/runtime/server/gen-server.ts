@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { Via } from '../names/via.ts'
+import type { CallOptions } from '../process/messaging.ts'
 import type { ProcessInfo } from '../process/process-info.ts'
 import type { Messages, Name, Ref } from '../words/address.ts'
 import type { AppContext } from '../words/app-context.ts'
@@ -254,6 +255,34 @@ export interface Context<M = Messages, App = AppContext> {
     name: N,
     ...payload: With<InfosOf<T>[N]>
   ): boolean
+  /**
+   * Calls a process and waits for its answer, as `call` does, with this process as the caller. The
+   * call keeps its place among the messages of this process, and it rejects with `EXITED` when this
+   * process ends.
+   */
+  call<T, N extends NameIn<CallsOf<T>>>(
+    target: Target<T>,
+    name: N,
+    ...rest: With<CallsOf<T>[N], [options?: CallOptions]>
+  ): Promise<ReplyOf<CallsOf<T>[N]>>
+  /** Sends a cast. False: the mailbox is full, or there is no such process. */
+  cast<T, N extends NameIn<CastsOf<T>>>(
+    target: Target<T>,
+    name: N,
+    ...payload: With<CastsOf<T>[N]>
+  ): boolean
+  /** Sends a cast to this process, or to `target`, in `ms`. */
+  castAfter<N extends NameIn<CastsOf<M>>>(
+    ms: number,
+    name: N,
+    ...payload: With<CastsOf<M>[N]>
+  ): Timer
+  castAfter<T, N extends NameIn<CastsOf<T>>>(
+    ms: number,
+    name: N,
+    payload: PayloadOf<CastsOf<T>[N]>,
+    target: Target<T>,
+  ): Timer
   /** Sends an info to this process, or to `target`, in `ms`. */
   sendAfter<N extends NameIn<InfosOf<M>>>(
     ms: number,

@@ -6,12 +6,13 @@ import { KeelsonError } from '../../errors.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import { guardListeners } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
-import { guarded } from '../process/guarded.ts'
+import { guarded, refused } from '../process/guarded.ts'
 import { readOptions } from '../process/known-options.ts'
+import { type CallOptions, cast, request } from '../process/messaging.ts'
 import { expectOf, type Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Ref } from '../words/address.ts'
-import { Envelope, kinds, type Message, noName } from '../words/envelope.ts'
+import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { type Destination, MessageTimer, type Timer } from '../words/message-timer.ts'
 import { type DownMessage, Monitor } from '../words/monitor.ts'
@@ -20,6 +21,7 @@ import { expectName } from './start-check.ts'
 import { refOf, type SpawnOptions, type StartOptions, type StartResult } from './start-options.ts'
 
 type AnyRef = Ref<unknown> | string | Via
+type AnyCast = { casts: Record<string, (payload: unknown) => void> }
 
 const demonitorKeys = new Set(['flush'])
 
@@ -241,14 +243,32 @@ export class ServerContext {
     return process.alive && this.#process.outputs.send(process, message)
   }
 
+  call(target: AnyRef, name: string, payload?: unknown, options?: CallOptions): Promise<unknown> {
+    let bound: Ref
+    try {
+      bound = this.to(target)
+    } catch (error) {
+      return refused(error)
+    }
+    return request(bound, kinds.call, name, payload, options)
+  }
+
+  cast(target: AnyRef, name: string, payload?: unknown): boolean {
+    return cast(this.to(target) as Ref<AnyCast>, name, payload)
+  }
+
   sendAfter(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
-    return this.#timer(ms, target, (destination) => this.#message(destination, name, payload))
+    return this.#after(ms, kinds.info, name, payload, target)
+  }
+
+  castAfter(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
+    return this.#after(ms, kinds.cast, name, payload, target)
   }
 
   startTimer(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {
     return this.#timer(ms, target, (destination) => {
       const fired: { timer: Timer | undefined; payload: unknown } = { timer: undefined, payload }
-      const timer = this.#message(destination, name, fired)
+      const timer = this.#message(destination, kinds.info, name, fired)
       fired.timer = timer
       return timer
     })
@@ -278,6 +298,16 @@ export class ServerContext {
     return this.#process.kernel.clock.now()
   }
 
+  #after(
+    ms: number,
+    kind: Kind,
+    name: string,
+    payload: unknown,
+    target: AnyRef | undefined,
+  ): MessageTimer {
+    return this.#timer(ms, target, (to) => this.#message(to, kind, name, payload))
+  }
+
   #timer(
     ms: number,
     target: AnyRef | undefined,
@@ -290,10 +320,10 @@ export class ServerContext {
     return timer
   }
 
-  #message(destination: Destination, name: string, payload: unknown): MessageTimer {
+  #message(destination: Destination, kind: Kind, name: string, payload: unknown): MessageTimer {
     if (typeof name !== 'string') throw noName(name)
     const { kernel } = this.#process
-    return kernel.carry(new MessageTimer(kernel.timers, destination, name, payload))
+    return kernel.carry(new MessageTimer(kernel.timers, destination, kind, name, payload))
   }
 
   /** `other`, which must be of the same System. */

@@ -3,6 +3,7 @@
  * messages meanwhile. A child that is ended or started for another reason waits no longer.
  */
 import type { Process } from '../process/process.ts'
+import { kinds } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { MessageTimer } from '../words/message-timer.ts'
 import { announce } from '../words/telemetry.ts'
@@ -22,7 +23,13 @@ export const backsOff = (supervisor: Process, child: Child, reason: ExitReason):
   const waitMs = backoffMs(backoff, child.row, kernel.clock.random())
   child.isRestarting = true
   child.failure = reason
-  const timer = new MessageTimer(kernel.timers, { process: supervisor }, 'waited', child)
+  const timer = new MessageTimer(
+    kernel.timers,
+    { process: supervisor },
+    kinds.info,
+    'waited',
+    child,
+  )
   timer.start(waitMs)
   child.wait = timer
   announce(kernel, 'supervisor.backed_off', () => ({

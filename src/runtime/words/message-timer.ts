@@ -1,12 +1,12 @@
 /**
- * A message for later: `sendAfter` and `startTimer`. A timer to a process ends with that process. A
+ * A message for later: `sendAfter`, `castAfter` and `startTimer`. A timer to a process ends with that process. A
  * timer to a name looks the name up when it fires. It outlives the process that started it.
  */
 
 import { type AsyncContext, type Carrier, handOn } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import type { Directory } from './address.ts'
-import { Envelope, kinds, type Message } from './envelope.ts'
+import { Envelope, type Kind, type Message } from './envelope.ts'
 
 /** A process that a timer can send to. */
 export interface TimerTarget {
@@ -28,13 +28,21 @@ export class MessageTimer implements HeapEntry, Carrier {
   slot = -1
   #heap: TimerHeap
   readonly #destination: Destination
+  readonly #kind: Kind
   readonly #name: string
   readonly #payload: unknown
   #isCancelled = false
 
-  constructor(heap: TimerHeap, destination: Destination, name: string, payload: unknown) {
+  constructor(
+    heap: TimerHeap,
+    destination: Destination,
+    kind: Kind,
+    name: string,
+    payload: unknown,
+  ) {
     this.#heap = heap
     this.#destination = destination
+    this.#kind = kind
     this.#name = name
     this.#payload = payload
   }
@@ -100,7 +108,7 @@ export class MessageTimer implements HeapEntry, Carrier {
   fire(): void {
     const target = this.#leaveTarget()
     if (!target?.alive) return
-    const message = new Envelope(kinds.info, this.#name, this.#payload)
+    const message = new Envelope(this.#kind, this.#name, this.#payload)
     handOn(this, message)
     target.deliver(message)
   }
@@ -116,7 +124,7 @@ export class MessageTimer implements HeapEntry, Carrier {
 }
 
 /**
- * A timer made by `sendAfter` or `startTimer`. It holds the operating system's process open until
+ * A timer made by `sendAfter`, `castAfter` or `startTimer`. It holds the operating system's process open until
  * it has fired, unless `unref` was called.
  */
 export interface Timer {

@@ -138,12 +138,19 @@ const heldBack = async (s: Simulation): Promise<string[]> => {
   return [...seen]
 }
 
-const watcherOf = (context: DurableContext<Actor>): Ref<Witness> =>
-  context.to(name<Witness>('witness'))
+const witnessName = name<Witness>('witness')
+
+const watcherOf = (context: DurableContext<Actor>): Ref<Witness> => context.to(witnessName)
 
 /** Everything that a turn can send, and what the witness sees of it. */
 const outputs: readonly (readonly [what: string, Act, string])[] = [
   ['a cast', (context) => void cast(watcherOf(context), 'note', 'cast'), 'cast'],
+  ['context.cast', (context) => void context.cast(witnessName, 'note', 'cast'), 'cast'],
+  [
+    'context.castAfter',
+    (context) => void context.castAfter(0, 'note', 'cast', witnessName),
+    'cast',
+  ],
   ['an info', (context) => void context.send(name<Witness>('witness'), 'noted', 'info'), 'info'],
   ['an exit signal', (context) => context.exit(name('witness'), 'sent'), 'exit sent'],
   [
@@ -188,15 +195,21 @@ describe('A1 with a disk that holds back its sync nothing of a turn leaves:', ()
     expect(seen).toEqual(['passed'])
   })
 
-  test('a call that a handler awaits leaves when the state is durable that it was given', async () => {
-    const { s, ref } = await held()
-    void call(ref, 'act', () => undefined)
-    const asked = call(ref, 'act', (context) => call(watcherOf(context), 'ask', 'call'))
-    expect(await heldBack(s)).toEqual([])
-    await s.advance(1)
-    expect(seen).toEqual(['call'])
-    expect(await s.during(asked)).toBe(3)
-  })
+  test.each<[string, Act]>([
+    ['call', (context) => call(watcherOf(context), 'ask', 'call')],
+    ['context.call', (context) => context.call(witnessName, 'ask', 'call')],
+  ])(
+    'a %s that a handler awaits leaves when the state is durable that it was given',
+    async (_, ask) => {
+      const { s, ref } = await held()
+      void call(ref, 'act', () => undefined)
+      const asked = call(ref, 'act', ask)
+      expect(await heldBack(s)).toEqual([])
+      await s.advance(1)
+      expect(seen).toEqual(['call'])
+      expect(await s.during(asked)).toBe(3)
+    },
+  )
 
   test('a server that a handler starts begins when the state is durable that it was given', async () => {
     const { s, ref } = await held()
