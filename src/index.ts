@@ -261,8 +261,6 @@ export type {
   Via,
 } from './runtime/index.ts'
 export {
-  call,
-  cast,
   countChildren,
   createSystem,
   deleteChild,
@@ -283,7 +281,6 @@ export {
   Registry,
   reply,
   restartChild,
-  send,
   startDynamicSupervisor,
   startTaskSupervisor,
   stop,
@@ -301,6 +298,7 @@ export {
   via,
   whichChildren,
 } from './runtime/index.ts'
+export { call, cast, send } from './runtime/process/own-sends.ts'
 export * as sys from './runtime/server/sys.ts'
 export type {
   Command,

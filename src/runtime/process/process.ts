@@ -33,6 +33,8 @@ export interface Kernel {
   readonly events: Telemetry
   readonly logger: Logger
   readonly names: Names<Process>
+  /** The plain messages of handlers that are logged; `undefined` in production. */
+  readonly plainSends: Set<string> | undefined
   /** Notes the present async context in `carrier`, if the System passes contexts on. */
   carry<C extends Carrier>(carrier: C): C
   /**

@@ -78,6 +78,22 @@ export class RunQueue {
     return this.#running === runnable
   }
 
+  /** The process within whose turn the present code is, before its first `await`. */
+  get running(): Runnable | undefined {
+    return this.#running
+  }
+
+  /** Calls `work`, which belongs to no process, also within a turn. */
+  outside<T>(work: () => T): T {
+    const running = this.#running
+    this.#running = undefined
+    try {
+      return work()
+    } finally {
+      this.#running = running
+    }
+  }
+
   /** Queues `runnable`, which must not be in the queue already. */
   add(runnable: Runnable): void {
     this.#waiting.push(runnable)

@@ -22,7 +22,7 @@ import { Address, addressOf, type Directory, type Ref } from '../words/address.t
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
 import { Monitor } from '../words/monitor.ts'
-import { callOutside } from '../words/outside-code.ts'
+import { callOutside, type Outside } from '../words/outside-code.ts'
 import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { System } from './gen-server.ts'
@@ -91,6 +91,7 @@ export class ProcessSystem implements Kernel, Starter {
   readonly timers: TimerHeap
   readonly aborts = new AbortWaits()
   readonly names: Names<Process>
+  readonly plainSends = process.env.NODE_ENV === 'production' ? undefined : new Set<string>()
   /** The monitor that watches this System. */
   monitoredBy: object | undefined = undefined
   readonly #mailboxMax: number
@@ -106,8 +107,9 @@ export class ProcessSystem implements Kernel, Starter {
     const options = readOptions('a System', given, systemKeys)
     this.clock = options.clock ?? systemClock()
     const toConsole = consoleLogger(this.clock)
-    this.logger = guardedLogger(options.logger ?? toConsole, toConsole)
-    this.events = createTelemetry(this.logger)
+    const outside: Outside = (work) => this.runQueue.outside(work)
+    this.logger = guardedLogger(options.logger ?? toConsole, toConsole, outside)
+    this.events = createTelemetry(this.logger, outside)
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     expectMailboxMax(this.#mailboxMax)
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
@@ -343,7 +345,7 @@ export class ProcessSystem implements Kernel, Starter {
   #guarded(onDown: (reason: ExitReason) => void): (reason: ExitReason) => void {
     return (ended) =>
       callOutside(
-        () => onDown(ended),
+        () => this.runQueue.outside(() => onDown(ended)),
         (reason) => this.logger.error('a monitor callback threw', { reason }),
       )
   }

@@ -15,11 +15,11 @@ import { checkedEvent } from '../machine/machine-check.ts'
 import type { MachineOf, RepliesOf, SavedMachine } from '../machine/machine-words.ts'
 import {
   type CallOptions,
-  call as callProcess,
-  cast,
+  cast as castFromAnywhere,
   madeThrough,
   request,
 } from '../process/messaging.ts'
+import { call as callProcess, cast } from '../process/own-sends.ts'
 import type { Ref } from '../words/address.ts'
 import { kinds } from '../words/envelope.ts'
 
@@ -100,7 +100,7 @@ export const output = <M extends AnyMessages>(
 export const actorOf = <M extends AnyMessages>(
   machine: Ref<M>,
 ): ActorRef<Snapshot<undefined>, Extract<EventOf<M>, EventObject>> =>
-  forwardingActor(machine, (event) => void cast(plain(machine), 'event', event))
+  forwardingActor(machine, (event) => void castFromAnywhere(plain(machine), 'event', event))
 
 /** The messages without the types of one machine. */
 type Plain = {

@@ -6,7 +6,7 @@
 import type { Clock } from '../../clock.ts'
 import { stackText } from './error-stack.ts'
 import { describeReason, isError } from './exit-reason.ts'
-import { callOutside } from './outside-code.ts'
+import { atOnce, callOutside, type Outside } from './outside-code.ts'
 import { valueText } from './value-text.ts'
 
 /** The facts behind a line. */
@@ -96,11 +96,15 @@ const pinoMark = Symbol.for('pino.serializers')
  * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. If `logger`
  * fails, the line goes to `lastResort` without its facts, because they may be the cause.
  */
-export const guardedLogger = (logger: Logger, lastResort: Logger): Logger => {
+export const guardedLogger = (
+  logger: Logger,
+  lastResort: Logger,
+  outside: Outside = atOnce,
+): Logger => {
   const own = pinoMark in logger ? objectFirst(logger as unknown as ObjectFirstLogger) : logger
   return loggerOf((level) => (message, facts) => {
     callOutside(
-      () => own[level](message, facts && withError(facts)),
+      () => outside(() => own[level](message, facts && withError(facts))),
       () => fallBack(lastResort, level, message),
     )
   })

@@ -20,3 +20,9 @@ export const callOutside = (work: () => unknown, failed: (reason: unknown) => vo
     failed(error)
   }
 }
+
+/** Calls code that belongs to no process. */
+export type Outside = <T>(work: () => T) => T
+
+/** Calls it where no processes run. */
+export const atOnce: Outside = (work) => work()

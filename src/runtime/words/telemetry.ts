@@ -6,7 +6,7 @@
 
 import { EventEmitter } from 'eventemitter3'
 import type { Logger } from './logger.ts'
-import { callOutside } from './outside-code.ts'
+import { atOnce, callOutside, type Outside } from './outside-code.ts'
 
 // The events of `sys.trace`. Only types.
 
@@ -33,10 +33,12 @@ type Listener = (...told: unknown[]) => unknown
  */
 export class EventBus extends EventEmitter {
   readonly #logger: Logger
+  readonly #outside: Outside
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, outside: Outside = atOnce) {
     super()
     this.#logger = logger
+    this.#outside = outside
   }
 
   override emit(event: string | symbol, ...told: unknown[]): boolean {
@@ -51,7 +53,7 @@ export class EventBus extends EventEmitter {
 
   #tell(event: string | symbol, listener: Listener, told: unknown[]): void {
     callOutside(
-      () => listener.apply(this, told),
+      () => this.#outside(() => listener.apply(this, told)),
       (reason) => this.#logger.error(`a listener of ${String(event)} threw`, { reason }),
     )
   }
@@ -212,9 +214,9 @@ export const announce = <N extends keyof TelemetryEvents>(
   bus.emit(name, facts())
 }
 
-/** A new bus without listeners. `logger` gets the failures of listeners. */
-export const createTelemetry = (logger: Logger): Telemetry =>
-  new EventBus(logger) as unknown as Telemetry
+/** A new bus without listeners. `logger` gets the failures of listeners, which `outside` calls. */
+export const createTelemetry = (logger: Logger, outside?: Outside): Telemetry =>
+  new EventBus(logger, outside) as unknown as Telemetry
 
 /** The bus of `system`, typed for the events of another layer and of the runtime. */
 export const telemetry = <Events extends object>(system: {

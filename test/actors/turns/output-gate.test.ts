@@ -299,6 +299,20 @@ describe('A1 with a disk that holds back its sync nothing of a turn leaves:', ()
     expect([seen, monitored]).toEqual([['exit killed'], ['killed']])
   })
 
+  test('a plain cast passes the gate, also one to itself, and the log says where', async () => {
+    const { s, ref } = await held()
+    void call(ref, 'act', (context) => {
+      cast(context.system.to(witnessName), 'note', 'plain')
+      cast(context.self, 'pass')
+    })
+    expect(await heldBack(s)).toEqual(['plain'])
+    const noted = s.log.lines.filter(({ facts }) => facts?.code === 'NO_SENDER')
+    expect(noted.map(({ message }) => message.split(' in its')[0])).toEqual([
+      "actor/1: cast(witness, 'note')",
+      expect.stringMatching(/^actor\/1: cast\(<\d+>, 'pass'\)$/),
+    ])
+  })
+
   test('of a turn that throws nothing leaves, and those before it are released', async () => {
     const { s, ref } = await held()
     const first = call(ref, 'act', () => undefined)
