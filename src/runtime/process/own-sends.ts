@@ -16,27 +16,27 @@ import type { Process } from './process.ts'
  * `details.reason`), `TIMEOUT` (the message may still be handled), `MAILBOX_FULL`,
  * `INVALID_ARGUMENT` (a wrong timeout or option), or the error of the handler.
  */
-export const call: typeof messaging.call = (ref, name, ...rest) => {
+export const call: typeof messaging.call = (ref, name, payload?, options?) => {
   look('call', ref, name)
-  return messaging.call(ref, name, ...rest)
+  return messaging.call(ref, name, payload as never, options as never)
 }
 
 /**
  * Sends a cast. In a handler use `context.cast`. False: the mailbox is full, or there is no such
  * process.
  */
-export const cast: typeof messaging.cast = (ref, name, ...payload) => {
+export const cast: typeof messaging.cast = (ref, name, payload?) => {
   look('cast', ref, name)
-  return messaging.cast(ref, name, ...payload)
+  return messaging.cast(ref, name, payload as never)
 }
 
 /**
  * Sends an info. In a handler use `context.send`. False: the mailbox is full, or the process is
  * dead. Throws `NO_PROCESS` for a name that no process has.
  */
-export const send: typeof messaging.send = (ref, name, ...payload) => {
+export const send: typeof messaging.send = (ref, name, payload?) => {
   look('send', ref, name)
-  return messaging.send(ref, name, ...payload)
+  return messaging.send(ref, name, payload as never)
 }
 
 type Sent = 'call' | 'cast' | 'send'
