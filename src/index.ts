@@ -76,6 +76,7 @@ export type {
   JournalHealth,
   LargeValue,
   LengthAnswer,
+  Life,
   ListOptions,
   LmdbWriterHandle,
   LockedPutOptions,

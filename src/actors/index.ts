@@ -156,6 +156,7 @@ export type {
   DurableMessages,
   DurableServer,
   EntityKind,
+  Life,
 } from './turns/durable-server.ts'
 export { type Fields, readBody } from './turns/memory.ts'
 export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'

@@ -6,6 +6,7 @@ import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
+import type { Work } from './background.ts'
 import type { DurableProcess } from './durable-process.ts'
 
 /** The implementation of `DurableContext`. */
@@ -64,6 +65,11 @@ export class TurnContext extends ServerContext {
     if (typeof step !== 'string') throw invalidArgument('step', 'a text', step)
     const { draft, terms } = this.#actor
     return draft.removeStep(step.slice(terms.identity.entity.length + 1))
+  }
+
+  background(work: Work): void {
+    if (typeof work !== 'function') throw invalidArgument('background', 'a function', work)
+    this.#actor.background.begin(work)
   }
 
   override pipe(promise: Promise<unknown>, name: string): void {

@@ -40,6 +40,7 @@ import {
 } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
 import { blocked, callIdKeysOf, callIdsOf, recall, storedOf } from '../turns/waking.ts'
+import { Background } from './background.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
@@ -55,6 +56,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly own = new OwnTurns(this)
   readonly ending: Ending
   readonly idleness: Idleness
+  readonly background: Background
   readonly #process: Process
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
@@ -76,6 +78,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.#process = processOf(context)
     this.limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.common.idleMs)
+    this.background = new Background(this)
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
     this.refusals = new Refusals(this, this.#process)
@@ -302,7 +305,9 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
     const { run } = draft
-    if (afterThrow(run.kind) === 'end') return this.#crashes(draft, error)
+    const next = afterThrow(run.kind)
+    if (next === 'end') return this.#crashes(draft, error)
+    if (next === 'tell') return this.#tells(draft, error)
     this.#hand.drop(draft)
     this.refusals.threw(run, error)
     return this.#next()
@@ -315,6 +320,14 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       this.#hand.drop(draft)
       throw error
     })
+  }
+
+  /** The throw is the caller's, once the turns are durable that it stood on. */
+  #tells(draft: TurnDraft, error: unknown): Answer {
+    draft.drop()
+    draft.run.from?.fail(error)
+    this.#hand.leave(draft)
+    return this.#next()
   }
 
   /** A refusal that depends on no state: it waits for no turn. */
@@ -385,6 +398,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   hasEnded(tell: () => void): void {
     this.limit?.disarm()
     this.idleness.unwatch()
+    this.background.end()
     this.#log.end()
     this.terms.ended(this.#log)
     this.ending.passOn()

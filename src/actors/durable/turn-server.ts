@@ -6,7 +6,7 @@ import type { AnyContext, GenServer, Messages, PendingCall } from '../../runtime
 import type { TurnKind } from '../turns/after-refusal.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
-import { Run } from '../turns/turn-run.ts'
+import { applying, type Change, Run } from '../turns/turn-run.ts'
 import { TurnContext } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import type { DurableTerms } from './durable-terms.ts'
@@ -16,6 +16,8 @@ type Asked = { readonly from: HeldCall }
 /** The messages of the actor itself. */
 const own = {
   calls: {
+    $apply: (self: DurableProcess, change: Change, { from }: Asked) =>
+      self.turn(applying(change, from)),
     $due: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.runDue(from),
     $stop: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.stop(from),
     $delete: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.delete(from),

@@ -8,6 +8,8 @@ import { isKeelsonError } from '../../errors.ts'
 export type TurnKind =
   /** A call, or another request with a caller: the end of an actor, a state from outside. */
   | 'call'
+  /** A change that background work of the actor applies. */
+  | 'apply'
   /** A cast, an info, a timer, a notice: nobody waits. */
   | 'message'
   /** News of an actor inside a machine: its result, its error, an event of it. */
@@ -49,6 +51,7 @@ export type AfterRefusal =
 /** Of each kind: when the disk takes nothing now, and after any other refusal. */
 const table: Readonly<Record<TurnKind, readonly [fullDisk: AfterRefusal, other: AfterRefusal]>> = {
   call: ['tell', 'tell'],
+  apply: ['tell', 'tell'],
   message: ['wait', 'drop'],
   result: ['wait', 'onError'],
   failure: ['wait', 'block'],
@@ -70,7 +73,8 @@ export const takesNothing = (error: unknown): boolean =>
   isKeelsonError(error, 'NO_SPACE') || isKeelsonError(error, 'READ_ONLY')
 
 /** The next step after a throw in a turn of this kind. Of the turn nothing happens. */
-export const afterThrow = (kind: TurnKind): 'retry' | 'block' | 'end' => {
+export const afterThrow = (kind: TurnKind): 'retry' | 'block' | 'tell' | 'end' => {
   if (kind === 'step' || kind === 'alarm') return 'retry'
+  if (kind === 'apply') return 'tell'
   return kind === 'failure' ? 'block' : 'end'
 }

@@ -4,6 +4,7 @@
  */
 import type {
   AppContext,
+  BareContext,
   CallContext,
   CallResult,
   CallsOf,
@@ -18,8 +19,10 @@ import type {
   Init,
   Messages,
   NameIn,
+  NoReply,
   Notices,
   PayloadOf,
+  Reply,
   ReplyOf,
   Section,
   StatusParts,
@@ -41,7 +44,8 @@ export type AlarmTime =
   | { readonly at: number; readonly inMs?: never }
 
 /** What a handler of a durable server may use: a context, and the parts of its turn. */
-export interface DurableContext<M = DurableMessages, App = AppContext> extends Context<M, App> {
+export interface DurableContext<M = DurableMessages, App = AppContext, S = unknown>
+  extends Context<M, App> {
   /** The id of this actor among those of its kind; of a durable worker its name. */
   readonly id: string
   /**
@@ -76,20 +80,44 @@ export interface DurableContext<M = DurableMessages, App = AppContext> extends C
   addContinue<C extends ContinueOf<M>>(...named: C): string
   /** Takes a recorded step back. False: a turn has consumed it, or it is running. */
   cancelContinue(step: string): boolean
+  /**
+   * Lets `work` run beside the mailbox. It begins when this turn is durable, and never if the turn
+   * is refused. It is a process of its own, linked to the actor: what it throws ends the actor, and
+   * with the actor it ends. The actor does not rest meanwhile. It is not recorded: after a crash a
+   * step, or `wake`, has to begin it again.
+   */
+  background(work: (life: Life<M, App, S>) => unknown): void
+}
+
+/**
+ * Background work of an actor, in one life of it: the context of its own process, whose `signal`
+ * aborts when the actor ends. What it does leaves at once: everything that it knows is durable.
+ */
+export interface Life<M = DurableMessages, App = AppContext, S = unknown>
+  extends BareContext<Messages, App> {
+  /**
+   * Makes a turn of `change`, and resolves when that is durable: with the value of its `reply`.
+   * `change` gets the present state and a context of its own. It is pure, for it may be run again.
+   * Rejects with what `change` throws, with the refusal of its turn, and with `EXITED` once this
+   * life of the actor has ended; then nothing of it happens.
+   */
+  apply<A extends Reply<unknown, S, ContinueOf<M>> | NoReply<S, ContinueOf<M>>>(
+    change: (state: S, context: DurableContext<M, App, S>) => A,
+  ): Promise<A extends { readonly kind: 'reply'; readonly value: infer R } ? R : undefined>
 }
 
 /** The context of a call to a durable server. */
-export interface DurableCallContext<M = DurableMessages, App = AppContext, R = unknown>
-  extends DurableContext<M, App> {
+export interface DurableCallContext<M = DurableMessages, App = AppContext, R = unknown, S = unknown>
+  extends DurableContext<M, App, S> {
   /** The call at hand. */
   readonly from: CallContext<M, App, R>['from']
 }
 
-type DurableHandlers<Sent, M, S, App> = Handlers<Sent, M, S, DurableContext<M, App>>
+type DurableHandlers<Sent, M, S, App> = Handlers<Sent, M, S, DurableContext<M, App, S>>
 
 interface DurableCallbacks<M, S, Arg, App, F extends Fields>
   extends Defines<M, S, Arg, App>,
-    Notices<M, S, DurableContext<M, App>> {
+    Notices<M, S, DurableContext<M, App, S>> {
   /** The kind of its processes in `ps()`, `tree()` and telemetry. */
   readonly kind?: string
   /** The version of its state, a whole number from 1 (the default). */
@@ -103,12 +131,12 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields>
    * Makes the state of an actor without a row. An entity gets its id, a worker its `arg`. The row
    * is written with the first turn that changes something.
    */
-  readonly init: (arg: Arg, context: DurableContext<M, App>) => Init<S, ContinueOf<M>>
+  readonly init: (arg: Arg, context: DurableContext<M, App, S>) => Init<S, ContinueOf<M>>
   /**
    * Makes what is volatile (a connection, a cache) each time the actor wakes, after its state was
    * read.
    */
-  readonly wake?: (state: S, context: DurableContext<M, App>) => void | Promise<void>
+  readonly wake?: (state: S, context: DurableContext<M, App, S>) => void | Promise<void>
   /**
    * The fields by which `list` and `counts` find actors of this kind. Pure. A throw refuses the
    * turn with `INVALID_ARGUMENT`; the error is its cause.
@@ -151,7 +179,7 @@ export type DurableServer<
       readonly [N in keyof CallsOf<M>]: (
         state: S,
         payload: PayloadOf<CallsOf<M>[N]>,
-        context: DurableCallContext<M, App, ReplyOf<CallsOf<M>[N]>>,
+        context: DurableCallContext<M, App, ReplyOf<CallsOf<M>[N]>, S>,
       ) => CallResult<ReplyOf<CallsOf<M>[N]>, S, ContinueOf<M>>
     }
   > &

@@ -103,7 +103,7 @@ export class TurnOutputs implements Outputs {
   begin(process: Beginner, isAwaited: boolean): void {
     holdIn(isAwaited ? this.#log.last : this.turn, {
       leave: () => process.start(),
-      drop: () => process.end('shutdown'),
+      drop: () => process.withdraw(),
     })
   }
 

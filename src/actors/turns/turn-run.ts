@@ -1,6 +1,6 @@
 /** What a turn handles: a message, or a step or an alarm that the actor recorded. Pure. */
-import { KeelsonError } from '../../errors.ts'
-import { type NextStep, noReply, reply } from '../../runtime/index.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { isAnswer, isThenable, NextStep, noReply, reply } from '../../runtime/index.ts'
 import type { TurnKind } from './after-refusal.ts'
 import type { Handler } from './durable-table.ts'
 import type { Alarm, Memory, Step } from './memory.ts'
@@ -97,6 +97,28 @@ export const changing = (change: (state: unknown) => unknown, from: HeldCall): R
       return noReply(before)
     }
   })
+
+/** A change of the state, as background work asks for it. */
+export type Change = (state: unknown, context: unknown) => unknown
+
+/** The turn of such a change. What it throws is thrown to the work that asked for it. */
+export const applying = (change: Change, from: HeldCall): Run =>
+  new Run('apply', changedBy(change, from), undefined, 'apply', 'apply', from)
+
+const changedBy =
+  (change: Change, from: HeldCall): Handler =>
+  (state, _, context) => {
+    const step = change(state, context)
+    if (!NextStep.is(step) || !isAnswer(step, true)) throw noChange(step)
+    if (step.kind === 'noReply') from.reply(undefined)
+    return step
+  }
+
+/** A change is made in one go: nothing else would be handled until it is done. */
+const noChange = (step: unknown): KeelsonError => {
+  if (isThenable(step)) Promise.resolve(step).catch(() => undefined)
+  return invalidArgument('apply', 'a function that returns noReply or reply', step)
+}
 
 /** The error of a turn whose unit cannot be looked up. */
 export const undecidable = (entity: string, cause: unknown): KeelsonError =>

@@ -108,8 +108,7 @@ export const request = (
     const answer = requestOnceHeld(ref, kind, name, payload, options, timeoutMs)
     return sender === undefined ? answer : guarded(answer)
   }
-  if (process === sender || (kind === kinds.call && process.kernel.runQueue.isRunning(process)))
-    return refused(sender, callsItself(process, name))
+  if (callsItself(process, sender, kind)) return refused(sender, noSelfCall(process, name))
   if (options?.signal?.aborted) return refused(sender, options.signal.reason)
   if (kind === kinds.call && process.refusal !== undefined)
     return refused(sender, process.refusal())
@@ -240,7 +239,22 @@ const nameNotHeld = (ref: Ref<unknown>, name: string, timeoutMs: number): Keelso
     details: { reason: 'noproc', timeoutMs },
   })
 
-const callsItself = (process: Process, name: string): KeelsonError =>
+/**
+ * Whether a handler of the process asks that process. A handler that is pending may have made any
+ * call through a ref that is bound to its process, and may await it. Between handlers such a call
+ * is of a promise that one of them has left behind.
+ */
+const callsItself = (process: Process, sender: Process | undefined, kind: Kind): boolean => {
+  const isOwn = process === sender
+  if ((isOwn || kind === kinds.call) && process.kernel.runQueue.isRunning(process)) return true
+  return isOwn && isPending(process)
+}
+
+/** Whether a handler of the process is pending, and not what its outputs wait for. */
+const isPending = ({ busy, outputs, behaviour }: Process): boolean =>
+  busy && (outputs.isOpen !== false || behaviour.status() !== 'waiting')
+
+const noSelfCall = (process: Process, name: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${name}: ${process} calls itself`, {
     details: { reason: 'calling_self' },
   })

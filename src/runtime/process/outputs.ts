@@ -15,7 +15,8 @@ export type Answerable = Pick<PendingCall, 'caller' | 'reply' | 'fail' | 'handTo
 /** A process that is made, and has not begun. */
 export interface Beginner {
   start(): void
-  end(reason: ExitReason): void
+  /** It never begins, and its starter does not end by that. */
+  withdraw(): void
 }
 
 /** A process that is sent a message. */
@@ -29,6 +30,8 @@ export interface Addressee {
  * Where the effects of one process go. It sees them in the order in which the process made them.
  */
 export interface Outputs {
+  /** Whether a handler runs, if the process is also busy without one. */
+  readonly isOpen?: boolean
   /** Whether outcomes of calls with an id are kept. */
   readonly remembers?: boolean
   /**

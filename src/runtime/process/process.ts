@@ -202,6 +202,12 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.#enqueue()
   }
 
+  /** What asked for it never happened: it ends before it begins, and its starter does not notice. */
+  withdraw(): void {
+    this.unlink(this.parent)
+    this.end('shutdown')
+  }
+
   /** Takes a user's message. False: the mailbox is full, or the process has ended. */
   admit(message: Message): boolean {
     if (this.depth >= this.#mark && !this.#admitsAtMark()) return false

@@ -34,6 +34,8 @@ const codes: Record<Refusal, string> = {
 let refusal: Refusal | undefined
 const locked = '{probe/LOCKED}:locked'
 let handled: string[] = []
+/** The code of the change that background work asked for. */
+let applied: unknown
 
 type State = { readonly done: readonly string[]; readonly more?: unknown; readonly bad?: boolean }
 type Own = DurableContext<Messages>
@@ -43,6 +45,7 @@ type Messages = {
     record: () => void
     arm: () => void
     watch: () => void
+    work: () => void
     look: () => string
   }
   casts: { act: () => void }
@@ -74,6 +77,14 @@ const probe: DurableServer<Messages, State> = {
     },
     watch: (state, _, context) => {
       context.sendAfter(500, 'tick')
+      return reply(undefined, { ...state })
+    },
+    work: (state, _, context) => {
+      context.background(async (life) => {
+        await asked()
+        const change = (now: State, own: Own) => noReply(after(now, 'apply', own))
+        applied = await codeOf(life.apply(change))
+      })
       return reply(undefined, { ...state })
     },
     look: (state) => reply(state.done.join(), state),
@@ -194,6 +205,17 @@ const kinds = {
   call: {
     act: async ({ s, ref }: World) => s.during(codeOf(call(ref, 'act'))),
   },
+  apply: {
+    prepare: async ({ s, ref }: World) => {
+      await call(ref, 'work')
+      await s.clock.settle()
+    },
+    act: async ({ s }: World) => {
+      settleAll()
+      await s.advance(50)
+      return applied
+    },
+  },
   cast: { act: async ({ ref }: World) => void cast(ref, 'act') },
   info: { act: async ({ ref }: World) => void send(ref, 'act') },
   timer: {
@@ -260,6 +282,12 @@ const cells: readonly [Kind, Refusal, AfterRefusal][] = [
   ['call', 'LOCKED', 'tell'],
   ['call', 'index', 'tell'],
   ['call', 'CONFLICT', 'tell'],
+  ['apply', 'NO_SPACE', 'tell'],
+  ['apply', 'TOO_LARGE', 'tell'],
+  ['apply', 'unstorable', 'tell'],
+  ['apply', 'LOCKED', 'tell'],
+  ['apply', 'index', 'tell'],
+  ['apply', 'CONFLICT', 'tell'],
   ['cast', 'NO_SPACE', 'wait'],
   ['cast', 'TOO_LARGE', 'drop'],
   ['cast', 'unstorable', 'drop'],

@@ -1,6 +1,7 @@
 /** Mistakes that types find and JavaScript does not: each is refused where it is made. */
 import { describe, expect, test } from 'vitest'
 import {
+  type Context,
   call,
   type GenServer,
   noReply,
@@ -102,4 +103,24 @@ test('a call of a process to itself is refused at once', async () => {
   )
   const refusal = { code: 'INVALID_ARGUMENT', details: { reason: 'calling_self' } }
   expect(answers).toMatchObject([refusal, refusal])
+})
+
+test('a promise that a handler left behind may call its own process; a handler may not', async () => {
+  const { system } = testSystem()
+  const runner = await system.start(Runner.server, false)
+  const ask = (context: Context<Runner.Messages>) =>
+    call(context.to(context.self), 'run', () => 'answered').catch((error) => error.details.reason)
+
+  const left = new Promise((resolve) => {
+    Runner.answer(runner, (context) => {
+      void Promise.resolve().then(() => resolve(ask(context)))
+      return noReply([])
+    })
+  })
+  expect(await left).toBe('answered')
+  const later = Runner.run(runner, async (context) => {
+    await null
+    return ask(context)
+  })
+  expect(await later).toBe('calling_self')
 })
