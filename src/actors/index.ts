@@ -63,6 +63,11 @@ export {
   surveyEntity,
 } from './entities/entity-listing.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
+export type {
+  MigrationOptions,
+  MigrationProgress,
+  MigrationReport,
+} from './entities/migration.ts'
 export { deleteWorker } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'

@@ -27,6 +27,7 @@ export { type CallList, isCall, type PendingCall } from './process/pending-call.
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export { messageNames, type ProcessInfo } from './process/process-info.ts'
 export { type Shutdown, shutDown } from './process/shutdown.ts'
+export { TimeSlice } from './queues/time-slice.ts'
 export type { HeapEntry } from './queues/timer-heap.ts'
 export type { Acceptance, Accepts } from './server/acceptance.ts'
 export type * from './server/gen-server.ts'

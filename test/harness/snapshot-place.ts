@@ -79,14 +79,14 @@ export const optionsOf = (
 })
 
 /** Opens a place. The `flock` tool of the process that was killed may outlive it by some ms. */
-const opened = async (place: Place): Promise<App> => {
+const opened = async (place: Place, more: Partial<StartOptions> = {}): Promise<App> => {
   const again = projection('again', {
     version: place.version,
     project: countsByNamespace().project,
   })
   const projections = [countsByNamespace(), history({ prefix: 'w', max: 3 }), again]
   const { bytesPerSecond: _, ...snapshot } = place.kind.snapshot
-  const options = { dir: place.dir, ...optionsOf(place, 0), snapshot, projections }
+  const options = { dir: place.dir, ...optionsOf(place, 0), snapshot, projections, ...more }
   for (let tries = 1; ; tries++) {
     try {
       return await start(options)
@@ -174,7 +174,7 @@ const verifyBackup = async (place: Place): Promise<void> => {
   const program = 'dist/inspect/cli/cli.js'
   const args = [program, 'restore', `${place.dir}.backup`, '--to', dir]
   await promisify(execFile)(process.execPath, args)
-  const app = await opened({ ...place, dir })
+  const app = await opened({ ...place, dir }, { app: false })
   try {
     place.keys.settle(await heldIn(app))
   } finally {

@@ -125,7 +125,7 @@ const batcherWrites: Writes<AppContext['batcher'], 'flush' | 'stop' | 'syncToken
 
 /** Those of a kind write, or end a process. */
 const entityWrites: Writes<ReturnType<AppContext['entity']>, 'counts' | 'count' | 'alarms'> = {
-  ...{ delete: true, stop: true },
+  ...{ delete: true, stop: true, migrateAll: true },
 }
 
 /**

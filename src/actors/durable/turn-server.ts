@@ -2,16 +2,28 @@
  * The GenServer around a durable server: each of its handlers makes its message a turn. Messages
  * that begin with `$` are its own.
  */
-import type { AnyContext, GenServer, Messages, PendingCall } from '../../runtime/index.ts'
+import {
+  type AnyContext,
+  type GenServer,
+  type Messages,
+  type PendingCall,
+  reply,
+} from '../../runtime/index.ts'
 import type { TurnKind } from '../turns/after-refusal.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
-import { applying, type Change, Run } from '../turns/turn-run.ts'
+import { applying, type Change, ownRun, Run } from '../turns/turn-run.ts'
 import { TurnContext } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import type { DurableTerms } from './durable-terms.ts'
 
 type Asked = { readonly from: HeldCall }
+
+/** Writes the row of a state that was migrated when the actor woke. */
+const written = (self: DurableProcess, state: unknown): unknown => {
+  self.draft.writeRow()
+  return reply(true, state)
+}
 
 /** The messages of the actor itself. */
 const own = {
@@ -19,6 +31,8 @@ const own = {
     $apply: (self: DurableProcess, change: Change, { from }: Asked) =>
       self.turn(applying(change, from)),
     $due: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.runDue(from),
+    $migrate: (self: DurableProcess, _: unknown, { from }: Asked) =>
+      self.turn(ownRun('call', 'migrate', from).by((state) => written(self, state))),
     $stop: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.stop(from),
     $delete: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.delete(from),
   },

@@ -21,6 +21,9 @@ import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
 
+/** The units of one incarnation that may be undecided. */
+type Undecided = Pick<TurnLog<TurnDraft>, 'isEmpty' | 'drained'>
+
 /** A kind of entities while its process lives. */
 export interface RunningKind {
   readonly table: DurableTable
@@ -30,6 +33,8 @@ export interface RunningKind {
   readonly live: number
   /** The ids of blocked entities, with their errors. */
   readonly blocked: ReadonlyMap<string, KeelsonError>
+  /** Notes that the row of an entity at rest cannot be used. */
+  block(id: string, reason: KeelsonError): void
   /** Lets a blocked entity try to wake again. False: it is not blocked. */
   unblock(id: string): boolean
 }
@@ -39,13 +44,13 @@ export class Entities {
   readonly system: System
   readonly instance: string
   readonly shards: readonly Shard[]
-  /** The kinds that have run. One that restarts is among them. */
-  readonly known = new Set<string>()
+  /** The servers of the kinds that have run. One that restarts is among them. */
+  readonly known = new Map<string, DurableTable>()
   /** What troubles the actors. */
   readonly trouble = new ActorTrouble()
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that have ended undecided. */
-  readonly #logs = new Map<string, readonly TurnLog<TurnDraft>[]>()
+  readonly #logs = new Map<string, readonly Undecided[]>()
   readonly #isClosing: () => boolean
   readonly #onRuns = new Set<() => void>()
   readonly #isStoreAlone: boolean
@@ -116,15 +121,15 @@ export class Entities {
         details: { kind },
       })
     this.#kinds.set(kind, running)
-    this.known.add(kind)
+    this.known.set(kind, running.table)
     this.woke()
     return () => {
       if (this.#kinds.get(kind) === running) this.#kinds.delete(kind)
     }
   }
 
-  /** The process of an incarnation has ended: its log is kept until it is drained. */
-  ended(entity: string, log: TurnLog<TurnDraft>): void {
+  /** No process drains this log of an entity: the next incarnation waits until it is drained. */
+  ended(entity: string, log: Undecided): void {
     if (log.isEmpty) return
     this.#logs.set(entity, [...(this.#logs.get(entity) ?? []), log])
     void log.drained().then(() => {
@@ -190,7 +195,11 @@ export const expectKind = (entities: Entities, kind: string): RunningKind => {
 /** Throws `INVALID_ARGUMENT` for a kind that never ran in this instance. */
 export const expectKnown = (entities: Entities, kind: string): void => {
   if (entities.knows(checkKind(kind))) return
-  throw invalidArgument('kind', `one of ${[...entities.known].join(', ') || 'the tree'}`, kind)
+  throw invalidArgument(
+    'kind',
+    `one of ${[...entities.known.keys()].join(', ') || 'the tree'}`,
+    kind,
+  )
 }
 
 const notRunning = (kind: string): KeelsonError =>

@@ -16,6 +16,7 @@ import {
   stateOf,
 } from './entity-listing.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
+import { type MigrationOptions, type MigrationReport, migrateAll } from './migration.ts'
 
 /** How long an end is waited for, in ms. */
 type EndOptions = { readonly timeoutMs?: number }
@@ -51,17 +52,22 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     return this.#entities.ref<M>(this.kind, id)
   }
 
-  /** The durable state of an entity; `undefined` if it is unborn. */
+  /**
+   * The durable state of an entity; `undefined` if it is unborn. A state of an older version is
+   * shown as `migrate` makes it. @throws KeelsonError `BLOCKED` if its row cannot be used
+   */
   state(id: string): S | undefined {
     this.#access.check()
-    return stateOf(this.#entities, `${this.kind}/${checkEntityId(id)}`) as S | undefined
+    return stateOf(this.#entities, this.kind, checkEntityId(id)) as S | undefined
   }
 
   /**
    * One page of the entities that have a row. With `where` they are found by one index, in the
    * order of its values (null, false, true, numbers, texts), then of ids; without it they are in
    * the order of ids. Nothing else can be searched for, so no call reads more than its page. A
-   * state that a turn made before the server had the index is found once a later turn wrote it.
+   * state that a turn made before the server had the index is found once a later turn wrote it, or
+   * `migrateAll`. States of older versions are shown as `migrate` makes them. An entry whose row
+   * cannot be used says why in `blocked`.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
    */
   list(options: ListOptions<F> = {}): EntityPage<S> {
@@ -137,6 +143,20 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     this.#access.check()
     if (!this.#entities.holder(`${this.kind}/${checkEntityId(id)}`)) return false
     return this.#end(id, '$stop', options)
+  }
+
+  /**
+   * Writes the state of every entity whose row has an older version, as `migrate` makes it, with
+   * its index. It wakes no entity; one that lives writes its own. It yields to the event loop, and
+   * calls to the entities go on. What is done is skipped by the next run, so it may be ended at any
+   * time. Rows that cannot be used are counted as blocked, and the first 1,000 listed by `blocked`.
+   * @throws KeelsonError `SHARD_DOWN`, `NO_SPACE`, `READ_ONLY`, `CLOSED`, `NO_PROCESS` while the
+   * kind restarts: what was done until then stays
+   */
+  async migrateAll(options: MigrationOptions = {}): Promise<MigrationReport> {
+    this.#access.check()
+    checkOptionNames(options, ['onProgress', 'signal'])
+    return migrateAll(this.#entities, this.kind, this.#access, options)
   }
 
   async #end(id: string, message: '$delete' | '$stop', { timeoutMs }: EndOptions) {

@@ -158,6 +158,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
         return state.live.size
       },
       wake: (id) => start(state, server, id, context as unknown as AnyContext),
+      block: (id, reason) => block(state, id, reason),
       unblock: (id) => unblock(state, id),
     }
     const state: State = {

@@ -3,6 +3,7 @@
  * alarms that are set. A page is read within one turn of the event loop, so that the index and the
  * states agree. Longer walks yield to the event loop between their steps.
  */
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   compareKeys,
@@ -24,12 +25,19 @@ import { watermarkOf } from '../store/freshness.ts'
 import { cursorAt } from '../store/page-cursor.ts'
 import type { RangePage } from '../store/store-reader.ts'
 import { type Alarm, type Fields, readBody, type Step, stepsName } from '../turns/memory.ts'
-import { alarmsOf, callIdKeysOf, rowsIn } from '../turns/waking.ts'
+import { alarmsOf, callIdKeysOf, rowsIn, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import type { EntityQuery } from './entity-query.ts'
 
-/** An entity of a page. Its state is `undefined` with `states: false`. */
-export type EntityEntry<S> = { readonly id: string; readonly state: S | undefined }
+/**
+ * An entity of a page. Its state is `undefined` with `states: false`. `blocked`: why its row cannot
+ * be used, so that its state is not known.
+ */
+export type EntityEntry<S> = {
+  readonly id: string
+  readonly state: S | undefined
+  readonly blocked?: KeelsonError
+}
 
 /**
  * A page of entities. `cursor` continues after it (absent when `exhausted`); `positions`: what each
@@ -61,7 +69,7 @@ export const pageOf = (
     isMore = entries.length === limit
     if (isMore) break
     const id = idOf(rowKey)
-    entries.push({ id, state: states ? stateOf(entities, `${kind}/${id}`) : undefined })
+    entries.push(states ? entryOf(entities, kind, id) : { id, state: undefined })
     last = rowKey
   }
   return {
@@ -72,13 +80,27 @@ export const pageOf = (
   }
 }
 
+/** A row that cannot be used does not hide the others. */
+const entryOf = (entities: Entities, kind: string, id: string): EntityEntry<unknown> => {
+  try {
+    return { id, state: stateOf(entities, kind, id) }
+  } catch (error) {
+    if (!isKeelsonError(error, 'BLOCKED')) throw error
+    return { id, state: undefined, blocked: error }
+  }
+}
+
 /**
- * The durable state of an entity; `undefined` if it is unborn.
- * @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT`, `UNSUPPORTED_VERSION`
+ * The durable state of an entity, as its server's version has it; `undefined` if it is unborn.
+ * Without a server, in a store alone, it is the stored one.
+ * @throws KeelsonError `BLOCKED`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
  */
-export const stateOf = (entities: Entities, entity: string): unknown => {
+export const stateOf = (entities: Entities, kind: string, id: string): unknown => {
+  const entity = `${kind}/${id}`
   const row = entities.shardOf(entity).view().row(entityRowKey(entity))
-  return row && readBody(readEntityRow(row).body).state
+  const table = entities.known.get(kind)
+  if (row === undefined) return undefined
+  return table ? stateIn(entity, row, table) : readBody(readEntityRow(row).body).state
 }
 
 /** What the rows of an entity say. */

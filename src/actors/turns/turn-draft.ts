@@ -55,6 +55,8 @@ export class TurnDraft extends LoggedTurn {
   #alarms: Map<string, Alarm> | undefined = undefined
   #batch: Batch | undefined = undefined
   #entries: EntryUnit[] | undefined = undefined
+  /** Its row is written also if nothing in it changes. */
+  #isWritten = false
 
   constructor(run: Run, before: Known, incarnation: string) {
     super()
@@ -87,6 +89,11 @@ export class TurnDraft extends LoggedTurn {
   addEntry(entry: EntryUnit): void {
     this.#entries ??= []
     this.#entries.push(entry)
+  }
+
+  /** Writes the row, in the version of the server, whatever the handler changes. */
+  writeRow(): void {
+    this.#isWritten = true
   }
 
   /** Records a step. */
@@ -149,7 +156,7 @@ export class TurnDraft extends LoggedTurn {
   /** Whether it asked for something that must be durable, beside its state. */
   get hasRecords(): boolean {
     const { steps } = this.before.memory
-    const hasWrites = this.#batch !== undefined || this.#entries !== undefined
+    const hasWrites = this.#isWritten || this.#batch !== undefined || this.#entries !== undefined
     return this.#alarms !== undefined || hasWrites || this.#steps !== steps
   }
 

@@ -75,6 +75,13 @@ export const recall = (
 }
 
 /**
+ * The state in a main row, as its actor would get it.
+ * @throws KeelsonError `BLOCKED` if it cannot be used
+ */
+export const stateIn = (entity: string, row: Row, table: DurableTable): unknown =>
+  usable(entity, () => migrated(readBody(readEntityRow(row).body), table))
+
+/**
  * What the rows of an actor hold, without its state, whether a program can use them or not.
  * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
  */

@@ -16,9 +16,13 @@ export class TimeSlice {
     this.#beganAt = clock.monotonic()
   }
 
+  get isSpent(): boolean {
+    return this.#clock.monotonic() - this.#beganAt >= sliceMs
+  }
+
   /** When the slice is spent, resolves in the next turn of the event loop; else `undefined`. */
   spent(): Promise<void> | undefined {
-    if (this.#clock.monotonic() - this.#beganAt < sliceMs) return undefined
+    if (!this.isSpent) return undefined
     return new Promise((resolve) => {
       this.#clock.soon(() => {
         this.#beganAt = this.#clock.monotonic()

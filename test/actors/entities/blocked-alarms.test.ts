@@ -60,8 +60,8 @@ describe('an entity that was blocked', () => {
     const handle = s.app.entity(stricter)
     expect([...handle.blocked().keys()].sort()).toEqual(['alarm', 'step'])
     const done = () => ['alarm', 'step'].map((id) => handle.state(id))
-    expect(done()).toEqual(['', ''])
     isBankAway = isRefused = false
+    expect(done()).toEqual(['', ''])
     return { s, handle, done }
   }
 

@@ -1,0 +1,243 @@
+/** Versions of states: what looks show, and the migration of all rows of a kind. */
+import { afterEach, describe, expect, test } from 'vitest'
+import { surveyEntity } from '../../../src/actors/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  type MigrationProgress,
+  name,
+  noReply,
+  ok,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
+import { codeOf } from '../../support/simulated-instance.ts'
+
+type Cents = { readonly cents: number; readonly turns: number }
+type Old = {
+  calls: { set: (cents: number) => void; wait: (ms: number) => void }
+  alarms: { ring: () => void }
+}
+
+const first: DurableServer<Old, Cents, { cents: number }> = {
+  init: () => ok({ cents: 0, turns: 0 }),
+  calls: {
+    set: ({ turns }, cents) => reply(undefined, { cents, turns: turns + 1 }),
+    wait: (state, ms, context) => {
+      context.setAlarm('ring', { inMs: ms })
+      return reply(undefined, state)
+    },
+  },
+  alarms: { ring: (state) => noReply(state) },
+  index: ({ cents }) => ({ cents }),
+}
+
+type Euros = { readonly euros: number; readonly turns: number }
+type New = {
+  calls: { add: () => number; look: () => Euros; hold: (ms: number) => void }
+  alarms: { ring: () => void }
+}
+
+/** What `migrate` refuses. */
+const bad = 13
+
+const second: DurableServer<New, Euros, { euros: number }> = {
+  version: 2,
+  migrate: (state) => {
+    const { cents, turns } = state as Cents
+    if (cents === bad) throw new Error('cannot')
+    return { euros: cents / 100, turns }
+  },
+  init: () => ok({ euros: 0, turns: 0 }),
+  calls: {
+    add: ({ euros, turns }) => reply(turns + 1, { euros, turns: turns + 1 }),
+    look: (state) => reply(state, state),
+    hold: async (state, ms, context) => {
+      await new Promise<void>((resolve) => context.system.clock.after(ms, resolve))
+      return reply(undefined, state)
+    },
+  },
+  alarms: { ring: (state) => noReply({ ...state, turns: state.turns + 100 }) },
+  index: ({ euros }) => ({ euros }),
+}
+
+const oldKind = entity('account', first)
+const kind = entity('account', second)
+const next = { app: supervisor('app', {}, [kind]), shards: 2 }
+
+let simulation: Simulation | undefined
+afterEach(async () => {
+  await simulation?.close()
+  simulation = undefined
+})
+
+/** Rows of version 1: `count` accounts with their numbers as ids and cents. */
+const written = async (count: number): Promise<Simulation> => {
+  const s = await startSimulated({ app: supervisor('app', {}, [oldKind]), shards: 2 })
+  simulation = s
+  const handle = s.app.entity(oldKind)
+  await s.during(
+    Promise.all(Array.from({ length: count }, (_, at) => call(handle.ref(`${at}`), 'set', at))),
+  )
+  return s
+}
+
+const upgraded = async (s: Simulation) => {
+  await s.close()
+  await s.start(next)
+  return s.app.entity(kind)
+}
+
+/** The versions of the rows, by id. */
+const versionsIn = (s: Simulation): Map<string, number> =>
+  new Map(
+    s.app
+      .entity('account')
+      .list({ limit: 10_000, states: false })
+      .entries.map(({ id }) => [id, surveyEntity(s.app.entities, `account/${id}`)?.version ?? 0]),
+  )
+
+describe('a look', () => {
+  test('shows a state of an older version as migrate makes it, and writes nothing', async () => {
+    const s = await written(3)
+    const accounts = await upgraded(s)
+    expect(accounts.state('2')).toEqual({ euros: 0.02, turns: 1 })
+    expect(accounts.state('none')).toBeUndefined()
+    expect(accounts.list().entries.map(({ state }) => state?.euros)).toEqual([0, 0.01, 0.02])
+    expect([...versionsIn(s).values()]).toEqual([1, 1, 1])
+  })
+
+  test('at a row that migrate refuses is BLOCKED, and a page has the others', async () => {
+    const s = await written(bad + 1)
+    const accounts = await upgraded(s)
+    expect(() => accounts.state(`${bad}`)).toThrow(expect.objectContaining({ code: 'BLOCKED' }))
+    const { entries } = accounts.list({ prefix: '1' })
+    expect(entries.map(({ id, blocked }) => `${id} ${blocked?.code}`)).toEqual([
+      ...['1 undefined', '10 undefined', '11 undefined', '12 undefined', `${bad} BLOCKED`],
+    ])
+    expect(await codeOf(s.during(call(accounts.ref(`${bad}`), 'look')))).toBe('BLOCKED')
+  })
+
+  test('at a row of a newer version is BLOCKED', async () => {
+    const s = await written(0)
+    const newer = await upgraded(s)
+    await s.during(call(newer.ref('1'), 'add'))
+    await s.close()
+    await s.start()
+    const code = expect.objectContaining({ code: 'BLOCKED' })
+    expect(() => s.app.entity(oldKind).state('1')).toThrow(code)
+  })
+})
+
+describe('migrateAll', () => {
+  test('writes every older row with its index, counts, and has nothing left to do', async () => {
+    const s = await written(300)
+    await s.during(call(s.app.entity(oldKind).ref('7'), 'wait', 60_000))
+    const accounts = await upgraded(s)
+    const seen: MigrationProgress[] = []
+    const onProgress = (progress: MigrationProgress): void => void seen.push(progress)
+    const report = await s.during(accounts.migrateAll({ onProgress }))
+    expect(report).toEqual({ migrated: 299, blocked: 1 })
+    expect(seen.at(-1)).toEqual({ shard: 1, examined: 300, ...report })
+    expect([...versionsIn(s)].filter(([, version]) => version !== 2)).toEqual([[`${bad}`, 1]])
+    expect([...accounts.blocked().keys()]).toEqual([`${bad}`])
+    expect(accounts.list({ where: { euros: 2.5 } }).entries).toMatchObject([{ id: '250' }])
+    expect(s.app.entity('account').list({ where: { cents: 250 } as never }).entries).toEqual([])
+    // Nobody was woken, and alarms are as they were.
+    expect(s.app.entities.kind('account')?.live).toBe(0)
+    expect(await s.during(accounts.alarms())).toMatchObject([{ id: '7', name: 'ring' }])
+    await s.advance(61_000)
+    expect(accounts.state('7')).toEqual({ euros: 0.07, turns: 101 })
+
+    expect(await s.during(accounts.migrateAll())).toEqual({ migrated: 0, blocked: 1 })
+    expect(await codeOf(s.during(accounts.migrateAll({ nonsense: 1 } as never)))).toBe(
+      'INVALID_ARGUMENT',
+    )
+  })
+
+  test('migrates entities that live, while they answer, and loses no turn of theirs', async () => {
+    const s = await written(40)
+    const accounts = await upgraded(s)
+    const ids = Array.from({ length: 40 }, (_, at) => `${at}`).filter((id) => id !== `${bad}`)
+    // Half of them live; one of these is busy, and one changes nothing by itself.
+    const quiet = '25'
+    const busy = ids.filter((id) => id !== quiet)
+    const adds = (): Promise<unknown>[] => busy.map((id) => call(accounts.ref(id), 'add'))
+    await s.during(Promise.all(ids.slice(20).map((id) => call(accounts.ref(id), 'look'))))
+    const held = call(accounts.ref('39'), 'hold', 2_000)
+    const migration = accounts.migrateAll()
+    const calls = [...adds(), ...adds()]
+    s.system.kill(name('account/30'))
+    const settled = await s.during(Promise.allSettled(calls))
+    const failed = settled.filter(({ status }) => status === 'rejected')
+    expect(failed.length).toBeLessThanOrEqual(2)
+    await s.during(held)
+    expect(await s.during(migration)).toMatchObject({ blocked: 1 })
+    expect(
+      new Set([...versionsIn(s)].map(([id, version]) => id === `${bad}` || version === 2)),
+    ).toEqual(new Set([true]))
+    for (const id of ids)
+      if (id !== '30') {
+        const turns = id === quiet ? 1 : 3
+        expect(accounts.state(id), id).toEqual({ euros: Number(id) / 100, turns })
+      }
+  })
+
+  test('ends early by its signal, and the next run does the rest', async () => {
+    const s = await written(200)
+    const accounts = await upgraded(s)
+    const ending = new AbortController()
+    const run = accounts.migrateAll({ signal: ending.signal })
+    await s.advance(1)
+    ending.abort()
+    const { migrated } = await s.during(run)
+    expect(migrated).toBeGreaterThan(0)
+    expect(migrated).toBeLessThan(199)
+    expect(await s.during(accounts.migrateAll())).toEqual({ migrated: 199 - migrated, blocked: 1 })
+  })
+
+  test('ends with CLOSED when the instance closes, with what is done durable', async () => {
+    const s = await written(200)
+    const accounts = await upgraded(s)
+    const run = codeOf(accounts.migrateAll())
+    await s.advance(1)
+    await s.close()
+    expect(await run).toBe('CLOSED')
+    await s.start(next)
+    const { migrated } = await s.during(s.app.entity(kind).migrateAll())
+    expect(migrated).toBeLessThan(199)
+    expect(migrated).toBeGreaterThan(0)
+  })
+
+  test('wherever the power goes, each row is the old or the new one, and a next run ends it', async () => {
+    const tally = { cut: 0, partly: 0 }
+    for (let at = 1; tally.cut === at - 1; at++) {
+      const s = await written(30)
+      const accounts = await upgraded(s)
+      await s.during(call(accounts.ref('5'), 'add'))
+      s.disk.inject({ at, operation: changingOperations, fault: { kind: 'halt' } })
+      const outcome = await s
+        .during(codeOf(accounts.migrateAll()), { withinMs: 2_000 })
+        .catch(() => 'hangs')
+      await s.powerCut()
+      s.disk.clearFaults()
+      await s.start(next)
+      const versions = [...versionsIn(s).values()]
+      expect(versions).toHaveLength(30)
+      if (outcome !== 'ok') tally.cut++
+      const left = versions.filter((version) => version === 1).length
+      if (left > 1 && left < 29) tally.partly++
+      const again = s.app.entity(kind)
+      for (const { id, state, blocked } of again.list().entries)
+        if (id === `${bad}`) expect(blocked?.code).toBe('BLOCKED')
+        else expect(state).toEqual({ euros: Number(id) / 100, turns: id === '5' ? 2 : 1 })
+      expect(await s.during(again.migrateAll())).toEqual({ migrated: left - 1, blocked: 1 })
+      await s.close()
+    }
+    expect(tally.cut).toBeGreaterThan(1)
+    expect(tally.partly).toBeGreaterThan(0)
+  })
+})
