@@ -72,7 +72,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     journal: ['shard', 'writing', 'store'],
     turns: ['overlay', 'shard', 'writing', 'store', 'journal'],
     replication: ['admission', 'shard', 'turns'],
-    durable: ['shard', 'store', 'journal', 'turns'],
+    durable: ['overlay', 'shard', 'store', 'journal', 'turns'],
     entities: ['overlay', 'shard', 'store', 'turns', 'durable'],
   },
   inspect: {

@@ -164,6 +164,7 @@ export type {
   Life,
 } from './turns/durable-server.ts'
 export { type Fields, readBody } from './turns/memory.ts'
+export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
 export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'

@@ -17,6 +17,7 @@ import {
   callIdRowKey,
   dueRowKey,
   indexRowKey,
+  removalRowKey,
 } from '../../src/storage/values/entity-key.ts'
 import { mainRowOf, type TurnMark } from '../../src/storage/values/entity-row.ts'
 import { encodeIndexValue, type IndexValue } from '../../src/storage/values/index-value.ts'
@@ -117,15 +118,18 @@ export const anyRowBeside = (entity: string): fc.Arbitrary<string> => {
     field.map((alarm) => alarmRowKey(entity, alarm)),
     fc.tuple(dueMs, field).map(([due, alarm]) => dueRowKey(due, entity, alarm)),
     field.map((callId) => callIdRowKey(entity, callId)),
+    birth.map((ended) => removalRowKey(entity, ended)),
     fc
       .tuple(field, anyIndexValue)
       .map(([indexed, one]) => indexRowKey(its, indexed, encodeIndexValue(one), name)),
   )
 }
 
+const birth = fc.stringMatching(/^[0-9a-f]{16}$/)
+
 /** The name of a state of an entity. */
 export const anyMark: fc.Arbitrary<TurnMark> = fc.record({
-  incarnation: fc.stringMatching(/^[0-9a-f]{16}$/),
+  incarnation: birth,
   seq: fc.maxSafeNat(),
 })
 
@@ -156,8 +160,18 @@ export const anyTurn: fc.Arbitrary<Turn> = fc
   .tuple(
     anyEntity.chain((entity) => turnOf(entity)),
     fc.array(anyEntry, { maxLength: 2 }),
+    fc.option(
+      fc.record({ birth, changes: many(fc.tuple(key, fc.option(value, { nil: undefined }))) }),
+      {
+        nil: undefined,
+      },
+    ),
   )
-  .map(([turn, entries]) => (entries.length === 0 ? turn : { ...turn, entries }))
+  .map(([turn, entries, own]) => ({
+    ...turn,
+    ...(entries.length > 0 && { entries }),
+    ...(own && { own }),
+  }))
 
 const turnOf = (entity: string): fc.Arbitrary<Turn> =>
   fc.record({
@@ -179,6 +193,13 @@ export const anyUnit: fc.Arbitrary<Unit> = fc.oneof(
   anyCommand,
   anyEntry,
   anyTurn,
+  fc.record({
+    kind: fc.constant('removal' as const),
+    entity: anyEntity,
+    birth,
+    keys: fc.array(key, { maxLength: 5 }),
+    isLast: fc.boolean(),
+  }),
   fc.record({
     kind: fc.constant('batch' as const),
     commands: fc.array(anyCommand, { minLength: 1, maxLength: 8 }),

@@ -30,26 +30,28 @@ export const commandsIn = (units: FrameUnits): number => {
 
 const commandsOfUnit = (unit: Unit): number => {
   if (unit.kind === 'entry') return 1
+  if (unit.kind === 'removal') return 1 + unit.keys.length
   if (unit.kind !== 'batch' && unit.kind !== 'turn') return keysOf(unit)
-  let commands = unit.kind === 'turn' ? ownRows(unit) + entriesOf(unit).length : 0
+  let commands = unit.kind === 'turn' ? internalRows(unit) + entriesOf(unit).length : 0
+  if (unit.kind === 'turn') commands += unit.own?.changes.length ?? 0
   for (const command of commandsOf(unit)) commands += keysOf(command)
   return commands
 }
 
 /** A turn changes its main row, and rows beside it. */
-const ownRows = ({ rows }: Turn): number => 1 + rows.length
+const internalRows = ({ rows }: Turn): number => 1 + rows.length
 
 /**
  * The most keys and fields of one write. It is encoded in one turn of the event loop and applied in
- * another one, because all of it takes effect at once: about 30 ms each. What a durable actor keeps
- * of itself does not count.
+ * another one, because all of it takes effect at once: about 30 ms each. Alarms, index
+ * rows and the like of a durable actor do not count.
  */
 const writeKeysMax = 10_000
 
 /** Refuses units that count `commands` for too many keys. @throws KeelsonError `TOO_LARGE` */
 export const checkCount = (units: FrameUnits, commands: number): void => {
   const isTurn = isAlone(units) && units.kind === 'turn'
-  refuseMany(isTurn ? commands - ownRows(units) : commands)
+  refuseMany(isTurn ? commands - internalRows(units) : commands)
 }
 
 /** @throws KeelsonError `TOO_LARGE` for more than `writeKeysMax` */

@@ -7,12 +7,11 @@ import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   type BlobRef,
-  commandsOf,
   type FrameUnits,
   type Turn,
   type Unit,
   unitsIn,
-  valuesOf,
+  valuesOfUnit,
 } from '../../storage/index.ts'
 import { inTurn, type MarkedKeys } from '../admission/key-marks.ts'
 import { withBlobs } from '../shard/blob-command.ts'
@@ -54,8 +53,7 @@ export const valueBytesOf = (units: FrameUnits): number => {
   let bytes = 0
   for (const unit of unitsIn(units)) {
     if (unit.kind === 'turn') bytes += rowBytesOf(unit)
-    for (const command of commandsOf(unit))
-      for (const value of valuesOf(command)) bytes += value.bytes.length
+    for (const value of valuesOfUnit(unit)) bytes += value.bytes.length
   }
   return bytes
 }

@@ -6,13 +6,16 @@ import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
+import type { DurableRows } from '../turns/own-rows.ts'
 import type { Work } from './background.ts'
+import { ContextRows } from './context-rows.ts'
 import type { DurableProcess } from './durable-process.ts'
 
 /** The implementation of `DurableContext`. */
 export class TurnContext extends ServerContext {
   #actor!: DurableProcess
   #app: AppContext | undefined = undefined
+  #rows: DurableRows | undefined = undefined
 
   /** The actor begins: the context is that of its turns. */
   belongTo(actor: DurableProcess): void {
@@ -29,6 +32,11 @@ export class TurnContext extends ServerContext {
 
   get writes(): Batch {
     return this.#actor.draft.writes
+  }
+
+  get rows(): DurableRows {
+    this.#rows ??= new ContextRows(this.#actor, this.system)
+    return this.#rows
   }
 
   journal(entry: EntryInput): void {

@@ -23,6 +23,7 @@ import {
   unchanged,
 } from '../../runtime/index.ts'
 import type { Turn, TurnMark } from '../../storage/index.ts'
+import type { ReadView } from '../overlay/read-view.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
@@ -115,6 +116,23 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
   get draft(): TurnDraft {
     return this.#hand.draft
+  }
+
+  get open(): TurnDraft | undefined {
+    return this.#hand.open
+  }
+
+  /**
+   * The rows that the shard shows. While it shows none, the turn at hand is taken back, and handled
+   * again once it does.
+   * @throws KeelsonError `SHARD_DOWN`, `CLOSED`
+   */
+  view(): ReadView {
+    const { shard } = this.terms
+    const { open } = this.#hand
+    if (open && !open.isDoomed && shard.phase.kind !== 'open')
+      open.isDoomed = open.isStranded = true
+    return shard.view()
   }
 
   now(): number {
@@ -459,6 +477,18 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   /** A handler has ended whose state was refused meanwhile: it is run again in its place. */
   #again(draft: TurnDraft): Promise<NextStep> {
     this.#hand.drop(draft)
-    return this.proceed()
+    return draft.isStranded ? this.#onceReadable(draft.run) : this.proceed()
+  }
+
+  /** Handles a turn again when the shard shows rows. A call is refused if the shard is down. */
+  async #onceReadable(run: Run): Promise<NextStep> {
+    const { shard } = this.terms
+    while (shard.phase.kind !== 'open') {
+      if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
+      const refusal = this.refusals.cutOff ?? (run.from && shard.isStill && shard.unavailable())
+      if (refusal) return this.#reject(run, refusal)
+      await (shard.isStill ? shard.changed() : shard.settled())
+    }
+    return (await this.redoAll()) ?? this.#handle(run)
   }
 }

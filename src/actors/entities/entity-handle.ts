@@ -2,9 +2,12 @@
 import { invalidArgument, type KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
+import type { ReadView } from '../overlay/read-view.ts'
 import type { Access } from '../shard/access.ts'
 import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Fields } from '../turns/memory.ts'
+import { OwnRowsReader, type ReadRows } from '../turns/own-rows.ts'
+import { birthOf } from '../turns/waking.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
 import {
   alarmsBefore,
@@ -59,6 +62,17 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   state(id: string): S | undefined {
     this.#access.check()
     return stateOf(this.#entities, this.kind, checkEntityId(id)) as S | undefined
+  }
+
+  /** The durable rows that an entity keeps itself (`context.rows`). It has none if it is unborn. */
+  rows(id: string): ReadRows {
+    const { entity } = this.#entities.identity(this.kind, checkEntityId(id))
+    const shard = this.#entities.shardOf(entity)
+    const view = (): ReadView => shard.view()
+    return new OwnRowsReader(this.#entities.system, shard, () => {
+      this.#access.check()
+      return { entity, birth: birthOf(shard, entity), layer: undefined, view }
+    })
   }
 
   /**

@@ -14,10 +14,10 @@ import {
   type StoredValue,
   type Unit,
   unitsIn,
+  unitWithValues,
   valuesOf,
+  valuesOfUnit,
   valueTags,
-  withCommands,
-  withValues,
 } from '../../storage/index.ts'
 
 /** The rules that decide whether a value becomes a blob. */
@@ -43,7 +43,11 @@ export const sideChannelCandidate = (units: FrameUnits, terms: BlobTerms): boole
 const hasLarge = (unit: Unit, terms: BlobTerms): boolean =>
   unit.kind === 'put'
     ? isLarge(unit.value, terms)
-    : commandsOf(unit).some((command) => valuesOf(command).some((value) => isLarge(value, terms)))
+    : commandsOf(unit).some((command) =>
+        valuesOf(command).some((value) => isLarge(value, terms)),
+      ) ||
+      (unit.kind === 'turn' &&
+        unit.own?.changes.some(([, value]) => value && isLarge(value, terms)) === true)
 
 /**
  * Returns the units with references in place of their large values, which are durable by then.
@@ -60,15 +64,14 @@ export const withBlobs = async (
   if (!sideChannelCandidate(units, terms)) return units
   const large = new Map<StoredValue, number>()
   for (const unit of units)
-    for (const command of commandsOf(unit))
-      for (const value of valuesOf(command))
-        if (isLarge(value, terms) && !large.has(value)) large.set(value, large.size)
+    for (const value of valuesOfUnit(unit))
+      if (isLarge(value, terms) && !large.has(value)) large.set(value, large.size)
   const refs = await put([...large.keys()].map(({ bytes }) => bytes))
   const replaced = (value: StoredValue): StoredValue => {
     const at = large.get(value)
     return at === undefined ? value : blobValueRef(value.tag, refAt(refs, at))
   }
-  return units.map((unit) => withCommands(unit, (command) => withValues(command, replaced)))
+  return units.map((unit) => unitWithValues(unit, replaced))
 }
 
 /** The value that refers to a blob whose content has the kind `tag`. */

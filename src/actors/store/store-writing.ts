@@ -233,8 +233,7 @@ export class StoreWriting {
     const write = { units: command, options }
     return submitAs(this.#system, shard, write, (position, units) => {
       const answer = granted(units)
-      if (answer.kind === 'batch' || answer.kind === 'turn' || answer.kind === 'entry')
-        throw new Error(`a command was answered like a ${answer.kind}`)
+      if (!isOfCommand(answer)) throw new Error(`a command was answered like a ${answer.kind}`)
       const written = this.#written(position)
       const shown = this.#shown(shard, command, answer, written)
       return shown instanceof Promise
@@ -324,3 +323,6 @@ const placed = (error: unknown, where: object): unknown => {
   const { code, message, details } = error
   return new KeelsonError(code, message, { details: { ...details, ...where }, cause: error })
 }
+
+const isOfCommand = (answer: UnitAnswer): answer is CommandAnswer =>
+  !['batch', 'turn', 'entry', 'removal', 'refused'].includes(answer.kind)

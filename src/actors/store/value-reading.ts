@@ -72,6 +72,16 @@ export const isReadAtOnce = (stored: StoredValue): boolean =>
 export const largeLength = (stored: RowValue): number | undefined =>
   isStoredValue(stored) && !isReadAtOnce(stored) ? ropeLength(ropeOf(stored)) : undefined
 
+/**
+ * The length of a value that is not written yet, and will be in blobs, too large to be read at once;
+ * `undefined` for any other value.
+ */
+export const futureLength = (shard: Shard, { tag, bytes }: RowValue): number | undefined => {
+  const { threshold } = shard.blobs.parts.terms
+  const willBeBlob = tag !== valueTags.blob && threshold > 0 && bytes.length >= threshold
+  return willBeBlob && bytes.length > readBytesMax ? bytes.length : undefined
+}
+
 /** The error of a failed read, with the key in it, and the field if it was of one. */
 export const naming = (
   error: unknown,
@@ -97,7 +107,8 @@ export const rangeOf = (shard: Shard, stored: RowValue, from: number, to: number
   return bytesOf(shard, ropeSlice(rope, from, to))
 }
 
-const checkLength = (length: number): void => {
+/** Refuses a synchronous read of more than 1 MiB. @throws KeelsonError `TOO_LARGE` */
+export const checkLength = (length: number): void => {
   if (length > readBytesMax)
     throw new KeelsonError('TOO_LARGE', `A read gives at most ${readBytesMax} bytes at once.`, {
       details: { length, lengthMax: readBytesMax },

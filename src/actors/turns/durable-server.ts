@@ -31,6 +31,7 @@ import type {
 import type { EntryInput } from '../journal/entry-input.ts'
 import type { Batch } from '../store/batch.ts'
 import type { Fields } from './memory.ts'
+import type { DurableRows } from './own-rows.ts'
 
 /** The alarms of `M`: `alarms: { unpaid: (payload) => void }`. */
 type AlarmsOf<M> = Section<M, 'alarms'>
@@ -58,6 +59,8 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
   readonly step: string
   /** Commands on users' keys that become durable with this turn, in the shard of this actor. */
   readonly writes: Omit<Batch, 'commit' | 'taken'>
+  /** The rows that this actor keeps itself, beside its state. They are removed with it. */
+  readonly rows: DurableRows
   /**
    * Appends an entry to the journal of this actor's shard, which becomes durable with this turn. An
    * id that the journal has with other content refuses the turn (`CONFLICT`), as a required replay

@@ -18,6 +18,7 @@ import {
   valueTags,
   writeMark,
 } from '../../storage/index.ts'
+import type { OwnLayer } from './own-rows.ts'
 
 /** A recorded `continue` that no turn has consumed. */
 export type Step = {
@@ -56,13 +57,21 @@ export type Memory = {
   readonly steps: readonly Step[]
   readonly alarms: ReadonlyMap<string, Alarm>
   readonly fields: Fields
+  /**
+   * Under which its own rows are kept: the incarnation that kept the first one. A deletion ends the
+   * birth, so an actor that is born again never sees rows of before. `undefined`: it has kept none.
+   */
+  readonly birth: string | undefined
+  /** The changes of own rows that are not durable yet. */
+  readonly own: OwnLayer | undefined
 }
 
 /** The kind and id of an actor, and both as one text. */
 export type Identity = { readonly kind: string; readonly id: string; readonly entity: string }
 
-/** The version of the layout of a main row's body. */
+/** The versions of the layout of a main row's body: without own rows, and with their birth. */
 const bodyFormat = 1
+const bodyFormatOfOwn = 2
 
 /** The memory of an actor without rows. */
 export const nothing: Memory = {
@@ -71,11 +80,13 @@ export const nothing: Memory = {
   steps: [],
   alarms: new Map(),
   fields: {},
+  birth: undefined,
+  own: undefined,
 }
 
 /** The main row. `shape` is the structural hash of a state machine, or ''. */
 export const mainRow = (
-  { state, steps, fields }: Memory,
+  { state, steps, fields, birth }: Memory,
   mark: TurnMark,
   version: number,
   shape: string,
@@ -85,8 +96,12 @@ export const mainRow = (
     ...given(payload),
   ])
   const body: unknown[] = [bodyFormat, version, shape, recorded, fields]
+  if (birth !== undefined) {
+    body[0] = bodyFormatOfOwn
+    body.push(birth)
+  }
   if (state !== undefined) body.push(state)
-  const row = encodeParts(body, bodyParts, markBytes)
+  const row = encodeParts(body, birth === undefined ? bodyParts : bodyPartsOfOwn, markBytes)
   writeMark(row, 0, mark)
   return row
 }
@@ -94,6 +109,7 @@ export const mainRow = (
 /** The parts of a body, as a refusal names them. */
 const stepsPart = ['steps']
 const bodyParts = [['format'], ['version'], ['shape'], stepsPart, ['index'], ['state']]
+const bodyPartsOfOwn = bodyParts.toSpliced(-1, 0, ['birth'])
 
 /**
  * The bytes of the parts behind `room` free ones.
@@ -131,6 +147,7 @@ export type Body = {
   readonly steps: readonly Step[]
   /** The fields in its index rows. */
   readonly fields: Fields
+  readonly birth: string | undefined
   readonly state: unknown
 }
 
@@ -140,18 +157,21 @@ export type Body = {
  */
 export const readBody = (bytes: Uint8Array): Body => {
   const read = decodeValue({ tag: valueTags.structured, bytes }) as [number, ...unknown[]]
-  if (read[0] !== bodyFormat)
-    throw new KeelsonError('UNSUPPORTED_VERSION', `a newer version wrote this row: ${read[0]}`)
-  const [, version, shape, steps, fields, state] = read as [
+  const [format, version, shape, steps, fields, ...rest] = read as [
     ...[number, number, string],
     (readonly [string, string, number, number, number, unknown?])[],
     Fields,
-    unknown?,
+    ...unknown[],
   ]
+  if (format !== bodyFormat && format !== bodyFormatOfOwn)
+    throw new KeelsonError('UNSUPPORTED_VERSION', `a newer version wrote this row: ${format}`)
+  const birth = format === bodyFormatOfOwn ? (rest.shift() as string) : undefined
+  const [state] = rest
   return {
     version,
     shape,
     fields,
+    birth,
     state,
     steps: steps.map(([step, name, tries, notBefore, wakeAt, payload]) => ({
       ...{ step, name, payload, tries, notBefore, wakeAt },

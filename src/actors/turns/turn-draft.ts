@@ -10,6 +10,8 @@ import {
   type EntryUnit,
   markBytes,
   namedKeys,
+  removalRowKey,
+  type StoredValue,
   shardOf,
   type Turn,
   type TurnMark,
@@ -29,6 +31,7 @@ import {
   rowChanges,
   type Step,
 } from './memory.ts'
+import { OwnLayer } from './own-rows.ts'
 import { LoggedTurn } from './turn-log.ts'
 import type { Run } from './turn-run.ts'
 
@@ -47,6 +50,8 @@ export class TurnDraft extends LoggedTurn {
   after: Memory | undefined = undefined
   /** The state that it stood on was refused. Its handler still runs, in vain. */
   isDoomed = false
+  /** It read rows while the shard showed none: it is handled again when they can be read. */
+  isStranded = false
   #undo: (() => void) | undefined = undefined
   #steps: readonly Step[]
   /** The list of this turn, once it has changed one. */
@@ -57,6 +62,7 @@ export class TurnDraft extends LoggedTurn {
   #entries: EntryUnit[] | undefined = undefined
   /** Its row is written also if nothing in it changes. */
   #isWritten = false
+  #own: OwnLayer | undefined = undefined
 
   constructor(run: Run, before: Known, incarnation: string) {
     super()
@@ -94,6 +100,27 @@ export class TurnDraft extends LoggedTurn {
   /** Writes the row, in the version of the server, whatever the handler changes. */
   writeRow(): void {
     this.#isWritten = true
+  }
+
+  /** The own rows that it sees. */
+  get own(): OwnLayer | undefined {
+    return this.#own ?? this.before.memory.own
+  }
+
+  /** The birth of its own rows. The first one that is kept begins it. */
+  get birth(): string | undefined {
+    return this.before.memory.birth ?? (this.#own && this.mark.incarnation)
+  }
+
+  /** Sets an own row; `undefined` removes it. */
+  setOwn(key: string, value: StoredValue | undefined): void {
+    this.#own ??= new OwnLayer(this.before.memory.own)
+    this.#own.set(key, value)
+  }
+
+  override leave(): void {
+    this.#own?.leave()
+    super.leave()
   }
 
   /** Records a step. */
@@ -150,14 +177,16 @@ export class TurnDraft extends LoggedTurn {
   /** The memory after this turn, with a new state. */
   memoryOf(state: unknown, fields: Fields): Memory {
     const alarms = this.#alarms ?? this.before.memory.alarms
-    return { state, mark: this.mark, steps: this.#steps, alarms, fields }
+    const { birth, own } = this
+    return { state, mark: this.mark, steps: this.#steps, alarms, fields, birth, own }
   }
 
   /** Whether it asked for something that must be durable, beside its state. */
   get hasRecords(): boolean {
     const { steps } = this.before.memory
     const hasWrites = this.#isWritten || this.#batch !== undefined || this.#entries !== undefined
-    return this.#alarms !== undefined || hasWrites || this.#steps !== steps
+    const hasRows = this.#alarms !== undefined || this.#own !== undefined
+    return hasRows || hasWrites || this.#steps !== steps
   }
 
   /**
@@ -179,6 +208,8 @@ export class TurnDraft extends LoggedTurn {
       rows: rows.length === 0 ? changes : [...changes, ...rows],
       writes: this.#batch === undefined ? [] : ownCommands(this.#batch, terms),
       ...(this.#entries && { entries: this.#entries }),
+      ...(this.#own &&
+        this.birth && { own: { birth: this.birth, changes: [...this.#own.changes] } }),
     }
     this.after = after
   }
@@ -190,13 +221,19 @@ export class TurnDraft extends LoggedTurn {
   }
 }
 
-/** The unit that removes every row of an actor. `callIds`: the keys of remembered calls. */
+/**
+ * The unit that removes every row of an actor. `callIds`: the keys of remembered calls. Its own
+ * rows may be many: a row says that their birth has ended, and `own-row-removal.ts` removes them.
+ */
 export const removalOf = (identity: Identity, stored: Memory, callIds: readonly string[]): Turn => {
   const changes = rowChanges(identity, stored, nothing)
+  const { entity } = identity
   const ids = callIds.map((key): EntityRowChange => [key, undefined])
+  const own: EntityRowChange[] =
+    stored.birth === undefined ? [] : [[removalRowKey(entity, stored.birth), new Uint8Array(0)]]
   return {
-    ...{ kind: 'turn', entity: identity.entity, follows: stored.mark, row: undefined },
-    ...{ rows: [...changes, ...ids], writes: [] },
+    ...{ kind: 'turn', entity, follows: stored.mark, row: undefined },
+    ...{ rows: [...changes, ...ids, ...own], writes: [] },
   }
 }
 

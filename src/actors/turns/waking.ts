@@ -90,11 +90,18 @@ export const storedOf = (shard: Shard, { entity }: Identity): Memory => {
   return row === undefined ? nothing : readRow(shard, entity, row).stored
 }
 
+/** The birth of the own rows of an actor. @throws KeelsonError as `storedOf` */
+export const birthOf = (shard: Shard, entity: string): string | undefined => {
+  const row = shard.view().row(entityRowKey(entity))
+  return row && readBody(readEntityRow(row).body).birth
+}
+
 const readRow = (shard: Shard, entity: string, row: Row): { stored: Memory; body: Body } => {
   const { mark, body: bytes } = readEntityRow(row)
   const body = readBody(bytes)
-  const { steps, fields } = body
-  return { stored: { ...nothing, mark, steps, fields, alarms: alarmsOf(shard, entity) }, body }
+  const { steps, fields, birth } = body
+  const alarms = alarmsOf(shard, entity)
+  return { stored: { ...nothing, mark, steps, fields, birth, alarms }, body }
 }
 
 const usable = <T>(entity: string, read: () => T): T => {

@@ -13,6 +13,8 @@ import {
   type FrameContent,
   frameTypes,
   type KeepExpiry,
+  type OwnChange,
+  type Removal,
   readEventPayload,
   readMainRow,
   ropeLength,
@@ -103,10 +105,14 @@ const timeText = (ms: number): string =>
 const unitText = (unit: Unit, width: number): string => {
   if (unit.kind === 'turn') return turnText(unit, width)
   if (unit.kind === 'entry') return entryText(unit, width)
+  if (unit.kind === 'removal') return removalText(unit)
   return unit.kind === 'batch'
     ? `batch ${commandsText(unit.commands, width)}`
     : commandText(unit, width)
 }
+
+const removalText = ({ entity, birth, keys, isLast }: Removal): string =>
+  `removal of ${countText(keys.length)} rows of ${JSON.stringify(entity)} ${birth}${isLast ? ', the last' : ''}`
 
 const commandsText = (commands: readonly Command[], width: number): string =>
   `[${commands.map((command) => commandText(command, width)).join(', ')}]`
@@ -136,12 +142,13 @@ const payloadText = (payload: EventPayload, width: number): string => {
 }
 
 const turnText = (turn: Turn, width: number): string => {
-  const { entity, follows, row, rows, writes, entries = [] } = turn
+  const { entity, follows, row, rows, writes, entries = [], own } = turn
   const { mark, body } = row ? readMainRow(row) : {}
   return [
     `turn ${JSON.stringify(entity)} ${markText(mark)} follows ${markText(follows)}`,
     body ? bodyText(entity, body, width) : '',
     rows.length === 0 ? '' : `rows [${rows.map((each) => rowText(each, width)).join(', ')}]`,
+    own ? `own ${own.birth} [${own.changes.map((each) => ownText(each, width)).join(', ')}]` : '',
     writes.length === 0 ? '' : `writes ${commandsText(writes, width)}`,
     entries.length === 0
       ? ''
@@ -150,6 +157,9 @@ const turnText = (turn: Turn, width: number): string => {
     .filter((part) => part !== '')
     .join(' ')
 }
+
+const ownText = ([key, value]: OwnChange, width: number): string =>
+  value ? `${JSON.stringify(key)} ${valueText(value, width)}` : `no ${JSON.stringify(key)}`
 
 /** The state of a durable actor, and what else its row has. */
 const bodyText = (entity: string, body: Uint8Array, width: number): string => {
@@ -312,6 +322,7 @@ export const contentJson = (content: FrameContent): object => {
 const unitJson = (unit: Unit): object => {
   if (unit.kind === 'turn') return { turn: turnJson(unit) }
   if (unit.kind === 'entry') return { entry: entryJson(unit) }
+  if (unit.kind === 'removal') return { removal: given({ ...unit, kind: undefined }) }
   return unit.kind === 'batch' ? { batch: unit.commands.map(commandJson) } : commandJson(unit)
 }
 
@@ -322,11 +333,11 @@ const mainRowJson = (entity: string, row: Uint8Array): object => {
 
 const bodyJson = (body: Uint8Array): object => {
   try {
-    const { steps, state, ...read } = readBody(body)
+    const { steps, state, birth, ...read } = readBody(body)
     const json = {
       ...read,
       steps: steps.map(({ payload, ...step }) => ({ ...step, ...given({ payload }) })),
-      ...given({ state }),
+      ...given({ birth, state }),
     }
     return isJson(json) ? json : { base64: base64(body) }
   } catch {
@@ -359,7 +370,7 @@ const payloadJson = (payload: EventPayload): object => {
   return { version, ...structuredJson(payload.subarray(1)) }
 }
 
-const turnJson = ({ entity, follows, row, rows, writes, entries }: Turn): object => ({
+const turnJson = ({ entity, follows, row, rows, writes, entries, own }: Turn): object => ({
   entity,
   follows: follows ?? null,
   row: row ? mainRowJson(entity, row) : null,
@@ -369,6 +380,15 @@ const turnJson = ({ entity, follows, row, rows, writes, entries }: Turn): object
   })),
   writes: writes.map(commandJson),
   ...(entries && { entries: entries.map(entryJson) }),
+  ...(own && {
+    own: {
+      birth: own.birth,
+      rows: own.changes.map(([key, value]) => ({
+        key,
+        ...(value ? valueJson(value) : { base64: null }),
+      })),
+    },
+  }),
 })
 
 const commandJson = (command: Command): object =>

@@ -48,7 +48,7 @@ export type ShardPlan = {
 
 /** Nothing is known of the options that the log had; these take every frame that a log can have. */
 const layout = {
-  features: logFeatures.entries,
+  features: logFeatures.entries | logFeatures.ownRows,
   sectorBytes: 4096,
   payloadMax: 1024 * 1024 * 1024,
   fileBytes: 16 * 1024 * 1024,

@@ -88,6 +88,7 @@ export type UnitAnswer =
   | EntryAnswer
   | { readonly kind: 'batch'; readonly answers: readonly CommandAnswer[] }
   | { readonly kind: 'turn'; readonly answers: readonly CommandAnswer[] }
+  | { readonly kind: 'removal' }
   | Refusal
 
 /** A refusal of a single command. */

@@ -5,7 +5,7 @@
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { isValueTag, type StoredValue } from '../ports/projection-store.ts'
-import { entityBytesMax } from '../values/entity-key.ts'
+import { entityBytesMax, isEntity } from '../values/entity-key.ts'
 import { mainRowOf, type TurnMark } from '../values/entity-row.ts'
 import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
@@ -20,9 +20,12 @@ import {
   type KeepExpiry,
   keepExpiry,
   noExpiry,
+  type OwnChange,
+  type OwnChanges,
   ownedFlag,
   ownerBytesMax,
   type PutEntry,
+  type Removal,
   setFlags,
   type Turn,
   type Unit,
@@ -98,9 +101,36 @@ const readTurn = (reader: PayloadReader): Turn => {
     writes: reader.list(() => readSizedCommand(reader)),
   }
   const entries = reader.list(() => reader.within(reader.u32(), () => readEntryUnit(reader)))
+  const own = reader.at === reader.end ? undefined : readOwn(reader)
   const fault = turnFault(turn)
   if (fault !== undefined) throw reader.damaged(`a turn with ${fault}`)
-  return entries.length === 0 ? turn : { ...turn, entries }
+  if (entries.length === 0 && !own) return turn
+  return { ...turn, ...(entries.length > 0 && { entries }), ...(own && { own }) }
+}
+
+const readOwn = (reader: PayloadReader): OwnChanges => {
+  const birth = readDigits(reader)
+  const changes = readMany(reader, () => readOwnChange(reader))
+  return { birth, changes }
+}
+
+const readOwnChange = (reader: PayloadReader): OwnChange => {
+  const key = readKey(reader)
+  return [key, readFlag(reader, 'change of a row') ? readValue(reader) : undefined]
+}
+
+/** 8 bytes as hex digits. */
+const readDigits = (reader: PayloadReader): string => {
+  const from = reader.take(8)
+  return asBuffer(reader.bytes).toString('hex', from, from + 8)
+}
+
+const readRemoval = (reader: PayloadReader): Removal => {
+  const entity = reader.text('an entity', entityBytesMax)
+  if (!isEntity(entity)) throw reader.damaged('a removal with the name of its entity')
+  const birth = readDigits(reader)
+  const isLast = readFlag(reader, 'end of a removal')
+  return { kind: 'removal', entity, birth, isLast, keys: reader.list(() => readKey(reader)) }
 }
 
 const readEntryUnit = (reader: PayloadReader): EntryUnit => {
@@ -115,11 +145,10 @@ const readEntryUnit = (reader: PayloadReader): EntryUnit => {
   }
 }
 
-const readMark = (reader: PayloadReader): TurnMark => {
-  const from = reader.take(8)
-  const incarnation = asBuffer(reader.bytes).toString('hex', from, from + 8)
-  return { incarnation, seq: reader.u64() }
-}
+const readMark = (reader: PayloadReader): TurnMark => ({
+  incarnation: readDigits(reader),
+  seq: reader.u64(),
+})
 
 const readRowChange = (reader: PayloadReader): EntityRowChange => {
   const length = reader.u16()
@@ -155,6 +184,7 @@ const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) 
   [unitKinds.batch]: readBatch,
   [unitKinds.entry]: readEntryUnit,
   [unitKinds.turn]: readTurn,
+  [unitKinds.removal]: readRemoval,
 }
 
 const kindsByCode: ReadonlyMap<number, Command['kind']> = new Map(

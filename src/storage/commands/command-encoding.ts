@@ -9,7 +9,10 @@
  *     body of a turn          entity | u8 0, or 1 and the mark that it follows | u8 0, or 1 and the main
  *                             row: mark, sized body | u32 other rows, each: row key, u8 0 or 1 and sized
  *                             bytes | u32 writes | per write: u32 length | the body of a command |
- *                             u32 entries | per entry: u32 length | the body of an entry
+ *                             u32 entries | per entry: u32 length | the body of an entry |
+ *                             nothing, or 8 bytes of a birth | u32 own rows, each: key, u8 0, or
+ *                             1, u8 tag and sized bytes
+ *     body of a removal       entity | 8 bytes of a birth | u8 last | u32 keys, each a key
  *
  * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32,
  * texts and row keys as u16. The length of a unit counts its kind and its body. Pure: equal units
@@ -17,7 +20,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
-import { entityBytesMax } from '../values/entity-key.ts'
+import { entityBytesMax, isBirth, isEntity } from '../values/entity-key.ts'
 import { markBytes } from '../values/entity-row.ts'
 import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
@@ -29,8 +32,10 @@ import {
   type FrameUnits,
   frameUnitsMax,
   type KeepExpiry,
+  type OwnChanges,
   ownedFlag,
   ownerBytesMax,
+  type Removal,
   setFlags,
   stampBytes,
   type Turn,
@@ -72,6 +77,8 @@ const measuredLength = (units: readonly Unit[]): number => {
   const measure = new PayloadMeasure()
   for (const unit of units) {
     if (unit.kind === 'turn') checkTurn(unit)
+    if (unit.kind === 'removal' && !(isEntity(unit.entity) && isBirth(unit.birth)))
+      throw invalid('a removal of rows of no entity')
     writeUnit(measure, unit)
   }
   return frameHeadBytes + measure.length
@@ -115,6 +122,10 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void => {
       sink.u8(unitKinds.entry)
       writeEntry(sink, unit)
       break
+    case 'removal':
+      sink.u8(unitKinds.removal)
+      writeRemoval(sink, unit)
+      break
     default:
       sink.u8(unitKinds.command)
       writeCommand(sink, unit)
@@ -147,7 +158,7 @@ const writeEntry = (sink: PayloadSink, { digest, body }: EntryUnit): void => {
 }
 
 const writeTurn = (sink: PayloadSink, turn: Turn): void => {
-  const { entity, follows, row, rows, writes, entries = [] } = turn
+  const { entity, follows, row, rows, writes, entries = [], own } = turn
   sink.text('an entity', entity, entityBytesMax)
   sink.u8(follows ? 1 : 0)
   if (follows) sink.mark(follows)
@@ -170,6 +181,27 @@ const writeTurn = (sink: PayloadSink, turn: Turn): void => {
     writeEntry(sink, entry)
     sink.endSized(from)
   }
+  if (own) writeOwn(sink, own)
+}
+
+const writeOwn = (sink: PayloadSink, { birth, changes }: OwnChanges): void => {
+  sink.bytes(Buffer.from(birth, 'hex'))
+  sink.u32(changes.length)
+  for (const [key, value] of changes) {
+    writeKey(sink, key)
+    sink.u8(value ? 1 : 0)
+    if (!value) continue
+    sink.u8(value.tag)
+    sink.sized(value.bytes)
+  }
+}
+
+const writeRemoval = (sink: PayloadSink, { entity, birth, keys, isLast }: Removal): void => {
+  sink.text('an entity', entity, entityBytesMax)
+  sink.bytes(Buffer.from(birth, 'hex'))
+  sink.u8(isLast ? 1 : 0)
+  sink.u32(keys.length)
+  for (const key of keys) writeKey(sink, key)
 }
 
 const writeKey = (sink: PayloadSink, key: string): void => sink.text('a key', key, keyBytesMax)

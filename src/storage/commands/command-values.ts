@@ -8,7 +8,14 @@ import { logFeatures } from '../ports/log-host.ts'
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { decodeRope } from '../values/rope.ts'
-import { type Command, type EntryUnit, type FrameUnits, isAlone, type Unit } from './command.ts'
+import {
+  type Command,
+  type EntryUnit,
+  type FrameUnits,
+  isAlone,
+  type Turn,
+  type Unit,
+} from './command.ts'
 
 /** The values that a command stores. */
 export const valuesOf = (command: Command): readonly StoredValue[] => {
@@ -84,6 +91,13 @@ export const hasBlobs = (command: Command): boolean => {
   return valuesOf(command).some(isBlob)
 }
 
+/** Whether a unit refers to a blob. */
+export const unitHasBlobs = (unit: Unit): boolean =>
+  commandsOf(unit).some(hasBlobs) || (unit.kind === 'turn' && ownHasBlobs(unit))
+
+const ownHasBlobs = ({ own }: Turn): boolean =>
+  own?.changes.some(([, value]) => value && isBlob(value)) === true
+
 const isBlob = ({ tag }: StoredValue): boolean => tag === valueTags.blob
 
 /** The keys that a command names; none for `clear`. */
@@ -93,7 +107,7 @@ export const namedKeys = (command: Command): readonly string[] => {
   return 'keys' in command ? command.keys : [command.key]
 }
 
-/** The commands of a unit; those on users' keys of a turn; none of an entry. */
+/** The commands of a unit; those on users' keys of a turn; none of an entry and of a removal. */
 export const commandsOf = (unit: Unit): readonly Command[] => {
   switch (unit.kind) {
     case 'batch':
@@ -101,6 +115,7 @@ export const commandsOf = (unit: Unit): readonly Command[] => {
     case 'turn':
       return unit.writes
     case 'entry':
+    case 'removal':
       return []
     default:
       return [unit]
@@ -115,22 +130,46 @@ export const entriesOf = (unit: Unit): readonly EntryUnit[] => {
 
 /** The bits of `logFeatures` that a reader of these frames must know. */
 export const featuresOf = (frames: readonly FrameUnits[]): number =>
-  frames.some(hasEntries) ? logFeatures.entries : 0
+  (frames.some((units) => has(units, isOrHasEntry)) ? logFeatures.entries : 0) |
+  (frames.some((units) => has(units, isOfOwnRows)) ? logFeatures.ownRows : 0)
 
-const hasEntries = (units: FrameUnits): boolean =>
-  isAlone(units) ? isOrHasEntry(units) : units.some(isOrHasEntry)
+const has = (units: FrameUnits, is: (unit: Unit) => boolean): boolean =>
+  isAlone(units) ? is(units) : units.some(is)
 
 const isOrHasEntry = (unit: Unit): boolean =>
   unit.kind === 'entry' || (unit.kind === 'turn' && unit.entries !== undefined)
 
-/** The unit with each command replaced; the same object if no command changed. */
-export const withCommands = (unit: Unit, replaced: (command: Command) => Command): Unit => {
-  if (unit.kind === 'entry') return unit
-  if (unit.kind !== 'batch' && unit.kind !== 'turn') return replaced(unit)
-  const before = commandsOf(unit)
-  const commands = before.map(replaced)
-  if (commands.every((command, at) => command === before[at])) return unit
-  return unit.kind === 'turn' ? { ...unit, writes: commands } : { kind: 'batch', commands }
+const isOfOwnRows = (unit: Unit): boolean =>
+  unit.kind === 'removal' || (unit.kind === 'turn' && unit.own !== undefined)
+
+/** The values that a unit stores. */
+export const valuesOfUnit = (unit: Unit): readonly StoredValue[] => {
+  const values = commandsOf(unit).flatMap(valuesOf)
+  if (unit.kind === 'turn')
+    for (const [, value] of unit.own?.changes ?? []) if (value) values.push(value)
+  return values
+}
+
+/** The unit with `replaced(value)` instead of each value. */
+export const unitWithValues = (unit: Unit, replaced: (value: StoredValue) => StoredValue): Unit => {
+  const command = (each: Command): Command => withValues(each, replaced)
+  switch (unit.kind) {
+    case 'entry':
+    case 'removal':
+      return unit
+    case 'batch':
+      return { kind: 'batch', commands: unit.commands.map(command) }
+    case 'turn': {
+      const writes = unit.writes.map(command)
+      if (!unit.own) return { ...unit, writes }
+      const changes = unit.own.changes.map(
+        ([key, value]) => [key, value && replaced(value)] as const,
+      )
+      return { ...unit, writes, own: { ...unit.own, changes } }
+    }
+    default:
+      return command(unit)
+  }
 }
 
 /**
@@ -145,5 +184,4 @@ export const refsOf = ({ tag, bytes }: { tag: number; bytes: Uint8Array }): Blob
 }
 
 /** The blobs that a unit refers to. @throws as `refsOf` */
-export const refsOfUnit = (unit: Unit): BlobRef[] =>
-  commandsOf(unit).flatMap(valuesOf).flatMap(refsOf)
+export const refsOfUnit = (unit: Unit): BlobRef[] => valuesOfUnit(unit).flatMap(refsOf)

@@ -128,6 +128,12 @@ export type CommandBatch = { readonly kind: 'batch'; readonly commands: readonly
 /** A row beside an entity's main row, as in `entity-key.ts`; without bytes it is removed. */
 export type EntityRowChange = readonly [rowKey: string, bytes: Uint8Array | undefined]
 
+/** A row that an entity keeps itself: its key and its value; without one it is removed. */
+export type OwnChange = readonly [key: string, value: StoredValue | undefined]
+
+/** Changes of rows that an entity keeps itself, in one of its births (16 hex digits). */
+export type OwnChanges = { readonly birth: string; readonly changes: readonly OwnChange[] }
+
 /**
  * Everything that one message to an entity changed: rows of the entity, and commands on users'
  * keys. It is refused with `CONFLICT` unless the entity's main row is the one that it follows.
@@ -146,6 +152,20 @@ export type Turn = {
   readonly writes: readonly Command[]
   /** Entries of the journal; absent for none. If one is refused, the turn is. */
   readonly entries?: readonly EntryUnit[]
+  /** Changes of rows that the entity keeps itself; absent for none. */
+  readonly own?: OwnChanges
+}
+
+/**
+ * Removes rows that an entity kept in a birth that has ended. It changes nothing unless the row
+ * says so that `removalRowKey` names; with `isLast` that row goes too.
+ */
+export type Removal = {
+  readonly kind: 'removal'
+  readonly entity: string
+  readonly birth: string
+  readonly keys: readonly string[]
+  readonly isLast: boolean
 }
 
 /**
@@ -162,7 +182,7 @@ export type EntryUnit = {
 }
 
 /** The unit of effect: it takes effect completely or not at all. */
-export type Unit = Command | CommandBatch | EntryUnit | Turn
+export type Unit = Command | CommandBatch | EntryUnit | Turn | Removal
 
 /**
  * The units of one frame. A single unit, the usual case, is not wrapped in a list, which saves the
@@ -191,7 +211,7 @@ export const frameUnitsMax = 0xffff
 export const ownerBytesMax = 256
 
 /** Kinds of units. 3 (projection operations) is reserved for later versions. */
-export const unitKinds = { command: 0, batch: 1, entry: 2, turn: 4 } as const
+export const unitKinds = { command: 0, batch: 1, entry: 2, turn: 4, removal: 5 } as const
 
 /**
  * Codes of commands. They never change. 8 is reserved and never written: a locked put is a put with

@@ -1,5 +1,5 @@
 /** What a turn must be, so that its bytes and rows can be read again: one rule for both sides. */
-import { isEntity, isRowBeside } from '../values/entity-key.ts'
+import { isBirth, isEntity, isRowBeside } from '../values/entity-key.ts'
 import { isMainRow, type TurnMark } from '../values/entity-row.ts'
 import type { Turn } from './command.ts'
 
@@ -7,12 +7,14 @@ import type { Turn } from './command.ts'
  * What is wrong with a turn; `undefined` for a sound one. Its writes and the sizes of its numbers
  * are not judged here. Pure.
  */
-export const turnFault = ({ entity, follows, row, rows }: Turn): string | undefined => {
+export const turnFault = ({ entity, follows, row, rows, own }: Turn): string | undefined => {
   if (!isEntity(entity)) return 'the name of its entity'
   if (follows && !isMark(follows)) return 'an incarnation that has not 16 hex digits'
   if (row && !isMainRow(row)) return 'a main row without its mark'
   for (const [rowKey] of rows)
     if (!isRowBeside(entity, rowKey)) return 'a row that is not of its entity'
+  if (own && !isBirth(own.birth)) return 'a birth that has not 16 hex digits'
+  if (own?.changes.length === 0) return 'own rows without a change'
   return undefined
 }
 

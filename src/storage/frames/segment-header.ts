@@ -29,7 +29,7 @@ export type Predecessor = {
 export const noPredecessor: Predecessor = { seq: 0, lastLsn: 0, endOffset: 0, lastCrc: 0 }
 
 /** All features that this version knows. */
-const knownFeatures = logFeatures.entries
+const knownFeatures = logFeatures.entries | logFeatures.ownRows
 
 /** The facts of a segment. Sizes in bytes. */
 export type SegmentHeader = {

@@ -14,9 +14,9 @@ import type { ProjectedPosition } from './projection-store.ts'
 
 /**
  * Features of a log that its readers must know, as bits. `entries`: DATA frames may hold entries of
- * the journal.
+ * the journal. `ownRows`: turns may change rows that their entities keep themselves.
  */
-export const logFeatures = { entries: 1 } as const
+export const logFeatures = { entries: 1, ownRows: 2 } as const
 
 /** Options of a log. */
 export type LogOptions = {

@@ -20,7 +20,7 @@ import {
   refused,
   type UnitAnswer,
 } from '../commands/command-answer.ts'
-import { commandsOf, entriesOf, hasBlobs, refsOfUnit } from '../commands/command-values.ts'
+import { entriesOf, hasBlobs, refsOfUnit, unitHasBlobs } from '../commands/command-values.ts'
 import { rowTags, valueTags } from '../ports/projection-store.ts'
 import { entityRowKey } from '../values/entity-key.ts'
 import { loggedBlobRow } from './blob-rows.ts'
@@ -35,7 +35,7 @@ import {
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
 import { ChangedRows, isExpired, living, type RowSink, type Rows } from './rows.ts'
-import { setEntityRows, turnRefusal } from './turn.ts'
+import { applyRemoval, rowsBeside, setEntityRows, turnRefusal } from './turn.ts'
 import {
   applyAppend,
   applyCompareAndSet,
@@ -54,6 +54,7 @@ const putAnswer: CommandAnswer = { kind: 'put' }
 const setAnswer: CommandAnswer = { kind: 'set', written: true, previous: undefined }
 const unsetAnswer: CommandAnswer = { kind: 'set', written: false, previous: undefined }
 const putManyAnswer: CommandAnswer = { kind: 'putMany' }
+const removed: UnitAnswer = { kind: 'removal' }
 const noWrites: UnitAnswer = { kind: 'turn', answers: [] }
 const putAlone: readonly UnitAnswer[] = [putAnswer]
 
@@ -77,6 +78,10 @@ export const applyUnit = (
   const { lsn, time } = frame
   if (unit.kind === 'entry')
     return applyAppendedEntry(unit, { lsn, index: entriesBefore, time }, rows, into)
+  if (unit.kind === 'removal') {
+    applyRemoval(unit, rows, into)
+    return removed
+  }
   const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
   if (quick) return quick
   const changed = new ChangedRows(rows)
@@ -105,8 +110,9 @@ const applyTurn = (
   const key = entityRowKey(turn.entity)
   const refusal = turnRefusal(turn, key, rows)
   if (refusal) return refusal
-  // Most turns write no key of users, and nothing to the journal.
-  if (turn.writes.length === 0 && !turn.entries && turn.rows.length <= unitRowsMax) {
+  // Most turns write no key of users, nothing to the journal, and refer to no blob.
+  const isPlain = turn.writes.length === 0 && !turn.entries && !turn.own
+  if (isPlain && turn.rows.length <= unitRowsMax) {
     setEntityRows(turn, key, into)
     return noWrites
   }
@@ -115,7 +121,7 @@ const applyTurn = (
     entriesRefusal(turn, changed, frame, entriesBefore) ??
     applyAll('turn', turn.writes, changed, frame.time)
   if (answer.kind === 'refused') return answer
-  if (changed.changes.size + turn.rows.length > unitRowsMax) return refused('TOO_LARGE')
+  if (changed.changes.size + rowsBeside(turn) > unitRowsMax) return refused('TOO_LARGE')
   noteBlobs(turn, changed, frame)
   for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
   setEntityRows(turn, key, into)
@@ -167,8 +173,7 @@ const applyList = (
 
 /** Adds a row for each blob of a unit that was not refused. */
 const noteBlobs = (unit: Unit, rows: ChangedRows, { lsn }: FrameStamp): void => {
-  if (commandsOf(unit).some(hasBlobs))
-    for (const ref of refsOfUnit(unit)) rows.set(...loggedBlobRow(ref, lsn))
+  if (unitHasBlobs(unit)) for (const ref of refsOfUnit(unit)) rows.set(...loggedBlobRow(ref, lsn))
 }
 
 /**

@@ -130,6 +130,55 @@ export const callIdRowKey = (entity: string, callId: string): string =>
 /** The remembered calls of an entity, in the order of their ids. */
 export const callIdRows = (entity: string): RowRange => behind(callIdPrefix + entity)
 
+/** Whether a text names a birth of an entity: 64 random bits as 16 hex digits. */
+export const isBirth = (birth: string): boolean => birthForm.test(birth)
+
+const birthDigits = 16
+const birthForm = /^[0-9a-f]{16}$/
+
+const ownPrefix = prefixOf('own')
+const removalPrefix = prefixOf('removal')
+
+/** The key of a row that an entity keeps itself. `key` as a user's key. */
+export const ownRowKey = (entity: string, birth: string, key: string): string =>
+  `${ownPrefix}${entity}\0${birth}${key}`
+
+/** The key that an entity gave such a row. */
+export const ownKeyOf = (rowKey: string): string =>
+  rowKey.slice(rowKey.indexOf('\0', 1) + 1 + birthDigits)
+
+/** The rows that an entity keeps itself in one birth, in the order of their keys. */
+export const ownRows = (entity: string, birth: string): RowRange & { readonly gt: string } => {
+  const gt = ownRowKey(entity, birth, '')
+  return { gt, lt: `${ownPrefix}${entity}\0${birthAfter(birth)}` }
+}
+
+/** The least text after every text that begins with `birth`. */
+const birthAfter = (birth: string): string =>
+  birth.slice(0, -1) + String.fromCharCode(birth.charCodeAt(birthDigits - 1) + 1)
+
+/** The rows that all entities keep themselves. */
+export const allOwnRows = rowsOf('own')
+
+/** The key of the row that says that a birth has ended, and its own rows are being removed. */
+export const removalRowKey = (entity: string, birth: string): string =>
+  `${removalPrefix}${entity}\0${birth}`
+
+/** All such rows. */
+export const removalRows = rowsOf('removal')
+
+/** Whether a row says that own rows are being removed. */
+export const isRemovalRow = (rowKey: string): boolean => rowKey.startsWith(removalPrefix)
+
+/** The parts of such a row's key. @throws KeelsonError `CORRUPT` for another key */
+export const parseRemoval = (
+  rowKey: string,
+): { readonly entity: string; readonly birth: string } => {
+  const entity = entityOf(rowKey)
+  if (entity === undefined || !isRemovalRow(rowKey)) throw badKey(rowKey)
+  return { entity, birth: rowKey.slice(rowKey.lastIndexOf('\0') + 1) }
+}
+
 /** The rows of keys that continue `prefix` with a NUL. */
 const behind = (prefix: string): RowRange => ({ gt: `${prefix}\0`, lt: `${prefix}\x01` })
 
@@ -190,12 +239,19 @@ export const entityOf = (rowKey: string): string | undefined => {
       return named(head.slice(1), parts.length === 1)
     case 'due':
       return named(head.slice(1 + timeDigits), parts.length === 1 && isTimed(head))
+    case 'own':
+      return named(head.slice(1), parts.length === 1 && isBirth(partOf(parts, birthDigits)))
+    case 'removal':
+      return named(head.slice(1), parts.length === 1 && isBirth(parts[0] ?? ''))
     case 'index':
       return named(`${head.slice(1)}/${parts[2]}`, parts.length === 3)
     default:
       return undefined
   }
 }
+
+const partOf = ([part = '']: readonly string[], length: number): string =>
+  part.length > length ? part.slice(0, length) : ''
 
 const named = (entity: string, isRow: boolean): string | undefined =>
   isRow && isEntity(entity) ? entity : undefined
@@ -206,11 +262,12 @@ const isTimed = (head: string): boolean => {
   return Number.isSafeInteger(ms) && timeText(ms) === digits
 }
 
-/** Whether a row may stand beside the main row of `entity`. */
+/** Whether a row may stand beside the main row of `entity`, and is none that it keeps itself. */
 export const isRowBeside = (entity: string, rowKey: string): boolean => {
   const bytes = utf8Length(rowKey)
-  const isMain = rowClassOf(rowKey) === 'entity'
-  return bytes > 0 && bytes <= rowKeyBytesMax && !isMain && entityOf(rowKey) === entity
+  const rowClass = rowClassOf(rowKey)
+  if (rowClass === 'entity' || rowClass === 'own') return false
+  return bytes > 0 && bytes <= rowKeyBytesMax && entityOf(rowKey) === entity
 }
 
 const badKey = (rowKey: string): KeelsonError =>

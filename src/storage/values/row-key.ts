@@ -103,6 +103,22 @@ export const rowClasses = {
     tags: [rowTags.entity],
     writer: 'turn.ts',
   },
+  /** A row that an entity keeps itself, in one of its births. */
+  own: {
+    key: '00 "o" entity 00 birth key',
+    letter: 'o',
+    isMany: true,
+    tags: [structured, text, bytes, blob],
+    writer: 'turn.ts',
+  },
+  /** Says that a birth of an entity has ended, and its own rows are being removed. */
+  removal: {
+    key: '00 "r" entity 00 birth',
+    letter: 'r',
+    isMany: true,
+    tags: [rowTags.entity],
+    writer: 'turn.ts',
+  },
   /** The first entry of the journal with an id. */
   entryId: {
     key: '00 "j" id',

@@ -10,6 +10,7 @@ import {
   type EntryUnit,
   keepExpiry,
   noExpiry,
+  type Removal,
   type Turn,
   type Unit,
 } from '../../../src/storage/commands/command.ts'
@@ -22,6 +23,7 @@ import {
   callIdRowKey,
   dueRowKey,
   indexRowKey,
+  removalRowKey,
 } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { eventPayload } from '../../../src/storage/values/event-payload.ts'
@@ -180,6 +182,22 @@ const turns: Readonly<Record<string, Turn>> = {
       { kind: 'delete', key: '{order/42}:cart' },
     ],
   },
+  'a turn with rows that its entity keeps itself': {
+    kind: 'turn',
+    entity,
+    follows: before,
+    row: mainRowOf(next, Uint8Array.of()),
+    rows: [[removalRowKey(entity, 'ffeeddccbbaa9988'), Uint8Array.of()]],
+    writes: [],
+    own: {
+      birth: '0123456789abcdef',
+      changes: [
+        ['ключ', text('v')],
+        ['large', blob],
+        ['gone', undefined],
+      ],
+    },
+  },
   'a turn that removes its entity': {
     kind: 'turn',
     entity: '$worker/счёт',
@@ -190,6 +208,14 @@ const turns: Readonly<Record<string, Turn>> = {
   },
 }
 
+const removal: Removal = {
+  kind: 'removal',
+  entity,
+  birth: '0123456789abcdef',
+  keys: ['ключ', 'large'],
+  isLast: false,
+}
+
 const frames: Readonly<Record<string, readonly Unit[]>> = {
   ...Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, [entry]])),
   'a turn that journals, between two entries': [
@@ -198,6 +224,8 @@ const frames: Readonly<Record<string, readonly Unit[]>> = {
     entries['an entry of the journal'] as EntryUnit,
   ],
   ...Object.fromEntries(Object.entries(turns).map(([name, turn]) => [name, [turn]])),
+  'a removal of rows that an entity kept': [removal],
+  'the last removal': [{ ...removal, keys: [], isLast: true }],
   'a put between two turns': [
     turns['the first turn of an entity'] as Turn,
     commands.put as Command,

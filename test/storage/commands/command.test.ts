@@ -261,7 +261,7 @@ describe('bytes of another kind', () => {
       'unit',
       3,
     ],
-    ['a kind of unit behind turns', '0000000000000000 0100 02000000 05 00', 'unit', 5],
+    ['a kind of unit behind removals', '0000000000000000 0100 02000000 06 00', 'unit', 6],
     [
       'an unknown mark of a turn',
       `${turnHead} 02 00 00000000 00000000 00000000`,

@@ -1,0 +1,228 @@
+/**
+ * The rows that a durable actor keeps itself, beside its state. A turn changes them in a layer of
+ * its own. The layers of turns that are not durable yet lie over one another, so a later turn sees
+ * the rows of an earlier one before the shard shows them. A refused turn takes its layer away,
+ * because what the actor knows is then what it knew before.
+ */
+import { invalidArgument } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import {
+  compareKeys,
+  isWithin,
+  mergedLayers,
+  ownKeyOf,
+  ownRowKey,
+  ownRows,
+  type Row,
+  type RowChange,
+  type RowRange,
+  type StoredValue,
+} from '../../storage/index.ts'
+import type { ReadView } from '../overlay/read-view.ts'
+import { newestRows } from '../overlay/shard-rows.ts'
+import { checkedKey } from '../shard/argument-check.ts'
+import type { Shard } from '../shard/shard.ts'
+import { cursorAt } from '../store/page-cursor.ts'
+import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
+import type { StoreEntry } from '../store/store-reader.ts'
+import {
+  checkLength,
+  decodedValue,
+  futureLength,
+  LargeValue,
+  naming,
+} from '../store/value-reading.ts'
+import { listedValue, loadKey } from '../store/value-streams.ts'
+
+/** The options of a page of own rows: as of a range of the store. */
+export type RowsOptions = Omit<RangeOptions, 'freshness'>
+
+/** A page of own rows. `cursor` continues after it (absent when `exhausted`). */
+export type RowsPage = {
+  readonly entries: readonly StoreEntry[]
+  readonly cursor: string | undefined
+  readonly exhausted: boolean
+}
+
+/** Looks at the rows that a durable actor keeps itself. Keys and values are as those of the store. */
+export interface ReadRows {
+  /**
+   * The value of a row; `undefined` without one. `T` is the caller's word: nothing checks it.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `CORRUPT`, `SHARD_DOWN`; `TOO_LARGE` for more than
+   * 1 MiB in blobs
+   */
+  get<T = unknown>(key: string): T | undefined
+  /** As `get`, of any length, without blocking. */
+  load<T = unknown>(key: string): Promise<T | undefined>
+  /**
+   * One page in the order of the keys' bytes, as `store.range` gives it.
+   * @throws KeelsonError as `get`; `BAD_CURSOR`
+   */
+  range(options?: RowsOptions): RowsPage
+}
+
+/**
+ * The rows that a durable actor keeps itself. What a turn changes becomes durable with it, or never
+ * happens. A turn sees its own changes, and those of all turns before it.
+ */
+export interface DurableRows extends ReadRows {
+  /** Sets a row. @throws KeelsonError `INVALID_ARGUMENT` */
+  put(key: string, value: unknown): void
+  /** Removes a row. False: there is none. @throws KeelsonError as `get` */
+  delete(key: string): boolean
+}
+
+/** What one turn changed, over what the turns before it changed that are not durable yet. */
+export class OwnLayer {
+  readonly #changes = new Map<string, StoredValue | undefined>()
+  #below: OwnLayer | undefined
+  #isOut = false
+
+  constructor(below: OwnLayer | undefined) {
+    this.#below = below && !below.#isOut ? below : undefined
+  }
+
+  /** Its changes: of each key the last one. */
+  get changes(): ReadonlyMap<string, StoredValue | undefined> {
+    return this.#changes
+  }
+
+  set(key: string, value: StoredValue | undefined): void {
+    this.#changes.set(key, value)
+  }
+
+  /** The newest change of a row; `null`: it is removed, `undefined`: no layer changes it. */
+  find(key: string): StoredValue | null | undefined {
+    for (let layer: OwnLayer | undefined = this; layer; layer = layer.#below)
+      if (layer.#changes.has(key)) return layer.#changes.get(key) ?? null
+    return undefined
+  }
+
+  /** The newest changes of the rows within a range of keys, in its order. */
+  within(range: RowRange): readonly RowChange[] {
+    const found = new Map<string, Row | undefined>()
+    for (let layer: OwnLayer | undefined = this; layer; layer = layer.#below)
+      for (const [key, value] of layer.#changes)
+        if (!found.has(key) && isWithin(key, range)) found.set(key, value && rowOf(value))
+    const sign = range.reverse ? -1 : 1
+    return [...found].sort(([left], [right]) => sign * compareKeys(left, right))
+  }
+
+  /** The turn is durable, and those before it: the shard shows their rows. */
+  leave(): void {
+    this.#isOut = true
+    this.#changes.clear()
+    this.#below = undefined
+  }
+}
+
+const rowOf = (value: StoredValue): Row => ({ value, expiresAt: 0 })
+
+/** Where own rows are read. */
+export type OwnSource = {
+  readonly entity: string
+  /** The birth of the rows; `undefined`: the actor has never had one. */
+  readonly birth: string | undefined
+  readonly layer: OwnLayer | undefined
+  /** @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
+  view(): ReadView
+}
+
+/** Reads own rows, each time from the present source. */
+export class OwnRowsReader implements ReadRows {
+  readonly #system: System
+  readonly #shard: Shard
+  readonly #source: () => OwnSource
+
+  constructor(system: System, shard: Shard, source: () => OwnSource) {
+    this.#system = system
+    this.#shard = shard
+    this.#source = source
+  }
+
+  get<T = unknown>(key: string): T | undefined {
+    const found = this.find(checkedKey(key))
+    try {
+      if (found === undefined) return undefined
+      checkLength(futureLength(this.#shard, found) ?? 0)
+      return decodedValue(this.#shard, found) as T
+    } catch (error) {
+      throw naming(error, { key })
+    }
+  }
+
+  async load<T = unknown>(key: string): Promise<T | undefined> {
+    const found = this.find(checkedKey(key))
+    return found && ((await loadKey(this.#system, this.#shard, key, found)) as T)
+  }
+
+  range(options: RowsOptions = {}): RowsPage {
+    if ('freshness' in options)
+      throw invalidArgument('freshness', 'not given: the rows are the present ones', 'an option')
+    const { range, limit, values, fingerprint } = rangeQuery(options)
+    const entries: StoreEntry[] = []
+    let more = false
+    for (const [key, row] of this.#rowsIn(range)) {
+      more = entries.length === limit
+      if (more) break
+      entries.push([key, values ? this.#listed(key, row) : undefined])
+    }
+    const last = entries.at(-1)?.[0]
+    const cursor = more && last !== undefined ? cursorAt(fingerprint, last) : undefined
+    return { entries, cursor, exhausted: !more }
+  }
+
+  /** A value that is not in blobs yet is listed as it will be then. */
+  #listed(key: string, row: Row): unknown {
+    const [system, shard] = [this.#system, this.#shard]
+    const length = futureLength(shard, row.value)
+    if (length === undefined) return listedValue(system, shard, key, row)
+    return new LargeValue(length, () => loadKey(system, shard, key, row.value))
+  }
+
+  /** The stored value of a row. @throws KeelsonError as `get` */
+  find(key: string): StoredValue | undefined {
+    const source = this.#source()
+    const changed = source.layer?.find(key)
+    if (changed !== undefined) return changed ?? undefined
+    const { entity, birth } = source
+    if (birth === undefined) return undefined
+    const row = source.view().row(ownRowKey(entity, birth, key))
+    return row?.value as StoredValue | undefined
+  }
+
+  *#rowsIn(range: RowRange): IterableIterator<readonly [string, Row]> {
+    const source = this.#source()
+    const { layer } = source
+    const changed = layer === undefined ? [] : layer.within(range)
+    const merged = mergedLayers(changed.values(), shown(source, range), range)
+    for (const [key, row] of merged) if (row) yield [key, row]
+  }
+}
+
+/** The rows that the shard shows, by the keys that the actor gave them. */
+function* shown(source: OwnSource, range: RowRange): IterableIterator<RowChange> {
+  const { entity, birth } = source
+  if (birth === undefined) return
+  const { overlay, projection } = source.view().layers
+  for (const [rowKey, row] of newestRows(overlay, projection, rowKeysOf(entity, birth, range)))
+    yield [ownKeyOf(rowKey), row]
+}
+
+/** The row keys of a range of keys. */
+const rowKeysOf = (
+  entity: string,
+  birth: string,
+  { gt, gte, lt, lte, reverse = false }: RowRange,
+): RowRange => {
+  const all = ownRows(entity, birth)
+  const at = (key: string): string => ownRowKey(entity, birth, key)
+  const lower = gte === undefined ? { gt: gt === undefined ? all.gt : at(gt) } : { gte: at(gte) }
+  const upper =
+    lte !== undefined
+      ? { lte: at(lte) }
+      : lt !== undefined
+        ? { lt: at(lt) }
+        : { lt: all.lt as string }
+  return { ...lower, ...upper, reverse }
+}
