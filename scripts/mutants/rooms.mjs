@@ -13,7 +13,11 @@ export const rooms = {
   'storage/rows': ['test/actors/store', 'test/simulation/store', 'test/simulation/entities'],
   'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal'],
   'storage/frames': ['test/storage/segments', 'test/storage/recovery', 'test/storage/log'],
-  'storage/commitments': ['test/actors/journal', 'test/inspect/journal', 'test/actors/control'],
+  'storage/commitments': [
+    'test/storage/log/log-commitments',
+    'test/inspect/journal',
+    'test/actors/control/wal',
+  ],
   'storage/projections': ['test/actors/projection', 'test/supervisors/projections'],
   'runtime/process': ['test/runtime/server', 'test/runtime/supervision', 'test/simulation/runtime'],
   'runtime/supervision': ['test/runtime/server', 'test/runtime/process'],

@@ -46,7 +46,7 @@ const signedFlag = 1
 export const encodeHeader = (
   header: Omit<CommitmentHeader, 'signer'>,
   signer?: Signer,
-): ReadHeader => {
+): Pick<ReadHeader, 'hash' | 'bytes'> => {
   const bytes = Buffer.alloc(signer ? signedHeaderBytes : headerBytes)
   const view = viewOf(bytes)
   view.setUint8(0, version)
@@ -61,7 +61,7 @@ export const encodeHeader = (
   if (signer) putDigest(bytes, 104, signer.publicKey)
   const hash = tagged(tags.header, bytes.subarray(0, headerBytes))
   if (signer) bytes.set(signer.sign(signedContent(hash)), headerBytes)
-  return { header: { ...header, signer: signer?.publicKey ?? noDigest }, hash, bytes }
+  return { hash, bytes }
 }
 
 /** A header from the payload of a COMMITMENT frame; `undefined` when it is none. */

@@ -196,7 +196,7 @@ export const rootFromRecord = (
   count: number,
   { row, path }: RecordPath,
 ): Digest | undefined => {
-  if (!Number.isSafeInteger(index) || index < 0 || index >= count) return undefined
+  if (!Number.isSafeInteger(index) || index >= count) return undefined
   const own = Math.floor(index / rowSize)
   if (row.length !== Math.min(rowSize, count - own * rowSize) - 1) return undefined
   const at = index % rowSize

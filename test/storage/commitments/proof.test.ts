@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { privateKeyOf, publicKeyOf, signerOf } from '../../../src/storage/bytes/ed25519.ts'
 import { decodeHeader, encodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
+import { checkCommitments } from '../../../src/storage/commitments/commitment-options.ts'
 import { type Digest, noDigest } from '../../../src/storage/commitments/digests.ts'
+import { linkFault } from '../../../src/storage/commitments/history.ts'
 import {
   blocksAround,
   blocksBetween,
@@ -265,6 +267,66 @@ describe('a proof', () => {
     )
     expect(codeOf(() => verify(encodeProof({ ...proof, to: from })))).toBe('CORRUPT from')
   })
+})
+
+test.each([
+  ['without its earlier head', { from: undefined }],
+  ['without its later head', { to: undefined }],
+  ['without blocks', { blocks: undefined }],
+  ['with a block that is no digest', { blocks: [7] }],
+  ['with a block in a list', { blocks: [[noDigest]] }],
+])('a proof of consistency %s is malformed', (_, wrong) => {
+  const heads = { from: chainOf(1).head, to: chainOf(2).head }
+  const fields = { keelson: 'consistency proof', format: 1, ...heads, blocks: [], ...wrong }
+  expect(codeOf(() => decodeProof(`${JSON.stringify(fields, null, 1)}\n`))).toBe('CORRUPT format')
+})
+
+test.each([
+  ['that are no text', 12],
+  ['that are not in hex', 'zz'],
+  ['with half a byte', 'aabbc'],
+  ['in capitals', 'AA'],
+  ['that are missing', undefined],
+])('a proof of a record with bytes %s is malformed', (_, bytes) => {
+  const fields = JSON.parse(encodeProof(chainOf(1).proof(0, 0)))
+  const record = { ...fields.record, bytes }
+  const changed = [
+    { ...fields, record },
+    { ...fields, header: bytes },
+  ]
+  for (const each of changed)
+    expect(codeOf(() => decodeProof(`${JSON.stringify(each, null, 1)}\n`))).toBe('CORRUPT format')
+})
+
+test('a record in no place of its group has no root', () => {
+  const { row, path } = chainOf(1).proof(0, 0)
+  for (const index of [-1, -16, 3, 0.5, Number.NaN])
+    expect(rootFromRecord(noDigest, index, 3, { row, path })).toBeUndefined()
+})
+
+test('a header follows the one before it: its number, its hash, and its range', () => {
+  const last = { hash: 'ab'.repeat(32), lsn: 9, time: 1 }
+  const facts = { seq: 4, prev: last.hash, records: noDigest, count: 1, firstLsn: 10, lastLsn: 12 }
+  const faultOf = (change: object, before?: typeof last) => {
+    const { bytes } = encodeHeader({ ...facts, time: 2, ...change })
+    return linkFault(decodeHeader(bytes), { seq: 4, lsn: 12 }, before)
+  }
+  expect(faultOf({}, last)).toBeUndefined()
+  for (const change of [{ seq: 5 }, { prev: noDigest }, { firstLsn: 9 }, { firstLsn: 5 }])
+    expect(faultOf(change, last)).toBeDefined()
+  expect(faultOf({ lastLsn: 13 }, last)).toBeDefined()
+  expect(faultOf({ prev: noDigest, firstLsn: 1 })).toBeUndefined()
+  expect(faultOf({ prev: noDigest, firstLsn: 0 })).toBeDefined()
+})
+
+test('commitments are on, off, or signed with a key, and nothing else', () => {
+  const codeFor = (value: unknown) => codeOf(() => void checkCommitments('commitments', value))
+  expect([undefined, false, true].map((value) => checkCommitments('c', value))).toEqual([
+    ...[undefined, undefined, {}],
+  ])
+  expect(checkCommitments('c', { key: pem })?.key).toEqual(privateKeyOf(pem))
+  for (const wrong of [null, 7, {}, { key: 7 }, { key: 'none' }, { key: pem, keys: pem }])
+    expect(codeFor(wrong)).toBe('CONFIG')
 })
 
 const verify = (text: string): void => {
