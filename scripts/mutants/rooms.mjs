@@ -10,8 +10,8 @@ export const rooms = {
   'actors/projection': ['test/actors/overlay', 'test/actors/control', 'test/simulation/store'],
   'actors/replication': ['test/adapters/postgres', 'test/simulation/journal'],
   'actors/journal': ['test/actors/turns', 'test/simulation/journal'],
-  'storage/rows': ['test/actors/store', 'test/simulation/store', 'test/simulation/entities'],
-  'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal'],
+  'storage/rows': ['test/storage/projections', 'test/actors/store', 'test/simulation/store'],
+  'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal/wal-waiting'],
   'storage/frames': ['test/storage/segments', 'test/storage/recovery', 'test/storage/log'],
   'storage/commitments': [
     'test/storage/log/log-commitments',
