@@ -13,11 +13,7 @@ export const rooms = {
   'storage/rows': ['test/actors/store/store', 'test/simulation/store-commands'],
   'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal/wal-waiting'],
   'storage/frames': ['test/storage/segments', 'test/storage/recovery', 'test/storage/log'],
-  'storage/commitments': [
-    'test/storage/log/log-commitments',
-    'test/inspect/journal',
-    'test/actors/control/wal-commitment',
-  ],
+  'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/journal'],
   'storage/projections': ['test/actors/projection/user-projections'],
   'runtime/process': ['test/runtime/server', 'test/simulation/runtime'],
   'runtime/supervision': ['test/runtime/server', 'test/simulation/runtime'],

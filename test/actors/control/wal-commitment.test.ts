@@ -36,6 +36,6 @@ test('is refused when the disk fails, and the shard goes down as after any faile
   await during(app.store.put('k', 1))
   failNextSync(disk)
 
-  expect(await codeOf(during(app.wal(0).commitment()))).toBe('EXITED')
+  expect(await codeOf(during(app.wal(0).commitment()))).toBe('SHARD_DOWN')
   expect(await codeOf(during(app.store.put('k', 2)))).toBe('SHARD_DOWN')
 })
