@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /**
- * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--again]`: breaks a room of `src` in many places, one at a
+ * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--near] [--again]`: breaks a room of `src` in many places, one at a
  * time, and says which of them no test notices. About `count` mutants (100) are drawn by `seed` (1); `--only` keeps those
  * whose file or code has the text. `equivalent.json` lists mutants that change no behaviour, each with its reason.
  *
- * `--again` runs those mutants of the last run that no test noticed, or that only a time limit noticed: a busy machine
+ * `--near` takes the room's own tests only, which is quicker. `--again` runs those mutants of the last run that no test noticed, or that only a time limit noticed: a busy machine
  * can reach a time limit by itself.
  *
  * Strings are left alone: tests assert codes and not messages, and a wrong code does not compile.
@@ -87,11 +87,14 @@ const run = async () => {
       seed: { type: 'string', default: '1' },
       count: { type: 'string', default: '100' },
       only: { type: 'string', default: '' },
+      near: { type: 'boolean', default: false },
       again: { type: 'boolean', default: false },
     },
   })
   const [room] = positionals
   if (!(room in rooms)) throw new Error(`which room? ${Object.keys(rooms).join(', ')}`)
+  const others = values.near ? [] : rooms[room]
+  process.env.MUTANTS_TESTS = [`test/${room}`, ...others].join(',')
   const lastRun = join(lastRuns, `${room.replace('/', '-')}-${values.seed}.json`)
   const last = values.again ? JSON.parse(readFileSync(lastRun, 'utf8')) : undefined
   const all = (await mutantsOf(filesOf(room))).filter(
@@ -99,8 +102,8 @@ const run = async () => {
       fileName.includes(values.only) || textAt(fileName, oneBased(location)).includes(values.only),
   )
   const merged = last
-    ? await again(room, last, all)
-    : await resultsOf(room, drawn(all, Number(values.count), Number(values.seed)))
+    ? await again(last, all)
+    : await resultsOf(drawn(all, Number(values.count), Number(values.seed)))
   mkdirSync(lastRuns, { recursive: true })
   writeFileSync(lastRun, JSON.stringify(merged, null, 1))
   report(room, values.seed, all.length, merged)
@@ -110,9 +113,9 @@ const lastRuns = '.tmp/mutants'
 const isMeant = ({ status }) => status !== 'Ignored'
 
 /** Runs the mutants of the last run that no test noticed. A mutant whose code is gone is left out. */
-const again = async (room, last, all) => {
+const again = async (last, all) => {
   const places = new Map(last.filter(isOpen).map((before) => [before, placeOf(before, all)]))
-  const results = await resultsOf(room, [...places.values()].filter(Boolean))
+  const results = await resultsOf([...places.values()].filter(Boolean))
   return last.flatMap((before) => {
     if (!places.has(before)) return [before]
     const place = places.get(before)
@@ -120,13 +123,12 @@ const again = async (room, last, all) => {
   })
 }
 
-const resultsOf = async (room, places) =>
-  places.length === 0 ? [] : (await stryker(room, places)).filter(isMeant).map(resultOf)
+const resultsOf = async (places) =>
+  places.length === 0 ? [] : (await stryker(places)).filter(isMeant).map(resultOf)
 
-const stryker = (room, places) => {
+const stryker = (places) => {
   // A survivor takes all of them, in every simulation.
   process.env.KEELSON_SEEDS ??= '4'
-  process.env.MUTANTS_TESTS = [`test/${room}`, ...rooms[room]].join(',')
   return new Stryker({
     mutate: places.map(rangeOf),
     mutator: { excludedMutations },
