@@ -92,7 +92,6 @@ const canonicalOf = (rope: Rope, blob: ReadBlob): string =>
 export const canonicalText = (value: unknown): string => {
   if (typeof value === 'string') return `s${value.length}:${value}`
   if (typeof value === 'number') return Object.is(value, -0) ? 'd-0;' : `d${value};`
-  if (typeof value === 'bigint') return `i${value};`
   if (typeof value !== 'object' || value === null) return `${value};`
   if (value instanceof Uint8Array) return `b${value.length}:${asBuffer(value).toString('latin1')}`
   if (value instanceof Date) return `t${value.getTime()};`
