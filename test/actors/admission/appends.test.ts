@@ -47,6 +47,7 @@ describe('a group', () => {
     const { clock, appends, ended, begin, next, written } = appendsOf()
     const group = begin('a', 10, 10)
     const turn = next()
+    expect(turn).toMatchObject({ units: [], asked: undefined })
     appends.committed(turn, written(5, 6))
     await clock.settle()
     expect(ended).toEqual([])

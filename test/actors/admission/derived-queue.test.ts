@@ -181,3 +181,76 @@ test('a group is set aside only when it failed alone', () => {
   })
   expect(queue.isolates).toBe(false)
 })
+
+test('the oldest group goes with a projection that shows its frame', () => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  expect([queue.isReadyAt(9), queue.oldestAt]).toEqual([false, undefined])
+  queue.begin('p', 3, undefined)
+  for (const lsn of [5, 6]) queue.add({ producer: 'p', lsn, operations: [], afterFlush: [] }, lsn)
+  expect([4, 5, 6].map((lsn) => queue.isReadyAt(lsn))).toEqual([false, true, true])
+  expect(queue.oldestAt).toBe(5)
+})
+
+test('the bytes of keys and values are bounded, and what each operation takes besides', () => {
+  const queue = new DerivedQueue({ operations: 100, bytes: 3 * 164 })
+  queue.begin('p', 0, undefined)
+  let lsn = 0
+  const give = (...lengths: readonly number[]) => {
+    const operations = lengths.map((length) => ({
+      kind: 'delete' as const,
+      key: 'k'.repeat(length),
+    }))
+    queue.add({ producer: 'p', lsn: ++lsn, operations, afterFlush: [] }, 0)
+  }
+  const codeOf = (error: unknown) => (error as { code: string }).code
+  const refusal = (...lengths: readonly number[]): unknown => {
+    try {
+      give(...lengths)
+    } catch (error) {
+      return [codeOf(error), (error as { details: object }).details]
+    }
+    return 'taken'
+  }
+  const limits = { operationsMax: 100, bytesMax: 492 }
+  expect(refusal(429)).toEqual(['TOO_LARGE', { operations: 1, bytes: 493, ...limits }])
+  give(100, 100)
+  expect(queue.room).toBe(98)
+  expect(refusal(101)).toEqual(['BUSY', { operations: 1, bytes: 165, ...limits, room: 98 }])
+  give(100)
+  expect(queue.room).toBe(0)
+  queue.take(9, 2)
+  queue.committed()
+  expect([queue.room, queue.operations]).toEqual([99, 1])
+  expect(refusal(100, 100)).toBe('taken')
+  const value = { kind: 'put', key: 'k', value: encodeValue('v'.repeat(500)) } as const
+  queue.discard()
+  queue.begin('p', lsn, undefined)
+  expect(() =>
+    queue.add({ producer: 'p', lsn: ++lsn, operations: [value], afterFlush: [] }, 0),
+  ).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
+})
+
+test('a group that fails among others is not set aside', () => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  queue.begin('p', 0, undefined)
+  for (const lsn of [1, 2]) queue.add({ producer: 'p', lsn, operations: [], afterFlush: [] }, 0)
+  queue.take(9, 8)
+  expect([queue.failed(true, { message: 'no' }), queue.isolates]).toEqual([undefined, true])
+  expect(queue.health).toEqual({ operations: 2, lost: [], setAside: [] })
+})
+
+test('a producer whose group was refused has to begin, and is reminded until it does', () => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  const told = { to: undefined as never, message: 'begin' }
+  queue.begin('p', 0, told)
+  queue.begin('silent', 0, undefined)
+  expect([queue.refused('nobody'), queue.reminders()]).toEqual([[], []])
+  expect([queue.refused('p'), queue.refused('p'), queue.refused('silent')]).toEqual([
+    [told],
+    [],
+    [],
+  ])
+  expect([queue.reminders(), queue.health.lost]).toEqual([[told], ['p', 'silent']])
+  queue.begin('p', 0, told)
+  expect([queue.reminders(), queue.health.lost]).toEqual([[], ['silent']])
+})

@@ -23,7 +23,9 @@ describe('a token of the gate', () => {
     const owner = await starting
     enter('owned', 60)
     enter('other', 40)
+    expect(token('owned').owner).toBeUndefined()
     token('owned').transfer(owner)
+    expect(token('owned').owner).toBe(owner)
 
     system.kill(owner)
     await clock.settle()
