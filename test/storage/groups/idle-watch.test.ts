@@ -32,14 +32,20 @@ test('costs one timer, however much happens', async () => {
   expect(clock.untilNext()).toBe(60)
 })
 
-test('is never told with 0 ms, nor once the watch has ended', async () => {
-  for (const ms of [0, 100]) {
-    const { clock, seen, watch } = watchOf(ms)
-    watch.stir()
-    watch.end()
-    watch.stir()
-    expect(clock.untilNext()).toBeUndefined()
-    await clock.advance(1_000)
-    expect(seen).toEqual([])
-  }
+test('is never told with 0 ms', async () => {
+  const { clock, seen, watch } = watchOf(0)
+  watch.stir()
+  expect(clock.untilNext()).toBeUndefined()
+  await clock.advance(1_000)
+  expect(seen).toEqual([])
+})
+
+test('is not told once the watch has ended', async () => {
+  const { clock, seen, watch } = watchOf(100)
+  watch.stir()
+  watch.end()
+  watch.stir()
+  expect(clock.untilNext()).toBeUndefined()
+  await clock.advance(1_000)
+  expect(seen).toEqual([])
 })
