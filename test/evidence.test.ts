@@ -4,8 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { rooms } from '../scripts/mutants/rooms.mjs'
-import { cellsOf, evidenceRows, numberedTests, withTests } from './support/evidence-table.ts'
+import { evidenceRows, numberedTests, withTests } from './support/evidence-table.ts'
 
 const page = (name: string): string => readFileSync(`test/evidence/${name}`, 'utf8')
 const numbersOf = (name: string): string[] => evidenceRows(page(name)).map(({ number }) => number)
@@ -97,25 +96,6 @@ test.each(['guarantees.md', 'storage.md'])(
     expect(missing).toEqual([])
   },
 )
-
-describe('test/evidence/mutants.md', () => {
-  const scores = page('mutants.md')
-    .split('\n')
-    .map(cellsOf)
-    .filter(([room = '']) => room in rooms)
-
-  test('has a row for every room that decides', () => {
-    expect(scores.map(([room]) => room)).toEqual(Object.keys(rooms))
-  })
-
-  test.each(scores)('%s: the score is that of the counts, and at least 90 %%', (_, ...cells) => {
-    const [mutants, killed, , survived, uncovered, equivalent] = cells.slice(2, 8).map(Number)
-    const counted = Number(killed) + Number(survived) + Number(uncovered)
-    expect(counted + Number(equivalent)).toBe(mutants)
-    expect(cells.at(-1)).toBe(`${((100 * Number(killed)) / counted).toFixed(1)} %`)
-    expect(Number(killed) / counted).toBeGreaterThanOrEqual(0.9)
-  })
-})
 
 test('the code of every mutant that is listed as equivalent exists', () => {
   const listed: readonly Record<'file' | 'from' | 'to' | 'reason', string>[] = JSON.parse(

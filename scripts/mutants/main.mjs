@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /**
- * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--near] [--again]`: breaks a room of `src` in many places, one at a
- * time, and says which of them no test notices. About `count` mutants (100) are drawn by `seed` (1); `--only` keeps those
- * whose file or code has the text. `equivalent.json` lists mutants that change no behaviour, each with its reason.
+ * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--near] [--again]`: breaks a room of `src` in many places,
+ * one at a time, and says which of them no test notices. About `count` mutants (100) are drawn by `seed` (1); `--only`
+ * keeps those whose file or code has the text. `equivalent.json` lists mutants that change no behaviour, each with its
+ * reason.
  *
- * `--near` takes the room's own tests only, which is quicker. `--again` runs those mutants of the last run that no test noticed, or that only a time limit noticed: a busy machine
- * can reach a time limit by itself.
+ * `--near` takes the room's own tests only, which is quicker. `--again` runs those mutants of the last run that no test
+ * noticed, or that only a time limit noticed: a busy machine can reach a time limit by itself.
  *
  * Strings are left alone: tests assert codes and not messages, and a wrong code does not compile.
  */
