@@ -10,13 +10,14 @@ import { liveThroughTrouble } from '../support/liveness-life.ts'
 import { liveSeeds, sumOf } from '../support/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(24, 2_000)
+const seeds = seedsOf(12, 2_000)
 
 test(`durable actors go on after the trouble of ${seeds.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveThroughTrouble))
 
   if (seeds.length < 10) return
   const happened = ['answers', 'stop', 'delete', 'unblocked', 'kills.alarms', 'full disks']
-  for (const what of [...happened, 'failed.TIMEOUT', 'failed.BLOCKED', 'ended.shipped'])
+  const steady = ['steady.due', 'steady.done', 'steady.refused', 'slips']
+  for (const what of [...happened, ...steady, 'failed.TIMEOUT', 'failed.BLOCKED', 'ended.shipped'])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 10)
 }, 3_600_000)

@@ -8,6 +8,7 @@ import {
   type DurableServer,
   type EntityOptions,
   entity,
+  type GenServer,
   name,
   noReply,
   reply,
@@ -64,6 +65,10 @@ export type WitnessMessages = {
   casts: { told: (what: { readonly id: string; readonly number: number }) => void }
 }
 export const witnessName = name<WitnessMessages>('witness')
+export const witness: GenServer<WitnessMessages, null> = {
+  init: () => null,
+  casts: { told: (state) => noReply(state) },
+}
 
 /** What the world sees of entities. */
 export type World = {

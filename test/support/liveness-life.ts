@@ -2,19 +2,18 @@
  * One random life of durable actors in trouble: calls that time out, stops, deletes, kills, hung
  * handlers, rows that cannot be used, full and failing disks, from one seed. When the trouble is
  * over everything must go on. A life throws if a call never settles, a process spins, an entity is
- * stuck, or a due alarm or step does not run.
+ * stuck, or a due alarm or step does not run, or if an actor that was not killed has lost anything
+ * (`steady-actors.ts`).
  */
-import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
+import { Applier, BlobStore, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import {
   type App,
   call,
   cast,
-  type GenServer,
   isKeelsonError,
   type KeelsonError,
   name,
-  noReply,
   type Ref,
   supervisor,
   worker,
@@ -22,17 +21,20 @@ import {
 import { createSystem } from '../../src/runtime/index.ts'
 import { StateMachine } from '../../src/runtime/state-machine/state-machine.ts'
 import { silentLogger } from '../../src/testing/index.ts'
+import { CountedTurns } from './counted-turns.ts'
+import { fillFast } from './full-disk.ts'
 import {
   type Deed,
   type Ledger,
   ledgers,
   lockedKey,
   type Operation,
-  type WitnessMessages,
+  witness,
 } from './ledger-entity.ts'
 import { atRest, orders } from './order-machine.ts'
 import type { Tally } from './seed-lives.ts'
 import { machine } from './simulated-instance.ts'
+import { SteadyActors } from './steady-actors.ts'
 
 /** What a call may be refused with. */
 const refusals: readonly unknown[] = [
@@ -45,9 +47,6 @@ const deeds: readonly Deed[] = [
   ...(['note', 'note', 'look', 'write', 'locked', 'step', 'step', 'alarm', 'alarm'] as const),
   ...(['cancel', 'tell', 'slow', 'slow', 'throw', 'large', 'hang', 'keep'] as const),
 ]
-
-/** More turns of the event loop at one instant than any of these lives takes: a process spins. */
-const turnsMax = 20_000
 
 /** More turns in one second without work than timers, sweeps and markers take. */
 const idleTurnsMax = 100
@@ -70,6 +69,8 @@ class LivenessLife {
   readonly #pending = new Map<Promise<void>, string>()
   readonly #wrong: string[] = []
   #app: App | undefined
+  readonly #steady: SteadyActors
+  readonly #shards: number
   #ledgers!: ReturnType<typeof ledgers>
   #orders!: ReturnType<typeof orders>
   #version = 0
@@ -78,15 +79,26 @@ class LivenessLife {
   #isAway = false
   /** Rows cannot be used, and entities fail as they wake. */
   #isSick = false
-  #turns = 0
-  #turnsHere = 0
-  #instant = 0
+  /** Turns of steady actors are refused. */
+  #isStrict = false
+  readonly #turns: CountedTurns
 
   constructor(seed: number) {
     this.#seed = seed
     this.#random = seededRandom(seed)
     this.#machine = machine({ seed, syncMs: this.pick([0, 1, 7]), capacityBytes: roomy })
+    this.#turns = new CountedTurns(this.#machine.clock, (what) => this.#wrong.push(what))
     this.#idleMs = this.pick([5, 50, 60_000])
+    this.#shards = this.pick([1, 2])
+    this.#steady = new SteadyActors({
+      pick: (from) => this.pick(from),
+      now: () => this.#machine.clock.monotonic(),
+      later: (ms) => new Promise((resolve) => this.#machine.clock.after(ms, () => resolve())),
+      fails: this.#fails,
+      isRefused: () => this.#isStrict && this.#random() < 0.7,
+      awaits: (text, work) => this.#awaits(text, work),
+      counts: (what) => this.#count(what),
+    })
   }
 
   pick<T>(from: readonly T[]): T {
@@ -117,7 +129,7 @@ class LivenessLife {
   readonly #lastsMs = (): number => this.pick([0, 0, 0, 5, 300, 3_000])
 
   /** The kinds of a program that is newer than the last one: their rows are migrated. */
-  #program(): void {
+  #program() {
     this.#version++
     const options = {
       ...{ version: this.#version, idleMs: this.#idleMs, handlerTimeoutMs: 2_000 },
@@ -147,37 +159,25 @@ class LivenessLife {
       },
       options,
     )
-  }
-
-  /** The clock, which counts turns. A turn too many at one instant never happens. */
-  #clock() {
-    const { clock } = this.#machine
-    return {
-      ...clock,
-      soon: (action: () => void): void => {
-        const now = clock.monotonic()
-        if (now !== this.#instant) this.#turnsHere = 0
-        this.#instant = now
-        this.#turns++
-        if (++this.#turnsHere < turnsMax) clock.soon(action)
-        else if (this.#turnsHere === turnsMax) this.#wrong.push(`spins at ${now} ms`)
-      },
-    }
+    const parts = [this.#ledgers, this.#orders, worker('witness', witness)]
+    return [...parts, ...this.#steady.children(options)]
   }
 
   // What happens.
 
   async begin(): Promise<void> {
     const { start, during } = this.#machine
-    this.#program()
-    const system = createSystem({ clock: this.#clock(), logger: silentLogger, seed: this.#seed })
+    const parts = this.#program() as never[]
+    const system = createSystem({
+      clock: this.#turns.clock,
+      logger: silentLogger,
+      seed: this.#seed,
+    })
     this.#app = await start({
       system,
-      app: supervisor('app', { intensity: 1e6 }, [
-        this.#ledgers,
-        this.#orders,
-        worker('witness', witness),
-      ]),
+      shards: this.#shards,
+      app: supervisor('app', { intensity: 1e6 }, parts),
+      blobs: { threshold: 8 * 1024 },
       lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
       wal: { maxFileSize: 128 * 1024 },
     })
@@ -185,6 +185,7 @@ class LivenessLife {
       await during(
         this.#app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 10_000_000 }),
       ).catch(() => undefined)
+    await this.#steady.begin(this.#app, during)
   }
 
   /** Notes an answer that is due. `text` tells which one, if it never comes. */
@@ -264,10 +265,26 @@ class LivenessLife {
   /** The disk is full from now on, and the log soon. */
   #fill(): void {
     this.#count('full disks')
-    const { disk } = this.#machine
-    disk.capacityBytes -= disk.freeBytes
-    const { store } = this.#running
-    for (let at = 0; at < 30; at++) store.put('filling', 'x'.repeat(10_000)).catch(() => undefined)
+    fillFast(this.#machine.disk, this.#running.store)
+  }
+
+  /** Steady actors are told much, and the disk fills. A call is refused at once. */
+  async #shortage(): Promise<void> {
+    const { clock, disk } = this.#machine
+    this.#isAway = this.pick([true, false])
+    this.#isStrict = this.pick([true, false])
+    for (let at = 0; at < 4; at++) this.#steady.acts()
+    this.#steady.bears()
+    await clock.advance(this.pick([0, 5, 20]))
+    this.#fill()
+    await clock.advance(this.pick([20, 50]))
+    for (let at = 0; at < 4; at++) this.#steady.acts()
+    this.#steady.bears()
+    disk.clearFaults()
+    const isLate = await this.#steady.isLate(() => clock.advance(500))
+    if (isLate) this.#wrong.push('a call waits for a full disk')
+    this.#isStrict &&= this.pick([true, false])
+    if (this.pick([true, false])) this.#free()
   }
 
   #free(): void {
@@ -276,7 +293,10 @@ class LivenessLife {
 
   async live(steps: number): Promise<void> {
     const { clock, disk } = this.#machine
-    const storage = [WalWriter, Applier, LmdbWriter].map((each) => String(each.name(0)))
+    const shards = Array.from({ length: this.#shards }, (_, shard) => shard)
+    const storage = [WalWriter, Applier, LmdbWriter, BlobStore].flatMap((each) =>
+      shards.map((shard) => String(each.name(shard))),
+    )
     const events: (() => unknown)[] = [
       ...Array(16).fill(() => this.#call()),
       ...Array(6).fill(() => this.#order()),
@@ -289,7 +309,15 @@ class LivenessLife {
         this.#kill('entity', `${this.pick(['ledger', 'order'])}/${this.pick(ids)}`),
       ),
       ...Array(2).fill(() => this.#kill('storage', this.pick(storage))),
-      () => this.#kill('alarms', 'alarms(0)'),
+      ...Array(12).fill(() => this.#steady.acts()),
+      ...Array(3).fill(() => this.#shortage()),
+      () => this.#steady.bears(),
+      () => this.#steady.unblock(),
+      () => this.#awaits('put of a blob', this.#running.store.put('{b}', 'x'.repeat(20_000))),
+      () => {
+        this.#isStrict = !this.#isStrict
+      },
+      () => this.#kill('alarms', `alarms(${this.pick(shards)})`),
       () => this.#killKind(),
       ...Array(2).fill(() => {
         this.#isAway = !this.#isAway
@@ -305,7 +333,8 @@ class LivenessLife {
         this.#count('faults')
         const fault = { kind: 'error', code: 'EIO' } as const
         const operation = this.pick(['sync', 'write'] as const)
-        disk.inject({ at: this.pick([1, 3]), operation, path: '/data/shard-0/wal', fault })
+        const path = `/data/shard-${this.pick(shards)}/${this.pick(['wal', 'wal', 'wal', 'blobs'])}`
+        disk.inject({ at: this.pick([1, 3]), operation, path, fault })
       },
       () => this.#restart(),
       () => this.#powerCut(),
@@ -325,10 +354,10 @@ class LivenessLife {
 
   async #reopen(): Promise<void> {
     const { control, shards } = this.#running
-    for (const { phase } of shards) {
+    for (const { phase, index } of shards) {
       if (phase.kind === 'down') this.#count('reopened')
       for (const part of ['shard', 'followers'] as const)
-        await this.#machine.during(control.reopen(0, part)).catch(() => undefined)
+        await this.#machine.during(control.reopen(index, part)).catch(() => undefined)
     }
   }
 
@@ -371,6 +400,8 @@ class LivenessLife {
     const { clock, disk, during } = this.#machine
     disk.clearFaults()
     this.#free()
+    await this.#isSteady()
+    this.#isAway = this.pick([true, false])
     this.#isSick = this.pick([true, false])
     if (this.#isSick) {
       await this.#restart()
@@ -390,6 +421,18 @@ class LivenessLife {
     await during(this.#running.close())
     await during(this.#running.system.stop())
     if (clock.untilNext() !== undefined) this.#wrong.push('a timer is left')
+    this.#judge()
+  }
+
+  /** Steady actors go on by themselves, before any restart mends them. */
+  async #isSteady(): Promise<void> {
+    const { clock, during } = this.#machine
+    this.#isAway = this.#isStrict = this.#isSick = false
+    await clock.advance(100)
+    await this.#reopen()
+    this.#steady.unblock()
+    await clock.advance(70_000)
+    this.#wrong.push(...(await this.#steady.judge(during)))
     this.#judge()
   }
 
@@ -443,9 +486,9 @@ class LivenessLife {
       .processes()
       .filter(({ label }) => /^(ledger|order)\//.test(label ?? ''))
     if (awake.length > 0) this.#wrong.push(`no rest for ${awake.map(({ label }) => label)}`)
-    const before = this.#turns
+    const before = this.#turns.turns
     await clock.advance(10_000)
-    const turns = (this.#turns - before) / 10
+    const turns = (this.#turns.turns - before) / 10
     if (turns > idleTurnsMax) this.#wrong.push(`${turns} turns a second without work`)
     this.#judge()
   }
@@ -453,8 +496,3 @@ class LivenessLife {
 
 /** The bytes of a disk that is not full. */
 const roomy = 2 ** 40
-
-const witness: GenServer<WitnessMessages, null> = {
-  init: () => null,
-  casts: { told: (state) => noReply(state) },
-}
