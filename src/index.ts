@@ -214,6 +214,7 @@ export type {
   NoReply,
   ObjectFirstLogger,
   Ok,
+  Part,
   PartitionSupervisorOptions,
   Partitions,
   ProcessFacts,
@@ -329,7 +330,12 @@ export type {
   UnitAnswer,
 } from './storage/index.ts'
 export { supervisor, worker } from './supervisors/app-tree.ts'
-export { startChild, startDynamicChild, startSupervisor } from './supervisors/child-tree.ts'
+export {
+  startChild,
+  startDynamicChild,
+  startOrGet,
+  startSupervisor,
+} from './supervisors/child-tree.ts'
 export { entity } from './supervisors/durable-parts.ts'
 export type {
   App,

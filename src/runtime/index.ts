@@ -19,6 +19,7 @@
  * Start reading at `server/gen-server.ts`, then `process/process.ts` and
  * `supervision/supervisor-server.ts`.
  */
+export { asPart } from './names/parts.ts'
 export { isVia, type Via } from './names/via.ts'
 export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
 // The parts that durable actors are made of: they hold what a process sends.
@@ -99,6 +100,7 @@ export {
   dynamicSupervisor,
   startDynamicChild,
   startDynamicSupervisor,
+  startOrGet,
   terminateDynamicChild,
 } from './supervision/dynamic-supervisor.ts'
 export {
@@ -150,7 +152,15 @@ export {
 } from './task/task-supervisor.ts'
 export type { ThreadServerOptions } from './threads/thread-link.ts'
 export { threadServer } from './threads/thread-server.ts'
-export { type Directory, isRef, type Messages, type Name, name, type Ref } from './words/address.ts'
+export {
+  type Directory,
+  isRef,
+  type Messages,
+  type Name,
+  name,
+  type Part,
+  type Ref,
+} from './words/address.ts'
 export type { AppContext } from './words/app-context.ts'
 export { Envelope, type ExitMessage, kinds, type Message } from './words/envelope.ts'
 export {

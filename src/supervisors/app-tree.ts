@@ -7,6 +7,7 @@ import type { DurableMessages, DurableOptions, DurableServer, Fields } from '../
 import { configError, unknownOption } from '../errors.ts'
 import {
   type AutoShutdown,
+  asPart,
   type ChildrenFault,
   type ChildSpec,
   childrenFault,
@@ -14,9 +15,11 @@ import {
   isVia,
   type JudgedSpec,
   type Messages,
+  type Part,
   type RestartOption,
   type Shutdown,
   type Strategy,
+  type SupervisorMessages,
   type Via,
 } from '../runtime/index.ts'
 import { checkDurableServer, checkPlainServer } from './server-check.ts'
@@ -76,8 +79,8 @@ export type SupervisorOptions = {
  */
 export type AppModule = string | { readonly server: object } | { readonly init: unknown }
 
-/** A worker of a tree. */
-export type AppWorker = {
+/** A worker of a tree. `M` and `S`: the messages and the state of its process. */
+export type AppWorker<M = unknown, S = unknown> = Part<M, S> & {
   readonly kind: 'worker'
   readonly id: string
   readonly module: AppModule
@@ -85,7 +88,7 @@ export type AppWorker = {
 }
 
 /** A supervisor of a tree, and its root. */
-export type AppTree = {
+export type AppTree = Part<SupervisorMessages> & {
   readonly kind: 'supervisor'
   readonly id: string
   readonly options: SupervisorOptions
@@ -100,7 +103,10 @@ export type ModuleSpec = ChildSpec & {
 }
 
 /** A part of a tree: data, or a specification with its own start function. */
-export type AppNode = AppWorker | AppTree | ChildSpec
+export type AppNode<M = unknown, S = unknown> =
+  | AppWorker<M, S>
+  | (AppTree & Part<M, S>)
+  | ChildSpec<M, S>
 
 type Server<M extends Messages, S, A, P> =
   | GenServer<M, S, A, P>
@@ -131,7 +137,7 @@ export function worker<M extends DurableMessages, S, F extends Fields, A, P>(
   id: string,
   server: DurableServer<M, S, F, A, P> | { readonly server: DurableServer<M, S, F, A, P> },
   options: WorkerOptions<A> & { readonly durable: true | DurableOptions },
-): AppWorker
+): AppWorker<M, S | undefined>
 /**
  * A worker with this server (or a module that exports it as `server`), whose `init` takes no
  * argument.
@@ -139,7 +145,7 @@ export function worker<M extends DurableMessages, S, F extends Fields, A, P>(
 export function worker<M extends Messages, S, A, P>(
   id: IdWithoutArgument<A>,
   server: Server<M, S, A, P>,
-): AppWorker
+): AppWorker<M, S>
 /**
  * A worker with this server (or a module that exports it as `server`); `arg` is checked against its
  * `init`.
@@ -148,7 +154,7 @@ export function worker<M extends Messages, S, A, P>(
   id: string,
   server: Server<M, S, A, P>,
   ...[options]: WorkerArguments<A>
-): AppWorker
+): AppWorker<M, S>
 /** A worker with a server, a module that exports one, or the path of such a module. */
 export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {
   return { kind: 'worker', id, module, options }
@@ -203,12 +209,15 @@ export const mapModules = async (
   for (const [at, child] of tree.children.entries()) {
     const here = `${path}.children[${at}]`
     if (isModuleSpec(child))
-      children.push(child.withModule(await resolve(child.module, `${here}.module`)))
+      children.push(asPart(child.withModule(await resolve(child.module, `${here}.module`)), child))
     else if (isChildSpec(child)) children.push(child)
     else if (child.kind === 'supervisor') children.push(await mapModules(child, resolve, here))
-    else children.push({ ...child, module: await resolve(child.module, `${here}.module`) })
+    else {
+      const module = await resolve(child.module, `${here}.module`)
+      children.push(asPart({ ...child, module }, child))
+    }
   }
-  return { ...tree, children }
+  return asPart({ ...tree, children }, tree)
 }
 
 const strategies = ['one_for_one', 'one_for_all', 'rest_for_one']

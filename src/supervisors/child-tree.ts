@@ -3,8 +3,10 @@
  * `startDynamicChild` that take both.
  */
 
+import { configError } from '../errors.ts'
 import {
   type AnyContext,
+  asPart,
   type ChildSpec,
   type DynamicSupervisorMessages,
   type GenServer,
@@ -21,6 +23,7 @@ import {
   type System,
   startDynamicChild as startDynamicSpec,
   startChild as startSpec,
+  startOrGet as startSpecOrGet,
   startSupervisor as startTree,
   supervisor,
   type Via,
@@ -79,7 +82,7 @@ const childSpec = (
     await orphanGone(context.system, registered)
     return spec.start(context)
   }
-  return { ...spec, start }
+  return asPart({ ...spec, start }, node)
 }
 
 /** The name of a part that has one: that of its options, or its id. */
@@ -128,31 +131,53 @@ const treeStarted = async (
  * `[reason, spec]`, `'already_present'` or `['already_started', ref]`, as in OTP.
  * @throws KeelsonError `CONFIG` with `details.path` for wrong data
  */
-export const startChild = (
+export const startChild = <M, S>(
   parent: Ref<SupervisorMessages>,
-  node: AppNode,
-): Promise<StartResult<unknown>> => madeThrough(parent, childStarted(parent, node))
+  node: AppNode<M, S>,
+): Promise<StartResult<M, S>> => madeThrough(parent, childStarted(parent, node))
 
-const childStarted = async (
+const childStarted = async <M, S>(
   parent: Ref<SupervisorMessages>,
-  node: AppNode,
-): Promise<StartResult<unknown>> => startSpec(parent, childSpec(checkAppNode(node)))
+  node: AppNode<M, S>,
+): Promise<StartResult<M, S>> => startSpec(parent, childSpec(checkAppNode(node)) as ChildSpec<M, S>)
 
 /**
  * Starts a child of a dynamic supervisor. Ids may be equal. A part has a name only if its options
  * give it one. A failure is the reason of its start, or `'max_children'`.
  * @throws KeelsonError `CONFIG` with `details.path` for wrong data
  */
-export const startDynamicChild = (
+export const startDynamicChild = <M, S>(
   parent: Ref<DynamicSupervisorMessages>,
-  node: AppNode,
-): Promise<StartResult> => madeThrough(parent, dynamicChildStarted(parent, node))
+  node: AppNode<M, S>,
+): Promise<StartResult<M, S>> => madeThrough(parent, dynamicChildStarted(parent, node))
 
-const dynamicChildStarted = async (
+const dynamicChildStarted = async <M, S>(
   parent: Ref<DynamicSupervisorMessages>,
-  node: AppNode,
-): Promise<StartResult> => {
-  return startDynamicSpec(parent, childSpec(checkAppNode(node)))
+  node: AppNode<M, S>,
+): Promise<StartResult<M, S>> =>
+  startDynamicSpec(parent, childSpec(checkAppNode(node)) as ChildSpec<M, S>)
+
+/**
+ * The process of a child of a dynamic supervisor, by its name: the one that has the name, or one
+ * that is started now. Two starts at the same time end at the same process. If the ref of the
+ * supervisor has its sender bound, so has the process's.
+ * @throws KeelsonError `EXITED` with the reason of a failed start as `details.reason`; `CONFIG` with
+ * `details.path` for wrong data, and for data without a name
+ */
+export const startOrGet = <M, S>(
+  parent: Ref<DynamicSupervisorMessages>,
+  node: AppNode<M, S>,
+): Promise<Ref<M, S>> => madeThrough(parent, startedOrGot(parent, node))
+
+const startedOrGot = async <M, S>(
+  parent: Ref<DynamicSupervisorMessages>,
+  node: AppNode<M, S>,
+): Promise<Ref<M, S>> => {
+  const spec = childSpec(checkAppNode(node)) as ChildSpec<M, S>
+  if (isChildSpec(node)) return startSpecOrGet(parent, spec, undefined)
+  if (node.options.name === undefined && !isDurable(node.options))
+    throw configError('child.options.name', 'a name, by which it is found', undefined)
+  return startSpecOrGet(parent, spec, registeredName(node))
 }
 
 type AnyName = Name | Via

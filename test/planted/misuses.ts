@@ -94,7 +94,7 @@ context.sendAfter(5, 'tock')
 context.sendAfter('5', 'tick')
 
 // Who it is sent to, and how it is started.
-// says: Argument of type 'string' is not assignable to parameter of type 'Ref<unknown>'
+// says: Argument of type 'string' is not assignable to parameter of type 'Ref<unknown, unknown>'
 void call('counter', 'get')
 // says: Argument of type 'string' is not assignable to parameter of type 'number'
 void system.start(server, 'one')

@@ -51,8 +51,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * @throws KeelsonError `INVALID_ARGUMENT` for an id that is not 1 to 256 bytes of well-formed
    * text without `{`, `}` and NUL
    */
-  ref(id: string): Ref<M> {
-    return this.#entities.ref<M>(this.kind, id)
+  ref(id: string): Ref<M, S | undefined> {
+    return this.#entities.ref<M>(this.kind, id) as Ref<M, S | undefined>
   }
 
   /**

@@ -2,8 +2,9 @@
  * The names of one System: local names, keys of registries, memberships of groups, and tables. A
  * process keeps them until its end. They are free before its end is announced.
  */
-import type { Address, Directory, HolderWait } from '../words/address.ts'
+import type { Address, Directory, HolderWait, Part } from '../words/address.ts'
 import { NameWaits, type WaitLimits } from './name-waits.ts'
+import { isPart, Parts } from './parts.ts'
 import { type GroupMember, ProcessGroups } from './process-groups.ts'
 import { type Holder, Registries } from './registries.ts'
 import { Tables } from './tables.ts'
@@ -22,6 +23,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
   readonly registries: Registries<P>
   readonly groups = new ProcessGroups<P>()
   readonly tables = new Tables<P>()
+  readonly parts: Parts<P>
   /** Their addresses: a look-up then reads nothing of the process. */
   readonly #holders = new Map<string, P['address']>()
   readonly #waits: NameWaits
@@ -29,6 +31,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
   constructor(limits: WaitLimits) {
     this.registries = new Registries(new NameWaits(limits))
     this.#waits = new NameWaits(limits)
+    this.parts = new Parts(new NameWaits(limits))
   }
 
   /** The holder of the local name. */
@@ -41,9 +44,11 @@ export class Names<P extends Named<P>> implements Directory<P> {
     return this.#holders.get(name)
   }
 
-  /** The holder of the name, local or in a registry. */
-  find(name: string | Via): P | undefined {
-    return name instanceof Via ? new ViaDirectory(this, name).holderOf() : this.holderOf(name)
+  /** The holder of the name: local, in a registry, or a part of a tree. */
+  find(name: string | Via | Part): P | undefined {
+    if (typeof name === 'string') return this.holderOf(name)
+    if (isPart(name)) return this.parts.holderOf(name)
+    return new ViaDirectory(this, name).holderOf()
   }
 
   /**

@@ -10,8 +10,10 @@ import {
   type Directory,
   type HolderWait,
   type Name,
+  type Part,
   type Ref,
 } from '../words/address.ts'
+import { isPart, type Parts } from './parts.ts'
 import { type Holder, type OpenRegistry, placeOf, type Registries } from './registries.ts'
 
 declare const member: unique symbol
@@ -19,32 +21,39 @@ declare const member: unique symbol
 /** A key of a unique Registry, as the name of a process that understands `M`. `via` makes one. */
 export class Via<M = unknown> {
   declare readonly [member]?: M
-  readonly registry: Ref | Name
+  readonly registry: Ref | Name | Part
   readonly key: unknown
   /** The value registered with the key when a process is started under this name. */
   readonly value: unknown
 
-  constructor(registry: Ref | Name, key: unknown, value: unknown) {
+  constructor(registry: Ref | Name | Part, key: unknown, value: unknown) {
     this.registry = registry
     this.key = key
     this.value = value
   }
 
   toString(): string {
-    return `${this.registry}(${typeof this.key === 'string' ? this.key : shown(this.key)})`
+    return `${titleOf(this.registry)}(${typeof this.key === 'string' ? this.key : shown(this.key)})`
   }
 }
 
 /** Whether `value` is a name that `via` made. */
 export const isVia = (value: unknown): value is Via => value instanceof Via
 
+/** A process that a registry or a part of a tree may lead to. */
+interface Member<P> extends Holder<P> {
+  readonly pid: number
+  readonly alive: boolean
+}
+
 /** Looks up names in registries. */
-export interface RegistryDirectory<P extends Holder<P>> extends Directory<P> {
+export interface RegistryDirectory<P extends Member<P>> extends Directory<P> {
   readonly registries: Registries<P>
+  readonly parts: Parts<P>
 }
 
 /** The meaning of a via name in one System: a directory with one key. */
-export class ViaDirectory<P extends Holder<P> & { readonly pid: number }> implements Directory<P> {
+export class ViaDirectory<P extends Member<P>> implements Directory<P> {
   readonly #directory: RegistryDirectory<P>
   readonly #via: Via
 
@@ -80,16 +89,21 @@ export class ViaDirectory<P extends Holder<P> & { readonly pid: number }> implem
 
   #registry(): OpenRegistry<P> | undefined {
     const { registry } = this.#via
-    const owner =
-      typeof registry === 'string'
-        ? this.#directory.holderOf(registry)
-        : (addressOf(registry) as Address<P>).resolve()
-    return this.#directory.registries.of(owner)
+    return this.#directory.registries.of(this.#holderOf(registry))
+  }
+
+  #holderOf(registry: Via['registry']): P | undefined {
+    if (typeof registry === 'string') return this.#directory.holderOf(registry)
+    if (isPart(registry)) return this.#directory.parts.holderOf(registry)
+    return (addressOf(registry) as Address<P>).resolve()
   }
 }
 
+/** A registry as errors and logs name it. */
+const titleOf = (registry: unknown): string => (isPart(registry) ? registry.id : String(registry))
+
 /** The address that a via name has in one System, with its sender when one is bound. */
-export const viaAddress = <P extends Holder<P> & { readonly pid: number }>(
+export const viaAddress = <P extends Member<P>>(
   directory: RegistryDirectory<P>,
   via: Via,
 ): Address<P> => new Address(new ViaDirectory(directory, via), undefined, String(via), undefined)
@@ -99,14 +113,14 @@ export const viaAddress = <P extends Holder<P> & { readonly pid: number }>(
  * process ended.
  */
 export const noRegistry = (registry: unknown): KeelsonError =>
-  new KeelsonError('NO_PROCESS', `there is no registry ${String(registry)}`, {
-    details: { registry: String(registry) },
+  new KeelsonError('NO_PROCESS', `there is no registry ${titleOf(registry)}`, {
+    details: { registry: titleOf(registry) },
   })
 
 /** An operation that needs unique keys was used on a duplicate registry. */
 export const notUnique = (registry: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `the keys of ${String(registry)} are not unique`, {
-    details: { registry: String(registry) },
+  new KeelsonError('INVALID_ARGUMENT', `the keys of ${titleOf(registry)} are not unique`, {
+    details: { registry: titleOf(registry) },
   })
 
 const shown = (key: unknown): string => {

@@ -7,7 +7,7 @@ import type { Clock } from '../../clock.ts'
 import type { Via } from '../names/via.ts'
 import type { CallOptions } from '../process/messaging.ts'
 import type { ProcessInfo } from '../process/process-info.ts'
-import type { Messages, Name, Ref } from '../words/address.ts'
+import type { Messages, Name, Part, Ref } from '../words/address.ts'
 import type { AppContext } from '../words/app-context.ts'
 import type { ExitMessage } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
@@ -174,8 +174,11 @@ export type Settled<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: unknown }
 
-/** A process: its ref, or a name that is looked up at the time of use. */
-export type Target<M = unknown> = Ref<M> | Name<M> | Via<M>
+/**
+ * A process: its ref, or what is looked up at the time of use: a name, or the part of a tree that it
+ * was started from.
+ */
+export type Target<M = unknown, S = unknown> = Ref<M, S> | Name<M> | Via<M> | Part<M, S>
 
 /**
  * What a handler may use. One object for the life of the process. After the death of the process, a
@@ -196,23 +199,23 @@ export interface Context<M = Messages, App = AppContext> {
    * The same process with this one bound as the sender. Messages through it keep their order and
    * stop when this process ends.
    */
-  to<T>(target: Target<T>): Ref<T>
+  to<T, S = unknown>(target: Target<T, S>): Ref<T, S>
   start<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
-  ): Promise<Ref<T>>
+  ): Promise<Ref<T, S>>
   startLink<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
-  ): Promise<Ref<T>>
+  ): Promise<Ref<T, S>>
   startResult<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
-  ): Promise<StartResult<T>>
+  ): Promise<StartResult<T, S>>
   startLinkResult<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
-  ): Promise<StartResult<T>>
+  ): Promise<StartResult<T, S>>
   /**
    * Starts a bare process that runs `body` and then ends. It begins in a turn of its own. Throws
    * `CONFLICT` when the name is taken.
@@ -376,12 +379,12 @@ export interface System {
   start<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
-  ): Promise<Ref<T>>
+  ): Promise<Ref<T, S>>
   /** The same, but resolves with a failure instead of rejecting. */
   startResult<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
-  ): Promise<StartResult<T>>
+  ): Promise<StartResult<T, S>>
   /**
    * Starts a bare process that runs `body` and then ends. Throws `CONFLICT` when the name is taken.
    */
@@ -390,8 +393,8 @@ export interface System {
     options?: SpawnOptions<T>,
   ): Ref<T>
   /** A ref that looks the name up at each use. */
-  to<T>(name: Name<T> | Via<T>): Ref<T>
-  whereis<T>(name: Name<T> | Via<T>): Ref<T> | undefined
+  to<T, S = unknown>(name: Name<T> | Via<T> | Part<T, S>): Ref<T, S>
+  whereis<T, S = unknown>(name: Name<T> | Via<T> | Part<T, S>): Ref<T, S> | undefined
   processes(): ProcessInfo[]
   /** `undefined` when there is no such process. */
   info(target: Target): ProcessInfo | undefined

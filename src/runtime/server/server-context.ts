@@ -3,6 +3,7 @@
  * of the process.
  */
 import { KeelsonError } from '../../errors.ts'
+import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import { guardListeners } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
@@ -11,7 +12,7 @@ import { readOptions } from '../process/known-options.ts'
 import { type CallOptions, cast, request } from '../process/messaging.ts'
 import { expectOf, type Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
-import { Address, addressOf, type Ref } from '../words/address.ts'
+import { Address, addressOf, type Part, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { type Destination, MessageTimer, type Timer } from '../words/message-timer.ts'
@@ -20,7 +21,7 @@ import type { From, System } from './gen-server.ts'
 import { expectName } from './start-check.ts'
 import { refOf, type SpawnOptions, type StartOptions, type StartResult } from './start-options.ts'
 
-type AnyRef = Ref<unknown> | string | Via
+type AnyRef = Ref<unknown> | string | Via | Part
 type AnyCast = { casts: Record<string, (payload: unknown) => void> }
 
 const demonitorKeys = new Set(['flush'])
@@ -33,13 +34,13 @@ export interface Starter {
     server: object,
     arg: unknown,
     options: StartOptions<unknown> | undefined,
-  ): Promise<StartResult<never>>
+  ): Promise<StartResult<never, never>>
   spawnFrom(
     starter: Process | undefined,
     linked: boolean,
     body: (context: never) => unknown,
     options: SpawnOptions<unknown> | undefined,
-  ): Ref<never>
+  ): Ref<never, never>
 }
 
 /** The implementation of `Context` and `CallContext`. */
@@ -116,11 +117,19 @@ export class ServerContext {
     return new Address<Process>(directory, process, name, this.#process)
   }
 
-  start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+  start(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<Ref<never, never>> {
     return guarded(this.startResult(server, arg, options).then(refOf))
   }
 
-  startLink(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+  startLink(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<Ref<never, never>> {
     return guarded(this.startLinkResult(server, arg, options).then(refOf))
   }
 
@@ -128,7 +137,7 @@ export class ServerContext {
     server: object,
     arg?: unknown,
     options?: StartOptions<unknown>,
-  ): Promise<StartResult<never>> {
+  ): Promise<StartResult<never, never>> {
     return guarded(this.#system.startFrom(this.#process, false, server, arg, options))
   }
 
@@ -136,15 +145,15 @@ export class ServerContext {
     server: object,
     arg?: unknown,
     options?: StartOptions<unknown>,
-  ): Promise<StartResult<never>> {
+  ): Promise<StartResult<never, never>> {
     return guarded(this.#system.startFrom(this.#process, true, server, arg, options))
   }
 
-  spawn(body: (context: never) => unknown, options?: SpawnOptions): Ref<never> {
+  spawn(body: (context: never) => unknown, options?: SpawnOptions): Ref<never, never> {
     return this.#system.spawnFrom(this.#process, false, body, options)
   }
 
-  spawnLink(body: (context: never) => unknown, options?: SpawnOptions): Ref<never> {
+  spawnLink(body: (context: never) => unknown, options?: SpawnOptions): Ref<never, never> {
     return this.#system.spawnFrom(this.#process, true, body, options)
   }
 
@@ -333,9 +342,11 @@ export class ServerContext {
   }
 
   #addressOf(target: AnyRef): Address<Process> {
+    if (target instanceof Address) return target as Address<Process>
     const { names } = this.#process.kernel
     if (typeof target === 'string') return new Address<Process>(names, undefined, target, undefined)
-    return target instanceof Via ? viaAddress(names, target) : addressOf(target)
+    if (target instanceof Via) return viaAddress(names, target)
+    return isPart(target) ? partAddress(names.parts, target) : addressOf(target)
   }
 }
 

@@ -48,8 +48,8 @@ export type StartArguments<A, M> = [A] extends [undefined]
   : [arg: A, options?: StartOptions<M>]
 
 /** The result of a start. */
-export type StartResult<M = unknown> =
-  | { readonly ok: true; readonly ref: Ref<M>; readonly ignore?: never; readonly reason?: never }
+export type StartResult<M = unknown, S = unknown> =
+  | { readonly ok: true; readonly ref: Ref<M, S>; readonly ignore?: never; readonly reason?: never }
   | {
       readonly ok: false
       readonly reason: ExitReason
@@ -67,7 +67,7 @@ export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs' | 'han
  * The ref of the started process. Throws `EXITED` with the reason when the start failed; of a tree
  * whose root has the id `root`, also with the path to the part that failed, and its reason as cause.
  */
-export const refOf = (result: StartResult<never>, root?: string): Ref<never> => {
+export const refOf = (result: StartResult<never, never>, root?: string): Ref<never, never> => {
   if (result.ok) return result.ref
   const reason = result.ignore ? 'ignore' : result.reason
   throw notStarted(reason, root === undefined ? [] : [root])

@@ -11,19 +11,42 @@ import type { ExitReason } from '../words/exit-reason.ts'
 import type { TraceEvent } from '../words/telemetry.ts'
 import { type ServerStatus, type Statistics, stopping } from './system-requests.ts'
 
+/** The state that a ref knows of; a ref of another type is refused, so that `S` may be named. */
+type Stated<R> = unknown extends StateOf<R> ? never : R
+type StateOf<R> = R extends Ref<unknown, infer S> ? S : unknown
+
+/** The state of the server. A ref of a start and of a part knows its type. */
+export function getState<R extends Ref>(ref: Stated<R>, options?: CallOptions): Promise<StateOf<R>>
+/** The state of the server, of a type that the caller knows. */
+export function getState<S = unknown>(ref: Ref, options?: CallOptions): Promise<S>
 /** The state of the server. */
-export const getState = <S = unknown>(ref: Ref, options?: CallOptions): Promise<S> =>
-  ask(ref, 'getState', undefined, options) as Promise<S>
+export function getState(ref: Ref, options?: CallOptions): Promise<unknown> {
+  return ask(ref, 'getState', undefined, options)
+}
 
 /**
  * Replaces the state by the result of `replace`, and resolves with it. If `replace` throws, it
  * rejects with that error and the old state stays.
  */
-export const replaceState = <S = unknown>(
+export function replaceState<R extends Ref>(
+  ref: Stated<R>,
+  replace: (state: StateOf<R>) => StateOf<R>,
+  options?: CallOptions,
+): Promise<StateOf<R>>
+/** The same with a state of a type that the caller knows. */
+export function replaceState<S = unknown>(
   ref: Ref,
   replace: (state: S) => S,
   options?: CallOptions,
-): Promise<S> => ask(ref, 'replaceState', replace, options) as Promise<S>
+): Promise<S>
+/** The same. */
+export function replaceState(
+  ref: Ref,
+  replace: (state: never) => unknown,
+  options?: CallOptions,
+): Promise<unknown> {
+  return ask(ref, 'replaceState', replace, options)
+}
 
 /** Makes messages wait until `resume`. Suspending twice needs one `resume`. */
 export const suspend = (ref: Ref, options?: CallOptions): Promise<void> =>

@@ -5,6 +5,7 @@
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { Names } from '../names/names.ts'
+import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import { AbortWaits } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
@@ -18,7 +19,7 @@ import { AsyncContext, type Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
 import { RunQueue } from '../queues/run-queue.ts'
 import { TimerHeap } from '../queues/timer-heap.ts'
-import { Address, addressOf, type Directory, type Ref } from '../words/address.ts'
+import { Address, addressOf, type Directory, type Part, type Ref } from '../words/address.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
 import { Monitor } from '../words/monitor.ts'
@@ -79,7 +80,7 @@ export const createSystem = (options: SystemOptions = {}): System => new Process
 export const kernelOf = (where: System | { readonly self: Ref }): Kernel =>
   where instanceof ProcessSystem ? where : processOf(where as { readonly self: Ref }).kernel
 
-type AnyName = string | Via
+type AnyName = string | Via | Part
 type AnyRef = Ref<unknown> | AnyName
 
 /** The implementation of `System`. */
@@ -121,7 +122,11 @@ export class ProcessSystem implements Kernel, Starter {
 
   // For every caller.
 
-  start(server: object, arg?: unknown, options?: StartOptions<unknown>): Promise<Ref<never>> {
+  start(
+    server: object,
+    arg?: unknown,
+    options?: StartOptions<unknown>,
+  ): Promise<Ref<never, never>> {
     return this.startResult(server, arg, options).then(refOf)
   }
 
@@ -129,21 +134,22 @@ export class ProcessSystem implements Kernel, Starter {
     server: object,
     arg?: unknown,
     options?: StartOptions<unknown>,
-  ): Promise<StartResult<never>> {
+  ): Promise<StartResult<never, never>> {
     return this.startFrom(undefined, false, server, arg, options)
   }
 
-  spawn(body: Body, options?: SpawnOptions): Ref<never> {
+  spawn(body: Body, options?: SpawnOptions): Ref<never, never> {
     return this.spawnFrom(undefined, false, body, options)
   }
 
-  to(name: AnyName): Ref<never> {
+  to(name: AnyName): Ref<never, never> {
     if (name instanceof Via) return viaAddress(this.names, name)
+    if (isPart(name)) return partAddress(this.names.parts, name)
     expectName(name)
     return new Address<Process>(this.names, undefined, name, undefined)
   }
 
-  whereis(name: AnyName): Ref<never> | undefined {
+  whereis(name: AnyName): Ref<never, never> | undefined {
     if (typeof name === 'string') return this.names.addressOf(name)
     return this.#resolve(name)?.address
   }
@@ -172,7 +178,7 @@ export class ProcessSystem implements Kernel, Starter {
 
   monitor(target: AnyRef, onDown: (reason: ExitReason) => void): () => void {
     const process = this.#resolve(target)
-    const subject = target instanceof Via ? String(target) : target
+    const subject = target instanceof Via ? String(target) : isPart(target) ? target.id : target
     const monitor = new Monitor<Process>(undefined, subject, this.#guarded(onDown))
     if (process === undefined) monitor.fire('noproc')
     else process.watchBy(monitor)
@@ -202,7 +208,7 @@ export class ProcessSystem implements Kernel, Starter {
     server: object,
     arg: unknown,
     given: StartOptions<unknown> | undefined,
-  ): Promise<StartResult<never>> {
+  ): Promise<StartResult<never, never>> {
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
     if (starter === undefined && this.#isStopped) return Promise.reject(stopped())
     let options: StartOptions<unknown>
@@ -234,7 +240,7 @@ export class ProcessSystem implements Kernel, Starter {
     linked: boolean,
     body: Body,
     given: SpawnOptions | undefined,
-  ): Ref<never> {
+  ): Ref<never, never> {
     const options = readSpawnOptions(given)
     if (starter === undefined && this.#isStopped) throw stopped()
     if (this.names.taken(options.name) !== undefined) {
@@ -294,6 +300,7 @@ export class ProcessSystem implements Kernel, Starter {
     // Noted here: a durable process lets its children begin later, in a context that is not its own.
     this.carry(process)
     if (options.name !== undefined) this.names.register(options.name, process)
+    if (linked && starter !== undefined) this.names.parts.made(starter, process)
     return process
   }
 
@@ -310,7 +317,7 @@ export class ProcessSystem implements Kernel, Starter {
     else process.starter.outputs.begin(process, true)
   }
 
-  #startResult(process: Process, begun: Begun): StartResult<never> {
+  #startResult(process: Process, begun: Begun): StartResult<never, never> {
     if (!('ok' in begun) || !begun.ok) return begun
     this.#tellStarted(process)
     return { ok: true, ref: process.address }
@@ -330,7 +337,8 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   #resolve(target: AnyRef): Process | undefined {
-    if (typeof target === 'string' || target instanceof Via) return this.names.find(target)
+    if (typeof target === 'string' || target instanceof Via || isPart(target))
+      return this.names.find(target)
     const process = (addressOf(target) as Address<Process>).resolve()
     if (process !== undefined) expectOf(this, process)
     return process
@@ -373,9 +381,9 @@ const patienceOf = (root: Process): Shutdown | undefined =>
 
 const stopped = (): KeelsonError => new KeelsonError('CLOSED', 'the System was stopped')
 
-const noStarter: StartResult<never> = { ok: false, reason: 'noproc' }
+const noStarter: StartResult<never, never> = { ok: false, reason: 'noproc' }
 
-const alreadyStarted = (holder: Process): StartResult<never> => ({
+const alreadyStarted = (holder: Process): StartResult<never, never> => ({
   ok: false,
   reason: ['already_started', holder.address],
 })

@@ -20,7 +20,7 @@ export type TableKeeperMessages = {
 export const tableKeeper = (
   id: string,
   options: Omit<WorkerOptions<TableKeeperMessages>, 'kind'> = {},
-): ChildSpec => worker(id, keeper, undefined, options)
+): ChildSpec<TableKeeperMessages> => worker(id, keeper, undefined, options)
 
 const keeper: GenServer<TableKeeperMessages, null> = {
   kind: keeperKind,

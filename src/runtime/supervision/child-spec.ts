@@ -3,13 +3,14 @@
  * whole tree is one literal, and wrong data is refused where it is written.
  */
 import { configError, isKeelsonError, KeelsonError, unknownOption } from '../../errors.ts'
+import { partOf } from '../names/parts.ts'
 import { readKeys } from '../process/known-options.ts'
 import type { StartGate } from '../process/process.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
 import { readStartOptions, startKeys } from '../server/start-check.ts'
 import type { StartOptions, StartResult } from '../server/start-options.ts'
-import type { Messages } from '../words/address.ts'
+import type { Messages, Part } from '../words/address.ts'
 import { shapeFault } from './child-fault.ts'
 import { type Backoff, type Restart, type RestartOption, restartPlan } from './restart-policy.ts'
 
@@ -23,12 +24,10 @@ export type ChildContext = Pick<AnyContext, 'startLinkResult' | 'spawnLink' | 'a
 
 /**
  * A child of a supervisor. `worker` and `supervisor` make one, and so does a literal with its own
- * start function.
+ * start function. `M` and `S`: the messages and the state of its process.
  */
-export interface ChildSpec {
-  /** Its name among its siblings. */
-  readonly id: string
-  readonly start: (context: ChildContext) => StartResult<unknown> | Promise<StartResult<unknown>>
+export interface ChildSpec<M = unknown, S = unknown> extends Part<M, S> {
+  readonly start: (context: ChildContext) => StartResult<M, S> | Promise<StartResult<M, S>>
   /** `permanent` by default. */
   readonly restart?: RestartOption | undefined
   /** 5,000 ms for workers, `infinity` for supervisors by default. */
@@ -60,7 +59,7 @@ export const worker = <M extends Messages, S, A, P>(
   ...[arg, options = {}]: [A] extends [undefined]
     ? [arg?: A, options?: WorkerOptions<M>]
     : [arg: A, options?: WorkerOptions<M>]
-): ChildSpec => {
+): ChildSpec<M, S> => {
   const { restart, shutdown, shutdownMs, significant, ...start } = readKnown(
     id,
     options as WorkerOptions<M>,
@@ -68,7 +67,7 @@ export const worker = <M extends Messages, S, A, P>(
   )
   expectStartable(id, start)
   const started = { label: String(start.name ?? id), ...start }
-  const launch = (context: ChildContext): Promise<StartResult<unknown>> =>
+  const launch = (context: ChildContext): Promise<StartResult<M, S>> =>
     context.startLinkResult(server as GenServer<M, S, unknown, P>, arg, started)
   return checked({ id, start: launch, restart, shutdown: shutdown ?? shutdownMs, significant })
 }
@@ -77,7 +76,7 @@ const workerKeys = new Set([...startKeys, 'restart', 'shutdown', 'shutdownMs', '
 
 /** A specification with all defaults. */
 export type FullChildSpec = {
-  readonly [K in Exclude<keyof ChildSpec, 'restart' | 'startGate'>]-?: Exclude<
+  readonly [K in 'id' | 'start' | 'shutdown' | 'significant' | 'kind']-?: Exclude<
     ChildSpec[K],
     undefined
   >
@@ -85,6 +84,8 @@ export type FullChildSpec = {
   readonly restart: Restart
   readonly backoff: Backoff | undefined
   readonly startGate: StartGate | undefined
+  /** The identity of the part that it is made from. */
+  readonly part: object
 }
 
 /** The specification with OTP's defaults. `childFault` has checked it. */
@@ -92,14 +93,15 @@ export const fullSpec = (spec: ChildSpec): FullChildSpec => {
   const { id, start, significant = false, kind = 'worker', startGate } = spec
   const { type: restart, backoff } = restartPlan(spec.restart)
   const shutdown = spec.shutdown ?? (kind === 'supervisor' ? 'infinity' : shutdownMsDefault)
-  return { id, start, restart, backoff, significant, kind, shutdown, startGate }
+  const part = partOf(spec)
+  return { id, start, restart, backoff, significant, kind, shutdown, startGate, part }
 }
 
 /**
  * The specification itself, after a check of its shape. Throws `CONFIG` with `details.path`. The
  * supervisor checks at its start whether it fits its siblings and the supervisor.
  */
-export const checked = (spec: ChildSpec): ChildSpec => {
+export const checked = <T extends ChildSpec>(spec: T): T => {
   const fault = shapeFault(spec)
   if (fault === undefined) return spec
   const path = fault.field === 'id' ? 'id' : `${spec.id}.${fault.field}`

@@ -12,8 +12,8 @@ import type { Shutdown } from '../process/shutdown.ts'
 import { hasField, isAnything } from '../server/acceptance.ts'
 import type { AnyContext, Context, From, GenServer, Result, System } from '../server/gen-server.ts'
 import { type NoReply, noReply, type Reply, reply, stop } from '../server/next-step.ts'
-import type { StartResult } from '../server/start-options.ts'
-import { type Address, addressOf, isRef, type Name, type Ref } from '../words/address.ts'
+import { refOf, type StartResult } from '../server/start-options.ts'
+import { Address, addressOf, isRef, type Name, type Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { backsOff, hasWaited } from './backing-off.ts'
 import { shapeFault } from './child-fault.ts'
@@ -95,7 +95,10 @@ interface State {
 }
 
 /** A dynamic supervisor as a child of another supervisor. Throws `CONFIG` with `details.path`. */
-export const dynamicSupervisor = (id: string, given: DynamicSupervisorOptions = {}): ChildSpec => {
+export const dynamicSupervisor = (
+  id: string,
+  given: DynamicSupervisorOptions = {},
+): ChildSpec<DynamicSupervisorMessages> => {
   const options = readKnown(id, given, knownOptions)
   const { name, restart, shutdown, significant } = options
   expectStartable(id, { name })
@@ -103,7 +106,7 @@ export const dynamicSupervisor = (id: string, given: DynamicSupervisorOptions = 
   expectCount(`${id}.intensity`, intensity, 0)
   expectCount(`${id}.periodMs`, periodMs, 1)
   if (maxChildren !== Number.POSITIVE_INFINITY) expectCount(`${id}.maxChildren`, maxChildren, 0)
-  const start = (context: ChildContext): Promise<StartResult> =>
+  const start = (context: ChildContext): Promise<StartResult<DynamicSupervisorMessages>> =>
     context.startLinkResult(
       dynamicServer,
       { intensity, periodMs, maxChildren },
@@ -136,10 +139,35 @@ export const startDynamicSupervisor = (
  * `'max_children'`. Ids may be equal. `significant` has no effect, because there is no
  * auto-shutdown.
  */
-export const startDynamicChild = (
+export const startDynamicChild = <M, S>(
   supervisor: Ref<DynamicSupervisorMessages>,
-  spec: ChildSpec,
-): Promise<StartResult> => call(supervisor, 'startChild', spec, patiently)
+  spec: ChildSpec<M, S>,
+): Promise<StartResult<M, S>> =>
+  call(supervisor, 'startChild', spec, patiently) as Promise<StartResult<M, S>>
+
+/**
+ * The process that has the name, or else that of a child which is started now and takes the name.
+ * Two starts at the same time end at the same process. If the ref of the supervisor has its sender
+ * bound, so has the process's. Rejects with `EXITED` (`details.reason`) if it does not start.
+ */
+export const startOrGet = async <M, S>(
+  supervisor: Ref<DynamicSupervisorMessages>,
+  spec: ChildSpec<M, S>,
+  name: Name | Via | undefined,
+): Promise<Ref<M, S>> => {
+  const parent = addressOf(supervisor) as Address<Process>
+  const holder = name === undefined ? undefined : parent.resolve()?.kernel.names.find(name)
+  const found = holder?.address ?? refOrHolder(await startDynamicChild(supervisor, spec), spec.id)
+  const { directory, process, name: looked } = addressOf(found) as Address<Process>
+  return new Address(directory, process, looked, parent.sender)
+}
+
+/** The started process, or the one that had its name. Throws `EXITED` if there is none. */
+const refOrHolder = (result: StartResult, id: string): Ref => {
+  const [why, holder] = Array.isArray(result.reason) ? result.reason : []
+  if (why === 'already_started' && isRef(holder)) return holder
+  return refOf(result as StartResult<never, never>, id)
+}
 
 /**
  * Ends a child and forgets it. One that backs off is named by the ref of its last process. False:

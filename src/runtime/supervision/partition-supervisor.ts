@@ -12,6 +12,7 @@ import { type Messages, type Name, name as nameOf } from '../words/address.ts'
 import { type ChildSpec, expectCount, readKnown, worker } from './child-spec.ts'
 import { type DynamicSupervisorMessages, dynamicSupervisor } from './dynamic-supervisor.ts'
 import { type SupervisorOptions, supervisor } from './supervisor.ts'
+import type { SupervisorMessages } from './supervisor-server.ts'
 
 /** The partitions of a supervisor whose children understand `M`. */
 export interface Partitions<M = unknown> {
@@ -70,7 +71,7 @@ export const partitionSupervisor = <M extends Messages, S, A, P>(
   id: string,
   parts: Partitions<M>,
   given: PartitionSupervisorOptions<M, S, A, P> = {},
-): ChildSpec => {
+): ChildSpec<SupervisorMessages> => {
   const { server, arg, ...options } = readKnown(id, given, knownOptions)
   if (arg !== undefined && typeof arg !== 'function')
     throw configError(`${id}.arg`, 'a function of the partition', arg)

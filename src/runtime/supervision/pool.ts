@@ -84,7 +84,7 @@ const queueMaxDefault = 100_000
 export const childSpec = <M extends ServerMessages, S, A, P>(
   id: string,
   given: Options<M, S, A, P>,
-): ChildSpec => {
+): ChildSpec<PoolMessages<M>> => {
   const options = readKnown(id, given, poolKeys) as Options<M, S, unknown, P>
   const { server, arg, size, backoff, name, restart, shutdown } = options
   const { maxOverflow = 0, queueMax = queueMaxDefault, intensity = 3, periodMs = 5_000 } = options
@@ -108,7 +108,8 @@ export const childSpec = <M extends ServerMessages, S, A, P>(
       // A worker that is given back must not be refused; those who wait are bounded by `queueMax`.
       mailboxMax: Number.POSITIVE_INFINITY,
     })
-  return checked({ id, start, restart, shutdown, kind: 'supervisor' })
+  const spec: ChildSpec = { id, start, restart, shutdown, kind: 'supervisor' }
+  return checked(spec) as ChildSpec<PoolMessages<M>>
 }
 
 /** Starts a pool by itself: without a parent for a System, linked for a context. */

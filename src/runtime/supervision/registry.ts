@@ -87,7 +87,7 @@ export interface Owner<M = unknown> extends Pick<Context<never>, 'to'> {
 export const childSpec = <K = unknown, V = unknown, M = unknown>(
   id: string,
   options: Options<K, V, M>,
-): ChildSpec => {
+): ChildSpec<Messages<K, V, M>> => {
   const { keys, ...others } = readKnown(id, options, knownOptions)
   if (keys !== 'unique' && keys !== 'duplicate')
     throw configError(`${id}.keys`, "'unique' or 'duplicate'", keys)

@@ -153,16 +153,20 @@ export const startChildProcess = async (
   closed?: Promise<unknown>,
 ): Promise<StartResult<unknown>> => {
   const supervisor = processOf(context)
+  const { parts } = supervisor.kernel.names
+  const { part } = child.spec
   try {
     if (closed !== undefined) {
       const isOpen = await gatePassed(child.spec, supervisor, closed)
       if (!isOpen) return { ok: false, reason: 'shutdown' }
     }
-    const result = await startOrGiveUp(child.spec, context, supervisor)
+    const begun = parts.begin(supervisor, part)
+    const result = await startOrGiveUp(child.spec, context, supervisor).finally(begun)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
     if (!result.ok) return result
     const process = (addressOf(result.ref) as Address<Process>).resolve()
     if (process === undefined) return { ok: false, reason: 'noproc' }
+    parts.hold(part, process)
     adopt(process, supervisor)
     run(child, process)
     return result

@@ -7,11 +7,11 @@ import { configError, KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
 import { guarded } from '../process/guarded.ts'
 import { call } from '../process/messaging.ts'
-import type { StartGate } from '../process/process.ts'
+import type { Process, StartGate } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, System } from '../server/gen-server.ts'
 import { refOf, type StartResult } from '../server/start-options.ts'
-import type { Name, Ref } from '../words/address.ts'
+import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
 import {
   type ChildContext,
   type ChildSpec,
@@ -63,12 +63,12 @@ export const supervisor = (
   id: string,
   given: SupervisorOptions,
   children: readonly ChildSpec[],
-): ChildSpec => {
+): ChildSpec<SupervisorMessages> => {
   const options = readKnown(id, given, knownOptions)
   const argument = argumentOf(id, options, children)
   const { name, restart, shutdown, significant, instance, startGate } = options
   expectStartable(id, { name, instance })
-  const start = (context: ChildContext): Promise<StartResult<unknown>> =>
+  const start = (context: ChildContext): Promise<StartResult<SupervisorMessages>> =>
     context.startLinkResult(supervisorServer, argument, {
       name: name as Name<SupervisorMessages> | Via<SupervisorMessages> | undefined,
       label: String(name ?? id),
@@ -104,7 +104,10 @@ export const started = async <M>(
 ): Promise<Ref<M>> => {
   const spec = checked(specify())
   const result = await spec.start(starterOf(where))
-  return refOf(result as StartResult<never>, spec.id) as Ref<M>
+  const ref = refOf(result as StartResult<never, never>, spec.id) as Ref<M>
+  const process = (addressOf(ref) as Address<Process>).resolve()
+  process?.kernel.names.parts.hold(spec, process)
+  return ref
 }
 
 /** The promise of an operation at `where`: guarded if a process began it, as it is otherwise. */
@@ -119,10 +122,11 @@ const isContext = (where: System | AnyContext): where is AnyContext =>
  * `['already_started', ref]`; for a wrong specification its fault, such as `['bad_combination',
  * [['auto_shutdown', 'never'], ['significant', true]]]`.
  */
-export const startChild = (
+export const startChild = <M, S>(
   supervisor: Ref<SupervisorMessages>,
-  spec: ChildSpec,
-): Promise<StartResult<unknown>> => call(supervisor, 'startChild', spec, patiently)
+  spec: ChildSpec<M, S>,
+): Promise<StartResult<M, S>> =>
+  call(supervisor, 'startChild', spec, patiently) as Promise<StartResult<M, S>>
 
 /**
  * Ends a child without restarting it. A temporary child is forgotten; any other keeps its place.

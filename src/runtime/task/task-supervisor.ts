@@ -52,8 +52,10 @@ export interface TaskChildOptions {
 }
 
 /** A task supervisor as a child of another supervisor. Throws `CONFIG` with `details.path`. */
-export const taskSupervisor = (id: string, options: TaskSupervisorOptions = {}): ChildSpec =>
-  dynamicSupervisor(id, options)
+export const taskSupervisor = (
+  id: string,
+  options: TaskSupervisorOptions = {},
+): ChildSpec<TaskSupervisorMessages> => dynamicSupervisor(id, options)
 
 /** Starts one: without a parent for a System, linked for a context. */
 export const startTaskSupervisor = (

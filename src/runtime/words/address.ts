@@ -7,6 +7,8 @@ import { KeelsonError } from '../../errors.ts'
 import { describeReason } from './exit-reason.ts'
 
 declare const messages: unique symbol
+declare const state: unique symbol
+declare const process: unique symbol
 
 /**
  * The messages of a server. Each entry is a function from payload to reply (`void` if there is
@@ -24,16 +26,28 @@ export const name = <M = unknown>(text: string): Name<M> => text as Name<M>
 
 /**
  * The handle of a process that understands `M`. A ref of more messages fits where a ref of fewer is
- * expected. `context.to(ref)` is the same handle with its sender bound.
+ * expected. `context.to(ref)` is the same handle with its sender bound. `S`: the state of its
+ * server, which `sys.getState` shows.
  */
-export interface Ref<M = unknown> {
+export interface Ref<M = unknown, S = unknown> {
   readonly [messages]?: M | undefined
+  readonly [state]?: S | undefined
   /** The number of the process. For a name: that of its present holder. */
   readonly pid: number | undefined
   /** The name, if this ref looks one up at each use. */
   readonly name: string | undefined
   /** `<12>`, or the name. */
   toString(): string
+}
+
+/**
+ * A part of a tree, as `worker`, `supervisor`, `dynamicSupervisor` and the like make it. It stands
+ * for the process that is started from it wherever a name may stand: `context.to(part)`.
+ */
+export interface Part<M = unknown, S = unknown> {
+  /** Its name among its siblings. */
+  readonly id: string
+  readonly [process]?: Ref<M, S> | undefined
 }
 
 /** A wait until a process has a name. */
@@ -61,6 +75,7 @@ const mark = Symbol.for('keelson.ref')
 /** The one implementation of `Ref`: a process or a name, and a sender when one is bound. */
 export class Address<P extends { readonly pid: number } = { readonly pid: number }> implements Ref {
   declare readonly [messages]?: undefined
+  declare readonly [state]?: undefined
   readonly directory: Directory<P>
   readonly process: P | undefined
   readonly name: string | undefined

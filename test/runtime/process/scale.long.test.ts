@@ -20,7 +20,7 @@ const many = 10_000
 
 /** `depth` supervisors above one worker; the end of that is the end of all. */
 const deepTree = (depth: number): ChildSpec => {
-  let tree = worker('leaf', Runner.server, false)
+  let tree: ChildSpec = worker('leaf', Runner.server, false)
   for (let level = 0; level < depth; level++)
     tree = supervisor(`level ${level}`, { strategy: 'one_for_one', intensity: 0 }, [tree])
   return tree

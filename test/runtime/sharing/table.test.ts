@@ -296,14 +296,15 @@ describe('a table keeper', () => {
 
   test('holds a table while its writer is restarted', async () => {
     const { system, clock } = testSystem()
+    const writerName = name<{ calls: { add: (who: string) => number } }>('writer')
     await startSupervisor(
       system,
       supervisor('top', { strategy: 'rest_for_one' }, [
         tableKeeper('keeper', { name: name('keeper') }),
-        worker('writer', writer, undefined, { name: name('writer') }),
+        worker('writer', writer, undefined, { name: writerName }),
       ]),
     )
-    const ref = system.to(name<{ calls: { add: (who: string) => number } }>('writer'))
+    const ref = system.to(writerName)
     expect([await call(ref, 'add', 'Ada'), await call(ref, 'add', 'Ada')]).toEqual([1, 2])
     const owners: unknown[] = []
     system.monitor(name('writer'), () => owners.push(Table.named(system, scores)?.owner))
