@@ -7,6 +7,7 @@
 import type { Clock } from '../../clock.ts'
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
+  allOwnRows,
   BlobExtents,
   type BlobHost,
   type BlobSegment,
@@ -74,13 +75,16 @@ const markLogged = (
   })
 
 /**
- * Marks the references of the values in the rows of a view: only users' keys have such values.
+ * Marks the references of the values in the rows of a view: only users' keys and the rows that
+ * durable actors keep have such values.
  * @throws KeelsonError `CORRUPT`, `CLOSED`
  */
-const markRows = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
-  walkRows(view, { gte: firstUserKey }, clock, (_, row) => {
+const markRows = async (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> => {
+  const mark = (_: string, row: Row): void => {
     for (const ref of refsOf(row.value)) live.add(ref.segment, recordExtent(ref))
-  })
+  }
+  for (const range of [{ gte: firstUserKey }, allOwnRows]) await walkRows(view, range, clock, mark)
+}
 
 /**
  * Visits every row of both layers, in small steps that yield to the event loop. The overlay goes

@@ -8,6 +8,7 @@ import {
   hintsOf,
   isDueRow,
   isLockRow,
+  isRemovalRow,
   keysOf,
   lockRows,
   mergedLayers,
@@ -32,6 +33,7 @@ export class ShardRows implements Rows, RowSink {
   readonly #damaged: () => void
   #soonest = Number.POSITIVE_INFINITY
   #soonestDue = Number.POSITIVE_INFINITY
+  #soonestRemoval = Number.POSITIVE_INFINITY
   /** The number of locks. At zero, puts skip the look-up of a lock. */
   #locks: number
 
@@ -85,6 +87,7 @@ export class ShardRows implements Rows, RowSink {
 
   #noteInternal(rowKey: string, row: Row | undefined): void {
     if (isLockRow(rowKey)) this.#countLock(rowKey, row)
+    else if (row && isRemovalRow(rowKey)) this.#soonestRemoval = 0
     else if (row && isDueRow(rowKey))
       this.#soonestDue = Math.min(this.#soonestDue, parseDue(rowKey).dueMs)
   }
@@ -105,6 +108,13 @@ export class ShardRows implements Rows, RowSink {
   takeSoonestDue(): number {
     const soonest = this.#soonestDue
     this.#soonestDue = Number.POSITIVE_INFINITY
+    return soonest
+  }
+
+  /** 0 if a birth of an entity has ended since the last call; else `Infinity`. */
+  takeSoonestRemoval(): number {
+    const soonest = this.#soonestRemoval
+    this.#soonestRemoval = Number.POSITIVE_INFINITY
     return soonest
   }
 

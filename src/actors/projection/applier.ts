@@ -378,6 +378,7 @@ const take = (state: State, committed: CommittedGroup, context: Context): void =
   })
   state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
   state.shard.due.note(state.rows?.takeSoonestDue() ?? Number.POSITIVE_INFINITY)
+  state.shard.removals.note(state.rows?.takeSoonestRemoval() ?? Number.POSITIVE_INFINITY)
   const { lsns } = group
   if (state.follower)
     cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, changes })

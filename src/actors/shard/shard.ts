@@ -149,6 +149,8 @@ export class Shard {
   readonly expiry = new MomentWatch()
   /** When the next alarm of an entity is due. */
   readonly due = new MomentWatch()
+  /** Whether a birth of an entity has ended whose rows are to be removed: 0 if so. */
+  readonly removals = new MomentWatch()
   readonly time: ShardTime
   /** How far the projection's rebuilding has come. */
   readonly recovery: Recovery

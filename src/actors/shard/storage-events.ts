@@ -112,6 +112,8 @@ export interface StorageEvents {
   'journal.saved': Told<{ readonly lsn: number; readonly bytes: number }>
   /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Told<{ readonly keys: number }>
+  /** Rows were removed that durable actors kept before they were deleted. */
+  'entity.rowsRemoved': Told<{ readonly rows: number }>
   /**
    * A commit of the projection has ended. `result`: `ok` or a code. `rows`: those of frames;
    * `operations`: those of derived rows.

@@ -2,7 +2,8 @@
  * Removes expired rows: values, compound keys with their fields, locks. An expired row is absent
  * for every reader at once, so its removal has time. The expirer walks through the rows in small
  * steps, and removes with a command in the log that enters the gate like any other write. Between
- * walks it rests until the next row expires.
+ * walks it rests until the next row expires. It also removes the rows that durable actors kept in
+ * births that have ended: `row-removal.ts`.
  */
 import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
 import {
@@ -19,6 +20,7 @@ import { isIgnored, isList, isRecord, isSettled } from '../shard/payload-check.t
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
+import { removeEndedRows } from './row-removal.ts'
 import { type Submitted, submit } from './write-path.ts'
 
 /** The messages of the expirer. */
@@ -31,6 +33,9 @@ export type Messages = {
     /** A row expires sooner than all known rows. */
     sooner: () => void
     removed: (result: Settled<Submitted>) => void
+    /** A birth of a durable actor may have ended. */
+    ended: () => void
+    rowsRemoved: (result: Settled<void>) => void
   }
   continues: { begin: () => void }
 }
@@ -50,6 +55,8 @@ type State = {
   /** Where the walk continues when the rows of this step are removed; `undefined`: at its end. */
   next: Walk | undefined
   timer: Timer | undefined
+  /** Rows of ended births are being removed. */
+  isRemoving: boolean
 }
 
 /** The bounds of one step: its cost for the event loop, and a command that fits any log. */
@@ -67,11 +74,16 @@ const beginning = lockRows.gt
 /** The expirer of a shard. */
 export const server: GenServer<Messages, State, Shard> = {
   init: (shard) =>
-    ok({ shard, walk: undefined, next: undefined, timer: undefined }, { continue: ['begin'] }),
+    ok(
+      { shard, walk: undefined, next: undefined, timer: undefined, isRemoving: false },
+      { continue: ['begin'] },
+    ),
 
   continues: {
     begin: (state, _, context) => {
       state.shard.expiry.listen(() => send(context.self, 'sooner'))
+      state.shard.removals.listen(() => send(context.self, 'ended'))
+      context.sendAfter(restMs, 'ended').unref()
       // Rows that were written before this process began are not known yet.
       return noReply(arm(state, restMs, context))
     },
@@ -84,6 +96,8 @@ export const server: GenServer<Messages, State, Shard> = {
       step: isIgnored,
       sooner: isIgnored,
       removed: isSettled(isRecord({ answers: isList })),
+      ended: isIgnored,
+      rowsRemoved: isSettled(isIgnored),
     },
   },
 
@@ -106,6 +120,20 @@ export const server: GenServer<Messages, State, Shard> = {
       const keys = answer?.kind === 'removeExpired' ? answer.removed : 0
       tell(context.system, state.shard, 'expiry.removed', { keys })
       return noReply(advance(state, context))
+    },
+    ended: (state, _, context) => {
+      const { shard } = state
+      if (state.isRemoving) return noReply(state)
+      state.isRemoving = true
+      context.pipe(removeEndedRows(context.system, shard, context.signal), 'rowsRemoved')
+      return noReply(state)
+    },
+    rowsRemoved: (state, result, context) => {
+      const { shard } = state
+      state.isRemoving = false
+      if (!result.ok || shard.phase.kind !== 'open') context.sendAfter(restMs, 'ended').unref()
+      else if (shard.removals.soonest === 0) send(context.self, 'ended')
+      return noReply(state)
     },
   },
 }
