@@ -390,7 +390,7 @@ const checkKnown = (options: object, known: readonly string[], path: string): vo
 }
 
 const checkId: (id: unknown, path: string) => asserts id is string = (id, path) => {
-  if (typeof id !== 'string' || !/^[\w.()'-]{1,128}$/.test(id))
+  if (typeof id !== 'string' || !/^[\w.()'$-]{1,128}$/.test(id))
     throw configError(path, 'letters, digits, _, ., - and parentheses', id)
 }
 

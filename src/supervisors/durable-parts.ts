@@ -61,6 +61,15 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
 ): ChildSpec & EntityKind<M, S, F> => {
   if (typeof kind !== 'string' || !/^[a-z][\w-]{0,63}$/.test(kind))
     throw configError('kind', 'a small letter, then letters, digits, _ and -', kind)
+  return kindSpec(kind, module, options)
+}
+
+/** As `entity`, also for the kinds of the project's own code, which begin with a `$`. */
+export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
+  kind: string,
+  module: EntityModule<M, S, F, App>,
+  options: EntityOptions = {},
+): ChildSpec & EntityKind<M, S, F> => {
   checkDurable(options, kind, ['idleMs', 'handlerTimeoutMs'])
   const path = `${kind}.module`
   const given = typeof module === 'string' ? undefined : checkedServer(serverOf(module), path)
@@ -71,7 +80,7 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
     return startKind(entities, context, kind, server, options)
   }
   const withModule = (other: AppModule): ChildSpec =>
-    entity(kind, other as EntityModule<M, S, F, App>, options)
+    kindSpec(kind, other as EntityModule<M, S, F, App>, options)
   return {
     id: kind,
     start,

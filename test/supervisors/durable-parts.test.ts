@@ -25,6 +25,7 @@ import {
 } from '../../src/index.ts'
 import { createSystem } from '../../src/runtime/index.ts'
 import { checkAppTree, mapModules } from '../../src/supervisors/index.ts'
+import { kindSpec } from '../../src/supervisors/durable-parts.ts'
 import { type Simulation, silentLogger, startSimulated } from '../../src/testing/index.ts'
 import { codeOf, machine } from '../support/simulated-instance.ts'
 
@@ -294,6 +295,14 @@ describe('a kind', () => {
   test('that stands twice in a tree does not start', async () => {
     const twice = [entity('thing', text), supervisor('below', {}, [entity('thing', text)])]
     await expect(started(twice)).rejects.toMatchObject({ code: 'EXITED' })
+  })
+
+  test('that begins with a $ is refused to users, and runs in the project’s own trees', async () => {
+    expect(pathOf(() => entity('$flow-order', text))).toEqual(['CONFIG', 'kind'])
+    const s = await started([kindSpec('$flow-order', text)])
+    const handle = s.app.entity<Messages>('$flow-order')
+    expect(await s.during(call(handle.ref('a'), 'add', 1))).toBe(1)
+    expect(handle.list().entries).toEqual([{ id: 'a', state: 1 }])
   })
 
   test('may have the name of a worker: entities have names of their own', async () => {

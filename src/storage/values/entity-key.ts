@@ -17,7 +17,7 @@ const entityIdBytesMax = 256
 /** The longest name of an entity, in bytes of UTF-8: a kind, a slash and an id. */
 export const entityBytesMax = kindBytesMax + 1 + entityIdBytesMax
 
-const userKind = /^[a-z][\w-]*$/
+const kindForm = /^\$?[a-z][\w-]*$/
 const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
 
 /** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
@@ -32,11 +32,12 @@ const isEntityId = (id: string): boolean => {
 }
 
 /**
- * Returns `kind` when it is a user's kind: a lower-case letter, then letters, digits, `_` and `-`,
- * at most 64. @throws KeelsonError `INVALID_ARGUMENT`
+ * Returns `kind` when it is a kind: a lower-case letter, then letters, digits, `_` and `-`, at most
+ * 64. A kind that Keelson makes itself begins with a `$`, which `entity` refuses to users.
+ * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const checkKind = (kind: unknown): string => {
-  if (typeof kind === 'string' && kind.length <= kindBytesMax && userKind.test(kind)) return kind
+  if (typeof kind === 'string' && kind.length <= kindBytesMax && kindForm.test(kind)) return kind
   throw invalidArgument('kind', `a kind: [a-z][\\w-]*, at most ${kindBytesMax} bytes`, kind)
 }
 
