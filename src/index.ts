@@ -313,6 +313,8 @@ export type {
   Command,
   CommandAnswer,
   CommitmentHead,
+  EntityChange,
+  EntityFields,
   EventPayload,
   Expiry,
   FieldEntry,

@@ -167,6 +167,7 @@ export * from './ports/replica.ts'
 export * from './ports/shard-copier.ts'
 export * from './ports/snapshot-host.ts'
 export * from './ports/snapshot-rows.ts'
+export { entityCounts, fieldCounters, kindCounter } from './projections/entity-counts.ts'
 export {
   type HaltedProjection,
   ProjectedRows,

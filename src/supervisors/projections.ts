@@ -15,15 +15,16 @@ export const projection = (name: string, options: ProjectionOptions): Projection
   const path = `projection(${name})`
   if (typeof options !== 'object' || options === null)
     throw configError(path, 'an object with version and project', options)
-  const known = ['version', 'project', 'keeps']
+  const known = ['version', 'project', 'keeps', 'entities']
   for (const option of Object.keys(options))
     if (!known.includes(option)) throw unknownOption('CONFIG', `${path}.${option}`, known)
-  const { version, project, keeps = false } = options
+  const { version, project, keeps = false, entities = false } = options
   if (!Number.isSafeInteger(version) || version < 1)
     throw configError(`${path}.version`, 'a whole number from 1', version)
   if (typeof project !== 'function') throw configError(`${path}.project`, 'a function', project)
   if (typeof keeps !== 'boolean') throw configError(`${path}.keeps`, 'a boolean', keeps)
-  return { name, version, project, keeps }
+  if (typeof entities !== 'boolean') throw configError(`${path}.entities`, 'a boolean', entities)
+  return { name, version, project, keeps, entities } as Projection
 }
 
 /** How many keys each namespace has: rows of the namespace and the number. A compound counts once. */

@@ -14,6 +14,14 @@ test(`what durable actors promise holds in ${seeds.length} random lives`, async 
   const tally = sumOf(await liveSeeds(seeds, liveEntities))
 
   if (seeds.length < 10) return
-  for (const what of ['replies', 'messages', 'steps', 'alarms', 'indexes', 'failed.LOCKED'])
+  for (const what of [
+    'replies',
+    'messages',
+    'steps',
+    'alarms',
+    'indexes',
+    'counters',
+    'failed.LOCKED',
+  ])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 10)
 }, 3_600_000)

@@ -4,6 +4,7 @@
  * durable state denies.
  */
 import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
+import { fieldCountsIn, kindCountIn } from '../../src/actors/entities/entity-counters.ts'
 import { seededRandom } from '../../src/clock.ts'
 import {
   type App,
@@ -17,6 +18,7 @@ import {
   worker,
 } from '../../src/index.ts'
 import { createSystem } from '../../src/runtime/index.ts'
+import { encodeIndexValue } from '../../src/storage/index.ts'
 import { silentLogger } from '../../src/testing/index.ts'
 import {
   type Deed,
@@ -405,9 +407,34 @@ class EntityLife {
         handle.list({ where: { [field]: value } }).entries.map(({ id }) => `${id} ${value}`),
       )
       const all = handle.list({ where: { [field]: { gte: 0 } } }).entries.map(({ id }) => id)
+      this.#compareCounts(field, born)
       const isRight = `${found}` === `${expected}` && all.length === expected.length
       this.#claim(isRight, `${field} has ${all}: ${found}, and states say ${expected}`)
     }
+  }
+
+  /** The counters are those of the states that are shown, once they are built. */
+  #compareCounts(
+    field: 'count' | 'written',
+    born: readonly { readonly fields: Record<string, number> }[],
+  ): void {
+    const counts = new Map<string, number>()
+    let all = 0
+    for (const shard of this.#running.shards) {
+      const [values, ofKind] = [fieldCountsIn(shard, 'ledger', field), kindCountIn(shard, 'ledger')]
+      if (!values || ofKind === undefined) return
+      all += ofKind
+      for (const [value, count] of values) counts.set(value, (counts.get(value) ?? 0) + count)
+    }
+    this.#count('counters')
+    const expected = new Map<string, number>()
+    for (const { fields } of born) {
+      const value = encodeIndexValue(fields[field] as number)
+      expected.set(value, (expected.get(value) ?? 0) + 1)
+    }
+    const [one, other] = [[...counts].sort(), [...expected].sort()]
+    this.#claim(`${one}` === `${other}`, `${field} is counted ${one}, and states say ${other}`)
+    this.#claim(all === born.length, `${all} are counted, and ${born.length} have a row`)
   }
 
   /** Lets everything that was recorded happen, and ends. */

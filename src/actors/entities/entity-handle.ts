@@ -91,8 +91,9 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * How many entities have each value of an index field, in the order of the values. It walks the
-   * whole index and yields to the event loop; what changes meanwhile is counted or not.
+   * How many entities have each value of an index field, in the order of the values. It reads
+   * counters. While they are built, or very much waits for the projection, it walks the index and
+   * yields to the event loop; what changes meanwhile is counted or not.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
   async counts<K extends keyof F & string>(
@@ -102,7 +103,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     return (await countsOf(this.#entities, this.kind, field)) as never
   }
 
-  /** How many entities have a row. It walks them all, as `counts` does. */
+  /** How many entities have a row, from counters as `counts`. */
   async count(): Promise<number> {
     this.#access.check()
     return countOf(this.#entities, this.kind)

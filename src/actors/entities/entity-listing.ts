@@ -27,6 +27,7 @@ import type { RangePage } from '../store/store-reader.ts'
 import { type Alarm, type Fields, readBody, type Step, stepsName } from '../turns/memory.ts'
 import { alarmsOf, callIdKeysOf, rowsIn, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
+import { fieldCountsIn, kindCountIn } from './entity-counters.ts'
 import type { EntityQuery } from './entity-query.ts'
 
 /**
@@ -133,27 +134,37 @@ export const surveyEntity = (entities: Entities, entity: string): EntityRows | u
   return { ...mark, version, state, fields, steps, alarms: alarmsOf(shard, entity), calls }
 }
 
-/** How many entities have each value of a field, in the order of the values. */
+/**
+ * How many entities have each value of a field, in the order of the values. The rows are walked only
+ * where the counters cannot be used.
+ */
 export const countsOf = async (
   entities: Entities,
   kind: string,
   field: string,
 ): Promise<Map<IndexValue, number>> => {
   const counts = new Map<string, number>()
-  for (const shard of entities.shards)
-    for await (const [rowKey] of steps(entities.system, shard, indexRows(kind, field))) {
-      const { value } = parseIndex(rowKey)
-      counts.set(value, (counts.get(value) ?? 0) + 1)
-    }
+  const add = (value: string, by: number): unknown =>
+    counts.set(value, (counts.get(value) ?? 0) + by)
+  for (const shard of entities.shards) {
+    const counted = fieldCountsIn(shard, kind, field)
+    for (const [value, count] of counted ?? []) add(value, count)
+    if (!counted)
+      for await (const [rowKey] of steps(entities.system, shard, indexRows(kind, field)))
+        add(parseIndex(rowKey).value, 1)
+  }
   const ordered = [...counts].sort(([left], [right]) => compareKeys(left, right))
   return new Map(ordered.map(([value, count]) => [decodeIndexValue(value), count]))
 }
 
-/** How many entities of a kind have a row. */
+/** How many entities of a kind have a row. As `countsOf`. */
 export const countOf = async (entities: Entities, kind: string): Promise<number> => {
   let count = 0
-  for (const shard of entities.shards)
-    for await (const _ of steps(entities.system, shard, entityRows(kind))) count++
+  for (const shard of entities.shards) {
+    const counted = kindCountIn(shard, kind)
+    if (counted !== undefined) count += counted
+    else for await (const _ of steps(entities.system, shard, entityRows(kind))) count++
+  }
   return count
 }
 

@@ -47,7 +47,7 @@ export class ProjectionBatch implements RowSink {
   #lsn = 0
   #frame: FrameMark | undefined
   #bytes = 0
-  /** The rows of projections by users; `undefined` if there are none. */
+  /** The rows of projections; `undefined` if none are fed. */
   readonly #projected: ProjectedRows | undefined
 
   /** `projecting`: the projections by users, and the position of the rows. */
@@ -60,8 +60,7 @@ export class ProjectionBatch implements RowSink {
     this.source = source
     this.#limits = limits
     this.#changed = new ChangedRows(rows)
-    const projected = projecting && new ProjectedRows(projecting, this.#changed, projecting.lsn)
-    this.#projected = projected?.isIdle ? undefined : projected
+    this.#projected = projecting && new ProjectedRows(projecting, this.#changed, projecting.lsn)
   }
 
   get changes(): ReadonlyMap<string, Row | undefined> {
@@ -104,6 +103,7 @@ export class ProjectionBatch implements RowSink {
 
   /** Records the change of a row by a unit. */
   set(rowKey: string, row: Row | undefined): void {
+    this.#projected?.note(rowKey, row)
     this.#changed.set(rowKey, row)
     this.#bytes += row?.value.bytes.length ?? 0
   }
@@ -121,22 +121,8 @@ export class ProjectionBatch implements RowSink {
   #takeFrame(): void {
     const at = this.#frames
     this.#lsn = this.source.lsn(at)
-    if (this.#projected) this.#project(this.#projected, at)
-    else this.source.apply(at, this.#changed, this)
+    this.source.apply(at, this.#changed, this)
+    this.#projected?.frame(this.#lsn, this.source.time(at))
     this.#frames++
-  }
-
-  /** Applies a frame, and feeds what it changed to the projections by users. */
-  #project(projected: ProjectedRows, at: number): void {
-    const before = new Map<string, Row | undefined>()
-    const into: RowSink = {
-      set: (rowKey, row) => {
-        if (rowKey.charCodeAt(0) !== 0 && !before.has(rowKey))
-          before.set(rowKey, this.#changed.get(rowKey))
-        this.set(rowKey, row)
-      },
-    }
-    this.source.apply(at, this.#changed, into)
-    projected.frame(this.#lsn, this.source.time(at), before)
   }
 }

@@ -69,7 +69,10 @@ export type Memory = {
 /** The kind and id of an actor, and both as one text. */
 export type Identity = { readonly kind: string; readonly id: string; readonly entity: string }
 
-/** The versions of the layout of a main row's body: without own rows, and with their birth. */
+/**
+ * The versions of the layout of a main row's body: without own rows, and with their birth. In each
+ * the fifth member has the index fields, which projections read.
+ */
 const bodyFormat = 1
 const bodyFormatOfOwn = 2
 

@@ -7,10 +7,14 @@
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import { utf8Length } from '../bytes/utf8.ts'
 import type { Row, RowRange } from '../ports/projection-store.ts'
-import { ChangedRows, type ReadBlob, type Rows } from '../rows/rows.ts'
+import { ChangedRows, isWithin, type ReadBlob, type Rows } from '../rows/rows.ts'
+import { entityOf, entityRowKey } from '../values/entity-key.ts'
+import { entityRow, isFirstRow } from '../values/entity-row.ts'
 import { compareKeys } from '../values/key.ts'
-import { firstUserKey, prefixOf, rowsOf } from '../values/row-key.ts'
+import { firstUserKey, prefixOf, rowClassOf, rowsOf } from '../values/row-key.ts'
 import { decodeValue, encodeValue } from '../values/value.ts'
+import { entityChangesOf } from './entity-change.ts'
+import { entityCounts } from './entity-counts.ts'
 import type { OwnRows, ProjectedOperation, Projecting, Projection } from './projection.ts'
 import { changesOf, type RowChanged } from './projection-change.ts'
 import {
@@ -27,8 +31,22 @@ import {
   stoppedMark,
 } from './projection-mark.ts'
 
-/** A row that a frame changed, as it was before; the rows of the transaction have it as it is. */
-export type ChangedRow = readonly [rowKey: string, before: Row | undefined]
+/** A projection, as it is fed: the rows that it is derived from, and their changes as it gets them. */
+type Fed = Pick<Projection, 'name' | 'version' | 'keeps'> & {
+  /** The rows, in the order of their keys. */
+  readonly walks: readonly RowRange[]
+  readonly changes: (changed: RowChanged, blob: ReadBlob) => readonly object[]
+  readonly project: (change: never, own: OwnRows) => Iterable<ProjectedOperation>
+}
+
+const userRows: RowRange = { gte: firstUserKey }
+
+const fedBy = (projection: Projection): Fed => ({
+  ...projection,
+  walks: projection.entities ? [rowsOf('entity'), userRows] : [userRows],
+  changes: (changed, blob) =>
+    rowClassOf(changed.rowKey) === 'entity' ? entityChangesOf(changed) : changesOf(changed, blob),
+})
 
 /** A projection that was halted: its name and why. */
 export type HaltedProjection = { readonly name: string; readonly error: unknown }
@@ -48,9 +66,14 @@ export const projectedPrefix = (name: string, generation: number): string =>
 
 /** The projections of a shard, in one transaction. */
 export class ProjectedRows {
-  readonly #projections: readonly Projection[]
+  readonly #projections: readonly Fed[]
   readonly #rows: ChangedRows
   readonly #blob: ReadBlob
+  /** Whether a projection by users is fed with keys, and one with entities. */
+  readonly #seesKeys: boolean
+  readonly #seesEntities: boolean
+  /** The rows that the present frame changed, as they were before. */
+  #before = new Map<string, Row | undefined>()
   readonly #marks = new Map<string, ProjectionMark>()
   /** The position of the rows before the next frame. */
   #lsn: number
@@ -64,43 +87,80 @@ export class ProjectedRows {
    * in this life of the writer is not tried again by itself.
    */
   constructor({ projections, givenUp }: Projecting, rows: ChangedRows, lsn: number) {
-    this.#projections = projections
+    this.#projections = [entityCounts, ...projections.map(fedBy)]
+    this.#seesKeys = projections.length > 0
+    this.#seesEntities = projections.some(({ entities }) => entities === true)
     this.#rows = rows
     this.#blob = (ref, from, to) => rows.blob(ref, from, to)
     this.#lsn = lsn
     for (const [rowKey, row] of rows.range(rowsOf('projectionMark')))
       this.#marks.set(projectionNameOf(rowKey), projectionMarkOf(rowKey, row))
-    for (const projection of projections) {
+    for (const projection of this.#projections) {
       const { name } = projection
       const mark = this.#marks.get(name)
       this.#mark(name, preparedMark(mark, projection, lsn, !givenUp.has(name)))
     }
   }
 
-  /** Whether no change of a frame is needed: nothing is configured, and there are no rows. */
-  get isIdle(): boolean {
-    return this.#projections.length === 0 && this.#marks.size === 0
+  /** Notes a row that the next frame sets. It has not changed yet. */
+  note(rowKey: string, row: Row | undefined): void {
+    if (rowKey.charCodeAt(0) !== 0) {
+      if (this.#seesKeys && !this.#before.has(rowKey))
+        this.#before.set(rowKey, this.#rows.get(rowKey))
+    } else if (isOfEntity(rowKey) && !this.#before.has(rowKey)) this.#noteEntity(rowKey, row)
   }
 
-  /** Feeds the changes of a frame that was applied to the rows. */
-  frame(lsn: number, time: number, changed: Iterable<ChangedRow>): void {
+  /**
+   * A turn applies only behind the one that it follows. So the row that it sets says whether there
+   * was one before, and reads of the projection are saved.
+   */
+  #noteEntity(rowKey: string, row: Row | undefined): void {
+    const isMain = rowKey.startsWith(mainPrefix)
+    const wasThere = isMain ? !row || !isFirstRow(row) : !row
+    if (!isMain) this.#before.set(rowKey, wasThere ? unread : undefined)
+    else if (!wasThere) this.#before.set(rowKey, undefined)
+    else if (this.#seesEntities) this.#before.set(rowKey, this.#rows.get(rowKey))
+    else if (!row) this.#before.set(rowKey, unread)
+  }
+
+  /** Feeds the changes of a frame, whose rows were noted and are applied now. */
+  frame(lsn: number, time: number): void {
     if (!this.#hasFrames) this.#stopOthers()
-    const changes = [...changed].map(([rowKey, before]) => {
-      return { rowKey, before, after: this.#rows.get(rowKey), lsn, time }
-    })
+    if (this.#before.size > 0) this.#feed(this.#changes(lsn, time))
+    this.#lsn = lsn
+  }
+
+  #feed(changes: readonly RowChanged[]): void {
     for (const projection of this.#projections) {
       const mark = this.#marks.get(projection.name) as ProjectionMark
       const target = targetOf(mark, projection.version)
       if (!target) continue
       const { generation, cursor } = target
       // Rows behind the cursor of a rebuild are walked later, as they are then.
-      const due =
-        cursor === undefined
-          ? changes
-          : changes.filter(({ rowKey }) => compareKeys(rowKey, cursor) <= 0)
-      this.#project(projection, generation, due)
+      const due = changes.filter(
+        ({ rowKey }) =>
+          projection.walks.some((walk) => isWithin(rowKey, walk)) &&
+          (cursor === undefined || compareKeys(rowKey, cursor) <= 0),
+      )
+      if (due.length > 0) this.#project(projection, generation, due)
     }
-    this.#lsn = lsn
+  }
+
+  /** The noted changes. That of a main row is one only if the entity is new, gone or reindexed. */
+  #changes(lsn: number, time: number): readonly RowChanged[] {
+    const noted = this.#before
+    this.#before = new Map()
+    const changes: RowChanged[] = []
+    const reindexed = new Set<string>()
+    for (const [rowKey, before] of noted) {
+      const changed = { rowKey, before, after: this.#rows.get(rowKey), lsn, time }
+      changes.push(changed)
+      if (this.#seesEntities && !isSame(changed) && rowClassOf(rowKey) === 'index')
+        reindexed.add(entityRowKey(entityOf(rowKey) ?? ''))
+    }
+    return changes.filter(
+      (changed) => !isOfEntity(changed.rowKey) || !isSame(changed) || reindexed.has(changed.rowKey),
+    )
   }
 
   /**
@@ -144,15 +204,13 @@ export class ProjectedRows {
         this.#mark(name, stoppedMark(mark, this.#lsn))
   }
 
-  #build(projection: Projection, building: Building): void {
-    const from = building.cursor === '' ? { gte: firstUserKey } : { gt: building.cursor }
+  #build(projection: Fed, building: Building): void {
     const walked: (readonly [string, Row])[] = []
-    const walk = this.#rows.range(from)
-    for (const entry of walk) {
-      walked.push(entry)
-      if (walked.length >= walkMax) break
-    }
-    walk.return?.()
+    for (const walk of projection.walks)
+      for (const entry of this.#rows.range(behind(walk, building.cursor))) {
+        if (walked.length >= walkMax) break
+        walked.push(entry)
+      }
     const changes = walked.map(([rowKey, after]) => {
       return { rowKey, before: undefined, after, lsn: this.#lsn, time: 0 }
     })
@@ -185,13 +243,14 @@ export class ProjectedRows {
    * Runs the function of a projection on changes. Returns false if it threw: nothing of these
    * changes is in its rows then, and it is halted.
    */
-  #project(projection: Projection, generation: number, changes: readonly RowChanged[]): boolean {
-    const { name, version, project } = projection
+  #project(projection: Fed, generation: number, changes: readonly RowChanged[]): boolean {
+    const { name, version, changes: changesFor, project } = projection
     const own = new GenerationRows(this.#rows, projectedPrefix(name, generation))
     try {
       for (const changed of changes)
-        for (const change of changesOf(changed, this.#blob))
-          for (const operation of listed(project(change, own))) own.apply(checked(operation))
+        for (const change of changesFor(changed, this.#blob))
+          for (const operation of listed(project(change as never, own)))
+            own.apply(checked(operation))
       own.keep(this.#rows)
       return true
     } catch (error) {
@@ -202,6 +261,25 @@ export class ProjectedRows {
     }
   }
 }
+
+const mainPrefix = prefixOf('entity')
+const indexPrefix = prefixOf('index')
+
+const isOfEntity = (rowKey: string): boolean =>
+  rowKey.startsWith(mainPrefix) || rowKey.startsWith(indexPrefix)
+
+/** Stands for a row that was there, and that nobody reads. */
+const unread = entityRow(new Uint8Array(0))
+
+/** Whether a row is there as before. */
+const isSame = ({ before, after }: RowChanged): boolean =>
+  (before === undefined) === (after === undefined)
+
+/** The rows of `walk` behind `cursor`. */
+const behind = (walk: RowRange, cursor: string): RowRange =>
+  compareKeys(cursor, walk.gt ?? walk.gte ?? '') < 0
+    ? walk
+    : { gt: cursor, ...(walk.lt !== undefined && { lt: walk.lt }) }
 
 /**
  * What one walk changes in the rows at `lsn`: rows that are built anew or removed, after the

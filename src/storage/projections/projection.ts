@@ -2,6 +2,8 @@
  * Projections by users: rows that a function derives from the changes of keys. They are kept beside
  * the values, change in the same transaction, and are read by `app.projection(name)`.
  */
+import type { IndexValue } from '../values/index-value.ts'
+
 /**
  * A change of one key by one frame of the log.
  * - `value`: the key had the value `before` and has `after`; `undefined` stands for none.
@@ -27,6 +29,29 @@ export type ProjectionChange = {
 }
 
 /**
+ * A change of one entity by one frame of the log, for a projection with `entities`: it is new, its
+ * index fields changed, or it is deleted. Other turns make no change. `before` and `after` are its
+ * index fields; `undefined` before stands for new, `undefined` after for deleted. A rebuild gives
+ * each present entity as one without `before`.
+ */
+export type EntityChange = {
+  readonly kind: 'entity'
+  /** The kind of the entity, as in `entity(kind, server)`. */
+  readonly entityKind: string
+  readonly id: string
+  readonly existed: boolean
+  readonly exists: boolean
+  readonly before: EntityFields | undefined
+  readonly after: EntityFields | undefined
+  /** As in a `ProjectionChange`. */
+  readonly lsn: number
+  readonly time: number
+}
+
+/** The index fields of an entity. A field without a value is absent. */
+export type EntityFields = Readonly<Record<string, IndexValue>>
+
+/**
  * What a projection does to its own rows. `add` adds to a row that holds a number; an absent one
  * counts as 0, and a sum of 0 removes the row. Keys: 1 to 1,280 bytes of text without NUL.
  */
@@ -42,15 +67,23 @@ export type OwnRows = {
   range(prefix: string): IterableIterator<readonly [key: string, value: unknown]>
 }
 
-/** How a projection derives its rows. */
-export type ProjectionOptions = {
+/** How a projection derives its rows. With `entities: true` it gets the changes of entities too. */
+export type ProjectionOptions = ProjectionTerms &
+  (
+    | { readonly entities?: false; readonly project: Project<ProjectionChange> }
+    | { readonly entities: true; readonly project: Project<ProjectionChange | EntityChange> }
+  )
+
+/**
+ * Derives the operations of one change. It is synchronous, and decides by its arguments alone. If it
+ * throws, the projection is halted; writes and other projections go on.
+ */
+export type Project<C> = (change: C, own: OwnRows) => Iterable<ProjectedOperation>
+
+/** The options of any projection. */
+export type ProjectionTerms = {
   /** A whole number from 1. Another version than the last one rebuilds the projection. */
   readonly version: number
-  /**
-   * Derives the operations of one change. It is synchronous, and decides by its arguments alone. If
-   * it throws, the projection is halted; writes and other projections go on.
-   */
-  readonly project: (change: ProjectionChange, own: OwnRows) => Iterable<ProjectedOperation>
   /**
    * The rows cannot be derived from the present values alone, as a history cannot. They are never
    * rebuilt while the version stays. What changed while the projection was not configured is

@@ -23,8 +23,13 @@ const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
 /** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
 export const workerKind = '$worker'
 
+/** Whether a kind is one of entities: `app.entity(kind)` finds them. */
+export const isKindOfEntities = (kind: string): boolean => kind !== workerKind && kind !== stateKind
+
+const stateKind = '$state'
+
 /** The entity whose row says that an application has saved a state of the journal. */
-export const savedStateEntity = '$state/saved'
+export const savedStateEntity = `${stateKind}/saved`
 
 const isEntityId = (id: string): boolean => {
   const bytes = id.length > entityIdBytesMax ? id.length : utf8Length(id)

@@ -79,6 +79,12 @@ export const readMainRow = (bytes: Uint8Array): MainRow => ({
 /** The mark and the body of an entity's main row. @throws KeelsonError `CORRUPT` for another row */
 export const readEntityRow = (row: Row): MainRow => readMainRow(checked(row))
 
+/**
+ * Whether a main row was written by the first turn of its entity: a turn behind another one has a
+ * higher number.
+ */
+export const isFirstRow = ({ value: { bytes } }: Row): boolean => seqOf(asBuffer(bytes)) === 1
+
 /** Whether a main row has this mark. @throws KeelsonError `CORRUPT` for another row */
 export const hasMark = (row: Row, { incarnation, seq }: TurnMark): boolean => {
   const bytes = asBuffer(checked(row))

@@ -34,7 +34,7 @@ describe('a mark', () => {
 
     await clock.advance(1_000)
 
-    expect(reconciled).toEqual([2])
+    expect(reconciled).toEqual([3])
     expect(health()).toMatchObject({ mode: 'following', reason: undefined })
     expect([app.store.get('a'), app.store.get('c')]).toEqual([1, 1])
     expect(await during(request)).toBe('DEGRADED')
@@ -102,7 +102,7 @@ describe('a reconcile', () => {
     for (let again = 0; again < 5; again++) projection.markProjectionDirty()
     await clock.advance(1_000)
 
-    expect(reconciled).toEqual([4])
+    expect(reconciled).toEqual([5])
     expect([app.store.range().entries, projection.entries('p'), projection.durableIndex]).toEqual(
       before,
     )
@@ -237,7 +237,7 @@ describe('the events of a projection', () => {
     door.release()
     await world.during(app.control.flush(0))
 
-    expect(told[0]).toMatchObject({ frames: 1, rows: 1, operations: 0, result: 'ok' })
+    expect(told[0]).toMatchObject({ frames: 1, rows: 2, operations: 0, result: 'ok' })
     expect((told[0] as { durationMs: number }).durationMs).toBeGreaterThan(400)
     expect(ages[0]).toBe(0)
     expect(Math.max(...ages)).toBeGreaterThanOrEqual(500)

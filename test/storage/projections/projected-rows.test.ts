@@ -57,15 +57,14 @@ const shard = () => {
     frames: (projections: readonly Projection[], ...frames: (readonly [string, unknown])[][]) =>
       transaction(projections, (derived, changed) => {
         for (const frame of frames) {
-          const before = new Map<string, Row | undefined>()
           for (const [key, value] of frame) {
-            if (!before.has(key)) before.set(key, changed.get(key))
             const row =
               value === undefined ? undefined : { value: encodeValue(value), expiresAt: 0 }
+            derived.note(key, row)
             changed.set(key, row)
           }
           lsn += 1
-          derived.frame(lsn, lsn * 10, before)
+          derived.frame(lsn, lsn * 10)
         }
       }),
     /** Walks once; whether there was something to walk. */
