@@ -21,7 +21,16 @@
  */
 export { asPart } from './names/parts.ts'
 export { isVia, type Via } from './names/via.ts'
-export { type CallOptions, call, cast, madeThrough, send } from './process/messaging.ts'
+export {
+  type Answered,
+  type CallOptions,
+  call,
+  cast,
+  madeThrough,
+  type Positioned,
+  type PositionOption,
+  send,
+} from './process/messaging.ts'
 // The parts that durable actors are made of: they hold what a process sends.
 export type { Answerable, Beginner, ExitTarget, Outputs } from './process/outputs.ts'
 export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'

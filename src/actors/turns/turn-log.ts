@@ -29,6 +29,8 @@ export class LoggedTurn {
   unit: Turn | undefined = undefined
   /** The turn behind it on their way. */
   next: this | undefined = undefined
+  /** The frame of its unit; `undefined` without one, or if it is not known. */
+  lsn: number | undefined = undefined
   #fate: Fate = 'under way'
   #held: Held[] | undefined = undefined
 
@@ -76,8 +78,8 @@ const out = (turn: LoggedTurn): Promise<boolean> =>
 
 /** What the log of turns needs of the world. */
 export interface TurnPort<T extends LoggedTurn> {
-  /** Writes a unit, and calls `decided` once, later. */
-  write(unit: Turn, decided: (fate: Written) => void): void
+  /** Writes a unit, and calls `decided` once, later; with the LSN of its frame if it is durable. */
+  write(unit: Turn, decided: (fate: Written, lsn?: number) => void): void
   /** A turn is durable. What it sends leaves next. */
   durable(turn: T): void
   /**
@@ -105,6 +107,8 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #count = 0
   #inFlight = 0
   #isDeciding = false
+  /** The frame of the last unit that is out; `undefined` without one, or if it is not known. */
+  lsn: number | undefined = undefined
   /** How often in a row no unit became durable. */
   #failures = 0
   /** Why the first turn waits for space. */
@@ -158,11 +162,12 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #write(turn: LoggedTurn, unit: Turn): void {
     this.#inFlight++
     turn.fate = 'under way'
-    this.#port.write(unit, (fate) => this.#settle(turn, fate))
+    this.#port.write(unit, (fate, lsn) => this.#settle(turn, fate, lsn))
   }
 
-  #settle(turn: LoggedTurn, fate: Written): void {
+  #settle(turn: LoggedTurn, fate: Written, lsn: number | undefined): void {
     this.#inFlight--
+    turn.lsn = lsn
     turn.fate = fate
     if (fate === 'durable') this.#failures = 0
     else this.#isDeciding = true
@@ -179,6 +184,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
       if (this.#first === undefined) this.#last = undefined
       this.#count--
       this.#shorten(undefined)
+      if (first.unit !== undefined) this.lsn = first.lsn
       this.#port.durable(first)
       first.leave()
     }

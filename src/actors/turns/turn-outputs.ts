@@ -14,19 +14,21 @@ import {
   type Message,
   type Outputs,
   type PendingCall,
+  type Positioned,
   type Ref,
 } from '../../runtime/index.ts'
 import type { Held, LoggedTurn, TurnLog } from './turn-log.ts'
 
 /** A durable actor, as its outputs know it. */
 export interface Ended {
+  readonly terms: { readonly shard: { readonly index: number; readonly appliedLsn: number } }
   /** The process has ended. Calls `tell` when others may know. */
   hasEnded(tell: () => void): void
 }
 
 /** The port of one durable actor. */
 export class TurnOutputs implements Outputs {
-  readonly remembers = true
+  readonly isDurable = true
   readonly #log: TurnLog
   readonly #self: Ref
   readonly #actor: Ended
@@ -42,6 +44,12 @@ export class TurnOutputs implements Outputs {
   /** The turn to which outputs belong now: the open one, or the last that has ended. */
   get turn(): LoggedTurn | undefined {
     return this.#open ?? this.#log.last
+  }
+
+  /** The position that the turns stand on which have left. */
+  get position(): Positioned<unknown>['position'] {
+    const { index: shard, appliedLsn } = this.#actor.terms.shard
+    return { shard, lsn: this.#log.lsn ?? appliedLsn }
   }
 
   /** Whether a handler runs. */
@@ -161,10 +169,18 @@ export class HeldCall implements Answerable, Held {
   }
 
   handTo(target: Ref<unknown>, note?: unknown): void {
-    this.#outputs.hold(() => this.call.handTo(target, note))
+    this.#outputs.hold(() => {
+      this.#stands()
+      this.call.handTo(target, note)
+    })
+  }
+
+  #stands(): void {
+    if (this.call.asksPosition) this.call.position = this.#outputs.position
   }
 
   leave(): void {
+    this.#stands()
     if (this.#outcome?.ok) this.call.reply(this.#outcome.value)
     else this.call.fail(this.#outcome?.error)
   }

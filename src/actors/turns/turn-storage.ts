@@ -31,7 +31,7 @@ export const writeTurn = (
   system: System,
   shard: Shard,
   unit: Turn,
-  decided: (fate: Written) => void,
+  decided: (fate: Written, lsn?: number) => void,
 ): void => {
   const failed = (error: unknown): void => soon(decided, unwritten(error))
   try {
@@ -39,8 +39,8 @@ export const writeTurn = (
       system,
       shard,
       { units: unit, options },
-      fateOf,
-      (fate) => (fate === 'durable' ? decided(fate) : soon(decided, fate)),
+      fateAt,
+      ({ fate, lsn }) => (fate === 'durable' ? decided(fate, lsn) : soon(decided, fate)),
       failed,
     )
   } catch (error) {
@@ -61,7 +61,12 @@ const unwritten = (error: unknown): Written =>
     ? { error, isOvertaken: false }
     : 'unknown'
 
-const fateOf: Shape<Written> = (_position, [answer]) => {
+const fateAt: Shape<{ readonly fate: Written; readonly lsn: number }> = ({ lsn }, answers) => ({
+  fate: fateOf(answers),
+  lsn,
+})
+
+const fateOf = ([answer]: Parameters<Shape<unknown>>[1]): Written => {
   if (answer?.kind !== 'refused') return 'durable'
   const { reason } = answer
   // With `present`: the main row is not the one that the unit follows.

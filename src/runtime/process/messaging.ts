@@ -33,6 +33,32 @@ export interface CallOptions {
   readonly waitForName?: boolean | undefined
 }
 
+/** An option of `call` alone. */
+export interface PositionOption<P extends boolean> {
+  /**
+   * `true`: the call resolves with a `Positioned` answer. Only durable actors have a position; any
+   * other process refuses the call with `INVALID_ARGUMENT`.
+   */
+  readonly position?: P
+}
+
+/**
+ * The answer of a durable actor, and the position that it stands on: that of its turn, or, if that
+ * changed nothing, of the last one that did. A later one is given where that is not known: after a
+ * wake, and for a repeat of a call with an id. Everything up to it is durable.
+ */
+export type Positioned<R> = {
+  readonly value: R
+  readonly position: { readonly shard: number; readonly lsn: number }
+}
+
+/** The answer of a call with `position: P`. */
+export type Answered<R, P extends boolean> = boolean extends P
+  ? R
+  : P extends true
+    ? Positioned<R>
+    : R
+
 const timeoutMsDefault = 5_000
 
 /**
@@ -41,13 +67,13 @@ const timeoutMsDefault = 5_000
  * message may still be handled), `MAILBOX_FULL`, `INVALID_ARGUMENT` (a wrong timeout or option), or
  * the error of the handler.
  */
-export const call = <M, N extends keyof CallsOf<M> & string>(
+export const call = <M, N extends keyof CallsOf<M> & string, P extends boolean = false>(
   ref: Ref<M>,
   name: N,
-  ...[payload, options]: With<CallsOf<M>[N], [options?: CallOptions]>
-): Promise<ReplyOf<CallsOf<M>[N]>> =>
+  ...[payload, options]: With<CallsOf<M>[N], [options?: CallOptions & PositionOption<P>]>
+): Promise<Answered<ReplyOf<CallsOf<M>[N]>, P>> =>
   request(ref, kinds.call, name, payload, options as CallOptions | undefined) as Promise<
-    ReplyOf<CallsOf<M>[N]>
+    Answered<ReplyOf<CallsOf<M>[N]>, P>
   >
 
 /** Sends a cast. False: the mailbox is full, or there is no such process. */
@@ -87,13 +113,13 @@ export const request = (
   kind: Kind,
   name: string,
   payload: unknown,
-  given: CallOptions | undefined,
+  given: (CallOptions & PositionOption<boolean>) | undefined,
   timeoutMsUnlessSaid = timeoutMsDefault,
 ): Promise<unknown> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
   const { process, sender } = target(ref)
   if (typeof name !== 'string') return refused(sender, noName(name))
-  let options: CallOptions | undefined
+  let options: typeof given
   try {
     options = given === undefined ? undefined : readCallOptions(given, name)
   } catch (error) {
@@ -117,6 +143,7 @@ export const request = (
   }
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
   pending.id = options?.id
+  pending.asksPosition = options?.position === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending) && process.alive) {
@@ -143,7 +170,7 @@ const requestOnceHeld = async (
   kind: Kind,
   name: string,
   payload: unknown,
-  options: CallOptions,
+  options: CallOptions & PositionOption<boolean>,
   timeoutMs: number,
 ): Promise<unknown> => {
   const { directory, name: awaited = '', sender } = addressOf(ref) as Address<Process>
@@ -172,15 +199,20 @@ export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
-const callKeys = new Set(['timeoutMs', 'signal', 'id', 'waitForName'])
+const callKeys = new Set(['timeoutMs', 'signal', 'id', 'waitForName', 'position'])
 
 /** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
-const readCallOptions = (given: CallOptions, name: string): CallOptions => {
+const readCallOptions = <O extends CallOptions & PositionOption<boolean>>(
+  given: O,
+  name: string,
+): O => {
   const options = readOptions(name, given, callKeys)
-  const { id, waitForName, signal } = options
+  const { id, waitForName, signal, position } = options
   if (!isId(id)) throw noId(name)
   if (waitForName !== undefined && typeof waitForName !== 'boolean')
     throw invalidArgument(`waitForName of ${name}`, 'true or false', waitForName)
+  if (position !== undefined && typeof position !== 'boolean')
+    throw invalidArgument(`position of ${name}`, 'true or false', position)
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw noSignal(name)
   return options
 }

@@ -32,8 +32,8 @@ export interface Addressee {
 export interface Outputs {
   /** Whether a handler runs, if the process is also busy without one. */
   readonly isOpen?: boolean
-  /** Whether outcomes of calls with an id are kept. */
-  readonly remembers?: boolean
+  /** Whether outcomes of calls with an id are kept, and answers have a position. */
+  readonly isDurable?: boolean
   /**
    * A message to `target`. False: its mailbox is full, or it has ended. A port that answers true
    * and sends later fails a call that `target` then refuses: nothing else would.
@@ -53,12 +53,17 @@ export interface Outputs {
   ended(tell: () => void): void
 }
 
-/** Whether a call was refused because it has an id, and its target remembers no outcomes. */
-export const isIdRefused = (outputs: Outputs, call: PendingCall): boolean =>
-  call.id !== undefined && !outputs.remembers && call.fail(remembersNothing(call.name))
+/** Whether a call was refused because its options need a durable actor, and its target is none. */
+export const isNotDurable = (outputs: Outputs, call: PendingCall): boolean =>
+  (call.id !== undefined || call.asksPosition) &&
+  !outputs.isDurable &&
+  call.fail(notDurable(call.name))
 
-const remembersNothing = (name: string): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${name}: the process is not durable and takes no id`)
+const notDurable = (name: string): KeelsonError =>
+  new KeelsonError(
+    'INVALID_ARGUMENT',
+    `${name}: the process is not durable: it takes no id and has no position`,
+  )
 
 /** A process that can be sent an exit signal. */
 export interface ExitTarget<P> {

@@ -82,6 +82,10 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly promise: Promise<unknown>
   /** The caller's name for this request. A repeat with the same id gets the first outcome. */
   id: string | undefined = undefined
+  /** The caller wants to know the position that the answer stands on. */
+  asksPosition = false
+  /** That position, set by the durable actor that answers. */
+  position: { readonly shard: number; readonly lsn: number } | undefined = undefined
   /** Set by `handTo`: in the error if the holder dies. */
   note: unknown = undefined
   /** Makes the error of its timeout once its answer is decided and on its way. */
@@ -178,7 +182,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   reply(value: unknown): boolean {
     if (this.#settled) return false
     this.#close()
-    this.#resolve(value)
+    this.#resolve(this.asksPosition ? { value, position: this.position } : value)
     return true
   }
 

@@ -6,7 +6,7 @@
 import { KeelsonError } from '../../errors.ts'
 import type { Behaviour } from '../process/behaviour.ts'
 import { refused } from '../process/guarded.ts'
-import { isIdRefused, type Outputs } from '../process/outputs.ts'
+import { isNotDurable, type Outputs } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { Wait } from '../process/wait.ts'
@@ -143,7 +143,7 @@ const receivedOf = (message: Message, outputs: Outputs): Received | undefined =>
   const { kind, name, payload } = message
   switch (kind) {
     case kinds.call:
-      if (isIdRefused(outputs, message as PendingCall)) return undefined
+      if (isNotDurable(outputs, message as PendingCall)) return undefined
       return {
         kind: 'call',
         name,

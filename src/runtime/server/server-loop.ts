@@ -4,7 +4,7 @@
  * until it settles. A result that arrives after the end of the process is dropped.
  */
 import type { Begun, Behaviour, LoopContext, MessageNames } from '../process/behaviour.ts'
-import { type Answerable, isIdRefused } from '../process/outputs.ts'
+import { type Answerable, isNotDurable } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import {
@@ -125,7 +125,7 @@ export class ServerLoop implements Behaviour {
     const { name, payload } = message
     switch (message.kind) {
       case kinds.call:
-        if (isIdRefused(this.#process.outputs, message as PendingCall)) return
+        if (isNotDurable(this.#process.outputs, message as PendingCall)) return
         this.#call = this.#process.outputs.answering(message as PendingCall)
         this.#context.from = this.#call
         this.#require(this.#server.calls[name] ?? this.#server.call, message)

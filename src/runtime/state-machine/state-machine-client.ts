@@ -14,9 +14,11 @@ import { forwardingActor } from '../machine/machine-actors.ts'
 import { checkedEvent } from '../machine/machine-check.ts'
 import type { MachineOf, RepliesOf, SavedMachine } from '../machine/machine-words.ts'
 import {
+  type Answered,
   type CallOptions,
   cast as castFromAnywhere,
   madeThrough,
+  type PositionOption,
   request,
 } from '../process/messaging.ts'
 import { call as callProcess, cast } from '../process/own-sends.ts'
@@ -53,12 +55,14 @@ export const send = <M extends AnyMessages>(machine: Ref<M>, event: EventOf<M>):
  * is handled. Rejects like `call`, and with `INVALID_ARGUMENT` for a value that is not an event, or
  * an event without an answer.
  */
-export const call = <M extends AnyMessages, const E extends Asked<M>>(
+export const call = <M extends AnyMessages, const E extends Asked<M>, P extends boolean = false>(
   machine: Ref<M>,
   event: E,
-  options?: CallOptions,
-): Promise<ReplyTo<M, E['type']>> =>
-  madeThrough(machine, asked(machine, event, options)) as Promise<ReplyTo<M, E['type']>>
+  options?: CallOptions & PositionOption<P>,
+): Promise<Answered<ReplyTo<M, E['type']>, P>> =>
+  madeThrough(machine, asked(machine, event, options)) as Promise<
+    Answered<ReplyTo<M, E['type']>, P>
+  >
 
 const asked = async (
   machine: Ref<unknown>,

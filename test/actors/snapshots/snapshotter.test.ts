@@ -29,7 +29,7 @@ describe('a snapshot', () => {
     expect(namesIn(world, folders.snapshots, '.snap')).toHaveLength(1)
     expect(events.slice(0, 3)).toMatchObject([
       { name: 'snapshot.started', reason: 'log', shard: 0 },
-      { name: 'snapshot.made', rows: 4 },
+      { name: 'snapshot.made', rows: 5 },
       { name: 'log.released' },
     ])
     const { last } = app.health().shards[0]?.snapshot ?? {}
