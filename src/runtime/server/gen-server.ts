@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { Via } from '../names/via.ts'
-import type { CallOptions } from '../process/messaging.ts'
+import type { Answered, CallOptions, PositionOption } from '../process/messaging.ts'
 import type { ProcessInfo } from '../process/process-info.ts'
 import type { Messages, Name, Part, Ref } from '../words/address.ts'
 import type { AppContext } from '../words/app-context.ts'
@@ -263,11 +263,11 @@ export interface Context<M = Messages, App = AppContext> {
    * call keeps its place among the messages of this process, and it rejects with `EXITED` when this
    * process ends.
    */
-  call<T, N extends NameIn<CallsOf<T>>>(
+  call<T, N extends NameIn<CallsOf<T>>, P extends boolean = false>(
     target: Target<T>,
     name: N,
-    ...rest: With<CallsOf<T>[N], [options?: CallOptions]>
-  ): Promise<ReplyOf<CallsOf<T>[N]>>
+    ...rest: With<CallsOf<T>[N], [options?: CallOptions & PositionOption<P>]>
+  ): Promise<Answered<ReplyOf<CallsOf<T>[N]>, P>>
   /** Sends a cast. False: the mailbox is full, or there is no such process. */
   cast<T, N extends NameIn<CastsOf<T>>>(
     target: Target<T>,
