@@ -24,8 +24,8 @@ import {
   worker,
 } from '../../src/index.ts'
 import { createSystem } from '../../src/runtime/index.ts'
-import { checkAppTree, mapModules } from '../../src/supervisors/index.ts'
 import { kindSpec } from '../../src/supervisors/durable-parts.ts'
+import { checkAppTree, mapModules } from '../../src/supervisors/index.ts'
 import { type Simulation, silentLogger, startSimulated } from '../../src/testing/index.ts'
 import { codeOf, machine } from '../support/simulated-instance.ts'
 

@@ -3,8 +3,9 @@
  * actors and of the machine, from one seed. A life throws when the world has seen anything that a
  * durable state denies.
  */
-import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
+
 import { fieldCountsIn, kindCountIn } from '../../src/actors/entities/entity-counters.ts'
+import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import {
   type App,
