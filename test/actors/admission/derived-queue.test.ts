@@ -213,6 +213,9 @@ test('the bytes of keys and values are bounded, and what each operation takes be
   }
   const limits = { operationsMax: 100, bytesMax: 492 }
   expect(refusal(429)).toEqual(['TOO_LARGE', { operations: 1, bytes: 493, ...limits }])
+  expect(refusal(428)).toBe('taken')
+  queue.take(9, 2)
+  queue.committed()
   give(100, 100)
   expect(queue.room).toBe(98)
   expect(refusal(101)).toEqual(['BUSY', { operations: 1, bytes: 165, ...limits, room: 98 }])
