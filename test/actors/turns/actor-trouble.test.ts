@@ -17,3 +17,43 @@ describe('kinds of failures', () => {
     expect(trouble.seen('kind 1', 1_004)).toBe(1)
   })
 })
+
+describe('steps and alarms that fail', () => {
+  const failing = (entity: string, what = 'step') => ({
+    ...{ entity, what, tries: 1, retryAt: 5, error: 'no' },
+  })
+
+  test('are kept by their actors and settings, until their rows are gone', () => {
+    const trouble = new ActorTrouble()
+    trouble.fails('s1', failing('a'))
+    trouble.fails('s1', failing('a', 'again'))
+    trouble.fails('s2', failing('a'))
+    expect(
+      [...(trouble.failing.get('a') ?? [])].map(([setting, { what }]) => [setting, what]),
+    ).toEqual([
+      ['s1', 'again'],
+      ['s2', 'step'],
+    ])
+    expect(trouble.keeps('a', new Set(['s2', 's3']))).toBe(true)
+    expect([...(trouble.failing.get('a')?.keys() ?? [])]).toEqual(['s2'])
+    expect(trouble.keeps('a', new Set())).toBe(false)
+    expect([trouble.failing.size, trouble.keeps('b', new Set(['s']))]).toEqual([0, false])
+  })
+
+  test('are kept of 10,000 actors, also the later ones of these', () => {
+    const trouble = new ActorTrouble()
+    for (let at = 0; at <= 10_000; at++) trouble.fails('s', failing(`${at}`))
+    expect([trouble.failing.size, trouble.failing.has('10000')]).toEqual([10_000, false])
+    trouble.fails('t', failing('7'))
+    expect(trouble.failing.get('7')?.size).toBe(2)
+  })
+})
+
+test('refused turns are counted by their codes', () => {
+  const trouble = new ActorTrouble()
+  for (const code of ['NO_SPACE', 'LOCKED', 'NO_SPACE']) trouble.refuses(code)
+  expect([...trouble.refused]).toEqual([
+    ['NO_SPACE', 2],
+    ['LOCKED', 1],
+  ])
+})
