@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--near] [--again]`: breaks a room of `src` in many places,
+ * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--near] [--again] [--last]`: breaks a room of `src` in many places,
  * one at a time, and says which of them no test notices. About `count` mutants (100) are drawn by `seed` (1); `--only`
  * keeps those whose file or code has the text. `equivalent.json` lists mutants that change no behaviour, each with its
  * reason.
  *
  * `--near` takes the room's own tests only, which is quicker. `--again` runs those mutants of the last run that no test
- * noticed, or that only a time limit noticed: a busy machine can reach a time limit by itself.
+ * noticed, or that only a time limit noticed: a busy machine can reach a time limit by itself. `--last` runs nothing, and reports the
+ * last run once more.
  *
  * Strings are left alone: tests assert codes and not messages, and a wrong code does not compile.
  */
@@ -90,6 +91,7 @@ const run = async () => {
       only: { type: 'string', default: '' },
       near: { type: 'boolean', default: false },
       again: { type: 'boolean', default: false },
+      last: { type: 'boolean', default: false },
     },
   })
   const [room] = positionals
@@ -97,17 +99,19 @@ const run = async () => {
   const others = values.near ? [] : rooms[room]
   process.env.MUTANTS_TESTS = [`test/${room}`, ...others].join(',')
   const lastRun = join(lastRuns, `${room.replace('/', '-')}-${values.seed}.json`)
-  const last = values.again ? JSON.parse(readFileSync(lastRun, 'utf8')) : undefined
+  const last = values.again || values.last ? JSON.parse(readFileSync(lastRun, 'utf8')) : undefined
   const all = (await mutantsOf(filesOf(room))).filter(
     ({ fileName, location }) =>
       fileName.includes(values.only) || textAt(fileName, oneBased(location)).includes(values.only),
   )
-  const merged = last
-    ? await again(last, all)
-    : await resultsOf(drawn(all, Number(values.count), Number(values.seed)))
+  const results = values.last
+    ? last
+    : last
+      ? await again(last, all)
+      : await resultsOf(drawn(all, Number(values.count), Number(values.seed)))
   mkdirSync(lastRuns, { recursive: true })
-  writeFileSync(lastRun, JSON.stringify(merged, null, 1))
-  report(room, values.seed, all.length, merged)
+  writeFileSync(lastRun, JSON.stringify(results, null, 1))
+  report(room, values.seed, all.length, results)
 }
 
 const lastRuns = '.tmp/mutants'
@@ -162,6 +166,7 @@ const resultOf = ({ fileName, location, replacement, status, statusReason = '' }
   return {
     file,
     line: location.start.line,
+    code: lineAt(file, location.start.line),
     location,
     from: textAt(file, location),
     to: (replacement ?? '').replace(/\s+/g, ' '),
@@ -177,13 +182,10 @@ const isAt = ({ file, location, to }, { fileName, location: place }, replacement
   compare(location.end, oneBased(place).end) === 0
 
 /** `of`, where a mutant's own text is too short to name it: text of its line. */
-const isListed = ({ file, line, from, to }) =>
+const isListed = ({ file, code, from, to }) =>
   equivalents.some(
     (each) =>
-      each.file === file &&
-      each.from === from &&
-      each.to === to &&
-      lineAt(file, line).includes(each.of ?? ''),
+      each.file === file && each.from === from && each.to === to && code.includes(each.of ?? ''),
   )
 const lineAt = (file, line) => readFileSync(file, 'utf8').split('\n')[line - 1] ?? ''
 const isOpen = (result) =>

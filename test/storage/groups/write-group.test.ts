@@ -187,6 +187,18 @@ describe('the writes of a group', () => {
     expect(never.failures).toEqual([])
   })
 
+  test('that gave up hear nothing more when the group is lost before it is taken', () => {
+    const writes = [1, 2, 3].map((name) => new TestWrite(name))
+    const { group } = groupOf(...writes)
+    group.giveUp(writes[1] as TestWrite, died)
+    group.lose(full)
+    expect(writes.map(({ failures }) => failures.map(({ cause }) => cause))).toEqual([
+      [full],
+      [died],
+      [full],
+    ])
+  })
+
   test('keep their deadlines when an answered one is claimed again', async () => {
     const waiting = new TestWrite(2, { endsAt: 50 })
     const { group, clock } = groupOf(new TestWrite(1, { endsAt: 100 }), waiting)
