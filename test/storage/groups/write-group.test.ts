@@ -199,6 +199,16 @@ describe('the writes of a group', () => {
     ])
   })
 
+  test('fail 1 ms apart when their deadlines are', async () => {
+    const writes = [50, 51].map((endsAt) => new TestWrite(1, { endsAt }))
+    const { clock } = groupOf(...writes)
+    const failed = () => writes.map(({ failures }) => failures.length)
+    await clock.advance(50)
+    expect(failed()).toEqual([1, 0])
+    await clock.advance(1)
+    expect(failed()).toEqual([1, 1])
+  })
+
   test('keep their deadlines when an answered one is claimed again', async () => {
     const waiting = new TestWrite(2, { endsAt: 50 })
     const { group, clock } = groupOf(new TestWrite(1, { endsAt: 100 }), waiting)
