@@ -5,7 +5,11 @@
 export const rooms = {
   'actors/turns': ['test/actors/durable', 'test/actors/entities', 'test/simulation/entities'],
   'actors/durable': ['test/actors/turns', 'test/actors/entities', 'test/simulation/entities'],
-  'actors/entities': ['test/actors/turns', 'test/actors/durable', 'test/simulation/entities'],
+  'actors/entities': [
+    'test/supervisors/health-trouble',
+    'test/actors/turns',
+    'test/simulation/entities',
+  ],
   'actors/admission': ['test/actors/writing', 'test/actors/control/write-pause'],
   'actors/projection': ['test/actors/overlay', 'test/actors/log/recovering'],
   'actors/replication': ['test/inspect/backup/restore-replica'],
