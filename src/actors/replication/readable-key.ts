@@ -11,7 +11,6 @@ import {
   type Row,
   ropeLength,
   ropeOf,
-  rowTags,
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
@@ -49,7 +48,7 @@ const shownValue = (stored: StoredValue): Shown => {
 }
 
 const fieldsOf = (shard: Shard, key: string, row: Row): Shown => {
-  const size = row.value.tag === rowTags.compound ? countIn(row.value.bytes) : 0
+  const size = countIn(row.value.bytes)
   if (size > shownFieldsMax) return { type: 'fields', size }
   const fields: string[] = []
   let bytes = 0

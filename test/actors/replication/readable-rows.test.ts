@@ -106,19 +106,20 @@ describe('JSON', () => {
   })
 
   test('says values up to a depth of 64', () => {
-    const nested = (levels: number, end: unknown) => {
+    const nested = (levels: number, end: unknown, around: (inside: unknown) => unknown) => {
       let value = end
-      for (let level = 0; level < levels; level++) value = [value]
+      for (let level = 0; level < levels; level++) value = around(value)
       return value
     }
     // A value that is copied first counts as a level itself.
-    for (const [end, levels] of [
-      [1, 65],
-      [1n, 64],
-    ] as const) {
-      expect(jsonText(nested(levels, end))).toBeDefined()
-      expect(jsonText(nested(levels + 1, end))).toBeUndefined()
-    }
+    for (const around of [(inside: unknown) => [inside], (inside: unknown) => ({ inside })])
+      for (const [end, levels] of [
+        [1, 65],
+        [1n, 64],
+      ] as const) {
+        expect(jsonText(nested(levels, end, around))).toBeDefined()
+        expect(jsonText(nested(levels + 1, end, around))).toBeUndefined()
+      }
   })
 })
 
