@@ -165,8 +165,9 @@ export class App {
 
   /**
    * Ends the instance in order. From now on calls of `store`, `control`, `batcher` and `wal` here
-   * are `CLOSED`. The user's tree ends first, in reverse order of its start: `context.app` goes on
-   * working, so that handlers under way finish and `terminate` may write. Then writes are refused
+   * are `CLOSED`, and no step, alarm or background work of a durable actor begins. Those that run
+   * have 80 % of `deadlineMs`. The user's tree ends next, in reverse order of its start:
+   * `context.app` goes on working, so that handlers under way finish and `terminate` may write. Then writes are refused
    * there too, admitted writes are answered, and projections are flushed. The rest of the tree
    * stops, the logs are closed cleanly and the locks released.
    *

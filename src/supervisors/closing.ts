@@ -1,7 +1,8 @@
 /**
- * The orderly end of an instance. The user's tree ends first, with the storage open. Then no write
- * is admitted, admitted writes settle, projections are flushed once, and the rest of the tree stops
- * in reverse order. Whatever is late at the deadline is cut off, as by a kill, and reported.
+ * The orderly end of an instance. No step, alarm or background work of a durable actor begins any
+ * more, and those that run have most of the time to end. The user's tree ends next, with the storage
+ * open. Then no write is admitted, admitted writes settle, projections are flushed once, and the
+ * rest of the tree stops in reverse order. Whatever is late is cut off, as by a kill, and reported.
  */
 import { type Access, leaveNow, type Shard } from '../actors/index.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../errors.ts'
@@ -15,10 +16,13 @@ import {
   type Via,
 } from '../runtime/index.ts'
 import type { AppContext } from './app-context.ts'
+import { durableActors } from './durable-parts.ts'
 import { treeNames } from './shard-tree.ts'
 
 /** What the deadline of `close` cut off. */
 export type CutOff =
+  /** A step (`continue charge`), an alarm or `background` work of a durable actor (`order/42`). */
+  | { readonly part: 'work'; readonly actor: string; readonly what: string }
   /** A process of the user's tree that was killed. */
   | { readonly part: 'process'; readonly process: string }
   /** Writes of a shard whose callers had no answer yet. They settle while its log closes. */
@@ -50,6 +54,8 @@ export const closeInOrder = async (
 ): Promise<CloseReport> => {
   const endsAt = system.clock.monotonic() + deadlineMs
   const left = () => Math.max(1, endsAt - system.clock.monotonic())
+  const { work } = inside[durableActors].entities
+  if (!(await within(system, deadlineMs * workShare, work.drained()))) work.expire()
   const killed = userTree ? await endUserTree(system, inside.instance, userTree, left()) : []
   const refusal = new KeelsonError('CLOSED', 'the instance is closing')
   for (const shard of shards) shard.beginClose(refusal)
@@ -59,8 +65,12 @@ export const closeInOrder = async (
   for (const shard of shards) shard.close()
   // The logs get all the time they need.
   await stopProcess(root, 'shutdown').catch(unlessGone)
-  return { cutOff: [...killed, ...undecided, ...unflushed] }
+  const late = work.late.map(({ actor, what }): CutOff => ({ part: 'work', actor, what }))
+  return { cutOff: [...late, ...killed, ...undecided, ...unflushed] }
 }
+
+/** The part of the deadline that running work has. The rest is for writes and projections. */
+const workShare = 0.8
 
 /** Ends the user's tree as its supervisor does; kills what is left of it after `ms`. */
 const endUserTree = async (
@@ -143,11 +153,16 @@ const within = async (system: System, ms: number, done: Promise<unknown>): Promi
 }
 
 /** The report as one line, for the log. */
-export const cutOffText = (cutOff: readonly CutOff[]): string =>
-  cutOff
-    .map((each) => {
-      if (each.part === 'process') return `killed ${each.process}`
-      if (each.part === 'writes') return `${each.count} writes of shard ${each.shard} undecided`
-      return `the projection of shard ${each.shard} is behind (${each.reason})`
-    })
-    .join('; ')
+export const cutOffText = (cutOff: readonly CutOff[]): string => {
+  const shown = cutOff.slice(0, shownMax).map((each) => {
+    if (each.part === 'work') return `${each.what} of ${each.actor} was cut off`
+    if (each.part === 'process') return `killed ${each.process}`
+    if (each.part === 'writes') return `${each.count} writes of shard ${each.shard} undecided`
+    return `the projection of shard ${each.shard} is behind (${each.reason})`
+  })
+  const more = cutOff.length - shown.length
+  return [...shown, ...(more > 0 ? [`${more} more`] : [])].join('; ')
+}
+
+/** The parts that one line names. */
+const shownMax = 20

@@ -5,15 +5,18 @@
  * actor: the next life never gets it.
  */
 import { type AnyContext, call, type Process, processOf } from '../../runtime/index.ts'
-import type { Change } from '../turns/turn-run.ts'
+import type { Work } from '../turns/actor-work.ts'
+import type { Change, Run } from '../turns/turn-run.ts'
+import type { DurableTerms } from './durable-terms.ts'
 import type { Idleness } from './idleness.ts'
 
 /** A function that works in the background, without its types. */
-export type Work = (life: object) => unknown
+export type Body = (life: object) => unknown
 
 /** What the work of an actor needs of it. */
 interface Owner {
   readonly context: AnyContext
+  readonly terms: DurableTerms
   readonly idleness: Idleness
 }
 
@@ -21,39 +24,65 @@ interface Owner {
 export class Background {
   readonly #owner: Owner
   readonly #working = new Set<Process>()
+  /** All that runs, steps and alarms too. */
+  readonly #running = new Set<Work>()
 
   constructor(owner: Owner) {
     this.#owner = owner
   }
 
-  /** Lets `work` begin with the present turn. The actor does not rest before it has ended. */
-  begin(work: Work): void {
-    const { self } = this.#owner.context
-    const ref = this.#owner.context.spawnLink(
-      async (context) => {
-        const owner = context.to(self as never)
+  /** Lets `body` begin with the present turn. The actor does not rest before it has ended. */
+  begin(body: Body): void {
+    const { context, terms, idleness } = this.#owner
+    let work: Work | undefined
+    const ref = context.spawnLink(
+      async (own) => {
+        if (!terms.work.mayBegin) return
+        work = this.#begins('background')
+        const { closing } = work
+        const owner = own.to(context.self as never)
         const apply = (change: Change): Promise<unknown> =>
           call(owner, '$apply' as never, change as never, patiently as never)
-        await work(Object.assign(context, { apply }))
+        await body(Object.assign(own, { apply, closing }))
         // An actor that traps exits hears of failures alone.
-        context.unlink(self)
+        own.unlink(context.self)
       },
-      { label: `background of ${processOf(this.#owner.context)}` },
+      { label: `background of ${terms.identity.entity}` },
     )
     const process = processOf({ self: ref as never })
     this.#working.add(process)
-    this.#owner.idleness.piped(
-      new Promise<void>((resolve) => {
-        this.#owner.context.system.monitor(ref, () => {
-          this.#working.delete(process)
-          resolve()
-        })
-      }),
-    )
+    const ended = new Promise<void>((resolve) => {
+      context.system.monitor(ref, () => {
+        this.#working.delete(process)
+        if (work) this.#settled(work)
+        resolve()
+      })
+    })
+    idleness.piped(ended)
   }
 
-  /** The actor has ended, and so does its work. */
+  /** A turn whose handler is pending: a close waits for that of a step or an alarm. */
+  during<T>({ isRecorded, what }: Run, turn: Promise<T>): Promise<T> {
+    if (!isRecorded) return turn
+    const work = this.#begins(what)
+    return turn.finally(() => this.#settled(work))
+  }
+
+  #begins(what: string): Work {
+    const { work, identity } = this.#owner.terms
+    const noted = work.begins(identity.entity, what)
+    this.#running.add(noted)
+    return noted
+  }
+
+  #settled(work: Work): void {
+    this.#running.delete(work)
+    this.#owner.terms.work.ends(work, true)
+  }
+
+  /** The actor has ended, and so does what runs. */
   end(): void {
+    for (const work of this.#running) this.#owner.terms.work.ends(work, false)
     for (const process of this.#working) process.end('shutdown')
   }
 }

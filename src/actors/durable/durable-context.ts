@@ -7,7 +7,7 @@ import type { Journal } from '../journal/journal.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { DurableRows } from '../turns/own-rows.ts'
-import type { Work } from './background.ts'
+import type { Body } from './background.ts'
 import { ContextRows } from './context-rows.ts'
 import type { DurableProcess } from './durable-process.ts'
 
@@ -75,9 +75,9 @@ export class TurnContext extends ServerContext {
     return draft.removeStep(step.slice(terms.identity.entity.length + 1))
   }
 
-  background(work: Work): void {
-    if (typeof work !== 'function') throw invalidArgument('background', 'a function', work)
-    this.#actor.background.begin(work)
+  background(body: Body): void {
+    if (typeof body !== 'function') throw invalidArgument('background', 'a function', body)
+    this.#actor.background.begin(body)
   }
 
   override pipe(promise: Promise<unknown>, name: string): void {

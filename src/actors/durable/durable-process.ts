@@ -40,7 +40,7 @@ import {
   undecidable,
 } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
-import { blocked, callIdKeysOf, callIdsOf, recall, storedOf } from '../turns/waking.ts'
+import { callIdKeysOf, callIdsOf, recall, storedOf } from '../turns/waking.ts'
 import { Background } from './background.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
@@ -161,7 +161,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       if (failure) throw failure
       const known = recall(shard, identity, table)
       if (known) this.shown = this.#hand.remember(known)
-      else await this.#begin()
+      else await this.#hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
@@ -170,24 +170,6 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     }
     this.idleness.watch()
     this.terms.woke(this.blocked)
-  }
-
-  /** The first state. What `init` records makes a first turn; a bare state waits for one. */
-  async #begin(): Promise<void> {
-    const { init } = this.terms.table
-    const draft = this.#hand.begin(ownRun('birth', 'init'))
-    const answer = await init(this.terms.arg, this.context)
-    const isStep = NextStep.is(answer)
-    if (isStep && answer.kind !== 'ok')
-      throw blocked(this.#entity, new Error(`its init answered ${answer.kind}`))
-    const state = isStep ? answer.state : answer
-    this.#hand.addContinue(draft, isStep ? answer : undefined)
-    if (draft.hasRecords) this.#hand.commit(draft, state)
-    else {
-      this.#hand.close()
-      draft.leave()
-      this.#hand.remember({ stored: nothing, memory: { ...nothing, state } })
-    }
   }
 
   /** The result of `init`: steps that a former life recorded run first. */
@@ -266,10 +248,11 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     } catch (error) {
       return this.#threw(draft, error)
     }
-    return (this.limit?.during(answer) ?? Promise.resolve(answer)).then(
+    const ended = (this.limit?.during(answer) ?? Promise.resolve(answer)).then(
       (value) => this.#ended(draft, value),
       (error: unknown) => this.#threw(draft, error),
     )
+    return this.background.during(run, ended)
   }
 
   /** Why a call cannot be answered now. */

@@ -2,6 +2,7 @@
 import type { KeelsonError } from '../../errors.ts'
 import type { Process } from '../../runtime/index.ts'
 import type { ActorTrouble } from '../turns/actor-trouble.ts'
+import type { ActorWork } from '../turns/actor-work.ts'
 import type { KeepIds } from '../turns/call-ids.ts'
 import type { TurnDraft, UnitTerms } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
@@ -24,6 +25,8 @@ export interface DurableTerms extends UnitTerms {
   readonly common: CommonTerms
   /** Where it tells of waits, failures and refusals. */
   readonly trouble: ActorTrouble
+  /** Where it notes what runs, for a close. */
+  readonly work: ActorWork
   /** The argument of `init` for an actor without a row. */
   readonly arg: unknown
   /** Why it is not tried again to wake; `undefined`: it is. */

@@ -43,8 +43,8 @@ export class OwnTurns {
 
   /** The first step that may run. */
   get ready(): Step | undefined {
-    const { blocked, memory } = this.#actor
-    if (blocked || memory.steps.length === 0) return undefined
+    const { blocked, memory, terms } = this.#actor
+    if (blocked || memory.steps.length === 0 || !terms.work.mayBegin) return undefined
     const now = this.#actor.now()
     return memory.steps.find(({ notBefore }) => notBefore <= now)
   }
@@ -80,10 +80,11 @@ export class OwnTurns {
   }
 
   #runStep(name: string): Answer {
-    const step = this.#actor.memory.steps.find((each) => each.step === name)
-    if (!step || step.notBefore > this.#actor.now()) return this.next()
+    const { memory, terms } = this.#actor
+    const step = memory.steps.find((each) => each.step === name)
+    if (!step || step.notBefore > this.#actor.now() || !terms.work.mayBegin) return this.next()
     const what = `continue ${step.name}`
-    const handler = this.#actor.terms.table.continues[step.name] ?? missing(what)
+    const handler = terms.table.continues[step.name] ?? missing(what)
     return this.#actor.turn(
       new Run('step', handler, step.payload, what, step.name, undefined, step),
     )
@@ -97,10 +98,11 @@ export class OwnTurns {
     const { isAwake, isSettled } = this.#actor
     if (!isAwake || !isSettled) return this.#runDueLater(from)
     const { blocked, memory, terms } = this.#actor
-    const [first] = dueAt(memory, this.#actor.now())
+    const [first] = terms.work.mayBegin ? dueAt(memory, this.#actor.now()) : []
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
-      else from.reply(dueAt(this.#actor.memory, this.#actor.now()).length > 0)
+      else
+        from.reply(first !== undefined && dueAt(this.#actor.memory, this.#actor.now()).length > 0)
       return step
     }
     if (!first || blocked) return answer(this.next())

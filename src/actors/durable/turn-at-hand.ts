@@ -3,13 +3,14 @@
  * a commit, which makes new knowledge and sends its unit on its way, or is dropped.
  */
 import { KeelsonError } from '../../errors.ts'
-import { type AnyContext, type NextStep, processOf } from '../../runtime/index.ts'
+import { type AnyContext, NextStep, processOf } from '../../runtime/index.ts'
 import type { Turn } from '../../storage/index.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import { type Known, TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
 import type { TurnOutputs } from '../turns/turn-outputs.ts'
-import type { Run } from '../turns/turn-run.ts'
+import { ownRun, type Run } from '../turns/turn-run.ts'
+import { blocked } from '../turns/waking.ts'
 import type { DurableTerms } from './durable-terms.ts'
 
 /** The turn at hand of one actor, and what the actor knows between its turns. */
@@ -52,6 +53,24 @@ export class TurnAtHand {
   remember(known: Known): unknown {
     this.known = known
     return this.#terms.common.freeze(known.memory.state)
+  }
+
+  /** The first state. What `init` records makes a first turn; a bare state waits for one. */
+  async bear(): Promise<void> {
+    const { init } = this.#terms.table
+    const draft = this.begin(ownRun('birth', 'init'))
+    const answer = await init(this.#terms.arg, this.#context)
+    const isStep = NextStep.is(answer)
+    if (isStep && answer.kind !== 'ok')
+      throw blocked(this.#terms.identity.entity, new Error(`its init answered ${answer.kind}`))
+    const state = isStep ? answer.state : answer
+    this.addContinue(draft, isStep ? answer : undefined)
+    if (draft.hasRecords) this.commit(draft, state)
+    else {
+      this.close()
+      draft.leave()
+      this.remember({ stored: nothing, memory: { ...nothing, state } })
+    }
   }
 
   begin(run: Run): TurnDraft {

@@ -93,6 +93,7 @@ export const startDurableWorker = (
     common: commonTerms({ pipeline, keepIds }, undefined, handlerTimeoutMs),
     ...{ table, identity, arg, shard: entities.shardOf(entity), blockedBy: undefined },
     trouble: entities.trouble,
+    work: entities.work,
     mayWake: () => entities.decided(entity),
     ended: (log) => entities.ended(entity, log),
     successor: () => undefined,

@@ -16,6 +16,7 @@ import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { instanceName } from '../shard/shard-name.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
+import { ActorWork } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
@@ -48,6 +49,8 @@ export class Entities {
   readonly known = new Map<string, DurableTable>()
   /** What troubles the actors. */
   readonly trouble = new ActorTrouble()
+  /** What runs in the actors. */
+  readonly work: ActorWork
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that have ended undecided. */
   readonly #logs = new Map<string, readonly Undecided[]>()
@@ -70,6 +73,7 @@ export class Entities {
     this.instance = instance
     this.shards = shards
     this.#isClosing = isClosing
+    this.work = new ActorWork(isClosing)
     this.#isStoreAlone = isStoreAlone
   }
 

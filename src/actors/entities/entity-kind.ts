@@ -22,6 +22,7 @@ import { durableServer } from '../durable/turn-server.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
 import type { ActorTrouble } from '../turns/actor-trouble.ts'
+import type { ActorWork } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
@@ -79,6 +80,10 @@ class Child implements DurableTerms {
 
   get trouble(): ActorTrouble {
     return this.#state.entities.trouble
+  }
+
+  get work(): ActorWork {
+    return this.#state.entities.work
   }
 
   get arg(): string {
@@ -179,7 +184,11 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
   terminate: async (state, _reason, context) => {
     state.left()
     const by = processOf(context as never)
-    const ends = [...state.live.values()].map(({ process }) => shutDown(by, process, 'infinity'))
+    const { work } = state.entities
+    const late = new Set(work.late.map(({ actor }) => actor))
+    const ends = [...state.live.values()].map(({ process, identity }) =>
+      shutDown(by, process, late.has(identity.entity) ? 'brutal_kill' : 'infinity'),
+    )
     await Promise.all(ends)
   },
 }

@@ -99,6 +99,11 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
 export interface Life<M = DurableMessages, App = AppContext, S = unknown>
   extends BareContext<Messages, App> {
   /**
+   * Aborts when the instance begins to close. The work has 80 % of the close's deadline from then
+   * on: one that would run for long ends itself. `apply` goes on working.
+   */
+  readonly closing: AbortSignal
+  /**
    * Makes a turn of `change`, and resolves when that is durable: with the value of its `reply`.
    * `change` gets the present state and a context of its own. It is pure, for it may be run again.
    * Rejects with what `change` throws, with the refusal of its turn, and with `EXITED` once this

@@ -43,6 +43,11 @@ export class Run {
     this.alarm = alarm
   }
 
+  /** Whether a turn has recorded it: it acts on the world outside, and may be repeated. */
+  get isRecorded(): boolean {
+    return this.step !== undefined || this.alarm !== undefined
+  }
+
   /** The same with another handler. */
   by(handler: Handler): Run {
     const { kind, payload, what, name, from, step, alarm } = this

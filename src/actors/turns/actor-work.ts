@@ -1,0 +1,79 @@
+/**
+ * What runs in the durable actors of an instance and acts on the world outside: pending steps and
+ * alarms, and background work. A close lets nothing of it begin, waits for what runs, and names what
+ * it cut off.
+ */
+import { KeelsonError } from '../../errors.ts'
+
+/** Something that runs: `continue charge` of `order/42`. */
+export class Work {
+  readonly actor: string
+  readonly what: string
+  #closing: AbortController | undefined
+
+  constructor(actor: string, what: string) {
+    this.actor = actor
+    this.what = what
+  }
+
+  /** Aborts when the instance begins to close. Made on first use. */
+  get closing(): AbortSignal {
+    this.#closing ??= new AbortController()
+    return this.#closing.signal
+  }
+
+  close(): void {
+    this.#closing?.abort(new KeelsonError('CLOSED', 'the instance is closing'))
+  }
+}
+
+/** The running work of one instance. */
+export class ActorWork {
+  readonly #isClosing: () => boolean
+  readonly #running = new Set<Work>()
+  /** What still ran when its time was up, but for what has settled since. */
+  readonly #late = new Set<Work>()
+  #onIdle: (() => void) | undefined
+
+  /** `isClosing`: from then on nothing begins. */
+  constructor(isClosing: () => boolean) {
+    this.#isClosing = isClosing
+  }
+
+  /** Whether a step, an alarm or background work may begin. */
+  get mayBegin(): boolean {
+    return !this.#isClosing()
+  }
+
+  begins(actor: string, what: string): Work {
+    const work = new Work(actor, what)
+    this.#running.add(work)
+    return work
+  }
+
+  /** Some work has settled, or its actor has ended first. */
+  ends(work: Work, hasSettled: boolean): void {
+    if (!this.#running.delete(work)) return
+    if (hasSettled) this.#late.delete(work)
+    if (this.#running.size === 0) this.#onIdle?.()
+  }
+
+  /** The instance closes. Resolves when nothing runs. */
+  drained(): Promise<void> {
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+    })
+    for (const work of this.#running) work.close()
+    return this.#running.size === 0 ? Promise.resolve() : idle
+  }
+
+  /** The time is up: what runs now is late. */
+  expire(): void {
+    for (const work of this.#running) this.#late.add(work)
+  }
+
+  /** What was late, and was cut off unless it has settled since. */
+  get late(): readonly Work[] {
+    return [...this.#late]
+  }
+}
