@@ -5,6 +5,7 @@ import {
   type Context,
   cast,
   type GenServer,
+  getState,
   name,
   type Ref,
   type System,
@@ -104,6 +105,16 @@ export const allowed = async (): Promise<unknown> => {
   const opened: number = snapshot.context.opened
   const value: 'open' | 'gone' | { shut: 'free' | 'locked' } = snapshot.value
   const output: { opened: number } = await StateMachine.output(ref)
+  const open = await StateMachine.waitFor(ref, (found) => found.matches('open'), { timeoutMs: 5 })
+  const openedAt: number = open.context.opened
+  const cancel: () => void = StateMachine.subscribe(
+    ref,
+    ({ value: at, context: { opened: times } }) => [at, times.toFixed()],
+    (reason) => reason === 'normal',
+  )
+  const seen: number = (await getState(linked)).context.opened
+  cancel()
+  void [openedAt, seen]
   const actor = StateMachine.actorOf(ref)
   actor.send({ type: 'push', force: 1 })
   const picture: string = StateMachine.mermaid(door)
@@ -122,6 +133,10 @@ export const allowed = async (): Promise<unknown> => {
 
 /** What must not. */
 export const refused = async (): Promise<void> => {
+  // @ts-expect-error the machine has no such state
+  await StateMachine.waitFor(ref, (found) => found.matches('ajar'))
+  // @ts-expect-error the context has no such field
+  StateMachine.subscribe(ref, ({ context: { closed } }) => closed)
   // @ts-expect-error the machine has no such event
   StateMachine.send(ref, { type: 'pull' })
   // @ts-expect-error the payload is missing

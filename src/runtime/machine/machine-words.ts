@@ -218,6 +218,8 @@ export interface MachineMessages<
     event: (event: EventFrom<T>) => unknown
     snapshot: () => SavedMachine<T>
     output: () => OutputFrom<T>
+    waitFor: (predicate: (snapshot: SnapshotFrom<T>) => boolean) => SnapshotFrom<T>
+    subscribe: (listener: (snapshot: SnapshotFrom<T>) => unknown) => void
   }
   infos: {
     timer: (timer: never) => void

@@ -9,7 +9,9 @@ import type {
   EventObject,
   OutputFrom,
   Snapshot,
+  SnapshotFrom,
 } from 'xstate'
+import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { forwardingActor } from '../machine/machine-actors.ts'
 import { checkedEvent } from '../machine/machine-check.ts'
 import type { MachineOf, RepliesOf, SavedMachine } from '../machine/machine-words.ts'
@@ -22,8 +24,11 @@ import {
   request,
 } from '../process/messaging.ts'
 import { call as callProcess, cast } from '../process/own-sends.ts'
-import type { Ref } from '../words/address.ts'
+import type { Process } from '../process/process.ts'
+import { type Address, addressOf, type Ref } from '../words/address.ts'
 import { kinds } from '../words/envelope.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
+import { callOutside } from '../words/outside-code.ts'
 
 export { contextOf, stepOf } from '../machine/machine-actors.ts'
 export { mermaid } from '../machine/machine-diagram.ts'
@@ -95,6 +100,66 @@ export const output = <M extends AnyMessages>(
   request(machine, kinds.call, 'output', undefined, options, Number.POSITIVE_INFINITY) as Promise<
     OutputFrom<MachineOf<M>>
   >
+
+/**
+ * Waits until `predicate` holds for the machine's snapshot, now or later, and resolves with that
+ * snapshot. It sees each state after a handled event; of a durable machine the durable states only.
+ * No time limit by default. Rejects like `call`, with `EXITED` when the machine ends or is done in
+ * another state, and with the error of `predicate`. An entity wakes, and does not rest meanwhile.
+ */
+export const waitFor = <M extends AnyMessages>(
+  machine: Ref<M>,
+  predicate: (snapshot: SnapshotOf<M>) => boolean,
+  options?: Omit<CallOptions, 'id'>,
+): Promise<SnapshotOf<M>> =>
+  madeThrough(machine, watched(machine, 'waitFor', predicate, options)) as Promise<SnapshotOf<M>>
+
+/**
+ * Calls `listener` with the machine's snapshot: the present one, and each one after a handled event
+ * that changed it; of a durable machine the durable ones only. `ended` is called once when no more
+ * will come: with `normal` when the machine is done, with the reason of its process's end, with
+ * `noproc` when there is no such process, or with the error of a refusal. Returns a function that
+ * cancels both. A throw of either is logged. An entity wakes, and does not rest until then.
+ */
+export const subscribe = <M extends AnyMessages>(
+  machine: Ref<M>,
+  listener: (snapshot: SnapshotOf<M>) => unknown,
+  ended?: (reason: ExitReason) => unknown,
+): (() => void) => {
+  const cancel = new AbortController()
+  const { sender } = addressOf(machine) as Address<Process>
+  const logger = (addressOf(machine) as Address<Process>).resolve()?.kernel.logger
+  const end = (reason: ExitReason): void => {
+    if (cancel.signal.aborted || sender?.alive === false) return
+    callOutside(
+      () => ended?.(reason),
+      (error) => logger?.error(`a listener of ${machine} threw`, { reason: error }),
+    )
+  }
+  watched(machine, 'subscribe', listener, { signal: cancel.signal }).then(
+    () => end('normal'),
+    (error) => end(endOf(error)),
+  )
+  return () => cancel.abort()
+}
+
+type SnapshotOf<M> = SnapshotFrom<MachineOf<M>>
+
+const watched = async (
+  machine: Ref<unknown>,
+  name: 'waitFor' | 'subscribe',
+  told: unknown,
+  options: CallOptions | undefined,
+): Promise<unknown> => {
+  if (typeof told !== 'function') throw invalidArgument(name, 'a function', told)
+  return request(machine, kinds.call, name, told, options, Number.POSITIVE_INFINITY)
+}
+
+/** Why a subscription ended. */
+const endOf = (error: unknown): ExitReason => {
+  if (isKeelsonError(error, 'NO_PROCESS')) return 'noproc'
+  return isKeelsonError(error, 'EXITED') ? error.details.reason : error
+}
 
 /**
  * The process of `machine` as an XState actor, for `sendTo`. Events to it are lost once it has

@@ -17,6 +17,7 @@ import { MachineSteps, type Turn } from '../machine/machine-steps.ts'
 import type { Delayed } from '../machine/machine-timers.ts'
 import type { SavedMachine } from '../machine/machine-words.ts'
 import { type Process, processOf } from '../process/process.ts'
+import type { From } from '../server/gen-server.ts'
 import { noReply, ok, reply } from '../server/next-step.ts'
 import {
   deliver,
@@ -26,6 +27,7 @@ import {
   processHost,
   tellOutput,
 } from './state-machine-host.ts'
+import { Watchers } from './state-machine-watchers.ts'
 
 /** The durable state; `undefined`: the machine has not begun. */
 export type State = SavedMachine | undefined
@@ -66,6 +68,7 @@ export class DurableMachineProcess {
   readonly #process: Process
   /** The calls that wait for postponed events, by the state that holds the events. */
   readonly #callers = new WeakMap<SavedMachine, readonly Waiting['from'][]>()
+  readonly #watchers: Watchers
   #life: Life | undefined
   /** The state that `#life` is in. */
   #state: State
@@ -81,6 +84,7 @@ export class DurableMachineProcess {
     this.#input = input
     this.#context = context
     this.#process = processOf(context)
+    this.#watchers = new Watchers(this.#process)
     if (options.trapExit) context.trapExit(true)
     context.signal.addEventListener('abort', () => this.#end(), { once: true })
   }
@@ -173,12 +177,19 @@ export class DurableMachineProcess {
 
   /** The saved machine, as it would begin if it has not begun. */
   look(state: State): unknown {
-    return reply(state ?? this.#unborn(), state)
+    return reply(state ?? this.#unborn().saved(), state)
+  }
+
+  /** Takes the call of `waitFor` or `subscribe`. It is told durable states only. */
+  watch(state: State, from: From): unknown {
+    const { snapshot } = state === undefined ? this.#unborn() : this.#at(state).steps
+    this.#watchers.add(from, snapshot)
+    return noReply(state)
   }
 
   /** The output of a machine that is done. The others owe it. */
   output(state: State): unknown {
-    const { status, output } = state ?? this.#unborn()
+    const { status, output } = state ?? this.#unborn().saved()
     return status === 'active' ? noReply(state) : reply(output, state)
   }
 
@@ -270,7 +281,9 @@ export class DurableMachineProcess {
     const isRecorded = effects.some((effect) => effect.isRecorded)
     if (isRecorded) life.pending.push(...effects)
     else for (const effect of effects) this.#hold(life, effect)
-    if (next?.status === 'done' && turns.some(({ changed }) => changed))
+    const isChanged = turns.some(({ changed }) => changed)
+    if (isChanged) this.#watchers.changed(life.steps.snapshot)
+    if (next?.status === 'done' && isChanged)
       this.#process.outputs.hold(() => tellOutput(this.#process, next.output))
     return isRecorded ? noReply(next, { continue: ['effects', span] }) : noReply(next)
   }
@@ -312,10 +325,10 @@ export class DurableMachineProcess {
   }
 
   /** A machine as it begins, for a look. It starts nothing. */
-  #unborn(): SavedMachine {
+  #unborn(): MachineSteps {
     const { steps } = this.#newLife()
     steps.begin(this.#input?.(this.#context.id))
-    return steps.saved()
+    return steps
   }
 
   #newLife(): Life {

@@ -155,6 +155,10 @@ const handlersOf = (of: (context: object) => DurableMachineProcess): object => (
       of(context).take(state, { event: checkedEvent(event), from: context.from }),
     snapshot: (state: State, _: unknown, context: object) => of(context).look(state),
     output: (state: State, _: unknown, context: object) => of(context).output(state),
+    waitFor: (state: State, _: unknown, context: CallContext) =>
+      of(context).watch(state, context.from),
+    subscribe: (state: State, _: unknown, context: CallContext) =>
+      of(context).watch(state, context.from),
   },
   infos: {
     arrived: (state: State, news: never, context: object) => of(context).arrived(state, news),

@@ -10,6 +10,7 @@ import { MachineSteps, type StepsHost, type Turn } from '../machine/machine-step
 import type { Delayed } from '../machine/machine-timers.ts'
 import type { SavedMachine } from '../machine/machine-words.ts'
 import { type Process, processOf } from '../process/process.ts'
+import type { From } from '../server/gen-server.ts'
 import { type NoReply, noReply, type Ok, ok, type Stop, stop } from '../server/next-step.ts'
 import type { Timer } from '../words/message-timer.ts'
 import { isThenable } from '../words/outside-code.ts'
@@ -22,6 +23,7 @@ import {
   tellOutput,
 } from './state-machine-host.ts'
 import type { PendingSaves } from './state-machine-saves.ts'
+import { Watchers } from './state-machine-watchers.ts'
 
 type Replay = readonly ['replay']
 type Going = NoReply<AnyMachineSnapshot, Replay> | Stop<AnyMachineSnapshot>
@@ -41,6 +43,7 @@ export class MachineProcess {
   readonly #process: Process
   readonly #steps: MachineSteps
   readonly #saves: PendingSaves
+  readonly #watchers: Watchers
   readonly #timers = new WeakMap<Delayed, Timer>()
   #input: unknown
   #saved: Restored
@@ -53,6 +56,7 @@ export class MachineProcess {
     this.#context = context
     this.#process = processOf(context)
     this.#steps = new MachineSteps(plan, this.#host())
+    this.#watchers = new Watchers(this.#process)
   }
 
   begin(input: unknown): Begun | Promise<Begun> {
@@ -116,6 +120,12 @@ export class MachineProcess {
     return this.#turn(snapshot, () => this.#steps.replay())
   }
 
+  /** Takes the call of `waitFor` or `subscribe`. */
+  watch(snapshot: AnyMachineSnapshot, from: From): Going {
+    this.#watchers.add(from, snapshot)
+    return noReply(snapshot)
+  }
+
   saved(): SavedMachine {
     return this.#steps.saved()
   }
@@ -139,13 +149,14 @@ export class MachineProcess {
   }
 
   /** Does the effects of a turn, then answers its caller. */
-  #perform({ effects, snapshot }: Turn, answer?: Answer): void {
+  #perform({ effects, snapshot, changed }: Turn, answer?: Answer): void {
     this.#listenForEnd(snapshot)
     for (const effect of effects) {
       if (!this.#process.alive) return
       effect.run()
     }
     answer?.()
+    if (changed) this.#watchers.changed(snapshot)
   }
 
   /**

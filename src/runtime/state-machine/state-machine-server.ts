@@ -88,6 +88,8 @@ const callsOf = (of: (context: object) => MachineProcess): Calls => ({
   },
   // The machine answers those that still wait when it is done.
   output: (snapshot) => noReply(snapshot),
+  waitFor: (snapshot, _, context) => of(context).watch(snapshot, context.from),
+  subscribe: (snapshot, _, context) => of(context).watch(snapshot, context.from),
 })
 
 const mapped = ['exit', 'down', 'info'] as const
