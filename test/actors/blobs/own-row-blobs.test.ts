@@ -1,0 +1,128 @@
+/** Large values in the rows that durable actors keep: everything that follows references finds them. */
+import { expect, test } from 'vitest'
+import {
+  type App,
+  call,
+  type DurableContext,
+  type DurableServer,
+  entity,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import { payload } from '../../support/blob-folder.ts'
+import { blobFiles, options as blobOptions, swept } from '../../support/blob-instance.ts'
+import { caughtUp } from '../../support/followed-instance.ts'
+import { MemoryReplica } from '../../support/memory-replica.ts'
+import { restore } from '../../support/restored.ts'
+import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { folders, options } from '../../support/snapshot-instance.ts'
+
+type Act = (context: DurableContext<Messages>) => unknown
+type Messages = { calls: { act: (act: Act) => unknown } }
+const keeper: DurableServer<Messages, number> = {
+  init: () => 0,
+  calls: { act: (count, act, context) => reply(act(context), count + 1) },
+}
+const kind = entity('keeper', keeper)
+const tree = supervisor('app', {}, [kind])
+
+const blob = (at: number): Buffer => Buffer.from(payload(at, 9_000))
+const put =
+  (key: string, value: unknown): Act =>
+  ({ rows }) =>
+    rows.put(key, value)
+
+const all = { ...options, ...blobOptions, snapshot: { minLogBytes: 2 ** 40, keep: 1 }, app: tree }
+
+const started = async () => {
+  const world = machine()
+  const app = await world.start(all)
+  /** Gives back the log before a snapshot. */
+  const giveBack = async (of: App = app): Promise<void> => {
+    for (let at = 0; at < 160; at++)
+      await world.during(of.store.put('filler', `${at}`.padEnd(900, 'x')))
+    await world.during(of.control.snapshot(0))
+  }
+  return { world, app, giveBack }
+}
+
+const act = ({ during }: Machine, app: App, does: Act, id = 'a') =>
+  during(call(app.entity(kind).ref(id), 'act', does))
+
+test('a sweep keeps them without the log, and over a projection that was lost; a deletion frees them', async () => {
+  const { world, app, giveBack } = await started()
+  await act(world, app, put('k', blob(1)))
+  await act(world, app, put('k', blob(1)), 'b')
+  await giveBack()
+  expect(await swept(world, app)).toMatchObject({ freedBytes: 0 })
+  await world.during(app.close())
+  world.projections.remove(folders.lmdb)
+  const again = await world.start(all)
+  expect(await swept(world, again)).toMatchObject({ freedBytes: 0 })
+  expect(again.entity(kind).rows('a').get('k')).toEqual(blob(1))
+  await world.during(again.entity(kind).delete('a'))
+  await act(world, again, ({ rows }) => rows.delete('k'), 'b')
+  await world.clock.advance(5_000)
+  await giveBack(again)
+  await swept(world, again)
+  expect(blobFiles(world)).toEqual([])
+  await world.during(again.close())
+})
+
+test('the blobs of a refused turn are freed, and its actor goes on', async () => {
+  const { world, app } = await started()
+  const key = '{keeper/a}:locked'
+  await world.during(app.store.lock([key], { owner: 'other', leaseMs: 600_000 }))
+  const refused = act(world, app, ({ rows, writes }) => {
+    rows.put('k', blob(1))
+    writes.put(key, 1)
+  })
+  expect(await codeOf(refused)).toBe('LOCKED')
+  expect(blobFiles(world)).toHaveLength(1)
+  await swept(world, app)
+  expect(blobFiles(world)).toEqual([])
+  // A large turn and small ones behind it keep their order.
+  const ref = app.entity(kind).ref('a')
+  const works = [
+    put('k', blob(2)),
+    put('k', 1),
+    ({ rows }: DurableContext<Messages>) => rows.get('k'),
+  ]
+  const answers = works.map((does) => call(ref, 'act', does))
+  expect((await world.during(Promise.all(answers)))[2]).toBe(1)
+  expect(app.entity(kind).state('a')).toBe(3)
+  await world.during(app.close())
+})
+
+test('a backup has those of its snapshot and those of the log behind it', async () => {
+  const { world, app, giveBack } = await started()
+  await act(world, app, put('old', blob(1)))
+  await giveBack()
+  await act(world, app, put('new', blob(2)))
+  const report = await world.during(app.backup('/backup'))
+  expect(report.shards.map(({ missing }) => missing)).toEqual([[]])
+  await world.during(app.close())
+  restore(world, '/backup', '/restored')
+  const dir = '/restored'
+  const back = await world.start({ ...all, dir, instance: 'restored', app: tree, acts: true })
+  const rows = back.entity(kind).rows('a')
+  expect([rows.get('old'), rows.get('new')]).toEqual([blob(1), blob(2)])
+  await world.during(back.close())
+})
+
+test('a replica gets them with frames, and with the snapshot when it follows later', async () => {
+  const { world, app, giveBack } = await started()
+  await act(world, app, put('old', blob(1)))
+  await giveBack()
+  await world.during(app.close())
+  const replica = new MemoryReplica(world.clock)
+  const again = await world.start({ ...all, replication: [{ client: replica }] })
+  const kept = () => [...replica.kept.blobs.values()].map((bytes) => Buffer.from(bytes))
+  await caughtUp(world, again)
+  expect(replica.pieces.length).toBeGreaterThan(0)
+  expect(kept()).toEqual([blob(1)])
+  await act(world, again, put('new', blob(2)))
+  await caughtUp(world, again)
+  expect(kept()).toEqual([blob(1), blob(2)])
+  await world.during(again.close())
+})
