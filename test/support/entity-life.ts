@@ -22,6 +22,7 @@ import { createSystem } from '../../src/runtime/index.ts'
 import { encodeIndexValue } from '../../src/storage/index.ts'
 import { silentLogger } from '../../src/testing/index.ts'
 import {
+  areSame,
   type Deed,
   fieldsOf,
   keyOf,
@@ -29,6 +30,7 @@ import {
   ledgers,
   lockedKey,
   type Operation,
+  rowsIn,
   type WitnessMessages,
 } from './ledger-entity.ts'
 import { machine } from './simulated-instance.ts'
@@ -57,6 +59,7 @@ const ids = ['a', 'b', 'c']
 const deeds: readonly Deed[] = [
   ...(['note', 'note', 'note', 'look', 'write', 'write', 'locked', 'step', 'step'] as const),
   ...(['alarm', 'alarm', 'cancel', 'tell', 'tell', 'slow', 'throw', 'large'] as const),
+  ...(['row', 'row', 'large row', 'remove row'] as const),
 ]
 
 /** Lives a life. Rejects with what was promised and did not hold. */
@@ -135,7 +138,7 @@ class EntityLife {
   #durable(id: string): Ledger | undefined {
     try {
       const found = this.#running.entity(this.#kind).state(id)
-      return (found ?? { operations: [], recorded: [], consumed: [], rung: [] }) as Ledger
+      return (found ?? { operations: [], recorded: [], consumed: [], rung: [], rows: {} }) as Ledger
     } catch {
       return undefined
     }
@@ -204,6 +207,7 @@ class EntityLife {
       app: supervisor('app', {}, [this.#kind, worker('witness', this.#witness)]),
       lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
       wal: { maxFileSize: 128 * 1024 },
+      blobs: { threshold: 2_000 },
     })
     const storage = /\(\d\)$|^(services|shards)$/
     system.events.on('process.restarted', ({ id }) => {
@@ -388,6 +392,7 @@ class EntityLife {
       [!operations.some((number) => refused.has(number)), `has a refused turn: ${operations}`],
       [store.get(keyOf(id)) === (ledger.written || undefined), 'denies what it wrote'],
       [store.get(lockedKey(id)) === undefined, 'wrote the locked key'],
+      [areSame(rowsIn(this.#running.entity(this.#kind).rows(id)), ledger.rows), 'denies its rows'],
     ]
     for (const [holds, what] of claims) this.#claim(holds, `${id} ${what}`)
   }

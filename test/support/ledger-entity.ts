@@ -11,6 +11,7 @@ import {
   type GenServer,
   name,
   noReply,
+  type ReadRows,
   reply,
 } from '../../src/index.ts'
 
@@ -29,6 +30,9 @@ export type Deed =
   | 'large'
   | 'hang'
   | 'keep'
+  | 'row'
+  | 'large row'
+  | 'remove row'
 
 /** An operation: its number, unique in a life, and what it does. */
 export type Operation = { readonly number: number; readonly deed: Deed; readonly ms: number }
@@ -46,10 +50,12 @@ export type Ledger = {
   readonly alarm: { readonly number: number; readonly at: number } | undefined
   readonly rung: readonly number[]
   readonly filling: string
+  /** The rows that it keeps: each key, and the operation that put it. */
+  readonly rows: Readonly<Record<string, number>>
 }
 
 const empty: Ledger = {
-  ...{ operations: [], written: 0, recorded: [], consumed: [], rung: [], filling: '' },
+  ...{ operations: [], written: 0, recorded: [], consumed: [], rung: [], filling: '', rows: {} },
   alarm: undefined,
 }
 
@@ -87,6 +93,43 @@ export type World = {
 export const keyOf = (id: string): string => `{ledger/${id}}:written`
 export const lockedKey = (id: string): string => `{ledger/${id}}:locked`
 
+const rowOf = (number: number): string => `r${number % 4}`
+
+/** The value of a row. A large one is a blob. */
+const rowValue = (number: number, isLarge: boolean): unknown =>
+  isLarge ? { number, filling: 'x'.repeat(3_000) } : { number }
+
+/** The rows of an actor as its ledger has them. */
+export const rowsIn = (rows: Pick<ReadRows, 'range' | 'get'>): Ledger['rows'] => {
+  const { entries } = rows.range()
+  for (const [key, value] of entries)
+    if (
+      `${rows.get<{ number: number }>(key)?.number}` !== `${(value as { number: number }).number}`
+    )
+      throw new Error(`get denies what range says of ${key}`)
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, (value as { number: number }).number]),
+  )
+}
+
+/** Whether two records of rows are the same. */
+export const areSame = (left: Ledger['rows'], right: Ledger['rows']): boolean =>
+  JSON.stringify(Object.entries(left).sort()) === JSON.stringify(Object.entries(right).sort())
+
+const checkRows = (ledger: Ledger, { rows }: DurableContext<LedgerMessages>): void => {
+  const found = rowsIn(rows)
+  if (areSame(found, ledger.rows)) return
+  throw new Error(`rows ${JSON.stringify(found)} deny ${JSON.stringify(ledger.rows)}`)
+}
+
+const rowsAfter = ({ rows }: Ledger, { number, deed }: Operation): Ledger['rows'] => {
+  const key = rowOf(number)
+  if (deed === 'row' || deed === 'large row') return { ...rows, [key]: number }
+  if (deed !== 'remove row') return rows
+  const { [key]: _, ...left } = rows
+  return left
+}
+
 const deeds = async (
   { number, deed, ms }: Operation,
   context: DurableContext<LedgerMessages>,
@@ -101,6 +144,9 @@ const deeds = async (
   else if (deed === 'slow')
     await new Promise<void>((resolve) => context.system.clock.after(ms % 40, resolve))
   else if (deed === 'throw') throw new Error('thrown')
+  else if (deed === 'row' || deed === 'large row')
+    context.rows.put(rowOf(number), rowValue(number, deed === 'large row'))
+  else if (deed === 'remove row') context.rows.delete(rowOf(number))
   else if (deed === 'hang') await new Promise(() => undefined)
 }
 
@@ -113,6 +159,7 @@ const after = (
   context: DurableContext<LedgerMessages>,
 ): Ledger => ({
   ...ledger,
+  rows: rowsAfter(ledger, { number, deed, ms }),
   operations: [...ledger.operations, number],
   written: deed === 'write' ? number : ledger.written,
   recorded: deed === 'step' ? [...ledger.recorded, number] : ledger.recorded,
@@ -137,9 +184,11 @@ const ledgerServer = (world: World): DurableServer<LedgerMessages, Ledger> => {
     operation: Operation,
     context: DurableContext<LedgerMessages>,
   ): Ledger | Promise<Ledger> => {
+    checkRows(ledger, context)
     if (operation.deed === 'look') return ledger
     const done = deeds(operation, context)
     const next = after(ledger, operation, context)
+    if (!isAwaited.has(operation.deed)) checkRows(next, context)
     return isAwaited.has(operation.deed) ? done.then(() => next) : next
   }
   const lasts = (next: Ledger, { system }: DurableContext<LedgerMessages>) => {
