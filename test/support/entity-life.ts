@@ -216,7 +216,9 @@ class EntityLife {
     system.events.on('process.exited', ({ label, reason }) => {
       const isOrderly = ['normal', 'shutdown', 'killed'].includes(reason as string)
       const isThrown = reason instanceof Error && reason.message === 'thrown'
-      if (label?.startsWith('ledger/') && !isOrderly && !isThrown) deaths.push(reason)
+      // A handler reads a blob, and the machine has stopped.
+      const isHalted = this.#isHalting && `${reason}`.includes('HALTED')
+      if (label?.startsWith('ledger/') && !isOrderly && !isThrown && !isHalted) deaths.push(reason)
     })
     this.#deaths = deaths
     for (const id of ids)
