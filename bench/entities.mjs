@@ -48,6 +48,19 @@ cases.push({
   ],
 })
 
+cases.push({
+  title: '1 in flight, ten rows of one entity read and put',
+  rows: [
+    { label: 'of ten', player: 'keelson', order: { work: 'rowsOf10', inFlight: 1 } },
+    { label: 'of 100,000', player: 'keelson', order: { work: 'rowsOf100000', inFlight: 1 } },
+    {
+      label: 'of 100,000, after a rest',
+      player: 'keelson',
+      order: { work: 'rowsWake', inFlight: 1 },
+    },
+  ],
+})
+
 const program = (name) => fileURLToPath(new URL(`./entities/${name}.mjs`, import.meta.url))
 
 const startPlayers = async (folder, wanted) => {

@@ -25,9 +25,25 @@ const machine = createMachine({
 const answers = { add: ({ context }) => context.count }
 const machines = entity('machine', StateMachine.durable(machine, { answers }))
 const sleepers = entity('sleeper', counter, { idleMs: 1 })
+const keyOf = (at) => `row/${at}`
+const keeper = {
+  init: () => ok({ turns: 0 }),
+  calls: {
+    fill: ({ turns }, [from, to], { rows }) => {
+      for (let at = from; at < to; at++) rows.put(keyOf(at), { at, pad })
+      return reply(to, { turns })
+    },
+    touch: ({ turns }, numbers, { rows }) => {
+      for (const at of numbers) rows.put(keyOf(at), { ...rows.get(keyOf(at)), turns })
+      return reply(turns, { turns: turns + 1 })
+    },
+  },
+}
+const keepers = entity('keeper', keeper)
+const restingKeepers = entity('resting', keeper, { idleMs: 1 })
 const app = await start({
   dir: process.argv[2],
-  app: supervisor('app', {}, [counters, machines, sleepers]),
+  app: supervisor('app', {}, [counters, machines, sleepers, keepers, restingKeepers]),
 })
 const handle = app.entity(counters)
 const refs = Array.from({ length: 1_024 }, (_, index) => handle.ref(`${index}`))
@@ -55,6 +71,25 @@ const birth = () => {
 const sleeper = app.entity(sleepers).ref('1')
 await call(sleeper, 'add', 1)
 
+const keeperOf = {
+  rowsOf10: { ref: app.entity(keepers).ref('10'), count: 10 },
+  rowsOf100000: { ref: app.entity(keepers).ref('100000'), count: 100_000 },
+  rowsWake: { ref: app.entity(restingKeepers).ref('1'), count: 100_000 },
+}
+
+const fill = async (work) => {
+  const { ref, count } = keeperOf[work]
+  for (let from = 0; from < count; from += 5_000)
+    await call(ref, 'fill', [from, Math.min(count, from + 5_000)])
+  keeperOf[work].isFilled = true
+}
+
+const touch = (work) => {
+  const { ref, count } = keeperOf[work]
+  const numbers = Array.from({ length: 10 }, () => Math.floor(Math.random() * count))
+  return call(ref, 'touch', numbers)
+}
+
 const works = {
   put: (writer) => app.store.put(`counter:${writer}`, { count: 1, pad }),
   turn: (writer) => add(writer),
@@ -64,16 +99,23 @@ const works = {
   id: (writer) => add(writer, refs[writer], { id: `${ids++}` }),
   look: (writer) => call(refs[writer], 'get'),
   wake: () => call(sleeper, 'get'),
+  rowsOf10: () => touch('rowsOf10'),
+  rowsOf100000: () => touch('rowsOf100000'),
+  rowsWake: () => touch('rowsWake'),
 }
 
 /** A call to an entity that has gone to rest; the rest itself is not measured. */
-const untilRest = async () => {
-  while (app.system.whereis('sleeper/1')) await new Promise((resolve) => setTimeout(resolve, 2))
+const untilRest = (name) => async () => {
+  while (app.system.whereis(name)) await new Promise((resolve) => setTimeout(resolve, 2))
 }
 
+const resting = { wake: 'sleeper/1', rowsWake: 'resting/1' }
+
 play({
-  turn: ({ work, inFlight, seconds }) =>
-    byWriters(inFlight, seconds, works[work], work === 'wake' ? untilRest : undefined),
+  turn: async ({ work, inFlight, seconds }) => {
+    if (keeperOf[work] && !keeperOf[work].isFilled) await fill(work)
+    return byWriters(inFlight, seconds, works[work], resting[work] && untilRest(resting[work]))
+  },
   verify: () => {
     for (const [id, count] of added)
       if (handle.state(id).count !== count) throw new Error(`counter/${id} lost a turn`)
