@@ -39,7 +39,7 @@ import { SteadyActors } from './steady-actors.ts'
 /** What a call may be refused with. */
 const refusals: readonly unknown[] = [
   ...['LOCKED', 'TOO_LARGE', 'SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'EXITED', 'BLOCKED', 'NO_SPACE'],
-  ...['UNKNOWN_OUTCOME', 'TIMEOUT', 'NOT_SUBMITTED'],
+  ...['UNKNOWN_OUTCOME', 'TIMEOUT', 'NOT_SUBMITTED', 'BUSY'],
 ]
 
 const ids = ['a', 'b', 'c']

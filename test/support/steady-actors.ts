@@ -70,6 +70,8 @@ const deeds: readonly Deed[] = ['note', 'note', 'bad', 'work', 'ring']
 const loneName = name<Messages>('lone')
 const lockedKey = (id: string): string => `{steady/${id}}:locked`
 
+const giantsKey = '{giant/1}:locked'
+
 /** More than a state may have. */
 const tooLarge = 'x'.repeat(100_000)
 
@@ -101,7 +103,7 @@ export class SteadyActors {
     return {
       steady: entity('steady', { ...this.#server(), version, migrate: same }, options),
       slip: entity('slip', this.#slips(version), options),
-      giant: entity('giant', giants, options),
+      giant: entity('giant', this.#giants(), options),
       grown: entity('grown', this.#growing(version), options),
     }
   }
@@ -126,7 +128,7 @@ export class SteadyActors {
       if (/^(steady\/|slip\/|grown\/|lone$)/.test(who) && !orderly.includes(reason))
         this.#wrong.push(`${who} has ended: ${reason}`)
     })
-    const keys = ['a', 'b'].map(lockedKey)
+    const keys = [lockedKey('a'), lockedKey('b'), giantsKey]
     for (const key of keys)
       await during(app.store.lock([key], { owner: 'other', leaseMs: 10_000_000 })).catch(
         () => undefined,
@@ -229,14 +231,13 @@ export class SteadyActors {
     )
   }
 
-  /** One whose first state cannot be stored tells its caller, and is not there. */
+  /** One whose birth is refused tells its caller, and is not there. */
   #awakesGiant(): void {
     const { giant } = this.#kinds
     const answer = call(this.#app.entity(giant).ref('1'), 'look', undefined, { timeoutMs: 5_000 })
-    const answered = (): void => void this.#wrong.push('a giant answered')
     this.#world.awaits(
       'giant',
-      answer.then(answered, () => undefined),
+      answer.catch(() => undefined),
     )
   }
 
@@ -304,12 +305,7 @@ export class SteadyActors {
   /** A promise whose result may be refused, and then the turn that is told so. */
   #slips(version: number) {
     const { pick, later, fails, isRefused } = this.#world
-    // If not even the turn that is told of a refusal can be stored, the promise is started again.
-    const bytes = (round: number): string => {
-      if (!isRefused()) return 'x'
-      this.#effects.delete(`promise ${round}`)
-      return tooLarge
-    }
+    const bytes = (): string => (isRefused() ? tooLarge : 'x')
     const machine = setup({
       types: {} as {
         context: { got: string; round: number }
@@ -317,10 +313,10 @@ export class SteadyActors {
       },
       actors: {
         work: fromPromise(async ({ input: round }: { input: number }) => {
-          this.#starts(`promise ${round}`)
+          this.#starts(promiseOf(round))
           await later(pick([0, 5, 60, 300]))
           if (fails()) throw new Error('the world is away')
-          return bytes(round)
+          return bytes()
         }),
       },
       actions: { round: assign({ round: () => ++this.#numbers }) },
@@ -338,7 +334,7 @@ export class SteadyActors {
             onDone: { target: 'done', actions: assign({ got: ({ event }) => event.output }) },
             onError: {
               target: 'failed',
-              actions: assign({ got: ({ context }) => bytes(context.round) }),
+              actions: assign({ got: () => bytes() }),
             },
           },
         },
@@ -350,6 +346,23 @@ export class SteadyActors {
       ...{ version, unknownEvents: 'ignore', answers: { begin: () => 'begun' } },
       migrate: (saved) => saved as never,
     })
+  }
+
+  /** What its `init` records is refused. */
+  #giants(): DurableServer<Giant, string> {
+    return {
+      init: (_, context) => {
+        context.writes.put(giantsKey, 1)
+        return ok('', { continue: ['greet'] })
+      },
+      calls: {
+        look: (state) => {
+          this.#wrong.push('a giant lives')
+          return reply(state, state)
+        },
+      },
+      continues: { greet: (state) => noReply(state) },
+    }
   }
 
   /** Its migrated state may be too large, so that not even the failure of a step can be stored. */
@@ -368,6 +381,8 @@ export class SteadyActors {
       },
       continues: {
         end: ({ at, filling }) => {
+          // That it has failed cannot be stored, so it is blocked.
+          if (filling !== '') this.#starts('the step of one that has grown')
           if (filling !== '' || this.#world.fails()) throw new Error('the world is away')
           return noReply({ at: at - 1, filling })
         },
@@ -401,8 +416,15 @@ export class SteadyActors {
 
   /** Slips whose `onError` was refused are blocked, and go on from here. */
   unblock(): void {
+    if (!isOpen(this.#app)) return
     const slips = this.#app.entity(this.#kinds.slip)
-    for (const id of slips.blocked().keys()) if (slips.unblock(id)) this.#world.counts('unblocked')
+    for (const id of slips.blocked().keys()) {
+      const saved = slips.state(id) as { readonly context: { readonly round: number } } | undefined
+      if (!slips.unblock(id)) continue
+      this.#world.counts('unblocked')
+      // Its promise is started again.
+      this.#effects.delete(promiseOf(saved?.context.round ?? 0))
+    }
   }
 
   #stateOf(who: string): State | undefined {
@@ -446,16 +468,12 @@ type Program = EntityOptions & { readonly version: number }
 
 type Own = DurableContext<Messages>
 
+const promiseOf = (round: number): string => `promise ${round}`
+
 const same = (state: unknown): State => state as State
 
 type Growing = { calls: { begin: () => void }; continues: { end: () => void } }
 
 type Giant = { calls: { look: () => string }; continues: { greet: () => void } }
-
-const giants: DurableServer<Giant, string> = {
-  init: () => ok(tooLarge, { continue: ['greet'] }),
-  calls: { look: (state) => reply(state, state) },
-  continues: { greet: (state) => noReply(state) },
-}
 
 const isOpen = ({ shards }: App): boolean => shards.every(({ phase }) => phase.kind === 'open')
