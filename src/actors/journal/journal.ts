@@ -250,6 +250,7 @@ export class Journal<
       if (!hasSavedState(shard.view()))
         await writeJournalRow(this.#system, shard, savedStateEntity, encodeList([lsn]))
     })
+    journal.lessens()
     tell(this.#system, shard, 'journal.saved', { lsn, bytes: content.length })
   }
 

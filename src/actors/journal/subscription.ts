@@ -144,6 +144,7 @@ export class Subscription implements Delivery {
     this.#close()
     await this.#save()
     if (forget) await this.#forget()
+    this.#shard.journal.lessens()
   }
 
   /** Leaves the name when the handler has ended. Returns where the next one begins. */

@@ -7,10 +7,12 @@ import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   appendedMarkerKey,
+  decodeFrame,
   decodeValue,
   entityRowKey,
   entityRows,
   entryIdRows,
+  type LogHost,
   type RowRange,
   readEntityRow,
   readEntryRow,
@@ -138,6 +140,24 @@ export const hadEntryWithin = async (
   return false
 }
 
+/** The bytes of the log that one read transfers. */
+const readBytes = 256 * 1024
+
+/** Whether an entry in the log was appended by itself. @throws as a read of the log does */
+const hasAppended = async (log: LogHost): Promise<boolean> => {
+  const { segments, durableLsn } = await log.run('describe', null)
+  for (let next = segments[0]?.baseLsn ?? 1; next <= durableLsn; ) {
+    const read = await log.run('read', { from: next, to: durableLsn, maxBytes: readBytes })
+    for (const { offset, length } of read.frames) {
+      const { units } = decodeFrame(read.bytes.subarray(offset, offset + length))
+      if (units.some(({ kind }) => kind === 'entry')) return true
+    }
+    if (read.next <= next) return false
+    next = read.next
+  }
+  return false
+}
+
 /** The journal of one shard. */
 export class ShardJournal {
   /** The deliveries by name, those that have stopped included. */
@@ -152,6 +172,8 @@ export class ShardJournal {
   #heldBy: readonly string[] = []
   #heldBytes = 0
   #told: (() => void) | undefined
+  /** Whether the log has entries that were appended, although no marker says so. */
+  #hasUnmarked: Promise<boolean> | undefined
 
   readonly #retention: Settings['journal']['retention']
   readonly #maxHeldBytes: number
@@ -175,7 +197,7 @@ export class ShardJournal {
     const { bytes, maxBytes, by, state } = this.#held
     if (state !== 'full') return
     // It may need less by now. Then a later append is taken.
-    this.#told?.()
+    this.lessens()
     throw new KeelsonError(
       'BUSY',
       `the journal of shard ${shard} holds ${bytes} bytes of the log for ${by.join(', ')}`,
@@ -183,7 +205,12 @@ export class ShardJournal {
     )
   }
 
-  /** Sets the listener for appends that are refused because of the log that is held. */
+  /** The journal may need less of the log: what holds too much is looked at again. */
+  lessens(): void {
+    if (this.#held.state === 'full') this.#told?.()
+  }
+
+  /** Sets the listener that looks again at how much of the log is held. */
   listen(told: () => void): void {
     this.#told = told
   }
@@ -227,11 +254,12 @@ export class ShardJournal {
    * no entry and no subscription. Subscriptions save their positions first. With the retention
    * `states`, entries behind the older one of the kept states stay in the log: the newer one may be
    * damaged. Those of turns do so from the first saved state on: before, the state of their actor has
-   * what they say.
+   * what they say. `logOf`: the open log.
    */
-  async floor(viewOf: () => ReadView): Promise<number> {
+  async floor(viewOf: () => ReadView, logOf: () => LogHost): Promise<number> {
     const readers = [...this.deliveries.values()]
     await Promise.all(readers.map((reader) => reader.advance()))
+    const needsStates = this.#retention === 'states' && (await this.#needsStates(viewOf(), logOf))
     const view = viewOf()
     const { overlay, projection } = view.layers
     const limits = new Map<string, number>()
@@ -239,8 +267,7 @@ export class ShardJournal {
       if (row) limits.set(holderOf(key), positionIn(readEntityRow(row).body).lsn - 1)
     for (const { health, coveredLsn } of readers)
       limits.set(`subscription ${health.name}`, coveredLsn)
-    if (this.#retention === 'states' && this.#needsStates(view))
-      limits.set('states', this.states.length > 1 ? (this.states[0] as number) : 0)
+    if (needsStates) limits.set('states', this.states.length > 1 ? (this.states[0] as number) : 0)
     const floor = Math.min(...limits.values())
     this.#floorLsn = Number.isFinite(floor) ? floor : undefined
     const least = [...limits].flatMap(([by, lsn]) => (lsn === floor ? [by] : []))
@@ -248,8 +275,15 @@ export class ShardJournal {
     return floor
   }
 
-  #needsStates(view: ReadView): boolean {
+  async #needsStates(view: ReadView, logOf: () => LogHost): Promise<boolean> {
     if (view.row(appendedMarkerKey)) return true
-    return hasEntries(view) && (this.states.length > 0 || hasSavedState(view))
+    if (!hasEntries(view)) return false
+    if (this.states.length > 0 || hasSavedState(view)) return true
+    // Versions before the marker have left none. From here on every append sets it.
+    this.#hasUnmarked ??= hasAppended(logOf())
+    return this.#hasUnmarked.catch((error) => {
+      this.#hasUnmarked = undefined
+      throw error
+    })
   }
 }

@@ -152,7 +152,10 @@ const releaseSegments = async (
   coveredLsn = lsn,
 ): Promise<Released> => {
   const { files, floors, journal } = shard
-  const journalLsn = await journal.floor(() => shard.view())
+  const journalLsn = await journal.floor(
+    () => shard.view(),
+    () => files.log(),
+  )
   const wanted = Math.min(coveredLsn, ...floors.map((each) => each()))
   const request = { lsn: Math.min(lsn, wanted, journalLsn), wanted }
   const { heldBytes, ...released } = await files.log().run('release', request)
