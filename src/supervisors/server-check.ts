@@ -12,7 +12,7 @@ const plainParts = [...plainFunctions, ...plainSections, 'kind', 'accepts']
 const ownParts = ['call', 'cast', 'sys', 'Context']
 
 const sections = [...plainSections, 'alarms']
-const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy']
+const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy', 'isFinal']
 /** Parts of servers that `StateMachine.durable` makes. */
 const machineParts = ['shape', 'refused']
 const parts = [...functions, ...sections, 'kind', 'accepts', 'version', ...machineParts]

@@ -4,8 +4,10 @@ import { type AnyContext, type AppContext, type Ref, ServerContext } from '../..
 import { entryUnit } from '../../storage/index.ts'
 import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import type { Journal } from '../journal/journal.ts'
+import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
+import type { EndOptions } from '../turns/lifetime.ts'
 import type { DurableRows } from '../turns/own-rows.ts'
 import type { Body } from './background.ts'
 import { ContextRows } from './context-rows.ts'
@@ -78,6 +80,11 @@ export class TurnContext extends ServerContext {
   background(body: Body): void {
     if (typeof body !== 'function') throw invalidArgument('background', 'a function', body)
     this.#actor.background.begin(body)
+  }
+
+  end(options: EndOptions = {}): void {
+    checkOptionNames(options, ['keepMs', 'keys'])
+    this.#actor.end(options)
   }
 
   override pipe(promise: Promise<unknown>, name: string): void {

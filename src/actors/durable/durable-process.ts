@@ -26,6 +26,7 @@ import type { Turn, TurnMark } from '../../storage/index.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
+import type { EndOptions } from '../turns/lifetime.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
@@ -40,7 +41,7 @@ import {
   undecidable,
 } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
-import { callIdKeysOf, callIdsOf, recall, storedOf } from '../turns/waking.ts'
+import { callIdsOf, otherKeysOf, recall, storedOf } from '../turns/waking.ts'
 import { Background } from './background.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
@@ -302,6 +303,11 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return this.#hand.addStep(this.draft, name, payload)
   }
 
+  /** The actor ends with the turn at hand. @throws KeelsonError `INVALID_ARGUMENT` */
+  end(options: EndOptions): void {
+    this.#hand.endActor(this.draft, options)
+  }
+
   #threw(draft: TurnDraft, error: unknown): Answer {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
@@ -370,22 +376,31 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   // The end.
 
   /**
-   * Sends the removal of all its rows on its way, also if it is blocked. False: it has none.
+   * Sends the removal of all its rows on its way, also if it is blocked; then `answer` is told.
+   * False: it has none.
    * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT` if a blocked one cannot be read at all;
    * `SHARD_DOWN`
    */
-  remove(from: HeldCall): boolean {
+  remove(from: HeldCall, answer: boolean): boolean {
     const { shard, identity } = this.terms
     if (this.blocked) this.#hand.known = { memory: nothing, stored: storedOf(shard, identity) }
     if (this.#hand.known.stored.mark === undefined) return false
     // No draft is open while rows are read: what is told of a failure would be held in it.
-    const callIds = callIdKeysOf(shard, this.#entity)
+    const others = otherKeysOf(shard, this.#entity)
     const draft = this.#hand.begin(ownRun('call', 'delete', from))
-    draft.endAll(identity, callIds)
-    from.reply(true)
+    draft.endAll(identity, others)
+    from.reply(answer)
     draft.hold({ leave: () => this.terms.removed() })
     this.#hand.leave(draft)
     return true
+  }
+
+  /** Sends the removal of rows that note keys of users on its way; with `isDeep` of the keys too. */
+  removeKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, from: HeldCall): void {
+    const draft = this.#hand.begin(ownRun('call', 'delete keys', from))
+    draft.endKeys(keys, isDeep, this.terms)
+    this.#hand.known = { memory: draft.after as Memory, stored: draft.after as Memory }
+    this.#hand.leave(draft)
   }
 
   /** Replaces the state from outside, by a turn of its own. */

@@ -16,6 +16,10 @@ export type CommonTerms = {
   readonly idleMs: number | undefined
   /** A process ends when one of its handlers is pending for this long; `undefined`: never. */
   readonly handlerTimeoutMs: number | undefined
+  /** How long an actor is kept after its end, if it does not say; `undefined`: not at all. */
+  readonly keepMs: number | undefined
+  /** Turns note the keys that they write, so that they can be removed with the actor. */
+  readonly keys: boolean
   /** Freezes a state, outside of production. */
   readonly freeze: <T>(state: T) => T
 }

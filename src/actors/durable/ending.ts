@@ -15,7 +15,9 @@ import {
   type Process,
   stop,
 } from '../../runtime/index.ts'
+import { endIn } from '../turns/lifetime.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
+import { someKeysOf } from '../turns/waking.ts'
 import type { Idleness } from './idleness.ts'
 import type { Actor, OwnTurns } from './own-turns.ts'
 
@@ -26,7 +28,9 @@ interface Mortal extends Actor {
   readonly limit: HandlerLimit | undefined
   readonly own: OwnTurns
   /** Sends the removal of all its rows on its way. False: it has none. It throws what it reads. */
-  remove(from: HeldCall): boolean
+  remove(from: HeldCall, answer: boolean): boolean
+  /** Sends the removal of rows that note keys of users on its way; with `isDeep` of the keys too. */
+  removeKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, from: HeldCall): void
 }
 
 /** The end of one actor. */
@@ -76,26 +80,60 @@ export class Ending {
    * Removes the rows, and ends the process. If the shard goes down meanwhile it ends all the same:
    * the messages behind go to a process that knows nothing of the rows.
    */
-  async delete(from: HeldCall): Promise<NextStep> {
+  async delete(from: HeldCall, keys: boolean): Promise<NextStep> {
+    const { own } = this.#actor
+    return (await own.settle('$delete', from)) ?? this.#remove(from, keys, true)
+  }
+
+  /** The time of an actor that has ended is over. Nothing more of it is due. */
+  expire(from: HeldCall): Promise<NextStep> {
+    return this.#remove(from, endIn(this.#actor.memory)?.payload === true, false)
+  }
+
+  async #remove(from: HeldCall, keys: boolean, answer: boolean): Promise<NextStep> {
     const { own, terms } = this.#actor
-    const refused = await own.settle('$delete', from)
-    if (refused) return refused
     if (from.call.isSettled) return own.next()
     // Its rows are read.
     await terms.shard.settled()
-    if (!this.#removes(from)) return own.next()
-    let isRefused = false
-    const settled = this.#actor.settled().then((isOut) => {
-      isRefused = !isOut
+    if (!(await this.#removeKeys(from, keys))) return own.next()
+    if (!this.#removes(from, answer)) return own.next()
+    return (await this.#isOut()) === false ? own.next() : this.#end()
+  }
+
+  /** Whether what was sent is out; `undefined` if the shard is down. */
+  async #isOut(): Promise<boolean | undefined> {
+    let isOut: boolean | undefined
+    const settled = this.#actor.settled().then((done) => {
+      isOut = done
     })
-    await terms.shard.unlessStill(settled)
-    return isRefused ? own.next() : this.#end()
+    await this.#actor.terms.shard.unlessStill(settled)
+    return isOut
+  }
+
+  /** Removes what notes keys of users, some with each turn. False: `from` was told why not all. */
+  async #removeKeys(from: HeldCall, isDeep: boolean): Promise<boolean> {
+    const { shard } = this.#actor.terms
+    try {
+      for (;;) {
+        const keys = someKeysOf(shard, this.#entity)
+        // A state that cannot be read is not written again: its notes go with its other rows.
+        if (keys.size === 0 || (this.#actor.blocked && !isDeep)) return true
+        if (this.#actor.blocked) throw this.#actor.blocked
+        this.#actor.removeKeys(keys, isDeep, from)
+        const isOut = await this.#isOut()
+        if (isOut === undefined) throw shard.unavailable()
+        if (!isOut) return false
+      }
+    } catch (error) {
+      from.fail(error)
+      return false
+    }
   }
 
   /** Whether there are rows, and their removal is on its way. Otherwise the caller is answered. */
-  #removes(from: HeldCall): boolean {
+  #removes(from: HeldCall, answer: boolean): boolean {
     try {
-      if (this.#actor.remove(from)) return true
+      if (this.#actor.remove(from, answer)) return true
       from.reply(false)
     } catch (error) {
       from.fail(this.#actor.blocked ?? error)

@@ -5,6 +5,7 @@
  */
 import type { KeelsonError } from '../../errors.ts'
 import { type NextStep, noReply } from '../../runtime/index.ts'
+import { endName } from '../turns/lifetime.ts'
 import type { Alarm, Memory, Step } from '../turns/memory.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { type Answer, missing, ownRun, Run } from '../turns/turn-run.ts'
@@ -18,10 +19,11 @@ export interface Actor {
   readonly blocked: KeelsonError | undefined
   readonly isAwake: boolean
   readonly refusals: Refusals
+  readonly ending: { expire(from: HeldCall): Answer }
   /** Whether no turn is on its way, and none has to be handled again. */
   readonly isSettled: boolean
   /** Resolves when every turn that has ended is out, or was dropped. */
-  settled(): Promise<unknown>
+  settled(): Promise<boolean>
   /** Milliseconds since 1970, as the shard counts them. */
   now(): number
   turn(run: Run): Answer
@@ -97,7 +99,7 @@ export class OwnTurns {
   runDue(from: HeldCall): Answer {
     const { isAwake, isSettled } = this.#actor
     if (!isAwake || !isSettled) return this.#runDueLater(from)
-    const { blocked, memory, terms } = this.#actor
+    const { blocked, memory, terms, ending } = this.#actor
     const [first] = terms.work.mayBegin ? dueAt(memory, this.#actor.now()) : []
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
@@ -107,6 +109,7 @@ export class OwnTurns {
     }
     if (!first || blocked) return answer(this.next())
     const [name, set] = first
+    if (name === endName) return ending.expire(from)
     const what = `alarm ${name}`
     const handler = terms.table.alarms[name] ?? missing(what)
     const firing = { name, set }

@@ -2,9 +2,10 @@
  * The turn of a durable actor whose handler runs: it is opened on what the actor knows, and ends by
  * a commit, which makes new knowledge and sends its unit on its way, or is dropped.
  */
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type AnyContext, NextStep, processOf } from '../../runtime/index.ts'
-import type { Turn } from '../../storage/index.ts'
+import { type Turn, workerKind } from '../../storage/index.ts'
+import { type EndOptions, endAlarm } from '../turns/lifetime.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import { type Known, TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
@@ -93,6 +94,17 @@ export class TurnAtHand {
     draft.drop()
   }
 
+  /** The actor ends with this turn. @throws KeelsonError `INVALID_ARGUMENT` */
+  endActor(draft: TurnDraft, { keepMs, keys }: EndOptions = {}): void {
+    const { common, shard, identity } = this.#terms
+    if (identity.kind === workerKind)
+      throw new KeelsonError('INVALID_ARGUMENT', 'a durable worker ends with its place in the tree')
+    if (keys && !common.keys)
+      throw invalidArgument('keys', `false, or the option keys of the kind ${identity.kind}`, keys)
+    const terms = { keepMs: keepMs ?? common.keepMs ?? 0, keys: keys ?? common.keys }
+    draft.endActor(endAlarm(draft.name, shard.now(), terms))
+  }
+
   /** Records the `continue` of a handler's answer. */
   addContinue(draft: TurnDraft, step: NextStep | undefined): void {
     if (step?.next?.continue === undefined) return
@@ -110,7 +122,9 @@ export class TurnAtHand {
 
   /** Sends the turn on its way with a new state. @throws as `TurnDraft.end` */
   commit(draft: TurnDraft, state: unknown, rows: Turn['rows'] = []): void {
-    const { table, common } = this.#terms
+    const { table, common, identity } = this.#terms
+    draft.checkEnd(state, identity.entity)
+    if (common.keepMs !== undefined && draft.mayEnd && table.isFinal(state)) this.endActor(draft)
     const fields =
       state === draft.before.memory.state && draft.before.stored.mark
         ? draft.before.memory.fields

@@ -34,7 +34,8 @@ const own = {
     $migrate: (self: DurableProcess, _: unknown, { from }: Asked) =>
       self.turn(ownRun('call', 'migrate', from).by((state) => written(self, state))),
     $stop: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.stop(from),
-    $delete: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.delete(from),
+    $delete: (self: DurableProcess, keys: boolean, { from }: Asked) =>
+      self.ending.delete(from, keys),
   },
   casts: { $proceed: (self: DurableProcess) => self.proceed() },
   infos: { $rest: (self: DurableProcess) => self.ending.rest() },

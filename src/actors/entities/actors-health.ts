@@ -2,6 +2,7 @@
 import { reasonText } from '../../errors.ts'
 import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
+import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
 import { rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
@@ -45,6 +46,9 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
   }
 }
 
+/** What is due without an alarm of the user's. */
+const ownDue: Readonly<Record<string, string>> = { [stepsName]: 'a step', [endName]: 'its end' }
+
 const some = <T>(items: readonly T[]): Some<T> => ({
   count: items.length,
   first: items.slice(0, shownMax),
@@ -69,7 +73,7 @@ const overdueOf = (entities: Entities): ActorsHealth['overdue']['first'] =>
     try {
       for (const [rowKey] of rowsIn(shard, dueRows(shard.now() - overdueMs))) {
         const { entity, name, dueMs: at } = parseDue(rowKey)
-        const what = name === stepsName ? 'a step' : `alarm ${name}`
+        const what = ownDue[name] ?? `alarm ${name}`
         if (found.push({ entity, what, at }) === overdueMax) break
       }
     } catch {

@@ -34,6 +34,16 @@ export type EntityOptions = DurableOptions & {
    * waits for the storage before and behind it. No limit by default.
    */
   readonly handlerTimeoutMs?: number
+  /**
+   * How long an entity is kept after `context.end`, in ms, where the handler does not say. With it,
+   * an entity ends by itself in a state that is final: a machine in its final state.
+   */
+  readonly keepMs?: number
+  /**
+   * Notes each key that a turn writes with `context.writes`, so that it can be removed with the
+   * entity: a row of about 150 bytes for each. False.
+   */
+  readonly keys?: boolean
 }
 
 const pipelineDefault = 64
@@ -45,13 +55,11 @@ type OrUndefined<T> = { readonly [K in keyof T]?: T[K] | undefined }
 
 const commonTerms = (
   { pipeline = pipelineDefault, keepIds }: OrUndefined<DurableOptions>,
-  idleMs: number | undefined,
-  handlerTimeoutMs: number | undefined,
+  { idleMs, handlerTimeoutMs, keepMs, keys = false }: OrUndefined<EntityOptions>,
 ): CommonTerms => ({
   pipeline,
   keepIds: { ...keepIdsDefault, ...keepIds },
-  idleMs,
-  handlerTimeoutMs,
+  ...{ idleMs, handlerTimeoutMs, keepMs, keys },
   freeze: process.env.NODE_ENV === 'production' ? unfrozen : frozen,
 })
 
@@ -63,12 +71,12 @@ export const startKind = (
   server: object,
   options: EntityOptions,
 ): Promise<StartResult<unknown>> => {
-  const { idleMs = idleMsDefault, mailboxMax, handlerTimeoutMs } = options
+  const { idleMs = idleMsDefault, mailboxMax } = options
   const terms = {
     entities,
     kind: checkKind(kind),
     table: durableTable(server),
-    common: commonTerms(options, idleMs, handlerTimeoutMs),
+    common: commonTerms(options, { ...options, idleMs }),
     mailboxMax,
   }
   return context.startLinkResult(kindServer, terms, {
@@ -90,7 +98,7 @@ export const startDurableWorker = (
   const identity = entities.identity(workerKind, id)
   const { entity } = identity
   const terms: DurableTerms = {
-    common: commonTerms({ pipeline, keepIds }, undefined, handlerTimeoutMs),
+    common: commonTerms({ pipeline, keepIds }, { handlerTimeoutMs }),
     ...{ table, identity, arg, shard: entities.shardOf(entity), blockedBy: undefined },
     trouble: entities.trouble,
     work: entities.work,

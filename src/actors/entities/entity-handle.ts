@@ -15,6 +15,7 @@ import {
   countsOf,
   type EntityAlarm,
   type EntityPage,
+  endOf,
   pageOf,
   stateOf,
 } from './entity-listing.ts'
@@ -24,7 +25,7 @@ import { type MigrationOptions, type MigrationReport, migrateAll } from './migra
 /** How long an end is waited for, in ms. */
 type EndOptions = { readonly timeoutMs?: number }
 
-type EndMessages = { calls: Record<'$delete' | '$stop', () => boolean> }
+type EndMessages = { calls: Record<'$delete' | '$stop', (keys: boolean) => boolean> }
 
 declare const fields: unique symbol
 
@@ -142,11 +143,24 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * those that were asked for before. Then its process ends, and the next message finds it unborn;
    * so do the messages that waited. Answers when that is durable. False: it had no row. A blocked
    * one is removed too, unless its rows cannot be read at all: then it is `BLOCKED`.
-   * `timeoutMs` as for any call. An entity cannot delete itself: it would wait for its own turn.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `TIMEOUT`, `UNKNOWN_OUTCOME`
+   * `timeoutMs` as for any call. `keys`: the keys that the entity wrote with `context.writes` are
+   * removed before, some with each turn, so that a call that fails may have removed some of them;
+   * only for a kind that has the option `keys`. An entity cannot delete itself: it would wait for its
+   * own turn. It can end: `context.end`.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `LOCKED` for a key that another owner has
+   * locked, `TIMEOUT`, `UNKNOWN_OUTCOME`
    */
-  delete(id: string, options: EndOptions = {}): Promise<boolean> {
-    return this.#end(id, '$delete', options)
+  delete(id: string, options: EndOptions & { readonly keys?: boolean } = {}): Promise<boolean> {
+    return this.#end(id, '$delete', options, options.keys === true)
+  }
+
+  /**
+   * When an entity that has ended is removed, in ms since 1970; `undefined` for one that has not
+   * ended, or has no row.
+   */
+  endsAt(id: string): number | undefined {
+    this.#access.check()
+    return endOf(this.#entities, `${this.kind}/${checkEntityId(id)}`)
   }
 
   /**
@@ -174,9 +188,14 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     return migrateAll(this.#entities, this.kind, this.#access, options)
   }
 
-  async #end(id: string, message: '$delete' | '$stop', { timeoutMs }: EndOptions) {
+  async #end(
+    id: string,
+    message: '$delete' | '$stop',
+    { timeoutMs }: EndOptions,
+    keys = false,
+  ): Promise<boolean> {
     this.#access.check()
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
-    return call(ref, message, undefined, timeoutMs === undefined ? {} : { timeoutMs })
+    return call(ref, message, keys, timeoutMs === undefined ? {} : { timeoutMs })
   }
 }

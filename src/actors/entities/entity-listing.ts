@@ -6,6 +6,7 @@
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
+  alarmRowKey,
   compareKeys,
   decodeIndexValue,
   dueRows,
@@ -24,7 +25,8 @@ import type { Shard } from '../shard/shard.ts'
 import { watermarkOf } from '../store/freshness.ts'
 import { cursorAt } from '../store/page-cursor.ts'
 import type { RangePage } from '../store/store-reader.ts'
-import { type Alarm, type Fields, readBody, type Step, stepsName } from '../turns/memory.ts'
+import { endName } from '../turns/lifetime.ts'
+import { type Alarm, type Fields, readAlarm, readBody, type Step } from '../turns/memory.ts'
 import { alarmsOf, callIdKeysOf, rowsIn, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import { fieldCountsIn, kindCountIn } from './entity-counters.ts'
@@ -38,6 +40,8 @@ export type EntityEntry<S> = {
   readonly id: string
   readonly state: S | undefined
   readonly blocked?: KeelsonError
+  /** It has ended, and is removed then, in ms since 1970. */
+  readonly endsAt?: number
 }
 
 /**
@@ -83,12 +87,20 @@ export const pageOf = (
 
 /** A row that cannot be used does not hide the others. */
 const entryOf = (entities: Entities, kind: string, id: string): EntityEntry<unknown> => {
+  const endsAt = endOf(entities, `${kind}/${id}`)
+  const end = endsAt === undefined ? {} : { endsAt }
   try {
-    return { id, state: stateOf(entities, kind, id) }
+    return { id, state: stateOf(entities, kind, id), ...end }
   } catch (error) {
     if (!isKeelsonError(error, 'BLOCKED')) throw error
-    return { id, state: undefined, blocked: error }
+    return { id, state: undefined, blocked: error, ...end }
   }
+}
+
+/** When an entity that has ended is removed; `undefined`: it has not ended. */
+export const endOf = (entities: Entities, entity: string): number | undefined => {
+  const row = entities.shardOf(entity).view().row(alarmRowKey(entity, endName))
+  return row && readAlarm(row.value.bytes).at
 }
 
 /**
@@ -180,7 +192,8 @@ export const alarmsBefore = async (
     let found = 0
     for await (const [rowKey] of steps(entities.system, shard, dueRows(Math.ceil(before) - 1))) {
       const { dueMs: at, entity, name } = parseDue(rowKey)
-      if (name === stepsName || !entity.startsWith(`${kind}/`)) continue
+      // The system's own have a `$`.
+      if (name.startsWith('$') || !entity.startsWith(`${kind}/`)) continue
       alarms.push({ id: entity.slice(kind.length + 1), name, at })
       if (++found === limit) break
     }

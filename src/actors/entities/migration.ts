@@ -196,7 +196,11 @@ class Migration {
     const incarnation = Buffer.from(system.clock.randomBytes(8)).toString('hex')
     const draft = new TurnDraft(ownRun('record', 'migrate'), known, incarnation)
     const { state, fields } = known.memory
-    draft.end(draft.memoryOf(state, fields), { identity, table, shard }, [])
+    draft.end(
+      draft.memoryOf(state, fields),
+      { identity, table, shard, common: { keys: false } },
+      [],
+    )
     let outcome: unknown
     const log = new TurnLog<TurnDraft>(
       {

@@ -7,7 +7,7 @@ import { removalOf } from '../turns/turn-draft.ts'
 import type { Written } from '../turns/turn-log.ts'
 import { undecidable } from '../turns/turn-run.ts'
 import { writeTurn } from '../turns/turn-storage.ts'
-import { callIdKeysOf, storedOf } from '../turns/waking.ts'
+import { otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 
 /**
@@ -29,7 +29,7 @@ export const deleteWorker = async (
     throw new KeelsonError('CONFLICT', `${id} runs: take the worker out of the tree first`)
   const stored = storedOf(shard, identity)
   if (stored.mark === undefined) return false
-  const unit = removalOf(identity, stored, callIdKeysOf(shard, entity))
+  const unit = removalOf(identity, stored, otherKeysOf(shard, entity))
   const fate = await new Promise<Written>((resolve) =>
     writeTurn(entities.system, shard, unit, resolve),
   )

@@ -3,6 +3,7 @@
  * table decides; `durable-process.ts` does it.
  */
 import { isKeelsonError } from '../../errors.ts'
+import { isEnded } from './lifetime.ts'
 
 /** The kinds of turns, as refusals tell them apart. */
 export type TurnKind =
@@ -48,24 +49,30 @@ export type AfterRefusal =
   /** The process ends with the error. */
   | 'end'
 
-/** Of each kind: when the disk takes nothing now, and after any other refusal. */
-const table: Readonly<Record<TurnKind, readonly [fullDisk: AfterRefusal, other: AfterRefusal]>> = {
-  call: ['tell', 'tell'],
-  apply: ['tell', 'tell'],
-  message: ['wait', 'drop'],
-  result: ['wait', 'onError'],
-  failure: ['wait', 'block'],
-  step: ['wait', 'retry'],
-  alarm: ['wait', 'retry'],
-  record: ['wait', 'block'],
-  birth: ['wait', 'end'],
+/**
+ * Of each kind: when the disk takes nothing now, when the actor has ended, and after any other
+ * refusal. After its end an actor has no steps and alarms, and news of actors inside are late.
+ */
+type Row = readonly [fullDisk: AfterRefusal, ended: AfterRefusal, other: AfterRefusal]
+
+const table: Readonly<Record<TurnKind, Row>> = {
+  call: ['tell', 'tell', 'tell'],
+  apply: ['tell', 'tell', 'tell'],
+  message: ['wait', 'drop', 'drop'],
+  result: ['wait', 'drop', 'onError'],
+  failure: ['wait', 'drop', 'block'],
+  step: ['wait', 'drop', 'retry'],
+  alarm: ['wait', 'drop', 'retry'],
+  record: ['wait', 'drop', 'block'],
+  birth: ['wait', 'end', 'end'],
 }
 
 /** The next step after the refusal of a turn of this kind. */
 export const afterRefusal = (kind: TurnKind, { error, isOvertaken }: Refused): AfterRefusal => {
   if (isOvertaken) return 'end'
-  const [fullDisk, other] = table[kind]
-  return takesNothing(error) ? fullDisk : other
+  const [fullDisk, ended, other] = table[kind]
+  if (takesNothing(error)) return fullDisk
+  return isEnded(error) ? ended : other
 }
 
 /** Whether the disk refused before any byte was written, and may take the same later. */

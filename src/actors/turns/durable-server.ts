@@ -30,6 +30,7 @@ import type {
 } from '../../runtime/index.ts'
 import type { EntryInput } from '../journal/entry-input.ts'
 import type { Batch } from '../store/batch.ts'
+import type { EndOptions } from './lifetime.ts'
 import type { Fields } from './memory.ts'
 import type { DurableRows } from './own-rows.ts'
 
@@ -83,6 +84,14 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
   addContinue<C extends ContinueOf<M>>(...named: C): string
   /** Takes a recorded step back. False: a turn has consumed it, or it is running. */
   cancelContinue(step: string): boolean
+  /**
+   * Ends this entity with this turn: recorded steps and alarms are taken back. Calls are answered
+   * until `keepMs` is over, but a turn that changes something is refused with `CONFLICT`. Then all
+   * its rows are removed, with `keys` also the keys that it wrote with `writes`, and the next
+   * message finds it unborn. A turn that ends its actor records no step and no alarm.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  end(options?: EndOptions): void
   /**
    * Lets `work` run beside the mailbox. It begins when this turn is durable, and never if the turn
    * is refused. It is a process of its own, linked to the actor: what it throws ends the actor, and
@@ -150,6 +159,11 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields>
    * turn with `INVALID_ARGUMENT`; the error is its cause.
    */
   readonly index?: (state: S) => F
+  /**
+   * Whether an entity ends in this state, if its kind has `keepMs`: with the first turn that leaves
+   * it in such a state without a recorded step. Pure.
+   */
+  readonly isFinal?: (state: S) => boolean
   /** Whether volatile work of this state is under way: the entity does not rest meanwhile. Pure. */
   readonly isBusy?: (state: S) => boolean
   /**

@@ -21,6 +21,8 @@ export type DurableTable = {
   readonly wake: ((state: unknown, context: unknown) => unknown) | undefined
   /** Whether volatile work of a state is under way. */
   readonly isBusy: (state: unknown) => boolean
+  /** Whether the actor ends in this state, if its kind says how long it is kept. */
+  readonly isFinal: (state: unknown) => boolean
   /** The values of the index fields of a state, checked. */
   readonly fieldsOf: (state: unknown) => Fields
   readonly calls: Section
@@ -55,6 +57,7 @@ export const durableTable = (server: object): DurableTable => {
     ...{ down: given.down, timeout: given.timeout, terminate: given.terminate },
     formatStatus: given.formatStatus,
     isBusy: given.isBusy ?? (() => false),
+    isFinal: given.isFinal ?? (() => false),
     calls: section(given.calls),
     casts: section(given.casts),
     infos: section(given.infos),

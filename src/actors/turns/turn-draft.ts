@@ -16,11 +16,13 @@ import {
   type Turn,
   type TurnMark,
   unitBytesMax,
+  writtenKeyRowKey,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { Batch } from '../store/batch.ts'
 import type { CallIds } from './call-ids.ts'
 import type { DurableTable } from './durable-table.ts'
+import { ended, endIn, endName } from './lifetime.ts'
 import {
   type Alarm,
   type Fields,
@@ -60,6 +62,8 @@ export class TurnDraft extends LoggedTurn {
   #alarms: Map<string, Alarm> | undefined = undefined
   #batch: Batch | undefined = undefined
   #entries: EntryUnit[] | undefined = undefined
+  /** The end of the actor, if it ends with this turn. */
+  #end: Alarm | undefined = undefined
   /** Its row is written also if nothing in it changes. */
   #isWritten = false
   #own: OwnLayer | undefined = undefined
@@ -133,6 +137,18 @@ export class TurnDraft extends LoggedTurn {
     return added
   }
 
+  /** The actor ends with this turn. The turn records neither steps nor alarms. */
+  endActor(end: Alarm): void {
+    this.#end = end
+  }
+
+  /** Whether the actor ends with this turn, or could: no step waits. */
+  get mayEnd(): boolean {
+    return (
+      this.#end === undefined && endIn(this.before.memory) === undefined && this.#steps.length === 0
+    )
+  }
+
   /** Takes a step back. False: there is none of this name. */
   removeStep(step: string): boolean {
     const left = this.#steps.filter((each) => each.step !== step)
@@ -176,17 +192,47 @@ export class TurnDraft extends LoggedTurn {
 
   /** The memory after this turn, with a new state. */
   memoryOf(state: unknown, fields: Fields): Memory {
+    const { mark, birth, own } = this
+    // Nothing of an actor runs after its end.
+    if (this.#end) {
+      const alarms = new Map([[endName, this.#end]])
+      return { state, mark, steps: [], alarms, fields, birth, own }
+    }
     const alarms = this.#alarms ?? this.before.memory.alarms
-    const { birth, own } = this
-    return { state, mark: this.mark, steps: this.#steps, alarms, fields, birth, own }
+    return { state, mark, steps: this.#steps, alarms, fields, birth, own }
   }
 
   /** Whether it asked for something that must be durable, beside its state. */
   get hasRecords(): boolean {
+    return this.#isWritten || this.#hasChanges
+  }
+
+  get #hasChanges(): boolean {
     const { steps } = this.before.memory
-    const hasWrites = this.#isWritten || this.#batch !== undefined || this.#entries !== undefined
+    const hasWrites = this.#batch !== undefined || this.#entries !== undefined
     const hasRows = this.#alarms !== undefined || this.#own !== undefined
-    return hasRows || hasWrites || this.#steps !== steps
+    return hasRows || hasWrites || this.#end !== undefined || this.#steps !== steps
+  }
+
+  /**
+   * Requires that a turn with this new state agrees with the end of its actor.
+   * @throws KeelsonError `CONFLICT` for a change after the end; `INVALID_ARGUMENT` for a turn that
+   * ends the actor, and records what would run later
+   */
+  checkEnd(state: unknown, entity: string): void {
+    const { memory } = this.before
+    const end = endIn(memory)
+    if (end && (state !== memory.state || this.#hasChanges)) throw ended(entity, end)
+    const isNew = (setting: string): boolean => setting.startsWith(this.name)
+    const records =
+      this.#steps.some(({ step }) => isNew(step)) ||
+      [...(this.#alarms?.values() ?? [])].some(({ setting }) => isNew(setting))
+    if (this.#end && records)
+      throw new KeelsonError(
+        'INVALID_ARGUMENT',
+        `${entity} ends with this turn, and no step or alarm runs after its end: end it with theirs`,
+        { details: { path: 'end' } },
+      )
   }
 
   /**
@@ -199,14 +245,18 @@ export class TurnDraft extends LoggedTurn {
     if (this.#entries) shard.journal.checkTakes(shard.index)
     const row = mainRow(after, this.mark, table.version, table.shape)
     checkSize(row.length - markBytes, identity.entity, shard)
-    const changes = rowChanges(identity, this.before.stored, after)
+    const writes = this.#batch === undefined ? [] : ownCommands(this.#batch, terms)
+    const changes = [
+      ...rowChanges(identity, this.before.stored, after),
+      ...(terms.common.keys ? notedKeys(identity, writes) : []),
+    ]
     this.unit = {
       kind: 'turn',
       entity: identity.entity,
       follows: this.before.stored.mark,
       row,
       rows: rows.length === 0 ? changes : [...changes, ...rows],
-      writes: this.#batch === undefined ? [] : ownCommands(this.#batch, terms),
+      writes,
       ...(this.#entries && { entries: this.#entries }),
       ...(this.#own &&
         this.birth && { own: { birth: this.birth, changes: [...this.#own.changes] } }),
@@ -214,9 +264,20 @@ export class TurnDraft extends LoggedTurn {
     this.after = after
   }
 
-  /** Ends it with a unit that removes every row. `callIds`: the keys of remembered calls. */
-  endAll(identity: Identity, callIds: readonly string[]): void {
-    this.unit = removalOf(identity, this.before.stored, callIds)
+  /**
+   * Ends it with a unit that removes the rows that note these keys of users, and with `isDeep` the
+   * keys. Nothing else changes.
+   */
+  endKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, terms: UnitTerms): void {
+    const { memory } = this.before
+    if (isDeep) this.writes.deleteMany([...keys.values()])
+    const removed = [...keys.keys()].map((rowKey): EntityRowChange => [rowKey, undefined])
+    this.end({ ...memory, mark: this.mark }, { ...terms, common: { keys: false } }, removed)
+  }
+
+  /** Ends it with a unit that removes every row. `others`: those that its memory does not know. */
+  endAll(identity: Identity, others: readonly string[]): void {
+    this.unit = removalOf(identity, this.before.stored, others)
     this.after = nothing
   }
 }
@@ -242,7 +303,15 @@ export type UnitTerms = {
   readonly identity: Identity
   readonly table: DurableTable
   readonly shard: Shard
+  readonly common: {
+    /** Turns note the keys that they write. */
+    readonly keys: boolean
+  }
 }
+
+/** The rows that note the keys of these commands. */
+const notedKeys = ({ entity }: Identity, writes: readonly Command[]): readonly EntityRowChange[] =>
+  writes.flatMap(namedKeys).map((key) => [writtenKeyRowKey(entity, key), Buffer.from(key)])
 
 /** A state takes at most 1 MiB, and half of a unit: the turn may carry more. */
 const checkSize = (bytes: number, entity: string, shard: Shard): void => {

@@ -10,6 +10,7 @@ import {
   type Row,
   type RowRange,
   readEntityRow,
+  writtenKeyRows,
 } from '../../storage/index.ts'
 import { newestRows } from '../overlay/shard-rows.ts'
 import type { Shard } from '../shard/shard.ts'
@@ -51,9 +52,28 @@ export function* callIdsOf(
     yield [lastPart(key), value.bytes]
 }
 
+/** The keys of rows that the memory of an actor does not know: remembered ids, and notes of keys. */
+export const otherKeysOf = (shard: Shard, entity: string): readonly string[] => [
+  ...callIdKeysOf(shard, entity),
+  ...[...rowsIn(shard, writtenKeyRows(entity))].map(([key]) => key),
+]
+
 /** The keys of the rows of remembered ids. */
 export const callIdKeysOf = (shard: Shard, entity: string): readonly string[] =>
   [...rowsIn(shard, callIdRows(entity))].map(([key]) => key)
+
+/** The most keys of users that are removed with one turn. */
+const keysMax = 500
+
+/** Some of the users' keys that the turns of an actor noted, by the keys of their rows. */
+export const someKeysOf = (shard: Shard, entity: string): ReadonlyMap<string, string> => {
+  const keys = new Map<string, string>()
+  for (const [rowKey, { value }] of rowsIn(shard, writtenKeyRows(entity))) {
+    keys.set(rowKey, Buffer.from(value.bytes).toString())
+    if (keys.size === keysMax) break
+  }
+  return keys
+}
 
 /**
  * What the actor knows when it wakes; `undefined` if it is unborn.

@@ -131,6 +131,7 @@ export const durable = <
     ...(migrate && { migrate }),
     ...(index && { index: (saved: State) => (saved === undefined ? {} : index(saved as never)) }),
     isBusy: (state: State) => state !== undefined && runs(state),
+    isFinal: (state: State) => state?.status === 'done',
     init: (_: unknown, context: DurableOwn) => of(context).init(),
     wake: (state: State, context: DurableOwn) => of(context).wake(state),
     ...handlersOf(of),

@@ -3,6 +3,7 @@
  * letter in `row-key.ts`. A part of a key ends with a NUL, which no part contains. Pure.
  */
 import { type ArgumentPath, invalidArgument, KeelsonError } from '../../errors.ts'
+import { sha256Hex } from '../bytes/sha256.ts'
 import { utf8Length } from '../bytes/utf8.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { fieldBytesMax } from './key.ts'
@@ -80,6 +81,7 @@ const mainPrefix = prefixOf('entity')
 const alarmPrefix = prefixOf('alarm')
 const duePrefix = prefixOf('due')
 const callIdPrefix = prefixOf('callId')
+const writtenKeyPrefix = prefixOf('writtenKey')
 
 /** The key of an entity's main row. */
 export const entityRowKey = (entity: string): string => mainPrefix + entity
@@ -135,6 +137,13 @@ export const callIdRowKey = (entity: string, callId: string): string =>
 
 /** The remembered calls of an entity, in the order of their ids. */
 export const callIdRows = (entity: string): RowRange => behind(callIdPrefix + entity)
+
+/** The key of the row that notes a user's key. */
+export const writtenKeyRowKey = (entity: string, key: string): string =>
+  `${writtenKeyPrefix}${entity}\0${sha256Hex(Buffer.from(key))}`
+
+/** The rows that note the users' keys that turns of an entity wrote. */
+export const writtenKeyRows = (entity: string): RowRange => behind(writtenKeyPrefix + entity)
 
 /** Whether a text names a birth of an entity: 64 random bits as 16 hex digits. */
 export const isBirth = (birth: string): boolean => birthForm.test(birth)
@@ -242,6 +251,7 @@ export const entityOf = (rowKey: string): string | undefined => {
       return named(head.slice(1), parts.length === 0)
     case 'alarm':
     case 'callId':
+    case 'writtenKey':
       return named(head.slice(1), parts.length === 1)
     case 'due':
       return named(head.slice(1 + timeDigits), parts.length === 1 && isTimed(head))

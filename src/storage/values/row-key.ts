@@ -95,6 +95,14 @@ export const rowClasses = {
     tags: [rowTags.entity],
     writer: 'turn.ts',
   },
+  /** A user's key that a turn of an entity wrote, by the hash of the key. The row has the key. */
+  writtenKey: {
+    key: '00 "w" entity 00 hash',
+    letter: 'w',
+    isMany: true,
+    tags: [rowTags.entity],
+    writer: 'turn.ts',
+  },
   /** An indexed field of an entity's state. */
   index: {
     key: '00 "x" kind 00 field 00 value 00 id',
