@@ -53,6 +53,7 @@ export type {
   DurableRows,
   DurableServer,
   EmittedEntry,
+  EndOptions,
   EnqueueTerms,
   EntityAlarm,
   EntityEntry,

@@ -163,6 +163,7 @@ export type {
   EntityKind,
   Life,
 } from './turns/durable-server.ts'
+export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
 export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'

@@ -277,18 +277,22 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: N
 }
 
 /**
- * Checks the options of durable actors. `more`: the names of those that only one form has.
+ * Checks the options of durable actors. `more`: those that only one form has, with the least number
+ * of each, or `'boolean'`.
  * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const checkDurable = (
   options: unknown,
   path: string,
-  more: readonly string[] = [],
+  more: Readonly<Record<string, number | 'boolean'>> = {},
 ): void => {
   const given = fields(options, path)
-  checkKnown(given, ['pipeline', 'keepIds', 'mailboxMax', ...more], path)
-  for (const name of ['pipeline', 'mailboxMax', ...more])
-    checkNumber(given[name], 1, `${path}.${name}`)
+  const rules: typeof more = { pipeline: 1, mailboxMax: 1, ...more }
+  checkKnown(given, ['keepIds', ...Object.keys(rules)], path)
+  for (const [name, least] of Object.entries(rules))
+    if (least !== 'boolean') checkNumber(given[name], least, `${path}.${name}`)
+    else if (!['undefined', 'boolean'].includes(typeof given[name]))
+      throw configError(`${path}.${name}`, 'a boolean', given[name])
   if (given.keepIds === undefined) return
   const keepIds = fields(given.keepIds, `${path}.keepIds`)
   const terms = ['forMs', 'newest', 'bytesMax']

@@ -70,7 +70,7 @@ export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
   module: EntityModule<M, S, F, App>,
   options: EntityOptions = {},
 ): ChildSpec & EntityKind<M, S, F> => {
-  checkDurable(options, kind, ['idleMs', 'handlerTimeoutMs', 'keepMs', 'keys'])
+  checkDurable(options, kind, { idleMs: 1, handlerTimeoutMs: 1, keepMs: 0, keys: 'boolean' })
   const path = `${kind}.module`
   const given = typeof module === 'string' ? undefined : checkedServer(serverOf(module), path)
   const loaded = serverOnce(String(module), path)

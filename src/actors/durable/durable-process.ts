@@ -398,7 +398,12 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   /** Sends the removal of rows that note keys of users on its way; with `isDeep` of the keys too. */
   removeKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, from: HeldCall): void {
     const draft = this.#hand.begin(ownRun('call', 'delete keys', from))
-    draft.endKeys(keys, isDeep, this.terms)
+    try {
+      draft.endKeys(keys, isDeep, this.terms)
+    } catch (error) {
+      this.#hand.drop(draft)
+      throw error
+    }
     this.#hand.known = { memory: draft.after as Memory, stored: draft.after as Memory }
     this.#hand.leave(draft)
   }

@@ -269,10 +269,15 @@ export class TurnDraft extends LoggedTurn {
    * keys. Nothing else changes.
    */
   endKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, terms: UnitTerms): void {
+    const { identity, table, shard } = terms
     const { memory } = this.before
     if (isDeep) this.writes.deleteMany([...keys.values()])
     const removed = [...keys.keys()].map((rowKey): EntityRowChange => [rowKey, undefined])
-    this.end({ ...memory, mark: this.mark }, { ...terms, common: { keys: false } }, removed)
+    this.end(
+      { ...memory, mark: this.mark },
+      { identity, table, shard, common: { keys: false } },
+      removed,
+    )
   }
 
   /** Ends it with a unit that removes every row. `others`: those that its memory does not know. */

@@ -2,8 +2,10 @@
  * The options of machines as durable actors: versions, the end, emitted events, messages as events;
  * and a crash at each action of a turn.
  */
+
 import { afterEach, expect, test } from 'vitest'
 import { type AnyActorRef, assign, emit, setup } from 'xstate'
+import { surveyEntity } from '../../../src/actors/index.ts'
 import { entity, type GenServer, name, send, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
@@ -149,7 +151,7 @@ test('a saved machine that migrate leaves unusable is blocked, and stays as it w
   await s.start({ app: supervisor('app', {}, [kind]) })
   const handle = s.app.entity(kind)
   expect(await s.during(codeOf(StateMachine.snapshot(handle.ref('1'))))).toBe('BLOCKED')
-  expect(handle.state('1')?.value).toBe('away')
+  expect(surveyEntity(s.app.entities, 'trip/1')?.state).toMatchObject({ value: 'away' })
 })
 
 test('terminate sees the machine and the reason, and nothing of one that has not begun', async () => {

@@ -1,6 +1,8 @@
 /** State machines as durable actors, on the simulated machine. */
+
 import { afterEach, describe, expect, test } from 'vitest'
 import { assign, fromPromise, setup } from 'xstate'
+import { surveyEntity } from '../../../src/actors/index.ts'
 import { entity, name, supervisor, worker } from '../../../src/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
@@ -199,7 +201,7 @@ describe('a machine as an entity', () => {
     await s.start({ app: supervisor('app', {}, [changed]) })
     const look = StateMachine.snapshot(s.app.entity(changed).ref('42'))
     await expect(s.during(look)).rejects.toMatchObject({ code: 'BLOCKED' })
-    expect(s.app.entity('order').state('42')).toEqual(row)
+    expect(surveyEntity(s.app.entities, 'order/42')?.state).toEqual(row)
   })
 
   test('a turn that the state refuses is handled again on a restored machine', async () => {

@@ -4,7 +4,8 @@
  */
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { assign, fromCallback, fromPromise, setup } from 'xstate'
-import type { AfterRefusal } from '../../../src/actors/turns/after-refusal.ts'
+import { type AfterRefusal, afterRefusal } from '../../../src/actors/turns/after-refusal.ts'
+import { ended } from '../../../src/actors/turns/lifetime.ts'
 import type { KeelsonError } from '../../../src/errors.ts'
 import {
   call,
@@ -22,12 +23,11 @@ import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../../support/full-disk.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
-const refusals = ['NO_SPACE', 'TOO_LARGE', 'unstorable', 'LOCKED', 'index', 'CONFLICT'] as const
-type Refusal = (typeof refusals)[number]
+type Refusal = 'NO_SPACE' | 'TOO_LARGE' | 'unstorable' | 'LOCKED' | 'index' | 'CONFLICT' | 'ended'
 
 const codes: Record<Refusal, string> = {
   ...{ NO_SPACE: 'NO_SPACE', TOO_LARGE: 'TOO_LARGE', unstorable: 'INVALID_ARGUMENT' },
-  ...{ LOCKED: 'LOCKED', index: 'INVALID_ARGUMENT', CONFLICT: 'CONFLICT' },
+  ...{ LOCKED: 'LOCKED', index: 'INVALID_ARGUMENT', CONFLICT: 'CONFLICT', ended: 'CONFLICT' },
 }
 
 /** The refusal that turns meet now; `undefined`: none does. */
@@ -47,6 +47,7 @@ type Messages = {
     watch: () => void
     work: () => void
     look: () => string
+    end: () => void
   }
   casts: { act: () => void }
   infos: { act: () => void; tick: () => void }
@@ -88,6 +89,10 @@ const probe: DurableServer<Messages, State> = {
       return reply(undefined, { ...state })
     },
     look: (state) => reply(state.done.join(), state),
+    end: (state, _, context) => {
+      context.end({ keepMs: 1_000_000 })
+      return reply(undefined, state)
+    },
   },
   casts: { act: (state, _, context) => noReply(after(state, 'cast', context)) },
   infos: {
@@ -258,7 +263,7 @@ const settleAll = () => {
 }
 
 /** Lets turns meet a refusal from here on. */
-const meet = async ({ s }: World, met: Refusal) => {
+const meet = async ({ s, ref }: World, met: Refusal) => {
   if (met === 'NO_SPACE') await fillDisk(s)
   if (met === 'LOCKED')
     await s.during(s.app.store.lock([locked], { owner: 'other', leaseMs: 3_000 }))
@@ -266,6 +271,7 @@ const meet = async ({ s }: World, met: Refusal) => {
     const entry = { id: 'taken', type: 'probe', command: 'mine' }
     await s.during(s.app.journal.append(entry))
   }
+  if (met === 'ended') await s.during(call(ref, 'end'))
   refusal = met
 }
 
@@ -282,30 +288,35 @@ const cells: readonly [Kind, Refusal, AfterRefusal][] = [
   ['call', 'LOCKED', 'tell'],
   ['call', 'index', 'tell'],
   ['call', 'CONFLICT', 'tell'],
+  ['call', 'ended', 'tell'],
   ['apply', 'NO_SPACE', 'tell'],
   ['apply', 'TOO_LARGE', 'tell'],
   ['apply', 'unstorable', 'tell'],
   ['apply', 'LOCKED', 'tell'],
   ['apply', 'index', 'tell'],
   ['apply', 'CONFLICT', 'tell'],
+  ['apply', 'ended', 'tell'],
   ['cast', 'NO_SPACE', 'wait'],
   ['cast', 'TOO_LARGE', 'drop'],
   ['cast', 'unstorable', 'drop'],
   ['cast', 'LOCKED', 'drop'],
   ['cast', 'index', 'drop'],
   ['cast', 'CONFLICT', 'drop'],
+  ['cast', 'ended', 'drop'],
   ['info', 'NO_SPACE', 'wait'],
   ['info', 'TOO_LARGE', 'drop'],
   ['info', 'unstorable', 'drop'],
   ['info', 'LOCKED', 'drop'],
   ['info', 'index', 'drop'],
   ['info', 'CONFLICT', 'drop'],
+  ['info', 'ended', 'drop'],
   ['timer', 'NO_SPACE', 'wait'],
   ['timer', 'TOO_LARGE', 'drop'],
   ['timer', 'unstorable', 'drop'],
   ['timer', 'LOCKED', 'drop'],
   ['timer', 'index', 'drop'],
   ['timer', 'CONFLICT', 'drop'],
+  ['timer', 'ended', 'drop'],
   ['step', 'NO_SPACE', 'wait'],
   ['step', 'TOO_LARGE', 'retry'],
   ['step', 'unstorable', 'retry'],
@@ -354,11 +365,11 @@ const checks: Record<AfterRefusal, (w: World, kind: Kind, met: Refusal, told: un
       await mend(w)
       expect([stateOf(w), handled]).toEqual([[], [kind]])
     },
-    drop: async (w, kind, _, _told) => {
+    drop: async (w, kind, met, _told) => {
       expect(refusedLines(w)).toHaveLength(1)
       await mend(w)
       expect([stateOf(w), handled]).toEqual([[], [kind]])
-      expect(await w.s.during(codeOf(call(w.ref, 'act')))).toBe('ok')
+      expect(await w.s.during(codeOf(call(w.ref, 'act')))).toBe(met === 'ended' ? 'CONFLICT' : 'ok')
     },
     wait: async (w, kind) => {
       const ref = 'kind' in kinds[kind] ? w.s.app.entity(machines).ref('1') : w.ref
@@ -403,6 +414,17 @@ const checks: Record<AfterRefusal, (w: World, kind: Kind, met: Refusal, told: un
     },
     end: () => undefined,
   }
+
+// An actor that has ended has no steps and alarms. News of actors inside may be late.
+test.each(['result', 'failure', 'step', 'alarm', 'record'] as const)(
+  'a %s that an ended actor refuses is dropped, and blocks nothing',
+  (kind) => {
+    const set = { setting: '', payload: false, at: 1, tries: 0, dueAt: 1 }
+    const refused = { error: ended('probe/1', set), isOvertaken: false }
+    expect(afterRefusal(kind, refused)).toBe('drop')
+    expect(afterRefusal(kind, { ...refused, isOvertaken: true })).toBe('end')
+  },
+)
 
 describe('the turn of', () => {
   test.each(cells)('%s that meets %s: %s', async (kind, met, next) => {
