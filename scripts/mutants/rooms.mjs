@@ -11,7 +11,12 @@ export const rooms = {
     'test/simulation/entities',
   ],
   'actors/admission': ['test/actors/writing', 'test/actors/control/write-pause'],
-  'actors/projection': ['test/actors/overlay', 'test/actors/log/recovering'],
+  'actors/projection': [
+    'test/actors/overlay/hot-rows',
+    'test/actors/shard/events',
+    'test/actors/snapshots/snapshot-blobs',
+    'test/actors/control/actor-names',
+  ],
   'actors/replication': ['test/inspect/backup/restore-replica'],
   'actors/journal': ['test/actors/turns/journaled-turns', 'test/simulation/journal'],
   'storage/rows': ['test/actors/store/store', 'test/simulation/store-commands'],
