@@ -24,6 +24,6 @@ export const rooms = {
   'storage/frames': ['test/storage/segments', 'test/storage/recovery', 'test/storage/log'],
   'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/journal'],
   'storage/projections': ['test/actors/projection/user-projections'],
-  'runtime/process': ['test/runtime/server', 'test/simulation/runtime'],
+  'runtime/process': ['test/runtime/names', 'test/runtime/server', 'test/simulation/runtime'],
   'runtime/supervision': ['test/runtime/server', 'test/simulation/runtime'],
 }

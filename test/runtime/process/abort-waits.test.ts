@@ -55,6 +55,7 @@ test('what a listener throws or rejects with goes to the guard', async () => {
   const gone = () => heard.push('gone')
   signal.addEventListener('abort', gone)
   signal.removeEventListener('abort', gone)
+  signal.removeEventListener('abort', null as never)
   controller.abort()
   await new Promise((resolve) => setImmediate(resolve))
   expect(failures).toEqual(['thrown', 'rejected'])
