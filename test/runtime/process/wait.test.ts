@@ -5,6 +5,7 @@ import {
   cast,
   type GenServer,
   noReply,
+  type Ref,
   reply,
   resume,
   suspend,
@@ -108,12 +109,12 @@ describe('what is told of a process', () => {
 
   test('is whom it monitors, and who monitors it', async () => {
     const { system, clock } = testSystem()
-    const watching: GenServer<Told, number, typeof watched> = {
-      ...server,
+    const watching: GenServer<Pick<Told, 'casts'>, number, Ref> = {
       init: (target, context) => {
         context.monitor(target)
         return 0
       },
+      casts: { note: (state) => noReply(state) },
     }
     const watched = await system.start(server, undefined)
     const watcher = await system.start(watching, watched)
