@@ -5,7 +5,7 @@
  * `messaging.ts`.
  */
 import { Address, type Ref } from '../words/address.ts'
-import { describeMessage } from '../words/envelope.ts'
+import { describeMessage, kinds } from '../words/envelope.ts'
 import * as messaging from './messaging.ts'
 import { direct } from './outputs.ts'
 import type { Process } from './process.ts'
@@ -18,7 +18,7 @@ import type { Process } from './process.ts'
  */
 export const call: typeof messaging.call = (ref, name, payload?, options?) => {
   look('call', ref, name)
-  return messaging.call(ref, name, payload as never, options as never)
+  return messaging.request(ref, kinds.call, name, payload, options) as never
 }
 
 /**
