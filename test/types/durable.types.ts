@@ -54,6 +54,19 @@ export const server: DurableServer<Messages, Order | undefined, Fields> = {
   continues: {
     charge: async (state, bank) => noReply(bank.length > 0 ? state : undefined),
     mail: (state, _, own) => {
+      own.background(async (life) => {
+        const cents: number = await life.apply((now, turn) => {
+          turn.setAlarm('unpaid', { inMs: 5 })
+          const next: Order = { cents: now?.cents ?? 0, status: 'paid' }
+          return reply(next.cents, next, { continue: ['mail'] })
+        })
+        const nothing: undefined = await life.apply(() => noReply(undefined))
+        await life.app.store.put('a', `${cents}${nothing}${life.signal.aborted}`)
+        // @ts-expect-error: not a state
+        await life.apply(() => noReply('paid'))
+        // @ts-expect-error: a change is made in one go
+        await life.apply(async (now) => noReply(now))
+      })
       const step: string = own.addContinue('charge', 'bank')
       const isGone: boolean = own.cancelContinue(step)
       return noReply(isGone ? state : undefined)
