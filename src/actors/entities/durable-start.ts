@@ -41,7 +41,7 @@ export type EntityOptions = DurableOptions & {
   readonly keepMs?: number
   /**
    * Notes each key that a turn writes with `context.writes`, so that it can be removed with the
-   * entity: a row of about 150 bytes for each. False.
+   * entity: a row of about 120 bytes for each. False.
    */
   readonly keys?: boolean
 }
