@@ -216,7 +216,7 @@ export class App {
     await this.closed
     if (report.cutOff.length > 0)
       system.logger.warn(
-        `the instance ${this.instance} was not done within ${deadlineMs} ms: ${cutOffText(report.cutOff)}`,
+        `the instance ${this.instance} has closed with work undone (deadline ${deadlineMs} ms): ${cutOffText(report.cutOff)}`,
         report,
       )
     return report

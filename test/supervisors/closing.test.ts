@@ -214,7 +214,7 @@ describe('at its deadline close', () => {
 
     expect(report).toEqual({ cutOff: [{ part: 'process', process: `stubborn<${pid}>` }] })
     expect(logger.messages('warn')).toEqual([
-      `the instance default was not done within 50 ms: killed stubborn<${pid}>`,
+      `the instance default has closed with work undone (deadline 50 ms): killed stubborn<${pid}>`,
     ])
     expect(system.processes()).toEqual([])
     expect((await world.start()).store.has('quick:end')).toBe(true)

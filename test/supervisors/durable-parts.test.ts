@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { WalWriter } from '../../src/actors/index.ts'
 import {
   type AppNode,
   type AppTree,
@@ -303,6 +304,28 @@ describe('a kind', () => {
     const handle = s.app.entity<Messages>('$flow-order')
     expect(await s.during(call(handle.ref('a'), 'add', 1))).toBe(1)
     expect(handle.list().entries).toEqual([{ id: 'a', state: 1 }])
+  })
+
+  test('below one_for_all waits for its shard with its siblings, and starts with them', async () => {
+    const thing = entity('thing', text)
+    const children = [thing, worker('plain', text as never, { durable: true })]
+    const s = await started([], {
+      app: supervisor('app', { strategy: 'one_for_all' }, children),
+    })
+    const add = (id: string) => call(s.app.entity(thing).ref(id), 'add', 1)
+    await s.during(add('a'))
+    const before = s.app.entity(thing).ref('a').pid
+    s.syncMs = 200
+    s.system.kill(WalWriter.name(0))
+    s.system.kill(name('plain'))
+    await s.advance(100)
+    const isUp = () => s.system.processes().map(({ label }) => label === 'thing')
+    expect([isUp().includes(true), s.system.whereis(name('plain'))]).toEqual([false, undefined])
+    expect(await codeOf(add('a'))).toBe('NO_PROCESS')
+    await s.advance(2_000)
+    expect(await s.during(add('a'))).toBe(2)
+    expect(await s.during(call(named(s, 'plain'), 'add', 1))).toBe(1)
+    expect(s.app.entity(thing).ref('a').pid).not.toBe(before)
   })
 
   test('may have the name of a worker: entities have names of their own', async () => {

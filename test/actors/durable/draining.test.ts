@@ -145,7 +145,7 @@ test('close names alarms and background work that it cut off, and what belongs t
   const { cut, ms } = await w.close(1_000)
   expect(cut).toEqual(['alarm ring of c', 'background of b', 'continue slow of $worker/w'])
   expect(ms).toBeLessThan(1_000)
-  const line = w.s.log.lines.find(({ message }) => message.includes('was not done within'))
+  const line = w.s.log.lines.find(({ message }) => message.includes('work undone'))
   expect(line?.message).toContain('background of e/b was cut off')
 })
 
