@@ -252,7 +252,8 @@ describe('keys, values and pages', () => {
   })
 
   test('agree with a map, whatever turns are on their way', async () => {
-    const change = fc.tuple(fc.constantFrom('a', 'b', 'c', '\uffff', '\u{10000}', 'ab'), fc.nat(3))
+    const keys = ['a', 'b', 'c', '\uffff', '\u{10000}', 'ab']
+    const change = fc.tuple(fc.constantFrom(...keys), fc.nat(3))
     const turn = fc.record({ changes: fc.array(change, { maxLength: 4 }), waits: fc.boolean() })
     await fc.assert(
       fc.asyncProperty(fc.array(turn, { maxLength: 12 }), async (turns) => {
@@ -273,7 +274,7 @@ describe('keys, values and pages', () => {
             expect(rows.range({ prefix: 'a' }).entries).toEqual(
               expected.filter(([key]) => key.startsWith('a')),
             )
-            for (const [key, value] of expected) expect(rows.get(key)).toBe(value)
+            for (const key of keys) expect(rows.get(key)).toBe(new Map(expected).get(key))
           })
           works.push(work)
           if (waits) await s.during(work)
