@@ -23,7 +23,7 @@ import { tell } from '../shard/storage-events.ts'
 import { submit } from './write-path.ts'
 
 /** The bounds of one piece: a few ms of the event loop, and a frame that fits any log. */
-const keysMax = 500
+const keysMax = 250
 const keyBytesMax = 32 * 1024
 const valueBytesMax = 1024 * 1024
 const unitsMax = 100

@@ -60,7 +60,7 @@ test('nobody sees them after the delete, nor does the next life, while they are 
     undefined,
   ])
   await s.advance(2_000)
-  expect(pieces).toEqual([500, 500, 500, 300])
+  expect(pieces).toEqual([...Array(7).fill(250), 50])
   expect(left()).toEqual({ own: 5, removal: 0 })
   expect(handle.rows('a').range().entries).toEqual([
     ['k0', 'new'],
