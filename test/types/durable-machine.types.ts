@@ -30,6 +30,35 @@ export const uses = async (app: App): Promise<void> => {
   worker(state, server, { durable: true })
 }
 
+/** An action in its turn knows the machine's context, its events and the turn. */
+export const booking = setup({
+  types: {} as { context: { readonly cents: number }; events: { type: 'pay'; by: string } },
+  actions: {
+    book: StateMachine.inTurn(({ context, event }, turn) => {
+      turn.writes.put(`{order/${turn.id}}:paid`, context.cents)
+      turn.journal({ id: turn.step, type: 'paid', command: event.by })
+      // @ts-expect-error: a machine sets its alarms by delayed transitions
+      turn.setAlarm('late', { inMs: 5 })
+      // @ts-expect-error: not in the machine's context
+      context.euros
+    }),
+    note: StateMachine.inTurn((_, turn, params: { readonly text: string }) => {
+      turn.writes.put('note', params.text)
+    }),
+  },
+}).createMachine({
+  context: { cents: 0 },
+  initial: 'open',
+  states: {
+    open: {
+      on: { pay: { target: 'paid', actions: ['book', { type: 'note', params: { text: '' } }] } },
+    },
+    paid: {
+      entry: StateMachine.inTurn((given, turn) => turn.writes.put('x', given.context.cents)),
+    },
+  },
+})
+
 export const misuses = async (app: App): Promise<void> => {
   const ref = app.entity(orders).ref('42')
   // @ts-expect-error: no event of the machine

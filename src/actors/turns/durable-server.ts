@@ -123,6 +123,14 @@ export interface Life<M = DurableMessages, App = AppContext, S = unknown>
   ): Promise<A extends { readonly kind: 'reply'; readonly value: infer R } ? R : undefined>
 }
 
+/** What an action may use that is part of the turn of a durable machine. */
+declare module '../../runtime/machine/machine-words.ts' {
+  interface MachineTurn extends Omit<DurableContext, OfMessages> {}
+}
+
+/** A machine has alarms and steps of its own. */
+type OfMessages = 'setAlarm' | 'cancelAlarm' | 'addContinue' | 'cancelContinue'
+
 /** The context of a call to a durable server. */
 export interface DurableCallContext<M = DurableMessages, App = AppContext, R = unknown, S = unknown>
   extends DurableContext<M, App, S> {

@@ -4,19 +4,23 @@
  * emitted event, a send to another process) goes to `Door.effect` and is not done here.
  */
 import {
+  type ActionArgs,
   type ActorLogic,
   type AnyActorRef,
   type AnyStateMachine,
   createActor,
   type EventObject,
+  type MachineContext,
+  type ParameterizedObject,
   type Snapshot,
 } from 'xstate'
 import { configError, KeelsonError } from '../../errors.ts'
 import type { Context } from '../server/gen-server.ts'
 import type { Ref } from '../words/address.ts'
-import { callOutside } from '../words/outside-code.ts'
+import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { Action, Actor, Arrival, Door } from './machine-door.ts'
 import { doored } from './machine-logic.ts'
+import type { MachineTurn } from './machine-words.ts'
 
 /** The facts that functions of the machine read through `self`. */
 export interface Facts {
@@ -147,10 +151,40 @@ const executed = (actor: Actor, action: Action, door: Door): void => {
   if (exec === undefined || isMissing)
     throw configError(type, `an implementation in ${actor.id}`, 'none')
   if (isBuiltIn(type)) exec(info, params)
+  else if (isOfTurn(exec)) door.inTurn(() => exec(info, params))
   else {
     const run = (): unknown => exec(info, params)
     door.effect({ kind: type === 'xstate.log' ? 'log' : 'action', actor, action, run })
   }
+}
+
+const ofTurn = Symbol('an action that is part of its turn')
+
+const isOfTurn = (action: unknown): boolean => typeof action === 'function' && ofTurn in action
+
+/**
+ * An action of a durable machine that is part of the turn of its transition: it runs while the turn
+ * is computed, and what it asks of `turn` (`writes`, `rows`, `journal`, `cast` …) becomes durable
+ * with the new state, or not at all. It is synchronous and decides by its arguments: a turn that is
+ * handled again runs it again, and a look at an unborn machine does not run it. A throw fails the
+ * turn, as a throw of `assign` does. In a machine that is not durable it throws `INVALID_ARGUMENT`.
+ */
+export const inTurn = <
+  C extends MachineContext,
+  E extends EventObject,
+  V extends EventObject,
+  P extends ParameterizedObject['params'] | undefined,
+>(
+  act: (given: ActionArgs<C, E, V>, turn: MachineTurn, params: P) => void,
+): ((given: ActionArgs<C, E, V>, params: P) => void) => {
+  const action = (given: ActionArgs<C, E, V>, params: P): void => {
+    const turn = contextOf(given.self as unknown as AnyActorRef) as unknown as MachineTurn
+    const answer: unknown = act(given, turn, params)
+    if (!isThenable(answer)) return
+    answer.then(undefined, () => {})
+    throw new KeelsonError('INVALID_ARGUMENT', 'an action in a turn is not asynchronous')
+  }
+  return Object.assign(action, { [ofTurn]: true })
 }
 
 /** Tells the listeners of an actor inside. A failure of one ends the process. */

@@ -70,6 +70,8 @@ export interface Door {
   /** Whether a turn is being computed. */
   readonly isComputing: boolean
   effect(deed: Deed): void
+  /** An action that is part of the turn itself. */
+  inTurn(run: () => void): void
   /** The state of an actor inside changed. */
   changed(): void
   /** An event for the machine itself, within a turn. */

@@ -37,6 +37,8 @@ export interface StepsHost extends TimersHost {
   run(): string
   /** An event outside of a turn: to be given to `arrived` in a turn of its own. */
   arrived(arrival: Arrival): void
+  /** Does an action that is part of the turn under way. @throws what it throws */
+  inTurn(run: () => void): void
   /** Asynchronous work of the machine failed. */
   failed(error: unknown): void
   emitted(event: EventObject): unknown
@@ -321,6 +323,7 @@ export class MachineSteps {
         return isComputing()
       },
       effect: (deed) => this.#effect(deed),
+      inTurn: (run) => this.#host.inTurn(run),
       changed: () => {
         this.#changed = true
       },

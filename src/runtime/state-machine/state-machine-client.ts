@@ -30,7 +30,7 @@ import { kinds } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { callOutside } from '../words/outside-code.ts'
 
-export { contextOf, stepOf } from '../machine/machine-actors.ts'
+export { contextOf, inTurn, stepOf } from '../machine/machine-actors.ts'
 export { mermaid } from '../machine/machine-diagram.ts'
 export { durable } from './state-machine-durable.ts'
 export { server } from './state-machine-server.ts'

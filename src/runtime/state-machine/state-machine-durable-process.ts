@@ -326,12 +326,13 @@ export class DurableMachineProcess {
 
   /** A machine as it begins, for a look. It starts nothing. */
   #unborn(): MachineSteps {
-    const { steps } = this.#newLife()
+    const { steps } = this.#newLife(() => {})
     steps.begin(this.#input?.(this.#context.id))
     return steps
   }
 
-  #newLife(): Life {
+  /** `inTurn` does the actions that are part of a turn. */
+  #newLife(inTurn = (run: () => void): void => run()): Life {
     const timers = new Set<Delayed>()
     const context = this.#context
     const host = processHost(this.#plan.machine, this.#options, context, {
@@ -339,6 +340,7 @@ export class DurableMachineProcess {
       arm: (delayed) => void timers.add(delayed),
       disarm: (delayed) => void timers.delete(delayed),
       run: () => context.step,
+      inTurn,
       arrived: (arrival) => this.#tell('arrived', { life, arrival }),
       failed: (error) => this.#tell('failed', { life, error }),
     })

@@ -3,6 +3,7 @@
  * saved before the effects of the turn, and again when recorded effects were done.
  */
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
+import { KeelsonError } from '../../errors.ts'
 import type { Arrival } from '../machine/machine-door.ts'
 import type { MachinePlan } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
@@ -228,6 +229,9 @@ export class MachineProcess {
         if (timer !== undefined) this.#context.cancelTimer(timer)
       },
       run: () => `${this.#machine.id}/${Buffer.from(system.clock.randomBytes(8)).toString('hex')}`,
+      inTurn: () => {
+        throw new KeelsonError('INVALID_ARGUMENT', 'inTurn: this machine is not durable')
+      },
       arrived: (arrival) => deliver(this.#process, 'arrived', arrival),
       failed: (error) => deliver(this.#process, 'failed', { error }),
     })

@@ -9,6 +9,7 @@ export type {
   MachineMessages,
   MachineRef,
   MachineServer,
+  MachineTurn,
   MessagesOf,
   Postpone,
   Replies,

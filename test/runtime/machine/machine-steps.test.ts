@@ -62,6 +62,7 @@ const stepsAt = (now: number) => {
     context: {} as never,
     now: () => now,
     run: () => 'job/7/1',
+    inTurn: (run: () => void) => run(),
     arm: (delayed, ms) => void armed.push([delayed, ms]),
     disarm: () => {},
     arrived: (arrival) => void told.push(['arrived', arrival.event.type]),
