@@ -79,8 +79,7 @@ test('an action in its turn writes and journals with the transition, in one fram
   expect([get('begun'), get('paid'), get('inner')]).toEqual([true, '5 EUR', 'ran'])
   const read = async (): Promise<unknown[]> => {
     const found = []
-    for await (const each of s.app.journal.entries())
-      found.push([each.type, each.lsn])
+    for await (const each of s.app.journal.entries()) found.push([each.type, each.lsn])
     return found
   }
   const entries = await s.during(read())
