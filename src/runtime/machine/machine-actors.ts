@@ -86,6 +86,7 @@ const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
     const arrival = { source, target, event }
     if (target._actorScope?.system !== system) sendOutside(arrival, root, door)
     else if (!door.isComputing) door.arrived(arrival)
+    else if (door.comesLater(arrival)) return
     else if (target === root) door.toMachine(event)
     else if (target._processingStatus !== 2) target._send(event)
   }

@@ -70,6 +70,11 @@ export interface Door {
   /** Whether a turn is being computed. */
   readonly isComputing: boolean
   effect(deed: Deed): void
+  /**
+   * Takes the first snapshot event of an actor inside whose work begins after the turn: it comes
+   * behind that. False: the event is handled in the turn.
+   */
+  comesLater(arrival: Arrival): boolean
   /** An action that is part of the turn itself. */
   inTurn(run: () => void): void
   /** The state of an actor inside changed. */

@@ -51,7 +51,8 @@ const outgoing = (actor: Actor, door: Door): Ways => {
 
 const callbackTransition = String(fromCallback(() => {}).transition)
 
-const isCallback = ({ transition }: AnyActorLogic): boolean =>
+/** Whether XState made it with `fromCallback`. */
+export const isCallback = ({ transition }: AnyActorLogic): boolean =>
   String(transition) === callbackTransition
 
 type Listener = (event: EventObject) => unknown

@@ -22,7 +22,7 @@ import { type Beginning, machineActor } from './machine-actors.ts'
 import { isInternal } from './machine-check.ts'
 import type { Actor, Arrival, Deed, Door } from './machine-door.ts'
 import { type Effect, Effects } from './machine-effects.ts'
-import { failure } from './machine-logic.ts'
+import { failure, isCallback } from './machine-logic.ts'
 import { fromPlain, toPlain } from './machine-plain.ts'
 import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
@@ -37,6 +37,8 @@ export interface StepsHost extends TimersHost {
   run(): string
   /** An event outside of a turn: to be given to `arrived` in a turn of its own. */
   arrived(arrival: Arrival): void
+  /** Whether the first snapshot event of an actor inside has a turn of its own, after its start. */
+  readonly tellsLater: boolean
   /** Does an action that is part of the turn under way. @throws what it throws */
   inTurn(run: () => void): void
   /** Asynchronous work of the machine failed. */
@@ -81,6 +83,8 @@ export class MachineSteps {
   #isHandling = false
   #inbox: EventObject[] = []
   #turned: Effect[] = []
+  /** The starts of actors inside that have not told their first snapshot. */
+  readonly #beginning = new Map<Actor, Effect>()
   #changed = false
   #handled: Waiting | undefined
   #broken: { readonly error: unknown } | undefined
@@ -230,6 +234,7 @@ export class MachineSteps {
   }
 
   #turn(work: () => unknown, isChange = false): Turn {
+    this.#beginning.clear()
     const versions = this.#timers.version + this.#queue.version
     const before = this.#root?._snapshot
     this.#turned = []
@@ -267,6 +272,7 @@ export class MachineSteps {
     const relay = system._relay
     system._relay = () => {}
     this.#root.start()
+    this.#beginning.clear()
     system._relay = relay
   }
 
@@ -322,7 +328,8 @@ export class MachineSteps {
       get isComputing() {
         return isComputing()
       },
-      effect: (deed) => this.#effect(deed),
+      effect: (deed) => void this.#effect(deed),
+      comesLater: (arrival) => this.#comesLater(arrival),
       inTurn: (run) => this.#host.inTurn(run),
       changed: () => {
         this.#changed = true
@@ -342,9 +349,29 @@ export class MachineSteps {
     }
   }
 
-  #effect(deed: Deed): void {
+  #effect(deed: Deed): Effect {
     const step = `${this.#run}/${this.#step}/${this.#turned.length}`
-    this.#turned.push(this.#effects.add(deed, step))
+    const effect = this.#effects.add(deed, step)
+    this.#turned.push(effect)
+    if (deed.kind === 'start') this.#beginning.set(deed.actor, effect)
+    return effect
+  }
+
+  /** As in XState, whose actors begin their work before they tell their first snapshot. */
+  #comesLater({ source, target, event }: Arrival): boolean {
+    const start = source && this.#beginning.get(source)
+    const isFirst = start && event.type === `xstate.snapshot.${source.id}`
+    if (!isFirst || !this.#host.tellsLater) return false
+    this.#beginning.delete(source)
+    const run = (): void => {
+      if (source._processingStatus !== 2) this.#host.arrived({ source, target, event })
+    }
+    const told = this.#effect({ kind: 'hear', actor: source, event, run })
+    if (isCallback(Object.getPrototypeOf(source.logic))) return true
+    // What such an actor finds as it begins it tells itself, and handles after its first snapshot.
+    this.#turned.pop()
+    this.#turned.splice(this.#turned.indexOf(start), 0, told)
+    return true
   }
 
   #makeEffects(): Effects {

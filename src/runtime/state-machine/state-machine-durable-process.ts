@@ -341,6 +341,8 @@ export class DurableMachineProcess {
       disarm: (delayed) => void timers.delete(delayed),
       run: () => context.step,
       inTurn,
+      // A crash before it would lose the event: the actor starts again in silence.
+      tellsLater: false,
       arrived: (arrival) => this.#tell('arrived', { life, arrival }),
       failed: (error) => this.#tell('failed', { life, error }),
     })

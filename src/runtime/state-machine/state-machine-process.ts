@@ -229,6 +229,8 @@ export class MachineProcess {
         if (timer !== undefined) this.#context.cancelTimer(timer)
       },
       run: () => `${this.#machine.id}/${Buffer.from(system.clock.randomBytes(8)).toString('hex')}`,
+      // One that is saved would lose the event with a crash before it.
+      tellsLater: this.#options.save === undefined,
       inTurn: () => {
         throw new KeelsonError('INVALID_ARGUMENT', 'inTurn: this machine is not durable')
       },
