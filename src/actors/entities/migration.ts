@@ -95,8 +95,10 @@ class Migration {
         if (this.#failure || this.#options.signal?.aborted) break
         const found = this.#nextIn(shard, after)
         after = found.last
-        if (found.id !== undefined) await this.#begin(shard, found.id)
-        if (!this.#slice.isSpent) continue
+        for (const id of found.ids) {
+          await this.#begin(shard, id)
+          await this.#slice.spent()
+        }
         this.#tell(shard)
         await this.#slice.spent()
       }
@@ -111,17 +113,21 @@ class Migration {
     this.#options.onProgress?.({ shard: index, ...this.#counts })
   }
 
-  /** The next row behind `after` that must be written, if the time lasts; `last`: to go on behind. */
-  #nextIn(shard: Shard, after: string): { readonly id?: string; readonly last?: string } {
+  /** The next rows behind `after` that must be written, some at a time; `last`: to go on behind. */
+  #nextIn(
+    shard: Shard,
+    after: string,
+  ): { readonly ids: readonly string[]; readonly last?: string } {
     const all = entityRows(this.#kind)
     const range = after === '' ? all : { gt: after, ...(all.lt !== undefined && { lt: all.lt }) }
+    const ids: string[] = []
     for (const [rowKey, row] of rowsIn(shard, range)) {
       this.#counts.examined++
       if (!isPresent(row, this.#running.table))
-        return { id: rowKey.slice(entityRowKey(this.#kind).length + 1), last: rowKey }
-      if (this.#slice.isSpent) return { last: rowKey }
+        ids.push(rowKey.slice(entityRowKey(this.#kind).length + 1))
+      if (ids.length === writingMax || this.#slice.isSpent) return { ids, last: rowKey }
     }
-    return {}
+    return { ids }
   }
 
   /** Begins to migrate an entity, when there is a place. */
