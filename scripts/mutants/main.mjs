@@ -124,7 +124,9 @@ const again = async (last, all) => {
   return last.flatMap((before) => {
     if (!places.has(before)) return [before]
     const place = places.get(before)
-    return place ? [results.find((result) => isAt(result, place, before.to)) ?? before] : []
+    if (!place) return []
+    const result = results.find((each) => isAt(each, place, before.to)) ?? before
+    return [{ ...result, isConfirmed: before.isTimed && result.isTimed }]
   })
 }
 
@@ -189,7 +191,8 @@ const isListed = ({ file, code, from, to }) =>
   )
 const lineAt = (file, line) => readFileSync(file, 'utf8').split('\n')[line - 1] ?? ''
 const isOpen = (result) =>
-  result.isTimed || ((kinds[result.status] ?? 'killed') !== 'killed' && !isListed(result))
+  (result.isTimed && !result.isConfirmed) ||
+  ((kinds[result.status] ?? 'killed') !== 'killed' && !isListed(result))
 
 /** Where the code of a mutant of the last run is now; `undefined` if it is gone. */
 const placeOf = ({ file, line, from }, all) =>

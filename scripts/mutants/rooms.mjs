@@ -16,6 +16,7 @@ export const rooms = {
     'test/actors/shard/events',
     'test/actors/snapshots/snapshot-blobs',
     'test/actors/control/actor-names',
+    'test/actors/control/wrong-messages',
   ],
   'actors/replication': ['test/inspect/backup/restore-replica'],
   'actors/journal': ['test/actors/turns/journaled-turns', 'test/simulation/journal'],

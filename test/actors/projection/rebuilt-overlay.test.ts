@@ -1,8 +1,8 @@
 /** An applier that begins again has what its projection lacks, also when that is one frame. */
 import { expect, test } from 'vitest'
 import { Applier, LmdbWriter } from '../../../src/actors/index.ts'
-import { call } from '../../../src/runtime/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { call, suspend } from '../../../src/runtime/index.ts'
+import { codeOf, machine } from '../../support/simulated-instance.ts'
 
 test.each([1, 2, 3])(
   'a value in %i frames behind the projection is there again',
@@ -25,3 +25,19 @@ test.each([1, 2, 3])(
     expect(app.store.get('before')).toBe(0)
   },
 )
+
+test('every request of the writer ends at its time limit', async () => {
+  const { start, during, clock } = machine()
+  const app = await start()
+  const writer = app.system.to(LmdbWriter.name(0))
+  await during(suspend(writer))
+  const codes = [
+    LmdbWriter.flush(writer, 50),
+    LmdbWriter.request(writer, 1, 50),
+    LmdbWriter.suspend(writer, 'token', false, 50),
+    LmdbWriter.resume(writer, 50),
+    LmdbWriter.discard(writer, 50),
+  ].map((request) => codeOf(request))
+  await clock.advance(50)
+  expect(await Promise.all(codes)).toEqual(Array(5).fill('TIMEOUT'))
+})

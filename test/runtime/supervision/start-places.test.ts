@@ -1,0 +1,70 @@
+/** Where supervisors start, what they are called, and what their children see; a pool forgets whom it has served. */
+import { expect, test } from 'vitest'
+import {
+  call,
+  dynamicSupervisor,
+  name,
+  Pool,
+  type Ref,
+  startDynamicChild,
+  startSupervisor,
+  supervisor,
+  worker,
+} from '../../../src/runtime/index.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+import { type Messages, telling } from './telling-children.ts'
+
+test('the children of a dynamic supervisor see the app that its specification names', async () => {
+  const { system } = testSystem()
+  const app = { store: 'its own' }
+  const seen = await Promise.all(
+    [dynamicSupervisor('own', { app } as never), dynamicSupervisor('none')].map(async (spec) => {
+      const root = supervisor(`r-${spec.id}`, { strategy: 'one_for_one' }, [spec])
+      await startSupervisor(system, root)
+      const found = system.processes().find(({ label }) => label === spec.id)
+      const started = await startDynamicChild(found?.ref as never, worker('a', telling([]), 'a'))
+      if (!started.ok || !('ref' in started)) throw new Error('not started')
+      return call(started.ref as Ref<Messages>, 'app')
+    }),
+  )
+  expect(seen).toEqual([app, undefined])
+})
+
+test('a dynamic supervisor is called by its name, or by its id', async () => {
+  const { system } = testSystem()
+  const specs = [dynamicSupervisor('first'), dynamicSupervisor('second', { name: name('named') })]
+  await startSupervisor(system, supervisor('r', { strategy: 'one_for_one' }, specs))
+  const labels = system
+    .processes()
+    .flatMap(({ kind, label }) => (kind === 'dynamic_supervisor' ? [label] : []))
+  expect(labels).toEqual(['first', 'named'])
+})
+
+test('a supervisor starts in a System or a context, and nowhere else', async () => {
+  const root = supervisor('r', { strategy: 'one_for_one' }, [])
+  for (const where of [undefined, null, 7, 'system', {}])
+    await expect(async () => startSupervisor(where as never, root)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+})
+
+test('a pool monitors its clients while they have a worker', async () => {
+  const { system, clock } = testSystem()
+  const pool = await Pool.start(system, { server: telling([]), arg: 'w', size: 1 } as never)
+  const monitored = () => system.info(pool as Ref)?.monitors.length ?? 0
+  const before = monitored()
+  const counts: number[] = []
+  for (let round = 0; round < 3; round++) {
+    const client = system.spawn(async (context) => {
+      const own = context.to(pool as never) as never
+      const ref = await Pool.checkout(own)
+      counts.push(monitored() - before)
+      Pool.checkin(own, ref)
+      await context.receive()
+    })
+    await clock.settle()
+    counts.push(monitored() - before)
+    expect(system.info(client)).toBeDefined()
+  }
+  expect(counts).toEqual([1, 0, 1, 0, 1, 0])
+})
