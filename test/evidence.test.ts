@@ -4,7 +4,8 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { evidenceRows, numberedTests, withTests } from './support/evidence-table.ts'
+import { rooms } from '../scripts/mutants/rooms.mjs'
+import { cellsOf, evidenceRows, numberedTests, withTests } from './support/evidence-table.ts'
 
 const page = (name: string): string => readFileSync(`test/evidence/${name}`, 'utf8')
 const numbersOf = (name: string): string[] => evidenceRows(page(name)).map(({ number }) => number)
@@ -96,6 +97,31 @@ test.each(['guarantees.md', 'storage.md'])(
     expect(missing).toEqual([])
   },
 )
+
+describe('test/evidence/mutants.md', () => {
+  const scores = page('mutants.md')
+    .split('\n')
+    .map(cellsOf)
+    .filter(([room = '']) => room in rooms)
+
+  test('has a row for every room that decides', () => {
+    expect(scores.map(([room]) => room)).toEqual(Object.keys(rooms))
+  })
+
+  test.each(scores)('%s: its score is that of its counts', (_, ...cells) => {
+    const counts = cells.slice(3, 9).map(Number)
+    const [mutants = 0, killed = 0, , survived = 0, uncovered = 0, equivalent = 0] = counts
+    const counted = killed + survived + uncovered
+    expect(counted + equivalent).toBe(mutants)
+    expect(cells.at(-1)).toBe(`${((100 * killed) / counted).toFixed(1)} %`)
+  })
+
+  test('has no score below 90 % but those that it names as open', () => {
+    const below = scores.filter((cells) => Number.parseFloat(cells.at(-1) ?? '') < 90)
+    const [, open = ''] = page('mutants.md').split('## Open')
+    expect(below.map(([room]) => room).filter((room) => !open.includes(`\`${room}\``))).toEqual([])
+  })
+})
 
 test('the code of every mutant that is listed as equivalent exists', () => {
   const listed: readonly Record<'file' | 'from' | 'to' | 'reason', string>[] = JSON.parse(

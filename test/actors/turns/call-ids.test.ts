@@ -240,6 +240,18 @@ describe('outcomes', () => {
     expect(await s.during(call(ref(), 'add', 1, { id: 'a' }))).toBe(5)
   })
 
+  test('are forgotten oldest first, also by a later life of their actor', async () => {
+    const { s, ref } = await started({ keepIds: { forMs: 10_000, newest: 2 } })
+    for (const id of ['z', 'y', 'a']) await s.during(call(ref(), 'add', 1, { id }))
+    await s.powerCut()
+    await s.start()
+    await s.clock.advance(20_000)
+    expect(await s.during(call(ref(), 'add', 1, { id: 'm' }))).toBe(4)
+    expect(await s.during(call(ref(), 'add', 1, { id: 'a' }))).toBe(3)
+    // It is not known any more.
+    expect(await s.during(call(ref(), 'add', 1, { id: 'z' }))).toBe(5)
+  })
+
   /** Takes ids until two are outdated, then one whose turn `refuses` with `code`. */
   const refusedLater = async (code: string, refuses: (ref: Ref<Messages>) => Promise<unknown>) => {
     const { s, ref } = await started({ keepIds: { forMs: 10_000, newest: 2 } })
