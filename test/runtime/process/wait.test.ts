@@ -1,5 +1,6 @@
 /** A wait settles once, by its outcome, its time limit or the end of its process; and what is told of a process. */
 import { describe, expect, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
 import {
   call,
   cast,
@@ -12,6 +13,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import type { Process } from '../../../src/runtime/process/process.ts'
 import { Wait } from '../../../src/runtime/process/wait.ts'
+import { type Address, addressOf } from '../../../src/runtime/words/address.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
 /** A process with timers that are fired by hand. */
@@ -137,4 +139,37 @@ test('a full mailbox says once that it is high, however much it refuses', async 
   release()
   await clock.settle()
   expect(await call(ref, 'get')).toBe(4)
+})
+
+/** The process of a ref. */
+const processOf = (ref: Ref): Process => (addressOf(ref) as Address<Process>).resolve() as Process
+
+test('a process that refuses the calls of users answers sys', async () => {
+  const { system } = testSystem()
+  const ref = await system.start(server, undefined)
+  processOf(ref).refusal = () => new KeelsonError('BUSY', 'not now')
+  await expect(call(ref, 'get')).rejects.toMatchObject({ code: 'BUSY' })
+  await suspend(ref)
+  expect(system.info(ref)?.status).toBe('suspended')
+  processOf(ref).refusal = undefined
+  await resume(ref)
+  expect(await call(ref, 'get')).toBe(0)
+})
+
+test('a call that was answered is owed by nobody, also when it is handed on', async () => {
+  const { system } = testSystem()
+  const other = await system.start(server, undefined)
+  const handing: GenServer<{ calls: { ask: () => number } }, null> = {
+    init: () => null,
+    calls: {
+      ask: (state, _, { from }) => {
+        from.reply(7)
+        from.handTo(other)
+        return noReply(state)
+      },
+    },
+  }
+  const ref = await system.start(handing, undefined)
+  expect(await call(ref, 'ask')).toBe(7)
+  expect(processOf(other).owed.first).toBeUndefined()
 })
