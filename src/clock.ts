@@ -99,6 +99,41 @@ const drawer = (): ((count: number) => Uint8Array) => {
   }
 }
 
+/** Pauses between tries that grow with each failure. */
+export type Pauses = {
+  /** The pause after the first failure, in ms. */
+  readonly baseMs: number
+  /** The longest pause. */
+  readonly maxMs: number
+  /** How many times as long each pause is as the one before it; 2 by default. */
+  readonly factor?: number
+  /** The part of a pause, from 0 to 1, that is left to chance: it is so much shorter at most. */
+  readonly jitter?: number
+}
+
+/** The pause after the `failures`th failure in a row, in ms. `drawn`: a number from 0 to 1. */
+export const backoffMs = (
+  { baseMs, maxMs, factor = 2, jitter = 0 }: Pauses,
+  failures: number,
+  drawn = 1,
+): number => Math.min(maxMs, baseMs * factor ** (failures - 1)) * (1 - jitter + jitter * drawn)
+
+/** When a step or an alarm of a durable actor that failed is tried again. */
+export type Retry = {
+  /** The most tries, with the first one; `Infinity` by default. */
+  readonly max?: number | undefined
+  /** The pause after the first try, in ms; 1,000 by default. */
+  readonly baseMs?: number | undefined
+  /** The longest pause, in ms; 60,000 by default. */
+  readonly maxMs?: number | undefined
+  /** How many times as long each pause is as the one before it; 2 by default. */
+  readonly factor?: number | undefined
+  /** The part of each pause, from 0 to 1, that is left to chance; 0.2 by default. */
+  readonly jitter?: number | undefined
+  /** Whether no other try makes sense after this error. Pure. */
+  readonly unless?: ((error: unknown) => boolean) | undefined
+}
+
 /** A clock that a test moves. */
 export interface VirtualClock extends Clock {
   /** Runs everything that can run without time passing. */

@@ -69,6 +69,7 @@ export type {
   EntryStream,
   ExistedAnswer,
   ExpiryOptions,
+  Failed,
   Fields,
   FollowerHealth,
   FramesOptions,
@@ -122,6 +123,7 @@ export type {
   ReplicaState,
   ReplicationOptions,
   ResumeOptions,
+  RetryPolicies,
   RowsOptions,
   RowsPage,
   SavedState,
@@ -160,6 +162,7 @@ export type {
   Written,
   WrittenMany,
 } from './actors/index.ts'
+export type { Retry } from './clock.ts'
 export {
   type ErrorCode,
   type ErrorDetails,

@@ -68,6 +68,7 @@ export type {
   MigrationProgress,
   MigrationReport,
 } from './entities/migration.ts'
+export { parkedOf, unblockWorker } from './entities/parked-actors.ts'
 export { deleteWorker } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'
@@ -161,11 +162,13 @@ export type {
   DurableMessages,
   DurableServer,
   EntityKind,
+  Failed,
   Life,
 } from './turns/durable-server.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
+export { keptText, type RetryPolicies } from './turns/retry-policy.ts'
 export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'

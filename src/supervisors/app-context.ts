@@ -35,6 +35,7 @@ import {
   shardAt,
   startDurableWorker,
   startKind,
+  unblockWorker,
   WalHandle,
   type WriteWindows,
 } from '../actors/index.ts'
@@ -77,6 +78,13 @@ declare module '../runtime/words/app-context.ts' {
      * `SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME`, `CLOSED`
      */
     deleteWorker(name: string): Promise<boolean>
+    /**
+     * Lets the parked steps and alarms of a durable worker run again, with all their tries. Answers
+     * when that is durable. False: it has none. `health()` lists what is parked.
+     * @throws KeelsonError `INVALID_ARGUMENT`, `NO_PROCESS`, `BLOCKED`, `TIMEOUT`, `NO_SPACE`,
+     * `SHARD_DOWN`, `CLOSED`
+     */
+    unblockWorker(name: string): Promise<boolean>
     /** The present health of the instance; `shards` has an item for each of its shards. */
     health(): Health
     /**
@@ -172,6 +180,7 @@ export const appContext = (
   registry,
   entity: (kind) => new EntityHandle(entities, idOf(kind), access),
   deleteWorker: (name) => deleteWorker(entities, access, name),
+  unblockWorker: (name) => unblockWorker(entities, access, name),
   health: () => healthOf(shards, entities, followers, system.clock.monotonic()),
   backup: async (dir, options = {}) => {
     access.check()

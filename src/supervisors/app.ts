@@ -122,6 +122,11 @@ export class App {
     return this.#parts.outside.deleteWorker(name)
   }
 
+  /** As in `AppContext`. */
+  unblockWorker(name: string): Promise<boolean> {
+    return this.#parts.outside.unblockWorker(name)
+  }
+
   /**
    * A projection of the configuration. Its calls are `CLOSED` once the instance is closing.
    * @throws KeelsonError `INVALID_ARGUMENT` for another name

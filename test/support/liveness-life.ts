@@ -254,7 +254,8 @@ class LivenessLife {
     for (const kind of [this.#ledgers, this.#orders]) {
       const handle = this.#running.entity(kind as never)
       try {
-        for (const id of handle.blocked().keys()) if (handle.unblock(id)) this.#count('unblocked')
+        for (const id of handle.blocked().keys())
+          void handle.unblock(id).then((was) => was && this.#count('unblocked'))
       } catch (error) {
         // The kind restarts.
         if (!isKeelsonError(error, 'NO_PROCESS')) throw error

@@ -8,6 +8,7 @@ import { checkOptionNames } from '../shard/argument-check.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
+import { settingOf } from '../turns/memory.ts'
 import type { DurableRows } from '../turns/own-rows.ts'
 import type { Body } from './background.ts'
 import { ContextRows } from './context-rows.ts'
@@ -46,10 +47,16 @@ export class TurnContext extends ServerContext {
   }
 
   override get app(): unknown {
-    const self = this.#actor
-    const outside = super.app as AppContext | undefined
-    this.#app ??= appBehind(outside, self.context, () => self.given())
+    this.#app ??= this.appFor(this.#actor.context, () => undefined)
     return this.#app
+  }
+
+  appFor(context: Pick<AnyContext, 'to'>, check: () => void): AppContext | undefined {
+    return appBehind(super.app as AppContext | undefined, context, async () => {
+      check()
+      await this.#actor.given()
+      check()
+    })
   }
 
   setAlarm(name: string, time: AlarmTime, payload: unknown): void {
@@ -59,7 +66,8 @@ export class TurnContext extends ServerContext {
       throw invalidArgument('alarm', `a handler in alarms: ${Object.keys(alarms)}`, name)
     const { draft } = self
     const at = timeOf(time, self.now())
-    draft.setAlarm(name, { setting: draft.name, payload, at, tries: 0, dueAt: at })
+    const setting = { setting: draft.name, payload, at, dueAt: at }
+    draft.setAlarm(name, { ...setting, tries: 0, failure: undefined })
   }
 
   cancelAlarm(name: string): boolean {
@@ -95,9 +103,10 @@ export class TurnContext extends ServerContext {
 
 /** The present step; of an alarm its setting and its name; for other messages the turn. */
 const stepOf = ({ draft }: DurableProcess): string => {
-  const { step, alarm } = draft.run
-  if (step) return step.step
-  return alarm ? `${alarm.set.setting}/alarm/${alarm.name}` : draft.name
+  const { kind, step, alarm } = draft.run
+  const recorded = step?.step ?? (alarm && settingOf(alarm.name, alarm.set))
+  if (recorded === undefined) return draft.name
+  return kind === 'onFailed' ? `${recorded}/failed` : recorded
 }
 
 const timeOf = (time: AlarmTime, now: number): number => {
@@ -140,7 +149,7 @@ const batcherWrites: Writes<AppContext['batcher'], 'flush' | 'stop' | 'syncToken
 
 /** Those of a kind write, or end a process. */
 const entityWrites: Writes<ReturnType<AppContext['entity']>, 'counts' | 'count' | 'alarms'> = {
-  ...{ delete: true, stop: true, migrateAll: true },
+  ...{ delete: true, stop: true, migrateAll: true, unblock: true },
 }
 
 /**
@@ -171,6 +180,7 @@ const appBehind = (
           return behind(handle, entityWrites, given, { ref })
         },
         deleteWorker: (name) => given().then(() => app.deleteWorker(name)),
+        unblockWorker: (name) => given().then(() => app.unblockWorker(name)),
       }
 
 /** A handle whose `writes` wait for `given`, with some other methods. */

@@ -9,7 +9,6 @@
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
-  type AnyContext,
   cast,
   HandlerLimit,
   isAnswer,
@@ -48,12 +47,13 @@ import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
 import { type Actor, OwnTurns } from './own-turns.ts'
 import { Refusals } from './refusals.ts'
+import type { SharedContext } from './try-context.ts'
 import { TurnAtHand } from './turn-at-hand.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
 export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly terms: DurableTerms
-  readonly context: AnyContext
+  readonly context: SharedContext
   /** Its steps and alarms. */
   readonly own = new OwnTurns(this)
   readonly ending: Ending
@@ -74,7 +74,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   #redo: Run[] = []
   #ids: CallIds | undefined
 
-  constructor(terms: DurableTerms, context: AnyContext) {
+  constructor(terms: DurableTerms, context: SharedContext) {
     this.terms = terms
     this.context = context
     this.#process = processOf(context)
@@ -242,14 +242,17 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       this.#hand.leave(draft)
       return this.#next()
     }
+    const oneTry = run.step || run.alarm ? this.#hand.try(draft, this.context) : undefined
     let answer: unknown
     try {
-      answer = run.handler(draft.before.memory.state, run.payload, this.context)
+      const context = oneTry?.context ?? this.context
+      answer = run.handler(draft.before.memory.state, run.payload, context)
       if (!isThenable(answer)) return this.#ended(draft, answer)
     } catch (error) {
       return this.#threw(draft, error)
     }
-    const ended = (this.limit?.during(answer) ?? Promise.resolve(answer)).then(
+    const limited = oneTry ? this.limit?.within(answer) : this.limit?.during(answer)
+    const ended = (limited ?? Promise.resolve(answer)).then(
       (value) => this.#ended(draft, value),
       (error: unknown) => this.#threw(draft, error),
     )
@@ -436,7 +439,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   durable({ after }: TurnDraft): void {
     if (after === undefined) return
     this.shown = after.state
-    this.refusals.durable(after)
+    this.refusals.tries.durable(after)
     // An idle actor keeps no message in memory.
     if (!this.#process.busy) this.#process.current = undefined
   }

@@ -4,11 +4,14 @@
  * record.
  */
 import type { KeelsonError } from '../../errors.ts'
-import { type NextStep, noReply } from '../../runtime/index.ts'
+import { type NextStep, noReply, reply } from '../../runtime/index.ts'
+import type { Failed } from '../turns/durable-server.ts'
 import { endName } from '../turns/lifetime.ts'
-import type { Alarm, Memory, Step } from '../turns/memory.ts'
+import { type Alarm, isParked, type Memory, type Step, settingOf } from '../turns/memory.ts'
+import { errorOf } from '../turns/retry-policy.ts'
+import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
-import { type Answer, missing, ownRun, Run } from '../turns/turn-run.ts'
+import { type Answer, missing, ownRun, Run, throwing } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Refusals } from './refusals.ts'
 
@@ -16,6 +19,8 @@ import type { Refusals } from './refusals.ts'
 export interface Actor {
   readonly terms: DurableTerms
   readonly memory: Memory
+  /** The turn whose handler runs. */
+  readonly draft: TurnDraft
   readonly blocked: KeelsonError | undefined
   readonly isAwake: boolean
   readonly refusals: Refusals
@@ -48,7 +53,7 @@ export class OwnTurns {
     const { blocked, memory, terms } = this.#actor
     if (blocked || memory.steps.length === 0 || !terms.work.mayBegin) return undefined
     const now = this.#actor.now()
-    return memory.steps.find(({ notBefore }) => notBefore <= now)
+    return memory.steps.find((step) => step.notBefore <= now && !isParked(step))
   }
 
   /** What the loop does after `step`: a recorded step that may run goes before the mailbox. */
@@ -84,12 +89,9 @@ export class OwnTurns {
   #runStep(name: string): Answer {
     const { memory, terms } = this.#actor
     const step = memory.steps.find((each) => each.step === name)
-    if (!step || step.notBefore > this.#actor.now() || !terms.work.mayBegin) return this.next()
-    const what = `continue ${step.name}`
-    const handler = terms.table.continues[step.name] ?? missing(what)
-    return this.#actor.turn(
-      new Run('step', handler, step.payload, what, step.name, undefined, step),
-    )
+    if (!step || isParked(step) || step.notBefore > this.#actor.now() || !terms.work.mayBegin)
+      return this.next()
+    return this.#actor.turn(runOf(terms, 'step', step.name, step))
   }
 
   /**
@@ -108,14 +110,17 @@ export class OwnTurns {
       return step
     }
     if (!first || blocked) return answer(this.next())
-    const [name, set] = first
-    if (name === endName) return ending.expire(from)
-    const what = `alarm ${name}`
-    const handler = terms.table.alarms[name] ?? missing(what)
-    const firing = { name, set }
-    const run = new Run('alarm', handler, set.payload, what, name, undefined, undefined, firing)
-    const turn = this.#actor.turn(run)
+    if (first[0] === endName) return ending.expire(from)
+    const turn = this.#actor.turn(runOf(terms, 'alarm', ...first))
     return turn instanceof Promise ? turn.then(answer) : answer(turn)
+  }
+
+  /** Lets parked steps and alarms run again. Answers whether there was one. */
+  unblock(from: HeldCall): Answer {
+    const run = ownRun('call', '$unblock', from).by((state) =>
+      reply(this.#actor.refusals.tries.unpark(this.#actor.draft), state),
+    )
+    return this.#actor.turn(run)
   }
 
   /** What set the alarm has to be durable, as for a step. */
@@ -141,4 +146,27 @@ export class OwnTurns {
 
 /** The alarms that are due, the earliest first. */
 const dueAt = ({ alarms }: Memory, now: number): readonly (readonly [string, Alarm])[] =>
-  [...alarms].filter(([, alarm]) => alarm.dueAt <= now).sort(([, a], [, b]) => a.dueAt - b.dueAt)
+  [...alarms]
+    .filter(([, alarm]) => alarm.dueAt <= now && !isParked(alarm))
+    .sort(([, a], [, b]) => a.dueAt - b.dueAt)
+
+/** The turn of a recorded step or of an alarm: its handler, or `onFailed` if its tries have ended. */
+const runOf = (
+  { table, identity }: DurableTerms,
+  ...[kind, name, set]: ['step', string, Step] | ['alarm', string, Alarm]
+): Run => {
+  const [step, alarm] = kind === 'step' ? [set, undefined] : [undefined, { name, set }]
+  const what = `${kind === 'step' ? 'continue' : 'alarm'} ${name}`
+  const { payload, tries, failure } = set
+  if (failure?.next !== 'onFailed') {
+    const handler = table[kind === 'step' ? 'continues' : 'alarms'][name] ?? missing(what)
+    return new Run(kind, handler, payload, what, name, undefined, step, alarm)
+  }
+  const error = errorOf(failure)
+  const failed: Omit<Failed, 'name'> & { readonly name: string } = {
+    ...{ kind: kind === 'step' ? 'continue' : 'alarm', name, payload, error, tries },
+    step: `${identity.entity}/${kind === 'step' ? set.step : settingOf(name, set)}`,
+  }
+  const handler = table.onFailed ?? throwing(error)
+  return new Run('onFailed', handler, failed, `onFailed of ${what}`, name, undefined, step, alarm)
+}

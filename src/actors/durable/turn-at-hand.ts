@@ -13,6 +13,7 @@ import type { TurnOutputs } from '../turns/turn-outputs.ts'
 import { ownRun, type Run } from '../turns/turn-run.ts'
 import { blocked } from '../turns/waking.ts'
 import type { DurableTerms } from './durable-terms.ts'
+import { type SharedContext, Try } from './try-context.ts'
 
 /** The turn at hand of one actor, and what the actor knows between its turns. */
 export class TurnAtHand {
@@ -80,6 +81,13 @@ export class TurnAtHand {
     this.#outputs.open(draft)
     ;(this.#context as { from?: unknown }).from = run.from
     return draft
+  }
+
+  /** A try of a step or an alarm. It is closed when its turn is dropped: then it has failed. */
+  try(draft: TurnDraft, shared: SharedContext): Try {
+    const one = new Try(shared, `${this.#terms.identity.entity}, ${draft.run.what}`)
+    draft.hold({ leave: () => undefined, drop: () => one.close() })
+    return one
   }
 
   close(): void {

@@ -33,6 +33,7 @@ const own = {
     $due: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.runDue(from),
     $migrate: (self: DurableProcess, _: unknown, { from }: Asked) =>
       self.turn(ownRun('call', 'migrate', from).by((state) => written(self, state))),
+    $unblock: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.unblock(from),
     $stop: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.stop(from),
     $delete: (self: DurableProcess, keys: boolean, { from }: Asked) =>
       self.ending.delete(from, keys),
@@ -51,7 +52,7 @@ export const durableServer = (
     ...{ kind, formatStatus, Context: TurnContext },
     ...(accepts && { accepts: withOwn(accepts) }),
     init: async (terms: DurableTerms, context: AnyContext & TurnContext) => {
-      const self = new DurableProcess(terms, context)
+      const self = new DurableProcess(terms, context as AnyContext & TurnContext)
       context.belongTo(self)
       await self.wake()
       return self.first()

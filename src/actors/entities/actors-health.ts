@@ -6,6 +6,7 @@ import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
 import { rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
+import { type ParkedTurn, parkedOf } from './parked-actors.ts'
 
 /** A list of which `health()` shows the first ten. `count` says how long it is. */
 export type Some<T> = { readonly count: number; readonly first: readonly T[] }
@@ -16,6 +17,8 @@ export type ActorsHealth = {
   readonly waiting: Some<WaitingTurn>
   /** Actors with steps or alarms that fail and are tried again; 10,000 at most. */
   readonly failing: Some<FailingTurn>
+  /** Steps and alarms whose tries have ended, until `unblock`; those of 10,000 actors a shard. */
+  readonly parked: Some<ParkedTurn>
   /** Actors that answer `BLOCKED`, and why. */
   readonly blocked: Some<{ readonly entity: string; readonly reason: string }>
   /**
@@ -40,6 +43,7 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
   return {
     waiting: some([...waiting.values()]),
     failing: some(failures),
+    parked: some(parkedIn(entities)),
     blocked: some(blockedOf(entities)),
     overdue: some(overdueOf(entities)),
     refused: Object.fromEntries(refused),
@@ -53,6 +57,16 @@ const some = <T>(items: readonly T[]): Some<T> => ({
   count: items.length,
   first: items.slice(0, shownMax),
 })
+
+const parkedIn = (entities: Entities): readonly ParkedTurn[] =>
+  [...entities.kinds, workerKind].flatMap((kind) => {
+    try {
+      return [...parkedOf(entities, kind)].flatMap(([, parked]) => parked)
+    } catch {
+      // A damaged row is reported by its readers.
+      return []
+    }
+  })
 
 const blockedOf = (entities: Entities): ActorsHealth['blocked']['first'] => {
   const found = entities.kinds.flatMap((kind) =>

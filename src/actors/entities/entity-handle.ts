@@ -21,11 +21,14 @@ import {
 } from './entity-listing.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
 import { type MigrationOptions, type MigrationReport, migrateAll } from './migration.ts'
+import { hasParked, parkedActors } from './parked-actors.ts'
 
-/** How long an end is waited for, in ms. */
+/** How long the answer is waited for, in ms. */
 type EndOptions = { readonly timeoutMs?: number }
 
-type EndMessages = { calls: Record<'$delete' | '$stop', (keys: boolean) => boolean> }
+type EndMessages = {
+  calls: Record<'$delete' | '$stop', (keys: boolean) => boolean> & { $unblock: () => boolean }
+}
 
 declare const fields: unique symbol
 
@@ -128,14 +131,26 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     return alarmsBefore(this.#entities, this.kind, before, limit)
   }
 
-  /** The entities that could not use their rows, as far as they were tried, with the errors. */
+  /**
+   * The entities that cannot go on, with the errors: those that could not use their rows, as far as
+   * they were tried, and those with parked steps or alarms. The latter answer calls;
+   * `details.parked` lists what is parked. At most 10,000 of these in each shard.
+   */
   blocked(): ReadonlyMap<string, KeelsonError> {
-    return new Map(expectKind(this.#entities, this.kind).blocked)
+    const { blocked } = expectKind(this.#entities, this.kind)
+    return new Map([...parkedActors(this.#entities, this.kind), ...blocked])
   }
 
-  /** Lets a blocked entity try to wake again. False: it is not blocked. */
-  unblock(id: string): boolean {
-    return expectKind(this.#entities, this.kind).unblock(checkEntityId(id))
+  /**
+   * Lets a blocked entity try to wake again; or lets its parked steps and alarms run again, with
+   * all their tries. Answers when that is durable. False: there is nothing of it.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`, `NO_SPACE`
+   */
+  async unblock(id: string, { timeoutMs }: EndOptions = {}): Promise<boolean> {
+    if (expectKind(this.#entities, this.kind).unblock(checkEntityId(id))) return true
+    if (!hasParked(this.#entities, this.kind, id)) return false
+    const ref = this.#entities.ref<EndMessages>(this.kind, id)
+    return call(ref, '$unblock', undefined, timeoutMs === undefined ? {} : { timeoutMs })
   }
 
   /**

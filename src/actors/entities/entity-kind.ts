@@ -3,6 +3,7 @@
  * itself, and ends them with itself. One that fails while it wakes waits longer before each try,
  * and is blocked after five. Its siblings do not notice.
  */
+import { backoffMs } from '../../clock.ts'
 import { type KeelsonError, reasonText } from '../../errors.ts'
 import {
   type AnyContext,
@@ -146,8 +147,8 @@ class Child implements DurableTerms {
 /** The tries of waking before an entity is blocked. */
 const triesMax = 5
 
-/** Before another try to wake: 100 ms, doubling. */
-const backoffMs = (tries: number): number => 100 * 2 ** (tries - 1)
+/** The pauses before other tries to wake. */
+const pauses = { baseMs: 100, maxMs: 10_000 }
 
 /** The server of a kind. */
 export const kindServer: GenServer<object, State, KindTerms, unknown> = {
@@ -224,7 +225,7 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
   // A kill from outside says nothing about its state.
   if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
   const tries = (failures.get(id)?.tries ?? 0) + 1
-  const notBefore = system.clock.monotonic() + backoffMs(tries)
+  const notBefore = system.clock.monotonic() + backoffMs(pauses, tries)
   const error = tries < triesMax ? undefined : blocked(entity, reason)
   failures.set(id, { tries, notBefore, blocked: error })
   if (error) block(state, id, error)

@@ -165,12 +165,22 @@ export interface StorageEvents {
   'entity.woke': Told<{ readonly entity: string; readonly blocked: string | undefined }>
   /** The process of a durable actor has ended; `normal` when it went to rest. */
   'entity.ended': Told<{ readonly entity: string; readonly reason: unknown }>
-  /** A step or an alarm failed for the `tries`th time. It is tried again `at`, in ms since 1970. */
+  /**
+   * A step or an alarm failed for the `tries`th time. It is tried again at `retryAt`, in ms since
+   * 1970; `undefined`: its tries have ended.
+   */
   'entity.failed': Told<{
     readonly entity: string
     readonly what: string
     readonly tries: number
-    readonly retryAt: number
+    readonly retryAt: number | undefined
+    readonly error: unknown
+  }>
+  /** The tries of a step or an alarm have ended: it is parked until `unblock`. */
+  'entity.parked': Told<{
+    readonly entity: string
+    readonly what: string
+    readonly tries: number
     readonly error: unknown
   }>
   /** A turn of a durable actor was refused with `error`. */

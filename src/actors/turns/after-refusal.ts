@@ -20,6 +20,8 @@ export type TurnKind =
   /** A recorded `continue`. */
   | 'step'
   | 'alarm'
+  /** The handler `onFailed` of a step or an alarm whose tries have ended. */
+  | 'onFailed'
   /** The record that a step or an alarm has failed, and when it is tried again. */
   | 'record'
   /** What `init` records. */
@@ -42,8 +44,10 @@ export type AfterRefusal =
   | 'drop'
   /** The machine gets the error as the `onError` of the actor inside. */
   | 'onError'
-  /** It is tried again after a back-off. */
+  /** It is tried again after a back-off, unless its policy says that its tries have ended. */
   | 'retry'
+  /** The step or the alarm is parked with the error, until `unblock`. */
+  | 'park'
   /** The actor is blocked, with the error as the reason. */
   | 'block'
   /** The process ends with the error. */
@@ -63,6 +67,7 @@ const table: Readonly<Record<TurnKind, Row>> = {
   failure: ['wait', 'drop', 'block'],
   step: ['wait', 'drop', 'retry'],
   alarm: ['wait', 'drop', 'retry'],
+  onFailed: ['wait', 'drop', 'park'],
   record: ['wait', 'drop', 'block'],
   birth: ['wait', 'end', 'end'],
 }
@@ -80,8 +85,9 @@ export const takesNothing = (error: unknown): boolean =>
   isKeelsonError(error, 'NO_SPACE') || isKeelsonError(error, 'READ_ONLY')
 
 /** The next step after a throw in a turn of this kind. Of the turn nothing happens. */
-export const afterThrow = (kind: TurnKind): 'retry' | 'block' | 'tell' | 'end' => {
+export const afterThrow = (kind: TurnKind): 'retry' | 'park' | 'block' | 'tell' | 'end' => {
   if (kind === 'step' || kind === 'alarm') return 'retry'
+  if (kind === 'onFailed') return 'park'
   if (kind === 'apply') return 'tell'
   return kind === 'failure' ? 'block' : 'end'
 }

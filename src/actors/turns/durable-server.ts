@@ -24,6 +24,7 @@ import type {
   PayloadOf,
   Reply,
   ReplyOf,
+  Result,
   Section,
   StatusParts,
   With,
@@ -33,6 +34,7 @@ import type { Batch } from '../store/batch.ts'
 import type { EndOptions } from './lifetime.ts'
 import type { Fields } from './memory.ts'
 import type { DurableRows } from './own-rows.ts'
+import type { RetryPolicies } from './retry-policy.ts'
 
 /** The alarms of `M`: `alarms: { unpaid: (payload) => void }`. */
 type AlarmsOf<M> = Section<M, 'alarms'>
@@ -45,6 +47,19 @@ export type AlarmTime =
   | { readonly inMs: number; readonly at?: never }
   | { readonly at: number; readonly inMs?: never }
 
+/** A step or an alarm whose tries have ended, for `onFailed`. */
+export type Failed<M = DurableMessages> = {
+  readonly kind: 'continue' | 'alarm'
+  /** The name of its handler. */
+  readonly name: NameIn<ContinuesOf<M>> | NameIn<AlarmsOf<M>>
+  readonly payload: unknown
+  /** The `context.step` of its tries. */
+  readonly step: string
+  readonly tries: number
+  /** Of the last try: name, code and the first 500 characters of the message. */
+  readonly error: Error
+}
+
 /** What a handler of a durable server may use: a context, and the parts of its turn. */
 export interface DurableContext<M = DurableMessages, App = AppContext, S = unknown>
   extends Context<M, App> {
@@ -53,8 +68,8 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
   /**
    * The name of the present step: `kind/id/incarnation/seq/index`. It is the same at each try of
    * one step, and different for every other step. Hand it to the outside world as its idempotency
-   * key. In the handler of an alarm it names the setting in the same way. In handlers of other
-   * messages it is no such key: it names the turn, and the next turn has the same name if this one
+   * key. In the handler of an alarm it names the setting in the same way, and in `onFailed` what has
+   * failed, with `/failed` behind. In handlers of other messages it is no such key: it names the turn, and the next turn has the same name if this one
    * is refused or records nothing.
    */
   readonly step: string
@@ -157,6 +172,21 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields>
    * is written with the first turn that changes something.
    */
   readonly init: (arg: Arg, context: DurableContext<M, App, S>) => Init<S, ContinueOf<M>>
+  /**
+   * When steps and alarms that failed are tried again: all of them, and some by their names. By
+   * default after 1 s, doubling to 60 s, less up to 20 %, for ever.
+   */
+  readonly retry?: RetryPolicies<NameIn<ContinuesOf<M>>, NameIn<AlarmsOf<M>>>
+  /**
+   * The tries of a step or an alarm have ended: a turn that consumes it. `context.step` is its name
+   * with `/failed`. Without this function, and if it throws, the step or the alarm is parked: the
+   * actor goes on, `blocked()` lists it, and `unblock` lets it run again.
+   */
+  readonly onFailed?: (
+    state: S,
+    failed: Failed<M>,
+    context: DurableContext<M, App>,
+  ) => Result<S, ContinueOf<M>>
   /**
    * Makes what is volatile (a connection, a cache) each time the actor wakes, after its state was
    * read.

@@ -3,6 +3,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isThenable } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import { type Fields, nothing } from './memory.ts'
+import type { RetryPolicies } from './retry-policy.ts'
 
 /** A handler without its types. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
@@ -30,6 +31,10 @@ export type DurableTable = {
   readonly infos: Section
   readonly continues: Section
   readonly alarms: Section
+  /** When steps and alarms that failed are tried again. */
+  readonly retry: RetryPolicies | undefined
+  /** Gets a `Failed` when the tries of a step or an alarm have ended. */
+  readonly onFailed: Handler | undefined
   /** By the names of infos: they get `{ news, error }` after the refusal of such an info. */
   readonly refused: Section
   readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
@@ -64,6 +69,7 @@ export const durableTable = (server: object): DurableTable => {
     continues: section(given.continues),
     alarms: section(given.alarms),
     refused: section(given.refused),
+    ...{ retry: given.retry, onFailed: given.onFailed },
     fieldsOf: (state) => (index === undefined ? nothing.fields : fieldsBy(index, state)),
   }
 }
@@ -91,7 +97,10 @@ const textOf = (error: unknown): string => (error instanceof Error ? error.messa
 const checkedFields = (found: unknown): Fields => {
   if (typeof found !== 'object' || found === null || isThenable(found) || Array.isArray(found))
     throw invalidArgument('index', 'an object of fields', found)
-  for (const value of Object.values(found))
+  for (const [field, value] of Object.entries(found)) {
+    if (field.startsWith('$'))
+      throw invalidArgument('index', 'names of fields that do not begin with $', field)
     if (value !== undefined) encodeIndexValue(value as string)
+  }
   return found as Fields
 }

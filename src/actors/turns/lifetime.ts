@@ -26,7 +26,7 @@ export const endAlarm = (
   if (typeof keepMs !== 'number' || !(keepMs >= 0) || !Number.isSafeInteger(at))
     throw invalidArgument('keepMs', 'ms from 0', keepMs)
   if (typeof keys !== 'boolean') throw invalidArgument('keys', 'a boolean', keys)
-  return { setting, payload: keys, at, tries: 0, dueAt: at }
+  return { setting, payload: keys, at, tries: 0, dueAt: at, failure: undefined }
 }
 
 /** The end that is set; `undefined`: the actor has not ended. */

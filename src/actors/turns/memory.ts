@@ -19,6 +19,7 @@ import {
   writeMark,
 } from '../../storage/index.ts'
 import type { OwnLayer } from './own-rows.ts'
+import { type Failure, packTries, unpackTries } from './retry-policy.ts'
 
 /** A recorded `continue` that no turn has consumed. */
 export type Step = {
@@ -32,6 +33,8 @@ export type Step = {
   readonly notBefore: number
   /** When the actor is woken for it if it has not run by then. */
   readonly wakeAt: number
+  /** Of its last try. */
+  readonly failure: Failure | undefined
 }
 
 /** An alarm that is set. */
@@ -44,7 +47,12 @@ export type Alarm = {
   readonly tries: number
   /** When it fires: `at`, or later after a failed try. */
   readonly dueAt: number
+  /** Of its last try. */
+  readonly failure: Failure | undefined
 }
+
+/** Whether a step or an alarm waits for `unblock`. */
+export const isParked = ({ failure }: Pick<Step, 'failure'>): boolean => failure?.next === 'unblock'
 
 /** The values of the index fields. A field without a value is not in the index. */
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>
@@ -70,11 +78,12 @@ export type Memory = {
 export type Identity = { readonly kind: string; readonly id: string; readonly entity: string }
 
 /**
- * The versions of the layout of a main row's body: without own rows, and with their birth. In each
- * the fifth member has the index fields, which projections read.
+ * The first version of the layout of a main row's body. In each the fifth member has the index
+ * fields, which projections read.
  */
 const bodyFormat = 1
-const bodyFormatOfOwn = 2
+/** What is added to it: the body has the birth of own rows; a step has a failure. */
+const parts = { birth: 1, failures: 2 }
 
 /** The memory of an actor without rows. */
 export const nothing: Memory = {
@@ -94,15 +103,14 @@ export const mainRow = (
   version: number,
   shape: string,
 ): Uint8Array => {
-  const recorded = steps.map(({ step, name, payload, tries, notBefore, wakeAt }) => [
-    ...[step, name, tries, notBefore, wakeAt],
+  const recorded = steps.map(({ step, name, payload, tries, notBefore, wakeAt, failure }) => [
+    ...[step, name, packTries(tries, failure), notBefore, wakeAt],
     ...given(payload),
   ])
-  const body: unknown[] = [bodyFormat, version, shape, recorded, fields]
-  if (birth !== undefined) {
-    body[0] = bodyFormatOfOwn
-    body.push(birth)
-  }
+  const isFailing = steps.some(({ failure }) => failure !== undefined)
+  const format =
+    bodyFormat + (birth === undefined ? 0 : parts.birth) + (isFailing ? parts.failures : 0)
+  const body: unknown[] = [format, version, shape, recorded, fields, ...given(birth)]
   if (state !== undefined) body.push(state)
   const row = encodeParts(body, birth === undefined ? bodyParts : bodyPartsOfOwn, markBytes)
   writeMark(row, 0, mark)
@@ -162,13 +170,14 @@ export const readBody = (bytes: Uint8Array): Body => {
   const read = decodeValue({ tag: valueTags.structured, bytes }) as [number, ...unknown[]]
   const [format, version, shape, steps, fields, ...rest] = read as [
     ...[number, number, string],
-    (readonly [string, string, number, number, number, unknown?])[],
+    (readonly [string, string, unknown, number, number, unknown?])[],
     Fields,
     ...unknown[],
   ]
-  if (format !== bodyFormat && format !== bodyFormatOfOwn)
+  const has = format - bodyFormat
+  if (has < 0 || has > parts.birth + parts.failures)
     throw new KeelsonError('UNSUPPORTED_VERSION', `a newer version wrote this row: ${format}`)
-  const birth = format === bodyFormatOfOwn ? (rest.shift() as string) : undefined
+  const birth = has & parts.birth ? (rest.shift() as string) : undefined
   const [state] = rest
   return {
     version,
@@ -177,22 +186,29 @@ export const readBody = (bytes: Uint8Array): Body => {
     birth,
     state,
     steps: steps.map(([step, name, tries, notBefore, wakeAt, payload]) => ({
-      ...{ step, name, payload, tries, notBefore, wakeAt },
+      ...{ step, name, payload, notBefore, wakeAt },
+      ...unpackTries(tries),
     })),
   }
 }
 
 /** The bytes of an alarm's row. */
-const alarmBytes = (name: string, { setting, payload, at, tries, dueAt }: Alarm): Uint8Array =>
-  encodeParts([setting, at, tries, dueAt, ...given(payload)], [[], [], [], [], ['alarms', name]])
+const alarmBytes = (
+  name: string,
+  { setting, payload, at, tries, dueAt, failure }: Alarm,
+): Uint8Array =>
+  encodeParts(
+    [setting, at, packTries(tries, failure), dueAt, ...given(payload)],
+    [[], [], [], [], ['alarms', name]],
+  )
 
 /** @throws KeelsonError `CORRUPT` */
 export const readAlarm = (bytes: Uint8Array): Alarm => {
   const [setting, at, tries, dueAt, payload] = decodeValue({
     tag: valueTags.structured,
     bytes,
-  }) as [string, number, number, number, unknown?]
-  return { setting, payload, at, tries, dueAt }
+  }) as [string, number, unknown, number, unknown?]
+  return { setting, payload, at, dueAt, ...unpackTries(tries) }
 }
 
 /** The name in the due row of steps. No alarm's name begins with `$`. */
@@ -201,9 +217,64 @@ export const stepsName = '$steps'
 /** The soonest time at which the steps need their actor awake. */
 const wakeFor = (steps: readonly Step[]): number | undefined =>
   steps.reduce<number | undefined>(
-    (soonest, { wakeAt }) => Math.min(soonest ?? wakeAt, wakeAt),
+    (soonest, step) => (isParked(step) ? soonest : Math.min(soonest ?? step.wakeAt, step.wakeAt)),
     undefined,
   )
+
+const dueOf = (alarm: Alarm | undefined): number | undefined =>
+  alarm === undefined || isParked(alarm) ? undefined : alarm.dueAt
+
+/** The index field under which actors with parked steps and alarms are found. No user's has a $. */
+export const parkedField = '$parked'
+
+/** A parked step or alarm. */
+export type Parked = {
+  readonly kind: 'continue' | 'alarm'
+  readonly name: string
+  /** The name of the step, or of the setting of the alarm. */
+  readonly step: string
+  readonly tries: number
+  readonly failure: Failure
+}
+
+/** The steps and alarms that are parked. */
+export const parkedIn = ({
+  steps,
+  alarms,
+}: Pick<Memory, 'steps' | 'alarms'>): readonly Parked[] => {
+  const parked: Parked[] = []
+  for (const { name, step, tries, failure } of steps)
+    if (failure?.next === 'unblock') parked.push({ kind: 'continue', name, step, tries, failure })
+  for (const [name, alarm] of alarms) {
+    const { tries, failure } = alarm
+    if (failure?.next !== 'unblock') continue
+    parked.push({ kind: 'alarm', name, step: settingOf(name, alarm), tries, failure })
+  }
+  return parked
+}
+
+/** The name of the setting of an alarm among the steps of its actor. */
+export const settingOf = (name: string, { setting }: Alarm): string => `${setting}/alarm/${name}`
+
+const parkedBytes = (parked: readonly Parked[]): Uint8Array =>
+  encodeList(
+    parked.map(({ kind, name, step, tries, failure }) => [
+      ...[kind, name, step],
+      packTries(tries, failure),
+    ]),
+  )
+
+/** @throws KeelsonError `CORRUPT` */
+export const readParked = (bytes: Uint8Array): readonly Parked[] => {
+  const read = decodeValue({ tag: valueTags.structured, bytes }) as readonly (readonly [
+    ...['continue' | 'alarm', string, string],
+    unknown,
+  ])[]
+  return read.map(([kind, name, step, packed]) => {
+    const { tries, failure } = unpackTries(packed)
+    return { kind, name, step, tries, failure: failure as Failure }
+  })
+}
 
 /** The rows beside the main row that differ between two memories. Most turns change none. */
 export const rowChanges = (
@@ -232,9 +303,10 @@ const differences = (
       const [old, next] = [before.alarms.get(name), after.alarms.get(name)]
       if (old === next) continue
       changes.push([alarmRowKey(entity, name), next && alarmBytes(name, next)])
-      due(name, old?.dueAt, next?.dueAt)
+      due(name, dueOf(old), dueOf(next))
     }
   due(stepsName, wakeFor(before.steps), wakeFor(after.steps))
+  changes.push(...parkedChange(kind, id, parkedIn(before), parkedIn(after)))
   if (before.fields !== after.fields)
     for (const field of new Set([...Object.keys(before.fields), ...Object.keys(after.fields)])) {
       const [old, next] = [before.fields[field], after.fields[field]]
@@ -245,6 +317,20 @@ const differences = (
       if (next !== undefined) changes.push([keyOf(next), noBytes])
     }
   return changes
+}
+
+const parkedChange = (
+  kind: string,
+  id: string,
+  before: readonly Parked[],
+  after: readonly Parked[],
+): readonly EntityRowChange[] => {
+  const isSame =
+    before.length === after.length &&
+    before.every(({ failure }, at) => failure === after[at]?.failure)
+  if (isSame) return []
+  const key = indexRowKey(kind, parkedField, encodeIndexValue(null), id)
+  return [[key, after.length === 0 ? undefined : parkedBytes(after)]]
 }
 
 const noBytes = new Uint8Array(0)

@@ -130,7 +130,8 @@ export class TurnDraft extends LoggedTurn {
   /** Records a step. */
   addStep(name: string, payload: unknown, now: number): Step {
     const step = `${this.name}/${this.#recorded++}`
-    const added = { step, name, payload, tries: 0, notBefore: 0, wakeAt: now + stepGraceMs }
+    const wakeAt = now + stepGraceMs
+    const added = { step, name, payload, tries: 0, notBefore: 0, wakeAt, failure: undefined }
     this.#ownSteps ??= [...this.#steps]
     this.#ownSteps.push(added)
     this.#steps = this.#ownSteps

@@ -73,10 +73,6 @@ export type Answer = NextStep | Promise<NextStep>
 export const ownRun = (kind: TurnKind, what: string, from?: HeldCall): Run =>
   new Run(kind, (state) => noReply(state), undefined, what, what, from)
 
-/** The pause before another try of a step or alarm: 1 s, doubling to 60 s. */
-export const backoffMs = (tries: number): number =>
-  Math.min(60_000, 1_000 * 2 ** Math.min(tries - 1, 6))
-
 /** A recorded name without a handler fails, and is tried again: a later program may have one. */
 export const missing =
   (what: string): Handler =>

@@ -2,6 +2,7 @@
  * The storage side of the log of turns: how a unit is written, when earlier writes are decided, and
  * what the main row says.
  */
+import { backoffMs } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
@@ -18,8 +19,8 @@ import type { Written } from './turn-log.ts'
 
 const unitDeadlineMs = 60_000
 
-/** The pause before the unit of a failed write is written again: 10 ms, doubling to 1 s. */
-const pauseMs = (tries: number): number => Math.min(1_000, 10 * 2 ** Math.min(tries - 1, 7))
+/** The pauses before the unit of a failed write is written again. */
+const pauses = { baseMs: 10, maxMs: 1_000 }
 
 const options = {
   ...({ ack: 'applied', whenFull: 'wait', windowMs: 0 } as const),
@@ -86,7 +87,8 @@ export const decidedMark = async (
   tries: number,
 ): Promise<TurnMark | undefined> => {
   for (let looks = tries; ; looks++) {
-    if (looks > 0) await new Promise<void>((resolve) => system.clock.after(pauseMs(looks), resolve))
+    if (looks > 0)
+      await new Promise<void>((resolve) => system.clock.after(backoffMs(pauses, looks), resolve))
     while (shard.phase.kind === 'down') await shard.changed()
     const isDecided = await settled(system, shard).then(
       () => true,

@@ -1,16 +1,23 @@
 /** Kinds of entities and one entity as text. Pure. */
 import { inspect } from 'node:util'
-import type { EntityRows } from '../../actors/index.ts'
+import { type EntityRows, keptText } from '../../actors/index.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { type Column, factList, textTable } from '../text/text-table.ts'
 
 /** A kind of entities that runs. */
-export type KindFacts = { readonly kind: string; readonly live: number; readonly blocked: number }
+export type KindFacts = {
+  readonly kind: string
+  readonly live: number
+  readonly blocked: number
+  /** How many have parked steps or alarms. */
+  readonly parked: number
+}
 
 const columns: readonly Column[] = [
   { title: 'kind' },
   { title: 'live', align: 'right' },
   { title: 'blocked', align: 'right' },
+  { title: 'parked', align: 'right' },
 ]
 
 /** A table of kinds. */
@@ -19,7 +26,10 @@ export const kindTable = (kinds: readonly KindFacts[]): string =>
     ? 'no kind of entities runs'
     : textTable(
         columns,
-        kinds.map(({ kind, live, blocked }) => [kind, countText(live), countText(blocked)]),
+        kinds.map(({ kind, ...counts }) => [
+          kind,
+          ...[counts.live, counts.blocked, counts.parked].map(countText),
+        ]),
       )
 
 /** What is known of one entity. */
@@ -42,10 +52,11 @@ export const entityFacts = ({ entity, pid, blocked, rows }: EntityFacts): string
   ] as const
   if (rows === undefined) return factList([...head, ['row', 'none: it is unborn']])
   const steps = rows.steps.map(
-    ({ name, step, tries, notBefore }) =>
-      `${name} ${step}${tries > 0 ? `, failed ${pluralText(tries, 'time')}, next ${timeText(notBefore)}` : ''}`,
+    ({ name, step, notBefore, ...tried }) => `${name} ${step}${triedText(tried, notBefore)}`,
   )
-  const alarms = [...rows.alarms].map(([name, { dueAt }]) => `${name} ${timeText(dueAt)}`)
+  const alarms = [...rows.alarms].map(
+    ([name, { at, dueAt, ...tried }]) => `${name} ${timeText(at)}${triedText(tried, dueAt)}`,
+  )
   return factList([
     ...head,
     ['incarnation', rows.incarnation],
@@ -57,6 +68,21 @@ export const entityFacts = ({ entity, pid, blocked, rows }: EntityFacts): string
     ...listed('alarms', alarms),
     ['calls kept', countText(rows.calls)],
   ])
+}
+
+/** How often a step or an alarm has failed, with its last error, and what comes next. */
+const triedText = (
+  { tries, failure }: Pick<EntityRows['steps'][number], 'tries' | 'failure'>,
+  nextAt: number,
+): string => {
+  if (tries === 0) return ''
+  const next = {
+    retry: `next ${timeText(nextAt)}`,
+    onFailed: 'onFailed is next',
+    unblock: 'parked',
+  }
+  const error = failure ? ` (${keptText(failure.error)})` : ''
+  return `, failed ${pluralText(tries, 'time')}${error}, ${next[failure?.next ?? 'retry']}`
 }
 
 const timeText = (ms: number): string => new Date(ms).toISOString()

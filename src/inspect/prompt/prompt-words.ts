@@ -3,7 +3,7 @@
  * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
 import { inspect } from 'node:util'
-import { surveyEntity } from '../../actors/index.ts'
+import { parkedOf, surveyEntity } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import {
   type CallOptions,
@@ -113,7 +113,9 @@ const titlesIn = ({ system }: App): ((pid: number) => string) => {
 const kindsOf = ({ entities }: App): KindFacts[] =>
   entities.kinds.flatMap((kind) => {
     const running = entities.kind(kind)
-    return running ? [{ kind, live: running.live, blocked: running.blocked.size }] : []
+    if (!running) return []
+    const parked = [...parkedOf(entities, kind)].length
+    return [{ kind, live: running.live, blocked: running.blocked.size, parked }]
   })
 
 /** @throws KeelsonError `INVALID_ARGUMENT` for a kind that never ran, or a wrong id */
@@ -268,7 +270,7 @@ const wordsMax = 1_000
 const commands: readonly (readonly [string, string])[] = [
   ['tree()', 'the supervision tree: status, waiting messages, restarts, and why a part is down'],
   ['ps(), ps({ all: true })', 'every process, in a table; those of entities only with all'],
-  ['entities()', 'the kinds of entities: how many live, how many are blocked'],
+  ['entities()', 'the kinds of entities: how many live, are blocked, have parked steps'],
   ["entity('order', '42')", 'one entity: its state, its last turn, what is pending'],
   ["top(), top('queue', 20)", 'who did most since the last look: by handled, queue or grown'],
   ['info(p)', 'one process whole: what it does, its queue, links, monitors'],

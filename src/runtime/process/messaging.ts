@@ -117,7 +117,14 @@ export const request = (
   timeoutMsUnlessSaid = timeoutMsDefault,
 ): Promise<unknown> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
-  const { process, sender } = target(ref)
+  let found: ReturnType<typeof target>
+  try {
+    found = target(ref)
+  } catch (error) {
+    // Code of a try that has failed sends nothing.
+    return guarded(Promise.reject(error))
+  }
+  const { process, sender } = found
   if (typeof name !== 'string') return refused(sender, noName(name))
   let options: typeof given
   try {

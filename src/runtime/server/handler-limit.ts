@@ -1,8 +1,8 @@
 /**
  * The time limit of the handlers of one server, and of its `terminate`. It runs while their promise
- * is pending. When it is over, the process ends: code that never settles would keep it, its name
- * and its place under its supervisor for ever. A handler that never returns cannot be ended; nothing
- * else runs meanwhile.
+ * is pending. When it is over, the process ends, unless the work is tried again: code that never
+ * settles would keep it, its name and its place under its supervisor for ever. A handler that never
+ * returns cannot be ended; nothing else runs meanwhile.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
@@ -19,6 +19,8 @@ export class HandlerLimit implements HeapEntry {
   readonly #ms: number
   /** Why the process terminates, if it does. */
   #reason: ExitReason = undefined
+  /** Called instead of the end of the process. */
+  #tooLong: ((error: KeelsonError) => void) | undefined = undefined
 
   constructor(process: Process, ms: number) {
     this.#process = process
@@ -34,6 +36,18 @@ export class HandlerLimit implements HeapEntry {
   during(work: unknown): Promise<unknown> {
     this.arm()
     return Promise.resolve(work).finally(() => this.disarm())
+  }
+
+  /** Rejects if `work` is pending for too long. The process goes on, and so does the work. */
+  within(work: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#tooLong = reject
+      this.arm()
+      Promise.resolve(work).then(resolve, reject)
+    }).finally(() => {
+      this.#tooLong = undefined
+      this.disarm()
+    })
   }
 
   /** A handler is pending; with a `reason`, the `terminate` that runs because of it. */
@@ -56,7 +70,9 @@ export class HandlerLimit implements HeapEntry {
     const what = `${this.#process}: ${message} is not done after ${this.#ms} ms`
     const details = { reason: 'handler_timeout', message, timeoutMs: this.#ms }
     const cause = causeOf(this.#reason)
-    this.#process.fail(new KeelsonError('TIMEOUT', what, { details, ...cause }))
+    const error = new KeelsonError('TIMEOUT', what, { details, ...cause })
+    if (this.#tooLong) this.#tooLong(error)
+    else this.#process.fail(error)
   }
 }
 

@@ -4,6 +4,7 @@
  * event, so that a look leaves no row.
  */
 import type { AnyStateMachine, SnapshotFrom } from 'xstate'
+import type { Retry } from '../../clock.ts'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
 import { planOf } from '../machine/machine-plan.ts'
 import { runs } from '../machine/machine-saved.ts'
@@ -16,6 +17,7 @@ import type {
   SavedMachine,
   StateMachineSettings,
 } from '../machine/machine-words.ts'
+import { processOf } from '../process/process.ts'
 import type { CallContext, Context, Defines } from '../server/gen-server.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { StatusParts } from '../words/telemetry.ts'
@@ -62,6 +64,8 @@ export interface DurableMachineSettings<T extends AnyStateMachine>
    * with the same version leaves its actors blocked.
    */
   readonly migrate?: ((saved: unknown, from: number) => SavedMachine<T>) | undefined
+  /** When an effect that threw is tried again. After its last try it is parked until `unblock`. */
+  readonly retry?: Retry | undefined
   /** Runs last, as in a GenServer, unless the machine has not begun. */
   readonly terminate?:
     | ((
@@ -108,20 +112,22 @@ export const durable = <
   machine: T,
   options: DurableMachineOptions<T, R, F> = {},
 ): DurableMachine<T, R, F> => {
-  const plan = planOf(machine, options, ['input', 'version', 'index', 'migrate'])
+  const plan = planOf(machine, options, ['input', 'version', 'index', 'migrate', 'retry'])
   showByName(machine)
-  const { input, version = 1, index, migrate, terminate } = options
-  const processes = new WeakMap<object, DurableMachineProcess>()
+  const { input, version = 1, index, migrate, retry, terminate } = options
+  const machines = new WeakMap<object, DurableMachineProcess>()
   const of = (context: object): DurableMachineProcess => {
+    // The first context is that of the process. A step has one for each of its tries.
+    const process = processOf(context as DurableOwn)
     const found =
-      processes.get(context) ??
+      machines.get(process) ??
       new DurableMachineProcess(
         plan,
         options as unknown as Options,
         input as (id: string) => unknown,
         context as DurableOwn,
       )
-    processes.set(context, found)
+    machines.set(process, found)
     return found
   }
   const found = {
@@ -129,6 +135,7 @@ export const durable = <
     version,
     shape: shapeOf(machine),
     ...(migrate && { migrate }),
+    ...(retry && { retry }),
     ...(index && { index: (saved: State) => (saved === undefined ? {} : index(saved as never)) }),
     isBusy: (state: State) => state !== undefined && runs(state),
     isFinal: (state: State) => state?.status === 'done',

@@ -410,7 +410,7 @@ describe('a version', () => {
     const older = await restarted(s, {})
     await expect(s.during(call(older.ref, 'act'))).rejects.toMatchObject({ code: 'BLOCKED' })
     expect([...older.handle.blocked().keys()]).toEqual(['1'])
-    expect(older.handle.unblock('1')).toBe(true)
+    expect(await older.handle.unblock('1')).toBe(true)
     await expect(s.during(call(older.ref, 'act'))).rejects.toMatchObject({ code: 'BLOCKED' })
     let isBroken = true
     const migrate = (state: unknown) => {
@@ -421,8 +421,8 @@ describe('a version', () => {
     await expect(s.during(call(newer.ref, 'act'))).rejects.toMatchObject({ code: 'BLOCKED' })
     isBroken = false
     await expect(s.during(call(newer.ref, 'act'))).rejects.toMatchObject({ code: 'BLOCKED' })
-    expect(newer.handle.unblock('2')).toBe(false)
-    expect(newer.handle.unblock('1')).toBe(true)
+    expect(await newer.handle.unblock('2')).toBe(false)
+    expect(await newer.handle.unblock('1')).toBe(true)
     expect(await s.during(call(newer.ref, 'act'))).toEqual({ cents: 5 })
     expect(newer.handle.blocked().size).toBe(0)
   })

@@ -68,11 +68,14 @@ describe('an entity that was blocked', () => {
   test('does at once what became due until it is unblocked', async () => {
     const { s, handle, done } = await blocked()
 
-    expect([handle.unblock('alarm'), handle.unblock('step')]).toEqual([true, true])
+    expect(await Promise.all(['alarm', 'step'].map((id) => handle.unblock(id)))).toEqual([
+      true,
+      true,
+    ])
     await s.advance(1_500)
 
     expect(done()).toEqual([' fired', ' charged'])
-    expect(handle.unblock('alarm')).toBe(false)
+    expect(await handle.unblock('alarm')).toBe(false)
   })
 
   test('does so too if a walk over due rows is under way', async () => {
@@ -84,7 +87,7 @@ describe('an entity that was blocked', () => {
     // 64 of them are asked, and the others wait for their places.
     await s.advance(10_020)
 
-    handle.unblock('alarm')
+    await handle.unblock('alarm')
     await s.advance(5_000)
 
     expect(done()[0]).toBe(' fired')

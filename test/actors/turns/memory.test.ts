@@ -24,10 +24,10 @@ import { entityRow, readEntityRow } from '../../../src/storage/values/entity-row
 const identity = { kind: 'order', id: '7', entity: 'order/7' }
 const mark = { incarnation: '0123456789abcdef', seq: 3 }
 const step = (payload: unknown, wakeAt = 9): Step => ({
-  ...{ step: 's', name: 'pay', payload, tries: 2, notBefore: 5, wakeAt },
+  ...{ step: 's', name: 'pay', payload, tries: 2, notBefore: 5, wakeAt, failure: undefined },
 })
 const alarm = (dueAt: number, payload?: unknown): Alarm => ({
-  ...{ setting: 'x', payload, at: 4, tries: 1, dueAt },
+  ...{ setting: 'x', payload, at: 4, tries: 1, dueAt, failure: undefined },
 })
 const remembered = (changes: Partial<Memory>): Memory => ({ ...nothing, ...changes })
 const written = (memory: Memory) => readEntityRow(entityRow(mainRow(memory, mark, 6, 'shape')))
@@ -50,7 +50,7 @@ describe('a main row', () => {
   })
 
   test('of a later layout is UNSUPPORTED_VERSION', () => {
-    expect(() => readBody(encodeList([3, 1, '', [], {}]))).toThrow(
+    expect(() => readBody(encodeList([5, 1, '', [], {}]))).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_VERSION' }),
     )
   })

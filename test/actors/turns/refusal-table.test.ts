@@ -43,6 +43,7 @@ type Messages = {
   calls: {
     act: () => string
     record: () => void
+    fail: () => void
     arm: () => void
     watch: () => void
     work: () => void
@@ -51,7 +52,7 @@ type Messages = {
   }
   casts: { act: () => void }
   infos: { act: () => void; tick: () => void }
-  continues: { work: () => void }
+  continues: { work: () => void; fail: () => void }
   alarms: { ring: () => void }
 }
 
@@ -72,6 +73,7 @@ const probe: DurableServer<Messages, State> = {
   calls: {
     act: (state, _, context) => reply('acted', after(state, 'call', context)),
     record: (state) => reply(undefined, { ...state }, { continue: ['work'] }),
+    fail: (state) => reply(undefined, { ...state }, { continue: ['fail'] }),
     arm: (state, _, context) => {
       context.setAlarm('ring', { inMs: 500 })
       return reply(undefined, { ...state })
@@ -105,6 +107,14 @@ const probe: DurableServer<Messages, State> = {
       await new Promise<void>((resolve) => context.system.clock.after(500, resolve))
       return noReply(after(state, 'step', context))
     },
+    fail: () => {
+      throw new Error('no')
+    },
+  },
+  retry: { continues: { fail: { max: 1 } } },
+  onFailed: async (state, _, context) => {
+    await new Promise<void>((resolve) => context.system.clock.after(500, resolve))
+    return noReply(after(state, 'onFailed', context))
   },
   alarms: { ring: (state, _, context) => noReply(after(state, 'alarm', context)) },
   index: ({ bad }) => {
@@ -235,6 +245,10 @@ const kinds = {
     prepare: ({ ref }: World) => call(ref, 'arm'),
     act: ({ s }: World) => s.advance(1_000),
   },
+  onFailed: {
+    prepare: ({ ref }: World) => call(ref, 'fail'),
+    act: ({ s }: World) => s.advance(1_000),
+  },
   'result of an actor inside': {
     kind: machines,
     prepare: ({ s }: World) => begin(s, machines, 'result'),
@@ -329,6 +343,12 @@ const cells: readonly [Kind, Refusal, AfterRefusal][] = [
   ['alarm', 'LOCKED', 'retry'],
   ['alarm', 'index', 'retry'],
   ['alarm', 'CONFLICT', 'retry'],
+  ['onFailed', 'NO_SPACE', 'wait'],
+  ['onFailed', 'TOO_LARGE', 'park'],
+  ['onFailed', 'unstorable', 'park'],
+  ['onFailed', 'LOCKED', 'park'],
+  ['onFailed', 'index', 'park'],
+  ['onFailed', 'CONFLICT', 'park'],
   // The handlers of a machine write nothing to the store, and journal nothing.
   ['result of an actor inside', 'NO_SPACE', 'wait'],
   ['result of an actor inside', 'TOO_LARGE', 'onError'],
@@ -406,20 +426,32 @@ const checks: Record<AfterRefusal, (w: World, kind: Kind, met: Refusal, told: un
       await w.s.advance(120_000)
       expect(await w.s.during(codeOf(StateMachine.snapshot(ref as never)))).toBe('BLOCKED')
       expect(machineOf(w, stubborn)[0]).toBe('awaiting')
-      handle.unblock('1')
+      await handle.unblock('1')
       await w.s.during(StateMachine.snapshot(ref as never))
       settleAll()
       await w.s.advance(100)
       expect(machineOf(w, stubborn)).toEqual(['done', undefined])
     },
+    park: async (w, _, met) => {
+      const handle = w.s.app.entity(probes)
+      const [error] = [...handle.blocked().values()]
+      const parked = error?.details.parked as readonly { readonly error: string }[]
+      expect(parked.map((each) => each.error.split(':')[0])).toEqual([codes[met]])
+      expect(await w.s.during(codeOf(call(w.ref, 'look')))).toBe('ok')
+      await mend(w)
+      expect([stateOf(w), handled]).toEqual([[], ['onFailed']])
+      expect(await w.s.during(handle.unblock('LOCKED'))).toBe(true)
+      await w.s.advance(1_000)
+      expect([stateOf(w), handle.blocked().size]).toEqual([['onFailed'], 0])
+    },
     end: () => undefined,
   }
 
 // An actor that has ended has no steps and alarms. News of actors inside may be late.
-test.each(['result', 'failure', 'step', 'alarm', 'record'] as const)(
+test.each(['result', 'failure', 'step', 'alarm', 'onFailed', 'record'] as const)(
   'a %s that an ended actor refuses is dropped, and blocks nothing',
   (kind) => {
-    const set = { setting: '', payload: false, at: 1, tries: 0, dueAt: 1 }
+    const set = { setting: '', payload: false, at: 1, tries: 0, dueAt: 1, failure: undefined }
     const refused = { error: ended('probe/1', set), isOvertaken: false }
     expect(afterRefusal(kind, refused)).toBe('drop')
     expect(afterRefusal(kind, { ...refused, isOvertaken: true })).toBe('end')

@@ -82,7 +82,7 @@ test('entity shows all that its rows say, and whether it lives', async () => {
     'version      3',
     String.raw`state        \{ cents: 995 \}`,
     'index        cents 995',
-    `steps        charge INC/1/0, failed 1 time, next ${at}`,
+    String.raw`steps        charge INC/1/0, failed 1 time \(Error: the bank is away\), next ${at}`,
     String.raw`alarms       unpaid 2100-01-01T00:00:00\.000Z`,
     'calls kept   1',
   ]
@@ -116,7 +116,7 @@ test('kinds have the number of live ones; ps and tree do not list them', async (
   const { ask, handle } = await session()
   for (const id of ['a', 'b', 'c']) await s.during(call(handle.ref(id), 'look'))
   expect(await ask('entities')).toBe(
-    'kind   live  blocked\norder     3        0\nempty     0        0',
+    'kind   live  blocked  parked\norder     3        0       0\nempty     0        0       0',
   )
   const folded = await ask('ps')
   expect(folded).toMatch(/\norder: 3 live, which ps\(\{ all: true \}\) shows$/)

@@ -1,0 +1,143 @@
+/**
+ * What comes after a failed try of a step or an alarm, as `retry-policy.ts` decides. Each failure is
+ * recorded by a turn before the next try: the count of tries, the error, and when it is tried again.
+ * When the tries have ended, the handler `onFailed` runs, or the step or the alarm is parked. The
+ * actor goes on in each case.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import { type AnyContext, describeReason, type Process } from '../../runtime/index.ts'
+import { tell } from '../shard/storage-events.ts'
+import type { FailingTurn } from '../turns/actor-trouble.ts'
+import { isParked, type Memory } from '../turns/memory.ts'
+import {
+  type AfterTry,
+  afterTry,
+  type Failure,
+  failureOf,
+  keptText,
+} from '../turns/retry-policy.ts'
+import type { TurnDraft } from '../turns/turn-draft.ts'
+import type { Run } from '../turns/turn-run.ts'
+import type { DurableTerms } from './durable-terms.ts'
+
+/** What failed tries need of their actor. */
+export interface Trying {
+  readonly terms: DurableTerms
+  readonly context: AnyContext
+  readonly memory: Memory
+  /** Milliseconds since 1970, as the shard counts them. */
+  now(): number
+  /** Makes a turn that changes no state. False: it was refused. */
+  record(what: string, change: (draft: TurnDraft) => void): boolean
+}
+
+/** The failed tries of one actor. */
+export class FailedTries {
+  readonly #actor: Trying
+  readonly #process: Process
+  /** Whether it has noted failures that its next turn may have ended. */
+  #isFailing: boolean
+
+  constructor(actor: Trying, process: Process) {
+    this.#actor = actor
+    this.#process = process
+    const { trouble, identity } = actor.terms
+    this.#isFailing = trouble.failing.has(identity.entity)
+  }
+
+  get #entity(): string {
+    return this.#actor.terms.identity.entity
+  }
+
+  /** A try of a step or an alarm has failed, or the handler `onFailed` of one. */
+  failed(run: Run, thrown: unknown): void {
+    const { step, alarm, what } = run
+    const before = step?.tries ?? alarm?.set.tries ?? 0
+    const tries = run.kind === 'onFailed' ? before : before + 1
+    const { error, failure, inMs } = this.#after(run, tries, thrown)
+    const retryAt = this.#actor.now() + inMs
+    const isRecorded = this.#actor.record(what, (draft) => {
+      if (step) draft.keepStep({ ...step, tries, failure, notBefore: retryAt, wakeAt: retryAt })
+      if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, failure, dueAt: retryAt })
+    })
+    if (!isRecorded) return
+    const text = keptText(failure.error)
+    const failing = { entity: this.#entity, what, tries, retryAt, error: text }
+    if (failure.next !== 'unblock')
+      this.#actor.terms.trouble.fails(step?.step ?? alarm?.name ?? what, failing)
+    this.#isFailing = true
+    this.#log(failing, failure, error)
+    this.#tell(failing, failure, error)
+  }
+
+  #after(run: Run, tries: number, error: unknown): AfterTry {
+    const { retry, onFailed } = this.#actor.terms.table
+    const now = this.#actor.now()
+    if (run.kind === 'onFailed')
+      return { error, failure: failureOf('unblock', error, now), inMs: 0 }
+    const section = run.step ? 'continues' : 'alarms'
+    const tried = { section, name: run.name, tries } as const
+    const drawn = this.#process.kernel.clock.random()
+    return afterTry(retry, tried, error, onFailed !== undefined, now, drawn)
+  }
+
+  #tell({ entity, what, tries, retryAt }: FailingTurn, { next }: Failure, error: unknown): void {
+    const { terms, context } = this.#actor
+    const isAgain = next === 'retry'
+    tell(context.system, terms.shard, 'entity.failed', {
+      ...{ entity, what, tries, retryAt: isAgain ? retryAt : undefined, error },
+    })
+    if (next === 'unblock')
+      tell(context.system, terms.shard, 'entity.parked', { entity, what, tries, error })
+  }
+
+  /** Logs the first failure of a step of this kind with its stack; of the others the count. */
+  #log(
+    { what, tries, retryAt, error: text }: FailingTurn,
+    { next }: Failure,
+    error: unknown,
+  ): void {
+    const { terms } = this.#actor
+    const { kind } = terms.identity
+    const { logger } = this.#process.kernel
+    const now = this.#actor.now()
+    const name = isKeelsonError(error) ? error.code : error instanceof Error ? error.name : text
+    const isParking = next === 'unblock'
+    const key = `${kind} ${what} ${name}${isParking ? ' parked' : ''}`
+    const count = terms.trouble.seen(key, now)
+    const said = { retry: `the next one is in ${Math.round(retryAt - now)} ms` }
+    const after = { onFailed: 'onFailed is next', unblock: 'it is parked until unblock', ...said }
+    const at = `try ${tries}, ${after[next]}: ${describeReason(error)}`
+    const facts = { tries, at: retryAt }
+    if (count === 1)
+      logger.warn(`${this.#entity}: ${what} failed at ${at}`, { reason: error, ...facts })
+    else if (Number.isInteger(Math.log10(count)))
+      logger.warn(`${kind}: ${what} has failed ${count} times; ${this.#entity} at ${at}`, {
+        ...{ count, ...facts },
+      })
+  }
+
+  /** A turn is durable: steps and alarms that it removed do not fail any more. */
+  durable({ steps, alarms }: Memory): void {
+    if (!this.#isFailing) return
+    const failing = new Set<string>()
+    for (const step of steps) if (step.tries > 0 && !isParked(step)) failing.add(step.step)
+    for (const [name, alarm] of alarms) if (alarm.tries > 0 && !isParked(alarm)) failing.add(name)
+    this.#isFailing = this.#actor.terms.trouble.keeps(this.#entity, failing)
+  }
+
+  /** Lets parked steps and alarms run again. False: there is none. */
+  unpark(draft: TurnDraft): boolean {
+    const { steps, alarms } = this.#actor.memory
+    const now = this.#actor.now()
+    const fresh = { tries: 0, failure: undefined }
+    const [parkedSteps, parkedAlarms] = [steps.filter(isParked), [...alarms].filter(isSetParked)]
+    for (const step of parkedSteps)
+      draft.keepStep({ ...step, ...fresh, notBefore: now, wakeAt: now })
+    for (const [name, set] of parkedAlarms) draft.setAlarm(name, { ...set, ...fresh, dueAt: now })
+    return parkedSteps.length + parkedAlarms.length > 0
+  }
+}
+
+const isSetParked = ([, set]: readonly [string, Parameters<typeof isParked>[0]]): boolean =>
+  isParked(set)

@@ -1,0 +1,88 @@
+/**
+ * The context of one try of a step or an alarm: that of its actor, until the try has failed. Code of
+ * the try may run on after that, because nothing can end it. It changes nothing through its context
+ * any more, nor through a ref or a store that it has from it: another turn is at hand by then.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { AnyContext, Ref } from '../../runtime/index.ts'
+
+/** The context of an actor, as its tries share it. */
+export interface SharedContext extends AnyContext {
+  /** The `app` of an actor for another context; `check` throws when that may not act any more. */
+  appFor(context: Pick<AnyContext, 'to'>, check: () => void): unknown
+}
+
+/** The parts that change nothing: they stay. */
+const lasting = new Set<string | symbol>([
+  ...['self', 'id', 'name', 'parent', 'system', 'signal', 'now', 'readTimer'],
+])
+
+/** One try while it runs. */
+export class Try {
+  /** What its handler gets. */
+  readonly context: AnyContext
+  readonly #what: string
+  #isClosed = false
+  #app: unknown
+
+  /** `what`: the step or the alarm, for the error of late calls. */
+  constructor(shared: SharedContext, what: string) {
+    this.#what = what
+    this.context = new Proxy(shared, { get: (target, name) => this.#get(target, name) })
+  }
+
+  /** The try has failed. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  readonly #check = (): void => {
+    if (this.#isClosed) throw new KeelsonError('CLOSED', `this try of ${this.#what} has failed`)
+  }
+
+  #get(shared: SharedContext, name: string | symbol): unknown {
+    const lasts = lasting.has(name)
+    if (!lasts) this.#check()
+    if (name === 'app') {
+      this.#app ??= shared.appFor(this.context, this.#check)
+      return this.#app
+    }
+    const found: unknown = Reflect.get(shared, name, shared)
+    if (typeof found === 'function') {
+      const method = found.bind(shared) as (...given: unknown[]) => unknown
+      if (lasts) return method
+      const checked = this.#checked(method)
+      return name === 'to'
+        ? (...given: unknown[]) => this.#fenced(checked(...given) as Ref)
+        : checked
+    }
+    return lasts || typeof found !== 'object' || found === null ? found : this.#part(found)
+  }
+
+  #checked(method: (...given: unknown[]) => unknown): typeof method {
+    return (...given) => {
+      this.#check()
+      return method(...given)
+    }
+  }
+
+  /** A part of the turn, such as `writes`, whose methods act no more once the try has failed. */
+  #part(part: object): object {
+    return new Proxy(part, {
+      get: (target, name) => {
+        const found: unknown = Reflect.get(target, name, target)
+        return typeof found === 'function' ? this.#checked(found.bind(target)) : found
+      },
+    })
+  }
+
+  /** A ref that sends nothing once the try has failed. */
+  #fenced(ref: Ref): Ref {
+    const { sender } = ref as Ref & { readonly sender: unknown }
+    const get = (): unknown => {
+      this.#check()
+      return sender
+    }
+    return Object.defineProperty(ref, 'sender', { get })
+  }
+}

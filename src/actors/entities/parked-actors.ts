@@ -1,0 +1,86 @@
+/** Durable actors with parked steps or alarms, found by their index. A look; it wakes nobody. */
+import { KeelsonError } from '../../errors.ts'
+import { call, name as nameOf } from '../../runtime/index.ts'
+import {
+  checkEntityId,
+  encodeIndexValue,
+  indexRowKey,
+  indexRows,
+  parseIndex,
+  workerKind,
+} from '../../storage/index.ts'
+import type { Access } from '../shard/access.ts'
+import { type Parked, parkedField, readParked } from '../turns/memory.ts'
+import { keptText } from '../turns/retry-policy.ts'
+import { rowsIn } from '../turns/waking.ts'
+import type { Entities } from './entities.ts'
+
+/** A step or an alarm whose tries have ended. It runs again after `unblock`. */
+export type ParkedTurn = {
+  readonly entity: string
+  /** `continue charge`, or `alarm unpaid`. */
+  readonly what: string
+  /** The `context.step` of its tries. */
+  readonly step: string
+  readonly tries: number
+  /** When its last try failed, in ms since 1970. */
+  readonly at: number
+  readonly error: string
+}
+
+/** The most rows of one shard that one look reads. */
+const actorsMax = 10_000
+
+/** The parked steps and alarms of the actors of a kind, by their ids. Shards that are down: none. */
+export function* parkedOf(
+  entities: Entities,
+  kind: string,
+): IterableIterator<readonly [id: string, readonly ParkedTurn[]]> {
+  for (const shard of entities.shards) {
+    if (shard.phase.kind !== 'open') continue
+    let seen = 0
+    for (const [rowKey, row] of rowsIn(shard, indexRows(kind, parkedField))) {
+      const { id } = parseIndex(rowKey)
+      yield [id, readParked(row.value.bytes).map((each) => turnOf(`${kind}/${id}`, each))]
+      if (++seen === actorsMax) break
+    }
+  }
+}
+
+const turnOf = (entity: string, { kind, name, step, tries, failure }: Parked): ParkedTurn => ({
+  ...{ entity, what: `${kind} ${name}`, step: `${entity}/${step}`, tries, at: failure.at },
+  error: keptText(failure.error),
+})
+
+/** Why each actor of a kind with parked steps or alarms does not go on with them. */
+export function* parkedActors(
+  entities: Entities,
+  kind: string,
+): IterableIterator<readonly [id: string, reason: KeelsonError]> {
+  for (const [id, parked] of parkedOf(entities, kind)) {
+    const said = parked.map(({ what, tries, error }) => `${what} after try ${tries}: ${error}`)
+    const message = `${kind}/${id} has parked ${said.join('; ')}`
+    yield [
+      id,
+      new KeelsonError('BLOCKED', message, { details: { entity: `${kind}/${id}`, parked } }),
+    ]
+  }
+}
+
+/** Whether an actor has parked steps or alarms. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
+export const hasParked = (entities: Entities, kind: string, id: string): boolean => {
+  const row = indexRowKey(kind, parkedField, encodeIndexValue(null), id)
+  return entities.shardOf(`${kind}/${id}`).view().row(row) !== undefined
+}
+
+/** Lets the parked steps and alarms of a durable worker run again. False: it has none. */
+export const unblockWorker = async (
+  entities: Entities,
+  access: Access,
+  worker: string,
+): Promise<boolean> => {
+  access.check()
+  if (!hasParked(entities, workerKind, checkEntityId(worker))) return false
+  const ref = entities.system.to(nameOf<{ calls: { $unblock: () => boolean } }>(worker))
+  return call(ref, '$unblock')
+}

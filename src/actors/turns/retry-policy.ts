@@ -1,0 +1,141 @@
+/**
+ * When a step or an alarm that failed is tried again, and what comes when its tries have ended.
+ * Pure.
+ */
+import { backoffMs, type Retry } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+
+/** The policy of a server: that of all its steps and alarms, and of some by their names. */
+export type RetryPolicies<
+  Continue extends string = string,
+  Alarm extends string = string,
+> = Retry & {
+  readonly continues?: { readonly [N in Continue]?: Retry }
+  readonly alarms?: { readonly [N in Alarm]?: Retry }
+}
+
+/** A step or an alarm: where its handler is declared, and its name there. */
+export type Attempted = { readonly section: 'continues' | 'alarms'; readonly name: string }
+
+type Policy = { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
+
+const builtIn: Policy = {
+  ...{ max: Number.POSITIVE_INFINITY, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
+  unless: () => false,
+}
+
+const policyOf = (given: RetryPolicies = {}, { section, name }: Attempted): Policy => {
+  const { max, baseMs, maxMs, factor, jitter, unless } = given
+  const own = given[section]?.[name] ?? {}
+  return {
+    max: own.max ?? max ?? builtIn.max,
+    baseMs: own.baseMs ?? baseMs ?? builtIn.baseMs,
+    maxMs: own.maxMs ?? maxMs ?? builtIn.maxMs,
+    factor: own.factor ?? factor ?? builtIn.factor,
+    jitter: own.jitter ?? jitter ?? builtIn.jitter,
+    unless: own.unless ?? unless ?? builtIn.unless,
+  }
+}
+
+/** The last failure of a step or an alarm, and what comes next. */
+export type Failure = {
+  /** Another try; the handler `onFailed`; or nothing until `unblock`: it is parked. */
+  readonly next: 'retry' | 'onFailed' | 'unblock'
+  /** When it failed, in ms since 1970. */
+  readonly at: number
+  readonly error: KeptError
+}
+
+/** An error as it is kept in a row. */
+export type KeptError = {
+  readonly name: string
+  /** Its first 500 characters. */
+  readonly message: string
+  readonly code?: string
+}
+
+/** What has failed: a step or an alarm, `tries` times so far. */
+export type Tried = Attempted & { readonly tries: number }
+
+/** What comes after a failed try, and in how many ms. */
+export type AfterTry = {
+  readonly error: unknown
+  readonly failure: Failure
+  readonly inMs: number
+}
+
+/**
+ * What comes after another failed try. `canFail`: the server has an `onFailed`. A throw of `unless`
+ * is the error of the try, and there is another one. `drawn`: a random number.
+ */
+export const afterTry = (
+  policies: RetryPolicies | undefined,
+  { tries, ...attempted }: Tried,
+  thrown: unknown,
+  canFail: boolean,
+  at: number,
+  drawn: number,
+): AfterTry => {
+  const policy = policyOf(policies, attempted)
+  let [error, isLast] = [thrown, tries >= policy.max]
+  try {
+    if (policy.unless(thrown) === true) isLast = true
+  } catch (cause) {
+    error = cause
+  }
+  const next = isLast ? (canFail ? 'onFailed' : 'unblock') : 'retry'
+  const inMs = isLast ? 0 : Math.ceil(backoffMs(policy, tries, drawn))
+  return { error, failure: failureOf(next, error, at), inMs }
+}
+
+const messageMax = 500
+
+/** A failure with `error`, as it is kept. */
+export const failureOf = (next: Failure['next'], error: unknown, at: number): Failure => {
+  if (!(error instanceof Error))
+    return { next, at, error: { name: 'Error', message: textOf(error) } }
+  const { name, message, code } = error as Error & { readonly code?: unknown }
+  const kept = { name: String(name), message: String(message).slice(0, messageMax) }
+  return { next, at, error: typeof code === 'string' ? { ...kept, code } : kept }
+}
+
+const textOf = (thrown: unknown): string => {
+  try {
+    return String(thrown).slice(0, messageMax)
+  } catch {
+    return typeof thrown
+  }
+}
+
+/** The error of a failure, as a handler gets it. */
+export const errorOf = ({ error: { name, message, code } }: Failure): Error => {
+  if (name === 'KeelsonError') return new KeelsonError(code as KeelsonError['code'], message)
+  const error = Object.defineProperty(new Error(message), 'name', { value: name })
+  return code === undefined ? error : Object.assign(error, { code })
+}
+
+/** An error in one line. */
+export const keptText = ({ name, message, code }: KeptError): string =>
+  `${code ?? name}: ${message}`
+
+const nexts = ['retry', 'onFailed', 'unblock'] as const
+
+/** The count of tries and the last failure, as rows have them: a number, or a list that begins with it. */
+export const packTries = (tries: number, failure: Failure | undefined): unknown => {
+  if (failure === undefined) return tries
+  const { next, at, error } = failure
+  const { name, message, code } = error
+  return [tries, nexts.indexOf(next), at, name, message, ...(code === undefined ? [] : [code])]
+}
+
+/** Reads what `packTries` made. */
+export const unpackTries = (
+  packed: unknown,
+): { readonly tries: number; readonly failure: Failure | undefined } => {
+  if (typeof packed === 'number') return { tries: packed, failure: undefined }
+  const [tries, next, at, name, message, code] = packed as [
+    ...[number, number, number, string, string, string?],
+  ]
+  const error = code === undefined ? { name, message } : { name, message, code }
+  return { tries, failure: { next: nexts[next] ?? 'unblock', at, error } }
+}
