@@ -139,7 +139,7 @@ export interface Life<M = DurableMessages, App = AppContext, S = unknown>
 }
 
 /** What an action may use that is part of the turn of a durable machine. */
-declare module '../../runtime/machine/machine-words.ts' {
+declare module '../../runtime/words/app-context.ts' {
   interface MachineTurn extends Omit<DurableContext, OfMessages> {}
 }
 

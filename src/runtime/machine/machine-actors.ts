@@ -17,10 +17,10 @@ import {
 import { configError, KeelsonError } from '../../errors.ts'
 import type { Context } from '../server/gen-server.ts'
 import type { Ref } from '../words/address.ts'
+import type { MachineTurn } from '../words/app-context.ts'
 import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { Action, Actor, Arrival, Door } from './machine-door.ts'
 import { doored } from './machine-logic.ts'
-import type { MachineTurn } from './machine-words.ts'
 
 /** The facts that functions of the machine read through `self`. */
 export interface Facts {

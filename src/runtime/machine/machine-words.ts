@@ -205,15 +205,6 @@ export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   readonly postponed: readonly EventFrom<T>[]
 }
 
-/**
- * The turn of a durable machine, for `StateMachine.inTurn`. The durable actors declare its parts by
- * augmentation: they are those of their context.
- */
-export interface MachineTurn {
-  /** The id of this actor among those of its kind; of a durable worker its name. */
-  readonly id: string
-}
-
 declare const machine: unique symbol
 
 /** The messages of the process of `T`. Use the client functions to send them. */

@@ -9,7 +9,6 @@ export type {
   MachineMessages,
   MachineRef,
   MachineServer,
-  MachineTurn,
   MessagesOf,
   Postpone,
   Replies,
@@ -21,6 +20,7 @@ export type {
   StateMachineSettings,
   StatePath,
 } from '../machine/machine-words.ts'
+export type { MachineTurn } from '../words/app-context.ts'
 export * as StateMachine from './state-machine-client.ts'
 export type {
   DurableMachine,

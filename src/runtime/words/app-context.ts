@@ -1,7 +1,7 @@
 /**
- * The type of `context.app`. The runtime only hands the value on, from a process to those that it
- * starts. The code that sets the value declares its fields by augmentation, as the instance does
- * for the processes of the user's tree.
+ * The types of `context.app` and of a durable machine's turn. The runtime only hands the values on.
+ * The code that makes them declares their fields by augmentation, as the instance does for the
+ * processes of the user's tree.
  */
 
 /**
@@ -12,4 +12,13 @@
 export interface AppContext {
   /** The name of the instance. */
   readonly instance: string
+}
+
+/**
+ * The turn of a durable machine, for `StateMachine.inTurn`. The durable actors declare its parts by
+ * augmentation: they are those of their context.
+ */
+export interface MachineTurn {
+  /** The id of this actor among those of its kind; of a durable worker its name. */
+  readonly id: string
 }
