@@ -290,7 +290,7 @@ export class SteadyActors {
   /** The effect of a step or an alarm succeeds once, or its turn is refused, and tried later. */
   #effect(what: string, next: State): State {
     const now = this.#world.now()
-    if (now - (this.#refusedAt.get(what) ?? -1_000) < 900)
+    if (now - (this.#refusedAt.get(what) ?? -1_000) < 720)
       this.#wrong.push(`${what} is tried again at once`)
     if (this.#world.isRefused()) {
       this.#refusedAt.set(what, now)
