@@ -420,12 +420,10 @@ export class SteadyActors {
     const slips = this.#app.entity(this.#kinds.slip)
     for (const id of slips.blocked().keys()) {
       const saved = slips.state(id) as { readonly context: { readonly round: number } } | undefined
-      void slips.unblock(id).then((was) => {
-        if (!was) return
-        this.#world.counts('unblocked')
-        // Its promise is started again.
-        this.#effects.delete(promiseOf(saved?.context.round ?? 0))
-      })
+      void slips.unblock(id)
+      this.#world.counts('unblocked')
+      // Its promise is started again.
+      this.#effects.delete(promiseOf(saved?.context.round ?? 0))
     }
   }
 
