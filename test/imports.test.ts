@@ -100,7 +100,10 @@ test('a command on a log loads the storage, no runtime, and of the actors only h
 
     expect(among(loaded, /^storage\/rescue\//).length, command).toBeGreaterThan(2)
     expect(
-      among(loaded, /^(runtime|actors(?!\/turns\/memory\.ts$)|supervisors|inspect\/prompt)\b/),
+      among(
+        loaded,
+        /^(runtime|actors(?!\/turns\/(memory|retry-policy)\.ts$)|supervisors|inspect\/prompt)\b/,
+      ),
       command,
     ).toEqual([])
   }

@@ -8,7 +8,7 @@ import { liveEnds } from '../support/end-life.ts'
 import { liveSeeds, sumOf } from '../support/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(8, 2_000)
+const seeds = seedsOf(8, 500)
 
 test(`what the end of entities promises holds in ${seeds.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveEnds))

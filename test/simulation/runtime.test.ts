@@ -47,5 +47,6 @@ test(`a random world keeps what the runtime promises, twice in the same way, in 
 
   const seen = sumOf(stories)
   // Worlds in which nothing happens would keep every promise.
-  if (!isOne) for (const what of happenings) expect(seen[what], what).toBeGreaterThan(seeds.length)
+  if (!isOne)
+    for (const what of happenings) expect(seen[what], what).toBeGreaterThan(seeds.length / 2)
 }, 600_000)

@@ -30,7 +30,14 @@ test('exports the functions that users call, and nothing of what stands behind t
         'describeReason',
         'isShutdown',
       ],
-      ...['countChildren', 'deleteChild', 'restartChild', 'terminateChild', 'whichChildren'],
+      ...[
+        'startOrGet',
+        'countChildren',
+        'deleteChild',
+        'restartChild',
+        'terminateChild',
+        'whichChildren',
+      ],
       ...['dynamicSupervisor', 'startDynamicSupervisor', 'terminateDynamicChild', 'Registry'],
       ...[
         'entity',

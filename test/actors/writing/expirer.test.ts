@@ -5,11 +5,12 @@ import { telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { type Machine, machine } from '../../support/simulated-instance.ts'
 
-/** The keys of all rows in the projection, after it has caught up. */
+/** The keys of all rows in the projection but those of its own projections, after it has caught up. */
 const rowKeys = async ({ projections, during }: Machine, app: App): Promise<string[]> => {
   await during(app.control.flush(0))
   const store = projections.open('/data/shard-0/lmdb')
-  return [...store.range({})].map(([key]) => key)
+  const keys = [...store.range({})].map(([key]) => key)
+  return keys.filter((key) => !/^\0[vV]\$/.test(key))
 }
 
 /** The number of values, compounds and locks that each command has removed so far. */

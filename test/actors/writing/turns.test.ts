@@ -167,7 +167,8 @@ test('the rows of entities are not walked for what has expired', async () => {
   await clock.advance(1_600)
   await during(app.control.flush(0))
   const left = [...projections.open('/data/shard-0/lmdb').range({ gt: '\0f' })]
-  expect(left).toEqual([])
+  const counters = (key: string): boolean => key.startsWith('\0v$entities')
+  expect(left.filter(([key]) => !counters(key))).toEqual([])
 })
 
 describe('turns under way', () => {
