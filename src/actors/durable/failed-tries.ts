@@ -92,16 +92,13 @@ export class FailedTries {
   }
 
   /** Logs the first failure of a step of this kind with its stack; of the others the count. */
-  #log(
-    { what, tries, retryAt, error: text }: FailingTurn,
-    { next }: Failure,
-    error: unknown,
-  ): void {
+  #log({ what, tries, retryAt }: FailingTurn, { next }: Failure, error: unknown): void {
     const { terms } = this.#actor
     const { kind } = terms.identity
     const { logger } = this.#process.kernel
     const now = this.#actor.now()
-    const name = isKeelsonError(error) ? error.code : error instanceof Error ? error.name : text
+    // A text that was thrown may differ each time.
+    const name = isKeelsonError(error) ? error.code : error instanceof Error ? error.name : ''
     const isParking = next === 'unblock'
     const key = `${kind} ${what} ${name}${isParking ? ' parked' : ''}`
     const count = terms.trouble.seen(key, now)

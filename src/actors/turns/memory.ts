@@ -110,7 +110,8 @@ export const mainRow = (
   const isFailing = steps.some(({ failure }) => failure !== undefined)
   const format =
     bodyFormat + (birth === undefined ? 0 : parts.birth) + (isFailing ? parts.failures : 0)
-  const body: unknown[] = [format, version, shape, recorded, fields, ...given(birth)]
+  const body: unknown[] = [format, version, shape, recorded, fields]
+  if (birth !== undefined) body.push(birth)
   if (state !== undefined) body.push(state)
   const row = encodeParts(body, birth === undefined ? bodyParts : bodyPartsOfOwn, markBytes)
   writeMark(row, 0, mark)

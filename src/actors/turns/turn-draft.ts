@@ -215,6 +215,15 @@ export class TurnDraft extends LoggedTurn {
     return hasRows || hasWrites || this.#end !== undefined || this.#steps !== steps
   }
 
+  /** Whether it records a step or an alarm. */
+  get #recordsMore(): boolean {
+    const { name } = this
+    return (
+      this.#steps.some(({ step }) => step.startsWith(name)) ||
+      [...(this.#alarms?.values() ?? [])].some(({ setting }) => setting.startsWith(name))
+    )
+  }
+
   /**
    * Requires that a turn with this new state agrees with the end of its actor.
    * @throws KeelsonError `CONFLICT` for a change after the end; `INVALID_ARGUMENT` for a turn that
@@ -224,11 +233,7 @@ export class TurnDraft extends LoggedTurn {
     const { memory } = this.before
     const end = endIn(memory)
     if (end && (state !== memory.state || this.#hasChanges)) throw ended(entity, end)
-    const isNew = (setting: string): boolean => setting.startsWith(this.name)
-    const records =
-      this.#steps.some(({ step }) => isNew(step)) ||
-      [...(this.#alarms?.values() ?? [])].some(({ setting }) => isNew(setting))
-    if (this.#end && records)
+    if (this.#end && this.#recordsMore)
       throw new KeelsonError(
         'INVALID_ARGUMENT',
         `${entity} ends with this turn, and no step or alarm runs after its end: end it with theirs`,
@@ -247,22 +252,27 @@ export class TurnDraft extends LoggedTurn {
     const row = mainRow(after, this.mark, table.version, table.shape)
     checkSize(row.length - markBytes, identity.entity, shard)
     const writes = this.#batch === undefined ? [] : ownCommands(this.#batch, terms)
-    const changes = [
-      ...rowChanges(identity, this.before.stored, after),
-      ...(terms.common.keys ? notedKeys(identity, writes) : []),
-    ]
-    this.unit = {
+    const changes = rowChanges(identity, this.before.stored, after)
+    const noted = terms.common.keys ? notedKeys(identity, writes) : []
+    const unit: Turn = {
       kind: 'turn',
       entity: identity.entity,
       follows: this.before.stored.mark,
       row,
-      rows: rows.length === 0 ? changes : [...changes, ...rows],
+      rows: noted.length + rows.length === 0 ? changes : [...changes, ...noted, ...rows],
       writes,
-      ...(this.#entries && { entries: this.#entries }),
-      ...(this.#own &&
-        this.birth && { own: { birth: this.birth, changes: [...this.#own.changes] } }),
     }
+    this.unit = this.#entries || this.#own ? { ...unit, ...this.#beside } : unit
     this.after = after
+  }
+
+  /** The parts of its unit that few turns have. */
+  get #beside(): Pick<Turn, 'entries' | 'own'> {
+    const { birth } = this
+    return {
+      ...(this.#entries && { entries: this.#entries }),
+      ...(this.#own && birth && { own: { birth, changes: [...this.#own.changes] } }),
+    }
   }
 
   /**

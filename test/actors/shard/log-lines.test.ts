@@ -147,4 +147,28 @@ describe('a durable actor', () => {
       },
     ])
   })
+
+  test('whose step throws another text each time is one kind of failure', async () => {
+    let requests = 0
+    const server: DurableServer<
+      { calls: { add: () => void }; continues: { pay: () => void } },
+      number
+    > = {
+      init: () => 0,
+      calls: { add: (state) => reply(undefined, state + 1, { continue: ['pay'] }) },
+      continues: {
+        pay: () => {
+          throw `no answer to request ${++requests}`
+        },
+      },
+      retry: { max: 5, baseMs: 10 },
+    }
+    const kind = entity('k', server)
+    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+    await s.during(call(s.app.entity(kind).ref('1'), 'add'))
+    await s.advance(10_000)
+
+    const tried = s.log.messages('warn').filter((message) => message.includes('the next one is in'))
+    expect(tried).toHaveLength(1)
+  })
 })
