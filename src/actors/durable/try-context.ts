@@ -10,11 +10,13 @@ import type { AnyContext, Ref } from '../../runtime/index.ts'
 export interface SharedContext extends AnyContext {
   /** The `app` of an actor for another context; `check` throws when that may not act any more. */
   appFor(context: Pick<AnyContext, 'to'>, check: () => void): unknown
+  /** A controller whose listeners may throw. */
+  aborting(): AbortController
 }
 
 /** The parts that change nothing: they stay. */
 const lasting = new Set<string | symbol>([
-  ...['self', 'id', 'name', 'parent', 'system', 'signal', 'now', 'readTimer'],
+  ...['self', 'id', 'name', 'parent', 'system', 'now', 'readTimer'],
 ])
 
 /** One try while it runs. */
@@ -22,25 +24,53 @@ export class Try {
   /** What its handler gets. */
   readonly context: AnyContext
   readonly #what: string
+  readonly #shared: SharedContext
   #isClosed = false
   #app: unknown
+  #aborting: AbortController | undefined = undefined
 
   /** `what`: the step or the alarm, for the error of late calls. */
   constructor(shared: SharedContext, what: string) {
     this.#what = what
+    this.#shared = shared
     this.context = new Proxy(shared, { get: (target, name) => this.#get(target, name) })
   }
 
   /** The try has failed. */
   close(): void {
     this.#isClosed = true
+    this.#aborting?.abort(this.#failed())
+    this.end()
+  }
+
+  /** The try is over, and its signal does not abort any more. */
+  end(): void {
+    if (this.#aborting) this.#shared.signal.removeEventListener('abort', this.#ended)
+  }
+
+  /** Aborts when the try has failed, as at its time-out, or when the actor ends. */
+  get #signal(): AbortSignal {
+    if (this.#aborting) return this.#aborting.signal
+    const aborting = this.#shared.aborting()
+    this.#aborting = aborting
+    if (this.#isClosed) aborting.abort(this.#failed())
+    else if (this.#shared.signal.aborted) this.#ended()
+    else this.#shared.signal.addEventListener('abort', this.#ended)
+    return aborting.signal
+  }
+
+  readonly #ended = (): void => this.#aborting?.abort(this.#shared.signal.reason)
+
+  #failed(): KeelsonError {
+    return new KeelsonError('CLOSED', `this try of ${this.#what} has failed`)
   }
 
   readonly #check = (): void => {
-    if (this.#isClosed) throw new KeelsonError('CLOSED', `this try of ${this.#what} has failed`)
+    if (this.#isClosed) throw this.#failed()
   }
 
   #get(shared: SharedContext, name: string | symbol): unknown {
+    if (name === 'signal') return this.#signal
     const lasts = lasting.has(name)
     if (!lasts) this.#check()
     if (name === 'app') {

@@ -80,12 +80,13 @@ export class ServerContext {
   }
 
   get signal(): AbortSignal {
-    this.#abort ??= this.#aborting()
+    this.#abort ??= this.aborting()
     if (!this.#process.alive) this.ended()
     return this.#abort.signal
   }
 
-  #aborting(): AbortController {
+  /** A new controller. A listener of its signal that throws is logged, and ends nothing. */
+  aborting(): AbortController {
     const abort = new AbortController()
     const { logger } = this.#process.kernel
     const { title } = this.#process

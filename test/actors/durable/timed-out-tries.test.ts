@@ -138,6 +138,52 @@ test('a late value of a try is dropped', async () => {
   expect(state()).toEqual(['asked', 'worked'])
 })
 
+test('the signal of a try aborts at its time-out, and not that of the next try', async () => {
+  const { s, ref } = await world()
+  const signals: AbortSignal[] = []
+  code = (context, until) => {
+    signals.push(context.signal)
+    return until
+  }
+  await s.during(call(ref, 'work'))
+  await s.advance(90)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false])
+  await s.advance(1_060)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])
+  expect(signals[0]?.reason).toMatchObject({ code: 'CLOSED' })
+})
+
+test('the signal of a try that ended well aborts no more; one that runs aborts with its actor', async () => {
+  const { s, ref } = await world()
+  const signals: AbortSignal[] = []
+  code = (context, until) => {
+    signals.push(context.signal)
+    return signals.length === 1 ? undefined : until
+  }
+  await s.during(call(ref, 'work'))
+  await s.advance(10)
+  await s.during(call(ref, 'work'))
+  await s.advance(10)
+  s.app.system.kill(ref)
+  await s.advance(0)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true])
+  expect(signals[1]?.reason).toMatchObject({ code: 'EXITED' })
+})
+
+test('a signal that is first read after the time-out has aborted', async () => {
+  const { s, ref } = await world()
+  let late: AbortSignal | undefined
+  code = async (context, until) => {
+    await until
+    late = context.signal
+  }
+  await s.during(call(ref, 'work'))
+  await s.advance(150)
+  release()
+  await s.advance(0)
+  expect(late?.aborted).toBe(true)
+})
+
 /** What the code of a try may do, with what it took before its time-out. */
 const deeds: Record<string, (context: Own) => () => unknown> = {
   setAlarm: (context) => () => context.setAlarm('late', { inMs: 1 }),
