@@ -10,7 +10,7 @@ import { liveThroughTrouble } from '../support/liveness-life.ts'
 import { liveSeeds, sumOf } from '../support/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(12, 600)
+const seeds = seedsOf(8, 600)
 
 test(`durable actors go on after the trouble of ${seeds.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveThroughTrouble))
