@@ -13,7 +13,7 @@ import type { Idleness } from './idleness.ts'
 /** A function that works in the background, without its types. */
 export type Body = (life: object) => unknown
 
-/** What the work of an actor needs of it. */
+/** The parts of its actor that background work uses. */
 interface Owner {
   readonly context: AnyContext
   readonly terms: DurableTerms

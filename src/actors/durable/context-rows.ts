@@ -7,7 +7,7 @@ import { type DurableRows, OwnRowsReader } from '../turns/own-rows.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { DurableTerms } from './durable-terms.ts'
 
-/** What these rows need of their actor. */
+/** The parts of their actor that these rows use. */
 interface Keeper {
   readonly terms: DurableTerms
   readonly memory: Memory

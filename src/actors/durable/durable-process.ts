@@ -480,7 +480,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
   }
 
-  /** A handler has ended whose state was refused meanwhile: it is run again in its place. */
+  /** Runs a handler again, because the state that it stood on was refused while it ran. */
   #again(draft: TurnDraft): Promise<NextStep> {
     this.#hand.drop(draft)
     return draft.isStranded ? this.#onceReadable(draft.run) : this.proceed()

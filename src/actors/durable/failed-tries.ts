@@ -1,6 +1,6 @@
 /**
- * What comes after a failed try of a step or an alarm, as `retry-policy.ts` decides. Each failure is
- * recorded by a turn before the next try: the count of tries, the error, and when it is tried again.
+ * Handles failed tries of steps and alarms, as `retry-policy.ts` decides. A turn records each failure
+ * before the next try: the count of tries, the error, and the time of the next try.
  * When the tries have ended, the handler `onFailed` runs, or the step or the alarm is parked. The
  * actor goes on in each case.
  */
@@ -20,7 +20,7 @@ import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
 
-/** What failed tries need of their actor. */
+/** The parts of their actor that failed tries use. */
 export interface Trying {
   readonly terms: DurableTerms
   readonly context: AnyContext
@@ -114,7 +114,7 @@ export class FailedTries {
       })
   }
 
-  /** A turn is durable: steps and alarms that it removed do not fail any more. */
+  /** A turn is durable. Forgets the failures of steps and alarms that it removed. */
   durable({ steps, alarms }: Memory): void {
     if (!this.#isFailing) return
     const failing = new Set<string>()

@@ -21,7 +21,7 @@ const lasting = new Set<string | symbol>([
 
 /** One try while it runs. */
 export class Try {
-  /** What its handler gets. */
+  /** The context that its handler gets. */
   readonly context: AnyContext
   readonly #what: string
   readonly #shared: SharedContext
@@ -43,7 +43,7 @@ export class Try {
     this.end()
   }
 
-  /** The try is over, and its signal does not abort any more. */
+  /** The try is over: the end of the actor does not abort its signal. */
   end(): void {
     if (this.#aborting) this.#shared.signal.removeEventListener('abort', this.#ended)
   }

@@ -57,7 +57,7 @@ export class TurnAtHand {
     return this.#terms.common.freeze(known.memory.state)
   }
 
-  /** The first state. What `init` records makes a first turn; a bare state waits for one. */
+  /** The first state. Records of `init` make a first turn; a bare state waits for one. */
   async bear(): Promise<void> {
     const { init } = this.#terms.table
     const draft = this.begin(ownRun('birth', 'init'))

@@ -49,7 +49,7 @@ export class Entities {
   readonly known = new Map<string, DurableTable>()
   /** What troubles the actors. */
   readonly trouble = new ActorTrouble()
-  /** What runs in the actors. */
+  /** The running work of the actors. */
   readonly work: ActorWork
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that have ended undecided. */

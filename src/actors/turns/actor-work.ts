@@ -1,7 +1,7 @@
 /**
- * What runs in the durable actors of an instance and acts on the world outside: pending steps and
- * alarms, and background work. A close lets nothing of it begin, waits for what runs, and names what
- * it cut off.
+ * The running work of the durable actors of an instance: pending steps and alarms, and background
+ * work. During a close no work begins. The close waits for running work, and names the work that it
+ * cuts off.
  */
 import { KeelsonError } from '../../errors.ts'
 
@@ -31,7 +31,7 @@ export class Work {
 export class ActorWork {
   readonly #isClosing: () => boolean
   readonly #running = new Set<Work>()
-  /** What still ran when its time was up, but for what has settled since. */
+  /** The work that was still running at the deadline, and has not settled since. */
   readonly #late = new Set<Work>()
   #onIdle: (() => void) | undefined
 
@@ -72,7 +72,7 @@ export class ActorWork {
     for (const work of this.#running) this.#late.add(work)
   }
 
-  /** What was late, and was cut off unless it has settled since. */
+  /** The late work: it was cut off, unless it has settled since. */
   get late(): readonly Work[] {
     return [...this.#late]
   }

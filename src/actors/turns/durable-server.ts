@@ -109,16 +109,16 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
   end(options?: EndOptions): void
   /**
    * Lets `work` run beside the mailbox. It begins when this turn is durable, and never if the turn
-   * is refused. It is a process of its own, linked to the actor: what it throws ends the actor, and
-   * with the actor it ends. The actor does not rest meanwhile. It is not recorded: after a crash a
-   * step, or `wake`, has to begin it again.
+   * is refused. It is a process of its own, linked to the actor: a throw of it ends the actor, and
+   * it ends with the actor. The actor does not rest while it runs. It is not recorded: after a crash
+   * a step, or `wake`, has to begin it again.
    */
   background(work: (life: Life<M, App, S>) => unknown): void
 }
 
 /**
  * Background work of an actor, in one life of it: the context of its own process, whose `signal`
- * aborts when the actor ends. What it does leaves at once: everything that it knows is durable.
+ * aborts when the actor ends. Its messages leave at once: everything that it knows is durable.
  */
 export interface Life<M = DurableMessages, App = AppContext, S = unknown>
   extends BareContext<Messages, App> {

@@ -62,8 +62,8 @@ export interface ReadRows {
 }
 
 /**
- * The rows that a durable actor keeps itself. What a turn changes becomes durable with it, or never
- * happens. A turn sees its own changes, and those of all turns before it.
+ * The rows that a durable actor keeps itself. The changes of a turn become durable with it, or never
+ * happen. A turn sees its own changes, and those of all turns before it.
  */
 export interface DurableRows extends ReadRows {
   /** Sets a row. @throws KeelsonError `INVALID_ARGUMENT` */
@@ -72,7 +72,7 @@ export interface DurableRows extends ReadRows {
   delete(key: string): boolean
 }
 
-/** What one turn changed, over what the turns before it changed that are not durable yet. */
+/** The changes of one turn, over those of earlier turns that are not durable yet. */
 export class OwnLayer {
   readonly #changes = new Map<string, StoredValue | undefined>()
   #below: OwnLayer | undefined

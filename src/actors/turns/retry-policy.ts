@@ -54,10 +54,10 @@ export type KeptError = {
   readonly code?: string
 }
 
-/** What has failed: a step or an alarm, `tries` times so far. */
+/** A step or an alarm that has failed `tries` times. */
 export type Tried = Attempted & { readonly tries: number }
 
-/** What comes after a failed try, and in how many ms. */
+/** The outcome of a failed try, and the pause before the next one in ms. */
 export type AfterTry = {
   readonly error: unknown
   readonly failure: Failure
@@ -65,7 +65,7 @@ export type AfterTry = {
 }
 
 /**
- * What comes after another failed try. `canFail`: the server has an `onFailed`. A throw of `unless`
+ * Decides about another failed try. `canFail`: the server has an `onFailed`. A throw of `unless`
  * is the error of the try, and there is another one. `drawn`: a random number.
  */
 export const afterTry = (

@@ -102,7 +102,7 @@ export const changing = (change: (state: unknown) => unknown, from: HeldCall): R
 /** A change of the state, as background work asks for it. */
 export type Change = (state: unknown, context: unknown) => unknown
 
-/** The turn of such a change. What it throws is thrown to the work that asked for it. */
+/** The turn of such a change. A throw of the change goes to the work that asked for it. */
 export const applying = (change: Change, from: HeldCall): Run =>
   new Run('apply', changedBy(change, from), undefined, 'apply', 'apply', from)
 

@@ -65,7 +65,7 @@ export const runRestore = async (
   }
 }
 
-/** What a restored folder needs to be started. */
+/** The next step after a restore, for people. */
 export const waitsText =
   'It waits: start it with --acts in the place of its origin, or with --no-app to look at it.'
 

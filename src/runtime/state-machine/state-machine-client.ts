@@ -105,7 +105,7 @@ export const output = <M extends AnyMessages>(
  * Waits until `predicate` holds for the machine's snapshot, now or later, and resolves with that
  * snapshot. It sees each state after a handled event; of a durable machine the durable states only.
  * No time limit by default. Rejects like `call`, with `EXITED` when the machine ends or is done in
- * another state, and with the error of `predicate`. An entity wakes, and does not rest meanwhile.
+ * another state, and with the error of `predicate`. An entity wakes, and does not rest before the answer.
  */
 export const waitFor = <M extends AnyMessages>(
   machine: Ref<M>,
