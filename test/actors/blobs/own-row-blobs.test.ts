@@ -1,30 +1,14 @@
 /** Large values in the rows that durable actors keep: everything that follows references finds them. */
 import { expect, test } from 'vitest'
-import {
-  type App,
-  call,
-  type DurableContext,
-  type DurableServer,
-  entity,
-  reply,
-  supervisor,
-} from '../../../src/index.ts'
+import { type App, call, type DurableContext } from '../../../src/index.ts'
 import { payload } from '../../support/blob-folder.ts'
 import { blobFiles, options as blobOptions, swept } from '../../support/blob-instance.ts'
 import { caughtUp } from '../../support/followed-instance.ts'
 import { MemoryReplica } from '../../support/memory-replica.ts'
 import { restore } from '../../support/restored.ts'
+import { type Act, type KeeperMessages, keepers, keeperTree } from '../../support/row-keeper.ts'
 import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
 import { folders, options } from '../../support/snapshot-instance.ts'
-
-type Act = (context: DurableContext<Messages>) => unknown
-type Messages = { calls: { act: (act: Act) => unknown } }
-const keeper: DurableServer<Messages, number> = {
-  init: () => 0,
-  calls: { act: (count, act, context) => reply(act(context), count + 1) },
-}
-const kind = entity('keeper', keeper)
-const tree = supervisor('app', {}, [kind])
 
 const blob = (at: number): Buffer => Buffer.from(payload(at, 9_000))
 const put =
@@ -32,7 +16,12 @@ const put =
   ({ rows }) =>
     rows.put(key, value)
 
-const all = { ...options, ...blobOptions, snapshot: { minLogBytes: 2 ** 40, keep: 1 }, app: tree }
+const all = {
+  ...options,
+  ...blobOptions,
+  snapshot: { minLogBytes: 2 ** 40, keep: 1 },
+  app: keeperTree,
+}
 
 const started = async () => {
   const world = machine()
@@ -47,7 +36,7 @@ const started = async () => {
 }
 
 const act = ({ during }: Machine, app: App, does: Act, id = 'a') =>
-  during(call(app.entity(kind).ref(id), 'act', does))
+  during(call(app.entity(keepers).ref(id), 'act', does))
 
 test('a sweep keeps them without the log, and over a projection that was lost; a deletion frees them', async () => {
   const { world, app, giveBack } = await started()
@@ -59,8 +48,8 @@ test('a sweep keeps them without the log, and over a projection that was lost; a
   world.projections.remove(folders.lmdb)
   const again = await world.start(all)
   expect(await swept(world, again)).toMatchObject({ freedBytes: 0 })
-  expect(again.entity(kind).rows('a').get('k')).toEqual(blob(1))
-  await world.during(again.entity(kind).delete('a'))
+  expect(again.entity(keepers).rows('a').get('k')).toEqual(blob(1))
+  await world.during(again.entity(keepers).delete('a'))
   await act(world, again, ({ rows }) => rows.delete('k'), 'b')
   await world.clock.advance(5_000)
   await giveBack(again)
@@ -82,15 +71,15 @@ test('the blobs of a refused turn are freed, and its actor goes on', async () =>
   await swept(world, app)
   expect(blobFiles(world)).toEqual([])
   // A large turn and small ones behind it keep their order.
-  const ref = app.entity(kind).ref('a')
+  const ref = app.entity(keepers).ref('a')
   const works = [
     put('k', blob(2)),
     put('k', 1),
-    ({ rows }: DurableContext<Messages>) => rows.get('k'),
+    ({ rows }: DurableContext<KeeperMessages>) => rows.get('k'),
   ]
   const answers = works.map((does) => call(ref, 'act', does))
   expect((await world.during(Promise.all(answers)))[2]).toBe(1)
-  expect(app.entity(kind).state('a')).toBe(3)
+  expect(app.entity(keepers).state('a')).toBe(3)
   await world.during(app.close())
 })
 
@@ -104,8 +93,8 @@ test('a backup has those of its snapshot and those of the log behind it', async 
   await world.during(app.close())
   restore(world, '/backup', '/restored')
   const dir = '/restored'
-  const back = await world.start({ ...all, dir, instance: 'restored', app: tree, acts: true })
-  const rows = back.entity(kind).rows('a')
+  const back = await world.start({ ...all, dir, instance: 'restored', app: keeperTree, acts: true })
+  const rows = back.entity(keepers).rows('a')
   expect([rows.get('old'), rows.get('new')]).toEqual([blob(1), blob(2)])
   await world.during(back.close())
 })

@@ -1,27 +1,13 @@
 /** A crash at any I/O operation of a deletion: the rows of one life, of the next, or none, and no other. */
 import { expect, test } from 'vitest'
-import {
-  type App,
-  call,
-  type DurableContext,
-  type DurableServer,
-  entity,
-  reply,
-  supervisor,
-} from '../../../src/index.ts'
+import { type App, call } from '../../../src/index.ts'
 import { rowClassOf } from '../../../src/storage/index.ts'
+import { type Act, keepers, keeperTree } from '../../support/row-keeper.ts'
 import { machine } from '../../support/simulated-instance.ts'
 import { sampled } from '../../support/tier.ts'
 
-type Act = (context: DurableContext<Messages>) => unknown
-type Messages = { calls: { act: (act: Act) => unknown } }
-const keeper: DurableServer<Messages, number> = {
-  init: () => 0,
-  calls: { act: (count, act, context) => reply(act(context), count + 1) },
-}
-const kind = entity('keeper', keeper)
 const options = {
-  app: supervisor('app', {}, [kind]),
+  app: keeperTree,
   blobs: { threshold: 2_000 },
   lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
 }
@@ -34,7 +20,7 @@ const put =
 
 /** The number of rows of a life, and their common beginning. Rows of two lives throw. */
 const seen = (app: App): string => {
-  const { entries } = app.entity(kind).rows('a').range({ limit: 5_000 })
+  const { entries } = app.entity(keepers).rows('a').range({ limit: 5_000 })
   const values = new Set(entries.map(([, value]) => (value as string).slice(0, 1)))
   expect(values.size).toBeLessThan(2)
   return `${entries.length} ${[...values]}`
@@ -59,11 +45,11 @@ const live = async (crashAt: number | undefined): Promise<number> => {
   const first = disk.calls
   if (crashAt !== undefined) disk.inject({ at: crashAt, fault: { kind: 'halt' } })
   let reached = 0
-  const ref = app.entity(kind).ref('a')
+  const ref = app.entity(keepers).ref('a')
   const story = async (): Promise<void> => {
     await call(ref, 'act', put(1_100, 'o'))
     reached = 1
-    await app.entity(kind).delete('a')
+    await app.entity(keepers).delete('a')
     reached = 2
     await call(ref, 'act', put(2, 'n'))
     reached = 3

@@ -1,31 +1,16 @@
 /** The own rows of a deleted entity: gone for everybody at once, removed in pieces. */
 import { expect, onTestFinished, test } from 'vitest'
 import { Applier, Expirer, type StorageEvents } from '../../../src/actors/index.ts'
-import {
-  call,
-  type DurableContext,
-  type DurableServer,
-  entity,
-  reply,
-  supervisor,
-} from '../../../src/index.ts'
+import { call } from '../../../src/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { rowClassOf } from '../../../src/storage/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
-
-type Act = (context: DurableContext<Messages>) => unknown
-type Messages = { calls: { act: (act: Act) => unknown } }
-
-const keeper: DurableServer<Messages, number> = {
-  init: () => 0,
-  calls: { act: (count, act, context) => reply(act(context), count + 1) },
-}
-const kind = entity('keeper', keeper)
+import { type Act, keepers, keeperTree } from '../../support/row-keeper.ts'
 
 const started = async (options: SimulatedOptions = {}) => {
-  const s = await startSimulated({ app: supervisor('app', {}, [kind]), ...options })
+  const s = await startSimulated({ app: keeperTree, ...options })
   onTestFinished(() => s.close())
-  const act = (id: string, does: Act) => s.during(call(s.app.entity(kind).ref(id), 'act', does))
+  const act = (id: string, does: Act) => s.during(call(s.app.entity(keepers).ref(id), 'act', does))
   /** How many rows of both classes are stored. */
   const left = () => {
     const { overlay, projection } = (s.app.shards[0] as (typeof s.app.shards)[0]).view().layers
@@ -52,7 +37,7 @@ test('nobody sees them after the delete, nor does the next life, while they are 
   await act('b', many(3))
   const pieces: number[] = []
   telemetry<StorageEvents>(s.app.system).on('entity.rowsRemoved', ({ rows }) => pieces.push(rows))
-  const handle = s.app.entity(kind)
+  const handle = s.app.entity(keepers)
   const seen = handle.delete('a').then(() => [left(), handle.rows('a').range().entries])
   expect(await s.during(seen)).toEqual([{ own: 1_803, removal: 1 }, []])
   expect(await act('a', (context) => [all(context), many(2, 'new')(context)])).toEqual([
@@ -76,7 +61,7 @@ test('many entities go in one piece, large values in small ones, and nothing is 
     await act('large', ({ rows }) => rows.put(`k${at}`, Buffer.alloc(180_000)))
   const pieces: number[] = []
   telemetry<StorageEvents>(s.app.system).on('entity.rowsRemoved', ({ rows }) => pieces.push(rows))
-  const handle = s.app.entity(kind)
+  const handle = s.app.entity(keepers)
   await s.during(Promise.all([...ids, 'large'].map((id) => handle.delete(id))))
   await s.advance(5_000)
   expect(left()).toEqual({ own: 0, removal: 0 })
@@ -87,7 +72,7 @@ test('many entities go in one piece, large values in small ones, and nothing is 
 test('the removal goes on after a death of its actor or of the applier, a kill and a power cut', async () => {
   const { s, act, left } = await started({ syncMs: 50 })
   await act('a', many(4_000))
-  await s.during(s.app.entity(kind).delete('a'))
+  await s.during(s.app.entity(keepers).delete('a'))
   const someAreGone = async (before: number) => {
     while (left().own === before) await s.advance(25)
   }
