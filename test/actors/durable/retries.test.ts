@@ -1,6 +1,5 @@
 /** Steps and alarms that fail: when they are tried again, and what comes when their tries end. */
 import { afterEach, describe, expect, test } from 'vitest'
-import { setup } from 'xstate'
 import {
   call,
   type DurableServer,
@@ -15,7 +14,6 @@ import {
   telemetry,
   worker,
 } from '../../../src/index.ts'
-import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 
 type State = { readonly done: readonly string[] }
@@ -113,7 +111,7 @@ const world = async (server: DurableServer<Messages, State>, seed = 1) => {
   return { s, kind, ask, told, handle: () => s.app.entity(kind) }
 }
 
-/** The pauses between the tries, in whole seconds. */
+/** The pauses between the tries, in ms. */
 const pausesOf = (what: string): number[] => {
   const at = tries.filter((each) => each.what === what).map((each) => each.at)
   return at.slice(1).map((ms, index) => ms - (at[index] ?? 0))
@@ -481,47 +479,5 @@ describe('when the tries have ended', () => {
     expect(await s.during(call(lone(), 'done'))).toEqual(['rent'])
     expect(await s.app.unblockWorker('lone')).toBe(false)
     await expect(s.app.unblockWorker('{')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-  })
-})
-
-describe('a machine with a policy', () => {
-  const machineOf = (retry: object) =>
-    StateMachine.durable(
-      setup({
-        actions: {
-          act: () => {
-            tries.push({ what: 'act', step: '', at: 0 })
-            if (thrown.act !== undefined) throw thrown.act
-          },
-        },
-      }).createMachine({
-        initial: 'idle',
-        states: { idle: { on: { go: 'gone' } }, gone: { entry: 'act', on: { back: 'idle' } } },
-      }),
-      { retry },
-    )
-
-  test('takes events while an effect is parked, and does the effect after unblock', async () => {
-    const kind = entity('machine', machineOf({ max: 2, jitter: 0 }))
-    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-    simulation = s
-    thrown = { act: new Error('no') }
-    const handle = s.app.entity(kind)
-    StateMachine.send(handle.ref('1'), { type: 'go' } as never)
-    await s.advance(10_000)
-    expect([tries.length, [...handle.blocked().keys()]]).toEqual([2, ['1']])
-    StateMachine.send(handle.ref('1'), { type: 'back' } as never)
-    await s.advance(10)
-    expect(handle.state('1')?.value).toBe('idle')
-
-    thrown = {}
-    expect(await s.during(handle.unblock('1'))).toBe(true)
-    await s.advance(10)
-    expect([tries.length, handle.blocked().size, handle.state('1')?.actions]).toEqual([3, 0, []])
-  })
-
-  test('that is wrong is CONFIG', () => {
-    const config = () => entity('machine', machineOf({ max: 0 }))
-    expect(config).toThrow(expect.objectContaining({ code: 'CONFIG' }))
   })
 })
