@@ -4,7 +4,7 @@
  * durable state denies.
  */
 
-import { fieldCountsIn, kindCountIn } from '../../src/actors/entities/entity-counters.ts'
+import { fieldCountsIn, kindCountIn } from '../../src/actors/entities/entity-listing.ts'
 import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import {

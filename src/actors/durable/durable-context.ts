@@ -1,17 +1,22 @@
 /** The context of a durable actor: that of any process, and the parts of a turn. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { type AnyContext, type AppContext, type Ref, ServerContext } from '../../runtime/index.ts'
+import {
+  type AnyContext,
+  type AppContext,
+  type Ref,
+  ServerContext,
+  type System,
+} from '../../runtime/index.ts'
 import { entryUnit } from '../../storage/index.ts'
 import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import type { Journal } from '../journal/journal.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkedKey, checkOptionNames, storedValue } from '../shard/argument-check.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import { settingOf } from '../turns/memory.ts'
-import type { DurableRows } from '../turns/own-rows.ts'
+import { type DurableRows, OwnRowsReader } from '../turns/own-rows.ts'
 import type { Body } from './background.ts'
-import { ContextRows } from './context-rows.ts'
 import type { DurableProcess } from './durable-process.ts'
 
 /** The implementation of `DurableContext`. */
@@ -98,6 +103,34 @@ export class TurnContext extends ServerContext {
   override pipe(promise: Promise<unknown>, name: string): void {
     this.#actor.idleness.piped(promise)
     super.pipe(promise, name)
+  }
+}
+
+/** `context.rows`: the rows that the actor keeps itself, as its turn at hand sees them. */
+class ContextRows extends OwnRowsReader implements DurableRows {
+  readonly #actor: DurableProcess
+
+  constructor(actor: DurableProcess, system: System) {
+    const { shard, identity } = actor.terms
+    super(system, shard, () => {
+      const { open, memory } = actor
+      // The birth of rows that are stored: the first turn that keeps one has none to read.
+      const { birth } = open?.before.memory ?? memory
+      const { own: layer } = open ?? memory
+      return { entity: identity.entity, birth, layer, view: () => actor.view() }
+    })
+    this.#actor = actor
+  }
+
+  put(key: string, value: unknown): void {
+    this.#actor.draft.setOwn(checkedKey(key), storedValue(value, ['value']))
+  }
+
+  delete(key: string): boolean {
+    const { draft } = this.#actor
+    if (!this.find(checkedKey(key))) return false
+    draft.setOwn(key, undefined)
+    return true
   }
 }
 

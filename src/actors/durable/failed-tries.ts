@@ -2,7 +2,8 @@
  * Handles failed tries of steps and alarms, as `retry-policy.ts` decides. A turn records each failure
  * before the next try: the count of tries, the error, and the time of the next try.
  * When the tries have ended, the handler `onFailed` runs, or the step or the alarm is parked. The
- * actor goes on in each case.
+ * actor goes on in each case. It is apart from `refusals.ts`, its only importer, because a failed
+ * try is a throw of the user's handler, and a refusal is an answer of the storage.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { type AnyContext, describeReason, type Process } from '../../runtime/index.ts'

@@ -1,6 +1,7 @@
 /**
- * The turn of a durable actor whose handler runs: it is opened on what the actor knows, and ends by
- * a commit, which makes new knowledge and sends its unit on its way, or is dropped.
+ * The turn of a durable actor whose handler runs. It is opened on the last known state. A commit
+ * makes a new state and submits its unit; otherwise the turn is dropped. It is apart from
+ * `durable-process.ts`, its only importer, so that one file alone can change the known state.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type AnyContext, NextStep, processOf } from '../../runtime/index.ts'

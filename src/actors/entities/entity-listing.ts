@@ -9,13 +9,21 @@ import {
   alarmRowKey,
   compareKeys,
   decodeIndexValue,
+  decodeValue,
   dueRows,
+  entityCounts,
   entityRowKey,
   entityRows,
+  fieldCounters,
   type IndexValue,
   indexRows,
+  kindCounter,
+  type ProjectionStore,
   parseDue,
   parseIndex,
+  projectedPrefix,
+  projectionMarkKey,
+  projectionMarkOf,
   type Row,
   type RowRange,
   readEntityRow,
@@ -29,7 +37,6 @@ import { endName } from '../turns/lifetime.ts'
 import { type Alarm, type Fields, readAlarm, readBody, type Step } from '../turns/memory.ts'
 import { alarmsOf, callIdKeysOf, rowsIn, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
-import { fieldCountsIn, kindCountIn } from './entity-counters.ts'
 import type { EntityQuery } from './entity-query.ts'
 
 /**
@@ -156,14 +163,12 @@ export const countsOf = async (
   field: string,
 ): Promise<Map<IndexValue, number>> => {
   const counts = new Map<string, number>()
-  const add = (value: string, by: number): unknown =>
-    counts.set(value, (counts.get(value) ?? 0) + by)
   for (const shard of entities.shards) {
     const counted = fieldCountsIn(shard, kind, field)
-    for (const [value, count] of counted ?? []) add(value, count)
+    for (const [value, count] of counted ?? []) add(counts, value, count)
     if (!counted)
       for await (const [rowKey] of steps(entities.system, shard, indexRows(kind, field)))
-        add(parseIndex(rowKey).value, 1)
+        add(counts, parseIndex(rowKey).value, 1)
   }
   const ordered = [...counts].sort(([left], [right]) => compareKeys(left, right))
   return new Map(ordered.map(([value, count]) => [decodeIndexValue(value), count]))
@@ -216,4 +221,75 @@ async function* steps(
     rest = last === undefined ? undefined : { ...(range.lt && { lt: range.lt }), gt: last }
     if (rest) await new Promise<void>((resolve) => system.clock.soon(resolve))
   }
+}
+
+/** The most rows of the overlay that are added in one turn of the event loop. */
+const addedMax = 5_000
+
+/**
+ * How many entities of a kind have each encoded value of a field. `undefined`: the counters are
+ * still built, or too many rows wait for LMDB.
+ * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+ */
+export const fieldCountsIn = (
+  shard: Shard,
+  kind: string,
+  field: string,
+): Map<string, number> | undefined =>
+  countersIn(
+    shard,
+    fieldCounters(kind, field),
+    indexRows(kind, field),
+    (rowKey) => parseIndex(rowKey).value,
+  )
+
+/** How many entities of a kind have a row. `undefined` and errors as of `fieldCountsIn`. */
+export const kindCountIn = (shard: Shard, kind: string): number | undefined => {
+  const counts = countersIn(shard, kindCounter(kind), entityRows(kind), () => '')
+  return counts && (counts.get('') ?? 0)
+}
+
+/**
+ * Reads the counters of one shard. LMDB has them as of its position. Rows that LMDB does not show
+ * yet are added from the overlay, so the counters agree with every read.
+ * `begin`: of the keys of the counters. `counted`: the rows that they count.
+ */
+const countersIn = (
+  shard: Shard,
+  begin: string,
+  counted: RowRange,
+  keyOf: (rowKey: string) => string,
+): Map<string, number> | undefined => {
+  const { overlay, projection } = shard.view().layers
+  const prefix = shownPrefix(projection)
+  if (prefix === undefined) return undefined
+  const counts = new Map<string, number>()
+  const from = prefix + begin
+  for (const [rowKey, { value }] of projection.range({ gte: from, lt: `${from}\u{10ffff}` }))
+    counts.set(rowKey.slice(from.length), decodeValue(value) as number)
+  let added = 0
+  for (const [rowKey, row] of overlay.range(counted)) {
+    if (++added > addedMax) return undefined
+    const by = Number(row !== undefined) - Number(projection.peek(rowKey) !== undefined)
+    if (by !== 0) add(counts, keyOf(rowKey), by)
+  }
+  return counts
+}
+
+/** The beginning of the rows of the counters; `undefined` while they do not follow the log. */
+const shownPrefix = (projection: ProjectionStore): string | undefined => {
+  const { name, version } = entityCounts
+  const rowKey = projectionMarkKey(name)
+  const row = projection.get(rowKey)
+  // Without a position there are no rows: the overlay has them all.
+  if (!row) return projection.position() ? undefined : projectedPrefix(name, 1)
+  const mark = projectionMarkOf(rowKey, row)
+  const isShown = mark.state === 'live' && mark.version === version
+  return isShown ? projectedPrefix(name, mark.generation) : undefined
+}
+
+const add = (counts: Map<string, number>, value: string, by: number): void => {
+  const sum = (counts.get(value) ?? 0) + by
+  if (sum === 0) counts.delete(value)
+  else counts.set(value, sum)
 }

@@ -28,12 +28,12 @@ import {
   isSettled,
   isText,
 } from '../shard/payload-check.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ProjectionMode } from '../shard/projection-mode.ts'
+import type { Shard, Suspension } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import type { AppliedFrames } from './applied-frames.ts'
 import * as Applier from './applier.ts'
-import { descriptionOf, type ProjectionWriterDescription } from './projection-description.ts'
 import { ProjectionFeed } from './projection-feed.ts'
 import { everything, initialState, type State, type Steps } from './projection-state.ts'
 import { answering, unheard } from './projection-waiters.ts'
@@ -55,7 +55,18 @@ import {
   wait,
 } from './projection-writing.ts'
 
-export type { ProjectionWriterDescription } from './projection-description.ts'
+/** The state of the projection's writer, for `describe`. */
+export type ProjectionWriterDescription = {
+  readonly mode: ProjectionMode
+  readonly projectedLsn: number
+  readonly lag: number
+  readonly outbox: number
+  readonly outboxBytes: number
+  readonly suspensions: readonly Suspension[]
+  readonly degraded: string | undefined
+  readonly rows: number
+  readonly bytes: number
+}
 
 /** The messages of the projection's writer. */
 export type Messages = {
@@ -297,6 +308,22 @@ export const answerOf = async <T>(shard: Shard, answer: Promise<T>): Promise<T> 
   } catch (error) {
     const isGone = isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')
     throw (isGone && shard.projection.refusal) || error
+  }
+}
+
+const descriptionOf = ({ shard, feed, following }: State): ProjectionWriterDescription => {
+  const { references, bytes } = feed.load
+  const projection = following?.projection.describe() ?? { rows: 0, bytes: 0 }
+  const { mode, reason } = shard.projection.health
+  return {
+    mode,
+    projectedLsn: feed.projectedLsn,
+    lag: feed.lag,
+    outbox: references,
+    outboxBytes: bytes,
+    suspensions: [...shard.suspensions.values()],
+    degraded: reason,
+    ...projection,
   }
 }
 

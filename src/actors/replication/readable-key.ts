@@ -1,23 +1,26 @@
 /**
- * A key with its present value in a form that people can read with SQL. A value is given as JSON if
- * JSON can say it and PostgreSQL's `jsonb` takes it, else as bytes. Of a large value only the size
- * is given. The log has the value in any case.
+ * Keys with their present values, and durable actors with their present states, in a form that
+ * people can read with SQL. A value is JSON if JSON can express it and PostgreSQL's `jsonb` takes
+ * it, else bytes. A large value is given by its size alone. The log has the value in any case.
  */
 import {
   decodeValue,
+  entityRowKey,
   isStoredValue,
   type ReadableChange,
   type ReadableKey,
   type Row,
+  readEntityRow,
   ropeLength,
   ropeOf,
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
+import { readBody } from '../turns/memory.ts'
 
 /** Larger values and states are not shown. They make a row of SQL unwieldy, and take memory here. */
-export const shownBytesMax = 64 * 1024
+const shownBytesMax = 64 * 1024
 
 /** The most fields of a compound that are shown. */
 const shownFieldsMax = 1_000
@@ -32,6 +35,23 @@ export const readableChange = (shard: Shard, key: string): ReadableChange => {
   if (!row) return { kind: 'gone', key }
   const shown = isStoredValue(row.value) ? shownValue(row.value) : fieldsOf(shard, key, row)
   return { kind: 'key', asOf, row: { key, expiresAt: row.expiresAt, ...shown } }
+}
+
+/** The actor as it is now. @throws KeelsonError `SHARD_DOWN`, `CORRUPT`, `UNSUPPORTED_VERSION` */
+export const readableEntity = (shard: Shard, entity: string): ReadableChange => {
+  const asOf = shard.appliedLsn
+  const row = shard.view().row(entityRowKey(entity))
+  if (!row) return { kind: 'ended', entity }
+  const { body } = readEntityRow(row)
+  const { version, state, fields } = readBody(body)
+  const shown = body.length > shownBytesMax ? undefined : jsonText(state)
+  return {
+    ...{ kind: 'entity', asOf },
+    row: {
+      ...{ entity, version, size: body.length, fields: jsonText(fields) ?? '{}' },
+      ...(shown !== undefined && { state: shown }),
+    },
+  }
 }
 
 type Shown = Pick<ReadableKey, 'type' | 'json' | 'bytes' | 'size'>

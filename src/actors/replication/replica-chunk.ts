@@ -15,8 +15,7 @@ import {
 } from '../../storage/index.ts'
 import type { Shard } from '../shard/shard.ts'
 import { touchedBy } from '../shard/shard-changes.ts'
-import { readableEntity } from './readable-entity.ts'
-import { readableChange } from './readable-key.ts'
+import { readableChange, readableEntity } from './readable-key.ts'
 
 /** A frame that was read, and its payload. */
 export type TakenFrame = Pick<ReadFrame, 'lsn' | 'time' | 'startsGroup'> & {

@@ -2,9 +2,10 @@
  * The log of the runtime: crashes, restarts and unexpected messages. Any logger with these three
  * methods fits.
  */
-
+import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import type { Clock } from '../../clock.ts'
-import { stackText } from './error-stack.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, isError } from './exit-reason.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 import { valueText } from './value-text.ts'
@@ -164,4 +165,41 @@ const text = (message: string, facts: Readonly<Record<string, unknown>> | undefi
   const lines = [isError(reason) ? `${message}${stackText(reason, message)}` : message]
   if (report !== undefined) lines.push(String(report))
   return lines.join('\n')
+}
+
+/**
+ * The folder of the package. A user's bundler moves this file; then no frame is known as Keelson's.
+ */
+const packageUrl = /^(.*\/)(?:src\/runtime\/words|dist\/chunks)\/[^/]+$/.exec(import.meta.url)?.[1]
+
+const ownPlaces = (packageUrl === undefined ? [] : [packageUrl, fileURLToPath(packageUrl)]).flatMap(
+  (place) => [`${place}src/`, `${place}dist/`],
+)
+
+/**
+ * Returns the text that completes `said`, a text about `error`: its first line, unless `said` has
+ * it; its frames but those of Keelson and of Node's insides; details and causes. An error without
+ * other frames is a fault in Keelson. It keeps all frames, unless it is a `KeelsonError`.
+ */
+const stackText = (error: Error, said: string): string => {
+  const text = inspect(error)
+  const head = describeReason(error)
+  const isOwn = error instanceof KeelsonError
+  const isSaid = said.includes(head) || (isOwn && said.includes(reasonText(error)))
+  const rest = isSaid && text.startsWith(head) ? text.slice(head.length) : `\n${text}`
+  const lines = rest.split('\n')
+  const isTheirs = lines.some((line) => isFrame(line) && !isHidden(line))
+  return isTheirs || isOwn ? lines.flatMap(shown).join('\n') : rest
+}
+
+const isFrame = (line: string): boolean => /^\s+at /.test(line)
+
+const isHidden = (line: string): boolean =>
+  isFrame(line) &&
+  (/\bnode:(internal\/|async_hooks:)/.test(line) || ownPlaces.some((place) => line.includes(place)))
+
+/** The details of an error follow its last frame on the same line. */
+const shown = (line: string): string[] => {
+  if (!isHidden(line)) return [line]
+  return line.endsWith(' {') ? [line.replace(/\S.*$/, '{')] : []
 }

@@ -13,10 +13,9 @@ import { entityRow, isFirstRow } from '../values/entity-row.ts'
 import { compareKeys } from '../values/key.ts'
 import { firstUserKey, prefixOf, rowClassOf, rowsOf } from '../values/row-key.ts'
 import { decodeValue, encodeValue } from '../values/value.ts'
-import { entityChangesOf } from './entity-change.ts'
 import { entityCounts } from './entity-counts.ts'
 import type { OwnRows, ProjectedOperation, Projecting, Projection } from './projection.ts'
-import { changesOf, type RowChanged } from './projection-change.ts'
+import { changesOf, entityChangesOf, type RowChanged } from './projection-change.ts'
 import {
   type Building,
   haltedMark,

@@ -1,14 +1,16 @@
-/** The change of a row as the function of a projection gets it. Pure. */
+/** The change of a row or an entity as the function of a projection gets it. Pure. */
 import { KeelsonError } from '../../errors.ts'
 import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
 import { fieldCount } from '../rows/field-commands.ts'
 import type { ReadBlob } from '../rows/rows.ts'
+import { entityOf, isKindOfEntities } from '../values/entity-key.ts'
+import { readEntityRow } from '../values/entity-row.ts'
 import { isStoredValue, ropeLength, ropeOf } from '../values/rope.ts'
 import { compoundOf, fieldOf } from '../values/row-key.ts'
 import { decodeValue } from '../values/value.ts'
-import type { ProjectionChange } from './projection.ts'
+import type { EntityChange, EntityFields, ProjectionChange } from './projection.ts'
 
-/** A row of a user's key that a frame changed. */
+/** A row of a user's key or of an entity that a frame changed. */
 export type RowChanged = {
   readonly rowKey: string
   readonly before: Row | undefined
@@ -26,11 +28,19 @@ const readBytesMax = 1024 * 1024
  */
 export const changesOf = (changed: RowChanged, blob: ReadBlob): readonly ProjectionChange[] => {
   const { before, after } = changed
-  if (!before || !after || isHead(before) === isHead(after)) return [new Change(changed, blob)]
+  if (!before || !after || isHead(before) === isHead(after)) return [new KeyChange(changed, blob)]
   return [
-    new Change({ ...changed, after: undefined }, blob),
-    new Change({ ...changed, before: undefined }, blob),
+    new KeyChange({ ...changed, after: undefined }, blob),
+    new KeyChange({ ...changed, before: undefined }, blob),
   ]
+}
+
+/** The change of a main row; none for rows of durable workers and of the journal. */
+export const entityChangesOf = (changed: RowChanged): readonly EntityChange[] => {
+  const entity = entityOf(changed.rowKey) ?? ''
+  const slash = entity.indexOf('/')
+  const kind = entity.slice(0, slash)
+  return isKindOfEntities(kind) ? [new ChangeOfEntity(changed, kind, entity.slice(slash + 1))] : []
 }
 
 const isHead = ({ value }: Row): boolean => value.tag === rowTags.compound
@@ -40,48 +50,83 @@ const isHead = ({ value }: Row): boolean => value.tag === rowTags.compound
  * when they are first read, by accessors of the class: an accessor in a literal costs more to make
  * than a value to decode.
  */
-class Change implements ProjectionChange {
-  readonly kind: ProjectionChange['kind']
-  readonly key: string
-  readonly field: string | undefined
+abstract class Change<Value> {
   readonly existed: boolean
   readonly exists: boolean
   readonly lsn: number
   readonly time: number
   readonly #changed: RowChanged
+  #before: Value | undefined
+  #after: Value | undefined
+
+  constructor(changed: RowChanged) {
+    this.existed = changed.before !== undefined
+    this.exists = changed.after !== undefined
+    this.lsn = changed.lsn
+    this.time = changed.time
+    this.#changed = changed
+  }
+
+  protected abstract decoded(row: Row): Value
+
+  get before(): Value | undefined {
+    const { before } = this.#changed
+    if (before) this.#before ??= this.decoded(before)
+    return this.#before
+  }
+
+  get after(): Value | undefined {
+    const { after } = this.#changed
+    if (after) this.#after ??= this.decoded(after)
+    return this.#after
+  }
+}
+
+/** A change of a key, or of a field of one. */
+class KeyChange extends Change<unknown> implements ProjectionChange {
+  readonly kind: ProjectionChange['kind']
+  readonly key: string
+  readonly field: string | undefined
   readonly #blob: ReadBlob
-  #before: unknown
-  #after: unknown
 
   constructor(changed: RowChanged, blob: ReadBlob) {
-    const { rowKey, before, after, lsn, time } = changed
+    super(changed)
+    const { rowKey, before, after } = changed
     const compound = compoundOf(rowKey)
     const row = after ?? before
     this.kind = compound !== undefined ? 'field' : row && isHead(row) ? 'compound' : 'value'
     this.key = compound ?? rowKey
     this.field = compound === undefined ? undefined : fieldOf(rowKey)
-    this.existed = before !== undefined
-    this.exists = after !== undefined
-    this.lsn = lsn
-    this.time = time
-    this.#changed = changed
     this.#blob = blob
   }
 
-  get before(): unknown {
-    this.#before ??= decodedRow(this.#changed.before, this.#blob)
-    return this.#before
+  protected decoded(row: Row): unknown {
+    return decodedRow(row, this.#blob)
+  }
+}
+
+/** A change of an entity. */
+class ChangeOfEntity extends Change<EntityFields> implements EntityChange {
+  readonly kind = 'entity'
+  readonly entityKind: string
+  readonly id: string
+
+  constructor(changed: RowChanged, entityKind: string, id: string) {
+    super(changed)
+    this.entityKind = entityKind
+    this.id = id
   }
 
-  get after(): unknown {
-    this.#after ??= decodedRow(this.#changed.after, this.#blob)
-    return this.#after
+  /** The index fields in a main row: the fifth member of its body. @throws KeelsonError `CORRUPT` */
+  protected decoded(row: Row): EntityFields {
+    const bytes = readEntityRow(row).body
+    const body = decodeValue({ tag: valueTags.structured, bytes }) as readonly unknown[]
+    return body[4] as EntityFields
   }
 }
 
 /** @throws KeelsonError `TOO_LARGE` for a value of more than 1 MiB in blobs; `CORRUPT` */
-const decodedRow = (row: Row | undefined, blob: ReadBlob): unknown => {
-  if (!row) return undefined
+const decodedRow = (row: Row, blob: ReadBlob): unknown => {
   if (row.value.tag === rowTags.compound) return fieldCount(row)
   if (!isStoredValue(row.value) || row.value.tag !== valueTags.blob) return decodeValue(row.value)
   const rope = ropeOf(row.value)

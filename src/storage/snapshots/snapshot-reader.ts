@@ -3,12 +3,16 @@
  * block is given out after its checksum held, and a whole reading ends only if header, blocks,
  * index and footer agree. So a reader that stops early has verified what it got, and nothing else.
  */
+import { BlobExtents } from '../blobs/blob-extents.ts'
+import { recordExtent } from '../blobs/blob-record.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf } from '../bytes/u64.ts'
+import { refsOf } from '../commands/command-values.ts'
+import { decodeRow } from '../lmdb/row-codec.ts'
 import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
 import { isSameSnapshot, type NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
-import type { SnapshotFacts, SnapshotPlace } from '../ports/snapshot-host.ts'
+import type { SnapshotFacts, SnapshotPlace, SnapshotProtocol } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import {
   blockHeadBytes,
@@ -227,4 +231,52 @@ export function* verifyingFile(
   } finally {
     reader.close()
   }
+}
+
+/**
+ * The blobs that the rows of a snapshot refer to. They stay alive while the snapshot is kept, also
+ * those that newer rows have replaced. Reads the whole snapshot, and yields after each block.
+ * @throws KeelsonError `CORRUPT`; DiskError
+ */
+export function* blobsOfSnapshot(reader: SnapshotReader): Generator<ReadFrom, BlobExtents> {
+  const live = new BlobExtents()
+  let rows = 0
+  for (const { next, records } of reader.blocks()) {
+    for (const { key, record } of records)
+      for (const ref of refsOf(decodeRow(key, record).value))
+        live.add(ref.segment, recordExtent(ref))
+    rows += records.length
+    yield { offset: next, rows }
+  }
+  return live
+}
+
+/**
+ * About `maxBytes` of rows from `from` on, in whole blocks, packed so that they cross to another
+ * thread at once.
+ * @throws KeelsonError `CORRUPT`; DiskError
+ */
+export const rowsFrom = (
+  reader: SnapshotReader,
+  maxBytes: number,
+  from?: SnapshotPlace,
+): SnapshotProtocol['rows']['answer'] => {
+  const pieces: Uint8Array[] = []
+  const lengths: number[] = []
+  let rows = from?.rows ?? 0
+  let size = 0
+  let at = from?.offset ?? 0
+  const answer = () => ({ position: reader.facts.position, bytes: Buffer.concat(pieces), lengths })
+  for (const { next, records } of reader.blocks(from)) {
+    // The block before was not the last one.
+    if (size >= maxBytes) return { ...answer(), next: { offset: at, rows } }
+    for (const { key, record } of records) {
+      pieces.push(key, record)
+      lengths.push(key.length, record.length)
+      size += key.length + record.length
+    }
+    rows += records.length
+    at = next
+  }
+  return answer()
 }

@@ -17,12 +17,10 @@ import type {
 } from '../ports/snapshot-host.ts'
 import type { SnapshotSource, SnapshotTarget } from '../ports/snapshot-rows.ts'
 import { loadAppState, saveAppState } from './app-state.ts'
-import { blobsOfSnapshot } from './snapshot-blobs.ts'
 import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
 import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
 import { type MakingStep, makingSnapshot } from './snapshot-making.ts'
-import { SnapshotReader, verifyingFile } from './snapshot-reader.ts'
-import { rowsFrom } from './snapshot-rows.ts'
+import { blobsOfSnapshot, rowsFrom, SnapshotReader, verifyingFile } from './snapshot-reader.ts'
 
 /** The projections that snapshots are made of and loaded into, by their folders. */
 export type SnapshotProjections = {

@@ -1,6 +1,6 @@
 /** What is known of a replica, and how a snapshot goes on that was sent in part. */
 import { expect, test } from 'vitest'
-import { readableEntity } from '../../../src/actors/replication/readable-entity.ts'
+import { readableEntity } from '../../../src/actors/replication/readable-key.ts'
 import type { Shard } from '../../../src/actors/shard/shard.ts'
 import { mainRow, nothing } from '../../../src/actors/turns/memory.ts'
 import { entityRow } from '../../../src/storage/values/entity-row.ts'
