@@ -94,12 +94,12 @@ export {
   type ReplicaHealth,
   type ReplicaState,
 } from './replication/follower.ts'
-export { checkReplication, type ReplicationOptions } from './replication/replication-options.ts'
+export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
 export { Access } from './shard/access.ts'
 export type { ProjectionMode } from './shard/projection-mode.ts'
 export type { RecoveryProgress } from './shard/recovery-progress.ts'
-export { levelOf, type Settings } from './shard/settings.ts'
+export { levelOf, type Settings, storageOptions } from './shard/settings.ts'
 export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
 export type {
   EntryPosition,
@@ -113,13 +113,7 @@ export type { ModeChange, ProjectionHealth } from './shard/shard-projection.ts'
 export { type SnapshotHealth, type SnapshotReason, SnapshotTurns } from './shard/shard-snapshots.ts'
 export type { ClockJump } from './shard/shard-time.ts'
 export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
-export {
-  isWindow,
-  namespaceFault,
-  WriteWindows,
-  windowMsMax,
-  windowsMax,
-} from './shard/write-windows.ts'
+export { WriteWindows } from './shard/write-windows.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'

@@ -103,7 +103,7 @@ export {
   entryUnit,
   type TypedPayload,
 } from './commands/journal-entry.ts'
-export { checkCommitments } from './commitments/commitment-options.ts'
+export { commitments } from './commitments/commitment-options.ts'
 export * from './commitments/proof.ts'
 export {
   type DataFolderFacts,
@@ -212,7 +212,8 @@ export { isExpired, living } from './rows/rows.ts'
 export { applyUnits, type FrameStamp } from './rows/unit-application.ts'
 export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
-export { checkRetention, unitBytesMax } from './segments/log-limits.ts'
+export { unitBytesMax } from './segments/log-limits.ts'
+export { logSettings, ms, retention, type WalLevel, walLevelOf } from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
 export { salvageAppStates, statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'

@@ -121,7 +121,7 @@ export const startInstance = async (checked: CheckedOptions, ports: Ports): Prom
   }
   try {
     checkMinDurable(checked, claim)
-    if (claim.waits && !checked.acts && !checked.isStoreAlone) throw waiting(claim)
+    if (claim.waits && !checked.acts && checked.app !== false) throw waiting(claim)
     checked.onProgress({ step: 'locked', detail: claim.dir })
     const epochs = await prepare(shards, claim, checked, ports)
     const noteFloors = (): void => claim.raise(shards.map((shard) => floorOf(shard, epochs)))
@@ -196,8 +196,8 @@ const waiting = ({ dir }: FolderClaim): KeelsonError =>
     { details: { path: 'acts', expected: 'true, or app: false', found: false, dir } },
   )
 
-const checkMinDurable = ({ minDurable }: CheckedOptions, { shards }: FolderClaim): void => {
-  for (const shard of minDurable.keys())
+const checkMinDurable = ({ settings }: CheckedOptions, { shards }: FolderClaim): void => {
+  for (const shard of settings.wal.minDurable.keys())
     if (shard >= shards)
       throw configError('wal.minDurable', `shards from 0 to ${shards - 1}`, shard)
 }
@@ -211,7 +211,7 @@ type Shared = Pick<
 const shardOf = (
   index: number,
   { dir, lockOf, floors }: FolderClaim,
-  { instance, settings, minDurable }: CheckedOptions,
+  { instance, settings }: CheckedOptions,
   { makeHost, projections, makeBlobHost, makeSnapshotHost, disk }: Ports,
   clock: Clock,
   shared: Shared,
@@ -221,7 +221,7 @@ const shardOf = (
     index,
     folders: shardFolder(dir, index),
     settings,
-    minDurable: minDurable.get(index),
+    minDurable: settings.wal.minDurable.get(index),
     floor: floors?.[index],
     lock: lockOf(index),
     clock,
@@ -354,10 +354,11 @@ const run = async (
     instanceId: claim.instanceId() ?? '',
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
   }
-  const replicas = options.isStoreAlone ? [] : options.replication
+  const userTree = options.app || undefined
+  const replicas = options.app === false ? [] : options.replication
   const followers = replicas.map((terms, at) => new Follower(at, terms, shards, identity))
   const isClosing = (): boolean => outsideAccess.isEnded
-  const entities = new Entities(system, instance, shards, isClosing, options.isStoreAlone)
+  const entities = new Entities(system, instance, shards, isClosing, options.app === false)
   const ending = new AbortController()
   const { dir, disk, copyShard } = claim
   const backups = { system, shards, disk, copyShard, dir, instance, signal: ending.signal }
@@ -369,7 +370,7 @@ const run = async (
   const started = new Promise<App>((resolve) => {
     begun = resolve
   })
-  const readiness = new Readiness(system, shards, options.app !== undefined)
+  const readiness = new Readiness(system, shards, userTree !== undefined)
   onProgress({ step: 'recovering' })
   const tree = instanceTree({
     system,
@@ -379,7 +380,7 @@ const run = async (
     followers,
     mailboxMax: options.mailboxMax,
     attach: options.attach ? claim.attach?.(instance, started) : undefined,
-    app: options.app,
+    app: userTree,
     appContext: inside,
     isClosing,
     readiness,
@@ -406,7 +407,7 @@ const run = async (
     inside,
     insideAccess,
     root,
-    userTree: options.app && { id: options.app.id, name: registeredName(options.app) },
+    userTree: userTree && { id: userTree.id, name: registeredName(userTree) },
     ending,
     release: claim.release,
   })

@@ -2,8 +2,29 @@
  * Projections for the configuration of an instance: `projection`, and those that come with the
  * package: counts by namespace, and the history of keys. It loads nothing of the storage.
  */
-import { configError, isKeelsonError, unknownOption } from '../errors.ts'
+import {
+  type Check,
+  config,
+  flag,
+  functionOf,
+  type Given,
+  listOf,
+  object,
+  or,
+  refusal,
+  text,
+  that,
+  wholeFrom,
+} from '../check.ts'
+import { configError, isKeelsonError } from '../errors.ts'
 import type { Projection, ProjectionChange, ProjectionOptions } from '../storage/index.ts'
+
+const projectionOptions = object({
+  version: wholeFrom(1),
+  project: functionOf<ProjectionOptions['project']>(),
+  keeps: or(flag, false),
+  entities: or(flag, false),
+})
 
 /**
  * A projection by the name under which it is read. Names: 1 to 64 letters, digits, `_`, `-`, `.`.
@@ -12,19 +33,7 @@ import type { Projection, ProjectionChange, ProjectionOptions } from '../storage
 export const projection = (name: string, options: ProjectionOptions): Projection => {
   if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
     throw configError('projection', '1 to 64 letters, digits, `_`, `-` or `.`', name)
-  const path = `projection(${name})`
-  if (typeof options !== 'object' || options === null)
-    throw configError(path, 'an object with version and project', options)
-  const known = ['version', 'project', 'keeps', 'entities']
-  for (const option of Object.keys(options))
-    if (!known.includes(option)) throw unknownOption('CONFIG', `${path}.${option}`, known)
-  const { version, project, keeps = false, entities = false } = options
-  if (!Number.isSafeInteger(version) || version < 1)
-    throw configError(`${path}.version`, 'a whole number from 1', version)
-  if (typeof project !== 'function') throw configError(`${path}.project`, 'a function', project)
-  if (typeof keeps !== 'boolean') throw configError(`${path}.keeps`, 'a boolean', keeps)
-  if (typeof entities !== 'boolean') throw configError(`${path}.entities`, 'a boolean', entities)
-  return { name, version, project, keeps, entities } as Projection
+  return { name, ...projectionOptions(options, config(`projection(${name})`)) } as Projection
 }
 
 /** How many keys each namespace has: rows of the namespace and the number. A compound counts once. */
@@ -48,15 +57,20 @@ export type HistoryEntry = {
   readonly isLarge?: true
 }
 
-/** Which keys have a history, and how long it is. */
-export type HistoryOptions = {
+const historyOptions = {
   /** Only keys that begin with it. */
-  readonly prefix?: string
+  prefix: or(text, ''),
   /** The most entries of a key; 20 by default, at most 1,000. */
-  readonly max?: number
+  max: or(wholeFrom(1, 1_000), 20),
   /** Entries older than this, in ms, go with the next change of their key, but for the newest. */
-  readonly maxAgeMs?: number
+  maxAgeMs: or(
+    that<number>('a number of ms above 0', (found) => typeof found === 'number' && found > 0),
+    Number.POSITIVE_INFINITY,
+  ),
 }
+
+/** Which keys have a history, and how long it is. */
+export type HistoryOptions = Given<typeof historyOptions>
 
 /**
  * The last values of each key: rows of the key and a list of `HistoryEntry`, the newest last. Fields
@@ -64,12 +78,7 @@ export type HistoryOptions = {
  * @throws KeelsonError `CONFIG`
  */
 export const history = (options: HistoryOptions = {}, name = 'history'): Projection => {
-  const { prefix = '', max = 20, maxAgeMs = Number.POSITIVE_INFINITY } = options
-  if (typeof prefix !== 'string') throw configError('history.prefix', 'a text', prefix)
-  if (!Number.isSafeInteger(max) || max < 1 || max > 1_000)
-    throw configError('history.max', 'a whole number from 1 to 1,000', max)
-  if (typeof maxAgeMs !== 'number' || !(maxAgeMs > 0))
-    throw configError('history.maxAgeMs', 'a number of ms above 0', maxAgeMs)
+  const { prefix, max, maxAgeMs } = object(historyOptions)(options, config('history'))
   return projection(name, {
     version: 1,
     keeps: true,
@@ -99,18 +108,16 @@ const namespaceOf = (key: string): string => {
   return colon < 0 ? '_root' : key.slice(0, colon)
 }
 
-/** The projections of the configuration, checked. @throws KeelsonError `CONFIG` */
-export const checkProjections = (projections: unknown = []): readonly Projection[] => {
-  if (!Array.isArray(projections))
-    throw configError('projections', 'a list of projections', projections)
+/** The option `projections` of `start`. */
+export const projections: Check<readonly Projection[]> = (found, at) => {
   const names = new Set<string>()
-  return projections.map((each: Projection, at) => {
-    const path = `projections[${at}]`
+  const one: Check<Projection> = (each, here) => {
     if (typeof each !== 'object' || each === null)
-      throw configError(path, 'what `projection` made', each)
-    const { name, ...options } = each
-    if (names.has(name)) throw configError(path, 'a name of its own', name)
+      throw refusal(here, 'what `projection` made', each)
+    const { name, ...options } = each as Projection
+    if (names.has(name)) throw refusal(here, 'a name of its own', name)
     names.add(name)
     return projection(name, options)
-  })
+  }
+  return listOf(one, 'a list of projections')(found, at)
 }

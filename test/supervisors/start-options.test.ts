@@ -24,7 +24,7 @@ test.each([
   ['7d', { ms: 604_800_000 }],
 ])('retention.log %j keeps %j', (log, kept) => {
   const retention = log === undefined ? {} : { log }
-  expect(checkStartOptions({ dir: '/data', retention }).settings.retention).toEqual(kept)
+  expect(checkStartOptions({ dir: '/data', retention }).settings.retention.log).toEqual(kept)
 })
 
 describe('a wrong option', () => {
@@ -45,7 +45,7 @@ describe('a wrong option', () => {
     ],
     [
       { wal: { commitments: { key: 5 } } },
-      'wal.commitments: expected true, false or { key }, found "object"',
+      'wal.commitments: expected true, false or { key }, found an object',
     ],
     [{ snapshot: { keep: 9 } }, 'snapshot.keep: expected a whole number from 1 to 8, found 9'],
     [{ shards: '5' }, 'shards: expected a whole number from 1 to 1024, found "5"'],

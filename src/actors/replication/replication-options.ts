@@ -1,43 +1,48 @@
-/** The option `replication` of `start`: its meaning, its defaults, and its check. Pure. */
-import { configError, unknownOption } from '../../errors.ts'
+/** The option `replication` of `start`. Pure. */
+import {
+  type Check,
+  flag,
+  type Given,
+  listOf,
+  mapped,
+  object,
+  or,
+  secret,
+  that,
+  wholeFrom,
+} from '../../check.ts'
 import type { Replica } from '../../storage/index.ts'
 import type { FollowerTerms } from './follower.ts'
 
-/** One replica. */
-export type ReplicationOptions = {
-  /** What `postgres` or `pglite` of `keelson/postgres` made. */
-  readonly client: Replica
+const MiB = 1024 * 1024
+
+const replicaOptions = {
   /**
    * True: the log is kept until the replica has it, however much that is, and `ack: 'replicated'`
    * waits for this replica. False by default: one that falls behind too far gets a snapshot.
    */
-  readonly required?: boolean
+  required: or(flag, false),
   /** About how many bytes of the log go in one transaction, up to 64 MiB; 1 MiB. */
-  readonly chunkBytes?: number
+  chunkBytes: or(wholeFrom(1, 64 * MiB), MiB),
 }
 
-const names = ['client', 'required', 'chunkBytes']
-
-const MiB = 1024 * 1024
-
-/**
- * The terms of each replica.
- * @throws KeelsonError `CONFIG`, which never has what was given: it may be a URL with a password
- */
-export const checkReplication = (replication: unknown = []): readonly FollowerTerms[] => {
-  if (!Array.isArray(replication))
-    throw configError('replication', 'a list of replicas', typeof replication)
-  return replication.map((each: unknown, at) => {
-    const path = `replication[${at}]`
-    if (typeof each !== 'object' || each === null) throw configError(path, 'an object', typeof each)
-    for (const name of Object.keys(each))
-      if (!names.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, names)
-    const { client, required = false, chunkBytes = MiB } = each as ReplicationOptions
-    if (typeof client?.open !== 'function')
-      throw configError(`${path}.client`, 'what postgres or pglite made', typeof client)
-    if (typeof required !== 'boolean') throw configError(`${path}.required`, 'a boolean', required)
-    if (!Number.isSafeInteger(chunkBytes) || chunkBytes < 1 || chunkBytes > 64 * MiB)
-      throw configError(`${path}.chunkBytes`, `bytes from 1 to ${64 * MiB}`, chunkBytes)
-    return { replica: client, required, chunkBytes }
-  })
+/** One replica. */
+export type ReplicationOptions = Given<typeof replicaOptions> & {
+  /** What `postgres` or `pglite` of `keelson/postgres` made. */
+  readonly client: Replica
 }
+
+const client = that<Replica>(
+  'what postgres or pglite made',
+  (found) => typeof (found as Partial<Replica> | undefined)?.open === 'function',
+)
+
+const replica = object({ client, ...replicaOptions })
+
+/** The terms of each replica. */
+export const replication: Check<readonly FollowerTerms[], readonly ReplicationOptions[]> = secret(
+  listOf(
+    mapped(replica, ({ client: made, ...terms }) => ({ replica: made, ...terms })),
+    'a list of replicas',
+  ) as Check<readonly FollowerTerms[], readonly ReplicationOptions[]>,
+)

@@ -214,7 +214,7 @@ export class Shard {
     })
     this.journal = new ShardJournal(parts.settings.journal)
     const { snapshots, recovery } = this
-    const { retention } = parts.settings
+    const { log: retention } = parts.settings.retention
     const logOptions = {
       maxFileSize,
       sectorBytes,

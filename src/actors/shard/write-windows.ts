@@ -3,6 +3,7 @@
  * has joined it. An instance has one table, from its options, which changes while it runs. The
  * table outlives every actor, and ends with the operating system's process.
  */
+import { below, type Check, refusal } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import { rootNamespace } from '../../storage/index.ts'
 
@@ -19,7 +20,7 @@ const namespaceBytesMax = 1_023
  * What a namespace must be, if `namespace` is not one; `undefined` if it is. Keys without a colon
  * are in `_root`.
  */
-export const namespaceFault = (namespace: unknown): string | undefined => {
+const namespaceFault = (namespace: unknown): string | undefined => {
   if (typeof namespace !== 'string') return 'a string'
   if (namespace.includes(':') || namespace.includes('\0'))
     return `the text before a key's first colon, or ${rootNamespace}`
@@ -32,6 +33,24 @@ export const namespaceFault = (namespace: unknown): string | undefined => {
 /** Whether `ms` is a valid window. */
 export const isWindow = (ms: unknown): ms is number =>
   typeof ms === 'number' && ms >= 1 && ms <= windowMsMax
+
+/** The option `batcher.windows`: ms by namespace. */
+export const windows: Check<ReadonlyMap<string, number>, Readonly<Record<string, number>>> = (
+  found,
+  at,
+) => {
+  if (typeof found !== 'object' || found === null || Array.isArray(found))
+    throw refusal(at, 'an object of namespaces', found)
+  const entries = Object.entries(found)
+  if (entries.length > windowsMax)
+    throw refusal(at, `at most ${windowsMax} namespaces`, entries.length)
+  for (const [namespace, ms] of entries) {
+    const fault = namespaceFault(namespace)
+    if (fault) throw refusal(below(at, namespace), `named by ${fault}`, namespace)
+    if (!isWindow(ms)) throw refusal(below(at, namespace), `ms from 1 to ${windowMsMax}`, ms)
+  }
+  return new Map(entries)
+}
 
 /** A change of a window; `ms` 0 removed it. `by`: its author; `at`: ms since 1970. */
 export type WindowChange = {

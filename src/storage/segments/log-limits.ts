@@ -6,7 +6,7 @@ import { configError, KeelsonError } from '../../errors.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import { commitmentBytesMax, frameBytes, frameHeaderBytes, roundUp } from '../frames/frame.ts'
 import { isSectorSize, segmentHeaderBytes } from '../frames/segment-header.ts'
-import type { Commit, CommitRequest, LogOptions, LogRetention } from '../ports/log-host.ts'
+import type { Commit, CommitRequest, LogOptions } from '../ports/log-host.ts'
 
 /**
  * Refuses payloads that fit no segment, and commits near the end of the LSNs.
@@ -119,22 +119,4 @@ export const checkLogOptions = (options: LogOptions): void => {
     throw configError('maxFileSize', 'room for a header and a frame', options.maxFileSize)
   if (options.maxFileSize > 2 ** 31)
     throw configError('maxFileSize', 'at most 2 GiB', options.maxFileSize)
-}
-
-const retentionUnits: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
-/** `retention.log`: bytes, or a time as text. @throws KeelsonError `CONFIG` */
-export const checkRetention = (log: unknown): LogRetention | undefined => {
-  if (log === undefined) return undefined
-  if (Number.isSafeInteger(log) && Number(log) >= 0) return { bytes: Number(log) }
-  const [, count, unit = ''] =
-    typeof log === 'string' ? (/^(\d{1,9})([smhd])$/.exec(log) ?? []) : []
-  if (count === undefined)
-    throw configError('retention.log', "bytes, or a time such as '7d', '12h', '30m', '45s'", log)
-  return { ms: Number(count) * (retentionUnits[unit] ?? 0) }
 }

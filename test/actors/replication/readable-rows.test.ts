@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { jsonText, readableChange } from '../../../src/actors/replication/readable-key.ts'
 import { isShown } from '../../../src/actors/replication/replica-chunk.ts'
-import { checkReplication } from '../../../src/actors/replication/replication-options.ts'
+import { replication as checkReplication } from '../../../src/actors/replication/replication-options.ts'
 import type { Shard } from '../../../src/actors/shard/shard.ts'
+import { config } from '../../../src/check.ts'
 import type { Row } from '../../../src/storage/index.ts'
 import { compoundHead } from '../../../src/storage/rows/field-commands.ts'
 import { blobRope, storedRope } from '../../../src/storage/values/rope.ts'
@@ -131,22 +132,22 @@ describe('the option replication', () => {
   const client = { open: () => undefined, read: () => undefined, description: 'none' } as never
   const codeOf = (replication: unknown): unknown => {
     try {
-      return checkReplication(replication)
+      return checkReplication(replication, config('replication'))
     } catch (error) {
       return (error as { code: string }).code
     }
   }
 
   test('has its defaults', () => {
-    expect(checkReplication()).toEqual([])
-    expect(checkReplication([{ client }])).toEqual([
+    expect(checkReplication([], config())).toEqual([])
+    expect(checkReplication([{ client }], config())).toEqual([
       { replica: client, required: false, chunkBytes: KiB * KiB },
     ])
     const chunkBytes = 64 * KiB * KiB
-    expect(checkReplication([{ client, required: true, chunkBytes }])).toEqual([
+    expect(checkReplication([{ client, required: true, chunkBytes }], config())).toEqual([
       { replica: client, required: true, chunkBytes },
     ])
-    expect(checkReplication([{ client, chunkBytes: 1 }])[0]?.chunkBytes).toBe(1)
+    expect(checkReplication([{ client, chunkBytes: 1 }], config())[0]?.chunkBytes).toBe(1)
   })
 
   test.each([

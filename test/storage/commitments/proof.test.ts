@@ -1,10 +1,11 @@
 /** Groups of records, their headers, and proofs as text. */
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { config } from '../../../src/check.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { privateKeyOf, publicKeyOf, signerOf } from '../../../src/storage/bytes/ed25519.ts'
 import { decodeHeader, encodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
-import { checkCommitments } from '../../../src/storage/commitments/commitment-options.ts'
+import { commitments } from '../../../src/storage/commitments/commitment-options.ts'
 import { type Digest, noDigest } from '../../../src/storage/commitments/digests.ts'
 import { linkFault } from '../../../src/storage/commitments/history.ts'
 import {
@@ -320,11 +321,9 @@ test('a header follows the one before it: its number, its hash, and its range', 
 })
 
 test('commitments are on, off, or signed with a key, and nothing else', () => {
-  const codeFor = (value: unknown) => codeOf(() => void checkCommitments('commitments', value))
-  expect([undefined, false, true].map((value) => checkCommitments('c', value))).toEqual([
-    ...[undefined, undefined, {}],
-  ])
-  expect(checkCommitments('c', { key: pem })?.key).toEqual(privateKeyOf(pem))
+  const codeFor = (value: unknown) => codeOf(() => void commitments(value, config('commitments')))
+  expect([false, true].map((value) => commitments(value, config()))).toEqual([undefined, {}])
+  expect(commitments({ key: pem }, config())?.key).toEqual(privateKeyOf(pem))
   for (const wrong of [null, 7, {}, { key: 7 }, { key: 'none' }, { key: pem, keys: pem }])
     expect(codeFor(wrong)).toBe('CONFIG')
 })

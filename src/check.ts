@@ -1,0 +1,204 @@
+/**
+ * Checks of values from outside: options, arguments, commands. A check returns what it was given,
+ * with defaults filled in, or throws. Checks of parts make checks of wholes, and a table of checks
+ * is the only place where an option has its type, its range and its default. Pure.
+ */
+import {
+  type ArgumentPath,
+  configError,
+  invalidArgument,
+  type KeelsonError,
+  unknownOption,
+} from './errors.ts'
+
+/** Where a value stands, and the code of its refusal. An empty path is the whole. */
+export type Place = {
+  readonly code: 'CONFIG' | 'INVALID_ARGUMENT'
+  readonly path: ArgumentPath
+  /** The name of the whole; `options` by default. */
+  readonly whole?: string
+  /** A refusal never shows a text: it may be a key, or a URL with a password. */
+  readonly isSecret?: true
+}
+
+/**
+ * Returns the checked value, or throws a `KeelsonError` with the code and the path of its place.
+ * `In` is the type that a caller writes. The properties are for tables in the docs.
+ */
+export type Check<Out = unknown, In = Out> = {
+  (found: unknown, at: Place): Out
+  readonly expected?: string
+  readonly fallback?: In
+  readonly fields?: Fields
+}
+
+/** The checks of the members of an object, by their names. */
+export type Fields = { readonly [name: string]: Check }
+
+/** The members as a caller writes them. */
+export type Given<F extends Fields> = {
+  readonly [K in keyof F]?: F[K] extends Check<unknown, infer In> ? In : never
+}
+
+/** The members after the check. */
+export type Checked<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[K]> }
+
+/** The place of an option of a configuration. */
+export const config = (path: ArgumentPath = ''): Place => ({ code: 'CONFIG', path })
+
+/** The place of an argument of a call. */
+export const argument = (path: ArgumentPath = '', whole?: string): Place => ({
+  code: 'INVALID_ARGUMENT',
+  path,
+  ...(whole !== undefined && { whole }),
+})
+
+/** The place of a member. */
+export const below = (at: Place, name: string | number): Place => {
+  const { path } = at
+  if (typeof path !== 'string') return { ...at, path: [...path, name] }
+  if (typeof name === 'number') return { ...at, path: `${path}[${name}]` }
+  return { ...at, path: path === '' ? name : `${path}.${name}` }
+}
+
+/** The refusal of a value at its place. */
+export const refusal = (at: Place, expected: string, found: unknown): KeelsonError => {
+  const path = at.path.length === 0 ? (at.whole ?? 'options') : at.path
+  const shown = at.isSecret && typeof found === 'string' ? 'another text' : found
+  return (at.code === 'CONFIG' ? configError : invalidArgument)(path, expected, shown)
+}
+
+/** A value for which `fits` holds. `expected` names it in a refusal. */
+export const that = <T>(expected: string, fits: (found: unknown) => boolean): Check<T> =>
+  Object.assign(
+    (found: unknown, at: Place): T => {
+      if (fits(found)) return found as T
+      throw refusal(at, expected, found)
+    },
+    { expected },
+  )
+
+/** A number in a range. */
+export const numberFrom = (min: number, max = Number.MAX_VALUE): Check<number> =>
+  that(
+    `a number ${range(min, max)}`,
+    (found) => typeof found === 'number' && found >= min && found <= max,
+  )
+
+/** A whole number in a range. */
+export const wholeFrom = (min: number, max = Number.MAX_SAFE_INTEGER): Check<number> =>
+  that(
+    `a whole number ${range(min, max)}`,
+    (found) => Number.isSafeInteger(found) && Number(found) >= min && Number(found) <= max,
+  )
+
+const range = (min: number, max: number): string =>
+  max >= Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`
+
+/** One of these values. */
+export const oneOf = <const T>(...allowed: readonly T[]): Check<T> =>
+  that(allowed.length > 2 ? `one of ${allowed.join(', ')}` : allowed.join(' or '), (found) =>
+    allowed.includes(found as T),
+  )
+
+/** True or false. */
+export const flag: Check<boolean> = that('a boolean', (found) => typeof found === 'boolean')
+
+/** Any text. */
+export const text: Check<string> = that('a text', (found) => typeof found === 'string')
+
+/** A function of the type `T`. */
+export const functionOf = <T>(): Check<T> =>
+  that('a function', (found) => typeof found === 'function')
+
+/** The path of a folder. */
+export const folder: Check<string> = that(
+  'the path of a folder',
+  (found) => typeof found === 'string' && found !== '' && !found.includes('\0'),
+)
+
+/** A value that may be left out. */
+export const optional = <Out, In>(check: Check<Out, In>): Check<Out | undefined, In> =>
+  Object.assign(
+    (found: unknown, at: Place) => (found === undefined ? undefined : check(found, at)),
+    check,
+  )
+
+/** A value with a default. */
+export const or = <Out, In>(check: Check<Out, In>, fallback: In): Check<Out, In> =>
+  Object.assign((found: unknown, at: Place) => check(found === undefined ? fallback : found, at), {
+    ...check,
+    fallback,
+  })
+
+/** The value as `become` makes it of the checked one. */
+export const mapped = <Out, In, Next>(
+  check: Check<Out, In>,
+  become: (checked: Out) => Next,
+): Check<Next, In> =>
+  Object.assign((found: unknown, at: Place) => become(check(found, at)), { ...check })
+
+/** A list, whose members are checked. */
+export const listOf = <Out, In>(
+  member: Check<Out, In>,
+  expected: string,
+): Check<readonly Out[], readonly In[]> =>
+  Object.assign(
+    (found: unknown, at: Place) => {
+      if (!Array.isArray(found)) throw refusal(at, expected, found)
+      return found.map((each, index) => member(each, below(at, index)))
+    },
+    { expected },
+  )
+
+/** An object with these members only; each is read once. */
+export const object = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> => {
+  const known = new Set(Object.keys(fields))
+  const check = (found: unknown, at: Place): Checked<F> => {
+    const given = readOptions(found as Record<string, unknown>, known, at)
+    const entries = Object.entries(fields)
+    return Object.fromEntries(
+      entries.map(([name, member]) => [name, member(given[name], below(at, name))]),
+    ) as Checked<F>
+  }
+  return Object.assign(check, { expected: 'an object', fields })
+}
+
+/** The same, of which each member has a default or may be left out: so may the whole. */
+export const group = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> =>
+  or(object(fields), {})
+
+/** A value whose texts no refusal shows. */
+export const secret = <Out, In>(check: Check<Out, In>): Check<Out, In> =>
+  Object.assign((found: unknown, at: Place) => check(found, { ...at, isSecret: true }), {
+    ...check,
+  })
+
+/**
+ * A copy of the options at a place, with no other names than `known`. Each is read once, so that a
+ * getter cannot answer the check and its use differently.
+ * @throws KeelsonError with the code of the place
+ */
+export const readOptions = <T extends object>(
+  options: T,
+  known: ReadonlySet<string>,
+  at: Place,
+): T => {
+  const copy: Record<string, unknown> = {}
+  let misspelt: string | undefined
+  let expected: string | undefined
+  try {
+    if (typeof options !== 'object' || options === null || Array.isArray(options))
+      expected = 'an object'
+    else {
+      for (const name in options) if (!known.has(name)) misspelt ??= name
+      for (const name of known) if (name in options) copy[name] = Reflect.get(options, name)
+    }
+  } catch {
+    expected = 'an object that can be read'
+  }
+  if (expected !== undefined) throw refusal(at, expected, options)
+  if (misspelt === undefined) return copy as T
+  const { path } = below(at, misspelt)
+  throw unknownOption(at.code, typeof path === 'string' ? path : path.join('.'), [...known])
+}
