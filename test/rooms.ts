@@ -30,7 +30,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
     backups: [
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],
-      ...['commands', 'lmdb', 'rescue', 'snapshots'],
+      ...['commands', 'lmdb', 'snapshots'],
     ],
     projections: ['bytes', 'ports', 'values', 'rows'],
     health: [

@@ -7,8 +7,8 @@ import { KeelsonError } from '../../errors.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { CopiedFolders, CopyProgress, ShardCopy } from '../ports/shard-copier.ts'
-import { adoptManifest, prepareManifest } from '../segments/manifest.ts'
-import { segmentAfter } from '../segments/segment-chain.ts'
+import { replaceManifest } from '../segments/manifest.ts'
+import { manifestOf } from '../segments/segment-chain.ts'
 import { listSegments } from '../segments/segment-list.ts'
 import { copyingShard } from './shard-copy.ts'
 
@@ -63,21 +63,8 @@ const baseOf = ({ firstLsn, snapshots, lsn: last }: ShardCopy, lsn: number): Bas
 const nameAll = (disk: Disk, dir: string, restored: ShardCopy): void => {
   const none = { manifest: undefined, exists: false, whole: false, damagedSlots: 0 }
   const { segments } = listSegments(disk, dir, none)
-  const newest = segments.at(-1)?.header
-  if (!newest) throw new Error('a copy has segments')
-  const { walId, epoch, snapshots, lsn, time } = restored
-  const { seq, baseLsn, salt } = newest
+  const { snapshots, lsn, time } = restored
   const checkpointLsn = snapshots[0]?.lsn ?? 0
-  prepareManifest(disk, dir, {
-    generation: 1,
-    walId,
-    epoch,
-    newest: { seq, baseLsn, salt },
-    recoveredLsn: lsn,
-    checkpointLsn,
-    checkpointSegment: segmentAfter(segments, checkpointLsn)?.header.seq ?? seq,
-    lastTime: time,
-    snapshots,
-  })
-  adoptManifest(disk, dir)
+  const facts = { generation: 1, recoveredLsn: lsn, checkpointLsn, lastTime: time, snapshots }
+  replaceManifest(disk, dir, manifestOf(segments, facts))
 }

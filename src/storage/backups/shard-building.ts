@@ -28,9 +28,8 @@ import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { StoredFrame } from '../ports/replica.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
-import { SalvageWriter } from '../rescue/salvage-writer.ts'
-import { adoptManifest, prepareManifest } from '../segments/manifest.ts'
-import { segmentAfter } from '../segments/segment-chain.ts'
+import { replaceManifest } from '../segments/manifest.ts'
+import { SealedLog } from '../segments/sealed-log.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
@@ -61,7 +60,7 @@ export class ShardBuilder {
   readonly #plan: ShardPlan
   #rows: { readonly file: DiskFile; readonly writer: SnapshotWriter } | undefined
   #snapshot: NamedSnapshot | undefined
-  readonly #log: SalvageWriter
+  readonly #log: SealedLog
   /** The last LSN in the log, and the greatest stamp. */
   #lsn: number
   #time = 0
@@ -76,7 +75,7 @@ export class ShardBuilder {
     this.#lsn = base?.lsn ?? 0
     this.#time = base?.frame?.time ?? 0
     const log = { walId, epoch, baseLsn: this.#lsn + 1 }
-    this.#log = new SalvageWriter({ disk, clock, dir: folders.wal }, layout, log)
+    this.#log = new SealedLog({ disk, clock, dir: folders.wal }, layout, log)
     if (!base) return
     const file = disk.open(pathIn(folders.snapshots, `${snapshotName(base.lsn)}.tmp`), 'create')
     this.#rows = { file, writer: new SnapshotWriter(file, base) }
@@ -136,28 +135,17 @@ export class ShardBuilder {
 
   /** Ends the snapshot and the log. All of it is durable on return. @throws DiskError */
   finish(): { readonly lsn: number } {
-    const { disk, folders, walId, epoch } = this.#plan
+    const { disk, folders } = this.#plan
     this.#endRows()
     disk.syncFolder(folders.blobs)
     const lsn = this.#lsn
-    const chain = this.#log.finish()
-    const newest = chain.at(-1)
-    if (!newest) throw new Error('a log has segments')
-    const { seq, baseLsn, salt } = newest.header
-    const checkpointLsn = this.#snapshot?.lsn ?? 0
-    prepareManifest(disk, folders.wal, {
+    const { manifest } = this.#log.finish({
       generation: 1,
-      walId,
-      epoch,
-      newest: { seq, baseLsn, salt },
-      recoveredLsn: newest.lastLsn,
-      checkpointLsn,
-      checkpointSegment: segmentAfter(chain, checkpointLsn)?.header.seq ?? seq,
+      checkpointLsn: this.#snapshot?.lsn ?? 0,
       lastTime: this.#time,
       snapshots: this.#snapshot ? [this.#snapshot] : [],
-      cleanClose: { lastLsn: newest.lastLsn, endOffset: newest.endOffset },
     })
-    adoptManifest(disk, folders.wal)
+    replaceManifest(disk, folders.wal, manifest)
     return { lsn }
   }
 

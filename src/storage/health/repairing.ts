@@ -2,13 +2,7 @@
 import { basename, dirname, join } from 'node:path'
 import { writeDataFolder } from '../disk/data-folder.ts'
 import type { Disk } from '../ports/disk.ts'
-import {
-  adoptManifest,
-  type Manifest,
-  openManifest,
-  prepareManifest,
-  writeManifest,
-} from '../segments/manifest.ts'
+import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
 import type { Finding, RepairStep } from './finding.ts'
 
 /** The order of the steps: files that name others are written before other files are removed. */
@@ -49,14 +43,8 @@ const namesIn = ({ snapshots }: Manifest): string =>
 
 /** The new file replaces the old one whole. A crash before the second slot is one damaged slot. */
 const writeBothSlots = (disk: Disk, dir: string, manifest: Manifest): void => {
-  prepareManifest(disk, dir, manifest)
-  adoptManifest(disk, dir)
-  const file = openManifest(disk, dir)
-  try {
-    writeManifest(file, { ...manifest, generation: manifest.generation + 1 })
-  } finally {
-    file.close()
-  }
+  replaceManifest(disk, dir, manifest)
+  overwriteManifest(disk, dir, { ...manifest, generation: manifest.generation + 1 })
 }
 
 const setAside = (disk: Disk, path: string, to: string): string => {

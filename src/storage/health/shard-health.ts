@@ -2,9 +2,8 @@
  * What a shard's rows can be built from, and the MANIFEST that it can have: the conclusions that
  * findings and repairs are made of. Pure.
  */
-import type { Manifest } from '../segments/manifest.ts'
-import { snapshotsMax } from '../segments/manifest.ts'
-import { segmentAfter } from '../segments/segment-chain.ts'
+import { type Manifest, snapshotsMax } from '../segments/manifest.ts'
+import { manifestOf } from '../segments/segment-chain.ts'
 import { hasNames, type ShardFacts, type SnapshotState } from './shard-facts.ts'
 
 /** The first LSN that the log has, or will have. */
@@ -74,23 +73,16 @@ export const mendedManifest = (facts: ShardFacts): Manifest | undefined => {
 /** It states no clean close, so that the next opening copies what nothing else proves. */
 const provenManifest = (facts: ShardFacts): Manifest | undefined => {
   const { segments, found } = facts.log
-  const newest = segments.at(-1)?.header
-  if (!newest || !found) return undefined
-  const { seq, baseLsn, salt } = newest
+  if (segments.length === 0 || !found) return undefined
   const snapshots = basesOf(facts)
     .map(({ snapshot }) => snapshot)
     .slice(-snapshotsMax)
-  const checkpointLsn = snapshots.at(-1)?.lsn ?? 0
-  return {
+  return manifestOf(segments, {
     // Creation writes generation 1, and a log with generation 1 may have lost its segments unnoticed.
     generation: 2,
-    walId: newest.walId,
-    epoch: found.epoch,
-    newest: { seq, baseLsn, salt },
     recoveredLsn: Math.min(found.provenLsn, found.lastLsn),
-    checkpointLsn,
-    checkpointSegment: segmentAfter(segments, checkpointLsn)?.header.seq ?? seq,
+    checkpointLsn: snapshots.at(-1)?.lsn ?? 0,
     lastTime: found.lastTime,
     snapshots,
-  }
+  })
 }

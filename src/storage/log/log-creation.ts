@@ -6,13 +6,14 @@
 import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { attempt, refusing } from '../disk/disk-failure.ts'
-import { noPredecessor, type SegmentHeader } from '../frames/segment-header.ts'
+import { noPredecessor } from '../frames/segment-header.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import { inspectLog } from '../recovery/log-inspection.ts'
 import { isSpareName, manifestName, parseSegmentName, spareName } from '../segments/log-folder.ts'
 import { openingBytes } from '../segments/log-limits.ts'
 import { type LogPlace, newSegmentHeader } from '../segments/log-place.ts'
-import { adoptManifest, type Manifest, prepareManifest } from '../segments/manifest.ts'
+import { replaceManifest } from '../segments/manifest.ts'
+import { manifestOf } from '../segments/segment-chain.ts'
 import { installSegment, prepareSpare } from '../segments/segment-file.ts'
 
 /**
@@ -82,21 +83,9 @@ const make = (place: LogPlace): void => {
   } finally {
     for (const open of [spare, folder]) attempt(() => open.close())
   }
-  prepareManifest(disk, dir, firstManifest(header))
-  adoptManifest(disk, dir)
+  const facts = { generation: 1, recoveredLsn: 0, checkpointLsn: 0, lastTime: 0, snapshots: [] }
+  replaceManifest(disk, dir, manifestOf([{ header }], facts))
 }
-
-const firstManifest = ({ walId, seq, baseLsn, salt }: SegmentHeader): Manifest => ({
-  generation: 1,
-  walId,
-  epoch: 0,
-  newest: { seq, baseLsn, salt },
-  recoveredLsn: 0,
-  checkpointLsn: 0,
-  checkpointSegment: seq,
-  lastTime: 0,
-  snapshots: [],
-})
 
 /**
  * Removes the files of an empty log, the MANIFEST first. Other files (LOCK) stay. @throws DiskError

@@ -21,7 +21,7 @@ import { frameOffsets, framePayloadMax, refuseLengths } from '../segments/log-li
 import { type LogPlace, successorHeader, whileOwned } from '../segments/log-place.ts'
 import { type Manifest, snapshotsMax, writeManifest } from '../segments/manifest.ts'
 import { SegmentAppender } from '../segments/segment-appender.ts'
-import { type LogSegment, manifestAfter } from '../segments/segment-chain.ts'
+import { type LogSegment, manifestOf } from '../segments/segment-chain.ts'
 import { installSegment, type SpareTask } from '../segments/segment-file.ts'
 import { keptSnapshots, releasable, retentionEnd } from './log-retention.ts'
 import { SpareShelf } from './spare-shelf.ts'
@@ -391,9 +391,8 @@ export class LogWriter {
   }
 
   #writeManifest(news: Partial<Pick<Manifest, 'cleanClose' | 'snapshots'>> = {}): void {
-    this.#manifest = manifestAfter(this.#manifest, {
-      segments: this.segments,
-      newest: this.#newest.header,
+    this.#manifest = manifestOf(this.segments, {
+      generation: this.#manifest.generation + 1,
       recoveredLsn: this.durableLsn,
       checkpointLsn: this.#checkpointLsn,
       lastTime: this.#lastTime,

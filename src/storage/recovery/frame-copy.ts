@@ -6,9 +6,8 @@
  */
 
 import { writeAll } from '../disk/disk-failure.ts'
-import { frameBytes, roundUp } from '../frames/frame.ts'
-import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
-import { GroupEncoder } from '../frames/group-encoder.ts'
+import { FrameCursor, type FrameEnd } from '../frames/frame-cursor.ts'
+import { GroupedFrames, groupBytes } from '../frames/grouped-frames.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
@@ -20,9 +19,6 @@ export type FrameCopy = {
   readonly from: FrameEnd
   readonly to: FrameEnd
 }
-
-/** The bytes gathered for one write; a single frame may be longer. */
-const groupBytes = 1024 * 1024
 
 /**
  * The greatest size of a copy in bytes. Two consecutive groups together exceed one group's size, so
@@ -44,7 +40,7 @@ export const copyFrames = (
   header: SegmentHeader,
   file: DiskFile,
 ): FrameEnd => {
-  const groups = new GroupedFrames(file, header)
+  const groups = new GroupedFrames(header, (bytes, at) => writeAll(file, bytes, at))
   const source = disk.open(pathIn(dir, segment.name), 'read')
   try {
     const cursor = new FrameCursor(source, segment.header, from, to.offset)
@@ -59,45 +55,4 @@ export const copyFrames = (
     source.close()
   }
   return groups.finish()
-}
-
-/** Writes frames, group by group, into a file that has no readers yet. */
-class GroupedFrames {
-  readonly #file: DiskFile
-  readonly #header: SegmentHeader
-  readonly #encoder = new GroupEncoder()
-  /** The end of the last written group. */
-  #end: FrameEnd
-  /** The room left in the current group; negative without a group. */
-  #room = -1
-
-  constructor(file: DiskFile, header: SegmentHeader) {
-    this.#file = file
-    this.#header = header
-    this.#end = segmentStart(header)
-  }
-
-  add(type: number, payload: Uint8Array): void {
-    const size = frameBytes(payload.length)
-    if (size > this.#room) this.#begin(Math.max(size, groupBytes))
-    this.#encoder.add(type, payload)
-    this.#room -= size
-  }
-
-  finish(): FrameEnd {
-    if (this.#room >= 0) {
-      writeAll(this.#file, this.#encoder.finish(), this.#encoder.fileOffset)
-      this.#end = this.#encoder.end
-    }
-    this.#room = -1
-    return this.#end
-  }
-
-  #begin(capacity: number): void {
-    const { salt, sectorBytes, baseLsn } = this.#header
-    const end = this.finish()
-    this.#room = roundUp(capacity, sectorBytes)
-    // Nothing of this file is synced before all of it is written; all frames before it are durable.
-    this.#encoder.begin(end, { salt, sectorBytes, durableLsn: baseLsn - 1 }, this.#room)
-  }
 }

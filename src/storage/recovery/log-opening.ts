@@ -38,7 +38,7 @@ import {
   writeManifest,
 } from '../segments/manifest.ts'
 import type { OpenSegment } from '../segments/segment-appender.ts'
-import { type LogSegment, segmentAfter } from '../segments/segment-chain.ts'
+import { type LogSegment, manifestOf } from '../segments/segment-chain.ts'
 import { installSegment, prepareSpare } from '../segments/segment-file.ts'
 import { copyBytesMax, copyFrames } from './frame-copy.ts'
 import type { LogPlan, Trim } from './log-plan.ts'
@@ -131,32 +131,23 @@ const openingManifest = (
   header: SegmentHeader,
 ): { readonly before: Manifest; readonly after: Manifest } => {
   const { walId, epoch, generation, chain, checkpointLsn, lastTime } = plan
-  const newestOf = (segment: SegmentHeader | undefined): Manifest['newest'] => ({
-    seq: segment?.seq ?? 0,
-    baseLsn: segment?.baseLsn ?? 1,
-    salt: segment?.salt ?? { low: 0, high: 0 },
-  })
-  const segments = [...chain, { header }]
+  const { seq = 0, baseLsn = 1, salt = { low: 0, high: 0 } } = chain.at(-1)?.header ?? {}
   return {
     before: {
       walId,
       epoch,
       generation,
-      newest: newestOf(chain.at(-1)?.header),
+      newest: { seq, baseLsn, salt },
       recoveredLsn: header.prev.lastLsn,
       ...plan.promised,
     },
-    after: {
-      walId,
-      epoch,
+    after: manifestOf([...chain, { header }], {
       generation: generation + 1,
-      newest: newestOf(header),
       recoveredLsn: plan.lastLsn,
       checkpointLsn,
-      checkpointSegment: segmentAfter(segments, checkpointLsn)?.header.seq ?? header.seq,
       lastTime,
       snapshots: plan.promised.snapshots,
-    },
+    }),
   }
 }
 

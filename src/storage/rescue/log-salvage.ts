@@ -15,18 +15,11 @@ import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { corruption } from '../segments/log-errors.ts'
-import {
-  adoptManifest,
-  type Manifest,
-  openManifest,
-  prepareManifest,
-  writeManifest,
-} from '../segments/manifest.ts'
-import { segmentAfter } from '../segments/segment-chain.ts'
+import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
+import { SealedLog } from '../segments/sealed-log.ts'
 import type { GoodFrames } from './log-damage.ts'
 import type { LogVerification } from './log-judgement.ts'
 import type { LogProgress } from './log-verification.ts'
-import { SalvageWriter } from './salvage-writer.ts'
 
 /**
  * The verified source of a salvage, and its target: an existing folder that is empty except for its
@@ -85,9 +78,8 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
   // A log without frames stays empty: its next LSN is the one after the proven LSN.
   const firstLsn = parts[0]?.from ?? found.provenLsn + 1
   const promise = promiseOf(request, (parts.at(-1)?.to ?? firstLsn - 1) + 1)
-  prepareManifest(disk, to, promise)
-  adoptManifest(disk, to)
-  const writer = new SalvageWriter({ disk, clock, dir: to }, layoutOf(found), {
+  replaceManifest(disk, to, promise)
+  const writer = new SealedLog({ disk, clock, dir: to }, layoutOf(found), {
     walId: promise.walId,
     epoch: promise.epoch,
     baseLsn: firstLsn,
@@ -107,8 +99,12 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
       })
       bytes += part.run.to.offset - part.run.from.offset
     }
-    const chain = writer.finish()
-    finishManifest(disk, to, manifestAfter(promise, found, chain))
+    const { checkpointLsn } = found
+    const { lastTime, snapshots } = promise
+    const generation = promise.generation + 1
+    const ended = { generation, checkpointLsn, lastTime, snapshots }
+    const { chain, manifest } = writer.finish(ended)
+    overwriteManifest(disk, to, manifest)
     return {
       walId: promise.walId,
       frames: found.frames,
@@ -120,15 +116,6 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
     }
   } finally {
     writer.abandon()
-  }
-}
-
-const finishManifest = (disk: Disk, to: string, manifest: Manifest): void => {
-  const file = openManifest(disk, to)
-  try {
-    writeManifest(file, manifest)
-  } finally {
-    file.close()
   }
 }
 
@@ -176,31 +163,12 @@ const promiseOf = (
   snapshots,
 })
 
-const manifestAfter = (
-  promise: Manifest,
-  found: Found,
-  chain: ReturnType<SalvageWriter['finish']>,
-): Manifest => {
-  const newest = chain.at(-1)
-  if (!newest) return promise
-  const { seq, baseLsn, salt } = newest.header
-  const checkpointLsn = Math.min(found.checkpointLsn, newest.lastLsn)
-  return {
-    ...promise,
-    generation: promise.generation + 1,
-    newest: { seq, baseLsn, salt },
-    checkpointLsn,
-    checkpointSegment: segmentAfter(chain, checkpointLsn)?.header.seq ?? 1,
-    cleanClose: { lastLsn: newest.lastLsn, endOffset: newest.endOffset },
-  }
-}
-
 /** The bytes between two pauses. */
 const pauseBytes = 4 * 1024 * 1024
 const pauseFrames = 65_536
 
 function* writeLost(
-  writer: SalvageWriter,
+  writer: SealedLog,
   range: LsnRange,
   progress: LogProgress,
 ): Generator<LogProgress, void> {
@@ -214,7 +182,7 @@ function* writeLost(
 function* copy(
   disk: Disk,
   dir: string,
-  writer: SalvageWriter,
+  writer: SealedLog,
   { segment, run, from, to }: GoodFrames,
   progress: LogProgress,
 ): Generator<LogProgress, void> {

@@ -15,15 +15,15 @@ export const spareName = spareNames[0]
 /** A MANIFEST in preparation. */
 export const manifestSpareName = 'MANIFEST.tmp'
 
-/** A segment of a salvaged log in preparation. */
-export const salvageSpareName = 'salvage.tmp'
+/** A segment of a sealed log in preparation. */
+export const sealedSpareName = 'salvage.tmp'
 
 /**
  * Whether a name belongs to a file in preparation, whose leftovers may be removed. Other `.tmp`
  * files are foreign.
  */
 export const isSpareName = (name: string): boolean =>
-  [...spareNames, manifestSpareName, salvageSpareName].includes(name)
+  [...spareNames, manifestSpareName, sealedSpareName].includes(name)
 
 /** Whether a file of this name makes its folder that of a log. */
 export const isLogName = (name: string): boolean =>

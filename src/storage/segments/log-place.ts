@@ -67,7 +67,7 @@ export type LogPlace = {
 
 /** The header of a new segment. Missing fields are drawn at random or follow from the options. */
 export const newSegmentHeader = (
-  { clock, options }: LogPlace,
+  { clock, options }: Pick<LogPlace, 'clock' | 'options'>,
   facts: Pick<SegmentHeader, 'walId' | 'epoch' | 'seq' | 'baseLsn' | 'prev'> &
     Partial<SegmentHeader>,
 ): SegmentHeader => {

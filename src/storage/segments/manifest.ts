@@ -217,3 +217,19 @@ export const adoptManifest = (disk: Disk, dir: string): void => {
   disk.rename(pathIn(dir, manifestSpareName), pathIn(dir, manifestName))
   disk.syncFolder(dir)
 }
+
+/** Replaces the MANIFEST of a log that nothing has open by one with this state, durably. */
+export const replaceManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
+  prepareManifest(disk, dir, manifest)
+  adoptManifest(disk, dir)
+}
+
+/** Writes a state over the older slot of a MANIFEST that nothing has open, durably. */
+export const overwriteManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
+  const file = openManifest(disk, dir)
+  try {
+    writeManifest(file, manifest)
+  } finally {
+    file.close()
+  }
+}

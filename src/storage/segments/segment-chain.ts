@@ -95,28 +95,14 @@ export const segmentAfter = <S extends { readonly header: SegmentHeader }>(
   lsn: number,
 ): S | undefined => segments.findLast(({ header }) => header.baseLsn <= lsn + 1)
 
-/** The facts of a running log that the MANIFEST repeats. */
-export type ManifestFacts = Pick<
-  Manifest,
-  'recoveredLsn' | 'checkpointLsn' | 'lastTime' | 'snapshots'
-> & {
-  /** All segments, the newest last. */
-  readonly segments: readonly { readonly header: SegmentHeader }[]
-  readonly newest: SegmentHeader
-  readonly cleanClose?: Manifest['cleanClose']
-}
-
-/** The MANIFEST state after `before`. */
-export const manifestAfter = (before: Manifest, facts: ManifestFacts): Manifest => {
-  const { segments, newest, cleanClose, ...promises } = facts
-  const { walId, epoch, seq, baseLsn, salt } = newest
-  return {
-    generation: before.generation + 1,
-    walId,
-    epoch,
-    newest: { seq, baseLsn, salt },
-    ...promises,
-    checkpointSegment: segmentAfter(segments, promises.checkpointLsn)?.header.seq ?? seq,
-    ...(cleanClose ? { cleanClose } : {}),
-  }
+/** The MANIFEST of a log with these segments, the newest last, and these facts. */
+export const manifestOf = (
+  segments: readonly { readonly header: SegmentHeader }[],
+  facts: Omit<Manifest, 'walId' | 'epoch' | 'newest' | 'checkpointSegment'>,
+): Manifest => {
+  const header = segments.at(-1)?.header
+  if (!header) throw new RangeError('A MANIFEST names a segment')
+  const { walId, epoch, seq, baseLsn, salt } = header
+  const checkpointSegment = segmentAfter(segments, facts.checkpointLsn)?.header.seq ?? seq
+  return { ...facts, walId, epoch, newest: { seq, baseLsn, salt }, checkpointSegment }
 }

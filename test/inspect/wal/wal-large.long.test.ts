@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
-import { SalvageWriter } from '../../../src/storage/rescue/salvage-writer.ts'
+import { SealedLog } from '../../../src/storage/segments/sealed-log.ts'
 import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
@@ -16,7 +16,7 @@ const frameSize = 4096
 /** A log of `megabytes` in files of 16 MiB. */
 const writeLog = (dir: string, megabytes: number): void => {
   mkdirSync(dir)
-  const writer = new SalvageWriter(
+  const writer = new SealedLog(
     { disk: nodeDisk(), clock: systemClock(), dir },
     { features: 0, sectorBytes: 512, payloadMax: frameSize, fileBytes: 16 * 1024 * 1024 },
     { walId: '0123456789abcdef'.repeat(2), epoch: 1, baseLsn: 1 },
@@ -26,7 +26,7 @@ const writeLog = (dir: string, megabytes: number): void => {
     payload.fill(count % 251, 8)
     writer.add(1, payload)
   }
-  writer.finish()
+  writer.finish({ generation: 1, checkpointLsn: 0, lastTime: 0, snapshots: [] })
 }
 
 const heapLimit = `--max-old-space-size=32 --import=${join(import.meta.dirname, '../../support/programs/report-memory.mjs')}`
