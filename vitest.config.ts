@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
-import { triesAll } from './test/support/tier.ts'
+import { triesLong } from './test/support/tier.ts'
 
 // Many tests load the built package: none may look at a stale build.
 execFileSync(process.execPath, ['build.mjs', '--if-stale'], { stdio: 'inherit' })
@@ -9,7 +9,7 @@ execFileSync(process.execPath, ['build.mjs', '--if-stale'], { stdio: 'inherit' }
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(triesAll ? [] : ['**/*.long.test.ts'])],
+    exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.long.test.ts'])],
     setupFiles: ['test/support/equal-bytes.ts'],
     // The built package is loaded as users load it. Through Vite that takes twice the time.
     server: { deps: { external: [/\/dist\//] } },
@@ -21,9 +21,9 @@ export default defineConfig({
     execArgv: ['--interrupt-budget=400000'],
     // Many tests wait for a disk or a child process: one worker less than cores, the default, leaves a core idle.
     maxWorkers: availableParallelism(),
-    // The full tier tries up to twenty times as many cases, on machines that do other things too.
-    testTimeout: triesAll ? 600_000 : 120_000,
-    hookTimeout: triesAll ? 600_000 : 120_000,
+    // The longer tiers try up to twenty times as many cases, on machines that do other things too.
+    testTimeout: triesLong ? 600_000 : 120_000,
+    hookTimeout: triesLong ? 600_000 : 120_000,
     // `.ci/run` counts from the file.
     reporters: process.env.CI ? ['default', 'json'] : ['default'],
     outputFile: { json: '.tmp/test-results.json' },

@@ -345,17 +345,18 @@ describe('the tests', () => {
     scripts: Record<string, string>
   }
 
-  test('are run by `npm test` and `npm run test:all`, each of them, and the second by CI', () => {
-    // The tiers differ in what a test reads from `support/tier.ts`, and in the files that only the second runs.
+  test('run in three tiers, each test in the last two of them, and the second in CI', () => {
+    // The tiers differ in what a test reads from `support/tier.ts`, and in the files left out.
     expect(scripts.test).toMatch(/ && vitest run$/)
-    expect(scripts['test:all']).toBe(
-      scripts.test?.replace(/vitest run$/, 'KEELSON_TIER=all vitest run'),
-    )
-    expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm ci .*&& npm run test:all$/m)
+    for (const tier of ['ci', 'all'])
+      expect(scripts[`test:${tier}`]).toBe(
+        scripts.test?.replace(/vitest run$/, `KEELSON_TIER=${tier} vitest run`),
+      )
+    expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm ci .*&& npm run test:ci$/m)
     const config = readFileSync('vitest.config.ts', 'utf8')
     expect(config).toContain("include: ['test/**/*.test.ts', 'examples/**/*.test.ts']")
     expect(config.match(/exclude.*/g)).toEqual([
-      "exclude: [...configDefaults.exclude, ...(triesAll ? [] : ['**/*.long.test.ts'])],",
+      "exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.long.test.ts'])],",
     ])
   })
 

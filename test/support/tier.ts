@@ -1,22 +1,38 @@
 /**
- * How much is tried. `npm run test:all` sets `KEELSON_TIER=all` and tries everything. `npm test` tries a part of the cases:
- * fewer cuts, flips, seeds and kills. It leaves out the files `*.long.test.ts`: rounds of kills and power cuts, damage to
- * every bit, faults of the system, threads and processes that end in every way, leaks and sizes.
+ * How much is tried, by the environment variable `KEELSON_TIER`.
+ *
+ * - `npm test` tries a part of the cases: fewer cuts, flips, seeds and kills. It leaves out the files
+ *   `*.long.test.ts`: rounds of kills and power cuts, faults of the system, threads and processes
+ *   that end in every way, leaks and sizes.
+ * - `ci` (`npm run test:ci`, for each change) adds those files, and tries a tenth of all cases.
+ * - `all` (`npm run test:all`, before a release) tries everything.
  */
+const tier = process.env.KEELSON_TIER ?? 'quick'
+const tiers = ['quick', 'ci', 'all']
+if (!tiers.includes(tier)) throw new Error(`KEELSON_TIER is one of ${tiers}, and not ${tier}`)
 
 /** Whether every case is tried. */
-export const triesAll = process.env.KEELSON_TIER === 'all'
+export const triesAll = tier === 'all'
 
-/** `quick` in `npm test`, `all` in `npm run test:all`. */
-export const thorough = (quick: number, all: number): number => (triesAll ? all : quick)
+/** Whether the files `*.long.test.ts` run. */
+export const triesLong = tier !== 'quick'
+
+/**
+ * `quick` in `npm test`, `all` in `npm run test:all`, and a tenth of `all`, but no less than `quick`,
+ * between them. Of a stride or a bound, which is smaller in the full tier, `quick`.
+ */
+export const thorough = (quick: number, all: number): number => {
+  if (triesAll) return all
+  return triesLong && all > quick ? Math.max(quick, all / 10) : quick
+}
 
 /** How many seeds, rounds or bytes: the environment variable `name` if it is set, else as the tier says. */
 export const countOf = (name: string, quick: number, all: number): number =>
   Number(process.env[name] ?? thorough(quick, all))
 
 /**
- * Seeds 1, 2, 3, …: as many as `KEELSON_SEEDS` says if it is set, else as the tier says. `KEELSON_SEED` is the first one if it
- * is set, and the only one without `KEELSON_SEEDS`.
+ * Seeds 1, 2, 3, …: as many as `KEELSON_SEEDS` says if it is set, else as the tier says.
+ * `KEELSON_SEED` is the first one if it is set, and the only one without `KEELSON_SEEDS`.
  */
 export const seedsOf = (quick: number, all: number): number[] => {
   const { KEELSON_SEED: first, KEELSON_SEEDS: count } = process.env
@@ -24,16 +40,16 @@ export const seedsOf = (quick: number, all: number): number[] => {
   return Array.from({ length }, (_, at) => Number(first ?? 1) + at)
 }
 
-/** Every case in the full tier. In the quick tier `quick` of them, evenly spread, the first included. */
+/** As many cases as `thorough` says, evenly spread, the first included. */
 export const sampled = <T>(cases: readonly T[], quick: number): readonly T[] => {
-  if (triesAll || cases.length <= quick) return cases
+  const count = Math.ceil(thorough(Math.min(quick, cases.length), cases.length))
   return Array.from(
-    { length: quick },
-    (_, index) => cases[Math.floor((index * cases.length) / quick)] as T,
+    { length: count },
+    (_, index) => cases[Math.floor((index * cases.length) / count)] as T,
   )
 }
 
-/** The seeds of `seedsOf` in parts of a hundred: what the lives of a part leave behind is let go of with its test. */
+/** The seeds of `seedsOf` in parts of a hundred: each test releases the memory of its lives. */
 export const seedParts = (quick: number, all: number) => {
   const seeds = seedsOf(quick, all)
   return Array.from({ length: Math.ceil(seeds.length / partMax) }, (_, part) => {
