@@ -1,8 +1,8 @@
 /**
- * The orderly end of an instance. No step, alarm or background work of a durable actor begins any
- * more, and those that run have most of the time to end. The user's tree ends next, with the storage
- * open. Then no write is admitted, admitted writes settle, projections are flushed once, and the
- * rest of the tree stops in reverse order. Whatever is late is cut off, as by a kill, and reported.
+ * The orderly end of an instance. No work of a durable actor begins any more, and the work that runs
+ * has most of the time to end. The user's tree ends next, with the storage open. Then no write is
+ * admitted, admitted writes settle, projections are flushed once, and the rest of the tree stops in
+ * reverse order. Whatever is late is cut off, as by a kill, and reported.
  */
 import { type Access, leaveNow, type Shard } from '../actors/index.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../errors.ts'
@@ -21,7 +21,10 @@ import { treeNames } from './shard-tree.ts'
 
 /** What the deadline of `close` cut off. */
 export type CutOff =
-  /** A step (`continue charge`), an alarm or `background` work of a durable actor (`order/42`). */
+  /**
+   * A step (`continue charge`), an alarm, `background` work or a machine's promise (`promise charge`)
+   * of a durable actor (`order/42`).
+   */
   | { readonly part: 'work'; readonly actor: string; readonly what: string }
   /** A process of the user's tree that was killed. */
   | { readonly part: 'process'; readonly process: string }

@@ -24,7 +24,7 @@ interface Owner {
 export class Background {
   readonly #owner: Owner
   readonly #working = new Set<Process>()
-  /** All that runs, steps and alarms too. */
+  /** All that runs: steps, alarms and promises of its machine, too. */
   readonly #running = new Set<Work>()
 
   constructor(owner: Owner) {
@@ -66,6 +66,15 @@ export class Background {
     if (!isRecorded) return turn
     const work = this.#begins(what)
     return turn.finally(() => this.#settled(work))
+  }
+
+  /** Notes work of a machine. Returns the function for its end; `undefined`: none begins. */
+  works(what: string): (() => void) | undefined {
+    const { context, terms } = this.#owner
+    if (!terms.work.mayBegin) return undefined
+    const work = this.#begins(what)
+    // What runs at the end of the process is cut off, although the machine stops it.
+    return () => processOf(context).alive && this.#settled(work)
   }
 
   #begins(what: string): Work {

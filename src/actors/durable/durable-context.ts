@@ -95,6 +95,11 @@ export class TurnContext extends ServerContext {
     this.#actor.background.begin(body)
   }
 
+  /** For a machine: as `Background.works`. */
+  works(what: string): (() => void) | undefined {
+    return this.#actor.background.works(what)
+  }
+
   end(options: EndOptions = {}): void {
     checkOptionNames(options, ['keepMs', 'keys'])
     this.#actor.end(options)

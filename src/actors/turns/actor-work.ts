@@ -1,7 +1,7 @@
 /**
- * The running work of the durable actors of an instance: pending steps and alarms, and background
- * work. During a close no work begins. The close waits for running work, and names the work that it
- * cuts off.
+ * The running work of the durable actors of an instance: pending steps and alarms, background work,
+ * and promises of machines. During a close no work begins. The close waits for running work, and
+ * names the work that it cuts off.
  */
 import { KeelsonError } from '../../errors.ts'
 

@@ -75,6 +75,8 @@ export interface Door {
    * behind that. False: the event is handled in the turn.
    */
   comesLater(arrival: Arrival): boolean
+  /** A promise begins. Returns the function for its end; `undefined`: it may not begin. */
+  works(what: string): (() => void) | undefined
   /** An action that is part of the turn itself. */
   inTurn(run: () => void): void
   /** The state of an actor inside changed. */

@@ -3,7 +3,13 @@
  * other machines. XState's own logic computes their state. Their starts and clean-ups, and what a
  * callback hears, are effects. A failure of an effect comes back to the actor as an event.
  */
-import { type AnyActorLogic, type AnyActorRef, type EventObject, fromCallback } from 'xstate'
+import {
+  type AnyActorLogic,
+  type AnyActorRef,
+  type EventObject,
+  fromCallback,
+  fromPromise,
+} from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
 import type { Actor, Deed, Door } from './machine-door.ts'
 
@@ -38,7 +44,7 @@ const outgoing = (actor: Actor, door: Door): Ways => {
   const isMachine = '__xstatenode' in logic
   if (isMachine || logic.start === undefined) return logic
   const { start } = logic
-  const life = new Life(actor, door)
+  const life = new Life(actor, door, isPromise(actor.logic))
   return {
     // The state may have changed until the start is done, so it is read then.
     start: (_, scope) => life.begin(() => start(actor.getSnapshot() as State, scope)),
@@ -54,6 +60,12 @@ const callbackTransition = String(fromCallback(() => {}).transition)
 /** Whether XState made it with `fromCallback`. */
 export const isCallback = ({ transition }: AnyActorLogic): boolean =>
   String(transition) === callbackTransition
+
+const promiseTransition = String(fromPromise(async () => {}).transition)
+
+/** Whether XState made it with `fromPromise`. */
+const isPromise = ({ transition }: AnyActorLogic): boolean =>
+  String(transition) === promiseTransition
 
 type Listener = (event: EventObject) => unknown
 type Callback = (given: object) => unknown
@@ -94,20 +106,30 @@ const watch = (answer: unknown, door: Door): void => {
   if (isThenable(answer)) answer.then(undefined, (error: unknown) => door.failed(error))
 }
 
-/** The start and the clean-up of one actor. One that was never begun is not cleaned up. */
+/**
+ * The start and the clean-up of one actor. One that was never begun is not cleaned up. A promise is
+ * work: the host lets it begin, and hears of its end.
+ */
 class Life {
   readonly #actor: Actor
   readonly #door: Door
+  readonly #isWork: boolean
   #hasBegun = false
+  #ended: (() => void) | undefined
 
-  constructor(actor: Actor, door: Door) {
+  constructor(actor: Actor, door: Door, isWork = false) {
     this.#actor = actor
     this.#door = door
+    this.#isWork = isWork
+    const ended = (): void => this.#ended?.()
+    if (isWork) actor.subscribe({ complete: ended, error: ended })
   }
 
   begin(work: () => unknown): void {
     this.#effect('start', () => {
       if (this.#actor._processingStatus === 2) return
+      if (this.#isWork) this.#ended = this.#door.works(`promise ${this.#actor.src}`)
+      if (this.#isWork && !this.#ended) return
       this.#hasBegun = true
       watch(work(), this.#door)
     })

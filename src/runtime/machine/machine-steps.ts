@@ -39,6 +39,8 @@ export interface StepsHost extends TimersHost {
   arrived(arrival: Arrival): void
   /** Whether the first snapshot event of an actor inside has a turn of its own, after its start. */
   readonly tellsLater: boolean
+  /** `what`, a promise, begins. Returns the function for its end; `undefined`: it may not begin. */
+  works(what: string): (() => void) | undefined
   /** Does an action that is part of the turn under way. @throws what it throws */
   inTurn(run: () => void): void
   /** Asynchronous work of the machine failed. */
@@ -330,6 +332,7 @@ export class MachineSteps {
       },
       effect: (deed) => void this.#effect(deed),
       comesLater: (arrival) => this.#comesLater(arrival),
+      works: (what) => this.#host.works(what),
       inTurn: (run) => this.#host.inTurn(run),
       changed: () => {
         this.#changed = true

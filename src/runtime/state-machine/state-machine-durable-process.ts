@@ -39,6 +39,8 @@ export type DurableOwn = Own & {
   readonly step: string
   setAlarm(name: string, time: { readonly inMs: number }, payload: unknown): void
   cancelAlarm(name: string): boolean
+  /** Notes work that a close waits for. Returns the function for its end; `undefined`: none begins. */
+  works(what: string): (() => void) | undefined
 }
 
 /** One restored machine. The actors inside it tell nothing after its end. */
@@ -340,6 +342,7 @@ export class DurableMachineProcess {
       arm: (delayed) => void timers.add(delayed),
       disarm: (delayed) => void timers.delete(delayed),
       run: () => context.step,
+      works: (what) => context.works(what),
       inTurn,
       // A crash before it would lose the event: the actor starts again in silence.
       tellsLater: false,

@@ -229,6 +229,7 @@ export class MachineProcess {
         if (timer !== undefined) this.#context.cancelTimer(timer)
       },
       run: () => `${this.#machine.id}/${Buffer.from(system.clock.randomBytes(8)).toString('hex')}`,
+      works: () => () => {},
       // One that is saved would lose the event with a crash before it.
       tellsLater: this.#options.save === undefined,
       inTurn: () => {

@@ -63,6 +63,7 @@ const stepsAt = (now: number) => {
     now: () => now,
     run: () => 'job/7/1',
     inTurn: (run: () => void) => run(),
+    works: () => () => {},
     tellsLater: false,
     arm: (delayed, ms) => void armed.push([delayed, ms]),
     disarm: () => {},
