@@ -213,7 +213,7 @@ function* shown(source: OwnSource, range: RowRange): IterableIterator<RowChange>
 const rowKeysOf = (
   entity: string,
   birth: string,
-  { gt, gte, lt, lte, reverse = false }: RowRange,
+  { gt, gte, lt, lte, ...direction }: RowRange,
 ): RowRange => {
   const all = ownRows(entity, birth)
   const at = (key: string): string => ownRowKey(entity, birth, key)
@@ -224,5 +224,5 @@ const rowKeysOf = (
       : lt !== undefined
         ? { lt: at(lt) }
         : { lt: all.lt as string }
-  return { ...lower, ...upper, reverse }
+  return { ...lower, ...upper, ...direction }
 }

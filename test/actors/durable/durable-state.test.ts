@@ -144,7 +144,10 @@ describe('a state that cannot be stored', () => {
   test('is TOO_LARGE above 1 MiB, with its bytes', async () => {
     const { becomes, state } = await started()
     await becomes('small')
-    await expect(becomes('x'.repeat(1024 * 1024 + 1))).rejects.toMatchObject({ code: 'TOO_LARGE' })
+    await expect(becomes('x'.repeat(1024 * 1024 + 1))).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+      details: { bytes: expect.any(Number), bytesMax: expect.any(Number) },
+    })
     expect(await state()).toBe('small')
   })
 
@@ -401,6 +404,16 @@ describe('a version', () => {
     const third = await restarted(s, { version: 3, migrate })
     expect(await s.during(call(third.ref, 'act'))).toEqual({ euros: 0.05, more: 1 })
     expect(from).toEqual([1])
+  })
+
+  test('of an older state blocks, with the reason, where no migrate is there', async () => {
+    const { s, becomes } = await started()
+    await becomes({ cents: 5 })
+    const { ref } = await restarted(s, { version: 2 })
+    await expect(s.during(call(ref, 'act'))).rejects.toMatchObject({
+      code: 'BLOCKED',
+      details: { reason: 'there is no migrate from version 1' },
+    })
   })
 
   test('that is newer, or that migrate refuses, blocks until a program can read it', async () => {

@@ -151,7 +151,7 @@ describe('a policy', () => {
   test('of a name goes before that of the server, field by field', async () => {
     const { s, ask, told } = await world(
       serverOf({
-        ...{ jitter: 0, baseMs: 10, max: 3 },
+        ...{ jitter: 0, baseMs: 10, max: 3, factor: 3 },
         continues: { charge: { factor: 1, max: 4 } },
         alarms: { remind: { maxMs: 15 } },
       }),
@@ -167,7 +167,7 @@ describe('a policy', () => {
     const rounded = (what: string) => pausesOf(what).map((ms) => Math.round(ms / 5) * 5)
     expect([rounded('charge'), rounded('mail'), rounded('remind')]).toEqual([
       [10, 10, 10],
-      [10, 20],
+      [10, 30],
       [10, 15],
     ])
     expect(told.filter((each) => (each as string[])[0] === 'parked')).toEqual([

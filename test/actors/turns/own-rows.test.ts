@@ -123,6 +123,21 @@ describe('the rows of a durable actor', () => {
     expect(await during(call(handle.ref('ab'), 'look', all))).toEqual([['k', 'of ab']])
   })
 
+  test('are read in any range, from both ends, each bound with its key or without', async () => {
+    const { handle, act, during } = await started()
+    await during(act(put(['a', 1], ['b', 2], ['c', 3], ['d', 4])))
+    const keysOf = (options: RowsOptions) =>
+      handle
+        .rows('a')
+        .range(options)
+        .entries.map(([key]) => key)
+        .join('')
+    expect(keysOf({ gt: 'a', lt: 'd' })).toBe('bc')
+    expect(keysOf({ gte: 'a', lte: 'c' })).toBe('abc')
+    expect(keysOf({ gt: 'a', reverse: true })).toBe('dcb')
+    expect(keysOf({ lte: 'c', reverse: true })).toBe('cba')
+  })
+
   test('a turn that only changes rows is a turn; one that only reads them writes nothing', async () => {
     const { s, handle, act, during } = await started()
     await during(act(put(['k', 1])))

@@ -13,6 +13,7 @@ import {
   stopReply,
   supervisor,
 } from '../../../src/index.ts'
+import { shardOf } from '../../../src/storage/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
@@ -246,6 +247,20 @@ describe('a turn that no log can take', () => {
     expect(await s.during(state)).toBe('TOO_LARGE')
     expect(await s.during(call(ref, 'add', 'c'))).toBe('abc')
   })
+})
+
+test('a turn that writes a key of another shard is CROSS_SHARD, which names it', async () => {
+  const s = await startSimulated({ app: supervisor('app', {}, [lists]), shards: 2 })
+  onTestFinished(() => s.close())
+  const ref = s.app.entity(lists).ref('1')
+  const keys = Array.from({ length: 16 }, (_, at) => `key ${at}`)
+  const foreign = keys.find((each) => shardOf(each, 2) !== shardOf(key, 2))
+  const act: Act = (context) => void context.writes.put(foreign as string, 1)
+  await expect(s.during(call(ref, 'act', act))).rejects.toMatchObject({
+    code: 'CROSS_SHARD',
+    details: { keys: [foreign], entity: 'list/1' },
+  })
+  expect(await s.during(call(ref, 'add', 'b'))).toBe('b')
 })
 
 describe('a call with an id', () => {
