@@ -1,7 +1,12 @@
 /** The bound over all shards holds each of them back in its turn. */
 import { describe, expect, test } from 'vitest'
-import { commandsIn, refuseMany } from '../../../src/actors/admission/allowance.ts'
-import { alarmRowKey, type Command, type Turn } from '../../../src/storage/index.ts'
+import {
+  Allowance,
+  bytesCounted,
+  commandsIn,
+  refuseMany,
+} from '../../../src/actors/admission/allowance.ts'
+import { alarmRowKey, type Command, type Turn, type Unit } from '../../../src/storage/index.ts'
 import { testWorld } from '../../support/test-gate.ts'
 
 describe('the bound over all shards', () => {
@@ -63,6 +68,32 @@ describe('the bound over all shards', () => {
     expect(two.log).toEqual(['waits'])
   })
 
+  test('lets those behind a place that leaves the line go, all for whom there is room', () => {
+    const total = new Allowance(100, 10)
+    const write = { bytes: 60, commands: 1 }
+    const small = { bytes: 20, commands: 1 }
+    const admitted: string[] = []
+    const place = (name: string) => {
+      const own = (): void => {
+        if (!total.admits(own, small)) return
+        total.take(small)
+        admitted.push(name)
+        total.unqueue(own)
+      }
+      total.queue(own)
+      return own
+    }
+    const large = (): void => undefined
+    total.take(write)
+    total.queue(large)
+    for (const name of 'abc') place(name)
+    expect(admitted).toEqual([])
+    total.unqueue(large)
+    expect([admitted, total.load]).toEqual([['a', 'b'], { bytes: 100, commands: 3 }])
+    total.give(write)
+    expect(admitted).toEqual(['a', 'b', 'c'])
+  })
+
   test('refuses with BUSY, and counts nothing twice over any number of writes', () => {
     const { testGate, total } = testWorld({ totalBytes: 100, totalCommands: 3 })
     const [one, two] = [testGate(), testGate()]
@@ -94,7 +125,17 @@ test('a turn counts its main row, each other row and each entry of its writes', 
   expect(commandsIn([turn([alarm], []), many])).toBe(5)
 })
 
+test('an entry of the journal counts one', () => {
+  expect(commandsIn([{ kind: 'entry' } as Unit])).toBe(1)
+})
+
+test('a command counts 256 bytes, or what its frame takes', () => {
+  expect([bytesCounted(3, 100), bytesCounted(3, 1_000)]).toEqual([768, 1_000])
+})
+
 test('a write has 10,000 keys, and no more', () => {
   expect(() => refuseMany(10_000)).not.toThrow()
-  expect(() => refuseMany(10_001)).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
+  expect(() => refuseMany(10_001)).toThrow(
+    expect.objectContaining({ code: 'TOO_LARGE', details: { keys: 10_001, keysMax: 10_000 } }),
+  )
 })

@@ -257,3 +257,18 @@ test('a producer whose group was refused has to begin, and is reminded until it 
   queue.begin('p', 0, told)
   expect([queue.reminders(), queue.health.lost]).toEqual([[], ['silent']])
 })
+
+test('a new writer finds what each producer has: it goes on, or begins again behind lost rows', () => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  const told = (message: string) => ({ to: undefined as never, message })
+  for (const producer of ['p', 'q', 'r']) queue.begin(producer, 5, told(`begin ${producer}`))
+  for (const producer of ['p', 'q', 'r'])
+    for (const lsn of [6, 7])
+      queue.add({ producer, lsn, operations: [], afterFlush: [told(`${producer} ${lsn}`)] }, 0)
+  const found: Record<string, number> = { p: 5, q: 6, r: 4 }
+  expect(queue.reconcile((producer) => found[producer] ?? 0)).toEqual([
+    told('begin r'),
+    told('q 6'),
+  ])
+  expect(queue.health).toMatchObject({ operations: 3, lost: ['r'] })
+})

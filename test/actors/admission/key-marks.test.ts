@@ -4,8 +4,10 @@ import {
   type KeyMark,
   KeyMarks,
   type MarkedKeys,
+  markedKeys,
 } from '../../../src/actors/admission/key-marks.ts'
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
+import { type Command, entityRowKey, type Turn } from '../../../src/storage/index.ts'
 import { codeOf } from '../../support/simulated-instance.ts'
 
 /** Marks whose turns are written down by name. */
@@ -16,6 +18,18 @@ const world = () => {
     marks.enter(keys, () => turns.push(name))
   return { marks, turns, enter }
 }
+
+test('a write marks the keys that it names, a turn its main row, and a clear marks all', () => {
+  const put = { kind: 'putMany', entries: [{ key: 'a' }, { key: 'b' }] } as unknown as Command
+  const turn = { kind: 'turn', entity: 'a/1', rows: [], writes: [put] } as unknown as Turn
+  const [deleted, many] = [
+    { kind: 'delete', key: 'c' },
+    { kind: 'deleteMany', keys: ['d', 'e'] },
+  ] as const
+  expect(markedKeys([put, deleted, many])).toEqual(['a', 'b', 'c', 'd', 'e'])
+  expect(markedKeys(turn)).toEqual([entityRowKey('a/1'), 'a', 'b'])
+  expect(markedKeys([deleted, { kind: 'clear' } as Command])).toBe('all')
+})
 
 describe('marks of keys', () => {
   test('leave keys free that nobody marked, and stand before a write to those that are', () => {

@@ -66,6 +66,15 @@ test('another refusal says nothing about space', () => {
   expect(lines).toHaveLength(1)
 })
 
+test('another refusal is no group that was taken, also when a segment is free', () => {
+  let free = MiB
+  const { space } = watch(() => free)
+  space.noted(full)
+  free = 4 * MiB
+  space.noted(new KeelsonError('TOO_LARGE', 'no'))
+  expect(space.health.refusing?.groups).toBe(1)
+})
+
 test('a group that was taken ends it when a segment is free, and says how long it was', async () => {
   let free = 4 * MiB - 1
   const { space, clock, lines } = watch(() => free)
