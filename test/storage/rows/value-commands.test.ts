@@ -1,7 +1,9 @@
 /** What commands do to values that have expired, to values of another kind, and behind locks. */
 import { describe, expect, test } from 'vitest'
-import type { Command } from '../../../src/storage/commands/command.ts'
+import { type Command, type Expiry, noExpiry } from '../../../src/storage/commands/command.ts'
 import { type Row, rowTags, type StoredValue } from '../../../src/storage/ports/projection-store.ts'
+import { ChangedRows } from '../../../src/storage/rows/rows.ts'
+import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { lockRowKey } from '../../../src/storage/values/row-key.ts'
 import { appliedUnit } from '../../support/applied-unit.ts'
 import { MapRows } from '../../support/map-rows.ts'
@@ -35,6 +37,49 @@ describe('a value that has expired', () => {
   test('has no expiry to keep', () => {
     expect(run(set('absent'), { a: row('old', now) }).changes).toEqual([['a', row('new')]])
   })
+})
+
+describe('compareAndSet', () => {
+  const swap = (expected: StoredValue | undefined, expiry: Expiry = noExpiry): Command => ({
+    ...{ kind: 'compareAndSet', key: 'a', expected, value: text('new'), expiry },
+  })
+
+  test('swaps an equal value, and shows another one', () => {
+    expect(run(swap(text('old')), { a: row('old') })).toEqual({
+      answer: { kind: 'compareAndSet', swapped: true, current: undefined },
+      changes: [['a', row('new')]],
+    })
+    expect(run(swap(text('else')), { a: row('old') })).toEqual({
+      answer: { kind: 'compareAndSet', swapped: false, current: text('old') },
+      changes: [],
+    })
+  })
+
+  test('of a value that has expired already removes the one before, and nothing where there is none', () => {
+    const past = { kind: 'at', ms: now } as const
+    expect(run(swap(undefined, past), {}).changes).toEqual([])
+    expect(run(swap(text('old'), past), { a: row('old') }).changes).toEqual([['a', undefined]])
+  })
+})
+
+test('a field that is removed leaves the others, and the last one takes the compound with it', () => {
+  const rows = new ChangedRows(new MapRows())
+  const apply = (command: Command) =>
+    applyUnits(command, rows, { lsn: 1, time: now }, rows) as readonly unknown[]
+  const entries = ['x', 'y'].map((field) => [field, text(field)] as const)
+  apply({ kind: 'putFields', key: 'a', fields: entries })
+  const remove = (field: string) => apply({ kind: 'deleteField', key: 'a', field })
+  expect(remove('x')).toEqual([{ kind: 'deleteField', existed: true }])
+  expect([...rows.fields('a')]).toHaveLength(1)
+  expect(remove('x')).toEqual([{ kind: 'deleteField', existed: false }])
+  expect(remove('y')).toEqual([{ kind: 'deleteField', existed: true }])
+  expect([[...rows.fields('a')], rows.get('a')]).toEqual([[], undefined])
+})
+
+test('a put alone in its frame is answered as that', () => {
+  const put: Command = { kind: 'put', key: 'a', value: text('v'), expiry: noExpiry }
+  const rows = new ChangedRows(new MapRows())
+  expect(applyUnits(put, rows, { lsn: 1, time: now }, rows)).toEqual([{ kind: 'put' }])
 })
 
 test('a suffix that is no bytes is WRONG_TYPE, also behind text', () => {

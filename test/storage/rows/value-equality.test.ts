@@ -64,6 +64,8 @@ describe('two values', () => {
     ['0 and -0', [0], [-0]],
     ['text and bytes of it', 'a', Buffer.from('a')],
     ['text and structured', '1', 1],
+    ['null and a text that says so', [null], ['null']],
+    ['texts that were cut elsewhere', ['a;', 'b'], ['a', ';b']],
     ['a text and a text within', 'a', ['a']],
     ['null and an empty object', null, {}],
     ['an array and a Set of it', ['a'], new Set(['a'])],
