@@ -201,7 +201,6 @@ export class PendingCall implements Message, HeapEntry, Waiter {
 
   /** Makes `target` the holder of the call. If it dies first, `note` is in the error. */
   handTo(target: Ref<unknown>, note?: unknown): void {
-    if (this.#settled) return
     this.note = note
     const holder = (addressOf(target) as Address<CallHolder>).resolve()
     if (holder?.alive) holder.owed.add(this)

@@ -81,7 +81,7 @@ describe('a plain message in a handler', () => {
   test('is not told in production', async () => {
     vi.stubEnv('NODE_ENV', 'production')
     const { act, echo, noted } = await start()
-    await act(() => cast(echo, 'note', 1))
+    expect(await act(() => cast(echo, 'note', 1))).toBe(true)
     expect(noted()).toEqual([])
   })
 })
