@@ -4,16 +4,19 @@ import {
   type GenServer,
   type Messages,
   name,
+  type SupervisorMessages,
   startChild,
   startDynamicChild,
   startDynamicSupervisor,
   startSupervisor,
   supervisor,
+  terminateChild,
   worker,
 } from '../../../src/runtime/index.ts'
 import { outcome, testSystem } from '../../../src/testing/index.ts'
 
 const db = name<Messages>('db')
+const subName = name<SupervisorMessages>('sub')
 const slowName = name<Messages>('slow')
 
 const never = (): Promise<never> => new Promise(() => undefined)
@@ -158,19 +161,34 @@ describe('a start without a process', () => {
     })
   })
 
+  let go = (): void => undefined
+  const late: ChildSpec = {
+    id: 'late',
+    shutdown: 10,
+    start: async ({ system }) => {
+      await new Promise<void>((resolve) => {
+        go = resolve
+      })
+      return system.startResult({ init: () => 0 }, undefined)
+    },
+  }
+
+  test('that succeeds after the end of its supervisor alone is undone', async () => {
+    const stage = testSystem()
+    const sub = supervisor('sub', { ...oneForOne, name: subName }, [])
+    const root = await startSupervisor(stage.system, supervisor('root', oneForOne, [sub]))
+    startChild(stage.system.to(subName), late).catch(() => undefined)
+    await stage.settle()
+    const ended = terminateChild(root, 'sub')
+    await stage.advance(10)
+    await ended
+    go()
+    await stage.settle()
+    expect(names(stage)).toEqual(['root'])
+  })
+
   test('that succeeds later is undone', async () => {
     const stage = testSystem()
-    let go = (): void => undefined
-    const late: ChildSpec = {
-      id: 'late',
-      shutdown: 10,
-      start: async ({ system }) => {
-        await new Promise<void>((resolve) => {
-          go = resolve
-        })
-        return system.startResult({ init: () => 0 }, undefined)
-      },
-    }
     const root = await startSupervisor(stage.system, supervisor('root', oneForOne, []))
     startChild(root, late).catch(() => undefined)
     await stage.settle()

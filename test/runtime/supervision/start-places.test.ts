@@ -2,11 +2,15 @@
 import { expect, test } from 'vitest'
 import {
   call,
+  cast,
   dynamicSupervisor,
   name,
   Pool,
   type Ref,
+  type System,
   startDynamicChild,
+  startDynamicSupervisor,
+  startOrGet,
   startSupervisor,
   supervisor,
   worker,
@@ -38,6 +42,55 @@ test('a dynamic supervisor is called by its name, or by its id', async () => {
     .processes()
     .flatMap(({ kind, label }) => (kind === 'dynamic_supervisor' ? [label] : []))
   expect(labels).toEqual(['first', 'named'])
+})
+
+test('a dynamic supervisor that is started by itself is called by its name, or by its kind', async () => {
+  const { system } = testSystem()
+  const refs = [
+    await startDynamicSupervisor(system),
+    await startDynamicSupervisor(system, { name: name('named') }),
+  ]
+  expect(refs.map((ref) => system.info(ref)?.label)).toEqual(['dynamic_supervisor', 'named'])
+})
+
+test('startOrGet gives the process that has the name, and without a name starts one each time', async () => {
+  const { system } = testSystem()
+  const crew = await startDynamicSupervisor(system)
+  const named = name<Messages>('a')
+  const child = worker('a', telling([]), 'a', { name: named })
+  const one = await startOrGet(crew, child, named)
+  expect((await startOrGet(crew, child, named)).pid).toBe(one.pid)
+  const free = worker('b', telling([]), 'b')
+  const pids = [one.pid]
+  for (let start = 0; start < 2; start++) pids.push((await startOrGet(crew, free, undefined)).pid)
+  expect(new Set(pids).size).toBe(3)
+})
+
+test.each<[string, (system: System) => Promise<Ref<never>>]>([
+  [
+    'a supervisor',
+    (system) => startSupervisor(system, supervisor('r', { strategy: 'one_for_one' }, [])) as never,
+  ],
+  ['a dynamic supervisor', (system) => startDynamicSupervisor(system) as never],
+])('%s does not start again what is no child of it', async (_, start) => {
+  const { system, clock } = testSystem()
+  const ref = (await start(system)) as Ref<unknown>
+  for (const child of ['none', { isRestarting: true }]) {
+    cast(ref as Ref<{ casts: { tryAgain: (child: unknown) => void } }>, 'tryAgain', child)
+    await clock.settle()
+  }
+  expect(system.info(ref as Ref)?.handled).toBeGreaterThan(1)
+  expect(system.processes()).toHaveLength(1)
+})
+
+test('a supervisor in an instance without a name for it is refused', () => {
+  const make = () => supervisor('r', { strategy: 'one_for_one', instance: 7 as never }, [])
+  expect(make).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG',
+      details: expect.objectContaining({ path: 'r.instance' }),
+    }),
+  )
 })
 
 test('a supervisor starts in a System or a context, and nowhere else', async () => {
