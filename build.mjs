@@ -1,12 +1,21 @@
 /**
- * `npm run build`: declarations by `tsc`, and code in few files by `rolldown`. Node takes about 0.7 ms for each module that it
- * loads, and a start needs 400 modules. `npm run lint` is what checks the types. `node build.mjs --if-stale` builds only what
- * does not come from the present sources: every run of vitest begins with it, so that no test looks at a stale build.
+ * `npm run build`: code and declarations of `tsc` in few files by `rolldown`. Node takes about 0.7 ms for each module that it
+ * loads, and a start needs 400 modules. The declarations have only names that an entry of the package reaches.
+ * `npm run lint` checks the types. `node build.mjs --if-stale` builds only if the sources have changed since the last build:
+ * every run of vitest begins with it, so that no test looks at a stale build.
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 
 /** The hash of the sources that the last build in this folder was made from. */
 const builtFrom = '.tmp/built-from'
@@ -27,7 +36,7 @@ if (process.argv.includes('--if-stale') && isPresent) process.exit()
 
 const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-/** The package's entries, its command, and what tests load of the package: the storage, and the command without its process. */
+/** The package's entries, its command, and the parts of the build that tests load: the storage, and the command without its process. */
 const doors = [
   ...Object.values(exports).flatMap((entry) => entry.default ?? []),
   bin.keelson,
@@ -47,10 +56,13 @@ const threads = [
   'thread-snapshot-host',
 ].map((name) => `storage/threads/${name}`)
 
-for (const old of [builtFrom, 'dist']) rmSync(old, { recursive: true, force: true })
-execFileSync('node_modules/.bin/tsc', ['-p', 'tsconfig.build.json', '--noCheck'], {
-  stdio: 'inherit',
-})
+const declared = '.tmp/declarations'
+for (const old of [builtFrom, declared, 'dist']) rmSync(old, { recursive: true, force: true })
+execFileSync(
+  'node_modules/.bin/tsc',
+  ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', declared],
+  { stdio: 'inherit' },
+)
 const { rolldown } = await import('rolldown')
 const bundle = await rolldown({
   input: {
@@ -65,12 +77,43 @@ const bundle = await rolldown({
 })
 await bundle.write({
   dir: 'dist',
-  sourcemap: true,
+  // For `test/imports.test.ts`. The package has neither maps nor sources.
+  sourcemap: 'hidden',
   sourcemapExcludeSources: true,
   chunkFileNames: 'chunks/[name]-[hash].js',
   // The declarations have them. Without them Node compiles the code in two thirds of the time.
   comments: { jsdoc: false },
 })
 await bundle.close()
+
+/** The file that other files augment by its path. It stays a file, and they find it there. */
+const augmented = 'runtime/words/app-context'
+const keepAugmented = {
+  name: 'keep-augmented',
+  resolveId: {
+    order: 'pre',
+    handler: (source) =>
+      source.endsWith('words/app-context.ts') ? { id: augmented, external: true } : null,
+  },
+  renderChunk: (code, { fileName }) => {
+    const path = relative(dirname(fileName), `${augmented}.js`)
+    return code.replace(/(['"])[^'"\n]*\bwords\/app-context(?:\.\w+)?\1/g, `'${path}'`)
+  },
+}
+const { dts } = await import('rolldown-plugin-dts')
+const types = await rolldown({
+  input: Object.fromEntries(
+    [...doors, 'storage/threads/thread-blob-host']
+      .filter((name) => name !== 'storage/index')
+      .map((name) => [name, `./${declared}/${name}.d.ts`]),
+  ),
+  external: /^[a-z@]/,
+  plugins: [dts({ dtsInput: true, tsconfig: false }), keepAugmented],
+  // The plugin warns of each augmentation by path.
+  logLevel: 'silent',
+})
+await types.write({ dir: 'dist', chunkFileNames: 'chunks/[name]-[hash].js' })
+await types.close()
+cpSync(join(declared, `${augmented}.d.ts`), join('dist', `${augmented}.d.ts`))
 mkdirSync('.tmp', { recursive: true })
 writeFileSync(builtFrom, present)

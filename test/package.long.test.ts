@@ -1,33 +1,47 @@
-/** The contents of the package: the product, and pages for its users. */
+/** The package as it is published: its contents, its size, and how TypeScript and Node resolve it. */
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { folderInside } from './support/doc-examples.ts'
+import { tempFolder } from './support/temp-folder.ts'
 
-test('the package has no tests, no notes, and no maps or sources of keelson/testing', () => {
-  const [packed] = JSON.parse(
-    execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }),
-  ) as { files: { path: string }[] }[]
-  const paths = packed?.files.map(({ path }) => path) ?? []
+const run = (command: string, ...args: string[]): string =>
+  execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
 
-  expect(paths.filter((path) => /^(test|bench|examples|src\/testing)\//.test(path))).toEqual([])
-  expect(paths.filter((path) => /^dist\/testing\/.*\.map$/.test(path))).toEqual([])
+const packed = (): { readonly file: string; readonly paths: readonly string[] } => {
+  const dir = tempFolder()
+  const said = run('npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', dir)
+  const [{ filename, files }] = JSON.parse(said) as [
+    { readonly filename: string; readonly files: readonly { readonly path: string }[] },
+  ]
+  return { file: join(dir, filename), paths: files.map(({ path }) => path) }
+}
+
+test('the package has code and declarations, each once, in under 700 kB', () => {
+  const { file, paths } = packed()
+  const others = paths.filter((path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path))
+  expect(others).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
   expect(paths).toContain('dist/testing/index.js')
   expect(paths).toContain('dist/testing/index.d.ts')
-  expect(paths).toContain('docs/getting-started.md')
+  expect(statSync(file).size).toBeLessThan(700_000)
+})
+
+test('publint and arethetypeswrong find no fault in it', () => {
+  const { file } = packed()
+  expect(run('node_modules/.bin/publint', file, '--strict')).toContain('All good!')
+  // It exits with 1 if it finds a fault.
+  run('node_modules/.bin/attw', file, '--profile', 'esm-only')
 })
 
 test('its declarations pass in a program that checks those of its libraries too', () => {
   const dir = folderInside()
   writeFileSync(
     join(dir, 'program.ts'),
-    `import { start } from 'keelson'
+    `import { type AppContext, start } from 'keelson'
 import { startSimulated } from 'keelson/testing'
-export const starts = [start, startSimulated]`,
+export const starts = [start, startSimulated]
+export const put = ({ store }: AppContext): Promise<unknown> => store.put('key', 1)`,
   )
   const settings = { strict: true, module: 'nodenext', target: 'es2022', types: ['node'] }
   writeFileSync(
