@@ -3,7 +3,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import { type App, type StartOptions, start } from 'keelson'
+import {
+  type App,
+  call,
+  type DurableServer,
+  entity,
+  reply,
+  type StartOptions,
+  start,
+  supervisor,
+} from 'keelson'
 import { pglite, postgres, restore } from 'keelson/postgres'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../../src/adapters/postgres/database.ts'
@@ -113,6 +122,21 @@ const replicatedLate = async (dir: string, place: Place): Promise<App> => {
   return begun({ ...options, dir, replication: [{ client: place.client() }] })
 }
 
+type Messages = { calls: { put: (row: [key: string, value: unknown]) => number } }
+
+/** An entity that counts the rows that it was given to keep. */
+const server: DurableServer<Messages, number> = {
+  init: () => 0,
+  calls: {
+    put: (count, [key, value], { rows }) => {
+      rows.put(key, value)
+      return reply(count + 1, count + 1)
+    },
+  },
+}
+const keepers = entity('keeper', server)
+const keeperTree = supervisor('app', {}, [keepers])
+
 /** What may happen to rows of a replica that holds a snapshot of three rows and more, and at least three frames behind it. */
 const harms: Record<string, readonly string[]> = {
   'a frame is missing': [`delete from keelson.frames where lsn = $mid`],
@@ -187,6 +211,33 @@ describe('a folder that is replicated', () => {
     isSound(again)
     const third = await begun({ ...options, dir: again, app: false })
     expect(await contentOf(third)).toEqual(later)
+  })
+
+  test('has the own rows of durable actors, which go on with them', async () => {
+    const [dir, to] = [tempFolder(), join(tempFolder(), 'new')]
+    const own = { ...options, shards: 2, app: keeperTree }
+    const first = await begun({ ...own, dir, replication: [{ client: place.client() }] })
+    const ids = ['a', 'b', 'c', 'd', 'e']
+    const put = (app: App, id: string, key: string, value: unknown) =>
+      call(app.entity(keepers).ref(id), 'put', [key, value])
+    for (const id of ids) {
+      await put(first, id, 'small', { of: id })
+      await put(first, id, 'large', id.repeat(300 * KiB))
+    }
+    await touchAll(first, 1)
+    await first.close()
+    const { instanceId } = JSON.parse(readFileSync(join(dir, 'keelson.json'), 'utf8'))
+
+    await restore({ client: place.client(), dir: to, instanceId })
+    isSound(to)
+    const second = await begun({ ...own, dir: to, acts: true })
+    for (const id of ids) {
+      expect(await put(second, id, 'more', 1)).toBe(3)
+      const rows = second.entity(keepers).rows(id)
+      expect(rows.get('small')).toEqual({ of: id })
+      expect(await rows.load('large')).toBe(id.repeat(300 * KiB))
+      expect(rows.range().entries.map(([key]) => key)).toEqual(['large', 'more', 'small'])
+    }
   })
 
   test('begins with a snapshot where replication began late', async () => {
