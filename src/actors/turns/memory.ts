@@ -110,10 +110,14 @@ export const mainRow = (
   const isFailing = steps.some(({ failure }) => failure !== undefined)
   const format =
     bodyFormat + (birth === undefined ? 0 : parts.birth) + (isFailing ? parts.failures : 0)
-  const body: unknown[] = [format, version, shape, recorded, fields]
-  if (birth !== undefined) body.push(birth)
-  if (state !== undefined) body.push(state)
-  const row = encodeParts(body, birth === undefined ? bodyParts : bodyPartsOfOwn, markBytes)
+  const body =
+    birth === undefined
+      ? [format, version, shape, recorded, fields, state]
+      : [format, version, shape, recorded, fields, birth, state]
+  if (state === undefined) body.pop()
+  // The first part that may not be plain data: the steps, the index, or what follows it.
+  const from = steps.length > 0 ? 3 : fields === nothing.fields ? 5 : 4
+  const row = encodeParts(body, birth === undefined ? bodyParts : bodyPartsOfOwn, markBytes, from)
   writeMark(row, 0, mark)
   return row
 }
@@ -128,12 +132,13 @@ const bodyPartsOfOwn = bodyParts.toSpliced(-1, 0, ['birth'])
  * @throws KeelsonError `INVALID_ARGUMENT` with the path of what cannot be stored, as users know it
  */
 const encodeParts = (
-  parts: readonly unknown[],
+  parts: unknown[],
   paths: readonly (readonly string[])[],
   room = 0,
+  from = 0,
 ): Buffer => {
   try {
-    return encodeList(parts, room)
+    return encodeList(parts, room, from)
   } catch (error) {
     const { path: [at, ...below] = [], found } = (error as KeelsonError).details as {
       readonly path?: readonly (string | number)[]

@@ -45,13 +45,14 @@ export const toPlainData = (value: unknown): PlainData => {
 
 /**
  * The plain data of a list that the caller has just made of other values: as `toPlainData`, but the
- * list itself is not checked.
+ * list itself is not checked, and gets the plain data of its members. Those before `from` are plain
+ * data already.
  * @throws KeelsonError `INVALID_ARGUMENT` as `toPlainData`
  */
-export const toPlainList = (list: readonly unknown[]): PlainData => {
+export const toPlainList = (list: unknown[], from: number): PlainData => {
   const walk = new Walk()
-  const plain = walk.list(list)
-  return { plain, marks: walk.marks }
+  walk.list(list, from)
+  return { plain: list, marks: walk.marks }
 }
 
 /**
@@ -154,16 +155,19 @@ class Walk {
     return this.#refuse(typeof value)
   }
 
-  /** Visits the members of a list that needs no check itself. */
-  list(list: readonly unknown[], length = list.length): readonly unknown[] {
-    const copy = new Array<unknown>(length)
-    const open = this.#enter(list)
-    for (let index = 0; index < length; index++) {
+  /** Visits the members of a list that needs no check itself, in their places. */
+  list(list: unknown[], from: number): void {
+    this.#members(list, list, new Open(list, undefined), from)
+  }
+
+  #members(list: readonly unknown[], into: unknown[], open: Open, from = 0): readonly unknown[] {
+    this.#open = open
+    for (let index = from; index < into.length; index++) {
       open.step = index
-      copy[index] = this.visit(list[index])
+      into[index] = this.visit(list[index])
     }
     this.#open = open.outer
-    return copy
+    return into
   }
 
   #refuse(why: string): never {
@@ -250,7 +254,7 @@ class Walk {
     const { length } = array
     if (Object.keys(array).length !== length)
       this.#refuse('an array with holes, or with properties of its own')
-    return this.list(array, length)
+    return this.#members(array, new Array<unknown>(length), this.#enter(array))
   }
 
   #map(map: ReadonlyMap<unknown, unknown>): unknown {

@@ -9,7 +9,7 @@
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
-import { Packr } from 'msgpackr'
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { realLength } from '../bytes/real-bytes.ts'
 import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
@@ -56,11 +56,12 @@ export const encodeStructured = (value: unknown, room = 0): Buffer => {
 
 /**
  * The bytes of a structured value behind `room` free ones. The value is a list that the caller has
- * just made of others. @throws KeelsonError as `encodeValue`
+ * just made of others, and does not use again. Those before `from` are plain data already. @throws
+ * KeelsonError as `encodeValue`
  */
-export const encodeList = (list: readonly unknown[], room = 0): Buffer => {
+export const encodeList = (list: unknown[], room = 0, from = 0): Buffer => {
   try {
-    return pack(toPlainList(list), room)
+    return pack(toPlainList(list, from), room)
   } catch (error) {
     throw refusalOf(error)
   }
@@ -76,12 +77,12 @@ const refusalOf = (error: unknown): KeelsonError =>
       })
 
 /**
- * A private copy behind `room` free bytes. Small copies come from Node's pool: separate memory
- * costs several times as much to allocate and collect.
+ * A private copy. Small copies come from Node's pool: separate memory costs several times as much
+ * to allocate and collect.
  */
-const copied = (bytes: Uint8Array, room = 0): Buffer => {
-  const copy = Buffer.allocUnsafe(room + realLength(bytes))
-  copy.set(bytes, room)
+const copied = (bytes: Uint8Array): Buffer => {
+  const copy = Buffer.allocUnsafe(realLength(bytes))
+  copy.set(bytes)
   return copy
 }
 
@@ -146,9 +147,20 @@ const msgpack = new Packr({
 const markedByte = 0xc1
 
 const pack = ({ plain, marks }: PlainData, room = 0): Buffer => {
-  if (marks.length === 0) return copied(msgpack.pack(plain), room)
-  const bytes = copied(msgpack.pack([plain, marks]), room + 1)
+  if (marks.length === 0) return packed(plain, room)
+  const bytes = packed([plain, marks], room + 1)
   bytes[room] = markedByte
+  return bytes
+}
+
+/** msgpackr returns its own memory, says where the bytes begin and end, and writes there again. */
+const inPlace = REUSE_BUFFER_MODE | RESET_BUFFER_MODE
+
+const packed = (plain: unknown, room: number): Buffer => {
+  const memory = msgpack.pack(plain, inPlace) as Buffer & Record<'start' | 'end', number>
+  const { start, end } = memory
+  const bytes = Buffer.allocUnsafe(room + end - start)
+  bytes.set(new Uint8Array(memory.buffer, memory.byteOffset + start, end - start), room)
   return bytes
 }
 
