@@ -7,7 +7,6 @@
 import {
   type BlobRef,
   blobRope,
-  commandsOf,
   encodeRope,
   type FrameUnits,
   isAlone,
@@ -15,7 +14,6 @@ import {
   type Unit,
   unitsIn,
   unitWithValues,
-  valuesOf,
   valuesOfUnit,
   valueTags,
 } from '../../storage/index.ts'
@@ -40,14 +38,11 @@ export const sideChannelCandidate = (units: FrameUnits, terms: BlobTerms): boole
   return isAlone(units) ? hasLarge(units, terms) : units.some((unit) => hasLarge(unit, terms))
 }
 
-const hasLarge = (unit: Unit, terms: BlobTerms): boolean =>
-  unit.kind === 'put'
-    ? isLarge(unit.value, terms)
-    : commandsOf(unit).some((command) =>
-        valuesOf(command).some((value) => isLarge(value, terms)),
-      ) ||
-      (unit.kind === 'turn' &&
-        unit.own?.changes.some(([, value]) => value && isLarge(value, terms)) === true)
+const hasLarge = (unit: Unit, terms: BlobTerms): boolean => {
+  if (unit.kind === 'put') return isLarge(unit.value, terms)
+  for (const value of valuesOfUnit(unit)) if (isLarge(value, terms)) return true
+  return false
+}
 
 /**
  * Returns the units with references in place of their large values, which are durable by then.

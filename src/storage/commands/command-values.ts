@@ -144,9 +144,10 @@ const isOfOwnRows = (unit: Unit): boolean =>
 
 /** The values that a unit stores. */
 export const valuesOfUnit = (unit: Unit): readonly StoredValue[] => {
-  const values = commandsOf(unit).flatMap(valuesOf)
-  if (unit.kind === 'turn')
-    for (const [, value] of unit.own?.changes ?? []) if (value) values.push(value)
+  const values: StoredValue[] = []
+  for (const command of commandsOf(unit)) for (const value of valuesOf(command)) values.push(value)
+  if (unit.kind === 'turn' && unit.own)
+    for (const [, value] of unit.own.changes) if (value) values.push(value)
   return values
 }
 

@@ -11,7 +11,7 @@ import { ChangedRows, isWithin, type ReadBlob, type Rows } from '../rows/rows.ts
 import { entityOf, entityRowKey } from '../values/entity-key.ts'
 import { entityRow, isFirstRow } from '../values/entity-row.ts'
 import { compareKeys } from '../values/key.ts'
-import { firstUserKey, prefixOf, rowClassOf, rowsOf } from '../values/row-key.ts'
+import { firstUserKey, prefixOf, rowClassOf, rowsAre, rowsOf } from '../values/row-key.ts'
 import { decodeValue, encodeValue } from '../values/value.ts'
 import { entityCounts } from './entity-counts.ts'
 import type { OwnRows, ProjectedOperation, Projecting, Projection } from './projection.ts'
@@ -114,7 +114,7 @@ export class ProjectedRows {
    * was one before, and reads of the projection are saved.
    */
   #noteEntity(rowKey: string, row: Row | undefined): void {
-    const isMain = rowKey.startsWith(mainPrefix)
+    const isMain = isMainRow(rowKey)
     const wasThere = isMain ? !row || !isFirstRow(row) : !row
     if (!isMain) this.#before.set(rowKey, wasThere ? unread : undefined)
     else if (!wasThere) this.#before.set(rowKey, undefined)
@@ -261,11 +261,10 @@ export class ProjectedRows {
   }
 }
 
-const mainPrefix = prefixOf('entity')
-const indexPrefix = prefixOf('index')
+const isMainRow = rowsAre('entity')
+const isIndexRow = rowsAre('index')
 
-const isOfEntity = (rowKey: string): boolean =>
-  rowKey.startsWith(mainPrefix) || rowKey.startsWith(indexPrefix)
+const isOfEntity = (rowKey: string): boolean => isMainRow(rowKey) || isIndexRow(rowKey)
 
 /** Stands for a row that was there, and that nobody reads. */
 const unread = entityRow(new Uint8Array(0))

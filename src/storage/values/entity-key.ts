@@ -7,7 +7,7 @@ import { sha256Hex } from '../bytes/sha256.ts'
 import { utf8Length } from '../bytes/utf8.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { fieldBytesMax } from './key.ts'
-import { prefixOf, rowClassOf, rowKeyBytesMax, rowsOf } from './row-key.ts'
+import { prefixOf, rowClassOf, rowKeyBytesMax, rowsAre, rowsOf } from './row-key.ts'
 
 /** The longest kind, in bytes. */
 const kindBytesMax = 64
@@ -118,7 +118,7 @@ export const dueRows = (upToMs = Number.POSITIVE_INFINITY): RowRange => {
 }
 
 /** Whether a row is an alarm in the order of due times. */
-export const isDueRow = (rowKey: string): boolean => rowKey.startsWith(duePrefix)
+export const isDueRow = rowsAre('due')
 
 /** The parts of such a row's key. @throws KeelsonError `CORRUPT` for another key */
 export const parseDue = (
@@ -183,7 +183,7 @@ export const removalRowKey = (entity: string, birth: string): string =>
 export const removalRows = rowsOf('removal')
 
 /** Whether a row says that own rows are being removed. */
-export const isRemovalRow = (rowKey: string): boolean => rowKey.startsWith(removalPrefix)
+export const isRemovalRow = rowsAre('removal')
 
 /** The parts of such a row's key. @throws KeelsonError `CORRUPT` for another key */
 export const parseRemoval = (

@@ -210,6 +210,12 @@ export const rowsOf = (name: RowClassName): RowRange & { readonly gt: string } =
   return { gt: prefix, lt: `\0${String.fromCharCode(prefix.charCodeAt(1) + 1)}` }
 }
 
+/** Tells the rows of a class that has a letter. Every change of a row asks: it makes no text. */
+export const rowsAre = (name: RowClassName): ((rowKey: string) => boolean) => {
+  const letter = prefixOf(name).charCodeAt(1)
+  return (rowKey) => rowKey.charCodeAt(0) === 0 && rowKey.charCodeAt(1) === letter
+}
+
 /** The row of the marker that some key has been a compound. */
 export const compoundMarkerKey = prefixOf('compoundMarker')
 
@@ -236,8 +242,7 @@ export const lockRowKey = (key: string): string => lockPrefix + key
 const lockPrefix = prefixOf('lock')
 
 /** Whether a row is the lock of some key. */
-export const isLockRow = (rowKey: string): boolean =>
-  rowKey.charCodeAt(0) === 0 && rowKey.startsWith(lockPrefix)
+export const isLockRow = rowsAre('lock')
 
 /** The rows of a compound's fields. */
 export const fieldRows = (key: string): RowRange => ({ gt: `${key}\0`, lt: `${key}\x01` })
