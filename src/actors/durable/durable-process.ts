@@ -1,7 +1,7 @@
 /**
  * The process of a durable actor: a GenServer around the user's server. It makes each message a
  * turn: the handler runs on the state in memory, the unit of the turn goes to the log, and the next
- * message is handled at once. What the turn sends waits in `turn-outputs.ts` for the unit, which
+ * message is handled at once. Its messages wait in `turn-outputs.ts` for the unit, which
  * `turn-log.ts` brings into the log.
  *
  * A handler that throws ends the process, as in OTP, and its turn never happened. A failed step or
@@ -109,7 +109,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     if (this.#process.alive) cast(this.context.self as never, '$proceed' as never)
   }
 
-  /** Handles turns again that stood on a refused one, then what is ready. */
+  /** Handles turns again that followed a refused one, then what is ready. */
   async proceed(): Promise<NextStep> {
     return (await this.redoAll()) ?? this.#next()
   }
@@ -222,7 +222,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       this.#ids = new CallIds(this.#entity, common.keepIds, callIdsOf(shard, this.#entity))
   }
 
-  /** Handles the turns again that stood on a refused one. Returns a step that ends the process. */
+  /** Handles the turns again that followed a refused one. Returns a step that ends the process. */
   async redoAll(): Promise<NextStep | undefined> {
     for (let run = this.#redo.shift(); run; run = this.#redo.shift()) {
       const step = await this.#handle(run)
@@ -295,7 +295,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     )
   }
 
-  /** Ends the process when the turns are decided that its end stands on. */
+  /** Ends the process when all turns before its end are decided. */
   #onceDecided(end: () => Answer): Answer {
     if (this.#log.isEmpty) return end()
     return this.refusals.unlessCutOff(this.#log.settled()).then(end)
@@ -332,7 +332,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     })
   }
 
-  /** The throw is the caller's, once the turns are durable that it stood on. */
+  /** The caller gets the throw once the turns before it are durable. */
   #tells(draft: TurnDraft, error: unknown): Answer {
     draft.drop()
     draft.run.from?.fail(error)
@@ -346,7 +346,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return this.#next()
   }
 
-  /** A turn without a unit. Nobody is told before the turns are durable that it stood on. */
+  /** A turn without a unit. Its outputs leave when the turns before it are durable. */
   #refuse(draft: TurnDraft, error: unknown): Answer {
     const { run } = draft
     draft.undo()
@@ -379,8 +379,8 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   // The end.
 
   /**
-   * Sends the removal of all its rows on its way, also if it is blocked; then `answer` is told.
-   * False: it has none.
+   * Submits the removal of all its rows, also if it is blocked, and then calls `answer`. False: it
+   * has none.
    * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT` if a blocked one cannot be read at all;
    * `SHARD_DOWN`
    */
@@ -388,7 +388,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const { shard, identity } = this.terms
     if (this.blocked) this.#hand.known = { memory: nothing, stored: storedOf(shard, identity) }
     if (this.#hand.known.stored.mark === undefined) return false
-    // No draft is open while rows are read: what is told of a failure would be held in it.
+    // No draft is open while rows are read: it would hold the notice of a failure.
     const others = otherKeysOf(shard, this.#entity)
     const draft = this.#hand.begin(ownRun('call', 'delete', from))
     draft.endAll(identity, others)
@@ -411,14 +411,14 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.#hand.leave(draft)
   }
 
-  /** Replaces the state from outside, by a turn of its own. */
+  /** Replaces the state from outside, by a separate turn. */
   replace(request: PendingCall, change: (state: unknown) => unknown): void {
     const run = changing(change, this.#outputs.answering(request))
     if (this.isAwake) void this.#handle(run)
     else this.#reject(run, this.terms.shard.unavailable())
   }
 
-  /** The notice of its end leaves behind its last turn, unless nothing can become durable now. */
+  /** The notice of its end leaves after its last turn, unless nothing can become durable now. */
   hasEnded(tell: () => void): void {
     this.limit?.disarm()
     this.idleness.unwatch()
@@ -480,7 +480,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
   }
 
-  /** Runs a handler again, because the state that it stood on was refused while it ran. */
+  /** Runs a handler again, because the state before it was refused while it ran. */
   #again(draft: TurnDraft): Promise<NextStep> {
     this.#hand.drop(draft)
     return draft.isStranded ? this.#onceReadable(draft.run) : this.proceed()

@@ -1,4 +1,4 @@
-/** What the process of a durable actor is made from, and the calls that tell of its life. */
+/** The parts that make the process of a durable actor, and the calls that report its life. */
 import type { KeelsonError } from '../../errors.ts'
 import type { Process } from '../../runtime/index.ts'
 import type { ActorTrouble } from '../turns/actor-trouble.ts'
@@ -7,7 +7,7 @@ import type { KeepIds } from '../turns/call-ids.ts'
 import type { TurnDraft, UnitTerms } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
 
-/** What the actors of one kind have in common. */
+/** The settings that all actors of one kind share. */
 export type CommonTerms = {
   /** The most turns of one actor on their way. */
   readonly pipeline: number
@@ -27,7 +27,7 @@ export type CommonTerms = {
 /** One durable actor, as the starter of its process knows it. */
 export interface DurableTerms extends UnitTerms {
   readonly common: CommonTerms
-  /** Where it tells of waits, failures and refusals. */
+  /** Receives its waits, failures and refusals. */
   readonly trouble: ActorTrouble
   /** Where it notes what runs, for a close. */
   readonly work: ActorWork
@@ -42,7 +42,7 @@ export interface DurableTerms extends UnitTerms {
   mayWake(): Promise<unknown> | undefined
   /** Its process has ended. The next incarnation waits until the log is drained. */
   ended(log: TurnLog<TurnDraft>): void
-  /** The process that takes its messages after it ended of its own accord. */
+  /** The process that takes its messages after it ended by itself. */
   successor(): Process | undefined
   /** It has woken; `reason` if it is blocked. */
   woke(reason: KeelsonError | undefined): void

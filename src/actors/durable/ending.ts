@@ -1,6 +1,6 @@
 /**
- * How a durable actor ends of its own accord: to rest, because it was asked to, or because its rows
- * are removed. Its end loses no message: those in its mailbox go to the process that its name wakes.
+ * How a durable actor ends by itself: to rest, because it was asked to, or because its rows are
+ * removed. Its end loses no message: its mailbox goes to the process that its name wakes.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -21,7 +21,7 @@ import { someKeysOf } from '../turns/waking.ts'
 import type { Idleness } from './idleness.ts'
 import type { Actor, OwnTurns } from './own-turns.ts'
 
-/** What the end needs of its actor. */
+/** The parts of their actor that ends use. */
 interface Mortal extends Actor {
   readonly context: AnyContext
   readonly idleness: Idleness
@@ -70,15 +70,15 @@ export class Ending {
     const { own } = this.#actor
     const refused = await own.settle('$stop', from)
     if (refused) return refused
-    // Its caller was told that the disk is full.
+    // Its caller has the error that the disk is full.
     if (from.call.isSettled) return own.next()
     this.lastReply = () => void from.reply(true)
     return this.#end()
   }
 
   /**
-   * Removes the rows, and ends the process. If the shard goes down meanwhile it ends all the same:
-   * the messages behind go to a process that knows nothing of the rows.
+   * Removes the rows, and ends the process. If the shard goes down during the removal, the process
+   * ends too: later messages go to a process that has read none of the rows.
    */
   async delete(from: HeldCall, keys: boolean): Promise<NextStep> {
     const { own } = this.#actor
@@ -110,7 +110,10 @@ export class Ending {
     return isOut
   }
 
-  /** Removes what notes keys of users, some with each turn. False: `from` was told why not all. */
+  /**
+   * Removes the notes of users' keys, some with each turn. False: `from` has the reason why some
+   * are left.
+   */
   async #removeKeys(from: HeldCall, isDeep: boolean): Promise<boolean> {
     const { shard } = this.#actor.terms
     try {

@@ -15,7 +15,7 @@ import { type Answer, missing, ownRun, Run, throwing } from '../turns/turn-run.t
 import type { DurableTerms } from './durable-terms.ts'
 import type { Refusals } from './refusals.ts'
 
-/** What these turns need of their actor. */
+/** The parts of their actor that these turns use. */
 export interface Actor {
   readonly terms: DurableTerms
   readonly memory: Memory
@@ -34,7 +34,7 @@ export interface Actor {
   turn(run: Run): Answer
   /** Waits until a turn may begin. Returns a step if it never will. */
   clear(run: Run): Promise<NextStep | undefined>
-  /** Handles turns again that stood on a refused one. Returns a step that ends the process. */
+  /** Handles turns again that followed a refused one. Returns a step that ends the process. */
   redoAll(): Promise<NextStep | undefined>
   /** Lets an idle process go on. */
   rouse(): void
@@ -56,7 +56,10 @@ export class OwnTurns {
     return memory.steps.find((step) => step.notBefore <= now && !isParked(step))
   }
 
-  /** What the loop does after `step`: a recorded step that may run goes before the mailbox. */
+  /**
+   * Returns the next action of the loop after `step`: a recorded step that may run goes before the
+   * mailbox.
+   */
   next(step?: NextStep): NextStep {
     const { ready } = this
     if (ready) return noReply(this.#actor, { continue: ['$step', ready.step] }) as never
@@ -77,7 +80,7 @@ export class OwnTurns {
       if (end) return end
       const settled = this.#actor.settled()
       if (terms.shard.isStill || refusals.cutOff) {
-        // Messages are served meanwhile.
+        // The actor serves messages during that time.
         void settled.then(() => this.#actor.rouse())
         return noReply(this.#actor) as never
       }
@@ -95,8 +98,8 @@ export class OwnTurns {
   }
 
   /**
-   * An alarm or a step may be due. Handles one alarm, and answers whether more are due, which may
-   * have been set by that turn: those wait behind the mailbox.
+   * An alarm or a step may be due. Handles one alarm, and answers whether more are due, perhaps set
+   * by that turn: they wait until the mailbox is empty.
    */
   runDue(from: HeldCall): Answer {
     const { isAwake, isSettled } = this.#actor
@@ -123,7 +126,7 @@ export class OwnTurns {
     return this.#actor.turn(run)
   }
 
-  /** What set the alarm has to be durable, as for a step. */
+  /** The turn that set the alarm has to be durable, as for a step. */
   async #runDueLater(from: HeldCall): Promise<NextStep> {
     return (await this.settle('$due', from)) ?? this.runDue(from)
   }

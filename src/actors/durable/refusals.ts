@@ -1,7 +1,7 @@
 /**
- * Does what comes after a refused turn, as `after-refusal.ts` decides: callers are told, failed
- * tries are recorded, the actor is blocked. While its first turn waits for space, it refuses the
- * calls of users.
+ * Does what comes after a refused turn, as `after-refusal.ts` decides: callers get the error,
+ * failed tries are recorded, the actor is blocked. While its first turn waits for space, it refuses
+ * the calls of users.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { describeReason, isCall, type Process } from '../../runtime/index.ts'
@@ -11,7 +11,7 @@ import { failing, overtaken, type Run, throwing } from '../turns/turn-run.ts'
 import { blocked } from '../turns/waking.ts'
 import { FailedTries, type Trying } from './failed-tries.ts'
 
-/** What refusals need of their actor. */
+/** The parts of their actor that refusals use. */
 interface Refusing extends Trying {
   blocked: KeelsonError | undefined
 }
@@ -35,7 +35,7 @@ export class Refusals {
   }
 
   /**
-   * Does the next step after a refusal; `fail` tells the caller. Returns the turn that is to be
+   * Does the next step after a refusal; `fail` answers the caller. Returns the turn that is to be
    * handled next, if there is one.
    */
   after(run: Run, refused: Refused, fail: () => boolean | undefined): Run | undefined {
@@ -91,7 +91,7 @@ export class Refusals {
     }
   }
 
-  /** Why a process that is told to end waits no longer: its turns wait for space. */
+  /** The reason why a process that must end waits no longer: its turns wait for space. */
   get cutOff(): KeelsonError | undefined {
     const { refusal, toldToEndAt } = this.#process
     return toldToEndAt === undefined ? undefined : refusal?.()

@@ -1,4 +1,6 @@
-/** What troubles the durable actors of an instance, for `health()`. A look; it wakes nobody. */
+/**
+ * The troubles of the durable actors of an instance, for `health()`. Reading them wakes no actor.
+ */
 import { reasonText } from '../../errors.ts'
 import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
@@ -32,11 +34,11 @@ export type ActorsHealth = {
 
 const shownMax = 10
 
-/** What is due is asked for at once; a slow handler or a full disk may take some seconds. */
+/** Due actors are asked at once; a slow handler or a full disk may take some seconds. */
 const overdueMs = 10_000
 const overdueMax = 1_000
 
-/** What troubles the durable actors of an instance. */
+/** The troubles of the durable actors of an instance. */
 export const actorsHealth = (entities: Entities): ActorsHealth => {
   const { waiting, failing, refused } = entities.trouble
   const failures = [...failing.values()].flatMap((ofActor) => [...ofActor.values()])
@@ -50,7 +52,7 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
   }
 }
 
-/** What is due without an alarm of the user's. */
+/** Work that is due without an alarm of the user's. */
 const ownDue: Readonly<Record<string, string>> = { [stepsName]: 'a step', [endName]: 'its end' }
 
 const some = <T>(items: readonly T[]): Some<T> => ({

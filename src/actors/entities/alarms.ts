@@ -1,7 +1,7 @@
 /**
  * Wakes the durable actors of a shard that have something to do: an alarm that is due, or a step
  * that no process has run. The rows of the projection say when (`due rows`, ordered by time). The
- * actor walks those that are due, and asks each of their actors once; its answer comes when its
+ * actor walks the rows that are due, and asks the actor of each once; the answer comes when its
  * turn is durable and the row is gone. Only what is being asked is in memory. Between walks it
  * rests until the next row is due.
  *
@@ -55,7 +55,7 @@ type Question = {
   rowKey: string
 }
 
-/** What the process of a shard's alarms is made from. */
+/** The parts that make the process of a shard's alarms. */
 export type Parts = { readonly shard: Shard; readonly entities: Entities }
 
 type State = Parts & {
@@ -65,9 +65,9 @@ type State = Parts & {
   readonly slow: Map<string, Question>
   /** Rows that could not be served, and until when they are left alone. */
   readonly later: Map<string, number>
-  /** The last row seen; `undefined`: no walk is under way. */
+  /** The last row seen; `undefined`: no walk runs. */
   behind: string | undefined
-  /** Another walk follows the one under way. */
+  /** Another walk follows the present one. */
   isAgain: boolean
   /** A message to continue the walk is in the mailbox. */
   isStepping: boolean
@@ -79,7 +79,7 @@ type State = Parts & {
 }
 
 /**
- * The most actors that are asked at a time. A call of a user waits behind about so many turns. The
+ * The most actors that are asked at a time. A call of a user waits for about so many turns. The
  * walk goes on when half of them have answered: one range for many rows.
  */
 const askingMax = 64
@@ -164,13 +164,13 @@ export const name = shardName<Messages>('alarms')
 
 type Own = Context<Messages, unknown>
 
-/** Begins a walk at the first row, unless one is under way that another one will follow. */
+/** Begins a walk at the first row, unless one runs that another one will follow. */
 const walk = (state: State, context: Own): void => {
   const { shard } = state
   state.isAgain = state.behind !== undefined
   if (state.isAgain) return
   if (shard.phase.kind === 'open') {
-    // What is set during the walk is noted from here on.
+    // Rows that are set during the walk are noted from here on.
     shard.due.begin(Number.POSITIVE_INFINITY)
     state.behind = ''
     step(state, context)
@@ -220,7 +220,7 @@ const hasPlace = (state: State, context: Own): boolean => {
   return asking.size < askingMax
 }
 
-/** Asks the actor of a row, unless that is under way or in vain. */
+/** Asks the actor of a row, unless it was asked and has not answered, or cannot answer. */
 const ask = (state: State, rowKey: string, now: number, context: Own): void => {
   const { entities, asking, slow, later } = state
   const { entity } = parseDue(rowKey)
@@ -283,7 +283,7 @@ const answered = (state: State, { entity }: Asked, context: Own): void => {
   if (wasFull || asking.size <= askingMax / 2) stepSoon(state, context)
 }
 
-/** Continues the walk behind the messages that wait. */
+/** Continues the walk after the messages that wait. */
 const stepSoon = (state: State, context: Own): void => {
   if (state.behind === undefined || state.isStepping) return
   state.isStepping = true

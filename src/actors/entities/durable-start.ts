@@ -30,8 +30,8 @@ export type EntityOptions = DurableOptions & {
   /** Without a message for this long an entity rests; 60,000 by default. */
   readonly idleMs?: number
   /**
-   * An entity ends when a handler is pending for this many ms. What it awaits counts, but not the
-   * waits for the storage before and behind it. No limit by default.
+   * An entity ends when a handler is pending for this many ms. Its own waits count, but not the
+   * waits for the storage before and after it. No limit by default.
    */
   readonly handlerTimeoutMs?: number
   /**

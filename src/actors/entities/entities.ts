@@ -47,7 +47,7 @@ export class Entities {
   readonly shards: readonly Shard[]
   /** The servers of the kinds that have run. One that restarts is among them. */
   readonly known = new Map<string, DurableTable>()
-  /** What troubles the actors. */
+  /** The troubles of the actors. */
   readonly trouble = new ActorTrouble()
   /** The running work of the actors. */
   readonly work: ActorWork

@@ -34,8 +34,8 @@ declare const fields: unique symbol
 
 /**
  * One kind of entities. Looks show durable states and wake no entity. Every call throws
- * KeelsonError `CLOSED` once the instance is closing; those that read rows `SHARD_DOWN` while a
- * shard cannot be read, and `CORRUPT` for damaged rows.
+ * KeelsonError `CLOSED` once the instance is closing. A call that reads rows throws `SHARD_DOWN`
+ * while a shard cannot be read, and `CORRUPT` for damaged rows.
  */
 export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   declare readonly [fields]?: F
@@ -97,7 +97,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   /**
    * How many entities have each value of an index field, in the order of the values. It reads
    * counters. While they are built, or very much waits for the projection, it walks the index and
-   * yields to the event loop; what changes meanwhile is counted or not.
+   * yields to the event loop; a change during the walk is counted or not.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
   async counts<K extends keyof F & string>(
@@ -114,7 +114,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * The alarms that are set, the soonest first. `before`: only those that fire before it, in ms
+   * The alarms that are set, the soonest first. `before`: only alarms that fire before it, in ms
    * since 1970; `limit`: 100 by default. It passes the alarms of other kinds that fire sooner, and
    * yields to the event loop. @throws KeelsonError `INVALID_ARGUMENT`
    */
@@ -132,9 +132,9 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * The entities that cannot go on, with the errors: those that could not use their rows, as far as
-   * they were tried, and those with parked steps or alarms. The latter answer calls;
-   * `details.parked` lists what is parked. At most 10,000 of these in each shard.
+   * The entities that cannot go on, with the errors. Some could not use their rows, as far as they
+   * were tried. Others have parked steps or alarms, and still answer calls; `details.parked` lists
+   * what is parked. At most 10,000 of these in each shard.
    */
   blocked(): ReadonlyMap<string, KeelsonError> {
     const { blocked } = expectKind(this.#entities, this.kind)
@@ -154,14 +154,14 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * Removes an entity: its row, alarms, remembered calls and index rows, together, as a turn behind
-   * those that were asked for before. Then its process ends, and the next message finds it unborn;
-   * so do the messages that waited. Answers when that is durable. False: it had no row. A blocked
-   * one is removed too, unless its rows cannot be read at all: then it is `BLOCKED`.
-   * `timeoutMs` as for any call. `keys`: the keys that the entity wrote with `context.writes` are
-   * removed before, some with each turn, so that a call that fails may have removed some of them;
-   * only for a kind that has the option `keys`. An entity cannot delete itself: it would wait for its
-   * own turn. It can end: `context.end`.
+   * Removes an entity: its row, alarms, remembered calls and index rows, together, as a turn after
+   * those of earlier messages. Then its process ends, and the next message finds it unborn; so do
+   * the messages that waited. Answers when that is durable. False: it had no row. A blocked one is
+   * removed too, unless its rows cannot be read at all: then it is `BLOCKED`. `timeoutMs` as for
+   * any call. `keys`: the keys that the entity wrote with `context.writes` are removed before, some
+   * with each turn, so that a call that fails may have removed some of them; only for a kind that
+   * has the option `keys`. An entity cannot delete itself: it would wait for its own turn. It can
+   * end: `context.end`.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `LOCKED` for a key that another owner has
    * locked, `TIMEOUT`, `UNKNOWN_OUTCOME`
    */
@@ -179,7 +179,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
-   * Lets an entity rest now: its turns under way become durable, its process ends, and messages
+   * Lets an entity rest now: its unfinished turns become durable, its process ends, and messages
    * that waited wake it again. Calls whose `from` it kept are `EXITED`. False: it is at rest.
    * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`
    */
@@ -192,8 +192,9 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   /**
    * Writes the state of every entity whose row has an older version, as `migrate` makes it, with
    * its index. It wakes no entity; one that lives writes its own. It yields to the event loop, and
-   * calls to the entities go on. What is done is skipped by the next run, so it may be ended at any
-   * time. Rows that cannot be used are counted as blocked, and the first 1,000 listed by `blocked`.
+   * calls to the entities go on. The next run skips rows that are done, so a run may be ended at
+   * any time. Rows that cannot be used are counted as blocked, and the first 1,000 listed by
+   * `blocked`.
    * @throws KeelsonError `SHARD_DOWN`, `NO_SPACE`, `READ_ONLY`, `CLOSED`, `NO_PROCESS` while the
    * kind restarts: what was done until then stays
    */

@@ -1,7 +1,7 @@
 /**
- * The process of a kind of entities: it starts the processes of those that messages wake, linked to
- * itself, and ends them with itself. One that fails while it wakes waits longer before each try,
- * and is blocked after five. Its siblings do not notice.
+ * The process of a kind of entities: it starts a process for each entity that a message wakes,
+ * linked to itself, and ends them with itself. One that fails while it wakes waits longer before
+ * each try, and is blocked after five. Its siblings do not notice.
  */
 import { backoffMs } from '../../clock.ts'
 import { type KeelsonError, reasonText } from '../../errors.ts'
@@ -243,7 +243,7 @@ const unblock = (state: State, id: string): boolean => {
   const { entity } = state.entities.identity(state.terms.kind, id)
   if (!wasBlocked) return false
   state.entities.holder(entity)?.end('shutdown')
-  // What was due meanwhile is due now.
+  // Wake-ups that were held back are due now.
   state.entities.woke()
   return true
 }

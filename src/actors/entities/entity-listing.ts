@@ -123,7 +123,7 @@ export const stateOf = (entities: Entities, kind: string, id: string): unknown =
   return table ? stateIn(entity, row, table) : readBody(readEntityRow(row).body).state
 }
 
-/** What the rows of an entity say. */
+/** The content of the rows of an entity. */
 export type EntityRows = {
   readonly incarnation: string
   /** The number of its last turn that changed something, in this incarnation. */
@@ -140,7 +140,7 @@ export type EntityRows = {
 }
 
 /**
- * What the rows of an entity say; `undefined` if it is unborn.
+ * Reads the rows of an entity; `undefined` if it is unborn.
  * @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT`, `UNSUPPORTED_VERSION`
  */
 export const surveyEntity = (entities: Entities, entity: string): EntityRows | undefined => {

@@ -1,5 +1,5 @@
 /**
- * What `list` is asked for, checked: the rows to walk through, and the page. Without `where` these
+ * The arguments of `list`, checked: the rows to walk through, and the page. Without `where` these
  * are the main rows of a kind, in the order of ids; with it, the rows of one index. Pure.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
@@ -27,7 +27,7 @@ export type Between<V> = {
 }
 
 /**
- * What a field is compared with: one value, or bounds of numbers or of texts. Bounds find values of
+ * The condition on a field: one value, or bounds of numbers or of texts. Bounds find values of
  * their own type only.
  */
 export type Sought<V> = V | Between<Extract<V, number>> | Between<Extract<V, string>>
@@ -107,7 +107,7 @@ const checked = (kind: string, key: unknown): string => {
 
 const idsOf = (kind: string, prefix: string): RowRange => begun(entityRows(kind), prefix)
 
-/** The rows of a range whose keys go on with `prefix` behind the part that all have. */
+/** The rows of a range whose keys go on with `prefix` after the part that all have. */
 const begun = (all: RowRange, prefix: string): RowRange => {
   const start = all.gt ?? all.gte
   if (prefix === '' || start === undefined) return all

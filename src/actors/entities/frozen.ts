@@ -15,7 +15,8 @@ export const frozen = <T>(state: T): T => {
     const value = left.pop()
     if (typeof value !== 'object' || value === null || walked.has(value)) continue
     const methods = changing(value)
-    // What cannot be stored is not frozen: a Ref leads to processes, and the turn is refused.
+    // A value that cannot be stored is not frozen: a Ref leads to processes, and the turn is
+    // refused.
     if (methods === undefined) continue
     walked.add(value)
     if (value instanceof Map || value instanceof Set)

@@ -1,9 +1,9 @@
 /**
- * Writes the rows of a kind in the present version of its server: those whose version is older. An
- * entity at rest is not woken: its migrated state is a turn that is written in its place, and a
- * process of it that begins meanwhile waits for that turn. One that lives writes its own row. So
- * each row is migrated by one turn that follows the row it was read from, and a run that is cut off
- * leaves some rows for the next one.
+ * Writes the older rows of a kind in the present version of its server. An entity at rest is not
+ * woken: its migrated state is a turn that is written in its place, and a process of it that begins
+ * before its end waits for that turn. One that lives writes its own row. So each row is migrated by
+ * one turn that follows the row it was read from, and a run that is cut off leaves some rows for
+ * the next one.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { call, type Ref, TimeSlice } from '../../runtime/index.ts'
@@ -19,7 +19,7 @@ import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
 import { recall, rowsIn } from '../turns/waking.ts'
 import { type Entities, expectKind, type RunningKind } from './entities.ts'
 
-/** What a migration of all rows of a kind did. */
+/** The result of a migration of all rows of a kind. */
 export type MigrationReport = {
   /** The rows that were written in the present version. */
   readonly migrated: number
@@ -41,7 +41,7 @@ export type MigrationOptions = {
   readonly signal?: AbortSignal
 }
 
-/** The most rows that are written at a time. A call of a user waits behind about so many turns. */
+/** The most rows that are written at a time. A call of a user waits for about so many turns. */
 const writingMax = 64
 
 /** The most blocked entities that one run lists. */
@@ -113,7 +113,10 @@ class Migration {
     this.#options.onProgress?.({ shard: index, ...this.#counts })
   }
 
-  /** The next rows behind `after` that must be written, some at a time; `last`: to go on behind. */
+  /**
+   * The next rows after `after` that must be written, some at a time; `last`: where the next call
+   * goes on.
+   */
   #nextIn(
     shard: Shard,
     after: string,

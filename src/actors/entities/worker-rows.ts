@@ -12,8 +12,8 @@ import type { Entities } from './entities.ts'
 
 /**
  * Removes all rows of the durable worker of this name. False: it has none.
- * @throws KeelsonError `CONFLICT` if a process has the name, or another one wrote the rows
- * meanwhile; `INVALID_ARGUMENT`, `SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME`, `CLOSED`
+ * @throws KeelsonError `CONFLICT` if a process has the name, or another one has written the rows
+ * since they were read; `INVALID_ARGUMENT`, `SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME`, `CLOSED`
  */
 export const deleteWorker = async (
   entities: Entities,

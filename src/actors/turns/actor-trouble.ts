@@ -33,7 +33,7 @@ const seenMax = 1_000
 /** A failure that was not seen for this long counts from 1 again. */
 const forgetMs = 600_000
 
-/** What troubles the durable actors of one instance. */
+/** The troubles of the durable actors of one instance. */
 export class ActorTrouble {
   /** The turns that wait for space, by their actors. */
   readonly waiting = new Map<string, WaitingTurn>()
@@ -43,10 +43,10 @@ export class ActorTrouble {
   readonly blockedWorkers = new Map<string, KeelsonError>()
   /** How many turns were refused, by code. */
   readonly refused = new Map<string, number>()
-  /** The kind that was seen last stands at the end. */
+  /** The kind that was seen last is at the end. */
   readonly #seen = new Map<string, { count: number; at: number }>()
 
-  /** A step or an alarm has failed; `setting` tells it from the others of its actor. */
+  /** A step or an alarm has failed; `setting` identifies it among those of its actor. */
   fails(setting: string, turn: FailingTurn): void {
     const { entity } = turn
     if (this.failing.size >= failingMax && !this.failing.has(entity)) return
@@ -55,7 +55,10 @@ export class ActorTrouble {
     this.failing.set(entity, ofActor)
   }
 
-  /** Forgets the failures of an actor but those that its rows still have. Returns whether it has. */
+  /**
+   * Keeps the failures of an actor that its rows still have, and forgets the others. Returns
+   * whether any is left.
+   */
   keeps(entity: string, settings: ReadonlySet<string>): boolean {
     const ofActor = this.failing.get(entity)
     for (const setting of ofActor?.keys() ?? [])

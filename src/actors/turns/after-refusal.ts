@@ -1,11 +1,11 @@
 /**
- * What comes after the refusal of a turn, for each kind of turns: no refusal ends in silence. This
- * table decides; `durable-process.ts` does it.
+ * The next action after the refusal of a turn, for each kind of turns: no refusal ends in silence.
+ * This table decides; `durable-process.ts` does it.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { isEnded } from './lifetime.ts'
 
-/** The kinds of turns, as refusals tell them apart. */
+/** The kinds of turns that refusals distinguish. */
 export type TurnKind =
   /** A call, or another request with a caller: the end of an actor, a state from outside. */
   | 'call'
@@ -24,7 +24,7 @@ export type TurnKind =
   | 'onFailed'
   /** The record that a step or an alarm has failed, and when it is tried again. */
   | 'record'
-  /** What `init` records. */
+  /** The turn of the records of `init`. */
   | 'birth'
 
 /** Why a unit will never be durable as it is. */
@@ -36,11 +36,11 @@ export type Refused = {
 
 /** The next step after a refusal. But for `wait`, the turn is taken back first. */
 export type AfterRefusal =
-  /** The unit is written again until there is space. Calls are refused meanwhile. */
+  /** The unit is written again until there is space. Calls are refused during that time. */
   | 'wait'
   /** The caller gets the error. */
   | 'tell'
-  /** Nobody can be told: the message is dropped, which is logged and counted. */
+  /** No caller waits: the message is dropped, which is logged and counted. */
   | 'drop'
   /** The machine gets the error as the `onError` of the actor inside. */
   | 'onError'

@@ -60,7 +60,7 @@ export type Failed<M = DurableMessages> = {
   readonly error: Error
 }
 
-/** What a handler of a durable server may use: a context, and the parts of its turn. */
+/** The context of a handler of a durable server, and the parts of its turn. */
 export interface DurableContext<M = DurableMessages, App = AppContext, S = unknown>
   extends Context<M, App> {
   /** The id of this actor among those of its kind; of a durable worker its name. */
@@ -68,9 +68,10 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
   /**
    * The name of the present step: `kind/id/incarnation/seq/index`. It is the same at each try of
    * one step, and different for every other step. Hand it to the outside world as its idempotency
-   * key. In the handler of an alarm it names the setting in the same way, and in `onFailed` what has
-   * failed, with `/failed` behind. In handlers of other messages it is no such key: it names the turn, and the next turn has the same name if this one
-   * is refused or records nothing.
+   * key. In the handler of an alarm it names the setting in the same way, and in `onFailed` the
+   * failed step or setting, followed by `/failed`. In handlers of other messages it is no such key:
+   * it names the turn, and the next turn has the same name if this one is refused or records
+   * nothing.
    */
   readonly step: string
   /** Commands on users' keys that become durable with this turn, in the shard of this actor. */
@@ -109,16 +110,16 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
   end(options?: EndOptions): void
   /**
    * Lets `work` run beside the mailbox. It begins when this turn is durable, and never if the turn
-   * is refused. It is a process of its own, linked to the actor: a throw of it ends the actor, and
-   * it ends with the actor. The actor does not rest while it runs. It is not recorded: after a crash
-   * a step, or `wake`, has to begin it again.
+   * is refused. It runs in a separate process, linked to the actor: a throw of it ends the actor,
+   * and it ends with the actor. The actor does not rest while it runs. It is not recorded: after a
+   * crash a step, or `wake`, has to begin it again.
    */
   background(work: (life: Life<M, App, S>) => unknown): void
 }
 
 /**
- * Background work of an actor, in one life of it: the context of its own process, whose `signal`
- * aborts when the actor ends. Its messages leave at once: everything that it knows is durable.
+ * Background work of an actor, in one life of it: the context of its process, whose `signal` aborts
+ * when the actor ends. Its messages leave at once: everything that it knows is durable.
  */
 export interface Life<M = DurableMessages, App = AppContext, S = unknown>
   extends BareContext<Messages, App> {
@@ -129,7 +130,7 @@ export interface Life<M = DurableMessages, App = AppContext, S = unknown>
   readonly closing: AbortSignal
   /**
    * Makes a turn of `change`, and resolves when that is durable: with the value of its `reply`.
-   * `change` gets the present state and a context of its own. It is pure, for it may be run again.
+   * `change` gets the present state and its own context. It is pure, for it may be run again.
    * Rejects with what `change` throws, with the refusal of its turn, and with `EXITED` once this
    * life of the actor has ended; then nothing of it happens.
    */
@@ -138,12 +139,12 @@ export interface Life<M = DurableMessages, App = AppContext, S = unknown>
   ): Promise<A extends { readonly kind: 'reply'; readonly value: infer R } ? R : undefined>
 }
 
-/** What an action may use that is part of the turn of a durable machine. */
+/** The parts of a durable machine's turn that an action may use. */
 declare module '../../runtime/words/app-context.ts' {
   interface MachineTurn extends Omit<DurableContext, OfMessages> {}
 }
 
-/** A machine has alarms and steps of its own. */
+/** A machine brings its own alarms and steps. */
 type OfMessages = 'setAlarm' | 'cancelAlarm' | 'addContinue' | 'cancelContinue'
 
 /** The context of a call to a durable server. */
@@ -202,11 +203,13 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields>
    * it in such a state without a recorded step. Pure.
    */
   readonly isFinal?: (state: S) => boolean
-  /** Whether volatile work of this state is under way: the entity does not rest meanwhile. Pure. */
+  /**
+   * Whether volatile work of this state runs: the entity does not rest until it has ended. Pure.
+   */
   readonly isBusy?: (state: S) => boolean
   /**
-   * What crash reports, `sys.getStatus` and the prompt show, as in a GenServer. The state is that of
-   * the last durable turn, `undefined` without one.
+   * Returns the state that crash reports, `sys.getStatus` and the prompt show, as in a GenServer.
+   * The state is that of the last durable turn, `undefined` without one.
    */
   readonly formatStatus?: (status: StatusParts<S | undefined>) => StatusParts
 }

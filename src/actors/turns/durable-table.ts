@@ -20,7 +20,7 @@ export type DurableTable = {
   readonly migrate: ((state: unknown, from: number) => unknown) | undefined
   readonly init: (arg: unknown, context: unknown) => unknown
   readonly wake: ((state: unknown, context: unknown) => unknown) | undefined
-  /** Whether volatile work of a state is under way. */
+  /** Whether volatile work of a state runs. */
   readonly isBusy: (state: unknown) => boolean
   /** Whether the actor ends in this state, if its kind says how long it is kept. */
   readonly isFinal: (state: unknown) => boolean

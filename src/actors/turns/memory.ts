@@ -1,5 +1,5 @@
 /**
- * What a durable actor remembers, as one immutable value, and the rows that hold it: the main row
+ * The memory of a durable actor, as one immutable value, and the rows that hold it: the main row
  * with state and pending steps, a row for each alarm, index rows, and rows that say when it must be
  * woken. A turn leads from one memory to the next, and its unit changes only the rows that differ.
  * Pure.
@@ -82,7 +82,7 @@ export type Identity = { readonly kind: string; readonly id: string; readonly en
  * fields, which projections read.
  */
 const bodyFormat = 1
-/** What is added to it: the body has the birth of own rows; a step has a failure. */
+/** Later additions: the body has the birth of own rows; a step has a failure. */
 const parts = { birth: 1, failures: 2 }
 
 /** The memory of an actor without rows. */
@@ -128,7 +128,7 @@ const bodyParts = [['format'], ['version'], ['shape'], stepsPart, ['index'], ['s
 const bodyPartsOfOwn = bodyParts.toSpliced(-1, 0, ['birth'])
 
 /**
- * The bytes of the parts behind `room` free ones.
+ * The bytes of the parts after `room` free ones.
  * @throws KeelsonError `INVALID_ARGUMENT` with the path of what cannot be stored, as users know it
  */
 const encodeParts = (
@@ -157,7 +157,7 @@ const encodeParts = (
 /** An optional last member of a list: `undefined` cannot be stored. */
 const given = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
 
-/** What the body of a main row says. */
+/** The content of the body of a main row. */
 export type Body = {
   readonly version: number
   readonly shape: string

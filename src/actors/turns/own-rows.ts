@@ -1,6 +1,6 @@
 /**
- * The rows that a durable actor keeps itself, beside its state. A turn changes them in a layer of
- * its own. The layers of turns that are not durable yet lie over one another, so a later turn sees
+ * The rows that a durable actor keeps itself, beside its state. A turn changes them in its own
+ * layer. The layers of turns that are not durable yet lie over one another, so a later turn sees
  * the rows of an earlier one before the shard shows them. A refused turn takes its layer away,
  * because what the actor knows is then what it knew before.
  */

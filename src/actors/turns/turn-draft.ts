@@ -37,7 +37,7 @@ import { OwnLayer } from './own-rows.ts'
 import { LoggedTurn } from './turn-log.ts'
 import type { Run } from './turn-run.ts'
 
-/** What rows hold, and what the actor knows. They differ before its first turn. */
+/** The content of the rows, and the knowledge of the actor. They differ before its first turn. */
 export type Known = { readonly memory: Memory; readonly stored: Memory }
 
 /** How long after its record a step that has not run wakes its actor, in ms. */
@@ -50,7 +50,7 @@ export class TurnDraft extends LoggedTurn {
   readonly mark: TurnMark
   /** The memory after it, once it has ended with a unit. */
   after: Memory | undefined = undefined
-  /** The state that it stood on was refused. Its handler still runs, in vain. */
+  /** The state before it was refused. Its handler still runs, in vain. */
   isDoomed = false
   /** It read rows while the shard showed none: it is handled again when they can be read. */
   isStranded = false
@@ -111,7 +111,7 @@ export class TurnDraft extends LoggedTurn {
     return this.#own ?? this.before.memory.own
   }
 
-  /** The birth of its own rows. The first one that is kept begins it. */
+  /** The birth of the rows that it keeps. The first one that is kept begins it. */
   get birth(): string | undefined {
     return this.before.memory.birth ?? (this.#own && this.mark.incarnation)
   }
@@ -291,7 +291,7 @@ export class TurnDraft extends LoggedTurn {
     )
   }
 
-  /** Ends it with a unit that removes every row. `others`: those that its memory does not know. */
+  /** Ends it with a unit that removes every row. `others`: rows that its memory does not know. */
   endAll(identity: Identity, others: readonly string[]): void {
     this.unit = removalOf(identity, this.before.stored, others)
     this.after = nothing
@@ -314,7 +314,7 @@ export const removalOf = (identity: Identity, stored: Memory, callIds: readonly 
   }
 }
 
-/** What a unit says of its actor. */
+/** The facts about its actor that a unit has. */
 export type UnitTerms = {
   readonly identity: Identity
   readonly table: DurableTable

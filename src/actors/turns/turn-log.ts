@@ -1,17 +1,17 @@
 /**
- * The turns of one durable actor on their way into the log, in their order. What a turn sends
- * leaves when its unit is durable, and never before that of an earlier turn. So a new turn begins
- * on a state that is still on its way, and no other process can tell.
+ * The turns of one durable actor on their way into the log, in their order. The messages of a turn
+ * leave when its unit is durable, and never before those of an earlier turn. So a new turn may
+ * begin on a state that is not durable yet, and no other process can see it.
  *
- * If a write fails, the main row tells which units became durable, and the others are written
- * again. If a unit is refused, the later turns stood on a state that does not exist: they are
+ * If a write fails, the main row shows which units became durable, and the others are written
+ * again. If a unit is refused, the later turns began from a state that does not exist: they are
  * handed back to be handled again. A turn that may wait for space is not handed back: its unit is
  * written again and again. Later turns without a caller wait with it.
  */
 import { readMainRow, type Turn, type TurnMark } from '../../storage/index.ts'
 import type { Refused } from './after-refusal.ts'
 
-/** What became of a unit that was written. */
+/** The outcome of a unit that was written. */
 export type Written = 'durable' | 'unknown' | Refused
 
 type Fate = 'under way' | Written
@@ -27,7 +27,7 @@ export interface Held {
 export class LoggedTurn {
   /** `undefined`: it changed nothing, and only waits for the turns before it. */
   unit: Turn | undefined = undefined
-  /** The turn behind it on their way. */
+  /** The next turn on its way into the log. */
   next: this | undefined = undefined
   /** The frame of its unit; `undefined` without one, or if it is not known. */
   lsn: number | undefined = undefined
@@ -76,11 +76,11 @@ const out = (turn: LoggedTurn): Promise<boolean> =>
     turn.hold({ leave: () => resolve(true), drop: () => resolve(false) })
   })
 
-/** What the log of turns needs of the world. */
+/** The parts of their actor that the log of turns uses. */
 export interface TurnPort<T extends LoggedTurn> {
   /** Writes a unit, and calls `decided` once, later; with the LSN of its frame if it is durable. */
   write(unit: Turn, decided: (fate: Written, lsn?: number) => void): void
-  /** A turn is durable. What it sends leaves next. */
+  /** A turn is durable. Its messages leave next. */
   durable(turn: T): void
   /**
    * The mark of the main row, `undefined` without one, when every earlier write is decided. Waits
@@ -204,7 +204,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     this.#port.refused(turn, later, refused)
   }
 
-  /** Nobody waits behind the first turn: calls are refused, and what stood on them is redone. */
+  /** No call waits for the first turn: calls are refused, and the turns after them are redone. */
   #wait(first: T, refused: Refused): void {
     this.#shorten(refused)
     const asked = this.#takeFrom(({ isAsked }) => isAsked)
@@ -234,7 +234,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
       this.#port.cut(this.#take(), error)
       return
     }
-    // The process has ended meanwhile, and did not wait.
+    // The process has ended, and did not wait.
     if (!this.#isDeciding) return
     const turns = this.#all()
     for (const turn of turns)

@@ -22,7 +22,7 @@ import type { Held, LoggedTurn, TurnLog } from './turn-log.ts'
 /** A durable actor, as its outputs know it. */
 export interface Ended {
   readonly terms: { readonly shard: { readonly index: number; readonly appliedLsn: number } }
-  /** The process has ended. Calls `tell` when others may know. */
+  /** The process has ended. Calls `tell` when other processes may know. */
   hasEnded(tell: () => void): void
 }
 
@@ -46,7 +46,7 @@ export class TurnOutputs implements Outputs {
     return this.#open ?? this.#log.last
   }
 
-  /** The position that the turns stand on which have left. */
+  /** The position of the last turn that has left. */
   get position(): Positioned<unknown>['position'] {
     const { index: shard, appliedLsn } = this.#actor.terms.shard
     return { shard, lsn: this.#log.lsn ?? appliedLsn }

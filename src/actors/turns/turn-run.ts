@@ -1,4 +1,4 @@
-/** What a turn handles: a message, or a step or an alarm that the actor recorded. Pure. */
+/** The work of one turn: a message, or a step or an alarm that the actor recorded. Pure. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isAnswer, isThenable, NextStep, noReply, reply } from '../../runtime/index.ts'
 import type { TurnKind } from './after-refusal.ts'
@@ -9,7 +9,10 @@ import type { HeldCall } from './turn-outputs.ts'
 /** An alarm that fires: its name and its setting. */
 type Firing = { readonly name: string; readonly set: Alarm }
 
-/** What a turn handles. All have this one shape, because it keeps the loop that reads them fast. */
+/**
+ * The work of one turn. All kinds have this one shape, because it keeps the loop that reads them
+ * fast.
+ */
 export class Run {
   readonly kind: TurnKind
   readonly handler: Handler
@@ -59,11 +62,11 @@ export class Run {
 export const failing = (handler: Handler, { payload, what, name }: Run, error: unknown): Run =>
   new Run('failure', handler, { news: payload, error }, `onError of ${what}`, name)
 
-/** Whether the setting of its alarm does not stand: what set it was refused. */
+/** Whether the setting of its alarm is void: the turn that set it was refused. */
 export const isPast = ({ alarm }: Run, { alarms }: Memory): boolean =>
   alarm !== undefined && alarms.get(alarm.name)?.setting !== alarm.set.setting
 
-/** What the loop does after a turn. */
+/** The action of the loop after a turn. */
 export type Answer = NextStep | Promise<NextStep>
 
 /**
@@ -127,7 +130,7 @@ export const undecidable = (entity: string, cause: unknown): KeelsonError =>
     cause,
   })
 
-/** The error of an effect that stood on a turn whose unit was refused. */
+/** The error of an effect that followed a turn whose unit was refused. */
 export const neverDurable = (entity: string): KeelsonError =>
   new KeelsonError('NOT_SUBMITTED', `the state of ${entity} that it stood on was refused`)
 

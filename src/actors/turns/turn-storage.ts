@@ -49,7 +49,7 @@ export const writeTurn = (
   }
 }
 
-/** Only the usual fate is told within the turn of the applier, which has others to tell. */
+/** Other outcomes are delivered in a later microtask, so the applier is not held up. */
 const soon = (decided: (fate: Written) => void, fate: Written): void =>
   void Promise.resolve(fate).then(decided)
 

@@ -76,7 +76,7 @@ export const someKeysOf = (shard: Shard, entity: string): ReadonlyMap<string, st
 }
 
 /**
- * What the actor knows when it wakes; `undefined` if it is unborn.
+ * Reads the memory of an actor that wakes; `undefined` if it is unborn.
  * @throws KeelsonError `BLOCKED` if its row cannot be used; `SHARD_DOWN`, `CLOSED`
  */
 export const recall = (
@@ -102,7 +102,7 @@ export const stateIn = (entity: string, row: Row, table: DurableTable): unknown 
   usable(entity, () => migrated(readBody(readEntityRow(row).body), table))
 
 /**
- * What the rows of an actor hold, without its state, whether a program can use them or not.
+ * The content of an actor's rows, without its state, whether a program can use them or not.
  * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
  */
 export const storedOf = (shard: Shard, { entity }: Identity): Memory => {
