@@ -19,9 +19,9 @@ export interface Clock {
    */
   monotonic(): number
   /**
-   * Runs `action` once, `ms` from now, in a turn of its own; never, if `ms` is `Infinity`. Holds the
-   * process open until then, unless `holdsProcess` is false: then a process that has nothing else to
-   * do ends without it.
+   * Runs `action` once, `ms` from now, in a separate turn; never, if `ms` is `Infinity`. Holds the
+   * process open until then, unless `holdsProcess` is false: then a process that has nothing else
+   * to do ends without it.
    */
   after(ms: number, action: () => void, options?: { readonly holdsProcess?: boolean }): Cancel
   /** Runs `action` in a later turn of the event loop, after input and output had theirs. */

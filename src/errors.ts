@@ -20,7 +20,7 @@ export const errorCodes = [
   // Decided by the state; nothing changed.
   'CONFLICT',
   'LOCKED',
-  // What became of a write.
+  // The outcome of a write.
   'NOT_SUBMITTED',
   'UNKNOWN_OUTCOME',
   'PARTIAL',
@@ -53,8 +53,9 @@ export type ErrorCode = (typeof errorCodes)[number]
 export type ErrorDetails = Readonly<Record<string, unknown>>
 
 /**
- * What Keelson rejects and throws. `code` is for programs, `message` for people, `details` holds
- * the facts of the message as plain data, `cause` the error underneath, if there was one.
+ * The error that Keelson throws and rejects with. `code` is for programs, `message` for people,
+ * `details` holds the facts of the message as plain data, `cause` the error underneath, if there
+ * was one.
  */
 export class KeelsonError extends Error {
   override readonly name = 'KeelsonError'
@@ -119,7 +120,7 @@ const plainData = (value: unknown, around: readonly unknown[]): unknown => {
 export const isKeelsonError = (error: unknown, code?: ErrorCode): error is KeelsonError =>
   error instanceof KeelsonError && (code === undefined || error.code === code)
 
-/** Where an argument or an option stands: its name, or the names and indices that lead to it. */
+/** The place of an argument or an option: its name, or the names and indices that lead to it. */
 export type ArgumentPath = string | readonly (string | number)[]
 
 /**

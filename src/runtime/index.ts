@@ -6,11 +6,12 @@
  * - queues: the mailbox ring, the run queue with its quantum, the heap of timers
  * - words: the vocabulary: refs and names, messages, exit reasons, monitors, timers, telemetry
  * - names: local names, `via` names, and the tables of registries
- * - process: the process itself, its calls under way, its links and monitors, messaging
+ * - process: the process itself, its pending calls, its links and monitors, messaging
  * - server: GenServer, its context and loop, `sys`, and the System that owns all processes
- * - supervision: Supervisor, DynamicSupervisor, Registry, pools, restart policy, child specifications
+ * - supervision: Supervisor, DynamicSupervisor, Registry, pools, restart policy, child
+ *   specifications
  * - machine: an XState machine, computed turn by turn apart from its process
- * - state-machine: the processes of such machines; an entry of its own, so that XState loads only for
+ * - state-machine: the processes of such machines; a separate entry, so that XState loads only for
  *   its users
  * - task: tasks, their streams and supervisors
  * - threads: servers that run in threads of their own

@@ -1,7 +1,7 @@
 /**
- * The XState actors of one machine: the machine's own and all inside it. XState computes them; its
- * ways out are replaced. What would reach the world outside (an action, a start, a clean-up, an
- * emitted event, a send to another process) goes to `Door.effect` and is not done here.
+ * The XState actors of one machine: its root and all actors inside it. XState computes them, but
+ * none of its effects is done here. Each effect (an action, a start, a clean-up, an emitted event,
+ * a send to another process) goes to `Door.effect`.
  */
 import {
   type ActionArgs,
@@ -35,8 +35,8 @@ const facts = Symbol('the process that runs the machine')
 export type Beginning = { readonly input: unknown } | { readonly snapshot: unknown }
 
 /**
- * The actor of `machine`, not started. All that it asks for goes through `door`. Throws `CONFIG`
- * when this version of XState is built in another way.
+ * The actor of `machine`, not started. All its requests go through `door`. Throws `CONFIG` when
+ * this version of XState is built in another way.
  */
 export const machineActor = (
   machine: AnyStateMachine,
@@ -120,7 +120,9 @@ const adopt = (actor: Actor, root: Actor, door: Door): void => {
 type Tell = (told?: unknown) => unknown
 type Observer = { readonly next?: Tell; readonly error?: Tell; readonly complete?: Tell }
 
-/** What subscribers do is an effect, and their failure ends the process. XState would end Node. */
+/**
+ * The work of subscribers is an effect, and their failure ends the process. XState would end Node.
+ */
 const watchSubscribers = (actor: Actor, door: Door): void => {
   const subscribe = actor.subscribe.bind(actor) as (observer: Observer) => { unsubscribe(): void }
   const telling = (tell: Tell | undefined) => (told?: unknown) => {
@@ -188,7 +190,7 @@ export const inTurn = <
   return Object.assign(action, { [ofTurn]: true })
 }
 
-/** Tells the listeners of an actor inside. A failure of one ends the process. */
+/** Notifies the listeners of an actor inside. A failure of one ends the process. */
 const emit = ({ eventListeners }: Actor, event: EventObject, door: Door): void => {
   const listeners = [eventListeners.get(event.type), eventListeners.get('*')]
   for (const listener of listeners.flatMap((found) => [...(found ?? [])]))
@@ -213,7 +215,7 @@ export const forwardingActor = (ref: Ref, deliver: (event: EventObject) => void)
   return Object.assign(createActor(logic, { id: ref.toString() }).start(), { [forwards]: ref })
 }
 
-/** The process behind a forwarding actor. */
+/** The process to which a forwarding actor sends. */
 export const forwardsTo = (actor: AnyActorRef): Ref | undefined =>
   (actor as { [forwards]?: Ref })[forwards]
 

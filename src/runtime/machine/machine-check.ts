@@ -244,8 +244,8 @@ const expectPostponed = (
   }
 }
 
-// `console.log` and the prompt show a machine's value and context, not the whole machine behind
-// every snapshot.
+// `console.log` and the prompt show a machine's value and context, not the whole machine of every
+// snapshot.
 
 const shown = Symbol.for('nodejs.util.inspect.custom')
 

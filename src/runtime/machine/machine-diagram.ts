@@ -19,7 +19,7 @@ export const mermaid = (machine: AnyStateMachine): string =>
 const inside = (node: AnyStateNode, indent: string): string[] => {
   const states = Object.values(node.states)
   if (node.type === 'parallel') {
-    // A parallel state's regions are separated by lines; each is a state of its own.
+    // A parallel state's regions are separated by lines; each is a state.
     return states.flatMap((state, index) => [
       ...(index === 0 ? [] : [`${indent}--`]),
       ...drawn(state, indent),

@@ -31,7 +31,7 @@ export interface Actor extends AnyActorRef {
   _stop(): void
 }
 
-/** What an actor's logic gets. */
+/** The arguments of an actor's logic. */
 export interface Scope {
   readonly system: ActorsSystem
   actionExecutor: (action: Action) => void
@@ -71,8 +71,8 @@ export interface Door {
   readonly isComputing: boolean
   effect(deed: Deed): void
   /**
-   * Takes the first snapshot event of an actor inside whose work begins after the turn: it comes
-   * behind that. False: the event is handled in the turn.
+   * Takes the first snapshot event of an actor inside whose work begins after the turn: it is
+   * handled after that turn. False: the event is handled in the turn.
    */
   comesLater(arrival: Arrival): boolean
   /** A promise begins. Returns the function for its end; `undefined`: it may not begin. */

@@ -15,7 +15,7 @@ import type { SavedAction } from './machine-words.ts'
 export interface Effect {
   /** The name of its step: the same at each try, also after a restart. */
   readonly step: string
-  /** Whether it has a saved form, and stands in the saved state until it was done. */
+  /** Whether it has a saved form, and is part of the saved state until it is done. */
   readonly isRecorded: boolean
   /**
    * Does it. A throw of the machine's own effect leaves it in the saved state, and it can be tried
@@ -46,7 +46,7 @@ interface Owed extends Effect {
   readonly saved: SavedAction | undefined
 }
 
-/** What one machine owes to the world. */
+/** The effects that one machine has still to do. */
 export class Effects {
   readonly #names: ActionNames
   readonly #host: EffectsHost
@@ -60,7 +60,7 @@ export class Effects {
     this.#host = host
   }
 
-  /** The step for which `actor` acts: that of its start, or the one under way. */
+  /** The step for which `actor` acts: that of its start, or the present one. */
   stepOf(actor: AnyActorRef): string | undefined {
     return this.#starts.get(actor) ?? this.#acting
   }

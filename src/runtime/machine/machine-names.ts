@@ -1,6 +1,6 @@
 /**
  * Names of actions, by which a later process finds them again. An action of `setup` has one. An
- * inline action has a place in its machine; the checksum of its text tells another version apart.
+ * inline action has a place in its machine; the checksum of its text identifies another version.
  */
 import type { AnyStateMachine } from 'xstate'
 import { actionLists, nodesOf } from './machine-check.ts'

@@ -77,7 +77,7 @@ const notSaved = (path: Path, why: string): KeelsonError =>
 type Visit = (inner: object) => unknown
 type Replace = (found: object, path: Path, visit: Visit) => unknown
 
-/** One walk through one value. What `replace` leaves alone is descended into. */
+/** One walk through one value. It descends into values that `replace` leaves alone. */
 class Walk {
   readonly #replace: Replace
   readonly #path: (string | number)[]

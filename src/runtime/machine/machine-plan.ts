@@ -9,7 +9,7 @@ interface Rules {
   postpones(snapshot: AnyMachineSnapshot, event: EventObject): boolean
 }
 
-/** What every process of a machine is made from. */
+/** The parts from which every process of a machine is made. */
 export interface MachinePlan {
   readonly machine: AnyStateMachine
   readonly rules: Rules
@@ -23,8 +23,8 @@ export interface MachinePlan {
 const postponedMax = 100_000
 
 /**
- * The plan of `machine` with the options of a server; `own` are those that this server adds. Throws
- * `CONFIG` with `details.path` when an option or an implementation is missing or wrong.
+ * The plan of `machine` with the options of a server; `own` are the options that this server adds.
+ * Throws `CONFIG` with `details.path` when an option or an implementation is missing or wrong.
  */
 export const planOf = (
   machine: AnyStateMachine,

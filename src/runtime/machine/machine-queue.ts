@@ -31,7 +31,7 @@ export class PostponedEvents {
     this.version++
   }
 
-  /** The state value changed: postponed events return, before those that are returning already. */
+  /** The state value changed: postponed events return, before events that are returning already. */
   comeBack(): void {
     if (this.#postponed.length > 0) this.#returning.prepend(this.#postponed)
   }

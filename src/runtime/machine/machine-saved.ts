@@ -10,7 +10,7 @@ type SavedState = Pick<
   'machine' | 'status' | 'value' | 'context' | 'output' | 'tags' | 'historyValue' | 'children'
 >
 
-/** What the saving needs to know beside the state. */
+/** The facts that saving needs beside the state. */
 interface Saving {
   /** `value` as plain data; `path` leads to it. */
   plain(value: unknown, path: readonly string[]): unknown
@@ -104,7 +104,7 @@ export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): Sav
 
 /**
  * Checks what XState has made of the actors in `saved`, revives their values with `revive`, and
- * tells the step of each. XState itself passes over an actor that it cannot restore.
+ * reports the step of each. XState itself passes over an actor that it cannot restore.
  */
 export const reviveActors = (
   machine: AnyStateMachine,

@@ -1,6 +1,7 @@
 /**
- * The shape of a machine as a short text: what a saved state stands on. A machine with other states,
- * targets, guards, delays or actors inside has another shape. Its actions are not part of it.
+ * The shape of a machine as a short text: a saved state fits a machine of the same shape. A machine
+ * with other states, targets, guards, delays or actors inside has another shape. Its actions are
+ * not part of it.
  */
 import type { AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from 'xstate'
 import { isMachine, nodesOf } from './machine-check.ts'

@@ -1,12 +1,11 @@
 /**
- * One machine, turn by turn, apart from its process. A turn is one event and all that follows from
- * it at once, in the machine and in the actors inside it. It only computes: its effects are a list.
- * The host makes the new state safe, and then does them.
+ * One machine, turn by turn, apart from its process. A turn is one event with its immediate
+ * consequences in the machine and in the actors inside it. It only computes: its effects are a
+ * list. The host makes the new state safe, and then does them.
  *
- *     const steps = new MachineSteps(planOf(machine, options), host)
- *     const turn = steps.begin(input)         // or steps.restore(saved)
- *     if (turn.changed) await commit(steps.saved())
- *     for (const effect of turn.effects) effect.run()
+ * const steps = new MachineSteps(planOf(machine, options), host) const turn = steps.begin(input) //
+ * or steps.restore(saved) if (turn.changed) await commit(steps.saved()) for (const effect of
+ * turn.effects) effect.run()
  *
  * `saved()` is the whole state as one plain value: contexts, actors inside, timers with absolute
  * times, postponed events, and the effects that are recorded and not done. `restore` gives back
@@ -30,14 +29,14 @@ import { checkedSaved, reviveActors, savedState } from './machine-saved.ts'
 import { actorAt, type Delayed, MachineTimers, pathOf, type TimersHost } from './machine-timers.ts'
 import type { SavedAction, SavedMachine } from './machine-words.ts'
 
-/** What runs a machine: a process. */
+/** The host of a machine: a process. */
 export interface StepsHost extends TimersHost {
   readonly context: Context
   /** The beginning of the names of the steps of a new machine: different for each. */
   run(): string
-  /** An event outside of a turn: to be given to `arrived` in a turn of its own. */
+  /** An event outside of a turn: to be given to `arrived` in a separate turn. */
   arrived(arrival: Arrival): void
-  /** Whether the first snapshot event of an actor inside has a turn of its own, after its start. */
+  /** Whether the first snapshot event of an actor inside has a separate turn, after its start. */
   readonly tellsLater: boolean
   /** `what`, a promise, begins. Returns the function for its end; `undefined`: it may not begin. */
   works(what: string): (() => void) | undefined
@@ -64,7 +63,7 @@ export interface Turn {
   readonly snapshot: AnyMachineSnapshot
   /** Whether anything changed that `saved` holds. */
   readonly changed: boolean
-  /** What is left to do, in order. */
+  /** The work that is left, in order. */
   readonly effects: readonly Effect[]
   /** The user's event that was handled; not one that was postponed. */
   readonly handled: Waiting | undefined
@@ -85,7 +84,7 @@ export class MachineSteps {
   #isHandling = false
   #inbox: EventObject[] = []
   #turned: Effect[] = []
-  /** The starts of actors inside that have not told their first snapshot. */
+  /** The starts of actors inside that have not announced their first snapshot. */
   readonly #beginning = new Map<Actor, Effect>()
   #changed = false
   #handled: Waiting | undefined
@@ -189,7 +188,7 @@ export class MachineSteps {
     return this.#turn(() => isGone || this.#relay({ source: from, target: to, event }))
   }
 
-  /** The actor that sent such an event in `before` fails with `error`, as by a throw of its own. */
+  /** The actor that sent such an event in `before` fails with `error`, as by its own throw. */
   failedIn(before: MachineSteps, { source, target }: Arrival, error: unknown): Turn {
     const actor = this.#same(before, source ?? target)
     if (actor === this.#root) throw error
@@ -268,7 +267,10 @@ export class MachineSteps {
     return machineActor(this.#plan.machine, beginning, this.#door, { context, stepOf })
   }
 
-  /** Actors that start anew tell their snapshot. These have told it before they were saved. */
+  /**
+   * Actors that start for the first time announce their snapshot. These announced it before they
+   * were saved.
+   */
   #startInSilence(): void {
     const { system } = this.#root._actorScope
     const relay = system._relay
@@ -360,7 +362,7 @@ export class MachineSteps {
     return effect
   }
 
-  /** As in XState, whose actors begin their work before they tell their first snapshot. */
+  /** As in XState, whose actors begin their work before they announce their first snapshot. */
   #comesLater({ source, target, event }: Arrival): boolean {
     const start = source && this.#beginning.get(source)
     const isFirst = start && event.type === `xstate.snapshot.${source.id}`
@@ -371,7 +373,8 @@ export class MachineSteps {
     }
     const told = this.#effect({ kind: 'hear', actor: source, event, run })
     if (isCallback(Object.getPrototypeOf(source.logic))) return true
-    // What such an actor finds as it begins it tells itself, and handles after its first snapshot.
+    // Such an actor sends itself the messages that it finds at its start, and handles them after
+    // its first snapshot.
     this.#turned.pop()
     this.#turned.splice(this.#turned.indexOf(start), 0, told)
     return true

@@ -50,7 +50,7 @@ export class MachineTimers implements Scheduler {
 
   /**
    * Sends `event` to `target` in `delay` ms. It replaces a waiting timer with the same id and
-   * source, as gen_statem does: two timers of one id could not be told apart.
+   * source, as gen_statem does: two timers of one id could not be distinguished.
    */
   schedule(
     source: AnyActorRef,
@@ -85,8 +85,7 @@ export class MachineTimers implements Scheduler {
   }
 
   /**
-   * Whether `delayed` is still valid now that its time has come: it may have been cancelled
-   * meanwhile.
+   * Whether `delayed` is still valid now that its time has come: it may have been cancelled since.
    */
   take(delayed: Delayed): boolean {
     if (this.#waiting.get(delayed.key) !== delayed) return false

@@ -86,9 +86,9 @@ export interface StateMachineSettings<T extends AnyStateMachine> {
   readonly unknownEvents?: 'log' | 'ignore' | 'exit' | undefined
   /**
    * Called at each start with the input and the process's context: the saved machine to continue
-   * from, or `undefined` to begin anew. A value instead of a function is used at each start. It is
-   * called when each pending `save` of an earlier process has settled that had the same name, or
-   * without one the same input.
+   * from, or `undefined` to begin with the initial state. A value instead of a function is used at
+   * each start. It is called when each pending `save` of an earlier process has settled that had
+   * the same name, or without one the same input.
    */
   readonly restore?:
     | SavedMachine<T>
@@ -126,7 +126,9 @@ export interface StateMachineSettings<T extends AnyStateMachine> {
         context: MachineContext<T>,
       ) => void | Promise<void>)
     | undefined
-  /** What crash reports, `sys.getStatus` and the prompt show, as in a GenServer. */
+  /**
+   * Returns the status that crash reports, `sys.getStatus` and the prompt show, as in a GenServer.
+   */
   readonly formatStatus?: ((status: StatusParts<SnapshotFrom<T>>) => StatusParts) | undefined
 }
 
@@ -251,7 +253,7 @@ export type MachineOf<M> = M extends { readonly [machine]?: readonly [infer T, u
   ? Extract<T, AnyStateMachine>
   : never
 
-/** The answers of the process behind a ref. */
+/** The answers of the process of a ref. */
 export type RepliesOf<M> = M extends { readonly [machine]?: readonly [unknown, infer R] }
   ? R
   : never

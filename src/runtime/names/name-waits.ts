@@ -1,7 +1,7 @@
 /**
  * Waits for a name: until a process has it, the time is up, a signal aborts, or the waiting process
  * ends. A registration wakes the waits of its place; nothing looks again by itself. A wait that is
- * over leaves nothing behind.
+ * over leaves no trace.
  */
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import type { HolderWait } from '../words/address.ts'

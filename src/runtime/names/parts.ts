@@ -1,7 +1,7 @@
 /**
- * Parts of trees as names: a part stands for the process that a supervisor started from it, wherever
- * a name may stand, also if that process has no name. One that is started several times stands for
- * the first process that lives.
+ * Parts of trees as names: a part stands for the process that a supervisor started from it,
+ * wherever a name is accepted, also if that process has no name. One that is started several times
+ * stands for the first process that lives.
  */
 import { Address, type Directory, type HolderWait, isRef, type Part } from '../words/address.ts'
 import type { NameWaits } from './name-waits.ts'
@@ -27,7 +27,9 @@ export const isPart = (value: unknown): value is Part =>
 /** The parts of one System that were started. */
 export class Parts<P extends { readonly alive: boolean }> {
   readonly #holders = new WeakMap<object, P>()
-  /** What supervisors are starting: the part gets the first process that one starts linked. */
+  /**
+   * The parts that supervisors are starting: a part gets the first process that one starts linked.
+   */
   readonly #starting = new Map<P, object>()
   readonly #waits: NameWaits
 

@@ -23,7 +23,7 @@ interface Group<P> {
   readonly counts: Map<P, number>
 }
 
-/** What a process watches: one group, or all when there is no `identity`. */
+/** The groups that a process watches: one, or all when there is no `identity`. */
 export class GroupMonitor<P extends GroupMember = GroupMember> {
   readonly owner: P
   readonly watches: { readonly identity: unknown } | undefined
@@ -47,7 +47,7 @@ export class GroupMonitor<P extends GroupMember = GroupMember> {
   }
 }
 
-/** The name of the info that tells of a change. */
+/** The name of the info that reports a change. */
 const changeName = 'pg'
 
 /** The groups of a System. */
@@ -70,7 +70,7 @@ export class ProcessGroups<P extends GroupMember> {
     return occurrences(this.#groups.get(this.#identities.of(key))?.counts ?? [])
   }
 
-  /** Adds one membership for each of `joining`. Those that have ended join nothing. */
+  /** Adds one membership for each of `joining`. A process that has ended joins nothing. */
   join(key: unknown, joining: readonly P[]): void {
     const living = joining.filter(({ alive }) => alive)
     if (living.length === 0) return

@@ -21,7 +21,7 @@ export interface OpenRegistry<P> {
   readonly owner: P
 }
 
-/** Where waits for a key stand. Keys that are compared by their content share a place. */
+/** The place of the waits for a key. Keys that are compared by their content share a place. */
 export const placeOf = (key: unknown): unknown =>
   typeof key === 'object' || typeof key === 'function' ? 'compound' : key
 

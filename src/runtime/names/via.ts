@@ -1,7 +1,7 @@
 /**
  * Names in a Registry: `via(rooms, 'lobby')` stands for the holder of that key at the time of use,
- * wherever a name may stand. It is a value without a System: a specification can contain it before
- * anything runs.
+ * wherever a name is accepted. It is a value without a System: a specification can contain it
+ * before anything runs.
  */
 import { KeelsonError } from '../../errors.ts'
 import {

@@ -12,7 +12,7 @@ export interface MessageNames {
 
 /** The behaviour of a process. */
 export interface Behaviour {
-  /** What it understands; absent for a bare process. */
+  /** The messages that it understands; absent for a bare process. */
   readonly messages?: MessageNames
   /** Whether it answers requests of `sys`, including a stop. */
   readonly answersSys: boolean
@@ -30,8 +30,8 @@ export interface Behaviour {
   /** The status, for process information. */
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating'
   /**
-   * What logs and reports may show of it: its state, a message, the reason of its crash. Absent:
-   * all of them.
+   * Returns the parts that logs and reports may show: its state, a message, the reason of its
+   * crash. Absent: all of them.
    */
   shown?(message: ShownMessage | undefined, reason?: ExitReason): StatusParts
   /** Traces a step that is not a message. `make` is called only if there is a trace. */

@@ -5,7 +5,7 @@
  */
 import { invalidArgument, unknownOption } from '../../errors.ts'
 
-/** What is wrong with an options object: an unknown key, or the whole. */
+/** Finds the fault of an options object: an unknown key, or the whole. */
 export type OptionsFault =
   | { readonly key: string }
   | { readonly key?: never; readonly expected: string; readonly found: unknown }

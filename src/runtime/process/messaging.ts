@@ -43,7 +43,7 @@ export interface PositionOption<P extends boolean> {
 }
 
 /**
- * The answer of a durable actor, and the position that it stands on: that of its turn, or, if that
+ * The answer of a durable actor, and the position that it depends on: that of its turn, or, if that
  * changed nothing, of the last one that did. A later one is given where that is not known: after a
  * wake, and for a repeat of a call with an id. Everything up to it is durable.
  */
@@ -281,7 +281,7 @@ const nameNotHeld = (ref: Ref<unknown>, name: string, timeoutMs: number): Keelso
 /**
  * Whether a handler of the process asks that process. A handler that is pending may have made any
  * call through a ref that is bound to its process, and may await it. Between handlers such a call
- * is of a promise that one of them has left behind.
+ * is of a promise that one of them did not await.
  */
 const callsItself = (process: Process, sender: Process | undefined, kind: Kind): boolean => {
   const isOwn = process === sender

@@ -82,7 +82,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly promise: Promise<unknown>
   /** The caller's name for this request. A repeat with the same id gets the first outcome. */
   id: string | undefined = undefined
-  /** The caller wants to know the position that the answer stands on. */
+  /** The caller wants to know the position that the answer depends on. */
   asksPosition = false
   /** That position, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
@@ -291,7 +291,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
 /** Whether a message is a call. */
 export const isCall = (message: Message): message is PendingCall => message.kind === kinds.call
 
-/** What `make` makes, without a stack. */
+/** The result of `make`, without a stack. */
 const withoutStack = (make: () => KeelsonError): KeelsonError => {
   const { stackTraceLimit } = Error
   // `Reflect.set` does not throw where the intrinsics are frozen.

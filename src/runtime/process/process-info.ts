@@ -54,7 +54,7 @@ export const processInfo = (process: Process): ProcessInfo => ({
       : undefined,
 })
 
-/** What the process of `ref` understands; `undefined` for none, and for a bare one. */
+/** The messages that the process of `ref` understands; `undefined` for none, and for a bare one. */
 export const messageNames = (ref: Ref): MessageNames | undefined =>
   (addressOf(ref) as Address<Process>).resolve()?.behaviour.messages
 

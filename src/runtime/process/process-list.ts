@@ -1,6 +1,6 @@
 /**
  * The live processes of a System in the order of their start, as a list linked through the
- * processes. A map would leave old hash tables behind, full of ended processes. Until the next full
+ * processes. A map would leave old hash tables full of ended processes. Until the next full
  * collection these keep all garbage reachable from them alive.
  */
 

@@ -61,7 +61,7 @@ export interface ProcessOptions {
   readonly app: unknown
   /** The instance that it belongs to, for telemetry. */
   readonly instance: string | undefined
-  /** What the children of supervisors must wait for, from it downwards. */
+  /** The gate at which the children of supervisors wait, from it downwards. */
   readonly startGate: StartGate | undefined
   /** The process that started it. */
   readonly starter: Process | undefined
@@ -160,7 +160,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     return this.#owed
   }
 
-  /** What this process waits for: answers, tasks, sleeps. */
+  /** The waits of this process: for answers, tasks, sleeps. */
   get made(): Set<Waiter> {
     this.#made ??= new Set()
     return this.#made
@@ -202,7 +202,10 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.#enqueue()
   }
 
-  /** What asked for it never happened: it ends before it begins, and its starter does not notice. */
+  /**
+   * The turn that asked for it was refused: it ends before it begins, and its starter does not
+   * notice.
+   */
   withdraw(): void {
     this.unlink(this.parent)
     this.end('shutdown')
@@ -238,7 +241,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   }
 
   /**
-   * Calls `listener` when the process is told to end, or at once if it has been told: the process
+   * Calls `listener` when the process gets the request to end, or at once if it has it: the process
    * may cancel its waits.
    */
   onceToldToEnd(listener: (() => void) | undefined): void {
@@ -376,7 +379,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.kernel.ended(this)
   }
 
-  /** Ends the process for a reason of its own. A reason that is not orderly is reported. */
+  /** Ends the process for its own reason. A reason that is not orderly is reported. */
   fail(reason: ExitReason): void {
     if (!this.alive) return
     const report = isOrderly(reason) ? undefined : crashReport(this, reason)
@@ -405,8 +408,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   }
 
   /**
-   * Fails `calls`, which this process had to answer: of very many, the rest in further turns. One
-   * that was handed to another process meanwhile is that one's.
+   * Fails `calls`, which this process had to answer: of very many, the rest in further turns. A
+   * call that was handed to another process is left to that process.
    */
   #failOwed(calls: readonly PendingCall[], end: End): void {
     for (const call of calls.slice(0, failedPerTurn))
@@ -420,7 +423,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
 const failedPerTurn = 500
 
 /**
- * Throws `INVALID_ARGUMENT` unless `process` is of the System behind `kernel`. Two Systems share
+ * Throws `INVALID_ARGUMENT` unless `process` is of the System of `kernel`. Two Systems share
  * nothing: only messages cross, as from any other code.
  */
 export const expectOf = (kernel: Kernel, process: Process): void => {

@@ -51,14 +51,14 @@ export class Ring<T extends object> {
     return item
   }
 
-  /** The item that is `index` places behind the first. */
+  /** The item that is `index` places after the first. */
   at(index: number): T | undefined {
     return index < this.#length
       ? this.#slots[(this.#head + index) & (this.#slots.length - 1)]
       : undefined
   }
 
-  /** Exchanges the first item with the one `index` places behind it. */
+  /** Exchanges the first item with the one `index` places after it. */
   swapToFront(index: number): void {
     const place = (this.#head + index) & (this.#slots.length - 1)
     const first = this.#slots[this.#head]

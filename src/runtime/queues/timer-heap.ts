@@ -1,8 +1,7 @@
 /**
  * The deadlines of a System: one binary heap over one timer of the clock. Entries know their place
- * in the heap, so cancelling is logarithmic and leaves nothing behind: an answered call keeps no
- * timer. Entries fire in the async context in which the heap was made, not in that of the code that
- * arms them.
+ * in the heap, so cancelling is logarithmic and complete: an answered call keeps no timer. Entries
+ * fire in the async context in which the heap was made, not in that of the code that arms them.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -126,7 +125,7 @@ export class TimerHeap {
     else this.#ringSoon()
   }
 
-  /** An entry that is due needs only a turn of its own. */
+  /** An entry that is due needs only a separate turn. */
   #ringSoon(): void {
     let isWanted = true
     this.#disarm = () => {

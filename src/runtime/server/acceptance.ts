@@ -1,7 +1,8 @@
 /**
- * What a server accepts. A server without `accepts` ends by a message that it has no handler of, as
- * in OTP. A server with `accepts` refuses such a message, and a payload that fails the check of its
- * message, and lives on: the caller of a call gets the error, a cast or an info is logged.
+ * The messages that a server accepts. A server without `accepts` ends by a message that it has no
+ * handler of, as in OTP. A server with `accepts` refuses such a message, and a payload that fails
+ * the check of its message, and lives on: the caller of a call gets the error, a cast or an info is
+ * logged.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { PendingCall } from '../process/pending-call.ts'
@@ -25,7 +26,10 @@ export interface Acceptance<M> {
   readonly infos: Checks<InfosOf<M>>
 }
 
-/** Of a server without messages of its own: a wrong one must not end what depends on it. */
+/**
+ * The answer of a server without messages: a wrong one must not end the processes that depend on
+ * it.
+ */
 export const acceptsNothing = { calls: {}, casts: {}, infos: {} }
 
 /** Accepts any payload. */
@@ -45,7 +49,7 @@ type Section = Readonly<Record<string, Accepts | undefined>>
  */
 export type AcceptanceTable = { readonly [kind: number]: Section | undefined }
 
-/** Reads the `accepts` of a server. No message reaches what stands in a prototype. */
+/** Reads the `accepts` of a server. No message reaches a member of a prototype. */
 export const acceptanceTable = (
   accepts: Partial<Record<keyof Acceptance<unknown>, object>> | undefined,
 ): AcceptanceTable | undefined => {

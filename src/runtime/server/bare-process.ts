@@ -18,7 +18,7 @@ import { isThenable } from '../words/outside-code.ts'
 import type { From, Received, System } from './gen-server.ts'
 import { ServerContext, type Starter } from './server-context.ts'
 
-/** What a bare process runs. */
+/** The function that a bare process runs. */
 export type Body = (context: never) => unknown
 
 /** The behaviour of a bare process, and the waiting of its one `receive`. */

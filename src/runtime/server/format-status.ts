@@ -1,6 +1,6 @@
 /**
- * What is shown of a server: in crash reports, in every line of the log, by `sys.getStatus` and
- * `sys.trace`, and at the prompt. Its `formatStatus` decides, so that a secret in a state or a
+ * The visible status of a server: in crash reports, in every line of the log, by `sys.getStatus`
+ * and `sys.trace`, and at the prompt. Its `formatStatus` decides, so that a secret in a state or a
  * payload reaches no log.
  */
 import type { StatusParts } from '../words/telemetry.ts'

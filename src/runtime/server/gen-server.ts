@@ -120,9 +120,10 @@ interface Callbacks<M, S, Arg, App>
    */
   readonly isOtpOutside?: boolean
   /**
-   * What crash reports, `sys.getStatus` and the prompt show of this server (OTP's `format_status`):
-   * it gets the state, and in a crash report the last message and the reason, and returns what may
-   * be seen. A part that it leaves out is not shown, except the reason. Without it everything is.
+   * Decides what crash reports, `sys.getStatus` and the prompt show of this server (OTP's
+   * `format_status`). It gets the state, and in a crash report the last message and the reason, and
+   * returns the visible parts. A part that it leaves out is not shown, except the reason. Without
+   * it everything is.
    */
   readonly formatStatus?: (status: StatusParts<S>) => StatusParts
 }
@@ -181,8 +182,8 @@ export type Settled<T> =
 export type Target<M = unknown, S = unknown> = Ref<M, S> | Name<M> | Via<M> | Part<M, S>
 
 /**
- * What a handler may use. One object for the life of the process. After the death of the process, a
- * handler that is still pending has no effect, and its calls are rejected.
+ * The context of a handler. One object for the life of the process. After the death of the process,
+ * a handler that is still pending has no effect, and its calls are rejected.
  */
 export interface Context<M = Messages, App = AppContext> {
   readonly self: Ref<M>
@@ -217,7 +218,7 @@ export interface Context<M = Messages, App = AppContext> {
     ...rest: StartArguments<A, T>
   ): Promise<StartResult<T, S>>
   /**
-   * Starts a bare process that runs `body` and then ends. It begins in a turn of its own. Throws
+   * Starts a bare process that runs `body` and then ends. It begins in a separate turn. Throws
    * `CONFLICT` when the name is taken.
    */
   spawn<T = unknown>(
@@ -409,7 +410,7 @@ export interface System {
   monitor(target: Target, onDown: (reason: ExitReason) => void): () => void
   /**
    * Ends all processes: first those without a starter, in reverse order, each within its shutdown
-   * time; then all that are left.
+   * time; then the others.
    */
   stop(reason?: ExitReason): Promise<void>
 }

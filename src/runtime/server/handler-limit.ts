@@ -2,7 +2,7 @@
  * The time limit of the handlers of one server, and of its `terminate`. It runs while their promise
  * is pending. When it is over, the process ends, unless the work is tried again: code that never
  * settles would keep it, its name and its place under its supervisor for ever. A handler that never
- * returns cannot be ended; nothing else runs meanwhile.
+ * returns cannot be ended; nothing else runs until then.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
@@ -76,7 +76,7 @@ export class HandlerLimit implements HeapEntry {
   }
 }
 
-/** What is pending in `process`: `init`, `terminate` or the handler of a message. */
+/** The pending function of `process`: `init`, `terminate` or the handler of a message. */
 export const pendingIn = ({ behaviour, current }: Process): string => {
   const status = behaviour.status()
   if (status === 'starting') return 'init'

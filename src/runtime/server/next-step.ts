@@ -8,8 +8,8 @@ import { isDelay } from '../queues/timer-heap.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 
 /**
- * What happens after the handler: a `continue` message of `C` (`[name, payload]`), a timeout in ms,
- * or hibernation.
+ * The event after the handler: a `continue` message of `C` (`[name, payload]`), a timeout in ms, or
+ * hibernation.
  */
 export interface Then<C = never> {
   /** Handled next, before the messages in the mailbox. */

@@ -177,7 +177,7 @@ export class ServerContext {
   monitor(target: AnyRef): Monitor {
     const address = this.#addressOf(target)
     const process = this.#own(address.resolve())
-    // A monitor keeps a name of the System. Any other name stands for its present holder (OTP).
+    // A monitor keeps a name of the System. Any other name means its present holder (OTP).
     const isName = address.directory === this.#process.kernel.names && address.name !== undefined
     const subject = (isName ? address.name : process?.address) ?? String(address)
     const monitor = new Monitor<Process>(this.#process, subject)

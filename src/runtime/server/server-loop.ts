@@ -200,8 +200,8 @@ export class ServerLoop implements Behaviour {
   }
 
   /**
-   * Whether `answer` is a thenable, which is then awaited. A throw of its own code counts as a
-   * throw of the handler.
+   * Whether `answer` is a thenable, which is then awaited. A throw of its `then` counts as a throw
+   * of the handler.
    */
   #awaits(answer: unknown): boolean {
     try {

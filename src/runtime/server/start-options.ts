@@ -22,7 +22,7 @@ export interface StartOptions<M = unknown> {
    */
   readonly instance?: string | undefined
   /**
-   * What children must wait for, under this supervisor and all supervisors that it starts. By
+   * The gate at which children wait, under this supervisor and all supervisors that it starts. By
    * default as for the starter.
    */
   readonly startGate?: StartGate | undefined

@@ -1,5 +1,5 @@
 /**
- * Inspects and suspends a running server without any code of its own (OTP's `sys`). A request takes
+ * Inspects and suspends a running server without code in that server (OTP's `sys`). A request takes
  * its turn in the mailbox, so it sees the effect of earlier messages. It calls no handler, and a
  * suspended server answers it too. All of them reject as `call` does.
  */

@@ -13,7 +13,7 @@ import type { System } from './gen-server.ts'
 import { pendingIn } from './handler-limit.ts'
 import { ProcessSystem } from './system.ts'
 
-/** What is watched. Nothing is watched without its threshold. */
+/** The thresholds of the watch. Nothing is watched without its threshold. */
 export interface SystemMonitorOptions {
   /** Announces `handler.slow`: a handler ran for so many ms without an `await`. */
   readonly slowHandlerMs?: number | undefined
@@ -64,8 +64,8 @@ class Watch implements SystemMonitor {
   readonly #limits: SystemMonitorOptions
   readonly #loop: LoopDelay | undefined
   #cancel: Cancel | undefined
-  // What was announced and still lasts, so that it is announced once: handlers by the time since
-  // when they are pending, and long mailboxes.
+  // The announced conditions that still last, so that each is announced once: handlers by the time
+  // since when they are pending, and long mailboxes.
   #pending: ReadonlyMap<Process, number> = new Map()
   #long: ReadonlySet<Process> = new Set()
 

@@ -12,7 +12,7 @@ import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { TraceEvent } from '../words/telemetry.ts'
 
 // A server that `sys.suspend` holds. Messages that arrive are set aside in their order, and put
-// back before those that arrive after `resume`. One resume undoes any number of suspends.
+// back before messages that arrive after `resume`. One resume undoes any number of suspends.
 
 /** The suspension of one server. */
 export class SuspendedServer {

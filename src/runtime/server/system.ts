@@ -74,7 +74,7 @@ const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax', 'asyncConte
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
 
 /**
- * The System behind `where`, for functions that need no process. @throws KeelsonError
+ * The System of `where`, for functions that need no process. @throws KeelsonError
  * `INVALID_ARGUMENT` for anything but a System or a context
  */
 export const kernelOf = (where: System | { readonly self: Ref }): Kernel =>
@@ -344,7 +344,7 @@ export class ProcessSystem implements Kernel, Starter {
     return process
   }
 
-  /** What is not the fault of one process ends none. */
+  /** A failure that is not the fault of one process ends none. */
   #threw(what: string): (reason: unknown) => void {
     return (reason) => this.logger.error(`${what} threw: ${describeReason(reason)}`, { reason })
   }
@@ -364,9 +364,7 @@ const passesContext = (asyncContext: unknown = 'neutral'): boolean => {
   throw invalidArgument('asyncContext', "'neutral' or 'sender'", asyncContext)
 }
 
-/**
- * A ref of a name, looked up in a directory of its own. `make` is given the names of the System.
- */
+/** A ref of a name, looked up in its own directory. `make` is given the names of the System. */
 export const refOfName = <M>(
   system: System,
   name: string,

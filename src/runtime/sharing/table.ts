@@ -156,7 +156,10 @@ export class Table<K = unknown, V = unknown> {
     return this.#readBy(by).has(this.#identities.of(key))
   }
 
-  /** The entries, oldest key first. Those that are added or removed meanwhile are seen or not seen. */
+  /**
+   * The entries, oldest key first. An entry that is added or removed during the walk is seen or not
+   * seen.
+   */
   entries(by?: TableUser): IterableIterator<[key: K, value: V]> {
     return entriesOf(this.#readBy(by))
   }

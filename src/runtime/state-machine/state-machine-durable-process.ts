@@ -43,7 +43,7 @@ export type DurableOwn = Own & {
   works(what: string): (() => void) | undefined
 }
 
-/** One restored machine. The actors inside it tell nothing after its end. */
+/** One restored machine. The actors inside it send nothing after its end. */
 interface Life {
   readonly steps: MachineSteps
   /** The timers that are set. The earliest is the durable alarm. */
@@ -182,7 +182,7 @@ export class DurableMachineProcess {
     return reply(state ?? this.#unborn().saved(), state)
   }
 
-  /** Takes the call of `waitFor` or `subscribe`. It is told durable states only. */
+  /** Takes the call of `waitFor` or `subscribe`. It gets durable states only. */
   watch(state: State, from: From): unknown {
     const { snapshot } = state === undefined ? this.#unborn() : this.#at(state).steps
     this.#watchers.add(from, snapshot)

@@ -74,7 +74,7 @@ export interface DurableMachineSettings<T extends AnyStateMachine>
         context: Context<DurableMachineMessages<T>>,
       ) => void | Promise<void>)
     | undefined
-  /** What crash reports, `sys.getStatus` and the prompt show. */
+  /** Returns the status that crash reports, `sys.getStatus` and the prompt show. */
   readonly formatStatus?:
     | ((status: StatusParts<SavedMachine<T> | undefined>) => StatusParts)
     | undefined

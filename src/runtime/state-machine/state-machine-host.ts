@@ -1,6 +1,6 @@
 /**
- * What a process does for the machine that it runs, whatever becomes of the machine's state: sends,
- * logs, telemetry, the treatment of events without a place.
+ * The services of a process for the machine that it runs, whatever becomes of the machine's state:
+ * sends, logs, telemetry, the treatment of events without a place.
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
@@ -105,7 +105,7 @@ const tell = (
   )
 }
 
-/** Gives a process a message of its own machine. */
+/** Gives a process a message of its machine. */
 export const deliver = (process: Process, name: string, payload: unknown): void =>
   process.deliver(new Envelope(kinds.info, name, payload))
 

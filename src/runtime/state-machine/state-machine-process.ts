@@ -31,7 +31,7 @@ type Going = NoReply<AnyMachineSnapshot, Replay> | Stop<AnyMachineSnapshot>
 type Begun = Ok<AnyMachineSnapshot, Replay>
 type Answer = () => void
 
-/** What a handler answers. */
+/** The answer of a handler. */
 export type Step = Going | Promise<Going>
 
 type Restored = SavedMachine | undefined

@@ -1,11 +1,11 @@
 /**
- * The saves under way of the machines of one server. The promise of a killed process's `save` may
+ * The pending saves of the machines of one server. The promise of a killed process's `save` may
  * still be pending when its successor starts. The successor waits for it: else the older state
  * could be written over a newer one.
  */
 import type { Process } from '../process/process.ts'
 
-/** The part of a context that tells processes of one machine from others. */
+/** The part of a context that identifies the processes of one machine. */
 interface Starter {
   readonly system: unknown
   readonly name: string | undefined
@@ -18,7 +18,7 @@ interface PendingSave {
   readonly settled: Promise<unknown>
 }
 
-/** The saves under way. */
+/** The pending saves. */
 export class PendingSaves {
   readonly #pending = new Set<PendingSave>()
 

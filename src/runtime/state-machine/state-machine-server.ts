@@ -86,7 +86,7 @@ const callsOf = (of: (context: object) => MachineProcess): Calls => ({
     }
     return noReply(snapshot)
   },
-  // The machine answers those that still wait when it is done.
+  // The machine answers the calls that still wait when it is done.
   output: (snapshot) => noReply(snapshot),
   waitFor: (snapshot, _, context) => of(context).watch(snapshot, context.from),
   subscribe: (snapshot, _, context) => of(context).watch(snapshot, context.from),
@@ -94,7 +94,7 @@ const callsOf = (of: (context: object) => MachineProcess): Calls => ({
 
 const mapped = ['exit', 'down', 'info'] as const
 
-/** What takes events for a machine. */
+/** The receiver of events for a machine. */
 interface Taker<S> {
   take(state: S, waiting: Waiting): unknown
 }

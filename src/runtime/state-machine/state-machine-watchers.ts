@@ -22,7 +22,7 @@ export class Watchers {
   }
 
   /**
-   * Takes the call of a watcher, and tells it `snapshot`, the present state, when that may be seen.
+   * Takes the call of a watcher, and sends it `snapshot`, the present state, when that may be seen.
    */
   add(from: From, snapshot: AnyMachineSnapshot): void {
     // That of a durable actor is held, and has the call inside.
@@ -30,7 +30,7 @@ export class Watchers {
     this.#process.outputs.hold(() => this.#begin(call as unknown as PendingCall, snapshot))
   }
 
-  /** The machine has changed: tells it when that may be seen. */
+  /** The machine has changed: notifies the watchers when that may be seen. */
   changed(snapshot: AnyMachineSnapshot): void {
     this.#process.outputs.hold(() => {
       for (const call of this.#calls ?? []) this.#tell(call, snapshot)

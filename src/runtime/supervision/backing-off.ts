@@ -1,6 +1,6 @@
 /**
  * The wait of a child before its restart, for children with a back-off. The supervisor handles its
- * messages meanwhile. A child that is ended or started for another reason waits no longer.
+ * messages during the wait. A child that is ended or started for another reason waits no longer.
  */
 import type { Process } from '../process/process.ts'
 import { kinds } from '../words/envelope.ts'

@@ -36,7 +36,7 @@ export interface ChildSpec<M = unknown, S = unknown> extends Part<M, S> {
   readonly significant?: boolean | undefined
   /** `worker` by default. */
   readonly kind?: 'worker' | 'supervisor' | undefined
-  /** What it waits for before each start. By default what its supervisor says for its children. */
+  /** The gate at which it waits before each start. By default that of its supervisor's children. */
   readonly startGate?: StartGate | undefined
 }
 

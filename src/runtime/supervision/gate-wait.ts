@@ -1,6 +1,6 @@
 /**
  * The waits at a closed start gate: of a child before its restart, and of a start that a process
- * asked for. The supervisor handles its messages meanwhile.
+ * asked for. The supervisor handles its messages during the wait.
  */
 import type { Process } from '../process/process.ts'
 import type { From } from '../server/gen-server.ts'

@@ -28,7 +28,7 @@ import {
   recentRestarts,
 } from './restart-policy.ts'
 
-/** What a client asks for. The ticket is its own: with it, it calls the request off. */
+/** The request of a client. It has a ticket, with which the client can cancel it. */
 export interface CheckoutRequest {
   readonly ticket: object
   readonly block: boolean
@@ -100,7 +100,10 @@ interface State {
   /** How many workers are being started. */
   starting: number
   restarts: readonly number[]
-  /** The ends and failed starts in a row, with a back-off; a worker that ends later begins anew. */
+  /**
+   * The ends and failed starts in a row, with a back-off; a worker that ends later begins with the
+   * first delay.
+   */
   row: number
   rowEndsAt: number
   /** No worker is started before the wait is over. */

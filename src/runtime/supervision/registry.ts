@@ -223,8 +223,8 @@ export const select = <K, V, M>(
   Array.from(opened(registry).open.table.all(), shown<K, V, M>).filter((entry) => where(entry))
 
 /**
- * Calls `each` for every present entry of `key`, in the order of registration. An entry removed
- * meanwhile is skipped. A throw of `each` ends it.
+ * Calls `each` for every present entry of `key`, in the order of registration. An entry that is
+ * removed during the walk is skipped. A throw of `each` ends it.
  */
 export const dispatch = <K, V, M>(
   registry: Handle<K, V, M>,

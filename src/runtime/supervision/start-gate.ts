@@ -5,7 +5,7 @@
 import type { Process, StartGate } from '../process/process.ts'
 import type { FullChildSpec } from './child-spec.ts'
 
-/** What a child waits for now; `undefined`: it may start. */
+/** The promise that a child awaits now; `undefined`: it may start. */
 export const closedGate = (
   { startGate }: Pick<FullChildSpec, 'startGate'>,
   supervisor: Process,
@@ -13,7 +13,7 @@ export const closedGate = (
 
 /**
  * Resolves with true when a child may start, which must wait for `closed` first; with false when
- * `supervisor` is told to end. Rejects as the gate does.
+ * `supervisor` has to end. Rejects as the gate does.
  */
 export const gatePassed = async (
   spec: FullChildSpec,

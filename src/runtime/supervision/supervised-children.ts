@@ -27,16 +27,16 @@ import { closedGate, gatePassed } from './start-gate.ts'
 
 // The start of one child, and its cancellation. A supervisor handles no message while a child
 // starts, as in OTP. A child that never starts must not keep the supervisor from ending, so a
-// supervisor that is told to end cancels the start.
+// supervisor that has to end cancels the start.
 
 /** The context of a supervisor that starts children. */
 export type ParentContext = ChildContext & { readonly self: Ref }
 
 /**
- * The result of the start function. It is a failure `shutdown` if `supervisor` is told to end and
- * the start then takes longer than the child's shutdown time (5,000 ms for `infinity`). The
- * starting process is ended first; a start that succeeds later is undone. Rejects with the error of
- * the start.
+ * The result of the start function. It is a failure `shutdown` if `supervisor` has to end and the
+ * start then takes longer than the child's shutdown time (5,000 ms for `infinity`). The starting
+ * process is ended first; a start that succeeds later is undone. Rejects with the error of the
+ * start.
  */
 const startOrGiveUp = async (
   spec: FullChildSpec,
@@ -55,7 +55,7 @@ const startOrGiveUp = async (
 
 const givenUp = Symbol('given up')
 
-/** What `starting` settles to, or `givenUp` if that takes too long once `supervisor` is to end. */
+/** The result of `starting`, or `givenUp` if that takes too long once `supervisor` is to end. */
 const orGivenUp = (
   starting: Promise<unknown>,
   shutdown: Shutdown,
@@ -72,7 +72,7 @@ const orGivenUp = (
       done(outcome)
     }
     supervisor.onceToldToEnd(() => {
-      // A supervisor that is starting has starts of its own to cancel; their times run together.
+      // A supervisor that is starting has its own starts to cancel; their times run together.
       for (const each of supervisor.starting) each.tellToEnd()
       cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () =>
         settle(resolve, givenUp),
@@ -84,7 +84,7 @@ const orGivenUp = (
     )
   })
 
-/** The milliseconds left for a start under a supervisor that was told to end. */
+/** The milliseconds left for a start under a supervisor that has to end. */
 const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
   if (shutdown === 'brutal_kill') return 0
   const now = kernel.clock.monotonic()
@@ -214,9 +214,9 @@ export const closeRow = (child: Child, now: number): void => {
   child.quietAt = Number.POSITIVE_INFINITY
 }
 
-/** What came of a start of children. */
+/** The result of a start of children. */
 export type Started = {
-  /** Those that keep their place, newest first. */
+  /** The children that keep their place, newest first. */
   readonly children: Child[]
   /** The first one that was not started. */
   readonly failed?: FailedStart | undefined
@@ -255,7 +255,7 @@ export const startChildren = async (
   return { children: kept() }
 }
 
-/** Ends `children` (newest first) one after another. Returns those that keep their place. */
+/** Ends `children` (newest first) one after another. Returns the children that keep their place. */
 export const endChildren = async (
   children: readonly Child[],
   supervisor: Process,
@@ -378,7 +378,7 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
 /** The reason of a process that ended: if it is an Error, the crash has logged it with its stack. */
 const said = (reason: ExitReason): ExitReason => (isError(reason) ? describeReason(reason) : reason)
 
-/** Tells of `children` (newest first) in the order of their starts, as OTP's progress reports. */
+/** Announces `children` (newest first) in the order of their starts, as OTP's progress reports. */
 export const tellAllRestarted = async (
   supervisor: Process,
   children: readonly Child[],

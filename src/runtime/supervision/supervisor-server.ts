@@ -1,7 +1,7 @@
 /**
  * The server of every supervisor. It traps exits. The end of a child is a message, handled in its
- * turn, and takes as long as ending and starting children takes. No other message is handled
- * meanwhile. The rules are those of OTP's supervisor, including the order in which failed restarts
+ * turn, and takes as long as ending and starting children takes. No other message is handled during
+ * that time. The rules are those of OTP's supervisor, including the order in which failed restarts
  * are tried again.
  */
 
@@ -242,7 +242,7 @@ const startAgain = async (
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
     restartFailed(processOf(context), failing, failed?.reason)
-    // A message to itself, behind the waiting ones, as in OTP: an earlier crash of a sibling is
+    // A message to itself, after the waiting ones, as in OTP: an earlier crash of a sibling is
     // handled first.
     if (!backsOff(processOf(context), failing, failed?.reason))
       cast(context.self, 'tryAgain', failing.spec.id)
@@ -307,7 +307,7 @@ const restartChild = async (
   return reply(result, state)
 }
 
-/** The start waits for its gate. Other messages are handled meanwhile. */
+/** The start waits for its gate. Other messages are handled during the wait. */
 const later = (
   state: State,
   asked: Asked,

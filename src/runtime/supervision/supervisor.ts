@@ -47,7 +47,7 @@ export interface SupervisorOptions {
   readonly app?: unknown
   /** The instance of all processes below, in telemetry. */
   readonly instance?: string | undefined
-  /** What this supervisor and all children below it wait for before each start. */
+  /** The gate at which this supervisor and all children below it wait before each start. */
   readonly startGate?: StartGate | undefined
   readonly restart?: RestartOption | undefined
   readonly shutdown?: Shutdown | undefined
@@ -168,7 +168,7 @@ export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
  */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
-/** The starter behind `where`. Throws `INVALID_ARGUMENT` for anything but a System or a context. */
+/** The starter of `where`. Throws `INVALID_ARGUMENT` for anything but a System or a context. */
 const starterOf = (where: System | AnyContext): ChildContext => {
   if (isContext(where)) return where
   if (typeof where === 'object' && where !== null && 'startResult' in where) return outside(where)

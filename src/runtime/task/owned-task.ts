@@ -88,7 +88,7 @@ export class OwnedTask<T> implements Task<T> {
     if (owner.alive) process?.watchBy(this.#monitor)
   }
 
-  /** What logs and prompts show: not the world behind it. */
+  /** The text for logs and prompts: they do not show the internals. */
   toString(): string {
     return this.process === undefined ? 'completed task' : `task ${this.process.address}`
   }
@@ -231,11 +231,11 @@ export const startOwned = <R>(
   return task
 }
 
-/** The process behind a new ref. */
+/** The process of a new ref. */
 export const processBehind = (ref: Ref): Process | undefined =>
   (addressOf(ref) as Address<Process>).process
 
-/** The task behind a `Task`. Throws `INVALID_ARGUMENT` when it is not a task. */
+/** The task of a `Task`. Throws `INVALID_ARGUMENT` when it is not a task. */
 export const ownedOf = <T>(task: Task<T>): OwnedTask<T> => {
   if (task instanceof OwnedTask) return task
   throw invalidArgument('task', 'a task', task)

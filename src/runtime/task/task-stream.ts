@@ -34,7 +34,7 @@ export type StreamOutcome<T = unknown, I = unknown> =
     }
 
 /**
- * Runs `run` for each input in a task of its own. The tasks are linked: unless this process traps
+ * Runs `run` for each input in a separate task. The tasks are linked: unless this process traps
  * exits, a crash of one ends it. The iterable has one consumer in this process and runs once. It
  * starts no task before the first `next`; its `return` kills the running tasks and closes the
  * input. It rejects with `TIMEOUT` (see `onTimeout`), with `EXITED` when this process ends or the

@@ -1,8 +1,8 @@
 /**
- * Tasks, as OTP's `Task`: one function in a process of its own, for one value. `async` links the
- * task to its owner, the process that starts it, and the owner monitors it. The owner awaits the
- * value or gets it as a message. Crashes, timeouts and shutdowns have the same effect on an owner
- * as in OTP.
+ * Tasks, as OTP's `Task`: one function in a separate process, for one value. `async` links the task
+ * to its owner, the process that starts it, and the owner monitors it. The owner awaits the value
+ * or gets it as a message. Crashes, timeouts and shutdowns have the same effect on an owner as in
+ * OTP.
  */
 import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'

@@ -1,9 +1,9 @@
 /**
  * The runtime's door to `worker_threads`: starts the thread of a thread server, and gives the
- * thread its port. `storage/threads` has a door of its own, because its threads answer requests in
- * order over shared memory, and runtime and storage do not know each other. Only `thread-link.ts`
- * on the one side and `thread-entry.ts` on the other need this file, and the first loads it late:
- * who starts no thread does not load `worker_threads`.
+ * thread its port. `storage/threads` has another door, because its threads answer requests in order
+ * over shared memory, and runtime and storage do not know each other. Only `thread-link.ts` on the
+ * one side and `thread-entry.ts` on the other need this file, and the first loads it late: a
+ * program without threads does not load `worker_threads`.
  */
 import {
   type MessagePort,

@@ -1,6 +1,6 @@
 /**
- * The thread of a thread server: a System of its own, in which the server runs as the child of one
- * bare process that stands for the process outside. Node loads this file as the thread.
+ * The thread of a thread server: a System in which the server runs as the child of one bare process
+ * that stands for the process outside. Node loads this file as the thread.
  */
 import { invalidArgument } from '../../errors.ts'
 import { call, cast, send } from '../process/messaging.ts'
@@ -46,7 +46,7 @@ const system = new ProcessSystem({ logger })
 
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
-/** Relays messages to the server, and tells the host when the server has taken them. */
+/** Relays messages to the server, and notifies the host when the server has taken them. */
 class Relay {
   readonly #server: Ref<AnyMessages>
   readonly #transfer: Transfer
@@ -89,7 +89,7 @@ class Relay {
         post({ kind: 'handled', count })
       }
     } catch {
-      // The server has ended; the host is told that by `ended`.
+      // The server has ended; the host learns that by `ended`.
     }
     this.#isTelling = false
   }
@@ -130,7 +130,7 @@ const parent =
 /** A `normal` exit of its parent would not end a server: it is stopped then. */
 const end = (context: BareContext, server: Ref<AnyMessages>, reason: ExitReason): void => {
   if (reason !== 'normal') context.exit(server, reason)
-  // The end of the server is told by its exit message, whatever its reason.
+  // The exit message of the server reports its end, whatever its reason.
   else stop(server, reason).catch(() => undefined)
 }
 

@@ -1,6 +1,6 @@
 /**
- * The process's side of a thread: what it sends and gets, how much is under way, and which end
- * follows which. A message is under way until the server in the thread has taken it.
+ * The process's side of a thread: its messages in both directions, the bound of pending messages,
+ * and which end follows which. A message is pending until the server in the thread has taken it.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Answerable } from '../process/outputs.ts'
@@ -26,8 +26,8 @@ import {
 /** The options of a thread server. */
 export interface ThreadServerOptions {
   /**
-   * The most messages that are under way to the thread. Further ones wait in the mailbox, whose
-   * bound then counts. 64 by default.
+   * The most pending messages to the thread. Further ones wait in the mailbox, whose bound then
+   * counts. 64 by default.
    */
   readonly inFlightMax?: number | undefined
   /** The parts of a message that are moved to the thread instead of copied. None by default. */
@@ -58,7 +58,7 @@ export class ThreadLink {
   #isToldToEnd = false
   #pidThere: number | undefined
   #formats = false
-  /** What the thread said of its crash. */
+  /** The thread's report of its crash. */
   #crash: ShownCrash | undefined
   #shownReason: ExitReason
   /** The first reason counts: the exit of the thread follows it. */
@@ -136,7 +136,7 @@ export class ThreadLink {
   }
 
   /**
-   * What may be shown: of a crash what the `formatStatus` in the thread said. If it has one, no
+   * The visible status: of a crash the result of `formatStatus` in the thread. If it has one, no
    * other payload is, because it cannot be asked here.
    */
   shown({ lastMessage, reason }: StatusParts): StatusParts {

@@ -66,7 +66,7 @@ export type ToProcess =
 /** The parts of a crash, as data. */
 export type ShownCrash = Pick<StatusParts, 'state' | 'lastMessage'>
 
-/** What may be shown of a crash, as data that can be cloned. */
+/** The visible facts of a crash, as data that can be cloned. */
 export const crashToWire = ({ state, lastMessage, reason }: StatusParts) => ({
   state: cloneable(state),
   lastMessage: lastMessage && { ...lastMessage, payload: cloneable(lastMessage.payload) },
@@ -88,7 +88,7 @@ export type WireReason =
 /** How many causes of an error cross: a chain may have no end. */
 const causesMax = 8
 
-/** The reason as data that can be cloned. What cannot be cloned crosses as text. */
+/** The reason as data that can be cloned. A value that cannot be cloned crosses as text. */
 export const toWire = (reason: ExitReason, depth = 0): WireReason => {
   if (!isError(reason)) return { value: cloneable(reason) }
   const { name, message, stack, cause } = reason

@@ -1,6 +1,6 @@
 /**
- * A server that runs in a thread of its own, for work that would hold up all other processes. Here
- * it is a process like any other: the same messages, linked and supervised. Its end is the thread's
+ * A server that runs in a separate thread, for work that would hold up all other processes. Here it
+ * is a process like any other: the same messages, linked and supervised. Its end is the thread's
  * end, with the same reason.
  */
 import { resolve } from 'node:path'
@@ -22,8 +22,8 @@ const threadKeys = new Set(['inFlightMax', 'transfer', 'resourceLimits'])
 const inFlightMaxDefault = 64
 
 /**
- * The server that `module` exports as default, run in a thread with a System of its own. `module`
- * is a URL or a path, which is resolved against the working directory. Give the result to
+ * The server that `module` exports as default, run in a thread with its own System. `module` is a
+ * URL or a path, which is resolved against the working directory. Give the result to
  * `system.start`, `context.startLink` or `worker`.
  *
  * Payloads, replies and the argument of `init` cross by structured clone. A payload or reply that

@@ -42,7 +42,7 @@ export interface Ref<M = unknown, S = unknown> {
 
 /**
  * A part of a tree, as `worker`, `supervisor`, `dynamicSupervisor` and the like make it. It stands
- * for the process that is started from it wherever a name may stand: `context.to(part)`.
+ * for the process that is started from it wherever a name is accepted: `context.to(part)`.
  */
 export interface Part<M = unknown, S = unknown> {
   /** Its name among its siblings. */
@@ -126,7 +126,7 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
  */
 export const isRef = (value: unknown): value is Ref => value instanceof Address
 
-/** The address behind a ref. Throws `INVALID_ARGUMENT` when it is not a ref. */
+/** The address of a ref. Throws `INVALID_ARGUMENT` when it is not a ref. */
 export const addressOf = <P extends { readonly pid: number }>(ref: Ref<unknown>): Address<P> => {
   if (ref instanceof Address) return ref
   throw noRef(ref)

@@ -5,9 +5,9 @@
  */
 
 /**
- * What the processes of an instance are given as `context.app`. Outside of an instance
- * `context.app` is the `app` of the start options, and `undefined` without it: a server for another
- * value names its type as the last parameter of `GenServer`.
+ * The value of `context.app` in the processes of an instance. Outside of an instance `context.app`
+ * is the `app` of the start options, and `undefined` without it: a server for another value names
+ * its type as the last parameter of `GenServer`.
  */
 export interface AppContext {
   /** The name of the instance. */

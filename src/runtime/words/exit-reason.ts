@@ -56,8 +56,8 @@ export const isError = (reason: unknown): reason is Error => {
 }
 
 /**
- * The failed start behind the reason of a supervisor that did not start: the ids from its child to
- * the innermost one, and that one's reason. Without such a child the path is empty.
+ * The failed start that caused the reason of a supervisor that did not start: the ids from its
+ * child to the innermost one, and that one's reason. Without such a child the path is empty.
  */
 export const failedStart = (
   reason: ExitReason,
@@ -114,7 +114,7 @@ const textMax = 4_000
 /** The stack of an error costs ten times what the error does. */
 const stacksMax = 100
 
-/** The end of a process, for all who are told of it: its text is made once, when it is needed. */
+/** The end of a process, for all its observers: its text is made once, when it is needed. */
 export class End {
   readonly reason: ExitReason
   readonly #shown: ExitReason

@@ -10,12 +10,12 @@ import { describeReason, isError } from './exit-reason.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 import { valueText } from './value-text.ts'
 
-/** The facts behind a line. */
+/** The facts of a line. */
 type Facts = Readonly<Record<string, unknown>>
 
 /**
- * One line and the facts behind it. If the `reason` is an Error, JSON and copies of the facts have
- * `error` in its place: its name, message and stack.
+ * One line and its facts. If the `reason` is an Error, JSON and copies of the facts have `error` in
+ * its place: its name, message and stack.
  */
 export type Log = (message: string, facts?: Facts) => void
 
@@ -36,8 +36,8 @@ export type ObjectFirstLogger = Readonly<
 
 /**
  * A logger that writes each event as text: time (ISO 8601, UTC), level and message in one line,
- * then the stack, details and causes of an error behind it, without Keelson's own frames, and the
- * lines of a report.
+ * then the stack, details and causes of its error, without Keelson's own frames, and the lines of a
+ * report.
  */
 export const textLogger = (
   clock: Pick<Clock, 'now'>,

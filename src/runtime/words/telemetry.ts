@@ -20,7 +20,7 @@ export interface TraceEvent {
   readonly payload: unknown
 }
 
-// The bus behind telemetry. Its events have happened already: a listener that throws or rejects is
+// The bus of telemetry. Its events have happened already: a listener that throws or rejects is
 // logged, and stops neither the emitter nor the other listeners.
 
 /** A bus, typed by its events. */
@@ -85,7 +85,7 @@ export interface ShownMessage {
   readonly payload: unknown
 }
 
-/** What is shown of the inside of a process: its `formatStatus` gets and returns this. */
+/** The visible inside of a process: its `formatStatus` gets and returns this. */
 export interface StatusParts<S = unknown> {
   /** The state of a server; `undefined` for a bare process. */
   readonly state: S

@@ -51,7 +51,7 @@ class Walk {
     this.#left -= text.length
   }
 
-  /** Reading an object may run code of its own, which may throw. */
+  /** Reading an object may run its own code, which may throw. */
   #guarded(value: object): void {
     this.#around.push(value)
     try {
