@@ -1,7 +1,7 @@
 /**
- * The bound on the writes under way in all shards of an instance. A gate asks it last, and waits in
- * its line when there is no room. The line is first come, first served, so that small writes of one
- * shard do not pass a large write of another for ever.
+ * The bound on the unfinished writes in all shards of an instance. A gate asks it last, and waits
+ * in its line when there is no room. The line is first come, first served, so that small writes of
+ * one shard do not pass a large write of another for ever.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
@@ -92,9 +92,7 @@ export type Weight = { readonly bytes: number; readonly commands: number }
  */
 export type Place = () => void
 
-/**
- * The bound over all shards. A write larger than the bound is admitted when no other is under way.
- */
+/** The bound over all shards. A write larger than the bound is admitted when it is alone. */
 export class Allowance {
   readonly #bytesMax: number
   readonly #commandsMax: number
@@ -108,7 +106,7 @@ export class Allowance {
     this.#commandsMax = commandsMax
   }
 
-  /** The weight of the writes under way. */
+  /** The weight of the admitted writes. */
   get load(): Weight {
     return { bytes: this.#bytes, commands: this.#commands }
   }
@@ -133,12 +131,12 @@ export class Allowance {
     if (this.#line.size > 0) this.#move()
   }
 
-  /** Puts `place` at the end of the line. A place stands in it once. */
+  /** Puts `place` at the end of the line. A place is in it once. */
   queue(place: Place): void {
     this.#line.add(place)
   }
 
-  /** Takes `place` out of the line; the places behind it move up. */
+  /** Takes `place` out of the line; the later places move up. */
   unqueue(place: Place): void {
     if (this.#line.delete(place) && this.#line.size > 0) this.#move()
   }
@@ -167,7 +165,7 @@ export class Allowance {
   }
 }
 
-// A token of the gate stands for a write under way. It is given back once: by `leave`, or when the
+// A token of the gate stands for an admitted write. It is given back once: by `leave`, or when the
 // process that owns it dies, so that the gate does not count a dead write for ever.
 
 /**

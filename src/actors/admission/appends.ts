@@ -1,9 +1,9 @@
 /**
  * The appends of a shard on their way into its log: the group that fills, the groups that wait or
- * are with the log, and those that the log has and nobody has answered. They live in the `Shard`
- * value: a writer takes the groups and an applier answers them, and the death of either costs no
- * append its answer. The next writer waits for what the one before it handed to the log; the next
- * applier answers what the one before it left.
+ * are with the log, and groups in the log without an answer. They live in the `Shard` value: a
+ * writer takes the groups and an applier answers them, and the death of either costs no append its
+ * answer. The next writer waits for the groups that the one before it handed to the log; the next
+ * applier answers the groups that the one before it left.
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
@@ -21,7 +21,7 @@ import {
   type WriteGroup,
 } from '../../storage/index.ts'
 
-/** Where a frame stands: everything up to here in its shard's log. */
+/** The place of a frame: everything up to here in its shard's log. */
 export type Position = { readonly shard: number; readonly lsn: number }
 
 /** A write on its way into the log, which becomes a frame. */
@@ -29,7 +29,7 @@ export interface Append extends GroupWrite {
   readonly units: FrameUnits
   /** Of its first key. */
   readonly namespace: string
-  /** It stands at `lsn`, and its units answered so. */
+  /** It is at `lsn`, and its units answered so. */
   applied(lsn: number, answers: readonly UnitAnswer[]): void
 }
 
@@ -107,7 +107,7 @@ export class Appends {
   }
 
   /**
-   * Whether the group that fills is full behind another: then a write that will not wait is
+   * Whether the group that fills is full and waits for another: then a write that will not wait is
    * refused.
    */
   isFullFor(append: Append): boolean {
@@ -193,8 +193,8 @@ export class Appends {
   }
 
   /**
-   * The last LSN that a new applier reads from the log. It takes the groups behind it, because
-   * their callers wait for its answer.
+   * The last LSN that a new applier reads from the log. It takes the later groups, because their
+   * callers wait for its answer.
    */
   get heardLsn(): number {
     const [first] = this.#unheard[0]?.group.lsns ?? []
@@ -247,7 +247,7 @@ class End {
   })
 }
 
-/** What a failure before the log means to the caller of a write: a refusal stays what it is. */
+/** The error for the caller of a write that failed before the log: a refusal is passed on. */
 export const beforeTheLog = (failure: unknown): KeelsonError =>
   isKeelsonError(failure) && !callFailures.has(failure.code)
     ? failure

@@ -11,7 +11,7 @@ import { KeelsonError } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import { type DerivedOperation, derivedChanges, type RowChange } from '../../storage/index.ts'
 
-/** What is done after a commit, as data: the message is sent to the process as an info. */
+/** The action after a commit, as data: the message is sent to the process as an info. */
 export type AfterFlush = {
   readonly to: Ref
   readonly message: string
@@ -78,7 +78,7 @@ export class DerivedQueue {
   #groups: Group[] = []
   #operations = 0
   #bytes = 0
-  /** So many groups at the head are in the commit under way. */
+  /** So many groups at the head are in the present commit. */
   #inFlight = 0
   /** So many groups at the head are tried alone: one of them cannot be committed. */
   #alone = 0
@@ -109,7 +109,7 @@ export class DerivedQueue {
     return oldest !== undefined && oldest.lsn <= lsn
   }
 
-  /** The number of groups accepted so far, and of those that wait no more. */
+  /** The number of groups accepted so far, and of groups that wait no more. */
   get accepted(): number {
     return this.#accepted
   }
@@ -175,7 +175,7 @@ export class DerivedQueue {
     return { operations, changes: changesOf(groups) }
   }
 
-  /** Records that the commit under way was made. Returns what is to be done. */
+  /** Records that the present commit was made. Returns the actions after it. */
   committed(): readonly AfterFlush[] {
     const groups = this.#drop(this.#inFlight)
     this.#alone = Math.max(0, this.#alone - groups.length)
@@ -188,7 +188,7 @@ export class DerivedQueue {
   }
 
   /**
-   * Records that the commit under way failed. If the cause may be a group, its groups are tried one
+   * Records that the present commit failed. If the cause may be a group, its groups are tried one
    * by one; a group that fails alone is set aside. `isAlone`: no other rows were in that commit.
    * Returns the group.
    */
@@ -215,7 +215,7 @@ export class DerivedQueue {
     return producer.onLost ? [producer.onLost] : []
   }
 
-  /** What the producers that have to begin again are told once more. */
+  /** Repeats the restart notice for producers whose rows were lost. */
   reminders(): readonly AfterFlush[] {
     return [...this.#producers.values()].flatMap(({ isLost, onLost }) =>
       isLost && onLost ? [onLost] : [],
@@ -314,7 +314,7 @@ const notBegun = (producer: string): KeelsonError =>
 /** A group of actions alone counts as one operation: they take memory too. */
 const weightOf = (operations: readonly DerivedOperation[]): number => Math.max(1, operations.length)
 
-/** What a key or an object weighs at least. */
+/** The least weight of a key or an object. */
 const overhead = 64
 
 const bytesOf = (operations: readonly DerivedOperation[]): number => {

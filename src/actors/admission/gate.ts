@@ -1,8 +1,8 @@
 /**
  * The gate of a shard. Every write enters it before any byte is written, and leaves when its
- * outcome is known. The gate is first come, first served. It bounds the writes under way, and holds
- * writers back during a recovery, a pause, or while the overlay is full. It lives in the `Shard`
- * value, so that no actor's death opens or closes it.
+ * outcome is known. The gate is first come, first served. It bounds the unfinished writes, and
+ * holds writers back during a recovery, a pause, or while the overlay is full. It lives in the
+ * `Shard` value, so that no actor's death opens or closes it.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -40,7 +40,7 @@ type Waiting = {
 /** A wait until each of these writers was admitted or refused. */
 type Pass = { readonly left: Set<Waiting>; readonly resolve: () => void }
 
-/** A wait until no write is under way while `holder` holds the gate. */
+/** A wait until no write is inside while `holder` holds the gate. */
 type Drain = { readonly holder: string; readonly end: (error?: KeelsonError) => void }
 
 /** The gate of one shard. */
@@ -75,7 +75,7 @@ export class Gate {
     }
   }
 
-  /** The names of those that hold the gate. */
+  /** The names of the holders of the gate. */
   get holds(): readonly string[] {
     return [...this.#holds]
   }
@@ -164,10 +164,10 @@ export class Gate {
   }
 
   /**
-   * Resolves when no write is under way while `holder` holds the gate: none will be until it
-   * releases it.
-   * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold has ended, or ends meanwhile: nothing
-   * is promised
+   * Resolves when no write is inside while `holder` holds the gate: none enters until it releases
+   * it.
+   * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold has ended, or ends during the wait:
+   * nothing is promised
    */
   drained(holder: string, deadlineMs: number): Promise<void> {
     if (!this.#holds.has(holder)) return Promise.reject(released(holder))
@@ -205,7 +205,7 @@ export class Gate {
     return new Promise((resolve) => this.#passes.add({ left: new Set(this.#waiting), resolve }))
   }
 
-  /** Resolves when no write is under way. */
+  /** Resolves when no write is inside. */
   idle(): Promise<void> {
     return this.#entered === 0
       ? Promise.resolve()
@@ -270,7 +270,7 @@ export class Gate {
   #dismiss(waiting: Waiting, error: KeelsonError): void {
     this.#forget(waiting)
     waiting.refuse(error)
-    // A large write at the head may have held back smaller ones behind it.
+    // A large write at the head may have held back smaller ones after it.
     this.#admitWaiting()
   }
 

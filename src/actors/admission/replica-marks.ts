@@ -34,7 +34,7 @@ export class ReplicaMarks {
     return Math.min(Number.POSITIVE_INFINITY, ...required.map(({ lsn }) => lsn))
   }
 
-  /** What is replicated: every required replica has it; without one, the first that has it. */
+  /** The replicated position: every required replica has it; without one, the first that has it. */
   get lsn(): number {
     const { floor } = this
     if (floor !== Number.POSITIVE_INFINITY) return floor
@@ -85,7 +85,7 @@ export class ReplicaMarks {
     return { done, giveUp }
   }
 
-  /** The instance has closed: what waits is told. */
+  /** The instance has closed: its waiters are rejected. */
   close(): void {
     const waiting = this.#waiting
     this.#waiting = []

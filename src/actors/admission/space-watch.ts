@@ -8,11 +8,11 @@ import type { Logger } from '../../runtime/index.ts'
 
 /** Space for a shard, in bytes. */
 export type SpaceHealth = {
-  /** What is free on the disk of its log; `undefined` if the disk does not say. */
+  /** The free bytes on the disk of its log; `undefined` if the disk does not say. */
   readonly freeBytes: number | undefined
   /**
-   * What should be free for a start, and for a running shard until its next snapshot: two segments
-   * of the log and a snapshot as large as the last one.
+   * The bytes that should be free for a start, and for a running shard until its next snapshot: two
+   * segments of the log and a snapshot as large as the last one.
    */
   readonly neededBytes: number
   /** Set while the log refuses writes, because the disk is full or takes no writes. */
@@ -27,7 +27,7 @@ export type SpaceHealth = {
     | undefined
 }
 
-/** The parts of a shard that tell of its space. */
+/** The parts of a shard that know its space. */
 type SpaceParts = {
   readonly index: number
   readonly clock: Clock

@@ -105,7 +105,7 @@ type State = {
   inFlight: number
   groups: number
   readonly cleared: Map<number, readonly Extent[]>
-  /** The callers of the sweep under way, and of the next one. */
+  /** The callers of the present sweep, and of the next one. */
   sweeping: readonly From<SweepReport>[] | undefined
   nextSweep: From<SweepReport>[]
   lastSweep: SweepReport | undefined
@@ -413,7 +413,7 @@ const armSweep = (state: State, context: Pick<Context, 'sendAfter'>): void => {
   context.sendAfter(sweepMs, 'sweepDue').unref()
 }
 
-/** Begins a sweep, unless one is under way. Its report answers every call so far. */
+/** Begins a sweep, unless one runs. Its report answers every call so far. */
 const beginSweep = (state: State, context: Context): State => {
   if (state.sweeping) return state
   state.sweeping = state.nextSweep

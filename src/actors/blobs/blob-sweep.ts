@@ -1,8 +1,8 @@
 /**
  * One sweep over the blobs of a shard. It judges only blobs that exist when it begins. It marks the
- * blobs that rows, log, kept snapshots and pins refer to, skips those within their grace, and frees the rest.
- * Writes continue meanwhile, and their blobs are not judged. If anything cannot be read, the sweep
- * ends before it frees a blob.
+ * blobs that rows, log, kept snapshots and pins refer to, skips those within their grace, and frees
+ * the rest. Writes continue during a sweep, and their blobs are not judged. If anything cannot be
+ * read, the sweep ends before it frees a blob.
  */
 import type { Clock } from '../../clock.ts'
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -88,7 +88,7 @@ const markRows = async (view: ReadView, live: BlobExtents, clock: Clock): Promis
 
 /**
  * Visits every row of both layers, in small steps that yield to the event loop. The overlay goes
- * first: a row that moves to the projection meanwhile was visited already.
+ * first: a row that moves to the projection during the visit was visited already.
  */
 const walkRows = async (
   { layers: { overlay, projection } }: ReadView,
@@ -172,8 +172,8 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   await markLog(shard.files.log(), appliedLsn + 1, durableLsn, kept)
   const before = segments.filter((segment) => hasDead(kept, segment, active))
   // Values and snapshots refer to blobs whose frames the log has given back. They are read only if
-  // something would be freed. A value that is replaced meanwhile is in the last snapshot, or its
-  // frame was in the log when this sweep began.
+  // something would be freed. A value that is replaced during the sweep is in the last snapshot, or
+  // its frame was in the log when this sweep began.
   if (before.length > 0) {
     await telling(parts, markRows(view, kept, shard.parts.clock))
     await shard.snapshots.addBlobs(kept, signal)

@@ -86,7 +86,7 @@ export const settlingPin = async <Outcome>(
   }
 }
 
-/** What payloads are stored for. */
+/** The write for which payloads are stored. */
 type Storing = Pick<LargeWrite, 'system' | 'shard' | 'pin' | 'endsAt'>
 
 /**

@@ -82,7 +82,7 @@ export class BatcherHandle {
 
   /**
    * Sends the writes that wait for a window, of one shard or of all. Resolves when they and all
-   * writes under way have settled; later writes do not delay it.
+   * pending writes have settled; later writes do not delay it.
    * @throws KeelsonError `TIMEOUT` after `timeoutMs`, the instance's `deadlineMs` by default;
    * `CLOSED`
    */
@@ -97,9 +97,9 @@ export class BatcherHandle {
   }
 
   /**
-   * `flush` of one shard, and the end of its batcher. The supervisor starts another one, and with it
-   * the actors that stand after it: it counts as a restart. The windows stay. A shard without a
-   * batcher is flushed.
+   * `flush` of one shard, and the end of its batcher. The supervisor starts another one, and with
+   * it the actors after it: it counts as a restart. The windows stay. A shard without a batcher is
+   * flushed.
    * @throws KeelsonError as `flush` does
    */
   async stop(shard: number, options: { readonly timeoutMs?: number } = {}): Promise<void> {
@@ -144,8 +144,8 @@ export class BatcherHandle {
 
   /**
    * Writes one command to the shard that its keys belong to. `app.store` does the same for values.
-   * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `CROSS_SHARD`: nothing is left
-   * behind; as `app.store` does
+   * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `CROSS_SHARD`: nothing is written;
+   * as `app.store` does
    */
   async write(
     shard: number,

@@ -49,8 +49,9 @@ export class BlobsHandle {
 
   /**
    * Checks and copies a command, and makes its large values durable: one write and one sync for all
-   * of them. What it resolves with is written by `app.batcher.write` or `writeBatch`, or given up by
-   * `release`. If it is neither, its blobs are orphans after `blobs.graceMs`, which a sweep frees.
+   * of them. The prepared command that it resolves with is written by `app.batcher.write` or
+   * `writeBatch`, or given up by `release`. If it is neither, its blobs are orphans after
+   * `blobs.graceMs`, which a sweep frees.
    * @throws KeelsonError `BUSY`, `NO_SPACE`, `NOT_SUBMITTED`, `SHARD_DOWN`, `CLOSED`, `TOO_LARGE`,
    * `INVALID_ARGUMENT`, `CROSS_SHARD`: nothing refers to what was written
    */

@@ -23,7 +23,7 @@ import {
 
 export type { ControlOptions, ResumeOptions, SuspendOptions } from './control-request.ts'
 
-/** What a handle is made from. */
+/** The parts from which a handle is made. */
 type ControlParts = {
   readonly system: System
   readonly instance: string
@@ -170,8 +170,8 @@ export class ControlHandle {
 
   /**
    * Takes the machine's clock as right after it was set: the time of every shard follows it again.
-   * Returns by how many ms each leapt forward; what ends within that time has ended. Time never goes
-   * back: it goes at half speed until a clock that is behind has caught up.
+   * Returns by how many ms each leapt forward; everything that ends within that time has ended.
+   * Time never goes back: it goes at half speed until a clock that is behind has caught up.
    * @throws KeelsonError `CLOSED`
    */
   acceptClock(): readonly { readonly shard: number; readonly leaptMs: number }[] {

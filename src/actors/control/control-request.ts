@@ -17,7 +17,7 @@ export type SuspendOptions = ControlOptions & {
   readonly writes?: boolean
   /** The process whose end ends the suspension. */
   readonly owner?: Ref
-  /** Ends the suspension after so many ms. Without it, the suspension has no end of its own. */
+  /** Ends the suspension after so many ms. Without it, the suspension does not end by itself. */
   readonly leaseMs?: number
 }
 
@@ -37,8 +37,8 @@ export type SuspendRequest = PlainRequest & {
 }
 
 /**
- * The suspensions to end: that of a token, those of an owner (`undefined`: those that belong to the
- * holder of the instance), or all.
+ * The suspensions to end: that of a token, those of an owner (`undefined`: of the holder of the
+ * instance), or all.
  */
 export type Which = { readonly token: string } | { readonly owner: Ref | undefined } | 'all'
 

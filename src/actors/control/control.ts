@@ -249,8 +249,8 @@ const suspending = (
   context: Answering<Outcomes & { readonly token: string }>,
 ) => {
   const suspension = suspensionFor(request, context)
-  // The owner is watched before the first shard is asked, so that its death meanwhile leaves no
-  // hold behind.
+  // The owner is watched before the first shard is asked, so that its death during the request
+  // leaves no hold.
   watch(state, suspension, context)
   const { token } = suspension
   const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) =>

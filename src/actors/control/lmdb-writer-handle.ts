@@ -115,9 +115,9 @@ export class LmdbWriterHandle {
   }
 
   /**
-   * The same for producers that do not wait: it throws only for wrong arguments and `CLOSED`. If the
-   * operations are not accepted, `lmdb.unavailable` tells it. If there was no room, the projection is
-   * degraded until a reconcile, and the producer has to begin again.
+   * The same for producers that do not wait: it throws only for wrong arguments and `CLOSED`. If
+   * the operations are not accepted, `lmdb.unavailable` reports it. If there was no room, the
+   * projection is degraded until a reconcile, and the producer has to begin again.
    */
   enqueueAsync(operations: readonly ProjectionOperation[], terms: EnqueueTerms): void {
     const derivation = this.#derivation(operations, terms)
@@ -144,7 +144,7 @@ export class LmdbWriterHandle {
   }
 
   /**
-   * Derived keys and values in order, `limit` (100) of them from behind `after`.
+   * Derived keys and values in order, `limit` (100) of them after `after`.
    * @throws KeelsonError as `get` does
    */
   entries(

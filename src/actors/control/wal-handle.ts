@@ -99,8 +99,8 @@ export class WalHandle {
   }
 
   /**
-   * Makes a snapshot that has everything applied before the call, which is the log's checkpoint, and
-   * gives the log before it back: `control.snapshot` of this shard. A recovery begins behind it.
+   * Makes a snapshot that has everything applied before the call, which is the log's checkpoint,
+   * and gives the log before it back: `control.snapshot` of this shard. A recovery begins after it.
    * @throws KeelsonError as `control.snapshot` does
    */
   async checkpoint(options: { readonly timeoutMs?: number } = {}): Promise<NamedSnapshot> {
@@ -131,8 +131,8 @@ export class WalHandle {
 
   /**
    * Gives back whole segments of the log, oldest first, up to `lsn` at most, by default as far as
-   * may be: never what a snapshot, the retention, a reader, a required replica or the journal needs.
-   * A snapshot does the same at its end. It waits for a snapshot or a backup under way.
+   * may be: never what a snapshot, the retention, a reader, a required replica or the journal
+   * needs. A snapshot does the same at its end. It waits for a running snapshot or backup.
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`
    */
   async release(lsn: number = Number.MAX_SAFE_INTEGER): Promise<Released> {

@@ -12,7 +12,7 @@ import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
 
 /**
- * Sends the group that waits for a window. Resolves when every group under way has ended.
+ * Sends the group that waits for a window. Resolves when every submitted group has ended.
  * @throws KeelsonError `TIMEOUT`
  */
 export const flushWindows = (system: System, shard: Shard, timeoutMs: number): Promise<void> =>
@@ -30,8 +30,8 @@ const tooSlow = ({ index }: Shard, timeoutMs: number): KeelsonError =>
  * Resolves when no write is on its way to the shard's log, or from the log to readers, while
  * `holder` holds the gate. Every admitted write has ended, the log's queue is empty, and the
  * applier has applied it all.
- * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold ended meanwhile; `NO_PROCESS`, `EXITED`
- * of a shard that is not open
+ * @throws KeelsonError `TIMEOUT`; `DISCARDED` if the hold ended during the wait; `NO_PROCESS`,
+ * `EXITED` of a shard that is not open
  */
 export const drained = async (
   system: System,
@@ -55,9 +55,9 @@ export const drained = async (
 export type PauseTerms = {
   /** The process whose end ends the pause. */
   readonly owner?: Ref
-  /** Ends the pause after so long. Without it the pause has no end of its own. */
+  /** Ends the pause after so long. Without it the pause does not end by itself. */
   readonly leaseMs?: number
-  /** How long the writes under way may take to end, over all shards. */
+  /** How long the pending writes may take to end, over all shards. */
   readonly deadlineMs: number
 }
 

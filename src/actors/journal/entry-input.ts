@@ -1,5 +1,5 @@
 /**
- * What an application gives to the journal, checked and made payloads. Values become payloads of
+ * The input of an application to the journal, checked and made payloads. Values become payloads of
  * version 1; bytes that are payloads already are taken as they are. Pure.
  */
 import { types } from 'node:util'
@@ -83,7 +83,7 @@ const typedOf = (list: readonly TypedInput[], name: string): readonly TypedPaylo
 
 const nothing = eventPayload(null)
 
-/** The payload of `input`, which stands at `name`, or in the list `name` at `at`. */
+/** The payload of `input`, the argument `name` or the item `at` of the list `name`. */
 const payloadOf = (input: unknown, name: string, at?: number): EventPayload => {
   if (input === null || (input === undefined && at === undefined)) return nothing
   try {

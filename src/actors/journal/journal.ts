@@ -36,7 +36,7 @@ import { type ReplayHandler, replayed } from './replay.ts'
 import type { StoredEntry } from './stored-entry.ts'
 import { type EntryHandler, Subscription } from './subscription.ts'
 
-/** The acknowledgement of an entry: where it stands. */
+/** The acknowledgement of an entry: its position. */
 export type JournalAck = {
   readonly shard: number
   /** The LSN of its frame. */
@@ -76,7 +76,7 @@ export type ReplayOptions<
   Effects extends PayloadTypes = PayloadTypes,
 > = {
   /**
-   * The first LSN: by default 1, the first of all, which 0 counts as, too. Behind a state it is
+   * The first LSN: by default 1, the first of all, which 0 counts as, too. After a state it is
    * `state.lsn + 1`. `'oldest'` is the first that the log has.
    */
   readonly from?: number | 'oldest'
@@ -175,8 +175,8 @@ export class Journal<
 
   /**
    * Gives every durable entry to a handler, one after another: once while the process lives, and at
-   * least once across restarts. Its position is saved behind the handler. If an earlier one of this
-   * name is ending, this one begins behind its end.
+   * least once across restarts. Its position is saved after the handler has ended. If an earlier
+   * one of this name is ending, this one begins after its end.
    * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`; `CONFLICT` while a subscription of this name
    * runs; the reason of a `signal` that has aborted
    */
@@ -223,7 +223,7 @@ export class Journal<
 
   /**
    * Saves a state of the application, which has every entry up to `lsn`. It is durable when this
-   * resolves. The last two are kept, and the log behind the older one. Calls are carried out one
+   * resolves. The last two are kept, and the log after the older one. Calls are carried out one
    * after another.
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, or an LSN beyond the
    * last one or below a saved one; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`: it may be saved
@@ -246,7 +246,7 @@ export class Journal<
       // A save before this one may have saved a later LSN.
       check()
       journal.states = (await shard.snapshots.run('saveState', { dir, state })).states
-      // The file may be lost. What the log says is not.
+      // The file may be lost. The facts in the log are not.
       if (!hasSavedState(shard.view()))
         await writeJournalRow(this.#system, shard, savedStateEntity, encodeList([lsn]))
     })
@@ -255,7 +255,7 @@ export class Journal<
   }
 
   /**
-   * The newest state that is sound; `undefined` if none was saved. Replay goes on behind its LSN.
+   * The newest state that is sound; `undefined` if none was saved. Replay goes on after its LSN.
    * @throws KeelsonError `CORRUPT` with `details.file` if no saved one is sound; `SHARD_DOWN`,
    * `CLOSED`
    */

@@ -4,7 +4,9 @@ import type { Shard } from '../shard/shard.ts'
 import { EntryStream } from './entry-stream.ts'
 import type { StoredEntry } from './stored-entry.ts'
 
-/** What a replay gives its entries to. `shouldDefer`: an entry waits for one that comes later. */
+/**
+ * The handler of the entries of a replay. `shouldDefer`: an entry waits for one that comes later.
+ */
 export type ReplayHandler = {
   readonly from?: number | 'oldest'
   readonly handler: (entry: StoredEntry) => void | Promise<void>

@@ -51,7 +51,7 @@ export const entriesIn = (shard: Shard): WatchSource<StoredEntry> => ({
     const rowOf = (key: string): Row | undefined => view.peek(key, shard)
     for (const { lsn, time, offset, length } of frames) {
       if (lsn >= end) break
-      // A copy, so that a payload that is kept does not keep all that was read with it.
+      // A copy, so that a payload that is kept does not keep the whole read buffer.
       const { units } = decodeFrame(Buffer.from(bytes.subarray(offset, offset + length)))
       addCounting(found, shard.index, { lsn, time }, units, rowOf)
     }

@@ -1,7 +1,7 @@
 /**
  * A subscription to a shard's journal: a handler that gets every durable entry once, in order. Its
- * position is a row, saved through the log behind the handler. So after a restart the handler gets
- * again at most what it handled after the last save. The journal's actor drives it.
+ * position is a row, saved through the log after the handler. So after a restart the handler gets
+ * again at most the entries since the last save. The journal's actor drives it.
  */
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
@@ -34,7 +34,7 @@ export type EntryHandler<Events extends PayloadTypes = PayloadTypes> = (
   entry: EmittedEntry<Events>,
 ) => void | Promise<void>
 
-/** What a subscription is made from. */
+/** The parts from which a subscription is made. */
 export type SubscriptionTerms = {
   readonly name: string
   /** The LSN to begin with if no position is saved. */
@@ -109,7 +109,7 @@ export class Subscription implements Delivery {
     return (this.#saved?.lsn ?? this.#from) - 1
   }
 
-  /** The position behind what was handled, and behind the frames without entries after it. */
+  /** The position after the handled entries, and after the frames without entries that follow. */
   get #reached(): EntryPosition | undefined {
     const lsn = this.#watch?.unread.lsn ?? 0
     return this.#next && lsn > this.#next.lsn ? { lsn, index: 0 } : this.#next
@@ -122,7 +122,7 @@ export class Subscription implements Delivery {
   }
 
   /**
-   * Ends it: its handler is given no further entry. Resolves when the position behind the handled
+   * Ends it: its handler is given no further entry. Resolves when the position after the handled
    * ones is saved. The handler may call this, so it is not waited for: it may still be at its last
    * entry. The position stays for a later subscription of this name, unless `forget` is true.
    * @throws KeelsonError `INVALID_ARGUMENT`; that of the write that removes the position
@@ -227,7 +227,7 @@ export class Subscription implements Delivery {
     }
   }
 
-  /** What a closed watch had not given out is unread, and it does not say so. */
+  /** Closing drops undelivered entries silently. */
   #close(watch = this.#watch): void {
     watch?.close()
     if (this.#watch === watch) this.#watch = undefined
@@ -264,7 +264,7 @@ export class Subscription implements Delivery {
     )
   }
 
-  /** Saves the position until the row has it, or a write fails. One write at most is under way. */
+  /** Saves the position until the row has it, or a write fails. At most one write is pending. */
   #save(): Promise<void> {
     this.#saving ??= this.#saveAll().finally(() => {
       this.#saving = undefined

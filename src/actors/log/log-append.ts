@@ -1,6 +1,6 @@
 /**
- * How writes enter the log: each joins the group that fills, and the log's writer is told when it
- * may leave. Groups wait in the `Shard` value, so they need no writer to wait.
+ * How writes enter the log: each joins the group that fills, and the log's writer is notified when
+ * it may leave. Groups wait in the `Shard` value, so they need no writer to wait.
  */
 import type { System } from '../../runtime/index.ts'
 import type { Append } from '../admission/appends.ts'

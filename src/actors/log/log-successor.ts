@@ -1,8 +1,8 @@
 /**
- * What a new life of the log says of the groups that were handed to the one before it, whose thread
- * died. Only one writer at a time writes a log (invariant L6), in the order of its groups. So the
- * frames behind the last one that was known belong to those groups, in their order: each group has
- * a part from its first write on in the log, and the rest was never written.
+ * The fate of groups that were handed to a log whose thread died, as the next life of that log
+ * finds it. Only one writer at a time writes a log (invariant L6), in the order of its groups. So
+ * the frames after the last known one belong to those groups, in their order: each group has a part
+ * from its first write on in the log, and the rest was never written.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -30,11 +30,11 @@ const readBytes = 1024 * 1024
 const stampBytes = 8
 
 /**
- * Ends the turns that another life of the log than `host` was asked for. What that answered counts.
+ * Ends the turns that another life of the log than `host` was asked for. Its answers count.
  * Otherwise `host` has the first frames of a group, which wait for the applier, and writes that it
  * does not have are `NOT_SUBMITTED`.
- * @throws KeelsonError `EXITED` if the process of `signal` has died meanwhile; `CORRUPT` for a frame
- * that none of the groups wrote; as a read does
+ * @throws KeelsonError `EXITED` if the process of `signal` has died; `CORRUPT` for a frame that
+ * none of the groups wrote; as a read does
  */
 export const settleStrays = async (
   { appends, snapshots }: Shard,
@@ -72,7 +72,7 @@ export const settleStrays = async (
   })
 }
 
-/** Pending code of a dead writer takes no group, and tells none what became of it. */
+/** Pending code of a dead writer takes no group, and answers none. */
 const refuseDead = (signal: AbortSignal): void => {
   if (signal.aborted) throw new KeelsonError('EXITED', 'the writer of the log has ended')
 }

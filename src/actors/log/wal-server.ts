@@ -1,7 +1,7 @@
 /**
- * `keelson/wal-server`: an actor that owns a log of its own, apart from the store. `keelson/wal` is
- * under it: group commit, and an answer after the sync. It opens the log before its first message. A
- * log that cannot be opened, and one that failed, end it with `['shutdown', error]` (fail-stop): a
+ * `keelson/wal-server`: an actor that owns a log, apart from the store. `keelson/wal` is under it:
+ * group commit, and an answer after the sync. It opens the log before its first message. A log that
+ * cannot be opened, and one that failed, end it with `['shutdown', error]` (fail-stop): a
  * supervisor does not retry them. However it ends, its log is closed, and its next life waits for
  * that.
  */
@@ -280,7 +280,7 @@ export const createCheckpoint = (server: Ref<Messages>, opaque?: Uint8Array): Pr
 
 /**
  * Reads the entries that were answered before, in order. The reading does not pass through the
- * mailbox, so appends go on. It throws `CLOSED` if the server ends meanwhile.
+ * mailbox, so appends go on. It throws `CLOSED` if the server ends during the reading.
  */
 export function read(
   server: Ref<Messages>,

@@ -1,15 +1,15 @@
 /**
  * The writer of a shard's log: one process, one segment at a time, and group commit. Writes that
  * arrive while a group is on its way to the disk form the next group. The writer answers no append
- * itself. After the group's fdatasync it tells the applier.
+ * itself. After the group's fdatasync it notifies the applier.
  *
  * The open log and the groups live in the `Shard` value. After the death of a writer the next one
- * goes on with the open log, and waits for what that was asked. If the log's thread died, the next
- * writer opens the log again, and its frames tell what became of the groups under way.
+ * goes on with the open log, and waits for its pending answers. If the log's thread died, the next
+ * writer opens the log again, and its frames decide the fate of the submitted groups.
  *
  * A failed write or sync is final (fail-stop): the writer ends with `['shutdown', 'poisoned']` and
- * takes its shard down. No restart retries it. A failed opening ends the writer with `['shutdown',
- * error]`.
+ * takes its shard down. No restart retries it. A failed opening ends the writer with
+ * `['shutdown', error]`.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -82,7 +82,7 @@ export type Subscription = {
 /** The messages of the writer. */
 export type Messages = {
   calls: {
-    /** Tells `follower` of committed groups from now on, in place of the follower before it. */
+    /** Notifies `follower` of committed groups from now on, in place of the follower before it. */
     subscribe: (follower: Ref<CommitFollower>) => Subscription
     /** Makes every committed frame durable. Returns the durable LSN. */
     sync: () => number
@@ -368,7 +368,7 @@ const awaitAnswer = (turn: GroupTurn | Step, context: Context): void => {
   else context.pipe(turn.asked.answer, 'marked')
 }
 
-// A turn that was taken has an answer, so that no turn waits behind it for ever. A throw is one.
+// A turn that was taken has an answer, so that no later turn waits for ever. A throw is one.
 
 const mark = async (host: LogHost) => host.run('mark', null)
 

@@ -110,8 +110,8 @@ export class OverlayGeneration {
   }
 
   /**
-   * Removes up to `count` rows from those that it shares. Returns false when all have left. Nothing
-   * is added after the first call.
+   * Removes up to `count` of the rows that it shares. Returns false when all have left. Nothing is
+   * added after the first call.
    */
   leave(count: number): boolean {
     this.#leaving ??= this.#keys.all()

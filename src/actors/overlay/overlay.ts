@@ -105,7 +105,7 @@ export class Overlay {
     return rows
   }
 
-  /** Begins a generation with a map of its own. What is not in `older` goes at once. */
+  /** Begins a generation with its own map. Rows that are not in `older` go at once. */
   #begin(older: readonly OverlayGeneration[]): void {
     this.#apart = older[0]?.rows
     this.#older = older

@@ -5,8 +5,8 @@
  * At its start it subscribes to the log, then rebuilds the overlay from the log files: every frame
  * from the projection's position to the last committed LSN. Then it publishes its view. If that is
  * too much (the projection was deleted, or lags far behind), the applier waits until the projection
- * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes no
- * changes meanwhile takes the shard down after `deadlineMs`, with `DEGRADED`.
+ * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes
+ * no changes during that time takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
@@ -335,7 +335,7 @@ const opened = (state: State, { overlay, rows, lag }: Rebuilt, context: Context)
   // A rebuild that outlives its killed applier publishes nothing.
   if (signal.aborted) return state
   const projection = projectionOf(state)
-  // Frames that the projection has shown meanwhile are not needed.
+  // Frames that the projection shows by now are not needed.
   overlay.forget(projection.position()?.lsn ?? 0)
   shard.projectedLsn = projection.position()?.lsn ?? 0
   shard.appliedLsn = state.appliedLsn

@@ -192,7 +192,7 @@ export const server: GenServer<Messages, State, Shard> = {
         if (hold(state, token, context)) from.reply(undefined)
         else from.fail(new KeelsonError('DISCARDED', 'the suspension ended before it held'))
       }
-      // A held projection must not change: no commit may be under way.
+      // A held projection must not change: no commit may be pending.
       const reached = () => {
         if (state.committing) state.afterCommit.push(held)
         else held()
@@ -284,7 +284,7 @@ export const server: GenServer<Messages, State, Shard> = {
     committed: (state, result, context) => {
       committed(state, result, context)
       for (const act of state.afterCommit.splice(0)) act()
-      // The next commit gets a turn of its own.
+      // The next commit gets a separate turn.
       if (result.ok) stepLater(state, context)
       return noReply(state)
     },
@@ -359,7 +359,7 @@ export const derivedEnqueued = (writer: Ref<Messages>): void => {
   cast(writer, 'derivedEnqueued', undefined)
 }
 
-/** Builds a projection by users anew. Resolves when that has begun. */
+/** Rebuilds a projection by users. Resolves when that has begun. */
 export const rebuildProjection = (
   writer: Ref<Messages>,
   name: string,

@@ -67,7 +67,7 @@ export class LogTail implements PendingFrames {
 
 /**
  * Frames that were applied together, and their place among all frames that were pushed. A frame has
- * no object of its own.
+ * no object.
  */
 type Part = {
   readonly frames: AppliedFrames

@@ -50,7 +50,7 @@ export const logBehind = async (shard: Shard, projection: ProjectionStore): Prom
 
 /**
  * The overlay of every frame between the projection and `lastLsn`; `undefined` if it would be too
- * large. The caller sees to it that the projection does not change meanwhile. So no command is
+ * large. The caller keeps the projection from changing until this has ended. So no command is
  * applied to a state that already has its effect.
  * @throws KeelsonError for a frame that this version cannot read: the shard is down then, because a
  * restart cannot read it either

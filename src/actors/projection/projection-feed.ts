@@ -100,7 +100,7 @@ export class ProjectionFeed {
     return this.#projectedLsn
   }
 
-  /** The number of LSNs that the projection lags behind. */
+  /** The number of LSNs by which the projection lags. */
   get lag(): number {
     return this.#targetLsn - this.#projectedLsn
   }

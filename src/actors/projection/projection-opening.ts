@@ -75,7 +75,7 @@ const pause = ({ signal, system }: Opener, ms: number): Promise<void> =>
 /**
  * A snapshot is made of a projection that is there already. So one that is not ahead of the newest
  * snapshot may be as it was loaded: now, by a process that died right after, or before its folder
- * was set back. Frames behind it are applied only when these rows are there.
+ * was set back. Later frames are applied only when these rows are there.
  */
 const addBlobRows = async (shard: Shard, projection: ProjectionStore): Promise<void> => {
   const position = projection.position()

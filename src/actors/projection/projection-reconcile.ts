@@ -1,8 +1,8 @@
 /**
  * A reconcile: every row of the projection is read, and its checksum verified, a few rows in each
- * turn of the event loop. What the rows should be is not computed again: they change in one
- * transaction with the position, so only damage can make them wrong. A damaged row is `CORRUPT`, and
- * the projection is rebuilt.
+ * turn of the event loop. The rows are not computed again: they change in one transaction with the
+ * position, so only damage can make them wrong. A damaged row is `CORRUPT`, and the projection is
+ * rebuilt.
  */
 import type { ProjectionStore, TurnShare } from '../../storage/index.ts'
 

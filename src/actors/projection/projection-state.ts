@@ -1,4 +1,4 @@
-/** The state of `lmdb_writer`: what it follows, what waits, and the commit under way. */
+/** The state of `lmdb_writer`: the applier that it follows, its waiters, and the pending commit. */
 import type { KeelsonError } from '../../errors.ts'
 import type { Context as ProcessContext, Settled, Timer } from '../../runtime/index.ts'
 import { type ReadAnswer, type Row, type Rows, TurnShare } from '../../storage/index.ts'
@@ -32,11 +32,11 @@ export type Walked = {
   readonly begins: number
 }
 
-/** A commit under way. Its frames stay in the overlay until it is answered. */
+/** A pending commit. Its frames stay in the overlay until it is answered. */
 export type Commit = {
   /** `undefined` if there are only other rows. */
   readonly frames: ProjectionBatch | undefined
-  /** Rows of projections by users that are built anew, or removed. */
+  /** Rows of projections by users that are rebuilt, or removed. */
   readonly walked: Walked | undefined
   readonly derived: DerivedBatch | undefined
   readonly since: number
@@ -55,7 +55,7 @@ export type State = {
   retryTimer: Timer | undefined
   /** The last commit found damage: the projection is set aside instead of a retry. */
   damage: KeelsonError | undefined
-  /** A read, a sync or a commit is under way. The next step runs when it is answered. */
+  /** A read, a sync or a commit is pending. The next step runs when it is answered. */
   waiting: boolean
   committing: Commit | undefined
   /** Calls to make after the present commit, before the next one begins. */
@@ -66,11 +66,11 @@ export type State = {
   stepping: boolean
   /** The projection had no position, and the log is read from its first frame. */
   rebuilds: boolean
-  /** The reconcile under way. */
+  /** The present reconcile. */
   reconcile: Reconcile | undefined
   /** Projections by users that were halted in this life of the writer. */
   readonly givenUp: Set<string>
-  /** Projections by users that are to be built anew. */
+  /** Projections by users that are to be rebuilt. */
   rebuild: { readonly name: string; readonly begun: () => void }[]
   /** Rows of projections by users may have to be built or removed. */
   mayWalk: boolean

@@ -76,7 +76,7 @@ const flushIn = (state: State, inMs: number, context: Context): void => {
   state.flushTimer = context.sendAfter(ms, 'flushDue')
 }
 
-/** A step of the feed, a commit of derived rows alone, or one of rows that were built anew. */
+/** A step of the feed, a commit of derived rows alone, or one of rebuilt rows. */
 type Step =
   | FlushStep
   | { readonly kind: 'derived' }
@@ -86,7 +86,7 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
   const { derived, blobs } = state.shard
   const now = context.system.clock.monotonic()
   const inMs = state.waiters.areThere ? 0 : derivedDueIn(state, now)
-  // What is tried alone must not wait for a moment without frames.
+  // A group retried alone must not wait for an idle log.
   const isReady = derived.isReadyAt(state.feed.projectedLsn)
   if (inMs === 0 && derived.isolates && isReady) return { kind: 'derived' }
   try {
@@ -130,7 +130,9 @@ const walk = (
   return state.hasWalked ? { changes, begins: names.length } : undefined
 }
 
-/** Projections whose function threw: told once, and not tried again in this life of the writer. */
+/**
+ * Projections whose function threw: reported once, and not tried again in this life of the writer.
+ */
 const halt = (state: State, halted: readonly HaltedProjection[], context: Context): void => {
   for (const { name, error } of halted) {
     if (state.givenUp.has(name)) continue
@@ -347,7 +349,7 @@ export const resumed = (state: State, context: Context): void => {
   reportSource(state, context)
 }
 
-/** Begins the reconcile that was asked for, if there is one. One that is under way ends first. */
+/** Begins the reconcile that was asked for, if there is one. A running one ends first. */
 export const reconcile = (state: State, context: Context): void => {
   const { projection, derived } = state.shard
   if (!state.following || state.reconcile || !projection.isDirty) return

@@ -56,7 +56,7 @@ export type ReplicaHealth = {
 
 /** A follower, for people. */
 export type FollowerHealth = {
-  /** What it sends to. */
+  /** The replica that it sends to. */
   readonly replica: string
   readonly required: boolean
   /** Failed attempts in a row, and in how many ms the next one begins, at most. */
@@ -80,7 +80,7 @@ export type ChunkSpan = {
   readonly bytesMax: number
 }
 
-/** What goes in one chunk. `released`: the log begins behind it. */
+/** The content of one chunk. `released`: the log begins after it. */
 export type Gathered =
   | {
       readonly frames: readonly TakenFrame[]
@@ -113,10 +113,10 @@ export class FollowedShard implements FollowedLog {
   /** The number of its last step among those of the follower. */
   turn = 0
   #lsn = 0
-  /** Behind `#lsn`, up to here, the log has only frames of its own, which no replica gets. */
+  /** After `#lsn`, up to here, the log has only internal frames, which no replica gets. */
   #through = 0
   #isKnown = false
-  /** The bytes behind `#lsn`, when `loggedBytes` of the shard was `#countedAt`. */
+  /** The bytes after `#lsn`, when `loggedBytes` of the shard was `#countedAt`. */
   #behindBytes = 0
   #countedAt = 0
   /** Since when, in the shard's time, the oldest frame waits; `undefined` when none does. */
@@ -141,7 +141,7 @@ export class FollowedShard implements FollowedLog {
     return this.#through
   }
 
-  /** What the replica has was asked for: `behindBytes` of the log are behind it. */
+  /** The replica has reported its position: it lacks `behindBytes` of the log. */
   begun(lsn: number, behindBytes: number): void {
     this.#isKnown = true
     this.#lsn = lsn
@@ -238,8 +238,8 @@ export class Follower {
   }
 
   /**
-   * Tries the replica of a shard at once if a later attempt was due. The delays begin anew. Answers
-   * whether one was due.
+   * Tries the replica of a shard at once if a later attempt was due. The delays begin again.
+   * Answers whether one was due.
    */
   tryNow(shard: Shard): boolean {
     const refused = this.shards.find((each) => each.shard === shard && each.refusal)

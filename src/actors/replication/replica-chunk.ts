@@ -1,7 +1,7 @@
 /**
- * What goes to a replica at once: whole groups of frames, and what people read of them. A frame
- * decides nothing alone: the keys that it names are sent with their present values. So the rows of
- * the replica are right in the end, whatever was refused. Pure, but for the reads that it is given.
+ * A chunk for a replica: whole groups of frames, and their readable rows. A frame decides nothing
+ * alone: the keys that it names are sent with their present values. So the rows of the replica are
+ * right in the end, whatever was refused. Pure, but for the reads that it is given.
  */
 import {
   type BlobRef,
@@ -55,7 +55,7 @@ export const decodedFrame = ({ lsn, time, payload }: TakenFrame): DecodedFrame =
   units: decodeFrame(payload).units,
 })
 
-/** What a list of keys or frames changes for readers of the replica, and what it refers to. */
+/** The changes of a list of keys or frames for readers of the replica, and its blobs. */
 export type Sides = {
   readonly clears: ReadonlySet<string | undefined>
   readonly keys: ReadonlySet<string>

@@ -1,6 +1,7 @@
 /**
  * One step of a follower: it asks how far the replica is, or sends one chunk of frames, or one
- * piece of a snapshot. What it sends follows from what the replica has; nothing is remembered here.
+ * piece of a snapshot. The position of the replica decides what it sends; nothing is remembered
+ * here.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -39,13 +40,13 @@ import {
 /** The bytes that one read of the log, or of a snapshot, transfers to this thread. */
 const readBytes = 1024 * 1024
 
-/** How long a refusal stands before the replica is asked again, in ms: people may have acted. */
+/** How long a refusal holds before the replica is asked again, in ms: people may have acted. */
 const refusalMs = 300_000
 
 /** The process that sends. */
 type Sender = { readonly signal: AbortSignal; readonly system: System }
 
-/** What a step did: sent something, or found nothing to send. */
+/** The result of a step: it sent something, or found nothing to send. */
 export type Stepped = 'sent' | 'idle'
 
 /**
@@ -82,7 +83,7 @@ const refusing = async (
   const { claim } = followed
   try {
     const stepped = await work()
-    // A claim shows nothing: what comes behind it may be refused again.
+    // A claim shows nothing: the frames after it may be refused again.
     if (claim && claim === followed.claim) accepted(follower, followed, system)
     return stepped
   } catch (error) {
@@ -98,13 +99,13 @@ const refusing = async (
   }
 }
 
-/** Ends a refusal, and tells it. */
+/** Ends a refusal, and reports that. */
 const accepted = ({ index }: Follower, followed: FollowedShard, system: System): void => {
   if (followed.refusal) tell(system, followed.shard, 'replication.back', { follower: index })
   followed.refusal = undefined
 }
 
-/** Notes a refusal. It is told once, however often it is looked at again. */
+/** Notes a refusal. It is reported once, however often it is looked at again. */
 const refused = (
   { index: follower, terms }: Follower,
   followed: FollowedShard,
@@ -233,7 +234,7 @@ const sendChunk = async (
   return 'sent'
 }
 
-/** Begins with the chunk behind the one that is being sent: the replica has work meanwhile. */
+/** Begins with the chunk after the one that is being sent: the replica is busy with that one. */
 const gatherAhead = (followed: FollowedShard, span: ChunkSpan): void => {
   const gathered = gather(followed.shard, span)
   // The step that takes it gets its error. If the chunk before it was not sent, no step does.
@@ -256,7 +257,7 @@ const gather = async (shard: Shard, span: ChunkSpan): Promise<Gathered> => {
 }
 
 /**
- * Whole groups of a span; `released` if the log begins behind it. None: there is nothing for the
+ * Whole groups of a span; `released` if the log begins after it. None: there is nothing for the
  * replica that is durable, up to the LSN `to`. Only applied frames: the rows that go with them are
  * read from what is applied.
  */
@@ -278,7 +279,7 @@ const takenFrames = async (
     next = read.next
     const end = Math.min(to, read.durableLsn)
     const isEnd = read.frames.length === 0 || next > end
-    // A further read would mostly be of the chunk behind this one.
+    // A further read would mostly be of the chunk after this one.
     const isFull = bytesOf(frames) + readBytes > bytesMax
     const count = isFull || isEnd ? chunkLength(frames, isEnd, bytesMax) : 0
     if (count > 0 || isEnd) return { frames: frames.slice(0, count), to: end }
@@ -297,7 +298,7 @@ const readFrom = async (host: LogHost, from: number, to: number) => {
   }
 }
 
-/** Sends the next rows of the newest snapshot: behind those that were sent of it, if any were. */
+/** Sends the next rows of the newest snapshot: after the rows that were sent of it, if any were. */
 const sendPiece = async (
   followed: FollowedShard,
   { log, lease }: Claim,
@@ -358,7 +359,7 @@ const recordsIn = ({
   return records
 }
 
-/** What rows are of: users' keys, and durable actors. */
+/** The owners of rows: users' keys, and durable actors. */
 const namedIn = (records: readonly SnapshotRecord[]): Omit<Sides, 'refs'> => {
   const [keys, entities] = [new Set<string>(), new Set<string>()]
   for (const { key } of records) {

@@ -1,7 +1,7 @@
 /**
  * The sender of one follower: it brings a replica up to date, shard by shard and chunk by chunk,
- * and keeps it so. At most one transaction is under way. Meanwhile one chunk is read ahead, and the
- * rest stays in the log. So memory is bounded however far the replica is behind.
+ * and keeps it so. At most one transaction is pending. One chunk is read ahead, and the rest stays
+ * in the log. So memory is bounded however far the replica is behind.
  *
  * A replica that is away is a state, not a crash. It is tried again for ever, after a delay that
  * doubles up to 30 s, with jitter. After any failure the session is closed. The next one asks the
@@ -38,7 +38,7 @@ export type Messages = {
 
 type State = {
   readonly follower: Follower
-  /** A step is under way, and whether there may be more behind it. */
+  /** A step runs, and whether there may be more after it. */
   stepping: 'no' | 'yes' | 'again'
   timer: Timer | undefined
 }
@@ -60,7 +60,7 @@ export const server: GenServer<Messages, State, Follower> = {
   continues: {
     begin: async (state, _, context) => {
       const { follower } = state
-      // What a killed process left under way must not go on beside this one.
+      // The unfinished step of a killed process must not go on beside this one.
       await follower.session?.close()
       follower.session = undefined
       let isTold = false
@@ -119,7 +119,7 @@ const watchPhase = (shard: Follower['shards'][number]['shard'], context: Context
   })
 }
 
-/** Begins a step, unless one is under way or an attempt waits for its time. */
+/** Begins a step, unless one runs or an attempt waits for its time. */
 const look = (state: State, context: Context): State => {
   const { follower } = state
   if (state.stepping !== 'no') {

@@ -119,7 +119,7 @@ const release = async (shard: Shard, lsn: number, { signal, system }: Maker): Pr
   shard.releasedRows.begin(firstLsn)
 }
 
-/** What a release removed, and the first LSN that the log has then. */
+/** The result of a release: the removed segments, and the first LSN that the log has then. */
 export type Released = {
   readonly removed: number
   readonly removedBytes: number
@@ -128,7 +128,7 @@ export type Released = {
 
 /**
  * Gives back the log up to `lsn` at most, and no frame that a snapshot, the retention, a reader, a
- * replica or the journal needs (invariant L5). It waits for a snapshot or a backup under way.
+ * replica or the journal needs (invariant L5). It waits for a running snapshot or backup.
  * @throws KeelsonError `SHARD_DOWN`, `CLOSED`
  */
 export const releaseLog = async (system: System, shard: Shard, lsn: number): Promise<Released> => {

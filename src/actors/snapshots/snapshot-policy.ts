@@ -11,7 +11,7 @@ export type SnapshotRules = { readonly minLogBytes: number; readonly ratio: numb
 export const dueBytes = ({ minLogBytes, ratio }: SnapshotRules, lastBytes: number): number =>
   Math.max(minLogBytes, Math.ceil(ratio * lastBytes))
 
-/** What the decision depends on. Times in ms of one monotonic clock, sizes in bytes. */
+/** The facts for the decision. Times in ms of one monotonic clock, sizes in bytes. */
 export type SnapshotSituation = {
   readonly isAsked: boolean
   readonly isDamaged: boolean

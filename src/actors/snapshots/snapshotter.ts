@@ -62,10 +62,10 @@ export type Messages = {
 
 type State = {
   readonly shard: Shard
-  /** The callers of the attempt under way, and of the next one. */
+  /** The callers of the present attempt, and of the next one. */
   making: readonly From<NamedSnapshot>[] | undefined
   callers: From<NamedSnapshot>[]
-  /** The log is being described. Meanwhile it may have grown again. */
+  /** The log is being described. It may have grown again since. */
   looking: 'no' | 'yes' | 'again'
   /** Failed attempts in a row, and from when on the next one may follow. */
   failures: number
@@ -73,11 +73,14 @@ type State = {
   retryTimer: Timer | undefined
   /** The last attempt pinned too much of the projection. */
   isHurried: boolean
-  /** The log is being given back because the journal held too much. Asked meanwhile: once again. */
+  /**
+   * The log is being given back because the journal held too much. A request during that time: once
+   * again.
+   */
   lettingGo: 'no' | 'yes' | 'again'
 }
 
-/** What an attempt ended with. Without anything new it is the snapshot before. */
+/** The result of an attempt. Without anything new it is the snapshot before. */
 type Made = { readonly snapshot: NamedSnapshot; readonly isNew: boolean }
 
 /** The state before the first frame. It has no file, and nothing names it. */
@@ -98,7 +101,7 @@ export const server: GenServer<Messages, State, Shard> = {
       shard.snapshots.listen(() => send(context.self, 'look'))
       shard.journal.listen(() => send(context.self, 'letGo'))
       noticeLost(shard)
-      // Nothing is given back: it measures what the journal holds of the log behind a snapshot.
+      // Nothing is given back: it measures how much log after a snapshot the journal holds.
       if (shard.snapshots.named.length > 0)
         context.pipe(releaseLog(context.system, shard, 0), 'letGone')
       context.pipe(tidySnapshots(shard, context.signal), 'tidied')
@@ -149,7 +152,8 @@ export const server: GenServer<Messages, State, Shard> = {
       for (const from of callers)
         if (result.ok) from.reply(result.value.snapshot)
         else from.fail(result.error)
-      // What calls for a snapshot is an estimate. If it has nothing new, the log has to grow first.
+      // The size that calls for a snapshot is an estimate. If it has nothing new, the log has to
+      // grow first.
       const hasEnded = result.ok && !result.value.isNew && state.callers.length === 0
       return noReply(hasEnded ? state : look(state, context))
     },
@@ -304,7 +308,7 @@ const failed = (state: State, error: unknown, context: Context): void => {
   shard.snapshots.failure = reason
   tell(system, shard, 'snapshot.failed', { reason, failures: state.failures })
   state.isHurried = isKeelsonError(error, 'BUSY') && error.details.reason === 'pinned'
-  // The projection's rows are built anew, and this process starts again behind them.
+  // The projection's rows are rebuilt, and this process starts again after that.
   if (isKeelsonError(error, 'CORRUPT') && error.details.file === undefined)
     Applier.damaged(system.to(Applier.name(shard.parts.instance, shard.index)), error.details)
   const inMs = state.isHurried ? 0 : retryDelayMs(state.failures)

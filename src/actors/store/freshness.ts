@@ -18,7 +18,7 @@ export type Freshness =
   | 'projected'
   | { readonly atLeast: Position | readonly Position[] }
 
-/** What one shard showed: its watermark `lsn`, the last applied frame `tip`, and their distance. */
+/** The view of one shard: its watermark `lsn`, the last applied frame `tip`, and their distance. */
 export type Watermark = Position & { readonly tip: number; readonly lag: number }
 
 /** The options of a read. */

@@ -1,6 +1,6 @@
 /**
- * `app.projection(name)`: reads of a projection by users, over all shards. It shows what LMDB has:
- * each page says how far behind the log that is.
+ * `app.projection(name)`: reads of a projection by users, over all shards. It shows the rows in
+ * LMDB: each page says how far these are behind the log.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
@@ -44,7 +44,7 @@ export type ProjectionStatus = Watermark & {
   /** The version that is built, and the rows walked so far. */
   readonly building: { readonly version: number; readonly rows: number } | undefined
   readonly error: string | undefined
-  /** What a projection that keeps its rows has not seen. */
+  /** The changes that a projection that keeps its rows has not seen. */
   readonly missed: readonly [from: number, to: number] | undefined
 }
 
@@ -75,7 +75,7 @@ const shownBy = (shard: Shard, { state, lsn: shown }: ProjectionMark): Watermark
   return { ...watermark, lsn: shown, lag: watermark.tip - shown }
 }
 
-/** How a projection stands in each of these shards that is open. */
+/** The state of a projection in each of these shards that is open. */
 export const projectionStatus = (
   shards: readonly Shard[],
   name: string,
@@ -167,15 +167,15 @@ export class ProjectionView<T = unknown> {
     }
   }
 
-  /** How it stands in each shard that is open. @throws KeelsonError `CLOSED` */
+  /** Its state in each shard that is open. @throws KeelsonError `CLOSED` */
   status(): readonly ProjectionStatus[] {
     this.#access.check()
     return projectionStatus(this.#shards, this.name)
   }
 
   /**
-   * Resolves when the projection shows these positions, or all that is applied now. It waits for a
-   * rebuild.
+   * Resolves when the projection shows these positions, or everything that is applied now. It waits
+   * for a rebuild.
    * @throws KeelsonError `DEGRADED` if it does not follow the log (`details.state`); `TIMEOUT`
    */
   async reached(
@@ -195,8 +195,8 @@ export class ProjectionView<T = unknown> {
   }
 
   /**
-   * Builds its rows anew from the values of this moment. Those before are shown until it is done,
-   * and stay if its function throws. Resolves when it has begun; `reached` waits for its end.
+   * Rebuilds its rows from the present values. The old rows are shown until it is done, and stay if
+   * its function throws. Resolves when it has begun; `reached` waits for its end.
    * @throws KeelsonError `DEGRADED` with `details.reason` if its function threw at once; `TIMEOUT`,
    * `NO_PROCESS`, `EXITED`, `CLOSED`, `SHARD_DOWN`
    */
@@ -205,7 +205,7 @@ export class ProjectionView<T = unknown> {
     await Promise.all(
       this.#shards.map(async (shard) => {
         const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
-        // What was applied before the call is part of what it is built from.
+        // Writes that were applied before the call are part of the rebuilt rows.
         await LmdbWriter.flush(writer, this.#deadlineMs)
         await LmdbWriter.rebuildProjection(writer, this.name, this.#deadlineMs)
         const { mark } = rowsOf(shard, this.name)
@@ -241,7 +241,7 @@ export class ProjectionView<T = unknown> {
   }
 }
 
-/** A range of the keys behind `prefix`. */
+/** A range of the keys after `prefix`. */
 const below = (prefix: string, { gt, gte, lt, lte, reverse }: RowRange): RowRange => ({
   ...(gt !== undefined ? { gt: prefix + gt } : { gte: prefix + (gte ?? '') }),
   ...(lte !== undefined ? { lte: prefix + lte } : { lt: prefix + (lt ?? '\u{10ffff}') }),

@@ -128,7 +128,7 @@ export const successor = (prefix: string): string | undefined => {
   return undefined
 }
 
-/** The rest of a range behind `key`. */
+/** The rest of a range after `key`. */
 export const behind = (bounds: Bounds, reverse: boolean, key: string): Bounds => {
   const { gt, gte, lt, lte } = bounds
   if (reverse) return { ...(gt !== undefined ? { gt } : gte !== undefined ? { gte } : {}), lt: key }

@@ -11,7 +11,7 @@ import { levelOf } from '../shard/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { ShownFrame } from '../shard/shard-changes.ts'
 
-/** What a watch gives of frames: items in the order of their frames. */
+/** The output of a watch: items in the order of their frames. */
 export type WatchSource<Item extends { readonly lsn: number }> = {
   /** The items of a frame that was applied just now. */
   readonly ofFrame: (shown: ShownFrame) => readonly Item[]
@@ -26,7 +26,7 @@ export type WatchSource<Item extends { readonly lsn: number }> = {
   readonly hadWithin?: (from: number, end: number) => Promise<boolean>
 }
 
-/** An item with the position to go on from behind it. */
+/** An item with the position from which a later watch goes on after it. */
 export type Watched<Item> = {
   readonly item: Item
   /** It was read from the log. */
@@ -118,10 +118,10 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   }
 
   /**
-   * The next item; `undefined` behind the last LSN, and after `close`. Called again only after it
+   * The next item; `undefined` after the last LSN, and after `close`. Called again only after it
    * settled.
-   * @throws KeelsonError `BAD_CURSOR` if the log does not have the position; `SHARD_DOWN`, `CLOSED`,
-   * `CORRUPT`
+   * @throws KeelsonError `BAD_CURSOR` if the log does not have the position; `SHARD_DOWN`,
+   * `CLOSED`, `CORRUPT`
    */
   async next(): Promise<Watched<Item> | undefined> {
     this.#given = undefined
@@ -141,7 +141,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
 
   /**
    * As `next`, at once: `undefined` if that has to wait, or has no further item. Called only while
-   * no `next` is under way.
+   * no `next` is pending.
    */
   ready(): Watched<Item> | undefined {
     const first = this.#waiting[0]
@@ -159,7 +159,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     await this.#pin?.move(this.unread.lsn, 1)
   }
 
-  /** Ends the watch. A `next` under way resolves with `undefined`. */
+  /** Ends the watch. A pending `next` resolves with `undefined`. */
   close(): void {
     this.#isClosed = true
     this.#stopListening()
@@ -189,7 +189,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     void this.#pin?.move(this.unread.lsn, pinnedFrames)
   }
 
-  /** Gives out items, the last of each frame with the position behind the frame. */
+  /** Gives out items, the last of each frame with the position after the frame. */
   #take(items: readonly Item[], catchingUp: boolean): void {
     for (const [at, item] of items.entries()) {
       if (item.lsn > this.#to) break

@@ -1,7 +1,7 @@
 /**
  * `store.clear` of many keys. Applied as one unit it would hold up the event loop for seconds and
- * fill the overlay. So the first keys go in pieces, and a `clear` command removes what is left.
- * Meanwhile all other writes of the shard wait behind its mark, so the order of calls holds.
+ * fill the overlay. So the first keys go in pieces, and a `clear` command removes the rest. All
+ * other writes of the shard wait at its mark until then, so the order of calls holds.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
@@ -123,7 +123,7 @@ const flushed = async ({ system, shard, endsAt }: Clearing): Promise<void> => {
   await LmdbWriter.flush(writer, Math.max(1, endsAt - system.clock.monotonic()))
 }
 
-/** The next keys of a namespace behind `last`, at most a piece. */
+/** The next keys of a namespace after `last`, at most a piece. */
 const keysOf = (
   shard: Shard,
   namespace: string | undefined,

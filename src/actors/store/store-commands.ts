@@ -1,7 +1,7 @@
 /**
  * Builds commands from users' arguments. Every argument is checked and every value encoded, once,
- * before a write starts. A refusal here leaves nothing behind. The store and its batches share
- * these functions. Pure.
+ * before a write starts. A refusal here changes nothing. The store and its batches share these
+ * functions. Pure.
  */
 
 import { types } from 'node:util'

@@ -40,8 +40,8 @@ import { listedValue, loadKey, streamOut } from './value-streams.ts'
 export type StoreEntry = readonly [key: string, value: unknown]
 
 /**
- * A page of a range. `cursor` continues after it (absent when `exhausted`); `positions`: what each
- * shard showed, and how far that is behind what is applied.
+ * A page of a range. `cursor` continues after it (absent when `exhausted`); `positions`: the view
+ * of each shard, and its distance from the last applied frame.
  */
 export type RangePage = {
   readonly entries: readonly StoreEntry[]
@@ -208,7 +208,7 @@ export class StoreReader {
 
   /**
    * The shard that has the key, as positions and `app.control` number them. After a `clear` in a
-   * watch it tells which keys are gone.
+   * watch it shows which keys are gone.
    * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`
    */
   shardOf(key: string): number {

@@ -49,7 +49,7 @@ export type StoreChange = {
   /** Where the log has it. */
   readonly position: Position
   /**
-   * `from` of a watch that goes on behind this change: a position of each shard. In the middle of a
+   * `from` of a watch that goes on after this change: a position of each shard. In the middle of a
    * write of several keys it goes on with that write.
    */
   readonly next: readonly Position[]
@@ -67,7 +67,7 @@ export type StoreChange = {
   | { readonly kind: 'clear'; readonly namespace: string | undefined }
 )
 
-/** What a part answered: a change, its end, or why it failed. */
+/** The answer of a part: a change, its end, or the reason of its failure. */
 type Answered = { readonly part: number } & (
   | { readonly watched: Watched<KeyChange> | undefined }
   | { readonly error: unknown }

@@ -270,8 +270,8 @@ export class StoreWriting {
   }
 
   /**
-   * The answer for the caller; synchronous unless a value is too large. The write stands even if
-   * reading its answer fails: the error then has the position.
+   * The answer for the caller; synchronous unless a value is too large. The write is durable even
+   * if reading its answer fails: the error then has the position.
    */
   #shown(
     shard: Shard,

@@ -51,7 +51,7 @@ import type { StreamedIn } from './value-streams.ts'
  * `LOCKED`, `CONFLICT`: decided by the state, nothing changed. `BUSY`, `NO_SPACE`, `SHARD_DOWN`,
  * `CLOSED`: nothing was written. `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may
  * be there, or still come: await `settled()`, then read before repeating. `TIMEOUT`, `DEGRADED`
- * with `ack` `projected`: the write stands at `details.position`.
+ * with `ack` `projected`: the write is durable at `details.position`.
  */
 export class Store extends StoreReader {
   readonly #system: System
@@ -301,8 +301,9 @@ export class Store extends StoreReader {
   }
 
   /**
-   * Locks all keys or none for `leaseMs`, counted from the log's stamp. Meanwhile only writes with
-   * this `owner` change them. The owner's own locks are renewed. Reads never wait for locks.
+   * Locks all keys or none for `leaseMs`, counted from the log's stamp. During that time only
+   * writes with this `owner` change them. The owner's own locks are renewed. Reads never wait for
+   * locks.
    * @throws as every write; `LOCKED` with `details.owner` and `details.until`
    */
   lock(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {

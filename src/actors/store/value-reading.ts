@@ -44,8 +44,8 @@ export class LargeValue {
   }
 
   /**
-   * The value that was listed, as `store.load` gives it. If it was replaced meanwhile, it is kept
-   * for `blobs.graceMs`. Rejects as `store.load` does.
+   * The value that was listed, as `store.load` gives it. If it was replaced since, it is kept for
+   * `blobs.graceMs`. Rejects as `store.load` does.
    */
   load(): Promise<unknown> {
     return this.#load()

@@ -1,7 +1,7 @@
 /**
  * Streams of values larger than memory, in and out, in pieces: constant memory, back-pressure,
  * verified. An incoming stream becomes a blob; the key refers to it only when the last byte is
- * durable. An outgoing stream shows the value as of its start, whatever is written meanwhile.
+ * durable. An outgoing stream shows the value as of its start, whatever is written later.
  */
 import { constants } from 'node:buffer'
 import { Readable } from 'node:stream'
@@ -59,7 +59,7 @@ type RowValueOfBlob = ReturnType<typeof blobValueRef>
  * Reads the source to its end into a blob, then writes the command. On any failure the source is
  * ended and the key is unchanged. @throws the source's error; `INVALID_ARGUMENT` for a chunk that
  * is not bytes or a length other than `size`; `TOO_LARGE`; the errors of a write; `NOT_SUBMITTED`
- * when the blob store ended meanwhile
+ * when the blob store ended before
  */
 export const streamIn = async (
   system: System,

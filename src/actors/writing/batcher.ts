@@ -193,7 +193,7 @@ export const server: GenServer<Messages, State, Shard> = {
       return noReply(state)
     },
     stopped: (state) => {
-      // No stop is under way: the message is not the batcher's own.
+      // No stop is pending: the message is not the batcher's own.
       if (state.stopping.length === 0) return noReply(state)
       for (const from of state.stopping) from.reply(undefined)
       return stopWith('normal', state)
@@ -215,8 +215,8 @@ export const flush = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> 
   call(batcher, 'flush', undefined, { timeoutMs })
 
 /**
- * `flush`, then ends the batcher; its supervisor starts another. Writes that arrive meanwhile leave
- * at its end at the latest.
+ * `flush`, then ends the batcher; its supervisor starts another. Writes that arrive before leave at
+ * its end at the latest.
  * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT`
  */
 export const stop = (batcher: Ref<Messages>, timeoutMs: number): Promise<void> =>

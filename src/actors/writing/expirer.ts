@@ -217,7 +217,7 @@ const look = (view: ReadView, walk: Walk, now: number): Look => {
   return { keys: [...keys], behind, soonest, isEnd: true }
 }
 
-/** The rows behind a key that may expire: locks, then those of users' keys. */
+/** The rows after a key that may expire: locks, then users' keys. */
 function* expiringRows(
   projection: ProjectionStore,
   behind: string,

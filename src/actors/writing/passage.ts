@@ -1,6 +1,6 @@
 /**
  * A write on its way from its caller to the log, in one object: its weight at the gate, its place
- * in a group, and what tells its caller. It tells the caller once, after it has left the gate.
+ * in a group, and the answer to its caller. It answers the caller once, after it has left the gate.
  * The steps of its way are in `write-path.ts`.
  */
 import { KeelsonError } from '../../errors.ts'

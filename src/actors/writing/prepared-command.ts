@@ -125,7 +125,7 @@ export const commandsFor = (
   return given.map((each) => (isPrepared(each) ? each.use(shard) : checkCommand(each)))
 }
 
-/** Writes commands, of which some were prepared. Those are over when the write stands. */
+/** Writes commands, of which some were prepared. Those are over when the write is durable. */
 export const writingPrepared = async <T>(
   shard: Shard,
   given: readonly (Command | PreparedCommand)[],

@@ -31,7 +31,7 @@ const unitsMax = 100
 /** The pieces of which one waits for the projection. They bound what the overlay takes. */
 const piecesUnprojected = 32
 
-/** Where the removal goes on: behind an ended birth, or within it behind a key. */
+/** Where the removal goes on: after an ended birth, or within it after a key. */
 type Place = { readonly removal: string; readonly key: string | undefined }
 
 /**
@@ -58,7 +58,7 @@ export const removeEndedRows = async (
   }
 }
 
-/** The next piece behind a place. */
+/** The next piece after a place. */
 const piece = (shard: Shard, from: Place | undefined): { units: Removal[]; next: Place } => {
   const units: Removal[] = []
   let next: Place = from ?? { removal: removalRows.gt, key: undefined }

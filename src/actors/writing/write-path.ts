@@ -1,8 +1,7 @@
 /**
  * The path of every write from its caller to the log. Gate and admission come first, so that a
- * refused write leaves nothing behind. Then the write joins the group that fills. A window only
- * sets how long that group may wait. Only a blob makes a write wait before it joins
- * (`key-marks.ts`).
+ * refused write changes nothing. Then the write joins the group that fills. A window only sets how
+ * long that group may wait. Only a blob makes a write wait before it joins (`key-marks.ts`).
  */
 
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -23,7 +22,7 @@ import { Passage, type Shape, type Write } from './passage.ts'
 
 /**
  * Resolves when everything up to `position` is replicated.
- * @throws KeelsonError `TIMEOUT` with `details.position`: the write stands
+ * @throws KeelsonError `TIMEOUT` with `details.position`: the write is durable
  */
 const replicatedUpTo = async (
   system: System,
@@ -164,7 +163,7 @@ export const submitAdmitted = (
 }
 
 /**
- * `submitAdmitted` for a write without blobs whose keys its caller has marked: it waits behind no
+ * `submitAdmitted` for a write without blobs whose keys its caller has marked: it waits for no
  * mark.
  * @throws KeelsonError as `submit` does
  */

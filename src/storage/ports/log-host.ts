@@ -1,6 +1,6 @@
 /**
- * The port to a log. Writes, syncs and scans go through `run`. In production a log has a thread of
- * its own (`thread-log-host.ts`). In the simulation it runs inline (`inline-log-host.ts`), and the
+ * The port to a log. Writes, syncs and scans go through `run`. In production a log has its own
+ * thread (`thread-log-host.ts`). In the simulation it runs inline (`inline-log-host.ts`), and the
  * virtual clock delays its answers, so that groups form as they do on a disk. Requests are handled
  * one after another, in order.
  *
@@ -34,9 +34,9 @@ export type LogOptions = {
 export type CommitmentOptions = { readonly key?: PrivateKey }
 
 /**
- * What of a log is kept to go back to a moment: frames of the last `ms`, and the last `bytes` of
- * frames; with both, what either keeps. The snapshot below them is kept too, as the start of a way
- * back.
+ * The part of a log that is kept to go back to a moment: frames of the last `ms`, and the last
+ * `bytes` of frames; with both, what either keeps. The snapshot below them is kept too, as the
+ * start of a way back.
  */
 export type LogRetention = { readonly ms?: number; readonly bytes?: number }
 
@@ -71,7 +71,7 @@ export type LogNeeds = {
   readonly base?: { readonly damaged: readonly number[] }
 }
 
-/** What the rows of a store are built from, before the frames behind it. */
+/** The base of the rows of a store, before the later frames. */
 export type RowBase =
   | { readonly kind: 'projection' }
   /**
@@ -309,8 +309,8 @@ export type LogProtocol = {
     answer: { lsn: number; coveredLsn: number; durableLsn: number }
   }
   /**
-   * Names a verified snapshot, durably, and moves the checkpoint up to it. Of all that are named
-   * stay the newest `keep`, from 1 to 8, and those that the retention needs. A file without a name
+   * Names a verified snapshot, durably, and moves the checkpoint up to it. Of the named ones stay
+   * the newest `keep`, from 1 to 8, and the ones that the retention needs. A file without a name
    * may be removed afterwards.
    * @throws `INVALID_ARGUMENT` for a snapshot beyond the durable LSN, or below the first one;
    * `SHARD_DOWN` (reason `poisoned`)

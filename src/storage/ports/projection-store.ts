@@ -137,7 +137,7 @@ export interface ProjectionStore {
    * Never rejects.
    */
   settled(): Promise<void>
-  /** Pins the present rows for a snapshot, while no commit is under way (`settled`). */
+  /** Pins the present rows for a snapshot, while no commit is pending (`settled`). */
   pin(): ProjectionPin
   /** Counts of rows and bytes, for people. */
   describe(): { readonly rows: number; readonly bytes: number }

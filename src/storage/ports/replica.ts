@@ -1,7 +1,7 @@
 /**
  * The port to a replica: a place outside the data folder that follows the logs of an instance, and
  * from which they can be restored. A replica holds, for each log, a snapshot's rows or nothing, and
- * every DATA frame behind it up to a position. `keelson/postgres` implements it over PostgreSQL.
+ * every later DATA frame up to a position. `keelson/postgres` implements it over PostgreSQL.
  *
  * One session is used by one follower at a time, call after call. Any rejection other than `FENCED`
  * leaves it open whether the call had its effect: the follower opens a new session and asks `look`.
@@ -35,11 +35,11 @@ export type ReplicaLoad = {
   readonly rows: number
 }
 
-/** What a replica has of a log. */
+/** The part of a log that a replica has. */
 export type ReplicaProgress = {
-  /** Every DATA frame behind the base, up to this LSN; 0: none. */
+  /** Every DATA frame after the base, up to this LSN; 0: none. */
   readonly lsn: number
-  /** Identifies the frame at `lsn`; absent without one, and right behind a snapshot without it. */
+  /** Identifies the frame at `lsn`; absent without one, and right after a snapshot without it. */
   readonly mark?: FrameMark
   readonly lease: ReplicaLease
   /** A snapshot that is being sent; `due`: one has to come, and nothing of it is there. */
@@ -85,9 +85,9 @@ export type ReadableEntity = {
 }
 
 /**
- * What readers of the replica see change: a key with its present value, or without one; a durable
+ * A change that readers of the replica see: a key with its present value, or without one; a durable
  * actor with its present state, or without one; or all keys of a namespace are gone (`undefined`:
- * all keys), before those that follow.
+ * all keys), before the changes that follow.
  */
 export type ReadableChange =
   | { readonly kind: 'key'; readonly asOf: number; readonly row: ReadableKey }
@@ -121,7 +121,10 @@ export type ReplicatedBlob = {
   readonly read: (from: number, to: number) => Uint8Array
 }
 
-/** What goes with frames and rows. It is taken once, piece by piece, so that memory is bounded. */
+/**
+ * The readable changes and blobs of frames and rows. They are taken once, piece by piece, so that
+ * memory is bounded.
+ */
 export type ReplicaSides = {
   readonly blobs: Iterable<ReplicatedBlob>
   readonly changes: Iterable<ReadableChange>
@@ -146,10 +149,10 @@ export type ReplicaPiece = ReplicaSides & {
   readonly log: ReplicatedLog
   readonly lease: ReplicaLease
   readonly snapshot: NamedSnapshot
-  /** Rows of the snapshot before the piece. 0 begins it anew, and drops an unfinished one. */
+  /** Rows of the snapshot before the piece. 0 begins it again, and drops an unfinished one. */
   readonly rows: number
   readonly records: readonly SnapshotRecord[]
-  /** Where the next piece begins; or, behind the last one, what the snapshot shows. */
+  /** The beginning of the next piece; or, after the last one, the position of the snapshot. */
   readonly next:
     | { readonly kind: 'more'; readonly offset: number }
     | { readonly kind: 'complete'; readonly position: ProjectedPosition }
@@ -157,11 +160,12 @@ export type ReplicaPiece = ReplicaSides & {
 
 /** A session with a replica. */
 export interface ReplicaSession {
-  /** What the replica has of this log; `undefined` if nothing. */
+  /** The part of this log that the replica has; `undefined` if nothing. */
   look(log: ReplicatedLog): Promise<ReplicaProgress | undefined>
   /**
-   * Takes the lease of a log whose progress was `seen`. `needsSnapshot`: the log begins behind what
-   * the replica has. If that is nothing, there is nothing to restore before the snapshot is there.
+   * Takes the lease of a log whose progress was `seen`. `needsSnapshot`: the log begins after the
+   * replica's position. If the replica has nothing, it can restore nothing before the snapshot is
+   * there.
    * @throws KeelsonError `FENCED` if a later life of the log has it, or another copy of this one;
    * `CONFLICT` if the progress is another one by now: look again
    */
@@ -193,7 +197,7 @@ export type StoredLog = ReplicatedLog & {
   readonly time: number
   /** The position of the snapshot's rows, where the frames do not begin with the first. */
   readonly base?: ProjectedPosition
-  /** What proves that the rows of the base, and all that is there, are what was sent. */
+  /** The proof that the rows of the base, and all others, are those that were sent. */
   readonly sums: { readonly base: number; readonly end: number }
 }
 
@@ -203,7 +207,7 @@ export interface ReplicaReading {
   logs(): Promise<readonly StoredLog[]>
   /** The rows of the base, in the order of their keys. @throws KeelsonError `CORRUPT` */
   rows(log: StoredLog): AsyncIterable<SnapshotRecord>
-  /** The frames behind the base, up to `log.lsn`. @throws KeelsonError `CORRUPT` */
+  /** The frames after the base, up to `log.lsn`. @throws KeelsonError `CORRUPT` */
   frames(log: StoredLog): AsyncIterable<StoredFrame>
   /** The bytes of a blob in order. @throws KeelsonError `CORRUPT` if it is not there */
   blob(log: StoredLog, ref: BlobSpot): AsyncIterable<Uint8Array>
@@ -212,12 +216,13 @@ export interface ReplicaReading {
 
 /** A replica that can be connected to. */
 export interface Replica {
-  /** What it is, for people; without a password. */
+  /** A description for people, without a password. */
   readonly description: string
   /**
    * Connects, and brings the replica's own tables up to date. Aborting `signal` cuts the
-   * connection, now or later, whatever is under way.
-   * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made them; any error of the client
+   * connection, now or later, whatever is pending.
+   * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made them; any error of the
+   * client
    */
   open(signal?: AbortSignal): Promise<ReplicaSession>
   /** Connects to restore. Changes nothing. @throws as `open`; `INVALID_ARGUMENT` if nothing is there */

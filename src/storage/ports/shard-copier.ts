@@ -1,6 +1,6 @@
 /**
- * The port that copies the files of a shard: into a backup, and back from one. On a thread of its own
- * in production, which lives for one copy; in line in the simulation.
+ * The port that copies the files of a shard: into a backup, and back from one. In production it has
+ * its own thread, which lives for one copy; in line in the simulation.
  */
 import type { NamedSnapshot } from './named-snapshot.ts'
 
@@ -19,7 +19,7 @@ export type ShardCopyRequest = {
   readonly snapshots: readonly NamedSnapshot[]
   /**
    * The segments of a backup: others in its folder were left by a copy that was cut off. By default
-   * all that the log has.
+   * all segments of the log.
    */
   readonly segments?: readonly CopiedSegment[]
   /** The id of the copy, in hex; that of its origin by default. */
@@ -35,7 +35,7 @@ export type CopiedSegment = {
   readonly lastCrc: number
 }
 
-/** What a copy holds, as plain data. */
+/** The content of a copy, as plain data. */
 export type ShardCopy = {
   readonly walId: string
   readonly epoch: number
@@ -53,7 +53,7 @@ export type ShardCopy = {
    * such a frame.
    */
   readonly missing: readonly string[]
-  /** What was written; the rest was there and sound. */
+  /** The bytes that were written; the rest was there and sound. */
   readonly copiedBytes: number
 }
 

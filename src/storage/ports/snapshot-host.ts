@@ -1,7 +1,7 @@
 /**
  * The port to the snapshots of a shard. A snapshot is a file with every row of a projection at one
  * position. It lets the log be given back, and rebuilds a projection. Long work goes through `run`:
- * on a thread of its own in production, which exists only while it works, and inline in the
+ * on a separate thread in production, which exists only while it works, and inline in the
  * simulation. Requests are handled one after another, in order.
  *
  * A snapshot counts once the log's MANIFEST names it (`LogProtocol.name`). A file without a name is
@@ -10,7 +10,7 @@
 import type { NamedSnapshot } from './named-snapshot.ts'
 import type { ProjectedPosition } from './projection-store.ts'
 
-/** What a snapshot holds. With `lsn` of its position it is a `NamedSnapshot`. */
+/** The content of a snapshot. With `lsn` of its position it is a `NamedSnapshot`. */
 export type SnapshotFacts = NamedSnapshot & {
   readonly position: ProjectedPosition
   readonly rows: number
@@ -57,7 +57,7 @@ export type SnapshotProtocol = {
    * the open projection (`ProjectionStore.pin`) until the answer, and drops the answer if the pin
    * was lost. If it rejects, no file is left, unless the disk or the process died.
    * @throws `CORRUPT`: with `details.file` the file was read back damaged; without, the projection
-   * is damaged, and its rows are to be built anew. `BUSY` (reason `pinned`) above `pinnedBytesMax`;
+   * is damaged, and its rows are to be rebuilt. `BUSY` (reason `pinned`) above `pinnedBytesMax`;
    * `NOT_FOUND` if the projection has no position
    */
   make: {
@@ -69,7 +69,9 @@ export type SnapshotProtocol = {
        * gives.
        */
       readonly bytesPerSecond?: number
-      /** How far the projection's file may grow meanwhile, because its old pages are pinned. */
+      /**
+       * How far the projection's file may grow during the work, because its old pages are pinned.
+       */
       readonly pinnedBytesMax: number
     }
     answer: SnapshotFacts
@@ -100,8 +102,8 @@ export type SnapshotProtocol = {
     answer: SnapshotFacts
   }
   /**
-   * The blobs that the rows of a snapshot refer to: they are alive while it is kept, also those
-   * that newer rows have replaced. Adjacent records are one stretch.
+   * The blobs that the rows of a snapshot refer to: they are alive while it is kept, even if newer
+   * rows have replaced them. Adjacent records are one stretch.
    * @throws as `verify`
    */
   blobs: {
@@ -111,7 +113,7 @@ export type SnapshotProtocol = {
   /**
    * About `maxBytes` of the rows of a snapshot, and at least a block of them, from a place on that
    * an earlier answer gave as `next`, or from its beginning. `lengths` has those of key and record
-   * in turn. `next` is absent behind the last row.
+   * in turn. `next` is absent after the last row.
    * @throws as `verify`
    */
   rows: {
@@ -129,8 +131,8 @@ export type SnapshotProtocol = {
     }
   }
   /**
-   * Removes every snapshot in the folder but `kept`: those that the log has named (`name`), or the
-   * inspection found, once the log is open. Before that the MANIFEST may not be durable, and an
+   * Removes every snapshot in the folder but `kept`: the ones that the log has named (`name`), or
+   * the inspection found, once the log is open. Before that the MANIFEST may not be durable, and an
    * older one may need its files. With nothing to keep only an unfinished one is removed: a lost
    * MANIFEST names none, and the files may be the only copy of released frames.
    */
@@ -168,7 +170,7 @@ export interface SnapshotHost {
     onProgress?: (progress: SnapshotProgress) => void,
   ): Promise<SnapshotProtocol[K]['answer']>
   /**
-   * Interrupts what is under way and rejects it with `CLOSED`. After it resolves nothing is written
+   * Interrupts the present work and rejects it with `CLOSED`. After it resolves nothing is written
    * and all files are closed.
    */
   end(): Promise<void>
