@@ -24,7 +24,7 @@ interface Owner {
 export class Background {
   readonly #owner: Owner
   readonly #working = new Set<Process>()
-  /** All that runs: steps, alarms and promises of its machine, too. */
+  /** The background work that runs, with that of steps, alarms and promises of its machine. */
   readonly #running = new Set<Work>()
 
   constructor(owner: Owner) {
