@@ -118,6 +118,8 @@ export class Ending {
     const { shard } = this.#actor.terms
     try {
       for (;;) {
+        // The process may have ended while a turn was on its way: its caller knows.
+        if (!this.#process.alive) return false
         const keys = someKeysOf(shard, this.#entity)
         // A state that cannot be read is not written again: its notes go with its other rows.
         if (keys.size === 0 || (this.#actor.blocked && !isDeep)) return true
@@ -135,6 +137,7 @@ export class Ending {
 
   /** Whether there are rows, and their removal is on its way. Otherwise the caller is answered. */
   #removes(from: HeldCall, answer: boolean): boolean {
+    if (!this.#process.alive) return false
     try {
       if (this.#actor.remove(from, answer)) return true
       from.reply(false)

@@ -132,7 +132,8 @@ export interface Life<M = DurableMessages, App = AppContext, S = unknown>
    * Makes a turn of `change`, and resolves when that is durable: with the value of its `reply`.
    * `change` gets the present state and its own context. It is pure, for it may be run again.
    * Rejects with what `change` throws, with the refusal of its turn, and with `EXITED` once this
-   * life of the actor has ended; then nothing of it happens.
+   * life of the actor has ended; then nothing of it happens. `UNKNOWN_OUTCOME`: the life has ended
+   * while the turn was on its way.
    */
   apply<A extends Reply<unknown, S, ContinueOf<M>> | NoReply<S, ContinueOf<M>>>(
     change: (state: S, context: DurableContext<M, App, S>) => A,
@@ -186,7 +187,7 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields>
   readonly onFailed?: (
     state: S,
     failed: Failed<M>,
-    context: DurableContext<M, App>,
+    context: DurableContext<M, App, S>,
   ) => Result<S, ContinueOf<M>>
   /**
    * Makes what is volatile (a connection, a cache) each time the actor wakes, after its state was

@@ -221,7 +221,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   /** The caller died: its pending code gets an error and unwinds. */
   makerEnded(end: End): void {
     const { reason } = end
-    this.fail(this.#error('EXITED', `the caller ended: ${end.text}`, { reason }))
+    this.fail(this.late?.() ?? this.#error('EXITED', `the caller ended: ${end.text}`, { reason }))
   }
 
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */

@@ -261,6 +261,19 @@ describe('the end of an actor', () => {
     },
   )
 
+  test('by a kill leaves it unknown what becomes of a change that is on its way', async () => {
+    const w = await world(async (life) => {
+      await life.sleep(10)
+      w.seen.push((await codeOf(life.apply(add('late')))) as string)
+    })
+    await w.s.during(call(w.ref, 'begin'))
+    w.s.syncMs = 50
+    await w.s.advance(20)
+    w.kill()
+    await w.s.advance(1_000)
+    expect([w.seen, w.state()]).toEqual([['UNKNOWN_OUTCOME'], 'began,late'])
+  })
+
   test('by `stop` fails the changes that wait in its mailbox', async () => {
     const w = await world(async (life) => {
       w.seen.push((await codeOf(life.apply(add('late')))) as string)

@@ -287,6 +287,20 @@ describe('the keys of an entity that has ended', () => {
     expect(s.app.store.range({ prefix: '{noting/1}' }).entries).toEqual([])
   })
 
+  test('are all that a delete removes whose entity is killed while it removes them', async () => {
+    const { s, things, ask } = await started(noting)
+    await ask('add', 1)
+    await ask('write', many.slice(0, 3))
+    s.syncMs = 50
+    const deleted = codeOf(things().delete('1', { keys: true }))
+    await s.advance(20)
+    s.system.kill(s.app.entities.holder('noting/1')?.address as never)
+    await s.advance(1_000)
+    expect(await deleted).toBe('EXITED')
+    expect(things().state('1')).toEqual({ count: 1, ran: [] })
+    expect(s.app.store.has(many[0] ?? '')).toBe(false)
+  })
+
   test('go by delete with keys, too', async () => {
     const { s, things, ask } = await started(noting)
     await ask('write', many)
