@@ -78,6 +78,12 @@ describe('a plain message in a handler', () => {
     expect(noted()).toEqual([])
   })
 
+  test('to nobody is lost, as one with a sender', async () => {
+    const { act, noted, system } = await start()
+    expect(await act(() => cast(system.to(name<Echo.Messages>('nobody')), 'note', 1))).toBe(false)
+    expect(noted()).toEqual([])
+  })
+
   test('is not told in production', async () => {
     vi.stubEnv('NODE_ENV', 'production')
     const { act, echo, noted } = await start()

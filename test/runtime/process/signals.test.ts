@@ -10,6 +10,7 @@ import {
   type From,
   type GenServer,
   getState,
+  type Messages,
   name,
   noReply,
   ok,
@@ -26,6 +27,7 @@ import {
   supervisor,
   suspend,
   type Timer,
+  terminateChild,
   terminateDynamicChild,
   trace,
   whichChildren,
@@ -51,6 +53,28 @@ const refOf = (result: StartResult): Ref => {
 }
 
 describe('a stop', () => {
+  test('with brutal_kill ends a child that traps exits at once', async () => {
+    const { system, clock } = testSystem()
+    const never: GenServer<Messages, number> = {
+      init: (_, context) => {
+        context.trapExit(true)
+        return 0
+      },
+      exit: () => new Promise(() => undefined),
+    }
+    const child = worker('a', never, undefined, { shutdown: 'brutal_kill' })
+    const root = await startSupervisor(
+      system,
+      supervisor('r', { strategy: 'one_for_one' }, [child]),
+    )
+    let isOver = false
+    void terminateChild(root, 'a').then(() => {
+      isOver = true
+    })
+    await clock.settle()
+    expect([isOver, system.processes().length]).toEqual([true, 1])
+  })
+
   test('fails when the server ends before its turn has come, even as it was asked to', async () => {
     const { clock, runner } = await world()
     Runner.answer(runner, () => stop('normal', []))
@@ -119,6 +143,19 @@ describe('a process', () => {
     await clock.settle()
 
     expect(await getState(runner)).toEqual([['down', 'noproc']])
+  })
+
+  test('is of a process of its own System', async () => {
+    const { runner } = await world()
+    const foreign = (await world()).runner
+    const refused = await Runner.run(runner, (context) => {
+      try {
+        return context.monitor(foreign)
+      } catch (error) {
+        return error
+      }
+    })
+    expect(refused).toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
   test('takes back only monitors of its own', async () => {

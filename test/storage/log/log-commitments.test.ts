@@ -2,6 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
+import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { decodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
 import { commitmentsFolder } from '../../../src/storage/commitments/history-files.ts'
 import {
@@ -153,6 +154,11 @@ describe('the chain goes on', () => {
     const last = bytes.findLastIndex((byte) => byte !== 0)
     world.disk.poke(`${dir}/${path}`, last - 8, new Uint8Array(9))
 
+    // A life that adds other frames alone leaves them uncovered.
+    const between = world.open().log
+    between.handle('checkpoint', { opaque: new Uint8Array() })
+    between.handle('close', { projectedLsn: 0 })
+
     const next = world.open()
     expect(readAll(next.log)).toHaveLength(6)
     commit(next.log, [payload(92)])
@@ -278,6 +284,27 @@ describe('the files of a chain', () => {
     off.log.handle('close', { projectedLsn: 0 })
     expect(codeOf(() => world.open())).toBe('CORRUPT')
   })
+})
+
+test('a header that the log has given back is CORRUPT when its file says something else, also the last one', () => {
+  const world = newWorld(options)
+  const { log } = world.open()
+  write(log, 40)
+  log.handle('checkpoint', { opaque: new Uint8Array() })
+  log.handle('release', { lsn: 1_000 })
+  log.handle('close', { projectedLsn: 0 })
+  expect(headersIn(world)).toEqual([])
+  const part = partsIn(world).at(-1) ?? ''
+  // Its time differs, and its own checksum holds.
+  const at = headerBytesIn(part) - 208
+  const record = Buffer.from(world.disk.contents(part).subarray(at, at + 200))
+  record.writeUInt8(record.readUInt8(96) ^ 1, 96)
+  world.disk.poke(part, at + 96, record.subarray(96, 97))
+  const sum = Buffer.alloc(4)
+  sum.writeUInt32LE(crc32(record))
+  world.disk.poke(part, at + 200, sum)
+
+  expect(codeOf(() => world.open())).toBe('CORRUPT')
 })
 
 test('(e) verify compares inner nodes too: any changed byte of a part is found', () => {
