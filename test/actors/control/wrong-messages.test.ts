@@ -24,6 +24,7 @@ const payloads = [
   { ok: true },
   { ok: false, reason: 'x' },
   { ok: true, value: {} },
+  { time: 1, durableLsn: 1, lsns: [1_000], units: [1], changes: {} },
 ]
 
 /** Names of messages, known and unknown. */
