@@ -43,9 +43,12 @@ export interface Actor {
 /** The own turns of one actor. */
 export class OwnTurns {
   readonly #actor: Actor
+  /** What the loop does after most turns. */
+  readonly #goesOn: NextStep
 
   constructor(actor: Actor) {
     this.#actor = actor
+    this.#goesOn = noReply(actor) as never
   }
 
   /** The first step that may run. */
@@ -63,7 +66,8 @@ export class OwnTurns {
   next(step?: NextStep): NextStep {
     const { ready } = this
     if (ready) return noReply(this.#actor, { continue: ['$step', ready.step] }) as never
-    const { timeoutMs, hibernate } = step?.next ?? {}
+    if (step?.next === undefined) return this.#goesOn
+    const { timeoutMs, hibernate } = step.next
     if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
     return noReply(this.#actor, hibernate ? { hibernate } : undefined) as never
   }
