@@ -30,6 +30,8 @@ export type Check<Out = unknown, In = Out> = {
   readonly expected?: string
   readonly fallback?: In
   readonly fields?: Fields
+  /** The member must be there, be it as `undefined`. */
+  readonly isStated?: boolean
 }
 
 /** The checks of the members of an object, by their names. */
@@ -63,7 +65,7 @@ export const below = (at: Place, name: string | number): Place => {
 
 /** The refusal of a value at its place. */
 export const refusal = (at: Place, expected: string, found: unknown): KeelsonError => {
-  const path = at.path.length === 0 ? (at.whole ?? 'options') : at.path
+  const path = at.path === '' ? (at.whole ?? 'options') : at.path
   const shown = at.isSecret && typeof found === 'string' ? 'another text' : found
   return (at.code === 'CONFIG' ? configError : invalidArgument)(path, expected, shown)
 }
@@ -151,15 +153,23 @@ export const listOf = <Out, In>(
     { expected },
   )
 
-/** An object with these members only; each is read once. */
+/**
+ * An object with these members only; each is read once. A member that is left out and has no
+ * default is left out of the result.
+ */
 export const object = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> => {
-  const known = new Set(Object.keys(fields))
+  const members = Object.entries(fields)
+  const known = Object.keys(fields)
   const check = (found: unknown, at: Place): Checked<F> => {
     const given = readOptions(found as Record<string, unknown>, known, at)
-    const entries = Object.entries(fields)
-    return Object.fromEntries(
-      entries.map(([name, member]) => [name, member(given[name], below(at, name))]),
-    ) as Checked<F>
+    const copy: Record<string, unknown> = {}
+    for (const [name, member] of members) {
+      if (member.isStated && !(name in given))
+        throw refusal(below(at, name), 'a value, or undefined', 'nothing')
+      const checked = member(given[name], below(at, name))
+      if (checked !== undefined || member.isStated) copy[name] = checked
+    }
+    return copy as Checked<F>
   }
   return Object.assign(check, { expected: 'an object', fields })
 }
@@ -175,13 +185,22 @@ export const secret = <Out, In>(check: Check<Out, In>): Check<Out, In> =>
   })
 
 /**
+ * Requires an object that can be read, with no other names than `known`. Each member is read, as
+ * its use will: a getter may throw.
+ * @throws KeelsonError with the code of the place
+ */
+export const checkNames = (options: unknown, known: readonly string[], at: Place): void => {
+  readOptions(options as object, known, at)
+}
+
+/**
  * A copy of the options at a place, with no other names than `known`. Each is read once, so that a
  * getter cannot answer the check and its use differently.
  * @throws KeelsonError with the code of the place
  */
 export const readOptions = <T extends object>(
   options: T,
-  known: ReadonlySet<string>,
+  known: readonly string[],
   at: Place,
 ): T => {
   const copy: Record<string, unknown> = {}
@@ -191,14 +210,13 @@ export const readOptions = <T extends object>(
     if (typeof options !== 'object' || options === null || Array.isArray(options))
       expected = 'an object'
     else {
-      for (const name in options) if (!known.has(name)) misspelt ??= name
+      for (const name in options) if (!known.includes(name)) misspelt ??= name
       for (const name of known) if (name in options) copy[name] = Reflect.get(options, name)
     }
   } catch {
     expected = 'an object that can be read'
   }
   if (expected !== undefined) throw refusal(at, expected, options)
-  if (misspelt === undefined) return copy as T
-  const { path } = below(at, misspelt)
-  throw unknownOption(at.code, typeof path === 'string' ? path : path.join('.'), [...known])
+  if (misspelt !== undefined) throw unknownOption(at.code, below(at, misspelt).path, known)
+  return copy as T
 }
