@@ -2,7 +2,7 @@
  * What is known of a shard's projection across the lives of its writer: the mode of the writer, the
  * failures of commits, and why it has no writer. `health()` and callers read it at once.
  */
-import type { Clock } from '../../clock.ts'
+import { backoffMs, type Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 import {
   modeAfter,
@@ -12,7 +12,7 @@ import {
 } from './projection-mode.ts'
 
 /** The delay before the first retry, and the longest one, in ms. */
-const retryMs = { first: 50, longest: 5_000 } as const
+const retryPauses = { baseMs: 50, maxMs: 5_000, jitter: 0.5 }
 
 /** The health of a projection and its writer. `failures`: the commits that failed so far. */
 export type ProjectionHealth = {
@@ -125,9 +125,7 @@ export class ShardProjection {
    * to half of them is jitter, so that shards on one full disk do not try in step.
    */
   retryInMs(random: () => number): number {
-    const doublings = Math.min(this.#failuresInRow - 1, 10)
-    const delay = Math.min(retryMs.longest, retryMs.first * 2 ** doublings)
-    return Math.ceil(delay / 2 + (delay / 2) * random())
+    return Math.ceil(backoffMs(retryPauses, this.#failuresInRow, random()))
   }
 
   /** Records a successful commit. Returns whether it ended a failure. */

@@ -22,10 +22,10 @@ import {
 } from './dynamic-supervisor.ts'
 import {
   type Backoff,
-  backoffMs,
   givesUp,
   type RestartLimit,
   recentRestarts,
+  restartWaitMs,
 } from './restart-policy.ts'
 
 /** The request of a client. It has a ticket, with which the client can cancel it. */
@@ -230,7 +230,7 @@ const waitFirst = (state: State, backoff: Backoff, context: Surroundings) => {
   const { clock } = context.system
   if (state.isWaiting) return settle(state, context)
   if (clock.monotonic() >= state.rowEndsAt) state.row = 0
-  const waitMs = backoffMs(backoff, ++state.row, clock.random())
+  const waitMs = restartWaitMs(backoff, ++state.row, clock.random())
   state.rowEndsAt = clock.monotonic() + waitMs + backoff.toMs
   state.isWaiting = true
   context.sendAfter(waitMs, 'waited')
