@@ -2,6 +2,7 @@
  * Sending: `call`, `cast` and `send`. The target admits or refuses a message at once. Admitted
  * messages are handled in the order of their arrival.
  */
+import { argument, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
@@ -9,7 +10,6 @@ import { Envelope, type Kind, kinds, type Message, noName } from '../words/envel
 import { End } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { guarded } from './guarded.ts'
-import { readOptions } from './known-options.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 
@@ -206,14 +206,14 @@ export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
-const callKeys = new Set(['timeoutMs', 'signal', 'id', 'waitForName', 'position'])
+const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position']
 
 /** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
 const readCallOptions = <O extends CallOptions & PositionOption<boolean>>(
   given: O,
   name: string,
 ): O => {
-  const options = readOptions(name, given, callKeys)
+  const options = readOptions(given, callKeys, argument('', name))
   const { id, waitForName, signal, position } = options
   if (!isId(id)) throw noId(name)
   if (waitForName !== undefined && typeof waitForName !== 'boolean')

@@ -2,13 +2,13 @@
  * The context of a server, for its handlers. One for each process. It has no effect after the end
  * of the process.
  */
+import { argument, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import { guardListeners } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { guarded, refused } from '../process/guarded.ts'
-import { readOptions } from '../process/known-options.ts'
 import { type CallOptions, cast, request } from '../process/messaging.ts'
 import { expectOf, type Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
@@ -24,7 +24,7 @@ import { refOf, type SpawnOptions, type StartOptions, type StartResult } from '.
 type AnyRef = Ref<unknown> | string | Via | Part
 type AnyCast = { casts: Record<string, (payload: unknown) => void> }
 
-const demonitorKeys = new Set(['flush'])
+const demonitorKeys = ['flush']
 
 /** Starts servers. The System implements it. */
 export interface Starter {
@@ -189,7 +189,8 @@ export class ServerContext {
   }
 
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
-    const { flush } = options === undefined ? {} : readOptions('demonitor', options, demonitorKeys)
+    const { flush } =
+      options === undefined ? {} : readOptions(options, demonitorKeys, argument('', 'demonitor'))
     const own = monitor as unknown as Monitor<Process>
     if (!(own instanceof Monitor) || own.owner !== this.#process) throw notItsMonitor(this.#process)
     const found = own.target?.unwatch(own) ?? false

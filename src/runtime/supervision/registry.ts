@@ -9,7 +9,8 @@
  * objects are fine. A registry is a supervisor over the process that keeps the table. Registering
  * links holder and table, so a holder ends (`'shutdown'` or `'killed'`) with its registry.
  */
-import { configError, KeelsonError } from '../../errors.ts'
+import { config, oneOf, readOptions } from '../../check.ts'
+import { KeelsonError } from '../../errors.ts'
 import type { OpenRegistry } from '../names/registries.ts'
 import type { RegistryEntry, RegistryKeys } from '../names/registry-table.ts'
 import { noRegistry, notUnique, Via } from '../names/via.ts'
@@ -26,7 +27,7 @@ import {
   type Ref,
   type Name as RuntimeName,
 } from '../words/address.ts'
-import { type ChildSpec, readKnown, worker } from './child-spec.ts'
+import { type ChildSpec, worker } from './child-spec.ts'
 import type { RestartOption } from './restart-policy.ts'
 import { madeAt, started, supervisor } from './supervisor.ts'
 import type { SupervisorMessages } from './supervisor-server.ts'
@@ -88,9 +89,8 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
   id: string,
   options: Options<K, V, M>,
 ): ChildSpec<Messages<K, V, M>> => {
-  const { keys, ...others } = readKnown(id, options, knownOptions)
-  if (keys !== 'unique' && keys !== 'duplicate')
-    throw configError(`${id}.keys`, "'unique' or 'duplicate'", keys)
+  const { keys, ...others } = readOptions(options, knownOptions, config(id))
+  oneOf('unique', 'duplicate')(keys, config(`${id}.keys`))
   return supervisor(id, { ...others, strategy: 'one_for_one' }, [
     worker('table', tableServer, keys, {
       label: `table(${options.name ?? id})`,
@@ -98,7 +98,7 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
   ])
 }
 
-const knownOptions = new Set(['keys', 'name', 'restart', 'shutdown'])
+const knownOptions = ['keys', 'name', 'restart', 'shutdown']
 
 /**
  * Starts a registry by itself: without a parent for a System, linked for a context. Rejects like
@@ -111,7 +111,7 @@ export const start = <K = unknown, V = unknown, M = unknown>(
   madeAt(
     where,
     started(where, () => {
-      const read = readKnown('registry', options, knownOptions)
+      const read = readOptions(options, knownOptions, config('registry'))
       return childSpec(read.name ?? 'registry', read)
     }),
   )

@@ -3,6 +3,7 @@
  * functions. It ends its tasks when it ends, and counts them. A task that is awaited still has its
  * owner.
  */
+import { config, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { call, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
@@ -11,7 +12,7 @@ import type { Shutdown } from '../process/shutdown.ts'
 import { Wait } from '../process/wait.ts'
 import type { AnyContext, System, Target } from '../server/gen-server.ts'
 import type { StartResult } from '../server/start-options.ts'
-import { type ChildContext, type ChildSpec, readKnown } from '../supervision/child-spec.ts'
+import type { ChildContext, ChildSpec } from '../supervision/child-spec.ts'
 import {
   type DynamicSupervisorMessages,
   type DynamicSupervisorOptions,
@@ -72,7 +73,11 @@ export const taskChild = (
   run: (context: TaskContext) => unknown,
   options: TaskChildOptions = {},
 ): ChildSpec => {
-  const { restart = 'temporary', shutdown, label = id } = readKnown(id, options, taskChildKeys)
+  const {
+    restart = 'temporary',
+    shutdown,
+    label = id,
+  } = readOptions(options, taskChildKeys, config(id))
   return {
     id,
     restart,
@@ -81,7 +86,7 @@ export const taskChild = (
   }
 }
 
-const taskChildKeys = new Set(['restart', 'shutdown', 'label'])
+const taskChildKeys = ['restart', 'shutdown', 'label']
 
 /**
  * Starts `run` under a task supervisor. Its return value is dropped. If the supervisor is full, the
