@@ -111,7 +111,7 @@ export const dueRowKey = (dueMs: number, entity: string, name: string): string =
 }
 
 /** The alarms that are due at `upToMs` (ms since 1970) or sooner; without it, all. In due order. */
-export const dueRows = (upToMs = Number.POSITIVE_INFINITY): RowRange => {
+export const dueRows = (upToMs = Number.POSITIVE_INFINITY): RowRange & { readonly lt: string } => {
   const all = rowsOf('due')
   if (upToMs >= Number.MAX_SAFE_INTEGER) return all
   return { gt: all.gt, lt: duePrefix + timeText(Math.max(0, Math.floor(upToMs) + 1)) }

@@ -205,7 +205,9 @@ export const rowKeyBytesMax = keyBytesMax + 1 + fieldBytesMax
 export const prefixOf = (name: RowClassName): string => `\0${rowClasses[name].letter}`
 
 /** The rows of a class that has a letter. */
-export const rowsOf = (name: RowClassName): RowRange & { readonly gt: string } => {
+export const rowsOf = (
+  name: RowClassName,
+): RowRange & { readonly gt: string; readonly lt: string } => {
   const prefix = prefixOf(name)
   return { gt: prefix, lt: `\0${String.fromCharCode(prefix.charCodeAt(1) + 1)}` }
 }
