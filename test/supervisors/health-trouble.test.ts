@@ -7,7 +7,9 @@ import {
   entity,
   noReply,
   reply,
+  type StorageEvents,
   supervisor,
+  telemetry,
 } from '../../src/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../support/full-disk.ts'
@@ -106,6 +108,22 @@ test('an actor whose turn waits for space is named, until the turn is durable', 
   freeDisk(s)
   await s.advance(2_000)
   expect(actors().waiting).toEqual({ count: 0, first: [] })
+})
+
+test('an actor that waits for space is told of once, however often its turn is written', async () => {
+  const { s, ref, actors } = await started()
+  await s.during(call(ref('1'), 'set', 60_000_000))
+  const told: unknown[] = []
+  telemetry<StorageEvents>(s.system).on('entity.waits', ({ entity: of }) => told.push(of))
+  await fillDisk(s)
+  for (let at = 0; at < 3; at++) cast(ref('1'), 'add')
+  await s.advance(100)
+  const [first] = actors().waiting.first
+  await s.advance(10_000)
+
+  expect(told).toEqual(['order/1'])
+  expect(actors().waiting).toEqual({ count: 1, first: [first] })
+  freeDisk(s)
 })
 
 test('a step that fails is named with its try, until it has run or its actor is deleted', async () => {

@@ -106,7 +106,7 @@ export class OwnTurns {
     const { isAwake, isSettled } = this.#actor
     if (!isAwake || !isSettled) return this.#runDueLater(from)
     const { blocked, memory, terms, ending } = this.#actor
-    const [first] = terms.work.mayBegin ? dueAt(memory, this.#actor.now()) : []
+    const first = terms.work.mayBegin ? dueAt(memory, this.#actor.now())[0] : undefined
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
       else
