@@ -181,6 +181,29 @@ test('an actor that is blocked is named with the reason, and an alarm that canno
   expect(actors().failing.count).toBe(0)
 })
 
+test('of the alarms that cannot run, 1,000 of a shard are counted, and ten are shown', async () => {
+  const { s, ref, actors } = await started()
+  const set = (id: number) => call(ref(`${id}`), 'set', 60_000)
+  await s.during(Promise.all(Array.from({ length: 2 }, (_, at) => set(at))))
+  await s.close()
+  const without = { app: supervisor('app', {}, []) }
+  await s.start(without)
+  await s.advance(120_000)
+  expect(actors().overdue).toMatchObject({
+    count: 2,
+    first: [{ entity: 'order/0', what: 'alarm ring' }, { entity: 'order/1' }],
+  })
+  await s.close()
+  await s.start({ app: supervisor('app', {}, [orders]) })
+  await s.during(Promise.all(Array.from({ length: 1_005 }, (_, at) => set(at))))
+  await s.close()
+  await s.start(without)
+  await s.advance(120_000)
+
+  const { count, first } = actors().overdue
+  expect([count, first.length]).toEqual([1_000, 10])
+})
+
 test('a turn that was refused is counted by its code', async () => {
   const { s, ref, actors } = await started()
   expect(await s.during(codeOf(call(ref('1'), 'grow', 2_000_000)))).toBe('TOO_LARGE')

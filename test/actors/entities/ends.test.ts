@@ -322,6 +322,20 @@ describe('the keys of an entity that has ended', () => {
     expect(s.app.store.has(many[0] ?? '')).toBe(false)
   })
 
+  test('stay with an entity that is blocked: a delete with keys is BLOCKED, one without is not', async () => {
+    const { s, ask } = await started(noting)
+    await ask('write', many.slice(0, 2))
+    await s.close()
+    const newer = entity('noting', { ...server, version: 2 }, { keys: true })
+    await s.start({ app: supervisor('app', {}, [newer]) })
+    const handle = s.app.entity(newer)
+
+    expect(await s.during(codeOf(handle.delete('1', { keys: true })))).toBe('BLOCKED')
+    expect(s.app.store.get(many[1] ?? '')).toBe('x')
+    expect(await s.during(handle.delete('1'))).toBe(true)
+    expect([rowsOf(s), s.app.store.get(many[1] ?? '')]).toEqual([[], 'x'])
+  })
+
   test('go by delete with keys, too', async () => {
     const { s, things, ask } = await started(noting)
     await ask('write', many)
