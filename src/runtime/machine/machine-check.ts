@@ -179,7 +179,7 @@ const delayOf = (action: unknown): string[] => {
 /** The name of the logic that a built-in action starts. */
 const spawnedBy = (action: unknown): string[] => {
   if (typeof action !== 'function') return []
-  const { type, src } = action as unknown as { readonly type?: unknown; readonly src?: unknown }
+  const { type, src } = action as { readonly type?: unknown; readonly src?: unknown }
   const isNamed = typeof src === 'string' && !src.startsWith('xstate.invoke.')
   return type === 'xstate.spawnChild' && isNamed ? [src] : []
 }

@@ -5,7 +5,7 @@
 import { argument, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
-import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
+import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import { End } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
@@ -166,7 +166,7 @@ export const request = (
 
 /** Whether a process may get the name of `ref` later. */
 const awaitsName = (ref: Ref<unknown>): boolean => {
-  const { process, directory } = addressOf(ref) as Address<Process>
+  const { process, directory } = addressOf<Process>(ref)
   const fault = process === undefined ? directory.fault?.() : undefined
   return process === undefined && (fault === undefined || fault.code === 'NO_PROCESS')
 }
@@ -180,7 +180,7 @@ const requestOnceHeld = async (
   options: CallOptions & PositionOption<boolean>,
   timeoutMs: number,
 ): Promise<unknown> => {
-  const { directory, name: awaited = '', sender } = addressOf(ref) as Address<Process>
+  const { directory, name: awaited = '', sender } = addressOf<Process>(ref)
   options.signal?.throwIfAborted()
   const wait = directory.awaitHolder(awaited, timeoutMs, options.signal)
   const waiter = { makerEnded: () => wait.fail(callerEnded(sender, name)) }
@@ -247,7 +247,7 @@ const noSignal = (name: string): KeelsonError =>
 const target = (
   ref: Ref<unknown>,
 ): { process: Process | undefined; sender: Process | undefined } => {
-  const address = addressOf(ref) as Address<Process>
+  const address = addressOf<Process>(ref)
   const process = address.process ?? address.resolve() ?? address.directory.wake?.(address.name)
   return { process, sender: address.sender }
 }
@@ -269,7 +269,7 @@ const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
 
 /** Names the caller, if the call is made through a ref with its sender bound. */
 const callerText = (ref: Ref<unknown>): string => {
-  const { sender } = addressOf(ref) as Address<Process>
+  const { sender } = addressOf<Process>(ref)
   return sender === undefined ? '' : `, called by ${sender.title}`
 }
 

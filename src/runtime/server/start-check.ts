@@ -105,7 +105,7 @@ export const expectName = (found: unknown): void => {
 /** Throws `INVALID_ARGUMENT` unless `found` is a whole number from 1, or infinite. */
 export const expectMailboxMax = (found: unknown): void => {
   if (found === Number.POSITIVE_INFINITY) return
-  if (!Number.isSafeInteger(found) || (found as number) < 1) {
+  if (typeof found !== 'number' || !Number.isSafeInteger(found) || found < 1) {
     throw invalidArgument('mailboxMax', 'a whole number from 1, or Infinity', found)
   }
 }

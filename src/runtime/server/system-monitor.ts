@@ -56,7 +56,8 @@ const watched = ['slowHandlerMs', 'pendingHandlerMs', 'longMailbox', 'loopDelayM
 const keys = [...watched, 'everyMs']
 
 const expectThreshold = (key: string, found: unknown): void => {
-  if (found === undefined || (Number.isFinite(found) && (found as number) > 0)) return
+  if (found === undefined || (typeof found === 'number' && Number.isFinite(found) && found > 0))
+    return
   throw invalidArgument(key, 'a number above 0', found)
 }
 

@@ -340,7 +340,7 @@ export class ProcessSystem implements Kernel, Starter {
   #resolve(target: AnyRef): Process | undefined {
     if (typeof target === 'string' || target instanceof Via || isPart(target))
       return this.names.find(target)
-    const process = (addressOf(target) as Address<Process>).resolve()
+    const process = addressOf<Process>(target).resolve()
     if (process !== undefined) expectOf(this, process)
     return process
   }
@@ -371,8 +371,8 @@ export const refOfName = <M>(
   name: string,
   make: (names: Directory<Process>) => Directory<Process>,
 ): Ref<M> => {
-  const { names } = system as unknown as ProcessSystem
-  return new Address<Process>(make(names), undefined, name, undefined) as Ref<M>
+  const { names } = system as ProcessSystem
+  return new Address<Process>(make(names), undefined, name, undefined)
 }
 
 const patienceOf = (root: Process): Shutdown | undefined =>

@@ -13,7 +13,7 @@ import { KeyIdentities } from '../names/key-identities.ts'
 import { type Process, processOf } from '../process/process.ts'
 import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 
 declare const content: unique symbol
@@ -362,7 +362,7 @@ const living = (context: { readonly self: Ref }): Process => {
   throw new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
 }
 
-const processAt = (ref: Ref): Process | undefined => (addressOf(ref) as Address<Process>).resolve()
+const processAt = (ref: Ref): Process | undefined => addressOf<Process>(ref).resolve()
 
 const noProcess = (ref: Ref): KeelsonError =>
   new KeelsonError('NO_PROCESS', `there is no process ${ref}`, { details: { reason: 'noproc' } })

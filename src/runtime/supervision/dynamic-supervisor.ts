@@ -148,10 +148,10 @@ export const startOrGet = async <M, S>(
   spec: ChildSpec<M, S>,
   name: Name | Via | undefined,
 ): Promise<Ref<M, S>> => {
-  const parent = addressOf(supervisor) as Address<Process>
+  const parent = addressOf<Process>(supervisor)
   const holder = name === undefined ? undefined : parent.resolve()?.kernel.names.find(name)
   const found = holder?.address ?? refOrHolder(await startDynamicChild(supervisor, spec), spec.id)
-  const { directory, process, name: looked } = addressOf(found) as Address<Process>
+  const { directory, process, name: looked } = addressOf<Process>(found)
   return new Address(directory, process, looked, parent.sender)
 }
 
@@ -208,7 +208,7 @@ const dynamicServer: DynamicServer = {
     startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
     terminateChild: async (state, ref, context) => {
       // Any ref of the process is accepted: its own, one with a bound sender, or one of its name.
-      const process = (addressOf(ref) as Address<Process>).resolve()
+      const process = addressOf<Process>(ref).resolve()
       const child = process && state.running.get(process.address)
       if (child === undefined) return reply(false, state)
       forget(state, child)

@@ -11,7 +11,6 @@ import type { CallContext, Context, From, GenServer, Settled } from '../server/g
 import { noReply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
-import type { ExitReason } from '../words/exit-reason.ts'
 import type { Monitor } from '../words/monitor.ts'
 import type { ChildSpec } from './child-spec.ts'
 import {
@@ -150,7 +149,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   },
   casts: {
     checkin: (state, ref, context) => {
-      const process = (addressOf(ref) as Address<Process>).resolve()
+      const process = addressOf<Process>(ref).resolve()
       const worker = process && state.workers.get(process.address)
       if (worker?.client === undefined) return noReply(state)
       if (ref instanceof WorkerRef && ref.ticket !== worker.client.ticket) return noReply(state)
@@ -184,7 +183,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
     return clientEnded(state, monitor, context)
   },
   terminate: async (state, _reason, context) => {
-    const supervisor = (addressOf(state.supervisor) as Address<Process>).resolve()
+    const supervisor = addressOf<Process>(state.supervisor).resolve()
     if (supervisor?.alive) await shutDown(processOf(context), supervisor, 'infinity')
   },
 }
@@ -221,7 +220,7 @@ const replace = (state: State, context: Surroundings) => {
   if (state.plan.backoff) return waitFirst(state, state.plan.backoff, context)
   state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state.plan)
   return givesUp(state.restarts, state.plan)
-    ? stop<State>('shutdown' as ExitReason, state)
+    ? stop<State>('shutdown', state)
     : settle(state, context)
 }
 

@@ -10,7 +10,6 @@ import type { Process } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
 import {
-  type Address,
   addressOf,
   isRef,
   type Ref,
@@ -137,7 +136,7 @@ export const checkout = <W>(pool: Handle<W>, options: CheckoutOptions = {}): Pro
  * that is not checked out. False: there is no such pool.
  */
 export const checkin = (pool: Handle<never> | Handle, worker: Ref): boolean =>
-  cast(pool as Handle, 'checkin', worker)
+  cast(plain(pool), 'checkin', worker)
 
 /**
  * Runs `work` with a worker and gives it back, whatever happens. Resolves with the result of `work`.
@@ -151,17 +150,20 @@ export const transaction = <W, R>(
 
 /** How many workers are idle and busy, and how many clients wait. */
 export const status = (pool: Handle<never> | Handle): Promise<PoolStatus> =>
-  call(pool as Handle, 'status')
+  call(plain(pool), 'status')
+
+/** The pool without the messages of its workers. */
+const plain = (pool: Ref<never> | Handle): Handle => pool
 
 const taken = async <W>(pool: Handle<W>, options: CheckoutOptions): Promise<Ref<W>> => {
   const { block = true, ...limits } = options
   const ticket = {}
   try {
-    const worker = await call(pool as Handle, 'checkout', { ticket, block }, limits)
-    const { sender } = addressOf<Process>(pool) as Address<Process>
-    return new WorkerRef(addressOf(worker) as Address<Process>, sender, ticket) as Ref<W>
+    const worker = await call(plain(pool), 'checkout', { ticket, block }, limits)
+    const { sender } = addressOf<Process>(pool)
+    return new WorkerRef(addressOf<Process>(worker), sender, ticket)
   } catch (error) {
-    if (isRef(pool)) cast(pool as Handle, 'cancel', ticket)
+    if (isRef(pool)) cast(plain(pool), 'cancel', ticket)
     throw error
   }
 }
@@ -175,6 +177,6 @@ const during = async <W, R>(
   try {
     return await work(worker)
   } finally {
-    checkin(pool as Handle, worker)
+    checkin(plain(pool), worker)
   }
 }

@@ -200,7 +200,7 @@ export const keys = <K, V, M>(registry: Handle<K, V, M>, holder: Ref): K[] =>
 /** The values of `holder` with `key`. */
 export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, holder: Ref): V[] => {
   const { table } = opened(registry).open
-  const process = (addressOf(holder) as Address<Process>).resolve()
+  const process = addressOf<Process>(holder).resolve()
   const own = process === undefined ? [] : table.both(process, key)
   return own.map((entry) => entry.value as V)
 }
@@ -260,7 +260,7 @@ type Opened = {
 }
 
 const opened = (registry: Ref<never> | Handle): Opened => {
-  const process = (addressOf(registry) as Address<Process>).resolve()
+  const process = addressOf<Process>(registry).resolve()
   const registries = process?.kernel.names.registries
   const open = registries?.of(process)
   if (registries === undefined || open === undefined) throw noRegistry(registry)
@@ -286,8 +286,8 @@ const heldBy = (
   registry: Handle<never, never, never> | Handle,
   holder: Ref,
 ): RegistryEntry<Process>[] => {
-  const { table } = opened(registry as Handle).open
-  const process = (addressOf(holder) as Address<Process>).resolve()
+  const { table } = opened(registry).open
+  const process = addressOf<Process>(holder).resolve()
   return process === undefined ? [] : [...table.heldBy(process)]
 }
 
@@ -297,4 +297,4 @@ const shown = <K, V, M>({ key, holder, value }: RegistryEntry<Process>): Entry<K
   value: value as V,
 })
 
-const refOf = <M>(process: Process): Ref<M> => process.address as Ref<M>
+const refOf = <M>(process: Process): Ref<M> => process.address

@@ -12,7 +12,7 @@ import type { Process, StartGate } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, System } from '../server/gen-server.ts'
 import { refOf, type StartResult } from '../server/start-options.ts'
-import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
+import { addressOf, type Name, type Ref } from '../words/address.ts'
 import {
   type ChildContext,
   type ChildSpec,
@@ -104,7 +104,7 @@ export const started = async <M>(
   const spec = checked(specify())
   const result = await spec.start(starterOf(where))
   const ref = refOf(result as StartResult<never, never>, spec.id) as Ref<M>
-  const process = (addressOf(ref) as Address<Process>).resolve()
+  const process = addressOf<Process>(ref).resolve()
   process?.kernel.names.parts.hold(spec, process)
   return ref
 }

@@ -122,7 +122,7 @@ export class StreamInput<I> {
     try {
       this.#iterator ??= open(this.#inputs)
       const answer = this.#iterator.next()
-      if (!isThenable(answer)) return this.#take(answer as IteratorResult<I>)
+      if (!isThenable(answer)) return this.#take(answer)
       this.#isPulling = true
       Promise.resolve(answer).then(
         (result) => this.#arrived(result),

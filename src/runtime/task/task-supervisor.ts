@@ -23,7 +23,7 @@ import {
 } from '../supervision/dynamic-supervisor.ts'
 import type { RestartOption } from '../supervision/restart-policy.ts'
 import type { ChildInfo } from '../supervision/supervised-children.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import {
   type OwnedTask,
   startOwned,
@@ -153,7 +153,7 @@ export const startUnder = async (
   start: (context: ChildContext) => Ref | undefined,
 ): Promise<void> => {
   const ref = owner.to(supervisor)
-  const process = (addressOf(ref) as Address<Process>).resolve()
+  const process = addressOf<Process>(ref).resolve()
   if (process !== undefined) expectOf(processOf(owner).kernel, process)
   const result = await startDynamicChild(ref, {
     id: 'task',

@@ -112,7 +112,7 @@ const yieldMany = <const Tasks extends readonly Task[]>(
   tasks: Tasks,
   options?: TaskWaitOptions,
 ): Promise<Outcomes<Tasks>> =>
-  gatherOutcomes(tasks, options, (outcomes) => outcomes as unknown as Outcomes<Tasks>)
+  gatherOutcomes(tasks, options, (outcomes) => outcomes as Outcomes<Tasks>)
 
 /**
  * Ends a task of this process without ending this process: asks it (`shutdown`) and kills it after
