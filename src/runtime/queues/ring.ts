@@ -12,8 +12,7 @@ const firstCapacity = 4
 const keptCapacity = 1_024
 
 /** The slots of every empty ring: never written, because a ring grows before it takes anything. */
-const noSlots: never[] = []
-Object.freeze(noSlots)
+const noSlots = Object.freeze([]) as never[]
 
 /** A queue of `T`. `undefined` cannot be queued: it is the result of an empty ring. */
 export class Ring<T extends object> {
