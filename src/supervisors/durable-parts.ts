@@ -1,7 +1,7 @@
 /**
- * The durable parts of a tree: `entity`, a kind of durable actors, and durable workers. What starts
- * them comes from the instance through `context.app`: so a tree loads no storage, and a start waits
- * for no `import()`, which takes real time on a virtual clock.
+ * The durable parts of a tree: `entity`, a kind of durable actors, and durable workers. Their
+ * starters come from the instance through `context.app`: so a tree loads no storage, and a start
+ * waits for no `import()`, which takes real time on a virtual clock.
  */
 import type {
   DurableMessages,

@@ -37,7 +37,7 @@ const machineParts = ['shape', 'refused']
 const parts = [...functions, ...sections, 'kind', 'accepts', 'version', 'retry', ...machineParts]
 
 /**
- * Checks which parts a server has that is not durable. What they are is checked at its start.
+ * Checks which parts a server has that is not durable. Their types are checked at its start.
  * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const checkPlainServer = (server: object, path: string): void => {

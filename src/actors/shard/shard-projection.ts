@@ -1,5 +1,5 @@
 /**
- * What is known of a shard's projection across the lives of its writer: the mode of the writer, the
+ * The facts about a shard's projection across the lives of its writer: the mode of the writer, the
  * failures of commits, and why it has no writer. `health()` and callers read it at once.
  */
 import { backoffMs, type Clock } from '../../clock.ts'
@@ -41,12 +41,12 @@ export class ShardProjection {
   #failures = 0
   /** Why commits fail, or why there are none. */
   #failure: KeelsonError | undefined
-  /** What a caller said about the projection, until a reconcile has refuted it. */
+  /** The claim of a caller about the projection, until a reconcile has refuted it. */
   #mark: { readonly epoch: number; readonly error: KeelsonError } | undefined
   #epoch = 0
   #isDirty = false
   #flushedAt: number | undefined
-  /** Since when the projection is behind, and what had been applied at a later moment. */
+  /** The time since when the projection is behind, and the applied LSN of a later moment. */
   #behind: { since: number; until: number; lsn: number } | undefined
   #requestedLsn = 0
 
@@ -187,7 +187,7 @@ export class ShardProjection {
     return this.#epoch
   }
 
-  /** A reconcile of `epoch` found nothing wrong. It ends no mark that was made meanwhile. */
+  /** A reconcile of `epoch` found nothing wrong. It ends no mark that was made since. */
   reconciled(epoch: number): void {
     if (this.#mark && this.#mark.epoch <= epoch) this.#mark = undefined
   }

@@ -80,7 +80,7 @@ export const postgres = (options: PostgresOptions = {}): Replica => {
 
 /**
  * A replica in the folder `dir`, without a server, on a thread of this process; in memory without
- * `dir`. To try replication: another process cannot read it meanwhile.
+ * `dir`. To try replication: another process cannot read it at the same time.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const pglite = (dir?: string): Replica => {
@@ -89,7 +89,7 @@ export const pglite = (dir?: string): Replica => {
   return replicaOver(`pglite ${dir ?? 'in memory'}`, () => connectPglite(dir))
 }
 
-/** A replica over any connection: each session has one of its own. */
+/** A replica over any connection: each session has its own. */
 export const replicaOver = (description: string, connect: Connect): Replica => ({
   description,
   open: (signal) => opened(() => connect(signal), migrate).then(postgresSession),

@@ -23,7 +23,7 @@ import {
 
 /** The options of `restore`. */
 export type RestoreOptions = {
-  /** What `postgres` or `pglite` made. */
+  /** The client that `postgres` or `pglite` made. */
   readonly client: Replica
   /** The folder to make: it is missing, or empty. */
   readonly dir: string
