@@ -20,13 +20,7 @@ import type { Shutdown } from '../process/shutdown.ts'
 import { acceptsNothing } from '../server/acceptance.ts'
 import type { AnyContext, Context, GenServer, System, Target } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
-import {
-  type Address,
-  addressOf,
-  name as nameOf,
-  type Ref,
-  type Name as RuntimeName,
-} from '../words/address.ts'
+import { addressOf, name as nameOf, type Ref, type Name as RuntimeName } from '../words/address.ts'
 import { type ChildSpec, worker } from './child-spec.ts'
 import type { RestartOption } from './restart-policy.ts'
 import { madeAt, started, supervisor } from './supervisor.ts'
