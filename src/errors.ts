@@ -136,15 +136,13 @@ export const invalidArgument = (
 export const configError = (path: ArgumentPath, expected: string, found: unknown): KeelsonError =>
   mismatch('CONFIG', path, expected, found)
 
-const textOf = (path: ArgumentPath): string => (typeof path === 'string' ? path : path.join('.'))
-
 const mismatch = (
   code: ErrorCode,
   path: ArgumentPath,
   expected: string,
   found: unknown,
 ): KeelsonError => {
-  const place = textOf(path) || 'the argument'
+  const place = typeof path === 'string' ? path : path.join('.')
   return new KeelsonError(code, `${place}: expected ${expected}, found ${shown(found)}`, {
     details: { path, expected, found: shown(found) },
   })
@@ -157,16 +155,15 @@ const mismatch = (
  */
 export const unknownOption = (
   code: 'INVALID_ARGUMENT' | 'CONFIG',
-  path: ArgumentPath,
+  path: string,
   known: readonly string[],
 ): KeelsonError => {
-  const place = textOf(path)
-  const at = place.lastIndexOf('.') + 1
-  const [above, name] = [place.slice(0, at), place.slice(at)]
+  const at = path.lastIndexOf('.') + 1
+  const [above, name] = [path.slice(0, at), path.slice(at)]
   const meant = nearest(name, known)
   const expected = known.length === 0 ? 'none' : `one of ${known.join(', ')}`
   const hint = meant === undefined ? `expected ${expected}` : `did you mean \`${above}${meant}\`?`
-  return new KeelsonError(code, `unknown option \`${place}\`; ${hint}`, {
+  return new KeelsonError(code, `unknown option \`${path}\`; ${hint}`, {
     details: { path, expected, found: shown(name) },
   })
 }

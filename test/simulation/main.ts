@@ -1,20 +1,29 @@
 /**
- * `npm run simulate -- log [--seeds N] [--from N] | [--seed N]`: lives seeds of the log's simulation on every core, shows how
- * far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with the command
- * that lives it again.
+ * `npm run simulate -- log|entities [--seeds N] [--from N] | [--seed N]`: lives seeds of the log's
+ * or the durable actors' simulation on every core, shows how far it is, and ends with what happened
+ * in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
+ * again.
  */
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { liveEntities } from '../support/entity-life.ts'
 import { sumOf, type Tally } from '../support/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
+
+/** The simulations. */
+const simulations = { log: liveSeed, entities: liveEntities }
 
 /** Every so many seeds a child says what happened in them. */
 const piece = 20
 
 type Report = { readonly tally: Tally } | { readonly failure: string; readonly seed: number }
-type Range = { readonly from: number; readonly seeds: number }
+type Range = {
+  readonly of: keyof typeof simulations
+  readonly from: number
+  readonly seeds: number
+}
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -31,23 +40,25 @@ const rangeOf = (args: readonly string[]): Range => {
     options: { seeds: { type: 'string' }, from: { type: 'string' }, seed: { type: 'string' } },
     allowPositionals: true,
   })
-  if (positionals.join() !== 'log')
-    throw new Error('usage: simulate log [--seeds N] [--from N] | [--seed N]')
-  if (values.seed !== undefined) return { from: wholeNumber('seed', values.seed), seeds: 1 }
+  const of = positionals.join() as Range['of']
+  if (!Object.hasOwn(simulations, of))
+    throw new Error('usage: simulate log|entities [--seeds N] [--from N] | [--seed N]')
+  if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {
+    of,
     from: wholeNumber('from', values.from ?? '1'),
     seeds: wholeNumber('seeds', values.seeds ?? '1000'),
   }
 }
 
 /** The child's side: every `stride`th seed of the range, one after another. */
-const work = async ({ from, seeds }: Range, stride: number): Promise<void> => {
+const work = async ({ of, from, seeds }: Range, stride: number): Promise<void> => {
   let tally: Tally = {}
   const tell = (report: Report): Promise<void> =>
     new Promise((resolve) => process.send?.(report, () => resolve()))
   for (let seed = from, lived = 1; seed < from + seeds; seed += stride, lived++) {
     try {
-      tally = sumOf([tally, await liveSeed(seed)])
+      tally = sumOf([tally, await simulations[of](seed)])
     } catch (error) {
       const failure = error instanceof Error ? (error.stack ?? error.message) : String(error)
       return tell({ failure, seed })
@@ -61,19 +72,19 @@ const work = async ({ from, seeds }: Range, stride: number): Promise<void> => {
 
 /** Resolves when all children have ended; rejects with the first failure. */
 const workOnAllCores = async (
-  { from, seeds }: Range,
+  { of, from, seeds }: Range,
   report: (tally: Tally) => void,
 ): Promise<void> => {
   const stride = Math.min(availableParallelism(), seeds)
   const children = Array.from({ length: stride }, (_, at) =>
-    fork(fileURLToPath(import.meta.url), ['--work', from + at, seeds - at, stride].map(String)),
+    fork(fileURLToPath(import.meta.url), ['--work', of, from + at, seeds - at, stride].map(String)),
   )
   const ended = children.map(
     (child) =>
       new Promise<void>((resolve, reject) => {
         child.on('message', (said: Report) => {
           if ('tally' in said) report(said.tally)
-          else reject(new Error(`${said.failure}\n\nnpm run simulate -- log --seed ${said.seed}`))
+          else reject(new Error(`${said.failure}\n\nnpm run simulate -- ${of} --seed ${said.seed}`))
         })
         child.on('exit', (code, signal) => {
           if (code === 0) resolve()
@@ -103,15 +114,14 @@ const run = async (args: readonly string[]): Promise<void> => {
   })
   for (const [name, count] of Object.entries(sum).sort()) say(`${name.padEnd(24)} ${count}`)
   if (sum.lives !== range.seeds) throw new Error(`${sum.lives} of ${range.seeds} seeds were lived`)
-  say(
-    `${range.seeds} seeds from ${range.from} on: nothing acknowledged was lost, nothing damaged believed`,
-  )
+  say(`${range.seeds} seeds from ${range.from} on: no promise was broken`)
 }
 
-const [mode, from, seeds, stride] = process.argv.slice(2)
+const [mode, of, from, seeds, stride] = process.argv.slice(2)
 try {
   if (mode === '--work') {
-    await work({ from: Number(from), seeds: Number(seeds) }, Number(stride))
+    const range = { of: of as Range['of'], from: Number(from), seeds: Number(seeds) }
+    await work(range, Number(stride))
     process.disconnect()
   } else await run(process.argv.slice(2))
 } catch (error) {

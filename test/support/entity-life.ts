@@ -1,16 +1,14 @@
 /**
- * One random life of durable actors: calls, casts, steps and alarms, kills of actors, of storage
- * actors and of the machine, from one seed. A life throws when the world has seen anything that a
- * durable state denies.
+ * One random life of durable actors, from one seed: calls, casts, steps and alarms with their
+ * policies, own rows, background work, ends and migrations; kills of actors and of storage actors;
+ * and the machine stops at one call to the disk after another. A life throws when the world has
+ * seen anything that a durable state denies.
  */
-
-import { fieldCountsIn, kindCountIn } from '../../src/actors/entities/entity-listing.ts'
+import type { ParkedTurn } from '../../src/actors/entities/parked-actors.ts'
 import { Applier, LmdbWriter, WalWriter } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import {
   type App,
-  call,
-  cast,
   type GenServer,
   type KeelsonError,
   name,
@@ -19,54 +17,35 @@ import {
   worker,
 } from '../../src/index.ts'
 import { createSystem } from '../../src/runtime/index.ts'
-import { encodeIndexValue } from '../../src/storage/index.ts'
 import { silentLogger } from '../../src/testing/index.ts'
+import { LedgerClaims } from './ledger-claims.ts'
 import {
   areSame,
-  type Deed,
-  fieldsOf,
+  emptyLedger,
+  type Failing,
   keyOf,
   type Ledger,
   ledgers,
   lockedKey,
-  type Operation,
   rowsIn,
+  type Try,
   type WitnessMessages,
 } from './ledger-entity.ts'
+import { indexFaults } from './ledger-index.ts'
+import { ids, LedgerRequests } from './ledger-requests.ts'
 import { machine } from './simulated-instance.ts'
 
 /** What happened in a life, counted. */
 export type LifeTally = Record<string, number>
 
-/** Codes that say that nothing of the call became durable. */
-const never = [
-  ...['LOCKED', 'TOO_LARGE', 'SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'MAILBOX_FULL', 'EXITED'],
-]
-/** Codes that leave it open. */
-const open = ['UNKNOWN_OUTCOME', 'TIMEOUT']
-
-/** What is known of one entity. */
-type Known = {
-  /** The longest list of operations that the world has seen. */
-  released: readonly number[]
-  /** Operations that were refused at each try. */
-  readonly refused: Set<number>
-  /** The step of each operation that has acted on the world. */
-  readonly steps: Map<number, string>
-}
-
-const ids = ['a', 'b', 'c']
-const deeds: readonly Deed[] = [
-  ...(['note', 'note', 'note', 'look', 'write', 'write', 'locked', 'step', 'step'] as const),
-  ...(['alarm', 'alarm', 'cancel', 'tell', 'tell', 'slow', 'throw', 'large'] as const),
-  ...(['row', 'row', 'large row', 'remove row'] as const),
-]
+/** The calls to the disk in a life, about. The machine stops at another one in each life. */
+export const haltsMax = 800
 
 /** Lives a life. Rejects with what was promised and did not hold. */
 export const liveEntities = async (seed: number): Promise<LifeTally> => {
   const life = new EntityLife(seed)
   await life.begin()
-  await life.live(life.pick([20, 60, 120]))
+  await life.live(life.pick([30, 90, 180]))
   await life.end()
   return life.tally
 }
@@ -76,33 +55,91 @@ class EntityLife {
   readonly #random: () => number
   readonly #seed: number
   readonly #machine: ReturnType<typeof machine>
-  readonly #known = new Map<string, Known>(
-    ids.map((id) => [id, { released: [], refused: new Set(), steps: new Map() }]),
+  readonly #claims = new LedgerClaims(
+    {
+      durable: (id) => this.#durable(id),
+      now: () => Math.max(...this.#running.shards.map((shard) => shard.now())),
+      count: (what) => this.#count(what),
+      policyOf: (kind) => ({
+        ...builtIn,
+        ...this.#retry,
+        ...(kind === 'alarm' && this.#retry?.alarms.ring),
+      }),
+    },
+    ids,
   )
-  readonly #pending = new Map<Promise<void>, string>()
-  readonly #kind
+  readonly #requests: LedgerRequests
   readonly #shards: number
-  /** Operations that were called with an id, to be repeated with the same one. */
-  readonly #repeatable: { readonly id: string; readonly operation: Operation }[] = []
-  readonly #wrong: string[] = []
-  #numbers = 0
   #app: App | undefined
-  /** Effects fail while the world is away. */
+  #kind
+  #version = 1
+  /** The policy of the program; `undefined`: the built-in one. */
+  readonly #retry
+  readonly #hasOnFailed: boolean
+  /** Entities end, and are deleted. */
+  readonly #isMortal: boolean
+  /** Processes of entities that ended neither at a close nor by a kill. */
+  #ended = 0
+  /** Effects fail while the world is away, some of them for good. */
   #isAway = false
+  #isMended = false
   /** The disk stops, or will. */
-  #isHalting = false
+  #isHalting = true
+  readonly #haltsAt: number
 
   constructor(seed: number) {
     this.#seed = seed
     this.#random = seededRandom(seed)
     this.#shards = this.pick([1, 1, 2])
     this.#machine = machine({ seed, syncMs: this.pick([0, 1, 1, 7, 20]) })
-    this.#kind = ledgers(
+    this.#hasOnFailed = this.pick([true, false])
+    this.#isMortal = this.pick([true, false])
+    this.#retry = this.pick([true, true, false]) ? this.#policy() : undefined
+    this.#options = { idleMs: this.pick([5, 50, 60_000]), pipeline: this.pick([1, 3, 64]) }
+    this.#kind = this.#program()
+    const { clock, during } = this.#machine
+    this.#requests = new LedgerRequests({
+      ...{ app: () => this.#running, kind: () => this.#kind, claims: this.#claims, during },
+      ...{ pick: (from) => this.pick(from), count: (what) => this.#count(what) },
+      happens: (probability) => this.#random() < probability,
+      after: (ms) => new Promise((resolve) => clock.after(ms, () => resolve())),
+      isMortal: this.#isMortal,
+    })
+    this.#haltsAt = 1 + ((seed * 7) % haltsMax)
+    this.#machine.disk.inject({ at: this.#haltsAt, fault: { kind: 'halt' } })
+  }
+
+  readonly #options
+
+  #policy() {
+    return {
+      ...{ max: this.pick([1, 2, 4]), baseMs: this.pick([20, 700]), maxMs: 2_000 },
+      jitter: this.pick([0, 0.2]),
+      unless: (error: unknown) => (error as Error).message === 'for good',
+      alarms: { ring: { max: this.pick([1, 3]) } },
+    }
+  }
+
+  #program() {
+    return ledgers(
       {
-        works: (id, number, step) => this.#works(id, number, step),
-        rings: (id, number, ledger, now) => this.#rings(id, number, ledger, now),
+        tries: (of) => this.#tries(of),
+        lastsMs: () => this.pick([0, 0, 0, 10]),
+        works: (id, number, life) => this.#requests.works(id, number, life),
+        wakes: (id) => this.#requests.wakes(id),
+        ...(this.#hasOnFailed && {
+          givesUp: (of, failed) => {
+            this.#claims.givesUp(of, failed)
+            return of.number % 3 === 0
+          },
+        }),
       },
-      { idleMs: this.pick([5, 50, 60_000]), pipeline: this.pick([1, 3, 64]) },
+      {
+        ...this.#options,
+        keys: true,
+        version: this.#version,
+        ...(this.#retry && { retry: this.#retry }),
+      },
     )
   }
 
@@ -115,21 +152,8 @@ class EntityLife {
     return this.#app
   }
 
-  #of(id: string): Known {
-    return this.#known.get(id) as Known
-  }
-
   #count(what: string): void {
     this.tally[what] = (this.tally[what] ?? 0) + 1
-  }
-
-  /** Notes what does not hold. A throw in a handler would only be a crash of its process. */
-  #claim(holds: boolean, what: string): void {
-    if (!holds) this.#wrong.push(what)
-  }
-
-  #judge(): void {
-    if (this.#wrong.length > 0) throw new Error(this.#wrong.join('; '))
   }
 
   // What the world sees.
@@ -137,59 +161,24 @@ class EntityLife {
   /** The durable ledger of an entity; `undefined` while the shard cannot be read. */
   #durable(id: string): Ledger | undefined {
     try {
-      const found = this.#running.entity(this.#kind).state(id)
-      return (found ?? { operations: [], recorded: [], consumed: [], rung: [], rows: {} }) as Ledger
+      return (this.#running.entity(this.#kind).state(id) ?? emptyLedger) as Ledger
     } catch {
       return undefined
     }
   }
 
-  /** Something that an operation of an entity caused is seen: the operation must be durable. */
-  #sees(what: string, id: string, number: number): void {
-    const ledger = this.#durable(id)
-    if (!ledger) return
-    this.#count(what)
-    this.#claim(ledger.operations.includes(number), `${what} of ${number} of ${id} left too soon`)
-  }
-
-  /** A state of an entity was shown: it continues every one that was shown before. */
-  #shows(id: string, operations: readonly number[]): void {
-    const known = this.#of(id)
-    const [shorter, longer] =
-      operations.length < known.released.length
-        ? [operations, known.released]
-        : [known.released, operations]
-    this.#claim(
-      isPrefix(shorter, longer),
-      `the history of ${id} has two ends: ${shorter} | ${longer}`,
-    )
-    known.released = longer
-  }
-
-  #works(id: string, number: number, step: string): boolean {
-    this.#sees('steps', id, number)
-    const { steps } = this.#of(id)
-    const first = steps.get(number)
-    if (first === undefined) {
-      for (const known of this.#known.values())
-        this.#claim(![...known.steps.values()].includes(step), `${step} is the step of two effects`)
-      steps.set(number, step)
-    } else this.#claim(step === first, `the step of ${number} of ${id} changed`)
-    return this.#isAway && this.#random() < 0.8
-  }
-
-  #rings(id: string, number: number, ledger: Ledger, now: number): boolean {
-    this.#sees('alarms', id, number)
-    this.#claim(ledger.alarm?.number === number, `a setting of ${id} fires that does not stand`)
-    this.#claim(now >= (ledger.alarm?.at ?? 0), `the alarm ${number} of ${id} fires early`)
-    return this.#isAway && this.#random() < 0.8
+  #tries(of: Try): Failing {
+    this.#claims.tries(of)
+    if (this.#isMended) return false
+    if (this.#retry && of.number % 5 === 0) return 'for good'
+    return this.#isAway && this.#random() < 0.8 && 'away'
   }
 
   readonly #witness: GenServer<WitnessMessages, null> = {
     init: () => null,
     casts: {
       told: (state, { id, number }) => {
-        this.#sees('messages', id, number)
+        this.#claims.sees('messages', id, number)
         return noReply(state)
       },
     },
@@ -198,6 +187,17 @@ class EntityLife {
   // What happens.
 
   async begin(): Promise<void> {
+    try {
+      await this.#start()
+    } catch (error) {
+      if (!this.#isHalted) throw error
+      this.#count('halted starts')
+      this.#crash()
+      await this.#start()
+    }
+  }
+
+  async #start(): Promise<void> {
     const { clock, start, during } = this.#machine
     const system = createSystem({ clock, logger: silentLogger, seed: this.#seed })
     const deaths: unknown[] = []
@@ -214,76 +214,33 @@ class EntityLife {
       if (!storage.test(id)) deaths.push(id)
     })
     system.events.on('process.exited', ({ label, reason }) => {
+      if (!label?.startsWith('ledger/')) return
+      if (reason !== 'normal') this.#claims.crashes(label.slice(7))
+      if (reason !== 'shutdown' && reason !== 'killed') this.#ended++
       const isOrderly = ['normal', 'shutdown', 'killed'].includes(reason as string)
       const isThrown = reason instanceof Error && reason.message === 'thrown'
       // A handler reads a blob, and the machine has stopped.
       const isHalted = this.#isHalting && `${reason}`.includes('HALTED')
-      if (label?.startsWith('ledger/') && !isOrderly && !isThrown && !isHalted) deaths.push(reason)
+      if (!isOrderly && !isThrown && !isHalted) deaths.push(reason)
     })
     this.#deaths = deaths
     for (const id of ids)
       await during(
         this.#app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 10_000_000 }),
       ).catch((error: KeelsonError) => {
-        if (error.code !== 'LOCKED') throw error
+        if (error.code !== 'LOCKED' && !this.#isHalting) throw error
       })
   }
 
   #deaths: unknown[] = []
 
-  #operation(): Operation {
-    this.#numbers++
-    return { number: this.#numbers, deed: this.pick(deeds), ms: this.pick([0, 3, 30, 400, 3_000]) }
-  }
-
-  #call(): void {
-    const again = this.#random() < 0.15 ? this.pick(this.#repeatable) : undefined
-    const id = again?.id ?? this.pick(ids)
-    const operation = again?.operation ?? this.#operation()
-    const withId = again !== undefined || this.#random() < 0.2
-    if (withId && !again) this.#repeatable.push({ id, operation })
-    const timeoutMs = this.pick([2, 40, 5_000, Number.POSITIVE_INFINITY])
-    const options = withId ? { timeoutMs, id: `call-${operation.number}` } : { timeoutMs }
-    this.#count('calls')
-    const work = call(this.#running.entity(this.#kind).ref(id), 'run', operation, options)
-    const done = work.then(
-      (ledger) => this.#answered(id, operation, ledger),
-      (error: KeelsonError) => this.#failed(id, operation, error, withId),
-    )
-    this.#pending.set(
-      done,
-      `${operation.number} ${operation.deed} of ${id}, ${JSON.stringify(options)}`,
-    )
-    done.finally(() => this.#pending.delete(done)).catch(() => undefined)
-  }
-
-  #answered(id: string, { number, deed }: Operation, { operations }: Ledger): void {
-    this.#count('answers')
-    this.#shows(id, operations)
-    if (deed === 'look') return
-    this.#claim(operations.at(-1) === number, `the reply to ${number} is that to another`)
-    this.#sees('replies', id, number)
-  }
-
-  #failed(id: string, { number }: Operation, error: KeelsonError, withId: boolean): void {
-    this.#count(`failed.${error.code ?? error.message}`)
-    if (error.message === 'thrown' || never.includes(error.code)) {
-      if (!withId) this.#of(id).refused.add(number)
-    } else if (!open.includes(error.code)) throw error
-  }
-
-  #cast(): void {
-    this.#count('casts')
-    cast(this.#running.entity(this.#kind).ref(this.pick(ids)), 'run', this.#operation())
-  }
-
   async live(steps: number): Promise<void> {
     const { clock, disk } = this.#machine
     const events: (() => unknown)[] = [
-      ...Array(20).fill(() => this.#call()),
-      ...Array(6).fill(() => this.#cast()),
+      ...Array(28).fill(() => this.#requests.call()),
+      ...Array(6).fill(() => this.#requests.cast()),
       ...Array(4).fill(() => clock.settle()),
-      ...Array(5).fill(() => clock.advance(this.pick([1, 2, 10, 60, 1_500]))),
+      ...Array(8).fill(() => clock.advance(this.pick([1, 2, 10, 60, 1_500]))),
       ...Array(2).fill(() => this.#check()),
       ...Array(3).fill(() => this.#kill(name(`ledger/${this.pick(ids)}`) as never, 'kills.entity')),
       ...Array(2).fill(() =>
@@ -302,15 +259,23 @@ class EntityLife {
         const operation = this.pick(['sync', 'write'] as const)
         disk.inject({ at: this.pick([1, 3]), operation, path: '/data/shard-0/wal', fault })
       },
-      () => {
-        this.#count('halts')
-        this.#isHalting = true
-        disk.inject({ at: 1 + Math.floor(this.#random() * 30), fault: { kind: 'halt' } })
-      },
+      ...Array(2).fill(() => this.#requests.stop()),
+      ...Array(2).fill(() => this.#requests.unblock()),
+      ...Array(this.#isMortal ? 1 : 0).fill(() => this.#requests.delete()),
+      () => this.#requests.migrate(),
       () => this.#restart(),
       () => this.#powerCut(),
     ]
-    for (let step = 0; step < steps; step++) await this.pick(events)()
+    for (let step = 0; step < steps; step++) {
+      const isDown = this.#running.shards.some(({ phase }) => phase.kind !== 'open')
+      if (this.#isHalted && isDown && this.#random() < 0.3) await this.#powerCut()
+      else await this.pick(events)()
+    }
+  }
+
+  /** Whether the machine has stopped at the call to the disk that this life has for it. */
+  get #isHalted(): boolean {
+    return this.#isHalting && this.#machine.disk.calls >= this.#haltsAt
   }
 
   #kill(victim: never, what: string): void {
@@ -328,75 +293,95 @@ class EntityLife {
 
   async #restart(): Promise<void> {
     this.#count('restarts')
-    await this.#machine.during(this.#running.close({ deadlineMs: this.pick([5, 30_000]) }))
+    this.#requests.aborted = this.#ended = 0
+    const deadlineMs = this.pick([1, 20, 30_000])
+    const { cutOff } = await this.#machine.during(this.#running.close({ deadlineMs }))
+    const named = cutOff.filter((each) => each.part === 'work' && each.what === 'background').length
+    if (named > 0) this.#count('cut off')
+    const isExact = named === this.#requests.aborted || this.#ended > 0
+    this.#claims.claim(isExact, `${this.#requests.aborted} works were cut off, ${named} named`)
+    this.#claims.claim(
+      this.#requests.working.size === 0,
+      `after a close: ${[...this.#requests.working]}`,
+    )
     await this.#again()
   }
 
   async #powerCut(): Promise<void> {
-    const { disk, during, projections } = this.#machine
+    const { disk, during } = this.#machine
     this.#count('power cuts')
     disk.halt()
     await during(this.#running.close({ deadlineMs: 0 })).catch(() => undefined)
-    await this.#settled()
-    disk.crash()
-    for (let shard = 0; shard < this.#shards; shard++)
-      projections.loseCommits(`/data/shard-${shard}/lmdb`, this.pick([0, 1, 3]))
+    await this.#requests.settled()
+    this.#crash()
     await this.#again()
   }
 
-  async #again(): Promise<void> {
-    await this.#settled()
-    this.#machine.disk.clearFaults()
+  /** The power goes, and comes back. */
+  #crash(): void {
+    const { disk, projections } = this.#machine
+    if (this.#isHalted) this.#count(`halt ${this.#haltsAt}`)
     this.#isHalting = false
-    await this.#machine.during(this.#running.system.stop()).catch(() => undefined)
-    this.#machine.disk.killProcess()
+    disk.crash()
+    disk.clearFaults()
+    for (let shard = 0; shard < this.#shards; shard++)
+      projections.loseCommits(`/data/shard-${shard}/lmdb`, this.pick([0, 1, 3]))
+  }
+
+  /** The next program, which may be a newer version. */
+  async #again(): Promise<void> {
+    const { disk, during } = this.#machine
+    await this.#requests.settled()
+    const left = this.#haltsAt - disk.calls
+    disk.clearFaults()
+    this.#isHalting = left > 0
+    if (left > 0) disk.inject({ at: left, fault: { kind: 'halt' } })
+    await during(this.#running.system.stop()).catch(() => undefined)
+    disk.killProcess()
+    this.#settleUnblocks()
+    if (this.pick([true, false, false])) {
+      this.#version++
+      this.#kind = this.#program()
+    }
     await this.begin()
     this.#check()
   }
 
-  /** Every call settles, exactly once. */
-  async #settled(): Promise<void> {
-    await this.#machine.during(Promise.all([...this.#pending.keys()]), 5_500).catch((error) => {
-      throw error.code === 'TIMEOUT'
-        ? new Error(`never settled: ${[...this.#pending.values()].join('; ')}`)
-        : error
-    })
+  /** Whatever became of calls of `unblock`, it has happened. */
+  #settleUnblocks(): void {
+    for (const id of ids) if (this.#claims.of(id).unblocking > 0) this.#claims.unblocked(id)
   }
 
   // What holds.
 
   #check(): void {
-    this.#claim(this.#deaths.length === 0, `ended by themselves: ${this.#deaths}`)
+    this.#claims.claim(this.#deaths.length === 0, `ended by themselves: ${this.#deaths}`)
     for (const id of ids) {
       const ledger = this.#durable(id)
       if (ledger) this.#compare(id, ledger)
     }
-    if (this.#running.shards.every(({ phase }) => phase.kind === 'open')) this.#compareIndexes()
-    this.#judge()
+    if (this.#running.shards.every(({ phase }) => phase.kind === 'open'))
+      for (const fault of indexFaults(this.#running, this.#kind)) this.#claims.claim(false, fault)
+    this.#claims.judge()
   }
 
   #compare(id: string, ledger: Ledger): void {
-    this.#count('looks')
-    const { operations, consumed, recorded, rung } = ledger
-    const { refused, released } = this.#of(id)
-    this.#shows(id, operations)
-    const isOnce = (numbers: readonly number[]): boolean => new Set(numbers).size === numbers.length
-    const repeated = new Set(this.#repeatable.map(({ operation }) => operation.number))
-    const once = operations.filter((number) => !repeated.has(number))
+    this.#claims.compare(id, ledger)
+    const handle = this.#running.entity(this.#kind)
+    const { parked = [] } = (handle.blocked().get(id)?.details ?? {}) as { parked?: ParkedTurn[] }
+    this.#claims.parks(id, ledger, parked, this.#hasOnFailed)
     const { store } = this.#running
+    const { end, version, rows, operations } = ledger
+    const key = keyOf(id, operations[0])
+    const isBorn = operations.length > 0
     const claims: readonly (readonly [boolean, string])[] = [
-      [isPrefix(released, operations), `lost ${released} of ${operations}`],
-      [isOnce(operations), `applied a turn twice: ${operations}`],
-      [isOnce(consumed), `consumed a step twice: ${consumed}`],
-      [isOnce(rung), `fired an alarm twice: ${rung}`],
-      [consumed.every((number) => recorded.includes(number)), `made up a step: ${consumed}`],
-      [once.every((number, at) => number > (once[at - 1] ?? 0)), `reordered turns: ${once}`],
-      [!operations.some((number) => refused.has(number)), `has a refused turn: ${operations}`],
-      [store.get(keyOf(id)) === (ledger.written || undefined), 'denies what it wrote'],
+      [this.#claims.hasKey(id, ledger, store.get(key)) || !isBorn, 'denies what it wrote'],
       [store.get(lockedKey(id)) === undefined, 'wrote the locked key'],
-      [areSame(this.#rowsOf(id) ?? ledger.rows, ledger.rows), 'denies its rows'],
+      [areSame(this.#rowsOf(id) ?? rows, rows), 'denies its rows'],
+      [handle.endsAt(id) === end?.at, `ends at ${handle.endsAt(id)}, not ${end?.at}`],
+      [version === this.#version || !isBorn, `is of version ${version}, not ${this.#version}`],
     ]
-    for (const [holds, what] of claims) this.#claim(holds, `${id} ${what}`)
+    for (const [holds, what] of claims) this.#claims.claim(holds, `${id} ${what}`)
   }
 
   /** The rows of an entity; `undefined` if the machine has stopped and their blobs cannot be read. */
@@ -409,77 +394,50 @@ class EntityLife {
     }
   }
 
-  /** Each index has every entity once, with the value that its state gives, and no other row. */
-  #compareIndexes(): void {
-    const handle = this.#running.entity(this.#kind)
-    const born = handle
-      .list()
-      .entries.map(({ id, state }) => ({ id, fields: fieldsOf(state as Ledger) }))
-    for (const field of ['count', 'written'] as const) {
-      this.#count('indexes')
-      const expected = born
-        .sort((a, b) => a.fields[field] - b.fields[field] || (a.id < b.id ? -1 : 1))
-        .map(({ id, fields }) => `${id} ${fields[field]}`)
-      const values = new Set(born.map(({ fields }) => fields[field]))
-      const found = [...values].flatMap((value) =>
-        handle.list({ where: { [field]: value } }).entries.map(({ id }) => `${id} ${value}`),
-      )
-      const all = handle.list({ where: { [field]: { gte: 0 } } }).entries.map(({ id }) => id)
-      this.#compareCounts(field, born)
-      const isRight = `${found}` === `${expected}` && all.length === expected.length
-      this.#claim(isRight, `${field} has ${all}: ${found}, and states say ${expected}`)
-    }
-  }
-
-  /** The counters are those of the states that are shown, once they are built. */
-  #compareCounts(
-    field: 'count' | 'written',
-    born: readonly { readonly fields: Record<string, number> }[],
-  ): void {
-    const counts = new Map<string, number>()
-    let all = 0
-    for (const shard of this.#running.shards) {
-      const [values, ofKind] = [fieldCountsIn(shard, 'ledger', field), kindCountIn(shard, 'ledger')]
-      if (!values || ofKind === undefined) return
-      all += ofKind
-      for (const [value, count] of values) counts.set(value, (counts.get(value) ?? 0) + count)
-    }
-    this.#count('counters')
-    const expected = new Map<string, number>()
-    for (const { fields } of born) {
-      const value = encodeIndexValue(fields[field] as number)
-      expected.set(value, (expected.get(value) ?? 0) + 1)
-    }
-    const [one, other] = [[...counts].sort(), [...expected].sort()]
-    this.#claim(`${one}` === `${other}`, `${field} is counted ${one}, and states say ${other}`)
-    this.#claim(all === born.length, `${all} are counted, and ${born.length} have a row`)
-  }
-
   /** Lets everything that was recorded happen, and ends. */
   async end(): Promise<void> {
     const { clock, disk, during } = this.#machine
     this.#isAway = false
+    if (this.pick([true, false])) await this.#powerCut()
+    if (this.#isHalted) await this.#powerCut()
     disk.clearFaults()
-    if (this.#isHalting || this.pick([true, false])) await this.#powerCut()
+    this.#isHalting = false
     await this.#reopen()
     await clock.advance(200_000)
     await this.#reopen()
     await clock.advance(10_000)
-    await this.#settled()
+    await this.#requests.settled()
     this.#check()
-    for (const id of ids) {
-      const ledger = this.#durable(id)
-      if (!ledger) throw new Error(`shard of ${id}: ${JSON.stringify(this.#running.health())}`)
-      const { consumed = [], recorded = [] } = ledger
-      this.#claim(consumed.length === recorded.length, `${id} has steps left: ${recorded}`)
-      this.#claim(ledger.alarm === undefined, `${id} has an alarm that did not fire`)
-    }
+    await this.#requests.answer()
+    this.#isMended = true
+    this.#settleUnblocks()
+    this.#requests.unblock(5_000)
+    await clock.advance(10_000)
+    this.#check()
+    for (const id of ids) this.#isDone(id)
     await during(this.#running.close())
     await during(this.#running.system.stop())
-    this.#claim(clock.untilNext() === undefined, 'a timer is left')
-    this.#judge()
+    this.#claims.claim(clock.untilNext() === undefined, 'a timer is left')
+    this.#claims.judge()
+  }
+
+  /** Everything that was recorded has happened, and nothing is left of what has ended. */
+  #isDone(id: string): void {
+    const ledger = this.#durable(id)
+    if (!ledger) throw new Error(`shard of ${id}: ${JSON.stringify(this.#running.health())}`)
+    const { consumed, recorded, failed, alarm, end } = ledger
+    const left = recorded.filter((each) => !consumed.includes(each) && !failed.includes(each))
+    const { store } = this.#running
+    this.#claims.claim(left.length === 0, `${id} has steps left: ${left}`)
+    this.#claims.claim(alarm === undefined, `${id} has an alarm that did not fire`)
+    this.#claims.claim(end === undefined, `${id} has ended, and is there`)
+    for (const [first, { written, isRemoved }] of this.#claims.of(id).gone) {
+      if (isRemoved === undefined) continue
+      const expected = isRemoved ? undefined : written || undefined
+      this.#claims.claim(store.get(keyOf(id, first)) === expected, `${id} left its key ${first}`)
+    }
   }
 }
 
-const isPrefix = (shorter: readonly number[], longer: readonly number[]): boolean =>
-  shorter.every((number, at) => longer[at] === number)
+/** Of steps and alarms without a policy. */
+const builtIn = { max: Number.POSITIVE_INFINITY, baseMs: 1_000, maxMs: 60_000 }

@@ -137,7 +137,7 @@ class LivenessLife {
     }
     this.#ledgers = ledgers(
       {
-        ...{ works: this.#fails, rings: this.#fails, lastsMs: this.#lastsMs },
+        ...{ tries: () => this.#fails() && 'away', lastsMs: this.#lastsMs },
         ...{ wakes: this.#isUsed, migrates: this.#isUsed },
       },
       { ...options, handlerTimeoutMs: 4_000 },

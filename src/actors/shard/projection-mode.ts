@@ -3,7 +3,7 @@
  * The writer reports what happened, and acts by the mode that it is in. Pure.
  */
 
-/** An event of a projection or of its writer. */
+/** What happened to a projection or to its writer. */
 export type ProjectionEvent =
   /** A writer begins, or has to begin again. */
   | 'restarted'
@@ -42,15 +42,15 @@ export type ModeRule = {
   readonly on: Readonly<Partial<Record<ProjectionEvent, ProjectionMode>>>
 }
 
-/** The events of a writer in any mode but the last one. */
+/** What may happen to a writer in any mode but the last one. */
 const ends = { restarted: 'starting', gaveUp: 'halted' } as const
 
-/** The events while changes are taken and callers wait. */
+/** What may happen while changes are taken and callers wait. */
 const pauses = { suspended: 'suspended', failed: 'degraded', ...ends } as const
 
 /** Every mode. A writer begins in `starting`, and returns there when it starts again. */
 export const projectionModes: Readonly<Record<ProjectionMode, ModeRule>> = {
-  /** It does not know the projection's position yet. */
+  /** It does not know yet where the projection stands. */
   starting: {
     takes: false,
     answers: true,

@@ -10,7 +10,6 @@ import {
   type OwnerOption,
   type PutTerms,
   type SetTerms,
-  type TermKind,
   type WriteOptions,
 } from '../writing/write-options.ts'
 import type {
@@ -59,7 +58,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
 
   /** As `store.put`. */
   put(key: string, value: unknown, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
-    return this.#add('put', terms, () => commands.put(key, value, terms))
+    checkTerms('put', terms)
+    return this.#add(commands.put(key, value, terms))
   }
 
   /** As `store.set`. */
@@ -74,7 +74,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: SetTerms = {},
   ): Batch<readonly [...Done, SetAnswer & PreviousAnswer]> {
-    return this.#add('set', terms, () => commands.set(key, value, terms))
+    checkTerms('set', terms)
+    return this.#add(commands.set(key, value, terms))
   }
 
   /** As `store.getSet`. */
@@ -83,7 +84,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, PreviousAnswer]> {
-    return this.#add('plain', terms, () => commands.getSet(key, value, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.getSet(key, value, terms))
   }
 
   /** As `store.append`. */
@@ -92,7 +94,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     suffix: string | Uint8Array,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, LengthAnswer]> {
-    return this.#add('plain', terms, () => commands.append(key, suffix, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.append(key, suffix, terms))
   }
 
   /** As `store.setRange`. */
@@ -102,7 +105,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     patch: string | Uint8Array,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, LengthAnswer]> {
-    return this.#add('plain', terms, () => commands.setRange(key, offset, patch, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.setRange(key, offset, patch, terms))
   }
 
   /**
@@ -114,17 +118,20 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: PutTerms = {},
   ): Batch<readonly [...Done, CompareAnswer]> {
-    return this.#add('put', terms, () => commands.compareAndSet(key, expected, value, terms))
+    checkTerms('put', terms)
+    return this.#add(commands.compareAndSet(key, expected, value, terms))
   }
 
   /** As `store.delete`. */
   delete(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.remove(key, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.remove(key, terms))
   }
 
   /** As `store.putMany`, with at least one entry. */
   putMany(entries: commands.Pairs, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
-    return this.#add('put', terms, () => named('entries', commands.putMany(entries, terms)))
+    checkTerms('put', terms)
+    return this.#add(named('entries', commands.putMany(entries, terms)))
   }
 
   /** As `store.deleteMany`, with at least one key. */
@@ -132,17 +139,20 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     keys: Iterable<string>,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, DeletedAnswer]> {
-    return this.#add('plain', terms, () => named('keys', commands.deleteMany(keys, terms)))
+    checkTerms('plain', terms)
+    return this.#add(named('keys', commands.deleteMany(keys, terms)))
   }
 
   /** As `store.lock`. */
   lock(keys: Iterable<string>, terms: LockTerms): Batch<readonly [...Done, UntilAnswer]> {
-    return this.#add('lock', terms, () => commands.lock('lock', keys, terms))
+    checkTerms('lock', terms)
+    return this.#add(commands.lock('lock', keys, terms))
   }
 
   /** As `store.extend`. */
   extend(keys: Iterable<string>, terms: LockTerms): Batch<readonly [...Done, UntilAnswer]> {
-    return this.#add('lock', terms, () => commands.lock('extend', keys, terms))
+    checkTerms('lock', terms)
+    return this.#add(commands.lock('extend', keys, terms))
   }
 
   /** As `store.unlock`. */
@@ -150,7 +160,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     keys: Iterable<string>,
     terms: { readonly owner: string },
   ): Batch<readonly [...Done, ReleasedAnswer]> {
-    return this.#add('unlock', terms, () => commands.unlock(keys, terms))
+    checkTerms('unlock', terms)
+    return this.#add(commands.unlock(keys, terms))
   }
 
   /** As `store.putField`. */
@@ -160,7 +171,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, CreatedAnswer]> {
-    return this.#add('plain', terms, () => commands.putField(key, field, value, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.putField(key, field, value, terms))
   }
 
   /** As `store.putFields`. */
@@ -169,7 +181,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     fields: commands.Pairs,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, CreatedManyAnswer]> {
-    return this.#add('plain', terms, () => commands.putFields(key, fields, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.putFields(key, fields, terms))
   }
 
   /** As `store.deleteField`. */
@@ -178,7 +191,8 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     field: string,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.deleteField(key, field, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.deleteField(key, field, terms))
   }
 
   /** As `store.expire`. */
@@ -187,12 +201,14 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     ttlMs: number,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.expire(key, ttlMs, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.expire(key, ttlMs, terms))
   }
 
   /** As `store.persist`. */
   persist(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.persist(key, terms))
+    checkTerms('plain', terms)
+    return this.#add(commands.persist(key, terms))
   }
 
   /**
@@ -218,13 +234,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   }
 
   /** Adds a command; the batch gets the type with one more answer. */
-  #add<Next extends readonly BatchAnswer[]>(
-    kind: TermKind,
-    terms: object,
-    build: () => UserCommand,
-  ): Batch<Next> {
-    checkTerms(kind, terms)
-    const command = build()
+  #add<Next extends readonly BatchAnswer[]>(command: UserCommand): Batch<Next> {
     if (this.#isCommitted) throw invalidArgument('batch', 'open: it is committed', command.kind)
     this.#commands.push(command)
     return this as unknown as Batch<Next>

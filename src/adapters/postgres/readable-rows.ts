@@ -1,7 +1,6 @@
 /**
- * The rows that people read in the replica: keys with their values, durable actors with their
- * states, and the journal; and the pieces of large values. All within the transaction of the frames
- * that they come from.
+ * What people read in the replica: keys with their values, durable actors with their states, and the
+ * journal; and the pieces of large values. All within the transaction of the frames that they come from.
  */
 import type {
   ReadableChange,
@@ -156,7 +155,7 @@ const clearKeys = async (
     await database.query('delete from keelson.kv where wal_id = $1 and key >= $2 and key < $3', [
       walId,
       `${namespace}:`,
-      // The character after the colon.
+      // The character behind the colon.
       `${namespace};`,
     ])
 }

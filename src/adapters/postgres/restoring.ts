@@ -3,7 +3,6 @@
  * restore that was cut off leaves a folder that is refused. A failed one removes what it made.
  */
 import { dirname, join, resolve } from 'node:path'
-import { argument, checkNames } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
@@ -20,10 +19,11 @@ import {
   shardFolder,
   writeDataFolder,
 } from '../../storage/index.ts'
+import { checkOptions } from './options-check.ts'
 
 /** The options of `restore`. */
 export type RestoreOptions = {
-  /** The client that `postgres` or `pglite` made. */
+  /** What `postgres` or `pglite` made. */
   readonly client: Replica
   /** The folder to make: it is missing, or empty. */
   readonly dir: string
@@ -59,8 +59,7 @@ export type RestoreReport = {
  * `CORRUPT`, `NO_SPACE`, `READ_ONLY`, `UNSUPPORTED_VERSION`, `CLOSED`; any error of the client
  */
 export const restore = async (options: RestoreOptions): Promise<RestoreReport> => {
-  const known = ['client', 'dir', 'instanceId', 'onProgress', 'signal']
-  checkNames(options, known, { ...argument(), isSecret: true })
+  checkOptions(options, ['client', 'dir', 'instanceId', 'onProgress', 'signal'])
   const { client, dir } = options
   if (typeof client?.read !== 'function')
     throw invalidArgument('client', 'what postgres or pglite made', typeof client)

@@ -50,15 +50,15 @@ export function replaceState(
 
 /** Makes messages wait until `resume`. Suspending twice needs one `resume`. */
 export const suspend = (ref: Ref, options?: CallOptions): Promise<void> =>
-  ask(ref, 'suspend', undefined, options)
+  ask(ref, 'suspend', undefined, options) as Promise<void>
 
 /** Ends the suspension. The waiting messages are handled in their order. */
 export const resume = (ref: Ref, options?: CallOptions): Promise<void> =>
-  ask(ref, 'resume', undefined, options)
+  ask(ref, 'resume', undefined, options) as Promise<void>
 
 /** Its identity, its state, and whether it is suspended. */
 export const getStatus = (ref: Ref, options?: CallOptions): Promise<ServerStatus> =>
-  ask(ref, 'getStatus', undefined, options)
+  ask(ref, 'getStatus', undefined, options) as Promise<ServerStatus>
 
 /**
  * Starts or restarts counting messages, stops it, or reads the counts: `undefined` while nothing is
@@ -68,7 +68,8 @@ export const statistics = (
   ref: Ref,
   command: 'on' | 'off' | 'get',
   options?: CallOptions,
-): Promise<Statistics | undefined> => ask(ref, 'statistics', command, options)
+): Promise<Statistics | undefined> =>
+  ask(ref, 'statistics', command, options) as Promise<Statistics | undefined>
 
 /**
  * Calls `listener` with each incoming message, each reply and each step of a state machine.
@@ -78,7 +79,7 @@ export const trace = (
   ref: Ref,
   listener: ((event: TraceEvent) => void) | undefined,
   options?: CallOptions,
-): Promise<void> => ask(ref, 'trace', listener, options)
+): Promise<void> => ask(ref, 'trace', listener, options) as Promise<void>
 
 /**
  * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`).
@@ -105,9 +106,9 @@ const stopped = async (
   }
 }
 
-const ask = <R>(
+const ask = (
   ref: Ref,
   name: string,
   payload: unknown,
   options: CallOptions | undefined,
-): Promise<R> => request(ref, kinds.system, name, payload, options) as Promise<R>
+): Promise<unknown> => request(ref, kinds.system, name, payload, options)

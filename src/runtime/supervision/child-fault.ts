@@ -136,14 +136,12 @@ export const isBackoff = (backoff: unknown): boolean => {
   if (typeof backoff !== 'object' || backoff === null) return false
   const { fromMs, toMs, ...others } = backoff as Record<string, unknown>
   if (Object.keys(others).length > 0) return false
-  return isCount(fromMs, 1) && isCount(toMs, fromMs)
+  if (!Number.isSafeInteger(fromMs) || !Number.isSafeInteger(toMs)) return false
+  return (fromMs as number) >= 1 && (toMs as number) >= (fromMs as number)
 }
 
 const isShutdown = (shutdown: unknown): boolean =>
   shutdown === undefined ||
   shutdown === 'brutal_kill' ||
   shutdown === 'infinity' ||
-  isCount(shutdown, 0)
-
-const isCount = (found: unknown, min: number): found is number =>
-  typeof found === 'number' && Number.isSafeInteger(found) && found >= min
+  (Number.isSafeInteger(shutdown) && (shutdown as number) >= 0)

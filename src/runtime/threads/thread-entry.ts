@@ -108,8 +108,10 @@ const parent =
   (module: string, arg: unknown, options: ThreadStart) =>
   async (context: BareContext): Promise<void> => {
     context.trapExit(true)
-    const { default: server, transfer }: { default?: AnyServer; transfer?: Transfer } =
-      await import(module)
+    const { default: server, transfer } = (await import(module)) as {
+      default?: AnyServer
+      transfer?: Transfer
+    }
     if (server === undefined) throw invalidArgument(module, 'a default export', server)
     const { begun, ...limits } = options
     if (begun !== undefined) countBegun(begun)
@@ -167,7 +169,7 @@ port.once('message', (message: ToThread) => {
     try {
       await parent(module, arg, options)(context)
     } catch (error) {
-      post({ kind: 'refused', reason: toWire(error) })
+      post({ kind: 'refused', reason: toWire(error as ExitReason) })
     }
   }
   system.spawn(starting, { label: 'the host of the thread' })

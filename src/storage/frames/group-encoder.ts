@@ -110,7 +110,7 @@ export class GroupEncoder {
     this.#startsGroup = true
   }
 
-  /** The offset of the next frame in the file. */
+  /** Where in the file the next frame will stand. */
   get nextOffset(): number {
     return this.#fileOffset + this.#size
   }

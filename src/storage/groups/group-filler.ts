@@ -10,7 +10,7 @@ export class GroupFiller<Write extends GroupWrite> {
   readonly #clock: Clock
   readonly #limits: GroupLimits
   #last: WriteGroup<Write> | undefined
-  /** The remains of a group that was written. */
+  /** What a group that was written has left. */
   #memory: Buffer | undefined
 
   constructor(limits: GroupLimits, clock: Clock) {

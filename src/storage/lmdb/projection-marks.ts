@@ -44,7 +44,7 @@ export const depthToExamine = (
   return hasMark && !fitsCleanMark(disk, dir) ? 'all' : 'branches'
 }
 
-/** Size of LMDB's file in bytes; `Infinity` if unreadable. */
+/** Of LMDB's file, in bytes; infinite if it cannot be told. */
 const sizeIn = (disk: Disk, dir: string): number | 'absent' =>
   attempted(() => disk.entry(`${dir}/${dataFileName}`)?.size ?? 'absent') ??
   Number.POSITIVE_INFINITY

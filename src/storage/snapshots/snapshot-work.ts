@@ -70,7 +70,7 @@ const halfTheTime = (clock: Clock): Rest => {
   }
 }
 
-/** The ports of the work. */
+/** What the work runs on. */
 export type SnapshotWorkParts = {
   readonly disk: Disk
   readonly clock: Clock
