@@ -15,7 +15,7 @@ import {
 export type Place = {
   readonly code: 'CONFIG' | 'INVALID_ARGUMENT'
   readonly path: ArgumentPath
-  /** The name of the whole; `options` by default. */
+  /** Whose options the whole is, such as `a call`. */
   readonly whole?: string
   /** A refusal never shows a text: it may be a key, or a URL with a password. */
   readonly isSecret?: true
@@ -30,6 +30,8 @@ export type Check<Out = unknown, In = Out> = {
   readonly expected?: string
   readonly fallback?: In
   readonly fields?: Fields
+  /** The member must be there, be it as `undefined`. */
+  readonly isStated?: boolean
 }
 
 /** The checks of the members of an object, by their names. */
@@ -47,11 +49,10 @@ export type Checked<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[
 export const config = (path: ArgumentPath = ''): Place => ({ code: 'CONFIG', path })
 
 /** The place of an argument of a call. */
-export const argument = (path: ArgumentPath = '', whole?: string): Place => ({
-  code: 'INVALID_ARGUMENT',
-  path,
-  ...(whole !== undefined && { whole }),
-})
+export const argument = (path: ArgumentPath = '', whole?: string): Place => {
+  const code = 'INVALID_ARGUMENT'
+  return whole === undefined ? { code, path } : { code, path, whole }
+}
 
 /** The place of a member. */
 export const below = (at: Place, name: string | number): Place => {
@@ -63,7 +64,8 @@ export const below = (at: Place, name: string | number): Place => {
 
 /** The refusal of a value at its place. */
 export const refusal = (at: Place, expected: string, found: unknown): KeelsonError => {
-  const path = at.path.length === 0 ? (at.whole ?? 'options') : at.path
+  const whole = at.whole === undefined ? 'options' : `the options of ${at.whole}`
+  const path = at.path === '' ? whole : at.path
   const shown = at.isSecret && typeof found === 'string' ? 'another text' : found
   return (at.code === 'CONFIG' ? configError : invalidArgument)(path, expected, shown)
 }
@@ -106,6 +108,16 @@ export const flag: Check<boolean> = that('a boolean', (found) => typeof found ==
 
 /** Any text. */
 export const text: Check<string> = that('a text', (found) => typeof found === 'string')
+
+/** The same, or `Infinity`. */
+export const orInfinite = (check: Check<number>): Check<number> =>
+  Object.assign(
+    (found: unknown, at: Place) => (found === Number.POSITIVE_INFINITY ? found : check(found, at)),
+    { expected: `${check.expected}, or Infinity` },
+  )
+
+/** Any value, which something else checks. */
+export const anything: Check = (found) => found
 
 /** A function of the type `T`. */
 export const functionOf = <T>(): Check<T> =>
@@ -151,18 +163,46 @@ export const listOf = <Out, In>(
     { expected },
   )
 
-/** An object with these members only; each is read once. */
-export const object = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> => {
-  const known = new Set(Object.keys(fields))
-  const check = (found: unknown, at: Place): Checked<F> => {
-    const given = readOptions(found as Record<string, unknown>, known, at)
-    const entries = Object.entries(fields)
-    return Object.fromEntries(
-      entries.map(([name, member]) => [name, member(given[name], below(at, name))]),
-    ) as Checked<F>
+/** Some members of an object whose names have been checked, with their defaults. */
+export const membersOf = <F extends Fields>(
+  fields: F,
+): ((given: object, at: Place) => Checked<F>) => {
+  const members = Object.entries(fields)
+  return (given, at) => {
+    const copy: Record<string, unknown> = {}
+    for (const [name, member] of members) {
+      if (member.isStated && !(name in given))
+        throw refusal(below(at, name), 'a value, or undefined', 'nothing')
+      const checked = member(Reflect.get(given, name), below(at, name))
+      if (checked !== undefined || member.isStated) copy[name] = checked
+    }
+    return copy as Checked<F>
   }
+}
+
+/**
+ * An object with these members only; each is read once. A member that is left out and has no
+ * default is left out of the result.
+ */
+export const object = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> => {
+  const known = Object.keys(fields)
+  const members = membersOf(fields)
+  const check = (found: unknown, at: Place): Checked<F> =>
+    members(readOptions(found as object, known, at), at)
   return Object.assign(check, { expected: 'an object', fields })
 }
+
+/** An object of any names, all of which are checked alike. */
+export const recordOf =
+  <Out, In>(
+    member: Check<Out, In>,
+  ): Check<Readonly<Record<string, Out>>, Readonly<Record<string, In>>> =>
+  (found, at) => {
+    if (typeof found !== 'object' || found === null || Array.isArray(found))
+      throw refusal(at, 'an object', found)
+    const members = Object.entries(found)
+    return Object.fromEntries(members.map(([name, each]) => [name, member(each, below(at, name))]))
+  }
 
 /** The same, of which each member has a default or may be left out: so may the whole. */
 export const group = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> =>
@@ -175,30 +215,55 @@ export const secret = <Out, In>(check: Check<Out, In>): Check<Out, In> =>
   })
 
 /**
+ * Requires an object that can be read, with no other names than `known`. A wrong name is refused at
+ * `nameAt`.
+ * @throws KeelsonError with the code of the place
+ */
+export const checkNames = (
+  options: unknown,
+  known: readonly string[],
+  at: Place,
+  nameAt = at,
+): void => read(options, known, at, nameAt)
+
+/**
  * A copy of the options at a place, with no other names than `known`. Each is read once, so that a
  * getter cannot answer the check and its use differently.
  * @throws KeelsonError with the code of the place
  */
 export const readOptions = <T extends object>(
   options: T,
-  known: ReadonlySet<string>,
+  known: readonly string[],
   at: Place,
 ): T => {
-  const copy: Record<string, unknown> = {}
+  const copy = {}
+  read(options, known, at, at, copy)
+  return copy as T
+}
+
+/** Reads each member, which may be a getter that throws. */
+const read = (
+  options: unknown,
+  known: readonly string[],
+  at: Place,
+  nameAt: Place,
+  copy?: object,
+): void => {
   let misspelt: string | undefined
   let expected: string | undefined
   try {
     if (typeof options !== 'object' || options === null || Array.isArray(options))
       expected = 'an object'
     else {
-      for (const name in options) if (!known.has(name)) misspelt ??= name
-      for (const name of known) if (name in options) copy[name] = Reflect.get(options, name)
+      for (const name in options) if (!known.includes(name)) misspelt ??= name
+      for (const name of known) {
+        const value: unknown = Reflect.get(options, name)
+        if (copy && name in options) Reflect.set(copy, name, value)
+      }
     }
   } catch {
     expected = 'an object that can be read'
   }
   if (expected !== undefined) throw refusal(at, expected, options)
-  if (misspelt === undefined) return copy as T
-  const { path } = below(at, misspelt)
-  throw unknownOption(at.code, typeof path === 'string' ? path : path.join('.'), [...known])
+  if (misspelt !== undefined) throw unknownOption(at.code, below(nameAt, misspelt).path, known)
 }

@@ -136,13 +136,15 @@ export const invalidArgument = (
 export const configError = (path: ArgumentPath, expected: string, found: unknown): KeelsonError =>
   mismatch('CONFIG', path, expected, found)
 
+const textOf = (path: ArgumentPath): string => (typeof path === 'string' ? path : path.join('.'))
+
 const mismatch = (
   code: ErrorCode,
   path: ArgumentPath,
   expected: string,
   found: unknown,
 ): KeelsonError => {
-  const place = typeof path === 'string' ? path : path.join('.')
+  const place = textOf(path) || 'the argument'
   return new KeelsonError(code, `${place}: expected ${expected}, found ${shown(found)}`, {
     details: { path, expected, found: shown(found) },
   })
@@ -155,15 +157,16 @@ const mismatch = (
  */
 export const unknownOption = (
   code: 'INVALID_ARGUMENT' | 'CONFIG',
-  path: string,
+  path: ArgumentPath,
   known: readonly string[],
 ): KeelsonError => {
-  const at = path.lastIndexOf('.') + 1
-  const [above, name] = [path.slice(0, at), path.slice(at)]
+  const place = textOf(path)
+  const at = place.lastIndexOf('.') + 1
+  const [above, name] = [place.slice(0, at), place.slice(at)]
   const meant = nearest(name, known)
   const expected = known.length === 0 ? 'none' : `one of ${known.join(', ')}`
   const hint = meant === undefined ? `expected ${expected}` : `did you mean \`${above}${meant}\`?`
-  return new KeelsonError(code, `unknown option \`${path}\`; ${hint}`, {
+  return new KeelsonError(code, `unknown option \`${place}\`; ${hint}`, {
     details: { path, expected, found: shown(name) },
   })
 }

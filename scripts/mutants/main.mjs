@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
- * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--near] [--again] [--last]`: breaks a room of `src` in many places,
- * one at a time, and says which of them no test notices. About `count` mutants (100) are drawn by `seed` (1); `--only`
- * keeps those whose file or code has the text. `equivalent.json` lists mutants that change no behaviour, each with its
- * reason.
+ * `npm run mutants -- ROOM [--seed N] [--count N] [--only TEXT] [--near] [--again] [--last] [--patience S]`:
+ * breaks a room of `src` in many places, one at a time, and says which of them no test notices. About `count` mutants
+ * (100) are drawn by `seed` (1); `--only` keeps those whose file or code has the text. `equivalent.json` lists mutants
+ * that change no behaviour, each with its reason.
  *
  * `--near` takes the room's own tests only, which is quicker. `--again` runs those mutants of the last run that no test
- * noticed, or that only a time limit noticed: a busy machine can reach a time limit by itself. `--last` runs nothing, and reports the
- * last run once more.
+ * noticed, or that only a time limit noticed: a busy machine can reach a time limit by itself, and `--patience` makes the
+ * limits of a mutant and of a test longer (15 s). `--last` runs nothing, and reports the last run once more.
  *
  * Strings are left alone: tests assert codes and not messages, and a wrong code does not compile.
  */
@@ -92,12 +92,14 @@ const run = async () => {
       near: { type: 'boolean', default: false },
       again: { type: 'boolean', default: false },
       last: { type: 'boolean', default: false },
+      patience: { type: 'string', default: '15' },
     },
   })
   const [room] = positionals
   if (!(room in rooms)) throw new Error(`which room? ${Object.keys(rooms).join(', ')}`)
   const others = values.near ? [] : rooms[room]
   process.env.MUTANTS_TESTS = [`test/${room}`, ...others].join(',')
+  process.env.MUTANTS_PATIENCE_MS = `${1_000 * Number(values.patience)}`
   const lastRun = join(lastRuns, `${room.replace('/', '-')}-${values.seed}.json`)
   const last = values.again || values.last ? JSON.parse(readFileSync(lastRun, 'utf8')) : undefined
   const all = (await mutantsOf(filesOf(room))).filter(
@@ -149,7 +151,7 @@ const stryker = (places) => {
     tempDirName: '.tmp/stryker',
     reporters: [process.stdout.isTTY ? 'progress' : 'progress-append-only'],
     concurrency: 2,
-    timeoutMS: 15_000,
+    timeoutMS: Number(process.env.MUTANTS_PATIENCE_MS),
     timeoutFactor: 1,
     dryRunTimeoutMinutes: 30,
     allowConsoleColors: false,

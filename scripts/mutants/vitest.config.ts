@@ -24,7 +24,7 @@ export default mergeConfig(
       // It measures the heap, which the code of all mutants fills.
       exclude: ['**/leaks.test.ts'],
       reporters: [],
-      testTimeout: 20_000,
+      testTimeout: Number(process.env.MUTANTS_PATIENCE_MS),
     },
   }),
 )

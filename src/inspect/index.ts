@@ -4,7 +4,7 @@
  *
  * - text: tables, colours, quantities and errors as text
  * - command: what every command needs: words, streams, signals, progress
- * - ingest: `keelson ingest`, and the function behind it
+ * - ingest: `keelson ingest`, and its function
  * - prompt: the prompt and its views of processes, logs and projections
  * - attach: prompts that are attached to a running instance; the public `start`
  * - wal: `keelson wal verify`, `dump` and `salvage`

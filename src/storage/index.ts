@@ -5,7 +5,7 @@
  * - bytes: checksums, UTF-8, integers, page-aligned memory
  * - ports: what storage needs of a disk, a log's host and a projection store
  * - groups: group commit: the group that fills, its queue, deadlines and outcomes
- * - disk: the real file system behind the port, locks, the data folder
+ * - disk: the real file system as a port, locks, the data folder
  * - frames: frames, groups of frames and segment headers as bytes
  * - segments: segment files, their chain, the MANIFEST, appending
  * - commitments: hashes of groups, the range over their headers, proofs, and their files
@@ -22,7 +22,7 @@
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
  * - health: what `keelson doctor` finds in a data folder, and its repairs
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
- * - wal: `keelson/wal`, the log as a library; an entry of its own
+ * - wal: `keelson/wal`, the log as a library; a separate entry
  *
  * Start reading at FORMAT.md, then `recovery/log-opening.ts` and `log/log-writer.ts`.
  */

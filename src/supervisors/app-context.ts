@@ -73,7 +73,7 @@ declare module '../runtime/words/app-context.ts' {
     ): EntityHandle<M, S, F>
     /**
      * Removes the rows of a durable worker that is out of the tree: state, alarms and remembered
-     * calls. A worker of that name begins anew. False: it has none.
+     * calls. A worker of that name begins without state. False: it has none.
      * @throws KeelsonError `CONFLICT` while a process has the name; `INVALID_ARGUMENT`,
      * `SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME`, `CLOSED`
      */
@@ -149,7 +149,7 @@ export type Health = {
   readonly replication: readonly FollowerHealth[]
 }
 
-/** What the handles of an instance are made from. */
+/** The parts from which the handles of an instance are made. */
 export type InstanceParts = {
   readonly system: System
   readonly instance: string

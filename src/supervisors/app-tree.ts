@@ -4,7 +4,8 @@
  * of it is checked before anything starts. Pure.
  */
 import type { DurableMessages, DurableOptions, DurableServer, Fields } from '../actors/index.ts'
-import { configError, unknownOption } from '../errors.ts'
+import { anything, checkNames, config, flag, object, oneOf, optional, wholeFrom } from '../check.ts'
+import { configError } from '../errors.ts'
 import {
   type AutoShutdown,
   asPart,
@@ -220,9 +221,6 @@ export const mapModules = async (
   return asPart({ ...tree, children }, tree)
 }
 
-const strategies = ['one_for_one', 'one_for_all', 'rest_for_one']
-const autoShutdowns = ['never', 'any_significant', 'all_significant']
-
 /** So many levels of a whole tree are named by their ids: its root, and the children of its root. */
 export const namedLevels = 2
 
@@ -239,24 +237,62 @@ const reserved =
 const checkNode = (node: unknown, path: string, naming: Naming): AppNode => {
   if (naming.levels < -levelsMax)
     throw configError(path.slice(0, 100), `a tree of at most ${levelsMax} levels`, 'more')
-  const { kind, id, options, start } = fields(node, path)
+  const { kind, id, start } = fields(node, path)
   checkId(id, `${path}.id`)
   if (typeof start === 'function') return node as ChildSpec
   if (kind !== 'worker' && kind !== 'supervisor')
     throw configError(`${path}.kind`, "'worker' or 'supervisor'", kind)
   const content = kind === 'worker' ? 'module' : 'children'
-  checkKnown(node as object, ['kind', 'id', content, 'options'], path)
-  fields(options, `${path}.options`)
+  checkNames(node, ['kind', 'id', content, 'options'], config(path))
   if (kind === 'worker') checkWorker(node as AppWorker, path, naming)
   else checkSupervisor(node as AppTree, path, naming)
   return node as AppNode
 }
 
-const childNames = ['name', 'restart', 'shutdown', 'significant']
+const child = { name: anything, restart: anything, shutdown: anything, significant: anything }
+
+const durableOptions = {
+  pipeline: optional(wholeFrom(1)),
+  mailboxMax: optional(wholeFrom(1)),
+  keepIds: optional(
+    object({
+      forMs: optional(wholeFrom(0)),
+      newest: optional(wholeFrom(0)),
+      bytesMax: optional(wholeFrom(0)),
+    }),
+  ),
+}
+
+const durableWorker = object(durableOptions)
+
+/** The options of a kind of durable actors. */
+export const entityOptions = object({
+  ...durableOptions,
+  idleMs: optional(wholeFrom(1)),
+  handlerTimeoutMs: optional(wholeFrom(1)),
+  keepMs: optional(wholeFrom(0)),
+  keys: optional(flag),
+})
+
+const workerOptions = object({
+  ...child,
+  arg: anything,
+  shutdownMs: optional(wholeFrom(0)),
+  mailboxMax: optional(wholeFrom(1)),
+  handlerTimeoutMs: optional(wholeFrom(1)),
+  durable: optional((found, at) => typeof found === 'boolean' || durableWorker(found, at)),
+})
+
+const supervisorOptions = object({
+  ...child,
+  strategy: optional(oneOf('one_for_one', 'one_for_all', 'rest_for_one')),
+  autoShutdown: optional(oneOf('never', 'any_significant', 'all_significant')),
+  intensity: optional(wholeFrom(0)),
+  periodMs: optional(wholeFrom(1)),
+})
 
 const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: Naming) => {
-  const own = ['arg', 'shutdownMs', 'mailboxMax', 'handlerTimeoutMs', 'durable']
-  checkKnown(options, [...own, ...childNames], `${path}.options`)
+  workerOptions(options, config(`${path}.options`))
   const server = serverOf(module)
   if (typeof module !== 'string' && server === undefined)
     throw configError(
@@ -265,39 +301,9 @@ const checkWorker = ({ id, module, options }: AppWorker, path: string, naming: N
       module,
     )
   checkChild(id, options, path, naming)
-  checkNumber(options.shutdownMs, 0, `${path}.options.shutdownMs`)
-  checkNumber(options.mailboxMax, 1, `${path}.options.mailboxMax`)
-  checkNumber(options.handlerTimeoutMs, 1, `${path}.options.handlerTimeoutMs`)
-  const { durable } = options
-  if (durable !== undefined && typeof durable !== 'boolean')
-    checkDurable(durable, `${path}.options.durable`)
   if (server === undefined) return
   if (isDurable(options)) checkDurableServer(server, `${path}.module`)
   else checkPlainServer(server, `${path}.module`)
-}
-
-/**
- * Checks the options of durable actors. `more`: those that only one form has, with the least number
- * of each, or `'boolean'`.
- * @throws KeelsonError `CONFIG` with `details.path`
- */
-export const checkDurable = (
-  options: unknown,
-  path: string,
-  more: Readonly<Record<string, number | 'boolean'>> = {},
-): void => {
-  const given = fields(options, path)
-  const rules: typeof more = { pipeline: 1, mailboxMax: 1, ...more }
-  checkKnown(given, ['keepIds', ...Object.keys(rules)], path)
-  for (const [name, least] of Object.entries(rules))
-    if (least !== 'boolean') checkNumber(given[name], least, `${path}.${name}`)
-    else if (!['undefined', 'boolean'].includes(typeof given[name]))
-      throw configError(`${path}.${name}`, 'a boolean', given[name])
-  if (given.keepIds === undefined) return
-  const keepIds = fields(given.keepIds, `${path}.keepIds`)
-  const terms = ['forMs', 'newest', 'bytesMax']
-  checkKnown(keepIds, terms, `${path}.keepIds`)
-  for (const name of terms) checkNumber(keepIds[name], 0, `${path}.keepIds.${name}`)
 }
 
 const checkSupervisor = (
@@ -305,13 +311,8 @@ const checkSupervisor = (
   path: string,
   naming: Naming,
 ): void => {
-  const own = ['strategy', 'intensity', 'periodMs', 'autoShutdown']
-  checkKnown(options, [...own, ...childNames], `${path}.options`)
+  supervisorOptions(options, config(`${path}.options`))
   checkChild(id, options, path, naming)
-  checkOneOf(options.strategy, strategies, `${path}.options.strategy`)
-  checkOneOf(options.autoShutdown, autoShutdowns, `${path}.options.autoShutdown`)
-  checkNumber(options.intensity, 0, `${path}.options.intensity`)
-  checkNumber(options.periodMs, 1, `${path}.options.periodMs`)
   if (!Array.isArray(children)) throw configError(`${path}.children`, 'an array', children)
   const placed = children.map((child, at) => [child, `${path}.children[${at}]`] as const)
   for (const [child, here] of placed) checkId(fields(child, here).id, `${here}.id`)
@@ -388,22 +389,7 @@ const fields = (node: unknown, path: string): Record<string, unknown> => {
   return node as Record<string, unknown>
 }
 
-const checkKnown = (options: object, known: readonly string[], path: string): void => {
-  for (const name of Object.keys(options))
-    if (!known.includes(name)) throw unknownOption('CONFIG', `${path}.${name}`, known)
-}
-
 const checkId: (id: unknown, path: string) => asserts id is string = (id, path) => {
   if (typeof id !== 'string' || !/^[\w.()'$-]{1,128}$/.test(id))
     throw configError(path, 'letters, digits, _, ., - and parentheses', id)
-}
-
-const checkOneOf = (found: unknown, allowed: readonly string[], path: string): void => {
-  if (found !== undefined && !allowed.includes(found as string))
-    throw configError(path, allowed.map((each) => `'${each}'`).join(', '), found)
-}
-
-const checkNumber = (found: unknown, min: number, path: string): void => {
-  if (found !== undefined && !(Number.isSafeInteger(found) && (found as number) >= min))
-    throw configError(path, `a whole number from ${min}`, found)
 }

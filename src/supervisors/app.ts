@@ -33,7 +33,7 @@ export type AppParts = Closable & {
   readonly outside: AppContext
   readonly outsideAccess: Access
   readonly readiness: Readiness
-  /** Aborted when the instance closes: backups under way end too. */
+  /** Aborted when the instance closes: running backups end too. */
   readonly ending: AbortController
   /** Releases the folder's locks. */
   readonly release: () => void
@@ -141,10 +141,11 @@ export class App {
   }
 
   /**
-   * Makes a backup in the folder `dir`, or brings the one there up to date: then only what is new is
-   * written. Everything is verified, what was there before too. Reads and writes go on; snapshots
-   * wait meanwhile, and the log grows. `keelson restore` makes a data folder of it, as of the LSN of
-   * each shard or an earlier one. If it rejects, the backup that was there can still be restored.
+   * Makes a backup in the folder `dir`, or brings the one there up to date: then only the new parts
+   * are written. Everything is verified, the old parts too. Reads and writes go on; snapshots wait
+   * until it has ended, and the log grows. `keelson restore` makes a data folder of it, as of the
+   * LSN of each shard or an earlier one. If it rejects, the backup that was there can still be
+   * restored.
    * @throws KeelsonError `CONFLICT` for a folder with anything else, or of another instance;
    * `LOCKED_DIR` while another backup is made there; `CORRUPT` if something is damaged, with its
    * file; `DEGRADED` if a shard has no sound snapshot at present; `NO_SPACE`, `READ_ONLY`,
@@ -172,12 +173,12 @@ export class App {
    * Ends the instance in order. From now on calls of `store`, `control`, `batcher` and `wal` here
    * are `CLOSED`, and no step, alarm or background work of a durable actor begins. Those that run
    * have 80 % of `deadlineMs`. The user's tree ends next, in reverse order of its start:
-   * `context.app` goes on working, so that handlers under way finish and `terminate` may write. Then writes are refused
-   * there too, admitted writes are answered, and projections are flushed. The rest of the tree
-   * stops, the logs are closed cleanly and the locks released.
+   * `context.app` goes on working, so that running handlers finish and `terminate` may write. Then
+   * writes are refused there too, admitted writes are answered, and projections are flushed. The
+   * rest of the tree stops, the logs are closed cleanly and the locks released.
    *
-   * What is not done after `deadlineMs` (30,000 by default) is cut off as by a kill. The report
-   * names it, and so does a warning in the log. A second call waits for the same end.
+   * Work that is not done after `deadlineMs` (30,000 by default) is cut off as by a kill. The
+   * report names it, and so does a warning in the log. A second call waits for the same end.
    */
   close(options: { readonly deadlineMs?: number } = {}): Promise<CloseReport> {
     const { deadlineMs = 30_000 } = options
@@ -199,7 +200,8 @@ export class App {
 
   /**
    * Lets Node's process end while the instance is open, if nothing else holds it: a timer of an
-   * actor, a write under way, a socket. What was acknowledged is on the disk. Returns the instance.
+   * actor, a pending write, a socket. Every acknowledged write is on the disk. Returns the
+   * instance.
    */
   unref(): this {
     this.#letEnd?.()
@@ -240,7 +242,7 @@ export class App {
       if (ownsSystem) await system.stop()
     } finally {
       release()
-      // Until here the process stays: a thread that ends may be all that it waits for.
+      // Until here the process stays: a thread that ends may be its only wait.
       this.unref()
     }
   }

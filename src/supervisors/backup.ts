@@ -1,7 +1,7 @@
 /**
- * `app.backup`: copies the shards of a running instance into a folder, one after another, each as of
- * one LSN. Writers go on. Meanwhile no snapshot is made and no frame is given back, so everything
- * that is copied stays until it has been copied, blobs included.
+ * `app.backup`: copies the shards of a running instance into a folder, one after another, each as
+ * of one LSN. Writers go on. During the backup no snapshot is made and no frame is given back, so
+ * every file stays until it has been copied, blobs included.
  */
 import { dirname, join, resolve, sep } from 'node:path'
 import { pauseWrites, type Shard, WalWriter } from '../actors/index.ts'
@@ -30,15 +30,15 @@ import {
 /** Options of a backup. */
 export type BackupOptions = {
   /**
-   * Copies all shards as of one moment: writes are held until those under way have settled; false
-   * by default.
+   * Copies all shards as of one moment: new writes are held until the pending ones have settled;
+   * false by default.
    */
   readonly consistent?: boolean
   /** Hears how far a shard has come, in bytes that were examined or copied. */
   readonly onProgress?: (progress: CopyProgress & { readonly shard: number }) => void
 }
 
-/** What a backup did. */
+/** The report of a backup. */
 export type BackupReport = {
   /** The folder of the backup, absolute. */
   readonly dir: string
@@ -55,7 +55,7 @@ export type BackupShard = {
   /** The backup can be restored to this LSN, and to any one from `fromLsn` on. */
   readonly lsn: number
   readonly fromLsn: number
-  /** What was written; the rest was there and sound. */
+  /** The bytes that were written; the rest was there and sound. */
   readonly copiedBytes: number
   /**
    * Blobs of frames since the snapshot that are missing or damaged in the origin: file and offset. A
@@ -65,7 +65,7 @@ export type BackupShard = {
   readonly missing: readonly string[]
 }
 
-/** What a backup needs of its instance. */
+/** The parts of its instance that a backup uses. */
 export type BackupParts = {
   readonly system: System
   readonly shards: readonly Shard[]
@@ -206,7 +206,7 @@ const cutEach = async (parts: BackupParts): Promise<Cut[]> => {
   throw failed.reason
 }
 
-/** The cuts of all shards while no write is under way. */
+/** The cuts of all shards while no write is pending. */
 const cutTogether = async (parts: BackupParts): Promise<Cut[]> => {
   const { system, shards } = parts
   const deadlineMs = shards[0]?.parts.settings.deadlineMs ?? 0
@@ -262,7 +262,7 @@ const copied = async (
   }
 }
 
-/** A damaged snapshot is made anew, and the next backup has the new one. */
+/** A damaged snapshot is made again, and the next backup has the new one. */
 const noteDamage = (shard: Shard, error: unknown): void => {
   if (!isKeelsonError(error, 'CORRUPT') || !String(error.details.file).endsWith('.snap')) return
   shard.snapshots.damaged(error)

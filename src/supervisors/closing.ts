@@ -19,7 +19,7 @@ import type { AppContext } from './app-context.ts'
 import { durableActors } from './durable-parts.ts'
 import { treeNames } from './shard-tree.ts'
 
-/** What the deadline of `close` cut off. */
+/** The work that the deadline of `close` cut off. */
 export type CutOff =
   /**
    * A step (`continue charge`), an alarm, `background` work or a machine's promise (`promise charge`)
@@ -39,7 +39,7 @@ export type CloseReport = { readonly cutOff: readonly CutOff[] }
 /** The user's tree: the id of its root in its supervisor, and the name of its root. */
 export type UserTree = { readonly id: string; readonly name: Name | Via }
 
-/** What closing needs of an instance. */
+/** The parts of an instance that closing uses. */
 export type Closable = {
   readonly system: System
   readonly shards: readonly Shard[]
@@ -89,8 +89,8 @@ const endUserTree = async (
 }
 
 /**
- * Kills a process and all its descendants: a process that traps exits would outlive it. Returns
- * those that held up the others: they had no children.
+ * Kills a process and all its descendants: a process that traps exits would outlive it. Returns the
+ * ones that held up the others: they had no children.
  */
 const killBelow = (system: System, root: Name | Via): string[] => {
   const top = system.info(root)

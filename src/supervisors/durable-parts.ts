@@ -1,7 +1,7 @@
 /**
- * The durable parts of a tree: `entity`, a kind of durable actors, and durable workers. What starts
- * them comes from the instance through `context.app`: so a tree loads no storage, and a start waits
- * for no `import()`, which takes real time on a virtual clock.
+ * The durable parts of a tree: `entity`, a kind of durable actors, and durable workers. Their
+ * starters come from the instance through `context.app`: so a tree loads no storage, and a start
+ * waits for no `import()`, which takes real time on a virtual clock.
  */
 import type {
   DurableMessages,
@@ -13,12 +13,13 @@ import type {
   startDurableWorker,
   startKind,
 } from '../actors/index.ts'
+import { config } from '../check.ts'
 import { configError, KeelsonError } from '../errors.ts'
 import type { AnyContext, ChildSpec } from '../runtime/index.ts'
 import {
   type AppModule,
   type AppWorker,
-  checkDurable,
+  entityOptions,
   type ModuleSpec,
   serverOf,
 } from './app-tree.ts'
@@ -70,7 +71,7 @@ export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
   module: EntityModule<M, S, F, App>,
   options: EntityOptions = {},
 ): ChildSpec & EntityKind<M, S, F> => {
-  checkDurable(options, kind, { idleMs: 1, handlerTimeoutMs: 1, keepMs: 0, keys: 'boolean' })
+  entityOptions(options, config(kind))
   const path = `${kind}.module`
   const given = typeof module === 'string' ? undefined : checkedServer(serverOf(module), path)
   const loaded = serverOnce(String(module), path)

@@ -40,14 +40,14 @@ export type FolderClaim = {
   readonly logs: readonly string[] | undefined
   /** Shards in a folder without a description, beyond the number that it is to have. */
   readonly leftovers: readonly number[]
-  /** It is a copy that nobody has told to act. */
+  /** It is a copy that may not act yet. */
   readonly waits: boolean
   /**
-   * Tells a copy to act. Durable when it returns: a crash leaves the copy waiting, or told.
+   * Allows a copy to act. Durable when it returns: a crash leaves the copy waiting, or allowed.
    * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: it waits
    */
   readonly act: () => void
-  /** What each shard's log had at least, as far as it is known. */
+  /** The least extent of each shard's log, as far as it is known. */
   readonly floors: readonly LogFloor[] | undefined
   /**
    * Notes what the logs have now. A folder that cannot be written keeps the floors that it has.

@@ -37,14 +37,14 @@ export type TreeOptions = {
   readonly entities: Entities
   readonly followers: readonly Follower[]
   readonly mailboxMax: number
-  /** What serves attached prompts. */
+  /** The child that serves attached prompts. */
   readonly attach: ChildSpec | undefined
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
   readonly appContext: AppContext
   /** Whether the user's tree must not start, because the instance ends. */
   readonly isClosing: () => boolean
-  /** Told when the user's tree has started. */
+  /** Called when the user's tree has started. */
   readonly readiness: Readiness
   readonly reopen: Control.Options['reopen']
 }
@@ -88,7 +88,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
   )
 }
 
-/** A fuse of its own: trouble with a replica never spends the restarts of anything else. */
+/** A separate fuse: trouble with a replica never spends the restarts of anything else. */
 const replicationTree = ({ instance, followers }: TreeOptions): ChildSpec =>
   supervisor(
     'replication',
@@ -167,7 +167,7 @@ const storageGate = ({ system, instance, shards }: TreeOptions): StartGate => {
 // How a part comes back that is down, gave up or waits.
 
 /**
- * Restarts the part if it is down; without a part whatever is down. What runs is left alone.
+ * Restarts the part if it is down; without a part whatever is down. Running parts are left alone.
  * @throws KeelsonError `SHARD_DOWN` when it is down again, with the reason as its cause;
  * `INVALID_ARGUMENT` for the replication of an instance without replicas
  */

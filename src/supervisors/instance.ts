@@ -416,8 +416,8 @@ const run = async (
 }
 
 /**
- * Another instance with this name may have started on the same System meanwhile. A part of the
- * user's tree that fails is named from the root of that tree on.
+ * Another instance with this name may have started on the same System since. A part of the user's
+ * tree that fails is named from the root of that tree on.
  */
 const startError = (instance: string, error: unknown): unknown => {
   if (!isKeelsonError(error, 'EXITED')) return error

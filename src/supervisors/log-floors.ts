@@ -1,6 +1,6 @@
 /**
- * What `keelson.json` says that the logs had: it is noted when an instance has started and when it
- * was closed, and a log with less has lost its newest files.
+ * The least extent of the logs according to `keelson.json`: it is noted when an instance has
+ * started and when it was closed, and a log with less has lost its newest files.
  */
 import { levelOf, type Shard } from '../actors/index.ts'
 import { KeelsonError } from '../errors.ts'
@@ -10,8 +10,8 @@ import type { LogFloor } from '../storage/index.ts'
 export type InspectedEpochs = ReadonlyMap<Shard, number>
 
 /**
- * What the log of a shard has at least. An opening begins the epoch after that of its inspection.
- * Nothing is known of a shard that is down, or that acknowledges what is not durable.
+ * The least extent of the log of a shard. An opening begins the epoch after that of its inspection.
+ * Nothing is known of a shard that is down, or that acknowledges writes before they are durable.
  */
 export const floorOf = (shard: Shard, epochs: InspectedEpochs): LogFloor | undefined => {
   const epoch = epochs.get(shard)

@@ -42,7 +42,7 @@ export const loadFailure = (path: string, error: unknown): string => {
   const [what = ''] = error.message.split('\nRequire stack:')
   if (what.startsWith(`Cannot find module '${path}'`)) return 'there is no such file'
   const text = what.replace(/\s+/g, ' ').trim()
-  // Node tells the place of a syntax error to nobody but the terminal; jiti has it in its text.
+  // Node prints the place of a syntax error on the terminal only; jiti has it in its text.
   const isBare = error instanceof SyntaxError && /\.[cm]?js$/.test(path)
   return isBare ? `${text}: node --check ${path} shows where` : text
 }

@@ -1,6 +1,6 @@
 /**
- * Projections for the configuration of an instance: `projection`, and those that come with the
- * package: counts by namespace, and the history of keys. It loads nothing of the storage.
+ * Projections for the configuration of an instance: `projection`, and the ones of the package:
+ * counts by namespace, and the history of keys. It loads nothing of the storage.
  */
 import {
   type Check,

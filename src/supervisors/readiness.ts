@@ -6,7 +6,7 @@ import type { Shard } from '../actors/index.ts'
 import { KeelsonError } from '../errors.ts'
 import type { Ref, System } from '../runtime/index.ts'
 
-/** The result of `ready`: the shards that are down, which `health()` tells the reason of. */
+/** The result of `ready`: the shards that are down, with their reasons in `health()`. */
 export type Ready = { readonly down: readonly number[] }
 
 /** The readiness of one instance. */
@@ -65,7 +65,7 @@ export class Readiness {
     }
   }
 
-  /** What is not ready, in words. */
+  /** The parts that are not ready, in words. */
   #lack(): string[] {
     const shards = this.#in('recovering').map((index) => `shard ${index}`)
     return this.#treeRuns ? shards : [...shards, "the user's tree"]

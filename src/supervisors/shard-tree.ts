@@ -152,7 +152,7 @@ const watchedFollowers = (shard: Shard, spec: ChildSpec): ChildSpec => ({
 
 /**
  * The children of a shard read from those before them. One that is started by hand while later ones
- * run ends them first, and their supervisor starts them again behind it.
+ * run ends them first, and their supervisor starts them again after it.
  */
 const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
   children.map((spec, at) => ({
@@ -161,7 +161,7 @@ const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
       const { system } = context
       const names = actorNames(shard)
       for (const later of names.slice(at + 1, children.length)) system.kill(later)
-      // What a killed supervisor of followers left ends in its own time.
+      // The children of a killed supervisor of followers end in their own time.
       await gone(system, names.slice(at + 1))
       return spec.start(context)
     },

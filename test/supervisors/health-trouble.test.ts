@@ -7,7 +7,9 @@ import {
   entity,
   noReply,
   reply,
+  type StorageEvents,
   supervisor,
+  telemetry,
 } from '../../src/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../support/full-disk.ts'
@@ -108,6 +110,22 @@ test('an actor whose turn waits for space is named, until the turn is durable', 
   expect(actors().waiting).toEqual({ count: 0, first: [] })
 })
 
+test('an actor that waits for space is told of once, however often its turn is written', async () => {
+  const { s, ref, actors } = await started()
+  await s.during(call(ref('1'), 'set', 60_000_000))
+  const told: unknown[] = []
+  telemetry<StorageEvents>(s.system).on('entity.waits', ({ entity: of }) => told.push(of))
+  await fillDisk(s)
+  for (let at = 0; at < 3; at++) cast(ref('1'), 'add')
+  await s.advance(100)
+  const [first] = actors().waiting.first
+  await s.advance(10_000)
+
+  expect(told).toEqual(['order/1'])
+  expect(actors().waiting).toEqual({ count: 1, first: [first] })
+  freeDisk(s)
+})
+
 test('a step that fails is named with its try, until it has run or its actor is deleted', async () => {
   const { s, ref, actors } = await started()
   isBankAway = true
@@ -161,6 +179,29 @@ test('an actor that is blocked is named with the reason, and an alarm that canno
   expect(overdue).toMatchObject({ count: 1, first: [{ entity: 'order/1', what: 'alarm ring' }] })
   expect(overdue.first[0]?.at).toBeLessThanOrEqual(now + 60_000)
   expect(actors().failing.count).toBe(0)
+})
+
+test('of the alarms that cannot run, 1,000 of a shard are counted, and ten are shown', async () => {
+  const { s, ref, actors } = await started()
+  const set = (id: number) => call(ref(`${id}`), 'set', 60_000)
+  await s.during(Promise.all(Array.from({ length: 2 }, (_, at) => set(at))))
+  await s.close()
+  const without = { app: supervisor('app', {}, []) }
+  await s.start(without)
+  await s.advance(120_000)
+  expect(actors().overdue).toMatchObject({
+    count: 2,
+    first: [{ entity: 'order/0', what: 'alarm ring' }, { entity: 'order/1' }],
+  })
+  await s.close()
+  await s.start({ app: supervisor('app', {}, [orders]) })
+  await s.during(Promise.all(Array.from({ length: 1_005 }, (_, at) => set(at))))
+  await s.close()
+  await s.start(without)
+  await s.advance(120_000)
+
+  const { count, first } = actors().overdue
+  expect([count, first.length]).toEqual([1_000, 10])
 })
 
 test('a turn that was refused is counted by its code', async () => {

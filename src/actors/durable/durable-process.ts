@@ -277,7 +277,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     try {
       this.#hand.addContinue(draft, step)
       if (step.kind === 'reply') draft.run.from?.reply(step.value)
-      const rows = draft.remember(this.#ids, step, this.now())
+      const rows = this.#ids && draft.remember(this.#ids, step, this.now())
       if (state !== memory.state || draft.hasRecords || rows) this.#hand.commit(draft, state, rows)
       else this.#hand.leave(draft)
     } catch (error) {

@@ -15,7 +15,6 @@ import {
   type Process,
   stop,
 } from '../../runtime/index.ts'
-import { endIn } from '../turns/lifetime.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { someKeysOf } from '../turns/waking.ts'
 import type { Idleness } from './idleness.ts'
@@ -86,8 +85,8 @@ export class Ending {
   }
 
   /** The time of an actor that has ended is over. Nothing more of it is due. */
-  expire(from: HeldCall): Promise<NextStep> {
-    return this.#remove(from, endIn(this.#actor.memory)?.payload === true, false)
+  expire(from: HeldCall, keys: boolean): Promise<NextStep> {
+    return this.#remove(from, keys, false)
   }
 
   async #remove(from: HeldCall, keys: boolean, answer: boolean): Promise<NextStep> {

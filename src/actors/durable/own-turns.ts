@@ -24,7 +24,7 @@ export interface Actor {
   readonly blocked: KeelsonError | undefined
   readonly isAwake: boolean
   readonly refusals: Refusals
-  readonly ending: { expire(from: HeldCall): Answer }
+  readonly ending: { expire(from: HeldCall, keys: boolean): Answer }
   /** Whether no turn is on its way, and none has to be handled again. */
   readonly isSettled: boolean
   /** Resolves when every turn that has ended is out, or was dropped. */
@@ -43,9 +43,12 @@ export interface Actor {
 /** The own turns of one actor. */
 export class OwnTurns {
   readonly #actor: Actor
+  /** What the loop does after most turns. */
+  readonly #goesOn: NextStep
 
   constructor(actor: Actor) {
     this.#actor = actor
+    this.#goesOn = noReply(actor) as never
   }
 
   /** The first step that may run. */
@@ -61,19 +64,19 @@ export class OwnTurns {
    * mailbox.
    */
   next(step?: NextStep): NextStep {
-    const { ready } = this
-    if (ready) return noReply(this.#actor, { continue: ['$step', ready.step] }) as never
-    const { timeoutMs, hibernate } = step?.next ?? {}
+    if (this.ready) return noReply(this.#actor, { continue: ['$step'] }) as never
+    if (step?.next === undefined) return this.#goesOn
+    const { timeoutMs, hibernate } = step.next
     if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
     return noReply(this.#actor, hibernate ? { hibernate } : undefined) as never
   }
 
-  /** Runs a recorded step. */
-  runStep(name: string): Answer {
-    return this.#actor.isSettled ? this.#runStep(name) : this.#runStepLater(name)
+  /** Runs the first step that may run. */
+  runStep(): Answer {
+    return this.#actor.isSettled ? this.#runStep() : this.#runStepLater()
   }
 
-  async #runStepLater(name: string): Promise<NextStep> {
+  async #runStepLater(): Promise<NextStep> {
     const { refusals, terms } = this.#actor
     while (!this.#actor.isSettled) {
       const end = await this.#actor.redoAll()
@@ -86,15 +89,13 @@ export class OwnTurns {
       }
       await refusals.unlessCutOff(settled)
     }
-    return this.#runStep(name)
+    return this.#runStep()
   }
 
-  #runStep(name: string): Answer {
-    const { memory, terms } = this.#actor
-    const step = memory.steps.find((each) => each.step === name)
-    if (!step || isParked(step) || step.notBefore > this.#actor.now() || !terms.work.mayBegin)
-      return this.next()
-    return this.#actor.turn(runOf(terms, 'step', step.name, step))
+  #runStep(): Answer {
+    const { ready } = this
+    if (!ready) return this.next()
+    return this.#actor.turn(runOf(this.#actor.terms, 'step', ready.name, ready))
   }
 
   /**
@@ -105,7 +106,7 @@ export class OwnTurns {
     const { isAwake, isSettled } = this.#actor
     if (!isAwake || !isSettled) return this.#runDueLater(from)
     const { blocked, memory, terms, ending } = this.#actor
-    const [first] = terms.work.mayBegin ? dueAt(memory, this.#actor.now()) : []
+    const first = terms.work.mayBegin ? dueAt(memory, this.#actor.now())[0] : undefined
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
       else
@@ -113,7 +114,7 @@ export class OwnTurns {
       return step
     }
     if (!first || blocked) return answer(this.next())
-    if (first[0] === endName) return ending.expire(from)
+    if (first[0] === endName) return ending.expire(from, first[1].payload === true)
     const turn = this.#actor.turn(runOf(terms, 'alarm', ...first))
     return turn instanceof Promise ? turn.then(answer) : answer(turn)
   }

@@ -59,7 +59,7 @@ export class Refusals {
     const { what } = run
     tell(context.system, terms.shard, 'entity.refused', { entity: this.#entity, what, error })
     // A recorded turn runs again when its actor wakes.
-    if (isTold || run.step || run.alarm || run.kind === 'record' || run.kind === 'birth') return
+    if (isTold || run.step || run.alarm) return
     const message = `${this.#entity}: ${what} was refused: ${describeReason(error)}`
     this.#process.kernel.logger.error(message, { reason: error })
   }

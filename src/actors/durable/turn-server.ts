@@ -40,7 +40,7 @@ const own = {
   },
   casts: { $proceed: (self: DurableProcess) => self.proceed() },
   infos: { $rest: (self: DurableProcess) => self.ending.rest() },
-  continues: { $step: (self: DurableProcess, step: string) => self.own.runStep(step) },
+  continues: { $step: (self: DurableProcess) => self.own.runStep() },
 }
 
 /** The erased GenServer that runs servers of one table. */

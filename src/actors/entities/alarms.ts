@@ -20,7 +20,7 @@ import {
   send,
   type Timer,
 } from '../../runtime/index.ts'
-import { dueRows, parseDue, type RowRange, workerKind } from '../../storage/index.ts'
+import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import { isIgnored, isSettled } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardName } from '../shard/shard-name.ts'
@@ -301,19 +301,12 @@ const rest = (state: State, context: Own): void => {
   const now = shard.now()
   for (const [rowKey, until] of later) if (until <= now) later.delete(rowKey)
   let next = later.size > 0 ? now + laterMs : Number.POSITIVE_INFINITY
-  for (const [rowKey] of rowsIn(shard, behindRows(now))) {
+  for (const [rowKey] of rowsIn(shard, { ...dueRows(), gt: dueRows(now).lt })) {
     next = Math.min(next, parseDue(rowKey).dueMs)
     break
   }
   shard.due.begin(Math.min(next, shard.due.soonest))
   arm(state, next - now, context)
-}
-
-/** The rows that are not due yet. */
-const behindRows = (now: number): RowRange => {
-  const { lt } = dueRows()
-  const { lt: gte } = dueRows(now)
-  return { ...(gte !== undefined && { gte }), ...(lt !== undefined && { lt }) }
 }
 
 /** Sets the timer of the next walk, unless it is sooner. */

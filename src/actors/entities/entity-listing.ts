@@ -32,6 +32,7 @@ import { mergedRows } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
 import { watermarkOf } from '../store/freshness.ts'
 import { cursorAt } from '../store/page-cursor.ts'
+import { behind } from '../store/range-query.ts'
 import type { RangePage } from '../store/store-reader.ts'
 import { endName } from '../turns/lifetime.ts'
 import { type Alarm, type Fields, readAlarm, readBody, type Step } from '../turns/memory.ts'
@@ -218,7 +219,7 @@ async function* steps(
     for (const row of rowsIn(shard, rest)) if (rows.push(row) === stepRows) break
     yield* rows
     const last = rows[stepRows - 1]?.[0]
-    rest = last === undefined ? undefined : { ...(range.lt && { lt: range.lt }), gt: last }
+    rest = last === undefined ? undefined : behind(range, false, last)
     if (rest) await new Promise<void>((resolve) => system.clock.soon(resolve))
   }
 }

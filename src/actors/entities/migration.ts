@@ -7,9 +7,16 @@
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { call, type Ref, TimeSlice } from '../../runtime/index.ts'
-import { entityRowKey, entityRows, type Row, readEntityRow } from '../../storage/index.ts'
+import {
+  entityRowKey,
+  entityRows,
+  type Row,
+  type RowRange,
+  readEntityRow,
+} from '../../storage/index.ts'
 import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
+import { behind } from '../store/range-query.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import { readBody } from '../turns/memory.ts'
 import { TurnDraft } from '../turns/turn-draft.ts'
@@ -90,11 +97,11 @@ class Migration {
   /** Migrates the rows of a shard. When it settles, nothing of it is on its way. */
   async shard(shard: Shard): Promise<void> {
     try {
-      for (let after: string | undefined = ''; after !== undefined; ) {
+      for (let rest: RowRange | undefined = entityRows(this.#kind); rest; ) {
         this.#access.check()
         if (this.#failure || this.#options.signal?.aborted) break
-        const found = this.#nextIn(shard, after)
-        after = found.last
+        const found = this.#nextIn(shard, rest)
+        rest = found.rest
         for (const id of found.ids) {
           await this.#begin(shard, id)
           await this.#slice.spent()
@@ -113,22 +120,18 @@ class Migration {
     this.#options.onProgress?.({ shard: index, ...this.#counts })
   }
 
-  /**
-   * The next rows after `after` that must be written, some at a time; `last`: where the next call
-   * goes on.
-   */
+  /** The next rows of `range` that must be written, some at a time; `rest`: those after them. */
   #nextIn(
     shard: Shard,
-    after: string,
-  ): { readonly ids: readonly string[]; readonly last?: string } {
-    const all = entityRows(this.#kind)
-    const range = after === '' ? all : { gt: after, ...(all.lt !== undefined && { lt: all.lt }) }
+    range: RowRange,
+  ): { readonly ids: readonly string[]; readonly rest?: RowRange } {
     const ids: string[] = []
     for (const [rowKey, row] of rowsIn(shard, range)) {
       this.#counts.examined++
       if (!isPresent(row, this.#running.table))
         ids.push(rowKey.slice(entityRowKey(this.#kind).length + 1))
-      if (ids.length === writingMax || this.#slice.isSpent) return { ids, last: rowKey }
+      if (ids.length === writingMax || this.#slice.isSpent)
+        return { ids, rest: behind(range, false, rowKey) }
     }
     return { ids }
   }

@@ -7,6 +7,7 @@
  * doubles up to 30 s, with jitter. After any failure the session is closed. The next one asks the
  * replica what it has, so the fate of a commit whose answer was lost is never guessed.
  */
+import { backoffMs } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import {
   type GenServer,
@@ -43,12 +44,8 @@ type State = {
   timer: Timer | undefined
 }
 
-/** The delays between attempts, in ms. */
-const retryMs = { first: 100, longest: 30_000 } as const
-
-/** The delay after `failures` attempts in a row that failed; `chance` from 0 to 1 spreads it. */
-export const retryDelayMs = (failures: number, chance: number): number =>
-  Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(failures - 1, 20)) * (0.5 + chance / 2)
+/** The pauses between attempts that failed. */
+export const replicaPauses = { baseMs: 100, maxMs: 30_000, jitter: 0.5 }
 
 /** The sender of a follower. */
 export const server: GenServer<Messages, State, Follower> = {
@@ -167,7 +164,7 @@ const failed = (state: State, error: unknown, context: Context): State => {
   void follower.session?.close()
   follower.session = undefined
   follower.failures += 1
-  const inMs = retryDelayMs(follower.failures, clock.random())
+  const inMs = backoffMs(replicaPauses, follower.failures, clock.random())
   follower.retryAt = clock.monotonic() + inMs
   const reason = reasonText(error)
   if (follower.trouble === undefined) {

@@ -1,6 +1,6 @@
 /**
- * The access of one kind of caller to an instance: calls from outside have one, the user's processes
- * another. Each has handles of its own, so that one can end before the other.
+ * The access of one kind of caller to an instance: calls from outside have one, the user's
+ * processes another. Each has its own handles, so that one can end before the other.
  */
 import { KeelsonError } from '../../errors.ts'
 
@@ -13,7 +13,7 @@ export class Access {
     return this.#refusal !== undefined
   }
 
-  /** Refuses later calls, with `why` in the error. Calls under way go on. */
+  /** Refuses later calls, with `why` in the error. Pending calls go on. */
   end(why: string): void {
     this.#refusal = why
   }

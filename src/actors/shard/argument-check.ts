@@ -1,11 +1,6 @@
 /** Checks of arguments that several writes share. Pure. */
-import {
-  type ArgumentPath,
-  invalidArgument,
-  isKeelsonError,
-  KeelsonError,
-  unknownOption,
-} from '../../errors.ts'
+import { argument, checkNames } from '../../check.ts'
+import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   checkKey,
   encodeValue,
@@ -25,26 +20,12 @@ export const checkOptionNames = (
   options: unknown,
   names: readonly string[],
   path: readonly (string | number)[] = [],
-): void => {
-  for (const name of optionsIn(options, path.length === 0 ? 'options' : path))
-    if (!names.includes(name))
-      throw unknownOption('INVALID_ARGUMENT', [...path, name].join('.'), names)
-}
+): void =>
+  path.length === 0
+    ? checkNames(options, names, whole)
+    : checkNames(options, names, argument(path), argument(path.join('.')))
 
-/** The names of the options at `path`. Each is read, as its use will: a getter may throw. */
-const optionsIn = (options: unknown, path: ArgumentPath): string[] => {
-  let names: string[] | undefined
-  try {
-    if (typeof options === 'object' && options !== null && !Array.isArray(options)) {
-      names = Object.keys(options)
-      for (const name of names) Reflect.get(options, name)
-    }
-  } catch {
-    throw invalidArgument(path, 'an object that can be read', options)
-  }
-  if (names === undefined) throw invalidArgument(path, 'an object', options)
-  return names
-}
+const whole = argument()
 
 /**
  * Requires a signal that has not aborted, or none.

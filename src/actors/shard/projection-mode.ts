@@ -3,7 +3,7 @@
  * The writer reports what happened, and acts by the mode that it is in. Pure.
  */
 
-/** What happened to a projection or to its writer. */
+/** An event of a projection or of its writer. */
 export type ProjectionEvent =
   /** A writer begins, or has to begin again. */
   | 'restarted'
@@ -42,15 +42,15 @@ export type ModeRule = {
   readonly on: Readonly<Partial<Record<ProjectionEvent, ProjectionMode>>>
 }
 
-/** What may happen to a writer in any mode but the last one. */
+/** The events of a writer in any mode but the last one. */
 const ends = { restarted: 'starting', gaveUp: 'halted' } as const
 
-/** What may happen while changes are taken and callers wait. */
+/** The events while changes are taken and callers wait. */
 const pauses = { suspended: 'suspended', failed: 'degraded', ...ends } as const
 
 /** Every mode. A writer begins in `starting`, and returns there when it starts again. */
 export const projectionModes: Readonly<Record<ProjectionMode, ModeRule>> = {
-  /** It does not know yet where the projection stands. */
+  /** It does not know the projection's position yet. */
   starting: {
     takes: false,
     answers: true,

@@ -1,6 +1,6 @@
 /**
  * How far the rebuilding of a projection has come, while its shard cannot be read. It lives in the
- * `Shard` value: `health()` shows it, and `start` tells it to its caller.
+ * `Shard` value: `health()` shows it, and `start` reports it to its caller.
  */
 import type { Clock } from '../../clock.ts'
 

@@ -24,8 +24,8 @@ import type { BlobTerms } from './blob-command.ts'
 /** The blobs of one write. */
 export class BlobPin {
   /**
-   * The answer to the put of the write, once its payloads were handed to the files. If the blob store
-   * dies meanwhile, its caller asks the next one for it: the payloads are gone.
+   * The answer to the put of the write, once its payloads were handed to the files. If the blob
+   * store dies before, its caller asks the next one for it: the payloads are gone.
    */
   stored: Promise<readonly BlobRef[]> | undefined = undefined
   readonly #pins: Set<BlobPin>
@@ -212,7 +212,7 @@ export class ShardBlobs {
     return (ref, from, to) => this.read(ref, from, to)
   }
 
-  /** Whether there may be blobs. Also true if the disk cannot tell. */
+  /** Whether there may be blobs. Also true if the disk does not know. */
   hasFolder(): boolean {
     try {
       return this.parts.disk.entry(this.parts.dir) !== undefined

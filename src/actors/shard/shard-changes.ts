@@ -15,8 +15,8 @@ import {
 } from '../../storage/index.ts'
 
 /**
- * What a command changed: keys, or all keys of a namespace (`undefined`: of the shard). `ended`: it
- * changed only those of the keys that have no value now.
+ * The change of a command: keys, or all keys of a namespace (`undefined`: of the shard). `ended`:
+ * it changed only the keys that have no value now.
  */
 export type Touched =
   | { readonly kind: 'keys'; readonly keys: readonly string[]; readonly ended: boolean }
@@ -92,8 +92,8 @@ export class ShardChanges {
 }
 
 /**
- * What the units of a frame may have changed, in order. With `answers` commands without an effect
- * are left out; the log alone does not tell which had one. A turn changes the keys that it
+ * The changes that the units of a frame may have made, in order. With `answers` commands without an
+ * effect are left out; the log alone does not show which had one. A turn changes the keys that it
  * writes. Pure.
  */
 export function* touchedBy(

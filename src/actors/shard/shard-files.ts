@@ -35,7 +35,7 @@ export type FileParts = {
   readonly mapBytes: number
   /** The LSN that the caller knows to be durable here (`wal.minDurable`). */
   readonly minDurable: number | undefined
-  /** What `keelson.json` says that the log had. */
+  /** The extent of the log according to `keelson.json`. */
   readonly floor: LogFloor | undefined
   /**
    * The identity of the log's LOCK file, from the holder of the lock. `undefined`: taken from the
@@ -65,7 +65,7 @@ export class ShardFiles {
   readonly parts: FileParts
   #host: LogHost | undefined
   #prepared: LogLook | undefined
-  /** What the opening of `#host` found, while a writer may go on with it. */
+  /** The findings of the opening of `#host`, while a writer may go on with it. */
   #report: OpenReport | undefined
   #projection: ProjectionStore | undefined
   /** The projection cannot be used: the next one begins with a snapshot, or empty. */
@@ -111,7 +111,7 @@ export class ShardFiles {
 
   /**
    * Creates the log of a new folder, inspects it, and returns its id.
-   * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: no file is left behind
+   * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: no file is left
    */
   create(): Promise<string> {
     return this.#inTurn(undefined, async () => {
@@ -127,9 +127,8 @@ export class ShardFiles {
   /**
    * The open log, for the process of `signal`: the life that an earlier process opened, or else a
    * new one, which begins when the one before has closed its files.
-   * @throws KeelsonError `EXITED` if that process has died meanwhile; `SHARD_DOWN` (reason
-   * `poisoned`) if a write or a sync failed while no process watched; as an inspection and an
-   * opening do
+   * @throws KeelsonError `EXITED` if that process has died; `SHARD_DOWN` (reason `poisoned`) if a
+   * write or a sync failed while no process watched; as an inspection and an opening do
    */
   open(signal: AbortSignal): Promise<OpenLog> {
     return this.#inTurn(signal, async () => (await this.#adopted()) ?? this.#opened())
@@ -156,14 +155,14 @@ export class ShardFiles {
   }
 
   /**
-   * Opens the projection on first use. One that cannot be used is built anew: a snapshot is loaded,
-   * or it begins empty. The log has the rest. A load that is interrupted goes on the next time.
+   * Opens the projection on first use. One that cannot be used is rebuilt: a snapshot is loaded, or
+   * it begins empty. The log has the rest. A load that is interrupted goes on the next time.
    * @throws KeelsonError `NO_SPACE` with the load to be gone on with; `CORRUPT` if neither a
    * snapshot nor the whole log is there
    */
   projection(signal: AbortSignal): Promise<ProjectionStore> {
     return this.#inTurn(signal, async () => {
-      // An earlier process may have a commit under way. The new one must read a settled projection.
+      // An earlier process may have a pending commit. The new one must read a settled projection.
       await this.#projection?.settled()
       if (this.#projection && !this.#mustRebuild) return this.#projection
       await this.#closeProjection()
@@ -175,14 +174,14 @@ export class ShardFiles {
     })
   }
 
-  /** Evidence of damage, once, if the projection that the next `projection()` builds anew had some. */
+  /** Evidence of damage, once, if the projection that the next `projection()` rebuilds had some. */
   takeDamage(): string | undefined {
     const damage = this.#damage
     this.#damage = undefined
     return damage
   }
 
-  /** Marks the projection as damaged: the next `projection()` builds it anew. */
+  /** Marks the projection as damaged: the next `projection()` rebuilds it. */
   distrustProjection(): void {
     this.#mustRebuild = true
   }

@@ -62,7 +62,7 @@ export type JournalHealth = {
   readonly subscriptions: readonly SubscriptionHealth[]
   /** The LSNs of the saved states, oldest first. */
   readonly states: readonly number[]
-  /** The log is kept behind this LSN for the journal; `undefined`: not for the journal. */
+  /** The log is kept after this LSN for the journal; `undefined`: not for the journal. */
   readonly floorLsn: number | undefined
   readonly held: HeldLog
 }
@@ -72,7 +72,7 @@ export type HeldLog = {
   readonly bytes: number
   /** `journal.maxHeldBytes`. */
   readonly maxBytes: number
-  /** What needs the oldest of it: `'states'`, `'subscription NAME'`, `'a reader'`. */
+  /** The reason that needs the oldest of it: `'states'`, `'subscription NAME'`, `'a reader'`. */
   readonly by: readonly string[]
   /** `high`: more than half of `maxBytes`. `full`: more than that, and appends are `BUSY`. */
   readonly state: 'fine' | 'high' | 'full'
@@ -114,8 +114,8 @@ const hasEntries = ({ layers: { overlay, projection } }: ReadView): boolean => {
 const idsAtOnce = 4_096
 
 /**
- * Whether an entry from `from` up to, not including, `end` counts. The ids tell, which are kept for
- * ever. The walk ends at the first one, so it passes no more ids than the log has entries.
+ * Whether an entry from `from` up to, not including, `end` counts. The ids show it, which are kept
+ * for ever. The walk ends at the first one, so it passes no more ids than the log has entries.
  * @throws KeelsonError as `viewOf` does
  */
 export const hadEntryWithin = async (
@@ -160,14 +160,14 @@ const hasAppended = async (log: LogHost): Promise<boolean> => {
 
 /** The journal of one shard. */
 export class ShardJournal {
-  /** The deliveries by name, those that have stopped included. */
+  /** The deliveries by name, the stopped ones included. */
   readonly deliveries = new Map<string, Delivery>()
   /** The LSNs of the states that the application has saved and that are kept, oldest first. */
   states: readonly number[] = []
   replay: JournalHealth['replay']
   /** The saves of states that were asked for so far. */
   #saves: Promise<void> = Promise.resolve()
-  /** The last floor that was asked for, and what needs the log behind it. */
+  /** The last floor that was asked for, and the reason that needs the log after it. */
   #floorLsn: number | undefined
   #heldBy: readonly string[] = []
   #heldBytes = 0
@@ -252,9 +252,9 @@ export class ShardJournal {
   /**
    * The LSN up to which the journal does not need the log; `Infinity` if it holds nothing: there is
    * no entry and no subscription. Subscriptions save their positions first. With the retention
-   * `states`, entries behind the older one of the kept states stay in the log: the newer one may be
-   * damaged. Those of turns do so from the first saved state on: before, the state of their actor has
-   * what they say. `logOf`: the open log.
+   * `states`, entries after the older one of the kept states stay in the log: the newer one may be
+   * damaged. Those of turns do so from the first saved state on: before, the state of their actor
+   * has what they say. `logOf`: the open log.
    */
   async floor(viewOf: () => ReadView, logOf: () => LogHost): Promise<number> {
     const readers = [...this.deliveries.values()]

@@ -1,8 +1,8 @@
 /**
- * What is known of a shard's projection across the lives of its writer: the mode of the writer, the
+ * The facts about a shard's projection across the lives of its writer: the mode of the writer, the
  * failures of commits, and why it has no writer. `health()` and callers read it at once.
  */
-import type { Clock } from '../../clock.ts'
+import { backoffMs, type Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 import {
   modeAfter,
@@ -12,7 +12,7 @@ import {
 } from './projection-mode.ts'
 
 /** The delay before the first retry, and the longest one, in ms. */
-const retryMs = { first: 50, longest: 5_000 } as const
+const retryPauses = { baseMs: 50, maxMs: 5_000, jitter: 0.5 }
 
 /** The health of a projection and its writer. `failures`: the commits that failed so far. */
 export type ProjectionHealth = {
@@ -41,12 +41,12 @@ export class ShardProjection {
   #failures = 0
   /** Why commits fail, or why there are none. */
   #failure: KeelsonError | undefined
-  /** What a caller said about the projection, until a reconcile has refuted it. */
+  /** The claim of a caller about the projection, until a reconcile has refuted it. */
   #mark: { readonly epoch: number; readonly error: KeelsonError } | undefined
   #epoch = 0
   #isDirty = false
   #flushedAt: number | undefined
-  /** Since when the projection is behind, and what had been applied at a later moment. */
+  /** The time since when the projection is behind, and the applied LSN of a later moment. */
   #behind: { since: number; until: number; lsn: number } | undefined
   #requestedLsn = 0
 
@@ -125,9 +125,7 @@ export class ShardProjection {
    * to half of them is jitter, so that shards on one full disk do not try in step.
    */
   retryInMs(random: () => number): number {
-    const doublings = Math.min(this.#failuresInRow - 1, 10)
-    const delay = Math.min(retryMs.longest, retryMs.first * 2 ** doublings)
-    return Math.ceil(delay / 2 + (delay / 2) * random())
+    return Math.ceil(backoffMs(retryPauses, this.#failuresInRow, random()))
   }
 
   /** Records a successful commit. Returns whether it ended a failure. */
@@ -189,7 +187,7 @@ export class ShardProjection {
     return this.#epoch
   }
 
-  /** A reconcile of `epoch` found nothing wrong. It ends no mark that was made meanwhile. */
+  /** A reconcile of `epoch` found nothing wrong. It ends no mark that was made since. */
   reconciled(epoch: number): void {
     if (this.#mark && this.#mark.epoch <= epoch) this.#mark = undefined
   }

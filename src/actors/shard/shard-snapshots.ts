@@ -1,7 +1,7 @@
 /**
  * The parts of a shard's snapshots that outlive their actor: which ones the log names, how much log
- * has come since, what is under way, and why the last attempt failed. The requests to their files go
- * through here, so that each ends with the process that made it, and all of them when the shard
+ * has come since, the present attempt, and why the last attempt failed. The requests to their files
+ * go through here, so that each ends with the process that made it, and all of them when the shard
  * closes.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
@@ -61,7 +61,7 @@ export type SnapshotParts = {
   readonly dir: string
   readonly makeHost: SnapshotHostFactory
   readonly turns: SnapshotTurns
-  /** It is told what the log takes and refuses. */
+  /** It learns which writes the log takes and refuses. */
   readonly space: Pick<SpaceWatch, 'noted'>
 }
 
@@ -110,7 +110,7 @@ export class ShardSnapshots {
     if (firstLsn > 1 && !this.named.some(({ lsn }) => lsn >= firstLsn - 1)) this.isDamaged = true
   }
 
-  /** The listener is told when the log has grown by so many bytes. */
+  /** The listener is called when the log has grown by so many bytes. */
   lookAfter(bytes: number): void {
     this.#lookAfter = bytes
   }
@@ -168,7 +168,8 @@ export class ShardSnapshots {
   }
 
   /**
-   * Adds the blobs that the named snapshots refer to, those included that are named meanwhile.
+   * Adds the blobs that the named snapshots refer to, also of snapshots that are named during the
+   * walk.
    * @throws KeelsonError `CORRUPT` if one cannot be read, `SHARD_DOWN`, `CLOSED`
    */
   async addBlobs(into: BlobExtents, signal: AbortSignal): Promise<void> {
@@ -195,14 +196,14 @@ export class ShardSnapshots {
       this.#blobs.set(snapshot, blobs)
       return blobs
     } catch (error) {
-      // It may have been replaced meanwhile.
+      // It may have been replaced since.
       if (!this.named.some((each) => isSameSnapshot(each, snapshot))) return []
       if (isKeelsonError(error, 'CORRUPT')) this.damaged(error)
       throw error
     }
   }
 
-  /** Interrupts what is under way, and refuses more. Resolves when all its files are closed. */
+  /** Interrupts the present requests, and refuses more. Resolves when all its files are closed. */
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.all([...this.#hosts].map((host) => host.end()))

@@ -33,7 +33,7 @@ export class ShardTime {
   #last = 0
   /** How far this time is ahead of the machine's clock. */
   #ahead = 0
-  /** What the two clocks said when they were compared last. */
+  /** The times of the two clocks at their last comparison. */
   #wall: number
   #monotonic: number
   /** Until where the monotonic clock was counted for a lower speed; `undefined` at full speed. */
@@ -64,7 +64,7 @@ export class ShardTime {
   /** Takes a stamp into account. Returns the time, which is never less. */
   observe(stamp: number): number {
     const beyondMs = stamp - (this.#clock.now() + this.#ahead)
-    // The clock was ahead when the stamp was made. Time goes on from there and does not stand still.
+    // The clock was ahead when the stamp was made. Time goes on from there without a stop.
     if (stamp > this.#last && beyondMs >= stepMinMs) this.#shift(-beyondMs)
     return this.#reach(stamp)
   }
@@ -117,7 +117,7 @@ export class ShardTime {
   /** The machine's clock is off by `jumpMs`, and this time is not. */
   #shift(jumpMs: number): void {
     const ahead = this.#ahead - jumpMs
-    // A jump that was undone leaves nothing behind.
+    // A jump that was undone leaves no trace.
     this.#ahead = ahead > -jumpMinMs && ahead < stepMinMs ? 0 : ahead
     const isSmall = this.#ahead > 0 && this.#ahead < jumpMinMs
     if (isSmall) this.#goSlower(steppedPace)

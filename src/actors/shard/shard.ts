@@ -38,8 +38,8 @@ import type { WriteWindows } from './write-windows.ts'
 // It lives in the `Shard` value: the applier notes each moment, even while no process listens.
 
 /**
- * The soonest known moment at which something of a shard is due, in ms since 1970, and who is told
- * of a sooner one.
+ * The soonest known moment at which something of a shard is due, in ms since 1970, and the listener
+ * for a sooner one.
  */
 export class MomentWatch {
   #soonest = Number.POSITIVE_INFINITY
@@ -112,7 +112,7 @@ export type ShardParts = {
   }
   readonly settings: Settings
   readonly minDurable: number | undefined
-  /** What `keelson.json` says that the log had; `undefined` if it says nothing. */
+  /** The extent of the log according to `keelson.json`; `undefined` if it says nothing. */
   readonly floor: LogFloor | undefined
   readonly lock: string | undefined
   readonly clock: Clock
@@ -122,7 +122,7 @@ export type ShardParts = {
   readonly makeSnapshotHost: SnapshotHostFactory
   /** The disk for synchronous reads of blobs. */
   readonly disk: Disk
-  /** Shared by the shards of an instance: the bound of writes under way, and the windows. */
+  /** Shared by the shards of an instance: the bound of unfinished writes, and the windows. */
   readonly allowance: Allowance
   readonly windows: WriteWindows
   /** Shared too: the turns of their snapshots. */
@@ -139,7 +139,7 @@ const recoveringHold = 'recovering'
 export class Shard {
   readonly parts: ShardParts
   readonly gate: Gate
-  /** Writes whose blobs are on their way, and writes to their keys that wait behind them. */
+  /** Writes whose blobs are on their way, and later writes to their keys that wait for them. */
   readonly marks = new KeyMarks()
   /** Writes on their way into the log. */
   readonly appends: Appends
@@ -174,8 +174,8 @@ export class Shard {
   /** The bytes of the log that are applied and that the projection does not show. */
   lagBytes = 0
   /**
-   * How far the log may be given back, for each of those that need what is behind: `Infinity` when
-   * one needs nothing.
+   * How far the log may be given back, for each reader of the later log: `Infinity` when one needs
+   * nothing.
    */
   readonly floors: (() => number)[] = [() => this.replication.floor]
   /** How often the shard was opened. */
@@ -413,7 +413,7 @@ export class Shard {
     })
   }
 
-  /** All suspensions, those that still flush included. */
+  /** All suspensions, also while they flush. */
   get suspensions(): ReadonlyMap<string, ShardSuspension> {
     return this.#suspensions
   }

@@ -50,7 +50,7 @@ export interface StorageEvents {
     readonly queuedMs: number
     readonly result: string
   }>
-  /** New writes are held at the gate, and all writes under way have settled. */
+  /** New writes are held at the gate, and all earlier writes have settled. */
   'gate.paused': Told<{ readonly token: string }>
   'gate.resumed': Told<{ readonly token: string }>
   /** Large values are durable in blobs. */
@@ -150,7 +150,7 @@ export interface StorageEvents {
   'lmdb.setAside': Told<SetAside>
   /** Every row of the projection was read, and none is damaged. */
   'lmdb.reconciled': Told<{ readonly rows: number; readonly durationMs: number }>
-  /** The function of a projection by users threw: the projection stands still. */
+  /** The function of a projection by users threw: the projection stops. */
   'projection.halted': Told<{ readonly name: string; readonly reason: string }>
   /** The mode of the projection's writer has changed. */
   'lmdb.mode': Told<ModeChange>
@@ -201,7 +201,7 @@ export interface StorageEvents {
     readonly result: string
     readonly tookMs: number
   }>
-  /** The projection is being rebuilt, and the shard cannot be read meanwhile. */
+  /** The projection is being rebuilt, and the shard cannot be read until it has ended. */
   'shard.recovering': Told<RecoveryProgress>
   /** The shard is down until it is reopened. */
   'shard.down': Told<{ readonly reason: unknown }>

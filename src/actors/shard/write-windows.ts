@@ -17,8 +17,8 @@ export const windowsMax = 1_000
 const namespaceBytesMax = 1_023
 
 /**
- * What a namespace must be, if `namespace` is not one; `undefined` if it is. Keys without a colon
- * are in `_root`.
+ * The expected form of a namespace, if `namespace` is not one; `undefined` if it is. Keys without a
+ * colon are in `_root`.
  */
 const namespaceFault = (namespace: unknown): string | undefined => {
   if (typeof namespace !== 'string') return 'a string'

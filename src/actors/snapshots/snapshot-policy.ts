@@ -35,6 +35,5 @@ export const reasonNow = (situation: SnapshotSituation): SnapshotReason | undefi
   return isShort && logBytes >= situation.helpfulBytes ? 'disk' : undefined
 }
 
-/** The delay after `failures` failed attempts in a row: from 1 s, doubled up to 10 minutes. */
-export const retryDelayMs = (failures: number): number =>
-  Math.min(600_000, 1_000 * 2 ** Math.min(failures - 1, 10))
+/** The pauses after failed attempts: from 1 s, doubled up to 10 minutes. */
+export const snapshotPauses = { baseMs: 1_000, maxMs: 600_000 }

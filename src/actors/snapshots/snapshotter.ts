@@ -6,6 +6,7 @@
  * A failed attempt leaves no file. Its reason is in `health()`, writing goes on, and the next one
  * follows after a delay. A projection that turns out to be damaged is rebuilt first.
  */
+import { backoffMs } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   call,
@@ -34,7 +35,7 @@ import { shardName } from '../shard/shard-name.ts'
 import type { SnapshotHealth, SnapshotReason } from '../shard/shard-snapshots.ts'
 import { tell } from '../shard/storage-events.ts'
 import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'
-import { dueBytes, reasonNow, retryDelayMs } from './snapshot-policy.ts'
+import { dueBytes, reasonNow, snapshotPauses } from './snapshot-policy.ts'
 
 /** The messages of the snapshotter. */
 export type Messages = {
@@ -311,7 +312,7 @@ const failed = (state: State, error: unknown, context: Context): void => {
   // The projection's rows are rebuilt, and this process starts again after that.
   if (isKeelsonError(error, 'CORRUPT') && error.details.file === undefined)
     Applier.damaged(system.to(Applier.name(shard.parts.instance, shard.index)), error.details)
-  const inMs = state.isHurried ? 0 : retryDelayMs(state.failures)
+  const inMs = state.isHurried ? 0 : backoffMs(snapshotPauses, state.failures)
   state.retryAt = system.clock.monotonic() + inMs
   if (state.retryTimer) context.cancelTimer(state.retryTimer)
   state.retryTimer = context.sendAfter(inMs, 'look').unref()

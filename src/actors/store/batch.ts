@@ -10,6 +10,7 @@ import {
   type OwnerOption,
   type PutTerms,
   type SetTerms,
+  type TermKind,
   type WriteOptions,
 } from '../writing/write-options.ts'
 import type {
@@ -58,8 +59,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
 
   /** As `store.put`. */
   put(key: string, value: unknown, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
-    checkTerms('put', terms)
-    return this.#add(commands.put(key, value, terms))
+    return this.#add('put', terms, () => commands.put(key, value, terms))
   }
 
   /** As `store.set`. */
@@ -74,8 +74,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: SetTerms = {},
   ): Batch<readonly [...Done, SetAnswer & PreviousAnswer]> {
-    checkTerms('set', terms)
-    return this.#add(commands.set(key, value, terms))
+    return this.#add('set', terms, () => commands.set(key, value, terms))
   }
 
   /** As `store.getSet`. */
@@ -84,8 +83,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, PreviousAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.getSet(key, value, terms))
+    return this.#add('plain', terms, () => commands.getSet(key, value, terms))
   }
 
   /** As `store.append`. */
@@ -94,8 +92,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     suffix: string | Uint8Array,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, LengthAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.append(key, suffix, terms))
+    return this.#add('plain', terms, () => commands.append(key, suffix, terms))
   }
 
   /** As `store.setRange`. */
@@ -105,8 +102,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     patch: string | Uint8Array,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, LengthAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.setRange(key, offset, patch, terms))
+    return this.#add('plain', terms, () => commands.setRange(key, offset, patch, terms))
   }
 
   /**
@@ -118,20 +114,17 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: PutTerms = {},
   ): Batch<readonly [...Done, CompareAnswer]> {
-    checkTerms('put', terms)
-    return this.#add(commands.compareAndSet(key, expected, value, terms))
+    return this.#add('put', terms, () => commands.compareAndSet(key, expected, value, terms))
   }
 
   /** As `store.delete`. */
   delete(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.remove(key, terms))
+    return this.#add('plain', terms, () => commands.remove(key, terms))
   }
 
   /** As `store.putMany`, with at least one entry. */
   putMany(entries: commands.Pairs, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
-    checkTerms('put', terms)
-    return this.#add(named('entries', commands.putMany(entries, terms)))
+    return this.#add('put', terms, () => named('entries', commands.putMany(entries, terms)))
   }
 
   /** As `store.deleteMany`, with at least one key. */
@@ -139,20 +132,17 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     keys: Iterable<string>,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, DeletedAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(named('keys', commands.deleteMany(keys, terms)))
+    return this.#add('plain', terms, () => named('keys', commands.deleteMany(keys, terms)))
   }
 
   /** As `store.lock`. */
   lock(keys: Iterable<string>, terms: LockTerms): Batch<readonly [...Done, UntilAnswer]> {
-    checkTerms('lock', terms)
-    return this.#add(commands.lock('lock', keys, terms))
+    return this.#add('lock', terms, () => commands.lock('lock', keys, terms))
   }
 
   /** As `store.extend`. */
   extend(keys: Iterable<string>, terms: LockTerms): Batch<readonly [...Done, UntilAnswer]> {
-    checkTerms('lock', terms)
-    return this.#add(commands.lock('extend', keys, terms))
+    return this.#add('lock', terms, () => commands.lock('extend', keys, terms))
   }
 
   /** As `store.unlock`. */
@@ -160,8 +150,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     keys: Iterable<string>,
     terms: { readonly owner: string },
   ): Batch<readonly [...Done, ReleasedAnswer]> {
-    checkTerms('unlock', terms)
-    return this.#add(commands.unlock(keys, terms))
+    return this.#add('unlock', terms, () => commands.unlock(keys, terms))
   }
 
   /** As `store.putField`. */
@@ -171,8 +160,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, CreatedAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.putField(key, field, value, terms))
+    return this.#add('plain', terms, () => commands.putField(key, field, value, terms))
   }
 
   /** As `store.putFields`. */
@@ -181,8 +169,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     fields: commands.Pairs,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, CreatedManyAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.putFields(key, fields, terms))
+    return this.#add('plain', terms, () => commands.putFields(key, fields, terms))
   }
 
   /** As `store.deleteField`. */
@@ -191,8 +178,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     field: string,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, ExistedAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.deleteField(key, field, terms))
+    return this.#add('plain', terms, () => commands.deleteField(key, field, terms))
   }
 
   /** As `store.expire`. */
@@ -201,14 +187,12 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     ttlMs: number,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, ExistedAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.expire(key, ttlMs, terms))
+    return this.#add('plain', terms, () => commands.expire(key, ttlMs, terms))
   }
 
   /** As `store.persist`. */
   persist(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
-    checkTerms('plain', terms)
-    return this.#add(commands.persist(key, terms))
+    return this.#add('plain', terms, () => commands.persist(key, terms))
   }
 
   /**
@@ -234,7 +218,13 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   }
 
   /** Adds a command; the batch gets the type with one more answer. */
-  #add<Next extends readonly BatchAnswer[]>(command: UserCommand): Batch<Next> {
+  #add<Next extends readonly BatchAnswer[]>(
+    kind: TermKind,
+    terms: object,
+    build: () => UserCommand,
+  ): Batch<Next> {
+    checkTerms(kind, terms)
+    const command = build()
     if (this.#isCommitted) throw invalidArgument('batch', 'open: it is committed', command.kind)
     this.#commands.push(command)
     return this as unknown as Batch<Next>

@@ -66,42 +66,33 @@ export const streamTerms = (
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const set = (key: string, value: unknown, terms: SetTerms): CommandOf<'set'> =>
-  owned<CommandOf<'set'>>(
-    {
-      kind: 'set',
-      key: checkedKey(key),
-      value: encodeValue(value),
-      ...setTermsOf(terms),
-    },
-    terms,
-  )
+export const set = (key: string, value: unknown, terms: SetTerms): CommandOf<'set'> => ({
+  kind: 'set',
+  key: checkedKey(key),
+  value: encodeValue(value),
+  ...setTermsOf(terms),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const getSet = (key: string, value: unknown, terms: OwnerOption): CommandOf<'getSet'> =>
-  owned<CommandOf<'getSet'>>(
-    {
-      kind: 'getSet',
-      key: checkedKey(key),
-      value: encodeValue(value),
-    },
-    terms,
-  )
+export const getSet = (key: string, value: unknown, terms: OwnerOption): CommandOf<'getSet'> => ({
+  kind: 'getSet',
+  key: checkedKey(key),
+  value: encodeValue(value),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const append = (
   key: string,
   suffix: string | Uint8Array,
   terms: OwnerOption,
-): CommandOf<'append'> =>
-  owned<CommandOf<'append'>>(
-    {
-      kind: 'append',
-      key: checkedKey(key),
-      suffix: storedBytes(suffix, 'suffix'),
-    },
-    terms,
-  )
+): CommandOf<'append'> => ({
+  kind: 'append',
+  key: checkedKey(key),
+  suffix: storedBytes(suffix, 'suffix'),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const setRange = (
@@ -109,16 +100,13 @@ export const setRange = (
   offset: number,
   patch: string | Uint8Array,
   terms: OwnerOption,
-): CommandOf<'setRange'> =>
-  owned<CommandOf<'setRange'>>(
-    {
-      kind: 'setRange',
-      key: checkedKey(key),
-      offset: checkedOffset(offset, 'offset'),
-      patch: storedBytes(patch, 'patch'),
-    },
-    terms,
-  )
+): CommandOf<'setRange'> => ({
+  kind: 'setRange',
+  key: checkedKey(key),
+  offset: checkedOffset(offset, 'offset'),
+  patch: storedBytes(patch, 'patch'),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const compareAndSet = (
@@ -126,27 +114,21 @@ export const compareAndSet = (
   expected: unknown,
   value: unknown,
   terms: PutTerms,
-): CommandOf<'compareAndSet'> =>
-  owned<CommandOf<'compareAndSet'>>(
-    {
-      kind: 'compareAndSet',
-      key: checkedKey(key),
-      expected: expected === undefined ? undefined : storedValue(expected, ['expected']),
-      value: encodeValue(value),
-      expiry: expiryOrKeep(terms),
-    },
-    terms,
-  )
+): CommandOf<'compareAndSet'> => ({
+  kind: 'compareAndSet',
+  key: checkedKey(key),
+  expected: expected === undefined ? undefined : storedValue(expected, ['expected']),
+  value: encodeValue(value),
+  expiry: expiryOrKeep(terms),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> =>
-  owned<CommandOf<'delete'>>(
-    {
-      kind: 'delete',
-      key: checkedKey(key),
-    },
-    terms,
-  )
+export const remove = (key: string, terms: OwnerOption): CommandOf<'delete'> => ({
+  kind: 'delete',
+  key: checkedKey(key),
+  ...ownerOf(terms),
+})
 
 /**
  * One expiry for all entries. Of a repeated key the last value counts. @throws KeelsonError
@@ -162,12 +144,18 @@ export const putMany = (entries: Pairs, terms: PutTerms): CommandOf<'putMany'> =
       expiry,
     }
   })
-  return owned<CommandOf<'putMany'>>({ kind: 'putMany', entries: checked }, terms)
+  return { kind: 'putMany', entries: checked, ...ownerOf(terms) }
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const deleteMany = (keys: Iterable<string>, terms: OwnerOption): CommandOf<'deleteMany'> =>
-  owned<CommandOf<'deleteMany'>>({ kind: 'deleteMany', keys: keysOf(listed(keys, 'keys')) }, terms)
+export const deleteMany = (
+  keys: Iterable<string>,
+  terms: OwnerOption,
+): CommandOf<'deleteMany'> => ({
+  kind: 'deleteMany',
+  keys: keysOf(listed(keys, 'keys')),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const lock = <Kind extends 'lock' | 'extend'>(
@@ -193,16 +181,13 @@ export const putField = (
   field: string,
   value: unknown,
   terms: OwnerOption,
-): CommandOf<'putField'> =>
-  owned<CommandOf<'putField'>>(
-    {
-      kind: 'putField',
-      key: checkedKey(key),
-      field: checkedField(field),
-      value: encodeValue(value),
-    },
-    terms,
-  )
+): CommandOf<'putField'> => ({
+  kind: 'putField',
+  key: checkedKey(key),
+  field: checkedField(field),
+  value: encodeValue(value),
+  ...ownerOf(terms),
+})
 
 /** Of a repeated field the last value counts. @throws KeelsonError `INVALID_ARGUMENT` */
 export const putFields = (
@@ -218,10 +203,7 @@ export const putFields = (
     ] as const
   })
   if (checked.length === 0) throw invalidArgument('fields', 'at least one field', 'none')
-  return owned<CommandOf<'putFields'>>(
-    { kind: 'putFields', key: checkedKey(key), fields: checked },
-    terms,
-  )
+  return { kind: 'putFields', key: checkedKey(key), fields: checked, ...ownerOf(terms) }
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
@@ -229,46 +211,36 @@ export const deleteField = (
   key: string,
   field: string,
   terms: OwnerOption,
-): CommandOf<'deleteField'> =>
-  owned<CommandOf<'deleteField'>>(
-    {
-      kind: 'deleteField',
-      key: checkedKey(key),
-      field: checkedField(field),
-    },
-    terms,
-  )
+): CommandOf<'deleteField'> => ({
+  kind: 'deleteField',
+  key: checkedKey(key),
+  field: checkedField(field),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const expire = (key: string, ttlMs: number, terms: OwnerOption): CommandOf<'expire'> =>
-  owned<CommandOf<'expire'>>(
-    {
-      kind: 'expire',
-      key: checkedKey(key),
-      expiry: { kind: 'after', ms: checkedMs('ttlMs', ttlMs) },
-    },
-    terms,
-  )
+export const expire = (key: string, ttlMs: number, terms: OwnerOption): CommandOf<'expire'> => ({
+  kind: 'expire',
+  key: checkedKey(key),
+  expiry: { kind: 'after', ms: checkedMs('ttlMs', ttlMs) },
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const persist = (key: string, terms: OwnerOption): CommandOf<'persist'> =>
-  owned<CommandOf<'persist'>>(
-    {
-      kind: 'persist',
-      key: checkedKey(key),
-    },
-    terms,
-  )
+export const persist = (key: string, terms: OwnerOption): CommandOf<'persist'> => ({
+  kind: 'persist',
+  key: checkedKey(key),
+  ...ownerOf(terms),
+})
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
-export const clear = (terms: OwnerOption & { readonly namespace?: string }): CommandOf<'clear'> =>
-  owned<CommandOf<'clear'>>(
-    {
-      kind: 'clear',
-      namespace: terms.namespace === undefined ? undefined : checkedNamespace(terms.namespace),
-    },
-    terms,
-  )
+export const clear = (
+  terms: OwnerOption & { readonly namespace?: string },
+): CommandOf<'clear'> => ({
+  kind: 'clear',
+  namespace: terms.namespace === undefined ? undefined : checkedNamespace(terms.namespace),
+  ...ownerOf(terms),
+})
 
 /** The keys of a command, in its order. They decide its shard and its order among other writes. */
 export const keysNamed = (command: Command): readonly string[] => {

@@ -175,9 +175,9 @@ export class TurnDraft extends LoggedTurn {
   }
 
   /** Remembers the outcome of a call with an id. Returns the rows to change, if there are any. */
-  remember(ids: CallIds | undefined, step: NextStep, now: number): Turn['rows'] | undefined {
+  remember(ids: CallIds, step: NextStep, now: number): Turn['rows'] | undefined {
     const { call, outcome } = this.run.from ?? {}
-    if (call?.id === undefined || !ids) return undefined
+    if (call?.id === undefined) return undefined
     // The reply of a `stopReply` leaves later.
     const last = step.kind === 'stopReply' ? ({ ok: true, value: step.value } as const) : outcome
     const { rows, undo } = ids.remember(call, last, now, this.mark.seq)

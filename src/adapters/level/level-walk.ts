@@ -51,8 +51,8 @@ export class LevelWalk {
   }
 
   /**
-   * Continues at `target`, or at the first key behind it. Nothing is left if `target` is outside
-   * the range of the walk.
+   * Continues at `target`, or at the first key after it. Nothing is left if `target` is outside the
+   * range of the walk.
    */
   seek(target: LevelFormat): void {
     const key = this.#place.keyOf(target)

@@ -21,7 +21,9 @@ import { type LevelRange, LevelWalk, type WalkedEntry } from './level-walk.ts'
 /** The options of a database: those of `abstract-level`. */
 export type KeelsonLevelOptions<K, V> = AbstractDatabaseOptions<K, V>
 
-/** What Level asks for: each key and value as text (`utf8`) or as bytes (`buffer`). */
+/**
+ * The encodings that Level asks for: each key and value as text (`utf8`) or as bytes (`buffer`).
+ */
 type Wanted = { readonly keyEncoding?: string; readonly valueEncoding?: string }
 /** The options of an iterator as Level hands them over: checked, its bounds encoded. */
 type Shape = LevelRange & { readonly keys?: boolean; readonly values?: boolean } & Wanted
@@ -29,7 +31,7 @@ type Operation =
   | { readonly type: 'put'; readonly key: LevelFormat; readonly value: LevelFormat }
   | { readonly type: 'del'; readonly key: LevelFormat }
 
-/** What the database supports, in the words of `level-supports`. */
+/** The features of the database, in the words of `level-supports`. */
 const manifest = {
   encodings: { buffer: true, utf8: true },
   // Without the word, abstract-level takes it for granted.

@@ -66,7 +66,7 @@ const postgresEpochMs = Date.UTC(2000, 0, 1)
 /** The first byte of a `jsonb`: the version of its binary form. */
 const jsonbVersion = 1
 
-/** Writes fields one behind another: the length, then the bytes. Absent is NULL. */
+/** Writes fields one after another: the length, then the bytes. Absent is NULL. */
 class FieldWriter {
   #bytes = Buffer.allocUnsafe(2 * pieceBytes)
   #at = 0
@@ -75,7 +75,7 @@ class FieldWriter {
     return this.#at
   }
 
-  /** What was written since the last `take`. */
+  /** The bytes that were written since the last `take`. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#at)
     this.#bytes = Buffer.allocUnsafe(2 * pieceBytes)

@@ -1,7 +1,7 @@
 /**
  * The door to a database that speaks PostgreSQL's SQL: one connection, statement after statement.
- * `pg` and PGlite stand behind it, and differ in what they make of types. So statements here give
- * back numbers, texts, bytes and JSON only.
+ * `pg` and PGlite implement it, and differ in their decoding of types. So statements here give back
+ * numbers, texts, bytes and JSON only.
  */
 
 /** A row by the names of its columns. */

@@ -6,7 +6,7 @@ import { systemClock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
-/** When a connection is cut, whatever is under way. */
+/** When a connection is cut, whatever is pending. */
 export type Bounds = {
   /** A server that has not answered for so many ms is given up; 60,000. */
   readonly answerMs?: number
@@ -65,7 +65,10 @@ const answered = async <T>(client: Client, ms: number, answer: Promise<T>): Prom
   }
 }
 
-/** What waits for the server rejects. `pg` has no call for this: its `end` waits for the server. */
+/**
+ * Statements that wait for the server reject. `pg` has no call for this: its `end` waits for the
+ * server.
+ */
 const cut = (client: Client, reason: string): void => {
   const { connection } = client as unknown as { connection: { stream: Duplex } }
   connection.stream.destroy(new Error(reason))
@@ -97,10 +100,10 @@ const asParameter = (parameter: unknown): unknown =>
     ? Buffer.from(parameter.buffer, parameter.byteOffset, parameter.byteLength)
     : parameter
 
-/** What a server has to say goodbye. */
+/** The time that a server has to say goodbye. */
 const endMs = 1_000
 
-/** With a statement under way, `end` cuts the connection. Never rejects. */
+/** With a pending statement, `end` cuts the connection. Never rejects. */
 const ended = async (client: Client): Promise<void> => {
   let cancel = (): void => undefined
   const late = new Promise<void>((resolve) => {

@@ -1,13 +1,13 @@
 /**
- * PGlite: PostgreSQL within this process, in a folder of its own, to try replication without a
- * server. A statement holds its thread for as long as it takes. So PGlite has a thread of its own,
- * and this file is both sides of that.
+ * PGlite: PostgreSQL within this process, in its own folder, to try replication without a server. A
+ * statement holds its thread for as long as it takes. So PGlite has its own thread, and this file
+ * is both sides of that.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { PGlite } from '@electric-sql/pglite'
 import { type Columns, type Database, quoted } from './database.ts'
 
-/** What the thread is started with. */
+/** The data with which the thread is started. */
 type Start = { readonly role: typeof role; readonly dir: string | undefined }
 
 const role = 'keelson pglite'

@@ -108,7 +108,7 @@ const begin = async (
 }
 
 /**
- * Removes rows behind the progress, so that COPY meets none. Every row comes with its progress, so
+ * Removes rows after the progress, so that COPY meets none. Every row comes with its progress, so
  * these are not the log's: the row of the progress was removed by hand, or rows were added.
  */
 const removeBehind = async (
@@ -216,7 +216,7 @@ const complete = async (
   position: ProjectedPosition,
   sum: number,
 ): Promise<void> => {
-  // What is gone was in no piece.
+  // Entities that have ended were in no piece.
   for (const table of ['kv', 'entities'])
     await database.query(`delete from keelson.${table} where wal_id = $1 and lsn < $2`, [
       log.walId,

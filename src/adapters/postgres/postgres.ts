@@ -3,10 +3,20 @@
  * `pglite` keeps one in a folder, on a thread of this process, through `@electric-sql/pglite`.
  * Neither package is loaded before it is needed.
  */
+import {
+  anything,
+  argument,
+  type Check,
+  object,
+  optional,
+  or,
+  secret,
+  text,
+  wholeFrom,
+} from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Replica } from '../../storage/index.ts'
 import type { Database } from './database.ts'
-import { checkOptions } from './options-check.ts'
 import { connectPg } from './pg-database.ts'
 import { connectPglite } from './pglite-database.ts'
 import { postgresReading } from './postgres-reading.ts'
@@ -35,6 +45,16 @@ export type PostgresOptions = {
 
 /** The greatest `statement_timeout` of a server is a little above. */
 const statementMsMax = 2_000_000_000
+
+/** No refusal shows a text: it may be a URL with a password. */
+const postgresOptions = secret(
+  object({
+    connectionString: optional(text),
+    client: anything as Check<Readonly<Record<string, unknown>> | undefined>,
+    statementMs: or(wholeFrom(1, statementMsMax), 60_000),
+  }),
+)
+
 /** The ms that the news of a server that has given up a statement may take. */
 const graceMs = 1_000
 
@@ -43,12 +63,7 @@ const graceMs = 1_000
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const postgres = (options: PostgresOptions = {}): Replica => {
-  checkOptions(options, ['connectionString', 'client', 'statementMs'])
-  const { connectionString, client = {}, statementMs = 60_000 } = options
-  if (connectionString !== undefined && typeof connectionString !== 'string')
-    throw invalidArgument('connectionString', 'a text', connectionString)
-  if (!Number.isSafeInteger(statementMs) || statementMs < 1 || statementMs > statementMsMax)
-    throw invalidArgument('statementMs', `1 to ${statementMsMax} ms`, statementMs)
+  const { connectionString, client = {}, statementMs } = postgresOptions(options, argument())
   const config = {
     ...{ application_name: 'keelson', keepAlive: true },
     ...client,
@@ -65,7 +80,7 @@ export const postgres = (options: PostgresOptions = {}): Replica => {
 
 /**
  * A replica in the folder `dir`, without a server, on a thread of this process; in memory without
- * `dir`. To try replication: another process cannot read it meanwhile.
+ * `dir`. To try replication: another process cannot read it at the same time.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const pglite = (dir?: string): Replica => {
@@ -74,7 +89,7 @@ export const pglite = (dir?: string): Replica => {
   return replicaOver(`pglite ${dir ?? 'in memory'}`, () => connectPglite(dir))
 }
 
-/** A replica over any connection: each session has one of its own. */
+/** A replica over any connection: each session has its own. */
 export const replicaOver = (description: string, connect: Connect): Replica => ({
   description,
   open: (signal) => opened(() => connect(signal), migrate).then(postgresSession),

@@ -1,6 +1,7 @@
 /**
- * What people read in the replica: keys with their values, durable actors with their states, and the
- * journal; and the pieces of large values. All within the transaction of the frames that they come from.
+ * The rows that people read in the replica: keys with their values, durable actors with their
+ * states, and the journal; and the pieces of large values. All within the transaction of the frames
+ * that they come from.
  */
 import type {
   ReadableChange,
@@ -155,7 +156,7 @@ const clearKeys = async (
     await database.query('delete from keelson.kv where wal_id = $1 and key >= $2 and key < $3', [
       walId,
       `${namespace}:`,
-      // The character behind the colon.
+      // The character after the colon.
       `${namespace};`,
     ])
 }

@@ -17,7 +17,7 @@ const after = (sum: number, number: number): number => {
   return crc32(numbers, sum)
 }
 
-/** The sum with a frame, behind the sum of what comes before it. */
+/** The sum with a frame, after the sum of all frames before it. */
 export const frameSum = (before: number, { lsn, payload }: StoredFrame): number =>
   crc32(payload, after(before, lsn))
 

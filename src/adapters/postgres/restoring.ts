@@ -3,6 +3,7 @@
  * restore that was cut off leaves a folder that is refused. A failed one removes what it made.
  */
 import { dirname, join, resolve } from 'node:path'
+import { argument, checkNames } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
@@ -19,11 +20,10 @@ import {
   shardFolder,
   writeDataFolder,
 } from '../../storage/index.ts'
-import { checkOptions } from './options-check.ts'
 
 /** The options of `restore`. */
 export type RestoreOptions = {
-  /** What `postgres` or `pglite` made. */
+  /** The client that `postgres` or `pglite` made. */
   readonly client: Replica
   /** The folder to make: it is missing, or empty. */
   readonly dir: string
@@ -59,7 +59,8 @@ export type RestoreReport = {
  * `CORRUPT`, `NO_SPACE`, `READ_ONLY`, `UNSUPPORTED_VERSION`, `CLOSED`; any error of the client
  */
 export const restore = async (options: RestoreOptions): Promise<RestoreReport> => {
-  checkOptions(options, ['client', 'dir', 'instanceId', 'onProgress', 'signal'])
+  const known = ['client', 'dir', 'instanceId', 'onProgress', 'signal']
+  checkNames(options, known, { ...argument(), isSecret: true })
   const { client, dir } = options
   if (typeof client?.read !== 'function')
     throw invalidArgument('client', 'what postgres or pglite made', typeof client)

@@ -143,7 +143,7 @@ const lockKey = 0x6b65656c
  * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it
  */
 export const versionOf = async (database: Database): Promise<number> => {
-  // Behind a wait for the lock, `to_regclass` could still answer from this session's cache.
+  // After a wait for the lock, `to_regclass` could still answer from this session's cache.
   const [found] = await database.query(
     `select 1 as there from pg_class join pg_namespace on pg_namespace.oid = relnamespace
      where nspname = 'keelson' and relname = 'version'`,

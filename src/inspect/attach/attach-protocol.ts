@@ -1,7 +1,7 @@
 /**
- * What an attached prompt and its instance say to each other: JSON objects, one a line. The
- * instance begins with `Greeting`. The prompt answers with `Opening`, and then sends requests. An
- * answer has the id of its request. Requests may be answered in another order.
+ * The messages of an attached prompt and its instance: JSON objects, one a line. The instance
+ * begins with `Greeting`. The prompt answers with `Opening`, and then sends requests. An answer has
+ * the id of its request. Requests may be answered in another order.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Completion } from '../prompt/session.ts'
@@ -31,7 +31,7 @@ export type Request = { readonly id: number } & (
   | { readonly complete: string }
 )
 
-/** An answer; a line that comes of its own accord; or the last line, with the reason of the end. */
+/** An answer; a line that nothing asked for; or the last line, with the reason of the end. */
 export type Told =
   | { readonly id: number; readonly isUnfinished: boolean; readonly text: string | undefined }
   | { readonly id: number; readonly completion: Completion }

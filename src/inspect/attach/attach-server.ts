@@ -48,7 +48,7 @@ const server: GenServer<Messages, State, Promise<App>> = {
     infos: { begun: () => true, connected: () => true },
   },
 
-  // Its turn is behind the info of that name.
+  // Its turn is after the info of that name.
   calls: { begun: (state) => reply(undefined, state) },
   casts: {},
 

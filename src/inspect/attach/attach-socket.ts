@@ -41,7 +41,7 @@ export const listenIn = async (
 ): Promise<void> => {
   const making = join(dir, makingName)
   const server = createServer((socket) => {
-    // An error closes the socket. What has to follow follows from that.
+    // An error closes the socket. The rest follows from that.
     socket.on('error', () => undefined)
     socket.unref()
     onSocket(socket)

@@ -1,8 +1,8 @@
 /**
  * The process of one attached prompt, in the instance. It runs the lines that come over its socket
- * in a session of its own. The suspensions of `control` at this prompt belong to it: they end when
- * it ends, by the prompt or in any other way. Its memory is bounded, whatever the other side sends
- * or does not read.
+ * in its own session. The suspensions of `control` at this prompt belong to it: they end when it
+ * ends, by the prompt or in any other way. Its memory is bounded, whatever the other side sends or
+ * does not read.
  */
 import { Console } from 'node:console'
 import { Writable } from 'node:stream'
@@ -84,7 +84,7 @@ export const server: GenServer<Messages, State, Attachment> = {
     look: (state, _, context) => {
       const { socket, reader } = state
       try {
-        // What the other side does not read holds up what it sends.
+        // Output that the other side does not read holds up its requests.
         while (!socket.writableNeedDrain) {
           const bytes: Buffer | null = socket.read()
           if (bytes === null) break
@@ -127,7 +127,7 @@ const opened = (
   const { logger } = context.system
   const verbose = message.verbose === true
   const title = `${label} <${context.self.pid}>`
-  // A slip at a prompt must not end the service: a rejection that is not handled is told.
+  // A slip at a prompt must not end the service: a rejection that is not handled is printed.
   const release = processEnvironment().onStrayRejection((reason) => {
     logger.error(`a rejected promise was not handled: ${errorText(reason)}`, { reason })
     say(socket, { tell: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
@@ -150,7 +150,7 @@ const opened = (
   })
 }
 
-/** A console whose lines are told to the other side. That of the service is not its own. */
+/** A console whose lines go to the other side. That of the service is not its own. */
 const consoleOf = (socket: Socket, colours: boolean): Console => {
   const output = new Writable({
     decodeStrings: false,
@@ -200,7 +200,7 @@ const cut = (socket: Socket, { code, message }: KeelsonError): void => {
   socket.destroy()
 }
 
-/** What the other side learns of the end of this process. */
+/** The notice of the end of this process for the other side. */
 const endOf = (aborted: unknown): KeelsonError => {
   const reason = isKeelsonError(aborted) ? aborted.details.reason : aborted
   return reason === 'shutdown'

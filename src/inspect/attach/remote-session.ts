@@ -73,7 +73,7 @@ export class RemoteSession implements Session {
     return completion
   }
 
-  /** Calls `print` with each line that comes of its own accord. */
+  /** Calls `print` with each line that nothing asked for. */
   onLine(print: (line: string) => void): void {
     this.#onLine = print
   }

@@ -1,7 +1,7 @@
 /** Parses `keelson backup`, `keelson restore` and `keelson open`: words in, a checked command out. Pure. */
 import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
 
-/** What both commands have. Paths are as written. */
+/** The options of both commands. Paths are as written. */
 type FolderWords = {
   readonly dir: string
   readonly to: string

@@ -1,7 +1,7 @@
 /**
- * `keelson restore`: makes a data folder of a backup. The backup is only read, and no backup is made
- * there meanwhile. `keelson.json` comes last: a restore that was cut off leaves a folder that is
- * refused. A failed or interrupted one removes what it made.
+ * `keelson restore`: makes a data folder of a backup. The backup is only read, and no backup is
+ * made there at the same time. `keelson.json` comes last: a restore that was cut off leaves a
+ * folder that is refused. A failed or interrupted one removes what it made.
  */
 import { join, resolve } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
@@ -27,7 +27,7 @@ import { countText } from '../text/quantities.ts'
 import { checkNewFolder, makeNewFolder } from '../wal/wal-salvage.ts'
 import type { Moment, RestoreCommand } from './backup-command-line.ts'
 
-/** What each step works with. */
+/** The context of each step. */
 type Work = {
   readonly environment: Environment
   readonly signal: AbortSignal

@@ -71,7 +71,7 @@ const attended = async (
     const signal = await Promise.race([prompt.run(), session.ended, interruption.first])
     return signal === undefined ? 0 : signalStatuses[signal]
   } catch (error) {
-    // The typed text stands on its line.
+    // The typed text is on its line.
     if (terminal) printLine(output, '')
     throw error
   } finally {

@@ -19,7 +19,7 @@ import type { InstanceWords } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, type Started } from './start-view.ts'
 
-/** What a command does with its instance. */
+/** The work of a command with its instance. */
 export type Attendance = {
   /** The default of the option `attach`. */
   readonly attach: boolean

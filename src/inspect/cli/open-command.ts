@@ -36,7 +36,7 @@ export const runOpen = async (
   }
 }
 
-/** Restores the folder as of the moment, a data folder through a backup. What it prints are errors. */
+/** Restores the folder as of the moment, a data folder through a backup. It prints errors only. */
 const restored = async (
   disk: Disk,
   { dir, at, progress, verbose }: OpenCommand,

@@ -1,7 +1,6 @@
 /**
  * `keelson run`: an instance as a service. Nothing is read from standard input; signals drive its
- * life. All that it prints are lines of a log. Standard output gets one, when everything has
- * started.
+ * life. It prints lines of a log only. Standard output gets one, when everything has started.
  */
 import type { Writable } from 'node:stream'
 import { jsonLogger, type Logger, textLogger } from '../../runtime/index.ts'

@@ -92,7 +92,7 @@ export const processEnvironment = (): Environment => ({
 /** npm, pnpm and yarn set it for what they run; `npx` to `npx`. */
 const byNpm = 'npm_lifecycle_event'
 
-/** The parent is looked at in this interval: no event tells of its end. */
+/** The parent is looked at in this interval: no event reports its end. */
 const parentMs = 500
 
 /**

@@ -4,7 +4,7 @@ import { type Paint, plainPaint, printable, type Tone } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
 
-/** What an examination found, and what a repair did about it. */
+/** The findings of an examination, and the repairs. */
 export type Examined = {
   readonly dir: string
   readonly isDeep: boolean
@@ -12,7 +12,7 @@ export type Examined = {
   readonly findings: readonly Finding[]
   /** A sentence for each step; absent without `--repair`. */
   readonly repaired?: readonly string[]
-  /** What is left after a repair; absent if nothing was done. */
+  /** The findings that are left after a repair; absent if nothing was done. */
   readonly left?: readonly Finding[]
 }
 

@@ -1,6 +1,6 @@
 /**
  * `keelson journal verify`: checks a proof from a file against the head, the key and the write that
- * were kept, without any log. Exit status 0 if all of it holds, 4 if not, or if it cannot tell.
+ * were kept, without any log. Exit status 0 if all of it holds, 4 if not, or if it cannot decide.
  */
 import { resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'

@@ -32,7 +32,7 @@ export const kindTable = (kinds: readonly KindFacts[]): string =>
         ]),
       )
 
-/** What is known of one entity. */
+/** The facts about one entity. */
 export type EntityFacts = {
   readonly entity: string
   /** The number of its process; `undefined` at rest. */
@@ -92,6 +92,6 @@ const fieldsText = (fields: EntityRows['fields']): string =>
     .map(([field, value]) => `${field} ${inspect(value)}`)
     .join(', ') || '-'
 
-/** A line for each, the first behind the name. */
+/** A line for each, the first after the name. */
 const listed = (name: string, lines: readonly string[]): [string, string][] =>
   lines.length === 0 ? [[name, '-']] : lines.map((line, at) => [at === 0 ? name : '', line])

@@ -1,7 +1,7 @@
 /**
  * Evaluates a line of JavaScript at the prompt. It runs in the process's own realm, so that values
  * have the same classes as in the program, and its result is awaited. Declarations persist, and
- * `await` may stand in an expression.
+ * `await` is allowed in an expression.
  *
  * `node:repl` is not used. Its evaluator runs every line in a domain, and the first domain of a
  * process makes every promise several times slower. With piped input it also starts the next line
@@ -88,7 +88,7 @@ export class LineScope {
   }
 }
 
-/** Only a source that may declare something needs a scope of its own. */
+/** Only a source that may declare something needs its own scope. */
 const declares = /\b(?:var|let|const|class|function)\b/
 
 /** Whether the source has the word `await`; it is then compiled in an async function. */
@@ -190,7 +190,7 @@ const isUnfinished = (source: string): boolean => {
   return false
 }
 
-/** What is wrong with the source, before anything of it runs. */
+/** The fault of the source, found before anything of it runs. */
 const errorIn = (source: string): SyntaxError | undefined => {
   try {
     new vm.Script(`${source}\n`, { filename: 'keelson' })

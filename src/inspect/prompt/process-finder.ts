@@ -23,7 +23,7 @@ export const findProcess = (app: Findable, target: unknown): ProcessInfo => {
 export const processTitle = (process: ProcessInfo): string =>
   [shownName(process), `<${process.pid}>`].filter((part) => part !== undefined).join(' ')
 
-/** What the views show as the name of a process: its name, or its label. */
+/** The name of a process in the views: its name, or its label. */
 export const shownName = ({ name: called, label }: ProcessInfo): string | undefined =>
   called ?? label
 

@@ -1,7 +1,7 @@
 /**
  * The table of `top()`: the processes that did most since the last call, as in OTP's `etop` and
  * recon's windows. Handled messages stand for reductions, which JavaScript does not count. A
- * growing queue shows a process that falls behind. Pure.
+ * growing queue shows a process that is too slow. Pure.
  */
 
 import type { KeelsonError } from '../../errors.ts'

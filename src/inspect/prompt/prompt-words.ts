@@ -179,7 +179,7 @@ const entityNamed = ({ entities }: App, target: unknown) => {
   const named = typeof target === 'string' ? target : (target as Ref | undefined)?.name
   const [, kind, id] = /^([a-z][\w-]*)\/(.+)$/s.exec(named ?? '') ?? []
   if (kind === undefined || id === undefined || entities.kind(kind) === undefined) return undefined
-  // In an instance with a name of its own, names of processes end with it.
+  // In an instance with another name, names of processes end with it.
   const suffix = entities.nameOf('')
   return { kind, id: id.endsWith(suffix) ? id.slice(0, id.length - suffix.length) : id }
 }

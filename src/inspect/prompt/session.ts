@@ -1,7 +1,7 @@
 /**
- * What runs the lines of a prompt and completes them. `LocalSession` does it in this process; the
- * prompt that is attached to a service asks the session that runs there. Sessions share nothing:
- * each has its own words and its own declarations.
+ * The session that runs the lines of a prompt and completes them. `LocalSession` does it in this
+ * process; the prompt that is attached to a service asks the session that runs there. Sessions
+ * share nothing: each has its own words and its own declarations.
  */
 import { inspect } from 'node:util'
 import { errorText } from '../text/error-view.ts'
@@ -13,13 +13,13 @@ import type { PromptWords } from './prompt-words.ts'
 export type Answer = {
   /** Nothing ran: a further line may complete it. */
   readonly isUnfinished: boolean
-  /** What is printed, if anything. */
+  /** The printed text, if there is one. */
   readonly text: string | undefined
   /** Lines that are printed after the text, as they happen. */
   readonly feed?: Feed
 }
 
-/** The words that may stand at the end of a line, and that end as it is typed. */
+/** The possible words at the end of a line, and that end as it is typed. */
 export type Completion = readonly [words: string[], typed: string]
 
 /** A session of lines. */

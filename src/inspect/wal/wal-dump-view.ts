@@ -72,7 +72,7 @@ export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint
   }
 }
 
-/** What a frame carries, in one line; a value is cut to `width` characters. */
+/** The content of a frame, in one line; a value is cut to `width` characters. */
 export const contentText = (content: FrameContent, width: number): string => {
   switch (content.kind) {
     case 'units':

@@ -124,7 +124,7 @@ type Observer = { readonly next?: Tell; readonly error?: Tell; readonly complete
  * The work of subscribers is an effect, and their failure ends the process. XState would end Node.
  */
 const watchSubscribers = (actor: Actor, door: Door): void => {
-  const subscribe = actor.subscribe.bind(actor) as (observer: Observer) => { unsubscribe(): void }
+  const subscribe = actor.subscribe.bind(actor)
   const telling = (tell: Tell | undefined) => (told?: unknown) => {
     const run = (): void => callOutside(() => tell?.(told), door.failed)
     if (door.isComputing) door.effect({ kind: 'tell', actor, run })
@@ -181,7 +181,7 @@ export const inTurn = <
   act: (given: ActionArgs<C, E, V>, turn: MachineTurn, params: P) => void,
 ): ((given: ActionArgs<C, E, V>, params: P) => void) => {
   const action = (given: ActionArgs<C, E, V>, params: P): void => {
-    const turn = contextOf(given.self as unknown as AnyActorRef) as unknown as MachineTurn
+    const turn = contextOf(given.self as AnyActorRef) as MachineTurn
     const answer: unknown = act(given, turn, params)
     if (!isThenable(answer)) return
     answer.then(undefined, () => {})

@@ -4,7 +4,17 @@
  */
 
 import type { AnyStateMachine, AnyStateNode, EventObject } from 'xstate'
-import { configError, KeelsonError, unknownOption } from '../../errors.ts'
+import {
+  checkNames,
+  config,
+  functionOf,
+  membersOf,
+  oneOf,
+  optional,
+  recordOf,
+  wholeFrom,
+} from '../../check.ts'
+import { configError, KeelsonError } from '../../errors.ts'
 import { describeReason } from '../words/exit-reason.ts'
 
 /**
@@ -169,7 +179,7 @@ const delayOf = (action: unknown): string[] => {
 /** The name of the logic that a built-in action starts. */
 const spawnedBy = (action: unknown): string[] => {
   if (typeof action !== 'function') return []
-  const { type, src } = action as unknown as { readonly type?: unknown; readonly src?: unknown }
+  const { type, src } = action as { readonly type?: unknown; readonly src?: unknown }
   const isNamed = typeof src === 'string' && !src.startsWith('xstate.invoke.')
   return type === 'xstate.spawnChild' && isNamed ? [src] : []
 }
@@ -200,30 +210,21 @@ const functions: readonly string[] = [
   ...['input', 'index', 'migrate'],
 ]
 
+const checkMembers = membersOf({
+  unknownEvents: optional(oneOf('log', 'ignore', 'exit')),
+  postponedMax: optional(wholeFrom(1)),
+  answers: optional(recordOf(functionOf())),
+  ...Object.fromEntries(functions.map((name) => [name, optional(functionOf())])),
+})
+
 const expectOptions = (
   machine: AnyStateMachine,
   options: Readonly<Record<string, unknown>>,
   own: readonly string[],
 ): void => {
-  const known = [...optionNames, ...own]
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw unknownOption('CONFIG', name, known)
-  }
-  const { answers, postpone, unknownEvents } = options
-  if (!['log', 'ignore', 'exit', undefined].includes(unknownEvents as string | undefined)) {
-    throw configError('unknownEvents', "'log', 'ignore' or 'exit'", unknownEvents)
-  }
-  const { postponedMax: max = 1 } = options
-  if (!Number.isSafeInteger(max) || (max as number) < 1)
-    throw configError('postponedMax', 'a whole number from 1 on', max)
-  for (const name of functions) {
-    const given = options[name]
-    if (given !== undefined && typeof given !== 'function')
-      throw configError(name, 'a function', given)
-  }
-  for (const [type, answer] of Object.entries(answers ?? {})) {
-    if (typeof answer !== 'function') throw configError(`answers.${type}`, 'a function', answer)
-  }
+  checkNames(options, [...optionNames, ...own], config())
+  checkMembers(options, config())
+  const { answers, postpone } = options
   if (typeof postpone !== 'object') return
   expectPostponed(machine, eventTypes(machine, answers as object | undefined), postpone ?? {})
 }

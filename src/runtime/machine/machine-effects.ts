@@ -169,7 +169,7 @@ export class Effects {
     const { info, params, type, exec } = action
     const isThere = actorAt(path, this.#host.root) === actor
     const isPresent = isThere && actor._snapshot.context === info.context
-    const machine = actor._snapshot.machine as AnyStateMachine
+    const machine: AnyStateMachine = actor._snapshot.machine
     return {
       ...where,
       kind: 'action',

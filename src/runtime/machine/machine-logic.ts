@@ -40,14 +40,14 @@ type Ways = {
 
 /** Machines and transition functions only compute; other logic starts and is cleaned up outside. */
 const outgoing = (actor: Actor, door: Door): Ways => {
-  const logic = actor.logic as unknown as Ways
+  const logic = actor.logic as Ways
   const isMachine = '__xstatenode' in logic
   if (isMachine || logic.start === undefined) return logic
   const { start } = logic
   const life = new Life(actor, door, isPromise(actor.logic))
   return {
     // The state may have changed until the start is done, so it is read then.
-    start: (_, scope) => life.begin(() => start(actor.getSnapshot() as State, scope)),
+    start: (_, scope) => life.begin(() => start(actor.getSnapshot(), scope)),
     transition: (state, event, scope) => {
       if (event.type !== stopped) return logic.transition(state, event, scope)
       return life.end(state, () => logic.transition(state, event, scope))
@@ -72,13 +72,14 @@ type Callback = (given: object) => unknown
 
 /** A callback as XState defines it. Its events are effects, and its promises are watched. */
 const callback = (actor: Actor, door: Door): Ways => {
-  const begun = (actor.logic as unknown as { readonly config: Callback }).config
+  const begun = (actor.logic as { readonly config: Callback }).config
   const listeners = new Set<Listener>()
   const life = new Life(actor, door)
   let cleanUp: unknown
   const sendBack = (event: EventObject): void => {
     const { _parent, _actorScope } = actor
-    if ((actor.getSnapshot() as State).status === 'stopped' || _parent === undefined) return
+    const { status }: State = actor.getSnapshot()
+    if (status === 'stopped' || _parent === undefined) return
     _actorScope.system._relay(actor, _parent, event)
   }
   const receive = (listener: Listener): void => void listeners.add(listener)

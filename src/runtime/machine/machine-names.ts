@@ -27,7 +27,7 @@ export class ActionNames {
 
   /** The action of `machine` that has the name; `undefined` when this version has none. */
   find(machine: AnyStateMachine, { name, text }: ActionName): Code | undefined {
-    if (text === undefined) return machine.implementations.actions[name] as unknown as Code
+    if (text === undefined) return machine.implementations.actions[name] as Code
     const code = this.#of(machine).actions.get(name)
     return checksum(String(code)) === text ? code : undefined
   }
@@ -65,9 +65,7 @@ export const actorLogic = (machine: AnyStateMachine, src: string): unknown => {
   const inline = nodesOf(machine).flatMap(({ invoke, config }) =>
     [config.invoke ?? []]
       .flat()
-      .flatMap((given, index) =>
-        invoke[index]?.src === src ? [(given as { readonly src: unknown }).src] : [],
-      ),
+      .flatMap((given, index) => (invoke[index]?.src === src ? [given.src] : [])),
   )[0]
   return typeof inline === 'string' || inline === undefined
     ? machine.implementations.actors[src]

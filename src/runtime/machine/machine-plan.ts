@@ -49,7 +49,7 @@ const rulesOf = (
   const knows = eventTypes(machine, answers)
   if (postpone === undefined) return { knows, postpones: () => false }
   if (typeof postpone === 'function') {
-    const decide = postpone as Rules['postpones']
+    const decide = postpone
     return { knows, postpones: (snapshot, event) => decide(snapshot, event) }
   }
   const states = Object.entries(postpone as Record<string, readonly string[]>)

@@ -31,11 +31,11 @@ export const savedState = (root: Actor, saving: Saving): SavedState => {
 const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) => {
   const { status, value, context, output, error, children } = actor._snapshot
   const saved = (id: string): SavedActor =>
-    savedActor(children[id] as unknown as Actor, [...path, 'children', id], saving)
+    savedActor(children[id] as Actor, [...path, 'children', id], saving)
   const found = {
     status,
     value,
-    context: saving.plain(context, [...path, 'context']) as SavedMachine['context'],
+    context: saving.plain(context, [...path, 'context']),
     historyValue: history(actor._snapshot),
     children: Object.fromEntries(Object.keys(children).map((id) => [id, saved(id)])),
   }
@@ -71,9 +71,10 @@ const isMachine = ({ _snapshot }: Actor): boolean => 'machine' in _snapshot
 
 const history = ({ historyValue }: AnyMachineSnapshot): SavedMachine['historyValue'] =>
   Object.fromEntries(
-    Object.entries(historyValue as Record<string, readonly { readonly id: string }[]>).map(
-      ([key, nodes]) => [key, nodes.map(({ id }) => ({ id }))],
-    ),
+    Object.entries<readonly { readonly id: string }[]>(historyValue).map(([key, nodes]) => [
+      key,
+      nodes.map(({ id }) => ({ id })),
+    ]),
   )
 
 /**
@@ -94,7 +95,7 @@ export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): Sav
     throw notSaved(machine, 'it does not say which step was its last')
   }
   try {
-    machine.resolveState({ value: given.value, context: given.context } as never)
+    machine.resolveState({ value: given.value, context: given.context })
     // XState modifies the value that it restores.
     return structuredClone(given)
   } catch (cause) {
@@ -124,7 +125,7 @@ export const reviveActors = (
     error: revive(snapshot.error),
   })
   for (const [id, { step, snapshot: inner }] of Object.entries(saved.children ?? {})) {
-    const child = snapshot.children[id] as Actor | undefined
+    const child: Actor | undefined = snapshot.children[id]
     const before = inner as { readonly status?: string } & Pick<SavedMachine, 'children'>
     if (child === undefined) throw notSaved(machine, `this version has no actor for ${id}`)
     if (child._snapshot.status !== before.status)

@@ -192,7 +192,7 @@ export class MachineSteps {
   failedIn(before: MachineSteps, { source, target }: Arrival, error: unknown): Turn {
     const actor = this.#same(before, source ?? target)
     if (actor === this.#root) throw error
-    const event = { type: failure, error } as EventObject
+    const event = { type: failure, error }
     return this.#turn(() => actor && this.#relay({ source: actor, target: actor, event }))
   }
 

@@ -95,7 +95,7 @@ export class ViaDirectory<P extends Member<P>> implements Directory<P> {
   #holderOf(registry: Via['registry']): P | undefined {
     if (typeof registry === 'string') return this.#directory.holderOf(registry)
     if (isPart(registry)) return this.#directory.parts.holderOf(registry)
-    return (addressOf(registry) as Address<P>).resolve()
+    return addressOf<P>(registry).resolve()
   }
 }
 

@@ -2,14 +2,14 @@
  * Sending: `call`, `cast` and `send`. The target admits or refuses a message at once. Admitted
  * messages are handled in the order of their arrival.
  */
+import { argument, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
-import { type Address, addressOf, isRef, noRef, type Ref } from '../words/address.ts'
+import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import { End } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { guarded } from './guarded.ts'
-import { readOptions } from './known-options.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
 
@@ -166,7 +166,7 @@ export const request = (
 
 /** Whether a process may get the name of `ref` later. */
 const awaitsName = (ref: Ref<unknown>): boolean => {
-  const { process, directory } = addressOf(ref) as Address<Process>
+  const { process, directory } = addressOf<Process>(ref)
   const fault = process === undefined ? directory.fault?.() : undefined
   return process === undefined && (fault === undefined || fault.code === 'NO_PROCESS')
 }
@@ -180,7 +180,7 @@ const requestOnceHeld = async (
   options: CallOptions & PositionOption<boolean>,
   timeoutMs: number,
 ): Promise<unknown> => {
-  const { directory, name: awaited = '', sender } = addressOf(ref) as Address<Process>
+  const { directory, name: awaited = '', sender } = addressOf<Process>(ref)
   options.signal?.throwIfAborted()
   const wait = directory.awaitHolder(awaited, timeoutMs, options.signal)
   const waiter = { makerEnded: () => wait.fail(callerEnded(sender, name)) }
@@ -206,14 +206,14 @@ export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
-const callKeys = new Set(['timeoutMs', 'signal', 'id', 'waitForName', 'position'])
+const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position']
 
 /** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
 const readCallOptions = <O extends CallOptions & PositionOption<boolean>>(
   given: O,
   name: string,
 ): O => {
-  const options = readOptions(name, given, callKeys)
+  const options = readOptions(given, callKeys, argument('', name))
   const { id, waitForName, signal, position } = options
   if (!isId(id)) throw noId(name)
   if (waitForName !== undefined && typeof waitForName !== 'boolean')
@@ -247,7 +247,7 @@ const noSignal = (name: string): KeelsonError =>
 const target = (
   ref: Ref<unknown>,
 ): { process: Process | undefined; sender: Process | undefined } => {
-  const address = addressOf(ref) as Address<Process>
+  const address = addressOf<Process>(ref)
   const process = address.process ?? address.resolve() ?? address.directory.wake?.(address.name)
   return { process, sender: address.sender }
 }
@@ -269,7 +269,7 @@ const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
 
 /** Names the caller, if the call is made through a ref with its sender bound. */
 const callerText = (ref: Ref<unknown>): string => {
-  const { sender } = addressOf(ref) as Address<Process>
+  const { sender } = addressOf<Process>(ref)
   return sender === undefined ? '' : `, called by ${sender.title}`
 }
 

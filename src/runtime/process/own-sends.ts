@@ -47,9 +47,9 @@ const notesMax = 100
 /** Looks whether a message without a sender leaves within a turn, before the first `await`. */
 const look = (sent: Sent, ref: Ref<unknown>, name: string): void => {
   if (!(ref instanceof Address) || ref.sender !== undefined) return
-  const target = (ref as Address<Process>).resolve()
+  const target = ref.resolve()
   if (target?.kernel.plainSends === undefined) return
-  const process = target.kernel.runQueue.running as Process | undefined
+  const process = target.kernel.runQueue.running
   if (process !== undefined && isHandling(process, target)) note(process, sent, ref, name)
 }
 

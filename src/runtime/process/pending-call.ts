@@ -6,7 +6,7 @@
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 import type { AsyncContext } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import { type Kind, kinds, type Message } from '../words/envelope.ts'
 import { causeOf, End, type ExitReason } from '../words/exit-reason.ts'
 import type { AbortWaits } from './abort-waits.ts'
@@ -202,7 +202,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   /** Makes `target` the holder of the call. If it dies first, `note` is in the error. */
   handTo(target: Ref<unknown>, note?: unknown): void {
     this.note = note
-    const holder = (addressOf(target) as Address<CallHolder>).resolve()
+    const holder = addressOf<CallHolder>(target).resolve()
     if (holder?.alive) holder.owed.add(this)
     else this.holderEnded(new End(holder === undefined ? 'noproc' : holder.reason), holder)
   }

@@ -1,6 +1,6 @@
 /** Process information: the facts of a process at one moment, as plain data. */
 
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import { describeMessage } from '../words/envelope.ts'
 import type { MessageNames } from './behaviour.ts'
 import type { Process } from './process.ts'
@@ -56,7 +56,7 @@ export const processInfo = (process: Process): ProcessInfo => ({
 
 /** The messages that the process of `ref` understands; `undefined` for none, and for a bare one. */
 export const messageNames = (ref: Ref): MessageNames | undefined =>
-  (addressOf(ref) as Address<Process>).resolve()?.behaviour.messages
+  addressOf<Process>(ref).resolve()?.behaviour.messages
 
 const statusOf = (process: Process): ProcessInfo['status'] => {
   const status = process.behaviour.status()

@@ -437,7 +437,7 @@ export const expectOf = (kernel: Kernel, process: Process): void => {
  */
 export const processOf = (context: { readonly self: Ref }): Process => {
   if (!isRef(context?.self)) throw invalidArgument('context', 'the context of a process', context)
-  const { process } = addressOf(context.self) as Address<Process>
+  const { process } = addressOf<Process>(context.self)
   if (process === undefined) throw new Error('a context is that of a process')
   return process
 }

@@ -5,7 +5,7 @@
 import type { Ring } from '../queues/ring.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
 import type { Address, Ref } from '../words/address.ts'
-import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
+import { Envelope, isExit, kinds, type Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { Monitor } from '../words/monitor.ts'
 import type { Process } from './process.ts'
@@ -18,7 +18,7 @@ type Holder = { readonly mailbox: Ring<Message> }
 /** Removes an exit message of `from`. Returns its reason in a list of one, or an empty list. */
 const takeExit = ({ mailbox }: Holder, from: Sender): [] | [ExitReason] => {
   const found = mailbox.remove((message) => isExitOf(message, from))
-  return found === undefined ? [] : [(found.payload as ExitMessage).reason]
+  return found !== undefined && isExit(found) ? [found.payload.reason] : []
 }
 
 /** Removes the exit messages of all of `from`, in one walk. Returns their reasons. */
@@ -28,9 +28,9 @@ export const takeExits = (
 ): ReadonlyMap<Ref, ExitReason> => {
   const reasons = new Map<Ref, ExitReason>()
   if (from.size > 0) {
-    mailbox.removeAll(({ kind, payload }) => {
-      if (kind !== kinds.exit) return false
-      const { from: sender, reason } = payload as ExitMessage
+    mailbox.removeAll((message) => {
+      if (!isExit(message)) return false
+      const { from: sender, reason } = message.payload
       if (sender === undefined || !from.has(sender) || reasons.has(sender)) return false
       reasons.set(sender, reason)
       return true
@@ -48,8 +48,8 @@ export const hasExit = ({ mailbox }: Holder, from: Sender): boolean => {
   return false
 }
 
-const isExitOf = ({ kind, payload }: Message, { address }: Sender): boolean =>
-  kind === kinds.exit && (payload as ExitMessage).from === address
+const isExitOf = (message: Message, { address }: Sender): boolean =>
+  isExit(message) && message.payload.from === address
 
 /**
  * How a child is ended: killed at once, asked and killed after this many ms, or asked and awaited

@@ -12,11 +12,11 @@ const firstCapacity = 4
 const keptCapacity = 1_024
 
 /** The slots of every empty ring: never written, because a ring grows before it takes anything. */
-const noSlots: readonly undefined[] = Object.freeze([])
+const noSlots = Object.freeze([]) as never[]
 
 /** A queue of `T`. `undefined` cannot be queued: it is the result of an empty ring. */
 export class Ring<T extends object> {
-  #slots: (T | undefined)[] = noSlots as (T | undefined)[]
+  #slots: (T | undefined)[] = noSlots
   #head = 0
   #length = 0
 
@@ -103,7 +103,7 @@ export class Ring<T extends object> {
 
   /** Removes all items and frees the slots. */
   clear(): void {
-    this.#slots = noSlots as (T | undefined)[]
+    this.#slots = noSlots
     this.#head = 0
     this.#length = 0
   }

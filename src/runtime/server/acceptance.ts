@@ -55,7 +55,7 @@ export const acceptanceTable = (
 ): AcceptanceTable | undefined => {
   if (accepts === undefined) return undefined
   const section = (checks: object | undefined): Section =>
-    Object.assign(Object.create(null) as Section, checks)
+    Object.assign(Object.create(null), checks)
   return {
     [kinds.call]: section(accepts.calls),
     [kinds.cast]: section(accepts.casts),

@@ -142,14 +142,11 @@ class ReceivingContext extends ServerContext {
 const receivedOf = (message: Message, outputs: Outputs): Received | undefined => {
   const { kind, name, payload } = message
   switch (kind) {
-    case kinds.call:
-      if (isNotDurable(outputs, message as PendingCall)) return undefined
-      return {
-        kind: 'call',
-        name,
-        payload,
-        from: outputs.answering(message as PendingCall) as From,
-      }
+    case kinds.call: {
+      const call = message as PendingCall
+      if (isNotDurable(outputs, call)) return undefined
+      return { kind: 'call', name, payload, from: outputs.answering(call) as From }
+    }
     case kinds.cast:
       return { kind: 'cast', name, payload }
     case kinds.info:

@@ -99,25 +99,28 @@ export class NextStep<K extends StepKind = StepKind> {
   }
 }
 
+/** Makes a step of the type that a handler returns. Such types have no fields: they exist for the compiler. */
+const Made = NextStep as new <Typed>(...parts: ConstructorParameters<typeof NextStep>) => Typed
+
 /** Answers the call with `value` and continues with `state`. Throws `INVALID_ARGUMENT` without one. */
 export function reply<R, S, const C = never>(value: R, state: S, next?: Then<C>): Reply<R, S, C> {
   // biome-ignore lint/complexity/noArguments: a rest parameter is an array for each message.
   if (arguments.length < 2) throw noState('reply')
-  return new NextStep('reply', state, value, undefined, next) as unknown as Reply<R, S, C>
+  return new Made('reply', state, value, undefined, next)
 }
 
 /** Continues with `state`. In a call, the holder of its `from` answers later. */
 export function noReply<S, const C = never>(state: S, next?: Then<C>): NoReply<S, C> {
   // biome-ignore lint/complexity/noArguments: a rest parameter is an array for each message.
   if (arguments.length < 1) throw noState('noReply')
-  return new NextStep('noReply', state, undefined, undefined, next) as unknown as NoReply<S, C>
+  return new Made('noReply', state, undefined, undefined, next)
 }
 
 /**
  * From `init`: begins with `state`. `init` may return the bare state when there is nothing to add.
  */
 export const ok = <S, const C = never>(state: S, next?: Then<C>): Ok<S, C> =>
-  new NextStep('ok', state, undefined, undefined, next) as unknown as Ok<S, C>
+  new Made('ok', state, undefined, undefined, next)
 
 /** From `init`: does not start. A supervisor keeps the child's specification and goes on. */
 export const ignore = (): Ignore =>
@@ -128,19 +131,13 @@ export const ignore = (): Ignore =>
  * `init`: refuses to start.
  */
 export const stop = <S = never>(reason: ExitReason, ...state: [] | [S]): Stop<S> =>
-  new NextStep(
-    'stop',
-    state.length === 0 ? unchanged : state[0],
-    undefined,
-    reason,
-    undefined,
-  ) as unknown as Stop<S>
+  new Made('stop', state.length === 0 ? unchanged : state[0], undefined, reason, undefined)
 
 /** Ends the server with `reason`; the call is answered with `value` after `terminate`. */
 export function stopReply<R, S>(reason: ExitReason, value: R, state: S): StopReply<R, S> {
   // biome-ignore lint/complexity/noArguments: a rest parameter is an array for each message.
   if (arguments.length < 3) throw noState('stopReply')
-  return new NextStep('stopReply', state, value, reason, undefined) as unknown as StopReply<R, S>
+  return new Made('stopReply', state, value, reason, undefined)
 }
 
 /** A state that was forgotten would be lost: `undefined` must be given. */

@@ -2,13 +2,13 @@
  * The context of a server, for its handlers. One for each process. It has no effect after the end
  * of the process.
  */
+import { argument, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import { guardListeners } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { guarded, refused } from '../process/guarded.ts'
-import { readOptions } from '../process/known-options.ts'
 import { type CallOptions, cast, request } from '../process/messaging.ts'
 import { expectOf, type Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
@@ -16,7 +16,7 @@ import { Address, addressOf, type Part, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { type Destination, MessageTimer, type Timer } from '../words/message-timer.ts'
-import { type DownMessage, Monitor } from '../words/monitor.ts'
+import { isDown, Monitor } from '../words/monitor.ts'
 import type { From, System } from './gen-server.ts'
 import { expectName } from './start-check.ts'
 import { refOf, type SpawnOptions, type StartOptions, type StartResult } from './start-options.ts'
@@ -24,7 +24,7 @@ import { refOf, type SpawnOptions, type StartOptions, type StartResult } from '.
 type AnyRef = Ref<unknown> | string | Via | Part
 type AnyCast = { casts: Record<string, (payload: unknown) => void> }
 
-const demonitorKeys = new Set(['flush'])
+const demonitorKeys = ['flush']
 
 /** Starts servers. The System implements it. */
 export interface Starter {
@@ -181,20 +181,21 @@ export class ServerContext {
     const isName = address.directory === this.#process.kernel.names && address.name !== undefined
     const subject = (isName ? address.name : process?.address) ?? String(address)
     const monitor = new Monitor<Process>(this.#process, subject)
-    if (!this.#process.alive) return monitor as unknown as Monitor
+    if (!this.#process.alive) return monitor
     if (process === undefined) monitor.fire('noproc')
     // A process cannot watch itself: such a monitor never fires (OTP).
     else if (process !== this.#process) process.watchBy(monitor)
-    return monitor as unknown as Monitor
+    return monitor
   }
 
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
-    const { flush } = options === undefined ? {} : readOptions('demonitor', options, demonitorKeys)
+    const { flush } =
+      options === undefined ? {} : readOptions(options, demonitorKeys, argument('', 'demonitor'))
     const own = monitor as unknown as Monitor<Process>
     if (!(own instanceof Monitor) || own.owner !== this.#process) throw notItsMonitor(this.#process)
     const found = own.target?.unwatch(own) ?? false
     const isOf = (message: Message): boolean =>
-      message.kind === kinds.down && (message.payload as DownMessage).monitor === monitor
+      isDown(message) && message.payload.monitor === monitor
     // A monitor that had not fired has sent no message: the mailbox need not be searched.
     if (flush && !found) this.#process.mailbox.remove(isOf)
     return found
@@ -343,7 +344,7 @@ export class ServerContext {
   }
 
   #addressOf(target: AnyRef): Address<Process> {
-    if (target instanceof Address) return target as Address<Process>
+    if (target instanceof Address) return target
     const { names } = this.#process.kernel
     if (typeof target === 'string') return new Address<Process>(names, undefined, target, undefined)
     if (target instanceof Via) return viaAddress(names, target)

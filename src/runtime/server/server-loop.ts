@@ -7,13 +7,7 @@ import type { Begun, Behaviour, LoopContext, MessageNames } from '../process/beh
 import { type Answerable, isNotDurable } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
-import {
-  describeMessage,
-  Envelope,
-  type ExitMessage,
-  kinds,
-  type Message,
-} from '../words/envelope.ts'
+import { describeMessage, Envelope, kinds, type Message } from '../words/envelope.ts'
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { isThenable } from '../words/outside-code.ts'
 import type { ShownMessage, StatusParts, TraceEvent } from '../words/telemetry.ts'
@@ -124,12 +118,14 @@ export class ServerLoop implements Behaviour {
     this.#process.current = message
     const { name, payload } = message
     switch (message.kind) {
-      case kinds.call:
-        if (isNotDurable(this.#process.outputs, message as PendingCall)) return
-        this.#call = this.#process.outputs.answering(message as PendingCall)
+      case kinds.call: {
+        const call = message as PendingCall
+        if (isNotDurable(this.#process.outputs, call)) return
+        this.#call = this.#process.outputs.answering(call)
         this.#context.from = this.#call
         this.#require(this.#server.calls[name] ?? this.#server.call, message)
         break
+      }
       case kinds.cast:
         this.#require(this.#server.casts[name] ?? this.#server.cast, message)
         break
@@ -143,7 +139,7 @@ export class ServerLoop implements Behaviour {
         break
       }
       case kinds.exit:
-        if (isFromParent(this.#process, message)) this.#terminate((payload as ExitMessage).reason)
+        if (isFromParent(this.#process, message)) this.#terminate(message.payload.reason)
         else this.#offer(this.#server.exit, payload, message)
         break
       case kinds.down:

@@ -72,7 +72,9 @@ export const serverTable = (server: object): ServerTable => {
     down,
     terminate,
     formatStatus,
-  } = given as Partial<ServerTable>
+    sys,
+    Context,
+  } = given as Pick<ServerTable, 'init'> & Partial<ServerTable>
   expectShape(given)
   const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
   if (typeof kind !== 'string') throw invalidArgument('kind of a server', 'a text', kind)
@@ -80,7 +82,7 @@ export const serverTable = (server: object): ServerTable => {
     throw invalidArgument('formatStatus of a server', 'a function', formatStatus)
   return {
     kind,
-    init: init as ServerTable['init'],
+    init,
     calls: table(given.calls),
     casts: table(given.casts),
     infos: table(given.infos),
@@ -93,8 +95,8 @@ export const serverTable = (server: object): ServerTable => {
     timeout: timeout && ((state, _, context) => timeout(state, context)),
     terminate,
     formatStatus,
-    sys: given.sys as HeldState | undefined,
-    Context: given.Context as typeof ServerContext | undefined,
+    sys,
+    Context,
     accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
     isOtpOutside: given.isOtpOutside === true,
   }
@@ -121,8 +123,7 @@ const expectShape = (given: Readonly<Record<string, unknown>>): void => {
   }
 }
 
-const table = (section: unknown): Table =>
-  Object.assign(Object.create(null) as Record<string, Handler>, section)
+const table = (section: unknown): Table => Object.assign(Object.create(null), section)
 
 /** The error of a declared message without a handler in `server`. */
 export const noHandler = (server: { toString(): string }, message: Message): KeelsonError =>

@@ -3,9 +3,9 @@
  * otherwise have no effect until much later.
  */
 
+import { argument, readOptions } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import { isVia } from '../names/via.ts'
-import { readOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { type HeapEntry, isDelay, noDelay } from '../queues/timer-heap.ts'
 import type { SpawnOptions, StartOptions } from './start-options.ts'
@@ -59,7 +59,7 @@ export const readStartOptions = (
   options: StartOptions<unknown> | undefined,
 ): StartOptions<unknown> => {
   if (options === undefined) return none
-  const read = readOptions('a start', options, startKeys)
+  const read = readOptions(options, startKeys, argument('', 'a start'))
   expectSpawnable(read)
   for (const key of ['timeoutMs', 'handlerTimeoutMs'] as const) {
     const ms = read[key]
@@ -73,22 +73,16 @@ export const readSpawnOptions = (
   options: SpawnOptions<unknown> | undefined,
 ): SpawnOptions<unknown> => {
   if (options === undefined) return none
-  const read = readOptions('a spawn', options, spawnKeys)
+  const read = readOptions(options, spawnKeys, argument('', 'a spawn'))
   expectSpawnable(read)
   return read
 }
 
 const none: Readonly<SpawnOptions<unknown>> = {}
 
-const spawnOptions = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label', 'startGate']
-const spawnKeys = new Set(spawnOptions)
-
+const spawnKeys = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label', 'startGate']
 /** The names of `StartOptions`. */
-export const startKeys: ReadonlySet<string> = new Set([
-  ...spawnOptions,
-  'timeoutMs',
-  'handlerTimeoutMs',
-])
+export const startKeys: readonly string[] = [...spawnKeys, 'timeoutMs', 'handlerTimeoutMs']
 
 const expectSpawnable = (options: SpawnOptions<unknown>): void => {
   const { name, mailboxMax, kind, label, instance } = options
@@ -111,7 +105,7 @@ export const expectName = (found: unknown): void => {
 /** Throws `INVALID_ARGUMENT` unless `found` is a whole number from 1, or infinite. */
 export const expectMailboxMax = (found: unknown): void => {
   if (found === Number.POSITIVE_INFINITY) return
-  if (!Number.isSafeInteger(found) || (found as number) < 1) {
+  if (typeof found !== 'number' || !Number.isSafeInteger(found) || found < 1) {
     throw invalidArgument('mailboxMax', 'a whole number from 1, or Infinity', found)
   }
 }

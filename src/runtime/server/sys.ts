@@ -50,15 +50,15 @@ export function replaceState(
 
 /** Makes messages wait until `resume`. Suspending twice needs one `resume`. */
 export const suspend = (ref: Ref, options?: CallOptions): Promise<void> =>
-  ask(ref, 'suspend', undefined, options) as Promise<void>
+  ask(ref, 'suspend', undefined, options)
 
 /** Ends the suspension. The waiting messages are handled in their order. */
 export const resume = (ref: Ref, options?: CallOptions): Promise<void> =>
-  ask(ref, 'resume', undefined, options) as Promise<void>
+  ask(ref, 'resume', undefined, options)
 
 /** Its identity, its state, and whether it is suspended. */
 export const getStatus = (ref: Ref, options?: CallOptions): Promise<ServerStatus> =>
-  ask(ref, 'getStatus', undefined, options) as Promise<ServerStatus>
+  ask(ref, 'getStatus', undefined, options)
 
 /**
  * Starts or restarts counting messages, stops it, or reads the counts: `undefined` while nothing is
@@ -68,8 +68,7 @@ export const statistics = (
   ref: Ref,
   command: 'on' | 'off' | 'get',
   options?: CallOptions,
-): Promise<Statistics | undefined> =>
-  ask(ref, 'statistics', command, options) as Promise<Statistics | undefined>
+): Promise<Statistics | undefined> => ask(ref, 'statistics', command, options)
 
 /**
  * Calls `listener` with each incoming message, each reply and each step of a state machine.
@@ -79,7 +78,7 @@ export const trace = (
   ref: Ref,
   listener: ((event: TraceEvent) => void) | undefined,
   options?: CallOptions,
-): Promise<void> => ask(ref, 'trace', listener, options) as Promise<void>
+): Promise<void> => ask(ref, 'trace', listener, options)
 
 /**
  * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`).
@@ -106,9 +105,9 @@ const stopped = async (
   }
 }
 
-const ask = (
+const ask = <R>(
   ref: Ref,
   name: string,
   payload: unknown,
   options: CallOptions | undefined,
-): Promise<unknown> => request(ref, kinds.system, name, payload, options)
+): Promise<R> => request(ref, kinds.system, name, payload, options) as Promise<R>

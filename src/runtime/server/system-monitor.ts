@@ -3,9 +3,10 @@
  * handlers that run long, handlers that stay pending, long mailboxes, and delays of the event loop.
  * A System without a monitor pays one comparison for each turn of a process.
  */
+
+import { argument, readOptions } from '../../check.ts'
 import type { Cancel, LoopDelay } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { readOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { describeMessage } from '../words/envelope.ts'
 import { announce } from '../words/telemetry.ts'
@@ -42,7 +43,7 @@ export interface SystemMonitor {
  */
 export const systemMonitor = (system: System, options: SystemMonitorOptions): SystemMonitor => {
   if (!(system instanceof ProcessSystem)) throw invalidArgument('system', 'a System', system)
-  const limits = readOptions('a system monitor', options, keys)
+  const limits = readOptions(options, keys, argument('', 'a system monitor'))
   for (const [key, found] of Object.entries(limits)) expectThreshold(key, found)
   if (watched.every((key) => limits[key] === undefined))
     throw invalidArgument('the options of a system monitor', `one of ${watched.join(', ')}`, 'none')
@@ -52,10 +53,11 @@ export const systemMonitor = (system: System, options: SystemMonitorOptions): Sy
 }
 
 const watched = ['slowHandlerMs', 'pendingHandlerMs', 'longMailbox', 'loopDelayMs'] as const
-const keys = new Set([...watched, 'everyMs'])
+const keys = [...watched, 'everyMs']
 
 const expectThreshold = (key: string, found: unknown): void => {
-  if (found === undefined || (Number.isFinite(found) && (found as number) > 0)) return
+  if (found === undefined || (typeof found === 'number' && Number.isFinite(found) && found > 0))
+    return
   throw invalidArgument(key, 'a number above 0', found)
 }
 

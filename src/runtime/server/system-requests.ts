@@ -6,7 +6,13 @@ import { KeelsonError } from '../../errors.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { Ring } from '../queues/ring.ts'
-import { describeMessage, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
+import {
+  describeMessage,
+  type ExitMessage,
+  isExit,
+  kinds,
+  type Message,
+} from '../words/envelope.ts'
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { TraceEvent } from '../words/telemetry.ts'
@@ -181,8 +187,11 @@ export class SystemRequests {
 export const stopping = 'stopping'
 
 /** Whether `message` is the exit of the parent of `process`. */
-export const isFromParent = (process: Process, { kind, payload }: Message): boolean =>
-  kind === kinds.exit && (payload as ExitMessage).from === process.parent.address
+export const isFromParent = (
+  process: Process,
+  message: Message,
+): message is Message & { readonly payload: ExitMessage } =>
+  isExit(message) && message.payload.from === process.parent.address
 
 /** The new state. If the function throws, the caller gets the error and the old state stays. */
 const replace = (request: PendingCall, state: unknown): unknown => {

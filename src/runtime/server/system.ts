@@ -2,6 +2,8 @@
  * A System: the world of processes. It owns their numbers and names, the run queue, the timers, the
  * event bus and the log. It shares none of them with another System.
  */
+
+import { argument, readOptions } from '../../check.ts'
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { Names } from '../names/names.ts'
@@ -9,7 +11,6 @@ import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
 import { AbortWaits } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
-import { readOptions } from '../process/known-options.ts'
 import { direct } from '../process/outputs.ts'
 import { expectOf, type Kernel, Process, processOf } from '../process/process.ts'
 import { type ProcessInfo, processInfo } from '../process/process-info.ts'
@@ -68,7 +69,7 @@ export interface SystemOptions {
 
 const mailboxMaxDefault = 100_000
 
-const systemKeys = new Set(['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext'])
+const systemKeys = ['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext']
 
 /** A new System without processes. Throws `INVALID_ARGUMENT` for wrong options. */
 export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
@@ -105,7 +106,7 @@ export class ProcessSystem implements Kernel, Starter {
   #lastPid = 0
 
   constructor(given: SystemOptions) {
-    const options = readOptions('a System', given, systemKeys)
+    const options = readOptions(given, systemKeys, argument('', 'a System'))
     this.clock = options.clock ?? systemClock()
     const toConsole = consoleLogger(this.clock)
     const outside: Outside = (work) => this.runQueue.outside(work)
@@ -339,7 +340,7 @@ export class ProcessSystem implements Kernel, Starter {
   #resolve(target: AnyRef): Process | undefined {
     if (typeof target === 'string' || target instanceof Via || isPart(target))
       return this.names.find(target)
-    const process = (addressOf(target) as Address<Process>).resolve()
+    const process = addressOf<Process>(target).resolve()
     if (process !== undefined) expectOf(this, process)
     return process
   }
@@ -370,8 +371,8 @@ export const refOfName = <M>(
   name: string,
   make: (names: Directory<Process>) => Directory<Process>,
 ): Ref<M> => {
-  const { names } = system as unknown as ProcessSystem
-  return new Address<Process>(make(names), undefined, name, undefined) as Ref<M>
+  const { names } = system as ProcessSystem
+  return new Address<Process>(make(names), undefined, name, undefined)
 }
 
 const patienceOf = (root: Process): Shutdown | undefined =>

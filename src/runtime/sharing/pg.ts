@@ -12,7 +12,7 @@ import { send } from '../process/messaging.ts'
 import { type Kernel, type Process, processOf } from '../process/process.ts'
 import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import type { InfosOf, NameIn, With } from '../words/messages.ts'
 
 declare const member: unique symbol
@@ -90,7 +90,7 @@ export const leave = <M>(
 export const members = <M>(where: Where, name: GroupName<M>): Ref<M>[] =>
   kernelOf(where)
     .names.groups.members(name)
-    .map((process) => process.address as Ref<M>)
+    .map((process) => process.address)
 
 /** The groups that have a member, oldest first (OTP's `which_groups`). */
 export const groups = (where: Where): GroupName[] => kernelOf(where).names.groups.keys as Group[]
@@ -106,7 +106,7 @@ export const broadcast = <M, N extends NameIn<InfosOf<M>>>(
   ...payload: With<InfosOf<M>[N]>
 ): number =>
   members(where, name).filter((ref) =>
-    send('self' in where ? where.to(ref as Ref<never>) : ref, info, ...payload),
+    send('self' in where ? where.to(ref) : ref, info, ...payload),
   ).length
 
 /**
@@ -144,7 +144,7 @@ export const demonitor = (context: Watcher<never>, monitor: Monitor): boolean =>
   const owner = processOf(context)
   if (!(monitor instanceof GroupMonitor) || monitor.owner !== owner)
     throw new KeelsonError('INVALID_ARGUMENT', `${owner} does not hold this monitor`)
-  return owner.kernel.names.groups.unwatch(monitor as GroupMonitor<Process>)
+  return owner.kernel.names.groups.unwatch(monitor)
 }
 
 /** The System in which `where` may change groups. */
@@ -160,7 +160,7 @@ const living = (context: { readonly self: Ref }): Process => {
 
 const processesOf = (kernel: Kernel, members: Ref | readonly Ref[]): Process[] =>
   [members].flat().map((ref) => {
-    const process = (addressOf(ref) as Address<Process>).resolve()
+    const process = addressOf<Process>(ref).resolve()
     if (process === undefined)
       throw new KeelsonError('NO_PROCESS', `there is no process ${ref}`, {
         details: { reason: 'noproc' },

@@ -7,13 +7,13 @@
  * Keys are compared by content: arrays and plain objects are fine. Values are not copied: the
  * reader of one must not change it.
  */
+import { argument, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
-import { readOptions } from '../process/known-options.ts'
 import { type Process, processOf } from '../process/process.ts'
 import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 
 declare const content: unique symbol
@@ -63,7 +63,7 @@ export type TableUser = System | Caller
 /** The kind of the processes that hand tables back. */
 export const keeperKind = 'table_keeper'
 
-const tableKeys = new Set(['name', 'protection', 'heir', 'heirData'])
+const tableKeys = ['name', 'protection', 'heir', 'heirData']
 const protections = ['protected', 'public', 'private']
 
 /**
@@ -345,7 +345,7 @@ function* keysOf<K>(entries: ReadonlyMap<unknown, { readonly key: K }>): Iterabl
 }
 
 const readTableOptions = <K, V>(given: TableOptions<K, V>): TableOptions<K, V> => {
-  const options = readOptions('a table', given, tableKeys)
+  const options = readOptions(given, tableKeys, argument('', 'a table'))
   const { name, protection, heir } = options
   if (name !== undefined && (typeof name !== 'string' || name === ''))
     throw invalidArgument('name', 'a text', name)
@@ -362,7 +362,7 @@ const living = (context: { readonly self: Ref }): Process => {
   throw new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
 }
 
-const processAt = (ref: Ref): Process | undefined => (addressOf(ref) as Address<Process>).resolve()
+const processAt = (ref: Ref): Process | undefined => addressOf<Process>(ref).resolve()
 
 const noProcess = (ref: Ref): KeelsonError =>
   new KeelsonError('NO_PROCESS', `there is no process ${ref}`, { details: { reason: 'noproc' } })

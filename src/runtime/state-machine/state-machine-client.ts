@@ -25,7 +25,7 @@ import {
 } from '../process/messaging.ts'
 import { call as callProcess, cast } from '../process/own-sends.ts'
 import type { Process } from '../process/process.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import { kinds } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { callOutside } from '../words/outside-code.ts'
@@ -127,8 +127,8 @@ export const subscribe = <M extends AnyMessages>(
   ended?: (reason: ExitReason) => unknown,
 ): (() => void) => {
   const cancel = new AbortController()
-  const { sender } = addressOf(machine) as Address<Process>
-  const logger = (addressOf(machine) as Address<Process>).resolve()?.kernel.logger
+  const { sender } = addressOf<Process>(machine)
+  const logger = addressOf<Process>(machine).resolve()?.kernel.logger
   const end = (reason: ExitReason): void => {
     if (cancel.signal.aborted || sender?.alive === false) return
     callOutside(

@@ -121,12 +121,7 @@ export const durable = <
     const process = processOf(context as DurableOwn)
     const found =
       machines.get(process) ??
-      new DurableMachineProcess(
-        plan,
-        options as unknown as Options,
-        input as (id: string) => unknown,
-        context as DurableOwn,
-      )
+      new DurableMachineProcess(plan, options as Options, input, context as DurableOwn)
     machines.set(process, found)
     return found
   }
@@ -136,13 +131,13 @@ export const durable = <
     shape: shapeOf(machine),
     ...(migrate && { migrate }),
     ...(retry && { retry }),
-    ...(index && { index: (saved: State) => (saved === undefined ? {} : index(saved as never)) }),
+    ...(index && { index: (saved: State) => (saved === undefined ? {} : index(saved)) }),
     isBusy: (state: State) => state !== undefined && runs(state),
     isFinal: (state: State) => state?.status === 'done',
     init: (_: unknown, context: DurableOwn) => of(context).init(),
     wake: (state: State, context: DurableOwn) => of(context).wake(state),
     ...handlersOf(of),
-    ...hooksOf<State>(options as unknown as Record<string, unknown>, of),
+    ...hooksOf<State>(options as Record<string, unknown>, of),
     ...(terminate && {
       terminate: (_: State, reason: ExitReason, context: DurableOwn) => {
         const { snapshot } = of(context)

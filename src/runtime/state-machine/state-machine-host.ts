@@ -49,7 +49,7 @@ export const processHost = (
   })
   return {
     ...ways,
-    context: context as unknown as Context,
+    context: context as Context,
     emitted: (event) => emitted?.(event, context),
     logged: (...values) => logger.info(`${process}: ${values.map(String).join(' ')}`, { values }),
     send: (target, event) => {

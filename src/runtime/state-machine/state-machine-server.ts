@@ -11,11 +11,10 @@ import type {
   MachineMessages,
   MachineServer,
   Replies,
-  SavedMachine,
   StateMachineOptions,
 } from '../machine/machine-words.ts'
 import { processOf } from '../process/process.ts'
-import type { CallContext, GenServer } from '../server/gen-server.ts'
+import type { GenServer } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import type { Options, Own } from './state-machine-host.ts'
 import { MachineProcess } from './state-machine-process.ts'
@@ -32,7 +31,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
 ): MachineServer<T, R> => {
   const plan = planOf(machine, options, ['restore', 'save'])
   showByName(machine)
-  const erased = options as unknown as Options
+  const erased = options as Options
   const saves = new PendingSaves()
   const processes = new WeakMap<object, MachineProcess>()
   const of = (context: object): MachineProcess => {
@@ -78,7 +77,7 @@ const callsOf = (of: (context: object) => MachineProcess): Calls => ({
   event: (snapshot, event, context) =>
     of(context).take(snapshot, { event: checkedEvent(event), from: context.from }),
   snapshot: (snapshot, _, context) => {
-    const { from } = context as CallContext<unknown, unknown, SavedMachine>
+    const { from } = context
     try {
       from.reply(of(context).saved())
     } catch (error) {

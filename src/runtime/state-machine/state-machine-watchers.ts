@@ -26,8 +26,8 @@ export class Watchers {
    */
   add(from: From, snapshot: AnyMachineSnapshot): void {
     // That of a durable actor is held, and has the call inside.
-    const call = (from as unknown as { readonly call?: PendingCall }).call ?? from
-    this.#process.outputs.hold(() => this.#begin(call as unknown as PendingCall, snapshot))
+    const call = (from as { readonly call?: PendingCall }).call ?? from
+    this.#process.outputs.hold(() => this.#begin(call as PendingCall, snapshot))
   }
 
   /** The machine has changed: notifies the watchers when that may be seen. */

@@ -7,7 +7,7 @@ import { kinds } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { MessageTimer } from '../words/message-timer.ts'
 import { announce } from '../words/telemetry.ts'
-import { backoffMs } from './restart-policy.ts'
+import { restartWaitMs } from './restart-policy.ts'
 import { type Child, closeRow } from './supervised-children.ts'
 
 /**
@@ -20,7 +20,7 @@ export const backsOff = (supervisor: Process, child: Child, reason: ExitReason):
   const { kernel } = supervisor
   closeRow(child, kernel.clock.monotonic())
   child.row++
-  const waitMs = backoffMs(backoff, child.row, kernel.clock.random())
+  const waitMs = restartWaitMs(backoff, child.row, kernel.clock.random())
   child.isRestarting = true
   child.failure = reason
   const timer = new MessageTimer(

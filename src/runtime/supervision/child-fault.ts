@@ -136,12 +136,14 @@ export const isBackoff = (backoff: unknown): boolean => {
   if (typeof backoff !== 'object' || backoff === null) return false
   const { fromMs, toMs, ...others } = backoff as Record<string, unknown>
   if (Object.keys(others).length > 0) return false
-  if (!Number.isSafeInteger(fromMs) || !Number.isSafeInteger(toMs)) return false
-  return (fromMs as number) >= 1 && (toMs as number) >= (fromMs as number)
+  return isCount(fromMs, 1) && isCount(toMs, fromMs)
 }
 
 const isShutdown = (shutdown: unknown): boolean =>
   shutdown === undefined ||
   shutdown === 'brutal_kill' ||
   shutdown === 'infinity' ||
-  (Number.isSafeInteger(shutdown) && (shutdown as number) >= 0)
+  isCount(shutdown, 0)
+
+const isCount = (found: unknown, min: number): found is number =>
+  typeof found === 'number' && Number.isSafeInteger(found) && found >= min

@@ -2,9 +2,9 @@
  * Child specifications: how a supervisor starts, restarts and ends a child. They are data, so a
  * whole tree is one literal, and wrong data is refused where it is written.
  */
-import { configError, isKeelsonError, KeelsonError, unknownOption } from '../../errors.ts'
+import { config, or, readOptions, wholeFrom } from '../../check.ts'
+import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { partOf } from '../names/parts.ts'
-import { readKeys } from '../process/known-options.ts'
 import type { StartGate } from '../process/process.ts'
 import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
@@ -60,10 +60,10 @@ export const worker = <M extends Messages, S, A, P>(
     ? [arg?: A, options?: WorkerOptions<M>]
     : [arg: A, options?: WorkerOptions<M>]
 ): ChildSpec<M, S> => {
-  const { restart, shutdown, shutdownMs, significant, ...start } = readKnown(
-    id,
+  const { restart, shutdown, shutdownMs, significant, ...start } = readOptions(
     options as WorkerOptions<M>,
     workerKeys,
+    config(id),
   )
   expectStartable(id, start)
   const started = { label: String(start.name ?? id), ...start }
@@ -72,7 +72,7 @@ export const worker = <M extends Messages, S, A, P>(
   return checked({ id, start: launch, restart, shutdown: shutdown ?? shutdownMs, significant })
 }
 
-const workerKeys = new Set([...startKeys, 'restart', 'shutdown', 'shutdownMs', 'significant'])
+const workerKeys = [...startKeys, 'restart', 'shutdown', 'shutdownMs', 'significant']
 
 /** A specification with all defaults. */
 export type FullChildSpec = {
@@ -108,25 +108,10 @@ export const checked = <T extends ChildSpec>(spec: T): T => {
   throw configError(path, fault.expected, fault.found)
 }
 
-/** Throws `CONFIG` unless `found` is absent or one of `allowed`. */
-export const expectOneOf = (path: string, found: unknown, allowed: readonly string[]): void => {
-  if (found === undefined || (typeof found === 'string' && allowed.includes(found))) return
-  throw configError(path, `one of ${allowed.join(', ')}`, found)
-}
-
-/**
- * The options of a child, read once. Throws `CONFIG` unless they are an object that can be read,
- * with no other keys than `known`.
- */
-export const readKnown = <T extends object>(
-  path: string,
-  options: T,
-  known: ReadonlySet<string>,
-): T => {
-  const { copy, fault } = readKeys(options, known)
-  if (fault === undefined) return copy
-  if (fault.key !== undefined) throw unknownOption('CONFIG', `${path}.${fault.key}`, [...known])
-  throw configError(path, fault.expected, fault.found)
+/** How many restarts a supervisor allows in which time, with OTP's defaults. */
+export const intensityOptions = {
+  intensity: or(wholeFrom(0), 3),
+  periodMs: or(wholeFrom(1), 5_000),
 }
 
 /** Throws `CONFIG` unless a start with `options` would be accepted. */
@@ -140,10 +125,4 @@ export const expectStartable = (path: string, options: object): void => {
       details: { ...details, path: key === undefined ? path : `${path}.${key}` },
     })
   }
-}
-
-/** Throws `CONFIG` unless `found` is a whole number from `least`. */
-export const expectCount = (path: string, found: number, least: number): void => {
-  if (Number.isSafeInteger(found) && found >= least) return
-  throw configError(path, `a whole number from ${least}`, found)
 }

@@ -4,6 +4,7 @@
  * end at the same time.
  */
 
+import { config, membersOf, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
 import type { Via } from '../names/via.ts'
 import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
@@ -21,10 +22,9 @@ import {
   type ChildContext,
   type ChildSpec,
   checked,
-  expectCount,
   expectStartable,
   fullSpec,
-  readKnown,
+  intensityOptions,
 } from './child-spec.ts'
 import { askAgain, waitAtGate } from './gate-wait.ts'
 import { givesUp, isRestarted, type RestartOption, recentRestarts } from './restart-policy.ts'
@@ -99,25 +99,18 @@ export const dynamicSupervisor = (
   id: string,
   given: DynamicSupervisorOptions = {},
 ): ChildSpec<DynamicSupervisorMessages> => {
-  const options = readKnown(id, given, knownOptions)
+  const options = readOptions(given, knownOptions, config(id))
   const { name, restart, shutdown, significant } = options
   expectStartable(id, { name })
-  const { intensity = 3, periodMs = 5_000, maxChildren = Number.POSITIVE_INFINITY } = options
-  expectCount(`${id}.intensity`, intensity, 0)
-  expectCount(`${id}.periodMs`, periodMs, 1)
-  if (maxChildren !== Number.POSITIVE_INFINITY) expectCount(`${id}.maxChildren`, maxChildren, 0)
+  const limits = limitsOf(options, config(id))
   const start = (context: ChildContext): Promise<StartResult<DynamicSupervisorMessages>> =>
-    context.startLinkResult(
-      dynamicServer,
-      { intensity, periodMs, maxChildren },
-      {
-        name: name as Name<DynamicSupervisorMessages> | Via<DynamicSupervisorMessages> | undefined,
-        label: String(name ?? id),
-        kind: 'dynamic_supervisor',
-        mailboxMax: Number.POSITIVE_INFINITY,
-        ...('app' in options ? { app: options.app } : {}),
-      },
-    )
+    context.startLinkResult(dynamicServer, limits, {
+      name: name as Name<DynamicSupervisorMessages> | Via<DynamicSupervisorMessages> | undefined,
+      label: String(name ?? id),
+      kind: 'dynamic_supervisor',
+      mailboxMax: Number.POSITIVE_INFINITY,
+      ...('app' in options ? { app: options.app } : {}),
+    })
   return checked({ id, start, restart, shutdown, significant, kind: 'supervisor' })
 }
 
@@ -129,7 +122,7 @@ export const startDynamicSupervisor = (
   madeAt(
     where,
     started(where, () => {
-      const read = readKnown('dynamic_supervisor', options, knownOptions)
+      const read = readOptions(options, knownOptions, config('dynamic_supervisor'))
       return dynamicSupervisor(String(read.name ?? 'dynamic_supervisor'), read)
     }),
   )
@@ -155,10 +148,10 @@ export const startOrGet = async <M, S>(
   spec: ChildSpec<M, S>,
   name: Name | Via | undefined,
 ): Promise<Ref<M, S>> => {
-  const parent = addressOf(supervisor) as Address<Process>
+  const parent = addressOf<Process>(supervisor)
   const holder = name === undefined ? undefined : parent.resolve()?.kernel.names.find(name)
   const found = holder?.address ?? refOrHolder(await startDynamicChild(supervisor, spec), spec.id)
-  const { directory, process, name: looked } = addressOf(found) as Address<Process>
+  const { directory, process, name: looked } = addressOf<Process>(found)
   return new Address(directory, process, looked, parent.sender)
 }
 
@@ -178,9 +171,14 @@ export const terminateDynamicChild = (
   child: Ref,
 ): Promise<boolean> => call(supervisor, 'terminateChild', child, patiently)
 
-const knownOptions = new Set([
+const limitsOf = membersOf({
+  ...intensityOptions,
+  maxChildren: or(orInfinite(wholeFrom(0)), Number.POSITIVE_INFINITY),
+})
+
+const knownOptions = [
   ...['intensity', 'periodMs', 'maxChildren', 'name', 'app', 'restart', 'shutdown', 'significant'],
-])
+]
 
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
@@ -210,7 +208,7 @@ const dynamicServer: DynamicServer = {
     startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
     terminateChild: async (state, ref, context) => {
       // Any ref of the process is accepted: its own, one with a bound sender, or one of its name.
-      const process = (addressOf(ref) as Address<Process>).resolve()
+      const process = addressOf<Process>(ref).resolve()
       const child = process && state.running.get(process.address)
       if (child === undefined) return reply(false, state)
       forget(state, child)

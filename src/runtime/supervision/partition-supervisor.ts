@@ -5,11 +5,12 @@
  *
  * The partitions are a value: tree and clients share it, and no process is asked for the way.
  */
+import { config, readOptions, wholeFrom } from '../../check.ts'
 import { configError, invalidArgument } from '../../errors.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
 import type { GenServer } from '../server/gen-server.ts'
 import { type Messages, type Name, name as nameOf } from '../words/address.ts'
-import { type ChildSpec, expectCount, readKnown, worker } from './child-spec.ts'
+import { type ChildSpec, worker } from './child-spec.ts'
 import { type DynamicSupervisorMessages, dynamicSupervisor } from './dynamic-supervisor.ts'
 import { type SupervisorOptions, supervisor } from './supervisor.ts'
 import type { SupervisorMessages } from './supervisor-server.ts'
@@ -58,10 +59,10 @@ export type PartitionSupervisorOptions<M extends Messages, S, A, P> = Omit<
 }
 
 const ownKeys = ['server', 'arg']
-const knownOptions = new Set([
+const knownOptions = [
   ...['intensity', 'periodMs', 'name', 'app', 'instance'],
   ...['restart', 'shutdown', 'significant', ...ownKeys],
-])
+]
 
 /**
  * A supervisor (`one_for_one`) with one child for each partition, registered under its name. Throws
@@ -72,12 +73,12 @@ export const partitionSupervisor = <M extends Messages, S, A, P>(
   parts: Partitions<M>,
   given: PartitionSupervisorOptions<M, S, A, P> = {},
 ): ChildSpec<SupervisorMessages> => {
-  const { server, arg, ...options } = readKnown(id, given, knownOptions)
+  const { server, arg, ...options } = readOptions(given, knownOptions, config(id))
   if (arg !== undefined && typeof arg !== 'function')
     throw configError(`${id}.arg`, 'a function of the partition', arg)
   if (server === undefined && arg !== undefined)
     throw configError(`${id}.server`, 'a server for the argument', server)
-  expectCount(`${id}.partitions`, parts?.names?.length, 1)
+  wholeFrom(1)(parts?.names?.length, config(`${id}.partitions`))
   const children = parts.names.map((name, at) =>
     server === undefined
       ? dynamicSupervisor(name, { name })

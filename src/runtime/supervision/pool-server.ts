@@ -11,7 +11,6 @@ import type { CallContext, Context, From, GenServer, Settled } from '../server/g
 import { noReply, reply, stop } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
-import type { ExitReason } from '../words/exit-reason.ts'
 import type { Monitor } from '../words/monitor.ts'
 import type { ChildSpec } from './child-spec.ts'
 import {
@@ -22,10 +21,10 @@ import {
 } from './dynamic-supervisor.ts'
 import {
   type Backoff,
-  backoffMs,
   givesUp,
   type RestartLimit,
   recentRestarts,
+  restartWaitMs,
 } from './restart-policy.ts'
 
 /** The request of a client. It has a ticket, with which the client can cancel it. */
@@ -150,7 +149,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   },
   casts: {
     checkin: (state, ref, context) => {
-      const process = (addressOf(ref) as Address<Process>).resolve()
+      const process = addressOf<Process>(ref).resolve()
       const worker = process && state.workers.get(process.address)
       if (worker?.client === undefined) return noReply(state)
       if (ref instanceof WorkerRef && ref.ticket !== worker.client.ticket) return noReply(state)
@@ -184,7 +183,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
     return clientEnded(state, monitor, context)
   },
   terminate: async (state, _reason, context) => {
-    const supervisor = (addressOf(state.supervisor) as Address<Process>).resolve()
+    const supervisor = addressOf<Process>(state.supervisor).resolve()
     if (supervisor?.alive) await shutDown(processOf(context), supervisor, 'infinity')
   },
 }
@@ -221,7 +220,7 @@ const replace = (state: State, context: Surroundings) => {
   if (state.plan.backoff) return waitFirst(state, state.plan.backoff, context)
   state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state.plan)
   return givesUp(state.restarts, state.plan)
-    ? stop<State>('shutdown' as ExitReason, state)
+    ? stop<State>('shutdown', state)
     : settle(state, context)
 }
 
@@ -230,7 +229,7 @@ const waitFirst = (state: State, backoff: Backoff, context: Surroundings) => {
   const { clock } = context.system
   if (state.isWaiting) return settle(state, context)
   if (clock.monotonic() >= state.rowEndsAt) state.row = 0
-  const waitMs = backoffMs(backoff, ++state.row, clock.random())
+  const waitMs = restartWaitMs(backoff, ++state.row, clock.random())
   state.rowEndsAt = clock.monotonic() + waitMs + backoff.toMs
   state.isWaiting = true
   context.sendAfter(waitMs, 'waited')

@@ -3,13 +3,13 @@
  * wait in their order. When there is no idle worker, up to `maxOverflow` more are started, and
  * ended when no client waits. A client that ends gives its worker back. The words are poolboy's.
  */
+import { config, membersOf, optional, or, readOptions, that, wholeFrom } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import { call, cast, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
 import {
-  type Address,
   addressOf,
   isRef,
   type Ref,
@@ -21,9 +21,8 @@ import {
   type ChildContext,
   type ChildSpec,
   checked,
-  expectCount,
   expectStartable,
-  readKnown,
+  intensityOptions,
   worker as workerSpec,
 } from './child-spec.ts'
 import { type PoolMessages, type PoolStatus, poolServer, WorkerRef } from './pool-server.ts'
@@ -74,32 +73,34 @@ export interface CheckoutOptions {
   readonly block?: boolean | undefined
 }
 
-const poolKeys = new Set([
+const poolKeys = [
   ...['server', 'arg', 'size', 'maxOverflow', 'queueMax', 'intensity', 'periodMs'],
   ...['backoff', 'name', 'restart', 'shutdown'],
-])
-const queueMaxDefault = 100_000
+]
+
+const limitsOf = membersOf({
+  ...intensityOptions,
+  size: wholeFrom(0),
+  maxOverflow: or(wholeFrom(0), 0),
+  queueMax: or(wholeFrom(0), 100_000),
+  backoff: optional(that<Backoff>('{ fromMs, toMs }, whole numbers', isBackoff)),
+})
 
 /** A pool as a child of a supervisor. Throws `CONFIG` with `details.path`. */
 export const childSpec = <M extends ServerMessages, S, A, P>(
   id: string,
   given: Options<M, S, A, P>,
 ): ChildSpec<PoolMessages<M>> => {
-  const options = readKnown(id, given, poolKeys) as Options<M, S, unknown, P>
-  const { server, arg, size, backoff, name, restart, shutdown } = options
-  const { maxOverflow = 0, queueMax = queueMaxDefault, intensity = 3, periodMs = 5_000 } = options
+  const options = readOptions(given, poolKeys, config(id)) as Options<M, S, unknown, P>
+  const { server, arg, name, restart, shutdown } = options
   expectStartable(id, { name })
   if (typeof server !== 'object' || server === null)
     throw configError(`${id}.server`, 'a server', server)
-  expectCount(`${id}.size`, size, 0)
-  expectCount(`${id}.maxOverflow`, maxOverflow, size === 0 ? 1 : 0)
-  expectCount(`${id}.queueMax`, queueMax, 0)
-  expectCount(`${id}.intensity`, intensity, 0)
-  expectCount(`${id}.periodMs`, periodMs, 1)
+  const limits = limitsOf(options, config(id))
+  if (limits.size + limits.maxOverflow === 0)
+    throw configError(`${id}.maxOverflow`, 'a whole number from 1', 0)
   const worker = workerSpec('worker', server, arg, { restart: 'temporary', label: `${id} worker` })
-  if (backoff !== undefined && !isBackoff(backoff))
-    throw configError(`${id}.backoff`, '{ fromMs, toMs }, whole numbers', backoff)
-  const plan = { worker, size, maxOverflow, queueMax, intensity, periodMs, backoff }
+  const plan = { worker, ...limits }
   const start = (context: ChildContext) =>
     context.startLinkResult(poolServer, plan, {
       name: name as RuntimeName<PoolMessages> | undefined,
@@ -135,7 +136,7 @@ export const checkout = <W>(pool: Handle<W>, options: CheckoutOptions = {}): Pro
  * that is not checked out. False: there is no such pool.
  */
 export const checkin = (pool: Handle<never> | Handle, worker: Ref): boolean =>
-  cast(pool as Handle, 'checkin', worker)
+  cast(plain(pool), 'checkin', worker)
 
 /**
  * Runs `work` with a worker and gives it back, whatever happens. Resolves with the result of `work`.
@@ -149,17 +150,20 @@ export const transaction = <W, R>(
 
 /** How many workers are idle and busy, and how many clients wait. */
 export const status = (pool: Handle<never> | Handle): Promise<PoolStatus> =>
-  call(pool as Handle, 'status')
+  call(plain(pool), 'status')
+
+/** The pool without the messages of its workers. */
+const plain = (pool: Ref<never> | Handle): Handle => pool
 
 const taken = async <W>(pool: Handle<W>, options: CheckoutOptions): Promise<Ref<W>> => {
   const { block = true, ...limits } = options
   const ticket = {}
   try {
-    const worker = await call(pool as Handle, 'checkout', { ticket, block }, limits)
-    const { sender } = addressOf<Process>(pool) as Address<Process>
-    return new WorkerRef(addressOf(worker) as Address<Process>, sender, ticket) as Ref<W>
+    const worker = await call(plain(pool), 'checkout', { ticket, block }, limits)
+    const { sender } = addressOf<Process>(pool)
+    return new WorkerRef(addressOf<Process>(worker), sender, ticket)
   } catch (error) {
-    if (isRef(pool)) cast(pool as Handle, 'cancel', ticket)
+    if (isRef(pool)) cast(plain(pool), 'cancel', ticket)
     throw error
   }
 }
@@ -173,6 +177,6 @@ const during = async <W, R>(
   try {
     return await work(worker)
   } finally {
-    checkin(pool as Handle, worker)
+    checkin(plain(pool), worker)
   }
 }

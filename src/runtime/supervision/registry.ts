@@ -9,7 +9,8 @@
  * objects are fine. A registry is a supervisor over the process that keeps the table. Registering
  * links holder and table, so a holder ends (`'shutdown'` or `'killed'`) with its registry.
  */
-import { configError, KeelsonError } from '../../errors.ts'
+import { config, oneOf, readOptions } from '../../check.ts'
+import { KeelsonError } from '../../errors.ts'
 import type { OpenRegistry } from '../names/registries.ts'
 import type { RegistryEntry, RegistryKeys } from '../names/registry-table.ts'
 import { noRegistry, notUnique, Via } from '../names/via.ts'
@@ -19,14 +20,8 @@ import type { Shutdown } from '../process/shutdown.ts'
 import { acceptsNothing } from '../server/acceptance.ts'
 import type { AnyContext, Context, GenServer, System, Target } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
-import {
-  type Address,
-  addressOf,
-  name as nameOf,
-  type Ref,
-  type Name as RuntimeName,
-} from '../words/address.ts'
-import { type ChildSpec, readKnown, worker } from './child-spec.ts'
+import { addressOf, name as nameOf, type Ref, type Name as RuntimeName } from '../words/address.ts'
+import { type ChildSpec, worker } from './child-spec.ts'
 import type { RestartOption } from './restart-policy.ts'
 import { madeAt, started, supervisor } from './supervisor.ts'
 import type { SupervisorMessages } from './supervisor-server.ts'
@@ -88,9 +83,8 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
   id: string,
   options: Options<K, V, M>,
 ): ChildSpec<Messages<K, V, M>> => {
-  const { keys, ...others } = readKnown(id, options, knownOptions)
-  if (keys !== 'unique' && keys !== 'duplicate')
-    throw configError(`${id}.keys`, "'unique' or 'duplicate'", keys)
+  const { keys, ...others } = readOptions(options, knownOptions, config(id))
+  oneOf('unique', 'duplicate')(keys, config(`${id}.keys`))
   return supervisor(id, { ...others, strategy: 'one_for_one' }, [
     worker('table', tableServer, keys, {
       label: `table(${options.name ?? id})`,
@@ -98,7 +92,7 @@ export const childSpec = <K = unknown, V = unknown, M = unknown>(
   ])
 }
 
-const knownOptions = new Set(['keys', 'name', 'restart', 'shutdown'])
+const knownOptions = ['keys', 'name', 'restart', 'shutdown']
 
 /**
  * Starts a registry by itself: without a parent for a System, linked for a context. Rejects like
@@ -111,7 +105,7 @@ export const start = <K = unknown, V = unknown, M = unknown>(
   madeAt(
     where,
     started(where, () => {
-      const read = readKnown('registry', options, knownOptions)
+      const read = readOptions(options, knownOptions, config('registry'))
       return childSpec(read.name ?? 'registry', read)
     }),
   )
@@ -200,7 +194,7 @@ export const keys = <K, V, M>(registry: Handle<K, V, M>, holder: Ref): K[] =>
 /** The values of `holder` with `key`. */
 export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, holder: Ref): V[] => {
   const { table } = opened(registry).open
-  const process = (addressOf(holder) as Address<Process>).resolve()
+  const process = addressOf<Process>(holder).resolve()
   const own = process === undefined ? [] : table.both(process, key)
   return own.map((entry) => entry.value as V)
 }
@@ -260,7 +254,7 @@ type Opened = {
 }
 
 const opened = (registry: Ref<never> | Handle): Opened => {
-  const process = (addressOf(registry) as Address<Process>).resolve()
+  const process = addressOf<Process>(registry).resolve()
   const registries = process?.kernel.names.registries
   const open = registries?.of(process)
   if (registries === undefined || open === undefined) throw noRegistry(registry)
@@ -286,8 +280,8 @@ const heldBy = (
   registry: Handle<never, never, never> | Handle,
   holder: Ref,
 ): RegistryEntry<Process>[] => {
-  const { table } = opened(registry as Handle).open
-  const process = (addressOf(holder) as Address<Process>).resolve()
+  const { table } = opened(registry).open
+  const process = addressOf<Process>(holder).resolve()
   return process === undefined ? [] : [...table.heldBy(process)]
 }
 
@@ -297,4 +291,4 @@ const shown = <K, V, M>({ key, holder, value }: RegistryEntry<Process>): Entry<K
   value: value as V,
 })
 
-const refOf = <M>(process: Process): Ref<M> => process.address as Ref<M>
+const refOf = <M>(process: Process): Ref<M> => process.address

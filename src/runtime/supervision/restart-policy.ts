@@ -2,6 +2,7 @@
  * The decisions of a supervisor as pure functions: which child is restarted after which end, how
  * many restarts are allowed, and when the end of a child ends its supervisor. No process, no clock.
  */
+import { backoffMs } from '../../clock.ts'
 import { type ExitReason, isOrderly } from '../words/exit-reason.ts'
 
 /** When a child is restarted: always, unless it ended in order, never. */
@@ -36,8 +37,8 @@ export const restartPlan = (
     : { type: restart.type ?? 'permanent', backoff: restart.backoff }
 
 /** The wait in ms before the restart with this number in a row, from 1. `drawn` is from 0 to 1. */
-export const backoffMs = ({ fromMs, toMs }: Backoff, row: number, drawn: number): number =>
-  Math.min(toMs, fromMs * 2 ** (row - 1)) * (0.5 + drawn / 2)
+export const restartWaitMs = ({ fromMs, toMs }: Backoff, row: number, drawn: number): number =>
+  backoffMs({ baseMs: fromMs, maxMs: toMs, jitter: 0.5 }, row, drawn)
 
 /**
  * The children that are restarted together: the ended one, all, or it and those started after it.

@@ -13,7 +13,7 @@ import {
 import { TimeSlice } from '../queues/time-slice.ts'
 import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
-import { type Address, addressOf, isRef, type Ref } from '../words/address.ts'
+import { addressOf, isRef, type Ref } from '../words/address.ts'
 import {
   describeReason,
   type ExitReason,
@@ -94,7 +94,7 @@ const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
 
 const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
   const { ref } = (late ?? {}) as { readonly ref?: unknown }
-  const process = isRef(ref) ? (addressOf(ref) as Address<Process>).resolve() : undefined
+  const process = isRef(ref) ? addressOf<Process>(ref).resolve() : undefined
   if (process?.alive) await shutDown(supervisor, process)
 }
 
@@ -164,7 +164,7 @@ export const startChildProcess = async (
     const result = await startOrGiveUp(child.spec, context, supervisor).finally(begun)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
     if (!result.ok) return result
-    const process = (addressOf(result.ref) as Address<Process>).resolve()
+    const process = addressOf<Process>(result.ref).resolve()
     if (process === undefined) return { ok: false, reason: 'noproc' }
     parts.hold(part, process)
     adopt(process, supervisor)
@@ -353,7 +353,7 @@ export const report = (
 
 /** The reason of a child's end, as its process lets it be shown. */
 export const shownReason = ({ last }: Pick<Child, 'last'>, reason: ExitReason): ExitReason => {
-  const process = last && (addressOf(last) as Address<Process>).process
+  const process = last && addressOf<Process>(last).process
   return process !== undefined && Object.is(process.reason, reason) ? process.shownReason : reason
 }
 

@@ -3,7 +3,8 @@
  * and `worker`. Children start in order and end in reverse order. Strategies, intensity, restart
  * types, significant children and the shapes of failures are OTP's.
  */
-import { configError, KeelsonError } from '../../errors.ts'
+import { config, functionOf, membersOf, oneOf, optional, or, readOptions } from '../../check.ts'
+import { KeelsonError } from '../../errors.ts'
 import type { Via } from '../names/via.ts'
 import { guarded } from '../process/guarded.ts'
 import { call } from '../process/messaging.ts'
@@ -11,15 +12,13 @@ import type { Process, StartGate } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, System } from '../server/gen-server.ts'
 import { refOf, type StartResult } from '../server/start-options.ts'
-import { type Address, addressOf, type Name, type Ref } from '../words/address.ts'
+import { addressOf, type Name, type Ref } from '../words/address.ts'
 import {
   type ChildContext,
   type ChildSpec,
   checked,
-  expectCount,
-  expectOneOf,
   expectStartable,
-  readKnown,
+  intensityOptions,
 } from './child-spec.ts'
 import type { AutoShutdown, RestartOption, Strategy } from './restart-policy.ts'
 import type { ChildCount, ChildInfo } from './supervised-children.ts'
@@ -64,7 +63,7 @@ export const supervisor = (
   given: SupervisorOptions,
   children: readonly ChildSpec[],
 ): ChildSpec<SupervisorMessages> => {
-  const options = readKnown(id, given, knownOptions)
+  const options = readOptions(given, knownOptions, config(id))
   const argument = argumentOf(id, options, children)
   const { name, restart, shutdown, significant, instance, startGate } = options
   expectStartable(id, { name, instance })
@@ -105,7 +104,7 @@ export const started = async <M>(
   const spec = checked(specify())
   const result = await spec.start(starterOf(where))
   const ref = refOf(result as StartResult<never, never>, spec.id) as Ref<M>
-  const process = (addressOf(ref) as Address<Process>).resolve()
+  const process = addressOf<Process>(ref).resolve()
   process?.kernel.names.parts.hold(spec, process)
   return ref
 }
@@ -183,24 +182,23 @@ const outside = (system: System): ChildContext => ({
   spawnLink: system.spawn.bind(system),
 })
 
-const knownOptions = new Set([
+const knownOptions = [
   ...['strategy', 'intensity', 'periodMs', 'autoShutdown', 'name', 'app', 'instance'],
   ...['startGate', 'restart', 'shutdown', 'significant'],
-])
+]
+
+const argumentOptions = membersOf({
+  strategy: oneOf('one_for_one', 'one_for_all', 'rest_for_one'),
+  autoShutdown: or(oneOf('never', 'any_significant', 'all_significant'), 'never'),
+  startGate: optional(functionOf<StartGate>()),
+  ...intensityOptions,
+})
 
 const argumentOf = (
   id: string,
   options: SupervisorOptions,
   children: readonly ChildSpec[],
 ): SupervisorArgument => {
-  const { strategy, intensity = 3, periodMs = 5_000, autoShutdown = 'never' } = options
-  const { startGate } = options
-  if (strategy === undefined) throw configError(`${id}.strategy`, 'a strategy', strategy)
-  expectOneOf(`${id}.strategy`, strategy, ['one_for_one', 'one_for_all', 'rest_for_one'])
-  expectOneOf(`${id}.autoShutdown`, autoShutdown, ['never', 'any_significant', 'all_significant'])
-  if (startGate !== undefined && typeof startGate !== 'function')
-    throw configError(`${id}.startGate`, 'a function', startGate)
-  expectCount(`${id}.intensity`, intensity, 0)
-  expectCount(`${id}.periodMs`, periodMs, 1)
-  return { strategy, intensity, periodMs, autoShutdown, children }
+  const { startGate, ...argument } = argumentOptions(options, config(id))
+  return { ...argument, children }
 }

@@ -6,10 +6,10 @@
 import { invalidArgument } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
 import type { BareContext } from '../server/gen-server.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import { Envelope, kinds, type Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
-import { type DownMessage, Monitor } from '../words/monitor.ts'
+import { isDown, Monitor } from '../words/monitor.ts'
 import { isThenable } from '../words/outside-code.ts'
 
 declare const result: unique symbol
@@ -110,7 +110,7 @@ export class OwnedTask<T> implements Task<T> {
   }
 
   get monitor(): Monitor {
-    return this.#monitor as unknown as Monitor
+    return this.#monitor
   }
 
   /** Code waits for the outcome. */
@@ -198,16 +198,15 @@ export class OwnedTask<T> implements Task<T> {
   #takeEnd(): TaskOutcome<T> | undefined {
     if (!this.#hasSent) return undefined
     const found = this.holder.mailbox.remove((message) => this.#isEnd(message))
-    if (found === undefined) return undefined
-    return { ok: false, reason: (found.payload as DownMessage).reason }
+    return found && isDown(found) ? { ok: false, reason: found.payload.reason } : undefined
   }
 
   #isValue({ kind, name, payload }: Message): boolean {
     return kind === kinds.info && name === 'task' && (payload as TaskValue).task === this
   }
 
-  #isEnd({ kind, payload }: Message): boolean {
-    return kind === kinds.down && (payload as DownMessage).monitor === this.monitor
+  #isEnd(message: Message): boolean {
+    return isDown(message) && message.payload.monitor === this.monitor
   }
 }
 
@@ -232,8 +231,7 @@ export const startOwned = <R>(
 }
 
 /** The process of a new ref. */
-export const processBehind = (ref: Ref): Process | undefined =>
-  (addressOf(ref) as Address<Process>).process
+export const processBehind = (ref: Ref): Process | undefined => addressOf<Process>(ref).process
 
 /** The task of a `Task`. Throws `INVALID_ARGUMENT` when it is not a task. */
 export const ownedOf = <T>(task: Task<T>): OwnedTask<T> => {

@@ -3,8 +3,8 @@
  * answers at once or with a promise. It is opened by the first pull, has one reader, and is closed
  * at most once.
  */
+import { argument, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
-import { readOptions } from '../process/known-options.ts'
 import { isDelay } from '../queues/timer-heap.ts'
 import type { Target } from '../server/gen-server.ts'
 import { isThenable } from '../words/outside-code.ts'
@@ -61,7 +61,7 @@ export interface StreamSettings {
 
 /** The options with their defaults. Throws `INVALID_ARGUMENT` with `details.option`. */
 export const streamSettings = (given: AsyncStreamOptions): StreamSettings => {
-  const options = readOptions('a stream', given, known)
+  const options = readOptions(given, known, argument('', 'a stream'))
   const { maxConcurrency = 8, ordered = true, timeoutMs = 5_000, onTimeout = 'exit' } = options
   const { maxAhead = 1_000, supervisor, link = true } = options
   if (!isCount(maxConcurrency)) throw invalid('maxConcurrency', maxConcurrency)
@@ -72,9 +72,9 @@ export const streamSettings = (given: AsyncStreamOptions): StreamSettings => {
   return { maxConcurrency, ordered, maxAhead: ahead, timeoutMs, onTimeout, supervisor, link }
 }
 
-const known = new Set([
+const known = [
   ...['maxConcurrency', 'ordered', 'maxAhead', 'timeoutMs', 'onTimeout', 'supervisor', 'link'],
-])
+]
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1
 
@@ -122,7 +122,7 @@ export class StreamInput<I> {
     try {
       this.#iterator ??= open(this.#inputs)
       const answer = this.#iterator.next()
-      if (!isThenable(answer)) return this.#take(answer as IteratorResult<I>)
+      if (!isThenable(answer)) return this.#take(answer)
       this.#isPulling = true
       Promise.resolve(answer).then(
         (result) => this.#arrived(result),

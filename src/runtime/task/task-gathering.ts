@@ -3,9 +3,9 @@
  * tasks up when one fails or the time is over. `yield` returns the values there are, and the tasks
  * continue. Each wait settles once.
  */
+import { argument, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
-import { readOptions } from '../process/known-options.ts'
 import { Wait } from '../process/wait.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
@@ -18,7 +18,7 @@ export interface TaskWaitOptions {
 }
 
 const timeoutMsDefault = 5_000
-const waitKeys = new Set(['timeoutMs'])
+const waitKeys = ['timeoutMs']
 
 /** The outcomes in the order of the tasks; `undefined` for a task without one in time. */
 type Outcomes = readonly (TaskOutcome | undefined)[]
@@ -95,7 +95,8 @@ const gather = <R>(
   let pending: Map<OwnedTask<unknown>, number>
   let timeoutMs: number
   try {
-    timeoutMs = readOptions('a wait for tasks', options, waitKeys).timeoutMs ?? timeoutMsDefault
+    timeoutMs =
+      readOptions(options, waitKeys, argument('', 'a wait for tasks')).timeoutMs ?? timeoutMsDefault
     pending = pendingOf(tasks, timeoutMs)
   } catch (error) {
     return refused(error)

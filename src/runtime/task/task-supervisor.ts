@@ -3,6 +3,7 @@
  * functions. It ends its tasks when it ends, and counts them. A task that is awaited still has its
  * owner.
  */
+import { config, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { call, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
@@ -11,7 +12,7 @@ import type { Shutdown } from '../process/shutdown.ts'
 import { Wait } from '../process/wait.ts'
 import type { AnyContext, System, Target } from '../server/gen-server.ts'
 import type { StartResult } from '../server/start-options.ts'
-import { type ChildContext, type ChildSpec, readKnown } from '../supervision/child-spec.ts'
+import type { ChildContext, ChildSpec } from '../supervision/child-spec.ts'
 import {
   type DynamicSupervisorMessages,
   type DynamicSupervisorOptions,
@@ -22,7 +23,7 @@ import {
 } from '../supervision/dynamic-supervisor.ts'
 import type { RestartOption } from '../supervision/restart-policy.ts'
 import type { ChildInfo } from '../supervision/supervised-children.ts'
-import { type Address, addressOf, type Ref } from '../words/address.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import {
   type OwnedTask,
   startOwned,
@@ -72,7 +73,11 @@ export const taskChild = (
   run: (context: TaskContext) => unknown,
   options: TaskChildOptions = {},
 ): ChildSpec => {
-  const { restart = 'temporary', shutdown, label = id } = readKnown(id, options, taskChildKeys)
+  const {
+    restart = 'temporary',
+    shutdown,
+    label = id,
+  } = readOptions(options, taskChildKeys, config(id))
   return {
     id,
     restart,
@@ -81,7 +86,7 @@ export const taskChild = (
   }
 }
 
-const taskChildKeys = new Set(['restart', 'shutdown', 'label'])
+const taskChildKeys = ['restart', 'shutdown', 'label']
 
 /**
  * Starts `run` under a task supervisor. Its return value is dropped. If the supervisor is full, the
@@ -148,7 +153,7 @@ export const startUnder = async (
   start: (context: ChildContext) => Ref | undefined,
 ): Promise<void> => {
   const ref = owner.to(supervisor)
-  const process = (addressOf(ref) as Address<Process>).resolve()
+  const process = addressOf<Process>(ref).resolve()
   if (process !== undefined) expectOf(processOf(owner).kernel, process)
   const result = await startDynamicChild(ref, {
     id: 'task',

@@ -4,9 +4,9 @@
  * or gets it as a message. Crashes, timeouts and shutdowns have the same effect on an owner as in
  * OTP.
  */
+import { argument, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
-import { readOptions } from '../process/known-options.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import { Wait } from '../process/wait.ts'
@@ -63,10 +63,12 @@ const async = <R>(
 
 /** The options of the process of a task. */
 const asTask = (options: TaskOptions | undefined): SpawnOptions =>
-  options === undefined ? task : { ...readOptions('a task', options, taskKeys), ...task }
+  options === undefined
+    ? task
+    : { ...readOptions(options, taskKeys, argument('', 'a task')), ...task }
 
 const task = { kind: 'task' } as const
-const taskKeys = new Set(['label'])
+const taskKeys = ['label']
 
 /**
  * The value of a task of this process. Rejects with `EXITED` (`details.reason`: why it ended
@@ -110,7 +112,7 @@ const yieldMany = <const Tasks extends readonly Task[]>(
   tasks: Tasks,
   options?: TaskWaitOptions,
 ): Promise<Outcomes<Tasks>> =>
-  gatherOutcomes(tasks, options, (outcomes) => outcomes as unknown as Outcomes<Tasks>)
+  gatherOutcomes(tasks, options, (outcomes) => outcomes as Outcomes<Tasks>)
 
 /**
  * Ends a task of this process without ending this process: asks it (`shutdown`) and kills it after
@@ -174,7 +176,7 @@ const run = <R>(
   options: TaskRunOptions = {},
 ): Promise<Awaited<R>> =>
   new Promise((resolve, reject) => {
-    const { supervisor, timeoutMs, label } = readOptions('Task.run', options, runKeys)
+    const { supervisor, timeoutMs, label } = readOptions(options, runKeys, argument('', 'Task.run'))
     // The owner is linked to the task and traps exits: the end of the owner ends the task, but not
     // the other way.
     const owner = system.spawn(async (context) => {
@@ -192,7 +194,7 @@ const run = <R>(
     system.monitor(owner, (reason) => reject(taskEnded(reason)))
   })
 
-const runKeys = new Set(['supervisor', 'timeoutMs', 'label'])
+const runKeys = ['supervisor', 'timeoutMs', 'label']
 
 /** Functions of tasks, OTP's `Task`. */
 export const Task = {

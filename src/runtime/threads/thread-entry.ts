@@ -108,10 +108,8 @@ const parent =
   (module: string, arg: unknown, options: ThreadStart) =>
   async (context: BareContext): Promise<void> => {
     context.trapExit(true)
-    const { default: server, transfer } = (await import(module)) as {
-      default?: AnyServer
-      transfer?: Transfer
-    }
+    const { default: server, transfer }: { default?: AnyServer; transfer?: Transfer } =
+      await import(module)
     if (server === undefined) throw invalidArgument(module, 'a default export', server)
     const { begun, ...limits } = options
     if (begun !== undefined) countBegun(begun)
@@ -169,7 +167,7 @@ port.once('message', (message: ToThread) => {
     try {
       await parent(module, arg, options)(context)
     } catch (error) {
-      post({ kind: 'refused', reason: toWire(error as ExitReason) })
+      post({ kind: 'refused', reason: toWire(error) })
     }
   }
   system.spawn(starting, { label: 'the host of the thread' })

@@ -5,8 +5,8 @@
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { argument, readOptions } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
-import { readOptions } from '../process/known-options.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { processOf } from '../process/process.ts'
 import type { CallContext, Context, GenServer, UnknownInfo } from '../server/gen-server.ts'
@@ -18,7 +18,7 @@ import type { StatusParts } from '../words/telemetry.ts'
 import { ThreadLink, type ThreadPlan, type ThreadServerOptions } from './thread-link.ts'
 import type { ServerMessage } from './thread-messages.ts'
 
-const threadKeys = new Set(['inFlightMax', 'transfer', 'resourceLimits'])
+const threadKeys = ['inFlightMax', 'transfer', 'resourceLimits']
 const inFlightMaxDefault = 64
 
 /**
@@ -34,7 +34,7 @@ export const threadServer = <M extends Messages, Arg = undefined>(
   module: URL | string,
   given: ThreadServerOptions = {},
 ): GenServer<M, unknown, Arg> => {
-  const options = readOptions('a thread server', given, threadKeys)
+  const options = readOptions(given, threadKeys, argument('', 'a thread server'))
   const { inFlightMax = inFlightMaxDefault, transfer = () => [], resourceLimits } = options
   if (!Number.isSafeInteger(inFlightMax) || inFlightMax < 1)
     throw invalidArgument('inFlightMax', 'a whole number from 1', inFlightMax)

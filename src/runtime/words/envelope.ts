@@ -61,6 +61,10 @@ export interface ExitMessage {
   readonly reason: ExitReason
 }
 
+/** Whether it is an exit message. */
+export const isExit = (message: Message): message is Message & { readonly payload: ExitMessage } =>
+  message.kind === kinds.exit
+
 const kindNames = ['call', 'cast', 'info', 'exit', 'down', 'timeout', 'system', 'continue'] as const
 
 /** The message in two words, as process information and logs show it: `call add`. */

@@ -14,6 +14,10 @@ export interface DownMessage {
   readonly reason: ExitReason
 }
 
+/** Whether it is a down message. */
+export const isDown = (message: Message): message is Message & { readonly payload: DownMessage } =>
+  message.kind === kinds.down
+
 /** A process that can hold a monitor. */
 export interface Watcher {
   deliver(message: Message): void

@@ -42,7 +42,7 @@ export class EventBus extends EventEmitter {
   }
 
   override emit(event: string | symbol, ...told: unknown[]): boolean {
-    const listeners = this.listeners(event) as Listener[]
+    const listeners = this.listeners(event)
     for (const listener of listeners) {
       // Removes a listener of `once`, and no other.
       this.removeListener(event, listener, undefined, true)
@@ -210,13 +210,13 @@ export const announce = <N extends keyof TelemetryEvents>(
   facts: () => Parameters<TelemetryEvents[N]>[0],
 ): void => {
   if (to.events.listenerCount(name) === 0) return
-  const bus = to.events as unknown as EventBus
+  const bus = to.events as EventBus
   bus.emit(name, facts())
 }
 
 /** A new bus without listeners. `logger` gets the failures of listeners, which `outside` calls. */
 export const createTelemetry = (logger: Logger, outside?: Outside): Telemetry =>
-  new EventBus(logger, outside) as unknown as Telemetry
+  new EventBus(logger, outside) as Telemetry
 
 /** The bus of `system`, typed for the events of another layer and of the runtime. */
 export const telemetry = <Events extends object>(system: {

@@ -1,7 +1,7 @@
 /**
- * The port to a shard's blobs. Writes, syncs and long reads go through `run`: on a thread of its
- * own in production, so that a large value never blocks the log, and inline in the simulation.
- * Requests are handled one after another, in order.
+ * The port to a shard's blobs. Writes, syncs and long reads go through `run`: on a separate thread
+ * in production, so that a large value never blocks the log, and inline in the simulation. Requests
+ * are handled one after another, in order.
  */
 
 import type { BlobRef } from '../values/blob-reference.ts'

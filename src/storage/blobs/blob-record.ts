@@ -58,7 +58,7 @@ export const recordExtent = ({
   return { from, to: from + recordBytes(size) }
 }
 
-/** The header of a payload of `size` bytes, in memory of its own. */
+/** The header of a payload of `size` bytes, in new memory. */
 export const encodeBlobHeader = (size: number, sha256: Uint8Array): Uint8Array => {
   const bytes = new Uint8Array(blobHeaderBytes)
   bytes.set(magic)
@@ -129,7 +129,7 @@ export class ChunkSums {
   }
 }
 
-/** The trailer of a record, in memory of its own. */
+/** The trailer of a record, in new memory. */
 export const encodeBlobTrailer = (
   place: BlobPlace,
   header: Uint8Array,
@@ -149,7 +149,7 @@ export const encodeBlobTrailer = (
   return bytes
 }
 
-/** What is wrong with a record's trailer; `undefined` if its CRCs hold. */
+/** The fault of a record's trailer; `undefined` if its CRCs hold. */
 export const trailerFault = (
   place: BlobPlace,
   header: Uint8Array,

@@ -1,5 +1,5 @@
 /**
- * Writes a blob of unknown size, piece by piece, into a segment of its own: first the payload, then
+ * Writes a blob of unknown size, piece by piece, into a separate segment: first the payload, then
  * the trailer, the header last. The blob has no reference before the final sync. Aborting the
  * stream removes the file.
  */

@@ -11,7 +11,7 @@ export const signatureBytes = 64
 /** A private key. Nothing that prints it shows it, and threads can send it to each other. */
 export type PrivateKey = KeyObject
 
-/** What signs with a private key. */
+/** A signer with a private key. */
 export type Signer = {
   /** The public key of that one. */
   readonly publicKey: string

@@ -1,10 +1,22 @@
 /**
- * Checks commands that come from outside the store. A table names the fields of each kind and the
- * check of each field. The result is a copy, so later changes by the caller have no effect. An
- * accepted command can be encoded, and decodes to an equal command. Commands that the store builds
- * itself are not checked again. Pure.
+ * Checks commands that come from outside the store: each field by its own check, which the table of
+ * commands does not have, so that a reader of logs loads no codec of values. The result is a copy, so later changes by the
+ * caller have no effect. An accepted command can be encoded, and decodes to an equal command.
+ * Commands that the store builds itself are not checked again. Pure.
  */
 import { types } from 'node:util'
+import {
+  argument,
+  below,
+  type Check,
+  mapped,
+  object,
+  oneOf,
+  optional,
+  type Place,
+  refusal,
+  wholeFrom,
+} from '../../check.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
 import { checkKey, fieldBytesMax, keyBytesMax, rootNamespace } from '../values/key.ts'
@@ -16,11 +28,11 @@ import {
   ownerBytesMax,
   type Unit,
 } from './command.ts'
+import * as Fields from './command-fields.ts'
+import { commandKinds, commandTable } from './command-table.ts'
 import { textBytes } from './payload.ts'
 
-type Path = readonly (string | number)[]
-type Check<T = unknown> = (found: unknown, path: Path) => T
-type Fields = { readonly [name: string]: Check }
+const whole = argument([])
 
 /**
  * Returns a copy of `found`, which must be one command. Values have the tags 0 to 2: only the store
@@ -28,7 +40,7 @@ type Fields = { readonly [name: string]: Check }
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `details.expected` and
  * `details.found`
  */
-export const checkCommand = (found: unknown): Command => reading(() => commandOf(found, []))
+export const checkCommand = (found: unknown): Command => reading(() => commandOf(found, whole))
 
 /**
  * Returns a copy of `found`, which must be a list of 1 to 65,535 commands. @throws as
@@ -42,12 +54,12 @@ export const checkCommands = (found: unknown): readonly Command[] =>
  * both. @throws KeelsonError as `checkCommand`
  */
 export const checkUnits = (found: unknown): FrameUnits =>
-  reading(() => (Array.isArray(found) ? shortList(unitOf, found) : unitOf(found, [])))
+  reading(() => (Array.isArray(found) ? shortList(unitOf, found) : unitOf(found, whole)))
 
 const shortList = <T>(item: Check<T>, found: unknown): readonly T[] => {
   const { length } = Array.isArray(found) ? found : []
-  if (length > frameUnitsMax) refuse([], `at most ${frameUnitsMax} commands`, length)
-  return listOf(item)(found, [])
+  if (length > frameUnitsMax) throw refusal(whole, `at most ${frameUnitsMax} commands`, length)
+  return some(item)(found, whole)
 }
 
 /** Runs a check. If a getter or proxy of the caller throws, the argument is invalid. */
@@ -63,213 +75,145 @@ const reading = <T>(check: () => T): T => {
   }
 }
 
-const refuse = (path: Path, expected: string, found: unknown): never => {
-  const place = path.length === 0 ? 'the command' : `the command's ${path.join('.')}`
-  throw new KeelsonError('INVALID_ARGUMENT', `${place} must be ${expected}`, {
-    details: { path, expected, found: shown(found) },
-  })
-}
-
-/** Names objects by their type: their text may be long, or run code of the caller. */
-const shown = (found: unknown): string => {
-  if (found === absent) return 'nothing'
-  if (typeof found === 'string') return found.length > 64 ? `${found.slice(0, 64)}…` : found
-  return typeof found === 'object' && found !== null ? 'an object' : String(found)
-}
-
-/**
- * Checks an object with exactly these fields. A field that the caller omits is checked as `absent`.
- */
-const recordOf =
-  (fields: Fields): Check<Record<string, unknown>> =>
-  (found, path) => {
-    if (typeof found !== 'object' || found === null || Array.isArray(found))
-      return refuse(path, 'an object', found)
-    for (const name of Object.keys(found))
-      if (!Object.hasOwn(fields, name)) refuse([...path, name], 'absent', name)
-    const copy: Record<string, unknown> = {}
-    for (const [name, check] of Object.entries(fields)) {
-      const given = Object.hasOwn(found, name) ? Reflect.get(found, name) : absent
-      const checked = check(given, [...path, name])
-      if (checked !== absent) copy[name] = checked
-    }
-    return copy
+/** A list with at least one member. */
+const some =
+  <T>(item: Check<T>): Check<readonly T[]> =>
+  (found, at) => {
+    if (!Array.isArray(found) || found.length === 0)
+      throw refusal(at, 'a list with at least one member', found)
+    return Array.from(found, (member, index) => item(member, below(at, index)))
   }
-
-/** Represents an omitted field. */
-const absent = Symbol('absent')
-
-const optional =
-  (check: Check): Check =>
-  (found, path) =>
-    found === undefined || found === absent ? absent : check(found, path)
 
 /** A field for which `undefined` has a meaning. The caller must state it. */
-const orUndefined =
-  (check: Check): Check =>
-  (found, path) =>
-    found === undefined ? undefined : check(found, path)
+const stated = (check: Check): Check => Object.assign(optional(check), { isStated: true })
 
-const listOf =
-  <T>(item: Check<T>): Check<readonly T[]> =>
-  (found, path) => {
-    if (!Array.isArray(found) || found.length === 0)
-      return refuse(path, 'a list with at least one member', found)
-    return Array.from(found, (member, index) => item(member, [...path, index]))
+/** The value, if `test` neither throws a `KeelsonError` nor says no. */
+const passing = <T>(found: T, at: Place, expected: string, test: (found: T) => unknown): T => {
+  try {
+    if (test(found) !== false) return found
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
   }
-
-const wordOf =
-  (...words: readonly unknown[]): Check =>
-  (found, path) =>
-    words.includes(found) ? found : refuse(path, `one of ${words.join(', ')}`, found)
+  throw refusal(at, expected, found)
+}
 
 const textOf =
   (bytesMax: number): Check<string> =>
-  (found, path) => {
+  (found, at) => {
     const expected = `well-formed text of 1 to ${bytesMax} bytes without NUL`
-    if (typeof found !== 'string') return refuse(path, expected, found)
-    return at(path, expected, found, () => {
-      textBytes('text', found, bytesMax)
-      return found
-    })
+    return passing(found as string, at, expected, () =>
+      typeof found === 'string' ? textBytes('text', found, bytesMax) : false,
+    )
   }
 
-/** Runs another check and adds the path to its refusal. */
-const at = <T>(path: Path, expected: string, found: unknown, check: () => T): T => {
-  try {
-    return check()
-  } catch (error) {
-    return isKeelsonError(error) ? refuse(path, expected, found) : raise(error)
-  }
-}
-
-const raise = (error: unknown): never => {
-  throw error
-}
-
-const wholeFrom =
-  (least: number): Check<number> =>
-  (found, path) =>
-    Number.isSafeInteger(found) && (found as number) >= least
-      ? (found as number) + 0
-      : refuse(path, `a whole number from ${least} on`, found)
-
-const key: Check<string> = (found, path) =>
-  at(path, `a key of 1 to ${keyBytesMax} bytes`, found, () => checkKey(found))
+const key: Check<string> = (found, at) =>
+  passing(found as string, at, `a key of 1 to ${keyBytesMax} bytes`, () => checkKey(found))
 
 const field = textOf(fieldBytesMax)
 const owner = textOf(ownerBytesMax)
-const owned = { owner: optional(owner) }
-const keys = listOf(key)
 
 const namespaceText = textOf(keyBytesMax)
-const namespace: Check = (found, path) => {
-  const text = namespaceText(found, path)
+const namespace: Check = (found, at) => {
+  const text = namespaceText(found, at)
   if (text.includes(':'))
-    refuse(path, `${rootNamespace}, or the part of a key before its colon`, text)
+    throw refusal(at, `${rootNamespace}, or the part of a key before its colon`, text)
   return text
 }
 
-const tags = [valueTags.structured, valueTags.text, valueTags.bytes]
+/** Reads and checks the kind of an object. */
+const kindOf = <K extends string>(found: unknown, at: Place, known: readonly K[]): K => {
+  if (typeof found !== 'object' || found === null) throw refusal(at, 'an object', found)
+  const kind: unknown = Reflect.get(found, 'kind')
+  if (known.includes(kind as K)) return kind as K
+  throw refusal(below(at, 'kind'), `one of ${known.join(', ')}`, kind)
+}
+
+const expiryOf =
+  (...kinds: readonly string[]): Check =>
+  (found, at) => {
+    const kind = kindOf(found, at, kinds)
+    const isTimed = kind === 'at' || kind === 'after'
+    return object({ kind: () => kind, ...(isTimed && { ms: wholeFrom(1) }) })(found, at)
+  }
+
+const expiry = expiryOf('none', 'at', 'after')
+const expiryOrKeep = expiryOf('none', 'at', 'after', 'keep')
+
+const bytesOf: Check<Uint8Array> = (found, at) => {
+  if (types.isUint8Array(found)) return new Uint8Array(found)
+  throw refusal(at, 'a Uint8Array', found)
+}
+
+const valueParts = object({
+  tag: oneOf(valueTags.structured, valueTags.text, valueTags.bytes),
+  bytes: bytesOf,
+})
 
 /**
  * A copy of a value and its bytes. Text must be UTF-8. A structured value must be in the form that
  * `encodeValue` makes: of duplicate or numeric keys, or foreign extensions, decoding makes another
- * value.
+ * value. Only the store makes references to blobs.
  */
-const value: Check<StoredValue> = (found, path) => {
-  const { tag, bytes } = recordOf({ tag: wordOf(...tags), bytes: bytesOf })(found, path)
-  const copy = { tag, bytes } as StoredValue
-  const expected = 'the bytes that encoding such a value makes'
-  if (tag !== valueTags.bytes)
-    at([...path, 'bytes'], expected, found, () => isCanonical(copy) || refuse([], expected, found))
+const value: Check<StoredValue> = (found, at) => {
+  const copy = valueParts(found, at) as StoredValue
+  if (copy.tag !== valueTags.bytes)
+    passing(copy.bytes, below(at, 'bytes'), 'the bytes that encoding such a value makes', () =>
+      isCanonical(copy),
+    )
   return copy
 }
 
-const bytesOf: Check<Uint8Array> = (found, path) =>
-  types.isUint8Array(found) ? new Uint8Array(found) : refuse(path, 'a Uint8Array', found)
-
-const byteValue: Check<StoredValue> = (found, path) => {
-  const checked = value(found, path)
-  return checked.tag === valueTags.structured
-    ? refuse([...path, 'tag'], 'that of text or bytes', checked.tag)
-    : checked
+const byteValue: Check<StoredValue> = (found, at) => {
+  const checked = value(found, at)
+  if (checked.tag !== valueTags.structured) return checked
+  throw refusal(below(at, 'tag'), 'that of text or bytes', checked.tag)
 }
 
-/** Reads and checks the kind of an object. A getter is called only once. */
-const kindOf = (found: unknown, path: Path, known: readonly string[]): string => {
-  if (typeof found !== 'object' || found === null) return refuse(path, 'an object', found)
-  const kind: unknown = Reflect.get(found, 'kind')
-  return typeof kind === 'string' && known.includes(kind)
-    ? kind
-    : refuse([...path, 'kind'], `one of ${known.join(', ')}`, kind)
-}
-
-const expiryOf = (...kinds: readonly ('none' | 'at' | 'after' | 'keep')[]): Check => {
-  return (found, path) => {
-    const kind = kindOf(found, path, kinds)
-    const isTimed = kind === 'at' || kind === 'after'
-    return recordOf({ kind: () => kind, ...(isTimed ? { ms: wholeFrom(1) } : {}) })(found, path)
-  }
-}
-
-const expiry = expiryOf('none', 'at', 'after')
-const expiryOrKeep = expiryOf('none', 'at', 'after', 'keep')
-const flag = wordOf(true, false)
-
-const fieldEntry: Check = (found, path) => {
+const fieldEntry: Check = (found, at) => {
   if (!Array.isArray(found) || found.length !== 2)
-    return refuse(path, 'a pair of a field and a value', found)
-  return [field(found[0], [...path, 0]), value(found[1], [...path, 1])]
+    throw refusal(at, 'a pair of a field and a value', found)
+  return [field(found[0], below(at, 0)), value(found[1], below(at, 1))]
 }
 
-const locking = { keys, owner, leaseMs: wholeFrom(1) }
+const fieldChecks: ReadonlyMap<object, Check> = new Map<object, Check>([
+  [Fields.key, key],
+  [Fields.keys, some(key)],
+  [Fields.field, field],
+  [Fields.namespace, stated(namespace)],
+  [Fields.leaseMs, wholeFrom(1)],
+  // Not -0, which decodes as 0.
+  [Fields.offset, mapped(wholeFrom(0), (bytes) => bytes + 0)],
+  [Fields.condition, oneOf('always', 'absent', 'present')],
+  [Fields.get, oneOf(true, false)],
+  [Fields.expiry, expiry],
+  [Fields.expiryOrKeep, expiryOrKeep],
+  [Fields.expiryTime, expiryOf('at', 'after')],
+  [Fields.lastValue, value],
+  [Fields.lastBytes, byteValue],
+  [Fields.expected, stated(value)],
+  [Fields.entries, some(object({ key, value, expiry }))],
+  [Fields.fields, some(fieldEntry)],
+])
 
-/** The fields of each kind of command. */
-const commandFields: { readonly [kind in Command['kind']]: Fields } = {
-  put: { key, value, expiry, ...owned },
-  delete: { key, ...owned },
-  set: {
-    key,
-    value,
-    expiry: expiryOrKeep,
-    condition: wordOf('always', 'absent', 'present'),
-    get: flag,
-    ...owned,
-  },
-  append: { key, suffix: byteValue, ...owned },
-  getSet: { key, value, ...owned },
-  setRange: { key, offset: wholeFrom(0), patch: byteValue, ...owned },
-  compareAndSet: {
-    key,
-    expected: orUndefined(value),
-    value,
-    expiry: expiryOrKeep,
-    ...owned,
-  },
-  lock: locking,
-  extend: locking,
-  unlock: { keys, owner },
-  putField: { key, field, value, ...owned },
-  putFields: { key, fields: listOf(fieldEntry), ...owned },
-  deleteField: { key, field, ...owned },
-  putMany: { entries: listOf(recordOf({ key, value, expiry })), ...owned },
-  deleteMany: { keys, ...owned },
-  expire: { key, expiry: expiryOf('at', 'after'), ...owned },
-  persist: { key, ...owned },
-  clear: { namespace: orUndefined(namespace), ...owned },
-  removeExpired: { keys },
+const checkOf = (kind: Command['kind']): Check => {
+  const { fields, owner: owned } = commandTable[kind]
+  const members = Object.entries(fields).map(([name, each]) => [name, fieldChecks.get(each)])
+  return object({
+    kind: () => kind,
+    ...(Object.fromEntries(members) as Record<string, Check>),
+    ...(owned === 'optional' && { owner: optional(owner) }),
+    ...(owned === 'always' && { owner }),
+  })
 }
 
-const kinds = Object.keys(commandFields)
+const checks = new Map(commandKinds.map((kind) => [kind, checkOf(kind)]))
 
-const commandOf: Check<Command> = (found, path) => {
-  const kind = kindOf(found, path, kinds) as Command['kind']
-  return recordOf({ kind: () => kind, ...commandFields[kind] })(found, path) as Command
-}
+const commandOf: Check<Command> = (found, at) =>
+  checks.get(kindOf(found, at, commandKinds))?.(found, at) as Command
 
-const unitOf: Check<Unit> = (found, path) => {
-  if (kindOf(found, path, [...kinds, 'batch']) !== 'batch') return commandOf(found, path)
-  const batch = recordOf({ kind: () => 'batch', commands: listOf(commandOf) })
-  return batch(found, path) as Unit
-}
+const batch = object({ kind: () => 'batch', commands: some(commandOf) })
+
+const unitOf: Check<Unit> = (found, at) =>
+  kindOf(found, at, [...commandKinds, 'batch']) === 'batch'
+    ? (batch(found, at) as Unit)
+    : commandOf(found, at)

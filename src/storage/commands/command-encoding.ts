@@ -19,32 +19,29 @@
  * give equal bytes.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { StoredValue } from '../ports/projection-store.ts'
 import { entityBytesMax, isBirth, isEntity } from '../values/entity-key.ts'
 import { markBytes } from '../values/entity-row.ts'
-import { fieldBytesMax, keyBytesMax } from '../values/key.ts'
 import {
   type Command,
-  commandCodes,
   type EntryUnit,
-  type Expiry,
-  expiryKinds,
   type FrameUnits,
   frameUnitsMax,
-  type KeepExpiry,
   type OwnChanges,
   ownedFlag,
-  ownerBytesMax,
   type Removal,
-  setFlags,
   stampBytes,
   type Turn,
   type Unit,
   unitKinds,
   unitsIn,
 } from './command.ts'
+import { expiry, key, lastValue, owner, writeValue } from './command-fields.ts'
+import { commandPlans } from './command-table.ts'
 import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload.ts'
 import { turnFault } from './turn-fault.ts'
+
+/** For fields that do not look at their command. */
+const noCommand = undefined as never
 
 const invalid = (message: string): KeelsonError => new KeelsonError('INVALID_ARGUMENT', message)
 
@@ -187,12 +184,10 @@ const writeTurn = (sink: PayloadSink, turn: Turn): void => {
 const writeOwn = (sink: PayloadSink, { birth, changes }: OwnChanges): void => {
   sink.bytes(Buffer.from(birth, 'hex'))
   sink.u32(changes.length)
-  for (const [key, value] of changes) {
-    writeKey(sink, key)
+  for (const [each, value] of changes) {
+    key.write(sink, each, noCommand)
     sink.u8(value ? 1 : 0)
-    if (!value) continue
-    sink.u8(value.tag)
-    sink.sized(value.bytes)
+    if (value) writeValue(sink, value)
   }
 }
 
@@ -201,142 +196,21 @@ const writeRemoval = (sink: PayloadSink, { entity, birth, keys, isLast }: Remova
   sink.bytes(Buffer.from(birth, 'hex'))
   sink.u8(isLast ? 1 : 0)
   sink.u32(keys.length)
-  for (const key of keys) writeKey(sink, key)
+  for (const each of keys) key.write(sink, each, noCommand)
 }
-
-const writeKey = (sink: PayloadSink, key: string): void => sink.text('a key', key, keyBytesMax)
 
 const writeCommand = (sink: PayloadSink, command: Command): void => {
-  const owner = 'owner' in command ? command.owner : undefined
-  const code = commandCodes[command.kind]
-  if (code === undefined) throw invalid(`unknown kind of command: ${command.kind}`)
-  sink.u8(code | (owner === undefined ? 0 : ownedFlag))
-  if ('key' in command) writeKey(sink, command.key)
-  if (owner !== undefined) sink.text('an owner', owner, ownerBytesMax)
-  writeFields(sink, command)
-}
-
-/** Writes the fields after code, key and owner. */
-const writeFields = (sink: PayloadSink, command: Command): void => {
-  switch (command.kind) {
-    case 'delete':
-    case 'persist':
-      break
-    case 'put':
-      writeExpiry(sink, command.expiry)
-      writeLastValue(sink, command.value)
-      break
-    case 'set':
-      writeSet(sink, command)
-      break
-    case 'append':
-      writeLastBytes(sink, command.suffix)
-      break
-    case 'getSet':
-      writeLastValue(sink, command.value)
-      break
-    case 'setRange':
-      sink.u64(command.offset)
-      writeLastBytes(sink, command.patch)
-      break
-    case 'compareAndSet':
-      writeCompareAndSet(sink, command)
-      break
-    case 'lock':
-    case 'extend':
-      if (!(command.leaseMs >= 1)) throw invalid('a lease must have at least 1 ms')
-      sink.u64(command.leaseMs)
-      writeKeys(sink, command.keys)
-      break
-    case 'unlock':
-    case 'deleteMany':
-    case 'removeExpired':
-      writeKeys(sink, command.keys)
-      break
-    case 'putField':
-      writeField(sink, command.field)
-      writeLastValue(sink, command.value)
-      break
-    case 'deleteField':
-      writeField(sink, command.field)
-      break
-    case 'putFields':
-      writeMany(sink, command.fields, ([field, value]) => {
-        writeField(sink, field)
-        writeValue(sink, value)
-      })
-      break
-    case 'putMany':
-      writeMany(sink, command.entries, ({ key, expiry, value }) => {
-        writeKey(sink, key)
-        writeExpiry(sink, expiry)
-        writeValue(sink, value)
-      })
-      break
-    case 'expire':
-      writeExpiry(sink, command.expiry)
-      break
-    case 'clear':
-      sink.u8(command.namespace === undefined ? 0 : 1)
-      if (command.namespace) sink.text('a namespace', command.namespace, keyBytesMax)
-      else if (command.namespace === '') sink.u16(0)
-  }
-}
-
-const writeSet = (sink: PayloadSink, command: Extract<Command, { kind: 'set' }>): void => {
-  const condition = command.condition === 'always' ? 0 : setFlags[command.condition]
-  sink.u8(condition | (command.get ? setFlags.get : 0))
-  writeExpiry(sink, command.expiry)
-  writeLastValue(sink, command.value)
-}
-
-const writeCompareAndSet = (
-  sink: PayloadSink,
-  { expiry, expected, value }: Extract<Command, { kind: 'compareAndSet' }>,
-): void => {
-  writeExpiry(sink, expiry)
-  sink.u8(expected === undefined ? 0 : 1)
-  if (expected) writeValue(sink, expected)
-  writeLastValue(sink, value)
-}
-
-const writeField = (sink: PayloadSink, field: string): void =>
-  sink.text('a field', field, fieldBytesMax)
-
-const writeMany = <T>(sink: PayloadSink, list: readonly T[], write: (item: T) => void): void => {
-  if (list.length === 0) throw invalid('a command on several keys must have at least one')
-  sink.u32(list.length)
-  for (const item of list) write(item)
-}
-
-const writeKeys = (sink: PayloadSink, keys: readonly string[]): void =>
-  writeMany(sink, keys, (key) => writeKey(sink, key))
-
-const checkedMs = (ms: number): number => {
-  if (!Number.isSafeInteger(ms) || ms < 1)
-    throw invalid('an expiry must be a whole number of ms, at least 1')
-  return ms
-}
-
-const writeExpiry = (sink: PayloadSink, expiry: Expiry | KeepExpiry): void => {
-  sink.u8(expiryKinds[expiry.kind])
-  if (expiry.kind === 'at' || expiry.kind === 'after') sink.u64(checkedMs(expiry.ms))
-}
-
-/** Writes a value after its length. */
-const writeValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
-  sink.u8(tag)
-  sink.sized(bytes)
-}
-
-/** Writes a value that takes the rest of its command. */
-const writeLastValue = (sink: PayloadSink, { tag, bytes }: StoredValue): void => {
-  sink.u8(tag)
-  sink.bytes(bytes)
-}
-
-/** The same for text, bytes or a rope. */
-const writeLastBytes = (sink: PayloadSink, value: StoredValue): void => {
-  if (value.tag === 0) throw invalid('a structured value cannot stand for bytes')
-  writeLastValue(sink, value)
+  const plan = commandPlans[command.kind]
+  if (plan === undefined) throw invalid(`unknown kind of command: ${command.kind}`)
+  const given = 'owner' in command ? command.owner : undefined
+  sink.u8(plan.code | (given === undefined ? 0 : ownedFlag))
+  if ('key' in command) key.write(sink, command.key, noCommand)
+  if (given !== undefined) owner.write(sink, given, noCommand)
+  // The most frequent command avoids the walk over its fields.
+  if (command.kind === 'put') {
+    expiry.write(sink, command.expiry, noCommand)
+    lastValue.write(sink, command.value, noCommand)
+  } else
+    for (const [name, field] of plan.rest)
+      field.write(sink, command[name as keyof Command], command as never)
 }

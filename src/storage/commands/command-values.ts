@@ -16,27 +16,12 @@ import {
   type Turn,
   type Unit,
 } from './command.ts'
+import { commandPlans } from './command-table.ts'
 
 /** The values that a command stores. */
 export const valuesOf = (command: Command): readonly StoredValue[] => {
-  switch (command.kind) {
-    case 'put':
-    case 'set':
-    case 'getSet':
-    case 'compareAndSet':
-    case 'putField':
-      return [command.value]
-    case 'append':
-      return [command.suffix]
-    case 'setRange':
-      return [command.patch]
-    case 'putMany':
-      return command.entries.map(({ value }) => value)
-    case 'putFields':
-      return command.fields.map(([, value]) => value)
-    default:
-      return []
-  }
+  const [name, stored] = commandPlans[command.kind].stored ?? []
+  return stored?.list(command[name as keyof Command]) ?? []
 }
 
 /**
@@ -46,49 +31,18 @@ export const withValues = (
   command: Command,
   replaced: (value: StoredValue) => StoredValue,
 ): Command => {
-  switch (command.kind) {
-    case 'put':
-    case 'set':
-    case 'getSet':
-    case 'compareAndSet':
-    case 'putField': {
-      const value = replaced(command.value)
-      return value === command.value ? command : { ...command, value }
-    }
-    case 'append': {
-      const suffix = replaced(command.suffix)
-      return suffix === command.suffix ? command : { ...command, suffix }
-    }
-    case 'setRange': {
-      const patch = replaced(command.patch)
-      return patch === command.patch ? command : { ...command, patch }
-    }
-    case 'putMany': {
-      const values = command.entries.map(({ value }) => replaced(value))
-      const entries = command.entries.map((entry, at) => ({
-        ...entry,
-        value: values[at] ?? entry.value,
-      }))
-      return command.entries.every(({ value }, at) => value === values[at])
-        ? command
-        : { ...command, entries }
-    }
-    case 'putFields': {
-      const fields = command.fields.map(([field, value]) => [field, replaced(value)] as const)
-      return command.fields.every(([, value], at) => value === fields[at]?.[1])
-        ? command
-        : { ...command, fields }
-    }
-    default:
-      return command
-  }
+  const [name, stored] = commandPlans[command.kind].stored ?? []
+  if (name === undefined || stored === undefined) return command
+  const before = command[name as keyof Command]
+  const after = stored.replaced(before, replaced)
+  return after === before ? command : { ...command, [name]: after }
 }
 
 /** Whether a command refers to a blob. It allocates nothing, because every command is tested. */
 export const hasBlobs = (command: Command): boolean => {
-  if (command.kind === 'putMany') return command.entries.some(({ value }) => isBlob(value))
-  if (command.kind === 'putFields') return command.fields.some(([, value]) => isBlob(value))
-  return valuesOf(command).some(isBlob)
+  if (command.kind === 'put') return isBlob(command.value)
+  const { stored } = commandPlans[command.kind]
+  return stored?.[1].some(command[stored[0] as keyof Command], isBlob) === true
 }
 
 /** Whether a unit refers to a blob. */

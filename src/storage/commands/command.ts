@@ -1,6 +1,7 @@
 /**
- * Commands and units: writes as data. `command-encoding.ts` and `command-decoding.ts` define their
- * bytes, `rows/unit-application.ts` their effect, and `command-answer.ts` their answers.
+ * Commands and units: writes as data. `command-table.ts` has the fields of each command,
+ * `command-encoding.ts` and `command-decoding.ts` define the bytes of units,
+ * `rows/unit-application.ts` their effect, and `command-answer.ts` their answers.
  */
 import type { StoredValue } from '../ports/projection-store.ts'
 import type { TurnMark } from '../values/entity-row.ts'
@@ -212,32 +213,6 @@ export const ownerBytesMax = 256
 
 /** Kinds of units. 3 (projection operations) is reserved for later versions. */
 export const unitKinds = { command: 0, batch: 1, entry: 2, turn: 4, removal: 5 } as const
-
-/**
- * Codes of commands. They never change. 8 is reserved and never written: a locked put is a put with
- * an owner.
- */
-export const commandCodes: { readonly [kind in Command['kind']]: number } = {
-  put: 1,
-  delete: 2,
-  set: 3,
-  append: 4,
-  getSet: 5,
-  setRange: 6,
-  compareAndSet: 7,
-  lock: 9,
-  extend: 10,
-  unlock: 11,
-  putField: 12,
-  putFields: 13,
-  deleteField: 14,
-  putMany: 15,
-  deleteMany: 16,
-  expire: 17,
-  persist: 18,
-  clear: 19,
-  removeExpired: 20,
-}
 
 /** The flag in a command's code when the command names an owner. */
 export const ownedFlag = 0x80

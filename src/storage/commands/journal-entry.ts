@@ -17,7 +17,7 @@ import { PayloadMeasure, PayloadReader, type PayloadSink, PayloadWriter } from '
 /** An event of an entry, or a side effect: `type` has 1 to 512 bytes. */
 export type TypedPayload = { readonly type: string; readonly payload: EventPayload }
 
-/** What an entry says. `id` and `type` have 1 to 512 bytes without NUL. */
+/** The content of an entry. `id` and `type` have 1 to 512 bytes without NUL. */
 export type EntryContent = {
   readonly id: string
   readonly type: string
@@ -70,7 +70,7 @@ const writeAll = (sink: PayloadSink, list: readonly TypedPayload[]): void => {
   }
 }
 
-/** What the body of an entry says. Payloads are views of it. @throws KeelsonError `CORRUPT` */
+/** The content of the body of an entry. Payloads are views of it. @throws KeelsonError `CORRUPT` */
 export const entryContent = ({ body }: Pick<EntryUnit, 'body'>): EntryContent => {
   const reader = new PayloadReader(body)
   const content = readBody(reader, readPayload)

@@ -1,11 +1,11 @@
-/** What a turn must be, so that its bytes and rows can be read again: one rule for both sides. */
+/** The rules of a turn whose bytes and rows can be read again: one rule for both sides. */
 import { isBirth, isEntity, isRowBeside } from '../values/entity-key.ts'
 import { isMainRow, type TurnMark } from '../values/entity-row.ts'
 import type { Turn } from './command.ts'
 
 /**
- * What is wrong with a turn; `undefined` for a sound one. Its writes and the sizes of its numbers
- * are not judged here. Pure.
+ * The fault of a turn; `undefined` for a sound one. Its writes and the sizes of its numbers are not
+ * judged here. Pure.
  */
 export const turnFault = ({ entity, follows, row, rows, own }: Turn): string | undefined => {
   if (!isEntity(entity)) return 'the name of its entity'

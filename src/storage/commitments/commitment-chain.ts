@@ -20,7 +20,7 @@ const partSize = 16_384
 /** Where the files of a chain are. */
 export type ChainPlace = { readonly disk: Disk; readonly dir: string }
 
-/** The range with the hashes of `headers` behind it, and the nodes that they made. */
+/** The range with the hashes of `headers` added, and the nodes that they made. */
 export const grown = (range: Mountains, headers: readonly Uint8Array[]) => {
   const nodes: Digest[] = []
   for (const bytes of headers)
@@ -31,7 +31,7 @@ export const grown = (range: Mountains, headers: readonly Uint8Array[]) => {
 /** The chain of one life of a log. */
 export class CommitmentChain {
   readonly #place: ChainPlace
-  /** Absent while commitments are off: the chain stands still, and its segments repeat its end. */
+  /** Absent while commitments are off: the chain does not grow, and its segments repeat its end. */
   readonly #options: CommitmentOptions | undefined
   readonly #signer: Signer | undefined
   readonly #range: Mountains
@@ -39,7 +39,7 @@ export class CommitmentChain {
   #last: ChainEnd | undefined
   /** The first LSN that the next header covers. */
   #coverFrom: number
-  /** What the files have: the headers, the root over them, and the LSN of the last. */
+  /** The content of the files: the headers, the root over them, and the LSN of the last. */
   #kept: { readonly count: number; readonly root: Digest; readonly lsn: number }
   /** Headers that are not in the files, and the nodes that they made. */
   #pending: Uint8Array[]
@@ -66,13 +66,13 @@ export class CommitmentChain {
     return this.#options !== undefined
   }
 
-  /** What the header of a segment says that begins now. */
+  /** The fields for the header of a segment that begins now. */
   get anchor(): ChainAnchor {
     const { count, root } = this.#kept
     return { count, root, commits: this.commits }
   }
 
-  /** The log must keep every frame behind this LSN: headers are there that no file has. */
+  /** The log must keep every frame after this LSN: headers are there that no file has. */
   get keptLsn(): number {
     return this.#pending.length === 0 ? Number.POSITIVE_INFINITY : this.#kept.lsn
   }

@@ -99,7 +99,7 @@ export const hasItsSignature = ({ header, hash, bytes }: ReadHeader): boolean =>
 
 const purpose = new TextEncoder().encode('keelson commitment 1\n')
 
-/** What is signed: the purpose, so that the signature means nothing elsewhere, and the hash. */
+/** The signed bytes: the purpose, so that the signature means nothing elsewhere, and the hash. */
 const signedContent = (hash: Digest): Uint8Array => {
   const bytes = Buffer.alloc(purpose.length + digestBytes)
   bytes.set(purpose)

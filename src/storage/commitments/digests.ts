@@ -1,6 +1,6 @@
 /**
- * The hashes of commitments. Each kind of content has a tag of its own before it. So no record can
- * be taken for a node, and no node for a header. FORMAT.md lists what is hashed.
+ * The hashes of commitments. Each kind of content has its own tag before it. So no record can be
+ * taken for a node, and no node for a header. FORMAT.md lists what is hashed.
  */
 import { sha256Hex, shaBytes } from '../bytes/sha256.ts'
 import { viewOf, writeU64 } from '../bytes/u64.ts'
@@ -56,7 +56,7 @@ export const rootAbove = (tag: number, size: number, peaks: readonly Digest[]): 
   return sha256Hex(bytes)
 }
 
-/** The digest of `bytes` behind `tag`. */
+/** The digest of `tag` and `bytes`. */
 export const tagged = (tag: number, bytes: Uint8Array): Digest => {
   const whole = Buffer.allocUnsafe(1 + bytes.length)
   whole[0] = tag

@@ -1,8 +1,8 @@
 /**
  * The files of a chain, in `commitments/` of a log's folder. A part holds consecutive headers, and
- * behind them the nodes that they make in the range over all headers. It is written once, whole,
+ * after them the nodes that they make in the range over all headers. It is written once, whole,
  * under its final name: no later write can harm it. Parts are derived from the log, and keep what
- * the log gives back. How many of their headers count stands in the header of a segment.
+ * the log gives back. The header of a segment says how many of their headers count.
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { viewOf } from '../bytes/u64.ts'

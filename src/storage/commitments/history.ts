@@ -34,7 +34,7 @@ export type History = {
   readonly kept: number
   readonly keptLsn: number
   readonly peaks: readonly Digest[]
-  /** The headers behind them, found in frames. */
+  /** The later headers, found in frames. */
   readonly headers: readonly Uint8Array[]
   /** `undefined` in an empty chain. */
   readonly last: ChainEnd | undefined
@@ -99,7 +99,10 @@ const damage = (evidence: string) =>
 
 type Stored = Pick<History, 'kept' | 'keptLsn' | 'peaks' | 'headers' | 'last'>
 
-/** What the files have of the chain up to `anchor`; `undefined` if they do not have its root. */
+/**
+ * The part of the chain up to `anchor` that the files have; `undefined` if they do not have its
+ * root.
+ */
 const storedHistory = (files: HistoryFiles, { count, root }: ChainAnchor): Stored | undefined => {
   if (!files.covers(count)) return undefined
   const peaks = blocksBetween(0, count).map((block) => files.node(positionOf(block)) ?? '')
@@ -156,7 +159,7 @@ type Followed = Pick<History, 'headers' | 'last'> & {
   readonly lastData: number
 }
 
-/** The headers of the frames behind what is stored. @throws `CORRUPT` */
+/** The headers of the frames after the stored ones. @throws `CORRUPT` */
 const followed = (
   { disk, dir, stretches }: LogFrames,
   { kept, headers: before, last: end }: Stored,
@@ -181,7 +184,7 @@ const followed = (
 }
 
 /**
- * Why a header in frame `lsn` is not the one with number `seq` behind `last`; `undefined` if it is.
+ * Why a header in frame `lsn` is not the one with number `seq` after `last`; `undefined` if it is.
  */
 export const linkFault = (
   read: ReadHeader | undefined,

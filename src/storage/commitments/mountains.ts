@@ -1,7 +1,7 @@
 /**
- * A Merkle Mountain Range: a hash tree that only grows. Its leaves stand in perfect trees
- * (mountains), the largest first, one for each set bit of the number of leaves. The root covers all
- * peaks and that number. Pure.
+ * A Merkle Mountain Range: a hash tree that only grows. Its leaves form perfect trees (mountains),
+ * the largest first, one for each set bit of the number of leaves. The root covers all peaks and
+ * that number. Pure.
  *
  * A *block* is a perfect tree inside a mountain: `2 ** height` leaves from `first` on, which is a
  * multiple of that. Any stretch of leaves is a row of blocks in one way. So a proof is a list of

@@ -165,7 +165,7 @@ const areDigests = (value: unknown): value is Digest[] =>
 const isRoot = (value: unknown): value is HistoryRoot =>
   isObject(value) && isCount(value.size) && isDigest(value.root)
 
-/** What a record proof proves. */
+/** The facts that a record proof proves. */
 export type ProvenRecord = {
   readonly record: RecordProof['record']
   readonly header: ReadHeader['header']

@@ -13,7 +13,7 @@ import { type Block, blocksAround, Mountains, rootFromLeaf } from './mountains.t
 /** The digests of one row. */
 const rowSize = 16
 
-/** Where a record stands: in the frame with this LSN, stamped with `time` in ms. */
+/** The place of a record: in the frame with this LSN, stamped with `time` in ms. */
 export type RecordPlace = { readonly lsn: number; readonly index: number; readonly time: number }
 
 /**
@@ -111,7 +111,7 @@ export class RecordRoot {
     const frame = this.#copyOf(payload)
     const view = viewOf(frame)
     let index = 0
-    // The place of each record is written over what stands before it, which is hashed already.
+    // The place of each record is written over the bytes before it, which are hashed already.
     eachRecord(payload, (from, to) => {
       frame[from] = tags.record
       writeU64(view, from + 1, lsn)
@@ -126,7 +126,7 @@ export class RecordRoot {
     this.#add(Buffer.from(digest, 'hex').toString('latin1'))
   }
 
-  /** The root of all records since the last `take`, and their number. Begins anew. */
+  /** The root of all records since the last `take`, and their number. Then it begins again. */
   take(): { readonly root: Digest; readonly count: number } {
     const count = this.#count
     this.#endRow()
@@ -136,7 +136,7 @@ export class RecordRoot {
     return { root, count }
   }
 
-  /** A copy of the payload, behind room for the place of its first record. */
+  /** A copy of the payload, after room for the place of its first record. */
   #copyOf(payload: Uint8Array): Buffer {
     const length = prefixBytes + payload.length
     if (length > this.#frame.length) this.#frame = Buffer.allocUnsafeSlow(2 * length)

@@ -1,5 +1,5 @@
 /**
- * The address space that this process may still take. Linux tells it in `/proc`; on other systems a
+ * The address space that this process may still take. Linux has it in `/proc`; on other systems a
  * limit is not known before it is met.
  */
 import type { Disk } from '../ports/disk.ts'

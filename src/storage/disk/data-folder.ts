@@ -36,11 +36,11 @@ export type DataFolderFacts = {
   readonly logs: readonly string[]
   /** When the folder was made, in ms since 1970. */
   readonly created: number
-  /** What each shard's log has at least; absent in a folder of an earlier version. */
+  /** The least extent of each shard's log; absent in a folder of an earlier version. */
   readonly floors?: readonly LogFloor[]
   /** The folder that this one was restored from; absent in one that was made new. */
   readonly origin?: FolderOrigin
-  /** True in a copy that nobody has told to act: its origin may act, or have acted since. */
+  /** True in a copy that may not act yet: its origin may act, or have acted since. */
   readonly waits?: true
 }
 
@@ -54,9 +54,9 @@ export type FolderOrigin = {
 }
 
 /**
- * What a log is known to have had: its epoch, and a durable LSN. A log with less has lost files. It
- * is written when an instance has started and when it was closed, so it does not show the loss of
- * the newest segments of a life that ended otherwise, as long as an older one of that life is there.
+ * The known extent of a log: its epoch, and a durable LSN. A log with less has lost files. It is
+ * written when an instance has started and when it was closed, so it does not show the loss of the
+ * newest segments of a life that ended otherwise, as long as an older one of that life is there.
  */
 export type LogFloor = { readonly epoch: number; readonly lsn: number }
 
@@ -148,7 +148,7 @@ export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
 
 /**
  * Decodes `keelson.json`. Every format keeps `format` and `crc` as they are here, so a newer file
- * is told from a damaged one.
+ * is distinguished from a damaged one.
  * @throws KeelsonError `UNSUPPORTED_VERSION` for a sound file of a newer format, with
  * `details.format` and `supported`
  */
@@ -177,7 +177,7 @@ const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
   return { ...known, ...(origin && { origin }), ...(waits && { waits }) }
 }
 
-/** What the logs of a folder are known to be: their ids, and how far each whole one reaches. */
+/** The known facts of the logs of a folder: their ids, and how far each whole one reaches. */
 export type KnownLogs = {
   readonly logs: readonly string[]
   readonly reached: readonly (LogFloor | undefined)[]
@@ -205,7 +205,7 @@ export const confirmedFacts = (
 const reaches = (log: LogFloor | undefined, floor: LogFloor | undefined): boolean =>
   log !== undefined && log.epoch >= (floor?.epoch ?? 0) && log.lsn >= (floor?.lsn ?? 0)
 
-/** What is wrong with the fields of format 1; `undefined` if they are valid. */
+/** The fault of the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
   const { format, instanceId, shards, logs, created, floors, origin, waits } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`

@@ -55,8 +55,8 @@ export type ProcessFacts = {
   /** The id of this boot of the kernel. */
   readonly bootId: string
   /**
-   * When the process started, in the system's unit. It tells the process from a later one with its
-   * pid.
+   * When the process started, in the system's unit. It distinguishes the process from a later one
+   * with its pid.
    */
   readonly startTime: string
   /** The pid namespace. Containers have their own. */
@@ -149,7 +149,7 @@ const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLoc
 
 /**
  * Shares the lock file at `path` until `release`, for a process that only reads the folder: no
- * process can take the lock meanwhile. Several can share it. Writes nothing. Without a lock file,
+ * process can take the lock until then. Several can share it. Writes nothing. Without a lock file,
  * or without flock(1), it protects nothing.
  * @throws KeelsonError `LOCKED_DIR` if another process holds the lock; DiskError
  */
@@ -284,7 +284,7 @@ const signIn = (path: string, content: string): string | undefined => {
 const lastFacts = (content: string): LockHolder =>
   readHolder(content.trimEnd().split('\n').at(-1) ?? '')
 
-/** What is known about the process that a lock file names. */
+/** The known facts about the process that a lock file names. */
 export type HolderFate = 'alive' | 'dead' | 'unknown'
 
 /**

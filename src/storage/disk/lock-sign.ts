@@ -35,7 +35,7 @@ const asking = `import('node:net').then(({ connect }) => connect(process.argv[1]
   .on('connect', () => process.exit(${given}))
   .on('error', ({ code }) => process.exit(['ECONNREFUSED', 'ENOENT'].includes(code) ? ${gone} : 1)))`
 
-/** A process of its own asks, because a lock is taken without waiting; ms. */
+/** A separate process asks, because a lock is taken without waiting; ms. */
 const askingTimeoutMs = 5_000
 
 /** Whether the sign at `path` is given; `undefined` if that cannot be found out. */

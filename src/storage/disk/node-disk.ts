@@ -1,7 +1,7 @@
 /**
- * The machine's file system behind the disk port, synchronous throughout. This is the one file of
- * storage that imports `node:fs`. It adds only checks of arguments to the system's calls: no retry,
- * no cache. Files and folders get the permissions that the process's umask leaves.
+ * The machine's file system as a disk port, synchronous throughout. This is the one file of storage
+ * that imports `node:fs`. It adds only checks of arguments to the system's calls: no retry, no
+ * cache. Files and folders get the permissions that the process's umask leaves.
  */
 import {
   type BigIntStats,
@@ -72,7 +72,7 @@ const makeFolders = (path: string): void => {
   try {
     mkdirSync(path)
   } catch (error) {
-    // Another process may have made the folder meanwhile.
+    // Another process may have made the folder since.
     if (!unlessMissing(() => statSync(path))?.isDirectory()) throw error
   }
 }

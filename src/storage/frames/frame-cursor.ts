@@ -133,7 +133,7 @@ export class FrameCursor {
 
   /**
    * The next frame, or `undefined` where the walk stops. The header is reused by the next call. A
-   * group begins on a sector, so the frame after a group stands at the next sector boundary. The
+   * group begins on a sector, so the frame after a group is at the next sector boundary. The
    * padding between them is not examined.
    */
   next(): FrameHeader | undefined {

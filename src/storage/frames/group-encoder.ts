@@ -110,7 +110,7 @@ export class GroupEncoder {
     this.#startsGroup = true
   }
 
-  /** Where in the file the next frame will stand. */
+  /** The offset of the next frame in the file. */
   get nextOffset(): number {
     return this.#fileOffset + this.#size
   }

@@ -53,7 +53,7 @@ export type SegmentHeader = {
 
 /**
  * The chain of commitments before a segment's first frame: the number of its headers, and the root
- * over them in hex. It tells which part of the files of the chain belongs to the segments before.
+ * over them in hex. It says which part of the files of the chain belongs to the segments before.
  */
 export type ChainAnchor = {
   readonly count: number

@@ -10,7 +10,7 @@ export class GroupFiller<Write extends GroupWrite> {
   readonly #clock: Clock
   readonly #limits: GroupLimits
   #last: WriteGroup<Write> | undefined
-  /** What a group that was written has left. */
+  /** The remains of a group that was written. */
   #memory: Buffer | undefined
 
   constructor(limits: GroupLimits, clock: Clock) {

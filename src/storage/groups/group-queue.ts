@@ -1,12 +1,12 @@
 /**
  * The turns that wait for a log, in order: groups of writes, and steps (a sync, a checkpoint, the
- * close), which are done alone, behind everything before them. Decides which turn goes next and
+ * close), which are done alone, after everything before them. Decides which turn goes next and
  * whether it may. One group is in flight, or two when the second is large: the log's thread finds
  * it when it has synced the first, and works while the callers of the first are answered. Pure.
  */
 import type { WriteGroup } from './write-group.ts'
 
-/** What the queue asks of a group. */
+/** The parts of a group that the queue uses. */
 type QueuedGroup = Pick<WriteGroup<never>, 'count' | 'isDue' | 'isMany' | 'leave' | 'close'>
 
 /** A group, or a step. */
@@ -52,7 +52,7 @@ export class GroupQueue<AnyTurn extends Turn> {
     )
   }
 
-  /** What comes next; `undefined` when nothing waits. */
+  /** The next turn; `undefined` when nothing waits. */
   first(): AnyTurn | undefined {
     for (let turn = this.#waiting[0]; turn; turn = this.#waiting[0]) {
       if (countOf(turn) > 0) return turn
@@ -63,8 +63,8 @@ export class GroupQueue<AnyTurn extends Turn> {
   }
 
   /**
-   * Adds a turn at the end. Nothing joins a group that a step stands behind, and it waits for no
-   * more writes.
+   * Adds a turn at the end. Nothing joins a group that a step follows, and it waits for no more
+   * writes.
    */
   push(turn: AnyTurn): void {
     const last = this.#waiting.at(-1)

@@ -1,7 +1,7 @@
 /**
  * Writes that share one commit. Each is encoded once, as it joins, into the memory that goes to the
  * log's thread. Each is settled once: by the owner of the group, which claims it to answer it, or
- * by the group, which tells it its fate.
+ * by the group, which passes it its fate.
  *
  * The group knows how far its writes are, and that alone decides between the fates: before `take` a
  * write can be withdrawn and is never written; from then on its outcome is unknown until the log
@@ -16,7 +16,7 @@ import type { Fate } from './outcome.ts'
 export interface GroupWrite {
   /** Bytes of its payload. */
   readonly length: number
-  /** What it counts against its group's `weightMax`. */
+  /** Its weight against its group's `weightMax`. */
   readonly weight: number
   /** When its group leaves at the latest; 0: as soon as the log takes it. */
   readonly departsAt: number
@@ -26,7 +26,7 @@ export interface GroupWrite {
   place: number
   /** Puts its payload, `length` bytes, into `into` from `at` on. */
   encode(into: Buffer, at: number): void
-  /** It gets no answer, because of `cause`. `lsn`: where it stands in the log nevertheless. */
+  /** It gets no answer, because of `cause`. `lsn`: its LSN, if it is in the log nevertheless. */
   failed(fate: Fate, cause: unknown, lsn: number | undefined): void
 }
 
@@ -38,7 +38,7 @@ export type GroupBytes = { readonly bytes: Uint8Array; readonly lengths: Uint32A
 
 /**
  * So many writes share a sync well enough: their group waits for no other write, and may be in
- * flight behind another group. Fewer are better off as one group with one sync.
+ * flight after another group. Fewer are better off as one group with one sync.
  */
 export const manyFrom = 512
 
@@ -73,7 +73,7 @@ export class WriteGroup<Write extends GroupWrite> {
     this.#deadline = new CallersDeadline(clock, (now) => this.#expire(now))
   }
 
-  /** How many writes it has, without those that were withdrawn. */
+  /** How many writes it has, without the withdrawn ones. */
   get count(): number {
     return this.#isTaken ? this.#writes.length : this.#writes.length - this.#settled
   }
@@ -83,7 +83,7 @@ export class WriteGroup<Write extends GroupWrite> {
     return this.#size
   }
 
-  /** What its writes count. */
+  /** The weight of its writes. */
   get weight(): number {
     return this.#weight
   }
@@ -99,8 +99,8 @@ export class WriteGroup<Write extends GroupWrite> {
   }
 
   /**
-   * Where each write stands in the log, once the group is back; fewer than writes when the log
-   * refused the last ones.
+   * The LSN of each write, once the group is back; fewer than writes when the log refused the last
+   * ones.
    */
   get lsns(): readonly number[] {
     return this.#lsns
@@ -165,7 +165,7 @@ export class WriteGroup<Write extends GroupWrite> {
     if (this.#state === 'filling') this.#state = 'closed'
   }
 
-  /** What is to be written. From now on nothing joins, and nothing is withdrawn. */
+  /** The bytes to write. From now on nothing joins, and nothing is withdrawn. */
   take(): GroupBytes {
     if (this.#settled > 0) this.#squeeze()
     this.#state = 'taken'

@@ -13,9 +13,7 @@ import { asBuffer } from '../bytes/utf8.ts'
 import type { ProjectedPosition, Row } from '../ports/projection-store.ts'
 import { encodePosition, encodeRow, isRowKey, positionKey, rowBytes } from './row-codec.ts'
 
-/**
- * A commit in memory of its own. `bytes` is all of that memory, `used` the length of the commit.
- */
+/** A commit in new memory. `bytes` is all of that memory, `used` the length of the commit. */
 export type EncodedCommit = { readonly bytes: Uint8Array; readonly used: number }
 
 /** The bytes of the two lengths of an entry. */

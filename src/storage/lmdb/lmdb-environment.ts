@@ -130,7 +130,7 @@ const notInstalled = (error: unknown): KeelsonError => {
   })
 }
 
-/** What lmdb-js tells of an environment and of the tree of its rows. */
+/** The facts of lmdb-js about an environment and the tree of its rows. */
 type Stats = {
   readonly pageSize: number
   readonly lastPageNumber: number
@@ -173,7 +173,7 @@ const write = (database: LmdbDatabase, entries: readonly EncodedEntry[]): void =
 }
 
 /**
- * Adds rows behind all others, sorted by key, and sets the record under the position's key, in one
+ * Adds rows after all others, sorted by key, and sets the record under the position's key, in one
  * durable transaction. @throws KeelsonError `NO_SPACE`, `CORRUPT` with nothing changed
  */
 export const writeRows = (

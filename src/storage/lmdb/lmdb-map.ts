@@ -45,7 +45,7 @@ export type MapUse = {
   readonly mapBytes: number
 }
 
-/** What a commit writes: its entries, and their bytes. */
+/** The extent of a commit: its entries, and their bytes. */
 export type MapLoad = { readonly entries: number; readonly bytes: number }
 
 /**

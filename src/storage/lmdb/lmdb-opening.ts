@@ -1,7 +1,8 @@
 /**
- * What makes lmdb-js end the process while it opens an environment, tried before with calls that
- * only throw: descriptors, address space, room for the first pages and for the lock file. lmdb-js
- * frees an environment twice when LMDB fails to open it, which is a SIGSEGV and no exception.
+ * Checks for the conditions in which lmdb-js ends the process while it opens an environment, by
+ * calls that only throw: descriptors, address space, room for the first pages and for the lock
+ * file. lmdb-js frees an environment twice when LMDB fails to open it, which is a SIGSEGV and no
+ * exception.
  */
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { attempt, writeAll } from '../disk/disk-failure.ts'

@@ -125,7 +125,7 @@ type Opening = LmdbOptions & {
   readonly isExamined: boolean
 }
 
-/** What a thread examines in a tenth of a second. */
+/** The bytes that a thread examines in a tenth of a second. */
 const wholeBytesMax = 16 * 1024 * 1024
 
 /** Whether the whole file takes some ms: less than to start a thread. */
@@ -173,7 +173,7 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #mapBytesMax: number
   /** Until the whole file is proven: proves what is read. */
   #leaves: LeafProof | undefined
-  /** Resolves when no commit is under way. */
+  /** Resolves when no commit is pending. */
   #pending: Promise<void> = Promise.resolve()
   /**
    * The cursors of unfinished ranges. They are closed before the store: an open cursor would crash
@@ -186,7 +186,7 @@ class LmdbProjectionStore implements ProjectionStore {
   /** The identity of the environment's lock file. If it changes, the folder was replaced. */
   readonly #lock: string | undefined
   readonly #closing = new AbortController()
-  /** Resolves when no examination is under way. */
+  /** Resolves when no examination runs. */
   #proof: Promise<void> = Promise.resolve()
   /**
    * The failure after which commits are refused: LMDB itself refuses after every failure except a
@@ -234,7 +234,7 @@ class LmdbProjectionStore implements ProjectionStore {
 
   /**
    * Examines the whole file in its current state. A read transaction prevents its pages from being
-   * overwritten meanwhile. After damage each read is proven until the store is closed.
+   * overwritten until it has ended. After damage each read is proven until the store is closed.
    */
   async #prove(examine: ProjectionExaminer, leaves: LeafProof): Promise<void> {
     const pin = this.pin()

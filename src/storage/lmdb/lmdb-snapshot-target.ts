@@ -15,7 +15,9 @@ import { tryFolder } from './lmdb-opening.ts'
 import { ProjectionMarks } from './projection-marks.ts'
 import { encodeLoad, encodePosition } from './row-codec.ts'
 
-/** What the target runs on. `within` runs each transaction, in a thread inside its exit gate. */
+/**
+ * The parts that the target uses. `within` runs each transaction, in a thread inside its exit gate.
+ */
 export type LmdbTargetParts = {
   readonly openDatabase: OpenDatabase
   readonly disk: Disk

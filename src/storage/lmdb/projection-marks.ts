@@ -44,7 +44,7 @@ export const depthToExamine = (
   return hasMark && !fitsCleanMark(disk, dir) ? 'all' : 'branches'
 }
 
-/** Of LMDB's file, in bytes; infinite if it cannot be told. */
+/** Size of LMDB's file in bytes; `Infinity` if unreadable. */
 const sizeIn = (disk: Disk, dir: string): number | 'absent' =>
   attempted(() => disk.entry(`${dir}/${dataFileName}`)?.size ?? 'absent') ??
   Number.POSITIVE_INFINITY

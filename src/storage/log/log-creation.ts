@@ -19,8 +19,8 @@ import { installSegment, prepareSpare } from '../segments/segment-file.ts'
 /**
  * Creates a log in `place.dir`, which may be missing, empty, or the remains of an interrupted
  * creation.
- * @throws KeelsonError, with nothing left behind: `CONFLICT` if it holds frames; `CORRUPT`;
- * `NO_SPACE`; `READ_ONLY`; `SHARD_DOWN` for other disk errors
+ * @throws KeelsonError, with no file left: `CONFLICT` if it holds frames; `CORRUPT`; `NO_SPACE`;
+ * `READ_ONLY`; `SHARD_DOWN` for other disk errors
  */
 export const createLog = (place: LogPlace): void => {
   const { disk, dir } = place

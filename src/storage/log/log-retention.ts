@@ -56,7 +56,7 @@ export const releasable = (
 
 /**
  * The last LSN that `retention` does not keep, at `now` in ms; the LSN before the first if it keeps
- * every segment. The frames of a segment are older than the segment behind it.
+ * every segment. The frames of a segment are older than the next segment.
  */
 export const retentionEnd = (
   segments: readonly LogSegment[],

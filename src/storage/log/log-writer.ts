@@ -192,7 +192,7 @@ export class LogWriter {
 
   /**
    * Names a snapshot in the MANIFEST and moves the checkpoint up to it; `keep` of the named ones
-   * stay, and those that the retention needs. Both slots of the MANIFEST are written, because an
+   * stay, and the ones that the retention needs. Both slots of the MANIFEST are written, because an
    * older one may name a file that is about to be removed.
    * @throws KeelsonError `INVALID_ARGUMENT`; `SHARD_DOWN` with the reason `poisoned`
    */
@@ -329,7 +329,7 @@ export class LogWriter {
     return (features & ~this.#newest.header.features) !== 0
   }
 
-  /** Adds the DATA frames `from` up to `to`, and behind them the commitment to their records. */
+  /** Adds the DATA frames `from` up to `to`, and after them the commitment to their records. */
   #addGroup(
     { bytes, lengths }: CommitRequest,
     offsets: readonly number[],
@@ -416,7 +416,7 @@ export class LogWriter {
     newest.sync()
     const { lsn: lastLsn, offset: endOffset } = newest.end
     this.#writeManifest({ cleanClose: { lastLsn, endOffset } })
-    // The next opening begins a segment of its own, so the rest of this one is freed.
+    // The next opening begins a new segment, so the rest of this one is freed.
     attempt(() => newest.trim())
     this.spares.discard()
   }

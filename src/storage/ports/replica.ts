@@ -197,7 +197,7 @@ export type StoredLog = ReplicatedLog & {
   readonly time: number
   /** The position of the snapshot's rows, where the frames do not begin with the first. */
   readonly base?: ProjectedPosition
-  /** The proof that the rows of the base, and all others, are those that were sent. */
+  /** The proof that the rows of the base, and all others, are the rows that were sent. */
   readonly sums: { readonly base: number; readonly end: number }
 }
 

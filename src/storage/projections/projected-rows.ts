@@ -1,8 +1,8 @@
 /**
  * The rows of the projections by users in one transaction. It feeds them the changes of frames, and
- * walks the present rows where a projection is built anew. What it knows it reads from the marks,
- * and it writes rows and marks beside the values: all of it becomes durable together, or nothing.
- * Pure, but for the functions of the projections.
+ * walks the present rows where a projection is rebuilt. It reads its state from the marks, and it
+ * writes rows and marks beside the values: all of it becomes durable together, or nothing. Pure,
+ * but for the functions of the projections.
  */
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import { utf8Length } from '../bytes/utf8.ts'
@@ -82,8 +82,8 @@ export class ProjectedRows {
   readonly halted: HaltedProjection[] = []
 
   /**
-   * `rows` has the transaction so far and takes the changes. `lsn`: its position. What was halted
-   * in this life of the writer is not tried again by itself.
+   * `rows` has the transaction so far and takes the changes. `lsn`: its position. A projection that
+   * was halted in this life of the writer is not tried again by itself.
    */
   constructor({ projections, givenUp }: Projecting, rows: ChangedRows, lsn: number) {
     this.#projections = [entityCounts, ...projections.map(fedBy)]
@@ -110,8 +110,8 @@ export class ProjectedRows {
   }
 
   /**
-   * A turn applies only behind the one that it follows. So the row that it sets says whether there
-   * was one before, and reads of the projection are saved.
+   * A turn applies only right after the one that it follows. So the row that it sets says whether
+   * there was one before, and reads of the projection are saved.
    */
   #noteEntity(rowKey: string, row: Row | undefined): void {
     const isMain = isMainRow(rowKey)
@@ -135,7 +135,7 @@ export class ProjectedRows {
       const target = targetOf(mark, projection.version)
       if (!target) continue
       const { generation, cursor } = target
-      // Rows behind the cursor of a rebuild are walked later, as they are then.
+      // Rows after the cursor of a rebuild are walked later, as they are then.
       const due = changes.filter(
         ({ rowKey }) =>
           projection.walks.some((walk) => isWithin(rowKey, walk)) &&
@@ -163,8 +163,8 @@ export class ProjectedRows {
   }
 
   /**
-   * Walks on where a projection is built anew, or removes rows that are not needed. Returns false
-   * if there is nothing to do.
+   * Walks on where a projection is rebuilt, or removes rows that are not needed. Returns false if
+   * there is nothing to do.
    */
   walk(): boolean {
     for (const projection of this.#projections) {
@@ -273,14 +273,14 @@ const unread = entityRow(new Uint8Array(0))
 const isSame = ({ before, after }: RowChanged): boolean =>
   (before === undefined) === (after === undefined)
 
-/** The rows of `walk` behind `cursor`. */
+/** The rows of `walk` after `cursor`. */
 const behind = (walk: RowRange, cursor: string): RowRange =>
   compareKeys(cursor, walk.gt ?? walk.gte ?? '') < 0
     ? walk
     : { gt: cursor, ...(walk.lt !== undefined && { lt: walk.lt }) }
 
 /**
- * What one walk changes in the rows at `lsn`: rows that are built anew or removed, after the
+ * The changes of one walk in the rows at `lsn`: rows that are rebuilt or removed, after the
  * rebuilds of `names` have begun. Empty if there is nothing to do.
  */
 export const walkedOnce = (

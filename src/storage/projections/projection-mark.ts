@@ -1,6 +1,6 @@
 /**
- * What the rows of a shard say of one projection by users: its version, the generation of rows that
- * is shown, and how far a rebuild has come. It changes in the transaction of the rows that it
+ * The mark of one projection by users in the rows of a shard: its version, the generation of rows
+ * that is shown, and how far a rebuild has come. It changes in the transaction of the rows that it
  * speaks of, so a crash leaves both as they were. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
@@ -11,13 +11,13 @@ import { decodeValue, encodeValue } from '../values/value.ts'
 /**
  * - `live`: the shown rows follow every frame.
  * - `stopped`: they show the state at `lsn`, because the configuration does not have this version.
- * - `halted`: they show the state at `lsn`, because `project` threw at the frame behind it, or in a
+ * - `halted`: they show the state at `lsn`, because `project` threw at the frame after it, or in a
  *   rebuild.
  * - `absent`: there are none yet; a rebuild makes them.
  */
 export type ProjectionState = 'live' | 'stopped' | 'halted' | 'absent'
 
-/** A rebuild under way: rows up to the row key `cursor` are part of it. */
+/** A running rebuild: rows up to the row key `cursor` are part of it. */
 export type Building = {
   readonly version: number
   readonly generation: number
@@ -26,7 +26,7 @@ export type Building = {
   readonly rows: number
 }
 
-/** What is known of one projection. */
+/** The known facts of one projection. */
 export type ProjectionMark = {
   readonly state: ProjectionState
   /** The version of the shown rows. */
@@ -99,7 +99,7 @@ export const preparedMark = (
   return rebuilding(mark, version, lsn)
 }
 
-/** The mark of a rebuild that begins anew. The shown rows stay until it is complete. */
+/** The mark of a rebuild that begins. The shown rows stay until it is complete. */
 export const rebuilding = (mark: ProjectionMark, version: number, lsn: number): ProjectionMark => {
   const { building, error: _, thrownBy: __, ...shown } = mark
   const garbage = [...(mark.garbage ?? []), ...(building ? [building.generation] : [])]
@@ -127,7 +127,7 @@ export const rebuilt = (
   }
 }
 
-/** The mark of a projection that no frame reaches from behind `lsn` on. */
+/** The mark of a projection that no frame after `lsn` reaches. */
 export const stoppedMark = (mark: ProjectionMark, lsn: number): ProjectionMark => {
   const { building, ...shown } = mark
   const garbage = [...(mark.garbage ?? []), ...(building ? [building.generation] : [])]
@@ -139,7 +139,7 @@ export const stoppedMark = (mark: ProjectionMark, lsn: number): ProjectionMark =
 }
 
 /**
- * The mark of a projection whose function threw behind `lsn`. If that was in a rebuild, the rows of
+ * The mark of a projection whose function threw after `lsn`. If that was in a rebuild, the rows of
  * the version before stay.
  */
 export const haltedMark = (

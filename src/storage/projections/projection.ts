@@ -52,8 +52,8 @@ export type EntityChange = {
 export type EntityFields = Readonly<Record<string, IndexValue>>
 
 /**
- * What a projection does to its own rows. `add` adds to a row that holds a number; an absent one
- * counts as 0, and a sum of 0 removes the row. Keys: 1 to 1,280 bytes of text without NUL.
+ * An operation of a projection on its own rows. `add` adds to a row that holds a number; an absent
+ * one counts as 0, and a sum of 0 removes the row. Keys: 1 to 1,280 bytes of text without NUL.
  */
 export type ProjectedOperation =
   | { readonly kind: 'put'; readonly key: string; readonly value: unknown }
@@ -86,8 +86,8 @@ export type ProjectionTerms = {
   readonly version: number
   /**
    * The rows cannot be derived from the present values alone, as a history cannot. They are never
-   * rebuilt while the version stays. What changed while the projection was not configured is
-   * missing in it.
+   * rebuilt while the version stays. Changes while the projection was not configured are missing in
+   * it.
    */
   readonly keeps?: boolean
 }
@@ -95,7 +95,7 @@ export type ProjectionTerms = {
 /** A projection of the configuration. */
 export type Projection = ProjectionOptions & { readonly name: string; readonly keeps: boolean }
 
-/** The projections of a shard, and those that were halted in this life of its writer. */
+/** The projections of a shard, and the halted ones of this life of its writer. */
 export type Projecting = {
   readonly projections: readonly Projection[]
   readonly givenUp: ReadonlySet<string>

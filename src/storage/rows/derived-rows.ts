@@ -1,8 +1,8 @@
 /**
- * The rows that actors derive from the log, each actor under a name of its own: the producer. No
- * command writes them and no frame holds them. The row without a key is the producer's position: it
- * has every row of the frames up to there. Rows and position change in one transaction. So a
- * producer always knows where to go on, also when the projection was deleted. Pure.
+ * The rows that actors derive from the log, each actor under its own name: the producer. No command
+ * writes them and no frame holds them. The row without a key is the producer's position: it has
+ * every row of the frames up to there. Rows and position change in one transaction. So a producer
+ * always knows where to go on, also when the projection was deleted. Pure.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'

@@ -1,6 +1,6 @@
 /**
- * The rows of the journal's ids: where the first entry with an id stands, and the digest of what it
- * says. They are written by the entries themselves, so they are right after a restart, and in a
+ * The rows of the journal's ids: the place of the first entry with an id, and the digest of its
+ * content. They are written by the entries themselves, so they are right after a restart, and in a
  * snapshot. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
@@ -20,8 +20,8 @@ import type { RowSink, Rows } from './rows.ts'
 const rowBytes = entryDigestBytes + 8 + 4 + 8
 
 /**
- * Keeps the id of an entry that stands at `place`. An id that is there already keeps its entry: an
- * equal one is answered with its place, another one is refused.
+ * Keeps the id of an entry at `place`. An id that is there already keeps its entry: an equal one is
+ * answered with its place, another one is refused.
  * @throws KeelsonError `CORRUPT` for a damaged row
  */
 export const applyEntry = (

@@ -1,6 +1,6 @@
 /**
- * What a turn does to the rows of its durable actor. It takes effect only if the main row has the
- * mark that it follows. So a late unit of a killed incarnation changes nothing. Pure.
+ * The effect of a turn on the rows of its durable actor. It takes effect only if the main row has
+ * the mark that it follows. So a late unit of a killed incarnation changes nothing. Pure.
  */
 import type { Removal, Turn } from '../commands/command.ts'
 import { type Refusal, refused } from '../commands/command-answer.ts'

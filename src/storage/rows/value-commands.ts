@@ -114,7 +114,7 @@ const isExpected = (current: StoredValue, expected: StoredValue, rows: ChangedRo
   }
 }
 
-/** `compareAndSet`. Without an expiry of its own it keeps the current one. */
+/** `compareAndSet`. Without an expiry it keeps the current one. */
 export const applyCompareAndSet = (
   rows: ChangedRows,
   { key, expected, value, expiry }: Of<'compareAndSet'>,

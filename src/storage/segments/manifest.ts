@@ -34,8 +34,8 @@ export type Manifest = {
   /** The greatest time stamp of a DATA frame when this state was written, in ms. */
   readonly lastTime: number
   /**
-   * The snapshots that count, oldest first, at most `snapshotsMax`. What they hold may be missing
-   * in the log.
+   * The snapshots that count, oldest first, at most `snapshotsMax`. Their content may be missing in
+   * the log.
    */
   readonly snapshots: readonly NamedSnapshot[]
   /** The end of the log when it was closed; absent while it is open, and after a crash. */

@@ -130,7 +130,7 @@ export class SegmentAppender {
     this.#encoder.add(frameTypes.commitment, payload)
   }
 
-  /** Adds a CHECKPOINT as a group of its own. */
+  /** Adds a CHECKPOINT as a separate group. */
   addCheckpoint(lsn: number, opaque: Uint8Array = noBytes): void {
     this.#encoder.endGroup()
     this.#encoder.add(frameTypes.checkpoint, encodeCheckpoint({ lsn, opaque }))
@@ -149,7 +149,7 @@ export class SegmentAppender {
     this.sync()
   }
 
-  /** Adds SEAL or CLEAN_CLOSE as a group of its own. */
+  /** Adds SEAL or CLEAN_CLOSE as a separate group. */
   addEndMark(type: number): void {
     this.#encoder.endGroup()
     const lastLsn = this.#encoder.end.lsn

@@ -11,7 +11,7 @@ import type { ProjectedPosition } from '../ports/projection-store.ts'
 /** The version that this code writes, and the newest that it reads. */
 const snapshotVersion = 1
 
-/** The version of the rows inside: those of `row-codec.ts` behind a position of version 5 or 6. */
+/** The version of the rows inside: those of `row-codec.ts` after a position of version 5 or 6. */
 const rowsVersion = 1
 
 const magic = new TextEncoder().encode('KEELSNP\n')
@@ -33,7 +33,7 @@ export const rowHeadBytes = 6
 /** Bytes before the key of an entry of the index. */
 export const indexHeadBytes = 10
 
-/** A block ends before the row that would make it longer. A longer row has a block of its own. */
+/** A block ends before the row that would make it longer. A longer row has a separate block. */
 export const blockBytesMax = 256 * 1024
 
 /** Damage in a snapshot. `file` is its name; the evidence is one sentence. */

@@ -16,7 +16,7 @@ export const isLoadOf = ({ walId, snapshot }: LoadPlace, facts: SnapshotFacts): 
   walId === facts.position.walId && isSameSnapshot(snapshot, facts)
 
 /**
- * Loads what is behind the place of `target`, which is of this snapshot, and yields after each
+ * Loads the rows after the place of `target`, which is of this snapshot, and yields after each
  * transaction. At the end the projection has the snapshot's position. After an early return it
  * stays at its place.
  * @throws KeelsonError `CORRUPT`, `NO_SPACE`; DiskError

@@ -234,8 +234,8 @@ export function* verifyingFile(
 }
 
 /**
- * The blobs that the rows of a snapshot refer to. They stay alive while the snapshot is kept, also
- * those that newer rows have replaced. Reads the whole snapshot, and yields after each block.
+ * The blobs that the rows of a snapshot refer to. They stay alive while the snapshot is kept, even
+ * if newer rows have replaced them. Reads the whole snapshot, and yields after each block.
  * @throws KeelsonError `CORRUPT`; DiskError
  */
 export function* blobsOfSnapshot(reader: SnapshotReader): Generator<ReadFrom, BlobExtents> {

@@ -70,7 +70,7 @@ const halfTheTime = (clock: Clock): Rest => {
   }
 }
 
-/** What the work runs on. */
+/** The ports of the work. */
 export type SnapshotWorkParts = {
   readonly disk: Disk
   readonly clock: Clock

@@ -1,6 +1,6 @@
 /**
- * The examination of a projection on a thread of its own, which lives for one of them: the host,
- * and the thread's entry.
+ * The examination of a projection on a separate thread, which lives for one of them: the host, and
+ * the thread's entry.
  */
 import { nodeDisk } from '../disk/node-disk.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'

@@ -1,5 +1,5 @@
 /**
- * A log on a thread of its own: the host, and the thread's entry. The thread owns the files, so a
+ * A log on a separate thread: the host, and the thread's entry. The thread owns the files, so a
  * slow sync blocks nothing else. A second thread fills spare segments with zeros, so that no commit
  * waits for that. Small commits go through the lane (`lane.ts`), and all other requests as
  * messages.

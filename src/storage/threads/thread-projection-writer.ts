@@ -1,5 +1,5 @@
 /**
- * The commits of a projection on a thread of its own: the writer, and the thread's entry. The first
+ * The commits of a projection on a separate thread: the writer, and the thread's entry. The first
  * commit starts the thread, which joins the LMDB environment that the store has open. The process
  * does not end inside a transaction. If no thread can be started, if it died, or if the folder was
  * replaced, the store commits by itself. That is slower and equally correct.

@@ -1,6 +1,6 @@
 /**
- * The copy of a shard on a thread of its own, which lives for one copy: the host, and the thread's
- * entry. Ending the thread ends the copy: what is not whole has no name yet.
+ * The copy of a shard on a separate thread, which lives for one copy: the host, and the thread's
+ * entry. Ending the thread ends the copy: a file that is not whole has no name yet.
  */
 import { systemClock } from '../../clock.ts'
 import { copyingShard } from '../backups/shard-copy.ts'

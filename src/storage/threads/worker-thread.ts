@@ -222,8 +222,8 @@ export const threadClient = (
 /** The thread's side: calls `take` with each question, and `woken` when the host wakes it. */
 export const takeQuestions = (take: (question: Question) => void, woken?: () => unknown): void => {
   parentPort?.on('messageerror', (error) => {
-    // A question that cannot be read has no number to answer. The thread dies, which fails all that
-    // wait.
+    // A question that cannot be read has no number to answer. The thread dies, which fails every
+    // waiting question.
     throw error
   })
   parentPort?.on('message', (question: Question | typeof wakeUp) =>
@@ -234,7 +234,7 @@ export const takeQuestions = (take: (question: Question) => void, woken?: () => 
 /** The thread's side: wakes the host. */
 export const wakeParent = (): void => parentPort?.postMessage(wakeUp)
 
-/** The thread's side: tells the host how far the question with this id has come. */
+/** The thread's side: reports to the host how far the question with this id has come. */
 export const report = (id: number, progress: unknown): void =>
   parentPort?.postMessage({ id, progress } satisfies Reply)
 

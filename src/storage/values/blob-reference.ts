@@ -49,7 +49,7 @@ export const encodeBlobReference = (ref: BlobRef): Uint8Array => {
 }
 
 /**
- * Decodes exactly 64 bytes. The SHA-256 of the result has memory of its own.
+ * Decodes exactly 64 bytes. The SHA-256 of the result is a copy.
  * @throws KeelsonError `CORRUPT` for any other length, another magic, or a number beyond 2^53;
  * `UNSUPPORTED_VERSION` for another version.
  */

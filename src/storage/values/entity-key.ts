@@ -111,7 +111,7 @@ export const dueRowKey = (dueMs: number, entity: string, name: string): string =
 }
 
 /** The alarms that are due at `upToMs` (ms since 1970) or sooner; without it, all. In due order. */
-export const dueRows = (upToMs = Number.POSITIVE_INFINITY): RowRange => {
+export const dueRows = (upToMs = Number.POSITIVE_INFINITY): RowRange & { readonly lt: string } => {
   const all = rowsOf('due')
   if (upToMs >= Number.MAX_SAFE_INTEGER) return all
   return { gt: all.gt, lt: duePrefix + timeText(Math.max(0, Math.floor(upToMs) + 1)) }
@@ -223,7 +223,7 @@ export const indexRows = (
   { equals, gt, gte = equals, lt, lte = equals }: IndexBounds = {},
 ): RowRange => {
   const prefix = indexPrefix(kind, field)
-  // A key goes on with a NUL behind its value; with a greater byte its value is longer, and greater.
+  // A key goes on with a NUL after its value; with a greater byte its value is longer, and greater.
   const from = (encoded: string): string => `${prefix}\0${encoded}\0`
   const beyond = (encoded: string): string => `${prefix}\0${encoded}\x01`
   const start = gt === undefined ? gte && from(gte) : beyond(gt)
@@ -278,7 +278,7 @@ const isTimed = (head: string): boolean => {
   return Number.isSafeInteger(ms) && timeText(ms) === digits
 }
 
-/** Whether a row may stand beside the main row of `entity`, and is none that it keeps itself. */
+/** Whether a row may belong beside the main row of `entity`, and is none that it keeps itself. */
 export const isRowBeside = (entity: string, rowKey: string): boolean => {
   const bytes = utf8Length(rowKey)
   const rowClass = rowClassOf(rowKey)

@@ -80,7 +80,7 @@ export const readMainRow = (bytes: Uint8Array): MainRow => ({
 export const readEntityRow = (row: Row): MainRow => readMainRow(checked(row))
 
 /**
- * Whether a main row was written by the first turn of its entity: a turn behind another one has a
+ * Whether a main row was written by the first turn of its entity: a turn after another one has a
  * higher number.
  */
 export const isFirstRow = ({ value: { bytes } }: Row): boolean => seqOf(asBuffer(bytes)) === 1

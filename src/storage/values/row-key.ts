@@ -1,17 +1,17 @@
 /**
  * Keys of rows, and the one table of their classes. A user's key has no NUL, so keys of other rows
- * never collide with it. A new class of rows gets a line in the table and a letter of its own.
+ * never collide with it. A new class of rows gets a line in the table and its own letter.
  */
 import { type RowRange, type RowTag, rowTags, valueTags } from '../ports/projection-store.ts'
 import { fieldBytesMax, keyBytesMax } from './key.ts'
 
 /** A class of rows. */
 export type RowClass = {
-  /** What its keys look like, for people. */
+  /** The form of its keys, for people. */
   readonly key: string
-  /** The letter behind the NUL that its keys begin with; `undefined` for rows of users' keys. */
+  /** The letter after the NUL that its keys begin with; `undefined` for rows of users' keys. */
   readonly letter: string | undefined
-  /** More follows behind the letter; without it NUL and letter are the whole key. */
+  /** More follows after the letter; without it NUL and letter are the whole key. */
   readonly isMany: boolean
   /** The tags of its rows. */
   readonly tags: readonly RowTag[]
@@ -21,7 +21,7 @@ export type RowClass = {
 
 const { structured, text, bytes, blob } = valueTags
 
-/** Every class of rows. Beside them stands the position, under a NUL alone (`row-codec.ts`). */
+/** Every class of rows. Beside them is the position, under a NUL alone (`row-codec.ts`). */
 export const rowClasses = {
   /** A value, or the head of a compound. */
   value: {
@@ -31,7 +31,7 @@ export const rowClasses = {
     tags: [structured, text, bytes, blob, rowTags.compound],
     writer: 'value-commands.ts',
   },
-  /** A field of a compound: behind its head, before every longer key. */
+  /** A field of a compound: after its head, before every longer key. */
   field: {
     key: 'key 00 field',
     letter: undefined,
@@ -159,7 +159,7 @@ export const rowClasses = {
     tags: [structured, text, bytes],
     writer: '../projections/projected-rows.ts',
   },
-  /** What is known of a projection by users: version, generation, state. */
+  /** The known facts of a projection by users: version, generation, state. */
   projectionMark: {
     key: '00 "V" name',
     letter: 'V',
@@ -179,8 +179,8 @@ const classesByLetter: ReadonlyMap<number, RowClassName> = new Map(
 )
 
 /**
- * The class that keys with this byte behind a leading NUL belong to, given how many bytes they
- * have. `undefined`: no row has such a key.
+ * The class that keys with this byte after a leading NUL belong to, given how many bytes they have.
+ * `undefined`: no row has such a key.
  */
 export const classBehindNul = (
   byte: number | undefined,
@@ -205,12 +205,16 @@ export const rowKeyBytesMax = keyBytesMax + 1 + fieldBytesMax
 export const prefixOf = (name: RowClassName): string => `\0${rowClasses[name].letter}`
 
 /** The rows of a class that has a letter. */
-export const rowsOf = (name: RowClassName): RowRange & { readonly gt: string } => {
+export const rowsOf = (
+  name: RowClassName,
+): RowRange & { readonly gt: string; readonly lt: string } => {
   const prefix = prefixOf(name)
   return { gt: prefix, lt: `\0${String.fromCharCode(prefix.charCodeAt(1) + 1)}` }
 }
 
-/** Tells the rows of a class that has a letter. Every change of a row asks: it makes no text. */
+/**
+ * Recognizes the rows of a class that has a letter. Every change of a row asks: it makes no text.
+ */
 export const rowsAre = (name: RowClassName): ((rowKey: string) => boolean) => {
   const letter = prefixOf(name).charCodeAt(1)
   return (rowKey) => rowKey.charCodeAt(0) === 0 && rowKey.charCodeAt(1) === letter

@@ -28,8 +28,8 @@ export class SortedKeys {
 
   /**
    * The keys within `range`, in its order. The first step puts the keys added so far in order. That
-   * takes n (log n + log m) comparisons for n new keys among m, and moves those behind them. End
-   * the iteration before the next range, if keys are added in between.
+   * takes n (log n + log m) comparisons for n new keys among m, and moves the later ones. End the
+   * iteration before the next range, if keys are added in between.
    */
   *within(range: RowRange): IterableIterator<string> {
     const keys = this.#inOrder()

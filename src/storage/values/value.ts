@@ -43,7 +43,7 @@ export const encodeValue = (value: unknown): StoredValue => {
 }
 
 /**
- * `value` in the form of a structured value, whatever its kind, behind `room` free bytes. @throws
+ * `value` in the form of a structured value, whatever its kind, after `room` free bytes. @throws
  * KeelsonError as `encodeValue`
  */
 export const encodeStructured = (value: unknown, room = 0): Buffer => {
@@ -55,8 +55,8 @@ export const encodeStructured = (value: unknown, room = 0): Buffer => {
 }
 
 /**
- * The bytes of a structured value behind `room` free ones. The value is a list that the caller has
- * just made of others, and does not use again. Those before `from` are plain data already. @throws
+ * The bytes of a structured value after `room` free ones. The value is a list that the caller has
+ * just made of others, and does not use again. Items before `from` are plain data already. @throws
  * KeelsonError as `encodeValue`
  */
 export const encodeList = (list: unknown[], room = 0, from = 0): Buffer => {
@@ -131,7 +131,7 @@ export const isCanonical = (stored: StoredValue): boolean => {
 }
 
 /**
- * No records (each encoding stands alone), maps as objects, bigints unchanged. `toJSON` is not
+ * No records (each encoding is complete), maps as objects, bigints unchanged. `toJSON` is not
  * called. Bytes in a value are copied out of what they were read from.
  */
 const msgpack = new Packr({

@@ -47,7 +47,7 @@ export const claimWalFolder = (request: WalClaimRequest): WalClaim =>
     const { disk, dir } = request
     const missing = missingFolders(disk, dir)
     const removeMissing = (): void => {
-      // Not the files that another process made meanwhile.
+      // Not the files that another process has made since.
       for (const path of missing)
         if (disk.entry(path) && disk.list(path).length === 0) disk.remove(path)
     }

@@ -9,7 +9,7 @@ import { frameTypes } from '../frames/frame.ts'
 import { decodeEntry, decodeOpaque } from '../frames/wal-entry.ts'
 import type { LogHost, ReadAnswer, ReadFrame } from '../ports/log-host.ts'
 
-/** Which entries to read; by default all that the log has. LSNs are inclusive. */
+/** Which entries to read; by default every entry of the log. LSNs are inclusive. */
 export type ReadOptions = {
   /**
    * The first LSN; 0 counts as 1. By default `'oldest'`, the first that the log has. One that a
@@ -149,7 +149,7 @@ const begin = async (host: LogHost, options: ReadOptions): Promise<ReadStart | u
     try {
       return { next, to, ...(await host.run('pin', { from: next })) }
     } catch (error) {
-      // A read from the oldest is not refused if a release removed its first entries meanwhile.
+      // A read from the oldest is not refused if a release has removed its first entries.
       if (isGiven(options.from) || !isKeelsonError(error, 'BAD_CURSOR')) throw error
     }
   }

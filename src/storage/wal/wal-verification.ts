@@ -1,7 +1,7 @@
 /**
  * Verifies the whole log in a folder, also after damage, and also while another process writes it.
  * It changes only LOCK, which it holds if no other process does, so that the log cannot change
- * meanwhile.
+ * during the check.
  */
 
 import { join } from 'node:path'

@@ -58,8 +58,8 @@ export class Wal {
   /** The report of the opening. */
   readonly report: WalReport
   /**
-   * Resolves with the failure that ended the log, whether a call was under way or not; never if it
-   * is closed before.
+   * Resolves with the failure that ended the log, whether a call was pending or not; never if it is
+   * closed before.
    */
   readonly failed: Promise<KeelsonError>
   readonly #opened: OpenedWal
@@ -174,8 +174,8 @@ export class Wal {
 
   /**
    * Reads the entries that were answered before the read began, in order, in pieces of at most 256
-   * KiB. One piece is read ahead, so appends continue meanwhile. Entries still to be read are not
-   * released; leaving the loop frees them.
+   * KiB. One piece is read ahead, so appends continue during the read. Entries still to be read are
+   * not released; leaving the loop frees them.
    * @throws KeelsonError `INVALID_ARGUMENT`; the iteration throws as `readLog`
    */
   read(options: ReadOptions & { checkpoints: true }): AsyncGenerator<WalEntry | WalCheckpoint>
@@ -194,7 +194,7 @@ export class Wal {
     return readLog(source, { ...options })
   }
 
-  /** Reads all that the log has. */
+  /** Reads every entry of the log. */
   readAll(): AsyncGenerator<WalEntry> {
     return this.read()
   }

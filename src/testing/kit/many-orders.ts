@@ -2,7 +2,7 @@
 import { type TestSystem, testSystem } from './test-system.ts'
 
 /**
- * Runs `test` with the seeds from 1 to `count`, each on a System of its own, which is closed
+ * Runs `test` with the seeds from 1 to `count`, each on a separate System, which is closed
  * afterwards. When a run fails, the error names the seed, and its `cause` is the failure.
  * `KEELSON_SEED=17` in the environment runs that seed alone.
  */

@@ -56,7 +56,7 @@ export interface Probe<M = unknown> {
   act<T>(work: (context: BareContext<M>) => T | Promise<T>): Promise<T>
 }
 
-/** Starts a probe. Like every process, it begins in a turn of its own. */
+/** Starts a probe. Like every process, it begins in a separate turn. */
 export const probe = <M extends Messages = Messages>(
   system: System,
   options: { readonly label?: string } = {},

@@ -1,75 +1,22 @@
-/**
- * Blobs without a thread, for simulations. The host handles requests one after another on a given
- * disk, and answers each `delayMs` later by a given clock, as a real disk does.
- */
-import type { Cancel, Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
-import type { BlobHost, BlobProtocol, BlobRequestKind, Disk } from '../../storage/index.ts'
-import { Blobs } from '../../storage/index.ts'
+/** Blobs without a thread, for simulations, on a given disk. */
+import { type BlobHost, type BlobRequestKind, Blobs, type Disk } from '../../storage/index.ts'
+import { type AnswerDelay, InlineRequests } from './inline-host.ts'
 
-/** What an inline host runs on. */
-export type InlineBlobHostOptions = {
-  readonly disk: Disk
-  readonly clock: Clock
-  /** From the work of a request to its answer, in ms; 0 by default: a later turn. */
-  readonly delayMs?: number | (() => number)
-}
-
-type Pending = { readonly carryOut: () => void; readonly refuse: (error: KeelsonError) => void }
+/** The disk and the delays of an inline host. */
+export type InlineBlobHostOptions = AnswerDelay & { readonly disk: Disk }
 
 /** Makes a host. It handles a request when the request before it has been answered. */
-export const inlineBlobHost = ({ disk, clock, delayMs = 0 }: InlineBlobHostOptions): BlobHost => {
+export const inlineBlobHost = ({ disk, ...delay }: InlineBlobHostOptions): BlobHost => {
   const blobs = new Blobs(disk)
-  let waiting: Pending[] = []
-  let current: Pending | undefined
-  let isEnded = false
-  let cancelAnswer: Cancel | undefined
-
-  const proceed = (): void => {
-    current = waiting.shift()
-    current?.carryOut()
-  }
-
-  const settle = (action: () => void): void => {
-    const settled = () => {
-      if (isEnded) return
-      action()
-      proceed()
-    }
-    const ms = typeof delayMs === 'function' ? delayMs() : delayMs
-    if (ms > 0) cancelAnswer = clock.after(ms, settled)
-    else clock.soon(settled)
-  }
-
+  const handle = (kind: BlobRequestKind, request: never) => blobs.handle(kind, request)
+  const requests = new InlineRequests({ name: 'The blobs were', handle }, delay)
   return {
-    run: <K extends BlobRequestKind>(
-      kind: K,
-      request: BlobProtocol[K]['request'],
-    ): Promise<BlobProtocol[K]['answer']> =>
-      new Promise((resolve, reject) => {
-        if (isEnded) return reject(closed())
-        waiting.push({
-          refuse: reject,
-          carryOut() {
-            try {
-              const answer = blobs.handle(kind, request)
-              settle(() => resolve(answer))
-            } catch (error) {
-              settle(() => reject(error))
-            }
-          },
-        })
-        if (!current) proceed()
-      }),
+    run: (kind, request) => requests.run(kind, request as never) as Promise<never>,
     async end() {
-      if (isEnded) return
-      isEnded = true
-      cancelAnswer?.()
+      if (requests.isEnded) return
+      requests.isEnded = true
       blobs.abandon()
-      for (const pending of current ? [current, ...waiting] : waiting) pending.refuse(closed())
-      waiting = []
+      requests.refuse()
     },
   }
 }
-
-const closed = (): KeelsonError => new KeelsonError('CLOSED', 'The blobs were ended')

@@ -1,19 +1,20 @@
 /**
- * A log without a thread, for simulations. It handles requests one after another on a given disk,
- * and answers each `delayMs` later by a given clock. So groups form as they do while a real disk
- * syncs.
+ * A log without a thread, for simulations, on a given disk. A spare segment is made in the
+ * background, step by step.
  */
-import type { Cancel, Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
-import type { Disk, LogHost, LogProtocol, LogRequestKind } from '../../storage/index.ts'
-import { createLog, sparePreparation } from '../../storage/index.ts'
+import type { Cancel } from '../../clock.ts'
+import {
+  createLog,
+  type Disk,
+  type LogHost,
+  type LogRequestKind,
+  sparePreparation,
+} from '../../storage/index.ts'
+import { type AnswerDelay, InlineRequests } from './inline-host.ts'
 
-/** What an inline host runs on. */
-export type InlineLogHostOptions = {
+/** The disk and the delays of an inline host. */
+export type InlineLogHostOptions = AnswerDelay & {
   readonly disk: Disk
-  readonly clock: Clock
-  /** From the work of a request to its answer, in ms; 0 by default: a later turn. */
-  readonly delayMs?: number | (() => number)
   /** How long `end` takes, as when a thread waits for its disk; 0 by default. */
   readonly endMs?: number
   /**
@@ -23,39 +24,17 @@ export type InlineLogHostOptions = {
   readonly spareStepMs?: number
 }
 
-type Pending = {
-  readonly mustWait: () => boolean
-  readonly carryOut: () => void
-  readonly refuse: (error: KeelsonError) => void
-}
-
 /** Makes a host. It handles a request when the request before it has been answered. */
 export const inlineLogHost = ({
   disk,
-  clock,
-  delayMs = 0,
   endMs = 0,
   spareStepMs,
+  ...delay
 }: InlineLogHostOptions): LogHost => {
+  const { clock } = delay
   const log = createLog(disk, clock)
-  let waiting: Pending[] = []
-  let current: Pending | undefined
-  let isEnded = false
   let spare: Generator<void> | undefined
   let cancelStep: Cancel | undefined
-
-  const later = (action: () => void): void => {
-    const ms = typeof delayMs === 'function' ? delayMs() : delayMs
-    if (ms > 0) clock.after(ms, action)
-    else clock.soon(action)
-  }
-
-  const proceed = (): void => {
-    const next = waiting[0]
-    current = next?.mustWait() ? undefined : waiting.shift()
-    current?.carryOut()
-    makeSpare()
-  }
 
   const makeSpare = (): void => {
     if (spareStepMs === undefined || spare) return
@@ -70,48 +49,23 @@ export const inlineLogHost = ({
       cancelStep = clock.after(spareStepMs, stepSpare)
     else {
       spare = undefined
-      if (!current) proceed()
+      requests.proceed()
     }
   }
 
-  const settle = (answer: () => void): void =>
-    later(() => {
-      if (isEnded) return
-      answer()
-      proceed()
-    })
-
-  const run = <K extends LogRequestKind>(
-    kind: K,
-    request: LogProtocol[K]['request'],
-  ): Promise<LogProtocol[K]['answer']> =>
-    new Promise((resolve, reject) => {
-      if (isEnded) return reject(closed())
-      waiting.push({
-        refuse: reject,
-        mustWait: () => log.waitsForSpare(kind, request),
-        carryOut() {
-          try {
-            const answer = log.handle(kind, request)
-            settle(() => resolve(answer))
-          } catch (error) {
-            settle(() => reject(error))
-          }
-        },
-      })
-      if (!current) proceed()
-    })
-
+  const handle = (kind: LogRequestKind, request: never) => log.handle(kind, request)
+  const mustWait = (kind: LogRequestKind, request: never) => log.waitsForSpare(kind, request)
+  const work = { name: 'The log was', handle, mustWait, proceeded: makeSpare }
+  const requests = new InlineRequests(work, delay)
   return {
-    run,
+    run: (kind, request) => requests.run(kind, request as never) as Promise<never>,
     async end() {
-      if (isEnded) return
-      isEnded = true
+      if (requests.isEnded) return
+      requests.isEnded = true
       if (endMs > 0) await new Promise<void>((resolve) => clock.after(endMs, resolve))
       cancelStep?.()
       log.abandon()
-      for (const pending of current ? [current, ...waiting] : waiting) pending.refuse(closed())
-      waiting = []
+      requests.refuse()
     },
   }
 }
@@ -126,5 +80,3 @@ const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boo
   }
   return false
 }
-
-const closed = (): KeelsonError => new KeelsonError('CLOSED', 'The log was ended')

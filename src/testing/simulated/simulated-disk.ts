@@ -51,7 +51,7 @@ export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk
 export class SimulatedDisk implements Disk {
   /** May be changed at any time: lowered to fill the disk, raised to make room. */
   capacityBytes: number
-  /** What `isVolatile` answers. It changes nothing in a power cut. */
+  /** The answer of `isVolatile`. It changes nothing in a power cut. */
   volatile = false
   isVolatile = (): boolean => this.volatile
   free = (): number => this.freeBytes

@@ -57,12 +57,12 @@ export class Refusal extends Error {
  * The effect of a fault on a call.
  *
  * - `error`: the call throws a `DiskError` with `code`, by default `EIO`. A write leaves any part
- *   of its bytes behind. A sync marks its sectors clean, so that the next sync succeeds without them.
+ *   of its bytes. A sync marks its sectors clean, so that the next sync succeeds without them.
  *   Every other call has no effect.
  * - `short`: a write takes `bytes` bytes and answers that number.
  * - `misdirected`: a write succeeds, and the sync after it puts the bytes at `offset`. Their own
  *   place stays as it was.
- * - `halt`: this call and all that follow throw `HALTED`, without effect, until `crash` or
+ * - `halt`: this call and all later ones throw `HALTED`, without effect, until `crash` or
  *   `killProcess`.
  */
 export type Fault =
@@ -177,8 +177,8 @@ export class SimulatedCalls {
   }
 
   /**
-   * Makes a call. `action` gets the fault, because a failed write or sync leaves something behind.
-   * Its `Refusal`s leave as `DiskError`s. With `opensToWrite`, an `open` is refused on a read-only
+   * Makes a call. `action` gets the fault, because a failed write or sync leaves a trace. Its
+   * `Refusal`s leave as `DiskError`s. With `opensToWrite`, an `open` is refused on a read-only
    * disk.
    */
   make<T>(

@@ -36,7 +36,7 @@ type DirtySector = {
   after: number
   /** A failed sync marked it clean. No later sync writes it until it is written again. */
   abandoned: boolean
-  /** The sector that gets its bytes by mistake, in place of its own. */
+  /** The sector that gets its bytes by mistake. */
   landsAt: number | undefined
 }
 
@@ -215,7 +215,7 @@ export class SimulatedFile {
   }
 
   /**
-   * Shrinks the cache. Unsynced bytes behind the cut may reach the disk when the new size does not.
+   * Shrinks the cache. Unsynced bytes after the cut may reach the disk when the new size does not.
    */
   #cut(size: number): void {
     const first = Math.floor(size / this.#sectorBytes)
@@ -263,7 +263,7 @@ export class SimulatedFile {
     const older = sector?.older ?? []
     const chosen = draw.below(4) > 0 ? newest : (older[draw.below(older.length + 1)] ?? newest)
     const bytes = chosen.bytes.slice()
-    // A truncation that reached the disk after this content took the bytes behind it.
+    // A truncation that reached the disk after this content took the bytes after it.
     const cut = smallest(this.#sizes, chosen.after, kept) - index * this.#sectorBytes
     if (cut < bytes.length) bytes.fill(0, Math.max(0, cut))
     return bytes

@@ -63,8 +63,8 @@ export class SimulatedMachine {
   }
 
   /**
-   * Starts an instance. Time moves on until it has started or was refused; it stands still while
-   * modules load. Rejects as `start` does.
+   * Starts an instance. Time moves on until it has started or was refused; it stops while modules
+   * load. Rejects as `start` does.
    */
   async start(options: StartOptions): Promise<App> {
     const { disk, clock } = this

@@ -104,7 +104,7 @@ export class SimulatedNames {
     this.change([fromFolder, fromName, undefined], [toFolder, toName, node])
   }
 
-  /** Removes a file or folder, its contents first. Each name is a change of its own. */
+  /** Removes a file or folder, its contents first. Each name is a separate change. */
   remove(path: string): void {
     const node = this.find(path)
     if (!node) return

@@ -120,7 +120,7 @@ export class Simulation {
     return this.#machine.disk
   }
 
-  /** The projections, which stand in for LMDB: they can fail, lose commits and be damaged. */
+  /** The projections, which replace LMDB: they can fail, lose commits and be damaged. */
   get projections(): MemoryProjections {
     return this.#machine.projections
   }
@@ -180,8 +180,8 @@ export class Simulation {
   }
 
   /**
-   * Ends the process as SIGKILL does. Written bytes stay, synced or not. Every call that is under
-   * way settles with a code. A no-op when no instance runs.
+   * Ends the process as SIGKILL does. Written bytes stay, synced or not. Every pending call settles
+   * with a code. A no-op when no instance runs.
    */
   async kill(): Promise<void> {
     await this.#die()
@@ -190,8 +190,8 @@ export class Simulation {
 
   /**
    * Cuts the power. Unsynced changes are kept, lost, torn, reordered or garbled as the seed
-   * decides, or all `kept` or all `lost`. Every call that is under way settles with a code. `start`
-   * then starts an instance on the disk that survived.
+   * decides, or all `kept` or all `lost`. Every pending call settles with a code. `start` then
+   * starts an instance on the disk that survived.
    */
   async powerCut(options: { readonly unsynced?: Unsynced } = {}): Promise<void> {
     await this.#die()

@@ -1,5 +1,6 @@
 /** Alarms and steps: they fire or run once, in time, over crashes; a failing one is tried again. */
 import { afterEach, describe, expect, test } from 'vitest'
+import * as Alarms from '../../../src/actors/entities/alarms.ts'
 import {
   call,
   type DurableServer,
@@ -11,6 +12,7 @@ import {
   reply,
   type StorageEvents,
   supervisor,
+  sys,
   telemetry,
   worker,
 } from '../../../src/index.ts'
@@ -282,6 +284,17 @@ test('many alarms at one moment are served, and calls are answered between them'
   expect(fired.every((state) => state?.fired.length === 1)).toBe(true)
 })
 
+test('many alarms at one moment keep no place longer than their turns take', async () => {
+  const { simulation: s, begun } = await startSlowAlarms(400, { inMs: 60_000, ms: 0 })
+  simulation = s
+
+  await s.advance(65_000)
+
+  const times = begun.map(({ at }) => at)
+  expect(times).toHaveLength(400)
+  expect(Math.max(...times) - Math.min(...times)).toBeLessThan(90)
+})
+
 describe('an actor whose handler is slow', () => {
   const among = async (count: number, ms: number) => {
     const world = await startSlowAlarms(count, { inMs: 60_000, ms })
@@ -351,6 +364,26 @@ test('a row that cannot be served delays no other alarm, and is asked for once a
   expect(set.length).toBeGreaterThan(10)
   const lateMs = set.map(({ at }, nth) => Number(tries[served + nth]?.split(' ')[1]) - at)
   expect(lateMs.filter((ms) => !(ms < 50))).toEqual([])
+})
+
+test('a row whose actor is blocked is noted for a second, and then nothing walks', async () => {
+  const { machine, ask } = await started()
+  await ask('a', 'set', { name: 'one', inMs: 5_000 })
+  await machine.close()
+  const odd = entity('clock', { ...server, version: 2, migrate: () => expect.unreachable() })
+  await machine.start({ app: supervisor('app', {}, [odd]) })
+  const alarms = () =>
+    machine.during(sys.getState(machine.system.to(Alarms.name(0)))) as Promise<{
+      readonly later: ReadonlyMap<string, number>
+      readonly walkAt: number
+    }>
+  await machine.advance(5_100)
+  expect([(await alarms()).later.size, machine.app.entity(odd).blocked().size]).toEqual([1, 1])
+
+  await machine.advance(3_000)
+
+  const { later, walkAt } = await alarms()
+  expect([later.size, walkAt]).toEqual([0, Number.POSITIVE_INFINITY])
 })
 
 test('an alarm whose handler was cut off fires again, though another of its actor was handled', async () => {

@@ -83,7 +83,13 @@ const server: DurableServer<Messages, State, { count: number }> = {
 
 const kind = entity('thing', server, { idleMs: 1_000 })
 const noting = entity('noting', server, { keys: true })
-const tree = supervisor('app', {}, [kind, noting, worker('lone', server, { durable: true })])
+const keeping = entity('keeping', server, { keepMs: 60_000 })
+const tree = supervisor('app', {}, [
+  kind,
+  noting,
+  keeping,
+  worker('lone', server, { durable: true }),
+])
 
 let simulation: Simulation | undefined
 afterEach(async () => {
@@ -212,6 +218,21 @@ describe('an entity that has ended', () => {
     expect(rowsOf(s)).toEqual([])
   })
 
+  test('is kept for as long as it says, and else for as long as its kind says', async () => {
+    const { s, things, ask } = await started(keeping)
+    const at = s.clock.now()
+    const leftOf = (id: string) => Math.round(((things().endsAt(id) ?? 0) - at) / 1_000)
+    await ask('end', undefined, 'by kind')
+    await ask('end', { keepMs: 5_000 }, 'for 5 s')
+    await ask('end', { keepMs: 0 }, 'at once')
+    expect([leftOf('by kind'), leftOf('for 5 s')]).toEqual([60, 5])
+    await s.advance(1_000)
+    expect(things().state('at once')).toBeUndefined()
+    await s.advance(10_000)
+    expect(things().state('for 5 s')).toBeUndefined()
+    expect(things().state('by kind')).toBeDefined()
+  })
+
   test('can be deleted before', async () => {
     const { s, things, ask } = await started()
     await ask('end', { keepMs: 60_000 })
@@ -299,6 +320,20 @@ describe('the keys of an entity that has ended', () => {
     expect(await deleted).toBe('EXITED')
     expect(things().state('1')).toEqual({ count: 1, ran: [] })
     expect(s.app.store.has(many[0] ?? '')).toBe(false)
+  })
+
+  test('stay with an entity that is blocked: a delete with keys is BLOCKED, one without is not', async () => {
+    const { s, ask } = await started(noting)
+    await ask('write', many.slice(0, 2))
+    await s.close()
+    const newer = entity('noting', { ...server, version: 2 }, { keys: true })
+    await s.start({ app: supervisor('app', {}, [newer]) })
+    const handle = s.app.entity(newer)
+
+    expect(await s.during(codeOf(handle.delete('1', { keys: true })))).toBe('BLOCKED')
+    expect(s.app.store.get(many[1] ?? '')).toBe('x')
+    expect(await s.during(handle.delete('1'))).toBe(true)
+    expect([rowsOf(s), s.app.store.get(many[1] ?? '')]).toEqual([[], 'x'])
   })
 
   test('go by delete with keys, too', async () => {

@@ -251,6 +251,33 @@ test('a stop with nothing but a timed-out call behind it wakes nothing', async (
   expect(lives).toEqual(['+a', '-a normal'])
 })
 
+test('a call that a stop leaves to the next process keeps that awake until it is answered', async () => {
+  const handle = await started()
+  const ref = handle.ref('a')
+  const answers = [call(ref, 'wait', 50), handle.stop('a')]
+  const kept = codeOf(call(ref, 'keep', undefined, patient))
+  await s.during(Promise.all(answers))
+
+  await s.advance(3_000_000)
+  expect(lives).toEqual(['+a', '-a normal', '+a'])
+
+  await s.during(handle.stop('a'))
+  expect(await s.during(kept)).toBe('EXITED')
+})
+
+test('a cast that a stop leaves to the next process lets that rest', async () => {
+  const handle = await started()
+  const ref = handle.ref('a')
+  const answers = [call(ref, 'wait', 50), handle.stop('a')]
+  cast(ref, 'add')
+  await s.during(Promise.all(answers))
+  expect(lives).toEqual(['+a', '-a normal', '+a'])
+
+  await s.advance(3_000_000)
+
+  expect([lives.length, handle.state('a')]).toEqual([4, { count: 1 }])
+})
+
 test('a call whose from was kept is EXITED by a stop', async () => {
   const handle = await started()
   const kept = expect(call(handle.ref('a'), 'keep')).rejects.toMatchObject({ code: 'EXITED' })

@@ -156,6 +156,9 @@ describe('list', () => {
       [{ limit: 0 }, 'INVALID_ARGUMENT'],
       [{ order: 'down' }, 'INVALID_ARGUMENT'],
       [{ sort: 'asc' }, 'INVALID_ARGUMENT'],
+      [{ states: 1 }, 'INVALID_ARGUMENT'],
+      [{ prefix: 5 }, 'INVALID_ARGUMENT'],
+      [{ prefix: 'a\0' }, 'INVALID_ARGUMENT'],
       [{ where: {} }, 'INVALID_ARGUMENT'],
       [{ where: { status: 'a', total: 1 } }, 'INVALID_ARGUMENT'],
       [{ where: { total: {} } }, 'INVALID_ARGUMENT'],
@@ -194,6 +197,20 @@ describe('counts', () => {
     ])
     expect(await s.during((orders as EntityHandle).counts('colour'))).toEqual(new Map())
     expect(await s.during(orders.count())).toBe(8)
+  })
+
+  test('counts no value that no entity has any more', async () => {
+    const { s, orders } = await started()
+    await set(s, orders, some)
+    // The projection shows them.
+    await s.advance(5_000)
+    await set(s, orders, { b: { status: 'sent', total: 5 }, d: { status: 'sent', total: 5 } })
+    await set(s, orders, { 'eu-2': { status: 'sent', total: 5 } })
+
+    expect([...(await s.during(orders.counts('status')))]).toEqual([
+      ['placed', 5],
+      ['sent', 3],
+    ])
   })
 
   test('counts more rows than one step of its walk has', async () => {
@@ -235,6 +252,19 @@ describe('alarms', () => {
       code: 'INVALID_ARGUMENT',
     })
   })
+})
+
+test('alarms of a kind are found up to a time, also beyond one step of the walk', async () => {
+  const { s, orders } = await started()
+  const at = s.clock.now() + 1_000_000
+  const waits = Array.from({ length: 3_500 }, (_, n) => call(orders.ref(`o${n}`), 'wait', at + n))
+  await s.during(Promise.all(waits))
+
+  const found = await s.during(orders.alarms({ before: at + 3_400, limit: 10_000 }))
+
+  const late = found.filter(({ name }) => name === 'late')
+  expect([found.length, late.length]).toEqual([3_400 + 3_399, 3_400])
+  expect(found.at(-1)?.at).toBe(at + 3_399)
 })
 
 test('every look is CLOSED after the close', async () => {

@@ -186,6 +186,45 @@ describe('migrateAll', () => {
       }
   })
 
+  test('counts rows of a machine of another shape as blocked', async () => {
+    const s = await written(5)
+    await s.close()
+    const reshaped = entity('account', { ...first, shape: 'other' } as typeof first)
+    await s.start({ app: supervisor('app', {}, [reshaped]), shards: 2 })
+    const report = await s.during(s.app.entity(reshaped).migrateAll())
+    expect(report).toEqual({ migrated: 0, blocked: 5 })
+  })
+
+  test('migrates an entity that is killed while it is asked', async () => {
+    const s = await written(3)
+    const accounts = await upgraded(s)
+    const held = codeOf(call(accounts.ref('1'), 'hold', 2_000))
+    const migration = accounts.migrateAll()
+    await s.advance(100)
+    expect(versionsIn(s)).toEqual(
+      new Map([
+        ['0', 2],
+        ['1', 1],
+        ['2', 2],
+      ]),
+    )
+
+    s.system.kill(name('account/1'))
+
+    expect(await s.during(held)).toBe('EXITED')
+    expect(await s.during(migration)).toEqual({ migrated: 3, blocked: 0 })
+    expect(accounts.state('1')).toEqual({ euros: 0.01, turns: 1 })
+  })
+
+  test('counts an entity that lives and is blocked as blocked', async () => {
+    const s = await written(bad + 1)
+    const accounts = await upgraded(s)
+    expect(await s.during(codeOf(call(accounts.ref(`${bad}`), 'look')))).toBe('BLOCKED')
+    expect(s.app.entities.holder(`account/${bad}`)).toBeDefined()
+
+    expect(await s.during(accounts.migrateAll())).toEqual({ migrated: bad, blocked: 1 })
+  })
+
   test('ends early by its signal, and the next run does the rest', async () => {
     const s = await written(200)
     const accounts = await upgraded(s)

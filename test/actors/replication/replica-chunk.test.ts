@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { jsonText } from '../../../src/actors/replication/readable-key.ts'
 import { chunkLength } from '../../../src/actors/replication/replica-chunk.ts'
-import { retryDelayMs } from '../../../src/actors/replication/replicator.ts'
+import { replicaPauses } from '../../../src/actors/replication/replicator.ts'
+import { backoffMs } from '../../../src/clock.ts'
 
 const frames = fc.array(
   fc.record({
@@ -43,9 +44,12 @@ test('a chunk of frames that were read in part is no longer than one of all of t
 })
 
 test('a delay doubles from 0.1 s up to 30 s, with jitter', () => {
-  expect([1, 2, 3].map((failures) => retryDelayMs(failures, 1))).toEqual([100, 200, 400])
-  expect(retryDelayMs(1, 0)).toBe(50)
-  for (const failures of [10, 1_000, 1e9]) expect(retryDelayMs(failures, 1)).toBe(30_000)
+  expect([1, 2, 3].map((failures) => backoffMs(replicaPauses, failures, 1))).toEqual([
+    100, 200, 400,
+  ])
+  expect(backoffMs(replicaPauses, 1, 0)).toBe(50)
+  for (const failures of [10, 1_000, 1e9])
+    expect(backoffMs(replicaPauses, failures, 1)).toBe(30_000)
 })
 
 test('JSON is what a value is, as far as jsonb takes it', () => {

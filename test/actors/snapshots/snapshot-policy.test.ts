@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import {
   dueBytes,
   reasonNow,
-  retryDelayMs,
   type SnapshotSituation,
+  snapshotPauses,
 } from '../../../src/actors/snapshots/snapshot-policy.ts'
+import { backoffMs } from '../../../src/clock.ts'
 
 const MiB = 1024 * 1024
 
@@ -51,7 +52,7 @@ describe('a snapshot is made', () => {
   })
 
   test('again after a delay that doubles from a second to ten minutes', () => {
-    expect([1, 2, 3, 10, 11, 50].map(retryDelayMs)).toEqual([
+    expect([1, 2, 3, 10, 11, 50].map((failures) => backoffMs(snapshotPauses, failures))).toEqual([
       1_000, 2_000, 4_000, 512_000, 600_000, 600_000,
     ])
   })

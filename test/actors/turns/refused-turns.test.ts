@@ -220,17 +220,20 @@ describe('a turn whose writes meet a lock', () => {
     expect(state()).toBe('ab')
   })
 
-  test('settles the calls behind it when the process has been killed meanwhile', async () => {
+  test('settles the calls behind it when the process has been killed meanwhile, and logs the casts', async () => {
     const { s, ref, state } = await locked()
     s.syncMs = 20
     const calls = [
       codeOf(call(ref, 'act', write, { timeoutMs: Number.POSITIVE_INFINITY })),
       codeOf(call(ref, 'add', 'b', { timeoutMs: Number.POSITIVE_INFINITY })),
     ]
+    cast(ref, 'add', 'c')
     await s.settle()
     s.system.kill(ref)
     expect(await s.during(Promise.all(calls))).toEqual(['LOCKED', 'EXITED'])
     expect(state()).toBe('a')
+    const refused = s.log.lines.filter(({ message }) => message.includes('was refused'))
+    expect(refused.map(({ message }) => message.split(' was ')[0])).toEqual(['list/1: cast add'])
   })
 })
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import {
-  backoffMs,
   endsSupervisor,
   isRestarted,
   recentRestarts,
+  restartWaitMs,
 } from '../../../src/runtime/supervision/restart-policy.ts'
 
 describe('whether a child is started again', () => {
@@ -51,12 +51,12 @@ describe('the restarts that count', () => {
 describe('the wait before a restart', () => {
   test('doubles with each restart in a row, up to its longest time', () => {
     const rows = [1, 2, 3, 4, 5, 2_000]
-    const waits = rows.map((row) => backoffMs({ fromMs: 100, toMs: 1_000 }, row, 1))
+    const waits = rows.map((row) => restartWaitMs({ fromMs: 100, toMs: 1_000 }, row, 1))
     expect(waits).toEqual([100, 200, 400, 800, 1_000, 1_000])
   })
 
   test('is drawn between half of this time and all of it', () => {
-    const waits = [0, 0.5, 1].map((drawn) => backoffMs({ fromMs: 100, toMs: 1_000 }, 1, drawn))
+    const waits = [0, 0.5, 1].map((drawn) => restartWaitMs({ fromMs: 100, toMs: 1_000 }, 1, drawn))
     expect(waits).toEqual([50, 75, 100])
   })
 })

@@ -1,0 +1,71 @@
+/** Entities that fail while they wake: their tries, their pauses, and their block. */
+import { expect, onTestFinished, test } from 'vitest'
+import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import { startSimulated } from '../../../src/testing/index.ts'
+import { codeOf } from '../../support/simulated-instance.ts'
+
+type Messages = { calls: { add: () => number } }
+
+const started = async () => {
+  const world = { isBroken: true, wakes: [] as number[], born: [] as unknown[] }
+  const server: DurableServer<Messages, number, Record<never, never>, string> = {
+    init: (id) => {
+      world.born.push(id)
+      return 0
+    },
+    wake: (_, context) => {
+      world.wakes.push(context.system.clock.monotonic())
+      if (world.isBroken) throw new Error('broken')
+    },
+    calls: { add: (count) => reply(count + 1, count + 1) },
+  }
+  const kind = entity('thing', server)
+  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  onTestFinished(() => s.close())
+  const handle = s.app.entity(kind)
+  const add = (id = 'a') => s.during(codeOf(call(handle.ref(id), 'add')), { withinMs: 60_000 })
+  const blocks = () => s.log.lines.filter(({ message }) => message.includes('BLOCKED')).length
+  return { s, handle, world, add, blocks }
+}
+
+test('an entity that fails to wake waits longer before each try, and is blocked by the fifth', async () => {
+  const { handle, world, add, blocks } = await started()
+  for (let tries = 1; tries <= 5; tries++) {
+    expect([handle.blocked().size, blocks()]).toEqual([0, 0])
+    expect(await add()).toBe('EXITED')
+  }
+  expect(handle.blocked().get('a')).toMatchObject({ code: 'BLOCKED' })
+  expect(blocks()).toBe(1)
+  const pauses = world.wakes.slice(1).map((at, nth) => at - (world.wakes[nth] ?? 0))
+  expect(pauses.map((ms) => Math.round(ms / 50) * 50)).toEqual([100, 200, 400, 800])
+
+  for (let calls = 0; calls < 3; calls++) expect(await add()).toBe('BLOCKED')
+  expect([world.wakes.length, blocks()]).toEqual([5, 1])
+})
+
+test('after unblock it is tried again, with all its tries', async () => {
+  const { handle, world, add, blocks } = await started()
+  for (let tries = 1; tries <= 5; tries++) await add()
+  expect(await handle.unblock('a')).toBe(true)
+  for (let tries = 1; tries <= 5; tries++) {
+    expect(handle.blocked().size).toBe(0)
+    expect(await add()).toBe('EXITED')
+  }
+  expect([handle.blocked().size, blocks()]).toEqual([1, 2])
+
+  world.isBroken = false
+  expect(await handle.unblock('a')).toBe(true)
+  expect([await add(), handle.blocked().size]).toEqual(['ok', 0])
+})
+
+test('its siblings do not notice, and each is born with its id', async () => {
+  const { s, world, add } = await started()
+  const kind = s.app.entities.kind('thing')
+  expect(await add('a')).toBe('EXITED')
+  world.isBroken = false
+  expect(await add('b')).toBe('ok')
+
+  expect(world.born).toEqual(['a', 'b'])
+  expect(s.app.entities.kind('thing')).toBe(kind)
+  expect(kind?.live).toBe(1)
+})
