@@ -98,7 +98,7 @@ test('a command on a log loads the storage, no runtime, and of the actors only h
   for (const command of ['wal-verify', 'wal-dump', 'wal-salvage']) {
     const loaded = loadedBy(...chunksOf(command))
 
-    expect(among(loaded, /^storage\/rescue\//).length, command).toBeGreaterThan(2)
+    expect(among(loaded, /^storage\/examination\//).length, command).toBeGreaterThan(2)
     expect(
       among(
         loaded,
@@ -113,5 +113,5 @@ test('the thread that makes spares loads no log', () => {
   const loaded = loadedBy('storage/threads/spare-maker.js')
 
   expect(among(loaded, /^storage\/segments\//).length).toBeGreaterThan(0)
-  expect(among(loaded, /^storage\/(log|recovery|rescue)\//)).toEqual([])
+  expect(among(loaded, /^storage\/(log|recovery|examination)\//)).toEqual([])
 })

@@ -21,28 +21,26 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     blobs: ['bytes', 'ports', 'disk', 'values'],
     commands: ['bytes', 'ports', 'values'],
     lmdb: ['bytes', 'ports', 'disk', 'frames', 'values'],
-    recovery: ['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'commands'],
+    examination: [...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'commands']],
+    recovery: ['ports', 'disk', 'frames', 'segments', 'commitments', 'examination'],
     log: ['ports', 'disk', 'frames', 'segments', 'commitments', 'recovery'],
-    rescue: [
-      ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'commands', 'recovery'],
-    ],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
     backups: [
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],
-      ...['commands', 'lmdb', 'snapshots'],
+      ...['commands', 'lmdb', 'examination', 'snapshots'],
     ],
     projections: ['bytes', 'ports', 'values', 'rows'],
     health: [
-      ...['ports', 'disk', 'segments', 'values', 'blobs', 'commands', 'lmdb', 'rescue', 'rows'],
-      ...['snapshots', 'backups'],
+      ...['ports', 'disk', 'frames', 'segments', 'values', 'blobs', 'commands', 'lmdb'],
+      ...['examination', 'rows', 'snapshots'],
     ],
     threads: [
       ...['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots', 'backups'],
     ],
     wal: [
       ...['bytes', 'ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log'],
-      ...['rescue', 'threads'],
+      ...['examination', 'threads'],
     ],
   },
   runtime: {

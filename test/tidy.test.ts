@@ -102,6 +102,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/inspect/prompt/trace-view.ts': 'one view to a file',
   'src/runtime/names/tables.ts': 'one kind of names to a file',
   'src/storage/disk/direct-writer.ts': 'owns the aligned memory of O_DIRECT',
+  'src/storage/examination/log-recovery.ts': 'the table of verdicts on an end, pure',
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',

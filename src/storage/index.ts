@@ -13,9 +13,9 @@
  * - blobs: large values in segments of their own: writing, reading, giving space back
  * - commands: commands, units and their encoding
  * - lmdb: projections in LMDB, and the examination of its file
+ * - examination: what the files of a log have, and the verdict on them
  * - recovery: opening a log: inspection, plan, opening
  * - log: an open log: writer, reader, spares, retention
- * - rescue: verify, dump and salvage of damaged logs
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
  * - backups: copies of a shard, and what a backup holds
@@ -29,6 +29,8 @@
 
 export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
 export { tidyShard } from './backups/backup-tidying.ts'
+export { copyingFolder, type UncopiedPlace } from './backups/folder-copy.ts'
+export { nothingFound, type Salvaged, salvaging } from './backups/log-salvage.ts'
 export { findingMoment } from './backups/moment.ts'
 export { restoringShard } from './backups/restoring.ts'
 export { ShardBuilder } from './backups/shard-building.ts'
@@ -122,6 +124,13 @@ export {
 export { attempt, refusalOf, refusing } from './disk/disk-failure.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
+export { type FrameContent, recordContent } from './examination/frame-content.ts'
+export { markOf } from './examination/frame-mark.ts'
+export { HistoryReader } from './examination/history-reading.ts'
+export type { LogKnowledge } from './examination/log-damage.ts'
+export { type DumpRange, type DumpRecord, dumping } from './examination/log-dump.ts'
+export type { LogVerification } from './examination/log-judgement.ts'
+export { type LogProgress, verifying, verifyLog } from './examination/log-verification.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { LsnRange } from './frames/lost-frame.ts'
 export { GroupFiller } from './groups/group-filler.ts'
@@ -180,15 +189,6 @@ export {
   projectionMarkKey,
   projectionMarkOf,
 } from './projections/projection-mark.ts'
-export { markOf } from './recovery/frame-mark.ts'
-export { copyingFolder, type UncopiedPlace } from './rescue/folder-copy.ts'
-export { type FrameContent, recordContent } from './rescue/frame-content.ts'
-export { HistoryReader } from './rescue/history-reading.ts'
-export type { LogKnowledge } from './rescue/log-damage.ts'
-export { type DumpRange, type DumpRecord, dumping } from './rescue/log-dump.ts'
-export type { LogVerification } from './rescue/log-judgement.ts'
-export { nothingFound, type Salvaged, salvaging } from './rescue/log-salvage.ts'
-export { type LogProgress, verifying, verifyLog } from './rescue/log-verification.ts'
 export {
   blobRowsOfFrame,
   loggedBlobRow,

@@ -1,8 +1,9 @@
 /** What was published about the chain of commitments of a log: every later chain must continue it. */
+
+import { HistoryReader } from '../../src/storage/examination/history-reading.ts'
+import { verifyLog } from '../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../src/storage/log/log.ts'
 import type { CommitmentHead } from '../../src/storage/ports/log-host.ts'
-import { HistoryReader } from '../../src/storage/rescue/history-reading.ts'
-import { verifyLog } from '../../src/storage/rescue/log-verification.ts'
 import { dir, type LogWorld } from './logs.ts'
 
 /** The heads that were durable when the log gave them out. */

@@ -1,9 +1,10 @@
 /** Finds the LSN of a moment in the copy of a shard. */
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { CopiedFolders, CopyProgress, ShardCopy } from '../ports/shard-copier.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
-import { walkingFrames } from './segment-copy.ts'
 import { segmentsOf } from './shard-copy.ts'
 
 /**
@@ -23,10 +24,11 @@ export function* findingMoment(
   let bytes = 0
   let last = copy.firstLsn === 1 ? 0 : snapshotUpTo(disk, folders, copy, time)
   for (const segment of segments) {
-    const path = `${folders.wal}/${segment.name}`
-    const steps = walkingFrames(disk, path, segment, { lsn: copy.lsn }, (lsn, stamp) => {
+    const stretch = { ...segment, from: segmentStart(segment.header), to: { lsn: copy.lsn } }
+    const take = dataFrames((lsn, stamp) => {
       if (stamp <= time) last = Math.max(last ?? 0, lsn)
     })
+    const steps = walkingFrames(disk, folders.wal, stretch, take)
     for (const step of steps) {
       bytes += step
       yield { bytes, totalBytes }

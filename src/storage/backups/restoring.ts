@@ -4,12 +4,12 @@
  * loss of one is noticed.
  */
 import { KeelsonError } from '../../errors.ts'
+import { soundSurvey } from '../examination/log-survey.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { CopiedFolders, CopyProgress, ShardCopy } from '../ports/shard-copier.ts'
 import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'
-import { listSegments } from '../segments/segment-list.ts'
 import { copyingShard } from './shard-copy.ts'
 
 /** A shard to restore. */
@@ -61,8 +61,7 @@ const baseOf = ({ firstLsn, snapshots, lsn: last }: ShardCopy, lsn: number): Bas
 }
 
 const nameAll = (disk: Disk, dir: string, restored: ShardCopy): void => {
-  const none = { manifest: undefined, exists: false, whole: false, damagedSlots: 0 }
-  const { segments } = listSegments(disk, dir, none)
+  const { segments } = soundSurvey(disk, dir)
   const { snapshots, lsn, time } = restored
   const checkpointLsn = snapshots[0]?.lsn ?? 0
   const facts = { generation: 1, recoveredLsn: lsn, checkpointLsn, lastTime: time, snapshots }

@@ -3,9 +3,9 @@
  * the end that was to be copied. A copy that is there and sound is left as it is.
  */
 import { writeAll } from '../disk/disk-failure.ts'
-import { readStamp } from '../frames/control-payload.ts'
-import { type FrameHeader, frameTypes, roundUp } from '../frames/frame.ts'
-import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
+import { roundUp } from '../frames/frame.ts'
+import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
+import { type DataTaker, dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { encodeSegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { CopiedSegment } from '../ports/shard-copier.ts'
@@ -25,9 +25,6 @@ export type SegmentCopyRequest = {
   readonly walId: string | undefined
 }
 
-/** Gets each DATA frame of the copy: its LSN, its stamp and its payload, a view. */
-export type FrameTaker = (lsn: number, time: number, payload: Uint8Array) => void
-
 /**
  * Copies it, and yields the bytes examined or copied.
  * @throws KeelsonError `CORRUPT` if a frame of the source is damaged; DiskError
@@ -35,20 +32,19 @@ export type FrameTaker = (lsn: number, time: number, payload: Uint8Array) => voi
 export function* copyingSegment(
   disk: Disk,
   request: SegmentCopyRequest,
-  take: FrameTaker,
+  take: DataTaker,
 ): Generator<number, { readonly copied: CopiedSegment; readonly copiedBytes: number }> {
   const { from, to, segment, lastLsn, walId } = request
   const { name } = segment
   const end = request.end ?? (yield* endAt(disk, from, segment, lastLsn))
   const copied = { name, bytes: end.offset, lastLsn: end.lsn, lastCrc: end.crc }
-  const target = pathIn(to, name)
-  if (yield* isWhole(disk, target, segment, end, take)) return { copied, copiedBytes: 0 }
-  const spare = `${target}.tmp`
-  yield* copyingBytes(disk, pathIn(from, name), spare, end.offset, (file) => {
+  if (yield* isWhole(disk, to, segment, end, take)) return { copied, copiedBytes: 0 }
+  const spare = { ...segment, name: `${name}.tmp` }
+  yield* copyingBytes(disk, pathIn(from, name), pathIn(to, spare.name), end.offset, (file) => {
     if (walId !== undefined) rename(file, segment, end, walId)
   })
-  if (!(yield* isWhole(disk, spare, segment, end, take))) throw yield* damageOf(disk, from, segment)
-  disk.rename(spare, target)
+  if (!(yield* isWhole(disk, to, spare, end, take))) throw yield* damageOf(disk, from, segment)
+  disk.rename(pathIn(to, spare.name), pathIn(to, name))
   return { copied, copiedBytes: end.offset }
 }
 
@@ -78,19 +74,20 @@ const lastGood = (
   segment: SegmentEntry,
   lsn: number,
 ): Generator<number, FrameEnd> =>
-  walkingFrames(disk, pathIn(dir, segment.name), segment, { lsn }, () => undefined)
+  walkingFrames(disk, dir, { ...segment, from: segmentStart(segment.header), to: { lsn } })
 
 /** Whether the file has every frame up to `end`. A missing file has none. */
 function* isWhole(
   disk: Disk,
-  path: string,
-  segment: SegmentEntry,
+  dir: string,
+  { name, header }: Pick<SegmentEntry, 'name' | 'header'>,
   end: FrameEnd,
-  take: FrameTaker,
+  take: DataTaker,
 ): Generator<number, boolean> {
-  const size = disk.entry(path)?.size
+  const size = disk.entry(pathIn(dir, name))?.size
   if (size === undefined || size < end.offset) return false
-  const found = yield* walkingFrames(disk, path, segment, end, take)
+  const stretch = { name, header, from: segmentStart(header), to: end }
+  const found = yield* walkingFrames(disk, dir, stretch, dataFrames(take))
   return found.lsn === end.lsn && found.offset === end.offset && found.crc === end.crc
 }
 
@@ -100,39 +97,3 @@ function* damageOf(disk: Disk, dir: string, segment: SegmentEntry): Generator<nu
 
 const damageAfter = ({ name }: SegmentEntry, { offset, lsn }: FrameEnd): Error =>
   corruption({ file: name, offset, lsn: lsn + 1, evidence: 'the next frame is missing or damaged' })
-
-const pauseBytes = 1024 * 1024
-
-/**
- * Walks up to the frame `to`, or to the first that is not good, and yields the bytes of each stretch.
- * Returns the end of the last good frame. @throws DiskError
- */
-export function* walkingFrames(
-  disk: Disk,
-  path: string,
-  { header }: SegmentEntry,
-  to: { readonly lsn: number; readonly offset?: number },
-  take: FrameTaker,
-): Generator<number, FrameEnd> {
-  const file = disk.open(path, 'read')
-  try {
-    const cursor = new FrameCursor(file, header, segmentStart(header), to.offset ?? file.size())
-    let paused = cursor.end.offset
-    while (cursor.end.lsn < to.lsn) {
-      const frame = cursor.next()
-      if (!frame) break
-      if (frame.type === frameTypes.data) give(cursor, frame, take)
-      if (cursor.end.offset - paused < pauseBytes) continue
-      yield cursor.end.offset - paused
-      paused = cursor.end.offset
-    }
-    return cursor.end
-  } finally {
-    file.close()
-  }
-}
-
-const give = (cursor: FrameCursor, frame: FrameHeader, take: FrameTaker): void => {
-  const { buffer, at } = cursor.payload
-  take(frame.lsn, readStamp(buffer.view, at, frame.payloadBytes), cursor.payloadBytes(frame))
-}

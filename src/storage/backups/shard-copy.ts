@@ -9,6 +9,7 @@ import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
+import { soundSurvey } from '../examination/log-survey.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type {
@@ -18,9 +19,7 @@ import type {
   ShardCopyRequest,
 } from '../ports/shard-copier.ts'
 import { corruption } from '../segments/log-errors.ts'
-import { readManifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { listSegments } from '../segments/segment-list.ts'
 import { copyAppStates } from '../snapshots/app-state.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { copyingBlob } from './blob-copy.ts'
@@ -106,12 +105,8 @@ export const segmentsOf = (
   disk: Disk,
   dir: string,
   listed?: readonly CopiedSegment[],
-): readonly SegmentEntry[] => {
-  const { segments } = listSegments(disk, dir, readManifest(disk, dir))
-  return listed
-    ? segments.filter(({ name }) => listed.some((each) => each.name === name))
-    : segments
-}
+): readonly SegmentEntry[] =>
+  soundSurvey(disk, dir, (name) => !listed || listed.some((each) => each.name === name)).segments
 
 /** @throws KeelsonError `CORRUPT` if a segment that a backup lists is needed, and is not there */
 const refuseMissing = (

@@ -3,11 +3,11 @@
  * the frames. The files are brought up to date before each new segment, so an opening usually reads
  * the newest one only. Changes nothing.
  */
-import { readStamp } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
-import { FrameCursor, type FrameEnd } from '../frames/frame-cursor.ts'
+import type { FrameEnd } from '../frames/frame-cursor.ts'
+import { stampOf, walkFrames } from '../frames/frame-walk.ts'
 import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import type { Disk } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { decodeHeader, type ReadHeader } from './commitment-header.ts'
 import { type Digest, noDigest } from './digests.ts'
@@ -235,23 +235,14 @@ type WalkedFrame = {
 export const walk = (
   disk: Disk,
   dir: string,
-  { name, header, from, to }: ChainStretch,
+  stretch: ChainStretch,
   take: (type: number, frame: WalkedFrame) => void,
 ): void => {
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
-    const cursor = new FrameCursor(file, header, from, to.offset)
-    while (cursor.end.lsn < to.lsn) {
-      const frame = cursor.next()
-      const { offset, lsn: end } = cursor.end
-      if (!frame)
-        throw corruption({ file: name, offset, lsn: end + 1, evidence: 'a frame is damaged' })
-      const { lsn, type, payloadBytes } = frame
-      const { buffer, at } = cursor.payload
-      const time = type === frameTypes.data ? readStamp(buffer.view, at, payloadBytes) : 0
-      take(type, { lsn, time, offset: cursor.frameOffset, payload: cursor.payloadBytes(frame) })
-    }
-  } finally {
-    file.close()
-  }
+  const { offset, lsn: end } = walkFrames(disk, dir, stretch, (frame, cursor) => {
+    const { lsn, type } = frame
+    const time = type === frameTypes.data ? stampOf(frame, cursor) : 0
+    take(type, { lsn, time, offset: cursor.frameOffset, payload: cursor.payloadBytes(frame) })
+  })
+  if (end < stretch.to.lsn)
+    throw corruption({ file: stretch.name, offset, lsn: end + 1, evidence: 'a frame is damaged' })
 }

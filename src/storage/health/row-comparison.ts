@@ -3,12 +3,12 @@
  * of their own, in pieces, and both are walked in order. Rows that are not of the log alone are left
  * out: those that actors and projections by users derive, and those of blobs that the log refers to.
  */
-import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
-import { walkingFrames } from '../backups/segment-copy.ts'
 import { readBlobRange } from '../blobs/blob-reader.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refusalOf } from '../disk/disk-failure.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { loadLmdb, type OpenDatabase } from '../lmdb/lmdb-environment.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../lmdb/lmdb-projection-store.ts'
@@ -101,12 +101,12 @@ async function* replaying(
     for (const [index, segment] of log.segments.entries()) {
       const next = log.segments[index + 1]?.header.prev
       if (next && next.lastLsn <= from) continue
-      const end = { lsn: Math.min(next?.lastLsn ?? position.lsn, position.lsn) }
-      const path = join(folders.wal, segment.name)
-      const take = (lsn: number, time: number, payload: Uint8Array): void => {
+      const to = { lsn: Math.min(next?.lastLsn ?? position.lsn, position.lsn) }
+      const stretch = { ...segment, from: segmentStart(segment.header), to }
+      const take = dataFrames((lsn, time, payload) => {
         if (lsn > from && lsn <= position.lsn) replay.take(lsn, time, payload)
-      }
-      for (const step of walkingFrames(disk, path, segment, end, take)) {
+      })
+      for (const step of walkingFrames(disk, folders.wal, stretch, take)) {
         bytes += step
         if (replay.isFull) await replay.commit(position)
         yield { what: `replaying shard ${shard}`, bytes, totalBytes }

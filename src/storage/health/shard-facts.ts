@@ -5,16 +5,18 @@
  */
 import { join } from 'node:path'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import { walkingFrames } from '../backups/segment-copy.ts'
 import { factsFileName, type LogFloor, type ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
+import { heldFromOf } from '../examination/log-damage.ts'
+import type { LogVerification } from '../examination/log-judgement.ts'
+import { surveyLog } from '../examination/log-survey.ts'
+import { verifying } from '../examination/log-verification.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { examiningProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
-import type { LogVerification } from '../rescue/log-judgement.ts'
-import { surveyLog } from '../rescue/log-survey.ts'
-import { verifying } from '../rescue/log-verification.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { type AppStateFile, examineAppStates } from '../snapshots/app-state.ts'
@@ -112,7 +114,7 @@ export function* examiningShard(
         examiningProjection(disk, folders.lmdb, 'all', noteRow),
       )
   const shown = projection.state === 'sound' ? projection.position : undefined
-  const heldFrom = hasNames(manifest) ? 1 : 1 + baseWithoutNames(disk, folders, snapshots, shown)
+  const heldFrom = heldFromOf(manifest, 1 + baseWithoutNames(disk, folders, snapshots, shown))
   const knowledge = { heldFrom, isLive, holdsUnits: true, ...(shown && { shown }) }
   const evidence = floor ? [{ lsn: floor.lsn, source: factsFileName }] : []
   const log = yield* examiningLog(disk, name, folders.wal, { ...knowledge, evidence })
@@ -294,10 +296,11 @@ function* addFrames(
     const end = next
       ? { lsn: next.lastLsn, offset: next.endOffset }
       : { lsn: found.lastLsn, offset: segment.size }
-    const path = join(folders.wal, segment.name)
-    const steps = walkingFrames(disk, path, segment, end, (lsn, _, payload) => {
+    const stretch = { ...segment, from: segmentStart(segment.header), to: end }
+    const take = dataFrames((lsn, _, payload) => {
       if (lsn > from) refs.addFrame(lsn, payload)
     })
+    const steps = walkingFrames(disk, folders.wal, stretch, take)
     let bytes = 0
     for (const step of steps) {
       bytes += step

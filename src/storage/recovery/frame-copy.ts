@@ -6,10 +6,11 @@
  */
 
 import { writeAll } from '../disk/disk-failure.ts'
-import { FrameCursor, type FrameEnd } from '../frames/frame-cursor.ts'
+import type { FrameEnd } from '../frames/frame-cursor.ts'
+import { walkFrames } from '../frames/frame-walk.ts'
 import { GroupedFrames, groupBytes } from '../frames/grouped-frames.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 
@@ -41,18 +42,13 @@ export const copyFrames = (
   file: DiskFile,
 ): FrameEnd => {
   const groups = new GroupedFrames(header, (bytes, at) => writeAll(file, bytes, at))
-  const source = disk.open(pathIn(dir, segment.name), 'read')
-  try {
-    const cursor = new FrameCursor(source, segment.header, from, to.offset)
-    for (let frame = cursor.next(); frame; frame = cursor.next())
-      groups.add(frame.type, cursor.payloadBytes(frame))
-    const { offset, lsn, crc } = cursor.end
-    if (lsn !== to.lsn || crc !== to.crc) {
-      const evidence = 'the inspection saw a whole frame here'
-      throw corruption({ file: segment.name, offset, lsn: lsn + 1, evidence })
-    }
-  } finally {
-    source.close()
+  const { name, header: facts } = segment
+  const end = walkFrames(disk, dir, { name, header: facts, from, to }, (frame, cursor) =>
+    groups.add(frame.type, cursor.payloadBytes(frame)),
+  )
+  if (end.lsn !== to.lsn || end.crc !== to.crc) {
+    const evidence = 'the inspection saw a whole frame here'
+    throw corruption({ file: name, offset: end.offset, lsn: end.lsn + 1, evidence })
   }
   return groups.finish()
 }

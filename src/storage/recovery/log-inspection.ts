@@ -6,17 +6,18 @@
 import { isKeelsonError } from '../../errors.ts'
 import { findHistory } from '../commitments/history.ts'
 import { refusing } from '../disk/disk-failure.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { otherThanShown } from '../examination/frame-mark.ts'
+import { heldFromOf, type SegmentSurvey } from '../examination/log-damage.ts'
+import { judgeLog, type LogVerification } from '../examination/log-judgement.ts'
+import { type LogSurvey, refuseFirst, soundSurvey } from '../examination/log-survey.ts'
+import { readNeeded } from '../examination/needed-segments.ts'
+import type { Disk } from '../ports/disk.ts'
 import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
-import { corruption, unsupported } from '../segments/log-errors.ts'
+import { corruption } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
-import { type Manifest, type ManifestReading, readManifest } from '../segments/manifest.ts'
-import { findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
-import { foundAs, listSegments } from '../segments/segment-list.ts'
-import { otherThanShown } from './frame-mark.ts'
-import { checkpointOf, type Findings, type LogPlan, planOf, stretchesOf } from './log-plan.ts'
-import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
-import { checkLinks, scanLog } from './log-scan.ts'
+import type { Manifest } from '../segments/manifest.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
+import { type LogPlan, planOf, stretchesOf } from './log-plan.ts'
 
 /**
  * Inspects the log in `dir`. `evidence` is what others prove about it. `commits`: the next life
@@ -59,48 +60,48 @@ const inspect = (
   evidence: readonly Evidence[],
   needs: LogNeeds | undefined,
 ): Inspection => {
-  refuseOtherManifest(disk, dir)
-  const manifest = readManifest(disk, dir)
-  if (manifest.unsupported !== undefined)
-    throw unsupported(manifestName, { formatVersion: manifest.unsupported })
-  const list = listSegments(disk, dir, manifest)
-  const newest = list.segments.at(-1)
+  const survey = soundSurvey(disk, dir)
+  const { manifest, segments } = survey
   const { shown } = needs ?? {}
   const claims = shown ? [...evidence, { ...shown, source: 'projection' }] : evidence
-  if (!newest) return inspectEmpty(manifest.manifest, claims)
-  const breach = findBreach(list.segments, manifest.manifest)
-  if (breach)
-    throw corruption({ file: breach.name, offset: 0, lsn: breach.lsn, evidence: breach.evidence })
-  const other = shown && otherThanShown(disk, dir, list.segments, shown)
-  const found = needs?.base && baseOf(list.segments, manifest.manifest, needs, other)
+  if (segments.length === 0) return inspectEmpty(manifest.manifest, claims)
+  const other = shown && otherThanShown(disk, dir, segments, shown)
+  const found = needs?.base && baseOf(segments, manifest.manifest, needs, other)
   const readFrom = found ? found.readFrom : readFromBy(needs, other)
-  const first = firstToScan(list.segments, manifest.manifest, readFrom)
-  checkLinks(disk, dir, list.segments.slice(0, first + 1))
+  const first = firstToRead(segments, manifest.manifest, readFrom)
   const unitsFrom = needs?.holdsUnits ? readFrom : undefined
-  const scan = scanLog(disk, dir, list.segments.slice(first), unitsFrom)
-  const findings: Findings = { dir, list, manifest, newest, scan }
-  if (!found) refuseMissingStart(findings, needs)
-  const verdict = judge(findings, other ? evidence : claims)
-  const answer = { ...report(disk, findings, verdict), ...(found && { base: found.base }) }
+  const read = readNeeded(disk, dir, segments, first, unitsFrom)
+  const heldFrom = found ? heldFromOf(manifest, found.heldFrom) : needs?.heldFrom
+  const judged = judgeLog(survey, read, {
+    evidence: other ? evidence : claims,
+    readFrom: segments[first]?.header.baseLsn ?? 1,
+    ...(heldFrom !== undefined && { heldFrom }),
+  })
+  refuseFirst(judged.damage)
+  const answer = { ...report(disk, dir, survey, read, judged), ...(found && { base: found.base }) }
   return other ? { ...answer, showsOther: true, remarks: [...answer.remarks, other] } : answer
 }
 
-/** What the rows are built from, and the first LSN that has to be read. @throws `CORRUPT` */
+/**
+ * What the rows are built from, the first LSN that has to be read, and the first that the base does
+ * not have. @throws `CORRUPT`
+ */
 const baseOf = (
   segments: readonly SegmentEntry[],
   manifest: Manifest | undefined,
   { shown, base }: LogNeeds,
   other: string | undefined,
-): { readonly base: RowBase; readonly readFrom: number } => {
+): { readonly base: RowBase; readonly readFrom: number; readonly heldFrom: number } => {
   const [first] = segments
   const firstLsn = first?.header.baseLsn ?? 1
   if (shown && !other && shown.lsn >= firstLsn - 1)
-    return { base: { kind: 'projection' }, readFrom: shown.lsn + 1 }
+    return { base: { kind: 'projection' }, readFrom: shown.lsn + 1, heldFrom: shown.lsn + 1 }
   const snapshot = manifest?.snapshots.findLast(
     ({ lsn }) => lsn >= firstLsn - 1 && !base?.damaged.includes(lsn),
   )
-  if (snapshot) return { base: { kind: 'snapshot', snapshot }, readFrom: firstLsn }
-  if (firstLsn === 1) return { base: { kind: 'log' }, readFrom: 1 }
+  if (snapshot)
+    return { base: { kind: 'snapshot', snapshot }, readFrom: firstLsn, heldFrom: snapshot.lsn + 1 }
+  if (firstLsn === 1) return { base: { kind: 'log' }, readFrom: 1, heldFrom: 1 }
   throw corruption({
     file: first?.name ?? manifestName,
     offset: 0,
@@ -113,17 +114,6 @@ const baseOf = (
 const readFromBy = (needs: LogNeeds | undefined, other: string | undefined): number | undefined => {
   if (!needs?.shown || other) return needs?.readFrom
   return Math.max(needs.readFrom, needs.shown.lsn + 1)
-}
-
-/**
- * A dangling link counts as missing and is replaced. A MANIFEST that cannot be read or replaced is
- * refused, so that a person looks at it.
- */
-const refuseOtherManifest = (disk: Disk, dir: string): void => {
-  const kind = disk.entry(pathIn(dir, manifestName))?.kind
-  if (kind === undefined || kind === 'file') return
-  const evidence = `expected a file, found ${foundAs(kind)}`
-  throw corruption({ file: manifestName, offset: 0, lsn: 1, evidence })
 }
 
 /** A folder without segments: it is new, its creation was interrupted, or its segments are lost. */
@@ -160,10 +150,10 @@ const inspectEmpty = (
 }
 
 /**
- * The scan begins at the checkpoint, or earlier if a reader starts there. Before that, headers and
+ * The reading begins at the checkpoint, or earlier if a reader starts there. Before that, headers and
  * the links between segments are checked, and readers verify the frames that they read.
  */
-const firstToScan = (
+const firstToRead = (
   segments: readonly SegmentEntry[],
   manifest: Manifest | undefined,
   readFrom: number | undefined,
@@ -174,116 +164,28 @@ const firstToScan = (
   return Math.max(0, Math.min(checkpoint, reader))
 }
 
-const refuseMissingStart = (findings: Findings, needs: LogNeeds | undefined): void => {
-  const [first] = findings.list.segments
-  const heldFrom = needs?.heldFrom ?? checkpointOf(findings) + 1
-  if (!first || first.header.baseLsn <= heldFrom) return
-  throw corruption({
-    file: first.name,
-    offset: 0,
-    lsn: 1,
-    evidence: 'segments before it are missing, and nothing else holds their frames',
-  })
-}
-
-const judge = (
-  findings: Findings,
-  evidence: readonly Evidence[],
-): Exclude<EndVerdict, { kind: 'corrupt' }> => {
-  const { newest, scan } = findings
-  const { end, tail } = scan
-  const verdict = judgeEnd({
-    lastLsn: end.lsn,
-    proofs: proofsOf(findings, evidence),
-    isShort: newest.size < newest.header.allocatedBytes && !scan.endsMarked,
-    isClosed: isClosed(findings),
-    hasBytesBehind: tail.usedEnd > end.offset,
-  })
-  if (verdict.kind !== 'corrupt') return verdict
-  throw corruption({
-    file: newest.name,
-    offset: end.offset,
-    lsn: end.lsn + 1,
-    evidence: verdict.evidence,
-  })
-}
-
-/**
- * CLEAN_CLOSE alone is not enough: its sync may have failed although the page cache shows it. The
- * MANIFEST has `cleanClose` only after that sync succeeded.
- */
-const isClosed = ({ manifest, newest, scan }: Findings): boolean => {
-  const named = manifest.manifest?.cleanClose
-  return (
-    scan.endsClosed &&
-    manifest.manifest?.newest.seq === newest.header.seq &&
-    named?.lastLsn === scan.end.lsn &&
-    named.endOffset === scan.end.offset
-  )
-}
-
-const proofsOf = (findings: Findings, evidence: readonly Evidence[]): Evidence[] => {
-  const { newest, scan, manifest } = findings
-  const promised = manifest.manifest
-  const fromManifest = promised && [
-    promised.recoveredLsn,
-    promised.checkpointLsn,
-    promised.newest.baseLsn - 1,
-    promised.cleanClose?.lastLsn ?? 0,
-  ]
-  return [
-    { lsn: newest.header.prev.lastLsn, source: 'the header of the newest segment' },
-    { lsn: scan.provenLsn, source: 'a later frame' },
-    { lsn: scan.checkpointLsn, source: 'a checkpoint' },
-    ...(fromManifest ?? []).map((lsn) => ({ lsn, source: manifestName })),
-    ...evidence.filter(({ walId }) => walId === undefined || walId === newest.header.walId),
-  ]
-}
-
 const report = (
   disk: Disk,
-  findings: Findings,
-  { kind, provenLsn }: Exclude<EndVerdict, { kind: 'corrupt' }>,
+  dir: string,
+  survey: LogSurvey,
+  read: readonly SegmentSurvey[],
+  judged: LogVerification,
 ): Inspection => {
-  const { newest, scan, manifest, list } = findings
-  const epoch = Math.max(
-    manifest.manifest?.epoch ?? 0,
-    ...[list.segments[0], newest].map((segment) => segment?.header.epoch ?? 0),
-  )
-  const plan = planOf(disk, findings, kind, provenLsn, epoch + 1)
+  const plan = planOf(disk, dir, survey, read, judged)
+  const { walId, epoch, snapshots, remarks } = judged
+  const lsn = plan.lastLsn
   return {
-    exists: true,
-    walId: newest.header.walId,
-    epoch,
-    firstLsn: (list.segments[0] ?? newest).header.baseLsn,
-    lastLsn: scan.end.lsn,
-    provenLsn,
-    hasFrames: scan.end.lsn > 0,
-    tail: kind,
+    ...{ exists: true, walId, epoch, snapshots, lastLsn: lsn, hasFrames: lsn > 0 },
+    firstLsn: survey.segments[0]?.header.baseLsn ?? 1,
+    provenLsn: plan.provenLsn,
+    tail: plan.tail,
     cutBytes: plan.cutBytes,
-    snapshots: manifest.manifest?.snapshots ?? [],
-    remarks: [
-      ...list.remarks,
-      ...manifestRemarks(manifest),
-      ...strayRemarks(findings, kind),
-      ...diskRemarks(disk, findings.dir),
-    ],
+    remarks: [...remarks, ...diskRemarks(disk, dir)],
     plan,
   }
-}
-
-const strayRemarks = ({ newest, scan }: Findings, tail: Inspection['tail']): string[] => {
-  const bytes = scan.tail.usedEnd - scan.end.offset
-  return tail === 'clean' && bytes > 0 ? [strayRemark(newest.name, bytes)] : []
 }
 
 const diskRemarks = (disk: Disk, dir: string): string[] =>
   disk.isVolatile(dir)
     ? ['the folder is in memory (tmpfs): nothing in it survives a power cut, whatever is synced']
     : []
-
-const manifestRemarks = ({ exists, manifest, damagedSlots }: ManifestReading): string[] => {
-  if (!exists) return ['MANIFEST is missing and is made anew']
-  if (!manifest) return ['MANIFEST has no readable slot and is made anew']
-  return damagedSlots > 0 ? ['MANIFEST has one damaged slot'] : []
-}

@@ -4,16 +4,19 @@
  */
 
 import type { ChainStretch, History } from '../commitments/history.ts'
-import { segmentStart } from '../frames/frame-cursor.ts'
+import type { SegmentSurvey } from '../examination/log-damage.ts'
+import type { LogVerification } from '../examination/log-judgement.ts'
+import type { LogSurvey } from '../examination/log-survey.ts'
+import { examineTail } from '../examination/segment-tail.ts'
+import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
+import { walkFrames } from '../frames/frame-walk.ts'
 import type { Predecessor } from '../frames/segment-header.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Inspection } from '../ports/log-host.ts'
-import type { Manifest, ManifestReading } from '../segments/manifest.ts'
+import { corruption } from '../segments/log-errors.ts'
+import type { Manifest } from '../segments/manifest.ts'
 import type { LogSegment, SegmentEntry } from '../segments/segment-chain.ts'
-import type { SegmentList } from '../segments/segment-list.ts'
 import type { FrameCopy } from './frame-copy.ts'
-import { findFrameEnd, type LogScan } from './log-scan.ts'
-import { examineTail } from './segment-tail.ts'
 
 /** The plan of an opening. Plain data; valid while the folder does not change. */
 export type LogPlan = {
@@ -38,6 +41,8 @@ export type LogPlan = {
   /** The segment to make. */
   readonly fresh: { readonly seq: number; readonly baseLsn: number; readonly prev: Predecessor }
   readonly lastLsn: number
+  /** The last LSN that is proven to have been durable. */
+  readonly provenLsn: number
   /** Frames that nothing proves to be durable, to copy into the fresh segment. */
   readonly copy?: FrameCopy
   readonly setAside: readonly string[]
@@ -59,46 +64,36 @@ export type Trim = {
   readonly keepTo: number
 }
 
-/** The findings of an inspection, before they are judged. */
-export type Findings = {
-  readonly dir: string
-  readonly list: SegmentList
-  readonly manifest: ManifestReading
-  readonly newest: SegmentEntry
-  readonly scan: LogScan
-}
-
-/** The LSN up to which the log is durable outside, from MANIFEST and CHECKPOINT frames. */
-export const checkpointOf = ({ manifest, scan }: Findings): number =>
-  Math.max(manifest.manifest?.checkpointLsn ?? 0, scan.checkpointLsn)
-
-/**
- * The plan for a log with these findings. `tail` is its end; frames up to `provenLsn` are proven.
- */
+/** The plan for a log: its files, the segments that were read, and the verdict on them. */
 export const planOf = (
   disk: Disk,
-  findings: Findings,
-  tail: Inspection['tail'],
-  provenLsn: number,
-  epoch: number,
+  dir: string,
+  survey: LogSurvey,
+  read: readonly SegmentSurvey[],
+  judged: LogVerification,
 ): LogPlan => {
-  const { dir, list, manifest, newest, scan } = findings
-  const { end } = scan
-  const { header } = newest
-  const bytesBehind = scan.tail.usedEnd - end.offset
+  const { segments, manifest, unused } = survey
+  const newest = read.at(-1)
+  if (!newest) throw new RangeError('a plan needs a segment')
+  const { header } = newest.segment
+  const { end, usedEnd } = newest.map
+  const tail = judged.tail === 'open' ? 'unclean' : judged.tail
+  const bytesBehind = usedEnd - end.offset
+  // A clean close proves all frames.
+  const provenLsn = tail === 'clean' ? end.lsn : Math.min(judged.provenLsn, end.lsn)
   // A segment without frames is taken back: the fresh one gets its number, name and predecessor.
   const isEmpty = end.lsn < header.baseLsn && bytesBehind === 0
-  const proven = provenLsn === end.lsn ? end : findFrameEnd(disk, dir, newest, provenLsn)
+  const proven = provenLsn === end.lsn ? end : findFrameEnd(disk, dir, newest.segment, provenLsn)
   const prev = isEmpty
     ? header.prev
     : { seq: header.seq, lastLsn: proven.lsn, endOffset: proven.offset, lastCrc: proven.crc }
-  const chain = chainOf(isEmpty ? list.segments.slice(0, -1) : list.segments, prev)
+  const chain = chainOf(isEmpty ? segments.slice(0, -1) : segments, prev)
   return {
     walId: header.walId,
-    epoch,
+    epoch: judged.epoch + 1,
     generation: (manifest.manifest?.generation ?? 1) + 1,
     manifestIsWhole: manifest.whole,
-    promised: promisedBy(findings),
+    promised: promisedBy(survey),
     chain,
     fresh: {
       seq: isEmpty ? header.seq : header.seq + 1,
@@ -106,14 +101,32 @@ export const planOf = (
       prev,
     },
     lastLsn: end.lsn,
-    ...(proven.lsn < end.lsn ? { copy: { segment: newest, from: proven, to: end } } : {}),
-    setAside: list.setAside,
-    trims: trimsOf(disk, findings, chain),
-    lastTime: Math.max(manifest.manifest?.lastTime ?? 0, scan.lastTime),
-    checkpointLsn: checkpointOf(findings),
+    provenLsn,
+    ...(proven.lsn < end.lsn ? { copy: { segment: newest.segment, from: proven, to: end } } : {}),
+    setAside: unused === undefined ? [] : [unused],
+    trims: trimsOf(disk, dir, survey, newest, chain),
+    lastTime: judged.lastTime,
+    checkpointLsn: judged.checkpointLsn,
     tail,
     cutBytes: tail === 'torn' ? bytesBehind : 0,
   }
+}
+
+/**
+ * The end of frame `lsn` of a segment, or the start of the segment if `lsn` is before its first.
+ */
+const findFrameEnd = (
+  disk: Disk,
+  dir: string,
+  { name, header }: SegmentEntry,
+  lsn: number,
+): FrameEnd => {
+  const from = segmentStart(header)
+  if (from.lsn === lsn) return from
+  const end = walkFrames(disk, dir, { name, header, from, to: { lsn } })
+  if (end.lsn === lsn) return end
+  const evidence = 'a frame was whole at the first reading and damaged at the second'
+  throw corruption({ file: name, offset: end.offset, lsn: end.lsn + 1, evidence })
 }
 
 /**
@@ -133,10 +146,10 @@ export const stretchesOf = ({ chain, copy }: LogPlan, commits: boolean): ChainSt
   return [...kept, { name: segment.name, header: segment.header, from, to, commits }]
 }
 
-const promisedBy = ({ manifest, list, newest }: Findings): LogPlan['promised'] => {
+const promisedBy = ({ manifest, segments }: LogSurvey): LogPlan['promised'] => {
   const { checkpointLsn, checkpointSegment, lastTime, snapshots } = manifest.manifest ?? {
     checkpointLsn: 0,
-    checkpointSegment: (list.segments[0] ?? newest).header.seq,
+    checkpointSegment: segments[0]?.header.seq ?? 1,
     lastTime: 0,
     snapshots: [],
   }
@@ -149,17 +162,20 @@ const chainOf = (segments: readonly SegmentEntry[], last: Predecessor): LogSegme
     return { name, header, lastLsn, endOffset, lastCrc }
   })
 
-const trimsOf = (disk: Disk, findings: Findings, chain: readonly LogSegment[]): Trim[] => {
-  const { dir, list, newest, scan } = findings
-  return chain.flatMap((segment, index) => {
-    const entry = list.segments[index]
+const trimsOf = (
+  disk: Disk,
+  dir: string,
+  { segments }: LogSurvey,
+  { segment: newest, map: { end, usedEnd } }: SegmentSurvey,
+  chain: readonly LogSegment[],
+): Trim[] =>
+  chain.flatMap((segment, index) => {
+    const entry = segments[index]
     if (!entry || entry.size <= segment.endOffset) return []
     const { name, endOffset: size } = segment
-    if (entry === newest)
-      return [{ name, size, keepFrom: scan.end.offset, keepTo: scan.tail.usedEnd }]
+    if (entry === newest) return [{ name, size, keepFrom: end.offset, keepTo: usedEnd }]
     return [{ name, size, keepFrom: size, keepTo: usedEndOf(disk, dir, entry, segment) }]
   })
-}
 
 const usedEndOf = (disk: Disk, dir: string, entry: SegmentEntry, segment: LogSegment): number => {
   const file = disk.open(pathIn(dir, entry.name), 'read')

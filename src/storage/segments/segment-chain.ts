@@ -28,23 +28,9 @@ export type LogSegment = {
 /** The error of a chain: the file and the evidence. */
 export type Breach = { readonly name: string; readonly lsn: number; readonly evidence: string }
 
-/** The first breach in segments that are sorted by number, or `undefined`. */
-export const findBreach = (
-  segments: readonly SegmentEntry[],
-  manifest: Manifest | undefined,
-): Breach | undefined => {
-  for (const [index, segment] of segments.entries()) {
-    const before = segments[index - 1]
-    const evidence = before ? misfit(before, segment) : undefined
-    if (evidence) return { name: segment.name, lsn: segment.header.baseLsn, evidence }
-  }
-  return manifest && brokenPromise(segments, manifest)
-}
-
-const misfit = (before: SegmentEntry, { header }: SegmentEntry): string | undefined => {
+/** Why `segment` does not follow `before`; `undefined` if it does. */
+export const findBreach = (before: SegmentEntry, { header }: SegmentEntry): string | undefined => {
   const { prev } = header
-  if (header.walId !== before.header.walId)
-    return 'it belongs to another log than the segment before'
   if (header.seq !== before.header.seq + 1 || prev.seq !== before.header.seq)
     return `its predecessor has number ${before.header.seq}, but its header names ${prev.seq}`
   if (header.baseLsn !== prev.lastLsn + 1)

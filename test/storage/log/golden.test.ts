@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { verifyRecordProof } from '../../../src/storage/commitments/proof.ts'
-import { HistoryReader } from '../../../src/storage/rescue/history-reading.ts'
+import { HistoryReader } from '../../../src/storage/examination/history-reading.ts'
 import { frameTypesOf, golden, restamp } from '../../support/golden-logs.ts'
 import {
   commit,

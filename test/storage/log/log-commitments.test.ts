@@ -11,11 +11,11 @@ import {
   verifyConsistency,
   verifyRecordProof,
 } from '../../../src/storage/commitments/proof.ts'
+import { HistoryReader } from '../../../src/storage/examination/history-reading.ts'
+import { dumping } from '../../../src/storage/examination/log-dump.ts'
+import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
 import type { LogOptions } from '../../../src/storage/ports/log-host.ts'
-import { HistoryReader } from '../../../src/storage/rescue/history-reading.ts'
-import { dumping } from '../../../src/storage/rescue/log-dump.ts'
-import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
 import {
   commit,
   dir,

@@ -1,12 +1,20 @@
 /** Snapshots that the MANIFEST names: what they cover may be released, and what the rows are built from after that. */
 import { describe, expect, test } from 'vitest'
+import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
 import { keptSnapshots, retentionEnd } from '../../../src/storage/log/log-retention.ts'
 import type { LogNeeds, LogOptions } from '../../../src/storage/ports/log-host.ts'
 import type { NamedSnapshot } from '../../../src/storage/ports/named-snapshot.ts'
-import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
 import { crashEverywhere, failEverywhere } from '../../support/log-crashes.ts'
-import { commit, dir, type LogWorld, newWorld, payload, small } from '../../support/logs.ts'
+import {
+  commit,
+  dir,
+  type LogWorld,
+  newWorld,
+  payload,
+  segmentsOn,
+  small,
+} from '../../support/logs.ts'
 
 const size = 900
 
@@ -196,6 +204,20 @@ describe('the rows are built', () => {
       )
     world.disk.remove(`${dir}/MANIFEST`)
     expect(() => inspect(world)).toThrow(corrupt)
+  })
+
+  test('from no projection when the oldest segments are missing and no snapshot has their rows', () => {
+    const { world, log } = filled()
+    log.abandon()
+    const shown = { walId: walIdOf(world), epoch: 1, lsn: 20 }
+    const [first = ''] = segmentsOn(world.disk)
+    world.disk.remove(first)
+    const [damage] = verifyLog(world.disk, dir, { heldFrom: 1, shown }).damage
+    expect(damage).toMatchObject({ lsn: 1, evidence: expect.stringContaining('are missing') })
+    expect(() => inspect(world, { shown })).toThrow(expect.objectContaining({ details: damage }))
+    // Without the MANIFEST nothing tells that no snapshot was named.
+    world.disk.remove(`${dir}/MANIFEST`)
+    expect(inspect(world, { shown }).base).toEqual({ kind: 'projection' })
   })
 
   test('and a verification misses no frame at or below a named snapshot', () => {

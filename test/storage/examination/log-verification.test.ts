@@ -6,14 +6,14 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
+import type { LogKnowledge } from '../../../src/storage/examination/log-damage.ts'
+import { dumping } from '../../../src/storage/examination/log-dump.ts'
+import type { LogVerification } from '../../../src/storage/examination/log-judgement.ts'
+import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { FrameCursor, segmentStart } from '../../../src/storage/frames/frame-cursor.ts'
 import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
-import type { LogKnowledge } from '../../../src/storage/rescue/log-damage.ts'
-import { dumping } from '../../../src/storage/rescue/log-dump.ts'
-import type { LogVerification } from '../../../src/storage/rescue/log-judgement.ts'
-import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import {
   commit,

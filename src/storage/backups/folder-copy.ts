@@ -6,7 +6,6 @@
 import { join } from 'node:path'
 import { isFileFailure, writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskEntry } from '../ports/disk.ts'
-import { foundAs } from '../segments/segment-list.ts'
 
 /**
  * A place that could not be copied: the bytes of a file from `offset` on, or all of it with
@@ -49,7 +48,7 @@ export function* copyingFolder(
 const strange = (file: string, kind: DiskEntry['kind'] | undefined): UncopiedPlace => ({
   file,
   offset: 0,
-  evidence: `expected a file, found ${foundAs(kind)}`,
+  evidence: kind ? 'it is no plain file' : 'it is a link to what is not there',
 })
 
 /** The result of `look`, or the failure to read `file`. */

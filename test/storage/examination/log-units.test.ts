@@ -1,9 +1,9 @@
 /** Unreadable units: verification names them, salvage drops them and keeps every other frame. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
+import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
-import { salvaging } from '../../../src/storage/rescue/log-salvage.ts'
-import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
+import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { commit, dir, newWorld, openSalvaged, readAll, runToEnd } from '../../support/logs.ts'
 

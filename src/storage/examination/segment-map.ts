@@ -5,6 +5,7 @@
  * damage, never with the file.
  */
 
+import type { KeelsonError } from '../../errors.ts'
 import { frameFault } from '../commands/command-decoding.ts'
 import {
   type FrameHeader,
@@ -25,9 +26,9 @@ import {
 } from '../frames/frame-cursor.ts'
 import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import type { DiskFile } from '../ports/disk.ts'
-import { provenAstray } from '../recovery/segment-tail.ts'
 import { behindDamagedHeaders, findFrame, type Patience } from './frame-search.ts'
 import { type BadPayload, believed, type FrameRun, type Stretch } from './segment-stretches.ts'
+import { examineTail, provenAstray } from './segment-tail.ts'
 
 /** A place without the valid frame that should be there. */
 export type Hole = {
@@ -46,7 +47,7 @@ export type Hole = {
    */
   readonly kind: 'payload' | 'units' | 'zeros' | 'bytes' | 'link'
   /** For `units`: why they cannot be read. */
-  readonly why?: string
+  readonly error?: KeelsonError
 }
 
 /** A frame that only a newer version can read. */
@@ -76,8 +77,8 @@ export type SegmentMap = {
   readonly end: FrameEnd
   /** The last frame is a SEAL or CLEAN_CLOSE that names its own place. */
   readonly mark: 'none' | 'seal' | 'closed'
-  /** Bytes other than zero follow the last run. */
-  readonly hasBytesBehind: boolean
+  /** The offset after the last byte other than zero, at least that of `end`. */
+  readonly usedEnd: number
 }
 
 /** The map of a segment that begins at `start` and of which nothing is known. */
@@ -91,7 +92,7 @@ export const emptyMap = (start: FrameEnd): SegmentMap => ({
   lastTime: 0,
   end: start,
   mark: 'none',
-  hasBytesBehind: false,
+  usedEnd: start.offset,
 })
 
 /** The bytes of frames between two pauses. */
@@ -104,7 +105,7 @@ type Walk = {
   readonly stretches: Stretch[]
   readonly unreadable: UnreadableFrame[]
   readonly patience: Patience
-  readonly holdsUnits: boolean
+  readonly unitsFrom: number
   provenLsn: number
 }
 
@@ -112,27 +113,18 @@ type Walk = {
 const patienceBytes = 64 * 1024 * 1024
 
 /**
- * Maps the frames from `start` to `limit`. Yields the bytes done since the last pause. @throws
- * DiskError if the file cannot be read
+ * Maps the frames from `start` to `limit`. DATA frames from the LSN `unitsFrom` on must have units
+ * that can be read. Yields the bytes done since the last pause. @throws DiskError
  */
 export function* mapSegment(
   file: DiskFile,
   facts: SegmentFacts,
   start: FrameEnd,
   limit: number,
-  holdsUnits = false,
+  unitsFrom = Number.POSITIVE_INFINITY,
 ): Generator<number, SegmentMap> {
-  const patience = { bytes: patienceBytes + limit }
-  const walk: Walk = {
-    file,
-    facts,
-    limit,
-    stretches: [],
-    unreadable: [],
-    patience,
-    holdsUnits,
-    provenLsn: 0,
-  }
+  const walk = walkOf(file, facts, limit, unitsFrom)
+  const { patience } = walk
   let from = start
   let isLinked = true
   let known = start
@@ -151,6 +143,44 @@ export function* mapSegment(
     isLinked = false
   }
   return summary(walk, start)
+}
+
+const walkOf = (file: DiskFile, facts: SegmentFacts, limit: number, unitsFrom: number): Walk => {
+  const patience = { bytes: patienceBytes + limit }
+  return { file, facts, limit, stretches: [], unreadable: [], patience, unitsFrom, provenLsn: 0 }
+}
+
+/**
+ * Maps up to the first damage, which an opening refuses or cuts. With `hasTail` the bytes after it
+ * are examined for proofs, as those of the newest segment. @throws DiskError
+ */
+export const mapStart = (
+  file: DiskFile,
+  facts: SegmentFacts,
+  start: FrameEnd,
+  limit: number,
+  { unitsFrom, hasTail }: { readonly unitsFrom: number; readonly hasTail: boolean },
+): SegmentMap => {
+  const walk = walkOf(file, facts, limit, unitsFrom)
+  const steps = walkRun(walk, start)
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  const run = step.value
+  const { fault } = run
+  const end = fault?.after ?? run.to
+  const next = run.isUnreadable ? chainedHeader(file, facts, run.to, limit) : undefined
+  const tail = hasTail && !fault ? examineTail(file, facts, end, limit) : undefined
+  const isRun = run.frames > 0
+  return {
+    ...{ runs: isRun ? [run] : [], end, mark: fault ? 'none' : run.mark },
+    holes: fault ? [{ ...fault, lastLsn: fault.lsn - 1, kind: 'units' }] : [],
+    unreadable: next ? [{ ...next.header, offset: next.offset }] : [],
+    lostBefore: run.lostBefore,
+    provenLsn: Math.max(walk.provenLsn, tail?.provenLsn ?? 0),
+    checkpointLsn: run.checkpointLsn,
+    lastTime: run.lastTime,
+    usedEnd: tail?.usedEnd ?? end.offset,
+  }
 }
 
 /**
@@ -196,10 +226,12 @@ function* walkRun(walk: Walk, from: FrameEnd): Generator<number, WalkedRun> {
   let to = from
   let fault: UnitFault | undefined
   for (let frame = cursor.next(); frame; frame = cursor.next()) {
-    if (walk.holdsUnits) {
+    if (frame.lsn >= walk.unitsFrom) {
       fault = unitFault(cursor, frame)
-      if (fault) break
-      to = cursor.end
+      if (fault) {
+        to = { offset: cursor.frameOffset, lsn: frame.lsn - 1, crc: frame.prevCrc }
+        break
+      }
     }
     addTo(sums, cursor, frame)
     if (cursor.frameOffset - paused < pauseBytes) continue
@@ -216,10 +248,10 @@ function* walkRun(walk: Walk, from: FrameEnd): Generator<number, WalkedRun> {
 
 const unitFault = (cursor: FrameCursor, frame: FrameHeader): UnitFault | undefined => {
   if (frame.type !== frameTypes.data) return undefined
-  const why = frameFault(cursor.payloadBytes(frame))?.message
-  if (why === undefined) return undefined
+  const error = frameFault(cursor.payloadBytes(frame))
+  if (error === undefined) return undefined
   const after = cursor.end
-  return { offset: cursor.frameOffset, end: after.offset, lsn: frame.lsn, why, after }
+  return { offset: cursor.frameOffset, end: after.offset, lsn: frame.lsn, error, after }
 }
 
 const newSums = () => ({ ...noSums(), frames: 0, dataFrames: 0, lostBefore: [] as LsnRange[] })
@@ -260,7 +292,6 @@ const summary = (walk: Walk, start: FrameEnd): SegmentMap => {
   const last = runs.at(-1)
   const end = kept.at(-1)?.whole ?? start
   const usedEnd = walk.stretches.at(-1)?.gap?.usedEnd ?? end.offset
-  const hasBytesBehind = usedEnd > end.offset
   const keptUnreadable = walk.unreadable.filter(({ lsn, offset }) =>
     kept.some(({ from, to }) => from.offset <= offset && offset < to.offset && lsn <= to.lsn),
   )
@@ -274,7 +305,7 @@ const summary = (walk: Walk, start: FrameEnd): SegmentMap => {
     lastTime: runs.reduce((most, run) => Math.max(most, run.lastTime), 0),
     end,
     mark: last && last.to.lsn === end.lsn ? last.mark : 'none',
-    hasBytesBehind,
+    usedEnd: Math.max(usedEnd, end.offset),
   }
 }
 
@@ -285,10 +316,10 @@ const holesOf = (kept: readonly Stretch[], usedEnd: number, limit: number): Hole
   })
 
 const holesWithin = ({ bad, to }: Stretch, next: Stretch | undefined): Hole[] =>
-  bad.map(({ offset, end, lsn, why }) => {
+  bad.map(({ offset, end, lsn, error }) => {
     const nextLsn = to.lsn > lsn ? lsn + 1 : next && next.from.lsn + 1
-    const kind = why === undefined ? 'payload' : 'units'
-    const hole = { offset, end, lastLsn: lsn - 1, kind, ...(why ? { why } : {}) } as const
+    const kind = error === undefined ? 'payload' : 'units'
+    const hole = { offset, end, lastLsn: lsn - 1, kind, ...(error && { error }) } as const
     return nextLsn === undefined ? hole : { ...hole, nextLsn }
   })
 

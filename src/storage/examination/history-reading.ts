@@ -19,13 +19,12 @@ import {
 import { type ConsistencyProof, type RecordProof, verifyRecordProof } from '../commitments/proof.ts'
 import { eachRecord, recordDigest, recordPath } from '../commitments/record-root.ts'
 import { frameTypes } from '../frames/frame.ts'
-import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { walkFrames } from '../frames/frame-walk.ts'
+import type { Disk } from '../ports/disk.ts'
 import type { CommitmentHead } from '../ports/log-host.ts'
 import { corruption } from '../segments/log-errors.ts'
-import { readManifest } from '../segments/manifest.ts'
-import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { listSegments } from '../segments/segment-list.ts'
+import { soundSurvey } from './log-survey.ts'
 
 /** The place of a record: the LSN of its frame, and its index there. */
 export type RecordName = { readonly lsn: number; readonly index: number }
@@ -213,16 +212,18 @@ const damaged = (evidence: string): KeelsonError =>
 /** The frames of a log that nobody opened here: up to the last valid one. */
 const stretchesIn = (disk: Disk, dir: string): ChainStretch[] => {
   if (disk.entry(dir)?.kind !== 'folder') throw noLog(dir)
-  const { segments } = listSegments(disk, dir, readManifest(disk, dir))
+  const { segments } = soundSurvey(disk, dir)
   if (segments.length === 0) throw noLog(dir)
-  return segments.map((segment, index) => {
-    const { name, header } = segment
+  return segments.map(({ name, header }, index) => {
     const next = segments[index + 1]?.header.prev
+    const from = segmentStart(header)
     return {
       name,
       header,
-      from: segmentStart(header),
-      to: next ? { offset: next.endOffset, lsn: next.lastLsn } : lastFrame(disk, dir, segment),
+      from,
+      to: next
+        ? { offset: next.endOffset, lsn: next.lastLsn }
+        : walkFrames(disk, dir, { name, header, from, to: {} }),
       commits: header.chain?.commits ?? false,
     }
   })
@@ -230,14 +231,3 @@ const stretchesIn = (disk: Disk, dir: string): ChainStretch[] => {
 
 const noLog = (dir: string): KeelsonError =>
   new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
-
-const lastFrame = (disk: Disk, dir: string, { name, header, size }: SegmentEntry) => {
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
-    const cursor = new FrameCursor(file, header, segmentStart(header), size)
-    while (cursor.next());
-    return cursor.end
-  } finally {
-    file.close()
-  }
-}

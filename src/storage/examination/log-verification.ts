@@ -6,11 +6,12 @@
 import { KeelsonError } from '../../errors.ts'
 import { commitmentsFolder } from '../commitments/history-files.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
-import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { walkFrames } from '../frames/frame-walk.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Evidence } from '../ports/log-host.ts'
-import { otherThanShown } from '../recovery/frame-mark.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
+import { otherThanShown } from './frame-mark.ts'
 import { verifyingHistory } from './history-verification.ts'
 import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
@@ -228,13 +229,15 @@ function* mapFile(
   try {
     const file = disk.open(path, 'read')
     try {
-      const read = () => mapSegment(file, header, start, limit, holdsUnits)
+      const unitsFrom = holdsUnits ? 0 : Number.POSITIVE_INFINITY
+      const read = () => mapSegment(file, header, start, limit, unitsFrom)
       let map = yield* read()
       if (isLive && !next && map.holes.length > 0) map = settled(map, yield* read())
       // A released file becomes another segment; if its name still exists, it is itself.
       if (isReleased()) return undefined
       const isShort = declared !== undefined && map.end.lsn < declared.lastLsn
-      const runsOver = isShort && new FrameCursor(file, header, map.end, size).next() !== undefined
+      const beyond = { name, header, from: map.end, to: { lsn: map.end.lsn + 1 } }
+      const runsOver = isShort && walkFrames(disk, dir, beyond).lsn > map.end.lsn
       return { segment, declared, map, runsOver }
     } finally {
       file.close()

@@ -1,8 +1,8 @@
 /** Segments of a diverged copy of the log are not salvaged as segments of the log. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { salvaging } from '../../../src/storage/rescue/log-salvage.ts'
-import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
+import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
+import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import {
   commit,
   dir,

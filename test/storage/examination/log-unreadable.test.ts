@@ -4,10 +4,10 @@
  */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
+import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
+import { dumping } from '../../../src/storage/examination/log-dump.ts'
+import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
-import { dumping } from '../../../src/storage/rescue/log-dump.ts'
-import { salvaging } from '../../../src/storage/rescue/log-salvage.ts'
-import { verifyLog } from '../../../src/storage/rescue/log-verification.ts'
 import { crashedLogOf, dir, newestOn, runToEnd, segmentsOn } from '../../support/logs.ts'
 import { withBadByte, withKinds } from '../../support/odd-files.ts'
 

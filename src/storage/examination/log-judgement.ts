@@ -9,7 +9,6 @@
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import { type EndVerdict, judgeEnd, strayRemark } from '../recovery/log-recovery.ts'
 import { type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { brokenPromise } from '../segments/segment-chain.ts'
@@ -22,6 +21,7 @@ import {
   type SegmentSurvey,
   type TornTail,
 } from './log-damage.ts'
+import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import type { LogSurvey } from './log-survey.ts'
 
 /** Whether a segment and the next one belong together; `open`: damage hides it. */
@@ -139,7 +139,8 @@ export const judgeLog = (
   }
 }
 
-const refuseNewer = (surveys: readonly SegmentSurvey[]): void => {
+/** @throws KeelsonError `UNSUPPORTED_VERSION` for the first frame of a newer version */
+export const refuseNewer = (surveys: readonly SegmentSurvey[]): void => {
   for (const { segment, map } of surveys)
     for (const { offset, lsn, type, typeVersion } of map.unreadable)
       throw unsupported(segment.name, { offset, lsn, type, typeVersion })
@@ -241,7 +242,7 @@ const endOf = (
     proofs: [{ ...proof, lsn: Math.min(proof.lsn, map.end.lsn) }],
     isShort,
     isClosed: isClosed(survey, newest),
-    hasBytesBehind: map.hasBytesBehind,
+    hasBytesBehind: map.usedEnd > map.end.offset,
   })
   if (verdict.kind !== 'corrupt') {
     const mayGoOn = verdict.kind !== 'clean' && isEndUnreadable(survey, newest)

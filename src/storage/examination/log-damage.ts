@@ -10,6 +10,7 @@ import type { Evidence } from '../ports/log-host.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { Damage } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
+import type { ManifestReading } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import type { LogSurvey } from './log-survey.ts'
 import type { Hole, SegmentMap } from './segment-map.ts'
@@ -35,6 +36,8 @@ export type LogKnowledge = {
   readonly isLive?: boolean
   /** The log belongs to a store: every DATA frame has units, and an unreadable unit is damage. */
   readonly holdsUnits?: boolean
+  /** The frames before this LSN were not read, and are not judged; by default all were. */
+  readonly readFrom?: number
 }
 
 /** A segment, the end that its successor names, and its content. */
@@ -87,10 +90,10 @@ export const placesOf = (
   if (!first) return placesOfNothing(survey, proof)
   const firstLsn = firstNamed(survey, first)
   const heldFrom = Math.min(firstLsn, neededFrom(survey, surveys, knowledge))
-  const coverage = cover(surveys, heldFrom, proof.lsn)
+  const coverage = cover(surveys, Math.max(heldFrom, knowledge.readFrom ?? 0), proof.lsn)
   const damage = [
     ...strangeLog(first, knowledge),
-    ...missingStart(first, firstLsn, heldFrom),
+    ...missingStart(survey.segments[0] ?? first.segment, firstLsn, heldFrom),
     ...surveys.flatMap(unreadableIn),
     ...surveys.flatMap((each, index) => damageIn(each, index === surveys.length - 1, proof.lsn)),
   ]
@@ -102,12 +105,22 @@ export const placesOf = (
 }
 
 /** The first LSN in the names of the log's files, readable or not. */
-const firstNamed = ({ unreadable }: LogSurvey, { segment }: SegmentSurvey): number =>
-  unreadable.reduce((least, { baseLsn }) => Math.min(least, baseLsn), segment.header.baseLsn)
+const firstNamed = ({ unreadable, segments }: LogSurvey, { segment }: SegmentSurvey): number =>
+  [...segments.map(({ header }) => header), ...unreadable].reduce(
+    (least, { baseLsn }) => Math.min(least, baseLsn),
+    segment.header.baseLsn,
+  )
 
 /** A file that the disk cannot read is one place, whatever its content. */
 const unreadableIn = ({ segment: { name, header }, failure }: SegmentSurvey): Damage[] =>
   failure === undefined ? [] : [{ file: name, offset: 0, lsn: header.baseLsn, evidence: failure }]
+
+/**
+ * `heldFrom` of a store's log. Only snapshots that the MANIFEST names take the place of frames. If
+ * their names are lost, what has the rows before `baseFrom` is trusted.
+ */
+export const heldFromOf = ({ manifest }: ManifestReading, baseFrom: number): number =>
+  manifest ? 1 : baseFrom
 
 /** The LSN from which the log must have every frame. */
 const neededFrom = (
@@ -145,10 +158,10 @@ const strangeLog = ({ segment }: SegmentSurvey, { walId }: LogKnowledge): Damage
   return [{ file: segment.name, offset: 0, lsn: segment.header.baseLsn, evidence }]
 }
 
-const missingStart = ({ segment }: SegmentSurvey, firstLsn: number, heldFrom: number): Damage[] => {
+const missingStart = ({ name }: SegmentEntry, firstLsn: number, heldFrom: number): Damage[] => {
   if (firstLsn <= heldFrom) return []
   const evidence = 'segments before it are missing, and nothing has taken the place of their frames'
-  return [{ file: segment.name, offset: 0, lsn: heldFrom, evidence }]
+  return [{ file: name, offset: 0, lsn: heldFrom, evidence }]
 }
 
 const missingEnd = (
@@ -213,9 +226,12 @@ const tornTail = (
   const newest = surveys.at(-1)
   if (!newest) return undefined
   const { segment, map } = newest
-  const hole = map.holes.find((each) => each.lastLsn >= Math.max(lastLsn, provenLsn))
+  const least = Math.max(lastLsn, provenLsn)
+  const behind = { offset: map.end.offset, end: map.usedEnd, lastLsn: map.end.lsn }
+  const hole = [...map.holes, behind].find((each) => each.lastLsn >= least)
   if (!hole) return undefined
   const end = Math.max(hole.end, map.holes.at(-1)?.end ?? 0, map.end.offset)
+  if (end === hole.offset) return undefined
   return {
     file: segment.name,
     offset: hole.offset,
@@ -224,10 +240,14 @@ const tornTail = (
   }
 }
 
-const damageIn = (
+/**
+ * The damage inside a segment. In the newest one, frames that nothing proves to have been durable
+ * may be missing.
+ */
+export const damageIn = (
   { segment, declared, map }: SegmentSurvey,
-  isNewest: boolean,
-  provenLsn: number,
+  isNewest = false,
+  provenLsn = Number.POSITIVE_INFINITY,
 ): Damage[] => {
   const { name: file, size } = segment
   const holes = map.holes
@@ -255,12 +275,13 @@ const damageIn = (
 }
 
 /** A sentence about a hole, for people. */
-export const holeEvidence = ({ kind, lastLsn, nextLsn, offset, end, why }: Hole): string => {
+export const holeEvidence = ({ kind, lastLsn, nextLsn, offset, end, error }: Hole): string => {
   const bytes = `${end - offset} bytes`
   const next = nextLsn === undefined ? 'no frame follows' : `the next good frame is ${nextLsn}`
   if (kind === 'payload')
     return `the header of frame ${lastLsn + 1} is valid, but its payload is not (${bytes}); ${next}`
-  if (kind === 'units') return `frame ${lastLsn + 1} is valid, but its units cannot be read: ${why}`
+  if (kind === 'units')
+    return `frame ${lastLsn + 1} is valid, but its units cannot be read: ${error?.message}`
   if (kind === 'link') return `frame ${nextLsn} does not name the frame before it`
   const what = kind === 'zeros' ? 'begin with zeros' : 'are no frame'
   return `${bytes} ${what} where frame ${lastLsn + 1} should be; ${next}`

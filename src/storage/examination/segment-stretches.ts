@@ -4,6 +4,7 @@
  * header its frames are found like all others. LSNs increase with offsets in a segment. So among
  * stretches that contradict each other the longest sequence wins. Pure.
  */
+import type { KeelsonError } from '../../errors.ts'
 import type { FrameEnd } from '../frames/frame-cursor.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
 
@@ -30,7 +31,7 @@ export type BadPayload = {
   readonly end: number
   readonly lsn: number
   /** Why the units of a valid payload cannot be read. */
-  readonly why?: string
+  readonly error?: KeelsonError
 }
 
 /** Runs that valid headers connect, whatever the payloads between them. */

@@ -2,8 +2,8 @@
  * A log whose owner releases segments during a verification: released segments are not part of it.
  */
 import { describe, expect, test } from 'vitest'
-import type { LogVerification } from '../../../src/storage/rescue/log-judgement.ts'
-import { verifying } from '../../../src/storage/rescue/log-verification.ts'
+import type { LogVerification } from '../../../src/storage/examination/log-judgement.ts'
+import { verifying } from '../../../src/storage/examination/log-verification.ts'
 import { commit, dir, type LogWorld, newWorld, payload, segmentsOn } from '../../support/logs.ts'
 import { plainDisk } from '../../support/odd-files.ts'
 

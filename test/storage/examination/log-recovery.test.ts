@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { judgeEnd } from '../../../src/storage/recovery/log-recovery.ts'
+import { judgeEnd } from '../../../src/storage/examination/log-recovery.ts'
 
 const lastLsn = 10
 const both = [false, true]

@@ -5,10 +5,11 @@
  */
 
 import { crc32 } from '../bytes/crc32.ts'
-import { readStamp, stampBytes } from '../frames/control-payload.ts'
+import { stampBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
-import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
-import { type Disk, DiskError, pathIn } from '../ports/disk.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { stampOf, walkFrames } from '../frames/frame-walk.ts'
+import { type Disk, DiskError } from '../ports/disk.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 
@@ -68,19 +69,15 @@ const markIn = (
   disk: Disk,
   dir: string,
   { name, header }: SegmentEntry,
-  limit: number,
+  offset: number,
   lsn: number,
 ): FrameMark | undefined => {
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
-    const cursor = new FrameCursor(file, header, segmentStart(header), limit)
-    let frame = cursor.next()
-    while (frame && frame.lsn < lsn) frame = cursor.next()
-    if (frame?.lsn !== lsn) return undefined
-    if (frame.type !== frameTypes.data) return otherMark
-    const { buffer, at } = cursor.payload
-    return markOf(readStamp(buffer.view, at, frame.payloadBytes), cursor.payloadBytes(frame))
-  } finally {
-    file.close()
-  }
+  let mark: FrameMark | undefined
+  const stretch = { name, header, from: segmentStart(header), to: { offset, lsn } }
+  walkFrames(disk, dir, stretch, (frame, cursor) => {
+    if (frame.lsn !== lsn) return
+    const isData = frame.type === frameTypes.data
+    mark = isData ? markOf(stampOf(frame, cursor), cursor.payloadBytes(frame)) : otherMark
+  })
+  return mark
 }

@@ -3,8 +3,8 @@
  * are named.
  */
 import { expect, test } from 'vitest'
+import { copyingFolder } from '../../../src/storage/backups/folder-copy.ts'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
-import { copyingFolder } from '../../../src/storage/rescue/folder-copy.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { runToEnd } from '../../support/logs.ts'
 import { plainDisk, withBadByte, withKinds } from '../../support/odd-files.ts'
@@ -65,7 +65,7 @@ test('entries that cannot be opened or are not files are named and skipped', () 
     {
       file: '/from/c',
       offset: 0,
-      evidence: 'expected a file, found something else',
+      evidence: 'it is no plain file',
     },
   ])
   expect(disk.list('/to/copy')).toEqual(['inner'])

@@ -9,17 +9,17 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import type { GoodFrames } from '../examination/log-damage.ts'
+import type { LogVerification } from '../examination/log-judgement.ts'
+import type { LogProgress } from '../examination/log-verification.ts'
 import { frameTypes } from '../frames/frame.ts'
-import { FrameCursor } from '../frames/frame-cursor.ts'
+import { walkingFrames } from '../frames/frame-walk.ts'
 import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
 import { SealedLog } from '../segments/sealed-log.ts'
-import type { GoodFrames } from './log-damage.ts'
-import type { LogVerification } from './log-judgement.ts'
-import type { LogProgress } from './log-verification.ts'
 
 /**
  * The verified source of a salvage, and its target: an existing folder that is empty except for its
@@ -163,8 +163,7 @@ const promiseOf = (
   snapshots,
 })
 
-/** The bytes between two pauses. */
-const pauseBytes = 4 * 1024 * 1024
+/** The lost frames between two pauses. */
 const pauseFrames = 65_536
 
 function* writeLost(
@@ -187,28 +186,18 @@ function* copy(
   progress: LogProgress,
 ): Generator<LogProgress, void> {
   const { name, header } = segment
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
-    const cursor = new FrameCursor(file, header, run.from, run.to.offset)
-    let paused = run.from.offset
-    while (cursor.end.lsn < to) {
-      const frame = cursor.next()
-      if (!frame) throw changed(name, cursor)
-      if (frame.lsn >= from) writer.add(frame.type, cursor.payloadBytes(frame))
-      if (cursor.end.offset - paused < pauseBytes) continue
-      paused = cursor.end.offset
-      yield { ...progress, bytes: progress.bytes + paused - run.from.offset }
-    }
-    if (to === run.to.lsn && cursor.end.crc !== run.to.crc) throw changed(name, cursor)
-  } finally {
-    file.close()
-  }
-}
-
-const changed = (file: string, { end }: FrameCursor): KeelsonError =>
-  corruption({
-    file,
-    offset: end.offset,
-    lsn: end.lsn + 1,
-    evidence: 'a frame that was valid at the verification is damaged now',
+  const stretch = { name, header, from: run.from, to: { offset: run.to.offset, lsn: to } }
+  const steps = walkingFrames(disk, dir, stretch, (frame, cursor) => {
+    if (frame.lsn >= from) writer.add(frame.type, cursor.payloadBytes(frame))
   })
+  let { bytes } = progress
+  let step = steps.next()
+  for (; !step.done; step = steps.next()) {
+    bytes += step.value
+    yield { ...progress, bytes }
+  }
+  const { offset, lsn, crc } = step.value
+  if (lsn === to && (to < run.to.lsn || crc === run.to.crc)) return
+  const evidence = 'a frame that was valid at the verification is damaged now'
+  throw corruption({ file: name, offset, lsn: lsn + 1, evidence })
+}

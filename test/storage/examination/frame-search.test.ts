@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
-import { behindDamagedHeaders } from '../../../src/storage/rescue/frame-search.ts'
+import { behindDamagedHeaders } from '../../../src/storage/examination/frame-search.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 
 const path = '/segment'
