@@ -337,7 +337,6 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** Adds `monitor`. If the process has ended, it fires at once with `noproc`. */
   watchBy(monitor: Monitor<Process>): void {
     if (this.alive) {
-      if (monitor.owner !== undefined) expectOf(monitor.owner.kernel, this)
       monitor.target = this
       this.ties.watchers.add(monitor)
       monitor.owner?.ties.watching.add(monitor)

@@ -405,6 +405,26 @@ describe('a required replica', () => {
     expect(told).toHaveLength(required ? 0 : 1)
   })
 
+  test('(required: false) gets a snapshot if the log gives back its next frames during a commit', async () => {
+    const { world, replica, app } = await following({ required: false }, snapshotOptions)
+    await caughtUp(world, app)
+    const [first] = segments(world)
+    replica.answerMs = 10_000
+    const { position } = await world.during(app.store.put('slow', 1))
+    await world.clock.advance(100)
+    replica.answerMs = 1
+    await overwrite(world, app, 100)
+    await world.during(app.control.snapshot(0))
+    expect(segments(world)[0]).not.toBe(first)
+    expect(replica.kept.progress.lsn).toBeLessThan(position.lsn)
+    const { opened } = replica
+    await caughtUp(world, app)
+    // The session that sent it goes on.
+    expect(replica.opened).toBe(opened)
+    expect(replica.pieces.length).toBeGreaterThan(0)
+    expect(valuesOf(replica)).toMatchObject({ slow: 1, k3: app.store.get('k3') })
+  })
+
   test('D34 holds the log from the start on, before it could be asked', async () => {
     const world = machine()
     const replica = new MemoryReplica(world.clock)

@@ -53,14 +53,14 @@ const refOf = (result: StartResult): Ref => {
 }
 
 describe('a stop', () => {
-  test('with brutal_kill ends a child that traps exits at once', async () => {
+  test('with brutal_kill ends a child that traps exits at once, without its terminate', async () => {
     const { system, clock } = testSystem()
     const never: GenServer<Messages, number> = {
       init: (_, context) => {
         context.trapExit(true)
         return 0
       },
-      exit: () => new Promise(() => undefined),
+      terminate: () => new Promise(() => undefined),
     }
     const child = worker('a', never, undefined, { shutdown: 'brutal_kill' })
     const root = await startSupervisor(
