@@ -225,11 +225,18 @@ export class Effects {
   }
 }
 
-/** The event of a machine inside that changed has its snapshot, with code. The data of it are kept. */
+/**
+ * The event of an actor inside that changed has its live snapshot: that of a machine has code, that
+ * of an observable its subscription. The data of it are kept.
+ */
 const storable = (event: EventObject): EventObject => {
   const { snapshot } = event as { readonly snapshot?: unknown }
-  if (!isMachineSnapshot(snapshot)) return event
-  const { status, value, context, tags, output, error } = snapshot
-  const data = { status, value, context, tags: [...tags], output, error }
+  if (isMachineSnapshot(snapshot)) {
+    const { status, value, context, tags, output, error } = snapshot
+    const data = { status, value, context, tags: [...tags], output, error }
+    return { ...event, snapshot: data } as EventObject
+  }
+  if (!event.type.startsWith('xstate.snapshot.')) return event
+  const { _subscription, ...data } = snapshot as { readonly _subscription?: unknown }
   return { ...event, snapshot: data } as EventObject
 }
