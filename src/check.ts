@@ -11,7 +11,7 @@ import {
   unknownOption,
 } from './errors.ts'
 
-/** Where a value stands, and the code of its refusal. An empty path is the whole. */
+/** The place of a value, and the code of its refusal. An empty path is the whole. */
 export type Place = {
   readonly code: 'CONFIG' | 'INVALID_ARGUMENT'
   readonly path: ArgumentPath

@@ -31,8 +31,8 @@ export type LoggedFrame = {
   /** Its stamp, in ms since 1970. */
   readonly time: number
   /**
-   * The commands of the store in it, in order, also of those that were refused and of turns of
-   * durable actors. None in frames with entries of the journal alone.
+   * The commands of the store in it, in order, also refused ones and those of turns of durable
+   * actors. None in frames with entries of the journal alone.
    */
   readonly commands: readonly Command[]
   /** Its whole payload, as FORMAT.md describes it: a view, to be copied if it is kept for long. */

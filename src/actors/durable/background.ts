@@ -73,7 +73,7 @@ export class Background {
     const { context, terms } = this.#owner
     if (!terms.work.mayBegin) return undefined
     const work = this.#begins(what)
-    // What runs at the end of the process is cut off, although the machine stops it.
+    // Work that runs at the end of the process is cut off, although the machine stops it.
     return () => processOf(context).alive && this.#settled(work)
   }
 

@@ -43,7 +43,7 @@ export interface Actor {
 /** The own turns of one actor. */
 export class OwnTurns {
   readonly #actor: Actor
-  /** What the loop does after most turns. */
+  /** The next action of the loop after most turns. */
   readonly #goesOn: NextStep
 
   constructor(actor: Actor) {

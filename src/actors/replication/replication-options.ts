@@ -28,7 +28,7 @@ const replicaOptions = {
 
 /** One replica. */
 export type ReplicationOptions = Given<typeof replicaOptions> & {
-  /** What `postgres` or `pglite` of `keelson/postgres` made. */
+  /** The client that `postgres` or `pglite` of `keelson/postgres` made. */
   readonly client: Replica
 }
 

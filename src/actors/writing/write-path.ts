@@ -48,7 +48,7 @@ const replicatedUpTo = async (
 
 /**
  * Resolves when the projection durably shows everything up to `position`.
- * @throws KeelsonError `TIMEOUT`, `DEGRADED` with `details.position`: the write stands
+ * @throws KeelsonError `TIMEOUT`, `DEGRADED` with `details.position`: the write is durable
  */
 const projectedUpTo = async (
   system: System,

@@ -1,7 +1,7 @@
 /**
  * `keelson doctor`: examines a data folder, says what is wrong and what to do, and with `--repair`
- * does what cannot lose acknowledged data. Nothing can open the folder meanwhile. One that is open
- * is examined as far as that is safe, and not repaired.
+ * does what cannot lose acknowledged data. Nothing can open the folder until it has ended. One that
+ * is open is examined as far as that is safe, and not repaired.
  */
 import { join, resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -32,7 +32,7 @@ import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
 import { accessFaults, diskUnder } from './folder-place.ts'
 
-/** What each step works with. */
+/** The context of each step. */
 type Work = {
   readonly disk: Disk
   readonly dir: string

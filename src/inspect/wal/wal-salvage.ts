@@ -1,6 +1,6 @@
 /**
  * `keelson wal salvage`: verifies a folder, makes a new one from everything that can be read, and
- * verifies that. The source is only read, and nothing can open it meanwhile. A failed or
+ * verifies that. The source is only read, and nothing can open it until the end. A failed or
  * interrupted salvage removes what it made. If the process is killed or the power fails, the
  * remains are refused as a folder that has lost data.
  */

@@ -46,7 +46,7 @@ export const runWalVerify = async (
 }
 
 /**
- * Repeats the check when the folder was opened meanwhile: files that seemed at rest may have
+ * Repeats the check when the folder was opened during it: files that seemed at rest may have
  * changed.
  */
 const verifiedSteadily = async (

@@ -3,9 +3,10 @@
  * consequences in the machine and in the actors inside it. It only computes: its effects are a
  * list. The host makes the new state safe, and then does them.
  *
- * const steps = new MachineSteps(planOf(machine, options), host) const turn = steps.begin(input) //
- * or steps.restore(saved) if (turn.changed) await commit(steps.saved()) for (const effect of
- * turn.effects) effect.run()
+ *     const steps = new MachineSteps(planOf(machine, options), host)
+ *     const turn = steps.begin(input)         // or steps.restore(saved)
+ *     if (turn.changed) await commit(steps.saved())
+ *     for (const effect of turn.effects) effect.run()
  *
  * `saved()` is the whole state as one plain value: contexts, actors inside, timers with absolute
  * times, postponed events, and the effects that are recorded and not done. `restore` gives back
@@ -40,7 +41,7 @@ export interface StepsHost extends TimersHost {
   readonly tellsLater: boolean
   /** `what`, a promise, begins. Returns the function for its end; `undefined`: it may not begin. */
   works(what: string): (() => void) | undefined
-  /** Does an action that is part of the turn under way. @throws what it throws */
+  /** Does an action that is part of the present turn. @throws what it throws */
   inTurn(run: () => void): void
   /** Asynchronous work of the machine failed. */
   failed(error: unknown): void

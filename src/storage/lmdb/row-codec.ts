@@ -3,11 +3,11 @@
  * and its content, so a flipped bit in either is detected when it is read. It also converts the
  * bounds of a range to bytes. Pure. Integers are little endian.
  *
- * row u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes position u32 CRC of key and
- * rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, key 00; in version 6 also u64 stamp
- * and u32 CRC of the frame at lsn (`frame-mark.ts`) load u32 CRC of key and rest | u8 version 7 |
- * 16 bytes wal id | of the snapshot u64 lsn, u64 bytes, u32 sum | u64 offset of the next block |
- * u64 rows; also key 00
+ *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
+ *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, key 00;
+ *                in version 6 also u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
+ *     load       u32 CRC of key and rest | u8 version 7 | 16 bytes wal id | of the snapshot u64 lsn,
+ *                u64 bytes, u32 sum | u64 offset of the next block | u64 rows; also key 00
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32, crc32Within } from '../bytes/crc32.ts'

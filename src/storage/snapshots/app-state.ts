@@ -72,7 +72,7 @@ export const copyAppStates = (disk: Disk, from: string, to: string, lsn: number)
   for (const each of wanted) {
     const state = readAppState(disk, from, each)
     if (!(state instanceof KeelsonError)) saveAppState(disk, to, state)
-    // It may have been replaced by newer ones meanwhile.
+    // It may have been replaced by newer ones since.
     else if (statesIn(disk, from).includes(each)) throw state
   }
   for (const each of statesIn(disk, to))
@@ -88,7 +88,7 @@ export const examineAppStates = (disk: Disk, dir: string): AppStateFile[] =>
     const file = pathIn(dir, stateName(lsn))
     const fault = stateOrFault(disk, dir, lsn)
     if (typeof fault !== 'string') return [{ file }]
-    // It may have been replaced by newer ones meanwhile.
+    // It may have been replaced by newer ones since.
     return disk.entry(file) ? [{ file, fault }] : []
   })
 

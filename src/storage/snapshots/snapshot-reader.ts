@@ -78,7 +78,7 @@ export class SnapshotReader {
 
   /**
    * The blocks in order. From the first block on, the end of the iteration verifies that the blocks
-   * are all and only those that index and footer name. @throws KeelsonError `CORRUPT`; DiskError
+   * are exactly the ones of index and footer. @throws KeelsonError `CORRUPT`; DiskError
    */
   *blocks(from?: ReadFrom): IterableIterator<SnapshotBlock> {
     const index = this.#readIndex()
