@@ -23,9 +23,10 @@ interface Owner {
 /** The background work of one actor. */
 export class Background {
   readonly #owner: Owner
-  readonly #working = new Set<Process>()
+  // Most actors never have work: the lists are made on first use.
+  #working: Set<Process> | undefined
   /** The background work that runs, with that of steps, alarms and promises of its machine. */
-  readonly #running = new Set<Work>()
+  #running: Set<Work> | undefined
 
   constructor(owner: Owner) {
     this.#owner = owner
@@ -50,10 +51,11 @@ export class Background {
       { label: `background of ${terms.identity.entity}` },
     )
     const process = processOf({ self: ref as never })
+    this.#working ??= new Set()
     this.#working.add(process)
     const ended = new Promise<void>((resolve) => {
       context.system.monitor(ref, () => {
-        this.#working.delete(process)
+        this.#working?.delete(process)
         if (work) this.#settled(work)
         resolve()
       })
@@ -80,19 +82,20 @@ export class Background {
   #begins(what: string): Work {
     const { work, identity } = this.#owner.terms
     const noted = work.begins(identity.entity, what)
+    this.#running ??= new Set()
     this.#running.add(noted)
     return noted
   }
 
   #settled(work: Work): void {
-    this.#running.delete(work)
+    this.#running?.delete(work)
     this.#owner.terms.work.ends(work, true)
   }
 
   /** The actor has ended, and so does what runs. */
   end(): void {
-    for (const work of this.#running) this.#owner.terms.work.ends(work, false)
-    for (const process of this.#working) process.end('shutdown')
+    for (const work of this.#running ?? []) this.#owner.terms.work.ends(work, false)
+    for (const process of this.#working ?? []) process.end('shutdown')
   }
 }
 
