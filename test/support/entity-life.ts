@@ -201,14 +201,6 @@ class EntityLife {
     const { clock, start, during } = this.#machine
     const system = createSystem({ clock, logger: silentLogger, seed: this.#seed })
     const deaths: unknown[] = []
-    this.#app = await start({
-      system,
-      shards: this.#shards,
-      app: supervisor('app', {}, [this.#kind, worker('witness', this.#witness)]),
-      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
-      wal: { maxFileSize: 128 * 1024 },
-      blobs: { threshold: 2_000 },
-    })
     const storage = /\(\d\)$|^(services|shards)$/
     system.events.on('process.restarted', ({ id }) => {
       if (!storage.test(id)) deaths.push(id)
@@ -224,6 +216,14 @@ class EntityLife {
       if (!isOrderly && !isThrown && !isHalted) deaths.push(reason)
     })
     this.#deaths = deaths
+    this.#app = await start({
+      system,
+      shards: this.#shards,
+      app: supervisor('app', {}, [this.#kind, worker('witness', this.#witness)]),
+      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
+      wal: { maxFileSize: 128 * 1024 },
+      blobs: { threshold: 2_000 },
+    })
     for (const id of ids)
       await during(
         this.#app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 10_000_000 }),
@@ -322,6 +322,7 @@ class EntityLife {
     const { disk, projections } = this.#machine
     if (this.#isHalted) this.#count(`halt ${this.#haltsAt}`)
     this.#isHalting = false
+    for (const id of ids) this.#claims.crashes(id)
     disk.crash()
     disk.clearFaults()
     for (let shard = 0; shard < this.#shards; shard++)
@@ -368,7 +369,9 @@ class EntityLife {
   #compare(id: string, ledger: Ledger): void {
     this.#claims.compare(id, ledger)
     const handle = this.#running.entity(this.#kind)
-    const { parked = [] } = (handle.blocked().get(id)?.details ?? {}) as { parked?: ParkedTurn[] }
+    const blocked = handle.blocked().get(id)
+    const { parked = [] } = (blocked?.details ?? {}) as { parked?: ParkedTurn[] }
+    this.#claims.claim(!blocked || parked.length > 0, `${id} is listed with nothing parked`)
     this.#claims.parks(id, ledger, parked, this.#hasOnFailed)
     const { store } = this.#running
     const { end, version, rows, operations } = ledger
