@@ -4,7 +4,7 @@
  * record.
  */
 import type { KeelsonError } from '../../errors.ts'
-import { type NextStep, noReply, reply } from '../../runtime/index.ts'
+import { type NextStep, noReply, reply, unchanged } from '../../runtime/index.ts'
 import type { Failed } from '../turns/durable-server.ts'
 import { endName } from '../turns/lifetime.ts'
 import { type Alarm, isParked, type Memory, type Step, settingOf } from '../turns/memory.ts'
@@ -40,15 +40,15 @@ export interface Actor {
   rouse(): void
 }
 
+/** After most turns the loop takes the next message. */
+const goesOn: NextStep = noReply(unchanged) as never
+
 /** The own turns of one actor. */
 export class OwnTurns {
   readonly #actor: Actor
-  /** The next action of the loop after most turns. */
-  readonly #goesOn: NextStep
 
   constructor(actor: Actor) {
     this.#actor = actor
-    this.#goesOn = noReply(actor) as never
   }
 
   /** The first step that may run. */
@@ -65,7 +65,7 @@ export class OwnTurns {
    */
   next(step?: NextStep): NextStep {
     if (this.ready) return noReply(this.#actor, { continue: ['$step'] }) as never
-    if (step?.next === undefined) return this.#goesOn
+    if (step?.next === undefined) return goesOn
     const { timeoutMs, hibernate } = step.next
     if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
     return noReply(this.#actor, hibernate ? { hibernate } : undefined) as never
