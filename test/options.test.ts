@@ -8,16 +8,16 @@ import { startOptions } from '../src/supervisors/start-options.ts'
 const docsIn = (file: string, above = ''): [string, string][] => {
   const source = readFileSync(file, 'utf8')
   let group = ''
-  return [...source.matchAll(/^( +)\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n +(\w+): /gm)].map(
-    ([, indent = '', doc = '', name = '']) => {
-      if (indent.length === 2) group = name
-      const text = doc
-        .replace(/^ *\* ?/gm, '')
-        .trim()
-        .replace(/\s+/g, ' ')
-      return [above + (indent.length === 2 ? name : `${group}.${name}`), text]
-    },
-  )
+  return [
+    ...source.matchAll(/^( +)\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n +(?:readonly )?(\w+): /gm),
+  ].map(([, indent = '', doc = '', name = '']) => {
+    if (indent.length === 2) group = name
+    const text = doc
+      .replace(/^ *\* ?/gm, '')
+      .trim()
+      .replace(/\s+/g, ' ')
+    return [above + (indent.length === 2 ? name : `${group}.${name}`), text]
+  })
 }
 
 const docs = new Map([
@@ -27,7 +27,8 @@ const docs = new Map([
 ])
 
 const docOf = (path: string): string => {
-  const doc = docs.get(path)
+  // Those of a shard's log alone have a table of their own, without the name of the group.
+  const doc = docs.get(path) ?? docs.get(path.replace('wal.', ''))
   if (doc === undefined) throw new Error(`the option ${path} has no doc line`)
   return doc.replaceAll('|', '\\|')
 }

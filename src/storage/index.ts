@@ -213,7 +213,14 @@ export { applyUnits, type FrameStamp } from './rows/unit-application.ts'
 export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
-export { logSettings, ms, retention, type WalLevel, walLevelOf } from './segments/log-settings.ts'
+export {
+  type LogSettings,
+  logSettings,
+  ms,
+  retention,
+  type WalLevel,
+  walLevelOf,
+} from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
 export { salvageAppStates, statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'

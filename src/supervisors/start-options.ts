@@ -55,8 +55,7 @@ const instanceName = that<string>(
 const app: Check<AppTree | false> = (found, { path }) =>
   found === false ? false : checkAppTree(found, `${path}`)
 
-/** All options but `dir`, which has no default. Times in ms, sizes in bytes. */
-export const startOptions = {
+const instanceOptions = {
   /** Part of the names of a second instance in one System: `wal_writer('orders', 0)`. */
   instance: or(instanceName, 'default'),
   /** The System to run on. By default the instance makes its own. */
@@ -76,7 +75,6 @@ export const startOptions = {
   shards: optional(wholeFrom(1, 1_024)),
   /** Start the healthy shards of a folder in which some are corrupt. */
   allowDown: or(flag, false),
-  ...storageOptions,
   /**
    * Projections by users, as `projection`, `history` and `countsByNamespace` make them. One that is
    * left out halts, and is rebuilt when it comes back.
@@ -109,10 +107,14 @@ export const startOptions = {
 }
 
 /** The options of `start`. Only `dir` has no default. Times are in ms, sizes in bytes. */
-export type StartOptions = Given<typeof startOptions> & {
-  /** The data folder. It is created when missing. */
-  readonly dir: string
-}
+export type StartOptions = Given<typeof instanceOptions> &
+  Given<typeof storageOptions> & {
+    /** The data folder. It is created when missing. */
+    readonly dir: string
+  }
+
+/** The checks of all options but `dir`. */
+export const startOptions = { ...instanceOptions, ...storageOptions }
 
 const check = object({ dir: folder, ...startOptions })
 

@@ -17,6 +17,7 @@ import {
 } from '../../check.ts'
 import {
   commitments,
+  type LogSettings,
   logSettings,
   ms,
   type Projection,
@@ -44,23 +45,26 @@ const greatest = (positions: readonly Position[]): ReadonlyMap<number, number> =
   return found
 }
 
+const shardLog = {
+  /** Refuse to open if less than these positions is recovered. */
+  minDurable: or(mapped(listOf(position, 'a list of positions'), greatest), []),
+  /** The most commands that are accepted and not yet answered, for each shard. */
+  queueCommands: or(wholeFrom(1), 65_536),
+  /**
+   * A commitment to each group of the log, so that any write in it can be proven later; with a key,
+   * an Ed25519 private key in PEM, each is signed.
+   */
+  commitments: or(commitments, false),
+}
+
+const wal: LogSettings & typeof shardLog = { ...logSettings, ...shardLog }
+
 /** The table. */
 export const storageOptions = {
   /** The deadline of store and control calls without one of their own. */
   deadlineMs: or(ms(1), 30_000),
   /** The log, of each shard. */
-  wal: group({
-    ...logSettings,
-    /** Refuse to open if less than these positions is recovered. */
-    minDurable: or(mapped(listOf(position, 'a list of positions'), greatest), []),
-    /** The most commands that are accepted and not yet answered, for each shard. */
-    queueCommands: or(wholeFrom(1), 65_536),
-    /**
-     * A commitment to each group of the log, so that any write in it can be proven later; with a
-     * key, an Ed25519 private key in PEM, each is signed.
-     */
-    commitments: or(commitments, false),
-  }),
+  wal: group(wal),
   /** Writes accepted and not yet answered, over all shards. Beyond, writes wait or get `BUSY`. */
   admission: group({
     /** The most bytes. */

@@ -17,30 +17,41 @@ const MiB = 1024 * 1024
 /** A number of ms, up to a year. */
 export const ms = (min: number, max = 365 * 86_400_000): Check<number> => numberFrom(min, max)
 
-/** The options of every log. */
-export const logSettings = {
+/** The options of every log. Their docs reach the options of users through this type. */
+export type LogSettings = {
   /** Size of a segment, preallocated. */
-  maxFileSize: or(wholeFrom(MiB / 8, 1_024 * MiB), 16 * MiB),
+  readonly maxFileSize: Check<number>
   /**
    * False: only `sync()`, a roll and a close sync, and answers have the level `written`; for tests
    * and bulk loads.
    */
-  enableFsync: or(flag, true),
+  readonly enableFsync: Check<boolean>
   /**
    * Interval of syncs in ms; at least 10 is used. Answers have the level `written`. Absent: one
    * sync for each group.
    */
-  syncInterval: optional(mapped(ms(0), (interval) => Math.max(10, interval))),
+  readonly syncInterval: Check<number | undefined, number>
   /** The longest wait for a group to fill. */
-  maxDelayMs: or(ms(0, 60_000), 0),
+  readonly maxDelayMs: Check<number>
   /** After this idle time a marker proves the last group durable; 0: never. */
-  idleMarkerMs: or(ms(0), 100),
+  readonly idleMarkerMs: Check<number>
   /**
    * The most bytes that are accepted and not yet answered, for each log. A write counts at least
    * 256, and a larger one is accepted alone.
    */
-  queueBytes: or(wholeFrom(256), 16 * MiB),
+  readonly queueBytes: Check<number>
   /** The unit that a power cut may tear; 4096 for disks without powersafe overwrite. */
+  readonly sectorBytes: Check<number>
+}
+
+/** Their checks and defaults. */
+export const logSettings: LogSettings = {
+  maxFileSize: or(wholeFrom(MiB / 8, 1_024 * MiB), 16 * MiB),
+  enableFsync: or(flag, true),
+  syncInterval: optional(mapped(ms(0), (interval) => Math.max(10, interval))),
+  maxDelayMs: or(ms(0, 60_000), 0),
+  idleMarkerMs: or(ms(0), 100),
+  queueBytes: or(wholeFrom(256), 16 * MiB),
   sectorBytes: or(oneOf<number>(512, 4_096), 512),
 }
 
