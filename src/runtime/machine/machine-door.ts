@@ -50,6 +50,8 @@ export interface Arrival {
   readonly source: Actor | undefined
   readonly target: Actor
   readonly event: EventObject
+  /** Whether the turn that sent it put it off (`comesLater`). */
+  readonly isLater?: boolean
 }
 
 /** Something that is done outside after a turn. */
@@ -71,8 +73,8 @@ export interface Door {
   readonly isComputing: boolean
   effect(deed: Deed): void
   /**
-   * Takes the first snapshot event of an actor inside whose work begins after the turn: it is
-   * handled after that turn. False: the event is handled in the turn.
+   * Puts off the first snapshot event of an actor inside whose work begins after the turn, and the
+   * later events to the same target: each has a turn. False: the present turn handles the event.
    */
   comesLater(arrival: Arrival): boolean
   /** A promise begins. Returns the function for its end; `undefined`: it may not begin. */

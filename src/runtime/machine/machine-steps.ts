@@ -85,8 +85,14 @@ export class MachineSteps {
   #isHandling = false
   #inbox: EventObject[] = []
   #turned: Effect[] = []
-  /** The starts of actors inside that have not announced their first snapshot. */
+  /** The starts of actors inside in the present turn. */
   readonly #beginning = new Map<Actor, Effect>()
+  /** The actors for which a first snapshot event of the present turn was put off. */
+  readonly #awaiting = new Set<Actor>()
+  /** The actors inside that announced their first snapshot. */
+  readonly #announced = new WeakSet<Actor>()
+  /** Those of them whose event waits for its turn. */
+  readonly #waiting = new WeakSet<Actor>()
   #changed = false
   #handled: Waiting | undefined
   #broken: { readonly error: unknown } | undefined
@@ -112,6 +118,11 @@ export class MachineSteps {
   /** Whether `replay` has an event to handle, before any other. */
   get isReturning(): boolean {
     return this.#queue.isReturning
+  }
+
+  /** Whether the first snapshot event of `actor` waits for its turn. */
+  isWaiting(actor: Actor | undefined): boolean {
+    return actor !== undefined && this.#waiting.has(actor)
   }
 
   /** The callers of the postponed events, oldest first. */
@@ -237,6 +248,7 @@ export class MachineSteps {
 
   #turn(work: () => unknown, isChange = false): Turn {
     this.#beginning.clear()
+    this.#awaiting.clear()
     const versions = this.#timers.version + this.#queue.version
     const before = this.#root?._snapshot
     this.#turned = []
@@ -275,13 +287,13 @@ export class MachineSteps {
   #startInSilence(): void {
     const { system } = this.#root._actorScope
     const relay = system._relay
-    system._relay = () => {}
+    system._relay = (source) => void (source && this.#announced.add(source))
     this.#root.start()
-    this.#beginning.clear()
     system._relay = relay
   }
 
   #relay({ source, target, event }: Arrival): void {
+    if (source && isSnapshotOf(source, event)) this.#waiting.delete(source)
     this.#root._actorScope.system._relay(source, target, event)
   }
 
@@ -363,17 +375,22 @@ export class MachineSteps {
     return effect
   }
 
-  /** As in XState, whose actors begin their work before they announce their first snapshot. */
+  /**
+   * As in XState, whose actors begin their work before they announce their first snapshot. The
+   * target handles what it gets after that event in the same order.
+   */
   #comesLater({ source, target, event }: Arrival): boolean {
-    const start = source && this.#beginning.get(source)
-    const isFirst = start && event.type === `xstate.snapshot.${source.id}`
-    if (!isFirst || !this.#host.tellsLater) return false
-    this.#beginning.delete(source)
-    const run = (): void => {
-      if (source._processingStatus !== 2) this.#host.arrived({ source, target, event })
-    }
-    const told = this.#effect({ kind: 'hear', actor: source, event, run })
-    if (isCallback(Object.getPrototypeOf(source.logic))) return true
+    if (!this.#host.tellsLater) return false
+    const isFirst = source && isSnapshotOf(source, event) && !this.#announced.has(source)
+    const first = isFirst ? source : undefined
+    if (first) this.#announced.add(first)
+    const start = first && this.#beginning.get(first)
+    if (!start && !this.#awaiting.has(target)) return false
+    this.#awaiting.add(target)
+    if (first) this.#waiting.add(first)
+    const run = (): void => this.#host.arrived({ source, target, event, isLater: true })
+    const told = this.#effect({ kind: 'hear', actor: source ?? this.#root, event, run })
+    if (!start || isCallback(Object.getPrototypeOf(first?.logic))) return true
     // Such an actor sends itself the messages that it finds at its start, and handles them after
     // its first snapshot.
     this.#turned.pop()
@@ -400,3 +417,6 @@ export class MachineSteps {
     })
   }
 }
+
+const isSnapshotOf = ({ id }: Actor, { type }: EventObject): boolean =>
+  type === `xstate.snapshot.${id}`

@@ -46,6 +46,8 @@ export class MachineProcess {
   readonly #saves: PendingSaves
   readonly #watchers: Watchers
   readonly #timers = new WeakMap<Delayed, Timer>()
+  /** The events that a turn put off. They come before any message. */
+  readonly #early: Arrival[] = []
   #input: unknown
   #saved: Restored
   #listensForEnd = false
@@ -92,10 +94,10 @@ export class MachineProcess {
   }
 
   #begun(): Begun {
-    const { snapshot, isReturning } = this.#steps
+    const { snapshot } = this.#steps
     // A machine that is final at once, or was saved so, still starts; then it ends.
     const isDone = snapshot.status !== 'active'
-    return isDone || isReturning ? ok(snapshot, { continue: ['replay'] }) : ok(snapshot)
+    return isDone || this.#isReturning ? ok(snapshot, { continue: ['replay'] }) : ok(snapshot)
   }
 
   /** Takes a user's event: postponed, unknown, or handled. */
@@ -118,7 +120,12 @@ export class MachineProcess {
 
   /** Takes the next returned event. Without one, a restored or finished machine continues. */
   replay(snapshot: AnyMachineSnapshot): Step {
-    return this.#turn(snapshot, () => this.#steps.replay())
+    const early = this.#early.shift()
+    return this.#turn(snapshot, () => (early ? this.#steps.arrived(early) : this.#steps.replay()))
+  }
+
+  get #isReturning(): boolean {
+    return this.#early.length > 0 || this.#steps.isReturning
   }
 
   /** Takes the call of `waitFor` or `subscribe`. */
@@ -202,7 +209,7 @@ export class MachineProcess {
       tellOutput(this.#process, snapshot.output)
       return stop('normal', snapshot)
     }
-    return this.#steps.isReturning ? noReply(snapshot, { continue: ['replay'] }) : noReply(snapshot)
+    return this.#isReturning ? noReply(snapshot, { continue: ['replay'] }) : noReply(snapshot)
   }
 
   /** The actors inside end with the process. */
@@ -235,7 +242,10 @@ export class MachineProcess {
       inTurn: () => {
         throw new KeelsonError('INVALID_ARGUMENT', 'inTurn: this machine is not durable')
       },
-      arrived: (arrival) => deliver(this.#process, 'arrived', arrival),
+      arrived: (arrival) => {
+        if (arrival.isLater || this.#steps.isWaiting(arrival.source)) this.#early.push(arrival)
+        else deliver(this.#process, 'arrived', arrival)
+      },
       failed: (error) => deliver(this.#process, 'failed', { error }),
     })
   }

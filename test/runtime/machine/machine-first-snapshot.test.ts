@@ -2,7 +2,9 @@
 import { expect, onTestFinished, test } from 'vitest'
 import {
   type AnyActorLogic,
+  type AnyStateMachine,
   createActor,
+  createMachine,
   fromCallback,
   fromObservable,
   fromPromise,
@@ -77,19 +79,46 @@ const cases = Object.entries(logics).flatMap(([kind, of]) =>
   ),
 )
 
-test.each(cases)('%s, onSnapshot leaves: %s, an event before: %s', async (_, leaves, asks, of) => {
-  const [byXState, byProcess]: string[][] = [[], []]
-  const actor = createActor(machineOf(of, (what) => byXState?.push(what), leaves, asks)).start()
-  actor.send({ type: 'go' })
-  await turns()
+type Make = (log: Log) => AnyStateMachine
 
+const byXState = async (make: Make): Promise<string[]> => {
+  const told: string[] = []
+  createActor(make((what) => told.push(what)))
+    .start()
+    .send({ type: 'go' })
+  await turns()
+  return told
+}
+
+const byProcess = async (make: Make): Promise<string[]> => {
+  const told: string[] = []
   const { system, clock, close } = testSystem()
   onTestFinished(() => close())
-  const machine = machineOf(of, (what) => byProcess?.push(what), leaves, asks)
-  const ref = await system.start(StateMachine.server(machine))
-  StateMachine.send(ref, { type: 'go' })
+  const ref = await system.start(StateMachine.server(make((what) => told.push(what))))
+  StateMachine.send(ref, { type: 'go' } as never)
   await clock.settle()
   await turns()
   await clock.settle()
-  expect(byProcess).toEqual(byXState)
+  return told
+}
+
+test.each(cases)('%s, onSnapshot leaves: %s, an event before: %s', async (_, leaves, asks, of) => {
+  const make: Make = (log) => machineOf(of, log, leaves, asks)
+  expect(await byProcess(make)).toEqual(await byXState(make))
+})
+
+test('first snapshots of actors that begin together keep their order', async () => {
+  const inner = createMachine({ id: 'inner', initial: 'x', states: { x: {} } })
+  const make: Make = (log) => {
+    const invoke = ['one', 'two', 'three'].map((id) => ({
+      ...{ id, src: id === 'two' ? 'machine' : 'observable' },
+      onSnapshot: { actions: () => log(id) },
+    }))
+    return setup({ actors: { machine: inner, observable: logics.observable(log) } }).createMachine({
+      id: 'm',
+      initial: 'idle',
+      states: { idle: { on: { go: 'a' } }, a: { invoke: invoke as never } },
+    })
+  }
+  expect(await byProcess(make)).toEqual(await byXState(make))
 })

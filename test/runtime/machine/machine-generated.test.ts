@@ -70,10 +70,14 @@ const byXState = (make: Make, clock: Instants): Life => {
 }
 
 type Make = (tell: (what: readonly unknown[], self: object) => void) => AnyStateMachine
-type Ways = { readonly restarts: boolean; readonly cuts: (save: number) => boolean }
+type Ways = {
+  readonly saves: boolean
+  readonly restarts: boolean
+  readonly cuts: (save: number) => boolean
+}
 
 /** `cuts` says at which saves the process is killed. */
-const byProcess = async (make: Make, { restarts, cuts }: Ways) => {
+const byProcess = async (make: Make, { saves: isSaved, restarts, cuts }: Ways) => {
   const { system, clock } = testSystem()
   const steps = new Set<string>()
   const told: unknown[] = []
@@ -84,24 +88,26 @@ const byProcess = async (make: Make, { restarts, cuts }: Ways) => {
   let ref: Ref<never> | undefined
   // A repeated action has the name of its first try.
   const once = (what: unknown, self: object): void => {
+    if (!isSaved) return void told.push(what)
     const step = StateMachine.stepOf(self as never)
     if (!steps.has(step)) told.push(what)
     steps.add(step)
   }
   const machine = make(once)
+  const save = (saved: SavedMachine): void => {
+    const isCut = ref !== undefined && cuts(++saves)
+    const isSecond = kept?.step === saved.step && kept.actions.length > 0
+    // A second save that does not land: the actions are done again.
+    const isLost = isCut && isSecond && !lost.has(saved.step)
+    if (isLost) lost.add(saved.step)
+    else kept = throughJson(saved)
+    if (isCut) system.kill(ref as never)
+  }
   const server = StateMachine.server(machine, {
     restore: () => kept,
     unknownEvents: 'ignore',
     emitted: (event: unknown) => void told.push(event),
-    save: (saved: SavedMachine) => {
-      const isCut = ref !== undefined && cuts(++saves)
-      const isSecond = kept?.step === saved.step && kept.actions.length > 0
-      // A second save that does not land: the actions are done again.
-      const isLost = isCut && isSecond && !lost.has(saved.step)
-      if (isLost) lost.add(saved.step)
-      else kept = throughJson(saved)
-      if (isCut) system.kill(ref as never)
-    },
+    ...(isSaved && { save }),
     terminate: (snapshot: AnyMachineSnapshot) => {
       last = seen(snapshot)
     },
@@ -162,25 +168,28 @@ const compared = async (make: Make, history: readonly Happening[], ways: Ways): 
   await stop()
 }
 
-const never = { restarts: false, cuts: () => false }
+const never = { saves: true, restarts: false, cuts: () => false }
 
 // XState warns of each event to an actor that has ended.
 beforeAll(() => void vi.spyOn(console, 'warn').mockImplementation(() => {}))
 afterAll(() => vi.restoreAllMocks())
 
-test('a drawn machine does in a process what it does in XState’s own actor', async () => {
-  await fc.assert(
-    fc.asyncProperty(sketches, histories, (sketch, history) =>
-      compared((tell) => machineOf(sketch, tell), history, never),
-    ),
-    { seed: 1, numRuns: thorough(8, 500), endOnFailure: true },
-  )
-})
+test.each([true, false])(
+  'a drawn machine does in a process what it does in XState’s own actor (saved: %s)',
+  async (saves) => {
+    await fc.assert(
+      fc.asyncProperty(sketches, histories, (sketch, history) =>
+        compared((tell) => machineOf(sketch, tell), history, { ...never, saves }),
+      ),
+      { seed: 1, numRuns: thorough(saves ? 8 : 40, 500), endOnFailure: true },
+    )
+  },
+)
 
 test('so it does when it is killed and restored after each event and each instant', async () => {
   await fc.assert(
     fc.asyncProperty(sketches, histories, (sketch, history) =>
-      compared((tell) => machineOf(sketch, tell), history, { restarts: true, cuts: () => false }),
+      compared((tell) => machineOf(sketch, tell), history, { ...never, restarts: true }),
     ),
     { seed: 2, numRuns: thorough(6, 500), endOnFailure: true },
   )
@@ -191,7 +200,7 @@ test('so it does, each action once by the name of its step, when it is killed at
   await fc.assert(
     fc.asyncProperty(sketches, histories, fc.integer({ min: 1, max: 3 }), (sketch, history, nth) =>
       compared((tell) => machineOf(sketch, tell, ['ticker', 'emit']), history, {
-        restarts: false,
+        ...never,
         cuts: (save) => save % nth === 0,
       }),
     ),
