@@ -16,7 +16,7 @@ import {
   stop,
 } from '../../runtime/index.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
-import { someKeysOf } from '../turns/waking.ts'
+import { keysMax, someKeysOf } from '../turns/waking.ts'
 import type { Idleness } from './idleness.ts'
 import type { Actor, OwnTurns } from './own-turns.ts'
 
@@ -120,8 +120,10 @@ export class Ending {
         // The process may have ended while a turn was on its way: its caller knows.
         if (!this.#process.alive) return false
         const keys = someKeysOf(shard, this.#entity)
-        // A state that cannot be read is not written again: its notes go with its other rows.
-        if (keys.size === 0 || (this.#actor.blocked && !isDeep)) return true
+        // Few notes go with the other rows: a removal that is cut short has then lost none. So do
+        // those of a state that cannot be read, which is not written again.
+        const isWithRows = !isDeep && (this.#actor.blocked || keys.size < keysMax)
+        if (keys.size === 0 || isWithRows) return true
         if (this.#actor.blocked) throw this.#actor.blocked
         this.#actor.removeKeys(keys, isDeep, from)
         const isOut = await this.#isOut()

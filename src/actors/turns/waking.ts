@@ -63,7 +63,7 @@ export const callIdKeysOf = (shard: Shard, entity: string): readonly string[] =>
   [...rowsIn(shard, callIdRows(entity))].map(([key]) => key)
 
 /** The most keys of users that are removed with one turn. */
-const keysMax = 500
+export const keysMax = 500
 
 /** Some of the users' keys that the turns of an actor noted, by the keys of their rows. */
 export const someKeysOf = (shard: Shard, entity: string): ReadonlyMap<string, string> => {

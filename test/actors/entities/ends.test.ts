@@ -336,6 +336,19 @@ describe('the keys of an entity that has ended', () => {
     expect([rowsOf(s), s.app.store.get(many[1] ?? '')]).toEqual([[], 'x'])
   })
 
+  test('are forgotten together with the rows by a delete that leaves them', async () => {
+    const { s, things, ask } = await started(noting)
+    await ask('write', many.slice(0, 3))
+    s.syncMs = 50
+    const deleted = codeOf(things().delete('1'))
+    await s.advance(20)
+    s.system.kill(s.app.entities.holder('noting/1')?.address as never)
+    await s.advance(1_000)
+    expect([await deleted, things().state('1')]).toEqual(['ok', undefined])
+    expect(rowsOf(s)).toEqual([])
+    expect(s.app.store.get(many[0] ?? '')).toBe('x')
+  })
+
   test('go by delete with keys, too', async () => {
     const { s, things, ask } = await started(noting)
     await ask('write', many)
