@@ -79,7 +79,7 @@ export class LedgerRequests {
     life.signal.addEventListener('abort', () => {
       if (this.working.delete(name)) this.aborted++
     })
-    for (let change = 0; change < number % 4; change++) {
+    for (let change = 0; change < 1 + (number % 4); change++) {
       // It does not listen to the end of its life.
       await this.#life.after(number % 30)
       const mine = ++this.#numbers
