@@ -81,7 +81,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     attach: ['text', 'command', 'prompt'],
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],
-    backup: ['text', 'command', 'wal'],
+    backup: ['text', 'command'],
     doctor: ['text', 'command', 'wal'],
     cli: [
       ...['text', 'command', 'ingest', 'prompt', 'attach', 'wal', 'journal', 'backup', 'doctor'],

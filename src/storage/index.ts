@@ -123,6 +123,7 @@ export {
 } from './disk/data-folder.ts'
 export { attempt, refusalOf, refusing } from './disk/disk-failure.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
+export { makeFolders } from './disk/new-folders.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
 export { markOf } from './examination/frame-mark.ts'

@@ -3,7 +3,7 @@
  * of one LSN. Writers go on. During the backup no snapshot is made and no frame is given back, so
  * every file stays until it has been copied, blobs included.
  */
-import { dirname, join, resolve, sep } from 'node:path'
+import { join, resolve, sep } from 'node:path'
 import { pauseWrites, type Shard, WalWriter } from '../actors/index.ts'
 import { configError, invalidArgument, isKeelsonError, KeelsonError } from '../errors.ts'
 import type { System } from '../runtime/index.ts'
@@ -16,6 +16,7 @@ import {
   factsFileName,
   type LogDescription,
   lockFileName,
+  makeFolders,
   readBackup,
   readDataFolder,
   refusalOf,
@@ -104,6 +105,8 @@ export const backUp = async (
 const claimTarget = ({ disk, dir: own, instance, system }: BackupParts, dir: string) => {
   if (isWithin(dir, own) || isWithin(own, dir))
     throw invalidArgument('dir', 'a folder neither in the data folder nor around it', dir)
+  const found = disk.entry(dir)
+  if (found && found.kind !== 'folder') throw configError('dir', 'a folder', dir)
   makeFolders(disk, dir)
   const holder = describeHolder({ backupOf: own, instance, since: system.clock.now() })
   const lock = disk.lock(join(dir, lockFileName), holder)
@@ -118,17 +121,6 @@ const claimTarget = ({ disk, dir: own, instance, system }: BackupParts, dir: str
 
 const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
-
-const makeFolders = (disk: Disk, dir: string): void => {
-  const found = disk.entry(dir)
-  if (found && found.kind !== 'folder') throw configError('dir', 'a folder', dir)
-  const missing: string[] = []
-  for (let path = dir; !disk.entry(path); path = dirname(path)) missing.unshift(path)
-  for (const path of missing) {
-    disk.makeFolder(path)
-    disk.syncFolder(dirname(path))
-  }
-}
 
 const isOfBackup = (name: string): boolean =>
   name.startsWith(lockFileName) || name.startsWith(backupFileName) || name.startsWith('shard-')

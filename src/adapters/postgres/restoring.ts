@@ -2,7 +2,7 @@
  * `restore`: a data folder from a replica. The replica is only read. `keelson.json` comes last: a
  * restore that was cut off leaves a folder that is refused. A failed one removes what it made.
  */
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { argument, checkNames } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
@@ -10,6 +10,7 @@ import {
   type Disk,
   describeHolder,
   lockFileName,
+  makeFolders,
   nodeDisk,
   type Replica,
   type ReplicaReading,
@@ -71,7 +72,7 @@ export const restore = async (options: RestoreOptions): Promise<RestoreReport> =
   const reading = await client.read()
   try {
     const logs = chosen(await reading.logs(), options.instanceId)
-    const undo = refusing(() => madeFolder(place.disk, place.to))
+    const undo = refusing(() => makeFolders(place.disk, place.to))
     try {
       return await filled(place, reading, logs, options)
     } catch (error) {
@@ -122,21 +123,6 @@ const chosen = (
       { details: { missing } },
     )
   return inOrder as readonly StoredLog[]
-}
-
-/** Makes the folder, durably. Returns the function that removes all of it. */
-const madeFolder = (disk: Disk, to: string): (() => void) => {
-  const missing: string[] = []
-  for (let path = to; !disk.entry(path); path = dirname(path)) missing.unshift(path)
-  for (const path of missing) {
-    disk.makeFolder(path)
-    disk.syncFolder(dirname(path))
-  }
-  const [highest] = missing
-  return () => {
-    if (highest) disk.remove(highest)
-    else for (const name of disk.list(to)) disk.remove(join(to, name))
-  }
 }
 
 const filled = async (

@@ -7,8 +7,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { nodeDisk, readDataFolder, refusing } from '../../storage/index.ts'
 import { type BackupReport, start } from '../../supervisors/index.ts'
 import type { Environment } from '../command/environment.ts'
-import type { Interruption } from '../command/interruption.ts'
-import { runReported, type WorkDisplay } from '../command/long-work.ts'
+import { runReported, type Work } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import type { BackupCommand } from './backup-command-line.ts'
@@ -18,22 +17,15 @@ import type { BackupCommand } from './backup-command-line.ts'
  * @throws KeelsonError `LOCKED_DIR` for a folder that is open; as `App.backup` does
  */
 export const runBackup = (command: BackupCommand, environment: Environment): Promise<number> =>
-  runReported(
-    command,
-    environment,
-    (interruption, display) => madeBackup(command, environment, interruption, display),
-    reportText,
-  )
+  runReported(command, environment, (work) => madeBackup(command, work), { text: reportText })
 
 const madeBackup = async (
   { dir, to, consistent }: BackupCommand,
-  environment: Environment,
-  interruption: Interruption,
-  display: WorkDisplay,
+  { environment, signal, display }: Work,
 ): Promise<BackupReport> => {
   const app = await opened(resolve(environment.cwd, dir))
-  interruption.signal.addEventListener('abort', () => void app.close())
-  if (interruption.signal.aborted) void app.close()
+  signal.addEventListener('abort', () => void app.close())
+  if (signal.aborted) void app.close()
   const startedAt = environment.clock.monotonic()
   try {
     return await app.backup(resolve(environment.cwd, to), {

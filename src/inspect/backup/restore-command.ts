@@ -19,57 +19,39 @@ import {
   shareLock,
   writeDataFolder,
 } from '../../storage/index.ts'
-import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
-import { Interruption } from '../command/interruption.ts'
-import { runSteps, WorkDisplay } from '../command/long-work.ts'
+import type { Environment } from '../command/environment.ts'
+import { runReported, showSteps, type Work } from '../command/long-work.ts'
+import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
-import { checkNewFolder, makeNewFolder } from '../wal/wal-salvage.ts'
 import type { Moment, RestoreCommand } from './backup-command-line.ts'
 
-/** The context of each step. */
-type Work = {
-  readonly environment: Environment
-  readonly signal: AbortSignal
-  readonly display: WorkDisplay
-}
-
-/** A signal ended the command. */
-const interrupted = Symbol('interrupted')
+/** The new folder, and the copy of each shard. */
+type Restored = { readonly dir: string; readonly shards: readonly ShardCopy[] }
 
 /**
  * Runs the command and resolves with the exit status.
  * @throws KeelsonError the error that ended it; nothing is left of DIR then
  */
-export const runRestore = async (
-  command: RestoreCommand,
-  environment: Environment,
-): Promise<number> => {
-  const interruption = new Interruption(environment)
-  const display = new WorkDisplay(environment, command.progress)
-  const [from, to] = [command.dir, command.to].map((path) => resolve(environment.cwd, path))
-  const work = { environment, signal: interruption.signal, display }
-  try {
-    const shards = await restored(work, from as string, to as string, command.at)
-    display.clear()
-    const report = { dir: to, shards: shards.map(({ walId, lsn }) => ({ walId, lsn })) }
-    const text = command.json ? JSON.stringify(report) : reportText(to as string, shards)
-    printLine(environment.output, text)
-    return 0
-  } catch (error) {
-    if (error === interrupted) return signalStatuses[interruption.received ?? 'SIGINT']
-    throw error
-  } finally {
-    display.clear()
-    interruption.release()
-  }
+export const runRestore = (command: RestoreCommand, environment: Environment): Promise<number> => {
+  const from = resolve(environment.cwd, command.dir)
+  const dir = resolve(environment.cwd, command.to)
+  return runReported(
+    command,
+    environment,
+    async (work) => ({ dir, shards: await restored(work, from, dir, command.at) }),
+    {
+      text: reportText,
+      json: ({ shards }) => ({ dir, shards: shards.map(({ walId, lsn }) => ({ walId, lsn })) }),
+    },
+  )
 }
 
 /** The next step after a restore, for people. */
 export const waitsText =
   'It waits: start it with --acts in the place of its origin, or with --no-app to look at it.'
 
-const reportText = (dir: string, shards: readonly ShardCopy[]): string =>
+const reportText = ({ dir, shards }: Restored): string =>
   [
     `restored to ${printable(dir)}`,
     ...shards.map(({ lsn, walId }, shard) => `shard ${shard}  lsn ${countText(lsn)}, log ${walId}`),
@@ -79,7 +61,7 @@ const reportText = (dir: string, shards: readonly ShardCopy[]): string =>
 
 /**
  * Restores the backup in `from` into the new folder `to`.
- * @throws KeelsonError, or `interrupted`: nothing is left of `to`
+ * @throws KeelsonError; nothing is left of `to` then
  */
 const restored = async (
   work: Work,
@@ -97,13 +79,7 @@ const restored = async (
   try {
     checkNewFolder(disk, from, to)
     const lsns = await lsnsAt(work, from, backup, at)
-    const undo = makeNewFolder(disk, to)
-    try {
-      return await filled(work, from, to, backup, lsns)
-    } catch (error) {
-      undo()
-      throw error
-    }
+    return await fillNewFolder(disk, to, () => filled(work, from, to, backup, lsns))
   } finally {
     lock.release()
   }
@@ -126,7 +102,7 @@ const filled = async (
     for (const [shard, copy] of backup.shards.entries()) {
       const folders = { from: shardFolder(from, shard), to: shardFolder(to, shard) }
       const request = { ...folders, copy, lsn: lsns[shard] ?? copy.lsn, walId: id() }
-      shards.push(await steps(work, `restoring shard ${shard}`, restoringShard(disk, request)))
+      shards.push(await showSteps(work, `restoring shard ${shard}`, restoringShard(disk, request)))
     }
     const { instanceId, shards: count } = backup.facts
     const logs = backup.shards.map(({ walId }, at) => ({ walId, lsn: lsns[at] ?? 0 }))
@@ -163,7 +139,7 @@ const lsnsAt = async (
   const lsns: number[] = []
   for (const [shard, copy] of shards.entries()) {
     const finding = findingMoment(nodeDisk(), shardFolder(from, shard), copy, at.time)
-    const lsn = await steps(work, `looking in shard ${shard}`, finding)
+    const lsn = await showSteps(work, `looking in shard ${shard}`, finding)
     if (lsn === undefined)
       throw new KeelsonError('INVALID_ARGUMENT', `the backup of shard ${shard} begins later`, {
         details: { shard, time: at.time },
@@ -171,19 +147,4 @@ const lsnsAt = async (
     lsns.push(lsn)
   }
   return lsns
-}
-
-const steps = async <T>(
-  { environment, signal, display }: Work,
-  what: string,
-  generator: Generator<{ readonly bytes: number; readonly totalBytes: number }, T>,
-): Promise<T> => {
-  const startedAt = environment.clock.monotonic()
-  let result: { readonly value: T } | undefined
-  const wrapped = (function* () {
-    result = { value: yield* generator }
-  })()
-  await runSteps(wrapped, environment, signal, (done) => display.show(what, done, startedAt))
-  if (!result || signal.aborted) throw interrupted
-  return result.value
 }

@@ -5,8 +5,7 @@
 import { resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Environment } from '../command/environment.ts'
-import type { Interruption } from '../command/interruption.ts'
-import { runReported, type WorkDisplay } from '../command/long-work.ts'
+import { runReported, type Work } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import type { RestoreReplicaCommand } from './backup-command-line.ts'
@@ -20,19 +19,9 @@ export const runRestoreReplica = (
   command: RestoreReplicaCommand,
   environment: Environment,
 ): Promise<number> =>
-  runReported(
-    command,
-    environment,
-    (interruption, display) => restored(command, environment, interruption, display),
-    reportText,
-  )
+  runReported(command, environment, (work) => restored(command, work), { text: reportText })
 
-const restored = async (
-  command: RestoreReplicaCommand,
-  environment: Environment,
-  { signal }: Interruption,
-  display: WorkDisplay,
-) => {
+const restored = async (command: RestoreReplicaCommand, { environment, signal, display }: Work) => {
   const startedAt = environment.clock.monotonic()
   const { postgres, restore } = await import('keelson/postgres')
   return restore({

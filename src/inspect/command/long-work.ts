@@ -4,6 +4,7 @@
  */
 import { isKeelsonError } from '../../errors.ts'
 import { refusalOf } from '../../storage/index.ts'
+import { type Paint, paintFor } from '../text/paint.ts'
 import { bytesText, clockText } from '../text/quantities.ts'
 import { type Environment, printLine, signalStatuses } from './environment.ts'
 import { Interruption } from './interruption.ts'
@@ -70,17 +71,25 @@ const workLine = (what: string, { bytes, totalBytes }: WorkDone, elapsedMs: numb
   ].join(', ')
 }
 
+/** A signal ended the work. It is thrown, and is no error. */
+const interrupted = Symbol('interrupted')
+
+/** The context of each step of a command. */
+export type Work = {
+  readonly environment: Environment
+  readonly signal: AbortSignal
+  readonly display: WorkDisplay
+}
+
 /**
- * Runs `steps` to their end and resolves with their result; `undefined` when `signal` was aborted
- * before. Every error is a KeelsonError, those of a disk too.
+ * Runs `steps` to their end and resolves with their result. Every error is a KeelsonError, those of
+ * a disk too. @throws `interrupted` if a signal ended the work
  */
 export const runSteps = async <S, T>(
   steps: Generator<S, T> | AsyncGenerator<S, T>,
-  environment: Pick<Environment, 'clock'>,
-  signal: AbortSignal,
-  onStep: (step: S) => void | Promise<void>,
-): Promise<T | undefined> => {
-  const { clock } = environment
+  { environment: { clock }, signal }: Omit<Work, 'display'>,
+  onStep: (step: S) => void | Promise<void> = () => undefined,
+): Promise<T> => {
   let slice = clock.monotonic()
   try {
     for (;;) {
@@ -89,7 +98,7 @@ export const runSteps = async <S, T>(
       await onStep(step.value)
       if (clock.monotonic() - slice < sliceMs) continue
       await new Promise<void>((resolve) => clock.soon(resolve))
-      if (signal.aborted) return undefined
+      if (signal.aborted) throw interrupted
       slice = clock.monotonic()
     }
   } catch (error) {
@@ -100,26 +109,50 @@ export const runSteps = async <S, T>(
   }
 }
 
+/** The same, with the progress shown. */
+export const showSteps = async <T>(
+  work: Work,
+  what: string,
+  steps: Generator<WorkDone, T>,
+): Promise<T> => {
+  const startedAt = work.environment.clock.monotonic()
+  const result = await runSteps(steps, work, (done) => work.display.show(what, done, startedAt))
+  if (work.signal.aborted) throw interrupted
+  return result
+}
+
+/** How a report is printed, and the exit status that it means. */
+export type ReportView<Report> = {
+  readonly text: (report: Report, paint: Paint) => string
+  /** The report as plain data; by default as it is. */
+  readonly json?: (report: Report) => unknown
+  /** By default 0. */
+  readonly status?: (report: Report) => number
+}
+
 /**
- * Runs work that ends with a report, which is printed as `text` says, or as JSON. Resolves with the
- * exit status: 0, or that of the signal that interrupted it. @throws what `work` throws
+ * Runs work that ends with a report, and prints it as text or as JSON. Resolves with the exit
+ * status: that of the report, or of the signal that interrupted the work. @throws what `work` throws
  */
 export const runReported = async <Report>(
   command: { readonly json: boolean; readonly progress: boolean },
   environment: Environment,
-  work: (interruption: Interruption, display: WorkDisplay) => Promise<Report>,
-  text: (report: Report) => string,
+  work: (work: Work) => Promise<Report>,
+  { text, json = (report) => report, status = () => 0 }: ReportView<Report>,
 ): Promise<number> => {
   const interruption = new Interruption(environment)
   const display = new WorkDisplay(environment, command.progress)
+  const { output, variables } = environment
   try {
-    const report = await work(interruption, display)
+    const report = await work({ environment, signal: interruption.signal, display })
     display.clear()
-    printLine(environment.output, command.json ? JSON.stringify(report) : text(report))
-    return 0
+    const paint = paintFor(output, variables)
+    printLine(output, command.json ? JSON.stringify(json(report)) : text(report, paint))
+    return status(report)
   } catch (error) {
     const { received } = interruption
-    if (received !== undefined && isKeelsonError(error, 'CLOSED')) return signalStatuses[received]
+    const isOver = error === interrupted || isKeelsonError(error, 'CLOSED')
+    if (received !== undefined && isOver) return signalStatuses[received]
     throw error
   } finally {
     display.clear()

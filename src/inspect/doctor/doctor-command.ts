@@ -23,23 +23,18 @@ import {
   shardsPresent,
   stepsOf,
 } from '../../storage/index.ts'
-import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
-import { Interruption } from '../command/interruption.ts'
-import { runSteps, WorkDisplay } from '../command/long-work.ts'
-import { paintFor } from '../text/paint.ts'
+import type { Environment } from '../command/environment.ts'
+import { runReported, runSteps, type Work } from '../command/long-work.ts'
 import { heldShut } from '../wal/wal-target.ts'
 import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
 import { accessFaults, diskUnder } from './folder-place.ts'
 
-/** The context of each step. */
-type Work = {
+/** The examination of a folder. */
+type FolderWork = Work & {
   readonly disk: Disk
   readonly dir: string
   readonly command: DoctorCommand
-  readonly environment: Environment
-  readonly signal: AbortSignal
-  readonly display: WorkDisplay
 }
 
 /**
@@ -47,30 +42,18 @@ type Work = {
  * @throws KeelsonError `INVALID_ARGUMENT` for what is no data folder; `LOCKED_DIR` with `--repair`;
  * an error of the disk
  */
-export const runDoctor = async (
-  command: DoctorCommand,
-  environment: Environment,
-): Promise<number> => {
-  const interruption = new Interruption(environment)
-  const display = new WorkDisplay(environment, command.progress)
+export const runDoctor = (command: DoctorCommand, environment: Environment): Promise<number> => {
+  const disk = nodeDisk()
   const dir = resolve(environment.cwd, command.dir)
-  const { signal } = interruption
-  try {
-    const work = { disk: nodeDisk(), dir, command, environment, signal, display }
-    refusing(() => refuseOther(work.disk, dir))
-    const examined = await examinedFolder(work)
-    display.clear()
-    if (!examined) return signalStatuses[interruption.received ?? 'SIGINT']
-    const { output, variables } = environment
-    const text = command.json
-      ? JSON.stringify(doctorJson(examined))
-      : doctorText(examined, paintFor(output, variables))
-    printLine(output, text)
-    return statusOf(examined)
-  } finally {
-    display.clear()
-    interruption.release()
+  const examine = async (work: Work): Promise<Examined> => {
+    refusing(() => refuseOther(disk, dir))
+    return await examinedFolder({ ...work, disk, dir, command })
   }
+  return runReported(command, environment, examine, {
+    text: doctorText,
+    json: doctorJson,
+    status: statusOf,
+  })
 }
 
 /** Refuses what is no data folder, and says which command is for it. */
@@ -95,7 +78,7 @@ const otherThanData = (disk: Disk, dir: string): string | undefined => {
 const isDescribed = (disk: Disk, dir: string): boolean =>
   disk.entry(join(dir, factsFileName)) !== undefined
 
-const examinedFolder = async (work: Work): Promise<Examined | undefined> => {
+const examinedFolder = async (work: FolderWork): Promise<Examined> => {
   const { disk, dir, command } = work
   const lastHolder = refusing(() => lastHolderOf(disk, dir))
   // Without keelson.json nothing is repaired, and LOCK may say what made the folder.
@@ -103,7 +86,6 @@ const examinedFolder = async (work: Work): Promise<Examined | undefined> => {
   const lock = refusing(() => (isRepairing ? locked(work) : shared(work)))
   try {
     const facts = await examination(work, lastHolder, lock.heldBy)
-    if (!facts) return undefined
     const findings = folderFindings(facts)
     const { heldBy } = lock
     const examined = { dir, isDeep: command.deep, findings, ...(heldBy && { heldBy }) }
@@ -112,7 +94,7 @@ const examinedFolder = async (work: Work): Promise<Examined | undefined> => {
     const repaired = steps.map((step) => refusing(() => repair(disk, step)))
     if (repaired.length === 0) return { ...examined, repaired }
     const after = await examination(work, {}, undefined)
-    return after && { ...examined, repaired, left: folderFindings(after) }
+    return { ...examined, repaired, left: folderFindings(after) }
   } finally {
     lock.release()
   }
@@ -120,13 +102,13 @@ const examinedFolder = async (work: Work): Promise<Examined | undefined> => {
 
 type Lock = { readonly heldBy?: string; readonly release: () => void }
 
-const logsOf = ({ disk, dir }: Work): readonly { readonly dir: string }[] =>
+const logsOf = ({ disk, dir }: FolderWork): readonly { readonly dir: string }[] =>
   shardsPresent(disk, dir)
     .map((shard) => ({ dir: shardFolder(dir, shard).wal }))
     .filter((log) => disk.entry(log.dir)?.kind === 'folder')
 
 /** Nothing opens the folder until `release`, unless it is open already. Writes nothing. */
-const shared = (work: Work): Lock => {
+const shared = (work: FolderWork): Lock => {
   try {
     return { release: heldShut({ dir: work.dir, logs: logsOf(work) }) }
   } catch (error) {
@@ -136,7 +118,7 @@ const shared = (work: Work): Lock => {
 }
 
 /** Takes the locks as an instance does. @throws KeelsonError `LOCKED_DIR` */
-const locked = (work: Work): Lock => {
+const locked = (work: FolderWork): Lock => {
   const { disk, dir, environment } = work
   const holder = describeHolder({ repairing: dir, since: environment.clock.now() })
   const locks: { release(): void }[] = []
@@ -154,11 +136,12 @@ const locked = (work: Work): Lock => {
 }
 
 const examination = async (
-  { disk, dir, command, environment, signal, display }: Work,
+  work: FolderWork,
   lastHolder: FolderFacts['lastHolder'],
   heldBy: string | undefined,
-): Promise<FolderFacts | undefined> => {
-  const { clock } = environment
+): Promise<FolderFacts> => {
+  const { disk, dir, command, display } = work
+  const { clock } = work.environment
   const steps = examiningFolder(disk, {
     dir,
     lastHolder,
@@ -172,7 +155,7 @@ const examination = async (
   })
   let what = ''
   let startedAt = 0
-  return await runSteps(steps, environment, signal, (step) => {
+  return await runSteps(steps, work, (step) => {
     if (step.what !== what) startedAt = clock.monotonic()
     what = step.what
     if (!command.json) display.show(`examining ${what}`, step, startedAt)

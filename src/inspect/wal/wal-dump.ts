@@ -73,12 +73,13 @@ export const runWalDump = async (
   const stop = new AbortController()
   let status = 0
   const signal = AbortSignal.any([interruption.signal, stop.signal])
+  const work = { environment, signal }
   try {
     const target = walTarget(disk, resolve(environment.cwd, command.dir))
     for (const log of target.logs) {
       if (!command.json && target.isDataFolder) lines.add(logHeading(log, paint))
       try {
-        await runSteps(dumping(disk, log.dir, command), environment, signal, (record) => {
+        await runSteps(dumping(disk, log.dir, command), work, (record) => {
           if (record.kind === 'pause') return
           const line = command.json
             ? JSON.stringify(dumpJson(record, log.shard))
@@ -89,6 +90,7 @@ export const runWalDump = async (
           })
         })
       } catch (error) {
+        if (signal.aborted) break
         // The other shards are shown all the same.
         if (!target.isDataFolder || !isKeelsonError(error, 'NO_SEGMENTS')) throw error
         printLine(environment.errors, errorText(error))

@@ -3,7 +3,6 @@
  * projection where that has rows which neither they nor the frames that are left have. Without one, a
  * log that does not have its first frame would not start.
  */
-import { dirname } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
 import {
   copyingSnapshot,
@@ -11,6 +10,7 @@ import {
   DiskError,
   type LogVerification,
   lmdbSnapshotSource,
+  makeFolders,
   makingSnapshot,
   type NamedSnapshot,
   type ProjectedPosition,
@@ -39,7 +39,7 @@ export function* salvagingSnapshots(
   const { from, to, found, shown } = salvage
   const kept: NamedSnapshot[] = []
   const totalBytes = found.snapshots.reduce((sum, { bytes }) => sum + bytes, 0)
-  if (totalBytes > 0) makeFolder(disk, to)
+  if (totalBytes > 0) makeFolders(disk, to.snapshots)
   let bytes = 0
   for (const snapshot of found.snapshots) {
     const places = { from: from.snapshots, to: to.snapshots }
@@ -78,7 +78,7 @@ function* makingOne(
 ): Generator<WorkDone, NamedSnapshot> {
   const source = lmdbSnapshotSource(disk, from.lmdb)
   try {
-    makeFolder(disk, to)
+    makeFolders(disk, to.snapshots)
     const making = makingSnapshot(disk, to.snapshots, source, Number.POSITIVE_INFINITY)
     for (;;) {
       const step = making.next()
@@ -90,11 +90,6 @@ function* makingOne(
   } finally {
     source.close()
   }
-}
-
-const makeFolder = (disk: Disk, { snapshots }: ShardFolders): void => {
-  disk.makeFolder(snapshots)
-  disk.syncFolder(dirname(snapshots))
 }
 
 /** The snapshot is damaged, of a newer version, or the disk cannot read it. */

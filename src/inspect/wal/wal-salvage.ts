@@ -5,8 +5,7 @@
  * remains are refused as a folder that has lost data.
  */
 
-import { realpathSync } from 'node:fs'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { join, resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   copyingFolder,
@@ -14,6 +13,7 @@ import {
   type Disk,
   describeHolder,
   lockFileName,
+  makeFolders,
   nodeDisk,
   nothingFound,
   refusing,
@@ -24,10 +24,9 @@ import {
   verifying,
   writeDataFolder,
 } from '../../storage/index.ts'
-import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
-import { Interruption } from '../command/interruption.ts'
-import { runSteps, WorkDisplay, type WorkDone } from '../command/long-work.ts'
-import { paintFor } from '../text/paint.ts'
+import type { Environment } from '../command/environment.ts'
+import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
+import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import type { WalSalvageCommand } from './wal-command-line.ts'
 import {
   type SalvagedFolder,
@@ -41,134 +40,49 @@ import { salvageJson, salvageText } from './wal-salvage-view.ts'
 import { heldShut, type WalTarget, walTarget } from './wal-target.ts'
 import { verifyFolder } from './wal-verify.ts'
 
-// A folder that a command makes. An existing one is refused; a failed command removes it as a
-// whole.
-
-/**
- * Checks that `to` is missing or empty, and neither inside nor around `from`, symbolic links
- * resolved.
- * @throws KeelsonError `INVALID_ARGUMENT`, or an error of the disk; nothing was made
- */
-export const checkNewFolder = (disk: Disk, from: string, to: string): void => {
-  const entry = refusing(() => disk.entry(to))
-  if (entry && entry.kind !== 'folder') throw wrongTarget(to, 'it is not a folder')
-  if (entry && refusing(() => disk.list(to)).length > 0)
-    throw wrongTarget(to, 'it exists and is not empty')
-  const [source, target] = [realPath(from), realPath(to)]
-  if (isWithin(target, source)) throw wrongTarget(to, `it is inside ${from}, which is only read`)
-  if (isWithin(source, target)) throw wrongTarget(to, `it contains ${from}`)
-}
-
-/**
- * Makes the folder, durably. Returns a function that removes all of it.
- * @throws an error of the disk
- */
-export const makeNewFolder = (disk: Disk, to: string): (() => void) =>
-  refusing(() => {
-    const wasThere = disk.entry(to) !== undefined
-    const missing: string[] = []
-    for (let path = to; !disk.entry(path); path = dirname(path)) missing.unshift(path)
-    const [highest] = missing
-    const undo = () => {
-      if (!wasThere && highest) disk.remove(highest)
-      else for (const name of disk.list(to)) disk.remove(join(to, name))
-    }
-    try {
-      for (const path of missing) {
-        disk.makeFolder(path)
-        disk.syncFolder(dirname(path))
-      }
-    } catch (error) {
-      undo()
-      throw error
-    }
-    return undo
-  })
-
-const isWithin = (path: string, folder: string): boolean =>
-  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
-
-/** The path without symbolic links; for a missing folder, based on the nearest one above. */
-const realPath = (path: string): string => {
-  try {
-    return realpathSync(path)
-  } catch {
-    const parent = dirname(path)
-    return parent === path ? path : join(realPath(parent), basename(path))
-  }
-}
-
-const wrongTarget = (path: string, why: string): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${path} cannot be written to: ${why}`, {
-    details: { path, found: why },
-  })
-
 /** The context of each step. */
-type Work = {
-  readonly disk: Disk
-  readonly environment: Environment
-  readonly signal: AbortSignal
-  readonly display: WorkDisplay
-}
+type SalvageWork = Work & { readonly disk: Disk }
 
 /**
  * Runs the command and resolves with the exit status.
  * @throws KeelsonError the error that ended it; nothing is left of DIR2 then
  */
-export const runWalSalvage = async (
+export const runWalSalvage = (
   command: WalSalvageCommand,
   environment: Environment,
 ): Promise<number> => {
-  const interruption = new Interruption(environment)
-  const display = new WorkDisplay(environment, command.progress)
-  const work = { disk: nodeDisk(), environment, signal: interruption.signal, display }
-  try {
-    const from = resolve(environment.cwd, command.dir)
-    const to = resolve(environment.cwd, command.to)
-    const made = await salvageFolder(work, from, to)
-    display.clear()
-    if (!made) return signalStatuses[interruption.received ?? 'SIGINT']
-    const { output, variables } = environment
-    const text = command.json
-      ? JSON.stringify(salvageJson(made))
-      : salvageText(made, paintFor(output, variables))
-    printLine(output, text)
-    return made.logs.some(isLossy) ? walStatuses.corrupt : walStatuses.clean
-  } finally {
-    display.clear()
-    interruption.release()
-  }
+  const from = resolve(environment.cwd, command.dir)
+  const to = resolve(environment.cwd, command.to)
+  return runReported(
+    command,
+    environment,
+    (work) => salvageFolder({ ...work, disk: nodeDisk() }, from, to),
+    {
+      text: salvageText,
+      json: salvageJson,
+      status: ({ logs }) => (logs.some(isLossy) ? walStatuses.corrupt : walStatuses.clean),
+    },
+  )
 }
 
 const isLossy = ({ found, salvaged, uncopied }: SalvagedLog): boolean =>
   !found || salvaged.lost.length > 0 || found.doubtFrom !== undefined || uncopied.length > 0
 
 const salvageFolder = async (
-  work: Work,
+  work: SalvageWork,
   from: string,
   to: string,
-): Promise<SalvagedFolder | undefined> => {
-  const { disk, environment, signal, display } = work
+): Promise<SalvagedFolder> => {
+  const { disk, environment } = work
   const startedAt = environment.clock.monotonic()
   const target = walTarget(disk, from)
   const open = heldShut(target)
   try {
     checkNewFolder(disk, from, to)
-    const verified = await verifyFolder(disk, target, environment, signal, display)
-    if (!verified) return undefined
+    const verified = await verifyFolder(disk, target, work)
     refuseStrangers(verified)
-    const undo = makeNewFolder(disk, to)
-    try {
-      const logs = await fill(work, verified, to)
-      if (!logs) {
-        undo()
-        return undefined
-      }
-      return { from, to, logs, elapsedMs: environment.clock.monotonic() - startedAt }
-    } catch (error) {
-      undo()
-      throw error
-    }
+    const logs = await fillNewFolder(disk, to, () => fill(work, verified, to))
+    return { from, to, logs, elapsedMs: environment.clock.monotonic() - startedAt }
   } finally {
     open()
   }
@@ -188,20 +102,16 @@ const refuseStrangers = ({ target, logs }: VerifiedFolder): void => {
 
 /** Fills the new folder. `keelson.json` comes last: without it a folder with frames is refused. */
 const fill = async (
-  work: Work,
+  work: SalvageWork,
   { target, logs }: VerifiedFolder,
   to: string,
-): Promise<SalvagedLog[] | undefined> => {
+): Promise<SalvagedLog[]> => {
   const { disk, environment } = work
   const holder = describeHolder({ salvaging: target.dir, since: environment.clock.now() })
   const lock = refusing(() => disk.lock(join(to, lockFileName), holder))
   try {
     const made: SalvagedLog[] = []
-    for (const log of logs) {
-      const salvaged = await salvageLog(work, target, log, to)
-      if (!salvaged) return undefined
-      made.push(salvaged)
-    }
+    for (const log of logs) made.push(await salvageLog(work, target, log, to))
     refusing(() => {
       writeReport(disk, to, { from: target.dir, at: environment.clock.now(), logs: made })
       if (target.isDataFolder) writeDataFolder(disk, to, factsOf(work, target, made))
@@ -213,7 +123,7 @@ const fill = async (
 }
 
 const factsOf = (
-  { environment }: Work,
+  { environment }: SalvageWork,
   { facts }: WalTarget,
   made: readonly SalvagedLog[],
 ): DataFolderFacts => ({
@@ -227,21 +137,21 @@ const factsOf = (
 })
 
 const salvageLog = async (
-  work: Work,
+  work: SalvageWork,
   { dir: source, isDataFolder }: WalTarget,
   { target: { shard, dir, knowledge }, found }: VerifiedLog,
   to: string,
-): Promise<SalvagedLog | undefined> => {
+): Promise<SalvagedLog> => {
   const { disk, environment } = work
   const name = shard === undefined ? 'the log' : `shard ${shard}`
   const folder = isDataFolder ? shardFolder(to, shard ?? 0) : undefined
   const wal = folder?.wal ?? to
   const { holdsUnits = false } = knowledge
-  if (folder) makeNewFolder(disk, wal)
+  if (folder) refusing(() => makeFolders(disk, wal))
   const { shown } = knowledge
   const snapshots =
     folder && found
-      ? await steps(
+      ? await showSteps(
           work,
           `copying the snapshots of ${name}`,
           salvagingSnapshots(disk, {
@@ -252,8 +162,7 @@ const salvageLog = async (
           }),
         )
       : []
-  if (!snapshots) return undefined
-  const salvaged = await steps(
+  const salvaged = await showSteps(
     work,
     `salvaging ${name}`,
     salvaging({
@@ -265,15 +174,12 @@ const salvageLog = async (
       snapshots,
     }),
   )
-  if (!salvaged) return undefined
   if (folder) {
     const { snapshots: states } = shardFolder(source, shard ?? 0)
     refusing(() => salvageAppStates(disk, states, folder.snapshots, salvaged.lastLsn))
   }
   const uncopied = folder ? await copyRest(work, dir, folder.path) : []
-  if (!uncopied) return undefined
-  const checked = await steps(work, `checking ${name}`, verifying(disk, wal, { holdsUnits }))
-  if (!checked) return undefined
+  const checked = await showSteps(work, `checking ${name}`, verifying(disk, wal, { holdsUnits }))
   if (checked.verdict !== 'clean' || checked.lastLsn !== salvaged.lastLsn)
     throw new KeelsonError('CORRUPT', `the copy in ${wal} does not read back`, {
       details: { file: wal, damage: checked.damage },
@@ -291,26 +197,13 @@ const salvageLog = async (
  * Copies the files beside a shard's log that cannot be rebuilt from it. Returns the parts that
  * could not be read.
  */
-const copyRest = async (
-  work: Work,
-  wal: string,
-  to: string,
-): Promise<UncopiedPlace[] | undefined> => {
+const copyRest = async (work: SalvageWork, wal: string, to: string): Promise<UncopiedPlace[]> => {
   const uncopied: UncopiedPlace[] = []
   for (const name of ['blobs', 'archive']) {
     const copying = copyingFolder(work.disk, join(wal, '..', name), join(to, name))
-    const { environment, signal } = work
-    const places = await runSteps(copying, environment, signal, () => undefined)
-    if (!places || signal.aborted) return undefined
-    uncopied.push(...places)
+    uncopied.push(...(await runSteps(copying, work)))
   }
   return uncopied
-}
-
-const steps = <T>(work: Work, what: string, generator: Generator<WorkDone, T>) => {
-  const { environment, signal, display } = work
-  const startedAt = environment.clock.monotonic()
-  return runSteps(generator, environment, signal, (done) => display.show(what, done, startedAt))
 }
 
 const writeReport = (

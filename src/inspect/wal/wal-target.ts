@@ -114,7 +114,6 @@ const shardTarget = (
     shard,
     dir: wal,
     knowledge: {
-      heldFrom: 1,
       isLive,
       holdsUnits: true,
       ...(walId === undefined ? {} : { walId }),

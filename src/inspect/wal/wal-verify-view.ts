@@ -4,7 +4,7 @@ import { errorText } from '../text/error-view.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
-import { folderDamage, type VerifiedFolder, type VerifiedLog } from './wal-findings.ts'
+import { folderDamage, statusOf, type VerifiedFolder, type VerifiedLog } from './wal-findings.ts'
 
 /** The most damaged places of one log that are shown; the rest is counted, and in `--json`. */
 export const placesShown = 20
@@ -22,12 +22,9 @@ export const rangesText = (ranges: readonly LsnRange[]): string => {
 }
 
 /** The output as text. */
-export const verifyText = (
-  folder: VerifiedFolder,
-  status: number,
-  paint: Paint = plainPaint,
-): string => {
+export const verifyText = (folder: VerifiedFolder, paint: Paint = plainPaint): string => {
   const { target, logs } = folder
+  const status = statusOf(folder)
   const held = target.heldBy
     ? [paint('odd', `${target.heldBy}; it is judged up to what is durable, and its end is open`)]
     : []
@@ -136,10 +133,10 @@ export const damageLines = (damage: readonly Damage[]): string[] => {
 }
 
 /** The same as plain data. */
-export const verifyJson = (folder: VerifiedFolder, status: number) => ({
+export const verifyJson = (folder: VerifiedFolder) => ({
   dir: folder.target.dir,
-  status,
-  verdict: { 0: 'clean', 3: 'torn', 4: 'corrupt' }[status] ?? 'unreadable',
+  status: statusOf(folder),
+  verdict: { 0: 'clean', 3: 'torn', 4: 'corrupt' }[statusOf(folder)] ?? 'unreadable',
   heldBy: folder.target.heldBy ?? null,
   damage: folderDamage(folder),
   logs: folder.logs.map(({ target, found, refused, elapsedMs }) => ({

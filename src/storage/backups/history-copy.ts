@@ -2,8 +2,8 @@
  * Copies the files of a chain of commitments: the parts that the last copied segment names. A copy
  * that is there and equal is left as it is.
  */
-import { dirname } from 'node:path'
 import { commitmentsFolder, HistoryFiles, historyParts } from '../commitments/history-files.ts'
+import { makeFolders } from '../disk/new-folders.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { copyingBytes } from './raw-copy.ts'
@@ -25,10 +25,7 @@ export function* copyingHistory(
   let written = 0
   for (const { name, first } of historyParts(disk, from)) {
     if (first >= count || isEqual(disk, pathIn(source, name), pathIn(target, name))) continue
-    if (!disk.entry(target)) {
-      disk.makeFolder(target)
-      disk.syncFolder(dirname(target))
-    }
+    makeFolders(disk, target)
     const bytes = disk.entry(pathIn(source, name))?.size ?? 0
     yield* copyingBytes(disk, pathIn(source, name), pathIn(target, `${name}.tmp`), bytes)
     disk.rename(pathIn(target, `${name}.tmp`), pathIn(target, name))

@@ -9,6 +9,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { summed } from '../disk/steps.ts'
 import type { GoodFrames } from '../examination/log-damage.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
 import type { LogProgress } from '../examination/log-verification.ts'
@@ -190,13 +191,8 @@ function* copy(
   const steps = walkingFrames(disk, dir, stretch, (frame, cursor) => {
     if (frame.lsn >= from) writer.add(frame.type, cursor.payloadBytes(frame))
   })
-  let { bytes } = progress
-  let step = steps.next()
-  for (; !step.done; step = steps.next()) {
-    bytes += step.value
-    yield { ...progress, bytes }
-  }
-  const { offset, lsn, crc } = step.value
+  const show = (bytes: number) => ({ ...progress, bytes })
+  const { offset, lsn, crc } = yield* summed(steps, show, progress.bytes)
   if (lsn === to && (to < run.to.lsn || crc === run.to.crc)) return
   const evidence = 'a frame that was valid at the verification is damaged now'
   throw corruption({ file: name, offset, lsn: lsn + 1, evidence })

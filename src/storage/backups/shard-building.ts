@@ -20,6 +20,7 @@ import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOf, refsOfUnit } from '../commands/command-values.ts'
 import type { ShardFolders } from '../disk/data-folder.ts'
 import { writeAll } from '../disk/disk-failure.ts'
+import { makeFolders } from '../disk/new-folders.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
@@ -70,8 +71,7 @@ export class ShardBuilder {
   constructor(plan: ShardPlan) {
     const { disk, clock, folders, walId, epoch, base } = plan
     this.#plan = plan
-    for (const dir of [folders.wal, folders.snapshots, folders.blobs]) disk.makeFolder(dir)
-    disk.syncFolder(folders.path)
+    for (const dir of [folders.wal, folders.snapshots, folders.blobs]) makeFolders(disk, dir)
     this.#lsn = base?.lsn ?? 0
     this.#time = base?.frame?.time ?? 0
     const log = { walId, epoch, baseLsn: this.#lsn + 1 }

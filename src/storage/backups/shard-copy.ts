@@ -3,12 +3,12 @@
  * they refer to. All of it is verified, and durable in the end. Files appear under their names when they are whole, so an
  * interrupted copy goes on where it was.
  */
-import { dirname } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
+import { makeFolders } from '../disk/new-folders.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
@@ -46,7 +46,7 @@ export function* copyingShard(
   const [first, last] = [segments[0], segments.at(-1)]
   if (!first || !last)
     throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: { dir: from.wal } })
-  for (const dir of [to.wal, to.snapshots, to.blobs]) makeFolder(disk, dir)
+  for (const dir of [to.wal, to.snapshots, to.blobs]) makeFolders(disk, dir)
   const wanted = new Map<string, WantedBlob>()
   const meter = new Meter(
     segments.reduce((sum, { size }) => sum + size, 0) +
@@ -118,12 +118,6 @@ const refuseMissing = (
     if (before > lsn || segments.some(({ name }) => name === file)) continue
     throw corruption({ file, offset: 0, lsn: before + 1, evidence: 'it is missing' })
   }
-}
-
-const makeFolder = (disk: Disk, dir: string): void => {
-  disk.makeFolder(dir)
-  disk.syncFolder(dirname(dir))
-  disk.syncFolder(dirname(dirname(dir)))
 }
 
 const placeOf = ({ segment, offset }: BlobRef): string => `${segment}:${offset}`

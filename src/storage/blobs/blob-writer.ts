@@ -5,9 +5,9 @@
  * call have no reference, and a sweep frees them.
  */
 
-import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { refusing } from '../disk/disk-failure.ts'
+import { makeFolder } from '../disk/new-folders.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import {
@@ -175,15 +175,6 @@ const alike = (payloads: readonly Uint8Array[]) => {
     return distinct.push(payload) - 1
   })
   return { distinct, places }
-}
-
-/**
- * Makes the folder and its name durable, also if it exists and its name was not synced. Its parent
- * is durable.
- */
-const makeFolder = (disk: Disk, dir: string): void => {
-  disk.makeFolder(dir)
-  disk.syncFolder(dirname(dir))
 }
 
 const tooLarge = (size: number): KeelsonError =>

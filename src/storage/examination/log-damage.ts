@@ -34,8 +34,13 @@ export type LogKnowledge = {
   readonly walId?: string
   /** A process writes the log meanwhile: an incomplete frame at its end is not damage. */
   readonly isLive?: boolean
-  /** The log belongs to a store: every DATA frame has units, and an unreadable unit is damage. */
+  /**
+   * The log belongs to a store: every DATA frame has units, and an unreadable unit is damage. By
+   * default every LSN must be present that no named snapshot has the rows of.
+   */
   readonly holdsUnits?: boolean
+  /** If no names of snapshots are left: the rows up to this LSN are somewhere. */
+  readonly baseLsn?: number
   /** The frames before this LSN were not read, and are not judged; by default all were. */
   readonly readFrom?: number
 }

@@ -6,6 +6,7 @@
 
 import { KeelsonError } from '../../errors.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
+import { stepsAs } from '../disk/steps.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Damage } from '../segments/log-errors.ts'
@@ -88,9 +89,8 @@ function* dumpSegment(
     const file = disk.open(pathIn(dir, name), 'read')
     try {
       const mapping = mapSegment(file, header, segmentStart(header), limit)
-      let step = mapping.next()
-      for (; !step.done; step = mapping.next()) yield { kind: 'pause', bytes: step.value }
-      for (const place of inOrder(step.value)) {
+      const map = yield* stepsAs(mapping, (bytes) => ({ kind: 'pause' as const, bytes }))
+      for (const place of inOrder(map)) {
         if ('frames' in place)
           yield* dumpRun(
             segment,

@@ -6,6 +6,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { commitmentsFolder } from '../commitments/history-files.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
+import { finish, summed } from '../disk/steps.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
@@ -13,7 +14,7 @@ import type { Evidence } from '../ports/log-host.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { otherThanShown } from './frame-mark.ts'
 import { verifyingHistory } from './history-verification.ts'
-import type { LogKnowledge, SegmentSurvey } from './log-damage.ts'
+import { heldFromOf, type LogKnowledge, type SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
 import { type LogSurvey, surveyLog } from './log-survey.ts'
 import { emptyMap, mapSegment, type SegmentMap } from './segment-map.ts'
@@ -26,16 +27,8 @@ export type LogProgress = {
 }
 
 /** Verifies without pauses. @throws as `verifying` */
-export const verifyLog = (
-  disk: Disk,
-  dir: string,
-  knowledge: LogKnowledge = {},
-): LogVerification => {
-  const steps = verifying(disk, dir, knowledge)
-  let step = steps.next()
-  while (!step.done) step = steps.next()
-  return step.value
-}
+export const verifyLog = (...log: Parameters<typeof verifying>): LogVerification =>
+  finish(verifying(...log))
 
 /**
  * `heldFrom` of a log whose owner released segments during the survey: no LSN before its remaining
@@ -75,7 +68,12 @@ export function* verifying(
     const remarks = other === undefined ? listed.remarks : [...listed.remarks, other]
     const held = { ...listed, remarks }
     const shows = other === undefined ? {} : { showsOther: true }
-    const known = { ...knowledge, evidence, ...(isReleased ? { heldFrom: nowhere } : {}) }
+    const { holdsUnits, shown, baseLsn = 0 } = knowledge
+    const shownLsn = other === undefined ? (shown?.lsn ?? 0) : 0
+    const baseFrom = 1 + Math.max(baseLsn, shownLsn)
+    const required = holdsUnits ? { heldFrom: heldFromOf(survey.manifest, baseFrom) } : {}
+    const released = isReleased ? { heldFrom: nowhere } : {}
+    const known = { ...required, ...knowledge, evidence, ...released }
     const strangers = strangersIn(held, surveys)
     if (strangers.size === 0) {
       const judged = { ...judgeLog(held, surveys, known), ...shows }
@@ -94,14 +92,10 @@ function* withHistory(
   surveys: readonly SegmentSurvey[],
 ): Generator<LogProgress, LogVerification> {
   if (found.verdict === 'corrupt') return found
-  const steps = verifyingHistory(disk, dir, surveys)
-  let step = steps.next()
-  for (let bytes = 0; !step.done; step = steps.next()) {
-    bytes += step.value
-    yield { file: commitmentsFolder, bytes, totalBytes: found.bytes }
-  }
-  if (!step.value) return found
-  const { damage, ...commitments } = step.value
+  const show = (bytes: number) => ({ file: commitmentsFolder, bytes, totalBytes: found.bytes })
+  const history = yield* summed(verifyingHistory(disk, dir, surveys), show)
+  if (!history) return found
+  const { damage, ...commitments } = history
   if (damage.length === 0) return { ...found, commitments }
   return { ...found, commitments, verdict: 'corrupt', damage: [...found.damage, ...damage] }
 }
@@ -132,18 +126,16 @@ function* mapFiles(
   const surveys: SegmentSurvey[] = []
   let done = 0
   for (const [index, segment] of segments.entries()) {
+    const { name: file, size } = segment
+    const end = done + size
+    const show = (bytes: number) => ({ file, bytes: Math.min(bytes, end), totalBytes })
     const mapping = mapFile(disk, dir, segment, segments[index + 1], knowledge)
-    let at = done
-    let step = mapping.next()
-    for (; !step.done; step = mapping.next()) {
-      at = Math.min(at + step.value, done + segment.size)
-      yield { file: segment.name, bytes: at, totalBytes }
-    }
+    const survey = yield* summed(mapping, show, done)
     // Segments are released from the front: if one is gone, all before it are.
-    if (step.value) surveys.push(step.value)
+    if (survey) surveys.push(survey)
     else surveys.length = 0
-    done += segment.size
-    yield { file: segment.name, bytes: done, totalBytes }
+    done = end
+    yield show(done)
   }
   return surveys
 }
@@ -178,13 +170,9 @@ function* withoutStrangers(
       continue
     }
     const { name: file, size: totalBytes } = survey.segment
+    const show = (bytes: number) => ({ file, bytes: Math.min(bytes, totalBytes), totalBytes })
     const mapping = mapFile(disk, dir, survey.segment, undefined, { holdsUnits })
-    let step = mapping.next()
-    for (let bytes = 0; !step.done; step = mapping.next()) {
-      bytes = Math.min(bytes + step.value, totalBytes)
-      yield { file, bytes, totalBytes }
-    }
-    own.push(step.value ?? survey)
+    own.push((yield* summed(mapping, show)) ?? survey)
   }
   return own
 }

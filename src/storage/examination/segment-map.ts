@@ -7,6 +7,7 @@
 
 import type { KeelsonError } from '../../errors.ts'
 import { frameFault } from '../commands/command-decoding.ts'
+import { finish } from '../disk/steps.ts'
 import {
   type FrameHeader,
   frameBuffer,
@@ -162,10 +163,7 @@ export const mapStart = (
   { unitsFrom, hasTail }: { readonly unitsFrom: number; readonly hasTail: boolean },
 ): SegmentMap => {
   const walk = walkOf(file, facts, limit, unitsFrom)
-  const steps = walkRun(walk, start)
-  let step = steps.next()
-  while (!step.done) step = steps.next()
-  const run = step.value
+  const run = finish(walkRun(walk, start))
   const { fault } = run
   const end = fault?.after ?? run.to
   const next = run.isUnreadable ? chainedHeader(file, facts, run.to, limit) : undefined

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { factsFileName, type LogFloor, type ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
-import { heldFromOf } from '../examination/log-damage.ts'
+import { stepsAs, summed } from '../disk/steps.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
 import { surveyLog } from '../examination/log-survey.ts'
 import { verifying } from '../examination/log-verification.ts'
@@ -114,8 +114,8 @@ export function* examiningShard(
         examiningProjection(disk, folders.lmdb, 'all', noteRow),
       )
   const shown = projection.state === 'sound' ? projection.position : undefined
-  const heldFrom = heldFromOf(manifest, 1 + baseWithoutNames(disk, folders, snapshots, shown))
-  const knowledge = { heldFrom, isLive, holdsUnits: true, ...(shown && { shown }) }
+  const baseLsn = baseWithoutNames(disk, folders, snapshots)
+  const knowledge = { baseLsn, isLive, holdsUnits: true, ...(shown && { shown }) }
   const evidence = floor ? [{ lsn: floor.lsn, source: factsFileName }] : []
   const log = yield* examiningLog(disk, name, folders.wal, { ...knowledge, evidence })
   const states = examineAppStates(disk, folders.snapshots)
@@ -137,21 +137,11 @@ const savedStateKey = Buffer.from(entityRowKey(savedStateEntity))
 export const hasNames = ({ manifest }: ManifestReading): boolean => manifest !== undefined
 
 /** The steps of another examination, under a name. */
-export function* labelled<T>(
+const labelled = <T>(
   what: string,
-  steps: Generator<{ readonly bytes: number; readonly totalBytes: number }, T>,
-): Generator<HealthProgress, T> {
-  try {
-    for (;;) {
-      const step = steps.next()
-      if (step.done) return step.value
-      const { bytes, totalBytes } = step.value
-      yield { what, bytes, totalBytes }
-    }
-  } finally {
-    steps.return(undefined as never)
-  }
-}
+  steps: Generator<Omit<HealthProgress, 'what'>, T>,
+): Generator<HealthProgress, T> =>
+  stepsAs(steps, ({ bytes, totalBytes }) => ({ what, bytes, totalBytes }))
 
 const noManifest = { manifest: undefined, exists: true, whole: false, damagedSlots: 2 } as const
 
@@ -191,19 +181,15 @@ function* examiningLog(
   }
 }
 
-/**
- * The LSN up to which a log without MANIFEST may have been given back: what has the rows up to there
- * is all that is left to tell.
- */
+/** The LSN up to which a snapshot has the rows of the log, named or not. */
 const baseWithoutNames = (
   disk: Disk,
   { wal }: ShardFolders,
   snapshots: readonly SnapshotState[],
-  shown: ProjectedPosition | undefined,
 ): number => {
   const walId = segmentsIn(disk, wal)[0]?.header.walId
-  const bases = [shown, ...snapshots.map(({ position }) => position)]
-  return Math.max(0, ...bases.map((base) => (base && base.walId === walId ? base.lsn : 0)))
+  const own = snapshots.flatMap(({ position }) => (position?.walId === walId ? position : []))
+  return own.reduce((most, position) => Math.max(most, position?.lsn ?? 0), 0)
 }
 
 const snapshotFile = /^([0-9a-f]{16})\.snap$/
@@ -301,10 +287,7 @@ function* addFrames(
       if (lsn > from) refs.addFrame(lsn, payload)
     })
     const steps = walkingFrames(disk, folders.wal, stretch, take)
-    let bytes = 0
-    for (const step of steps) {
-      bytes += step
-      yield { what, bytes, totalBytes: segment.size }
-    }
+    const totalBytes = segment.size
+    yield* summed(steps, (bytes) => ({ what, bytes, totalBytes }))
   }
 }

@@ -3,9 +3,9 @@
  * removed. An interrupted creation leaves no frame, and a later creation continues from it.
  */
 
-import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { attempt, refusing } from '../disk/disk-failure.ts'
+import { makeFolder, missingFolders } from '../disk/new-folders.ts'
 import { noPredecessor } from '../frames/segment-header.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import { inspectLog } from '../recovery/log-inspection.ts'
@@ -29,7 +29,7 @@ export const createLog = (place: LogPlace): void => {
   if (!highest) refuseFrames(disk, dir)
   refusing(() => {
     try {
-      makeFolders(disk, missing)
+      for (const path of missing) makeFolder(disk, path)
       removeLog(disk, dir)
       make(place)
     } catch (error) {
@@ -45,20 +45,6 @@ const refuseFrames = (disk: Disk, dir: string): void => {
   throw new KeelsonError('CONFLICT', `there is already a log in ${dir}, with ${lastLsn} frames`, {
     details: { dir, lastLsn },
   })
-}
-
-/** The missing folders among `dir` and its parents, highest first. */
-const missingFolders = (disk: Disk, dir: string): string[] => {
-  const missing: string[] = []
-  for (let path = dir; !disk.entry(path); path = dirname(path)) missing.unshift(path)
-  return missing
-}
-
-const makeFolders = (disk: Disk, paths: readonly string[]): void => {
-  for (const path of paths) {
-    disk.makeFolder(path)
-    disk.syncFolder(dirname(path))
-  }
 }
 
 /**

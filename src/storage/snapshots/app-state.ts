@@ -6,11 +6,11 @@
  *     8 bytes magic KEELSTA\n | u16 version 1 | u16 0 | u32 CRC of the content | u64 LSN |
  *     u64 ms since 1970 | u64 bytes of the content | u32 0 | u32 CRC of the 44 bytes before | content
  */
-import { dirname } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
+import { makeFolders } from '../disk/new-folders.ts'
 import { replaceFile } from '../disk/sealed-file.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { AppState } from '../ports/snapshot-host.ts'
@@ -36,10 +36,7 @@ export const statesIn = (disk: Disk, dir: string): number[] =>
  * removes unfinished ones. @throws DiskError
  */
 export const saveAppState = (disk: Disk, dir: string, state: AppState): number[] => {
-  if (!disk.entry(dir)) {
-    disk.makeFolder(dir)
-    disk.syncFolder(dirname(dir))
-  }
+  makeFolders(disk, dir)
   replaceFile(disk, pathIn(dir, stateName(state.lsn)), encoded(state))
   const kept = statesIn(disk, dir)
   const gone = kept.splice(0, kept.length - statesKept)

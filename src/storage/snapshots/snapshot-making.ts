@@ -3,9 +3,9 @@
  * verified whole, renamed, and the folder synced. A crash at any point leaves files that MANIFEST
  * does not name, which the next start removes.
  */
-import { dirname } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { attempt } from '../disk/disk-failure.ts'
+import { makeFolder } from '../disk/new-folders.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { SnapshotFacts } from '../ports/snapshot-host.ts'
 import type { SnapshotSource } from '../ports/snapshot-rows.ts'
@@ -41,9 +41,7 @@ export function* makingSnapshot(
 ): Generator<MakingStep, SnapshotFacts> {
   const temporary = pathIn(dir, temporaryName)
   const { lsn } = source.position
-  disk.makeFolder(dir)
-  // The folder may be there since an earlier life, whose process ended before this.
-  disk.syncFolder(dirname(dir))
+  makeFolder(disk, dir)
   disk.remove(temporary)
   let isRenamed = false
   try {

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { checkNewFolder, makeNewFolder } from '../../../src/inspect/wal/wal-salvage.ts'
+import { checkNewFolder } from '../../../src/inspect/command/new-folder.ts'
+import { makeFolders } from '../../../src/storage/disk/new-folders.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
@@ -37,7 +38,7 @@ test('its new files are removed, new folders above it too; older ones stay', () 
   const dir = tempFolder()
   mkdirSync(join(dir, 'empty'))
   for (const to of ['a/b/c', 'empty']) {
-    const undo = makeNewFolder(disk, join(dir, to))
+    const undo = makeFolders(disk, join(dir, to))
     writeFileSync(join(dir, to, 'file'), '')
     undo()
   }

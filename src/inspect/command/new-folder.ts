@@ -1,0 +1,53 @@
+/** A folder that a command makes. An existing one is refused, and a failed command removes it. */
+import { realpathSync } from 'node:fs'
+import { basename, dirname, join, sep } from 'node:path'
+import { KeelsonError } from '../../errors.ts'
+import { type Disk, makeFolders, refusing } from '../../storage/index.ts'
+
+/**
+ * Checks that `to` is missing or empty, and neither inside nor around `from`, symbolic links
+ * resolved.
+ * @throws KeelsonError `INVALID_ARGUMENT`, or an error of the disk; nothing was made
+ */
+export const checkNewFolder = (disk: Disk, from: string, to: string): void => {
+  const entry = refusing(() => disk.entry(to))
+  if (entry && entry.kind !== 'folder') throw wrongTarget(to, 'it is not a folder')
+  if (entry && refusing(() => disk.list(to)).length > 0)
+    throw wrongTarget(to, 'it exists and is not empty')
+  const [source, target] = [realPath(from), realPath(to)]
+  if (isWithin(target, source)) throw wrongTarget(to, `it is inside ${from}, which is only read`)
+  if (isWithin(source, target)) throw wrongTarget(to, `it contains ${from}`)
+}
+
+/** Makes the folder durably and fills it. If that fails, nothing is left of it. */
+export const fillNewFolder = async <T>(
+  disk: Disk,
+  to: string,
+  fill: () => Promise<T>,
+): Promise<T> => {
+  const undo = refusing(() => makeFolders(disk, to))
+  try {
+    return await fill()
+  } catch (error) {
+    undo()
+    throw error
+  }
+}
+
+const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+
+/** The path without symbolic links; for a missing folder, based on the nearest one above. */
+const realPath = (path: string): string => {
+  try {
+    return realpathSync(path)
+  } catch {
+    const parent = dirname(path)
+    return parent === path ? path : join(realPath(parent), basename(path))
+  }
+}
+
+const wrongTarget = (path: string, why: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${path} cannot be written to: ${why}`, {
+    details: { path, found: why },
+  })

@@ -1,0 +1,34 @@
+/** Long work in steps: generators that yield their progress and return a result. */
+
+/** Takes all steps at once, and returns the result. */
+export const finish = <T>(steps: Generator<unknown, T>): T => {
+  let step = steps.next()
+  while (!step.done) step = steps.next()
+  return step.value
+}
+
+/** The same steps, each as `view` shows it. */
+export function* stepsAs<A, B, T>(steps: Generator<A, T>, view: (step: A) => B): Generator<B, T> {
+  try {
+    for (;;) {
+      const step = steps.next()
+      if (step.done) return step.value
+      yield view(step.value)
+    }
+  } finally {
+    steps.return(undefined as never)
+  }
+}
+
+/** Steps that yield what they add; `view` shows the sum so far, which begins with `from`. */
+export const summed = <B, T>(
+  steps: Generator<number, T>,
+  view: (sum: number) => B,
+  from = 0,
+): Generator<B, T> => {
+  let sum = from
+  return stepsAs(steps, (step) => {
+    sum += step
+    return view(sum)
+  })
+}
