@@ -241,7 +241,7 @@ describe('a proof', () => {
       [{ record: { ...proof.record, time: 4 } }, 'record'],
       [{ header: chain.headers[5] as Uint8Array }, 'header'],
       [{ header: proof.header.subarray(0, 136) }, 'header'],
-      [{ header: Buffer.concat([proof.header.subarray(0, 199), Buffer.from([1])]) }, 'signature'],
+      [{ header: proof.header.with(199, (proof.header[199] ?? 0) ^ 1) }, 'signature'],
       [{ head: { ...proof.head, size: 12 } }, 'history'],
       [{ head: chainOf(10).head }, 'history'],
       [{ history: proof.history.toReversed() }, 'history'],
