@@ -1,8 +1,8 @@
 /**
- * The orderly end of an instance. No work of a durable actor begins any more, and the work that runs
- * has most of the time to end. The user's tree ends next, with the storage open. Then no write is
- * admitted, admitted writes settle, projections are flushed once, and the rest of the tree stops in
- * reverse order. Whatever is late is cut off, as by a kill, and reported.
+ * The orderly end of an instance. Durable actors begin no new work, and running work has most of the
+ * time to end. The user's tree ends next, with the storage open. Then no write is admitted, admitted
+ * writes settle, projections are flushed once, and the rest of the tree stops in reverse order. A
+ * part that is late is cut off, as by a kill, and reported.
  */
 import { type Access, leaveNow, type Shard } from '../actors/index.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../errors.ts'

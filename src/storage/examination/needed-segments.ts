@@ -5,6 +5,9 @@
  * The successor repeats the header CRC of a segment's last frame, and that CRC is seeded with the
  * salt of its file. So one small read detects a segment with the same numbers and sizes from another
  * life of a copied log.
+ *
+ * Apart from `recovery/log-inspection.ts`, which decides what an opening needs: this file reads it,
+ * and judges it by the rules that `verify` uses.
  */
 import { KeelsonError } from '../../errors.ts'
 import { frameBuffer, frameBytes, frameHeaderBytes, readFrameHeader } from '../frames/frame.ts'

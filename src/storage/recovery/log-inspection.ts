@@ -83,8 +83,8 @@ const inspect = (
 }
 
 /**
- * What the rows are built from, the first LSN that has to be read, and the first that the base does
- * not have. @throws `CORRUPT`
+ * Chooses the base of the rows: the projection, a snapshot, or the whole log. `readFrom` is the first
+ * LSN to read, `heldFrom` the first one that the base lacks. @throws `CORRUPT`
  */
 const baseOf = (
   segments: readonly SegmentEntry[],

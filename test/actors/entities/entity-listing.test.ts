@@ -199,7 +199,7 @@ describe('counts', () => {
     expect(await s.during(orders.count())).toBe(8)
   })
 
-  test('counts no value that no entity has any more', async () => {
+  test('counts a value no longer once its last entity has another', async () => {
     const { s, orders } = await started()
     await set(s, orders, some)
     // The projection shows them.
