@@ -270,12 +270,7 @@ describe('the files of a chain', () => {
   })
 
   test('that the log cannot replace are CORRUPT, with nothing changed; without commitments it opens', () => {
-    const world = newWorld(options)
-    const { log } = world.open()
-    write(log, 40)
-    log.handle('checkpoint', { opaque: new Uint8Array() })
-    log.handle('release', { lsn: 1_000 })
-    log.handle('close', { projectedLsn: 0 })
+    const world = givenBack()
     world.disk.remove(partsIn(world)[0] ?? '')
 
     expect(codeOf(() => world.open())).toBe('CORRUPT')
@@ -287,12 +282,7 @@ describe('the files of a chain', () => {
 })
 
 test('a header that the log has given back is CORRUPT when its file says something else, also the last one', () => {
-  const world = newWorld(options)
-  const { log } = world.open()
-  write(log, 40)
-  log.handle('checkpoint', { opaque: new Uint8Array() })
-  log.handle('release', { lsn: 1_000 })
-  log.handle('close', { projectedLsn: 0 })
+  const world = givenBack()
   expect(headersIn(world)).toEqual([])
   const part = partsIn(world).at(-1) ?? ''
   // Its time differs, and its own checksum holds.
@@ -387,3 +377,14 @@ describe('two logs with one changed record', () => {
     reader.close()
   })
 })
+
+/** A closed log of 40 writes that has given back every segment before its newest. */
+const givenBack = (): LogWorld => {
+  const world = newWorld(options)
+  const { log } = world.open()
+  write(log, 40)
+  log.handle('checkpoint', { opaque: new Uint8Array() })
+  log.handle('release', { lsn: 1_000 })
+  log.handle('close', { projectedLsn: 0 })
+  return world
+}
