@@ -49,7 +49,8 @@ test('a defect of projections without a test cannot occur here', () => {
 })
 
 describe('test/evidence/guarantees.md', () => {
-  const promised = evidenceRows(readFileSync('docs/guarantees.md', 'utf8'))
+  const promises = readFileSync('docs/guarantees.md', 'utf8').matchAll(/^\*\*(G\d+)\*\* [A-Z`]/gm)
+  const promised = [...promises].map(([, number]) => number)
 
   test('names for every promise a test that `npm test` runs', () => {
     const file = /`(?:test|examples)\/[^`]+(?:\/|(?<!\.long)\.test\.ts)`/
@@ -59,7 +60,7 @@ describe('test/evidence/guarantees.md', () => {
 
   test('has a row for every promise', () => {
     expect(numbersOf('guarantees.md')).toEqual(upTo('G', promised.length))
-    expect(promised.map(({ number }) => number).sort()).toEqual(numbersOf('guarantees.md').sort())
+    expect(promised.sort()).toEqual(numbersOf('guarantees.md').sort())
   })
 })
 
