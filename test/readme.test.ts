@@ -43,9 +43,15 @@ test('the actor and its configuration run under `keelson start`, and keep the co
 
 const pages = [
   'docs/store.md',
+  'docs/store-reference.md',
+  'docs/store-running.md',
   'docs/blobs.md',
   'docs/projections.md',
   'docs/actors.md',
+  'docs/names.md',
+  'docs/supervision.md',
+  'docs/tasks.md',
+  'docs/logs-and-reports.md',
   'docs/durable-actors.md',
   'docs/groups-and-pools.md',
   'docs/errors.md',
