@@ -11,7 +11,7 @@ const inFolder = (dir: string): string[] =>
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(dir, name))
 
-const forUsers = ['README.md', 'ARCHITECTURE.md', ...inFolder('docs')]
+const forUsers = ['README.md', 'ARCHITECTURE.md', ...inFolder('docs'), ...inFolder('docs/cli')]
 const pages = [
   ...forUsers,
   'CHANGELOG.md',

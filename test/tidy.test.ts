@@ -441,7 +441,7 @@ const prose = (): string => {
   const pages = [
     'README.md',
     'ARCHITECTURE.md',
-    ...readdirSync('docs').map((name) => `docs/${name}`),
+    ...readdirSync('docs', { recursive: true }).map((name) => `docs/${name}`),
   ]
     .filter((path) => path.endsWith('.md'))
     .map((path) => readFileSync(path, 'utf8').replace(/```[\s\S]*?```/g, ''))

@@ -40,8 +40,8 @@ test('a repair is told step by step, then what is left', () => {
   ])
 })
 
-test('docs/cli.md names every code with its severity', () => {
-  const rows = readFileSync('docs/cli.md', 'utf8').matchAll(
+test('docs/cli/doctor-and-salvage.md names every code with its severity', () => {
+  const rows = readFileSync('docs/cli/doctor-and-salvage.md', 'utf8').matchAll(
     /^\| (`[a-z]+\.[a-z]+`.*?) \| (\w+) \|/gm,
   )
   const named = [...rows].flatMap(([, codes = '', severity]) =>
