@@ -7,6 +7,9 @@ export const rooms = {
   'actors/durable': ['test/actors/turns', 'test/actors/entities', 'test/simulation/entities'],
   'actors/entities': [
     'test/supervisors/health-trouble',
+    'test/supervisors/durable-parts',
+    'test/actors/durable/retries',
+    'test/actors/projection/entity-projections',
     'test/actors/turns',
     'test/simulation/entities',
   ],

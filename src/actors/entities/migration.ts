@@ -202,7 +202,7 @@ class Migration {
     const { entity } = identity
     const { table } = this.#running
     const row = shard.view().row(entityRowKey(entity))
-    if (row === undefined || isPresent(row, table)) return false
+    if (row && isPresent(row, table)) return false
     const known = recall(shard, identity, table)
     if (known === undefined) return false
     const incarnation = Buffer.from(system.clock.randomBytes(8)).toString('hex')

@@ -293,6 +293,7 @@ test('many alarms at one moment keep no place longer than their turns take', asy
   const times = begun.map(({ at }) => at)
   expect(times).toHaveLength(400)
   expect(Math.max(...times) - Math.min(...times)).toBeLessThan(90)
+  expect(s.log.lines).toEqual([])
 })
 
 describe('an actor whose handler is slow', () => {
@@ -366,24 +367,41 @@ test('a row that cannot be served delays no other alarm, and is asked for once a
   expect(lateMs.filter((ms) => !(ms < 50))).toEqual([])
 })
 
-test('a row whose actor is blocked is noted for a second, and then nothing walks', async () => {
-  const { machine, ask } = await started()
-  await ask('a', 'set', { name: 'one', inMs: 5_000 })
-  await machine.close()
-  const odd = entity('clock', { ...server, version: 2, migrate: () => expect.unreachable() })
-  await machine.start({ app: supervisor('app', {}, [odd]) })
-  const alarms = () =>
-    machine.during(sys.getState(machine.system.to(Alarms.name(0)))) as Promise<{
-      readonly later: ReadonlyMap<string, number>
-      readonly walkAt: number
-    }>
-  await machine.advance(5_100)
-  expect([(await alarms()).later.size, machine.app.entity(odd).blocked().size]).toEqual([1, 1])
+describe('a row whose actor is blocked', () => {
+  const blocked = async () => {
+    const { machine, ask } = await started()
+    await ask('a', 'set', { name: 'one', inMs: 5_000 })
+    await machine.close()
+    const odd = entity('clock', { ...server, version: 2, migrate: () => expect.unreachable() })
+    await machine.start({ app: supervisor('app', {}, [odd]) })
+    const handle = machine.app.entity(odd)
+    const alarms = async () => {
+      const state = await machine.during(sys.getState(machine.system.to(Alarms.name(0))))
+      const { later, walkAt } = state as { later: ReadonlyMap<string, number>; walkAt: number }
+      return { noted: later.size, walkAt }
+    }
+    await machine.advance(5_100)
+    expect([(await alarms()).noted, handle.blocked().size]).toEqual([1, 1])
+    return { machine, handle, alarms }
+  }
 
-  await machine.advance(3_000)
+  test('is noted for a second, and then nothing walks', async () => {
+    const { machine, alarms } = await blocked()
 
-  const { later, walkAt } = await alarms()
-  expect([later.size, walkAt]).toEqual([0, Number.POSITIVE_INFINITY])
+    await machine.advance(3_000)
+
+    expect(await alarms()).toEqual({ noted: 0, walkAt: Number.POSITIVE_INFINITY })
+  })
+
+  test('is forgotten too if it is deleted within that second', async () => {
+    const { machine, handle, alarms } = await blocked()
+    await machine.during(handle.delete('a'))
+    expect((await alarms()).noted).toBe(1)
+
+    await machine.advance(3_000)
+
+    expect(await alarms()).toEqual({ noted: 0, walkAt: Number.POSITIVE_INFINITY })
+  })
 })
 
 test('an alarm whose handler was cut off fires again, though another of its actor was handled', async () => {

@@ -69,3 +69,17 @@ test('its siblings do not notice, and each is born with its id', async () => {
   expect(s.app.entities.kind('thing')).toBe(kind)
   expect(kind?.live).toBe(1)
 })
+
+test('an exit of a stranger does not end its kind', async () => {
+  const { s, world, add } = await started()
+  world.isBroken = false
+  expect(await add()).toBe('ok')
+  const running = () => s.system.processes().find(({ kind }) => kind === 'entity_kind')
+  const kind = running()
+
+  s.system.exit(kind?.ref as never, 'boom')
+  await s.settle()
+
+  expect(running()?.pid).toBe(kind?.pid)
+  expect(await add()).toBe('ok')
+})

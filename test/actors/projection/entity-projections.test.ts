@@ -16,6 +16,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { projectionMarkKey } from '../../../src/storage/index.ts'
+import { projectionMarkRow } from '../../../src/storage/projections/projection-mark.ts'
 import { rowsOf } from '../../../src/storage/values/row-key.ts'
 import { type Machine, machine } from '../../support/simulated-instance.ts'
 
@@ -200,7 +201,11 @@ describe('counts', () => {
     expect(isCounted(app)).toBe(true)
   })
 
-  test('are built in pieces in a folder that has no counters, and right until they are', async () => {
+  const halted = { state: 'halted', version: 1, generation: 1, lsn: 1, error: 'damaged' } as const
+  test.each([
+    ['that has no counters', undefined],
+    ['whose counters are halted', projectionMarkRow(halted)],
+  ])('are built in pieces in a folder %s, and right until they are', async (_, mark) => {
     const world = machine()
     const first = await world.start({ app })
     const ids = Array.from({ length: 1_100 }, (_, n) => `t${n}`)
@@ -212,7 +217,7 @@ describe('counts', () => {
     const counters = [...folder.range(rowsOf('projected'))].map(
       ([key]) => [key, undefined] as const,
     )
-    await folder.commit([[projectionMarkKey('$entities'), undefined], ...counters], position)
+    await folder.commit([[projectionMarkKey('$entities'), mark], ...counters], position)
     await folder.close()
 
     const second = await world.start({ app })
