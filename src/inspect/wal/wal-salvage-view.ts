@@ -2,8 +2,13 @@
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
-import type { SalvagedFolder, SalvagedLog } from './wal-findings.ts'
-import { damageLines, placesShown, rangesText } from './wal-verify-view.ts'
+import {
+  damageLines,
+  placesShown,
+  rangesText,
+  type SalvagedFolder,
+  type SalvagedLog,
+} from './wal-verify-view.ts'
 
 /** The output as text. */
 export const salvageText = (

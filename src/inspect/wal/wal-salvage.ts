@@ -17,6 +17,7 @@ import {
   nodeDisk,
   nothingFound,
   refusing,
+  replaceFile,
   salvageAppStates,
   salvaging,
   shardFolder,
@@ -28,17 +29,17 @@ import type { Environment } from '../command/environment.ts'
 import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import type { WalSalvageCommand } from './wal-command-line.ts'
+import { salvagingSnapshots } from './wal-salvage-snapshots.ts'
+import { salvageJson, salvageText } from './wal-salvage-view.ts'
+import { heldShut, type WalTarget, walTarget } from './wal-target.ts'
+import { verifyFolder } from './wal-verify.ts'
 import {
   type SalvagedFolder,
   type SalvagedLog,
   type VerifiedFolder,
   type VerifiedLog,
   walStatuses,
-} from './wal-findings.ts'
-import { salvagingSnapshots } from './wal-salvage-snapshots.ts'
-import { salvageJson, salvageText } from './wal-salvage-view.ts'
-import { heldShut, type WalTarget, walTarget } from './wal-target.ts'
-import { verifyFolder } from './wal-verify.ts'
+} from './wal-verify-view.ts'
 
 /** The context of each step. */
 type SalvageWork = Work & { readonly disk: Disk }
@@ -218,13 +219,5 @@ const writeReport = (
     uncopied,
   }))
   const bytes = Buffer.from(`${JSON.stringify({ ...facts, logs: shards }, undefined, 2)}\n`)
-  const file = disk.open(join(dir, 'salvage.json'), 'create')
-  try {
-    if (file.write(bytes, 0) < bytes.length)
-      throw new KeelsonError('NO_SPACE', 'the disk is full', { details: { path: file.path } })
-    file.sync()
-  } finally {
-    file.close()
-  }
-  disk.syncFolder(dir)
+  replaceFile(disk, join(dir, 'salvage.json'), bytes)
 }

@@ -8,9 +8,14 @@ import { type Disk, nodeDisk, verifying } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import type { WalVerifyCommand } from './wal-command-line.ts'
-import { statusOf, type VerifiedFolder, type VerifiedLog } from './wal-findings.ts'
 import { type WalTarget, walTarget } from './wal-target.ts'
-import { verifyJson, verifyText } from './wal-verify-view.ts'
+import {
+  statusOf,
+  type VerifiedFolder,
+  type VerifiedLog,
+  verifyJson,
+  verifyText,
+} from './wal-verify-view.ts'
 
 /**
  * Runs the command and resolves with the exit status.

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { type DataFolderFacts, decodeDataFolder, encodeDataFolder } from '../disk/data-folder.ts'
 import { replaceFile, sealedJson, unsealed } from '../disk/sealed-file.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, readWhole } from '../ports/disk.ts'
 import type { ShardCopy } from '../ports/shard-copier.ts'
 
 /** The file that describes a backup. */
@@ -38,13 +38,7 @@ export const readBackup = (disk: Disk, dir: string): Backup | undefined => {
   const size = disk.entry(path)?.size
   if (size === undefined) return undefined
   if (size > backupBytesMax) throw damaged(path, `it has ${size} bytes`)
-  const file = disk.open(path, 'read')
-  try {
-    const bytes = new Uint8Array(size)
-    return decoded(path, bytes.subarray(0, file.read(bytes, 0)))
-  } finally {
-    file.close()
-  }
+  return decoded(path, readWhole(disk, path))
 }
 
 /** Writes `backup.json`, durably. @throws DiskError: the one before is left */

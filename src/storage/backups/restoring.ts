@@ -1,16 +1,20 @@
 /**
- * Makes the log of a shard from its copy in a backup, up to an LSN, under an id of its own. It is
- * complete and durable on return. Its MANIFEST comes last: it names the frames as durable, so the
+ * Makes the log of a shard from its copy in a backup, up to an LSN or a moment, under an id of its
+ * own. It is complete and durable on return. Its MANIFEST comes last: it names the frames as durable, so the
  * loss of one is noticed.
  */
 import { KeelsonError } from '../../errors.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
+import { segmentStart } from '../frames/frame-cursor.ts'
+import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { CopiedFolders, CopyProgress, ShardCopy } from '../ports/shard-copier.ts'
 import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'
-import { copyingShard } from './shard-copy.ts'
+import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import { copyingShard, segmentsOf } from './shard-copy.ts'
 
 /** A shard to restore. */
 export type RestoreRequest = {
@@ -67,3 +71,45 @@ const nameAll = (disk: Disk, dir: string, restored: ShardCopy): void => {
   const facts = { generation: 1, recoveredLsn: lsn, checkpointLsn, lastTime: time, snapshots }
   replaceManifest(disk, dir, manifestOf(segments, facts))
 }
+
+/**
+ * The last LSN whose frame is not younger than `time`, in ms since 1970; `undefined` if the copy
+ * begins later. Reads the log, and yields its progress.
+ * @throws KeelsonError `CORRUPT`; DiskError
+ */
+export function* findingMoment(
+  disk: Disk,
+  folders: CopiedFolders,
+  copy: ShardCopy,
+  time: number,
+): Generator<CopyProgress, number | undefined> {
+  if (time >= copy.time) return copy.lsn
+  const segments = segmentsOf(disk, folders.wal, copy.segments)
+  const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
+  let bytes = 0
+  let last = copy.firstLsn === 1 ? 0 : snapshotUpTo(disk, folders, copy, time)
+  for (const segment of segments) {
+    const stretch = { ...segment, from: segmentStart(segment.header), to: { lsn: copy.lsn } }
+    const take = dataFrames((lsn, stamp) => {
+      if (stamp <= time) last = Math.max(last ?? 0, lsn)
+    })
+    for (const step of walkingFrames(disk, folders.wal, stretch, take)) {
+      bytes += step
+      yield { bytes, totalBytes }
+    }
+  }
+  return last
+}
+
+/** The newest snapshot that is not younger. */
+const snapshotUpTo = (
+  disk: Disk,
+  folders: CopiedFolders,
+  { snapshots }: ShardCopy,
+  time: number,
+): number | undefined =>
+  snapshots.findLast(({ lsn }) => {
+    const reader = new SnapshotReader(disk, folders.snapshots, snapshotName(lsn))
+    reader.close()
+    return (reader.facts.position.frame?.time ?? 0) <= time
+  })?.lsn

@@ -11,7 +11,7 @@ import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { CopiedSegment } from '../ports/shard-copier.ts'
 import { corruption } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { copyingBytes } from './raw-copy.ts'
+import { copyingBytes } from './file-copy.ts'
 
 /** A segment to copy. */
 export type SegmentCopyRequest = {

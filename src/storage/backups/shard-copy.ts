@@ -4,26 +4,29 @@
  * interrupted copy goes on where it was.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { blobSegmentPath } from '../blobs/blob-folder.ts'
+import { blobSegmentPath, listBlobs } from '../blobs/blob-folder.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import { makeFolders } from '../disk/new-folders.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type {
+  CopiedFolders,
   CopiedSegment,
   CopyProgress,
   ShardCopy,
   ShardCopyRequest,
 } from '../ports/shard-copier.ts'
 import { corruption } from '../segments/log-errors.ts'
+import { parseSegmentName } from '../segments/log-folder.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { copyAppStates } from '../snapshots/app-state.ts'
+import { removeUnnamed } from '../snapshots/snapshot-folder.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { copyingBlob } from './blob-copy.ts'
-import { copyingHistory } from './history-copy.ts'
+import { copyingHistory } from './file-copy.ts'
 import { copyingSegment } from './segment-copy.ts'
 import { copyingSnapshot } from './snapshot-copy.ts'
 
@@ -167,4 +170,23 @@ class Meter {
       if (step.done) return step.value
     }
   }
+}
+
+/**
+ * Removes what earlier backups left of a shard: files that its copy does not list, durably. Foreign
+ * files stay. Only after `backup.json` is durable.
+ * @throws DiskError
+ */
+export const tidyShard = (disk: Disk, folders: CopiedFolders, copy: ShardCopy): void => {
+  const { wal, snapshots, blobs } = folders
+  const names = new Set(copy.segments.map(({ name }) => name))
+  const isOver = (name: string): boolean =>
+    !names.has(name) && parseSegmentName(name.replace(/\.tmp$/, '')) !== undefined
+  for (const name of disk.list(wal)) if (isOver(name)) disk.remove(pathIn(wal, name))
+  removeUnnamed(disk, snapshots, copy.snapshots)
+  for (const name of disk.list(snapshots))
+    if (name.endsWith('.snap.tmp')) disk.remove(pathIn(snapshots, name))
+  for (const { segment } of listBlobs(disk, blobs).segments)
+    if (!copy.blobs.segments.includes(segment)) disk.remove(blobSegmentPath(blobs, segment))
+  for (const dir of [wal, snapshots, blobs]) disk.syncFolder(dir)
 }

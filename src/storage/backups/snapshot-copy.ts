@@ -6,13 +6,13 @@
 import { isKeelsonError } from '../../errors.ts'
 import { refsOf } from '../commands/command-values.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
 import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { copyingBytes } from './raw-copy.ts'
+import { copyingBytes } from './file-copy.ts'
 
 /** A snapshot to copy. `walId`: the id that the copy gets, in hex. */
 export type SnapshotCopyRequest = {
@@ -72,12 +72,9 @@ function* copied(
 ): Generator<number, NamedSnapshot> {
   const name = snapshotName(snapshot.lsn)
   // The reader refuses a file that is missing, or not the one that is named.
-  const reader = new SnapshotReader(disk, from, name)
-  try {
+  closing(new SnapshotReader(disk, from, name), (reader) => {
     reader.refuseUnless(snapshot)
-  } finally {
-    reader.close()
-  }
+  })
   yield* copyingBytes(disk, pathIn(from, name), pathIn(to, `${name}.tmp`), snapshot.bytes)
   return snapshot
 }

@@ -8,10 +8,10 @@
  * live bytes are copied as they are, damaged or not.
  */
 
-import { writeAll } from '../disk/disk-failure.ts'
+import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import { type Extent, gapsBetween } from './blob-extents.ts'
-import { blobSegmentPath, closeQuietly, removeQuietly } from './blob-folder.ts'
+import { blobSegmentPath } from './blob-folder.ts'
 
 const stepBytes = 1024 * 1024
 const zeros = new Uint8Array(stepBytes)
@@ -43,7 +43,7 @@ export function* clearing(
     if (dead > 0) yield* rewritten(disk, dir, source, live, size)
     return dead
   } finally {
-    closeQuietly(source)
+    attempt(() => source.close())
   }
 }
 
@@ -102,7 +102,7 @@ function* rewritten(
     disk.rename(temporary, source.path)
     disk.syncFolder(dir)
   } catch (error) {
-    removeQuietly(disk, temporary)
+    attempt(() => disk.remove(temporary))
     throw error
   }
 }

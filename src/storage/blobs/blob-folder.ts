@@ -9,8 +9,8 @@
  */
 
 import { crc32 } from '../bytes/crc32.ts'
-import { writeAll } from '../disk/disk-failure.ts'
-import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
+import { replaceFile } from '../disk/sealed-file.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 
 /** The file of a segment. */
 export type BlobSegment = { readonly segment: number; readonly size: number }
@@ -92,34 +92,5 @@ const nextText = (next: number): string =>
 
 /** Makes durable that all numbers below `next` are used. @throws DiskError */
 export const writeNext = (disk: Disk, dir: string, next: number): void => {
-  const path = pathIn(dir, nextFile)
-  const temporary = `${path}.tmp`
-  disk.remove(temporary)
-  const file = disk.open(temporary, 'create')
-  try {
-    writeAll(file, new TextEncoder().encode(nextText(next)), 0, 'ENOSPC')
-    file.sync()
-  } finally {
-    file.close()
-  }
-  disk.rename(temporary, path)
-  disk.syncFolder(dir)
-}
-
-/** Closes a file. A failure is ignored: synced bytes are durable whether or not it succeeds. */
-export const closeQuietly = (file: DiskFile): void => {
-  try {
-    file.close()
-  } catch (error) {
-    if (!(error instanceof DiskError)) throw error
-  }
-}
-
-/** Removes a file. A failure is ignored: the file is removed later, or is harmless. */
-export const removeQuietly = (disk: Disk, path: string): void => {
-  try {
-    disk.remove(path)
-  } catch (error) {
-    if (!(error instanceof DiskError)) throw error
-  }
+  replaceFile(disk, pathIn(dir, nextFile), new TextEncoder().encode(nextText(next)))
 }

@@ -8,10 +8,10 @@ import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { type Sha256, startSha256 } from '../bytes/sha256.ts'
 import { viewOf } from '../bytes/u64.ts'
-import { refusing } from '../disk/disk-failure.ts'
+import { attempt, refusing } from '../disk/disk-failure.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { blobSegmentPath, closeQuietly } from './blob-folder.ts'
+import { blobSegmentPath } from './blob-folder.ts'
 import {
   blobChunkBytes,
   blobHeaderBytes,
@@ -39,7 +39,7 @@ export const readBlobRange = (
     const bytes = readChunks(file, ref, from, to, (length) => new Uint8Array(length))
     return bytes.length === bytes.buffer.byteLength ? bytes : bytes.slice()
   } finally {
-    closeQuietly(file)
+    attempt(() => file.close())
   }
 }
 
@@ -83,7 +83,7 @@ export class BlobReading {
 
   /** Closes the file. */
   close(): void {
-    closeQuietly(this.#file)
+    attempt(() => this.#file.close())
   }
 
   #verifyWhole(sum: Uint8Array): void {
@@ -114,7 +114,7 @@ const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
       if (evidence) throw corruptBlob(ref, path, evidence)
       return file
     } catch (error) {
-      closeQuietly(file)
+      attempt(() => file.close())
       throw error
     }
   })

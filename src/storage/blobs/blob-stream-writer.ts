@@ -6,10 +6,9 @@
 
 import { KeelsonError } from '../../errors.ts'
 import { startSha256 } from '../bytes/sha256.ts'
-import { refusing, writeAll } from '../disk/disk-failure.ts'
+import { attempt, refusing, writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { closeQuietly, removeQuietly } from './blob-folder.ts'
 import {
   blobBytesMax,
   blobHeaderBytes,
@@ -86,7 +85,7 @@ export class BlobStreamWriter {
 
   /** Removes the file. If that fails, a sweep removes it later. */
   abort(): void {
-    closeQuietly(this.#file)
-    removeQuietly(this.#disk, this.#file.path)
+    attempt(() => this.#file.close())
+    attempt(() => this.#disk.remove(this.#file.path))
   }
 }

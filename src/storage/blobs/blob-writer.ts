@@ -6,7 +6,7 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
-import { refusing } from '../disk/disk-failure.ts'
+import { attempt, refusing } from '../disk/disk-failure.ts'
 import { makeFolder } from '../disk/new-folders.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
@@ -14,9 +14,7 @@ import {
   type BlobListing,
   type BlobSegment,
   blobSegmentPath,
-  closeQuietly,
   listBlobs,
-  removeQuietly,
   writeNext,
 } from './blob-folder.ts'
 import { blobBytesMax, recordBytes } from './blob-record.ts'
@@ -56,7 +54,7 @@ export class BlobWriter {
     this.#options = options
     this.#next = listing.next
     this.#promised = 0
-    for (const name of listing.leftovers) removeQuietly(disk, pathIn(options.dir, name))
+    for (const name of listing.leftovers) attempt(() => disk.remove(pathIn(options.dir, name)))
   }
 
   /** The number of the active segment. */
@@ -112,7 +110,7 @@ export class BlobWriter {
   seal(): void {
     const active = this.#active
     this.#active = undefined
-    if (active) closeQuietly(active.file)
+    if (active) attempt(() => active.file.close())
   }
 
   /** Makes all used numbers durable, before a segment is removed. @throws DiskError */
@@ -156,7 +154,7 @@ export class BlobWriter {
     } catch (error) {
       // The content of the file is unknown now, so nothing is appended to it.
       this.#active = undefined
-      closeQuietly(active.file)
+      attempt(() => active.file.close())
       throw error
     }
   }

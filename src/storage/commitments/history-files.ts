@@ -7,7 +7,7 @@
 import { crc32 } from '../bytes/crc32.ts'
 import { viewOf } from '../bytes/u64.ts'
 import { attempt, writeAll } from '../disk/disk-failure.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import {
   decodeHeader,
   headerBytes,
@@ -123,13 +123,10 @@ export const writePart = (
   const path = pathIn(folder, partOf(first, headers.length).name)
   const spare = pathIn(folder, 'part.tmp')
   disk.remove(spare)
-  const file = disk.open(spare, 'create')
-  try {
+  closing(disk.open(spare, 'create'), (file) => {
     writeAll(file, partBytes(headers, nodes), 0, 'ENOSPC')
     file.sync()
-  } finally {
-    file.close()
-  }
+  })
   disk.rename(spare, path)
   disk.syncFolder(folder)
 }

@@ -7,7 +7,7 @@ import { frameTypes } from '../frames/frame.ts'
 import type { FrameEnd } from '../frames/frame-cursor.ts'
 import { stampOf, walkFrames } from '../frames/frame-walk.ts'
 import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
-import type { Disk } from '../ports/disk.ts'
+import { closing, type Disk } from '../ports/disk.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { decodeHeader, type ReadHeader } from './commitment-header.ts'
 import { type Digest, noDigest } from './digests.ts'
@@ -55,8 +55,7 @@ export const findHistory = (
   commits: boolean,
 ): History | undefined => {
   const log = { disk, dir, stretches }
-  const files = new HistoryFiles(disk, dir)
-  try {
+  return closing(new HistoryFiles(disk, dir), (files) => {
     const anchor = stretches.findLast(({ header }) => header.chain)?.header.chain
     if (!anchor) return commits ? noHistory(log, files) : undefined
     const stored = storedHistory(files, anchor) ?? rebuilt(log, files, anchor)
@@ -70,9 +69,7 @@ export const findHistory = (
       last: found.last,
       ...coverage(log, found),
     }
-  } finally {
-    files.close()
-  }
+  })
 }
 
 /** Frames of the log in `dir`, in order. */

@@ -2,7 +2,7 @@
  * The address space that this process may still take. Linux has it in `/proc`; on other systems a
  * limit is not known before it is met.
  */
-import type { Disk } from '../ports/disk.ts'
+import { closing, type Disk } from '../ports/disk.ts'
 
 /**
  * Bytes that may still be mapped; `Infinity` without a limit, or where none is known. @throws
@@ -30,11 +30,8 @@ const bytesMax = 16 * 1024
 
 const textAt = (disk: Pick<Disk, 'entry' | 'open'>, path: string): string | undefined => {
   if (disk.entry(path)?.kind !== 'file') return undefined
-  const file = disk.open(path, 'read')
-  try {
+  return closing(disk.open(path, 'read'), (file) => {
     const bytes = new Uint8Array(bytesMax)
     return new TextDecoder().decode(bytes.subarray(0, file.read(bytes, 0)))
-  } finally {
-    file.close()
-  }
+  })
 }

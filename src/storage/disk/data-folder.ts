@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, readWhole } from '../ports/disk.ts'
 import { type Claims, holdsWith, replaceFile, sealedJson, unsealed } from './sealed-file.ts'
 
 /** The format that this version writes, and the newest that it reads. */
@@ -109,13 +109,7 @@ export const readDataFolder = (disk: Disk, dir: string): DataFolderReading => {
   if (!entry) return { state: 'absent' }
   if (entry.kind !== 'file' || entry.size > factsBytesMax)
     return { state: 'damaged', evidence: `a ${entry.kind} of ${entry.size} bytes` }
-  const file = disk.open(path, 'read')
-  try {
-    const bytes = new Uint8Array(file.size())
-    return decodeDataFolder(bytes.subarray(0, file.read(bytes, 0)))
-  } finally {
-    file.close()
-  }
+  return decodeDataFolder(readWhole(disk, path))
 }
 
 /**

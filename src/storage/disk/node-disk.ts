@@ -30,6 +30,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import {
+  closing,
   creates,
   type Disk,
   type DiskEntry,
@@ -242,12 +243,9 @@ const nodeFolder = (path: string): DiskFolder => {
 }
 
 const syncFolder = (path: string): void => {
-  const folder = nodeFolder(path)
-  try {
+  closing(nodeFolder(path), (folder) => {
     folder.sync()
-  } finally {
-    folder.close()
-  }
+  })
 }
 
 const lockFiles: SharedLockFiles = {

@@ -4,7 +4,7 @@
  */
 import { dirname } from 'node:path'
 import { crc32 } from '../bytes/crc32.ts'
-import type { Disk } from '../ports/disk.ts'
+import { closing, type Disk } from '../ports/disk.ts'
 import { attempt, writeAll } from './disk-failure.ts'
 
 /** The fields as JSON text, with their checksum as `crc`. */
@@ -46,13 +46,10 @@ export const replaceFile = (disk: Disk, path: string, bytes: Uint8Array): void =
   const temporary = `${path}.tmp`
   disk.remove(temporary)
   try {
-    const file = disk.open(temporary, 'create')
-    try {
+    closing(disk.open(temporary, 'create'), (file) => {
       writeAll(file, bytes, 0, 'ENOSPC')
       file.sync()
-    } finally {
-      file.close()
-    }
+    })
     disk.rename(temporary, path)
   } catch (error) {
     // The first error matters more. The next write removes the leftover.

@@ -5,7 +5,7 @@
 import { isKeelsonError } from '../../errors.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
-import { type Disk, type DiskError, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, type DiskError, pathIn } from '../ports/disk.ts'
 import { corruption, type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName, parseSegmentName } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
@@ -157,8 +157,7 @@ const addUnreadable = ({ unreadable, damage }: Gathering, name: string, evidence
 
 const readHeader = (gathering: Gathering, name: string): void => {
   const { disk, dir, segments, damage, remarks, headless } = gathering
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
+  closing(disk.open(pathIn(dir, name), 'read'), (file) => {
     const block = new Uint8Array(segmentHeaderBytes)
     const reading = decodeSegmentHeader(block.subarray(0, file.read(block, 0)))
     if (reading.kind === 'unsupported') throw unsupported(name, reading)
@@ -175,9 +174,7 @@ const readHeader = (gathering: Gathering, name: string): void => {
       damage.push(damageOf(name, header.baseLsn, evidence))
     }
     segments.push({ name, size, header })
-  } finally {
-    file.close()
-  }
+  })
 }
 
 const damageOf = (file: string, lsn: number, evidence: string): Damage => ({

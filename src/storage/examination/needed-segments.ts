@@ -17,7 +17,7 @@ import {
   type SegmentHeader,
   segmentHeaderBytes,
 } from '../frames/segment-header.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { damageIn, type SegmentSurvey } from './log-damage.ts'
 import { refuseNewer } from './log-judgement.ts'
@@ -54,8 +54,7 @@ const read = (
   unitsFrom = Number.POSITIVE_INFINITY,
 ): SegmentSurvey => {
   const { name, header, size } = segment
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
+  return closing(disk.open(pathIn(dir, name), 'read'), (file) => {
     const hasTail = declared === undefined
     const limit = declared?.endOffset ?? size
     const map = mapStart(file, header, segmentStart(header), limit, { unitsFrom, hasTail })
@@ -64,9 +63,7 @@ const read = (
     refuseNewerUnits(survey)
     refuseFirst(damageIn(survey))
     return survey
-  } finally {
-    file.close()
-  }
+  })
 }
 
 /** Units of a newer version are no damage. */
@@ -85,14 +82,8 @@ const isAsNamed = (
   dir: string,
   { name, header }: SegmentEntry,
   successor: Predecessor,
-): boolean => {
-  const file = disk.open(pathIn(dir, name), 'read')
-  try {
-    return endsAsNamed(file, header, successor)
-  } finally {
-    file.close()
-  }
-}
+): boolean =>
+  closing(disk.open(pathIn(dir, name), 'read'), (file) => endsAsNamed(file, header, successor))
 
 /**
  * The last frame is searched in this many bytes before the end: an end mark is in the first, the

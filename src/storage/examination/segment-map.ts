@@ -27,9 +27,14 @@ import {
 } from '../frames/frame-cursor.ts'
 import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import type { DiskFile } from '../ports/disk.ts'
-import { behindDamagedHeaders, findFrame, type Patience } from './frame-search.ts'
+import {
+  behindDamagedHeaders,
+  examineTail,
+  findFrame,
+  type Patience,
+  provenAstray,
+} from './frame-search.ts'
 import { type BadPayload, believed, type FrameRun, type Stretch } from './segment-stretches.ts'
-import { examineTail, provenAstray } from './segment-tail.ts'
 
 /** A place without the valid frame that should be there. */
 export type Hole = {

@@ -10,7 +10,7 @@ import {
   shardsPresent,
 } from '../disk/data-folder.ts'
 import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, readWhole } from '../ports/disk.ts'
 import type { FolderFacts } from './folder-findings.ts'
 import { comparingRows } from './row-comparison.ts'
 import { examiningShard, type HealthProgress, type ShardFacts } from './shard-facts.ts'
@@ -31,13 +31,7 @@ export type FolderExamination = Pick<
 export const lastHolderOf = (disk: Disk, dir: string): LockHolder => {
   const path = join(dir, lockFileName)
   if (disk.entry(path)?.kind !== 'file') return {}
-  const file = disk.open(path, 'read')
-  try {
-    const bytes = new Uint8Array(file.size())
-    return readHolder(new TextDecoder().decode(bytes.subarray(0, file.read(bytes, 0))))
-  } finally {
-    file.close()
-  }
+  return readHolder(new TextDecoder().decode(readWhole(disk, path)))
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { listBlobs } from '../blobs/blob-folder.ts'
 import { factsFileName, type LogFloor, type ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { stepsAs, summed } from '../disk/steps.ts'
@@ -17,14 +18,14 @@ import { examiningProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
+import { isSpareName, quarantineName } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { type AppStateFile, examineAppStates } from '../snapshots/app-state.ts'
-import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { snapshotName, unnamedIn } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
 import { entityRowKey, savedStateEntity } from '../values/entity-key.ts'
 import { type BlobFault, BlobRefs, examiningBlobs } from './blob-examination.ts'
-import { type Leftovers, leftoversIn } from './leftovers.ts'
 
 /** How far an examination is. Bytes, or other counts that are done. */
 export type HealthProgress = {
@@ -289,5 +290,43 @@ function* addFrames(
     const steps = walkingFrames(disk, folders.wal, stretch, take)
     const totalBytes = segment.size
     yield* summed(steps, (bytes) => ({ what, bytes, totalBytes }))
+  }
+}
+
+/**
+ * What nothing reads: unfinished files of work that was cut off, which the next start removes too,
+ * and folders with bytes that were set aside.
+ */
+export type Leftovers = {
+  readonly temporary: readonly string[]
+  readonly quarantines: readonly string[]
+}
+
+/** The folder for what a repair sets aside. */
+export const quarantineOf = ({ path }: ShardFolders): string => join(path, quarantineName)
+
+/** Lists them. `named`: the snapshots that count. @throws DiskError */
+export const leftoversIn = (
+  disk: Disk,
+  folders: ShardFolders,
+  named: readonly NamedSnapshot[],
+): Leftovers => {
+  const { wal, lmdb, blobs, snapshots } = folders
+  const namesIn = (dir: string): string[] =>
+    disk.entry(dir)?.kind === 'folder' ? disk.list(dir) : []
+  const of = (dir: string, isOver: (name: string) => boolean): string[] =>
+    namesIn(dir)
+      .filter(isOver)
+      .map((name) => join(dir, name))
+  const unnamed = new Set(unnamedIn(disk, snapshots, named))
+  const quarantines = [join(wal, quarantineName), quarantineOf(folders)]
+  return {
+    temporary: [
+      ...of(wal, isSpareName),
+      ...of(lmdb, (name) => name === 'trial.tmp'),
+      ...of(snapshots, (name) => unnamed.has(name) || name.endsWith('.snap.tmp')),
+      ...listBlobs(disk, blobs).leftovers.map((name) => join(blobs, name)),
+    ],
+    quarantines: quarantines.filter((dir) => namesIn(dir).length > 0),
   }
 }

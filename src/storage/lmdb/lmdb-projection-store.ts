@@ -10,7 +10,7 @@ import { TurnShare } from '../bytes/turn-share.ts'
 import { readUtf8 } from '../bytes/utf8.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { refusing } from '../disk/disk-failure.ts'
-import type { Disk } from '../ports/disk.ts'
+import { closing, type Disk } from '../ports/disk.ts'
 import type {
   ExaminationDepth,
   ProjectedPosition,
@@ -147,12 +147,9 @@ export type ProjectionExaminer = (
  */
 const checkBeforeMapping = (disk: Disk, path: string): void => {
   if (disk.entry(path) === undefined) return
-  const file = disk.open(path, 'read')
-  try {
+  closing(disk.open(path, 'read'), (file) => {
     readNewerMeta(file)
-  } finally {
-    file.close()
-  }
+  })
 }
 
 /** The rows that are encoded between two looks at the clock: about 50 µs. */

@@ -18,7 +18,7 @@
 import { isKeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
-import { type Disk, DiskError } from '../ports/disk.ts'
+import { closing, type Disk, DiskError } from '../ports/disk.ts'
 import type { ExaminationDepth } from '../ports/projection-store.ts'
 import { dataFileName, readNewerMeta } from './lmdb-examination.ts'
 
@@ -127,13 +127,10 @@ export const encodeCleanMark = ({ transaction, bytes }: ClosedFile): Uint8Array 
 
 const writeCleanMark = (disk: Disk, dir: string): void => {
   const mark = encodeCleanMark(factsOf(disk, dir))
-  const file = disk.open(cleanIn(dir), 'create')
-  try {
+  closing(disk.open(cleanIn(dir), 'create'), (file) => {
     file.write(mark, 0)
     file.sync()
-  } finally {
-    file.close()
-  }
+  })
   disk.syncFolder(dir)
 }
 
@@ -151,27 +148,20 @@ const fitsCleanMark = (disk: Disk, dir: string): boolean => {
 
 const readCleanMark = (disk: Disk, dir: string): ClosedFile | undefined => {
   if (disk.entry(cleanIn(dir))?.kind !== 'file') return undefined
-  const file = disk.open(cleanIn(dir), 'read')
-  try {
+  return closing(disk.open(cleanIn(dir), 'read'), (file) => {
     const mark = new Uint8Array(markBytes)
     const view = viewOf(mark)
     const isWhole =
       file.read(mark, 0) === markBytes && view.getUint32(0, true) === crc32(mark.subarray(4))
     if (!isWhole || view.getUint32(4, true) !== markVersion) return undefined
     return { transaction: readU64(view, 8), bytes: readU64(view, 16) }
-  } finally {
-    file.close()
-  }
+  })
 }
 
-const factsOf = (disk: Disk, dir: string): ClosedFile => {
-  const file = disk.open(`${dir}/${dataFileName}`, 'read')
-  try {
+const factsOf = (disk: Disk, dir: string): ClosedFile =>
+  closing(disk.open(`${dir}/${dataFileName}`, 'read'), (file) => {
     return { transaction: readNewerMeta(file).transaction, bytes: file.size() }
-  } finally {
-    file.close()
-  }
-}
+  })
 
 /** The result of `action`; `undefined` if the disk refuses or the meta pages are damaged. */
 const attempted = <T>(action: () => T): T | undefined => {

@@ -7,7 +7,7 @@ import type { KeelsonError } from '../../errors.ts'
 import { readStamp } from '../frames/control-payload.ts'
 import { type FrameHeader, frameTypes, groupFlag } from '../frames/frame.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, pathIn } from '../ports/disk.ts'
 import type { ReadAnswer, ReadFrame, ReadRequest } from '../ports/log-host.ts'
 import { corruption, unsupported } from '../segments/log-errors.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
@@ -79,17 +79,14 @@ export class LogReader {
     gathering: Gathering,
   ): { readonly next: number; readonly bytes: Uint8Array } {
     const { name, header, lastLsn, endOffset } = segment
-    const file = this.#disk.open(pathIn(this.#dir, name), 'read')
-    try {
+    return closing(this.#disk.open(pathIn(this.#dir, name), 'read'), (file) => {
       const place = this.#placeBefore(segment, from)
       const window = windowBytes(gathering.maxBytes)
       const cursor = new FrameCursor(file, header, place, endOffset, window)
       const end = walk(segment, cursor, Math.min(lastLsn, gathering.lastLsn), gathering)
       this.#remember({ name, end })
       return { next: Math.max(from, end.lsn + 1), bytes: takeBytes(cursor, gathering.frames) }
-    } finally {
-      file.close()
-    }
+    })
   }
 
   /** The nearest remembered place before `from`, or the start of the segment. */

@@ -123,3 +123,19 @@ export interface Disk {
 
 /** The path of `name` in `dir`. */
 export const pathIn = (dir: string, name: string): string => `${dir}/${name}`
+
+/** Uses what is open, and closes it whatever happens. */
+export const closing = <F extends { close(): void }, T>(open: F, use: (open: F) => T): T => {
+  try {
+    return use(open)
+  } finally {
+    open.close()
+  }
+}
+
+/** The bytes of a file that fits into memory. @throws DiskError */
+export const readWhole = (disk: Pick<Disk, 'open'>, path: string): Uint8Array =>
+  closing(disk.open(path, 'read'), (file) => {
+    const bytes = new Uint8Array(file.size())
+    return bytes.subarray(0, file.read(bytes, 0))
+  })

@@ -18,10 +18,13 @@
 import { isKeelsonError } from '../../errors.ts'
 import { CommitmentChain } from '../commitments/commitment-chain.ts'
 import { attempt, refusing, writeAll } from '../disk/disk-failure.ts'
-import { segmentStart } from '../frames/frame-cursor.ts'
+import { makeFolder } from '../disk/new-folders.ts'
+import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
+import { walkFrames } from '../frames/frame-walk.ts'
+import { GroupedFrames, groupBytes } from '../frames/grouped-frames.ts'
 import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
-import { type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
-import { poison } from '../segments/log-errors.ts'
+import { closing, type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
+import { corruption, poison } from '../segments/log-errors.ts'
 import {
   isSpareName,
   manifestSpareName,
@@ -40,8 +43,7 @@ import {
 import type { OpenSegment } from '../segments/segment-appender.ts'
 import { type LogSegment, manifestOf } from '../segments/segment-chain.ts'
 import { installSegment, prepareSpare } from '../segments/segment-file.ts'
-import { copyBytesMax, copyFrames } from './frame-copy.ts'
-import type { LogPlan, Trim } from './log-plan.ts'
+import type { FrameCopy, LogPlan, Trim } from './log-plan.ts'
 
 /** A log that is ready for frames. */
 export type OpenedLog = {
@@ -187,31 +189,57 @@ const keptChunkBytes = 1024 * 1024
 
 /** Step e. Bytes that cannot be saved to quarantine are not cut. */
 const carryOutTrim = (disk: Disk, dir: string, trim: Trim): void => {
-  const file = disk.open(pathIn(dir, trim.name), 'write')
-  try {
+  closing(disk.open(pathIn(dir, trim.name), 'write'), (file) => {
     if (trim.keepTo > trim.keepFrom) keep(disk, dir, file, trim)
     file.truncate(trim.size)
-  } finally {
-    file.close()
-  }
+  })
 }
 
 const keep = (disk: Disk, dir: string, file: DiskFile, trim: Trim): void => {
   const quarantine = pathIn(dir, quarantineName)
-  disk.makeFolder(quarantine)
-  disk.syncFolder(dir)
+  makeFolder(disk, quarantine)
   const path = pathIn(quarantine, `${trim.name}-${trim.keepFrom}.cut`)
   disk.remove(path)
-  const kept = disk.open(path, 'create')
-  try {
+  closing(disk.open(path, 'create'), (kept) => {
     for (let at = trim.keepFrom; at < trim.keepTo; at += keptChunkBytes) {
       const chunk = new Uint8Array(Math.min(keptChunkBytes, trim.keepTo - at))
       file.read(chunk, at)
       writeAll(kept, chunk, at - trim.keepFrom, 'ENOSPC')
     }
     kept.sync()
-  } finally {
-    kept.close()
-  }
+  })
   disk.syncFolder(quarantine)
+}
+
+/**
+ * The greatest size of a copy in bytes. Two consecutive groups together exceed one group's size, so
+ * there are few padding gaps.
+ */
+const copyBytesMax = ({ from, to }: FrameCopy, sectorBytes: number): number => {
+  const bytes = to.offset - from.offset
+  return bytes + 2 * Math.floor(bytes / groupBytes) * sectorBytes
+}
+
+/**
+ * Copies frames that nothing proves to be durable into `file`, after the header of the segment that
+ * `header` describes, and returns their end. LSN, type and payload stay; salt, CRCs, predecessors
+ * and the durable LSN are new. It writes in groups of bounded size.
+ * @throws KeelsonError `CORRUPT` if the frames differ from those of the inspection; DiskError
+ */
+const copyFrames = (
+  { disk, dir }: { readonly disk: Disk; readonly dir: string },
+  { segment, from, to }: FrameCopy,
+  header: SegmentHeader,
+  file: DiskFile,
+): FrameEnd => {
+  const groups = new GroupedFrames(header, (bytes, at) => writeAll(file, bytes, at))
+  const { name, header: facts } = segment
+  const end = walkFrames(disk, dir, { name, header: facts, from, to }, (frame, cursor) =>
+    groups.add(frame.type, cursor.payloadBytes(frame)),
+  )
+  if (end.lsn !== to.lsn || end.crc !== to.crc) {
+    const evidence = 'the inspection saw a whole frame here'
+    throw corruption({ file: name, offset: end.offset, lsn: end.lsn + 1, evidence })
+  }
+  return groups.finish()
 }

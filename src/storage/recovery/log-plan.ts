@@ -4,19 +4,25 @@
  */
 
 import type { ChainStretch, History } from '../commitments/history.ts'
+import { examineTail } from '../examination/frame-search.ts'
 import type { SegmentSurvey } from '../examination/log-damage.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
 import type { LogSurvey } from '../examination/log-survey.ts'
-import { examineTail } from '../examination/segment-tail.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
 import type { Predecessor } from '../frames/segment-header.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, pathIn } from '../ports/disk.ts'
 import type { Inspection } from '../ports/log-host.ts'
 import { corruption } from '../segments/log-errors.ts'
 import type { Manifest } from '../segments/manifest.ts'
 import type { LogSegment, SegmentEntry } from '../segments/segment-chain.ts'
-import type { FrameCopy } from './frame-copy.ts'
+
+/** The frames to copy: those of `segment` after `from`, up to `to`. */
+export type FrameCopy = {
+  readonly segment: SegmentEntry
+  readonly from: FrameEnd
+  readonly to: FrameEnd
+}
 
 /** The plan of an opening. Plain data; valid while the folder does not change. */
 export type LogPlan = {
@@ -178,11 +184,9 @@ const trimsOf = (
   })
 
 const usedEndOf = (disk: Disk, dir: string, entry: SegmentEntry, segment: LogSegment): number => {
-  const file = disk.open(pathIn(dir, entry.name), 'read')
-  try {
-    const end = { offset: segment.endOffset, lsn: segment.lastLsn, crc: segment.lastCrc }
-    return examineTail(file, entry.header, end, entry.size).usedEnd
-  } finally {
-    file.close()
-  }
+  const end = { offset: segment.endOffset, lsn: segment.lastLsn, crc: segment.lastCrc }
+  return closing(
+    disk.open(pathIn(dir, entry.name), 'read'),
+    (file) => examineTail(file, entry.header, end, entry.size).usedEnd,
+  )
 }

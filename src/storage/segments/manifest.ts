@@ -10,7 +10,7 @@ import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { attempt, writeAll } from '../disk/disk-failure.ts'
 import type { Salt } from '../frames/frame.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { manifestName, manifestSpareName } from './log-folder.ts'
 
@@ -147,17 +147,14 @@ export const readManifest = (disk: Pick<Disk, 'entry' | 'open'>, dir: string): M
   const path = pathIn(dir, manifestName)
   if (!disk.entry(path))
     return { manifest: undefined, exists: false, whole: false, damagedSlots: 0 }
-  const file = disk.open(path, 'read')
-  try {
+  return closing(disk.open(path, 'read'), (file) => {
     const bytes = new Uint8Array(manifestBytes)
     const count = file.read(bytes, 0)
     const slots = [0, slotBytes].map((at) =>
       decodeManifest(bytes.subarray(Math.min(at, count), Math.min(at + slotBytes, count))),
     )
     return { exists: true, whole: count === manifestBytes, ...newestOf(slots) }
-  } finally {
-    file.close()
-  }
+  })
 }
 
 const newestOf = (
@@ -197,15 +194,12 @@ export const prepareManifest = (disk: Disk, dir: string, manifest: Manifest): vo
   const path = pathIn(dir, manifestSpareName)
   try {
     disk.remove(path)
-    const file = disk.open(path, 'create')
-    try {
+    closing(disk.open(path, 'create'), (file) => {
       const bytes = new Uint8Array(manifestBytes)
       bytes.set(encodeManifest(manifest), slotOffset(manifest))
       writeAll(file, bytes, 0, 'ENOSPC')
       file.sync()
-    } finally {
-      file.close()
-    }
+    })
   } catch (error) {
     attempt(() => disk.remove(path))
     throw error
@@ -226,10 +220,7 @@ export const replaceManifest = (disk: Disk, dir: string, manifest: Manifest): vo
 
 /** Writes a state over the older slot of a MANIFEST that nothing has open, durably. */
 export const overwriteManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
-  const file = openManifest(disk, dir)
-  try {
+  closing(openManifest(disk, dir), (file) => {
     writeManifest(file, manifest)
-  } finally {
-    file.close()
-  }
+  })
 }

@@ -12,7 +12,7 @@ import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { makeFolders } from '../disk/new-folders.ts'
 import { replaceFile } from '../disk/sealed-file.ts'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { type Disk, pathIn, readWhole } from '../ports/disk.ts'
 import type { AppState } from '../ports/snapshot-host.ts'
 
 const statesKept = 2
@@ -147,14 +147,4 @@ const readAppState = (disk: Disk, dir: string, lsn: number): AppState | KeelsonE
     return damaged(`it has ${content.length} bytes of lsn ${readU64(view, 16)}`)
   if (crc32(content) !== view.getUint32(12, true)) return damaged('its checksum does not hold')
   return { lsn, time: readU64(view, 24), content }
-}
-
-const readWhole = (disk: Disk, path: string): Uint8Array => {
-  const file = disk.open(path, 'read')
-  try {
-    const bytes = new Uint8Array(file.size())
-    return bytes.subarray(0, file.read(bytes, 0))
-  } finally {
-    file.close()
-  }
 }

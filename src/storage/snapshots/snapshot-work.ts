@@ -6,7 +6,7 @@
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { refusalOf } from '../disk/disk-failure.ts'
-import type { Disk } from '../ports/disk.ts'
+import { closing, type Disk } from '../ports/disk.ts'
 import type { LoadPlace, NamedSnapshot } from '../ports/named-snapshot.ts'
 import type {
   SnapshotFacts,
@@ -198,12 +198,9 @@ export class SnapshotWork implements SnapshotHost {
     from,
     maxBytes,
   }: SnapshotProtocol['rows']['request']): SnapshotProtocol['rows']['answer'] {
-    const reader = namedReader(this.#parts.disk, dir, snapshot)
-    try {
-      return rowsFrom(reader, maxBytes, from)
-    } finally {
-      reader.close()
-    }
+    return closing(namedReader(this.#parts.disk, dir, snapshot), (reader) =>
+      rowsFrom(reader, maxBytes, from),
+    )
   }
 
   #reporter(

@@ -3,7 +3,7 @@
  * are named.
  */
 import { expect, test } from 'vitest'
-import { copyingFolder } from '../../../src/storage/backups/folder-copy.ts'
+import { copyingFolder } from '../../../src/storage/backups/file-copy.ts'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { runToEnd } from '../../support/logs.ts'
