@@ -47,7 +47,7 @@ test('importing keelson loads the runtime and the names of the actors, and neith
   expect(among(loaded, /^(storage|testing|inspect\/(cli|command|wal))\//)).toEqual([])
   expect(among(loaded, /^actors\//).sort()).toEqual([
     'actors/control/actor-names.ts',
-    'actors/shard/shard-name.ts',
+    'actors/core/shard-name.ts',
   ])
   expect(among(loaded, /^inspect\/prompt\//).sort()).toEqual([
     'inspect/prompt/tree-survey.ts',
@@ -83,8 +83,8 @@ test('importing keelson/wal-server loads the log and the runtime, and nothing of
 
   expect(among(loaded, /^(supervisors|inspect)\/|^(lmdb|jiti|msgpackr|xstate)$/)).toEqual([])
   expect(among(loaded, /^actors\//).sort()).toEqual([
+    'actors/core/payload-check.ts',
     'actors/log/wal-server.ts',
-    'actors/shard/payload-check.ts',
   ])
 })
 

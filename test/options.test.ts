@@ -22,7 +22,7 @@ const docsIn = (file: string, above = ''): [string, string][] => {
 
 const docs = new Map([
   ...docsIn('src/storage/segments/log-settings.ts', 'wal.'),
-  ...docsIn('src/actors/shard/settings.ts'),
+  ...docsIn('src/actors/core/settings.ts'),
   ...docsIn('src/supervisors/start-options.ts'),
 ])
 

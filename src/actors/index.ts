@@ -4,7 +4,8 @@
  *
  * - admission: the gate of a shard, the allowance over all shards, marks of keys, groups in flight
  * - overlay: committed changes that the projection does not show yet, and the read view
- * - shard: the `Shard` value, which survives its actors; names, settings, checks
+ * - core: names, options, the shard's time, checks, the weight of a write
+ * - shard: the `Shard` value, which survives its actors
  * - log: `wal_writer`, the one writer of a shard's log
  * - projection: `applier` and `lmdb_writer`, and the outbox between them
  * - blobs: `blob_store`, large writes, the sweep
@@ -20,9 +21,11 @@
  *
  * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
  */
-export { Admission, Allowance, type SyncToken } from './admission/allowance.ts'
+export { Allowance } from './admission/allowance.ts'
 export type { DerivedHealth, SetAside } from './admission/derived-queue.ts'
+export { Admission, type SyncToken } from './admission/gate-token.ts'
 export { type SpaceHealth, withSpace } from './admission/space-watch.ts'
+export { WriteWindows } from './admission/write-windows.ts'
 export * as BlobStore from './blobs/blob-store.ts'
 export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
 export { BlobsHandle, type PrepareOptions } from './control/blobs-handle.ts'
@@ -45,6 +48,11 @@ export {
   pauseWrites,
   type WritePause,
 } from './control/write-pause.ts'
+export { Access } from './core/access.ts'
+export type { RecoveryProgress } from './core/recovery-progress.ts'
+export { levelOf, type Settings, storageOptions } from './core/settings.ts'
+export { defaultInstance, instanceName, shardName } from './core/shard-name.ts'
+export type { ClockJump } from './core/shard-time.ts'
 export { type ActorsHealth, actorsHealth } from './entities/actors-health.ts'
 export * as Alarms from './entities/alarms.ts'
 export {
@@ -96,24 +104,18 @@ export {
 } from './replication/follower.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
-export { Access } from './shard/access.ts'
 export type { ProjectionMode } from './shard/projection-mode.ts'
-export type { RecoveryProgress } from './shard/recovery-progress.ts'
-export { levelOf, type Settings, storageOptions } from './shard/settings.ts'
 export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
 export type {
   EntryPosition,
   JournalHealth,
   SubscriptionHealth,
 } from './shard/shard-journal.ts'
-export { defaultInstance, instanceName, shardName } from './shard/shard-name.ts'
 export type { Outcome, Outcomes } from './shard/shard-outcomes.ts'
 export { shardAt } from './shard/shard-outcomes.ts'
 export type { ModeChange, ProjectionHealth } from './shard/shard-projection.ts'
 export { type SnapshotHealth, type SnapshotReason, SnapshotTurns } from './shard/shard-snapshots.ts'
-export type { ClockJump } from './shard/shard-time.ts'
 export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
-export { WriteWindows } from './shard/write-windows.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'

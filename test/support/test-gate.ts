@@ -1,6 +1,7 @@
 /** A gate that records its admissions by name. */
-import { type Admission, Allowance } from '../../src/actors/admission/allowance.ts'
+import { Allowance } from '../../src/actors/admission/allowance.ts'
 import { Gate } from '../../src/actors/admission/gate.ts'
+import type { Admission } from '../../src/actors/admission/gate-token.ts'
 import { virtualClock } from '../../src/clock.ts'
 import { createSystem } from '../../src/runtime/index.ts'
 

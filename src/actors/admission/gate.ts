@@ -6,7 +6,8 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { Admission, type Allowance, type Place, type Watch, type Weight } from './allowance.ts'
+import type { Allowance, Place, Weight } from './allowance.ts'
+import { Admission, type Watch } from './gate-token.ts'
 
 /** One write at the gate: its weight, and how long it may wait, in ms. */
 export type Entry = Weight & {

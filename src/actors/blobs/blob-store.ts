@@ -23,7 +23,6 @@ import type {
   BlobRequestKind,
   Extent,
 } from '../../storage/index.ts'
-import * as Applier from '../projection/applier.ts'
 import {
   isCount,
   isIgnored,
@@ -33,10 +32,11 @@ import {
   isOptional,
   isRecord,
   isSettled,
-} from '../shard/payload-check.ts'
+} from '../core/payload-check.ts'
+import { shardName } from '../core/shard-name.ts'
+import * as Applier from '../projection/applier.ts'
 import type { Shard } from '../shard/shard.ts'
 import { BlobPin } from '../shard/shard-blobs.ts'
-import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
 

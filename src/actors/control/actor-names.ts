@@ -5,10 +5,10 @@
  */
 import type { Name } from '../../runtime/index.ts'
 import type { Messages as OfBlobStore } from '../blobs/blob-store.ts'
+import { instanceName, type ShardName, shardName } from '../core/shard-name.ts'
 import type { Messages as OfWalWriter } from '../log/wal-writer.ts'
 import type { Messages as OfApplier } from '../projection/applier.ts'
 import type { Messages as OfLmdbWriter } from '../projection/lmdb-writer.ts'
-import { instanceName, type ShardName, shardName } from '../shard/shard-name.ts'
 import type { Messages as OfSnapshotter } from '../snapshots/snapshotter.ts'
 import type { Messages as OfBatcher } from '../writing/batcher.ts'
 import type { Messages as OfControl } from './control.ts'

@@ -5,7 +5,7 @@
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Command } from '../../storage/index.ts'
-import type { Access } from '../shard/access.ts'
+import type { Access } from '../core/access.ts'
 import { sideChannelCandidate } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'

@@ -7,7 +7,7 @@ import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
 import type { NamedSnapshot } from '../../storage/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
-import type { Access } from '../shard/access.ts'
+import type { Access } from '../core/access.ts'
 import type { Shard } from '../shard/shard.ts'
 import * as Control from './control.ts'
 import {

@@ -1,7 +1,7 @@
 /** The requests to control: the options of callers, checked, with all defaults. Pure. */
 import { invalidArgument } from '../../errors.ts'
 import { isRef, type Ref } from '../../runtime/index.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkOptionNames } from '../core/argument-check.ts'
 
 /** Options of every control call. */
 export type ControlOptions = {

@@ -19,7 +19,6 @@ import {
 } from '../../runtime/index.ts'
 import type { NamedSnapshot } from '../../storage/index.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
-import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import {
   isCount,
   isFlag,
@@ -29,9 +28,10 @@ import {
   isRecord,
   isText,
   isTime,
-} from '../shard/payload-check.ts'
+} from '../core/payload-check.ts'
+import { instanceName } from '../core/shard-name.ts'
+import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard, Suspension } from '../shard/shard.ts'
-import { instanceName } from '../shard/shard-name.ts'
 import {
   eachShard,
   type Instance,

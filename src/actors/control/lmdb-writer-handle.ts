@@ -18,11 +18,11 @@ import {
   producerRowKey,
 } from '../../storage/index.ts'
 import type { AfterFlush, Derivation } from '../admission/derived-queue.ts'
+import type { Access } from '../core/access.ts'
+import { checkedKey, checkOptionNames } from '../core/argument-check.ts'
+import { isCount, isRecord, isText } from '../core/payload-check.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { act } from '../projection/projection-writing.ts'
-import type { Access } from '../shard/access.ts'
-import { checkedKey, checkOptionNames } from '../shard/argument-check.ts'
-import { isCount, isRecord, isText } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
 

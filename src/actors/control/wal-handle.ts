@@ -8,11 +8,11 @@ import {
   decodeFrame,
   type NamedSnapshot,
 } from '../../storage/index.ts'
+import type { Access } from '../core/access.ts'
+import { checkOptionNames } from '../core/argument-check.ts'
+import { isCount } from '../core/payload-check.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Access } from '../shard/access.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
-import { isCount } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { type Released, releaseLog } from '../snapshots/snapshot-attempt.ts'
 import * as Snapshotter from '../snapshots/snapshotter.ts'

@@ -8,9 +8,9 @@ import {
   type System,
 } from '../../runtime/index.ts'
 import { entryUnit } from '../../storage/index.ts'
+import { checkedKey, checkOptionNames, storedValue } from '../core/argument-check.ts'
 import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import type { Journal } from '../journal/journal.ts'
-import { checkedKey, checkOptionNames, storedValue } from '../shard/argument-check.ts'
 import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { EndOptions } from '../turns/lifetime.ts'

@@ -21,9 +21,9 @@ import {
   type Timer,
 } from '../../runtime/index.ts'
 import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
-import { isIgnored, isSettled } from '../shard/payload-check.ts'
+import { isIgnored, isSettled } from '../core/payload-check.ts'
+import { shardName } from '../core/shard-name.ts'
 import type { Shard } from '../shard/shard.ts'
-import { shardName } from '../shard/shard-name.ts'
 import { rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 

@@ -13,8 +13,8 @@ import {
   type System,
 } from '../../runtime/index.ts'
 import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
+import { instanceName } from '../core/shard-name.ts'
 import type { Shard } from '../shard/shard.ts'
-import { instanceName } from '../shard/shard-name.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
 import { ActorWork } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'

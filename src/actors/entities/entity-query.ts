@@ -13,7 +13,7 @@ import {
   parseIndex,
   type RowRange,
 } from '../../storage/index.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkOptionNames } from '../core/argument-check.ts'
 import { fingerprintOf, keyBehind } from '../store/page-cursor.ts'
 import { behind, successor } from '../store/range-query.ts'
 import type { Fields } from '../turns/memory.ts'

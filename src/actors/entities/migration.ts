@@ -14,7 +14,7 @@ import {
   type RowRange,
   readEntityRow,
 } from '../../storage/index.ts'
-import type { Access } from '../shard/access.ts'
+import type { Access } from '../core/access.ts'
 import type { Shard } from '../shard/shard.ts'
 import { behind } from '../store/range-query.ts'
 import type { DurableTable } from '../turns/durable-table.ts'

@@ -9,7 +9,7 @@ import {
   parseIndex,
   workerKind,
 } from '../../storage/index.ts'
-import type { Access } from '../shard/access.ts'
+import type { Access } from '../core/access.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
 import { rowsIn } from '../turns/waking.ts'

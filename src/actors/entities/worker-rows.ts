@@ -2,7 +2,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { name } from '../../runtime/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
-import type { Access } from '../shard/access.ts'
+import type { Access } from '../core/access.ts'
 import { removalOf } from '../turns/turn-draft.ts'
 import type { Written } from '../turns/turn-log.ts'
 import { undecidable } from '../turns/turn-run.ts'

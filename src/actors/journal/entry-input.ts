@@ -11,7 +11,7 @@ import {
   readEventPayload,
   type TypedPayload,
 } from '../../storage/index.ts'
-import { checkedField, checkOptionNames } from '../shard/argument-check.ts'
+import { checkedField, checkOptionNames } from '../core/argument-check.ts'
 
 /** The types of values, by the type of event or effect that carries them. */
 export type PayloadTypes = Readonly<Record<string, unknown>>

@@ -1,6 +1,6 @@
 /** The entries of a journal as an async iterator, which reads as fast as it is asked. */
 import { invalidArgument } from '../../errors.ts'
-import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
+import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { checkReached, ShardWatch, type WatchBounds, walkStart } from '../store/shard-watch.ts'
 import type { PayloadTypes } from './entry-input.ts'

@@ -4,9 +4,9 @@
  */
 import { cast, type GenServer, noReply, ok, type Ref } from '../../runtime/index.ts'
 import { attempt, statesIn } from '../../storage/index.ts'
-import { isInstance } from '../shard/payload-check.ts'
+import { isInstance } from '../core/payload-check.ts'
+import { shardName } from '../core/shard-name.ts'
 import type { Shard } from '../shard/shard.ts'
-import { shardName } from '../shard/shard-name.ts'
 import { Subscription } from './subscription.ts'
 
 /** The messages of the journal. */

@@ -12,9 +12,9 @@ import {
   readEventPayload,
   savedStateEntity,
 } from '../../storage/index.ts'
-import type { Access } from '../shard/access.ts'
-import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
-import { levelOf } from '../shard/settings.ts'
+import type { Access } from '../core/access.ts'
+import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
+import { levelOf } from '../core/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { hasSavedState } from '../shard/shard-journal.ts'
 import { shardAt } from '../shard/shard-outcomes.ts'

@@ -6,7 +6,7 @@
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
 import { encodeList } from '../../storage/index.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkOptionNames } from '../core/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import {
   type Delivery,

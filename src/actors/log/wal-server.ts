@@ -33,7 +33,7 @@ import {
   type WalReleased,
   type WalReport,
 } from '../../storage/index.ts'
-import { isIgnored, isRecord, isSettled } from '../shard/payload-check.ts'
+import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 
 export type { WalOptions } from '../../storage/index.ts'
 

@@ -41,11 +41,11 @@ import {
   isList,
   isRecord,
   isSettled,
-} from '../shard/payload-check.ts'
-import { levelOf } from '../shard/settings.ts'
+} from '../core/payload-check.ts'
+import { levelOf } from '../core/settings.ts'
+import { shardName } from '../core/shard-name.ts'
 import type { Shard } from '../shard/shard.ts'
 import { hasEnded } from '../shard/shard-files.ts'
-import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { Durability } from './durability.ts'
 import { settleStrays } from './log-successor.ts'

@@ -27,10 +27,10 @@ import {
   isRecord,
   isSettled,
   isText,
-} from '../shard/payload-check.ts'
+} from '../core/payload-check.ts'
+import { shardName } from '../core/shard-name.ts'
 import type { ProjectionMode } from '../shard/projection-mode.ts'
 import type { Shard, Suspension } from '../shard/shard.ts'
-import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import type { AppliedFrames } from './applied-frames.ts'
 import * as Applier from './applier.ts'

@@ -13,7 +13,7 @@ import {
   type RowSink,
   type Rows,
 } from '../../storage/index.ts'
-import { commandsIn } from '../admission/allowance.ts'
+import { commandsIn } from '../core/write-weight.ts'
 import type { AppliedFrames } from './applied-frames.ts'
 import type { PendingFrames } from './projection-batch.ts'
 

@@ -21,7 +21,7 @@ import {
   rowClassOf,
   type SnapshotRecord,
 } from '../../storage/index.ts'
-import { levelOf } from '../shard/settings.ts'
+import { levelOf } from '../core/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import { tell } from '../shard/storage-events.ts'
 import type { ChunkSpan, Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'

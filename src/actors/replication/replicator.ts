@@ -19,8 +19,8 @@ import {
   type Timer,
 } from '../../runtime/index.ts'
 import type { ReplicaSession } from '../../storage/index.ts'
-import { isIgnored, isSettled } from '../shard/payload-check.ts'
-import { instanceName } from '../shard/shard-name.ts'
+import { isIgnored, isSettled } from '../core/payload-check.ts'
+import { instanceName } from '../core/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import type { Follower } from './follower.ts'
 import { type Stepped, step } from './replica-step.ts'

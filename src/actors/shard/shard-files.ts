@@ -23,7 +23,7 @@ import {
   pathIn,
   shardFolder,
 } from '../../storage/index.ts'
-import type { Recovery } from './recovery-progress.ts'
+import type { Recovery } from '../core/recovery-progress.ts'
 import type { ShardSnapshots } from './shard-snapshots.ts'
 
 /** The place of the files, and the ports to reach them. */

@@ -19,9 +19,9 @@ import {
   savedStateEntity,
   valueTags,
 } from '../../storage/index.ts'
+import type { Settings } from '../core/settings.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { newestRows } from '../overlay/shard-rows.ts'
-import type { Settings } from './settings.ts'
 
 /** The first entry that is not handled: a frame, and a number among the entries of that frame. */
 export type EntryPosition = { readonly lsn: number; readonly index: number }

@@ -16,24 +16,25 @@ import {
   type SnapshotHostFactory,
   unitBytesMax,
 } from '../../storage/index.ts'
-import type { Allowance, Watch } from '../admission/allowance.ts'
+import type { Allowance } from '../admission/allowance.ts'
 import { Appends } from '../admission/appends.ts'
 import { DerivedQueue } from '../admission/derived-queue.ts'
 import { Gate } from '../admission/gate.ts'
+import type { Watch } from '../admission/gate-token.ts'
 import { KeyMarks } from '../admission/key-marks.ts'
 import { ReplicaMarks } from '../admission/replica-marks.ts'
 import { SpaceWatch } from '../admission/space-watch.ts'
+import type { WriteWindows } from '../admission/write-windows.ts'
+import { Recovery } from '../core/recovery-progress.ts'
+import type { Settings } from '../core/settings.ts'
+import { ShardTime } from '../core/shard-time.ts'
 import type { ReadView } from '../overlay/read-view.ts'
-import { Recovery } from './recovery-progress.ts'
-import type { Settings } from './settings.ts'
 import { ShardBlobs } from './shard-blobs.ts'
 import { ShardChanges } from './shard-changes.ts'
 import { ShardFiles } from './shard-files.ts'
 import { ShardJournal } from './shard-journal.ts'
 import { ShardProjection } from './shard-projection.ts'
 import { ReleasedRows, ShardSnapshots, type SnapshotTurns } from './shard-snapshots.ts'
-import { ShardTime } from './shard-time.ts'
-import type { WriteWindows } from './write-windows.ts'
 
 // It lives in the `Shard` value: the applier notes each moment, even while no process listens.
 

@@ -5,11 +5,11 @@
 import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
 import type { SetAside } from '../admission/derived-queue.ts'
-import type { RecoveryProgress } from './recovery-progress.ts'
+import type { RecoveryProgress } from '../core/recovery-progress.ts'
+import type { ClockJump } from '../core/shard-time.ts'
 import type { Shard } from './shard.ts'
 import type { ModeChange } from './shard-projection.ts'
 import type { SnapshotReason } from './shard-snapshots.ts'
-import type { ClockJump } from './shard-time.ts'
 
 /** The instance, the shard and the time of an event; `at` in ms since 1970. */
 export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }

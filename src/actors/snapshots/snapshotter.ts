@@ -27,11 +27,11 @@ import {
   pathIn,
   snapshotName,
 } from '../../storage/index.ts'
+import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
+import { shardName } from '../core/shard-name.ts'
 import * as Applier from '../projection/applier.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import { isIgnored, isRecord, isSettled } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
-import { shardName } from '../shard/shard-name.ts'
 import type { SnapshotHealth, SnapshotReason } from '../shard/shard-snapshots.ts'
 import { tell } from '../shard/storage-events.ts'
 import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'

@@ -15,9 +15,9 @@ import {
   type RowRange,
 } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
+import type { Access } from '../core/access.ts'
 import { mergedRows } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Access } from '../shard/access.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { StorageEvents } from '../shard/storage-events.ts'
 import { type Watermark, watermarkOf } from './freshness.ts'

@@ -1,7 +1,7 @@
 /** The options of a range, checked, and the cursor that continues after a page. Pure. */
 import { invalidArgument } from '../../errors.ts'
 import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { checkOptionNames } from '../core/argument-check.ts'
 import { checkFreshness, type Freshness } from './freshness.ts'
 import { fingerprintOf, keyBehind } from './page-cursor.ts'
 

@@ -7,7 +7,7 @@
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { LogHost, ReadAnswer } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
-import { levelOf } from '../shard/settings.ts'
+import { levelOf } from '../core/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { ShownFrame } from '../shard/shard-changes.ts'
 

@@ -13,8 +13,8 @@ import {
   rootNamespace,
   type UnitAnswer,
 } from '../../storage/index.ts'
-import { bytesCounted } from '../admission/allowance.ts'
 import { inTurn } from '../admission/key-marks.ts'
+import { bytesCounted } from '../core/write-weight.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard } from '../shard/shard.ts'

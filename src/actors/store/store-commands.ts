@@ -7,7 +7,6 @@
 import { types } from 'node:util'
 import { invalidArgument } from '../../errors.ts'
 import { type Command, encodeValue, type PutEntry, type StoredValue } from '../../storage/index.ts'
-import { refuseMany } from '../admission/allowance.ts'
 import {
   checkedField,
   checkedKey,
@@ -16,7 +15,8 @@ import {
   listOf,
   pairOf,
   storedValue,
-} from '../shard/argument-check.ts'
+} from '../core/argument-check.ts'
+import { refuseMany } from '../core/write-weight.ts'
 import {
   checkedMs,
   expiryOf,

@@ -7,11 +7,10 @@ import type { Readable } from 'node:stream'
 import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Row } from '../../storage/index.ts'
+import type { Access } from '../core/access.ts'
+import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
 import { type KeyRow, mergedRows, type ReadView } from '../overlay/read-view.ts'
 import * as Applier from '../projection/applier.ts'
-import type { Access } from '../shard/access.ts'
-import { checkedField, checkedKey, checkOptionNames } from '../shard/argument-check.ts'
-import type { KeyPlacement } from '../shard/key-placement.ts'
 import type { Shard } from '../shard/shard.ts'
 import {
   checkFreshness,
@@ -21,6 +20,7 @@ import {
   type Watermark,
   watermarkOf,
 } from './freshness.ts'
+import type { KeyPlacement } from './key-placement.ts'
 import { cursorAt } from './page-cursor.ts'
 import {
   type EntriesOptions,

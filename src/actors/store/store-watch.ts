@@ -12,7 +12,7 @@ import {
   rootNamespace,
 } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
-import { checkOptionNames, checkSignal } from '../shard/argument-check.ts'
+import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { type KeyChange, touchedBy } from '../shard/shard-changes.ts'
 import {

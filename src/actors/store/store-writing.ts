@@ -12,9 +12,8 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import type { Position } from '../admission/appends.ts'
-import type { Access } from '../shard/access.ts'
-import type { KeyPlacement } from '../shard/key-placement.ts'
-import { levelOf } from '../shard/settings.ts'
+import type { Access } from '../core/access.ts'
+import { levelOf } from '../core/settings.ts'
 import type { Shard } from '../shard/shard.ts'
 import {
   type CheckedWrite,
@@ -24,6 +23,7 @@ import {
   type WriteOptions,
 } from '../writing/write-options.ts'
 import { type Shape, settled, submitAs } from '../writing/write-path.ts'
+import type { KeyPlacement } from './key-placement.ts'
 import {
   type Answers,
   answerTo,

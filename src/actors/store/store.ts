@@ -6,9 +6,8 @@
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { inTurn, KeyMarks } from '../admission/key-marks.ts'
-import type { Access } from '../shard/access.ts'
-import { checkedKey } from '../shard/argument-check.ts'
-import { KeyPlacement } from '../shard/key-placement.ts'
+import type { Access } from '../core/access.ts'
+import { checkedKey } from '../core/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import type {
   ClearOptions,
@@ -22,6 +21,7 @@ import type {
 } from '../writing/write-options.ts'
 import { noOptions } from '../writing/write-options.ts'
 import { Batch } from './batch.ts'
+import { KeyPlacement } from './key-placement.ts'
 import type {
   CompareAnswer,
   CreatedAnswer,

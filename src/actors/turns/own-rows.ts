@@ -18,9 +18,9 @@ import {
   type RowRange,
   type StoredValue,
 } from '../../storage/index.ts'
+import { checkedKey } from '../core/argument-check.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import { newestRows } from '../overlay/shard-rows.ts'
-import { checkedKey } from '../shard/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { cursorAt } from '../store/page-cursor.ts'
 import { type RangeOptions, rangeQuery } from '../store/range-query.ts'

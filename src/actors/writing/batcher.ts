@@ -31,10 +31,10 @@ import {
   type UnitAnswer,
   WriteGroup,
 } from '../../storage/index.ts'
-import { Admission, type SyncToken } from '../admission/allowance.ts'
 import type { AppendGroup, Position } from '../admission/appends.ts'
-import { flushed, leaveNow } from '../log/log-append.ts'
-import { checkOptionNames } from '../shard/argument-check.ts'
+import { Admission, type SyncToken } from '../admission/gate-token.ts'
+import type { WindowChange } from '../admission/write-windows.ts'
+import { checkOptionNames } from '../core/argument-check.ts'
 import {
   isIgnored,
   isInstance,
@@ -42,11 +42,11 @@ import {
   isRecord,
   isSettled,
   isText,
-} from '../shard/payload-check.ts'
+} from '../core/payload-check.ts'
+import { shardName } from '../core/shard-name.ts'
+import { flushed, leaveNow } from '../log/log-append.ts'
 import type { Shard } from '../shard/shard.ts'
-import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
-import type { WindowChange } from '../shard/write-windows.ts'
 import {
   commandsFor,
   type PreparedCommand,

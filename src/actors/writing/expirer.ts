@@ -15,10 +15,10 @@ import {
   type Row,
   utf8Length,
 } from '../../storage/index.ts'
+import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts'
+import { shardName } from '../core/shard-name.ts'
 import type { ReadView } from '../overlay/read-view.ts'
-import { isIgnored, isList, isRecord, isSettled } from '../shard/payload-check.ts'
 import type { Shard } from '../shard/shard.ts'
-import { shardName } from '../shard/shard-name.ts'
 import { tell } from '../shard/storage-events.ts'
 import { removeEndedRows } from './row-removal.ts'
 import { type Submitted, submit } from './write-path.ts'

@@ -1,6 +1,6 @@
 /** Somebody sets the machine's clock: what a shard's time does, and what its users are told. */
 import { describe, expect, test } from 'vitest'
-import { ShardTime } from '../../../src/actors/shard/shard-time.ts'
+import { ShardTime } from '../../../src/actors/core/shard-time.ts'
 import type { VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'

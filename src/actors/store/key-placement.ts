@@ -1,7 +1,7 @@
 /** Maps keys to the shards of one instance. Pure. */
 import { KeelsonError } from '../../errors.ts'
 import { shardOf } from '../../storage/index.ts'
-import type { Shard } from './shard.ts'
+import type { Shard } from '../shard/shard.ts'
 
 /** The shards of an instance by their keys. */
 export class KeyPlacement {
