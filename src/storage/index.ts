@@ -158,7 +158,6 @@ export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { decodeRow, encodeRecord, isRowKey, rowBytes } from './lmdb/row-codec.ts'
 export { createLog } from './log/log.ts'
-export { logBytesAfter } from './log/log-bytes.ts'
 export {
   type Disk,
   type DiskEntry,

@@ -14,7 +14,7 @@ import {
   type Disk,
   describeHolder,
   factsFileName,
-  type LogDescription,
+  type LogState,
   lockFileName,
   makeFolders,
   readBackup,
@@ -153,7 +153,7 @@ const factsOf = (disk: Disk, dir: string): Backup['facts'] => {
 }
 
 /** A shard's log at its cut: what it is, and the last durable LSN. */
-type Cut = { readonly shard: Shard; readonly log: LogDescription; readonly unpin: () => void }
+type Cut = { readonly shard: Shard; readonly log: LogState; readonly unpin: () => void }
 
 const filled = async (
   parts: BackupParts,
@@ -215,14 +215,14 @@ const cutTogether = async (parts: BackupParts): Promise<Cut[]> => {
 
 const cut = async ({ system }: BackupParts, shard: Shard): Promise<Cut> => {
   const log = shard.files.log()
-  const { segments } = await log.run('describe', null)
-  const { pin } = await log.run('pin', { from: segments[0]?.baseLsn ?? 1 })
+  const { firstLsn } = await log.run('state', null)
+  const { pin } = await log.run('pin', { from: firstLsn })
   // A log that has ended has no pins.
   const unpin = (): void => void log.run('unpin', { pin }).catch(() => undefined)
   try {
     // Answered writes of the level `written` belong to the backup too.
     await WalWriter.sync(system.to(WalWriter.name(shard.parts.instance, shard.index)))
-    return { shard, log: await log.run('describe', null), unpin }
+    return { shard, log: await log.run('state', null), unpin }
   } catch (error) {
     unpin()
     throw error
@@ -233,11 +233,10 @@ const copied = async (
   { copyShard, signal }: BackupParts,
   dir: string,
   shard: Shard,
-  { durableLsn, snapshots, segments }: LogDescription,
+  { durableLsn, snapshots, firstLsn }: LogState,
   onProgress: ((progress: CopyProgress) => void) | undefined,
 ): Promise<ShardCopy> => {
   const sound = snapshots.filter(({ lsn }) => !shard.snapshots.unusable.has(lsn))
-  const firstLsn = segments[0]?.baseLsn ?? 1
   if (firstLsn > 1 && !sound.some(({ lsn }) => lsn >= firstLsn - 1))
     throw new KeelsonError('DEGRADED', `shard ${shard.index} has no sound snapshot at present`, {
       details: { shard: shard.index, firstLsn },
@@ -256,6 +255,6 @@ const copied = async (
 
 /** A damaged snapshot is made again, and the next backup has the new one. */
 const noteDamage = (shard: Shard, error: unknown): void => {
-  if (!isKeelsonError(error, 'CORRUPT') || !String(error.details.file).endsWith('.snap')) return
-  shard.snapshots.damaged(error)
+  if (isKeelsonError(error, 'CORRUPT') && error.details.snapshot !== undefined)
+    shard.snapshots.damaged(error)
 }

@@ -1,6 +1,7 @@
 /** Backups of a running instance, on a simulated disk. */
 import { expect, test } from 'vitest'
 import { blobSegmentPath } from '../../src/storage/blobs/blob-folder.ts'
+import { shardFolder } from '../../src/storage/disk/data-folder.ts'
 import type { App } from '../../src/supervisors/index.ts'
 import { restore } from '../support/restored.ts'
 import { codeOf, failNextSync, type Machine } from '../support/simulated-instance.ts'
@@ -164,6 +165,23 @@ test('a backup that a shard refuses because it is down leaves the logs of the ot
   await world.during(app.control.snapshot(0))
   const { log } = await world.during(app.wal(0).describe())
   expect(log?.segments[0]?.baseLsn).toBeGreaterThan(1)
+})
+
+test('a backup finds a snapshot that has rotted, and the next one has a new snapshot', async () => {
+  const { world, app } = await started()
+  for (let at = 0; at < 80; at++) await world.during(app.store.put(`k${at}`, textOf(at)))
+  await world.during(app.control.snapshot(0))
+  const { snapshots: folder } = shardFolder('/data', 0)
+  const [name = ''] = world.disk.list(folder)
+  const file = world.disk.open(`${folder}/${name}`, 'write')
+  file.write(Uint8Array.of(1, 2, 3), 200)
+  file.close()
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('CORRUPT')
+
+  await world.during(app.control.snapshot(0))
+  await world.during(app.backup(target))
+  expect(app.health().shards[0]?.snapshot.failure).toBeUndefined()
 })
 
 test('a backup with a damaged blob in a row is refused, and the one before it still restores', async () => {

@@ -10,7 +10,18 @@ import type { NamedSnapshot } from '../../src/storage/ports/named-snapshot.ts'
 import { sparePreparation } from '../../src/storage/segments/segment-file.ts'
 import { changingOperations } from '../../src/testing/simulated/simulated-faults.ts'
 import { HistoryModel } from './history-model.ts'
-import { commit, content, dir, fill, type LogWorld, newWorld, payload, readAll } from './logs.ts'
+import {
+  commit,
+  content,
+  dir,
+  fill,
+  type LogWorld,
+  name,
+  newWorld,
+  payload,
+  readAll,
+  release,
+} from './logs.ts'
 
 type Frame = { readonly number: number; readonly size: number; lsn: number | undefined }
 
@@ -231,7 +242,7 @@ class Life {
     const before = this.#named
     this.#named = [...before, ...named]
     this.#attempt(() => {
-      const { snapshots, checkpointLsn } = log.handle('name', { snapshot, keep })
+      const { snapshots, checkpointLsn } = name(log, snapshot, keep)
       this.#checkNamed(snapshots, named)
       if (checkpointLsn < lsn) this.#fail('a named snapshot did not move the checkpoint')
       this.#story.names += 1
@@ -253,8 +264,7 @@ class Life {
   /** A pin, a checkpoint, the oldest snapshot and the caller's own word each hold segments back. */
   #release(log: Log): void {
     this.#attempt(() => {
-      const { checkpointLsn, lastLsn, segments, snapshots } = log.handle('describe', null)
-      const firstLsn = segments[0]?.baseLsn ?? 1
+      const { checkpointLsn, firstLsn, lastLsn, snapshots } = log.handle('state', null)
       const lsn = this.#below(lastLsn + 1)
       const from = firstLsn + this.#below(lastLsn - firstLsn + 2)
       const { pin } = log.handle('pin', { from })
@@ -262,13 +272,13 @@ class Life {
       const released = Math.min(lsn, checkpointLsn, oldest, from - 1)
       this.#releasedLsn = Math.max(this.#releasedLsn, released)
       try {
-        this.#story.removals += log.handle('release', { lsn }).removed
+        this.#story.removals += release(log, lsn).removed
       } catch (error) {
         // What could not be removed is still part of the log, and the log goes on.
         if (!isKeelsonError(error) || error.details.reason !== 'disk') throw error
       }
       log.handle('unpin', { pin })
-      this.#forget(log.handle('describe', null).segments[0]?.baseLsn ?? 1)
+      this.#forget(log.handle('state', null).firstLsn)
     })
   }
 

@@ -7,6 +7,7 @@ import type {
   LogOptions,
   OpenReport,
 } from '../../src/storage/ports/log-host.ts'
+import type { NamedSnapshot } from '../../src/storage/ports/named-snapshot.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 
 /** The folder of every log here. */
@@ -44,6 +45,14 @@ export const commit = (
     projectedLsn,
     features,
   })
+
+/** Names a snapshot, in the present life of the log. */
+export const name = (log: Log, snapshot: NamedSnapshot, keep = 1) =>
+  log.handle('name', { epoch: log.handle('state', null).epoch, snapshot, keep })
+
+/** Releases frames up to `lsn`, in the present life of the log. */
+export const release = (log: Log, lsn = Number.MAX_SAFE_INTEGER) =>
+  log.handle('release', { epoch: log.handle('state', null).epoch, lsn })
 
 /** Every DATA frame, read in answers of `maxBytes`. */
 export const readAll = (log: Log, maxBytes = 2048, from = 1): Recovered[] => {

@@ -178,7 +178,7 @@ export class SnapshotLife extends InstanceLife {
     await this.during(app.control.flushAll())
     const [shard] = app.shards
     if (!shard) throw new Error('there is a shard')
-    const { segments } = await this.during(shard.files.log().run('describe', null))
+    const { firstLsn } = await this.during(shard.files.log().run('state', null))
     const rows = [...shard.view().layers.projection.range({})].map(([key, row]) => {
       const isLogged = key > loggedBlobRows.gt && key < (loggedBlobRows.lt ?? '')
       const lsn = isLogged ? recordOfLogged(key, row).lsn : Number.POSITIVE_INFINITY
@@ -186,7 +186,7 @@ export class SnapshotLife extends InstanceLife {
       const text = `${value.tag} ${expiresAt} ${Buffer.from(value.bytes).toString('hex')}`
       return [lsn, key, text] as const
     })
-    return { rows, firstLsn: segments[0]?.baseLsn ?? 1 }
+    return { rows, firstLsn }
   }
 
   /** The same rows by commits, by a snapshot and the log behind it, and the same values. */

@@ -162,8 +162,7 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   // The sync comes after every group handed to the disk before. A frame that is not in the log by
   // then never will be.
   const { durableLsn } = await shard.files.log().run('sync', null)
-  const log = await shard.files.log().run('describe', null)
-  const firstLsn = log.segments[0]?.baseLsn ?? 1
+  const { firstLsn } = await shard.files.log().run('state', null)
   const view = shard.view()
   const { appliedLsn } = shard
   const kept = new BlobExtents()

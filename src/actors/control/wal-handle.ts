@@ -133,7 +133,8 @@ export class WalHandle {
    * Gives back whole segments of the log, oldest first, up to `lsn` at most, by default as far as
    * may be: never what a snapshot, the retention, a reader, a required replica or the journal
    * needs. A snapshot does the same at its end. It waits for a running snapshot or backup.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`
+   * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`; `FENCED` if the log began
+   * another life since: try again
    */
   async release(lsn: number = Number.MAX_SAFE_INTEGER): Promise<Released> {
     this.#access.check()
@@ -146,8 +147,7 @@ export class WalHandle {
     to: number = Number.MAX_SAFE_INTEGER,
   ): AsyncGenerator<LoggedFrame, void, undefined> {
     const log = this.#shard.files.log()
-    const { segments, durableLsn } = await log.run('describe', null)
-    const firstLsn = segments[0]?.baseLsn ?? 1
+    const { firstLsn, durableLsn } = await log.run('state', null)
     const last = Math.min(to, durableLsn)
     let next = Math.max(1, from ?? firstLsn)
     if (next < firstLsn) throw givenBack(next, firstLsn)

@@ -126,7 +126,7 @@ const isFrameOf = (units: FrameUnits | undefined, frame: FoundFrame | undefined)
 /** Every frame of a write after `lsn`. An open log is durable as a whole. */
 const framesAfter = async (host: LogHost, lsn: number): Promise<FoundFrame[]> => {
   const frames: FoundFrame[] = []
-  const { lastLsn } = await host.run('describe', null)
+  const { lastLsn } = await host.run('state', null)
   for (let next = lsn + 1; next <= lastLsn; ) {
     const read = await host.run('read', { from: next, to: lastLsn, maxBytes: readBytes })
     for (const { lsn, time, offset, length } of read.frames)

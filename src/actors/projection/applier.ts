@@ -25,7 +25,6 @@ import {
   applyUnits,
   type FrameUnits,
   frameBytes,
-  logBytesAfter,
   type ProjectionStore,
 } from '../../storage/index.ts'
 import type { CommittedGroup } from '../admission/appends.ts'
@@ -325,8 +324,10 @@ const progressed = (state: State, lsn: number, context: Context): void => {
   if (giveUp) context.cancelTimer(giveUp)
   state.giveUp = undefined
   if (!behind) return
-  const { log, from, bytes } = behind
-  shard.recovery.reach(lsn - from, bytes - logBytesAfter(log, lsn))
+  const { from, to, bytes } = behind
+  // Frames count as equally long.
+  const part = Math.min(1, (lsn - from) / Math.max(1, to - from))
+  shard.recovery.reach(lsn - from, Math.round(part * bytes))
 }
 
 const opened = (state: State, { overlay, rows, lag }: Rebuilt, context: Context): State => {

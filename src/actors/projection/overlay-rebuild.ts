@@ -10,22 +10,17 @@ import {
   decodeFrame,
   type FrameUnits,
   frameBytes,
-  type LogDescription,
-  logBytesAfter,
   type ProjectionStore,
 } from '../../storage/index.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ShardRows } from '../overlay/shard-rows.ts'
 import type { Shard } from '../shard/shard.ts'
+import { measuredLog } from '../shard/shard-snapshots.ts'
 import { tell } from '../shard/storage-events.ts'
 
-/** The log after the projection's position `from`. */
-export type Behind = {
-  readonly log: LogDescription
-  readonly from: number
-  readonly bytes: number
-}
+/** The log after the projection's position `from`, up to `to`. */
+export type Behind = { readonly from: number; readonly to: number; readonly bytes: number }
 
 /** A rebuilt overlay, the rows of overlay and projection together, and how much is not projected. */
 export type Rebuilt = {
@@ -42,10 +37,12 @@ const readBytes = 1024 * 1024
 
 /** How much of the log the projection does not show. */
 export const logBehind = async (shard: Shard, projection: ProjectionStore): Promise<Behind> => {
-  const log = await shard.files.log().run('describe', null)
-  shard.snapshots.describedBy(log)
+  const log = shard.files.log()
+  const measure = await measuredLog(log)
+  shard.snapshots.measured(measure)
   const from = projection.position()?.lsn ?? 0
-  return { log, from, bytes: logBytesAfter(log, from) }
+  const { bytes } = await log.run('bytesAfter', { lsn: from })
+  return { from, to: measure.lastLsn, bytes }
 }
 
 /**

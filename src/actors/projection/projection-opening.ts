@@ -82,8 +82,8 @@ const addBlobRows = async (shard: Shard, projection: ProjectionStore): Promise<v
   const newest = shard.snapshots.named.at(-1)?.lsn ?? 0
   if (!position || position.lsn > newest || !shard.blobs.hasFolder()) return
   const log = shard.files.log()
-  const { segments } = await log.run('describe', null)
-  for (let next = segments[0]?.baseLsn ?? 1; next <= position.lsn; ) {
+  const { firstLsn } = await log.run('state', null)
+  for (let next = firstLsn; next <= position.lsn; ) {
     const read = await log.run('read', { from: next, to: position.lsn, maxBytes: readBytes })
     const rows: RowChange[] = []
     for (const { lsn, offset, length } of read.frames) {

@@ -11,9 +11,8 @@ import {
   frameBytes,
   isSameSnapshot,
   isStoredValue,
-  type LogDescription,
   type LogHost,
-  logBytesAfter,
+  type LogState,
   markOf,
   type ReplicaProgress,
   type ReplicaSession,
@@ -149,13 +148,12 @@ const claim = async (
 ): Promise<void> => {
   const { shard } = followed
   const { instanceId, holder, terms } = follower
-  const described = await host.run('describe', null)
-  const { walId, epoch } = described
+  const state = await host.run('state', null)
+  const { walId, epoch, firstLsn } = state
   const log = { walId, shard: shard.index, shards: shard.parts.shardCount, instanceId }
   const seen = await session.look(log)
-  if (seen) await refuseDiverged(host, described, seen)
+  if (seen) await refuseDiverged(host, state, seen)
   const lease = { epoch, holder }
-  const firstLsn = described.segments[0]?.baseLsn ?? 1
   const needsSnapshot = (seen?.lsn ?? 0) + 1 < firstLsn
   await session.claim(log, lease, seen, needsSnapshot)
   if (needsSnapshot && seen && !seen.load)
@@ -165,7 +163,13 @@ const claim = async (
     )
   followed.load = seen?.load ?? (needsSnapshot ? 'due' : undefined)
   followed.claim = { host, log, lease, firstLsn }
-  followed.begun(seen?.lsn ?? 0, logBytesAfter(described, seen?.lsn ?? 0))
+  await beginAfter(followed, host, seen?.lsn ?? 0)
+}
+
+/** The replica has the log up to `lsn`. */
+const beginAfter = async (followed: FollowedShard, log: LogHost, lsn: number): Promise<void> => {
+  const { bytes } = await log.run('bytesAfter', { lsn })
+  followed.begun(lsn, bytes)
 }
 
 /**
@@ -174,7 +178,7 @@ const claim = async (
  */
 const refuseDiverged = async (
   host: LogHost,
-  { durableLsn, segments }: LogDescription,
+  { durableLsn, firstLsn }: LogState,
   { lsn, mark }: ReplicaProgress,
 ): Promise<void> => {
   if (lsn > durableLsn)
@@ -183,7 +187,7 @@ const refuseDiverged = async (
       `the replica has frames up to lsn ${lsn}, and this log ends with ${durableLsn}: it is an older copy`,
       { details: { lsn, durableLsn } },
     )
-  if (!mark || lsn < (segments[0]?.baseLsn ?? 1)) return
+  if (!mark || lsn < firstLsn) return
   const { frames, bytes } = await host.run('read', { from: lsn, to: lsn, maxBytes: 1 })
   const [frame] = frames
   if (frame) {
@@ -334,12 +338,10 @@ const sendPiece = async (
   if (next) followed.load = { snapshot: newest, ...next }
   else {
     followed.load = undefined
-    followed.begun(newest.lsn, logBytesAfter(await logOf(shard), newest.lsn))
+    await beginAfter(followed, shard.files.log(), newest.lsn)
   }
   return 'sent'
 }
-
-const logOf = (shard: Shard): Promise<LogDescription> => shard.files.log().run('describe', null)
 
 const recordsIn = ({
   bytes,

@@ -286,8 +286,7 @@ export class ShardFiles {
 
   /** Puts the base of a new projection in place: the newest sound snapshot, or nothing. */
   async #rebuild(signal: AbortSignal): Promise<void> {
-    const { snapshots, segments } = await this.log().run('describe', null)
-    const firstLsn = segments[0]?.baseLsn ?? 1
+    const { snapshots, firstLsn } = await this.log().run('state', null)
     for (const snapshot of [...snapshots].reverse()) {
       if (this.parts.snapshots.unusable.has(snapshot.lsn) || snapshot.lsn < firstLsn - 1) continue
       if (await this.#load(snapshot, signal)) return

@@ -145,8 +145,8 @@ const readBytes = 256 * 1024
 
 /** Whether an entry in the log was appended by itself. @throws as a read of the log does */
 const hasAppended = async (log: LogHost): Promise<boolean> => {
-  const { segments, durableLsn } = await log.run('describe', null)
-  for (let next = segments[0]?.baseLsn ?? 1; next <= durableLsn; ) {
+  const { firstLsn, durableLsn } = await log.run('state', null)
+  for (let next = firstLsn; next <= durableLsn; ) {
     const read = await log.run('read', { from: next, to: durableLsn, maxBytes: readBytes })
     for (const { offset, length } of read.frames) {
       const { units } = decodeFrame(read.bytes.subarray(offset, offset + length))

@@ -9,8 +9,8 @@ import {
   type BlobExtents,
   type BlobStretch,
   isSameSnapshot,
-  type LogDescription,
-  logBytesAfter,
+  type LogHost,
+  type LogState,
   loggedBlobRows,
   type NamedSnapshot,
   type ProjectionStore,
@@ -65,6 +65,16 @@ export type SnapshotParts = {
   readonly space: Pick<SpaceWatch, 'noted'>
 }
 
+/** The state of a log, and its bytes after its newest snapshot. */
+export type LogMeasure = LogState & { readonly newBytes: number }
+
+/** @throws KeelsonError as a request to the log does */
+export const measuredLog = async (log: LogHost): Promise<LogMeasure> => {
+  const state = await log.run('state', null)
+  const { bytes } = await log.run('bytesAfter', { lsn: state.snapshots.at(-1)?.lsn ?? 0 })
+  return { ...state, newBytes: bytes }
+}
+
 /** The snapshots of one shard. */
 export class ShardSnapshots {
   readonly parts: SnapshotParts
@@ -102,10 +112,9 @@ export class ShardSnapshots {
   }
 
   /** Takes in what the log is now. */
-  describedBy(log: LogDescription): void {
-    this.named = log.snapshots
-    this.logBytes = logBytesAfter(log, log.snapshots.at(-1)?.lsn ?? 0)
-    const firstLsn = log.segments[0]?.baseLsn ?? 1
+  measured({ snapshots, firstLsn, newBytes }: LogMeasure): void {
+    this.named = snapshots
+    this.logBytes = newBytes
     // The beginning of the log is lost, and the projection alone has it.
     if (firstLsn > 1 && !this.named.some(({ lsn }) => lsn >= firstLsn - 1)) this.isDamaged = true
   }

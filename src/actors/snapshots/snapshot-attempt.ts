@@ -42,12 +42,13 @@ export const makeSnapshot = async (
   const began = system.clock.monotonic()
   try {
     tell(system, shard, 'snapshot.started', { reason: terms.reason })
+    const { epoch } = await shard.files.log().run('state', null)
     const facts = await written(shard, terms, maker)
-    await named(shard, facts, maker)
+    await named(shard, epoch, facts, maker)
     const { lsn, rows, bytes } = facts
     const tookMs = system.clock.monotonic() - began
     tell(system, shard, 'snapshot.made', { lsn, rows, bytes, tookMs })
-    await release(shard, lsn, maker)
+    await release(shard, epoch, lsn, maker)
     return { lsn, bytes, sum: facts.sum }
   } finally {
     leave()
@@ -93,12 +94,13 @@ const written = async (
 /** From here on the log before the snapshot is not needed to rebuild the shard. */
 const named = async (
   shard: Shard,
+  epoch: number,
   { lsn, bytes, sum }: NamedSnapshot,
   { signal, system }: Maker,
 ): Promise<void> => {
   if (signal.aborted) throw new KeelsonError('CLOSED', 'the process that made it has ended')
   const { keep } = shard.parts.settings.snapshot
-  const request = { snapshot: { lsn, bytes, sum }, keep }
+  const request = { epoch, snapshot: { lsn, bytes, sum }, keep }
   try {
     const answer = await shard.files.log().run('name', request)
     shard.snapshots.named = answer.snapshots
@@ -113,8 +115,13 @@ const named = async (
 }
 
 /** Gives back what the named snapshots replace and no other needs: segments, older snapshots, rows of their blobs. */
-const release = async (shard: Shard, lsn: number, { signal, system }: Maker): Promise<void> => {
-  const { firstLsn } = await releaseSegments(system, shard, lsn)
+const release = async (
+  shard: Shard,
+  epoch: number,
+  lsn: number,
+  { signal, system }: Maker,
+): Promise<void> => {
+  const { firstLsn } = await releaseSegments(system, shard, epoch, lsn)
   await tidySnapshots(shard, signal)
   shard.releasedRows.begin(firstLsn)
 }
@@ -134,9 +141,9 @@ export type Released = {
 export const releaseLog = async (system: System, shard: Shard, lsn: number): Promise<Released> => {
   const leave = await shard.snapshots.parts.turns.take()
   try {
-    const { snapshots } = await shard.files.log().run('describe', null)
+    const { epoch, snapshots } = await shard.files.log().run('state', null)
     const coveredLsn = shard.snapshots.isDamaged ? 0 : (snapshots.at(-1)?.lsn ?? 0)
-    const released = await releaseSegments(system, shard, lsn, coveredLsn)
+    const released = await releaseSegments(system, shard, epoch, lsn, coveredLsn)
     shard.releasedRows.begin(released.firstLsn)
     return released
   } finally {
@@ -148,6 +155,7 @@ export const releaseLog = async (system: System, shard: Shard, lsn: number): Pro
 const releaseSegments = async (
   system: System,
   shard: Shard,
+  epoch: number,
   lsn: number,
   coveredLsn = lsn,
 ): Promise<Released> => {
@@ -157,7 +165,7 @@ const releaseSegments = async (
     () => files.log(),
   )
   const wanted = Math.min(coveredLsn, ...floors.map((each) => each()))
-  const request = { lsn: Math.min(lsn, wanted, journalLsn), wanted }
+  const request = { epoch, lsn: Math.min(lsn, wanted, journalLsn), wanted }
   const { heldBytes, ...released } = await files.log().run('release', request)
   const worse = journal.measured(heldBytes)
   if (worse) system.logger.warn(heldLine(shard), { shard: shard.index, ...worse })

@@ -20,19 +20,18 @@ import {
   send,
   type Timer,
 } from '../../runtime/index.ts'
-import {
-  type Disk,
-  type LogDescription,
-  type NamedSnapshot,
-  pathIn,
-  snapshotName,
-} from '../../storage/index.ts'
+import { type Disk, type NamedSnapshot, pathIn, snapshotName } from '../../storage/index.ts'
 import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import * as Applier from '../projection/applier.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { SnapshotHealth, SnapshotReason } from '../shard/shard-snapshots.ts'
+import {
+  type LogMeasure,
+  measuredLog,
+  type SnapshotHealth,
+  type SnapshotReason,
+} from '../shard/shard-snapshots.ts'
 import { tell } from '../shard/storage-events.ts'
 import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'
 import { dueBytes, reasonNow, snapshotPauses } from './snapshot-policy.ts'
@@ -51,7 +50,7 @@ export type Messages = {
   infos: {
     /** The log has grown, ran short of room, or a retry is due. */
     look: () => void
-    looked: (log: Settled<LogDescription>) => void
+    looked: (log: Settled<LogMeasure>) => void
     made: (made: Settled<Made>) => void
     tidied: (tidied: Settled<void>) => void
     /** The journal holds too much: perhaps it needs less by now. */
@@ -141,7 +140,7 @@ export const server: GenServer<Messages, State, Shard> = {
       const again = state.looking === 'again'
       state.looking = 'no'
       // Without an answer the log is closed, and this process ends.
-      if (log.ok) state.shard.snapshots.describedBy(log.value)
+      if (log.ok) state.shard.snapshots.measured(log.value)
       decide(state, context)
       return noReply(again ? look(state, context) : state)
     },
@@ -225,7 +224,7 @@ const sizeOf = (disk: Disk, path: string): number | 'unknown' | undefined => {
 /** Asks the log how long it is now, and decides after its answer. */
 const look = (state: State, context: Context): State => {
   if (state.looking === 'no') {
-    context.pipe(describedLog(state.shard), 'looked')
+    context.pipe(presentLog(state.shard), 'looked')
     state.looking = 'yes'
   } else state.looking = 'again'
   return state
@@ -241,8 +240,7 @@ const letGo = (state: State, context: Context): State => {
   return state
 }
 
-const describedLog = async (shard: Shard): Promise<LogDescription> =>
-  shard.files.log().run('describe', null)
+const presentLog = async (shard: Shard): Promise<LogMeasure> => measuredLog(shard.files.log())
 
 /** Begins an attempt, if there is a reason for one. */
 const decide = (state: State, context: Context): void => {

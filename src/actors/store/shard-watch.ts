@@ -304,8 +304,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   }
 }
 
-const firstLsnOf = async (log: LogHost): Promise<number> =>
-  (await log.run('describe', null)).segments[0]?.baseLsn ?? 1
+const firstLsnOf = async (log: LogHost): Promise<number> => (await log.run('state', null)).firstLsn
 
 /** Keeps the log from a position on, in each life of the log that the watch reads. */
 class WatchPin {

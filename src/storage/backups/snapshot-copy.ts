@@ -3,7 +3,7 @@
  * a log with another id is written row by row, because the id is under its sums.
  */
 
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { refsOf } from '../commands/command-values.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
 import { closing, type Disk, pathIn } from '../ports/disk.ts'
@@ -27,7 +27,8 @@ export type RefTaker = (ref: BlobRef) => void
 
 /**
  * Copies it, and yields the bytes examined or copied.
- * @throws KeelsonError `CORRUPT` if the snapshot is damaged; `UNSUPPORTED_VERSION`; DiskError
+ * @throws KeelsonError `CORRUPT` with its LSN as `details.snapshot` if the snapshot is damaged;
+ * `UNSUPPORTED_VERSION`; DiskError
  */
 export function* copyingSnapshot(
   disk: Disk,
@@ -38,14 +39,21 @@ export function* copyingSnapshot(
   if (walId === undefined && (yield* isThere(disk, to, name, snapshot, take)))
     return { snapshot, copiedBytes: 0 }
   const spare = `${name}.tmp`
-  const copy =
-    walId === undefined
-      ? yield* copied(disk, from, to, snapshot)
-      : yield* rewritten(disk, from, to, snapshot, walId)
-  yield* verified(disk, to, spare, copy, take)
-  disk.rename(pathIn(to, spare), pathIn(to, name))
-  return { snapshot: copy, copiedBytes: copy.bytes }
+  try {
+    const copy =
+      walId === undefined
+        ? yield* copied(disk, from, to, snapshot)
+        : yield* rewritten(disk, from, to, snapshot, walId)
+    yield* verified(disk, to, spare, copy, take)
+    disk.rename(pathIn(to, spare), pathIn(to, name))
+    return { snapshot: copy, copiedBytes: copy.bytes }
+  } catch (error) {
+    throw isKeelsonError(error, 'CORRUPT') ? ofSnapshot(error, snapshot) : error
+  }
 }
+
+const ofSnapshot = ({ code, message, details }: KeelsonError, { lsn }: NamedSnapshot) =>
+  new KeelsonError(code, message, { details: { ...details, snapshot: lsn } })
 
 function* isThere(
   disk: Disk,

@@ -1,6 +1,6 @@
 /**
  * Decides which segments may be removed: whole segments that nothing needs, oldest first; and which
- * snapshots stay. Pure.
+ * snapshots stay. Measures how much of a log lies after an LSN. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { LogRetention } from '../ports/log-host.ts'
@@ -103,4 +103,21 @@ const mostCrowded = (kept: readonly NamedSnapshot[], keep: number): number => {
   for (let index = 1; index < kept.length - keep; index++)
     if (least === 0 || gap(index) < gap(least)) least = index
   return least
+}
+
+/**
+ * The bytes of the frames after `lsn`. Exact at the borders of segments; inside a segment, frames
+ * count as equally long.
+ */
+export const bytesAfter = (
+  segments: readonly Pick<LogSegment, 'header' | 'lastLsn' | 'endOffset'>[],
+  lsn: number,
+): number => {
+  let bytes = 0
+  for (const { header, lastLsn, endOffset } of segments) {
+    const frames = lastLsn - header.baseLsn + 1
+    const after = Math.min(frames, Math.max(0, lastLsn - lsn))
+    if (frames > 0) bytes += Math.round((endOffset * after) / frames)
+  }
+  return bytes
 }

@@ -13,6 +13,7 @@ import type {
   LogDescription,
   LogProtocol,
   LogRequestKind,
+  LogState,
   OpenReport,
 } from '../ports/log-host.ts'
 import { inspectLog } from '../recovery/log-inspection.ts'
@@ -23,7 +24,7 @@ import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
 import type { SpareTask } from '../segments/segment-file.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
 import { LogReader } from './log-reader.ts'
-import { Pins } from './log-retention.ts'
+import { bytesAfter, Pins } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
 
 /** The state of a log: before `open`, open, or ended. */
@@ -123,13 +124,15 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       const { writer } = opened()
       return { ...writer.checkpoint(opaque), durableLsn: writer.durableLsn }
     },
-    name({ snapshot, keep }) {
+    name({ epoch, snapshot, keep }) {
       const { writer } = opened()
+      refuseOther(epoch, writer)
       writer.name(snapshot, keep)
       return { snapshots: writer.snapshots, checkpointLsn: writer.checkpointLsn }
     },
-    release({ lsn, wanted = lsn }) {
+    release({ epoch, lsn, wanted = lsn }) {
       const { writer, pins } = opened()
+      refuseOther(epoch, writer)
       const gone = writer.release(Math.min(lsn, pins.least - 1))
       const heldBytes = bytesOf(writer.releasable(wanted))
       const removedBytes = bytesOf(gone)
@@ -152,6 +155,8 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
     },
     head: () => opened().writer.head() ?? null,
+    state: () => stateOf(opened().writer),
+    bytesAfter: ({ lsn }) => ({ bytes: bytesAfter(opened().writer.segments, lsn) }),
     describe: () => describe(opened().writer),
     close({ projectedLsn }) {
       const { writer } = opened()
@@ -235,16 +240,31 @@ const refuseBefore = (firstLsn: number, from: number): void => {
   })
 }
 
+/** A request that was decided in an earlier life of the log comes too late. */
+const refuseOther = (epoch: number, writer: LogWriter): void => {
+  const own = epochOf(writer)
+  if (epoch === own) return
+  throw new KeelsonError('FENCED', `the log has epoch ${own}: this is a request of ${epoch}`, {
+    details: { epoch: own, found: epoch },
+  })
+}
+
+const epochOf = ({ segments }: LogWriter): number => segments.at(-1)?.header.epoch ?? 0
+
+const stateOf = (writer: LogWriter): LogState => ({
+  walId: writer.segments.at(-1)?.header.walId ?? '',
+  epoch: epochOf(writer),
+  firstLsn: firstLsnOf(writer),
+  lastLsn: writer.lastLsn,
+  durableLsn: writer.durableLsn,
+  checkpointLsn: writer.checkpointLsn,
+  snapshots: writer.snapshots,
+})
+
 const describe = (writer: LogWriter): LogDescription => {
   const { segments } = writer
-  const header = segments.at(-1)?.header
   return {
-    walId: header?.walId ?? '',
-    epoch: header?.epoch ?? 0,
-    lastLsn: writer.lastLsn,
-    durableLsn: writer.durableLsn,
-    checkpointLsn: writer.checkpointLsn,
-    snapshots: writer.snapshots,
+    ...stateOf(writer),
     spares: { ready: writer.spares.ready, making: writer.spares.isMaking },
     segments: segments.map(({ name, header, lastLsn, endOffset }, index) => ({
       file: name,

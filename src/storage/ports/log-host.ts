@@ -229,15 +229,21 @@ export type CommitmentHead = {
   readonly time: number
 }
 
-/** A description of a log, for people. */
-export type LogDescription = {
+/** The state of a log, wherever it is kept. */
+export type LogState = {
   readonly walId: string
   readonly epoch: number
+  /** The first LSN that the log has or will have: frames before it were released. */
+  readonly firstLsn: number
   readonly lastLsn: number
   readonly durableLsn: number
   readonly checkpointLsn: number
-  /** The snapshots that the MANIFEST names, oldest first. */
+  /** The snapshots that the log names, oldest first. */
   readonly snapshots: readonly NamedSnapshot[]
+}
+
+/** A description of a log with its files, for people. Nothing is decided by it. */
+export type LogDescription = LogState & {
   /** The number of prepared segments, and whether another one is being prepared. */
   readonly spares: { readonly ready: number; readonly making: boolean }
   readonly segments: readonly {
@@ -312,11 +318,11 @@ export type LogProtocol = {
    * Names a verified snapshot, durably, and moves the checkpoint up to it. Of the named ones stay
    * the newest `keep`, from 1 to 8, and the ones that the retention needs. A file without a name
    * may be removed afterwards.
-   * @throws `INVALID_ARGUMENT` for a snapshot beyond the durable LSN, or below the first one;
+   * @throws `FENCED` for another `epoch` than the log's; `INVALID_ARGUMENT` for a snapshot beyond the durable LSN, or below the first one;
    * `SHARD_DOWN` (reason `poisoned`)
    */
   name: {
-    request: { snapshot: NamedSnapshot; keep: number }
+    request: { epoch: number; snapshot: NamedSnapshot; keep: number }
     answer: { snapshots: readonly NamedSnapshot[]; checkpointLsn: number }
   }
   /**
@@ -324,11 +330,11 @@ export type LogProtocol = {
    * checkpoint and, if any is named, the oldest snapshot, and no frame is pinned or within the
    * retention. A crash on the way leaves some of the segments, and never a
    * hole. `heldBytes`: the segments left that `wanted` would remove if nothing were pinned.
-   * @throws `SHARD_DOWN` with the reason `disk` if a file could not be removed (it stays part of
+   * @throws `FENCED` for another `epoch` than the log's; `SHARD_DOWN` with the reason `disk` if a file could not be removed (it stays part of
    * the log), `poisoned` if the sync of the folder failed
    */
   release: {
-    request: { lsn: number; wanted?: number }
+    request: { epoch: number; lsn: number; wanted?: number }
     answer: { removed: number; removedBytes: number; heldBytes: number; firstLsn: number }
   }
   /**
@@ -351,7 +357,14 @@ export type LogProtocol = {
    * none. @throws `SHARD_DOWN` (poisoned)
    */
   head: { request: null; answer: CommitmentHead | null }
-  /** Describes the log. */
+  /** The present state of the log. */
+  state: { request: null; answer: LogState }
+  /**
+   * The bytes of the frames after `lsn`, about: a log need not know the length of each frame. 0 at
+   * its end.
+   */
+  bytesAfter: { request: { lsn: number }; answer: { bytes: number } }
+  /** Describes the log, for people. */
   describe: { request: null; answer: LogDescription }
   /** Writes CHECKPOINT, CLEAN_CLOSE and MANIFEST, and closes the files. */
   close: { request: { projectedLsn: number }; answer: null }

@@ -62,7 +62,8 @@ export type CopyProgress = { readonly bytes: number; readonly totalBytes: number
 
 /**
  * Copies a shard. A file in `to` that is there and sound is not copied again.
- * @throws KeelsonError `CORRUPT` if something in `from` is damaged, with its file and place;
+ * @throws KeelsonError `CORRUPT` if something in `from` is damaged, with its file and place, and if
+ * it is a snapshot with its LSN as `details.snapshot`;
  * `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`; `CLOSED` after `signal` was aborted
  */
 export type ShardCopier = (

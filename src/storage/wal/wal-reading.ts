@@ -159,8 +159,7 @@ const boundsOf = async (
   host: LogHost,
   { from, to, fromCheckpoint }: ReadOptions,
 ): Promise<{ readonly next: number; readonly to: number }> => {
-  const { segments, durableLsn, checkpointLsn } = await host.run('describe', null)
-  const firstLsn = segments[0]?.baseLsn ?? 1
+  const { firstLsn, durableLsn, checkpointLsn } = await host.run('state', null)
   const behindCheckpoint = fromCheckpoint ? checkpointLsn + 1 : 0
   return {
     // The log refuses a released LSN. 0 is never an LSN.

@@ -213,7 +213,9 @@ export class Wal {
     this.#check()
     if (!Number.isSafeInteger(lsn) || lsn < 0) throw invalid('lsn', lsn)
     try {
-      const { heldBytes: _, ...released } = await this.#opened.host.run('release', { lsn })
+      const { host, report } = this.#opened
+      const { epoch } = report
+      const { heldBytes: _, ...released } = await host.run('release', { epoch, lsn })
       return released
     } catch (error) {
       if (isKeelsonError(error) && error.details.reason === 'poisoned') this.#commits.end(error)

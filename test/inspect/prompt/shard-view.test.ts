@@ -36,6 +36,7 @@ const writer: WalWriter.LogWriterDescription = {
   log: {
     walId: 'ab',
     epoch: 3,
+    firstLsn: 1,
     lastLsn: 1_302,
     durableLsn: 1_300,
     checkpointLsn: 1_200,
@@ -88,6 +89,7 @@ describe('the view of logs', () => {
     const log = {
       walId: 'ab',
       epoch: 1,
+      firstLsn: 1,
       lastLsn: 1,
       durableLsn: 1,
       checkpointLsn: 0,

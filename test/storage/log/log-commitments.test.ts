@@ -24,6 +24,7 @@ import {
   newWorld,
   payload,
   readAll,
+  release,
   small,
 } from '../../support/logs.ts'
 
@@ -196,7 +197,7 @@ describe('the chain goes on', () => {
     const { log } = world.open()
     write(log, 40)
     log.handle('checkpoint', { opaque: new Uint8Array() })
-    const { removed } = log.handle('release', { lsn: 1_000 })
+    const { removed } = release(log, 1_000)
     write(log, 3)
     const head = log.handle('head', null)
     log.handle('close', { projectedLsn: 0 })
@@ -215,11 +216,11 @@ describe('the chain goes on', () => {
     world.disk.inject({ at: 1, times: 1_000, operation: 'write', path: 'part.tmp', fault })
     write(log, 40)
     log.handle('checkpoint', { opaque: new Uint8Array() })
-    expect(log.handle('release', { lsn: 1_000 }).removed).toBe(0)
+    expect(release(log, 1_000).removed).toBe(0)
 
     world.disk.clearFaults()
     write(log, 20)
-    expect(log.handle('release', { lsn: 1_000 }).removed).toBeGreaterThan(1)
+    expect(release(log, 1_000).removed).toBeGreaterThan(1)
     log.handle('close', { projectedLsn: 0 })
     expect(found(world).verdict).toBe('clean')
   })
@@ -384,7 +385,7 @@ const givenBack = (): LogWorld => {
   const { log } = world.open()
   write(log, 40)
   log.handle('checkpoint', { opaque: new Uint8Array() })
-  log.handle('release', { lsn: 1_000 })
+  release(log, 1_000)
   log.handle('close', { projectedLsn: 0 })
   return world
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../../src/storage/frames/control-payload.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
-import { Pins, releasable } from '../../../src/storage/log/log-retention.ts'
+import { bytesAfter, Pins, releasable } from '../../../src/storage/log/log-retention.ts'
 import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
 import { crashEverywhere, failEverywhere } from '../../support/log-crashes.ts'
 import {
@@ -15,6 +15,7 @@ import {
   newWorld,
   payload,
   readAll,
+  release,
   segmentsOn,
   small,
 } from '../../support/logs.ts'
@@ -24,9 +25,7 @@ const size = 500
 const checkpoint = (log: Log, text = '') =>
   log.handle('checkpoint', { opaque: new TextEncoder().encode(text) })
 
-const release = (log: Log, lsn = Number.MAX_SAFE_INTEGER) => log.handle('release', { lsn })
-
-const firstLsnOf = (log: Log): number => log.handle('describe', null).segments[0]?.baseLsn ?? 0
+const firstLsnOf = (log: Log): number => log.handle('state', null).firstLsn
 
 /** Frames 1 to `count` in several segments, one a group. */
 const filled = (world: LogWorld, count = 24): Log => {
@@ -291,8 +290,8 @@ describe('a release', () => {
     const { log } = world.open()
     for (let number = 1; number <= 12; number++) commit(log, [payload(number, 900)])
     const { lsn } = log.handle('checkpoint', { opaque: new Uint8Array(0) })
-    expect(log.handle('release', { lsn }).removed).toBeGreaterThan(0)
-    const { firstLsn } = log.handle('release', { lsn })
+    expect(release(log, lsn).removed).toBeGreaterThan(0)
+    const { firstLsn } = release(log, lsn)
     log.abandon()
     world.disk.crash()
 
@@ -340,4 +339,19 @@ describe('what may be released', () => {
     expect(() => pins.hold(1, first)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     expect(() => pins.hold(1, 99)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
+})
+
+const part = (baseLsn: number, lastLsn: number, endOffset: number) =>
+  ({ header: { baseLsn }, lastLsn, endOffset }) as Parameters<typeof bytesAfter>[0][number]
+
+test.each([
+  [0, 1_500],
+  [10, 1_500],
+  [15, 1_000],
+  [20, 500],
+  [25, 250],
+  [30, 0],
+  [40, 0],
+])('after lsn %i lie %i bytes of frames: borders of segments are exact', (lsn, bytes) => {
+  expect(bytesAfter([part(11, 20, 1_000), part(21, 30, 500), part(31, 30, 4_096)], lsn)).toBe(bytes)
 })

@@ -10,8 +10,10 @@ import {
   commit,
   dir,
   type LogWorld,
+  name as nameSnapshot,
   newWorld,
   payload,
+  release,
   segmentsOn,
   small,
 } from '../../support/logs.ts'
@@ -28,10 +30,7 @@ const filled = (count = 24, options: LogOptions = small): { world: LogWorld; log
   return { world, log }
 }
 
-const name = (log: Log, lsn: number, keep = 1) =>
-  log.handle('name', { snapshot: snapshotAt(lsn), keep })
-
-const release = (log: Log, lsn = Number.MAX_SAFE_INTEGER) => log.handle('release', { lsn })
+const name = (log: Log, lsn: number, keep = 1) => nameSnapshot(log, snapshotAt(lsn), keep)
 
 const inspect = (world: LogWorld, needs: Partial<LogNeeds> = {}) =>
   world.log().handle('inspect', {

@@ -10,6 +10,7 @@ import {
   newWorld,
   payload,
   readAll,
+  release,
   small,
 } from '../../support/logs.ts'
 
@@ -72,7 +73,7 @@ describe('a log whose LOCK was removed', () => {
     const names = world.disk.list(dir)
     world.disk.remove(lock)
 
-    expect(reasonOf(() => log.handle('release', { lsn: 5 }))).toBe('poisoned')
+    expect(reasonOf(() => release(log, 5))).toBe('poisoned')
     expect(world.disk.list(dir)).toEqual(names.filter((name) => name !== 'LOCK'))
   })
 

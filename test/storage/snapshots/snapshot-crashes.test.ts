@@ -15,6 +15,7 @@ import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { SnapshotWork } from '../../../src/storage/snapshots/snapshot-work.ts'
 import { changingOperations, type Fault } from '../../../src/testing/simulated/simulated-faults.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
+import { name, release } from '../../support/logs.ts'
 import { MapRows } from '../../support/map-rows.ts'
 import { sampled, thorough } from '../../support/tier.ts'
 
@@ -75,8 +76,8 @@ class Lives {
     const pin = store.pin()
     try {
       const snapshot = await machine.during(host.run('make', { ...folders, ...noLimit }))
-      const { snapshots } = log.handle('name', { snapshot, keep: 1 })
-      log.handle('release', { lsn: snapshot.lsn })
+      const { snapshots } = name(log, snapshot)
+      release(log, snapshot.lsn)
       await machine.during(host.run('tidy', { dir: folders.dir, kept: snapshots }))
     } finally {
       pin.release()

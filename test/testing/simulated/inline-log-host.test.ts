@@ -3,7 +3,19 @@ import { virtualClock } from '../../../src/clock.ts'
 import type { CommitRequest } from '../../../src/storage/ports/log-host.ts'
 import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { logHostContract } from '../../contracts/log-host.contract.ts'
 import { content, dir, payload, readAll, small, worldOn } from '../../support/logs.ts'
+
+logHostContract('in line, on the simulated disk', () => {
+  const clock = virtualClock()
+  const disk = simulatedDisk()
+  return {
+    dir,
+    options: small,
+    makeHost: () => inlineLogHost({ disk, clock, delayMs: 0 }),
+    during: async (work) => (await Promise.all([work, clock.settle()]))[0],
+  }
+})
 
 const request = (number: number): CommitRequest => {
   const bytes = payload(number)
