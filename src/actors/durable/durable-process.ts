@@ -154,7 +154,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const { shard, table, identity } = this.terms
     const earlier = this.terms.mayWake()
     const mayBegin = earlier === undefined ? !shard.isStill : await shard.unlessStill(earlier)
-    if (shard.phase.kind === 'recovering') await shard.settled()
+    await shard.settled()
     if (!mayBegin || shard.phase.kind !== 'open') return
     this.isAwake = true
     try {

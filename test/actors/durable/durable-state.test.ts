@@ -330,6 +330,22 @@ describe('what a turn is asked for', () => {
     expect(third.split('/')[3]).toBe('3')
   })
 
+  test('may be to take a step back: it never runs, and the answer says whether it was there', async () => {
+    const [recorded, ran]: [string[], string[]] = [[], []]
+    const { s, does } = await started({
+      ...server,
+      continues: { step: (state, _, { step }) => noReply(ran.push(step) && state) },
+    } as Server)
+    const taken = await does((state, context) => {
+      recorded.push(context.addContinue('step'), context.addContinue('step'))
+      const [, second = ''] = recorded
+      const isGone = [second, second, 'none'].map((step) => context.cancelContinue(step))
+      return reply(isGone, state)
+    })
+    await s.advance(100)
+    expect([taken, ran]).toEqual([[true, false, false], recorded.slice(0, 1)])
+  })
+
   test('may be an alarm in the past, which fires at once', async () => {
     const rung: number[] = []
     const { s, does } = await started({

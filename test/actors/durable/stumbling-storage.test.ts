@@ -151,6 +151,20 @@ describe('A6 a shard that is down', () => {
     expect(worked).toEqual([1])
   })
 
+  test('keeps the messages of an actor that began to wake while the shard recovered', async () => {
+    const { s, restarted } = await started()
+    for (let kills = 0; s.app.health().shards[0]?.phase !== 'down'; kills++) {
+      expect(kills).toBeLessThan(20)
+      s.system.kill(Applier.name(0))
+      if (kills === 0) cast(s.app.entity(counters).ref('2'), 'add')
+      await s.settle()
+    }
+    await s.advance(1_000)
+    await s.during(s.app.control.reopen(0))
+    expect(await s.during(call(s.app.entity(counters).ref('2'), 'add'))).toBe(2)
+    expect(restarted).not.toContain('counter')
+  })
+
   test('lets a process be killed and woken: it settles every call, also those it had refused', async () => {
     const { s, ref, state, patiently } = await down()
     const refused = codeOf(call(ref, 'add', undefined, patient))

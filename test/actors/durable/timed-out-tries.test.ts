@@ -1,4 +1,7 @@
-/** A try of a step or an alarm that exceeds `handlerTimeoutMs`: it has failed, and can do nothing more. */
+/**
+ * A try of a step or an alarm that exceeds `handlerTimeoutMs`: it has failed, and can do nothing
+ * more. Nor can one whose process was killed.
+ */
 import { afterEach, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import {
@@ -259,6 +262,27 @@ test.each(Object.keys(deeds))(
     const { store } = s.app
     expect([store.get('late'), store.get('{slow/1}:late')]).toEqual([undefined, undefined])
     expect(s.app.entity('slow').state('2')).toBeUndefined()
+  },
+)
+
+test.each(['ends', 'throws'])(
+  'a try that %s after its process was killed changes nothing, and counts as no failed one',
+  async (end) => {
+    const { s, ref, state } = await world()
+    code = async (_, until) => {
+      if (begun > 1) return
+      await until
+      if (end === 'throws') throw new Error('late')
+    }
+    await s.during(call(ref, 'work'))
+    await s.advance(10)
+    s.app.system.kill(ref)
+    release()
+    await s.advance(10)
+
+    expect([begun, state(), s.app.health().actors.failing.count]).toEqual([1, ['asked'], 0])
+    expect(await s.during(call(ref, 'look'))).toEqual(['asked', 'worked'])
+    expect([begun, s.log.lines]).toEqual([2, []])
   },
 )
 

@@ -168,6 +168,8 @@ describe('migrateAll', () => {
     const adds = (): Promise<unknown>[] => busy.map((id) => call(accounts.ref(id), 'add'))
     await s.during(Promise.all(ids.slice(20).map((id) => call(accounts.ref(id), 'look'))))
     const held = call(accounts.ref('39'), 'hold', 2_000)
+    const pidOf = () => s.app.entities.holder(`account/${quiet}`)?.pid
+    const pid = pidOf()
     const migration = accounts.migrateAll()
     const calls = [...adds(), ...adds()]
     s.system.kill(name('account/30'))
@@ -176,6 +178,7 @@ describe('migrateAll', () => {
     expect(failed.length).toBeLessThanOrEqual(2)
     await s.during(held)
     expect(await s.during(migration)).toMatchObject({ blocked: 1 })
+    expect([typeof pid, pidOf()]).toEqual(['number', pid])
     expect(
       new Set([...versionsIn(s)].map(([id, version]) => id === `${bad}` || version === 2)),
     ).toEqual(new Set([true]))
