@@ -4,7 +4,13 @@
  */
 export const rooms = {
   'actors/turns': ['test/actors/durable', 'test/actors/entities', 'test/simulation/entities'],
-  'actors/durable': ['test/actors/turns', 'test/actors/entities', 'test/simulation/entities'],
+  'actors/durable': [
+    'test/actors/turns',
+    'test/actors/entities',
+    'test/supervisors/health-trouble',
+    'test/supervisors/durable-parts',
+    'test/simulation/entities',
+  ],
   'actors/entities': [
     'test/supervisors/health-trouble',
     'test/supervisors/durable-parts',
