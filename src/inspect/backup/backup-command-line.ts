@@ -1,49 +1,29 @@
 /** Parses `keelson backup`, `keelson restore` and `keelson open`: words in, a checked command out. Pure. */
-import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
+import {
+  flag,
+  needed,
+  parsedWords,
+  read,
+  reported,
+  text,
+  wordsWith,
+  wrongWords,
+} from '../command/command-words.ts'
 
-/** The options of both commands. Paths are as written. */
-type FolderWords = {
-  readonly dir: string
-  readonly to: string
-  readonly json: boolean
-  readonly progress: boolean
-  readonly verbose: boolean
-}
-
-/** `keelson backup`. */
-export type BackupCommand = FolderWords & {
-  readonly kind: 'backup'
-  readonly consistent: boolean
-}
+/** `keelson backup`. Paths are as written. */
+export type BackupCommand = ReturnType<typeof parseBackup>
 
 /** A point in a log: an LSN, or a time in ms since 1970. */
 export type Moment = { readonly lsn: number } | { readonly time: number }
 
 /** `keelson restore`. Without `at`, to the end of the backup. */
-export type RestoreCommand = FolderWords & {
-  readonly kind: 'restore'
-  readonly at: Moment | undefined
-}
+export type RestoreCommand = ReturnType<typeof backupOf>
 
 /** `keelson restore --from`. `from`: where a server is. */
-export type RestoreReplicaCommand = {
-  readonly kind: 'restore replica'
-  readonly from: string
-  readonly to: string
-  readonly instance: string | undefined
-  readonly json: boolean
-  readonly progress: boolean
-  readonly verbose: boolean
-}
+export type RestoreReplicaCommand = ReturnType<typeof replicaOf>
 
 /** `keelson open`. `dir` is a data folder or a backup. */
-export type OpenCommand = {
-  readonly kind: 'open'
-  readonly dir: string
-  readonly at: Moment | undefined
-  readonly progress: boolean
-  readonly verbose: boolean
-}
+export type OpenCommand = ReturnType<typeof parseOpen>
 
 /** The part of `keelson help` about backups. */
 export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--json] [--progress]
@@ -64,85 +44,40 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
       The prompt on the data folder or backup DIR as of then: on a copy beside it, which is removed in the
       end with what was written there. DIR must not be open.`
 
-const flags = {
-  to: { type: 'string' },
-  json: { type: 'boolean' },
-  progress: { type: 'boolean' },
-  verbose: { type: 'boolean' },
-} as const
-
 /** Parses the words after `keelson backup`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const parseBackup = (words: readonly string[]): BackupCommand => {
-  const consistent = { type: 'boolean' } as const
-  const { values, positionals } = parsedWords(words, { ...flags, consistent })
-  const folders = foldersOf('backup', positionals, values)
-  return { kind: 'backup', ...folders, consistent: values.consistent === true }
+export const parseBackup = (words: readonly string[]) => {
+  const options = { ...reported, to: needed, consistent: flag }
+  const { word: dir, ...values } = wordsWith('backup', 'one folder', words, options)
+  return { kind: 'backup', dir, ...values } as const
 }
 
-const text = { type: 'string' } as const
+const moment = read((given) => (given === undefined ? undefined : momentOf(given)))
 
 /** Parses the words after `keelson restore`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const parseRestore = (words: readonly string[]): RestoreCommand | RestoreReplicaCommand => {
-  const own = { at: text, from: text, instance: text }
-  const { values, positionals } = parsedWords(words, { ...flags, ...own })
-  if (values.from !== undefined) return replicaOf(positionals, values)
-  if (values.instance !== undefined) throw wrongWords('--instance needs --from')
-  const folders = foldersOf('restore', positionals, values)
-  const at = filledOption('--at', values.at)
-  return { kind: 'restore', ...folders, at: at === undefined ? undefined : momentOf(at) }
+export const parseRestore = (words: readonly string[]): RestoreCommand | RestoreReplicaCommand =>
+  words.some((word) => /^--from(?:=|$)/.test(word)) ? replicaOf(words) : backupOf(words)
+
+const backupOf = (words: readonly string[]) => {
+  const options = { ...reported, to: needed, at: moment }
+  const { word: dir, ...values } = wordsWith('restore', 'one folder', words, options)
+  return { kind: 'restore', dir, ...values } as const
 }
 
-/** @throws KeelsonError `INVALID_ARGUMENT` */
-const replicaOf = (
-  [dir]: readonly string[],
-  values: Readonly<Record<string, unknown>>,
-): RestoreReplicaCommand => {
-  const from = neededOption('restore', '--from', values.from)
+/** A replica is restored whole: there is no `--at`. */
+const replicaOf = (words: readonly string[]) => {
+  const options = { ...reported, from: needed, to: needed, instance: text }
+  const { values, positionals } = parsedWords(words, options)
+  const [dir] = positionals
   if (dir !== undefined) throw wrongWords(`restore takes --from or a backup, and '${dir}' is one`)
-  if (values.at !== undefined) throw wrongWords('--at needs a backup: a replica is restored whole')
-  if (!/^postgres(?:ql)?:\/\//.test(from)) throw wrongWords('--from needs postgres://…')
-  return {
-    kind: 'restore replica',
-    from,
-    to: neededOption('restore', '--to', values.to),
-    instance: filledOption('--instance', values.instance),
-    json: values.json === true,
-    progress: values.progress === true,
-    verbose: values.verbose === true,
-  }
+  if (!/^postgres(?:ql)?:\/\//.test(values.from)) throw wrongWords('--from needs postgres://…')
+  return { kind: 'restore replica', ...values } as const
 }
 
 /** Parses the words after `keelson open`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const parseOpen = (words: readonly string[]): OpenCommand => {
-  const { to: _, json: __, ...own } = flags
-  const { values, positionals } = parsedWords(words, { ...own, at: { type: 'string' } })
-  const [dir, second] = positionals
-  if (dir === undefined || dir === '') throw wrongWords('open needs a folder')
-  if (second !== undefined) throw wrongWords(`open takes one folder, and '${second}' is another`)
-  const at = momentOf(neededOption('open', '--at', values.at))
-  return {
-    kind: 'open',
-    dir,
-    at,
-    progress: values.progress === true,
-    verbose: values.verbose === true,
-  }
-}
-
-const foldersOf = (
-  name: string,
-  [dir, second]: readonly string[],
-  values: Readonly<Record<string, unknown>>,
-): FolderWords => {
-  if (dir === undefined || dir === '') throw wrongWords(`${name} needs a folder`)
-  if (second !== undefined) throw wrongWords(`${name} takes one folder, and '${second}' is another`)
-  return {
-    dir,
-    to: neededOption(name, '--to', values.to),
-    json: values.json === true,
-    progress: values.progress === true,
-    verbose: values.verbose === true,
-  }
+export const parseOpen = (words: readonly string[]) => {
+  const options = { progress: reported.progress, at: read((given) => momentOf(given ?? '')) }
+  const { word: dir, ...values } = wordsWith('open', 'one folder', words, options)
+  return { kind: 'open', dir, ...values } as const
 }
 
 const momentOf = (text: string): Moment => {

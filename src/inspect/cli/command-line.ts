@@ -10,7 +10,7 @@ import {
   type RestoreCommand,
   type RestoreReplicaCommand,
 } from '../backup/backup-command-line.ts'
-import { filledOption, neededOption, parsedWords, wrongWords } from '../command/command-words.ts'
+import { flag, needed, parsedWords, text, wordsWith, wrongWords } from '../command/command-words.ts'
 import { type DoctorCommand, doctorUsage, parseDoctor } from '../doctor/doctor-command-line.ts'
 import type { RecordFormat } from '../ingest/record-splitter.ts'
 import {
@@ -39,14 +39,7 @@ export type InstanceCommand = InstanceWords & {
 }
 
 /** `keelson ingest`. `file` is a path, or `-` for standard input. */
-export type IngestCommand = {
-  readonly kind: 'ingest'
-  readonly file: string
-  readonly dir: string
-  readonly key: string
-  readonly format: RecordFormat
-  readonly verbose: boolean
-}
+export type IngestCommand = ReturnType<typeof ingestCommand>
 
 /** The commands of `keelson`. */
 export type ParsedCommand =
@@ -128,52 +121,37 @@ const instanceCommand = (
   kind: InstanceCommand['kind'],
   words: readonly string[],
 ): InstanceCommand => {
-  const { values, positionals } = parsedWords(words, {
-    config: { type: 'string' },
-    dir: { type: 'string' },
-    verbose: { type: 'boolean' },
-    ...(kind !== 'attach' && { acts: { type: 'boolean' }, 'no-app': { type: 'boolean' } }),
-    ...(kind === 'run' && { log: { type: 'string' } }),
-  })
-  const { log = 'text', acts, 'no-app': noApp } = values
+  const options = { config: text, dir: text, acts: flag, 'no-app': flag, log: text }
+  const { values, positionals } = parsedWords(words, options)
+  const { log, acts, 'no-app': noApp, dir, verbose } = values
   if (acts && noApp) throw wrongWords('--acts and --no-app exclude each other')
-  if (log !== 'text' && log !== 'json')
-    throw wrongWords(`--log must be text or json, found '${String(log)}'`)
-  const [config = filledOption('--config', values.config), ...others] = positionals
-  const second = positionals[0] === undefined ? undefined : (values.config ?? others[0])
+  if (kind === 'attach' && (acts || noApp))
+    throw wrongWords('--acts and --no-app are of start and run')
+  if (kind !== 'run' && log !== undefined) throw wrongWords('--log is of run')
+  if (log !== undefined && log !== 'text' && log !== 'json')
+    throw wrongWords(`--log must be text or json, found '${log}'`)
+  const named = [...(values.config === undefined ? [] : [values.config]), ...positionals]
+  const [config, second] = named
   if (second !== undefined)
-    throw wrongWords(`${kind} takes one configuration file, and '${String(second)}' is another`)
+    throw wrongWords(`${kind} takes one configuration file, and '${second}' is another`)
   if (config === '') throw wrongWords(`${kind}: the name of the configuration file is empty`)
   return {
-    kind,
-    config,
-    dir: filledOption('--dir', values.dir),
-    verbose: values.verbose === true,
+    ...{ kind, config, dir, verbose },
     ...(log === 'json' && { log }),
-    ...(acts === true && { acts }),
-    ...(noApp === true && { app: false }),
+    ...(acts && { acts }),
+    ...(noApp && { app: false }),
   }
 }
 
-const ingestCommand = (words: readonly string[]): IngestCommand => {
-  const { values, positionals } = parsedWords(words, {
-    dir: { type: 'string' },
-    key: { type: 'string' },
-    format: { type: 'string' },
-    verbose: { type: 'boolean' },
-  })
-  const [file, second] = positionals
-  if (file === undefined || file === '')
-    throw wrongWords('ingest needs a file, or - for standard input')
-  if (second !== undefined) throw wrongWords(`ingest takes one file, and '${second}' is another`)
-  return {
-    kind: 'ingest',
-    file,
-    dir: neededOption('ingest', '--dir', values.dir),
-    key: neededOption('ingest', '--key', values.key),
-    format: formatOf(file, values.format),
-    verbose: values.verbose === true,
-  }
+const ingestCommand = (words: readonly string[]) => {
+  const options = { dir: needed, key: needed, format: text }
+  const { word: file, ...values } = wordsWith(
+    'ingest',
+    'one file, or - for standard input',
+    words,
+    options,
+  )
+  return { kind: 'ingest', file, ...values, format: formatOf(file, values.format) } as const
 }
 
 const endings: Readonly<Record<string, RecordFormat>> = {
@@ -182,10 +160,9 @@ const endings: Readonly<Record<string, RecordFormat>> = {
   '.json': 'json',
 }
 
-const formatOf = (file: string, given: unknown): RecordFormat => {
+const formatOf = (file: string, given: string | undefined): RecordFormat => {
   if (given === 'ndjson' || given === 'json') return given
-  if (given !== undefined)
-    throw wrongWords(`--format must be ndjson or json, found '${String(given)}'`)
+  if (given !== undefined) throw wrongWords(`--format must be ndjson or json, found '${given}'`)
   const format = file === '-' ? 'ndjson' : endings[extname(file).toLowerCase()]
   if (format === undefined)
     throw wrongWords(`'${file}' does not say its format; --format ndjson or json does`)

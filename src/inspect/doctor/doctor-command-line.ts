@@ -1,16 +1,8 @@
 /** Parses `keelson doctor`: words in, a checked command out. Pure. */
-import { parsedWords, wrongWords } from '../command/command-words.ts'
+import { flag, reported, wordsWith } from '../command/command-words.ts'
 
 /** `keelson doctor`. The path is as written. */
-export type DoctorCommand = {
-  readonly kind: 'doctor'
-  readonly dir: string
-  readonly deep: boolean
-  readonly repair: boolean
-  readonly json: boolean
-  readonly progress: boolean
-  readonly verbose: boolean
-}
+export type DoctorCommand = ReturnType<typeof parseDoctor>
 
 /** The part of `keelson help` about it. */
 export const doctorUsage = `  keelson doctor DIR [--deep] [--repair] [--json] [--progress]
@@ -21,27 +13,9 @@ export const doctorUsage = `  keelson doctor DIR [--deep] [--repair] [--json] [-
       --repair        does what cannot lose acknowledged data, and says what it did
       --json          one object on standard output`
 
-const boolean = { type: 'boolean' } as const
-
 /** Parses the words after `keelson doctor`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const parseDoctor = (words: readonly string[]): DoctorCommand => {
-  const { values, positionals } = parsedWords(words, {
-    deep: boolean,
-    repair: boolean,
-    json: boolean,
-    progress: boolean,
-    verbose: boolean,
-  })
-  const [dir, second] = positionals
-  if (dir === undefined || dir === '') throw wrongWords('doctor needs a folder')
-  if (second !== undefined) throw wrongWords(`doctor takes one folder, and '${second}' is another`)
-  return {
-    kind: 'doctor',
-    dir,
-    deep: values.deep === true,
-    repair: values.repair === true,
-    json: values.json === true,
-    progress: values.progress === true,
-    verbose: values.verbose === true,
-  }
+export const parseDoctor = (words: readonly string[]) => {
+  const options = { ...reported, deep: flag, repair: flag }
+  const { word: dir, ...values } = wordsWith('doctor', 'one folder', words, options)
+  return { kind: 'doctor', dir, ...values } as const
 }
