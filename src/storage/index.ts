@@ -28,12 +28,10 @@
  */
 
 export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
-export { copyingFolder, type UncopiedPlace } from './backups/file-copy.ts'
-export { nothingFound, type Salvaged, salvaging } from './backups/log-salvage.ts'
 export { findingMoment, restoringShard } from './backups/restoring.ts'
 export { ShardBuilder } from './backups/shard-building.ts'
 export { copyingShard, tidyShard } from './backups/shard-copy.ts'
-export { copyingSnapshot } from './backups/snapshot-copy.ts'
+export { type SalvagedShard, salvagingShard } from './backups/shard-salvage.ts'
 export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'
 export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
@@ -52,40 +50,29 @@ export {
   type EntryUnit,
   type Expiry,
   type FieldEntry,
-  type Frame,
   type FrameUnits,
   isAlone,
   type KeepExpiry,
   keepExpiry,
   noExpiry,
   type OwnChange,
-  type OwnChanges,
   ownerBytesMax,
-  type PutCommand,
   type PutEntry,
   type Removal,
-  type SetCondition,
   type Turn,
   type Unit,
   unitsIn,
 } from './commands/command.ts'
 export {
   type CommandAnswer,
-  type EntryAnswer,
   type EntryPlace,
   type Refusal,
-  type RefusalReason,
   refusalError,
   type UnitAnswer,
 } from './commands/command-answer.ts'
-export { checkCommand, checkCommands, checkUnits } from './commands/command-check.ts'
+export { checkCommand, checkCommands } from './commands/command-check.ts'
 export { decodeFrame } from './commands/command-decoding.ts'
-export {
-  encodeFrame,
-  encodeFrameInto,
-  frameHeadBytes,
-  frameLength,
-} from './commands/command-encoding.ts'
+export { encodeFrame, encodeFrameInto, frameLength } from './commands/command-encoding.ts'
 export {
   commandsOf,
   entriesOf,
@@ -94,7 +81,6 @@ export {
   refsOf,
   refsOfUnit,
   unitWithValues,
-  valuesOf,
   valuesOfUnit,
 } from './commands/command-values.ts'
 export {
@@ -107,14 +93,11 @@ export { commitments } from './commitments/commitment-options.ts'
 export * from './commitments/proof.ts'
 export {
   type DataFolderFacts,
-  type DataFolderReading,
-  type FolderOrigin,
   factsFileName,
   isLockName,
   type LogFloor,
   lockFileName,
   readDataFolder,
-  type ShardFolders,
   shardFolder,
   shardsPresent,
   writeDataFolder,
@@ -128,9 +111,9 @@ export { type FrameContent, recordContent } from './examination/frame-content.ts
 export { markOf } from './examination/frame-mark.ts'
 export { HistoryReader } from './examination/history-reading.ts'
 export type { LogKnowledge } from './examination/log-damage.ts'
-export { type DumpRange, type DumpRecord, dumping } from './examination/log-dump.ts'
+export { type DumpRecord, dumping } from './examination/log-dump.ts'
 export type { LogVerification } from './examination/log-judgement.ts'
-export { type LogProgress, verifying, verifyLog } from './examination/log-verification.ts'
+export { verifying, verifyLog } from './examination/log-verification.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { LsnRange } from './frames/lost-frame.ts'
 export { GroupFiller } from './groups/group-filler.ts'
@@ -138,12 +121,8 @@ export { GroupQueue } from './groups/group-queue.ts'
 export { IdleWatch } from './groups/idle-watch.ts'
 export { type Fate, isRefusal, outcomeOf } from './groups/outcome.ts'
 export { type GroupLimits, type GroupWrite, WriteGroup } from './groups/write-group.ts'
-export type { Finding, RepairStep, Severity } from './health/finding.ts'
-export {
-  examiningFolder,
-  type FolderExamination,
-  lastHolderOf,
-} from './health/folder-examination.ts'
+export type { Finding, Severity } from './health/finding.ts'
+export { examiningFolder, lastHolderOf } from './health/folder-examination.ts'
 export {
   type AccessFault,
   type DiskFacts,
@@ -151,11 +130,9 @@ export {
   folderFindings,
 } from './health/folder-findings.ts'
 export { repair, stepsOf } from './health/repairing.ts'
-export type { HealthProgress } from './health/shard-facts.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
-export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { decodeRow, encodeRecord, isRowKey, rowBytes } from './lmdb/row-codec.ts'
 export { createLog } from './log/log.ts'
 export {
@@ -170,6 +147,7 @@ export {
 } from './ports/disk.ts'
 export * from './ports/log-host.ts'
 export * from './ports/named-snapshot.ts'
+export type { Progress } from './ports/progress.ts'
 export * from './ports/projection-store.ts'
 export * from './ports/replica.ts'
 export * from './ports/shard-copier.ts'
@@ -205,10 +183,10 @@ export {
   producerRowKey,
 } from './rows/derived-rows.ts'
 export { entryCounts, readEntryRow } from './rows/entry-rows.ts'
-export { fieldCount, fieldsMax } from './rows/field-commands.ts'
+export { fieldCount } from './rows/field-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
-export { applyUnits, type FrameStamp } from './rows/unit-application.ts'
+export { applyUnits } from './rows/unit-application.ts'
 export type { Damage } from './segments/log-errors.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
@@ -221,9 +199,8 @@ export {
   walLevelOf,
 } from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
-export { salvageAppStates, statesIn } from './snapshots/app-state.ts'
+export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
-export { makingSnapshot } from './snapshots/snapshot-making.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'
 export { threadExaminer } from './threads/thread-examination.ts'
@@ -231,12 +208,7 @@ export { threadLogHost } from './threads/thread-log-host.ts'
 export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
 export { threadShardCopier } from './threads/thread-shard-copier.ts'
 export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
-export {
-  type BlobRef,
-  blobReferenceBytes,
-  decodeBlobReference,
-  encodeBlobReference,
-} from './values/blob-reference.ts'
+export type { BlobRef } from './values/blob-reference.ts'
 export * from './values/entity-key.ts'
 export {
   mainRowOf,
@@ -258,7 +230,7 @@ export {
   shardOf,
 } from './values/key.ts'
 export * from './values/rope.ts'
-export { isStoredValue, ropeOf, storedRope } from './values/rope.ts'
+export { isStoredValue, ropeOf } from './values/rope.ts'
 export {
   appendedMarkerKey,
   compoundOf,

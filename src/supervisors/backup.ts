@@ -10,13 +10,13 @@ import type { System } from '../runtime/index.ts'
 import {
   type Backup,
   backupFileName,
-  type CopyProgress,
   type Disk,
   describeHolder,
   factsFileName,
   type LogState,
   lockFileName,
   makeFolders,
+  type Progress,
   readBackup,
   readDataFolder,
   refusalOf,
@@ -36,7 +36,7 @@ export type BackupOptions = {
    */
   readonly consistent?: boolean
   /** Hears how far a shard has come, in bytes that were examined or copied. */
-  readonly onProgress?: (progress: CopyProgress & { readonly shard: number }) => void
+  readonly onProgress?: (progress: Progress & { readonly shard: number }) => void
 }
 
 /** The report of a backup. */
@@ -169,8 +169,7 @@ const filled = async (
     cuts.push(...(consistent ? await cutTogether(parts) : await cutEach(parts)))
     const copies: ShardCopy[] = []
     for (const { shard, log } of cuts) {
-      const told =
-        onProgress && ((done: CopyProgress) => onProgress({ ...done, shard: shard.index }))
+      const told = onProgress && ((done: Progress) => onProgress({ ...done, shard: shard.index }))
       copies.push(await copied(parts, dir, shard, log, told))
     }
     writeBackup(disk, dir, { facts: factsOf(disk, parts.dir), at, consistent, shards: copies })
@@ -234,7 +233,7 @@ const copied = async (
   dir: string,
   shard: Shard,
   { durableLsn, snapshots, firstLsn }: LogState,
-  onProgress: ((progress: CopyProgress) => void) | undefined,
+  onProgress: ((progress: Progress) => void) | undefined,
 ): Promise<ShardCopy> => {
   const sound = snapshots.filter(({ lsn }) => !shard.snapshots.unusable.has(lsn))
   if (firstLsn > 1 && !sound.some(({ lsn }) => lsn >= firstLsn - 1))

@@ -26,11 +26,10 @@ const madeBackup = async (
   const app = await opened(resolve(environment.cwd, dir))
   signal.addEventListener('abort', () => void app.close())
   if (signal.aborted) void app.close()
-  const startedAt = environment.clock.monotonic()
   try {
     return await app.backup(resolve(environment.cwd, to), {
       consistent,
-      onProgress: ({ shard, ...done }) => display.show(`copying shard ${shard}`, done, startedAt),
+      onProgress: ({ shard, ...done }) => display.show({ ...done, what: `copying shard ${shard}` }),
     })
   } finally {
     await app.close()

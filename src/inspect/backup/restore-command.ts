@@ -102,7 +102,8 @@ const filled = async (
     for (const [shard, copy] of backup.shards.entries()) {
       const folders = { from: shardFolder(from, shard), to: shardFolder(to, shard) }
       const request = { ...folders, copy, lsn: lsns[shard] ?? copy.lsn, walId: id() }
-      shards.push(await showSteps(work, `restoring shard ${shard}`, restoringShard(disk, request)))
+      const steps = restoringShard(disk, request)
+      shards.push(await showSteps(work, steps, () => `restoring shard ${shard}`))
     }
     const { instanceId, shards: count } = backup.facts
     const logs = backup.shards.map(({ walId }, at) => ({ walId, lsn: lsns[at] ?? 0 }))
@@ -139,7 +140,7 @@ const lsnsAt = async (
   const lsns: number[] = []
   for (const [shard, copy] of shards.entries()) {
     const finding = findingMoment(nodeDisk(), shardFolder(from, shard), copy, at.time)
-    const lsn = await showSteps(work, `looking in shard ${shard}`, finding)
+    const lsn = await showSteps(work, finding, () => `looking in shard ${shard}`)
     if (lsn === undefined)
       throw new KeelsonError('INVALID_ARGUMENT', `the backup of shard ${shard} begins later`, {
         details: { shard, time: at.time },

@@ -22,7 +22,6 @@ export const runRestoreReplica = (
   runReported(command, environment, (work) => restored(command, work), { text: reportText })
 
 const restored = async (command: RestoreReplicaCommand, { environment, signal, display }: Work) => {
-  const startedAt = environment.clock.monotonic()
   const { postgres, restore } = await import('keelson/postgres')
   return restore({
     client: postgres({ connectionString: command.from }),
@@ -30,7 +29,7 @@ const restored = async (command: RestoreReplicaCommand, { environment, signal, d
     ...(command.instance !== undefined && { instanceId: command.instance }),
     signal,
     onProgress: ({ shard, lsn, of }) =>
-      display.show(`restoring shard ${shard}`, { bytes: lsn, totalBytes: of }, startedAt),
+      display.show({ what: `restoring shard ${shard}`, bytes: lsn, totalBytes: of }),
   }).catch((error: unknown) => {
     throw named(error)
   })

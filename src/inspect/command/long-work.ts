@@ -3,14 +3,11 @@
  * terminal as one changing line, elsewhere, if asked for, as a line a second.
  */
 import { isKeelsonError } from '../../errors.ts'
-import { refusalOf } from '../../storage/index.ts'
+import { type Progress, refusalOf } from '../../storage/index.ts'
 import { type Paint, paintFor } from '../text/paint.ts'
 import { bytesText, clockText } from '../text/quantities.ts'
 import { type Environment, printLine, signalStatuses } from './environment.ts'
 import { Interruption } from './interruption.ts'
-
-/** Progress in bytes. */
-export type WorkDone = { readonly bytes: number; readonly totalBytes: number }
 
 /** The time of steps between two turns of the event loop, in ms. */
 const sliceMs = 20
@@ -25,7 +22,9 @@ export class WorkDisplay {
   readonly #isLive: boolean
   readonly #isAsked: boolean
   #shown = ''
-  #shownAt = Number.NEGATIVE_INFINITY
+  /** When the piece of work that is shown began. */
+  #startedAt = 0
+  #shownAt = 0
   #hasLine = false
 
   constructor(environment: Environment, isAsked: boolean) {
@@ -34,18 +33,17 @@ export class WorkDisplay {
     this.#isAsked = isAsked
   }
 
-  /**
-   * Shows it at its interval; a new piece of work at once. `startedAt` is the clock's `monotonic`.
-   */
-  show(what: string, done: WorkDone, startedAt: number): void {
+  /** Shows it at its interval; a new piece of work at once. */
+  show(progress: Progress): void {
     const { errors, clock } = this.#environment
     const now = clock.monotonic()
     if (!this.#isLive && !this.#isAsked) return
-    const isDue = now - this.#shownAt >= (this.#isLive ? showMs.live : showMs.lines)
-    if (!isDue && what === this.#shown) return
-    this.#shown = what
+    const isNew = progress.what !== this.#shown
+    if (isNew) this.#startedAt = now
+    if (!isNew && now - this.#shownAt < (this.#isLive ? showMs.live : showMs.lines)) return
+    this.#shown = progress.what
     this.#shownAt = now
-    const line = workLine(what, done, now - startedAt)
+    const line = workLine(progress, now - this.#startedAt)
     if (this.#isLive) errors.write(`\r${line}${clearLine}`)
     else printLine(errors, line)
     this.#hasLine = this.#isLive
@@ -59,7 +57,7 @@ export class WorkDisplay {
 }
 
 /** `verifying shard 0  45%, 1.20 GB of 2.60 GB, 812 MB/s, 0:02 left`. */
-const workLine = (what: string, { bytes, totalBytes }: WorkDone, elapsedMs: number): string => {
+const workLine = ({ what, bytes, totalBytes }: Progress, elapsedMs: number): string => {
   const share = totalBytes > 0 ? Math.min(1, bytes / totalBytes) : 1
   const rate = (bytes / Math.max(elapsedMs, 1)) * 1_000
   const left = bytes > 0 ? [`${clockText((elapsedMs * (1 - share)) / share)} left`] : []
@@ -109,14 +107,14 @@ export const runSteps = async <S, T>(
   }
 }
 
-/** The same, with the progress shown. */
+/** The same, with the progress shown, each piece by the name that `name` gives it. */
 export const showSteps = async <T>(
   work: Work,
-  what: string,
-  steps: Generator<WorkDone, T>,
+  steps: Generator<Progress, T> | AsyncGenerator<Progress, T>,
+  name: (what: string) => string,
 ): Promise<T> => {
-  const startedAt = work.environment.clock.monotonic()
-  const result = await runSteps(steps, work, (done) => work.display.show(what, done, startedAt))
+  const show = (step: Progress) => work.display.show({ ...step, what: name(step.what) })
+  const result = await runSteps(steps, work, show)
   if (work.signal.aborted) throw interrupted
   return result
 }

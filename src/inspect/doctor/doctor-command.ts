@@ -24,7 +24,7 @@ import {
   stepsOf,
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
-import { runReported, runSteps, type Work } from '../command/long-work.ts'
+import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
 import { heldShut } from '../wal/wal-target.ts'
 import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
@@ -140,7 +140,7 @@ const examination = async (
   lastHolder: FolderFacts['lastHolder'],
   heldBy: string | undefined,
 ): Promise<FolderFacts> => {
-  const { disk, dir, command, display } = work
+  const { disk, dir, command } = work
   const { clock } = work.environment
   const steps = examiningFolder(disk, {
     dir,
@@ -153,11 +153,6 @@ const examination = async (
       temporary: `${dir}.doctor-${Buffer.from(clock.randomBytes(6)).toString('hex')}`,
     }),
   })
-  let what = ''
-  let startedAt = 0
-  return await runSteps(steps, work, (step) => {
-    if (step.what !== what) startedAt = clock.monotonic()
-    what = step.what
-    if (!command.json) display.show(`examining ${what}`, step, startedAt)
-  })
+  if (command.json) return await runSteps(steps, work)
+  return await showSteps(work, steps, (what) => `examining ${what}`)
 }

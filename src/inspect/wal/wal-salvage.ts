@@ -8,28 +8,21 @@
 import { join, resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
-  copyingFolder,
   type DataFolderFacts,
   type Disk,
   describeHolder,
   lockFileName,
-  makeFolders,
   nodeDisk,
-  nothingFound,
   refusing,
   replaceFile,
-  salvageAppStates,
-  salvaging,
+  salvagingShard,
   shardFolder,
-  type UncopiedPlace,
-  verifying,
   writeDataFolder,
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
-import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
+import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import type { WalSalvageCommand } from './wal-command-line.ts'
-import { salvagingSnapshots } from './wal-salvage-snapshots.ts'
 import { salvageJson, salvageText } from './wal-salvage-view.ts'
 import { heldShut, type WalTarget, walTarget } from './wal-target.ts'
 import { verifyFolder } from './wal-verify.ts'
@@ -138,73 +131,21 @@ const factsOf = (
 })
 
 const salvageLog = async (
-  work: SalvageWork,
+  { disk, ...work }: SalvageWork,
   { dir: source, isDataFolder }: WalTarget,
-  { target: { shard, dir, knowledge }, found }: VerifiedLog,
+  { target: { shard, dir: from, knowledge }, found }: VerifiedLog,
   to: string,
 ): Promise<SalvagedLog> => {
-  const { disk, environment } = work
-  const name = shard === undefined ? 'the log' : `shard ${shard}`
-  const folder = isDataFolder ? shardFolder(to, shard ?? 0) : undefined
-  const wal = folder?.wal ?? to
-  const { holdsUnits = false } = knowledge
-  if (folder) refusing(() => makeFolders(disk, wal))
-  const { shown } = knowledge
-  const snapshots =
-    folder && found
-      ? await showSteps(
-          work,
-          `copying the snapshots of ${name}`,
-          salvagingSnapshots(disk, {
-            from: shardFolder(source, shard ?? 0),
-            to: folder,
-            found,
-            shown,
-          }),
-        )
-      : []
-  const salvaged = await showSteps(
-    work,
-    `salvaging ${name}`,
-    salvaging({
-      disk,
-      clock: environment.clock,
-      from: dir,
-      found: found ?? nothingFound(knowledge.walId),
-      to: wal,
-      snapshots,
-    }),
-  )
-  if (folder) {
-    const { snapshots: states } = shardFolder(source, shard ?? 0)
-    refusing(() => salvageAppStates(disk, states, folder.snapshots, salvaged.lastLsn))
-  }
-  const uncopied = folder ? await copyRest(work, dir, folder.path) : []
-  const checked = await showSteps(work, `checking ${name}`, verifying(disk, wal, { holdsUnits }))
-  if (checked.verdict !== 'clean' || checked.lastLsn !== salvaged.lastLsn)
-    throw new KeelsonError('CORRUPT', `the copy in ${wal} does not read back`, {
-      details: { file: wal, damage: checked.damage },
-    })
-  return {
-    salvaged,
-    snapshots,
-    uncopied,
-    ...(shard === undefined ? {} : { shard }),
-    ...(found ? { found } : {}),
-  }
-}
-
-/**
- * Copies the files beside a shard's log that cannot be rebuilt from it. Returns the parts that
- * could not be read.
- */
-const copyRest = async (work: SalvageWork, wal: string, to: string): Promise<UncopiedPlace[]> => {
-  const uncopied: UncopiedPlace[] = []
-  for (const name of ['blobs', 'archive']) {
-    const copying = copyingFolder(work.disk, join(wal, '..', name), join(to, name))
-    uncopied.push(...(await runSteps(copying, work)))
-  }
-  return uncopied
+  const [index, name] = shard === undefined ? [0, 'the log'] : [shard, `shard ${shard}`]
+  const folders = isDataFolder
+    ? { from: shardFolder(source, index), to: shardFolder(to, index) }
+    : undefined
+  const steps = salvagingShard({
+    ...{ disk, clock: work.environment.clock, shard: folders, found, knowledge },
+    ...{ from, to: folders?.to.wal ?? to },
+  })
+  const made = await showSteps(work, steps, (what) => `${what} ${name}`)
+  return { ...made, ...(shard === undefined ? {} : { shard }), ...(found ? { found } : {}) }
 }
 
 const writeReport = (

@@ -1,14 +1,7 @@
 /** The findings of `keelson wal verify`, as an exit status, as text and as JSON. Pure. */
 
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import type {
-  Damage,
-  LogVerification,
-  LsnRange,
-  NamedSnapshot,
-  Salvaged,
-  UncopiedPlace,
-} from '../../storage/index.ts'
+import type { Damage, LogVerification, LsnRange, SalvagedShard } from '../../storage/index.ts'
 import { errorText } from '../text/error-view.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
@@ -33,14 +26,9 @@ export type VerifiedFolder = { readonly target: WalTarget; readonly logs: readon
 /**
  * One salvaged log. `found` is the finding about its source; absent when nothing was left of it.
  */
-export type SalvagedLog = {
+export type SalvagedLog = SalvagedShard & {
   readonly shard?: number
   readonly found?: LogVerification
-  readonly salvaged: Salvaged
-  /** The snapshots of the new log. */
-  readonly snapshots: readonly NamedSnapshot[]
-  /** The parts of its blobs and archive that could not be read. */
-  readonly uncopied: readonly UncopiedPlace[]
 }
 
 /** A folder that was salvaged. */

@@ -58,7 +58,7 @@ export const verifyFolder = async (
     const what = `verifying ${log.shard === undefined ? 'the log' : `shard ${log.shard}`}`
     const elapsed = () => clock.monotonic() - startedAt
     try {
-      const found = await showSteps(work, what, verifying(disk, log.dir, log.knowledge))
+      const found = await showSteps(work, verifying(disk, log.dir, log.knowledge), () => what)
       logs.push({ target: log, found, elapsedMs: elapsed() })
     } catch (error) {
       if (!isRefusal(error)) throw error

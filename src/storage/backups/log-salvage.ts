@@ -12,12 +12,12 @@ import { KeelsonError } from '../../errors.ts'
 import { summed } from '../disk/steps.ts'
 import type { GoodFrames } from '../examination/log-damage.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
-import type { LogProgress } from '../examination/log-verification.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { walkingFrames } from '../frames/frame-walk.ts'
 import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { Progress } from '../ports/progress.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
 import { SealedLog } from '../segments/sealed-log.ts'
@@ -73,7 +73,7 @@ const lostMax = 2 ** 27
  * @throws KeelsonError `TOO_LARGE` if too many frames are lost; `CORRUPT` if the source changed
  * meanwhile; DiskError
  */
-export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salvaged> {
+export function* salvaging(request: SalvageRequest): Generator<Progress, Salvaged> {
   const { disk, clock, found, to } = request
   const parts = partsOf(found)
   // A log without frames stays empty: its next LSN is the one after the proven LSN.
@@ -89,16 +89,11 @@ export function* salvaging(request: SalvageRequest): Generator<LogProgress, Salv
     let bytes = 0
     const totalBytes = found.good.reduce((sum, { run }) => sum + run.to.offset - run.from.offset, 0)
     for (const part of parts) {
-      if (!('run' in part)) {
-        yield* writeLost(writer, part, { file: 'LOST', bytes, totalBytes })
-        continue
-      }
-      yield* copy(disk, request.from, writer, part, {
-        file: part.segment.name,
-        bytes,
-        totalBytes,
-      })
-      bytes += part.run.to.offset - part.run.from.offset
+      const progress = { what: 'the log', bytes, totalBytes }
+      if ('run' in part) {
+        yield* copy(disk, request.from, writer, part, progress)
+        bytes += part.run.to.offset - part.run.from.offset
+      } else yield* writeLost(writer, part, progress)
     }
     const { checkpointLsn } = found
     const { lastTime, snapshots } = promise
@@ -170,8 +165,8 @@ const pauseFrames = 65_536
 function* writeLost(
   writer: SealedLog,
   range: LsnRange,
-  progress: LogProgress,
-): Generator<LogProgress, void> {
+  progress: Progress,
+): Generator<Progress, void> {
   const none = new Uint8Array(0)
   for (let lsn = range.from; lsn <= range.to; lsn++) {
     writer.add(frameTypes.lost, lsn === range.from ? encodeLost(range) : none)
@@ -184,8 +179,8 @@ function* copy(
   dir: string,
   writer: SealedLog,
   { segment, run, from, to }: GoodFrames,
-  progress: LogProgress,
-): Generator<LogProgress, void> {
+  progress: Progress,
+): Generator<Progress, void> {
   const { name, header } = segment
   const stretch = { name, header, from: run.from, to: { offset: run.to.offset, lsn: to } }
   const steps = walkingFrames(disk, dir, stretch, (frame, cursor) => {

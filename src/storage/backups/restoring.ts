@@ -9,7 +9,8 @@ import { segmentStart } from '../frames/frame-cursor.ts'
 import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import type { CopiedFolders, CopyProgress, ShardCopy } from '../ports/shard-copier.ts'
+import type { Progress } from '../ports/progress.ts'
+import type { CopiedFolders, ShardCopy } from '../ports/shard-copier.ts'
 import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
@@ -38,7 +39,7 @@ type Base = NamedSnapshot | undefined
 export function* restoringShard(
   disk: Disk,
   { from, to, copy, lsn, walId }: RestoreRequest,
-): Generator<CopyProgress, ShardCopy> {
+): Generator<Progress, ShardCopy> {
   const base = baseOf(copy, lsn)
   const snapshots = base ? [base] : []
   const restored = yield* copyingShard(disk, {
@@ -82,7 +83,7 @@ export function* findingMoment(
   folders: CopiedFolders,
   copy: ShardCopy,
   time: number,
-): Generator<CopyProgress, number | undefined> {
+): Generator<Progress, number | undefined> {
   if (time >= copy.time) return copy.lsn
   const segments = segmentsOf(disk, folders.wal, copy.segments)
   const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
@@ -95,7 +96,7 @@ export function* findingMoment(
     })
     for (const step of walkingFrames(disk, folders.wal, stretch, take)) {
       bytes += step
-      yield { bytes, totalBytes }
+      yield { what: 'the log', bytes, totalBytes }
     }
   }
   return last

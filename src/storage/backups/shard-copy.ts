@@ -12,10 +12,10 @@ import { makeFolders } from '../disk/new-folders.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { Progress } from '../ports/progress.ts'
 import type {
   CopiedFolders,
   CopiedSegment,
-  CopyProgress,
   ShardCopy,
   ShardCopyRequest,
 } from '../ports/shard-copier.ts'
@@ -40,7 +40,7 @@ type WantedBlob = { readonly ref: BlobRef; readonly isNeeded: boolean }
 export function* copyingShard(
   disk: Disk,
   request: ShardCopyRequest,
-): Generator<CopyProgress, ShardCopy> {
+): Generator<Progress, ShardCopy> {
   const { from, to, lsn, walId } = request
   const segments = segmentsOf(disk, from.wal, request.segments).filter(
     ({ header }) => header.baseLsn <= lsn + 1,
@@ -130,7 +130,7 @@ function* copyingBlobs(
   { from, to }: ShardCopyRequest,
   wanted: readonly WantedBlob[],
   meter: Meter,
-): Generator<CopyProgress, Pick<ShardCopy, 'blobs' | 'missing'>> {
+): Generator<Progress, Pick<ShardCopy, 'blobs' | 'missing'>> {
   const missing: string[] = []
   const segments = new Set<number>()
   let bytes = 0
@@ -161,12 +161,12 @@ class Meter {
   }
 
   /** Takes all steps of a piece of work that counts as `bytes` in the end. */
-  *through<T>(steps: Generator<number, T>, bytes: number): Generator<CopyProgress, T> {
+  *through<T>(steps: Generator<number, T>, bytes: number): Generator<Progress, T> {
     const from = this.#done
     for (;;) {
       const step = steps.next()
       this.#done = step.done ? from + bytes : Math.min(this.#done + step.value, from + bytes)
-      yield { bytes: this.#done, totalBytes: this.totalBytes }
+      yield { what: 'the shard', bytes: this.#done, totalBytes: this.totalBytes }
       if (step.done) return step.value
     }
   }

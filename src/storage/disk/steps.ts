@@ -1,4 +1,5 @@
 /** Long work in steps: generators that yield their progress and return a result. */
+import type { Progress } from '../ports/progress.ts'
 
 /** Takes all steps at once, and returns the result. */
 export const finish = <T>(steps: Generator<unknown, T>): T => {
@@ -19,6 +20,10 @@ export function* stepsAs<A, B, T>(steps: Generator<A, T>, view: (step: A) => B):
     steps.return(undefined as never)
   }
 }
+
+/** The same steps, each as progress of `what`. */
+export const labelled = <T>(what: string, steps: Generator<Progress, T>): Generator<Progress, T> =>
+  stepsAs(steps, (step) => ({ ...step, what }))
 
 /** Steps that yield what they add; `view` shows the sum so far, which begins with `from`. */
 export const summed = <B, T>(

@@ -11,6 +11,7 @@ import { segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Evidence } from '../ports/log-host.ts'
+import type { Progress } from '../ports/progress.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { otherThanShown } from './frame-mark.ts'
 import { verifyingHistory } from './history-verification.ts'
@@ -18,13 +19,6 @@ import { heldFromOf, type LogKnowledge, type SegmentSurvey } from './log-damage.
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
 import { type LogSurvey, surveyLog } from './log-survey.ts'
 import { emptyMap, mapSegment, type SegmentMap } from './segment-map.ts'
-
-/** The progress in bytes of segments. */
-export type LogProgress = {
-  readonly file: string
-  readonly bytes: number
-  readonly totalBytes: number
-}
 
 /** Verifies without pauses. @throws as `verifying` */
 export const verifyLog = (...log: Parameters<typeof verifying>): LogVerification =>
@@ -43,7 +37,7 @@ const nowhere = Number.MAX_SAFE_INTEGER
 const surveysMax = 20
 
 /**
- * Verifies the log in `dir` and yields its progress. Memory is constant except for the list of
+ * Verifies the log in `dir` and yields its progress, of one file after another. Memory is constant except for the list of
  * damage. Segments that the owner of an open log releases meanwhile are left out.
  * @throws KeelsonError `NO_SEGMENTS` if there is no log, `UNSUPPORTED_VERSION` for files of a newer
  * version; DiskError
@@ -52,7 +46,7 @@ export function* verifying(
   disk: Disk,
   dir: string,
   knowledge: LogKnowledge = {},
-): Generator<LogProgress, LogVerification> {
+): Generator<Progress, LogVerification> {
   if (disk.entry(dir)?.kind !== 'folder')
     throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: { dir } })
   for (let left = surveysMax; ; left--) {
@@ -90,9 +84,9 @@ function* withHistory(
   dir: string,
   found: LogVerification,
   surveys: readonly SegmentSurvey[],
-): Generator<LogProgress, LogVerification> {
+): Generator<Progress, LogVerification> {
   if (found.verdict === 'corrupt') return found
-  const show = (bytes: number) => ({ file: commitmentsFolder, bytes, totalBytes: found.bytes })
+  const show = (bytes: number) => ({ what: commitmentsFolder, bytes, totalBytes: found.bytes })
   const history = yield* summed(verifyingHistory(disk, dir, surveys), show)
   if (!history) return found
   const { damage, ...commitments } = history
@@ -121,14 +115,14 @@ function* mapFiles(
   dir: string,
   { segments }: LogSurvey,
   knowledge: LogKnowledge,
-): Generator<LogProgress, SegmentSurvey[]> {
+): Generator<Progress, SegmentSurvey[]> {
   const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
   const surveys: SegmentSurvey[] = []
   let done = 0
   for (const [index, segment] of segments.entries()) {
-    const { name: file, size } = segment
+    const { name: what, size } = segment
     const end = done + size
-    const show = (bytes: number) => ({ file, bytes: Math.min(bytes, end), totalBytes })
+    const show = (bytes: number) => ({ what, bytes: Math.min(bytes, end), totalBytes })
     const mapping = mapFile(disk, dir, segment, segments[index + 1], knowledge)
     const survey = yield* summed(mapping, show, done)
     // Segments are released from the front: if one is gone, all before it are.
@@ -160,7 +154,7 @@ function* withoutStrangers(
   surveys: readonly SegmentSurvey[],
   strangers: ReadonlySet<SegmentSurvey>,
   { holdsUnits = false }: LogKnowledge,
-): Generator<LogProgress, SegmentSurvey[]> {
+): Generator<Progress, SegmentSurvey[]> {
   const own: SegmentSurvey[] = []
   for (const [index, survey] of surveys.entries()) {
     const next = surveys[index + 1]
@@ -169,8 +163,8 @@ function* withoutStrangers(
       own.push(survey)
       continue
     }
-    const { name: file, size: totalBytes } = survey.segment
-    const show = (bytes: number) => ({ file, bytes: Math.min(bytes, totalBytes), totalBytes })
+    const { name: what, size: totalBytes } = survey.segment
+    const show = (bytes: number) => ({ what, bytes: Math.min(bytes, totalBytes), totalBytes })
     const mapping = mapFile(disk, dir, survey.segment, undefined, { holdsUnits })
     own.push((yield* summed(mapping, show)) ?? survey)
   }

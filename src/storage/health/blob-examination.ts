@@ -9,8 +9,10 @@ import { blobChunkBytes } from '../blobs/blob-record.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOf, refsOfUnit } from '../commands/command-values.ts'
+import { summed } from '../disk/steps.ts'
 import { decodeRow, rowHeadBytes } from '../lmdb/row-codec.ts'
 import type { Disk } from '../ports/disk.ts'
+import type { Progress } from '../ports/progress.ts'
 import { valueTags } from '../ports/projection-store.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
@@ -64,15 +66,17 @@ export function* examiningBlobs(
   dir: string,
   refs: BlobRefs,
   isDeep: boolean,
-): Generator<{ readonly bytes: number; readonly totalBytes: number }, readonly BlobFault[]> {
+): Generator<Progress, readonly BlobFault[]> {
   const { inOrder } = refs
   const weight = ({ size }: BlobRef): number => (isDeep ? size : Math.min(size, blobChunkBytes))
   const totalBytes = inOrder.reduce((sum, { ref }) => sum + weight(ref), 0)
+  const what = 'the blobs'
   const faults: BlobFault[] = []
   let bytes = 0
   for (const { ref, of } of inOrder) {
     try {
-      if (isDeep) yield* read(disk, dir, ref, bytes, totalBytes)
+      if (isDeep)
+        yield* summed(read(disk, dir, ref), (done) => ({ what, bytes: done, totalBytes }), bytes)
       else readBlobRange(disk, dir, ref, Math.max(0, ref.size - 1), ref.size)
     } catch (error) {
       if (!isKeelsonError(error, 'CORRUPT')) throw error
@@ -81,21 +85,19 @@ export function* examiningBlobs(
       faults.push({ file, offset: ref.offset, isMissing: !disk.entry(file), evidence, of })
     }
     bytes += weight(ref)
-    yield { bytes, totalBytes }
+    yield { what, bytes, totalBytes }
   }
   return faults
 }
 
-function* read(disk: Disk, dir: string, ref: BlobRef, from: number, totalBytes: number) {
+function* read(disk: Disk, dir: string, ref: BlobRef): Generator<number, void> {
   const reading = new BlobReading(disk, dir, ref, 0, ref.size)
   try {
     const memory = new Uint8Array(pieceBytes)
-    let bytes = from
     for (let isDone = false; !isDone; ) {
       const piece = reading.next(memory)
       isDone = piece.done
-      bytes += piece.bytes.length
-      yield { bytes, totalBytes }
+      yield piece.bytes.length
     }
   } finally {
     reading.close()

@@ -11,9 +11,10 @@ import {
 } from '../disk/data-folder.ts'
 import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
+import type { Progress } from '../ports/progress.ts'
 import type { FolderFacts } from './folder-findings.ts'
 import { comparingRows } from './row-comparison.ts'
-import { examiningShard, type HealthProgress, type ShardFacts } from './shard-facts.ts'
+import { examiningShard, type ShardFacts } from './shard-facts.ts'
 
 /** The folder to examine, and what is known of it from outside. */
 export type FolderExamination = Pick<
@@ -41,7 +42,7 @@ export const lastHolderOf = (disk: Disk, dir: string): LockHolder => {
 export async function* examiningFolder(
   disk: Disk,
   { temporary, ...outside }: FolderExamination,
-): AsyncGenerator<HealthProgress, FolderFacts> {
+): AsyncGenerator<Progress, FolderFacts> {
   const { dir, heldBy } = outside
   const described = readingOf(disk, dir)
   const { reading } = described
@@ -82,7 +83,7 @@ async function* compared(
   disk: Disk,
   facts: ShardFacts,
   temporary: string,
-): AsyncGenerator<HealthProgress, ShardFacts> {
+): AsyncGenerator<Progress, ShardFacts> {
   try {
     const comparison = yield* comparingRows(disk, facts, temporary)
     return { ...facts, ...(comparison && { comparison }) }

@@ -15,6 +15,7 @@ import { lmdbProjections } from '../lmdb/lmdb-projection-store.ts'
 import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
 import { lmdbSnapshotTarget } from '../lmdb/lmdb-snapshot-target.ts'
 import type { Disk } from '../ports/disk.ts'
+import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition, ProjectionStore } from '../ports/projection-store.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { ChangedRows, ProjectionRows } from '../rows/rows.ts'
@@ -23,7 +24,7 @@ import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { loadingSnapshot } from '../snapshots/snapshot-loading.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
 import { rowClassOf } from '../values/row-key.ts'
-import type { HealthProgress, RowComparison, ShardFacts, SnapshotState } from './shard-facts.ts'
+import type { RowComparison, ShardFacts, SnapshotState } from './shard-facts.ts'
 import { basesOf, isProjectionUsable, isRebuildable } from './shard-health.ts'
 
 /** Rows that a replay of the log does not give. */
@@ -43,7 +44,7 @@ export async function* comparingRows(
   disk: Disk,
   facts: ShardFacts,
   temporary: string,
-): AsyncGenerator<HealthProgress, RowComparison | undefined> {
+): AsyncGenerator<Progress, RowComparison | undefined> {
   const { projection, folders, shard } = facts
   if (projection.state !== 'sound' || !projection.position) return undefined
   if (!isProjectionUsable(facts) || !isRebuildable(facts)) return undefined
@@ -68,7 +69,7 @@ async function* loading(
   { snapshot }: SnapshotState,
   { folders, shard }: ShardFacts,
   temporary: string,
-): AsyncGenerator<HealthProgress, void> {
+): AsyncGenerator<Progress, void> {
   const reader = new SnapshotReader(disk, folders.snapshots, snapshotName(snapshot.lsn))
   try {
     const within = (transaction: () => void): void => transaction()
@@ -91,7 +92,7 @@ async function* replaying(
   { folders, log, shard }: ShardFacts,
   position: ProjectedPosition,
   temporary: string,
-): AsyncGenerator<HealthProgress, void> {
+): AsyncGenerator<Progress, void> {
   const examine = async (dir: string) => examineProjection(disk, dir)
   const store = lmdbProjections(openDatabase, disk, examine).open(temporary)
   try {
@@ -148,10 +149,10 @@ class Replay {
 
 function* differing(
   disk: Disk,
-  work: Pick<HealthProgress, 'what' | 'totalBytes'>,
+  work: Pick<Progress, 'what' | 'totalBytes'>,
   expected: string,
   found: string,
-): Generator<HealthProgress, RowComparison> {
+): Generator<Progress, RowComparison> {
   const [one, other] = [lmdbSnapshotSource(disk, expected), lmdbSnapshotSource(disk, found)]
   try {
     const keys: string[] = []

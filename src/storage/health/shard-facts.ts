@@ -8,7 +8,7 @@ import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { listBlobs } from '../blobs/blob-folder.ts'
 import { factsFileName, type LogFloor, type ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
-import { stepsAs, summed } from '../disk/steps.ts'
+import { labelled, summed } from '../disk/steps.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
 import { surveyLog } from '../examination/log-survey.ts'
 import { verifying } from '../examination/log-verification.ts'
@@ -17,6 +17,7 @@ import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { examiningProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
 import { isSpareName, quarantineName } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
@@ -26,13 +27,6 @@ import { snapshotName, unnamedIn } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
 import { entityRowKey, savedStateEntity } from '../values/entity-key.ts'
 import { type BlobFault, BlobRefs, examiningBlobs } from './blob-examination.ts'
-
-/** How far an examination is. Bytes, or other counts that are done. */
-export type HealthProgress = {
-  readonly what: string
-  readonly bytes: number
-  readonly totalBytes: number
-}
 
 /** The shard to examine. */
 export type ShardExamination = {
@@ -97,7 +91,7 @@ export type PlacedFacts = ShardFacts & {
 export function* examiningShard(
   disk: Disk,
   { shard, folders, floor, isLive, isDeep }: ShardExamination,
-): Generator<HealthProgress, ShardFacts> {
+): Generator<Progress, ShardFacts> {
   const name = `shard ${shard}`
   const refs = new BlobRefs()
   let hadState = false
@@ -137,13 +131,6 @@ const savedStateKey = Buffer.from(entityRowKey(savedStateEntity))
 /** Whether the MANIFEST still says which snapshots count. */
 export const hasNames = ({ manifest }: ManifestReading): boolean => manifest !== undefined
 
-/** The steps of another examination, under a name. */
-const labelled = <T>(
-  what: string,
-  steps: Generator<Omit<HealthProgress, 'what'>, T>,
-): Generator<HealthProgress, T> =>
-  stepsAs(steps, ({ bytes, totalBytes }) => ({ what, bytes, totalBytes }))
-
 const noManifest = { manifest: undefined, exists: true, whole: false, damagedSlots: 2 } as const
 
 const manifestIn = (disk: Disk, dir: string): ManifestReading => {
@@ -170,7 +157,7 @@ function* examiningLog(
   name: string,
   dir: string,
   knowledge: Parameters<typeof verifying>[2],
-): Generator<HealthProgress, LogState> {
+): Generator<Progress, LogState> {
   const segments = segmentsIn(disk, dir)
   try {
     const found = yield* labelled(`the log of ${name}`, verifying(disk, dir, knowledge))
@@ -203,7 +190,7 @@ function* examiningSnapshots(
   { snapshots: dir }: ShardFolders,
   manifest: ManifestReading,
   noteRow: NoteRow,
-): Generator<HealthProgress, readonly SnapshotState[]> {
+): Generator<Progress, readonly SnapshotState[]> {
   const states: SnapshotState[] = []
   const there = disk.entry(dir)?.kind === 'folder' ? disk.list(dir) : []
   const lsns = manifest.manifest
@@ -235,7 +222,7 @@ function* examiningSnapshot(
   lsn: number,
   named: NamedSnapshot | undefined,
   noteRow: NoteRow,
-): Generator<HealthProgress, SnapshotState> {
+): Generator<Progress, SnapshotState> {
   const file = join(dir, snapshotName(lsn))
   const unread = named ?? { lsn, bytes: 0, sum: 0 }
   try {
@@ -270,7 +257,7 @@ function* addFrames(
   disk: Disk,
   { shard, folders, log, projection, snapshots }: Omit<ShardFacts, 'blobs' | 'leftovers'>,
   refs: BlobRefs,
-): Generator<HealthProgress, void> {
+): Generator<Progress, void> {
   const { found, segments } = log
   if (!found || found.verdict === 'corrupt') return
   const isOurs = projection.state === 'sound' && !found.showsOther

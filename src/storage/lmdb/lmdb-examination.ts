@@ -9,6 +9,7 @@ import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
+import type { Progress } from '../ports/progress.ts'
 import type {
   ExaminationDepth,
   ProjectedPosition,
@@ -48,7 +49,7 @@ export function* examiningProjection(
   dir: string,
   depth: ExaminationDepth,
   see?: SeeRow,
-): Generator<{ readonly bytes: number; readonly totalBytes: number }, ProjectionExamination> {
+): Generator<Progress, ProjectionExamination> {
   const path = `${dir}/${dataFileName}`
   try {
     const folder = disk.entry(dir)
@@ -126,7 +127,11 @@ function* examineFile(
   const tree = new LmdbTree('main tree', meta.main, meta, pages, compareBytes, rows)
   for (const _ of tree.steps(depth))
     if (++leaves % leavesPerStep === 0)
-      yield { bytes: Math.min(leaves * meta.pageBytes, totalBytes), totalBytes }
+      yield {
+        what: 'the projection',
+        bytes: Math.min(leaves * meta.pageBytes, totalBytes),
+        totalBytes,
+      }
   if (depth !== 'position') pages.checkUnwritten()
   if (rows.count > 0 && rows.place === undefined) throw damage('it has rows but no position')
   const { place: position } = rows

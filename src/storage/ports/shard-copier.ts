@@ -2,7 +2,9 @@
  * The port that copies the files of a shard: into a backup, and back from one. In production it has
  * its own thread, which lives for one copy; in line in the simulation.
  */
+
 import type { NamedSnapshot } from './named-snapshot.ts'
+import type { Progress } from './progress.ts'
 
 /** The folders that are copied. */
 export type CopiedFolders = {
@@ -57,11 +59,9 @@ export type ShardCopy = {
   readonly copiedBytes: number
 }
 
-/** How far a copy has come. `bytes` counts what was examined or copied. */
-export type CopyProgress = { readonly bytes: number; readonly totalBytes: number }
-
 /**
- * Copies a shard. A file in `to` that is there and sound is not copied again.
+ * Copies a shard, and reports the bytes that it examined or copied. A file in `to` that is there
+ * and sound is not copied again.
  * @throws KeelsonError `CORRUPT` if something in `from` is damaged, with its file and place, and if
  * it is a snapshot with its LSN as `details.snapshot`;
  * `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`; `CLOSED` after `signal` was aborted
@@ -69,5 +69,5 @@ export type CopyProgress = { readonly bytes: number; readonly totalBytes: number
 export type ShardCopier = (
   request: ShardCopyRequest,
   signal: AbortSignal,
-  onProgress?: (progress: CopyProgress) => void,
+  onProgress?: (progress: Progress) => void,
 ) => Promise<ShardCopy>

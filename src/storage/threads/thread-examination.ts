@@ -6,7 +6,7 @@ import { nodeDisk } from '../disk/node-disk.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import type { ProjectionExaminer } from '../lmdb/lmdb-projection-store.ts'
 import type { ExaminationDepth, ProjectionExamination } from '../ports/projection-store.ts'
-import { answer, isThread, startThread, takeQuestions, threadClient } from './worker-thread.ts'
+import { answer, askOnce, isThread, takeQuestions } from './worker-thread.ts'
 
 type Request = { readonly dir: string; readonly depth: ExaminationDepth }
 
@@ -16,23 +16,13 @@ type Request = { readonly dir: string; readonly depth: ExaminationDepth }
  */
 export const threadExaminer: ProjectionExaminer = async (dir, depth, signal) => {
   signal?.throwIfAborted()
+  const request: Request = { dir, depth }
   try {
-    return await onThread({ dir, depth }, signal)
+    const errand = { entry: import.meta.url, role: 'examination', request, signal } as const
+    return (await askOnce(errand)) as ProjectionExamination
   } catch (error) {
     if (signal) throw error
     return examineProjection(nodeDisk(), dir, depth)
-  }
-}
-
-const onThread = async (request: Request, signal?: AbortSignal): Promise<ProjectionExamination> => {
-  const thread = threadClient(startThread(import.meta.url, 'examination'), 'examination')
-  const end = () => void thread.end()
-  signal?.addEventListener('abort', end, { once: true })
-  try {
-    return (await thread.ask('examine', request)) as ProjectionExamination
-  } finally {
-    signal?.removeEventListener('abort', end)
-    await thread.end()
   }
 }
 

@@ -23,7 +23,7 @@ import {
   answer,
   isProcessThread,
   isThread,
-  report,
+  reporter,
   sharedMemory,
   startThread,
   type ThreadClient,
@@ -112,20 +112,12 @@ const workHere = (within: (transaction: () => void) => void): SnapshotWork => {
   return new SnapshotWork({ disk, clock: systemClock(), projections })
 }
 
-/** So often, in ms, the host hears how far its request has come: each report costs it a turn. */
-const reportMs = 50
-
 /** The thread's side: one request, which `end` interrupts. */
 const serveSnapshots = (memory: SharedArrayBuffer): void => {
   const clock = systemClock()
   const work = workHere((transaction) => insideGate(memory, transaction))
-  let reported = Number.NEGATIVE_INFINITY
   const handled = (id: number, kind: SnapshotRequestKind, request: unknown) =>
-    work.run(kind, request as SnapshotProtocol[typeof kind]['request'], (at) => {
-      if (clock.monotonic() - reported < reportMs) return
-      reported = clock.monotonic()
-      report(id, at)
-    })
+    work.run(kind, request as SnapshotProtocol[typeof kind]['request'], reporter(id, clock))
   takeQuestions(({ id, kind, request }) => {
     const done: Promise<unknown> =
       kind === 'end' ? work.end() : handled(id, kind as SnapshotRequestKind, request)

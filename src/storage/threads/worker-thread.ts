@@ -6,6 +6,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import type { Clock } from '../../clock.ts'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { refusing } from '../disk/disk-failure.ts'
@@ -219,6 +220,32 @@ export const threadClient = (
   }
 }
 
+/** What one question to a thread of its own needs. */
+export type Errand = {
+  /** The compiled file of the thread. */
+  readonly entry: string
+  readonly role: ThreadRole
+  readonly request: unknown
+  /** Aborting it ends the thread. */
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: unknown) => void) | undefined
+}
+
+/** Asks a thread that lives for one question. Rejects as `ThreadClient.ask`. */
+export const askOnce = async (errand: Errand): Promise<unknown> => {
+  const { entry, role, request, signal, onProgress } = errand
+  const thread = threadClient(startThread(entry, role), role)
+  const end = () => void thread.end()
+  signal?.addEventListener('abort', end, { once: true })
+  if (signal?.aborted) end()
+  try {
+    return await thread.ask(role, request, onProgress)
+  } finally {
+    signal?.removeEventListener('abort', end)
+    await thread.end()
+  }
+}
+
 /** The thread's side: calls `take` with each question, and `woken` when the host wakes it. */
 export const takeQuestions = (take: (question: Question) => void, woken?: () => unknown): void => {
   parentPort?.on('messageerror', (error) => {
@@ -234,9 +261,18 @@ export const takeQuestions = (take: (question: Question) => void, woken?: () => 
 /** The thread's side: wakes the host. */
 export const wakeParent = (): void => parentPort?.postMessage(wakeUp)
 
+/** The interval, in ms, at which a host hears how far its question has come: each costs it a turn. */
+const reportMs = 50
+
 /** The thread's side: reports to the host how far the question with this id has come. */
-export const report = (id: number, progress: unknown): void =>
-  parentPort?.postMessage({ id, progress } satisfies Reply)
+export const reporter = (id: number, clock: Clock): ((progress: unknown) => void) => {
+  let reported = Number.NEGATIVE_INFINITY
+  return (progress) => {
+    if (clock.monotonic() - reported < reportMs) return
+    reported = clock.monotonic()
+    parentPort?.postMessage({ id, progress } satisfies Reply)
+  }
+}
 
 /**
  * The thread's side: runs `action` and sends its answer or error. `fastPath` returns true for an

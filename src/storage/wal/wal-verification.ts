@@ -10,8 +10,9 @@ import { lockFileName } from '../disk/data-folder.ts'
 import { refusing } from '../disk/disk-failure.ts'
 import { describeHolder } from '../disk/lock-holder.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
-import { type LogProgress, verifying } from '../examination/log-verification.ts'
+import { verifying } from '../examination/log-verification.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
+import type { Progress } from '../ports/progress.ts'
 import type { WalPorts } from './wal-opening.ts'
 import { checkWalOptions } from './wal-options.ts'
 
@@ -24,7 +25,8 @@ export type WalVerification = Omit<LogVerification, 'good'>
 export type VerifyOptions = {
   /** The log was once durable up to this LSN. */
   readonly minDurable?: number
-  readonly onProgress?: (progress: LogProgress) => void
+  /** `what` is the file that is read. */
+  readonly onProgress?: (progress: Progress) => void
 }
 
 /**

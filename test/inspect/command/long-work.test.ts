@@ -17,7 +17,7 @@ const display = (isTTY: boolean, isAsked = true) => {
   }
   const errors = Object.assign(new Writable({ write }), { isTTY })
   const work = new WorkDisplay({ ...processEnvironment(), clock, errors }, isAsked)
-  return { clock, printed, show: (what: string) => work.show(what, done, 0) }
+  return { clock, printed, show: (what: string) => work.show({ what, ...done }) }
 }
 
 describe('progress', () => {
