@@ -338,14 +338,7 @@ export type {
   StoredValue,
   UnitAnswer,
 } from './storage/index.ts'
-export { supervisor, worker } from './supervisors/app-tree.ts'
-export {
-  startChild,
-  startDynamicChild,
-  startOrGet,
-  startSupervisor,
-} from './supervisors/child-tree.ts'
-export { entity } from './supervisors/durable-parts.ts'
+export { countsByNamespace, history, projection } from './storage/projections/projection-kinds.ts'
 export type {
   App,
   AppContext,
@@ -368,4 +361,11 @@ export type {
   SupervisorOptions,
   WorkerOptions,
 } from './supervisors/index.ts'
-export { countsByNamespace, history, projection } from './supervisors/projections.ts'
+export { supervisor, worker } from './supervisors/users-tree/app-tree.ts'
+export {
+  startChild,
+  startDynamicChild,
+  startOrGet,
+  startSupervisor,
+} from './supervisors/users-tree/child-tree.ts'
+export { entity } from './supervisors/users-tree/durable-parts.ts'

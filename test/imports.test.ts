@@ -40,11 +40,13 @@ const chunksOf = (name: string): string[] =>
 const among = (loaded: Set<string>, pattern: RegExp): string[] =>
   [...loaded].filter((name) => pattern.test(name))
 
-test('importing keelson loads the runtime and the names of the actors, and neither the storage nor the prompt nor the command line', () => {
+test('importing keelson loads the runtime, the names of the actors and the kinds of projections, and neither the rest of the storage nor the prompt nor the command line', () => {
   const loaded = loadedBy('index.js')
 
   expect(among(loaded, /^runtime\//).length).toBeGreaterThan(20)
-  expect(among(loaded, /^(storage|testing|inspect\/(cli|command|wal))\//)).toEqual([])
+  expect(among(loaded, /^(storage|testing|inspect\/(cli|command|wal))\//)).toEqual([
+    'storage/projections/projection-kinds.ts',
+  ])
   expect(among(loaded, /^actors\//).sort()).toEqual([
     'actors/control/actor-names.ts',
     'actors/core/shard-name.ts',

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { Check } from '../src/check.ts'
-import { startOptions } from '../src/supervisors/start-options.ts'
+import { startOptions } from '../src/supervisors/starting/start-options.ts'
 
 /** The doc lines in the source of a table, by the paths of their options. `above` leads to it. */
 const docsIn = (file: string, above = ''): [string, string][] => {
@@ -23,7 +23,7 @@ const docsIn = (file: string, above = ''): [string, string][] => {
 const docs = new Map([
   ...docsIn('src/storage/segments/log-settings.ts', 'wal.'),
   ...docsIn('src/actors/core/settings.ts'),
-  ...docsIn('src/supervisors/start-options.ts'),
+  ...docsIn('src/supervisors/starting/start-options.ts'),
 ])
 
 const docOf = (path: string): string => {

@@ -56,7 +56,7 @@ const doors: Record<string, readonly string[]> = {
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
-  jiti: ['src/supervisors/module-loader.ts'],
+  jiti: ['src/supervisors/users-tree/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
   xstate: ['src/runtime/machine/', 'src/runtime/state-machine/'],
@@ -106,9 +106,8 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
-  'src/supervisors/log-floors.ts': 'decides; its importer does',
-  'src/supervisors/machine-ports.ts': 'is loaded at a start only',
-  'src/supervisors/start.ts': 'is loaded without the storage',
+  'src/supervisors/starting/log-floors.ts': 'decides; its importer does',
+  'src/supervisors/starting/machine-ports.ts': 'is loaded at a start only',
   'src/testing/simulated/inline-shard-copier.ts': 'one host to a file',
 }
 

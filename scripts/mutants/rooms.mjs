@@ -12,8 +12,8 @@ export const rooms = {
     'test/simulation/entities',
   ],
   'actors/entities': [
-    'test/supervisors/health-trouble',
-    'test/supervisors/durable-parts',
+    'test/supervisors/app/health-trouble',
+    'test/supervisors/users-tree/durable-parts',
     'test/actors/durable/retries',
     'test/actors/projection/entity-projections',
     'test/actors/turns',

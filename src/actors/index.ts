@@ -12,6 +12,7 @@
  * - writing: the way of every write, `batcher` with its windows, `expirer`
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
  * - control: `control` over every shard, pauses of writes, the handles of `app`
+ * - backups: `app.backup`: copies of the shards of a running instance
  * - store: `app.store`: commands, batches, ranges, streams, answers
  * - journal: `app.journal`: entries of applications that keep their state themselves
  * - turns: the turns of durable actors: their units, rows and held outputs
@@ -26,6 +27,13 @@ export type { DerivedHealth, SetAside } from './admission/derived-queue.ts'
 export { Admission, type SyncToken } from './admission/gate-token.ts'
 export { type SpaceHealth, withSpace } from './admission/space-watch.ts'
 export { WriteWindows } from './admission/write-windows.ts'
+export {
+  type BackupOptions,
+  type BackupParts,
+  type BackupReport,
+  type BackupShard,
+  backUp,
+} from './backups/backup.ts'
 export * as BlobStore from './blobs/blob-store.ts'
 export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
 export { BlobsHandle, type PrepareOptions } from './control/blobs-handle.ts'
@@ -43,11 +51,6 @@ export {
   type ProjectionOperation,
 } from './control/lmdb-writer-handle.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
-export {
-  type PauseTerms,
-  pauseWrites,
-  type WritePause,
-} from './control/write-pause.ts'
 export { Access } from './core/access.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'

@@ -162,6 +162,11 @@ export {
 } from './projections/projected-rows.ts'
 export type * from './projections/projection.ts'
 export {
+  type HistoryEntry,
+  type HistoryOptions,
+  projectionList,
+} from './projections/projection-kinds.ts'
+export {
   type ProjectionMark,
   projectionMarkKey,
   projectionMarkOf,

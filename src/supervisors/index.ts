@@ -1,20 +1,29 @@
 /**
  * The supervisors, and what they start. They assemble an instance from options and ports. They
- * import actors, runtime and storage. The layer has no rooms; its files:
+ * import actors, runtime and storage. Its rooms, each importing only rooms above it:
  *
- * - start, start-options, machine-ports: `start`, its options, and the real disk, threads and LMDB
- * - instance: what an instance is made of
- * - instance-tree, shard-tree: its supervision tree, and the names in it
- * - folder-claim: the locks, the facts and the creation of a data folder
- * - app, app-context, readiness, closing: the handle of a running instance, what its processes are
- *   given, its health, the wait until it is ready, and its orderly end
- * - app-tree, child-tree, durable-parts, server-check, module-loader: the user's tree as data,
- *   checked and loaded
+ * - users-tree: the user's tree as data: checked, loaded, made into specifications; `entity`
+ * - tree: the supervision tree of an instance and of each shard, and the names in it
+ * - app: the handle of a running instance, `context.app`, health, and the orderly end
+ * - starting: `start`, its options, the data folder, and how an instance comes to run
  *
- * Start reading at `instance-tree.ts`, then `instance.ts`.
+ * Start reading at `starting/instance.ts`, then `tree/instance-tree.ts`.
  */
-export { App } from './app.ts'
-export type { AppContext, Health, ShardHealth } from './app-context.ts'
+
+export type { BackupOptions, BackupReport, BackupShard } from '../actors/index.ts'
+export type { HistoryEntry, HistoryOptions } from '../storage/index.ts'
+export { App } from './app/app.ts'
+export type { AppContext, Health, ShardHealth } from './app/app-context.ts'
+export type { CloseReport, CutOff } from './app/closing.ts'
+export { loadedOptions, type Ports, startInstance } from './starting/instance.ts'
+export { start } from './starting/start.ts'
+export {
+  checkStartOptions,
+  type StartOptions,
+  type StartProgress,
+} from './starting/start-options.ts'
+export type { Ready } from './tree/readiness.ts'
+export { treeNames } from './tree/shard-tree.ts'
 export {
   type AppModule,
   type AppNode,
@@ -26,14 +35,11 @@ export {
   supervisor,
   type WorkerOptions,
   worker,
-} from './app-tree.ts'
-export type { BackupOptions, BackupReport, BackupShard } from './backup.ts'
-export { registeredName, startChild, startDynamicChild, startSupervisor } from './child-tree.ts'
-export type { CloseReport, CutOff } from './closing.ts'
-export { loadedOptions, type Ports, startInstance } from './instance.ts'
-export { loadFailure, loadModule } from './module-loader.ts'
-export type { HistoryEntry, HistoryOptions } from './projections.ts'
-export type { Ready } from './readiness.ts'
-export { treeNames } from './shard-tree.ts'
-export { start } from './start.ts'
-export { checkStartOptions, type StartOptions, type StartProgress } from './start-options.ts'
+} from './users-tree/app-tree.ts'
+export {
+  registeredName,
+  startChild,
+  startDynamicChild,
+  startSupervisor,
+} from './users-tree/child-tree.ts'
+export { loadFailure, loadModule } from './users-tree/module-loader.ts'

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { pauseWrites } from '../../../src/actors/control/write-pause.ts'
 import {
   Applier,
   Batcher,
   BlobStore,
-  pauseWrites,
   type StorageEvents,
   WalWriter,
 } from '../../../src/actors/index.ts'

@@ -16,7 +16,7 @@ import {
   checkAppTree,
   worker as part,
   supervisor as treeOf,
-} from '../../../src/supervisors/app-tree.ts'
+} from '../../../src/supervisors/users-tree/app-tree.ts'
 import { outcome, testSystem } from '../../../src/testing/index.ts'
 
 type Messages = {

@@ -23,8 +23,8 @@ import {
   whichChildren,
   worker,
 } from '../../../src/runtime/index.ts'
-import * as data from '../../../src/supervisors/app-tree.ts'
-import * as trees from '../../../src/supervisors/child-tree.ts'
+import * as data from '../../../src/supervisors/users-tree/app-tree.ts'
+import * as trees from '../../../src/supervisors/users-tree/child-tree.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import { telling, tree } from './telling-children.ts'
 

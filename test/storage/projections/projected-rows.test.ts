@@ -5,12 +5,16 @@ import type { Row } from '../../../src/storage/ports/projection-store.ts'
 import { ProjectedRows, projectedPrefix } from '../../../src/storage/projections/projected-rows.ts'
 import type { Projection } from '../../../src/storage/projections/projection.ts'
 import {
+  countsByNamespace,
+  history,
+  projection,
+} from '../../../src/storage/projections/projection-kinds.ts'
+import {
   projectionMarkKey,
   projectionMarkOf,
 } from '../../../src/storage/projections/projection-mark.ts'
 import { ChangedRows } from '../../../src/storage/rows/rows.ts'
 import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
-import { countsByNamespace, history, projection } from '../../../src/supervisors/projections.ts'
 import { MapRows } from '../../support/map-rows.ts'
 
 /** Each value with its keys: `value/key`. Version 2 puts the key first. */

@@ -1,0 +1,261 @@
+/**
+ * `app.backup`: copies the shards of a running instance into a folder, one after another, each as
+ * of one LSN. Writers go on. During the backup no snapshot is made and no frame is given back, so
+ * every file stays until it has been copied, blobs included.
+ */
+import { join, resolve, sep } from 'node:path'
+import { configError, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import {
+  type Backup,
+  backupFileName,
+  type Disk,
+  describeHolder,
+  factsFileName,
+  type LogState,
+  lockFileName,
+  makeFolders,
+  type Progress,
+  readBackup,
+  readDataFolder,
+  refusalOf,
+  type ShardCopier,
+  type ShardCopy,
+  shardFolder,
+  shardsPresent,
+  tidyShard,
+  writeBackup,
+} from '../../storage/index.ts'
+import { pauseWrites } from '../control/write-pause.ts'
+import * as WalWriter from '../log/wal-writer.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/** Options of a backup. */
+export type BackupOptions = {
+  /**
+   * Copies all shards as of one moment: new writes are held until the pending ones have settled;
+   * false by default.
+   */
+  readonly consistent?: boolean
+  /** Hears how far a shard has come, in bytes that were examined or copied. */
+  readonly onProgress?: (progress: Progress & { readonly shard: number }) => void
+}
+
+/** The report of a backup. */
+export type BackupReport = {
+  /** The folder of the backup, absolute. */
+  readonly dir: string
+  /** When it was taken, in ms since 1970. */
+  readonly at: number
+  readonly consistent: boolean
+  readonly shards: readonly BackupShard[]
+}
+
+/** One shard of a backup. */
+export type BackupShard = {
+  readonly shard: number
+  readonly walId: string
+  /** The backup can be restored to this LSN, and to any one from `fromLsn` on. */
+  readonly lsn: number
+  readonly fromLsn: number
+  /** The bytes that were written; the rest was there and sound. */
+  readonly copiedBytes: number
+  /**
+   * Blobs of frames since the snapshot that are missing or damaged in the origin: file and offset. A
+   * refused command may leave such a frame, and then nothing is lost. Otherwise the value under its
+   * key is damaged, here and there.
+   */
+  readonly missing: readonly string[]
+}
+
+/** The parts of its instance that a backup uses. */
+export type BackupParts = {
+  readonly system: System
+  readonly shards: readonly Shard[]
+  readonly disk: Disk
+  readonly copyShard: ShardCopier
+  /** The data folder, absolute. */
+  readonly dir: string
+  readonly instance: string
+  /** Aborted when the instance closes. */
+  readonly signal: AbortSignal
+}
+
+/** Makes a backup in `to`, or brings the one there up to date. @throws as `App.backup` */
+export const backUp = async (
+  parts: BackupParts,
+  to: string,
+  options: BackupOptions,
+): Promise<BackupReport> => {
+  const { consistent = false } = options
+  if (typeof consistent !== 'boolean') throw invalidArgument('consistent', 'a boolean', consistent)
+  if (typeof to !== 'string' || to === '') throw invalidArgument('dir', 'a path', to)
+  const dir = resolve(to)
+  try {
+    const release = claimTarget(parts, dir)
+    try {
+      return await filled(parts, dir, { ...options, consistent })
+    } finally {
+      release()
+    }
+  } catch (error) {
+    throw refusalOf(error)
+  }
+}
+
+/** Locks the folder of the backup, after it was made, or was found to be one of this instance. */
+const claimTarget = ({ disk, dir: own, instance, system }: BackupParts, dir: string) => {
+  if (isWithin(dir, own) || isWithin(own, dir))
+    throw invalidArgument('dir', 'a folder neither in the data folder nor around it', dir)
+  const found = disk.entry(dir)
+  if (found && found.kind !== 'folder') throw configError('dir', 'a folder', dir)
+  makeFolders(disk, dir)
+  const holder = describeHolder({ backupOf: own, instance, since: system.clock.now() })
+  const lock = disk.lock(join(dir, lockFileName), holder)
+  try {
+    refuseForeign(disk, own, dir)
+    return () => lock.release()
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+
+const isOfBackup = (name: string): boolean =>
+  name.startsWith(lockFileName) || name.startsWith(backupFileName) || name.startsWith('shard-')
+
+/** Refuses a folder with anything but a backup of this instance, finished or not. */
+const refuseForeign = (disk: Disk, own: string, dir: string): void => {
+  const before = readBackup(disk, dir)
+  const shards = shardsPresent(disk, dir).map((shard) => shardFolder(dir, shard))
+  const isData = shards.some(
+    ({ wal, lmdb }) => disk.entry(join(wal, 'MANIFEST')) || disk.entry(lmdb),
+  )
+  const stranger = disk.list(dir).find((name) => !isOfBackup(name)) ?? (isData && factsFileName)
+  if (stranger)
+    throw new KeelsonError('CONFLICT', `${dir} is not the folder of a backup: it has ${stranger}`, {
+      details: { dir, file: stranger },
+    })
+  const { instanceId } = factsOf(disk, own)
+  if (before && before.facts.instanceId !== instanceId)
+    throw new KeelsonError('CONFLICT', `${dir} is the backup of another instance`, {
+      details: { dir, instanceId: before.facts.instanceId },
+    })
+}
+
+const factsOf = (disk: Disk, dir: string): Backup['facts'] => {
+  const reading = readDataFolder(disk, dir)
+  if (reading.state === 'sound') return reading.facts
+  throw new KeelsonError('CORRUPT', `the ${factsFileName} of ${dir} is missing or damaged`, {
+    details: { file: factsFileName },
+  })
+}
+
+/** A shard's log at its cut: what it is, and the last durable LSN. */
+type Cut = { readonly shard: Shard; readonly log: LogState; readonly unpin: () => void }
+
+const filled = async (
+  parts: BackupParts,
+  dir: string,
+  { consistent, onProgress }: BackupOptions & { readonly consistent: boolean },
+): Promise<BackupReport> => {
+  const { system, shards, disk, signal } = parts
+  const at = system.clock.now()
+  const leave = await (shards[0] as Shard).snapshots.parts.turns.take()
+  const cuts: Cut[] = []
+  try {
+    if (signal.aborted) throw new KeelsonError('CLOSED', 'the instance is closing')
+    cuts.push(...(consistent ? await cutTogether(parts) : await cutEach(parts)))
+    const copies: ShardCopy[] = []
+    for (const { shard, log } of cuts) {
+      const told = onProgress && ((done: Progress) => onProgress({ ...done, shard: shard.index }))
+      copies.push(await copied(parts, dir, shard, log, told))
+    }
+    writeBackup(disk, dir, { facts: factsOf(disk, parts.dir), at, consistent, shards: copies })
+    for (const [index, copy] of copies.entries()) tidyShard(disk, shardFolder(dir, index), copy)
+    return { dir, at, consistent, shards: copies.map(shardReport) }
+  } finally {
+    for (const { unpin } of cuts) unpin()
+    leave()
+  }
+}
+
+const shardReport = (copy: ShardCopy, shard: number): BackupShard => {
+  const { walId, lsn, firstLsn, snapshots, copiedBytes, missing } = copy
+  const fromLsn = firstLsn === 1 ? 0 : (snapshots[0]?.lsn ?? lsn)
+  return { shard, walId, lsn, fromLsn, copiedBytes, missing }
+}
+
+/** The cuts of all shards, or of none: what a shard that cannot be cut leaves pinned is let go. */
+const cutEach = async (parts: BackupParts): Promise<Cut[]> => {
+  const made = await Promise.allSettled(parts.shards.map((shard) => cut(parts, shard)))
+  const cuts = made.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const failed = made.find((each) => each.status === 'rejected')
+  if (!failed) return cuts
+  for (const { unpin } of cuts) unpin()
+  throw failed.reason
+}
+
+/** The cuts of all shards while no write is pending. */
+const cutTogether = async (parts: BackupParts): Promise<Cut[]> => {
+  const { system, shards } = parts
+  const deadlineMs = shards[0]?.parts.settings.deadlineMs ?? 0
+  const pause = await pauseWrites(system, shards, { deadlineMs, leaseMs: 2 * deadlineMs })
+  try {
+    const cuts = await cutEach(parts)
+    if (pause.resume()) return cuts
+    for (const { unpin } of cuts) unpin()
+    throw new KeelsonError('TIMEOUT', 'the pause of the writes ended before the cut was made')
+  } finally {
+    pause.resume()
+  }
+}
+
+const cut = async ({ system }: BackupParts, shard: Shard): Promise<Cut> => {
+  const log = shard.files.log()
+  const { firstLsn } = await log.run('state', null)
+  const { pin } = await log.run('pin', { from: firstLsn })
+  // A log that has ended has no pins.
+  const unpin = (): void => void log.run('unpin', { pin }).catch(() => undefined)
+  try {
+    // Answered writes of the level `written` belong to the backup too.
+    await WalWriter.sync(system.to(WalWriter.name(shard.parts.instance, shard.index)))
+    return { shard, log: await log.run('state', null), unpin }
+  } catch (error) {
+    unpin()
+    throw error
+  }
+}
+
+const copied = async (
+  { copyShard, signal }: BackupParts,
+  dir: string,
+  shard: Shard,
+  { durableLsn, snapshots, firstLsn }: LogState,
+  onProgress: ((progress: Progress) => void) | undefined,
+): Promise<ShardCopy> => {
+  const sound = snapshots.filter(({ lsn }) => !shard.snapshots.unusable.has(lsn))
+  if (firstLsn > 1 && !sound.some(({ lsn }) => lsn >= firstLsn - 1))
+    throw new KeelsonError('DEGRADED', `shard ${shard.index} has no sound snapshot at present`, {
+      details: { shard: shard.index, firstLsn },
+    })
+  const { wal, blobs, snapshots: folder } = shard.parts.folders
+  const from = { wal, blobs, snapshots: folder }
+  const target = shardFolder(dir, shard.index)
+  const to = { wal: target.wal, blobs: target.blobs, snapshots: target.snapshots }
+  try {
+    return await copyShard({ from, to, lsn: durableLsn, snapshots: sound }, signal, onProgress)
+  } catch (error) {
+    noteDamage(shard, error)
+    throw error
+  }
+}
+
+/** A damaged snapshot is made again, and the next backup has the new one. */
+const noteDamage = (shard: Shard, error: unknown): void => {
+  if (isKeelsonError(error, 'CORRUPT') && error.details.snapshot !== undefined)
+    shard.snapshots.damaged(error)
+}

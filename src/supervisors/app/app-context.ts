@@ -1,0 +1,237 @@
+/**
+ * `context.app` of the user's processes: the parts of their instance. The type is the runtime's, so
+ * that every `context` has it; its fields are declared here. The caller of `start` has the same
+ * parts with an access of their own, which ends first. The health of an instance is here too.
+ */
+import {
+  type Access,
+  type ActorsHealth,
+  actorsHealth,
+  type BackupOptions,
+  type BackupParts,
+  type BackupReport,
+  BatcherHandle,
+  BlobsHandle,
+  backUp,
+  ControlHandle,
+  type DerivedHealth,
+  deleteWorker,
+  type Entities,
+  EntityHandle,
+  type EntityKind,
+  type Fields,
+  type Follower,
+  type FollowerHealth,
+  Journal,
+  type JournalHealth,
+  LmdbWriterHandle,
+  levelOf,
+  type ProjectionHealth,
+  type ProjectionStatus,
+  ProjectionView,
+  projectionStatus,
+  type RecoveryProgress,
+  type Shard,
+  type ShardPhase,
+  type SnapshotHealth,
+  type SpaceHealth,
+  Store,
+  shardAt,
+  startDurableWorker,
+  startKind,
+  unblockWorker,
+  WalHandle,
+  type WriteWindows,
+} from '../../actors/index.ts'
+import { invalidArgument, reasonText } from '../../errors.ts'
+import type { AppContext, Registry, System } from '../../runtime/index.ts'
+import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
+
+declare module '../../runtime/words/app-context.ts' {
+  interface AppContext {
+    readonly store: Store
+    /** The journal of shard 0, and by `on` that of another shard. */
+    readonly journal: Journal
+    readonly control: ControlHandle
+    /** The windows in which writes of a namespace form a group, and commands as data. */
+    readonly batcher: BatcherHandle
+    /** Large values of commands, before their write. */
+    readonly blobs: BlobsHandle
+    /** The log of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
+    wal(shard: number): WalHandle
+    /** The projection of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
+    lmdbWriter(shard: number): LmdbWriterHandle
+    /**
+     * A projection of the configuration. @throws KeelsonError `INVALID_ARGUMENT` for another name
+     */
+    projection<T = unknown>(name: string): ProjectionView<T>
+    /** The instance's Registry with unique keys. */
+    readonly registry: Registry.Handle
+    /**
+     * A kind of entities that runs in the tree, by what `entity` made, or by its name.
+     * @throws KeelsonError `INVALID_ARGUMENT` for any other
+     */
+    entity<M = unknown, S = unknown, F = Fields>(
+      kind: EntityKind<M, S, F> | string,
+    ): EntityHandle<M, S, F>
+    /**
+     * Removes the rows of a durable worker that is out of the tree: state, alarms and remembered
+     * calls. A worker of that name begins without state. False: it has none.
+     * @throws KeelsonError `CONFLICT` while a process has the name; `INVALID_ARGUMENT`,
+     * `SHARD_DOWN`, `NO_SPACE`, `UNKNOWN_OUTCOME`, `CLOSED`
+     */
+    deleteWorker(name: string): Promise<boolean>
+    /**
+     * Lets the parked steps and alarms of a durable worker run again, with all their tries. Answers
+     * when that is durable. False: it has none. `health()` lists what is parked.
+     * @throws KeelsonError `INVALID_ARGUMENT`, `NO_PROCESS`, `BLOCKED`, `TIMEOUT`, `NO_SPACE`,
+     * `SHARD_DOWN`, `CLOSED`
+     */
+    unblockWorker(name: string): Promise<boolean>
+    /** The present health of the instance; `shards` has an item for each of its shards. */
+    health(): Health
+    /**
+     * Makes a backup of the instance in the folder `dir`, or brings the one there up to date, as
+     * `App.backup` does. It ends with `CLOSED` when the instance closes.
+     * @throws KeelsonError as `App.backup`
+     */
+    backup(dir: string, options?: BackupOptions): Promise<BackupReport>
+    /** @internal */
+    readonly [durableActors]: DurableActors
+  }
+}
+
+export type { AppContext }
+
+/** The health of one shard. */
+export type ShardHealth = {
+  readonly shard: number
+  readonly phase: ShardPhase['kind']
+  /** Why it is down. */
+  readonly reason: string | undefined
+  readonly appliedLsn: number
+  readonly projectedLsn: number
+  /** The bytes of the log that are applied and not projected. */
+  readonly lagBytes: number
+  /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
+  readonly recovery: RecoveryProgress | undefined
+  readonly suspended: boolean
+  /** Space on its disk: free, needed, and whether writes are refused for want of it. */
+  readonly space: SpaceHealth
+  /** Its snapshots: the last one, the log since, the next one, the last failure. */
+  readonly snapshot: SnapshotHealth
+  /** The writer of its projection: whether it makes progress, and why not. */
+  readonly projection: ProjectionHealth
+  /** Rows that actors derive from the log: what waits, and what was lost. */
+  readonly derived: DerivedHealth
+  /** Its journal: subscriptions, saved states, and the log that is kept for them. */
+  readonly journal: JournalHealth
+  /**
+   * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
+   * See `control.acceptClock`.
+   */
+  readonly clockAheadMs: number
+  readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
+}
+
+/**
+ * The health of an instance. `durable` is false when its options say so: then an acknowledgement
+ * does not mean that data are on disk.
+ */
+export type Health = {
+  readonly durable: boolean
+  readonly shards: readonly ShardHealth[]
+  /** The durable actors that have trouble: that wait for space, fail, are blocked or overdue. */
+  readonly actors: ActorsHealth
+  /** The projections of the configuration, each in the shards that are open. */
+  readonly projections: readonly {
+    readonly name: string
+    readonly shards: readonly ProjectionStatus[]
+  }[]
+  /** The replicas of the configuration, each with every shard. */
+  readonly replication: readonly FollowerHealth[]
+}
+
+/** The parts from which the handles of an instance are made. */
+export type InstanceParts = {
+  readonly system: System
+  readonly instance: string
+  readonly shards: readonly Shard[]
+  readonly windows: WriteWindows
+  readonly registry: Registry.Handle
+  readonly entities: Entities
+  readonly followers: readonly Follower[]
+  readonly backups: BackupParts
+  /** Of calls without a deadline of their own, in ms. */
+  readonly deadlineMs: number
+}
+
+/** Handles of an instance whose calls are taken until `access` ends. */
+export const appContext = (
+  { system, instance, shards, windows, registry, entities, followers, ...parts }: InstanceParts,
+  access: Access,
+): AppContext => ({
+  instance,
+  store: new Store(system, shards, access),
+  journal: new Journal(system, shards, access),
+  control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
+  batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
+  blobs: new BlobsHandle(system, shards, access),
+  projection: (name) => new ProjectionView(system, shards, name, parts.deadlineMs, access),
+  wal: (shard) => new WalHandle(system, shardAt(shards, shard), access),
+  lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
+  registry,
+  entity: (kind) => new EntityHandle(entities, idOf(kind), access),
+  deleteWorker: (name) => deleteWorker(entities, access, name),
+  unblockWorker: (name) => unblockWorker(entities, access, name),
+  health: () => healthOf(shards, entities, followers, system.clock.monotonic()),
+  backup: async (dir, options = {}) => {
+    access.check()
+    return backUp(parts.backups, dir, options)
+  },
+  [durableActors]: { entities, startKind, startDurableWorker },
+})
+
+const idOf = (kind: { readonly id: string } | string): string => {
+  const id: unknown = typeof kind === 'string' ? kind : kind?.id
+  if (typeof id === 'string') return id
+  throw invalidArgument('kind', 'a kind, or its name', kind)
+}
+
+/** The health of the instance with these shards. `now`: of the monotonic clock. */
+const healthOf = (
+  shards: readonly Shard[],
+  entities: Entities,
+  followers: readonly Follower[],
+  now: number,
+): Health => {
+  const [first] = shards
+  return {
+    durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
+    shards: shards.map(shardHealth),
+    actors: actorsHealth(entities),
+    projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
+      name,
+      shards: projectionStatus(shards, name),
+    })),
+    replication: followers.map((follower) => follower.health(now)),
+  }
+}
+
+const shardHealth = (shard: Shard): ShardHealth => ({
+  shard: shard.index,
+  phase: shard.phase.kind,
+  reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
+  appliedLsn: shard.appliedLsn,
+  projectedLsn: shard.projectedLsn,
+  lagBytes: shard.lagBytes,
+  recovery: shard.recovery.present,
+  suspended: shard.suspensions.size > 0,
+  space: shard.space.health,
+  snapshot: shard.snapshots.health,
+  projection: shard.projection.health,
+  derived: shard.derived.health,
+  journal: shard.journal.health,
+  clockAheadMs: shard.time.aheadMs,
+  writes: shard.gate.load,
+})

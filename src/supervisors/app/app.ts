@@ -1,0 +1,260 @@
+/**
+ * The handle of a running instance: its store, its control, its System, and its end. An instance
+ * ends once: by `close()`, or when its root supervisor has spent its restarts.
+ */
+import type {
+  Access,
+  BackupOptions,
+  BackupReport,
+  BatcherHandle,
+  BlobsHandle,
+  ControlHandle,
+  Entities,
+  Journal,
+  LmdbWriterHandle,
+  ProjectionView,
+  Shard,
+  Store,
+  WalHandle,
+} from '../../actors/index.ts'
+import type { Cancel } from '../../clock.ts'
+import { invalidArgument } from '../../errors.ts'
+import type { ExitReason, Registry, System } from '../../runtime/index.ts'
+import type { Readiness, Ready } from '../tree/readiness.ts'
+import { durableActors } from '../users-tree/durable-parts.ts'
+import type { AppContext, Health } from './app-context.ts'
+import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
+
+/** The parts of an instance. */
+export type AppParts = Closable & {
+  readonly dir: string
+  /** The System was made for this instance, and ends with it. */
+  readonly ownsSystem: boolean
+  /** The handles and the access of the caller of `start`. */
+  readonly outside: AppContext
+  readonly outsideAccess: Access
+  readonly readiness: Readiness
+  /** Aborted when the instance closes: running backups end too. */
+  readonly ending: AbortController
+  /** Releases the folder's locks. */
+  readonly release: () => void
+}
+
+/** A running instance. */
+export class App {
+  readonly instance: string
+  /** The data folder, absolute. */
+  readonly dir: string
+  /** The System of the instance's processes. */
+  readonly system: System
+  readonly store: Store
+  /** The journal of shard 0, and by `on` that of another shard. */
+  readonly journal: Journal
+  readonly control: ControlHandle
+  /** The windows in which writes of a namespace form a group. */
+  readonly batcher: BatcherHandle
+  /** Large values of commands, before their write. */
+  readonly blobs: BlobsHandle
+  /** The instance's Registry with unique keys, for dynamic processes of the user's tree. */
+  readonly registry: Registry.Handle
+  /** A kind of entities that runs in the tree: see `AppContext`. */
+  readonly entity: AppContext['entity']
+  /** @internal The durable actors, for the prompt. */
+  readonly entities: Entities
+  /** @internal Lasting parts of the shards, for the prompt and the tests. */
+  readonly shards: readonly Shard[]
+  /**
+   * Resolves when the instance has ended: with `'normal'` after `close()`, otherwise with the exit
+   * reason of its root. Never rejects.
+   */
+  readonly closed: Promise<ExitReason>
+  readonly #parts: AppParts
+  #closing: Promise<CloseReport> | undefined
+  #hasEnded = false
+  /** Lets Node end; `undefined` while the instance does not hold it open. */
+  #letEnd: Cancel | undefined
+
+  constructor(parts: AppParts) {
+    this.#parts = parts
+    const { instance, store, journal, control, batcher, blobs, registry, entity } = parts.outside
+    this.instance = instance
+    this.dir = parts.dir
+    this.system = parts.system
+    this.store = store
+    this.journal = journal
+    this.control = control
+    this.batcher = batcher
+    this.blobs = blobs
+    this.registry = registry
+    this.entity = entity
+    this.entities = parts.outside[durableActors].entities
+    this.shards = parts.shards
+    this.ref()
+    this.closed = new Promise((resolve) => {
+      parts.system.monitor(parts.root, (reason) => {
+        const ended = this.#closing === undefined ? reason : 'normal'
+        // A failure here was reported where it happened. The instance has ended all the same.
+        this.#giveBack().then(
+          () => resolve(ended),
+          () => resolve(ended),
+        )
+      })
+    })
+  }
+
+  /**
+   * The log of a shard. Its calls are `CLOSED` once the instance is closing.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  wal(shard: number): WalHandle {
+    return this.#parts.outside.wal(shard)
+  }
+
+  /**
+   * The projection of a shard. Its calls are `CLOSED` once the instance is closing.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  lmdbWriter(shard: number): LmdbWriterHandle {
+    return this.#parts.outside.lmdbWriter(shard)
+  }
+
+  /** As in `AppContext`. */
+  deleteWorker(name: string): Promise<boolean> {
+    return this.#parts.outside.deleteWorker(name)
+  }
+
+  /** As in `AppContext`. */
+  unblockWorker(name: string): Promise<boolean> {
+    return this.#parts.outside.unblockWorker(name)
+  }
+
+  /**
+   * A projection of the configuration. Its calls are `CLOSED` once the instance is closing.
+   * @throws KeelsonError `INVALID_ARGUMENT` for another name
+   */
+  projection<T = unknown>(name: string): ProjectionView<T> {
+    return this.#parts.outside.projection<T>(name)
+  }
+
+  /** The present health of the instance. */
+  health(): Health {
+    return this.#parts.outside.health()
+  }
+
+  /**
+   * Makes a backup in the folder `dir`, or brings the one there up to date: then only the new parts
+   * are written. Everything is verified, the old parts too. Reads and writes go on; snapshots wait
+   * until it has ended, and the log grows. `keelson restore` makes a data folder of it, as of the
+   * LSN of each shard or an earlier one. If it rejects, the backup that was there can still be
+   * restored.
+   * @throws KeelsonError `CONFLICT` for a folder with anything else, or of another instance;
+   * `LOCKED_DIR` while another backup is made there; `CORRUPT` if something is damaged, with its
+   * file; `DEGRADED` if a shard has no sound snapshot at present; `NO_SPACE`, `READ_ONLY`,
+   * `SHARD_DOWN`, `TIMEOUT` (`consistent` alone), `CLOSED`, `INVALID_ARGUMENT`
+   */
+  backup(dir: string, options: BackupOptions = {}): Promise<BackupReport> {
+    return this.#parts.outside.backup(dir, options)
+  }
+
+  /**
+   * Resolves when every shard is open or down and the user's tree has started: then a name of the
+   * tree has its process, and a read is answered unless its shard is in `down`. So it was when
+   * `start` resolved; a restart in between is waited for.
+   * @throws KeelsonError `CLOSED` when the instance ends before; `TIMEOUT` after `timeoutMs`, the
+   * instance's `deadlineMs` by default; `INVALID_ARGUMENT`
+   */
+  async ready(options: { readonly timeoutMs?: number } = {}): Promise<Ready> {
+    const { timeoutMs = this.shards[0]?.parts.settings.deadlineMs ?? 0 } = options
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+    return this.#parts.readiness.wait(timeoutMs)
+  }
+
+  /**
+   * Ends the instance in order. From now on calls of `store`, `control`, `batcher` and `wal` here
+   * are `CLOSED`, and no step, alarm or background work of a durable actor begins. Those that run
+   * have 80 % of `deadlineMs`. The user's tree ends next, in reverse order of its start:
+   * `context.app` goes on working, so that running handlers finish and `terminate` may write. Then
+   * writes are refused there too, admitted writes are answered, and projections are flushed. The
+   * rest of the tree stops, the logs are closed cleanly and the locks released.
+   *
+   * Work that is not done after `deadlineMs` (30,000 by default) is cut off as by a kill. The
+   * report names it, and so does a warning in the log. A second call waits for the same end.
+   */
+  close(options: { readonly deadlineMs?: number } = {}): Promise<CloseReport> {
+    const { deadlineMs = 30_000 } = options
+    if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))
+      return Promise.reject(invalidArgument('deadlineMs', 'a number from 0', deadlineMs))
+    this.#closing ??= this.#close(deadlineMs)
+    return this.#closing
+  }
+
+  /**
+   * Holds Node's process open until the instance has ended, as a server that listens does. So it is
+   * from the start on. Returns the instance.
+   */
+  ref(): this {
+    if (!this.#hasEnded)
+      this.#letEnd ??= this.system.clock.after(Number.POSITIVE_INFINITY, () => undefined)
+    return this
+  }
+
+  /**
+   * Lets Node's process end while the instance is open, if nothing else holds it: a timer of an
+   * actor, a pending write, a socket. Every acknowledged write is on the disk. Returns the
+   * instance.
+   */
+  unref(): this {
+    this.#letEnd?.()
+    this.#letEnd = undefined
+    return this
+  }
+
+  /** `await using app = await start(…)` closes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(deadlineMs: number): Promise<CloseReport> {
+    const { system, outsideAccess, readiness, ending } = this.#parts
+    outsideAccess.end('the instance is closing')
+    ending.abort()
+    readiness.end()
+    const report = await closeInOrder(this.#parts, deadlineMs)
+    await this.closed
+    if (report.cutOff.length > 0)
+      system.logger.warn(
+        `the instance ${this.instance} has closed with work undone (deadline ${deadlineMs} ms): ${cutOffText(report.cutOff)}`,
+        report,
+      )
+    return report
+  }
+
+  /** The tree has ended: closes the files and releases the folder. */
+  async #giveBack(): Promise<void> {
+    const { system, shards, ownsSystem, readiness, ending, release } = this.#parts
+    const { insideAccess, outsideAccess } = this.#parts
+    this.#hasEnded = true
+    ending.abort()
+    for (const access of [outsideAccess, insideAccess]) access.end('the instance is closed')
+    readiness.end()
+    try {
+      await closeShards(shards)
+      if (ownsSystem) await system.stop()
+    } finally {
+      release()
+      // Until here the process stays: a thread that ends may be its only wait.
+      this.unref()
+    }
+  }
+}
+
+/** Closes every shard, whatever fails. */
+export const closeShards = async (shards: readonly Shard[]): Promise<void> => {
+  await Promise.all(
+    shards.map((shard) => {
+      shard.close()
+      return shard.end()
+    }),
+  )
+}

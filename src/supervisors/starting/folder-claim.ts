@@ -1,0 +1,268 @@
+/**
+ * Claims a data folder for one instance: takes all its locks before reading anything, reads its
+ * description, and creates it if it is new. A crash may interrupt the creation anywhere: LOCK comes
+ * first, then the shards' logs, `keelson.json` last. A failure leaves an old folder unchanged
+ * except for LOCK, and removes a new one.
+ */
+
+import { dirname, join } from 'node:path'
+import type { Clock } from '../../clock.ts'
+import { configError, KeelsonError } from '../../errors.ts'
+import {
+  attempt,
+  type DataFolderFacts,
+  type Disk,
+  DiskError,
+  type DiskLock,
+  describeHolder,
+  factsFileName,
+  isLockName,
+  isLogName,
+  type LogFloor,
+  lockFileName,
+  readDataFolder,
+  refusing,
+  shardFolder,
+  shardsPresent,
+  writeDataFolder,
+} from '../../storage/index.ts'
+
+/** A folder that this instance holds until `release`. */
+export type FolderClaim = {
+  readonly dir: string
+  readonly shards: number
+  /** The folder's own id; `undefined` until it has a description. */
+  readonly instanceId: () => string | undefined
+  /**
+   * The id of each shard's log; absent without a description of the folder: the logs are then to be
+   * made, and `finish` called.
+   */
+  readonly logs: readonly string[] | undefined
+  /** Shards in a folder without a description, beyond the number that it is to have. */
+  readonly leftovers: readonly number[]
+  /** It is a copy that may not act yet. */
+  readonly waits: boolean
+  /**
+   * Allows a copy to act. Durable when it returns: a crash leaves the copy waiting, or allowed.
+   * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: it waits
+   */
+  readonly act: () => void
+  /** The least extent of each shard's log, as far as it is known. */
+  readonly floors: readonly LogFloor[] | undefined
+  /**
+   * Notes what the logs have now. A folder that cannot be written keeps the floors that it has.
+   * `undefined` keeps the floor of a shard.
+   */
+  readonly raise: (floors: readonly (LogFloor | undefined)[]) => void
+  /**
+   * The logs exist, with these ids: writes the description of the folder. Durable when it returns.
+   */
+  readonly finish: (logs: readonly string[]) => void
+  /**
+   * The identity of LOCK in the folder of a shard's log (`Disk.identity`); `undefined` without that
+   * folder.
+   */
+  readonly lockOf: (shard: number) => string | undefined
+  /** Removes everything made in a new folder, also after `finish`. */
+  readonly undo: () => void
+  /** Releases the locks. */
+  readonly release: () => void
+}
+
+/** The folder to claim, and its instance. */
+export type ClaimRequest = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly dir: string
+  readonly instance: string
+  /** The number in the options; `undefined` takes that of the folder. */
+  readonly shards: number | undefined
+}
+
+/**
+ * Claims the folder.
+ * @throws KeelsonError `LOCKED_DIR` with `details.holder`; `CONFIG` for another number of shards
+ * than the folder's; `CONFLICT` for the folder of a log; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`;
+ * `NO_SPACE`
+ */
+export const claimFolder = (request: ClaimRequest): FolderClaim => {
+  const { disk, dir } = request
+  const wasThere = refusing(() => whereFolderCanBe(dir, () => disk.entry(dir)))
+  if (wasThere && wasThere.kind !== 'folder')
+    throw configError('dir', 'a folder', `${dir}, which is none`)
+  const made: Made = { locks: [], paths: [], parents: missingParents(disk, dir) }
+  try {
+    return refusing(() => claim(request, made))
+  } catch (error) {
+    undo(disk, made)
+    release(made)
+    throw error
+  }
+}
+
+/**
+ * Everything that claiming has made so far. `paths` are ours once the folder's LOCK is. An instance
+ * that does not get the lock removes nothing, because the files may be the winner's.
+ */
+type Made = {
+  readonly locks: { readonly path: string; readonly lock: DiskLock }[]
+  readonly paths: string[]
+  readonly parents: string[]
+}
+
+const release = ({ locks }: Made): void => {
+  for (const { lock } of locks.splice(0).reverse()) lock.release()
+}
+
+/**
+ * Removes everything made, in reverse; folders above the data folder only if they are empty. If a
+ * LOCK is another file now, it was removed by hand and the files may be another instance's: then
+ * nothing is removed.
+ */
+const undo = (disk: Disk, made: Made): void => {
+  if (hasLost(disk, made)) return
+  const { paths, parents } = made
+  for (const path of paths.splice(0).reverse()) disk.remove(path)
+  for (const parent of parents.splice(0))
+    if (disk.entry(parent) && disk.list(parent).length === 0) disk.remove(parent)
+}
+
+const hasLost = (disk: Disk, { locks }: Made): boolean =>
+  locks.some(({ path, lock }) => disk.identity(path) !== lock.identity)
+
+/** The missing folders: the data folder and those above it, the lowest first. */
+const missingParents = (disk: Disk, dir: string): string[] =>
+  refusing(() => disk.entry(dir)) || dirname(dir) === dir
+    ? []
+    : [dir, ...missingParents(disk, dirname(dir))]
+
+const claim = (request: ClaimRequest, made: Made): FolderClaim => {
+  const { disk, clock, dir } = request
+  const isNewFolder = made.parents.length > 0
+  makeDurably(disk, dir, made.parents)
+  const lockPath = join(dir, lockFileName)
+  const hadLock = disk.entry(lockPath) !== undefined
+  takeLock(request, lockPath, made)
+  // Only with the lock it is certain what exists: another instance may have made and filled the
+  // folder before.
+  // Until the folder is known, LOCK alone is ours.
+  if (!hadLock) made.paths.push(lockPath)
+  const isEmpty = disk.list(dir).every(isLockName)
+  made.paths.length = 0
+  if (!hadLock && isEmpty) made.paths.push(isNewFolder ? dir : lockPath)
+  if (!isEmpty) made.parents.length = 0
+  const reading = readDataFolder(disk, dir)
+  const facts = reading.state === 'sound' ? reading.facts : undefined
+  let written = facts
+  const write = (facts: DataFolderFacts): void => {
+    writeDataFolder(disk, dir, facts)
+    written = facts
+  }
+  if (!facts) refuseLog(disk, dir)
+  const shards = shardsOf(request, facts)
+  const shardLocks = Array.from({ length: shards }, (_, shard) =>
+    lockShard(request, shard, facts, made),
+  )
+  return {
+    dir,
+    shards,
+    instanceId: () => written?.instanceId,
+    logs: facts?.logs,
+    leftovers: facts ? [] : shardsPresent(disk, dir).filter((shard) => shard >= shards),
+    finish: (logs) => {
+      const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
+      if (reading.state === 'absent') made.paths.push(join(dir, factsFileName))
+      refusing(() => write({ instanceId, shards, logs, created: clock.now() }))
+    },
+    waits: facts?.waits === true,
+    act: () => {
+      if (!written?.waits) return
+      const { waits: _, ...acting } = written
+      refusing(() => write(acting))
+    },
+    floors: facts?.floors,
+    raise: (floors) => {
+      const before = written
+      if (!before || hasLost(disk, made)) return
+      const raised = before.logs.map((_, shard) =>
+        higherFloor(before.floors?.[shard], floors[shard]),
+      )
+      attempt(() => write({ ...before, floors: raised }))
+    },
+    lockOf: (shard) => shardLocks[shard],
+    undo: () => undo(disk, made),
+    release: () => release(made),
+  }
+}
+
+const noFloor: LogFloor = { epoch: 0, lsn: 0 }
+
+const higherFloor = (one = noFloor, other = noFloor): LogFloor => ({
+  epoch: Math.max(one.epoch, other.epoch),
+  lsn: Math.max(one.lsn, other.lsn),
+})
+
+/** Refuses the folder of a log, of `keelson/wal` or of a shard. A store has its own logs below. */
+const refuseLog = (disk: Disk, dir: string): void => {
+  const file = disk.list(dir).find(isLogName)
+  if (file === undefined) return
+  throw new KeelsonError('CONFLICT', `${dir} is the folder of a log: it has ${file}`, {
+    details: { dir, file },
+  })
+}
+
+/**
+ * Errors of a path where no folder can be: under a file, in a read-only kind of file system, with a
+ * name that is too long.
+ */
+const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
+
+/** Makes the missing folders, the name of each durable in the one above. */
+const makeDurably = (disk: Disk, dir: string, missing: readonly string[]): void => {
+  whereFolderCanBe(dir, () => missing.length > 0 && disk.makeFolder(dir))
+  for (const path of missing) disk.syncFolder(dirname(path))
+}
+
+const whereFolderCanBe = <T>(dir: string, action: () => T): T => {
+  try {
+    return action()
+  } catch (error) {
+    if (!(error instanceof DiskError) || !noPlace.includes(error.code)) throw error
+    throw configError('dir', 'a folder, or a place for one', `${dir} (${error.code})`)
+  }
+}
+
+const shardsOf = ({ dir, shards }: ClaimRequest, facts: DataFolderFacts | undefined): number => {
+  if (!facts) return shards ?? 1
+  if (shards !== undefined && shards !== facts.shards)
+    throw configError('shards', `${facts.shards}, as ${dir} was made with`, shards)
+  return facts.shards
+}
+
+const lockShard = (
+  request: ClaimRequest,
+  shard: number,
+  facts: DataFolderFacts | undefined,
+  made: Made,
+): string | undefined => {
+  const { disk, dir } = request
+  const { path, wal } = shardFolder(dir, shard)
+  if (!disk.entry(wal)) {
+    // The inspection reports that it has no log.
+    if (facts) return undefined
+    if (!disk.entry(path)) made.paths.push(path)
+    disk.makeFolder(wal)
+    disk.syncFolder(path)
+    disk.syncFolder(dir)
+  }
+  return takeLock(request, join(wal, lockFileName), made)
+}
+
+const takeLock = (request: ClaimRequest, path: string, { locks }: Made): string | undefined => {
+  const lock = request.disk.lock(path, holderOf(request))
+  locks.push({ path, lock })
+  return lock.identity
+}
+
+const holderOf = ({ instance, clock }: ClaimRequest): string =>
+  describeHolder({ instance, since: clock.now() })

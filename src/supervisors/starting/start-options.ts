@@ -1,0 +1,137 @@
+/** The options of `start`: one table, and the rules that hold between options. Pure. */
+import {
+  type RecoveryProgress,
+  replication,
+  type Settings,
+  storageOptions,
+} from '../../actors/index.ts'
+import {
+  type Check,
+  config,
+  flag,
+  folder,
+  functionOf,
+  type Given,
+  mapped,
+  object,
+  optional,
+  or,
+  that,
+  wholeFrom,
+} from '../../check.ts'
+import { configError } from '../../errors.ts'
+import type { Logger, System } from '../../runtime/index.ts'
+import { projectionList } from '../../storage/index.ts'
+import { type AppTree, checkAppTree } from '../users-tree/app-tree.ts'
+
+/** A step of starting. */
+export type StartProgress = {
+  readonly step: 'locked' | 'created' | 'inspected' | 'recovering' | 'open' | 'down'
+  readonly shard?: number
+  readonly detail?: string
+  /** How far the shard's projection is rebuilt. */
+  readonly recovery?: RecoveryProgress
+}
+
+/** A throw of the user's callback must not stop a start in the middle. */
+const harmless =
+  (onProgress: (progress: StartProgress) => void) =>
+  (progress: StartProgress): void => {
+    try {
+      onProgress(progress)
+    } catch {
+      // Ignored.
+    }
+  }
+
+const has = (found: unknown, ...functions: readonly string[]): boolean =>
+  functions.every((name) => typeof Object(found)[name] === 'function')
+
+const instanceName = that<string>(
+  '1 to 64 letters, digits, _, . or -',
+  (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
+)
+
+const app: Check<AppTree | false> = (found, { path }) =>
+  found === false ? false : checkAppTree(found, `${path}`)
+
+const instanceOptions = {
+  /** Part of the names of a second instance in one System: `wal_writer('orders', 0)`. */
+  instance: or(instanceName, 'default'),
+  /** The System to run on. By default the instance makes its own. */
+  system: optional(
+    that<System>('a System, as createSystem makes it', (found) => has(found, 'whereis')),
+  ),
+  /**
+   * The logger of crashes and restarts, as of `createSystem`: an object with `error`, `warn` and
+   * `info`, such as pino. By default text to `console`. Not with `system`, which has its own.
+   */
+  logger: optional(
+    that<Logger>('an object with the functions error, warn and info', (found) =>
+      has(found, 'error', 'warn', 'info'),
+    ),
+  ),
+  /** How many shards a new folder has; 1. Fixed when the folder is created. */
+  shards: optional(wholeFrom(1, 1_024)),
+  /** Start the healthy shards of a folder in which some are corrupt. */
+  allowDown: or(flag, false),
+  /**
+   * Projections by users, as `projection`, `history` and `countsByNamespace` make them. One that is
+   * left out halts, and is rebuilt when it comes back.
+   */
+  projections: or(projectionList, []),
+  /** Replicas that follow the logs: see `keelson/postgres`. */
+  replication: or(replication, []),
+  /** The most user messages in a mailbox of the user's tree. */
+  mailboxMax: or(wholeFrom(1), 100_000),
+  /**
+   * Whether `keelson attach` may open prompts on the instance, over the socket `attach.sock` in the
+   * data folder, which only its owner may use. `keelson run`: true.
+   */
+  attach: or(flag, false),
+  /**
+   * The user's own supervision tree: `supervisor('app', …)` of `keelson`. False: the store alone.
+   * No actor of the user's runs, no alarm fires, and no replica is written.
+   */
+  app: optional(app),
+  /**
+   * True: a restored or salvaged folder acts from here on. Without it `start` refuses such a
+   * folder, unless `app` is false.
+   */
+  acts: or(flag, false),
+  /** Called with each step of the start, in order. */
+  onProgress: or(
+    mapped(functionOf<(progress: StartProgress) => void>(), harmless),
+    () => undefined,
+  ),
+}
+
+/** The options of `start`. Only `dir` has no default. Times are in ms, sizes in bytes. */
+export type StartOptions = Given<typeof instanceOptions> &
+  Given<typeof storageOptions> & {
+    /** The data folder. It is created when missing. */
+    readonly dir: string
+  }
+
+/** The checks of all options but `dir`. */
+export const startOptions = { ...instanceOptions, ...storageOptions }
+
+const check = object({ dir: folder, ...startOptions })
+
+/** Checked options with all defaults. `settings` are those of storage. */
+export type CheckedOptions = Omit<ReturnType<typeof check>, keyof Settings> & {
+  readonly settings: Settings
+}
+
+/** @throws KeelsonError `CONFIG` with `details.path`, `expected` and `found` */
+export const checkStartOptions = (options: StartOptions): CheckedOptions => {
+  const checked = check(options, config())
+  if (checked.logger !== undefined && checked.system !== undefined)
+    throw configError('logger', 'absent: the System has its own', checked.logger)
+  if (checked.acts && checked.app === false)
+    throw configError('acts', 'false: with app: false nothing acts', true)
+  const names = ['projections', ...Object.keys(storageOptions)]
+  const isSetting = ([name]: readonly [string, unknown]): boolean => names.includes(name)
+  const settings = Object.fromEntries(Object.entries(checked).filter(isSetting))
+  return { ...checked, settings: settings as Settings }
+}

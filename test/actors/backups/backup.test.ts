@@ -1,0 +1,223 @@
+/** Backups of a running instance, on a simulated disk. */
+import { expect, test } from 'vitest'
+import { blobSegmentPath } from '../../../src/storage/blobs/blob-folder.ts'
+import { shardFolder } from '../../../src/storage/disk/data-folder.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { restore } from '../../support/restored.ts'
+import { codeOf, failNextSync, type Machine } from '../../support/simulated-instance.ts'
+import { options, overwrite, started, textOf } from '../../support/snapshot-instance.ts'
+
+const target = '/backup'
+
+/** Every key with its value, by the store's own range. */
+const rowsOf = async (world: Machine, app: App): Promise<Record<string, unknown>> => {
+  const keys = Array.from({ length: 4 }, (_, at) => `k${at}`).concat('blob', 'more')
+  const rows: Record<string, unknown> = {}
+  for (const key of keys) rows[key] = await world.during(Promise.resolve(app.store.get(key)))
+  return rows
+}
+
+/** The rows of a copy in `dir`, whose store is opened and closed. */
+const rowsIn = async (world: Machine, dir: string): Promise<Record<string, unknown>> => {
+  const app = await world.start({ ...options, dir, instance: dir.slice(1), app: false })
+  const rows = await rowsOf(world, app)
+  await world.during(app.close())
+  return rows
+}
+
+/** A key of a shard. */
+const keyIn = (app: App, shard: number): string =>
+  [...'abcdefgh'].find((key) => app.store.shardOf(key) === shard) ?? ''
+
+const large = 'L'.repeat(300 * 1024)
+
+test('a backup restores to what the instance had, with its snapshot, its log and its blobs', async () => {
+  const { world, app } = await started()
+  await world.during(app.store.put('blob', large))
+  await overwrite(world, app, 20)
+  await world.during(app.control.snapshot(0))
+  await overwrite(world, app, 7, 20)
+  const expected = await rowsOf(world, app)
+
+  const report = await world.during(app.backup(target))
+
+  expect(report.shards).toMatchObject([{ shard: 0, lsn: app.shards[0]?.appliedLsn, missing: [] }])
+  restore(world, target, '/restored')
+  expect(await rowsIn(world, '/restored')).toEqual(expected)
+})
+
+test('a second backup writes only what is new, and repairs what the first one lost', async () => {
+  const { world, app } = await started()
+  await world.during(app.store.put('blob', large))
+  await overwrite(world, app, 40)
+  await world.during(app.backup(target))
+
+  const idle = await world.during(app.backup(target))
+  expect(idle.shards[0]?.copiedBytes).toBe(0)
+
+  await overwrite(world, app, 1, 40)
+  const little = await world.during(app.backup(target))
+  expect(little.shards[0]?.copiedBytes).toBeLessThanOrEqual(128 * 1024)
+
+  const blobs = blobSegmentPath(`${target}/shard-0/blobs`, 0)
+  const file = world.disk.open(blobs, 'write')
+  file.write(Uint8Array.of(1, 2, 3), 10_000)
+  file.close()
+  const mended = await world.during(app.backup(target))
+  expect(mended.shards[0]?.copiedBytes).toBe(300 * 1024)
+  const expected = await rowsOf(world, app)
+  restore(world, target, '/restored')
+  expect(await rowsIn(world, '/restored')).toEqual(expected)
+})
+
+test('a backup taken under load restores to exactly the state at its LSN', async () => {
+  const { world, app } = await started({ wal: { maxFileSize: 128 * 1024 } })
+  const states = new Map<number, string>()
+  let isOver = false
+  const write = async (): Promise<void> => {
+    for (let at = 0; !isOver; at++) {
+      await app.store.put('k0', `${at}:`.padEnd(2_000, 'x'))
+      states.set(app.shards[0]?.appliedLsn ?? 0, `${at}:`)
+    }
+  }
+  const writing = write()
+  for (let round = 0; round < 5; round++) {
+    await world.during(new Promise<void>((resolve) => world.clock.after(37, resolve)))
+    if (round % 2 === 1) await world.during(app.control.snapshot(0))
+    const { shards } = await world.during(app.backup(target))
+    const lsn = shards[0]?.lsn ?? 0
+    restore(world, target, `/restored-${round}`)
+    const rows = await rowsIn(world, `/restored-${round}`)
+    expect(String(rows.k0).split('x')[0]).toBe(lastUpTo(states, lsn))
+  }
+  isOver = true
+  await world.during(writing)
+})
+
+/** The state at an LSN: that of the last put at or below it. */
+const lastUpTo = (states: ReadonlyMap<number, string>, lsn: number): string | undefined =>
+  [...states].filter(([at]) => at <= lsn).at(-1)?.[1]
+
+test('a backup restores to any LSN from its snapshot on, and refuses an earlier or a later one', async () => {
+  const { world, app } = await started()
+  await overwrite(world, app, 40)
+  await world.during(app.control.snapshot(0))
+  const from = app.shards[0]?.snapshots.named.at(-1)?.lsn ?? 0
+  const states: [number, unknown][] = []
+  for (let at = 0; at < 5; at++) {
+    await world.during(app.store.put('k0', at))
+    states.push([app.shards[0]?.appliedLsn ?? 0, at])
+  }
+  await world.during(app.backup(target))
+
+  for (const [lsn, value] of states) {
+    restore(world, target, `/at-${lsn}`, [lsn])
+    expect(await rowsIn(world, `/at-${lsn}`)).toMatchObject({ k0: value })
+  }
+  expect(() => restore(world, target, '/late', [9_999])).toThrow('reaches')
+  expect(() => restore(world, target, '/early', [from - 1])).toThrow('reaches')
+})
+
+test('a restored log has another id than its origin, and neither opens in the place of the other', async () => {
+  const { world, app } = await started()
+  await overwrite(world, app, 4)
+  await world.during(app.backup(target))
+  await world.during(app.close())
+  restore(world, target, '/restored')
+
+  const put = (from: string, to: string): void => {
+    for (const name of world.disk.list(from)) {
+      world.disk.remove(`${to}/${name}`)
+      world.disk.rename(`${from}/${name}`, `${to}/${name}`)
+    }
+  }
+  put('/restored/shard-0/wal', '/data/shard-0/wal')
+  expect(await codeOf(world.start(options))).toBe('CORRUPT')
+})
+
+test('a backup is not a data folder: start refuses it', async () => {
+  const { world, app } = await started()
+  await overwrite(world, app, 1)
+  await world.during(app.backup(target))
+
+  expect(await codeOf(world.start({ ...options, dir: target, instance: 'b' }))).toBe('CORRUPT')
+})
+
+test('a folder with something else is refused, and so is one in the data folder', async () => {
+  const { world, app } = await started()
+  world.disk.makeFolder('/else')
+  world.disk.open('/else/file', 'create').close()
+
+  expect(await codeOf(app.backup('/else'))).toBe('CONFLICT')
+  expect(await codeOf(app.backup('/data/backup'))).toBe('INVALID_ARGUMENT')
+  expect(await codeOf(app.backup('/'))).toBe('INVALID_ARGUMENT')
+  expect(world.disk.list('/else')).toContain('file')
+})
+
+test('a backup that a shard refuses because it is down leaves the logs of the others free', async () => {
+  const { world, app } = await started({ shards: 2, allowDown: true })
+  failNextSync(world.disk, 1)
+  expect(await codeOf(world.during(app.store.put(keyIn(app, 1), 1)))).toBe('UNKNOWN_OUTCOME')
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('SHARD_DOWN')
+
+  for (let at = 0; at < 80; at++) await world.during(app.store.put(keyIn(app, 0), textOf(at)))
+  await world.during(app.control.snapshot(0))
+  const { log } = await world.during(app.wal(0).describe())
+  expect(log?.segments[0]?.baseLsn).toBeGreaterThan(1)
+})
+
+test('a backup finds a snapshot that has rotted, and the next one has a new snapshot', async () => {
+  const { world, app } = await started()
+  for (let at = 0; at < 80; at++) await world.during(app.store.put(`k${at}`, textOf(at)))
+  await world.during(app.control.snapshot(0))
+  const { snapshots: folder } = shardFolder('/data', 0)
+  const [name = ''] = world.disk.list(folder)
+  const file = world.disk.open(`${folder}/${name}`, 'write')
+  file.write(Uint8Array.of(1, 2, 3), 200)
+  file.close()
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('CORRUPT')
+
+  await world.during(app.control.snapshot(0))
+  await world.during(app.backup(target))
+  expect(app.health().shards[0]?.snapshot.failure).toBeUndefined()
+})
+
+test('a backup with a damaged blob in a row is refused, and the one before it still restores', async () => {
+  const { world, app } = await started()
+  await world.during(app.store.put('blob', large))
+  await world.during(app.backup(target))
+  const expected = await rowsOf(world, app)
+  await world.during(app.store.put('more', large.replaceAll('L', 'M')))
+  await world.during(app.control.snapshot(0))
+  const file = world.disk.open(blobSegmentPath('/data/shard-0/blobs', 0), 'write')
+  file.write(Uint8Array.of(1, 2, 3), 400_000)
+  file.close()
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('CORRUPT')
+  restore(world, target, '/restored')
+  expect(await rowsIn(world, '/restored')).toEqual(expected)
+})
+
+test('consistent: a backup of several shards has a write of one shard only with those before it', async () => {
+  const { world, app } = await started({ shards: 2 })
+  const [first, second] = [keyIn(app, 0), keyIn(app, 1)]
+  let isOver = false
+  const write = async (): Promise<void> => {
+    for (let at = 1; !isOver; at++) {
+      await app.store.put(first, at)
+      await app.store.put(second, at)
+    }
+  }
+  const writing = write()
+  await world.during(new Promise<void>((resolve) => world.clock.after(50, resolve)))
+  await world.during(app.backup(target, { consistent: true }))
+  isOver = true
+  await world.during(writing)
+  restore(world, target, '/restored')
+  const again = await world.start({ ...options, dir: '/restored', instance: 'r', app: false })
+  const [one, other] = [again.store.get(first), again.store.get(second)] as number[]
+  expect((one ?? 0) - (other ?? 0)).toBeGreaterThanOrEqual(0)
+  expect((one ?? 0) - (other ?? 0)).toBeLessThanOrEqual(1)
+})
