@@ -53,6 +53,8 @@ const pages = [
   'docs/tasks.md',
   'docs/logs-and-reports.md',
   'docs/durable-actors.md',
+  'docs/durable-failures.md',
+  'docs/durable-lives.md',
   'docs/groups-and-pools.md',
   'docs/errors.md',
   'docs/state-machines.md',
