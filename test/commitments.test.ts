@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
-import { commandHere } from './support/command-here.ts'
+import { commandHere } from './support/commands/command-here.ts'
 import { examplesOf } from './support/doc-examples.ts'
 import { tempFolder } from './support/temp-folder.ts'
 

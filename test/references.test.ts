@@ -6,7 +6,7 @@ import * as keelson from '../src/index.ts'
 import { eventPayload, readEventPayload } from '../src/storage/values/event-payload.ts'
 import { Wal } from '../src/storage/wal/wal.ts'
 import { cellsOf } from './support/evidence-table.ts'
-import { machine } from './support/simulated-instance.ts'
+import { machine } from './support/worlds/simulated-instance.ts'
 
 const rows = readFileSync('docs/references.md', 'utf8')
   .split('\n')

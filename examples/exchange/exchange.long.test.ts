@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { lacks } from '../../test/support/lacks.ts'
-import { noPostgres, PostgresServer } from '../../test/support/postgres-server.ts'
 import { tempFolder } from '../../test/support/temp-folder.ts'
+import { noPostgres, PostgresServer } from '../../test/support/worlds/postgres-server.ts'
 import { demo } from './demo.ts'
 
 test.skipIf(lacks(noPostgres()))('a day is followed by a PostgreSQL server', async () => {

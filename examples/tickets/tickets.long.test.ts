@@ -1,7 +1,7 @@
 /** The night of a sale, with real processes: `kill -9`, dead storage actors, a disk that is full. */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { noSmallDisk, smallDisk } from '../../test/support/small-disk.ts'
+import { noSmallDisk, smallDisk } from '../../test/support/harm/small-disk.ts'
 import { tempFolder } from '../../test/support/temp-folder.ts'
 import { rush } from './rush.ts'
 

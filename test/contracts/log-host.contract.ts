@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { LogHost, LogOptions, LogState } from '../../src/storage/ports/log-host.ts'
-import { payload } from '../support/logs.ts'
+import { payload } from '../support/worlds/logs.ts'
 
 /** Hosts of one log, which does not exist yet. */
 export type LogUnderTest = {

@@ -20,7 +20,7 @@ import {
   positionAt,
   rowArbitrary,
   textRow,
-} from '../support/projection-rows.ts'
+} from '../support/worlds/projection-rows.ts'
 
 /** Projections, and a folder in which there are none yet. `release` takes everything away. */
 export type ProjectionsUnderTest = {

@@ -20,7 +20,7 @@ import {
   newLog,
   pieceOf,
   positionOf,
-} from '../support/replica-chunks.ts'
+} from '../support/worlds/replica-chunks.ts'
 
 /** A replica that takes new logs, and what its readers see of a log. */
 export type ReplicaUnderTest = {

@@ -19,8 +19,8 @@ import type {
 } from '../../src/storage/ports/snapshot-host.ts'
 import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
 import { blobRope, encodeRope } from '../../src/storage/values/rope.ts'
-import { plain, positionAt, textRow } from '../support/projection-rows.ts'
-import { harmFirstBlock, readWhole } from '../support/snapshot-files.ts'
+import { plain, positionAt, textRow } from '../support/worlds/projection-rows.ts'
+import { harmFirstBlock, readWhole } from '../support/worlds/snapshot-files.ts'
 
 /** Hosts, a disk and projections that belong together, and an empty folder. */
 export type SnapshotsUnderTest = {

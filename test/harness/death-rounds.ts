@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as keelson from 'keelson'
 import { seededRandom, systemClock } from '../../src/clock.ts'
-import { killLoad } from '../support/kill-load.ts'
+import { killLoad } from '../support/harm/kill-load.ts'
 
 const victims = ['wal_writer(0)', 'applier(0)', 'blob_store(0)', 'batcher(0)']
 

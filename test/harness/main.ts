@@ -5,7 +5,7 @@
  * stores are struck at once can be chosen. `deaths` kills each storage actor N times in a process that lives on. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
  */
 import { parseArgs } from 'node:util'
-import { noPostgres } from '../support/postgres-server.ts'
+import { noPostgres } from '../support/worlds/postgres-server.ts'
 import { type Deaths, deathRounds } from './death-rounds.ts'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'

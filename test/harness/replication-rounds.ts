@@ -10,7 +10,7 @@ import { type App, start } from 'keelson'
 import { postgres } from 'keelson/postgres'
 import { seededRandom } from 'keelson/testing'
 import pg from 'pg'
-import { PostgresServer } from '../support/postgres-server.ts'
+import { PostgresServer } from '../support/worlds/postgres-server.ts'
 
 /** What happens to the server. */
 const troubleNames = ['stop', 'kill', 'restart', 'slow', 'cut', 'lock', 'full'] as const

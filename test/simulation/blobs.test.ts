@@ -1,7 +1,7 @@
 /** Lives of instances with large values. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/blobs.test.ts`. */
 import { expect, test } from 'vitest'
-import { BlobLife } from '../support/blob-life.ts'
-import { liveSeeds, sumOf } from '../support/seed-lives.ts'
+import { BlobLife } from '../support/lives/blob-life.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedParts } from '../support/tier.ts'
 
 test.each(seedParts(5, 100))(

@@ -1,12 +1,12 @@
 /**
- * Random lives of durable actors, each from one seed, against a model: `test/support/entity-life.ts`.
+ * Random lives of durable actors, each from one seed, against a model: `test/support/lives/entity-life.ts`.
  * In each the machine stops at another call to the disk.
  *
  * `KEELSON_SEEDS=5000 npx vitest run test/simulation/entities.test.ts`; one life: `KEELSON_SEED=123 …`.
  */
 import { expect, test } from 'vitest'
-import { haltsMax, liveEntities } from '../support/entity-life.ts'
-import { liveSeeds, sumOf } from '../support/seed-lives.ts'
+import { haltsMax, liveEntities } from '../support/lives/entity-life.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
 const seeds = seedsOf(24, 1_000)

@@ -1,13 +1,13 @@
 /**
  * Random lives of durable actors in trouble, each from one seed: whatever happened, everything goes
- * on afterwards. `test/support/liveness-life.ts`.
+ * on afterwards. `test/support/lives/liveness-life.ts`.
  *
  * `KEELSON_SEEDS=20000 npx vitest run test/simulation/entity-liveness.test.ts`; one life:
  * `KEELSON_SEED=123 …`.
  */
 import { expect, test } from 'vitest'
-import { liveThroughTrouble } from '../support/liveness-life.ts'
-import { liveSeeds, sumOf } from '../support/seed-lives.ts'
+import { liveThroughTrouble } from '../support/lives/liveness-life.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
 const seeds = seedsOf(8, 600)

@@ -15,9 +15,9 @@ import {
   supervisor,
 } from '../../src/index.ts'
 import { encodeIndexValue } from '../../src/storage/index.ts'
-import { liveSeeds } from '../support/seed-lives.ts'
-import { machine } from '../support/simulated-instance.ts'
+import { liveSeeds } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
+import { machine } from '../support/worlds/simulated-instance.ts'
 
 type Messages = { calls: { set: (status: string) => void } }
 

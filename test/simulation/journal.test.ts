@@ -1,7 +1,7 @@
 /** Lives of applications over a journal. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/journal.test.ts`. */
 import { expect, test } from 'vitest'
-import { JournalLife } from '../support/journal-life.ts'
-import { liveSeeds, sumOf } from '../support/seed-lives.ts'
+import { JournalLife } from '../support/lives/journal-life.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedParts, thorough } from '../support/tier.ts'
 
 /** A short life has fewer troubles at once; there are more of them. */

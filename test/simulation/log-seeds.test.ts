@@ -3,7 +3,7 @@
  * `npm run simulate -- log --seed N` lives it again; `KEELSON_SEEDS` sets how many are lived here.
  */
 import { expect, test } from 'vitest'
-import { liveSeeds, sumOf } from '../support/seed-lives.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 import { liveSeed } from './log-seeds.ts'
 

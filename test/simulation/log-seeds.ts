@@ -2,10 +2,10 @@
  * What one seed of the log's simulation is: of four seeds two are lives of a log on a disk that fails, fills up, tears and
  * loses what was not synced; one is a life of `keelson/wal` with several writers; one is a disk that betrays its log.
  */
-import { harmOn } from '../support/log-harm.ts'
-import { liveOn } from '../support/log-life.ts'
-import type { Tally } from '../support/seed-lives.ts'
-import { liveAsWriters } from '../support/wal-seeds.ts'
+import { harmOn } from '../support/harm/log-harm.ts'
+import { liveOn } from '../support/lives/log-life.ts'
+import type { Tally } from '../support/lives/seed-lives.ts'
+import { liveAsWriters } from '../support/lives/wal-seeds.ts'
 
 /**
  * Lives the life of `seed`. The names of what it counts say in which kind of life it happened. Rejects with the seed in the

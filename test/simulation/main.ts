@@ -8,8 +8,8 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { liveEntities } from '../support/entity-life.ts'
-import { sumOf, type Tally } from '../support/seed-lives.ts'
+import { liveEntities } from '../support/lives/entity-life.ts'
+import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
 
 /** The simulations. */

@@ -6,8 +6,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { BlobLife } from '../support/blob-life.ts'
-import { history, live } from '../support/store-history.ts'
+import { BlobLife } from '../support/lives/blob-life.ts'
+import { history, live } from '../support/lives/store-history.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void

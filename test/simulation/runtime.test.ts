@@ -7,8 +7,8 @@
  */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { runtimeWorld } from '../support/runtime-world.ts'
-import { liveSeeds, sumOf } from '../support/seed-lives.ts'
+import { runtimeWorld } from '../support/lives/runtime-world.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
 const seeds = seedsOf(20, 600)

@@ -1,7 +1,7 @@
 /** Lives of instances that make snapshots all the time. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/snapshots.test.ts`. */
 import { expect, test } from 'vitest'
-import { liveSeeds, sumOf } from '../support/seed-lives.ts'
-import { SnapshotLife } from '../support/snapshot-life.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
+import { SnapshotLife } from '../support/lives/snapshot-life.ts'
 import { seedParts } from '../support/tier.ts'
 
 test.each(seedParts(8, 1_000))(

@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import * as keelson from '../../src/index.ts'
 import { startSimulated } from '../../src/testing/index.ts'
-import { killLoad, puts } from '../support/kill-load.ts'
+import { killLoad, puts } from '../support/harm/kill-load.ts'
 import { countOf, seedsOf } from '../support/tier.ts'
 
 const victims = ['wal_writer(0)', 'applier(0)', 'blob_store(0)', 'batcher(0)']

@@ -6,7 +6,7 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { history, live } from '../support/store-history.ts'
+import { history, live } from '../support/lives/store-history.ts'
 import { countOf } from '../support/tier.ts'
 
 const histories = countOf('KEELSON_SEEDS', 20, 500)

@@ -10,9 +10,9 @@ import { seededRandom } from '../../src/clock.ts'
 import type { KeelsonError } from '../../src/errors.ts'
 import { reasonText } from '../../src/errors.ts'
 import type { App } from '../../src/supervisors/index.ts'
-import { liveSeeds } from '../support/seed-lives.ts'
-import { machine } from '../support/simulated-instance.ts'
+import { liveSeeds } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
+import { machine } from '../support/worlds/simulated-instance.ts'
 
 const seeds = seedsOf(12, 500)
 

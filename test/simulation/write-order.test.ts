@@ -7,9 +7,9 @@
 import { expect, test } from 'vitest'
 import { Batcher } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
-import { liveSeeds } from '../support/seed-lives.ts'
-import { machine } from '../support/simulated-instance.ts'
+import { liveSeeds } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
+import { machine } from '../support/worlds/simulated-instance.ts'
 
 const seeds = seedsOf(20, 500)
 

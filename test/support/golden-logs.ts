@@ -4,7 +4,7 @@ import { crc32 } from '../../src/storage/bytes/crc32.ts'
 import { frameBuffer, frameHeaderBytes, readFrameHeader } from '../../src/storage/frames/frame.ts'
 import { decodeSegmentHeader } from '../../src/storage/frames/segment-header.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
-import { dir, type LogWorld, newestOn, segmentsOn, worldOn } from './logs.ts'
+import { dir, type LogWorld, newestOn, segmentsOn, worldOn } from './worlds/logs.ts'
 
 /** A world with the golden log of that name, durable. */
 export const golden = (name: string): LogWorld => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, onTestFinished, test } from 'vitest'
 import { threadBlobHost } from '../../dist/storage/threads/thread-blob-host.js'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 /** 2 GB: `KEELSON_TIER=all KEELSON_STREAM_MB=2048 npx vitest run test/system/blobs.long.test.ts`. */

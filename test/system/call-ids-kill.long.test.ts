@@ -1,7 +1,7 @@
 /** Calls with an id to an entity of the built package, under SIGKILL. */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const rounds = Number(process.env.KEELSON_KILL_ROUNDS ?? 8)

@@ -7,9 +7,9 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
 import { createLog } from '../../src/storage/log/log.ts'
-import { childProgram } from '../support/child-program.ts'
-import { write } from '../support/command-project.ts'
-import { startKeelson } from '../support/keelson-command.ts'
+import { childProgram } from '../support/commands/child-program.ts'
+import { write } from '../support/commands/command-project.ts'
+import { startKeelson } from '../support/commands/keelson-command.ts'
 import { folderMadeOnce, tempFolder } from '../support/temp-folder.ts'
 
 const keys = Array.from({ length: 1_000 }, (_, at) => `key ${at}`)

@@ -8,7 +8,7 @@ import { copyFileSync, cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type StartOptions, start } from 'keelson'
 import { expect, test } from 'vitest'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 import {
   bitAt,
   bitsAnywhere,
@@ -26,7 +26,7 @@ import {
   pageBytes,
   replacedBy,
   zerosAt,
-} from '../support/damaged-folder.ts'
+} from '../support/harm/damaged-folder.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const KiB = 1024

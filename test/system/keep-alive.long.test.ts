@@ -1,6 +1,6 @@
 /** Whether an open instance holds Node's process open, in real processes. */
 import { expect, test } from 'vitest'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const lived = async (...calls: string[]) => {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 /** 50 rounds take about a minute: `KEELSON_TIER=all KEELSON_KILL_ROUNDS=50 npx vitest run test/system/kill.long.test.ts`. */

@@ -5,9 +5,9 @@ import { start } from 'keelson'
 import { Wal } from 'keelson/wal'
 import { describe, expect, test } from 'vitest'
 import { textOf } from '../harness/ledger.ts'
-import { runKeelson } from '../support/keelson-command.ts'
+import { runKeelson } from '../support/commands/keelson-command.ts'
+import { noSmallDisk, smallDisk } from '../support/harm/small-disk.ts'
 import { lacks } from '../support/lacks.ts'
-import { noSmallDisk, smallDisk } from '../support/small-disk.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const program = (name: string): string => join('test/support/programs', name)

@@ -1,7 +1,7 @@
 /** An entity with many rows is deleted over three SIGKILLs (built package). `KEELSON_ROWS=1000000` for a million. */
 import { expect, test } from 'vitest'
-import { childProgram } from '../support/child-program.ts'
-import { commandHere } from '../support/command-here.ts'
+import { childProgram } from '../support/commands/child-program.ts'
+import { commandHere } from '../support/commands/command-here.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const count = Number(process.env.KEELSON_ROWS ?? 100_000)

@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 import { lacks } from '../support/lacks.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 

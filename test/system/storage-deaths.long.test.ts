@@ -6,9 +6,9 @@ import * as keelson from 'keelson'
 import { StateMachine } from 'keelson/state-machine'
 import { expect, test } from 'vitest'
 import { deathRounds } from '../harness/death-rounds.ts'
-import { type Kit, storingActors } from '../support/storing-actors.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { countOf } from '../support/tier.ts'
+import { type Kit, storingActors } from '../support/worlds/storing-actors.ts'
 
 /** A shard's supervisor allows five restarts in 10 s, and begins anew when it is killed itself. */
 const storage = [

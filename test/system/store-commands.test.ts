@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { type App, type KeelsonError, type StartOptions, start } from 'keelson'
 import { expect, test } from 'vitest'
-import { doctor } from '../support/doctor-folder.ts'
-import { StoreModel, type Transaction, type Write } from '../support/store-reference.ts'
-import { callOf, keys, transaction, withPatchesOfBytes } from '../support/store-writes.ts'
+import { doctor } from '../support/commands/doctor-folder.ts'
+import { StoreModel, type Transaction, type Write } from '../support/models/store-reference.ts'
+import { callOf, keys, transaction, withPatchesOfBytes } from '../support/models/store-writes.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? 20)

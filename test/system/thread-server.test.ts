@@ -20,7 +20,7 @@ import {
   worker,
 } from 'keelson'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 
 type Counter = {
   calls: {

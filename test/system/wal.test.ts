@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isKeelsonError, Wal } from 'keelson/wal'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { childProgram } from '../support/child-program.ts'
+import { childProgram } from '../support/commands/child-program.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { countOf } from '../support/tier.ts'
 

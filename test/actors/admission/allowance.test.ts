@@ -1,7 +1,7 @@
 /** The bound over all shards holds each of them back in its turn. */
 import { describe, expect, test } from 'vitest'
 import { Allowance } from '../../../src/actors/admission/allowance.ts'
-import { testWorld } from '../../support/test-gate.ts'
+import { testWorld } from '../../support/worlds/test-gate.ts'
 
 describe('the bound over all shards', () => {
   test('holds a shard back that has room itself, and lets it go when another leaves', () => {

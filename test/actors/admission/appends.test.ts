@@ -9,7 +9,7 @@ import {
 } from '../../../src/actors/admission/appends.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
-import { TestWrite } from '../../support/test-write.ts'
+import { TestWrite } from '../../support/worlds/test-write.ts'
 
 class TestAppend extends TestWrite implements Append {
   readonly units = []

@@ -1,7 +1,7 @@
 /** A drain ends when what was under way has left, and only while its hold lasts. */
 import { describe, expect, test } from 'vitest'
 import type { KeelsonError } from '../../../src/errors.ts'
-import { testGate } from '../../support/test-gate.ts'
+import { testGate } from '../../support/worlds/test-gate.ts'
 
 /** What became of a promise so far. */
 const watched = (work: Promise<void>): { now: string } => {

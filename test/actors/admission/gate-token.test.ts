@@ -1,7 +1,7 @@
 /** A token of the gate is given back once, by its holder or by the death of its holder. */
 import { describe, expect, test } from 'vitest'
 import type { GenServer } from '../../../src/runtime/index.ts'
-import { testGate, testWorld } from '../../support/test-gate.ts'
+import { testGate, testWorld } from '../../support/worlds/test-gate.ts'
 
 const idler: GenServer<object, number> = { init: () => 0 }
 

@@ -1,7 +1,7 @@
 /** Waits at the gate, and what its refusals say. */
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import { testGate, testWorld } from '../../support/test-gate.ts'
+import { testGate, testWorld } from '../../support/worlds/test-gate.ts'
 
 /** The waits that have ended, by name. */
 const ended = () => {

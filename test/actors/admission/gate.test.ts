@@ -1,7 +1,7 @@
 /** The gate of a shard: first come, first served, within its bounds. */
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import { testGate } from '../../support/test-gate.ts'
+import { testGate } from '../../support/worlds/test-gate.ts'
 
 describe('the gate', () => {
   test('admits at once, before enter returns, while there is room', () => {

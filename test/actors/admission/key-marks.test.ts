@@ -8,7 +8,7 @@ import {
 } from '../../../src/actors/admission/key-marks.ts'
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import { type Command, entityRowKey, type Turn } from '../../../src/storage/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 /** Marks whose turns are written down by name. */
 const world = () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { WriteWindows, windowsMax } from '../../../src/actors/admission/write-windows.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('windows of namespaces', () => {
   test('are absent by default, and can be set and removed', () => {

@@ -3,9 +3,9 @@ import { expect, test } from 'vitest'
 import { blobSegmentPath } from '../../../src/storage/blobs/blob-folder.ts'
 import { shardFolder } from '../../../src/storage/disk/data-folder.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { restore } from '../../support/restored.ts'
-import { codeOf, failNextSync, type Machine } from '../../support/simulated-instance.ts'
-import { options, overwrite, started, textOf } from '../../support/snapshot-instance.ts'
+import { restore } from '../../support/worlds/restored.ts'
+import { codeOf, failNextSync, type Machine } from '../../support/worlds/simulated-instance.ts'
+import { options, overwrite, started, textOf } from '../../support/worlds/snapshot-instance.ts'
 
 const target = '/backup'
 

@@ -7,8 +7,8 @@ import { BlobStore } from '../../../src/actors/index.ts'
 import { BlobPins } from '../../../src/actors/shard/shard-blobs.ts'
 import { recordExtent } from '../../../src/storage/blobs/blob-record.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
-import { BlobWorld, payload } from '../../support/blob-folder.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { BlobWorld, payload } from '../../support/worlds/blob-folder.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const options = { blobs: { threshold: 1000, graceMs: 0, sweepMs: 0 } }
 

@@ -1,9 +1,9 @@
 /** Puts of large values share writes and syncs: one group is written while the next one fills. */
 import { describe, expect, test } from 'vitest'
 import type { BlobHost } from '../../../src/storage/index.ts'
-import { payload } from '../../support/blob-folder.ts'
-import { started } from '../../support/blob-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import { started } from '../../support/worlds/blob-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 /** An instance, the payloads of each group, and the most groups at a time. */
 const watched = async () => {

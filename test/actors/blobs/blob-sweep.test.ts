@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, BlobStore } from '../../../src/actors/index.ts'
 import { resume, suspend } from '../../../src/runtime/index.ts'
-import { payload } from '../../support/blob-folder.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
 import {
   blobFiles,
   dir,
@@ -10,8 +10,8 @@ import {
   started,
   swept,
   watchedProjection,
-} from '../../support/blob-instance.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+} from '../../support/worlds/blob-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a sweep', () => {
   test('frees no blob that a row or a frame of the log refers to', async () => {

@@ -4,9 +4,15 @@
  */
 import { describe, expect, test } from 'vitest'
 import { telemetry } from '../../../src/runtime/index.ts'
-import { payload } from '../../support/blob-folder.ts'
-import { blobFiles, dir, options, started, watchedProjection } from '../../support/blob-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import {
+  blobFiles,
+  dir,
+  options,
+  started,
+  watchedProjection,
+} from '../../support/worlds/blob-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 describe('a put whose blob cannot be written', () => {
   test('is refused with nothing in the log, and the shard continues', async () => {

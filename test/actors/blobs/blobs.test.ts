@@ -1,8 +1,8 @@
 /** Large values are stored beside the log, durable before any frame refers to them. */
 import { describe, expect, test } from 'vitest'
-import { payload } from '../../support/blob-folder.ts'
-import { blobFiles, dir, logBytes, options, started } from '../../support/blob-instance.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import { blobFiles, dir, logBytes, options, started } from '../../support/worlds/blob-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a large value', () => {
   test('is stored in a blob and not in the log, and is read back unchanged', async () => {

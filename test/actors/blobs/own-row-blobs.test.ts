@@ -1,14 +1,19 @@
 /** Large values in the rows that durable actors keep: everything that follows references finds them. */
 import { expect, test } from 'vitest'
 import { type App, call, type DurableContext } from '../../../src/index.ts'
-import { payload } from '../../support/blob-folder.ts'
-import { blobFiles, options as blobOptions, swept } from '../../support/blob-instance.ts'
-import { caughtUp } from '../../support/followed-instance.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
-import { restore } from '../../support/restored.ts'
-import { type Act, type KeeperMessages, keepers, keeperTree } from '../../support/row-keeper.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
-import { folders, options } from '../../support/snapshot-instance.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import { blobFiles, options as blobOptions, swept } from '../../support/worlds/blob-instance.ts'
+import { caughtUp } from '../../support/worlds/followed-instance.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { restore } from '../../support/worlds/restored.ts'
+import {
+  type Act,
+  type KeeperMessages,
+  keepers,
+  keeperTree,
+} from '../../support/worlds/row-keeper.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { folders, options } from '../../support/worlds/snapshot-instance.ts'
 
 const blob = (at: number): Buffer => Buffer.from(payload(at, 9_000))
 const put =

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import * as actors from '../../../src/actors/index.ts'
 import * as keelson from '../../../src/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 const ofShards = [
   [keelson.BlobStore, actors.BlobStore],

@@ -11,8 +11,13 @@ import {
 } from '../../../src/runtime/index.ts'
 import { shardOf } from '../../../src/storage/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
-import { batched, entryOf, firstShardOf, outcomesOf } from '../../support/batched-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import {
+  batched,
+  entryOf,
+  firstShardOf,
+  outcomesOf,
+} from '../../support/worlds/batched-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 describe('stop', () => {
   test('answers what waits, ends the batcher of that shard, and another one follows with the windows', async () => {

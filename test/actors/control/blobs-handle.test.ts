@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { BlobStore, type Command } from '../../../src/index.ts'
 import { encodeValue, noExpiry, shardOf } from '../../../src/storage/index.ts'
-import { outcomesOf } from '../../support/batched-instance.ts'
-import { blobFiles, options, started, swept } from '../../support/blob-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { outcomesOf } from '../../support/worlds/batched-instance.ts'
+import { blobFiles, options, started, swept } from '../../support/worlds/blob-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const large = (of = 'x'): string => of.repeat(5_000)
 const put = (key: string, value: unknown): Command => ({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Control, LmdbWriter } from '../../../src/actors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const ok = [
   { shard: 0, ok: true },

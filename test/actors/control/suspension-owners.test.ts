@@ -1,7 +1,7 @@
 /** A suspension holds only as long as its owner lives, and is refused if it could not hold. */
 import { describe, expect, test } from 'vitest'
 import { Control, ControlHandle } from '../../../src/actors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a suspension that ends while it still flushes', () => {
   /** An instance with a flush of one second: the log must be synced first. */

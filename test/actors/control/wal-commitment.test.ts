@@ -1,7 +1,7 @@
 /** The head of a shard's commitments, as an instance gives it. */
 import { expect, test } from 'vitest'
 import { verifyLog } from '../../../src/storage/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 const wal = { commitments: true }
 

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { LoggedFrame, WalHandle } from '../../../src/actors/index.ts'
 import { LmdbWriter, Snapshotter } from '../../../src/index.ts'
 import { decodeValue } from '../../../src/storage/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
-import { folders, options, overwrite, started } from '../../support/snapshot-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { folders, options, overwrite, started } from '../../support/worlds/snapshot-instance.ts'
 
 const all = async (frames: AsyncIterable<LoggedFrame>): Promise<LoggedFrame[]> => {
   const read: LoggedFrame[] = []

@@ -10,8 +10,8 @@ import {
 import { type GenServer, resume, suspend, telemetry } from '../../../src/runtime/index.ts'
 import { shardOf } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { batched, outcomesOf } from '../../support/batched-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { batched, outcomesOf } from '../../support/worlds/batched-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const idler: GenServer<object, number> = { init: () => 0 }
 

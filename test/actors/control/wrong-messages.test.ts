@@ -1,7 +1,7 @@
 /** Storage actors refuse unknown messages from any sender, and continue. */
 import { describe, expect, test } from 'vitest'
 import { call, cast, name, type Ref, send } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 /** Any message, as a caller without types sends it. */
 type Anything = {

@@ -4,7 +4,7 @@ import { ShardTime } from '../../../src/actors/core/shard-time.ts'
 import type { VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const minute = 60_000
 const hour = 60 * minute

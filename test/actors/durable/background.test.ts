@@ -12,7 +12,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly log: readonly string[] }
 type Messages = {

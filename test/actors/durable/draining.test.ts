@@ -12,7 +12,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type Ms = number
 type Messages = {

@@ -4,7 +4,7 @@ import { assign, setup } from 'xstate'
 import { call, entity, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Event = { type: 'pay'; cents: number } | { type: 'fail' } | { type: 'look' } | { type: 'slow' }
 

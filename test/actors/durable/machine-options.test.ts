@@ -9,7 +9,7 @@ import { surveyEntity } from '../../../src/actors/index.ts'
 import { entity, type GenServer, name, send, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 /** What the world has seen. */
 let seen: unknown[] = []

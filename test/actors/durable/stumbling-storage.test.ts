@@ -14,7 +14,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, failNextSync } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: {

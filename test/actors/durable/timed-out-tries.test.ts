@@ -21,7 +21,7 @@ import {
 } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { work: () => void; ring: () => void; note: () => void; look: () => readonly string[] }

@@ -1,6 +1,6 @@
 /** The bound of the actors that are noted as slow: `slowMax` of the alarms of a shard. */
 import { expect, test } from 'vitest'
-import { startSlowAlarms } from '../../support/slow-alarms.ts'
+import { startSlowAlarms } from '../../support/harm/slow-alarms.ts'
 
 test('beyond 10,000 slow actors others wait for one of them, and all alarms fire', async () => {
   const wait = { inMs: 100_000, ms: 60_000 }

@@ -18,8 +18,8 @@ import {
 } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { type Simulation, silentLogger, startSimulated } from '../../../src/testing/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
-import { slowKind, startSlowAlarms } from '../../support/slow-alarms.ts'
+import { slowKind, startSlowAlarms } from '../../support/harm/slow-alarms.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly fired: readonly string[] }
 

@@ -2,7 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
-import { slowKind } from '../../support/slow-alarms.ts'
+import { slowKind } from '../../support/harm/slow-alarms.ts'
 
 type Messages = {
   calls: { set: (inMs: number) => void; charge: () => void; done: () => string }

@@ -18,7 +18,7 @@ import { StateMachine } from '../../../src/runtime/state-machine/state-machine.t
 import { entityOf } from '../../../src/storage/index.ts'
 import { rowClassOf } from '../../../src/storage/values/row-key.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly count: number; readonly ran: readonly string[] }
 type Messages = {

@@ -15,7 +15,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, failNextSync } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly count: number }
 type Messages = {

@@ -14,7 +14,7 @@ import {
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type Cents = { readonly cents: number; readonly turns: number }
 type Old = {

@@ -3,7 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { type EntryStream, type StoredEntry, WalWriter } from '../../../src/actors/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, failNextSync, type Machine, machine } from '../../support/simulated-instance.ts'
+import {
+  codeOf,
+  failNextSync,
+  type Machine,
+  machine,
+} from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string, says: unknown = id) => ({
   id,

@@ -4,7 +4,7 @@ import { entriesIn } from '../../../src/actors/journal/stored-entry.ts'
 import { positionEntity } from '../../../src/actors/shard/shard-journal.ts'
 import { entityRowKey, readEntityRow } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string) => ({ id, type: 'order' })
 const lsnOf = (app: App): number => app.health().shards[0]?.appliedLsn ?? 0

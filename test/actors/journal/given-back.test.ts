@@ -1,7 +1,7 @@
 /** Walks over a journal whose log was given back: none leaves an entry out in silence. */
 import { expect, test } from 'vitest'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const dir = '/data/shard-0/snapshot'
 const small = { wal: { maxFileSize: 128 * 1024 } }

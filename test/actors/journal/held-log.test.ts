@@ -4,7 +4,7 @@ import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import { appendedMarkerKey, type Projections } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Calls = { calls: { add: (id: string) => number } }
 

@@ -1,7 +1,7 @@
 /** `app.journal.append`: one acknowledgement for each id, after the sync, in order. */
 import { describe, expect, test } from 'vitest'
 import { eventPayload, readEventPayload } from '../../../src/storage/values/event-payload.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 const order = (id: string, cents = 100) => ({
   id,

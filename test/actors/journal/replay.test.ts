@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { StoredEntry } from '../../../src/actors/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string, says: unknown = id) => ({
   id,

@@ -11,7 +11,12 @@ import { type GenServer, type Messages, name, ok, supervisor, worker } from '../
 import { telemetry } from '../../../src/runtime/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, failNextSync, type Machine, machine } from '../../support/simulated-instance.ts'
+import {
+  codeOf,
+  failNextSync,
+  type Machine,
+  machine,
+} from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string) => ({
   id,

@@ -7,7 +7,7 @@ import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { framesOf } from '../../../src/actors/log/log-successor.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { encodeFrame, type FrameUnits, type LogHost } from '../../../src/storage/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const noSpace = new KeelsonError('NO_SPACE', 'the disk is full')
 

@@ -7,7 +7,7 @@ import { Applier, Batcher, BlobStore, WalWriter } from '../../../src/actors/inde
 import { createSystem, name, stopProcess, suspend } from '../../../src/runtime/index.ts'
 import type { LogHost } from '../../../src/storage/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 const victims = { BlobStore, WalWriter, Applier, Batcher }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { LmdbWriter, type StorageEvents, WalWriter } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { shardOf } from '../../../src/storage/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 /** A key of each of two shards. */
 const here = 'a'

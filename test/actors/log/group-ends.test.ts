@@ -5,7 +5,7 @@ import { createSystem } from '../../../src/runtime/index.ts'
 import type { CommitRequest, LogHost } from '../../../src/storage/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 /**
  * A machine with a log that refuses commits while `refusing` is set. `commits` has the memory of

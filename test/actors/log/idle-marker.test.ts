@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
-import { codeOf, failNextSync, type Machine, machine } from '../../support/simulated-instance.ts'
+import {
+  codeOf,
+  failNextSync,
+  type Machine,
+  machine,
+} from '../../support/worlds/simulated-instance.ts'
 
 const newest = ({ disk }: Machine): string => {
   const folder = '/data/shard-0/wal'

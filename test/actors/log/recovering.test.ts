@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
 import { encodeValue } from '../../../src/storage/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const keys = Array.from({ length: 300 }, (_, at) => `key:${at}`)
 

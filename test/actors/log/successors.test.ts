@@ -1,7 +1,7 @@
 /** Pending work of a killed actor must change nothing for its successor. */
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a writer that is killed again while its predecessor still ends', () => {
   test('never writes at the same time: every acknowledged write is there, in this process and the next', async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, type StorageEvents, WalWriter } from '../../../src/actors/index.ts'
 import { suspend, telemetry } from '../../../src/runtime/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 /** An instance with a log that answers in `syncMs`, and the frames of each commit from now on. */
 const world = async (syncMs = 1) => {

@@ -9,9 +9,9 @@ import {
   worker,
 } from '../../../src/runtime/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { outcomesOf } from '../../support/batched-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
-import { bytesOf, dir, type WalWorldOptions, walWorld } from '../../support/wals.ts'
+import { outcomesOf } from '../../support/worlds/batched-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { bytesOf, dir, type WalWorldOptions, walWorld } from '../../support/worlds/wals.ts'
 
 const log = name<WalServer.Messages>('log')
 

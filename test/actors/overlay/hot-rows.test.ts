@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Applier } from '../../../src/actors/index.ts'
 import { cast, name, send } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const started = async (overlay: StartOptions['overlay']) => {
   const world = machine()

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Overlay } from '../../../src/actors/overlay/overlay.ts'
 import type { Row, RowRange } from '../../../src/storage/ports/projection-store.ts'
 import { compareKeys } from '../../../src/storage/values/key.ts'
-import { roomy } from '../../support/overlay-limits.ts'
+import { roomy } from '../../support/worlds/overlay-limits.ts'
 
 const row = (text: string): Row => ({
   value: { tag: 1, bytes: new TextEncoder().encode(text) },

@@ -11,7 +11,7 @@ import {
   type RowRange,
 } from '../../../src/storage/index.ts'
 import { memoryProjections } from '../../../src/testing/index.ts'
-import { roomy } from '../../support/overlay-limits.ts'
+import { roomy } from '../../support/worlds/overlay-limits.ts'
 
 const walId = '000102030405060708090a0b0c0d0eff'
 const row = (text: string, expiresAt = 0): Row => ({

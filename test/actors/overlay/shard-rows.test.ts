@@ -9,8 +9,8 @@ import {
   noExpiry,
 } from '../../../src/storage/index.ts'
 import { memoryProjections } from '../../../src/testing/index.ts'
-import { missingBlob } from '../../support/map-rows.ts'
-import { roomy } from '../../support/overlay-limits.ts'
+import { missingBlob } from '../../support/worlds/map-rows.ts'
+import { roomy } from '../../support/worlds/overlay-limits.ts'
 
 const put: Command = { kind: 'put', key: 'k', value: encodeValue(1), expiry: noExpiry }
 const locking = (kind: 'lock' | 'extend', owner: string, ...keys: string[]): Command => ({

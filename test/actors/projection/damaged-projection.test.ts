@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a damaged row', () => {
   test('in one shard restarts only that shard’s applier, also when a range reads it', async () => {

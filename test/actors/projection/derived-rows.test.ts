@@ -5,7 +5,7 @@ import { KeelsonError } from '../../../src/errors.ts'
 import { type GenServer, noReply, ok, telemetry } from '../../../src/runtime/index.ts'
 import type { Projections } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
 const producer = 'by-city'

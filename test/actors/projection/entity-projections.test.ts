@@ -18,7 +18,7 @@ import {
 import { projectionMarkKey } from '../../../src/storage/index.ts'
 import { projectionMarkRow } from '../../../src/storage/projections/projection-mark.ts'
 import { rowsOf } from '../../../src/storage/values/row-key.ts'
-import { type Machine, machine } from '../../support/simulated-instance.ts'
+import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Thing = { readonly status: string; readonly size?: number; readonly note?: number }
 type Messages = { calls: { set: (thing: Thing) => void; both: (thing: Thing) => void } }

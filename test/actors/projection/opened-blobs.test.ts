@@ -1,8 +1,8 @@
 /** A projection that is ahead of every snapshot has the rows of its blobs: its opening does not read the log for them. */
 import { expect, test } from 'vitest'
 import type { LogHost } from '../../../src/storage/index.ts'
-import { options as blobOptions } from '../../support/blob-instance.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { options as blobOptions } from '../../support/worlds/blob-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 test('the opening of a projection that is ahead of the snapshots reads no frame', async () => {
   const read: number[] = []

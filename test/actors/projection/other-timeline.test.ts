@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
 import { encodeValue } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { type Machine, machine } from '../../support/simulated-instance.ts'
+import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const wal = '/data/shard-0/wal'
 const lmdb = '/data/shard-0/lmdb'

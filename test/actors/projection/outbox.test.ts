@@ -9,8 +9,8 @@ import {
   type RowChange,
   type Unit,
 } from '../../../src/storage/index.ts'
-import { MapRows } from '../../support/map-rows.ts'
-import { appliedFrames } from '../../support/pending-frames.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
+import { appliedFrames } from '../../support/worlds/pending-frames.ts'
 
 const unitsOf = (lsn: number): readonly Unit[] => [
   { kind: 'put', key: `k${lsn}`, value: encodeValue('v'), expiry: noExpiry },

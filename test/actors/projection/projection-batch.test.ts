@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { ProjectionBatch, sliceRowsMax } from '../../../src/actors/projection/projection-batch.ts'
 import { encodeFrame, encodeValue, noExpiry, type Unit } from '../../../src/storage/index.ts'
-import { MapRows } from '../../support/map-rows.ts'
-import { pendingFrames } from '../../support/pending-frames.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
+import { pendingFrames } from '../../support/worlds/pending-frames.ts'
 
 const limits = { chunkRows: 10_000, chunkBytes: 4 * 1024 * 1024 }
 

@@ -4,8 +4,8 @@
  */
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter } from '../../../src/actors/index.ts'
-import { CommitDoor, type Moment } from '../../support/commit-door.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { CommitDoor, type Moment } from '../../support/worlds/commit-door.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 /**
  * An instance with an empty projection and a first commit that is held up. Appends reveal a frame

@@ -7,8 +7,8 @@ import {
   noExpiry,
   type Unit,
 } from '../../../src/storage/index.ts'
-import { MapRows } from '../../support/map-rows.ts'
-import { appliedFrames } from '../../support/pending-frames.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
+import { appliedFrames } from '../../support/worlds/pending-frames.ts'
 
 const limits = {
   intervalMs: 50,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LogHost } from '../../../src/storage/index.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const KiB = 1024
 const text = 'x'.repeat(200 * KiB)

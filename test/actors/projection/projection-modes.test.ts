@@ -12,7 +12,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
 const projectionOf = (app: App) => app.health().shards[0]?.projection

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { Applier, LmdbWriter } from '../../../src/actors/index.ts'
 import { call, suspend } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 test.each([1, 2, 3])(
   'a value in %i frames behind the projection is there again',

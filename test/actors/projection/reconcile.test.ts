@@ -4,8 +4,8 @@ import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { ProjectionStore } from '../../../src/storage/index.ts'
-import { CommitDoor } from '../../support/commit-door.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { CommitDoor } from '../../support/worlds/commit-door.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { Applier } from '../../../src/actors/index.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 test('takes its shard down with the LSN at the next replay, and the folder is refused with it', async () => {
   const { start, during, disk } = machine()

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { countsByNamespace, history, type Projection, projection } from '../../../src/index.ts'
 import { name } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 type Person = { readonly name: string; readonly city: string }
 

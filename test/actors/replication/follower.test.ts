@@ -4,10 +4,10 @@ import { readableEntity } from '../../../src/actors/replication/readable-key.ts'
 import type { Shard } from '../../../src/actors/shard/shard.ts'
 import { mainRow, nothing } from '../../../src/actors/turns/memory.ts'
 import { entityRow } from '../../../src/storage/values/entity-row.ts'
-import { caughtUp, fill, following, ofReplica } from '../../support/followed-instance.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
-import { machine } from '../../support/simulated-instance.ts'
-import { overwrite, options as snapshotOptions } from '../../support/snapshot-instance.ts'
+import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
+import { overwrite, options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
 
 test('a replica that is away is behind by what it lacks, since the oldest of it', async () => {
   const { world, replica, app, log } = await following()

@@ -1,7 +1,7 @@
 /** The replica that the tests of replicators use keeps the contract, as PostgreSQL does. */
 import { virtualClock } from '../../../src/testing/index.ts'
 import { replicaContract } from '../../contracts/replica.contract.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
 
 const replica = new MemoryReplica(virtualClock())
 replica.answerMs = 0

@@ -5,9 +5,9 @@ import { KeelsonError } from '../../../src/errors.ts'
 import { createSystem, stopProcess, telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { caughtUp, fill, following, ofReplica } from '../../support/followed-instance.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('fencing', () => {
   test('stops a life of the log behind which a later one is replicated, and nothing else', async () => {

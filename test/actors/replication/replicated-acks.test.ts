@@ -1,8 +1,8 @@
 /** Writes that are answered when a replica has them, on a simulated disk and a virtual clock. */
 import { describe, expect, test } from 'vitest'
-import { caughtUp, following } from '../../support/followed-instance.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { caughtUp, following } from '../../support/worlds/followed-instance.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe("ack: 'replicated'", () => {
   test('is answered when the required replica has the write, and not before', async () => {

@@ -11,10 +11,14 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { caughtUp, fill, following, ofReplica } from '../../support/followed-instance.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
-import { namesIn, overwrite, options as snapshotOptions } from '../../support/snapshot-instance.ts'
+import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import {
+  namesIn,
+  overwrite,
+  options as snapshotOptions,
+} from '../../support/worlds/snapshot-instance.ts'
 
 const valuesOf = (replica: MemoryReplica): Record<string, unknown> =>
   Object.fromEntries(

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 /** Collects the emissions of `event` from now on. */
 const heard = <K extends keyof StorageEvents>(app: App, event: K) => {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
 import { type GenServer, type Messages, stopProcess } from '../../../src/runtime/index.ts'
 import { supervisor, worker } from '../../../src/supervisors/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('reopen', () => {
   test('works right after SHARD_DOWN, and the reported reason is the disk’s', async () => {

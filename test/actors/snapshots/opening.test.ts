@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { SnapshotHost } from '../../../src/storage/index.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
-import type { Machine } from '../../support/simulated-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import type { Machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 import {
   folders,
   namesIn,
@@ -12,7 +12,7 @@ import {
   overwrite,
   started,
   textOf,
-} from '../../support/snapshot-instance.ts'
+} from '../../support/worlds/snapshot-instance.ts'
 
 /** A closed machine with a snapshot, log behind it, and none before it. */
 const released = async (more: Partial<StartOptions> = {}, on = {}) => {

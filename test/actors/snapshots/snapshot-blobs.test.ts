@@ -1,9 +1,9 @@
 /** Blobs live as long as a value, a frame in the log, a kept snapshot or a write under way refers to them. */
 import { describe, expect, test } from 'vitest'
-import { payload } from '../../support/blob-folder.ts'
-import { blobFiles, options as blobOptions, swept } from '../../support/blob-instance.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
-import { folders, namesIn, options } from '../../support/snapshot-instance.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import { blobFiles, options as blobOptions, swept } from '../../support/worlds/blob-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { folders, namesIn, options } from '../../support/worlds/snapshot-instance.ts'
 
 const blob = (at: number): Buffer => Buffer.from(payload(at, 9_000))
 

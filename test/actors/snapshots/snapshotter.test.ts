@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { LogHost, SnapshotHost } from '../../../src/storage/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 import {
   bytesIn,
   folders,
@@ -12,7 +12,7 @@ import {
   overwrite,
   started,
   textOf,
-} from '../../support/snapshot-instance.ts'
+} from '../../support/worlds/snapshot-instance.ts'
 
 const KiB = 1024
 const segmentBytes = 128 * KiB

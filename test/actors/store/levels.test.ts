@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('an instance without fsync', () => {
   test('says so in every answer and in its health, and syncs nothing for a put', async () => {

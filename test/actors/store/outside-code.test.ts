@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('start', () => {
   test('is not disturbed by an onProgress that throws, and leaves the folder free', async () => {

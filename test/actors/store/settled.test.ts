@@ -1,8 +1,8 @@
 /** `store.settled()`: after it, a read tells what became of every write that was called before it. */
 import { describe, expect, test } from 'vitest'
 import { Applier, Batcher, WalWriter } from '../../../src/actors/index.ts'
-import { batched, msOf, outcomesOf } from '../../support/batched-instance.ts'
-import { codeOf, failNextSync } from '../../support/simulated-instance.ts'
+import { batched, msOf, outcomesOf } from '../../support/worlds/batched-instance.ts'
+import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
 describe('settled', () => {
   test('resolves at once where nothing is under way, also in several shards', async () => {

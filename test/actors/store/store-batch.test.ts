@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { type Batch, type BatchAnswer, Batcher, type Shard } from '../../../src/actors/index.ts'
 import { decodeFrame } from '../../../src/storage/index.ts'
-import { started } from '../../support/running-store.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { started } from '../../support/worlds/running-store.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a batch', () => {
   test('takes effect as one unit of one frame, each command seeing those before it, and answers each', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 /** A store whose types are not looked at: what JavaScript may call it with. */
 type Untyped = Record<keyof Store, (...given: unknown[]) => unknown>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { shardOf } from '../../../src/storage/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 const letters = Array.from('abcdefghij')
 

@@ -4,8 +4,8 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { BlobStore, type LargeValue, type StoreEntry } from '../../../src/actors/index.ts'
 import type { EntriesOptions } from '../../../src/actors/store/range-query.ts'
 import { Blobs } from '../../../src/storage/blobs/blobs.ts'
-import { payload } from '../../support/blob-folder.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const options = { blobs: { threshold: 1000, graceMs: 60_000, sweepMs: 0 } }
 const dir = '/data/shard-0/blobs'

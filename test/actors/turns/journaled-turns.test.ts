@@ -11,7 +11,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: {

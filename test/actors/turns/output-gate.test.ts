@@ -20,7 +20,7 @@ import {
 } from '../../../src/index.ts'
 import { encodeValue, noExpiry } from '../../../src/storage/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 /** Notes everything that reaches it. */
 type Witness = {

@@ -15,7 +15,7 @@ import {
 } from '../../../src/index.ts'
 import { shardOf } from '../../../src/storage/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type Act = (context: DurableContext<Messages>) => unknown
 

@@ -18,8 +18,8 @@ import {
 import { stopProcess } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { fillDisk, freeDisk } from '../../support/full-disk.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: {

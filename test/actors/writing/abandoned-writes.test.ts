@@ -1,6 +1,6 @@
 /** Abandoned writes cost no memory, however long the disk hangs. */
 import { describe, expect, test } from 'vitest'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('memory', () => {
   test('does not grow with abandoned writes on a disk that hangs', async () => {

@@ -9,7 +9,7 @@ import {
   terminateChild,
 } from '../../../src/runtime/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
-import { batched, entryOf, firstShardOf } from '../../support/batched-instance.ts'
+import { batched, entryOf, firstShardOf } from '../../support/worlds/batched-instance.ts'
 
 /** Keeps the `from` of its callers; their writes answer them. */
 type Keeper = { calls: { put: (key: string) => unknown } }

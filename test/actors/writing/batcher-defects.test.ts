@@ -6,8 +6,14 @@ import { describe, expect, test } from 'vitest'
 import { Applier, Batcher, WalWriter } from '../../../src/actors/index.ts'
 import { resume, suspend, terminateChild } from '../../../src/runtime/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
-import { batched, entryOf, firstShardOf, msOf, outcomesOf } from '../../support/batched-instance.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import {
+  batched,
+  entryOf,
+  firstShardOf,
+  msOf,
+  outcomesOf,
+} from '../../support/worlds/batched-instance.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 describe('the defects of the reference are not repeated:', () => {
   test('B1: a group that never ends, or whose writer is killed, blocks no other', async () => {

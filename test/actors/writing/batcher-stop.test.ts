@@ -1,7 +1,7 @@
 /** The end of a batcher by `stop`: the writes that wait, and those that arrive meanwhile. */
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../../src/actors/index.ts'
-import { batched, msOf, outcomesOf } from '../../support/batched-instance.ts'
+import { batched, msOf, outcomesOf } from '../../support/worlds/batched-instance.ts'
 
 describe('stop', () => {
   test('commits and answers waiting and in-flight writes, then ends; its supervisor starts another', async () => {

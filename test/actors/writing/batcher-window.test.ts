@@ -1,7 +1,7 @@
 /** A window of the batcher: how long its writes wait, and for which others. */
 import { describe, expect, test } from 'vitest'
 import { Batcher } from '../../../src/actors/index.ts'
-import { batched, msOf } from '../../support/batched-instance.ts'
+import { batched, msOf } from '../../support/worlds/batched-instance.ts'
 
 describe('a window', () => {
   test('lets the writes of a namespace share one sync, and each caller gets its own answer', async () => {

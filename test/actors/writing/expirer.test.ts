@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Expirer, type StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { type Machine, machine } from '../../support/simulated-instance.ts'
+import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 /** The keys of all rows in the projection but those of its own projections, after it has caught up. */
 const rowKeys = async ({ projections, during }: Machine, app: App): Promise<string[]> => {

@@ -1,7 +1,7 @@
 /** A wait for the projection lasts as long as it can succeed, and ends with the instance. */
 import { expect, test } from 'vitest'
 import { LmdbWriter } from '../../../src/actors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 test('a put with ack `projected` outlasts a discard and the death of the projection’s writer', async () => {
   const { clock, start, during } = machine({ syncMs: 100 })

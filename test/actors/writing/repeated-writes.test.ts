@@ -13,10 +13,10 @@ import {
 } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
-import { payload } from '../../support/blob-folder.ts'
-import { started } from '../../support/blob-instance.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
 import { seedsOf } from '../../support/tier.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import { started } from '../../support/worlds/blob-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const killed = { BlobStore, WalWriter, Applier }
 const kill = (app: App, part: keyof typeof killed): void => app.system.kill(killed[part].name(0))

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest'
 import { type App, call } from '../../../src/index.ts'
 import { rowClassOf } from '../../../src/storage/index.ts'
-import { type Act, keepers, keeperTree } from '../../support/row-keeper.ts'
-import { machine } from '../../support/simulated-instance.ts'
 import { sampled } from '../../support/tier.ts'
+import { type Act, keepers, keeperTree } from '../../support/worlds/row-keeper.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 const options = {
   app: keeperTree,

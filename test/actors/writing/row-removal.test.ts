@@ -5,7 +5,7 @@ import { call } from '../../../src/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { rowClassOf } from '../../../src/storage/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
-import { type Act, keepers, keeperTree } from '../../support/row-keeper.ts'
+import { type Act, keepers, keeperTree } from '../../support/worlds/row-keeper.ts'
 
 const started = async (options: SimulatedOptions = {}) => {
   const s = await startSimulated({ app: keeperTree, ...options })

@@ -22,9 +22,9 @@ import {
   type UnitAnswer,
 } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { options } from '../../support/blob-instance.ts'
-import { machine } from '../../support/simulated-instance.ts'
 import { seedsOf } from '../../support/tier.ts'
+import { options } from '../../support/worlds/blob-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 const entity = 'order/42'
 const markOf = (seq: number) => ({ incarnation: '00000000000000aa', seq })

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { BlobStore } from '../../../src/actors/index.ts'
 import { resume, suspend } from '../../../src/runtime/index.ts'
-import { batched, msOf, outcomesOf } from '../../support/batched-instance.ts'
+import { batched, msOf, outcomesOf } from '../../support/worlds/batched-instance.ts'
 
 /** A value for the blob store, where blobs begin at 100 bytes. */
 const large = 'x'.repeat(200)

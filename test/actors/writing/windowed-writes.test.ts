@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, Batcher } from '../../../src/actors/index.ts'
 import { resume, suspend } from '../../../src/runtime/index.ts'
-import { batched, msOf, outcomesOf } from '../../support/batched-instance.ts'
+import { batched, msOf, outcomesOf } from '../../support/worlds/batched-instance.ts'
 
 describe('windowed writes of one group', () => {
   test('cost the batcher one message, across namespaces', async () => {

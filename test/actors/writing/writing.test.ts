@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { suspend } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a put', () => {
   test('is answered only after its group is synced', async () => {

@@ -11,9 +11,9 @@ import { postgres, replicaOver } from '../../../src/adapters/postgres/postgres.t
 import type { Replica, ReplicatedLog } from '../../../src/storage/index.ts'
 import { replicaContract } from '../../contracts/replica.contract.ts'
 import { lacks } from '../../support/lacks.ts'
-import { noPostgres, PostgresServer } from '../../support/postgres-server.ts'
-import { chunkOf, entry, key, lease, newLog, pieceOf } from '../../support/replica-chunks.ts'
 import { triesAll } from '../../support/tier.ts'
+import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { chunkOf, entry, key, lease, newLog, pieceOf } from '../../support/worlds/replica-chunks.ts'
 
 /** Runs before each statement, and may throw or wait. */
 type Before = (statement: string) => unknown

@@ -7,8 +7,8 @@ import { postgres } from 'keelson/postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { lacks } from '../../support/lacks.ts'
-import { noPostgres, PostgresServer } from '../../support/postgres-server.ts'
 import { triesAll } from '../../support/tier.ts'
+import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
 
 /** A trigger on the frames that runs `body` for each chunk. */
 const onEachChunk = (body: string): readonly string[] => [

@@ -20,8 +20,8 @@ import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { overPglite } from '../../../src/adapters/postgres/pglite-database.ts'
 import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
-import { noPostgres, PostgresServer } from '../../support/postgres-server.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
 
 const KiB = 1024
 

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { restore } from '../../../src/adapters/postgres/postgres.ts'
 import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
-import { caughtUp, fill, following } from '../../support/followed-instance.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { caughtUp, fill, following } from '../../support/worlds/followed-instance.ts'
 
 const replicated = async () => {
   const { world, replica, app } = await following()

@@ -22,8 +22,8 @@ import { RemoteSession } from '../../../src/inspect/attach/remote-session.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
 import { lacks } from '../../support/lacks.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const asRoot = process.getuid?.() === 0 ? 'root may use every socket' : undefined
 

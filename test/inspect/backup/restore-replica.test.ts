@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { type App, type StartOptions, start } from 'keelson'
 import { postgres } from 'keelson/postgres'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { runKeelson } from '../../support/keelson-command.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { runKeelson } from '../../support/commands/keelson-command.ts'
 import { lacks } from '../../support/lacks.ts'
-import { noPostgres, PostgresServer } from '../../support/postgres-server.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
 
 const keys = Array.from({ length: 20 }, (_, at) => `k${at}`)
 

@@ -3,9 +3,13 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { codeIn, write } from '../../support/command-project.ts'
-import { runKeelson, startKeelson, startOnTerminal } from '../../support/keelson-command.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn, write } from '../../support/commands/command-project.ts'
+import {
+  runKeelson,
+  startKeelson,
+  startOnTerminal,
+} from '../../support/commands/keelson-command.ts'
 import { lacks } from '../../support/lacks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 

@@ -5,9 +5,9 @@
 import { existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { codeIn, treeWith, write } from '../../support/command-project.ts'
-import { runKeelson } from '../../support/keelson-command.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn, treeWith, write } from '../../support/commands/command-project.ts'
+import { runKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson start with a configuration (needs the build)', () => {

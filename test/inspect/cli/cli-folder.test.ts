@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
-import { commandHere } from '../../support/command-here.ts'
-import { codeIn, write } from '../../support/command-project.ts'
-import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn, write } from '../../support/commands/command-project.ts'
+import { runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('a folder that cannot be opened (needs the build)', () => {

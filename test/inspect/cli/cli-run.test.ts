@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { codeIn, hangingWorker, treeWith, write } from '../../support/command-project.ts'
-import { runKeelson, startByNpm, startKeelson } from '../../support/keelson-command.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn, hangingWorker, treeWith, write } from '../../support/commands/command-project.ts'
+import { runKeelson, startByNpm, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
 

@@ -1,7 +1,7 @@
 /** `keelson start` on a real terminal: what a person types outlives Ctrl-Z and the log. */
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { startOnTerminal, stoppedMark } from '../../support/keelson-command.ts'
+import { startOnTerminal, stoppedMark } from '../../support/commands/keelson-command.ts'
 import { lacks } from '../../support/lacks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 

@@ -3,9 +3,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { codeIn } from '../../support/command-project.ts'
-import { runKeelson } from '../../support/keelson-command.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn } from '../../support/commands/command-project.ts'
+import { runKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('the command line (needs the build)', () => {

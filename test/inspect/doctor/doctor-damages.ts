@@ -11,8 +11,8 @@ import {
 import { join } from 'node:path'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { readDataFolder, writeDataFolder } from '../../../src/storage/index.ts'
-import { change } from '../../support/command-logs.ts'
-import { keyIn } from '../../support/doctor-folder.ts'
+import { change } from '../../support/commands/command-logs.ts'
+import { keyIn } from '../../support/commands/doctor-folder.ts'
 import {
   blobs,
   commit,

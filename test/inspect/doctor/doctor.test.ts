@@ -6,11 +6,17 @@ import { cpSync, mkdirSync, readdirSync, renameSync, statfsSync, writeFileSync }
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { everythingIn } from '../../support/command-logs.ts'
-import { doctor, expectWhole, keyIn, makeFolder, type Told } from '../../support/doctor-folder.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { everythingIn } from '../../support/commands/command-logs.ts'
+import {
+  doctor,
+  expectWhole,
+  keyIn,
+  makeFolder,
+  type Told,
+} from '../../support/commands/doctor-folder.ts'
+import { noSmallDisk, smallDisk } from '../../support/harm/small-disk.ts'
 import { lacks } from '../../support/lacks.ts'
-import { noSmallDisk, smallDisk } from '../../support/small-disk.ts'
 import { folderMadeOnce } from '../../support/temp-folder.ts'
 import { sampled, triesAll } from '../../support/tier.ts'
 import { damages } from './doctor-damages.ts'

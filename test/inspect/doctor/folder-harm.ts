@@ -5,8 +5,8 @@ import { start } from 'keelson'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import type { ProjectedPosition, RowChange } from '../../../src/storage/index.ts'
 import { lmdbProjections, loadLmdb } from '../../../src/storage/index.ts'
-import { change, segmentsIn } from '../../support/command-logs.ts'
-import { keyIn } from '../../support/doctor-folder.ts'
+import { change, segmentsIn } from '../../support/commands/command-logs.ts'
+import { keyIn } from '../../support/commands/doctor-folder.ts'
 
 /** The folder of a shard. */
 export const shard = (dir: string, at: number): string => join(dir, `d/shard-${at}`)

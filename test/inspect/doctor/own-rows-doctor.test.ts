@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, call, entity, reply, start, supervisor } from 'keelson'
 import { expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { change } from '../../support/command-logs.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { change } from '../../support/commands/command-logs.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const large = 'x'.repeat(300_000)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
 import { parseJournalCommand } from '../../../src/inspect/journal/journal-command-line.ts'
-import { commandHere } from '../../support/command-here.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 

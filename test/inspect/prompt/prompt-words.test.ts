@@ -7,7 +7,7 @@ import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import { type Context, type GenServer, name, noReply, reply } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
-import { type Machine, machine } from '../../support/simulated-instance.ts'
+import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 /** A counter of the user's own. */
 type CounterMessages = {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { wordHelp } from '../../../src/inspect/prompt/word-help.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 /** The methods of a handle, including inherited ones. */
 const methodsOf = (handle: object): string[] => {

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { SealedLog } from '../../../src/storage/segments/sealed-log.ts'
-import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+import { runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const frameSize = 4096

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
 import {
   change,
   configuration,
@@ -23,8 +23,8 @@ import {
   segmentsIn,
   verified,
   wal,
-} from '../../support/command-logs.ts'
-import { startKeelson } from '../../support/keelson-command.ts'
+} from '../../support/commands/command-logs.ts'
+import { startKeelson } from '../../support/commands/keelson-command.ts'
 import { folderMadeOnce, tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson wal salvage', () => {

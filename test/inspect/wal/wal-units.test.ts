@@ -8,8 +8,8 @@ import { systemClock } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { createLog } from '../../../src/storage/log/log.ts'
-import { commandHere } from '../../support/command-here.ts'
-import { newFolder, verified, wal } from '../../support/command-logs.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { newFolder, verified, wal } from '../../support/commands/command-logs.ts'
 
 const options = { maxFileSize: 131_072, sectorBytes: 4096 }
 

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
 import { describe, expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
 import {
   change,
   configuration,
@@ -24,8 +24,8 @@ import {
   segmentsIn,
   verified,
   wal,
-} from '../../support/command-logs.ts'
-import { runKeelson, startKeelson } from '../../support/keelson-command.ts'
+} from '../../support/commands/command-logs.ts'
+import { runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 /** `work` with the store of the data folder `d` in `dir`. */

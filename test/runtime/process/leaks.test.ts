@@ -9,7 +9,7 @@
  * 60,000. The clock is virtual: nothing depends on how busy the machine is.
  */
 import { expect, test } from 'vitest'
-import { childProgram } from '../../support/child-program.ts'
+import { childProgram } from '../../support/commands/child-program.ts'
 import { thorough } from '../../support/tier.ts'
 
 const countOfEach = thorough(20_000, 60_000)

@@ -10,9 +10,9 @@ import { readDataFolder, shardFolder } from '../../../src/storage/disk/data-fold
 import { readManifest } from '../../../src/storage/segments/manifest.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations, type Fault } from '../../../src/testing/simulated/simulated-faults.ts'
-import { runToEnd } from '../../support/logs.ts'
-import { restore } from '../../support/restored.ts'
-import { overwrite, started } from '../../support/snapshot-instance.ts'
+import { runToEnd } from '../../support/worlds/logs.ts'
+import { restore } from '../../support/worlds/restored.ts'
+import { overwrite, started } from '../../support/worlds/snapshot-instance.ts'
 
 const [origin, target, restored] = ['/data', '/backup', '/restored']
 

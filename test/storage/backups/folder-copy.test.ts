@@ -6,8 +6,8 @@ import { expect, test } from 'vitest'
 import { copyingFolder } from '../../../src/storage/backups/file-copy.ts'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { runToEnd } from '../../support/logs.ts'
-import { plainDisk, withBadByte, withKinds } from '../../support/odd-files.ts'
+import { plainDisk, withBadByte, withKinds } from '../../support/harm/odd-files.ts'
+import { runToEnd } from '../../support/worlds/logs.ts'
 
 /** Bytes that depend on their place. */
 const bytesOf = (length: number): Uint8Array =>

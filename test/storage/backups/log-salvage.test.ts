@@ -22,7 +22,7 @@ import {
   readAll,
   runToEnd,
   segmentsOn,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const to = '/rescued/wal'
 

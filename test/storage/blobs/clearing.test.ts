@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import { BlobExtents, gapsBetween } from '../../../src/storage/blobs/blob-extents.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
-import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
 import { countOf } from '../../support/tier.ts'
+import { BlobWorld, codeThrown, dir, payload } from '../../support/worlds/blob-folder.ts'
 
 /** More with `KEELSON_SEEDS=10000 npx vitest run test/storage/blobs`. */
 const seeds = countOf('KEELSON_SEEDS', 20, 500)

@@ -5,7 +5,7 @@ import {
   encodeBlobTrailer,
 } from '../../../src/storage/blobs/blob-record.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
-import { BlobWorld, codeThrown, payload } from '../../support/blob-folder.ts'
+import { BlobWorld, codeThrown, payload } from '../../support/worlds/blob-folder.ts'
 
 const size = 3 * 65_536 + 100
 

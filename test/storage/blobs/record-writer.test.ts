@@ -10,7 +10,7 @@ import {
 import { RecordWriter } from '../../../src/storage/blobs/record-writer.ts'
 import { sha256 } from '../../../src/storage/bytes/sha256.ts'
 import type { DiskFile } from '../../../src/storage/ports/disk.ts'
-import { payload } from '../../support/blob-folder.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
 
 const segment = 7
 

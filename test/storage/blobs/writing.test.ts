@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import { simulatedDisk } from '../../../src/testing/index.ts'
-import { BlobWorld, codeThrown, dir, payload } from '../../support/blob-folder.ts'
+import { BlobWorld, codeThrown, dir, payload } from '../../support/worlds/blob-folder.ts'
 
 describe('a put of blobs', () => {
   test('goes to segment 0, offset 48 of a new folder, and makes no other file', () => {

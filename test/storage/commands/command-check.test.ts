@@ -14,9 +14,9 @@ import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { ChangedRows } from '../../../src/storage/rows/rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
-import { anyUnit } from '../../support/any-command.ts'
-import { MapRows } from '../../support/map-rows.ts'
 import { thorough } from '../../support/tier.ts'
+import { anyUnit } from '../../support/worlds/any-command.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const value = encodeValue({ a: 1 })
 const text = encodeValue('text')

@@ -18,9 +18,9 @@ import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { alarmRowKey, dueRowKey } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf, type TurnMark } from '../../../src/storage/values/entity-row.ts'
-import { anyTurn, anyUnit } from '../../support/any-command.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { sampled, thorough } from '../../support/tier.ts'
+import { anyTurn, anyUnit } from '../../support/worlds/any-command.ts'
 
 const units = fc.array(anyUnit, { minLength: 1, maxLength: 6 })
 

@@ -17,7 +17,7 @@ import {
   test,
 } from 'vitest'
 import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
-import { lockBy, noFlock, refusal, ways } from '../../support/folder-locks.ts'
+import { lockBy, noFlock, refusal, ways } from '../../support/harm/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
 
 const script = join(import.meta.dirname, '../../support/programs/lock-process.mjs')

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
-import { lockBy, noFlock, refusal, ways, withPath } from '../../support/folder-locks.ts'
+import { lockBy, noFlock, refusal, ways, withPath } from '../../support/harm/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
 
 let dir: string

@@ -8,7 +8,7 @@ import {
   type ProcessFacts,
 } from '../../../src/storage/disk/folder-lock.ts'
 import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
-import { refusal, withPath } from '../../support/folder-locks.ts'
+import { refusal, withPath } from '../../support/harm/folder-locks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 /** Files in memory with a process table. A hook lets other processes act at a given moment. */

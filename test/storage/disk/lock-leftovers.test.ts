@@ -6,7 +6,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { lockLeftovers } from '../../../src/storage/disk/lock-holder.ts'
-import { lockBy, ways } from '../../support/folder-locks.ts'
+import { lockBy, ways } from '../../support/harm/folder-locks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const left = [

@@ -15,7 +15,7 @@ import {
   payload,
   segmentsOn,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const inspect = (world: LogWorld, shown: ProjectedPosition) =>
   world.log().handle('inspect', {

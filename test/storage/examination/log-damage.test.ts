@@ -8,6 +8,7 @@ import { seededRandom } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import type { Evidence, Inspection } from '../../../src/storage/ports/log-host.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { thorough } from '../../support/tier.ts'
 import {
   commit,
   content,
@@ -18,8 +19,7 @@ import {
   payload,
   readAll,
   segmentsOn,
-} from '../../support/logs.ts'
-import { thorough } from '../../support/tier.ts'
+} from '../../support/worlds/logs.ts'
 
 const sector = 512
 const firstGroup = 4096

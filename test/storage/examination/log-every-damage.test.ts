@@ -7,9 +7,20 @@ import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import type { LogOptions } from '../../../src/storage/ports/log-host.ts'
-import { type DamageOutcome, judgeDamage, type Undamaged } from '../../support/damage-oracle.ts'
-import { commit, content, dir, type LogWorld, newWorld, payload } from '../../support/logs.ts'
+import {
+  type DamageOutcome,
+  judgeDamage,
+  type Undamaged,
+} from '../../support/harm/damage-oracle.ts'
 import { triesAll } from '../../support/tier.ts'
+import {
+  commit,
+  content,
+  dir,
+  type LogWorld,
+  newWorld,
+  payload,
+} from '../../support/worlds/logs.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? 20)
 

@@ -4,8 +4,15 @@
 import { describe, expect, test } from 'vitest'
 import type { LogVerification } from '../../../src/storage/examination/log-judgement.ts'
 import { verifying } from '../../../src/storage/examination/log-verification.ts'
-import { commit, dir, type LogWorld, newWorld, payload, segmentsOn } from '../../support/logs.ts'
-import { plainDisk } from '../../support/odd-files.ts'
+import { plainDisk } from '../../support/harm/odd-files.ts'
+import {
+  commit,
+  dir,
+  type LogWorld,
+  newWorld,
+  payload,
+  segmentsOn,
+} from '../../support/worlds/logs.ts'
 
 /** At least two frames of 900 bytes per segment, without projection or checkpoint. */
 const logOf = (frames: number): LogWorld => {

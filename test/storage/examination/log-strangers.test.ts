@@ -14,7 +14,7 @@ import {
   readAll,
   runToEnd,
   segmentsOn,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const to = '/rescued/wal'
 

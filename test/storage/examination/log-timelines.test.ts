@@ -17,7 +17,7 @@ import {
   payload,
   readAll,
   segmentsOn,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const size = 900
 

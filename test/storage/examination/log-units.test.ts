@@ -5,7 +5,14 @@ import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
-import { commit, dir, newWorld, openSalvaged, readAll, runToEnd } from '../../support/logs.ts'
+import {
+  commit,
+  dir,
+  newWorld,
+  openSalvaged,
+  readAll,
+  runToEnd,
+} from '../../support/worlds/logs.ts'
 
 const put = encodeFrame({
   kind: 'put',

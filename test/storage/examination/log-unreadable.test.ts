@@ -8,8 +8,8 @@ import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
 import { dumping } from '../../../src/storage/examination/log-dump.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
-import { crashedLogOf, dir, newestOn, runToEnd, segmentsOn } from '../../support/logs.ts'
-import { withBadByte, withKinds } from '../../support/odd-files.ts'
+import { withBadByte, withKinds } from '../../support/harm/odd-files.ts'
+import { crashedLogOf, dir, newestOn, runToEnd, segmentsOn } from '../../support/worlds/logs.ts'
 
 const to = '/rescued/wal'
 

@@ -15,6 +15,7 @@ import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { seedsOf, thorough } from '../../support/tier.ts'
 import {
   commit,
   crashedLogOf,
@@ -23,8 +24,7 @@ import {
   newestOn,
   newWorld,
   payload,
-} from '../../support/logs.ts'
-import { seedsOf, thorough } from '../../support/tier.ts'
+} from '../../support/worlds/logs.ts'
 
 const sector = 512
 

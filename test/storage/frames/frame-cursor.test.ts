@@ -3,7 +3,7 @@ import { frameTypes } from '../../../src/storage/frames/frame.ts'
 import { FrameCursor, type FrameEnd } from '../../../src/storage/frames/frame-cursor.ts'
 import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { payload } from '../../support/logs.ts'
+import { payload } from '../../support/worlds/logs.ts'
 
 const facts = { salt: { low: 3, high: 4 }, sectorBytes: 512, payloadMax: 2 ** 20 }
 const start: FrameEnd = { offset: 4096, lsn: 9, crc: 77 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { GroupFiller } from '../../../src/storage/groups/group-filler.ts'
 import { manyFrom } from '../../../src/storage/groups/write-group.ts'
-import { TestWrite } from '../../support/test-write.ts'
+import { TestWrite } from '../../support/worlds/test-write.ts'
 
 const fillerOf = (bytesMax = 100_000) => {
   const limits = { bytesMax, weightMax: Number.POSITIVE_INFINITY }

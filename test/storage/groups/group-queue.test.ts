@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { GroupQueue } from '../../../src/storage/groups/group-queue.ts'
 import { manyFrom, WriteGroup } from '../../../src/storage/groups/write-group.ts'
-import { TestWrite } from '../../support/test-write.ts'
+import { TestWrite } from '../../support/worlds/test-write.ts'
 
 type TestTurn =
   | { readonly kind: 'group'; readonly name: string; readonly group: WriteGroup<TestWrite> }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { manyFrom, WriteGroup } from '../../../src/storage/groups/write-group.ts'
-import { TestWrite } from '../../support/test-write.ts'
+import { TestWrite } from '../../support/worlds/test-write.ts'
 
 const MiB = 1024 * 1024
 

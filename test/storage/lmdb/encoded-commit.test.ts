@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { CommitEncoder, entriesOf } from '../../../src/storage/lmdb/encoded-commit.ts'
 import { decodePosition, decodeRow, positionKey } from '../../../src/storage/lmdb/row-codec.ts'
 import type { ProjectedPosition, RowChange } from '../../../src/storage/ports/projection-store.ts'
-import { plain, positionAt, textRow } from '../../support/projection-rows.ts'
+import { plain, positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 /** A commit as plain data, as its writer decodes it. */
 const read = (commit: Parameters<typeof entriesOf>[0]) => {

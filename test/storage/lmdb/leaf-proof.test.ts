@@ -29,11 +29,11 @@ import {
   type Store,
   seed,
   sumOf,
-} from '../../support/damaged-stores.ts'
-import { damaged } from '../../support/projection-damage.ts'
-import { positionAt, textRow } from '../../support/projection-rows.ts'
+} from '../../support/harm/damaged-stores.ts'
+import { damaged } from '../../support/harm/projection-damage.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { countOf } from '../../support/tier.ts'
+import { positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 const openDatabase = await loadLmdb()
 

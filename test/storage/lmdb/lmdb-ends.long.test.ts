@@ -18,8 +18,8 @@ import type {
   Projections,
   RowChange,
 } from '../../../src/storage/ports/projection-store.ts'
-import { positionAt, textRow } from '../../support/projection-rows.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 const openDatabase = await loadLmdb()
 const pageBytes = 4096

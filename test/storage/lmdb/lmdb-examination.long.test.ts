@@ -25,8 +25,8 @@ import {
   trialsEach,
   triedOut,
   walId,
-} from '../../support/damaged-stores.ts'
-import { type Damage, diskWith } from '../../support/projection-damage.ts'
+} from '../../support/harm/damaged-stores.ts'
+import { type Damage, diskWith } from '../../support/harm/projection-damage.ts'
 
 let folder: string
 let mixed: Store

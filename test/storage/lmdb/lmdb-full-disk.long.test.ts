@@ -7,8 +7,8 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { noSmallDisk, smallDisk } from '../../support/harm/small-disk.ts'
 import { lacks } from '../../support/lacks.ts'
-import { noSmallDisk, smallDisk } from '../../support/small-disk.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const refusedAndWhole = {

@@ -6,10 +6,10 @@ import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
 import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
-import { childProgram } from '../../support/child-program.ts'
-import { rowsAt } from '../../support/projection-history.ts'
-import { plain } from '../../support/projection-rows.ts'
+import { childProgram } from '../../support/commands/child-program.ts'
+import { rowsAt } from '../../support/models/projection-history.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { plain } from '../../support/worlds/projection-rows.ts'
 
 test.each(['store', 'thread'])(
   'what the %s had committed when the process was killed is there, and nothing half',

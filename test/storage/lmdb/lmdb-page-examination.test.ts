@@ -14,8 +14,8 @@ import {
   pagesInUse,
   type Store,
   seed,
-} from '../../support/damaged-stores.ts'
-import type { Damage } from '../../support/projection-damage.ts'
+} from '../../support/harm/damaged-stores.ts'
+import type { Damage } from '../../support/harm/projection-damage.ts'
 
 let folder: string
 let mixed: Store

@@ -10,7 +10,7 @@ import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
 import type { ProjectionStore, RowChange } from '../../../src/storage/ports/projection-store.ts'
 import { projectionStoreContract } from '../../contracts/projection-store.contract.ts'
-import { positionAt, textRow } from '../../support/projection-rows.ts'
+import { positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 const disk = nodeDisk()
 const openDatabase = await loadLmdb()

@@ -7,8 +7,8 @@ import { loadLmdb } from '../../../src/storage/lmdb/lmdb-environment.ts'
 import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store.ts'
 import { lmdbSnapshotSource } from '../../../src/storage/lmdb/lmdb-snapshot-source.ts'
-import { positionAt, textRow } from '../../support/projection-rows.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 const disk = nodeDisk()
 const openDatabase = await loadLmdb()

@@ -14,7 +14,7 @@ import type { ExaminationDepth } from '../../../src/storage/ports/projection-sto
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
-import { positionAt, textRow } from '../../support/projection-rows.ts'
+import { positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 const dir = '/lmdb'
 const data = `${dir}/data.mdb`

@@ -19,7 +19,7 @@ import {
   payload,
   readAll,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const home = 'test/golden/wal-v1'
 const names = readdirSync(home)

@@ -26,7 +26,7 @@ import {
   readAll,
   release,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const options: LogOptions = { ...small, commitments: {} }
 const { privateKey: key } = generateKeyPairSync('ed25519')

@@ -13,7 +13,8 @@ import {
   crashEverywhere,
   failEverywhere,
   seeds,
-} from '../../support/log-crashes.ts'
+} from '../../support/harm/log-crashes.ts'
+import { thorough } from '../../support/tier.ts'
 import {
   commit,
   content,
@@ -24,8 +25,7 @@ import {
   readAll,
   small,
   worldOn,
-} from '../../support/logs.ts'
-import { thorough } from '../../support/tier.ts'
+} from '../../support/worlds/logs.ts'
 
 /** Of the pairs of crashes, the quick tier tries a fifth: each call is in some. */
 const stride = thorough(5, 1)

@@ -5,8 +5,15 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { commit, content, newWorld, payload, readAll, segmentsOn } from '../../support/logs.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import {
+  commit,
+  content,
+  newWorld,
+  payload,
+  readAll,
+  segmentsOn,
+} from '../../support/worlds/logs.ts'
 
 const size = 500
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Log } from '../../../src/storage/log/log.ts'
 import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
-import { crashEverywhere } from '../../support/log-crashes.ts'
+import { crashEverywhere } from '../../support/harm/log-crashes.ts'
 import {
   commit,
   content,
@@ -14,7 +14,7 @@ import {
   readAll,
   segmentsOn,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const mark = (log: Log): boolean => log.handle('mark', null).written
 const contents = (log: Log): string[] => readAll(log).map((frame) => frame.content)

@@ -7,8 +7,8 @@ import { systemClock } from '../../../src/clock.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { createLog } from '../../../src/storage/log/log.ts'
 import type { LogOptions } from '../../../src/storage/ports/log-host.ts'
-import { commit, content, payload, readAll } from '../../support/logs.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { commit, content, payload, readAll } from '../../support/worlds/logs.ts'
 
 const options: LogOptions = { maxFileSize: 16 * 1024, sectorBytes: 512 }
 

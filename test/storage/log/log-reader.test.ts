@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { commit, content, newestOn, newWorld, payload, readAll, small } from '../../support/logs.ts'
+import {
+  commit,
+  content,
+  newestOn,
+  newWorld,
+  payload,
+  readAll,
+  small,
+} from '../../support/worlds/logs.ts'
 
 const size = 300
 

@@ -4,7 +4,7 @@ import { decodeCheckpoint } from '../../../src/storage/frames/control-payload.ts
 import type { Log } from '../../../src/storage/log/log.ts'
 import { bytesAfter, Pins, releasable } from '../../../src/storage/log/log-retention.ts'
 import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
-import { crashEverywhere, failEverywhere } from '../../support/log-crashes.ts'
+import { crashEverywhere, failEverywhere } from '../../support/harm/log-crashes.ts'
 import {
   commit,
   content,
@@ -18,7 +18,7 @@ import {
   release,
   segmentsOn,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const size = 500
 

@@ -3,7 +3,7 @@
  * seeds.
  */
 import { expect, test } from 'vitest'
-import { liveOn } from '../../support/log-life.ts'
+import { liveOn } from '../../support/lives/log-life.ts'
 import { seedsOf } from '../../support/tier.ts'
 
 test('no life loses an acknowledged frame, changes the order, leaves a gap or continues after poison', () => {

@@ -5,7 +5,7 @@ import type { Log } from '../../../src/storage/log/log.ts'
 import { keptSnapshots, retentionEnd } from '../../../src/storage/log/log-retention.ts'
 import type { LogNeeds, LogOptions } from '../../../src/storage/ports/log-host.ts'
 import type { NamedSnapshot } from '../../../src/storage/ports/named-snapshot.ts'
-import { crashEverywhere, failEverywhere } from '../../support/log-crashes.ts'
+import { crashEverywhere, failEverywhere } from '../../support/harm/log-crashes.ts'
 import {
   commit,
   dir,
@@ -16,7 +16,7 @@ import {
   release,
   segmentsOn,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const size = 900
 

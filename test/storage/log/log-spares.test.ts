@@ -5,7 +5,7 @@ import type { Log } from '../../../src/storage/log/log.ts'
 import { sparePreparation } from '../../../src/storage/segments/segment-file.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
-import { attempt } from '../../support/log-crashes.ts'
+import { attempt } from '../../support/harm/log-crashes.ts'
 import {
   commit,
   content,
@@ -18,7 +18,7 @@ import {
   segmentsOn,
   small,
   worldOn,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const size = 500
 

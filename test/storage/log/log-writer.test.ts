@@ -17,7 +17,7 @@ import {
   segmentsOn,
   small,
   worldOn,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index)

@@ -15,7 +15,7 @@ import {
 } from '../../../src/storage/projections/projection-mark.ts'
 import { ChangedRows } from '../../../src/storage/rows/rows.ts'
 import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 /** Each value with its keys: `value/key`. Version 2 puts the key first. */
 const byValue = (version = 1): Projection =>

@@ -11,7 +11,7 @@ import {
   storedRope,
 } from '../../../src/storage/values/rope.ts'
 import { encodeValue } from '../../../src/storage/values/value.ts'
-import { missingBlob } from '../../support/map-rows.ts'
+import { missingBlob } from '../../support/worlds/map-rows.ts'
 
 const plain = (value: unknown): Row => ({ value: encodeValue(value), expiresAt: 0 })
 const rope = (value: Rope): Row => ({ value: storedRope(value), expiresAt: 0 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { commit, content, dir, newWorld, payload, readAll } from '../../support/logs.ts'
+import { commit, content, dir, newWorld, payload, readAll } from '../../support/worlds/logs.ts'
 
 const mebi = 1024 * 1024
 const roomy = { maxFileSize: 32 * mebi, sectorBytes: 512 }

@@ -22,7 +22,7 @@ import {
   readAll,
   segmentsOn,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const size = 900
 const frames = 10

@@ -16,7 +16,7 @@ import {
   newWorld,
   payload,
   segmentsOn,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 /** Ten frames, two per segment: four sealed segments and the newest; then a crash. */
 const rolled = (): LogWorld => {

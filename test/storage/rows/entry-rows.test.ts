@@ -10,8 +10,8 @@ import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { eventPayload } from '../../../src/storage/values/event-payload.ts'
 import { entryIdRowKey } from '../../../src/storage/values/row-key.ts'
-import { anyEntry } from '../../support/any-command.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { anyEntry } from '../../support/worlds/any-command.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const entry = (id: string, says: unknown = id): EntryUnit =>
   entryUnit({

@@ -16,7 +16,7 @@ import {
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { blobRope, storedRope } from '../../../src/storage/values/rope.ts'
 import { rowClassOf } from '../../../src/storage/values/row-key.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const entity = 'order/4'
 const [first, second] = ['0123456789abcdef', '0123456789abcdff']

@@ -21,8 +21,8 @@ import {
 } from '../../../src/storage/rows/rows.ts'
 import { blobRope, storedRope } from '../../../src/storage/values/rope.ts'
 import { encodeValue } from '../../../src/storage/values/value.ts'
-import { appliedUnit } from '../../support/applied-unit.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { appliedUnit } from '../../support/worlds/applied-unit.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const row = (expiresAt = 0): Row => ({ value: encodeValue(1), expiresAt })
 

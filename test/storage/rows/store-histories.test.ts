@@ -29,20 +29,25 @@ import { entityOf, entityRowKey } from '../../../src/storage/values/entity-key.t
 import { readEntityRow } from '../../../src/storage/values/entity-row.ts'
 import { compoundOf } from '../../../src/storage/values/row-key.ts'
 import { memoryProjections } from '../../../src/testing/simulated/memory-projection-store.ts'
-import { appliedUnit } from '../../support/applied-unit.ts'
-import { EntityModel, hexOf } from '../../support/entity-model.ts'
-import { MapRows } from '../../support/map-rows.ts'
-import { roomy } from '../../support/overlay-limits.ts'
-import { pendingFrames, wholeBatch } from '../../support/pending-frames.ts'
+import { EntityModel, hexOf } from '../../support/models/entity-model.ts'
 import {
   BlobTable,
   history,
   historyKeys,
   type Step,
   translated,
-} from '../../support/store-histories.ts'
-import { type Content, type ModelAnswer, Refused, StoreModel } from '../../support/store-model.ts'
+} from '../../support/models/store-histories.ts'
+import {
+  type Content,
+  type ModelAnswer,
+  Refused,
+  StoreModel,
+} from '../../support/models/store-model.ts'
 import { countOf } from '../../support/tier.ts'
+import { appliedUnit } from '../../support/worlds/applied-unit.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
+import { roomy } from '../../support/worlds/overlay-limits.ts'
+import { pendingFrames, wholeBatch } from '../../support/worlds/pending-frames.ts'
 
 const count = countOf('KEELSON_HISTORIES', 120, 3_000)
 const seed = process.env.KEELSON_SEED ? Number(process.env.KEELSON_SEED) : undefined

@@ -20,8 +20,8 @@ import {
 } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf, readEntityRow, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 import { blobRope, encodeRope } from '../../../src/storage/values/rope.ts'
-import { appliedUnit } from '../../support/applied-unit.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { appliedUnit } from '../../support/worlds/applied-unit.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const now = 1_000
 const entity = 'order/42'

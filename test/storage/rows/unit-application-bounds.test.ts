@@ -5,8 +5,8 @@ import { refusalError } from '../../../src/storage/commands/command-answer.ts'
 import type { Row, RowRange, StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import { compoundHead, fieldsMax } from '../../../src/storage/rows/field-commands.ts'
 import { inlineBytesMax } from '../../../src/storage/values/rope.ts'
-import { appliedUnit } from '../../support/applied-unit.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { appliedUnit } from '../../support/worlds/applied-unit.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const text = (content: string): StoredValue => ({
   tag: 1,

@@ -9,8 +9,8 @@ import {
 } from '../../../src/storage/commands/command.ts'
 import type { Row, StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import { isExpired } from '../../../src/storage/rows/rows.ts'
-import { appliedUnit } from '../../support/applied-unit.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { appliedUnit } from '../../support/worlds/applied-unit.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const now = 1000
 

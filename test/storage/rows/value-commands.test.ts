@@ -5,8 +5,8 @@ import { type Row, rowTags, type StoredValue } from '../../../src/storage/ports/
 import { ChangedRows } from '../../../src/storage/rows/rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { lockRowKey } from '../../../src/storage/values/row-key.ts'
-import { appliedUnit } from '../../support/applied-unit.ts'
-import { MapRows } from '../../support/map-rows.ts'
+import { appliedUnit } from '../../support/worlds/applied-unit.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const now = 1_000
 const text = (content: string): StoredValue => ({ tag: 1, bytes: Buffer.from(content) })

@@ -16,7 +16,7 @@ import {
   type Rope,
 } from '../../../src/storage/values/rope.ts'
 import { encodeValue } from '../../../src/storage/values/value.ts'
-import { missingBlob } from '../../support/map-rows.ts'
+import { missingBlob } from '../../support/worlds/map-rows.ts'
 
 const equal = (left: unknown, right: unknown) =>
   valuesEqual(encodeValue(left), encodeValue(right), missingBlob)

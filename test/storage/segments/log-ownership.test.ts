@@ -12,7 +12,7 @@ import {
   readAll,
   release,
   small,
-} from '../../support/logs.ts'
+} from '../../support/worlds/logs.ts'
 
 const lock = `${dir}/LOCK`
 

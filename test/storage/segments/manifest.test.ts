@@ -12,7 +12,7 @@ import {
   writeManifest,
 } from '../../../src/storage/segments/manifest.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { dir, fill } from '../../support/logs.ts'
+import { dir, fill } from '../../support/worlds/logs.ts'
 
 const manifest: Manifest = {
   generation: 1,

@@ -15,9 +15,9 @@ import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { SnapshotWork } from '../../../src/storage/snapshots/snapshot-work.ts'
 import { changingOperations, type Fault } from '../../../src/testing/simulated/simulated-faults.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
-import { name, release } from '../../support/logs.ts'
-import { MapRows } from '../../support/map-rows.ts'
 import { sampled, thorough } from '../../support/tier.ts'
+import { name, release } from '../../support/worlds/logs.ts'
+import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const folders = { wal: '/data/wal', dir: '/data/snapshot', projection: '/data/lmdb' }
 const options = { maxFileSize: 8 * 1024, sectorBytes: 512 }

@@ -9,8 +9,13 @@ import type { SnapshotFacts } from '../../../src/storage/ports/snapshot-host.ts'
 import { snapshotName } from '../../../src/storage/snapshots/snapshot-folder.ts'
 import { SnapshotReader, verifyingFile } from '../../../src/storage/snapshots/snapshot-reader.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { keyArbitrary, positionAt, rowArbitrary, textRow } from '../../support/projection-rows.ts'
-import { madeSnapshot, readWhole, sourceOf } from '../../support/snapshot-files.ts'
+import {
+  keyArbitrary,
+  positionAt,
+  rowArbitrary,
+  textRow,
+} from '../../support/worlds/projection-rows.ts'
+import { madeSnapshot, readWhole, sourceOf } from '../../support/worlds/snapshot-files.ts'
 
 const dir = '/snapshot'
 const position = { ...positionAt(9), frame: { time: 1_700_000_000_000, crc: 0xfedcba98 } }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { SnapshotProgress } from '../../../src/storage/ports/snapshot-host.ts'
 import { SnapshotWork } from '../../../src/storage/snapshots/snapshot-work.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
-import { positionAt } from '../../support/projection-rows.ts'
+import { positionAt } from '../../support/worlds/projection-rows.ts'
 
 const request = {
   dir: '/data/snapshot',

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
 import { laneMemory } from '../../../src/storage/threads/lane.ts'
 import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
-import { answer, request } from '../../support/lane-commit.ts'
+import { answer, request } from '../../support/worlds/lane-commit.ts'
 
 /** Both ends in one thread. Neither polls by itself: the test calls `poll`. */
 const world = () => {

@@ -9,7 +9,7 @@ import type { Clock } from '../../../src/clock.ts'
 import { laneMemory } from '../../../src/storage/threads/lane.ts'
 import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
 import { threadClient } from '../../../src/storage/threads/worker-thread.ts'
-import { answer, request } from '../../support/lane-commit.ts'
+import { answer, request } from '../../support/worlds/lane-commit.ts'
 
 /** Neither end wakes the other or polls by itself. */
 const world = () => {

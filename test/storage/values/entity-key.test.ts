@@ -27,8 +27,8 @@ import {
 import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { compareKeys, shardOf } from '../../../src/storage/values/key.ts'
 import { rowClassOf, rowKeyBytesMax } from '../../../src/storage/values/row-key.ts'
-import { anyEntity, anyIndexValue, anyRowBeside } from '../../support/any-command.ts'
 import { codeOf } from '../../support/error-codes.ts'
+import { anyEntity, anyIndexValue, anyRowBeside } from '../../support/worlds/any-command.ts'
 
 const parts = (entity: string): readonly [kind: string, id: string] => {
   const slash = entity.indexOf('/')

@@ -9,9 +9,9 @@ import {
   indexTextBytesMax,
 } from '../../../src/storage/values/index-value.ts'
 import { compareKeys } from '../../../src/storage/values/key.ts'
-import { anyIndexValue } from '../../support/any-command.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { thorough } from '../../support/tier.ts'
+import { anyIndexValue } from '../../support/worlds/any-command.ts'
 
 const bytesOrder = (one: string, other: string): number =>
   Math.sign(Buffer.compare(Buffer.from(one), Buffer.from(other)))

@@ -10,7 +10,7 @@ import {
   shown,
   smallSegment,
   walWorld,
-} from '../../support/wals.ts'
+} from '../../support/worlds/wals.ts'
 
 const entryMax = framePayloadMax({ maxFileSize: smallSegment, sectorBytes: 512 }) - entryHeaderBytes
 

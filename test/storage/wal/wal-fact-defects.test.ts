@@ -13,7 +13,7 @@ import {
   segmentsOn,
   type WalWorld,
   walWorld,
-} from '../../support/wals.ts'
+} from '../../support/worlds/wals.ts'
 
 const types = async (wal: Wal): Promise<unknown[]> => (await readAll(wal)).map(({ type }) => type)
 

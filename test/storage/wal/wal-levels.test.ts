@@ -3,7 +3,7 @@
  * `test/evidence/log.md`.
  */
 import { describe, expect, test } from 'vitest'
-import { bytesOf, outcome, readAll, walWorld } from '../../support/wals.ts'
+import { bytesOf, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 describe('levels', () => {
   test('without fsync each answer has the level written, and only sync, a roll and close sync', async () => {

@@ -4,9 +4,9 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { WalLife, type WalStep, type WalStory } from '../../support/lives/wal-life.ts'
 import { countOf, triesAll } from '../../support/tier.ts'
-import { WalLife, type WalStep, type WalStory } from '../../support/wal-life.ts'
-import { walWorld } from '../../support/wals.ts'
+import { walWorld } from '../../support/worlds/wals.ts'
 
 /** More with `KEELSON_SEEDS=1000 npx vitest run test/storage/wal/wal-life.test.ts`. */
 const lives = countOf('KEELSON_SEEDS', 20, 500)

@@ -22,8 +22,8 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { createLog, type Log } from '../../../src/storage/log/log.ts'
 import { claimWalFolder } from '../../../src/storage/wal/wal-opening.ts'
-import { commit, payload, small } from '../../support/logs.ts'
-import { outcome, readAll, walWorld } from '../../support/wals.ts'
+import { commit, payload, small } from '../../support/worlds/logs.ts'
+import { outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 const disk = nodeDisk()
 const clock = systemClock()

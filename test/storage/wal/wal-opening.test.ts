@@ -12,7 +12,7 @@ import {
   readAll,
   segmentsOn,
   walWorld,
-} from '../../support/wals.ts'
+} from '../../support/worlds/wals.ts'
 
 describe('options', () => {
   test.each([

@@ -9,7 +9,7 @@ import {
   segmentsOn,
   type WalWorld,
   walWorld,
-} from '../../support/wals.ts'
+} from '../../support/worlds/wals.ts'
 
 const written = async (count = 3, size = 600): Promise<WalWorld> => {
   const world = walWorld()

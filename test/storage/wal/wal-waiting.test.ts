@@ -4,7 +4,7 @@
  */
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { bytesOf, drive, outcome, readAll, walWorld } from '../../support/wals.ts'
+import { bytesOf, drive, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 describe('a full queue', () => {
   const queueBytes = 4096

@@ -15,7 +15,7 @@ import {
   type SavedMachine,
   StateMachine,
 } from '../../../src/runtime/state-machine/state-machine.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Asked = { calls: { app: () => AppContext; count: () => number } }
 

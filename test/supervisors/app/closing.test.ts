@@ -16,7 +16,7 @@ import {
 import { createSystem, Registry } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Saver = { calls: { app: () => AppContext }; casts: { save: (times: number) => void } }
 

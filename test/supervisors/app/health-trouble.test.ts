@@ -12,8 +12,8 @@ import {
   telemetry,
 } from '../../../src/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
-import { fillDisk, freeDisk } from '../../support/full-disk.ts'
-import { codeOf } from '../../support/simulated-instance.ts'
+import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { pay: () => void; set: (inMs: number) => void; grow: (bytes: number) => void }

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import { projection } from '../../../src/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 const values = projection('values', {
   version: 1,

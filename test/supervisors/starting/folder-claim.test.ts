@@ -16,7 +16,7 @@ import {
   simulatedDisk,
 } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 const clock = virtualClock()
 const request = (disk: Disk, shards?: number) => ({

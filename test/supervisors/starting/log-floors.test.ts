@@ -1,6 +1,6 @@
 /** Files of a log that are lost together with everything that would show it are told by `keelson.json`. */
 import { expect, test } from 'vitest'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const wal = '/data/shard-0/wal'
 

@@ -13,9 +13,9 @@ import {
 } from '../../../src/index.ts'
 import { type DataFolderFacts, readDataFolder } from '../../../src/storage/index.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
-import { MemoryReplica } from '../../support/memory-replica.ts'
-import { restore } from '../../support/restored.ts'
-import { codeOf, type Machine, machine } from '../../support/simulated-instance.ts'
+import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { restore } from '../../support/worlds/restored.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { place: () => string; look: () => string }

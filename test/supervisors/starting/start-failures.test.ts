@@ -8,8 +8,8 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { type SimulatedDisk, testSystem } from '../../../src/testing/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
 import { sampled } from '../../support/tier.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 type Server = GenServer<Record<never, never>, null>
 

@@ -7,7 +7,7 @@ import {
   terminateChild,
 } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const children = [
   ['shard(0)', 'blob_store(0)'],

@@ -11,7 +11,7 @@ import {
   via,
   worker,
 } from '../../../src/index.ts'
-import { machine } from '../../support/simulated-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 type Room = { calls: { who: () => unknown }; casts: { leave: () => void } }
 

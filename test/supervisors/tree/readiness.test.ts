@@ -11,7 +11,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/simulated-instance.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Asked = { calls: { value: () => unknown } }
 

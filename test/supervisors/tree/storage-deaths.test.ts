@@ -7,8 +7,8 @@ import { seededRandom } from '../../../src/clock.ts'
 import * as keelson from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
-import { entities, machines, storingActors } from '../../support/storing-actors.ts'
 import { countOf, seedsOf } from '../../support/tier.ts'
+import { entities, machines, storingActors } from '../../support/worlds/storing-actors.ts'
 
 const storage = [
   ...['blob_store(0)', 'wal_writer(0)', 'applier(0)', 'batcher(0)', 'followers(0)', 'shard(0)'],

@@ -28,7 +28,7 @@ import { createSystem } from '../../../src/runtime/index.ts'
 import { checkAppTree, mapModules } from '../../../src/supervisors/index.ts'
 import { kindSpec } from '../../../src/supervisors/users-tree/durable-parts.ts'
 import { type Simulation, silentLogger, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, machine } from '../../support/simulated-instance.ts'
+import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { add: (by: number) => number; crash: () => void; hang: () => void; across: () => void }

@@ -2,8 +2,8 @@
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { commandHere } from '../../support/command-here.ts'
-import { write } from '../../support/command-project.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { write } from '../../support/commands/command-project.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 /** A folder with the package `keelson` and these files. */

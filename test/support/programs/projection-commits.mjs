@@ -7,7 +7,7 @@ import { projectionsHere } from './projections-here.mjs'
 
 const [dir, writer] = process.argv.slice(2)
 const jiti = createJiti(import.meta.url, { fsCache: false })
-const { changesOf } = await jiti.import('../projection-history.ts')
+const { changesOf } = await jiti.import('../models/projection-history.ts')
 
 const store = (await projectionsHere(writer)).open(dir)
 for (let lsn = (store.position()?.lsn ?? 0) + 1; ; lsn++) {

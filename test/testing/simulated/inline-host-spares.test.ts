@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { dir, payload, readAll, small, worldOn } from '../../support/logs.ts'
+import { dir, payload, readAll, small, worldOn } from '../../support/worlds/logs.ts'
 
 const request = (number: number, bytes = 500) => ({
   bytes: payload(number, bytes),

@@ -4,7 +4,7 @@ import type { CommitRequest } from '../../../src/storage/ports/log-host.ts'
 import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { logHostContract } from '../../contracts/log-host.contract.ts'
-import { content, dir, payload, readAll, small, worldOn } from '../../support/logs.ts'
+import { content, dir, payload, readAll, small, worldOn } from '../../support/worlds/logs.ts'
 
 logHostContract('in line, on the simulated disk', () => {
   const clock = virtualClock()

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { memoryProjections } from '../../../src/testing/simulated/memory-projection-store.ts'
 import { projectionStoreContract } from '../../contracts/projection-store.contract.ts'
-import { plain, positionAt, textRow } from '../../support/projection-rows.ts'
+import { plain, positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 projectionStoreContract('the memory double', () => ({
   projections: memoryProjections(),

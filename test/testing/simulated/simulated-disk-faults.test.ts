@@ -3,7 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { diskWith, filled, overwrite, sectorBytes, seeds } from '../../support/simulated-disks.ts'
+import {
+  diskWith,
+  filled,
+  overwrite,
+  sectorBytes,
+  seeds,
+} from '../../support/worlds/simulated-disks.ts'
 
 describe('faults of the simulated disk', () => {
   test('an error strikes the n-th call of its kind and path, once', () => {

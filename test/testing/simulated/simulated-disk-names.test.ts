@@ -1,7 +1,7 @@
 /** What a power cut leaves of names on the simulated disk: those whose folder was synced, and of the others any that the order allows. */
 import { describe, expect, test } from 'vitest'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-import { diskWith, filled, seeds } from '../../support/simulated-disks.ts'
+import { diskWith, filled, seeds } from '../../support/worlds/simulated-disks.ts'
 
 describe('names on the simulated disk', () => {
   /** Every set of names that a crash may leave, over many seeds. */

@@ -1,7 +1,13 @@
 /** What a power cut leaves of files on the simulated disk: what was synced, and of the rest anything that a disk may leave. */
 import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../support/error-codes.ts'
-import { diskWith, filled, overwrite, sectorBytes, seeds } from '../../support/simulated-disks.ts'
+import {
+  diskWith,
+  filled,
+  overwrite,
+  sectorBytes,
+  seeds,
+} from '../../support/worlds/simulated-disks.ts'
 
 describe('a power cut on the simulated disk', () => {
   test('spares what was synced, whatever the seed', () => {

@@ -1,7 +1,7 @@
 /** What the death of a process does to the simulated disk, whose cache outlives it. */
 import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../support/error-codes.ts'
-import { diskWith, filled, overwrite } from '../../support/simulated-disks.ts'
+import { diskWith, filled, overwrite } from '../../support/worlds/simulated-disks.ts'
 
 describe('the death of a process on the simulated disk', () => {
   test('loses nothing, closes files and frees locks', () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { filled } from '../../support/simulated-disks.ts'
+import { filled } from '../../support/worlds/simulated-disks.ts'
 
 describe('space on the simulated disk', () => {
   const block = 4096

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { diskWith, filled, overwrite, seeds } from '../../support/simulated-disks.ts'
+import { diskWith, filled, overwrite, seeds } from '../../support/worlds/simulated-disks.ts'
 
 describe('watching the simulated disk', () => {
   test('calls are counted by kind, failed ones too', () => {

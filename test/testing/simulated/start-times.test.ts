@@ -1,6 +1,6 @@
 /** Virtual time of starts does not depend on how long Node takes to load a module. Real processes with a slow loader. */
 import { expect, test } from 'vitest'
-import { childProgram } from '../../support/child-program.ts'
+import { childProgram } from '../../support/commands/child-program.ts'
 
 test('a start takes the same virtual time for each kind of child, twice in a row, and a killed child is back in time', async () => {
   const reports: unknown[] = []

@@ -1,0 +1,60 @@
+/** A whole instance on a simulated disk and a virtual clock: the production code, without threads and without waiting. */
+import type { VirtualClock } from '../../../src/clock.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
+import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import {
+  type MemoryProjections,
+  type SimulatedDisk,
+  silentLogger,
+} from '../../../src/testing/index.ts'
+import {
+  type MachineOptions,
+  SimulatedMachine,
+} from '../../../src/testing/simulated/simulated-machine.ts'
+
+/** The machine of an instance. It outlives the instance, as a real machine outlives a process. */
+export type Machine = {
+  readonly clock: VirtualClock
+  readonly disk: SimulatedDisk
+  readonly projections: MemoryProjections
+  /** Starts an instance, moving time on until it has started or refused. */
+  readonly start: (options?: Partial<StartOptions>) => Promise<App>
+  /** Waits for `work` while time passes, in steps of 1 ms, for at most `ms`. */
+  readonly during: <T>(work: Promise<T>, ms?: number) => Promise<T>
+}
+
+/** A machine as `startSimulated` makes one. Its instances log nothing, and run processes first come, first served. */
+export const machine = (options: MachineOptions = {}): Machine => {
+  const simulated = new SimulatedMachine(options)
+  const { clock, disk, projections } = simulated
+  return {
+    clock,
+    disk,
+    projections,
+    during: (work, withinMs) => simulated.during(work, { withinMs }),
+    start: (more = {}) =>
+      simulated.start({
+        dir: '/data',
+        system: createSystem({ clock, logger: silentLogger }),
+        ...more,
+        wal: { maxFileSize: 256 * 1024, ...more.wal },
+      }),
+  }
+}
+
+/** Lets the next sync of a shard's segments, whose names begin with a digit, fail: final for that log. */
+export const failNextSync = (disk: SimulatedDisk, shard = 0): void => {
+  disk.inject({
+    at: 1,
+    operation: 'sync',
+    path: `/data/shard-${shard}/wal/0`,
+    fault: { kind: 'error', code: 'EIO' },
+  })
+}
+
+/** The code that `work` rejects with, or `'ok'`. */
+export const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'ok',
+    (error) => error.code ?? error,
+  )
