@@ -22,7 +22,7 @@ export const rooms = {
   'actors/admission': ['test/actors/writing', 'test/actors/control/write-pause'],
   'actors/projection': [
     'test/actors/overlay/hot-rows',
-    'test/actors/shard/events',
+    'test/actors/core/storage-events',
     'test/actors/snapshots/snapshot-blobs',
     'test/actors/control/actor-names',
     'test/actors/control/wrong-messages',

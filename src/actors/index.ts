@@ -2,12 +2,12 @@
  * The durable actors: where runtime and storage meet. It imports those two layers. Its rooms, each
  * importing only rooms above it:
  *
- * - admission: the gate of a shard, the allowance over all shards, marks of keys, groups in flight
+ * - admission: the gate of a shard, the allowance over all shards, marks of keys, windows
  * - overlay: committed changes that the projection does not show yet, and the read view
- * - core: names, options, the shard's time, checks, the weight of a write
- * - shard: the `Shard` value, which survives its actors
- * - log: `wal_writer`, the one writer of a shard's log
- * - projection: `applier` and `lmdb_writer`, and the outbox between them
+ * - core: names, options and events, a shard's phase, gate and time, checks, the weight of a write
+ * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
+ * - projection: `applier` and `lmdb_writer`, and the outbox between them; derived rows, its modes
+ * - shard: the `Shard` value, which survives its actors, composed of their rooms' parts
  * - blobs: `blob_store`, large writes, the sweep
  * - writing: the way of every write, `batcher` with its windows, `expirer`
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
@@ -23,9 +23,7 @@
  * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
  */
 export { Allowance } from './admission/allowance.ts'
-export type { DerivedHealth, SetAside } from './admission/derived-queue.ts'
 export { Admission, type SyncToken } from './admission/gate-token.ts'
-export { type SpaceHealth, withSpace } from './admission/space-watch.ts'
 export { WriteWindows } from './admission/write-windows.ts'
 export {
   type BackupOptions,
@@ -50,12 +48,21 @@ export {
   LmdbWriterHandle,
   type ProjectionOperation,
 } from './control/lmdb-writer-handle.ts'
+export type { Outcome, Outcomes } from './control/shard-outcomes.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
 export { Access } from './core/access.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'
+export { type ShardPhase, shardAt } from './core/shard-core.ts'
 export { defaultInstance, instanceName, shardName } from './core/shard-name.ts'
 export type { ClockJump } from './core/shard-time.ts'
+export type { ModeChange, ProjectionMode, SetAside } from './core/storage-events.ts'
+export {
+  type ShardFacts,
+  type SnapshotReason,
+  type StorageEvents,
+  tell,
+} from './core/storage-events.ts'
 export { type ActorsHealth, actorsHealth } from './entities/actors-health.ts'
 export * as Alarms from './entities/alarms.ts'
 export {
@@ -95,9 +102,13 @@ export * as JournalActor from './journal/journal-actor.ts'
 export type { StoredEntry, StoredPayload } from './journal/stored-entry.ts'
 export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
 export { leaveNow } from './log/log-append.ts'
+export { type SpaceHealth, withSpace } from './log/space-watch.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'
+export type { DerivedHealth } from './projection/derived-queue.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'
+export type { ProjectionHealth } from './projection/shard-projection.ts'
+export type { Suspension } from './projection/suspensions.ts'
 export {
   Follower,
   type FollowerHealth,
@@ -107,18 +118,13 @@ export {
 } from './replication/follower.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
-export type { ProjectionMode } from './shard/projection-mode.ts'
-export { Shard, type ShardPhase, type Suspension } from './shard/shard.ts'
+export { Shard } from './shard/shard.ts'
 export type {
   EntryPosition,
   JournalHealth,
   SubscriptionHealth,
 } from './shard/shard-journal.ts'
-export type { Outcome, Outcomes } from './shard/shard-outcomes.ts'
-export { shardAt } from './shard/shard-outcomes.ts'
-export type { ModeChange, ProjectionHealth } from './shard/shard-projection.ts'
-export { type SnapshotHealth, type SnapshotReason, SnapshotTurns } from './shard/shard-snapshots.ts'
-export { type ShardFacts, type StorageEvents, tell } from './shard/storage-events.ts'
+export { type SnapshotHealth, SnapshotTurns } from './shard/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'

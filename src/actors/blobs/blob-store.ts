@@ -34,10 +34,10 @@ import {
   isSettled,
 } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
+import { tell } from '../core/storage-events.ts'
 import * as Applier from '../projection/applier.ts'
 import type { Shard } from '../shard/shard.ts'
 import { BlobPin } from '../shard/shard-blobs.ts'
-import { tell } from '../shard/storage-events.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
 
 /** The requests of streams. Each stream has one request at a time. */

@@ -30,17 +30,10 @@ import {
   isTime,
 } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
+import { tell } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Shard, Suspension } from '../shard/shard.ts'
-import {
-  eachShard,
-  type Instance,
-  noShard,
-  type Outcome,
-  type Outcomes,
-  told,
-} from '../shard/shard-outcomes.ts'
-import { tell } from '../shard/storage-events.ts'
+import type { Suspension } from '../projection/suspensions.ts'
+import type { Shard } from '../shard/shard.ts'
 import * as Snapshotter from '../snapshots/snapshotter.ts'
 import {
   type ControlOptions,
@@ -55,9 +48,17 @@ import {
   suspendRequest,
   type Which,
 } from './control-request.ts'
+import {
+  eachShard,
+  type Instance,
+  noShard,
+  type Outcome,
+  type Outcomes,
+  told,
+} from './shard-outcomes.ts'
 import { drained } from './write-pause.ts'
 
-export type { Outcome, Outcomes } from '../shard/shard-outcomes.ts'
+export type { Outcome, Outcomes } from './shard-outcomes.ts'
 
 /** The outcome of a sweep on one shard. */
 export type SweepOutcome = Outcome & { readonly report?: BlobStore.SweepReport }
@@ -395,7 +396,7 @@ const hold = async (
   const left = () => Math.max(1, endsAt - system.clock.monotonic())
   const { token, writes } = suspension
   // The shard has the suspension from here on, so that `resume`, lease and owner can end it.
-  shard.suspend(suspension)
+  shard.suspensions.begin(suspension)
   try {
     if (writes) await drained(system, shard, token, left())
     const held = LmdbWriter.suspend(writerOf(shard, context), token, flush, left())
@@ -416,7 +417,7 @@ const release = async (
   timeoutMs: number,
 ): Promise<void> => {
   for (const token of tokens)
-    if (shard.endSuspension(token) === 'writes')
+    if (shard.suspensions.end(token) === 'writes')
       tell(context.system, shard, 'gate.resumed', { token })
   try {
     await LmdbWriter.resume(writerOf(shard, context), timeoutMs)

@@ -17,16 +17,16 @@ import {
   producerLsnOf,
   producerRowKey,
 } from '../../storage/index.ts'
-import type { AfterFlush, Derivation } from '../admission/derived-queue.ts'
 import type { Access } from '../core/access.ts'
 import { checkedKey, checkOptionNames } from '../core/argument-check.ts'
 import { isCount, isRecord, isText } from '../core/payload-check.ts'
+import { tell } from '../core/storage-events.ts'
+import type { AfterFlush, Derivation } from '../projection/derived-queue.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { act } from '../projection/projection-writing.ts'
 import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 
-export type { AfterFlush } from '../admission/derived-queue.ts'
+export type { AfterFlush } from '../projection/derived-queue.ts'
 
 /** A change of one row. Values are those of `store.put`; they are stored as they are at the call. */
 export type ProjectionOperation =

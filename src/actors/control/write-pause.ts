@@ -5,11 +5,11 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
+import { tell } from '../core/storage-events.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as Applier from '../projection/applier.ts'
 import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 
 /**
  * Sends the group that waits for a window. Resolves when every submitted group has ended.

@@ -7,7 +7,7 @@
  */
 import { isKeelsonError } from '../../errors.ts'
 import { type AnyContext, describeReason, type Process } from '../../runtime/index.ts'
-import { tell } from '../shard/storage-events.ts'
+import { tell } from '../core/storage-events.ts'
 import type { FailingTurn } from '../turns/actor-trouble.ts'
 import { isParked, type Memory } from '../turns/memory.ts'
 import {

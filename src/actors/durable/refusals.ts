@@ -5,7 +5,7 @@
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { describeReason, isCall, type Process } from '../../runtime/index.ts'
-import { tell } from '../shard/storage-events.ts'
+import { tell } from '../core/storage-events.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
 import { failing, overtaken, type Run, throwing } from '../turns/turn-run.ts'
 import { blocked } from '../turns/waking.ts'

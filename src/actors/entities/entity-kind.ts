@@ -18,10 +18,10 @@ import {
   type Ref,
   shutDown,
 } from '../../runtime/index.ts'
+import { tell } from '../core/storage-events.ts'
 import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 import type { ActorTrouble } from '../turns/actor-trouble.ts'
 import type { ActorWork } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'

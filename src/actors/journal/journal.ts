@@ -15,10 +15,10 @@ import {
 import type { Access } from '../core/access.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import { levelOf } from '../core/settings.ts'
+import { shardAt } from '../core/shard-core.ts'
+import { tell } from '../core/storage-events.ts'
 import type { Shard } from '../shard/shard.ts'
 import { hasSavedState } from '../shard/shard-journal.ts'
-import { shardAt } from '../shard/shard-outcomes.ts'
-import { tell } from '../shard/storage-events.ts'
 import { walkStart } from '../store/shard-watch.ts'
 import { granted, promised } from '../store/store-writing.ts'
 import {

@@ -7,6 +7,7 @@ import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../..
 import { describeReason, type System } from '../../runtime/index.ts'
 import { encodeList } from '../../storage/index.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
+import { tell } from '../core/storage-events.ts'
 import type { Shard } from '../shard/shard.ts'
 import {
   type Delivery,
@@ -15,7 +16,6 @@ import {
   type SubscriptionHealth,
   savedPosition,
 } from '../shard/shard-journal.ts'
-import { tell } from '../shard/storage-events.ts'
 import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
 import { promised } from '../store/store-writing.ts'
 import { noOptions } from '../writing/write-options.ts'

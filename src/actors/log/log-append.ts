@@ -3,12 +3,12 @@
  * it may leave. Groups wait in the `Shard` value, so they need no writer to wait.
  */
 import type { System } from '../../runtime/index.ts'
-import type { Append } from '../admission/appends.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { Append } from './appends.ts'
+import type { LogShard } from './log-shard.ts'
 import * as WalWriter from './wal-writer.ts'
 
 /** Puts an append into the log's queue before it returns, in the order of the calls. */
-export const appendToLog = (system: System, shard: Shard, append: Append): void => {
+export const appendToLog = (system: System, shard: LogShard, append: Append): void => {
   const { appends } = shard
   if (shard.isStill) {
     append.failed('refused', shard.unavailable(), undefined)
@@ -26,7 +26,7 @@ export const appendToLog = (system: System, shard: Shard, append: Append): void 
  * Ends the wait of a group, by default of the one that fills: it leaves as soon as the disk is
  * free.
  */
-export const leaveNow = (system: System, shard: Shard, group = shard.appends.last): void => {
+export const leaveNow = (system: System, shard: LogShard, group = shard.appends.last): void => {
   if (!group || group.isDue) return
   group.leave()
   WalWriter.leave(writerOf(system, shard))
@@ -35,10 +35,10 @@ export const leaveNow = (system: System, shard: Shard, group = shard.appends.las
 /**
  * Lets the group that fills leave. Resolves when the waiters of every group so far were answered.
  */
-export const flushed = (system: System, shard: Shard): Promise<void> => {
+export const flushed = (system: System, shard: LogShard): Promise<void> => {
   leaveNow(system, shard)
   return shard.appends.ended()
 }
 
-const writerOf = (system: System, { parts: { instance, index } }: Shard) =>
+const writerOf = (system: System, { parts: { instance, index } }: LogShard) =>
   system.to(WalWriter.name(instance, index))

@@ -13,8 +13,8 @@ import {
   isRefusal,
   type LogHost,
 } from '../../storage/index.ts'
-import type { GroupTurn } from '../admission/appends.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { GroupTurn } from './appends.ts'
+import type { LogShard } from './log-shard.ts'
 
 /** A frame of the log, with its payload. */
 export type FoundFrame = {
@@ -37,7 +37,7 @@ const stampBytes = 8
  * none of the groups wrote; as a read does
  */
 export const settleStrays = async (
-  { appends, snapshots }: Shard,
+  { appends, snapshots }: LogShard,
   host: LogHost,
   signal: AbortSignal,
 ): Promise<void> => {

@@ -33,7 +33,6 @@ import {
   type LogHost,
   type OpenReport,
 } from '../../storage/index.ts'
-import type { Append, GroupTurn, Step } from '../admission/appends.ts'
 import {
   isCount,
   isIgnored,
@@ -44,13 +43,12 @@ import {
 } from '../core/payload-check.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardName } from '../core/shard-name.ts'
-import type { Shard } from '../shard/shard.ts'
-import { hasEnded } from '../shard/shard-files.ts'
-import { tell } from '../shard/storage-events.ts'
+import { tell } from '../core/storage-events.ts'
+import type { Append, GroupTurn, Step } from './appends.ts'
 import { Durability } from './durability.ts'
+import type { LogShard } from './log-shard.ts'
 import { settleStrays } from './log-successor.ts'
-
-export type { Position } from '../admission/appends.ts'
+import { hasEnded } from './shard-files.ts'
 
 /** The state of a writer and its log. `level`: the level of its acknowledgements. */
 export type LogWriterDescription = {
@@ -109,7 +107,7 @@ export type Messages = {
 }
 
 type State = {
-  readonly shard: Shard
+  readonly shard: LogShard
   mode: 'recovering' | 'open'
   host: LogHost | undefined
   report: OpenReport | undefined
@@ -123,7 +121,7 @@ type State = {
 }
 
 /** The writer of a shard. */
-export const server: GenServer<Messages, State, Shard> = {
+export const server: GenServer<Messages, State, LogShard> = {
   init: (shard, context) => {
     // With trapped exits the supervisor can ask this process to end, and it closes the log in
     // order.
@@ -284,7 +282,7 @@ export const settled = (writer: Ref<Messages>, timeoutMs: number): Promise<void>
 export const describe = (writer: Ref<Messages>): Promise<LogWriterDescription> =>
   call(writer, 'describe')
 
-const initialState = (shard: Shard): State => ({
+const initialState = (shard: LogShard): State => ({
   shard,
   mode: 'recovering',
   host: undefined,

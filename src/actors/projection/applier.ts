@@ -27,19 +27,19 @@ import {
   frameBytes,
   type ProjectionStore,
 } from '../../storage/index.ts'
-import type { CommittedGroup } from '../admission/appends.ts'
 import { isCount, isIgnored, isRecord } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
+import { tell } from '../core/storage-events.ts'
+import type { CommittedGroup } from '../log/appends.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ReadView } from '../overlay/read-view.ts'
 import type { ShardRows } from '../overlay/shard-rows.ts'
-import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 import { type AppliedFrames, type FrameChanges, NotedChanges } from './applied-frames.ts'
 import { type Behind, logBehind, type Rebuilt, rebuildOverlay } from './overlay-rebuild.ts'
 import { openProjection, unprojectable } from './projection-opening.ts'
+import type { ProjectionShard } from './projection-shard.ts'
 
 /** The process that takes applied frames: the projection's writer. */
 export type ApplyFollower = {
@@ -98,7 +98,7 @@ export type ApplierDescription = {
 }
 
 type State = {
-  readonly shard: Shard
+  readonly shard: ProjectionShard
   /** `waiting`: there are too many frames that the projection does not show yet. */
   mode: 'recovering' | 'waiting' | 'open'
   subscription: WalWriter.Subscription
@@ -122,7 +122,7 @@ type State = {
 const fullHold = 'projection'
 
 /** The applier of a shard. */
-export const server: GenServer<Messages, State, Shard> = {
+export const server: GenServer<Messages, State, ProjectionShard> = {
   init: (shard, context) => {
     // No read is answered from the view after this process has ended, for any reason.
     context.system.monitor(context.self, () => {
@@ -287,7 +287,7 @@ export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
 export const describe = (applier: Ref<Messages>, timeoutMs?: number): Promise<ApplierDescription> =>
   call(applier, 'describe', undefined, { timeoutMs })
 
-const initialState = (shard: Shard): State => ({
+const initialState = (shard: ProjectionShard): State => ({
   shard,
   mode: 'recovering',
   subscription: { walId: '', epoch: 0, lastLsn: 0 },
@@ -308,7 +308,7 @@ const projectionOf = ({ projection, shard }: State): ProjectionStore => {
 }
 
 /** Takes the shard down, and ends its tree. */
-const goDown = (shard: Shard, reason: KeelsonError, context: Context): void => {
+const goDown = (shard: ProjectionShard, reason: KeelsonError, context: Context): void => {
   if (shard.goDown(reason, context.signal)) tell(context.system, shard, 'shard.down', { reason })
   WalWriter.end(context.to(WalWriter.name(shard.parts.instance, shard.index)), reason)
 }

@@ -29,12 +29,12 @@ import {
   isText,
 } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
-import type { ProjectionMode } from '../shard/projection-mode.ts'
-import type { Shard, Suspension } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
+import type { ProjectionMode } from '../core/storage-events.ts'
+import { tell } from '../core/storage-events.ts'
 import type { AppliedFrames } from './applied-frames.ts'
 import * as Applier from './applier.ts'
 import { ProjectionFeed } from './projection-feed.ts'
+import type { ProjectionShard } from './projection-shard.ts'
 import { everything, initialState, type State, type Steps } from './projection-state.ts'
 import { answering, unheard } from './projection-waiters.ts'
 import {
@@ -54,6 +54,7 @@ import {
   tellLag,
   wait,
 } from './projection-writing.ts'
+import type { Suspension } from './suspensions.ts'
 
 /** The state of the projection's writer, for `describe`. */
 export type ProjectionWriterDescription = {
@@ -105,7 +106,7 @@ export type Messages = {
 }
 
 /** The projection's writer of a shard. */
-export const server: GenServer<Messages, State, Shard> = {
+export const server: GenServer<Messages, State, ProjectionShard> = {
   init: (shard, context) => {
     report(shard, 'restarted', context)
     return ok(initialState(shard), { continue: ['follow'] })
@@ -140,7 +141,7 @@ export const server: GenServer<Messages, State, Shard> = {
       const lsnOf = (producer: string) => producerLsnOf(projection.get(producerRowKey(producer)))
       act(shard.derived.reconcile(lsnOf))
       reportSource(state, context)
-      if (shard.isHeld) report(shard, 'suspended', context)
+      if (shard.suspensions.isHeld) report(shard, 'suspended', context)
       reconcile(state, context)
       return noReply(step(state, context))
     },
@@ -200,8 +201,8 @@ export const server: GenServer<Messages, State, Shard> = {
       const failed = (error: KeelsonError) => from.fail(error)
       // The flush cannot complete before the other suspension ends, and this one would hold its
       // writers as long.
-      const { isHeld, derived } = state.shard
-      if (flush && isHeld && (state.feed.lag > 0 || derived.oldestAt !== undefined)) {
+      const { suspensions, derived } = state.shard
+      if (flush && suspensions.isHeld && (state.feed.lag > 0 || derived.oldestAt !== undefined)) {
         failed(
           new KeelsonError('BUSY', 'another suspension holds the projection, which lags behind'),
         )
@@ -213,7 +214,7 @@ export const server: GenServer<Messages, State, Shard> = {
     },
     resume: (state, _, context) => {
       tell(context.system, state.shard, 'lmdb.resumed', { held: state.shard.suspensions.size })
-      if (!state.shard.isHeld) resumed(state, context)
+      if (!state.shard.suspensions.isHeld) resumed(state, context)
       return reply(undefined, step(state, context))
     },
     discard: (state, _, context) => {
@@ -302,7 +303,7 @@ export const name = shardName<Messages>('lmdb_writer')
  * The answer of a shard's writer. If there is none because the followers have given up, the error is
  * `DEGRADED` at once: neither waiting nor asking again would help.
  */
-export const answerOf = async <T>(shard: Shard, answer: Promise<T>): Promise<T> => {
+export const answerOf = async <T>(shard: ProjectionShard, answer: Promise<T>): Promise<T> => {
   try {
     return await answer
   } catch (error) {

@@ -12,12 +12,11 @@ import {
   frameBytes,
   type ProjectionStore,
 } from '../../storage/index.ts'
+import { tell } from '../core/storage-events.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ShardRows } from '../overlay/shard-rows.ts'
-import type { Shard } from '../shard/shard.ts'
-import { measuredLog } from '../shard/shard-snapshots.ts'
-import { tell } from '../shard/storage-events.ts'
+import type { ProjectionShard } from './projection-shard.ts'
 
 /** The log after the projection's position `from`, up to `to`. */
 export type Behind = { readonly from: number; readonly to: number; readonly bytes: number }
@@ -36,12 +35,14 @@ type Rebuilder = { readonly signal: AbortSignal; readonly system: System }
 const readBytes = 1024 * 1024
 
 /** How much of the log the projection does not show. */
-export const logBehind = async (shard: Shard, projection: ProjectionStore): Promise<Behind> => {
-  const log = shard.files.log()
-  const measure = await measuredLog(log)
+export const logBehind = async (
+  shard: ProjectionShard,
+  projection: ProjectionStore,
+): Promise<Behind> => {
+  const measure = await shard.files.measure()
   shard.snapshots.measured(measure)
   const from = projection.position()?.lsn ?? 0
-  const { bytes } = await log.run('bytesAfter', { lsn: from })
+  const { bytes } = await shard.files.log().run('bytesAfter', { lsn: from })
   return { from, to: measure.lastLsn, bytes }
 }
 
@@ -53,7 +54,7 @@ export const logBehind = async (shard: Shard, projection: ProjectionStore): Prom
  * restart cannot read it either
  */
 export const rebuildOverlay = async (
-  shard: Shard,
+  shard: ProjectionShard,
   projection: ProjectionStore,
   { from, bytes }: Behind,
   lastLsn: number,
@@ -91,7 +92,7 @@ export const rebuildOverlay = async (
 const unitsAt = (
   lsn: number,
   frame: Uint8Array,
-  shard: Shard,
+  shard: ProjectionShard,
   { signal, system }: Rebuilder,
 ): FrameUnits => {
   try {

@@ -11,7 +11,8 @@ import {
   type ProjectionStore,
   type RowChange,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ShardCore } from '../core/shard-core.ts'
+import type { ProjectionShard } from './projection-shard.ts'
 
 /** The process that opens. */
 type Opener = { readonly signal: AbortSignal; readonly system: System }
@@ -23,7 +24,7 @@ const retryMs = 1_000
 const readBytes = 1024 * 1024
 
 /** Why a shard is down whose projection has to be rebuilt and cannot be. */
-export const unprojectable = ({ index }: Shard, reason: unknown): KeelsonError =>
+export const unprojectable = ({ index }: ShardCore, reason: unknown): KeelsonError =>
   new KeelsonError(
     'DEGRADED',
     `the projection of shard ${index} has to be rebuilt and takes no changes: ${reasonText(reason)}`,
@@ -34,7 +35,10 @@ export const unprojectable = ({ index }: Shard, reason: unknown): KeelsonError =
  * The projection, with the rows of every blob that the log refers to up to its position.
  * @throws KeelsonError `CORRUPT`; `DEGRADED` if there was no room for `deadlineMs`
  */
-export const openProjection = async (shard: Shard, opener: Opener): Promise<ProjectionStore> => {
+export const openProjection = async (
+  shard: ProjectionShard,
+  opener: Opener,
+): Promise<ProjectionStore> => {
   const { clock } = opener.system
   tellDamage(shard, opener)
   const endsAt = clock.monotonic() + shard.parts.settings.deadlineMs
@@ -52,7 +56,7 @@ export const openProjection = async (shard: Shard, opener: Opener): Promise<Proj
 }
 
 /** Nothing is lost with a damaged projection. But the disk may be failing. */
-const tellDamage = ({ index, files }: Shard, { system }: Opener): void => {
+const tellDamage = ({ index, files }: ProjectionShard, { system }: Opener): void => {
   const damage = files.takeDamage()
   if (damage === undefined) return
   system.logger.warn(`the projection of shard ${index} is damaged, and built anew: ${damage}`, {
@@ -77,7 +81,7 @@ const pause = ({ signal, system }: Opener, ms: number): Promise<void> =>
  * snapshot may be as it was loaded: now, by a process that died right after, or before its folder
  * was set back. Later frames are applied only when these rows are there.
  */
-const addBlobRows = async (shard: Shard, projection: ProjectionStore): Promise<void> => {
+const addBlobRows = async (shard: ProjectionShard, projection: ProjectionStore): Promise<void> => {
   const position = projection.position()
   const newest = shard.snapshots.named.at(-1)?.lsn ?? 0
   if (!position || position.lsn > newest || !shard.blobs.hasFolder()) return

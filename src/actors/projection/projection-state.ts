@@ -2,12 +2,12 @@
 import type { KeelsonError } from '../../errors.ts'
 import type { Context as ProcessContext, Settled, Timer } from '../../runtime/index.ts'
 import { type ReadAnswer, type Row, type Rows, TurnShare } from '../../storage/index.ts'
-import type { DerivedBatch } from '../admission/derived-queue.ts'
-import type { Shard } from '../shard/shard.ts'
 import type * as Applier from './applier.ts'
+import type { DerivedBatch } from './derived-queue.ts'
 import type { ProjectionBatch } from './projection-batch.ts'
 import { ProjectionFeed } from './projection-feed.ts'
 import type { Reconcile } from './projection-reconcile.ts'
+import type { ProjectionShard } from './projection-shard.ts'
 import { ProjectionWaiters, type Waiter } from './projection-waiters.ts'
 
 /** The messages that the writer sends to itself. */
@@ -44,7 +44,7 @@ export type Commit = {
 
 /** The state of the writer. */
 export type State = {
-  readonly shard: Shard
+  readonly shard: ProjectionShard
   /** The applier's answer to `follow`, and the feed of frames to commit. */
   following: Applier.Following | undefined
   /** The projection's rows, once this process follows the applier. */
@@ -79,7 +79,7 @@ export type State = {
 }
 
 /** The state before the writer follows the applier. */
-export const initialState = (shard: Shard): State => ({
+export const initialState = (shard: ProjectionShard): State => ({
   shard,
   share: new TurnShare(shard.parts.clock),
   following: undefined,

@@ -14,14 +14,14 @@ import {
   type Rows,
   walkedOnce,
 } from '../../storage/index.ts'
-import type { AfterFlush } from '../admission/derived-queue.ts'
+import { isHeard, tell } from '../core/storage-events.ts'
 import * as WalWriter from '../log/wal-writer.ts'
-import type { ProjectionEvent } from '../shard/projection-mode.ts'
-import type { Shard } from '../shard/shard.ts'
-import { isHeard, tell } from '../shard/storage-events.ts'
 import * as Applier from './applier.ts'
+import type { AfterFlush } from './derived-queue.ts'
 import type { FlushStep } from './projection-feed.ts'
+import type { ProjectionEvent } from './projection-mode.ts'
 import { Reconcile } from './projection-reconcile.ts'
+import type { ProjectionShard } from './projection-shard.ts'
 import type { Commit, Context, State, Walked } from './projection-state.ts'
 import type { Waiter } from './projection-waiters.ts'
 
@@ -383,7 +383,7 @@ export const continueReconcile = (state: State, context: Context): void => {
 
 /** Records what happened, and emits a change of the mode. A degraded projection is logged. */
 export const report = (
-  shard: Shard,
+  shard: ProjectionShard,
   event: ProjectionEvent,
   { system }: Pick<Context, 'system'>,
 ): void => {

@@ -13,8 +13,8 @@ import {
   type Unit,
   workerKind,
 } from '../../storage/index.ts'
+import { touchedBy } from '../core/shard-changes.ts'
 import type { Shard } from '../shard/shard.ts'
-import { touchedBy } from '../shard/shard-changes.ts'
 import { readableChange, readableEntity } from './readable-key.ts'
 
 /** A frame that was read, and its payload. */

@@ -21,8 +21,8 @@ import {
   type SnapshotRecord,
 } from '../../storage/index.ts'
 import { levelOf } from '../core/settings.ts'
+import { tell } from '../core/storage-events.ts'
 import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 import type { ChunkSpan, Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'
 import { entriesIn } from './journal-rows.ts'
 import {

@@ -21,7 +21,7 @@ import {
 import type { ReplicaSession } from '../../storage/index.ts'
 import { isIgnored, isSettled } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
-import { tell } from '../shard/storage-events.ts'
+import { tell } from '../core/storage-events.ts'
 import type { Follower } from './follower.ts'
 import { type Stepped, step } from './replica-step.ts'
 

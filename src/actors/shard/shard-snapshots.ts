@@ -9,20 +9,15 @@ import {
   type BlobExtents,
   type BlobStretch,
   isSameSnapshot,
-  type LogHost,
-  type LogState,
-  loggedBlobRows,
   type NamedSnapshot,
-  type ProjectionStore,
-  type RowChange,
-  recordOfLogged,
   type SnapshotHost,
   type SnapshotHostFactory,
   type SnapshotProgress,
   type SnapshotProtocol,
   type SnapshotRequestKind,
 } from '../../storage/index.ts'
-import type { SpaceWatch } from '../admission/space-watch.ts'
+import type { LogMeasure } from '../log/shard-files.ts'
+import type { SpaceWatch } from '../log/space-watch.ts'
 
 /** Lets the shards of an instance make their snapshots one after another. */
 export class SnapshotTurns {
@@ -38,9 +33,6 @@ export class SnapshotTurns {
     return before.then(() => leave)
   }
 }
-
-/** Why a snapshot is made: it was asked for, the log is long, the disk is full, the last is lost. */
-export type SnapshotReason = 'asked' | 'log' | 'disk' | 'damaged'
 
 /** The snapshots of a shard, for people. Sizes in bytes. */
 export type SnapshotHealth = {
@@ -63,16 +55,6 @@ export type SnapshotParts = {
   readonly turns: SnapshotTurns
   /** It learns which writes the log takes and refuses. */
   readonly space: Pick<SpaceWatch, 'noted'>
-}
-
-/** The state of a log, and its bytes after its newest snapshot. */
-export type LogMeasure = LogState & { readonly newBytes: number }
-
-/** @throws KeelsonError as a request to the log does */
-export const measuredLog = async (log: LogHost): Promise<LogMeasure> => {
-  const state = await log.run('state', null)
-  const { bytes } = await log.run('bytesAfter', { lsn: state.snapshots.at(-1)?.lsn ?? 0 })
-  return { ...state, newBytes: bytes }
 }
 
 /** The snapshots of one shard. */
@@ -216,51 +198,5 @@ export class ShardSnapshots {
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.all([...this.#hosts].map((host) => host.end()))
-  }
-}
-
-// The rows of blobs whose last frame the log has given back. They go with the next commits of the
-// projection, some at a time: a row too many keeps a row, never a blob.
-
-/** The rows that one commit looks at: about 1 ms. */
-const rowsAtOnce = 500
-
-/** The walk over the rows of one shard's logged blobs. */
-export class ReleasedRows {
-  #firstLsn = 1
-  /** The last row that was looked at; `undefined` while there is nothing to do. */
-  #after: string | undefined
-
-  /** The log begins with `firstLsn` now. */
-  begin(firstLsn: number): void {
-    if (firstLsn <= this.#firstLsn) return
-    this.#firstLsn = firstLsn
-    this.#after = loggedBlobRows.gt
-  }
-
-  /** Puts the removals of some of them before `changes`, which may set them again. */
-  *before(changes: Iterable<RowChange>, projection: ProjectionStore): IterableIterator<RowChange> {
-    yield* this.#take(projection)
-    yield* changes
-  }
-
-  #take(projection: ProjectionStore): RowChange[] {
-    if (this.#after === undefined) return []
-    const rest = { ...loggedBlobRows, gt: this.#after }
-    const removals: RowChange[] = []
-    let looked = 0
-    this.#after = undefined
-    try {
-      for (const [key, row] of projection.range(rest)) {
-        if (recordOfLogged(key, row).lsn < this.#firstLsn) removals.push([key, undefined])
-        if (++looked < rowsAtOnce) continue
-        this.#after = key
-        break
-      }
-    } catch (error) {
-      // A damaged row is reported by its readers, and left over here.
-      if (!isKeelsonError(error, 'CORRUPT')) throw error
-    }
-    return removals
   }
 }

@@ -6,10 +6,10 @@
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { NamedSnapshot, SnapshotFacts } from '../../storage/index.ts'
+import type { SnapshotReason } from '../core/storage-events.ts'
+import { tell } from '../core/storage-events.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { SnapshotReason } from '../shard/shard-snapshots.ts'
-import { tell } from '../shard/storage-events.ts'
 
 /** The process that makes the attempt. */
 type Maker = { readonly signal: AbortSignal; readonly system: System }
@@ -159,12 +159,12 @@ const releaseSegments = async (
   lsn: number,
   coveredLsn = lsn,
 ): Promise<Released> => {
-  const { files, floors, journal } = shard
+  const { files, replication, journal } = shard
   const journalLsn = await journal.floor(
     () => shard.view(),
     () => files.log(),
   )
-  const wanted = Math.min(coveredLsn, ...floors.map((each) => each()))
+  const wanted = Math.min(coveredLsn, replication.floor)
   const request = { epoch, lsn: Math.min(lsn, wanted, journalLsn), wanted }
   const { heldBytes, ...released } = await files.log().run('release', request)
   const worse = journal.measured(heldBytes)

@@ -1,5 +1,5 @@
 /** When a shard makes a snapshot. Pure. */
-import type { SnapshotReason } from '../shard/shard-snapshots.ts'
+import type { SnapshotReason } from '../core/storage-events.ts'
 
 /** From how much log on a snapshot is made: `minLogBytes`, or `ratio` times the last one's size. */
 export type SnapshotRules = { readonly minLogBytes: number; readonly ratio: number }

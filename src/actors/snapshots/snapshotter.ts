@@ -23,16 +23,13 @@ import {
 import { type Disk, type NamedSnapshot, pathIn, snapshotName } from '../../storage/index.ts'
 import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
+import type { SnapshotReason } from '../core/storage-events.ts'
+import { tell } from '../core/storage-events.ts'
+import type { LogMeasure } from '../log/shard-files.ts'
 import * as Applier from '../projection/applier.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard } from '../shard/shard.ts'
-import {
-  type LogMeasure,
-  measuredLog,
-  type SnapshotHealth,
-  type SnapshotReason,
-} from '../shard/shard-snapshots.ts'
-import { tell } from '../shard/storage-events.ts'
+import type { SnapshotHealth } from '../shard/shard-snapshots.ts'
 import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'
 import { dueBytes, reasonNow, snapshotPauses } from './snapshot-policy.ts'
 
@@ -240,7 +237,7 @@ const letGo = (state: State, context: Context): State => {
   return state
 }
 
-const presentLog = async (shard: Shard): Promise<LogMeasure> => measuredLog(shard.files.log())
+const presentLog = async (shard: Shard): Promise<LogMeasure> => shard.files.measure()
 
 /** Begins an attempt, if there is a reason for one. */
 const decide = (state: State, context: Context): void => {

@@ -3,7 +3,7 @@
  * everything that is applied: each acknowledged write is part of it.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import type { Position } from '../log/wal-writer.ts'
+import type { Position } from '../core/shard-core.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
 

@@ -14,12 +14,12 @@ import {
   type Row,
   type RowRange,
 } from '../../storage/index.ts'
-import type { Position } from '../admission/appends.ts'
 import type { Access } from '../core/access.ts'
+import type { Position } from '../core/shard-core.ts'
+import type { StorageEvents } from '../core/storage-events.ts'
 import { mergedRows } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { StorageEvents } from '../shard/storage-events.ts'
 import { type Watermark, watermarkOf } from './freshness.ts'
 import { cursorAt } from './page-cursor.ts'
 import { type RangeOptions, rangeQuery } from './range-query.ts'

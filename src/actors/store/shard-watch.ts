@@ -6,10 +6,10 @@
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { LogHost, ReadAnswer } from '../../storage/index.ts'
-import type { Position } from '../admission/appends.ts'
 import { levelOf } from '../core/settings.ts'
+import type { ShownFrame } from '../core/shard-changes.ts'
+import type { Position } from '../core/shard-core.ts'
 import type { Shard } from '../shard/shard.ts'
-import type { ShownFrame } from '../shard/shard-changes.ts'
 
 /** The output of a watch: items in the order of their frames. */
 export type WatchSource<Item extends { readonly lsn: number }> = {

@@ -3,7 +3,7 @@
  * decoded, and the position of the write.
  */
 import type { Command, CommandAnswer, StoredValue } from '../../storage/index.ts'
-import type { Position } from '../log/wal-writer.ts'
+import type { Position } from '../core/shard-core.ts'
 
 /**
  * The position of a write. `level` is set only when the instance is not durable: written, not

@@ -11,10 +11,10 @@ import {
   type Row,
   rootNamespace,
 } from '../../storage/index.ts'
-import type { Position } from '../admission/appends.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
+import { type KeyChange, touchedBy } from '../core/shard-changes.ts'
+import type { Position } from '../core/shard-core.ts'
 import type { Shard } from '../shard/shard.ts'
-import { type KeyChange, touchedBy } from '../shard/shard-changes.ts'
 import {
   checkReached,
   logStart,

@@ -11,9 +11,9 @@ import {
   refusalError,
   type UnitAnswer,
 } from '../../storage/index.ts'
-import type { Position } from '../admission/appends.ts'
 import type { Access } from '../core/access.ts'
 import { levelOf } from '../core/settings.ts'
+import type { Position } from '../core/shard-core.ts'
 import type { Shard } from '../shard/shard.ts'
 import {
   type CheckedWrite,

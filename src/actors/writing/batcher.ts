@@ -31,7 +31,6 @@ import {
   type UnitAnswer,
   WriteGroup,
 } from '../../storage/index.ts'
-import type { AppendGroup, Position } from '../admission/appends.ts'
 import { Admission, type SyncToken } from '../admission/gate-token.ts'
 import type { WindowChange } from '../admission/write-windows.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
@@ -43,10 +42,12 @@ import {
   isSettled,
   isText,
 } from '../core/payload-check.ts'
+import type { Position } from '../core/shard-core.ts'
 import { shardName } from '../core/shard-name.ts'
+import { tell } from '../core/storage-events.ts'
+import type { AppendGroup } from '../log/appends.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
 import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 import {
   commandsFor,
   type PreparedCommand,

@@ -17,9 +17,9 @@ import {
 } from '../../storage/index.ts'
 import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
+import { tell } from '../core/storage-events.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 import { removeEndedRows } from './row-removal.ts'
 import { type Submitted, submit } from './write-path.ts'
 

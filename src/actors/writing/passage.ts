@@ -16,11 +16,12 @@ import {
   type UnitAnswer,
   unitBytesMax,
 } from '../../storage/index.ts'
-import type { Append, Position } from '../admission/appends.ts'
 import type { Entry } from '../admission/gate.ts'
 import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
 import { endPin, valueBytesOf } from '../blobs/large-write.ts'
+import type { Position } from '../core/shard-core.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
+import type { Append } from '../log/appends.ts'
 import { sideChannelCandidate } from '../shard/blob-command.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { BlobPin } from '../shard/shard-blobs.ts'

@@ -17,9 +17,9 @@ import {
   removalRows,
   utf8Length,
 } from '../../storage/index.ts'
+import { tell } from '../core/storage-events.ts'
 import { newestRows } from '../overlay/shard-rows.ts'
 import type { Shard } from '../shard/shard.ts'
-import { tell } from '../shard/storage-events.ts'
 import { submit } from './write-path.ts'
 
 /** The bounds of one piece: a few ms of the event loop, and a frame that fits any log. */

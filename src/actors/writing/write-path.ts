@@ -8,12 +8,11 @@ import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
 import type { Weight } from '../admission/allowance.ts'
-import { beforeTheLog } from '../admission/appends.ts'
 import { inTurn } from '../admission/key-marks.ts'
 import { writeLarge } from '../blobs/large-write.ts'
+import type { Position } from '../core/shard-core.ts'
+import { beforeTheLog } from '../log/appends.ts'
 import { appendToLog, flushed } from '../log/log-append.ts'
-import type * as WalWriter from '../log/wal-writer.ts'
-import type { Position } from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard } from '../shard/shard.ts'
 import { Passage, type Shape, type Write } from './passage.ts'
@@ -91,7 +90,7 @@ export type { Shape, Write } from './passage.ts'
 
 /** The position of a write, and the answer of each of its units. */
 export type Submitted = {
-  readonly position: WalWriter.Position
+  readonly position: Position
   readonly answers: readonly UnitAnswer[]
 }
 

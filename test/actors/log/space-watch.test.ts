@@ -1,6 +1,6 @@
 /** Space on the disk of a shard: when its log refuses, and when it takes writes again. */
 import { expect, test } from 'vitest'
-import { SpaceWatch, withSpace } from '../../../src/actors/admission/space-watch.ts'
+import { SpaceWatch, withSpace } from '../../../src/actors/log/space-watch.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 

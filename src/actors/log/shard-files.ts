@@ -15,16 +15,34 @@ import {
   type LogHost,
   type LogHostFactory,
   type LogOptions,
+  type LogState,
   type NamedSnapshot,
   type OpenReport,
   type ProjectedPosition,
   type ProjectionStore,
   type Projections,
   pathIn,
+  type SnapshotProgress,
+  type SnapshotProtocol,
   shardFolder,
 } from '../../storage/index.ts'
 import type { Recovery } from '../core/recovery-progress.ts'
-import type { ShardSnapshots } from './shard-snapshots.ts'
+
+/** The snapshots that a projection can begin with. */
+export type SnapshotBases = {
+  readonly parts: { readonly dir: string }
+  /** The ones that the log names, oldest first. */
+  named: readonly NamedSnapshot[]
+  /** The LSNs of named snapshots that were found damaged. */
+  readonly unusable: Set<number>
+  damaged(error: KeelsonError): void
+  run<K extends 'verify' | 'load'>(
+    kind: K,
+    request: SnapshotProtocol[K]['request'],
+    signal?: AbortSignal,
+    onProgress?: (progress: SnapshotProgress) => void,
+  ): Promise<unknown>
+}
 
 /** The place of the files, and the ports to reach them. */
 export type FileParts = {
@@ -44,7 +62,7 @@ export type FileParts = {
   readonly lock: string | undefined
   readonly makeHost: LogHostFactory
   readonly projections: Projections
-  readonly snapshots: ShardSnapshots
+  readonly snapshots: SnapshotBases
   readonly recovery: Recovery
 }
 
@@ -59,6 +77,9 @@ export type OpenLog = {
   /** An earlier writer opened it. */
   readonly isAdopted: boolean
 }
+
+/** The state of a log, and its bytes after its newest snapshot. */
+export type LogMeasure = LogState & { readonly newBytes: number }
 
 /** The files of one shard. */
 export class ShardFiles {
@@ -152,6 +173,13 @@ export class ShardFiles {
     throw new KeelsonError('SHARD_DOWN', `the log of shard ${this.parts.index} is not open`, {
       details: { shard: this.parts.index, state: 'recovering' },
     })
+  }
+
+  /** What the log is now. @throws KeelsonError as a request to the log does */
+  async measure(): Promise<LogMeasure> {
+    const state = await this.log().run('state', null)
+    const { bytes } = await this.log().run('bytesAfter', { lsn: state.snapshots.at(-1)?.lsn ?? 0 })
+    return { ...state, newBytes: bytes }
   }
 
   /**

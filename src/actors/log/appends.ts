@@ -21,9 +21,6 @@ import {
   type WriteGroup,
 } from '../../storage/index.ts'
 
-/** The place of a frame: everything up to here in its shard's log. */
-export type Position = { readonly shard: number; readonly lsn: number }
-
 /** A write on its way into the log, which becomes a frame. */
 export interface Append extends GroupWrite {
   readonly units: FrameUnits

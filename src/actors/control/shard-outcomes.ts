@@ -2,10 +2,10 @@
  * Requests to several shards at once, and their outcomes. A failure is the outcome of one shard,
  * and does not stop the others.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import type { Shard } from './shard.ts'
-import { type StorageEvents, tell } from './storage-events.ts'
+import { type StorageEvents, tell } from '../core/storage-events.ts'
+import type { Shard } from '../shard/shard.ts'
 
 /** The outcome of one shard. */
 export type Outcome = {
@@ -70,13 +70,6 @@ const shardError = (shard: Shard | undefined, error: unknown): KeelsonError => {
   return error instanceof KeelsonError
     ? error
     : new KeelsonError('SHARD_DOWN', 'the shard did not answer', { cause: error })
-}
-
-/** The shard with this number. @throws KeelsonError `INVALID_ARGUMENT` */
-export const shardAt = (shards: readonly Shard[], index: number): Shard => {
-  const shard = shards.find((each) => each.index === index)
-  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
-  return shard
 }
 
 /** The error for a shard number that does not exist. */

@@ -10,6 +10,7 @@
 import { KeelsonError } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import { type DerivedOperation, derivedChanges, type RowChange } from '../../storage/index.ts'
+import type { SetAside } from '../core/storage-events.ts'
 
 /** The action after a commit, as data: the message is sent to the process as an info. */
 export type AfterFlush = {
@@ -26,9 +27,6 @@ export type Derivation = {
   /** Done after the commit that holds the operations; not when they are lost. */
   readonly afterFlush: readonly AfterFlush[]
 }
-
-/** A group that the projection cannot take, whatever else is in the commit. */
-export type SetAside = { readonly producer: string; readonly lsn: number; readonly reason: string }
 
 /** The derived rows of a shard, for people and watchdogs. */
 export type DerivedHealth = {

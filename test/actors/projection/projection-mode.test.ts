@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { createMachine } from 'xstate'
+import type { ProjectionMode } from '../../../src/actors/core/storage-events.ts'
 import {
   modeAfter,
   type ProjectionEvent,
-  type ProjectionMode,
   projectionModes,
-} from '../../../src/actors/shard/projection-mode.ts'
+} from '../../../src/actors/projection/projection-mode.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 
 const modes = Object.keys(projectionModes) as ProjectionMode[]

@@ -4,17 +4,33 @@
  */
 import { reasonText } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
-import type { SetAside } from '../admission/derived-queue.ts'
-import type { RecoveryProgress } from '../core/recovery-progress.ts'
-import type { ClockJump } from '../core/shard-time.ts'
-import type { Shard } from './shard.ts'
-import type { ModeChange } from './shard-projection.ts'
-import type { SnapshotReason } from './shard-snapshots.ts'
+import type { RecoveryProgress } from './recovery-progress.ts'
+import type { ShardCore } from './shard-core.ts'
+import type { ClockJump } from './shard-time.ts'
 
 /** The instance, the shard and the time of an event; `at` in ms since 1970. */
 export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }
 
 type Told<Facts = object> = (event: ShardFacts & Facts) => void
+
+/** Why a snapshot is made: it was asked for, the log is long, the disk is full, the last is lost. */
+export type SnapshotReason = 'asked' | 'log' | 'disk' | 'damaged'
+
+/** The mode of a projection's writer. */
+export type ProjectionMode =
+  | 'starting'
+  | 'rebuilding'
+  | 'tailing'
+  | 'following'
+  | 'suspended'
+  | 'degraded'
+  | 'halted'
+
+/** A change of the mode. */
+export type ModeChange = { readonly from: ProjectionMode; readonly to: ProjectionMode }
+
+/** A group that the projection cannot take, whatever else is in the commit. */
+export type SetAside = { readonly producer: string; readonly lsn: number; readonly reason: string }
 
 /** The events of storage. Times in ms, sizes in bytes. */
 export interface StorageEvents {
@@ -220,7 +236,7 @@ export const isHeard = (system: System, event: keyof StorageEvents): boolean =>
 /** Emits `event` for `shard`. Without a listener it costs next to nothing. */
 export const tell = <K extends keyof StorageEvents>(
   system: System,
-  shard: Shard,
+  shard: ShardCore,
   event: K,
   facts: Omit<Parameters<StorageEvents[K]>[0], keyof ShardFacts>,
 ): void => {

@@ -6,7 +6,7 @@ import {
   Appends,
   beforeTheLog,
   type GroupTurn,
-} from '../../../src/actors/admission/appends.ts'
+} from '../../../src/actors/log/appends.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { TestWrite } from '../../support/worlds/test-write.ts'

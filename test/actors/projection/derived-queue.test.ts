@@ -1,7 +1,7 @@
 /** The queue of derived rows, played against a model of producers that do as they are told. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DerivedQueue } from '../../../src/actors/admission/derived-queue.ts'
+import { DerivedQueue } from '../../../src/actors/projection/derived-queue.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import {
   derivedKeyOf,

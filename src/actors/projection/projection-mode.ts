@@ -3,6 +3,8 @@
  * The writer reports what happened, and acts by the mode that it is in. Pure.
  */
 
+import type { ProjectionMode } from '../core/storage-events.ts'
+
 /** An event of a projection or of its writer. */
 export type ProjectionEvent =
   /** A writer begins, or has to begin again. */
@@ -22,16 +24,6 @@ export type ProjectionEvent =
   | 'healed'
   /** The followers have spent their restarts. */
   | 'gaveUp'
-
-/** The mode of a projection's writer. */
-export type ProjectionMode =
-  | 'starting'
-  | 'rebuilding'
-  | 'tailing'
-  | 'following'
-  | 'suspended'
-  | 'degraded'
-  | 'halted'
 
 /** One mode. An event that it does not name leaves it as it is. */
 export type ModeRule = {

@@ -4,12 +4,8 @@
  */
 import { backoffMs, type Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
-import {
-  modeAfter,
-  type ProjectionEvent,
-  type ProjectionMode,
-  projectionModes,
-} from './projection-mode.ts'
+import type { ModeChange, ProjectionMode } from '../core/storage-events.ts'
+import { modeAfter, type ProjectionEvent, projectionModes } from './projection-mode.ts'
 
 /** The delay before the first retry, and the longest one, in ms. */
 const retryPauses = { baseMs: 50, maxMs: 5_000, jitter: 0.5 }
@@ -27,9 +23,6 @@ export type ProjectionHealth = {
   /** The highest LSN that a caller waits or has waited for. */
   readonly requestedLsn: number
 }
-
-/** A change of the mode. */
-export type ModeChange = { readonly from: ProjectionMode; readonly to: ProjectionMode }
 
 /** The projection of one shard. */
 export class ShardProjection {

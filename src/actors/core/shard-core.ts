@@ -1,0 +1,277 @@
+/**
+ * The core of a shard, which outlives its actors: its names, its clock, its phase with the published
+ * read view, and its gate. Actors pass their signal with each change of the phase, so pending code
+ * of a killed actor changes nothing here.
+ */
+import type { Clock } from '../../clock.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import type { Logger } from '../../runtime/index.ts'
+import type { Gate } from '../admission/gate.ts'
+import type { WriteWindows } from '../admission/write-windows.ts'
+import type { ReadView } from '../overlay/read-view.ts'
+import { Recovery } from './recovery-progress.ts'
+import type { Settings } from './settings.ts'
+import { ShardTime } from './shard-time.ts'
+
+/** The place of a frame: everything up to here in its shard's log. */
+export type Position = { readonly shard: number; readonly lsn: number }
+
+/** The phase of a shard. */
+export type ShardPhase =
+  | { readonly kind: 'recovering' }
+  | { readonly kind: 'open'; readonly view: ReadView }
+  | { readonly kind: 'down'; readonly reason: unknown }
+  | { readonly kind: 'closed' }
+
+/** The names of a shard, its options and its clock. */
+export type CoreParts = {
+  readonly instance: string
+  readonly index: number
+  /** The number of shards in the instance. It decides which keys this shard has. */
+  readonly shardCount: number
+  /** The folders of log, projection, blobs and snapshots. */
+  readonly folders: {
+    readonly wal: string
+    readonly lmdb: string
+    readonly blobs: string
+    readonly snapshots: string
+  }
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Shared by the shards of an instance. */
+  readonly windows: WriteWindows
+}
+
+/** The writes on their way into the log, which end when the shard goes down. */
+type Writes = {
+  /** Groups that the log has wait on. */
+  refuse(error: KeelsonError): void
+  /** Nothing knows what the log has. */
+  lose(error: KeelsonError): void
+}
+
+/** The name of the hold on a gate while the shard cannot show its state. */
+const recoveringHold = 'recovering'
+
+/** The core of one shard, across the lives of its actors. */
+export class ShardCore {
+  readonly parts: CoreParts
+  readonly gate: Gate
+  readonly time: ShardTime
+  /** How far the projection's rebuilding has come. */
+  readonly recovery: Recovery
+  /** The projection is durable up to this LSN, as far as this process knows. */
+  projectedLsn = 0
+  /** The last LSN that the applier has shown to readers. */
+  appliedLsn = 0
+  /** The bytes of the log that are applied and that the projection does not show. */
+  lagBytes = 0
+  /** How often the shard was opened. */
+  opened = 0
+
+  readonly #writes: Writes
+  #phase: ShardPhase = { kind: 'recovering' }
+  #closing: KeelsonError | undefined
+  readonly #settled = new Set<(phase: ShardPhase) => void>()
+  readonly #changed: (() => void)[] = []
+  readonly #atStandstill = new Set<() => void>()
+
+  constructor(parts: CoreParts, gate: Gate, writes: Writes) {
+    this.parts = parts
+    this.gate = gate
+    this.#writes = writes
+    this.time = new ShardTime(parts.clock)
+    this.recovery = new Recovery(parts.clock)
+    gate.hold(recoveringHold)
+  }
+
+  /** The shard's number. */
+  get index(): number {
+    return this.parts.index
+  }
+
+  /** The present phase. */
+  get phase(): ShardPhase {
+    return this.#phase
+  }
+
+  /** The shard's time in ms: the clock's without its jumps, never less than an earlier stamp. */
+  now(): number {
+    return this.time.now()
+  }
+
+  /** Takes a stamp into account; returns the shard's time. */
+  observeTime(time: number): number {
+    return this.time.observe(time)
+  }
+
+  /**
+   * The published read view.
+   * @throws KeelsonError `SHARD_DOWN` with `details.state` while the shard cannot answer reads;
+   * `CLOSED` after the instance closed
+   */
+  view(): ReadView {
+    if (this.#phase.kind === 'open') return this.#phase.view
+    throw this.unavailable()
+  }
+
+  /** The reason why reads cannot be answered now. */
+  unavailable(): KeelsonError {
+    const { index } = this
+    const phase = this.#phase
+    if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
+    const details = { shard: index, state: phase.kind }
+    return phase.kind === 'down'
+      ? new KeelsonError(
+          'SHARD_DOWN',
+          `shard ${index} is down; control.reopen(${index}) starts it`,
+          {
+            details: { ...details, reason: reasonText(phase.reason) },
+            cause: phase.reason,
+          },
+        )
+      : new KeelsonError('SHARD_DOWN', `shard ${index} is recovering`, { details })
+  }
+
+  /**
+   * Publishes the applier's complete view: reads are answered and the gate opens. A shard that is
+   * down or closed stays so.
+   */
+  publish(view: ReadView, signal: AbortSignal): void {
+    if (this.#phase.kind !== 'recovering' || signal.aborted) return
+    this.opened++
+    this.#enter({ kind: 'open', view })
+    this.gate.release(recoveringHold)
+  }
+
+  /**
+   * Takes the view back when an actor that reads or writes need has died: no read is answered until
+   * the next `publish`.
+   */
+  retract(): void {
+    if (this.#phase.kind !== 'open') return
+    this.gate.hold(recoveringHold)
+    this.#become({ kind: 'recovering' })
+  }
+
+  /**
+   * Takes the shard down, and logs it. Writes fail with `SHARD_DOWN`, unless they were handed to the
+   * log: those wait until the shard is reopened. After a write that failed nobody waits, because
+   * what the disk has is unknown. The first reason stays. Returns false if nothing changed: the
+   * shard is down or closed already, or the process of `signal` has died.
+   */
+  goDown(reason: unknown, signal?: AbortSignal): boolean {
+    if (this.#phase.kind === 'down' || this.#phase.kind === 'closed' || signal?.aborted)
+      return false
+    this.gate.hold(recoveringHold)
+    this.#enter({ kind: 'down', reason })
+    const refusal = this.unavailable()
+    if (isPoison(reason)) this.#writes.lose(refusal)
+    else this.#writes.refuse(refusal)
+    this.gate.shut(this.#closing ?? refusal)
+    this.parts.logger.error(`shard ${this.index} is down: ${reasonText(reason)}`, {
+      shard: this.index,
+      reason,
+    })
+    return true
+  }
+
+  /** Ends the state `down`, so that the tree may start the shard again. */
+  clearDown(): void {
+    if (this.#phase.kind !== 'down') return
+    this.#become({ kind: 'recovering' })
+    if (!this.#closing) this.gate.reopen()
+  }
+
+  /** Refuses new writes for good, because the instance is closing. */
+  beginClose(refusal: KeelsonError): void {
+    this.#closing = refusal
+    this.gate.shut(refusal)
+  }
+
+  /** Closes the shard, because the instance has closed. */
+  close(): void {
+    this.#enter({ kind: 'closed' })
+    this.beginClose(this.unavailable())
+  }
+
+  /** Resolves with the phase when the shard is open, down or closed. */
+  settled(): Promise<ShardPhase> {
+    return this.#phase.kind === 'recovering'
+      ? new Promise((resolve) => this.#settled.add(resolve))
+      : Promise.resolve(this.#phase)
+  }
+
+  /**
+   * Resolves with true when the shard is open and was opened more than `times` times; with false if
+   * it is down or closed first, or `withinMs` have passed.
+   */
+  reopened(times: number, withinMs: number): Promise<boolean> {
+    if (this.#phase.kind === 'open' && this.opened > times) return Promise.resolve(true)
+    if (this.#phase.kind === 'down' || this.#phase.kind === 'closed') return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const cancel = this.parts.clock.after(withinMs, () => {
+        this.#settled.delete(settled)
+        resolve(false)
+      })
+      const settled = ({ kind }: ShardPhase): void => {
+        cancel()
+        resolve(kind === 'open')
+      }
+      this.#settled.add(settled)
+    })
+  }
+
+  /** Resolves when the phase changes. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#changed.push(resolve))
+  }
+
+  /** Whether nothing can become durable for now: it is down or closed. */
+  get isStill(): boolean {
+    return this.#phase.kind === 'down' || this.#phase.kind === 'closed'
+  }
+
+  /**
+   * Resolves with true when `work`, which does not reject, is done; with false when nothing can
+   * become durable for now.
+   */
+  unlessStill(work: Promise<unknown>): Promise<boolean> {
+    if (this.isStill) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const stops = (): void => resolve(false)
+      this.#atStandstill.add(stops)
+      void work.then(() => {
+        this.#atStandstill.delete(stops)
+        resolve(true)
+      })
+    })
+  }
+
+  #become(phase: ShardPhase): void {
+    this.#phase = phase
+    for (const resolve of this.#changed.splice(0)) resolve()
+  }
+
+  #enter(phase: ShardPhase): void {
+    this.#become(phase)
+    const waiting = [...this.#settled]
+    this.#settled.clear()
+    for (const resolve of waiting) resolve(phase)
+    if (!this.isStill) return
+    for (const resolve of this.#atStandstill) resolve()
+    this.#atStandstill.clear()
+  }
+}
+
+/** The shard with this number. @throws KeelsonError `INVALID_ARGUMENT` */
+export const shardAt = <S extends ShardCore>(shards: readonly S[], index: number): S => {
+  const shard = shards.find((each) => each.index === index)
+  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
+  return shard
+}
+
+/** Whether a write or a sync of the log has failed. */
+const isPoison = (reason: unknown): boolean =>
+  isKeelsonError(reason, 'SHARD_DOWN') && reason.details.reason === 'poisoned'

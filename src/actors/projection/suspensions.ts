@@ -1,0 +1,52 @@
+/** The holds on the projection of a shard. They outlive `control` and the projection's writer. */
+import type { Ref } from '../../runtime/index.ts'
+import type { Gate } from '../admission/gate.ts'
+
+/**
+ * A hold on a shard's projection, and with `writes` on its gate. Without an owner it belongs to the
+ * holder of the instance. `since` and `until` (the end of its lease) are in ms since 1970.
+ * `control` ends it.
+ */
+export type Suspension = {
+  readonly token: string
+  readonly owner: Ref | undefined
+  readonly writes: boolean
+  readonly since: number
+  readonly until: number | undefined
+}
+
+/** A suspension on one shard. While it is flushing it may end without ever having held. */
+export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answered: boolean }
+
+/** The suspensions of one shard by their tokens, also while they flush. */
+export class Suspensions extends Map<string, ShardSuspension> {
+  readonly #gate: Gate
+
+  constructor(gate: Gate) {
+    super()
+    this.#gate = gate
+  }
+
+  /** Whether one holds the projection. */
+  get isHeld(): boolean {
+    for (const { state } of this.values()) if (state === 'holding') return true
+    return false
+  }
+
+  /**
+   * Begins a suspension. With `writes` the gate is held at once. The projection is held after its
+   * writer has flushed.
+   */
+  begin(suspension: Suspension): void {
+    const { token, writes } = suspension
+    this.set(token, { ...suspension, state: 'flushing', answered: false })
+    if (writes) this.#gate.hold(token)
+  }
+
+  /** Ends a suspension in any state. Returns what it held; `undefined` if it had ended before. */
+  end(token: string): 'projection' | 'writes' | undefined {
+    // The gate also has holds with other names. A caller's token must not end those.
+    if (!this.delete(token)) return undefined
+    return this.#gate.release(token) ? 'writes' : 'projection'
+  }
+}
