@@ -106,8 +106,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
-  'src/supervisors/starting/log-floors.ts': 'decides; its importer does',
-  'src/supervisors/starting/machine-ports.ts': 'is loaded at a start only',
   'src/testing/simulated/inline-shard-copier.ts': 'one host to a file',
 }
 

@@ -15,7 +15,8 @@ export type { HistoryEntry, HistoryOptions } from '../storage/index.ts'
 export { App } from './app/app.ts'
 export type { AppContext, Health, ShardHealth } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
-export { loadedOptions, type Ports, startInstance } from './starting/instance.ts'
+export { loadedOptions, startInstance } from './starting/instance.ts'
+export type { Ports } from './starting/machine-ports.ts'
 export { start } from './starting/start.ts'
 export {
   checkStartOptions,

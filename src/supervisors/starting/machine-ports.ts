@@ -1,9 +1,16 @@
-/** The ports of an instance on this machine: its disk, its threads, LMDB. */
+/** The ports of an instance to the outside, and those of this machine: its disk, threads, LMDB. */
 import { type Clock, systemClock } from '../../clock.ts'
+import type { ChildSpec } from '../../runtime/index.ts'
 import {
+  type BlobHostFactory,
+  type Disk,
+  type LogHostFactory,
   lmdbProjections,
   loadLmdb,
   nodeDisk,
+  type Projections,
+  type ShardCopier,
+  type SnapshotHostFactory,
   threadBlobHost,
   threadExaminer,
   threadLogHost,
@@ -11,7 +18,20 @@ import {
   threadShardCopier,
   threadSnapshotHosts,
 } from '../../storage/index.ts'
-import type { Ports } from './instance.ts'
+import type { App } from '../app/app.ts'
+
+/** The ports of an instance to the outside. */
+export type Ports = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly makeHost: LogHostFactory
+  readonly projections: Projections
+  readonly makeBlobHost: BlobHostFactory
+  readonly makeSnapshotHost: SnapshotHostFactory
+  readonly copyShard: ShardCopier
+  /** The part of the tree that serves attached prompts. The promise never rejects. */
+  readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
+}
 
 /** The ports of this machine. Loads LMDB. */
 export const machinePorts = async (clock: Clock): Promise<Ports> => {

@@ -6,7 +6,7 @@
 import { systemClock } from '../../clock.ts'
 import { configError } from '../../errors.ts'
 import type { App } from '../app/app.ts'
-import type { Ports } from './instance.ts'
+import type { Ports } from './machine-ports.ts'
 import type { StartOptions } from './start-options.ts'
 
 /**

@@ -46,13 +46,16 @@ export type TreeOptions = {
   readonly isClosing: () => boolean
   /** Called when the user's tree has started. */
   readonly readiness: Readiness
-  readonly reopen: Control.Options['reopen']
 }
 
 /** The whole tree of an instance. */
 export const instanceTree = (options: TreeOptions): ChildSpec => {
   const names = treeNames(options.instance)
-  const controlOptions = { shards: options.shards, reopen: options.reopen }
+  const { system, shards, followers } = options
+  const controlOptions: Control.Options = {
+    shards,
+    reopen: (shard, part) => reopen(system, shard, part, followers),
+  }
   return supervisor(
     'keelson',
     {
@@ -66,7 +69,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
       supervisor(
         'shards',
         { name: names.shards, strategy: 'one_for_one' },
-        options.shards.map((shard) => unlessDown(shard, shardTree(shard, options.entities))),
+        shards.map((shard) => unlessDown(shard, shardTree(shard, options.entities))),
       ),
       Registry.childSpec('registry', { keys: 'unique', name: names.registry }),
       // They need the shards, not each other.
@@ -171,7 +174,7 @@ const storageGate = ({ system, instance, shards }: TreeOptions): StartGate => {
  * @throws KeelsonError `SHARD_DOWN` when it is down again, with the reason as its cause;
  * `INVALID_ARGUMENT` for the replication of an instance without replicas
  */
-export const reopen = async (
+const reopen = async (
   system: System,
   shard: Shard,
   part: Control.ReopenPart | undefined,

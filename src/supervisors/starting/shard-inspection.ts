@@ -1,0 +1,125 @@
+/**
+ * The inspection of all shards before any is opened, and the logs of a new folder. `keelson.json`
+ * says which logs there must be, and the least extent of each: it is noted when an instance has
+ * started and when it was closed. A log with less has lost its newest files.
+ */
+import { levelOf, type Shard } from '../../actors/index.ts'
+import { KeelsonError } from '../../errors.ts'
+import { type Inspection, type LogFloor, shardFolder } from '../../storage/index.ts'
+import type { FolderClaim } from './folder-claim.ts'
+import type { Ports } from './machine-ports.ts'
+import type { CheckedOptions } from './start-options.ts'
+
+/** The epoch of each shard's log when it was inspected; none of a shard that was not sound. */
+type InspectedEpochs = Map<Shard, number>
+
+/**
+ * Inspects every shard, and makes the logs of a new folder. Each shard is then ready to open, or
+ * down.
+ * @throws KeelsonError the first failure, unless shards may be down
+ */
+export const inspectShards = async (
+  shards: readonly Shard[],
+  claim: FolderClaim,
+  { allowDown, onProgress }: CheckedOptions,
+  ports: Ports,
+): Promise<InspectedEpochs> => {
+  const { failures, epochs } = await inspected(shards, claim)
+  const [first] = failures.values()
+  if (first !== undefined && !(allowDown && claim.logs)) throw first
+  for (const [shard, reason] of failures) shard.goDown(reason)
+  if (!claim.logs) {
+    await refuseRemains(shards, claim, ports)
+    const logs: string[] = []
+    for (const shard of shards) {
+      logs.push(await shard.files.create())
+      epochs.set(shard, shard.files.inspection?.epoch ?? 0)
+    }
+    claim.finish(logs)
+    onProgress({ step: 'created', detail: claim.dir })
+  }
+  for (const { index, phase } of shards)
+    onProgress({ step: phase.kind === 'down' ? 'down' : 'inspected', shard: index })
+  return epochs
+}
+
+/**
+ * Inspects all shards to the end, so that no inspection runs when the first failure is reported.
+ */
+const inspected = async (
+  shards: readonly Shard[],
+  { logs, floors }: FolderClaim,
+): Promise<{ readonly failures: Map<Shard, unknown>; readonly epochs: InspectedEpochs }> => {
+  const looks = await Promise.allSettled(shards.map(({ files }) => files.inspect()))
+  const failures = new Map<Shard, unknown>()
+  const epochs: InspectedEpochs = new Map()
+  looks.forEach((look, at) => {
+    const shard = shards[at] as Shard
+    if (look.status === 'rejected') failures.set(shard, look.reason)
+    else {
+      const fault = logs && otherLog(look.value, logs[at], floors?.[at])
+      if (fault) failures.set(shard, wrongLog(shard, ...fault))
+      else epochs.set(shard, look.value.epoch)
+    }
+  })
+  return { failures, epochs }
+}
+
+/** Why this is not the log that `keelson.json` knows, and how that is seen. */
+const otherLog = (
+  { exists, walId, epoch }: Inspection,
+  known: string | undefined,
+  floor: LogFloor = { epoch: 0, lsn: 0 },
+): readonly [fault: string, evidence: string] | undefined => {
+  if (!exists) return ['is missing', 'keelson.json says that it was made']
+  if (walId !== known)
+    return ['belongs to another shard or folder', 'keelson.json names another log for this shard']
+  if (epoch >= floor.epoch) return undefined
+  const evidence = `keelson.json names epoch ${floor.epoch}, and the newest file is of epoch ${epoch}`
+  return ['has lost its newest files', evidence]
+}
+
+const wrongLog = ({ index, parts }: Shard, fault: string, evidence: string): KeelsonError => {
+  const file = parts.folders.wal
+  return new KeelsonError('CORRUPT', `the log of shard ${index} in ${file} ${fault}`, {
+    details: { shard: index, file, evidence },
+  })
+}
+
+/**
+ * A folder without a description but with frames or rows has lost its `keelson.json` or its logs.
+ * No new logs are made in it, and its files are left alone.
+ */
+const refuseRemains = async (
+  shards: readonly Shard[],
+  claim: FolderClaim,
+  { makeHost }: Ports,
+): Promise<void> => {
+  const remains = shards.filter(({ files }) => files.hasRemains).map(({ index }) => index)
+  for (const index of claim.leftovers) {
+    const host = makeHost(index)
+    const { logOptions } = (shards[0] as Shard).files.parts
+    const { wal } = shardFolder(claim.dir, index)
+    const { hasFrames } = await host
+      .run('inspect', { dir: wal, options: logOptions, evidence: [] })
+      .finally(() => host.end())
+    if (hasFrames) remains.push(index)
+  }
+  if (remains.length > 0)
+    throw new KeelsonError(
+      'CORRUPT',
+      `${claim.dir} holds data, but its keelson.json is missing or damaged; \`keelson wal salvage\` can rescue the data`,
+      { details: { file: 'keelson.json', shards: remains } },
+    )
+}
+
+/**
+ * The least extent of the log of a shard. An opening begins the epoch after that of its inspection.
+ * Nothing is known of a shard that is down, or that acknowledges writes before they are durable.
+ */
+export const floorOf = (shard: Shard, epochs: InspectedEpochs): LogFloor | undefined => {
+  const epoch = epochs.get(shard)
+  const isDurable = levelOf(shard.parts.settings) === 'durable'
+  if (epoch === undefined || shard.phase.kind === 'down' || !isDurable) return undefined
+  return { epoch: epoch + 1, lsn: shard.appliedLsn }
+}
