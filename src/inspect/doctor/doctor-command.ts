@@ -14,7 +14,6 @@ import {
   folderFindings,
   isLogName,
   lastHolderOf,
-  lockFileName,
   nodeDisk,
   readBackup,
   refusing,
@@ -25,7 +24,7 @@ import {
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
-import { heldShut } from '../wal/wal-target.ts'
+import { lockAll } from '../wal/wal-target.ts'
 import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
 import { accessFaults, diskUnder } from './folder-place.ts'
@@ -102,15 +101,17 @@ const examinedFolder = async (work: FolderWork): Promise<Examined> => {
 
 type Lock = { readonly heldBy?: string; readonly release: () => void }
 
-const logsOf = ({ disk, dir }: FolderWork): readonly { readonly dir: string }[] =>
-  shardsPresent(disk, dir)
-    .map((shard) => ({ dir: shardFolder(dir, shard).wal }))
-    .filter((log) => disk.entry(log.dir)?.kind === 'folder')
+const lockedFolders = ({ disk, dir }: FolderWork): readonly string[] => [
+  dir,
+  ...shardsPresent(disk, dir)
+    .map((shard) => shardFolder(dir, shard).wal)
+    .filter((wal) => disk.entry(wal)?.kind === 'folder'),
+]
 
 /** Nothing opens the folder until `release`, unless it is open already. Writes nothing. */
 const shared = (work: FolderWork): Lock => {
   try {
-    return { release: heldShut({ dir: work.dir, logs: logsOf(work) }) }
+    return { release: lockAll(lockedFolders(work)) }
   } catch (error) {
     if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
     return { heldBy: error.message, release: () => undefined }
@@ -121,18 +122,7 @@ const shared = (work: FolderWork): Lock => {
 const locked = (work: FolderWork): Lock => {
   const { disk, dir, environment } = work
   const holder = describeHolder({ repairing: dir, since: environment.clock.now() })
-  const locks: { release(): void }[] = []
-  const release = (): void => {
-    for (const lock of locks.splice(0).reverse()) lock.release()
-  }
-  try {
-    for (const folder of [dir, ...logsOf(work).map((log) => log.dir)])
-      locks.push(disk.lock(join(folder, lockFileName), holder))
-    return { release }
-  } catch (error) {
-    release()
-    throw error
-  }
+  return { release: lockAll(lockedFolders(work), (path) => disk.lock(path, holder)) }
 }
 
 const examination = async (

@@ -24,7 +24,7 @@ import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import type { WalSalvageCommand } from './wal-command-line.ts'
 import { salvageJson, salvageText } from './wal-salvage-view.ts'
-import { heldShut, type WalTarget, walTarget } from './wal-target.ts'
+import { lockAll, type WalTarget, walTarget } from './wal-target.ts'
 import { verifyFolder } from './wal-verify.ts'
 import {
   type SalvagedFolder,
@@ -70,7 +70,7 @@ const salvageFolder = async (
   const { disk, environment } = work
   const startedAt = environment.clock.monotonic()
   const target = walTarget(disk, from)
-  const open = heldShut(target)
+  const open = lockAll([target.dir, ...target.logs.map((log) => log.dir)])
   try {
     checkNewFolder(disk, from, to)
     const verified = await verifyFolder(disk, target, work)

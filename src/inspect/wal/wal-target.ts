@@ -65,7 +65,7 @@ export const walTarget = (disk: Disk, dir: string): WalTarget =>
       return dataFolder(disk, dir, present, reading)
     const inner = join(dir, 'wal')
     const log = disk.entry(inner)?.kind === 'folder' ? inner : dir
-    const heldBy = holderOf([join(log, lockFileName)])
+    const heldBy = holderOf([log])
     const knowledge = { isLive: heldBy !== undefined }
     return {
       dir: log,
@@ -84,8 +84,7 @@ const dataFolder = (
 ): WalTarget => {
   const facts = reading.state === 'sound' ? reading.facts : undefined
   const shards = facts ? Array.from({ length: facts.shards }, (_, shard) => shard) : present
-  const locks = [dir, ...shards.map((shard) => shardFolder(dir, shard).wal)]
-  const heldBy = holderOf(locks.map((folder) => join(folder, lockFileName)))
+  const heldBy = holderOf([dir, ...shards.map((shard) => shardFolder(dir, shard).wal)])
   const evidence =
     reading.state === 'damaged' ? reading.evidence : 'it is missing, and there are shards'
   return {
@@ -107,6 +106,7 @@ const shardTarget = (
 ): LogTarget => {
   const { wal, lmdb } = shardFolder(dir, shard)
   const walId = facts?.logs[shard]
+  const floor = facts?.floors?.[shard]
   // A file that is being written may look damaged, and its content is about to change.
   const projection = isLive ? undefined : examineProjection(disk, lmdb)
   const position = projection?.state === 'sound' ? projection.position : undefined
@@ -117,6 +117,7 @@ const shardTarget = (
       isLive,
       holdsUnits: true,
       ...(walId === undefined ? {} : { walId }),
+      ...(floor ? { floor } : {}),
       ...(position ? { shown: position } : {}),
     },
     remarks:
@@ -127,35 +128,32 @@ const shardTarget = (
   }
 }
 
-/** The holder of one of these lock files, in one line. */
-const holderOf = (locks: readonly string[]): string | undefined => {
-  for (const path of locks)
-    try {
-      shareLock(path).release()
-    } catch (error) {
-      if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
-      return error.message
-    }
-  return undefined
+/** The holder of one of these folders, in one line. */
+const holderOf = (folders: readonly string[]): string | undefined => {
+  try {
+    lockAll(folders)()
+    return undefined
+  } catch (error) {
+    if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
+    return error.message
+  }
 }
 
 /**
- * Prevents any process from opening the logs until it is called.
- * @throws KeelsonError `LOCKED_DIR` when one is open
+ * Locks each of these folders, by default so that no process can open them, and returns the function
+ * that releases all. @throws KeelsonError `LOCKED_DIR` when one is open; none is locked then
  */
-export const heldShut = ({
-  dir,
-  logs,
-}: Pick<WalTarget, 'dir'> & {
-  readonly logs: readonly Pick<LogTarget, 'dir'>[]
-}): (() => void) => {
-  const folders = [...new Set([dir, ...logs.map((log) => log.dir)])]
+export const lockAll = (
+  folders: readonly string[],
+  lock: (path: string) => { release(): void } = shareLock,
+): (() => void) => {
   const locks: { release(): void }[] = []
   const release = () => {
-    for (const lock of locks) lock.release()
+    for (const each of locks.splice(0).reverse()) each.release()
   }
   try {
-    for (const folder of folders) locks.push(refusing(() => shareLock(join(folder, lockFileName))))
+    for (const folder of new Set(folders))
+      locks.push(refusing(() => lock(join(folder, lockFileName))))
     return release
   } catch (error) {
     release()

@@ -4,6 +4,7 @@
  * crash. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
+import type { LogFloor } from '../disk/data-folder.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Predecessor } from '../frames/segment-header.ts'
 import type { Evidence } from '../ports/log-host.ts'
@@ -20,6 +21,8 @@ import type { FrameRun } from './segment-stretches.ts'
 export type LogKnowledge = {
   /** Evidence outside of the log of how far it was durable. */
   readonly evidence?: readonly Evidence[]
+  /** The extent that `keelson.json` says it had: a log with less has lost its newest files. */
+  readonly floor?: LogFloor
   /**
    * The position of its projection: evidence too, unless it belongs to another log or a diverged
    * copy.

@@ -6,6 +6,7 @@
  * numbers. Each segment repeats the CRC of the last frame before it, and that CRC is seeded with
  * the salt of its file. So each segment proves whether the file before it is its predecessor.
  */
+import { factsFileName } from '../disk/data-folder.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
@@ -117,7 +118,13 @@ export const judgeLog = (
   const proof = strongest(proofsOf(survey, surveys, knowledge))
   const places = placesOf(survey, surveys, proof, knowledge)
   const end = endOf(survey, surveys, places, proof, knowledge)
-  const damage = [...survey.damage, ...places.damage, ...end.damage]
+  const sizes = sizesOf(survey, surveys, places)
+  const damage = [
+    ...survey.damage,
+    ...places.damage,
+    ...end.damage,
+    ...earlierEpoch(sizes, knowledge),
+  ]
   const isCorrupt = damage.length > 0 || places.lost.length > 0
   // The log writes nothing after the CLEAN_CLOSE of the MANIFEST, so bytes there are not its tail.
   const stray = end.tail === 'clean' ? places.torn : undefined
@@ -126,7 +133,7 @@ export const judgeLog = (
   return {
     verdict,
     tail: knowledge.isLive ? 'open' : torn ? 'torn' : end.tail,
-    ...sizesOf(survey, surveys, places),
+    ...sizes,
     provenLsn: proof.lsn,
     provenBy: proof.source,
     damage: damage.sort(byPlace),
@@ -137,6 +144,16 @@ export const judgeLog = (
     good: places.good,
     snapshots: survey.manifest.manifest?.snapshots ?? [],
   }
+}
+
+/** A log without a file of the epoch in `keelson.json` has lost its newest files. */
+const earlierEpoch = (
+  { epoch, lastLsn }: Pick<LogVerification, 'epoch' | 'lastLsn'>,
+  { floor }: LogKnowledge,
+): Damage[] => {
+  if (!floor || epoch >= floor.epoch) return []
+  const evidence = `${factsFileName} names epoch ${floor.epoch}, and the newest file is of epoch ${epoch}`
+  return [{ file: manifestName, offset: 0, lsn: lastLsn + 1, evidence }]
 }
 
 /** @throws KeelsonError `UNSUPPORTED_VERSION` for the first frame of a newer version */
@@ -185,7 +202,7 @@ const checkpointOf = (
 const proofsOf = (
   survey: LogSurvey,
   surveys: readonly SegmentSurvey[],
-  { evidence = [] }: LogKnowledge,
+  { evidence = [], floor }: LogKnowledge,
 ): Evidence[] => {
   const promised = survey.manifest.manifest
   const walId = survey.segments[0]?.header.walId ?? promised?.walId
@@ -208,6 +225,7 @@ const proofsOf = (
     })),
     { lsn: checkpointOf(survey, surveys), source: 'a checkpoint' },
     ...fromManifest.map((lsn) => ({ lsn, source: manifestName })),
+    ...(floor ? [{ lsn: floor.lsn, source: factsFileName }] : []),
     ...evidence.filter((each) => each.walId === undefined || each.walId === walId),
   ]
 }

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { listBlobs } from '../blobs/blob-folder.ts'
-import { factsFileName, type LogFloor, type ShardFolders } from '../disk/data-folder.ts'
+import type { LogFloor, ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { labelled, summed } from '../disk/steps.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
@@ -110,9 +110,9 @@ export function* examiningShard(
       )
   const shown = projection.state === 'sound' ? projection.position : undefined
   const baseLsn = baseWithoutNames(disk, folders, snapshots)
-  const knowledge = { baseLsn, isLive, holdsUnits: true, ...(shown && { shown }) }
-  const evidence = floor ? [{ lsn: floor.lsn, source: factsFileName }] : []
-  const log = yield* examiningLog(disk, name, folders.wal, { ...knowledge, evidence })
+  const known = { ...(floor && { floor }), ...(shown && { shown }) }
+  const knowledge = { baseLsn, isLive, holdsUnits: true, ...known }
+  const log = yield* examiningLog(disk, name, folders.wal, knowledge)
   const states = examineAppStates(disk, folders.snapshots)
   const journal = { states, hadState: hadState || states.length > 0 }
   const facts = { shard, folders, isLive, floor, manifest, log, snapshots, projection, ...journal }

@@ -9,7 +9,6 @@ import {
   basesOf,
   firstLsnOf,
   isLogWhole,
-  isOfEarlierEpoch,
   isProjectionUsable,
   isRebuildable,
   mayUnname,
@@ -244,7 +243,7 @@ const damageOf = (facts: PlacedFacts): Finding[] => {
   const { found } = log
   if (!found) return []
   const isShorter = found.provenBy === factsFileName && found.lost.length > 0
-  if (isShorter || isOfEarlierEpoch(facts))
+  if (isShorter || found.epoch < (floor?.epoch ?? 0))
     return [
       finding('log.older', {
         file: folders.wal,

@@ -9,16 +9,9 @@ import { hasNames, type ShardFacts, type SnapshotState } from './shard-facts.ts'
 /** The first LSN that the log has, or will have. */
 export const firstLsnOf = ({ log }: ShardFacts): number => log.segments[0]?.header.baseLsn ?? 1
 
-/** Whether its newest files are lost: `keelson.json` names a later epoch. */
-export const isOfEarlierEpoch = ({ log, floor }: ShardFacts): boolean =>
-  log.found !== undefined && log.found.epoch < (floor?.epoch ?? 0)
-
 /** Whether the log is whole, as far as anything proves. Only then a repair may rely on it. */
-export const isLogWhole = (facts: ShardFacts): boolean => {
-  const { found, segments } = facts.log
-  const isSound = found !== undefined && found.verdict !== 'corrupt' && segments.length > 0
-  return isSound && !isOfEarlierEpoch(facts)
-}
+export const isLogWhole = ({ log: { found, segments } }: ShardFacts): boolean =>
+  found !== undefined && found.verdict !== 'corrupt' && segments.length > 0
 
 /** Whether a snapshot is whole, of this log, and the log goes on from it. */
 const isBase = (facts: ShardFacts, { snapshot: { lsn }, position }: SnapshotState): boolean => {

@@ -9,9 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
-import { readDataFolder, writeDataFolder } from '../../../src/storage/index.ts'
-import { change } from '../../support/commands/command-logs.ts'
+import { change, setFloors } from '../../support/commands/command-logs.ts'
 import { keyIn } from '../../support/commands/doctor-folder.ts'
 import {
   blobs,
@@ -80,12 +78,7 @@ export const damages: readonly Damage[] = [
   },
   {
     name: 'the log is older than keelson.json says',
-    harm: (dir) => {
-      const reading = readDataFolder(nodeDisk(), join(dir, 'd'))
-      if (reading.state !== 'sound') throw new Error(reading.state)
-      const floors = reading.facts.logs.map(() => ({ epoch: 1, lsn: 9_999 }))
-      writeDataFolder(nodeDisk(), join(dir, 'd'), { ...reading.facts, floors })
-    },
+    harm: (dir) => setFloors(join(dir, 'd'), { epoch: 1, lsn: 9_999 }),
     codes: ['log.older', 'log.older'],
     remedy: /Put its newest files back.*keelson wal salvage/,
   },

@@ -22,6 +22,7 @@ import {
   everythingIn,
   killedFolder,
   segmentsIn,
+  setFloors,
   verified,
   wal,
 } from '../../support/commands/command-logs.ts'
@@ -137,6 +138,7 @@ describe('keelson wal verify', () => {
     })
     rmSync(wal(dir), { recursive: true })
     renameSync(join(dir, 'old'), wal(dir))
+    setFloors(join(dir, 'd'), { epoch: 1, lsn: 1 })
 
     const { status, logs } = await verified(dir)
 
@@ -145,6 +147,18 @@ describe('keelson wal verify', () => {
     expect(logs[0].lost).toEqual([{ from: logs[0].lastLsn + 1, to: logs[0].provenLsn }])
     expect(logs[0].doubtFrom).toBe(logs[0].provenLsn + 1)
     expect((await verified(dir, 'd/shard-0/wal')).status).toBe(0)
+  })
+
+  test.each([
+    ['an LSN', { epoch: 1, lsn: 9_999 }, { provenBy: 'keelson.json', provenLsn: 9_999 }],
+    ['an epoch', { epoch: 99, lsn: 1 }, { damage: [expect.objectContaining({ lsn: 9 })] }],
+  ])('is 4 when keelson.json names %s that the log does not reach', async (_, floor, found) => {
+    const dir = smallFolder()
+    setFloors(join(dir, 'd'), floor)
+
+    const { status, logs } = await verified(dir)
+
+    expect([status, logs[0]]).toEqual([4, expect.objectContaining(found)])
   })
 
   test('is 4 without keelson.json, and without a log that it names', async () => {
@@ -158,7 +172,7 @@ describe('keelson wal verify', () => {
 
     expect([nameless.status, empty.status]).toEqual([4, 4])
     expect(nameless.damage[0].file).toBe('keelson.json')
-    expect(empty.damage[0].evidence).toContain('there is none')
+    expect(empty.logs[0].damage[0].evidence).toContain('keelson.json names segments')
   })
 
   test('checks a folder that an instance holds, changes nothing in it, and names the holder', async () => {

@@ -2,6 +2,12 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type App, start } from 'keelson'
+import {
+  type LogFloor,
+  nodeDisk,
+  readDataFolder,
+  writeDataFolder,
+} from '../../../src/storage/index.ts'
 import { folderMadeOnce, tempFolder } from '../temp-folder.ts'
 import { commandHere } from './command-here.ts'
 import { runKeelson } from './keelson-command.ts'
@@ -79,4 +85,12 @@ export const everythingIn = (dir: string): string =>
 export const verified = async (dir: string, folder = 'd') => {
   const { status, output, errors } = await commandHere(['wal', 'verify', folder, '--json'], dir)
   return { status, errors, ...(output ? JSON.parse(output) : {}) }
+}
+
+/** Says in the `keelson.json` of a data folder that each of its logs had this extent. */
+export const setFloors = (dir: string, floor: LogFloor): void => {
+  const reading = readDataFolder(nodeDisk(), dir)
+  if (reading.state !== 'sound') throw new Error(reading.state)
+  const floors = reading.facts.logs.map(() => floor)
+  writeDataFolder(nodeDisk(), dir, { ...reading.facts, floors })
 }
