@@ -7,8 +7,8 @@ export const rooms = {
   'actors/durable': [
     'test/actors/turns',
     'test/actors/entities',
-    'test/supervisors/health-trouble',
-    'test/supervisors/durable-parts',
+    'test/supervisors/app/health-trouble',
+    'test/supervisors/users-tree/durable-parts',
     'test/simulation/entities',
   ],
   'actors/entities': [

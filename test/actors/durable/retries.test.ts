@@ -23,6 +23,7 @@ type Messages = {
     mail: () => void
     remind: (inMs: number) => void
     cancel: () => boolean
+    unblock: (worker: string) => boolean
     done: () => readonly string[]
   }
   continues: { charge: (what: string | undefined) => void; mail: () => void }
@@ -66,6 +67,7 @@ const serverOf = (
       return reply(undefined, { ...state })
     },
     cancel: (state, _, context) => reply(context.cancelAlarm('remind'), state),
+    unblock: async (state, worker, { app }) => reply(await app.unblockWorker(worker), state),
     done: (state) => reply(state.done, state),
   },
   continues: {
@@ -462,21 +464,27 @@ describe('when the tries have ended', () => {
     expect(tries.filter(({ what }) => what === 'charge')).toHaveLength(3)
   })
 
-  test('a step of a durable worker is parked, and run by unblockWorker', async () => {
-    const { s } = await world(serverOf(policy))
-    thrown = { charge: new Error('no') }
+  test('a step of a durable worker is parked, and run by unblockWorker, of an actor too', async () => {
+    const { s, ask } = await world(serverOf(policy))
     const lone = () => s.system.to<Messages>('lone' as never)
-    await s.during(call(lone(), 'charge', 'rent'))
-    await s.advance(10_000)
-    expect(s.app.health().actors.parked).toMatchObject({
-      count: 1,
-      first: [{ entity: '$worker/lone', what: 'continue charge' }],
-    })
-    thrown = {}
+    const parked = async (what: string) => {
+      thrown = { charge: new Error('no') }
+      await s.during(call(lone(), 'charge', what))
+      await s.advance(10_000)
+      expect(s.app.health().actors.parked).toMatchObject({
+        count: 1,
+        first: [{ entity: '$worker/lone', what: 'continue charge' }],
+      })
+      thrown = {}
+    }
+    await parked('rent')
     expect(await s.during(s.app.unblockWorker('lone'))).toBe(true)
     await s.advance(10)
+    await parked('heating')
+    expect(await ask('unblock', 'lone')).toBe(true)
+    await s.advance(10)
 
-    expect(await s.during(call(lone(), 'done'))).toEqual(['rent'])
+    expect(await s.during(call(lone(), 'done'))).toEqual(['rent', 'heating'])
     expect(await s.app.unblockWorker('lone')).toBe(false)
     await expect(s.app.unblockWorker('{')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
