@@ -45,13 +45,87 @@ export const treeNames = (instance = defaultInstance) => ({
   followers: (shard: number) => shardName<SupervisorMessages>('followers')(instance, shard),
 })
 
-/** One shard: each child reads from the children above it. */
-export const shardTree = (shard: Shard, entities: Entities): ChildSpec => {
-  const { index } = shard
-  const { instance } = shard.parts
-  const names = treeNames(instance)
+/**
+ * The actors in a shard's tree by its form, in start order. `chain`: each reads from those before
+ * it. The owner of a shard has all of them. A follower, whose log another member writes, begins
+ * nothing by itself: it delivers no entry, expires no row, fires no alarm, and makes no snapshot.
+ */
+export const shardForms = {
+  owner: {
+    chain: ['blob_store', 'wal_writer', 'applier', 'batcher', 'journal'],
+    followers: ['lmdb_writer', 'expirer', 'alarms', 'snapshotter'],
+  },
+  follower: {
+    chain: ['blob_store', 'wal_writer', 'applier', 'batcher'],
+    followers: ['lmdb_writer'],
+  },
+} as const
+
+/** A form of a shard's tree. */
+export type ShardForm = keyof typeof shardForms
+
+type ActorName = (typeof shardForms)['owner']['chain' | 'followers'][number]
+
+type ActorOptions = { readonly name: Name<never>; readonly mailboxMax: number }
+
+const specs: Record<
+  ActorName,
+  (id: string, shard: Shard, options: ActorOptions, entities: Entities) => ChildSpec
+> = {
+  // Blobs are durable before anything refers to them. A stream in progress is abandoned when it
+  // ends.
+  blob_store: (id, shard, options) => worker(id, BlobStore.server, shard, options),
+  wal_writer: (id, shard, options) =>
+    worker(id, WalWriter.server, shard, {
+      ...options,
+      restart: 'transient',
+      significant: true,
+      // If it were killed during its clean close, the next opening would need a recovery.
+      shutdown: 'infinity',
+    }),
+  applier: (id, shard, options) => worker(id, Applier.server, shard, options),
+  batcher: (id, shard, options) => worker(id, Batcher.server, shard, options),
+  journal: (id, shard, options) => worker(id, JournalActor.server, shard, options),
+  lmdb_writer: (id, shard, options) => worker(id, LmdbWriter.server, shard, options),
+  expirer: (id, shard, options) => worker(id, Expirer.server, shard, options),
+  alarms: (id, shard, options, entities) => worker(id, Alarms.server, { shard, entities }, options),
+  snapshotter: (id, shard, options) => worker(id, Snapshotter.server, shard, options),
+}
+
+const nameOf = (shard: Shard, actor: ActorName): Name<never> =>
+  shardName<never>(actor)(shard.parts.instance, shard.index)
+
+const specOf = (actor: ActorName, shard: Shard, entities: Entities): ChildSpec => {
   // The gate admits their messages, and so bounds their mailboxes.
-  const actor = { mailboxMax: Number.POSITIVE_INFINITY }
+  const options = { name: nameOf(shard, actor), mailboxMax: Number.POSITIVE_INFINITY }
+  return specs[actor](`${actor}(${shard.index})`, shard, options, entities)
+}
+
+/** The tree of one shard. */
+export const shardTree = (
+  shard: Shard,
+  entities: Entities,
+  form: ShardForm = 'owner',
+): ChildSpec => {
+  const { index } = shard
+  const names = treeNames(shard.parts.instance)
+  const { chain, followers } = shardForms[form]
+  const below = supervisor(
+    `followers(${index})`,
+    {
+      name: names.followers(index),
+      strategy: 'one_for_one',
+      // A fuse of their own: their failures never spend the restarts of the log.
+      intensity: 10,
+      periodMs: 60_000,
+      restart: 'transient',
+    },
+    followers.map((actor) => specOf(actor, shard, entities)),
+  )
+  const children = [
+    ...chain.map((actor) => specOf(actor, shard, entities)),
+    watchedFollowers(shard, below),
+  ]
   return supervisor(
     `shard(${index})`,
     {
@@ -62,75 +136,7 @@ export const shardTree = (shard: Shard, entities: Entities): ChildSpec => {
       restart: 'transient',
       autoShutdown: 'any_significant',
     },
-    inOrder(shard, [
-      // Blobs are durable before anything refers to them. A stream in progress is abandoned when it
-      // ends.
-      worker(`blob_store(${index})`, BlobStore.server, shard, {
-        ...actor,
-        name: BlobStore.name(instance, index),
-      }),
-      worker(`wal_writer(${index})`, WalWriter.server, shard, {
-        ...actor,
-        name: WalWriter.name(instance, index),
-        restart: 'transient',
-        significant: true,
-        // If it were killed during its clean close, the next opening would need a recovery.
-        shutdown: 'infinity',
-      }),
-      worker(`applier(${index})`, Applier.server, shard, {
-        ...actor,
-        name: Applier.name(instance, index),
-      }),
-      worker(`batcher(${index})`, Batcher.server, shard, {
-        ...actor,
-        name: Batcher.name(instance, index),
-      }),
-      worker(`journal(${index})`, JournalActor.server, shard, {
-        ...actor,
-        name: JournalActor.name(instance, index),
-      }),
-      watchedFollowers(shard, followersTree(shard, entities, actor)),
-    ]),
-  )
-}
-
-/** A fuse of their own: their failures never spend the restarts of the log. */
-const followersTree = (
-  shard: Shard,
-  entities: Entities,
-  actor: { readonly mailboxMax: number },
-): ChildSpec => {
-  const { index } = shard
-  const { instance } = shard.parts
-  return supervisor(
-    `followers(${index})`,
-    {
-      name: treeNames(instance).followers(index),
-      strategy: 'one_for_one',
-      intensity: 10,
-      periodMs: 60_000,
-      restart: 'transient',
-    },
-    [
-      worker(`lmdb_writer(${index})`, LmdbWriter.server, shard, {
-        ...actor,
-        name: LmdbWriter.name(instance, index),
-      }),
-      worker(`expirer(${index})`, Expirer.server, shard, {
-        ...actor,
-        name: Expirer.name(instance, index),
-      }),
-      worker(
-        `alarms(${index})`,
-        Alarms.server,
-        { shard, entities },
-        { ...actor, name: Alarms.name(instance, index) },
-      ),
-      worker(`snapshotter(${index})`, Snapshotter.server, shard, {
-        ...actor,
-        name: Snapshotter.name(instance, index),
-      }),
-    ],
+    inOrder(actorNames(shard, form), children),
   )
 }
 
@@ -154,12 +160,11 @@ const watchedFollowers = (shard: Shard, spec: ChildSpec): ChildSpec => ({
  * The children of a shard read from those before them. One that is started by hand while later ones
  * run ends them first, and their supervisor starts them again after it.
  */
-const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
+const inOrder = (names: readonly Name[], children: readonly ChildSpec[]): ChildSpec[] =>
   children.map((spec, at) => ({
     ...spec,
     start: async (context) => {
       const { system } = context
-      const names = actorNames(shard)
       for (const later of names.slice(at + 1, children.length)) system.kill(later)
       // The children of a killed supervisor of followers end in their own time.
       await gone(system, names.slice(at + 1))
@@ -168,12 +173,10 @@ const inOrder = (shard: Shard, children: readonly ChildSpec[]): ChildSpec[] =>
   }))
 
 /** The names of a shard's children in start order, then of those below its last child. */
-const actorNames = ({ parts: { instance }, index }: Shard): Name[] => [
-  ...[BlobStore, WalWriter, Applier, Batcher, JournalActor].map(({ name }) =>
-    name(instance, index),
-  ),
-  treeNames(instance).followers(index),
-  ...[LmdbWriter, Expirer, Alarms, Snapshotter].map(({ name }) => name(instance, index)),
+const actorNames = (shard: Shard, form: ShardForm): Name[] => [
+  ...shardForms[form].chain.map((actor) => nameOf(shard, actor)),
+  treeNames(shard.parts.instance).followers(shard.index),
+  ...shardForms[form].followers.map((actor) => nameOf(shard, actor)),
 ]
 
 /**
@@ -192,7 +195,7 @@ export const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => {
       shard.clearDown()
       // A killed supervisor leaves its writer to end later; a new writer must not meet it.
       const { shard: own } = treeNames(shard.parts.instance)
-      await gone(system, [own(shard.index), ...actorNames(shard)])
+      await gone(system, [own(shard.index), ...actorNames(shard, 'owner')])
       const result = await spec.start(context)
       if (result.ok)
         watch(system, shard, result.ref, () => {
