@@ -5,9 +5,8 @@
  */
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
-import { BlobReading } from '../blobs/blob-reader.ts'
+import { blobPieces } from '../blobs/blob-reader.ts'
 import {
-  blobHeaderBytes,
   ChunkSums,
   encodeBlobHeader,
   encodeBlobTrailer,
@@ -17,7 +16,47 @@ import { writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
-const pieceBytes = 1024 * 1024
+/**
+ * A blob that is written to the place that its reference names. Its header comes last: a record
+ * that is cut off has none. Close it, whatever happens.
+ */
+export class PlacedBlob {
+  readonly #ref: BlobRef
+  readonly #file: DiskFile
+  readonly #sums: ChunkSums
+  #at: number
+
+  /** @throws DiskError */
+  constructor(disk: Disk, dir: string, ref: BlobRef) {
+    const path = blobSegmentPath(dir, ref.segment)
+    this.#ref = ref
+    this.#file = disk.open(path, disk.entry(path) ? 'write' : 'create')
+    this.#sums = new ChunkSums(ref)
+    this.#at = ref.offset
+  }
+
+  /** Writes the next bytes of the payload. @throws DiskError */
+  add(bytes: Uint8Array): void {
+    this.#sums.add(bytes)
+    if (bytes.length > 0) writeAll(this.#file, bytes, this.#at, 'ENOSPC')
+    this.#at += bytes.length
+  }
+
+  /** Writes trailer and header, and syncs. The payload is the one of the reference. @throws DiskError */
+  finish(): void {
+    const header = encodeBlobHeader(this.#ref.size, this.#ref.sha256)
+    const trailer = encodeBlobTrailer(this.#ref, header, this.#sums.end())
+    writeAll(this.#file, trailer, this.#at, 'ENOSPC')
+    const { from, to } = recordExtent(this.#ref)
+    if (this.#file.size() < to) this.#file.truncate(to)
+    writeAll(this.#file, header, from, 'ENOSPC')
+    this.#file.sync()
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+}
 
 /**
  * Copies a blob, and yields the bytes examined or copied. Answers whether it was copied.
@@ -30,57 +69,25 @@ export function* copyingBlob(
   ref: BlobRef,
 ): Generator<number, boolean> {
   if (yield* isThere(disk, to, ref)) return false
-  const reading = new BlobReading(disk, from, ref, 0, ref.size)
+  let copy: PlacedBlob | undefined
   try {
-    const path = blobSegmentPath(to, ref.segment)
-    const file = disk.open(path, disk.entry(path) ? 'write' : 'create')
-    try {
-      yield* fill(file, reading, ref)
-    } finally {
-      file.close()
+    for (const bytes of blobPieces(disk, from, ref)) {
+      copy ??= new PlacedBlob(disk, to, ref)
+      copy.add(bytes)
+      yield bytes.length
     }
+    copy?.finish()
   } finally {
-    reading.close()
+    copy?.close()
   }
   return true
-}
-
-/** The header comes last: a record that is cut off has none. */
-function* fill(file: DiskFile, reading: BlobReading, ref: BlobRef): Generator<number, void> {
-  const header = encodeBlobHeader(ref.size, ref.sha256)
-  const sums = new ChunkSums(ref)
-  const memory = new Uint8Array(pieceBytes)
-  let at = ref.offset
-  for (let isDone = false; !isDone; ) {
-    const { bytes, done } = reading.next(memory)
-    sums.add(bytes)
-    if (bytes.length > 0) writeAll(file, bytes, at, 'ENOSPC')
-    at += bytes.length
-    isDone = done
-    yield bytes.length
-  }
-  writeAll(file, encodeBlobTrailer(ref, header, sums.end()), at, 'ENOSPC')
-  const { to } = recordExtent(ref)
-  if (file.size() < to) file.truncate(to)
-  writeAll(file, header, ref.offset - blobHeaderBytes, 'ENOSPC')
-  file.sync()
 }
 
 function* isThere(disk: Disk, dir: string, ref: BlobRef): Generator<number, boolean> {
   if (!disk.entry(blobSegmentPath(dir, ref.segment))) return false
   try {
-    const reading = new BlobReading(disk, dir, ref, 0, ref.size)
-    try {
-      const memory = new Uint8Array(pieceBytes)
-      for (let isDone = false; !isDone; ) {
-        const { bytes, done } = reading.next(memory)
-        isDone = done
-        yield bytes.length
-      }
-      return true
-    } finally {
-      reading.close()
-    }
+    for (const bytes of blobPieces(disk, dir, ref)) yield bytes.length
+    return true
   } catch (error) {
     if (isKeelsonError(error, 'CORRUPT')) return false
     throw error

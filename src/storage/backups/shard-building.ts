@@ -6,20 +6,11 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { blobSegmentPath } from '../blobs/blob-folder.ts'
-import {
-  blobHeaderBytes,
-  ChunkSums,
-  encodeBlobHeader,
-  encodeBlobTrailer,
-  recordExtent,
-} from '../blobs/blob-record.ts'
 import { startSha256 } from '../bytes/sha256.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOf, refsOfUnit } from '../commands/command-values.ts'
 import type { ShardFolders } from '../disk/data-folder.ts'
-import { writeAll } from '../disk/disk-failure.ts'
 import { makeFolders } from '../disk/new-folders.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
@@ -35,6 +26,7 @@ import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { isStoredValue } from '../values/rope.ts'
+import { PlacedBlob } from './blob-copy.ts'
 
 /** Where a shard is made, and its log: `base` is what the rows show, before the first frame. */
 export type ShardPlan = {
@@ -109,27 +101,18 @@ export class ShardBuilder {
    */
   async blob(ref: BlobRef, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     const { disk, folders } = this.#plan
-    const path = blobSegmentPath(folders.blobs, ref.segment)
-    const file = disk.open(path, disk.entry(path) ? 'write' : 'create')
+    const blob = new PlacedBlob(disk, folders.blobs, ref)
     try {
-      const header = encodeBlobHeader(ref.size, ref.sha256)
-      const [sums, sha256] = [new ChunkSums(ref), startSha256()]
-      let at = ref.offset
+      const sha256 = startSha256()
       for await (const bytes of pieces) {
-        sums.add(bytes)
         sha256.add(bytes)
-        if (bytes.length > 0) writeAll(file, bytes, at, 'ENOSPC')
-        at += bytes.length
+        blob.add(bytes)
       }
       if (Buffer.compare(sha256.end(), ref.sha256) !== 0)
         throw corrupt('a large value is not what its reference names')
-      writeAll(file, encodeBlobTrailer(ref, header, sums.end()), at, 'ENOSPC')
-      const { to } = recordExtent(ref)
-      if (file.size() < to) file.truncate(to)
-      writeAll(file, header, ref.offset - blobHeaderBytes, 'ENOSPC')
-      file.sync()
+      blob.finish()
     } finally {
-      file.close()
+      blob.close()
     }
   }
 

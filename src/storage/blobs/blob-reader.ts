@@ -97,6 +97,27 @@ export class BlobReading {
   }
 }
 
+/** The memory for the pieces of a blob that is read whole. */
+const pieceBytes = 1024 * 1024
+
+/**
+ * The payload of a blob in order, at least one piece, each valid until the next. The end comes only
+ * if all of it is verified. @throws as `readBlobRange`
+ */
+export function* blobPieces(disk: Disk, dir: string, ref: BlobRef): Generator<Uint8Array, void> {
+  const reading = new BlobReading(disk, dir, ref, 0, ref.size)
+  try {
+    const memory = new Uint8Array(pieceBytes)
+    for (let isDone = false; !isDone; ) {
+      const { bytes, done } = reading.next(memory)
+      isDone = done
+      yield bytes
+    }
+  } finally {
+    reading.close()
+  }
+}
+
 /** Rounds down to the start of a chunk. */
 const toChunk = (offset: number): number => offset - (offset % blobChunkBytes)
 

@@ -4,12 +4,11 @@
  */
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
-import { BlobReading, readBlobRange } from '../blobs/blob-reader.ts'
+import { blobPieces, readBlobRange } from '../blobs/blob-reader.ts'
 import { blobChunkBytes } from '../blobs/blob-record.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOf, refsOfUnit } from '../commands/command-values.ts'
-import { summed } from '../disk/steps.ts'
 import { decodeRow, rowHeadBytes } from '../lmdb/row-codec.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Progress } from '../ports/progress.ts'
@@ -55,8 +54,6 @@ export class BlobRefs {
   }
 }
 
-const pieceBytes = 1024 * 1024
-
 /**
  * Examines the blobs in `dir` and yields its progress. Without `isDeep` only the beginning and the
  * end of each is read. @throws DiskError
@@ -75,9 +72,13 @@ export function* examiningBlobs(
   let bytes = 0
   for (const { ref, of } of inOrder) {
     try {
-      if (isDeep)
-        yield* summed(read(disk, dir, ref), (done) => ({ what, bytes: done, totalBytes }), bytes)
-      else readBlobRange(disk, dir, ref, Math.max(0, ref.size - 1), ref.size)
+      if (isDeep) {
+        let done = bytes
+        for (const piece of blobPieces(disk, dir, ref)) {
+          done += piece.length
+          yield { what, bytes: done, totalBytes }
+        }
+      } else readBlobRange(disk, dir, ref, Math.max(0, ref.size - 1), ref.size)
     } catch (error) {
       if (!isKeelsonError(error, 'CORRUPT')) throw error
       const file = blobSegmentPath(dir, ref.segment)
@@ -88,18 +89,4 @@ export function* examiningBlobs(
     yield { what, bytes, totalBytes }
   }
   return faults
-}
-
-function* read(disk: Disk, dir: string, ref: BlobRef): Generator<number, void> {
-  const reading = new BlobReading(disk, dir, ref, 0, ref.size)
-  try {
-    const memory = new Uint8Array(pieceBytes)
-    for (let isDone = false; !isDone; ) {
-      const piece = reading.next(memory)
-      isDone = piece.done
-      yield piece.bytes.length
-    }
-  } finally {
-    reading.close()
-  }
 }

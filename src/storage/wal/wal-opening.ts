@@ -11,6 +11,7 @@ import { KeelsonError } from '../../errors.ts'
 import { lockFileName } from '../disk/data-folder.ts'
 import { attempt, refusing } from '../disk/disk-failure.ts'
 import { describeHolder } from '../disk/lock-holder.ts'
+import { makeFolder, missingFolders } from '../disk/new-folders.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { removeLog } from '../log/log-creation.ts'
 import { type Disk, DiskError, type DiskLock } from '../ports/disk.ts'
@@ -45,14 +46,18 @@ export type WalClaimRequest = { readonly disk: Disk; readonly clock: Clock; read
 export const claimWalFolder = (request: WalClaimRequest): WalClaim =>
   refusing(() => {
     const { disk, dir } = request
-    const missing = missingFolders(disk, dir)
+    const missing = unlessNoPlace(dir, () => missingFolders(disk, dir))
+    const { kind } = disk.entry(missing[0] ? dirname(missing[0]) : dir) ?? {}
+    if (kind !== 'folder') throw noFolder(dir, `a ${kind}`)
     const removeMissing = (): void => {
       // Not the files that another process has made since.
-      for (const path of missing)
+      for (const path of [...missing].reverse())
         if (disk.entry(path) && disk.list(path).length === 0) disk.remove(path)
     }
     try {
-      makeFolders(disk, missing)
+      unlessNoPlace(dir, () => {
+        for (const path of missing) makeFolder(disk, path)
+      })
       return claim(request, removeMissing)
     } catch (error) {
       removeMissing()
@@ -103,22 +108,8 @@ const refuseShard = (disk: Disk, dir: string): void => {
   throw new KeelsonError('CONFLICT', `${dir} is the log of a store`, { details: { dir, facts } })
 }
 
-/** The missing folders among `dir` and its parents, lowest first. */
-const missingFolders = (disk: Disk, dir: string): string[] => {
-  const entry = unlessNoPlace(dir, () => disk.entry(dir))
-  if (entry && entry.kind !== 'folder') throw noFolder(dir, `a ${entry.kind}`)
-  return entry || dirname(dir) === dir ? [] : [dir, ...missingFolders(disk, dirname(dir))]
-}
-
 /** Codes of places where no folder can be: below a file, or with a name that is too long. */
 const noPlace = ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP']
-
-const makeFolders = (disk: Disk, missing: readonly string[]): void => {
-  const [lowest] = missing
-  if (!lowest) return
-  unlessNoPlace(lowest, () => disk.makeFolder(lowest))
-  for (const path of missing) disk.syncFolder(dirname(path))
-}
 
 const unlessNoPlace = <T>(path: string, action: () => T): T => {
   try {
