@@ -146,11 +146,11 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * all their tries. Answers when that is durable. False: there is nothing of it.
    * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`, `NO_SPACE`
    */
-  async unblock(id: string, { timeoutMs }: EndOptions = {}): Promise<boolean> {
+  async unblock(id: string, options: EndOptions = {}): Promise<boolean> {
     if (expectKind(this.#entities, this.kind).unblock(checkEntityId(id))) return true
     if (!hasParked(this.#entities, this.kind, id)) return false
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
-    return call(ref, '$unblock', undefined, timeoutMs === undefined ? {} : { timeoutMs })
+    return call(ref, '$unblock', undefined, options)
   }
 
   /**
@@ -165,8 +165,11 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `LOCKED` for a key that another owner has
    * locked, `TIMEOUT`, `UNKNOWN_OUTCOME`
    */
-  delete(id: string, options: EndOptions & { readonly keys?: boolean } = {}): Promise<boolean> {
-    return this.#end(id, '$delete', options, options.keys === true)
+  delete(
+    id: string,
+    { keys, ...options }: EndOptions & { readonly keys?: boolean } = {},
+  ): Promise<boolean> {
+    return this.#end(id, '$delete', options, keys === true)
   }
 
   /**
@@ -207,11 +210,11 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   async #end(
     id: string,
     message: '$delete' | '$stop',
-    { timeoutMs }: EndOptions,
+    options: EndOptions,
     keys = false,
   ): Promise<boolean> {
     this.#access.check()
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
-    return call(ref, message, keys, timeoutMs === undefined ? {} : { timeoutMs })
+    return call(ref, message, keys, options)
   }
 }

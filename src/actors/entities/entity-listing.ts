@@ -272,7 +272,7 @@ const countersIn = (
   for (const [rowKey, row] of overlay.range(counted)) {
     if (++added > addedMax) return undefined
     const by = Number(row !== undefined) - Number(projection.peek(rowKey) !== undefined)
-    if (by !== 0) add(counts, keyOf(rowKey), by)
+    add(counts, keyOf(rowKey), by)
   }
   return counts
 }

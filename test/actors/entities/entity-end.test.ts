@@ -285,6 +285,17 @@ test('a call whose from was kept is EXITED by a stop', async () => {
   await kept
 })
 
+test('both are waited for as long as they say', async () => {
+  const handle = await started()
+  await s.during(call(handle.ref('a'), 'add'))
+  void call(handle.ref('a'), 'wait', 10_000, patient)
+  const stopped = codeOf(handle.stop('a', { timeoutMs: 1_000 }))
+  const deleted = handle.delete('a', { timeoutMs: 20_000 })
+
+  expect(await s.during(stopped, { withinMs: 1_100 })).toBe('TIMEOUT')
+  expect(await s.during(deleted, { withinMs: 10_000 })).toBe(true)
+})
+
 test('after the close both are CLOSED; a wrong id is INVALID_ARGUMENT', async () => {
   const handle = await started()
   await expect(handle.delete('{')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

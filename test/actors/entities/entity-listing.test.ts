@@ -78,11 +78,13 @@ describe('list', () => {
     await set(s, s.app.entity(kinds[1]), { zz: { status: 'placed', total: 1 } })
     const page = orders.list()
     expect(ids(page)).toBe('a b c d e eu-1 eu-2 \u{1f600}')
-    expect(page.entries.map(({ state }) => state)).toEqual(Object.values(some))
+    expect(page.entries).toStrictEqual(Object.entries(some).map(([id, state]) => ({ id, state })))
     expect(page).toMatchObject({ cursor: undefined, exhausted: true })
     expect(page.positions.map(({ shard }) => shard)).toEqual([0, 1, 2])
     expect(ids(orders.list({ order: 'desc', limit: 3 }))).toBe('\u{1f600} eu-2 eu-1')
     expect(ids(orders.list({ prefix: 'eu-' }))).toBe('eu-1 eu-2')
+    await set(s, orders, { '\u{10ffff}z': { status: 'paid', total: 0 } })
+    expect(ids(orders.list({ prefix: '\u{10ffff}' }))).toBe('\u{10ffff}z')
     expect(orders.list({ states: false }).entries[0]).toEqual({ id: 'a', state: undefined })
   })
 
@@ -94,6 +96,9 @@ describe('list', () => {
       '\u{1f600} eu-1 e c a',
     )
     expect(ids(orders.list({ where: { status: 'paid' }, prefix: 'eu' }))).toBe('eu-2')
+    expect(ids(orders.list({ where: { status: 'paid', total: undefined } as never }))).toBe(
+      'b d eu-2',
+    )
     expect(ids(orders.list({ where: { total: null } }))).toBe('e')
     expect(ids(orders.list({ where: { status: 'place' } }))).toBe('')
   })

@@ -75,8 +75,8 @@ afterEach(async () => {
 })
 
 /** Rows of version 1: `count` accounts with their numbers as ids and cents. */
-const written = async (count: number): Promise<Simulation> => {
-  const s = await startSimulated({ app: supervisor('app', {}, [oldKind]), shards: 2 })
+const written = async (count: number, shards = 2): Promise<Simulation> => {
+  const s = await startSimulated({ app: supervisor('app', {}, [oldKind]), shards })
   simulation = s
   const handle = s.app.entity(oldKind)
   await s.during(
@@ -85,9 +85,9 @@ const written = async (count: number): Promise<Simulation> => {
   return s
 }
 
-const upgraded = async (s: Simulation) => {
+const upgraded = async (s: Simulation, shards = 2) => {
   await s.close()
-  await s.start(next)
+  await s.start({ ...next, shards })
   return s.app.entity(kind)
 }
 
@@ -187,6 +187,35 @@ describe('migrateAll', () => {
         const turns = id === quiet ? 1 : 3
         expect(accounts.state(id), id).toEqual({ euros: Number(id) / 100, turns })
       }
+  })
+
+  test('writes 64 rows at a time: the next one waits for one of them', async () => {
+    // One of them is refused, and leaves its place to the 65th.
+    const s = await written(66, 1)
+    const accounts = await upgraded(s, 1)
+    s.syncMs = 5_000
+    let examined = 0
+    const run = accounts.migrateAll({
+      onProgress: (progress) => {
+        examined = progress.examined
+      },
+    })
+    await s.advance(2_000)
+    expect(examined).toBe(64)
+
+    expect(await s.during(run, { withinMs: 20_000 })).toEqual({ migrated: 65, blocked: 1 })
+    expect(examined).toBe(66)
+  })
+
+  test('counts every blocked row, and lists the first 1,000', async () => {
+    const s = await written(1_001, 1)
+    await s.close()
+    const refused = entity('account', { ...second, migrate: () => expect.unreachable() })
+    await s.start({ app: supervisor('app', {}, [refused]), shards: 1 })
+    const accounts = s.app.entity(refused)
+
+    expect(await s.during(accounts.migrateAll())).toEqual({ migrated: 0, blocked: 1_001 })
+    expect(accounts.blocked().size).toBe(1_000)
   })
 
   test('counts rows of a machine of another shape as blocked', async () => {

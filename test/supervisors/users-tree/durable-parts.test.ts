@@ -322,6 +322,10 @@ describe('a kind', () => {
     const isUp = () => s.system.processes().map(({ label }) => label === 'thing')
     expect([isUp().includes(true), s.system.whereis(name('plain'))]).toEqual([false, undefined])
     expect(await codeOf(add('a'))).toBe('NO_PROCESS')
+    await expect(s.app.entity(thing).migrateAll()).rejects.toMatchObject({
+      code: 'NO_PROCESS',
+      details: { kind: 'thing', reason: 'noproc' },
+    })
     await s.advance(2_000)
     expect(await s.during(add('a'))).toBe(2)
     expect(await s.during(call(named(s, 'plain'), 'add', 1))).toBe(1)
