@@ -1,5 +1,6 @@
 /** The entries of a journal as an async iterator, which reads as fast as it is asked. */
 import { invalidArgument } from '../../errors.ts'
+import { SerialQueue } from '../../storage/index.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import type { Shard } from '../shard/shard.ts'
 import { checkReached, ShardWatch, type WatchBounds, walkStart } from '../store/shard-watch.ts'
@@ -28,9 +29,9 @@ export class EntryStream<
 > implements AsyncIterableIterator<StoredEntry<Events, Effects>>
 {
   readonly #watch: ShardWatch<StoredEntry>
-  /** Calls of `next` are answered one after another. So many have to wait. */
-  #turn: Promise<unknown> = Promise.resolve()
-  #turns = 0
+  /** Calls of `next` are answered one after another. `#waiting`: how many have no answer. */
+  readonly #turns = new SerialQueue()
+  #waiting = 0
   readonly #signal: AbortSignal | undefined
   readonly #aborted = (): void => this.#end()
 
@@ -49,12 +50,10 @@ export class EntryStream<
    * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`. The stream has then ended
    */
   next(): Promise<IteratorResult<StoredEntry<Events, Effects>, undefined>> {
-    const ready = this.#turns === 0 ? this.#watch.ready() : undefined
+    const ready = this.#waiting === 0 ? this.#watch.ready() : undefined
     if (ready) return Promise.resolve(given(ready.item))
-    this.#turns++
-    const turn = this.#turn.then(() => this.#next())
-    this.#turn = turn.catch(() => undefined).then(() => this.#turns--)
-    return turn
+    this.#waiting++
+    return this.#turns.run(() => this.#next().finally(() => this.#waiting--))
   }
 
   /** Ends the stream: calls of `next` that wait are answered with `done`. */

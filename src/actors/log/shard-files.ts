@@ -22,6 +22,7 @@ import {
   type ProjectionStore,
   type Projections,
   pathIn,
+  SerialQueue,
   type SnapshotProgress,
   type SnapshotProtocol,
   shardFolder,
@@ -101,7 +102,7 @@ export class ShardFiles {
   /** The projected LSN of the last inspection. */
   #projectedLsn = 0
   /** The end of the last request: the next one begins after it. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new SerialQueue()
 
   constructor(parts: FileParts) {
     this.parts = parts
@@ -228,12 +229,10 @@ export class ShardFiles {
 
   /** Runs `work` after all earlier requests, unless the process of `signal` has died by then. */
   #inTurn<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(() => {
+    return this.#turns.run(() => {
       if (signal?.aborted) throw new KeelsonError('EXITED', 'the calling process has ended')
       return work()
     })
-    this.#turn = turn.catch(() => undefined)
-    return turn
   }
 
   /**

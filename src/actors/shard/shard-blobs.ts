@@ -13,6 +13,7 @@ import {
   type ReadBlob,
   readBlobRange,
   recordExtent,
+  SerialQueue,
 } from '../../storage/index.ts'
 import type { BlobTerms } from './blob-command.ts'
 
@@ -135,8 +136,8 @@ export class ShardBlobs {
   readonly #puts = new Set<Promise<unknown>>()
   #isClosed = false
   #lives = 0
-  /** The end of the last request: the next life begins after it. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** A life begins after the end of the request before. */
+  readonly #turns = new SerialQueue()
 
   constructor(parts: BlobParts) {
     this.parts = parts
@@ -149,7 +150,7 @@ export class ShardBlobs {
    * (reason `disk`)
    */
   lease(signal: AbortSignal): Promise<BlobHost> {
-    const turn = this.#turn.then(async () => {
+    return this.#turns.run(async () => {
       await this.#endHost()
       if (this.#isClosed) throw new KeelsonError('CLOSED', 'the instance is closed')
       if (signal.aborted) throw new KeelsonError('EXITED', 'the calling process has ended')
@@ -161,8 +162,6 @@ export class ShardBlobs {
       if (this.#lives > 1) this.#livesSince = clock.monotonic()
       return host
     })
-    this.#turn = turn.catch(() => undefined)
-    return turn
   }
 
   /**
@@ -182,9 +181,7 @@ export class ShardBlobs {
 
   /** Ends the life of the files, after its puts. No byte is written after it resolves. */
   end(): Promise<void> {
-    const turn = this.#turn.then(() => this.#endHost())
-    this.#turn = turn.catch(() => undefined)
-    return turn
+    return this.#turns.run(() => this.#endHost())
   }
 
   /** Ends the life of the files, and refuses new ones. */

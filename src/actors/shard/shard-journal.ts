@@ -16,6 +16,7 @@ import {
   type RowRange,
   readEntityRow,
   readEntryRow,
+  SerialQueue,
   savedStateEntity,
   valueTags,
 } from '../../storage/index.ts'
@@ -166,7 +167,7 @@ export class ShardJournal {
   states: readonly number[] = []
   replay: JournalHealth['replay']
   /** The saves of states that were asked for so far. */
-  #saves: Promise<void> = Promise.resolve()
+  readonly #saves = new SerialQueue()
   /** The last floor that was asked for, and the reason that needs the log after it. */
   #floorLsn: number | undefined
   #heldBy: readonly string[] = []
@@ -234,9 +235,7 @@ export class ShardJournal {
    * Saves a state, after the saves before it: two may replace the same files. @throws as `save` does
    */
   saveInTurn(save: () => Promise<void>): Promise<void> {
-    const saved = this.#saves.then(save)
-    this.#saves = saved.catch(() => undefined)
-    return saved
+    return this.#saves.run(save)
   }
 
   get health(): JournalHealth {

@@ -10,6 +10,7 @@ import {
   type ReadAnswer,
   type Row,
   rootNamespace,
+  SerialQueue,
 } from '../../storage/index.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import { type KeyChange, touchedBy } from '../core/shard-changes.ts'
@@ -81,7 +82,7 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
   /** The next change of each part, asked for and not given out. */
   readonly #asked = new Map<number, Promise<Answered>>()
   /** Calls of `next` are answered one after another. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new SerialQueue()
   #hasEnded = false
   readonly #signal: AbortSignal | undefined
   readonly #aborted = (): void => void this.return()
@@ -109,9 +110,7 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
    * `CLOSED`, `CORRUPT`. The watch has then ended
    */
   next(): Promise<IteratorResult<StoreChange, undefined>> {
-    const turn = this.#turn.then(() => this.#next())
-    this.#turn = turn.catch(() => undefined)
-    return turn
+    return this.#turns.run(() => this.#next())
   }
 
   /** Ends the watch: calls of `next` that wait are answered with `done`. */

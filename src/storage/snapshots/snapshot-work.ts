@@ -5,6 +5,7 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { SerialQueue } from '../bytes/serial-queue.ts'
 import { refusalOf } from '../disk/disk-failure.ts'
 import { closing, type Disk } from '../ports/disk.ts'
 import type { LoadPlace, NamedSnapshot } from '../ports/named-snapshot.ts'
@@ -83,8 +84,7 @@ type Progress = (progress: SnapshotProgress) => void
 export class SnapshotWork implements SnapshotHost {
   readonly #parts: SnapshotWorkParts
   readonly #ending = new AbortController()
-  /** Resolves when everything asked for so far has ended. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new SerialQueue()
 
   constructor(parts: SnapshotWorkParts) {
     this.#parts = parts
@@ -95,14 +95,12 @@ export class SnapshotWork implements SnapshotHost {
     request: SnapshotProtocol[K]['request'],
     onProgress: Progress = () => undefined,
   ): Promise<SnapshotProtocol[K]['answer']> {
-    const turn = this.#turn.then(() => this.#handle(kind, request, onProgress))
-    this.#turn = turn.catch(() => undefined)
-    return turn
+    return this.#turns.run(() => this.#handle(kind, request, onProgress))
   }
 
   async end(): Promise<void> {
     this.#ending.abort()
-    await this.#turn
+    await this.#turns.settled
   }
 
   async #handle<K extends SnapshotRequestKind>(

@@ -5,6 +5,7 @@
  */
 import { systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { SerialQueue } from '../bytes/serial-queue.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { loadLmdb } from '../lmdb/lmdb-environment.ts'
 import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
@@ -47,8 +48,7 @@ class ThreadSnapshotHost implements SnapshotHost {
   readonly #gates: ExitGates
   #thread: ThreadClient | undefined
   #isEnded = false
-  /** Resolves when everything asked for so far has ended. */
-  #turn: Promise<unknown> = Promise.resolve()
+  readonly #turns = new SerialQueue()
 
   constructor(gates: ExitGates) {
     this.#gates = gates
@@ -60,18 +60,15 @@ class ThreadSnapshotHost implements SnapshotHost {
     onProgress?: Progress,
   ): Promise<SnapshotProtocol[K]['answer']> {
     // The thread answers a request of a kind with an answer of that kind.
-    const turn = this.#turn.then(() => this.#ask(kind, request, onProgress)) as Promise<
-      SnapshotProtocol[K]['answer']
-    >
-    this.#turn = turn.catch(() => undefined)
-    return turn
+    const turn = this.#turns.run(() => this.#ask(kind, request, onProgress))
+    return turn as Promise<SnapshotProtocol[K]['answer']>
   }
 
   async end(): Promise<void> {
     this.#isEnded = true
     // It lets the request end, which is rejected.
     void this.#thread?.ask('end', null).catch(() => undefined)
-    await this.#turn
+    await this.#turns.settled
   }
 
   async #ask(kind: SnapshotRequestKind, request: unknown, onProgress?: Progress): Promise<unknown> {
