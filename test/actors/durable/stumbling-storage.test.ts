@@ -123,7 +123,9 @@ describe('A6 a shard that is down', () => {
 
   test('refuses calls that were not begun at once, and keeps those whose turn has ended', async () => {
     const { s, ref, ended } = await down()
-    expect(await s.during(codeOf(call(ref, 'add')), { withinMs: 1 })).toBe('SHARD_DOWN')
+    const handle = s.app.entity(counters)
+    const calls = [call(ref, 'add'), handle.stop('1'), handle.delete('1')].map(codeOf)
+    expect(await s.during(Promise.all(calls), { withinMs: 1 })).toEqual(Array(3).fill('SHARD_DOWN'))
     expect(await s.during(codeOf(ended))).toBe('ok')
     expect(await ended).toBe('UNKNOWN_OUTCOME')
   })

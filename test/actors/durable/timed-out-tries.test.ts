@@ -308,6 +308,7 @@ test('the same parts of a try that succeeds act', async () => {
   code = async (context) => {
     context.setAlarm('late', { inMs: 1 })
     context.writes.put('{slow/1}:late', 1)
+    expect(context.writes.size).toBe(1)
     cast(context.to('witness' as never) as Ref<WitnessMessages>, 'tell')
     await context.app.store.put('late', 1)
     await call(context.app.entity<Messages>('slow').ref('2'), 'note')

@@ -107,6 +107,36 @@ const started = async (seed = 1) => {
 }
 
 describe('an alarm', () => {
+  test('that is overdue goes after those that were due before it, in whichever order they were set', async () => {
+    const { machine, ask } = await started()
+    for (const [id, ms] of [
+      ['a', { one: 50, two: 100 }],
+      ['b', { one: 100, two: 50 }],
+    ] as const)
+      for (const name of ['one', 'two'] as const) await ask(id, 'set', { name, inMs: ms[name] })
+    await machine.close()
+    await machine.advance(1_000)
+    await machine.start()
+    await machine.advance(1_000)
+    expect([await ask('a', 'fired'), await ask('b', 'fired')]).toEqual([
+      ['one', 'two'],
+      ['two', 'one'],
+    ])
+  })
+
+  test('that is set anew to fire at once waits until that is durable', async () => {
+    const { machine, ask } = await started()
+    await ask('a', 'set', { name: 'one', inMs: 50 })
+    await machine.advance(45)
+    machine.syncMs = 100
+    const anew = call(machine.app.entity(kind).ref('a'), 'set', { name: 'one', inMs: 0 })
+    await machine.advance(90)
+    expect(tries).toEqual([])
+    await machine.during(anew)
+    await machine.advance(200)
+    expect(tries).toHaveLength(1)
+  })
+
   test('fires once, not before its time, also for an entity at rest', async () => {
     const { machine, ask } = await started()
     await ask('a', 'set', { name: 'one', inMs: 5_000 })

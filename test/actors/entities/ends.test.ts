@@ -18,7 +18,7 @@ import { StateMachine } from '../../../src/runtime/state-machine/state-machine.t
 import { entityOf } from '../../../src/storage/index.ts'
 import { rowClassOf } from '../../../src/storage/values/row-key.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly count: number; readonly ran: readonly string[] }
 type Messages = {
@@ -320,6 +320,21 @@ describe('the keys of an entity that has ended', () => {
     expect(await deleted).toBe('EXITED')
     expect(things().state('1')).toEqual({ count: 1, ran: [] })
     expect(s.app.store.has(many[0] ?? '')).toBe(false)
+  })
+
+  test('may stay in part, if the shard of their delete goes down: the delete is SHARD_DOWN', async () => {
+    const { s, things, ask } = await started(noting)
+    await ask('write', many.slice(0, 3))
+    s.syncMs = 5
+    failNextSync(s.disk)
+    const timeoutMs = Number.POSITIVE_INFINITY
+    const deleted = codeOf(things().delete('1', { keys: true, timeoutMs }))
+    await s.advance(100)
+    await s.during(s.app.control.reopen(0))
+    // It says so when the turn that removes keys is decided, as each call of a turn does.
+    expect(await s.during(deleted)).toBe('SHARD_DOWN')
+    expect(await s.during(things().delete('1', { keys: true }))).toBe(true)
+    expect([rowsOf(s), s.app.store.has(many[0] ?? '')]).toEqual([[], false])
   })
 
   test('stay with an entity that is blocked: a delete with keys is BLOCKED, one without is not', async () => {

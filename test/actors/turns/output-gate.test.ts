@@ -247,6 +247,15 @@ describe('A1 with a disk that holds back its sync nothing of a turn leaves:', ()
     expect(s.app.store.get('a')).toBe(1)
   })
 
+  test('a read through context.app waits for nothing', async () => {
+    const { s, ref } = await held()
+    void call(ref, 'act', () => undefined)
+    void call(ref, 'act', ({ app }) => {
+      seen.push(`${app.store.get('none')} ${app.store.has('none')}`)
+    })
+    expect(await heldBack(s)).toEqual(['undefined false'])
+  })
+
   test('a write that would be admitted at once is refused', async () => {
     const { s, ref } = await held()
     const from = { reply: () => true, fail: () => true } as never

@@ -8,8 +8,10 @@ import {
   entity,
   type From,
   noReply,
+  ok,
   Registry,
   reply,
+  stop,
   stopReply,
   supervisor,
 } from '../../../src/index.ts'
@@ -27,7 +29,7 @@ type Messages = {
     slow: (ms: number) => string
     keep: () => string
   }
-  casts: { add: (what: string) => void; slow: (ms: number) => void }
+  casts: { add: (what: string) => void; slow: (ms: number) => void; spoilOrStop: () => void }
   continues: { spoil: () => void }
   alarms: { ring: () => void }
 }
@@ -64,6 +66,8 @@ const list: DurableServer<Messages, string> = {
       await new Promise<void>((resolve) => system.clock.after(ms, resolve))
       return noReply(`${state}?`)
     },
+    spoilOrStop: (state) =>
+      state.endsWith('!') ? noReply(state, { continue: ['spoil'] }) : stop('normal', state),
   },
   continues: {
     spoil: (state, _, context) => {
@@ -169,6 +173,31 @@ describe('a turn whose writes meet a lock', () => {
     expect(codes).toEqual(['NOT_SUBMITTED', 'ok'])
   })
 
+  test('lets a turn that stops its actor when it is handled again stop it: the step is void', async () => {
+    const { s, ref } = await locked()
+    const refused = codeOf(call(ref, 'act', write))
+    cast(ref, 'spoilOrStop')
+    expect(await s.during(refused)).toBe('LOCKED')
+    await s.advance(100)
+    expect([s.app.entities.holder('list/1'), handled]).toEqual([undefined, []])
+  })
+
+  test('fails a write to the store by code that a later handler has left running', async () => {
+    const { s, ref } = await locked()
+    s.syncMs = 20
+    const refused = codeOf(call(ref, 'act', write))
+    const codes: unknown[] = []
+    const leaves = call(ref, 'act', ({ app }) => {
+      s.clock.after(
+        5,
+        () => void codeOf(app.store.put('other', 1)).then((code) => codes.push(code)),
+      )
+    })
+    expect(await s.during(Promise.all([refused, leaves]))).toEqual(['LOCKED', 'a!'])
+    await s.advance(100)
+    expect(codes).toEqual(['NOT_SUBMITTED', 'ok'])
+  })
+
   test('drops the alarm that it set, also one that is due at once', async () => {
     const { s, ref } = await locked()
     const refused = codeOf(
@@ -235,6 +264,25 @@ describe('a turn whose writes meet a lock', () => {
     const refused = s.log.lines.filter(({ message }) => message.includes('was refused'))
     expect(refused.map(({ message }) => message.split(' was ')[0])).toEqual(['list/1: cast add'])
   })
+})
+
+test('an actor whose first turn meets a lock ends, and is born when it is called again', async () => {
+  const born: DurableServer<Messages, string> = {
+    ...list,
+    init: (_, context) => {
+      context.writes.put(key, 'born')
+      return ok('born ')
+    },
+  }
+  const kind = entity('born', born)
+  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  onTestFinished(() => s.close())
+  await s.during(s.app.store.lock([key], { owner: 'other', leaseMs: 5_000 }))
+  const ref = s.app.entity(kind).ref('1')
+  expect(await s.during(codeOf(call(ref, 'add', 'a')))).toBe('EXITED')
+  await s.advance(10_000)
+  expect(await s.during(call(ref, 'add', 'b'))).toBe('born b')
+  expect(s.app.store.get(key)).toBe('born')
 })
 
 describe('a turn that no log can take', () => {
