@@ -97,7 +97,8 @@ const keepAugmented = {
   },
   renderChunk: (code, { fileName }) => {
     const path = relative(dirname(fileName), `${augmented}.js`)
-    return code.replace(/(['"])[^'"\n]*\bwords\/app-context(?:\.\w+)?\1/g, `'${path}'`)
+    const own = path.startsWith('.') ? path : `./${path}`
+    return code.replace(/(['"])[^'"\n]*\bwords\/app-context(?:\.\w+)?\1/g, `'${own}'`)
   },
 }
 const { dts } = await import('rolldown-plugin-dts')

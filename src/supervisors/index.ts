@@ -12,7 +12,7 @@
 
 export type { BackupOptions, BackupReport, BackupShard } from '../actors/index.ts'
 export type { HistoryEntry, HistoryOptions } from '../storage/index.ts'
-export { App } from './app/app.ts'
+export type { App } from './app/app.ts'
 export type { AppContext, Health, ShardHealth } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
 export { loadedOptions, startInstance } from './starting/instance.ts'

@@ -121,9 +121,7 @@ export class ControlHandle {
   }
 
   /** Sweeps the blobs of every shard. */
-  async sweepAll(
-    options: ControlOptions = {},
-  ): Promise<{ readonly outcomes: readonly Control.SweepOutcome[] }> {
+  async sweepAll(options: ControlOptions = {}): Promise<Control.Outcomes<Control.SweepOutcome>> {
     return this.#ask(Control.sweep(this.#control, this.#plain(this.#indexes, options)))
   }
 
@@ -146,7 +144,7 @@ export class ControlHandle {
   /** Makes a snapshot of every shard, one after another. `timeoutMs` is for each of them. */
   async snapshotAll(
     options: ControlOptions = {},
-  ): Promise<{ readonly outcomes: readonly Control.SnapshotOutcome[] }> {
+  ): Promise<Control.Outcomes<Control.SnapshotOutcome>> {
     return this.#ask(Control.snapshot(this.#control, this.#plain(this.#indexes, options)))
   }
 

@@ -98,8 +98,8 @@ export type Messages = {
     resume_all: (options: ResumeOptions | undefined) => Outcomes
     flush_all: (options: ControlOptions | undefined) => Outcomes
     discard_all: (options: ControlOptions | undefined) => Outcomes
-    sweep: (request: PlainRequest) => { readonly outcomes: readonly SweepOutcome[] }
-    snapshot: (request: PlainRequest) => { readonly outcomes: readonly SnapshotOutcome[] }
+    sweep: (request: PlainRequest) => Outcomes<SweepOutcome>
+    snapshot: (request: PlainRequest) => Outcomes<SnapshotOutcome>
     /** Without a part: whatever of the shard is down. */
     reopen: (request: { shard: number; part?: ReopenPart | undefined }) => Reopened
   }
@@ -182,34 +182,16 @@ export const server: GenServer<Messages, State, Options> = {
       flushing(state, plainRequest(everyShard(state), options), context),
     discard_all: (state, options, context) =>
       discarding(state, plainRequest(everyShard(state), options), context),
-    sweep: (state, { shards, timeoutMs }, context) => {
-      const reports = new Map<number, BlobStore.SweepReport>()
-      const sweep = async (shard: Shard) => {
-        const { instance } = shard.parts
-        const store = context.to(BlobStore.name(instance, shard.index))
-        reports.set(shard.index, await BlobStore.sweep(store, timeoutMs))
-      }
-      const swept = eachShard('sweep', instanceOf(state, context), shards, sweep)
-      answer(
-        context.from,
-        swept.then(({ outcomes }) => ({ outcomes: withReports(outcomes, reports) })),
-      )
-      return noReply(state)
-    },
-    snapshot: (state, { shards, timeoutMs }, context) => {
-      const made = new Map<number, NamedSnapshot>()
-      const make = async (shard: Shard) => {
-        const { instance } = shard.parts
-        const snapshotter = context.to(Snapshotter.name(instance, shard.index))
-        made.set(shard.index, await Snapshotter.snapshot(snapshotter, timeoutMs))
-      }
-      const all = eachShard('snapshot', instanceOf(state, context), shards, make)
-      answer(
-        context.from,
-        all.then(({ outcomes }) => ({ outcomes: withSnapshots(outcomes, made) })),
-      )
-      return noReply(state)
-    },
+    sweep: (state, request, context) =>
+      asking<SweepOutcome>('sweep', state, request, context, async ({ parts, index }) => {
+        const store = context.to(BlobStore.name(parts.instance, index))
+        return { report: await BlobStore.sweep(store, request.timeoutMs) }
+      }),
+    snapshot: (state, request, context) =>
+      asking<SnapshotOutcome>('snapshot', state, request, context, async ({ parts, index }) => {
+        const snapshotter = context.to(Snapshotter.name(parts.instance, index))
+        return { snapshot: await Snapshotter.snapshot(snapshotter, request.timeoutMs) }
+      }),
     reopen: (state, { shard: index, part }, context) => {
       const shard = state.shards[index]
       const reopened = (here: Shard) => state.reopen(here, part)
@@ -291,25 +273,25 @@ const resuming = (
 const isKnown = (state: State, shards: readonly number[], token: string): boolean =>
   state.shards.some(({ index, suspensions }) => shards.includes(index) && suspensions.has(token))
 
-const flushing = (
-  state: State,
-  { shards, timeoutMs }: PlainRequest,
-  context: Answering<Outcomes>,
-) => {
-  const flush = (shard: Shard) =>
-    LmdbWriter.answerOf(shard, LmdbWriter.flush(writerOf(shard, context), timeoutMs))
-  answer(context.from, eachShard('flush', instanceOf(state, context), shards, flush))
-  return noReply(state)
-}
+const flushing = (state: State, request: PlainRequest, context: Answering<Outcomes>) =>
+  asking('flush', state, request, context, (shard) =>
+    LmdbWriter.answerOf(shard, LmdbWriter.flush(writerOf(shard, context), request.timeoutMs)),
+  )
 
-const discarding = (
+const discarding = (state: State, request: PlainRequest, context: Answering<Outcomes>) =>
+  asking('discard', state, request, context, (shard) =>
+    LmdbWriter.answerOf(shard, LmdbWriter.discard(writerOf(shard, context), request.timeoutMs)),
+  )
+
+/** Asks each shard, and answers when all have answered. It does not block this process. */
+const asking = <O extends Outcome>(
+  kind: 'flush' | 'discard' | 'sweep' | 'snapshot',
   state: State,
-  { shards, timeoutMs }: PlainRequest,
-  context: Answering<Outcomes>,
+  { shards }: PlainRequest,
+  context: Answering<Outcomes<O>>,
+  act: (shard: Shard) => Promise<unknown>,
 ) => {
-  const discard = (shard: Shard) =>
-    LmdbWriter.answerOf(shard, LmdbWriter.discard(writerOf(shard, context), timeoutMs))
-  answer(context.from, eachShard('discard', instanceOf(state, context), shards, discard))
+  answer(context.from, eachShard(kind, instanceOf(state, context), shards, act))
   return noReply(state)
 }
 
@@ -365,24 +347,6 @@ const answer = <R>(from: From<R>, work: Promise<R>): void => {
 }
 
 const instanceOf = ({ shards }: State, { system }: Context): Instance => ({ shards, system })
-
-const withReports = (
-  outcomes: readonly Outcome[],
-  reports: ReadonlyMap<number, BlobStore.SweepReport>,
-): readonly SweepOutcome[] =>
-  outcomes.map((outcome) => {
-    const report = reports.get(outcome.shard)
-    return report ? { ...outcome, report } : outcome
-  })
-
-const withSnapshots = (
-  outcomes: readonly Outcome[],
-  made: ReadonlyMap<number, NamedSnapshot>,
-): readonly SnapshotOutcome[] =>
-  outcomes.map((outcome) => {
-    const snapshot = made.get(outcome.shard)
-    return snapshot ? { ...outcome, snapshot } : outcome
-  })
 
 /** Holds writes first, so that the flush can end. If a step fails, all holds are released. */
 const hold = async (

@@ -14,32 +14,35 @@ export type Outcome = {
   readonly error?: KeelsonError
 }
 
-/** The outcome of each shard asked. */
-export type Outcomes = { readonly outcomes: readonly Outcome[] }
+/** The outcome of each shard asked; `O`: with what it answered. */
+export type Outcomes<O extends Outcome = Outcome> = { readonly outcomes: readonly O[] }
 
 /** The shards of an instance, and the system that they run in. */
 export type Instance = { readonly shards: readonly Shard[]; readonly system: System }
 
 type Request = Parameters<StorageEvents['control.outcome']>[0]['request']
 
-/** Runs `act` on each shard, side by side. A failure is the outcome of its shard. */
-export const eachShard = async (
+/**
+ * Runs `act` on each shard, side by side. Its failure is the outcome of the shard, and so are the
+ * fields of an answer that is an object.
+ */
+export const eachShard = async <O extends Outcome = Outcome>(
   request: Request,
   { shards, system }: Instance,
   indexes: readonly number[],
   act: (shard: Shard) => Promise<unknown>,
-): Promise<Outcomes> => {
+): Promise<Outcomes<O>> => {
   const outcome = async (index: number): Promise<Outcome> => {
     const shard = shards[index]
     try {
       if (!shard) throw noShard(index)
-      await told(request, shard, system, act)
-      return { shard: index, ok: true }
+      const answer = await told(request, shard, system, act)
+      return { ...(answer as object), shard: index, ok: true }
     } catch (error) {
       return { shard: index, ok: false, error: shardError(shard, error) }
     }
   }
-  return { outcomes: await Promise.all(indexes.map(outcome)) }
+  return { outcomes: (await Promise.all(indexes.map(outcome))) as O[] }
 }
 
 /** Runs `act` on a shard, and emits its outcome as an event. */

@@ -91,9 +91,15 @@ declare module '../../runtime/words/app-context.ts' {
     /** The present health of the instance; `shards` has an item for each of its shards. */
     health(): Health
     /**
-     * Makes a backup of the instance in the folder `dir`, or brings the one there up to date, as
-     * `App.backup` does. It ends with `CLOSED` when the instance closes.
-     * @throws KeelsonError as `App.backup`
+     * Makes a backup in the folder `dir`, or brings the one there up to date: then only the new
+     * parts are written. Everything is verified, the old parts too. Reads and writes go on;
+     * snapshots wait until it has ended, and the log grows. `keelson restore` makes a data folder
+     * of it, as of the LSN of each shard or an earlier one. If it rejects, the backup that was
+     * there can still be restored.
+     * @throws KeelsonError `CONFLICT` for a folder with anything else, or of another instance;
+     * `LOCKED_DIR` while another backup is made there; `CORRUPT` if something is damaged, with its
+     * file; `DEGRADED` if a shard has no sound snapshot at present; `NO_SPACE`, `READ_ONLY`,
+     * `SHARD_DOWN`, `TIMEOUT` (`consistent` alone), `CLOSED`, `INVALID_ARGUMENT`
      */
     backup(dir: string, options?: BackupOptions): Promise<BackupReport>
     /** @internal */

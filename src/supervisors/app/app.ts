@@ -2,27 +2,13 @@
  * The handle of a running instance: its store, its control, its System, and its end. An instance
  * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
-import type {
-  Access,
-  BackupOptions,
-  BackupReport,
-  BatcherHandle,
-  BlobsHandle,
-  ControlHandle,
-  Entities,
-  Journal,
-  LmdbWriterHandle,
-  ProjectionView,
-  Shard,
-  Store,
-  WalHandle,
-} from '../../actors/index.ts'
+import type { Access, Entities, Shard } from '../../actors/index.ts'
 import type { Cancel } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
-import type { ExitReason, Registry, System } from '../../runtime/index.ts'
+import type { ExitReason, System } from '../../runtime/index.ts'
 import type { Readiness, Ready } from '../tree/readiness.ts'
 import { durableActors } from '../users-tree/durable-parts.ts'
-import type { AppContext, Health } from './app-context.ts'
+import type { AppContext } from './app-context.ts'
 import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
 
 /** The parts of an instance. */
@@ -40,25 +26,22 @@ export type AppParts = Closable & {
   readonly release: () => void
 }
 
-/** A running instance. */
-export class App {
-  readonly instance: string
+/**
+ * A running instance: the handles of its caller, as processes of its tree have them in
+ * `context.app`, and the instance itself. Calls of the handles are `CLOSED` once it is closing.
+ */
+export type App = AppContext & RunningInstance
+
+/** The handle of a running instance. */
+export const runningApp = (parts: AppParts): App =>
+  Object.assign(new RunningInstance(parts), parts.outside)
+
+/** An instance from its start to its end. */
+class RunningInstance {
   /** The data folder, absolute. */
   readonly dir: string
   /** The System of the instance's processes. */
   readonly system: System
-  readonly store: Store
-  /** The journal of shard 0, and by `on` that of another shard. */
-  readonly journal: Journal
-  readonly control: ControlHandle
-  /** The windows in which writes of a namespace form a group. */
-  readonly batcher: BatcherHandle
-  /** Large values of commands, before their write. */
-  readonly blobs: BlobsHandle
-  /** The instance's Registry with unique keys, for dynamic processes of the user's tree. */
-  readonly registry: Registry.Handle
-  /** A kind of entities that runs in the tree: see `AppContext`. */
-  readonly entity: AppContext['entity']
   /** @internal The durable actors, for the prompt. */
   readonly entities: Entities
   /** @internal Lasting parts of the shards, for the prompt and the tests. */
@@ -76,17 +59,8 @@ export class App {
 
   constructor(parts: AppParts) {
     this.#parts = parts
-    const { instance, store, journal, control, batcher, blobs, registry, entity } = parts.outside
-    this.instance = instance
     this.dir = parts.dir
     this.system = parts.system
-    this.store = store
-    this.journal = journal
-    this.control = control
-    this.batcher = batcher
-    this.blobs = blobs
-    this.registry = registry
-    this.entity = entity
     this.entities = parts.outside[durableActors].entities
     this.shards = parts.shards
     this.ref()
@@ -100,60 +74,6 @@ export class App {
         )
       })
     })
-  }
-
-  /**
-   * The log of a shard. Its calls are `CLOSED` once the instance is closing.
-   * @throws KeelsonError `INVALID_ARGUMENT`
-   */
-  wal(shard: number): WalHandle {
-    return this.#parts.outside.wal(shard)
-  }
-
-  /**
-   * The projection of a shard. Its calls are `CLOSED` once the instance is closing.
-   * @throws KeelsonError `INVALID_ARGUMENT`
-   */
-  lmdbWriter(shard: number): LmdbWriterHandle {
-    return this.#parts.outside.lmdbWriter(shard)
-  }
-
-  /** As in `AppContext`. */
-  deleteWorker(name: string): Promise<boolean> {
-    return this.#parts.outside.deleteWorker(name)
-  }
-
-  /** As in `AppContext`. */
-  unblockWorker(name: string): Promise<boolean> {
-    return this.#parts.outside.unblockWorker(name)
-  }
-
-  /**
-   * A projection of the configuration. Its calls are `CLOSED` once the instance is closing.
-   * @throws KeelsonError `INVALID_ARGUMENT` for another name
-   */
-  projection<T = unknown>(name: string): ProjectionView<T> {
-    return this.#parts.outside.projection<T>(name)
-  }
-
-  /** The present health of the instance. */
-  health(): Health {
-    return this.#parts.outside.health()
-  }
-
-  /**
-   * Makes a backup in the folder `dir`, or brings the one there up to date: then only the new parts
-   * are written. Everything is verified, the old parts too. Reads and writes go on; snapshots wait
-   * until it has ended, and the log grows. `keelson restore` makes a data folder of it, as of the
-   * LSN of each shard or an earlier one. If it rejects, the backup that was there can still be
-   * restored.
-   * @throws KeelsonError `CONFLICT` for a folder with anything else, or of another instance;
-   * `LOCKED_DIR` while another backup is made there; `CORRUPT` if something is damaged, with its
-   * file; `DEGRADED` if a shard has no sound snapshot at present; `NO_SPACE`, `READ_ONLY`,
-   * `SHARD_DOWN`, `TIMEOUT` (`consistent` alone), `CLOSED`, `INVALID_ARGUMENT`
-   */
-  backup(dir: string, options: BackupOptions = {}): Promise<BackupReport> {
-    return this.#parts.outside.backup(dir, options)
   }
 
   /**
@@ -216,7 +136,7 @@ export class App {
   }
 
   async #close(deadlineMs: number): Promise<CloseReport> {
-    const { system, outsideAccess, readiness, ending } = this.#parts
+    const { system, outside, outsideAccess, readiness, ending } = this.#parts
     outsideAccess.end('the instance is closing')
     ending.abort()
     readiness.end()
@@ -224,7 +144,7 @@ export class App {
     await this.closed
     if (report.cutOff.length > 0)
       system.logger.warn(
-        `the instance ${this.instance} has closed with work undone (deadline ${deadlineMs} ms): ${cutOffText(report.cutOff)}`,
+        `the instance ${outside.instance} has closed with work undone (deadline ${deadlineMs} ms): ${cutOffText(report.cutOff)}`,
         report,
       )
     return report

@@ -16,7 +16,7 @@ import {
   startSupervisor,
   stopProcess,
 } from '../../runtime/index.ts'
-import { App, closeShards } from '../app/app.ts'
+import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts } from '../app/app-context.ts'
 import { instanceTree } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
@@ -145,7 +145,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     throw treeError(instance, error)
   })
   await settled(shards, root, options)
-  const app = new App({
+  const app = runningApp({
     dir: claim.dir,
     system,
     ownsSystem: !options.system,

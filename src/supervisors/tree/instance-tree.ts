@@ -27,7 +27,7 @@ import {
 import type { AppTree } from '../users-tree/app-tree.ts'
 import { wholeTree } from '../users-tree/child-tree.ts'
 import type { Readiness } from './readiness.ts'
-import { onLeft, shardTree, treeNames, unlessDown } from './shard-tree.ts'
+import { shardTree, treeNames, unlessDown, watched } from './shard-tree.ts'
 
 /** The options of the tree. */
 export type TreeOptions = {
@@ -81,9 +81,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
             name: Control.name(options.instance),
           }),
           ...(options.attach ? [options.attach] : []),
-          ...(options.followers.length > 0
-            ? [watchedReplication(options, replicationTree(options))]
-            : []),
+          ...(options.followers.length > 0 ? [replicationTree(options)] : []),
           ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),
         ],
       ),
@@ -92,36 +90,25 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
 }
 
 /** A separate fuse: trouble with a replica never spends the restarts of anything else. */
-const replicationTree = ({ instance, followers }: TreeOptions): ChildSpec =>
-  supervisor(
-    'replication',
-    {
-      name: treeNames(instance).replication,
-      strategy: 'one_for_one',
-      intensity: 10,
-      periodMs: 60_000,
-      restart: 'transient',
-    },
-    followers.map((follower) =>
-      worker(`replicator(${follower.index})`, Replicator.server, follower, {
-        mailboxMax: Number.POSITIVE_INFINITY,
-        name: Replicator.name(instance, follower.index),
-      }),
-    ),
+const replicationTree = ({ instance, followers }: TreeOptions): ChildSpec => {
+  const names = treeNames(instance)
+  const senders = followers.map((follower) =>
+    worker(`replicator(${follower.index})`, Replicator.server, follower, {
+      mailboxMax: Number.POSITIVE_INFINITY,
+      name: Replicator.name(instance, follower.index),
+    }),
   )
-
-/** Senders that have spent their restarts, or were ended by hand, are seen in `health()`. */
-const watchedReplication = ({ instance, followers }: TreeOptions, spec: ChildSpec): ChildSpec => ({
-  ...spec,
-  start: async (context) => {
-    const result = await spec.start(context)
-    if (result.ok)
-      onLeft(context.system, treeNames(instance).services, spec.id, result.ref, ({ told }) => {
-        for (const follower of followers) follower.gaveUp(told)
-      })
-    return result
-  },
-})
+  const fuse = { strategy: 'one_for_one', intensity: 10, periodMs: 60_000 } as const
+  const tree = supervisor(
+    'replication',
+    { ...fuse, name: names.replication, restart: 'transient' },
+    senders,
+  )
+  // Senders that have spent their restarts, or were ended by hand, are seen in `health()`.
+  return watched(tree, names.services, (_, { told }) => {
+    for (const follower of followers) follower.gaveUp(told)
+  })
+}
 
 const appSpec = (tree: AppTree, options: TreeOptions): ChildSpec =>
   wholeTree(tree, {

@@ -124,7 +124,11 @@ export const shardTree = (
   )
   const children = [
     ...chain.map((actor) => specOf(actor, shard, entities)),
-    watchedFollowers(shard, below),
+    // Followers that have given up, or were ended by hand, leave the projection `DEGRADED`.
+    watched(below, names.shard(index), (system, { told }) => {
+      const change = shard.projection.giveUp(told)
+      if (change) tell(system, shard, 'lmdb.mode', change)
+    }),
   ]
   return supervisor(
     `shard(${index})`,
@@ -139,22 +143,6 @@ export const shardTree = (
     inOrder(actorNames(shard, form), children),
   )
 }
-
-/** Followers that have given up, or were ended by hand, leave the projection `DEGRADED`. */
-const watchedFollowers = (shard: Shard, spec: ChildSpec): ChildSpec => ({
-  ...spec,
-  start: async (context) => {
-    const { system } = context
-    const names = treeNames(shard.parts.instance)
-    const result = await spec.start(context)
-    if (result.ok)
-      onLeft(system, names.shard(shard.index), spec.id, result.ref, ({ told }) => {
-        const change = shard.projection.giveUp(told)
-        if (change) tell(system, shard, 'lmdb.mode', change)
-      })
-    return result
-  },
-})
 
 /**
  * The children of a shard read from those before them. One that is started by hand while later ones
@@ -240,12 +228,27 @@ const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void):
 /** Why a supervisor stays away. */
 type Left = { readonly told: string; readonly byHand: boolean }
 
+/** The supervisor `spec` below `above`, and `left` for each time that it stays away. */
+export const watched = (
+  spec: ChildSpec,
+  above: Name<SupervisorMessages>,
+  left: (system: System, why: Left) => void,
+): ChildSpec => ({
+  ...spec,
+  start: async (context) => {
+    const { system } = context
+    const result = await spec.start(context)
+    if (result.ok) onLeft(system, above, spec.id, result.ref, (why) => left(system, why))
+    return result
+  },
+})
+
 /**
  * Calls `left` when the supervisor `ref` has ended, and the one above leaves its child `id` so. It
  * has spent its restarts or was ended by hand. If the supervisor above ended it, it is ending itself
  * or restarts it: asked then, that supervisor is gone or reports the child as running.
  */
-export const onLeft = (
+const onLeft = (
   system: System,
   above: Name<SupervisorMessages>,
   id: string,
