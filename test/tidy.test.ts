@@ -52,7 +52,7 @@ const doors: Record<string, readonly string[]> = {
   'node:perf_hooks': ['src/clock.ts'],
   'abstract-level': ['src/adapters/level/level.ts'],
   // The package's own entry, so that it loads `pg` only where it is wanted.
-  'keelson/postgres': ['src/inspect/backup/restore-replica-command.ts'],
+  'keelson/postgres': ['src/inspect/backup/restore-command.ts'],
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
@@ -97,7 +97,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/actors/replication/journal-rows.ts': 'shows entries to people, as readable-key.ts does keys',
   'src/actors/snapshots/snapshot-policy.ts': 'decides; its importer does',
   'src/inspect/cli/run-command.ts': 'one command to a file',
-  'src/inspect/doctor/folder-place.ts': 'asks the system; its importer runs the command',
   'src/inspect/prompt/replication-view.ts': 'one view to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',
   'src/runtime/names/tables.ts': 'one kind of names to a file',

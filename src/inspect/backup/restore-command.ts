@@ -1,10 +1,10 @@
 /**
- * `keelson restore`: makes a data folder of a backup. The backup is only read, and no backup is
+ * `keelson restore`: makes a data folder of a backup, or of a replica. The backup is only read, and no backup is
  * made there at the same time. `keelson.json` comes last: a restore that was cut off leaves a
  * folder that is refused. A failed or interrupted one removes what it made.
  */
 import { join, resolve } from 'node:path'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type Backup,
   describeHolder,
@@ -24,7 +24,7 @@ import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
-import type { Moment, RestoreCommand } from './backup-command-line.ts'
+import type { Moment, RestoreCommand, RestoreReplicaCommand } from './backup-command-line.ts'
 
 /** The new folder, and the copy of each shard. */
 type Restored = { readonly dir: string; readonly shards: readonly ShardCopy[] }
@@ -48,7 +48,7 @@ export const runRestore = (command: RestoreCommand, environment: Environment): P
 }
 
 /** The next step after a restore, for people. */
-export const waitsText =
+const waitsText =
   'It waits: start it with --acts in the place of its origin, or with --no-app to look at it.'
 
 const reportText = ({ dir, shards }: Restored): string =>
@@ -149,3 +149,50 @@ const lsnsAt = async (
   }
   return lsns
 }
+
+/**
+ * Runs `keelson restore --from`: makes a data folder of what is replicated in PostgreSQL. The package
+ * `pg` is loaded here alone. Resolves with the exit status.
+ * @throws KeelsonError as `restore` of `keelson/postgres`; `CONFIG` if the server cannot be reached
+ */
+export const runRestoreReplica = (
+  command: RestoreReplicaCommand,
+  environment: Environment,
+): Promise<number> =>
+  runReported(command, environment, (work) => replicaRestored(command, work), { text: replicaText })
+
+const replicaRestored = async (
+  command: RestoreReplicaCommand,
+  { environment, signal, display }: Work,
+) => {
+  const { postgres, restore } = await import('keelson/postgres')
+  return restore({
+    client: postgres({ connectionString: command.from }),
+    dir: resolve(environment.cwd, command.to),
+    ...(command.instance !== undefined && { instanceId: command.instance }),
+    signal,
+    onProgress: ({ shard, lsn, of }) =>
+      display.show({ what: `restoring shard ${shard}`, bytes: lsn, totalBytes: of }),
+  }).catch((error: unknown) => {
+    throw named(error)
+  })
+}
+
+/** An error of the client has no code of ours. */
+const named = (error: unknown): unknown =>
+  error instanceof Error && !isKeelsonError(error)
+    ? new KeelsonError('CONFIG', `the server cannot be read: ${error.message}`, {
+        details: { path: '--from' },
+        cause: error,
+      })
+    : error
+
+type Report = Awaited<ReturnType<typeof import('keelson/postgres').restore>>
+
+const replicaText = ({ dir, shards }: Report): string =>
+  [
+    `restored to ${printable(dir)}`,
+    ...shards.map(({ lsn, walId }, shard) => `shard ${shard}  lsn ${countText(lsn)}, log ${walId}`),
+    'Its logs have the ids of the origin: replicated to the same place, they fence the origin.',
+    waitsText,
+  ].join('\n')

@@ -44,6 +44,8 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
   }
   try {
     if ('verbose' in command) verbose ||= command.verbose
+    // The table has each kind with its own command.
+    const run = (await commands[command.kind]()) as Run<ParsedCommand>
     return await run(command, environment, verbose)
   } catch (error) {
     printLine(environment.errors, errorText(error, verbose))
@@ -51,75 +53,35 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
   }
 }
 
+/** Runs a command. Resolves with its exit status. */
+type Run<C> = (command: C, environment: Environment, verbose: boolean) => number | Promise<number>
+
 /** Each command loads its own code, so that `--help` and `wal verify` do not load the prompt. */
-const run = async (
-  command: ParsedCommand,
-  environment: Environment,
-  verbose: boolean,
-): Promise<number> => {
-  switch (command.kind) {
-    case 'start': {
-      const { runStart } = await import('./start-command.ts')
-      return runStart(command, environment, verbose)
-    }
-    case 'run': {
-      const { runService } = await import('./run-command.ts')
-      return runService(command, environment)
-    }
-    case 'attach': {
-      const { runAttach } = await import('./attach-command.ts')
-      return runAttach(command, environment, verbose)
-    }
-    case 'ingest': {
-      const { runIngest } = await import('./ingest-command.ts')
-      return runIngest(command, environment)
-    }
-    case 'backup': {
-      const { runBackup } = await import('../backup/backup-command.ts')
-      return runBackup(command, environment)
-    }
-    case 'restore': {
-      const { runRestore } = await import('../backup/restore-command.ts')
-      return runRestore(command, environment)
-    }
-    case 'restore replica': {
-      const { runRestoreReplica } = await import('../backup/restore-replica-command.ts')
-      return runRestoreReplica(command, environment)
-    }
-    case 'open': {
-      const { runOpen } = await import('./open-command.ts')
-      return runOpen(command, environment, verbose)
-    }
-    case 'doctor': {
-      const { runDoctor } = await import('../doctor/doctor-command.ts')
-      return runDoctor(command, environment)
-    }
-    case 'wal verify': {
-      const { runWalVerify } = await import('../wal/wal-verify.ts')
-      return runWalVerify(command, environment)
-    }
-    case 'wal dump': {
-      const { runWalDump } = await import('../wal/wal-dump.ts')
-      return runWalDump(command, environment)
-    }
-    case 'wal salvage': {
-      const { runWalSalvage } = await import('../wal/wal-salvage.ts')
-      return runWalSalvage(command, environment)
-    }
-    case 'journal head':
-    case 'journal prove': {
-      const { runJournalProof } = await import('../journal/journal-proofs.ts')
-      return runJournalProof(command, environment)
-    }
-    case 'journal verify': {
-      const { runJournalVerify } = await import('../journal/journal-verify.ts')
-      return runJournalVerify(command, environment)
-    }
-    case 'help':
-      printLine(environment.output, command.text ?? usage)
-      return statuses.order
-    case 'version':
-      printLine(environment.output, packageVersion())
-      return statuses.order
-  }
+const commands: {
+  readonly [K in ParsedCommand['kind']]: () => Promise<
+    Run<Extract<ParsedCommand, { readonly kind: K }>>
+  >
+} = {
+  start: async () => (await import('./start-command.ts')).runStart,
+  run: async () => (await import('./run-command.ts')).runService,
+  attach: async () => (await import('./attach-command.ts')).runAttach,
+  ingest: async () => (await import('./ingest-command.ts')).runIngest,
+  backup: async () => (await import('../backup/backup-command.ts')).runBackup,
+  restore: async () => (await import('../backup/restore-command.ts')).runRestore,
+  'restore replica': async () => (await import('../backup/restore-command.ts')).runRestoreReplica,
+  open: async () => (await import('./open-command.ts')).runOpen,
+  doctor: async () => (await import('../doctor/doctor-command.ts')).runDoctor,
+  'wal verify': async () => (await import('../wal/wal-verify.ts')).runWalVerify,
+  'wal dump': async () => (await import('../wal/wal-dump.ts')).runWalDump,
+  'wal salvage': async () => (await import('../wal/wal-salvage.ts')).runWalSalvage,
+  'journal head': async () => (await import('../journal/journal-proofs.ts')).runJournalProof,
+  'journal prove': async () => (await import('../journal/journal-proofs.ts')).runJournalProof,
+  'journal verify': async () => (await import('../journal/journal-verify.ts')).runJournalVerify,
+  help: async () => (command, environment) => shown(environment, command.text ?? usage),
+  version: async () => (_, environment) => shown(environment, packageVersion()),
+}
+
+const shown = ({ output }: Environment, text: string): number => {
+  printLine(output, text)
+  return statuses.order
 }

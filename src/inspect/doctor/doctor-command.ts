@@ -3,10 +3,14 @@
  * does what cannot lose acknowledged data. Nothing can open the folder until it has ended. One that
  * is open is examined as far as that is safe, and not repaired.
  */
+
+import { accessSync, constants, lstatSync, readdirSync, type Stats, statfsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
+  type AccessFault,
   type Disk,
+  type DiskFacts,
   describeHolder,
   examiningFolder,
   type FolderFacts,
@@ -27,7 +31,6 @@ import { runReported, runSteps, showSteps, type Work } from '../command/long-wor
 import { lockAll } from '../wal/wal-target.ts'
 import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
-import { accessFaults, diskUnder } from './folder-place.ts'
 
 /** The examination of a folder. */
 type FolderWork = Work & {
@@ -145,4 +148,59 @@ const examination = async (
   })
   if (command.json) return await runSteps(steps, work)
   return await showSteps(work, steps, (what) => `examining ${what}`)
+}
+
+/** tmpfs and ramfs of Linux. */
+const volatileTypes: readonly number[] = [0x01021994, 0x858458f6]
+
+/** NFS, SMB (three), AFS, Ceph, 9P. */
+const networkTypes: readonly number[] = [
+  0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x00c36400, 0x01021997,
+]
+
+/** The disk under `dir`. The types of file systems are those of Linux. */
+const diskUnder = (dir: string): DiskFacts => {
+  const { type, bavail, bsize } = statfsSync(dir)
+  return {
+    isVolatile: volatileTypes.includes(type),
+    isNetwork: networkTypes.includes(type),
+    freeBytes: bavail * bsize,
+  }
+}
+
+/** The most files that are named. */
+const faultsMax = 20
+
+/** The files in `dir` that this process cannot use, or that belong to another user than `dir`. */
+const accessFaults = (dir: string): readonly AccessFault[] => {
+  const { uid } = lstatSync(dir)
+  const faults: AccessFault[] = []
+  const visit = (path: string): void => {
+    const stats = lstatSync(path, { throwIfNoEntry: false })
+    // A file of a running instance may be gone by now.
+    if (!stats || faults.length === faultsMax) return
+    const fault = faultOf(path, stats, uid)
+    if (fault) faults.push(fault)
+    if (stats.isDirectory() && !fault?.isBarred)
+      for (const name of readdirSync(path).sort()) visit(join(path, name))
+  }
+  visit(dir)
+  return faults
+}
+
+const faultOf = (file: string, stats: Stats, uid: number): AccessFault | undefined => {
+  if (!isUsable(file, stats))
+    return { file, evidence: 'this user may not read and write it', isBarred: true }
+  const evidence = `it belongs to user ${stats.uid}, and the folder to user ${uid}`
+  return stats.uid === uid ? undefined : { file, evidence, isBarred: false }
+}
+
+const isUsable = (path: string, stats: Stats): boolean => {
+  const { R_OK, W_OK, X_OK } = constants
+  try {
+    if (!stats.isSymbolicLink()) accessSync(path, R_OK | W_OK | (stats.isDirectory() ? X_OK : 0))
+    return true
+  } catch {
+    return false
+  }
 }

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util'
 import { type EntityRows, keptText } from '../../actors/index.ts'
 import { countText, pluralText } from '../text/quantities.ts'
-import { type Column, factList, textTable } from '../text/text-table.ts'
+import { factList, textTable } from '../text/text-table.ts'
 
 /** A kind of entities that runs. */
 export type KindFacts = {
@@ -13,12 +13,7 @@ export type KindFacts = {
   readonly parked: number
 }
 
-const columns: readonly Column[] = [
-  { title: 'kind' },
-  { title: 'live', align: 'right' },
-  { title: 'blocked', align: 'right' },
-  { title: 'parked', align: 'right' },
-]
+const columns = ['kind', '>live', '>blocked', '>parked']
 
 /** A table of kinds. */
 export const kindTable = (kinds: readonly KindFacts[]): string =>

@@ -9,7 +9,7 @@ import { invalidArgument } from '../../errors.ts'
 import type { ProcessInfo } from '../../runtime/index.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
-import { type Column, textTable } from '../text/text-table.ts'
+import { textTable } from '../text/text-table.ts'
 
 /** One sample: counts by pid, and its time, in ms of a monotonic clock. */
 export type Look = {
@@ -94,16 +94,7 @@ export const loadTable = (
 
 const orders: readonly LoadOrder[] = ['handled', 'queue', 'grown']
 
-const columns: readonly Column[] = [
-  { title: 'pid' },
-  { title: 'name' },
-  { title: 'kind' },
-  { title: 'status' },
-  { title: 'handled', align: 'right' },
-  { title: 'a second', align: 'right' },
-  { title: 'queue', align: 'right' },
-  { title: 'grown', align: 'right' },
-]
+const columns = ['pid', 'name', 'kind', 'status', '>handled', '>a second', '>queue', '>grown']
 
 const loadOf = (
   process: ProcessInfo,

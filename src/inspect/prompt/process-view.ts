@@ -2,17 +2,9 @@
 import type { ProcessInfo } from '../../runtime/index.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
-import { type Column, factList, textTable } from '../text/text-table.ts'
+import { factList, textTable } from '../text/text-table.ts'
 
-const columns: readonly Column[] = [
-  { title: 'pid' },
-  { title: 'name' },
-  { title: 'kind' },
-  { title: 'status' },
-  { title: 'queue', align: 'right' },
-  { title: 'handled', align: 'right' },
-  { title: 'restarts', align: 'right' },
-]
+const columns = ['pid', 'name', 'kind', 'status', '>queue', '>handled', '>restarts']
 
 /**
  * Processes without those of entities, and a line for each kind that has some. An instance may have

@@ -2,16 +2,9 @@
 import type { Health } from '../../supervisors/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
-import { type Column, textTable } from '../text/text-table.ts'
+import { textTable } from '../text/text-table.ts'
 
-const columns: readonly Column[] = [
-  { title: 'shard' },
-  { title: 'state' },
-  { title: 'LSN', align: 'right' },
-  { title: 'lag', align: 'right' },
-  { title: 'bytes', align: 'right' },
-  { title: 'ms', align: 'right' },
-]
+const columns = ['shard', 'state', '>LSN', '>lag', '>bytes', '>ms']
 
 type Replica = Health['replication'][number]
 

@@ -5,7 +5,7 @@ import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
 import type { Health } from '../../supervisors/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
-import { type Column, factList, textTable } from '../text/text-table.ts'
+import { factList, textTable } from '../text/text-table.ts'
 import type { ShardFacts } from './shard-survey.ts'
 
 /** The options of the log that decide the level of acknowledgements. */
@@ -88,12 +88,7 @@ const logFacts = ({ walId, epoch, checkpointLsn, segments, spares }: Log): [stri
   ]
 }
 
-const segmentColumns: readonly Column[] = [
-  { title: 'file' },
-  { title: 'LSNs', align: 'right' },
-  { title: 'used', align: 'right' },
-  { title: 'allocated', align: 'right' },
-]
+const segmentColumns = ['file', '>LSNs', '>used', '>allocated']
 
 /** The most segments that are listed: the newest. */
 const segmentsShown = 8
@@ -114,15 +109,15 @@ const segmentTable = (segments: Log['segments']): string => {
   )
 }
 
-const projectionColumns: readonly Column[] = [
-  { title: 'shard' },
-  { title: 'mode' },
-  { title: 'LSN', align: 'right' },
-  { title: 'lag', align: 'right' },
-  { title: 'rows', align: 'right' },
-  { title: 'size', align: 'right' },
-  { title: 'outbox', align: 'right' },
-  { title: 'suspensions', align: 'right' },
+const projectionColumns = [
+  'shard',
+  'mode',
+  '>LSN',
+  '>lag',
+  '>rows',
+  '>size',
+  '>outbox',
+  '>suspensions',
 ]
 
 /**
@@ -197,14 +192,7 @@ const projectionNotes = (
   ]
 }
 
-const userColumns: readonly Column[] = [
-  { title: 'projection' },
-  { title: 'shard' },
-  { title: 'state' },
-  { title: 'version', align: 'right' },
-  { title: 'LSN', align: 'right' },
-  { title: 'lag', align: 'right' },
-]
+const userColumns = ['projection', 'shard', 'state', '>version', '>LSN', '>lag']
 
 /** The projections of the configuration, shard by shard; empty without one. */
 export const userProjectionView = (
@@ -230,13 +218,7 @@ export const userProjectionView = (
   return [textTable(userColumns, rows), ...notes].join('\n')
 }
 
-const journalColumns: readonly Column[] = [
-  { title: 'shard' },
-  { title: 'subscription' },
-  { title: 'state' },
-  { title: 'next LSN', align: 'right' },
-  { title: 'behind', align: 'right' },
-]
+const journalColumns = ['shard', 'subscription', 'state', '>next LSN', '>behind']
 
 /** The journals, shard by shard: what holds the log for them, and their subscriptions. */
 export const journalView = (shards: Health['shards'], paint: Paint = plainPaint): string => {

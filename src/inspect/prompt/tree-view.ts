@@ -1,7 +1,7 @@
 /** The supervision tree as text: the processes, their status, and why a part is down. Pure. */
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
-import { type Column, textTable } from '../text/text-table.ts'
+import { textTable } from '../text/text-table.ts'
 
 /** A process of the tree, or the place of a missing one. */
 export type TreeNode = {
@@ -23,14 +23,7 @@ export type TreeNode = {
   readonly live: number | undefined
 }
 
-const columns: readonly Column[] = [
-  { title: '' },
-  { title: 'pid' },
-  { title: 'kind' },
-  { title: 'queue', align: 'right' },
-  { title: 'restarts', align: 'right' },
-  { title: 'status' },
-]
+const columns = ['', 'pid', 'kind', '>queue', '>restarts', 'status']
 
 /** The tree, a line for each node. */
 export const treeView = (root: TreeNode, paint: Paint = plainPaint): string =>

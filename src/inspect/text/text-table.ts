@@ -1,24 +1,21 @@
 /** Columns of text, for tables and the process tree. Pure. */
 import { stripVTControlCharacters } from 'node:util'
 
-/** A column: its heading and its alignment. */
-export type Column = { readonly title: string; readonly align?: 'left' | 'right' }
-
 /**
  * The rows under their headings, each column as wide as its widest cell. Lines have no trailing
- * spaces.
+ * spaces. `columns` are the headings; `>` before one aligns its column right, for numbers.
  */
 export const textTable = (
-  columns: readonly Column[],
+  columns: readonly string[],
   rows: readonly (readonly string[])[],
 ): string => {
-  const lines = [columns.map(({ title }) => title), ...rows]
+  const lines = [columns.map((heading) => heading.replace(/^>/, '')), ...rows]
   const widths = columns.map((_, at) =>
     lines.reduce((widest, cells) => Math.max(widest, width(cells[at] ?? '')), 0),
   )
   const line = (cells: readonly string[]): string =>
     columns
-      .map(({ align }, at) => padded(cells[at] ?? '', widths[at] ?? 0, align))
+      .map((heading, at) => padded(cells[at] ?? '', widths[at] ?? 0, heading.startsWith('>')))
       .join('  ')
       .trimEnd()
   return lines.map(line).join('\n')
@@ -32,7 +29,7 @@ export const factList = (facts: readonly (readonly [name: string, fact: string])
 
 const width = (cell: string): number => stripVTControlCharacters(cell).length
 
-const padded = (cell: string, columnWidth: number, align: Column['align']): string => {
+const padded = (cell: string, columnWidth: number, isRight: boolean): string => {
   const space = ' '.repeat(Math.max(0, columnWidth - width(cell)))
-  return align === 'right' ? space + cell : cell + space
+  return isRight ? space + cell : cell + space
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { colourPaint, paintFor, plainPaint } from '../../../src/inspect/text/paint.ts'
 import { factList, textTable } from '../../../src/inspect/text/text-table.ts'
 
-const columns = [{ title: 'name' }, { title: 'count', align: 'right' }, { title: 'note' }] as const
+const columns = ['name', '>count', 'note']
 
 test('columns are as wide as their widest cell, and no line ends in spaces', () => {
   const table = textTable(columns, [
