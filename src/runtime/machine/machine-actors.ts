@@ -16,7 +16,7 @@ import {
 } from 'xstate'
 import { configError, KeelsonError } from '../../errors.ts'
 import type { Context } from '../server/gen-server.ts'
-import type { Ref } from '../words/address.ts'
+import { isRef, type Ref } from '../words/address.ts'
 import type { MachineTurn } from '../words/app-context.ts'
 import { callOutside, isThenable } from '../words/outside-code.ts'
 import type { Action, Actor, Arrival, Door } from './machine-door.ts'
@@ -45,22 +45,26 @@ export const machineActor = (
   known: Facts,
 ): Actor => {
   let root: Actor | undefined
-  const actor = createActor(machine, {
+  const actor: AnyActorRef = createActor(machine, {
     ...(beginning as { input: never }),
     id: machine.id,
     logger: (...values: unknown[]) => door.logged(...values),
     // The first inspection event comes before an actor computes its first state.
     inspect: ({ type, actorRef }) => {
-      if (type !== '@xstate.actor' || root !== undefined) return
-      root = actorRef as unknown as Actor
+      if (type !== '@xstate.actor' || root !== undefined || !isWhole(actorRef)) return
+      root = actorRef
       replaceSystem(root, door, known)
       adopt(root, root, door)
     },
-  }) as unknown as Actor
+  })
   if (root !== actor) throw new KeelsonError('CONFIG', 'this version of xstate is not supported')
-  actor.subscribe({ error: (error) => door.broke(error) })
-  return Object.assign(actor, notOfProcesses)
+  root.subscribe({ error: (error) => door.broke(error) })
+  return Object.assign(root, notOfProcesses)
 }
+
+/** Whether an actor of XState has the parts that are used here. */
+const isWhole = (actor: unknown): actor is Actor =>
+  typeof actor === 'object' && actor !== null && '_actorScope' in actor && '_snapshot' in actor
 
 /**
  * Methods of the machine's actor that a process replaces. They throw: a call without effect would
@@ -80,7 +84,7 @@ const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
   const { system } = root._actorScope
   system.scheduler = door.scheduler
   system._sendInspectionEvent = ({ type, actorRef }) => {
-    if (type === '@xstate.actor') adopt(actorRef as Actor, root, door)
+    if (type === '@xstate.actor' && isWhole(actorRef)) adopt(actorRef, root, door)
   }
   system._relay = (source, target, event) => {
     const arrival = { source, target, event }
@@ -149,8 +153,7 @@ const isBuiltIn = (type: string): boolean => type.startsWith('xstate.') && type 
 
 const executed = (actor: Actor, action: Action, door: Door): void => {
   const { type, exec, info, params } = action
-  const isMissing =
-    type === 'xstate.spawnChild' && (params as { actorRef?: unknown }).actorRef === undefined
+  const isMissing = type === 'xstate.spawnChild' && !startsActor(params)
   if (exec === undefined || isMissing)
     throw configError(type, `an implementation in ${actor.id}`, 'none')
   if (isBuiltIn(type)) exec(info, params)
@@ -160,6 +163,9 @@ const executed = (actor: Actor, action: Action, door: Door): void => {
     door.effect({ kind: type === 'xstate.log' ? 'log' : 'action', actor, action, run })
   }
 }
+
+const startsActor = (params: unknown): boolean =>
+  typeof params === 'object' && params !== null && 'actorRef' in params && !!params.actorRef
 
 const ofTurn = Symbol('an action that is part of its turn')
 
@@ -217,7 +223,7 @@ export const forwardingActor = (ref: Ref, deliver: (event: EventObject) => void)
 
 /** The process to which a forwarding actor sends. */
 export const forwardsTo = (actor: AnyActorRef): Ref | undefined =>
-  (actor as { [forwards]?: Ref })[forwards]
+  forwards in actor && isRef(actor[forwards]) ? actor[forwards] : undefined
 
 /**
  * The context of the process that runs the machine, for actions that use processes. `self` is

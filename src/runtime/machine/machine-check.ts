@@ -28,22 +28,22 @@ export const expectRunnable = (
 ): void => {
   if (!isMachine(machine)) throw configError('machine', 'an XState machine', machine)
   expectImplemented(machine)
-  expectOptions(machine, options as Readonly<Record<string, unknown>>, own)
+  expectOptions(machine, options, own)
 }
 
 /**
  * The event itself, after a check. Throws `INVALID_ARGUMENT`; XState's own events cannot be sent.
  */
 export const checkedEvent = (event: unknown): EventObject => {
-  const type: unknown = (event as { readonly type?: unknown } | null | undefined)?.type
-  if (typeof event === 'object' && typeof type === 'string' && !type.startsWith('xstate.')) {
-    return event as EventObject
-  }
+  if (isEvent(event) && !isInternal(event)) return event
   throw new KeelsonError(
     'INVALID_ARGUMENT',
     `expected an event, an object with a type of its own, found ${describeReason(event)}`,
   )
 }
+
+const isEvent = (event: unknown): event is EventObject =>
+  typeof event === 'object' && event !== null && 'type' in event && typeof event.type === 'string'
 
 /** Whether `event` is one of XState's own. */
 export const isInternal = ({ type }: EventObject): boolean => type.startsWith('xstate.')
@@ -102,7 +102,8 @@ export const isMachine = (machine: unknown): machine is AnyStateMachine =>
   machine !== null &&
   'root' in machine &&
   'implementations' in machine &&
-  typeof (machine as AnyStateMachine).transition === 'function'
+  'transition' in machine &&
+  typeof machine.transition === 'function'
 
 type Kind = 'actions' | 'guards' | 'delays' | 'actors'
 
@@ -165,28 +166,26 @@ const inlineLogic = (machine: AnyStateMachine): unknown[] =>
 /** The name of an action or a guard. An inline one has none. */
 const nameOf = (given: unknown): string[] => {
   if (typeof given === 'string') return [given]
-  if (typeof given !== 'object' || given === null) return []
-  const { type } = given as { readonly type?: unknown }
-  return typeof type === 'string' ? [type] : []
+  return isEvent(given) ? [given.type] : []
 }
 
 /** The name of the delay of a built-in action. */
-const delayOf = (action: unknown): string[] => {
-  const delay = typeof action === 'function' ? (action as { delay?: unknown }).delay : undefined
-  return typeof delay === 'string' ? [delay] : []
-}
+const delayOf = (action: unknown): string[] =>
+  typeof action === 'function' && 'delay' in action && typeof action.delay === 'string'
+    ? [action.delay]
+    : []
 
 /** The name of the logic that a built-in action starts. */
 const spawnedBy = (action: unknown): string[] => {
-  if (typeof action !== 'function') return []
-  const { type, src } = action as { readonly type?: unknown; readonly src?: unknown }
+  if (typeof action !== 'function' || !('type' in action) || !('src' in action)) return []
+  const { type, src } = action
   const isNamed = typeof src === 'string' && !src.startsWith('xstate.invoke.')
   return type === 'xstate.spawnChild' && isNamed ? [src] : []
 }
 
 /** The names of a guard and of the guards inside `and`, `or` and `not`. */
 const guardsOf = (guard: unknown): string[] => {
-  const inner = typeof guard === 'function' ? (guard as { guards?: unknown }).guards : undefined
+  const inner = typeof guard === 'function' && 'guards' in guard ? guard.guards : undefined
   return Array.isArray(inner) ? inner.flatMap(guardsOf) : nameOf(guard)
 }
 
@@ -219,14 +218,14 @@ const checkMembers = membersOf({
 
 const expectOptions = (
   machine: AnyStateMachine,
-  options: Readonly<Record<string, unknown>>,
+  options: { readonly answers?: object | undefined; readonly postpone?: unknown },
   own: readonly string[],
 ): void => {
   checkNames(options, [...optionNames, ...own], config())
   checkMembers(options, config())
   const { answers, postpone } = options
   if (typeof postpone !== 'object') return
-  expectPostponed(machine, eventTypes(machine, answers as object | undefined), postpone ?? {})
+  expectPostponed(machine, eventTypes(machine, answers), postpone ?? {})
 }
 
 const expectPostponed = (

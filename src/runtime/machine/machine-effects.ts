@@ -6,6 +6,7 @@
 import { type AnyActorRef, type AnyStateMachine, type EventObject, isMachineSnapshot } from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
 import { forwardsTo } from './machine-actors.ts'
+import { isMachine } from './machine-check.ts'
 import type { Actor, Deed } from './machine-door.ts'
 import { type ActionNames, actorLogic } from './machine-names.ts'
 import { actorAt, pathOf } from './machine-timers.ts'
@@ -138,7 +139,7 @@ export class Effects {
   }
 
   /** The recorded effects that were not done yet, in order. */
-  saved(plain: (value: unknown, path: readonly string[]) => unknown): SavedAction[] {
+  saved(plain: <T>(value: T, path: readonly string[]) => T): SavedAction[] {
     const recorded = [...this.#owed].filter(({ isRecorded }) => isRecorded)
     return recorded.map((owed, index) => {
       const { params, event, context, ...rest } = this.#record(owed)
@@ -146,7 +147,7 @@ export class Effects {
         given === undefined ? {} : { [name]: plain(given, ['actions', String(index), name]) }
       return {
         ...rest,
-        event: plain(event, ['actions', String(index), 'event']) as EventObject,
+        event: plain(event, ['actions', String(index), 'event']),
         ...value('params', params),
         ...value('context', context),
       }
@@ -212,31 +213,33 @@ export class Effects {
     if (name === undefined) return undefined
     if (kind === 'send') return () => this.#host.send(name, event)
     let machine: unknown = this.#host.root._snapshot.machine
-    for (const src of action.sources) machine = actorLogic(machine as AnyStateMachine, src)
-    const code = this.#names.find(machine as AnyStateMachine, { name, text: action.text })
+    for (const src of action.sources) machine = isMachine(machine) && actorLogic(machine, src)
+    if (!isMachine(machine)) return undefined
+    const code = this.#names.find(machine, { name, text: action.text })
     const context = action.context ?? self._snapshot.context
     return code && (() => code({ context, event, self, system: self.system }, params))
   }
 
   /** The actor at `path`, or the one that it was in if it has ended. */
   #nearest(path: readonly string[]): Actor {
-    const found = actorAt(path, this.#host.root)
-    return (found as Actor | undefined) ?? this.#nearest(path.slice(0, -1))
+    return actorAt(path, this.#host.root) ?? this.#nearest(path.slice(0, -1))
   }
 }
+
+type OfSnapshot = EventObject & { readonly snapshot?: Readonly<Record<string, unknown>> }
 
 /**
  * The event of an actor inside that changed has its live snapshot: that of a machine has code, that
  * of an observable its subscription. The data of it are kept.
  */
-const storable = (event: EventObject): EventObject => {
-  const { snapshot } = event as { readonly snapshot?: unknown }
+const storable = (event: OfSnapshot): OfSnapshot => {
+  const { snapshot } = event
   if (isMachineSnapshot(snapshot)) {
     const { status, value, context, tags, output, error } = snapshot
     const data = { status, value, context, tags: [...tags], output, error }
-    return { ...event, snapshot: data } as EventObject
+    return { ...event, snapshot: data }
   }
   if (!event.type.startsWith('xstate.snapshot.')) return event
-  const { _subscription, ...data } = snapshot as { readonly _subscription?: unknown }
-  return { ...event, snapshot: data } as EventObject
+  const { _subscription, ...data } = snapshot ?? {}
+  return { ...event, snapshot: data }
 }

@@ -18,14 +18,15 @@ export const failure = 'xstate.keelson.failure'
 
 const stopped = 'xstate.stop'
 
+type Failing = EventObject & { readonly error?: unknown }
 type State = { readonly status: string; readonly input?: unknown }
 
 /** The logic of `actor`, with its ways out replaced. */
 export const doored = (actor: Actor, door: Door): AnyActorLogic => {
   const { logic } = actor
-  const own = isCallback(logic) ? callback(actor, door) : outgoing(actor, door)
-  const transition = (state: State, event: EventObject, scope: never): State => {
-    if (event.type === failure) throw (event as EventObject & { readonly error: unknown }).error
+  const own = isCallback(logic) ? callback(actor, logic.config, door) : outgoing(actor, door)
+  const transition = (state: State, event: Failing, scope: never): State => {
+    if (event.type === failure) throw event.error
     const after: State = own.transition(state, event, scope)
     if (after !== state) door.changed()
     return after
@@ -40,7 +41,7 @@ type Ways = {
 
 /** Machines and transition functions only compute; other logic starts and is cleaned up outside. */
 const outgoing = (actor: Actor, door: Door): Ways => {
-  const logic = actor.logic as Ways
+  const logic: Ways = actor.logic
   const isMachine = '__xstatenode' in logic
   if (isMachine || logic.start === undefined) return logic
   const { start } = logic
@@ -58,8 +59,10 @@ const outgoing = (actor: Actor, door: Door): Ways => {
 const callbackTransition = String(fromCallback(() => {}).transition)
 
 /** Whether XState made it with `fromCallback`. */
-export const isCallback = ({ transition }: AnyActorLogic): boolean =>
-  String(transition) === callbackTransition
+export const isCallback = (
+  logic: AnyActorLogic,
+): logic is AnyActorLogic & { readonly config: Callback } =>
+  String(logic.transition) === callbackTransition
 
 const promiseTransition = String(fromPromise(async () => {}).transition)
 
@@ -71,8 +74,7 @@ type Listener = (event: EventObject) => unknown
 type Callback = (given: object) => unknown
 
 /** A callback as XState defines it. Its events are effects, and its promises are watched. */
-const callback = (actor: Actor, door: Door): Ways => {
-  const begun = (actor.logic as { readonly config: Callback }).config
+const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
   const listeners = new Set<Listener>()
   const life = new Life(actor, door)
   let cleanUp: unknown

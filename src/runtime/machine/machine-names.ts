@@ -8,6 +8,8 @@ import { actionLists, nodesOf } from './machine-check.ts'
 /** An action as code. */
 export type Code = (given: object, params: unknown) => unknown
 
+const isCode = (action: unknown): action is Code => typeof action === 'function'
+
 /** The name of an action. `text` is the checksum of an inline one. */
 interface ActionName {
   readonly name: string
@@ -27,7 +29,10 @@ export class ActionNames {
 
   /** The action of `machine` that has the name; `undefined` when this version has none. */
   find(machine: AnyStateMachine, { name, text }: ActionName): Code | undefined {
-    if (text === undefined) return machine.implementations.actions[name] as Code
+    if (text === undefined) {
+      const named: unknown = machine.implementations.actions[name]
+      return isCode(named) ? named : undefined
+    }
     const code = this.#of(machine).actions.get(name)
     return checksum(String(code)) === text ? code : undefined
   }
@@ -49,9 +54,9 @@ const inlineActions = (machine: AnyStateMachine): InlineActions => {
   const actions = new Map<string, Code>()
   for (const [where, list] of nodesOf(machine).flatMap(actionLists)) {
     for (const [index, action] of list.entries()) {
-      if (typeof action !== 'function' || places.has(action)) continue
+      if (!isCode(action) || places.has(action)) continue
       places.set(action, `${where} ${index}`)
-      actions.set(`${where} ${index}`, action as Code)
+      actions.set(`${where} ${index}`, action)
     }
   }
   return { places, actions }

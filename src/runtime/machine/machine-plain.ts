@@ -19,7 +19,7 @@ type IsNamed = (ref: Ref) => boolean
  * itself if there is none. Throws `INVALID_ARGUMENT` with `details.path` for a ref of a process
  * without a name, and for a value that contains itself.
  */
-export const toPlain = (value: unknown, path: Path, isNamed: IsNamed): unknown =>
+export const toPlain = <T>(value: T, path: Path, isNamed: IsNamed): T =>
   new Walk(path, (found, at, visit) => {
     if (isActor(found)) return { xstate$$type: 1, id: found.id }
     if (isRef(found)) return plainRef(found, at, isNamed)
@@ -27,15 +27,16 @@ export const toPlain = (value: unknown, path: Path, isNamed: IsNamed): unknown =
   }).visit(value)
 
 /** The value of plain data. Refs look their names up through `to`. */
-export const fromPlain = (plain: unknown, to: (name: string) => Ref): unknown =>
+export const fromPlain = <T>(plain: T, to: (name: string) => Ref): T =>
   new Walk([], (found, _, visit) => {
     // Actors that XState has revived stay as they are.
     if (isActor(found)) return found
-    const { keelson$$type: type } = found as Partial<Marked>
-    if (type === 'ref') return to((found as { readonly name: string }).name)
-    if (type !== 'error') return undefined
-    return revived(visit((found as { readonly error: object }).error) as Record<string, unknown>)
+    if (!isMarked(found)) return undefined
+    return found.keelson$$type === 'ref' ? to(found.name) : revived(visit(found.error))
   }).visit(plain)
+
+const isMarked = (value: object): value is Marked =>
+  'keelson$$type' in value && (value.keelson$$type === 'ref' || value.keelson$$type === 'error')
 
 const isActor = (value: object): value is AnyActorRef =>
   'sessionId' in value && 'send' in value && 'ref' in value
@@ -53,7 +54,7 @@ const refOfProcess = (ref: Ref, name: string): string =>
 const plainError = (error: Error, visit: Visit): Marked => {
   const { name, message, stack, cause } = error
   const own = { ...error, name, message, stack, ...(cause === undefined ? {} : { cause }) }
-  return { keelson$$type: 'error', error: visit(own) as Record<string, unknown> }
+  return { keelson$$type: 'error', error: visit(own) }
 }
 
 const revived = (own: Record<string, unknown>): Error => {
@@ -74,7 +75,7 @@ const notSaved = (path: Path, why: string): KeelsonError =>
     details: { path: [...path] },
   })
 
-type Visit = (inner: object) => unknown
+type Visit = <T>(inner: T) => T
 type Replace = (found: object, path: Path, visit: Visit) => unknown
 
 /** One walk through one value. It descends into values that `replace` leaves alone. */
@@ -89,8 +90,15 @@ class Walk {
     this.#replace = replace
   }
 
-  /** A copy of `value` with the replacements in it; `value` itself if there is none. */
-  visit(value: unknown): unknown {
+  /**
+   * A copy of `value` with the replacements in it; `value` itself if there is none. Its type stays:
+   * plain data are saved as the values that they stand for.
+   */
+  visit<T>(value: T): T {
+    return this.#visit(value) as T
+  }
+
+  #visit(value: unknown): unknown {
     if (typeof value !== 'object' || value === null) return value
     if (this.#within.has(value)) throw notSaved(this.#path, 'it contains itself')
     this.#within.add(value)
@@ -113,7 +121,7 @@ class Walk {
       const visited = this.#list(members)
       return visited === members ? value : new Set(visited)
     }
-    return isPlainObject(value) ? this.#record(value as Record<string, unknown>) : value
+    return isPlainObject(value) ? this.#record(value) : value
   }
 
   #list(list: readonly unknown[]): readonly unknown[] {
@@ -134,13 +142,13 @@ class Walk {
 
   #part(part: unknown, key: string | number): unknown {
     this.#path.push(key)
-    const visited = this.visit(part)
+    const visited = this.#visit(part)
     this.#path.pop()
     return visited
   }
 }
 
-const isPlainObject = (value: object): boolean => {
+const isPlainObject = (value: object): value is Record<string, unknown> => {
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
 }

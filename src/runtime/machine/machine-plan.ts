@@ -19,6 +19,14 @@ export interface MachinePlan {
   readonly hears: boolean
 }
 
+/** The options that a plan reads; `expectRunnable` has checked them. */
+interface PlanOptions {
+  readonly answers?: object | undefined
+  readonly emitted?: unknown
+  readonly postpone?: Readonly<Record<string, readonly string[]>> | Rules['postpones'] | undefined
+  readonly postponedMax?: number | undefined
+}
+
 /** As many as a mailbox takes by default. */
 const postponedMax = 100_000
 
@@ -32,27 +40,21 @@ export const planOf = (
   own: readonly string[] = [],
 ): MachinePlan => {
   expectRunnable(machine, options, own)
-  const given = options as { readonly postponedMax?: number; readonly emitted?: unknown }
+  const given: PlanOptions = options
   return {
     machine,
-    rules: rulesOf(machine, options),
+    rules: rulesOf(machine, given),
     names: new ActionNames(),
     postponedMax: given.postponedMax ?? postponedMax,
     hears: given.emitted !== undefined,
   }
 }
 
-const rulesOf = (
-  machine: AnyStateMachine,
-  { answers, postpone }: { readonly answers?: object | undefined; readonly postpone?: unknown },
-): Rules => {
+const rulesOf = (machine: AnyStateMachine, { answers, postpone }: PlanOptions): Rules => {
   const knows = eventTypes(machine, answers)
   if (postpone === undefined) return { knows, postpones: () => false }
-  if (typeof postpone === 'function') {
-    const decide = postpone
-    return { knows, postpones: (snapshot, event) => decide(snapshot, event) }
-  }
-  const states = Object.entries(postpone as Record<string, readonly string[]>)
+  if (typeof postpone === 'function') return { knows, postpones: postpone }
+  const states = Object.entries(postpone)
   return {
     knows,
     postpones: (snapshot, { type }) =>

@@ -64,7 +64,10 @@ export class PostponedEvents {
 }
 
 function* all(ring: Ring<Waiting>): Iterable<Waiting> {
-  for (let index = 0; index < ring.length; index++) yield ring.at(index) as Waiting
+  for (let index = 0; index < ring.length; index++) {
+    const waiting = ring.at(index)
+    if (waiting !== undefined) yield waiting
+  }
 }
 
 /** Whether two state values are the same states. */

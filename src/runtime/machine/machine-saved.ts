@@ -10,10 +10,17 @@ type SavedState = Pick<
   'machine' | 'status' | 'value' | 'context' | 'output' | 'tags' | 'historyValue' | 'children'
 >
 
+/** The saved actors inside an actor, if that is a machine. */
+type Inside = { readonly children?: SavedMachine['children'] }
+
+/** Whether it is the saved state of an actor. */
+const isState = (snapshot: unknown): snapshot is Inside & { readonly status: unknown } =>
+  typeof snapshot === 'object' && snapshot !== null && 'status' in snapshot
+
 /** The facts that saving needs beside the state. */
 interface Saving {
   /** `value` as plain data; `path` leads to it. */
-  plain(value: unknown, path: readonly string[]): unknown
+  plain<T>(value: T, path: readonly string[]): T
   /** The step that started `actor`. */
   startOf(actor: Actor): string | undefined
 }
@@ -30,14 +37,16 @@ export const savedState = (root: Actor, saving: Saving): SavedState => {
 
 const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) => {
   const { status, value, context, output, error, children } = actor._snapshot
-  const saved = (id: string): SavedActor =>
-    savedActor(children[id] as Actor, [...path, 'children', id], saving)
+  const saved = ([id, child]: [string, Actor]): [string, SavedActor] => [
+    id,
+    savedActor(child, [...path, 'children', id], saving),
+  ]
   const found = {
     status,
     value,
     context: saving.plain(context, [...path, 'context']),
     historyValue: history(actor._snapshot),
-    children: Object.fromEntries(Object.keys(children).map((id) => [id, saved(id)])),
+    children: Object.fromEntries(Object.entries<Actor>(children).map(saved)),
   }
   if (output !== undefined)
     Object.assign(found, { output: saving.plain(output, [...path, 'output']) })
@@ -110,13 +119,13 @@ export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): Sav
 export const reviveActors = (
   machine: AnyStateMachine,
   actor: Actor,
-  saved: Pick<SavedMachine, 'children'>,
-  revive: (plain: unknown) => unknown,
+  saved: Inside,
+  revive: <T>(plain: T) => T,
   began: (actor: Actor, step: string | undefined) => void,
 ): void => {
   const snapshot = actor._snapshot
   if (!isMachine(actor)) {
-    actor._snapshot = revive(snapshot) as AnyMachineSnapshot
+    actor._snapshot = revive(snapshot)
     return
   }
   Object.assign(snapshot, {
@@ -126,11 +135,10 @@ export const reviveActors = (
   })
   for (const [id, { step, snapshot: inner }] of Object.entries(saved.children ?? {})) {
     const child: Actor | undefined = snapshot.children[id]
-    const before = inner as { readonly status?: string } & Pick<SavedMachine, 'children'>
     if (child === undefined) throw notSaved(machine, `this version has no actor for ${id}`)
-    if (child._snapshot.status !== before.status)
+    if (!isState(inner) || child._snapshot.status !== inner.status)
       throw notSaved(machine, `the actor ${id} is not as it was`, child._snapshot.error)
-    reviveActors(machine, child, before, revive, began)
+    reviveActors(machine, child, inner, revive, began)
     began(child, step)
   }
 }
@@ -145,11 +153,8 @@ const notSaved = (machine: AnyStateMachine, why: string, cause?: unknown): Keels
  * Whether an actor inside runs that a crash would cut off: a promise, a callback, an observable.
  * Machines and transition functions only compute; they have no start.
  */
-export const runs = ({ children }: Pick<SavedMachine, 'children'>): boolean => {
-  for (const { step, snapshot } of Object.values(children)) {
-    const inner = snapshot as { readonly status?: string } & Pick<SavedMachine, 'children'>
-    if (inner.status !== 'active') continue
-    if (step !== undefined || (inner.children !== undefined && runs(inner))) return true
-  }
-  return false
-}
+export const runs = ({ children = {} }: Inside): boolean =>
+  Object.values(children).some(
+    ({ step, snapshot }) =>
+      isState(snapshot) && snapshot.status === 'active' && (step !== undefined || runs(snapshot)),
+  )

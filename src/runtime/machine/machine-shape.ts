@@ -46,6 +46,6 @@ const targets = ({ target }: { readonly target?: readonly AnyStateNode[] | undef
 /** A guard by its name. One without a name is only there. */
 const nameOf = (guard: unknown): unknown => {
   if (guard === undefined || typeof guard === 'string') return guard
-  const { type } = guard as { readonly type?: unknown }
-  return typeof type === 'string' ? type : 'inline'
+  const isNamed = typeof guard === 'object' && guard !== null && 'type' in guard
+  return isNamed && typeof guard.type === 'string' ? guard.type : 'inline'
 }

@@ -17,7 +17,7 @@
 import type { AnyActorRef, AnyMachineSnapshot, EventObject } from 'xstate'
 import { processOf } from '../process/process.ts'
 import type { Context } from '../server/gen-server.ts'
-import { addressOf, type Ref } from '../words/address.ts'
+import { addressOf, name, type Ref } from '../words/address.ts'
 import { type Beginning, machineActor } from './machine-actors.ts'
 import { isInternal } from './machine-check.ts'
 import type { Actor, Arrival, Deed, Door } from './machine-door.ts'
@@ -183,7 +183,7 @@ export class MachineSteps {
   due(delayed: Delayed): Turn {
     const isValid = this.#timers.take(delayed)
     return this.#turn(() => {
-      if (isValid) this.#relay(delayed as unknown as Arrival)
+      if (isValid) this.#relay(delayed)
     }, isValid)
   }
 
@@ -212,7 +212,7 @@ export class MachineSteps {
   #same(before: MachineSteps, actor: Actor): Actor | undefined {
     const found = actorAt(pathOf(actor, before.#root) ?? [], this.#root)
     const isSame = found && this.#effects.startOf(found) === before.#effects.startOf(actor)
-    return isSame ? (found as Actor) : undefined
+    return isSame ? found : undefined
   }
 
   /**
@@ -220,18 +220,18 @@ export class MachineSteps {
    * unnamed logic, a ref without a name, a value that contains itself.
    */
   saved(): SavedMachine {
-    const plain = (value: unknown, path: readonly string[]): unknown =>
+    const plain = <T>(value: T, path: readonly string[]): T =>
       toPlain(value, path, (ref) => this.#isNamed(ref))
     const startOf = (actor: Actor): string | undefined => this.#effects.startOf(actor)
     return Object.assign(savedState(this.#root, { plain, startOf }), {
       run: this.#run,
       step: this.#step,
       actions: this.#effects.saved(plain),
-      timers: plain(this.#timers.saved(this.#root), ['timers']) as SavedMachine['timers'],
+      timers: plain(this.#timers.saved(this.#root), ['timers']),
       postponed: plain(
         this.#queue.all.map(({ event }) => event),
         ['postponed'],
-      ) as SavedMachine['postponed'],
+      ),
     })
   }
 
@@ -239,8 +239,8 @@ export class MachineSteps {
   end(report: (error: unknown) => void): void {
     this.#isComputing = true
     const { _actorScope, _snapshot } = this.#root
-    for (const child of Object.values(_snapshot.children)) {
-      if (child !== undefined) _actorScope.stopChild(child as AnyActorRef)
+    for (const child of Object.values<Actor | undefined>(_snapshot.children)) {
+      if (child !== undefined) _actorScope.stopChild(child)
     }
     this.#root._stop()
     this.#effects.cleanUp(report)
@@ -335,7 +335,7 @@ export class MachineSteps {
   }
 
   #revived<T>(plain: T): T {
-    return fromPlain(plain, (name) => this.#host.context.to(name as never)) as T
+    return fromPlain(plain, (text) => this.#host.context.to(name(text)))
   }
 
   #makeDoor(): Door {
@@ -407,7 +407,7 @@ export class MachineSteps {
       },
       hears: this.#plan.hears,
       emitted: (event) => host.emitted(event),
-      send: (name, event) => host.send(host.context.to(name as never), event),
+      send: (text, event) => host.send(host.context.to(name(text)), event),
       broke: (actor, error) => {
         const event = { type: failure, error }
         host.arrived({ source: actor, target: actor, event })

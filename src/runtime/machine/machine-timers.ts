@@ -2,13 +2,8 @@
  * The delayed events of one machine and of the actors inside it: XState's scheduler as a table of
  * absolute times. A host arms a timer for each. A cancelled event never arrives.
  */
-import type {
-  ActorSystem,
-  ActorSystemInfo,
-  AnyActorRef,
-  AnyMachineSnapshot,
-  EventObject,
-} from 'xstate'
+import type { ActorSystem, ActorSystemInfo, EventObject } from 'xstate'
+import type { Actor } from './machine-door.ts'
 import type { SavedTimer } from './machine-words.ts'
 
 type Scheduler = ActorSystem<ActorSystemInfo>['scheduler']
@@ -17,8 +12,8 @@ type Scheduler = ActorSystem<ActorSystemInfo>['scheduler']
 export interface Delayed {
   readonly key: string
   readonly id: string
-  readonly source: AnyActorRef
-  readonly target: AnyActorRef
+  readonly source: Actor
+  readonly target: Actor
   readonly event: EventObject
   /** When it is due, in ms since 1970. */
   readonly dueAt: number
@@ -53,8 +48,8 @@ export class MachineTimers implements Scheduler {
    * source, as gen_statem does: two timers of one id could not be distinguished.
    */
   schedule(
-    source: AnyActorRef,
-    target: AnyActorRef,
+    source: Actor,
+    target: Actor,
     event: EventObject,
     delay: number,
     id = `${anonymous}${++this.#made}`,
@@ -71,14 +66,14 @@ export class MachineTimers implements Scheduler {
     this.version++
   }
 
-  cancel(source: AnyActorRef, id: string): void {
+  cancel(source: Actor, id: string): void {
     const delayed = this.#waiting.get(keyOf(source, id))
     if (delayed === undefined) return
     this.take(delayed)
     this.#host.disarm(delayed)
   }
 
-  cancelAll(source: AnyActorRef): void {
+  cancelAll(source: Actor): void {
     for (const delayed of [...this.#waiting.values()]) {
       if (delayed.source === source) this.cancel(source, delayed.id)
     }
@@ -97,7 +92,7 @@ export class MachineTimers implements Scheduler {
    * The waiting events, earliest first. Events to an actor outside of `root` cannot be saved and
    * are left out.
    */
-  saved(root: AnyActorRef): SavedTimer[] {
+  saved(root: Actor): SavedTimer[] {
     const found: SavedTimer[] = []
     for (const { id, source, target, event, dueAt } of this.#waiting.values()) {
       const [from, to] = [pathOf(source, root), pathOf(target, root)]
@@ -111,7 +106,7 @@ export class MachineTimers implements Scheduler {
    * Resumes saved timers with their remaining time. Overdue ones fire at once, in the order of
    * their deadlines.
    */
-  restore(saved: readonly SavedTimer[], root: AnyActorRef): void {
+  restore(saved: readonly SavedTimer[], root: Actor): void {
     const now = this.#host.now()
     const inOrder = [...saved].sort((one, other) => one.dueAt - other.dueAt)
     for (const { id, source, target, event, dueAt } of inOrder) {
@@ -123,12 +118,12 @@ export class MachineTimers implements Scheduler {
   }
 }
 
-const keyOf = (source: AnyActorRef, id: string): string => `${source.sessionId} ${id}`
+const keyOf = (source: Actor, id: string): string => `${source.sessionId} ${id}`
 
 /** The ids from `root` to `actor`; `undefined` when it is not inside. */
-export const pathOf = (actor: AnyActorRef, root: AnyActorRef): string[] | undefined => {
+export const pathOf = (actor: Actor, root: Actor): string[] | undefined => {
   const path: string[] = []
-  for (let at: AnyActorRef | undefined = actor; at !== root; at = at._parent) {
+  for (let at: Actor | undefined = actor; at !== root; at = at._parent) {
     if (at === undefined) return undefined
     path.unshift(at.id)
   }
@@ -136,11 +131,11 @@ export const pathOf = (actor: AnyActorRef, root: AnyActorRef): string[] | undefi
 }
 
 /** The actor inside `root` at the ids of `path`. */
-export const actorAt = (path: readonly string[], root: AnyActorRef): AnyActorRef | undefined => {
-  let actor: AnyActorRef | undefined = root
+export const actorAt = (path: readonly string[], root: Actor): Actor | undefined => {
+  let actor: Actor | undefined = root
   for (const id of path) {
-    const { children } = actor.getSnapshot() as Partial<AnyMachineSnapshot>
-    actor = children?.[id]
+    const within: { readonly children?: Record<string, Actor> } = actor.getSnapshot()
+    actor = within.children?.[id]
     if (actor === undefined) return undefined
   }
   return actor
