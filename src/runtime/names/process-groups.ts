@@ -5,6 +5,7 @@
  */
 import type { Ref } from '../words/address.ts'
 import { Envelope, kinds, type Message } from '../words/envelope.ts'
+import { showAsText } from '../words/value-text.ts'
 import { KeyIdentities } from './key-identities.ts'
 
 /** A process that can join and watch groups. */
@@ -37,15 +38,9 @@ export class GroupMonitor<P extends GroupMember = GroupMember> {
   toString(): string {
     return `monitor of ${this.watches === undefined ? 'all groups' : 'a group'}`
   }
-
-  toJSON(): string {
-    return this.toString()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
-  }
 }
+
+showAsText(GroupMonitor)
 
 /** The name of the info that reports a change. */
 const changeName = 'pg'

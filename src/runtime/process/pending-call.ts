@@ -9,6 +9,7 @@ import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { type Kind, kinds, type Message } from '../words/envelope.ts'
 import { causeOf, End, type ExitReason } from '../words/exit-reason.ts'
+import { showAsText } from '../words/value-text.ts'
 import type { AbortWaits } from './abort-waits.ts'
 
 /**
@@ -131,14 +132,6 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   /** Logs and prompts show this, not the internal fields. */
   toString(): string {
     return `call ${this.name}`
-  }
-
-  toJSON(): string {
-    return this.toString()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
   }
 
   /**
@@ -287,6 +280,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     this.#unlisten?.()
   }
 }
+
+showAsText(PendingCall)
 
 /** Whether a message is a call. */
 export const isCall = (message: Message): message is PendingCall => message.kind === kinds.call

@@ -15,6 +15,7 @@ import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
+import { showAsText } from '../words/value-text.ts'
 
 declare const content: unique symbol
 
@@ -276,14 +277,6 @@ export class Table<K = unknown, V = unknown> {
     return `table ${this.name ?? `of ${this.owner ?? 'no process'}`}`
   }
 
-  toJSON(): string {
-    return this.toString()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
-  }
-
   #passTo(to: Process): void {
     const from = this.#opened()
     to.kernel.names.tables.move(this, from, to)
@@ -333,6 +326,8 @@ export class Table<K = unknown, V = unknown> {
     throw new KeelsonError('INVALID_ARGUMENT', `${who} is not the owner of ${this}`)
   }
 }
+
+showAsText(Table)
 
 function* entriesOf<K, V>(
   entries: ReadonlyMap<unknown, { readonly key: K; readonly value: V }>,

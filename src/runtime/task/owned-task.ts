@@ -11,6 +11,7 @@ import { Envelope, kinds, type Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { isDown, Monitor } from '../words/monitor.ts'
 import { isThenable } from '../words/outside-code.ts'
+import { showAsText } from '../words/value-text.ts'
 
 declare const result: unique symbol
 
@@ -91,14 +92,6 @@ export class OwnedTask<T> implements Task<T> {
   /** The text for logs and prompts: they do not show the internals. */
   toString(): string {
     return this.process === undefined ? 'completed task' : `task ${this.process.address}`
-  }
-
-  toJSON(): string {
-    return this.toString()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
   }
 
   get owner(): Ref {
@@ -209,6 +202,8 @@ export class OwnedTask<T> implements Task<T> {
     return isDown(message) && message.payload.monitor === this.monitor
   }
 }
+
+showAsText(OwnedTask)
 
 /** Starts `run` as a task of `owner`, which monitors it from before its first turn. */
 export const startOwned = <R>(

@@ -11,6 +11,7 @@ import type { Init } from '../server/gen-server.ts'
 import { ignore, stop } from '../server/next-step.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { StatusParts } from '../words/telemetry.ts'
+import { showAsText } from '../words/value-text.ts'
 import type { HostPort, ThreadLimits, Transferable } from './thread-door.ts'
 import {
   fromWire,
@@ -152,14 +153,6 @@ export class ThreadLink {
     return `thread of ${this.#plan.module}, ${this.#inFlight} messages under way`
   }
 
-  toJSON(): string {
-    return this.toString()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
-  }
-
   #post(message: ToThread, moved: readonly Transferable[] = []): void {
     this.#port.postMessage(message, moved)
   }
@@ -268,6 +261,8 @@ export class ThreadLink {
     else this.#pulse?.stop()
   }
 }
+
+showAsText(ThreadLink)
 
 /**
  * Notices a handler that never returns. It keeps its whole thread, so none begins after it and a

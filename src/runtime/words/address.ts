@@ -5,6 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { describeReason } from './exit-reason.ts'
+import { showAsText } from './value-text.ts'
 
 declare const messages: unique symbol
 declare const state: unique symbol
@@ -106,19 +107,12 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
     return this.name ?? `<${this.process?.pid}>`
   }
 
-  toJSON(): string {
-    return this.toString()
-  }
-
   get [mark](): true {
     return true
   }
-
-  /** `console.log` and the prompt show this, not the internal fields. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
-  }
 }
+
+showAsText(Address)
 
 /**
  * Whether `value` is a ref of this runtime: of a process, of a name, or with its sender bound. The

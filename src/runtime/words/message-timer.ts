@@ -7,6 +7,7 @@ import { type AsyncContext, type Carrier, handOn } from '../queues/async-context
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import type { Directory } from './address.ts'
 import { Envelope, type Kind, type Message } from './envelope.ts'
+import { showAsText } from './value-text.ts'
 
 /** A process that a timer can send to. */
 export interface TimerTarget {
@@ -50,14 +51,6 @@ export class MessageTimer implements HeapEntry, Carrier {
   /** Logs and prompts show this, not the internal fields. */
   toString(): string {
     return `timer ${this.#name}`
-  }
-
-  toJSON(): string {
-    return this.toString()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
   }
 
   /**
@@ -122,6 +115,8 @@ export class MessageTimer implements HeapEntry, Carrier {
     return directory.holderOf(name) ?? directory.wake?.(name)
   }
 }
+
+showAsText(MessageTimer)
 
 /**
  * A timer made by `sendAfter`, `castAfter` or `startTimer`. It holds the operating system's process open until

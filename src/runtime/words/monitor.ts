@@ -5,6 +5,7 @@
 import type { Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
+import { showAsText } from './value-text.ts'
 
 /** The payload of a down message. */
 export interface DownMessage {
@@ -45,14 +46,6 @@ export class Monitor<P extends Watcher = Watcher> {
     return `monitor of ${this.subject}`
   }
 
-  toJSON(): string {
-    return this.toString()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return this.toString()
-  }
-
   /** The target ended with `reason`, or was not there (`noproc`). */
   fire(reason: ExitReason): void {
     this.target = undefined
@@ -62,3 +55,5 @@ export class Monitor<P extends Watcher = Watcher> {
     )
   }
 }
+
+showAsText(Monitor)

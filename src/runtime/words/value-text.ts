@@ -15,6 +15,20 @@ const textOf = (value: unknown, max: number, isPlain: boolean): string => {
   return walk.text()
 }
 
+/**
+ * Logs, prompts and JSON show the instances of a class by their `toString`, not by their internal
+ * fields.
+ */
+export const showAsText = ({ prototype }: { readonly prototype: object }): void => {
+  for (const name of ['toJSON', Symbol.for('nodejs.util.inspect.custom')])
+    Object.defineProperty(prototype, name, { value: ownText })
+}
+
+/** `this`: an instance. */
+function ownText(this: object): string {
+  return String(this)
+}
+
 class Walk {
   #left: number
   #text = ''
