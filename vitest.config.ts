@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
+import { evidenceTags } from './test/support/evidence-table.ts'
 import { triesLong } from './test/support/tier.ts'
 
 // Many tests load the built package: none may look at a stale build.
@@ -10,6 +11,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.long.test.ts'])],
+    // A tag that is no number of a page of evidence is refused.
+    tags: evidenceTags().map((name) => ({ name })),
     setupFiles: ['test/support/equal-bytes.ts'],
     // The built package is loaded as users load it. Through Vite that takes twice the time.
     server: { deps: { external: [/\/dist\//] } },

@@ -1,17 +1,17 @@
 /**
  * The pages of `test/evidence` name tests for every fault, case and defect that Keelson is made for, and for every promise.
- * `npx vitest run test/evidence.test.ts -u` writes their last columns from the titles of the tests.
+ * `npx vitest run test/evidence.test.ts -u` writes their last columns from the tags of the tests.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { rooms } from '../scripts/mutants/rooms.mjs'
-import { cellsOf, evidenceRows, numberedTests, withTests } from './support/evidence-table.ts'
+import { cellsOf, evidenceRows, taggedTests, withTests } from './support/evidence-table.ts'
 
 const page = (name: string): string => readFileSync(`test/evidence/${name}`, 'utf8')
 const numbersOf = (name: string): string[] => evidenceRows(page(name)).map(({ number }) => number)
 const upTo = (letter: string, count: number): string[] =>
   Array.from({ length: count }, (_, at) => `${letter}${at + 1}`)
-const titled = numberedTests()
+const tagged = taggedTests()
 
 /** What a failure says to do. */
 const again = 'write the page again with `npx vitest run test/evidence.test.ts -u`'
@@ -27,14 +27,14 @@ describe.each([
     )
   })
 
-  test('names the tests whose titles begin with its numbers', async () => {
-    await expect(withTests(page(name), titled), again).toMatchFileSnapshot(`evidence/${name}`)
+  test('names the tests whose tags are its numbers', async () => {
+    await expect(withTests(page(name), tagged), again).toMatchFileSnapshot(`evidence/${name}`)
   })
 })
 
 test('a number without a test says why', () => {
   const without = [...evidenceRows(page('log.md')), ...evidenceRows(page('writes.md'))].filter(
-    ({ number }) => !titled.has(number),
+    ({ number }) => !tagged.has(number),
   )
   expect(without).toEqual([
     { number: 'D29', shown: 'cannot be seen from within; stated in `docs/guarantees.md`' },
@@ -43,7 +43,7 @@ test('a number without a test says why', () => {
 })
 
 test('a defect of projections without a test cannot occur here', () => {
-  const without = evidenceRows(page('projections.md')).filter(({ number }) => !titled.has(number))
+  const without = evidenceRows(page('projections.md')).filter(({ number }) => !tagged.has(number))
   expect(without.length).toBeLessThan(25)
   for (const { number, shown } of without) expect(shown, number).toMatch(/^nothing here: .{12}/)
 })

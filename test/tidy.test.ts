@@ -387,6 +387,11 @@ describe('the tests', () => {
     ])
   })
 
+  test('have claims for titles: numbers of the pages of evidence are their tags', () => {
+    const pattern = /\b(?:test|describe)\b[^'"`\n]*\(\s*['"`][A-Z]\d+:? [^'"`]*/g
+    expect(breaches((file) => file.text.match(pattern) ?? [], tests)).toEqual([])
+  })
+
   test('are skipped only with a printed reason', () => {
     const pattern = /\.(?:skip|skipIf|runIf)\((?!lacks\()/g
     expect(breaches((file) => codeOf(file).match(pattern) ?? [], tests)).toEqual([])

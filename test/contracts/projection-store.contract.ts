@@ -77,7 +77,7 @@ export const projectionStoreContract = (name: string, make: () => ProjectionsUnd
         })
       }))
 
-    test('L40: M24: M47: a commit changes rows and position together', () =>
+    test('a commit changes rows and position together', { tags: ['L40', 'M24', 'M47'] }, () =>
       using(async (store) => {
         await store.commit([['a', textRow('1', 5)]], positionAt(7))
         await store.commit(
@@ -91,7 +91,8 @@ export const projectionStoreContract = (name: string, make: () => ProjectionsUnd
         expect(plain(store.get('b'))).toEqual(plain(textRow('2')))
         expect(store.position()).toEqual(positionAt(8))
         expect(store.describe().rows).toBe(1)
-      }))
+      }),
+    )
 
     test('a commit may have no rows, and moves the position', () =>
       using(async (store) => {

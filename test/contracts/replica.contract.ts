@@ -83,7 +83,7 @@ export const replicaContract = (under: () => ReplicaUnderTest): void => {
       )
     })
 
-    test('E53 it takes the same chunk twice without a change', async () => {
+    test('it takes the same chunk twice without a change', { tags: ['E53'] }, async () => {
       const { log, session } = await claimed()
       const entries = [entry(1, 'x')]
       for (const value of ['1', '2'])
@@ -187,7 +187,7 @@ export const replicaContract = (under: () => ReplicaUnderTest): void => {
       expect(await under().valuesOf(log)).toEqual({})
     })
 
-    test('S29 it has the states of durable actors, those that ended are gone', async () => {
+    test('it has the states of durable actors, those that ended are gone', async () => {
       const { log, session } = await claimed()
       const states = [
         entity('order/1', '{"total":7}'),

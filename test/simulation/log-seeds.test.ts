@@ -7,7 +7,10 @@ import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 import { liveSeed } from './log-seeds.ts'
 
-test('E35 D2 D17 seeds of lives, writers and betrayals: nothing acknowledged is lost, nothing damaged is believed', async () => {
+test('seeds of lives, writers and betrayals: nothing acknowledged is lost, nothing damaged is believed', {
+  tags: ['E35', 'D2', 'D17'],
+  timeout: 900_000,
+}, async () => {
   const seeds = seedsOf(15, 1_000)
   const sum = sumOf(await liveSeeds(seeds, (seed) => liveSeed(100_000 + seed)))
 
@@ -22,4 +25,4 @@ test('E35 D2 D17 seeds of lives, writers and betrayals: nothing acknowledged is 
   expect(mean('betrayal.corrupt')).toBeGreaterThan(0.3)
   expect(mean('betrayal.whole')).toBeGreaterThan(0.1)
   expect(mean('betrayal.cut')).toBeGreaterThan(0.02)
-}, 900_000)
+})

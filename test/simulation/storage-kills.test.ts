@@ -14,7 +14,7 @@ const victims = ['wal_writer(0)', 'applier(0)', 'blob_store(0)', 'batcher(0)']
 const kills = countOf('KEELSON_KILLS', 2, 20)
 
 describe.each(seedsOf(1, 3))('seed %i', (seed) => {
-  test(`S24: ${kills} kills of each storage actor under ${puts} puts leave no outcome open`, async () => {
+  test(`${kills} kills of each storage actor under ${puts} puts leave no outcome open`, async () => {
     const random = seededRandom(seed)
     const load = killLoad(keelson)
     const world = await startSimulated({ seed, syncMs: 2, app: load.tree })

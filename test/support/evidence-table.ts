@@ -1,7 +1,8 @@
 /**
  * Pages of evidence: tables whose rows begin with the number of a fault and end with the tests that show it. The tests are
- * found by their titles, which begin with the numbers that they show.
+ * found by their tags: the numbers that they show.
  */
+import { readFileSync } from 'node:fs'
 import { sourceFiles } from './source-files.ts'
 
 /** A row of a table: its number and the text of its last cell. */
@@ -26,16 +27,24 @@ export const evidenceRows = (page: string): EvidenceRow[] =>
     .filter(([number = '']) => numberPattern.test(number))
     .map((cells) => ({ number: cells[0] ?? '', shown: cells.at(-1) ?? '' }))
 
-/** Every number that titles of tests begin with, and for each the tests: `file`: title. */
-export const numberedTests = (): Map<string, string[]> => {
+/** The pages whose numbers are tags of tests: their last columns are made from the tests. */
+const taggedPages = ['log.md', 'writes.md', 'projections.md']
+
+/** Every tag that a test may have: the numbers of those pages. */
+export const evidenceTags = (): string[] =>
+  taggedPages.flatMap((name) =>
+    evidenceRows(readFileSync(`test/evidence/${name}`, 'utf8')).map(({ number }) => number),
+  )
+
+/** The tests of each tag: `file`: title. */
+export const taggedTests = (): Map<string, string[]> => {
   const found = new Map<string, string[]>()
   for (const { path, text } of sourceFiles('test'))
-    for (const [, , numbers = '', title = ''] of text.matchAll(/(['"`])((?:[A-Z]\d+:? )+)(.*?)\1/g))
-      for (const number of numbers.trim().split(/:? /))
-        found.set(number.replace(':', ''), [
-          ...(found.get(number.replace(':', '')) ?? []),
-          `\`${path}\`: ${title.trim().replaceAll('|', '\\|')}`,
-        ])
+    for (const [, , title = '', tags = ''] of text.matchAll(
+      /(['"`])((?:(?!\1).)*)\1,\s*\{\s*tags: \[([^\]]*)\]/g,
+    ))
+      for (const [, tag = ''] of tags.matchAll(/'(\w+)'/g))
+        found.set(tag, [...(found.get(tag) ?? []), `\`${path}\`: ${title.replaceAll('|', '\\|')}`])
   return found
 }
 

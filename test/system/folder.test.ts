@@ -38,7 +38,9 @@ const holderOf = async (dir: string) => {
 }
 
 describe('a folder that another process holds', () => {
-  test('D22 is LOCKED_DIR with that process as its holder, and free as soon as it is killed', async () => {
+  test('is LOCKED_DIR with that process as its holder, and free as soon as it is killed', {
+    tags: ['D22'],
+  }, async () => {
     const dir = tempFolder()
     const holder = await holderOf(dir)
 
@@ -212,7 +214,9 @@ describe.skipIf(lacks(noSmallDisk))('a small disk', () => {
     await again.close({ deadlineMs: 5_000 })
   })
 
-  test('D28 that is read-only is READ_ONLY, whether there is a folder on it or not', async () => {
+  test('that is read-only is READ_ONLY, whether there is a folder on it or not', {
+    tags: ['D28'],
+  }, async () => {
     const disk = smallDisk('40m')
     const dir = join(disk, 'data')
     await (await start({ dir })).close()

@@ -26,7 +26,10 @@ const noStrace = ((): string | undefined => {
 })()
 
 describe.skipIf(lacks(noStrace))('one fdatasync that fails', () => {
-  test('D15 D16 E23 E25 is not acknowledged, not repeated on that file, takes no sibling along, and reopening brings all acknowledged back', async () => {
+  test('is not acknowledged, not repeated on that file, takes no sibling along, and reopening brings all acknowledged back', {
+    tags: ['D15', 'D16', 'E23', 'E25'],
+    timeout: 120_000,
+  }, async () => {
     const dir = tempFolder()
     const trace = join(tempFolder(), 'trace')
     const { output, stderr } = spawnSync(
@@ -60,17 +63,17 @@ describe.skipIf(lacks(noStrace))('one fdatasync that fails', () => {
     const missing = first.acknowledged.filter((at: number) => app.store.get(`{a}:${at}`) !== at)
     expect(missing).toEqual([])
     await app.close()
-  }, 120_000)
+  })
 })
 
 describe.skipIf(lacks(noSmallDisk))('tmpfs', () => {
-  test('E57 is told at opening: nothing on it survives a power cut', async () => {
+  test('is told at opening: nothing on it survives a power cut', { tags: ['E57'] }, async () => {
     const wal = await Wal.open({ dir: join(smallDisk('8m'), 'log') })
     expect(wal.report.remarks).toEqual([expect.stringContaining('tmpfs')])
     await wal.close()
   })
 
-  test('E57 is told by keelson start, beside the answers and in wal()', async () => {
+  test('is told by keelson start, beside the answers and in wal()', { tags: ['E57'] }, async () => {
     const dir = join(smallDisk('96m'), 'data')
     const told = /note: the folder is in memory \(tmpfs\)/
 
@@ -107,20 +110,26 @@ const missingOf = async (dir: string, acknowledged: ReadonlyMap<number, number>)
   return [...acknowledged].filter(([lsn, number]) => found.get(lsn) !== textOf(number))
 }
 
-test('D17 E27 a file that may not grow beyond a limit is no loss: what was answered is there, the rest is refused with a code', async () => {
+test('a file that may not grow beyond a limit is no loss: what was answered is there, the rest is refused with a code', {
+  tags: ['D17', 'E27'],
+  timeout: 60_000,
+}, async () => {
   const dir = tempFolder()
   // 600 blocks of 512 or 1,024 bytes: room for the first segments, never for one of 1 MiB.
   const { acknowledged, ending } = flood(dir, 'ulimit -f 600')
 
   expect(ending).toMatch(/^end (NO_SPACE|BUSY|SHARD_DOWN|UNKNOWN_OUTCOME)$/)
   expect(await missingOf(dir, acknowledged)).toEqual([])
-}, 60_000)
+})
 
-test('E58 a pool of one thread changes nothing: the log has threads of its own', async () => {
+test('a pool of one thread changes nothing: the log has threads of its own', {
+  tags: ['E58'],
+  timeout: 60_000,
+}, async () => {
   const dir = tempFolder()
   const { acknowledged, ending } = flood(dir, 'export UV_THREADPOOL_SIZE=1')
 
   expect(ending).toBe('end all')
   expect(acknowledged.size).toBe(2000)
   expect(await missingOf(dir, acknowledged)).toEqual([])
-}, 60_000)
+})

@@ -44,7 +44,7 @@ test('the deaths of all storage actors end no actor above, and lose nothing', as
   await again.close()
 })
 
-test('S24: kills of each actor on the way of a write leave no outcome open, and every answer is true', async () => {
+test('kills of each actor on the way of a write leave no outcome open, and every answer is true', async () => {
   const rounds = countOf('KEELSON_KILLS', 1, 3)
   const { kills } = await deathRounds({ rounds, seed: 1, progress: () => undefined })
   expect(kills).toBe(4 * rounds)

@@ -13,12 +13,15 @@ import { lacks } from '../support/lacks.ts'
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 const [killed, cut, served] = [40, 4, 25]
 
-test('D1 E32 kill -9 while logs and stores are written or opened loses nothing that was answered', async () => {
+test('kill -9 while logs and stores are written or opened loses nothing that was answered', {
+  tags: ['D1', 'E32'],
+  timeout: 600_000,
+}, async () => {
   const { rounds, promised } = await killRounds({ rounds: killed, seed })
 
   expect(rounds).toBeGreaterThanOrEqual(killed)
   expect(promised).toBeGreaterThan(0)
-}, 600_000)
+})
 
 test('kill -9 of a service of durable actors loses no order, charges none twice, and each comes to its end', async () => {
   const { strikes, promised } = await orderRounds({ rounds: served, seed })
@@ -35,18 +38,24 @@ test('kill -9 at the steps of snapshots and projections loses nothing, and leave
 }, 600_000)
 
 describe.skipIf(lacks(noLoopDisk()))('a power cut', () => {
-  test('D2 E33 while logs and stores are written or opened loses nothing that was answered', async () => {
+  test('while logs and stores are written or opened loses nothing that was answered', {
+    tags: ['D2', 'E33'],
+    timeout: 600_000,
+  }, async () => {
     const { strikes, promised } = await powerRounds({ rounds: cut, seed })
 
     expect(strikes).toBe(cut)
     expect(promised).toBeGreaterThan(0)
-  }, 600_000)
+  })
 
-  test('D4 E34 after which only some pages of what was written are there loses nothing that was synced, and is cut', async () => {
+  test('after which only some pages of what was written are there loses nothing that was synced, and is cut', {
+    tags: ['D4', 'E34'],
+    timeout: 600_000,
+  }, async () => {
     const { torn, promised } = await pageRounds({ rounds: cut / 2, seed })
 
     expect(promised).toBeGreaterThanOrEqual(20 * cut)
     // A share of the pages is kept, drawn for each log: that no tail of eight is torn would be luck of 1 in thousands.
     expect(torn).toBeGreaterThan(0)
-  }, 600_000)
+  })
 })

@@ -34,38 +34,39 @@ const run = async (
 }
 
 describe('a process that is killed with SIGKILL', () => {
-  test(
-    `E32 while 64 writers append loses no answered entry in ${rounds} rounds`,
-    async () => {
-      const dir = tempFolder()
-      const random = seededRandom(seed)
-      const ledger = new Map<number, number>()
-      let first = 0
-      for (let round = 0; round < rounds; round++) {
-        const killAfter = 2 + Math.floor(random() * 20_000)
-        const { lines, stderr } = await run(['flood', dir, String(first)], (n) => n === killAfter)
-        expect(stderr, `seed ${seed}, round ${round}`).toBe('')
-        expect(lines[0]).toMatch(/^open /)
-        for (const line of lines.slice(1)) {
-          const [number = Number.NaN, lsn = Number.NaN] = line.split(' ').map(Number)
-          ledger.set(lsn, number)
-          first = Math.max(first, number + 1)
-        }
-        first += 64
-        const wal = await Wal.open({ dir })
-        const found = await readAll(wal)
-        const lost = [...ledger].filter(([lsn, number]) => found.get(lsn) !== contentOf(number))
-        expect(lost, `seed ${seed}, round ${round}`).toEqual([])
-        await wal.close()
+  test(`while 64 writers append loses no answered entry in ${rounds} rounds`, {
+    tags: ['E32'],
+    timeout: rounds * 30_000,
+  }, async () => {
+    const dir = tempFolder()
+    const random = seededRandom(seed)
+    const ledger = new Map<number, number>()
+    let first = 0
+    for (let round = 0; round < rounds; round++) {
+      const killAfter = 2 + Math.floor(random() * 20_000)
+      const { lines, stderr } = await run(['flood', dir, String(first)], (n) => n === killAfter)
+      expect(stderr, `seed ${seed}, round ${round}`).toBe('')
+      expect(lines[0]).toMatch(/^open /)
+      for (const line of lines.slice(1)) {
+        const [number = Number.NaN, lsn = Number.NaN] = line.split(' ').map(Number)
+        ledger.set(lsn, number)
+        first = Math.max(first, number + 1)
       }
-      expect(ledger.size).toBeGreaterThan(0)
-    },
-    rounds * 30_000,
-  )
+      first += 64
+      const wal = await Wal.open({ dir })
+      const found = await readAll(wal)
+      const lost = [...ledger].filter(([lsn, number]) => found.get(lsn) !== contentOf(number))
+      expect(lost, `seed ${seed}, round ${round}`).toEqual([])
+      await wal.close()
+    }
+    expect(ledger.size).toBeGreaterThan(0)
+  })
 })
 
-describe('E30 a folder', () => {
-  test('D22 E30 that another process has open is LOCKED_DIR with its pid, and free when that one is killed', async () => {
+describe('a folder', { tags: ['E30'] }, () => {
+  test('that another process has open is LOCKED_DIR with its pid, and free when that one is killed', {
+    tags: ['D22', 'E30'],
+  }, async () => {
     const dir = tempFolder()
     const { promise: opened, resolve } = withResolver()
     const holder = childProgram('wal-writer.mjs', ['hold', dir], resolve)

@@ -62,7 +62,7 @@ describe('a drain', () => {
     expect(drain.now).toBe('done')
   })
 
-  test('S3: of a hold that has ended, or ends meanwhile, is no success', async () => {
+  test('of a hold that has ended, or ends meanwhile, is no success', { tags: ['S3'] }, async () => {
     const { clock, gate, enter, leave } = testGate()
     enter('a', 1)
     const never = watched(gate.drained('nobody', 500))

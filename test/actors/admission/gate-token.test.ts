@@ -15,7 +15,7 @@ describe('a token of the gate', () => {
     expect(gate.load).toMatchObject({ entered: 1, bytes: 40 })
   })
 
-  test('S4: of a process is given back by its death, and only that one', async () => {
+  test('of a process is given back by its death, and only that one', { tags: ['S4'] }, async () => {
     const { clock, system, testGate } = testWorld()
     const { gate, enter, token } = testGate()
     const starting = system.start(idler, undefined)

@@ -13,7 +13,9 @@ import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 const options = { blobs: { threshold: 1000, graceMs: 0, sweepMs: 0 } }
 
 describe('recovery', () => {
-  test('R3: a flipped byte in the first record of the active segment cuts off acknowledged blobs: here it harms that one', () => {
+  test('a flipped byte in the first record of the active segment cuts off acknowledged blobs: here it harms that one', {
+    tags: ['R3'],
+  }, () => {
     const world = new BlobWorld({ segmentBytes: 1 << 20 })
     const refs = [1, 2, 3].map((number) => world.put(payload(number, 5000))[0]) as BlobRef[]
     world.harm(refs[0] as BlobRef, 3)
@@ -25,7 +27,9 @@ describe('recovery', () => {
     expect(world.whole(refs[2] as BlobRef)).toEqual(payload(3, 5000))
   })
 
-  test('R2: damage in an old segment makes every later large write fail: here writes go on', () => {
+  test('damage in an old segment makes every later large write fail: here writes go on', {
+    tags: ['R2'],
+  }, () => {
     const world = new BlobWorld({ segmentBytes: 8192 })
     const [old] = world.put(payload(1, 5000)) as [BlobRef]
     world.put(payload(2, 5000))
@@ -35,7 +39,9 @@ describe('recovery', () => {
     for (let number = 3; number < 6; number++) expect(world.put(payload(number))).toHaveLength(1)
   })
 
-  test('R1: the first large write after a start reads all that was ever stored: here it reads none of it', () => {
+  test('the first large write after a start reads all that was ever stored: here it reads none of it', {
+    tags: ['R1'],
+  }, () => {
     const world = new BlobWorld({ segmentBytes: 8192 })
     for (let number = 0; number < 5; number++) world.put(payload(number, 5000))
     world.crash()
@@ -44,7 +50,9 @@ describe('recovery', () => {
     expect(calls.filter(({ operation }) => operation === 'read')).toEqual([])
   })
 
-  test('R4: a stray unpadded name becomes the append target: here it is ignored', () => {
+  test('a stray unpadded name becomes the append target: here it is ignored', {
+    tags: ['R4'],
+  }, () => {
     const world = new BlobWorld()
     world.put(payload(1))
     world.disk.open('/data/blobs/5.bloblog', 'create').close()
@@ -56,7 +64,9 @@ describe('recovery', () => {
     expect(world.disk.list('/data/blobs')).toContain('5.bloblog')
   })
 
-  test('R5: a failed append is rolled back by an unsynced cut: here nothing is appended after it', () => {
+  test('a failed append is rolled back by an unsynced cut: here nothing is appended after it', {
+    tags: ['R5'],
+  }, () => {
     for (let seed = 1; seed <= 20; seed++) {
       const world = new BlobWorld({ seed })
       world.put(payload(1))
@@ -68,7 +78,9 @@ describe('recovery', () => {
     }
   })
 
-  test('R6: an empty payload at the end of a file cannot be read back: here it can', () => {
+  test('an empty payload at the end of a file cannot be read back: here it can', {
+    tags: ['R6'],
+  }, () => {
     const world = new BlobWorld()
     const [ref] = world.put(new Uint8Array(0)) as [BlobRef]
     world.crash()
@@ -78,7 +90,9 @@ describe('recovery', () => {
 })
 
 describe('reading', () => {
-  test('C3: threshold 0 returns raw references: here it affects only writes', async () => {
+  test('threshold 0 returns raw references: here it affects only writes', {
+    tags: ['C3'],
+  }, async () => {
     const world = machine()
     const app = await world.start(options)
     await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
@@ -89,7 +103,9 @@ describe('reading', () => {
     expect(again.store.get('key')).toEqual(Buffer.concat([payload(1, 5000), payload(2, 5000)]))
   })
 
-  test('R7: a corrupt or missing blob reads as a missing key: here it is CORRUPT', async () => {
+  test('a corrupt or missing blob reads as a missing key: here it is CORRUPT', {
+    tags: ['R7'],
+  }, async () => {
     const world = machine()
     const app = await world.start(options)
     await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
@@ -102,7 +118,9 @@ describe('reading', () => {
 })
 
 describe('pins and sweeps', () => {
-  test('P4: the death of their owner forgets all pins: here they outlive every actor', async () => {
+  test('the death of their owner forgets all pins: here they outlive every actor', {
+    tags: ['P4'],
+  }, async () => {
     const world = machine()
     const app = await world.start(options)
     const shard = app.shards[0]
@@ -123,7 +141,9 @@ describe('pins and sweeps', () => {
     expect(() => shard.blobs.read(ref, 0, 1)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
   })
 
-  test('P2: a pin ends by itself while its write is under way: here only the outcome ends it', async () => {
+  test('a pin ends by itself while its write is under way: here only the outcome ends it', {
+    tags: ['P2'],
+  }, async () => {
     const world = machine()
     const app = await world.start(options)
     const shard = app.shards[0]
@@ -138,7 +158,9 @@ describe('pins and sweeps', () => {
     expect(shard.blobs.read(ref, 0, 5000)).toEqual(payload(1, 5000))
   })
 
-  test('P1: one live blob keeps all dead ones of its segment: here they are freed', async () => {
+  test('one live blob keeps all dead ones of its segment: here they are freed', {
+    tags: ['P1'],
+  }, async () => {
     const world = machine()
     const app = await world.start(options)
     const late = () =>
@@ -151,7 +173,9 @@ describe('pins and sweeps', () => {
     expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 5000)))
   })
 
-  test('P3: counts of one segment overwrite each other: here each write has a pin of its own', () => {
+  test('counts of one segment overwrite each other: here each write has a pin of its own', {
+    tags: ['P3'],
+  }, () => {
     const pins = new BlobPins()
     const ref: BlobRef = { segment: 1, offset: 48, size: 10, sha256: new Uint8Array(32) }
     const [one, other] = [pins.hold(), pins.hold()]

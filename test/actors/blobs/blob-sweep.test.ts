@@ -24,7 +24,9 @@ describe('a sweep', () => {
     expect(app.store.get('k1')).toEqual(Buffer.from(payload(1, 9000)))
   })
 
-  test('C4: frees the blob of an abandoned write, once its grace has passed', async () => {
+  test('frees the blob of an abandoned write, once its grace has passed', {
+    tags: ['C4'],
+  }, async () => {
     const { world, app } = await started()
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
     await world.clock.advance(120_000)
@@ -106,7 +108,9 @@ describe('a sweep', () => {
     )
   })
 
-  test('P5: keeps the blobs of a write with an unknown outcome until the log was checked', async () => {
+  test('keeps the blobs of a write with an unknown outcome until the log was checked', {
+    tags: ['P5'],
+  }, async () => {
     const world = machine({ syncMs: 5 })
     const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))

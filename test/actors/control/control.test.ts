@@ -31,7 +31,9 @@ describe('control', () => {
     expect(await lag()).toEqual([0, 0])
   })
 
-  test('L38: M29: suspends every projection after a flush, and reads and writes continue', async () => {
+  test('suspends every projection after a flush, and reads and writes continue', {
+    tags: ['L38', 'M29'],
+  }, async () => {
     const { app, clock, during, put, lag } = await filled()
 
     const { outcomes, token } = await during(app.control.suspendAll())
@@ -81,7 +83,9 @@ describe('control', () => {
     expect(await lag()).toEqual([0, 0])
   })
 
-  test('L37: keeps a suspension through the death of every actor in it, and still ends it with its lease', async () => {
+  test('keeps a suspension through the death of every actor in it, and still ends it with its lease', {
+    tags: ['L37'],
+  }, async () => {
     const { app, clock, during, put, lag } = await filled()
     await during(app.control.suspendAll({ leaseMs: 10_000 }))
     app.system.kill(LmdbWriter.name(0))
@@ -128,7 +132,9 @@ describe('control', () => {
     expect(app.store.range({ prefix: '2' }).entries.length).toBe(8)
   })
 
-  test('L13: L14: M4: M37: M52: reports the error of each shard, and leaves none half suspended', async () => {
+  test('reports the error of each shard, and leaves none half suspended', {
+    tags: ['L13', 'L14', 'M4', 'M37', 'M52'],
+  }, async () => {
     const { app, clock, projections, during, put } = await filled()
     projections.failCommits('/data/shard-1/lmdb', Number.POSITIVE_INFINITY)
     await put('2')

@@ -105,7 +105,9 @@ describe('a pause of writes', () => {
     await during(Promise.all([stuck, other]))
   })
 
-  test('S5: holds every gate before it waits for any, and writes over several shards cause no deadlock', async () => {
+  test('holds every gate before it waits for any, and writes over several shards cause no deadlock', {
+    tags: ['S5'],
+  }, async () => {
     const { app, during, pause, clock, keyIn } = await paused()
     const [a, b] = [keyIn(0), keyIn(1)]
     const before = app.store.putMany([
@@ -183,7 +185,9 @@ describe('a pause of writes', () => {
 })
 
 describe('two pauses of one shard (2.4)', () => {
-  test('S1: last as long as their own owners: the death of the first does not end the second', async () => {
+  test('last as long as their own owners: the death of the first does not end the second', {
+    tags: ['S1'],
+  }, async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const [first, second] = [await startOwner(), await startOwner()]
     await during(pause({ owner: first }))
@@ -197,7 +201,9 @@ describe('two pauses of one shard (2.4)', () => {
     expect(lets(app)).toEqual([true, true])
   })
 
-  test('S2: are over when both have ended: an owner that dies blocks no write forever', async () => {
+  test('are over when both have ended: an owner that dies blocks no write forever', {
+    tags: ['S2'],
+  }, async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const mortal = await startOwner()
     const held = await during(pause())
@@ -210,7 +216,7 @@ describe('two pauses of one shard (2.4)', () => {
     expect(lets(app)).toEqual([true, true])
   })
 
-  test('S4: count the death of a token holder as the end of its write', async () => {
+  test('count the death of a token holder as the end of its write', { tags: ['S4'] }, async () => {
     const { app, clock, during, pause, startOwner } = await paused()
     const [shard] = app.shards
     const owner = await startOwner()

@@ -147,7 +147,7 @@ describe('an instance whose machine gets another time', () => {
     return { ...computer, set, log, start }
   }
 
-  test('S6 ends no value and prolongs no lease by a clock that jumps two years ahead and back', async () => {
+  test('ends no value and prolongs no lease by a clock that jumps two years ahead and back', async () => {
     const { clock, during, set, log, start } = await world()
     const app = await start()
     const told: unknown[] = []
@@ -169,7 +169,7 @@ describe('an instance whose machine gets another time', () => {
     await during(app.close())
   })
 
-  test('S6 follows the clock when that is accepted', async () => {
+  test('follows the clock when that is accepted', async () => {
     const { clock, during, set, start } = await world()
     const app = await start()
     await during(app.store.put('value', 1, { ttlMs: hour }))
@@ -183,7 +183,7 @@ describe('an instance whose machine gets another time', () => {
     expect(() => app.control.acceptClock()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
-  test('S6 ends values and frees leases when a clock is accepted that went back two years', async () => {
+  test('ends values and frees leases when a clock is accepted that went back two years', async () => {
     const { clock, during, set, start } = await world()
     set.by = years
     const app = await start()
@@ -200,7 +200,7 @@ describe('an instance whose machine gets another time', () => {
     await during(app.close())
   })
 
-  test('S6 lets time go on after a life with a clock that was ahead', async () => {
+  test('lets time go on after a life with a clock that was ahead', async () => {
     const { clock, during, set, start } = await world()
     set.by = years
     const first = await start()

@@ -88,7 +88,7 @@ const storage = [
   ...['batcher(0)', 'blob_store(0)', 'expirer(0)', 'followers(0)', 'journal(0)', 'shard(0)'],
 ]
 
-describe('A6 the death of a storage actor', () => {
+describe('the death of a storage actor', () => {
   test.each(storage)('%s ends no durable actor, and each call is answered once', async (victim) => {
     const { s, ref, state, restarted, tally } = await started()
     const [pid, tallyPid] = [ref.pid, tally.pid]
@@ -107,7 +107,7 @@ describe('A6 the death of a storage actor', () => {
   })
 })
 
-describe('A6 a shard that is down', () => {
+describe('a shard that is down', () => {
   const down = async () => {
     const world = await started()
     const { s, ref } = world
@@ -234,7 +234,7 @@ describe('a full disk', () => {
   })
 })
 
-describe('A3 incarnations', () => {
+describe('incarnations', () => {
   test('a later one wakes when every unit of all earlier ones is decided, however often it is killed', async () => {
     const { s, ref, state } = await started()
     s.syncMs = 500
@@ -264,7 +264,7 @@ describe('A3 incarnations', () => {
   })
 })
 
-describe('A10 close under load', () => {
+describe('close under load', () => {
   test.each([30_000, 12, 1])(
     'with a deadline of %i ms every call settles, and what was released is there',
     async (deadlineMs) => {

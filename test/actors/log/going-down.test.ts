@@ -26,7 +26,9 @@ describe('a shard whose sync failed', () => {
     return { ...world, app, shard, outcomes, down }
   }
 
-  test('D15 E23 acknowledges nothing, reports unknown outcomes, and goes down with its reason', async () => {
+  test('acknowledges nothing, reports unknown outcomes, and goes down with its reason', {
+    tags: ['D15', 'E23'],
+  }, async () => {
     const { app, shard, outcomes, down } = await poisoned()
 
     expect(outcomes).toEqual(['UNKNOWN_OUTCOME', 'NOT_SUBMITTED'])
@@ -41,7 +43,9 @@ describe('a shard whose sync failed', () => {
     expect(await codeOf(app.store.put(here, 1))).toBe('SHARD_DOWN')
   })
 
-  test('D15 E24 is restarted by no supervisor, and never syncs its file again', async () => {
+  test('is restarted by no supervisor, and never syncs its file again', {
+    tags: ['D15', 'E24'],
+  }, async () => {
     const { app, shard, clock, disk } = await poisoned()
     const calls = disk.recordCalls()
 
@@ -59,7 +63,7 @@ describe('a shard whose sync failed', () => {
     expect(() => app.store.range()).toThrow(expect.objectContaining({ code: 'SHARD_DOWN' }))
   })
 
-  test('E25 comes back by control.reopen with everything acknowledged', async () => {
+  test('comes back by control.reopen with everything acknowledged', { tags: ['E25'] }, async () => {
     const { app, shard, during } = await poisoned()
 
     expect(await during(app.control.reopen(shard))).toEqual({
@@ -164,7 +168,7 @@ describe('a shard whose writer crashes again and again', () => {
 
 describe('followers that crash again and again', () => {
   test.each(['followers', undefined] as const)(
-    'S25: give up without the log: writes and reads go on, and control.reopen of %s brings them back',
+    'give up without the log: writes and reads go on, and control.reopen of %s brings them back',
     async (part) => {
       const { clock, start, during } = machine()
       const app = await start()

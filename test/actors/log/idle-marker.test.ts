@@ -40,7 +40,9 @@ describe('an idle log', () => {
     expect(clock.untilNext()).toBeUndefined()
   })
 
-  test('E43 reports damage to the last write as CORRUPT; without the marker it would be cut', async () => {
+  test('reports damage to the last write as CORRUPT; without the marker it would be cut', {
+    tags: ['E43'],
+  }, async () => {
     const endings = []
     for (const idleMarkerMs of [100, 0]) {
       const world = machine()
@@ -125,7 +127,9 @@ describe('an idle log', () => {
 })
 
 describe('a disk whose sync takes 2 s', () => {
-  test('D24 D25 E48 bounds the accepted writes, keeps their order, and refuses the rest with BUSY', async () => {
+  test('bounds the accepted writes, keeps their order, and refuses the rest with BUSY', {
+    tags: ['D24', 'D25', 'E48'],
+  }, async () => {
     const { clock, start, during } = machine({ syncMs: 2_000 })
     const app = await start({ wal: { queueBytes: 64 * 1024 }, deadlineMs: 600_000 })
     const value = 'x'.repeat(1_000)
@@ -149,7 +153,9 @@ describe('a disk whose sync takes 2 s', () => {
     expect(app.store.get('k0')).toBe(value)
   })
 
-  test('D25 admits the waiting writes in their order when there is room', async () => {
+  test('admits the waiting writes in their order when there is room', {
+    tags: ['D25'],
+  }, async () => {
     const { start, during } = machine({ syncMs: 2_000 })
     const app = await start({ wal: { queueBytes: 16 * 1024 }, deadlineMs: 600_000 })
     const order: number[] = []

@@ -41,7 +41,9 @@ describe('an instance that starts again', () => {
     expect(keys.filter((key) => !again.store.has(key))).toEqual([])
   })
 
-  test('L30: M48: without its projection rebuilds it from the log before the first read', async () => {
+  test('without its projection rebuilds it from the log before the first read', {
+    tags: ['L30', 'M48'],
+  }, async () => {
     const { app, projections, start, during } = await filled()
     await during(app.close())
     projections.remove('/data/shard-0/lmdb')
@@ -51,7 +53,7 @@ describe('an instance that starts again', () => {
     expect(keys.filter((key) => !again.store.has(key))).toEqual([])
   })
 
-  test('M48: with a damaged projection sets it aside and rebuilds it', async () => {
+  test('with a damaged projection sets it aside and rebuilds it', { tags: ['M48'] }, async () => {
     const { app, projections, start, during } = await filled()
     await during(app.close())
     projections.damage('/data/shard-0/lmdb', 'a bit flipped')
@@ -76,7 +78,9 @@ describe('an instance that starts again', () => {
     expect(keys.filter((key) => !again.store.has(key))).toEqual([])
   })
 
-  test('L10: without its logs and keelson.json refuses to begin a new log beside its projection', async () => {
+  test('without its logs and keelson.json refuses to begin a new log beside its projection', {
+    tags: ['L10'],
+  }, async () => {
     const { app, disk, start, during } = await filled()
     await during(app.control.flushAll())
     await during(app.close())

@@ -55,7 +55,8 @@ describe('a row that the projection does not show', () => {
   }
 
   test.each([0, 1_000])(
-    'L33: stays, whatever LSN a message names (hotTtlMs %i)',
+    'stays, whatever LSN a message names (hotTtlMs %i)',
+    { tags: ['L33'] },
     async (hotTtlMs) => {
       const { world, app } = await started({ hotTtlMs })
       const applier = app.system.to(name<Anything>('applier(0)'))

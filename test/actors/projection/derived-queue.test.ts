@@ -107,7 +107,9 @@ const played = (all: readonly Step[]) => {
   return { queue, rows, lsnOf, sizes }
 }
 
-test('M25: the position of a producer never passes a gap, and every row up to it is there', () => {
+test('the position of a producer never passes a gap, and every row up to it is there', {
+  tags: ['M25'],
+}, () => {
   fc.assert(
     fc.property(steps, (all) => {
       const { rows, lsnOf, sizes } = played(all)
@@ -126,7 +128,9 @@ test('M25: the position of a producer never passes a gap, and every row up to it
   )
 })
 
-test('L15: L44: M53: what waits is bounded, and counted until it is committed', () => {
+test('what waits is bounded, and counted until it is committed', {
+  tags: ['L15', 'L44', 'M53'],
+}, () => {
   fc.assert(
     fc.property(steps, (all) => {
       const { queue } = played(all)

@@ -53,7 +53,9 @@ const producing = async (world: Machine, options = {}) => {
 }
 
 describe('derived rows', () => {
-  test('L4: L28: M12: M57: are in the projection with their frame, and their actions run after the commit', async () => {
+  test('are in the projection with their frame, and their actions run after the commit', {
+    tags: ['L4', 'L28', 'M12', 'M57'],
+  }, async () => {
     const { projection, frame, tells, heard, app, during, clock } = await producing(machine())
     const lsn = await frame()
     projection.enqueue([put('a'), put('b', { n: 1 })], { producer, lsn, afterFlush: [tells('in')] })
@@ -84,7 +86,7 @@ describe('derived rows', () => {
     expect(projection.get(producer, 'a')).toBe('a')
   })
 
-  test('L11: M6: M42: keep their order, and deletes remove', async () => {
+  test('keep their order, and deletes remove', { tags: ['L11', 'M6', 'M42'] }, async () => {
     const { projection, frame, app, during } = await producing(machine())
     const [one, two] = [await frame(), await frame()]
     projection.enqueue([put('a', 1), put('b', 1)], { producer, lsn: one })
@@ -105,7 +107,9 @@ describe('derived rows', () => {
     expect(projection.get(producer, 'a')).toBe('a')
   })
 
-  test('L16: survive a restart of the instance, which tells their producer where to go on', async () => {
+  test('survive a restart of the instance, which tells their producer where to go on', {
+    tags: ['L16'],
+  }, async () => {
     const world = await producing(machine())
     const { projection, frame, app, during, start } = world
     const lsn = await frame()
@@ -119,7 +123,7 @@ describe('derived rows', () => {
     expect(again.begin('another')).toBe(0)
   })
 
-  test('L8: L16: M59: that wait survive the death of the writer', async () => {
+  test('that wait survive the death of the writer', { tags: ['L8', 'L16', 'M59'] }, async () => {
     const { projection, frame, app, tells, heard, during, clock } = await producing(machine())
     const lsn = await frame()
     projection.enqueue([put('a')], { producer, lsn, afterFlush: [tells('in')] })
@@ -131,7 +135,9 @@ describe('derived rows', () => {
     expect([projection.get(producer, 'a'), heard]).toEqual(['a', ['in']])
   })
 
-  test('M6: M44: given twice have no effect the second time but their actions', async () => {
+  test('given twice have no effect the second time but their actions', {
+    tags: ['M6', 'M44'],
+  }, async () => {
     const { projection, frame, app, tells, heard, during, clock } = await producing(machine())
     const lsn = await frame()
     projection.enqueue([put('a', 1)], { producer, lsn })
@@ -142,7 +148,7 @@ describe('derived rows', () => {
     expect([projection.get(producer, 'a'), heard]).toEqual([1, ['again']])
   })
 
-  test('M32: wait while the projection is suspended, in bounded memory', async () => {
+  test('wait while the projection is suspended, in bounded memory', { tags: ['M32'] }, async () => {
     const { projection, frame, app, during } = await producing(machine())
     const lsn = await frame()
     const held = await during(app.control.suspend(0))
@@ -157,7 +163,9 @@ describe('derived rows', () => {
     expect(projection.get(producer, 'a')).toBe('a')
   })
 
-  test('L7: L17: M10: M60: may be none: their actions run all the same, also behind one for a process that is gone', async () => {
+  test('may be none: their actions run all the same, also behind one for a process that is gone', {
+    tags: ['L7', 'L17', 'M10', 'M60'],
+  }, async () => {
     const { projection, frame, app, tells, heard, during, clock } = await producing(machine())
     const gone = await during(app.system.start(ear, []))
     app.system.kill(gone)
@@ -170,7 +178,9 @@ describe('derived rows', () => {
     expect([heard, projection.begin(producer)]).toEqual([['in'], lsn])
   })
 
-  test('L29: M22: M23: M56: of one frame are never split over two transactions', async () => {
+  test('of one frame are never split over two transactions', {
+    tags: ['L29', 'M22', 'M23', 'M56'],
+  }, async () => {
     const { projection, frame, app, during, clock } = await producing(machine(), {
       lmdb: { chunkRows: 1 },
     })
@@ -194,7 +204,7 @@ describe('derived rows', () => {
     expect(projection.entries(producer).length).toBe(5)
   })
 
-  test('L42: are not held back by the longer deadline of frames', async () => {
+  test('are not held back by the longer deadline of frames', { tags: ['L42'] }, async () => {
     const { projection, frame, app, during, clock } = await producing(machine(), {
       lmdb: { quietMs: 20_000, maxLagMs: 30_000 },
     })
@@ -209,7 +219,9 @@ describe('derived rows', () => {
     expect(projection.get(producer, 'a')).toBe('a')
   })
 
-  test('L39: M30: change nothing while the projection is suspended, nor does a flush or a request', async () => {
+  test('change nothing while the projection is suspended, nor does a flush or a request', {
+    tags: ['L39', 'M30'],
+  }, async () => {
     const { projection, frame, app, during, clock } = await producing(machine())
     await during(app.control.flush(0))
     const held = await during(app.control.suspend(0))
@@ -227,7 +239,7 @@ describe('derived rows', () => {
     expect([projection.get(producer, 'a'), projection.isDurable(lsn)]).toEqual(['a', true])
   })
 
-  test('L34: M56: are refused at the caller when they are wrong', async () => {
+  test('are refused at the caller when they are wrong', { tags: ['L34', 'M56'] }, async () => {
     const { projection, frame } = await producing(machine())
     const lsn = await frame()
     const wrong = [
@@ -246,7 +258,9 @@ describe('derived rows', () => {
 })
 
 describe('a producer that has lost operations', () => {
-  test('L12: L20: M34: M54: by a discard is told, and goes on only after it has begun again', async () => {
+  test('by a discard is told, and goes on only after it has begun again', {
+    tags: ['L12', 'L20', 'M34', 'M54'],
+  }, async () => {
     const { projection, frame, app, begin, heard, during, clock } = await producing(machine())
     const one = await frame()
     projection.enqueue([put('a')], { producer, lsn: one })
@@ -266,7 +280,7 @@ describe('a producer that has lost operations', () => {
     expect(projection.entries(producer).length).toBe(2)
   })
 
-  test('L19: with its projection begins at 0', async () => {
+  test('with its projection begins at 0', { tags: ['L19'] }, async () => {
     const world = await producing(machine())
     const { projection, frame, app, begin, heard, during, clock, projections } = world
     const lsn = await frame()
@@ -291,7 +305,7 @@ describe('a producer that has lost operations', () => {
 describe('a full queue', () => {
   const small = { lmdb: { enqueueOps: 2 } }
 
-  test('L5: M8: refuses enqueue with BUSY, and loses nothing', async () => {
+  test('refuses enqueue with BUSY, and loses nothing', { tags: ['L5', 'M8'] }, async () => {
     const { projection, frame, app, during } = await producing(machine(), small)
     const [one, two] = [await frame(), await frame()]
     projection.enqueue([put('a'), put('b')], { producer, lsn: one })
@@ -307,7 +321,9 @@ describe('a full queue', () => {
     expect(projection.entries(producer).map(([key]) => key)).toEqual(['a', 'b', 'c'])
   })
 
-  test('M7: M67: makes enqueueAsync mark the projection, which a reconcile heals; its producer begins again', async () => {
+  test('makes enqueueAsync mark the projection, which a reconcile heals; its producer begins again', {
+    tags: ['M7', 'M67'],
+  }, async () => {
     const world = await producing(machine(), small)
     const { projection, frame, app, begin, heard, events, during, clock } = world
     const [one, two, three] = [await frame(), await frame(), await frame()]
@@ -354,7 +370,9 @@ const poisoned = (projections: Projections, isPoison: (key: string) => boolean):
   },
 })
 
-test('L41: a poison operation is set aside and named; the frames and the other producers go on', async () => {
+test('a poison operation is set aside and named; the frames and the other producers go on', {
+  tags: ['L41'],
+}, async () => {
   const world = machine({
     around: (projections) => poisoned(projections, (key) => key.endsWith('poison')),
   })

@@ -39,7 +39,9 @@ const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): numb
 }
 
 describe('a batch of the projection', () => {
-  test('M50: is taken in slices, and names its last frame when it is complete', () => {
+  test('is taken in slices, and names its last frame when it is complete', {
+    tags: ['M50'],
+  }, () => {
     const frames = puts(2.5 * sliceRowsMax)
     const batch = new ProjectionBatch(frames, new MapRows(), limits)
 
@@ -79,7 +81,7 @@ describe('a batch of the projection', () => {
     expect(batch.frames).toBe(Math.ceil(limits.chunkBytes / 100_000))
   })
 
-  test('L29: M23: never cuts a frame, however large it is', () => {
+  test('never cuts a frame, however large it is', { tags: ['L29', 'M23'] }, () => {
     const batch = new ProjectionBatch(
       framesOf([putMany(4_000), put('k', 1)]),
       new MapRows(),

@@ -53,7 +53,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([first, last])
   })
 
-  test('M30: M31: is over before a suspension holds', async () => {
+  test('is over before a suspension holds', { tags: ['M30', 'M31'] }, async () => {
     const { app, door, clock, during, first } = await held(moment)
     let isHeld = false
     const suspended = app.control.suspendAll({ flush: false }).then((answer) => {
@@ -70,7 +70,9 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([first])
   })
 
-  test('M27: M39: with a lost answer is not repeated: the next incarnation reads its outcome', async () => {
+  test('with a lost answer is not repeated: the next incarnation reads its outcome', {
+    tags: ['M27', 'M39'],
+  }, async () => {
     const world = await held(moment)
     const { door, clock, append, first, projected } = world
     const second = await append('b')
@@ -82,7 +84,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(await projected()).toBe(second)
   })
 
-  test('L32: M62: is awaited by the successor of a killed writer', async () => {
+  test('is awaited by the successor of a killed writer', { tags: ['L32', 'M62'] }, async () => {
     const world = await held(moment)
     const { app, door, clock, append, first } = world
     app.system.kill(LmdbWriter.name(0))
@@ -95,7 +97,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([first, second])
   })
 
-  test('L21: M65: is awaited by the successor of a killed applier', async () => {
+  test('is awaited by the successor of a killed applier', { tags: ['L21', 'M65'] }, async () => {
     const world = await held(moment)
     const { app, door, clock } = world
     app.system.kill(Applier.name(0))
@@ -148,7 +150,7 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([...new Set(door.made)].sort((a, b) => a - b))
   })
 
-  test('M33: has ended before close resolves', async () => {
+  test('has ended before close resolves', { tags: ['M33'] }, async () => {
     const { app, door, clock, during, first, start } = await held(moment)
     let isClosed = false
     const closed = app.close().then(() => {

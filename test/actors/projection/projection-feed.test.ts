@@ -63,7 +63,7 @@ const drain = (feed: ProjectionFeed, now = 1_000) => {
 }
 
 describe('the feed of a projection', () => {
-  test('M43: takes enqueued frames in order, when they are due', () => {
+  test('takes enqueued frames in order, when they are due', { tags: ['M43'] }, () => {
     const feed = new ProjectionFeed(limits, 7, 7)
     feed.durable(9)
     feed.enqueue(applied(8, 9), 100)
@@ -102,7 +102,9 @@ describe('the feed of a projection', () => {
     expect(feed.load.tailing).toBe(false)
   })
 
-  test('L40: M24: requests a sync before it takes frames that are not durable', () => {
+  test('requests a sync before it takes frames that are not durable', {
+    tags: ['L40', 'M24'],
+  }, () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.enqueue(applied(1, 2), 0)
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
@@ -161,7 +163,9 @@ describe('the feed of a projection', () => {
     expect(feed.next(0, false, nothing)).toEqual({ kind: 'read', from: 1 })
   })
 
-  test('M5: M14: M15: M17: waits for quiet, but no longer than the lag allows, and not at all with enough operations', () => {
+  test('waits for quiet, but no longer than the lag allows, and not at all with enough operations', {
+    tags: ['M5', 'M14', 'M15', 'M17'],
+  }, () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(100)
     feed.enqueue(applied(1), 0)

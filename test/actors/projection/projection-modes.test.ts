@@ -52,7 +52,7 @@ describe('a projection’s writer', () => {
     expect(modes).toEqual(['tailing', 'following'])
   })
 
-  test('L19: rebuilds a projection that is gone', async () => {
+  test('rebuilds a projection that is gone', { tags: ['L19'] }, async () => {
     const { app, put, during, projections, start, clock } = await watched()
     await put('a')
     await during(app.close())
@@ -66,7 +66,9 @@ describe('a projection’s writer', () => {
     expect(modes).toEqual(['rebuilding', 'following'])
   })
 
-  test('L37: is suspended until the last suspension ends, also across its death', async () => {
+  test('is suspended until the last suspension ends, also across its death', {
+    tags: ['L37'],
+  }, async () => {
     const { app, clock, modes, during } = await watched()
     const one = await during(app.control.suspend(0))
     const two = await during(app.control.suspend(0))
@@ -84,7 +86,9 @@ describe('a projection’s writer', () => {
     ])
   })
 
-  test('L3: L43: M35: is degraded from a failed commit to a successful one, and counts the failures', async () => {
+  test('is degraded from a failed commit to a successful one, and counts the failures', {
+    tags: ['L3', 'L43', 'M35'],
+  }, async () => {
     const { app, clock, modes, put, during, projections } = await watched()
     projections.failCommits(lmdb, 3)
     await put('a')
@@ -114,7 +118,9 @@ describe('a projection’s writer', () => {
 })
 
 describe('followers that have given up', () => {
-  test('L1: M9: M36: M38: leave the projection halted: whatever needs it is DEGRADED at once, and reads and writes go on', async () => {
+  test('leave the projection halted: whatever needs it is DEGRADED at once, and reads and writes go on', {
+    tags: ['L1', 'M9', 'M36', 'M38'],
+  }, async () => {
     const world = await watched()
     const { app, modes, put, during } = world
     await exhaust(world)

@@ -25,7 +25,9 @@ const marked = async (options = {}) => {
 }
 
 describe('a mark', () => {
-  test('L43: M38: M51: makes the projection degraded until a clean reconcile, and reads and writes go on', async () => {
+  test('makes the projection degraded until a clean reconcile, and reads and writes go on', {
+    tags: ['L43', 'M38', 'M51'],
+  }, async () => {
     const { app, projection, put, reconciled, health, clock, during } = await marked()
     projection.markMirrorDegraded('a backup was restored')
     const request = codeOf(projection.request(1))
@@ -41,7 +43,9 @@ describe('a mark', () => {
     expect(projection.isDurable(await put('d'))).toBe(false)
   })
 
-  test('M26: refuses those who would wait, and what they asked for stays visible', async () => {
+  test('refuses those who would wait, and what they asked for stays visible', {
+    tags: ['M26'],
+  }, async () => {
     const { app, projection, put, health, projections, clock, during } = await marked()
     projections.failCommits(lmdb, Number.POSITIVE_INFINITY)
     const lsn = await put('c')
@@ -57,7 +61,7 @@ describe('a mark', () => {
     expect(projection.isDurable(lsn)).toBe(true)
   })
 
-  test('M55: that is made during a reconcile needs another one', async () => {
+  test('that is made during a reconcile needs another one', { tags: ['M55'] }, async () => {
     const { projection, reconciled, health, clock } = await marked()
     const epochs = [projection.markMirrorDegraded('one')]
     const marks = [...'twothree'].map(
@@ -73,7 +77,9 @@ describe('a mark', () => {
     expect(health()).toMatchObject({ mode: 'following', reason: undefined })
   })
 
-  test('L17: M58: survives the death of the writer, and so does the request for a reconcile', async () => {
+  test('survives the death of the writer, and so does the request for a reconcile', {
+    tags: ['L17', 'M58'],
+  }, async () => {
     const { app, projection, reconciled, health, clock } = await marked()
     projection.markMirrorDegraded('one')
     app.system.kill(LmdbWriter.name(0))
@@ -87,7 +93,9 @@ describe('a mark', () => {
 })
 
 describe('a reconcile', () => {
-  test('L23: L26: L31: M43: M64: is one for many requests, and changes nothing', async () => {
+  test('is one for many requests, and changes nothing', {
+    tags: ['L23', 'L26', 'L31', 'M43', 'M64'],
+  }, async () => {
     const { app, projection, reconciled, clock, during } = await marked()
     projection.begin('p')
     projection.enqueue([{ kind: 'put', key: 'x', value: 1 }], { producer: 'p', lsn: 1 })
@@ -109,7 +117,9 @@ describe('a reconcile', () => {
     expect(commits).toEqual([])
   })
 
-  test('L24: M49: finds a damaged row that no reader has met, and the projection is rebuilt', async () => {
+  test('finds a damaged row that no reader has met, and the projection is rebuilt', {
+    tags: ['L24', 'M49'],
+  }, async () => {
     const { app, projection, projections, clock, during } = await marked()
     projections.damageRow(lmdb, 'b')
     projection.markProjectionDirty()
@@ -123,7 +133,9 @@ describe('a reconcile', () => {
 })
 
 describe('a projection whose disk is full', () => {
-  test('L41: M61: is tried again after delays that double up to 5 s, whatever arrives meanwhile', async () => {
+  test('is tried again after delays that double up to 5 s, whatever arrives meanwhile', {
+    tags: ['L41', 'M61'],
+  }, async () => {
     const { bus, projections, put, clock, health } = await marked()
     const tries: number[] = []
     bus.on('lmdb.flushed', ({ result }) => {
@@ -145,7 +157,9 @@ describe('a projection whose disk is full', () => {
     expect(health()).toMatchObject({ mode: 'degraded', failures: tries.length })
   })
 
-  test('M40: shows in health that its writer lives and makes no progress', async () => {
+  test('shows in health that its writer lives and makes no progress', {
+    tags: ['M40'],
+  }, async () => {
     const { projections, put, clock, health } = await marked()
     expect(health()).toMatchObject({ behindMs: 0, flushedAt: expect.any(Number) })
     projections.failCommits(lmdb, Number.POSITIVE_INFINITY)
@@ -221,7 +235,9 @@ const refusing = (store: ProjectionStore, isBroken: () => boolean): ProjectionSt
 })
 
 describe('the events of a projection', () => {
-  test('M40: tell how long each commit took and how it ended, and the age of what waits', async () => {
+  test('tell how long each commit took and how it ended, and the age of what waits', {
+    tags: ['M40'],
+  }, async () => {
     const door = new CommitDoor()
     const world = machine({ around: (projections) => door.around(projections) })
     const app = await world.start()
@@ -246,7 +262,7 @@ describe('the events of a projection', () => {
 })
 
 describe('a flush', () => {
-  test('L6: M3: M19: of all shards commits them side by side', async () => {
+  test('of all shards commits them side by side', { tags: ['L6', 'M3', 'M19'] }, async () => {
     const door = new CommitDoor()
     const world = machine({ around: (projections) => door.around(projections) })
     const app = await world.start({ shards: 2 })
@@ -260,7 +276,9 @@ describe('a flush', () => {
     expect((await world.during(flushed)).outcomes.map(({ ok }) => ok)).toEqual([true, true])
   })
 
-  test('L36: M18: of one shard leaves the others as they were, as a suspension does', async () => {
+  test('of one shard leaves the others as they were, as a suspension does', {
+    tags: ['L36', 'M18'],
+  }, async () => {
     const world = machine()
     const app = await world.start({ shards: 2 })
     const putAll = () =>
@@ -278,7 +296,7 @@ describe('a flush', () => {
     expect(behind()).toEqual([true, false])
   })
 
-  test('L2: answers at once when nothing waits', async () => {
+  test('answers at once when nothing waits', { tags: ['L2'] }, async () => {
     const { app, during, bus } = await marked()
     let commits = 0
     bus.on('lmdb.flushed', () => void commits++)

@@ -14,7 +14,9 @@ const frames = fc.array(
   { maxLength: 40 },
 )
 
-test('E53 a chunk ends where a group ends, and has as many groups as the bound allows, but one at least', () => {
+test('a chunk ends where a group ends, and has as many groups as the bound allows, but one at least', {
+  tags: ['E53'],
+}, () => {
   fc.assert(
     fc.property(frames, fc.boolean(), fc.integer({ min: 1, max: 300 }), (list, isEnd, max) => {
       const count = chunkLength(list, isEnd, max)

@@ -89,7 +89,7 @@ describe('a replica', () => {
     expect(valuesOf(replica)).toEqual({ other: 3, 'n:2': 4 })
   })
 
-  test('S29 gets each durable actor with its state, and none of Keelson itself', async () => {
+  test('gets each durable actor with its state, and none of Keelson itself', async () => {
     const { world, replica, app } = await following({}, { app: counting })
     const handle = app.entity(counters)
     await world.during(call(handle.ref('a/b'), 'add', 2))
@@ -156,7 +156,9 @@ describe('a replica', () => {
     expect(replica.kept.keys.size).toBe(12)
   })
 
-  test('D34 that is away stops nothing: it is tried again for ever, and gets all when it is back', async () => {
+  test('that is away stops nothing: it is tried again for ever, and gets all when it is back', {
+    tags: ['D34'],
+  }, async () => {
     const { world, replica, app } = await following()
     await caughtUp(world, app)
     replica.isAway = true
@@ -206,7 +208,9 @@ describe('a replica', () => {
     expect(ofReplica(next).lag).toEqual({ records: 0, bytes: 0, ms: 0 })
   })
 
-  test('E53 goes on where it was after a restart of the process, and of the instance', async () => {
+  test('goes on where it was after a restart of the process, and of the instance', {
+    tags: ['E53'],
+  }, async () => {
     const { world, replica, app, options } = await following()
     await fill(world, app, 10)
     await caughtUp(world, app)
@@ -429,7 +433,7 @@ describe('a required replica', () => {
     expect(valuesOf(replica)).toMatchObject({ slow: 1, k3: app.store.get('k3') })
   })
 
-  test('D34 holds the log from the start on, before it could be asked', async () => {
+  test('holds the log from the start on, before it could be asked', { tags: ['D34'] }, async () => {
     const world = machine()
     const replica = new MemoryReplica(world.clock)
     replica.isAway = true

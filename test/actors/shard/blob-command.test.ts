@@ -188,7 +188,9 @@ describe('prepare', () => {
     expect(sideChannelCandidate(plain, terms)).toBe(false)
   })
 
-  test('C1: makes one put of all values of all units, batches and putMany in batches too, in their order', async () => {
+  test('makes one put of all values of all units, batches and putMany in batches too, in their order', {
+    tags: ['C1'],
+  }, async () => {
     const { puts, put } = store()
     const units: Unit[] = [
       unit({ kind: 'put', key: 'a', value: large(1), expiry: noExpiry }),
@@ -228,7 +230,9 @@ describe('prepare', () => {
     ])
   })
 
-  test('C5: keeps commands whole when other members replicate the log, and when the threshold is 0', async () => {
+  test('keeps commands whole when other members replicate the log, and when the threshold is 0', {
+    tags: ['C5'],
+  }, async () => {
     const { puts, put } = store()
     const units = shapes.map(([, make]) => unit(make(large(1, 100_000))))
     for (const other of [
@@ -241,7 +245,7 @@ describe('prepare', () => {
     expect(puts).toEqual([])
   })
 
-  test('C2: leaves bytes that look like a reference or a rope as bytes', async () => {
+  test('leaves bytes that look like a reference or a rope as bytes', { tags: ['C2'] }, async () => {
     const { put } = store()
     const forged: StoredValue = {
       tag: valueTags.bytes,

@@ -11,7 +11,9 @@ describe('settled', () => {
     expect(await msOf(world, world.app.store.settled())).toBe(0)
   })
 
-  test('S2: is when a read shows what became of an append whose caller gave up, so that nobody repeats it', async () => {
+  test('is when a read shows what became of an append whose caller gave up, so that nobody repeats it', {
+    tags: ['S2'],
+  }, async () => {
     const { app, clock, during } = await batched({ syncMs: 50 })
     const { store } = app
     const code = codeOf(store.append('k', 'A', { deadlineMs: 1 }))

@@ -164,7 +164,7 @@ const outputs: readonly (readonly [what: string, Act, string])[] = [
   ['a timer', (context) => void context.sendAfter(0, 'tick'), 'tick'],
 ]
 
-describe('A1 with a disk that holds back its sync nothing of a turn leaves:', () => {
+describe('with a disk that holds back its sync nothing of a turn leaves:', () => {
   test.each(outputs)('%s waits for the unit of its turn', async (_, act, trace) => {
     const { s, ref } = await held()
     void call(ref, 'act', act)

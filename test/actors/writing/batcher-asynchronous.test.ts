@@ -74,7 +74,9 @@ describe('asynchronous writes', () => {
     expect(shard.gate.load.entered).toBe(0)
   })
 
-  test('B8: are answered when the batcher is killed, and their tokens are not lost', async () => {
+  test('are answered when the batcher is killed, and their tokens are not lost', {
+    tags: ['B8'],
+  }, async () => {
     const { system, shard, clock, during, tokenOf } = await withKeeper()
     const token = await tokenOf()
     const keeper = await during(

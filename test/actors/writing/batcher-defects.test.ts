@@ -16,7 +16,9 @@ import {
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 describe('the defects of the reference are not repeated:', () => {
-  test('B1: a group that never ends, or whose writer is killed, blocks no other', async () => {
+  test('a group that never ends, or whose writer is killed, blocks no other', {
+    tags: ['B1'],
+  }, async () => {
     const { app, clock, during } = await batched({ syncMs: 5 })
     const { store, system } = app
     // No process answers the group.
@@ -36,7 +38,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(store.get('s:d')).toBe(1)
   })
 
-  test('B2: a flush ends under a steady stream of new writes', async () => {
+  test('a flush ends under a steady stream of new writes', { tags: ['B2'] }, async () => {
     const { app, clock } = await batched({ syncMs: 20 })
     const { store } = app
     const stream: Promise<unknown>[] = []
@@ -61,7 +63,7 @@ describe('the defects of the reference are not repeated:', () => {
     await clock.advance(100)
   })
 
-  test('B3: neither flush nor a commit blocks the mailbox', async () => {
+  test('neither flush nor a commit blocks the mailbox', { tags: ['B3'] }, async () => {
     const { app, clock, during } = await batched({ syncMs: 400 })
     const put = app.store.put('s:a', 1, { windowMs: 1 })
     await clock.advance(2)
@@ -73,7 +75,9 @@ describe('the defects of the reference are not repeated:', () => {
     await during(Promise.all([put, flush]))
   })
 
-  test('B4: a group never exceeds its bounds, and a write that refuses to wait joins no second group behind one in flight', async () => {
+  test('a group never exceeds its bounds, and a write that refuses to wait joins no second group behind one in flight', {
+    tags: ['B4'],
+  }, async () => {
     const { app, clock, during, flushed } = await batched({
       syncMs: 50,
       batcher: { maxCommands: 4, windows: { s: 5 } },
@@ -95,7 +99,9 @@ describe('the defects of the reference are not repeated:', () => {
     expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
   })
 
-  test('B4: bytes are bounded too, and one write larger than the bound leaves alone', async () => {
+  test('bytes are bounded too, and one write larger than the bound leaves alone', {
+    tags: ['B4'],
+  }, async () => {
     const { app, clock, during, flushed } = await batched({
       syncMs: 50,
       batcher: { maxBytes: 1_000, windows: { s: 5 } },
@@ -112,7 +118,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(flushed.map(({ writes }) => writes)).toEqual([1, 1, 2, 1, 1])
   })
 
-  test('B4: a full group is sent before its window ends', async () => {
+  test('a full group is sent before its window ends', { tags: ['B4'] }, async () => {
     const world = await batched({ batcher: { maxCommands: 3, windows: { s: 5_000 } } })
 
     expect(
@@ -120,7 +126,9 @@ describe('the defects of the reference are not repeated:', () => {
     ).toBe(1)
   })
 
-  test('B5: a refusal of one caller affects no other caller of its group', async () => {
+  test('a refusal of one caller affects no other caller of its group', {
+    tags: ['B5'],
+  }, async () => {
     const { app, during, flushed } = await batched()
     const { store } = app
     await during(store.lock(['s:locked'], { owner: 'me', leaseMs: 60_000 }))
@@ -142,7 +150,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(store.getMany(['s:a', 's:locked', 's:b'])).toEqual([1, undefined, 1])
   })
 
-  test('B6: a command of many entries has one answer among the others', async () => {
+  test('a command of many entries has one answer among the others', { tags: ['B6'] }, async () => {
     const { app, during, flushed } = await batched()
     const { store } = app
     const shard = firstShardOf(app)
@@ -163,7 +171,9 @@ describe('the defects of the reference are not repeated:', () => {
     expect(store.get('s:b')).toBeUndefined()
   })
 
-  test('B6: a batch of units has one answer per unit, refusals included', async () => {
+  test('a batch of units has one answer per unit, refusals included', {
+    tags: ['B6'],
+  }, async () => {
     const { app, during } = await batched()
     const shard = firstShardOf(app)
     await during(app.store.put('s:number', 1))
@@ -189,7 +199,9 @@ describe('the defects of the reference are not repeated:', () => {
     expect(await codeOf(Batcher.writeBatch(app.system, shard, []))).toBe('INVALID_ARGUMENT')
   })
 
-  test('B7: a killed batcher costs no caller its answer: the waiting group leaves at once', async () => {
+  test('a killed batcher costs no caller its answer: the waiting group leaves at once', {
+    tags: ['B7'],
+  }, async () => {
     const { app, clock, during } = await batched({ syncMs: 50 })
     const { store } = app
     const sent = store.put('s:sent', 1, { windowMs: 1 })
@@ -205,7 +217,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(app.shards[0]?.gate.load).toMatchObject({ entered: 0, bytes: 0 })
   })
 
-  test('B7: without a batcher no write waits for a window', async () => {
+  test('without a batcher no write waits for a window', { tags: ['B7'] }, async () => {
     const world = await batched({ syncMs: 3, batcher: { windows: { s: 5_000 } } })
     const { system, store } = world.app
     await world.during(terminateChild(system.to(treeNames().shard(0)), 'batcher(0)'))
@@ -214,7 +226,7 @@ describe('the defects of the reference are not repeated:', () => {
     expect(await msOf(world, store.put('s:a', 1, { windowMs: 5_000 }))).toBe(3)
   })
 
-  test('B9: a restarted batcher keeps the windows', async () => {
+  test('a restarted batcher keeps the windows', { tags: ['B9'] }, async () => {
     const { app, clock, during, flushed } = await batched({ batcher: { windows: { s: 10 } } })
     app.system.kill(Batcher.name(0))
     await clock.advance(50)
@@ -224,7 +236,9 @@ describe('the defects of the reference are not repeated:', () => {
     expect(flushed).toMatchObject([{ writes: 4 }])
   })
 
-  test('B10: a window longer than a deadline allows is refused, wherever it is given', async () => {
+  test('a window longer than a deadline allows is refused, wherever it is given', {
+    tags: ['B10'],
+  }, async () => {
     const { app, start } = await batched()
     const refused = (work: () => unknown) => {
       try {

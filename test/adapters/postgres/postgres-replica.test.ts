@@ -165,7 +165,7 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     )
   })
 
-  test('S29 goes on beside a row of the journal that people added with the id of an entry to come', async () => {
+  test('goes on beside a row of the journal that people added with the id of an entry to come', async () => {
     const { log, session } = await claimed()
     await session.commit({ ...chunkOf(log, 0, 1), entries: [entry(1, 'a')] })
     await place.look.query(
@@ -176,7 +176,9 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     expect(await lsnsOf(log)).toEqual([1, 2])
   })
 
-  test('E53 removes rows behind the progress, which no chunk made, when the log is claimed', async () => {
+  test('removes rows behind the progress, which no chunk made, when the log is claimed', {
+    tags: ['E53'],
+  }, async () => {
     const { log, session } = await claimed()
     await session.commit({ ...chunkOf(log, 0, 1), entries: [entry(1, 'a')] })
     await place.look.query(
@@ -229,7 +231,9 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     },
   )
 
-  test('E53 has nothing of a chunk whose connection was lost before the commit, at any statement', async () => {
+  test('has nothing of a chunk whose connection was lost before the commit, at any statement', {
+    tags: ['E53'],
+  }, async () => {
     const { log, session } = await claimed()
     await session.commit(chunkOf(log, 0, 1))
     let cuts = 0
@@ -262,45 +266,44 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     ['commit', 'copy keelson.frames'],
     ['load', 'copy keelson.snapshot_rows'],
     ['claim', 'update keelson.progress'],
-  ] as const)(
-    'S21 no other follower comes between the check of a %s and its end',
-    async (work, at) => {
-      const { log, session } = await claimed()
-      await session.commit(chunkOf(log, 0, 1))
-      const seen = await session.look(log)
-      const [reached, released] = [latch(), latch()]
-      const slow = await place
-        .replica(async (statement) => {
-          if (!statement.startsWith(at)) return
-          reached.open()
-          await released.opened
-        })
-        .open()
-      onTestFinished(() => slow.close())
-      const working = {
-        commit: () => slow.commit(chunkOf(log, 1, 2)),
-        load: () => slow.load(pieceOf(log, 0, [1])),
-        claim: () => slow.claim(log, { epoch: 5, holder: 'c' }, seen),
-      }[work]()
-      await reached.opened
+  ] as const)('no other follower comes between the check of a %s and its end', async (work, at) => {
+    const { log, session } = await claimed()
+    await session.commit(chunkOf(log, 0, 1))
+    const seen = await session.look(log)
+    const [reached, released] = [latch(), latch()]
+    const slow = await place
+      .replica(async (statement) => {
+        if (!statement.startsWith(at)) return
+        reached.open()
+        await released.opened
+      })
+      .open()
+    onTestFinished(() => slow.close())
+    const working = {
+      commit: () => slow.commit(chunkOf(log, 1, 2)),
+      load: () => slow.load(pieceOf(log, 0, [1])),
+      claim: () => slow.claim(log, { epoch: 5, holder: 'c' }, seen),
+    }[work]()
+    await reached.opened
 
-      // It waits for the row of the progress until its statement is cancelled.
-      const other = await place.bounded?.(300).open()
-      onTestFinished(() => other?.close())
-      const claim = () => other?.claim(log, { epoch: 4, holder: 'b' }, seen)
-      await expect(claim()).rejects.toMatchObject({ code: '57014' })
-      released.open()
-      await working
+    // It waits for the row of the progress until its statement is cancelled.
+    const other = await place.bounded?.(300).open()
+    onTestFinished(() => other?.close())
+    const claim = () => other?.claim(log, { epoch: 4, holder: 'b' }, seen)
+    await expect(claim()).rejects.toMatchObject({ code: '57014' })
+    released.open()
+    await working
 
-      await expect(claim()).rejects.toMatchObject({ code: 'CONFLICT' })
-      const present = await session.look(log)
-      expect([present?.lsn, present?.lease.epoch]).toEqual(
-        { commit: [2, 3], load: [10, 3], claim: [1, 5] }[work],
-      )
-    },
-  )
+    await expect(claim()).rejects.toMatchObject({ code: 'CONFLICT' })
+    const present = await session.look(log)
+    expect([present?.lsn, present?.lease.epoch]).toEqual(
+      { commit: [2, 3], load: [10, 3], claim: [1, 5] }[work],
+    )
+  })
 
-  test('E53 removes rows of a snapshot that no piece made, when the log is claimed', async () => {
+  test('removes rows of a snapshot that no piece made, when the log is claimed', {
+    tags: ['E53'],
+  }, async () => {
     const { log, session } = await claimed()
     await session.load(pieceOf(log, 0, [1, 2], 64))
     await place.look.query(

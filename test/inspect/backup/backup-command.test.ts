@@ -127,7 +127,7 @@ test('open gives the prompt on a folder and on a backup as of then, and leaves t
   expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
 })
 
-test('S28 a backup with a file that is missing, cut off or changed is CORRUPT, or restored right', async () => {
+test('a backup with a file that is missing, cut off or changed is CORRUPT, or restored right', async () => {
   const dir = tempFolder()
   const app = await start({ dir: join(dir, 'd'), wal: { maxFileSize: 131_072 } })
   await app.store.put('blob', large)
@@ -174,7 +174,7 @@ test('S28 a backup with a file that is missing, cut off or changed is CORRUPT, o
   expect(refusals.length).toBeGreaterThan(5)
 })
 
-test('S28 a link to nothing is no folder to write to', async () => {
+test('a link to nothing is no folder to write to', async () => {
   const dir = tempFolder()
   await (await start({ dir: join(dir, 'd') })).close()
   symlinkSync(join(dir, 'nothing'), join(dir, 'link'))

@@ -106,7 +106,7 @@ describe('keelson run (needs the build)', () => {
     expect(logged.output).toMatch(/mine: .* ended: Error: it dies/)
   })
 
-  test('N2 with --log json prints each line as JSON with time and level, failures too', async () => {
+  test('with --log json prints each line as JSON with time and level, failures too', async () => {
     const dir = serviceFolder(`export const server = {
       init: (_, context) => { context.sendAfter(0, 'die'); return {} },
       infos: { die: () => { throw new Error('it dies') } },
@@ -141,7 +141,7 @@ describe('keelson run (needs the build)', () => {
     expect(crash).toMatchObject({ error: { stack: expect.stringContaining('worker.mjs') } })
   })
 
-  test('N4 ends in order at a SIGTERM to the npm that started it, and outlives it no longer', async () => {
+  test('ends in order at a SIGTERM to the npm that started it, and outlives it no longer', async () => {
     const dir = serviceFolder()
     const service = startByNpm(['run', 'service.json', '--dir', 'd'], dir)
     await service.says('ready: ')

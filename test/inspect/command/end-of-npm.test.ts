@@ -28,18 +28,18 @@ const told = async (
 
 const byNpm = { npm_lifecycle_event: 'start' }
 
-test('N4 under npm the end of the shell is one SIGTERM', async () => {
+test('under npm the end of the shell is one SIGTERM', async () => {
   expect(await told(byNpm, 1)).toEqual(['SIGTERM'])
 })
 
-test('N4 a signal before it, after which the command listens no more, is the only one', async () => {
+test('a signal before it, after which the command listens no more, is the only one', async () => {
   expect(await told(byNpm, 1, true)).toEqual([])
 })
 
-test('N4 with the same parent, as process 1 of a container always has it, nothing happens', async () => {
+test('with the same parent, as process 1 of a container always has it, nothing happens', async () => {
   expect(await told(byNpm, 7)).toEqual([])
 })
 
-test('N4 outside of npm a service outlives its shell', async () => {
+test('outside of npm a service outlives its shell', async () => {
   expect(await told({ PATH: '/bin' }, 1)).toEqual([])
 })

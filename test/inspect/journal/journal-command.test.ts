@@ -111,7 +111,7 @@ test('a head that was changed anywhere is refused, and so is a file that cannot 
   }
 })
 
-test('S32 a proof or a head of a newer version does not count as one that holds', async () => {
+test('a proof or a head of a newer version does not count as one that holds', async () => {
   const dir = tempFolder()
   const app = await start({ dir: join(dir, 'd'), wal: { commitments: true } })
   const { position } = await app.store.put('a', 1)
@@ -132,7 +132,7 @@ test('S32 a proof or a head of a newer version does not count as one that holds'
   }
 })
 
-test('S29 an LSN that was released is refused with the option that keeps more', async () => {
+test('an LSN that was released is refused with the option that keeps more', async () => {
   const dir = tempFolder()
   const wal = { commitments: true, maxFileSize: 131_072 }
   const app = await start({ dir: join(dir, 'd'), wal })

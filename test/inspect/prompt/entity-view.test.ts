@@ -92,7 +92,7 @@ test('entity shows all that its rows say, and whether it lives', async () => {
   await expect(ask('entity', 'nobody', '42')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
 
-test('N5 info of an entity at rest shows its row', async () => {
+test('info of an entity at rest shows its row', async () => {
   const { ask, handle } = await session()
   await s.during(call(handle.ref('42'), 'place', 5))
   expect(await ask('info', 'order/42')).toMatch(/^name +order\/42\n/)
@@ -103,7 +103,7 @@ test('N5 info of an entity at rest shows its row', async () => {
   await expect(ask('info', 'nothing/42')).rejects.toMatchObject({ code: 'NO_PROCESS' })
 })
 
-test('N5 a wrong message is answered with those of the user, without those of the actor itself', async () => {
+test('a wrong message is answered with those of the user, without those of the actor itself', async () => {
   const { ask, handle } = await session()
   await s.during(call(handle.ref('42'), 'look'))
 

@@ -186,7 +186,7 @@ describe('a process may be named', () => {
     expect(await ask('state()')).toMatch(/^INVALID_ARGUMENT/)
   })
 
-  test('N5 in a loop, where nobody awaits: the line fails, and no rejection is left', async () => {
+  test('in a loop, where nobody awaits: the line fails, and no rejection is left', async () => {
     const { ask } = await session()
 
     for (const word of ['kill', 'suspend', 'resume'])

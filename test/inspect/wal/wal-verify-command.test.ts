@@ -63,7 +63,9 @@ describe('keelson wal verify', () => {
     expect(shard.logs[0].walId).toBe(log.logs[0].walId)
   })
 
-  test('is 3 for a torn tail that opening would cut, and names where (D3)', async () => {
+  test('is 3 for a torn tail that opening would cut, and names where', {
+    tags: ['D3'],
+  }, async () => {
     const dir = await killedFolder(20)
     const newest = segmentsIn(wal(dir)).at(-1) ?? ''
     const { logs } = await verified(dir)
@@ -78,7 +80,9 @@ describe('keelson wal verify', () => {
     expect(await withStore(dir, ({ store }) => store.get('k19'))).toMatchObject({ i: 19 })
   })
 
-  test('is 4 for damage, with all places of it, and what is lost (D6, D9)', async () => {
+  test('is 4 for damage, with all places of it, and what is lost', {
+    tags: ['D6', 'D9'],
+  }, async () => {
     const dir = largeFolder()
     const [first = '', second = ''] = segmentsIn(wal(dir))
     change(first, 4096 + 100, Buffer.from('!'))
@@ -99,25 +103,22 @@ describe('keelson wal verify', () => {
   })
 
   const missing: readonly (readonly [string, (segments: readonly string[]) => void])[] = [
-    ['a middle segment is missing (D11)', (segments) => rmSync(segments[1] ?? '')],
-    ['the newest segment is missing (D12)', (segments) => rmSync(segments.at(-1) ?? '')],
-    ['the first segment is missing (D11)', (segments) => rmSync(segments[0] ?? '')],
-    ['a sealed segment is cut short (D13)', (segments) => truncateSync(segments[0] ?? '', 9_000)],
+    ['a middle segment is missing', (segments) => rmSync(segments[1] ?? '')],
+    ['the newest segment is missing', (segments) => rmSync(segments.at(-1) ?? '')],
+    ['the first segment is missing', (segments) => rmSync(segments[0] ?? '')],
+    ['a sealed segment is cut short', (segments) => truncateSync(segments[0] ?? '', 9_000)],
     [
-      'two segments have changed places (D13)',
+      'two segments have changed places',
       ([one = '', other = '']) => {
         renameSync(one, `${one}.kept`)
         renameSync(other, one)
         renameSync(`${one}.kept`, other)
       },
     ],
-    [
-      'both copies of a header are gone (D14)',
-      ([one = '']) => change(one, 0, new Uint8Array(4096)),
-    ],
+    ['both copies of a header are gone', ([one = '']) => change(one, 0, new Uint8Array(4096))],
   ]
   for (const [what, damage] of missing)
-    test(`is 4 when ${what}`, async () => {
+    test(`is 4 when ${what}`, { tags: ['D11', 'D12', 'D13', 'D14'] }, async () => {
       const dir = largeFolder()
       damage(segmentsIn(wal(dir)))
 
@@ -129,7 +130,9 @@ describe('keelson wal verify', () => {
       expect(logs[0].lost.length).toBe(isOnlyMoved ? 0 : 1)
     })
 
-  test('is 4 when the projection shows more than the log holds: an old log under newer rows (D7)', async () => {
+  test('is 4 when the projection shows more than the log holds: an old log under newer rows', {
+    tags: ['D7'],
+  }, async () => {
     const dir = smallFolder()
     cpSync(wal(dir), join(dir, 'old'), { recursive: true })
     await withStore(dir, async ({ store, control }) => {
@@ -199,7 +202,9 @@ describe('keelson wal verify', () => {
     expect(await verified(dir)).toMatchObject({ status: 0, heldBy: null, verdict: 'clean' })
   })
 
-  test('E52 takes a copy of a living folder for what it is: a log that was not closed', async () => {
+  test('takes a copy of a living folder for what it is: a log that was not closed', {
+    tags: ['E52'],
+  }, async () => {
     const dir = tempFolder()
     const instance = startKeelson(['start', '--dir', 'd'], dir)
     await instance.write("await store.put('a', 1)\n")

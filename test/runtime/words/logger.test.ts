@@ -128,14 +128,14 @@ describe('a crash', () => {
     }
   }
 
-  test('N2 is logged with its stack once, and not again by its supervisor', async () => {
+  test('is logged with its stack once, and not again by its supervisor', async () => {
     await crashedWith(logger)
 
     const stacks = written.map((text) => text.match(/details: \{\}|^ {4}at /gm)?.length ?? 0)
     expect(stacks.map((count) => count > 0)).toEqual([true, false, true, false])
   })
 
-  test('N2 is an error in JSON, also for a logger that copies the facts', async () => {
+  test('is an error in JSON, also for a logger that copies the facts', async () => {
     const lines: unknown[] = []
     const log: Log = (message, facts) =>
       lines.push(JSON.parse(JSON.stringify({ message, ...facts })))
@@ -158,7 +158,7 @@ describe('a crash', () => {
   }
 
   test.each(['of pino', 'in objectFirst'])(
-    'N2 is given to a logger %s with the facts first, and the error itself as `err`',
+    'is given to a logger %s with the facts first, and the error itself as `err`',
     async (which) => {
       const { lines, own } = objectFirstLines()
       // A child of pino has the property by its prototype.
@@ -180,7 +180,7 @@ describe('a crash', () => {
     },
   )
 
-  test('N2 is a line of JSON for `jsonLogger`', async () => {
+  test('is a line of JSON for `jsonLogger`', async () => {
     const lines: string[] = []
     await crashedWith(jsonLogger({ now: () => 0 }, (text) => lines.push(text)))
 

@@ -45,7 +45,7 @@ test.each([
   ['no blobs', { ...copy, blobs: null }],
   ['blobs in no segments', { ...copy, blobs: { segments: ['1'] } }],
   ['a missing blob without a name', { ...copy, missing: [1] }],
-])('S28 a backup that says %s of a shard is CORRUPT, although its checksum holds', (_, shard) => {
+])('a backup that says %s of a shard is CORRUPT, although its checksum holds', (_, shard) => {
   writeBackup(disk, '/b', { ...backup, shards: [shard as never] })
   expect(() => readBackup(disk, '/b')).toThrow(
     expect.objectContaining({

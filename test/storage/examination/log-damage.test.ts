@@ -148,7 +148,7 @@ describe('a flipped bit', () => {
     ['a projection', [{ lsn: 6, source: 'lmdb' }]],
     ['what the caller knows', [{ lsn: 5, source: 'minDurable' }]],
     ['a replica', [{ lsn: 40, source: 'postgres' }]],
-  ])('D7 in the last group is damage when %s proves it', (_, evidence) => {
+  ])('in the last group is damage when %s proves it', { tags: ['D7'] }, (_, evidence) => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     for (let bit = groupAt(3) * 8; bit < (groupAt(3) + 432) * 8; bit += 5 * step) {
@@ -266,7 +266,9 @@ describe('a segment that is cut', () => {
 })
 
 describe('zeros', () => {
-  test('D3 E11 from any byte of the last group on keep the longest valid prefix, and another frame can follow', () => {
+  test('from any byte of the last group on keep the longest valid prefix, and another frame can follow', {
+    tags: ['D3', 'E11'],
+  }, () => {
     const world = threeGroups()
     const path = newestOn(world.disk)
     for (let from = groupAt(3); from < framesEnd; from += step) {
@@ -337,7 +339,9 @@ describe('a torn write with a hole', () => {
     return { world, disk }
   }
 
-  test('D4 E15 of any two sectors is cut at the first, and valid-looking bytes after it never return', () => {
+  test('of any two sectors is cut at the first, and valid-looking bytes after it never return', {
+    tags: ['D4', 'E15'],
+  }, () => {
     for (let first = 0; first < 5; first++)
       for (let second = first + 1; second <= 5; second++) {
         const { world, disk } = torn([first, second])
@@ -395,7 +399,7 @@ describe('a torn write with a hole', () => {
     expect(disk.list(`${dir}/quarantine`)).toHaveLength(1)
   })
 
-  test('E16 in an earlier group is damage', () => {
+  test('in an earlier group is damage', { tags: ['E16'] }, () => {
     for (let index = 0; index < 2; index++) {
       const world = threeGroups()
       world.disk.poke(newestOn(world.disk), groupAt(2) + index * sector, new Uint8Array(sector))
@@ -405,7 +409,7 @@ describe('a torn write with a hole', () => {
 })
 
 describe('stale bytes', () => {
-  test('D10 E18 of an older segment after the end are not frames', () => {
+  test('of an older segment after the end are not frames', { tags: ['D10', 'E18'] }, () => {
     const world = threeGroups()
     const older = world.disk.contents(newestOn(world.disk))
     const { log } = world.open()
@@ -423,7 +427,9 @@ describe('stale bytes', () => {
       }
   })
 
-  test('D32 of the same segment, or a payload that is a copy of the log, prove nothing', () => {
+  test('of the same segment, or a payload that is a copy of the log, prove nothing', {
+    tags: ['D32'],
+  }, () => {
     const world = newWorld({ maxFileSize: 16 * 1024, sectorBytes: sector })
     const { log } = world.open()
     commit(log, [payload(1, 400), payload(2, 400)])
@@ -440,7 +446,7 @@ describe('stale bytes', () => {
   })
 })
 
-test('E37 any bytes anywhere give a result or a refusal with a code', () => {
+test('any bytes anywhere give a result or a refusal with a code', { tags: ['E37'] }, () => {
   const random = seededRandom(21)
   const below = (limit: number): number => Math.floor(random() * limit)
   const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })

@@ -182,7 +182,7 @@ const timeout = everyBit ? 4 * 3_600_000 : 300_000
 describe.each(['unmarked', 'marked', 'closed'])('a log that is %s', { timeout }, (ending) => {
   const mayLose = ending === 'unmarked'
 
-  test('D6 D7 E12 with any one bit flipped', () => {
+  test('with any one bit flipped', { tags: ['D6', 'D7', 'E12'] }, () => {
     const log = smallest(ending)
     const sound = factsOf(log.world)
     let same = 0
@@ -203,14 +203,16 @@ describe.each(['unmarked', 'marked', 'closed'])('a log that is %s', { timeout },
     else expect(cut).toBe(0)
   })
 
-  test('D13 E11 with any file cut at any byte', () => {
+  test('with any file cut at any byte', { tags: ['D13', 'E11'] }, () => {
     const log = smallest(ending)
     const { corrupt, cut } = tally(log, cutsOf(log))
     expect(corrupt).toBeGreaterThan(4000 / step)
     expect(cut).toBe(0)
   })
 
-  test('D5 D9 E13 E14 with any sector zeroed, or overwritten at random, or from any byte on', () => {
+  test('with any sector zeroed, or overwritten at random, or from any byte on', {
+    tags: ['D5', 'D9', 'E13', 'E14'],
+  }, () => {
     const random = seededRandom(seed)
     const noise = () => Uint8Array.from({ length: sector }, () => Math.floor(random() * 256))
     const log = smallLog(ending)
@@ -239,7 +241,7 @@ describe.each(['unmarked', 'marked', 'closed'])('a log that is %s', { timeout },
     apply: (disk: LogWorld['disk']) => disk.poke(path, at, bytes),
   })
 
-  test('E13 with any two sectors of a file swapped, or of two files', () => {
+  test('with any two sectors of a file swapped, or of two files', { tags: ['E13'] }, () => {
     const log = smallLog(ending)
     const { corrupt, cut } = tally(log, swaps(log))
     expect(corrupt).toBeGreaterThan(100 / step)
@@ -273,7 +275,9 @@ describe.each(['unmarked', 'marked', 'closed'])('a log that is %s', { timeout },
       }
   }
 
-  test('D11 D12 E40 with any file removed, or any two in each other’s place', () => {
+  test('with any file removed, or any two in each other’s place', {
+    tags: ['D11', 'D12', 'E40'],
+  }, () => {
     const log = smallLog(ending)
     const removals = log.paths.map((path) => ({
       what: `${path} removed`,

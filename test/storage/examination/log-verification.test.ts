@@ -161,7 +161,9 @@ describe('the verdict', () => {
 })
 
 describe('damage', () => {
-  test('D6: a flipped bit in an acknowledged frame loses that frame, named by file, offset and lsn', () => {
+  test('a flipped bit in an acknowledged frame loses that frame, named by file, offset and lsn', {
+    tags: ['D6'],
+  }, () => {
     const world = crashedLogOf(3)
     const path = newestOn(world.disk)
     world.disk.flipBit(path, (groupAt(2) + 100) * 8)
@@ -181,7 +183,7 @@ describe('damage', () => {
     expect(found.lastLsn).toBe(6)
   })
 
-  test('D8: a changed length is not used, and the frames after it are found', () => {
+  test('a changed length is not used, and the frames after it are found', { tags: ['D8'] }, () => {
     const world = crashedLogOf(3)
     world.disk.flipBit(newestOn(world.disk), (groupAt(2) + 4) * 8 + 30)
 
@@ -204,7 +206,9 @@ const rot = (world: LogWorld, offset: number): void =>
 describe('bytes that only look like frames', () => {
   const wide = { maxFileSize: 64 * 1024, sectorBytes: sector }
 
-  test('D32: frames of this very log inside a payload are not taken for the log after damage', () => {
+  test('frames of this very log inside a payload are not taken for the log after damage', {
+    tags: ['D32'],
+  }, () => {
     const world = newWorld(wide)
     const { log } = world.open()
     for (let number = 1; number <= 4; number++) commit(log, [payload(number, 400)])
@@ -229,7 +233,9 @@ describe('bytes that only look like frames', () => {
     expect(found.frames).toBe(6)
   })
 
-  test('D32: a forged chain that contradicts the frames after it is not trusted', () => {
+  test('a forged chain that contradicts the frames after it is not trusted', {
+    tags: ['D32'],
+  }, () => {
     const world = newWorld(wide)
     const { log } = world.open()
     commit(log, [payload(1, 400)])
@@ -269,7 +275,7 @@ describe('bytes that only look like frames', () => {
     ])
   })
 
-  test('D10: frames of an older life have another salt and are ignored', () => {
+  test('frames of an older life have another salt and are ignored', { tags: ['D10'] }, () => {
     const world = newWorld(wide)
     const { log } = world.open()
     for (let number = 1; number <= 6; number++) commit(log, [payload(number, 400)])
@@ -303,14 +309,16 @@ describe('versions', () => {
     return world
   }
 
-  test('D26: a type that must be known is UNSUPPORTED_VERSION, one that may be skipped is counted', () => {
+  test('a type that must be known is UNSUPPORTED_VERSION, one that may be skipped is counted', {
+    tags: ['D26'],
+  }, () => {
     expect(() => verify(withFrame(77))).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_VERSION' }),
     )
     expect(verify(withFrame(200))).toMatchObject({ verdict: 'clean', frames: 3, dataFrames: 2 })
   })
 
-  test('D26: a dump shows a frame that it cannot read, and continues', () => {
+  test('a dump shows a frame that it cannot read, and continues', { tags: ['D26'] }, () => {
     const records = [...dumping(withFrame(77).disk, dir)].filter(({ kind }) => kind !== 'pause')
 
     expect(records.map(({ kind }) => kind)).toEqual(['segment', 'frame', 'frame', 'newer'])

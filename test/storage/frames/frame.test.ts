@@ -91,7 +91,7 @@ describe('a frame', () => {
     expect(header && provenBy(header)).toBe(0)
   })
 
-  test('D35 keeps the greatest LSN exact', () => {
+  test('keeps the greatest LSN exact', { tags: ['D35'] }, () => {
     const { buffer } = frame({
       lsn: Number.MAX_SAFE_INTEGER,
       durableLsn: Number.MAX_SAFE_INTEGER - 1,
@@ -115,7 +115,7 @@ describe('a frame', () => {
   })
 })
 
-test('E37 reading frames out of random bytes never throws and finds none', () => {
+test('reading frames out of random bytes never throws and finds none', { tags: ['E37'] }, () => {
   const random = seededRandom(11)
   const buffer = frameBuffer(new Uint8Array(256))
   for (let round = 0; round < 20_000; round++) {

@@ -84,7 +84,7 @@ describe('a position', () => {
     expect(decodePosition(encodePosition(marked))).toEqual(marked)
   })
 
-  test('L18: is CORRUPT if any bit of it is flipped, or if it was cut', () => {
+  test('is CORRUPT if any bit of it is flipped, or if it was cut', { tags: ['L18'] }, () => {
     for (const record of [encodePosition(position), encodePosition(marked)]) {
       for (const other of flipped(record)) expect(() => decodePosition(other)).toThrow(corrupt)
       for (let length = 0; length < record.length; length++)

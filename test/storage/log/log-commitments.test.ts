@@ -338,7 +338,7 @@ test('(f) no group is left out, wherever a log is cut off: every header has the 
 })
 
 describe('two logs with one changed record', () => {
-  test('E54 have other heads, and neither continues the other', () => {
+  test('have other heads, and neither continues the other', { tags: ['E54'] }, () => {
     const one = written(6)
     const two = newWorld(options, 1)
     const { log } = two.open()
@@ -355,7 +355,9 @@ describe('two logs with one changed record', () => {
     second?.close()
   })
 
-  test('E54 every record of the log has a proof that holds, as of every size of the chain', () => {
+  test('every record of the log has a proof that holds, as of every size of the chain', {
+    tags: ['E54'],
+  }, () => {
     const world = written(20)
     const reader = new HistoryReader(world.disk, dir)
     for (const { seq, firstLsn, lastLsn } of headersIn(world))

@@ -120,7 +120,8 @@ describe('opening', () => {
   ]
 
   test.each(states)(
-    'D20 E19 %s may be cut short at any call: the next opening finds the same',
+    '%s may be cut short at any call: the next opening finds the same',
+    { tags: ['D20', 'E19'] },
     (_, make) => {
       const world = make()
       const expected = found(world.on(world.disk.clone()))
@@ -210,7 +211,9 @@ describe('creating a log', () => {
   const emptyWorld = (): LogWorld => worldOn(simulatedDisk({ seed: 4 }), small)
   const create = (world: LogWorld): void => world.create()
 
-  test('E22 may crash at any call: no frame is left, and creating again works', () => {
+  test('may crash at any call: no frame is left, and creating again works', {
+    tags: ['E22'],
+  }, () => {
     crashEverywhere(emptyWorld(), create, (world, where) => {
       expect(world.inspect(), where).toMatchObject({ hasFrames: false })
       world.create()
@@ -260,7 +263,9 @@ describe('a roll', () => {
     log.abandon()
   }
 
-  test('D19 E20 may crash at any call: acknowledged frames are there, and a prefix of the others', () => {
+  test('may crash at any call: acknowledged frames are there, and a prefix of the others', {
+    tags: ['D19', 'E20'],
+  }, () => {
     const world = newWorld()
     const { log } = world.open()
     log.abandon()
@@ -359,7 +364,9 @@ describe('a failed sync', () => {
     return { world, error, syncs: () => world.disk.syncs - syncs }
   }
 
-  test('D15 is final: all later requests get the same error, and there is no second sync', () => {
+  test('is final: all later requests get the same error, and there is no second sync', {
+    tags: ['D15'],
+  }, () => {
     const { error, syncs } = failed()
 
     expect(error).toMatchObject({
@@ -369,7 +376,9 @@ describe('a failed sync', () => {
     expect(syncs()).toBe(0)
   })
 
-  test('D16 is not trusted after a restart: frames from the page cache are rewritten before they count', () => {
+  test('is not trusted after a restart: frames from the page cache are rewritten before they count', {
+    tags: ['D16'],
+  }, () => {
     const { world } = failed()
     world.disk.killProcess()
 
@@ -395,25 +404,29 @@ describe('a failed write', () => {
     ['ENOSPC', { kind: 'error', code: 'ENOSPC' } as const],
     ['EIO', { kind: 'short', bytes: 512 } as const],
     ['EIO', { kind: 'short', bytes: 0 } as const],
-  ])('D17 with %s is final, and the next life finds what was acknowledged', (errno, fault) => {
-    const world = newWorld()
-    const { log } = world.open()
-    commit(log, [payload(1, size)])
-    world.disk.inject({ at: 1, operation: 'write', fault })
-    const { syncs } = world.disk
+  ])(
+    'with %s is final, and the next life finds what was acknowledged',
+    { tags: ['D17'] },
+    (errno, fault) => {
+      const world = newWorld()
+      const { log } = world.open()
+      commit(log, [payload(1, size)])
+      world.disk.inject({ at: 1, operation: 'write', fault })
+      const { syncs } = world.disk
 
-    const error = attempt(() => commit(log, [payload(2, size), payload(3, size)]))
+      const error = attempt(() => commit(log, [payload(2, size), payload(3, size)]))
 
-    expect(error).toMatchObject({ code: 'SHARD_DOWN', details: { reason: 'poisoned', errno } })
-    expect(attempt(() => commit(log, [payload(4, size)]))).toBe(error)
-    expect(world.disk.syncs).toBe(syncs)
-    log.abandon()
-    world.disk.killProcess()
-    const frames = found(world)
-    expect(frames).toEqual(contents(1, frames.length))
-    expect(frames.length).toBeGreaterThan(0)
-    expectFrames(world, frames, 'later')
-  })
+      expect(error).toMatchObject({ code: 'SHARD_DOWN', details: { reason: 'poisoned', errno } })
+      expect(attempt(() => commit(log, [payload(4, size)]))).toBe(error)
+      expect(world.disk.syncs).toBe(syncs)
+      log.abandon()
+      world.disk.killProcess()
+      const frames = found(world)
+      expect(frames).toEqual(contents(1, frames.length))
+      expect(frames.length).toBeGreaterThan(0)
+      expectFrames(world, frames, 'later')
+    },
+  )
 
   test('at a wrong place of the disk is found at the next opening', () => {
     const world = newWorld()

@@ -40,7 +40,9 @@ const lastGroup = (world: LogWorld): { readonly from: number; readonly to: numbe
 }
 
 describe('a marker', () => {
-  test('E43 makes damage to any bit of the last group CORRUPT, and nothing is changed', () => {
+  test('makes damage to any bit of the last group CORRUPT, and nothing is changed', {
+    tags: ['E43'],
+  }, () => {
     const world = left(true)
     const { from, to } = lastGroup(left(false))
     expect(to - from).toBeGreaterThan(100)
@@ -53,7 +55,7 @@ describe('a marker', () => {
     }
   })
 
-  test('E43 is the only reason: without it the same damage cuts the group', () => {
+  test('is the only reason: without it the same damage cuts the group', { tags: ['E43'] }, () => {
     const world = left(false)
     const { from } = lastGroup(world)
 
@@ -62,7 +64,7 @@ describe('a marker', () => {
     expect(world.inspect()).toMatchObject({ tail: 'torn', lastLsn: 1 })
   })
 
-  test('D5 makes a zeroed sector of the last group CORRUPT', () => {
+  test('makes a zeroed sector of the last group CORRUPT', { tags: ['D5'] }, () => {
     const world = left(true)
 
     world.disk.poke(newestOn(world.disk), lastGroup(left(false)).from, new Uint8Array(512))
@@ -151,7 +153,7 @@ describe('a marker', () => {
     expect(world.open().report).toMatchObject({ tail: 'clean', lastLsn: 4 })
   })
 
-  test('D1 D2 may crash at any call: everything acknowledged is there', () => {
+  test('may crash at any call: everything acknowledged is there', { tags: ['D1', 'D2'] }, () => {
     const world = left(false)
     crashEverywhere(
       world,
@@ -169,7 +171,7 @@ describe('a marker', () => {
     )
   })
 
-  test('D15 poisons the log when its sync fails, like every write', () => {
+  test('poisons the log when its sync fails, like every write', { tags: ['D15'] }, () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)])

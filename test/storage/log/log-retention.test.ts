@@ -42,7 +42,9 @@ const left = (log: Log): string[] =>
 const all = Array.from({ length: 24 }, (_, at) => content(at + 1, size))
 
 describe('a checkpoint', () => {
-  test('E38 covers everything before it, is durable with its bytes, and reading begins right after it', () => {
+  test('covers everything before it, is durable with its bytes, and reading begins right after it', {
+    tags: ['E38'],
+  }, () => {
     const world = newWorld()
     const { log } = world.open()
     commit(log, [payload(1)], { sync: false })
@@ -118,7 +120,9 @@ describe('a checkpoint', () => {
     expect(log.handle('checkpoint', { opaque: new Uint8Array(most) }).lsn).toBe(1)
   })
 
-  test('D21 E21 may crash at any call: nothing is lost, and it is whole or absent', () => {
+  test('may crash at any call: nothing is lost, and it is whole or absent', {
+    tags: ['D21', 'E21'],
+  }, () => {
     const world = newWorld()
     filled(world).abandon()
     crashEverywhere(
@@ -174,7 +178,7 @@ describe('a release', () => {
     expect(left(log).at(-1)).toBe(content(25, size))
   })
 
-  test('E39 never passes the checkpoint, a pin or the current segment', () => {
+  test('never passes the checkpoint, a pin or the current segment', { tags: ['E39'] }, () => {
     const world = newWorld()
     const log = filled(world)
     expect(release(log)).toMatchObject({ removed: 0, firstLsn: 1 })
@@ -195,7 +199,9 @@ describe('a release', () => {
     expect(segmentsOn(world.disk).length).toBe(1)
   })
 
-  test('D31 keeps the frames that a reader pinned while segments are added and removed', () => {
+  test('keeps the frames that a reader pinned while segments are added and removed', {
+    tags: ['D31'],
+  }, () => {
     const world = newWorld()
     const log = filled(world)
     const { pin } = log.handle('pin', { from: 1 })
@@ -234,7 +240,7 @@ describe('a release', () => {
     )
   })
 
-  test('D21 may crash at any call: only extra files remain', () => {
+  test('may crash at any call: only extra files remain', { tags: ['D21'] }, () => {
     const world = newWorld()
     const log = filled(world)
     checkpoint(log)
@@ -302,7 +308,9 @@ describe('a release', () => {
     }
   })
 
-  test('D12 is the only way to miss a segment: otherwise it is CORRUPT, with or without a checkpoint', () => {
+  test('is the only way to miss a segment: otherwise it is CORRUPT, with or without a checkpoint', {
+    tags: ['D12'],
+  }, () => {
     const world = newWorld()
     const log = filled(world)
     log.abandon()

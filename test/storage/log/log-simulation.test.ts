@@ -28,7 +28,9 @@ test('no life loses an acknowledged frame, changes the order, leaves a gap or co
   expect(sum(({ removals }) => removals)).toBeGreaterThan(0.2)
 })
 
-test('E54 with commitments neither, and every chain continues each head that was given out', () => {
+test('with commitments neither, and every chain continues each head that was given out', {
+  tags: ['E54'],
+}, () => {
   const stories = seedsOf(24, 2_000).map((seed) => liveOn(seed, 60, true))
 
   const sum = (pick: (story: (typeof stories)[number]) => number): number =>

@@ -168,7 +168,9 @@ describe('a spare in the background', () => {
     expect(log.beginSpare()).toMatchObject({ size: small.maxFileSize })
   })
 
-  test('D18 E28 on a full disk: frames that fit are written, the others are NO_SPACE before any write, and freed space ends it', () => {
+  test('on a full disk: frames that fit are written, the others are NO_SPACE before any write, and freed space ends it', {
+    tags: ['D18', 'E28'],
+  }, () => {
     const world = newWorld()
     const { log } = world.open()
     const spares = maker(world, log)

@@ -205,7 +205,7 @@ test('the rows of the old version are shown, as of their position, until the new
   expect(world.shown('by-value')).toEqual(indexOf(values, 2))
 })
 
-test('S21 a rebuild among writes counts every row once', () => {
+test('a rebuild among writes counts every row once', () => {
   // An `add` cannot be repeated, unlike a put: what was walked and fed, or neither, is in the sum.
   const sums = [countsByNamespace(), sumOfValues]
   const initial = Array.from({ length: 1_050 }, (_, n) => [`n:${n}`, n] as const)

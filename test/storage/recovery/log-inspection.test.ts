@@ -257,7 +257,7 @@ describe('a newest segment without a readable header', () => {
   const destroyHeader = (world: LogWorld): void =>
     world.disk.poke(newestOn(world.disk), 0, new Uint8Array(4096))
 
-  test('D14 is set aside when MANIFEST proves that it was never used', () => {
+  test('is set aside when MANIFEST proves that it was never used', { tags: ['D14'] }, () => {
     const world = newWorld()
     const { log } = world.open()
     for (const number of [1, 2]) commit(log, [payload(number, size)])
@@ -274,7 +274,7 @@ describe('a newest segment without a readable header', () => {
     expect(readAll(second).map((frame) => frame.content)).toEqual(all.slice(0, 2))
   })
 
-  test('D14 is damage when MANIFEST names it or is missing', () => {
+  test('is damage when MANIFEST names it or is missing', { tags: ['D14'] }, () => {
     const world = rolled()
     destroyHeader(world)
 

@@ -57,7 +57,7 @@ describe('an inspection of several segments', () => {
     expect(inspectLog(disk, dir, [], { readFrom: 1 }).lastLsn).toBeGreaterThanOrEqual(10)
   })
 
-  test('D12 refuses a segment that was cut or replaced', () => {
+  test('refuses a segment that was cut or replaced', { tags: ['D12'] }, () => {
     const { disk } = rolled()
     const paths = segmentsOn(disk)
     const codes = paths.flatMap((path, index) => {
@@ -74,7 +74,9 @@ describe('an inspection of several segments', () => {
     expect(codes).toEqual(codes.map(() => 'CORRUPT'))
   })
 
-  test('D26 refuses a frame of a newer version in any segment, whatever else is damaged', () => {
+  test('refuses a frame of a newer version in any segment, whatever else is damaged', {
+    tags: ['D26'],
+  }, () => {
     const { disk } = rolled()
     const paths = segmentsOn(disk)
     const found = new Set<string | undefined>()

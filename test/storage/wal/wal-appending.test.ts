@@ -15,7 +15,7 @@ import {
 const entryMax = framePayloadMax({ maxFileSize: smallSegment, sectorBytes: 512 }) - entryHeaderBytes
 
 describe('an entry', () => {
-  test('E1 an empty folder opens as an empty log, made by the opening', async () => {
+  test('an empty folder opens as an empty log, made by the opening', { tags: ['E1'] }, async () => {
     const world = walWorld()
     const wal = await world.open()
     expect(wal.report).toMatchObject({ created: true, lastLsn: 0, firstLsn: 1, cutBytes: 0 })
@@ -24,7 +24,7 @@ describe('an entry', () => {
     expect((await world.open()).report).toMatchObject({ created: false, tail: 'clean', lastLsn: 2 })
   })
 
-  test('E2 is read with its LSN, its type and its bytes', async () => {
+  test('is read with its LSN, its type and its bytes', { tags: ['E2'] }, async () => {
     const world = walWorld()
     const wal = await world.open()
     expect(await wal.append(7, bytesOf(1))).toEqual({ lsn: 1 })
@@ -39,7 +39,7 @@ describe('an entry', () => {
     ])
   })
 
-  test('E3 may be empty, and as large as a segment allows', async () => {
+  test('may be empty, and as large as a segment allows', { tags: ['E3'] }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.writeEntry(new Uint8Array(0))
@@ -49,7 +49,7 @@ describe('an entry', () => {
     expect(found.map(({ bytes }) => bytes)).toEqual(['', shown(bytesOf(1, entryMax))])
   })
 
-  test('E4 is refused before any byte is written if it is larger', async () => {
+  test('is refused before any byte is written if it is larger', { tags: ['E4'] }, async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     await wal.writeEntry(bytesOf(1))
@@ -62,7 +62,7 @@ describe('an entry', () => {
     expect(await wal.writeEntry(bytesOf(3))).toEqual({ lsn: 2 })
   })
 
-  test('E5 of any size is read in order across rolls', async () => {
+  test('of any size is read in order across rolls', { tags: ['E5'] }, async () => {
     const world = walWorld()
     const wal = await world.open()
     const sizes = Array.from({ length: 300 }, (_, at) => (at * 7919) % 2500)
@@ -79,7 +79,9 @@ describe('an entry', () => {
     expect(await readAll(await world.open())).toEqual(expected)
   })
 
-  test('E6 is there with everything acknowledged before it, or not at all, wherever its group is cut', async () => {
+  test('is there with everything acknowledged before it, or not at all, wherever its group is cut', {
+    tags: ['E6'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.writeEntry(bytesOf(1))
@@ -134,7 +136,9 @@ describe('an entry', () => {
 })
 
 describe('appends', () => {
-  test('E7 settle in the order of their LSNs, which is the order of the calls', async () => {
+  test('settle in the order of their LSNs, which is the order of the calls', {
+    tags: ['E7'],
+  }, async () => {
     const wal = await walWorld().open()
     const settled: number[] = []
     const calls = Array.from({ length: 200 }, async (_, at) => {
@@ -148,7 +152,9 @@ describe('appends', () => {
     expect(new Set(lsns).size).toBe(200)
   })
 
-  test('E8 wait for the sync of their group, and are synced when they resolve', async () => {
+  test('wait for the sync of their group, and are synced when they resolve', {
+    tags: ['E8'],
+  }, async () => {
     const world = walWorld({ delayMs: 50 })
     const { clock, disk } = world
     const wal = await world.open()
@@ -170,25 +176,29 @@ describe('appends', () => {
   test.each([
     ['alike', 1],
     ['each in its own way', 5],
-  ])('E9 of 64 writers that come again %s share one sync a round', async (_, ways) => {
-    const { disk, open } = walWorld()
-    const wal = await open({ maxFileSize: 1024 * 1024, idleMarkerMs: 0 })
-    const { syncs } = disk
-    // Callers have more or fewer functions of their own around the call, so they come more or fewer
-    // microtasks later.
-    const behind = async (functions: number, type: number): Promise<void> => {
-      if (functions > 0) return behind(functions - 1, type)
-      await wal.append(type, bytesOf(type))
-    }
-    const writer = async (number: number): Promise<void> => {
-      for (let round = 0; round < 20; round++) await behind(number % ways, number)
-    }
-    await Promise.all(Array.from({ length: 64 }, (_, number) => writer(number)))
-    expect(disk.syncs - syncs).toBeLessThanOrEqual(22)
-    expect(await wal.describe()).toMatchObject({ lastLsn: 64 * 20 })
-  })
+  ])(
+    'of 64 writers that come again %s share one sync a round',
+    { tags: ['E9'] },
+    async (_, ways) => {
+      const { disk, open } = walWorld()
+      const wal = await open({ maxFileSize: 1024 * 1024, idleMarkerMs: 0 })
+      const { syncs } = disk
+      // Callers have more or fewer functions of their own around the call, so they come more or fewer
+      // microtasks later.
+      const behind = async (functions: number, type: number): Promise<void> => {
+        if (functions > 0) return behind(functions - 1, type)
+        await wal.append(type, bytesOf(type))
+      }
+      const writer = async (number: number): Promise<void> => {
+        for (let round = 0; round < 20; round++) await behind(number % ways, number)
+      }
+      await Promise.all(Array.from({ length: 64 }, (_, number) => writer(number)))
+      expect(disk.syncs - syncs).toBeLessThanOrEqual(22)
+      expect(await wal.describe()).toMatchObject({ lastLsn: 64 * 20 })
+    },
+  )
 
-  test('E10 wait for no timer when they are alone', async () => {
+  test('wait for no timer when they are alone', { tags: ['E10'] }, async () => {
     const { clock, open } = walWorld()
     const wal = await open({ idleMarkerMs: 0 })
     await wal.writeEntry(bytesOf(1))
@@ -211,7 +221,7 @@ describe('appends', () => {
     expect(await third).toEqual({ lsn: 3 })
   })
 
-  test('D27 are stamped with a time that never goes back', async () => {
+  test('are stamped with a time that never goes back', { tags: ['D27'] }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await world.clock.advance(60_000)

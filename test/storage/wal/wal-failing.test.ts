@@ -27,7 +27,9 @@ describe('a sync that fails once', () => {
     return { ...world, world, wal, segment, calls }
   }
 
-  test('D15 E23 rejects entries in flight with UNKNOWN_OUTCOME, waiting ones with NOT_SUBMITTED, later ones with SHARD_DOWN', async () => {
+  test('rejects entries in flight with UNKNOWN_OUTCOME, waiting ones with NOT_SUBMITTED, later ones with SHARD_DOWN', {
+    tags: ['D15', 'E23'],
+  }, async () => {
     const { wal, segment, calls } = await poisoned()
     const submitted = [2, 3].map((each) => outcome(wal.append(each, bytesOf(each))))
     // The group leaves with this turn of the event loop; later entries wait for the next group.
@@ -70,7 +72,9 @@ describe('a sync that fails once', () => {
     expect(told).toHaveLength(1)
   })
 
-  test('E25 leaves a folder that opens again in the same process, with everything acknowledged', async () => {
+  test('leaves a folder that opens again in the same process, with everything acknowledged', {
+    tags: ['E25'],
+  }, async () => {
     const { world, wal } = await poisoned()
     expect(await outcome(wal.append(2, bytesOf(2)))).toBe('UNKNOWN_OUTCOME')
     expect(await wal.describe()).toMatchObject({ mode: 'failed', durableLsn: 1 })
@@ -137,7 +141,8 @@ describe('a thread', () => {
     ['dies', new KeelsonError('SHARD_DOWN', 'gone', { details: { reason: 'thread' } }), 'thread'],
     ['does what nobody foresaw', new TypeError('undefined is not a function'), 'defect'],
   ])(
-    'E55 that %s is final, and says so; the folder opens with everything answered',
+    'that %s is final, and says so; the folder opens with everything answered',
+    { tags: ['E55'] },
     async (_, failure, reason) => {
       const { world, wal, code } = await brokenBy(failure)
       expect(code).toBe('UNKNOWN_OUTCOME')
@@ -156,7 +161,8 @@ describe('a write', () => {
     ['fails', { kind: 'error' } as const],
     ['is short', { kind: 'short', bytes: 100 } as const],
   ])(
-    'E26 E29 that %s is final, and the folder opens with everything acknowledged',
+    'that %s is final, and the folder opens with everything acknowledged',
+    { tags: ['E26', 'E29'] },
     async (_, fault) => {
       const world = walWorld()
       const wal = await world.open()
@@ -171,7 +177,9 @@ describe('a write', () => {
 })
 
 describe('a full disk', () => {
-  test('D18 E28 refuses with NO_SPACE before any byte is written; reads continue, and appends once there is room', async () => {
+  test('refuses with NO_SPACE before any byte is written; reads continue, and appends once there is room', {
+    tags: ['D18', 'E28'],
+  }, async () => {
     const world = walWorld()
     const { disk } = world
     const wal = await world.open()
@@ -193,7 +201,9 @@ describe('a full disk', () => {
 })
 
 describe('close', () => {
-  test('D33 E49 settles everything called before, CLEAN_CLOSE last; later calls are CLOSED', async () => {
+  test('settles everything called before, CLEAN_CLOSE last; later calls are CLOSED', {
+    tags: ['D33', 'E49'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open({ maxDelayMs: 50 })
     const appended = Array.from({ length: 50 }, (_, at) => wal.append(at, bytesOf(at, 300)))
@@ -215,7 +225,7 @@ describe('close', () => {
     expect(report).toMatchObject({ tail: 'clean', copiedFrames: 0 })
   })
 
-  test('E44 makes any later damage CORRUPT', async () => {
+  test('makes any later damage CORRUPT', { tags: ['E44'] }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.append(1, bytesOf(1, 600))
@@ -280,7 +290,7 @@ describe('a release that the disk refuses', () => {
   })
 })
 
-test('E56 whatever fails, no rejection is unhandled', async () => {
+test('whatever fails, no rejection is unhandled', { tags: ['E56'] }, async () => {
   const unobserved: unknown[] = []
   const observe = (reason: unknown) => void unobserved.push(reason)
   process.on('unhandledRejection', observe)

@@ -47,7 +47,9 @@ describe('levels', () => {
 })
 
 describe('idleness', () => {
-  test('E43 of 100 ms writes one marker, after which damage to the last entry is CORRUPT', async () => {
+  test('of 100 ms writes one marker, after which damage to the last entry is CORRUPT', {
+    tags: ['E43'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.writeEntry(bytesOf(1, 600))

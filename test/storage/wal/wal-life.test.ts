@@ -43,34 +43,33 @@ const step: fc.Arbitrary<WalStep> = fc.oneof(
   },
 )
 
-test(
-  'E36 whatever happens to a log, it equals an array of the appended entries',
-  async () => {
-    const stories: WalStory[] = []
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(step, { minLength: 10, maxLength: 40 }),
-        fc.integer({ min: 1 }),
-        fc.boolean(),
-        async (steps, seed, enableFsync) => {
-          stories.push(await new WalLife(walWorld({ seed }), enableFsync).run(steps))
-        },
-      ),
-      // Few lives are always the same ones: what they contain is checked below.
-      { numRuns: lives, ...(triesAll ? {} : { seed: 36 }) },
-    )
+test('whatever happens to a log, it equals an array of the appended entries', {
+  tags: ['E36'],
+  timeout: 60_000 + lives * 200,
+}, async () => {
+  const stories: WalStory[] = []
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { minLength: 10, maxLength: 40 }),
+      fc.integer({ min: 1 }),
+      fc.boolean(),
+      async (steps, seed, enableFsync) => {
+        stories.push(await new WalLife(walWorld({ seed }), enableFsync).run(steps))
+      },
+    ),
+    // Few lives are always the same ones: what they contain is checked below.
+    { numRuns: lives, ...(triesAll ? {} : { seed: 36 }) },
+  )
 
-    // The lives must contain every kind of event.
-    const mean = (what: keyof WalStory): number =>
-      stories.reduce((sum, story) => sum + story[what], 0) / stories.length
-    expect(mean('openings')).toBeGreaterThan(3)
-    expect(mean('promised')).toBeGreaterThan(15)
-    expect(mean('doubts')).toBeGreaterThan(1)
-    expect(mean('kept')).toBeGreaterThan(0.1)
-    expect(mean('failures')).toBeGreaterThan(0.1)
-    expect(mean('refusals')).toBeGreaterThan(0.3)
-    expect(mean('removed')).toBeGreaterThan(0.5)
-    expect(mean('damaged')).toBeGreaterThan(0.1)
-  },
-  60_000 + lives * 200,
-)
+  // The lives must contain every kind of event.
+  const mean = (what: keyof WalStory): number =>
+    stories.reduce((sum, story) => sum + story[what], 0) / stories.length
+  expect(mean('openings')).toBeGreaterThan(3)
+  expect(mean('promised')).toBeGreaterThan(15)
+  expect(mean('doubts')).toBeGreaterThan(1)
+  expect(mean('kept')).toBeGreaterThan(0.1)
+  expect(mean('failures')).toBeGreaterThan(0.1)
+  expect(mean('refusals')).toBeGreaterThan(0.3)
+  expect(mean('removed')).toBeGreaterThan(0.5)
+  expect(mean('damaged')).toBeGreaterThan(0.1)
+})

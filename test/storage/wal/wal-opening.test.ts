@@ -80,7 +80,9 @@ describe('a folder', () => {
     },
   )
 
-  test('E30 is LOCKED_DIR with its holder while it is open, until a close or the death of the process or machine', async () => {
+  test('is LOCKED_DIR with its holder while it is open, until a close or the death of the process or machine', {
+    tags: ['E30'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await expect(world.open()).rejects.toMatchObject({
@@ -182,7 +184,9 @@ describe('a folder', () => {
 })
 
 describe('a folder in memory', () => {
-  test('E57 is opened, and the report warns that nothing in it survives a power cut', async () => {
+  test('is opened, and the report warns that nothing in it survives a power cut', {
+    tags: ['E57'],
+  }, async () => {
     const world = walWorld()
     const first = await world.open()
     expect(first.report.remarks).toEqual([])
@@ -195,7 +199,9 @@ describe('a folder in memory', () => {
 })
 
 describe('a crash', () => {
-  test('E17 at the end of a torn log, twice, keeps everything acknowledged, and the log accepts more', async () => {
+  test('at the end of a torn log, twice, keeps everything acknowledged, and the log accepts more', {
+    tags: ['E17'],
+  }, async () => {
     const world = walWorld({ seed: 3 })
     const acknowledged: number[] = []
     for (let life = 0; life < 12; life++) {
@@ -210,7 +216,9 @@ describe('a crash', () => {
     }
   })
 
-  test('E19 at any call of an opening: the next opening gives the same log', async () => {
+  test('at any call of an opening: the next opening gives the same log', {
+    tags: ['E19'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open()
     for (let at = 0; at < 12; at++) await wal.append(at, bytesOf(at, 600))
@@ -230,7 +238,9 @@ describe('a crash', () => {
 })
 
 describe('minDurable', () => {
-  test('E42 above what is recovered is CORRUPT with nothing changed; at or below it opens', async () => {
+  test('above what is recovered is CORRUPT with nothing changed; at or below it opens', {
+    tags: ['E42'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await wal.append(1, bytesOf(1))
@@ -258,7 +268,9 @@ describe('missing and renumbered segments', () => {
     return world
   }
 
-  test('E40 any segment that is missing, or in the place of another, is refused', async () => {
+  test('any segment that is missing, or in the place of another, is refused', {
+    tags: ['E40'],
+  }, async () => {
     const world = await many()
     const names = segmentsOn(world.disk)
     for (const name of names) {
@@ -274,7 +286,9 @@ describe('missing and renumbered segments', () => {
     expect(await outcome(world.on(disk).open())).toBe('CORRUPT')
   })
 
-  test('E41 MANIFEST is rebuilt from the segments, and one that names more than they hold is refused', async () => {
+  test('MANIFEST is rebuilt from the segments, and one that names more than they hold is refused', {
+    tags: ['E41'],
+  }, async () => {
     const world = await many()
     const without = world.disk.clone()
     without.remove(`${dir}/MANIFEST`)

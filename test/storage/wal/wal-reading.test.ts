@@ -58,7 +58,9 @@ describe('a read', () => {
     expect(() => read(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
-  test('D31 ends at the durable LSN of its start, and shows no entry that is not durable', async () => {
+  test('ends at the durable LSN of its start, and shows no entry that is not durable', {
+    tags: ['D31'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open({ maxFileSize: 1024 * 1024, enableFsync: false })
     await fillWith(wal, 3)
@@ -72,7 +74,9 @@ describe('a read', () => {
     expect(await readAll(await world.open())).toHaveLength(6)
   })
 
-  test('E47 continues through appends, rolls and releases, and nothing that it needs is removed', async () => {
+  test('continues through appends, rolls and releases, and nothing that it needs is removed', {
+    tags: ['E47'],
+  }, async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     await fillWith(wal, 400, 1500)
@@ -170,7 +174,9 @@ describe('a read', () => {
 })
 
 describe('a checkpoint', () => {
-  test('E38 keeps everything after it; a read from it begins right after it', async () => {
+  test('keeps everything after it; a read from it begins right after it', {
+    tags: ['E38'],
+  }, async () => {
     const world = walWorld()
     const wal = await world.open()
     await fillWith(wal, 20)
@@ -217,7 +223,7 @@ describe('a checkpoint', () => {
 })
 
 describe('a release', () => {
-  test('E39 never passes the checkpoint, the given LSN or a reader', async () => {
+  test('never passes the checkpoint, the given LSN or a reader', { tags: ['E39'] }, async () => {
     const { disk, open } = walWorld()
     const wal = await open()
     const lsns = await fillWith(wal, 40)

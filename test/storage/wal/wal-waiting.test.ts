@@ -9,7 +9,9 @@ import { bytesOf, drive, outcome, readAll, walWorld } from '../../support/worlds
 describe('a full queue', () => {
   const queueBytes = 4096
 
-  test('D25 refuses callers that do not wait with BUSY, drops nothing, and accepts the others in order', async () => {
+  test('refuses callers that do not wait with BUSY, drops nothing, and accepts the others in order', {
+    tags: ['D25'],
+  }, async () => {
     const { clock, open } = walWorld({ delayMs: 10 })
     const wal = await open({ queueBytes, idleMarkerMs: 0 })
     const waiting = Array.from({ length: 30 }, (_, at) => wal.append(at, bytesOf(at, 1000)))
@@ -25,7 +27,9 @@ describe('a full queue', () => {
     expect((await read).map(({ type }) => type)).toEqual([...Array(30).keys(), 98])
   })
 
-  test('E48 counts each entry as at least 256 bytes until it is answered', async () => {
+  test('counts each entry as at least 256 bytes until it is answered', {
+    tags: ['E48'],
+  }, async () => {
     const { clock, open } = walWorld({ delayMs: 2000 })
     const wal = await open({ queueBytes, idleMarkerMs: 0 })
     const refuse = { whenFull: 'refuse' } as const

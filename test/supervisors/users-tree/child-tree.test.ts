@@ -55,7 +55,7 @@ describe('ids', () => {
   const labels = (system: ReturnType<typeof testSystem>['system']) =>
     system.processes().map(({ name: registered, label }) => registered ?? `(${label})`)
 
-  test('R11 are local to their supervisor: one subtree is used twice, and names are given on request', async () => {
+  test('are local to their supervisor: one subtree is used twice, and names are given on request', async () => {
     const { system } = testSystem()
     const named = worker('named', counter, { arg: 2, name: 'y_named' })
     await startSupervisor(

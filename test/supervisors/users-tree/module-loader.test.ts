@@ -39,7 +39,7 @@ for (const [what, ending, text, why] of [
   ['a syntax error', 'ts', '\nconst const', /a\.ts: ParseError: [^\n]*a\.ts:2:6"\n/],
   ['a syntax error', 'js', '\nconst const', /'const': node --check \S*a\.js shows where"\n/],
 ] as const)
-  test(`N5 a start that fails says why in one line: ${what} in .${ending}`, async () => {
+  test(`a start that fails says why in one line: ${what} in .${ending}`, async () => {
     const dir = project({
       [`keelson.config.${ending}`]: `import { supervisor, worker } from 'keelson'
         export default { app: supervisor('app', {}, [worker('a', './a.${ending}')]) }`,
@@ -53,7 +53,7 @@ for (const [what, ending, text, why] of [
   })
 
 for (const ending of ['js', 'ts'] as const)
-  test(`N1 a module that a configuration and its workers import is evaluated once: .${ending}`, async () => {
+  test(`a module that a configuration and its workers import is evaluated once: .${ending}`, async () => {
     const dir = project({
       [`shared.${ending}`]: says("'shared'"),
       [`a.${ending}`]: says("'a'") + workerOn(`./shared.${ending}`),
@@ -70,7 +70,7 @@ for (const ending of ['js', 'ts'] as const)
   })
 
 test.each(['js', 'ts'])(
-  'N1 so are those that JavaScript and TypeScript share, from a configuration in .%s',
+  'so are those that JavaScript and TypeScript share, from a configuration in .%s',
   async (ending) => {
     const imports = "import './typed.ts'\nimport './plain.js'\n"
     const dir = project({
@@ -92,7 +92,7 @@ test.each(['js', 'ts'])(
 )
 
 test.each(['js', 'ts'])(
-  'N1 `keelson` is the one that runs: its errors are instances of its class in .%s',
+  '`keelson` is the one that runs: its errors are instances of its class in .%s',
   async (ending) => {
     const own = `import { KeelsonError } from 'keelson'
     export const isOwn = (error) => error instanceof KeelsonError`
