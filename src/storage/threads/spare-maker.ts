@@ -5,14 +5,7 @@
  */
 import { nodeDisk } from '../disk/node-disk.ts'
 import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
-import {
-  answer,
-  isThread,
-  startThread,
-  type ThreadClient,
-  takeQuestions,
-  threadClient,
-} from './worker-thread.ts'
+import { isThread, serve, startThread, type ThreadClient, threadClient } from './worker-thread.ts'
 
 /** The calls of the maker of spares. */
 type SpareMakerParts = {
@@ -82,22 +75,15 @@ type SpareRequestKind = 'start' | 'make'
 /** `failure`: why the spare was not made. The log asks for another one later. */
 type MadeSpare = { readonly failure?: string }
 
-/** The second thread's side: one spare after another. */
-const serveSpares = (): void => {
-  const disk = nodeDisk()
-  takeQuestions(({ id, kind, request }) =>
-    // The log's thread sends a task with `make`.
-    answer(id, () => (kind === 'make' ? madeSpare(disk, request as SpareTask) : {})),
-  )
-}
-
-const madeSpare = (disk: ReturnType<typeof nodeDisk>, task: SpareTask): MadeSpare => {
+const madeSpare = (task: SpareTask): MadeSpare => {
   try {
-    prepareSpare(disk, task)
+    prepareSpare(nodeDisk(), task)
     return {}
   } catch (error) {
     return { failure: String(error) }
   }
 }
 
-if (isThread('spares')) serveSpares()
+// The log's thread sends a task with `make`.
+if (isThread('spares'))
+  serve((kind, request) => (kind === 'make' ? madeSpare(request as SpareTask) : {}))

@@ -8,14 +8,7 @@ import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host
 import { Blobs } from '../blobs/blobs.ts'
 import { pageMemory } from '../bytes/page-memory.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
-import {
-  answer,
-  isThread,
-  startThread,
-  type ThreadClient,
-  takeQuestions,
-  threadClient,
-} from './worker-thread.ts'
+import { isThread, serve, startThread, type ThreadClient, threadClient } from './worker-thread.ts'
 
 /**
  * Makes a host over the real disk. Payloads are transferred: a view of a whole `ArrayBuffer` is
@@ -38,13 +31,10 @@ export const threadBlobHost = (): BlobHost => {
   }
 }
 
-/** The thread's side: one request after another. */
-const serveBlobs = (): void => {
+if (isThread('blobs')) {
   const blobs = new Blobs(nodeDisk(), pageMemory)
-  takeQuestions(({ id, kind, request }) => {
+  serve((kind, request) => {
     const asked = kind as BlobRequestKind
-    answer(id, () => blobs.handle(asked, request as BlobProtocol[typeof asked]['request']))
+    return blobs.handle(asked, request as BlobProtocol[typeof asked]['request'])
   })
 }
-
-if (isThread('blobs')) serveBlobs()

@@ -6,7 +6,7 @@ import { nodeDisk } from '../disk/node-disk.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import type { ProjectionExaminer } from '../lmdb/lmdb-projection-store.ts'
 import type { ExaminationDepth, ProjectionExamination } from '../ports/projection-store.ts'
-import { answer, askOnce, isThread, takeQuestions } from './worker-thread.ts'
+import { askOnce, isThread, serve } from './worker-thread.ts'
 
 type Request = { readonly dir: string; readonly depth: ExaminationDepth }
 
@@ -26,12 +26,8 @@ export const threadExaminer: ProjectionExaminer = async (dir, depth, signal) => 
   }
 }
 
-const serveExamination = (): void => {
-  const disk = nodeDisk()
-  takeQuestions(({ id, request }) => {
+if (isThread('examination'))
+  serve((_, request) => {
     const { dir, depth } = request as Request
-    answer(id, () => examineProjection(disk, dir, depth))
+    return examineProjection(nodeDisk(), dir, depth)
   })
-}
-
-if (isThread('examination')) serveExamination()

@@ -21,13 +21,12 @@ import type {
 } from '../lmdb/lmdb-projection-store.ts'
 import { ExitGates, gateMemory, insideGate } from './exit-gate.ts'
 import {
-  answer,
   isProcessThread,
   isThread,
+  serve,
   sharedMemory,
   startThread,
   type ThreadClient,
-  takeQuestions,
   threadClient,
 } from './worker-thread.ts'
 
@@ -137,14 +136,10 @@ const serveProjection = (memory: SharedArrayBuffer, openDatabase: OpenDatabase):
     insideGate(memory, () => writeCommit(joined, request))
     return request
   }
-  const closed = async (): Promise<void> => database?.close()
-  takeQuestions(({ id, kind, request }) => {
-    if (kind === 'join') answer(id, () => join(request as Joining))
-    else if (kind === 'commit') answer(id, () => commit(request as EncodedCommit))
-    else
-      void closed()
-        .catch(() => undefined)
-        .then(() => answer(id, () => undefined))
+  serve((kind, request) => {
+    if (kind === 'join') return join(request as Joining)
+    if (kind === 'commit') return commit(request as EncodedCommit)
+    return database?.close().catch(() => undefined)
   })
 }
 

@@ -21,14 +21,12 @@ import { unnamedIn } from '../snapshots/snapshot-folder.ts'
 import { type SnapshotProjections, SnapshotWork } from '../snapshots/snapshot-work.ts'
 import { ExitGates, gateMemory, insideGate } from './exit-gate.ts'
 import {
-  answer,
   isProcessThread,
   isThread,
-  reporter,
+  serve,
   sharedMemory,
   startThread,
   type ThreadClient,
-  takeQuestions,
   threadClient,
 } from './worker-thread.ts'
 
@@ -111,20 +109,11 @@ const workHere = (within: (transaction: () => void) => void): SnapshotWork => {
 
 /** The thread's side: one request, which `end` interrupts. */
 const serveSnapshots = (memory: SharedArrayBuffer): void => {
-  const clock = systemClock()
   const work = workHere((transaction) => insideGate(memory, transaction))
-  const handled = (id: number, kind: SnapshotRequestKind, request: unknown) =>
-    work.run(kind, request as SnapshotProtocol[typeof kind]['request'], reporter(id, clock))
-  takeQuestions(({ id, kind, request }) => {
-    const done: Promise<unknown> =
-      kind === 'end' ? work.end() : handled(id, kind as SnapshotRequestKind, request)
-    void done.then(
-      (value) => answer(id, () => value),
-      (error) =>
-        answer(id, () => {
-          throw error
-        }),
-    )
+  serve((kind, request, report) => {
+    if (kind === 'end') return work.end()
+    const asked = kind as SnapshotRequestKind
+    return work.run(asked, request as SnapshotProtocol[typeof asked]['request'], report)
   })
 }
 

@@ -6,7 +6,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import type { Clock } from '../../clock.ts'
+import { systemClock } from '../../clock.ts'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { refusing } from '../disk/disk-failure.ts'
@@ -264,8 +264,9 @@ export const wakeParent = (): void => parentPort?.postMessage(wakeUp)
 /** The interval, in ms, at which a host hears how far its question has come: each costs it a turn. */
 const reportMs = 50
 
-/** The thread's side: reports to the host how far the question with this id has come. */
-export const reporter = (id: number, clock: Clock): ((progress: unknown) => void) => {
+/** Reports to the host how far the question `id` has come. */
+const reporter = (id: number): ((progress: unknown) => void) => {
+  const clock = systemClock()
   let reported = Number.NEGATIVE_INFINITY
   return (progress) => {
     if (clock.monotonic() - reported < reportMs) return
@@ -273,6 +274,27 @@ export const reporter = (id: number, clock: Clock): ((progress: unknown) => void
     parentPort?.postMessage({ id, progress } satisfies Reply)
   }
 }
+
+/**
+ * The thread's side: answers each question with what `handle` returns or resolves with, or with its
+ * error. `report` tells the host how far it has come.
+ */
+export const serve = (
+  handle: (kind: string, request: unknown, report: (progress: unknown) => void) => unknown,
+): void =>
+  takeQuestions(({ id, kind, request }) => {
+    const fail = (error: unknown): void =>
+      answer(id, () => {
+        throw error
+      })
+    try {
+      const given = handle(kind, request, reporter(id))
+      if (given instanceof Promise) given.then((value) => answer(id, () => value), fail)
+      else answer(id, () => given)
+    } catch (error) {
+      fail(error)
+    }
+  })
 
 /**
  * The thread's side: runs `action` and sends its answer or error. `fastPath` returns true for an
