@@ -26,6 +26,7 @@ export const rooms = {
     'test/actors/snapshots/snapshot-blobs',
     'test/actors/control/actor-names',
     'test/actors/control/wrong-messages',
+    'test/actors/shard/log-lines',
   ],
   'actors/replication': ['test/inspect/backup/restore-replica'],
   'actors/journal': ['test/actors/turns/journaled-turns', 'test/simulation/journal'],

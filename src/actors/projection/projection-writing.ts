@@ -354,7 +354,7 @@ export const reconcile = (state: State, context: Context): void => {
   const { projection, derived } = state.shard
   if (!state.following || state.reconcile || !projection.isDirty) return
   act(derived.reminders())
-  state.reconcile = new Reconcile(projection.beginReconcile(), context.system.clock.monotonic())
+  state.reconcile = new Reconcile(projection.epoch, context.system.clock.monotonic())
   context.send(context.self, 'readRows')
 }
 

@@ -36,8 +36,9 @@ export class ShardProjection {
   #failure: KeelsonError | undefined
   /** The claim of a caller about the projection, until a reconcile has refuted it. */
   #mark: { readonly epoch: number; readonly error: KeelsonError } | undefined
+  /** The requests for a reconcile, and those of them that a reconcile has answered. */
   #epoch = 0
-  #isDirty = false
+  #reconciledEpoch = 0
   #flushedAt: number | undefined
   /** The time since when the projection is behind, and the applied LSN of a later moment. */
   #behind: { since: number; until: number; lsn: number } | undefined
@@ -160,28 +161,27 @@ export class ShardProjection {
     this.#epoch++
     const error = this.#degraded('the projection is marked as degraded', reason)
     this.#mark = { epoch: this.#epoch, error }
-    this.#isDirty = true
     return this.#epoch
   }
 
   /** Asks for a reconcile. Many requests before it begins are one. */
   markProjectionDirty(): void {
-    this.#isDirty = true
+    this.#epoch++
   }
 
-  /** Whether a reconcile was asked for, and none has begun since. */
+  /** Whether a reconcile was asked for, and none that began since has ended well. */
   get isDirty(): boolean {
-    return this.#isDirty
+    return this.#epoch > this.#reconciledEpoch
   }
 
-  /** A reconcile begins. Returns its epoch. */
-  beginReconcile(): number {
-    this.#isDirty = false
+  /** The last request for a reconcile: one that begins now answers all up to it. */
+  get epoch(): number {
     return this.#epoch
   }
 
   /** A reconcile of `epoch` found nothing wrong. It ends no mark that was made since. */
   reconciled(epoch: number): void {
+    this.#reconciledEpoch = epoch
     if (this.#mark && this.#mark.epoch <= epoch) this.#mark = undefined
   }
 

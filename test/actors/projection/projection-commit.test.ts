@@ -70,6 +70,18 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(door.made).toEqual([first])
   })
 
+  test('is waited for by no suspension whose lease has ended: it is DISCARDED, and holds nothing', async () => {
+    const { app, door, clock, during, append } = await held(moment)
+    const suspended = codeOf(app.control.suspend(0, { flush: false, leaseMs: 100 }))
+    await clock.advance(200)
+    door.release()
+
+    expect(await during(suspended)).toBe('DISCARDED')
+    await append('b')
+    await during(app.control.flush(0))
+    expect(app.health().shards[0]?.projection.mode).toBe('following')
+  })
+
   test('with a lost answer is not repeated: the next incarnation reads its outcome', {
     tags: ['M27', 'M39'],
   }, async () => {

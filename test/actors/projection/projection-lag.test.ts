@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LogHost } from '../../../src/storage/index.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const KiB = 1024
 const text = 'x'.repeat(200 * KiB)
@@ -21,6 +21,23 @@ const overwritten = async (log?: (host: LogHost) => LogHost) => {
   await world.during(app.close())
   return world
 }
+
+/** A log whose reads take `ms`. `read` hears of the last LSN of each. */
+const slowly = (
+  host: LogHost,
+  world: () => Machine,
+  ms: number,
+  read: (lsn: number) => void = () => undefined,
+): LogHost => ({
+  ...host,
+  run: async (kind, request) => {
+    const answer = await host.run(kind, request)
+    if (kind !== 'read') return answer
+    await new Promise<void>((go) => world().clock.after(ms, go))
+    read((answer as { readonly next: number }).next - 1)
+    return answer
+  },
+})
 
 const lastOnes = ['k0', 'k1', 'k2']
 const valuesOf = (app: App): unknown[] =>
@@ -75,16 +92,41 @@ describe('a projection that falls behind', () => {
   })
 })
 
+test('a start with less log than the bound behind its projection tells how far it has read', async () => {
+  const read: number[] = []
+  const world: Machine = machine({
+    aroundLog: (host) =>
+      slowly(
+        host,
+        () => world,
+        1_000,
+        (lsn) => void read.push(lsn),
+      ),
+  })
+  const large = { ...options, lmdb: { lagBytesMax: 8 * 1024 * KiB } }
+  const app = await world.start(large)
+  for (let at = 0; at < 4; at++) await world.during(app.store.put('k', at))
+  await world.during(app.control.flushAll())
+  const shown = app.health().shards[0]?.projectedLsn ?? 0
+  world.projections.failCommits(folder, Number.POSITIVE_INFINITY)
+  for (let at = 0; at < 15; at++) await world.during(app.store.put('k', `${at}${text}`))
+  await world.during(app.close({ deadlineMs: 10 }))
+  world.projections.failCommits(folder, 0)
+  const told: StartProgress[] = []
+  read.length = 0
+
+  const again = await world.start({ ...large, onProgress: (each) => told.push(each) })
+
+  const counts = told.flatMap(({ recovery }) => recovery?.count ?? [])
+  expect(counts.length).toBeGreaterThan(2)
+  expect(counts).toEqual(read.slice(0, counts.length).map((lsn) => lsn - shown))
+  expect(again.store.get('k')).toBe(`14${text}`)
+  await world.during(again.close())
+})
+
 describe('a start with more log than the bound behind its projection', () => {
   test('rebuilds it before it opens, and tells bytes and a rate while it does', async () => {
-    const world = await overwritten((host) => ({
-      ...host,
-      run: async (kind, request) => {
-        const answer = await host.run(kind, request)
-        if (kind === 'read') await new Promise<void>((go) => world.clock.after(600, go))
-        return answer
-      },
-    }))
+    const world = await overwritten((host) => slowly(host, () => world, 600))
     world.projections.remove(folder)
     const told: StartProgress[] = []
 

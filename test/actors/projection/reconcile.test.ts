@@ -132,6 +132,37 @@ describe('a reconcile', () => {
   })
 })
 
+test('a reconcile that fails for another reason than damage begins again with its writer, and sets nothing aside', async () => {
+  let [failures, removals] = [0, 0]
+  const world = machine({
+    around: (projections) => ({
+      ...projections,
+      remove: (dir) => {
+        removals++
+        projections.remove(dir)
+      },
+      open: (dir, mapBytesMax) => {
+        const store = projections.open(dir, mapBytesMax)
+        const range: ProjectionStore['range'] = (rows) => {
+          if (failures-- > 0) throw new Error('the disk is away')
+          return store.range(rows)
+        }
+        return { ...refusing(store, () => false), range }
+      },
+    }),
+  })
+  const app = await world.start()
+  await world.during(app.store.put('a', 1))
+  await world.during(app.control.flush(0))
+  const reconciled: unknown[] = []
+  telemetry<StorageEvents>(app.system).on('lmdb.reconciled', ({ rows }) => reconciled.push(rows))
+  failures = 1
+  app.lmdbWriter(0).markProjectionDirty()
+  await world.clock.advance(1_000)
+
+  expect([reconciled, removals]).toEqual([[2], 0])
+})
+
 describe('a projection whose disk is full', () => {
   test('is tried again after delays that double up to 5 s, whatever arrives meanwhile', {
     tags: ['L41', 'M61'],
