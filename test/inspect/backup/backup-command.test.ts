@@ -5,7 +5,6 @@ import { start } from 'keelson'
 import { expect, test } from 'vitest'
 import { parseBackup, parseRestore } from '../../../src/inspect/backup/backup-command-line.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
-import { runKeelson } from '../../support/commands/keelson-command.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
@@ -18,7 +17,7 @@ test('a folder that is backed up and restored has its rows, its blobs and logs w
   for (let at = 0; at < 20; at++) await app.store.put(`k${at}`, { at })
   await app.store.put('blob', large)
   await app.control.snapshotAll()
-  const held = await runKeelson(['backup', 'd', '--to', 'b'], dir)
+  const held = await commandHere(['backup', 'd', '--to', 'b'], dir)
   const opened = await commandHere(['open', 'd', '--at', '5'], dir)
   await app.store.put('k1', 'later')
   const online = await app.backup(join(dir, 'online'), { consistent: true })
@@ -91,16 +90,18 @@ test('a restored folder waits for --acts or --no-app, also at the command', asyn
   const restored = await commandHere(['restore', 'b', '--to', 'r'], dir)
   expect(restored.output).toContain('--acts')
 
-  const refused = await runKeelson(['start', '--dir', 'r'], dir, '')
+  const refused = await commandHere(['start', '--dir', 'r'], dir)
   expect(refused.status).toBe(1)
   expect(refused.errors).toContain('CONFIG')
   for (const flag of ['--no-app', '--acts'] as const) {
-    const looked = await runKeelson(['start', '--dir', 'r', flag], dir, "store.get('k')\n")
+    const looked = await commandHere(['start', '--dir', 'r', flag], dir, {
+      input: "store.get('k')\n",
+    })
     expect(looked.output).toContain("'value'")
     const { waits = false } = JSON.parse(readFileSync(join(dir, 'r/keelson.json'), 'utf8'))
     expect(waits).toBe(flag === '--no-app')
   }
-  expect((await runKeelson(['start', '--dir', 'r'], dir, '')).status).toBe(0)
+  expect((await commandHere(['start', '--dir', 'r'], dir)).status).toBe(0)
 })
 
 test('open gives the prompt on a folder and on a backup as of then, and leaves them as they were', async () => {
@@ -114,7 +115,7 @@ test('open gives the prompt on a folder and on a backup as of then, and leaves t
 
   for (const name of sampled(['d', 'b'], 1)) {
     const words = ['open', name, '--at', String(position.lsn)]
-    const { status, output } = await runKeelson(words, dir, look)
+    const { status, output } = await commandHere(words, dir, { input: look })
     expect(status).toBe(0)
     expect(output).toContain("'first'")
   }

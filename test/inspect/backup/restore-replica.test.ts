@@ -67,7 +67,7 @@ describe.skipIf(lacks(noPostgres()))('keelson restore --from a server', () => {
     const since = await keelson('journal', 'head', 'r', '--since', 'head', '--out', 'c')
     expect(since.status).not.toBe(0)
 
-    const back = await runKeelson(['restore', '--from', url, '--to', 'r2', '--json'], dir)
+    const back = await keelson('restore', '--from', url, '--to', 'r2', '--json')
     expect(JSON.parse(back.output).shards).toHaveLength(2)
     const again = await open(join(dir, 'r2'), { shards: 2, app: false })
     expect(await idsOf(again)).toEqual(['first', 'second'])

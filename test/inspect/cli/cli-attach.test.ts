@@ -40,7 +40,7 @@ describe('keelson attach (needs the build)', () => {
     ]
 
     const first = await runKeelson(attach, dir, lines.join('\n'))
-    const second = await runKeelson(attach, dir, "store.get('a')\nexit\n1")
+    const second = await commandHere(attach, dir, { input: "store.get('a')\nexit\n1" })
 
     expect([first.status, first.errors]).toEqual([0, ''])
     // The slip is told when the event loop has its turn: before the answer to its line, or behind it.
@@ -70,7 +70,7 @@ describe('keelson attach (needs the build)', () => {
     const running = startKeelson(['run'], dir, {}, 'ignore')
     await running.says('ready: ')
 
-    expect(await runKeelson(['attach'], dir, 'app.dir')).toMatchObject({
+    expect(await commandHere(['attach'], dir, { input: 'app.dir' })).toMatchObject({
       status: 0,
       output: `'${join(dir, 'own')}'\n`,
     })
@@ -83,7 +83,9 @@ describe('keelson attach (needs the build)', () => {
     await off.says('ready: ')
 
     for (const folder of ['missing', 'd']) {
-      const { status, output, errors } = await runKeelson(['attach', '--dir', folder], dir, '1')
+      const { status, output, errors } = await commandHere(['attach', '--dir', folder], dir, {
+        input: '1',
+      })
       expect([status, output, codeIn(errors)]).toEqual([1, '', 'NO_PROCESS'])
       expect(errors).toContain('`keelson run --dir DIR`')
     }
@@ -100,12 +102,13 @@ describe('keelson attach (needs the build)', () => {
     const { status, errors } = await prompt.ended
     expect([status, codeIn(errors)]).toEqual([1, 'CLOSED'])
     expect(readdirSync(join(dir, 'd'))).toContain('attach.sock')
-    expect((await runKeelson(attach, dir, '1')).status).toBe(1)
+    expect((await commandHere(attach, dir, { input: '1' })).status).toBe(1)
     expect(await commandHere(['doctor', 'd'], dir)).toMatchObject({ status: 0 })
     expect(await commandHere(['backup', 'd', '--to', 'b'], dir)).toMatchObject({ status: 0 })
 
     await service(dir)
-    expect(await runKeelson(attach, dir, '3')).toMatchObject({ status: 0, output: '3\n' })
+    const again = await commandHere(attach, dir, { input: '3' })
+    expect(again).toMatchObject({ status: 0, output: '3\n' })
   })
 
   test('is told when the service ends, and ends with the status of a signal', async () => {

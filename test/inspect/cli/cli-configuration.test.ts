@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, treeWith, write } from '../../support/commands/command-project.ts'
-import { runKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson start with a configuration (needs the build)', () => {
@@ -45,7 +44,7 @@ describe('keelson start with a configuration (needs the build)', () => {
     const dir = project()
     const lines = ["call(counter, 'add', 2)", 'state(counter)', 'app.shards.length']
 
-    const { status, output } = await runKeelson(['start'], dir, lines.join('\n'))
+    const { status, output } = await commandHere(['start'], dir, { input: lines.join('\n') })
 
     expect([output, status]).toEqual(['42\n{ count: 42 }\n2\n', 0])
     expect(existsSync(join(dir, 'data/keelson.json'))).toBe(true)
@@ -74,9 +73,9 @@ describe('keelson start with a configuration (needs the build)', () => {
       "call(all, 'add', 5)",
       "app.entity('tally').state('a')",
     ]
-    const first = await runKeelson(['start'], dir, lines.join('\n'))
+    const first = await commandHere(['start'], dir, { input: lines.join('\n') })
     expect([first.output, first.status]).toEqual(['2\n5\n2\n', 0])
-    const second = await runKeelson(['start'], dir, lines.join('\n'))
+    const second = await commandHere(['start'], dir, { input: lines.join('\n') })
     expect(second.output).toBe('4\n10\n4\n')
   })
 
@@ -89,7 +88,7 @@ describe('keelson start with a configuration (needs the build)', () => {
       `import { entity, supervisor } from 'keelson'
        export default { app: supervisor('app', {}, [entity('wrong', './actors/wrong.ts')]) }`,
     )
-    const { status, errors } = await runKeelson(['start'], dir, '')
+    const { status, errors } = await commandHere(['start'], dir)
     expect([status, codeIn(errors)]).toEqual([1, 'CONFIG'])
     expect(errors).toContain('wrong.module.version')
   })
@@ -104,7 +103,7 @@ describe('keelson start with a configuration (needs the build)', () => {
       'tree()',
     ]
 
-    const { output } = await runKeelson(['start'], dir, lines.join('\n'))
+    const { output } = await commandHere(['start'], dir, { input: lines.join('\n') })
 
     expect(output).toMatch(/^EXITED: .*\n(?: .*\n)*undefined\n41\n/)
     expect(output).toMatch(/└─ counter +<\d+> +server +0 +1 +running/)
@@ -153,7 +152,7 @@ describe('keelson start with a configuration (needs the build)', () => {
     const dir = tempFolder()
     write(dir, 'keelson.config.json', '{"wal":{"enableFsync":false}}')
 
-    const { errors, output } = await runKeelson(['start'], dir, "store.put('a', 1)")
+    const { errors, output } = await commandHere(['start'], dir, { input: "store.put('a', 1)" })
 
     expect(errors).toContain('NOT DURABLE')
     expect(output).toBe("{ position: { shard: 0, lsn: 1 }, level: 'written' }\n")

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, write } from '../../support/commands/command-project.ts'
-import { runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
+import { startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('a folder that cannot be opened (needs the build)', () => {
@@ -18,7 +18,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
     await holder.write('1\n')
     await holder.says('1')
 
-    const { status, errors } = await runKeelson(['start'], dir, '1')
+    const { status, errors } = await commandHere(['start'], dir, { input: '1' })
     expect([status, codeIn(errors)]).toEqual([1, 'LOCKED_DIR'])
     expect(errors).toContain(`pid: ${holder.process.pid}`)
 

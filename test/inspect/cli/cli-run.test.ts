@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, hangingWorker, treeWith, write } from '../../support/commands/command-project.ts'
-import { runKeelson, startByNpm, startKeelson } from '../../support/commands/keelson-command.ts'
+import { startByNpm, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
 
@@ -92,18 +92,24 @@ describe('keelson run (needs the build)', () => {
       }`,
     )
     const app = JSON.stringify(JSON.parse(treeWith('./worker.mjs')).app)
-    const own = "{ error: (text) => process.stdout.write('mine: ' + text), warn() {}, info() {} }"
+    const file = JSON.stringify(join(dir, 'logged'))
+    const own = `{ error: (text) => appendFileSync(${file}, text), warn() {}, info() {} }`
     write(dir, 'plain.mjs', `export default { app: ${app} }`)
-    write(dir, 'own.mjs', `export default { app: ${app}, logger: ${own} }`)
+    write(
+      dir,
+      'own.mjs',
+      `import { appendFileSync } from 'node:fs'
+       export default { app: ${app}, logger: ${own} }`,
+    )
 
-    const plain = await runKeelson(['run', 'plain.mjs'], dir)
-    const logged = await runKeelson(['run', 'own.mjs'], dir)
+    const plain = await commandHere(['run', 'plain.mjs'], dir)
+    await commandHere(['run', 'own.mjs'], dir)
 
     expect(plain.errors).toMatch(
       /^\d{4}-\S+Z error .* ended: Error: it dies\n {4}at .*worker\.mjs/m,
     )
     expect(plain.errors).not.toContain('server-loop')
-    expect(logged.output).toMatch(/mine: .* ended: Error: it dies/)
+    expect(readFileSync(join(dir, 'logged'), 'utf8')).toMatch(/ ended: Error: it dies/)
   })
 
   test('with --log json prints each line as JSON with time and level, failures too', async () => {
@@ -170,7 +176,7 @@ describe('keelson run (needs the build)', () => {
 
   test('fails with status 1 and the reason: of its configuration, and when its root gives up', async () => {
     const dir = serviceFolder()
-    const wrong = await runKeelson(['run', 'none.json'], dir)
+    const wrong = await commandHere(['run', 'none.json'], dir)
     expect([wrong.status, codeIn(wrong.errors), wrong.output]).toEqual([1, 'CONFIG', ''])
     expect(readdirSync(dir)).not.toContain('keelson-data')
 
@@ -192,7 +198,7 @@ describe('keelson run (needs the build)', () => {
         calls: {}, casts: {}, infos: { die: () => { throw new Error('it dies') } },
       }`,
     )
-    const given = await runKeelson(['run', 'service.mjs'], dir)
+    const given = await commandHere(['run', 'service.mjs'], dir)
     expect([given.status, codeIn(given.errors)]).toEqual([1, 'EXITED'])
   })
 })

@@ -59,9 +59,10 @@ describe('keelson start (needs the build)', () => {
 
   test('finds its acknowledged writes again, and says that it was closed in order', async () => {
     const dir = tempFolder()
-    await runKeelson(['start', '--dir', 'd'], dir, "store.put('a', 1)")
+    const words = ['start', '--dir', 'd']
+    await commandHere(words, dir, { input: "store.put('a', 1)" })
 
-    const { output } = await runKeelson(['start', '--dir', 'd'], dir, "store.get('a')\nwal()")
+    const { output } = await commandHere(words, dir, { input: "store.get('a')\nwal()" })
 
     expect(output).toMatch(/^1\nshard 0 {2}open\n/)
     expect(output).toContain('closed cleanly')
@@ -77,11 +78,10 @@ describe('keelson start (needs the build)', () => {
     const killed = await runKeelson(['start'], dir, lines.join('\n'))
     expect([killed.signal, killed.output]).toEqual(['SIGKILL', 'undefined\n500\n'])
 
-    const again = await runKeelson(
-      ['start'],
-      dir,
-      'store.getMany(Array.from({ length: 500 }, (_, i) => "k" + i)).every((v, i) => v === i)',
-    )
+    const again = await commandHere(['start'], dir, {
+      input:
+        'store.getMany(Array.from({ length: 500 }, (_, i) => "k" + i)).every((v, i) => v === i)',
+    })
 
     expect([again.status, again.output]).toEqual([0, 'true\n'])
   })

@@ -24,7 +24,7 @@ describe('the command line (needs the build)', () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
     expect((await runKeelson(['--version'], tempFolder())).output).toBe(`${version}\n`)
-    expect((await runKeelson([], tempFolder())).output).toMatch(/^Usage:/)
+    expect((await commandHere([], tempFolder())).output).toMatch(/^Usage:/)
   })
 
   test('shows a stack only when asked to', async () => {

@@ -9,7 +9,7 @@ import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { change, newFolder, segmentsIn, wal } from '../../support/commands/command-logs.ts'
 import { codeIn, write } from '../../support/commands/command-project.ts'
-import { runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
+import { startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 /** So many more frames like those of `newFolder`, with few syncs. */
@@ -23,7 +23,7 @@ describe('keelson wal dump', () => {
     const dir = tempFolder()
     write(dir, 'notes/readme.txt', 'no log')
 
-    const { status, output, errors } = await runKeelson(['wal', 'dump', 'notes'], dir)
+    const { status, output, errors } = await commandHere(['wal', 'dump', 'notes'], dir)
 
     expect([status, output, codeIn(errors)]).toEqual([1, '', 'NO_SEGMENTS'])
     expect(errors).toContain(`there is no log in ${dir}/notes`)

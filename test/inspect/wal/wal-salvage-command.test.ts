@@ -24,7 +24,6 @@ import {
   verified,
   wal,
 } from '../../support/commands/command-logs.ts'
-import { startKeelson } from '../../support/commands/keelson-command.ts'
 import { folderMadeOnce, tempFolder } from '../../support/temp-folder.ts'
 
 describe('keelson wal salvage', () => {
@@ -199,11 +198,10 @@ describe('keelson wal salvage', () => {
 
   test('refuses a source that an instance holds', async () => {
     const dir = tempFolder()
-    const instance = startKeelson(['start', '--dir', 'd'], dir)
-    await instance.write("await store.put('a', 1)\n")
-    await instance.says('lsn: 1')
+    const app = await start({ dir: join(dir, 'd') })
 
     const { status, errors } = await commandHere(['wal', 'salvage', 'd', '--to', 'e'], dir)
+    await app.close()
 
     expect([status, /^LOCKED_DIR: /.test(errors)]).toEqual([1, true])
     expect(readdirSync(dir)).toEqual(['d'])

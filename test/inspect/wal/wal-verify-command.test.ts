@@ -206,12 +206,10 @@ describe('keelson wal verify', () => {
     tags: ['E52'],
   }, async () => {
     const dir = tempFolder()
-    const instance = startKeelson(['start', '--dir', 'd'], dir)
-    await instance.write("await store.put('a', 1)\n")
-    await instance.says('lsn: 1')
+    const app = await start({ dir: join(dir, 'd') })
+    await app.store.put('a', 1)
     cpSync(join(dir, 'd/shard-0/wal'), join(dir, 'copy'), { recursive: true })
-    instance.process.kill('SIGKILL')
-    await instance.ended
+    await app.close()
 
     const found = await verified(dir, 'copy')
 

@@ -6,11 +6,16 @@ import { PassThrough } from 'node:stream'
 import { runCommandLine } from '../../../dist/inspect/cli/command.js'
 import { type Environment, processEnvironment } from '../../../dist/inspect/command/environment.js'
 
-/** Runs `keelson` with `words` in the folder `cwd` to its end. `more` is what else its environment has. */
+/** What else the environment of a command has: its input as a text, or any part of it. */
+export type Given = Partial<Omit<Environment, 'input'>> & {
+  readonly input?: string | Environment['input']
+}
+
+/** Runs `keelson` with `words` in the folder `cwd` to its end. */
 export const commandHere = async (
   words: readonly string[],
   cwd: string,
-  more: Partial<Environment> = {},
+  { input = '', ...more }: Given = {},
 ) => {
   const [output, errors] = [new PassThrough(), new PassThrough()]
   const printed = { output: '', errors: '' }
@@ -18,7 +23,8 @@ export const commandHere = async (
   errors.on('data', (text: Buffer) => (printed.errors += text))
   const environment: Environment = {
     ...processEnvironment(),
-    ...{ input: new PassThrough().end(), output, errors, cwd, variables: {} },
+    ...{ output, errors, cwd, variables: {} },
+    input: typeof input === 'string' ? new PassThrough().end(input) : input,
     onSignal: () => () => undefined,
     onStrayRejection: () => () => undefined,
     exit: (status) => {
