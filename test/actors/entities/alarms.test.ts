@@ -300,6 +300,21 @@ describe('a step', () => {
   })
 })
 
+test.each(['blob_store', 'wal_writer', 'applier'])(
+  'an alarm that is due while its shard recovers from the death of its %s fires then',
+  async (actor) => {
+    const { machine, ask } = await started()
+    await ask('a', 'set', { name: 'two', inMs: 1_000 })
+    machine.syncMs = 300
+    await machine.advance(900)
+    machine.system.kill(name(`${actor}(0)`))
+
+    await machine.advance(2_000)
+
+    expect(machine.app.entity(kind).state('a')).toEqual({ fired: ['two'] })
+  },
+)
+
 test('many alarms at one moment are served, and calls are answered between them', async () => {
   const { machine, ask } = await started()
   for (let index = 0; index < 200; index++)
