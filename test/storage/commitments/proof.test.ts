@@ -71,7 +71,8 @@ const codeOf = (action: () => void): unknown => {
 
 describe('the records of a frame', () => {
   test('are its units; a payload that is no list of units is one record', () => {
-    expect(recordsOf(frameOf('one', '', 'three'))).toEqual(['one', '', 'three'])
+    const long = 'long'.repeat(20_000)
+    expect(recordsOf(frameOf('one', '', long, 'four'))).toEqual(['one', '', long, 'four'])
     const entry = Buffer.concat([Buffer.alloc(8), Buffer.from([0, 0, 7, 0]), Buffer.from('bytes')])
     expect(recordsOf(entry)).toEqual(['\0\0\u0007\0bytes'])
     expect(recordsOf(frameOf('one', 'two').subarray(0, 18))).toHaveLength(1)
@@ -241,6 +242,7 @@ describe('a proof', () => {
       [{ record: { ...proof.record, lsn: 14 } }, 'record'],
       [{ record: { ...proof.record, lsn: 15 } }, 'header'],
       [{ record: { ...proof.record, time: 4 } }, 'record'],
+      [{ record: { ...proof.record, time: 1_000 } }, 'header'],
       [{ header: chain.headers[5] as Uint8Array }, 'header'],
       [{ header: proof.header.subarray(0, 136) }, 'header'],
       [{ header: proof.header.with(199, (proof.header[199] ?? 0) ^ 1) }, 'signature'],
