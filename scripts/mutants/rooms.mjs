@@ -34,7 +34,10 @@ export const rooms = {
   'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal/wal-waiting'],
   'storage/frames': ['test/storage/segments', 'test/storage/recovery', 'test/storage/log'],
   'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/journal'],
-  'storage/projections': ['test/actors/projection/user-projections'],
+  'storage/projections': [
+    'test/actors/projection/user-projections',
+    'test/actors/projection/entity-projections',
+  ],
   'runtime/process': ['test/runtime/names', 'test/runtime/server', 'test/simulation/runtime'],
   'runtime/supervision': ['test/runtime/server', 'test/simulation/runtime'],
 }

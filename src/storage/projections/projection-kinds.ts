@@ -36,7 +36,10 @@ export const projection = (name: string, options: ProjectionOptions): Projection
   return { name, ...projectionOptions(options, config(`projection(${name})`)) } as Projection
 }
 
-/** How many keys each namespace has: rows of the namespace and the number. A compound counts once. */
+/**
+ * How many keys each namespace has: rows of the namespace and the number. A compound counts once.
+ * Keys that begin with a colon count with those without one, in `_root`.
+ */
 export const countsByNamespace = (name = 'counts'): Projection =>
   projection(name, {
     version: 1,
@@ -102,10 +105,10 @@ const valueAfter = (change: ProjectionChange): Pick<HistoryEntry, 'value' | 'isL
   }
 }
 
-/** The namespace of a key: what is before its first colon. */
+/** What is before the first colon of a key. A row of a projection has no empty key. */
 const namespaceOf = (key: string): string => {
   const colon = key.indexOf(':')
-  return colon < 0 ? '_root' : key.slice(0, colon)
+  return colon <= 0 ? '_root' : key.slice(0, colon)
 }
 
 /** The option `projections` of `start`. */

@@ -203,9 +203,13 @@ test('the built-in projections count namespaces and keep the last values of keys
   await during(app.store.putField('b:map', 'x', 1))
   await during(app.store.putField('b:map', 'y', 1))
   await during(app.store.delete('a:1'))
+  for (const key of [':1', 'c']) await during(app.store.put(key, 1))
   await during(app.projection('counts').reached())
 
-  expect(rowsOf(app, 'counts')).toEqual([['b', 1]])
+  expect(rowsOf(app, 'counts')).toEqual([
+    ['_root', 2],
+    ['b', 1],
+  ])
   const entries = app.projection<{ value?: number }[]>('history').get('a:1')
   expect(entries?.map(({ value }) => value)).toEqual([4, 5, undefined])
 })
@@ -343,6 +347,8 @@ test('names that are not configured, and wrong configurations, are refused', asy
     'x',
     [null],
     [{ ...byCity(), version: 0 }],
+    [{ ...byCity(), name: 5 }],
+    [{ ...byCity(), name: 'by city' }],
   ])
     await expect(machine().start({ projections: projections as never })).rejects.toMatchObject({
       code: 'CONFIG',
