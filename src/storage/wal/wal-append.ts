@@ -2,6 +2,16 @@
  * The arguments and the answer of an append. Bytes are checked here: a subclass or an object with
  * own properties may report any length; the length that the engine knows counts. Pure.
  */
+import {
+  argument,
+  type Given,
+  numberFrom,
+  object,
+  oneOf,
+  optional,
+  orInfinite,
+  that,
+} from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { realView } from '../bytes/real-bytes.ts'
 
@@ -32,37 +42,27 @@ const refused = (found: string, cause?: unknown): KeelsonError =>
     cause,
   })
 
-/** How an append waits. */
-export type AppendOptions = {
+const appendOptions = {
   /** If the queue is full: wait (default), or reject with `BUSY`. */
-  readonly whenFull?: 'wait' | 'refuse'
+  whenFull: optional(oneOf('wait', 'refuse')),
   /**
    * Aborting it withdraws the entry: `NOT_SUBMITTED` before it is submitted, `UNKNOWN_OUTCOME`
    * later.
    */
-  readonly signal?: AbortSignal
+  signal: optional(that<AbortSignal>('an AbortSignal', (found) => found instanceof AbortSignal)),
   /** Does the same after this many ms. */
-  readonly deadlineMs?: number
+  deadlineMs: optional(orInfinite(numberFrom(0))),
 }
+
+/** How an append waits. */
+export type AppendOptions = Given<typeof appendOptions>
 
 /** The place of an entry in the log. `level` is present only if it is written but not synced. */
 export type Appended = { readonly lsn: number; readonly level?: 'written' }
 
+const check = object(appendOptions)
+
 /** Checks append options. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkAppendOptions = (options: AppendOptions): void => {
-  if (typeof options !== 'object' || options === null) throw invalid('options', options)
-  for (const name of Object.keys(options)) if (!optionNames.has(name)) throw invalid(name, name)
-  const { whenFull, signal, deadlineMs } = options
-  if (whenFull !== undefined && whenFull !== 'wait' && whenFull !== 'refuse')
-    throw invalid('whenFull', whenFull)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', signal)
-  if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs >= 0))
-    throw invalid('deadlineMs', deadlineMs)
+  check(options, argument('', 'an append'))
 }
-
-const optionNames: ReadonlySet<string> = new Set(['whenFull', 'signal', 'deadlineMs'])
-
-const invalid = (path: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${path} cannot be ${String(found)}`, {
-    details: { path, found },
-  })

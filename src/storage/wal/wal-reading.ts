@@ -3,28 +3,36 @@
  * bounded pieces. Entries still to be read are pinned, so no release removes them. Ending the read
  * in any way removes the pin.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { argument, flag, type Given, object, optional, that, wholeFrom } from '../../check.ts'
+import { isKeelsonError } from '../../errors.ts'
 import { decodeCheckpoint } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { decodeEntry, decodeOpaque } from '../frames/wal-entry.ts'
 import type { LogHost, ReadAnswer, ReadFrame } from '../ports/log-host.ts'
 
-/** Which entries to read; by default every entry of the log. LSNs are inclusive. */
-export type ReadOptions = {
+const readOptions = {
   /**
    * The first LSN; 0 counts as 1. By default `'oldest'`, the first that the log has. One that a
    * release has removed is `BAD_CURSOR`.
    */
-  readonly from?: number | 'oldest'
-  readonly to?: number
+  from: optional(
+    that<number | 'oldest'>(
+      "an LSN, or 'oldest'",
+      (found) => found === 'oldest' || (Number.isSafeInteger(found) && Number(found) >= 0),
+    ),
+  ),
+  to: optional(wholeFrom(0)),
   /**
    * Begin after the newest checkpoint, or at `from` if that is later. Without a checkpoint read
    * everything.
    */
-  readonly fromCheckpoint?: boolean
+  fromCheckpoint: optional(flag),
   /** Also yield the checkpoints of `createCheckpoint`, in order. */
-  readonly checkpoints?: boolean
+  checkpoints: optional(flag),
 }
+
+/** Which entries to read; by default every entry of the log. LSNs are inclusive. */
+export type ReadOptions = Given<typeof readOptions>
 
 /**
  * An entry. `bytes` is a view of the piece that was read (256 KiB, or the entry if it is longer):
@@ -62,28 +70,12 @@ export type ReadSource = {
 /** The greatest size of a piece, except for a longer entry. It bounds the memory of a reader. */
 const pieceBytes = 256 * 1024
 
+const check = object(readOptions)
+
 /** Checks read options. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkReadOptions = (options: ReadOptions): void => {
-  if (typeof options !== 'object' || options === null) throw invalid('options', options)
-  for (const name of Object.keys(options)) if (!readOptionNames.has(name)) throw invalid(name, name)
-  const { from, to, fromCheckpoint, checkpoints } = options
-  for (const [name, lsn] of Object.entries({ from: from === 'oldest' ? 1 : from, to }))
-    if (lsn !== undefined && !(Number.isSafeInteger(lsn) && lsn >= 0)) throw invalid(name, lsn)
-  for (const [name, flag] of Object.entries({ fromCheckpoint, checkpoints }))
-    if (flag !== undefined && typeof flag !== 'boolean') throw invalid(name, flag)
+  check(options, argument('', 'a read'))
 }
-
-const readOptionNames: ReadonlySet<string> = new Set([
-  'from',
-  'to',
-  'fromCheckpoint',
-  'checkpoints',
-])
-
-const invalid = (path: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `read options cannot have ${path} ${String(found)}`, {
-    details: { path, found },
-  })
 
 /**
  * Reads the log.

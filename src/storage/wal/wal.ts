@@ -4,7 +4,7 @@
  * torn tail is cut, other damage is refused, and a failed sync is final. docs/wal.md shows its use;
  * FORMAT.md describes the bytes.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { encodeOpaque, entryHeaderBytes, entryTypeMax } from '../frames/wal-entry.ts'
 import type { LogDescription } from '../ports/log-host.ts'
 import { framePayloadMax } from '../segments/log-limits.ts'
@@ -211,7 +211,7 @@ export class Wal {
    */
   async release(lsn: number): Promise<Released> {
     this.#check()
-    if (!Number.isSafeInteger(lsn) || lsn < 0) throw invalid('lsn', lsn)
+    if (!Number.isSafeInteger(lsn) || lsn < 0) throw invalidArgument('lsn', 'an LSN', lsn)
     try {
       const { host, report } = this.#opened
       const { epoch } = report
@@ -280,14 +280,10 @@ const plainly: AppendOptions = Object.freeze({})
 
 const closed = (): KeelsonError => new KeelsonError('CLOSED', 'the log is closed')
 
-const invalid = (path: string, found: unknown): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${path} cannot be ${String(found)}`, {
-    details: { path, found },
-  })
-
 /** Checks the arguments and returns the bytes to append. */
 const checkEntry = (type: number, given: Uint8Array, limit: number): Uint8Array => {
-  if (!Number.isInteger(type) || type < 0 || type > entryTypeMax) throw invalid('type', type)
+  if (!Number.isInteger(type) || type < 0 || type > entryTypeMax)
+    throw invalidArgument('type', `a whole number from 0 to ${entryTypeMax}`, type)
   const bytes = givenBytes(given)
   if (bytes.length <= limit) return bytes
   throw new KeelsonError('TOO_LARGE', `an entry holds at most ${limit} bytes`, {
