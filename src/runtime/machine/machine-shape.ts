@@ -46,6 +46,7 @@ const targets = ({ target }: { readonly target?: readonly AnyStateNode[] | undef
 /** A guard by its name. One without a name is only there. */
 const nameOf = (guard: unknown): unknown => {
   if (guard === undefined || typeof guard === 'string') return guard
-  const isNamed = typeof guard === 'object' && guard !== null && 'type' in guard
+  const isThing = typeof guard === 'object' || typeof guard === 'function'
+  const isNamed = isThing && guard !== null && 'type' in guard
   return isNamed && typeof guard.type === 'string' ? guard.type : 'inline'
 }

@@ -10,8 +10,10 @@ import type { NameWaits } from './name-waits.ts'
 const original = Symbol('part')
 
 /** The identity of a part, which its copies share. */
-export const partOf = (part: object): object =>
-  (part as { readonly [original]?: object })[original] ?? part
+export const partOf = (part: object): object => {
+  const copy: { readonly [original]?: object } = part
+  return copy[original] ?? part
+}
 
 /** `copy`, which stands for the same process as `part`. */
 export const asPart = <T extends object>(copy: T, part: object): T =>
@@ -22,7 +24,8 @@ export const isPart = (value: unknown): value is Part =>
   typeof value === 'object' &&
   value !== null &&
   !isRef(value) &&
-  typeof (value as Partial<Part>).id === 'string'
+  'id' in value &&
+  typeof value.id === 'string'
 
 /** The parts of one System that were started. */
 export class Parts<P extends { readonly alive: boolean }> {

@@ -32,7 +32,10 @@ export const guardListeners = (signal: AbortSignal, failed: (reason: unknown) =>
 
 const isListener = (listener: unknown): listener is Listener =>
   typeof listener === 'function' ||
-  typeof (listener as { handleEvent?: unknown } | null)?.handleEvent === 'function'
+  (typeof listener === 'object' &&
+    listener !== null &&
+    'handleEvent' in listener &&
+    typeof listener.handleEvent === 'function')
 
 interface Shared {
   readonly waits: Set<() => void>

@@ -72,9 +72,7 @@ export const call = <M, N extends keyof CallsOf<M> & string, P extends boolean =
   name: N,
   ...[payload, options]: With<CallsOf<M>[N], [options?: CallOptions & PositionOption<P>]>
 ): Promise<Answered<ReplyOf<CallsOf<M>[N]>, P>> =>
-  request(ref, kinds.call, name, payload, options as CallOptions | undefined) as Promise<
-    Answered<ReplyOf<CallsOf<M>[N]>, P>
-  >
+  request(ref, kinds.call, name, payload, options as CallOptions | undefined)
 
 /** Sends a cast. False: the mailbox is full, or there is no such process. */
 export const cast = <M, N extends keyof CastsOf<M> & string>(
@@ -105,17 +103,17 @@ export const send = <M, N extends keyof InfosOf<M> & string>(
 }
 
 /**
- * The implementation of `call` and `sys`: sends a message of `kind` and resolves with its answer.
- * Waits `timeoutMsUnlessSaid` if the options set no timeout.
+ * The implementation of `call` and `sys`: sends a message of `kind` and resolves with its answer,
+ * an `R` by the contract of the target. Waits `timeoutMsUnlessSaid` if the options set no timeout.
  */
-export const request = (
+export const request = <R>(
   ref: Ref<unknown>,
   kind: Kind,
   name: string,
   payload: unknown,
   given: (CallOptions & PositionOption<boolean>) | undefined,
   timeoutMsUnlessSaid = timeoutMsDefault,
-): Promise<unknown> => {
+): Promise<R> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
   let found: ReturnType<typeof target>
   try {
@@ -138,7 +136,7 @@ export const request = (
   if (process === undefined || !process.alive) {
     if (options?.waitForName !== true || !awaitsName(ref))
       return refused(sender, noProcess(ref, name))
-    const answer = requestOnceHeld(ref, kind, name, payload, options, timeoutMs)
+    const answer = requestOnceHeld<R>(ref, kind, name, payload, options, timeoutMs)
     return sender === undefined ? answer : guarded(answer)
   }
   if (callsItself(process, sender, kind)) return refused(sender, noSelfCall(process, name))
@@ -161,7 +159,7 @@ export const request = (
   if (!process.alive) pending.holderEnded(new End(process.reason), process)
   else if (sender?.alive === false) pending.makerEnded(new End(sender.reason))
   else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
-  return pending.promise
+  return pending.promise as Promise<R>
 }
 
 /** Whether a process may get the name of `ref` later. */
@@ -172,14 +170,14 @@ const awaitsName = (ref: Ref<unknown>): boolean => {
 }
 
 /** Makes the request when a process gets the name. */
-const requestOnceHeld = async (
+const requestOnceHeld = async <R>(
   ref: Ref<unknown>,
   kind: Kind,
   name: string,
   payload: unknown,
   options: CallOptions & PositionOption<boolean>,
   timeoutMs: number,
-): Promise<unknown> => {
+): Promise<R> => {
   const { directory, name: awaited = '', sender } = addressOf<Process>(ref)
   options.signal?.throwIfAborted()
   const wait = directory.awaitHolder(awaited, timeoutMs, options.signal)

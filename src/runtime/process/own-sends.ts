@@ -18,7 +18,7 @@ import type { Process } from './process.ts'
  */
 export const call: typeof messaging.call = (ref, name, payload?, options?) => {
   look('call', ref, name)
-  return messaging.request(ref, kinds.call, name, payload, options) as never
+  return messaging.request(ref, kinds.call, name, payload, options)
 }
 
 /**

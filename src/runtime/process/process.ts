@@ -3,7 +3,7 @@
  * are handled. Signals take effect at once; everything else waits in the mailbox.
  */
 import type { Clock } from '../../clock.ts'
-import { invalidArgument, type KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Names } from '../names/names.ts'
 import type { AsyncContext, Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
@@ -429,6 +429,20 @@ export const expectOf = (kernel: Kernel, process: Process): void => {
   if (process.kernel === kernel) return
   throw invalidArgument('process', 'a process of this System', process.title)
 }
+
+/**
+ * The calling process, which must live.
+ * @throws KeelsonError `EXITED` in code of a process that has ended, `INVALID_ARGUMENT`
+ */
+export const livingOf = (context: { readonly self: Ref }): Process => {
+  const process = processOf(context)
+  if (process.alive) return process
+  throw hasEnded(process)
+}
+
+/** The error of an operation after the end of its process. */
+export const hasEnded = ({ reason }: Process): KeelsonError =>
+  new KeelsonError('EXITED', 'the process has ended', { details: { reason } })
 
 /**
  * The process that `context` belongs to. @throws KeelsonError `INVALID_ARGUMENT` when it is not a

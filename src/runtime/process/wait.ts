@@ -2,10 +2,9 @@
  * A wait of a process for something other than an answer: a message, a task, a sleep. It settles
  * exactly once: by its outcome, its time limit, or the end of the process.
  */
-import { KeelsonError } from '../../errors.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
 import type { Waiter } from './pending-call.ts'
-import type { Process } from './process.ts'
+import { hasEnded, type Process } from './process.ts'
 
 /**
  * One wait. Its promise never counts as an unhandled rejection: a process that waits for two things
@@ -65,7 +64,7 @@ export class Wait<T> implements HeapEntry, Waiter {
   }
 
   makerEnded(): void {
-    this.reject(endedError(this.#process))
+    this.reject(hasEnded(this.#process))
   }
 
   #close(): boolean {
@@ -76,9 +75,5 @@ export class Wait<T> implements HeapEntry, Waiter {
     return true
   }
 }
-
-/** The error of an operation after the end of its process. */
-const endedError = (process: Process): KeelsonError =>
-  new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
 
 const ignore = (): void => {}

@@ -73,8 +73,8 @@ export class Ring<T extends object> {
   remove(matches: (item: T) => boolean): T | undefined {
     const mask = this.#slots.length - 1
     for (let index = 0; index < this.#length; index++) {
-      const found = this.#slots[(this.#head + index) & mask] as T
-      if (!matches(found)) continue
+      const found = this.#slots[(this.#head + index) & mask]
+      if (found === undefined || !matches(found)) continue
       for (let place = index; place > 0; place--) {
         this.#slots[(this.#head + place) & mask] = this.#slots[(this.#head + place - 1) & mask]
       }
@@ -87,14 +87,14 @@ export class Ring<T extends object> {
   /** Removes all items that `matches`. The others keep their order. */
   removeAll(matches: (item: T) => boolean): void {
     for (let left = this.#length; left > 0; left--) {
-      const item = this.shift() as T
-      if (!matches(item)) this.push(item)
+      const item = this.shift()
+      if (item !== undefined && !matches(item)) this.push(item)
     }
   }
 
   /** Moves all of `other`'s items, in their order, before this ring's own. */
   prepend(other: Ring<T>): void {
-    for (let left = this.#length; left > 0; left--) other.push(this.shift() as T)
+    for (let item = this.shift(); item !== undefined; item = this.shift()) other.push(item)
     this.#slots = other.#slots
     this.#head = other.#head
     this.#length = other.#length

@@ -5,7 +5,7 @@
  * logged.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { PendingCall } from '../process/pending-call.ts'
+import { isCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { describeMessage, kinds, type Message } from '../words/envelope.ts'
 import type { CallsOf, CastsOf, InfosOf } from '../words/messages.ts'
@@ -68,7 +68,7 @@ export const isRefused = (table: AcceptanceTable, process: Process, message: Mes
   const section = table[message.kind]
   const fault = section && faultOf(section[message.name], process, message)
   if (!fault) return false
-  if (message.kind === kinds.call) (message as PendingCall).fail(fault)
+  if (isCall(message)) message.fail(fault)
   else {
     const { name, payload } = message
     const what = describeMessage(message)

@@ -7,15 +7,15 @@ import { KeelsonError } from '../../errors.ts'
 import type { Behaviour } from '../process/behaviour.ts'
 import { refused } from '../process/guarded.ts'
 import { isNotDurable, type Outputs } from '../process/outputs.ts'
-import type { PendingCall } from '../process/pending-call.ts'
+import { isCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { Wait } from '../process/wait.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
-import { type ExitMessage, kinds, type Message } from '../words/envelope.ts'
+import { isExit, kinds, type Message } from '../words/envelope.ts'
 import { reasonOf } from '../words/exit-reason.ts'
-import type { DownMessage } from '../words/monitor.ts'
+import { isDown } from '../words/monitor.ts'
 import { isThenable } from '../words/outside-code.ts'
-import type { From, Received, System } from './gen-server.ts'
+import type { Received, System } from './gen-server.ts'
 import { ServerContext, type Starter } from './server-context.ts'
 
 /** The function that a bare process runs. */
@@ -141,23 +141,14 @@ class ReceivingContext extends ServerContext {
 /** The message as `receive` shows it. A bare process does not answer `sys`. */
 const receivedOf = (message: Message, outputs: Outputs): Received | undefined => {
   const { kind, name, payload } = message
-  switch (kind) {
-    case kinds.call: {
-      const call = message as PendingCall
-      if (isNotDurable(outputs, call)) return undefined
-      return { kind: 'call', name, payload, from: outputs.answering(call) as From }
-    }
-    case kinds.cast:
-      return { kind: 'cast', name, payload }
-    case kinds.info:
-      return { kind: 'info', name, payload }
-    case kinds.exit:
-      return { kind: 'exit', ...(payload as ExitMessage) }
-    case kinds.down:
-      return { kind: 'down', ...(payload as DownMessage) }
-    default:
-      return undefined
+  if (isCall(message)) {
+    if (isNotDurable(outputs, message)) return undefined
+    return { kind: 'call', name, payload, from: outputs.answering(message) }
   }
+  if (isExit(message)) return { kind: 'exit', ...message.payload }
+  if (isDown(message)) return { kind: 'down', ...message.payload }
+  if (kind === kinds.cast) return { kind: 'cast', name, payload }
+  return kind === kinds.info ? { kind: 'info', name, payload } : undefined
 }
 
 const receivesAlready = (process: Process): KeelsonError =>

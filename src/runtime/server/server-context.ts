@@ -10,7 +10,7 @@ import { guardListeners } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { guarded, refused } from '../process/guarded.ts'
 import { type CallOptions, cast, request } from '../process/messaging.ts'
-import { expectOf, type Process } from '../process/process.ts'
+import { expectOf, hasEnded, type Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Part, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
@@ -106,14 +106,10 @@ export class ServerContext {
 
   /** The process has ended: `signal` aborts. */
   ended(): void {
-    this.#abort?.abort(
-      new KeelsonError('EXITED', 'the process has ended', {
-        details: { reason: this.#process.reason },
-      }),
-    )
+    this.#abort?.abort(hasEnded(this.#process))
   }
 
-  to(target: AnyRef): Ref {
+  to(target: AnyRef): Address<Process> {
     const { directory, process, name } = this.#addressOf(target)
     return new Address<Process>(directory, process, name, this.#process)
   }
@@ -191,14 +187,17 @@ export class ServerContext {
   demonitor(monitor: Monitor, options?: { readonly flush?: boolean }): boolean {
     const { flush } =
       options === undefined ? {} : readOptions(options, demonitorKeys, argument('', 'demonitor'))
-    const own = monitor as unknown as Monitor<Process>
-    if (!(own instanceof Monitor) || own.owner !== this.#process) throw notItsMonitor(this.#process)
-    const found = own.target?.unwatch(own) ?? false
+    if (!this.#owns(monitor)) throw notItsMonitor(this.#process)
+    const found = monitor.target?.unwatch(monitor) ?? false
     const isOf = (message: Message): boolean =>
       isDown(message) && message.payload.monitor === monitor
     // A monitor that had not fired has sent no message: the mailbox need not be searched.
     if (flush && !found) this.#process.mailbox.remove(isOf)
     return found
+  }
+
+  #owns(monitor: unknown): monitor is Monitor<Process> {
+    return monitor instanceof Monitor && monitor.owner === this.#process
   }
 
   trapExit(on: boolean): void {
@@ -265,7 +264,7 @@ export class ServerContext {
   }
 
   cast(target: AnyRef, name: string, payload?: unknown): boolean {
-    return cast(this.to(target) as Ref<AnyCast>, name, payload)
+    return cast<AnyCast, string>(this.to(target), name, payload)
   }
 
   sendAfter(ms: number, name: string, payload?: unknown, target?: AnyRef): Timer {

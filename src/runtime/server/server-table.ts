@@ -58,10 +58,7 @@ export interface ServerTable {
 
 /** Reads a server object. Throws `INVALID_ARGUMENT` when it is not a server. */
 export const serverTable = (server: object): ServerTable => {
-  const given = server as Partial<Record<keyof ServerTable, unknown>>
-  if (typeof given !== 'object' || given === null || typeof given.init !== 'function') {
-    throw invalidArgument('server', 'an object with an init function', server)
-  }
+  expectServer(server)
   const {
     kind = 'server',
     init,
@@ -74,19 +71,15 @@ export const serverTable = (server: object): ServerTable => {
     formatStatus,
     sys,
     Context,
-  } = given as Pick<ServerTable, 'init'> & Partial<ServerTable>
-  expectShape(given)
-  const timeout = given.timeout as ((state: unknown, context: unknown) => unknown) | undefined
-  if (typeof kind !== 'string') throw invalidArgument('kind of a server', 'a text', kind)
-  if (formatStatus !== undefined && typeof formatStatus !== 'function')
-    throw invalidArgument('formatStatus of a server', 'a function', formatStatus)
+    timeout,
+  } = server
   return {
     kind,
     init,
-    calls: table(given.calls),
-    casts: table(given.casts),
-    infos: table(given.infos),
-    continues: table(given.continues),
+    calls: table(server.calls),
+    casts: table(server.casts),
+    infos: table(server.infos),
+    continues: table(server.continues),
     call,
     cast,
     info,
@@ -97,16 +90,32 @@ export const serverTable = (server: object): ServerTable => {
     formatStatus,
     sys,
     Context,
-    accepts: acceptanceTable(given.accepts as Parameters<typeof acceptanceTable>[0]),
-    isOtpOutside: given.isOtpOutside === true,
+    accepts: acceptanceTable(server.accepts),
+    isOtpOutside: server.isOtpOutside === true,
   }
 }
 
 const sections = ['calls', 'casts', 'infos', 'continues'] as const
-const hooks = ['call', 'cast', 'info', 'exit', 'down', 'timeout', 'terminate'] as const
+const hooks = [
+  ...(['call', 'cast', 'info', 'exit', 'down', 'timeout', 'terminate'] as const),
+  'formatStatus' as const,
+]
+
+/** A server object after its check. */
+type GivenServer = Pick<ServerTable, 'init'> &
+  Partial<Omit<ServerTable, 'accepts' | 'timeout'>> & {
+    readonly accepts?: Parameters<typeof acceptanceTable>[0]
+    readonly timeout?: (state: unknown, context: unknown) => unknown
+  }
 
 /** A handler that is none would end the server at its first message, and a misspelt one too. */
-const expectShape = (given: Readonly<Record<string, unknown>>): void => {
+const expectServer: (server: object) => asserts server is GivenServer = (server) => {
+  const given: { readonly [K in keyof ServerTable]?: unknown } = server
+  if (typeof given !== 'object' || given === null || typeof given.init !== 'function')
+    throw invalidArgument('server', 'an object with an init function', server)
+  const { kind } = given
+  if (kind !== undefined && typeof kind !== 'string')
+    throw invalidArgument('kind of a server', 'a text', kind)
   for (const name of hooks) {
     const hook = given[name]
     if (hook !== undefined && typeof hook !== 'function')

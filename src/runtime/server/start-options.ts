@@ -67,7 +67,7 @@ export type SpawnOptions<M = unknown> = Omit<StartOptions<M>, 'timeoutMs' | 'han
  * The ref of the started process. Throws `EXITED` with the reason when the start failed; of a tree
  * whose root has the id `root`, also with the path to the part that failed, and its reason as cause.
  */
-export const refOf = (result: StartResult<never, never>, root?: string): Ref<never, never> => {
+export const refOf = <M, S>(result: StartResult<M, S>, root?: string): Ref<M, S> => {
   if (result.ok) return result.ref
   const reason = result.ignore ? 'ignore' : result.reason
   throw notStarted(reason, root === undefined ? [] : [root])

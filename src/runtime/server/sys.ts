@@ -110,4 +110,4 @@ const ask = <R>(
   name: string,
   payload: unknown,
   options: CallOptions | undefined,
-): Promise<R> => request(ref, kinds.system, name, payload, options) as Promise<R>
+): Promise<R> => request(ref, kinds.system, name, payload, options)

@@ -9,7 +9,7 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { GroupMonitor } from '../names/process-groups.ts'
 import { send } from '../process/messaging.ts'
-import { type Kernel, type Process, processOf } from '../process/process.ts'
+import { type Kernel, livingOf, type Process, processOf } from '../process/process.ts'
 import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
 import { addressOf, type Ref } from '../words/address.ts'
@@ -118,7 +118,7 @@ export const monitor = <M>(
   context: Watcher<NoInfer<M>>,
   name: GroupName<M>,
 ): { readonly monitor: Monitor; readonly members: Ref<M>[] } => {
-  const owner = living(context)
+  const owner = livingOf(context)
   return {
     monitor: owner.kernel.names.groups.watch(owner, { key: name }),
     members: members(context, name),
@@ -129,7 +129,7 @@ export const monitor = <M>(
 export const monitorAll = (
   context: Watcher,
 ): { readonly monitor: Monitor; readonly groups: readonly [GroupName, Ref[]][] } => {
-  const owner = living(context)
+  const owner = livingOf(context)
   return {
     monitor: owner.kernel.names.groups.watch(owner),
     groups: groups(context).map((name) => [name, members(context, name)]),
@@ -149,14 +149,7 @@ export const demonitor = (context: Watcher<never>, monitor: Monitor): boolean =>
 
 /** The System in which `where` may change groups. */
 const changing = (where: Where): Kernel =>
-  'self' in where ? living(where).kernel : kernelOf(where)
-
-/** The calling process. Throws when it has ended. */
-const living = (context: { readonly self: Ref }): Process => {
-  const process = processOf(context)
-  if (process.alive) return process
-  throw new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
-}
+  'self' in where ? livingOf(where).kernel : kernelOf(where)
 
 const processesOf = (kernel: Kernel, members: Ref | readonly Ref[]): Process[] =>
   [members].flat().map((ref) => {

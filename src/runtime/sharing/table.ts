@@ -10,7 +10,7 @@
 import { argument, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
-import { type Process, processOf } from '../process/process.ts'
+import { livingOf, type Process } from '../process/process.ts'
 import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
 import { addressOf, type Ref } from '../words/address.ts'
@@ -101,7 +101,7 @@ export class Table<K = unknown, V = unknown> {
     context: Caller,
     options: TableOptions<K, V> = {},
   ): Table<K, V> {
-    const owner = living(context)
+    const owner = livingOf(context)
     const table = new Table(owner, readTableOptions(options))
     if (owner.kernel.names.tables.open(table, owner)) return table
     throw taken(table)
@@ -122,7 +122,7 @@ export class Table<K = unknown, V = unknown> {
     name: TableName<K, V>,
     options: Omit<TableOptions<K, V>, 'name' | 'heir' | 'heirData'> & { readonly keeper: Ref },
   ): Table<K, V> {
-    const claimer = living(context)
+    const claimer = livingOf(context)
     const { keeper, ...others } = options
     if (processAt(keeper)?.alive !== true) throw noProcess(keeper)
     const table = Table.named(context, name)
@@ -314,13 +314,13 @@ export class Table<K = unknown, V = unknown> {
     if (this.protection !== 'public') this.#ownedBy(by)
     else if (kernelOf(by) !== owner.kernel)
       throw invalidArgument('by', 'a context of the System, or the System', by)
-    else if ('self' in by) living(by)
+    else if ('self' in by) livingOf(by)
     return this.#entries
   }
 
   #ownedBy(by: TableUser | undefined): Process {
     const owner = this.#opened()
-    const caller = by !== undefined && 'self' in by ? living(by) : undefined
+    const caller = by !== undefined && 'self' in by ? livingOf(by) : undefined
     if (caller === owner) return owner
     const who = caller ?? 'code without its context'
     throw new KeelsonError('INVALID_ARGUMENT', `${who} is not the owner of ${this}`)
@@ -348,13 +348,6 @@ const readTableOptions = <K, V>(given: TableOptions<K, V>): TableOptions<K, V> =
     throw invalidArgument('protection', `one of ${protections.join(', ')}`, protection)
   if (heir !== undefined) addressOf(heir)
   return options
-}
-
-/** The calling process. Throws when it has ended. */
-const living = (context: { readonly self: Ref }): Process => {
-  const process = processOf(context)
-  if (process.alive) return process
-  throw new KeelsonError('EXITED', 'the process has ended', { details: { reason: process.reason } })
 }
 
 const processAt = (ref: Ref): Process | undefined => addressOf<Process>(ref).resolve()

@@ -97,9 +97,7 @@ export const output = <M extends AnyMessages>(
   machine: Ref<M>,
   options?: CallOptions,
 ): Promise<OutputFrom<MachineOf<M>>> =>
-  request(machine, kinds.call, 'output', undefined, options, Number.POSITIVE_INFINITY) as Promise<
-    OutputFrom<MachineOf<M>>
-  >
+  request(machine, kinds.call, 'output', undefined, options, Number.POSITIVE_INFINITY)
 
 /**
  * Waits until `predicate` holds for the machine's snapshot, now or later, and resolves with that
@@ -111,8 +109,7 @@ export const waitFor = <M extends AnyMessages>(
   machine: Ref<M>,
   predicate: (snapshot: SnapshotOf<M>) => boolean,
   options?: Omit<CallOptions, 'id'>,
-): Promise<SnapshotOf<M>> =>
-  madeThrough(machine, watched(machine, 'waitFor', predicate, options)) as Promise<SnapshotOf<M>>
+): Promise<SnapshotOf<M>> => madeThrough(machine, watched(machine, 'waitFor', predicate, options))
 
 /**
  * Calls `listener` with the machine's snapshot: the present one, and each one after a handled event
@@ -145,12 +142,12 @@ export const subscribe = <M extends AnyMessages>(
 
 type SnapshotOf<M> = SnapshotFrom<MachineOf<M>>
 
-const watched = async (
+const watched = async <R>(
   machine: Ref<unknown>,
   name: 'waitFor' | 'subscribe',
   told: unknown,
   options: CallOptions | undefined,
-): Promise<unknown> => {
+): Promise<R> => {
   if (typeof told !== 'function') throw invalidArgument(name, 'a function', told)
   return request(machine, kinds.call, name, told, options, Number.POSITIVE_INFINITY)
 }

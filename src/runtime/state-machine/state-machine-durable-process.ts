@@ -236,7 +236,7 @@ export class DurableMachineProcess {
     return life
   }
 
-  #begin(): { readonly life: Life; readonly first: Turn } {
+  #begin(): { readonly life: Life; readonly first?: Turn } {
     this.#end()
     const life = this.#newLife()
     const first = life.steps.begin(this.#input?.(this.#context.id))
@@ -250,10 +250,9 @@ export class DurableMachineProcess {
     isAlarm = false,
   ): unknown {
     try {
-      const begun = state === undefined ? this.#begin() : undefined
-      const life = begun?.life ?? this.#at(state as SavedMachine)
+      const { life, first } = state === undefined ? this.#begin() : { life: this.#at(state) }
       const { steps } = life
-      const earlier = begun === undefined ? replays(steps) : [begun.first]
+      const earlier = first === undefined ? replays(steps) : [first]
       const turns = [...earlier, ...work(steps, life), ...replays(steps)]
       const next = turns.some(({ changed }) => changed) ? this.#keep(life) : state
       this.#setAlarms(state, next, isAlarm)

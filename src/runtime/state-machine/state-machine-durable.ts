@@ -116,12 +116,11 @@ export const durable = <
   showByName(machine)
   const { input, version = 1, index, migrate, retry, terminate } = options
   const machines = new WeakMap<object, DurableMachineProcess>()
-  const of = (context: object): DurableMachineProcess => {
+  const of = (context: DurableOwn): DurableMachineProcess => {
     // The first context is that of the process. A step has one for each of its tries.
-    const process = processOf(context as DurableOwn)
+    const process = processOf(context)
     const found =
-      machines.get(process) ??
-      new DurableMachineProcess(plan, options as Options, input, context as DurableOwn)
+      machines.get(process) ?? new DurableMachineProcess(plan, options as Options, input, context)
     machines.set(process, found)
     return found
   }
@@ -137,7 +136,7 @@ export const durable = <
     init: (_: unknown, context: DurableOwn) => of(context).init(),
     wake: (state: State, context: DurableOwn) => of(context).wake(state),
     ...handlersOf(of),
-    ...hooksOf<State>(options as Record<string, unknown>, of),
+    ...hooksOf(options, of),
     ...(terminate && {
       terminate: (_: State, reason: ExitReason, context: DurableOwn) => {
         const { snapshot } = of(context)
@@ -148,34 +147,36 @@ export const durable = <
   return found as unknown as DurableMachine<T, R, F>
 }
 
-const handlersOf = (of: (context: object) => DurableMachineProcess): object => ({
+type Asked = DurableOwn & Pick<CallContext, 'from'>
+
+const handlersOf = (of: (context: DurableOwn) => DurableMachineProcess): object => ({
   casts: {
-    event: (state: State, event: unknown, context: object) =>
+    event: (state: State, event: unknown, context: DurableOwn) =>
       of(context).take(state, unasked(event)),
   },
   calls: {
-    event: (state: State, event: unknown, context: CallContext) =>
+    event: (state: State, event: unknown, context: Asked) =>
       of(context).take(state, { event: checkedEvent(event), from: context.from }),
-    snapshot: (state: State, _: unknown, context: object) => of(context).look(state),
-    output: (state: State, _: unknown, context: object) => of(context).output(state),
-    waitFor: (state: State, _: unknown, context: CallContext) =>
-      of(context).watch(state, context.from),
-    subscribe: (state: State, _: unknown, context: CallContext) =>
-      of(context).watch(state, context.from),
+    snapshot: (state: State, _: unknown, context: DurableOwn) => of(context).look(state),
+    output: (state: State, _: unknown, context: DurableOwn) => of(context).output(state),
+    waitFor: (state: State, _: unknown, context: Asked) => of(context).watch(state, context.from),
+    subscribe: (state: State, _: unknown, context: Asked) => of(context).watch(state, context.from),
   },
   infos: {
-    arrived: (state: State, news: never, context: object) => of(context).arrived(state, news),
-    failed: (state: State, failure: never, context: object) => of(context).failed(state, failure),
+    arrived: (state: State, news: never, context: DurableOwn) => of(context).arrived(state, news),
+    failed: (state: State, failure: never, context: DurableOwn) =>
+      of(context).failed(state, failure),
   },
   refused: {
-    arrived: (state: State, refusal: never, context: object) => of(context).refused(state, refusal),
+    arrived: (state: State, refusal: never, context: DurableOwn) =>
+      of(context).refused(state, refusal),
   },
   continues: {
-    effects: (state: SavedMachine, steps: never, context: object) =>
+    effects: (state: SavedMachine, steps: never, context: DurableOwn) =>
       of(context).effects(state, steps),
   },
   alarms: {
-    timer: (state: State, dueAt: number, context: object) => of(context).due(state, dueAt),
-    children: (state: State, ms: number, context: object) => of(context).guard(state, ms),
+    timer: (state: State, dueAt: number, context: DurableOwn) => of(context).due(state, dueAt),
+    children: (state: State, ms: number, context: DurableOwn) => of(context).guard(state, ms),
   },
 })

@@ -21,11 +21,14 @@ import { announce } from '../words/telemetry.ts'
 /** The context of a machine of any type. */
 export type Own = Context<MachineMessages>
 
+/** A saved machine to go on from; `undefined`: the machine begins. */
+export type Restored = SavedMachine | undefined
+
 /** The options without their types, which were checked where the server was made. */
 export type Options = Pick<StateMachineOptions<AnyStateMachine>, 'unknownEvents' | 'trapExit'> & {
   readonly answers?: Readonly<Record<string, (snapshot: unknown, event: unknown) => unknown>>
   readonly emitted?: (event: EventObject, context: Own) => unknown
-  readonly restore?: unknown
+  readonly restore?: SavedMachine | ((input: unknown, context: Own) => Restored | Promise<Restored>)
   readonly save?: (saved: SavedMachine, context: Own) => unknown
 }
 

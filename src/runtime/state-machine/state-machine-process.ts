@@ -21,6 +21,7 @@ import {
   type Options,
   type Own,
   processHost,
+  type Restored,
   tellOutput,
 } from './state-machine-host.ts'
 import type { PendingSaves } from './state-machine-saves.ts'
@@ -33,8 +34,6 @@ type Answer = () => void
 
 /** The answer of a handler. */
 export type Step = Going | Promise<Going>
-
-type Restored = SavedMachine | undefined
 
 /** One machine in one process. */
 export class MachineProcess {
@@ -86,7 +85,7 @@ export class MachineProcess {
 
   #restored(input: unknown): Restored | Promise<Restored> {
     const { restore } = this.#options
-    return typeof restore === 'function' ? restore(input, this.#context) : (restore as Restored)
+    return typeof restore === 'function' ? restore(input, this.#context) : restore
   }
 
   #first(input: unknown, saved: Restored): Turn {

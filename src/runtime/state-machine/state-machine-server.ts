@@ -59,7 +59,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
       },
     },
     continues: { replay: (snapshot, _, context) => of(context).replay(snapshot) },
-    ...hooksOf(options as unknown as Record<string, unknown>, of),
+    ...hooksOf(options, of),
     ...(terminate && { terminate: terminate as never }),
   }
   return found as unknown as MachineServer<T, R>
@@ -93,21 +93,23 @@ const callsOf = (of: (context: object) => MachineProcess): Calls => ({
 
 const mapped = ['exit', 'down', 'info'] as const
 
+type Hooks = { readonly [K in (typeof mapped)[number] | 'formatStatus']?: unknown }
+
 /** The receiver of events for a machine. */
 interface Taker<S> {
   take(state: S, waiting: Waiting): unknown
 }
 
 /** The callbacks of a GenServer that turn messages into events, if the options have them. */
-export const hooksOf = <S>(
-  options: Record<string, unknown>,
-  of: (context: object) => Taker<S>,
+export const hooksOf = <S, C extends Own>(
+  options: Hooks,
+  of: (context: C) => Taker<S>,
 ): Record<string, unknown> => {
   const hooks: Record<string, unknown> = {}
   for (const name of mapped) {
     const toEvent = options[name]
     if (typeof toEvent !== 'function') continue
-    hooks[name] = (state: S, message: unknown, context: Own): unknown => {
+    hooks[name] = (state: S, message: unknown, context: C): unknown => {
       const event: unknown = toEvent(message)
       if (event !== undefined) return of(context).take(state, unasked(event))
       const shown = processOf(context).shownPayload(name, message)

@@ -5,7 +5,7 @@
  */
 import type { AnyMachineSnapshot } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
-import type { PendingCall } from '../process/pending-call.ts'
+import { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import type { From } from '../server/gen-server.ts'
 import { callOutside } from '../words/outside-code.ts'
@@ -26,8 +26,8 @@ export class Watchers {
    */
   add(from: From, snapshot: AnyMachineSnapshot): void {
     // That of a durable actor is held, and has the call inside.
-    const call = (from as { readonly call?: PendingCall }).call ?? from
-    this.#process.outputs.hold(() => this.#begin(call as PendingCall, snapshot))
+    const call = 'call' in from ? from.call : from
+    if (call instanceof PendingCall) this.#process.outputs.hold(() => this.#begin(call, snapshot))
   }
 
   /** The machine has changed: notifies the watchers when that may be seen. */

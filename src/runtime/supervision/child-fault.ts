@@ -3,7 +3,12 @@
  * a configuration use it and refuse with the path. Pure; it never throws.
  */
 import type { ExitReason } from '../words/exit-reason.ts'
-import { type AutoShutdown, type RestartOption, restartPlan } from './restart-policy.ts'
+import {
+  type AutoShutdown,
+  type Backoff,
+  type RestartOption,
+  restartPlan,
+} from './restart-policy.ts'
 
 /** The fault of one specification. */
 export interface ChildFault {
@@ -92,7 +97,7 @@ const combinationFault = (
   if (significant !== true) return undefined
   if (autoShutdown === 'never')
     return badCombination('auto_shutdown', 'never', 'false, as autoShutdown is never')
-  if (restartPlan(restart as RestartOption | undefined).type === 'permanent')
+  if (isRestart(restart) && restartPlan(restart).type === 'permanent')
     return badCombination('restart', 'permanent', 'a transient or temporary child')
   return undefined
 }
@@ -123,18 +128,20 @@ const duplicateFault = ({ id }: JudgedSpec, ids: ReadonlySet<unknown>): ChildFau
 const isOther = (found: unknown, allowed: readonly unknown[]): boolean =>
   found !== undefined && !allowed.includes(found)
 
-const isRestart = (restart: unknown): boolean => {
+const isRestart = (restart: unknown): restart is RestartOption | undefined => {
   if (typeof restart !== 'object' || restart === null)
     return !isOther(restart, ['permanent', 'transient', 'temporary'])
-  const { type, backoff, ...others } = restart as Record<string, unknown>
+  const given: { readonly type?: unknown; readonly backoff?: unknown } = restart
+  const { type, backoff, ...others } = given
   if (isOther(type, ['permanent', 'transient']) || Object.keys(others).length > 0) return false
   return isBackoff(backoff)
 }
 
 /** Whether `backoff` is `{ fromMs, toMs }`. */
-export const isBackoff = (backoff: unknown): boolean => {
+export const isBackoff = (backoff: unknown): backoff is Backoff => {
   if (typeof backoff !== 'object' || backoff === null) return false
-  const { fromMs, toMs, ...others } = backoff as Record<string, unknown>
+  const given: { readonly fromMs?: unknown; readonly toMs?: unknown } = backoff
+  const { fromMs, toMs, ...others } = given
   if (Object.keys(others).length > 0) return false
   return isCount(fromMs, 1) && isCount(toMs, fromMs)
 }

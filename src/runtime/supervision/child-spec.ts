@@ -60,11 +60,8 @@ export const worker = <M extends Messages, S, A, P>(
     ? [arg?: A, options?: WorkerOptions<M>]
     : [arg: A, options?: WorkerOptions<M>]
 ): ChildSpec<M, S> => {
-  const { restart, shutdown, shutdownMs, significant, ...start } = readOptions(
-    options as WorkerOptions<M>,
-    workerKeys,
-    config(id),
-  )
+  const read: WorkerOptions<M> = readOptions(options, workerKeys, config(id))
+  const { restart, shutdown, shutdownMs, significant, ...start } = read
   expectStartable(id, start)
   const started = { label: String(start.name ?? id), ...start }
   const launch = (context: ChildContext): Promise<StartResult<M, S>> =>

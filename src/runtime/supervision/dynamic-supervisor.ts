@@ -159,7 +159,7 @@ export const startOrGet = async <M, S>(
 const refOrHolder = (result: StartResult, id: string): Ref => {
   const [why, holder] = Array.isArray(result.reason) ? result.reason : []
   if (why === 'already_started' && isRef(holder)) return holder
-  return refOf(result as StartResult<never, never>, id)
+  return refOf(result, id)
 }
 
 /**

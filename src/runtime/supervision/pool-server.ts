@@ -178,7 +178,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   exit: (state, { from, reason }) =>
     from === state.supervisor ? stop(reason, state) : noReply(state),
   down: (state, { monitor, target }, context) => {
-    const worker = state.workers.get(target as Ref)
+    const worker = typeof target === 'string' ? undefined : state.workers.get(target)
     if (worker?.monitor === monitor) return workerEnded(state, worker, context)
     return clientEnded(state, monitor, context)
   },

@@ -15,7 +15,7 @@ import type { OpenRegistry } from '../names/registries.ts'
 import type { RegistryEntry, RegistryKeys } from '../names/registry-table.ts'
 import { noRegistry, notUnique, Via } from '../names/via.ts'
 import type { Process } from '../process/process.ts'
-import { expectOf, processOf } from '../process/process.ts'
+import { expectOf, livingOf, processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
 import { acceptsNothing } from '../server/acceptance.ts'
 import type { AnyContext, Context, GenServer, System, Target } from '../server/gen-server.ts'
@@ -173,7 +173,7 @@ export const updateValue = <K, V, M>(
   if (open.table.keys !== 'unique') throw notUnique(registry)
   for (const entry of open.table.of(key)) {
     if (entry.holder !== holder) continue
-    const previous = entry.value as V
+    const { value: previous } = shown<K, V, unknown>(entry)
     const next = update(previous)
     entry.value = next
     return [next, previous]
@@ -189,14 +189,14 @@ export const lookup = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>): Ent
 
 /** The keys of `holder`, oldest first. A key with two entries occurs twice. */
 export const keys = <K, V, M>(registry: Handle<K, V, M>, holder: Ref): K[] =>
-  heldBy(registry, holder).map((entry) => entry.key as K)
+  heldBy(registry, holder).map((entry) => shown<K, V, M>(entry).key)
 
 /** The values of `holder` with `key`. */
 export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, holder: Ref): V[] => {
   const { table } = opened(registry).open
   const process = addressOf<Process>(holder).resolve()
   const own = process === undefined ? [] : table.both(process, key)
-  return own.map((entry) => entry.value as V)
+  return own.map((entry) => shown<K, V, M>(entry).value)
 }
 
 /** The number of entries. */
@@ -226,8 +226,11 @@ export const dispatch = <K, V, M>(
   each: (ref: Ref<M>, value: V) => void,
 ): void => {
   const ofKey = opened(registry).open.table.of(key)
-  for (const entry of [...ofKey])
-    if (ofKey.has(entry)) each(refOf<M>(entry.holder), entry.value as V)
+  for (const entry of [...ofKey]) {
+    if (!ofKey.has(entry)) continue
+    const { ref, value } = shown<K, V, M>(entry)
+    each(ref, value)
+  }
 }
 
 // The process that keeps the table.
@@ -266,11 +269,7 @@ const own = (
   context: Owner,
   registry: Target<Messages<never, never, never>> | Target,
 ): readonly [Process, Opened] => {
-  const holder = processOf(context)
-  if (!holder.alive)
-    throw new KeelsonError('EXITED', 'the process has ended', {
-      details: { reason: holder.reason },
-    })
+  const holder = livingOf(context)
   const found = opened(context.to(registry as Target<Messages>))
   expectOf(holder.kernel, found.open.server)
   return [holder, found]

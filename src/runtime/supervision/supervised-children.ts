@@ -93,8 +93,8 @@ const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
 }
 
 const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
-  const { ref } = (late ?? {}) as { readonly ref?: unknown }
-  const process = isRef(ref) ? addressOf<Process>(ref).resolve() : undefined
+  const isStarted = isStartResult(late) && late.ok
+  const process = isStarted ? addressOf<Process>(late.ref).resolve() : undefined
   if (process?.alive) await shutDown(supervisor, process)
 }
 
@@ -178,7 +178,8 @@ export const startChildProcess = async (
 /** A user's start function may return anything. */
 const isStartResult = (result: unknown): result is StartResult<unknown> => {
   if (typeof result !== 'object' || result === null) return false
-  const { ok, ignore, ref } = result as Record<keyof StartResult, unknown>
+  const given: { readonly [K in keyof StartResult]?: unknown } = result
+  const { ok, ignore, ref } = given
   return ok === true ? isRef(ref) : ok === false || ignore === true
 }
 

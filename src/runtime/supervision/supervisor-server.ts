@@ -160,8 +160,10 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     waited: (state, child, context) =>
       hasWaited(child) ? startAgain(state, child, child.failure, context) : noReply(state),
     opened: async (state, asked, context) => {
-      const start = 'spec' in asked ? startChild : restartChild
-      const step = await start(state, asked as never, context)
+      const step =
+        'spec' in asked
+          ? await startChild(state, asked, context)
+          : await restartChild(state, asked, context)
       if (step.kind === 'noReply') return step
       asked.from.reply(step.value)
       return noReply(step.state)

@@ -103,7 +103,7 @@ export const started = async <M>(
 ): Promise<Ref<M>> => {
   const spec = checked(specify())
   const result = await spec.start(starterOf(where))
-  const ref = refOf(result as StartResult<never, never>, spec.id) as Ref<M>
+  const ref = refOf(result, spec.id) as Ref<M>
   const process = addressOf<Process>(ref).resolve()
   process?.kernel.names.parts.hold(spec, process)
   return ref

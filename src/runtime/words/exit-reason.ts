@@ -74,7 +74,8 @@ export const failedStart = (
 /** The child of a supervisor that did not start because of it. */
 const startFailure = (reason: ExitReason): { id: string; reason: ExitReason } | undefined => {
   try {
-    const [word, id, inner] = isShutdown(reason) ? (reason as [string, unknown[]])[1] : []
+    const term: unknown = isShutdown(reason) && Array.isArray(reason) ? reason[1] : undefined
+    const [word, id, inner] = Array.isArray(term) ? term : []
     return word === 'failed_to_start_child' ? { id: String(id), reason: inner } : undefined
   } catch {
     // A term of a shutdown that is no list, or throws when it is inspected.

@@ -93,6 +93,8 @@ export const objectFirst = (logger: ObjectFirstLogger): Logger =>
 /** The documented property of pino's loggers that no other has. */
 const pinoMark = Symbol.for('pino.serializers')
 
+const isObjectFirst = (logger: object): logger is ObjectFirstLogger => pinoMark in logger
+
 /**
  * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. If `logger`
  * fails, the line goes to `lastResort` without its facts, because they may be the cause.
@@ -102,7 +104,7 @@ export const guardedLogger = (
   lastResort: Logger,
   outside: Outside = atOnce,
 ): Logger => {
-  const own = pinoMark in logger ? objectFirst(logger as unknown as ObjectFirstLogger) : logger
+  const own = isObjectFirst(logger) ? objectFirst(logger) : logger
   return loggerOf((level) => (message, facts) => {
     callOutside(
       () => outside(() => own[level](message, facts && withError(facts))),

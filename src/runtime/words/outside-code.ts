@@ -4,9 +4,7 @@
 
 /** Whether `value` is a promise or another thenable. */
 export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' &&
-  value !== null &&
-  typeof (value as { then?: unknown }).then === 'function'
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 
 /**
  * Calls `work` without letting its failure spread. `failed` gets the value that it throws, or that
