@@ -6,7 +6,6 @@ import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
 import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
-import { rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import { type ParkedTurn, parkedOf } from './parked-actors.ts'
 
@@ -87,7 +86,7 @@ const overdueOf = (entities: Entities): ActorsHealth['overdue']['first'] =>
     if (shard.phase.kind !== 'open') return []
     const found: ActorsHealth['overdue']['first'][number][] = []
     try {
-      for (const [rowKey] of rowsIn(shard, dueRows(shard.now() - overdueMs))) {
+      for (const [rowKey] of shard.view().rows(dueRows(shard.now() - overdueMs))) {
         const { entity, name, dueMs: at } = parseDue(rowKey)
         const what = ownDue[name] ?? `alarm ${name}`
         if (found.push({ entity, what, at }) === overdueMax) break

@@ -24,7 +24,6 @@ import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import { isIgnored, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { Shard } from '../shard/shard.ts'
-import { rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 
 /** The messages of the process. */
@@ -190,7 +189,7 @@ const step = (state: State, context: Own): void => {
   }
   const now = shard.now()
   let seen = 0
-  for (const [rowKey] of rowsIn(shard, { ...dueRows(now), ...(behind && { gt: behind }) })) {
+  for (const [rowKey] of shard.view().rows({ ...dueRows(now), ...(behind && { gt: behind }) })) {
     if (!hasPlace(state, context)) return
     if (seen++ === rowsMax) {
       stepSoon(state, context)
@@ -301,7 +300,7 @@ const rest = (state: State, context: Own): void => {
   const now = shard.now()
   for (const [rowKey, until] of later) if (until <= now) later.delete(rowKey)
   let next = later.size > 0 ? now + laterMs : Number.POSITIVE_INFINITY
-  for (const [rowKey] of rowsIn(shard, { ...dueRows(), gt: dueRows(now).lt })) {
+  for (const [rowKey] of shard.view().rows({ ...dueRows(), gt: dueRows(now).lt })) {
     next = Math.min(next, parseDue(rowKey).dueMs)
     break
   }

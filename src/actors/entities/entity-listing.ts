@@ -31,12 +31,12 @@ import {
 import { mergedRows } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
 import { watermarkOf } from '../store/freshness.ts'
-import { cursorAt } from '../store/page-cursor.ts'
+import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { behind } from '../store/range-query.ts'
 import type { RangePage } from '../store/store-reader.ts'
 import { endName } from '../turns/lifetime.ts'
 import { type Alarm, type Fields, readAlarm, readBody, type Step } from '../turns/memory.ts'
-import { alarmsOf, callIdKeysOf, rowsIn, stateIn } from '../turns/waking.ts'
+import { alarmsOf, callIdKeysOf, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import type { EntityQuery } from './entity-query.ts'
 
@@ -52,16 +52,8 @@ export type EntityEntry<S> = {
   readonly endsAt?: number
 }
 
-/**
- * A page of entities. `cursor` continues after it (absent when `exhausted`); `positions`: what each
- * shard showed.
- */
-export type EntityPage<S> = {
-  readonly entries: readonly EntityEntry<S>[]
-  readonly cursor: string | undefined
-  readonly exhausted: boolean
-  readonly positions: RangePage['positions']
-}
+/** A page of entities. `positions`: what each shard showed. */
+export type EntityPage<S> = Page<EntityEntry<S>> & Pick<RangePage, 'positions'>
 
 /** An alarm that is set. `at`: when it fires, in ms since 1970. */
 export type EntityAlarm = { readonly id: string; readonly name: string; readonly at: number }
@@ -73,24 +65,15 @@ const stepRows = 1_000
 export const pageOf = (
   entities: Entities,
   kind: string,
-  { range, limit, states, idOf, fingerprint }: EntityQuery,
+  query: EntityQuery,
 ): EntityPage<unknown> => {
-  const entries: EntityEntry<unknown>[] = []
-  let [last, isMore]: [string, boolean] = ['', false]
-  const walks = entities.shards.map((shard) => rowsIn(shard, range))
-  for (const [rowKey] of mergedRows(walks, range.reverse === true)) {
-    isMore = entries.length === limit
-    if (isMore) break
+  const { range, states, idOf } = query
+  const walks = entities.shards.map((shard) => shard.view().rows(range))
+  const page = pageFrom(mergedRows(walks, range.reverse === true), query, (rowKey) => {
     const id = idOf(rowKey)
-    entries.push(states ? entryOf(entities, kind, id) : { id, state: undefined })
-    last = rowKey
-  }
-  return {
-    entries,
-    cursor: isMore ? cursorAt(fingerprint, last) : undefined,
-    exhausted: !isMore,
-    positions: entities.shards.map((shard) => watermarkOf(shard, 'applied')),
-  }
+    return states ? entryOf(entities, kind, id) : { id, state: undefined }
+  })
+  return { ...page, positions: entities.shards.map((shard) => watermarkOf(shard, 'applied')) }
 }
 
 /** A row that cannot be used does not hide the others. */
@@ -216,7 +199,7 @@ async function* steps(
   let rest: RowRange | undefined = range
   while (rest) {
     const rows: (readonly [string, Row])[] = []
-    for (const row of rowsIn(shard, rest)) if (rows.push(row) === stepRows) break
+    for (const row of shard.view().rows(rest)) if (rows.push(row) === stepRows) break
     yield* rows
     const last = rows[stepRows - 1]?.[0]
     rest = last === undefined ? undefined : behind(range, false, last)

@@ -23,7 +23,7 @@ import { TurnDraft } from '../turns/turn-draft.ts'
 import { TurnLog } from '../turns/turn-log.ts'
 import { ownRun } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
-import { recall, rowsIn } from '../turns/waking.ts'
+import { recall } from '../turns/waking.ts'
 import { type Entities, expectKind, type RunningKind } from './entities.ts'
 
 /** The result of a migration of all rows of a kind. */
@@ -126,7 +126,7 @@ class Migration {
     range: RowRange,
   ): { readonly ids: readonly string[]; readonly rest?: RowRange } {
     const ids: string[] = []
-    for (const [rowKey, row] of rowsIn(shard, range)) {
+    for (const [rowKey, row] of shard.view().rows(range)) {
       this.#counts.examined++
       if (!isPresent(row, this.#running.table))
         ids.push(rowKey.slice(entityRowKey(this.#kind).length + 1))

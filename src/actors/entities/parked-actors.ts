@@ -12,7 +12,6 @@ import {
 import type { Access } from '../core/access.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
-import { rowsIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 
 /** A step or an alarm whose tries have ended. It runs again after `unblock`. */
@@ -39,7 +38,7 @@ export function* parkedOf(
   for (const shard of entities.shards) {
     if (shard.phase.kind !== 'open') continue
     let seen = 0
-    for (const [rowKey, row] of rowsIn(shard, indexRows(kind, parkedField))) {
+    for (const [rowKey, row] of shard.view().rows(indexRows(kind, parkedField))) {
       const { id } = parseIndex(rowKey)
       yield [id, readParked(row.value.bytes).map((each) => turnOf(`${kind}/${id}`, each))]
       if (++seen === actorsMax) break

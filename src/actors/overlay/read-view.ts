@@ -104,8 +104,16 @@ export class ReadView {
    */
   *fields(key: string, now: number): IterableIterator<readonly [field: string, row: Row]> {
     if (!this.#hasFields(key, now)) return
-    for (const [rowKey, row] of newestRows(this.#overlay, this.#projection, fieldRows(key)))
-      if (row) yield [fieldOf(rowKey), row]
+    for (const [rowKey, row] of this.rows(fieldRows(key))) yield [fieldOf(rowKey), row]
+  }
+
+  /**
+   * Every row of a range, internal rows included, expired or not. Consume or end it within one
+   * turn. @throws KeelsonError `CORRUPT`
+   */
+  *rows(range: RowRange): IterableIterator<KeyRow> {
+    for (const [key, row] of newestRows(this.#overlay, this.#projection, range))
+      if (row) yield [key, row]
   }
 
   /**

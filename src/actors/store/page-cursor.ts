@@ -1,10 +1,37 @@
-/** Cursors of pages: each names the query that it belongs to, and the last key of its page. Pure. */
+/**
+ * Pages, and their cursors: each names the query that it belongs to, and the last key of its page.
+ * Pure.
+ */
 import { createHash } from 'node:crypto'
 import { KeelsonError } from '../../errors.ts'
 
 /** Identifies a query by its parts, for its cursors. */
 export const fingerprintOf = (...parts: readonly unknown[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 12)
+
+/** A page. `cursor` continues after it; it is absent when `exhausted`. */
+export type Page<Entry> = {
+  readonly entries: readonly Entry[]
+  readonly cursor: string | undefined
+  readonly exhausted: boolean
+}
+
+/** The first entries of a walk, at most `limit`, each made of a key and what the walk has of it. */
+export const pageFrom = <Found, Entry>(
+  walk: Iterable<readonly [key: string, found: Found]>,
+  { limit, fingerprint }: { readonly limit: number; readonly fingerprint: string },
+  entryOf: (key: string, found: Found) => Entry,
+): Page<Entry> => {
+  const entries: Entry[] = []
+  let last = ''
+  for (const [key, found] of walk) {
+    if (entries.length === limit)
+      return { entries, cursor: cursorAt(fingerprint, last), exhausted: false }
+    entries.push(entryOf(key, found))
+    last = key
+  }
+  return { entries, cursor: undefined, exhausted: true }
+}
 
 /** The cursor of a page that ended with `key`. */
 export const cursorAt = (fingerprint: string, key: string): string =>

@@ -21,14 +21,11 @@ import { mergedRows } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Shard } from '../shard/shard.ts'
 import { type Watermark, watermarkOf } from './freshness.ts'
-import { cursorAt } from './page-cursor.ts'
-import { type RangeOptions, rangeQuery } from './range-query.ts'
+import { type Page, pageFrom } from './page-cursor.ts'
+import { type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
 
-/** A page of a projection. `cursor` continues after it; it is absent when `exhausted`. */
-export type ProjectionPage<T> = {
-  readonly entries: readonly (readonly [key: string, value: T])[]
-  readonly cursor: string | undefined
-  readonly exhausted: boolean
+/** A page of a projection. `positions`: how far the shown rows of each shard are. */
+export type ProjectionPage<T> = Page<readonly [key: string, value: T]> & {
   readonly positions: readonly Watermark[]
 }
 
@@ -143,28 +140,25 @@ export class ProjectionView<T = unknown> {
    */
   range(options: RangeOptions = {}): ProjectionPage<T> {
     this.#access.check()
-    const { range, limit, values, fingerprint } = rangeQuery(options)
+    const query = rangeQuery(options)
+    const page = pageFrom(this.#combined(query), query, (key, value) => [key, value as T] as const)
+    const positions = this.#shards.map((shard) => shownBy(shard, rowsOf(shard, this.name).mark))
+    return { ...page, positions }
+  }
+
+  /** The keys of a range in order, each with the value of all shards. */
+  *#combined({ range, values }: RangeQuery): IterableIterator<readonly [string, unknown]> {
     const walks = this.#shards.map((shard) => this.#walk(shard, range))
-    const entries: [string, unknown][] = []
-    let more = false
+    let last: [key: string, value: unknown] | undefined
     for (const [key, { value }] of mergedRows(walks, range.reverse === true)) {
-      const last = entries.at(-1)
       const decoded = values ? decodeValue(value) : undefined
-      if (last?.[0] === key) {
-        last[1] = combined([last[1], decoded])
-        continue
+      if (last?.[0] === key) last[1] = combined([last[1], decoded])
+      else {
+        if (last) yield last
+        last = [key, decoded]
       }
-      more = entries.length === limit
-      if (more) break
-      entries.push([key, decoded])
     }
-    const last = entries.at(-1)?.[0]
-    return {
-      entries: entries as [string, T][],
-      cursor: more && last !== undefined ? cursorAt(fingerprint, last) : undefined,
-      exhausted: !more,
-      positions: this.#shards.map((shard) => shownBy(shard, rowsOf(shard, this.name).mark)),
-    }
+    if (last) yield last
   }
 
   /** Its state in each shard that is open. @throws KeelsonError `CLOSED` */

@@ -21,7 +21,7 @@ import {
   watermarkOf,
 } from './freshness.ts'
 import type { KeyPlacement } from './key-placement.ts'
-import { cursorAt } from './page-cursor.ts'
+import { type Page, pageFrom } from './page-cursor.ts'
 import {
   type EntriesOptions,
   entriesQuery,
@@ -40,15 +40,10 @@ import { listedValue, loadKey, streamOut } from './value-streams.ts'
 export type StoreEntry = readonly [key: string, value: unknown]
 
 /**
- * A page of a range. `cursor` continues after it (absent when `exhausted`); `positions`: the view
- * of each shard, and its distance from the last applied frame.
+ * A page of a range. `positions`: the view of each shard, and its distance from the last applied
+ * frame.
  */
-export type RangePage = {
-  readonly entries: readonly StoreEntry[]
-  readonly cursor: string | undefined
-  readonly exhausted: boolean
-  readonly positions: readonly Watermark[]
-}
+export type RangePage = Page<StoreEntry> & { readonly positions: readonly Watermark[] }
 
 /** Reads the keys and values of one instance. */
 export class StoreReader {
@@ -236,7 +231,7 @@ export class StoreReader {
   }
 
   #page(query: RangeQuery): RangePage {
-    const { range, limit, values, freshness } = query
+    const { range, values, freshness } = query
     const sources = this.#keys.shards.map((shard) => ({
       shard,
       view: freshView(shard, freshness),
@@ -244,23 +239,16 @@ export class StoreReader {
     const walks = sources.map(({ shard, view }) =>
       this.#watched(shard, view.range(range, shard.now())),
     )
-    const entries: StoreEntry[] = []
-    let more = false
-    for (const [key, row] of mergedRows(walks, range.reverse === true)) {
-      more = entries.length === limit
-      if (more) break
-      entries.push([
+    const merged = mergedRows(walks, range.reverse === true)
+    const page = pageFrom(
+      merged,
+      query,
+      (key, row): StoreEntry => [
         key,
         values ? listedValue(this.#system, this.#keys.of(key), key, row) : undefined,
-      ])
-    }
-    const last = entries[entries.length - 1]?.[0]
-    return {
-      entries,
-      cursor: more && last !== undefined ? cursorAt(query.fingerprint, last) : undefined,
-      exhausted: !more,
-      positions: sources.map(({ shard }) => watermarkOf(shard, freshness)),
-    }
+      ],
+    )
+    return { ...page, positions: sources.map(({ shard }) => watermarkOf(shard, freshness)) }
   }
 
   /** Wraps a walk and reports damage to the shard. */

@@ -19,10 +19,9 @@ import {
   type StoredValue,
 } from '../../storage/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import type { ReadView } from '../overlay/read-view.ts'
-import { newestRows } from '../overlay/shard-rows.ts'
+import type { KeyRow, ReadView } from '../overlay/read-view.ts'
 import type { Shard } from '../shard/shard.ts'
-import { cursorAt } from '../store/page-cursor.ts'
+import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
 import type { StoreEntry } from '../store/store-reader.ts'
 import {
@@ -38,11 +37,7 @@ import { listedValue, loadKey } from '../store/value-streams.ts'
 export type RowsOptions = Omit<RangeOptions, 'freshness'>
 
 /** A page of own rows. `cursor` continues after it (absent when `exhausted`). */
-export type RowsPage = {
-  readonly entries: readonly StoreEntry[]
-  readonly cursor: string | undefined
-  readonly exhausted: boolean
-}
+export type RowsPage = Page<StoreEntry>
 
 /** Looks at the rows that a durable actor keeps itself. Keys and values are as those of the store. */
 export interface ReadRows {
@@ -159,17 +154,12 @@ export class OwnRowsReader implements ReadRows {
   range(options: RowsOptions = {}): RowsPage {
     if ('freshness' in options)
       throw invalidArgument('freshness', 'not given: the rows are the present ones', 'an option')
-    const { range, limit, values, fingerprint } = rangeQuery(options)
-    const entries: StoreEntry[] = []
-    let more = false
-    for (const [key, row] of this.#rowsIn(range)) {
-      more = entries.length === limit
-      if (more) break
-      entries.push([key, values ? this.#listed(key, row) : undefined])
-    }
-    const last = entries.at(-1)?.[0]
-    const cursor = more && last !== undefined ? cursorAt(fingerprint, last) : undefined
-    return { entries, cursor, exhausted: !more }
+    const query = rangeQuery(options)
+    return pageFrom(
+      this.#rowsIn(query.range),
+      query,
+      (key, row): StoreEntry => [key, query.values ? this.#listed(key, row) : undefined],
+    )
   }
 
   /** A value that is not in blobs yet is listed as it will be then. */
@@ -191,7 +181,7 @@ export class OwnRowsReader implements ReadRows {
     return row?.value as StoredValue | undefined
   }
 
-  *#rowsIn(range: RowRange): IterableIterator<readonly [string, Row]> {
+  *#rowsIn(range: RowRange): IterableIterator<KeyRow> {
     const source = this.#source()
     const { layer } = source
     const changed = layer === undefined ? [] : layer.within(range)
@@ -201,11 +191,10 @@ export class OwnRowsReader implements ReadRows {
 }
 
 /** The rows that the shard shows, by the keys that the actor gave them. */
-function* shown(source: OwnSource, range: RowRange): IterableIterator<RowChange> {
+function* shown(source: OwnSource, range: RowRange): IterableIterator<KeyRow> {
   const { entity, birth } = source
   if (birth === undefined) return
-  const { overlay, projection } = source.view().layers
-  for (const [rowKey, row] of newestRows(overlay, projection, rowKeysOf(entity, birth, range)))
+  for (const [rowKey, row] of source.view().rows(rowKeysOf(entity, birth, range)))
     yield [ownKeyOf(rowKey), row]
 }
 

@@ -8,11 +8,9 @@ import {
   callIdRows,
   entityRowKey,
   type Row,
-  type RowRange,
   readEntityRow,
   writtenKeyRows,
 } from '../../storage/index.ts'
-import { newestRows } from '../overlay/shard-rows.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { DurableTable } from './durable-table.ts'
 import {
@@ -26,19 +24,13 @@ import {
 } from './memory.ts'
 import type { Known } from './turn-draft.ts'
 
-/** The rows of a range, as they are now. @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED` */
-export function* rowsIn(shard: Shard, range: RowRange): IterableIterator<readonly [string, Row]> {
-  const { overlay, projection } = shard.view().layers
-  for (const [key, row] of newestRows(overlay, projection, range)) if (row) yield [key, row]
-}
-
 /** The name or id at the end of a row key of an actor. */
 const lastPart = (rowKey: string): string => rowKey.slice(rowKey.lastIndexOf('\0') + 1)
 
 /** The alarms that are set. */
 export const alarmsOf = (shard: Shard, entity: string): ReadonlyMap<string, Alarm> => {
   const alarms = new Map<string, Alarm>()
-  for (const [key, { value }] of rowsIn(shard, alarmRows(entity)))
+  for (const [key, { value }] of shard.view().rows(alarmRows(entity)))
     alarms.set(lastPart(key), readAlarm(value.bytes))
   return alarms
 }
@@ -48,19 +40,19 @@ export function* callIdsOf(
   shard: Shard,
   entity: string,
 ): IterableIterator<readonly [string, Uint8Array]> {
-  for (const [key, { value }] of rowsIn(shard, callIdRows(entity)))
+  for (const [key, { value }] of shard.view().rows(callIdRows(entity)))
     yield [lastPart(key), value.bytes]
 }
 
 /** The keys of rows that the memory of an actor does not know: remembered ids, and notes of keys. */
 export const otherKeysOf = (shard: Shard, entity: string): readonly string[] => [
   ...callIdKeysOf(shard, entity),
-  ...[...rowsIn(shard, writtenKeyRows(entity))].map(([key]) => key),
+  ...[...shard.view().rows(writtenKeyRows(entity))].map(([key]) => key),
 ]
 
 /** The keys of the rows of remembered ids. */
 export const callIdKeysOf = (shard: Shard, entity: string): readonly string[] =>
-  [...rowsIn(shard, callIdRows(entity))].map(([key]) => key)
+  [...shard.view().rows(callIdRows(entity))].map(([key]) => key)
 
 /** The most keys of users that are removed with one turn. */
 export const keysMax = 500
@@ -68,7 +60,7 @@ export const keysMax = 500
 /** Some of the users' keys that the turns of an actor noted, by the keys of their rows. */
 export const someKeysOf = (shard: Shard, entity: string): ReadonlyMap<string, string> => {
   const keys = new Map<string, string>()
-  for (const [rowKey, { value }] of rowsIn(shard, writtenKeyRows(entity))) {
+  for (const [rowKey, { value }] of shard.view().rows(writtenKeyRows(entity))) {
     keys.set(rowKey, Buffer.from(value.bytes).toString())
     if (keys.size === keysMax) break
   }

@@ -12,13 +12,11 @@ import {
   ownRows,
   parseRemoval,
   type Removal,
-  type Row,
   type RowRange,
   removalRows,
   utf8Length,
 } from '../../storage/index.ts'
 import { tell } from '../core/storage-events.ts'
-import { newestRows } from '../overlay/shard-rows.ts'
 import type { Shard } from '../shard/shard.ts'
 import { submit } from './write-path.ts'
 
@@ -64,13 +62,13 @@ const piece = (shard: Shard, from: Place | undefined): { units: Removal[]; next:
   let next: Place = from ?? { removal: removalRows.gt, key: undefined }
   let [keysLeft, keyBytesLeft, valueBytesLeft] = [keysMax, keyBytesMax, valueBytesMax]
   const isFull = (): boolean => keysLeft <= 0 || keyBytesLeft <= 0 || valueBytesLeft <= 0
-  for (const [removal] of rowsIn(shard, ended(next))) {
+  for (const [removal] of shard.view().rows(ended(next))) {
     const { entity, birth } = parseRemoval(removal)
     const keys: string[] = []
     const { gt, lt } = ownRows(entity, birth)
     const behind = next.removal === removal && next.key !== undefined
     const range = { gt: behind ? ownRowKey(entity, birth, next.key ?? '') : gt, ...(lt && { lt }) }
-    for (const [rowKey, { value }] of rowsIn(shard, range)) {
+    for (const [rowKey, { value }] of shard.view().rows(range)) {
       keys.push(ownKeyOf(rowKey))
       keysLeft--
       keyBytesLeft -= utf8Length(rowKey)
@@ -89,9 +87,4 @@ const piece = (shard: Shard, from: Place | undefined): { units: Removal[]; next:
 const ended = ({ removal, key }: Place): RowRange => {
   const { lt } = removalRows
   return { ...(key === undefined ? { gt: removal } : { gte: removal }), ...(lt && { lt }) }
-}
-
-function* rowsIn(shard: Shard, range: RowRange): IterableIterator<readonly [string, Row]> {
-  const { overlay, projection } = shard.view().layers
-  for (const [key, row] of newestRows(overlay, projection, range)) if (row) yield [key, row]
 }

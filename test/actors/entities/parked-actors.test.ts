@@ -66,12 +66,7 @@ describe('blocked', () => {
     const rows = Array.from({ length: 10_005 }, (_, at) => parkedRow(`${at}`.padStart(5, '0')))
     const shard = {
       phase: { kind: 'open' },
-      view: () => ({
-        layers: {
-          overlay: { range: () => rows.values() },
-          projection: { range: () => [].values() },
-        },
-      }),
+      view: () => ({ rows: () => rows.values() }),
     }
     const entities = { shards: [shard, shard] } as unknown as Entities
 
