@@ -4,7 +4,7 @@ import { call, type DurableServer, entity, reply, supervisor } from '../../../sr
 import { startSimulated } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
-type Messages = { calls: { add: () => number } }
+type Messages = { calls: { add: () => number; crash: () => void } }
 
 const started = async () => {
   const world = { isBroken: true, wakes: [] as number[], born: [] as unknown[] }
@@ -17,7 +17,12 @@ const started = async () => {
       world.wakes.push(context.system.clock.monotonic())
       if (world.isBroken) throw new Error('broken')
     },
-    calls: { add: (count) => reply(count + 1, count + 1) },
+    calls: {
+      add: (count) => reply(count + 1, count + 1),
+      crash: () => {
+        throw new Error('crashed')
+      },
+    },
   }
   const kind = entity('thing', server)
   const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
@@ -68,6 +73,19 @@ test('its siblings do not notice, and each is born with its id', async () => {
   expect(world.born).toEqual(['a', 'b'])
   expect(s.app.entities.kind('thing')).toBe(kind)
   expect(kind?.live).toBe(1)
+})
+
+test('one that crashes after it woke wakes again at once, however often', async () => {
+  const { s, handle, world, add } = await started()
+  world.isBroken = false
+  for (let crashes = 0; crashes < 6; crashes++) {
+    expect(await s.during(codeOf(call(handle.ref('a'), 'crash')))).toBe('EXITED')
+    expect(await add()).toBe('ok')
+  }
+
+  const first = world.wakes[0] ?? 0
+  expect(world.wakes.every((at) => at - first < 100)).toBe(true)
+  expect(handle.blocked().size).toBe(0)
 })
 
 test('an exit of a stranger does not end its kind', async () => {
