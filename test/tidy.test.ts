@@ -105,6 +105,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
+  'src/supervisors/starting/instance-shards.ts': 'makes the shards; its importer starts them',
   'src/testing/simulated/inline-shard-copier.ts': 'one host to a file',
 }
 

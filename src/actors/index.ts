@@ -2,14 +2,13 @@
  * The durable actors: where runtime and storage meet. It imports those two layers. Its rooms, each
  * importing only rooms above it:
  *
- * - admission: the gate of a shard, the allowance over all shards, marks of keys, windows
+ * - admission: the gate of a shard, the allowance over all shards, windows
  * - overlay: committed changes that the projection does not show yet, and the read view
  * - core: names, options and events, a shard's phase, gate and time, checks, the weight of a write
  * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
  * - projection: `applier` and `lmdb_writer`, and the outbox between them; derived rows, its modes
- * - shard: the `Shard` value, which survives its actors, composed of their rooms' parts
- * - blobs: `blob_store`, large writes, the sweep
- * - writing: the way of every write, `batcher` with its windows, `expirer`
+ * - blobs: `blob_store`, pins, the sweep
+ * - writing: the way of every write, large ones too, `batcher` with its windows, `expirer`
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
  * - control: `control` over every shard, pauses of writes, the handles of `app`
  * - backups: `app.backup`: copies of the shards of a running instance
@@ -20,10 +19,14 @@
  * - durable: the process of a durable actor
  * - entities: all durable actors: their kinds, handles, queries and alarms
  *
- * Start reading at `log/wal-writer.ts`, `projection/applier.ts` and `shard/shard.ts`.
+ * What of a room outlives its actors is a part of the shard, which `ROOM-shard.ts` names: with it the
+ * actors of the room begin. `supervisors/tree/shard.ts` composes the parts.
+ *
+ * Start reading at `core/shard-core.ts`, `log/wal-writer.ts` and `projection/applier.ts`.
  */
 export { Allowance } from './admission/allowance.ts'
-export { Admission, type SyncToken } from './admission/gate-token.ts'
+export { Gate } from './admission/gate.ts'
+export { Admission, type SyncToken, type Watch } from './admission/gate-token.ts'
 export { WriteWindows } from './admission/write-windows.ts'
 export {
   type BackupOptions,
@@ -33,6 +36,7 @@ export {
   backUp,
 } from './backups/backup.ts'
 export * as BlobStore from './blobs/blob-store.ts'
+export { ShardBlobs } from './blobs/shard-blobs.ts'
 export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
 export { BlobsHandle, type PrepareOptions } from './control/blobs-handle.ts'
 export * as Control from './control/control.ts'
@@ -51,13 +55,17 @@ export {
 export type { Outcome, Outcomes } from './control/shard-outcomes.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
 export { Access } from './core/access.ts'
+export { MomentWatch } from './core/moment-watch.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'
-export { type ShardPhase, shardAt } from './core/shard-core.ts'
+export { ShardChanges } from './core/shard-changes.ts'
+export { type CoreParts, ShardCore, type ShardPhase, shardAt } from './core/shard-core.ts'
 export { defaultInstance, instanceName, shardName } from './core/shard-name.ts'
 export type { ClockJump } from './core/shard-time.ts'
-export type { ModeChange, ProjectionMode, SetAside } from './core/storage-events.ts'
 export {
+  type ModeChange,
+  type ProjectionMode,
+  type SetAside,
   type ShardFacts,
   type SnapshotReason,
   type StorageEvents,
@@ -99,16 +107,25 @@ export {
   type SubscribeOptions,
 } from './journal/journal.ts'
 export * as JournalActor from './journal/journal-actor.ts'
+export {
+  type EntryPosition,
+  type JournalHealth,
+  ShardJournal,
+  type SubscriptionHealth,
+} from './journal/shard-journal.ts'
 export type { StoredEntry, StoredPayload } from './journal/stored-entry.ts'
 export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
+export { Appends } from './log/appends.ts'
 export { leaveNow } from './log/log-append.ts'
-export { type SpaceHealth, withSpace } from './log/space-watch.ts'
+export { ShardFiles } from './log/shard-files.ts'
+export { type SpaceHealth, SpaceWatch, withSpace } from './log/space-watch.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'
-export type { DerivedHealth } from './projection/derived-queue.ts'
+export { type DerivedHealth, DerivedQueue } from './projection/derived-queue.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'
-export type { ProjectionHealth } from './projection/shard-projection.ts'
-export type { Suspension } from './projection/suspensions.ts'
+export { ReleasedRows } from './projection/released-rows.ts'
+export { type ProjectionHealth, ShardProjection } from './projection/shard-projection.ts'
+export { type Suspension, Suspensions } from './projection/suspensions.ts'
 export {
   Follower,
   type FollowerHealth,
@@ -116,15 +133,10 @@ export {
   type ReplicaHealth,
   type ReplicaState,
 } from './replication/follower.ts'
+export { ReplicaMarks } from './replication/replica-marks.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
-export { Shard } from './shard/shard.ts'
-export type {
-  EntryPosition,
-  JournalHealth,
-  SubscriptionHealth,
-} from './shard/shard-journal.ts'
-export { type SnapshotHealth, SnapshotTurns } from './shard/shard-snapshots.ts'
+export { ShardSnapshots, type SnapshotHealth, SnapshotTurns } from './snapshots/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'
@@ -177,6 +189,7 @@ export { keptText, type RetryPolicies } from './turns/retry-policy.ts'
 export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
 export * as Expirer from './writing/expirer.ts'
+export { KeyMarks } from './writing/key-marks.ts'
 export type { PreparedCommand } from './writing/prepared-command.ts'
 export type {
   ClearOptions,

@@ -24,6 +24,7 @@ export {
   type StartProgress,
 } from './starting/start-options.ts'
 export type { Ready } from './tree/readiness.ts'
+export type { Shard } from './tree/shard.ts'
 export { treeNames } from './tree/shard-tree.ts'
 export {
   type AppModule,

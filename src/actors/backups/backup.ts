@@ -26,9 +26,9 @@ import {
   tidyShard,
   writeBackup,
 } from '../../storage/index.ts'
+import type { ControlShard } from '../control/control-shard.ts'
 import { pauseWrites } from '../control/write-pause.ts'
 import * as WalWriter from '../log/wal-writer.ts'
-import type { Shard } from '../shard/shard.ts'
 
 /** Options of a backup. */
 export type BackupOptions = {
@@ -71,7 +71,7 @@ export type BackupShard = {
 /** The parts of its instance that a backup uses. */
 export type BackupParts = {
   readonly system: System
-  readonly shards: readonly Shard[]
+  readonly shards: readonly ControlShard[]
   readonly disk: Disk
   readonly copyShard: ShardCopier
   /** The data folder, absolute. */
@@ -155,7 +155,7 @@ const factsOf = (disk: Disk, dir: string): Backup['facts'] => {
 }
 
 /** A shard's log at its cut: what it is, and the last durable LSN. */
-type Cut = { readonly shard: Shard; readonly log: LogState; readonly unpin: () => void }
+type Cut = { readonly shard: ControlShard; readonly log: LogState; readonly unpin: () => void }
 
 const filled = async (
   parts: BackupParts,
@@ -164,7 +164,7 @@ const filled = async (
 ): Promise<BackupReport> => {
   const { system, shards, disk, signal } = parts
   const at = system.clock.now()
-  const leave = await (shards[0] as Shard).snapshots.parts.turns.take()
+  const leave = await (shards[0] as ControlShard).snapshots.parts.turns.take()
   const cuts: Cut[] = []
   try {
     if (signal.aborted) throw new KeelsonError('CLOSED', 'the instance is closing')
@@ -214,7 +214,7 @@ const cutTogether = async (parts: BackupParts): Promise<Cut[]> => {
   }
 }
 
-const cut = async ({ system }: BackupParts, shard: Shard): Promise<Cut> => {
+const cut = async ({ system }: BackupParts, shard: ControlShard): Promise<Cut> => {
   const log = shard.files.log()
   const { firstLsn } = await log.run('state', null)
   const { pin } = await log.run('pin', { from: firstLsn })
@@ -233,7 +233,7 @@ const cut = async ({ system }: BackupParts, shard: Shard): Promise<Cut> => {
 const copied = async (
   { copyShard, signal }: BackupParts,
   dir: string,
-  shard: Shard,
+  shard: ControlShard,
   { durableLsn, snapshots, firstLsn }: LogState,
   onProgress: ((progress: Progress) => void) | undefined,
 ): Promise<ShardCopy> => {
@@ -255,7 +255,7 @@ const copied = async (
 }
 
 /** A damaged snapshot is made again, and the next backup has the new one. */
-const noteDamage = (shard: Shard, error: unknown): void => {
+const noteDamage = (shard: ControlShard, error: unknown): void => {
   if (isKeelsonError(error, 'CORRUPT') && error.details.snapshot !== undefined)
     shard.snapshots.damaged(error)
 }

@@ -36,9 +36,9 @@ import {
 import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import * as Applier from '../projection/applier.ts'
-import type { Shard } from '../shard/shard.ts'
-import { BlobPin } from '../shard/shard-blobs.ts'
+import type { BlobShard } from './blob-shard.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
+import { BlobPin } from './shard-blobs.ts'
 
 /** The requests of streams. Each stream has one request at a time. */
 const streamKinds = [
@@ -96,7 +96,7 @@ type Put = {
 }
 
 type State = {
-  readonly shard: Shard
+  readonly shard: BlobShard
   /** The folder, from its first use on. */
   host: Promise<BlobHost> | undefined
   isOpen: boolean
@@ -123,7 +123,7 @@ const groupBytesMax = 8 * 1024 * 1024
 const groupsMax = 2
 
 /** The blob store of a shard. */
-export const server: GenServer<Messages, State, Shard> = {
+export const server: GenServer<Messages, State, BlobShard> = {
   init: (shard, context) => {
     shard.blobs.onDamage = (evidence) => tell(context.system, shard, 'blobs.corrupt', { evidence })
     const state = initialState(shard)
@@ -269,7 +269,7 @@ export const sweep = (
 export const describe = (store: Ref<Messages>): Promise<BlobStoreDescription> =>
   call(store, 'describe')
 
-const initialState = (shard: Shard): State => ({
+const initialState = (shard: BlobShard): State => ({
   shard,
   host: undefined,
   isOpen: false,

@@ -26,7 +26,7 @@ import {
   refsOfUnit,
 } from '../../storage/index.ts'
 import type { ReadView } from '../overlay/read-view.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { BlobShard } from './blob-shard.ts'
 
 // The marking half of a sweep: which blobs are referred to. Each applied frame leaves a row for
 // each of its blobs, so the rows show what the log refers to. Only frames that are not applied yet
@@ -130,7 +130,7 @@ export type SweepReport = {
 
 /** The parts of a sweep. */
 export type SweepParts = {
-  readonly shard: Shard
+  readonly shard: BlobShard
   readonly host: BlobHost
   /**
    * The live extents of a segment when it was last cleared. It is not cleared again for the same

@@ -9,11 +9,11 @@ import { checkOptionNames } from '../core/argument-check.ts'
 import { isCount } from '../core/payload-check.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { bytesCounted } from '../core/write-weight.ts'
-import type { Shard } from '../shard/shard.ts'
 import * as Batcher from '../writing/batcher.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
 import { checkWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
+import type { ControlShard } from './control-shard.ts'
 import { flushWindows } from './write-pause.ts'
 
 /** The terms of a token of the gate. */
@@ -33,14 +33,14 @@ export type SyncTokenOptions = {
 /** The windows of an instance, for all its shards. They begin as its options say. */
 export class BatcherHandle {
   readonly #system: System
-  readonly #shards: readonly Shard[]
+  readonly #shards: readonly ControlShard[]
   readonly #windows: WriteWindows
   readonly #deadlineMs: number
   readonly #access: Access
 
   constructor(
     system: System,
-    shards: readonly Shard[],
+    shards: readonly ControlShard[],
     windows: WriteWindows,
     deadlineMs: number,
     access: Access,
@@ -214,7 +214,7 @@ export class BatcherHandle {
     throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
   }
 
-  #shard(index: number): Shard {
+  #shard(index: number): ControlShard {
     this.#access.check()
     return shardAt(this.#shards, index)
   }

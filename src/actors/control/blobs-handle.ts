@@ -5,12 +5,12 @@
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Command } from '../../storage/index.ts'
+import { sideChannelCandidate } from '../blobs/blob-command.ts'
 import type { Access } from '../core/access.ts'
 import { shardAt } from '../core/shard-core.ts'
-import { sideChannelCandidate } from '../shard/blob-command.ts'
-import type { Shard } from '../shard/shard.ts'
 import { prepareAt } from '../writing/batcher.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
+import type { ControlShard } from './control-shard.ts'
 
 /** How a command waits at the gate while it is prepared. */
 export type PrepareOptions = {
@@ -23,10 +23,10 @@ export type PrepareOptions = {
 /** The large values of an instance. */
 export class BlobsHandle {
   readonly #system: System
-  readonly #shards: readonly Shard[]
+  readonly #shards: readonly ControlShard[]
   readonly #access: Access
 
-  constructor(system: System, shards: readonly Shard[], access: Access) {
+  constructor(system: System, shards: readonly ControlShard[], access: Access) {
     this.#system = system
     this.#shards = shards
     this.#access = access

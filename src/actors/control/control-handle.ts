@@ -8,7 +8,7 @@ import type { Ref, System } from '../../runtime/index.ts'
 import type { NamedSnapshot } from '../../storage/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
 import type { Access } from '../core/access.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import * as Control from './control.ts'
 import {
   type ControlOptions,
@@ -27,7 +27,7 @@ export type { ControlOptions, ResumeOptions, SuspendOptions } from './control-re
 type ControlParts = {
   readonly system: System
   readonly instance: string
-  readonly shards: readonly Shard[]
+  readonly shards: readonly ShardCore[]
   readonly deadlineMs: number
   readonly access: Access
   /** Has the suspensions that name no owner; `undefined`: the holder of the instance has them. */

@@ -29,11 +29,11 @@ import {
   isText,
   isTime,
 } from '../core/payload-check.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Suspension } from '../projection/suspensions.ts'
-import type { Shard } from '../shard/shard.ts'
 import * as Snapshotter from '../snapshots/snapshotter.ts'
 import {
   type ControlOptions,
@@ -48,6 +48,7 @@ import {
   suspendRequest,
   type Which,
 } from './control-request.ts'
+import type { ControlShard } from './control-shard.ts'
 import {
   eachShard,
   type Instance,
@@ -110,8 +111,8 @@ export type Messages = {
 
 /** The shards, and a function that starts a part again: that is the tree's job. */
 export type Options = {
-  readonly shards: readonly Shard[]
-  readonly reopen: (shard: Shard, part: ReopenPart | undefined) => Promise<Reopened>
+  readonly shards: readonly ControlShard[]
+  readonly reopen: (shard: ShardCore, part: ReopenPart | undefined) => Promise<Reopened>
 }
 
 type State = Options & {
@@ -194,7 +195,7 @@ export const server: GenServer<Messages, State, Options> = {
       }),
     reopen: (state, { shard: index, part }, context) => {
       const shard = state.shards[index]
-      const reopened = (here: Shard) => state.reopen(here, part)
+      const reopened = (here: ControlShard) => state.reopen(here, part)
       if (shard) answer(context.from, told('reopen', shard, context.system, reopened))
       else context.from.fail(noShard(index))
       return noReply(state)
@@ -263,7 +264,7 @@ const resuming = (
     )
     return noReply(state)
   }
-  const resume = (shard: Shard) => release(shard, context, tokensOf(shard, which), timeoutMs)
+  const resume = (shard: ControlShard) => release(shard, context, tokensOf(shard, which), timeoutMs)
   const outcomes = eachShard('resume', instanceOf(state, context), shards, resume)
   unwatchEnded(state, context)
   answer(context.from, outcomes)
@@ -289,7 +290,7 @@ const asking = <O extends Outcome>(
   state: State,
   { shards }: PlainRequest,
   context: Answering<Outcomes<O>>,
-  act: (shard: Shard) => Promise<unknown>,
+  act: (shard: ControlShard) => Promise<unknown>,
 ) => {
   answer(context.from, eachShard(kind, instanceOf(state, context), shards, act))
   return noReply(state)
@@ -350,7 +351,7 @@ const instanceOf = ({ shards }: State, { system }: Context): Instance => ({ shar
 
 /** Holds writes first, so that the flush can end. If a step fails, all holds are released. */
 const hold = async (
-  shard: Shard,
+  shard: ControlShard,
   context: Context,
   suspension: Suspension,
   { flush, timeoutMs }: { readonly flush: boolean; readonly timeoutMs: number },
@@ -375,7 +376,7 @@ const hold = async (
 
 /** Ends suspensions in the shard's value, which is enough by itself, then notifies the writer. */
 const release = async (
-  shard: Shard,
+  shard: ControlShard,
   context: Context,
   tokens: readonly string[],
   timeoutMs: number,
@@ -391,7 +392,7 @@ const release = async (
   }
 }
 
-const tokensOf = ({ suspensions }: Shard, which: Which): string[] => {
+const tokensOf = ({ suspensions }: ControlShard, which: Which): string[] => {
   if (which === 'all') return [...suspensions.keys()]
   if ('token' in which) return [which.token]
   return [...suspensions.values()].flatMap(({ token, owner }) =>
@@ -441,5 +442,5 @@ const unwatchEnded = (state: State, context: Context): void => {
   }
 }
 
-const writerOf = (shard: Shard, context: Context): Ref<LmdbWriter.Messages> =>
+const writerOf = (shard: ControlShard, context: Context): Ref<LmdbWriter.Messages> =>
   context.to(LmdbWriter.name(shard.parts.instance, shard.index))

@@ -24,7 +24,7 @@ import { tell } from '../core/storage-events.ts'
 import type { AfterFlush, Derivation } from '../projection/derived-queue.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { act } from '../projection/projection-writing.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ControlShard } from './control-shard.ts'
 
 export type { AfterFlush } from '../projection/derived-queue.ts'
 
@@ -48,10 +48,10 @@ export type EnqueueTerms = {
 /** The projection of one shard. */
 export class LmdbWriterHandle {
   readonly #system: System
-  readonly #shard: Shard
+  readonly #shard: ControlShard
   readonly #access: Access
 
-  constructor(system: System, shard: Shard, access: Access) {
+  constructor(system: System, shard: ControlShard, access: Access) {
     this.#system = system
     this.#shard = shard
     this.#access = access

@@ -5,7 +5,7 @@
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { type StorageEvents, tell } from '../core/storage-events.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ControlShard } from './control-shard.ts'
 
 /** The outcome of one shard. */
 export type Outcome = {
@@ -18,7 +18,7 @@ export type Outcome = {
 export type Outcomes<O extends Outcome = Outcome> = { readonly outcomes: readonly O[] }
 
 /** The shards of an instance, and the system that they run in. */
-export type Instance = { readonly shards: readonly Shard[]; readonly system: System }
+export type Instance = { readonly shards: readonly ControlShard[]; readonly system: System }
 
 type Request = Parameters<StorageEvents['control.outcome']>[0]['request']
 
@@ -30,7 +30,7 @@ export const eachShard = async <O extends Outcome = Outcome>(
   request: Request,
   { shards, system }: Instance,
   indexes: readonly number[],
-  act: (shard: Shard) => Promise<unknown>,
+  act: (shard: ControlShard) => Promise<unknown>,
 ): Promise<Outcomes<O>> => {
   const outcome = async (index: number): Promise<Outcome> => {
     const shard = shards[index]
@@ -48,9 +48,9 @@ export const eachShard = async <O extends Outcome = Outcome>(
 /** Runs `act` on a shard, and emits its outcome as an event. */
 export const told = async <T>(
   request: Request,
-  shard: Shard,
+  shard: ControlShard,
   system: System,
-  act: (shard: Shard) => Promise<T>,
+  act: (shard: ControlShard) => Promise<T>,
 ): Promise<T> => {
   const since = system.clock.monotonic()
   const tellOf = (result: string): void => {
@@ -68,7 +68,7 @@ export const told = async <T>(
 }
 
 /** The error of an outcome: why the shard is down if it is, or the failure itself. */
-const shardError = (shard: Shard | undefined, error: unknown): KeelsonError => {
+const shardError = (shard: ControlShard | undefined, error: unknown): KeelsonError => {
   if (shard?.phase.kind === 'down') return shard.unavailable()
   return error instanceof KeelsonError
     ? error

@@ -13,9 +13,9 @@ import { checkOptionNames } from '../core/argument-check.ts'
 import { isCount } from '../core/payload-check.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Shard } from '../shard/shard.ts'
 import { type Released, releaseLog } from '../snapshots/snapshot-attempt.ts'
 import * as Snapshotter from '../snapshots/snapshotter.ts'
+import type { ControlShard } from './control-shard.ts'
 
 /** Which frames to read. LSNs are inclusive. */
 export type FramesOptions = {
@@ -45,10 +45,10 @@ const readBytes = 256 * 1024
 /** The log of one shard. */
 export class WalHandle {
   readonly #system: System
-  readonly #shard: Shard
+  readonly #shard: ControlShard
   readonly #access: Access
 
-  constructor(system: System, shard: Shard, access: Access) {
+  constructor(system: System, shard: ControlShard, access: Access) {
     this.#system = system
     this.#shard = shard
     this.#access = access

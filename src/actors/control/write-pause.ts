@@ -9,19 +9,23 @@ import { tell } from '../core/storage-events.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as Applier from '../projection/applier.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ControlShard } from './control-shard.ts'
 
 /**
  * Sends the group that waits for a window. Resolves when every submitted group has ended.
  * @throws KeelsonError `TIMEOUT`
  */
-export const flushWindows = (system: System, shard: Shard, timeoutMs: number): Promise<void> =>
+export const flushWindows = (
+  system: System,
+  shard: ControlShard,
+  timeoutMs: number,
+): Promise<void> =>
   new Promise((resolve, reject) => {
     const cancel = system.clock.after(timeoutMs, () => reject(tooSlow(shard, timeoutMs)))
     void flushed(system, shard).then(resolve).finally(cancel)
   })
 
-const tooSlow = ({ index }: Shard, timeoutMs: number): KeelsonError =>
+const tooSlow = ({ index }: ControlShard, timeoutMs: number): KeelsonError =>
   new KeelsonError('TIMEOUT', 'flush: writes that were under way have not ended in time', {
     details: { shard: index, timeoutMs },
   })
@@ -35,7 +39,7 @@ const tooSlow = ({ index }: Shard, timeoutMs: number): KeelsonError =>
  */
 export const drained = async (
   system: System,
-  shard: Shard,
+  shard: ControlShard,
   holder: string,
   timeoutMs: number,
 ): Promise<void> => {
@@ -76,7 +80,7 @@ export type WritePause = {
  */
 export const pauseWrites = async (
   system: System,
-  shards: readonly Shard[],
+  shards: readonly ControlShard[],
   { owner, leaseMs, deadlineMs }: PauseTerms,
 ): Promise<WritePause> => {
   const token = `pause ${Buffer.from(system.clock.randomBytes(9)).toString('base64url')}`

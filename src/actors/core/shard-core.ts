@@ -6,6 +6,7 @@
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Logger } from '../../runtime/index.ts'
+import type { Disk } from '../../storage/index.ts'
 import type { Gate } from '../admission/gate.ts'
 import type { WriteWindows } from '../admission/write-windows.ts'
 import type { ReadView } from '../overlay/read-view.ts'
@@ -36,6 +37,8 @@ export type CoreParts = {
     readonly blobs: string
     readonly snapshots: string
   }
+  /** For requests that do without a thread. */
+  readonly disk: Disk
   readonly settings: Settings
   readonly clock: Clock
   readonly logger: Logger

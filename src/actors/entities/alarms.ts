@@ -23,7 +23,7 @@ import {
 import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import { isIgnored, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Entities } from './entities.ts'
 
 /** The messages of the process. */
@@ -55,7 +55,7 @@ type Question = {
 }
 
 /** The parts that make the process of a shard's alarms. */
-export type Parts = { readonly shard: Shard; readonly entities: Entities }
+export type Parts = { readonly shard: ActorShard; readonly entities: Entities }
 
 type State = Parts & {
   /** The actors that are asked, in the order of their questions. */

@@ -14,7 +14,7 @@ import {
 } from '../../runtime/index.ts'
 import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
 import { instanceName } from '../core/shard-name.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
 import { ActorWork } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
@@ -44,7 +44,7 @@ export interface RunningKind {
 export class Entities {
   readonly system: System
   readonly instance: string
-  readonly shards: readonly Shard[]
+  readonly shards: readonly ActorShard[]
   /** The servers of the kinds that have run. One that restarts is among them. */
   readonly known = new Map<string, DurableTable>()
   /** The troubles of the actors. */
@@ -65,7 +65,7 @@ export class Entities {
   constructor(
     system: System,
     instance: string,
-    shards: readonly Shard[],
+    shards: readonly ActorShard[],
     isClosing: () => boolean,
     isStoreAlone = false,
   ) {
@@ -88,8 +88,8 @@ export class Entities {
   }
 
   /** The shard of an actor: that of keys with its tag, `{kind/id}`. */
-  shardOf(entity: string): Shard {
-    return this.shards[shardOf(`{${entity}}`, this.shards.length)] as Shard
+  shardOf(entity: string): ActorShard {
+    return this.shards[shardOf(`{${entity}}`, this.shards.length)] as ActorShard
   }
 
   /** The name of the process of an entity. */

@@ -21,7 +21,7 @@ import {
 import { tell } from '../core/storage-events.ts'
 import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
 import type { ActorTrouble } from '../turns/actor-trouble.ts'
 import type { ActorWork } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
@@ -60,7 +60,7 @@ type State = {
 /** An entity while its process lives: what that is made from. */
 class Child implements DurableTerms {
   readonly identity: Identity
-  readonly shard: Shard
+  readonly shard: ActorShard
   process!: Process
   hasWoken = false
   readonly #state: State

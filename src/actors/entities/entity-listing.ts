@@ -28,8 +28,8 @@ import {
   type RowRange,
   readEntityRow,
 } from '../../storage/index.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import { mergedRows } from '../overlay/read-view.ts'
-import type { Shard } from '../shard/shard.ts'
 import { watermarkOf } from '../store/freshness.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { behind } from '../store/range-query.ts'
@@ -193,7 +193,7 @@ export const alarmsBefore = async (
 /** The rows of a range, with turns of the event loop between steps. */
 async function* steps(
   system: System,
-  shard: Shard,
+  shard: ShardCore,
   range: RowRange,
 ): AsyncIterableIterator<readonly [string, Row]> {
   let rest: RowRange | undefined = range
@@ -216,7 +216,7 @@ const addedMax = 5_000
  * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED`
  */
 export const fieldCountsIn = (
-  shard: Shard,
+  shard: ShardCore,
   kind: string,
   field: string,
 ): Map<string, number> | undefined =>
@@ -228,7 +228,7 @@ export const fieldCountsIn = (
   )
 
 /** How many entities of a kind have a row. `undefined` and errors as of `fieldCountsIn`. */
-export const kindCountIn = (shard: Shard, kind: string): number | undefined => {
+export const kindCountIn = (shard: ShardCore, kind: string): number | undefined => {
   const counts = countersIn(shard, kindCounter(kind), entityRows(kind), () => '')
   return counts && (counts.get('') ?? 0)
 }
@@ -239,7 +239,7 @@ export const kindCountIn = (shard: Shard, kind: string): number | undefined => {
  * `begin`: of the keys of the counters. `counted`: the rows that they count.
  */
 const countersIn = (
-  shard: Shard,
+  shard: ShardCore,
   begin: string,
   counted: RowRange,
   keyOf: (rowKey: string) => string,

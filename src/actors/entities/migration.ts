@@ -15,8 +15,8 @@ import {
   readEntityRow,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import type { Shard } from '../shard/shard.ts'
 import { behind } from '../store/range-query.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import { readBody } from '../turns/memory.ts'
 import { TurnDraft } from '../turns/turn-draft.ts'
@@ -95,7 +95,7 @@ class Migration {
   }
 
   /** Migrates the rows of a shard. When it settles, nothing of it is on its way. */
-  async shard(shard: Shard): Promise<void> {
+  async shard(shard: ActorShard): Promise<void> {
     try {
       for (let rest: RowRange | undefined = entityRows(this.#kind); rest; ) {
         this.#access.check()
@@ -116,13 +116,13 @@ class Migration {
     this.#tell(shard)
   }
 
-  #tell({ index }: Shard): void {
+  #tell({ index }: ActorShard): void {
     this.#options.onProgress?.({ shard: index, ...this.#counts })
   }
 
   /** The next rows of `range` that must be written, some at a time; `rest`: those after them. */
   #nextIn(
-    shard: Shard,
+    shard: ActorShard,
     range: RowRange,
   ): { readonly ids: readonly string[]; readonly rest?: RowRange } {
     const ids: string[] = []
@@ -137,7 +137,7 @@ class Migration {
   }
 
   /** Begins to migrate an entity, when there is a place. */
-  async #begin(shard: Shard, id: string): Promise<void> {
+  async #begin(shard: ActorShard, id: string): Promise<void> {
     while (this.#writing.size >= writingMax) await Promise.race(this.#writing)
     const done = this.#migrate(shard, id)
       .then(
@@ -167,7 +167,7 @@ class Migration {
   }
 
   /** True: the row was written. */
-  async #migrate(shard: Shard, id: string): Promise<boolean> {
+  async #migrate(shard: ActorShard, id: string): Promise<boolean> {
     const entities = this.#entities
     const { entity } = entities.identity(this.#kind, id)
     for (;;) {
@@ -196,7 +196,7 @@ class Migration {
   }
 
   /** Writes the row of an entity at rest. From here on until it is decided nobody wakes it. */
-  async #write(shard: Shard, id: string): Promise<boolean> {
+  async #write(shard: ActorShard, id: string): Promise<boolean> {
     const { system } = this.#entities
     const identity = this.#entities.identity(this.#kind, id)
     const { entity } = identity

@@ -2,8 +2,8 @@
 import { invalidArgument } from '../../errors.ts'
 import { SerialQueue } from '../../storage/index.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
-import type { Shard } from '../shard/shard.ts'
 import { checkReached, ShardWatch, type WatchBounds, walkStart } from '../store/shard-watch.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import type { PayloadTypes } from './entry-input.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'
 
@@ -39,7 +39,7 @@ export class EntryStream<
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
    * `signal` that has aborted
    */
-  constructor(shard: Shard, options: EntriesOfJournal) {
+  constructor(shard: WritingShard, options: EntriesOfJournal) {
     this.#watch = new ShardWatch(shard, entriesIn(shard), boundsOf(shard, options))
     this.#signal = options.signal
     this.#signal?.addEventListener('abort', this.#aborted)
@@ -88,7 +88,7 @@ const given = <Entry>(item: StoredEntry): IteratorResult<Entry, undefined> => ({
   value: item as Entry,
 })
 
-const boundsOf = (shard: Shard, options: EntriesOfJournal): WatchBounds => {
+const boundsOf = (shard: WritingShard, options: EntriesOfJournal): WatchBounds => {
   checkOptionNames(options, ['from', 'to', 'follow', 'signal'])
   const { to, follow = false, signal } = options
   checkSignal(signal)

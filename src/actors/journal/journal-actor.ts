@@ -6,7 +6,7 @@ import { cast, type GenServer, noReply, ok, type Ref } from '../../runtime/index
 import { attempt, statesIn } from '../../storage/index.ts'
 import { isInstance } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { JournalShard } from './journal-shard.ts'
 import { Subscription } from './subscription.ts'
 
 /** The messages of the journal. */
@@ -18,7 +18,7 @@ export type Messages = {
 }
 
 /** The journal of a shard. Its state is the shard's. */
-export const server: GenServer<Messages, Shard, Shard> = {
+export const server: GenServer<Messages, JournalShard, JournalShard> = {
   init: (shard, { signal }) => {
     const { disk, folders } = shard.parts
     // Without the list, everything is kept.

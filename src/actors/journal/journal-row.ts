@@ -4,9 +4,9 @@
  */
 import type { System } from '../../runtime/index.ts'
 import { entityRowKey, mainRowOf, readEntityRow, type Turn } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
 import { granted } from '../store/store-writing.ts'
 import { submitAs } from '../writing/write-path.ts'
+import type { JournalShard } from './journal-shard.ts'
 
 const options = {
   ...({ ack: 'applied', whenFull: 'wait', windowMs: 0 } as const),
@@ -19,7 +19,7 @@ const incarnation = '0000000000000000'
 /** Writes the row of `entity`; removes it without `body`. @throws KeelsonError as a write does */
 export const writeJournalRow = async (
   system: System,
-  shard: Shard,
+  shard: JournalShard,
   entity: string,
   body: Uint8Array | undefined,
 ): Promise<void> => {

@@ -17,8 +17,6 @@ import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { tell } from '../core/storage-events.ts'
-import type { Shard } from '../shard/shard.ts'
-import { hasSavedState } from '../shard/shard-journal.ts'
 import { walkStart } from '../store/shard-watch.ts'
 import { granted, promised } from '../store/store-writing.ts'
 import {
@@ -32,7 +30,9 @@ import { type EntryInput, entryContentOf, type PayloadTypes } from './entry-inpu
 import { type EntriesOfJournal, EntryStream } from './entry-stream.ts'
 import * as JournalActor from './journal-actor.ts'
 import { writeJournalRow } from './journal-row.ts'
+import type { JournalShard } from './journal-shard.ts'
 import { type ReplayHandler, replayed } from './replay.ts'
+import { hasSavedState } from './shard-journal.ts'
 import type { StoredEntry } from './stored-entry.ts'
 import { type EntryHandler, Subscription } from './subscription.ts'
 
@@ -107,14 +107,14 @@ export class Journal<
   Effects extends PayloadTypes = PayloadTypes,
 > {
   readonly #system: System
-  readonly #shards: readonly Shard[]
-  readonly #shard: Shard
+  readonly #shards: readonly JournalShard[]
+  readonly #shard: JournalShard
   readonly #access: Access
   readonly #acked: Shape<JournalAck>
   /** The options of an append without options. No window of a namespace holds an entry. */
   readonly #unsaid: CheckedWrite
 
-  constructor(system: System, shards: readonly Shard[], access: Access, index = 0) {
+  constructor(system: System, shards: readonly JournalShard[], access: Access, index = 0) {
     this.#system = system
     this.#shards = shards
     this.#shard = shardAt(shards, index)

@@ -1,6 +1,6 @@
 /** A replay of a journal: every entry that counts goes to a handler, in order, none twice. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import { EntryStream } from './entry-stream.ts'
 import type { StoredEntry } from './stored-entry.ts'
 
@@ -25,7 +25,7 @@ const namedMax = 10
  * @throws KeelsonError `INVALID_ARGUMENT`; `CONFLICT` if entries wait for one that did not come; as
  * `EntryStream`, and what the handler throws
  */
-export const replayed = async (shard: Shard, options: ReplayHandler): Promise<Replayed> => {
+export const replayed = async (shard: WritingShard, options: ReplayHandler): Promise<Replayed> => {
   const { handler, shouldDefer = never } = options
   for (const [name, each] of Object.entries({ handler, shouldDefer }))
     if (typeof each !== 'function') throw invalidArgument(name, 'a function', each)
@@ -44,7 +44,7 @@ export const replayed = async (shard: Shard, options: ReplayHandler): Promise<Re
 const never = (): boolean => false
 
 const allReplayed = async (
-  shard: Shard,
+  shard: WritingShard,
   { from, handler, shouldDefer = never }: ReplayHandler,
   signal: AbortSignal,
 ): Promise<Replayed> => {

@@ -11,10 +11,10 @@ import {
   type Row,
   unitsIn,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
-import { hadEntryWithin } from '../shard/shard-journal.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import type { WatchSource } from '../store/shard-watch.ts'
 import type { PayloadTypes } from './entry-input.ts'
+import { hadEntryWithin } from './shard-journal.ts'
 
 /** An event or a side effect of a stored entry. `readEventPayload` reads its value. */
 export type StoredPayload<Types extends PayloadTypes = PayloadTypes> = {
@@ -39,7 +39,7 @@ export type StoredEntry<
 }
 
 /** The entries of a shard that count, for a watch. */
-export const entriesIn = (shard: Shard): WatchSource<StoredEntry> => ({
+export const entriesIn = (shard: ShardCore): WatchSource<StoredEntry> => ({
   ofFrame: ({ frame: { lsn, time, units, rows } }) => {
     const found: StoredEntry[] = []
     addCounting(found, shard.index, { lsn, time }, units, (key) => rows.get(key))

@@ -8,19 +8,19 @@ import { describeReason, type System } from '../../runtime/index.ts'
 import { encodeList } from '../../storage/index.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import { tell } from '../core/storage-events.ts'
-import type { Shard } from '../shard/shard.ts'
+import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
+import { promised } from '../store/store-writing.ts'
+import { noOptions } from '../writing/write-options.ts'
+import type { PayloadTypes } from './entry-input.ts'
+import { writeJournalRow } from './journal-row.ts'
+import type { JournalShard } from './journal-shard.ts'
 import {
   type Delivery,
   type EntryPosition,
   positionEntity,
   type SubscriptionHealth,
   savedPosition,
-} from '../shard/shard-journal.ts'
-import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
-import { promised } from '../store/store-writing.ts'
-import { noOptions } from '../writing/write-options.ts'
-import type { PayloadTypes } from './entry-input.ts'
-import { writeJournalRow } from './journal-row.ts'
+} from './shard-journal.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'
 
 /** An entry as subscribers get it: without its side effects. */
@@ -50,7 +50,7 @@ export type SubscriptionTerms = {
 export class Subscription implements Delivery {
   readonly name: string
   readonly #system: System
-  readonly #shard: Shard
+  readonly #shard: JournalShard
   readonly #from: number
   readonly #handler: EntryHandler
   #next: EntryPosition | undefined
@@ -73,7 +73,7 @@ export class Subscription implements Delivery {
   readonly #signal: AbortSignal | undefined
   readonly #aborted = (): void => void this.end()
 
-  constructor(system: System, shard: Shard, terms: SubscriptionTerms) {
+  constructor(system: System, shard: JournalShard, terms: SubscriptionTerms) {
     this.#system = system
     this.#shard = shard
     this.name = terms.name
@@ -295,7 +295,7 @@ const isBefore = (entry: EntryPosition, position: EntryPosition): boolean =>
 /** Writes the row of a position; removes it without one. @throws KeelsonError as a write does */
 const writePosition = (
   system: System,
-  shard: Shard,
+  shard: JournalShard,
   name: string,
   position: EntryPosition | undefined,
 ): Promise<void> =>

@@ -11,9 +11,10 @@ import type {
   ReplicaSession,
   ReplicatedLog,
 } from '../../storage/index.ts'
-import type { FollowedLog } from '../admission/replica-marks.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import type { DecodedFrame, Sides, TakenFrame } from './replica-chunk.ts'
+import type { FollowedLog } from './replica-marks.ts'
+import type { ReplicatedShard } from './replicated-shard.ts'
 
 /** The terms of a follower. */
 export type FollowerTerms = {
@@ -101,7 +102,7 @@ export type Refusal = {
 
 /** One replica of one shard. */
 export class FollowedShard implements FollowedLog {
-  readonly shard: Shard
+  readonly shard: ReplicatedShard
   readonly isRequired: boolean
   readonly #follower: Follower
   claim: Claim | undefined
@@ -124,7 +125,7 @@ export class FollowedShard implements FollowedLog {
   /** Until the replica was asked, it may lack everything since then. */
   readonly #madeAt: number
 
-  constructor(follower: Follower, shard: Shard, isRequired: boolean) {
+  constructor(follower: Follower, shard: ReplicatedShard, isRequired: boolean) {
     this.#follower = follower
     this.shard = shard
     this.isRequired = isRequired
@@ -227,7 +228,7 @@ export class Follower {
   constructor(
     index: number,
     terms: FollowerTerms,
-    shards: readonly Shard[],
+    shards: readonly ReplicatedShard[],
     identity: { readonly instanceId: string; readonly holder: string },
   ) {
     this.index = index
@@ -241,7 +242,7 @@ export class Follower {
    * Tries the replica of a shard at once if a later attempt was due. The delays begin again.
    * Answers whether one was due.
    */
-  tryNow(shard: Shard): boolean {
+  tryNow(shard: ShardCore): boolean {
     const refused = this.shards.find((each) => each.shard === shard && each.refusal)
     if (!refused?.refusal && this.retryAt === undefined) return false
     if (refused?.refusal) refused.refusal = { ...refused.refusal, until: 0 }

@@ -11,7 +11,7 @@ import {
   type ReplicatedEntry,
   readEventPayload,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import { jsonText } from './readable-key.ts'
 import type { DecodedFrame } from './replica-chunk.ts'
 
@@ -20,7 +20,7 @@ import type { DecodedFrame } from './replica-chunk.ts'
  * @throws KeelsonError `SHARD_DOWN`, `CORRUPT`
  */
 export function* entriesIn(
-  shard: Shard,
+  shard: ShardCore,
   frames: readonly DecodedFrame[],
 ): IterableIterator<ReplicatedEntry> {
   for (const { lsn, time, units } of frames) {

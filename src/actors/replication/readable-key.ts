@@ -16,7 +16,7 @@ import {
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import { readBody } from '../turns/memory.ts'
 
 /** Larger values and states are not shown. They make a row of SQL unwieldy, and take memory here. */
@@ -29,7 +29,7 @@ const shownFieldsMax = 1_000
 const depthMax = 64
 
 /** The key as it is now. @throws KeelsonError `SHARD_DOWN`, `CORRUPT` */
-export const readableChange = (shard: Shard, key: string): ReadableChange => {
+export const readableChange = (shard: ShardCore, key: string): ReadableChange => {
   const asOf = shard.appliedLsn
   const row = shard.view().get(key, shard.now())
   if (!row) return { kind: 'gone', key }
@@ -38,7 +38,7 @@ export const readableChange = (shard: Shard, key: string): ReadableChange => {
 }
 
 /** The actor as it is now. @throws KeelsonError `SHARD_DOWN`, `CORRUPT`, `UNSUPPORTED_VERSION` */
-export const readableEntity = (shard: Shard, entity: string): ReadableChange => {
+export const readableEntity = (shard: ShardCore, entity: string): ReadableChange => {
   const asOf = shard.appliedLsn
   const row = shard.view().row(entityRowKey(entity))
   if (!row) return { kind: 'ended', entity }
@@ -67,7 +67,7 @@ const shownValue = (stored: StoredValue): Shown => {
   return json === undefined ? { type, size, bytes: stored.bytes } : { type, size, json }
 }
 
-const fieldsOf = (shard: Shard, key: string, row: Row): Shown => {
+const fieldsOf = (shard: ShardCore, key: string, row: Row): Shown => {
   const size = countIn(row.value.bytes)
   if (size > shownFieldsMax) return { type: 'fields', size }
   const fields: string[] = []

@@ -14,8 +14,8 @@ import {
   workerKind,
 } from '../../storage/index.ts'
 import { touchedBy } from '../core/shard-changes.ts'
-import type { Shard } from '../shard/shard.ts'
 import { readableChange, readableEntity } from './readable-key.ts'
+import type { ReplicatedShard } from './replicated-shard.ts'
 
 /** A frame that was read, and its payload. */
 export type TakenFrame = Pick<ReadFrame, 'lsn' | 'time' | 'startsGroup'> & {
@@ -88,7 +88,7 @@ export const isShown = (entity: string): boolean =>
 
 /** The changes of readable rows: clears first. Each value is read when it is taken. */
 export function* changesOf(
-  shard: Shard,
+  shard: ReplicatedShard,
   { clears, keys, entities }: Omit<Sides, 'refs'>,
 ): IterableIterator<ReadableChange> {
   for (const namespace of clears) yield { kind: 'clear', namespace }
@@ -97,7 +97,10 @@ export function* changesOf(
 }
 
 /** Blobs, each once, with the way to their bytes. */
-export function* blobsOf(shard: Shard, refs: readonly BlobRef[]): IterableIterator<ReplicatedBlob> {
+export function* blobsOf(
+  shard: ReplicatedShard,
+  refs: readonly BlobRef[],
+): IterableIterator<ReplicatedBlob> {
   const seen = new Set<string>()
   for (const ref of refs) {
     const place = `${ref.segment}:${ref.offset}`

@@ -22,7 +22,6 @@ import {
 } from '../../storage/index.ts'
 import { levelOf } from '../core/settings.ts'
 import { tell } from '../core/storage-events.ts'
-import type { Shard } from '../shard/shard.ts'
 import type { ChunkSpan, Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'
 import { entriesIn } from './journal-rows.ts'
 import {
@@ -35,6 +34,7 @@ import {
   sidesOf,
   type TakenFrame,
 } from './replica-chunk.ts'
+import type { ReplicatedShard } from './replicated-shard.ts'
 
 /** The bytes that one read of the log, or of a snapshot, transfers to this thread. */
 const readBytes = 1024 * 1024
@@ -253,7 +253,7 @@ const gatheredFrom = (followed: FollowedShard, span: ChunkSpan): Promise<Gathere
   return isAhead ? ahead.gathered : gather(shard, span)
 }
 
-const gather = async (shard: Shard, span: ChunkSpan): Promise<Gathered> => {
+const gather = async (shard: ReplicatedShard, span: ChunkSpan): Promise<Gathered> => {
   const taken = await takenFrames(shard, span)
   if (taken === 'released') return taken
   const decoded = taken.frames.map(decodedFrame)
@@ -266,7 +266,7 @@ const gather = async (shard: Shard, span: ChunkSpan): Promise<Gathered> => {
  * read from what is applied.
  */
 const takenFrames = async (
-  shard: Shard,
+  shard: ReplicatedShard,
   { host, from, bytesMax }: ChunkSpan,
 ): Promise<{ readonly frames: readonly TakenFrame[]; readonly to: number } | 'released'> => {
   const frames: TakenFrame[] = []

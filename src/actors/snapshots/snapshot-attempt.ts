@@ -9,7 +9,7 @@ import type { NamedSnapshot, SnapshotFacts } from '../../storage/index.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
 import { tell } from '../core/storage-events.ts'
 import * as WalWriter from '../log/wal-writer.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { SnapshotShard } from './snapshot-shard.ts'
 
 /** The process that makes the attempt. */
 type Maker = { readonly signal: AbortSignal; readonly system: System }
@@ -33,7 +33,7 @@ const nearBound = 0.75
  * damaged; `BUSY` (reason `pinned`); `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`: no file stays
  */
 export const makeSnapshot = async (
-  shard: Shard,
+  shard: SnapshotShard,
   terms: AttemptTerms,
   maker: Maker,
 ): Promise<NamedSnapshot> => {
@@ -57,7 +57,7 @@ export const makeSnapshot = async (
 
 /** A verified file with every row of one state. Nothing names it yet. */
 const written = async (
-  shard: Shard,
+  shard: SnapshotShard,
   { isHurried }: AttemptTerms,
   { signal }: Maker,
 ): Promise<SnapshotFacts> => {
@@ -93,7 +93,7 @@ const written = async (
 
 /** From here on the log before the snapshot is not needed to rebuild the shard. */
 const named = async (
-  shard: Shard,
+  shard: SnapshotShard,
   epoch: number,
   { lsn, bytes, sum }: NamedSnapshot,
   { signal, system }: Maker,
@@ -116,7 +116,7 @@ const named = async (
 
 /** Gives back what the named snapshots replace and no other needs: segments, older snapshots, rows of their blobs. */
 const release = async (
-  shard: Shard,
+  shard: SnapshotShard,
   epoch: number,
   lsn: number,
   { signal, system }: Maker,
@@ -138,7 +138,11 @@ export type Released = {
  * replica or the journal needs (invariant L5). It waits for a running snapshot or backup.
  * @throws KeelsonError `SHARD_DOWN`, `CLOSED`
  */
-export const releaseLog = async (system: System, shard: Shard, lsn: number): Promise<Released> => {
+export const releaseLog = async (
+  system: System,
+  shard: SnapshotShard,
+  lsn: number,
+): Promise<Released> => {
   const leave = await shard.snapshots.parts.turns.take()
   try {
     const { epoch, snapshots } = await shard.files.log().run('state', null)
@@ -154,7 +158,7 @@ export const releaseLog = async (system: System, shard: Shard, lsn: number): Pro
 /** `coveredLsn`: what the snapshots replace; without the journal it could be given back. */
 const releaseSegments = async (
   system: System,
-  shard: Shard,
+  shard: SnapshotShard,
   epoch: number,
   lsn: number,
   coveredLsn = lsn,
@@ -175,13 +179,16 @@ const releaseSegments = async (
   return released
 }
 
-const heldLine = ({ index, journal }: Shard): string => {
+const heldLine = ({ index, journal }: SnapshotShard): string => {
   const { bytes, maxBytes, by, state } = journal.health.held
   const then = state === 'full' ? 'appends are refused' : `from ${maxBytes} on appends are refused`
   return `the journal of shard ${index} holds ${bytes} bytes of the log for ${by.join(', ')}: ${then}`
 }
 
 /** Removes the files that the log does not name: older snapshots, and what a crash left. */
-export const tidySnapshots = async ({ snapshots }: Shard, signal: AbortSignal): Promise<void> => {
+export const tidySnapshots = async (
+  { snapshots }: SnapshotShard,
+  signal: AbortSignal,
+): Promise<void> => {
   await snapshots.run('tidy', { dir: snapshots.parts.dir, kept: snapshots.named }, signal)
 }

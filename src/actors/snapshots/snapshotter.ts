@@ -28,10 +28,10 @@ import { tell } from '../core/storage-events.ts'
 import type { LogMeasure } from '../log/shard-files.ts'
 import * as Applier from '../projection/applier.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Shard } from '../shard/shard.ts'
-import type { SnapshotHealth } from '../shard/shard-snapshots.ts'
+import type { SnapshotHealth } from './shard-snapshots.ts'
 import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'
 import { dueBytes, reasonNow, snapshotPauses } from './snapshot-policy.ts'
+import type { SnapshotShard } from './snapshot-shard.ts'
 
 /** The messages of the snapshotter. */
 export type Messages = {
@@ -58,7 +58,7 @@ export type Messages = {
 }
 
 type State = {
-  readonly shard: Shard
+  readonly shard: SnapshotShard
   /** The callers of the present attempt, and of the next one. */
   making: readonly From<NamedSnapshot>[] | undefined
   callers: From<NamedSnapshot>[]
@@ -87,7 +87,7 @@ const nothing: NamedSnapshot = { lsn: 0, bytes: 0, sum: 0 }
 const lookBytesMin = 64 * 1024
 
 /** The snapshotter of a shard. */
-export const server: GenServer<Messages, State, Shard> = {
+export const server: GenServer<Messages, State, SnapshotShard> = {
   init: (shard) => ok(initialState(shard), { continue: ['begin'] }),
 
   continues: {
@@ -187,7 +187,7 @@ export const snapshot = (snapshotter: Ref<Messages>, timeoutMs: number): Promise
 export const describe = (snapshotter: Ref<Messages>): Promise<SnapshotHealth> =>
   call(snapshotter, 'describe')
 
-const initialState = (shard: Shard): State => ({
+const initialState = (shard: SnapshotShard): State => ({
   shard,
   making: undefined,
   callers: [],
@@ -200,7 +200,7 @@ const initialState = (shard: Shard): State => ({
 })
 
 /** Notices a named snapshot whose file is gone or cut, without reading it. */
-const noticeLost = ({ snapshots, parts: { disk } }: Shard): void => {
+const noticeLost = ({ snapshots, parts: { disk } }: SnapshotShard): void => {
   for (const { lsn, bytes } of snapshots.named) {
     const path = pathIn(snapshots.parts.dir, snapshotName(lsn))
     const size = sizeOf(disk, path)
@@ -237,7 +237,7 @@ const letGo = (state: State, context: Context): State => {
   return state
 }
 
-const presentLog = async (shard: Shard): Promise<LogMeasure> => shard.files.measure()
+const presentLog = async (shard: SnapshotShard): Promise<LogMeasure> => shard.files.measure()
 
 /** Begins an attempt, if there is a reason for one. */
 const decide = (state: State, context: Context): void => {

@@ -5,7 +5,7 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { ReadView } from '../overlay/read-view.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 
 /**
  * - `applied`: every acknowledged write, from memory and LMDB. The default.
@@ -49,7 +49,7 @@ const isPosition = (position: unknown): position is Position => {
  * The view that a read of this freshness takes.
  * @throws KeelsonError `BUSY` if the shard has not come to `atLeast`; `SHARD_DOWN`, `CLOSED`
  */
-export const freshView = (shard: Shard, freshness: Freshness): ReadView => {
+export const freshView = (shard: WritingShard, freshness: Freshness): ReadView => {
   const view = shard.view()
   if (freshness === 'applied') return view
   if (freshness === 'projected') return view.projected
@@ -62,7 +62,7 @@ export const freshView = (shard: Shard, freshness: Freshness): ReadView => {
 }
 
 /** How far the state is that such a read shows. */
-export const watermarkOf = (shard: Shard, freshness: Freshness): Watermark => {
+export const watermarkOf = (shard: WritingShard, freshness: Freshness): Watermark => {
   const tip = shard.appliedLsn
   // LMDB may have an earlier position: frames of the log's own, which change nothing, move none.
   const lsn = freshness === 'projected' ? shard.projectedLsn : tip
@@ -70,7 +70,7 @@ export const watermarkOf = (shard: Shard, freshness: Freshness): Watermark => {
 }
 
 /** The LSN that the shard must have come to; 0 without one. */
-const leastOf = ({ index }: Shard, freshness: Freshness): number => {
+const leastOf = ({ index }: WritingShard, freshness: Freshness): number => {
   if (typeof freshness === 'string') return 0
   return [freshness.atLeast]
     .flat()
@@ -81,7 +81,7 @@ const leastOf = ({ index }: Shard, freshness: Freshness): number => {
  * Resolves when the shard has come to `atLeast`, or is down or closed.
  * @throws KeelsonError `TIMEOUT` after the deadline of the instance
  */
-export const freshened = async (shard: Shard, freshness: Freshness): Promise<void> => {
+export const freshened = async (shard: WritingShard, freshness: Freshness): Promise<void> => {
   const least = leastOf(shard, freshness)
   const { clock, settings } = shard.parts
   let stop = (): void => undefined

@@ -1,26 +1,26 @@
 /** Maps keys to the shards of one instance. Pure. */
 import { KeelsonError } from '../../errors.ts'
 import { shardOf } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 
 /** The shards of an instance by their keys. */
 export class KeyPlacement {
-  readonly shards: readonly Shard[]
+  readonly shards: readonly WritingShard[]
 
-  constructor(shards: readonly Shard[]) {
+  constructor(shards: readonly WritingShard[]) {
     this.shards = shards
   }
 
   /** The shard of a checked key. */
-  of(key: string): Shard {
-    return this.shards[shardOf(key, this.shards.length)] as Shard
+  of(key: string): WritingShard {
+    return this.shards[shardOf(key, this.shards.length)] as WritingShard
   }
 
   /**
    * The shard of all these keys (at least one).
    * @throws KeelsonError `CROSS_SHARD` if the keys are in different shards
    */
-  ofAll(keys: readonly string[]): Shard {
+  ofAll(keys: readonly string[]): WritingShard {
     const first = keys[0] ?? ''
     const shard = this.of(first)
     // Most calls have one key, and most instances have one shard.
@@ -37,9 +37,13 @@ export class KeyPlacement {
    * Groups the members of a list by the shard of their key. Groups are in the order of their first
    * members.
    */
-  grouped<T>(list: readonly T[], keyOf: (member: T) => string): readonly (readonly [Shard, T[]])[] {
-    if (this.shards.length === 1 && list.length > 0) return [[this.shards[0] as Shard, [...list]]]
-    const groups = new Map<Shard, T[]>()
+  grouped<T>(
+    list: readonly T[],
+    keyOf: (member: T) => string,
+  ): readonly (readonly [WritingShard, T[]])[] {
+    if (this.shards.length === 1 && list.length > 0)
+      return [[this.shards[0] as WritingShard, [...list]]]
+    const groups = new Map<WritingShard, T[]>()
     for (const member of list) {
       const shard = this.of(keyOf(member))
       const group = groups.get(shard)

@@ -19,7 +19,7 @@ import type { Position } from '../core/shard-core.ts'
 import type { StorageEvents } from '../core/storage-events.ts'
 import { mergedRows } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import { type Watermark, watermarkOf } from './freshness.ts'
 import { type Page, pageFrom } from './page-cursor.ts'
 import { type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
@@ -47,7 +47,7 @@ export type ProjectionStatus = Watermark & {
 
 /** The store, the mark, and the beginning of the shown rows; `undefined` if none are shown. */
 const rowsOf = (
-  shard: Shard,
+  shard: WritingShard,
   name: string,
 ): {
   readonly store: ProjectionStore
@@ -66,7 +66,7 @@ const rowsOf = (
   return { store, mark, prefix }
 }
 
-const shownBy = (shard: Shard, { state, lsn: shown }: ProjectionMark): Watermark => {
+const shownBy = (shard: WritingShard, { state, lsn: shown }: ProjectionMark): Watermark => {
   const watermark = watermarkOf(shard, 'projected')
   if (state === 'live') return watermark
   return { ...watermark, lsn: shown, lag: watermark.tip - shown }
@@ -74,7 +74,7 @@ const shownBy = (shard: Shard, { state, lsn: shown }: ProjectionMark): Watermark
 
 /** The state of a projection in each of these shards that is open. */
 export const projectionStatus = (
-  shards: readonly Shard[],
+  shards: readonly WritingShard[],
   name: string,
 ): readonly ProjectionStatus[] =>
   shards
@@ -96,14 +96,14 @@ export const projectionStatus = (
 export class ProjectionView<T = unknown> {
   readonly name: string
   readonly #system: System
-  readonly #shards: readonly Shard[]
+  readonly #shards: readonly WritingShard[]
   readonly #deadlineMs: number
   readonly #access: Access
 
   /** @throws KeelsonError `INVALID_ARGUMENT` for a name that the configuration does not have */
   constructor(
     system: System,
-    shards: readonly Shard[],
+    shards: readonly WritingShard[],
     name: string,
     deadlineMs: number,
     access: Access,
@@ -215,7 +215,7 @@ export class ProjectionView<T = unknown> {
   }
 
   /** Resolves when the projection follows the log in this shard. */
-  async #live(shard: Shard, endsAt: number): Promise<void> {
+  async #live(shard: WritingShard, endsAt: number): Promise<void> {
     for (;;) {
       const { mark } = rowsOf(shard, this.name)
       if (mark.state === 'live') return
@@ -227,7 +227,7 @@ export class ProjectionView<T = unknown> {
     }
   }
 
-  *#walk(shard: Shard, range: RowRange): IterableIterator<readonly [string, Row]> {
+  *#walk(shard: WritingShard, range: RowRange): IterableIterator<readonly [string, Row]> {
     const { store, prefix } = rowsOf(shard, this.name)
     if (prefix === undefined) return
     for (const [rowKey, row] of store.range(below(prefix, range)))
@@ -248,7 +248,11 @@ const combined = (values: readonly unknown[]): unknown =>
     ? values.reduce((sum, value) => sum + value, 0)
     : values[0]
 
-const notFollowing = (name: string, shard: Shard, { state, error }: ProjectionMark): KeelsonError =>
+const notFollowing = (
+  name: string,
+  shard: WritingShard,
+  { state, error }: ProjectionMark,
+): KeelsonError =>
   new KeelsonError('DEGRADED', `the projection ${name} does not follow shard ${shard.index}`, {
     details: {
       ...{ projection: name, shard: shard.index, state },
@@ -257,7 +261,7 @@ const notFollowing = (name: string, shard: Shard, { state, error }: ProjectionMa
   })
 
 /** Resolves with true after the next commit of the shard's projection; with false at `endsAt`. */
-const nextFlush = (system: System, { parts }: Shard, endsAt: number): Promise<boolean> => {
+const nextFlush = (system: System, { parts }: WritingShard, endsAt: number): Promise<boolean> => {
   const { clock } = system
   const events = telemetry<StorageEvents>(system)
   return new Promise((resolve) => {

@@ -9,7 +9,7 @@ import type { LogHost, ReadAnswer } from '../../storage/index.ts'
 import { levelOf } from '../core/settings.ts'
 import type { ShownFrame } from '../core/shard-changes.ts'
 import type { Position } from '../core/shard-core.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 
 /** The output of a watch: items in the order of their frames. */
 export type WatchSource<Item extends { readonly lsn: number }> = {
@@ -63,7 +63,7 @@ export const walkStart = (from: number | 'oldest' = 1): number => {
  * leaves nothing out. The shard is open.
  * @throws KeelsonError `BAD_CURSOR`
  */
-export const checkReached = ({ appliedLsn, index }: Shard, from: number): void => {
+export const checkReached = ({ appliedLsn, index }: WritingShard, from: number): void => {
   if (from <= appliedLsn + 1) return
   throw new KeelsonError('BAD_CURSOR', `shard ${index} has not come to lsn ${from}`, {
     details: { shard: index, from, appliedLsn },
@@ -82,7 +82,7 @@ const pinnedFrames = 1_024
 
 /** The items of one shard. */
 export class ShardWatch<Item extends { readonly lsn: number }> {
-  readonly #shard: Shard
+  readonly #shard: WritingShard
   readonly #source: WatchSource<Item>
   readonly #to: number
   readonly #pin: WatchPin | undefined
@@ -100,7 +100,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   #watchesPhase = false
   #isClosed = false
 
-  constructor(shard: Shard, source: WatchSource<Item>, bounds: WatchBounds) {
+  constructor(shard: WritingShard, source: WatchSource<Item>, bounds: WatchBounds) {
     const { from, to = Number.POSITIVE_INFINITY, pins = false } = bounds
     this.#shard = shard
     this.#source = source

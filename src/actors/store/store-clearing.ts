@@ -13,13 +13,13 @@ import {
   rootNamespace,
   type UnitAnswer,
 } from '../../storage/index.ts'
-import { inTurn } from '../admission/key-marks.ts'
 import { bytesCounted } from '../core/write-weight.ts'
 import type { ReadView } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Shard } from '../shard/shard.ts'
+import { inTurn } from '../writing/key-marks.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit, submitMarked } from '../writing/write-path.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import type { CommandOf } from './store-commands.ts'
 
 /** The keys of one piece: a few ms of the event loop. */
@@ -37,7 +37,7 @@ export type Cleared = { readonly position: Submitted['position']; readonly remov
  */
 export const clearShard = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   command: CommandOf<'clear'>,
   options: CheckedWrite,
 ): Promise<Cleared> => {
@@ -70,7 +70,7 @@ export const clearShard = async (
  * Whether one command is quick enough, or must decide alone: a lock may refuse it, and then nothing
  * may be gone. A shard that is not open is small, because its state is not known.
  */
-const isSmall = (shard: Shard, namespace: string | undefined): boolean => {
+const isSmall = (shard: WritingShard, namespace: string | undefined): boolean => {
   if (shard.phase.kind !== 'open') return true
   const { overlay, projection } = shard.view().layers
   for (const _ of projection.range(lockRows)) return true
@@ -80,7 +80,7 @@ const isSmall = (shard: Shard, namespace: string | undefined): boolean => {
 
 type Clearing = {
   readonly system: System
-  readonly shard: Shard
+  readonly shard: WritingShard
   readonly command: CommandOf<'clear'>
   readonly options: CheckedWrite
   readonly endsAt: number
@@ -125,7 +125,7 @@ const flushed = async ({ system, shard, endsAt }: Clearing): Promise<void> => {
 
 /** The next keys of a namespace after `last`, at most a piece. */
 const keysOf = (
-  shard: Shard,
+  shard: WritingShard,
   namespace: string | undefined,
   last: string | undefined,
 ): string[] => {

@@ -11,7 +11,7 @@ import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
 import { type KeyRow, mergedRows, type ReadView } from '../overlay/read-view.ts'
 import * as Applier from '../projection/applier.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import {
   checkFreshness,
   freshened,
@@ -210,18 +210,18 @@ export class StoreReader {
     return this.#shardOf(key).index
   }
 
-  #shardOf(key: string): Shard {
+  #shardOf(key: string): WritingShard {
     this.#access.check()
     return this.#keys.of(checkedKey(key))
   }
 
-  #row(shard: Shard, key: string, now: number): Row | undefined {
+  #row(shard: WritingShard, key: string, now: number): Row | undefined {
     const view = shard.view()
     return this.#guarded(shard, key, () => view.get(key, now))
   }
 
   /** Runs a read of a key's rows and reports damage to the shard. */
-  #guarded<T>(shard: Shard, key: string, read: () => T): T {
+  #guarded<T>(shard: WritingShard, key: string, read: () => T): T {
     try {
       return read()
     } catch (error) {
@@ -252,7 +252,7 @@ export class StoreReader {
   }
 
   /** Wraps a walk and reports damage to the shard. */
-  *#watched(shard: Shard, rows: IterableIterator<KeyRow>): IterableIterator<KeyRow> {
+  *#watched(shard: WritingShard, rows: IterableIterator<KeyRow>): IterableIterator<KeyRow> {
     try {
       yield* rows
     } catch (error) {
@@ -262,7 +262,7 @@ export class StoreReader {
   }
 
   /** Reports a damaged row, so that the projection is rebuilt. The reader still gets `CORRUPT`. */
-  #reportDamage(shard: Shard, error: unknown): void {
+  #reportDamage(shard: WritingShard, error: unknown): void {
     if (!isKeelsonError(error, 'CORRUPT')) return
     const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
     Applier.damaged(applier, error.details)
@@ -270,7 +270,12 @@ export class StoreReader {
 }
 
 /** @throws KeelsonError as `decodedValue`, with key and field */
-const fieldValue = (shard: Shard, key: string, field: string, value: Row['value']): unknown => {
+const fieldValue = (
+  shard: WritingShard,
+  key: string,
+  field: string,
+  value: Row['value'],
+): unknown => {
   try {
     return decodedValue(shard, value)
   } catch (error) {
@@ -278,7 +283,7 @@ const fieldValue = (shard: Shard, key: string, field: string, value: Row['value'
   }
 }
 
-const viewWith = (shard: Shard, options: ReadOptions): ReadView => {
+const viewWith = (shard: WritingShard, options: ReadOptions): ReadView => {
   checkOptionNames(options, ['freshness'])
   return freshView(shard, checkFreshness(options.freshness))
 }

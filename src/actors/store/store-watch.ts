@@ -15,7 +15,7 @@ import {
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import { type KeyChange, touchedBy } from '../core/shard-changes.ts'
 import type { Position } from '../core/shard-core.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import {
   checkReached,
   logStart,
@@ -77,7 +77,7 @@ type Answered = { readonly part: number } & (
 /** A running watch. End it with `return`, or leave the `for await` loop. */
 export class StoreWatch implements AsyncIterableIterator<StoreChange> {
   readonly #system: System
-  readonly #shards: readonly Shard[]
+  readonly #shards: readonly WritingShard[]
   readonly #parts: readonly ShardWatch<KeyChange>[]
   /** The next change of each part, asked for and not given out. */
   readonly #asked = new Map<number, Promise<Answered>>()
@@ -91,7 +91,7 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
    * `signal` that has aborted
    */
-  constructor(system: System, shards: readonly Shard[], options: WatchOptions) {
+  constructor(system: System, shards: readonly WritingShard[], options: WatchOptions) {
     this.#system = system
     const { prefix = '', from, signal } = checked(options, shards.length)
     const wants = filterOf(prefix)
@@ -154,7 +154,7 @@ export class StoreWatch implements AsyncIterableIterator<StoreChange> {
 
 const shown = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   { item: change, catchingUp }: Watched<KeyChange>,
   next: readonly Position[],
 ): StoreChange => {
@@ -171,7 +171,7 @@ const shown = (
 type ChangeFilter = (change: KeyChange) => boolean
 
 /** The changes of a shard. While the watch reads the log, a key has its present value. */
-const changesIn = (shard: Shard, wants: ChangeFilter): WatchSource<KeyChange> => ({
+const changesIn = (shard: WritingShard, wants: ChangeFilter): WatchSource<KeyChange> => ({
   ofFrame: ({ changes }) => changes.filter(wants),
   ofLog: (read, end) => namedIn(shard, read, end).filter(wants),
   bytesOf: (change) =>
@@ -179,7 +179,7 @@ const changesIn = (shard: Shard, wants: ChangeFilter): WatchSource<KeyChange> =>
 })
 
 /** The keys named in the frames below `end`, each once, with their present rows. */
-const namedIn = (shard: Shard, read: ReadAnswer, end: number): readonly KeyChange[] => {
+const namedIn = (shard: WritingShard, read: ReadAnswer, end: number): readonly KeyChange[] => {
   const view = shard.view()
   const now = shard.now()
   const changes = new Map<string, KeyChange>()
@@ -215,7 +215,7 @@ const filterOf = (prefix: string): ChangeFilter => {
 }
 
 /** The LSN that the watch of a shard begins with. */
-const beginOf = (shard: Shard, from: WatchOptions['from']): number => {
+const beginOf = (shard: WritingShard, from: WatchOptions['from']): number => {
   // Refuses where the shard has no view.
   shard.view()
   const behind = shard.appliedLsn + 1

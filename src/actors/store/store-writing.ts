@@ -14,7 +14,6 @@ import {
 import type { Access } from '../core/access.ts'
 import { levelOf } from '../core/settings.ts'
 import type { Position } from '../core/shard-core.ts'
-import type { Shard } from '../shard/shard.ts'
 import {
   type CheckedWrite,
   checkWrite,
@@ -23,6 +22,7 @@ import {
   type WriteOptions,
 } from '../writing/write-options.ts'
 import { type Shape, settled, submitAs } from '../writing/write-path.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import type { KeyPlacement } from './key-placement.ts'
 import {
   type Answers,
@@ -197,7 +197,7 @@ export class StoreWriting {
 
   /** One command per shard, in parallel. @throws KeelsonError `PARTIAL` if one of several fails */
   spread<Kind extends keyof Answers>(
-    parts: readonly (readonly [Shard, UserCommand & { readonly kind: Kind }])[],
+    parts: readonly (readonly [WritingShard, UserCommand & { readonly kind: Kind }])[],
     options: CheckedWrite,
   ): Promise<readonly (Written & Answers[Kind])[]> {
     return settledParts(
@@ -226,7 +226,7 @@ export class StoreWriting {
   }
 
   #to<Kind extends keyof Answers>(
-    shard: Shard,
+    shard: WritingShard,
     command: UserCommand,
     options: CheckedWrite,
   ): Promise<Written & Answers[Kind]> {
@@ -244,7 +244,7 @@ export class StoreWriting {
 
   /** The answers of a batch's commands; synchronous unless one has a value to load. */
   #batchShown(
-    shard: Shard,
+    shard: WritingShard,
     built: readonly UserCommand[],
     answered: readonly CommandAnswer[],
     written: Written,
@@ -255,7 +255,7 @@ export class StoreWriting {
 
   /** The answers of a batch's commands with values to load, one after another. */
   async #valuesShown(
-    shard: Shard,
+    shard: WritingShard,
     built: readonly UserCommand[],
     answered: readonly CommandAnswer[],
     written: Written,
@@ -274,7 +274,7 @@ export class StoreWriting {
    * if reading its answer fails: the error then has the position.
    */
   #shown(
-    shard: Shard,
+    shard: WritingShard,
     command: UserCommand,
     answer: CommandAnswer,
     where: object,

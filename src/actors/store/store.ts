@@ -5,10 +5,9 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { inTurn, KeyMarks } from '../admission/key-marks.ts'
 import type { Access } from '../core/access.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import type { Shard } from '../shard/shard.ts'
+import { inTurn, KeyMarks } from '../writing/key-marks.ts'
 import type {
   ClearOptions,
   LockedPutOptions,
@@ -20,6 +19,7 @@ import type {
   UnlockOptions,
 } from '../writing/write-options.ts'
 import { noOptions } from '../writing/write-options.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import { Batch } from './batch.ts'
 import { KeyPlacement } from './key-placement.ts'
 import type {
@@ -60,7 +60,7 @@ export class Store extends StoreReader {
   /** Orders the updates of each key. */
   readonly #updates = new KeyMarks()
 
-  constructor(system: System, shards: readonly Shard[], access: Access) {
+  constructor(system: System, shards: readonly WritingShard[], access: Access) {
     const keys = new KeyPlacement(shards)
     super(system, keys, access)
     this.#system = system

@@ -15,7 +15,7 @@ import {
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 
 /** The most bytes that one synchronous read takes from blobs. */
 const readBytesMax = 1024 * 1024
@@ -57,7 +57,7 @@ export class LargeValue {
  * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for a value of more than 1 MiB with blobs;
  * `WRONG_TYPE` for a compound
  */
-export const decodedValue = (shard: Shard, stored: RowValue): unknown => {
+export const decodedValue = (shard: WritingShard, stored: RowValue): unknown => {
   if (!isStoredValue(stored) || stored.tag !== valueTags.blob) return decodeValue(stored)
   const rope = ropeOf(stored)
   checkLength(ropeLength(rope))
@@ -76,7 +76,7 @@ export const largeLength = (stored: RowValue): number | undefined =>
  * The length of a value that is not written yet, and will be in blobs, too large to be read at once;
  * `undefined` for any other value.
  */
-export const futureLength = (shard: Shard, { tag, bytes }: RowValue): number | undefined => {
+export const futureLength = (shard: WritingShard, { tag, bytes }: RowValue): number | undefined => {
   const { threshold } = shard.blobs.parts.terms
   const willBeBlob = tag !== valueTags.blob && threshold > 0 && bytes.length >= threshold
   return willBeBlob && bytes.length > readBytesMax ? bytes.length : undefined
@@ -99,7 +99,12 @@ export const naming = (
  * @throws KeelsonError `CORRUPT`; `TOO_LARGE` beyond 1 MiB; `WRONG_TYPE` for a structured value and
  * a compound
  */
-export const rangeOf = (shard: Shard, stored: RowValue, from: number, to: number): Buffer => {
+export const rangeOf = (
+  shard: WritingShard,
+  stored: RowValue,
+  from: number,
+  to: number,
+): Buffer => {
   const rope = isStoredValue(stored) ? ropeOf(stored) : undefined
   if (!rope || rope.content === valueTags.structured)
     throw new KeelsonError('WRONG_TYPE', 'Only text and bytes have ranges.')
@@ -115,7 +120,7 @@ export const checkLength = (length: number): void => {
     })
 }
 
-const bytesOf = (shard: Shard, parts: readonly RopePart[]): Buffer => {
+const bytesOf = (shard: WritingShard, parts: readonly RopePart[]): Buffer => {
   const pieces = parts.map((part) =>
     part.kind === 'inline' ? part.bytes : blobBytes(shard, part.ref, part.from, part.to),
   )
@@ -123,5 +128,5 @@ const bytesOf = (shard: Shard, parts: readonly RopePart[]): Buffer => {
 }
 
 /** The bytes of a blob of this shard from `from` up to `to`, verified. */
-const blobBytes = (shard: Shard, ref: BlobRef, from: number, to: number): Uint8Array =>
+const blobBytes = (shard: WritingShard, ref: BlobRef, from: number, to: number): Uint8Array =>
   shard.blobs.read(ref, from, to)

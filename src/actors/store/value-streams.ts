@@ -24,12 +24,12 @@ import {
   type Unit,
   valueTags,
 } from '../../storage/index.ts'
+import { blobValueRef } from '../blobs/blob-command.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
-import { settlingPin } from '../blobs/large-write.ts'
-import { blobValueRef } from '../shard/blob-command.ts'
-import type { Shard } from '../shard/shard.ts'
+import { settlingPin } from '../writing/large-write.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
 import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-source.ts'
 import { Compound, decodedValue, LargeValue, largeLength, naming } from './value-reading.ts'
 
@@ -63,7 +63,7 @@ type RowValueOfBlob = ReturnType<typeof blobValueRef>
  */
 export const streamIn = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   { source, size, options, command }: StreamWrite,
 ): Promise<StreamedIn & { readonly submitted: Submitted }> => {
   // A source is read once: a stream begins only while its shard is open.
@@ -86,7 +86,7 @@ export const streamIn = async (
 /** Writes a blob from a source. On failure nothing of it is left. */
 const blobOf = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   source: ByteSource,
   size: number | undefined,
   pin: Parameters<typeof BlobStore.stream>[3],
@@ -152,7 +152,7 @@ const ended = (cause: unknown): KeelsonError =>
  */
 export const streamOut = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   stored: RowValue,
   from: number,
   to: number,
@@ -171,7 +171,7 @@ export const streamOut = (
  */
 export const loadValue = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   stored: RowValue,
 ): Promise<unknown> => {
   if (!isStoredValue(stored))
@@ -199,7 +199,7 @@ export const loadValue = async (
 /** `loadValue` of a key, whose errors name it. */
 export const loadKey = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   key: string,
   stored: RowValue,
 ): Promise<unknown> => {
@@ -214,7 +214,12 @@ export const loadKey = async (
  * The value of a row in a list of keys: a `Compound`, a `LargeValue`, or the value itself.
  * @throws KeelsonError `CORRUPT`, with the key
  */
-export const listedValue = (system: System, shard: Shard, key: string, row: Row): unknown => {
+export const listedValue = (
+  system: System,
+  shard: WritingShard,
+  key: string,
+  row: Row,
+): unknown => {
   const { value } = row
   if (value.tag === rowTags.compound) return new Compound(fieldCount(row))
   const length = largeLength(value)
@@ -242,7 +247,7 @@ async function* copies(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
  */
 async function* bytesOf(
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   parts: readonly RopePart[],
 ): AsyncGenerator<Uint8Array> {
   const pin = shard.blobs.pins.hold()
@@ -258,7 +263,7 @@ async function* bytesOf(
 
 async function* blobBytes(
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   { ref, from, to }: RopePart & { readonly kind: 'blob' },
 ): AsyncGenerator<Uint8Array> {
   const store = system.to(BlobStore.name(shard.parts.instance, shard.index))

@@ -20,7 +20,6 @@ import {
 } from '../../storage/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
 import type { KeyRow, ReadView } from '../overlay/read-view.ts'
-import type { Shard } from '../shard/shard.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
 import type { StoreEntry } from '../store/store-reader.ts'
@@ -32,6 +31,7 @@ import {
   naming,
 } from '../store/value-reading.ts'
 import { listedValue, loadKey } from '../store/value-streams.ts'
+import type { ActorShard } from './actor-shard.ts'
 
 /** The options of a page of own rows: as of a range of the store. */
 export type RowsOptions = Omit<RangeOptions, 'freshness'>
@@ -126,10 +126,10 @@ export type OwnSource = {
 /** Reads own rows, each time from the present source. */
 export class OwnRowsReader implements ReadRows {
   readonly #system: System
-  readonly #shard: Shard
+  readonly #shard: ActorShard
   readonly #source: () => OwnSource
 
-  constructor(system: System, shard: Shard, source: () => OwnSource) {
+  constructor(system: System, shard: ActorShard, source: () => OwnSource) {
     this.#system = system
     this.#shard = shard
     this.#source = source

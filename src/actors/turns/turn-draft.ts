@@ -18,8 +18,8 @@ import {
   unitBytesMax,
   writtenKeyRowKey,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
 import { Batch } from '../store/batch.ts'
+import type { ActorShard } from './actor-shard.ts'
 import type { CallIds } from './call-ids.ts'
 import type { DurableTable } from './durable-table.ts'
 import { ended, endIn, endName } from './lifetime.ts'
@@ -318,7 +318,7 @@ export const removalOf = (identity: Identity, stored: Memory, callIds: readonly 
 export type UnitTerms = {
   readonly identity: Identity
   readonly table: DurableTable
-  readonly shard: Shard
+  readonly shard: ActorShard
   readonly common: {
     /** Turns note the keys that they write. */
     readonly keys: boolean
@@ -330,7 +330,7 @@ const notedKeys = ({ entity }: Identity, writes: readonly Command[]): readonly E
   writes.flatMap(namedKeys).map((key) => [writtenKeyRowKey(entity, key), Buffer.from(key)])
 
 /** A state takes at most 1 MiB, and half of a unit: the turn may carry more. */
-const checkSize = (bytes: number, entity: string, shard: Shard): void => {
+const checkSize = (bytes: number, entity: string, shard: ActorShard): void => {
   const bytesMax = Math.min(1024 * 1024, unitBytesMax(shard.files.parts.logOptions) >> 1)
   if (bytes <= bytesMax) return
   throw new KeelsonError('TOO_LARGE', `the state of ${entity} takes ${bytes} bytes`, {

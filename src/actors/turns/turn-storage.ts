@@ -12,8 +12,8 @@ import {
   type Turn,
   type TurnMark,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
 import { type Shape, settled, submitTo } from '../writing/write-path.ts'
+import type { ActorShard } from './actor-shard.ts'
 import { takesNothing } from './after-refusal.ts'
 import type { Written } from './turn-log.ts'
 
@@ -30,7 +30,7 @@ const options = {
 /** Writes a unit, and calls `decided` once, later. */
 export const writeTurn = (
   system: System,
-  shard: Shard,
+  shard: ActorShard,
   unit: Turn,
   decided: (fate: Written, lsn?: number) => void,
 ): void => {
@@ -82,7 +82,7 @@ const fateOf = ([answer]: Parameters<Shape<unknown>>[1]): Written => {
  */
 export const decidedMark = async (
   system: System,
-  shard: Shard,
+  shard: ActorShard,
   entity: string,
   tries: number,
 ): Promise<TurnMark | undefined> => {
@@ -99,7 +99,7 @@ export const decidedMark = async (
   }
 }
 
-const markIn = (shard: Shard, entity: string): TurnMark | undefined => {
+const markIn = (shard: ActorShard, entity: string): TurnMark | undefined => {
   const row = shard.view().row(entityRowKey(entity))
   return row && readEntityRow(row).mark
 }

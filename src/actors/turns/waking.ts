@@ -11,7 +11,7 @@ import {
   readEntityRow,
   writtenKeyRows,
 } from '../../storage/index.ts'
-import type { Shard } from '../shard/shard.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import type { DurableTable } from './durable-table.ts'
 import {
   type Alarm,
@@ -28,7 +28,7 @@ import type { Known } from './turn-draft.ts'
 const lastPart = (rowKey: string): string => rowKey.slice(rowKey.lastIndexOf('\0') + 1)
 
 /** The alarms that are set. */
-export const alarmsOf = (shard: Shard, entity: string): ReadonlyMap<string, Alarm> => {
+export const alarmsOf = (shard: ShardCore, entity: string): ReadonlyMap<string, Alarm> => {
   const alarms = new Map<string, Alarm>()
   for (const [key, { value }] of shard.view().rows(alarmRows(entity)))
     alarms.set(lastPart(key), readAlarm(value.bytes))
@@ -37,7 +37,7 @@ export const alarmsOf = (shard: Shard, entity: string): ReadonlyMap<string, Alar
 
 /** The rows of remembered ids. */
 export function* callIdsOf(
-  shard: Shard,
+  shard: ShardCore,
   entity: string,
 ): IterableIterator<readonly [string, Uint8Array]> {
   for (const [key, { value }] of shard.view().rows(callIdRows(entity)))
@@ -45,20 +45,20 @@ export function* callIdsOf(
 }
 
 /** The keys of rows that the memory of an actor does not know: remembered ids, and notes of keys. */
-export const otherKeysOf = (shard: Shard, entity: string): readonly string[] => [
+export const otherKeysOf = (shard: ShardCore, entity: string): readonly string[] => [
   ...callIdKeysOf(shard, entity),
   ...[...shard.view().rows(writtenKeyRows(entity))].map(([key]) => key),
 ]
 
 /** The keys of the rows of remembered ids. */
-export const callIdKeysOf = (shard: Shard, entity: string): readonly string[] =>
+export const callIdKeysOf = (shard: ShardCore, entity: string): readonly string[] =>
   [...shard.view().rows(callIdRows(entity))].map(([key]) => key)
 
 /** The most keys of users that are removed with one turn. */
 export const keysMax = 500
 
 /** Some of the users' keys that the turns of an actor noted, by the keys of their rows. */
-export const someKeysOf = (shard: Shard, entity: string): ReadonlyMap<string, string> => {
+export const someKeysOf = (shard: ShardCore, entity: string): ReadonlyMap<string, string> => {
   const keys = new Map<string, string>()
   for (const [rowKey, { value }] of shard.view().rows(writtenKeyRows(entity))) {
     keys.set(rowKey, Buffer.from(value.bytes).toString())
@@ -72,7 +72,7 @@ export const someKeysOf = (shard: Shard, entity: string): ReadonlyMap<string, st
  * @throws KeelsonError `BLOCKED` if its row cannot be used; `SHARD_DOWN`, `CLOSED`
  */
 export const recall = (
-  shard: Shard,
+  shard: ShardCore,
   { entity }: Identity,
   table: DurableTable,
 ): Known | undefined => {
@@ -97,18 +97,18 @@ export const stateIn = (entity: string, row: Row, table: DurableTable): unknown 
  * The content of an actor's rows, without its state, whether a program can use them or not.
  * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
  */
-export const storedOf = (shard: Shard, { entity }: Identity): Memory => {
+export const storedOf = (shard: ShardCore, { entity }: Identity): Memory => {
   const row = shard.view().row(entityRowKey(entity))
   return row === undefined ? nothing : readRow(shard, entity, row).stored
 }
 
 /** The birth of the own rows of an actor. @throws KeelsonError as `storedOf` */
-export const birthOf = (shard: Shard, entity: string): string | undefined => {
+export const birthOf = (shard: ShardCore, entity: string): string | undefined => {
   const row = shard.view().row(entityRowKey(entity))
   return row && readBody(readEntityRow(row).body).birth
 }
 
-const readRow = (shard: Shard, entity: string, row: Row): { stored: Memory; body: Body } => {
+const readRow = (shard: ShardCore, entity: string, row: Row): { stored: Memory; body: Body } => {
   const { mark, body: bytes } = readEntityRow(row)
   const body = readBody(bytes)
   const { steps, fields, birth } = body

@@ -47,7 +47,6 @@ import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import type { AppendGroup } from '../log/appends.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
-import type { Shard } from '../shard/shard.ts'
 import {
   commandsFor,
   type PreparedCommand,
@@ -56,6 +55,7 @@ import {
 } from './prepared-command.ts'
 import { checkWrite } from './write-options.ts'
 import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
+import type { WritingShard } from './writing-shard.ts'
 
 /** A group that waits for a window of `namespace`. */
 export type Departure = { readonly group: AppendGroup; readonly namespace: string }
@@ -115,7 +115,7 @@ type Windowed = {
 type Ended = { readonly windowed: Windowed; readonly failure: unknown }
 
 type State = {
-  readonly shard: Shard
+  readonly shard: WritingShard
   /** The last group that a windowed write has joined, and the timer of its departure. */
   last: Windowed | undefined
   timer: Timer | undefined
@@ -125,7 +125,7 @@ type State = {
 }
 
 /** The batcher of a shard. */
-export const server: GenServer<Messages, State, Shard> = {
+export const server: GenServer<Messages, State, WritingShard> = {
   init: (shard, { self, system }) => {
     // Without a batcher there are no windows: the waiting group leaves, and later writes do not
     // wait.
@@ -238,7 +238,7 @@ const follow = (state: State, group: AppendGroup, namespace: string, context: Co
   context.pipe(ended, 'ended')
 }
 
-const report = (system: System, shard: Shard, { windowed, failure }: Ended): void => {
+const report = (system: System, shard: WritingShard, { windowed, failure }: Ended): void => {
   const { group, namespace, since } = windowed
   // The group never left: all its callers gave up, or the log's writer died.
   if (group.takenAt === undefined) return
@@ -302,7 +302,7 @@ export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
  */
 export const write = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   command: Command | PreparedCommand,
   terms: BatchTerms = {},
 ): Promise<CommandWritten> => onlyAnswer(await writeBatch(system, shard, [command], terms))
@@ -313,7 +313,7 @@ export const write = async (
  */
 export const writeBatch = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   commands: readonly (Command | PreparedCommand)[],
   terms: BatchTerms = {},
 ): Promise<Submitted> => {
@@ -328,7 +328,7 @@ export const writeBatch = async (
  */
 export const prepareAt = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   command: Command,
   terms: Pick<BatchTerms, 'deadlineMs' | 'whenFull'>,
 ): Promise<PreparedCommand> => {
@@ -340,7 +340,7 @@ export const prepareAt = async (
 /** Puts all entries, or none. @throws KeelsonError as `write` does */
 export const writePutBatch = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   entries: readonly PutEntry[],
   terms: BatchTerms = {},
 ): Promise<CommandWritten> => write(system, shard, { kind: 'putMany', entries }, terms)
@@ -348,7 +348,7 @@ export const writePutBatch = (
 /** Deletes all keys, or none. @throws KeelsonError as `write` does */
 export const writeDeleteBatch = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   keys: readonly string[],
   terms: BatchTerms = {},
 ): Promise<CommandWritten> => write(system, shard, { kind: 'deleteMany', keys }, terms)
@@ -360,7 +360,7 @@ export const writeDeleteBatch = (
  */
 export const writePutBatchAsync = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   entries: readonly PutEntry[],
   from: From<CommandWritten>,
   terms: AsyncTerms = {},
@@ -370,7 +370,7 @@ export const writePutBatchAsync = (
 /** `writeDeleteBatch` for a kept `from`, as `writePutBatchAsync` is. */
 export const writeDeleteBatchAsync = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   keys: readonly string[],
   from: From<CommandWritten>,
   terms: AsyncTerms = {},
@@ -379,7 +379,7 @@ export const writeDeleteBatchAsync = (
 
 const writeAsync = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   command: Command,
   from: From<CommandWritten>,
   { token, ...terms }: AsyncTerms,
@@ -410,7 +410,7 @@ const writeAsync = (
 
 const admittedWrite = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   command: Command,
   terms: BatchTerms,
   token: Admission | undefined,
@@ -422,7 +422,7 @@ const admittedWrite = async (
 }
 
 const writeOf = (
-  shard: Shard,
+  shard: WritingShard,
   commands: readonly Command[],
   terms: BatchTerms,
 ): Write & { readonly units: readonly Command[] } => {

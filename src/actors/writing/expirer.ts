@@ -19,9 +19,9 @@ import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts
 import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import type { ReadView } from '../overlay/read-view.ts'
-import type { Shard } from '../shard/shard.ts'
 import { removeEndedRows } from './row-removal.ts'
 import { type Submitted, submit } from './write-path.ts'
+import type { WritingShard } from './writing-shard.ts'
 
 /** The messages of the expirer. */
 export type Messages = {
@@ -49,7 +49,7 @@ type Walk = {
 }
 
 type State = {
-  readonly shard: Shard
+  readonly shard: WritingShard
   /** `undefined` at rest. */
   walk: Walk | undefined
   /** Where the walk continues when the rows of this step are removed; `undefined`: at its end. */
@@ -72,7 +72,7 @@ const restMs = 1_000
 const beginning = lockRows.gt
 
 /** The expirer of a shard. */
-export const server: GenServer<Messages, State, Shard> = {
+export const server: GenServer<Messages, State, WritingShard> = {
   init: (shard) =>
     ok(
       { shard, walk: undefined, next: undefined, timer: undefined, isRemoving: false },

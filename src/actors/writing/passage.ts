@@ -17,15 +17,15 @@ import {
   unitBytesMax,
 } from '../../storage/index.ts'
 import type { Entry } from '../admission/gate.ts'
-import { type MarkedKeys, markedKeys } from '../admission/key-marks.ts'
-import { endPin, valueBytesOf } from '../blobs/large-write.ts'
+import { sideChannelCandidate } from '../blobs/blob-command.ts'
+import type { BlobPin } from '../blobs/shard-blobs.ts'
 import type { Position } from '../core/shard-core.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import type { Append } from '../log/appends.ts'
-import { sideChannelCandidate } from '../shard/blob-command.ts'
-import type { Shard } from '../shard/shard.ts'
-import type { BlobPin } from '../shard/shard-blobs.ts'
+import { type MarkedKeys, markedKeys } from './key-marks.ts'
+import { endPin, valueBytesOf } from './large-write.ts'
 import type { CheckedWrite } from './write-options.ts'
+import type { WritingShard } from './writing-shard.ts'
 
 /**
  * Units for one shard and one frame: they take effect in order and become durable together. The
@@ -45,7 +45,7 @@ export type Shape<A> = (position: Position, answers: readonly UnitAnswer[]) => A
 /** One write. */
 export class Passage<A = unknown> implements Append, Entry {
   readonly system: System
-  readonly shard: Shard
+  readonly shard: WritingShard
   readonly options: CheckedWrite
   /** Some of its values become blobs: it has no frame until `become`. */
   readonly isLarge: boolean
@@ -70,7 +70,7 @@ export class Passage<A = unknown> implements Append, Entry {
    */
   constructor(
     system: System,
-    shard: Shard,
+    shard: WritingShard,
     write: Write,
     shape: Shape<A>,
     resolve: (answer: A) => void,
@@ -169,7 +169,7 @@ export class Passage<A = unknown> implements Append, Entry {
  * The length of the units' frame.
  * @throws KeelsonError as `frameLength`; `TOO_LARGE` if no segment has room for it
  */
-const checkedLength = (units: FrameUnits, shard: Shard): number => {
+const checkedLength = (units: FrameUnits, shard: WritingShard): number => {
   const length = frameLength(units)
   const lengthMax = unitBytesMax(shard.files.parts.logOptions)
   if (length <= lengthMax) return length

@@ -6,13 +6,13 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { type Command, checkCommand, checkCommands } from '../../storage/index.ts'
-import { settlingPin, storePayloads, valueBytesOf } from '../blobs/large-write.ts'
+import { sideChannelCandidate, withBlobs } from '../blobs/blob-command.ts'
+import type { BlobPin } from '../blobs/shard-blobs.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import { beforeTheLog } from '../log/appends.ts'
-import { sideChannelCandidate, withBlobs } from '../shard/blob-command.ts'
-import type { Shard } from '../shard/shard.ts'
-import type { BlobPin } from '../shard/shard-blobs.ts'
+import { settlingPin, storePayloads, valueBytesOf } from './large-write.ts'
 import type { CheckedWrite } from './write-options.ts'
+import type { WritingShard } from './writing-shard.ts'
 
 /**
  * A command whose large values are in the blob store of its shard. It is for one write, by
@@ -24,14 +24,14 @@ export class PreparedCommand {
   readonly shard: number
   /** Whether any value of it is a blob. */
   readonly hasBlobs: boolean
-  readonly #shard: Shard
+  readonly #shard: WritingShard
   readonly #command: Command
   readonly #pin: BlobPin | undefined
   readonly #disarm: () => void
   #isOver = false
 
   /** @internal */
-  constructor(shard: Shard, command: Command, pin: BlobPin | undefined, keptMs: number) {
+  constructor(shard: WritingShard, command: Command, pin: BlobPin | undefined, keptMs: number) {
     this.shard = shard.index
     this.hasBlobs = pin !== undefined
     this.#shard = shard
@@ -55,7 +55,7 @@ export class PreparedCommand {
    * @internal The command, for a write to `shard`. `pin` keeps its blobs too.
    * @throws KeelsonError `INVALID_ARGUMENT` for another shard; `DISCARDED` if it is over
    */
-  use(shard: Shard): Command {
+  use(shard: WritingShard): Command {
     if (shard !== this.#shard)
       throw invalidArgument('command', `one that was prepared for shard ${shard.index}`, this.shard)
     if (!this.#isOver) return this.#command
@@ -76,7 +76,7 @@ export class PreparedCommand {
  */
 export const prepareCommand = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   units: readonly Command[],
   { deadlineMs, whenFull }: CheckedWrite,
 ): Promise<PreparedCommand> => {
@@ -118,7 +118,7 @@ const isPrepared = (given: unknown): given is PreparedCommand => given instanceo
  * @throws KeelsonError as `checkCommands` and `PreparedCommand.use` do
  */
 export const commandsFor = (
-  shard: Shard,
+  shard: WritingShard,
   given: readonly (Command | PreparedCommand)[],
 ): readonly Command[] => {
   if (!Array.isArray(given) || !given.some(isPrepared)) return checkCommands(given)
@@ -127,7 +127,7 @@ export const commandsFor = (
 
 /** Writes commands, of which some were prepared. Those are over when the write is durable. */
 export const writingPrepared = async <T>(
-  shard: Shard,
+  shard: WritingShard,
   given: readonly (Command | PreparedCommand)[],
   write: () => Promise<T>,
 ): Promise<T> => {

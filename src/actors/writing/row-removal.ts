@@ -17,8 +17,8 @@ import {
   utf8Length,
 } from '../../storage/index.ts'
 import { tell } from '../core/storage-events.ts'
-import type { Shard } from '../shard/shard.ts'
 import { submit } from './write-path.ts'
+import type { WritingShard } from './writing-shard.ts'
 
 /** The bounds of one piece: a few ms of the event loop, and a frame that fits any log. */
 const keysMax = 250
@@ -38,7 +38,7 @@ type Place = { readonly removal: string; readonly key: string | undefined }
  */
 export const removeEndedRows = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   signal: AbortSignal,
 ): Promise<void> => {
   shard.removals.begin(Number.POSITIVE_INFINITY)
@@ -57,7 +57,7 @@ export const removeEndedRows = async (
 }
 
 /** The next piece after a place. */
-const piece = (shard: Shard, from: Place | undefined): { units: Removal[]; next: Place } => {
+const piece = (shard: WritingShard, from: Place | undefined): { units: Removal[]; next: Place } => {
   const units: Removal[] = []
   let next: Place = from ?? { removal: removalRows.gt, key: undefined }
   let [keysLeft, keyBytesLeft, valueBytesLeft] = [keysMax, keyBytesMax, valueBytesMax]

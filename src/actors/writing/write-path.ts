@@ -8,14 +8,14 @@ import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
 import type { Weight } from '../admission/allowance.ts'
-import { inTurn } from '../admission/key-marks.ts'
-import { writeLarge } from '../blobs/large-write.ts'
 import type { Position } from '../core/shard-core.ts'
 import { beforeTheLog } from '../log/appends.ts'
 import { appendToLog, flushed } from '../log/log-append.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Shard } from '../shard/shard.ts'
+import { inTurn } from './key-marks.ts'
+import { writeLarge } from './large-write.ts'
 import { Passage, type Shape, type Write } from './passage.ts'
+import type { WritingShard } from './writing-shard.ts'
 
 // `ack: 'projected'` and `'replicated'`: a write that is applied waits for more.
 
@@ -25,7 +25,7 @@ import { Passage, type Shape, type Write } from './passage.ts'
  */
 const replicatedUpTo = async (
   system: System,
-  { replication }: Shard,
+  { replication }: WritingShard,
   position: Position,
   timeoutMs: number,
 ): Promise<void> => {
@@ -51,7 +51,7 @@ const replicatedUpTo = async (
  */
 const projectedUpTo = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   position: Position,
   timeoutMs: number,
 ): Promise<void> => {
@@ -104,7 +104,7 @@ const submitted: Shape<Submitted> = (position, answers) => ({ position, answers 
  * on the disk, see `settled`. `TIMEOUT`, `DEGRADED` with another `ack` than `applied`:
  * the write is at `details.position`.
  */
-export const submit = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
+export const submit = (system: System, shard: WritingShard, write: Write): Promise<Submitted> =>
   submitAs(system, shard, write, submitted)
 
 /**
@@ -113,7 +113,7 @@ export const submit = (system: System, shard: Shard, write: Write): Promise<Subm
  */
 export const submitAs = <T>(
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   write: Write,
   shape: Shape<T | Promise<T>>,
 ): Promise<T> =>
@@ -128,7 +128,7 @@ export const submitAs = <T>(
  */
 export const submitTo = <A>(
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   write: Write,
   shape: Shape<A>,
   answered: (answer: A) => void,
@@ -141,7 +141,7 @@ export const submitTo = <A>(
  */
 export const submitAdmitted = (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   write: Write,
   { bytes, commands }: Weight,
 ): Promise<Submitted> => {
@@ -166,7 +166,11 @@ export const submitAdmitted = (
  * mark.
  * @throws KeelsonError as `submit` does
  */
-export const submitMarked = (system: System, shard: Shard, write: Write): Promise<Submitted> =>
+export const submitMarked = (
+  system: System,
+  shard: WritingShard,
+  write: Write,
+): Promise<Submitted> =>
   write.options.ack !== 'applied'
     ? waitingToo(system, shard, write, join)
     : passing(system, shard, write, submitted, join)
@@ -174,7 +178,7 @@ export const submitMarked = (system: System, shard: Shard, write: Write): Promis
 /** Begins a passage with `begin`; resolves at its end. */
 const passing = <T>(
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   write: Write,
   shape: Shape<T | Promise<T>>,
   begin: (passage: Passage) => void,
@@ -185,7 +189,7 @@ const passing = <T>(
 
 const waitingToo = async (
   system: System,
-  shard: Shard,
+  shard: WritingShard,
   write: Write,
   begin: (passage: Passage) => void,
 ): Promise<Submitted> => {
@@ -272,7 +276,7 @@ const windowOf = (passage: Passage): number => {
   return windowMs > 0 && shard.appends.keepsDepartures && !shard.gate.isHeld ? windowMs : 0
 }
 
-const full = ({ index }: Shard): KeelsonError =>
+const full = ({ index }: WritingShard): KeelsonError =>
   new KeelsonError('BUSY', 'the next group of the log is full until the one before it is written', {
     details: { shard: index },
   })
@@ -281,7 +285,7 @@ const full = ({ index }: Shard): KeelsonError =>
  * Resolves when every earlier write is decided: applied, refused, or the shard went down. Groups
  * that wait for a window leave at once. A stream counts from its end.
  */
-export const settled = async (system: System, shard: Shard): Promise<void> => {
+export const settled = async (system: System, shard: WritingShard): Promise<void> => {
   await shard.gate.passed()
   await shard.marks.settled()
   // On a shard that is down, what was handed to the log waits until it is reopened.

@@ -3,9 +3,10 @@
  * is reported as such: a view never waits for it and never hides it.
  */
 
-import { LmdbWriter, type Shard, WalWriter } from '../../actors/index.ts'
+import { LmdbWriter, WalWriter } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
 import type { Name, Ref, System } from '../../runtime/index.ts'
+import type { Shard } from '../../supervisors/index.ts'
 
 /** The description of one actor of one shard, or the reason why there is none. */
 export type ShardFacts<D> = {

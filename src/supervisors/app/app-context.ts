@@ -3,6 +3,7 @@
  * that every `context` has it; its fields are declared here. The caller of `start` has the same
  * parts with an access of their own, which ends first. The health of an instance is here too.
  */
+
 import {
   type Access,
   type ActorsHealth,
@@ -31,7 +32,6 @@ import {
   ProjectionView,
   projectionStatus,
   type RecoveryProgress,
-  type Shard,
   type ShardPhase,
   type SnapshotHealth,
   type SpaceHealth,
@@ -45,6 +45,7 @@ import {
 } from '../../actors/index.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
 import type { AppContext, Registry, System } from '../../runtime/index.ts'
+import type { Shard } from '../tree/shard.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
 
 declare module '../../runtime/words/app-context.ts' {

@@ -2,11 +2,12 @@
  * The handle of a running instance: its store, its control, its System, and its end. An instance
  * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
-import type { Access, Entities, Shard } from '../../actors/index.ts'
+import type { Access, Entities } from '../../actors/index.ts'
 import type { Cancel } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { ExitReason, System } from '../../runtime/index.ts'
 import type { Readiness, Ready } from '../tree/readiness.ts'
+import type { Shard } from '../tree/shard.ts'
 import { durableActors } from '../users-tree/durable-parts.ts'
 import type { AppContext } from './app-context.ts'
 import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'

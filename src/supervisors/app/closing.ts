@@ -4,7 +4,8 @@
  * writes settle, projections are flushed once, and the rest of the tree stops in reverse order. A
  * part that is late is cut off, as by a kill, and reported.
  */
-import { type Access, leaveNow, type Shard } from '../../actors/index.ts'
+
+import { type Access, leaveNow } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type Name,
@@ -15,6 +16,7 @@ import {
   terminateChild,
   type Via,
 } from '../../runtime/index.ts'
+import type { Shard } from '../tree/shard.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import { durableActors } from '../users-tree/durable-parts.ts'
 import type { AppContext } from './app-context.ts'

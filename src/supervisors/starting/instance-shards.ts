@@ -1,14 +1,8 @@
 /** The shards of an instance, before anything is known of their files. */
-import {
-  Allowance,
-  type ClockJump,
-  Shard,
-  SnapshotTurns,
-  tell,
-  WriteWindows,
-} from '../../actors/index.ts'
+import { Allowance, type ClockJump, SnapshotTurns, tell, WriteWindows } from '../../actors/index.ts'
 import type { System } from '../../runtime/index.ts'
 import { shardFolder } from '../../storage/index.ts'
+import { Shard } from '../tree/shard.ts'
 import type { FolderClaim } from './folder-claim.ts'
 import type { Ports } from './machine-ports.ts'
 import type { CheckedOptions } from './start-options.ts'

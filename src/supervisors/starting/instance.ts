@@ -6,7 +6,7 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Access, Entities, Follower, type Shard } from '../../actors/index.ts'
+import { Access, Entities, Follower } from '../../actors/index.ts'
 import { configError } from '../../errors.ts'
 import {
   createSystem,
@@ -20,6 +20,7 @@ import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts } from '../app/app-context.ts'
 import { instanceTree } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
+import type { Shard } from '../tree/shard.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import { type AppTree, mapModules } from '../users-tree/app-tree.ts'
 import { registeredName } from '../users-tree/child-tree.ts'

@@ -3,9 +3,10 @@
  * says which logs there must be, and the least extent of each: it is noted when an instance has
  * started and when it was closed. A log with less has lost its newest files.
  */
-import { levelOf, type Shard } from '../../actors/index.ts'
+import { levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { type Inspection, type LogFloor, shardFolder } from '../../storage/index.ts'
+import type { Shard } from '../tree/shard.ts'
 import type { FolderClaim } from './folder-claim.ts'
 import type { Ports } from './machine-ports.ts'
 import type { CheckedOptions } from './start-options.ts'

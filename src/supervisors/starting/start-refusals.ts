@@ -1,9 +1,10 @@
 /** Why an instance is not started, in words that say what its user can do. */
 import { dirname } from 'node:path'
-import { type Shard, withSpace } from '../../actors/index.ts'
+import { withSpace } from '../../actors/index.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { notStarted } from '../../runtime/index.ts'
 import type { Disk } from '../../storage/index.ts'
+import type { Shard } from '../tree/shard.ts'
 import type { FolderClaim } from './folder-claim.ts'
 import type { CheckedOptions } from './start-options.ts'
 

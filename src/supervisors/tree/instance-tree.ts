@@ -3,12 +3,13 @@
  * is started again. Children start after the ones that they depend on. The tree of one shard is in
  * `shard-tree.ts`.
  */
+
 import {
   Control,
   type Entities,
   type Follower,
   Replicator,
-  type Shard,
+  type ShardCore,
   tell,
 } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -27,6 +28,7 @@ import {
 import type { AppTree } from '../users-tree/app-tree.ts'
 import { wholeTree } from '../users-tree/child-tree.ts'
 import type { Readiness } from './readiness.ts'
+import type { Shard } from './shard.ts'
 import { shardTree, treeNames, unlessDown, watched } from './shard-tree.ts'
 
 /** The options of the tree. */
@@ -163,7 +165,7 @@ const storageGate = ({ system, instance, shards }: TreeOptions): StartGate => {
  */
 const reopen = async (
   system: System,
-  shard: Shard,
+  shard: ShardCore,
   part: Control.ReopenPart | undefined,
   followers: readonly Follower[],
 ): Promise<Control.Reopened> => {
@@ -175,7 +177,7 @@ const reopen = async (
 }
 
 /** Opens a part. True: it was down. */
-type Opener = (system: System, shard: Shard, followers: readonly Follower[]) => Promise<boolean>
+type Opener = (system: System, shard: ShardCore, followers: readonly Follower[]) => Promise<boolean>
 
 const openers: Record<Control.ReopenPart, Opener> = {
   shard: async (system, shard) => {
@@ -226,7 +228,7 @@ const restarted = async (
   system: System,
   supervisor: Name<SupervisorMessages>,
   id: string,
-  shard: Shard,
+  shard: ShardCore,
 ): Promise<boolean> => {
   const result = await restartChild(system.to(supervisor), id)
   if (result.ok) return true

@@ -2,9 +2,10 @@
  * Whether an instance is ready: every shard is open or down, and the user's tree runs. It outlives
  * restarts of shards and tree, so that a caller can wait for their end.
  */
-import type { Shard } from '../../actors/index.ts'
+
 import { KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
+import type { Shard } from './shard.ts'
 
 /** The result of `ready`: the shards that are down, with their reasons in `health()`. */
 export type Ready = { readonly down: readonly number[] }

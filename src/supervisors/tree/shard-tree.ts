@@ -3,6 +3,7 @@
  * its writer is transient and significant, so its end ends the shard; the shard is transient, so its
  * end does not end its siblings.
  */
+
 import {
   Alarms,
   Applier,
@@ -14,7 +15,6 @@ import {
   instanceName,
   JournalActor,
   LmdbWriter,
-  type Shard,
   Snapshotter,
   shardName,
   tell,
@@ -33,6 +33,7 @@ import {
   whichChildren,
   worker,
 } from '../../runtime/index.ts'
+import type { Shard } from './shard.ts'
 
 /** The names of the supervisors. */
 export const treeNames = (instance = defaultInstance) => ({

@@ -3,8 +3,8 @@
  * states our behaviour.
  */
 import { describe, expect, test } from 'vitest'
+import { BlobPins } from '../../../src/actors/blobs/shard-blobs.ts'
 import { BlobStore } from '../../../src/actors/index.ts'
-import { BlobPins } from '../../../src/actors/shard/shard-blobs.ts'
 import { recordExtent } from '../../../src/storage/blobs/blob-record.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { BlobWorld, payload } from '../../support/worlds/blob-folder.ts'

@@ -1,7 +1,7 @@
 /** What is known of a replica, and how a snapshot goes on that was sent in part. */
 import { expect, test } from 'vitest'
+import type { ShardCore } from '../../../src/actors/core/shard-core.ts'
 import { readableEntity } from '../../../src/actors/replication/readable-key.ts'
-import type { Shard } from '../../../src/actors/shard/shard.ts'
 import { mainRow, nothing } from '../../../src/actors/turns/memory.ts'
 import { entityRow } from '../../../src/storage/values/entity-row.ts'
 import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
@@ -60,7 +60,7 @@ test('a durable actor is shown with its state up to 64 KiB', () => {
     const row = entityRow(mainRow(memory, mark, 3, ''))
     const view = { row: () => row }
     const change = readableEntity(
-      { appliedLsn: 9, view: () => view } as unknown as Shard,
+      { appliedLsn: 9, view: () => view } as unknown as ShardCore,
       'order/7',
     )
     if (change.kind !== 'entity') throw new Error(change.kind)
@@ -73,7 +73,9 @@ test('a durable actor is shown with its state up to 64 KiB', () => {
   expect([most.size, most.state]).toEqual([65_536, JSON.stringify('x'.repeat(65_536 - around))])
   expect(shown(65_537 - around)).not.toHaveProperty('state')
   const view = { row: () => undefined }
-  expect(readableEntity({ appliedLsn: 9, view: () => view } as unknown as Shard, 'a/b')).toEqual({
+  expect(
+    readableEntity({ appliedLsn: 9, view: () => view } as unknown as ShardCore, 'a/b'),
+  ).toEqual({
     ...{ kind: 'ended', entity: 'a/b' },
   })
 })

@@ -1,9 +1,9 @@
 /** Rows as people read them with SQL: what is shown of a value, of fields, and of a durable actor. */
 import { describe, expect, test } from 'vitest'
+import type { ShardCore } from '../../../src/actors/core/shard-core.ts'
 import { jsonText, readableChange } from '../../../src/actors/replication/readable-key.ts'
 import { isShown } from '../../../src/actors/replication/replica-chunk.ts'
 import { replication as checkReplication } from '../../../src/actors/replication/replication-options.ts'
-import type { Shard } from '../../../src/actors/shard/shard.ts'
 import { config } from '../../../src/check.ts'
 import type { Row } from '../../../src/storage/index.ts'
 import { compoundHead } from '../../../src/storage/rows/field-commands.ts'
@@ -21,7 +21,7 @@ const shownOf = (row: Row | undefined, fields: readonly (readonly [string, unkno
         ? fields.map(([name, value]) => [name, { value: encodeValue(value), expiresAt: 0 }])
         : [],
   }
-  const shard = { appliedLsn: 9, now: () => 5, view: () => view } as unknown as Shard
+  const shard = { appliedLsn: 9, now: () => 5, view: () => view } as unknown as ShardCore
   const change = readableChange(shard, 'k')
   return change.kind === 'key' ? { ...change.row, asOf: change.asOf } : change
 }

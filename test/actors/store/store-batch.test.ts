@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type Batch, type BatchAnswer, Batcher, type Shard } from '../../../src/actors/index.ts'
+import { type Batch, type BatchAnswer, Batcher } from '../../../src/actors/index.ts'
 import { decodeFrame } from '../../../src/storage/index.ts'
+import type { Shard } from '../../../src/supervisors/index.ts'
 import { started } from '../../support/worlds/running-store.ts'
 import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 

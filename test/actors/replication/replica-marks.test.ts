@@ -1,6 +1,6 @@
 /** How far the replicas of a shard are, and who waits for them. */
 import { expect, test } from 'vitest'
-import { ReplicaMarks } from '../../../src/actors/admission/replica-marks.ts'
+import { ReplicaMarks } from '../../../src/actors/replication/replica-marks.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 
 const replica = (isRequired: boolean, lsn: number) => ({

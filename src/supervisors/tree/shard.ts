@@ -2,34 +2,37 @@
  * The parts of a shard that outlive its actors, composed: its core, and what each room keeps. The
  * instance makes one value per shard before the tree starts, and hands it to the shard's actors.
  */
+import {
+  type Allowance,
+  Appends,
+  type CoreParts,
+  DerivedQueue,
+  Gate,
+  KeyMarks,
+  MomentWatch,
+  ReleasedRows,
+  ReplicaMarks,
+  ShardBlobs,
+  ShardChanges,
+  ShardCore,
+  ShardFiles,
+  ShardJournal,
+  ShardProjection,
+  ShardSnapshots,
+  type SnapshotTurns,
+  SpaceWatch,
+  Suspensions,
+  type Watch,
+} from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
 import {
   type BlobHostFactory,
-  type Disk,
   type LogFloor,
   type LogHostFactory,
   type Projections,
   type SnapshotHostFactory,
   unitBytesMax,
 } from '../../storage/index.ts'
-import type { Allowance } from '../admission/allowance.ts'
-import { Gate } from '../admission/gate.ts'
-import type { Watch } from '../admission/gate-token.ts'
-import { KeyMarks } from '../admission/key-marks.ts'
-import { ReplicaMarks } from '../admission/replica-marks.ts'
-import { MomentWatch } from '../core/moment-watch.ts'
-import { ShardChanges } from '../core/shard-changes.ts'
-import { type CoreParts, ShardCore } from '../core/shard-core.ts'
-import { Appends } from '../log/appends.ts'
-import { ShardFiles } from '../log/shard-files.ts'
-import { SpaceWatch } from '../log/space-watch.ts'
-import { DerivedQueue } from '../projection/derived-queue.ts'
-import { ReleasedRows } from '../projection/released-rows.ts'
-import { ShardProjection } from '../projection/shard-projection.ts'
-import { Suspensions } from '../projection/suspensions.ts'
-import { ShardBlobs } from './shard-blobs.ts'
-import { ShardJournal } from './shard-journal.ts'
-import { ShardSnapshots, type SnapshotTurns } from './shard-snapshots.ts'
 
 /** The parts that a shard is made from. */
 export type ShardParts = CoreParts & {
@@ -41,8 +44,6 @@ export type ShardParts = CoreParts & {
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
-  /** The disk for synchronous reads of blobs. */
-  readonly disk: Disk
   /** Shared by the shards of an instance: the bound of unfinished writes. */
   readonly allowance: Allowance
   /** Shared too: the turns of their snapshots. */

@@ -13,16 +13,16 @@ import {
   unitsIn,
   valuesOfUnit,
 } from '../../storage/index.ts'
-import { inTurn, type MarkedKeys } from '../admission/key-marks.ts'
-import { withBlobs } from '../shard/blob-command.ts'
-import type { Shard } from '../shard/shard.ts'
-import type { BlobPin } from '../shard/shard-blobs.ts'
-import * as BlobStore from './blob-store.ts'
+import { withBlobs } from '../blobs/blob-command.ts'
+import * as BlobStore from '../blobs/blob-store.ts'
+import type { BlobPin } from '../blobs/shard-blobs.ts'
+import { inTurn, type MarkedKeys } from './key-marks.ts'
+import type { WritingShard } from './writing-shard.ts'
 
 /** A large write that has been admitted. `pin` keeps its blobs. */
 export type LargeWrite = {
   readonly system: System
-  readonly shard: Shard
+  readonly shard: WritingShard
   readonly units: FrameUnits
   readonly keys: MarkedKeys
   readonly pin: BlobPin

@@ -5,7 +5,7 @@ import {
   KeyMarks,
   type MarkedKeys,
   markedKeys,
-} from '../../../src/actors/admission/key-marks.ts'
+} from '../../../src/actors/writing/key-marks.ts'
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import { type Command, entityRowKey, type Turn } from '../../../src/storage/index.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'

@@ -3,7 +3,7 @@ import {
   blobValueRef,
   withBlobs as prepare,
   sideChannelCandidate,
-} from '../../../src/actors/shard/blob-command.ts'
+} from '../../../src/actors/blobs/blob-command.ts'
 import {
   alarmRowKey,
   type BlobRef,

@@ -1,0 +1,11 @@
+/** The part of a shard that outlives the actor of its blobs. */
+import type { BlobExtents, LogHost } from '../../storage/index.ts'
+import type { ShardCore } from '../core/shard-core.ts'
+import type { ShardBlobs } from './shard-blobs.ts'
+
+/** A shard as its blob store has it: its blobs, and what else refers to them. */
+export type BlobShard = ShardCore & {
+  readonly blobs: ShardBlobs
+  readonly files: { log(): LogHost }
+  readonly snapshots: { addBlobs(into: BlobExtents, signal: AbortSignal): Promise<void> }
+}
