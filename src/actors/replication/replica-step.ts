@@ -185,7 +185,6 @@ const refuseDiverged = async (
     throw new KeelsonError(
       'FENCED',
       `the replica has frames up to lsn ${lsn}, and this log ends with ${durableLsn}: it is an older copy`,
-      { details: { lsn, durableLsn } },
     )
   if (!mark || lsn < firstLsn) return
   const { frames, bytes } = await host.run('read', { from: lsn, to: lsn, maxBytes: 1 })
@@ -197,7 +196,6 @@ const refuseDiverged = async (
   throw new KeelsonError(
     'FENCED',
     `the replica has another frame at lsn ${lsn}: it follows a diverged copy of this log`,
-    { details: { lsn } },
   )
 }
 

@@ -72,6 +72,28 @@ describe('fencing', () => {
     expect(ofReplica(app, log.shard).state).toBe('following')
   })
 
+  test('of each shard is looked at again five minutes after it', async () => {
+    const { world, replica, app } = await following({}, { shards: 2 })
+    await fill(world, app, 10)
+    await caughtUp(world, app)
+    await world.clock.advance(100_000)
+    const states = () => [0, 1].map((shard) => ofReplica(app, shard).state)
+    const logs = [...replica.logs.values()]
+    const leases = new Map(logs.map((kept) => [kept, kept.progress.lease]))
+    for (const [at, kept] of logs.entries()) {
+      kept.progress = { ...kept.progress, lease: { epoch: 99, holder: 'other' } }
+      await fill(world, app, 20, 20 * (at + 1))
+      await world.clock.advance(100_000)
+    }
+    expect(states()).toEqual(['fenced', 'fenced'])
+    for (const [kept, lease] of leases) kept.progress = { ...kept.progress, lease }
+    const [first = 0, second = 0] = logs.map(({ log }) => log.shard)
+    await world.clock.advance(110_000)
+    expect([states()[first], states()[second]]).toEqual(['following', 'fenced'])
+    await world.clock.advance(100_000)
+    expect(states()).toEqual(['following', 'following'])
+  })
+
   test('concerns one shard: the others go on', async () => {
     const { world, replica, app } = await following({}, { shards: 2 })
     await fill(world, app, 10)

@@ -61,21 +61,36 @@ describe('a replica', () => {
   })
 
   test('gets each entry of the journal once, in order, with what it says', async () => {
-    const { world, replica, app } = await following()
     const entry = (id: string, qty: number) => ({
       ...{ id, type: 'order', command: { qty }, response: 'ok' },
       events: [{ type: 'filled', payload: { qty } }],
     })
+    const seller: DurableServer<Counting, number> = {
+      init: () => 0,
+      calls: {
+        add: (count, qty, context) => {
+          for (const id of ['c', 'd', 'e']) context.journal(entry(id, qty))
+          return reply(count, count)
+        },
+      },
+    }
+    const sellers = entity('seller', seller)
+    const { world, replica, app } = await following({}, { app: supervisor('app', {}, [sellers]) })
     await world.during(app.journal.append(entry('a', 1)))
     await world.during(app.journal.append(entry('b', 2)))
     await world.during(app.journal.append(entry('a', 1)))
     expect(await codeOf(world.during(app.journal.append(entry('b', 3))))).toBe('CONFLICT')
+    // Those of a turn are in one frame.
+    await world.during(call(app.entity(sellers).ref('1'), 'add', 4))
     await caughtUp(world, app)
     const entries = replica.chunks.flatMap((chunk) => chunk.entries)
     expect(entries.map(({ id, command, response }) => [id, command, response])).toEqual([
       ['a', '{"qty":1}', '"ok"'],
       ['b', '{"qty":2}', '"ok"'],
+      ...['c', 'd', 'e'].map((id) => [id, '{"qty":4}', '"ok"']),
     ])
+    expect(entries.map(({ index }) => index)).toEqual([0, 0, 0, 1, 2])
+    expect(new Set(entries.slice(2).map(({ lsn }) => lsn)).size).toBe(1)
     expect(entries[0]?.events).toBe('[{"type":"filled","version":1,"value":{"qty":1}}]')
   })
 
