@@ -9,7 +9,7 @@ import { Batcher } from '../../src/actors/index.ts'
 import { seededRandom } from '../../src/clock.ts'
 import { liveSeeds } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
-import { machine } from '../support/worlds/simulated-instance.ts'
+import { started } from '../support/worlds/simulated-instance.ts'
 
 const seeds = seedsOf(20, 500)
 
@@ -21,17 +21,19 @@ type Step = (model: Map<string, string>) => void
 const runWorld = async (seed: number): Promise<void> => {
   const random = seededRandom(seed)
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T
-  const { clock, start, during } = machine({ seed, syncMs: pick([0, 1, 7, 30]) })
-  const app = await start({
-    batcher: {
-      windows: pick([{}, { s: 5 }, { s: 2, t: 40 }]),
-      maxCommands: pick([2, 5, 10_000]),
-      maxBytes: pick([300, 4_096, 1 << 20]),
+  const { clock, during, app } = await started(
+    {
+      batcher: {
+        windows: pick([{}, { s: 5 }, { s: 2, t: 40 }]),
+        maxCommands: pick([2, 5, 10_000]),
+        maxBytes: pick([300, 4_096, 1 << 20]),
+      },
+      blobs: { threshold: pick([0, 100, 300]) },
+      wal: { queueBytes: pick([2_048, 1 << 20]), queueCommands: pick([4, 65_536]) },
+      admission: { bytes: pick([2_048, 1 << 20]), commands: pick([4, 262_144]) },
     },
-    blobs: { threshold: pick([0, 100, 300]) },
-    wal: { queueBytes: pick([2_048, 1 << 20]), queueCommands: pick([4, 65_536]) },
-    admission: { bytes: pick([2_048, 1 << 20]), commands: pick([4, 262_144]) },
-  })
+    { seed, syncMs: pick([0, 1, 7, 30]) },
+  )
   const { store } = app
   let value = 0
   const issued: { readonly work: Promise<unknown>; readonly step: Step }[] = []

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { WriteWindows, windowsMax } from '../../../src/actors/admission/write-windows.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('windows of namespaces', () => {
   test('are absent by default, and can be set and removed', () => {
@@ -94,8 +94,7 @@ describe('an instance', () => {
   })
 
   test('accepts a write larger than every bound, in a group of its own', async () => {
-    const { start, during } = machine()
-    const app = await start({
+    const { during, app } = await started({
       wal: { queueBytes: 256, queueCommands: 1 },
       admission: { bytes: 256, commands: 1 },
       batcher: { maxBytes: 256, maxCommands: 1, windows: { s: 1 } },

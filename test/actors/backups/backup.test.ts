@@ -5,7 +5,12 @@ import { shardFolder } from '../../../src/storage/disk/data-folder.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { restore } from '../../support/worlds/restored.ts'
 import { codeOf, failNextSync, type Machine } from '../../support/worlds/simulated-instance.ts'
-import { options, overwrite, started, textOf } from '../../support/worlds/snapshot-instance.ts'
+import {
+  options,
+  overwrite,
+  startedWithSnapshots,
+  textOf,
+} from '../../support/worlds/snapshot-instance.ts'
 
 const target = '/backup'
 
@@ -32,7 +37,7 @@ const keyIn = (app: App, shard: number): string =>
 const large = 'L'.repeat(300 * 1024)
 
 test('a backup restores to what the instance had, with its snapshot, its log and its blobs', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', large))
   await overwrite(world, app, 20)
   await world.during(app.control.snapshot(0))
@@ -47,7 +52,7 @@ test('a backup restores to what the instance had, with its snapshot, its log and
 })
 
 test('a second backup writes only what is new, and repairs what the first one lost', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', large))
   await overwrite(world, app, 40)
   await world.during(app.backup(target))
@@ -71,7 +76,7 @@ test('a second backup writes only what is new, and repairs what the first one lo
 })
 
 test('a backup taken under load restores to exactly the state at its LSN', async () => {
-  const { world, app } = await started({ wal: { maxFileSize: 128 * 1024 } })
+  const { world, app } = await startedWithSnapshots({ wal: { maxFileSize: 128 * 1024 } })
   const states = new Map<number, string>()
   let isOver = false
   const write = async (): Promise<void> => {
@@ -99,7 +104,7 @@ const lastUpTo = (states: ReadonlyMap<number, string>, lsn: number): string | un
   [...states].filter(([at]) => at <= lsn).at(-1)?.[1]
 
 test('a backup restores to any LSN from its snapshot on, and refuses an earlier or a later one', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   await overwrite(world, app, 40)
   await world.during(app.control.snapshot(0))
   const from = app.shards[0]?.snapshots.named.at(-1)?.lsn ?? 0
@@ -119,7 +124,7 @@ test('a backup restores to any LSN from its snapshot on, and refuses an earlier 
 })
 
 test('a restored log has another id than its origin, and neither opens in the place of the other', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   await overwrite(world, app, 4)
   await world.during(app.backup(target))
   await world.during(app.close())
@@ -136,7 +141,7 @@ test('a restored log has another id than its origin, and neither opens in the pl
 })
 
 test('a backup is not a data folder: start refuses it', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   await overwrite(world, app, 1)
   await world.during(app.backup(target))
 
@@ -144,7 +149,7 @@ test('a backup is not a data folder: start refuses it', async () => {
 })
 
 test('a folder with something else is refused, and so is one in the data folder', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   world.disk.makeFolder('/else')
   world.disk.open('/else/file', 'create').close()
 
@@ -155,7 +160,7 @@ test('a folder with something else is refused, and so is one in the data folder'
 })
 
 test('a backup that a shard refuses because it is down leaves the logs of the others free', async () => {
-  const { world, app } = await started({ shards: 2, allowDown: true })
+  const { world, app } = await startedWithSnapshots({ shards: 2, allowDown: true })
   failNextSync(world.disk, 1)
   expect(await codeOf(world.during(app.store.put(keyIn(app, 1), 1)))).toBe('UNKNOWN_OUTCOME')
 
@@ -168,7 +173,7 @@ test('a backup that a shard refuses because it is down leaves the logs of the ot
 })
 
 test('a backup finds a snapshot that has rotted, and the next one has a new snapshot', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   for (let at = 0; at < 80; at++) await world.during(app.store.put(`k${at}`, textOf(at)))
   await world.during(app.control.snapshot(0))
   const { snapshots: folder } = shardFolder('/data', 0)
@@ -185,7 +190,7 @@ test('a backup finds a snapshot that has rotted, and the next one has a new snap
 })
 
 test('a backup with a damaged blob in a row is refused, and the one before it still restores', async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', large))
   await world.during(app.backup(target))
   const expected = await rowsOf(world, app)
@@ -201,7 +206,7 @@ test('a backup with a damaged blob in a row is refused, and the one before it st
 })
 
 test('consistent: a backup of several shards has a write of one shard only with those before it', async () => {
-  const { world, app } = await started({ shards: 2 })
+  const { world, app } = await startedWithSnapshots({ shards: 2 })
   const [first, second] = [keyIn(app, 0), keyIn(app, 1)]
   let isOver = false
   const write = async (): Promise<void> => {

@@ -8,7 +8,7 @@ import { BlobStore } from '../../../src/actors/index.ts'
 import { recordExtent } from '../../../src/storage/blobs/blob-record.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { BlobWorld, payload } from '../../support/worlds/blob-folder.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const options = { blobs: { threshold: 1000, graceMs: 0, sweepMs: 0 } }
 
@@ -93,8 +93,7 @@ describe('reading', () => {
   test('threshold 0 returns raw references: here it affects only writes', {
     tags: ['C3'],
   }, async () => {
-    const world = machine()
-    const app = await world.start(options)
+    const { world, app } = await started(options)
     await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
     await world.during(app.close())
     const again = await world.start({ blobs: { threshold: 0 } })
@@ -106,8 +105,7 @@ describe('reading', () => {
   test('a corrupt or missing blob reads as a missing key: here it is CORRUPT', {
     tags: ['R7'],
   }, async () => {
-    const world = machine()
-    const app = await world.start(options)
+    const { world, app } = await started(options)
     await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
     world.disk.remove('/data/shard-0/blobs/00000000000000000000.bloblog')
     for (const read of [() => app.store.get('key'), () => app.store.getRange('key', 0, 5)])
@@ -121,8 +119,7 @@ describe('pins and sweeps', () => {
   test('the death of their owner forgets all pins: here they outlive every actor', {
     tags: ['P4'],
   }, async () => {
-    const world = machine()
-    const app = await world.start(options)
+    const { world, app } = await started(options)
     const shard = app.shards[0]
     const store = () => app.system.to(BlobStore.name('default', 0))
     const pin = shard?.blobs.pins.hold()
@@ -144,8 +141,7 @@ describe('pins and sweeps', () => {
   test('a pin ends by itself while its write is under way: here only the outcome ends it', {
     tags: ['P2'],
   }, async () => {
-    const world = machine()
-    const app = await world.start(options)
+    const { world, app } = await started(options)
     const shard = app.shards[0]
     const pin = shard?.blobs.pins.hold()
     if (!pin || !shard) throw new Error('no shard')
@@ -161,8 +157,7 @@ describe('pins and sweeps', () => {
   test('one live blob keeps all dead ones of its segment: here they are freed', {
     tags: ['P1'],
   }, async () => {
-    const world = machine()
-    const app = await world.start(options)
+    const { world, app } = await started(options)
     const late = () =>
       world.during(codeOf(app.store.put('late', payload(9, 50_000), { deadlineMs: 1 })))
     expect(await late()).toBe('NOT_SUBMITTED')
@@ -188,8 +183,7 @@ describe('pins and sweeps', () => {
   })
 
   test('large writes wait while a sweep marks live blobs: here they do not', async () => {
-    const world = machine({ syncMs: 5 })
-    const app = await world.start(options)
+    const { world, app } = await started(options, { syncMs: 5 })
     for (let at = 0; at < 10; at++)
       await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 5000))))
     await world.during(codeOf(app.store.put('late', payload(9, 9000), { deadlineMs: 1 })))
@@ -205,8 +199,7 @@ describe('pins and sweeps', () => {
   test('a sweep removes blobs written after its marking began: here it judges only earlier ones', async () => {
     let cleared = 0
     for (let delay = 0; delay < 12; delay++) {
-      const world = machine()
-      const app = await world.start(options)
+      const { world, app } = await started(options)
       await world.during(codeOf(app.store.put('late', payload(9, 9000), { deadlineMs: 1 })))
       await world.clock.advance(10)
       const sweeping = BlobStore.sweep(app.system.to(BlobStore.name('default', 0)))

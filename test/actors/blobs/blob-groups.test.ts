@@ -2,12 +2,12 @@
 import { describe, expect, test } from 'vitest'
 import type { BlobHost } from '../../../src/storage/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
-import { started } from '../../support/worlds/blob-instance.ts'
+import { startedWithBlobs } from '../../support/worlds/blob-instance.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 /** An instance, the payloads of each group, and the most groups at a time. */
 const watched = async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithBlobs()
   const blobs = app.shards[0]?.blobs
   if (!blobs) throw new Error('no shard')
   const groups: number[] = []

@@ -7,7 +7,7 @@ import {
   blobFiles,
   dir,
   options,
-  started,
+  startedWithBlobs,
   swept,
   watchedProjection,
 } from '../../support/worlds/blob-instance.ts'
@@ -15,7 +15,7 @@ import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-in
 
 describe('a sweep', () => {
   test('frees no blob that a row or a frame of the log refers to', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     for (const at of [1, 2, 3])
       await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 9000))))
     await world.during(app.store.delete('k2'))
@@ -27,7 +27,7 @@ describe('a sweep', () => {
   test('frees the blob of an abandoned write, once its grace has passed', {
     tags: ['C4'],
   }, async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
     await world.clock.advance(120_000)
     // Its deadline passes while its blob is written: it never reaches the log.
@@ -42,7 +42,7 @@ describe('a sweep', () => {
   })
 
   test('frees the blob of a refused write, although the log names it', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     expect(await world.during(codeOf(app.store.put('locked', Buffer.from(payload(1, 9000)))))).toBe(
       'LOCKED',
@@ -53,7 +53,7 @@ describe('a sweep', () => {
   })
 
   test('frees it after a restart too, and after a rebuild of the projection', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     const [refused, kept] = [Buffer.alloc(9000, 'refused'), Buffer.alloc(9000, 'kept')]
     expect(await world.during(codeOf(app.store.put('locked', refused)))).toBe('LOCKED')
@@ -74,7 +74,7 @@ describe('a sweep', () => {
   })
 
   test('reads no frame that the rows already show, also at the first sweep of a process', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     for (let at = 0; at < 5; at++)
       await world.during(app.store.put(`k${at}`, Buffer.from(payload(at, 9000))))
@@ -91,7 +91,7 @@ describe('a sweep', () => {
   })
 
   test('frees no blob of a write under way', async () => {
-    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    const { world, app } = await startedWithBlobs({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
     const shard = app.shards[0]
     const pin = shard?.blobs.pins.hold()
@@ -153,7 +153,7 @@ describe('a sweep', () => {
   })
 
   test('that cannot read a row frees nothing, and has the projection rebuilt', async () => {
-    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    const { world, app } = await startedWithBlobs({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000)), { ack: 'projected' }))
     const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })
     expect(await world.during(codeOf(late))).toBe('NOT_SUBMITTED')
@@ -167,7 +167,7 @@ describe('a sweep', () => {
   })
 
   test('does not judge blobs written meanwhile', async () => {
-    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    const { world, app } = await startedWithBlobs({ blobs: { ...options.blobs, graceMs: 0 } })
     await world.during(
       codeOf(app.store.put('late', Buffer.from(payload(9, 9000)), { deadlineMs: 1 })),
     )
@@ -182,7 +182,7 @@ describe('a sweep', () => {
   })
 
   test('after a restart begins the grace again, then frees the blobs of the process before', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
     await world.during(
       codeOf(app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 1 })),
@@ -195,7 +195,7 @@ describe('a sweep', () => {
   })
 
   test('runs on request of control, shard by shard, and reports a shard that is down', async () => {
-    const { world, app } = await started({ shards: 2 })
+    const { world, app } = await startedWithBlobs({ shards: 2 })
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))
     await world.during(codeOf(app.store.put('locked', Buffer.alloc(9000))))
     await world.clock.advance(61_000)
@@ -219,7 +219,7 @@ describe('a sweep', () => {
   })
 
   test('runs every `sweepMs`, and opens no folder without blobs', async () => {
-    const { world, app } = await started({
+    const { world, app } = await startedWithBlobs({
       blobs: { ...options.blobs, graceMs: 10, sweepMs: 5000 },
     })
     const described = () => BlobStore.describe(app.system.to(BlobStore.name('default', 0)))

@@ -9,14 +9,14 @@ import {
   blobFiles,
   dir,
   options,
-  started,
+  startedWithBlobs,
   watchedProjection,
 } from '../../support/worlds/blob-instance.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 describe('a put whose blob cannot be written', () => {
   test('is refused with nothing in the log, and the shard continues', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.put('key', 'before'))
     const { lastLsn } = { lastLsn: app.shards[0]?.appliedLsn }
     world.disk.inject({
@@ -34,7 +34,7 @@ describe('a put whose blob cannot be written', () => {
   })
 
   test('that is refused at the gate touches no blob', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     app.shards[0]?.gate.hold('test')
     expect(await codeOf(app.store.put('key', Buffer.alloc(5000), { whenFull: 'refuse' }))).toBe(
       'BUSY',
@@ -46,7 +46,7 @@ describe('a put whose blob cannot be written', () => {
 
 describe('a damaged blob', () => {
   test('is CORRUPT for its readers, is reported, and harms neither other values nor writes nor the projection', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const told: unknown[] = []
     telemetry<{ 'blobs.corrupt': (event: object) => void }>(app.system).on(
       'blobs.corrupt',
@@ -66,7 +66,7 @@ describe('a damaged blob', () => {
   })
 
   test('is CORRUPT for a compareAndSet that needs it, which changes nothing; projection and shard continue', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const list = { list: Array(3000).fill('abc'), name: 'damaged' }
     await world.during(app.store.put('bad', list, { ack: 'projected' }))
     world.disk.flipBit(`${dir}/${blobFiles(world)[0]}`, 2000 * 8)
@@ -86,7 +86,7 @@ describe('a damaged blob', () => {
   })
 
   test('in a comparison of a batch does not affect the other commands of the batch', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const list = { list: Array(3000).fill('abc'), name: 'damaged' }
     await world.during(app.store.put('bad', list, { ack: 'projected' }))
     world.disk.flipBit(`${dir}/${blobFiles(world)[0]}`, 2000 * 8)
@@ -104,7 +104,7 @@ describe('a damaged blob', () => {
   })
 
   test('does not prevent getSet, set, append, setRange, expire and delete', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const keys = ['getSet', 'set', 'append', 'setRange', 'expire', 'delete']
     for (const key of keys)
       await world.during(app.store.put(key, Buffer.from(payload(1, 5000)), { ack: 'projected' }))

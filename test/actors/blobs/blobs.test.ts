@@ -1,12 +1,18 @@
 /** Large values are stored beside the log, durable before any frame refers to them. */
 import { describe, expect, test } from 'vitest'
 import { payload } from '../../support/worlds/blob-folder.ts'
-import { blobFiles, dir, logBytes, options, started } from '../../support/worlds/blob-instance.ts'
+import {
+  blobFiles,
+  dir,
+  logBytes,
+  options,
+  startedWithBlobs,
+} from '../../support/worlds/blob-instance.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
 
 describe('a large value', () => {
   test('is stored in a blob and not in the log, and is read back unchanged', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const before = logBytes(world)
     await world.during(app.store.put('bytes', Buffer.from(payload(1, 50_000))))
     await world.during(app.store.put('text', 'ü'.repeat(20_000)))
@@ -31,7 +37,7 @@ describe('a large value', () => {
   })
 
   test('at the threshold is a blob, one byte below it is not; and 0 leaves all in frames', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.put('below', Buffer.alloc(999, 1)))
     expect(blobFiles(world)).toEqual([])
     await world.during(app.store.put('at', Buffer.alloc(1000, 1)))
@@ -47,14 +53,14 @@ describe('a large value', () => {
   })
 
   test('that no frame can hold is a blob at any threshold', async () => {
-    const { world, app } = await started({ blobs: { threshold: 1024 * 1024 * 1024 } })
+    const { world, app } = await startedWithBlobs({ blobs: { threshold: 1024 * 1024 * 1024 } })
     await world.during(app.store.put('key', Buffer.alloc(300_000, 3)))
     expect(blobFiles(world)).toHaveLength(1)
     expect(app.store.get('key')).toEqual(Buffer.alloc(300_000, 3))
   })
 
   test('is appended to and overwritten with only the suffix or patch', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.put('key', Buffer.from(payload(1, 20_000))))
     const written = () =>
       blobFiles(world).reduce(
@@ -72,7 +78,7 @@ describe('a large value', () => {
   })
 
   test('of a batch or putMany shares one sync with all others of its command', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.put('first', Buffer.from(payload(0, 2000))))
     const calls = world.disk.recordCalls()
     await world.during(
@@ -99,7 +105,7 @@ describe('a large value', () => {
   })
 
   test('that looks like a reference stays bytes', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const forged = Buffer.from(
       '004653424c4f4202000000000000000a00000000000000000000000000000030e997afd18e5f6be004fc193aed2c90291e68ab2c7599a62538c935b7fca6ab0f',
       'hex',
@@ -111,7 +117,7 @@ describe('a large value', () => {
   })
 
   test('is read from a projection that was rebuilt from the log', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.store.put('key', Buffer.from(payload(1, 20_000)), { ack: 'projected' }))
     await world.during(app.close())
     world.projections.remove('/data/shard-0/lmdb')
@@ -137,7 +143,7 @@ test('wrong options are refused with their path before any process starts', asyn
 
 describe('writes to one key take effect in their order', () => {
   test('a small put after a large one does not overtake it, nor the reverse', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const writes = [
       app.store.put('key', Buffer.alloc(5000, 1)),
       app.store.put('key', 'small'),

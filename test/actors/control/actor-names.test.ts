@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import * as actors from '../../../src/actors/index.ts'
 import * as keelson from '../../../src/index.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const ofShards = [
   [keelson.BlobStore, actors.BlobStore],
@@ -40,8 +40,7 @@ test('every process of an instance with a name of its own has one that users can
 })
 
 test('the calls that are offered are answered', async () => {
-  const { start, during } = machine()
-  const app = await start()
+  const { during, app } = await started()
   const { system, store } = app
   await during(store.put('a', 1))
   const { lsn } = app.wal(0).position

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { BlobStore, type Command } from '../../../src/index.ts'
 import { encodeValue, noExpiry, shardOf } from '../../../src/storage/index.ts'
 import { outcomesOf } from '../../support/worlds/batched-instance.ts'
-import { blobFiles, options, started, swept } from '../../support/worlds/blob-instance.ts'
+import { blobFiles, options, startedWithBlobs, swept } from '../../support/worlds/blob-instance.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const large = (of = 'x'): string => of.repeat(5_000)
@@ -16,7 +16,7 @@ const put = (key: string, value: unknown): Command => ({
 
 describe('sideChannelCandidate', () => {
   test('is true from the threshold on, for any value of a command', async () => {
-    const { app } = await started()
+    const { app } = await startedWithBlobs()
     const { blobs } = app
 
     expect(blobs.sideChannelCandidate(put('a', 'x'.repeat(999)))).toBe(false)
@@ -37,7 +37,7 @@ describe('sideChannelCandidate', () => {
 
 describe('a prepared command', () => {
   test('has its large values in the blob store, and its write waits for no blob', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
 
     const prepared = await world.during(app.blobs.prepare(0, put('a', large())))
     expect([prepared.shard, prepared.hasBlobs, app.store.has('a')]).toEqual([0, true, false])
@@ -57,7 +57,7 @@ describe('a prepared command', () => {
   })
 
   test('may stand among other commands of a batch, and without blobs it is any command', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const one = await world.during(app.blobs.prepare(0, put('a', large('a'))))
     const two = await world.during(app.blobs.prepare(0, put('b', large('b'))))
     const small = await world.during(app.blobs.prepare(0, put('c', 'small')))
@@ -70,7 +70,7 @@ describe('a prepared command', () => {
   })
 
   test('that is never written leaves an orphan, which is freed after its grace', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const prepared = await world.during(app.blobs.prepare(0, put('a', large())))
     await world.during(app.control.sweep(0))
     expect(blobFiles(world).length).toBe(1)
@@ -83,7 +83,7 @@ describe('a prepared command', () => {
   })
 
   test('that is released is an orphan at once, and cannot be written', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const prepared = await world.during(app.blobs.prepare(0, put('a', large())))
 
     expect([prepared.release(), prepared.release()]).toEqual([true, false])
@@ -93,7 +93,7 @@ describe('a prepared command', () => {
   })
 
   test('keeps its blobs for the deadline of its call where there is no grace', async () => {
-    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } })
+    const { world, app } = await startedWithBlobs({ blobs: { ...options.blobs, graceMs: 0 } })
     const prepared = await world.during(
       app.blobs.prepare(0, put('a', large()), { deadlineMs: 5_000 }),
     )
@@ -107,7 +107,7 @@ describe('a prepared command', () => {
   })
 
   test('is for one write, which may be repeated if the gate refused it', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const prepared = await world.during(app.blobs.prepare(0, put('a', large())))
     await world.during(app.control.suspend(0, { writes: true }))
     expect(await codeOf(app.batcher.write(0, prepared, { whenFull: 'refuse' }))).toBe('BUSY')
@@ -119,7 +119,7 @@ describe('a prepared command', () => {
   })
 
   test('is for its shard, and its keys are of that shard', async () => {
-    const { world, app } = await started({ shards: 2 })
+    const { world, app } = await startedWithBlobs({ shards: 2 })
     const key = [...'abcdefgh'].find((each) => shardOf(each, 2) === 1) ?? ''
     expect(await codeOf(world.during(app.blobs.prepare(0, put(key, large()))))).toBe('CROSS_SHARD')
 
@@ -129,7 +129,7 @@ describe('a prepared command', () => {
   })
 
   test('survives the death of the blob store and of the writer of the log', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const preparing = app.blobs.prepare(0, put('a', large()))
     app.system.kill(BlobStore.name(0))
     const prepared = await world.during(preparing)
@@ -144,7 +144,7 @@ describe('a prepared command', () => {
 
 describe('a command that cannot be prepared', () => {
   test('leaves no pin and no place at the gate behind', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     for (const wrong of [undefined, {}, { ...put('a', large()), more: 1 }])
       expect(await codeOf(world.during(app.blobs.prepare(0, wrong as never)))).toBe(
         'INVALID_ARGUMENT',
@@ -166,7 +166,7 @@ describe('a command that cannot be prepared', () => {
   })
 
   test('waits at the gate while writes are paused', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     await world.during(app.control.suspend(0, { writes: true }))
     const busy = app.blobs.prepare(0, put('a', large()), { whenFull: 'refuse' })
     expect(await codeOf(busy)).toBe('BUSY')

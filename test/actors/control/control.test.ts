@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Control, LmdbWriter } from '../../../src/actors/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const ok = [
   { shard: 0, ok: true },
@@ -9,8 +9,7 @@ const ok = [
 
 /** An instance of two shards with a row in each. */
 const filled = async () => {
-  const world = machine()
-  const app = await world.start({ shards: 2 })
+  const { world, app } = await started({ shards: 2 })
   const put = async (prefix: string) => {
     await world.during(Promise.all([...'abcdefgh'].map((key) => app.store.put(prefix + key, key))))
   }

@@ -1,13 +1,12 @@
 /** A suspension holds only as long as its owner lives, and is refused if it could not hold. */
 import { describe, expect, test } from 'vitest'
 import { Control, ControlHandle } from '../../../src/actors/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a suspension that ends while it still flushes', () => {
   /** An instance with a flush of one second: the log must be synced first. */
   const stuck = async () => {
-    const world = machine({ syncMs: 1_000 })
-    const app = await world.start({ wal: { enableFsync: false } })
+    const { world, app } = await started({ wal: { enableFsync: false } }, { syncMs: 1_000 })
     await world.during(app.store.put('a', 1))
     return { ...world, app }
   }
@@ -59,8 +58,7 @@ describe('a suspension that ends while it still flushes', () => {
 })
 
 test('a second suspension of a held projection with a lag fails with BUSY at once, and holds no writers', async () => {
-  const { clock, start, during } = machine()
-  const app = await start()
+  const { clock, during, app } = await started()
   await during(app.control.suspendAll())
   await during(app.store.put('a', 1))
 
@@ -74,8 +72,7 @@ test('a second suspension of a held projection with a lag fails with BUSY at onc
 })
 
 test('a handle of an owner suspends for it, and without a token ends its suspensions alone', async () => {
-  const { start, during } = machine()
-  const app = await start()
+  const { during, app } = await started()
   const { system, control, shards } = app
   const owner = await during(system.start({ init: () => 0 }, undefined))
   const owned = ControlHandle.ownedBy(control, owner)
@@ -95,16 +92,14 @@ test('a handle of an owner suspends for it, and without a token ends its suspens
 })
 
 test('the owner of a suspension must be a process', async () => {
-  const { start } = machine()
-  const app = await start()
+  const { app } = await started()
 
   for (const owner of [5, {}, 'x'])
     expect(await codeOf(app.control.suspendAll({ owner } as never))).toBe('INVALID_ARGUMENT')
 })
 
 test('control of a closed instance rejects with CLOSED', async () => {
-  const { start, during } = machine()
-  const app = await start()
+  const { during, app } = await started()
   await during(app.close())
 
   expect(await codeOf(app.control.flushAll())).toBe('CLOSED')

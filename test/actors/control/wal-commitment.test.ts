@@ -1,7 +1,7 @@
 /** The head of a shard's commitments, as an instance gives it. */
 import { expect, test } from 'vitest'
 import { verifyLog } from '../../../src/storage/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const wal = { commitments: true }
 
@@ -23,16 +23,14 @@ test('is durable when it is given, and every later one continues it after a powe
 })
 
 test('is undefined without commitments', async () => {
-  const { start, during } = machine()
-  const app = await start()
+  const { during, app } = await started()
   await during(app.store.put('k', 1))
 
   expect(await during(app.wal(0).commitment())).toBeUndefined()
 })
 
 test('is refused when the disk fails, and the shard goes down as after any failed sync', async () => {
-  const { start, during, disk } = machine()
-  const app = await start({ wal: { ...wal, syncInterval: 60_000 } })
+  const { during, disk, app } = await started({ wal: { ...wal, syncInterval: 60_000 } })
   await during(app.store.put('k', 1))
   failNextSync(disk)
 

@@ -4,7 +4,12 @@ import type { LoggedFrame, WalHandle } from '../../../src/actors/index.ts'
 import { LmdbWriter, Snapshotter } from '../../../src/index.ts'
 import { decodeValue } from '../../../src/storage/index.ts'
 import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
-import { folders, options, overwrite, started } from '../../support/worlds/snapshot-instance.ts'
+import {
+  folders,
+  options,
+  overwrite,
+  startedWithSnapshots,
+} from '../../support/worlds/snapshot-instance.ts'
 
 const all = async (frames: AsyncIterable<LoggedFrame>): Promise<LoggedFrame[]> => {
   const read: LoggedFrame[] = []
@@ -61,7 +66,7 @@ describe('read', () => {
   })
 
   test('keeps the log that it has still to read, and BAD_CURSOR says what is not there', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 40)
     const frames = app.wal(0).read()
     await world.during(frames.next())
@@ -79,7 +84,7 @@ describe('read', () => {
   })
 
   test('that is left early keeps nothing', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 40)
     const leaving = async () => {
       for await (const { lsn } of app.wal(0).read()) return lsn
@@ -92,7 +97,7 @@ describe('read', () => {
   })
 
   test('ends with CLOSED when the instance closes', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 80)
     const frames = app.wal(0).read()
     await world.during(frames.next())
@@ -106,7 +111,7 @@ describe('read', () => {
 
 describe('checkpoint', () => {
   test('is a snapshot of everything applied, and gives the log before it back', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 40)
     const { lsn } = app.wal(0).position
 
@@ -138,7 +143,7 @@ describe('checkpoint', () => {
 describe('release', () => {
   test('without a snapshot gives nothing back, whatever is projected and however it was closed', async () => {
     const more = { snapshot: { minLogBytes: 512 * 1024 * 1024 } }
-    const { world, app } = await started(more)
+    const { world, app } = await startedWithSnapshots(more)
     await overwrite(world, app, 80)
     await world.during(app.control.flush(0))
     expect(await world.during(app.wal(0).release())).toMatchObject({ removed: 0, firstLsn: 1 })
@@ -149,7 +154,7 @@ describe('release', () => {
   })
 
   test('goes no further than asked, and never beyond what the journal keeps', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 20)
     const entry = { id: 'e', type: 't', command: 1 }
     const { lsn } = await world.during(app.journal.append(entry))
@@ -163,7 +168,7 @@ describe('release', () => {
   })
 
   test('waits for a backup under way', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 40)
     const frames = app.wal(0).read()
     await world.during(frames.next())
@@ -180,7 +185,7 @@ describe('release', () => {
   })
 
   test('whose sync of the folder fails takes the shard down, as every failed sync does', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 40)
     const frames = app.wal(0).read()
     await world.during(frames.next())

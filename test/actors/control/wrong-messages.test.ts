@@ -1,7 +1,7 @@
 /** Storage actors refuse unknown messages from any sender, and continue. */
 import { describe, expect, test } from 'vitest'
 import { call, cast, name, type Ref, send } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 /** Any message, as a caller without types sends it. */
 type Anything = {
@@ -67,8 +67,7 @@ const messages = {
 
 describe.each(names)('%s', (actor) => {
   test('refuses unknown messages and invalid payloads, and continues', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     const ref: Ref<Anything> = app.system.to(name<Anything>(actor))
     const { pid } = ref
     await during(app.store.put('k', 1))
@@ -92,8 +91,7 @@ describe.each(names)('%s', (actor) => {
 
 describe('control', () => {
   const filled = async () => {
-    const world = machine()
-    const app = await world.start({ shards: 2 })
+    const { world, app } = await started({ shards: 2 })
     await world.during(Promise.all([...'abcd'].map((key) => app.store.put(key, key))))
     return { ...world, app, control: app.system.to(name<Anything>('control')) }
   }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 /** Collects the emissions of `event` from now on. */
 const heard = <K extends keyof StorageEvents>(app: App, event: K) => {
@@ -15,8 +15,7 @@ const heard = <K extends keyof StorageEvents>(app: App, event: K) => {
 
 describe('wal.commit', () => {
   test('reports how long the group waited for the disk', async () => {
-    const world = machine({ syncMs: 10 })
-    const app = await world.start()
+    const { world, app } = await started({}, { syncMs: 10 })
     const commits = heard(app, 'wal.commit')
     const first = app.store.put('a', 1)
     await world.clock.advance(4)
@@ -29,8 +28,7 @@ describe('wal.commit', () => {
   })
 
   test('does not read the clock without a listener', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     const { clock } = app.system
     const monotonic = clock.monotonic.bind(clock)
     const count = async (work: () => Promise<unknown>) => {
@@ -52,8 +50,7 @@ describe('wal.commit', () => {
 
 describe('applier.applied', () => {
   test('is emitted once per group, with the shard’s position and the load of the overlay', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     const applied = heard(app, 'applier.applied')
     const { position } = await world.during(app.store.put('a', 'x'.repeat(1000)))
     expect(applied).toEqual([
@@ -73,8 +70,7 @@ describe('applier.applied', () => {
 
 describe('lmdb.lag', () => {
   test('grows while the projection is held, and returns to 0', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     await world.during(app.control.suspend(0))
     const lag = heard(app, 'lmdb.lag')
     for (const key of ['a', 'b', 'c']) await world.during(app.store.put(key, 1))
@@ -91,8 +87,7 @@ describe('lmdb.lag', () => {
 
 describe('control.outcome', () => {
   test('is emitted for each shard asked, with its outcome', async () => {
-    const world = machine()
-    const app = await world.start({ shards: 2 })
+    const { world, app } = await started({ shards: 2 })
     const outcomes = heard(app, 'control.outcome')
     await world.during(app.control.flushAll())
     const { token } = await world.during(app.control.suspendAll())

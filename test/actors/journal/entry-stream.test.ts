@@ -7,7 +7,7 @@ import {
   codeOf,
   failNextSync,
   type Machine,
-  machine,
+  started,
 } from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string, says: unknown = id) => ({
@@ -36,8 +36,7 @@ const numbered = (count: number, from = 0): string[] =>
 
 describe('the entries of a journal', () => {
   test('come back with their places and everything that they say', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     const ack = await world.during(app.journal.append(entry('a', { cents: 7 })))
 
     const [found] = await world.during(all(app.journal.entries()))
@@ -52,8 +51,7 @@ describe('the entries of a journal', () => {
   })
 
   test('are read between two LSNs, and among puts, across segments and lives', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     await appendAll(app, world, numbered(40))
     for (let at = 0; at < 8; at++) await world.during(app.store.put('k', 'v'.repeat(60_000)))
     await appendAll(app, world, numbered(40, 40))
@@ -69,8 +67,7 @@ describe('the entries of a journal', () => {
   })
 
   test('are given to calls of next in the order of the calls', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     await appendAll(app, world, ['a', 'b', 'c'])
     const stream = app.journal.entries()
     const got: unknown[] = []
@@ -87,8 +84,7 @@ describe('the entries of a journal', () => {
   })
 
   test('do not have what is written and not synced, also for one who follows', async () => {
-    const world = machine({ syncMs: 50 })
-    const app = await world.start()
+    const { world, app } = await started({}, { syncMs: 50 })
     const seen: string[] = []
     const follower = app.journal.entries({ follow: true })
     const reading = (async () => {
@@ -112,8 +108,7 @@ describe('the entries of a journal', () => {
   })
 
   test('of an instance that only writes are synced before they are given out', async () => {
-    const world = machine()
-    const app = await world.start({ wal: { syncInterval: 10_000 } })
+    const { world, app } = await started({ wal: { syncInterval: 10_000 } })
     await appendAll(app, world, ['a'])
     const durable = async () => (await world.during(app.wal(0).describe())).log?.durableLsn ?? 0
     const before = await durable()
@@ -125,8 +120,7 @@ describe('the entries of a journal', () => {
   })
 
   test('that wait for a sync end with the shard, or come when its log is open again', async () => {
-    const world = machine()
-    const app = await world.start({ wal: { syncInterval: 1_000 } })
+    const { world, app } = await started({ wal: { syncInterval: 1_000 } })
     const follower = app.journal.entries({ follow: true })
     const other = app.journal.entries({ follow: true })
     await world.during(app.journal.append(entry('a')))
@@ -149,8 +143,7 @@ describe('the entries of a journal', () => {
   })
 
   test('leave out a repeat that the log has after an unknown outcome, and refused content', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     await appendAll(app, world, ['a'])
     failNextSync(world.disk)
     expect(await world.during(codeOf(app.journal.append(entry('b'))))).toBe('UNKNOWN_OUTCOME')
@@ -165,8 +158,7 @@ describe('the entries of a journal', () => {
   })
 
   test('wait in the log for a slow follower, who gets each once and in order', async () => {
-    const world = machine()
-    const app = await world.start({ wal: { maxFileSize: 4 * 1024 * 1024 } })
+    const { world, app } = await started({ wal: { maxFileSize: 4 * 1024 * 1024 } })
     const follower = app.journal.entries({ follow: true })
     await appendAll(app, world, ['first'])
     const first = await world.during(follower.next())
@@ -184,8 +176,7 @@ describe('the entries of a journal', () => {
   })
 
   test('that the log has given back are BAD_CURSOR, but an open stream keeps them', async () => {
-    const world = machine()
-    const app = await world.start({ wal: { maxFileSize: 128 * 1024 } })
+    const { world, app } = await started({ wal: { maxFileSize: 128 * 1024 } })
     await appendAll(app, world, numbered(10))
     const open = app.journal.entries()
     const [first] = await world.during(Promise.all([open.next()]))
@@ -206,8 +197,7 @@ describe('the entries of a journal', () => {
 })
 
 test('a signal ends the stream as return does, and one that has aborted is refused', async () => {
-  const world = machine()
-  const app = await world.start()
+  const { world, app } = await started()
   await appendAll(app, world, numbered(3))
   const ending = new AbortController()
   const { signal } = ending

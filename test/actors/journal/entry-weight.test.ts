@@ -4,7 +4,7 @@ import { positionEntity } from '../../../src/actors/journal/shard-journal.ts'
 import { entriesIn } from '../../../src/actors/journal/stored-entry.ts'
 import { entityRowKey, readEntityRow } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string) => ({ id, type: 'order' })
 const lsnOf = (app: App): number => app.health().shards[0]?.appliedLsn ?? 0
@@ -21,8 +21,7 @@ test('an entry weighs the bytes of all its payloads', () => {
 })
 
 test('each saved position of a subscription follows the one before it', async () => {
-  const world = machine()
-  const app = await world.start()
+  const { world, app } = await started()
   app.journal.subscribe({ name: 'audit', handler: () => undefined })
   const seqs: (number | undefined)[] = []
   for (const id of ['a', 'b', 'c']) {
@@ -35,8 +34,7 @@ test('each saved position of a subscription follows the one before it', async ()
 })
 
 test('the log says once that a state was saved', async () => {
-  const world = machine()
-  const app = await world.start()
+  const { world, app } = await started()
   const saved: number[] = []
   for (const id of ['a', 'b', 'c']) {
     await world.during(app.journal.append(entry(id)))
@@ -48,8 +46,7 @@ test('the log says once that a state was saved', async () => {
 })
 
 test('an append takes the options of a write', async () => {
-  const world = machine()
-  const app = await world.start()
+  const { world, app } = await started()
   const refusal = (options: object) => codeOf(world.during(app.journal.append(entry('a'), options)))
   expect(await refusal({ deadlineMs: -1 })).toBe('INVALID_ARGUMENT')
   expect(await refusal({ ack: 'replicated' })).toBe('INVALID_ARGUMENT')
@@ -59,8 +56,7 @@ test('an append takes the options of a write', async () => {
 })
 
 test('a replay gives the entries too that come while it runs', async () => {
-  const world = machine()
-  const app = await world.start()
+  const { world, app } = await started()
   await world.during(app.journal.append(entry('a')))
   const got: string[] = []
   const replayed = await world.during(

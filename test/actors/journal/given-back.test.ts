@@ -1,7 +1,7 @@
 /** Walks over a journal whose log was given back: none leaves an entry out in silence. */
 import { expect, test } from 'vitest'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const dir = '/data/shard-0/snapshot'
 const small = { wal: { maxFileSize: 128 * 1024 } }
@@ -26,8 +26,7 @@ const append = async (
 
 /** A journal with the entries a to d, whose log begins behind b: the states of c and d are lost. */
 const withLostStates = async () => {
-  const world = machine()
-  const app = await world.start(small)
+  const { world, app } = await started(small)
   for (const id of ['a', 'b']) await append(app, world, id)
   await giveBack(app, world)
   await append(app, world, 'c', 'saved')
@@ -98,8 +97,7 @@ test('a walk whose end lies before the given back entries, or begins behind them
 })
 
 test('a log that was given back before the first entry leaves none out, however many ids there are', async () => {
-  const world = machine()
-  const app = await world.start(small)
+  const { world, app } = await started(small)
   await giveBack(app, world)
   const ids = Array.from({ length: 5_000 }, (_, at) => `e${at}`)
   await world.during(Promise.all(ids.map((id) => app.journal.append({ id, type: 'order' }))))

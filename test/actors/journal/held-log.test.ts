@@ -4,7 +4,7 @@ import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import { appendedMarkerKey, type Projections } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 type Calls = { calls: { add: (id: string) => number } }
 
@@ -52,8 +52,7 @@ const withoutMarker = (projections: Projections): Projections => ({
 
 const begun = async () => {
   const warned: string[] = []
-  const world = machine()
-  const app = await world.start(options)
+  const { world, app } = await started(options)
   vi.spyOn(app.system.logger, 'warn').mockImplementation((line) => void warned.push(line))
   return { world, app, warned }
 }

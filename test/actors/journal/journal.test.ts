@@ -1,7 +1,7 @@
 /** `app.journal.append`: one acknowledgement for each id, after the sync, in order. */
 import { describe, expect, test } from 'vitest'
 import { eventPayload, readEventPayload } from '../../../src/storage/values/event-payload.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const order = (id: string, cents = 100) => ({
   id,
@@ -14,8 +14,7 @@ const order = (id: string, cents = 100) => ({
 
 describe('an append', () => {
   test('is acknowledged only after its group is synced, in the order of the calls', async () => {
-    const { clock, start } = machine({ syncMs: 20 })
-    const app = await start()
+    const { clock, app } = await started({}, { syncMs: 20 })
     const acked: string[] = []
     for (const id of ['a', 'b', 'c']) void app.journal.append(order(id)).then(() => acked.push(id))
 
@@ -27,8 +26,7 @@ describe('an append', () => {
   })
 
   test('says where the entry stands, and goes on counting after a put', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
 
     const first = await during(app.journal.append(order('a')))
     const put = await during(app.store.put('k', 1))
@@ -43,8 +41,7 @@ describe('an append', () => {
   })
 
   test('of an id that is there gets the first acknowledgement, or CONFLICT for other content', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     const first = await during(app.journal.append(order('a')))
 
     const again = await during(app.journal.append(order('a')))
@@ -58,8 +55,7 @@ describe('an append', () => {
   })
 
   test('knows its ids after a power cut, a close and the loss of the projection', async () => {
-    const { start, during, disk, projections } = machine()
-    const app = await start()
+    const { start, during, disk, projections, app } = await started()
     const first = await during(app.journal.append(order('a')))
     disk.crash()
     app.system.stop().catch(() => undefined)
@@ -75,8 +71,7 @@ describe('an append', () => {
   })
 
   test('whose sync fails has an unknown outcome, and a repeat settles it', async () => {
-    const { start, during, disk } = machine()
-    const app = await start()
+    const { during, disk, app } = await started()
     await during(app.journal.append(order('a')))
     failNextSync(disk)
 
@@ -88,8 +83,7 @@ describe('an append', () => {
   })
 
   test('goes to the journal of another shard, where ids are others', async () => {
-    const { start, during } = machine()
-    const app = await start({ shards: 2 })
+    const { during, app } = await started({ shards: 2 })
     await during(app.journal.append(order('a')))
 
     const other = await during(app.journal.on(1).append(order('a', 5)))
@@ -99,8 +93,7 @@ describe('an append', () => {
   })
 
   test('is refused at the caller when it cannot be stored, with the path of the fault', async () => {
-    const { start } = machine()
-    const app = await start()
+    const { app } = await started()
     const refusal = (entry: unknown): Promise<unknown> =>
       app.journal.append(entry as never).then(
         () => 'ok',
@@ -143,8 +136,7 @@ describe('an append', () => {
   })
 
   test('takes a ready payload as it is: equal to the value that it was made of', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     await during(app.journal.append(order('a')))
 
     const ready = { ...order('a'), command: eventPayload({ cents: 100 }) }
@@ -155,8 +147,7 @@ describe('an append', () => {
   })
 
   test('tells that it is only written where the instance does not sync', async () => {
-    const { start, during } = machine()
-    const app = await start({ wal: { enableFsync: false } })
+    const { during, app } = await started({ wal: { enableFsync: false } })
 
     expect(await during(app.journal.append(order('a')))).toMatchObject({ level: 'written' })
   })

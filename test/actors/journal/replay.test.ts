@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { StoredEntry } from '../../../src/actors/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string, says: unknown = id) => ({
   id,
@@ -19,8 +19,7 @@ const required = { journal: { replay: 'required' } } as const
 
 describe('a replay', () => {
   test('gives every entry with its side effects, and then appends are taken', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     await append(app, world, 'a', 'b')
     await world.during(app.close())
     const again = await world.start(required)
@@ -48,8 +47,7 @@ describe('a replay', () => {
   })
 
   test('whose handler throws has not ended: appends are refused until one has', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     await append(app, world, 'a')
     await world.during(app.close())
     const again = await world.start(required)
@@ -64,8 +62,7 @@ describe('a replay', () => {
   })
 
   test('is refused without functions to call, also if there is no entry', async () => {
-    const world = machine()
-    const app = await world.start(required)
+    const { world, app } = await started(required)
     const handler = () => undefined
 
     for (const options of [{}, { handler: 1 }, { handler, shouldDefer: 1 }])
@@ -81,8 +78,7 @@ describe('a replay', () => {
   ])(
     'is CLOSED when the instance closes, and its $kind handler gets no further entry',
     async ({ ms }) => {
-      const world = machine()
-      const app = await world.start(required)
+      const { world, app } = await started(required)
       await world.during(app.journal.replay({ handler: () => undefined }))
       await append(app, world, 'a', 'b', 'c')
       const got: string[] = []
@@ -102,8 +98,7 @@ describe('a replay', () => {
   )
 
   test('defers an entry that comes before the one it follows, and never drops it', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     const numbers = [3, 1, 4, 2, 6]
     for (const number of numbers)
       await world.during(app.journal.append(entry(`e${number}`, number)))
@@ -139,8 +134,7 @@ describe('a saved state', () => {
   }
 
   test('is loaded by a later life with its LSN, and replay goes on behind it', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     expect(await world.during(app.journal.loadState())).toBe(undefined)
     const lsn = await saved(app, world, 'a')
     await append(app, world, 'b')
@@ -156,8 +150,7 @@ describe('a saved state', () => {
   })
 
   test('is one of the last two; the one before is loaded if the newest is damaged', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     for (const id of ['a', 'b', 'c']) await saved(app, world, id)
     expect(statesOn(world)).toHaveLength(2)
     expect(app.health().shards[0]?.journal.states).toHaveLength(2)
@@ -215,8 +208,7 @@ describe('a saved state', () => {
 
   test('is there as a whole or not at all after a crash at any step of saving it', async () => {
     for (let step = 1; ; step++) {
-      const world = machine()
-      const app = await world.start()
+      const { world, app } = await started()
       const lsn = await saved(app, world, 'a')
       await append(app, world, 'b')
       await world.during(app.control.flushAll())
@@ -234,8 +226,7 @@ describe('a saved state', () => {
   })
 
   test('is in a backup that has its LSN, verified, and goes with the ones that the backup replaces', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     await saved(app, world, 'a')
     await saved(app, world, 'b')
     await world.during(app.backup('/backup'), 60_000)
@@ -256,8 +247,7 @@ describe('a saved state', () => {
   })
 
   test('is refused for an LSN that has not come, or is behind the last one', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     const lsn = await saved(app, world, 'a')
 
     const codes = [lsn - 1, lsn + 100, 0.5].map((each) =>

@@ -7,7 +7,7 @@ import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { framesOf } from '../../../src/actors/log/log-successor.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { encodeFrame, type FrameUnits, type LogHost } from '../../../src/storage/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const noSpace = new KeelsonError('NO_SPACE', 'the disk is full')
 
@@ -18,8 +18,10 @@ const world = async () => {
     hosts.push(host)
     return host
   }
-  const { clock, disk, start, during } = machine({ syncMs: 5, aroundLog })
-  const app = await start({ wal: { maxFileSize: 1024 * 1024, idleMarkerMs: 0 } })
+  const { clock, disk, during, app } = await started(
+    { wal: { maxFileSize: 1024 * 1024, idleMarkerMs: 0 } },
+    { syncMs: 5, aroundLog },
+  )
   await during(app.store.put('k', ''))
   const append = (suffix: string) => app.store.append('k', suffix).then(({ length }) => length)
   return { app, clock, disk, during, append, dieNow: () => void hosts.at(-1)?.end() }
@@ -95,17 +97,19 @@ test.each([
   async (_, answer) => {
     let isFull = true
     const hosts: LogHost[] = []
-    const { clock, start, during } = machine({
-      aroundLog: (host) => {
-        hosts.push(host)
-        const run = (kind: never, request: never) => {
-          if (kind !== 'commit' || !isFull) return host.run(kind, request)
-          return new Promise((resolve) => clock.after(5, () => resolve(answer())))
-        }
-        return { run, end: () => host.end() } as LogHost
+    const { clock, during, app } = await started(
+      { wal: { idleMarkerMs: 0 } },
+      {
+        aroundLog: (host) => {
+          hosts.push(host)
+          const run = (kind: never, request: never) => {
+            if (kind !== 'commit' || !isFull) return host.run(kind, request)
+            return new Promise((resolve) => clock.after(5, () => resolve(answer())))
+          }
+          return { run, end: () => host.end() } as LogHost
+        },
       },
-    })
-    const app = await start({ wal: { idleMarkerMs: 0 } })
+    )
     const refused = codeOf(app.store.put('k', 1))
     await clock.settle()
     app.system.kill(WalWriter.name(0))

@@ -7,7 +7,7 @@ import { Applier, Batcher, BlobStore, WalWriter } from '../../../src/actors/inde
 import { createSystem, name, stopProcess, suspend } from '../../../src/runtime/index.ts'
 import type { LogHost } from '../../../src/storage/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const victims = { BlobStore, WalWriter, Applier, Batcher }
 
@@ -148,8 +148,7 @@ test.each(['commit', 'mark'])(
       },
       end: () => host.end(),
     })
-    const { clock, start, during } = machine({ aroundLog })
-    const app = await start({ wal: { idleMarkerMs: 10 } })
+    const { clock, during, app } = await started({ wal: { idleMarkerMs: 10 } }, { aroundLog })
     await during(app.store.put('k', 1))
     isThrowing = true
     const put = codeOf(app.store.put('k', 2))

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { LmdbWriter, type StorageEvents, WalWriter } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { shardOf } from '../../../src/storage/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import {
+  codeOf,
+  failNextSync,
+  type Machine,
+  started,
+} from '../../support/worlds/simulated-instance.ts'
 
 /** A key of each of two shards. */
 const here = 'a'
@@ -10,8 +15,7 @@ const there = [...'bcdefgh'].find((key) => shardOf(key, 2) !== shardOf(here, 2))
 
 describe('a shard whose sync failed', () => {
   const poisoned = async () => {
-    const world = machine({ syncMs: 5 })
-    const app = await world.start({ shards: 2 })
+    const { world, app } = await started({ shards: 2 }, { syncMs: 5 })
     await world.during(app.store.put(here, 'kept'))
     await world.during(app.store.put(there, 'kept'))
     const shard = (await world.during(app.store.put(here, 'kept'))).position.shard
@@ -83,8 +87,10 @@ describe('a shard whose sync failed', () => {
   })
 
   test('comes back without what was written and not synced, if the disk has lost it', async () => {
-    const { disk, start, during } = machine({ syncMs: 5 })
-    const app = await start({ wal: { idleMarkerMs: 0, syncInterval: 60_000 } })
+    const { disk, during, app } = await started(
+      { wal: { idleMarkerMs: 0, syncInterval: 60_000 } },
+      { syncMs: 5 },
+    )
     const segment = async () => {
       const { log } = await during(WalWriter.describe(app.system.to(WalWriter.name(0))))
       const { file = '', usedBytes = 0 } = log?.segments.at(-1) ?? {}
@@ -123,8 +129,7 @@ describe('a shard whose sync failed', () => {
 
 describe('a shard whose writer crashes again and again', () => {
   test('is down when its supervisor has spent its restarts, and its sibling is not', async () => {
-    const { clock, start, during } = machine()
-    const app = await start({ shards: 2 })
+    const { clock, during, app } = await started({ shards: 2 })
     const { position } = await during(app.store.put(here, 1))
 
     for (let round = 0; round < 7; round++) {
@@ -144,8 +149,7 @@ describe('a shard whose writer crashes again and again', () => {
   })
 
   test('does not block forever: a put that waits through all restarts is answered', async () => {
-    const { clock, start, during } = machine({ syncMs: 10 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 10 })
     const put = codeOf(app.store.put(here, 1))
 
     for (let round = 0; round < 8; round++) {
@@ -170,8 +174,7 @@ describe('followers that crash again and again', () => {
   test.each(['followers', undefined] as const)(
     'give up without the log: writes and reads go on, and control.reopen of %s brings them back',
     async (part) => {
-      const { clock, start, during } = machine()
-      const app = await start()
+      const { clock, during, app } = await started()
       for (let round = 0; round < 12; round++) {
         app.system.kill(LmdbWriter.name(0))
         await clock.advance(5)
@@ -191,8 +194,7 @@ describe('followers that crash again and again', () => {
 
 describe('start', () => {
   test('rejects with CORRUPT and changes nothing when one of its shards is damaged', async () => {
-    const { disk, start, during } = machine()
-    const app = await start({ shards: 2 })
+    const { disk, start, during, app } = await started({ shards: 2 })
     await during(app.store.put(here, 1))
     await during(app.store.put(there, 1))
     await during(app.close())
@@ -205,8 +207,7 @@ describe('start', () => {
   })
 
   test('with allowDown starts the healthy shards and leaves the damaged one down', async () => {
-    const { disk, start, during } = machine()
-    const app = await start({ shards: 2 })
+    const { disk, start, during, app } = await started({ shards: 2 })
     await during(app.store.put(here, 1))
     await during(app.store.put(there, 1))
     await during(app.close())
@@ -218,8 +219,7 @@ describe('start', () => {
   })
 
   test('refuses with CORRUPT when less is recovered than the caller knows to be durable', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { start, during, app } = await started()
     const { position } = await during(app.store.put(here, 1))
     await during(app.close())
 
@@ -229,7 +229,7 @@ describe('start', () => {
   })
 })
 
-type Disk = ReturnType<typeof machine>['disk']
+type Disk = Machine['disk']
 
 /** Zeroes a sealed frame in the newest segment that has one: damage that later frames prove. */
 const damageNewest = (disk: Disk, dir: string): void => {

@@ -5,6 +5,7 @@ import {
   failNextSync,
   type Machine,
   machine,
+  started,
 } from '../../support/worlds/simulated-instance.ts'
 
 const newest = ({ disk }: Machine): string => {
@@ -95,8 +96,9 @@ describe('an idle log', () => {
   })
 
   test('with a failing marker goes down at once, and reopens with every write', async () => {
-    const { clock, disk, start, during } = machine()
-    const app = await start({ lmdb: { intervalMs: 60_000, maxLagMs: 120_000 } })
+    const { clock, disk, during, app } = await started({
+      lmdb: { intervalMs: 60_000, maxLagMs: 120_000 },
+    })
     await during(app.store.put('a', 1))
     failNextSync(disk)
 
@@ -109,8 +111,7 @@ describe('an idle log', () => {
   })
 
   test('counts its marker neither as lag nor as activity', async () => {
-    const { clock, start, during } = machine()
-    const app = await start()
+    const { clock, during, app } = await started()
     const { position } = await during(app.store.put('a', 1))
     await during(app.control.flushAll())
     await clock.advance(1_000)
@@ -130,8 +131,10 @@ describe('a disk whose sync takes 2 s', () => {
   test('bounds the accepted writes, keeps their order, and refuses the rest with BUSY', {
     tags: ['D24', 'D25', 'E48'],
   }, async () => {
-    const { clock, start, during } = machine({ syncMs: 2_000 })
-    const app = await start({ wal: { queueBytes: 64 * 1024 }, deadlineMs: 600_000 })
+    const { clock, during, app } = await started(
+      { wal: { queueBytes: 64 * 1024 }, deadlineMs: 600_000 },
+      { syncMs: 2_000 },
+    )
     const value = 'x'.repeat(1_000)
     const outcomes: string[] = []
     const settled: number[] = []
@@ -156,8 +159,10 @@ describe('a disk whose sync takes 2 s', () => {
   test('admits the waiting writes in their order when there is room', {
     tags: ['D25'],
   }, async () => {
-    const { start, during } = machine({ syncMs: 2_000 })
-    const app = await start({ wal: { queueBytes: 16 * 1024 }, deadlineMs: 600_000 })
+    const { during, app } = await started(
+      { wal: { queueBytes: 16 * 1024 }, deadlineMs: 600_000 },
+      { syncMs: 2_000 },
+    )
     const order: number[] = []
     const puts = Array.from({ length: 100 }, (_, at) =>
       app.store.put(`k${at % 7}`, `${at}${'x'.repeat(1_000)}`).then(() => void order.push(at)),

@@ -1,14 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
 import { encodeValue } from '../../../src/storage/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const keys = Array.from({ length: 300 }, (_, at) => `key:${at}`)
 
 /** An instance with 300 keys; `suspended`: none of them is projected. */
 const filled = async (options = {}, { suspended = false } = {}) => {
-  const world = machine()
-  const app = await world.start(options)
+  const { world, app } = await started(options)
   if (suspended) await world.during(app.control.suspendAll())
   await world.during(Promise.all(keys.map((key) => app.store.put(key, { key }))))
   return { ...world, app }
@@ -91,8 +90,9 @@ describe('an instance that starts again', () => {
   })
 
   test('without its projection reads the whole log first, and refuses damage without a change', async () => {
-    const { disk, projections, start, during } = machine()
-    const app = await start({ wal: { maxFileSize: 128 * 1024 } })
+    const { disk, projections, start, during, app } = await started({
+      wal: { maxFileSize: 128 * 1024 },
+    })
     const text = 'x'.repeat(1_000)
     await during(Promise.all(keys.map((key) => app.store.put(key, text))))
     await during(app.control.flushAll())
@@ -113,8 +113,7 @@ describe('an instance that starts again', () => {
   })
 
   test('refuses a log whose first segment is gone, though the projection shows its rows', async () => {
-    const { disk, start, during } = machine()
-    const app = await start({ wal: { maxFileSize: 128 * 1024 } })
+    const { disk, start, during, app } = await started({ wal: { maxFileSize: 128 * 1024 } })
     await during(Promise.all(keys.map((key) => app.store.put(key, 'x'.repeat(1_000)))))
     await during(app.control.flushAll())
     await during(app.close())
@@ -126,8 +125,7 @@ describe('an instance that starts again', () => {
   })
 
   test('refuses logs of one shard in the folder of another', async () => {
-    const { disk, start, during } = machine()
-    const app = await start({ shards: 2 })
+    const { disk, start, during, app } = await started({ shards: 2 })
     await during(Promise.all(keys.map((key) => app.store.put(key, 1))))
     await during(app.close())
     disk.rename('/data/shard-0', '/data/aside')
@@ -222,8 +220,7 @@ describe('a projection', () => {
   })
 
   test('is at the position in health once a flush is answered', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     for (let at = 1; at <= 20; at++) {
       await during(app.store.put('k', at))
       const shown = app.control.flush(0).then(() => app.health().shards[0]?.projectedLsn)
@@ -246,8 +243,7 @@ describe('a projection', () => {
 
 describe('a projection that takes no changes', () => {
   test('holds writers only when the overlay is full, and releases them when it takes changes again', async () => {
-    const { clock, projections, start, during } = machine()
-    const app = await start({ overlay: { keys: 50 } })
+    const { clock, projections, during, app } = await started({ overlay: { keys: 50 } })
     projections.failCommits('/data/shard-0/lmdb', Number.POSITIVE_INFINITY)
 
     await during(Promise.all(keys.map((key) => app.store.put(key, 1))))
@@ -267,8 +263,7 @@ describe('a projection that takes no changes', () => {
   })
 
   test('refuses waits for it with DEGRADED meanwhile', async () => {
-    const { clock, projections, start, during } = machine()
-    const app = await start()
+    const { clock, projections, during, app } = await started()
     projections.failCommits('/data/shard-0/lmdb', Number.POSITIVE_INFINITY)
     await during(app.store.put('a', 1))
     await clock.advance(500)
@@ -280,8 +275,7 @@ describe('a projection that takes no changes', () => {
 
 describe('close', () => {
   test('answers admitted writes, refuses new ones, and ends with a clean log', async () => {
-    const { start, during } = machine({ syncMs: 5 })
-    const app = await start({ wal: { queueBytes: 1_000 } })
+    const { start, during, app } = await started({ wal: { queueBytes: 1_000 } }, { syncMs: 5 })
     const admitted = [app.store.put('a', 1), app.store.put('b', 2)].map(codeOf)
     const waiting = [3, 4, 5].map((value) => codeOf(app.store.put('c', value)))
 

@@ -1,13 +1,12 @@
 /** Pending work of a killed actor must change nothing for its successor. */
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a writer that is killed again while its predecessor still ends', () => {
   test('never writes at the same time: every acknowledged write is there, in this process and the next', async () => {
     for (const gapMs of [0, 1, 3, 7, 12, 20]) {
-      const { clock, start, during } = machine({ syncMs: 2, endMs: 10 })
-      const app = await start()
+      const { clock, start, during, app } = await started({}, { syncMs: 2, endMs: 10 })
       await during(app.store.put('before', 1))
 
       app.system.kill(WalWriter.name(0))
@@ -28,8 +27,7 @@ describe('a writer that is killed again while its predecessor still ends', () =>
   })
 
   test('does not take the shard down if its opening is interrupted', async () => {
-    const { clock, start, during } = machine({ syncMs: 5, endMs: 5 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 5, endMs: 5 })
     for (let round = 0; round < 4; round++) {
       app.system.kill(WalWriter.name(0))
       await clock.advance(8)
@@ -45,8 +43,7 @@ describe('a writer that is killed again while its predecessor still ends', () =>
 describe('an applier that is killed again while it rebuilds', () => {
   test('never publishes its view: a later read sees every acknowledged write', async () => {
     for (const gapMs of [0, 1, 2, 4, 6]) {
-      const { clock, start, during } = machine({ syncMs: 2 })
-      const app = await start()
+      const { clock, during, app } = await started({}, { syncMs: 2 })
       await during(app.control.suspendAll())
       await during(app.store.put('a', 'old'))
       app.system.kill(Applier.name(0))
@@ -63,8 +60,7 @@ describe('an applier that is killed again while it rebuilds', () => {
 
 describe('at level `written`', () => {
   test('a restarted applier still shows every acknowledged write', async () => {
-    const { clock, start, during } = machine()
-    const app = await start({ wal: { enableFsync: false } })
+    const { clock, during, app } = await started({ wal: { enableFsync: false } })
     await during(app.store.put('a', 1))
 
     app.system.kill(Applier.name(0))
@@ -74,8 +70,7 @@ describe('at level `written`', () => {
   })
 
   test('a projection with a restarted writer catches up, then rests', async () => {
-    const { clock, disk, start, during } = machine()
-    const app = await start({ wal: { enableFsync: false } })
+    const { clock, disk, during, app } = await started({ wal: { enableFsync: false } })
     await during(app.control.suspendAll({ leaseMs: 100 }))
     await during(app.store.put('a', 1))
     app.system.kill(LmdbWriter.name(0))

@@ -2,12 +2,14 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, type StorageEvents, WalWriter } from '../../../src/actors/index.ts'
 import { suspend, telemetry } from '../../../src/runtime/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, started } from '../../support/worlds/simulated-instance.ts'
 
 /** An instance with a log that answers in `syncMs`, and the frames of each commit from now on. */
 const world = async (syncMs = 1) => {
-  const { start, during, clock, disk } = machine({ syncMs })
-  const app = await start({ wal: { maxFileSize: 1024 * 1024, idleMarkerMs: 0 } })
+  const { during, clock, disk, app } = await started(
+    { wal: { maxFileSize: 1024 * 1024, idleMarkerMs: 0 } },
+    { syncMs },
+  )
   await during(app.store.put('k', 0))
   const commits: number[] = []
   telemetry<StorageEvents>(app.system).on('wal.commit', ({ frames }) => commits.push(frames))

@@ -10,13 +10,13 @@ import {
   namesIn,
   options,
   overwrite,
-  started,
+  startedWithSnapshots,
   textOf,
 } from '../../support/worlds/snapshot-instance.ts'
 
 /** A closed machine with a snapshot, log behind it, and none before it. */
 const released = async (more: Partial<StartOptions> = {}, on = {}) => {
-  const { world, app } = await started(more, on)
+  const { world, app } = await startedWithSnapshots(more, on)
   for (let at = 0; at < 50; at++) await world.during(app.store.put(`old${at}`, textOf(at)))
   await overwrite(world, app, 100)
   await world.during(app.control.snapshot(0))

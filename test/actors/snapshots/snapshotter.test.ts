@@ -10,7 +10,7 @@ import {
   namesIn,
   options,
   overwrite,
-  started,
+  startedWithSnapshots,
   textOf,
 } from '../../support/worlds/snapshot-instance.ts'
 
@@ -19,7 +19,7 @@ const segmentBytes = 128 * KiB
 
 describe('a snapshot', () => {
   test('is made when the log since the last one is long, and the log before it goes', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     const events = heard(app, 'snapshot.started', 'snapshot.made', 'log.released')
     await overwrite(world, app, 40)
     expect(namesIn(world, folders.snapshots, '.snap')).toEqual([])
@@ -41,7 +41,7 @@ describe('a snapshot', () => {
   })
 
   test('is made on request, with everything applied before; a second one changes nothing', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 8)
     const made = await world.during(app.control.snapshot(0))
     expect(made.lsn).toBe(app.health().shards[0]?.appliedLsn)
@@ -54,7 +54,7 @@ describe('a snapshot', () => {
   })
 
   test('of a shard without any frame is nothing: no file, and no error', async () => {
-    const { world, app } = await started({ shards: 2 })
+    const { world, app } = await startedWithSnapshots({ shards: 2 })
     expect(await world.during(app.control.snapshot(1))).toEqual({ lsn: 0, bytes: 0, sum: 0 })
     const { outcomes } = await world.during(app.control.snapshotAll())
     expect(outcomes).toMatchObject([
@@ -76,7 +76,7 @@ describe('a snapshot', () => {
       },
       end: () => host.end(),
     })
-    const { world, app } = await started(rules, { aroundLog })
+    const { world, app } = await startedWithSnapshots(rules, { aroundLog })
     await overwrite(world, app, 6)
     const made = await world.during(app.control.snapshot(0))
     await world.during(app.close())
@@ -93,7 +93,7 @@ describe('a snapshot', () => {
   })
 
   test('of equal states has equal bytes', async () => {
-    const { world, app } = await started({ snapshot: { keep: 2 } })
+    const { world, app } = await startedWithSnapshots({ snapshot: { keep: 2 } })
     await world.during(app.store.put('a', 1))
     const first = await world.during(app.control.snapshot(0))
     await world.during(app.store.put('a', 2))
@@ -106,7 +106,7 @@ describe('a snapshot', () => {
 
   test('replaces the one before it; `snapshot.keep` keeps more', async () => {
     const kept = async (keep: number): Promise<number> => {
-      const { world, app } = await started({ snapshot: { keep } })
+      const { world, app } = await startedWithSnapshots({ snapshot: { keep } })
       for (let at = 0; at < 4; at++) {
         await overwrite(world, app, 2, at)
         await world.during(app.control.snapshot(0))
@@ -133,7 +133,7 @@ describe('a snapshot', () => {
       },
     })
     const slow = { shards: 4, snapshot: { bytesPerSecond: 100_000 } }
-    const { world, app } = await started(slow, { aroundSnapshots: watched })
+    const { world, app } = await startedWithSnapshots(slow, { aroundSnapshots: watched })
     await world.during(
       Promise.all(Array.from({ length: 100 }, (_, at) => app.store.put(`k${at}`, textOf(at)))),
     )
@@ -144,7 +144,7 @@ describe('a snapshot', () => {
   })
 
   test('under way is interrupted by a close, and leaves no file', async () => {
-    const { world, app } = await started({ snapshot: { bytesPerSecond: 1_000 } })
+    const { world, app } = await startedWithSnapshots({ snapshot: { bytesPerSecond: 1_000 } })
     for (let at = 0; at < 60; at++) await world.during(app.store.put(`k${at}`, textOf(at)))
     const asked = codeOf(app.control.snapshot(0))
     await world.clock.advance(200)
@@ -174,7 +174,7 @@ describe('an attempt that fails', () => {
 
   test('tells its reason, and the next one follows by itself', async () => {
     const { around } = failing([new KeelsonError('NO_SPACE', 'there is no room')])
-    const { world, app } = await started({}, { aroundSnapshots: around })
+    const { world, app } = await startedWithSnapshots({}, { aroundSnapshots: around })
     const events = heard(app, 'snapshot.failed', 'snapshot.made')
     await overwrite(world, app, 80)
     expect(app.health().shards[0]?.snapshot.failure).toMatch(/NO_SPACE.*no room/)
@@ -190,7 +190,7 @@ describe('an attempt that fails', () => {
   test('because it pinned too much is made again at once, without a limit of its speed', async () => {
     const pinned = new KeelsonError('BUSY', 'it grew', { details: { reason: 'pinned' } })
     const { around, rates } = failing([pinned])
-    const { world, app } = await started({}, { aroundSnapshots: around })
+    const { world, app } = await startedWithSnapshots({}, { aroundSnapshots: around })
     await overwrite(world, app, 80)
     await world.clock.advance(100)
     expect(rates.slice(0, 2)).toEqual([undefined, Number.POSITIVE_INFINITY])
@@ -199,7 +199,7 @@ describe('an attempt that fails', () => {
   })
 
   test('because of a damaged row has the projection rebuilt, and is made again', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 8)
     await world.during(app.control.flushAll())
     world.projections.damageRow(folders.lmdb, 'k1')
@@ -211,7 +211,7 @@ describe('an attempt that fails', () => {
   })
 
   test('on a full disk leaves no file, and writing goes on', async () => {
-    const world = (await started()).world
+    const world = (await startedWithSnapshots()).world
     const { disk } = world
     const app = await world.start({ ...options, instance: 'other', dir: '/other' })
     for (let at = 0; at < 40; at++) await world.during(app.store.put(`key${at}`, textOf(at)))
@@ -231,7 +231,7 @@ describe('an attempt that fails', () => {
 
 describe('under a steady load of overwrites', () => {
   test('the disk holds at most twice what lives, and the log between two snapshots', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithSnapshots()
     let most = 0
     for (let round = 0; round < 60; round++) {
       await overwrite(world, app, 20, 20 * round)

@@ -1,7 +1,6 @@
 /** How fresh the state is that a read shows: everything applied, what LMDB has, or at least a position. */
 import { expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
-import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, started } from '../../support/worlds/simulated-instance.ts'
 
 const all = async <T>(walk: AsyncIterable<T>): Promise<T[]> => {
   const found: T[] = []

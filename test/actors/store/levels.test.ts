@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('an instance without fsync', () => {
   test('says so in every answer and in its health, and syncs nothing for a put', async () => {
-    const { disk, start, during } = machine()
-    const app = await start({ wal: { enableFsync: false } })
+    const { disk, during, app } = await started({ wal: { enableFsync: false } })
     const before = disk.syncs
 
     expect(await during(app.store.put('a', 1))).toEqual({
@@ -16,8 +15,7 @@ describe('an instance without fsync', () => {
   })
 
   test('still never projects what a power cut could take back', async () => {
-    const { disk, projections, start, during } = machine()
-    const app = await start({ wal: { enableFsync: false } })
+    const { disk, projections, start, during, app } = await started({ wal: { enableFsync: false } })
     await during(app.store.put('a', 1))
     await during(app.control.flushAll())
     await during(app.store.put('b', 2))
@@ -36,11 +34,13 @@ describe('an instance without fsync', () => {
 
 describe('an instance with a sync interval', () => {
   test('answers at level `written` and syncs once in that time, raised to 10 ms', async () => {
-    const { clock, disk, start, during } = machine({ syncMs: 0 })
-    const app = await start({
-      wal: { syncInterval: 1 },
-      lmdb: { intervalMs: 10_000, quietMs: 0, maxLagMs: 20_000 },
-    })
+    const { clock, disk, during, app } = await started(
+      {
+        wal: { syncInterval: 1 },
+        lmdb: { intervalMs: 10_000, quietMs: 0, maxLagMs: 20_000 },
+      },
+      { syncMs: 0 },
+    )
     const calls = disk.recordCalls()
     const syncs = () =>
       calls.filter(({ operation, path }) => operation === 'sync' && path.endsWith('.wal')).length
@@ -58,8 +58,7 @@ describe('an instance with a sync interval', () => {
 
 describe('a group that is given time to fill', () => {
   test('goes when the time is up, with all that came', async () => {
-    const { clock, disk, start, during } = machine({ syncMs: 0 })
-    const app = await start({ wal: { maxDelayMs: 50 } })
+    const { clock, disk, during, app } = await started({ wal: { maxDelayMs: 50 } }, { syncMs: 0 })
     const before = disk.syncs
     const first = app.store.put('a', 1)
     await clock.advance(30)
@@ -99,8 +98,7 @@ describe('an instance for sectors of 4,096 bytes', () => {
 
 describe('a full disk', () => {
   test('refuses with NO_SPACE what needs a new segment, goes on reading, and takes writes again when there is space', async () => {
-    const { disk, start, during } = machine()
-    const app = await start()
+    const { disk, start, during, app } = await started()
     disk.capacityBytes = 700 * 1024
     const value = 'x'.repeat(10_000)
     const acknowledged: string[] = []
@@ -122,8 +120,7 @@ describe('a full disk', () => {
   })
 
   test('takes a write of the largest size that is promised, and refuses one byte more', async () => {
-    const { start, during } = machine()
-    const app = await start({ blobs: { threshold: 0 } })
+    const { during, app } = await started({ blobs: { threshold: 0 } })
     const sizeMax = 256 * 1024 - 64 * 1024
     const head = 26
 
@@ -134,8 +131,7 @@ describe('a full disk', () => {
 })
 
 test('a range pages through the keys of all shards in order, forwards and backwards', async () => {
-  const { start, during } = machine()
-  const app = await start({ shards: 3 })
+  const { during, app } = await started({ shards: 3 })
   const keys = Array.from({ length: 250 }, (_, at) => `k${String(at).padStart(3, '0')}`)
   await during(Promise.all(keys.map((key) => app.store.put(key, key))))
   await during(app.control.flushAll())

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('start', () => {
   test('is not disturbed by an onProgress that throws, and leaves the folder free', async () => {
@@ -23,8 +23,7 @@ describe('start', () => {
   })
 
   test('refuses minDurable of a shard that is not there, and takes the greatest of several', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { start, during, app } = await started()
     await during(app.store.put('a', 1))
     await during(app.close())
 
@@ -38,8 +37,7 @@ describe('start', () => {
 })
 
 test('a listener that throws disturbs no actor', async () => {
-  const { start, during } = machine()
-  const app = await start()
+  const { during, app } = await started()
   const events = telemetry<StorageEvents>(app.system)
   for (const event of ['wal.commit', 'wal.recovered', 'lmdb.flushed', 'lmdb.suspended'] as const)
     events.on(event, () => {

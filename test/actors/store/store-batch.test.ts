@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type Batch, type BatchAnswer, Batcher } from '../../../src/actors/index.ts'
 import { decodeFrame } from '../../../src/storage/index.ts'
 import type { Shard } from '../../../src/supervisors/index.ts'
-import { started } from '../../support/worlds/running-store.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a batch', () => {
   test('takes effect as one unit of one frame, each command seeing those before it, and answers each', async () => {

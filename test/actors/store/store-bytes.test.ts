@@ -1,7 +1,6 @@
 /** `append`, `setRange` and `getRange` count in bytes, and work on texts and bytes only. */
 import { describe, expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('append and setRange', () => {
   test('work on bytes, count in bytes, and keep the expiry', async () => {

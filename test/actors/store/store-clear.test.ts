@@ -1,6 +1,6 @@
 /** `clear` of many keys works in pieces: the order of calls holds, locks refuse it whole, and it can be repeated. */
 import { expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 /** A store with keys of several namespaces, as many as `count` of each, in LMDB. */
 const filled = async (count: number) => {

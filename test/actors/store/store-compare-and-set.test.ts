@@ -1,6 +1,6 @@
 /** `compareAndSet` writes only where the stored value equals the expected one, so that one of many writers wins. */
 import { describe, expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 describe('compareAndSet', () => {
   test('swaps what is deeply equal, whatever the order of names, and answers what is there otherwise', async () => {

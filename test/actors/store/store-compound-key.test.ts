@@ -1,7 +1,6 @@
 /** A compound key is a set of fields: it goes with the last of them, ends as a whole, and has no value of its own. */
 import { describe, expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a compound key', () => {
   test('has fields, says which are new, and goes with its last one', async () => {

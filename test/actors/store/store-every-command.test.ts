@@ -1,7 +1,6 @@
 /** What holds for every command alike: recovery, levels of acknowledgement, and deadlines. */
 import { describe, expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('every command', () => {
   test('survives a restart with its projection lost, equal to what it was', async () => {

@@ -1,6 +1,6 @@
 /** `expire` gives a value an end, and `persist` takes it away, as long as the value is there. */
 import { describe, expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 describe('expire and persist', () => {
   test('give a value an end and take it away, and say whether there was one', async () => {

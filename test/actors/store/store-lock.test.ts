@@ -1,7 +1,6 @@
 /** Until its lease ends or its owner gives it up, a lock keeps everybody else from writing its keys. */
 import { describe, expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a lock', () => {
   test('keeps everybody but its owner from writing, and nobody from reading', async () => {

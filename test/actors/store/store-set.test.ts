@@ -1,6 +1,6 @@
 /** What `set` and `getSet` write, when they do, and what they answer of the value before. */
 import { describe, expect, test } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 describe('set', () => {
   test('writes under its condition only, and says whether it did', async () => {

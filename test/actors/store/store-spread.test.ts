@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { shardOf } from '../../../src/storage/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const letters = Array.from('abcdefghij')
 
@@ -84,8 +84,7 @@ describe('putMany', () => {
   })
 
   test('at a shard that goes down tells which part is in doubt, and which stands', async () => {
-    const { disk, start, during } = machine({ syncMs: 2 })
-    const app = await start({ shards: 2 })
+    const { disk, during, app } = await started({ shards: 2 }, { syncMs: 2 })
     failNextSync(disk, 0)
 
     const error = await during(
@@ -160,8 +159,7 @@ describe('clear', () => {
 
 describe('a log that failed', () => {
   test('is told to a caller who wrote over several shards, with the outcome of each', async () => {
-    const { disk, start, during } = machine({ syncMs: 5 })
-    const app = await start({ shards: 2 })
+    const { disk, during, app } = await started({ shards: 2 }, { syncMs: 5 })
     failNextSync(disk, 1)
 
     const many = app.store.putMany(letters.map((key) => [key, 1])).catch((failure) => failure)

@@ -1,6 +1,6 @@
 /** `update` reads, changes and writes one key, and no other write to the key is lost. */
 import { expect, test, vi } from 'vitest'
-import { started } from '../../support/worlds/running-store.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 test('a hundred updates at once all count, and each answers what it wrote', async () => {
   const { store, during } = await started()

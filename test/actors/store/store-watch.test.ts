@@ -2,8 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { StoreChange, StoreWatch } from '../../../src/index.ts'
 import { name } from '../../../src/runtime/index.ts'
-import { started } from '../../support/worlds/running-store.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 /** What a change says, in short. */
 const brief = (change: StoreChange): string =>

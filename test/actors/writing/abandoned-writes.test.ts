@@ -1,11 +1,10 @@
 /** Abandoned writes cost no memory, however long the disk hangs. */
 import { describe, expect, test } from 'vitest'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('memory', () => {
   test('does not grow with abandoned writes on a disk that hangs', async () => {
-    const { clock, start, during } = machine({ syncMs: 10_000 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 1_000 })
     const first = codeOf(app.store.put('first', 1, { deadlineMs: 60_000 }))
     await clock.settle()
     for (let round = 0; round < 40; round++) {

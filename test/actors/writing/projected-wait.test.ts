@@ -1,11 +1,10 @@
 /** A wait for the projection lasts as long as it can succeed, and ends with the instance. */
 import { expect, test } from 'vitest'
 import { LmdbWriter } from '../../../src/actors/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 test('a put with ack `projected` outlasts a discard and the death of the projection’s writer', async () => {
-  const { clock, start, during } = machine({ syncMs: 100 })
-  const app = await start({ wal: { enableFsync: false } })
+  const { clock, during, app } = await started({ wal: { enableFsync: false } }, { syncMs: 100 })
   const put = app.store.put('a', 1, { ack: 'projected' })
   await clock.advance(150)
   const discard = app.control.discardAll()
@@ -18,8 +17,7 @@ test('a put with ack `projected` outlasts a discard and the death of the project
 })
 
 test('a wait for the projection ends with the instance', async () => {
-  const { start, during } = machine()
-  const app = await start()
+  const { during, app } = await started()
   await during(app.control.suspendAll())
   const put = codeOf(app.store.put('a', 1, { ack: 'projected', deadlineMs: 1_000_000 }))
 

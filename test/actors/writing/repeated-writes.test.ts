@@ -15,7 +15,7 @@ import type { App } from '../../../src/supervisors/index.ts'
 import { startSimulated } from '../../../src/testing/index.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
-import { started } from '../../support/worlds/blob-instance.ts'
+import { startedWithBlobs } from '../../support/worlds/blob-instance.ts'
 import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
 
 const killed = { BlobStore, WalWriter, Applier }
@@ -68,7 +68,7 @@ describe('a write that waits for the disk', () => {
 
 describe('a large value', () => {
   test('whose blob store dies is written by the next one, and later writes to its key follow', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const large = codeOf(app.store.put('key', Buffer.from(payload(1, 5_000))))
     const behind = codeOf(app.store.put('key', 'last'))
     await world.clock.settle()
@@ -79,7 +79,7 @@ describe('a large value', () => {
   })
 
   test('is NOT_SUBMITTED when its deadline ends before there is a blob store again', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     const { clock, during } = world
     const put = codeOf(app.store.put('key', Buffer.from(payload(1, 5_000)), { deadlineMs: 50 }))
     await clock.settle()
@@ -92,7 +92,7 @@ describe('a large value', () => {
   })
 
   test('that is streamed waits for a shard that recovers', async () => {
-    const { world, app } = await started()
+    const { world, app } = await startedWithBlobs()
     kill(app, 'WalWriter')
     const put = codeOf(app.store.putStream('key', [Buffer.from(payload(1, 5_000))]))
     expect(await world.during(put)).toBe('ok')

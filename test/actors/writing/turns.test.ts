@@ -24,7 +24,7 @@ import {
 import type { App } from '../../../src/supervisors/index.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { options } from '../../support/worlds/blob-instance.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 const entity = 'order/42'
 const markOf = (seq: number) => ({ incarnation: '00000000000000aa', seq })
@@ -81,8 +81,7 @@ const receipt = '{order/42}:receipt'
 
 /** An instance whose entity has a row of several classes, and a key that a turn wrote. */
 const withTurns = async () => {
-  const world = machine()
-  const app = await world.start()
+  const { world, app } = await started()
   const rows: EntityRowChange[] = [
     [alarm, Buffer.from('at 90')],
     [dueRowKey(90, entity, 'unpaid'), Buffer.of()],
@@ -151,8 +150,7 @@ describe('the rows of an entity', () => {
 })
 
 test('the rows of entities are not walked for what has expired', async () => {
-  const { clock, start, during, projections } = machine()
-  const app = await start()
+  const { clock, during, projections, app } = await started()
   const alarms = (seq: number) =>
     Array.from(
       { length: 2_500 },
@@ -173,8 +171,7 @@ test('the rows of entities are not walked for what has expired', async () => {
 
 describe('turns under way', () => {
   test('take effect in the order of their calls, and the second of two that follow one is CONFLICT', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     const stale: Turn = { ...turn(3), follows: markOf(1) }
     const answers = Promise.all([
       submitted(app, turn(1), turn(2)),
@@ -187,8 +184,7 @@ describe('turns under way', () => {
   })
 
   test('stay behind a turn whose write is a blob on its way', async () => {
-    const { start, during } = machine()
-    const app = await start(options)
+    const { during, app } = await started(options)
     const large = 'x'.repeat(5_000)
     const answers = Promise.all([
       submitted(app, turn(1, [], [put(receipt, large)])),
@@ -201,8 +197,7 @@ describe('turns under way', () => {
   })
 
   test('with a large state beside a blob count its bytes at the gate', async () => {
-    const { start, during } = machine()
-    const app = await start({ ...options, wal: { queueBytes: 64 * 1024 } })
+    const { during, app } = await started({ ...options, wal: { queueBytes: 64 * 1024 } })
     const state = mainRowOf(markOf(1), new Uint8Array(40_000))
     const first = submitted(app, { ...turn(1, [], [put(receipt, 'x'.repeat(5_000))]), row: state })
 
@@ -230,8 +225,7 @@ describe('a power cut among turns', () => {
     'leaves each entity in a whole state, its last answered one or a later one: seed %i',
     async (seed) => {
       const random = seededRandom(seed)
-      const { clock, disk, projections, start, during } = machine({ syncMs: 2 })
-      const app = await start(options)
+      const { clock, disk, projections, start, during, app } = await started(options, { syncMs: 2 })
       const answered = new Map(entities.map((name) => [name, 0]))
       for (const name of entities)
         for (let seq = 1; seq <= 40; seq++)
@@ -271,8 +265,7 @@ describe('the soonest due alarm of a shard', () => {
   const cancelled: EntityRowChange = [dueRowKey(100, entity, 'unpaid'), undefined]
 
   test('is noted when a turn sets it, and a listener is told of sooner ones only', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     const { due: watch } = shardOf(app)
     let told = 0
     watch.listen(() => told++)
@@ -292,8 +285,7 @@ describe('the soonest due alarm of a shard', () => {
   })
 
   test('is not noted for a turn that is refused', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     expect(toldOf(await during(submitted(app, turn(2, [due(700)]))))).toEqual(['CONFLICT'])
     expect(shardOf(app).due.soonest).toBe(Number.POSITIVE_INFINITY)
   })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { wordHelp } from '../../../src/inspect/prompt/word-help.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 /** The methods of a handle, including inherited ones. */
 const methodsOf = (handle: object): string[] => {
@@ -28,16 +28,14 @@ describe('h', () => {
   test.each(['store', 'control'] as const)(
     'names every method of %s, and none that it has not',
     async (name) => {
-      const { start } = machine()
-      const app = await start()
+      const { app } = await started()
 
       expect(callsOf(wordHelp({}, name).text)).toEqual(methodsOf(app[name]))
     },
   )
 
   test('takes the word or its name, and lists the known words', async () => {
-    const { start } = machine()
-    const app = await start()
+    const { app } = await started()
     const { h, help } = promptWords(app, plainPaint) as {
       h: (word?: unknown) => { text: string }
       help: () => { text: string }

@@ -12,7 +12,7 @@ import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-dis
 import { changingOperations, type Fault } from '../../../src/testing/simulated/simulated-faults.ts'
 import { runToEnd } from '../../support/worlds/logs.ts'
 import { restore } from '../../support/worlds/restored.ts'
-import { overwrite, started } from '../../support/worlds/snapshot-instance.ts'
+import { overwrite, startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
 
 const [origin, target, restored] = ['/data', '/backup', '/restored']
 
@@ -57,7 +57,7 @@ const restoredFrom = (at: SimulatedDisk): ReadonlyMap<string, string> => {
 }
 
 beforeAll(async () => {
-  const { world, app } = await started()
+  const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', 'L'.repeat(300 * 1024)))
   await overwrite(world, app, 20)
   await world.during(app.control.snapshot(0))

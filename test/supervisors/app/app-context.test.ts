@@ -15,7 +15,7 @@ import {
   type SavedMachine,
   StateMachine,
 } from '../../../src/runtime/state-machine/state-machine.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 type Asked = { calls: { app: () => AppContext; count: () => number } }
 
@@ -58,8 +58,7 @@ const rates = setup({
 
 describe('context.app of an instance', () => {
   test('has its store, control, batcher, registry and name, the same for all of its processes', async () => {
-    const { start } = machine()
-    const app = await start({
+    const { app } = await started({
       instance: 'orders',
       app: supervisor('app', {}, [
         worker('one', starts),
@@ -79,8 +78,10 @@ describe('context.app of an instance', () => {
   })
 
   test('gives an actor the health of the instance, and backups of it until that closes', async () => {
-    const { start, during, disk } = machine()
-    const app = await start({ shards: 2, app: supervisor('app', {}, [worker('one', starts)]) })
+    const { during, disk, app } = await started({
+      shards: 2,
+      app: supervisor('app', {}, [worker('one', starts)]),
+    })
     const context = await call(app.system.to(name<Asked>('one')), 'app')
 
     expect(context.health()).toEqual(app.health())
@@ -98,8 +99,9 @@ describe('context.app of an instance', () => {
   })
 
   test('is there in init, after each restart too', async () => {
-    const { start, during, clock } = machine()
-    const app = await start({ app: supervisor('app', {}, [worker('one', starts)]) })
+    const { during, clock, app } = await started({
+      app: supervisor('app', {}, [worker('one', starts)]),
+    })
     const ref = app.system.to(name<Asked>('one'))
 
     app.system.kill(ref)

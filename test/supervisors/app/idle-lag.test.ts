@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { projection } from '../../../src/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const values = projection('values', {
   version: 1,
@@ -46,8 +46,7 @@ test('an idle instance that has caught up has none, after each of its starts', a
 })
 
 test('a projection that is held has the frames that it does not show', async () => {
-  const world = machine()
-  const app = await world.start({ projections: [values] })
+  const { world, app } = await started({ projections: [values] })
   await world.during(app.store.put('a', 1))
   await world.during(app.control.flushAll())
   await world.during(app.control.suspendAll())

@@ -16,7 +16,7 @@ import {
   simulatedDisk,
 } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 const clock = virtualClock()
 const request = (disk: Disk, shards?: number) => ({
@@ -156,9 +156,7 @@ test('the host that makes the log of a new shard opens it too: one thread for ea
     hosts.push(host)
     return host
   }
-  const { start, during } = machine({ aroundLog })
-
-  const app = await start({ shards: 3 })
+  const { during, app } = await started({ shards: 3 }, { aroundLog })
 
   expect(hosts).toHaveLength(3)
   await during(Promise.all(['a', 'b', 'c', 'd'].map((key) => app.store.put(key, key))))

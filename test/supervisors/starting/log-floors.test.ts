@@ -1,6 +1,6 @@
 /** Files of a log that are lost together with everything that would show it are told by `keelson.json`. */
 import { expect, test } from 'vitest'
-import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const wal = '/data/shard-0/wal'
 
@@ -57,8 +57,7 @@ test('a log from before a life that wrote nothing is CORRUPT: it would begin the
 })
 
 test('a log that was closed and lost frames behind its floor is CORRUPT', async () => {
-  const world = machine()
-  const app = await world.start()
+  const { world, app } = await started()
   for (let number = 0; segments(world).length < 3; number++)
     await world.during(app.store.put(`k${number}`, 'x'.repeat(20_000)))
   await world.during(app.close())
@@ -68,8 +67,7 @@ test('a log that was closed and lost frames behind its floor is CORRUPT', async 
 })
 
 test('a start that is refused says which shard the damaged file is of', async () => {
-  const world = machine()
-  const app = await world.start({ shards: 2 })
+  const { world, app } = await started({ shards: 2 })
   await world.during(app.close())
   const folder = '/data/shard-1/wal'
   for (const name of world.disk.list(folder))

@@ -11,7 +11,7 @@ import {
   via,
   worker,
 } from '../../../src/index.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 type Room = { calls: { who: () => unknown }; casts: { leave: () => void } }
 
@@ -44,16 +44,16 @@ describe("an instance's registry", () => {
   })
 
   test('is that of its instance alone', async () => {
-    const { start } = machine()
-    const app = await start({ instance: 'orders' })
+    const { app } = await started({ instance: 'orders' })
 
     expect(app.registry.name).toBe("registry('orders')")
     expect(Registry.count(app.registry)).toBe(0)
   })
 
   test('takes the services along when it dies, and all come back', async () => {
-    const { start, clock, during } = machine()
-    const app = await start({ app: supervisor('app', {}, [worker('room', room, { arg: 7 })]) })
+    const { clock, during, app } = await started({
+      app: supervisor('app', {}, [worker('room', room, { arg: 7 })]),
+    })
     const before = app.system.info(name('room'))?.pid
 
     app.system.kill(app.registry)

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { startSupervisor, terminateChild, whichChildren } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { shardForms, shardTree, treeNames } from '../../../src/supervisors/tree/shard-tree.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 const names = treeNames()
 
@@ -33,14 +33,12 @@ test('a follower has the actors of an owner but for those that begin something',
 })
 
 test('the owner of a shard runs every actor', async () => {
-  const { start, during } = machine()
-  const app = await start({})
+  const { during, app } = await started({})
   expect(await during(actorsOf(app))).toEqual(expected('owner'))
 })
 
 test('a follower opens the log and shows it', async () => {
-  const { start, during } = machine()
-  const app = await start({})
+  const { during, app } = await started({})
   const [shard] = app.shards
   if (!shard) throw new Error('there is a shard')
   await during(app.store.put('before', 1))

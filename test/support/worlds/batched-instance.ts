@@ -3,7 +3,7 @@ import type { StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { encodeValue, noExpiry } from '../../../src/storage/index.ts'
 import type { StartOptions } from '../../../src/supervisors/index.ts'
-import { machine } from './simulated-instance.ts'
+import { started } from './simulated-instance.ts'
 
 /** The events of `batcher.flushed`. */
 export type Flushed = Parameters<StorageEvents['batcher.flushed']>[0]
@@ -14,14 +14,13 @@ export const batched = async ({
   seed = 1,
   ...options
 }: Partial<StartOptions> & { syncMs?: number; seed?: number } = {}) => {
-  const world = machine({ syncMs, seed })
-  const app = await world.start(options)
+  const begun = await started(options, { syncMs, seed })
   const flushed: Flushed[] = []
   const commits: number[] = []
-  const events = telemetry<StorageEvents>(app.system)
+  const events = telemetry<StorageEvents>(begun.app.system)
   events.on('batcher.flushed', (event) => flushed.push(event))
   events.on('wal.commit', ({ frames }) => commits.push(frames))
-  return { ...world, app, flushed, commits }
+  return { ...begun, flushed, commits }
 }
 
 /** The first shard of an instance: there always is one. */

@@ -1,7 +1,7 @@
 /** An instance with a low threshold for blobs, and what lies on its disk. */
 import { BlobStore } from '../../../src/actors/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
-import { type Machine, machine } from './simulated-instance.ts'
+import { type Machine, started } from './simulated-instance.ts'
 
 /** A value of 1,000 bytes is a blob, kept for a minute; a sweep happens when the test says so. */
 export const options = { blobs: { threshold: 1000, graceMs: 60_000, sweepMs: 0 } }
@@ -14,11 +14,8 @@ export const blobFiles = ({ disk }: Machine): string[] =>
   disk.entry(dir) ? disk.list(dir).filter((name) => name.endsWith('.bloblog')) : []
 
 /** A machine, with an instance on it. */
-export const started = async (more: Partial<StartOptions> = {}) => {
-  const world = machine()
-  const app = await world.start({ ...options, ...more })
-  return { world, app }
-}
+export const startedWithBlobs = (more: Partial<StartOptions> = {}) =>
+  started({ ...options, ...more })
 
 /** Lets the grace pass, and sweeps. */
 export const swept = async (world: Machine, app: App, graceMs = 61_000) => {

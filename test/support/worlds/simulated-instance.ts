@@ -42,6 +42,15 @@ export const machine = (options: MachineOptions = {}): Machine => {
   }
 }
 
+/**
+ * An instance with `options` on a machine of its own. Every other maker is this one with options that its tests share.
+ */
+export const started = async (options: Partial<StartOptions> = {}, on: MachineOptions = {}) => {
+  const world = machine(on)
+  const app = await world.start(options)
+  return { ...world, world, app, store: app.store }
+}
+
 /** Lets the next sync of a shard's segments, whose names begin with a digit, fail: final for that log. */
 export const failNextSync = (disk: SimulatedDisk, shard = 0): void => {
   disk.inject({

@@ -2,8 +2,7 @@
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
-import type { Machine } from './simulated-instance.ts'
-import { machine } from './simulated-instance.ts'
+import { type Machine, started } from './simulated-instance.ts'
 
 const KiB = 1024
 
@@ -21,11 +20,8 @@ export const folders = {
 } as const
 
 /** A machine, with an instance on it. */
-export const started = async (more: Partial<StartOptions> = {}, on: MachineOptions = {}) => {
-  const world = machine(on)
-  const app = await world.start({ ...options, ...more })
-  return { world, app }
-}
+export const startedWithSnapshots = (more: Partial<StartOptions> = {}, on: MachineOptions = {}) =>
+  started({ ...options, ...more }, on)
 
 /** A text of 8 KiB that begins with `at`. */
 export const textOf = (at: number): string => `${at}:`.padEnd(8 * KiB, 'x')
