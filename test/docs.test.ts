@@ -80,8 +80,8 @@ describe.each(pages)('%s', (path) => {
       ...text.matchAll(/(?<![\w/.-])((?:src|test|docs|bench|examples)\/[\w./-]*[\w/])/g),
     ].map(([, file = '']) => file)
     // ARCHITECTURE.md names rooms and files below `src`.
-    for (const [, file = ''] of text.matchAll(/`((?:runtime|storage|actors|supervisors)\/[^`]+)`/g))
-      named.push(`src/${file}`)
+    const below = /`((?:runtime|storage|actors|supervisors|inspect|testing)\/[^`]+)`/g
+    for (const [, file = ''] of text.matchAll(below)) named.push(`src/${file}`)
     expect([...new Set(named)].filter((file) => !existsSync(file))).toEqual([])
   })
 })
@@ -127,4 +127,10 @@ test('ARCHITECTURE.md names every room', () => {
       .filter((room) => !text.includes(`\`${room}\``)),
   )
   expect(missing).toEqual([])
+})
+
+test('the first part of ARCHITECTURE.md takes ten minutes, and has twelve rooms', () => {
+  const [first = ''] = readFileSync('ARCHITECTURE.md', 'utf8').split('\n# The rest\n')
+  expect(first.split(/\s+/).length).toBeLessThan(2_200)
+  expect(first.match(/^\| `[a-z]+\/[a-z-]+` \|/gm)).toHaveLength(12)
 })
