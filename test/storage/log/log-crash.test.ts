@@ -27,8 +27,8 @@ import {
   worldOn,
 } from '../../support/worlds/logs.ts'
 
-/** Of the pairs of crashes, the quick tier tries a fifth: each call is in some. */
-const stride = thorough(5, 1)
+/** Of the pairs of crashes, the quick tier tries a ninth: each call is in some. */
+const stride = thorough(9, 1)
 
 const size = 500
 

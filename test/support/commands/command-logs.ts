@@ -49,7 +49,7 @@ const make = async (
 ): Promise<void> => {
   writeFileSync(join(dir, 'keelson.config.json'), configuration)
   const app = await start({ dir: join(dir, 'd'), ...JSON.parse(configuration) })
-  for (let i = 0; i < count; i++) await app.store.put(`k${i}`, bigValue(i))
+  await Promise.all(Array.from({ length: count }, (_, i) => app.store.put(`k${i}`, bigValue(i))))
   await more(app.store)
   await app.close()
 }
