@@ -138,7 +138,6 @@ export class Ending {
 
   /** Whether there are rows, and their removal is on its way. Otherwise the caller is answered. */
   #removes(from: HeldCall, answer: boolean): boolean {
-    if (!this.#process.alive) return false
     try {
       if (this.#actor.remove(from, answer)) return true
       from.reply(false)

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   call,
+  cast,
   type DurableServer,
   entity,
   noReply,
@@ -15,6 +16,7 @@ import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 type Act = (state: unknown, context: Own) => unknown
 type Messages = {
   calls: { act: () => unknown }
+  casts: { act: () => void }
   continues: { step: () => void }
   alarms: { ring: () => void }
 }
@@ -25,6 +27,7 @@ let act: Act = (state) => reply(state, state)
 const server: Server = {
   init: () => ok(undefined),
   calls: { act: (state, _, context) => act(state, context) as never },
+  casts: { act: (state) => noReply(state) },
   continues: { step: (state) => noReply(state) },
   alarms: { ring: (state) => noReply(state) },
 }
@@ -430,6 +433,14 @@ describe('a version', () => {
       code: 'BLOCKED',
       details: { reason: 'there is no migrate from version 1' },
     })
+    const { pid } = ref
+    cast(ref, 'act')
+    await s.advance(10)
+    expect(ref.pid).toBe(pid)
+    const refused = s.log.lines.filter(({ message }) => message.includes('was refused'))
+    expect(refused.map(({ message }) => message.split(': Keelson')[0])).toEqual([
+      'thing/1: cast act was refused',
+    ])
   })
 
   test('that is newer, or that migrate refuses, blocks until a program can read it', async () => {

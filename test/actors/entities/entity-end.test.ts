@@ -12,6 +12,7 @@ import {
   noReply,
   ok,
   reply,
+  stopReply,
   supervisor,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
@@ -144,6 +145,30 @@ test('the next life has another incarnation, and the ended process ran terminate
   expect(one).not.toBe(two)
   expect(seq).toBe('1')
   expect(lives).toEqual(['+a', '-a normal', '+a'])
+})
+
+test('the answer of a stop leaves after a terminate that takes its time, and a crash has none', async () => {
+  const seen: unknown[] = []
+  const leaving: DurableServer<{ calls: { leave: () => string; crash: () => void } }, number> = {
+    init: () => 0,
+    terminate: async (_, __, { system }) => {
+      await new Promise<void>((resolve) => system.clock.after(50, resolve))
+      seen.push('terminated')
+    },
+    calls: {
+      leave: (count) => stopReply('normal', 'left', count),
+      crash: () => {
+        throw new Error('crashed')
+      },
+    },
+  }
+  const kind = entity('leaving', leaving)
+  s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  const ref = s.app.entity(kind).ref('1')
+  seen.push(await s.during(call(ref, 'leave')))
+  expect(seen).toEqual(['terminated', 'left'])
+  const crashed = { code: 'EXITED', cause: { message: 'crashed' } }
+  await expect(s.during(call(ref, 'crash'))).rejects.toMatchObject(crashed)
 })
 
 test('a power cut at any moment of a delete leaves all rows or none', async () => {
