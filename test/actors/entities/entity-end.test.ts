@@ -14,6 +14,7 @@ import {
   reply,
   stopReply,
   supervisor,
+  worker,
 } from '../../../src/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
@@ -301,6 +302,28 @@ test('a cast that a stop leaves to the next process lets that rest', async () =>
   await s.advance(3_000_000)
 
   expect([lives.length, handle.state('a')]).toEqual([4, { count: 1 }])
+})
+
+test('a kind that restarts with its siblings waits for the ends of its entities', async () => {
+  const slow: typeof server = {
+    ...server,
+    wake: (_, context) => context.trapExit(true),
+    terminate: (_, __, { system }) =>
+      new Promise<void>((resolve) => void system.clock.after(500, resolve)),
+  }
+  const kind = entity('thing', slow, { idleMs: 1_000_000 })
+  const sibling = worker('sibling', { init: () => 0 } as never)
+  s = await startSimulated({ app: supervisor('app', { strategy: 'one_for_all' }, [kind, sibling]) })
+  const add = () => codeOf(call(s.app.entity(kind).ref('a'), 'add'))
+  expect(await s.during(add())).toBe('ok')
+  s.system.kill(name('sibling'))
+
+  await s.advance(400)
+  expect(s.system.whereis(name('sibling'))).toBeUndefined()
+
+  await s.advance(200)
+  expect(s.system.whereis(name('sibling'))).toBeDefined()
+  expect(await s.during(add())).toBe('ok')
 })
 
 test('a call whose from was kept is EXITED by a stop', async () => {
