@@ -57,7 +57,7 @@ class Life {
   }
 
   async bytesAfter(lsn: number): Promise<number> {
-    return (await this.run('bytesAfter', { lsn })).bytes
+    return (await this.run('state', { after: lsn })).bytesAfter
   }
 
   end(): Promise<void> {
@@ -102,6 +102,10 @@ export const logHostContract = (name: string, make: () => LogUnderTest): void =>
         expect(half / whole).toBeCloseTo(0.5, 0)
         expect([half > 0, half < whole]).toEqual([true, true])
         expect(await life.bytesAfter(lastLsn)).toBe(0)
+        const { newBytes, epoch } = await life.state()
+        expect(newBytes).toBe(whole)
+        await life.run('name', { epoch, snapshot: snapshotAt(20), keep: 1 })
+        expect((await life.state()).newBytes).toBe(await life.bytesAfter(20))
       }))
 
     test('begins later when frames were given back, and refuses a reader and a pin before', () =>

@@ -15,7 +15,6 @@ import {
   type LogHost,
   type LogHostFactory,
   type LogOptions,
-  type LogState,
   type NamedSnapshot,
   type OpenReport,
   type ProjectedPosition,
@@ -78,9 +77,6 @@ export type OpenLog = {
   /** An earlier writer opened it. */
   readonly isAdopted: boolean
 }
-
-/** The state of a log, and its bytes after its newest snapshot. */
-export type LogMeasure = LogState & { readonly newBytes: number }
 
 /** The files of one shard. */
 export class ShardFiles {
@@ -174,13 +170,6 @@ export class ShardFiles {
     throw new KeelsonError('SHARD_DOWN', `the log of shard ${this.parts.index} is not open`, {
       details: { shard: this.parts.index, state: 'recovering' },
     })
-  }
-
-  /** What the log is now. @throws KeelsonError as a request to the log does */
-  async measure(): Promise<LogMeasure> {
-    const state = await this.log().run('state', null)
-    const { bytes } = await this.log().run('bytesAfter', { lsn: state.snapshots.at(-1)?.lsn ?? 0 })
-    return { ...state, newBytes: bytes }
   }
 
   /**

@@ -39,11 +39,10 @@ export const logBehind = async (
   shard: ProjectionShard,
   projection: ProjectionStore,
 ): Promise<Behind> => {
-  const measure = await shard.files.measure()
-  shard.snapshots.measured(measure)
   const from = projection.position()?.lsn ?? 0
-  const { bytes } = await shard.files.log().run('bytesAfter', { lsn: from })
-  return { from, to: measure.lastLsn, bytes }
+  const log = await shard.files.log().run('state', { after: from })
+  shard.snapshots.measured(log)
+  return { from, to: log.lastLsn, bytes: log.bytesAfter }
 }
 
 /**

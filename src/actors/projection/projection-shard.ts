@@ -1,9 +1,8 @@
 /** The part of a shard that outlives the actors of its projection. */
-import type { NamedSnapshot, ReadBlob } from '../../storage/index.ts'
+import type { LogState, NamedSnapshot, ReadBlob } from '../../storage/index.ts'
 import type { MomentWatch } from '../core/moment-watch.ts'
 import type { ShardChanges } from '../core/shard-changes.ts'
 import type { LogShard } from '../log/log-shard.ts'
-import type { LogMeasure } from '../log/shard-files.ts'
 import type { DerivedQueue } from './derived-queue.ts'
 import type { ReleasedRows } from './released-rows.ts'
 import type { ShardProjection } from './shard-projection.ts'
@@ -28,7 +27,7 @@ export type ProjectionShard = LogShard & {
   readonly blobs: { readonly reader: ReadBlob; hasFolder(): boolean }
   readonly snapshots: {
     readonly named: readonly NamedSnapshot[]
-    measured(log: LogMeasure): void
+    measured(log: LogState): void
     grew(bytes: number): void
   }
   readonly replication: { grew(bytes: number): void }

@@ -168,8 +168,8 @@ const claim = async (
 
 /** The replica has the log up to `lsn`. */
 const beginAfter = async (followed: FollowedShard, log: LogHost, lsn: number): Promise<void> => {
-  const { bytes } = await log.run('bytesAfter', { lsn })
-  followed.begun(lsn, bytes)
+  const { bytesAfter } = await log.run('state', { after: lsn })
+  followed.begun(lsn, bytesAfter)
 }
 
 /**

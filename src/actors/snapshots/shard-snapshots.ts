@@ -9,6 +9,7 @@ import {
   type BlobExtents,
   type BlobStretch,
   isSameSnapshot,
+  type LogState,
   type NamedSnapshot,
   type SnapshotHost,
   type SnapshotHostFactory,
@@ -16,7 +17,6 @@ import {
   type SnapshotProtocol,
   type SnapshotRequestKind,
 } from '../../storage/index.ts'
-import type { LogMeasure } from '../log/shard-files.ts'
 import type { SpaceWatch } from '../log/space-watch.ts'
 
 /** Lets the shards of an instance make their snapshots one after another. */
@@ -94,7 +94,7 @@ export class ShardSnapshots {
   }
 
   /** Takes in what the log is now. */
-  measured({ snapshots, firstLsn, newBytes }: LogMeasure): void {
+  measured({ snapshots, firstLsn, newBytes }: LogState): void {
     this.named = snapshots
     this.logBytes = newBytes
     // The beginning of the log is lost, and the projection alone has it.

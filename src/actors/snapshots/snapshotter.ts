@@ -20,12 +20,17 @@ import {
   send,
   type Timer,
 } from '../../runtime/index.ts'
-import { type Disk, type NamedSnapshot, pathIn, snapshotName } from '../../storage/index.ts'
+import {
+  type Disk,
+  type LogState,
+  type NamedSnapshot,
+  pathIn,
+  snapshotName,
+} from '../../storage/index.ts'
 import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
 import { tell } from '../core/storage-events.ts'
-import type { LogMeasure } from '../log/shard-files.ts'
 import * as Applier from '../projection/applier.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { SnapshotHealth } from './shard-snapshots.ts'
@@ -47,7 +52,7 @@ export type Messages = {
   infos: {
     /** The log has grown, ran short of room, or a retry is due. */
     look: () => void
-    looked: (log: Settled<LogMeasure>) => void
+    looked: (log: Settled<LogState>) => void
     made: (made: Settled<Made>) => void
     tidied: (tidied: Settled<void>) => void
     /** The journal holds too much: perhaps it needs less by now. */
@@ -237,7 +242,8 @@ const letGo = (state: State, context: Context): State => {
   return state
 }
 
-const presentLog = async (shard: SnapshotShard): Promise<LogMeasure> => shard.files.measure()
+const presentLog = async ({ files }: SnapshotShard): Promise<LogState> =>
+  files.log().run('state', null)
 
 /** Begins an attempt, if there is a reason for one. */
 const decide = (state: State, context: Context): void => {

@@ -11,9 +11,9 @@ import type { Disk } from '../ports/disk.ts'
 import type {
   Inspection,
   LogDescription,
+  LogExtent,
   LogProtocol,
   LogRequestKind,
-  LogState,
   OpenReport,
 } from '../ports/log-host.ts'
 import { inspectLog } from '../recovery/log-inspection.ts'
@@ -155,8 +155,15 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
     },
     head: () => opened().writer.head() ?? null,
-    state: () => stateOf(opened().writer),
-    bytesAfter: ({ lsn }) => ({ bytes: bytesAfter(opened().writer.segments, lsn) }),
+    state(request) {
+      const { writer } = opened()
+      const { segments, snapshots } = writer
+      return {
+        ...extentOf(writer),
+        newBytes: bytesAfter(segments, snapshots.at(-1)?.lsn ?? 0),
+        bytesAfter: bytesAfter(segments, request?.after ?? 0),
+      }
+    },
     describe: () => describe(opened().writer),
     close({ projectedLsn }) {
       const { writer } = opened()
@@ -251,7 +258,7 @@ const refuseOther = (epoch: number, writer: LogWriter): void => {
 
 const epochOf = ({ segments }: LogWriter): number => segments.at(-1)?.header.epoch ?? 0
 
-const stateOf = (writer: LogWriter): LogState => ({
+const extentOf = (writer: LogWriter): LogExtent => ({
   walId: writer.segments.at(-1)?.header.walId ?? '',
   epoch: epochOf(writer),
   firstLsn: firstLsnOf(writer),
@@ -264,7 +271,7 @@ const stateOf = (writer: LogWriter): LogState => ({
 const describe = (writer: LogWriter): LogDescription => {
   const { segments } = writer
   return {
-    ...stateOf(writer),
+    ...extentOf(writer),
     spares: { ready: writer.spares.ready, making: writer.spares.isMaking },
     segments: segments.map(({ name, header, lastLsn, endOffset }, index) => ({
       file: name,

@@ -229,8 +229,8 @@ export type CommitmentHead = {
   readonly time: number
 }
 
-/** The state of a log, wherever it is kept. */
-export type LogState = {
+/** What a log is and how far it reaches, wherever it is kept. */
+export type LogExtent = {
   readonly walId: string
   readonly epoch: number
   /** The first LSN that the log has or will have: frames before it were released. */
@@ -242,8 +242,19 @@ export type LogState = {
   readonly snapshots: readonly NamedSnapshot[]
 }
 
+/**
+ * The state of a log. Sizes are about right: a log need not know the length of each frame. At its
+ * end they are 0.
+ */
+export type LogState = LogExtent & {
+  /** The bytes of the frames after the newest snapshot. */
+  readonly newBytes: number
+  /** The bytes of the frames after the LSN that the request names; without one, of all. */
+  readonly bytesAfter: number
+}
+
 /** A description of a log with its files, for people. Nothing is decided by it. */
-export type LogDescription = LogState & {
+export type LogDescription = LogExtent & {
   /** The number of prepared segments, and whether another one is being prepared. */
   readonly spares: { readonly ready: number; readonly making: boolean }
   readonly segments: readonly {
@@ -358,12 +369,7 @@ export type LogProtocol = {
    */
   head: { request: null; answer: CommitmentHead | null }
   /** The present state of the log. */
-  state: { request: null; answer: LogState }
-  /**
-   * The bytes of the frames after `lsn`, about: a log need not know the length of each frame. 0 at
-   * its end.
-   */
-  bytesAfter: { request: { lsn: number }; answer: { bytes: number } }
+  state: { request: { after: number } | null; answer: LogState }
   /** Describes the log, for people. */
   describe: { request: null; answer: LogDescription }
   /** Writes CHECKPOINT, CLEAN_CLOSE and MANIFEST, and closes the files. */
