@@ -3,8 +3,8 @@
  * importing only rooms above it:
  *
  * - admission: the gate of a shard, the allowance over all shards, windows
- * - overlay: committed changes that the projection does not show yet, and the read view
- * - core: names, options and events, a shard's phase, gate and time, checks, the weight of a write
+ * - core: names, options and events, a shard's phase, gate, time and read view, checks, weights
+ * - overlay: committed changes that the projection does not show yet
  * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
  * - projection: `applier` and `lmdb_writer`, and the outbox between them; derived rows, its modes
  * - blobs: `blob_store`, pins, the sweep

@@ -25,7 +25,7 @@ import {
   refsOf,
   refsOfUnit,
 } from '../../storage/index.ts'
-import type { ReadView } from '../overlay/read-view.ts'
+import type { ReadView } from '../core/read-view.ts'
 import type { BlobShard } from './blob-shard.ts'
 
 // The marking half of a sweep: which blobs are referred to. Each applied frame leaves a row for

@@ -22,7 +22,7 @@ import {
   unchanged,
 } from '../../runtime/index.ts'
 import type { Turn, TurnMark } from '../../storage/index.ts'
-import type { ReadView } from '../overlay/read-view.ts'
+import type { ReadView } from '../core/read-view.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import type { EndOptions } from '../turns/lifetime.ts'

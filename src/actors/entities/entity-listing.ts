@@ -28,8 +28,8 @@ import {
   type RowRange,
   readEntityRow,
 } from '../../storage/index.ts'
+import { mergedRows } from '../core/read-view.ts'
 import type { ShardCore } from '../core/shard-core.ts'
-import { mergedRows } from '../overlay/read-view.ts'
 import { watermarkOf } from '../store/freshness.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { behind } from '../store/range-query.ts'

@@ -20,9 +20,9 @@ import {
   savedStateEntity,
   valueTags,
 } from '../../storage/index.ts'
+import type { ReadView } from '../core/read-view.ts'
+import { newestRows } from '../core/read-view.ts'
 import type { Settings } from '../core/settings.ts'
-import type { ReadView } from '../overlay/read-view.ts'
-import { newestRows } from '../overlay/shard-rows.ts'
 
 /** The first entry that is not handled: a frame, and a number among the entries of that frame. */
 export type EntryPosition = { readonly lsn: number; readonly index: number }

@@ -16,7 +16,6 @@ import {
   parseDue,
   type ReadBlob,
   type Row,
-  type RowChange,
   type RowHints,
   type RowRange,
   type RowSink,
@@ -60,8 +59,8 @@ export class ShardRows implements Rows, RowSink {
 
   *range(range: RowRange): IterableIterator<readonly [rowKey: string, row: Row]> {
     try {
-      for (const [key, row] of newestRows(this.#overlay, this.#projection, range))
-        if (row) yield [key, row]
+      const layers = [this.#overlay.range(range), this.#projection.range(range)] as const
+      for (const [key, row] of mergedLayers(...layers, range)) if (row) yield [key, row]
     } catch (error) {
       throw this.#judged(error)
     }
@@ -137,10 +136,3 @@ const countOf = (walk: Iterable<unknown>): number => {
   for (const _ of walk) count++
   return count
 }
-
-/** The newest rows of a range; removed rows are `undefined`. Consume or end it within one turn. */
-export const newestRows = (
-  overlay: Overlay,
-  projection: ProjectionStore,
-  range: RowRange,
-): IterableIterator<RowChange> => mergedLayers(overlay.range(range), projection.range(range), range)

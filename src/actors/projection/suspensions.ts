@@ -1,6 +1,6 @@
 /** The holds on the projection of a shard. They outlive `control` and the projection's writer. */
 import type { Ref } from '../../runtime/index.ts'
-import type { Gate } from '../admission/gate.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 
 /**
  * A hold on a shard's projection, and with `writes` on its gate. Without an owner it belongs to the
@@ -20,9 +20,9 @@ export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answ
 
 /** The suspensions of one shard by their tokens, also while they flush. */
 export class Suspensions extends Map<string, ShardSuspension> {
-  readonly #gate: Gate
+  readonly #gate: ShardCore['gate']
 
-  constructor(gate: Gate) {
+  constructor(gate: ShardCore['gate']) {
     super()
     this.#gate = gate
   }

@@ -1,6 +1,6 @@
 /** The part of a shard that outlives the actor of its snapshots. */
 import type { LogHost } from '../../storage/index.ts'
-import type { ReadView } from '../overlay/read-view.ts'
+import type { ReadView } from '../core/read-view.ts'
 import type { ProjectionShard } from '../projection/projection-shard.ts'
 import type { ShardSnapshots } from './shard-snapshots.ts'
 

@@ -3,8 +3,8 @@
  * everything that is applied: each acknowledged write is part of it.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { ReadView } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
-import type { ReadView } from '../overlay/read-view.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 
 /**

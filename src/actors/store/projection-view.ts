@@ -15,9 +15,9 @@ import {
   type RowRange,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
+import { mergedRows } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { StorageEvents } from '../core/storage-events.ts'
-import { mergedRows } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { type Watermark, watermarkOf } from './freshness.ts'

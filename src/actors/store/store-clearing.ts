@@ -13,8 +13,8 @@ import {
   rootNamespace,
   type UnitAnswer,
 } from '../../storage/index.ts'
+import type { ReadView } from '../core/read-view.ts'
 import { bytesCounted } from '../core/write-weight.ts'
-import type { ReadView } from '../overlay/read-view.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { inTurn } from '../writing/key-marks.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'

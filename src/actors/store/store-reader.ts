@@ -9,7 +9,7 @@ import type { System } from '../../runtime/index.ts'
 import type { Row } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
-import { type KeyRow, mergedRows, type ReadView } from '../overlay/read-view.ts'
+import { type KeyRow, mergedRows, type ReadView } from '../core/read-view.ts'
 import * as Applier from '../projection/applier.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {

@@ -19,7 +19,7 @@ import {
   type StoredValue,
 } from '../../storage/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import type { KeyRow, ReadView } from '../overlay/read-view.ts'
+import type { KeyRow, ReadView } from '../core/read-view.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
 import type { StoreEntry } from '../store/store-reader.ts'

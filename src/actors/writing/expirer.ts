@@ -16,9 +16,9 @@ import {
   utf8Length,
 } from '../../storage/index.ts'
 import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts'
+import type { ReadView } from '../core/read-view.ts'
 import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
-import type { ReadView } from '../overlay/read-view.ts'
 import { removeEndedRows } from './row-removal.ts'
 import { type Submitted, submit } from './write-path.ts'
 import type { WritingShard } from './writing-shard.ts'

@@ -1,7 +1,7 @@
 /** The end of an entity: kept for a while, then removed with everything that is its own. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
-import { newestRows } from '../../../src/actors/overlay/shard-rows.ts'
+import { newestRows } from '../../../src/actors/core/read-view.ts'
 import {
   call,
   cast,

@@ -1,7 +1,7 @@
 /** Turns in an instance: on the way into the log, in the rows, and after each kind of end. */
 import { describe, expect, test } from 'vitest'
+import { newestRows } from '../../../src/actors/core/read-view.ts'
 import { Applier } from '../../../src/actors/index.ts'
-import { newestRows } from '../../../src/actors/overlay/shard-rows.ts'
 import { submit } from '../../../src/actors/writing/write-path.ts'
 import { seededRandom } from '../../../src/clock.ts'
 import {

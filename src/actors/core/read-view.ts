@@ -13,42 +13,55 @@ import {
   fieldRows,
   firstUserKey,
   living,
+  mergedLayers,
   type ProjectionStore,
   type Row,
+  type RowChange,
   type RowRange,
   rowTags,
 } from '../../storage/index.ts'
-import { Overlay } from './overlay.ts'
-import { newestRows } from './shard-rows.ts'
 
 /** A key with its row. */
 export type KeyRow = readonly [key: string, row: Row]
 
-/** The limits of an overlay that stays empty. */
-const nothing = { bytes: 0, keys: 0, hotTtlMs: 0 }
+/** The rows over those of the projection: committed, and not projected yet. */
+export type RowLayer = {
+  /** The earliest expiry of a row, in ms since 1970; `Infinity` without expiries. */
+  readonly soonest: number
+  /** The key's row; `null` if it was removed, `undefined` if the projection has the answer. */
+  get(key: string): Row | null | undefined
+  /** The rows within `range`, in its order; removed rows are `undefined`. */
+  range(range: RowRange): IterableIterator<RowChange>
+}
+
+const nothing: RowLayer = {
+  soonest: Number.POSITIVE_INFINITY,
+  get: () => undefined,
+  range: () => [].values(),
+}
 
 /** The field rows that a range skips one by one before it seeks past the compound. */
 const stepsMax = 8
 
 /** The readable state of one shard. */
 export class ReadView {
-  readonly #overlay: Overlay
+  readonly #overlay: RowLayer
   readonly #projection: ProjectionStore
   #projected: ReadView | undefined
 
-  constructor(overlay: Overlay, projection: ProjectionStore) {
+  constructor(overlay: RowLayer, projection: ProjectionStore) {
     this.#overlay = overlay
     this.#projection = projection
   }
 
   /** The same rows without the overlay: what the projection shows alone. */
   get projected(): ReadView {
-    this.#projected ??= new ReadView(new Overlay(nothing), this.#projection)
+    this.#projected ??= new ReadView(nothing, this.#projection)
     return this.#projected
   }
 
   /** The layers, for callers that need every row, internal rows included. */
-  get layers(): { readonly overlay: Overlay; readonly projection: ProjectionStore } {
+  get layers(): { readonly overlay: RowLayer; readonly projection: ProjectionStore } {
     return { overlay: this.#overlay, projection: this.#projection }
   }
 
@@ -157,6 +170,13 @@ const passing = ({ gt, gte, lt, lte, reverse }: RowRange, compound: string): Row
   const upper = lt !== undefined ? { lt } : lte !== undefined ? { lte } : {}
   return { ...upper, gte: `${compound}\x01` }
 }
+
+/** The newest rows of a range; removed rows are `undefined`. Consume or end it within one turn. */
+export const newestRows = (
+  overlay: RowLayer,
+  projection: ProjectionStore,
+  range: RowRange,
+): IterableIterator<RowChange> => mergedLayers(overlay.range(range), projection.range(range), range)
 
 /**
  * Merges the rows of several shards in order. Each key is in one shard. Ending it ends all inputs.

@@ -1,8 +1,8 @@
 /** What readers see of rows in layers: keys, with the rows of their fields and locks passed by. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ReadView } from '../../../src/actors/core/read-view.ts'
 import { Overlay } from '../../../src/actors/overlay/overlay.ts'
-import { ReadView } from '../../../src/actors/overlay/read-view.ts'
 import {
   compareKeys,
   type ProjectionStore,
