@@ -459,6 +459,17 @@ describe('comments and pages', () => {
   })
 })
 
+/** How often the runtime asserts a type, apart from `as const`. Only lower it. */
+const assertionsMax = 92
+
+test('the runtime asserts fewer and fewer types', () => {
+  const found = sources
+    .filter(({ path }) => path.startsWith('src/runtime/'))
+    .map((file) => codeOf(file).replace(/^(?:import|export) (?:type )?[*{][^']*''/gm, ''))
+    .flatMap((code) => code.match(/\bas (?!const\b)/g) ?? [])
+  expect(found.length).toBeLessThanOrEqual(assertionsMax)
+})
+
 describe('the lock file', () => {
   const text = readFileSync('package-lock.json', 'utf8')
 

@@ -181,11 +181,36 @@ export type Settled<T> =
  */
 export type Target<M = unknown, S = unknown> = Ref<M, S> | Name<M> | Via<M> | Part<M, S>
 
+/** Starts processes: a System those without a parent, a process its own, which are not linked. */
+interface Starts {
+  /**
+   * Starts a server. Rejects with `EXITED`; `details.reason` is that of `init`, `'ignore'`, or
+   * `['already_started', ref]`.
+   */
+  start<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<Ref<T, S>>
+  /** The same, but resolves with a failure instead of rejecting. */
+  startResult<T extends Messages, S, A, P>(
+    server: GenServer<T, S, A, P>,
+    ...rest: StartArguments<A, T>
+  ): Promise<StartResult<T, S>>
+  /**
+   * Starts a bare process that runs `body` and then ends. It begins in a separate turn. Throws
+   * `CONFLICT` when the name is taken.
+   */
+  spawn<T = unknown>(
+    body: (context: BareContext<T & Messages>) => unknown,
+    options?: SpawnOptions<T>,
+  ): Ref<T>
+}
+
 /**
  * The context of a handler. One object for the life of the process. After the death of the process,
  * a handler that is still pending has no effect, and its calls are rejected.
  */
-export interface Context<M = Messages, App = AppContext> {
+export interface Context<M = Messages, App = AppContext> extends Starts {
   readonly self: Ref<M>
   /** The name registered for this process, if it has one. */
   readonly name: string | undefined
@@ -201,31 +226,17 @@ export interface Context<M = Messages, App = AppContext> {
    * stop when this process ends.
    */
   to<T, S = unknown>(target: Target<T, S>): Ref<T, S>
-  start<T extends Messages, S, A, P>(
-    server: GenServer<T, S, A, P>,
-    ...rest: StartArguments<A, T>
-  ): Promise<Ref<T, S>>
+  /** Starts a linked server. Rejects like `start`. */
   startLink<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
   ): Promise<Ref<T, S>>
-  startResult<T extends Messages, S, A, P>(
-    server: GenServer<T, S, A, P>,
-    ...rest: StartArguments<A, T>
-  ): Promise<StartResult<T, S>>
+  /** The same, but resolves with a failure instead of rejecting. */
   startLinkResult<T extends Messages, S, A, P>(
     server: GenServer<T, S, A, P>,
     ...rest: StartArguments<A, T>
   ): Promise<StartResult<T, S>>
-  /**
-   * Starts a bare process that runs `body` and then ends. It begins in a separate turn. Throws
-   * `CONFLICT` when the name is taken.
-   */
-  spawn<T = unknown>(
-    body: (context: BareContext<T & Messages>) => unknown,
-    options?: SpawnOptions<T>,
-  ): Ref<T>
-  /** The same, linked. */
+  /** `spawn`, linked. */
   spawnLink<T = unknown>(
     body: (context: BareContext<T & Messages>) => unknown,
     options?: SpawnOptions<T>,
@@ -369,30 +380,10 @@ export interface CallContext<M = Messages, App = AppContext, R = unknown> extend
  * A world of processes. It owns their names, clock, timers, order and log. Two systems share
  * nothing.
  */
-export interface System {
+export interface System extends Starts {
   readonly clock: Clock
   readonly events: Telemetry
   readonly logger: Logger
-  /**
-   * Starts a server without a parent. Rejects with `EXITED`; `details.reason` is that of `init`,
-   * `'ignore'`, or `['already_started', ref]`.
-   */
-  start<T extends Messages, S, A, P>(
-    server: GenServer<T, S, A, P>,
-    ...rest: StartArguments<A, T>
-  ): Promise<Ref<T, S>>
-  /** The same, but resolves with a failure instead of rejecting. */
-  startResult<T extends Messages, S, A, P>(
-    server: GenServer<T, S, A, P>,
-    ...rest: StartArguments<A, T>
-  ): Promise<StartResult<T, S>>
-  /**
-   * Starts a bare process that runs `body` and then ends. Throws `CONFLICT` when the name is taken.
-   */
-  spawn<T = unknown>(
-    body: (context: BareContext<T & Messages>) => unknown,
-    options?: SpawnOptions<T>,
-  ): Ref<T>
   /** A ref that looks the name up at each use. */
   to<T, S = unknown>(name: Name<T> | Via<T> | Part<T, S>): Ref<T, S>
   whereis<T, S = unknown>(name: Name<T> | Via<T> | Part<T, S>): Ref<T, S> | undefined

@@ -26,14 +26,15 @@ type AnyCast = { casts: Record<string, (payload: unknown) => void> }
 
 const demonitorKeys = ['flush']
 
+/** The arguments of a start, without their types. */
+export type StartGiven = [server: object, arg?: unknown, options?: StartOptions<unknown>]
+
 /** Starts servers. The System implements it. */
 export interface Starter {
   startFrom(
     starter: Process | undefined,
     linked: boolean,
-    server: object,
-    arg: unknown,
-    options: StartOptions<unknown> | undefined,
+    ...given: StartGiven
   ): Promise<StartResult<never, never>>
   spawnFrom(
     starter: Process | undefined,
@@ -114,36 +115,20 @@ export class ServerContext {
     return new Address<Process>(directory, process, name, this.#process)
   }
 
-  start(
-    server: object,
-    arg?: unknown,
-    options?: StartOptions<unknown>,
-  ): Promise<Ref<never, never>> {
-    return guarded(this.startResult(server, arg, options).then(refOf))
+  start(...given: StartGiven): Promise<Ref<never, never>> {
+    return guarded(this.startResult(...given).then(refOf))
   }
 
-  startLink(
-    server: object,
-    arg?: unknown,
-    options?: StartOptions<unknown>,
-  ): Promise<Ref<never, never>> {
-    return guarded(this.startLinkResult(server, arg, options).then(refOf))
+  startLink(...given: StartGiven): Promise<Ref<never, never>> {
+    return guarded(this.startLinkResult(...given).then(refOf))
   }
 
-  startResult(
-    server: object,
-    arg?: unknown,
-    options?: StartOptions<unknown>,
-  ): Promise<StartResult<never, never>> {
-    return guarded(this.#system.startFrom(this.#process, false, server, arg, options))
+  startResult(...given: StartGiven): Promise<StartResult<never, never>> {
+    return guarded(this.#system.startFrom(this.#process, false, ...given))
   }
 
-  startLinkResult(
-    server: object,
-    arg?: unknown,
-    options?: StartOptions<unknown>,
-  ): Promise<StartResult<never, never>> {
-    return guarded(this.#system.startFrom(this.#process, true, server, arg, options))
+  startLinkResult(...given: StartGiven): Promise<StartResult<never, never>> {
+    return guarded(this.#system.startFrom(this.#process, true, ...given))
   }
 
   spawn(body: (context: never) => unknown, options?: SpawnOptions): Ref<never, never> {

@@ -28,7 +28,7 @@ import { callOutside, type Outside } from '../words/outside-code.ts'
 import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { System } from './gen-server.ts'
-import { ServerContext, type Starter } from './server-context.ts'
+import { ServerContext, type Starter, type StartGiven } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
 import {
@@ -123,20 +123,12 @@ export class ProcessSystem implements Kernel, Starter {
 
   // For every caller.
 
-  start(
-    server: object,
-    arg?: unknown,
-    options?: StartOptions<unknown>,
-  ): Promise<Ref<never, never>> {
-    return this.startResult(server, arg, options).then(refOf)
+  start(...given: StartGiven): Promise<Ref<never, never>> {
+    return this.startResult(...given).then(refOf)
   }
 
-  startResult(
-    server: object,
-    arg?: unknown,
-    options?: StartOptions<unknown>,
-  ): Promise<StartResult<never, never>> {
-    return this.startFrom(undefined, false, server, arg, options)
+  startResult(...given: StartGiven): Promise<StartResult<never, never>> {
+    return this.startFrom(undefined, false, ...given)
   }
 
   spawn(body: Body, options?: SpawnOptions): Ref<never, never> {
@@ -206,9 +198,7 @@ export class ProcessSystem implements Kernel, Starter {
   startFrom(
     starter: Process | undefined,
     linked: boolean,
-    server: object,
-    arg: unknown,
-    given: StartOptions<unknown> | undefined,
+    ...[server, arg, given]: StartGiven
   ): Promise<StartResult<never, never>> {
     if (starter !== undefined && !starter.alive) return Promise.resolve(noStarter)
     if (starter === undefined && this.#isStopped) return Promise.reject(stopped())

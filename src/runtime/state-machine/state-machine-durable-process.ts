@@ -22,6 +22,7 @@ import { noReply, ok, reply } from '../server/next-step.ts'
 import {
   deliver,
   noAnswer,
+  notStopped,
   type Options,
   type Own,
   processHost,
@@ -361,11 +362,7 @@ export class DurableMachineProcess {
     const life = this.#life
     this.#life = undefined
     this.#state = undefined
-    life?.steps.end((reason) =>
-      this.#context.system.logger.error(`an actor inside ${this.#process} did not stop`, {
-        reason,
-      }),
-    )
+    life?.steps.end(notStopped(this.#process))
   }
 }
 

@@ -108,6 +108,12 @@ const tell = (
   )
 }
 
+/** Logs why an actor inside the machine of `process` did not stop. */
+export const notStopped =
+  (process: Process) =>
+  (reason: unknown): void =>
+    process.kernel.logger.error(`an actor inside ${process} did not stop`, { reason })
+
 /** Gives a process a message of its machine. */
 export const deliver = (process: Process, name: string, payload: unknown): void =>
   process.deliver(new Envelope(kinds.info, name, payload))

@@ -18,6 +18,7 @@ import { isThenable } from '../words/outside-code.ts'
 import {
   deliver,
   noAnswer,
+  notStopped,
   type Options,
   type Own,
   processHost,
@@ -215,12 +216,7 @@ export class MachineProcess {
   #listenForEnd({ children }: AnyMachineSnapshot): void {
     if (this.#listensForEnd || Object.keys(children).length === 0) return
     this.#listensForEnd = true
-    const end = (): void =>
-      this.#steps.end((reason) =>
-        this.#context.system.logger.error(`an actor inside ${this.#process} did not stop`, {
-          reason,
-        }),
-      )
+    const end = (): void => this.#steps.end(notStopped(this.#process))
     this.#context.signal.addEventListener('abort', end, { once: true })
   }
 

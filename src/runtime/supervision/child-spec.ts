@@ -69,6 +69,24 @@ export const worker = <M extends Messages, S, A, P>(
   return checked({ id, start: launch, restart, shutdown: shutdown ?? shutdownMs, significant })
 }
 
+/** The start of a supervisor. None of its messages may be refused: they decide about processes. */
+export const supervisorStart = <M extends Messages, S, A, P>(
+  id: string,
+  server: GenServer<M, S, A, P>,
+  argument: A,
+  kind: string,
+  options: Pick<StartOptions, 'name' | 'app' | 'instance' | 'startGate'>,
+) => {
+  const { name, instance, startGate } = options
+  const started = {
+    name: name as StartOptions<M>['name'],
+    ...{ label: String(name ?? id), kind, mailboxMax: Number.POSITIVE_INFINITY },
+    ...{ instance, startGate, ...('app' in options && { app: options.app }) },
+  }
+  return (context: ChildContext): Promise<StartResult<M, S>> =>
+    context.startLinkResult(server as GenServer<M, S, unknown, P>, argument, started)
+}
+
 const workerKeys = [...startKeys, 'restart', 'shutdown', 'shutdownMs', 'significant']
 
 /** A specification with all defaults. */

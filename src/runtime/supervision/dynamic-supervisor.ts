@@ -19,12 +19,12 @@ import type { ExitReason } from '../words/exit-reason.ts'
 import { backsOff, hasWaited } from './backing-off.ts'
 import { shapeFault } from './child-fault.ts'
 import {
-  type ChildContext,
   type ChildSpec,
   checked,
   expectStartable,
   fullSpec,
   intensityOptions,
+  supervisorStart,
 } from './child-spec.ts'
 import { askAgain, waitAtGate } from './gate-wait.ts'
 import { givesUp, isRestarted, type RestartOption, recentRestarts } from './restart-policy.ts'
@@ -103,14 +103,7 @@ export const dynamicSupervisor = (
   const { name, restart, shutdown, significant } = options
   expectStartable(id, { name })
   const limits = limitsOf(options, config(id))
-  const start = (context: ChildContext): Promise<StartResult<DynamicSupervisorMessages>> =>
-    context.startLinkResult(dynamicServer, limits, {
-      name: name as Name<DynamicSupervisorMessages> | Via<DynamicSupervisorMessages> | undefined,
-      label: String(name ?? id),
-      kind: 'dynamic_supervisor',
-      mailboxMax: Number.POSITIVE_INFINITY,
-      ...('app' in options ? { app: options.app } : {}),
-    })
+  const start = supervisorStart(id, dynamicServer, limits, 'dynamic_supervisor', options)
   return checked({ id, start, restart, shutdown, significant, kind: 'supervisor' })
 }
 

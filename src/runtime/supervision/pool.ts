@@ -18,11 +18,11 @@ import {
 } from '../words/address.ts'
 import { isBackoff } from './child-fault.ts'
 import {
-  type ChildContext,
   type ChildSpec,
   checked,
   expectStartable,
   intensityOptions,
+  supervisorStart,
   worker as workerSpec,
 } from './child-spec.ts'
 import { type PoolMessages, type PoolStatus, poolServer, WorkerRef } from './pool-server.ts'
@@ -101,14 +101,8 @@ export const childSpec = <M extends ServerMessages, S, A, P>(
     throw configError(`${id}.maxOverflow`, 'a whole number from 1', 0)
   const worker = workerSpec('worker', server, arg, { restart: 'temporary', label: `${id} worker` })
   const plan = { worker, ...limits }
-  const start = (context: ChildContext) =>
-    context.startLinkResult(poolServer, plan, {
-      name: name as RuntimeName<PoolMessages> | undefined,
-      label: String(name ?? id),
-      kind: 'pool_supervisor',
-      // A worker that is given back must not be refused; those who wait are bounded by `queueMax`.
-      mailboxMax: Number.POSITIVE_INFINITY,
-    })
+  // A worker that is given back must not be refused; clients that wait are bounded by `queueMax`.
+  const start = supervisorStart(id, poolServer, plan, 'pool_supervisor', options)
   const spec: ChildSpec = { id, start, restart, shutdown, kind: 'supervisor' }
   return checked(spec) as ChildSpec<PoolMessages<M>>
 }

@@ -19,6 +19,7 @@ import {
   checked,
   expectStartable,
   intensityOptions,
+  supervisorStart,
 } from './child-spec.ts'
 import type { AutoShutdown, RestartOption, Strategy } from './restart-policy.ts'
 import type { ChildCount, ChildInfo } from './supervised-children.ts'
@@ -67,17 +68,7 @@ export const supervisor = (
   const argument = argumentOf(id, options, children)
   const { name, restart, shutdown, significant, instance, startGate } = options
   expectStartable(id, { name, instance })
-  const start = (context: ChildContext): Promise<StartResult<SupervisorMessages>> =>
-    context.startLinkResult(supervisorServer, argument, {
-      name: name as Name<SupervisorMessages> | Via<SupervisorMessages> | undefined,
-      label: String(name ?? id),
-      kind: 'supervisor',
-      instance,
-      startGate,
-      // A supervisor's messages decide about processes: none of them may be refused.
-      mailboxMax: Number.POSITIVE_INFINITY,
-      ...('app' in options ? { app: options.app } : {}),
-    })
+  const start = supervisorStart(id, supervisorServer, argument, 'supervisor', options)
   return checked({ id, start, restart, shutdown, significant, kind: 'supervisor', startGate })
 }
 
