@@ -174,7 +174,7 @@ export class BatcherHandle {
     entries: readonly PutEntry[],
     terms?: Batcher.BatchTerms,
   ): Promise<Batcher.CommandWritten> {
-    return Batcher.writePutBatch(this.#system, this.#shard(shard), entries, terms)
+    return this.write(shard, { kind: 'putMany', entries }, terms)
   }
 
   /** Deletes all keys or none. @throws as `write` does */
@@ -183,7 +183,7 @@ export class BatcherHandle {
     keys: readonly string[],
     terms?: Batcher.BatchTerms,
   ): Promise<Batcher.CommandWritten> {
-    return Batcher.writeDeleteBatch(this.#system, this.#shard(shard), keys, terms)
+    return this.write(shard, { kind: 'deleteMany', keys }, terms)
   }
 
   /** `writePutBatch` for a kept `from`, which is answered or failed when the write has settled. */
@@ -193,7 +193,8 @@ export class BatcherHandle {
     from: From<Batcher.CommandWritten>,
     terms?: Batcher.AsyncTerms,
   ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
-    return Batcher.writePutBatchAsync(this.#system, this.#shard(shard), entries, from, terms)
+    const command = { kind: 'putMany', entries } as const
+    return Batcher.writeAsync(this.#system, this.#shard(shard), command, from, terms)
   }
 
   /** `writeDeleteBatch` for a kept `from`. */
@@ -203,7 +204,8 @@ export class BatcherHandle {
     from: From<Batcher.CommandWritten>,
     terms?: Batcher.AsyncTerms,
   ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
-    return Batcher.writeDeleteBatchAsync(this.#system, this.#shard(shard), keys, from, terms)
+    const command = { kind: 'deleteMany', keys } as const
+    return Batcher.writeAsync(this.#system, this.#shard(shard), command, from, terms)
   }
 
   #timeoutMs(options: { readonly timeoutMs?: number }): number {

@@ -25,7 +25,6 @@ import {
   type Command,
   checkCommand,
   namedKeys,
-  type PutEntry,
   refusalError,
   shardOf,
   type UnitAnswer,
@@ -337,52 +336,17 @@ export const prepareAt = async (
   return prepareCommand(system, shard, units, options)
 }
 
-/** Puts all entries, or none. @throws KeelsonError as `write` does */
-export const writePutBatch = (
-  system: System,
-  shard: WritingShard,
-  entries: readonly PutEntry[],
-  terms: BatchTerms = {},
-): Promise<CommandWritten> => write(system, shard, { kind: 'putMany', entries }, terms)
-
-/** Deletes all keys, or none. @throws KeelsonError as `write` does */
-export const writeDeleteBatch = (
-  system: System,
-  shard: WritingShard,
-  keys: readonly string[],
-  terms: BatchTerms = {},
-): Promise<CommandWritten> => write(system, shard, { kind: 'deleteMany', keys }, terms)
-
 /**
- * `writePutBatch` for a kept `from`, which is answered or failed when the write has settled,
+ * Writes one command for a kept `from`, which is answered or failed when the write has settled,
  * whichever process dies. The token of the gate is returned at the end of the write. Without a
  * batcher the write waits for no window, and the caller keeps its promise, `from` and token.
  */
-export const writePutBatchAsync = (
-  system: System,
-  shard: WritingShard,
-  entries: readonly PutEntry[],
-  from: From<CommandWritten>,
-  terms: AsyncTerms = {},
-): AsyncOutcome<CommandWritten> =>
-  writeAsync(system, shard, { kind: 'putMany', entries }, from, terms)
-
-/** `writeDeleteBatch` for a kept `from`, as `writePutBatchAsync` is. */
-export const writeDeleteBatchAsync = (
-  system: System,
-  shard: WritingShard,
-  keys: readonly string[],
-  from: From<CommandWritten>,
-  terms: AsyncTerms = {},
-): AsyncOutcome<CommandWritten> =>
-  writeAsync(system, shard, { kind: 'deleteMany', keys }, from, terms)
-
-const writeAsync = (
+export const writeAsync = (
   system: System,
   shard: WritingShard,
   command: Command,
   from: From<CommandWritten>,
-  { token, ...terms }: AsyncTerms,
+  { token, ...terms }: AsyncTerms = {},
 ): AsyncOutcome<CommandWritten> => {
   if (token !== undefined && !(token instanceof Admission && shard.gate.hasMade(token)))
     throw invalidArgument('token', 'a token of the gate of this shard', token)

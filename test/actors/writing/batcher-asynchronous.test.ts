@@ -9,7 +9,7 @@ import {
   terminateChild,
 } from '../../../src/runtime/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
-import { batched, entryOf, firstShardOf } from '../../support/worlds/batched-instance.ts'
+import { batched, firstShardOf, puttingOne } from '../../support/worlds/batched-instance.ts'
 
 /** Keeps the `from` of its callers; their writes answer them. */
 type Keeper = { calls: { put: (key: string) => unknown } }
@@ -44,9 +44,9 @@ describe('asynchronous writes', () => {
   test('refuse anything that is not the from of a call, and write nothing', async () => {
     const { system, shard, app } = await withKeeper()
     for (const from of [undefined, null, {}, 5, { reply() {} }])
-      expect(() =>
-        Batcher.writePutBatchAsync(system, shard, [entryOf('s:a', 1)], from as never),
-      ).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+      expect(() => Batcher.writeAsync(system, shard, puttingOne('s:a'), from as never)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
     expect(app.store.has('s:a')).toBe(false)
   })
 
@@ -57,7 +57,7 @@ describe('asynchronous writes', () => {
       system.start(
         keeping((key, from) =>
           outcomes.push(
-            Batcher.writePutBatchAsync(system, shard, [entryOf(key, 1)], from, {
+            Batcher.writeAsync(system, shard, puttingOne(key), from, {
               windowMs: 5,
               token,
             }),
@@ -81,9 +81,10 @@ describe('asynchronous writes', () => {
     const token = await tokenOf()
     const keeper = await during(
       system.start(
-        keeping((key, from) =>
-          Batcher.writeDeleteBatchAsync(system, shard, [key], from, { windowMs: 1_000, token }),
-        ),
+        keeping((key, from) => {
+          const command = { kind: 'deleteMany', keys: [key] } as const
+          return Batcher.writeAsync(system, shard, command, from, { windowMs: 1_000, token })
+        }),
         undefined,
       ),
     )
@@ -110,7 +111,7 @@ describe('asynchronous writes', () => {
       handTo: () => undefined,
     }
 
-    const outcome = Batcher.writePutBatchAsync(system, shard, [entryOf('s:a', 1)], from, {
+    const outcome = Batcher.writeAsync(system, shard, puttingOne('s:a'), from, {
       windowMs: 5_000,
       token,
     })

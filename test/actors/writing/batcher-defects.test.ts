@@ -8,10 +8,10 @@ import { resume, suspend, terminateChild } from '../../../src/runtime/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
 import {
   batched,
-  entryOf,
   firstShardOf,
   msOf,
   outcomesOf,
+  puttingOne,
 } from '../../support/worlds/batched-instance.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -154,11 +154,10 @@ describe('the defects of the reference are not repeated:', () => {
     const { app, during, flushed } = await batched()
     const { store } = app
     const shard = firstShardOf(app)
+    const deleting = { kind: 'deleteMany', keys: ['s:a', 's:none', 's:b'] } as const
     const writes = [
-      Batcher.writePutBatch(app.system, shard, [entryOf('s:a', 1), entryOf('s:b', 2)], {
-        windowMs: 5,
-      }),
-      Batcher.writeDeleteBatch(app.system, shard, ['s:a', 's:none', 's:b'], { windowMs: 5 }),
+      Batcher.write(app.system, shard, puttingOne('s:a', 's:b'), { windowMs: 5 }),
+      Batcher.write(app.system, shard, deleting, { windowMs: 5 }),
       Batcher.write(app.system, shard, { kind: 'delete', key: 's:a' }, { windowMs: 5 }),
     ]
 

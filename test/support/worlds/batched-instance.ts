@@ -36,6 +36,10 @@ export const entryOf = (key: string, value: unknown) => ({
   expiry: noExpiry,
 })
 
+/** A command that puts 1 under each of these keys. */
+export const puttingOne = (...keys: string[]) =>
+  ({ kind: 'putMany', entries: keys.map((key) => entryOf(key, 1)) }) as const
+
 /** What became of each of several promises so far: `pending`, `ok`, or a code. */
 export const outcomesOf = (works: readonly Promise<unknown>[]): readonly unknown[] => {
   const outcomes: unknown[] = works.map(() => 'pending')
