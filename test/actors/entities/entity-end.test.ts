@@ -148,9 +148,10 @@ test('the next life has another incarnation, and the ended process ran terminate
   expect(lives).toEqual(['+a', '-a normal', '+a'])
 })
 
-test('the answer of a stop leaves after a terminate that takes its time, and a crash has none', async () => {
+test('the answer of a stop leaves after a terminate that takes its time; a rest and a crash have none', async () => {
   const seen: unknown[] = []
-  const leaving: DurableServer<{ calls: { leave: () => string; crash: () => void } }, number> = {
+  type Leaving = { calls: { leave: () => string; stay: () => void; crash: () => void } }
+  const leaving: DurableServer<Leaving, number> = {
     init: () => 0,
     terminate: async (_, __, { system }) => {
       await new Promise<void>((resolve) => system.clock.after(50, resolve))
@@ -158,16 +159,21 @@ test('the answer of a stop leaves after a terminate that takes its time, and a c
     },
     calls: {
       leave: (count) => stopReply('normal', 'left', count),
+      stay: (count) => reply(undefined, count),
       crash: () => {
         throw new Error('crashed')
       },
     },
   }
-  const kind = entity('leaving', leaving)
+  const kind = entity('leaving', leaving, { idleMs: 1_000 })
   s = await startSimulated({ app: supervisor('app', {}, [kind]) })
   const ref = s.app.entity(kind).ref('1')
   seen.push(await s.during(call(ref, 'leave')))
   expect(seen).toEqual(['terminated', 'left'])
+  await s.during(call(ref, 'stay'))
+  await s.advance(3_000)
+  expect(s.app.entities.kind('leaving')?.live).toBe(0)
+  expect([seen.length, s.log.lines]).toEqual([3, []])
   const crashed = { code: 'EXITED', cause: { message: 'crashed' } }
   await expect(s.during(call(ref, 'crash'))).rejects.toMatchObject(crashed)
 })
