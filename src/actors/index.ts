@@ -2,7 +2,7 @@
  * The durable actors: where runtime and storage meet. It imports those two layers. Its rooms, each
  * importing only rooms above it:
  *
- * - admission: the gate of a shard, the allowance over all shards, windows
+ * - admission: the gate of a shard, its tokens, the allowance over all shards
  * - core: names, options and events, a shard's phase, gate, time and read view, checks, weights
  * - overlay: committed changes that the projection does not show yet
  * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
@@ -10,8 +10,7 @@
  * - blobs: `blob_store`, pins, the sweep
  * - writing: the way of every write, large ones too, `batcher` with its windows, `expirer`
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
- * - control: `control` over every shard, pauses of writes, the handles of `app`
- * - backups: `app.backup`: copies of the shards of a running instance
+ * - control: `control` over every shard, pauses of writes, backups, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
  * - journal: `app.journal`: entries of applications that keep their state themselves
  * - turns: the turns of durable actors: their units, rows and held outputs
@@ -27,16 +26,15 @@
 export { Allowance } from './admission/allowance.ts'
 export { Gate } from './admission/gate.ts'
 export { Admission, type SyncToken, type Watch } from './admission/gate-token.ts'
-export { WriteWindows } from './admission/write-windows.ts'
+export * as BlobStore from './blobs/blob-store.ts'
+export { ShardBlobs } from './blobs/shard-blobs.ts'
 export {
   type BackupOptions,
   type BackupParts,
   type BackupReport,
   type BackupShard,
   backUp,
-} from './backups/backup.ts'
-export * as BlobStore from './blobs/blob-store.ts'
-export { ShardBlobs } from './blobs/shard-blobs.ts'
+} from './control/backup.ts'
 export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
 export { BlobsHandle, type PrepareOptions } from './control/blobs-handle.ts'
 export * as Control from './control/control.ts'
@@ -71,6 +69,7 @@ export {
   type StorageEvents,
   tell,
 } from './core/storage-events.ts'
+export { WriteWindows } from './core/write-windows.ts'
 export { type ActorsHealth, actorsHealth } from './entities/actors-health.ts'
 export * as Alarms from './entities/alarms.ts'
 export {

@@ -6,6 +6,8 @@ import type { ShardBlobs } from './shard-blobs.ts'
 /** A shard as its blob store has it: its blobs, and what else refers to them. */
 export type BlobShard = ShardCore & {
   readonly blobs: ShardBlobs
+  /** Its rows refer to blobs. */
+  readonly projection: { onDamage(evidence: unknown): void }
   readonly files: { log(): LogHost }
   readonly snapshots: { addBlobs(into: BlobExtents, signal: AbortSignal): Promise<void> }
 }

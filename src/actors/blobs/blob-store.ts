@@ -5,7 +5,7 @@
  * this actor. The store sweeps every `blobs.sweepMs`.
  */
 import { types } from 'node:util'
-import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   type From,
@@ -35,7 +35,6 @@ import {
 } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
-import * as Applier from '../projection/applier.ts'
 import type { BlobShard } from './blob-shard.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
 import { BlobPin } from './shard-blobs.ts'
@@ -426,7 +425,5 @@ const sweeping = async (state: State, context: Context): Promise<SweepReport> =>
   const { shard, cleared } = state
   if (!state.isOpen && !shard.blobs.hasFolder()) return { segments: 0, cleared: 0, freedBytes: 0 }
   const host = await hostOf(state, context)
-  const applier = context.to(Applier.name(shard.parts.instance, shard.index))
-  const damaged = (evidence: ErrorDetails) => Applier.damaged(applier, evidence)
-  return watched(state, sweepBlobs({ shard, host, cleared, signal: context.signal, damaged }))
+  return watched(state, sweepBlobs({ shard, host, cleared, signal: context.signal }))
 }

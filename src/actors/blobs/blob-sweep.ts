@@ -5,7 +5,7 @@
  * read, the sweep ends before it frees a blob.
  */
 import type { Clock } from '../../clock.ts'
-import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   allOwnRows,
   BlobExtents,
@@ -139,8 +139,6 @@ export type SweepParts = {
   readonly cleared: Map<number, readonly Extent[]>
   /** The signal of the process that sweeps. The sweep frees no blob after its death. */
   readonly signal: AbortSignal
-  /** Called for a damaged row. */
-  readonly damaged: (evidence: ErrorDetails) => void
 }
 
 const nothing: SweepReport = { segments: 0, cleared: 0, freedBytes: 0 }
@@ -195,11 +193,11 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
 }
 
 /** Waits for the marking. A damaged row is reported, so that the projection is rebuilt. */
-const telling = async ({ damaged }: SweepParts, marked: Promise<void>): Promise<void> => {
+const telling = async ({ shard }: SweepParts, marked: Promise<void>): Promise<void> => {
   try {
     await marked
   } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) damaged(error.details)
+    if (isKeelsonError(error, 'CORRUPT')) shard.projection.onDamage(error.details)
     throw error
   }
 }

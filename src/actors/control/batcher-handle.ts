@@ -2,13 +2,12 @@
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { type From, isRef, type Ref, type System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
-import type { SyncToken } from '../admission/gate-token.ts'
-import type { WindowChange, WriteWindows } from '../admission/write-windows.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import { isCount } from '../core/payload-check.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { bytesCounted } from '../core/write-weight.ts'
+import type { WindowChange, WriteWindows } from '../core/write-windows.ts'
 import * as Batcher from '../writing/batcher.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
 import { checkWrite } from '../writing/write-options.ts'
@@ -123,7 +122,7 @@ export class BatcherHandle {
    * @throws KeelsonError as writes do at the gate: `BUSY`, `NOT_SUBMITTED`, `SHARD_DOWN`, `CLOSED`;
    * `INVALID_ARGUMENT`
    */
-  async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<SyncToken> {
+  async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<Batcher.SyncToken> {
     const { gate } = this.#shard(shard)
     checkOptionNames(options, ['commands', 'bytes', 'owner', 'deadlineMs', 'whenFull'])
     const { commands = 1, bytes = 0, owner, ...atGate } = options

@@ -25,7 +25,7 @@ import {
   type WalLevel,
   walLevelOf,
 } from '../../storage/index.ts'
-import { windows } from '../admission/write-windows.ts'
+import { windows } from './write-windows.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB

@@ -8,11 +8,11 @@ import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../..
 import type { Logger } from '../../runtime/index.ts'
 import type { Disk } from '../../storage/index.ts'
 import type { Gate } from '../admission/gate.ts'
-import type { WriteWindows } from '../admission/write-windows.ts'
 import type { ReadView } from './read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
 import { ShardTime } from './shard-time.ts'
+import type { WriteWindows } from './write-windows.ts'
 
 /** The place of a frame: everything up to here in its shard's log. */
 export type Position = { readonly shard: number; readonly lsn: number }

@@ -7,15 +7,12 @@ import {
   ServerContext,
   type System,
 } from '../../runtime/index.ts'
-import { entryUnit } from '../../storage/index.ts'
 import { checkedKey, checkOptionNames, storedValue } from '../core/argument-check.ts'
-import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
-import type { Journal } from '../journal/journal.ts'
-import type { Batch } from '../store/batch.ts'
 import type { AlarmTime } from '../turns/durable-server.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import { settingOf } from '../turns/memory.ts'
 import { type DurableRows, OwnRowsReader } from '../turns/own-rows.ts'
+import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { Body } from './background.ts'
 import type { DurableProcess } from './durable-process.ts'
 
@@ -38,7 +35,7 @@ export class TurnContext extends ServerContext {
     return `${this.#actor.terms.identity.entity}/${stepOf(this.#actor)}`
   }
 
-  get writes(): Batch {
+  get writes(): TurnDraft['writes'] {
     return this.#actor.draft.writes
   }
 
@@ -47,8 +44,8 @@ export class TurnContext extends ServerContext {
     return this.#rows
   }
 
-  journal(entry: EntryInput): void {
-    this.#actor.draft.addEntry(entryUnit(entryContentOf(entry)))
+  journal(entry: Parameters<TurnDraft['journal']>[0]): void {
+    this.#actor.draft.journal(entry)
   }
 
   override get app(): unknown {
@@ -179,6 +176,8 @@ const storeWrites: Writes<AppContext['store'], 'load' | 'settled'> = {
   ...{ putField: true, putFields: true, deleteField: true, clear: true },
 }
 
+type Journal = AppContext['journal']
+
 const journalWrites: Writes<Journal, 'replay' | 'loadState'> = { append: true, saveState: true }
 
 const batcherWrites: Writes<AppContext['batcher'], 'flush' | 'stop' | 'syncToken'> = {
@@ -249,6 +248,8 @@ const journalBehind = (journal: Journal, given: Given): Journal =>
 const neverAsync = (): never => {
   throw new KeelsonError('INVALID_ARGUMENT', 'a durable actor awaits its writes: writePutBatch')
 }
+
+type Batch = ReturnType<AppContext['store']['batch']>
 
 const batchBehind = (batch: Batch, given: Given): Batch => {
   const commit = batch.commit.bind(batch)

@@ -129,6 +129,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       shard.retract()
       shard.gate.release(fullHold)
     })
+    shard.projection.onDamage = (evidence) => cast(context.self, 'damaged', evidence)
     return ok(initialState(shard), { continue: ['open'] })
   },
 
@@ -276,11 +277,6 @@ export const projected = (applier: Ref<Messages>, lsn: number): void => {
 /** Notifies the applier: the projection takes no changes at the moment, for `reason`. */
 export const unprojected = (applier: Ref<Messages>, reason: unknown): void => {
   cast(applier, 'unprojected', reason)
-}
-
-/** Reports a row of the projection with a wrong checksum. */
-export const damaged = (applier: Ref<Messages>, evidence: unknown): void => {
-  cast(applier, 'damaged', evidence)
 }
 
 /** Describes the applier and its overlay. */

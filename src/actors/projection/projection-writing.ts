@@ -156,7 +156,7 @@ const derivedDueIn = ({ shard }: State, now: number): number => {
 
 /** A row cannot be read: the applier sets the projection aside and ends, and this process with it. */
 export const damaged = (state: State, evidence: unknown, context: Context): void => {
-  Applier.damaged(applierOf(state, context), evidence)
+  state.shard.projection.onDamage(evidence)
   report(state.shard, 'restarted', context)
 }
 

@@ -26,6 +26,8 @@ export type ProjectionHealth = {
 
 /** The projection of one shard. */
 export class ShardProjection {
+  /** Called for each row with a wrong checksum that a reader met. The applier sets it. */
+  onDamage: (evidence: unknown) => void = () => undefined
   readonly #shard: number
   readonly #clock: Clock
   #mode: ProjectionMode = 'starting'

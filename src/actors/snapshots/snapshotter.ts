@@ -31,7 +31,6 @@ import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
 import { tell } from '../core/storage-events.ts'
-import * as Applier from '../projection/applier.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { SnapshotHealth } from './shard-snapshots.ts'
 import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'
@@ -312,7 +311,7 @@ const failed = (state: State, error: unknown, context: Context): void => {
   state.isHurried = isKeelsonError(error, 'BUSY') && error.details.reason === 'pinned'
   // The projection's rows are rebuilt, and this process starts again after that.
   if (isKeelsonError(error, 'CORRUPT') && error.details.file === undefined)
-    Applier.damaged(system.to(Applier.name(shard.parts.instance, shard.index)), error.details)
+    shard.projection.onDamage(error.details)
   const inMs = state.isHurried ? 0 : backoffMs(snapshotPauses, state.failures)
   state.retryAt = system.clock.monotonic() + inMs
   if (state.retryTimer) context.cancelTimer(state.retryTimer)

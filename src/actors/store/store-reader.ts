@@ -10,7 +10,6 @@ import type { Row } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
 import { type KeyRow, mergedRows, type ReadView } from '../core/read-view.ts'
-import * as Applier from '../projection/applier.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
   checkFreshness,
@@ -263,9 +262,7 @@ export class StoreReader {
 
   /** Reports a damaged row, so that the projection is rebuilt. The reader still gets `CORRUPT`. */
   #reportDamage(shard: WritingShard, error: unknown): void {
-    if (!isKeelsonError(error, 'CORRUPT')) return
-    const applier = this.#system.to(Applier.name(shard.parts.instance, shard.index))
-    Applier.damaged(applier, error.details)
+    if (isKeelsonError(error, 'CORRUPT')) shard.projection.onDamage(error.details)
   }
 }
 

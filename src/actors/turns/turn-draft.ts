@@ -8,6 +8,7 @@ import {
   type Command,
   type EntityRowChange,
   type EntryUnit,
+  entryUnit,
   markBytes,
   namedKeys,
   removalRowKey,
@@ -18,6 +19,7 @@ import {
   unitBytesMax,
   writtenKeyRowKey,
 } from '../../storage/index.ts'
+import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import { Batch } from '../store/batch.ts'
 import type { ActorShard } from './actor-shard.ts'
 import type { CallIds } from './call-ids.ts'
@@ -96,9 +98,9 @@ export class TurnDraft extends LoggedTurn {
   }
 
   /** Journals an entry with this turn. */
-  addEntry(entry: EntryUnit): void {
+  journal(entry: EntryInput): void {
     this.#entries ??= []
-    this.#entries.push(entry)
+    this.#entries.push(entryUnit(entryContentOf(entry)))
   }
 
   /** Writes the row, in the version of the server, whatever the handler changes. */

@@ -31,7 +31,6 @@ import {
   WriteGroup,
 } from '../../storage/index.ts'
 import { Admission, type SyncToken } from '../admission/gate-token.ts'
-import type { WindowChange } from '../admission/write-windows.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import {
   isIgnored,
@@ -44,6 +43,7 @@ import {
 import type { Position } from '../core/shard-core.ts'
 import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
+import type { WindowChange } from '../core/write-windows.ts'
 import type { AppendGroup } from '../log/appends.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
 import {
@@ -55,6 +55,8 @@ import {
 import { checkWrite } from './write-options.ts'
 import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
 import type { WritingShard } from './writing-shard.ts'
+
+export type { SyncToken } from '../admission/gate-token.ts'
 
 /** A group that waits for a window of `namespace`. */
 export type Departure = { readonly group: AppendGroup; readonly namespace: string }

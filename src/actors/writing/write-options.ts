@@ -1,8 +1,8 @@
 /** The options of writes: those of every write, those of each command, and their checks. Pure. */
 import { invalidArgument } from '../../errors.ts'
 import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../../storage/index.ts'
-import { isWindow, windowMsMax } from '../admission/write-windows.ts'
 import { checkedOwner, checkOptionNames } from '../core/argument-check.ts'
+import { isWindow, windowMsMax } from '../core/write-windows.ts'
 
 /** Options of every write. */
 export type WriteOptions = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { WriteWindows, windowsMax } from '../../../src/actors/admission/write-windows.ts'
+import { WriteWindows, windowsMax } from '../../../src/actors/core/write-windows.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { machine, started } from '../../support/worlds/simulated-instance.ts'
 

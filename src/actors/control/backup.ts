@@ -26,9 +26,9 @@ import {
   tidyShard,
   writeBackup,
 } from '../../storage/index.ts'
-import type { ControlShard } from '../control/control-shard.ts'
-import { pauseWrites } from '../control/write-pause.ts'
 import * as WalWriter from '../log/wal-writer.ts'
+import type { ControlShard } from './control-shard.ts'
+import { pauseWrites } from './write-pause.ts'
 
 /** Options of a backup. */
 export type BackupOptions = {
