@@ -87,7 +87,7 @@ export const snapshot = <M extends AnyMessages>(
   machine: Ref<M>,
   options?: CallOptions,
 ): Promise<SavedMachine<MachineOf<M>>> =>
-  callProcess(plain(machine), 'snapshot', undefined, options) as Promise<SavedMachine<MachineOf<M>>>
+  callProcess(plain<MachineOf<M>>(machine), 'snapshot', undefined, options)
 
 /**
  * Waits for the machine's final state and resolves with its output. No time limit by default.
@@ -168,10 +168,11 @@ export const actorOf = <M extends AnyMessages>(
 ): ActorRef<Snapshot<undefined>, Extract<EventOf<M>, EventObject>> =>
   forwardingActor(machine, (event) => void castFromAnywhere(plain(machine), 'event', event))
 
-/** The messages without the types of one machine. */
-type Plain = {
+/** The messages of a machine, without the types of its events. */
+type Plain<T extends AnyStateMachine> = {
   casts: { event: (event: unknown) => void }
-  calls: { event: (event: unknown) => unknown; snapshot: () => unknown; output: () => unknown }
+  calls: { event: (event: unknown) => unknown; snapshot: () => SavedMachine<T> }
 }
 
-const plain = (machine: Ref<unknown>): Ref<Plain> => machine as Ref<Plain>
+const plain = <T extends AnyStateMachine>(machine: Ref<unknown>): Ref<Plain<T>> =>
+  machine as Ref<Plain<T>>

@@ -49,15 +49,9 @@ export interface AsyncStreamOptions {
 }
 
 /** Options with all defaults. */
-export interface StreamSettings {
-  readonly maxConcurrency: number
-  readonly ordered: boolean
-  readonly maxAhead: number
-  readonly timeoutMs: number
-  readonly onTimeout: 'exit' | 'kill_task'
-  readonly supervisor: Target<TaskSupervisorMessages> | undefined
-  readonly link: boolean
-}
+export type StreamSettings = {
+  readonly [K in keyof Omit<AsyncStreamOptions, 'supervisor'>]-?: NonNullable<AsyncStreamOptions[K]>
+} & Pick<AsyncStreamOptions, 'supervisor'>
 
 /** The options with their defaults. Throws `INVALID_ARGUMENT` with `details.option`. */
 export const streamSettings = (given: AsyncStreamOptions): StreamSettings => {
@@ -170,20 +164,17 @@ export class StreamInput<I> {
 }
 
 /** A text is iterable too: only its properties may be read here. */
-const isIterable = (inputs: unknown): boolean => {
-  const given = inputs as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
-  return (
-    typeof given?.[Symbol.asyncIterator] === 'function' ||
-    typeof given?.[Symbol.iterator] === 'function'
-  )
-}
+const hasMethod = (inputs: unknown, name: symbol): boolean =>
+  typeof Reflect.get(Object(inputs), name) === 'function'
 
-const open = <I>(inputs: Iterable<I> | AsyncIterable<I>): Iterator<I> | AsyncIterator<I> => {
-  const { [Symbol.asyncIterator]: isAsync } = inputs as Partial<AsyncIterable<I>>
-  return typeof isAsync === 'function'
-    ? (inputs as AsyncIterable<I>)[Symbol.asyncIterator]()
-    : (inputs as Iterable<I>)[Symbol.iterator]()
-}
+const isIterable = (inputs: unknown): boolean =>
+  isAsync(inputs) || hasMethod(inputs, Symbol.iterator)
+
+const isAsync = (inputs: unknown): inputs is AsyncIterable<unknown> =>
+  hasMethod(inputs, Symbol.asyncIterator)
+
+const open = <I>(inputs: Iterable<I> | AsyncIterable<I>): Iterator<I> | AsyncIterator<I> =>
+  isAsync(inputs) ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]()
 
 const closingOf = async (iterator: Iterator<unknown> | AsyncIterator<unknown> | undefined) => {
   await iterator?.return?.()

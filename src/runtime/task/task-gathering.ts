@@ -21,16 +21,16 @@ const timeoutMsDefault = 5_000
 const waitKeys = ['timeoutMs']
 
 /** The outcomes in the order of the tasks; `undefined` for a task without one in time. */
-type Outcomes = readonly (TaskOutcome | undefined)[]
+type Outcomes<T> = readonly (TaskOutcome<T> | undefined)[]
 
 /**
  * All values, made by `finish` from the outcomes. Rejects with `EXITED` or `TIMEOUT`, and then
  * gives all tasks up.
  */
-export const gatherValues = <R>(
-  tasks: readonly Task[],
+export const gatherValues = <T, R>(
+  tasks: readonly Task<T>[],
   options: TaskWaitOptions | undefined,
-  finish: (outcomes: Outcomes) => R,
+  finish: (outcomes: Outcomes<T>) => R,
 ): Promise<R> =>
   gather(tasks, options, finish, (pending, finished, wait, timeoutMs) => {
     const giveUp = (error: KeelsonError): void => {
@@ -50,10 +50,10 @@ export const gatherValues = <R>(
  * The outcomes when all have ended or the time is over, passed through `finish`. Other tasks
  * continue.
  */
-export const gatherOutcomes = <R>(
-  tasks: readonly Task[],
+export const gatherOutcomes = <T, R>(
+  tasks: readonly Task<T>[],
   options: TaskWaitOptions | undefined,
-  finish: (outcomes: Outcomes) => R,
+  finish: (outcomes: Outcomes<T>) => R,
 ): Promise<R> =>
   gather(tasks, options, finish, (pending, finished, wait) => ({
     onOutcome: () => {
@@ -79,20 +79,20 @@ export const taskLate = (timeoutMs: number): KeelsonError =>
   })
 
 /** The state of one wait. `pending` has the tasks that have not ended, each with its place. */
-type Rules<R> = (
-  pending: ReadonlyMap<OwnedTask<unknown>, number>,
+type Rules<T, R> = (
+  pending: ReadonlyMap<OwnedTask<T>, number>,
   finished: () => R,
   wait: Wait<R>,
   timeoutMs: number,
-) => { readonly onOutcome: (outcome: TaskOutcome) => void; readonly onTimeout: () => void }
+) => { readonly onOutcome: (outcome: TaskOutcome<T>) => void; readonly onTimeout: () => void }
 
-const gather = <R>(
-  tasks: readonly Task[],
+const gather = <T, R>(
+  tasks: readonly Task<T>[],
   options: TaskWaitOptions = {},
-  finish: (outcomes: Outcomes) => R,
-  rules: Rules<R>,
+  finish: (outcomes: Outcomes<T>) => R,
+  rules: Rules<T, R>,
 ): Promise<R> => {
-  let pending: Map<OwnedTask<unknown>, number>
+  let pending: Map<OwnedTask<T>, number>
   let timeoutMs: number
   try {
     timeoutMs =
@@ -104,9 +104,9 @@ const gather = <R>(
   const [first] = pending.keys()
   if (first === undefined) return Promise.resolve(finish([]))
   const wait = new Wait<R>(first.holder)
-  const outcomes: (TaskOutcome | undefined)[] = tasks.map(() => undefined)
+  const outcomes: (TaskOutcome<T> | undefined)[] = tasks.map(() => undefined)
   const { onOutcome, onTimeout } = rules(pending, () => finish(outcomes), wait, timeoutMs)
-  const note = (task: OwnedTask<unknown>, outcome: TaskOutcome): void => {
+  const note = (task: OwnedTask<T>, outcome: TaskOutcome<T>): void => {
     outcomes[pending.get(task) ?? 0] = outcome
     pending.delete(task)
     onOutcome(outcome)
@@ -125,9 +125,9 @@ const gather = <R>(
 }
 
 /** The tasks, each with its place. Throws `INVALID_ARGUMENT` for tasks that cannot be awaited. */
-const pendingOf = (tasks: readonly Task[], timeoutMs: number): Map<OwnedTask<unknown>, number> => {
+const pendingOf = <T>(tasks: readonly Task<T>[], timeoutMs: number): Map<OwnedTask<T>, number> => {
   if (!isDelay(timeoutMs)) throw noDelay('timeoutMs of a task', timeoutMs)
-  const pending = new Map<OwnedTask<unknown>, number>()
+  const pending = new Map<OwnedTask<T>, number>()
   for (const [index, task] of tasks.map(ownedOf).entries()) {
     if (pending.has(task)) throw invalid('a task is named twice')
     if (task.isExpected) throw invalid('the task is waited for already')

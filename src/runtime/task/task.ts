@@ -77,7 +77,7 @@ const taskKeys = ['label']
  * it is awaited already, or the wait could never end.
  */
 const awaitTask = <T>(task: Task<T>, options?: TaskWaitOptions): Promise<T> =>
-  gatherValues([task], options, ([outcome]) => (outcome as TaskOutcome<T>).value as T)
+  gatherValues([task], options, ([outcome]) => outcome?.value as T)
 
 type Values<Tasks extends readonly Task[]> = {
   -readonly [K in keyof Tasks]: Tasks[K] extends Task<infer T> ? T : never
@@ -100,8 +100,7 @@ const awaitMany = <const Tasks extends readonly Task[]>(
 const yieldTask = <T>(
   task: Task<T>,
   options?: TaskWaitOptions,
-): Promise<TaskOutcome<T> | undefined> =>
-  gatherOutcomes([task], options, ([outcome]) => outcome as TaskOutcome<T> | undefined)
+): Promise<TaskOutcome<T> | undefined> => gatherOutcomes([task], options, ([outcome]) => outcome)
 
 type Outcomes<Tasks extends readonly Task[]> = {
   -readonly [K in keyof Tasks]: Tasks[K] extends Task<infer T> ? TaskOutcome<T> | undefined : never
