@@ -25,16 +25,20 @@ import {
   type WalCheckpoint,
   type WalEntry,
 } from './wal-reading.ts'
-import { repairWal, type WalRepair } from './wal-repair.ts'
-import { type VerifyOptions, verifyWal, type WalVerification } from './wal-verification.ts'
+import {
+  repairWal,
+  type VerifyOptions,
+  verifyWal,
+  type WalRepair,
+  type WalVerification,
+} from './wal-repair.ts'
 
 export { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 export type { Appended, AppendOptions } from './wal-append.ts'
 export type { WalReport } from './wal-opening.ts'
 export type { WalOptions } from './wal-options.ts'
 export type { ReadOptions, WalCheckpoint, WalEntry } from './wal-reading.ts'
-export type { WalRepair } from './wal-repair.ts'
-export type { VerifyOptions, WalVerification } from './wal-verification.ts'
+export type { VerifyOptions, WalRepair, WalVerification } from './wal-repair.ts'
 
 /** The description of a log. */
 export type WalDescription = LogDescription & {

@@ -4,12 +4,13 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import { type ReadOptions, Wal, type WalOptions } from '../../../src/storage/wal/wal.ts'
 import { openWalFiles, type WalPorts } from '../../../src/storage/wal/wal-opening.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
-import { repairWal, type WalRepair } from '../../../src/storage/wal/wal-repair.ts'
 import {
+  repairWal,
   type VerifyOptions,
   verifyWal,
+  type WalRepair,
   type WalVerification,
-} from '../../../src/storage/wal/wal-verification.ts'
+} from '../../../src/storage/wal/wal-repair.ts'
 import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 
