@@ -388,6 +388,19 @@ describe('the tests', () => {
     ])
   })
 
+  test('mirror the rooms of the sources, but for those that decide nothing', () => {
+    const roomsIn = (files: readonly SourceFile[]): string[] => {
+      const found = files.map(({ path }) => path.split('/').slice(1, -1).join('/'))
+      return [...new Set(found)].filter(
+        (room) => rooms[room.split('/')[0] ?? ''] && room.includes('/'),
+      )
+    }
+    const mirrored = roomsIn(tests.filter(({ path }) => path.endsWith('.test.ts')))
+    const made = roomsIn(sources)
+    expect(mirrored.filter((room) => !made.includes(room))).toEqual([])
+    expect(made.filter((room) => !mirrored.includes(room))).toEqual(['storage/ports'])
+  })
+
   test('have claims for titles: numbers of the pages of evidence are their tags', () => {
     const pattern = /\b(?:test|describe)\b[^'"`\n]*\(\s*['"`][A-Z]\d+:? [^'"`]*/g
     expect(breaches((file) => file.text.match(pattern) ?? [], tests)).toEqual([])

@@ -20,7 +20,7 @@ export const readOptions = (args) => {
   const numbers = Object.fromEntries(
     ['repeats', 'rows', 'minutes'].map((name) => [name, numberOf(name, values[name])]),
   )
-  // Titles of cases have commas, names of contenders have none.
+  // Titles of cases have commas. A part of a contender's name is enough.
   const players = values.with.flatMap((text) => text.split(','))
   return { ...values, ...numbers, with: players, name: positionals[0] }
 }

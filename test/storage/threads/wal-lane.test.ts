@@ -2,8 +2,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { Wal } from 'keelson/wal'
 import { expect, test } from 'vitest'
-import { seededRandom } from '../../src/clock.ts'
-import { tempFolder } from '../support/temp-folder.ts'
+import { seededRandom } from '../../../src/clock.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 

@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { nodeDisk } from '../../src/storage/disk/node-disk.ts'
-import { examineProjection } from '../../src/storage/lmdb/lmdb-examination.ts'
-import { tempFolder } from '../support/temp-folder.ts'
+import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { examineProjection } from '../../../src/storage/lmdb/lmdb-examination.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
-const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href
+const built = pathToFileURL(join(import.meta.dirname, '../../../dist/storage/index.js')).href
 
 /** A module that opens a store in `dir`, which is the program's first argument, as `store`, and can `commit(lsn)` 5,000 rows. */
 const preamble = `
@@ -122,7 +122,7 @@ describe('the end of a process, while the thread commits', () => {
 
 describe('without a thread, or after its death', () => {
   const watching = pathToFileURL(
-    join(import.meta.dirname, '../support/programs/watched-threads.mjs'),
+    join(import.meta.dirname, '../../support/programs/watched-threads.mjs'),
   ).href
 
   /** Runs a program that knows its threads, and answers what it says. */

@@ -20,7 +20,7 @@ import {
   worker,
 } from 'keelson'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { childProgram } from '../support/commands/child-program.ts'
+import { childProgram } from '../../support/commands/child-program.ts'
 
 type Counter = {
   calls: {
@@ -43,7 +43,7 @@ type Counter = {
   infos: { note: (text: string) => void }
 }
 
-const module = new URL('../support/programs/thread-counter.mjs', import.meta.url)
+const module = new URL('../../support/programs/thread-counter.mjs', import.meta.url)
 
 /** A process of this thread. */
 const pinger: GenServer<{ calls: { ping: () => number } }, number> = {
@@ -198,7 +198,7 @@ describe('the start of a thread server', () => {
       ok: false,
       reason: { message: expect.stringContaining('Cannot find module') },
     })
-    const nothing = new URL('../support/programs/thread-nothing.mjs', import.meta.url)
+    const nothing = new URL('../../support/programs/thread-nothing.mjs', import.meta.url)
     const empty = await system.startResult(threadServer(nothing))
     expect(empty).toMatchObject({ ok: false, reason: { code: 'INVALID_ARGUMENT' } })
   })
@@ -309,7 +309,7 @@ describe('the end of a thread server', () => {
 })
 
 describe('the formatStatus of a module', () => {
-  const vault = new URL('../support/programs/thread-vault.mjs', import.meta.url)
+  const vault = new URL('../../support/programs/thread-vault.mjs', import.meta.url)
   type Vault = { calls: { login: (password: string) => void; spin: (password: string) => void } }
 
   const crashed = async (name: 'login' | 'spin', options: object = {}) => {

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import type * as Storage from '../../src/storage/index.ts'
-import { snapshotHostContract } from '../contracts/snapshot-host.contract.ts'
-import { tempFolder } from '../support/temp-folder.ts'
+import type * as Storage from '../../../src/storage/index.ts'
+import { snapshotHostContract } from '../../contracts/snapshot-host.contract.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
-const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href
+const built = pathToFileURL(join(import.meta.dirname, '../../../dist/storage/index.js')).href
 const storage = (await import(built)) as typeof Storage
 const openDatabase = await storage.loadLmdb()
 const disk = storage.nodeDisk()

@@ -2,7 +2,7 @@
  * `keelson doctor` on damage made by hand: each kind is named with its remedy, nothing is changed
  * without `--repair`, and what is repaired opens with all that it had (needs the build).
  */
-import { cpSync, mkdirSync, readdirSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
@@ -19,7 +19,7 @@ import { noSmallDisk, smallDisk } from '../../support/harm/small-disk.ts'
 import { lacks } from '../../support/lacks.ts'
 import { folderMadeOnce } from '../../support/temp-folder.ts'
 import { sampled, triesAll } from '../../support/tier.ts'
-import { damages } from './doctor-damages.ts'
+import { damages } from './damages.ts'
 import { flip, killed, remove, shard, snapshot, states } from './folder-harm.ts'
 
 const copied = folderMadeOnce(makeFolder)
@@ -95,18 +95,6 @@ test.each(tried)(
     expect((await doctor(dir, '--deep')).status).toBe(0)
   },
 )
-
-test('a signal ends it with its status, and leaves nothing beside the folder', async () => {
-  const dir = copied()
-  const interrupted = (listener: (signal: 'SIGINT') => void) => {
-    setImmediate(() => listener('SIGINT'))
-    return () => undefined
-  }
-
-  const { status } = await commandHere(['doctor', 'd', '--deep'], dir, { onSignal: interrupted })
-
-  expect([status, readdirSync(dir)]).toEqual([130, ['d']])
-})
 
 test('a damaged snapshot that the log has given way to is replaced as its remedy says', async () => {
   const dir = copied()
@@ -206,20 +194,4 @@ test('a journal whose states are lost is not sound if the log was given back, op
   expect(codesOf(open.findings)).toEqual(['folder.held', 'state.lost'])
   expect(codesOf(closed.findings)).toEqual(['state.lost'])
   expect(closed.findings[0]?.remedy).toMatch(/keelson restore BACKUP.*from: 'oldest'/)
-})
-
-test('what is no data folder is refused, with the command that is for it', async () => {
-  const dir = copied()
-  const app = await start({ dir: join(dir, 'd') })
-  await app.backup(join(dir, 'b'))
-  await app.close()
-  mkdirSync(join(dir, 'empty'))
-
-  const told = async (folder: string) => (await commandHere(['doctor', folder], dir)).errors
-
-  expect(await told('b')).toMatch(/^INVALID_ARGUMENT: .*keelson restore/)
-  expect(await told('d/shard-0/wal')).toMatch(/^INVALID_ARGUMENT: .*keelson wal verify/)
-  expect(await told('empty')).toMatch(/^INVALID_ARGUMENT: .*is not a data folder/)
-  expect(await told('nowhere')).toMatch(/^INVALID_ARGUMENT: .*does not exist/)
-  expect((await commandHere(['doctor'], dir)).status).toBe(2)
 })

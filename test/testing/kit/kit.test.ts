@@ -10,7 +10,7 @@ import {
   type Ref,
   reply,
   stop,
-} from '../../src/runtime/index.ts'
+} from '../../../src/runtime/index.ts'
 import {
   capturedLog,
   inManyOrders,
@@ -19,7 +19,7 @@ import {
   seededRandom,
   testSystem,
   virtualClock,
-} from '../../src/testing/index.ts'
+} from '../../../src/testing/index.ts'
 
 type Listener = {
   calls: { ask: (question: string) => number }

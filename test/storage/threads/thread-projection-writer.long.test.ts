@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import type * as Storage from '../../src/storage/index.ts'
-import { projectionStoreContract } from '../contracts/projection-store.contract.ts'
-import { tempFolder } from '../support/temp-folder.ts'
-import { positionAt, textRow } from '../support/worlds/projection-rows.ts'
+import type * as Storage from '../../../src/storage/index.ts'
+import { projectionStoreContract } from '../../contracts/projection-store.contract.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+import { positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
-const built = pathToFileURL(join(import.meta.dirname, '../../dist/storage/index.js')).href
+const built = pathToFileURL(join(import.meta.dirname, '../../../dist/storage/index.js')).href
 const storage = (await import(built)) as typeof Storage
 const openDatabase = await storage.loadLmdb()
 

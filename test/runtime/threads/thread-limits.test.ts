@@ -8,7 +8,7 @@ type Counter = {
   casts: { hold: (flag: Int32Array) => void; spin: (flag: Int32Array) => void }
 }
 
-const module = new URL('../support/programs/thread-counter.mjs', import.meta.url)
+const module = new URL('../../support/programs/thread-counter.mjs', import.meta.url)
 
 const counter = async (handlerTimeoutMs: number, options: ThreadServerOptions = {}) => {
   const stage = testSystem()
