@@ -58,14 +58,11 @@ export class GroupEncoder {
     this.#crc = last.crc
   }
 
-  /** Adds a frame and copies its payload from `source`. Returns its LSN. */
-  add(type: number, source: Uint8Array, from = 0, payloadBytes = source.length): number {
+  /** Adds a frame and copies its payload. Returns its LSN. */
+  add(type: number, payload: Uint8Array): number {
     const at = this.#size
-    const bytes = this.#buffer.bytes
-    const payloadAt = at + frameHeaderBytes
-    const isWhole = payloadBytes === source.length
-    bytes.set(isWhole ? source : source.subarray(from, from + payloadBytes), payloadAt)
-    return this.#finishFrame(type, at, payloadBytes)
+    this.#buffer.bytes.set(payload, at + frameHeaderBytes)
+    return this.#finishFrame(type, at, payload.length)
   }
 
   /** Adds a DATA frame; its first eight payload bytes become `time`. */

@@ -63,6 +63,12 @@ describe('the facts of frames', () => {
     ).toMatchObject({ lastTime: 70, checkpointLsn: 8, mark: 'none' })
   })
 
+  test('have no stamp of a payload that is too short for one', () => {
+    const ones = (bytes: number) => () => new Uint8Array(bytes).fill(1)
+    expect(sumsOf([[data, ones(7)]]).lastTime).toBe(0)
+    expect(sumsOf([[data, () => stamped(50)().subarray(0, 8)]]).lastTime).toBe(50)
+  })
+
   test('have a mark if the last frame names its own place and the frame before it', () => {
     const before = [data, stamped(1)] as const
     expect(sumsOf([before, [seal, mark()]]).mark).toBe('seal')

@@ -8,6 +8,7 @@ import {
   readFrameHeader,
 } from '../../../src/storage/frames/frame.ts'
 import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
+import { GroupedFrames } from '../../../src/storage/frames/grouped-frames.ts'
 import { decodeLost, encodeLost } from '../../../src/storage/frames/lost-frame.ts'
 
 const salt = { low: 7, high: 9 }
@@ -121,5 +122,36 @@ describe('a range of lost frames', () => {
       new Uint8Array(17),
     ])
       expect(decodeLost(wrong)).toBeUndefined()
+  })
+})
+
+describe('the frames of a new file', () => {
+  const writesOf = (...payloads: readonly number[]) => {
+    const writes: { at: number; bytes: number }[] = []
+    const header = { ...facts, baseLsn: 4, prev: { lastLsn: 3, lastCrc: 5 } }
+    const frames = new GroupedFrames(header as never, ({ length }, at) => {
+      writes.push({ at, bytes: length })
+    })
+    for (const bytes of payloads) frames.add(1, new Uint8Array(bytes))
+    frames.finish()
+    return writes
+  }
+  const half = 512 * 1024
+
+  test('are written in groups of 1 MiB, each on a sector', () => {
+    const payload = half - frameHeaderBytes
+    expect(writesOf(payload, payload, payload)).toEqual([
+      { at: 4_096, bytes: 2 * half },
+      { at: 4_096 + 2 * half, bytes: half },
+    ])
+    expect(writesOf()).toEqual([])
+  })
+
+  test('that are longer have a group of their own', () => {
+    expect(writesOf(100, 4 * half - frameHeaderBytes, 100)).toEqual([
+      { at: 4_096, bytes: 512 },
+      { at: 4_608, bytes: 4 * half },
+      { at: 4_608 + 4 * half, bytes: 512 },
+    ])
   })
 })
