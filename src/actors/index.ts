@@ -185,8 +185,14 @@ export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
 export { keptText, type RetryPolicies } from './turns/retry-policy.ts'
-export type { AsyncOutcome, AsyncTerms, BatchTerms, CommandWritten } from './writing/batcher.ts'
 export * as Batcher from './writing/batcher.ts'
+export type {
+  AsyncOutcome,
+  AsyncTerms,
+  BatchTerms,
+  CommandWritten,
+} from './writing/command-writes.ts'
+export * as CommandWrites from './writing/command-writes.ts'
 export * as Expirer from './writing/expirer.ts'
 export { KeyMarks } from './writing/key-marks.ts'
 export type { PreparedCommand } from './writing/prepared-command.ts'

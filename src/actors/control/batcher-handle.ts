@@ -9,6 +9,7 @@ import { shardAt } from '../core/shard-core.ts'
 import { bytesCounted } from '../core/write-weight.ts'
 import type { WindowChange, WriteWindows } from '../core/write-windows.ts'
 import * as Batcher from '../writing/batcher.ts'
+import * as CommandWrites from '../writing/command-writes.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
 import { checkWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
@@ -122,7 +123,7 @@ export class BatcherHandle {
    * @throws KeelsonError as writes do at the gate: `BUSY`, `NOT_SUBMITTED`, `SHARD_DOWN`, `CLOSED`;
    * `INVALID_ARGUMENT`
    */
-  async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<Batcher.SyncToken> {
+  async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<CommandWrites.SyncToken> {
     const { gate } = this.#shard(shard)
     checkOptionNames(options, ['commands', 'bytes', 'owner', 'deadlineMs', 'whenFull'])
     const { commands = 1, bytes = 0, owner, ...atGate } = options
@@ -150,9 +151,9 @@ export class BatcherHandle {
   async write(
     shard: number,
     command: Command | PreparedCommand,
-    terms?: Batcher.BatchTerms,
-  ): Promise<Batcher.CommandWritten> {
-    return Batcher.write(this.#system, this.#shard(shard), command, terms)
+    terms?: CommandWrites.BatchTerms,
+  ): Promise<CommandWrites.CommandWritten> {
+    return CommandWrites.write(this.#system, this.#shard(shard), command, terms)
   }
 
   /**
@@ -162,17 +163,17 @@ export class BatcherHandle {
   async writeBatch(
     shard: number,
     commands: readonly (Command | PreparedCommand)[],
-    terms?: Batcher.BatchTerms,
+    terms?: CommandWrites.BatchTerms,
   ): Promise<Submitted> {
-    return Batcher.writeBatch(this.#system, this.#shard(shard), commands, terms)
+    return CommandWrites.writeBatch(this.#system, this.#shard(shard), commands, terms)
   }
 
   /** Puts all entries or none. @throws as `write` does */
   async writePutBatch(
     shard: number,
     entries: readonly PutEntry[],
-    terms?: Batcher.BatchTerms,
-  ): Promise<Batcher.CommandWritten> {
+    terms?: CommandWrites.BatchTerms,
+  ): Promise<CommandWrites.CommandWritten> {
     return this.write(shard, { kind: 'putMany', entries }, terms)
   }
 
@@ -180,8 +181,8 @@ export class BatcherHandle {
   async writeDeleteBatch(
     shard: number,
     keys: readonly string[],
-    terms?: Batcher.BatchTerms,
-  ): Promise<Batcher.CommandWritten> {
+    terms?: CommandWrites.BatchTerms,
+  ): Promise<CommandWrites.CommandWritten> {
     return this.write(shard, { kind: 'deleteMany', keys }, terms)
   }
 
@@ -189,22 +190,22 @@ export class BatcherHandle {
   writePutBatchAsync(
     shard: number,
     entries: readonly PutEntry[],
-    from: From<Batcher.CommandWritten>,
-    terms?: Batcher.AsyncTerms,
-  ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
+    from: From<CommandWrites.CommandWritten>,
+    terms?: CommandWrites.AsyncTerms,
+  ): CommandWrites.AsyncOutcome<CommandWrites.CommandWritten> {
     const command = { kind: 'putMany', entries } as const
-    return Batcher.writeAsync(this.#system, this.#shard(shard), command, from, terms)
+    return CommandWrites.writeAsync(this.#system, this.#shard(shard), command, from, terms)
   }
 
   /** `writeDeleteBatch` for a kept `from`. */
   writeDeleteBatchAsync(
     shard: number,
     keys: readonly string[],
-    from: From<Batcher.CommandWritten>,
-    terms?: Batcher.AsyncTerms,
-  ): Batcher.AsyncOutcome<Batcher.CommandWritten> {
+    from: From<CommandWrites.CommandWritten>,
+    terms?: CommandWrites.AsyncTerms,
+  ): CommandWrites.AsyncOutcome<CommandWrites.CommandWritten> {
     const command = { kind: 'deleteMany', keys } as const
-    return Batcher.writeAsync(this.#system, this.#shard(shard), command, from, terms)
+    return CommandWrites.writeAsync(this.#system, this.#shard(shard), command, from, terms)
   }
 
   #timeoutMs(options: { readonly timeoutMs?: number }): number {

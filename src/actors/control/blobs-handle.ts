@@ -8,7 +8,7 @@ import type { Command } from '../../storage/index.ts'
 import { sideChannelCandidate } from '../blobs/blob-command.ts'
 import type { Access } from '../core/access.ts'
 import { shardAt } from '../core/shard-core.ts'
-import { prepareAt } from '../writing/batcher.ts'
+import { prepareAt } from '../writing/command-writes.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
 import type { ControlShard } from './control-shard.ts'
 

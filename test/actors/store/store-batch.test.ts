@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Batch, type BatchAnswer, Batcher } from '../../../src/actors/index.ts'
+import { type Batch, type BatchAnswer, CommandWrites } from '../../../src/actors/index.ts'
 import { decodeFrame } from '../../../src/storage/index.ts'
 import type { Shard } from '../../../src/supervisors/index.ts'
 import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
@@ -195,7 +195,7 @@ describe('a batch', () => {
       store.putFields('h', entriesOf(10_001)),
       store.lock(keysOf(10_001), { owner: 'me', leaseMs: 1_000 }),
       batchOf(10_001).commit(),
-      Batcher.writeBatch(app.system, shard as Shard, units),
+      CommandWrites.writeBatch(app.system, shard as Shard, units),
     ]
     expect(await during(Promise.all(refused.map(codeOf)))).toEqual(refused.map(() => 'TOO_LARGE'))
     expect(store.range({ limit: 1 }).entries).toEqual([])

@@ -1,6 +1,6 @@
 /** Writes with a caller that waits elsewhere: a kept `from` is answered, and the token returned. */
 import { describe, expect, test } from 'vitest'
-import { type Admission, Batcher } from '../../../src/actors/index.ts'
+import { type Admission, Batcher, CommandWrites } from '../../../src/actors/index.ts'
 import {
   call,
   type From,
@@ -44,9 +44,9 @@ describe('asynchronous writes', () => {
   test('refuse anything that is not the from of a call, and write nothing', async () => {
     const { system, shard, app } = await withKeeper()
     for (const from of [undefined, null, {}, 5, { reply() {} }])
-      expect(() => Batcher.writeAsync(system, shard, puttingOne('s:a'), from as never)).toThrow(
-        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
-      )
+      expect(() =>
+        CommandWrites.writeAsync(system, shard, puttingOne('s:a'), from as never),
+      ).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     expect(app.store.has('s:a')).toBe(false)
   })
 
@@ -57,7 +57,7 @@ describe('asynchronous writes', () => {
       system.start(
         keeping((key, from) =>
           outcomes.push(
-            Batcher.writeAsync(system, shard, puttingOne(key), from, {
+            CommandWrites.writeAsync(system, shard, puttingOne(key), from, {
               windowMs: 5,
               token,
             }),
@@ -83,7 +83,7 @@ describe('asynchronous writes', () => {
       system.start(
         keeping((key, from) => {
           const command = { kind: 'deleteMany', keys: [key] } as const
-          return Batcher.writeAsync(system, shard, command, from, { windowMs: 1_000, token })
+          return CommandWrites.writeAsync(system, shard, command, from, { windowMs: 1_000, token })
         }),
         undefined,
       ),
@@ -111,7 +111,7 @@ describe('asynchronous writes', () => {
       handTo: () => undefined,
     }
 
-    const outcome = Batcher.writeAsync(system, shard, puttingOne('s:a'), from, {
+    const outcome = CommandWrites.writeAsync(system, shard, puttingOne('s:a'), from, {
       windowMs: 5_000,
       token,
     })

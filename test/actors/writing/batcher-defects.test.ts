@@ -3,7 +3,7 @@
  * batcher-asynchronous.test.ts.
  */
 import { describe, expect, test } from 'vitest'
-import { Applier, Batcher, WalWriter } from '../../../src/actors/index.ts'
+import { Applier, Batcher, CommandWrites, WalWriter } from '../../../src/actors/index.ts'
 import { resume, suspend, terminateChild } from '../../../src/runtime/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
 import {
@@ -156,9 +156,9 @@ describe('the defects of the reference are not repeated:', () => {
     const shard = firstShardOf(app)
     const deleting = { kind: 'deleteMany', keys: ['s:a', 's:none', 's:b'] } as const
     const writes = [
-      Batcher.write(app.system, shard, puttingOne('s:a', 's:b'), { windowMs: 5 }),
-      Batcher.write(app.system, shard, deleting, { windowMs: 5 }),
-      Batcher.write(app.system, shard, { kind: 'delete', key: 's:a' }, { windowMs: 5 }),
+      CommandWrites.write(app.system, shard, puttingOne('s:a', 's:b'), { windowMs: 5 }),
+      CommandWrites.write(app.system, shard, deleting, { windowMs: 5 }),
+      CommandWrites.write(app.system, shard, { kind: 'delete', key: 's:a' }, { windowMs: 5 }),
     ]
 
     expect((await during(Promise.all(writes))).map(({ answer }) => answer)).toEqual([
@@ -178,7 +178,7 @@ describe('the defects of the reference are not repeated:', () => {
     await during(app.store.put('s:number', 1))
 
     const { answers } = await during(
-      Batcher.writeBatch(
+      CommandWrites.writeBatch(
         app.system,
         shard,
         [
@@ -195,7 +195,7 @@ describe('the defects of the reference are not repeated:', () => {
       { kind: 'refused', reason: { code: 'WRONG_TYPE' } },
       { kind: 'delete', existed: true },
     ])
-    expect(await codeOf(Batcher.writeBatch(app.system, shard, []))).toBe('INVALID_ARGUMENT')
+    expect(await codeOf(CommandWrites.writeBatch(app.system, shard, []))).toBe('INVALID_ARGUMENT')
   })
 
   test('a killed batcher costs no caller its answer: the waiting group leaves at once', {

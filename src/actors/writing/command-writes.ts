@@ -1,0 +1,167 @@
+/**
+ * Writes of actors that have commands at hand, or a caller's `from` to answer later: the functions
+ * of FerricStore's Batcher. They go the way of every write, as those of `app.store` do.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { From, System } from '../../runtime/index.ts'
+import {
+  type Command,
+  checkCommand,
+  namedKeys,
+  refusalError,
+  shardOf,
+  type UnitAnswer,
+} from '../../storage/index.ts'
+import { Admission, type SyncToken } from '../admission/gate-token.ts'
+import { checkOptionNames } from '../core/argument-check.ts'
+import type { Position } from '../core/shard-core.ts'
+import { name } from './batcher.ts'
+import {
+  commandsFor,
+  type PreparedCommand,
+  prepareCommand,
+  writingPrepared,
+} from './prepared-command.ts'
+import { checkWrite } from './write-options.ts'
+import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
+import type { WritingShard } from './writing-shard.ts'
+
+export type { SyncToken } from '../admission/gate-token.ts'
+
+/**
+ * Options of a write. Defaults: the window of its first key's namespace, and the instance's
+ * deadline.
+ */
+export type BatchTerms = {
+  readonly windowMs?: number
+  readonly deadlineMs?: number
+  readonly whenFull?: 'wait' | 'refuse'
+}
+
+/** The same, with a token of the gate if the write has entered it already. It is for one write. */
+export type AsyncTerms = BatchTerms & { readonly token?: SyncToken }
+
+/** The position and the answer of one command. */
+export type CommandWritten = { readonly position: Position; readonly answer: UnitAnswer }
+
+/**
+ * An asynchronous write: `accepted`, then `from` is answered; or the caller has the promise, and
+ * keeps its token.
+ */
+export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
+
+/**
+ * Writes one command, which is checked and copied first.
+ * @throws KeelsonError `INVALID_ARGUMENT`; `CROSS_SHARD` for a key of another shard; as `submit`
+ * does; the refusal of the state
+ */
+export const write = async (
+  system: System,
+  shard: WritingShard,
+  command: Command | PreparedCommand,
+  terms: BatchTerms = {},
+): Promise<CommandWritten> => onlyAnswer(await writeBatch(system, shard, [command], terms))
+
+/**
+ * Writes commands that share only a frame: each one is applied, or `refused`, by itself.
+ * @throws KeelsonError `INVALID_ARGUMENT`; as `submit` does
+ */
+export const writeBatch = async (
+  system: System,
+  shard: WritingShard,
+  commands: readonly (Command | PreparedCommand)[],
+  terms: BatchTerms = {},
+): Promise<Submitted> => {
+  const given = Array.isArray(commands) ? [...commands] : commands
+  const own = writeOf(shard, commandsFor(shard, given), terms)
+  return writingPrepared(shard, given, () => submit(system, shard, own))
+}
+
+/**
+ * Makes the large values of a command durable before its write.
+ * @throws KeelsonError as `prepareCommand`; `CROSS_SHARD` for a key of another shard
+ */
+export const prepareAt = async (
+  system: System,
+  shard: WritingShard,
+  command: Command,
+  terms: Pick<BatchTerms, 'deadlineMs' | 'whenFull'>,
+): Promise<PreparedCommand> => {
+  checkOptionNames(terms, ['deadlineMs', 'whenFull'])
+  const { units, options } = writeOf(shard, [checkCommand(command)], terms)
+  return prepareCommand(system, shard, units, options)
+}
+
+/**
+ * Writes one command for a kept `from`, which is answered or failed when the write has settled,
+ * whichever process dies. The token of the gate is returned at the end of the write. Without a
+ * batcher the write waits for no window, and the caller keeps its promise, `from` and token.
+ */
+export const writeAsync = (
+  system: System,
+  shard: WritingShard,
+  command: Command,
+  from: From<CommandWritten>,
+  { token, ...terms }: AsyncTerms = {},
+): AsyncOutcome<CommandWritten> => {
+  if (token !== undefined && !(token instanceof Admission && shard.gate.hasMade(token)))
+    throw invalidArgument('token', 'a token of the gate of this shard', token)
+  if (typeof from?.reply !== 'function' || typeof from.fail !== 'function')
+    throw invalidArgument('from', 'the from of a call', from)
+  if (token && !token.use())
+    throw invalidArgument('token', 'a token that no write has, and that was not given back', token)
+  const batcher = system.whereis(name(shard.parts.instance, shard.index))
+  const work = admittedWrite(system, shard, command, terms, token)
+  if (!batcher) return { direct: work }
+  // From now on the write owns the token, and settles whichever process dies.
+  token?.transfer(undefined)
+  work.then(
+    (written) => {
+      token?.leave()
+      from.reply(written)
+    },
+    (error: unknown) => {
+      token?.leave()
+      from.fail(error)
+    },
+  )
+  return 'accepted'
+}
+
+const admittedWrite = async (
+  system: System,
+  shard: WritingShard,
+  command: Command,
+  terms: BatchTerms,
+  token: Admission | undefined,
+): Promise<CommandWritten> => {
+  const own = writeOf(shard, [checkCommand(command)], terms)
+  return onlyAnswer(
+    await (token ? submitAdmitted(system, shard, own, token) : submit(system, shard, own)),
+  )
+}
+
+const writeOf = (
+  shard: WritingShard,
+  commands: readonly Command[],
+  terms: BatchTerms,
+): Write & { readonly units: readonly Command[] } => {
+  const { shardCount, settings } = shard.parts
+  const { isFollowed } = shard.replication
+  for (const command of commands)
+    for (const key of namedKeys(command)) {
+      const place = shardOf(key, shardCount)
+      if (place !== shard.index)
+        throw new KeelsonError('CROSS_SHARD', `the key belongs to shard ${place}`, {
+          details: { key, shard: shard.index, shards: [shard.index, place] },
+        })
+    }
+  return { units: commands, options: checkWrite('commit', terms, settings.deadlineMs, isFollowed) }
+}
+
+const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {
+  const [answer] = answers
+  if (!answer) throw new Error('a unit has no answer')
+  if (answer.kind === 'refused') throw refusalError(answer)
+  return { position, answer }
+}
