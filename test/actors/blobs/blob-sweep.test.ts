@@ -11,7 +11,7 @@ import {
   swept,
   watchedProjection,
 } from '../../support/worlds/blob-instance.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a sweep', () => {
   test('frees no blob that a row or a frame of the log refers to', async () => {
@@ -111,8 +111,7 @@ describe('a sweep', () => {
   test('keeps the blobs of a write with an unknown outcome until the log was checked', {
     tags: ['P5'],
   }, async () => {
-    const world = machine({ syncMs: 5 })
-    const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
+    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } }, { syncMs: 5 })
     await world.during(app.store.put('first', Buffer.from(payload(1, 9000))))
     // The blob takes 5 ms and the log 5 ms: the write gives up in between.
     const late = app.store.put('late', Buffer.from(payload(2, 9000)), { deadlineMs: 8 })
@@ -125,8 +124,7 @@ describe('a sweep', () => {
   })
 
   test('reads frames without rows from the log, and frees nothing if it cannot', async () => {
-    const world = machine({ syncMs: 5 })
-    const app = await world.start({ blobs: { ...options.blobs, graceMs: 0 } })
+    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } }, { syncMs: 5 })
     await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
     const applier = app.system.to(Applier.name('default', 0))
     await world.during(suspend(applier))

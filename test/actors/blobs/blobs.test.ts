@@ -8,7 +8,7 @@ import {
   options,
   startedWithBlobs,
 } from '../../support/worlds/blob-instance.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a large value', () => {
   test('is stored in a blob and not in the log, and is read back unchanged', async () => {
@@ -27,8 +27,7 @@ describe('a large value', () => {
 
   test('survives a power cut after its ack', async () => {
     for (let seed = 1; seed <= 15; seed++) {
-      const world = machine({ seed })
-      const app = await world.start(options)
+      const { world, app } = await started(options, { seed })
       await world.during(app.store.put('key', Buffer.from(payload(seed, 20_000))))
       world.disk.crash()
       const again = await world.start(options)

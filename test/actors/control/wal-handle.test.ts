@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { LoggedFrame, WalHandle } from '../../../src/actors/index.ts'
 import { LmdbWriter, Snapshotter } from '../../../src/index.ts'
 import { decodeValue } from '../../../src/storage/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 import {
   folders,
   options,
@@ -22,8 +22,7 @@ const firstLsnOf = async (wal: WalHandle): Promise<number> =>
 
 describe('read', () => {
   test('gives the frames of writes in order, with their commands and times', async () => {
-    const { start, during, clock } = machine()
-    const app = await start()
+    const { during, clock, app } = await started()
     await during(app.store.put('a', 1))
     const { position } = await during(app.store.batch().put('b', 2).delete('a').commit())
     await during(app.journal.append({ id: 'e', type: 't', command: 1 }))
@@ -44,8 +43,7 @@ describe('read', () => {
   })
 
   test('takes LSNs that are inclusive, and 0 for the first', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     const lsns: number[] = []
     for (const key of ['a', 'b', 'c', 'd']) {
       const { position } = await during(app.store.put(key, key))
@@ -123,8 +121,7 @@ describe('checkpoint', () => {
   })
 
   test('is DEGRADED when the followers have given up, and TIMEOUT when nothing answers', async () => {
-    const { start, during, clock } = machine()
-    const app = await start()
+    const { during, clock, app } = await started()
     await during(app.control.suspend(0, { flush: false }))
     await during(app.store.put('a', 1))
     expect(await codeOf(during(app.wal(0).checkpoint({ timeoutMs: 10 }), 20))).toBe('TIMEOUT')

@@ -10,8 +10,9 @@ import {
 } from '../../../src/runtime/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { outcomesOf } from '../../support/worlds/batched-instance.ts'
+import { dir } from '../../support/worlds/logs.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
-import { bytesOf, dir, type WalWorldOptions, walWorld } from '../../support/worlds/wals.ts'
+import { bytesOf, type WalWorldOptions, walWorld } from '../../support/worlds/wals.ts'
 
 const log = name<WalServer.Messages>('log')
 

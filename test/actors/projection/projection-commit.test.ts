@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter } from '../../../src/actors/index.ts'
 import { CommitDoor, type Moment } from '../../support/worlds/commit-door.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, started } from '../../support/worlds/simulated-instance.ts'
 
 /**
  * An instance with an empty projection and a first commit that is held up. Appends reveal a frame
@@ -13,8 +13,9 @@ import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-in
  */
 const held = async (moment: Moment, options = {}) => {
   const door = new CommitDoor()
-  const world = machine({ around: (projections) => door.around(projections) })
-  const app = await world.start(options)
+  const { world, app } = await started(options, {
+    around: (projections) => door.around(projections),
+  })
   const append = async (letter: string) => {
     const { position } = await world.during(app.store.append('text', letter))
     return position.lsn

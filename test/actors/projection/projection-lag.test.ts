@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LogHost } from '../../../src/storage/index.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const KiB = 1024
 const text = 'x'.repeat(200 * KiB)
@@ -15,8 +15,7 @@ const options: Partial<StartOptions> = {
 
 /** A closed instance with 4 MiB of log, in which three keys were overwritten. */
 const overwritten = async (log?: (host: LogHost) => LogHost) => {
-  const world = machine(log ? { aroundLog: log } : {})
-  const app = await world.start(options)
+  const { world, app } = await started(options, log ? { aroundLog: log } : {})
   for (let at = 0; at < 20; at++) await world.during(app.store.put(`k${at % 3}`, `${at}${text}`))
   await world.during(app.close())
   return world
@@ -45,8 +44,7 @@ const valuesOf = (app: App): unknown[] =>
 
 describe('a projection that falls behind', () => {
   test('holds writers at `lmdb.lagBytesMax`, also when one key is overwritten', async () => {
-    const world = machine()
-    const app = await world.start({ ...options, lmdb: { lagBytesMax: 512 * KiB } })
+    const { world, app } = await started({ ...options, lmdb: { lagBytesMax: 512 * KiB } })
     await world.during(app.control.suspendAll())
     for (let at = 0; at < 3; at++) await world.during(app.store.put('k', `${at}${text}`))
     expect(app.health().shards[0]?.lagBytes).toBeGreaterThan(512 * KiB)
@@ -72,8 +70,7 @@ describe('a projection that falls behind', () => {
   })
 
   test('keeps a close within its deadline, and the next start goes on', async () => {
-    const world = machine()
-    const app = await world.start(options)
+    const { world, app } = await started(options)
     await world.during(app.control.suspendAll())
     for (let at = 0; at < 4; at++) await world.during(app.store.put(`k${at % 3}`, `${at}${text}`))
     await world.during(app.control.resumeAll({ force: true }))

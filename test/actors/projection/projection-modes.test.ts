@@ -12,7 +12,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
 const projectionOf = (app: App) => app.health().shards[0]?.projection
@@ -25,8 +25,7 @@ const modesOf = (system: System): string[] => {
 
 /** An instance, and the modes of its projection's writer since then. */
 const watched = async (options = {}) => {
-  const world = machine()
-  const app = await world.start(options)
+  const { world, app } = await started(options)
   const put = (key: string) => world.during(app.store.put(key, 1))
   return { ...world, app, modes: modesOf(app.system), put }
 }

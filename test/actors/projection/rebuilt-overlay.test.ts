@@ -2,13 +2,12 @@
 import { expect, test } from 'vitest'
 import { Applier, LmdbWriter } from '../../../src/actors/index.ts'
 import { call, suspend } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 test.each([1, 2, 3])(
   'a value in %i frames behind the projection is there again',
   async (frames) => {
-    const { start, during, clock } = machine()
-    const app = await start()
+    const { during, clock, app } = await started()
     await during(app.store.put('before', 0))
     await during(app.control.flush(0))
     await during(app.control.suspend(0))
@@ -27,8 +26,7 @@ test.each([1, 2, 3])(
 )
 
 test('every request of the writer ends at its time limit', async () => {
-  const { start, during, clock } = machine()
-  const app = await start()
+  const { during, clock, app } = await started()
   const writer = app.system.to(LmdbWriter.name(0))
   await during(suspend(writer))
   const codes = [

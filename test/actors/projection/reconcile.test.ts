@@ -5,14 +5,13 @@ import { KeelsonError } from '../../../src/errors.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { ProjectionStore } from '../../../src/storage/index.ts'
 import { CommitDoor } from '../../support/worlds/commit-door.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
 
 /** An instance with two rows, and the rows of each reconcile. */
 const marked = async (options = {}) => {
-  const world = machine()
-  const app = await world.start(options)
+  const { world, app } = await started(options)
   const put = async (key: string) => (await world.during(app.store.put(key, 1))).position.lsn
   const reconciled: number[] = []
   const bus = telemetry<StorageEvents>(app.system)
@@ -134,24 +133,26 @@ describe('a reconcile', () => {
 
 test('a reconcile that fails for another reason than damage begins again with its writer, and sets nothing aside', async () => {
   let [failures, removals] = [0, 0]
-  const world = machine({
-    around: (projections) => ({
-      ...projections,
-      remove: (dir) => {
-        removals++
-        projections.remove(dir)
-      },
-      open: (dir, mapBytesMax) => {
-        const store = projections.open(dir, mapBytesMax)
-        const range: ProjectionStore['range'] = (rows) => {
-          if (failures-- > 0) throw new Error('the disk is away')
-          return store.range(rows)
-        }
-        return { ...refusing(store, () => false), range }
-      },
-    }),
-  })
-  const app = await world.start()
+  const { world, app } = await started(
+    {},
+    {
+      around: (projections) => ({
+        ...projections,
+        remove: (dir) => {
+          removals++
+          projections.remove(dir)
+        },
+        open: (dir, mapBytesMax) => {
+          const store = projections.open(dir, mapBytesMax)
+          const range: ProjectionStore['range'] = (rows) => {
+            if (failures-- > 0) throw new Error('the disk is away')
+            return store.range(rows)
+          }
+          return { ...refusing(store, () => false), range }
+        },
+      }),
+    },
+  )
   await world.during(app.store.put('a', 1))
   await world.during(app.control.flush(0))
   const reconciled: unknown[] = []
@@ -210,17 +211,19 @@ describe('a file that takes no commit for damage', () => {
   /** Projections that break, and are mended when the file is removed, or never. */
   const breaking = async (isMendedBy: 'removal' | 'nothing') => {
     let isBroken = false
-    const world = machine({
-      around: (projections) => ({
-        ...projections,
-        remove: (dir) => {
-          if (isMendedBy === 'removal') isBroken = false
-          projections.remove(dir)
-        },
-        open: (dir, mapBytesMax) => refusing(projections.open(dir, mapBytesMax), () => isBroken),
-      }),
-    })
-    const app = await world.start()
+    const { world, app } = await started(
+      {},
+      {
+        around: (projections) => ({
+          ...projections,
+          remove: (dir) => {
+            if (isMendedBy === 'removal') isBroken = false
+            projections.remove(dir)
+          },
+          open: (dir, mapBytesMax) => refusing(projections.open(dir, mapBytesMax), () => isBroken),
+        }),
+      },
+    )
     await world.during(app.store.put('a', 1))
     await world.during(app.control.flush(0))
     isBroken = true
@@ -270,8 +273,7 @@ describe('the events of a projection', () => {
     tags: ['M40'],
   }, async () => {
     const door = new CommitDoor()
-    const world = machine({ around: (projections) => door.around(projections) })
-    const app = await world.start()
+    const { world, app } = await started({}, { around: (projections) => door.around(projections) })
     const told: unknown[] = []
     const ages: number[] = []
     const bus = telemetry<StorageEvents>(app.system)
@@ -295,8 +297,10 @@ describe('the events of a projection', () => {
 describe('a flush', () => {
   test('of all shards commits them side by side', { tags: ['L6', 'M3', 'M19'] }, async () => {
     const door = new CommitDoor()
-    const world = machine({ around: (projections) => door.around(projections) })
-    const app = await world.start({ shards: 2 })
+    const { world, app } = await started(
+      { shards: 2 },
+      { around: (projections) => door.around(projections) },
+    )
     await world.during(Promise.all([...'abcdefgh'].map((key) => app.store.put(key, 1))))
     door.hold('before')
     const flushed = app.control.flushAll()
@@ -310,8 +314,7 @@ describe('a flush', () => {
   test('of one shard leaves the others as they were, as a suspension does', {
     tags: ['L36', 'M18'],
   }, async () => {
-    const world = machine()
-    const app = await world.start({ shards: 2 })
+    const { world, app } = await started({ shards: 2 })
     const putAll = () =>
       world.during(Promise.all([...'abcdefgh'].map((key) => app.store.put(key, 1))))
     const behind = () =>

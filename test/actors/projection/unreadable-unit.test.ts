@@ -2,11 +2,10 @@
 import { expect, test } from 'vitest'
 import { Applier } from '../../../src/actors/index.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 test('takes its shard down with the LSN at the next replay, and the folder is refused with it', async () => {
-  const { start, during, disk } = machine()
-  const app = await start({ shards: 2, lmdb: { intervalMs: 60_000 } })
+  const { start, during, disk, app } = await started({ shards: 2, lmdb: { intervalMs: 60_000 } })
   const [shard] = app.shards
   const bytes = encodeFrame({ kind: 'delete', key: 'k' })
   bytes[15] = 99

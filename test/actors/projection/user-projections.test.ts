@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { countsByNamespace, history, type Projection, projection } from '../../../src/index.ts'
 import { name } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 type Person = { readonly name: string; readonly city: string }
 
@@ -31,8 +31,7 @@ const byCity = (version = 1): Projection =>
   })
 
 const begun = async (projections: readonly Projection[], options = {}) => {
-  const world = machine()
-  const app = await world.start({ projections, ...options })
+  const { world, app } = await started({ projections, ...options })
   return { ...world, app }
 }
 

@@ -7,7 +7,7 @@ import type { App } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
 import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
-import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('fencing', () => {
   test('stops a life of the log behind which a later one is replicated, and nothing else', async () => {
@@ -199,8 +199,7 @@ describe('control.reopen of replication', () => {
   })
 
   test('is refused where nothing replicates', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     expect(await codeOf(reopen(world, app))).toBe('INVALID_ARGUMENT')
   })
 })

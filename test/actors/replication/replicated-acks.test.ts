@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { caughtUp, following } from '../../support/worlds/followed-instance.ts'
 import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe("ack: 'replicated'", () => {
   test('is answered when the required replica has the write, and not before', async () => {
@@ -53,8 +53,7 @@ describe("ack: 'replicated'", () => {
   })
 
   test('is refused where nothing replicates', async () => {
-    const world = machine()
-    const app = await world.start()
+    const { world, app } = await started()
     expect(await codeOf(world.during(app.store.put('a', 1, { ack: 'replicated' })))).toBe(
       'INVALID_ARGUMENT',
     )

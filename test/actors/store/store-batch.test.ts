@@ -6,8 +6,7 @@ import { codeOf, machine, started } from '../../support/worlds/simulated-instanc
 
 describe('a batch', () => {
   test('takes effect as one unit of one frame, each command seeing those before it, and answers each', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     await during(app.store.put('old', 1))
 
     const { position, answers } = await during(

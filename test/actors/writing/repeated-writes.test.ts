@@ -16,15 +16,14 @@ import { startSimulated } from '../../../src/testing/index.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 import { startedWithBlobs } from '../../support/worlds/blob-instance.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const killed = { BlobStore, WalWriter, Applier }
 const kill = (app: App, part: keyof typeof killed): void => app.system.kill(killed[part].name(0))
 
 describe('a write that waits for the disk', () => {
   test('outlives two writers of the log, one after another', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 5 })
     const first = codeOf(app.store.put('first', 1))
     await clock.settle()
     const waiting = codeOf(app.store.put('waiting', 1))
@@ -36,8 +35,7 @@ describe('a write that waits for the disk', () => {
   })
 
   test('outlives the applier, and so does one that is written while there is none', async () => {
-    const { clock, start, during } = machine({ syncMs: 50 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 50 })
     const written = codeOf(app.store.append('key', 'a'))
     await clock.settle()
     const waiting = codeOf(app.store.append('key', 'b'))
@@ -51,8 +49,7 @@ describe('a write that waits for the disk', () => {
   })
 
   test('is NOT_SUBMITTED when its deadline ends before there is a writer again', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 5 })
     const first = codeOf(app.store.put('first', 1))
     await clock.settle()
     const waiting = codeOf(app.store.put('waiting', 1, { deadlineMs: 50 }))

@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { suspend } from '../../../src/runtime/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a put', () => {
   test('is answered only after its group is synced', async () => {
-    const { clock, disk, start } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, disk, app } = await started({}, { syncMs: 5 })
     const before = disk.syncs
     let answered = false
 
@@ -25,8 +24,7 @@ describe('a put', () => {
   })
 
   test('that arrives during a sync is in the next group, with all others of that time', async () => {
-    const { clock, disk, start, during } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, disk, during, app } = await started({}, { syncMs: 5 })
     const first = app.store.put('first', 0)
     await clock.settle()
     const before = disk.syncs
@@ -38,8 +36,7 @@ describe('a put', () => {
   })
 
   test('takes effect in the order of the calls, even behind a full gate', async () => {
-    const { start, during } = machine({ syncMs: 5 })
-    const app = await start({ wal: { queueBytes: 1_000 } })
+    const { during, app } = await started({ wal: { queueBytes: 1_000 } }, { syncMs: 5 })
 
     const puts = Array.from({ length: 100 }, (_, at) => app.store.put('counter', at))
     const lsns = (await during(Promise.all(puts))).map(({ position }) => position.lsn)
@@ -49,8 +46,7 @@ describe('a put', () => {
   })
 
   test('with a deadline that passes in the queue never reaches the disk, and is not there later', async () => {
-    const { clock, start, during } = machine({ syncMs: 100 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 100 })
     const slow = app.store.put('slow', 1)
     await clock.settle()
 
@@ -64,8 +60,7 @@ describe('a put', () => {
   })
 
   test('with a deadline that passes on its way has an unknown outcome', async () => {
-    const { clock, start, during } = machine({ syncMs: 100 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 100 })
 
     const put = codeOf(app.store.put('a', 1, { deadlineMs: 20 }))
     await clock.advance(20)
@@ -76,8 +71,7 @@ describe('a put', () => {
   })
 
   test('is refused with BUSY if it must not wait', async () => {
-    const { start, during } = machine({ syncMs: 5 })
-    const app = await start({ wal: { queueBytes: 256 } })
+    const { during, app } = await started({ wal: { queueBytes: 256 } }, { syncMs: 5 })
     const first = app.store.put('a', 1)
 
     expect(await codeOf(app.store.put('b', 1, { whenFull: 'refuse' }))).toBe('BUSY')
@@ -102,8 +96,7 @@ describe('a put', () => {
   ])(
     'of %j, %j with %j is refused at the caller, and nothing is written',
     async (key, value, options) => {
-      const { disk, start } = machine()
-      const app = await start()
+      const { disk, app } = await started()
       const before = disk.writes
 
       expect(await codeOf(app.store.put(key as string, value, options as object))).toBe(
@@ -114,15 +107,13 @@ describe('a put', () => {
   )
 
   test('that no segment can hold is TOO_LARGE without blobs', async () => {
-    const { start } = machine()
-    const app = await start({ blobs: { threshold: 0 } })
+    const { app } = await started({ blobs: { threshold: 0 } })
 
     expect(await codeOf(app.store.put('a', 'x'.repeat(200_000)))).toBe('TOO_LARGE')
   })
 
   test('expires after a time from the stamp, or at a moment', async () => {
-    const { clock, start, during } = machine()
-    const app = await start()
+    const { clock, during, app } = await started()
     await during(app.store.put('ttl', 1, { ttlMs: 1_000 }))
     await during(app.store.put('at', 1, { expiresAt: clock.now() + 500 }))
     await during(app.store.put('past', 1, { expiresAt: 1 }))
@@ -147,8 +138,7 @@ describe('a put', () => {
 
 describe('a killed actor', () => {
   test('of the log: the next one answers what it had handed to the disk, and takes what waited', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 5 })
     const submitted = codeOf(app.store.put('submitted', 1))
     await clock.settle()
     const queued = codeOf(app.store.put('queued', 1))
@@ -164,17 +154,16 @@ describe('a killed actor', () => {
   })
 
   test('of the log ends the actors after it, and they restart in order', async () => {
-    const { clock, start, during } = machine()
-    const app = await start()
-    const started: (string | undefined)[] = []
-    app.system.events.on('process.started', ({ name }) => started.push(name))
+    const { clock, during, app } = await started()
+    const begun: (string | undefined)[] = []
+    app.system.events.on('process.started', ({ name }) => begun.push(name))
 
     app.system.kill(WalWriter.name(0))
     await clock.advance(50)
     await during(app.store.put('a', 1))
 
     // A supervisor has started when its children have.
-    expect(started).toEqual([
+    expect(begun).toEqual([
       'wal_writer(0)',
       'applier(0)',
       'batcher(0)',
@@ -188,8 +177,7 @@ describe('a killed actor', () => {
   })
 
   test('that applies: the next one answers a write that is in the log', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 5 })
     const applier = app.system.to(Applier.name(0))
     await during(suspend(applier))
     const put = app.store.append('a', 'x')
@@ -201,8 +189,7 @@ describe('a killed actor', () => {
   })
 
   test('that applies misses no write on its way to the disk: the next one answers it', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 5 })
     const put = app.store.put('a', 1)
     await clock.settle()
 
@@ -213,8 +200,7 @@ describe('a killed actor', () => {
   })
 
   test('that applies: no read is answered from a stale view meanwhile', async () => {
-    const { clock, start, during } = machine({ syncMs: 5 })
-    const app = await start()
+    const { clock, during, app } = await started({}, { syncMs: 5 })
     await during(app.store.put('a', 1))
 
     app.system.kill(Applier.name(0))

@@ -11,7 +11,8 @@ import {
 } from '../../../src/storage/frames/wal-entry.ts'
 import { logOptionsOf } from '../../../src/storage/wal/wal-opening.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
-import { bytesOf, dir, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
+import { dir } from '../../support/worlds/logs.ts'
+import { bytesOf, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 

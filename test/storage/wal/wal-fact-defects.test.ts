@@ -4,13 +4,12 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { Wal } from '../../../src/storage/wal/wal.ts'
+import { dir, segmentsOn } from '../../support/worlds/logs.ts'
 import {
   bytesOf,
-  dir,
   filesOn,
   outcome,
   readAll,
-  segmentsOn,
   type WalWorld,
   walWorld,
 } from '../../support/worlds/wals.ts'

@@ -4,15 +4,8 @@ import type { LogHost } from '../../../src/storage/ports/log-host.ts'
 import { KeelsonError, Wal } from '../../../src/storage/wal/wal.ts'
 import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
-import {
-  bytesOf,
-  dir,
-  outcome,
-  readAll,
-  segmentsOn,
-  shown,
-  walWorld,
-} from '../../support/worlds/wals.ts'
+import { dir, segmentsOn } from '../../support/worlds/logs.ts'
+import { bytesOf, outcome, readAll, shown, walWorld } from '../../support/worlds/wals.ts'
 
 const types = async (wal: Wal): Promise<unknown[]> => (await readAll(wal)).map(({ type }) => type)
 

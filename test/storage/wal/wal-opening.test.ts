@@ -4,15 +4,8 @@ import { Wal, type WalOptions } from '../../../src/storage/wal/wal.ts'
 import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
 import { repairWal } from '../../../src/storage/wal/wal-repair.ts'
-import {
-  bytesOf,
-  dir,
-  filesOn,
-  outcome,
-  readAll,
-  segmentsOn,
-  walWorld,
-} from '../../support/worlds/wals.ts'
+import { dir, segmentsOn } from '../../support/worlds/logs.ts'
+import { bytesOf, filesOn, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 describe('options', () => {
   test.each([

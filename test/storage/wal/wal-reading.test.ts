@@ -1,14 +1,8 @@
 /** Reading a log as a library while it is written, rolled, released and closed. */
 import { describe, expect, test } from 'vitest'
 import type { Wal, WalEntry } from '../../../src/storage/wal/wal.ts'
-import {
-  bytesOf,
-  outcome,
-  readAll,
-  segmentsOn,
-  shown,
-  walWorld,
-} from '../../support/worlds/wals.ts'
+import { segmentsOn } from '../../support/worlds/logs.ts'
+import { bytesOf, outcome, readAll, shown, walWorld } from '../../support/worlds/wals.ts'
 
 const fillWith = async (wal: Wal, count: number, size = 600, first = 1): Promise<number[]> => {
   const numbers = Array.from({ length: count }, (_, at) => first + at)

@@ -1,12 +1,11 @@
 /** Repair and verification of a log that no process has open. */
 import { describe, expect, test } from 'vitest'
+import { dir, segmentsOn } from '../../support/worlds/logs.ts'
 import {
   bytesOf,
-  dir,
   filesOn,
   outcome,
   readAll,
-  segmentsOn,
   type WalWorld,
   walWorld,
 } from '../../support/worlds/wals.ts'

@@ -16,7 +16,7 @@ import {
 import { createSystem, Registry } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 type Saver = { calls: { app: () => AppContext }; casts: { save: (times: number) => void } }
 
@@ -98,8 +98,7 @@ const taken = async (app: App): Promise<string[]> => {
 
 describe('close', () => {
   test('lets handlers under way finish and terminate write: the storage is open until the tree has ended', async () => {
-    const { start, during } = machine()
-    const app = await start({ app: saving('one') })
+    const { start, during, app } = await started({ app: saving('one') })
     cast(app.system.to(name<Saver>('one')), 'save', 5)
 
     expect(await during(app.close())).toEqual({ cutOff: [] })
@@ -110,8 +109,7 @@ describe('close', () => {
   })
 
   test('ends the tree in reverse order of its start', async () => {
-    const { start, during } = machine()
-    const app = await start({ app: saving('one', 'two', 'three') })
+    const { start, during, app } = await started({ app: saving('one', 'two', 'three') })
 
     await during(app.close())
 
@@ -121,8 +119,7 @@ describe('close', () => {
   })
 
   test('refuses every call from outside at once, while context.app goes on working', async () => {
-    const { start, during } = machine()
-    const app = await start({ app: saving('one') })
+    const { during, app } = await started({ app: saving('one') })
     const inside = await during(call(app.system.to(name<Saver>('one')), 'app'))
     cast(app.system.to(name<Saver>('one')), 'save', 5)
 
@@ -136,8 +133,7 @@ describe('close', () => {
   })
 
   test('leaves handles outside and inside with CLOSED', async () => {
-    const { start, during } = machine()
-    const app = await start({ app: saving('one') })
+    const { during, app } = await started({ app: saving('one') })
     const inside = await during(call(app.system.to(name<Saver>('one')), 'app'))
 
     await during(app.close())
@@ -149,8 +145,7 @@ describe('close', () => {
   })
 
   test('that the root supervisor causes itself leaves the same', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
 
     app.system.kill(name('keelson'))
     await during(app.closed)
@@ -159,8 +154,7 @@ describe('close', () => {
   })
 
   test('answers a write that was called before it', async () => {
-    const { start, during } = machine()
-    const app = await start()
+    const { during, app } = await started()
     const written = app.store.put('a', 1, { windowMs: 5_000 })
 
     await during(app.close(), 1_000)
@@ -227,8 +221,7 @@ describe('at its deadline close', () => {
   })
 
   test('names the writes without an answer, which settle all the same', async () => {
-    const world = machine({ syncMs: 500 })
-    const app = await world.start()
+    const { world, app } = await started({}, { syncMs: 500 })
     const written = codeOf(app.store.put('a', 1))
 
     const { cutOff } = await world.during(app.close({ deadlineMs: 20 }), 5_000)
@@ -238,8 +231,7 @@ describe('at its deadline close', () => {
   })
 
   test('names a projection that cannot be flushed, with its reason', async () => {
-    const { start, during, projections } = machine()
-    const app = await start()
+    const { during, projections, app } = await started()
     await during(app.store.put('a', 1))
     projections.failCommits('/data/shard-0/lmdb', Number.POSITIVE_INFINITY)
 
@@ -252,16 +244,15 @@ describe('at its deadline close', () => {
 
 describe('while an instance closes', () => {
   test('its tree is not started again, whoever ends it', async () => {
-    const { start, during, clock } = machine()
-    const app = await start({ app: saving('one') })
-    const started: unknown[] = []
-    app.system.events.on('process.started', ({ name: known }) => started.push(known))
+    const { during, clock, app } = await started({ app: saving('one') })
+    const begun: unknown[] = []
+    app.system.events.on('process.started', ({ name: known }) => begun.push(known))
 
     const closing = app.close()
     app.system.kill(name('services'))
     await clock.advance(50)
     await during(closing)
 
-    expect(started).not.toContain('one')
+    expect(begun).not.toContain('one')
   })
 })

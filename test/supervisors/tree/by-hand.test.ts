@@ -7,7 +7,7 @@ import {
   terminateChild,
 } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const children = [
   ['shard(0)', 'blob_store(0)'],
@@ -36,8 +36,7 @@ const working = { small: 'ok', large: 'ok', windowed: 'ok', ended: 'ok' }
 
 describe.each(children)('under %s, %s', (parent, id) => {
   test('is ended and started again by hand: what was written is there, and the shard is open', async () => {
-    const { clock, start, during } = machine()
-    const app = await start({ blobs: { threshold: 1_000 } })
+    const { clock, during, app } = await started({ blobs: { threshold: 1_000 } })
     await during(app.store.put('before', 1))
     for (let round = 0; round < 2; round++) {
       expect(await during(terminateChild(at(app, parent), id))).toEqual({ ok: true })
@@ -54,8 +53,7 @@ describe.each(children)('under %s, %s', (parent, id) => {
   })
 
   test('keeps the writes that come while it is away until it is back', async () => {
-    const { clock, start, during } = machine()
-    const app = await start({ blobs: { threshold: 1_000 } })
+    const { clock, during, app } = await started({ blobs: { threshold: 1_000 } })
     await during(terminateChild(at(app, parent), id))
     const isDown = id === 'shard(0)'
     const small = codeOf(app.store.put('small', 1))

@@ -6,12 +6,11 @@ import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
 import { type GenServer, type Messages, stopProcess } from '../../../src/runtime/index.ts'
 import { supervisor, worker } from '../../../src/supervisors/index.ts'
-import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('reopen', () => {
   test('works right after SHARD_DOWN, and the reported reason is the disk’s', async () => {
-    const { disk, start, during } = machine()
-    const app = await start()
+    const { disk, during, app } = await started()
     await during(app.store.put('a', 1))
     failNextSync(disk)
     expect(await during(codeOf(app.store.put('b', 1)))).toBe('UNKNOWN_OUTCOME')
@@ -34,8 +33,7 @@ describe('a supervisor that is killed', () => {
   test.each(['shard(0)', 'shards', 'followers(0)', 'services'])(
     '%s comes back, and the store with it',
     async (name) => {
-      const { clock, start, during } = machine({ syncMs: 5, endMs: 20 })
-      const app = await start({ shards: 2 })
+      const { clock, during, app } = await started({ shards: 2 }, { syncMs: 5, endMs: 20 })
       await during(app.store.put('a', 1))
 
       app.system.kill(name as never)
@@ -52,8 +50,7 @@ describe('a supervisor that is killed', () => {
   )
 
   test('shard(0), ended by an operator, is reported as down, and comes back by control.reopen', async () => {
-    const { clock, start, during } = machine()
-    const app = await start()
+    const { clock, during, app } = await started()
     await during(app.store.put('a', 1))
 
     await during(stopProcess(app.system.to('shard(0)' as never), 'normal'))
@@ -97,8 +94,9 @@ describe('a tree of the user’s', () => {
   }
 
   test('comes back after its supervisor, or the one above, was killed, even if it ends slowly', async () => {
-    const { clock, start, during } = machine()
-    const app = await start({ app: supervisor('app', {}, [worker('slow', slow)]) })
+    const { clock, during, app } = await started({
+      app: supervisor('app', {}, [worker('slow', slow)]),
+    })
     for (const name of ['services', 'app', 'services', 'app']) {
       app.system.kill(name as never)
       await clock.advance(200)
@@ -133,8 +131,7 @@ describe('a tree of the user’s', () => {
 
 describe('a shard that is down', () => {
   test('is not opened by the restart of a writer that was killed while it stopped, and reopens', async () => {
-    const { clock, disk, start, during } = machine({ endMs: 5 })
-    const app = await start()
+    const { clock, disk, during, app } = await started({}, { endMs: 5 })
     await during(app.store.put('a', 1))
     failNextSync(disk)
     const put = codeOf(app.store.put('b', 1))

@@ -4,15 +4,8 @@
  */
 import { type ErrorCode, isKeelsonError } from '../../../src/errors.ts'
 import type { Wal } from '../../../src/storage/wal/wal.ts'
-import {
-  bytesOf,
-  dir,
-  readAll,
-  type Shown,
-  segmentsOn,
-  shown,
-  type WalWorld,
-} from '../worlds/wals.ts'
+import { dir, segmentsOn } from '../worlds/logs.ts'
+import { bytesOf, readAll, type Shown, shown, type WalWorld } from '../worlds/wals.ts'
 
 /** The next step. */
 export type WalStep =

@@ -13,9 +13,7 @@ import {
 } from '../../../src/storage/wal/wal-repair.ts'
 import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
-
-/** The folder of every log here. */
-export const dir = '/data/wal'
+import { dir } from './logs.ts'
 
 /** Segments that hold a few entries: smaller than users may have them, so that little work goes through many of them. */
 export const smallSegment = 8 * 1024
@@ -91,14 +89,6 @@ export const readAll = async (wal: Wal, options: ReadOptions = {}): Promise<Show
     found.push({ lsn, type, bytes: shown(bytes) })
   return found
 }
-
-/** The segments of the log, oldest first. */
-export const segmentsOn = (disk: SimulatedDisk): string[] =>
-  disk
-    .list(dir)
-    .filter((name) => name.endsWith('.wal'))
-    .map((name) => `${dir}/${name}`)
-    .sort((one, other) => (one.slice(-12) < other.slice(-12) ? -1 : 1))
 
 /** The bytes of every file except LOCK, to check that nothing changed. */
 export const filesOn = (disk: SimulatedDisk, folder = dir): Map<string, string> => {
