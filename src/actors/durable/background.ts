@@ -4,18 +4,19 @@
  * not outlive the actor. It changes the state by `apply` alone, which is a call of this life of the
  * actor: the next life never gets it.
  */
-import { type AnyContext, call, type Process, processOf } from '../../runtime/index.ts'
+import { call, type Process, processOf } from '../../runtime/index.ts'
 import type { Work } from '../turns/actor-work.ts'
 import type { Change, Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Idleness } from './idleness.ts'
+import type { SharedContext } from './try-context.ts'
 
 /** A function that works in the background, without its types. */
 export type Body = (life: object) => unknown
 
 /** The parts of its actor that background work uses. */
 interface Owner {
-  readonly context: AnyContext
+  readonly context: SharedContext
   readonly terms: DurableTerms
   readonly idleness: Idleness
 }
@@ -41,16 +42,15 @@ export class Background {
         if (!terms.work.mayBegin) return
         work = this.#begins('background')
         const { closing } = work
-        const owner = own.to(context.self as never)
-        const apply = (change: Change): Promise<unknown> =>
-          call(owner, '$apply' as never, change as never, patiently as never)
+        const owner = own.to(context.self)
+        const apply = (change: Change): Promise<unknown> => call(owner, '$apply', change, patiently)
         await body(Object.assign(own, { apply, closing }))
         // An actor that traps exits hears of failures alone.
         own.unlink(context.self)
       },
       { label: `background of ${terms.identity.entity}` },
     )
-    const process = processOf({ self: ref as never })
+    const process = processOf({ self: ref })
     this.#working ??= new Set()
     this.#working.add(process)
     const ended = new Promise<void>((resolve) => {

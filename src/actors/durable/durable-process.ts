@@ -106,7 +106,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   }
 
   rouse(): void {
-    if (this.#process.alive) cast(this.context.self as never, '$proceed' as never)
+    if (this.#process.alive) cast(this.context.self, '$proceed')
   }
 
   /** Handles turns again that followed a refused one, then what is ready. */

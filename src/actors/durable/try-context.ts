@@ -4,10 +4,19 @@
  * any more, nor through a ref or a store that it has from it: another turn is at hand by then.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { AnyContext, Ref } from '../../runtime/index.ts'
+import type { AnyContext, Context, Ref } from '../../runtime/index.ts'
+import type { Change } from '../turns/turn-run.ts'
+
+/** The messages that an actor sends to itself, and its background work to it. */
+type OwnMessages = {
+  calls: { $apply: (change: Change) => unknown }
+  casts: { $proceed: () => void }
+}
 
 /** The context of an actor, as its tries share it. */
-export interface SharedContext extends AnyContext {
+export interface SharedContext extends Context<OwnMessages, unknown> {
+  /** The call of the turn at hand. */
+  from: unknown
   /** The `app` of an actor for another context; `check` throws when that may not act any more. */
   appFor(context: Pick<AnyContext, 'to'>, check: () => void): unknown
   /** A controller whose listeners may throw. */

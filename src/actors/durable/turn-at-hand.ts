@@ -4,7 +4,7 @@
  * `durable-process.ts`, its only importer, so that one file alone can change the known state.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { type AnyContext, NextStep, processOf } from '../../runtime/index.ts'
+import { NextStep, processOf } from '../../runtime/index.ts'
 import { type Turn, workerKind } from '../../storage/index.ts'
 import { type EndOptions, endAlarm } from '../turns/lifetime.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
@@ -22,14 +22,14 @@ export class TurnAtHand {
   /** The turn whose handler runs. */
   open: TurnDraft | undefined
   readonly #terms: DurableTerms
-  readonly #context: AnyContext
+  readonly #context: SharedContext
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
   readonly #incarnation: string
 
   constructor(
     terms: DurableTerms,
-    context: AnyContext,
+    context: SharedContext,
     log: TurnLog<TurnDraft>,
     outputs: TurnOutputs,
   ) {
@@ -80,7 +80,7 @@ export class TurnAtHand {
     const draft = new TurnDraft(run, this.known, this.#incarnation)
     this.open = draft
     this.#outputs.open(draft)
-    ;(this.#context as { from?: unknown }).from = run.from
+    this.#context.from = run.from
     return draft
   }
 
@@ -94,7 +94,7 @@ export class TurnAtHand {
   close(): void {
     this.open = undefined
     // An idle actor keeps no call in memory.
-    ;(this.#context as { from?: unknown }).from = undefined
+    this.#context.from = undefined
     this.#outputs.close()
   }
 

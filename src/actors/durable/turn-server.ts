@@ -2,13 +2,7 @@
  * The GenServer around a durable server: each of its handlers makes its message a turn. Messages
  * that begin with `$` are its own.
  */
-import {
-  type AnyContext,
-  type GenServer,
-  type Messages,
-  type PendingCall,
-  reply,
-} from '../../runtime/index.ts'
+import { type GenServer, type Messages, type PendingCall, reply } from '../../runtime/index.ts'
 import type { TurnKind } from '../turns/after-refusal.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
@@ -16,6 +10,7 @@ import { applying, type Change, ownRun, Run } from '../turns/turn-run.ts'
 import { TurnContext } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import type { DurableTerms } from './durable-terms.ts'
+import type { SharedContext } from './try-context.ts'
 
 type Asked = { readonly from: HeldCall }
 
@@ -51,8 +46,8 @@ export const durableServer = (
   const server = {
     ...{ kind, formatStatus, Context: TurnContext },
     ...(accepts && { accepts: withOwn(accepts) }),
-    init: async (terms: DurableTerms, context: AnyContext & TurnContext) => {
-      const self = new DurableProcess(terms, context as AnyContext & TurnContext)
+    init: async (terms: DurableTerms, context: SharedContext & TurnContext) => {
+      const self = new DurableProcess(terms, context)
       context.belongTo(self)
       await self.wake()
       return self.first()
