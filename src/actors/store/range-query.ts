@@ -1,4 +1,5 @@
 /** The options of a range, checked, and the cursor that continues after a page. Pure. */
+import { argument, flag, membersOf, or, wholeFrom } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
@@ -49,8 +50,10 @@ const optionNames = [
 
 /** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const rangeQuery = (options: RangeOptions): RangeQuery => {
-  checkOptions(options)
-  const { reverse = false, limit = 100, values = true, cursor } = options
+  checkOptionNames(options, optionNames)
+  checkBounds(options)
+  const { reverse, limit, values } = pageOptions(options, argument())
+  const { cursor } = options
   const bounds = narrowed(options)
   const { gt, gte, lt, lte } = bounds
   const fingerprint = fingerprintOf(gt, gte, lt, lte, reverse, values)
@@ -67,31 +70,25 @@ export const entriesQuery = (
   options: EntriesOptions,
 ): { readonly range: RangeOptions; readonly load: boolean } => {
   checkOptionNames(options, [...optionNames, 'load'])
-  const { load, ...range } = options
-  checkBoolean('load', load)
+  const { load = false, ...range } = options
   rangeQuery(range)
-  return { range, load: load === true }
+  return { range, load: flag(load, argument('load')) }
 }
 
-const checkOptions = (options: RangeOptions): void => {
-  checkOptionNames(options, optionNames)
+const pageOptions = membersOf({
+  reverse: or(flag, false),
+  values: or(flag, true),
+  limit: or(wholeFrom(1), 100),
+})
+
+const checkBounds = (options: RangeOptions): void => {
   for (const name of ['gt', 'gte', 'lt', 'lte', 'prefix'] as const)
     if (options[name] !== undefined && !(name === 'prefix' && options.prefix === ''))
       checkKey(options[name])
-  for (const name of ['reverse', 'values'] as const) checkBoolean(name, options[name])
   if (options.gt !== undefined && options.gte !== undefined)
     throw invalidArgument('gt', 'gt or gte', 'both')
   if (options.lt !== undefined && options.lte !== undefined)
     throw invalidArgument('lt', 'lt or lte', 'both')
-  const { limit = 100 } = options
-  if (!Number.isSafeInteger(limit) || limit < 1)
-    throw invalidArgument('limit', 'a whole number from 1', limit)
-}
-
-/** @throws KeelsonError `INVALID_ARGUMENT` unless it is absent or a boolean */
-const checkBoolean = (name: string, value: unknown): void => {
-  if (value !== undefined && typeof value !== 'boolean')
-    throw invalidArgument(name, 'a boolean', value)
 }
 
 /** The bounds of a walk. */
