@@ -8,6 +8,7 @@ import { doctor } from '../support/commands/doctor-folder.ts'
 import { StoreModel, type Transaction, type Write } from '../support/models/store-reference.ts'
 import { callOf, keys, transaction, withPatchesOfBytes } from '../support/models/store-writes.ts'
 import { tempFolder } from '../support/temp-folder.ts'
+import { thorough } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? 20)
 
@@ -24,7 +25,7 @@ const lasting = (write: Write): Write => {
 
 const drawn = (): Transaction[] =>
   fc
-    .sample(transaction, { seed, numRuns: 700 })
+    .sample(transaction, { seed, numRuns: thorough(350, 700) })
     .map(withPatchesOfBytes)
     .map((one) =>
       one.kind === 'batch' ? { ...one, writes: one.writes.map(lasting) } : lasting(one),

@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import suite from 'abstract-level/test/index.js'
 import { start } from 'keelson'
 import { KeelsonLevel } from 'keelson/level'
+import { silentLogger } from 'keelson/testing'
 import { afterAll } from 'vitest'
 import { tapeTest } from '../../support/tape-tests.ts'
 
 // The suite makes its first database while it registers its tests.
 const dir = mkdtempSync(join(tmpdir(), 'keelson-'))
-const app = await start({ dir })
+// The suite asks nothing of the disk, and each of its writes would wait for one.
+const app = await start({ dir, wal: { enableFsync: false }, logger: silentLogger })
 afterAll(async () => {
   await app.close()
   rmSync(dir, { recursive: true })

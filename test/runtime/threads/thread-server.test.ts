@@ -21,6 +21,7 @@ import {
 } from 'keelson'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { childProgram } from '../../support/commands/child-program.ts'
+import { sampled } from '../../support/tier.ts'
 
 type Counter = {
   calls: {
@@ -296,13 +297,15 @@ describe('the end of a thread server', () => {
     expect(await refused).toEqual(['EXITED', 'killed'])
   })
 
-  test.each([
-    ['idle', 0],
+  const ends = [
+    ['exit', 3],
     ['given-up', 0],
     ['kill', 0],
     ['stop', 0],
-    ['exit', 3],
-  ])('leaves nothing that keeps Node: %s', async (way, code) => {
+    ['idle', 0],
+  ] as const
+
+  test.each(sampled(ends, 2))('leaves nothing that keeps Node: %s', async (way, code) => {
     const program = childProgram('thread-ends.mjs', [way], () => undefined)
     expect(await program.ended, program.stderr()).toEqual({ code, signal: null })
   })
