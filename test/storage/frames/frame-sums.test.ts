@@ -3,19 +3,21 @@ import { describe, expect, test } from 'vitest'
 import { encodeCheckpoint, encodeEndMark } from '../../../src/storage/frames/control-payload.ts'
 import { frameTypes } from '../../../src/storage/frames/frame.ts'
 import { addFrame, FrameCursor, noSums } from '../../../src/storage/frames/frame-cursor.ts'
+import { dataFrames, walkFrames } from '../../../src/storage/frames/frame-walk.ts'
 import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 
 const facts = { salt: { low: 3, high: 4 }, sectorBytes: 512, payloadMax: 2 ** 20 }
 const start = { offset: 4_096, lsn: 9, crc: 77 }
 
-/** The facts of frames with these types and payloads: `payload` is given the place of its frame. */
-const sumsOf = (
-  frames: readonly (readonly [
-    type: number,
-    payload: (place: { lsn: number; endOffset: number }) => Uint8Array,
-  ])[],
-) => {
+/** Frames with these types and payloads: `payload` is given the place of its frame. */
+type Frames = readonly (readonly [
+  type: number,
+  payload: (place: { lsn: number; endOffset: number }) => Uint8Array,
+])[]
+
+/** A disk with the frames in `/segment`. */
+const written = (frames: Frames) => {
   const encoder = new GroupEncoder()
   encoder.begin(start, { ...facts, durableLsn: 5 }, 2 ** 16)
   let lsn = start.lsn
@@ -26,9 +28,16 @@ const sumsOf = (
     encoder.add(type, payload({ lsn, endOffset }))
   }
   const bytes = encoder.finish()
-  const file = simulatedDisk().open('/segment', 'create')
+  const disk = simulatedDisk()
+  const file = disk.open('/segment', 'create')
   file.truncate(2 ** 16)
   file.write(bytes, encoder.fileOffset)
+  file.close()
+  return disk
+}
+
+const sumsOf = (frames: Frames) => {
+  const file = written(frames).open('/segment', 'read')
   const cursor = new FrameCursor(file, facts, start, 2 ** 16)
   const sums = noSums()
   for (let frame = cursor.next(); frame; frame = cursor.next()) addFrame(sums, cursor, frame)
@@ -78,4 +87,26 @@ describe('the facts of frames', () => {
       expect(sumsOf([before, [cleanClose, mark(moved)]]).mark).toBe('none')
     expect(sumsOf([before, [seal, stamped(1)]]).mark).toBe('none')
   })
+})
+
+test('a walk of DATA frames gives each with its LSN, its stamp and its payload, and no other', () => {
+  const disk = written([
+    [data, stamped(70)],
+    [checkpoint, covers(8)],
+    [data, stamped(80)],
+  ])
+  const found: unknown[] = []
+  const stretch = { name: 'segment', header: facts, from: start, to: {} }
+
+  walkFrames(
+    disk,
+    '/',
+    stretch,
+    dataFrames((lsn, time, payload) => found.push([lsn, time, payload.length])),
+  )
+
+  expect(found).toEqual([
+    [10, 70, 16],
+    [12, 80, 16],
+  ])
 })
