@@ -11,7 +11,7 @@ import {
   crashedLogOf,
   dir,
   type LogWorld,
-  newWorld,
+  openedLog,
   payload,
   segmentsOn,
   small,
@@ -61,8 +61,7 @@ describe('a projection that shows a frame', () => {
   })
 
   test('is not trusted where the log has a control frame, such as a marker', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)])
     log.handle('mark', null)
     log.abandon()
@@ -115,8 +114,7 @@ describe('a projection that shows a frame', () => {
   })
 
   test('of another log makes the inspection read the whole log', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     let lsn = 0
     // Rolls write checkpoints of the projected LSN.
     for (let number = 1; number <= 30; number++)

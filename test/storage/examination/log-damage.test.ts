@@ -16,6 +16,7 @@ import {
   type LogWorld,
   newestOn,
   newWorld,
+  openedLog,
   payload,
   readAll,
   segmentsOn,
@@ -36,8 +37,7 @@ const groupAt = (group: number): number => firstGroup + (group - 1) * groupBytes
 const framesEnd = groupAt(4)
 
 const threeGroups = (): LogWorld => {
-  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
-  const { log } = world.open()
+  const { world, log } = openedLog({ maxFileSize: 10 * 1024, sectorBytes: sector })
   for (const first of [1, 3, 5]) commit(log, [payload(first, 400), payload(first + 1, 400)])
   log.abandon()
   world.disk.crash()
@@ -195,8 +195,7 @@ describe('a flipped bit', () => {
 
 test('a misdirected write over the header block and the group before is found by its frames', () => {
   for (let landing = 0; landing < groupAt(3); landing += sector) {
-    const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
-    const { log } = world.open()
+    const { world, log } = openedLog({ maxFileSize: 10 * 1024, sectorBytes: sector })
     commit(log, [payload(1, 900)])
     const fault = { kind: 'misdirected', offset: landing } as const
     world.disk.inject({ at: 1, operation: 'write', path: '.wal', fault })
@@ -249,8 +248,7 @@ describe('a segment that is cut', () => {
   })
 
   test('after it was sealed is refused', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     for (let number = 1; number <= 6; number++) commit(log, [payload(number, 900)])
     log.abandon()
     const [first = ''] = segmentsOn(world.disk)
@@ -325,8 +323,7 @@ test('random bytes in any sector are treated like zeros', () => {
 describe('a torn write with a hole', () => {
   /** One group of six sectors, written and not synced; `lost` of them never reached the disk. */
   const torn = (lost: readonly number[]): { world: LogWorld; disk: SimulatedDisk } => {
-    const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
-    const { log } = world.open()
+    const { world, log } = openedLog({ maxFileSize: 10 * 1024, sectorBytes: sector })
     commit(log, [payload(1, 400), payload(2, 400)])
     commit(
       log,
@@ -368,8 +365,7 @@ describe('a torn write with a hole', () => {
   })
 
   test('without a valid frame in its segment keeps the bytes in quarantine too', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, 400), payload(2, 400)])
     log.abandon()
     const path = newestOn(world.disk)
@@ -430,8 +426,7 @@ describe('stale bytes', () => {
   test('of the same segment, or a payload that is a copy of the log, prove nothing', {
     tags: ['D32'],
   }, () => {
-    const world = newWorld({ maxFileSize: 16 * 1024, sectorBytes: sector })
-    const { log } = world.open()
+    const { world, log } = openedLog({ maxFileSize: 16 * 1024, sectorBytes: sector })
     commit(log, [payload(1, 400), payload(2, 400)])
     const copied = world.disk.contents(newestOn(world.disk)).subarray(firstGroup, firstGroup + 1024)
     // A frame whose payload holds the group before it, placed to begin on a sector, and torn before
@@ -449,8 +444,7 @@ describe('stale bytes', () => {
 test('any bytes anywhere give a result or a refusal with a code', { tags: ['E37'] }, () => {
   const random = seededRandom(21)
   const below = (limit: number): number => Math.floor(random() * limit)
-  const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: sector })
-  const { log } = world.open()
+  const { world, log } = openedLog({ maxFileSize: 10 * 1024, sectorBytes: sector })
   for (let number = 1; number <= 12; number++)
     commit(log, [payload(number, 900)], { projectedLsn: below(number) })
   log.abandon()

@@ -18,7 +18,7 @@ import {
   content,
   dir,
   type LogWorld,
-  newWorld,
+  openedLog,
   payload,
 } from '../../support/worlds/logs.ts'
 
@@ -60,8 +60,7 @@ const smallLog = (
   groups = [[1, 2], [3], [4, 5, 6], [7], [8, 9], [10], [11, 12]],
   size = 300,
 ): Small => {
-  const world = newWorld(options)
-  const { log } = world.open()
+  const { world, log } = openedLog(options)
   const ends = groups.map((group) => {
     const payloads = group.map((number) => payload(number, size + number))
     return commit(log, payloads).lsns.at(-1) ?? 0

@@ -9,15 +9,14 @@ import {
   commit,
   dir,
   type LogWorld,
-  newWorld,
+  openedLog,
   payload,
   segmentsOn,
 } from '../../support/worlds/logs.ts'
 
 /** At least two frames of 900 bytes per segment, without projection or checkpoint. */
 const logOf = (frames: number): LogWorld => {
-  const world = newWorld()
-  const { log } = world.open()
+  const { world, log } = openedLog()
   for (let number = 0; number < frames; number++) commit(log, [payload(number, 900)])
   return world
 }

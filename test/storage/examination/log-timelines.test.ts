@@ -14,6 +14,7 @@ import {
   filesOf,
   type LogWorld,
   newWorld,
+  openedLog,
   payload,
   readAll,
   segmentsOn,
@@ -145,8 +146,7 @@ describe('a segment before the checkpoint', () => {
   })
 
   test('with a last frame longer than the searched bytes is read completely, and is valid', () => {
-    const world = newWorld({ maxFileSize: 2 ** 20, sectorBytes: 512 })
-    const { log } = world.open()
+    const { world, log } = openedLog({ maxFileSize: 2 ** 20, sectorBytes: 512 })
     commit(log, [payload(1), payload(2, 600_000)])
     log.abandon()
     const second = world.open().log

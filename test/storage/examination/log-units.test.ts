@@ -8,7 +8,7 @@ import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import {
   commit,
   dir,
-  newWorld,
+  openedLog,
   openSalvaged,
   readAll,
   runToEnd,
@@ -27,8 +27,7 @@ bad[8 + 2 + 4 + 1] = 99
 
 /** A log with these frames, closed or crashed. */
 const logOf = (frames: readonly Uint8Array[], isClosed: boolean) => {
-  const world = newWorld()
-  const { log } = world.open()
+  const { world, log } = openedLog()
   const lsns = frames.flatMap((frame) => commit(log, [frame]).lsns)
   if (isClosed) log.handle('close', { projectedLsn: 0 })
   else log.abandon()

@@ -23,6 +23,7 @@ import {
   type LogWorld,
   newestOn,
   newWorld,
+  openedLog,
   payload,
 } from '../../support/worlds/logs.ts'
 
@@ -209,8 +210,7 @@ describe('bytes that only look like frames', () => {
   test('frames of this very log inside a payload are not taken for the log after damage', {
     tags: ['D32'],
   }, () => {
-    const world = newWorld(wide)
-    const { log } = world.open()
+    const { world, log } = openedLog(wide)
     for (let number = 1; number <= 4; number++) commit(log, [payload(number, 400)])
     const copies = firstFrames(world, 4096, 4096 + 4 * sector)
     const carrier = new Uint8Array(8 + sector * 6)
@@ -236,8 +236,7 @@ describe('bytes that only look like frames', () => {
   test('a forged chain that contradicts the frames after it is not trusted', {
     tags: ['D32'],
   }, () => {
-    const world = newWorld(wide)
-    const { log } = world.open()
+    const { world, log } = openedLog(wide)
     commit(log, [payload(1, 400)])
     const twin = world.on(world.disk.clone())
     // The frames that another life of the same segment would have written next, with its salt.
@@ -276,8 +275,7 @@ describe('bytes that only look like frames', () => {
   })
 
   test('frames of an older life have another salt and are ignored', { tags: ['D10'] }, () => {
-    const world = newWorld(wide)
-    const { log } = world.open()
+    const { world, log } = openedLog(wide)
     for (let number = 1; number <= 6; number++) commit(log, [payload(number, 400)])
     const stale = firstFrames(world, 4096, 4096 + 6 * sector)
     log.abandon()

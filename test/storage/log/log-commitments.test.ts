@@ -22,6 +22,7 @@ import {
   fill,
   type LogWorld,
   newWorld,
+  openedLog,
   payload,
   readAll,
   release,
@@ -56,8 +57,7 @@ const codeOf = (action: () => void): string => {
 
 /** A world whose log has `groups` groups over several segments, and was closed. */
 const written = (groups = 40, own = options): LogWorld => {
-  const world = newWorld(own)
-  const { log } = world.open()
+  const { world, log } = openedLog(own)
   write(log, groups)
   log.handle('close', { projectedLsn: 0 })
   return world
@@ -84,8 +84,7 @@ describe('a log with commitments', () => {
 
   test('writes it with its group: one write and one sync, and frames are read as without it', () => {
     const counts = [small, options].map((own) => {
-      const world = newWorld(own)
-      const { log } = world.open()
+      const { world, log } = openedLog(own)
       const calls = world.disk.recordCalls()
       write(log, 5)
       const frames = readAll(log).map(({ content }) => content)
@@ -142,8 +141,7 @@ describe('the chain goes on', () => {
   })
 
   test('with the records whose commitment was torn off: the next group covers them', () => {
-    const world = newWorld(options)
-    const { log } = world.open()
+    const { world, log } = openedLog(options)
     write(log, 2)
     world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
     const end = log.handle('describe', null).lastLsn
@@ -193,8 +191,7 @@ describe('the chain goes on', () => {
   })
 
   test('when segments were given back: their headers are in files, and the log keeps the others', () => {
-    const world = newWorld(options)
-    const { log } = world.open()
+    const { world, log } = openedLog(options)
     write(log, 40)
     log.handle('checkpoint', { opaque: new Uint8Array() })
     const { removed } = release(log, 1_000)
@@ -210,8 +207,7 @@ describe('the chain goes on', () => {
   })
 
   test('while no file can be made, which stops no group: what no file has is not given back', () => {
-    const world = newWorld(options)
-    const { log } = world.open()
+    const { world, log } = openedLog(options)
     const fault = { kind: 'error' } as const
     world.disk.inject({ at: 1, times: 1_000, operation: 'write', path: 'part.tmp', fault })
     write(log, 40)
@@ -226,8 +222,7 @@ describe('the chain goes on', () => {
   })
 
   test('on a full disk, which stops no group and leaves the chain whole', () => {
-    const world = newWorld(options)
-    const { log } = world.open()
+    const { world, log } = openedLog(options)
     write(log, 4)
     const free = world.disk.capacityBytes
     for (let spare = log.beginSpare(); spare; spare = undefined) log.settleSpare(new Error('none'))
@@ -383,8 +378,7 @@ describe('two logs with one changed record', () => {
 
 /** A closed log of 40 writes that has given back every segment before its newest. */
 const givenBack = (): LogWorld => {
-  const world = newWorld(options)
-  const { log } = world.open()
+  const { world, log } = openedLog(options)
   write(log, 40)
   log.handle('checkpoint', { opaque: new Uint8Array() })
   release(log, 1_000)

@@ -21,6 +21,7 @@ import {
   filesOf,
   type LogWorld,
   newWorld,
+  openedLog,
   payload,
   readAll,
   small,
@@ -88,8 +89,7 @@ describe('opening', () => {
   }
 
   const closed = (): LogWorld => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, size)])
     log.handle('close', { projectedLsn: 1 })
     return world
@@ -266,8 +266,7 @@ describe('a roll', () => {
   test('may crash at any call: acknowledged frames are there, and a prefix of the others', {
     tags: ['D19', 'E20'],
   }, () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     log.abandon()
     crashEverywhere(world, roll, (after, where) => {
       const { log, report } = after.open()
@@ -289,8 +288,7 @@ describe('a roll', () => {
   })
 
   test('leaves an empty segment after a crash, which the next opening takes back', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, size)])
     // The rename has happened; the MANIFEST that would name the new segment has not.
     world.disk.inject({ at: 1, operation: 'write', path: 'MANIFEST', fault: { kind: 'halt' } })
@@ -351,8 +349,7 @@ describe('closing', () => {
 describe('a failed sync', () => {
   /** Frame 1 is acknowledged; the sync of frame 2 fails, and marks its pages as clean. */
   const failed = (): { world: LogWorld; error: unknown; syncs: () => number } => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, size)])
     world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
     const error = attempt(() => commit(log, [payload(2, size)]))
@@ -408,8 +405,7 @@ describe('a failed write', () => {
     'with %s is final, and the next life finds what was acknowledged',
     { tags: ['D17'] },
     (errno, fault) => {
-      const world = newWorld()
-      const { log } = world.open()
+      const { world, log } = openedLog()
       commit(log, [payload(1, size)])
       world.disk.inject({ at: 1, operation: 'write', fault })
       const { syncs } = world.disk
@@ -429,8 +425,7 @@ describe('a failed write', () => {
   )
 
   test('at a wrong place of the disk is found at the next opening', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, size)])
     world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'misdirected', offset: 0 } })
     commit(log, [payload(2, size)])

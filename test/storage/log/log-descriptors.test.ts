@@ -9,7 +9,7 @@ import { tempFolder } from '../../support/temp-folder.ts'
 import {
   commit,
   content,
-  newWorld,
+  openedLog,
   payload,
   readAll,
   segmentsOn,
@@ -23,8 +23,7 @@ const opening = ['open', 'create'] as const
 test('one EMFILE at any call of a roll refuses at most that commit, and the log goes on', () => {
   let refusals = 0
   for (let at = 1; ; at++) {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const before = segmentsOn(world.disk).length
     const kept: string[] = []
     const { counts } = world.disk

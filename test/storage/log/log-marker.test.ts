@@ -10,6 +10,7 @@ import {
   type LogWorld,
   newestOn,
   newWorld,
+  openedLog,
   payload,
   readAll,
   segmentsOn,
@@ -21,8 +22,7 @@ const contents = (log: Log): string[] => readAll(log).map((frame) => frame.conte
 
 /** A log with frames 2 and 3 in its last group, with or without a marker after it. */
 const left = (marked: boolean): LogWorld => {
-  const world = newWorld()
-  const { log } = world.open()
+  const { world, log } = openedLog()
   commit(log, [payload(1)])
   commit(log, [payload(2), payload(3)])
   if (marked) expect(mark(log)).toBe(true)
@@ -110,8 +110,7 @@ describe('a marker', () => {
   })
 
   test('makes written frames durable, and proves them too', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)], { sync: false })
 
     expect(log.handle('mark', null)).toEqual({ written: true, durableLsn: 2 })
@@ -122,8 +121,7 @@ describe('a marker', () => {
 
   test('leaves room for the seal and for the close, wherever the segment ends', () => {
     for (let size = 8; size <= framePayloadMax(small); size += 24) {
-      const world = newWorld()
-      const { log } = world.open()
+      const { world, log } = openedLog()
       const calls = world.disk.recordCalls()
       let sizes: number[] = []
       for (let number = 0; segmentsOn(world.disk).length < 3; number++) {
@@ -141,8 +139,7 @@ describe('a marker', () => {
   })
 
   test('fits into the reserved room after a group that fills the segment to its last usable sector', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     // Three sectors are reserved; two of them are for the end of the segment.
     const room = small.maxFileSize - 4096 - 3 * 512
     commit(log, [payload(1, room - 32)])
@@ -172,8 +169,7 @@ describe('a marker', () => {
   })
 
   test('poisons the log when its sync fails, like every write', { tags: ['D15'] }, () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)])
     world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
 

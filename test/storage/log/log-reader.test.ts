@@ -5,6 +5,7 @@ import {
   content,
   newestOn,
   newWorld,
+  openedLog,
   payload,
   readAll,
   small,
@@ -14,8 +15,7 @@ const size = 300
 
 /** Twenty frames over several segments, in a log that is open. */
 const opened = () => {
-  const world = newWorld()
-  const { log } = world.open()
+  const { world, log } = openedLog()
   for (let number = 1; number <= 20; number++) commit(log, [payload(number, size)])
   return { world, log }
 }
@@ -80,8 +80,7 @@ describe('reading', () => {
   })
 
   test('follows a log that is written, and never returns a frame that is not durable', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { log } = openedLog()
     const seen: number[] = []
     let next = 1
     let promised = 0
@@ -101,8 +100,7 @@ describe('reading', () => {
   })
 
   test('does not scan a segment again when it continues', () => {
-    const world = newWorld({ ...small, maxFileSize: 1024 * 1024 })
-    const { log } = world.open()
+    const { world, log } = openedLog({ ...small, maxFileSize: 1024 * 1024 })
     for (let number = 1; number <= 1000; number++) commit(log, [payload(number, size)])
     const calls = world.disk.recordCalls()
 

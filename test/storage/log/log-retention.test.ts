@@ -13,6 +13,7 @@ import {
   fill,
   type LogWorld,
   newWorld,
+  openedLog,
   payload,
   readAll,
   release,
@@ -45,8 +46,7 @@ describe('a checkpoint', () => {
   test('covers everything before it, is durable with its bytes, and reading begins right after it', {
     tags: ['E38'],
   }, () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)], { sync: false })
     const { lsn, coveredLsn, durableLsn } = checkpoint(log, 'as of one')
     commit(log, [payload(2)])
@@ -86,8 +86,7 @@ describe('a checkpoint', () => {
   })
 
   test('goes to a new segment when it does not fit, and is refused without space for one', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, 1200)])
     const before = filesOf(world.disk)
     const { capacityBytes } = world.disk
@@ -108,8 +107,7 @@ describe('a checkpoint', () => {
   })
 
   test('is TOO_LARGE, with nothing written, when it does not fit a frame', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const before = filesOf(world.disk)
     const most = framePayloadMax(small) - 8
 
@@ -292,8 +290,7 @@ describe('a release', () => {
   })
 
   test('does not depend on a MANIFEST slot that names a later segment: the checkpoint decides', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     for (let number = 1; number <= 12; number++) commit(log, [payload(number, 900)])
     const { lsn } = log.handle('checkpoint', { opaque: new Uint8Array(0) })
     expect(release(log, lsn).removed).toBeGreaterThan(0)

@@ -11,7 +11,7 @@ import {
   dir,
   type LogWorld,
   name as nameSnapshot,
-  newWorld,
+  openedLog,
   payload,
   release,
   segmentsOn,
@@ -24,8 +24,7 @@ const snapshotAt = (lsn: number): NamedSnapshot => ({ lsn, bytes: 1_000 + lsn, s
 
 /** Frames in segments of eight each, and their log. */
 const filled = (count = 24, options: LogOptions = small): { world: LogWorld; log: Log } => {
-  const world = newWorld(options)
-  const { log } = world.open()
+  const { world, log } = openedLog(options)
   for (let number = 1; number <= count; number++) commit(log, [payload(number, size)])
   return { world, log }
 }

@@ -13,6 +13,7 @@ import {
   fill,
   type LogWorld,
   newWorld,
+  openedLog,
   payload,
   readAll,
   segmentsOn,
@@ -59,8 +60,7 @@ const request = (number: number, bytes = size) => ({
 
 describe('a spare in the background', () => {
   test('is not begun before a log is used; there is one until a segment is half full, then two', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const spares = maker(world, log)
     spares.finish()
     expect(tmpOn(world)).toEqual([])
@@ -79,8 +79,7 @@ describe('a spare in the background', () => {
   })
 
   test('lets a roll allocate nothing: it makes a few small writes and syncs', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const spares = maker(world, log)
     for (let number = 1; segmentsOn(world.disk).length < 2; number++) {
       commit(log, [payload(number, size)])
@@ -97,8 +96,7 @@ describe('a spare in the background', () => {
   })
 
   test('delays no commit, except for the roll that needs it', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const spares = maker(world, log)
     commit(log, [payload(1, size)])
     spares.step()
@@ -115,8 +113,7 @@ describe('a spare in the background', () => {
   })
 
   test('is used as the last one only if the next exists or cannot be made', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const spares = maker(world, log)
     commit(log, [payload(1, 2100)])
     spares.step()
@@ -136,8 +133,7 @@ describe('a spare in the background', () => {
   test.each(['create', 'write', 'sync', 'close'] as const)(
     'whose %s fails is thrown away and harms nothing else',
     (operation) => {
-      const world = newWorld()
-      const { log } = world.open()
+      const { world, log } = openedLog()
       const spares = maker(world, log)
       commit(log, [payload(1)])
       world.disk.inject({ at: 1, operation, path: '.tmp', fault: { kind: 'error' } })
@@ -171,8 +167,7 @@ describe('a spare in the background', () => {
   test('on a full disk: frames that fit are written, the others are NO_SPACE before any write, and freed space ends it', {
     tags: ['D18', 'E28'],
   }, () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const spares = maker(world, log)
     commit(log, [payload(1, size)])
     spares.finish()
@@ -202,8 +197,7 @@ describe('a spare in the background', () => {
 
   test('is removed by a close, and by an opening after a crash', () => {
     for (const ends of ['close', 'crash'] as const) {
-      const world = newWorld()
-      const { log } = world.open()
+      const { world, log } = openedLog()
       const spares = maker(world, log)
       commit(log, [payload(1, 2100)])
       spares.finish()
@@ -249,8 +243,7 @@ describe('a spare in the background', () => {
 
 describe('a log on a host that makes no spares', () => {
   test('makes each when it is needed', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
 
     for (let number = 1; number <= 20; number++) commit(log, [payload(number, size)])
 
@@ -262,8 +255,7 @@ describe('a log on a host that makes no spares', () => {
 describe('an opening', () => {
   test('begins with a segment of at most 1 MiB, and continues in full ones', () => {
     const options = { maxFileSize: 4 * 2 ** 20, sectorBytes: 512 }
-    const world = newWorld(options)
-    const { log } = world.open()
+    const { world, log } = openedLog(options)
     const sizes = () => log.handle('describe', null).segments.map((each) => each.allocatedBytes)
     expect(sizes()).toEqual([2 ** 20])
 
@@ -275,8 +267,7 @@ describe('an opening', () => {
 
   test('makes a larger one if the copied frames need it', () => {
     const options = { maxFileSize: 4 * 2 ** 20, sectorBytes: 512 }
-    const world = newWorld(options)
-    const { log } = world.open()
+    const { world, log } = openedLog(options)
     for (const number of [1, 2]) commit(log, [payload(number, 2 ** 20)])
     log.abandon()
 

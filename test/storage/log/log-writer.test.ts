@@ -12,6 +12,7 @@ import {
   type LogWorld,
   newestOn,
   newWorld,
+  openedLog,
   payload,
   readAll,
   segmentsOn,
@@ -39,8 +40,7 @@ describe('a new log', () => {
   })
 
   test('is not created over a log that holds frames', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)])
     log.abandon()
 
@@ -72,8 +72,7 @@ describe('a new log', () => {
 
 describe('a commit', () => {
   test('is read byte for byte after another opening', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, 100)], { now: 7 })
     log.abandon()
 
@@ -84,8 +83,7 @@ describe('a commit', () => {
   })
 
   test('takes the empty payload, a time stamp alone, and the longest payload', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const longest = framePayloadMax(small)
     commit(log, [payload(1, 8)])
     commit(log, [payload(2, longest)])
@@ -97,8 +95,7 @@ describe('a commit', () => {
   })
 
   test('is refused before anything is written if a frame is too large', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const before = filesOf(world.disk)
 
     const tooLarge = () => commit(log, [payload(1), payload(2, framePayloadMax(small) + 1)])
@@ -167,8 +164,7 @@ describe('a commit', () => {
   })
 
   test('begins on a sector that no earlier commit touched', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const calls = world.disk.recordCalls()
 
     for (const number of range(1, 4)) commit(log, [payload(number, 8 + number * 100)])
@@ -184,8 +180,7 @@ describe('a commit', () => {
   })
 
   test('without a sync is written and not durable, until a sync', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     const { syncs } = world.disk
 
     expect(commit(log, [payload(1)], { sync: false })).toMatchObject({ durableLsn: 0, count: 1 })
@@ -199,8 +194,7 @@ describe('a commit', () => {
 
 describe('a roll', () => {
   test('happens when a group does not fit, and splits it between frames', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
 
     const answer = commit(
       log,
@@ -227,8 +221,7 @@ describe('a roll', () => {
   })
 
   test('leaves a segment as long as its frames, and a CHECKPOINT after which a scan begins', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     for (const number of range(1, 12))
       commit(log, [payload(number, 900)], { projectedLsn: number - 1 })
     const { segments, checkpointLsn } = log.handle('describe', null)
@@ -249,8 +242,7 @@ describe('a roll', () => {
   })
 
   test('never moves the checkpoint beyond the durable LSN, or back', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { log } = openedLog()
     for (const number of range(1, 8)) commit(log, [payload(number, 900)], { projectedLsn: 10_000 })
     const { checkpointLsn, durableLsn } = log.handle('describe', null)
     for (const number of range(9, 16)) commit(log, [payload(number, 900)], { projectedLsn: 0 })
@@ -260,8 +252,7 @@ describe('a roll', () => {
   })
 
   test('without space for a segment refuses frames that do not fit, and continues when there is space', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, 400)])
     fill(world.disk)
 
@@ -283,8 +274,7 @@ describe('a roll', () => {
   })
 
   test('refuses frames, and poisons nothing, when the disk fails to prepare the segment', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     world.disk.inject({ at: 1, operation: 'sync', path: '.tmp', fault: { kind: 'error' } })
 
     const answer = commit(
@@ -300,8 +290,7 @@ describe('a roll', () => {
 
 test('ten thousand frames of random sizes come back in order through hundreds of rolls', () => {
   const random = seededRandom(5)
-  const world = newWorld({ maxFileSize: 64 * 1024, sectorBytes: 512 })
-  const { log } = world.open()
+  const { world, log } = openedLog({ maxFileSize: 64 * 1024, sectorBytes: 512 })
   const sizes = Array.from({ length: 10_000 }, () => 8 + Math.floor(random() ** 3 * 3000))
   const lsns: number[] = []
   for (let from = 0; from < sizes.length; ) {
@@ -323,8 +312,7 @@ test('ten thousand frames of random sizes come back in order through hundreds of
 
 describe('a closed log', () => {
   test('ends with CLEAN_CLOSE, and nothing is copied at the next opening', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)])
     log.handle('close', { projectedLsn: 1 })
 
@@ -335,8 +323,7 @@ describe('a closed log', () => {
   })
 
   test('takes no space beyond its frames', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)])
     const { usedBytes = 0 } = log.handle('describe', null).segments[0] ?? {}
     log.handle('close', { projectedLsn: 1 })
@@ -358,8 +345,7 @@ describe('a closed log', () => {
   })
 
   test('makes frames written without a sync durable', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)], { sync: false })
     log.handle('close', { projectedLsn: 0 })
     world.disk.crash({ unsynced: 'lost' })
@@ -393,8 +379,7 @@ test('a log that has not been opened takes no commit', () => {
 })
 
 test('a log is opened once in its life', () => {
-  const world = newWorld()
-  const { log, inspection } = world.open()
+  const { log, inspection } = openedLog()
 
   expect(() => log.handle('open', { dir, options: small, inspection })).toThrow(
     expect.objectContaining({ code: 'CLOSED' }),
@@ -409,8 +394,7 @@ describe('a feature', () => {
     })
 
   test('is named by a segment before the first frame that needs it, and by every later one', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1), payload(2)])
     expect(featuresOn(world)).toEqual([0])
 
@@ -432,8 +416,7 @@ describe('a feature', () => {
   })
 
   test('stays with frames that an opening copies out of an unproven segment', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)], { features: 1 })
     commit(log, [payload(2)], { features: 1 })
     log.abandon()
@@ -444,8 +427,7 @@ describe('a feature', () => {
   })
 
   test('that finds no room for its segment is refused with nothing written', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)])
     world.disk.inject({
       at: 1,

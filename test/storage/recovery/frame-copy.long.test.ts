@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest'
-import { commit, content, dir, newWorld, payload, readAll } from '../../support/worlds/logs.ts'
+import { commit, content, dir, openedLog, payload, readAll } from '../../support/worlds/logs.ts'
 
 const mebi = 1024 * 1024
 const roomy = { maxFileSize: 32 * mebi, sectorBytes: 512 }
 
 /** A log that was killed after one group that nothing proves: all of it must be copied. */
 const killedBehind = (sizes: readonly number[]) => {
-  const world = newWorld(roomy)
-  const { log } = world.open()
+  const { world, log } = openedLog(roomy)
   // The first segment of a life is small; the next one holds everything.
   commit(log, [payload(0, mebi)])
   commit(

@@ -18,6 +18,7 @@ import {
   type LogWorld,
   newestOn,
   newWorld,
+  openedLog,
   payload,
   readAll,
   segmentsOn,
@@ -29,8 +30,7 @@ const frames = 10
 
 /** Ten acknowledged frames, two per segment, in five segments; then a crash. */
 const rolled = (): LogWorld => {
-  const world = newWorld()
-  const { log } = world.open()
+  const { world, log } = openedLog()
   for (let number = 1; number <= frames; number++) commit(log, [payload(number, size)])
   log.abandon()
   world.disk.crash()
@@ -155,8 +155,7 @@ describe('segments', () => {
   })
 
   test('before the checkpoint are not read at opening, and are verified when they are read', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     for (let number = 1; number <= frames; number++)
       commit(log, [payload(number, size)], { projectedLsn: 1000 })
     log.handle('close', { projectedLsn: 1000 })
@@ -227,8 +226,7 @@ describe('the MANIFEST', () => {
   })
 
   test('proves a loss of data when it is ahead of the segments', () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1, 40)])
     log.abandon()
     const before = world.disk.contents(newestOn(world.disk))
@@ -258,8 +256,7 @@ describe('a newest segment without a readable header', () => {
     world.disk.poke(newestOn(world.disk), 0, new Uint8Array(4096))
 
   test('is set aside when MANIFEST proves that it was never used', { tags: ['D14'] }, () => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     for (const number of [1, 2]) commit(log, [payload(number, size)])
     world.disk.inject({ at: 1, operation: 'write', path: 'MANIFEST', fault: { kind: 'halt' } })
     expect(() => commit(log, [payload(3, size)])).toThrow()
@@ -310,8 +307,7 @@ describe('what a newer version wrote', () => {
   }
 
   const oneFrame = (): LogWorld => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     commit(log, [payload(1)])
     log.abandon()
     return world
@@ -357,8 +353,7 @@ describe('units of a store', () => {
 
   /** The result of an inspection of a log with these frames, or its refusal. */
   const inspected = (payloads: readonly Uint8Array[], needs: LogNeeds) => {
-    const world = newWorld()
-    const { log } = world.open()
+    const { world, log } = openedLog()
     for (const each of payloads) commit(log, [each])
     log.handle('close', { projectedLsn: 0 })
     const before = filesOf(world.disk)

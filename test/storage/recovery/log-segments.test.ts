@@ -12,15 +12,14 @@ import {
   dir,
   type LogWorld,
   newestOn,
-  newWorld,
+  openedLog,
   payload,
   segmentsOn,
 } from '../../support/worlds/logs.ts'
 
 /** Ten frames, two per segment: four sealed segments and the newest; then a crash. */
 const rolled = (): LogWorld => {
-  const world = newWorld()
-  const { log } = world.open()
+  const { world, log } = openedLog()
   for (let number = 1; number <= 10; number++)
     commit(log, [payload(number, 900)], { now: 1_000 * number })
   log.abandon()

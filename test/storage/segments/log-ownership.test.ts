@@ -8,6 +8,7 @@ import {
   dir,
   type LogWorld,
   newWorld,
+  openedLog,
   payload,
   readAll,
   release,
@@ -136,8 +137,7 @@ describe('a log whose LOCK was removed', () => {
 })
 
 test('a log without a LOCK is not checked', () => {
-  const world = newWorld()
-  const { log } = world.open()
+  const { world, log } = openedLog()
   world.disk.lock(lock, 'a late one')
 
   expect(commit(log, [payload(1)]).count).toBe(1)

@@ -5,6 +5,7 @@ import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
 import {
   bytesOf,
   drive,
+  openedWal,
   outcome,
   readAll,
   shown,
@@ -16,8 +17,7 @@ const entryMax = framePayloadMax({ maxFileSize: smallSegment, sectorBytes: 512 }
 
 describe('an entry', () => {
   test('an empty folder opens as an empty log, made by the opening', { tags: ['E1'] }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     expect(wal.report).toMatchObject({ created: true, lastLsn: 0, firstLsn: 1, cutBytes: 0 })
     expect(await readAll(wal)).toEqual([])
     await wal.close()
@@ -25,8 +25,7 @@ describe('an entry', () => {
   })
 
   test('is read with its LSN, its type and its bytes', { tags: ['E2'] }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     expect(await wal.append(7, bytesOf(1))).toEqual({ lsn: 1 })
     expect(await wal.writeEntry(bytesOf(2))).toEqual({ lsn: 2 })
     expect(await wal.append(65_535, bytesOf(3))).toEqual({ lsn: 3 })
@@ -40,8 +39,7 @@ describe('an entry', () => {
   })
 
   test('may be empty, and as large as a segment allows', { tags: ['E3'] }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.writeEntry(new Uint8Array(0))
     await wal.writeEntry(bytesOf(1, entryMax))
     await wal.close()
@@ -50,8 +48,7 @@ describe('an entry', () => {
   })
 
   test('is refused before any byte is written if it is larger', { tags: ['E4'] }, async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     await wal.writeEntry(bytesOf(1))
     const { writes } = disk
     await expect(wal.writeEntry(bytesOf(2, entryMax + 1))).rejects.toMatchObject({
@@ -63,8 +60,7 @@ describe('an entry', () => {
   })
 
   test('of any size is read in order across rolls', { tags: ['E5'] }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     const sizes = Array.from({ length: 300 }, (_, at) => (at * 7919) % 2500)
     const lsns = await Promise.all(sizes.map((size, at) => wal.append(at, bytesOf(at, size))))
     expect(wal.report.segments).toBe(1)
@@ -82,8 +78,7 @@ describe('an entry', () => {
   test('is there with everything acknowledged before it, or not at all, wherever its group is cut', {
     tags: ['E6'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.writeEntry(bytesOf(1))
     const before = world.disk.clone()
     world.disk.recordCalls()
@@ -125,8 +120,7 @@ describe('an entry', () => {
     ['a deadline in the past', () => [1, bytesOf(1), { deadlineMs: -1 }]],
     ['another way to wait', () => [1, bytesOf(1), { whenFull: 'drop' }]],
   ])('is refused with %s', async (_, args) => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     const { writes } = disk
     // Arguments of a program without types.
     const append = wal.append.bind(wal) as (...args: unknown[]) => Promise<unknown>
@@ -180,8 +174,7 @@ describe('appends', () => {
     'of 64 writers that come again %s share one sync a round',
     { tags: ['E9'] },
     async (_, ways) => {
-      const { disk, open } = walWorld()
-      const wal = await open({ maxFileSize: 1024 * 1024, idleMarkerMs: 0 })
+      const { disk, wal } = await openedWal({ maxFileSize: 1024 * 1024, idleMarkerMs: 0 })
       const { syncs } = disk
       // Callers have more or fewer functions of their own around the call, so they come more or fewer
       // microtasks later.
@@ -199,15 +192,13 @@ describe('appends', () => {
   )
 
   test('wait for no timer when they are alone', { tags: ['E10'] }, async () => {
-    const { clock, open } = walWorld()
-    const wal = await open({ idleMarkerMs: 0 })
+    const { clock, wal } = await openedWal({ idleMarkerMs: 0 })
     await wal.writeEntry(bytesOf(1))
     expect(clock.untilNext()).toBeUndefined()
   })
 
   test('wait up to maxDelayMs for their group to fill, and a sync does not wait', async () => {
-    const { clock, disk, open } = walWorld()
-    const wal = await open({ maxDelayMs: 30, idleMarkerMs: 0 })
+    const { clock, disk, wal } = await openedWal({ maxDelayMs: 30, idleMarkerMs: 0 })
     const { syncs } = disk
     const first = wal.writeEntry(bytesOf(1))
     await clock.advance(29)
@@ -222,8 +213,7 @@ describe('appends', () => {
   })
 
   test('are stamped with a time that never goes back', { tags: ['D27'] }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await world.clock.advance(60_000)
     await wal.writeEntry(bytesOf(1))
     await wal.close()

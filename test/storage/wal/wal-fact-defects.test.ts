@@ -8,6 +8,7 @@ import { dir, segmentsOn } from '../../support/worlds/logs.ts'
 import {
   bytesOf,
   filesOn,
+  openedWal,
   outcome,
   readAll,
   type WalWorld,
@@ -29,8 +30,7 @@ const unclosed = async (count: number, size = 600): Promise<WalWorld> => {
 
 describe('of the defects of Fact’s log', () => {
   test('(1) an answer before the fsync: an answered entry survives a power cut that loses everything unsynced', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     for (let at = 0; at < 30; at++) {
       await wal.append(at, bytesOf(at, 500))
       const disk = world.disk.clone()
@@ -45,13 +45,11 @@ describe('of the defects of Fact’s log', () => {
       (wal: Wal) => wal.createCheckpoint(),
       (wal: Wal) => wal.close(),
     ]) {
-      const { disk, open } = walWorld()
-      const wal = await open()
+      const { disk, wal } = await openedWal()
       disk.inject({ at: 1, operation: 'sync', path: '.wal', fault: { kind: 'error' } })
       expect(['UNKNOWN_OUTCOME', 'SHARD_DOWN']).toContain(await outcome(call(wal)))
     }
-    const { disk, open } = walWorld()
-    const wal = await open({ enableFsync: false })
+    const { disk, wal } = await openedWal({ enableFsync: false })
     await wal.append(1, bytesOf(1))
     disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
     expect(await outcome(wal.sync())).toBe('UNKNOWN_OUTCOME')
@@ -98,8 +96,7 @@ describe('of the defects of Fact’s log', () => {
   })
 
   test('(6) segments that are dropped by count: without a checkpoint and a release none ever is', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     await append(wal, 100)
     expect(segmentsOn(disk).length).toBeGreaterThan(20)
     await wal.release(10_000)
@@ -133,8 +130,7 @@ describe('of the defects of Fact’s log', () => {
   })
 
   test('(9) holes between segments: a missing one is found, by opening and while reading', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await append(wal, 40)
     const [, , third = ''] = segmentsOn(world.disk)
     world.disk.remove(third)
@@ -144,8 +140,7 @@ describe('of the defects of Fact’s log', () => {
   })
 
   test('(10) a checksum that leaves out flag and length: any bit of a proven frame that changes is found', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await append(wal, 2, 40)
     await wal.close()
     const segment = segmentsOn(world.disk)[0] ?? ''
@@ -176,8 +171,7 @@ describe('of the defects of Fact’s log', () => {
   })
 
   test('(12) content that must be decoded to be read: any bytes are read unchanged', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     const contents = [
       Uint8Array.of(),
       Uint8Array.of(0, 0, 0, 0),
@@ -194,8 +188,7 @@ describe('of the defects of Fact’s log', () => {
   })
 
   test('(13) the whole log in memory: at most two pieces of 256 KiB are ahead of the reader', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open({ maxFileSize: 1024 * 1024 })
+    const { disk, wal } = await openedWal({ maxFileSize: 1024 * 1024 })
     await Promise.all(Array.from({ length: 2000 }, (_, at) => wal.append(at, bytesOf(at, 2000))))
     const calls = disk.recordCalls()
     const reading = wal.readAll()

@@ -5,14 +5,13 @@ import { KeelsonError, Wal } from '../../../src/storage/wal/wal.ts'
 import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
 import { dir, segmentsOn } from '../../support/worlds/logs.ts'
-import { bytesOf, outcome, readAll, shown, walWorld } from '../../support/worlds/wals.ts'
+import { bytesOf, openedWal, outcome, readAll, shown, walWorld } from '../../support/worlds/wals.ts'
 
 const types = async (wal: Wal): Promise<unknown[]> => (await readAll(wal)).map(({ type }) => type)
 
 describe('a sync that fails once', () => {
   const poisoned = async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.append(1, bytesOf(1))
     const [segment = ''] = segmentsOn(world.disk)
     world.disk.inject({ at: 1, operation: 'sync', path: segment, fault: { kind: 'error' } })
@@ -82,8 +81,7 @@ describe('a sync that fails once', () => {
   })
 
   test('ends a running read after the pieces that it has', async () => {
-    const world = walWorld()
-    const wal = await world.open({ maxFileSize: 1024 * 1024 })
+    const { world, wal } = await openedWal({ maxFileSize: 1024 * 1024 })
     await Promise.all(Array.from({ length: 400 }, (_, at) => wal.append(at, bytesOf(at, 1500))))
     const reading = wal.readAll()
     await reading.next()
@@ -99,8 +97,7 @@ describe('a sync that fails once', () => {
   })
 
   test('in the background rejects the next call, and close', async () => {
-    const world = walWorld()
-    const wal = await world.open({ syncInterval: 10 })
+    const { world, wal } = await openedWal({ syncInterval: 10 })
     await wal.append(1, bytesOf(1))
     world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
     await world.clock.advance(10)
@@ -157,8 +154,7 @@ describe('a write', () => {
     'that %s is final, and the folder opens with everything acknowledged',
     { tags: ['E26', 'E29'] },
     async (_, fault) => {
-      const world = walWorld()
-      const wal = await world.open()
+      const { world, wal } = await openedWal()
       await wal.append(1, bytesOf(1))
       world.disk.inject({ at: 1, operation: 'write', fault })
       expect(await outcome(wal.append(2, bytesOf(2, 2000)))).toBe('UNKNOWN_OUTCOME')
@@ -197,8 +193,7 @@ describe('close', () => {
   test('settles everything called before, CLEAN_CLOSE last; later calls are CLOSED', {
     tags: ['D33', 'E49'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open({ maxDelayMs: 50 })
+    const { world, wal } = await openedWal({ maxDelayMs: 50 })
     const appended = Array.from({ length: 50 }, (_, at) => wal.append(at, bytesOf(at, 300)))
     const closing = wal.close()
     expect(wal.close()).toBe(closing)
@@ -219,8 +214,7 @@ describe('close', () => {
   })
 
   test('makes any later damage CORRUPT', { tags: ['E44'] }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.append(1, bytesOf(1, 600))
     await wal.close()
     world.disk.flipBit(segmentsOn(world.disk).at(-1) ?? '', (4096 + 100) * 8)
@@ -228,8 +222,7 @@ describe('close', () => {
   })
 
   test('leaves no timer', async () => {
-    const { clock, open } = walWorld()
-    const wal = await open({ syncInterval: 1000, maxDelayMs: 1000 })
+    const { clock, wal } = await openedWal({ syncInterval: 1000, maxDelayMs: 1000 })
     const abort = new AbortController()
     const appended = wal.append(1, bytesOf(1), { deadlineMs: 1000, signal: abort.signal })
     await wal.close()
@@ -238,8 +231,7 @@ describe('close', () => {
   })
 
   test('releases the folder even if it fails', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.append(1, bytesOf(1))
     world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'error' } })
     expect(await outcome(wal.close())).toBe('SHARD_DOWN')
@@ -247,8 +239,7 @@ describe('close', () => {
   })
 
   test('happens at the end of an `await using` block', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.append(1, bytesOf(1))
     await wal[Symbol.asyncDispose]()
     expect((await world.open()).report.tail).toBe('clean')
@@ -257,8 +248,7 @@ describe('close', () => {
 
 describe('a release that the disk refuses', () => {
   test('rejects, and the log continues with all segments', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     for (let at = 0; at < 20; at++) await wal.append(at, bytesOf(at, 600))
     await wal.createCheckpoint()
     const before = await readAll(wal)
@@ -270,8 +260,7 @@ describe('a release that the disk refuses', () => {
   })
 
   test('is final when its sync fails', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     for (let at = 0; at < 20; at++) await wal.append(at, bytesOf(at, 600))
     await wal.createCheckpoint()
     disk.inject({ at: 1, operation: 'syncFolder', fault: { kind: 'error' } })
@@ -289,8 +278,7 @@ test('whatever fails, no rejection is unhandled', { tags: ['E56'] }, async () =>
   process.on('unhandledRejection', observe)
   try {
     for (const fault of ['sync', 'write'] as const) {
-      const world = walWorld()
-      const wal = await world.open({ syncInterval: 10, idleMarkerMs: 5 })
+      const { world, wal } = await openedWal({ syncInterval: 10, idleMarkerMs: 5 })
       const reading = wal.readAll()
       world.disk.inject({ at: 2, operation: fault, times: 5, fault: { kind: 'error' } })
       const calls = Array.from({ length: 20 }, (_, at) =>
@@ -309,8 +297,7 @@ test('whatever fails, no rejection is unhandled', { tags: ['E56'] }, async () =>
 })
 
 test('the acknowledged entries of a failed log are read byte for byte from a copy of its folder', async () => {
-  const world = walWorld()
-  const wal = await world.open()
+  const { world, wal } = await openedWal()
   for (let at = 0; at < 30; at++) await wal.append(at, bytesOf(at, 500))
   const copy = world.on(world.disk.clone())
   const found = await readAll(await copy.open())

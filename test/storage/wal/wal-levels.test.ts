@@ -3,12 +3,11 @@
  * `test/evidence/log.md`.
  */
 import { describe, expect, test } from 'vitest'
-import { bytesOf, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
+import { bytesOf, openedWal, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 describe('levels', () => {
   test('without fsync each answer has the level written, and only sync, a roll and close sync', async () => {
-    const world = walWorld()
-    const wal = await world.open({ enableFsync: false })
+    const { world, wal } = await openedWal({ enableFsync: false })
     const { syncs } = world.disk
     expect(await wal.writeEntry(bytesOf(1))).toEqual({ lsn: 1, level: 'written' })
     await world.clock.advance(10_000)
@@ -21,8 +20,7 @@ describe('levels', () => {
   })
 
   test('with an interval of 1 ms the log syncs after 10 ms, once for all written entries', async () => {
-    const { clock, disk, open } = walWorld()
-    const wal = await open({ syncInterval: 1, idleMarkerMs: 0 })
+    const { clock, disk, wal } = await openedWal({ syncInterval: 1, idleMarkerMs: 0 })
     const { syncs } = disk
     for (let at = 0; at < 5; at++)
       expect(await wal.writeEntry(bytesOf(at))).toEqual({ lsn: at + 1, level: 'written' })
@@ -36,8 +34,7 @@ describe('levels', () => {
   })
 
   test('a sync covers everything that was called before it, and waits for it', async () => {
-    const world = walWorld()
-    const wal = await world.open({ enableFsync: false })
+    const { world, wal } = await openedWal({ enableFsync: false })
     const entries = [1, 2, 3].map((number) => wal.writeEntry(bytesOf(number)))
     expect(await wal.sync()).toEqual({ durableLsn: 3 })
     world.disk.crash({ unsynced: 'lost' })
@@ -50,8 +47,7 @@ describe('idleness', () => {
   test('of 100 ms writes one marker, after which damage to the last entry is CORRUPT', {
     tags: ['E43'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.writeEntry(bytesOf(1, 600))
     const unmarked = world.disk.clone()
     await world.clock.advance(99)

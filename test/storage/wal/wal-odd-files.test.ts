@@ -23,7 +23,7 @@ import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { createLog, type Log } from '../../../src/storage/log/log.ts'
 import { claimWalFolder } from '../../../src/storage/wal/wal-opening.ts'
 import { commit, payload, small } from '../../support/worlds/logs.ts'
-import { outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
+import { openedWal, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 const disk = nodeDisk()
 const clock = systemClock()
@@ -151,8 +151,7 @@ describe('bytes', () => {
     }
     const owner = new Uint8Array([4, 5, 6])
     Object.defineProperty(owner, 'length', { value: 2 ** 40 })
-    const world = walWorld()
-    const wal = await world.open()
+    const { wal } = await openedWal()
     await wal.append(1, new Liar([1, 2, 3]))
     await wal.append(2, owner)
     await wal.append(3, Buffer.from([7, 8, 9]))

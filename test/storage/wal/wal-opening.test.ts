@@ -5,7 +5,14 @@ import { openWalFiles } from '../../../src/storage/wal/wal-opening.ts'
 import { checkWalOptions } from '../../../src/storage/wal/wal-options.ts'
 import { repairWal } from '../../../src/storage/wal/wal-repair.ts'
 import { dir, segmentsOn } from '../../support/worlds/logs.ts'
-import { bytesOf, filesOn, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
+import {
+  bytesOf,
+  filesOn,
+  openedWal,
+  outcome,
+  readAll,
+  walWorld,
+} from '../../support/worlds/wals.ts'
 
 describe('options', () => {
   test.each([
@@ -76,8 +83,7 @@ describe('a folder', () => {
   test('is LOCKED_DIR with its holder while it is open, until a close or the death of the process or machine', {
     tags: ['E30'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await expect(world.open()).rejects.toMatchObject({
       code: 'LOCKED_DIR',
       details: { holder: { log: 'keelson/wal', since: expect.any(Number) } },
@@ -108,8 +114,7 @@ describe('a folder', () => {
   })
 
   test('is READ_ONLY with nothing changed if it cannot be written', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.append(1, bytesOf(1))
     world.disk.crash({ unsynced: 'kept' })
     const before = filesOn(world.disk)
@@ -122,8 +127,7 @@ describe('a folder', () => {
   })
 
   test('is NO_SPACE with nothing changed if a segment does not fit', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.append(1, bytesOf(1))
     world.disk.crash({ unsynced: 'kept' })
     const before = filesOn(world.disk)
@@ -155,8 +159,7 @@ describe('a folder', () => {
   })
 
   test('is CORRUPT with file, offset, lsn and evidence if it is damaged, and nothing is changed', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     for (let at = 0; at < 5; at++) await wal.append(at, bytesOf(at, 300))
     await wal.close()
     const segment = segmentsOn(world.disk).at(-1) ?? ''
@@ -212,8 +215,7 @@ describe('a crash', () => {
   test('at any call of an opening: the next opening gives the same log', {
     tags: ['E19'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     for (let at = 0; at < 12; at++) await wal.append(at, bytesOf(at, 600))
     world.disk.crash({ unsynced: 'kept' })
     const tried = world.disk.clone()
@@ -234,8 +236,7 @@ describe('minDurable', () => {
   test('above what is recovered is CORRUPT with nothing changed; at or below it opens', {
     tags: ['E42'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await wal.append(1, bytesOf(1))
     await wal.append(2, bytesOf(2))
     world.disk.crash()
@@ -254,8 +255,7 @@ describe('minDurable', () => {
 
 describe('missing and renumbered segments', () => {
   const many = async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     for (let at = 0; at < 40; at++) await wal.append(at, bytesOf(at, 600))
     await wal.close()
     return world

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Wal, WalEntry } from '../../../src/storage/wal/wal.ts'
 import { segmentsOn } from '../../support/worlds/logs.ts'
-import { bytesOf, outcome, readAll, shown, walWorld } from '../../support/worlds/wals.ts'
+import { bytesOf, openedWal, outcome, readAll, shown, walWorld } from '../../support/worlds/wals.ts'
 
 const fillWith = async (wal: Wal, count: number, size = 600, first = 1): Promise<number[]> => {
   const numbers = Array.from({ length: count }, (_, at) => first + at)
@@ -55,8 +55,7 @@ describe('a read', () => {
   test('ends at the durable LSN of its start, and shows no entry that is not durable', {
     tags: ['D31'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open({ maxFileSize: 1024 * 1024, enableFsync: false })
+    const { world, wal } = await openedWal({ maxFileSize: 1024 * 1024, enableFsync: false })
     await fillWith(wal, 3)
     const reading = wal.readAll()
     expect(await take(reading, 1)).toEqual([1])
@@ -71,8 +70,7 @@ describe('a read', () => {
   test('continues through appends, rolls and releases, and nothing that it needs is removed', {
     tags: ['E47'],
   }, async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     await fillWith(wal, 400, 1500)
     const reading = wal.readAll()
     expect(await take(reading, 1)).toEqual([1])
@@ -88,8 +86,7 @@ describe('a read', () => {
   })
 
   test('removes its pin when the loop ends early', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     // More than one piece.
     await fillWith(wal, 400, 1500)
     for await (const { type } of wal.readAll()) if (type === 2) break
@@ -120,8 +117,7 @@ describe('a read', () => {
   })
 
   test('pins nothing before it begins', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     await fillWith(wal, 40)
     wal.readAll()
     await wal.release(await wal.createCheckpoint())
@@ -149,8 +145,7 @@ describe('a read', () => {
   })
 
   test('is CORRUPT at damage, with its place, after everything before it', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     const lsns = await fillWith(wal, 40)
     const second = segmentsOn(disk)[1] ?? ''
     disk.flipBit(second, (4096 + 100) * 8)
@@ -171,8 +166,7 @@ describe('a checkpoint', () => {
   test('keeps everything after it; a read from it begins right after it', {
     tags: ['E38'],
   }, async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await fillWith(wal, 20)
     const lsn = await wal.createCheckpoint(bytesOf(77))
     await fillWith(wal, 5, 600, 21)
@@ -199,16 +193,14 @@ describe('a checkpoint', () => {
   })
 
   test('is ignored if a roll or close wrote it: without one a read from it reads everything', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await fillWith(wal, 20)
     const log = await reopened(world, wal)
     expect(await readAll(log, { fromCheckpoint: true, checkpoints: true })).toHaveLength(20)
   })
 
   test('is refused with nothing written if it is too large', async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     const { writes } = disk
     expect(await outcome(wal.createCheckpoint(new Uint8Array(8 * 1024)))).toBe('TOO_LARGE')
     expect(disk.writes).toBe(writes)
@@ -218,8 +210,7 @@ describe('a checkpoint', () => {
 
 describe('a release', () => {
   test('never passes the checkpoint, the given LSN or a reader', { tags: ['E39'] }, async () => {
-    const { disk, open } = walWorld()
-    const wal = await open()
+    const { disk, wal } = await openedWal()
     const lsns = await fillWith(wal, 40)
     expect(await wal.release(lsns.at(-1) ?? 0)).toMatchObject({ removed: 0 })
     await wal.createCheckpoint()
@@ -236,8 +227,7 @@ describe('a release', () => {
   })
 
   test('is durable: the next opening does not miss the removed segments', async () => {
-    const world = walWorld()
-    const wal = await world.open()
+    const { world, wal } = await openedWal()
     await fillWith(wal, 40)
     const { firstLsn } = await wal.release(await wal.createCheckpoint())
     world.disk.crash()

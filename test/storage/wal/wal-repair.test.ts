@@ -4,6 +4,7 @@ import { dir, segmentsOn } from '../../support/worlds/logs.ts'
 import {
   bytesOf,
   filesOn,
+  openedWal,
   outcome,
   readAll,
   type WalWorld,
@@ -11,8 +12,7 @@ import {
 } from '../../support/worlds/wals.ts'
 
 const written = async (count = 3, size = 600): Promise<WalWorld> => {
-  const world = walWorld()
-  const wal = await world.open({ maxFileSize: 64 * 1024, idleMarkerMs: 0 })
+  const { world, wal } = await openedWal({ maxFileSize: 64 * 1024, idleMarkerMs: 0 })
   for (let at = 0; at < count; at++) await wal.append(at, bytesOf(at, size))
   world.disk.crash({ unsynced: 'kept' })
   return world

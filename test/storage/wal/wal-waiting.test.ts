@@ -4,7 +4,7 @@
  */
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { bytesOf, drive, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
+import { bytesOf, drive, openedWal, outcome, readAll, walWorld } from '../../support/worlds/wals.ts'
 
 describe('a full queue', () => {
   const queueBytes = 4096
@@ -12,8 +12,7 @@ describe('a full queue', () => {
   test('refuses callers that do not wait with BUSY, drops nothing, and accepts the others in order', {
     tags: ['D25'],
   }, async () => {
-    const { clock, open } = walWorld({ delayMs: 10 })
-    const wal = await open({ queueBytes, idleMarkerMs: 0 })
+    const { clock, wal } = await openedWal({ queueBytes, idleMarkerMs: 0 }, { delayMs: 10 })
     const waiting = Array.from({ length: 30 }, (_, at) => wal.append(at, bytesOf(at, 1000)))
     const refused = wal.append(99, bytesOf(99), { whenFull: 'refuse' })
     await expect(refused).rejects.toMatchObject({ code: 'BUSY', details: { limit: queueBytes } })
@@ -30,8 +29,7 @@ describe('a full queue', () => {
   test('counts each entry as at least 256 bytes until it is answered', {
     tags: ['E48'],
   }, async () => {
-    const { clock, open } = walWorld({ delayMs: 2000 })
-    const wal = await open({ queueBytes, idleMarkerMs: 0 })
+    const { clock, wal } = await openedWal({ queueBytes, idleMarkerMs: 0 }, { delayMs: 2000 })
     const refuse = { whenFull: 'refuse' } as const
     const outcomes = Array.from({ length: 40 }, () => outcome(wal.writeEntry(bytesOf(1), refuse)))
     await clock.advance(4000)
@@ -51,8 +49,7 @@ describe('a full queue', () => {
 
 describe('a caller that withdraws', () => {
   test('before the entry was submitted gets NOT_SUBMITTED, and it is never written', async () => {
-    const { clock, open } = walWorld({ delayMs: 50 })
-    const wal = await open({ idleMarkerMs: 0 })
+    const { clock, wal } = await openedWal({ idleMarkerMs: 0 }, { delayMs: 50 })
     const first = wal.append(1, bytesOf(1))
     await clock.settle()
     const abort = new AbortController()
@@ -79,8 +76,7 @@ describe('a caller that withdraws', () => {
   })
 
   test('while the entry is in flight gets UNKNOWN_OUTCOME, and finds it by reading', async () => {
-    const { clock, open } = walWorld({ delayMs: 50 })
-    const wal = await open({ idleMarkerMs: 0 })
+    const { clock, wal } = await openedWal({ idleMarkerMs: 0 }, { delayMs: 50 })
     const given = outcome(wal.append(1, bytesOf(1), { deadlineMs: 20 }))
     await clock.advance(20)
     expect(await given).toBe('UNKNOWN_OUTCOME')
@@ -89,8 +85,7 @@ describe('a caller that withdraws', () => {
   })
 
   test('while the entry is in flight knows the outcome once the log has settled', async () => {
-    const { clock, open } = walWorld({ delayMs: 50 })
-    const wal = await open({ idleMarkerMs: 0 })
+    const { clock, wal } = await openedWal({ idleMarkerMs: 0 }, { delayMs: 50 })
     const given = outcome(wal.append(1, bytesOf(1), { deadlineMs: 20 }))
     await clock.advance(5)
     const withdrawn = outcome(wal.append(2, bytesOf(2), { deadlineMs: 10 }))
@@ -103,8 +98,7 @@ describe('a caller that withdraws', () => {
   })
 
   test('leaves neither timer nor listener behind after an answer in time', async () => {
-    const { clock, open } = walWorld()
-    const wal = await open({ idleMarkerMs: 0 })
+    const { clock, wal } = await openedWal({ idleMarkerMs: 0 })
     const abort = new AbortController()
     await wal.append(1, bytesOf(1), { deadlineMs: 1000, signal: abort.signal })
     expect(clock.untilNext()).toBeUndefined()

@@ -120,6 +120,12 @@ export const newWorld = (options = small, seed = 1): LogWorld => {
   return world
 }
 
+/** A log that was just created and opened, and its world. */
+export const openedLog = (options = small, seed = 1) => {
+  const world = newWorld(options, seed)
+  return { world, ...world.open() }
+}
+
 /** Groups of two frames of 432 bytes, each 1,024 bytes in the file, six to a segment of 10 KiB; then a crash. */
 export const crashedLogOf = (groups: number): LogWorld => {
   const world = newWorld({ maxFileSize: 10 * 1024, sectorBytes: 512 })

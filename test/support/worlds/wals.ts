@@ -37,6 +37,15 @@ export type WalWorldOptions = { readonly seed?: number; readonly delayMs?: numbe
 export const walWorld = (options: WalWorldOptions = {}): WalWorld =>
   worldOn(simulatedDisk({ seed: options.seed ?? 1 }), options)
 
+/** A world, whole and in parts, with its first log open. */
+export const openedWal = async (
+  options: Omit<Partial<WalOptions>, 'dir'> = {},
+  on: WalWorldOptions = {},
+) => {
+  const world = walWorld(on)
+  return { ...world, world, wal: await world.open(options) }
+}
+
 const worldOn = (disk: SimulatedDisk, { seed = 1, delayMs = 0 }: WalWorldOptions): WalWorld => {
   const clock = virtualClock(seed)
   const makeHost = () => inlineLogHost({ disk, clock, delayMs })
