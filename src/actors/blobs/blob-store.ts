@@ -35,9 +35,9 @@ import {
 } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
+import { BlobPin } from './blob-pins.ts'
 import type { BlobShard } from './blob-shard.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
-import { BlobPin } from './shard-blobs.ts'
 
 /** The requests of streams. Each stream has one request at a time. */
 const streamKinds = [

@@ -14,8 +14,8 @@ import {
   valuesOfUnit,
 } from '../../storage/index.ts'
 import { withBlobs } from '../blobs/blob-command.ts'
+import type { BlobPin } from '../blobs/blob-pins.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
-import type { BlobPin } from '../blobs/shard-blobs.ts'
 import { inTurn, type MarkedKeys } from './key-marks.ts'
 import type { WritingShard } from './writing-shard.ts'
 

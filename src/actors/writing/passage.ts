@@ -18,7 +18,7 @@ import {
 } from '../../storage/index.ts'
 import type { Entry } from '../admission/gate.ts'
 import { sideChannelCandidate } from '../blobs/blob-command.ts'
-import type { BlobPin } from '../blobs/shard-blobs.ts'
+import type { BlobPin } from '../blobs/blob-pins.ts'
 import type { Position } from '../core/shard-core.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import type { Append } from '../log/appends.ts'

@@ -52,32 +52,22 @@ export type ShardParts = CoreParts & {
   readonly watch: Watch
 }
 
-/** One shard, across the lives of its actors. */
+/** One shard, across the lives of its actors. The rooms say what each part is. */
 export class Shard extends ShardCore {
   declare readonly parts: ShardParts
-  /** Writes whose blobs are on their way, and later writes to their keys that wait for them. */
   readonly marks = new KeyMarks()
-  /** Writes on their way into the log. */
   readonly appends: Appends
-  /** The changes of its keys, for watchers. */
   readonly changes = new ShardChanges()
-  /** When the next row expires. */
   readonly expiry = new MomentWatch()
-  /** When the next alarm of an entity is due. */
   readonly due = new MomentWatch()
-  /** Whether a birth of an entity has ended whose rows are to be removed: 0 if so. */
   readonly removals = new MomentWatch()
   readonly projection: ShardProjection
   readonly suspensions: Suspensions
-  /** Rows that actors derived from the log, on their way into the projection. */
   readonly derived: DerivedQueue
   readonly snapshots: ShardSnapshots
-  /** Space on its disk. */
   readonly space: SpaceWatch
-  /** How far its replicas are. */
   readonly replication = new ReplicaMarks()
   readonly journal: ShardJournal
-  /** Rows of blobs that go with the frames that were given back. */
   readonly releasedRows = new ReleasedRows()
   readonly files: ShardFiles
   readonly blobs: ShardBlobs

@@ -3,7 +3,7 @@
  * states our behaviour.
  */
 import { describe, expect, test } from 'vitest'
-import { BlobPins } from '../../../src/actors/blobs/shard-blobs.ts'
+import { BlobPins } from '../../../src/actors/blobs/blob-pins.ts'
 import { BlobStore } from '../../../src/actors/index.ts'
 import { recordExtent } from '../../../src/storage/blobs/blob-record.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
