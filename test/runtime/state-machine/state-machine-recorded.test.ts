@@ -161,15 +161,18 @@ describe('the actions of a saved machine', () => {
     expect(saves.at(-1)).toMatchObject({ value: 'paid', step: 3, actions: [] })
   })
 
-  test('that another version does not have are told in the log, and the others are done', async () => {
+  test.each<[string, (inline: { text: number; sources: string[] }) => unknown]>([
+    ['another version', (inline) => inline.text++],
+    ['a version without their machine', ({ sources }) => sources.push('gone')],
+  ])('that %s does not have are told in the log, and the others are done', async (_, change) => {
     const { clock, ref, saves } = await running(0)
     StateMachine.send(ref, pay)
     await clock.settle()
     const { system, lines } = listening()
     const told: Told[] = []
     const changed = structuredClone(saves.at(-1)) as Kept
-    const inline = changed.actions.find(({ text }) => text !== undefined) as { text: number }
-    inline.text++
+    const inline: unknown = changed.actions.find(({ text }) => text !== undefined)
+    change(inline as { text: number; sources: string[] })
 
     await system.start(
       StateMachine.server(
