@@ -1,5 +1,6 @@
 /** Work beside the mailbox of a durable actor: when it begins, what it changes, how it ends. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import {
   call,
   cast,
@@ -11,8 +12,8 @@ import {
   stop,
   supervisor,
 } from '../../../src/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import type { Simulation } from '../../../src/testing/index.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly log: readonly string[] }
 type Messages = {
@@ -97,8 +98,7 @@ const world = async (
     exit: ({ log }, { reason }) => noReply({ log: [...log, `exit ${(reason as Error).message}`] }),
   }
   const kind = entity('e', server, { idleMs: options.idleMs ?? 60_000 })
-  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   const ref = s.app.entity(kind).ref('1')
   return {
     ...{ s, ref, handle: s.app.entity(kind) },

@@ -1,5 +1,6 @@
 /** The crash report of a durable actor shows the user's state, as its formatStatus shows it. */
-import { afterEach, expect, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import {
   type CrashFacts,
   call,
@@ -9,7 +10,7 @@ import {
   reply,
   supervisor,
 } from '../../../src/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Card = { readonly owner: string; readonly number: string }
 type Messages = { calls: { charge: (cents: number) => void; sign: (owner: string) => void } }
@@ -24,16 +25,9 @@ const card: DurableServer<Messages, Card> = {
   },
 }
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close?.()
-  simulation = undefined
-})
-
 const crashOf = async (server: DurableServer<Messages, Card>): Promise<CrashFacts | undefined> => {
   const cards = entity('card', server)
-  simulation = await startSimulated({ app: supervisor('app', {}, [cards]) })
-  const s = simulation
+  const s = await simulated({ app: supervisor('app', {}, [cards]) })
   const { app } = s
   const crashes: CrashFacts[] = []
   app.system.events.on('process.crashed', (crash) => crashes.push(crash))

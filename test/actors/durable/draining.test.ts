@@ -1,5 +1,6 @@
 /** An orderly close: what runs in durable actors has time to end, and what does not is named. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import {
   call,
   cast,
@@ -11,8 +12,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Ms = number
 type Messages = {
@@ -76,8 +76,7 @@ const world = async ({ traps = false } = {}) => {
   }
   const kind = entity('e', server)
   const own = worker('w', server, { durable: true })
-  const s = await startSimulated({ app: supervisor('app', {}, [kind, own]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [kind, own]) })
   return {
     ...{ s, begun, done },
     ref: (id: string) => s.app.entity(kind).ref(id),

@@ -1,4 +1,5 @@
 /** States: what may be one, versions, and what a handler may ask of its turn. */
+
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
   call,
@@ -10,7 +11,8 @@ import {
   reply,
   supervisor,
 } from '../../../src/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import type { Simulation } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** Handlers of one test, which may do anything. */
 type Act = (state: unknown, context: Own) => unknown
@@ -32,17 +34,13 @@ const server: Server = {
   alarms: { ring: (state) => noReply(state) },
 }
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
+afterEach(() => {
   vi.unstubAllEnvs()
 })
 
 const started = async (shown: Server = server) => {
   const kind = entity('thing', shown)
-  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  simulation = s
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   const ref = s.app.entity(kind).ref('1')
   const does = (next: Act): Promise<unknown> => {
     act = next

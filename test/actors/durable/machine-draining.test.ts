@@ -1,9 +1,10 @@
 /** An orderly close and the promises of durable machines: they have time to end, as steps have. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import { assign, fromPromise, setup, spawnChild, stopChild } from 'xstate'
 import { entity, name, supervisor, worker } from '../../../src/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Ms = number
 
@@ -72,10 +73,9 @@ const world = async ({ fails = false } = {}) => {
   })
   const server = StateMachine.durable(machine)
   const kind = entity('order', server)
-  const s = await startSimulated({
+  const s = await simulated({
     app: supervisor('app', {}, [kind, worker('clerk', server, { durable: true })]),
   })
-  onTestFinished(() => s.close())
   return {
     ...{ s, seen },
     ref: (id: string) => s.app.entity(kind).ref(id),

@@ -1,10 +1,11 @@
 /** Actions that are part of the turn of their transition: what they write is durable with the new state, or not at all. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import { assign, setup } from 'xstate'
 import { call, entity, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import type { startSimulated } from '../../../src/testing/index.ts'
+import { codeOf, machine, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Event = { type: 'pay'; cents: number } | { type: 'fail' } | { type: 'look' } | { type: 'slow' }
 
@@ -64,8 +65,7 @@ const tree = supervisor('app', {}, [orders])
 type Sent = { calls: { event: (event: Event) => string; snapshot: () => unknown } }
 
 const world = async (app: Parameters<typeof startSimulated>[0] = { app: tree }) => {
-  const s = await startSimulated(app)
-  onTestFinished(() => s.close())
+  const s = await simulated(app)
   const ref = s.app.entity<Sent>('order').ref('1')
   const send = (event: Event) => s.during(call(ref, 'event', event, { position: true }))
   return { s, ref, send, get: (key: string) => s.app.store.get(`{order/1}:${key}`) }
@@ -146,8 +146,7 @@ test('a durable worker does it as its machine begins; a machine that is not dura
   const app = supervisor('app', {}, [
     worker('single', durable as never, { durable: true, arg: undefined as never }),
   ])
-  const s = await startSimulated({ app })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app })
   await s.clock.advance(100)
   expect(s.app.store.get('{order/single}:begun')).toBe(true)
   const plain = s.during(s.app.system.start(StateMachine.server(inner)))

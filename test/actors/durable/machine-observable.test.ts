@@ -1,9 +1,10 @@
 /** An observable inside a durable machine: what it has told is saved without its subscription. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import { assign, fromObservable, setup } from 'xstate'
 import { entity, supervisor } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Observer = { next(value: number): void }
 
@@ -44,8 +45,7 @@ test('onSnapshot of an observable is saved with each value, and the observable b
     },
   })
   const kind = entity('m', StateMachine.durable(machine))
-  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   const state = () => s.app.entity(kind).state('1')
   StateMachine.send(s.app.entity(kind).ref('1'), { type: 'go' })
   await s.advance(500)

@@ -8,18 +8,14 @@ import { type AnyActorRef, assign, emit, setup } from 'xstate'
 import { surveyEntity } from '../../../src/actors/index.ts'
 import { entity, type GenServer, name, send, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** What the world has seen. */
 let seen: unknown[] = []
 /** Called at each action, before it is noted. */
 let during: ((what: string, self?: AnyActorRef) => void) | undefined
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
+afterEach(() => {
   seen = []
   during = undefined
 })
@@ -64,8 +60,7 @@ const started = async (
   kind: ReturnType<typeof kindOf>,
   beside: Parameters<typeof supervisor>[2] = [],
 ) => {
-  simulation = await startSimulated({ app: supervisor('app', {}, [...beside, kind]) })
-  const s = simulation
+  const s = await simulated({ app: supervisor('app', {}, [...beside, kind]) })
   const ref = () => s.app.entity(kind).ref('1')
   const go = async (): Promise<void> => {
     StateMachine.send(ref(), { type: 'go' })
@@ -248,8 +243,7 @@ test('the action of an event with the snapshot of a machine inside is recorded w
     invoke: { src: 'inner', id: 'child', onSnapshot: { actions: 'note' } },
   })
   const kind = entity('outer', StateMachine.durable(outer, { unknownEvents: 'ignore' }))
-  simulation = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  const s = simulation
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   StateMachine.send(s.app.entity(kind).ref('1'), { type: 'begin' } as never)
   await s.advance(100)
   expect(s.app.entity(kind).state('1')?.actions.length).toBeGreaterThan(0)

@@ -1,9 +1,10 @@
 /** The policy of a durable machine: for the effects of its actions. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import { entity, supervisor } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 describe('a machine with a policy', () => {
   let tries = 0
@@ -27,8 +28,7 @@ describe('a machine with a policy', () => {
 
   test('takes events while an effect is parked, and does the effect after unblock', async () => {
     const kind = entity('machine', machineOf({ max: 2, jitter: 0 }))
-    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, [kind]) })
     const handle = s.app.entity(kind)
     StateMachine.send(handle.ref('1'), { type: 'go' } as never)
     await s.advance(10_000)

@@ -5,7 +5,7 @@ import { assign, fromPromise, setup } from 'xstate'
 import { surveyEntity } from '../../../src/actors/index.ts'
 import { entity, name, supervisor, worker } from '../../../src/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Event =
   | { readonly type: 'place'; readonly cents: number }
@@ -89,18 +89,14 @@ const server = StateMachine.durable(machine, {
 })
 const orders = entity('order', server, { idleMs: 1_000 })
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
+afterEach(() => {
   seen = []
   isBankOpen = true
   duringPlaced = undefined
 })
 
 const started = async (part: Parameters<typeof supervisor>[2][number] = orders) => {
-  simulation = await startSimulated({ app: supervisor('app', {}, [part]) })
-  const s = simulation
+  const s = await simulated({ app: supervisor('app', {}, [part]) })
   const ref = () => s.app.entity(orders).ref('42')
   const status = () => s.during(StateMachine.call(ref(), { type: 'status' }))
   const place = (cents: number) => s.during(StateMachine.call(ref(), { type: 'place', cents }))

@@ -1,9 +1,11 @@
 /** `waitFor` and `subscribe` of durable machines: they show durable states only. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { assign, setup } from 'xstate'
 import { entity, supervisor, worker } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { outcome, startSimulated } from '../../../src/testing/index.ts'
+import { outcome } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Event =
   | { readonly type: 'place' }
@@ -35,8 +37,7 @@ const light = worker('light', server, { durable: true })
 const holdMs = 1_000
 
 const started = async () => {
-  const s = await startSimulated({ app: supervisor('app', {}, [orders, light]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [orders, light]) })
   const order = s.app.entity(orders).ref('42')
   const follow = () => {
     const seen: string[] = []

@@ -1,4 +1,5 @@
 /** Steps and alarms that fail: when they are tried again, and what comes when their tries end. */
+
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   call,
@@ -14,7 +15,7 @@ import {
   telemetry,
   worker,
 } from '../../../src/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly done: readonly string[] }
 type Messages = {
@@ -35,11 +36,8 @@ let tries: { readonly what: string; readonly step: string; readonly at: number }
 /** What each try of this handler throws; `undefined`: it succeeds. */
 let thrown: Record<string, unknown> = {}
 let failed: Failed<Messages>[] = []
-let simulation: Simulation | undefined
 
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
+afterEach(() => {
   tries = []
   thrown = {}
   failed = []
@@ -90,11 +88,10 @@ const serverOf = (
 
 const world = async (server: DurableServer<Messages, State>, seed = 1) => {
   const kind = entity('order', server, { idleMs: 5_000 })
-  const s = await startSimulated({
+  const s = await simulated({
     seed,
     app: supervisor('app', {}, [kind, worker('lone', server, { durable: true })]),
   })
-  simulation = s
   const ask = <N extends keyof Messages['calls']>(name: N, payload?: unknown, id = '1') =>
     s.during(
       call(s.app.entity(kind).ref(id), name, payload as never) as Promise<

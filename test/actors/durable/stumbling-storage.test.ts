@@ -1,5 +1,6 @@
 /** The death of a storage actor, a shard that is down, a kill and a close, while turns are on their way. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
 import {
   call,
@@ -13,8 +14,8 @@ import {
   sys,
   worker,
 } from '../../../src/index.ts'
-import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
+import type { SimulatedOptions } from '../../../src/testing/index.ts'
+import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: {
@@ -66,7 +67,7 @@ const patient = { timeoutMs: Number.POSITIVE_INFINITY }
 const started = async (options: SimulatedOptions = {}) => {
   worked.length = 0
   rung.length = 0
-  const s = await startSimulated({
+  const s = await simulated({
     syncMs: 5,
     app: supervisor('app', { intensity: 0 }, [
       counters,
@@ -74,7 +75,6 @@ const started = async (options: SimulatedOptions = {}) => {
     ]),
     ...options,
   })
-  onTestFinished(() => s.close())
   const ref = s.app.entity(counters).ref('1')
   await s.during(call(ref, 'add'))
   const state = () => s.app.entity(counters).state('1')

@@ -2,6 +2,7 @@
  * A try of a step or an alarm that exceeds `handlerTimeoutMs`: it has failed, and can do nothing
  * more. Nor can one whose process was killed.
  */
+
 import { afterEach, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import {
@@ -20,8 +21,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { work: () => void; ring: () => void; note: () => void; look: () => readonly string[] }
@@ -32,16 +32,13 @@ type Messages = {
 type Own = DurableContext<Messages>
 type WitnessMessages = { calls: { ask: () => number }; casts: { tell: () => void } }
 
-let simulation: Simulation | undefined
 let begun = 0
 /** The code of a try: how it goes on once it is let go. */
 let code: (context: Own, until: Promise<void>) => unknown = () => undefined
 let release: () => void = () => undefined
 let told = 0
 
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
+afterEach(() => {
   begun = told = 0
 })
 
@@ -95,10 +92,9 @@ const witness: GenServer<WitnessMessages, null> = {
 
 const world = async () => {
   const kind = entity('slow', server, { handlerTimeoutMs: 100 })
-  simulation = await startSimulated({
+  const s = await simulated({
     app: supervisor('app', {}, [kind, worker('witness', witness)]),
   })
-  const s = simulation
   const ref = s.app.entity(kind).ref('1')
   return { s, ref, state: () => s.app.entity(kind).state('1') }
 }
@@ -346,8 +342,7 @@ test('onFailed that exceeds the time parks the step', async () => {
     { ...server, retry: { max: 1 }, onFailed: () => new Promise<never>(() => undefined) },
     { handlerTimeoutMs: 100 },
   )
-  simulation = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  const s = simulation
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   code = () => {
     throw new Error('no')
   }
@@ -375,8 +370,7 @@ test('a machine keeps its process over the tries of its effects', async () => {
     states: { idle: { on: { go: 'gone' } }, gone: { entry: 'act' } },
   })
   const kind = entity('machine', StateMachine.durable(machine), { handlerTimeoutMs: 100 })
-  simulation = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  const s = simulation
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   StateMachine.send(s.app.entity(kind).ref('1'), { type: 'go' } as never)
   await s.advance(5_000)
 

@@ -1,4 +1,5 @@
 /** Alarms and steps: they fire or run once, in time, over crashes; a failing one is tried again. */
+
 import { afterEach, describe, expect, test } from 'vitest'
 import * as Alarms from '../../../src/actors/entities/alarms.ts'
 import {
@@ -17,9 +18,9 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
-import { type Simulation, silentLogger, startSimulated } from '../../../src/testing/index.ts'
+import { type Simulation, silentLogger } from '../../../src/testing/index.ts'
 import { slowKind, startSlowAlarms } from '../../support/harm/slow-alarms.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly fired: readonly string[] }
 
@@ -92,11 +93,10 @@ afterEach(async () => {
 })
 
 const started = async (seed = 1) => {
-  simulation = await startSimulated({
+  const machine = await simulated({
     seed,
     app: supervisor('app', {}, [kind, worker('lone', server, { durable: true })]),
   })
-  const machine = simulation
   const ask = <N extends keyof Messages['calls']>(id: string, name: N, payload?: unknown) =>
     machine.during(
       call(machine.app.entity(kind).ref(id), name, payload as never) as Promise<
@@ -230,8 +230,7 @@ test('context.step of an alarm is the same at each try, and differs between two 
     alarms: { a: ring('a'), b: ring('b') },
   }
   const twin = entity('twin', twins)
-  const s = await startSimulated({ app: supervisor('app', {}, [twin]) })
-  simulation = s
+  const s = await simulated({ app: supervisor('app', {}, [twin]) })
   const turn = await s.during(call(s.app.entity(twin).ref('1'), 'set'))
   await s.advance(10_000)
   expect(s.app.entity(twin).state('1')).toBe(2)
@@ -258,8 +257,7 @@ test('an alarm that its own handler sets again for now fires again at once', asy
     },
   }
   const runner = entity('runner', fast)
-  const s = await startSimulated({ app: supervisor('app', {}, [runner]), syncMs: 0 })
-  simulation = s
+  const s = await simulated({ app: supervisor('app', {}, [runner]), syncMs: 0 })
   await s.during(call(s.app.entity(runner).ref('1'), 'set'))
   await s.advance(20)
   expect(s.app.entity(runner).state('1')).toBe(5)
@@ -465,8 +463,7 @@ test('an alarm whose handler was cut off fires again, though another of its acto
     },
   }
   const twin = entity('twin', twins)
-  const s = await startSimulated({ app: supervisor('app', {}, [twin]) })
-  simulation = s
+  const s = await simulated({ app: supervisor('app', {}, [twin]) })
   await s.during(call(s.app.entity(twin).ref('1'), 'set'))
   await s.advance(200)
   expect(s.app.entity(twin).state('1')).toBe('a')
@@ -485,8 +482,7 @@ test('an actor that failed to wake is asked again, also if a walk was under way'
   }
   const waking = entity('clock', { ...server, wake }, { idleMs: 50 })
   const slow = slowKind()
-  const s = await startSimulated({ app: supervisor('app', {}, [waking, slow]) })
-  simulation = s
+  const s = await simulated({ app: supervisor('app', {}, [waking, slow]) })
   const set = (id: string) => call(s.app.entity(slow).ref(id), 'set', { inMs: 10_000, ms: 60_000 })
   await s.during(call(s.app.entity(waking).ref('a'), 'set', { name: 'two', inMs: 10_000 }))
   await s.during(Promise.all(Array.from({ length: 100 }, (_, at) => set(`slow${at}`))))

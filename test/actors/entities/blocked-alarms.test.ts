@@ -1,8 +1,9 @@
 /** Alarms and steps of rows that could not be used: they run once the row can be. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
 import { slowKind } from '../../support/harm/slow-alarms.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { set: (inMs: number) => void; charge: () => void; done: () => string }
@@ -49,8 +50,7 @@ describe('an entity that was blocked', () => {
   /** An alarm of one entity and a step of another become due while both are blocked. */
   const blocked = async (others: readonly ReturnType<typeof slowKind>[] = []) => {
     isBankAway = isRefused = true
-    const s = await startSimulated({ app: supervisor('app', {}, [lenient]) })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, [lenient]) })
     await s.during(call(s.app.entity(lenient).ref('alarm'), 'set', 5_000))
     await s.during(call(s.app.entity(lenient).ref('step'), 'charge'))
     await s.settle()

@@ -1,5 +1,6 @@
 /** The end of an entity: kept for a while, then removed with everything that is its own. */
-import { afterEach, describe, expect, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import { newestRows } from '../../../src/actors/core/read-view.ts'
 import {
@@ -17,8 +18,8 @@ import {
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { entityOf } from '../../../src/storage/index.ts'
 import { rowClassOf } from '../../../src/storage/values/row-key.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
+import type { Simulation } from '../../../src/testing/index.ts'
+import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly count: number; readonly ran: readonly string[] }
 type Messages = {
@@ -91,15 +92,8 @@ const tree = supervisor('app', {}, [
   worker('lone', server, { durable: true }),
 ])
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
-})
-
 const started = async (of: typeof kind = kind) => {
-  const s = await startSimulated({ app: tree })
-  simulation = s
+  const s = await simulated({ app: tree })
   const things = () => s.app.entity(of)
   const ask = <N extends keyof Messages['calls']>(
     name: N,
@@ -402,8 +396,7 @@ describe('a machine in its final state', () => {
   test('ends its entity when its actions are done, if its kind says how long it is kept', async () => {
     mails = []
     isAway = true
-    const s = await startSimulated({ app: supervisor('app', {}, [orders, kept]) })
-    simulation = s
+    const s = await simulated({ app: supervisor('app', {}, [orders, kept]) })
     for (const of of [orders, kept])
       StateMachine.send(s.app.entity(of).ref('1') as never, { type: 'pay' } as never)
     await s.advance(500)

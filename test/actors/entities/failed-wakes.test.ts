@@ -1,8 +1,8 @@
 /** Entities that fail while they wake: their tries, their pauses, and their block. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = { calls: { add: () => number; crash: () => void } }
 
@@ -25,8 +25,7 @@ const started = async () => {
     },
   }
   const kind = entity('thing', server)
-  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   const handle = s.app.entity(kind)
   const add = (id = 'a') => s.during(codeOf(call(handle.ref(id), 'add')), { withinMs: 60_000 })
   const blocks = () => s.log.lines.filter(({ message }) => message.includes('BLOCKED')).length

@@ -1,5 +1,6 @@
 /** Versions of states: what looks show, and the migration of all rows of a kind. */
-import { afterEach, describe, expect, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { surveyEntity } from '../../../src/actors/index.ts'
 import {
   call,
@@ -12,9 +13,9 @@ import {
   reply,
   supervisor,
 } from '../../../src/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import type { Simulation } from '../../../src/testing/index.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Cents = { readonly cents: number; readonly turns: number }
 type Old = {
@@ -68,16 +69,9 @@ const oldKind = entity('account', first)
 const kind = entity('account', second)
 const next = { app: supervisor('app', {}, [kind]), shards: 2 }
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
-})
-
 /** Rows of version 1: `count` accounts with their numbers as ids and cents. */
 const written = async (count: number, shards = 2): Promise<Simulation> => {
-  const s = await startSimulated({ app: supervisor('app', {}, [oldKind]), shards })
-  simulation = s
+  const s = await simulated({ app: supervisor('app', {}, [oldKind]), shards })
   const handle = s.app.entity(oldKind)
   await s.during(
     Promise.all(Array.from({ length: count }, (_, at) => call(handle.ref(`${at}`), 'set', at))),

@@ -1,11 +1,12 @@
 /** The actors with parked steps or alarms: which are found, and how many at most. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import type { Entities } from '../../../src/actors/entities/entities.ts'
 import { parkedActors } from '../../../src/actors/entities/parked-actors.ts'
 import { nothing, rowChanges } from '../../../src/actors/turns/memory.ts'
 import { failureOf } from '../../../src/actors/turns/retry-policy.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { charge: () => void }
@@ -36,8 +37,7 @@ const kinds = [entity('order', server), entity('other', server)] as const
 
 describe('blocked', () => {
   test('names every entity of its kind with parked steps, over all shards, and what is parked', async () => {
-    const s = await startSimulated({ app: supervisor('app', {}, kinds), shards: 2 })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, kinds), shards: 2 })
     const ids = ['a', 'b', 'c', 'd', 'e']
     const orders = s.app.entity(kinds[0])
     await s.during(Promise.all(ids.map((id) => call(orders.ref(id), 'charge'))))

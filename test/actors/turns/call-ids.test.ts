@@ -1,4 +1,5 @@
 /** Calls with an id: one outcome each, over repeats, crashes and refusals. */
+
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   call,
@@ -17,7 +18,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: {
@@ -104,18 +105,14 @@ const plain: GenServer<PlainMessages, number> = {
   calls: { get: (state) => reply(state, state) },
 }
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
+afterEach(() => {
   runs = 0
   kept = undefined
 })
 
 const started = async (options: EntityOptions = {}) => {
   const kind = entity('counter', counter, options)
-  const s = await startSimulated({ app: supervisor('app', {}, [kind, worker('plain', plain)]) })
-  simulation = s
+  const s = await simulated({ app: supervisor('app', {}, [kind, worker('plain', plain)]) })
   return { s, ref: () => s.app.entity(kind).ref('1') }
 }
 

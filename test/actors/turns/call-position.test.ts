@@ -1,5 +1,6 @@
 /** Calls that answer their position: that of the turn, or the one that an answer without a change stands on. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import {
   call,
@@ -13,7 +14,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Clerk = { calls: { take: () => number } }
 type Messages = {
@@ -58,8 +59,7 @@ const world = async (options: object = {}) => {
     worker('single', counter as never, { durable: true }),
     worker('clerk', clerk as never),
   ])
-  const s = await startSimulated({ app: tree, ...options })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: tree, ...options })
   const ref = (id = 'a') => s.app.entity(counters).ref(id)
   const add = (by = 1, id = 'a') => s.during(call(ref(id), 'add', by, { position: true }))
   const look = (id = 'a') => s.during(call(ref(id), 'look', undefined, { position: true }))

@@ -1,5 +1,6 @@
 /** Entries that durable actors journal: durable with their turn, or not at all. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import {
   call,
   type DurableServer,
@@ -10,8 +11,8 @@ import {
   type StoredEntry,
   supervisor,
 } from '../../../src/index.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import type { startSimulated } from '../../../src/testing/index.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: {
@@ -45,8 +46,7 @@ const counters = entity('counter', counter)
 const entry = (id: string, command: unknown = id): EntryInput => ({ id, type: 'add', command })
 
 const world = async (options: Partial<Parameters<typeof startSimulated>[0]> = {}) => {
-  const s = await startSimulated({ app: supervisor('app', {}, [counters]), ...options })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [counters]), ...options })
   const journaled = async (): Promise<StoredEntry[]> => {
     const found: StoredEntry[] = []
     for await (const each of s.app.journal.entries()) found.push(each)

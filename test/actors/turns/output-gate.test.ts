@@ -1,5 +1,6 @@
 /** Nothing of a turn leaves before its unit is durable. The disk of these tests holds back. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import {
   call,
   cast,
@@ -19,8 +20,8 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { encodeValue, noExpiry } from '../../../src/storage/index.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import type { Simulation } from '../../../src/testing/index.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** Notes everything that reaches it. */
 type Witness = {
@@ -110,10 +111,9 @@ const actors = entity('actor', actor)
 const holdMs = 1_000
 const held = async () => {
   seen.length = 0
-  const s = await startSimulated({
+  const s = await simulated({
     app: supervisor('app', {}, [actors, worker('witness', witness)]),
   })
-  onTestFinished(() => s.close())
   const ref = s.app.entity(actors).ref('1')
   await s.during(call(ref, 'act', () => undefined))
   s.syncMs = holdMs
@@ -355,8 +355,7 @@ describe('pipelining', () => {
   test('no more turns than the pipeline holds are under way', async () => {
     seen.length = 0
     const narrow = entity('actor', actor, { pipeline: 4 })
-    const s = await startSimulated({ app: supervisor('app', {}, [narrow]), syncMs: 10 })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, [narrow]), syncMs: 10 })
     const ref = s.app.entity(narrow).ref('1')
     const calls = Array.from({ length: 8 }, (_, at) =>
       call(ref, 'act', () => void seen.push(`${at}`)),

@@ -1,6 +1,7 @@
 /** `context.rows`: the rows that a durable actor keeps itself are part of its turn. */
+
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Applier, LargeValue } from '../../../src/actors/index.ts'
 import {
   call,
@@ -16,8 +17,8 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
+import type { SimulatedOptions } from '../../../src/testing/index.ts'
+import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Act = (context: DurableContext<Messages>) => unknown
 type Messages = {
@@ -43,11 +44,10 @@ const keeper: DurableServer<Messages, number> = {
 const kind = entity('keeper', keeper)
 
 const started = async (options: SimulatedOptions = {}) => {
-  const s = await startSimulated({
+  const s = await simulated({
     app: supervisor('app', {}, [kind, worker('desk', keeper, { durable: true })]),
     ...options,
   })
-  onTestFinished(() => s.close())
   const handle = s.app.entity(kind)
   const act = (does: Act, id = 'a') => call(handle.ref(id), 'act', does)
   return { s, handle, act, during: <T>(work: Promise<T>) => s.during(work) }

@@ -1,5 +1,6 @@
 /** A unit that the state refuses takes its turn back. Later turns are handled again, in order. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import {
   call,
   cast,
@@ -16,8 +17,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import { shardOf } from '../../../src/storage/index.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Act = (context: DurableContext<Messages>) => unknown
 
@@ -88,8 +88,7 @@ const lists = entity('list', list)
 
 const locked = async () => {
   handled.length = 0
-  const s = await startSimulated({ app: supervisor('app', {}, [lists]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [lists]) })
   const ref = s.app.entity(lists).ref('1')
   await s.during(call(ref, 'add', 'a'))
   await s.during(s.app.store.lock([key], { owner: 'other', leaseMs: 5_000 }))
@@ -275,8 +274,7 @@ test('an actor whose first turn meets a lock ends, and is born when it is called
     },
   }
   const kind = entity('born', born)
-  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   await s.during(s.app.store.lock([key], { owner: 'other', leaseMs: 5_000 }))
   const ref = s.app.entity(kind).ref('1')
   expect(await s.during(codeOf(call(ref, 'add', 'a')))).toBe('EXITED')
@@ -301,8 +299,7 @@ describe('a turn that no log can take', () => {
 })
 
 test('a turn that writes a key of another shard is CROSS_SHARD, which names it', async () => {
-  const s = await startSimulated({ app: supervisor('app', {}, [lists]), shards: 2 })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [lists]), shards: 2 })
   const ref = s.app.entity(lists).ref('1')
   const keys = Array.from({ length: 16 }, (_, at) => `key ${at}`)
   const foreign = keys.find((each) => shardOf(each, 2) !== shardOf(key, 2))

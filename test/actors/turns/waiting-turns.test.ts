@@ -1,5 +1,6 @@
 /** A turn that waits for space on a full disk: what is behind it, and how the wait ends. */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { assign, fromCallback, fromPromise, setup } from 'xstate'
 import { afterRefusal } from '../../../src/actors/turns/after-refusal.ts'
 import { KeelsonError } from '../../../src/errors.ts'
@@ -17,9 +18,9 @@ import {
 } from '../../../src/index.ts'
 import { stopProcess } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
+import type { Simulation } from '../../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: {
@@ -74,8 +75,7 @@ const patient = { timeoutMs: Number.POSITIVE_INFINITY }
 const full = async (pipeline = 64) => {
   worked = 0
   const lists = entity('list', list, { pipeline })
-  const s = await startSimulated({ app: supervisor('app', {}, [lists]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [lists]) })
   const handle = s.app.entity(lists)
   const ref = handle.ref('1')
   await s.during(call(ref, 'add', 'a'))
@@ -242,8 +242,7 @@ describe('what the actor records for itself', () => {
       continues: { go: (state) => noReply(state + 1) },
     }
     const kind = entity('born', born)
-    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, [kind]) })
     await fillDisk(s)
     const ref = s.app.entity(kind).ref('1')
     expect(await s.during(codeOf(call(ref, 'look')), { withinMs: 100 })).toBe('NO_SPACE')
@@ -278,8 +277,7 @@ describe('what the actor records for itself', () => {
       },
     })
     const kind = (version: number, isLarge: boolean) => entity('failing', failing(version, isLarge))
-    const s = await startSimulated({ app: supervisor('app', {}, [kind(1, false)]) })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, [kind(1, false)]) })
     await s.during(call(s.app.entity(kind(1, false)).ref('1'), 'begin'))
     await s.advance(10)
     await s.close()
@@ -321,8 +319,7 @@ describe('a machine whose turn was refused', () => {
   const large = { type: 'note', text: 'x'.repeat(2_000_000) } as const
   const working = async () => {
     begun = 0
-    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, [kind]) })
     const ref = s.app.entity(kind).ref('1') as never
     await s.during(StateMachine.call(ref, { type: 'look' } as never))
     const note = () => s.during(codeOf(StateMachine.call(ref, large as never)))
@@ -372,8 +369,7 @@ describe('what an actor inside a machine tells after a turn that is refused', ()
   })
   const kind = entity('m', StateMachine.durable(machine, { answers: { note: () => 'noted' } }))
   const telling = async () => {
-    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-    onTestFinished(() => s.close())
+    const s = await simulated({ app: supervisor('app', {}, [kind]) })
     const ref = s.app.entity(kind).ref('1') as never
     const note = (text: string) =>
       codeOf(StateMachine.call(ref, { type: 'note', text } as never, patient))
@@ -431,8 +427,7 @@ test('a machine without an onError is blocked by a refused result, and its other
     },
   })
   const kind = entity('m', StateMachine.durable(machine))
-  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   const ref = s.app.entity(kind).ref('1') as never
   StateMachine.send(ref, { type: 'look' } as never)
   const output = codeOf(StateMachine.output(ref, patient))

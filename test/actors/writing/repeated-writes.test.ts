@@ -2,7 +2,8 @@
  * The death of a storage actor is the store's to mend: a write goes on with the next one, within the
  * caller's deadline, in the order of the calls.
  */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { Applier, BlobStore, WalWriter } from '../../../src/actors/index.ts'
 import { seededRandom } from '../../../src/clock.ts'
 import {
@@ -12,11 +13,10 @@ import {
   terminateChild,
 } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 import { startedWithBlobs } from '../../support/worlds/blob-instance.ts'
-import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated, started } from '../../support/worlds/simulated-instance.ts'
 
 const killed = { BlobStore, WalWriter, Applier }
 const kill = (app: App, part: keyof typeof killed): void => app.system.kill(killed[part].name(0))
@@ -102,8 +102,7 @@ test.each(seedsOf(6, 60))(
   async (seed) => {
     // Small groups: several wait when the writer dies.
     const batcher = { maxCommands: 3 }
-    const world = await startSimulated({ seed, syncMs: 3, blobs: { threshold: 2_000 }, batcher })
-    onTestFinished(() => world.close())
+    const world = await simulated({ seed, syncMs: 3, blobs: { threshold: 2_000 }, batcher })
     const { app } = world
     const random = seededRandom(seed)
     const parts = Object.keys(killed) as (keyof typeof killed)[]

@@ -1,15 +1,16 @@
 /** The own rows of a deleted entity: gone for everybody at once, removed in pieces. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import { Applier, Expirer, type StorageEvents } from '../../../src/actors/index.ts'
 import { call } from '../../../src/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { rowClassOf } from '../../../src/storage/index.ts'
-import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
+import type { SimulatedOptions } from '../../../src/testing/index.ts'
 import { type Act, keepers, keeperTree } from '../../support/worlds/row-keeper.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const started = async (options: SimulatedOptions = {}) => {
-  const s = await startSimulated({ app: keeperTree, ...options })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: keeperTree, ...options })
   const act = (id: string, does: Act) => s.during(call(s.app.entity(keepers).ref(id), 'act', does))
   /** How many rows of both classes are stored. */
   const left = () => {

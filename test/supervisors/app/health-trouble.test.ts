@@ -1,5 +1,6 @@
 /** What `health()` and the log tell of a full disk, and of durable actors that cannot go on. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import {
   call,
   cast,
@@ -13,7 +14,7 @@ import {
 } from '../../../src/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { pay: () => void; set: (inMs: number) => void; grow: (bytes: number) => void }
@@ -46,8 +47,7 @@ const orders = entity('order', order)
 
 const started = async (options: SimulatedOptions = {}) => {
   isBankAway = false
-  const s = await startSimulated({ app: supervisor('app', {}, [orders]), ...options })
-  onTestFinished(() => s.close())
+  const s = await simulated({ app: supervisor('app', {}, [orders]), ...options })
   const ref = (id: string) => s.app.entity(orders).ref(id)
   const lines = (said: string) => s.log.lines.filter(({ message }) => message.includes(said))
   return { s, ref, lines, actors: () => s.app.health().actors }

@@ -2,12 +2,13 @@
  * The death of a storage actor is not the death of the actors above: nobody of the user's ends, no
  * supervisor above counts, and what was acknowledged is there.
  */
-import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import * as keelson from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { startSimulated } from '../../../src/testing/index.ts'
 import { countOf, seedsOf } from '../../support/tier.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 import { entities, machines, storingActors } from '../../support/worlds/storing-actors.ts'
 
 const storage = [
@@ -18,8 +19,7 @@ const kills = countOf('KEELSON_KILLS', 3, 50)
 
 const world = async (seed: number, intensity?: number) => {
   const actors = storingActors({ ...keelson, StateMachine })
-  const simulation = await startSimulated({ seed, syncMs: 2, app: actors.tree(intensity) })
-  onTestFinished(() => simulation.close())
+  const simulation = await simulated({ seed, syncMs: 2, app: actors.tree(intensity) })
   const { app } = simulation
   await simulation.during(app.store.put('greeting', 'hello'))
   await simulation.during(actors.begin(app))

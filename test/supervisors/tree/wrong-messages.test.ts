@@ -1,5 +1,6 @@
 /** A wrong message ends no process of an instance: neither its own ones nor the user's supervisors. */
-import { expect, onTestFinished, test } from 'vitest'
+
+import { expect, test } from 'vitest'
 import {
   call,
   cast,
@@ -15,7 +16,8 @@ import {
   tableKeeper,
   taskSupervisor,
 } from '../../../src/index.ts'
-import { outcome, silentLogger, startSimulated } from '../../../src/testing/index.ts'
+import { outcome, silentLogger } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Any = {
   calls: Record<string, (payload: unknown) => unknown>
@@ -24,7 +26,7 @@ type Any = {
 }
 
 const started = async () => {
-  const simulation = await startSimulated({
+  const simulation = await simulated({
     logger: silentLogger,
     app: supervisor('app', {}, [
       entity('order', { init: () => ok({}), calls: {} }),
@@ -35,7 +37,6 @@ const started = async () => {
       Pool.childSpec('pool', { server: idle, size: 1 }),
     ]),
   })
-  onTestFinished(() => simulation.close())
   return simulation
 }
 

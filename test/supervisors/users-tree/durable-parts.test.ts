@@ -1,8 +1,9 @@
 /** Durable actors as parts of trees: workers, kinds, their options, names and modules. */
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
 import {
   type AppNode,
@@ -27,8 +28,8 @@ import {
 import { createSystem } from '../../../src/runtime/index.ts'
 import { checkAppTree, mapModules } from '../../../src/supervisors/index.ts'
 import { kindSpec } from '../../../src/supervisors/users-tree/durable-parts.ts'
-import { type Simulation, silentLogger, startSimulated } from '../../../src/testing/index.ts'
-import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
+import { type Simulation, silentLogger } from '../../../src/testing/index.ts'
+import { codeOf, machine, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { add: (by: number) => number; crash: () => void; hang: () => void; across: () => void }
@@ -52,15 +53,8 @@ const counter: DurableServer<Messages, number, Record<never, never>, number> = {
 }
 const text: DurableServer<Messages, number> = { ...counter, init: () => ok(0) } as never
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
-})
-
 const started = async (children: readonly AppNode[], more: object = {}) => {
-  simulation = await startSimulated({ app: supervisor('app', {}, children), ...more })
-  return simulation
+  return await simulated({ app: supervisor('app', {}, children), ...more })
 }
 
 const named = (s: Simulation, id: string): Ref<Messages> => s.app.system.to(name<Messages>(id))
@@ -77,8 +71,7 @@ describe('a durable worker', () => {
   test('has its rows under its name; under another name it begins anew', async () => {
     const tree = (options: object): AppTree =>
       supervisor('app', {}, [worker('a', counter, { durable: true, arg: 5, ...options })])
-    const s = await startSimulated({ app: tree({ name: 'first' }) })
-    simulation = s
+    const s = await simulated({ app: tree({ name: 'first' }) })
     expect(await s.during(call(named(s, 'first'), 'add', 1))).toBe(6)
     await s.powerCut({ unsynced: 'lost' })
     await s.start({ app: tree({ name: 'first' }) })
@@ -94,8 +87,7 @@ describe('a durable worker', () => {
   test('leaves its rows when it is taken out of the tree, and deleteWorker removes them', async () => {
     const tree = (...parts: AppNode[]): AppTree => supervisor('app', {}, parts)
     const part = worker('gone', counter, { durable: true, arg: 5 })
-    const s = await startSimulated({ app: tree(part), shards: 2 })
-    simulation = s
+    const s = await simulated({ app: tree(part), shards: 2 })
     await s.during(call(named(s, 'gone'), 'add', 1, { id: 'once' }))
     expect(await s.during(codeOf(s.app.deleteWorker('gone')))).toBe('CONFLICT')
     await s.close()
@@ -360,8 +352,7 @@ describe('a kind', () => {
         },
       )
       expect(seen).toEqual([['./thing.mjs', 'app.children[0].module']])
-      const s = await startSimulated({ app: tree })
-      simulation = s
+      const s = await simulated({ app: tree })
       expect(s.app.entity('thing').blocked().size).toBe(0)
     } finally {
       rmSync(folder, { recursive: true })

@@ -1,4 +1,5 @@
 /** A part of a tree is its own name, and `startOrGet` finds the children of a dynamic supervisor. */
+
 import { describe, expect, onTestFinished, test } from 'vitest'
 import {
   call,
@@ -24,8 +25,9 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
-import { outcome, startSimulated, testSystem } from '../../../src/testing/index.ts'
+import { outcome, testSystem } from '../../../src/testing/index.ts'
 import { lamp } from '../../runtime/machine/lamp.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { get: () => number; ask: (what: (context: never) => unknown) => unknown }
@@ -160,10 +162,9 @@ describe('a part of a tree is its own name:', () => {
     const cart = worker('cart', server, { arg: 2, durable: true })
     const crew = dynamicSupervisor('crew')
     const orders = entity('order', { init: () => 0 })
-    const s = await startSimulated({
+    const s = await simulated({
       app: supervisor('app', {}, [supervisor('deep', {}, [cart, crew, orders])]),
     })
-    onTestFinished(() => s.close())
     expect(await s.during(call(s.system.to(cart), 'get'))).toBe(2)
     expect(await s.during(sys.getState(s.system.to(cart)))).toBeUndefined()
     expect(await s.during(whichChildren(s.app.system.to(crew)))).toEqual([])

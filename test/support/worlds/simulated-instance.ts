@@ -1,4 +1,5 @@
 /** A whole instance on a simulated disk and a virtual clock: the production code, without threads and without waiting. */
+import { onTestFinished } from 'vitest'
 import type { VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
@@ -6,6 +7,7 @@ import {
   type MemoryProjections,
   type SimulatedDisk,
   silentLogger,
+  startSimulated,
 } from '../../../src/testing/index.ts'
 import {
   type MachineOptions,
@@ -49,6 +51,13 @@ export const started = async (options: Partial<StartOptions> = {}, on: MachineOp
   const world = machine(on)
   const app = await world.start(options)
   return { ...world, world, app, store: app.store }
+}
+
+/** An instance as users of `keelson/testing` start one, closed when the test has ended. */
+export const simulated: typeof startSimulated = async (options) => {
+  const simulation = await startSimulated(options)
+  onTestFinished(() => simulation.close())
+  return simulation
 }
 
 /** Lets the next sync of a shard's segments, whose names begin with a digit, fail: final for that log. */
