@@ -15,6 +15,7 @@ export const rooms = {
     'test/supervisors/app/health-trouble',
     'test/supervisors/users-tree/durable-parts',
     'test/actors/durable/retries',
+    'test/actors/durable/durable-state',
     'test/actors/projection/entity-projections',
     'test/actors/turns',
     'test/simulation/entities',

@@ -6,11 +6,13 @@ import {
   cast,
   type DurableServer,
   entity,
+  name,
   noReply,
   reply,
   type StorageEvents,
   supervisor,
   telemetry,
+  worker,
 } from '../../../src/index.ts'
 import { type SimulatedOptions, startSimulated } from '../../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
@@ -184,6 +186,22 @@ test('an actor that is blocked is named with the reason, and an alarm that canno
   expect(overdue).toMatchObject({ count: 1, first: [{ entity: 'order/1', what: 'alarm ring' }] })
   expect(overdue.first[0]?.at).toBeLessThanOrEqual(now + 60_000)
   expect(actors().failing.count).toBe(0)
+})
+
+test('a durable worker that is blocked is named too', async () => {
+  const teller = (server: typeof order) =>
+    supervisor('app', {}, [worker('teller', server as never, { durable: true })])
+  const { s, actors } = await started({ app: teller(order) })
+  await s.during(call(s.system.to(name<Messages>('teller')), 'set', 60_000))
+  await s.close()
+
+  await s.start({ app: teller({ ...order, version: 2 }) })
+  await s.advance(1_000)
+
+  expect(actors().blocked).toMatchObject({
+    count: 1,
+    first: [{ entity: '$worker/teller', reason: expect.stringContaining('no migrate') }],
+  })
 })
 
 test('of the alarms that cannot run, 1,000 of a shard are counted, and ten are shown', async () => {
