@@ -138,6 +138,9 @@ export class Ending {
 
   /** Whether there are rows, and their removal is on its way. Otherwise the caller is answered. */
   #removes(from: HeldCall, answer: boolean): boolean {
+    // A kill may come between the last look at the keys and this, and a successor may have rows by
+    // now: a dead process removes none of them.
+    if (!this.#process.alive) return false
     try {
       if (this.#actor.remove(from, answer)) return true
       from.reply(false)

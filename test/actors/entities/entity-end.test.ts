@@ -207,6 +207,20 @@ test('a power cut at any moment of a delete leaves all rows or none', async () =
   expect([...outcomes]).toEqual(expect.arrayContaining(['undefined true', 'true false']))
 })
 
+test('a delete that a kill cuts short at any moment removes nothing', async () => {
+  const handle = await started(1)
+  const outcomes: unknown[] = []
+  for (let moment = 0; moment < 6; moment++) {
+    const ref = handle.ref(`a${moment}`)
+    await s.during(call(ref, 'add'))
+    const deletion = codeOf(handle.delete(`a${moment}`))
+    for (let at = 0; at < moment; at++) await undefined
+    s.app.system.kill(name(`thing/a${moment}`))
+    outcomes.push([await s.during(deletion), await s.during(call(ref, 'add'))])
+  }
+  expect(outcomes).toEqual([...Array(4).fill(['EXITED', 2]), ['ok', 1], ['ok', 1]])
+})
+
 test('a delete of an unborn one is false, and leaves no row', async () => {
   const handle = await started()
   expect(await s.during(handle.delete('a'))).toBe(false)
