@@ -116,9 +116,10 @@ const types = await rolldown({
 await types.write({ dir: 'dist', chunkFileNames: 'chunks/[name]-[hash].js' })
 await types.close()
 cpSync(join(declared, `${augmented}.d.ts`), join('dist', `${augmented}.d.ts`))
-// A file whose own types no entry reaches is left out, and its augmentation with it: `App` would have no fields.
+// A file whose own types no entry reaches is left out, and its augmentation with it: `App` would
+// have no fields.
 const augmenting = (files) =>
-  files.filter((file) => readFileSync(file, 'utf8').includes('\ndeclare module ')).length
+  files.flatMap((file) => readFileSync(file, 'utf8').match(/^declare module /gm) ?? []).length
 const shipped = readdirSync('dist', { recursive: true }).filter((file) => file.endsWith('.d.ts'))
 if (augmenting(shipped.map((file) => join('dist', file))) !== augmenting(sources))
   throw new Error('the declarations have lost an augmentation of context.app')

@@ -18,8 +18,8 @@
  * - durable: the process of a durable actor
  * - entities: all durable actors: their kinds, handles, queries and alarms
  *
- * What of a room outlives its actors is a part of the shard, which `ROOM-shard.ts` names: with it the
- * actors of the room begin. `supervisors/tree/shard.ts` composes the parts.
+ * The parts of a room that outlive its actors belong to the shard. A file `…-shard.ts` of the room
+ * names them, and the actors of the room begin with them. `supervisors/tree/shard.ts` composes the parts.
  *
  * Start reading at `core/shard-core.ts`, `log/wal-writer.ts` and `projection/applier.ts`.
  */

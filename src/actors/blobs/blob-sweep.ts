@@ -86,12 +86,16 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   return { segments: segments.length, cleared, freedBytes }
 }
 
-/** Waits for the marking. A damaged row is reported, so that the projection is rebuilt. */
-const telling = async ({ shard }: SweepParts, marked: Promise<void>): Promise<void> => {
+/**
+ * Waits for the marking. A damaged row is reported, so that the projection is rebuilt; not by a
+ * sweep whose process was killed, which has no word in what comes after it.
+ */
+const telling = async ({ shard, signal }: SweepParts, marked: Promise<void>): Promise<void> => {
   try {
     await marked
   } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) shard.projection.onDamage(error.details)
+    if (!signal.aborted && isKeelsonError(error, 'CORRUPT'))
+      shard.projection.onDamage(error.details)
     throw error
   }
 }

@@ -23,8 +23,8 @@ export type Instance = { readonly shards: readonly ControlShard[]; readonly syst
 type Request = Parameters<StorageEvents['control.outcome']>[0]['request']
 
 /**
- * Runs `act` on each shard, side by side. Its failure is the outcome of the shard, and so are the
- * fields of an answer that is an object.
+ * Runs `act` on each shard, side by side. The fields of its answer go into the outcome of the shard;
+ * so does its failure.
  */
 export const eachShard = async <O extends Outcome = Outcome>(
   request: Request,

@@ -53,7 +53,11 @@ export class EntryStream<
     const ready = this.#waiting === 0 ? this.#watch.ready() : undefined
     if (ready) return Promise.resolve(given(ready.item))
     this.#waiting++
-    return this.#turns.run(() => this.#next().finally(() => this.#waiting--))
+    const answer = this.#turns.run(() => this.#next())
+    // Only after its own caller has the answer: until then a later call must not overtake it.
+    const answered = (): void => void this.#waiting--
+    answer.then(answered, answered)
+    return answer
   }
 
   /** Ends the stream: calls of `next` that wait are answered with `done`. */

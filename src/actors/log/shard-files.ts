@@ -97,7 +97,7 @@ export class ShardFiles {
   #damage: string | undefined
   /** The projected LSN of the last inspection. */
   #projectedLsn = 0
-  /** The end of the last request: the next one begins after it. */
+  /** Requests run one after another. */
   readonly #turns = new SerialQueue()
 
   constructor(parts: FileParts) {

@@ -161,16 +161,15 @@ const claim = async (
       `${terms.replica.description} gets a snapshot of shard ${shard.index}: the entries of the ` +
         `journal from lsn ${seen.lsn + 1} up to lsn ${firstLsn - 1} are missing there`,
     )
+  const lsn = seen?.lsn ?? 0
+  const bytes = await bytesAfter(host, lsn)
   followed.load = seen?.load ?? (needsSnapshot ? 'due' : undefined)
   followed.claim = { host, log, lease, firstLsn }
-  await beginAfter(followed, host, seen?.lsn ?? 0)
+  followed.begun(lsn, bytes)
 }
 
-/** The replica has the log up to `lsn`. */
-const beginAfter = async (followed: FollowedShard, log: LogHost, lsn: number): Promise<void> => {
-  const { bytesAfter } = await log.run('state', { after: lsn })
-  followed.begun(lsn, bytesAfter)
-}
+const bytesAfter = async (log: LogHost, lsn: number): Promise<number> =>
+  (await log.run('state', { after: lsn })).bytesAfter
 
 /**
  * Refuses a log that is not the one that the replica has: an older copy of it, or a diverged one.
@@ -336,7 +335,7 @@ const sendPiece = async (
   if (next) followed.load = { snapshot: newest, ...next }
   else {
     followed.load = undefined
-    await beginAfter(followed, shard.files.log(), newest.lsn)
+    followed.begun(newest.lsn, await bytesAfter(shard.files.log(), newest.lsn))
   }
   return 'sent'
 }

@@ -56,17 +56,14 @@ export class WorkDisplay {
   }
 }
 
-/** `verifying shard 0  45%, 1.20 GB of 2.60 GB, 812 MB/s, 0:02 left`. */
+/** `verifying shard 0  45%, 1.20 GB of 2.60 GB, 812 MB/s, 0:02 left`: at its beginning without rate. */
 const workLine = ({ what, bytes, totalBytes }: Progress, elapsedMs: number): string => {
   const share = totalBytes > 0 ? Math.min(1, bytes / totalBytes) : 1
-  const rate = (bytes / Math.max(elapsedMs, 1)) * 1_000
-  const left = bytes > 0 ? [`${clockText((elapsedMs * (1 - share)) / share)} left`] : []
-  return [
-    `${what}  ${Math.floor(share * 100)}%`,
-    `${bytesText(bytes)} of ${bytesText(totalBytes)}`,
-    `${bytesText(rate)}/s`,
-    ...left,
-  ].join(', ')
+  const size = `${bytesText(bytes)} of ${bytesText(totalBytes)}`
+  const rate = elapsedMs > 0 ? [`${bytesText((bytes / elapsedMs) * 1_000)}/s`] : []
+  const leftMs = (elapsedMs * (1 - share)) / share
+  const left = elapsedMs > 0 && bytes > 0 ? [`${clockText(leftMs)} left`] : []
+  return [`${what}  ${Math.floor(share * 100)}%`, size, ...rate, ...left].join(', ')
 }
 
 /** A signal ended the work. It is thrown, and is no error. */

@@ -93,8 +93,8 @@ const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
 }
 
 const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
-  const isStarted = isStartResult(late) && late.ok
-  const process = isStarted ? addressOf<Process>(late.ref).resolve() : undefined
+  const ref = typeof late === 'object' && late !== null && 'ref' in late ? late.ref : undefined
+  const process = isRef(ref) ? addressOf<Process>(ref).resolve() : undefined
   if (process?.alive) await shutDown(supervisor, process)
 }
 

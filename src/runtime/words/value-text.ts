@@ -21,7 +21,7 @@ const textOf = (value: unknown, max: number, isPlain: boolean): string => {
  */
 export const showAsText = ({ prototype }: { readonly prototype: object }): void => {
   for (const name of ['toJSON', Symbol.for('nodejs.util.inspect.custom')])
-    Object.defineProperty(prototype, name, { value: ownText })
+    Object.defineProperty(prototype, name, { value: ownText, writable: true, configurable: true })
 }
 
 /** `this`: an instance. */

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import type { Clock } from '../../clock.ts'
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { ShardFolders } from '../disk/data-folder.ts'
 import { makeFolders } from '../disk/new-folders.ts'
 import { labelled, summed } from '../disk/steps.ts'
@@ -17,7 +17,6 @@ import { type Disk, DiskError, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
-import { corruption } from '../segments/log-errors.ts'
 import { salvageAppStates } from '../snapshots/app-state.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { makingSnapshot } from '../snapshots/snapshot-making.ts'
@@ -74,8 +73,9 @@ export function* salvagingShard(request: ShardSalvage): Generator<Progress, Salv
   const checked = yield* labelled('checking', verifying(disk, to, { holdsUnits }))
   if (checked.verdict === 'clean' && checked.lastLsn === salvaged.lastLsn)
     return { salvaged, snapshots, uncopied }
-  const evidence = 'the copy does not read back'
-  throw corruption(checked.damage[0] ?? { file: to, offset: 0, lsn: checked.lastLsn + 1, evidence })
+  throw new KeelsonError('CORRUPT', `the copy in ${to} does not read back`, {
+    details: { file: to, damage: checked.damage },
+  })
 }
 
 /**
@@ -91,11 +91,11 @@ function* salvagingSnapshots(
   shown: ProjectedPosition | undefined,
 ): Generator<Progress, readonly NamedSnapshot[]> {
   const kept: NamedSnapshot[] = []
-  const what = 'copying the snapshots of'
   const places = { from: from.snapshots, to: to.snapshots, walId: undefined }
   if (found.snapshots.length > 0) makeFolders(disk, places.to)
   for (const snapshot of found.snapshots) {
     const { lsn, bytes: totalBytes } = snapshot
+    const what = `copying snapshot ${lsn} of`
     const show = (bytes: number) => ({ what, bytes: Math.min(bytes, totalBytes), totalBytes })
     try {
       yield* summed(

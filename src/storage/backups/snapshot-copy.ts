@@ -52,8 +52,11 @@ export function* copyingSnapshot(
   }
 }
 
-const ofSnapshot = ({ code, message, details }: KeelsonError, { lsn }: NamedSnapshot) =>
-  new KeelsonError(code, message, { details: { ...details, snapshot: lsn } })
+const ofSnapshot = (cause: KeelsonError, { lsn }: NamedSnapshot) =>
+  new KeelsonError(cause.code, cause.message, {
+    details: { ...cause.details, snapshot: lsn },
+    cause,
+  })
 
 function* isThere(
   disk: Disk,

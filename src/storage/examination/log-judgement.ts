@@ -119,12 +119,10 @@ export const judgeLog = (
   const places = placesOf(survey, surveys, proof, knowledge)
   const end = endOf(survey, surveys, places, proof, knowledge)
   const sizes = sizesOf(survey, surveys, places)
-  const damage = [
-    ...survey.damage,
-    ...places.damage,
-    ...end.damage,
-    ...earlierEpoch(sizes, knowledge),
-  ]
+  const earlier = earlierEpoch(sizes, knowledge)
+  const damage = [...survey.damage, ...places.damage, ...end.damage, ...earlier]
+  // The lost files of a later epoch had frames: nobody knows how many.
+  const isDoubtful = end.isDoubtful || earlier.length > 0
   const isCorrupt = damage.length > 0 || places.lost.length > 0
   // The log writes nothing after the CLEAN_CLOSE of the MANIFEST, so bytes there are not its tail.
   const stray = end.tail === 'clean' ? places.torn : undefined
@@ -138,7 +136,7 @@ export const judgeLog = (
     provenBy: proof.source,
     damage: damage.sort(byPlace),
     lost: places.lost,
-    ...(end.isDoubtful ? { doubtFrom: Math.max(places.lastLsn, proof.lsn) + 1 } : {}),
+    ...(isDoubtful ? { doubtFrom: Math.max(places.lastLsn, proof.lsn) + 1 } : {}),
     ...(torn ? { torn } : {}),
     remarks: stray ? [...survey.remarks, strayRemark(stray.file, stray.bytes)] : survey.remarks,
     good: places.good,

@@ -281,8 +281,8 @@ function* addFrames(
 }
 
 /**
- * What nothing reads: unfinished files of work that was cut off, which the next start removes too,
- * and folders with bytes that were set aside.
+ * Files that nothing reads: unfinished ones of work that was cut off, which the next start removes
+ * too, and folders with bytes that were set aside.
  */
 export type Leftovers = {
   readonly temporary: readonly string[]

@@ -229,7 +229,7 @@ export type CommitmentHead = {
   readonly time: number
 }
 
-/** What a log is and how far it reaches, wherever it is kept. */
+/** The identity and the extent of a log, wherever it is kept. */
 export type LogExtent = {
   readonly walId: string
   readonly epoch: number
@@ -329,8 +329,8 @@ export type LogProtocol = {
    * Names a verified snapshot, durably, and moves the checkpoint up to it. Of the named ones stay
    * the newest `keep`, from 1 to 8, and the ones that the retention needs. A file without a name
    * may be removed afterwards.
-   * @throws `FENCED` for another `epoch` than the log's; `INVALID_ARGUMENT` for a snapshot beyond the durable LSN, or below the first one;
-   * `SHARD_DOWN` (reason `poisoned`)
+   * @throws `FENCED` for another `epoch` than the log's; `INVALID_ARGUMENT` for a snapshot beyond
+   * the durable LSN, or below the first one; `SHARD_DOWN` (reason `poisoned`)
    */
   name: {
     request: { epoch: number; snapshot: NamedSnapshot; keep: number }
@@ -341,8 +341,8 @@ export type LogProtocol = {
    * checkpoint and, if any is named, the oldest snapshot, and no frame is pinned or within the
    * retention. A crash on the way leaves some of the segments, and never a
    * hole. `heldBytes`: the segments left that `wanted` would remove if nothing were pinned.
-   * @throws `FENCED` for another `epoch` than the log's; `SHARD_DOWN` with the reason `disk` if a file could not be removed (it stays part of
-   * the log), `poisoned` if the sync of the folder failed
+   * @throws `FENCED` for another `epoch` than the log's; `SHARD_DOWN` with the reason `disk` if a
+   * file could not be removed (it stays part of the log), `poisoned` if the sync of the folder failed
    */
   release: {
     request: { epoch: number; lsn: number; wanted?: number }

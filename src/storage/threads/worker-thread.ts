@@ -220,7 +220,7 @@ export const threadClient = (
   }
 }
 
-/** What one question to a thread of its own needs. */
+/** One question to a thread that is started for it. */
 export type Errand = {
   /** The compiled file of the thread. */
   readonly entry: string

@@ -47,8 +47,9 @@ export const claimWalFolder = (request: WalClaimRequest): WalClaim =>
   refusing(() => {
     const { disk, dir } = request
     const missing = unlessNoPlace(dir, () => missingFolders(disk, dir))
-    const { kind } = disk.entry(missing[0] ? dirname(missing[0]) : dir) ?? {}
-    if (kind !== 'folder') throw noFolder(dir, `a ${kind}`)
+    const present = missing[0] ? dirname(missing[0]) : dir
+    const { kind = 'disappearing file' } = unlessNoPlace(dir, () => disk.entry(present)) ?? {}
+    if (kind !== 'folder') throw noFolder(present, `a ${kind}`)
     const removeMissing = (): void => {
       // Not the files that another process has made since.
       for (const path of [...missing].reverse())

@@ -6,7 +6,7 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Access, Entities, Follower } from '../../actors/index.ts'
+import { Access, Entities, Follower, tell } from '../../actors/index.ts'
 import { configError } from '../../errors.ts'
 import {
   createSystem,
@@ -70,9 +70,10 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
   const claim = claimFolder({ disk, clock, dir, instance, shards: options.shards })
   const shards = instanceShards(claim, options, ports, system)
   let isStarting = true
-  for (const { index, recovery } of shards)
-    recovery.listen((progress) => {
-      if (isStarting) onProgress({ step: 'recovering', shard: index, recovery: progress })
+  for (const shard of shards)
+    shard.recovery.listen((recovery) => {
+      tell(system, shard, 'shard.recovering', recovery)
+      if (isStarting) onProgress({ step: 'recovering', shard: shard.index, recovery })
     })
   try {
     refuseUnknownShards(options, claim)

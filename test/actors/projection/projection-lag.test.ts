@@ -1,5 +1,7 @@
 /** How far a projection may be behind in bytes of log, and what a start does with one that is further. */
 import { describe, expect, test } from 'vitest'
+import type { StorageEvents } from '../../../src/actors/index.ts'
+import { createSystem, telemetry } from '../../../src/runtime/index.ts'
 import type { LogHost } from '../../../src/storage/index.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
 import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
@@ -126,10 +128,14 @@ describe('a start with more log than the bound behind its projection', () => {
     const world = await overwritten((host) => slowly(host, () => world, 600))
     world.projections.remove(folder)
     const told: StartProgress[] = []
+    const emitted: object[] = []
+    const system = createSystem({ clock: world.clock })
+    telemetry<StorageEvents>(system).on('shard.recovering', (event) => emitted.push(event))
 
-    const app = await world.start({ ...options, onProgress: (each) => told.push(each) })
+    const app = await world.start({ ...options, system, onProgress: (each) => told.push(each) })
 
     const progress = told.flatMap(({ recovery }) => recovery ?? [])
+    expect(emitted).toMatchObject(progress.map((each) => ({ shard: 0, ...each })))
     expect(progress.length).toBeGreaterThan(1)
     expect(progress[0]).toMatchObject({ source: 'log', bytesOfAll: expect.any(Number) })
     const bytes = progress.map((each) => each.bytes)

@@ -31,7 +31,10 @@ describe('progress', () => {
 
     await clock.advance(1)
     show('verifying')
-    expect(printed).toHaveLength(2)
+    expect(printed).toEqual([
+      'verifying  25%, 1.00 MB of 4.00 MB\n',
+      'verifying  25%, 1.00 MB of 4.00 MB, 1.00 MB/s, 0:03 left\n',
+    ])
   })
 
   test.each([true, false])('shows a new piece of work at once (terminal: %s)', (isTTY) => {
