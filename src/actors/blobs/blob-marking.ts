@@ -2,6 +2,9 @@
  * The marking half of a sweep: which blobs are referred to. Each applied frame leaves a row for each
  * of its blobs, so the rows show what the log refers to. Only frames that are not applied yet are
  * read from the log. A read error fails the marking, and with it the sweep.
+ *
+ * It only reads. `blob-sweep.ts`, its only importer, removes: the two halves share no state but the
+ * extents to keep.
  */
 import type { Clock } from '../../clock.ts'
 import {

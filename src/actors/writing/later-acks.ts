@@ -1,6 +1,9 @@
 /**
  * The acknowledgements after `applied`: a write that is applied waits until it is replicated
  * (`ack: 'replicated'`), or until the projection durably shows it (`ack: 'projected'`).
+ *
+ * The path of a write (`write-path.ts`, its only importer) ends with `applied`; most writes never
+ * come here.
  */
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'

@@ -94,7 +94,7 @@ export const verifyText = (folder: VerifiedFolder, paint: Paint = plainPaint): s
   const next =
     status === 4
       ? [
-          `Nothing was changed. What can be read is brought into a new folder by`,
+          `Nothing was changed. This command copies everything readable into a new folder:`,
           `  keelson wal salvage ${printable(target.dir)} --to DIR2`,
         ]
       : []

@@ -128,7 +128,7 @@ const misdescribed = (
     file,
     evidence,
     remedy: confirmed
-      ? `keelson doctor ${dir} --repair writes it anew: the shards and their logs confirm what it says.`
+      ? `keelson doctor ${dir} --repair writes it again: the shards and their logs confirm it.`
       : describing(dir),
     repair: confirmed ? [{ kind: 'facts', dir, facts: confirmed }] : [],
   })

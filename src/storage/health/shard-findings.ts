@@ -125,8 +125,8 @@ const ofProjection = (
 ): Finding => {
   const { dir, folders } = facts
   const remedy = isRebuildable(facts)
-    ? `${repairing(dir)} sets it aside, and the next start builds it anew from a snapshot and the log.`
-    : `Keep it: it cannot be built anew from what is here. ${restoring(dir)}`
+    ? `${repairing(dir)} sets it aside, and the next start rebuilds it from a snapshot and the log.`
+    : `Keep it: it cannot be rebuilt from the files in this folder. ${restoring(dir)}`
   const repair = isRebuildable(facts) ? [asideStep(facts, folders.lmdb)] : []
   return finding(code, { file: folders.lmdb, evidence, remedy, repair })
 }
@@ -303,8 +303,8 @@ const manifestFindings = (facts: PlacedFacts): Finding[] => {
   const repair = manifestStep(facts)
   const mend =
     repair.length > 0
-      ? `${repairing(dir)} writes it anew from the segments and the snapshots that are whole.`
-      : `It cannot be written anew from this log. ${restoring(dir)}`
+      ? `${repairing(dir)} writes it again, from the segments and the whole snapshots.`
+      : `It cannot be written again from this log. ${restoring(dir)}`
   const names = basesOf(facts).map(({ snapshot }) => snapshot.lsn)
   const known = names.length > 0 ? `whole snapshots: of lsn ${names.join(', ')}` : 'no snapshot'
   if (!manifest.exists)

@@ -105,7 +105,7 @@ const valueAfter = (change: ProjectionChange): Pick<HistoryEntry, 'value' | 'isL
   }
 }
 
-/** What is before the first colon of a key. A row of a projection has no empty key. */
+/** The part of a key before its first colon; `_root` if there is none: no row has an empty key. */
 const namespaceOf = (key: string): string => {
   const colon = key.indexOf(':')
   return colon <= 0 ? '_root' : key.slice(0, colon)

@@ -2,6 +2,8 @@
  * The inspection of all shards before any is opened, and the logs of a new folder. `keelson.json`
  * says which logs there must be, and the least extent of each: it is noted when an instance has
  * started and when it was closed. A log with less has lost its newest files.
+ *
+ * It decides whether a start may go on, and `instance.ts`, its only importer, in which order.
  */
 import { levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'

@@ -1,4 +1,7 @@
-/** Why an instance is not started, in words that say what its user can do. */
+/**
+ * Why an instance is not started, in words that say what its user can do. They are apart from
+ * `instance.ts`, their only importer, so that a start reads without them.
+ */
 import { dirname } from 'node:path'
 import { withSpace } from '../../actors/index.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'

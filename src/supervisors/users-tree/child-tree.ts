@@ -134,12 +134,7 @@ const treeStarted = async (
 export const startChild = <M, S>(
   parent: Ref<SupervisorMessages>,
   node: AppNode<M, S>,
-): Promise<StartResult<M, S>> => madeThrough(parent, childStarted(parent, node))
-
-const childStarted = async <M, S>(
-  parent: Ref<SupervisorMessages>,
-  node: AppNode<M, S>,
-): Promise<StartResult<M, S>> => startSpec(parent, childSpec(checkAppNode(node)) as ChildSpec<M, S>)
+): Promise<StartResult<M, S>> => madeThrough(parent, specStarted(startSpec<M, S>, parent, node))
 
 /**
  * Starts a child of a dynamic supervisor. Ids may be equal. A part has a name only if its options
@@ -149,13 +144,15 @@ const childStarted = async <M, S>(
 export const startDynamicChild = <M, S>(
   parent: Ref<DynamicSupervisorMessages>,
   node: AppNode<M, S>,
-): Promise<StartResult<M, S>> => madeThrough(parent, dynamicChildStarted(parent, node))
-
-const dynamicChildStarted = async <M, S>(
-  parent: Ref<DynamicSupervisorMessages>,
-  node: AppNode<M, S>,
 ): Promise<StartResult<M, S>> =>
-  startDynamicSpec(parent, childSpec(checkAppNode(node)) as ChildSpec<M, S>)
+  madeThrough(parent, specStarted(startDynamicSpec<M, S>, parent, node))
+
+/** Async, so that wrong data rejects. */
+const specStarted = async <M, S, Parent>(
+  start: (parent: Parent, spec: ChildSpec<M, S>) => Promise<StartResult<M, S>>,
+  parent: Parent,
+  node: AppNode<M, S>,
+): Promise<StartResult<M, S>> => start(parent, childSpec(checkAppNode(node)) as ChildSpec<M, S>)
 
 /**
  * The process of a child of a dynamic supervisor, by its name: the one that has the name, or one

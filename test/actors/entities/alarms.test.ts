@@ -18,8 +18,8 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
-import { type Simulation, silentLogger } from '../../../src/testing/index.ts'
-import { slowKind, startSlowAlarms } from '../../support/harm/slow-alarms.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
+import { slowKind } from '../../support/harm/slow-alarms.ts'
 import { machine, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type State = { readonly fired: readonly string[] }
@@ -84,10 +84,7 @@ const server: DurableServer<Messages, State> = {
 
 const kind = entity('clock', server, { idleMs: 1_000 })
 
-let simulation: Simulation | undefined
-afterEach(async () => {
-  await simulation?.close()
-  simulation = undefined
+afterEach(() => {
   tries = []
   failing = 0
 })
@@ -325,64 +322,6 @@ test('many alarms at one moment are served, and calls are answered between them'
     machine.app.entity(kind).state(`e${index}`),
   )
   expect(fired.every((state) => state?.fired.length === 1)).toBe(true)
-})
-
-test('many alarms at one moment keep no place longer than their turns take', async () => {
-  const { simulation: s, begun } = await startSlowAlarms(400, { inMs: 60_000, ms: 0 })
-  simulation = s
-
-  await s.advance(65_000)
-
-  const times = begun.map(({ at }) => at)
-  expect(times).toHaveLength(400)
-  expect(Math.max(...times) - Math.min(...times)).toBeLessThan(90)
-  expect(s.log.lines).toEqual([])
-})
-
-describe('an actor whose handler is slow', () => {
-  const among = async (count: number, ms: number) => {
-    const world = await startSlowAlarms(count, { inMs: 60_000, ms })
-    simulation = world.simulation
-    return { s: world.simulation, ...world }
-  }
-
-  test('keeps no other waiting: with 200 of 10 s an alarm is less than half a second late', async () => {
-    const { s, handle, set, begun } = await among(200, 10_000)
-    const at = await s.during(set('other', { inMs: 60_500, ms: 0 }))
-
-    await s.advance(65_000)
-
-    const fired = begun.find(({ id }) => id === 'other')
-    expect((fired?.at ?? Number.POSITIVE_INFINITY) - at).toBeLessThan(500)
-    await s.advance(60_000)
-    expect(handle.list().entries.every(({ state }) => state === 1)).toBe(true)
-    expect(begun).toHaveLength(201)
-  })
-
-  test('is asked once, however often others are due meanwhile', async () => {
-    const { s, set, begun } = await among(1, 600_000)
-    await s.advance(70_000)
-    for (let at = 0; at < 20; at++) await s.during(set(`quick${at}`, { inMs: at * 100, ms: 0 }))
-
-    await s.advance(60_000)
-
-    expect(begun).toHaveLength(21)
-    const slow = s.app.system.whereis(name('waiter/slow0'))
-    expect(slow && s.app.system.info(slow)?.mailbox).toBe(0)
-  })
-
-  test('handles an alarm that became due meanwhile after it', async () => {
-    const { s, handle, set, begun } = await among(64, 20_000)
-    await s.advance(61_000)
-    const behind = set('slow0', { inMs: 5, ms: 0 })
-    await s.advance(10_000)
-    expect(begun).toHaveLength(64)
-
-    await s.advance(20_000)
-    await behind
-
-    expect(handle.state('slow0')).toBe(2)
-  })
 })
 
 test('a row that cannot be served delays no other alarm, and is asked for once a second', async () => {
