@@ -55,6 +55,7 @@ import {
   noShard,
   type Outcome,
   type Outcomes,
+  type ShardWork,
   told,
 } from './shard-outcomes.ts'
 import { drained } from './write-pause.ts'
@@ -138,7 +139,7 @@ export const server: GenServer<Messages, State, Options> = {
   init: (options, context) => {
     const state: State = { ...options, watches: new Map() }
     for (const shard of options.shards)
-      for (const suspension of shard.suspensions.values()) {
+      for (const suspension of shard.suspensions.byToken.values()) {
         // Without an answer the caller has no token: its call failed with the end of this process.
         if (suspension.answered) watch(state, suspension, context)
         else endHold(state, suspension.token, context)
@@ -242,7 +243,7 @@ const suspending = (
   )
   const answered = outcomes.then((all) => {
     for (const { suspensions } of state.shards) {
-      const here = suspensions.get(token)
+      const here = suspensions.byToken.get(token)
       if (here) here.answered = true
     }
     return { token, ...all }
@@ -272,7 +273,9 @@ const resuming = (
 }
 
 const isKnown = (state: State, shards: readonly number[], token: string): boolean =>
-  state.shards.some(({ index, suspensions }) => shards.includes(index) && suspensions.has(token))
+  state.shards.some(
+    ({ index, suspensions }) => shards.includes(index) && suspensions.byToken.has(token),
+  )
 
 const flushing = (state: State, request: PlainRequest, context: Answering<Outcomes>) =>
   asking('flush', state, request, context, (shard) =>
@@ -290,7 +293,7 @@ const asking = <O extends Outcome>(
   state: State,
   { shards }: PlainRequest,
   context: Answering<Outcomes<O>>,
-  act: (shard: ControlShard) => Promise<unknown>,
+  act: ShardWork<O>,
 ) => {
   answer(context.from, eachShard(kind, instanceOf(state, context), shards, act))
   return noReply(state)
@@ -393,9 +396,9 @@ const release = async (
 }
 
 const tokensOf = ({ suspensions }: ControlShard, which: Which): string[] => {
-  if (which === 'all') return [...suspensions.keys()]
+  if (which === 'all') return [...suspensions.byToken.keys()]
   if ('token' in which) return [which.token]
-  return [...suspensions.values()].flatMap(({ token, owner }) =>
+  return [...suspensions.byToken.values()].flatMap(({ token, owner }) =>
     owner === which.owner ? [token] : [],
   )
 }
@@ -427,7 +430,7 @@ const watch = (state: State, { token, owner, until }: Suspension, context: Conte
 /** Ends a suspension whose lease or owner has ended. */
 const endHold = (state: State, token: string, context: Context): void => {
   for (const shard of state.shards)
-    if (shard.suspensions.has(token))
+    if (shard.suspensions.byToken.has(token))
       release(shard, context, [token], endTimeoutMs).catch(() => undefined)
   unwatchEnded(state, context)
 }
@@ -435,7 +438,7 @@ const endHold = (state: State, token: string, context: Context): void => {
 /** Stops watching suspensions that have ended on every shard. */
 const unwatchEnded = (state: State, context: Context): void => {
   for (const [token, { monitor, timer }] of state.watches) {
-    if (state.shards.some(({ suspensions }) => suspensions.has(token))) continue
+    if (state.shards.some(({ suspensions }) => suspensions.byToken.has(token))) continue
     state.watches.delete(token)
     if (monitor) context.demonitor(monitor, { flush: true })
     if (timer) context.cancelTimer(timer)

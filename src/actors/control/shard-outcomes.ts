@@ -20,6 +20,11 @@ export type Outcomes<O extends Outcome = Outcome> = { readonly outcomes: readonl
 /** The shards of an instance, and the system that they run in. */
 export type Instance = { readonly shards: readonly ControlShard[]; readonly system: System }
 
+/** The work on one shard. It resolves with the fields that its outcome has besides, if any. */
+export type ShardWork<O extends Outcome> = (
+  shard: ControlShard,
+) => Promise<void> | Promise<Omit<O, keyof Outcome>>
+
 type Request = Parameters<StorageEvents['control.outcome']>[0]['request']
 
 /**
@@ -30,13 +35,13 @@ export const eachShard = async <O extends Outcome = Outcome>(
   request: Request,
   { shards, system }: Instance,
   indexes: readonly number[],
-  act: (shard: ControlShard) => Promise<unknown>,
+  act: ShardWork<O>,
 ): Promise<Outcomes<O>> => {
   const outcome = async (index: number): Promise<Outcome> => {
     const shard = shards[index]
     try {
       if (!shard) throw noShard(index)
-      const answer = await told(request, shard, system, act)
+      const answer = await told<unknown>(request, shard, system, act)
       return { ...(answer as object), shard: index, ok: true }
     } catch (error) {
       return { shard: index, ok: false, error: shardError(shard, error) }

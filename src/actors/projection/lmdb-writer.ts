@@ -213,7 +213,9 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       return noReply(state)
     },
     resume: (state, _, context) => {
-      tell(context.system, state.shard, 'lmdb.resumed', { held: state.shard.suspensions.size })
+      tell(context.system, state.shard, 'lmdb.resumed', {
+        held: state.shard.suspensions.byToken.size,
+      })
       if (!state.shard.suspensions.isHeld) resumed(state, context)
       return reply(undefined, step(state, context))
     },
@@ -322,7 +324,7 @@ const descriptionOf = ({ shard, feed, following }: State): ProjectionWriterDescr
     lag: feed.lag,
     outbox: references,
     outboxBytes: bytes,
-    suspensions: [...shard.suspensions.values()],
+    suspensions: [...shard.suspensions.byToken.values()],
     degraded: reason,
     ...projection,
   }

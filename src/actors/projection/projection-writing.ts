@@ -330,7 +330,7 @@ export const wait = (state: State, waiter: Waiter, context: Context): State => {
 
 /** Sets a suspension from flushing to holding, if it has not ended. */
 export const hold = (state: State, token: string, context: Context): boolean => {
-  const suspension = state.shard.suspensions.get(token)
+  const suspension = state.shard.suspensions.byToken.get(token)
   if (!suspension) return false
   suspension.state = 'holding'
   report(state.shard, 'suspended', context)

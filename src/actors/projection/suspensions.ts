@@ -18,18 +18,23 @@ export type Suspension = {
 /** A suspension on one shard. While it is flushing it may end without ever having held. */
 export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answered: boolean }
 
-/** The suspensions of one shard by their tokens, also while they flush. */
-export class Suspensions extends Map<string, ShardSuspension> {
+/** The suspensions of one shard. */
+export class Suspensions {
+  readonly #byToken = new Map<string, ShardSuspension>()
   readonly #gate: ShardCore['gate']
 
   constructor(gate: ShardCore['gate']) {
-    super()
     this.#gate = gate
+  }
+
+  /** By their tokens, also while they flush. */
+  get byToken(): ReadonlyMap<string, ShardSuspension> {
+    return this.#byToken
   }
 
   /** Whether one holds the projection. */
   get isHeld(): boolean {
-    for (const { state } of this.values()) if (state === 'holding') return true
+    for (const { state } of this.#byToken.values()) if (state === 'holding') return true
     return false
   }
 
@@ -39,14 +44,14 @@ export class Suspensions extends Map<string, ShardSuspension> {
    */
   begin(suspension: Suspension): void {
     const { token, writes } = suspension
-    this.set(token, { ...suspension, state: 'flushing', answered: false })
+    this.#byToken.set(token, { ...suspension, state: 'flushing', answered: false })
     if (writes) this.#gate.hold(token)
   }
 
   /** Ends a suspension in any state. Returns what it held; `undefined` if it had ended before. */
   end(token: string): 'projection' | 'writes' | undefined {
     // The gate also has holds with other names. A caller's token must not end those.
-    if (!this.delete(token)) return undefined
+    if (!this.#byToken.delete(token)) return undefined
     return this.#gate.release(token) ? 'writes' : 'projection'
   }
 }

@@ -233,7 +233,7 @@ const shardHealth = (shard: Shard): ShardHealth => ({
   projectedLsn: shard.projectedLsn,
   lagBytes: shard.lagBytes,
   recovery: shard.recovery.present,
-  suspended: shard.suspensions.size > 0,
+  suspended: shard.suspensions.byToken.size > 0,
   space: shard.space.health,
   snapshot: shard.snapshots.health,
   projection: shard.projection.health,

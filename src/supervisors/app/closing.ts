@@ -127,7 +127,9 @@ const flush = async (
   shards: readonly Shard[],
   left: () => number,
 ): Promise<CutOff[]> => {
-  const open = shards.filter(({ phase, suspensions }) => phase.kind === 'open' && !suspensions.size)
+  const open = shards.filter(
+    ({ phase, suspensions }) => phase.kind === 'open' && !suspensions.byToken.size,
+  )
   const late = await Promise.all(
     open.map(({ index }) =>
       control.flush(index, { timeoutMs: left() }).then(

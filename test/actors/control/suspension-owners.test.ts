@@ -13,7 +13,7 @@ describe('a suspension that ends while it still flushes', () => {
   const isFree = ({ app }: Awaited<ReturnType<typeof stuck>>) => {
     expect(app.health().shards).toMatchObject([{ suspended: false }])
     expect(app.shards[0]?.gate.holds).toEqual([])
-    expect(app.shards[0]?.suspensions.size).toBe(0)
+    expect(app.shards[0]?.suspensions.byToken.size).toBe(0)
   }
 
   test.each<[string, object]>([
@@ -80,15 +80,15 @@ test('a handle of an owner suspends for it, and without a token ends its suspens
   await during(control.suspend(0))
   await during(owned.suspend(0))
   await during(owned.resumeAll())
-  expect([...(shards[0]?.suspensions.values() ?? [])]).toMatchObject([{ owner: undefined }])
+  expect([...(shards[0]?.suspensions.byToken.values() ?? [])]).toMatchObject([{ owner: undefined }])
 
   await during(owned.suspend(0))
   await during(control.resume(0))
-  expect([...(shards[0]?.suspensions.values() ?? [])]).toMatchObject([{ owner }])
+  expect([...(shards[0]?.suspensions.byToken.values() ?? [])]).toMatchObject([{ owner }])
 
   system.kill(owner)
   await during(control.flush(0))
-  expect(shards[0]?.suspensions.size).toBe(0)
+  expect(shards[0]?.suspensions.byToken.size).toBe(0)
 })
 
 test('the owner of a suspension must be a process', async () => {
