@@ -2,7 +2,7 @@
 import { entryHeaderBytes, putEntry } from '../frames/wal-entry.ts'
 import { type Fate, outcomeOf } from '../groups/outcome.ts'
 import type { GroupWrite, WriteGroup } from '../groups/write-group.ts'
-import type { Appended, AppendOptions } from './wal-append.ts'
+import type { Appended, CheckedAppend } from './wal-append.ts'
 
 /** The bytes of accepted entries without an answer. */
 export type Backlog = { bytes: number }
@@ -26,7 +26,7 @@ export class PendingEntry implements GroupWrite {
   place = 0
   readonly #type: number
   #bytes: Uint8Array
-  readonly #options: AppendOptions
+  readonly #options: CheckedAppend
   readonly #backlog: Backlog
   readonly #resolve: (appended: Appended) => void
   readonly #reject: (error: unknown) => void
@@ -35,7 +35,7 @@ export class PendingEntry implements GroupWrite {
   constructor(
     type: number,
     bytes: Uint8Array,
-    options: AppendOptions,
+    options: CheckedAppend,
     backlog: Backlog,
     resolve: (appended: Appended) => void,
     reject: (error: unknown) => void,

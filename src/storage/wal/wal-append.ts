@@ -4,6 +4,7 @@
  */
 import {
   argument,
+  type Checked,
   type Given,
   numberFrom,
   object,
@@ -62,7 +63,9 @@ export type Appended = { readonly lsn: number; readonly level?: 'written' }
 
 const check = object(appendOptions)
 
+/** Append options after their check. Each was read once. */
+export type CheckedAppend = Partial<Checked<typeof appendOptions>>
+
 /** Checks append options. @throws KeelsonError `INVALID_ARGUMENT` */
-export const checkAppendOptions = (options: AppendOptions): void => {
+export const checkAppendOptions = (options: AppendOptions): CheckedAppend =>
   check(options, argument('', 'an append'))
-}

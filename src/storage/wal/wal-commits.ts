@@ -13,7 +13,7 @@ import { isRefusal, outcomeOf } from '../groups/outcome.ts'
 import type { WriteGroup } from '../groups/write-group.ts'
 import type { Commit, LogHost } from '../ports/log-host.ts'
 import { type Backlog, countedBytes, PendingEntry } from './pending-entry.ts'
-import type { Appended, AppendOptions } from './wal-append.ts'
+import type { Appended, CheckedAppend } from './wal-append.ts'
 import { type WalLevel, type WalSettings, walLevelOf } from './wal-options.ts'
 
 /**
@@ -99,7 +99,7 @@ export class WalCommits {
    * Commits an entry. Its bytes are copied at once. `AppendOptions` and the head of this file name
    * the rejections.
    */
-  append(type: number, bytes: Uint8Array, options: AppendOptions): Promise<Appended> {
+  append(type: number, bytes: Uint8Array, options: CheckedAppend): Promise<Appended> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure)
       const { signal, whenFull, deadlineMs } = options

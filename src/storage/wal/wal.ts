@@ -8,7 +8,13 @@ import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { encodeOpaque, entryHeaderBytes, entryTypeMax } from '../frames/wal-entry.ts'
 import type { LogDescription } from '../ports/log-host.ts'
 import { framePayloadMax } from '../segments/log-limits.ts'
-import { type Appended, type AppendOptions, checkAppendOptions, givenBytes } from './wal-append.ts'
+import {
+  type Appended,
+  type AppendOptions,
+  type CheckedAppend,
+  checkAppendOptions,
+  givenBytes,
+} from './wal-append.ts'
 import { WalCommits } from './wal-commits.ts'
 import {
   logOptionsOf,
@@ -134,14 +140,15 @@ export class Wal {
     // Not an async function: it would cost a second promise and two more turns of the microtask
     // queue.
     let entry: Uint8Array
+    let checked: CheckedAppend = plainly
     try {
       this.#refuseClosed()
       entry = checkEntry(type, bytes, this.#payloadMax)
-      if (options !== plainly) checkAppendOptions(options)
+      if (options !== plainly) checked = checkAppendOptions(options)
     } catch (error) {
       return Promise.reject(error)
     }
-    return this.#commits.append(type, entry, options)
+    return this.#commits.append(type, entry, checked)
   }
 
   /** `append` with type 0. */

@@ -110,6 +110,17 @@ describe('an entry', () => {
     expect(await readAll(wal)).toMatchObject([{ bytes: shown(bytesOf(1)) }])
   })
 
+  test('has its options read once, as they were checked', async () => {
+    const wal = await walWorld().open()
+    const signals = [undefined, AbortSignal.abort()]
+    const options = {
+      get signal(): AbortSignal {
+        return signals.shift() as AbortSignal
+      },
+    }
+    expect(await wal.append(1, bytesOf(1), options)).toMatchObject({ lsn: 1 })
+  })
+
   test.each([
     ['a type that is no number', () => ['x', bytesOf(1)]],
     ['a type below 0', () => [-1, bytesOf(1)]],
