@@ -138,6 +138,18 @@ const strange = (file: string, kind: DiskEntry['kind'] | undefined): UncopiedPla
   evidence: kind ? 'it is no plain file' : 'it is a link to what is not there',
 })
 
+/** The bytes of the files at `path` and below it that `copyingFolder` can see. */
+export const bytesBelow = (disk: Disk, path: string): number => {
+  try {
+    const { kind, size } = disk.entry(path) ?? { kind: 'other' }
+    if (kind !== 'folder') return kind === 'file' ? size : 0
+    return disk.list(path).reduce((sum, name) => sum + bytesBelow(disk, join(path, name)), 0)
+  } catch (error) {
+    if (!isFileFailure(error)) throw error
+    return 0
+  }
+}
+
 /** The result of `look`, or the failure to read `file`. */
 const attempted = <T>(file: string, look: () => T): T | UncopiedPlace => {
   try {

@@ -20,7 +20,7 @@ import type { ProjectedPosition } from '../ports/projection-store.ts'
 import { salvageAppStates } from '../snapshots/app-state.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { makingSnapshot } from '../snapshots/snapshot-making.ts'
-import { copyingFolder, type UncopiedPlace } from './file-copy.ts'
+import { bytesBelow, copyingFolder, type UncopiedPlace } from './file-copy.ts'
 import { nothingFound, type Salvaged, salvaging } from './log-salvage.ts'
 import { copyingSnapshot } from './snapshot-copy.ts'
 
@@ -63,9 +63,10 @@ export function* salvagingShard(request: ShardSalvage): Generator<Progress, Salv
   const uncopied: UncopiedPlace[] = []
   if (shard) {
     salvageAppStates(disk, shard.from.snapshots, shard.to.snapshots, salvaged.lastLsn)
-    const show = (bytes: number) => ({ what: 'copying files of', bytes, totalBytes: bytes })
     for (const name of ['blobs', 'archive']) {
       const [source, target] = [join(from, '..', name), join(shard.to.path, name)]
+      const [what, totalBytes] = [`copying ${name} of`, bytesBelow(disk, source)]
+      const show = (bytes: number) => ({ what, bytes, totalBytes })
       uncopied.push(...(yield* summed(copyingFolder(disk, source, target), show)))
     }
   }

@@ -172,6 +172,17 @@ describe('keelson wal salvage', () => {
     expect(output).toContain('1\\u{a}\\u{1b}[2J.bloblog')
   })
 
+  test('shows how much of the blobs is copied', async () => {
+    const dir = smallFolder()
+    const blobs = join(dir, 'd/shard-0/blobs')
+    mkdirSync(blobs, { recursive: true })
+    writeFileSync(join(blobs, '1.bloblog'), new Uint8Array(4 * 1024 * 1024))
+
+    const { errors } = await commandHere(['wal', 'salvage', 'd', '--to', 'e', '--progress'], dir)
+
+    expect(errors).toContain('copying blobs of shard 0  25%')
+  })
+
   test('of a folder without keelson.json makes one', async () => {
     const dir = smallFolder()
     rmSync(join(dir, 'd/keelson.json'))
