@@ -104,8 +104,8 @@ export const hasSavedState = (view: ReadView): boolean =>
   view.row(entityRowKey(savedStateEntity)) !== undefined
 
 /** Whether the journal has entries. */
-const hasEntries = ({ layers: { overlay, projection } }: ReadView): boolean => {
-  const ids = newestRows(overlay, projection, entryIdRows)
+const hasEntries = (view: ReadView): boolean => {
+  const ids = view.rows(entryIdRows)
   const first = ids.next()
   ids.return?.()
   return first.done !== true
@@ -260,10 +260,9 @@ export class ShardJournal {
     await Promise.all(readers.map((reader) => reader.advance()))
     const needsStates = this.#retention === 'states' && (await this.#needsStates(viewOf(), logOf))
     const view = viewOf()
-    const { overlay, projection } = view.layers
     const limits = new Map<string, number>()
-    for (const [key, row] of newestRows(overlay, projection, entityRows(positionKind)))
-      if (row) limits.set(holderOf(key), positionIn(readEntityRow(row).body).lsn - 1)
+    for (const [key, row] of view.rows(entityRows(positionKind)))
+      limits.set(holderOf(key), positionIn(readEntityRow(row).body).lsn - 1)
     for (const { health, coveredLsn } of readers)
       limits.set(`subscription ${health.name}`, coveredLsn)
     if (needsStates) limits.set('states', this.states.length > 1 ? (this.states[0] as number) : 0)

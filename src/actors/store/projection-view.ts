@@ -22,7 +22,7 @@ import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { type Watermark, watermarkOf } from './freshness.ts'
 import { type Page, pageFrom } from './page-cursor.ts'
-import { type RangeOptions, type RangeQuery, rangeQuery } from './range-query.ts'
+import { type RangeOptions, rangeQuery } from './range-query.ts'
 
 /** A page of a projection. `positions`: how far the shown rows of each shard are. */
 export type ProjectionPage<T> = Page<readonly [key: string, value: T]> & {
@@ -141,21 +141,23 @@ export class ProjectionView<T = unknown> {
   range(options: RangeOptions = {}): ProjectionPage<T> {
     this.#access.check()
     const query = rangeQuery(options)
-    const page = pageFrom(this.#combined(query), query, (key, value) => [key, value as T] as const)
+    const page = pageFrom(this.#rowsByKey(query.range), query, (key, rows) => {
+      const values = query.values ? rows.map(({ value }) => decodeValue(value)) : []
+      return [key, combined(values) as T] as const
+    })
     const positions = this.#shards.map((shard) => shownBy(shard, rowsOf(shard, this.name).mark))
     return { ...page, positions }
   }
 
-  /** The keys of a range in order, each with the value of all shards. */
-  *#combined({ range, values }: RangeQuery): IterableIterator<readonly [string, unknown]> {
+  /** The keys of a range in order, each with the rows that the shards have of it. */
+  *#rowsByKey(range: RowRange): IterableIterator<readonly [key: string, rows: readonly Row[]]> {
     const walks = this.#shards.map((shard) => this.#walk(shard, range))
-    let last: [key: string, value: unknown] | undefined
-    for (const [key, { value }] of mergedRows(walks, range.reverse === true)) {
-      const decoded = values ? decodeValue(value) : undefined
-      if (last?.[0] === key) last[1] = combined([last[1], decoded])
+    let last: [key: string, rows: Row[]] | undefined
+    for (const [key, row] of mergedRows(walks, range.reverse === true)) {
+      if (last?.[0] === key) last[1].push(row)
       else {
         if (last) yield last
-        last = [key, decoded]
+        last = [key, [row]]
       }
     }
     if (last) yield last
@@ -242,9 +244,9 @@ const below = (prefix: string, { gt, gte, lt, lte, reverse }: RowRange): RowRang
   ...(reverse === undefined ? {} : { reverse }),
 })
 
-/** The rows of one key from several shards as one value. */
+/** The values of one key from several shards as one value; `undefined` of none. */
 const combined = (values: readonly unknown[]): unknown =>
-  values.every((value) => typeof value === 'number')
+  values.length > 1 && values.every((value) => typeof value === 'number')
     ? values.reduce((sum, value) => sum + value, 0)
     : values[0]
 
