@@ -96,6 +96,7 @@ export {
   type DataFolderFacts,
   factsFileName,
   isLockName,
+  isOlder,
   type LogFloor,
   lockFileName,
   readDataFolder,

@@ -60,6 +60,10 @@ export type FolderOrigin = {
  */
 export type LogFloor = { readonly epoch: number; readonly lsn: number }
 
+/** Whether a log of this epoch has lost its newest files. */
+export const isOlder = (epoch: number, floor: LogFloor | undefined): boolean =>
+  epoch < (floor?.epoch ?? 0)
+
 /** The result of reading `keelson.json`. */
 export type DataFolderReading =
   | { readonly state: 'absent' }
@@ -197,7 +201,7 @@ export const confirmedFacts = (
 }
 
 const reaches = (log: LogFloor | undefined, floor: LogFloor | undefined): boolean =>
-  log !== undefined && log.epoch >= (floor?.epoch ?? 0) && log.lsn >= (floor?.lsn ?? 0)
+  log !== undefined && !isOlder(log.epoch, floor) && log.lsn >= (floor?.lsn ?? 0)
 
 /** The fault of the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {

@@ -1,7 +1,7 @@
 /** The findings about a shard: what its facts mean, and what to do. Pure. */
 
 import { join } from 'node:path'
-import { factsFileName } from '../disk/data-folder.ts'
+import { factsFileName, isOlder } from '../disk/data-folder.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { type Finding, finding, type RepairStep, repairing, restoring } from './finding.ts'
 import { type PlacedFacts, quarantineOf } from './shard-facts.ts'
@@ -243,7 +243,7 @@ const damageOf = (facts: PlacedFacts): Finding[] => {
   const { found } = log
   if (!found) return []
   const isShorter = found.provenBy === factsFileName && found.lost.length > 0
-  if (isShorter || found.epoch < (floor?.epoch ?? 0))
+  if (isShorter || isOlder(found.epoch, floor))
     return [
       finding('log.older', {
         file: folders.wal,

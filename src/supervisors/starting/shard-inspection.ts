@@ -7,7 +7,7 @@
  */
 import { levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
-import { type Inspection, type LogFloor, shardFolder } from '../../storage/index.ts'
+import { type Inspection, isOlder, type LogFloor, shardFolder } from '../../storage/index.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { FolderClaim } from './folder-claim.ts'
 import type { Ports } from './machine-ports.ts'
@@ -72,13 +72,13 @@ const inspected = async (
 const otherLog = (
   { exists, walId, epoch }: Inspection,
   known: string | undefined,
-  floor: LogFloor = { epoch: 0, lsn: 0 },
+  floor: LogFloor | undefined,
 ): readonly [fault: string, evidence: string] | undefined => {
   if (!exists) return ['is missing', 'keelson.json says that it was made']
   if (walId !== known)
     return ['belongs to another shard or folder', 'keelson.json names another log for this shard']
-  if (epoch >= floor.epoch) return undefined
-  const evidence = `keelson.json names epoch ${floor.epoch}, and the newest file is of epoch ${epoch}`
+  if (!isOlder(epoch, floor)) return undefined
+  const evidence = `keelson.json names epoch ${floor?.epoch}, and the newest file is of epoch ${epoch}`
   return ['has lost its newest files', evidence]
 }
 
