@@ -38,7 +38,8 @@ export const uses = (): void => {
   prices.giveAway(context, heir, 'data')
   const told = (transfer: TableTransfer<string, Price>): Price | undefined =>
     transfer.table.take(context, 'tea')
-  void [cents, found, claimed, sum, told]
+  const shown: string = prices.toJSON()
+  void [cents, found, claimed, sum, told, shown]
 }
 
 export const misuses = (prices: Table<string, Price>): void => {

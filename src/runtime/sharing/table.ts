@@ -74,6 +74,8 @@ const protections = ['protected', 'public', 'private']
 export class Table<K = unknown, V = unknown> {
   readonly name: TableName<K, V> | undefined
   readonly protection: TableProtection
+  /** JSON has the table as its text. */
+  declare readonly toJSON: () => string
   readonly #identities = new KeyIdentities()
   readonly #entries = new Map<unknown, { readonly key: K; value: V }>()
   #owner: Process | undefined
