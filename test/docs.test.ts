@@ -86,15 +86,16 @@ describe.each(pages)('%s', (path) => {
   })
 })
 
-/** What the package ships of what a page may link to (`files` of package.json). */
-const isShipped = (path: string): boolean => /^(docs|src(?!\/testing))\/|^[A-Z]+(\.md)?$/.test(path)
+/** Whether a page may send its reader there: to pages, to sources, and to the files of the root. */
+const isForReaders = (path: string): boolean =>
+  /^(docs|src(?!\/testing))\/|^[A-Z]+(\.md)?$/.test(path)
 
-test.each([...forUsers, 'CHANGELOG.md'])('%s links only to what the package ships', (path) => {
+test.each([...forUsers, 'CHANGELOG.md'])('%s links to no test, bench or example', (path) => {
   const links = [...readFileSync(path, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
-  const dead = links
+  const others = links
     .map(([, file = '']) => join(dirname(path), file))
-    .filter((to) => !isShipped(to))
-  expect(dead).toEqual([])
+    .filter((to) => !isForReaders(to))
+  expect(others).toEqual([])
 })
 
 test.each(forUsers)('%s gives no time of day', (path) => {
