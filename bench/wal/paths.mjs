@@ -41,7 +41,7 @@ const bare = {
 }
 
 /** A thread; the bytes are given to it in a message. The log does this. */
-const message = {
+export const message = {
   name: 'thread, message + transfer',
   open: async (path) => {
     const worker = await startWorker({ path, way: 'message' })

@@ -42,7 +42,8 @@ export const median = (figures) =>
     0.5,
   )
 
-const quantile = (sorted, share) => sorted[Math.floor(share * (sorted.length - 1))]
+/** The one at `share` of a sorted list. */
+export const quantile = (sorted, share) => sorted[Math.floor(share * (sorted.length - 1))]
 
 const milliseconds = (value) => `${value.toFixed(value < 9.995 ? 2 : 1)} ms`
 

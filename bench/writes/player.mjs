@@ -2,14 +2,18 @@
  * The program that runs one contender in a process of its own. It is told a case, how many calls are in flight, and how long;
  * it answers how many entries were acknowledged meanwhile, having read a sample of them back.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { usage } from '../sporadic/usage.mjs'
 import { idle } from './idle.mjs'
-import { verify, verifyCount, works } from './work.mjs'
+import { works as cases, sporadic, verify, verifyCount } from './work.mjs'
+
+const works = { ...cases, sporadic }
 
 const [file, opener, dir, extra] = process.argv.slice(2)
 const store = await (await import(file))[opener](dir, extra)
 const done = new Map()
 
-const turn = async ({ work: name, inFlight, seconds, isWindowed, isProjected }) => {
+const turn = async ({ work: name, inFlight, everyMs = 0, seconds, isWindowed, isProjected }) => {
   const work = works[name]
   const target = isWindowed ? store.windowed : store
   let next = done.get(name) ?? 0
@@ -26,7 +30,8 @@ const turn = async ({ work: name, inFlight, seconds, isWindowed, isProjected }) 
       await work.run(target, next++)
       const after = performance.now()
       times.push(after - now)
-      now = after
+      if (everyMs > 0) await sleep(everyMs)
+      now = everyMs > 0 ? performance.now() : after
     }
   }
   const others = Array.from({ length: inFlight - 1 }, writer)
@@ -45,6 +50,7 @@ const turn = async ({ work: name, inFlight, seconds, isWindowed, isProjected }) 
 const ask = async ({ kind, ...order }) => {
   if (kind === 'turn') return turn(order)
   if (kind === 'idle') return idle(store, order)
+  if (kind === 'usage') return usage()
   if (kind === 'count')
     return verifyCount(
       works[order.work],

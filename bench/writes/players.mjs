@@ -64,6 +64,7 @@ export class Player {
   /** Starts `program` as a child process; resolves with its first message. */
   static async fork(program, args) {
     const child = fork(program, args, {
+      env: { ...process.env, NODE_ENV: 'production' },
       execArgv: ['--max-old-space-size=4000', '--expose-gc'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })

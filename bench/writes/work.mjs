@@ -68,6 +68,9 @@ export const works = {
   blobs: { ...puts({ prefix: 'blob', keys: 128, length: blobBytes }), inFlight: [1, 64] },
 }
 
+/** 100 bytes under one of a thousand keys, written now and then. */
+export const sporadic = puts({ prefix: 'sporadic', keys: 1_000, length: valueBytes })
+
 /** Reads a sample of what the operations up to `done` left, and throws when a key holds something else. */
 export const verify = async ({ prefix, keys, expected }, store, done) => {
   const first = Math.max(0, done - keys)
