@@ -4,25 +4,37 @@
  * the newest one only. Changes nothing.
  */
 import { frameTypes } from '../frames/frame.ts'
-import type { FrameEnd } from '../frames/frame-cursor.ts'
-import { stampOf, walkFrames } from '../frames/frame-walk.ts'
-import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
-import { closing, type Disk } from '../ports/disk.ts'
+import type { ChainAnchor } from '../frames/segment-header.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { decodeHeader, type ReadHeader } from './commitment-header.ts'
 import { type Digest, noDigest } from './digests.ts'
-import { commitmentsFolder, HistoryFiles } from './history-files.ts'
+import { commitmentsFolder, type HistoryFiles } from './history-files.ts'
 import { blocksBetween, Mountains, positionOf } from './mountains.ts'
 import { frameDigests } from './record-root.ts'
 
-/** A stretch of frames of one segment. */
-export type ChainStretch = {
-  readonly name: string
-  readonly header: SegmentHeader
-  readonly from: FrameEnd
-  readonly to: { readonly offset: number; readonly lsn: number }
+/** A frame on the way. `payload` is a view. `file` and `offset` are its place, for errors. */
+export type WalkedFrame = {
+  readonly type: number
+  readonly lsn: number
+  readonly time: number
+  readonly file: string
+  readonly offset: number
+  readonly payload: Uint8Array
+}
+
+/**
+ * The port to a log whose history is read: the frames after LSN `from` up to `to`, wherever they are
+ * kept. A log is a list of such runs, in order.
+ */
+export interface ChainRun {
+  readonly from: number
+  readonly to: number
+  /** The chain as it was when the segment of these frames began; absent without one. */
+  readonly anchor: ChainAnchor | undefined
   /** Whether its groups are committed to, or will be. */
   readonly commits: boolean
+  /** Reads the frames, one after another. @throws KeelsonError `CORRUPT`; DiskError */
+  walk(take: (frame: WalkedFrame) => void): void
 }
 
 /** The last header of a chain. */
@@ -44,51 +56,39 @@ export type History = {
 }
 
 /**
- * The chain of the log in `dir`, whose frames are `stretches` in order; `undefined` if it has none
- * and `commits` does not begin one.
+ * The chain of the log with these runs and files; `undefined` if it has none and `commits` does not
+ * begin one.
  * @throws KeelsonError `CORRUPT` if headers are missing or do not follow each other; DiskError
  */
 export const findHistory = (
-  disk: Disk,
-  dir: string,
-  stretches: readonly ChainStretch[],
+  runs: readonly ChainRun[],
+  files: HistoryFiles,
   commits: boolean,
 ): History | undefined => {
-  const log = { disk, dir, stretches }
-  return closing(new HistoryFiles(disk, dir), (files) => {
-    const anchor = stretches.findLast(({ header }) => header.chain)?.header.chain
-    if (!anchor) return commits ? noHistory(log, files) : undefined
-    const stored = storedHistory(files, anchor) ?? rebuilt(log, files, anchor)
-    const behind = stored.last?.lsn ?? 0
-    const unread = stretches.findIndex(({ header, to }) => header.chain && to.lsn > behind)
-    const rest = { disk, dir, stretches: unread < 0 ? [] : stretches.slice(unread) }
-    const found = followed(rest, stored)
-    return {
-      ...stored,
-      headers: [...stored.headers, ...found.headers],
-      last: found.last,
-      ...coverage(log, found),
-    }
-  })
-}
-
-/** Frames of the log in `dir`, in order. */
-type LogFrames = {
-  readonly disk: Disk
-  readonly dir: string
-  readonly stretches: readonly ChainStretch[]
+  const anchor = runs.findLast((run) => run.anchor)?.anchor
+  if (!anchor) return commits ? noHistory(runs, files) : undefined
+  const stored = storedHistory(files, anchor) ?? rebuilt(runs, files, anchor)
+  const behind = stored.last?.lsn ?? 0
+  const unread = runs.findIndex((run) => run.anchor && run.to > behind)
+  const found = followed(unread < 0 ? [] : runs.slice(unread), stored)
+  return {
+    ...stored,
+    headers: [...stored.headers, ...found.headers],
+    last: found.last,
+    ...coverage(runs, found),
+  }
 }
 
 /**
  * The empty history of a log without an anchored segment. It begins now.
  * @throws KeelsonError `CORRUPT` if the files have a chain; DiskError
  */
-const noHistory = (log: LogFrames, files: HistoryFiles): History => {
+const noHistory = (runs: readonly ChainRun[], files: HistoryFiles): History => {
   if (files.header(0))
     throw damage('no segment of the log names it: move the folder away, and a new chain begins')
   const none = { headers: [], last: undefined }
   const unread = { ...none, readFrom: Number.POSITIVE_INFINITY, lastData: 0 }
-  return { kept: 0, keptLsn: 0, peaks: [], ...none, ...coverage(log, unread) }
+  return { kept: 0, keptLsn: 0, peaks: [], ...none, ...coverage(runs, unread) }
 }
 
 const damage = (evidence: string) =>
@@ -124,13 +124,13 @@ export const endOf = ({ hash, header }: ReadHeader): ChainEnd => ({
  * sound. @throws `CORRUPT` if both lack one
  */
 const rebuilt = (
-  { disk, dir, stretches }: LogFrames,
+  runs: readonly ChainRun[],
   files: HistoryFiles,
   { count, root }: ChainAnchor,
 ): Stored => {
   const logged = new Map<number, ReadHeader>()
-  for (const stretch of stretches)
-    walk(disk, dir, stretch, (type, { lsn, payload }) => {
+  for (const run of runs)
+    run.walk(({ type, lsn, payload }) => {
       const read = type === frameTypes.commitment ? decodeHeader(payload.slice()) : undefined
       if (read?.header.lastLsn === lsn) logged.set(read.header.seq, read)
     })
@@ -158,25 +158,24 @@ type Followed = Pick<History, 'headers' | 'last'> & {
 
 /** The headers of the frames after the stored ones. @throws `CORRUPT` */
 const followed = (
-  { disk, dir, stretches }: LogFrames,
+  runs: readonly ChainRun[],
   { kept, headers: before, last: end }: Stored,
 ): Followed => {
   const headers: Uint8Array[] = []
   let last = end
   let lastData = 0
-  for (const stretch of stretches)
-    walk(disk, dir, stretch, (type, { lsn, payload, offset }) => {
+  for (const run of runs)
+    run.walk(({ type, lsn, payload, file, offset }) => {
       if (type === frameTypes.data) lastData = lsn
       if (type !== frameTypes.commitment || lsn <= (end?.lsn ?? 0)) return
       const read = decodeHeader(payload.slice())
       const seq = kept + before.length + headers.length
       const fault = linkFault(read, { seq, lsn }, last)
-      if (!read || fault)
-        throw corruption({ file: stretch.name, offset, lsn, evidence: fault ?? 'no header' })
+      if (!read || fault) throw corruption({ file, offset, lsn, evidence: fault ?? 'no header' })
       headers.push(read.bytes)
       last = endOf(read)
     })
-  const readFrom = (stretches[0]?.from.lsn ?? Number.POSITIVE_INFINITY) + 1
+  const readFrom = (runs[0]?.from ?? Number.POSITIVE_INFINITY) + 1
   return { headers, last, readFrom, lastData }
 }
 
@@ -202,44 +201,20 @@ export const linkFault = (
  * was torn off. Records from a time without commitments are left out.
  */
 const coverage = (
-  { disk, dir, stretches }: LogFrames,
+  runs: readonly ChainRun[],
   { last, readFrom, lastData }: Followed,
 ): Pick<History, 'coverFrom' | 'uncovered'> => {
   let coverFrom = (last?.lsn ?? 0) + 1
-  for (const { commits, from, to } of stretches)
-    if (!commits && to.lsn > from.lsn) coverFrom = Math.max(coverFrom, to.lsn + 1)
+  for (const { commits, from, to } of runs)
+    if (!commits && to > from) coverFrom = Math.max(coverFrom, to + 1)
   const uncovered: Digest[] = []
   if (readFrom > coverFrom || lastData >= coverFrom)
-    for (const stretch of stretches) {
-      if (stretch.to.lsn < coverFrom) continue
-      walk(disk, dir, stretch, (type, { lsn, time, payload }) => {
+    for (const run of runs) {
+      if (run.to < coverFrom) continue
+      run.walk(({ type, lsn, time, payload }) => {
         if (type === frameTypes.data && lsn >= coverFrom)
           for (const digest of frameDigests(lsn, time, payload)) uncovered.push(digest)
       })
     }
   return { coverFrom, uncovered }
-}
-
-/** A frame on the way. `payload` is a view. */
-type WalkedFrame = {
-  readonly lsn: number
-  readonly time: number
-  readonly offset: number
-  readonly payload: Uint8Array
-}
-
-/** Reads a stretch frame by frame. @throws KeelsonError `CORRUPT`; DiskError */
-export const walk = (
-  disk: Disk,
-  dir: string,
-  stretch: ChainStretch,
-  take: (type: number, frame: WalkedFrame) => void,
-): void => {
-  const { offset, lsn: end } = walkFrames(disk, dir, stretch, (frame, cursor) => {
-    const { lsn, type } = frame
-    const time = type === frameTypes.data ? stampOf(frame, cursor) : 0
-    take(type, { lsn, time, offset: cursor.frameOffset, payload: cursor.payloadBytes(frame) })
-  })
-  if (end < stretch.to.lsn)
-    throw corruption({ file: stretch.name, offset, lsn: end + 1, evidence: 'a frame is damaged' })
 }

@@ -1,12 +1,19 @@
 /**
- * Reads the chain of commitments of a log from its files, without opening it, and makes proofs. It
- * works on a copy, and beside the process that writes the log. Changes nothing.
+ * Reads the chain of commitments of a log without opening it, and makes proofs. It works on a copy,
+ * and beside the process that writes the log. Changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
 import { grown } from '../commitments/commitment-chain.ts'
 import { decodeHeader, type ReadHeader } from '../commitments/commitment-header.ts'
 import type { Digest } from '../commitments/digests.ts'
-import { type ChainStretch, endOf, findHistory, walk } from '../commitments/history.ts'
+import {
+  type ChainEnd,
+  type ChainRun,
+  endOf,
+  findHistory,
+  type History,
+  type WalkedFrame,
+} from '../commitments/history.ts'
 import { commitmentsFolder, HistoryFiles } from '../commitments/history-files.ts'
 import {
   type Block,
@@ -18,6 +25,7 @@ import {
 } from '../commitments/mountains.ts'
 import { type ConsistencyProof, type RecordProof, verifyRecordProof } from '../commitments/proof.ts'
 import { eachRecord, recordDigest, recordPath } from '../commitments/record-root.ts'
+import { segmentRun } from '../commitments/segment-run.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
@@ -31,9 +39,7 @@ export type RecordName = { readonly lsn: number; readonly index: number }
 
 /** The chain of a log that is not open here. Close it. */
 export class HistoryReader {
-  readonly #disk: Disk
-  readonly #dir: string
-  readonly #stretches: readonly ChainStretch[]
+  readonly #runs: readonly ChainRun[]
   readonly #files: HistoryFiles
   readonly #kept: number
   /** The headers and nodes that only frames have. */
@@ -42,27 +48,20 @@ export class HistoryReader {
   /** The end of the chain. */
   readonly head: CommitmentHead
 
-  /**
-   * Reads the chain of the log in `dir`.
-   * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if the log has no commitment; `CORRUPT`;
-   * DiskError
-   */
-  constructor(disk: Disk, dir: string) {
-    this.#disk = disk
-    this.#dir = dir
-    this.#stretches = stretchesIn(disk, dir)
-    const history = findHistory(disk, dir, this.#stretches, false)
-    if (!history?.last)
-      throw new KeelsonError('INVALID_ARGUMENT', `the log in ${dir} has no commitments`, {
-        details: { dir },
-      })
-    const { kept, peaks, headers, last } = history
+  /** Reads this chain of the log with these runs and files, which it closes. */
+  constructor(
+    runs: readonly ChainRun[],
+    files: HistoryFiles,
+    { kept, peaks, headers }: History,
+    last: ChainEnd,
+  ) {
+    this.#runs = runs
+    this.#files = files
     const { range, nodes } = grown(new Mountains('history', kept, peaks), headers)
     this.#kept = kept
     this.#headers = headers
     this.#nodes = nodes
     this.head = { size: range.size, root: range.root(), ...last }
-    this.#files = new HistoryFiles(disk, dir)
   }
 
   /** The root over the first `size` headers. @throws KeelsonError `CORRUPT`, `INVALID_ARGUMENT` */
@@ -156,15 +155,15 @@ export class HistoryReader {
   /** The first header whose frame is not before `lsn`. */
   #headerOver(lsn: number): ReadHeader {
     let over: ReadHeader | undefined
-    for (const stretch of this.#stretches) {
-      if (stretch.to.lsn < lsn || over) continue
-      walk(this.#disk, this.#dir, stretch, (type, frame) => {
-        if (over || type !== frameTypes.commitment || frame.lsn < lsn) return
+    for (const run of this.#runs) {
+      if (run.to < lsn || over) continue
+      run.walk((frame) => {
+        if (over || frame.type !== frameTypes.commitment || frame.lsn < lsn) return
         over = decodeHeader(frame.payload.slice())
       })
     }
-    const first = this.#stretches[0]?.from.lsn ?? 0
-    const last = this.#stretches.at(-1)?.to.lsn ?? 0
+    const first = this.#runs[0]?.from ?? 0
+    const last = this.#runs.at(-1)?.to ?? 0
     if (lsn > last) throw missing(`there is no lsn ${lsn}: the log ends with lsn ${last}`)
     if (lsn <= first)
       throw missing(
@@ -182,7 +181,7 @@ export class HistoryReader {
     const digests: Digest[] = []
     let place = -1
     let found: RecordProof['record'] | undefined
-    const add = (frame: { lsn: number; time: number; payload: Uint8Array }): void => {
+    const add = (frame: WalkedFrame): void => {
       let at = 0
       eachRecord(frame.payload, (from, to) => {
         const record = { lsn: frame.lsn, index: at++, time: frame.time }
@@ -193,10 +192,11 @@ export class HistoryReader {
         digests.push(recordDigest(record, frame.payload, from, to))
       })
     }
-    for (const stretch of this.#stretches) {
-      if (stretch.to.lsn < firstLsn || stretch.from.lsn >= lastLsn) continue
-      walk(this.#disk, this.#dir, stretch, (type, frame) => {
-        if (type === frameTypes.data && frame.lsn >= firstLsn && frame.lsn <= lastLsn) add(frame)
+    for (const run of this.#runs) {
+      if (run.to < firstLsn || run.from >= lastLsn) continue
+      run.walk((frame) => {
+        const { type, lsn: at } = frame
+        if (type === frameTypes.data && at >= firstLsn && at <= lastLsn) add(frame)
       })
     }
     if (found) return { digests, found, place }
@@ -209,25 +209,36 @@ const missing = (what: string): KeelsonError => new KeelsonError('INVALID_ARGUME
 const damaged = (evidence: string): KeelsonError =>
   corruption({ file: commitmentsFolder, offset: 0, lsn: 0, evidence })
 
-/** The frames of a log that nobody opened here: up to the last valid one. */
-const stretchesIn = (disk: Disk, dir: string): ChainStretch[] => {
-  if (disk.entry(dir)?.kind !== 'folder') throw noLog(dir)
-  const { segments } = soundSurvey(disk, dir)
-  if (segments.length === 0) throw noLog(dir)
-  return segments.map(({ name, header }, index) => {
-    const next = segments[index + 1]?.header.prev
-    const from = segmentStart(header)
-    return {
-      name,
-      header,
-      from,
-      to: next
-        ? { offset: next.endOffset, lsn: next.lastLsn }
-        : walkFrames(disk, dir, { name, header, from, to: {} }),
-      commits: header.chain?.commits ?? false,
-    }
-  })
+/**
+ * Reads the chain of the log in the folder `dir`, which nobody opened here, up to its last valid
+ * frame.
+ * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if the log has no commitment; `CORRUPT`;
+ * DiskError
+ */
+export const readHistory = (disk: Disk, dir: string): HistoryReader => {
+  const runs = runsIn(disk, dir)
+  const files = new HistoryFiles(disk, dir)
+  try {
+    const history = findHistory(runs, files, false)
+    if (history?.last) return new HistoryReader(runs, files, history, history.last)
+    throw new KeelsonError('INVALID_ARGUMENT', `the log in ${dir} has no commitments`, {
+      details: { dir },
+    })
+  } catch (error) {
+    files.close()
+    throw error
+  }
 }
 
-const noLog = (dir: string): KeelsonError =>
-  new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
+const runsIn = (disk: Disk, dir: string): ChainRun[] => {
+  const segments = disk.entry(dir)?.kind === 'folder' ? soundSurvey(disk, dir).segments : []
+  if (segments.length === 0)
+    throw new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
+  return segments.map(({ name, header }, index) => {
+    const next = segments[index + 1]?.header.prev
+    const to = next
+      ? { offset: next.endOffset, lsn: next.lastLsn }
+      : walkFrames(disk, dir, { name, header, from: segmentStart(header), to: {} })
+    return segmentRun(disk, dir, { name, header, to })
+  })
+}

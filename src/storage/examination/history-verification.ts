@@ -6,14 +6,15 @@
 import { isKeelsonError } from '../../errors.ts'
 import { decodeHeader, type ReadHeader } from '../commitments/commitment-header.ts'
 import { type Digest, noDigest } from '../commitments/digests.ts'
-import { type ChainEnd, type ChainStretch, linkFault, walk } from '../commitments/history.ts'
+import { type ChainEnd, linkFault, type WalkedFrame } from '../commitments/history.ts'
 import { commitmentsFolder, HistoryFiles } from '../commitments/history-files.ts'
 import { Mountains, nodeCount } from '../commitments/mountains.ts'
 import { frameDigests, RecordRoot } from '../commitments/record-root.ts'
+import { segmentRun } from '../commitments/segment-run.ts'
 import { frameTypes } from '../frames/frame.ts'
-import { segmentStart } from '../frames/frame-cursor.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Damage } from '../segments/log-errors.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
 import type { SegmentSurvey } from './log-damage.ts'
 
 /** What the commitments of a log came to. */
@@ -39,18 +40,19 @@ export function* verifyingHistory(
   dir: string,
   surveys: readonly SegmentSurvey[],
 ): Generator<number, HistoryVerification | undefined> {
-  const stretches = surveys.map(stretchOf)
-  const first = stretches.findIndex(({ header }) => header.chain)
+  const first = surveys.findIndex(({ segment }) => segment.header.chain)
   if (first < 0) return undefined
   const files = new HistoryFiles(disk, dir)
   try {
-    const check = new HistoryCheck(files, stretches)
-    for (const stretch of stretches.slice(first)) {
-      walk(disk, dir, stretch, (type, frame) => {
-        if (type === frameTypes.data) check.data(frame, stretch.commits)
-        else if (type === frameTypes.commitment) check.header(frame, stretch.name)
+    const segments = surveys.map(({ segment }) => segment)
+    const check = new HistoryCheck(files, segments)
+    for (const { segment, map } of surveys.slice(first)) {
+      const run = segmentRun(disk, dir, { ...segment, to: map.end })
+      run.walk((frame) => {
+        if (frame.type === frameTypes.data) check.data(frame, run.commits)
+        else if (frame.type === frameTypes.commitment) check.header(frame)
       })
-      yield stretch.to.offset
+      yield map.end.offset
     }
     return check.result()
   } catch (error) {
@@ -64,20 +66,12 @@ export function* verifyingHistory(
   }
 }
 
-const stretchOf = ({ segment, map }: SegmentSurvey): ChainStretch => ({
-  name: segment.name,
-  header: segment.header,
-  from: segmentStart(segment.header),
-  to: map.end,
-  commits: segment.header.chain?.commits ?? false,
-})
-
 class HistoryCheck {
   readonly #range = new Mountains('history')
   readonly #damage: Damage[] = []
   readonly #files: HistoryFiles
   /** The segments by the number of headers that they name. */
-  readonly #anchors = new Map<number, ChainStretch[]>()
+  readonly #anchors = new Map<number, SegmentEntry[]>()
   /** The headers that the files must have. */
   #kept = 0
   /** The first LSN of the log. */
@@ -87,13 +81,13 @@ class HistoryCheck {
   #uncovered = 0
   #hasHeader = false
 
-  constructor(files: HistoryFiles, stretches: readonly ChainStretch[]) {
+  constructor(files: HistoryFiles, segments: readonly SegmentEntry[]) {
     this.#files = files
-    this.#firstLsn = (stretches[0]?.from.lsn ?? 0) + 1
-    for (const stretch of stretches) {
-      const { count } = stretch.header.chain ?? {}
+    this.#firstLsn = segments[0]?.header.baseLsn ?? 1
+    for (const segment of segments) {
+      const { count } = segment.header.chain ?? {}
       if (count === undefined) continue
-      this.#anchors.set(count, [...(this.#anchors.get(count) ?? []), stretch])
+      this.#anchors.set(count, [...(this.#anchors.get(count) ?? []), segment])
       this.#kept = Math.max(this.#kept, count)
     }
     this.#checkAnchors()
@@ -119,14 +113,12 @@ class HistoryCheck {
     }
   }
 
-  data(frame: { lsn: number; time: number; payload: Uint8Array }, must: boolean): void {
-    const { lsn, time, payload } = frame
+  data({ lsn, time, payload }: WalkedFrame, must: boolean): void {
     this.#waiting.push({ lsn, digests: must ? frameDigests(lsn, time, payload) : [], must })
     if (!must) this.#uncovered += this.#waiting.splice(0).length
   }
 
-  header(frame: { lsn: number; offset: number; payload: Uint8Array }, file: string): void {
-    const { lsn, offset, payload } = frame
+  header({ lsn, file, offset, payload }: WalkedFrame): void {
     const read = decodeHeader(payload.slice())
     // Earlier ones are in the files only.
     if (!this.#hasHeader && read) this.#released(Math.min(read.header.seq, this.#kept))

@@ -5,6 +5,7 @@
 
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { findHistory } from '../commitments/history.ts'
+import { HistoryFiles } from '../commitments/history-files.ts'
 import { refusing } from '../disk/disk-failure.ts'
 import { otherThanShown } from '../examination/frame-mark.ts'
 import { damageIn, heldFromOf, type SegmentSurvey } from '../examination/log-damage.ts'
@@ -24,7 +25,7 @@ import { corruption } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import type { Manifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { type LogPlan, planOf, stretchesOf } from './log-plan.ts'
+import { type LogPlan, planOf, runsOf } from './log-plan.ts'
 
 /**
  * Inspects the log in `dir`. `evidence` is what others prove about it. `commits`: the next life
@@ -53,7 +54,10 @@ const withHistory = (
   const plan = inspection.plan as LogPlan | null
   if (!plan) return inspection
   try {
-    const history = findHistory(disk, dir, stretchesOf(plan, commits), commits)
+    const runs = runsOf(disk, dir, plan, commits)
+    const history = closing(new HistoryFiles(disk, dir), (files) =>
+      findHistory(runs, files, commits),
+    )
     return history ? { ...inspection, plan: { ...plan, history } } : inspection
   } catch (error) {
     if (commits || !isKeelsonError(error, 'CORRUPT')) throw error

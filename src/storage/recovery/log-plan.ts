@@ -3,7 +3,8 @@
  * copy, bytes to cut. It reads once more if one LSN is missing, and changes nothing.
  */
 
-import type { ChainStretch, History } from '../commitments/history.ts'
+import type { ChainRun, History } from '../commitments/history.ts'
+import { segmentRun } from '../commitments/segment-run.ts'
 import { examineTail } from '../examination/frame-search.ts'
 import type { SegmentSurvey } from '../examination/log-damage.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
@@ -136,20 +137,21 @@ const findFrameEnd = (
 }
 
 /**
- * The stretches of frames that the plan keeps. Those to copy belong to the life that begins, which
- * may commit to its groups.
+ * The frames that the plan keeps. Those to copy belong to the life that begins, which may commit to
+ * its groups.
  */
-export const stretchesOf = ({ chain, copy }: LogPlan, commits: boolean): ChainStretch[] => {
-  const kept = chain.map(({ name, header, lastLsn: lsn, endOffset: offset }) => ({
-    name,
-    header,
-    from: segmentStart(header),
-    to: { offset, lsn },
-    commits: header.chain?.commits ?? false,
-  }))
+export const runsOf = (
+  disk: Disk,
+  dir: string,
+  { chain, copy }: LogPlan,
+  commits: boolean,
+): ChainRun[] => {
+  const kept = chain.map(({ name, header, lastLsn: lsn, endOffset: offset }) =>
+    segmentRun(disk, dir, { name, header, to: { offset, lsn } }),
+  )
   if (!copy) return kept
   const { segment, from, to } = copy
-  return [...kept, { name: segment.name, header: segment.header, from, to, commits }]
+  return [...kept, segmentRun(disk, dir, { ...segment, from, to }, commits)]
 }
 
 const promisedBy = ({ manifest, segments }: LogSurvey): LogPlan['promised'] => {
