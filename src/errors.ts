@@ -40,6 +40,9 @@ export const errorCodes = [
   'FENCED',
   // Of a durable actor whose row cannot be used.
   'BLOCKED',
+  // Of a run of a workflow.
+  'FAILED',
+  'DIVERGED',
   // Of a process.
   'NO_PROCESS',
   'EXITED',

@@ -1,0 +1,28 @@
+/**
+ * The parts that `flows` puts into a tree: workflows, queues, schedules. Each brings its own
+ * children, which are made at each start, so that one part may run in several instances. Pure.
+ */
+import { configError } from '../errors.ts'
+import type { ChildSpec } from '../runtime/index.ts'
+
+/** A part of `flows`. */
+export interface FlowPart {
+  readonly sort: 'workflow' | 'queue' | 'schedule'
+  /** A small letter, then letters, digits, `_` and `-`; unique among the parts of its sort. */
+  readonly name: string
+  /** Its children below the supervisor of `flows`, in the order of their start. */
+  children(): readonly ChildSpec[]
+}
+
+/** Checks the name of a part. The longest kind, with its prefix, has 64 bytes. */
+export const checkPartName = (sort: FlowPart['sort'], name: unknown): string => {
+  if (typeof name === 'string' && /^[a-z][\w-]{0,49}$/.test(name)) return name
+  const expected = 'a small letter, then letters, digits, _ and -; at most 50'
+  throw configError(`${sort}.name`, expected, name)
+}
+
+/** The kind of the runs of a workflow. */
+export const runKind = (workflow: string): string => `$flow-${workflow}`
+
+/** The kind of the entity of a queue. */
+export const queueKind = (queue: string): string => `$queue-${queue}`

@@ -1,0 +1,122 @@
+/**
+ * The replay of a run: the operations that its body has asked for, the outcomes in the order of
+ * their places, and which operation may start. The body gets one outcome after another in that
+ * order, live as in a replay, so that its races come out the same. New operations are held until the
+ * body has asked for every recorded key. Pure.
+ */
+import { invalidArgument, KeelsonError } from '../errors.ts'
+import type { Operation, OperationKind, Recorded } from './record.ts'
+
+/** An operation that the body has asked for. */
+export interface Asked {
+  readonly kind: OperationKind
+  readonly key: string
+  /** Its row, if it has one. */
+  recorded: Recorded | undefined
+  /** The body has its outcome. */
+  isDelivered: boolean
+}
+
+/** The replay of one life of a run. `A`: what the life keeps of each operation. */
+export class Replay<A extends Asked = Asked> {
+  /** The operations that were asked for, in that order. */
+  readonly asked = new Map<string, A>()
+  /** The operations whose outcome the body does not have. */
+  readonly inFlight = new Set<A>()
+  /** Operations that wait for their start in this life. */
+  readonly #held = new Set<A>()
+  readonly #recorded: Map<string, Recorded>
+  /** The recorded outcomes by their places. */
+  readonly #outcomes = new Map<number, Recorded>()
+  /** The places that the record had when this life began, in order. */
+  readonly #places: readonly number[]
+  /** The last place of that time. */
+  readonly #last: number
+  #delivered = 0
+  /** How many keys of the record were not asked for. */
+  #missing: number
+  #isComplete: boolean
+
+  constructor(record: readonly Recorded[], outcomes: number) {
+    this.#recorded = new Map(record.map((each) => [each.key, each]))
+    for (const each of record) if (each.place !== undefined) this.#outcomes.set(each.place, each)
+    this.#places = [...this.#outcomes.keys()].sort((left, right) => left - right)
+    this.#last = outcomes
+    this.#missing = record.length
+    this.#isComplete = record.length === 0
+  }
+
+  /** Whether the body is beyond its record: new operations may start. */
+  get isComplete(): boolean {
+    this.#isComplete ||= this.#missing === 0 && this.#delivered >= this.#places.length
+    return this.#isComplete
+  }
+
+  /**
+   * The body asks for an operation.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a key that it has used; `DIVERGED` for one that is
+   * recorded with another kind
+   */
+  ask(asked: A): A {
+    const { key, kind } = asked
+    if (this.asked.has(key)) throw invalidArgument('key', 'a key that this run has not used', key)
+    const recorded = this.#recorded.get(key)
+    if (recorded && recorded.kind !== kind)
+      throw diverged(`the run has recorded ${key} as a ${recorded.kind}, now it is a ${kind}`, {
+        ...{ key, recorded: recorded.kind, asked: kind },
+      })
+    if (recorded) this.#missing--
+    asked.recorded = recorded
+    this.asked.set(key, asked)
+    this.inFlight.add(asked)
+    this.#held.add(asked)
+    return asked
+  }
+
+  /** A turn has recorded the present row of an operation. */
+  record(recorded: Recorded): void {
+    const asked = this.asked.get(recorded.key)
+    if (asked) asked.recorded = recorded
+    if (recorded.place !== undefined) this.#outcomes.set(recorded.place, recorded)
+  }
+
+  /** The outcome that the body gets next, if it is there and the body has asked for it. */
+  next(): (A & { readonly recorded: Recorded & Required<Pick<Operation, 'outcome'>> }) | undefined {
+    const recorded = this.#outcomes.get(this.#place)
+    const asked = recorded?.outcome && this.asked.get(recorded.key)
+    if (!asked) return undefined
+    asked.recorded = recorded
+    return asked as never
+  }
+
+  /** The body has got the outcome that `next` returned. */
+  delivered(asked: A): void {
+    asked.isDelivered = true
+    this.inFlight.delete(asked)
+    this.#held.delete(asked)
+    this.#delivered++
+  }
+
+  /** The operations that start now: each is returned once. */
+  starting(): readonly A[] {
+    if (!this.isComplete || this.#held.size === 0) return []
+    const starting = [...this.#held].filter(({ recorded }) => !recorded?.outcome)
+    this.#held.clear()
+    return starting
+  }
+
+  /** The recorded keys that the body has not asked for. */
+  missing(): readonly string[] {
+    return [...this.#recorded.keys()].filter((key) => !this.asked.has(key))
+  }
+
+  /** The place of the next outcome: those of the record first, then one after another. */
+  get #place(): number {
+    const known = this.#places[this.#delivered]
+    return known ?? this.#last + 1 + this.#delivered - this.#places.length
+  }
+}
+
+/** The body does not do what the record says. */
+export const diverged = (message: string, details: object): KeelsonError =>
+  new KeelsonError('DIVERGED', message, { details: { ...details } })

@@ -1,0 +1,38 @@
+/** `flows`: the workflows, queues and schedules of an application, as a part of its tree. */
+import { configError } from '../errors.ts'
+import { type ChildSpec, supervisor } from '../runtime/index.ts'
+import type { FlowPart } from './parts.ts'
+
+/** The parts of `flows`. */
+export type FlowParts = {
+  readonly workflows?: readonly (FlowPart & { readonly sort: 'workflow' })[]
+  readonly queues?: readonly (FlowPart & { readonly sort: 'queue' })[]
+  readonly schedules?: readonly (FlowPart & { readonly sort: 'schedule' })[]
+}
+
+/**
+ * A part of the tree of an instance with these workflows, queues and schedules. Workflows start
+ * first: queues and schedules may begin runs at once.
+ * @throws KeelsonError `CONFIG`
+ */
+export const flows = ({ workflows = [], queues = [], schedules = [] }: FlowParts): ChildSpec => {
+  const parts: readonly FlowPart[] = [...workflows, ...queues, ...schedules]
+  checkNames(parts)
+  const spec = (): ChildSpec =>
+    supervisor(
+      'flows',
+      { strategy: 'one_for_one' },
+      parts.flatMap((part) => part.children()),
+    )
+  // The children of each start are made for it: they keep what is in memory.
+  return { ...spec(), start: (context) => spec().start(context) }
+}
+
+const checkNames = (parts: readonly FlowPart[]): void => {
+  const taken = new Set<string>()
+  for (const { sort, name } of parts) {
+    const both = `${sort} ${name}`
+    if (taken.has(both)) throw configError(`flows.${sort}s`, `one ${sort} of a name`, name)
+    taken.add(both)
+  }
+}

@@ -1,0 +1,36 @@
+/** The values of runs: as a replay gives them, their hashes, and durations. Pure. */
+import { invalidArgument } from '../errors.ts'
+import { decodeValue, encodeValue, sha256 } from '../storage/index.ts'
+import type { Duration } from './body.ts'
+
+/**
+ * The value as it comes back from its row, so that the first life of a run sees no other one than a
+ * replay. @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored
+ */
+export const copied = <T>(value: T): T => {
+  if (value === undefined || value === null) return value
+  if (typeof value === 'number' || typeof value === 'boolean') return value
+  return decodeValue(encodeValue(value)) as T
+}
+
+/** 128 bits of the hash of a value. @throws KeelsonError `INVALID_ARGUMENT` */
+export const hashOf = (value: unknown): string => {
+  if (value === undefined) return ''
+  const { tag, bytes } = encodeValue(value)
+  return Buffer.from(sha256(Buffer.concat([Uint8Array.of(tag), bytes])))
+    .subarray(0, 16)
+    .toString('base64')
+}
+
+const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** A duration in ms. @throws KeelsonError `INVALID_ARGUMENT` */
+export const msOf = (duration: Duration, path: string): number => {
+  const [, count, unit] =
+    typeof duration === 'number'
+      ? ['', duration, 'ms']
+      : (/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration)) ?? [])
+  const ms = Number(count) * unitMs[unit as keyof typeof unitMs]
+  if (ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms
+  throw invalidArgument(path, "ms, or a number with ms, s, m, h or d, such as '90s'", duration)
+}
