@@ -88,7 +88,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],
     backup: ['text', 'command'],
-    doctor: ['text', 'command', 'wal'],
+    doctor: ['text', 'command'],
     cli: [
       ...['text', 'command', 'ingest', 'prompt', 'attach', 'wal', 'journal', 'backup', 'doctor'],
     ],

@@ -97,6 +97,8 @@ export {
   factsFileName,
   isLockName,
   isOlder,
+  type KnownShard,
+  knownShards,
   type LogFloor,
   lockFileName,
   readDataFolder,
@@ -131,9 +133,10 @@ export {
   type FolderFacts,
   folderFindings,
 } from './health/folder-findings.ts'
+export { examiningLog, knowledgeOf } from './health/log-facts.ts'
 export { repair, stepsOf } from './health/repairing.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
-export { examineProjection } from './lmdb/lmdb-examination.ts'
+export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { decodeRow, encodeRecord, isRowKey, rowBytes } from './lmdb/row-codec.ts'
 export { createLog } from './log/log.ts'

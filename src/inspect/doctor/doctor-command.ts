@@ -6,7 +6,7 @@
 
 import { accessSync, constants, lstatSync, readdirSync, type Stats, statfsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import {
   type AccessFault,
   type Disk,
@@ -27,8 +27,8 @@ import {
   stepsOf,
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
+import { type HeldFolders, lockAll, shareAll } from '../command/folder-locks.ts'
 import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
-import { lockAll } from '../wal/wal-target.ts'
 import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
 
@@ -85,7 +85,7 @@ const examinedFolder = async (work: FolderWork): Promise<Examined> => {
   const lastHolder = refusing(() => lastHolderOf(disk, dir))
   // Without keelson.json nothing is repaired, and LOCK may say what made the folder.
   const isRepairing = command.repair && isDescribed(disk, dir)
-  const lock = refusing(() => (isRepairing ? locked(work) : shared(work)))
+  const lock = refusing(() => (isRepairing ? locked(work) : shareAll(lockedFolders(work))))
   try {
     const facts = await examination(work, lastHolder, lock.heldBy)
     const findings = folderFindings(facts)
@@ -102,8 +102,6 @@ const examinedFolder = async (work: FolderWork): Promise<Examined> => {
   }
 }
 
-type Lock = { readonly heldBy?: string; readonly release: () => void }
-
 const lockedFolders = ({ disk, dir }: FolderWork): readonly string[] => [
   dir,
   ...shardsPresent(disk, dir)
@@ -111,18 +109,8 @@ const lockedFolders = ({ disk, dir }: FolderWork): readonly string[] => [
     .filter((wal) => disk.entry(wal)?.kind === 'folder'),
 ]
 
-/** Nothing opens the folder until `release`, unless it is open already. Writes nothing. */
-const shared = (work: FolderWork): Lock => {
-  try {
-    return { release: lockAll(lockedFolders(work)) }
-  } catch (error) {
-    if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
-    return { heldBy: error.message, release: () => undefined }
-  }
-}
-
 /** Takes the locks as an instance does. @throws KeelsonError `LOCKED_DIR` */
-const locked = (work: FolderWork): Lock => {
+const locked = (work: FolderWork): HeldFolders => {
   const { disk, dir, environment } = work
   const holder = describeHolder({ repairing: dir, since: environment.clock.now() })
   return { release: lockAll(lockedFolders(work), (path) => disk.lock(path, holder)) }

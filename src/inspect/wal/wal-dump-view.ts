@@ -39,8 +39,8 @@ const frameTypeName = (type: number): string => {
 }
 
 /** The line above a shard's frames. */
-export const logHeading = ({ shard, dir }: LogTarget, paint: Paint = plainPaint): string =>
-  paint('strong', `shard ${shard ?? 0}  ${printable(dir)}`)
+export const logHeading = ({ known, dir }: LogTarget, paint: Paint = plainPaint): string =>
+  paint('strong', `shard ${known?.shard ?? 0}  ${printable(dir)}`)
 
 /** One record as one line; a value is cut to `width` characters. */
 export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint): string => {

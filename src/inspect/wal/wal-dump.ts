@@ -82,7 +82,7 @@ export const runWalDump = async (
         await runSteps(dumping(disk, log.dir, command), work, (record) => {
           if (record.kind === 'pause') return
           const line = command.json
-            ? JSON.stringify(dumpJson(record, log.shard))
+            ? JSON.stringify(dumpJson(record, log.known?.shard))
             : dumpLine(record, command.width, paint)
           if (!lines.add(line)) return
           return lines.flush().then(() => {

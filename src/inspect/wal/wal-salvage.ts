@@ -20,11 +20,12 @@ import {
   writeDataFolder,
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
+import { lockAll } from '../command/folder-locks.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import type { WalSalvageCommand } from './wal-command-line.ts'
 import { salvageJson, salvageText } from './wal-salvage-view.ts'
-import { lockAll, type WalTarget, walTarget } from './wal-target.ts'
+import { type WalTarget, walTarget } from './wal-target.ts'
 import { verifyFolder } from './wal-verify.ts'
 import {
   type SalvagedFolder,
@@ -84,9 +85,9 @@ const salvageFolder = async (
 
 /** Refuses logs that must not be copied: of a newer version, missing, or of another shard. */
 const refuseStrangers = ({ target, logs }: VerifiedFolder): void => {
-  for (const { target: log, found, refused } of logs) {
+  for (const { target: log, knowledge, found, refused } of logs) {
     if (refused && !(target.isDataFolder && isKeelsonError(refused, 'NO_SEGMENTS'))) throw refused
-    const { walId } = log.knowledge
+    const { walId } = knowledge
     if (!found || walId === undefined || found.frames === 0 || found.walId === walId) continue
     throw new KeelsonError('CORRUPT', `${log.dir} holds the log of another shard or folder`, {
       details: { file: log.dir, found: found.walId, expected: walId },
@@ -105,7 +106,7 @@ const fill = async (
   const lock = refusing(() => disk.lock(join(to, lockFileName), holder))
   try {
     const made: SalvagedLog[] = []
-    for (const log of logs) made.push(await salvageLog(work, target, log, to))
+    for (const log of logs) made.push(await salvageLog(work, log, to))
     refusing(() => {
       writeReport(disk, to, { from: target.dir, at: environment.clock.now(), logs: made })
       if (target.isDataFolder) writeDataFolder(disk, to, factsOf(work, target, made))
@@ -132,20 +133,17 @@ const factsOf = (
 
 const salvageLog = async (
   { disk, ...work }: SalvageWork,
-  { dir: source, isDataFolder }: WalTarget,
-  { target: { shard, dir: from, knowledge }, found }: VerifiedLog,
+  { target: { dir: from, known }, knowledge, found }: VerifiedLog,
   to: string,
 ): Promise<SalvagedLog> => {
-  const [index, name] = shard === undefined ? [0, 'the log'] : [shard, `shard ${shard}`]
-  const folders = isDataFolder
-    ? { from: shardFolder(source, index), to: shardFolder(to, index) }
-    : undefined
+  const name = known === undefined ? 'the log' : `shard ${known.shard}`
+  const folders = known && { from: known.folders, to: shardFolder(to, known.shard) }
   const steps = salvagingShard({
     ...{ disk, clock: work.environment.clock, shard: folders, found, knowledge },
     ...{ from, to: folders?.to.wal ?? to },
   })
   const made = await showSteps(work, steps, (what) => `${what} ${name}`)
-  return { ...made, ...(shard === undefined ? {} : { shard }), ...(found ? { found } : {}) }
+  return { ...made, ...(known && { shard: known.shard }), ...(found ? { found } : {}) }
 }
 
 const writeReport = (

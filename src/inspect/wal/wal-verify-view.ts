@@ -1,7 +1,13 @@
 /** The findings of `keelson wal verify`, as an exit status, as text and as JSON. Pure. */
 
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import type { Damage, LogVerification, LsnRange, SalvagedShard } from '../../storage/index.ts'
+import type {
+  Damage,
+  LogKnowledge,
+  LogVerification,
+  LsnRange,
+  SalvagedShard,
+} from '../../storage/index.ts'
 import { errorText } from '../text/error-view.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
@@ -14,6 +20,10 @@ export const walStatuses = { clean: 0, torn: 3, corrupt: 4 } as const
 /** The finding about one log: its verification, or why there is none. */
 export type VerifiedLog = {
   readonly target: LogTarget
+  /** What else is known of the log. */
+  readonly knowledge: LogKnowledge
+  /** Oddities beside the log. */
+  readonly remarks: readonly string[]
   readonly found?: LogVerification
   /** There is no log, or a newer version wrote it. */
   readonly refused?: KeelsonError
@@ -43,7 +53,7 @@ export type SalvagedFolder = {
 export const folderDamage = ({ target, logs }: VerifiedFolder): Damage[] => {
   const isUnmade = logs.every(({ found }) => !found || found.frames === 0)
   const gone = logs.filter(
-    (log) => log.target.mustExist && isKeelsonError(log.refused, 'NO_SEGMENTS'),
+    ({ refused }) => target.facts !== undefined && isKeelsonError(refused, 'NO_SEGMENTS'),
   )
   return [
     ...(isUnmade && !target.facts && target.isDataFolder ? [] : target.damage),
@@ -101,14 +111,15 @@ export const verifyText = (folder: VerifiedFolder, paint: Paint = plainPaint): s
   return [...held, ...damage, ...logs.map((log) => logText(log, paint)), ...next].join('\n')
 }
 
-const logText = ({ target, found, refused, elapsedMs }: VerifiedLog, paint: Paint): string => {
-  const name = target.shard === undefined ? 'log' : `shard ${target.shard}`
+const logText = (log: VerifiedLog, paint: Paint): string => {
+  const { target, remarks, found, refused, elapsedMs } = log
+  const name = target.known === undefined ? 'log' : `shard ${target.known.shard}`
   const head = `${paint('strong', name)}  ${printable(target.dir)}`
   if (!found) return `${head}\n  ${refused ? errorText(refused) : ''}`
   const { damage } = found
   const facts = [
     ...logFacts(found, elapsedMs, paint),
-    ...remarkFacts([...target.remarks, ...found.remarks]),
+    ...remarkFacts([...remarks, ...found.remarks]),
     ...(damage.length > 0
       ? [['damage', paint('bad', pluralText(damage.length, 'place'))] as const]
       : []),
@@ -198,14 +209,14 @@ export const verifyJson = (folder: VerifiedFolder) => ({
   verdict: { 0: 'clean', 3: 'torn', 4: 'corrupt' }[statusOf(folder)] ?? 'unreadable',
   heldBy: folder.target.heldBy ?? null,
   damage: folderDamage(folder),
-  logs: folder.logs.map(({ target, found, refused, elapsedMs }) => ({
-    shard: target.shard ?? null,
+  logs: folder.logs.map(({ target, remarks, found, refused, elapsedMs }) => ({
+    shard: target.known?.shard ?? null,
     dir: target.dir,
     elapsedMs,
     ...(refused
       ? { error: { code: refused.code, message: refused.message, details: refused.details } }
       : {}),
-    ...(found ? withoutFrames(found, target.remarks) : {}),
+    ...(found ? withoutFrames(found, remarks) : {}),
   })),
 })
 

@@ -3,12 +3,18 @@
  * the faults. A folder that is open elsewhere is checked up to its durable end.
  */
 import { resolve } from 'node:path'
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import { type Disk, nodeDisk, verifying } from '../../storage/index.ts'
+import {
+  type Disk,
+  examiningLog,
+  examiningProjection,
+  knowledgeOf,
+  nodeDisk,
+  type Progress,
+} from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import type { WalVerifyCommand } from './wal-command-line.ts'
-import { type WalTarget, walTarget } from './wal-target.ts'
+import { type LogTarget, type WalTarget, walTarget } from './wal-target.ts'
 import {
   statusOf,
   type VerifiedFolder,
@@ -51,22 +57,37 @@ export const verifyFolder = async (
   target: WalTarget,
   work: Work,
 ): Promise<VerifiedFolder> => {
-  const { clock } = work.environment
   const logs: VerifiedLog[] = []
-  for (const log of target.logs) {
-    const startedAt = clock.monotonic()
-    const what = `verifying ${log.shard === undefined ? 'the log' : `shard ${log.shard}`}`
-    const elapsed = () => clock.monotonic() - startedAt
-    try {
-      const found = await showSteps(work, verifying(disk, log.dir, log.knowledge), () => what)
-      logs.push({ target: log, found, elapsedMs: elapsed() })
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-      logs.push({ target: log, refused: error, elapsedMs: elapsed() })
-    }
-  }
+  for (const log of target.logs) logs.push(await verifyLog(disk, target, log, work))
   return { target, logs }
 }
 
-const isRefusal = (error: unknown): error is KeelsonError =>
-  isKeelsonError(error, 'NO_SEGMENTS') || isKeelsonError(error, 'UNSUPPORTED_VERSION')
+const verifyLog = async (
+  disk: Disk,
+  { heldBy }: WalTarget,
+  target: LogTarget,
+  work: Work,
+): Promise<VerifiedLog> => {
+  const { clock } = work.environment
+  const { dir, known } = target
+  const isLive = heldBy !== undefined
+  const what = `verifying ${known === undefined ? 'the log' : `shard ${known.shard}`}`
+  const shows = <T>(steps: Generator<Progress, T>) => showSteps(work, steps, () => what)
+  // A file that is being written may look damaged, and its content is about to change.
+  const projection =
+    known === undefined || isLive
+      ? absent
+      : await shows(examiningProjection(disk, known.folders.lmdb, 'all'))
+  const knowledge = known === undefined ? { isLive } : knowledgeOf(known, projection, isLive)
+  const startedAt = clock.monotonic()
+  const { found, refused } = await shows(examiningLog(disk, dir, knowledge))
+  const elapsedMs = clock.monotonic() - startedAt
+  const remarks =
+    projection.state === 'damaged'
+      ? [`the projection is damaged and would be built anew: ${projection.evidence}`]
+      : []
+  const verdict = { ...(found && { found }), ...(refused && { refused }) }
+  return { target, knowledge, remarks, ...verdict, elapsedMs }
+}
+
+const absent = { state: 'absent' } as const

@@ -102,6 +102,28 @@ export const shardsPresent = (disk: Disk, dir: string): number[] =>
     .map(Number)
     .sort((one, other) => one - other)
 
+/** A shard of a data folder, and what `keelson.json` says of its log; nothing if it is damaged. */
+export type KnownShard = {
+  readonly shard: number
+  readonly folders: ShardFolders
+  readonly walId: string | undefined
+  readonly floor: LogFloor | undefined
+}
+
+/** The shards that `keelson.json` names, or else those that are `present`. */
+export const knownShards = (
+  dir: string,
+  reading: DataFolderReading,
+  present: readonly number[],
+): KnownShard[] => {
+  const { shards, logs, floors } = reading.state === 'sound' ? reading.facts : {}
+  const numbers = shards === undefined ? present : Array.from({ length: shards }, (_, at) => at)
+  return numbers.map((shard) => ({
+    ...{ shard, folders: shardFolder(dir, shard) },
+    ...{ walId: logs?.[shard], floor: floors?.[shard] },
+  }))
+}
+
 /**
  * Reads the `keelson.json` of `dir` and changes nothing.
  * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it; DiskError if it cannot be

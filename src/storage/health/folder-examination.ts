@@ -4,9 +4,9 @@ import { isKeelsonError } from '../../errors.ts'
 import {
   type DataFolderReading,
   factsFileName,
+  knownShards,
   lockFileName,
   readDataFolder,
-  shardFolder,
   shardsPresent,
 } from '../disk/data-folder.ts'
 import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
@@ -47,19 +47,12 @@ export async function* examiningFolder(
   const described = readingOf(disk, dir)
   const { reading } = described
   const present = shardsPresent(disk, dir)
-  const floors = reading.state === 'sound' ? reading.facts.floors : undefined
-  const numbers =
-    reading.state === 'sound'
-      ? Array.from({ length: reading.facts.shards }, (_, shard) => shard)
-      : present
+  const isLive = heldBy !== undefined
+  const isDeep = temporary !== undefined
   const shards: ShardFacts[] = []
-  for (const shard of numbers) {
-    const isLive = heldBy !== undefined
-    const isDeep = temporary !== undefined
-    const folders = shardFolder(dir, shard)
-    const request = { shard, folders, floor: floors?.[shard], isLive, isDeep }
-    const facts = yield* examiningShard(disk, request)
-    if (temporary === undefined || isLive) shards.push(facts)
+  for (const known of knownShards(dir, reading, present)) {
+    const facts = yield* examiningShard(disk, { ...known, isLive, isDeep })
+    if (!isDeep || isLive) shards.push(facts)
     else shards.push(yield* compared(disk, facts, temporary))
   }
   const spare = join(dir, `${factsFileName}.tmp`)

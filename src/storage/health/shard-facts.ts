@@ -4,14 +4,11 @@
  * that an instance has open only log and snapshots are read.
  */
 import { join } from 'node:path'
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { isKeelsonError } from '../../errors.ts'
 import { listBlobs } from '../blobs/blob-folder.ts'
-import type { LogFloor, ShardFolders } from '../disk/data-folder.ts'
+import type { KnownShard, ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { labelled, summed } from '../disk/steps.ts'
-import type { LogVerification } from '../examination/log-judgement.ts'
-import { surveyLog } from '../examination/log-survey.ts'
-import { verifying } from '../examination/log-verification.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { examiningProjection } from '../lmdb/lmdb-examination.ts'
@@ -21,19 +18,15 @@ import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
 import { isSpareName, quarantineName } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
-import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { type AppStateFile, examineAppStates } from '../snapshots/app-state.ts'
 import { snapshotName, unnamedIn } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
 import { entityRowKey, savedStateEntity } from '../values/entity-key.ts'
 import { type BlobFault, BlobRefs, examiningBlobs } from './blob-examination.ts'
+import { examiningLog, knowledgeOf, type LogFacts, segmentsIn } from './log-facts.ts'
 
 /** The shard to examine. */
-export type ShardExamination = {
-  readonly shard: number
-  readonly folders: ShardFolders
-  /** What `keelson.json` says that its log had. */
-  readonly floor: LogFloor | undefined
+export type ShardExamination = KnownShard & {
   /** An instance has it open. */
   readonly isLive: boolean
   /** Blobs are read whole. */
@@ -50,23 +43,15 @@ export type SnapshotState = {
   readonly position?: ProjectedPosition
 }
 
-/** The log: its segments, and the verdict or why there is none. */
-export type LogState = {
-  readonly segments: readonly SegmentEntry[]
-  readonly found?: LogVerification
-  readonly refused?: KeelsonError
-}
-
 /** The outcome of a comparison of rows: how many differ, and some of their keys. */
 export type RowComparison =
   | { readonly rows: number; readonly different: number; readonly keys: readonly string[] }
   | { readonly failure: string }
 
 /** What is known of a shard. */
-export type ShardFacts = Omit<ShardExamination, 'floor' | 'isDeep'> & {
-  readonly floor: LogFloor | undefined
+export type ShardFacts = Omit<ShardExamination, 'isDeep'> & {
   readonly manifest: ManifestReading
-  readonly log: LogState
+  readonly log: LogFacts
   readonly snapshots: readonly SnapshotState[]
   /** `absent` too if it was not examined. */
   readonly projection: ProjectionExamination
@@ -90,9 +75,10 @@ export type PlacedFacts = ShardFacts & {
 /** Examines a shard, and yields its progress. @throws DiskError that is not of one file */
 export function* examiningShard(
   disk: Disk,
-  { shard, folders, floor, isLive, isDeep }: ShardExamination,
+  { isDeep, isLive, ...known }: ShardExamination,
 ): Generator<Progress, ShardFacts> {
-  const name = `shard ${shard}`
+  const { folders } = known
+  const name = `shard ${known.shard}`
   const refs = new BlobRefs()
   let hadState = false
   const noteRow = (key: Uint8Array, record: Uint8Array): void => {
@@ -108,14 +94,12 @@ export function* examiningShard(
         `the projection of ${name}`,
         examiningProjection(disk, folders.lmdb, 'all', noteRow),
       )
-  const shown = projection.state === 'sound' ? projection.position : undefined
   const baseLsn = baseWithoutNames(disk, folders, snapshots)
-  const known = { ...(floor && { floor }), ...(shown && { shown }) }
-  const knowledge = { baseLsn, isLive, holdsUnits: true, ...known }
-  const log = yield* examiningLog(disk, name, folders.wal, knowledge)
+  const knowledge = { ...knowledgeOf(known, projection, isLive), baseLsn }
+  const log = yield* labelled(`the log of ${name}`, examiningLog(disk, folders.wal, knowledge))
   const states = examineAppStates(disk, folders.snapshots)
   const journal = { states, hadState: hadState || states.length > 0 }
-  const facts = { shard, folders, isLive, floor, manifest, log, snapshots, projection, ...journal }
+  const facts = { ...known, isLive, manifest, log, snapshots, projection, ...journal }
   if (isLive) return { ...facts, blobs: [], leftovers: { temporary: [], quarantines: [] } }
   yield* addFrames(disk, facts, refs)
   const blobs = yield* labelled(
@@ -139,33 +123,6 @@ const manifestIn = (disk: Disk, dir: string): ManifestReading => {
   } catch (error) {
     if (isFileFailure(error)) return noManifest
     throw error
-  }
-}
-
-/** Segments with readable headers; none if the log is of a newer version. */
-const segmentsIn = (disk: Disk, dir: string): readonly SegmentEntry[] => {
-  try {
-    return disk.entry(dir)?.kind === 'folder' ? surveyLog(disk, dir).segments : []
-  } catch (error) {
-    if (isKeelsonError(error, 'UNSUPPORTED_VERSION')) return []
-    throw error
-  }
-}
-
-function* examiningLog(
-  disk: Disk,
-  name: string,
-  dir: string,
-  knowledge: Parameters<typeof verifying>[2],
-): Generator<Progress, LogState> {
-  const segments = segmentsIn(disk, dir)
-  try {
-    const found = yield* labelled(`the log of ${name}`, verifying(disk, dir, knowledge))
-    return { segments, found }
-  } catch (error) {
-    if (!isKeelsonError(error, 'NO_SEGMENTS') && !isKeelsonError(error, 'UNSUPPORTED_VERSION'))
-      throw error
-    return { segments, refused: error }
   }
 }
 

@@ -1,0 +1,59 @@
+/**
+ * Examines the log of a shard with what else of its folder proves something about it. `doctor`,
+ * `wal verify` and salvage judge the same facts.
+ */
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import type { KnownShard } from '../disk/data-folder.ts'
+import type { LogKnowledge } from '../examination/log-damage.ts'
+import type { LogVerification } from '../examination/log-judgement.ts'
+import { surveyLog } from '../examination/log-survey.ts'
+import { verifying } from '../examination/log-verification.ts'
+import type { Disk } from '../ports/disk.ts'
+import type { Progress } from '../ports/progress.ts'
+import type { ProjectionExamination } from '../ports/projection-store.ts'
+import type { SegmentEntry } from '../segments/segment-chain.ts'
+
+/** The log: its segments, and the verdict or why there is none. */
+export type LogFacts = {
+  readonly segments: readonly SegmentEntry[]
+  readonly found?: LogVerification
+  /** There is no log, or a newer version wrote it. */
+  readonly refused?: KeelsonError
+}
+
+/** What `keelson.json` and the projection prove about a log. `isLive`: an instance has it open. */
+export const knowledgeOf = (
+  { walId, floor }: KnownShard,
+  projection: ProjectionExamination,
+  isLive: boolean,
+): LogKnowledge => {
+  const shown = projection.state === 'sound' ? projection.position : undefined
+  const proofs = { ...(walId !== undefined && { walId }), ...(floor && { floor }) }
+  return { isLive, holdsUnits: true, ...proofs, ...(shown && { shown }) }
+}
+
+/** Segments with readable headers; none if the log is of a newer version. */
+export const segmentsIn = (disk: Disk, dir: string): readonly SegmentEntry[] => {
+  try {
+    return disk.entry(dir)?.kind === 'folder' ? surveyLog(disk, dir).segments : []
+  } catch (error) {
+    if (isKeelsonError(error, 'UNSUPPORTED_VERSION')) return []
+    throw error
+  }
+}
+
+/** Verifies the log in `dir`, and yields its progress. @throws DiskError */
+export function* examiningLog(
+  disk: Disk,
+  dir: string,
+  knowledge: LogKnowledge,
+): Generator<Progress, LogFacts> {
+  const segments = segmentsIn(disk, dir)
+  try {
+    return { segments, found: yield* verifying(disk, dir, knowledge) }
+  } catch (error) {
+    if (!isKeelsonError(error, 'NO_SEGMENTS') && !isKeelsonError(error, 'UNSUPPORTED_VERSION'))
+      throw error
+    return { segments, refused: error }
+  }
+}
