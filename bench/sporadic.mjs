@@ -54,11 +54,11 @@ const startPlayers = async (all, wanted, folder) => {
 }
 
 /** A turn of writes, one after another. What Keelson brings to its projection afterwards counts as its CPU. */
-const write = ({ player, file }, { everyMs, seconds }) =>
+const write = ({ player, file }, { everyMs = 0, seconds, inFlight = 1 }) =>
   player.ask({
     kind: 'turn',
     work: 'sporadic',
-    inFlight: 1,
+    inFlight,
     everyMs,
     seconds,
     isProjected: file === keelson,
@@ -118,7 +118,7 @@ const writesOf = async ({ only, with: wanted, quick, repeats }, folder) => {
   const results = []
   try {
     // Compiled code, as a service has that runs for an hour.
-    for (const row of rows) await write(row, { everyMs: 0, seconds: 1 })
+    for (const row of rows) await write(row, { seconds: 1 })
     for (const pace of present) {
       const outcome = outcomeOf(rows, await race(rows, pace, repeats ?? (quick ? 2 : 5)))
       results.push({ case: pace.title, outcome })
@@ -130,14 +130,14 @@ const writesOf = async ({ only, with: wanted, quick, repeats }, folder) => {
   }
 }
 
-/** All rest beside each other: nobody has anything to do. The first minute does not count. */
+/** After some load all rest beside each other. The first minute does not count. */
 const restOf = async ({ only, with: wanted, quick, minutes = quick ? 1 : 10 }, folder) => {
   if (!isWanted(only, 'idle')) return []
   const rows = await startPlayers(resting, wanted, folder)
   const usages = () => Promise.all(rows.map(({ player }) => player.ask({ kind: 'usage' })))
   try {
     for (const row of rows.filter(({ file }) => file === keelson))
-      await write(row, { everyMs: 0, seconds: 0.2 })
+      await write(row, { seconds: 2, inFlight: 64 })
     await sleep(60_000)
     const before = await usages()
     await sleep(minutes * 60_000)

@@ -1,18 +1,27 @@
 /** Commits in a lane: two at a time, in the order of their requests. */
 import { expect, test } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
-import { laneMemory } from '../../../src/storage/threads/lane.ts'
+import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
 import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
 import { answer, request } from '../../support/worlds/lane-commit.ts'
 
 /** Both ends in one thread. Neither polls by itself: the test calls `poll`. */
-const world = () => {
+const world = ({ mayPoll = false } = {}) => {
   const memory = laneMemory()
-  const clock = { monotonic: () => 0, soon: () => undefined } as Partial<Clock> as Clock
+  const turns: (() => void)[] = []
+  let now = 0
+  const clock = {
+    // Each reading takes 10 µs.
+    monotonic: () => {
+      now += 0.01
+      return now
+    },
+    soon: (action: () => void) => void turns.push(action),
+  } as Partial<Clock> as Clock
   const wakeUps: string[] = []
   const settled: number[] = []
   const taken: { id: number; byLane: (answer: unknown) => boolean }[] = []
-  const client = new LaneClient(memory, clock, false)
+  const client = new LaneClient(memory, clock, mayPoll)
   client.onAnswer((id) => void settled.push(id))
   const server = new LaneServer(memory, clock, {
     wake: () => void wakeUps.push('host'),
@@ -20,7 +29,23 @@ const world = () => {
   })
   const offer = (id: number) =>
     client.offer({ id, kind: 'commit', request }, () => void wakeUps.push('thread'))
-  return { client, server, offer, wakeUps, settled, taken }
+  const lane = new Lane(memory)
+  /** One commit, from its offer to its answer. Returns the sides that poll at its end. */
+  const commit = (id: number) => {
+    offer(id)
+    server.poll()
+    const { host, thread } = laneSides
+    const hostPolls = lane.isPolling(host)
+    taken.shift()?.byLane(answer(id))
+    const threadPolls = lane.isPolling(thread)
+    client.poll()
+    return { hostPolls, threadPolls }
+  }
+  const pause = (ms: number) => {
+    now += ms
+    for (const turn of turns.splice(0)) turn()
+  }
+  return { client, server, offer, commit, pause, wakeUps, settled, taken }
 }
 
 test('the lane takes a second commit while the first is being written, and refuses a third', () => {
@@ -90,3 +115,20 @@ test('a side that does not poll is woken for each commit and each answer', () =>
   for (const { id, byLane } of taken) byLane(answer(id))
   expect(wakeUps).toEqual(['thread', 'thread', 'host', 'host'])
 })
+
+for (const [name, pauseMs, isPolled] of [
+  ['commits that follow each other at once are polled for, by both sides', 0.1, true],
+  ['no side polls for commits with pauses between them', 1, false],
+] as const)
+  test(name, () => {
+    const { commit, pause } = world({ mayPoll: true })
+    const seen = { hostPolls: 0, threadPolls: 0 }
+    for (let id = 1; id <= 32; id++) {
+      pause(pauseMs)
+      const { hostPolls, threadPolls } = commit(id)
+      if (hostPolls) seen.hostPolls++
+      if (threadPolls) seen.threadPolls++
+    }
+    expect(seen.hostPolls > 0).toBe(isPolled)
+    expect(seen.threadPolls > 0).toBe(isPolled)
+  })
