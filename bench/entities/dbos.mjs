@@ -1,4 +1,4 @@
-/** The player of DBOS: a workflow that does nothing, on the bench's own PostgreSQL. */
+/** The player of DBOS: a workflow that does nothing and one of three steps, on the bench's own PostgreSQL. */
 import { createRequire } from 'node:module'
 import { byWriters, play } from './turn.mjs'
 
@@ -11,10 +11,29 @@ DBOS.setConfig({
   logLevel: 'error',
   runAdminServer: false,
 })
+const plusOne = (number) => async () => number + 1
 const nothing = DBOS.registerWorkflow(async (number) => number, { name: 'nothing' })
+const steps = DBOS.registerWorkflow(
+  async (number) => {
+    const one = await DBOS.runStep(plusOne(number), { name: 'one' })
+    const two = await DBOS.runStep(plusOne(one), { name: 'two' })
+    return DBOS.runStep(plusOne(two), { name: 'three' })
+  },
+  { name: 'steps' },
+)
 await DBOS.launch()
 
+const run = async (workflow, expected) => {
+  const result = await workflow(1)
+  if (result !== expected) throw new Error(`${result} instead of ${expected}`)
+}
+
+const works = {
+  nothing: ({ inFlight, seconds }) => byWriters(inFlight, seconds, () => run(nothing, 1)),
+  steps: ({ inFlight, seconds }) => byWriters(inFlight, seconds, () => run(steps, 4)),
+}
+
 play({
-  turn: ({ inFlight, seconds }) => byWriters(inFlight, seconds, () => nothing(1)),
+  turn: (order) => works[order.work ?? 'nothing'](order),
   close: () => DBOS.shutdown(),
 })

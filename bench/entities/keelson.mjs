@@ -114,7 +114,8 @@ const resting = { wake: 'sleeper/1', rowsWake: 'resting/1' }
 play({
   turn: async ({ work, inFlight, seconds }) => {
     if (keeperOf[work] && !keeperOf[work].isFilled) await fill(work)
-    return byWriters(inFlight, seconds, works[work], resting[work] && untilRest(resting[work]))
+    const before = resting[work] && untilRest(resting[work])
+    return byWriters(inFlight, seconds, works[work], { before })
   },
   verify: () => {
     for (const [id, count] of added)

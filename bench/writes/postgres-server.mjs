@@ -43,7 +43,7 @@ const whenReady = async (server) => {
   return false
 }
 
-/** Starts a server in `folder`. Answers `{ socket, bin, stop }` (`bin`: its programs), or `{ absent }` with the reason. */
+/** Starts a server in `folder`. Answers `{ socket, pid, bin, stop }` (`bin`: its programs), or `{ absent }` with the reason. */
 export const startPostgres = async (folder) => {
   const bin = binaries()
   if (bin === undefined) return { absent: 'no initdb here: install the postgresql package' }
@@ -68,6 +68,7 @@ export const startPostgres = async (folder) => {
   if (!(await whenReady(server))) return { absent: 'the server ended before it was ready' }
   return {
     socket: folder,
+    pid: server.pid,
     bin,
     stop: () => {
       server.kill('SIGINT')
