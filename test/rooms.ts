@@ -32,8 +32,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     ],
     projections: ['bytes', 'ports', 'values', 'rows'],
     health: [
-      ...['ports', 'disk', 'frames', 'segments', 'values', 'blobs', 'commands', 'lmdb'],
-      ...['examination', 'rows', 'snapshots'],
+      ...['ports', 'disk', 'segments', 'values', 'blobs', 'commands', 'lmdb', 'examination'],
+      ...['rows', 'snapshots'],
     ],
     threads: [
       ...['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots', 'backups'],

@@ -4,13 +4,13 @@
  * loss of one is noticed.
  */
 import { KeelsonError } from '../../errors.ts'
+import { summed } from '../disk/steps.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
-import { segmentStart } from '../frames/frame-cursor.ts'
-import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { CopiedFolders, ShardCopy } from '../ports/shard-copier.ts'
+import { bytesOf, walkingLog } from '../segments/log-walk.ts'
 import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
@@ -86,19 +86,13 @@ export function* findingMoment(
 ): Generator<Progress, number | undefined> {
   if (time >= copy.time) return copy.lsn
   const segments = segmentsOf(disk, folders.wal, copy.segments)
-  const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
-  let bytes = 0
+  const totalBytes = bytesOf(segments)
   let last = copy.firstLsn === 1 ? 0 : snapshotUpTo(disk, folders, copy, time)
-  for (const segment of segments) {
-    const stretch = { ...segment, from: segmentStart(segment.header), to: { lsn: copy.lsn } }
-    const take = dataFrames((lsn, stamp) => {
-      if (stamp <= time) last = Math.max(last ?? 0, lsn)
-    })
-    for (const step of walkingFrames(disk, folders.wal, stretch, take)) {
-      bytes += step
-      yield { what: 'the log', bytes, totalBytes }
-    }
-  }
+  const range = { after: 0, to: copy.lsn }
+  const steps = walkingLog(disk, folders.wal, segments, range, (lsn, stamp) => {
+    if (stamp <= time) last = Math.max(last ?? 0, lsn)
+  })
+  yield* summed(steps, (bytes) => ({ what: 'the log', bytes, totalBytes }))
   return last
 }
 

@@ -26,6 +26,7 @@ import type {
 } from '../ports/shard-copier.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { parseSegmentName } from '../segments/log-folder.ts'
+import { bytesOf } from '../segments/log-walk.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { copyAppStates } from '../snapshots/app-state.ts'
 import { removeUnnamed } from '../snapshots/snapshot-folder.ts'
@@ -56,8 +57,7 @@ export function* copyingShard(
   for (const dir of [to.wal, to.snapshots, to.blobs]) makeFolders(disk, dir)
   const wanted = new Map<string, WantedBlob>()
   const meter = new Meter(
-    segments.reduce((sum, { size }) => sum + size, 0) +
-      request.snapshots.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytesOf(segments) + request.snapshots.reduce((sum, { bytes }) => sum + bytes, 0),
   )
   const snapshots: NamedSnapshot[] = []
   for (const snapshot of request.snapshots) {

@@ -5,11 +5,12 @@
 
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { refsOf } from '../commands/command-values.ts'
+import { stepsAs } from '../disk/steps.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
-import { closing, type Disk, pathIn } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
-import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import { openSnapshot, type ReadFrom, verifyingFile } from '../snapshots/snapshot-reader.ts'
 import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { copyingBytes } from './file-copy.ts'
@@ -83,9 +84,7 @@ function* copied(
 ): Generator<number, NamedSnapshot> {
   const name = snapshotName(snapshot.lsn)
   // The reader refuses a file that is missing, or not the one that is named.
-  closing(new SnapshotReader(disk, from, name), (reader) => {
-    reader.refuseUnless(snapshot)
-  })
+  openSnapshot(disk, from, snapshot).close()
   yield* copyingBytes(disk, pathIn(from, name), pathIn(to, `${name}.tmp`), snapshot.bytes)
   return snapshot
 }
@@ -98,18 +97,12 @@ function* rewritten(
   walId: string,
 ): Generator<number, NamedSnapshot> {
   const name = snapshotName(snapshot.lsn)
-  const reader = new SnapshotReader(disk, from, name)
+  const reader = openSnapshot(disk, from, snapshot)
   try {
-    reader.refuseUnless(snapshot)
     const file = disk.open(pathIn(to, `${name}.tmp`), 'create')
     try {
       const writer = new SnapshotWriter(file, { ...reader.facts.position, walId })
-      let at = 0
-      for (const { next, records } of reader.blocks()) {
-        for (const record of records) writer.add(record)
-        yield next - at
-        at = next
-      }
+      yield* counted(reader.walk((record) => writer.add(record)))
       const { lsn, bytes, sum } = writer.end()
       file.sync()
       return { lsn, bytes, sum }
@@ -121,24 +114,26 @@ function* rewritten(
   }
 }
 
-function* verified(
+/** Verifies the whole file, and gives the blobs of its rows to `take`. */
+const verified = (
   disk: Disk,
   dir: string,
   file: string,
   snapshot: NamedSnapshot,
   take: RefTaker,
-): Generator<number, void> {
-  const reader = new SnapshotReader(disk, dir, file)
-  try {
-    reader.refuseUnless(snapshot)
-    let at = 0
-    for (const { next, records } of reader.blocks()) {
-      for (const { key, record } of records)
-        for (const ref of refsOf(decodeRow(key, record).value)) take(ref)
-      yield next - at
-      at = next
-    }
-  } finally {
-    reader.close()
-  }
+): Generator<number, unknown> => {
+  const steps = verifyingFile(disk, dir, file, snapshot, ({ key, record }) => {
+    for (const ref of refsOf(decodeRow(key, record).value)) take(ref)
+  })
+  return counted(steps)
+}
+
+/** The same steps, each as the bytes that it read. */
+const counted = <T>(steps: Generator<ReadFrom, T>): Generator<number, T> => {
+  let at = 0
+  return stepsAs(steps, ({ offset }) => {
+    const bytes = offset - at
+    at = offset
+    return bytes
+  })
 }

@@ -12,6 +12,7 @@ import type { Evidence } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
+import { bytesOf } from '../segments/log-walk.ts'
 import { brokenPromise } from '../segments/segment-chain.ts'
 import type { HistoryVerification } from './history-verification.ts'
 import {
@@ -175,7 +176,7 @@ const sizesOf = (
     manifest.manifest?.epoch ?? 0,
   ),
   segments: segments.length,
-  bytes: segments.reduce((sum, { size }) => sum + size, 0),
+  bytes: bytesOf(segments),
   frames: good.reduce((sum, { from, to }) => sum + to - from + 1, 0),
   dataFrames: good.reduce((sum, { run }) => sum + run.dataFrames, 0),
   firstLsn: good[0]?.from ?? 0,

@@ -12,6 +12,7 @@ import { walkFrames } from '../frames/frame-walk.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { Progress } from '../ports/progress.ts'
+import { bytesOf } from '../segments/log-walk.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { otherThanShown } from './frame-mark.ts'
 import { verifyingHistory } from './history-verification.ts'
@@ -116,7 +117,7 @@ function* mapFiles(
   { segments }: LogSurvey,
   knowledge: LogKnowledge,
 ): Generator<Progress, SegmentSurvey[]> {
-  const totalBytes = segments.reduce((sum, { size }) => sum + size, 0)
+  const totalBytes = bytesOf(segments)
   const surveys: SegmentSurvey[] = []
   let done = 0
   for (const [index, segment] of segments.entries()) {

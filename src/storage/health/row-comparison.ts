@@ -7,8 +7,6 @@ import { KeelsonError } from '../../errors.ts'
 import { readBlobRange } from '../blobs/blob-reader.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refusalOf } from '../disk/disk-failure.ts'
-import { segmentStart } from '../frames/frame-cursor.ts'
-import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { loadLmdb, type OpenDatabase } from '../lmdb/lmdb-environment.ts'
 import { examineProjection } from '../lmdb/lmdb-examination.ts'
 import { lmdbProjections } from '../lmdb/lmdb-projection-store.ts'
@@ -20,6 +18,7 @@ import type { ProjectedPosition, ProjectionStore } from '../ports/projection-sto
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { ChangedRows, ProjectionRows } from '../rows/rows.ts'
 import { applyUnits } from '../rows/unit-application.ts'
+import { bytesOf, walkingLog } from '../segments/log-walk.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { loadingSnapshot } from '../snapshots/snapshot-loading.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
@@ -97,21 +96,16 @@ async function* replaying(
   const store = lmdbProjections(openDatabase, disk, examine).open(temporary)
   try {
     const replay = new Replay(disk, folders.blobs, store)
-    const totalBytes = log.segments.reduce((sum, { size }) => sum + size, 0)
+    const range = { after: from, to: position.lsn }
+    const steps = walkingLog(disk, folders.wal, log.segments, range, (...frame) =>
+      replay.take(...frame),
+    )
+    const totalBytes = bytesOf(log.segments)
     let bytes = 0
-    for (const [index, segment] of log.segments.entries()) {
-      const next = log.segments[index + 1]?.header.prev
-      if (next && next.lastLsn <= from) continue
-      const to = { lsn: Math.min(next?.lastLsn ?? position.lsn, position.lsn) }
-      const stretch = { ...segment, from: segmentStart(segment.header), to }
-      const take = dataFrames((lsn, time, payload) => {
-        if (lsn > from && lsn <= position.lsn) replay.take(lsn, time, payload)
-      })
-      for (const step of walkingFrames(disk, folders.wal, stretch, take)) {
-        bytes += step
-        if (replay.isFull) await replay.commit(position)
-        yield { what: `replaying shard ${shard}`, bytes, totalBytes }
-      }
+    for (const step of steps) {
+      bytes += step
+      if (replay.isFull) await replay.commit(position)
+      yield { what: `replaying shard ${shard}`, bytes, totalBytes }
     }
     await replay.commit(position)
   } finally {

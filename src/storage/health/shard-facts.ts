@@ -8,15 +8,14 @@ import { isKeelsonError } from '../../errors.ts'
 import { listBlobs } from '../blobs/blob-folder.ts'
 import type { KnownShard, ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
-import { labelled, summed } from '../disk/steps.ts'
-import { segmentStart } from '../frames/frame-cursor.ts'
-import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
+import { labelled, stepsAs, summed } from '../disk/steps.ts'
 import { examiningProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition, ProjectionExamination } from '../ports/projection-store.ts'
 import { isSpareName, quarantineName } from '../segments/log-folder.ts'
+import { bytesOf, walkingLog } from '../segments/log-walk.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import { type AppStateFile, examineAppStates } from '../snapshots/app-state.ts'
 import { snapshotName, unnamedIn } from '../snapshots/snapshot-folder.ts'
@@ -187,10 +186,8 @@ function* examiningSnapshot(
     try {
       if (named) reader.refuseUnless(named)
       const { position, bytes, sum } = reader.facts
-      for (const { next, records } of reader.blocks()) {
-        for (const { key, record } of records) noteRow(key, record)
-        yield { what, bytes: next, totalBytes: bytes }
-      }
+      const walk = reader.walk(({ key, record }) => noteRow(key, record))
+      yield* stepsAs(walk, ({ offset }) => ({ what, bytes: offset, totalBytes: bytes }))
       return { file, snapshot: { lsn: reader.facts.lsn, bytes, sum }, position }
     } finally {
       reader.close()
@@ -221,20 +218,12 @@ function* addFrames(
   const shown = isOurs ? projection.position?.lsn : undefined
   const from = shown ?? Math.max(0, ...snapshots.map(({ position }) => position?.lsn ?? 0))
   const what = `the frames of shard ${shard}`
-  for (const [index, segment] of segments.entries()) {
-    const next = segments[index + 1]?.header.prev
-    if ((next?.lastLsn ?? Number.POSITIVE_INFINITY) <= from) continue
-    const end = next
-      ? { lsn: next.lastLsn, offset: next.endOffset }
-      : { lsn: found.lastLsn, offset: segment.size }
-    const stretch = { ...segment, from: segmentStart(segment.header), to: end }
-    const take = dataFrames((lsn, _, payload) => {
-      if (lsn > from) refs.addFrame(lsn, payload)
-    })
-    const steps = walkingFrames(disk, folders.wal, stretch, take)
-    const totalBytes = segment.size
-    yield* summed(steps, (bytes) => ({ what, bytes, totalBytes }))
-  }
+  const totalBytes = bytesOf(segments)
+  const range = { after: from, to: found.lastLsn }
+  const steps = walkingLog(disk, folders.wal, segments, range, (lsn, _, payload) =>
+    refs.addFrame(lsn, payload),
+  )
+  yield* summed(steps, (bytes) => ({ what, bytes, totalBytes }))
 }
 
 /**

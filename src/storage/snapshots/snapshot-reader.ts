@@ -14,6 +14,7 @@ import { isSameSnapshot, type NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotFacts, SnapshotPlace, SnapshotProtocol } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import { snapshotName } from './snapshot-folder.ts'
 import {
   blockHeadBytes,
   decodeFooter,
@@ -36,6 +37,9 @@ export type SnapshotBlock = {
   /** Its rows in order, as views of its memory. */
   readonly records: readonly SnapshotRecord[]
 }
+
+/** Gets a row: a view, valid during the call. */
+export type TakeRow = (record: SnapshotRecord) => void
 
 /** Where a reading begins, or has come to. */
 export type ReadFrom = SnapshotPlace
@@ -103,6 +107,16 @@ export class SnapshotReader {
     }
     const isAll = rows === this.#footer.rows && (from !== undefined || sum === this.#footer.sum)
     if (!isAll || entry) throw this.#damage(indexAt, 'its blocks are not those of its footer')
+  }
+
+  /** Gives each row to `take`, and yields the place after each block. @throws as `blocks` */
+  *walk(take: TakeRow): Generator<ReadFrom, void> {
+    let rows = 0
+    for (const { next, records } of this.blocks()) {
+      for (const record of records) take(record)
+      rows += records.length
+      yield { offset: next, rows }
+    }
   }
 
   close(): void {
@@ -209,24 +223,38 @@ const entryOf = (index: Uint8Array, offset: number): IndexEntry | undefined => {
   return entry
 }
 
+/** Opens `file` in `dir`. @throws KeelsonError `CORRUPT`, also for a file that is not `snapshot` */
+export const openSnapshot = (
+  disk: Disk,
+  dir: string,
+  snapshot: NamedSnapshot,
+  file = snapshotName(snapshot.lsn),
+): SnapshotReader => {
+  const reader = new SnapshotReader(disk, dir, file)
+  try {
+    reader.refuseUnless(snapshot)
+    return reader
+  } catch (error) {
+    reader.close()
+    throw error
+  }
+}
+
 /**
- * Reads all of `file` in `dir`, and yields after each block. @throws KeelsonError `CORRUPT`, also
- * for a file that is not `snapshot`; `UNSUPPORTED_VERSION`; DiskError
+ * Reads all of `file` in `dir`, gives each row to `take`, and yields after each block.
+ * @throws KeelsonError `CORRUPT`, also for a file that is not `snapshot`; `UNSUPPORTED_VERSION`;
+ * DiskError
  */
 export function* verifyingFile(
   disk: Disk,
   dir: string,
   file: string,
   snapshot: NamedSnapshot,
+  take: TakeRow = () => undefined,
 ): Generator<ReadFrom, SnapshotFacts> {
-  const reader = new SnapshotReader(disk, dir, file)
+  const reader = openSnapshot(disk, dir, snapshot, file)
   try {
-    reader.refuseUnless(snapshot)
-    let rows = 0
-    for (const { next, records } of reader.blocks()) {
-      rows += records.length
-      yield { offset: next, rows }
-    }
+    yield* reader.walk(take)
     return reader.facts
   } finally {
     reader.close()
@@ -240,14 +268,9 @@ export function* verifyingFile(
  */
 export function* blobsOfSnapshot(reader: SnapshotReader): Generator<ReadFrom, BlobExtents> {
   const live = new BlobExtents()
-  let rows = 0
-  for (const { next, records } of reader.blocks()) {
-    for (const { key, record } of records)
-      for (const ref of refsOf(decodeRow(key, record).value))
-        live.add(ref.segment, recordExtent(ref))
-    rows += records.length
-    yield { offset: next, rows }
-  }
+  yield* reader.walk(({ key, record }) => {
+    for (const ref of refsOf(decodeRow(key, record).value)) live.add(ref.segment, recordExtent(ref))
+  })
   return live
 }
 

@@ -21,7 +21,7 @@ import { loadAppState, saveAppState } from './app-state.ts'
 import { removeUnnamed, snapshotName } from './snapshot-folder.ts'
 import { isLoadOf, loadingSnapshot } from './snapshot-loading.ts'
 import { type MakingStep, makingSnapshot } from './snapshot-making.ts'
-import { blobsOfSnapshot, rowsFrom, SnapshotReader, verifyingFile } from './snapshot-reader.ts'
+import { blobsOfSnapshot, openSnapshot, rowsFrom, verifyingFile } from './snapshot-reader.ts'
 
 /** The projections that snapshots are made of and loaded into, by their folders. */
 export type SnapshotProjections = {
@@ -159,7 +159,7 @@ export class SnapshotWork implements SnapshotHost {
     onProgress: Progress,
   ): Promise<SnapshotFacts> {
     const { disk, projections } = this.#parts
-    const reader = namedReader(disk, dir, snapshot)
+    const reader = openSnapshot(disk, dir, snapshot)
     try {
       const target = await projections.target(projection, (place) => isLoadOf(place, reader.facts))
       try {
@@ -177,7 +177,7 @@ export class SnapshotWork implements SnapshotHost {
     { dir, snapshot }: SnapshotProtocol['blobs']['request'],
     onProgress: Progress,
   ): Promise<SnapshotProtocol['blobs']['answer']> {
-    const reader = namedReader(this.#parts.disk, dir, snapshot)
+    const reader = openSnapshot(this.#parts.disk, dir, snapshot)
     try {
       const report = this.#reporter('blobs', snapshot, onProgress)
       const live = await this.#through(blobsOfSnapshot(reader), report)
@@ -196,7 +196,7 @@ export class SnapshotWork implements SnapshotHost {
     from,
     maxBytes,
   }: SnapshotProtocol['rows']['request']): SnapshotProtocol['rows']['answer'] {
-    return closing(namedReader(this.#parts.disk, dir, snapshot), (reader) =>
+    return closing(openSnapshot(this.#parts.disk, dir, snapshot), (reader) =>
       rowsFrom(reader, maxBytes, from),
     )
   }
@@ -246,18 +246,6 @@ export class SnapshotWork implements SnapshotHost {
       cancel = clock.after(ms, wake)
       signal.addEventListener('abort', wake)
     })
-  }
-}
-
-/** @throws KeelsonError `CORRUPT`, also for a file that is not `snapshot` */
-const namedReader = (disk: Disk, dir: string, snapshot: NamedSnapshot): SnapshotReader => {
-  const reader = new SnapshotReader(disk, dir, snapshotName(snapshot.lsn))
-  try {
-    reader.refuseUnless(snapshot)
-    return reader
-  } catch (error) {
-    reader.close()
-    throw error
   }
 }
 
