@@ -8,6 +8,7 @@ import {
   commandsOf,
   type FrameUnits,
   living,
+  namedKeys,
   type Row,
   type Rows,
   type UnitAnswer,
@@ -112,10 +113,7 @@ export function* touchedBy(
 
 const touchedByOne = (command: Command): Touched => {
   if (command.kind === 'clear') return { kind: 'clear', namespace: command.namespace }
-  if (command.kind === 'putMany')
-    return { kind: 'keys', keys: command.entries.map(({ key }) => key), ended: false }
-  const keys = 'keys' in command ? command.keys : [command.key]
-  return { kind: 'keys', keys, ended: command.kind === 'removeExpired' }
+  return { kind: 'keys', keys: namedKeys(command), ended: command.kind === 'removeExpired' }
 }
 
 const lockCommands: ReadonlySet<Command['kind']> = new Set(['lock', 'extend', 'unlock'])

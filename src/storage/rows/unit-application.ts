@@ -7,7 +7,6 @@
 
 import {
   type Command,
-  type FieldEntry,
   type FrameUnits,
   isAlone,
   type PutEntry,
@@ -266,63 +265,41 @@ const applyCommand = (
     const refusal = lockRefusal(rows, command.key, command.owner, time)
     if (refusal) return refusal
   }
-  switch (command.kind) {
-    case 'put':
-      applyPut(rows, command, time)
-      return putAnswer
-    case 'delete':
-      return { kind: 'delete', existed: applyDelete(rows, command.key, time) }
-    case 'set':
-      return applySet(rows, command, time)
-    case 'append':
-      return applyAppend(rows, command, time)
-    case 'getSet':
-      return applyGetSet(rows, command, time)
-    case 'setRange':
-      return applySetRange(rows, command, time)
-    case 'compareAndSet':
-      return applyCompareAndSet(rows, command, time)
-    case 'lock':
-    case 'extend':
-      return applyLock(rows, command, time)
-    case 'unlock':
-      return applyUnlock(rows, command, time)
-    case 'putField':
-      return putField(rows, command.key, [command.field, command.value], time)
-    case 'putFields':
-      return putFields(rows, command.key, command.fields, time)
-    case 'deleteField':
-      return applyDeleteField(rows, command, time)
-    case 'putMany':
-      return applyPutMany(rows, command, time)
-    case 'deleteMany':
-      return applyDeleteMany(rows, command, time)
-    case 'expire':
-    case 'persist':
-      return applyExpiry(rows, command, time)
-    case 'clear':
-      return applyClear(rows, command, time)
-    case 'removeExpired':
-      return applyRemoveExpired(rows, command, time)
-  }
+  return (effects[command.kind] as Effect<Command>)(rows, command, time)
 }
 
-const putField = (
-  rows: ChangedRows,
-  key: string,
-  entry: FieldEntry,
-  time: number,
-): CommandAnswer | Refusal => {
-  const created = applyPutFields(rows, key, [entry], time)
-  return 'kind' in created ? created : { kind: 'putField', created: created[0] === true }
-}
+type Effect<C> = (rows: ChangedRows, command: C, time: number) => CommandAnswer | Refusal
 
-const putFields = (
-  rows: ChangedRows,
-  key: string,
-  entries: readonly FieldEntry[],
-  time: number,
-): CommandAnswer | Refusal => {
-  const created = applyPutFields(rows, key, entries, time)
-  return 'kind' in created ? created : { kind: 'putFields', created }
+type CommandOf<K, C = Command> = C extends Command ? (K extends C['kind'] ? C : never) : never
+
+/** The effect of each command, when no lock refuses it. */
+const effects: { readonly [K in Command['kind']]: Effect<CommandOf<K>> } = {
+  put: (rows, command, time) => {
+    applyPut(rows, command, time)
+    return putAnswer
+  },
+  delete: (rows, { key }, time) => ({ kind: 'delete', existed: applyDelete(rows, key, time) }),
+  set: applySet,
+  append: applyAppend,
+  getSet: applyGetSet,
+  setRange: applySetRange,
+  compareAndSet: applyCompareAndSet,
+  lock: applyLock,
+  extend: applyLock,
+  unlock: applyUnlock,
+  putField: (rows, { key, field, value }, time) => {
+    const created = applyPutFields(rows, key, [[field, value]], time)
+    return 'kind' in created ? created : { kind: 'putField', created: created[0] === true }
+  },
+  putFields: (rows, { key, fields }, time) => {
+    const created = applyPutFields(rows, key, fields, time)
+    return 'kind' in created ? created : { kind: 'putFields', created }
+  },
+  deleteField: applyDeleteField,
+  putMany: applyPutMany,
+  deleteMany: applyDeleteMany,
+  expire: applyExpiry,
+  persist: applyExpiry,
+  clear: applyClear,
+  removeExpired: applyRemoveExpired,
 }
