@@ -98,6 +98,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/actors/entities/frozen.ts': 'walks plain data, and knows no actor',
   'src/actors/replication/journal-rows.ts': 'shows entries to people, as readable-key.ts does keys',
   'src/actors/snapshots/snapshot-policy.ts': 'decides; its importer does',
+  'src/flow/queue/queue-job.ts': 'what a handler gets; its life is another thing',
   'src/flow/tree.ts': 'knows the parts by their interface alone',
   'src/flow/workflow.ts': 'the definition; its runs are another thing',
   'src/inspect/cli/run-command.ts': 'one command to a file',

@@ -5,6 +5,19 @@ import type { AppContext } from '../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import type { RunMessages } from './messages.ts'
 import { runKind } from './parts.ts'
+import {
+  type AddedJob,
+  addJobs,
+  type DeadOptions,
+  type DeadPage,
+  deadJobs,
+  type JobOptions,
+  lookAtQueue,
+  pauseQueue,
+  retryJob,
+} from './queue/queue-handle.ts'
+import type { QueueLook } from './queue/queue-messages.ts'
+import type { Queue } from './queue/queue-terms.ts'
 import { errorOf } from './record.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
@@ -63,6 +76,58 @@ export class Flow {
       throw new KeelsonError(code, text, { details, cause })
     }
     return { id, repeated, result }
+  }
+
+  /**
+   * Adds a job to a queue, and answers when that is durable. `repeated`: another job has its
+   * `unique` text, and its id is answered.
+   * @throws KeelsonError `BUSY` when the queue is full; `TOO_LARGE` for a job of more than 960 KiB;
+   * `INVALID_ARGUMENT`; `NO_SPACE`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
+   */
+  async add<J>(queue: Queue<J>, job: J, options: JobOptions = {}): Promise<AddedJob> {
+    const [added] = await addJobs(this.#app, queue, [job], () => options)
+    return added as AddedJob
+  }
+
+  /**
+   * Adds many jobs, in pieces of 500: a piece is added whole or not at all, and a call that fails
+   * may have added earlier pieces. `optionsOf` gives the options of each.
+   * @throws KeelsonError as `add`
+   */
+  addMany<J>(
+    queue: Queue<J>,
+    jobs: readonly J[],
+    optionsOf: (job: J) => JobOptions = () => ({}),
+  ): Promise<AddedJob[]> {
+    return addJobs(this.#app, queue, jobs, optionsOf)
+  }
+
+  /** Lets no more jobs of a queue start. Jobs that run go on. It stays so over restarts. */
+  pause<J>(queue: Queue<J>): Promise<void> {
+    return pauseQueue(this.#app, queue as Queue, true)
+  }
+
+  /** Lets the jobs of a paused queue start. */
+  resume<J>(queue: Queue<J>): Promise<void> {
+    return pauseQueue(this.#app, queue as Queue, false)
+  }
+
+  /** How many jobs of a queue are where. It reads no job. */
+  counts<J>(queue: Queue<J>): Promise<QueueLook> {
+    return lookAtQueue(this.#app, queue as Queue)
+  }
+
+  /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */
+  dead<J>(queue: Queue<J>, options: DeadOptions = {}): DeadPage<J> {
+    return deadJobs(this.#app, queue, options)
+  }
+
+  /**
+   * Lets a dead job run again, with all its tries. False: no dead job has this id.
+   * @throws KeelsonError `CONFLICT` when another job has its `unique` text
+   */
+  retry<J>(queue: Queue<J>, id: string): Promise<boolean> {
+    return retryJob(this.#app, queue as Queue, id)
   }
 
   #ref<I, O>({ name }: Workflow<I, O>, id: string): Ref<RunMessages> {

@@ -1,0 +1,476 @@
+/**
+ * The book of a queue: which jobs wait, run and are dead, and which one starts next. Everything that
+ * it decides is written with the turn at hand, as rows and as the state `kept`. So the book is a
+ * function of what is durable: after a refused turn, and after a crash, it is opened again.
+ *
+ * A claim is a part of `kept`: the row of the job stays where it was. When a life of the queue has
+ * ended, the claims in `kept` are the jobs that it cut off. They go first in the next life. If the
+ * life did not end by a close, each of them may be the reason of its end. Such a suspect is claimed
+ * alone, and is dead when three lives have ended while it was. Pure.
+ */
+import type { DurableRows } from '../../actors/index.ts'
+import { KeelsonError } from '../../errors.ts'
+import type { KeptError } from '../record.ts'
+import { Backlog, type Room } from './backlog.ts'
+import { KeyRates } from './key-rates.ts'
+import {
+  deadPrefix,
+  deadRow,
+  delayedPrefix,
+  delayedRow,
+  dueOf,
+  type Holder,
+  type JobRecord,
+  numberOf,
+  packRecord,
+  placeOf,
+  ratePrefix,
+  readyPrefix,
+  readyRow,
+  uniquePrefix,
+  uniqueRow,
+  unpackRecord,
+} from './queue-rows.ts'
+import { type KeptWindow, type RateLimit, RateWindow } from './rate-window.ts'
+import { ReadyJobs } from './ready-jobs.ts'
+
+/** The limits of a queue. */
+export type QueueLimits = {
+  readonly concurrency: number
+  /** Of jobs of one key, for jobs with a key. */
+  readonly perKey: number
+  /** `key`: a rate for each key, for jobs with a key. */
+  readonly rate: (RateLimit & { readonly key: boolean }) | undefined
+  /** How long a unique text is taken, in ms; `undefined`: until its job has ended. */
+  readonly uniqueMs: number | undefined
+  /** The most jobs that wait or run. */
+  readonly depthMax: number
+  /** The most jobs whose places are in memory. */
+  readonly memoryMax: number
+  /** The most pairs of key and priority with jobs that are ready: each has a list in memory. */
+  readonly keysMax: number
+  /** How long a dead job is kept, in ms. */
+  readonly keepMs: number
+  /** False: a job that a life has cut off goes on as it was. */
+  readonly countsEnds: boolean
+}
+
+/** A job that was claimed: its row, its tries with the present one, and what is known of it. */
+type KeptClaim = readonly [row: string, tries: number, isSuspect: boolean, endsAlone: number]
+
+/** The state of the queue beside its rows. */
+export type KeptBook = {
+  readonly isPaused: boolean
+  /** The number of the next job. */
+  readonly next: number
+  readonly dead: number
+  /** The jobs that are running. */
+  readonly claims: readonly KeptClaim[]
+  /** The jobs that earlier lives have cut off, and that have not run since. */
+  readonly cut: readonly KeptClaim[]
+  /** Claims that this life leaves are cut off by a close: nothing counts. */
+  readonly isLeaving: boolean
+  readonly rate: KeptWindow
+}
+
+/** The book of a queue that has never had a job. */
+export const emptyBook: KeptBook = {
+  ...{ isPaused: false, next: 1, dead: 0, claims: [], cut: [], isLeaving: false, rate: [0] },
+}
+
+/** A job to add. */
+export type NewJob = {
+  readonly job: unknown
+  readonly key: string
+  readonly priority: number
+  readonly delayMs: number
+  readonly unique: string | undefined
+}
+
+/** The number of a job; `repeated`: it is the holder of the unique text, and nothing was added. */
+export type Added = { readonly number: number; readonly repeated: boolean }
+
+/** A job that may start when the turn at hand is durable. */
+export type Claim = {
+  readonly number: number
+  readonly row: string
+  readonly record: JobRecord
+  /** Counts from 1, with this try. */
+  readonly attempt: number
+}
+
+/** `isSuspect`: it was claimed alone. */
+type Running = Claim & { readonly isSuspect: boolean; readonly endsAlone: number }
+
+/** How many jobs are where. */
+export type QueueCounts = {
+  readonly ready: number
+  readonly delayed: number
+  readonly running: number
+  readonly dead: number
+}
+
+/** A suspect is dead after so many lives that ended while it was claimed alone. */
+const endsAloneMax = 3
+
+/** How many delayed jobs become ready in one turn. */
+const dueMax = 1_000
+
+/** How many rows one sweep looks at. */
+const sweepMax = 1_000
+
+/** A claim that a life has left. `counts`: the job may be the reason of the end of that life. */
+const cutOff = (
+  [row, tries, isSuspect, endsAlone]: KeptClaim,
+  counts: boolean,
+  wasAlone: boolean,
+): KeptClaim =>
+  counts
+    ? [row, tries, true, wasAlone ? endsAlone + 1 : endsAlone]
+    : [row, tries - 1, isSuspect, endsAlone]
+
+const endedAlone: KeptError = {
+  name: 'Error',
+  message: `the process ended ${endsAloneMax} times while this job ran alone`,
+}
+
+const full = (of: string, max: number): KeelsonError =>
+  new KeelsonError('BUSY', `the queue has ${max} ${of}`, { details: { of, max } })
+
+/** The jobs of one queue. The methods that take `rows` are parts of a turn. */
+export class QueueBook {
+  readonly #limits: QueueLimits
+  readonly #room: Room
+  readonly #ready: ReadyJobs
+  readonly #delayed: Backlog
+  readonly #running = new Map<number, Running>()
+  readonly #runningOfKey = new Map<string, number>()
+  #cut: KeptClaim[]
+  /** The rows of running jobs and of those that were cut off: they are stored, and do not wait. */
+  readonly #taken = new Set<string>()
+  readonly #rate: RateWindow | undefined
+  readonly #rates: KeyRates | undefined
+  #isPaused: boolean
+  #isLeaving = false
+  #next: number
+  #dead: number
+
+  /** `running`: the claims of this life, which go on when a turn was refused. */
+  constructor(
+    limits: QueueLimits,
+    kept: KeptBook,
+    now: number,
+    running: ReadonlyMap<number, Claim> = new Map(),
+  ) {
+    this.#limits = limits
+    this.#room = { left: limits.memoryMax }
+    this.#ready = new ReadyJobs(this.#room)
+    this.#delayed = new Backlog(delayedPrefix, this.#room)
+    const { rate } = limits
+    if (rate?.key) this.#rates = new KeyRates(rate)
+    else if (rate) this.#rate = new RateWindow(rate, kept.rate, now)
+    const { claims, cut } = kept
+    const counts = limits.countsEnds && !kept.isLeaving
+    this.#cut = [...cut]
+    for (const claim of claims) {
+      const [row, attempt, isSuspect, endsAlone] = claim
+      const known = running.get(numberOf(row))
+      if (known) this.#runs({ ...known, attempt, isSuspect, endsAlone })
+      else this.#cut.push(cutOff(claim, counts, claims.length === 1))
+    }
+    this.#cut.sort(([one], [other]) => numberOf(one) - numberOf(other))
+    for (const [row] of this.#cut) this.#taken.add(row)
+    this.#isPaused = kept.isPaused
+    this.#next = kept.next
+    this.#dead = kept.dead
+  }
+
+  /** Counts a stored row of a ready or delayed job. All of them are counted before the first turn. */
+  found(row: string): void {
+    if (this.#taken.has(row)) return
+    if (row.startsWith(delayedPrefix)) this.#delayed.add(row)
+    else this.#ready.add(row)
+  }
+
+  /** The state to store with the turn. */
+  get kept(): KeptBook {
+    return {
+      ...{ isPaused: this.#isPaused, next: this.#next, dead: this.#dead, cut: [...this.#cut] },
+      claims: [...this.#running.values()].map(({ row, attempt, isSuspect, endsAlone }) => [
+        ...([row, attempt, isSuspect, endsAlone] as const),
+      ]),
+      isLeaving: this.#isLeaving,
+      rate: this.#rate?.kept ?? [0],
+    }
+  }
+
+  get counts(): QueueCounts {
+    return {
+      ready: this.#ready.size + this.#cut.length,
+      delayed: this.#delayed.size,
+      running: this.#running.size,
+      dead: this.#dead,
+    }
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  set isPaused(isPaused: boolean) {
+    this.#isPaused = isPaused
+  }
+
+  /** The instance closes: no job starts any more, and those that are cut off count no try. */
+  leave(): void {
+    this.#isLeaving = true
+  }
+
+  /**
+   * Adds jobs, all or none.
+   * @throws KeelsonError `BUSY` when the queue is full
+   */
+  add(jobs: readonly NewJob[], now: number, rows: DurableRows): readonly Added[] {
+    const { ready, delayed, running } = this.counts
+    const { depthMax, keysMax } = this.#limits
+    if (ready + delayed + running + jobs.length > depthMax) throw full('jobs', depthMax)
+    if (this.#ready.lists + jobs.length > keysMax && this.#newLists(jobs) > keysMax)
+      throw full('keys with ready jobs', keysMax)
+    return jobs.map((job) => this.#add(job, now, rows))
+  }
+
+  /** How many keys would have ready jobs with these. */
+  #newLists(jobs: readonly NewJob[]): number {
+    const added = new Set(jobs.map(({ priority, key }) => readyPrefix(priority, key)))
+    return [...added].filter((prefix) => !this.#ready.has(prefix)).length + this.#ready.lists
+  }
+
+  #add({ delayMs, ...given }: NewJob, now: number, rows: DurableRows): Added {
+    const { unique } = given
+    const holder = unique === undefined ? undefined : this.#holder(unique, now, rows)
+    if (holder !== undefined) return { number: holder, repeated: true }
+    const number = this.#next++
+    if (unique !== undefined) this.#hold(unique, number, now, rows)
+    const record = { ...given, at: now, tries: 0, failure: undefined }
+    if (delayMs > 0) this.#delay(number, record, now + delayMs, rows)
+    else this.#makeReady(number, record, rows)
+    return { number, repeated: false }
+  }
+
+  #holder(unique: string, now: number, rows: DurableRows): number | undefined {
+    const [number, until] = rows.get<Holder>(uniqueRow(unique)) ?? [0, -1]
+    return until === 0 || until > now ? number : undefined
+  }
+
+  #hold(unique: string, number: number, now: number, rows: DurableRows): void {
+    const { uniqueMs } = this.#limits
+    const holder: Holder = [number, uniqueMs === undefined ? 0 : now + uniqueMs]
+    rows.put(uniqueRow(unique), holder)
+  }
+
+  #makeReady(number: number, record: JobRecord, rows: DurableRows): void {
+    const row = readyRow(readyPrefix(record.priority, record.key), number)
+    rows.put(row, packRecord(record))
+    this.#ready.add(row)
+  }
+
+  #delay(number: number, record: JobRecord, dueAt: number, rows: DurableRows): void {
+    const row = delayedRow(dueAt, number)
+    rows.put(row, packRecord(record))
+    this.#delayed.add(row)
+  }
+
+  /** A try has ended well: the job is done. */
+  done(number: number, rows: DurableRows): void {
+    const { row, record } = this.#release(number)
+    rows.delete(row)
+    this.#free(record, rows)
+  }
+
+  /** A try has failed. There is another one in `inMs`; `undefined`: the job is dead. */
+  failed(
+    number: number,
+    error: KeptError,
+    inMs: number | undefined,
+    now: number,
+    rows: DurableRows,
+  ): void {
+    const { row, record, attempt } = this.#release(number)
+    rows.delete(row)
+    const failed = { ...record, tries: attempt, failure: { at: now, error } }
+    if (inMs === undefined) this.#bury(number, failed, rows)
+    else this.#delay(number, failed, now + Math.max(1, inMs), rows)
+  }
+
+  #release(number: number): Running {
+    const running = this.#running.get(number) as Running
+    this.#running.delete(number)
+    this.#taken.delete(running.row)
+    const { key } = running.record
+    const others = (this.#runningOfKey.get(key) ?? 0) - 1
+    if (others > 0) this.#runningOfKey.set(key, others)
+    else this.#runningOfKey.delete(key)
+    this.#ready.rouse(key)
+    return running
+  }
+
+  #bury(number: number, record: JobRecord, rows: DurableRows): void {
+    rows.put(deadRow(number), packRecord(record))
+    this.#dead++
+    this.#free(record, rows)
+  }
+
+  /** The job has ended: a unique text that it held until then is free. */
+  #free({ unique }: JobRecord, rows: DurableRows): void {
+    if (unique !== undefined && this.#limits.uniqueMs === undefined) rows.delete(uniqueRow(unique))
+  }
+
+  /**
+   * Makes a dead job ready, with all its tries. False: no dead job has this number.
+   * @throws KeelsonError `CONFLICT` when another job holds its unique text
+   */
+  retry(number: number, now: number, rows: DurableRows): boolean {
+    const packed = rows.get(deadRow(number))
+    if (packed === undefined) return false
+    const record = unpackRecord(packed)
+    const { unique } = record
+    if (unique !== undefined && this.#limits.uniqueMs === undefined) {
+      const holder = this.#holder(unique, now, rows)
+      if (holder !== undefined)
+        throw new KeelsonError('CONFLICT', `job ${holder} holds the unique text ${unique}`)
+      this.#hold(unique, number, now, rows)
+    }
+    this.forgetDead(number, rows)
+    this.#makeReady(number, { ...record, tries: 0 }, rows)
+    return true
+  }
+
+  /** Removes a dead job. */
+  forgetDead(number: number, rows: DurableRows): void {
+    if (rows.delete(deadRow(number))) this.#dead--
+  }
+
+  /** Claims the jobs that may start, after delayed ones that are due have become ready. */
+  claim(now: number, rows: DurableRows): readonly Claim[] {
+    this.#makeDue(now, rows)
+    this.#buryCut(now, rows)
+    const claims: Claim[] = []
+    if (this.#isPaused || this.#isLeaving) return claims
+    for (const key of this.#rates?.awake(now) ?? []) this.#ready.rouse(key)
+    for (let next = this.#claimNext(now, rows); next; next = this.#claimNext(now, rows))
+      claims.push(next)
+    return claims
+  }
+
+  #makeDue(now: number, rows: DurableRows): void {
+    for (let moved = 0; moved < dueMax; moved++) {
+      const row = this.#delayed.first(rows, this.#taken)
+      if (row === undefined || dueOf(row) > now) return
+      this.#delayed.shift()
+      this.#makeReady(numberOf(row), unpackRecord(rows.get(row)), rows)
+      rows.delete(row)
+    }
+  }
+
+  /** Jobs that were alone at too many ends of the process are dead. */
+  #buryCut(now: number, rows: DurableRows): void {
+    for (const [row, tries, , endsAlone] of this.#cut) {
+      if (endsAlone < endsAloneMax) continue
+      const record = unpackRecord(rows.get(row))
+      rows.delete(row)
+      this.#taken.delete(row)
+      const failure = { at: now, error: endedAlone }
+      this.#bury(numberOf(row), { ...record, tries, failure }, rows)
+    }
+    this.#cut = this.#cut.filter(([, , , endsAlone]) => endsAlone < endsAloneMax)
+  }
+
+  #claimNext(now: number, rows: DurableRows): Claim | undefined {
+    if (this.#running.size >= this.#limits.concurrency) return undefined
+    for (const { isSuspect } of this.#running.values()) if (isSuspect) return undefined
+    if (this.#rate && this.#rate.free(now) <= 0) return undefined
+    const mayStart = (key: string): boolean => this.#mayStart(key, now, rows)
+    const cut = this.#cut.find(([row]) => mayStart(placeOf(row).key))
+    if (cut) {
+      // Jobs that run have to end first: nothing else starts until then.
+      if (cut[2] && this.#running.size > 0) return undefined
+      this.#cut = this.#cut.filter((other) => other !== cut)
+      return this.#take(cut, now, rows)
+    }
+    const row = this.#ready.take(rows, this.#taken, mayStart)
+    return row === undefined ? undefined : this.#take([row, undefined, false, 0], now, rows)
+  }
+
+  #mayStart(key: string, now: number, rows: DurableRows): boolean {
+    if (key === '') return true
+    if ((this.#runningOfKey.get(key) ?? 0) >= this.#limits.perKey) return false
+    return this.#rates?.hasRoom(key, now, rows) ?? true
+  }
+
+  #take(
+    [row, tries, isSuspect, endsAlone]: KeptClaim | readonly [string, undefined, false, 0],
+    now: number,
+    rows: DurableRows,
+  ): Claim {
+    const record = unpackRecord(rows.get(row))
+    const { key } = record
+    this.#rate?.grant()
+    if (key !== '') this.#rates?.grant(key, now, rows)
+    const attempt = (tries ?? record.tries) + 1
+    const claim = { number: numberOf(row), row, record, attempt, isSuspect, endsAlone }
+    this.#runs(claim)
+    return claim
+  }
+
+  #runs(claim: Running): void {
+    const { key } = claim.record
+    this.#running.set(claim.number, claim)
+    this.#runningOfKey.set(key, (this.#runningOfKey.get(key) ?? 0) + 1)
+    this.#taken.add(claim.row)
+  }
+
+  /** The turn of a claim is durable, and the job starts. */
+  started({ record: { key } }: Claim, now: number): void {
+    this.#rate?.start(now)
+    this.#rates?.start(key, now)
+  }
+
+  /** The row of the ready job that was added first. */
+  oldest(rows: DurableRows): string | undefined {
+    return this.#cut[0]?.[0] ?? this.#ready.oldest(rows, this.#taken)
+  }
+
+  /**
+   * Looks at one page of the rows from `from` on that end by time, and removes those whose time is
+   * over. Returns where the next page begins; `undefined`: at the first one.
+   */
+  sweep(from: string | undefined, now: number, rows: DurableRows): string | undefined {
+    const { entries, exhausted } = rows.range({ gte: from ?? deadPrefix, limit: sweepMax })
+    for (const [row, value] of entries) if (this.#isOver(row, value, now, rows)) rows.delete(row)
+    return exhausted ? undefined : `${entries.at(-1)?.[0]}!`
+  }
+
+  #isOver(row: string, value: unknown, now: number, rows: DurableRows): boolean {
+    if (row.startsWith(ratePrefix))
+      return this.#rates?.forgets(row.slice(ratePrefix.length), now, rows) ?? true
+    if (row.startsWith(uniquePrefix)) {
+      const [, until] = value as Holder
+      return until !== 0 && until <= now
+    }
+    // A large value is listed without its content.
+    const { failure } = unpackRecord(Array.isArray(value) ? value : rows.get(row))
+    const isOver = failure !== undefined && failure.at + this.#limits.keepMs <= now
+    if (isOver) this.#dead--
+    return isOver
+  }
+
+  /** When something may start by itself, in ms since 1970: a delayed job, or one with a rate. */
+  wakeAt(rows: DurableRows): number | undefined {
+    const times = [...(this.#rates?.times ?? [])]
+    const first = this.#delayed.first(rows, this.#taken)
+    if (first !== undefined) times.push(dueOf(first))
+    const free = this.#rate?.freeAt()
+    if (free !== undefined && this.#ready.size + this.#cut.length > 0) times.push(free)
+    return times.length === 0 ? undefined : times.reduce((one, other) => Math.min(one, other))
+  }
+}

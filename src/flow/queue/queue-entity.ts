@@ -1,0 +1,63 @@
+/**
+ * The entity of a queue, and what keeps it awake. Its jobs are its own rows. Its handlers run in the
+ * background (`queue-life.ts`): a caller never waits for one.
+ */
+import type { DurableServer } from '../../actors/index.ts'
+import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
+import { kindSpec } from '../../supervisors/index.ts'
+import { keptAwake } from '../kept-awake.ts'
+import { queueKind } from '../parts.ts'
+import { QueueLife } from './queue-life.ts'
+import type { QueueMessages, QueueRequest, QueueState } from './queue-messages.ts'
+import type { QueueTerms } from './queue-terms.ts'
+
+/** The id of the one entity of its kind. */
+export const queueId = 'queue'
+
+/** The parts of the tree with a queue. */
+export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
+  const kind = queueKind(terms.name)
+  // The processes of one instance share their memory, those of another one do not.
+  const entity = (): ChildSpec => kindSpec(kind, queueServer(terms))
+  return [{ ...entity(), start: (context) => entity().start(context) }, keptAwake(kind, queueId)]
+}
+
+type Server = DurableServer<QueueMessages, QueueState, Record<never, never>, string, unknown>
+
+const queueServer = (terms: QueueTerms): Server => {
+  let life: QueueLife
+  const ask = (
+    from: unknown,
+    does: QueueRequest['does'],
+    { jobs, bytes } = { jobs: 0, bytes: 0 },
+  ): void => life.ask({ from: from as QueueRequest['from'], does, jobs, bytes })
+  return {
+    init: () => undefined,
+    wake: async (state, context) => {
+      const next = new QueueLife(terms, state, context)
+      await next.open(context.now())
+      life = next
+      context.background((work) => next.run(work))
+    },
+    calls: {
+      add: (state, jobs, { from }) => {
+        const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
+        const weight = { jobs: jobs.length, bytes }
+        ask(from, (book, now, rows) => book.add(jobs, now, rows), weight)
+        return noReply(state)
+      },
+      pause: (state, isPaused, { from }) => {
+        ask(from, (book) => {
+          book.isPaused = isPaused
+        })
+        return noReply(state)
+      },
+      retry: (state, number, { from }) => {
+        ask(from, (book, now, rows) => book.retry(number, now, rows))
+        return noReply(state)
+      },
+      look: (state) => reply(life.look(), state),
+      stay: (state) => noReply(state),
+    },
+  }
+}

@@ -1,0 +1,137 @@
+/** What `flow(app)` does with queues: adds jobs, and looks at them. */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { call, type Ref } from '../../runtime/index.ts'
+import { encodeValue } from '../../storage/index.ts'
+import type { AppContext } from '../../supervisors/index.ts'
+import type { Duration } from '../body.ts'
+import { queueKind } from '../parts.ts'
+import { errorOf } from '../record.ts'
+import { msOf } from '../values.ts'
+import type { Added } from './queue-book.ts'
+import { queueId } from './queue-entity.ts'
+import type { QueueLook, QueueMessages, SentJob } from './queue-messages.ts'
+import { deadPrefix, deadRow, numberOf, priorityMax, unpackRecord } from './queue-rows.ts'
+import type { Queue } from './queue-terms.ts'
+
+/** The options of a job. */
+export type JobOptions = {
+  /** A text that one job of the queue has at a time: another `add` with it gives that job. */
+  readonly unique?: string
+  /** The key of `perKey` and of rates, such as the id of a customer: 1 to 256 bytes. */
+  readonly key?: string
+  /** The higher number goes first: a whole number from -1,000 to 1,000, 0 by default. */
+  readonly priority?: number
+  /** The first try does not begin before. */
+  readonly delay?: Duration
+}
+
+/** A job that was added; `repeated`: the job that has its unique text, and none was added. */
+export type AddedJob = { readonly id: string; readonly repeated: boolean }
+
+/** A dead job. */
+export type DeadJob<J = unknown> = {
+  readonly id: string
+  readonly job: J
+  readonly key: string | undefined
+  readonly priority: number
+  readonly addedAt: number
+  readonly tries: number
+  /** When its last try failed. */
+  readonly failedAt: number
+  readonly error: Error
+}
+
+/** A page of dead jobs, in the order in which they were added. */
+export type DeadPage<J = unknown> = {
+  readonly entries: readonly DeadJob<J>[]
+  /** Continues after the page; `undefined`: it was the last. */
+  readonly cursor: string | undefined
+}
+
+/** The options of a page. */
+export type DeadOptions = { readonly limit?: number; readonly cursor?: string }
+
+type App = Pick<AppContext, 'entity'>
+
+/** How many jobs one call adds. */
+const jobsMax = 500
+
+/** The most bytes of a job: with its record it is below 1 MiB, which is read without waiting. */
+const bytesMax = 960 * 1024
+
+/** Adds jobs, in pieces of 500 of which each is added whole or not at all. */
+export const addJobs = async <J>(
+  app: App,
+  queue: Queue<J>,
+  jobs: readonly J[],
+  optionsOf: (job: J) => JobOptions,
+): Promise<AddedJob[]> => {
+  const sent = jobs.map((job) => sentJob(job, optionsOf(job)))
+  const added: Added[] = []
+  for (let from = 0; from < sent.length; from += jobsMax)
+    added.push(...(await call(refOf(app, queue), 'add', sent.slice(from, from + jobsMax))))
+  return added.map(({ number, repeated }) => ({ id: String(number), repeated }))
+}
+
+const sentJob = (job: unknown, options: JobOptions): SentJob => {
+  const { unique, key = '', priority = 0, delay = 0 } = options
+  if (options.key !== undefined) checkText('key', key)
+  if (unique !== undefined) checkText('unique', unique)
+  if (!Number.isSafeInteger(priority) || Math.abs(priority) > priorityMax)
+    throw invalidArgument('priority', 'a whole number from -1000 to 1000', priority)
+  const bytes = job === undefined ? 0 : encodeValue(job).bytes.length
+  if (bytes > bytesMax)
+    throw new KeelsonError('TOO_LARGE', `a job takes ${bytes} bytes`, {
+      details: { bytes, bytesMax },
+    })
+  return { job, key, priority, unique, delayMs: Math.ceil(msOf(delay, 'delay')), bytes }
+}
+
+const checkText = (name: string, found: unknown): void => {
+  const isText = typeof found === 'string' && found.isWellFormed() && !found.includes('\0')
+  const bytes = isText ? Buffer.byteLength(found) : 0
+  if (bytes < 1 || bytes > 256)
+    throw invalidArgument(name, 'well-formed text of 1 to 256 bytes without NUL', found)
+}
+
+/** Lets no job of a queue start, or lets them start again. */
+export const pauseQueue = (app: App, queue: Queue, isPaused: boolean): Promise<void> =>
+  call(refOf(app, queue), 'pause', isPaused)
+
+/** Lets a dead job run again, with all its tries. */
+export const retryJob = async (app: App, queue: Queue, id: string): Promise<boolean> => {
+  const number = Number(id)
+  return Number.isSafeInteger(number) && call(refOf(app, queue), 'retry', number)
+}
+
+/** How many jobs are where. */
+export const lookAtQueue = (app: App, queue: Queue): Promise<QueueLook> =>
+  call(refOf(app, queue), 'look')
+
+/** A page of the dead jobs of a queue. */
+export const deadJobs = <J>(
+  app: App,
+  { name }: Queue<J>,
+  { limit = 100, cursor }: DeadOptions,
+): DeadPage<J> => {
+  const rows = app.entity(queueKind(name)).rows(queueId)
+  const gt = cursor === undefined ? {} : { gt: deadRow(Number(cursor)) }
+  const { entries, exhausted } = rows.range({ prefix: deadPrefix, limit, ...gt })
+  const found = entries.map(([row, value]) =>
+    // A large value is listed without its content.
+    deadJob<J>(row, Array.isArray(value) ? value : rows.get(row)),
+  )
+  return { entries: found, cursor: exhausted ? undefined : found.at(-1)?.id }
+}
+
+const deadJob = <J>(row: string, packed: unknown): DeadJob<J> => {
+  const { job, key, priority, at, tries, failure } = unpackRecord(packed)
+  return {
+    ...{ id: String(numberOf(row)), job: job as J, key: key === '' ? undefined : key, priority },
+    ...{ addedAt: at, tries, failedAt: failure?.at ?? at },
+    error: errorOf(failure?.error ?? { name: 'Error', message: 'unknown' }),
+  }
+}
+
+const refOf = <J>(app: App, { name }: Queue<J>): Ref<QueueMessages> =>
+  app.entity<QueueMessages>(queueKind(name)).ref(queueId) as Ref<QueueMessages>

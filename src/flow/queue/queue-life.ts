@@ -1,0 +1,348 @@
+/**
+ * One life of a queue: it runs the handlers. Everything that callers ask for and handlers end with in
+ * one turn of the event loop becomes one turn of the entity, which claims the next jobs too. There is
+ * one such turn at a time. A handler starts when the turn of its claim is durable.
+ *
+ * A refused turn leaves a book that nobody may believe: it is opened again from what is durable. The
+ * ends of handlers are kept for the next turn. Requests that are too large together are made again
+ * one by one.
+ */
+import type { DurableRows } from '../../actors/index.ts'
+import { backoffMs, type Cancel } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { reply, telemetry } from '../../runtime/index.ts'
+import { keptError } from '../record.ts'
+import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
+import { JobTry } from './queue-job.ts'
+import type {
+  QueueContext,
+  QueueEvents,
+  QueueLook,
+  QueueRequest,
+  QueueState,
+  QueueWork,
+} from './queue-messages.ts'
+import { delayedPrefix, unpackRecord } from './queue-rows.ts'
+import type { QueueTerms } from './queue-terms.ts'
+
+/** The end of a try. */
+type End = { readonly job: JobTry; readonly error?: { readonly thrown: unknown } }
+
+/** The parts of one turn. */
+type Batch = { readonly requests: QueueRequest[]; readonly ends: readonly End[] }
+
+/** The most jobs and bytes that one turn adds, unless one request has more. */
+const jobsMax = 1_000
+const bytesMax = 1024 * 1024
+
+/** How often rows are looked at whose time may be over. */
+const sweepMs = 3_600_000
+
+const pauses = { baseMs: 100, maxMs: 1_000 }
+
+/** The rows that are counted in one turn of the event loop, when a queue opens. */
+const pageMax = 2_000
+
+/** One life of a queue. */
+export class QueueLife {
+  readonly #terms: QueueTerms
+  readonly #system: QueueContext['system']
+  /** The durable rows: they are read between turns. */
+  readonly #rows: DurableRows
+  #state: NonNullable<QueueState>
+  #book!: QueueBook
+  #work!: QueueWork
+  #requests: QueueRequest[] = []
+  #ends: End[] = []
+  readonly #running = new Map<number, JobTry>()
+  readonly #overdue = new Set<JobTry>()
+  /** So many requests are made one by one: they were too large together. */
+  #alone = 0
+  #failures = 0
+  #wake: (() => void) | undefined
+  #isWanted = true
+  #cancel: Cancel | undefined
+  #sweep: { readonly at: number; readonly from: string | undefined } = { at: 0, from: undefined }
+  #hasLeft = false
+
+  constructor(terms: QueueTerms, state: QueueState, { system, rows }: QueueContext) {
+    this.#terms = terms
+    this.#system = system
+    this.#rows = rows
+    const birth = (): string => Buffer.from(system.clock.randomBytes(8)).toString('hex')
+    this.#state = state ?? { ...emptyBook, birth: birth() }
+  }
+
+  /** Opens the book from what is durable. The claims of this life go on. */
+  async open(now: number): Promise<void> {
+    const jobs = [...this.#running.values(), ...this.#ends.map(({ job }) => job)]
+    const claims = new Map(jobs.map(({ claim }) => [claim.number, claim]))
+    const book = new QueueBook(this.#terms.limits, this.#state, now, claims)
+    for (const prefix of [delayedPrefix, 'r/']) {
+      let cursor: string | undefined
+      do {
+        const options = { prefix, values: false, limit: pageMax, ...(cursor && { cursor }) }
+        const page = this.#rows.range(options)
+        for (const [row] of page.entries) book.found(row)
+        cursor = page.cursor
+        if (cursor) await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
+      } while (cursor)
+    }
+    this.#book = book
+  }
+
+  /** Takes a request into the next turn. */
+  ask(request: QueueRequest): void {
+    if (this.#hasLeft) {
+      request.from.fail(new KeelsonError('CLOSED', `the queue ${this.#terms.name} is closing`))
+      return
+    }
+    this.#requests.push(request)
+    this.#rouse()
+  }
+
+  look(): QueueLook {
+    const row = this.#book.oldest(this.#rows)
+    return {
+      ...this.#book.counts,
+      isPaused: this.#book.isPaused,
+      oldest: row === undefined ? undefined : unpackRecord(this.#rows.get(row)).at,
+      overdue: [...this.#overdue].map(({ claim, attempt, since }) => ({
+        ...{ id: String(claim.number), attempt, since },
+      })),
+    }
+  }
+
+  /** Works until the instance closes and no handler runs, or the life ends. */
+  async run(work: QueueWork): Promise<void> {
+    this.#work = work
+    work.signal.addEventListener('abort', () => this.#end(work.signal.reason))
+    work.closing.addEventListener('abort', () => this.#rouse())
+    while (!work.signal.aborted) {
+      await this.#wanted()
+      if (work.closing.aborted) this.#book.leave()
+      if (!work.closing.aborted || this.#running.size > 0 || this.#isOwing) await this.#flush()
+      if (work.closing.aborted && this.#running.size === 0 && !this.#isOwing) break
+    }
+    this.#hasLeft = true
+    this.#cancel?.()
+  }
+
+  get #isOwing(): boolean {
+    return this.#requests.length + this.#ends.length > 0
+  }
+
+  /** This life has ended: its handlers may go on, but nothing of theirs counts. */
+  #end(reason: unknown): void {
+    for (const job of this.#running.values()) job.abort(reason)
+    this.#cancel?.()
+    this.#rouse()
+  }
+
+  /** Everything that the present turn of the event loop brings joins the turn. */
+  #rouse(): void {
+    if (this.#isWanted) return
+    this.#isWanted = true
+    const wake = this.#wake
+    if (wake) this.#system.clock.soon(wake)
+  }
+
+  async #wanted(): Promise<void> {
+    if (!this.#isWanted)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    this.#wake = undefined
+    this.#isWanted = false
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#next()
+    try {
+      const claims = await this.#apply(batch)
+      this.#failures = 0
+      for (const claim of claims) this.#start(claim)
+      for (const end of batch.ends) this.#tellEnd(end)
+      if (this.#isOwing || this.#sweep.from !== undefined) this.#rouse()
+      this.#setTimer()
+    } catch (error) {
+      await this.#refused(batch, error)
+    }
+  }
+
+  #next(): Batch {
+    if (this.#alone > 0) {
+      this.#alone--
+      return { requests: this.#requests.splice(0, 1), ends: [] }
+    }
+    let [count, jobs, bytes] = [0, 0, 0]
+    for (const request of this.#requests) {
+      jobs += request.jobs
+      bytes += request.bytes
+      if (count > 0 && (jobs > jobsMax || bytes > bytesMax)) break
+      count++
+    }
+    return { requests: this.#requests.splice(0, count), ends: this.#ends.splice(0, jobsMax) }
+  }
+
+  async #apply(batch: Batch): Promise<readonly Claim[]> {
+    let state: NonNullable<QueueState> | undefined
+    const claims = await this.#work.apply((_, context) => {
+      // The book has changed already: a turn that is made again begins with another one.
+      if (state) throw new KeelsonError('NOT_SUBMITTED', 'the turn of the queue was taken back')
+      const claimed = this.#turn(batch, context)
+      state = { ...this.#book.kept, birth: this.#state.birth }
+      return reply(claimed, state as QueueState)
+    })
+    if (state) this.#state = state
+    return claims
+  }
+
+  /** The turn: ends first, because they give places back; then requests; then claims. */
+  #turn({ requests, ends }: Batch, context: QueueContext): readonly Claim[] {
+    const { rows } = context
+    const now = context.now()
+    for (const end of ends) this.#recordEnd(end, now, rows)
+    for (const { does, from } of requests)
+      try {
+        from.reply(does(this.#book, now, rows))
+      } catch (error) {
+        // The queue refuses, before it has changed anything.
+        if (!(error instanceof KeelsonError) || !refusals.has(error.code)) throw error
+        from.fail(error)
+      }
+    if (now >= this.#sweep.at || this.#sweep.from !== undefined) {
+      const from = this.#book.sweep(this.#sweep.from, now, rows)
+      this.#sweep = { at: now + sweepMs, from }
+    }
+    return this.#book.claim(now, rows)
+  }
+
+  #recordEnd({ job, error }: End, now: number, rows: DurableRows): void {
+    const { number } = job.claim
+    if (error === undefined) this.#book.done(number, rows)
+    else
+      this.#book.failed(
+        number,
+        keptError(error.thrown),
+        this.#retryIn(job, error.thrown),
+        now,
+        rows,
+      )
+  }
+
+  /** The pause before the next try; `undefined`: there is none. */
+  #retryIn({ attempt }: JobTry, error: unknown): number | undefined {
+    const { retry } = this.#terms
+    try {
+      if (attempt >= retry.max || retry.unless(error) === true) return undefined
+    } catch {
+      // A policy that throws does not end a job.
+    }
+    return Math.ceil(backoffMs(retry, attempt, this.#system.clock.random()))
+  }
+
+  async #refused({ requests, ends }: Batch, error: unknown): Promise<void> {
+    if (this.#work.signal.aborted) return
+    this.#tell('queue.refused', { error })
+    this.#ends.unshift(...ends)
+    if (isKeelsonError(error, 'TOO_LARGE') && requests.length > 1) {
+      this.#requests.unshift(...requests)
+      this.#alone += requests.length
+    } else for (const { from } of requests) from.fail(error)
+    // Callers decide when they try again. Nobody does for the ends of handlers.
+    if (requests.length === 0) await this.#pause()
+    await this.#reopen()
+    this.#rouse()
+  }
+
+  async #reopen(): Promise<void> {
+    while (!this.#work.signal.aborted)
+      try {
+        return await this.open(this.#work.now())
+      } catch (error) {
+        this.#tell('queue.refused', { error })
+        await this.#pause()
+      }
+  }
+
+  /** Waits longer the more often in a row something has failed. */
+  async #pause(): Promise<void> {
+    this.#failures++
+    await this.#work.sleep(backoffMs(pauses, this.#failures))
+  }
+
+  /** The next time at which something is due by itself. */
+  #setTimer(): void {
+    this.#cancel?.()
+    const at = Math.min(this.#book.wakeAt(this.#rows) ?? Number.POSITIVE_INFINITY, this.#sweep.at)
+    const inMs = Math.max(0, at - this.#work.now())
+    this.#cancel = this.#system.clock.after(inMs, () => this.#rouse(), { holdsProcess: false })
+  }
+
+  #start(claim: Claim): void {
+    const { name, timeoutMs } = this.#terms
+    const now = this.#work.now()
+    this.#book.started(claim, now)
+    const job = new JobTry(`queue/${name}/${this.#state.birth}/${claim.number}`, claim, now)
+    this.#running.set(claim.number, job)
+    this.#tell('queue.started', { id: String(claim.number), attempt: claim.attempt })
+    const cancel =
+      timeoutMs === undefined
+        ? undefined
+        : this.#system.clock.after(timeoutMs, () => this.#late(job, timeoutMs))
+    void this.#handle(job).then((end) => {
+      cancel?.()
+      this.#overdue.delete(job)
+      this.#ended(end)
+    })
+  }
+
+  async #handle(job: JobTry): Promise<End> {
+    try {
+      await this.#terms.handler(job.claim.record.job, job, this.#work)
+      return { job }
+    } catch (thrown) {
+      return { job, error: { thrown } }
+    }
+  }
+
+  /** Its place is free when the failed try is durable, whether or not the handler ends. */
+  #late(job: JobTry, timeoutMs: number): void {
+    const { number: id } = job.claim
+    const thrown = new KeelsonError('TIMEOUT', `job ${id} has taken longer than ${timeoutMs} ms`)
+    this.#overdue.add(job)
+    this.#ended({ job, error: { thrown } })
+    this.#tell('queue.overdue', { id: String(id), attempt: job.attempt })
+    job.abort(thrown)
+  }
+
+  #ended(end: End): void {
+    const { job } = end
+    if (job.hasEnded || this.#work.signal.aborted) return
+    job.hasEnded = true
+    this.#running.delete(job.claim.number)
+    this.#ends.push(end)
+    this.#rouse()
+  }
+
+  #tellEnd({ job, error }: End): void {
+    const { number, attempt } = job.claim
+    const thrown = error?.thrown
+    const outcome = error === undefined ? 'done' : 'failed'
+    this.#tell('queue.ended', { id: String(number), attempt, outcome, error: thrown })
+  }
+
+  #tell<K extends keyof QueueEvents>(
+    event: K,
+    facts: Omit<Parameters<QueueEvents[K]>[0], 'queue' | 'at'>,
+  ): void {
+    const events = telemetry<QueueEvents>(this.#system)
+    if (events.listenerCount(event) === 0) return
+    const emit = events.emit.bind(events) as (name: string, told: object) => boolean
+    emit(event, { queue: this.#terms.name, at: this.#system.clock.now(), ...facts })
+  }
+}
+
+/** The refusals of the book itself. */
+const refusals: ReadonlySet<string> = new Set(['BUSY', 'CONFLICT'])

@@ -1,0 +1,72 @@
+/** The messages and the state of a queue's entity, and its events. Types only. */
+import type { DurableContext, DurableRows, Life } from '../../actors/index.ts'
+import type { CallContext } from '../../runtime/index.ts'
+import type { Added, KeptBook, NewJob, QueueCounts } from './queue-book.ts'
+
+/** The state of a queue; `undefined`: it has had no turn. */
+export type QueueState = (KeptBook & { readonly birth: string }) | undefined
+
+/** A try whose time is up, and whose handler has not ended. */
+export type OverdueJob = { readonly id: string; readonly attempt: number; readonly since: number }
+
+/** A look at a queue. */
+export type QueueLook = QueueCounts & {
+  readonly isPaused: boolean
+  /** When the ready job that has waited longest was added, in ms since 1970. */
+  readonly oldest: number | undefined
+  /** The handlers that have ignored the end of their time. They hold no place any more. */
+  readonly overdue: readonly OverdueJob[]
+}
+
+/** A job to add, with the bytes of its value. */
+export type SentJob = NewJob & { readonly bytes: number }
+
+/** The messages of a queue. */
+export type QueueMessages = {
+  calls: {
+    /** @throws KeelsonError `BUSY` */
+    add: (jobs: readonly SentJob[]) => readonly Added[]
+    pause: (isPaused: boolean) => void
+    /** False: no dead job has this number. @throws KeelsonError `CONFLICT` */
+    retry: (number: number) => boolean
+    look: () => QueueLook
+    /** Keeps the queue awake: it answers never. */
+    stay: () => void
+  }
+}
+
+/** A change that a caller asks for, as a part of the next turn. */
+export type QueueRequest = {
+  readonly jobs: number
+  readonly bytes: number
+  readonly does: (book: QueueChanges, now: number, rows: DurableRows) => unknown
+  readonly from: Pick<CallContext<QueueMessages, unknown, unknown>['from'], 'reply' | 'fail'>
+}
+
+/** The changes that callers ask for. */
+export type QueueChanges = {
+  isPaused: boolean
+  add(jobs: readonly NewJob[], now: number, rows: DurableRows): readonly Added[]
+  retry(number: number, now: number, rows: DurableRows): boolean
+}
+
+/** The context of a turn of a queue. */
+export type QueueContext = DurableContext<QueueMessages, unknown, QueueState>
+
+/** The work of a queue beside its mailbox. */
+export type QueueWork = Life<QueueMessages, unknown, QueueState>
+
+type Told<Facts> = (event: { readonly queue: string; readonly at: number } & Facts) => void
+type Tried = { readonly id: string; readonly attempt: number }
+
+/** The events of queues, on the bus of their System. */
+export interface QueueEvents {
+  /** A try begins: its claim is durable. */
+  'queue.started': Told<Tried>
+  /** A try has ended, and that is durable. */
+  'queue.ended': Told<Tried & { readonly outcome: 'done' | 'failed'; readonly error: unknown }>
+  /** A handler has not ended at the end of its time. */
+  'queue.overdue': Told<Tried>
+  /** A turn was refused, and is made again. */
+  'queue.refused': Told<{ readonly error: unknown }>
+}

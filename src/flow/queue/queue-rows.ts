@@ -1,0 +1,95 @@
+/**
+ * The rows of a queue: their keys, and the record of a job. A job has one row, whose key says where
+ * it is: `r/` ready, in the order of its key; `d/` delayed, in the order of its time; `x/` dead. A
+ * running job keeps the row from which it was claimed. The rows that end by time come last: of dead
+ * jobs, `y/` of unique texts, `z/` of rates. Pure.
+ */
+import type { KeptError } from '../record.ts'
+
+/** The priorities: whole numbers from `-priorityMax` to `priorityMax`. */
+export const priorityMax = 1_000
+
+const digits = (number: number, length: number): string => String(number).padStart(length, '0')
+
+const numberDigits = 12
+
+/** The prefix of the ready jobs of one key and priority, in the order in which they were added. */
+export const readyPrefix = (priority: number, key: string): string =>
+  `r/${digits(priority + priorityMax, 4)}/${encodeURIComponent(key)}/`
+
+/** The priority and the key of a ready job. */
+export const placeOf = (row: string): { readonly priority: number; readonly key: string } => {
+  const [, priority = '', key = ''] = row.split('/')
+  return { priority: Number(priority) - priorityMax, key: decodeURIComponent(key) }
+}
+
+/** The row of a ready job under its prefix. */
+export const readyRow = (prefix: string, number: number): string =>
+  prefix + digits(number, numberDigits)
+
+/** The prefix of the delayed jobs, in the order of their times. */
+export const delayedPrefix = 'd/'
+
+/** `dueAt`: in ms since 1970. */
+export const delayedRow = (dueAt: number, number: number): string =>
+  `${delayedPrefix}${digits(dueAt, 16)}/${digits(number, numberDigits)}`
+
+/** When a delayed job is due. */
+export const dueOf = (row: string): number => Number(row.slice(2, 18))
+
+/** The prefix of the dead jobs, in the order in which they were added. */
+export const deadPrefix = 'x/'
+
+/** The row of a dead job. */
+export const deadRow = (number: number): string => deadPrefix + digits(number, numberDigits)
+
+/** The number of a job, by its row. */
+export const numberOf = (row: string): number => Number(row.slice(-numberDigits))
+
+/** The row of the holder of a unique text. */
+export const uniqueRow = (text: string): string => `${uniquePrefix}${text}`
+
+/** The prefix of the unique texts that are taken. */
+export const uniquePrefix = 'y/'
+
+/** The number of the job that has a unique text, and until when (0: until it has ended). */
+export type Holder = readonly [number: number, until: number]
+
+/** The row of the rate of one key. */
+export const rateRow = (key: string): string => `${ratePrefix}${key}`
+
+/** The prefix of the rates of keys. */
+export const ratePrefix = 'z/'
+
+/** A job as its row has it. */
+export type JobRecord = {
+  readonly job: unknown
+  readonly key: string
+  readonly priority: number
+  /** When it was added, in ms since 1970. */
+  readonly at: number
+  /** The tries that have begun, but for the present one. */
+  readonly tries: number
+  readonly unique: string | undefined
+  /** Of the last try that failed, and when. */
+  readonly failure: { readonly at: number; readonly error: KeptError } | undefined
+}
+
+/** The value of a job's row. The job is its last member, for `undefined` cannot be stored. */
+export const packRecord = (record: JobRecord): readonly unknown[] => {
+  const { job, key, priority, at, tries, unique = null, failure = null } = record
+  return [key, priority, at, tries, unique, failure, ...(job === undefined ? [] : [job])]
+}
+
+/** Reads what `packRecord` made. */
+export const unpackRecord = (packed: unknown): JobRecord => {
+  const [key, priority, at, tries, unique, failure, job] = packed as [
+    ...[string, number, number, number, string | null, JobRecord['failure'] | null],
+    unknown?,
+  ]
+  return {
+    ...{ job, key, priority, at, tries },
+    unique: unique ?? undefined,
+    failure: failure ?? undefined,
+  }
+}

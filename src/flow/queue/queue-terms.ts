@@ -1,0 +1,136 @@
+/** The options of a queue, checked, as its life uses them. Pure. */
+import {
+  type Check,
+  config,
+  flag,
+  functionOf,
+  mapped,
+  numberFrom,
+  object,
+  optional,
+  or,
+  orInfinite,
+  type Place,
+  that,
+  wholeFrom,
+} from '../../check.ts'
+import type { Retry } from '../../clock.ts'
+import type { Duration, Try } from '../body.ts'
+import type { FlowPart } from '../parts.ts'
+import { msOf } from '../values.ts'
+import type { QueueLimits } from './queue-book.ts'
+import type { QueueWork } from './queue-messages.ts'
+
+/** The options of a queue. */
+export type QueueOptions = {
+  /** The most jobs that run at once; 10 by default. */
+  readonly concurrency?: number
+  /** The most jobs of one key that run at once; without limit by default. */
+  readonly perKey?: number
+  /**
+   * The most tries that start in any time of this length; with `key: true` of each key. Jobs without
+   * a key are under no limit of a key.
+   */
+  readonly rate?: { readonly max: number; readonly per: Duration; readonly key?: boolean }
+  /** When a try that failed is followed by another one: by default 3 tries, as of a step. */
+  readonly retry?: Retry
+  /** How long one try may take. Then its signal aborts, and it has failed. Without limit by default. */
+  readonly timeout?: Duration
+  /**
+   * How long the text `unique` of a job is taken: until the job is done or dead, which is the
+   * default, or for a time from when it was added.
+   */
+  readonly unique?: 'until-ended' | Duration
+  /** The most jobs that wait or run; 1,000,000, which is also the most. Beyond it `add` is `BUSY`. */
+  readonly depthMax?: number
+  /** How long a dead job is kept; 30 days by default. */
+  readonly keep?: { readonly dead?: Duration }
+}
+
+/** What a queue is run by. */
+export type QueueTerms = {
+  readonly name: string
+  readonly limits: QueueLimits
+  readonly retry: { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
+  readonly timeoutMs: number | undefined
+  readonly handler: (job: unknown, attempt: Try, work: QueueWork) => unknown
+}
+
+/** A queue of jobs that are a `J`. */
+export interface Queue<J = never> extends FlowPart {
+  readonly sort: 'queue'
+  readonly [jobs]?: (job: J) => void
+}
+
+declare const jobs: unique symbol
+
+/** The most jobs of a queue, and how many of them have their places in memory. */
+const depthMax = 1_000_000
+const memoryMax = 100_000
+
+/** The most pairs of key and priority with ready jobs. */
+const keysMax = 100_000
+
+const retryDefault = {
+  ...{ max: 3, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
+  unless: (_: unknown): boolean => false,
+}
+
+const isDuration = (found: unknown): boolean => {
+  try {
+    return msOf(found as Duration, '') > 0
+  } catch {
+    return false
+  }
+}
+
+const durationText = "ms from 1, or a number with ms, s, m, h or d, such as '90s'"
+
+const duration: Check<number, Duration> = mapped(
+  that<Duration>(durationText, isDuration),
+  (found) => Math.ceil(msOf(found, '')),
+)
+
+const untilEnded = 'until-ended'
+
+const options = object({
+  concurrency: or(wholeFrom(1, 10_000), 10),
+  perKey: or(orInfinite(wholeFrom(1)), Number.POSITIVE_INFINITY),
+  rate: optional(object({ max: wholeFrom(1), per: duration, key: or(flag, false) })),
+  retry: or(
+    object({
+      max: or(orInfinite(wholeFrom(1)), retryDefault.max),
+      baseMs: or(numberFrom(0), retryDefault.baseMs),
+      maxMs: or(numberFrom(0), retryDefault.maxMs),
+      factor: or(numberFrom(1), retryDefault.factor),
+      jitter: or(numberFrom(0, 1), retryDefault.jitter),
+      unless: or(functionOf<(error: unknown) => boolean>(), retryDefault.unless),
+    }),
+    {},
+  ),
+  timeout: optional(duration),
+  unique: or(
+    (found: unknown, at: Place) => (found === untilEnded ? undefined : duration(found, at)),
+    untilEnded,
+  ),
+  depthMax: or(wholeFrom(1, depthMax), depthMax),
+  keep: or(object({ dead: or(duration, '30d') }), {}),
+})
+
+/**
+ * The terms of a queue. `countsEnds`: whether a job may be the reason of the end of its process.
+ * @throws KeelsonError `CONFIG`
+ */
+export const queueTerms = (
+  name: string,
+  handler: QueueTerms['handler'],
+  given: QueueOptions,
+  countsEnds: boolean,
+): QueueTerms => {
+  const { rate, unique, keep, timeout, retry, ...checked } = options(given, config(`queue.${name}`))
+  const limits = {
+    ...{ memoryMax, keysMax, countsEnds, uniqueMs: unique, keepMs: keep.dead, ...checked },
+    rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
+  }
+  return { name, limits, retry, timeoutMs: timeout, handler }
+}

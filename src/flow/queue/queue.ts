@@ -1,0 +1,43 @@
+/** `queue`: jobs that run beside each other under limits, each until it is done or dead. */
+import { configError, isKeelsonError } from '../../errors.ts'
+import type { Try, Workflow } from '../body.ts'
+import { type FlowApp, flow } from '../handle.ts'
+import { checkPartName } from '../parts.ts'
+import { queueSpecs } from './queue-entity.ts'
+import type { QueueWork } from './queue-messages.ts'
+import { type Queue, type QueueOptions, queueTerms } from './queue-terms.ts'
+
+/**
+ * A queue. Its handler gets each job, until one try has ended without an error or the tries have
+ * ended: so a handler runs at least once, and its `key` is the same at each try. A workflow as its
+ * handler starts one run for each job, under the key of the job, and the job ends with the run.
+ * @throws KeelsonError `CONFIG`
+ */
+export const queue = <J>(
+  name: string,
+  handler: ((job: J, attempt: Try) => unknown) | Workflow<J, unknown>,
+  options: QueueOptions = {},
+): Queue<J> => {
+  checkPartName('queue', name)
+  const isRun = typeof handler === 'object' && handler?.sort === 'workflow'
+  if (!isRun && typeof handler !== 'function')
+    throw configError(`queue.${name}.handler`, 'a function or a workflow', handler)
+  const terms = isRun
+    ? queueTerms(name, runner(handler), { ...options, retry: asRun }, false)
+    : queueTerms(name, handler as never, options, true)
+  return { sort: 'queue', name, children: () => queueSpecs(terms) }
+}
+
+/** A run that has ended says how its job ends: a workflow has its own tries. */
+const asRun = {
+  max: Number.POSITIVE_INFINITY,
+  unless: (error: unknown): boolean => isKeelsonError(error, 'FAILED'),
+}
+
+/** Starts the run of a job, and waits for its end. */
+const runner =
+  <J>(workflow: Workflow<J, unknown>) =>
+  async (job: unknown, { key: id }: Try, { app }: QueueWork): Promise<void> => {
+    const { result } = await flow(app as FlowApp).start(workflow, job as J, { id })
+    await result({ timeoutMs: Number.POSITIVE_INFINITY })
+  }
