@@ -13,6 +13,7 @@ import * as CommandWrites from '../writing/command-writes.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
 import { checkWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
+import { timeoutOf } from './control-request.ts'
 import type { ControlShard } from './control-shard.ts'
 import { flushWindows } from './write-pause.ts'
 
@@ -210,10 +211,7 @@ export class BatcherHandle {
 
   #timeoutMs(options: { readonly timeoutMs?: number }): number {
     this.#access.check()
-    checkOptionNames(options, ['timeoutMs'])
-    const { timeoutMs = this.#deadlineMs } = options
-    if (typeof timeoutMs === 'number' && timeoutMs > 0) return timeoutMs
-    throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+    return timeoutOf(options, this.#deadlineMs)
   }
 
   #shard(index: number): ControlShard {

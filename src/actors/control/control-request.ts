@@ -1,28 +1,42 @@
 /** The requests to control: the options of callers, checked, with all defaults. Pure. */
-import { invalidArgument } from '../../errors.ts'
+import { argument, flag, type Given, object, optional, or, text, that } from '../../check.ts'
 import { isRef, type Ref } from '../../runtime/index.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+
+const aboveZero = (max = Number.POSITIVE_INFINITY) =>
+  optional(
+    that<number>(
+      'a number above 0',
+      (found) => typeof found === 'number' && found > 0 && found <= max,
+    ),
+  )
+
+const plainFields = {
+  /** How long each shard may take, in ms; the instance's `deadlineMs` by default. */
+  timeoutMs: aboveZero(),
+}
+
+const suspendFields = {
+  ...plainFields,
+  /** Flushes projections first; true by default. */
+  flush: or(flag, true),
+  /** Holds new writes at the gate as well; false by default. */
+  writes: or(flag, false),
+  /** The process whose end ends the suspension. */
+  owner: optional(that<Ref>('a ref', isRef)),
+  /** Ends the suspension after so many ms. Without it, the suspension does not end by itself. */
+  leaseMs: aboveZero(Number.MAX_VALUE),
+}
+
+const resumeFields = { ...plainFields, token: optional(text), force: or(flag, false) }
 
 /** Options of every control call. */
-export type ControlOptions = {
-  /** How long each shard may take, in ms; the instance's `deadlineMs` by default. */
-  readonly timeoutMs?: number
-}
+export type ControlOptions = Given<typeof plainFields>
 
 /** Options of a suspension. */
-export type SuspendOptions = ControlOptions & {
-  /** Flushes projections first; true by default. */
-  readonly flush?: boolean
-  /** Holds new writes at the gate as well; false by default. */
-  readonly writes?: boolean
-  /** The process whose end ends the suspension. */
-  readonly owner?: Ref
-  /** Ends the suspension after so many ms. Without it, the suspension does not end by itself. */
-  readonly leaseMs?: number
-}
+export type SuspendOptions = Given<typeof suspendFields>
 
 /** Options of a resumption: the token of one suspension, or `force` for all. */
-export type ResumeOptions = ControlOptions & { readonly token?: string; readonly force?: boolean }
+export type ResumeOptions = Given<typeof resumeFields>
 
 /** The parts of every request: the shards asked, and the time for each. */
 export type PlainRequest = { readonly shards: readonly number[]; readonly timeoutMs: number }
@@ -52,41 +66,29 @@ export type Scope = {
   readonly owner?: Ref | undefined
 }
 
-const suspendNames = ['timeoutMs', 'flush', 'writes', 'owner', 'leaseMs']
-const resumeNames = ['timeoutMs', 'token', 'force']
+const [plain, suspend, resume] = [object(plainFields), object(suspendFields), object(resumeFields)]
+const whole = argument()
+
+/** The time-out of a call, in ms. @throws KeelsonError `INVALID_ARGUMENT` */
+export const timeoutOf = (options: ControlOptions, deadlineMs: number): number =>
+  plain(options, whole).timeoutMs ?? deadlineMs
 
 /** A request for all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const plainRequest = (
   { shards, deadlineMs }: Scope,
   options: ControlOptions = {},
-  names: readonly string[] = ['timeoutMs'],
-): PlainRequest => {
-  checkOptionNames(options, names)
-  const { timeoutMs = deadlineMs } = options
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
-    throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
-  return { shards, timeoutMs }
-}
+): PlainRequest => ({ shards, timeoutMs: timeoutOf(options, deadlineMs) })
 
 /** A suspension of all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const suspendRequest = (scope: Scope, options: SuspendOptions = {}): SuspendRequest => {
-  const plain = plainRequest(scope, options, suspendNames)
-  const { flush = true, writes = false, owner = scope.owner, leaseMs } = options
-  if (typeof flush !== 'boolean') throw invalidArgument('flush', 'a boolean', flush)
-  if (typeof writes !== 'boolean') throw invalidArgument('writes', 'a boolean', writes)
-  if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
-  if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs > 0))
-    throw invalidArgument('leaseMs', 'a number above 0', leaseMs)
-  return { ...plain, flush, writes, owner, leaseMs }
+  const { shards, deadlineMs } = scope
+  const { timeoutMs = deadlineMs, owner = scope.owner, ...rest } = suspend(options, whole)
+  return { ...rest, shards, timeoutMs, owner }
 }
 
 /** A resumption of all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const resumeRequest = (scope: Scope, options: ResumeOptions = {}): ResumeRequest => {
-  const plain = plainRequest(scope, options, resumeNames)
-  const { token, force = false } = options
-  if (token !== undefined && typeof token !== 'string')
-    throw invalidArgument('token', 'a string', token)
-  if (typeof force !== 'boolean') throw invalidArgument('force', 'a boolean', force)
+  const { timeoutMs = scope.deadlineMs, token, force } = resume(options, whole)
   const which = token === undefined ? { owner: scope.owner } : { token }
-  return { ...plain, which: force ? 'all' : which }
+  return { shards: scope.shards, timeoutMs, which: force ? 'all' : which }
 }

@@ -15,6 +15,7 @@ import * as WalWriter from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { type Released, releaseLog } from '../snapshots/snapshot-attempt.ts'
 import * as Snapshotter from '../snapshots/snapshotter.ts'
+import { timeoutOf } from './control-request.ts'
 import type { ControlShard } from './control-shard.ts'
 
 /** Which frames to read. LSNs are inclusive. */
@@ -105,11 +106,8 @@ export class WalHandle {
    */
   async checkpoint(options: { readonly timeoutMs?: number } = {}): Promise<NamedSnapshot> {
     this.#access.check()
-    checkOptionNames(options, ['timeoutMs'])
     const { instance, index, settings } = this.#shard.parts
-    const { timeoutMs = settings.deadlineMs } = options
-    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
-      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+    const timeoutMs = timeoutOf(options, settings.deadlineMs)
     const snapshotter = this.#system.to(Snapshotter.name(instance, index))
     return LmdbWriter.answerOf(this.#shard, Snapshotter.snapshot(snapshotter, timeoutMs))
   }
