@@ -117,6 +117,11 @@ export const storageOptions = {
     maxLagMs: or(ms(0), 250),
     /** A flush is due after this many operations. */
     maxOps: or(wholeFrom(1), 25_000),
+    /**
+     * How much longer changes gather while they are less than 256 KiB, in a shard without
+     * projections by users and producers of rows. Nobody who waits for a flush waits for this.
+     */
+    trickleMs: or(ms(0), 5_000),
     /** The frames in the outbox; beyond, the log is read. */
     ringSlots: or(wholeFrom(1, 2 ** 24), 65_536),
     /** The bytes in the outbox; beyond, the log is read. */

@@ -96,6 +96,11 @@ export class DerivedQueue {
     return this.#bytes < this.#limits.bytes ? this.#limits.operations - this.#operations : 0
   }
 
+  /** Whether a producer has begun. */
+  get hasProducers(): boolean {
+    return this.#producers.size > 0
+  }
+
   /** When the oldest group was accepted; `undefined` without groups. */
   get oldestAt(): number | undefined {
     return this.#groups[0]?.at

@@ -17,31 +17,54 @@ import { type BatchLimits, ProjectionBatch } from './projection-batch.ts'
 
 /**
  * In ms: the time to gather, the quiet time to wait for, and the longest wait of the oldest
- * operation. `maxOps`: so many operations are flushed at once.
+ * operation. `maxOps`: so many operations are flushed at once. A trickle gathers `trickleMs` longer.
  */
 export type FlushRules = {
   readonly intervalMs: number
   readonly quietMs: number
   readonly maxLagMs: number
   readonly maxOps: number
+  readonly trickleMs: number
 }
+
+/**
+ * Fewer bytes are a trickle. A flush costs as much as several writes, however little it has, and
+ * the overlay answers the reads of it.
+ */
+const trickleBytes = 256 * 1024
+
+/** Why a flush of a trickle must not wait, and why a flush had better wait. */
+export type Circumstances = {
+  /** Actors derive rows from the projection. */
+  readonly hasProducers: boolean
+  /** The log writes a group, whose callers wait for the disk. */
+  readonly isWriting: boolean
+}
+
+/** Nothing else happens. */
+export const calm: Circumstances = { hasProducers: false, isWriting: false }
 
 /**
  * The operations that wait to be flushed: their number, and when the oldest and the newest arrived.
  * Times in ms of one monotonic clock.
  */
-export type Pending = {
+type Pending = {
   readonly operations: number
   readonly firstAt: number
   readonly lastAt: number
+  readonly isTrickle: boolean
+  readonly isWriting: boolean
 }
 
 /** The ms until the pending operations are due; 0 if they are due now. */
 const flushDueIn = (rules: FlushRules, pending: Pending, now: number): number => {
-  if (pending.operations >= rules.maxOps) return 0
-  const gathered = pending.firstAt + rules.intervalMs
-  const quiet = pending.lastAt + rules.quietMs
-  const lag = pending.firstAt + rules.maxLagMs
+  const { operations, lastAt, isTrickle, isWriting } = pending
+  if (operations >= rules.maxOps) return 0
+  const beganAt = pending.firstAt + (isTrickle ? rules.trickleMs : 0)
+  const gathered = beganAt + rules.intervalMs
+  // A group on its way is no pause: its callers would wait for two syncs.
+  const quiet = (isWriting ? now : lastAt) + rules.quietMs
+  const lag = beganAt + rules.maxLagMs
   return Math.max(0, Math.min(Math.max(gathered, quiet), lag) - now)
 }
 
@@ -144,9 +167,9 @@ export class ProjectionFeed {
   }
 
   /** The next step. `urgent`: a caller waits, so the flush rules do not apply. */
-  next(now: number, urgent: boolean, rows: Rows): FlushStep {
+  next(now: number, urgent: boolean, rows: Rows, circumstances = calm): FlushStep {
     if (this.lag === 0) return { kind: 'nothing' }
-    const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now)
+    const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now, circumstances)
     if (inMs > 0) return { kind: 'due', inMs }
     const projecting = this.#projecting && { ...this.#projecting, lsn: this.#projectedLsn }
     const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows, this.#rules, projecting)
@@ -197,12 +220,15 @@ export class ProjectionFeed {
     this.#tail = new LogTail({ frames: [], bytes: new Uint8Array(0), next: lsn })
   }
 
-  #dueIn(now: number): number {
+  #dueIn(now: number, { hasProducers, isWriting }: Circumstances): number {
+    const isRead = hasProducers || (this.#projecting?.projections.length ?? 0) > 0
     // Only operations held now count: a commit ends the wait of those it took.
     const pending = {
       operations: this.#outbox.commands,
       firstAt: this.#outbox.oldestAt,
       lastAt: this.#lastAt,
+      isTrickle: !isRead && this.#outbox.bytes < trickleBytes,
+      isWriting,
     }
     return flushDueIn(this.#rules, pending, now)
   }

@@ -83,7 +83,7 @@ type Step =
   | { readonly kind: 'walk'; readonly walked: Walked }
 
 const nextStep = (state: State, { projection }: Applier.Following, context: Context): Step => {
-  const { derived, blobs } = state.shard
+  const { derived, blobs, appends } = state.shard
   const now = context.system.clock.monotonic()
   const inMs = state.waiters.areThere ? 0 : derivedDueIn(state, now)
   // A group retried alone must not wait for an idle log.
@@ -93,7 +93,10 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
     state.rows ??= new ProjectionRows(projection, blobs.reader)
     const walked = walk(state, projection, state.rows, context)
     if (walked) return { kind: 'walk', walked }
-    const next = state.feed.next(now, inMs === 0, state.rows)
+    const next = state.feed.next(now, inMs === 0, state.rows, {
+      hasProducers: derived.hasProducers,
+      isWriting: appends.queue.inFlight.length > 0,
+    })
     if (next.kind === 'due') return { kind: 'due', inMs: Math.min(next.inMs, inMs) }
     if (next.kind !== 'nothing' || !isReady) return next
     return inMs === 0 ? { kind: 'derived' } : { kind: 'due', inMs }

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { ProjectionFeed } from '../../../src/actors/projection/projection-feed.ts'
+import { calm, ProjectionFeed } from '../../../src/actors/projection/projection-feed.ts'
+import { countsByNamespace } from '../../../src/index.ts'
 import {
   encodeFrame,
   encodeValue,
   markOf,
   noExpiry,
+  type Projecting,
   type Unit,
 } from '../../../src/storage/index.ts'
 import { MapRows } from '../../support/worlds/map-rows.ts'
@@ -15,6 +17,7 @@ const limits = {
   quietMs: 20,
   maxLagMs: 250,
   maxOps: 10,
+  trickleMs: 0,
   ringSlots: 4,
   ringBytes: 1_000_000,
   chunkRows: 10_000,
@@ -254,4 +257,59 @@ describe('the feed of a projection', () => {
       expect(step.kind === 'commit' && [...step.batch.changes.keys()]).toEqual(['k1', 'k2'])
     }
   })
+})
+
+describe('a trickle of changes', () => {
+  const trickling = { ...limits, trickleMs: 5_000 }
+
+  /** A feed with one small frame, applied at 0. */
+  const fed = (more: Partial<typeof trickling> = {}, projecting?: Projecting) => {
+    const feed = new ProjectionFeed({ ...trickling, ...more }, 0, 0, projecting)
+    feed.durable(100)
+    feed.enqueue(applied(1), 0)
+    return feed
+  }
+
+  test('gathers longer than the rules say, and a pause of writes does not end that', () => {
+    const feed = fed()
+    feed.enqueue(applied(2), 1_000)
+    expect(feed.next(3_000, false, nothing)).toEqual({ kind: 'due', inMs: 2_050 })
+
+    feed.enqueue(applied(3), 5_040)
+    expect(feed.next(5_050, false, nothing)).toEqual({ kind: 'due', inMs: 10 })
+    expect(feed.next(5_060, false, nothing).kind).toBe('commit')
+  })
+
+  test('is flushed at once for a caller who waits', () => {
+    expect(fed().next(1, true, nothing).kind).toBe('commit')
+  })
+
+  test('is none from 256 KiB on: the rules count from its first frame', () => {
+    const feed = fed()
+    const large = { ...unitsOf(2)[0], value: encodeValue('x'.repeat(256 * 1024)) } as Unit
+    feed.enqueue(
+      appliedFrames([2], () => [large]),
+      100,
+    )
+    expect(feed.next(100, false, nothing)).toEqual({ kind: 'due', inMs: 20 })
+  })
+
+  test('does not wait for readers of the projection itself', () => {
+    const projecting: Projecting = { projections: [countsByNamespace()], givenUp: new Set() }
+    expect(fed({}, projecting).next(0, false, nothing)).toEqual({ kind: 'due', inMs: 50 })
+
+    const around = { ...calm, hasProducers: true }
+    expect(fed().next(0, false, nothing, around)).toEqual({ kind: 'due', inMs: 50 })
+  })
+})
+
+test('a flush begins while no group is written, but waits no longer than the lag allows', () => {
+  const feed = new ProjectionFeed(limits, 0, 0)
+  feed.durable(100)
+  feed.enqueue(applied(1), 0)
+  const around = { ...calm, isWriting: true }
+
+  expect(feed.next(50, false, nothing, around)).toEqual({ kind: 'due', inMs: 20 })
+  expect(feed.next(240, false, nothing, around)).toEqual({ kind: 'due', inMs: 10 })
+  expect(feed.next(250, false, nothing, around).kind).toBe('commit')
 })

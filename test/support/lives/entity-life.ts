@@ -220,7 +220,7 @@ class EntityLife {
       system,
       shards: this.#shards,
       app: supervisor('app', {}, [this.#kind, worker('witness', this.#witness)]),
-      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
+      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20, trickleMs: this.#seed % 2 ? 30 : 0 },
       wal: { maxFileSize: 128 * 1024 },
       blobs: { threshold: 2_000 },
     })

@@ -178,7 +178,7 @@ class LivenessLife {
       shards: this.#shards,
       app: supervisor('app', { intensity: 1e6 }, parts),
       blobs: { threshold: 8 * 1024 },
-      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
+      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20, trickleMs: this.#seed % 2 ? 30 : 0 },
       wal: { maxFileSize: 128 * 1024 },
     })
     for (const id of ids)

@@ -158,7 +158,7 @@ class Life {
       overlay: { keys: overlayKeys },
       ...(windowMs > 0 ? { batcher: { windows: { n: windowMs } } } : {}),
       blobs: { threshold, segmentBytes: 4_096, graceMs: 5, sweepMs: 40 },
-      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20 },
+      lmdb: { intervalMs: 5, quietMs: 2, maxLagMs: 20, trickleMs: seed % 2 ? 30 : 0 },
     }
   }
 

@@ -40,6 +40,8 @@ export const machine = (options: MachineOptions = {}): Machine => {
         system: createSystem({ clock, logger: silentLogger }),
         ...more,
         wal: { maxFileSize: 256 * 1024, ...more.wal },
+        // Tests write little, and most claims about the projection are about its flushes.
+        lmdb: { trickleMs: 0, ...more.lmdb },
       }),
   }
 }
