@@ -42,7 +42,10 @@ export const errorCodes = [
   'BLOCKED',
   // Of a run of a workflow.
   'FAILED',
+  'CANCELLED',
   'DIVERGED',
+  'UNKNOWN_STEP',
+  'TOO_MANY_STEPS',
   // Of a process.
   'NO_PROCESS',
   'EXITED',

@@ -93,6 +93,11 @@ export const rooms: Readonly<Record<string, Rooms>> = {
       ...['text', 'command', 'ingest', 'prompt', 'attach', 'wal', 'journal', 'backup', 'doctor'],
     ],
   },
+  flow: {
+    runs: [],
+    queue: ['runs'],
+    app: ['runs', 'queue'],
+  },
   testing: {
     kit: [],
     simulated: ['kit'],

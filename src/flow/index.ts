@@ -1,21 +1,48 @@
 /**
  * `keelson/flow`: workflows on durable actors. It imports supervisors and the layers below. Its
- * files, each importing only files above it:
+ * rooms, each importing only rooms above it:
  *
- * - parts, body, values, record, messages: the words
- * - replay: which outcome comes next, and what may start (pure)
- * - life: one life of a run, which carries out
- * - run: the entity of a run, its turns
- * - workflow, tree, handle: `workflow`, `flows`, `flow(app)`
+ * - runs: `workflow`, and its runs: their record, replay, lives and keeper
+ * - queue: jobs that run under limits; `kept-awake.ts` keeps its entity awake
+ * - app: `queue`, `flows`, a part of the tree, and `flow(app)`
  *
- * Start reading at `record.ts` and `replay.ts`.
+ * Start reading at `runs/record.ts`, `runs/replay.ts` and `runs/life.ts`.
  */
-export type { Body, Ctx, Duration, StepOptions, Try, Workflow, WorkflowOptions } from './body.ts'
-export { type Flow, type FlowApp, flow, type Handle } from './handle.ts'
-export type { FlowPart } from './parts.ts'
-export { queue } from './queue/queue.ts'
+
+export {
+  type AnyWorkflow,
+  type Cancelled,
+  type Flow,
+  type FlowApp,
+  flow,
+  type Handle,
+  type Settlement,
+  type StartRunOptions,
+} from './app/handle.ts'
+export { queue } from './app/queue.ts'
+export { type FlowParts, flows } from './app/tree.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
 export type { OverdueJob, QueueEvents, QueueLook } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
-export { type FlowParts, flows } from './tree.ts'
-export { workflow } from './workflow.ts'
+export type {
+  AllOptions,
+  Body,
+  Branch,
+  ChildOptions,
+  Ctx,
+  Duration,
+  Keep,
+  StepOptions,
+  Try,
+  Undo,
+  UntypedBody,
+  WaitOptions,
+  Workflow,
+  WorkflowOptions,
+} from './runs/body.ts'
+export type { FlowEvents, RunFacts } from './runs/events.ts'
+export type { CountsOf, ListOptions, Page, Row, StepRow, StepsOptions } from './runs/listing.ts'
+export type { RunEnd } from './runs/messages.ts'
+export type { FlowPart } from './runs/parts.ts'
+export type { KeptError, OperationKind, RunStatus } from './runs/record.ts'
+export { workflow } from './runs/workflow.ts'

@@ -10,7 +10,7 @@
  */
 import type { DurableRows } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { KeptError } from '../record.ts'
+import type { KeptError } from '../runs/record.ts'
 import { Backlog, type Room } from './backlog.ts'
 import { KeyRates } from './key-rates.ts'
 import {

@@ -1,5 +1,5 @@
 /** One try of a job, as its handler gets it: the job runs in it, or ignores its end. */
-import type { Try } from '../body.ts'
+import type { Try } from '../runs/body.ts'
 import type { Claim } from './queue-book.ts'
 
 /** The try of a claim. */

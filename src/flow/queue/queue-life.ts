@@ -11,7 +11,7 @@ import type { DurableRows } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { reply, telemetry } from '../../runtime/index.ts'
-import { keptError } from '../record.ts'
+import { keptError } from '../runs/record.ts'
 import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
 import { JobTry } from './queue-job.ts'
 import type {

@@ -4,7 +4,7 @@
  * running job keeps the row from which it was claimed. The rows that end by time come last: of dead
  * jobs, `y/` of unique texts, `z/` of rates. Pure.
  */
-import type { KeptError } from '../record.ts'
+import type { KeptError } from '../runs/record.ts'
 
 /** The priorities: whole numbers from `-priorityMax` to `priorityMax`. */
 export const priorityMax = 1_000

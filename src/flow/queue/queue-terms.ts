@@ -15,9 +15,9 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
-import type { Duration, Try } from '../body.ts'
-import type { FlowPart } from '../parts.ts'
-import { msOf } from '../values.ts'
+import type { Duration, Try } from '../runs/body.ts'
+import type { FlowPart } from '../runs/parts.ts'
+import { msOf } from '../runs/values.ts'
 import type { QueueLimits } from './queue-book.ts'
 import type { QueueWork } from './queue-messages.ts'
 

@@ -4,8 +4,8 @@
  * order, live as in a replay, so that its races come out the same. New operations are held until the
  * body has asked for every recorded key. Pure.
  */
-import { invalidArgument, KeelsonError } from '../errors.ts'
-import type { Operation, OperationKind, Recorded } from './record.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { cancelKey, type Operation, type OperationKind, type Recorded } from './record.ts'
 
 /** An operation that the body has asked for. */
 export interface Asked {
@@ -13,21 +13,22 @@ export interface Asked {
   readonly key: string
   /** Its row, if it has one. */
   recorded: Recorded | undefined
-  /** The body has its outcome. */
-  isDelivered: boolean
 }
 
-/** The replay of one life of a run. `A`: what the life keeps of each operation. */
+/** A recorded operation with its outcome. */
+export type Decided = Recorded & Required<Pick<Operation, 'outcome' | 'place'>>
+
+/** The replay of one life of a run. `A`: the operations as the life knows them. */
 export class Replay<A extends Asked = Asked> {
   /** The operations that were asked for, in that order. */
   readonly asked = new Map<string, A>()
-  /** The operations whose outcome the body does not have. */
+  /** The operations that wait for their outcome. */
   readonly inFlight = new Set<A>()
   /** Operations that wait for their start in this life. */
   readonly #held = new Set<A>()
   readonly #recorded: Map<string, Recorded>
-  /** The recorded outcomes by their places. */
-  readonly #outcomes = new Map<number, Recorded>()
+  /** The rows that have a place, by it. One whose outcome was taken back has to run at its place. */
+  readonly #placed = new Map<number, Recorded>()
   /** The places that the record had when this life began, in order. */
   readonly #places: readonly number[]
   /** The last place of that time. */
@@ -35,21 +36,29 @@ export class Replay<A extends Asked = Asked> {
   #delivered = 0
   /** How many keys of the record were not asked for. */
   #missing: number
-  #isComplete: boolean
+  #isComplete = false
+  /** The last place whose outcome is known here. */
+  known: number
 
+  /** `outcomes`: the last place of the run. */
   constructor(record: readonly Recorded[], outcomes: number) {
     this.#recorded = new Map(record.map((each) => [each.key, each]))
-    for (const each of record) if (each.place !== undefined) this.#outcomes.set(each.place, each)
-    this.#places = [...this.#outcomes.keys()].sort((left, right) => left - right)
+    for (const each of record) if (each.place !== undefined) this.#placed.set(each.place, each)
+    this.#places = [...this.#placed.keys()].sort((left, right) => left - right)
     this.#last = outcomes
+    this.known = outcomes
     this.#missing = record.length
-    this.#isComplete = record.length === 0
   }
 
   /** Whether the body is beyond its record: new operations may start. */
   get isComplete(): boolean {
     this.#isComplete ||= this.#missing === 0 && this.#delivered >= this.#places.length
     return this.#isComplete
+  }
+
+  /** How far the replay is: it grows with each operation and each outcome. */
+  get progress(): number {
+    return this.asked.size + this.#delivered
   }
 
   /**
@@ -77,37 +86,51 @@ export class Replay<A extends Asked = Asked> {
   record(recorded: Recorded): void {
     const asked = this.asked.get(recorded.key)
     if (asked) asked.recorded = recorded
-    if (recorded.place !== undefined) this.#outcomes.set(recorded.place, recorded)
+    if (recorded.place === undefined) return
+    this.#placed.set(recorded.place, recorded)
+    this.known = Math.max(this.known, recorded.place)
   }
 
   /** The outcome that the body gets next, if it is there and the body has asked for it. */
-  next(): (A & { readonly recorded: Recorded & Required<Pick<Operation, 'outcome'>> }) | undefined {
-    const recorded = this.#outcomes.get(this.#place)
+  next(): { readonly asked: A; readonly decided: Decided } | undefined {
+    const recorded = this.#placed.get(this.#place)
     const asked = recorded?.outcome && this.asked.get(recorded.key)
-    if (!asked) return undefined
-    asked.recorded = recorded
-    return asked as never
+    if (!asked || (recorded.asked ?? 0) > this.asked.size) return undefined
+    return { asked, decided: recorded as Decided }
   }
 
   /** The body has got the outcome that `next` returned. */
   delivered(asked: A): void {
-    asked.isDelivered = true
-    this.inFlight.delete(asked)
-    this.#held.delete(asked)
+    this.drop(asked)
+    this.#placed.delete(this.#place)
     this.#delivered++
   }
 
-  /** The operations that start now: each is returned once. */
+  /** The body waits for this operation no more. */
+  drop(asked: A): void {
+    this.inFlight.delete(asked)
+    this.#held.delete(asked)
+  }
+
+  /**
+   * The operations that start now: each is returned once. Within the record that is only one whose
+   * outcome was taken back, at its place.
+   */
   starting(): readonly A[] {
-    if (!this.isComplete || this.#held.size === 0) return []
-    const starting = [...this.#held].filter(({ recorded }) => !recorded?.outcome)
-    this.#held.clear()
-    return starting
+    if (this.#held.size === 0) return []
+    if (this.isComplete) {
+      const starting = [...this.#held]
+      this.#held.clear()
+      return starting
+    }
+    const reopened = this.#placed.get(this.#place)
+    const asked = reopened && !reopened.outcome && this.asked.get(reopened.key)
+    return asked && this.#held.delete(asked) ? [asked] : []
   }
 
   /** The recorded keys that the body has not asked for. */
   missing(): readonly string[] {
-    return [...this.#recorded.keys()].filter((key) => !this.asked.has(key))
+    return [...this.#recorded.keys()].filter((key) => key !== cancelKey && !this.asked.has(key))
   }
 
   /** The place of the next outcome: those of the record first, then one after another. */

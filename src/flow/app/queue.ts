@@ -1,11 +1,11 @@
 /** `queue`: jobs that run beside each other under limits, each until it is done or dead. */
 import { configError, isKeelsonError } from '../../errors.ts'
-import type { Try, Workflow } from '../body.ts'
-import { type FlowApp, flow } from '../handle.ts'
-import { checkPartName } from '../parts.ts'
-import { queueSpecs } from './queue-entity.ts'
-import type { QueueWork } from './queue-messages.ts'
-import { type Queue, type QueueOptions, queueTerms } from './queue-terms.ts'
+import { queueSpecs } from '../queue/queue-entity.ts'
+import type { QueueWork } from '../queue/queue-messages.ts'
+import { type Queue, type QueueOptions, queueTerms } from '../queue/queue-terms.ts'
+import type { Try, Workflow } from '../runs/body.ts'
+import { checkPartName } from '../runs/parts.ts'
+import { type FlowApp, flow } from './handle.ts'
 
 /**
  * A queue. Its handler gets each job, until one try has ended without an error or the tries have
@@ -31,7 +31,8 @@ export const queue = <J>(
 /** A run that has ended says how its job ends: a workflow has its own tries. */
 const asRun = {
   max: Number.POSITIVE_INFINITY,
-  unless: (error: unknown): boolean => isKeelsonError(error, 'FAILED'),
+  unless: (error: unknown): boolean =>
+    isKeelsonError(error, 'FAILED') || isKeelsonError(error, 'CANCELLED'),
 }
 
 /** Starts the run of a job, and waits for its end. */

@@ -2,8 +2,8 @@
  * The parts that `flows` puts into a tree: workflows, queues, schedules. Each brings its own
  * children, which are made at each start, so that one part may run in several instances. Pure.
  */
-import { configError } from '../errors.ts'
-import type { ChildSpec } from '../runtime/index.ts'
+import { configError } from '../../errors.ts'
+import type { ChildSpec } from '../../runtime/index.ts'
 
 /** A part of `flows`. */
 export interface FlowPart {

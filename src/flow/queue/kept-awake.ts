@@ -2,9 +2,9 @@
  * A process that keeps one entity awake, from the start of its tree on. It holds a call that the
  * entity never answers. The call fails when the process of the entity ends, and is made again.
  */
-import { backoffMs } from '../clock.ts'
-import { type BareContext, type ChildSpec, call } from '../runtime/index.ts'
-import type { AppContext } from '../supervisors/index.ts'
+import { backoffMs } from '../../clock.ts'
+import { type BareContext, type ChildSpec, call } from '../../runtime/index.ts'
+import type { AppContext } from '../../supervisors/index.ts'
 
 /** The messages of an entity that is kept awake. */
 type Stays = { readonly calls: { readonly stay: () => void } }

@@ -1,7 +1,7 @@
 /** The book of a queue against a naive list of its jobs: what starts, what waits, what is dead. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { DurableRows } from '../../src/actors/index.ts'
+import type { DurableRows } from '../../../src/actors/index.ts'
 import {
   type Claim,
   emptyBook,
@@ -9,7 +9,7 @@ import {
   type NewJob,
   QueueBook,
   type QueueLimits,
-} from '../../src/flow/queue/queue-book.ts'
+} from '../../../src/flow/queue/queue-book.ts'
 
 const error = { name: 'Error', message: 'no' }
 

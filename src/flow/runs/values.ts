@@ -1,7 +1,8 @@
 /** The values of runs: as a replay gives them, their hashes, and durations. Pure. */
-import { invalidArgument } from '../errors.ts'
-import { decodeValue, encodeValue, sha256 } from '../storage/index.ts'
+import { invalidArgument } from '../../errors.ts'
+import { decodeValue, encodeValue, sha256 } from '../../storage/index.ts'
 import type { Duration } from './body.ts'
+import type { Outcome } from './record.ts'
 
 /**
  * The value as it comes back from its row, so that the first life of a run sees no other one than a
@@ -13,14 +14,30 @@ export const copied = <T>(value: T): T => {
   return decodeValue(encodeValue(value)) as T
 }
 
+/** A longer value has another row than its operation. */
+const longBytes = 16 * 1024
+
+/** The outcome with this value, as `copied`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const outcomeOf = (value: unknown): Outcome => {
+  if (value === undefined) return { kind: 'ok' }
+  if (value === null || typeof value === 'number' || typeof value === 'boolean')
+    return { kind: 'ok', value }
+  const stored = encodeValue(value)
+  const outcome = { kind: 'ok', value: decodeValue(stored) } as const
+  return stored.bytes.length > longBytes ? { ...outcome, isApart: true } : outcome
+}
+
 /** 128 bits of the hash of a value. @throws KeelsonError `INVALID_ARGUMENT` */
 export const hashOf = (value: unknown): string => {
   if (value === undefined) return ''
   const { tag, bytes } = encodeValue(value)
-  return Buffer.from(sha256(Buffer.concat([Uint8Array.of(tag), bytes])))
-    .subarray(0, 16)
-    .toString('base64')
+  return digest(Buffer.concat([Uint8Array.of(tag), bytes])).toString('base64')
 }
+
+/** 128 bits of the hash of a text. */
+export const hashOfText = (text: string): Buffer => digest(Buffer.from(text))
+
+const digest = (bytes: Uint8Array): Buffer => Buffer.from(sha256(bytes)).subarray(0, 16)
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
@@ -30,7 +47,7 @@ export const msOf = (duration: Duration, path: string): number => {
     typeof duration === 'number'
       ? ['', duration, 'ms']
       : (/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration)) ?? [])
-  const ms = Number(count) * unitMs[unit as keyof typeof unitMs]
+  const ms = Math.ceil(Number(count) * unitMs[unit as keyof typeof unitMs])
   if (ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms
   throw invalidArgument(path, "ms, or a number with ms, s, m, h or d, such as '90s'", duration)
 }

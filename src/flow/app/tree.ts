@@ -1,11 +1,13 @@
 /** `flows`: the workflows, queues and schedules of an application, as a part of its tree. */
-import { configError } from '../errors.ts'
-import { type ChildSpec, supervisor } from '../runtime/index.ts'
-import type { FlowPart } from './parts.ts'
+import { configError } from '../../errors.ts'
+import { type ChildSpec, supervisor } from '../../runtime/index.ts'
+import type { Workflow } from '../runs/body.ts'
+import { keeperSpec } from '../runs/keeper.ts'
+import type { FlowPart } from '../runs/parts.ts'
 
 /** The parts of `flows`. */
 export type FlowParts = {
-  readonly workflows?: readonly (FlowPart & { readonly sort: 'workflow' })[]
+  readonly workflows?: readonly Workflow[]
   readonly queues?: readonly (FlowPart & { readonly sort: 'queue' })[]
   readonly schedules?: readonly (FlowPart & { readonly sort: 'schedule' })[]
 }
@@ -16,14 +18,14 @@ export type FlowParts = {
  * @throws KeelsonError `CONFIG`
  */
 export const flows = ({ workflows = [], queues = [], schedules = [] }: FlowParts): ChildSpec => {
-  const parts: readonly FlowPart[] = [...workflows, ...queues, ...schedules]
-  checkNames(parts)
+  const others: readonly FlowPart[] = [...queues, ...schedules]
+  checkNames([...workflows, ...others])
   const spec = (): ChildSpec =>
-    supervisor(
-      'flows',
-      { strategy: 'one_for_one' },
-      parts.flatMap((part) => part.children()),
-    )
+    supervisor('flows', { strategy: 'one_for_one' }, [
+      ...workflows.flatMap((part) => part.children()),
+      keeperSpec(workflows),
+      ...others.flatMap((part) => part.children()),
+    ])
   // The children of each start are made for it: they keep what is in memory.
   return { ...spec(), start: (context) => spec().start(context) }
 }

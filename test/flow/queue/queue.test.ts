@@ -8,10 +8,10 @@ import {
   type QueueOptions,
   queue,
   type Try,
-} from '../../src/flow/index.ts'
-import { type StorageEvents, supervisor, telemetry } from '../../src/index.ts'
-import type { SimulatedOptions, Simulation } from '../../src/testing/index.ts'
-import { codeOf, failNextSync, simulated } from '../support/worlds/simulated-instance.ts'
+} from '../../../src/flow/index.ts'
+import { type StorageEvents, supervisor, telemetry } from '../../../src/index.ts'
+import type { SimulatedOptions, Simulation } from '../../../src/testing/index.ts'
+import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
 const world = (queues: readonly Queue[], options: SimulatedOptions = {}): Promise<Simulation> =>
   simulated({ app: supervisor('app', {}, [flows({ queues })]), ...options })

@@ -1,0 +1,263 @@
+/** `flow(app)`: starts runs, talks to them, and looks at them. */
+import { argument, numberFrom, object, optional, orInfinite, text, wholeFrom } from '../../check.ts'
+import { KeelsonError } from '../../errors.ts'
+import { call, type Ref } from '../../runtime/index.ts'
+import type { AppContext } from '../../supervisors/index.ts'
+import {
+  type AddedJob,
+  addJobs,
+  type DeadOptions,
+  type DeadPage,
+  deadJobs,
+  type JobOptions,
+  lookAtQueue,
+  pauseQueue,
+  retryJob,
+} from '../queue/queue-handle.ts'
+import type { QueueLook } from '../queue/queue-messages.ts'
+import type { Queue } from '../queue/queue-terms.ts'
+import type { Duration, Workflow } from '../runs/body.ts'
+import {
+  type CountsOf,
+  countsOf,
+  type ListOptions,
+  listOf,
+  type Page,
+  type Row,
+  type StepRow,
+  type StepsOptions,
+  stepsOf,
+} from '../runs/listing.ts'
+import type { RunMessages } from '../runs/messages.ts'
+import { runKind } from '../runs/parts.ts'
+import { errorOf, type KeptError, keptError, type RunStatus } from '../runs/record.ts'
+import { msOf, outcomeOf } from '../runs/values.ts'
+
+/** The part of an instance that `flow` uses: `app`, or `context.app`. */
+export type FlowApp = Pick<AppContext, 'entity'>
+
+/** The options of a start. */
+export type StartRunOptions = {
+  /** The id of the run: 1 to 256 bytes of well-formed text without `{`, `}` and NUL. */
+  readonly id: string
+  /** The body begins after this time. */
+  readonly delay?: Duration
+  /** The time of the whole run, from the start; then it is cancelled. */
+  readonly deadline?: Duration
+  /** Shown by `list`, and used by queues: the higher number goes first. */
+  readonly priority?: number
+  /** A word by which `list` finds runs that belong together. */
+  readonly correlation?: string
+}
+
+/** What became of a cancel. False: the run had ended, or its end had begun, with this status. */
+export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus }
+
+/** The decision about a step whose outcome is not known. */
+export type Settlement = { readonly value: unknown } | { readonly error: unknown }
+
+/** A run of a workflow that ends with an `O` and takes the signals `S`. */
+export interface Handle<O = unknown, S = never> {
+  readonly id: string
+  /** Whether the run had begun before this start. */
+  readonly repeated: boolean
+  /**
+   * The output of the run. Waits for its end.
+   * @throws KeelsonError `FAILED` or `CANCELLED`, with the error of the run as `cause`; `BLOCKED` if
+   * it cannot go on; `TIMEOUT` after `timeoutMs`, 30,000 by default: the run goes on
+   */
+  result(options?: { readonly timeoutMs?: number }): Promise<O>
+  /**
+   * Sends a signal, and answers when it is durable. A second one with the same `id` changes nothing.
+   * @throws KeelsonError `CONFLICT` if the run has ended or has not begun; `BUSY` with 1,000 unread
+   * signals; `TOO_LARGE` for a value of more than 1 MiB
+   */
+  signal<N extends keyof S & string>(
+    name: N,
+    value: S[N],
+    options?: { readonly id?: string },
+  ): Promise<{ readonly repeated: boolean }>
+  /**
+   * Cancels the run, and answers when that is durable. No new step begins; the steps that began are
+   * undone. `force` ends the run without that.
+   * @throws KeelsonError `CONFLICT` if it has not begun
+   */
+  cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>
+}
+
+const startOptions = object({
+  id: text,
+  delay: optional((found) => found as Duration),
+  deadline: optional((found) => found as Duration),
+  priority: optional(numberFrom(-Number.MAX_VALUE)),
+  correlation: optional(text),
+})
+
+const resultOptions = object({ timeoutMs: optional(orInfinite(wholeFrom(1))) })
+
+/** Starts runs, talks to them, and looks at them. */
+export class Flow {
+  readonly #app: FlowApp
+
+  /** For `flow`. */
+  constructor(app: FlowApp) {
+    this.#app = app
+  }
+
+  /**
+   * Starts a run, and answers when that is durable. The same id and input give the same run,
+   * whatever became of it.
+   * @throws KeelsonError `CONFLICT` if the run has begun with another input; `INVALID_ARGUMENT`;
+   * `NO_SPACE`, `BUSY`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
+   */
+  async start<I, O, S>(
+    type: Workflow<I, O, S>,
+    input: I,
+    options: StartRunOptions,
+  ): Promise<Handle<O, S>> {
+    const { id, delay, deadline, priority, correlation } = startOptions(
+      options,
+      argument('', 'a start'),
+    )
+    const { repeated } = await call(this.#ref(type, id), 'start', {
+      input,
+      ...(delay !== undefined && { delayMs: msOf(delay, 'delay') }),
+      ...(deadline !== undefined && { deadlineMs: msOf(deadline, 'deadline') }),
+      ...(priority !== undefined && { priority }),
+      ...(correlation !== undefined && { correlation }),
+    })
+    return this.#handle(type, id, repeated)
+  }
+
+  /** The run of this id, whether or not it has begun. */
+  handle<I, O, S>(type: Workflow<I, O, S>, id: string): Handle<O, S> {
+    return this.#handle(type, id, true)
+  }
+
+  /**
+   * Lets a run that has failed, was cancelled or is blocked go on. Its outcomes are kept, but for
+   * the one that ended it, and for those of steps that were undone: these run again. Answers when
+   * that is durable. @throws KeelsonError `CONFLICT` for any other run
+   */
+  retry(type: AnyWorkflow, id: string): Promise<true>
+  /**
+   * Lets a dead job run again, with all its tries. False: no dead job has this id.
+   * @throws KeelsonError `CONFLICT` when another job has its `unique` text
+   */
+  retry<J>(queue: Queue<J>, id: string): Promise<boolean>
+  async retry(part: AnyWorkflow | Queue, id: string): Promise<boolean> {
+    if (part.sort === 'queue') return retryJob(this.#app, part, id)
+    await call(this.#ref(part, id), 'retry')
+    return true
+  }
+
+  /**
+   * Decides the outcome of a step that blocks its run (`UNKNOWN_STEP`), and lets the run go on.
+   * @throws KeelsonError `CONFLICT` if the run is not blocked, or has no such step without an
+   * outcome
+   */
+  async settle(type: AnyWorkflow, id: string, key: string, decision: Settlement): Promise<void> {
+    const outcome =
+      'value' in decision
+        ? outcomeOf(decision.value)
+        : { kind: 'error' as const, error: keptError(decision.error) }
+    await call(this.#ref(type, id), 'settle', { key, outcome })
+  }
+
+  /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+  list(options: ListOptions): Page<Row> {
+    return listOf(this.#app, options)
+  }
+
+  /** A page of the operations that a run has recorded, in the order in which they were first. */
+  steps(type: AnyWorkflow, id: string, options: StepsOptions = {}): Page<StepRow> {
+    return stepsOf(this.#app, type, id, options)
+  }
+
+  /** How many runs of a workflow have each status, from counters. */
+  counts(type: AnyWorkflow): Promise<CountsOf>
+  /** How many jobs of a queue are where. It reads no job. */
+  counts<J>(queue: Queue<J>): Promise<QueueLook>
+  counts(part: AnyWorkflow | Queue): Promise<CountsOf | QueueLook> {
+    return part.sort === 'queue' ? lookAtQueue(this.#app, part) : countsOf(this.#app, part)
+  }
+
+  /**
+   * Adds a job to a queue, and answers when that is durable. `repeated`: another job has its
+   * `unique` text, and its id is answered.
+   * @throws KeelsonError `BUSY` when the queue is full; `TOO_LARGE` for a job of more than 960 KiB;
+   * `INVALID_ARGUMENT`; `NO_SPACE`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
+   */
+  async add<J>(queue: Queue<J>, job: J, options: JobOptions = {}): Promise<AddedJob> {
+    const [added] = await addJobs(this.#app, queue, [job], () => options)
+    return added as AddedJob
+  }
+
+  /**
+   * Adds many jobs, in pieces of 500: a piece is added whole or not at all, and a call that fails
+   * may have added earlier pieces. `optionsOf` gives the options of each.
+   * @throws KeelsonError as `add`
+   */
+  addMany<J>(
+    queue: Queue<J>,
+    jobs: readonly J[],
+    optionsOf: (job: J) => JobOptions = () => ({}),
+  ): Promise<AddedJob[]> {
+    return addJobs(this.#app, queue, jobs, optionsOf)
+  }
+
+  /** Lets no more jobs of a queue start. Jobs that run go on. It stays so over restarts. */
+  pause<J>(queue: Queue<J>): Promise<void> {
+    return pauseQueue(this.#app, queue as Queue, true)
+  }
+
+  /** Lets the jobs of a paused queue start. */
+  resume<J>(queue: Queue<J>): Promise<void> {
+    return pauseQueue(this.#app, queue as Queue, false)
+  }
+
+  /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */
+  dead<J>(queue: Queue<J>, options: DeadOptions = {}): DeadPage<J> {
+    return deadJobs(this.#app, queue, options)
+  }
+
+  #handle<I, O, S>(type: Workflow<I, O, S>, id: string, repeated: boolean): Handle<O, S> {
+    const ref = this.#ref(type, id)
+    return {
+      ...{ id, repeated },
+      result: async (options = {}) => {
+        const { timeoutMs = 30_000 } = resultOptions(options, argument('', 'a result'))
+        const end = await call(ref, 'result', undefined, { timeoutMs })
+        if (end.status === 'completed') return end.output as O
+        throw failure(type.name, id, end.status, end.error)
+      },
+      signal: (name, value, { id: signalId } = {}) =>
+        call(ref, 'signal', { name, value, ...(signalId !== undefined && { id: signalId }) }),
+      cancel: ({ reason = 'it was cancelled', force = false } = {}) =>
+        call(ref, 'cancel', { reason, force }),
+    }
+  }
+
+  #ref({ name }: AnyWorkflow, id: string): Ref<RunMessages> {
+    return this.#app.entity<RunMessages>(runKind(name)).ref(id) as Ref<RunMessages>
+  }
+}
+
+/** A workflow, by what is known of all of them. */
+export type AnyWorkflow = Pick<Workflow, 'name' | 'sort'>
+
+const codes = { failed: 'FAILED', cancelled: 'CANCELLED', blocked: 'BLOCKED' } as const
+
+const failure = (
+  type: string,
+  id: string,
+  status: keyof typeof codes,
+  error: KeptError,
+): KeelsonError => {
+  const cause = errorOf(error)
+  const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
+  return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
+}
+
+/** The workflows and queues of an instance: `flow(app)`, in its processes `flow(context.app)`. */
+export const flow = (app: FlowApp): Flow => new Flow(app)

@@ -1,0 +1,114 @@
+/** An operation of a run as its life carries it out, and the scopes that are cancelled together. */
+
+import type { OperationKind, Recorded } from './record.ts'
+import type { Asked } from './replay.ts'
+
+/** The fixed parts of an operation. */
+export type ActiveParts = {
+  readonly kind: OperationKind
+  readonly key: string
+  readonly scope: Scope
+  /** Carries it out. Never rejects. */
+  readonly perform: (active: Active) => Promise<void>
+  /** Of a wait: the name of its signal. */
+  readonly signal?: string
+  /** Of a step: it is undone if the run does not complete. */
+  readonly undo?: ((active: Active) => Promise<unknown>) | undefined
+  /** Of a child: cancels it when its parent ends, and answers whether its end will come. */
+  readonly cancel?: ((active: Active) => Promise<boolean>) | undefined
+}
+
+/** An operation from its asking to its outcome. */
+export class Active implements Asked {
+  readonly parts: ActiveParts
+  readonly kind: OperationKind
+  readonly key: string
+  recorded: Recorded | undefined = undefined
+  /** The body has its outcome, or waits for it no more. */
+  isOver = false
+  /** It is carried out, or was in an earlier life. */
+  mayHaveBegun = false
+  /** Resolves when the function of a step has settled. */
+  settled: Promise<unknown> | undefined = undefined
+  /** The error that the body got. */
+  thrown: unknown = undefined
+  readonly promise: Promise<unknown>
+  #resolve!: (value: unknown) => void
+  #reject!: (error: unknown) => void
+  readonly #onOver = new Set<(reason: unknown) => void>()
+
+  constructor(parts: ActiveParts) {
+    this.parts = parts
+    this.kind = parts.kind
+    this.key = parts.key
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    // A body may leave an operation alone.
+    this.promise.catch(() => undefined)
+    parts.scope.actives.add(this)
+  }
+
+  resolve(value: unknown): void {
+    this.#ends(undefined)
+    this.#resolve(value)
+  }
+
+  reject(error: unknown): void {
+    this.thrown = error
+    this.#ends(error)
+    this.#reject(error)
+  }
+
+  /** Nothing of it goes on, and its promise stays as it is. */
+  stop(reason: unknown): void {
+    this.#ends(reason)
+  }
+
+  /** Calls `act` when it is over, at once if it is. Returns a function that ends this. */
+  whenOver(act: (reason: unknown) => void): () => void {
+    if (this.isOver) act(undefined)
+    else this.#onOver.add(act)
+    return () => this.#onOver.delete(act)
+  }
+
+  #ends(reason: unknown): void {
+    if (this.isOver) return
+    this.isOver = true
+    this.parts.scope.actives.delete(this)
+    for (const act of this.#onOver) act(reason)
+    this.#onOver.clear()
+  }
+}
+
+/** Operations that are cancelled together: those of a body, or of a branch of `all`. */
+export class Scope {
+  /** The prefix of their keys. */
+  readonly prefix: string
+  readonly actives = new Set<Active>()
+  /** The scopes of its branches. */
+  readonly inner = new Set<Scope>()
+  /** Why nothing begins in it. */
+  cancelled: unknown = undefined
+
+  constructor(prefix = '') {
+    this.prefix = prefix
+  }
+
+  /** A scope that is cancelled with this one. */
+  branch(prefix: string): Scope {
+    const inner = new Scope(this.prefix + prefix)
+    inner.cancelled = this.cancelled
+    this.inner.add(inner)
+    return inner
+  }
+
+  /** The operations that it cancels, in the order of asking in each scope. */
+  cancel(reason: unknown): readonly Active[] {
+    this.cancelled ??= reason
+    const found = [...this.actives, ...[...this.inner].flatMap((each) => each.cancel(reason))]
+    this.inner.clear()
+    return found
+  }
+}

@@ -1,0 +1,172 @@
+/** The types of workflows: what their bodies get and do. Types only. */
+import type { Retry } from '../../clock.ts'
+import type { FlowPart } from './parts.ts'
+
+/** A time: ms, or a number with `ms`, `s`, `m`, `h` or `d`, such as `'90s'`. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+
+/** One try of a step. */
+export type Try = {
+  /**
+   * `flow/type/id/birth/round/key`: the same at each try of a step, and of no other step. Give it to
+   * the outside world as the idempotency key.
+   */
+  readonly key: string
+  /** From 1. */
+  readonly attempt: number
+  /** Aborts at the time-out, when the run is cancelled, and when this life of the run ends. */
+  readonly signal: AbortSignal
+}
+
+/** A step that is undone. `value`: its outcome; without one the step may have run or not. */
+export type Undo<T> = {
+  /** The key of the tries of the step. */
+  readonly key: string
+  readonly value: T | undefined
+  readonly signal: AbortSignal
+}
+
+/** The options of a step. */
+export type StepOptions<T = never> = {
+  /** By default 3 tries, after 1 s, doubling to 60 s, less up to 20 %. */
+  readonly retry?: Retry | undefined
+  /** A try that takes longer has failed: its signal aborts, and its late value is dropped. */
+  readonly timeout?: Duration | undefined
+  /**
+   * `once`: the step has one try, whose start is recorded before. If a crash hits between its start
+   * and its outcome, the run is blocked with `UNKNOWN_STEP`. By default a step is `safe` to repeat
+   * under its key.
+   */
+  readonly repeat?: 'safe' | 'once'
+  /** Runs if the run does not complete; 20 tries, then the run is blocked. */
+  readonly undo?: (did: Undo<T>) => unknown
+}
+
+/** The options of a wait for a signal. */
+export type WaitOptions = {
+  /** By default `name#1`, `name#2` and so on, in the order of asking. */
+  readonly key?: string
+}
+
+/** The options of a child. */
+export type ChildOptions = {
+  /** By default a hash of the run and the key. */
+  readonly id?: string
+  /** Whether the child ends with its parent; `cancel`. */
+  readonly onCancel?: 'cancel' | 'abandon'
+}
+
+/** The options of `all`. */
+export type AllOptions = {
+  /** How many branches have to succeed: `all` by default, `any` for one. */
+  readonly wait?: 'all' | 'any' | number
+  /** The most branches that run at once; no limit by default. */
+  readonly atOnce?: number
+  /** `fail`: the first failure rejects and cancels the rest. `collect`: failures are results. */
+  readonly onFailure?: 'fail' | 'collect'
+}
+
+/** The end of a branch. A branch that `all` has cancelled has a `CANCELLED` as its error. */
+export type Branch<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: unknown }
+
+/**
+ * The context of a run's body: its operations. Keys are unique in a run, of 1 to 256 bytes, and do
+ * not begin with `$` or `undo:`. An operation whose key was used before is `INVALID_ARGUMENT`;
+ * beyond 10,000 it is `TOO_MANY_STEPS`, beyond 1,000 in flight `BUSY`. In a cancelled run each
+ * rejects with `CANCELLED`. `S`: the signals that the run takes.
+ */
+export interface Ctx<S = object> {
+  /** The id of the run. */
+  readonly id: string
+  /**
+   * Calls `step`, tries it again if it throws, and resolves when one outcome is durable. After a
+   * crash it resolves with that outcome. An error is given back with its name, message and code.
+   */
+  step<T>(key: string, step: (attempt: Try) => T | Promise<T>, options?: StepOptions<T>): Promise<T>
+  /** Resolves after this time, or at a time in ms since 1970; never earlier. */
+  sleep(key: string, time: Duration | { readonly at: number }): Promise<void>
+  /** The value of the next signal of this name. With `timeout`: `undefined` if none comes. */
+  waitFor<N extends keyof S & string>(name: N, options?: WaitOptions): Promise<S[N]>
+  waitFor<N extends keyof S & string>(
+    name: N,
+    options: WaitOptions & { readonly timeout: Duration },
+  ): Promise<S[N] | undefined>
+  /**
+   * Starts a run of another workflow, and resolves with its output.
+   * @throws KeelsonError `FAILED` or `CANCELLED`, with the error of the child as `cause`
+   */
+  child<I, O>(key: string, type: Workflow<I, O>, input: I, options?: ChildOptions): Promise<O>
+  /**
+   * Runs branches beside one another. The keys of a branch get the prefix `key/number/`. Resolves
+   * when enough branches have succeeded, or all have ended; the rest is cancelled.
+   */
+  all<T>(
+    key: string,
+    branches: readonly ((ctx: Ctx<S>) => Promise<T>)[],
+    options?: AllOptions,
+  ): Promise<Branch<T>[]>
+  /** Sets what `list` shows as the progress of the run. It is written soon, not at once. */
+  report(progress: unknown): void
+  /** The time of the last outcome, in ms since 1970: the same in each replay. */
+  now(): number
+  /** A number from 0 to 1, the same in each replay. */
+  random(): number
+  /** A UUID, the same in each replay. */
+  uuid(): string
+  /**
+   * Whether this run goes the way of a change of its body: true from the first run that comes here
+   * after the change, false for runs that were beyond this place.
+   */
+  patched(change: string): boolean
+  /** Ends this body, and begins a new one with another input under the same id. */
+  again(input: unknown): never
+}
+
+/** The body of a workflow. It is replayed, so it acts through `ctx` alone. */
+export type Body<I, O, S = object> = (ctx: Ctx<S>, input: I) => Promise<O>
+
+/** How long ended runs are kept, by their status. */
+export type Keep = {
+  /** 7 days by default. */
+  readonly completed?: Duration
+  /** 30 days by default. */
+  readonly failed?: Duration
+  /** 30 days by default. */
+  readonly cancelled?: Duration
+}
+
+/** The options of a workflow. */
+export type WorkflowOptions = {
+  /** The version of the body, from 1. */
+  readonly version?: number
+  /** Older bodies by their versions, for runs that began with them. */
+  readonly previous?: Readonly<Record<number, UntypedBody>>
+  /** The time of a whole run; then it is cancelled. */
+  readonly deadline?: Duration
+  /** Tries of the whole run; by default 1. */
+  readonly retry?: Retry
+  /** The options of steps that have none of their own. */
+  readonly stepDefaults?: Pick<StepOptions, 'retry' | 'timeout'>
+  readonly keep?: Keep
+  /** The most operations of a run; 10,000. */
+  readonly stepsMax?: number
+}
+
+/** A body without its types. */
+export type UntypedBody = (ctx: Ctx<never>, input: never) => Promise<unknown>
+
+declare const types: unique symbol
+
+/** A workflow: its runs take an `I`, end with an `O`, and take the signals `S`. */
+export interface Workflow<I = never, O = unknown, S = never> extends FlowPart {
+  readonly sort: 'workflow'
+  readonly body: UntypedBody
+  readonly options: WorkflowOptions
+  readonly [types]?: {
+    readonly input: (input: I) => void
+    readonly output: O
+    readonly signals: (signals: S) => void
+  }
+}

@@ -1,0 +1,250 @@
+/** The context of a run's body, and of the branches of `all`: from calls to operations. */
+import { invalidArgument } from '../../errors.ts'
+import type { Active, ActiveParts, Scope } from './active.ts'
+import type {
+  AllOptions,
+  Branch,
+  ChildOptions,
+  Ctx,
+  Duration,
+  StepOptions,
+  Try,
+  Workflow,
+} from './body.ts'
+import {
+  type Carrier,
+  cancelChild,
+  performChild,
+  performSleep,
+  performStep,
+  performWait,
+  policyOf,
+  tryKey,
+} from './operations.ts'
+import { undoKey } from './record.ts'
+import { copied, hashOfText, msOf } from './values.ts'
+
+/** The life of a run, for the context of its body. */
+export interface BodyHost extends Carrier {
+  readonly workflow: Workflow
+  /** The time of the last outcome. */
+  readonly time: number
+  ask(parts: ActiveParts): Active
+  /** Cancels the operations of a scope. */
+  cancel(scope: Scope, reason: unknown): void
+  /** The next number of this counter. */
+  count(what: string): number
+  patched(change: string): boolean
+  report(progress: unknown): void
+  /** The error that begins the run once more. */
+  again(input: unknown): unknown
+  readonly cancelled: Error
+  /** The scope of undos, which no cancel ends. */
+  readonly undoScope: Scope
+}
+
+type AnyAttempt = (attempt: Try) => unknown
+
+/** The longest key of an operation, in bytes. */
+const keyBytesMax = 256
+
+/** The context of one scope of a run. */
+export class RunCtx implements Ctx<Record<string, unknown>> {
+  readonly #host: BodyHost
+  readonly #scope: Scope
+
+  constructor(host: BodyHost, scope: Scope) {
+    this.#host = host
+    this.#scope = scope
+  }
+
+  get id(): string {
+    return this.#host.id
+  }
+
+  async step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = {}): Promise<T> {
+    const host = this.#host
+    const { stepDefaults = {} } = host.workflow.options
+    const { retry, repeat = 'safe', undo, timeout = stepDefaults.timeout } = options
+    if (typeof step !== 'function') throw invalidArgument('step', 'a function', step)
+    const full = this.#keyOf(key)
+    const policy = policyOf(stepDefaults.retry, retry)
+    const timeoutMs = timeout === undefined ? undefined : msOf(timeout, 'timeout')
+    const parts = { kind: 'step', key: full, scope: this.#scope } as const
+    const { promise } = host.ask({
+      ...parts,
+      perform: (active) =>
+        performStep(host, active, { run: step, keyOf: full, policy, timeoutMs, repeat }),
+      undo: undo && ((done) => this.#undo(done, undo as never)),
+    })
+    return promise as Promise<T>
+  }
+
+  /** Undoes a step, as a step under the key of its tries. */
+  #undo(done: Active, undo: (did: object) => unknown): Promise<unknown> {
+    const host = this.#host
+    const { outcome } = done.recorded ?? {}
+    const value = outcome?.kind === 'ok' ? outcome.value : undefined
+    const undoing: ActiveParts = {
+      ...{ kind: 'step', key: undoKey(done.key), scope: host.undoScope },
+      perform: (active) =>
+        performStep(host, active, {
+          run: ({ key, signal }) => undo({ key, value, signal }),
+          ...{ keyOf: done.key, policy: policyOf({ max: undoTries }), timeoutMs: undefined },
+          repeat: 'safe',
+          onFailed: (error) => host.block(error),
+        }),
+    }
+    return host.ask(undoing).promise
+  }
+
+  async sleep(key: string, time: Duration | { readonly at: number }): Promise<void> {
+    const host = this.#host
+    const at = this.#timeOf(time, 'time')
+    const perform = (active: Active) => performSleep(host, active, at())
+    await host.ask({ kind: 'sleep', key: this.#keyOf(key), scope: this.#scope, perform }).promise
+  }
+
+  /** A time counts from the moment in which the operation begins. */
+  #timeOf(time: Duration | { readonly at: number }, path: string): () => number {
+    if (typeof time === 'object' && time !== null) {
+      if (Number.isSafeInteger(time.at) && time.at >= 0) return () => time.at
+      throw invalidArgument(`${path}.at`, 'whole ms since 1970', time.at)
+    }
+    const ms = msOf(time, path)
+    return () => this.#host.life.now() + ms
+  }
+
+  async waitFor(
+    name: string,
+    { key, timeout }: { readonly key?: string; readonly timeout?: Duration } = {},
+  ): Promise<never> {
+    const host = this.#host
+    checkKey(name, 'name')
+    const at = timeout === undefined ? undefined : this.#timeOf(timeout, 'timeout')
+    const own = key ?? `${name}#${host.count(`wait ${name}`)}`
+    const full = key === undefined ? own : this.#keyOf(own)
+    const { promise } = host.ask({
+      ...{ kind: 'wait', key: full, scope: this.#scope, signal: name },
+      perform: (active) => performWait(host, active, at?.()),
+    })
+    return promise as Promise<never>
+  }
+
+  async child<I, O>(
+    key: string,
+    type: Workflow<I, O>,
+    input: I,
+    { id: own, onCancel = 'cancel' }: ChildOptions = {},
+  ): Promise<O> {
+    const host = this.#host
+    const full = this.#keyOf(key)
+    const idOf = ({ recorded }: Active): string =>
+      recorded?.child?.slice(type.name.length + 1) ??
+      own ??
+      hashOfText(tryKey(host, full)).toString('hex')
+    const { promise } = host.ask({
+      ...{ kind: 'child', key: full, scope: this.#scope },
+      perform: (active) => performChild(host, active, type.name, idOf(active), copied(input)),
+      cancel:
+        onCancel === 'abandon' ? undefined : (active) => cancelChild(host, type.name, idOf(active)),
+    })
+    return promise as Promise<O>
+  }
+
+  async all<T>(
+    key: string,
+    branches: readonly ((ctx: never) => Promise<T>)[],
+    { wait = 'all', atOnce = branches.length, onFailure = 'fail' }: AllOptions = {},
+  ): Promise<Branch<T>[]> {
+    const { length } = branches
+    const needed = wait === 'all' ? length : wait === 'any' ? 1 : wait
+    if (!(Number.isSafeInteger(needed) && needed >= 0 && needed <= length))
+      throw invalidArgument('wait', `all, any, or a number to ${length}`, wait)
+    if (!(atOnce >= 1) && length > 0) throw invalidArgument('atOnce', 'a number from 1', atOnce)
+    const scope = this.#scope.branch(`${checkKey(key, 'key')}/`)
+    const ends = new Array<Branch<T> | undefined>(length)
+    let [begun, ended, succeeded, isDone] = [0, 0, 0, false]
+    return new Promise((resolve, reject) => {
+      const finish = (): void => {
+        isDone = true
+        this.#host.cancel(scope, this.#host.cancelled)
+        resolve([...ends].map((end) => end ?? { ok: false, error: this.#host.cancelled }))
+      }
+      const begin = (): void => {
+        while (begun < length && begun - ended < atOnce && !isDone) run(begun++)
+      }
+      const run = (at: number): void => {
+        const ctx = new RunCtx(this.#host, scope.branch(`${at}/`))
+        const branch = (async () => branches[at]?.(ctx as never) as Promise<T>)()
+        branch.then(
+          (value) => settle(at, { ok: true, value }),
+          (error) => settle(at, { ok: false, error }),
+        )
+      }
+      const settle = (at: number, end: Branch<T>): void => {
+        if (isDone) return
+        ends[at] = end
+        ended++
+        if (end.ok) succeeded++
+        else if (onFailure === 'fail') reject(end.error)
+        const fails = !end.ok && onFailure === 'fail'
+        if (fails || succeeded >= needed || ended === length) finish()
+        else begin()
+      }
+      if (length === 0 || needed === 0) finish()
+      else begin()
+    })
+  }
+
+  report(progress: unknown): void {
+    this.#host.report(copied(progress))
+  }
+
+  now(): number {
+    return this.#host.time
+  }
+
+  random(): number {
+    return this.#drawn().readUIntBE(0, 6) / 2 ** 48
+  }
+
+  uuid(): string {
+    const bytes = this.#drawn()
+    bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
+    bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+    return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.*)$/, '$1-$2-$3-$4-$5')
+  }
+
+  #drawn(): Buffer {
+    const { birth, lap } = this.#host.state
+    return hashOfText(`${birth}/${lap}/${this.#host.count('draw')}`)
+  }
+
+  patched(change: string): boolean {
+    return this.#host.patched(this.#keyOf(change))
+  }
+
+  again(input: unknown): never {
+    throw this.#host.again(input)
+  }
+
+  #keyOf(key: string): string {
+    return checkKey(this.#scope.prefix + checkKey(key, 'key'), 'key')
+  }
+}
+
+/** The tries of an undo; then the run is blocked. */
+const undoTries = 20
+
+const checkKey = (key: unknown, path: string): string => {
+  const isKey =
+    typeof key === 'string' &&
+    key !== '' &&
+    Buffer.byteLength(key) <= keyBytesMax &&
+    key.isWellFormed() &&
+    !/^\$|^undo:|\0/.test(key)
+  if (isKey) return key
+  const expected = `well-formed text of 1 to ${keyBytesMax} bytes that does not begin with $ or undo:`
+  throw invalidArgument(path, expected, key)
+}

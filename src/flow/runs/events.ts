@@ -1,0 +1,36 @@
+/** The events of runs, on the event bus of the System. */
+import { type System, telemetry } from '../../runtime/index.ts'
+import type { RunEnd } from './messages.ts'
+import type { KeptError, OperationKind } from './record.ts'
+
+/** The run of an event, and its time in ms since 1970. */
+export type RunFacts = { readonly type: string; readonly id: string; readonly at: number }
+
+type Told<Facts = object> = (event: RunFacts & Facts) => void
+
+/** The events of runs. Each comes after its turn is durable, and is lost if a crash comes first. */
+export interface FlowEvents {
+  'flow.started': Told
+  /** An operation has its outcome, after so many tries. */
+  'flow.step': Told<{
+    readonly key: string
+    readonly kind: OperationKind
+    readonly tries: number
+    readonly outcome: 'ok' | 'error'
+  }>
+  'flow.ended': Told<{ readonly end: RunEnd }>
+  /** The run does not go on until `retry` or `settle`. */
+  'flow.blocked': Told<{ readonly error: KeptError }>
+}
+
+/** Emits an event of a run, if it has a listener. */
+export const tellFlow = <K extends keyof FlowEvents>(
+  { type, id, life }: { type: string; id: string; life: { readonly system: System } },
+  event: K,
+  facts: Omit<Parameters<FlowEvents[K]>[0], keyof RunFacts>,
+): void => {
+  const events = telemetry<FlowEvents>(life.system)
+  if (events.listenerCount(event) === 0) return
+  const emit = events.emit.bind(events) as (name: string, told: object) => boolean
+  emit(event, { type, id, at: life.system.clock.now(), ...facts })
+}

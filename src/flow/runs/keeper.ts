@@ -1,0 +1,153 @@
+/**
+ * The keeper of runs. At its start it wakes every run that is live, 1,000 at a time, and later each
+ * one whose process has ended without its end. It removes runs whose time of retention is over. A
+ * copy of a folder that waits starts no tree, so it has no keeper.
+ */
+import { backoffMs } from '../../clock.ts'
+import {
+  type AnyContext,
+  type AppContext,
+  type ChildSpec,
+  call,
+  type GenServer,
+  isOrderly,
+  noReply,
+  ok,
+  type Ref,
+  worker,
+} from '../../runtime/index.ts'
+import type { Keep, Workflow } from './body.ts'
+import { endedBetween } from './listing.ts'
+import type { RunMessages } from './messages.ts'
+import { runKind } from './parts.ts'
+import { liveStatuses } from './record.ts'
+import { msOf } from './values.ts'
+
+type Messages = {
+  continues: { wakeAll: () => void }
+  casts: {
+    /** The process of a run has ended by a failure. */
+    ended: (run: Run) => void
+    wake: (run: Run) => void
+    clean: () => void
+  }
+}
+
+type Run = { readonly type: string; readonly id: string }
+
+type State = {
+  readonly workflows: readonly Workflow[]
+  /** Of each run the failures in a row, until it has been quiet for long. */
+  readonly failures: Map<string, { count: number; at: number }>
+  readonly left: () => void
+}
+
+/** So many runs are woken, or removed, at once. */
+const atOnce = 1_000
+const cleanEveryMs = 60_000
+/** A run that fails again within this time waits longer. */
+const quietMs = 300_000
+const pauses = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
+
+const keepDefault: Required<Keep> = { completed: '7d', failed: '30d', cancelled: '30d' }
+
+/** The keeper of these workflows, as a part of the tree. */
+export const keeperSpec = (workflows: readonly Workflow[]): ChildSpec =>
+  worker('keeper', server, workflows, { label: 'keeper of runs' })
+
+const server: GenServer<Messages, State, readonly Workflow[]> = {
+  kind: 'flow_keeper',
+  init: (workflows, context) => {
+    const own = context.to(context.self)
+    const told = ({ entity, reason }: { entity: string; reason: unknown }): void => {
+      const [kind = '', id = ''] = splitOnce(entity)
+      const type = workflows.find(({ name }) => runKind(name) === kind)?.name
+      if (type !== undefined && !isOrderly(reason as never))
+        context.cast(own, 'ended', { type, id })
+    }
+    const events = context.system.events as never as Bus
+    events.on('entity.ended', told)
+    const left = (): void => void events.removeListener('entity.ended', told)
+    context.system.monitor(context.self, left)
+    context.castAfter(cleanEveryMs, 'clean')
+    return ok({ workflows, failures: new Map(), left }, { continue: ['wakeAll'] })
+  },
+  continues: {
+    wakeAll: async (state, _, context) => {
+      for (const { name } of state.workflows)
+        for (const status of liveStatuses) await wakeAll(context as never, name, status)
+      return noReply(state)
+    },
+  },
+  casts: {
+    ended: (state, run, context) => {
+      const { failures } = state
+      const key = `${run.type}/${run.id}`
+      const now = context.now()
+      const before = failures.get(key)
+      const count = before && now - before.at < quietMs ? before.count + 1 : 1
+      failures.set(key, { count, at: now })
+      const pauseMs = backoffMs(pauses, count, context.system.clock.random())
+      context.castAfter(pauseMs, 'wake', run)
+      return noReply(state)
+    },
+    wake: (state, { type, id }, context) => {
+      void wake(context as never, type, id)
+      return noReply(state)
+    },
+    clean: async (state, _, context) => {
+      for (const workflow of state.workflows) await clean(context as never, workflow)
+      for (const [key, { at }] of state.failures)
+        if (context.now() - at > quietMs) state.failures.delete(key)
+      context.castAfter(cleanEveryMs, 'clean')
+      return noReply(state)
+    },
+  },
+  terminate: ({ left }) => left(),
+}
+
+type Bus = {
+  on(event: string, told: (event: never) => void): void
+  removeListener(event: string, told: (event: never) => void): void
+}
+
+const splitOnce = (entity: string): readonly string[] => {
+  const at = entity.indexOf('/')
+  return [entity.slice(0, at), entity.slice(at + 1)]
+}
+
+const runsOf = (context: AnyContext, type: string) =>
+  (context.app as Pick<AppContext, 'entity'>).entity<RunMessages>(runKind(type))
+
+/** Wakes every run of this status. The status of a run that was woken may change. */
+const wakeAll = async (context: AnyContext, type: string, status: string): Promise<void> => {
+  const runs = runsOf(context, type)
+  let cursor: string | undefined
+  do {
+    const page = runs.list({
+      ...{ where: { status }, limit: atOnce, states: false },
+      ...(cursor !== undefined && { cursor }),
+    } as object)
+    await Promise.all(page.entries.map(({ id }) => wake(context, type, id)))
+    cursor = page.cursor
+  } while (cursor !== undefined)
+}
+
+/** A run that does not wake is listed by `blocked()` of its kind. */
+const wake = async (context: AnyContext, type: string, id: string): Promise<void> => {
+  const ref = context.to(runsOf(context, type).ref(id) as Ref<RunMessages>)
+  await call(ref, 'wake', undefined, { timeoutMs: 60_000 }).catch(() => undefined)
+}
+
+/** Removes runs that ended long ago, at most 1,000 of each status. */
+const clean = async (context: AnyContext, { name, options }: Workflow): Promise<void> => {
+  const runs = runsOf(context, name)
+  const keep = { ...keepDefault, ...options.keep }
+  for (const status of ['completed', 'failed', 'cancelled'] as const) {
+    const until = context.now() - msOf(keep[status], `keep.${status}`)
+    if (until <= 0) continue
+    const where = { ended: endedBetween(status, 0, until) }
+    const page = runs.list({ where, limit: atOnce, states: false } as object)
+    await Promise.all(page.entries.map(({ id }) => runs.delete(id).catch(() => false)))
+  }
+}

@@ -1,0 +1,496 @@
+/**
+ * One life of a run: its body runs, its operations are carried out, and every outcome becomes a turn
+ * of its entity. The body goes on when that turn is durable. `replay.ts` decides which outcome comes
+ * next and what may start. After a crash another life begins, and gets the same outcomes in the same
+ * order.
+ */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { Active, type ActiveParts, Scope } from './active.ts'
+import type { UntypedBody, Workflow } from './body.ts'
+import { RunCtx } from './context.ts'
+import { tellFlow } from './events.ts'
+import type { OwnLife, Present, RunContext } from './messages.ts'
+import { makeTurn } from './operations.ts'
+import {
+  cancelKey,
+  errorOf,
+  isOver,
+  type KeptError,
+  keptError,
+  type Operation,
+  type Recorded,
+  type RunState,
+} from './record.ts'
+import { Replay } from './replay.ts'
+import { loadRun, watchReplay } from './replaying.ts'
+import {
+  type AfterLife,
+  Again,
+  type BodyEnd,
+  type EndingLife,
+  endRun,
+  type Placed,
+} from './run-end.ts'
+import {
+  blockedBy,
+  clearing,
+  delivering,
+  ended,
+  inFlightMax,
+  placing,
+  recording,
+  type Turned,
+  tooBusy,
+  tooMany,
+  type Waiting,
+  withStatus,
+} from './turns.ts'
+import { copied } from './values.ts'
+
+/** The parts of a life. */
+export type LifeTerms = {
+  readonly workflow: Workflow
+  readonly id: string
+  readonly life: OwnLife
+  readonly present: Present
+  /** The run begins with this life: nothing is recorded. */
+  readonly first: { readonly input: unknown; readonly state: RunState } | undefined
+  /** A replay has diverged once. */
+  readonly isSecond: boolean
+}
+
+/** A body that waits this long, and nothing else, leaves memory until it is woken. */
+const restMs = 2_000
+const stepsMaxDefault = 10_000
+
+type BlockedChild = { readonly number: number; readonly error: KeptError }
+
+/** One life of a run. */
+export class RunLife implements EndingLife {
+  readonly workflow: Workflow
+  readonly type: string
+  readonly id: string
+  readonly life: OwnLife
+  readonly undoScope = new Scope()
+  readonly #terms: LifeTerms
+  readonly scope = new Scope()
+  readonly #counters = new Map<string, number>()
+  replay!: Replay<Active>
+  #state!: RunState
+  #time = 0
+  #isPumping = false
+  isBodyOver = false
+  #isPlacing = false
+  isStopped = false
+  isClosing = false
+  /** How many operations do something, and do not wait. */
+  working = 0
+  /** The last signal that was looked for. */
+  #seenSignals = 0
+  #wantsCancel = false
+  readonly #onRecorded = new Set<() => void>()
+  #progress: { readonly value: unknown } | undefined
+  #disarmRest: (() => void) | undefined
+  #finish!: (after: AfterLife) => void
+  readonly #finished = new Promise<AfterLife>((resolve) => {
+    this.#finish = resolve
+  })
+
+  constructor(terms: LifeTerms) {
+    this.#terms = terms
+    this.workflow = terms.workflow
+    this.type = terms.workflow.name
+    this.id = terms.id
+    this.life = terms.life
+  }
+
+  get present(): Present {
+    return this.#terms.present
+  }
+
+  get state(): RunState {
+    return this.#state
+  }
+
+  get time(): number {
+    return this.#time
+  }
+
+  get cancelled(): Error {
+    return new KeelsonError('CANCELLED', this.#state.cancel?.reason ?? 'the rest was cancelled')
+  }
+
+  /** Resolves when this life has nothing more to do. */
+  async run(): Promise<AfterLife> {
+    const { life } = this
+    life.signal.addEventListener('abort', () => this.stop('rest'))
+    const { first } = this.#terms
+    const { state, record, input } = first
+      ? { ...first, record: [] }
+      : await loadRun(this, () => this.#registers())
+    this.#accept(state)
+    if (isOver(this.#state.status) || this.isStopped) return 'rest'
+    this.replay = new Replay(record, this.#state.outcomes)
+    if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
+    void this.#listen()
+    life.closing.addEventListener('abort', () => this.#closes())
+    this.#begin(input)
+    return this.#finished
+  }
+
+  #begin(input: unknown): void {
+    const { version } = this.#state
+    const { body, options } = this.workflow
+    const own: UntypedBody | undefined =
+      version === (options.version ?? 1) ? body : options.previous?.[version]
+    if (!own) {
+      const text = `no body of version ${version}, with which the run began`
+      this.block(blockedBy('UNSUPPORTED_VERSION', text))
+      return
+    }
+    const ctx = new RunCtx(this, this.scope)
+    Promise.resolve()
+      .then(() => own(ctx as never, input as never))
+      .then(
+        (output) => this.#bodyEnds({ status: 'completed', output }),
+        (error) => this.#bodyEnds({ status: 'failed', error }),
+      )
+    if (!this.replay.isComplete) void watchReplay(this)
+    this.#pump()
+  }
+
+  #accept(state: RunState): void {
+    this.#state = state
+    this.#time = state.startedAt
+    this.#wantsCancel = state.cancel?.isPlaced === false
+    this.#seenSignals = state.signals
+    this.#registers()
+    if (state.lap > 0) void this.#clear()
+  }
+
+  /** From now on the entity sends its messages here. */
+  #registers(): void {
+    this.present.life = this.life.self as never
+  }
+
+  /** Removes what earlier bodies have recorded. */
+  async #clear(): Promise<void> {
+    while (await this.turn((state, context) => [clearing(state, context), state]));
+  }
+
+  /** The messages of the entity, until this life ends. */
+  async #listen(): Promise<void> {
+    try {
+      for (;;) {
+        const message = await this.life.receive(Number.POSITIVE_INFINITY)
+        if (message?.kind !== 'cast') continue
+        const { name, payload } = message as { name: string; payload: unknown }
+        if (name === 'changed') await this.#changed()
+        else if (name === 'recorded') this.#recorded(payload as Recorded)
+        else if (name === 'childBlocked') this.#childBlocked(payload as BlockedChild)
+        else this.stop('rest')
+      }
+    } catch {
+      // The process has ended.
+    }
+  }
+
+  async #changed(): Promise<void> {
+    this.#wantsCancel = await this.turn((state) => [state.cancel?.isPlaced === false, state])
+    if (this.#wantsCancel) this.#start()
+    await this.readSignals()
+  }
+
+  #recorded(recorded: Recorded): void {
+    this.replay.record(recorded)
+    for (const told of this.#onRecorded) told()
+    this.#onRecorded.clear()
+    this.#pump()
+  }
+
+  /** Resolves when the entity has recorded something more. */
+  nextRecord(): Promise<void> {
+    return new Promise((resolve) => void this.#onRecorded.add(resolve))
+  }
+
+  ask(parts: ActiveParts): Active {
+    const { scope } = parts
+    const isUndo = scope === this.undoScope
+    const active = new Active(parts)
+    const { asked, inFlight } = this.replay
+    const stepsMax = this.workflow.options.stepsMax ?? stepsMaxDefault
+    try {
+      if (this.isBodyOver && !isUndo) throw new KeelsonError('CLOSED', 'the body has ended')
+      if (asked.size >= stepsMax && !isUndo) throw tooMany(stepsMax)
+      if (inFlight.size >= inFlightMax && !isUndo) throw tooBusy()
+      this.replay.ask(active)
+    } catch (error) {
+      if (isKeelsonError(error, 'DIVERGED')) this.diverges(error)
+      active.reject(error)
+      return active
+    }
+    active.mayHaveBegun = active.recorded !== undefined
+    if (scope.cancelled) {
+      this.replay.drop(active)
+      active.reject(scope.cancelled)
+      return active
+    }
+    this.#start()
+    this.#pump()
+    return active
+  }
+
+  count(what: string): number {
+    const next = (this.#counters.get(what) ?? 0) + 1
+    this.#counters.set(what, next)
+    return next
+  }
+
+  /** Gives the body one outcome in a turn of the event loop. */
+  #pump(): void {
+    if (this.#isPumping || this.isStopped || !this.replay) return
+    this.#isPumping = true
+    this.#disarmRest?.()
+    this.life.system.clock.soon(() => {
+      this.#isPumping = false
+      if (this.isStopped) return
+      const next = this.replay.next()
+      if (next) {
+        const { asked, decided } = next
+        this.replay.delivered(asked)
+        this.#time = Math.max(this.#time, decided.at)
+        const { outcome } = decided
+        if (outcome.kind === 'ok') asked.resolve(outcome.value)
+        else asked.reject(errorOf(outcome.error))
+        this.#pump()
+      }
+      this.#start()
+      this.#armRest()
+    })
+  }
+
+  /** Carries out what may start. A cancel goes first. */
+  #start(): void {
+    if (this.isStopped || this.isClosing || this.#isPlacing) return
+    if (this.#wantsCancel && this.replay.isComplete && !this.isBodyOver) {
+      void this.#place()
+      return
+    }
+    for (const active of this.replay.starting()) void this.#perform(active)
+  }
+
+  async #perform(active: Active): Promise<void> {
+    active.mayHaveBegun = true
+    this.working++
+    try {
+      await active.parts.perform(active)
+    } catch (error) {
+      this.block(keptError(error))
+    } finally {
+      this.working--
+      if (this.isClosing && this.working === 0) this.stop('rest')
+      this.#armRest()
+    }
+  }
+
+  async passively<T>(wait: Promise<T>): Promise<T> {
+    this.working--
+    if (this.isClosing && this.working === 0) this.stop('rest')
+    this.#armRest()
+    try {
+      return await wait
+    } finally {
+      this.working++
+      this.#disarmRest?.()
+    }
+  }
+
+  async record(active: Active, change: Partial<Operation>): Promise<void> {
+    if (active.isOver || this.isStopped) return
+    const progress = this.#progress
+    this.#progress = undefined
+    const recorded = await this.turn((state, context) => {
+      const [row, next] = recording(state, context, active, change)
+      return [row, progress ? { ...next, progress: progress.value } : next]
+    })
+    if (!recorded) return
+    this.replay.record(recorded)
+    const { outcome, kind, key, tries = 0 } = recorded
+    if (!outcome) return
+    tellFlow(this, 'flow.step', { key, kind, tries: tries + 1, outcome: outcome.kind })
+    this.#pump()
+  }
+
+  async readSignals(): Promise<void> {
+    if (this.isStopped || !this.replay.isComplete) return
+    const waiting = [...this.replay.inFlight].flatMap((active): Waiting[] => {
+      const { signal } = active.parts
+      const { recorded, kind, key } = active
+      return signal === undefined || recorded?.outcome ? [] : [{ kind, key, recorded, signal }]
+    })
+    const delivered = await this.turn((state, context) => {
+      this.#seenSignals = state.signals
+      return delivering(state, context, waiting)
+    })
+    for (const recorded of delivered) this.#recorded(recorded)
+  }
+
+  patched(change: string): boolean {
+    const isNew = this.replay.isComplete
+    const key = `$patch ${change}`
+    const known = this.replay.asked.get(key)
+    if (known) return known.mayHaveBegun
+    if (!isNew && !this.replay.missing().includes(key)) return false
+    const perform = async (): Promise<void> => undefined
+    const active = this.ask({ kind: 'patch', key, scope: this.scope, perform })
+    active.mayHaveBegun = true
+    this.replay.drop(active)
+    active.stop(undefined)
+    if (isNew) void this.#recordPatch(active)
+    return true
+  }
+
+  /** Its turn goes before that of every later operation. */
+  async #recordPatch({ kind, key }: Active): Promise<void> {
+    await this.turn((state, context) =>
+      recording(state, context, { kind, key, recorded: undefined }, {}),
+    )
+  }
+
+  report(value: unknown): void {
+    if (!this.replay.isComplete) return
+    const isSoon = this.#progress !== undefined
+    this.#progress = { value }
+    if (isSoon) return
+    this.life.system.clock.soon(() => {
+      const progress = this.#progress
+      this.#progress = undefined
+      if (progress && !this.isStopped)
+        void this.turn((state) => [undefined, { ...state, progress: progress.value }])
+    })
+  }
+
+  again(input: unknown): unknown {
+    return new Again(copied(input))
+  }
+
+  /** The cancel that is recorded, or is placed now. */
+  #askCancel(): Active {
+    const perform = async (): Promise<void> => undefined
+    const active = new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope, perform })
+    this.replay.ask(active)
+    void active.promise.then(() => this.cancel(this.scope, this.cancelled))
+    return active
+  }
+
+  async #place(): Promise<void> {
+    this.#isPlacing = true
+    this.placed(await this.turn((state, context) => this.placing(state, context)))
+    this.#isPlacing = false
+    this.#start()
+  }
+
+  /** The turn that gives a cancel its place. */
+  placing(state: RunState, context: RunContext): Turned<Placed> {
+    const [marker, next] = placing(state, context, this.replay.asked.size)
+    return [{ marker, cancel: next.cancel }, next]
+  }
+
+  /** A cancel has its place. */
+  placed({ marker, cancel }: Placed): void {
+    this.#wantsCancel = false
+    if (cancel) this.#state = { ...this.#state, cancel }
+    if (!marker) return
+    this.#askCancel()
+    this.#recorded(marker)
+  }
+
+  cancel(scope: Scope, reason: unknown): void {
+    for (const active of scope.cancel(reason)) {
+      if (active.kind === 'cancel') continue
+      // Within a replay it may have begun in an earlier life.
+      active.mayHaveBegun = true
+      this.replay.drop(active)
+      active.reject(reason)
+      if (active.recorded && this.replay.isComplete) void active.parts.cancel?.(active)
+    }
+  }
+
+  #childBlocked({ number, error }: BlockedChild): void {
+    if (!this.isBodyOver) return
+    const asked = [...this.replay.asked.values()]
+    const child = asked.find(({ recorded }) => recorded?.number === number)?.recorded?.child
+    this.block(blockedBy('BLOCKED', `its child ${child} is blocked: ${error.message}`))
+  }
+
+  #bodyEnds(end: BodyEnd): void {
+    if (this.isStopped) return
+    this.isBodyOver = true
+    endRun(this, end).catch((error) => this.block(keptError(error)))
+  }
+
+  /** The replay does not lead where the run was. It is tried once more, then the run is blocked. */
+  diverges(error: KeelsonError): void {
+    if (this.#terms.isSecond) this.block(keptError(error))
+    else this.stop('replay')
+  }
+
+  block(error: KeptError): void {
+    if (this.isStopped) return
+    this.isStopped = true
+    const { present } = this.#terms
+    void this.turn((state, context) => {
+      if (isOver(state.status)) return [undefined, state]
+      const end = { status: 'blocked', error } as const
+      for (const from of present.waiting) from.reply(end)
+      if (state.parent) context.addContinue('tellParent')
+      return [undefined, ended(state, context, end)]
+    }).then(() => {
+      present.waiting.clear()
+      tellFlow(this, 'flow.blocked', { error })
+      this.stop('rest')
+    })
+  }
+
+  stop(after: AfterLife): void {
+    this.isStopped = true
+    this.#disarmRest?.()
+    const reason = new KeelsonError('EXITED', 'this life of the run has ended')
+    for (const active of this.replay?.asked.values() ?? []) active.stop(reason)
+    if (this.#terms.present.life === (this.life.self as never)) this.#terms.present.life = undefined
+    this.#finish(after)
+  }
+
+  #closes(): void {
+    this.isClosing = true
+    if (this.working === 0) this.stop('rest')
+  }
+
+  #armRest(): void {
+    this.#disarmRest?.()
+    const { isComplete, inFlight } = this.replay
+    const isWaiting = isComplete && inFlight.size > 0 && this.working === 0
+    if (!isWaiting || this.isBodyOver || this.isStopped || this.#state.cancel) return
+    this.#disarmRest = this.life.system.clock.after(restMs, () => void this.#rest())
+  }
+
+  /** Leaves memory, unless something happens soon or has happened. */
+  async #rest(): Promise<void> {
+    const { inFlight, known } = this.replay
+    const dues = [...inFlight].flatMap(({ recorded }) => recorded?.dueAt ?? [])
+    const at = Math.min(...dues)
+    if (at < this.life.now() + restMs) return
+    const rests = await this.turn((state, context) => {
+      const isPresent = state.outcomes === known && state.signals === this.#seenSignals
+      if (!isPresent || state.status !== 'running' || state.cancel) return [false, state]
+      if (Number.isFinite(at)) context.setAlarm('timer', { at })
+      return [true, withStatus(state, 'waiting', context)]
+    })
+    if (rests) this.stop('rest')
+  }
+
+  /** As `makeTurn`. */
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
+    return makeTurn(this.life, change)
+  }
+}

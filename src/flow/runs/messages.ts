@@ -1,0 +1,94 @@
+/** The messages of a run's entity, and of the process in which its body runs. Types only. */
+import type { DurableContext, Life } from '../../actors/index.ts'
+import type { CallContext, Ref } from '../../runtime/index.ts'
+import type { KeptError, Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
+
+/** How a run ended, or why it does not go on. */
+export type RunEnd =
+  | { readonly status: 'completed'; readonly output: unknown }
+  | { readonly status: 'failed' | 'cancelled' | 'blocked'; readonly error: KeptError }
+
+/** The argument of a start. Times in ms, `deadlineAt` in ms since 1970. */
+export type StartRequest = {
+  readonly input: unknown
+  readonly delayMs?: number
+  readonly deadlineMs?: number
+  readonly priority?: number
+  readonly correlation?: string
+  readonly parent?: Parent
+  readonly root?: string
+}
+
+/** A signal. A second one with the same `id` is the same. */
+export type SignalRequest = {
+  readonly name: string
+  readonly value: unknown
+  readonly id?: string
+}
+
+/** The end of a child, for its parent. */
+export type ChildEnd = Omit<Parent, 'type' | 'id'> & { readonly end: RunEnd }
+
+/** The messages of a run. */
+export type RunMessages = {
+  calls: {
+    /** Answers whether the run had begun before. @throws KeelsonError `CONFLICT` */
+    start: (request: StartRequest) => { readonly repeated: boolean }
+    /** Answers when the run has ended. */
+    result: () => RunEnd
+    /** @throws KeelsonError `CONFLICT`, `BUSY`, `TOO_LARGE` */
+    signal: (request: SignalRequest) => { readonly repeated: boolean }
+    /** Answers with the status at that time. False: the run had ended. */
+    cancel: (request: { readonly reason: string; readonly force: boolean }) => {
+      readonly accepted: boolean
+      readonly status: RunStatus
+    }
+    /** Lets a run that has failed, was cancelled or is blocked go on. */
+    retry: () => void
+    /** Decides the outcome of a step that nobody knows. */
+    settle: (request: { readonly key: string; readonly outcome: Outcome }) => void
+    childEnded: (end: ChildEnd) => void
+    /** Lets a run that is live go on. */
+    wake: () => void
+  }
+  continues: {
+    /** The parent gets the end of its child. */
+    tellParent: () => void
+  }
+  alarms: {
+    /** A run that waits has a timer that is due. */
+    timer: () => void
+    deadline: () => void
+  }
+}
+
+/** The state of an entity of this kind; `undefined`: no run has begun. */
+export type State = RunState | undefined
+
+/** The context of a turn of a run. */
+export type RunContext = DurableContext<RunMessages, unknown, State>
+
+/** The messages of the process in which the body of a run runs. */
+export type LifeMessages = {
+  casts: {
+    /** A signal has come, or a cancel. */
+    changed: () => void
+    /** The end of a child is recorded. */
+    recorded: (recorded: Recorded) => void
+    /** A child is blocked: its operation has this number. */
+    childBlocked: (child: { readonly number: number; readonly error: KeptError }) => void
+    /** The run was ended by force. */
+    stop: () => void
+  }
+}
+
+/** A life of a run beside its mailbox. */
+export type OwnLife = Life<RunMessages, unknown, State>
+
+/** The memory of the process of a run. */
+export type Present = {
+  /** The process in which its body runs. */
+  life: Ref<LifeMessages> | undefined
+  /** The callers that wait for its end. */
+  readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
+}

@@ -1,0 +1,301 @@
+/**
+ * How the operations of a run are carried out: steps with their tries, timers, waits for signals,
+ * children. Each one records its outcome, and only then the body gets it.
+ */
+import { backoffMs, type Clock, type Retry } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
+import type { Active } from './active.ts'
+import type { StepOptions, Try } from './body.ts'
+import type { OwnLife, RunContext, RunMessages, StartRequest, State } from './messages.ts'
+import { runKind } from './parts.ts'
+import { type KeptError, keptError, type Operation, type Outcome, type RunState } from './record.ts'
+import type { Turned } from './turns.ts'
+import { outcomeOf } from './values.ts'
+
+/** The life of a run, for its operations. */
+export interface Carrier {
+  readonly type: string
+  readonly id: string
+  readonly life: OwnLife
+  /** The state at the beginning of this life. */
+  readonly state: RunState
+  /** Nothing is carried out any more. */
+  readonly isStopped: boolean
+  /** The instance closes: no try begins. */
+  readonly isClosing: boolean
+  /** Records what is known of an operation, with its outcome if it has one. */
+  record(active: Active, change: Partial<Operation>): Promise<void>
+  /** The run cannot go on. */
+  block(error: KeptError): void
+  /** A wait that holds up neither the rest of the run nor a close. */
+  passively<T>(wait: Promise<T>): Promise<T>
+  /** Looks whether a signal is there for an operation that waits. */
+  readSignals(): Promise<void>
+}
+
+/** A policy with every field. */
+export type Policy = { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
+
+const builtIn: Policy = {
+  ...{ max: 3, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
+  unless: () => false,
+}
+
+/** The policy of a call: its own fields, those of its type, and the built-in ones. */
+export const policyOf = (...given: readonly (Retry | undefined)[]): Policy => {
+  const policy: Record<string, unknown> = { ...builtIn }
+  for (const each of given)
+    for (const [name, value] of Object.entries(each ?? {}))
+      if (value !== undefined) policy[name] = value
+  return policy as Policy
+}
+
+/** Whether there is another try. A throw of `unless` does not end them. */
+const isLastTry = ({ max, unless }: Policy, attempt: number, error: unknown): boolean => {
+  if (attempt >= max) return true
+  try {
+    return unless(error) === true
+  } catch {
+    return false
+  }
+}
+
+/** The pause after a failed try, in ms. */
+export const pauseMs = (policy: Policy, attempt: number, clock: Clock): number =>
+  Math.ceil(backoffMs(policy, attempt, clock.random()))
+
+/** The key of the tries of a step. */
+export const tryKey = ({ type, id, state: { birth, round } }: Carrier, key: string): string =>
+  `flow/${type}/${id}/${birth}/${round}/${key}`
+
+/** A step as it is carried out. */
+export type Step = {
+  readonly run: (attempt: Try) => unknown
+  /** The step whose key its tries have: of an undo the one that it undoes. */
+  readonly keyOf: string
+  readonly policy: Policy
+  readonly timeoutMs: number | undefined
+  readonly repeat: StepOptions['repeat']
+  /** Gets its last failure, which is its outcome by default. */
+  readonly onFailed?: (error: KeptError) => void
+}
+
+/** Runs a step until it has an outcome. */
+export const performStep = async (
+  carrier: Carrier,
+  active: Active,
+  { run, keyOf, policy, timeoutMs, repeat, onFailed }: Step,
+): Promise<void> => {
+  const { clock } = carrier.life.system
+  const isOnce = repeat === 'once'
+  if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
+  for (;;) {
+    const { tries = 0, dueAt = 0 } = active.recorded ?? {}
+    if (!(await timeOf(carrier, active, dueAt)) || carrier.isClosing) return
+    if (isOnce) await carrier.record(active, { hasBegun: true })
+    if (active.isOver) return
+    const attempt = tries + 1
+    const tried = await outcomeOfTry(carrier, active, timeoutMs, (signal) =>
+      run({ key: tryKey(carrier, keyOf), attempt, signal }),
+    )
+    if (tried === undefined) return
+    const { outcome, error } = tried
+    if (outcome.kind === 'ok') return carrier.record(active, { outcome })
+    if (isOnce || isLastTry(policy, attempt, error)) {
+      if (!onFailed) return carrier.record(active, { tries: attempt, outcome })
+      return onFailed(outcome.error)
+    }
+    const next = clock.now() + pauseMs(policy, attempt, clock)
+    await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt: next })
+  }
+}
+
+type Tried = { readonly outcome: Outcome; readonly error?: unknown }
+
+/** The outcome of one try; `undefined`: the operation is over before it. */
+const outcomeOfTry = async (
+  { life }: Carrier,
+  active: Active,
+  timeoutMs: number | undefined,
+  run: (signal: AbortSignal) => unknown,
+): Promise<Tried | undefined> => {
+  const abort = new AbortController()
+  const failed = (error: unknown): Tried => ({
+    outcome: { kind: 'error', error: keptError(error) },
+    error,
+  })
+  const settled = (async () => run(abort.signal))().then(
+    (value): Tried => {
+      try {
+        return { outcome: outcomeOf(value) }
+      } catch (error) {
+        return failed(error)
+      }
+    },
+    (error): Tried => failed(error),
+  )
+  active.settled = settled
+  return new Promise((resolve) => {
+    const expire = (): void => {
+      const error = new KeelsonError('TIMEOUT', `${active.key} took longer than ${timeoutMs} ms`)
+      resolve(failed(error))
+      abort.abort(error)
+    }
+    const disarm = timeoutMs === undefined ? undefined : life.system.clock.after(timeoutMs, expire)
+    const forget = active.whenOver((reason) => {
+      resolve(undefined)
+      abort.abort(reason)
+    })
+    void settled.then((tried) => {
+      disarm?.()
+      forget()
+      resolve(tried)
+    })
+  })
+}
+
+/** Waits until a time, on the clock of the machine. False: the operation is over before. */
+const timeOf = async (carrier: Carrier, active: Active, at: number): Promise<boolean> => {
+  const { clock } = carrier.life.system
+  while (!active.isOver && clock.now() < at)
+    await carrier.passively(
+      new Promise<void>((resolve) => {
+        const disarm = clock.after(at - clock.now(), () => {
+          forget()
+          resolve()
+        })
+        const forget = active.whenOver(() => {
+          disarm()
+          resolve()
+        })
+      }),
+    )
+  return !active.isOver
+}
+
+/** A timer. It is recorded when it begins. */
+export const performSleep = async (carrier: Carrier, active: Active, at: number): Promise<void> => {
+  if (active.recorded === undefined) await carrier.record(active, { dueAt: at })
+  if (await timeOf(carrier, active, active.recorded?.dueAt ?? at))
+    await carrier.record(active, { outcome: { kind: 'ok' } })
+}
+
+/** A wait for a signal. One with a time is recorded when it begins. */
+export const performWait = async (
+  carrier: Carrier,
+  active: Active,
+  at: number | undefined,
+): Promise<void> => {
+  if (at !== undefined && active.recorded === undefined) await carrier.record(active, { dueAt: at })
+  await carrier.readSignals()
+  if (at === undefined) return carrier.passively(overOf(active))
+  if (await timeOf(carrier, active, active.recorded?.dueAt ?? at)) {
+    // A signal that came in time goes first.
+    await carrier.readSignals()
+    await carrier.record(active, { outcome: { kind: 'ok' } })
+  }
+}
+
+const overOf = (active: Active): Promise<void> =>
+  new Promise((resolve) => void active.whenOver(() => resolve()))
+
+/** A child. Its end is recorded by the entity of this run. */
+export const performChild = async (
+  carrier: Carrier,
+  active: Active,
+  type: string,
+  id: string,
+  input: unknown,
+): Promise<void> => {
+  const { state, life } = carrier
+  if (active.recorded === undefined) await carrier.record(active, { child: `${type}/${id}` })
+  const number = active.recorded?.number
+  if (number === undefined) return
+  const { birth, lap, root = `${carrier.type}/${carrier.id}` } = state
+  const parent = { type: carrier.type, id: carrier.id, birth, lap, number }
+  const request: StartRequest = { input, parent, root }
+  try {
+    const asked = askUntil(carrier, active, () => call(runOf(life, type, id), 'start', request))
+    if (!(await asked)) return
+  } catch (error) {
+    return carrier.record(active, { outcome: { kind: 'error', error: keptError(error) } })
+  }
+  await carrier.passively(overOf(active))
+}
+
+/** Cancels a child. Answers whether there is one whose end will come. */
+export const cancelChild = async (carrier: Carrier, type: string, id: string): Promise<boolean> => {
+  const request = { reason: `its parent ${carrier.type}/${carrier.id} has ended`, force: false }
+  try {
+    return (
+      (await askUntil(carrier, undefined, () =>
+        call(runOf(carrier.life, type, id), 'cancel', request),
+      )) !== undefined
+    )
+  } catch {
+    // It has not begun.
+    return false
+  }
+}
+
+const runOf = (life: OwnLife, type: string, id: string): Ref<RunMessages> => {
+  const app = life.app as Pick<AppContext, 'entity'>
+  return life.to(app.entity(runKind(type)).ref(id) as Ref<RunMessages>)
+}
+
+/** Codes after which the same question may be answered. */
+const transient = ['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED']
+
+/** Asks until there is an answer. `undefined`: the life, or the operation, is over. */
+const askUntil = async <T>(
+  carrier: Carrier,
+  active: Active | undefined,
+  ask: () => Promise<T>,
+): Promise<T | undefined> => {
+  const { clock } = carrier.life.system
+  for (let tries = 1; ; tries++)
+    try {
+      return await ask()
+    } catch (error) {
+      const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
+      if (!isTransient) throw error
+      if (carrier.isStopped || carrier.isClosing || active?.isOver) return undefined
+      const waitMs = pauseMs(builtIn, tries, clock)
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
+    }
+}
+
+/** The life has ended. */
+const lost = ['EXITED', 'NO_PROCESS', 'CLOSED', 'UNKNOWN_OUTCOME'] as const
+/** Another try comes to the same. */
+const final = ['INVALID_ARGUMENT', 'TOO_LARGE', 'CONFLICT', 'BLOCKED', 'CORRUPT'] as const
+
+/**
+ * Makes a turn of `change`, and tries again while the storage cannot take it. Never settles if the
+ * life has ended.
+ */
+export const makeTurn = async <R>(
+  life: OwnLife,
+  change: (state: RunState, context: RunContext) => Turned<R>,
+): Promise<R> => {
+  const { clock } = life.system
+  for (let tries = 1; ; tries++)
+    try {
+      return (await life.apply((state: State, context) =>
+        reply(...change(state as RunState, context)),
+      )) as R
+    } catch (error) {
+      if (lost.some((code) => isKeelsonError(error, code))) return new Promise(() => undefined)
+      if (final.some((code) => isKeelsonError(error, code))) throw error
+      const waitMs = pauseMs(builtIn, tries, clock)
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
+    }
+}
+
+/** Why a step of `once` does not run again. */
+const unknownStep = (key: string): KeptError => ({
+  name: 'KeelsonError',
+  code: 'UNKNOWN_STEP',
+  message: `whether the step ${key} has run is not known: settle it, or retry the run`,
+})

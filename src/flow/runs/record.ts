@@ -1,0 +1,186 @@
+/**
+ * The record of a run: its main row, and one row for each recorded operation. A run is replayed from
+ * these rows. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+
+/**
+ * The status of a run. `waiting`: it rests until a timer, a signal or a child; `undoing`: its body
+ * has failed, and what it did is undone.
+ */
+export type RunStatus =
+  | 'waiting'
+  | 'running'
+  | 'cancelling'
+  | 'undoing'
+  | 'blocked'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+
+/** Whether a run in this status has ended. */
+export const isOver = (status: RunStatus): boolean =>
+  status === 'completed' || status === 'failed' || status === 'cancelled'
+
+/** The statuses of runs that have to run: after a crash they are woken. */
+export const liveStatuses = ['running', 'cancelling', 'undoing'] as const
+
+/** Whether a run in this status has to run. */
+export const isLive = (status: RunStatus): boolean =>
+  (liveStatuses as readonly RunStatus[]).includes(status)
+
+/** An error as a row keeps it. */
+export type KeptError = {
+  readonly name: string
+  /** Its first 2,000 characters. */
+  readonly message: string
+  readonly code?: string
+}
+
+/** The parent of a run. */
+export type Parent = {
+  readonly type: string
+  readonly id: string
+  readonly birth: string
+  readonly lap: number
+  /** The number of its operation. */
+  readonly number: number
+}
+
+/** The main row of a run. */
+export type RunState = {
+  readonly status: RunStatus
+  /** The version of the body that it began with. */
+  readonly version: number
+  /** 64 random bits, as 16 hex digits: the run among all runs that ever had its id. */
+  readonly birth: string
+  /**
+   * The number in the keys of tries. A new one begins with `again`, and when undone steps run again.
+   */
+  readonly round: number
+  /** How often `again` has begun it once more. Its operations are kept under this number. */
+  readonly lap: number
+  /** The place of the last outcome. */
+  readonly outcomes: number
+  /** The number of the last operation. */
+  readonly operations: number
+  /** The number of the last signal, and how many are unread. */
+  readonly signals: number
+  readonly unread: number
+  /** The try of the whole run, from 1. */
+  readonly attempt: number
+  readonly startedAt: number
+  /** When the status was set. */
+  readonly since: number
+  /** The hash of the input, to know a start that is repeated. */
+  readonly inputHash: string
+  /** A cancel is acknowledged. `isPlaced`: it has its place among the outcomes. */
+  readonly cancel?: { readonly reason: string; readonly isPlaced: boolean }
+  /** Why it has failed, was cancelled, or is blocked. */
+  readonly error?: KeptError
+  /** The number of the operation whose error has ended it. */
+  readonly failedBy?: number
+  readonly progress?: unknown
+  readonly parent?: Parent
+  /** The parent has its end. */
+  readonly isTold?: boolean
+  /** The first run of its lineage, as `type/id`. */
+  readonly root?: string
+  readonly correlation?: string
+  readonly priority?: number
+}
+
+/**
+ * The outcome of an operation. `undefined` is a value. `isApart`: a long value, which has another
+ * row, so that the rows of operations are short.
+ */
+export type Outcome =
+  | { readonly kind: 'ok'; readonly value?: unknown; readonly isApart?: boolean }
+  | { readonly kind: 'error'; readonly error: KeptError }
+
+/** The kinds of operations. `cancel`: the place of a cancel; `patch`: a change of the body. */
+export type OperationKind = 'step' | 'sleep' | 'wait' | 'child' | 'patch' | 'cancel'
+
+/** One operation of a run, as its row has it. */
+export type Operation = {
+  readonly kind: OperationKind
+  readonly key: string
+  /** Its place among the outcomes of the run; `undefined`: it has none yet. */
+  readonly place?: number
+  readonly outcome?: Outcome
+  /** When the row was written last, in ms since 1970. */
+  readonly at: number
+  /** How many tries have failed. */
+  readonly tries?: number
+  /** The last failure of a try. */
+  readonly failure?: KeptError
+  /** When a timer fires, or the next try begins, in ms since 1970. */
+  readonly dueAt?: number
+  /** The start mark of a step that runs once. */
+  readonly hasBegun?: boolean
+  /** The run of a child, as `type/id`. */
+  readonly child?: string
+  /** Of a cancel: how many operations the body had asked for. */
+  readonly asked?: number
+}
+
+/** An operation with the number of its row. */
+export type Recorded = Operation & { readonly number: number }
+
+/** The key of the operation that is the place of a cancel. */
+export const cancelKey = '$cancel'
+
+/** The key of the step that undoes a step. */
+export const undoKey = (key: string): string => `undo:${key}`
+
+/** The prefix of the rows of operations. */
+export const allOperations = 'op/'
+
+/** The prefix of the rows of the operations of a lap. */
+export const operationsPrefix = (lap: number): string => `${allOperations}${padded(lap)}/`
+
+/** The key of the row of an operation. */
+export const operationKey = (lap: number, number: number): string =>
+  `${operationsPrefix(lap)}${padded(number)}`
+
+/** The key of the row of a long value. */
+export const valueKey = (lap: number, number: number): string =>
+  `${allOperations}${padded(lap)}v${padded(number)}`
+
+/** The prefix of the rows of unread signals with this name. */
+export const signalsPrefix = (name: string): string => `signal/${name}/`
+
+/** The key of the row of an unread signal. */
+export const signalKey = (name: string, number: number): string =>
+  `${signalsPrefix(name)}${padded(number)}`
+
+/** The key of the row that remembers the id of a signal. */
+export const signalIdKey = (id: string): string => `signal-id/${id}`
+
+/** A number as text in its order. */
+export const padded = (number: number): string => String(number).padStart(14, '0')
+
+const messageMax = 2_000
+
+/** An error as it is kept. Any value may be thrown. */
+export const keptError = (thrown: unknown): KeptError => {
+  if (!(thrown instanceof Error)) return { name: 'Error', message: textOf(thrown) }
+  const { name, message, code } = thrown as Error & { readonly code?: unknown }
+  const kept = { name: String(name), message: String(message).slice(0, messageMax) }
+  return typeof code === 'string' ? { ...kept, code } : kept
+}
+
+const textOf = (thrown: unknown): string => {
+  try {
+    return String(thrown).slice(0, messageMax)
+  } catch {
+    return typeof thrown
+  }
+}
+
+/** A kept error, as the body gets it: in the first life too. */
+export const errorOf = ({ name, message, code }: KeptError): Error => {
+  if (name === 'KeelsonError') return new KeelsonError(code as KeelsonError['code'], message)
+  const error = Object.defineProperty(new Error(message), 'name', { value: name })
+  return code === undefined ? error : Object.assign(error, { code })
+}

@@ -1,0 +1,186 @@
+/**
+ * The end of a run, after its body has ended: what is in flight is cancelled, children end first,
+ * steps are undone, and one turn records the end. All of it may be repeated after a crash, because
+ * a replay of the body ends in the same way.
+ */
+import type { KeelsonError } from '../../errors.ts'
+import type { Active, Scope } from './active.ts'
+import type { BodyHost } from './context.ts'
+import { tellFlow } from './events.ts'
+import type { Present, RunContext, RunEnd } from './messages.ts'
+import { pauseMs, policyOf } from './operations.ts'
+import { isOver, keptError, type Recorded, type RunState, undoKey } from './record.ts'
+import { diverged, type Replay } from './replay.ts'
+import { beginningAgain, ended, reopening, type Turned, withStatus } from './turns.ts'
+import { copied } from './values.ts'
+
+/** The next thing after a life: nothing, a replay from the beginning, or the next body. */
+export type AfterLife = 'rest' | 'replay' | 'again'
+
+/** The end of a body. */
+export type BodyEnd =
+  | { readonly status: 'completed'; readonly output: unknown }
+  | { readonly status: 'failed'; readonly error: unknown }
+
+/** Thrown by the body: it begins once more. */
+export class Again {
+  readonly input: unknown
+
+  constructor(input: unknown) {
+    this.input = input
+  }
+}
+
+/** The place of a cancel, and the cancel; `undefined`: there is none. */
+export type Placed = {
+  readonly marker: Recorded | undefined
+  readonly cancel: RunState['cancel']
+}
+
+/** The life of a run, for its end. */
+export interface EndingLife extends BodyHost {
+  readonly present: Present
+  readonly replay: Replay<Active>
+  readonly scope: Scope
+  /** The body has ended. */
+  readonly isBodyOver: boolean
+  /** How many operations do something, and do not wait. */
+  readonly working: number
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
+  /** The turn that gives a cancel its place. */
+  placing(state: RunState, context: RunContext): Turned<Placed>
+  placed(placed: Placed): void
+  nextRecord(): Promise<void>
+  diverges(error: KeelsonError): void
+  stop(after: AfterLife): void
+}
+
+/** How long an undo waits for the function of its step. */
+const settleMs = 30_000
+
+/** Ends a run. */
+export const endRun = async (life: EndingLife, body: BodyEnd): Promise<void> => {
+  const { replay } = life
+  const isUndone = (key: string): boolean => key.startsWith(undoKey(''))
+  const willUndo = body.status === 'failed' || life.state.cancel?.isPlaced === true
+  const missing = replay.missing().filter((key) => !(willUndo && isUndone(key)))
+  if (missing.length > 0) {
+    const text = `the body has ended, and never asked for ${missing.slice(0, 10).join(', ')}`
+    return life.diverges(diverged(text, { missing, asked: [] }))
+  }
+  life.cancel(life.scope, life.cancelled)
+  await childrenEnd(life)
+  let hasUndone = false
+  while (!life.isStopped) {
+    const undos = [...replay.asked.values()].filter((each) => each.parts.undo && each.mayHaveBegun)
+    const closing = await life.turn((state, context) =>
+      closingOf(life, state, context, body, undos.length > 0 && !hasUndone),
+    )
+    if (closing.next === 'place') life.placed(closing.placed)
+    else if (closing.next === 'undo') {
+      await undoAll(life, undos.reverse())
+      hasUndone = true
+    } else {
+      if (closing.end) {
+        life.present.waiting.clear()
+        tellFlow(life, 'flow.ended', { end: closing.end })
+      }
+      return life.stop(closing.next)
+    }
+  }
+}
+
+/** Cancels the children of a body that has ended, and waits for their ends. */
+const childrenEnd = async (life: EndingLife): Promise<void> => {
+  const children = [...life.replay.asked.values()].filter(
+    ({ parts, recorded }) => parts.cancel && recorded && !recorded.outcome,
+  )
+  await Promise.all(
+    children.map(async (child) => {
+      if (!(await child.parts.cancel?.(child))) return
+      while (!child.recorded?.outcome && !life.isStopped) await life.nextRecord()
+    }),
+  )
+}
+
+/** Undoes steps, the newest first. Never resolves if one cannot be undone: the run is blocked. */
+const undoAll = async (life: EndingLife, undos: readonly Active[]): Promise<void> => {
+  const { clock } = life.life.system
+  for (const step of undos) {
+    if (step.settled)
+      await new Promise<void>((resolve) => {
+        const disarm = clock.after(settleMs, resolve)
+        void step.settled?.then(() => {
+          disarm()
+          resolve()
+        })
+      })
+    if (life.isStopped) return
+    await step.parts.undo?.(step)
+  }
+}
+
+type Closing =
+  | { readonly next: 'place'; readonly placed: Placed }
+  | { readonly next: 'undo' }
+  | { readonly next: 'rest' | 'again'; readonly end?: RunEnd }
+
+/** The turn after a body: the end of the run, or what has to come before it. */
+const closingOf = (
+  life: EndingLife,
+  state: RunState,
+  context: RunContext,
+  body: BodyEnd,
+  mustUndo: boolean,
+): Turned<Closing> => {
+  if (isOver(state.status)) return [{ next: 'rest' }, state]
+  const { cancel } = state
+  if (cancel && !cancel.isPlaced) {
+    const [placed, next] = life.placing(state, context)
+    return [{ next: 'place', placed }, next]
+  }
+  const { retry, version = 1 } = life.workflow.options
+  if (!cancel && body.status === 'failed' && body.error instanceof Again)
+    return [{ next: 'again' }, beginningAgain(state, context, body.error.input, version)]
+  const end = endOfRun(state, body)
+  if (end.status === 'failed') {
+    const failing = failedBy(life, state, body)
+    const policy = policyOf({ max: 1 }, retry)
+    const error = body.status === 'failed' ? body.error : undefined
+    if (state.attempt < policy.max && !policy.unless(error)) {
+      const pause = pauseMs(policy, state.attempt, life.life.system.clock)
+      context.setAlarm('timer', { inMs: pause })
+      const next = { ...reopening(failing, context), attempt: state.attempt + 1 }
+      return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
+    }
+    if (mustUndo)
+      return [{ next: 'undo' }, { ...withStatus(failing, 'undoing', context), error: end.error }]
+  } else if (end.status === 'cancelled' && mustUndo) return [{ next: 'undo' }, state]
+  for (const from of life.present.waiting) from.reply(end)
+  context.cancelAlarm('deadline')
+  if (state.parent) context.addContinue('tellParent')
+  return [{ next: 'rest', end }, ended(failedBy(life, state, body), context, end)]
+}
+
+/** How the run ends. */
+const endOfRun = ({ cancel, error }: RunState, body: BodyEnd): RunEnd => {
+  if (cancel) {
+    const { reason: message } = cancel
+    return { status: 'cancelled', error: { name: 'KeelsonError', code: 'CANCELLED', message } }
+  }
+  if (body.status === 'failed') return { status: 'failed', error: error ?? keptError(body.error) }
+  try {
+    return { status: 'completed', output: copied(body.output) }
+  } catch (thrown) {
+    return { status: 'failed', error: keptError(thrown) }
+  }
+}
+
+/** The state with the operation whose error the body threw, if it is one. */
+const failedBy = ({ replay }: EndingLife, state: RunState, body: BodyEnd): RunState => {
+  if (body.status !== 'failed') return state
+  for (const { thrown, recorded } of replay.asked.values())
+    if (thrown !== undefined && thrown === body.error && recorded)
+      return { ...state, failedBy: recorded.number }
+  return state
+}

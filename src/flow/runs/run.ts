@@ -1,0 +1,350 @@
+/**
+ * The entity of a run: its durable state, and the turns that its callers make. The body runs beside
+ * its mailbox (`life.ts`), so no call waits for a step.
+ */
+import { type DurableServer, LargeValue } from '../../actors/index.ts'
+import { KeelsonError } from '../../errors.ts'
+import {
+  type AppContext,
+  type ChildSpec,
+  call,
+  noReply,
+  type Ref,
+  reply,
+} from '../../runtime/index.ts'
+import { encodeValue } from '../../storage/index.ts'
+import { kindSpec } from '../../supervisors/index.ts'
+import type { Workflow } from './body.ts'
+import { RunLife } from './life.ts'
+import type {
+  ChildEnd,
+  Present,
+  RunContext,
+  RunEnd,
+  RunMessages,
+  SignalRequest,
+  StartRequest,
+  State,
+} from './messages.ts'
+import { runKind } from './parts.ts'
+import {
+  isLive,
+  isOver,
+  type Operation,
+  type Outcome,
+  operationKey,
+  type Parent,
+  padded,
+  type RunState,
+  signalIdKey,
+  signalKey,
+} from './record.ts'
+import { ended, endOf, notNow, recordIn, recording, reopening, withStatus } from './turns.ts'
+import { copied, hashOf, msOf, outcomeOf } from './values.ts'
+
+/** The fields by which runs are found. `ended`: status and time of a run that may be removed. */
+export type RunFields = {
+  readonly status: string | undefined
+  readonly ended: string | undefined
+  readonly parent: string | undefined
+  readonly root: string | undefined
+  readonly correlation: string | undefined
+}
+
+/** The part of the tree with the runs of a workflow. */
+export const runKindSpec = (workflow: Workflow): ChildSpec => {
+  const kind = runKind(workflow.name)
+  const spec = (): ChildSpec => kindSpec(kind, runServer(workflow), { idleMs })
+  // The processes of one instance share their memory, those of another one do not.
+  return { ...spec(), start: (context) => spec().start(context) }
+}
+
+/** How long the process of a run that has nothing to do stays. */
+const idleMs = 2_000
+const unreadMax = 1_000
+const signalBytesMax = 1024 * 1024
+
+const runServer = (
+  workflow: Workflow,
+): DurableServer<RunMessages, State, RunFields, string, unknown> => {
+  const presents = new Map<string, Present>()
+  const presentOf = (id: string): Present => {
+    const found = presents.get(id) ?? { life: undefined, waiting: new Set() }
+    presents.set(id, found)
+    return found
+  }
+  const begin = (
+    context: RunContext,
+    first?: { readonly input: unknown; readonly state: RunState },
+  ): void => {
+    const { id } = context
+    const present = presentOf(id)
+    context.background(async (life) => {
+      let [next, terms] = ['first', { workflow, id, life, present, first, isSecond: false }]
+      while (next !== 'rest' && !life.signal.aborted) {
+        next = await new RunLife(terms).run()
+        terms = { ...terms, first: undefined, isSecond: next === 'replay' }
+      }
+    })
+  }
+  /** The run has something to do: its life gets a message, or begins. */
+  const goOn = (state: RunState, context: RunContext, tell: (present: Present) => void): State => {
+    const present = presentOf(context.id)
+    if (isLive(state.status)) {
+      if (present.life) tell(present)
+      return state
+    }
+    begin(context)
+    context.cancelAlarm('timer')
+    return withStatus(state, 'running', context)
+  }
+  const changed = (state: RunState, context: RunContext): State =>
+    goOn(state, context, ({ life }) => life && context.cast(life, 'changed'))
+
+  return {
+    init: () => undefined,
+    wake: (state, context) => {
+      presents.delete(context.id)
+      if (state && isLive(state.status)) begin(context)
+    },
+    terminate: (_, _reason, { id }) => void presents.delete(id),
+    index: fieldsOf,
+    calls: {
+      start: (state, request, context) => {
+        const inputHash = hashOf(request.input)
+        if (state) return startedAgain(state, request, inputHash, context, workflow)
+        const { input, delayMs, deadlineMs = deadlineOf(workflow) } = request
+        if (input !== undefined) context.rows.put('input', input)
+        if (deadlineMs !== undefined) context.setAlarm('deadline', { inMs: deadlineMs })
+        const born = bornAt(context, workflow, request, inputHash)
+        if (delayMs !== undefined) {
+          context.setAlarm('timer', { inMs: delayMs })
+          return reply({ repeated: false }, { ...born, status: 'waiting' })
+        }
+        begin(context, { input: copied(input), state: born })
+        return reply({ repeated: false }, born)
+      },
+      result: (state, _, context) => {
+        const end = state && endOf(state, context)
+        if (end) return answered(end, state)
+        presentOf(context.id).waiting.add(context.from)
+        return noReply(state)
+      },
+      signal: (state, request, context) => {
+        const refused = signalRefused(state, request, context)
+        if (refused || !state) return refuse(state, context, refused as KeelsonError)
+        const next = signalled(state, request, context)
+        if (next === state) return reply({ repeated: true }, state)
+        return reply({ repeated: false }, next.status === 'blocked' ? next : changed(next, context))
+      },
+      cancel: (state, { reason, force }, context) => {
+        if (!state) return refuse(state, context, notNow('be cancelled', context.id, undefined))
+        const { status } = state
+        if (isOver(status)) return reply({ accepted: false, status }, state)
+        if (force) return reply({ accepted: true, status }, forced(state, reason, context))
+        if (status === 'undoing') return reply({ accepted: false, status }, state)
+        const cancel = state.cancel ?? { reason, isPlaced: false }
+        const next = cancel === state.cancel && status !== 'blocked' ? state : { ...state, cancel }
+        return reply({ accepted: true, status }, next === state ? state : changed(next, context))
+      },
+      retry: (state, _, context) => {
+        const { status } = state ?? {}
+        if (!state || (status !== 'failed' && status !== 'cancelled' && status !== 'blocked'))
+          return refuse(state, context, notNow('be retried', context.id, status))
+        const next = status === 'blocked' ? unblocked(state, context) : reopening(state, context)
+        begin(context)
+        return reply(undefined, withStatus({ ...next, attempt: 1 }, 'running', context))
+      },
+      settle: (state, { key, outcome }, context) => {
+        const found = state && [...recordIn(state, context.rows)].find((row) => row.key === key)
+        if (state?.status !== 'blocked' || !found || found.outcome)
+          return refuse(state, context, notNow(`settle ${key}`, context.id, state?.status))
+        const [, next] = recording(state, context, { ...found, recorded: found }, { outcome })
+        begin(context)
+        return reply(undefined, withStatus(next, 'running', context))
+      },
+      childEnded: (state, end, context) => {
+        if (!state || isOver(state.status)) return reply(undefined, state)
+        return reply(undefined, endOfChild(state, end, context, goOn))
+      },
+      wake: (state) => reply(undefined, state),
+    },
+    continues: {
+      tellParent: async (state, _, context) => {
+        const { parent } = state as RunState
+        const end = endOf(state as RunState, context)
+        // A run that goes on has nothing to tell.
+        if (!parent || !end || !state) return noReply(state)
+        const { type, id, ...place } = parent
+        const app = context.app as Pick<AppContext, 'entity'>
+        const ref = context.to(app.entity(runKind(type)).ref(id) as Ref<RunMessages>)
+        await call(ref, 'childEnded', { ...place, end: await loaded(end) })
+        return noReply(isOver(state.status) ? { ...state, isTold: true } : state)
+      },
+    },
+    alarms: {
+      timer: (state, _, context) =>
+        noReply(state?.status === 'waiting' ? changed(state, context) : state),
+      deadline: (state, _, context) => {
+        if (!state || isOver(state.status) || state.cancel) return noReply(state)
+        if (state.status === 'undoing') return noReply(state)
+        const cancel = { reason: 'its deadline has passed', isPlaced: false }
+        return noReply(changed({ ...state, cancel }, context))
+      },
+    },
+  }
+
+  function forced(state: RunState, message: string, context: RunContext): State {
+    const error = { name: 'KeelsonError', code: 'CANCELLED', message }
+    const end: RunEnd = { status: 'cancelled', error }
+    const present = presentOf(context.id)
+    if (present.life) context.cast(present.life, 'stop')
+    for (const from of present.waiting) from.reply(end)
+    context.cancelAlarm('timer')
+    context.cancelAlarm('deadline')
+    if (state.parent) context.addContinue('tellParent')
+    return ended(state, context, end)
+  }
+}
+
+/** A refusal that ends no process. */
+const refuse = (
+  state: State,
+  { from }: { readonly from: { fail(error: unknown): void } },
+  error: KeelsonError,
+) => {
+  from.fail(error)
+  return noReply(state)
+}
+
+const answered = (end: RunEnd, state: State) => {
+  if (end.status !== 'completed' || !(end.output instanceof LargeValue)) return reply(end, state)
+  return loaded(end).then((whole) => reply(whole, state))
+}
+
+const loaded = async (end: RunEnd): Promise<RunEnd> =>
+  end.status === 'completed' && end.output instanceof LargeValue
+    ? { ...end, output: await end.output.load() }
+    : end
+
+const fieldsOf = (state: State): RunFields => {
+  const { status, since = 0, parent, isTold, root, correlation } = state ?? {}
+  const mayGo = status !== undefined && isOver(status) && (!parent || isTold)
+  return {
+    ...{ status, root, correlation },
+    ended: mayGo ? `${status}/${padded(since)}` : undefined,
+    parent: parent && `${parent.type}/${parent.id}`,
+  }
+}
+
+const deadlineOf = ({ options: { deadline } }: Workflow): number | undefined =>
+  deadline === undefined ? undefined : msOf(deadline, 'deadline')
+
+/** The state of a run that begins with this turn. */
+const bornAt = (
+  context: RunContext,
+  { options: { version = 1 } }: Workflow,
+  { priority, correlation, parent, root }: StartRequest,
+  inputHash: string,
+): RunState => {
+  const now = context.now()
+  const birth = Buffer.from(context.system.clock.randomBytes(8)).toString('hex')
+  return {
+    ...{ status: 'running', version, birth, inputHash, startedAt: now, since: now },
+    ...{ round: 0, lap: 0, outcomes: 0, operations: 0, signals: 0, unread: 0, attempt: 1 },
+    ...(priority !== undefined && { priority }),
+    ...(correlation !== undefined && { correlation }),
+    ...(parent && { parent }),
+    ...(root !== undefined && { root }),
+  }
+}
+
+/** The start of a run that has begun: the same input and parent give that run. */
+const startedAgain = (
+  state: RunState,
+  { parent }: StartRequest,
+  inputHash: string,
+  context: RunContext & { readonly from: { fail(error: unknown): void } },
+  { name: type }: Workflow,
+) => {
+  const { id } = context
+  const isSame = state.inputHash === inputHash && isParent(state, parent)
+  if (!isSame) {
+    const text = `the run ${id} of ${type} has begun with another input or parent`
+    return refuse(state, context, new KeelsonError('CONFLICT', text, { details: { type, id } }))
+  }
+  // The parent runs once more, and waits for an end that it was given before.
+  if (parent && isOver(state.status)) context.addContinue('tellParent')
+  return reply({ repeated: true }, state)
+}
+
+const isParent = (state: RunState, parent: Parent | undefined): boolean =>
+  parent === undefined
+    ? true
+    : state.parent?.type === parent.type &&
+      state.parent.id === parent.id &&
+      state.parent.birth === parent.birth &&
+      state.parent.number === parent.number
+
+const signalRefused = (
+  state: State,
+  { value, id }: SignalRequest,
+  context: RunContext,
+): KeelsonError | undefined => {
+  if (!state || isOver(state.status)) return notNow('take a signal', context.id, state?.status)
+  if (id !== undefined && context.rows.get(signalIdKey(id)) !== undefined) return undefined
+  if (state.unread >= unreadMax)
+    return new KeelsonError('BUSY', `the run ${context.id} has ${unreadMax} unread signals`)
+  const length = value === undefined ? 0 : encodeValue(value).bytes.length
+  if (length <= signalBytesMax) return undefined
+  return new KeelsonError('TOO_LARGE', `a signal has at most ${signalBytesMax} bytes`, {
+    details: { length, max: signalBytesMax },
+  })
+}
+
+/** The state with one more unread signal; the same state if it has this one. */
+const signalled = (
+  state: RunState,
+  { name, value, id }: SignalRequest,
+  { rows }: RunContext,
+): RunState => {
+  if (id !== undefined && rows.get(signalIdKey(id)) !== undefined) return state
+  if (id !== undefined) rows.put(signalIdKey(id), true)
+  const signals = state.signals + 1
+  rows.put(signalKey(name, signals), value === undefined ? [] : [value])
+  return { ...state, signals, unread: state.unread + 1 }
+}
+
+type GoOn = (state: RunState, context: RunContext, tell: (present: Present) => void) => State
+
+/** Records the end of a child, once. That it is blocked is no end. */
+const endOfChild = (
+  state: RunState,
+  { end, ...place }: ChildEnd,
+  context: RunContext,
+  goOn: GoOn,
+): State => {
+  const { birth, lap, number } = place
+  const row = context.rows.get<Operation>(operationKey(lap, number))
+  if (state.birth !== birth || state.lap !== lap || !row || row.outcome) return state
+  if (end.status === 'blocked') {
+    const tell = { number, error: end.error }
+    return state.status === 'waiting' || state.status === 'blocked'
+      ? state
+      : goOn(state, context, ({ life }) => life && context.cast(life, 'childBlocked', tell))
+  }
+  const outcome: Outcome =
+    end.status === 'completed' ? outcomeOf(end.output) : { kind: 'error', error: end.error }
+  const asked = { kind: row.kind, key: row.key, recorded: { ...row, number } }
+  const [recorded, next] = recording(state, context, asked, { outcome })
+  if (!recorded || next.status === 'blocked') return next
+  return goOn(next, context, ({ life }) => life && context.cast(life, 'recorded', recorded))
+}
+
+/** A step of `once` whose outcome is not known runs again. */
+const unblocked = (state: RunState, { rows }: RunContext): RunState => {
+  for (const { number, hasBegun, ...row } of recordIn(state, rows))
+    if (hasBegun && !row.outcome) rows.put(operationKey(state.lap, number), row)
+  const { error: _, ...others } = state
+  return others
+}

@@ -1,0 +1,237 @@
+/**
+ * The turns of a run: from its state, and its rows, to the next state. They may be made again, so
+ * they depend on nothing else. Pure, but for the rows of the turn at hand.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { RunContext, RunEnd } from './messages.ts'
+import {
+  allOperations,
+  cancelKey,
+  isOver,
+  type KeptError,
+  keptError,
+  type Operation,
+  operationKey,
+  operationsPrefix,
+  padded,
+  type Recorded,
+  type RunState,
+  type RunStatus,
+  signalsPrefix,
+  undoKey,
+  valueKey,
+} from './record.ts'
+import type { Asked } from './replay.ts'
+
+/** The parts of a context that these turns use. */
+export type TurnContext = Pick<RunContext, 'rows' | 'now'>
+
+/** The result of a turn, and the next state. */
+export type Turned<R> = readonly [result: R, state: RunState]
+
+/** The state with another status. */
+export const withStatus = (state: RunState, status: RunStatus, context: TurnContext): RunState => ({
+  ...state,
+  status,
+  since: context.now(),
+})
+
+/**
+ * Records the present row of an operation. The result is `undefined` if there is nothing to record:
+ * the run has ended, or the operation has its outcome.
+ */
+export const recording = (
+  state: RunState,
+  context: TurnContext,
+  { kind, key, recorded }: Pick<Asked, 'kind' | 'key' | 'recorded'>,
+  change: Partial<Operation>,
+): Turned<Recorded | undefined> => {
+  if (isOver(state.status) || recorded?.outcome) return [undefined, state]
+  const { number = state.operations + 1, ...before } = recorded ?? {}
+  const place = change.outcome && (recorded?.place ?? state.outcomes + 1)
+  const row: Operation = { kind, key, ...before, ...change, at: context.now() }
+  const placed = place === undefined ? row : { ...row, place }
+  context.rows.put(
+    operationKey(state.lap, number),
+    withoutLong(placed, (value) => context.rows.put(valueKey(state.lap, number), value)),
+  )
+  const next = {
+    ...state,
+    operations: Math.max(state.operations, number),
+    outcomes: Math.max(state.outcomes, place ?? 0),
+  }
+  return [{ ...placed, number }, next]
+}
+
+/** The row without its long value, which `put` gets. */
+const withoutLong = (row: Operation, put: (value: unknown) => void): Operation => {
+  const { outcome } = row
+  if (outcome?.kind !== 'ok' || !outcome.isApart) return row
+  put(outcome.value)
+  return { ...row, outcome: { kind: 'ok', isApart: true } }
+}
+
+/** An operation that waits for a signal of this name. */
+export type Waiting = Asked & { readonly signal: string }
+
+/** Hands unread signals to the operations that wait for them, each to one, in order. */
+export const delivering = (
+  state: RunState,
+  context: TurnContext,
+  waiting: readonly Waiting[],
+): Turned<readonly Recorded[]> => {
+  const delivered: Recorded[] = []
+  let next = state
+  for (const asked of waiting) {
+    if (next.unread === 0) break
+    const [first] = context.rows.range({ prefix: signalsPrefix(asked.signal), limit: 1 }).entries
+    if (!first) continue
+    const [key, [value]] = first as [string, [unknown?]]
+    const outcome = value === undefined ? { kind: 'ok' as const } : { kind: 'ok' as const, value }
+    const [recorded, after] = recording(next, context, asked, { outcome })
+    if (!recorded) continue
+    context.rows.delete(key)
+    delivered.push(recorded)
+    next = { ...after, unread: after.unread - 1 }
+  }
+  return [delivered, next]
+}
+
+/** Gives a cancel that was asked for its place among the outcomes. */
+export const placing = (
+  state: RunState,
+  context: TurnContext,
+  asked: number,
+): Turned<Recorded | undefined> => {
+  const { cancel } = state
+  if (!cancel || cancel.isPlaced || isOver(state.status)) return [undefined, state]
+  const marker = { kind: 'cancel', key: cancelKey, recorded: undefined } as const
+  const [recorded, next] = recording(state, context, marker, { outcome: { kind: 'ok' }, asked })
+  const placed = { ...next, cancel: { ...cancel, isPlaced: true } }
+  return [recorded, withStatus(placed, 'cancelling', context)]
+}
+
+/** The state of a run that has ended so, or does not go on. */
+export const ended = (state: RunState, context: TurnContext, end: RunEnd): RunState => {
+  if (end.status !== 'completed')
+    return { ...withStatus(state, end.status, context), error: end.error }
+  const { error: _, ...others } = state
+  if (end.output !== undefined) context.rows.put('output', end.output)
+  return withStatus(others, 'completed', context)
+}
+
+/**
+ * How a run has ended, or why it does not go on; `undefined`: it goes on. A large output is a
+ * `LargeValue`.
+ */
+export const endOf = (state: RunState, { rows }: Pick<TurnContext, 'rows'>): RunEnd | undefined => {
+  const { status } = state
+  if (status === 'completed') return { status, output: valueIn(rows, 'output') }
+  if (status === 'failed' || status === 'cancelled' || status === 'blocked')
+    return { status, error: state.error ?? keptError('no reason was kept') }
+  return undefined
+}
+
+/** The value of a row, or a `LargeValue`. */
+export const valueIn = (rows: TurnContext['rows'], key: string): unknown =>
+  rows.range({ gte: key, lte: key, limit: 1 }).entries[0]?.[1]
+
+/** The recorded operations of the present lap. */
+export function* recordIn({ lap }: RunState, rows: TurnContext['rows']): Iterable<Recorded> {
+  const prefix = operationsPrefix(lap)
+  for (const [key, row] of rowsIn(rows, prefix))
+    yield { ...(row as Operation), number: Number(key.slice(prefix.length)) }
+}
+
+function* rowsIn(
+  rows: TurnContext['rows'],
+  prefix: string,
+): Iterable<readonly [key: string, value: unknown]> {
+  let cursor: string | undefined
+  do {
+    const page = rows.range({ prefix, limit: 1_000, ...(cursor && { cursor }) })
+    yield* page.entries
+    cursor = page.cursor
+  } while (cursor)
+}
+
+/**
+ * Lets the operation whose failure ended the run begin once more, at its place; with `undone` the
+ * steps that were undone too, under new keys. All other outcomes are kept.
+ */
+export const reopening = (state: RunState, context: TurnContext): RunState => {
+  const record = [...recordIn(state, context.rows)]
+  const undone = new Set(
+    record.filter(({ key }) => key.startsWith(undoKey(''))).map(({ key }) => key),
+  )
+  const failed = failedIn(state, record)
+  for (const { number, ...row } of record) {
+    const key = operationKey(state.lap, number)
+    if (row.key === cancelKey || undone.has(row.key)) context.rows.delete(key)
+    else if (number === failed || undone.has(undoKey(row.key)) || (row.hasBegun && !row.outcome))
+      context.rows.put(key, fresh(row))
+  }
+  const { error: _, failedBy: __, cancel: ___, ...others } = state
+  return { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
+}
+
+/** The number of the operation that ended the run: the one that it names, or its last failure. */
+const failedIn = ({ failedBy }: RunState, record: readonly Recorded[]): number | undefined => {
+  if (failedBy !== undefined) return failedBy
+  const decided = record.filter(({ place, key }) => place !== undefined && key !== cancelKey)
+  const last = decided.sort((left, right) => (right.place ?? 0) - (left.place ?? 0))[0]
+  const isTimeOut =
+    last?.kind === 'wait' && last.outcome?.kind === 'ok' && !('value' in last.outcome)
+  return last?.outcome?.kind === 'error' || isTimeOut ? last?.number : undefined
+}
+
+/** The row without what its tries have made of it. */
+const fresh = ({ kind, key, place, at }: Operation): Operation =>
+  place === undefined ? { kind, key, at } : { kind, key, at, place }
+
+/** Begins a run once more with another input, under the present version. */
+export const beginningAgain = (
+  state: RunState,
+  context: TurnContext,
+  input: unknown,
+  version: number,
+): RunState => {
+  if (input === undefined) context.rows.delete('input')
+  else context.rows.put('input', input)
+  const { lap, round } = state
+  return { ...state, version, lap: lap + 1, round: round + 1, outcomes: 0, operations: 0 }
+}
+
+/** Removes rows of earlier laps. Answers whether there are more. */
+export const clearing = ({ lap }: RunState, { rows }: TurnContext): boolean => {
+  const lt = allOperations + padded(lap)
+  const page = rows.range({ gte: allOperations, lt, limit: 500, values: false })
+  for (const [key] of page.entries) rows.delete(key)
+  return !page.exhausted
+}
+
+/** Why a run cannot do this. */
+export const notNow = (what: string, id: string, status: RunStatus | undefined): KeelsonError =>
+  new KeelsonError('CONFLICT', `the run ${id} cannot ${what}: ${status ?? 'it has not begun'}`, {
+    details: { id, status },
+  })
+
+/** Why a run does not go on, as it is kept. */
+export const blockedBy = (code: KeelsonError['code'], message: string): KeptError => ({
+  name: 'KeelsonError',
+  code,
+  message,
+})
+
+/** The most operations of a run that are in flight. */
+export const inFlightMax = 1_000
+
+/** A run that asks for too much. */
+export const tooMany = (max: number): KeelsonError =>
+  new KeelsonError('TOO_MANY_STEPS', `a run has at most ${max} operations: use again`, {
+    details: { max },
+  })
+
+/** A run that asks for too much at once. */
+export const tooBusy = (): KeelsonError =>
+  new KeelsonError('BUSY', `a run has at most ${inFlightMax} operations in flight`)

@@ -1,0 +1,239 @@
+/** Cancels, deadlines, undos and retries of runs. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, type Undo, workflow } from '../../../src/flow/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+const never = (): Promise<never> => new Promise(() => undefined)
+
+/** A trip: two steps that can be undone, then a third one that does as it is told. */
+const trips = (third: (signal: AbortSignal) => string | Promise<string>) => {
+  const log: string[] = []
+  const keys = new Map<string, Set<string>>()
+  const note = (what: string, key: string): void => {
+    log.push(what)
+    const name = what.replace('undo ', '')
+    keys.set(name, (keys.get(name) ?? new Set()).add(key))
+  }
+  const undo = (name: string) => ({
+    undo: ({ key, value }: Undo<string>) => note(`undo ${name}`, `${key}/${value}`),
+  })
+  const trip = workflow('trip', async (ctx: Ctx) => {
+    for (const name of ['hotel', 'flight'])
+      await ctx.step(
+        name,
+        ({ key }) => {
+          note(name, `${key}/${name} booked`)
+          return `${name} booked`
+        },
+        undo(name),
+      )
+    return ctx.step(
+      'pay',
+      ({ signal }) => {
+        log.push('pay')
+        return third(signal)
+      },
+      { retry: { max: 1 }, ...undo('pay') },
+    )
+  })
+  return { trip, log, keys }
+}
+
+describe('a cancel', () => {
+  test('interrupts a step that runs, and undoes what began, the newest first', {
+    tags: ['W6'],
+  }, async () => {
+    const aborted: unknown[] = []
+    const { trip, log, keys } = trips((signal) => {
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted.push(signal.reason.code)
+          reject(signal.reason)
+        })
+      })
+    })
+    const w = await flowWorld([trip])
+    const run = await w.during(w.flow.start(trip, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+
+    expect(await w.during(run.cancel({ reason: 'rain' }))).toEqual({
+      ...{ accepted: true, status: 'running' },
+    })
+    const error = await w.during(run.result().catch((thrown) => thrown))
+    expect([error.code, error.cause.message]).toEqual(['CANCELLED', 'rain'])
+    expect(aborted).toEqual(['CANCELLED'])
+    expect(log).toEqual(['hotel', 'flight', 'pay', 'undo pay', 'undo flight', 'undo hotel'])
+    expect(keys.get('hotel')?.size).toBe(1)
+    expect(await w.during(run.cancel())).toEqual({ accepted: false, status: 'cancelled' })
+  })
+
+  test('that is acknowledged stands, whatever crashes next', { tags: ['W1', 'W6'] }, async () => {
+    const { trip, log } = trips(never)
+    const w = await flowWorld([trip])
+    const run = await w.during(w.flow.start(trip, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel())
+    await w.crash()
+
+    expect(await w.during(codeOf(w.flow.handle(trip, '1').result()))).toBe('CANCELLED')
+    // The payment began in the life before: nobody knows whether it was made.
+    expect(log.filter((what) => what === 'pay')).toHaveLength(1)
+    expect(new Set(log.slice(3))).toEqual(new Set(['undo pay', 'undo flight', 'undo hotel']))
+    expect(log.slice(3).sort()).toEqual([...new Set(log.slice(3))].sort())
+  })
+
+  test('of a run at rest is replayed before it takes its place', { tags: ['W6'] }, async () => {
+    const log: string[] = []
+    const rests = workflow('rests', async (ctx: Ctx) => {
+      await ctx.step('a', () => log.push('a'), { undo: () => log.push('undo a') })
+      await ctx.sleep('long', '3d').catch((error) => {
+        log.push(error.code)
+        throw error
+      })
+    })
+    const w = await flowWorld([rests])
+    const run = await w.during(w.flow.start(rests, undefined, { id: '1' }))
+    await w.s.advance(60_000)
+    expect(w.status(rests, '1')).toBe('waiting')
+
+    await w.during(run.cancel())
+    expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
+    expect(log).toEqual(['a', 'CANCELLED', 'undo a'])
+  })
+
+  test('by force ends a run at once, without undos', async () => {
+    const { trip, log } = trips(never)
+    const w = await flowWorld([trip])
+    const run = await w.during(w.flow.start(trip, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel({ force: true }))
+
+    expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
+    await w.s.advance(60_000)
+    expect(log).toEqual(['hotel', 'flight', 'pay'])
+  })
+
+  test('comes by itself at the deadline, also after a crash', { tags: ['W7'] }, async () => {
+    const { trip, log } = trips(never)
+    const w = await flowWorld([trip])
+    await w.during(w.flow.start(trip, undefined, { id: '1', deadline: '1h' }))
+    await w.crash()
+    await w.s.advance(3_590_000)
+    expect(w.status(trip, '1')).toBe('running')
+    await w.s.advance(60_000)
+
+    expect(w.status(trip, '1')).toBe('cancelled')
+    expect(log.slice(-3)).toEqual(['undo pay', 'undo flight', 'undo hotel'])
+  })
+
+  test('of a run that has not begun is refused', async () => {
+    const { trip } = trips(never)
+    const w = await flowWorld([trip])
+
+    expect(await w.during(codeOf(w.flow.handle(trip, '1').cancel()))).toBe('CONFLICT')
+  })
+})
+
+describe('a run that fails', () => {
+  test('undoes its steps, and a retry runs them under new keys', { tags: ['W6'] }, async () => {
+    let isAway = true
+    const { trip, log, keys } = trips(() => {
+      if (isAway) throw new Error('the bank is away')
+      return 'paid'
+    })
+    const w = await flowWorld([trip])
+    const run = await w.during(w.flow.start(trip, undefined, { id: '1' }))
+    expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+    expect(log.splice(0)).toEqual([
+      ...['hotel', 'flight', 'pay', 'undo pay', 'undo flight', 'undo hotel'],
+    ])
+
+    isAway = false
+    await w.during(w.flow.retry(trip, '1'))
+    await w.crash()
+    expect(await w.during(w.flow.handle(trip, '1').result())).toBe('paid')
+    expect(new Set(log)).toEqual(new Set(['hotel', 'flight', 'pay']))
+    expect(keys.get('hotel')?.size).toBe(2)
+    expect(await w.during(codeOf(w.flow.retry(trip, '1')))).toBe('CONFLICT')
+  })
+
+  test('and is retried keeps the outcomes of steps that were not undone', {
+    tags: ['W2', 'W11'],
+  }, async () => {
+    const log: string[] = []
+    let isAway = true
+    const keeps = workflow('keeps', async (ctx: Ctx) => {
+      await ctx.step('a', () => log.push('a'))
+      await ctx.step('b', () => log.push('b'), { undo: () => log.push('undo b') })
+      await ctx.step('c', () => log.push('c'))
+      await ctx.step(
+        'd',
+        () => {
+          log.push('d')
+          if (isAway) throw new Error('away')
+        },
+        { retry: { max: 1 } },
+      )
+      return log.length
+    })
+    const w = await flowWorld([keeps])
+    const run = await w.during(w.flow.start(keeps, undefined, { id: '1' }))
+    expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+    isAway = false
+    await w.during(w.flow.retry(keeps, '1'))
+
+    await w.during(run.result())
+    expect(log).toEqual(['a', 'b', 'c', 'd', 'undo b', 'b', 'd'])
+  })
+
+  test('has the tries of its type before anything is undone', async () => {
+    const log: string[] = []
+    const whole = workflow(
+      'whole',
+      async (ctx: Ctx) => {
+        await ctx.step('a', () => log.push('a'), { undo: () => log.push('undo a') })
+        await ctx.step(
+          'b',
+          () => {
+            log.push('b')
+            throw new Error('no')
+          },
+          { retry: { max: 1 } },
+        )
+      },
+      { retry: { max: 3, baseMs: 10_000 } },
+    )
+    const w = await flowWorld([whole])
+    const run = await w.during(w.flow.start(whole, undefined, { id: '1' }))
+
+    expect(await w.during(codeOf(run.result({ timeoutMs: 600_000 })))).toBe('FAILED')
+    expect(log).toEqual(['a', 'b', 'b', 'b', 'undo a'])
+    expect(w.flow.list({ type: whole }).entries[0]?.attempt).toBe(3)
+  })
+
+  test('is blocked if a step cannot be undone, and goes on with a retry', {
+    tags: ['W6'],
+  }, async () => {
+    let isAway = true
+    let tries = 0
+    const stuck = workflow('stuck', async (ctx: Ctx) => {
+      await ctx.step('a', () => 1, {
+        undo: () => {
+          tries++
+          if (isAway) throw new Error('away')
+        },
+      })
+      throw new Error('the end')
+    })
+    const w = await flowWorld([stuck])
+    const run = await w.during(w.flow.start(stuck, undefined, { id: '1' }))
+    expect(await w.during(codeOf(run.result({ timeoutMs: 3_000_000 })))).toBe('BLOCKED')
+    expect(tries).toBe(20)
+
+    isAway = false
+    await w.during(w.flow.retry(stuck, '1'))
+    const error = await w.during(run.result().catch((thrown) => thrown))
+    expect([error.code, error.cause.message]).toEqual(['FAILED', 'the end'])
+  })
+})

@@ -1,0 +1,190 @@
+/** Children of runs, and branches beside one another. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+/** Squares a number after some time. */
+const square = (log: string[] = []) =>
+  workflow('square', async (ctx: Ctx, input: { n: number; pause?: number }) => {
+    await ctx.step('begin', () => log.push(`begin ${input.n}`), {
+      undo: () => log.push(`undo ${input.n}`),
+    })
+    await ctx.sleep('pause', input.pause ?? 1_000)
+    if (input.n < 0) throw new RangeError('negative')
+    return input.n ** 2
+  })
+
+describe('a child', () => {
+  test('runs once for its key, and its end counts once, whatever crashes', {
+    tags: ['W9'],
+  }, async () => {
+    const log: string[] = []
+    const child = square(log)
+    const parent = workflow('parent', async (ctx: Ctx) => {
+      const four = await ctx.child('two', child, { n: 2, pause: 30_000 })
+      return four + (await ctx.child('three', child, { n: 3 }))
+    })
+    const w = await flowWorld([parent, child])
+    await w.during(w.flow.start(parent, undefined, { id: '1' }))
+    for (let at = 0; at < 6; at++) {
+      await w.s.advance(6_000)
+      await w.crash()
+    }
+
+    expect(await w.during(w.flow.handle(parent, '1').result())).toBe(13)
+    expect(log).toEqual(['begin 2', 'begin 3'])
+    const children = w.flow.list({ type: child, parent: 'parent/1' }).entries
+    expect(children.map(({ status, root }) => [status, root])).toEqual([
+      ...[
+        ['completed', 'parent/1'],
+        ['completed', 'parent/1'],
+      ],
+    ])
+  })
+
+  test('that fails rejects with its error', { tags: ['W9'] }, async () => {
+    const child = square()
+    const parent = workflow('parent', async (ctx: Ctx) => {
+      try {
+        return await ctx.child('one', child, { n: -1 })
+      } catch (error) {
+        return (error as Error).name
+      }
+    })
+    const w = await flowWorld([parent, child])
+    const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+
+    expect(await w.during(run.result())).toBe('RangeError')
+  })
+
+  test('is cancelled with its parent, which ends after it', { tags: ['W6', 'W9'] }, async () => {
+    const log: string[] = []
+    const child = square(log)
+    const parent = workflow('parent', async (ctx: Ctx) => {
+      const left = ctx.child('left', child, { n: 1, pause: 50_000 }, { onCancel: 'abandon' })
+      const kept = ctx.child('kept', child, { n: 2, pause: 50_000 })
+      await Promise.all([left, kept])
+    })
+    const w = await flowWorld([parent, child])
+    const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel())
+    await w.crash()
+
+    const ended: string[] = []
+    w.s.system.events.on(
+      'flow.ended' as never,
+      (({ type }: { type: string }) => {
+        ended.push(type)
+      }) as never,
+    )
+    expect(await w.during(codeOf(w.flow.handle(parent, '1').result()))).toBe('CANCELLED')
+    expect(ended).toEqual(['square', 'parent'])
+    expect(log).toContain('undo 2')
+    expect(log).not.toContain('undo 1')
+    await w.s.advance(60_000)
+    expect(await w.during(w.flow.counts(child))).toEqual({ cancelled: 1, completed: 1 })
+  })
+})
+
+describe('branches', () => {
+  const branching = (
+    options: Parameters<Ctx['all']>[2],
+    aborted: string[],
+    log: string[],
+    clock: () => { after(ms: number, action: () => void): unknown },
+  ) =>
+    workflow('branches', async (ctx: Ctx) => {
+      const branch = (n: number) => async (own: Ctx) =>
+        own.step(
+          'wait',
+          ({ signal }) => {
+            log.push(`begin ${n}`)
+            return new Promise<number>((resolve, reject) => {
+              signal.addEventListener('abort', () => {
+                aborted.push(`${n}`)
+                reject(signal.reason)
+              })
+              clock().after(Math.abs(n) * 1_000, () =>
+                n < 0 ? reject(new Error('no')) : resolve(n),
+              )
+            })
+          },
+          { retry: { max: 1 } },
+        )
+      const ends = await ctx.all('b', [3, -1, 2, 4].map(branch), options)
+      return ends.map((end) => (end.ok ? end.value : (end.error as { message: string }).message))
+    })
+
+  test.each([
+    ['fail at the first failure, and the rest is cancelled', {}, 'FAILED', ['2', '3', '4']],
+    [
+      'collect failures if they are asked to',
+      ...([{ onFailure: 'collect' }, [3, 'no', 2, 4], []] as const),
+    ],
+    [
+      'end with the first success, and the rest is cancelled',
+      ...([
+        { wait: 'any', onFailure: 'collect' },
+        ['the rest was cancelled', 'no', 2, 'the rest was cancelled'],
+        ['3', '4'],
+      ] as const),
+    ],
+    [
+      'end with enough successes',
+      ...([
+        { wait: 2, onFailure: 'collect' },
+        [3, 'no', 2, 'the rest was cancelled'],
+        ['4'],
+      ] as const),
+    ],
+    [
+      'run so many at once',
+      ...([
+        { wait: 'any', onFailure: 'collect', atOnce: 1 },
+        [3, ...Array(3).fill('the rest was cancelled')],
+        [],
+      ] as const),
+    ],
+  ] as const)('%s', async (_, options, expected, stopped) => {
+    const [aborted, log]: [string[], string[]] = [[], []]
+    const all = branching(options as never, aborted, log, () => w.s.clock)
+    const w = await flowWorld([all])
+    const run = await w.during(w.flow.start(all, undefined, { id: '1' }))
+
+    const result = await w.during(run.result().catch((error) => error.code))
+    expect(result).toEqual(expected)
+    expect(aborted.sort()).toEqual(stopped)
+    await w.crash()
+    expect(
+      await w.during(
+        w.flow
+          .handle(all, '1')
+          .result()
+          .catch((error) => error.code),
+      ),
+    ).toEqual(expected)
+  })
+
+  test('come out the same in a replay, in which their outcomes come at once', {
+    tags: ['W2'],
+  }, async () => {
+    const races = workflow('races', async (ctx: Ctx) => {
+      const won = await Promise.race([
+        ctx.step('slow', () => pause(3_000)),
+        ctx.step('quick', () => pause(1_000)),
+      ])
+      await ctx.sleep('pause', '10s')
+      return [won, await ctx.step('last', () => 'last')]
+    })
+    const w = await flowWorld([races])
+    const pause = (ms: number): Promise<number> =>
+      new Promise((resolve) => void w.s.clock.after(ms, () => resolve(ms)))
+    await w.during(w.flow.start(races, undefined, { id: '1' }))
+    await w.s.advance(5_000)
+    await w.crash()
+
+    expect(await w.during(w.flow.handle(races, '1').result())).toEqual([1_000, 'last'])
+  })
+})

@@ -1,0 +1,279 @@
+/** Runs of workflows: starts, steps and their tries, timers, ends, and the same over crashes. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, type Try, workflow } from '../../../src/flow/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+describe('a run', () => {
+  test('ends with the output of its body, and a repeated start finds it', {
+    tags: ['W1', 'W11'],
+  }, async () => {
+    const calls: string[] = []
+    const greet = workflow('greet', async (ctx: Ctx, name: string) => {
+      const greeting = await ctx.step('greet', ({ key }) => {
+        calls.push(key)
+        return { text: `hello ${name}` }
+      })
+      await ctx.sleep('pause', '2s')
+      return greeting.text
+    })
+    const w = await flowWorld([greet])
+
+    const run = await w.during(w.flow.start(greet, 'Ada', { id: '1' }))
+    expect(run.repeated).toBe(false)
+    expect(await w.during(run.result())).toBe('hello Ada')
+
+    const again = await w.during(w.flow.start(greet, 'Ada', { id: '1' }))
+    expect(again.repeated).toBe(true)
+    expect(await w.during(again.result())).toBe('hello Ada')
+    expect(await w.during(codeOf(w.flow.start(greet, 'Eve', { id: '1' })))).toBe('CONFLICT')
+    expect(calls).toEqual([expect.stringMatching(/^flow\/greet\/1\/[0-9a-f]{16}\/0\/greet$/)])
+  })
+
+  test('goes on after a crash with the outcomes that it had', { tags: ['W2', 'W4'] }, async () => {
+    const calls: string[] = []
+    const three = workflow('three', async (ctx: Ctx) => {
+      const values: unknown[] = []
+      for (const key of ['a', 'b', 'c']) {
+        values.push(await ctx.step(key, () => calls.push(key)))
+        await ctx.sleep(`after ${key}`, '10s')
+      }
+      return values
+    })
+    const w = await flowWorld([three])
+    await w.during(w.flow.start(three, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.powerCut()
+    await w.s.advance(11_000)
+    await w.crash()
+
+    expect(await w.during(w.flow.handle(three, '1').result())).toEqual([1, 2, 3])
+    expect(calls).toEqual(['a', 'b', 'c'])
+  })
+
+  test('gives the body decoded values and kept errors in its first life too', {
+    tags: ['W2'],
+  }, async () => {
+    const given: unknown[] = []
+    const date = new Date(0)
+    const values = workflow('values', async (ctx: Ctx) => {
+      given.push(await ctx.step('nothing', () => undefined))
+      const found = await ctx.step('object', () => ({ date, none: undefined as unknown }))
+      given.push(found, found.date === date)
+      const refuse = (): never => {
+        throw Object.assign(new TypeError('refused'), { code: 'E_NO', extra: 1 })
+      }
+      await ctx.step('error', refuse, { retry: { max: 1 } }).catch((error) => {
+        given.push([error.name, error.message, error.code, error.extra])
+      })
+      await ctx
+        .step('function', () => () => 1, { retry: { max: 1 } })
+        .catch((error) => {
+          given.push(error.code)
+        })
+      await ctx.sleep('pause', '1m')
+    })
+    const w = await flowWorld([values])
+    await w.during(w.flow.start(values, undefined, { id: '1' }))
+    await w.s.advance(5_000)
+    const first = given.splice(0)
+    await w.crash()
+    await w.during(w.flow.handle(values, '1').result({ timeoutMs: 100_000 }))
+
+    expect(first).toEqual([
+      ...[undefined, { date: new Date(0) }, false],
+      ...[['TypeError', 'refused', 'E_NO', undefined], 'INVALID_ARGUMENT'],
+    ])
+    // It rested, and was replayed for its timer too.
+    expect(given).toEqual([...first, ...first].slice(0, given.length))
+    expect(given.length).toBeGreaterThanOrEqual(first.length)
+  })
+
+  test('fails with the error of its body', async () => {
+    const fails = workflow('fails', async () => {
+      throw new RangeError('too far')
+    })
+    const w = await flowWorld([fails])
+    const run = await w.during(w.flow.start(fails, undefined, { id: '1' }))
+
+    const error = await w.during(run.result().catch((thrown) => thrown))
+    expect([error.code, error.cause.name, error.cause.message]).toEqual([
+      ...['FAILED', 'RangeError', 'too far'],
+    ])
+  })
+
+  test('takes long inputs, and has long outcomes and outputs', { tags: ['W2'] }, async () => {
+    const large = 'x'.repeat(3 * 1024 * 1024)
+    const long = workflow('long', async (ctx: Ctx, input: string) => {
+      const text = await ctx.step('double', () => input + input)
+      await ctx.sleep('pause', '1m')
+      return text
+    })
+    const w = await flowWorld([long])
+    await w.during(w.flow.start(long, large, { id: '1' }))
+    await w.s.advance(2_000)
+    await w.crash()
+
+    const output = await w.during(w.flow.handle(long, '1').result({ timeoutMs: 100_000 }))
+    expect(output.length).toBe(2 * large.length)
+  })
+
+  test('begins after its delay, also after a crash', { tags: ['W7'] }, async () => {
+    const times: number[] = []
+    const late = workflow('late', async (ctx: Ctx) => ctx.step('now', () => times.push(now())))
+    const w = await flowWorld([late])
+    const now = (): number => w.s.clock.now()
+    const begin = now()
+    await w.during(w.flow.start(late, undefined, { id: '1', delay: '1h' }))
+    expect(w.status(late, '1')).toBe('waiting')
+    await w.crash()
+    await w.s.advance(3_590_000)
+    expect(times).toEqual([])
+    await w.s.advance(20_000)
+    expect(times).toHaveLength(1)
+    expect((times[0] ?? 0) - begin).toBeGreaterThanOrEqual(3_600_000)
+  })
+})
+
+describe('a step', () => {
+  const failing = (times: number, tries: Try[] = []) => ({
+    tries,
+    run: (attempt: Try) => {
+      tries.push(attempt)
+      if (tries.length <= times) throw new Error(`try ${tries.length}`)
+      return 'done'
+    },
+  })
+
+  test('that throws is tried again under its key, with pauses that survive a crash', {
+    tags: ['W3'],
+  }, async () => {
+    const { run, tries } = failing(2)
+    const times: number[] = []
+    const flaky = workflow('flaky', async (ctx: Ctx) =>
+      ctx.step(
+        'call',
+        (attempt) => {
+          times.push(w.s.clock.now())
+          return run(attempt)
+        },
+        { retry: { baseMs: 10_000, jitter: 0 } },
+      ),
+    )
+    const w = await flowWorld([flaky])
+    await w.during(w.flow.start(flaky, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.crash()
+
+    expect(await w.during(w.flow.handle(flaky, '1').result({ timeoutMs: 100_000 }))).toBe('done')
+    expect(new Set(tries.map(({ key }) => key)).size).toBe(1)
+    expect(tries.map(({ attempt }) => attempt)).toEqual([1, 2, 3])
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(10_000)
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBeGreaterThanOrEqual(20_000)
+  })
+
+  test('has three tries, fewer or more by its policy, and none after an error of `unless`', async () => {
+    const counts: number[] = []
+    const policies = [
+      {},
+      { retry: { max: 1 } },
+      { retry: { max: 5 } },
+      { retry: { unless: () => true } },
+    ]
+    const tries = workflow(
+      'tries',
+      async (ctx: Ctx) => {
+        for (const [at, options] of policies.entries()) {
+          const { run, tries: made } = failing(9)
+          await ctx.step(`step ${at}`, run, options).catch(() => undefined)
+          counts.push(made.length)
+        }
+      },
+      { stepDefaults: { retry: { baseMs: 1 } } },
+    )
+    const w = await flowWorld([tries])
+    const run = await w.during(w.flow.start(tries, undefined, { id: '1' }))
+    await w.during(run.result())
+
+    expect(counts).toEqual([3, 1, 5, 1])
+  })
+
+  test('that takes too long is aborted and tried again, and its late value is dropped', async () => {
+    const aborted: boolean[] = []
+    const slow = workflow('slow', async (ctx: Ctx) =>
+      ctx.step(
+        'wait',
+        async ({ attempt, signal }) => {
+          await new Promise<void>((resolve) => {
+            w.s.clock.after(attempt === 1 ? 5_000 : 10, resolve)
+          })
+          aborted.push(signal.aborted)
+          return attempt
+        },
+        { timeout: '2s' },
+      ),
+    )
+    const w = await flowWorld([slow])
+    const run = await w.during(w.flow.start(slow, undefined, { id: '1' }))
+
+    expect(await w.during(run.result())).toBe(2)
+    await w.s.advance(10_000)
+    expect(aborted.sort()).toEqual([false, true])
+    expect(await w.during(w.flow.handle(slow, '1').result())).toBe(2)
+  })
+
+  test('of once blocks its run if a crash hits between its start and its outcome', {
+    tags: ['W3', 'W12'],
+  }, async () => {
+    const keys: string[] = []
+    let hangs = true
+    const once = workflow('once', async (ctx: Ctx) =>
+      ctx.step(
+        'charge',
+        ({ key }) => {
+          keys.push(key)
+          return hangs ? new Promise<string>(() => undefined) : 'charged'
+        },
+        { repeat: 'once' },
+      ),
+    )
+    const w = await flowWorld([once])
+    for (const id of ['retried', 'settled', 'refused'])
+      await w.during(w.flow.start(once, undefined, { id }))
+    await w.s.advance(1_000)
+    await w.crash()
+    await w.s.advance(1_000)
+    hangs = false
+
+    for (const id of ['retried', 'settled', 'refused']) {
+      expect(await w.during(codeOf(w.flow.handle(once, id).result()))).toBe('BLOCKED')
+      expect(w.flow.list({ type: once, status: 'blocked' }).entries).toHaveLength(3)
+    }
+    expect(keys).toHaveLength(3)
+
+    await w.during(w.flow.retry(once, 'retried'))
+    expect(await w.during(w.flow.handle(once, 'retried').result())).toBe('charged')
+    expect(keys[3]).toBe(keys[0])
+    await w.during(w.flow.settle(once, 'settled', 'charge', { value: 'by hand' }))
+    expect(await w.during(w.flow.handle(once, 'settled').result())).toBe('by hand')
+    await w.during(w.flow.settle(once, 'refused', 'charge', { error: new Error('no') }))
+    expect(await w.during(codeOf(w.flow.handle(once, 'refused').result()))).toBe('FAILED')
+    expect(keys).toHaveLength(4)
+    expect(await w.during(codeOf(w.flow.settle(once, 'settled', 'charge', { value: 1 })))).toBe(
+      'CONFLICT',
+    )
+  })
+
+  test('refuses a key that is used, too long or reserved', async () => {
+    const codes: unknown[] = []
+    const keys = workflow('keys', async (ctx: Ctx) => {
+      for (const key of ['a', 'a', '', 'x'.repeat(257), '$a', 'undo:a', '\ud800'])
+        codes.push(await codeOf(ctx.step(key, () => 1)))
+    })
+    const w = await flowWorld([keys])
+    const run = await w.during(w.flow.start(keys, undefined, { id: '1' }))
+    await w.during(run.result())
+
+    expect(codes).toEqual(['ok', ...Array(6).fill('INVALID_ARGUMENT')])
+  })
+})
