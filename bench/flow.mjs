@@ -1,8 +1,12 @@
-/** Workflows beside DBOS on PostgreSQL, both of which sync what they acknowledge. Every result is checked. */
+/**
+ * Workflows beside DBOS on PostgreSQL and queues beside BullMQ on Redis, all of which sync what they acknowledge. Every result is
+ * checked, and every job is done once.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { startRedis } from './flow/redis-server.mjs'
 import { isWanted } from './harness/options.mjs'
 import { installPeers } from './harness/peers.mjs'
 import { serverCpu } from './harness/server-cpu.mjs'
@@ -12,7 +16,7 @@ import { median } from './wal/turns.mjs'
 import { Player } from './writes/players.mjs'
 import { startPostgres } from './writes/postgres-server.mjs'
 
-export const about = 'workflows beside DBOS: runs without a step and of three steps'
+export const about = 'workflows beside DBOS, queues beside BullMQ'
 
 const row = (label, player, order) => ({ label, player, order })
 
@@ -28,7 +32,24 @@ const runs = (inFlight) => ({
   ],
 })
 
-const cases = [runs(1), runs(64)]
+const cases = [
+  runs(1),
+  runs(64),
+  {
+    title: 'jobs, from the first add to the last end',
+    rows: [
+      row('adds, 64 in flight', 'keelson', { work: 'add', inFlight: 64 }),
+      row('… of BullMQ', 'BullMQ', { work: 'add', inFlight: 64 }),
+      row('addMany of 100, 4 in flight', 'keelson', { work: 'addMany', inFlight: 4 }),
+      row('… of BullMQ', 'BullMQ', { work: 'addMany', inFlight: 4 }),
+    ],
+  },
+  {
+    title: 'an idle queue, until the handler of a job begins',
+    isIdle: true,
+    rows: ['keelson', 'BullMQ', 'DBOS'].map((name) => row(name, name, { work: 'idle' })),
+  },
+]
 
 const program = (path) => fileURLToPath(new URL(path, import.meta.url))
 
@@ -42,7 +63,10 @@ const withServer = (player, pid) => ({
   stop: () => player.stop(),
 })
 
-const peers = [{ name: 'DBOS', program: program('entities/dbos.mjs'), start: startPostgres }]
+const peers = [
+  { name: 'DBOS', program: program('entities/dbos.mjs'), start: startPostgres },
+  { name: 'BullMQ', program: program('flow/bullmq.mjs'), start: startRedis },
+]
 
 const startPlayers = async (folder, wanted) => {
   mkdirSync(join(folder, 'keelson'))
@@ -102,10 +126,41 @@ const outcomeTable = (outcome) =>
     ]),
   ])
 
-const playCase = async ({ title, rows }, players, pace) => {
+const percentiles = (times) => {
+  const sorted = times.sort((a, b) => a - b)
+  return { p50: sorted[sorted.length >> 1], p99: sorted[Math.floor(sorted.length * 0.99)] }
+}
+
+/** All samples of all turns are one list: DBOS polls, so a turn has few. */
+const idleOutcomeOf = (rows, figures) =>
+  rows.map(({ label }, index) => {
+    const samples = figures[index].flatMap((turn) => turn.samples)
+    return {
+      label,
+      count: samples.length,
+      fromCall: percentiles(samples.map(({ fromCall }) => fromCall)),
+      fromAnswer: percentiles(samples.map(({ fromAnswer }) => fromAnswer)),
+    }
+  })
+
+const both = ({ p50, p99 }) => `${p50.toFixed(2)}, ${p99.toFixed(2)} ms`
+
+const idleTable = (outcome) =>
+  table([
+    ['p50, p99', 'jobs', 'after the call of add', 'after its answer'],
+    ...outcome.map(({ label, count, fromCall, fromAnswer }) => [
+      label,
+      `${count}`,
+      both(fromCall),
+      both(fromAnswer),
+    ]),
+  ])
+
+const playCase = async ({ title, rows, isIdle }, players, pace) => {
   const present = rows.filter(({ player }) => players[player])
-  const outcome = outcomeOf(present, await race(present, players, pace))
-  console.log(`${title}\n${outcomeTable(outcome)}\n`)
+  const figures = await race(present, players, pace)
+  const outcome = isIdle ? idleOutcomeOf(present, figures) : outcomeOf(present, figures)
+  console.log(`${title}\n${isIdle ? idleTable(outcome) : outcomeTable(outcome)}\n`)
   return { case: title, outcome }
 }
 
@@ -120,7 +175,7 @@ export const run = async ({ only, quick, repeats, with: wanted }) => {
     for (const each of cases)
       if (isWanted(only, each.title)) results.push(await playCase(each, players, pace))
     const verified = await players.keelson.ask({ kind: 'verify' })
-    console.log(`${verified} runs of Keelson have answered twice\n`)
+    if (verified > 0) console.log(`${verified} runs of Keelson have answered twice\n`)
     return results
   } finally {
     await stop()

@@ -1,5 +1,6 @@
-/** The player of DBOS: a workflow that does nothing and one of three steps, on the bench's own PostgreSQL. */
+/** The player of DBOS: a workflow that does nothing, one of three steps and a queue, on the bench's own PostgreSQL. */
 import { createRequire } from 'node:module'
+import { Jobs } from '../flow/jobs.mjs'
 import { byWriters, play } from './turn.mjs'
 
 const { DBOS } = createRequire(new URL('../peers/', import.meta.url))('@dbos-inc/dbos-sdk')
@@ -11,6 +12,7 @@ DBOS.setConfig({
   logLevel: 'error',
   runAdminServer: false,
 })
+const jobs = new Jobs()
 const plusOne = (number) => async () => number + 1
 const nothing = DBOS.registerWorkflow(async (number) => number, { name: 'nothing' })
 const steps = DBOS.registerWorkflow(
@@ -21,7 +23,9 @@ const steps = DBOS.registerWorkflow(
   },
   { name: 'steps' },
 )
+const handler = DBOS.registerWorkflow(async () => jobs.begin(), { name: 'handler' })
 await DBOS.launch()
+await DBOS.registerQueue('jobs')
 
 const run = async (workflow, expected) => {
   const result = await workflow(1)
@@ -31,6 +35,11 @@ const run = async (workflow, expected) => {
 const works = {
   nothing: ({ inFlight, seconds }) => byWriters(inFlight, seconds, () => run(nothing, 1)),
   steps: ({ inFlight, seconds }) => byWriters(inFlight, seconds, () => run(steps, 4)),
+  idle: ({ seconds }) =>
+    jobs.idle(seconds, async (number) => {
+      const handle = await DBOS.startWorkflow(handler, { queueName: 'jobs' })()
+      void handle.getResult().then(() => jobs.end(number))
+    }),
 }
 
 play({
