@@ -160,7 +160,7 @@ const restTable = (outcome) =>
     ['', 'of a core', 'wake-ups/min', 'bytes written/min'],
     ...outcome.map(({ name, share, wakes, bytes }) => [
       name,
-      `${(share * 100).toFixed(3)} %`,
+      `${(share * 100).toFixed(4)} %`,
       amount(wakes),
       amount(bytes),
     ]),
