@@ -55,12 +55,12 @@ let ids = 0
 
 const add = async (id, ref = refs[id], options = undefined) => {
   await call(ref, 'add', 1, options)
-  added.set(`${id}`, (added.get(`${id}`) ?? 0) + 1)
+  added.set(id, (added.get(id) ?? 0) + 1)
 }
 
 const event = async (id) => {
   await StateMachine.call(machineRefs[id], { type: 'add' })
-  events.set(`${id}`, (events.get(`${id}`) ?? 0) + 1)
+  events.set(id, (events.get(id) ?? 0) + 1)
 }
 
 const birth = () => {
@@ -119,9 +119,9 @@ play({
   },
   verify: () => {
     for (const [id, count] of added)
-      if (handle.state(id).count !== count) throw new Error(`counter/${id} lost a turn`)
+      if (handle.state(`${id}`).count !== count) throw new Error(`counter/${id} lost a turn`)
     for (const [id, count] of events)
-      if (app.entity(machines).state(id).context.count !== count)
+      if (app.entity(machines).state(`${id}`).context.count !== count)
         throw new Error(`machine/${id} lost a turn`)
     return added.size + events.size
   },

@@ -20,7 +20,7 @@ type Fate = 'under way' | Written
 export interface Held {
   leave(): void
   /** The turn was dropped: it never leaves. */
-  drop?(): void
+  readonly drop?: (() => void) | undefined
 }
 
 /** A turn: what it sends, and the unit that has to be durable before. */

@@ -68,7 +68,7 @@ export class TurnOutputs implements Outputs {
   }
 
   hold(output: () => void, dropped?: () => void): void {
-    holdIn(this.turn, { leave: output, ...(dropped && { drop: dropped }) })
+    holdIn(this.turn, { leave: output, drop: dropped })
   }
 
   /** The answer of a call was taken back. With `isOwed` its turn is handled again. */

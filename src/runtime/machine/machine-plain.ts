@@ -19,20 +19,23 @@ type IsNamed = (ref: Ref) => boolean
  * itself if there is none. Throws `INVALID_ARGUMENT` with `details.path` for a ref of a process
  * without a name, and for a value that contains itself.
  */
-export const toPlain = <T>(value: T, path: Path, isNamed: IsNamed): T =>
-  new Walk(path, (found, at, visit) => {
+export const toPlain = <T>(value: T, path: Path, isNamed: IsNamed): T => {
+  // Most parts of a saved machine are absent, or empty lists.
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) return value
+  return new Walk(path, (found, walk) => {
     if (isActor(found)) return { xstate$$type: 1, id: found.id }
-    if (isRef(found)) return plainRef(found, at, isNamed)
-    return found instanceof Error ? plainError(found, visit) : undefined
+    if (isRef(found)) return plainRef(found, walk.path, isNamed)
+    return found instanceof Error ? plainError(found, walk) : undefined
   }).visit(value)
+}
 
 /** The value of plain data. Refs look their names up through `to`. */
 export const fromPlain = <T>(plain: T, to: (name: string) => Ref): T =>
-  new Walk([], (found, _, visit) => {
+  new Walk([], (found, walk) => {
     // Actors that XState has revived stay as they are.
     if (isActor(found)) return found
     if (!isMarked(found)) return undefined
-    return found.keelson$$type === 'ref' ? to(found.name) : revived(visit(found.error))
+    return found.keelson$$type === 'ref' ? to(found.name) : revived(walk.visit(found.error))
   }).visit(plain)
 
 const isMarked = (value: object): value is Marked =>
@@ -51,10 +54,10 @@ const plainRef = (ref: Ref, path: Path, isNamed: IsNamed): Marked => {
 const refOfProcess = (ref: Ref, name: string): string =>
   `the ref ${ref} is of one process and ends with it; keep the ref of its name, system.to('${name}')`
 
-const plainError = (error: Error, visit: Visit): Marked => {
+const plainError = (error: Error, walk: Walk): Marked => {
   const { name, message, stack, cause } = error
   const own = { ...error, name, message, stack, ...(cause === undefined ? {} : { cause }) }
-  return { keelson$$type: 'error', error: visit(own) }
+  return { keelson$$type: 'error', error: walk.visit(own) }
 }
 
 const revived = (own: Record<string, unknown>): Error => {
@@ -72,22 +75,36 @@ const revived = (own: Record<string, unknown>): Error => {
 
 const notSaved = (path: Path, why: string): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `the value at ${path.join('.')} cannot be saved: ${why}`, {
-    details: { path: [...path] },
+    details: { path },
   })
 
-type Visit = <T>(inner: T) => T
-type Replace = (found: object, path: Path, visit: Visit) => unknown
+type Replace = (found: object, walk: Walk) => unknown
+
+/** A container that the walk is in, and the member that it visits. */
+type Open = {
+  readonly container: object
+  readonly outer: Open | undefined
+  member: string | number | undefined
+}
 
 /** One walk through one value. It descends into values that `replace` leaves alone. */
 class Walk {
   readonly #replace: Replace
-  readonly #path: (string | number)[]
-  /** The open containers, to detect cycles. */
-  readonly #within = new Set<unknown>()
+  readonly #begin: Path
+  /** The innermost open container. The chain is the current path, and detects cycles. */
+  #open: Open | undefined = undefined
 
-  constructor(path: Path, replace: Replace) {
-    this.#path = [...path]
+  constructor(begin: Path, replace: Replace) {
+    this.#begin = begin
     this.#replace = replace
+  }
+
+  /** The place of the value that is visited. */
+  get path(): Path {
+    const path: (string | number)[] = []
+    for (let open = this.#open; open !== undefined; open = open.outer)
+      if (open.member !== undefined) path.unshift(open.member)
+    return [...this.#begin, ...path]
   }
 
   /**
@@ -100,11 +117,12 @@ class Walk {
 
   #visit(value: unknown): unknown {
     if (typeof value !== 'object' || value === null) return value
-    if (this.#within.has(value)) throw notSaved(this.#path, 'it contains itself')
-    this.#within.add(value)
-    const replaced = this.#replace(value, this.#path, (inner) => this.visit(inner))
-    const visited = replaced ?? this.#container(value)
-    this.#within.delete(value)
+    const outer = this.#open
+    for (let open = outer; open !== undefined; open = open.outer)
+      if (open.container === value) throw notSaved(this.path, 'it contains itself')
+    this.#open = { container: value, outer, member: undefined }
+    const visited = this.#replace(value, this) ?? this.#container(value)
+    this.#open = outer
     return visited
   }
 
@@ -125,8 +143,14 @@ class Walk {
   }
 
   #list(list: readonly unknown[]): readonly unknown[] {
-    const visited = list.map((part, index) => this.#part(part, index))
-    return visited.some((part, index) => !Object.is(part, list[index])) ? visited : list
+    let copy: unknown[] | undefined
+    for (const [index, part] of list.entries()) {
+      const visited = this.#part(part, index)
+      if (Object.is(visited, part)) continue
+      copy ??= list.slice()
+      copy[index] = visited
+    }
+    return copy ?? list
   }
 
   #record(record: Record<string, unknown>): unknown {
@@ -141,10 +165,8 @@ class Walk {
   }
 
   #part(part: unknown, key: string | number): unknown {
-    this.#path.push(key)
-    const visited = this.#visit(part)
-    this.#path.pop()
-    return visited
+    if (this.#open) this.#open.member = key
+    return this.#visit(part)
   }
 }
 

@@ -49,8 +49,8 @@ export class PostponedEvents {
   }
 
   /** All events and their callers, oldest first. */
-  get all(): Waiting[] {
-    return [...all(this.#postponed), ...all(this.#returning)]
+  get all(): readonly Waiting[] {
+    return this.length === 0 ? [] : [...all(this.#postponed), ...all(this.#returning)]
   }
 
   /**
