@@ -96,7 +96,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   flow: {
     runs: [],
     queue: ['runs'],
-    app: ['runs', 'queue'],
+    schedule: ['runs'],
+    app: ['runs', 'queue', 'schedule'],
   },
   testing: {
     kit: [],

@@ -57,6 +57,7 @@ const doors: Record<string, readonly string[]> = {
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
+  croner: ['src/flow/schedule/cron.ts'],
   jiti: ['src/supervisors/users-tree/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],
   // One file uses it; the others around it name its types.
@@ -98,8 +99,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/actors/entities/frozen.ts': 'walks plain data, and knows no actor',
   'src/actors/replication/journal-rows.ts': 'shows entries to people, as readable-key.ts does keys',
   'src/actors/snapshots/snapshot-policy.ts': 'decides; its importer does',
-  'src/flow/queue/kept-awake.ts': 'knows an entity by its kind and id alone',
-  'src/flow/queue/queue-job.ts': 'what a handler gets; its life is another thing',
   'src/inspect/cli/run-command.ts': 'one command to a file',
   'src/inspect/prompt/replication-view.ts': 'one view to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',

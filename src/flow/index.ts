@@ -3,8 +3,9 @@
  * rooms, each importing only rooms above it:
  *
  * - runs: `workflow`, and its runs: their record, replay, lives and keeper
- * - queue: jobs that run under limits; `kept-awake.ts` keeps its entity awake
- * - app: `queue`, `flows`, a part of the tree, and `flow(app)`
+ * - queue: jobs that run under limits
+ * - schedule: the times of cron patterns, and the runs that they start
+ * - app: `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
  *
  * Start reading at `runs/record.ts`, `runs/replay.ts` and `runs/life.ts`.
  */
@@ -20,6 +21,7 @@ export {
   type StartRunOptions,
 } from './app/handle.ts'
 export { queue } from './app/queue.ts'
+export { type Schedule, type Scheduled, type ScheduleOptions, schedule } from './app/schedule.ts'
 export { type FlowParts, flows } from './app/tree.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
 export type { OverdueJob, QueueEvents, QueueLook } from './queue/queue-messages.ts'
@@ -46,3 +48,4 @@ export type { RunEnd } from './runs/messages.ts'
 export type { FlowPart } from './runs/parts.ts'
 export type { KeptError, OperationKind, RunStatus } from './runs/record.ts'
 export { workflow } from './runs/workflow.ts'
+export type { Missed, Overlap } from './schedule/schedule-plan.ts'

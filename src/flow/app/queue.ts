@@ -1,6 +1,7 @@
 /** `queue`: jobs that run beside each other under limits, each until it is done or dead. */
 import { configError, isKeelsonError } from '../../errors.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
+import type { JobTry } from '../queue/queue-job.ts'
 import type { QueueWork } from '../queue/queue-messages.ts'
 import { type Queue, type QueueOptions, queueTerms } from '../queue/queue-terms.ts'
 import type { Try, Workflow } from '../runs/body.ts'
@@ -35,10 +36,17 @@ const asRun = {
     isKeelsonError(error, 'FAILED') || isKeelsonError(error, 'CANCELLED'),
 }
 
-/** Starts the run of a job, and waits for its end. */
+/** Starts the run of a job, and waits for its end. The run of a job that was dead goes on. */
 const runner =
   <J>(workflow: Workflow<J, unknown>) =>
-  async (job: unknown, { key: id }: Try, { app }: QueueWork): Promise<void> => {
-    const { result } = await flow(app as FlowApp).start(workflow, job as J, { id })
+  async (job: unknown, { key: id, claim }: JobTry, { app }: QueueWork): Promise<void> => {
+    const runs = flow(app as FlowApp)
+    const { repeated, result } = await runs.start(workflow, job as J, { id })
+    if (repeated && claim.record.failure) await runs.retry(workflow, id).catch(unlessConflict)
     await result({ timeoutMs: Number.POSITIVE_INFINITY })
   }
+
+/** The run goes on already, or has completed. */
+const unlessConflict = (error: unknown): void => {
+  if (!isKeelsonError(error, 'CONFLICT')) throw error
+}

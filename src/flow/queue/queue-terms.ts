@@ -15,10 +15,11 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
-import type { Duration, Try } from '../runs/body.ts'
+import type { Duration } from '../runs/body.ts'
 import type { FlowPart } from '../runs/parts.ts'
 import { msOf } from '../runs/values.ts'
 import type { QueueLimits } from './queue-book.ts'
+import type { JobTry } from './queue-job.ts'
 import type { QueueWork } from './queue-messages.ts'
 
 /** The options of a queue. */
@@ -53,7 +54,7 @@ export type QueueTerms = {
   readonly limits: QueueLimits
   readonly retry: { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
   readonly timeoutMs: number | undefined
-  readonly handler: (job: unknown, attempt: Try, work: QueueWork) => unknown
+  readonly handler: (job: unknown, attempt: JobTry, work: QueueWork) => unknown
 }
 
 /** A queue of jobs that are a `J`. */

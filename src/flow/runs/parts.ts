@@ -26,3 +26,6 @@ export const runKind = (workflow: string): string => `$flow-${workflow}`
 
 /** The kind of the entity of a queue. */
 export const queueKind = (queue: string): string => `$queue-${queue}`
+
+/** The kind of the entity of a schedule. */
+export const scheduleKind = (schedule: string): string => `$schedule-${schedule}`

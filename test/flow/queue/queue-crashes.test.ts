@@ -1,10 +1,10 @@
 /** A small program with a queue, whose power goes at each call to the disk in turn. */
 import { expect, test } from 'vitest'
-import { flow, flows, queue } from '../../src/flow/index.ts'
-import { supervisor } from '../../src/index.ts'
-import { startSimulated } from '../../src/testing/index.ts'
-import { changingOperations } from '../../src/testing/simulated/simulated-faults.ts'
-import { thorough } from '../support/tier.ts'
+import { flow, flows, queue } from '../../../src/flow/index.ts'
+import { supervisor } from '../../../src/index.ts'
+import { startSimulated } from '../../../src/testing/index.ts'
+import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
+import { thorough } from '../../support/tier.ts'
 
 const max = 3
 const perMs = 1_000

@@ -1,0 +1,45 @@
+/**
+ * Cron patterns in a time zone: the next time, and the times that were missed. Pure. The pattern and
+ * the changes of summer time are croner's: a time that a change skips comes at the end of the gap,
+ * and a time that comes twice counts once, unless the pattern says every hour or minute.
+ */
+import { Cron } from 'croner'
+import { configError } from '../../errors.ts'
+
+/** The times of a pattern, in ms since 1970. */
+export class CronTimes {
+  readonly #cron: Cron
+
+  /** @throws KeelsonError `CONFIG` for a pattern that has no time, or an unknown zone */
+  constructor(pattern: unknown, zone: unknown, path: string) {
+    try {
+      if (typeof pattern !== 'string' || typeof zone !== 'string') throw new TypeError('no text')
+      this.#cron = new Cron(pattern, { timezone: zone })
+      if (this.after(0) === undefined) throw new RangeError('it never comes')
+    } catch (cause) {
+      const expected = "a cron pattern with a time, such as '30 2 * * *', and an IANA time zone"
+      throw Object.assign(configError(path, expected, `${pattern} in ${zone}`), { cause })
+    }
+  }
+
+  /** The next time after `ms`; `undefined`: there is none. */
+  after(ms: number): number | undefined {
+    return this.#cron.nextRun(new Date(ms))?.getTime()
+  }
+
+  /** How many times there are from `first` to `until`, and the newest `max` of them. */
+  between(
+    first: number,
+    until: number,
+    max: number,
+  ): { readonly count: number; readonly newest: readonly number[] } {
+    let newest: number[] = []
+    let count = 0
+    for (let at: number | undefined = first; at !== undefined && at <= until; at = this.after(at)) {
+      count++
+      newest.push(at)
+      if (newest.length >= 2 * max) newest = newest.slice(-max)
+    }
+    return { count, newest: newest.slice(-max) }
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The entity of a schedule. Its alarm is the next time of its pattern. A time that is due becomes a
+ * recorded step, which starts the run. It follows the end of that run beside its mailbox.
+ */
+import type { DurableServer } from '../../actors/index.ts'
+import { backoffMs } from '../../clock.ts'
+import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
+import { type AppContext, kindSpec } from '../../supervisors/index.ts'
+import { keptAwake } from '../runs/kept-awake.ts'
+import { scheduleKind } from '../runs/parts.ts'
+import type { CronTimes } from './cron.ts'
+import {
+  type Plan,
+  planAt,
+  planFrom,
+  planStarted,
+  type SchedulePolicy,
+  startable,
+} from './schedule-plan.ts'
+
+type Messages = {
+  calls: { stay: () => void }
+  continues: { start: () => void }
+  alarms: { due: () => void }
+}
+
+type State = Plan | undefined
+type Server = DurableServer<Messages, State, Record<never, never>, string, unknown>
+type Context = Parameters<NonNullable<Server['wake']>>[1]
+type App = Pick<AppContext, 'entity'>
+
+/** What a schedule is run by. Its runs are named by the times of the pattern. */
+export type ScheduleTerms = {
+  readonly name: string
+  readonly cron: string
+  readonly zone: string
+  readonly times: CronTimes
+  readonly policy: SchedulePolicy
+  /** Starts the run of a time, once. */
+  readonly begin: (app: App, at: number) => Promise<unknown>
+  /** Resolves when the run of a time has ended, in any way. Rejects while it cannot be known. */
+  readonly ended: (app: App, at: number) => Promise<unknown>
+}
+
+const scheduleId = 'schedule'
+const pauses = { baseMs: 1_000, maxMs: 60_000 }
+
+/** The parts of the tree with a schedule. */
+export const scheduleSpecs = (terms: ScheduleTerms): readonly ChildSpec[] => {
+  const kind = scheduleKind(terms.name)
+  return [kindSpec(kind, server(terms)), keptAwake(kind, scheduleId)]
+}
+
+/** A schedule begins, and follows the end of its run, while it is awake: it is kept so. */
+const server = (terms: ScheduleTerms): Server => {
+  const { cron, zone, times, policy } = terms
+  return {
+    init: () => undefined,
+    wake: (plan, context) => {
+      if (plan?.running !== undefined) follow(terms, plan.running, context)
+    },
+    calls: {
+      stay: (plan, _, context) => {
+        if (plan?.cron === cron && plan.zone === zone) return noReply(plan)
+        const next = planFrom(cron, zone, times, context.now(), plan)
+        setAlarm(next, context)
+        return noReply(next)
+      },
+    },
+    alarms: {
+      due: (plan, _, context) => {
+        const next = planAt(plan as Plan, times, policy, context.now())
+        setAlarm(next, context)
+        return goesOn(next, policy)
+      },
+    },
+    continues: {
+      // A time has one run, however often this step is tried.
+      start: async (plan, _, context) => {
+        const at = plan && startable(plan, policy.overlap)
+        if (plan === undefined || at === undefined) return noReply(plan)
+        await terms.begin(context.app as App, at)
+        const next = planStarted(plan, policy.overlap)
+        if (next.running !== undefined) follow(terms, next.running, context)
+        return goesOn(next, policy)
+      },
+    },
+  }
+}
+
+const setAlarm = ({ next }: Plan, context: Context): void => {
+  if (next === undefined) context.cancelAlarm('due')
+  else context.setAlarm('due', { at: next })
+}
+
+const goesOn = (plan: Plan, { overlap }: SchedulePolicy) =>
+  startable(plan, overlap) === undefined
+    ? noReply(plan)
+    : noReply(plan, { continue: ['start'] } as const)
+
+/** Waits beside the mailbox for the end of a run, and lets the next one start. */
+const follow = (terms: ScheduleTerms, at: number, context: Context): void =>
+  context.background(async (life) => {
+    const closing = new Promise<'closing'>((resolve) => {
+      life.closing.addEventListener('abort', () => resolve('closing'))
+    })
+    for (let failures = 1; ; failures++) {
+      const ended = terms.ended(life.app as App, at).then(
+        () => 'ended' as const,
+        () => 'unknown' as const,
+      )
+      const now = await Promise.race([ended, closing])
+      if (now === 'closing') return
+      if (now === 'ended') break
+      if ((await Promise.race([life.sleep(backoffMs(pauses, failures)), closing])) === 'closing')
+        return
+    }
+    await life.apply((plan, turn) => {
+      const next: Plan = { ...(plan as Plan), running: undefined }
+      if (startable(next, terms.policy.overlap) !== undefined) turn.addContinue('start')
+      return reply(undefined, next)
+    })
+  })

@@ -1,0 +1,113 @@
+/** Schedules: each time of a cron pattern starts one run, over crashes too. */
+import { describe, expect, test } from 'vitest'
+import {
+  flow,
+  flows,
+  type Scheduled,
+  type ScheduleOptions,
+  schedule,
+  workflow,
+} from '../../../src/flow/index.ts'
+import { supervisor } from '../../../src/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
+
+const hour = 3_600_000
+const day = 24 * hour
+
+/** A schedule whose runs take some time. Virtual time begins at midnight of 2026-01-01. */
+const scheduled = async (cron: string, options: ScheduleOptions, takesMs = 0) => {
+  const runs: string[] = []
+  const report = workflow('report', async (ctx, { at }: Scheduled) => {
+    await ctx.step('begin', () => void runs.push(new Date(at).toISOString().slice(5, 16)))
+    if (takesMs > 0) await ctx.sleep('work', takesMs)
+  })
+  const make = (pattern: string) =>
+    supervisor('app', {}, [
+      flows({ workflows: [report], schedules: [schedule('daily', pattern, report, options)] }),
+    ])
+  const s = await simulated({ app: make(cron) })
+  return { s, runs, report, make }
+}
+
+describe('a schedule', () => {
+  test('starts one run at each time, under an id that says which', { tags: ['W7'] }, async () => {
+    const { s, runs, report } = await scheduled('0 9 * * *', { zone: 'Europe/Berlin' })
+    await s.advance(8 * hour - 1_000)
+    expect(runs).toEqual([])
+    await s.advance(2 * day)
+    expect(runs).toEqual(['01-01T08:00', '01-02T08:00'])
+    const { entries } = flow(s.app).list({ type: report })
+    expect(entries.map(({ id }) => id).sort()).toEqual([
+      ...['daily/2026-01-01T08:00:00.000Z', 'daily/2026-01-02T08:00:00.000Z'],
+    ])
+  })
+
+  test.each([
+    ['one', ['01-01T01:00', '01-01T05:00', '01-01T06:00']],
+    ['none', ['01-01T01:00', '01-01T06:00']],
+    ['all', [1, 2, 3, 4, 5, 6].map((at) => `01-01T0${at}:00`)],
+  ] as const)('makes good of the times of a power cut: %s', async (missed, expected) => {
+    const { s, runs } = await scheduled('0 * * * *', { missed, overlap: 'queue' })
+    await s.advance(1.5 * hour)
+    await s.powerCut()
+    await s.advance(4 * hour)
+    await s.start()
+    await s.advance(hour)
+    expect(runs).toEqual(expected)
+  })
+
+  test.each([
+    ['skip', ['01-01T01:00', '01-01T03:00', '01-01T05:00']],
+    ['queue', ['01-01T01:00', '01-01T02:00', '01-01T03:00']],
+    ['allow', [1, 2, 3, 4, 5].map((at) => `01-01T0${at}:00`)],
+  ] as const)('whose run takes longer than an hour: %s', async (overlap, expected) => {
+    const { s, runs } = await scheduled('0 * * * *', { overlap }, 1.75 * hour)
+    await s.advance(5.5 * hour)
+    expect(runs).toEqual(expected)
+  })
+
+  test('follows its run over a power cut, and starts the next one after its end', async () => {
+    const { s, runs } = await scheduled('0 * * * *', { overlap: 'queue' }, 1.75 * hour)
+    await s.advance(2.5 * hour)
+    await s.powerCut()
+    await s.start()
+    await s.advance(0.5 * hour)
+    expect(runs).toEqual(['01-01T01:00', '01-01T02:00'])
+  })
+
+  test('with another pattern counts from the start of the program that has it', async () => {
+    const { s, runs, make } = await scheduled('0 9 * * *', {})
+    await s.advance(2 * hour)
+    await s.close()
+    await s.start({ app: make('30 * * * *') })
+    await s.advance(hour)
+    expect(runs).toEqual(['01-01T02:30'])
+    await s.advance(7 * hour)
+    expect(runs.length).toBe(8)
+  })
+
+  test('of a wrong pattern, zone or option is refused where it is written', () => {
+    const report = workflow('report', async (_, __: Scheduled) => undefined)
+    const made = (cron: string, options: object) => () => schedule('s', cron, report, options)
+    const config = expect.objectContaining({ code: 'CONFIG' })
+    expect(made('x', {})).toThrow(config)
+    expect(made('0 9 * * *', { zone: 'Moon/Base' })).toThrow(config)
+    expect(made('0 9 * * *', { missed: 'some' })).toThrow(config)
+  })
+})
+
+test('a year of a schedule has a run on each day, at its hour in its zone, with a power cut in each month', {
+  tags: ['W7'],
+}, async () => {
+  const { s, runs } = await scheduled('30 2 * * *', { zone: 'America/New_York' })
+  for (let month = 0; month < 12; month++) {
+    await s.advance(30 * day)
+    await s.powerCut()
+    await s.start()
+  }
+  await s.advance(5 * day)
+  expect(runs.length).toBe(365)
+  const summer = runs.filter((at) => at.endsWith('T06:30'))
+  expect([summer[0], summer.at(-1)]).toEqual(['03-09T06:30', '10-31T06:30'])
+  expect(runs.filter((at) => !/T0[67]:30/.test(at))).toEqual(['03-08T07:00'])
+})

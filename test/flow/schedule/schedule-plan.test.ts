@@ -1,0 +1,119 @@
+/** The times of a schedule: of its pattern, missed ones, and those that come too soon. */
+import { describe, expect, test } from 'vitest'
+import { CronTimes } from '../../../src/flow/schedule/cron.ts'
+import {
+  type Missed,
+  type Overlap,
+  type Plan,
+  planAt,
+  planFrom,
+  planStarted,
+  startable,
+} from '../../../src/flow/schedule/schedule-plan.ts'
+
+const ms = (text: string): number => Date.parse(text)
+const shown = (times: readonly number[]): string[] =>
+  times.map((at) => new Date(at).toISOString().slice(0, 16))
+
+const between = (cron: string, zone: string, from: string, until: string): string[] => {
+  const times = new CronTimes(cron, zone, 'schedule.s')
+  return shown(times.between(times.after(ms(from)) as number, ms(until), 1_000).newest)
+}
+
+describe('a cron pattern', () => {
+  test('keeps its hour over the changes of summer time, in a year of its zone', {
+    tags: ['W7'],
+  }, () => {
+    for (const [zone, changes] of [
+      ['Europe/Berlin', ['2026-03-29', '2026-10-25']],
+      ['America/New_York', ['2026-03-08', '2026-11-01']],
+    ] as const) {
+      const times = between('0 9 * * *', zone, '2026-01-01T00:00Z', '2027-01-01T00:00Z')
+      expect(times.length).toBe(365)
+      const hours = times.map((at) => Number(at.slice(11, 13)))
+      const changed = times.filter((_, day) => day > 0 && hours[day] !== hours[day - 1])
+      expect(changed.map((at) => at.slice(0, 10))).toEqual(changes)
+    }
+  })
+
+  test('has a time that is skipped at the end of the gap, and one that comes twice once', () => {
+    const berlin = (day: string, until: string) =>
+      between('30 2 * * *', 'Europe/Berlin', `2026-${day}T00:00Z`, `2026-${until}T12:00Z`)
+    expect(berlin('03-28', '03-30')).toEqual([
+      ...['2026-03-28T01:30', '2026-03-29T01:00', '2026-03-30T00:30'],
+    ])
+    expect(berlin('10-24', '10-26')).toEqual([
+      ...['2026-10-24T00:30', '2026-10-25T00:30', '2026-10-26T01:30'],
+    ])
+    const york = (day: string, until: string) =>
+      between('30 1 * * *', 'America/New_York', `2026-${day}T00:00Z`, `2026-${until}T12:00Z`)
+    expect(york('11-01', '11-02')).toEqual(['2026-11-01T05:30', '2026-11-02T06:30'])
+  })
+
+  test('of every hour has the hour that comes twice, twice', () => {
+    const times = between('0 * * * *', 'Europe/Berlin', '2026-10-24T23:30Z', '2026-10-25T03:30Z')
+    expect(times).toEqual([
+      ...['2026-10-25T00:00', '2026-10-25T01:00', '2026-10-25T02:00', '2026-10-25T03:00'],
+    ])
+  })
+
+  test('that has no time, or an unknown zone, is refused', () => {
+    for (const [cron, zone] of [
+      ['0 0 30 2 *', 'UTC'],
+      ['61 * * * *', 'UTC'],
+      ['often', 'UTC'],
+      ['* * * * *', 'Nowhere/Land'],
+    ] as const)
+      expect(() => new CronTimes(cron, zone, 'schedule.s')).toThrow(
+        expect.objectContaining({ code: 'CONFIG', details: expect.any(Object) }),
+      )
+  })
+})
+
+describe('a plan', () => {
+  const cron = '0 * * * *'
+  const times = new CronTimes(cron, 'UTC', 'schedule.s')
+  const begun = planFrom(cron, 'UTC', times, ms('2026-01-01T00:30Z'), undefined)
+  const later = (plan: Plan, at: string, missed: Missed, overlap: Overlap): Plan =>
+    planAt(plan, times, { missed, overlap }, ms(at))
+
+  test('counts from its begin, and does nothing before its next time', () => {
+    expect(shown([begun.next as number])).toEqual(['2026-01-01T01:00'])
+    expect(later(begun, '2026-01-01T00:59Z', 'all', 'allow')).toBe(begun)
+  })
+
+  test.each([
+    ['one', ['2026-01-01T04:00'], 3],
+    ['all', ['2026-01-01T01:00', '2026-01-01T02:00', '2026-01-01T03:00', '2026-01-01T04:00'], 0],
+    ['none', [], 4],
+  ] as const)('makes good of missed times: %s', (missed, expected, skipped) => {
+    const plan = later(begun, '2026-01-01T04:20Z', missed, 'queue')
+    expect(shown(plan.waiting)).toEqual(expected)
+    expect([plan.skipped, shown([plan.next as number])]).toEqual([skipped, ['2026-01-01T05:00']])
+  })
+
+  test('with `none` takes a time that is less than a minute late', () => {
+    const plan = later(begun, '2026-01-01T02:00:59Z', 'none', 'queue')
+    expect(shown(plan.waiting)).toEqual(['2026-01-01T02:00'])
+  })
+
+  test('makes good of the newest 1,000 times at most', () => {
+    const plan = later(begun, '2026-03-01T00:30Z', 'all', 'queue')
+    expect(plan.waiting.length).toBe(1_000)
+    expect(shown(plan.waiting.slice(-1))).toEqual(['2026-03-01T00:00'])
+    expect(plan.skipped).toBe(59 * 24 - 1_000)
+  })
+
+  test('leaves a time out while a run goes on, or lets it wait, or starts it', () => {
+    for (const [overlap, waits, starts] of [
+      ['skip', 0, undefined],
+      ['queue', 1, undefined],
+      ['allow', 1, '2026-01-01T02:00'],
+    ] as const) {
+      const first = planStarted(later(begun, '2026-01-01T01:00Z', 'one', overlap), overlap)
+      const plan = later(first, '2026-01-01T02:00Z', 'one', overlap)
+      const next = startable(plan, overlap)
+      expect([plan.waiting.length, next && shown([next])[0]]).toEqual([waits, starts])
+    }
+  })
+})
