@@ -42,7 +42,6 @@ import {
   type Turned,
   tooBusy,
   tooMany,
-  type Waiting,
   withStatus,
 } from './turns.ts'
 import { copied } from './values.ts'
@@ -87,6 +86,7 @@ export class RunLife implements EndingLife {
   working = 0
   /** The last signal that was looked for. */
   #seenSignals = 0
+  #reading: Promise<void> = Promise.resolve()
   #wantsCancel = false
   readonly #onRecorded = new Set<() => void>()
   #progress: { readonly value: unknown } | undefined
@@ -321,16 +321,17 @@ export class RunLife implements EndingLife {
     this.#pump()
   }
 
-  async readSignals(): Promise<void> {
+  /** One reading after another: each knows what the one before has handed out. */
+  readSignals(): Promise<void> {
+    this.#reading = this.#reading.then(() => this.#handSignals())
+    return this.#reading
+  }
+
+  async #handSignals(): Promise<void> {
     if (this.isStopped || !this.replay.isComplete) return
-    const waiting = [...this.replay.inFlight].flatMap((active): Waiting[] => {
-      const { signal } = active.parts
-      const { recorded, kind, key } = active
-      return signal === undefined || recorded?.outcome ? [] : [{ kind, key, recorded, signal }]
-    })
     const delivered = await this.turn((state, context) => {
       this.#seenSignals = state.signals
-      return delivering(state, context, waiting)
+      return delivering(state, context, this.replay.inFlight)
     })
     for (const recorded of delivered) this.#recorded(recorded)
   }

@@ -47,20 +47,23 @@ export const recording = (
   change: Partial<Operation>,
 ): Turned<Recorded | undefined> => {
   if (isOver(state.status) || recorded?.outcome) return [undefined, state]
+  // Its row may know more than its life: a signal and a time-out may be on their way at once.
+  const row = recorded && context.rows.get(operationKey(state.lap, recorded.number))
+  if ((row as Operation | undefined)?.outcome) return [undefined, state]
   const { number = state.operations + 1, ...before } = recorded ?? {}
   const place = change.outcome && (recorded?.place ?? state.outcomes + 1)
-  const row: Operation = { kind, key, ...before, ...change, at: context.now() }
-  const placed = place === undefined ? row : { ...row, place }
+  const next: Operation = { kind, key, ...before, ...change, at: context.now() }
+  const placed = place === undefined ? next : { ...next, place }
   context.rows.put(
     operationKey(state.lap, number),
     withoutLong(placed, (value) => context.rows.put(valueKey(state.lap, number), value)),
   )
-  const next = {
+  const after = {
     ...state,
     operations: Math.max(state.operations, number),
     outcomes: Math.max(state.outcomes, place ?? 0),
   }
-  return [{ ...placed, number }, next]
+  return [{ ...placed, number }, after]
 }
 
 /** The row without its long value, which `put` gets. */
@@ -71,20 +74,22 @@ const withoutLong = (row: Operation, put: (value: unknown) => void): Operation =
   return { ...row, outcome: { kind: 'ok', isApart: true } }
 }
 
-/** An operation that waits for a signal of this name. */
-export type Waiting = Asked & { readonly signal: string }
+/** An operation. `signal`: it waits for a signal of this name. */
+type MayWait = Asked & { readonly parts: { readonly signal?: string } }
 
 /** Hands unread signals to the operations that wait for them, each to one, in order. */
 export const delivering = (
   state: RunState,
   context: TurnContext,
-  waiting: readonly Waiting[],
+  inFlight: Iterable<MayWait>,
 ): Turned<readonly Recorded[]> => {
   const delivered: Recorded[] = []
   let next = state
-  for (const asked of waiting) {
+  for (const asked of inFlight) {
+    const { signal } = asked.parts
     if (next.unread === 0) break
-    const [first] = context.rows.range({ prefix: signalsPrefix(asked.signal), limit: 1 }).entries
+    if (signal === undefined) continue
+    const [first] = context.rows.range({ prefix: signalsPrefix(signal), limit: 1 }).entries
     if (!first) continue
     const [key, [value]] = first as [string, [unknown?]]
     const outcome = value === undefined ? { kind: 'ok' as const } : { kind: 'ok' as const, value }

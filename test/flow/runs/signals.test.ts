@@ -31,6 +31,28 @@ test('a signal reaches one wait, in order, also if it comes before the wait or a
   expect(await w.during(codeOf(handle.signal('word', 'e')))).toBe('CONFLICT')
 })
 
+const listensInTime = workflow('listensInTime', async (ctx: Ctx<Signals>, words: number) => {
+  const heard: unknown[] = []
+  for (let at = 0; at < words; at++) heard.push(await ctx.waitFor('word', { timeout: '1m' }))
+  return heard
+})
+
+test.each([listens, listensInTime])(
+  'signals that come at once reach one wait each',
+  {
+    tags: ['W8'],
+  },
+  async (type) => {
+    const w = await flowWorld([type])
+    const run = await w.during(w.flow.start(type, 3, { id: '1' }))
+    const words = ['a', 'b', 'c']
+    await w.during(Promise.all(words.map((word) => run.signal('word', word))))
+    const result = (await w.during(run.result({ timeoutMs: 400_000 }))) as unknown[]
+
+    expect(result.slice(0, 3)).toEqual(words)
+  },
+)
+
 test('an id counts once, over crashes too', { tags: ['W8'] }, async () => {
   const w = await flowWorld([listens])
   const run = await w.during(w.flow.start(listens, 2, { id: '1' }))
