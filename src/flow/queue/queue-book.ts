@@ -146,7 +146,7 @@ export class QueueBook {
   readonly #running = new Map<number, Running>()
   readonly #runningOfKey = new Map<string, number>()
   #cut: KeptClaim[]
-  /** The rows of running jobs and of those that were cut off: they are stored, and do not wait. */
+  /** The rows of jobs that run or were cut off: they are stored, and do not wait. */
   readonly #taken = new Set<string>()
   readonly #rate: RateWindow | undefined
   readonly #rates: KeyRates | undefined
@@ -221,7 +221,7 @@ export class QueueBook {
     this.#isPaused = isPaused
   }
 
-  /** The instance closes: no job starts any more, and those that are cut off count no try. */
+  /** The instance closes: no job starts any more, and a try that is cut off does not count. */
   leave(): void {
     this.#isLeaving = true
   }

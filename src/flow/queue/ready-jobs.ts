@@ -113,7 +113,7 @@ export class ReadyJobs {
       if (!list.lane.turns.has(key)) list.lane.turns.set(key, list)
   }
 
-  /** The row of the job that was added first, among those that are first in their lists. */
+  /** The row of the job that was added first, among the first rows of all lists. */
   oldest(rows: ReadRows, taken: ReadonlySet<string>): string | undefined {
     let oldest: string | undefined
     for (const { backlog } of this.#lists.values()) {
