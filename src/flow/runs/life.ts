@@ -74,6 +74,7 @@ export class RunLife implements EndingLife {
   readonly #terms: LifeTerms
   readonly scope = new Scope()
   readonly #counters = new Map<string, number>()
+  readonly #patches = new Map<string, boolean>()
   replay!: Replay<Active>
   #state!: RunState
   #time = 0
@@ -337,14 +338,16 @@ export class RunLife implements EndingLife {
   }
 
   patched(change: string): boolean {
-    const isNew = this.replay.isComplete
     const key = `$patch ${change}`
-    const known = this.replay.asked.get(key)
-    if (known) return known.mayHaveBegun
-    if (!isNew && !this.replay.missing().includes(key)) return false
+    const known = this.#patches.get(key)
+    if (known !== undefined) return known
+    const isNew = this.replay.isComplete
+    const isPatched = isNew || this.replay.missing().includes(key)
+    // A run that was beyond it stays so, wherever it asks again.
+    this.#patches.set(key, isPatched)
+    if (!isPatched) return false
     const perform = async (): Promise<void> => undefined
     const active = this.ask({ kind: 'patch', key, scope: this.scope, perform })
-    active.mayHaveBegun = true
     this.replay.drop(active)
     active.stop(undefined)
     if (isNew) void this.#recordPatch(active)

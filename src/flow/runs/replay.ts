@@ -121,7 +121,8 @@ export class Replay<A extends Asked = Asked> {
     if (this.isComplete) {
       const starting = [...this.#held]
       this.#held.clear()
-      return starting
+      // Timers that a crash made late fire in their order.
+      return starting.sort((left, right) => dueAt(left) - dueAt(right))
     }
     const reopened = this.#placed.get(this.#place)
     const asked = reopened && !reopened.outcome && this.asked.get(reopened.key)
@@ -139,6 +140,8 @@ export class Replay<A extends Asked = Asked> {
     return known ?? this.#last + 1 + this.#delivered - this.#places.length
   }
 }
+
+const dueAt = ({ recorded }: Asked): number => recorded?.dueAt ?? 0
 
 /** The body does not do what the record says. */
 export const diverged = (message: string, details: object): KeelsonError =>

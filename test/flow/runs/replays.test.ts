@@ -1,0 +1,223 @@
+/** Replays: what a body gets again, changes of a body, divergences, and the next body. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import type { KeelsonError } from '../../../src/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+/** A workflow `w` with this body. */
+const of = (
+  body: (ctx: Ctx<{ go: undefined }>, input: number) => Promise<unknown>,
+  options: Parameters<typeof workflow>[2] = {},
+) => workflow('w', body, options)
+
+/** Starts the run `1`, and lets it come to its sleep of a minute. */
+const paused = async (type: ReturnType<typeof of>, input = 0) => {
+  const w = await flowWorld([type])
+  await w.during(w.flow.start(type, input, { id: '1' }))
+  await w.s.advance(1_000)
+  return w
+}
+
+type World = Awaited<ReturnType<typeof paused>>
+
+const resultOf = (w: World, type: ReturnType<typeof of>): Promise<unknown> =>
+  w.during(w.flow.handle(type, '1').result({ timeoutMs: 1_000_000 }))
+
+const errorOf = (w: World, type: ReturnType<typeof of>): Promise<KeelsonError> =>
+  resultOf(w, type).then(
+    () => Promise.reject(new Error('the run has completed')),
+    (error) => error,
+  )
+
+const causeOf = ({ cause }: KeelsonError): string => (cause as KeelsonError).code
+
+describe('a replay', () => {
+  test('gives the same times, numbers and identities', { tags: ['W2'] }, async () => {
+    const seen: unknown[][] = []
+    const draws = of(async (ctx) => {
+      const drawn: unknown[] = [ctx.now(), ctx.random(), ctx.uuid()]
+      seen.push(drawn)
+      await ctx.step('a', () => 1)
+      drawn.push(ctx.now(), ctx.random(), ctx.uuid())
+      await ctx.sleep('pause', '1m')
+      return [ctx.now(), ctx.random(), ctx.uuid(), ctx.id]
+    })
+    const w = await paused(draws)
+    await w.crash()
+    const result = await resultOf(w, draws)
+
+    expect(seen.length).toBeGreaterThan(1)
+    expect(new Set(seen.map((each) => JSON.stringify(each))).size).toBe(1)
+    expect(new Set([...(seen[0] ?? []), ...(result as unknown[])]).size).toBe(10)
+    expect((seen[0] as string[])[2]).toMatch(
+      /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    )
+  })
+
+  test('in which a recorded key has another kind blocks its run, and changes no row', {
+    tags: ['W4', 'W12'],
+  }, async () => {
+    const log: string[] = []
+    const before = of(async (ctx) => {
+      await ctx.step('a', () => 1)
+      await ctx.sleep('pause', '1m')
+    })
+    const after = of(async (ctx) => {
+      void ctx.step('new', () => log.push('new'))
+      await ctx.sleep('a', 1)
+    })
+    const w = await paused(before)
+    const rows = JSON.stringify(w.flow.steps(before, '1'))
+    await w.crash([after])
+
+    const error = await errorOf(w, after)
+    expect([error.code, causeOf(error)]).toEqual(['BLOCKED', 'DIVERGED'])
+    expect(error.message).toMatch(/recorded a as a step, now it is a sleep/)
+    expect(JSON.stringify(w.flow.steps(after, '1'))).toBe(rows)
+    expect(log).toEqual([])
+
+    // The old body is deployed again.
+    await w.crash([before])
+    await w.during(w.flow.retry(before, '1'))
+    expect(await resultOf(w, before)).toBe(undefined)
+  })
+
+  test.each([
+    ['waits for other keys', async (ctx: Ctx) => void (await ctx.step('b', () => 2))],
+    ['ends without them', async () => undefined],
+  ])(
+    'whose body does not ask for its keys, but %s, blocks its run',
+    {
+      tags: ['W4', 'W12'],
+    },
+    async (_, body) => {
+      const before = of(async (ctx) => {
+        await ctx.step('a', () => 1)
+        await ctx.sleep('pause', '1m')
+      })
+      const after = of(body as never)
+      const w = await paused(before)
+      const other = await w.during(w.flow.start(before, 5, { id: 'other' }))
+      await w.crash([after])
+
+      const error = await errorOf(w, after)
+      expect([error.code, causeOf(error)]).toEqual(['BLOCKED', 'DIVERGED'])
+      expect(error.message).toContain('never asked for a'.slice(0, 5))
+      expect(other.id).toBe('other')
+      expect(w.flow.steps(after, '1').entries.map(({ key }) => key)).not.toContain('b')
+    },
+  )
+
+  test('of a version that is gone blocks its run, and goes on with a previous body', {
+    tags: ['W12'],
+  }, async () => {
+    const first = of(async (ctx) => {
+      await ctx.sleep('pause', '1m')
+      return 'first'
+    })
+    const second = of(async () => 'second', { version: 2 })
+    const both = of(async () => 'second', { version: 2, previous: { 1: first.body } })
+    const w = await paused(first)
+    await w.crash([second])
+    const error = await errorOf(w, second)
+    expect(causeOf(error)).toBe('UNSUPPORTED_VERSION')
+
+    await w.crash([both])
+    await w.during(w.flow.retry(both, '1'))
+    expect(await resultOf(w, both)).toBe('first')
+    const run = await w.during(w.flow.start(both, 1, { id: '2' }))
+    expect(await w.during(run.result())).toBe('second')
+  })
+
+  test('goes the way of a change only in runs that were not beyond it', async () => {
+    const log: string[] = []
+    const body = (isChanged: boolean) =>
+      of(async (ctx, pauseFirst) => {
+        if (pauseFirst) await ctx.sleep('first', '1m')
+        const isNew = isChanged && ctx.patched('greeting')
+        log.push(await ctx.step(isNew ? 'new' : 'old', () => (isNew ? 'new' : 'old')))
+        await ctx.sleep('pause', '1m')
+        return isChanged ? [isNew, ctx.patched('greeting')] : []
+      })
+    const w = await flowWorld([body(false)])
+    const [before, after] = [body(false), body(true)]
+    for (const [id, input] of [
+      ['beyond', 0],
+      ['before', 1],
+    ] as const)
+      await w.during(w.flow.start(before, input, { id }))
+    await w.s.advance(1_000)
+    await w.crash([after])
+    await w.during(w.flow.start(after, 0, { id: 'later' }))
+    await w.s.advance(70_000)
+    await w.crash([after])
+    const result = (id: string) => w.during(w.flow.handle(after, id).result({ timeoutMs: 200_000 }))
+
+    expect(await result('beyond')).toEqual([false, false])
+    expect(await result('before')).toEqual([true, true])
+    expect(await result('later')).toEqual([true, true])
+  })
+})
+
+describe('again', () => {
+  test('begins the body with another input, under new keys and without its record', {
+    tags: ['W3', 'W11'],
+  }, async () => {
+    const keys: string[] = []
+    const counts = of(async (ctx, n) => {
+      await ctx.step('count', ({ key }) => keys.push(key))
+      if (n === 1) await ctx.waitFor('go')
+      if (n < 3) ctx.again(n + 1)
+      await ctx.sleep('pause', '1m')
+      return n
+    })
+    const w = await paused(counts)
+    await w.crash()
+    await w.during(w.flow.handle(counts, '1').signal('go', undefined))
+    await w.s.advance(10_000)
+    await w.crash()
+
+    expect(await resultOf(w, counts)).toBe(3)
+    expect(new Set(keys).size).toBe(4)
+    const rows = w.s.app
+      .entity('$flow-w')
+      .rows('1')
+      .range()
+      .entries.map(([key]) => key)
+    expect(rows.filter((key) => key.startsWith('op/'))).toHaveLength(2)
+    const repeated = await w.during(w.flow.start(counts, 0, { id: '1' }))
+    expect(repeated.repeated).toBe(true)
+  })
+})
+
+describe('a run', () => {
+  test('has at most 10,000 operations, and as many as its type says', async () => {
+    const many = of(
+      async (ctx, n) => {
+        for (let at = 0; at < n; at++) await ctx.step(`${at}`, () => at)
+        return 'done'
+      },
+      { stepsMax: 5 },
+    )
+    const w = await flowWorld([many])
+    const results = []
+    for (const n of [5, 6]) {
+      const run = await w.during(w.flow.start(many, n, { id: `${n}` }))
+      results.push(await w.during(run.result().catch((error) => error.cause.code)))
+    }
+
+    expect(results).toEqual(['done', 'TOO_MANY_STEPS'])
+  })
+
+  test('has at most 1,000 operations in flight', async () => {
+    const wide = of(async (ctx) => {
+      const waits = Array.from({ length: 1_001 }, (_, at) => ctx.sleep(`${at}`, '1h'))
+      return codeOf(Promise.race(waits))
+    })
+    const w = await flowWorld([wide])
+    const run = await w.during(w.flow.start(wide, 0, { id: '1' }))
+
+    expect(await w.during(run.result())).toBe('BUSY')
+  })
+})
