@@ -135,6 +135,7 @@ export class RunLife implements EndingLife {
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
     void this.#listen()
     life.closing.addEventListener('abort', () => this.#closes())
+    if (first) tellFlow(this, 'flow.started', {})
     this.#begin(input)
     return this.#finished
   }
@@ -350,15 +351,9 @@ export class RunLife implements EndingLife {
     const active = this.ask({ kind: 'patch', key, scope: this.scope, perform })
     this.replay.drop(active)
     active.stop(undefined)
-    if (isNew) void this.#recordPatch(active)
+    // Its turn goes before that of every later operation.
+    if (isNew) void this.turn((state, context) => recording(state, context, active, {}))
     return true
-  }
-
-  /** Its turn goes before that of every later operation. */
-  async #recordPatch({ kind, key }: Active): Promise<void> {
-    await this.turn((state, context) =>
-      recording(state, context, { kind, key, recorded: undefined }, {}),
-    )
   }
 
   report(value: unknown): void {
