@@ -2,7 +2,7 @@
  * The process of a durable actor: a GenServer around the user's server. It makes each message a
  * turn: the handler runs on the state in memory, the unit of the turn goes to the log, and the next
  * message is handled at once. Its messages wait in `turn-outputs.ts` for the unit, which
- * `turn-log.ts` brings into the log.
+ * `turn-log.ts` brings into the log; `turn-fates.ts` has what comes of it.
  *
  * A handler that throws ends the process, as in OTP, and its turn never happened. A failed step or
  * alarm ends nothing: it is recorded for another try.
@@ -21,26 +21,16 @@ import {
   stop,
   unchanged,
 } from '../../runtime/index.ts'
-import type { Turn, TurnMark } from '../../storage/index.ts'
 import type { ReadView } from '../core/read-view.ts'
-import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
+import { afterThrow } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
-import { type Memory, nothing, type Step } from '../turns/memory.ts'
+import type { Memory, Step } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
-import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
-import { type Ended, type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
-import {
-  type Answer,
-  changing,
-  isPast,
-  neverDurable,
-  ownRun,
-  type Run,
-  undecidable,
-} from '../turns/turn-run.ts'
-import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
-import { callIdsOf, otherKeysOf, recall, storedOf } from '../turns/waking.ts'
+import { TurnLog } from '../turns/turn-log.ts'
+import { type Ended, TurnOutputs } from '../turns/turn-outputs.ts'
+import { type Answer, changing, isPast, neverDurable, ownRun, type Run } from '../turns/turn-run.ts'
+import { callIdsOf, recall } from '../turns/waking.ts'
 import { Background } from './background.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
@@ -49,9 +39,10 @@ import { type Actor, OwnTurns } from './own-turns.ts'
 import { Refusals } from './refusals.ts'
 import type { SharedContext } from './try-context.ts'
 import { TurnAtHand } from './turn-at-hand.ts'
+import { TurnFates } from './turn-fates.ts'
 
 /** One durable actor while it lives. It is the state of its process's loop. */
-export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
+export class DurableProcess implements Actor, Ended {
   readonly terms: DurableTerms
   readonly context: SharedContext
   /** Its steps and alarms. */
@@ -60,18 +51,17 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   readonly idleness: Idleness
   readonly background: Background
   readonly #process: Process
+  readonly #fates: TurnFates
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
   readonly refusals: Refusals
-  readonly #hand: TurnAtHand
+  readonly hand: TurnAtHand
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
   isAwake = false
   blocked: KeelsonError | undefined
-  /** The state that the outside may see: the last one that is durable. */
-  shown: unknown
   /** Turns to handle again, because one before them was refused. */
-  #redo: Run[] = []
+  readonly #redo: Run[] = []
   #ids: CallIds | undefined
 
   constructor(terms: DurableTerms, context: SharedContext) {
@@ -81,20 +71,26 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     this.limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.common.idleMs)
     this.background = new Background(this)
-    this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
+    this.#fates = new TurnFates(this, this.#process, this.#redo)
+    this.#log = new TurnLog<TurnDraft>(this.#fates, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
     this.refusals = new Refusals(this, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, this)
     this.#process.outputs = this.#outputs
-    this.#hand = new TurnAtHand(terms, context, this.#log, this.#outputs)
+    this.hand = new TurnAtHand(terms, context, this.#log, this.#outputs)
   }
 
   get #entity(): string {
     return this.terms.identity.entity
   }
 
+  /** The state that the outside may see: the last one that is durable. */
+  get shown(): unknown {
+    return this.#fates.shown
+  }
+
   get memory(): Memory {
-    return this.#hand.memory
+    return this.hand.memory
   }
 
   get isSettled(): boolean {
@@ -105,49 +101,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return this.#log.settled()
   }
 
-  rouse(): void {
-    if (this.#process.alive) cast(this.context.self, '$proceed')
-  }
-
-  /** Handles turns again that followed a refused one, then what is ready. */
-  async proceed(): Promise<NextStep> {
-    return (await this.redoAll()) ?? this.#next()
-  }
-
-  /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
-  get draft(): TurnDraft {
-    return this.#hand.draft
-  }
-
-  get open(): TurnDraft | undefined {
-    return this.#hand.open
-  }
-
-  /**
-   * The rows that the shard shows. While it shows none, the turn at hand is taken back, and handled
-   * again once it does.
-   * @throws KeelsonError `SHARD_DOWN`, `CLOSED`
-   */
-  view(): ReadView {
-    const { shard } = this.terms
-    const { open } = this.#hand
-    if (open && !open.isDoomed && shard.phase.kind !== 'open')
-      open.isDoomed = open.isStranded = true
-    return shard.view()
-  }
-
-  now(): number {
-    return this.terms.shard.now()
-  }
-
-  /**
-   * Resolves when every turn that has ended is durable.
-   * @throws KeelsonError `NOT_SUBMITTED` if one of them was refused
-   */
-  async given(): Promise<void> {
-    const { open } = this.#hand
-    if (!(await this.#log.settled()) || open?.isDoomed) throw neverDurable(this.#entity)
-  }
+  // Its life.
 
   /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
   async wake(): Promise<void> {
@@ -161,12 +115,12 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       const failure = this.terms.blockedBy
       if (failure) throw failure
       const known = recall(shard, identity, table)
-      if (known) this.shown = this.#hand.remember(known)
-      else await this.#hand.bear()
+      if (known) this.#fates.shown = this.hand.remember(known)
+      else await this.hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
-      if (this.#hand.open) this.#hand.drop(this.#hand.open)
+      if (this.hand.open) this.hand.drop(this.hand.open)
       this.blocked = error
     }
     this.idleness.watch()
@@ -178,11 +132,26 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return ok(this, this.#next().next as never)
   }
 
-  #next(step?: NextStep): NextStep {
-    return this.own.next(step)
+  /** Replaces the state from outside, by a separate turn. */
+  replace(request: PendingCall, change: (state: unknown) => unknown): void {
+    const run = changing(change, this.#outputs.answering(request))
+    if (this.isAwake) void this.#handle(run)
+    else this.#reject(run, this.terms.shard.unavailable())
   }
 
-  // Turns.
+  /** The notice of its end leaves after its last turn, unless nothing can become durable now. */
+  hasEnded(tell: () => void): void {
+    this.limit?.disarm()
+    this.idleness.unwatch()
+    this.background.end()
+    this.#log.end()
+    this.terms.ended(this.#log)
+    this.ending.passOn()
+    if (this.#log.isEmpty) tell()
+    else void this.terms.shard.unlessStill(this.#log.drained()).then(tell)
+  }
+
+  // A turn.
 
   /** Handles a message. */
   turn(run: Run): Answer {
@@ -222,27 +191,18 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       this.#ids = new CallIds(this.#entity, common.keepIds, callIdsOf(shard, this.#entity))
   }
 
-  /** Handles the turns again that followed a refused one. Returns a step that ends the process. */
-  async redoAll(): Promise<NextStep | undefined> {
-    for (let run = this.#redo.shift(); run; run = this.#redo.shift()) {
-      const step = await this.#handle(run)
-      if (step.kind === 'stop') return step
-    }
-    return undefined
-  }
-
   #handle(run: Run): Answer {
     if (run.from?.call.isSettled || !this.#process.alive || isPast(run, this.memory))
       return this.#next()
     const refusal = this.blocked ?? (run.from && this.#unavailable)
     if (refusal) return this.#reject(run, refusal)
-    const draft = this.#hand.begin(run)
+    const draft = this.hand.begin(run)
     // A repeat is a turn too: if the outcome that answers it is refused, it is handled again.
     if (run.from && this.#ids?.answers(run.from, this.now())) {
-      this.#hand.leave(draft)
+      this.hand.leave(draft)
       return this.#next()
     }
-    const oneTry = run.step || run.alarm ? this.#hand.try(draft, this.context) : undefined
+    const oneTry = run.step || run.alarm ? this.hand.try(draft, this.context) : undefined
     let answer: unknown
     try {
       const context = oneTry?.context ?? this.context
@@ -269,17 +229,17 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     if (draft.isDoomed) return this.#again(draft)
     // The loop ends the process with the reason that any server would have.
     if (!NextStep.is(step) || !isAnswer(step, draft.run.from !== undefined)) {
-      this.#hand.drop(draft)
+      this.hand.drop(draft)
       return step as NextStep
     }
     const { memory } = draft.before
     const state = step.state === unchanged ? memory.state : step.state
     try {
-      this.#hand.addContinue(draft, step)
+      this.hand.addContinue(draft, step)
       if (step.kind === 'reply') draft.run.from?.reply(step.value)
       const rows = this.#ids && draft.remember(this.#ids, step, this.now())
-      if (state !== memory.state || draft.hasRecords || rows) this.#hand.commit(draft, state, rows)
-      else this.#hand.leave(draft)
+      if (state !== memory.state || draft.hasRecords || rows) this.hand.commit(draft, state, rows)
+      else this.hand.leave(draft)
     } catch (error) {
       return this.#refuse(draft, error)
     }
@@ -301,16 +261,6 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     return this.refusals.unlessCutOff(this.#log.settled()).then(end)
   }
 
-  /** Records a step. @throws KeelsonError `INVALID_ARGUMENT` without a handler of that name */
-  addStep(name: string, payload: unknown): Step {
-    return this.#hand.addStep(this.draft, name, payload)
-  }
-
-  /** The actor ends with the turn at hand. @throws KeelsonError `INVALID_ARGUMENT` */
-  end(options: EndOptions): void {
-    this.#hand.endActor(this.draft, options)
-  }
-
   #threw(draft: TurnDraft, error: unknown): Answer {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
@@ -318,7 +268,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const next = afterThrow(run.kind)
     if (next === 'end') return this.#crashes(draft, error)
     if (next === 'tell') return this.#tells(draft, error)
-    this.#hand.drop(draft)
+    this.hand.drop(draft)
     this.refusals.threw(run, error)
     return this.#next()
   }
@@ -327,7 +277,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   #crashes(draft: TurnDraft, error: unknown): Answer {
     return this.#onceDecided(() => {
       if (draft.isDoomed) return this.#again(draft)
-      this.#hand.drop(draft)
+      this.hand.drop(draft)
       throw error
     })
   }
@@ -336,7 +286,7 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
   #tells(draft: TurnDraft, error: unknown): Answer {
     draft.drop()
     draft.run.from?.fail(error)
-    this.#hand.leave(draft)
+    this.hand.leave(draft)
     return this.#next()
   }
 
@@ -354,135 +304,41 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
     const refused = { error, isOvertaken: false }
     const next = this.refusals.after(run, refused, () => run.from?.fail(error))
     if (next === undefined) {
-      this.#hand.leave(draft)
+      this.hand.leave(draft)
       return this.#next()
     }
-    this.#hand.close()
+    this.hand.close()
     this.#redo.unshift(next)
     return this.proceed()
   }
 
-  /** A turn that changes no state, for what the actor itself records. False: it was refused. */
-  record(what: string, change: (draft: TurnDraft) => void): boolean {
-    const draft = this.#hand.begin(ownRun('record', what))
-    change(draft)
-    try {
-      this.#hand.commit(draft, draft.before.memory.state)
-      return true
-    } catch (error) {
-      this.#hand.drop(draft)
-      this.refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
-      return false
+  #next(step?: NextStep): NextStep {
+    return this.own.next(step)
+  }
+
+  // Turns that are handled again.
+
+  rouse(): void {
+    if (this.#process.alive) cast(this.context.self, '$proceed')
+  }
+
+  /** Handles turns again that followed a refused one, then what is ready. */
+  async proceed(): Promise<NextStep> {
+    return (await this.redoAll()) ?? this.#next()
+  }
+
+  /** Handles the turns again that followed a refused one. Returns a step that ends the process. */
+  async redoAll(): Promise<NextStep | undefined> {
+    for (let run = this.#redo.shift(); run; run = this.#redo.shift()) {
+      const step = await this.#handle(run)
+      if (step.kind === 'stop') return step
     }
-  }
-
-  // The end.
-
-  /**
-   * Submits the removal of all its rows, also if it is blocked, and then calls `answer`. False: it
-   * has none.
-   * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT` if a blocked one cannot be read at all;
-   * `SHARD_DOWN`
-   */
-  remove(from: HeldCall, answer: boolean): boolean {
-    const { shard, identity } = this.terms
-    if (this.blocked) this.#hand.known = { memory: nothing, stored: storedOf(shard, identity) }
-    if (this.#hand.known.stored.mark === undefined) return false
-    // No draft is open while rows are read: it would hold the notice of a failure.
-    const others = otherKeysOf(shard, this.#entity)
-    const draft = this.#hand.begin(ownRun('call', 'delete', from))
-    draft.endAll(identity, others)
-    from.reply(answer)
-    draft.hold({ leave: () => this.terms.removed() })
-    this.#hand.leave(draft)
-    return true
-  }
-
-  /** Sends the removal of rows that note keys of users on its way; with `isDeep` of the keys too. */
-  removeKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, from: HeldCall): void {
-    const draft = this.#hand.begin(ownRun('call', 'delete keys', from))
-    try {
-      draft.endKeys(keys, isDeep, this.terms)
-    } catch (error) {
-      this.#hand.drop(draft)
-      throw error
-    }
-    this.#hand.known = { memory: draft.after as Memory, stored: draft.after as Memory }
-    this.#hand.leave(draft)
-  }
-
-  /** Replaces the state from outside, by a separate turn. */
-  replace(request: PendingCall, change: (state: unknown) => unknown): void {
-    const run = changing(change, this.#outputs.answering(request))
-    if (this.isAwake) void this.#handle(run)
-    else this.#reject(run, this.terms.shard.unavailable())
-  }
-
-  /** The notice of its end leaves after its last turn, unless nothing can become durable now. */
-  hasEnded(tell: () => void): void {
-    this.limit?.disarm()
-    this.idleness.unwatch()
-    this.background.end()
-    this.#log.end()
-    this.terms.ended(this.#log)
-    this.ending.passOn()
-    if (this.#log.isEmpty) tell()
-    else void this.terms.shard.unlessStill(this.#log.drained()).then(tell)
-  }
-
-  // The port of the log of turns.
-
-  write(unit: Turn, decided: (fate: Written) => void): void {
-    writeTurn(this.context.system, this.terms.shard, unit, decided)
-  }
-
-  durable({ after }: TurnDraft): void {
-    if (after === undefined) return
-    this.shown = after.state
-    this.refusals.tries.durable(after)
-    // An idle actor keeps no message in memory.
-    if (!this.#process.busy) this.#process.current = undefined
-  }
-
-  mark(tries: number): Promise<TurnMark | undefined> {
-    return decidedMark(this.context.system, this.terms.shard, this.#entity, tries)
-  }
-
-  waits({ run }: TurnDraft, refused: Refused): boolean {
-    return this.#process.alive && afterRefusal(run.kind, refused) === 'wait'
-  }
-
-  short(first: TurnDraft | undefined, error: KeelsonError): void {
-    const { open } = this.#hand
-    // The turn at hand is refused too, though its handler still runs.
-    if (first && open?.run.from?.call.fail(error)) open.isDoomed = true
-    this.refusals.short(first?.run, error)
-  }
-
-  refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): void {
-    for (const undone of [turn, ...later].reverse()) undone.undo()
-    this.#hand.known = turn.before
-    const runs = later.map(({ run }) => run)
-    const { run } = turn
-    const { open } = this.#hand
-    const atHand = open?.isDoomed === false ? [open.run] : []
-    if (open) open.isDoomed = true
-    const next = this.refusals.after(run, refused, () => run.from?.call.fail(refused.error))
-    if (!this.#process.alive) this.refusals.cut(runs, refused.error)
-    if (next) runs.unshift(next)
-    this.#redo.unshift(...runs, ...atHand)
-    this.rouse()
-  }
-
-  cut(undecided: readonly TurnDraft[], error: unknown): void {
-    for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
-    for (const turn of undecided) turn.drop()
-    if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
+    return undefined
   }
 
   /** Runs a handler again, because the state before it was refused while it ran. */
   #again(draft: TurnDraft): Promise<NextStep> {
-    this.#hand.drop(draft)
+    this.hand.drop(draft)
     return draft.isStranded ? this.#onceReadable(draft.run) : this.proceed()
   }
 
@@ -496,5 +352,66 @@ export class DurableProcess implements Actor, Ended, TurnPort<TurnDraft> {
       await (shard.isStill ? shard.changed() : shard.settled())
     }
     return (await this.redoAll()) ?? this.#handle(run)
+  }
+
+  // What its handlers ask for, and its parts.
+
+  /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
+  get draft(): TurnDraft {
+    return this.hand.draft
+  }
+
+  get open(): TurnDraft | undefined {
+    return this.hand.open
+  }
+
+  /**
+   * The rows that the shard shows. While it shows none, the turn at hand is taken back, and handled
+   * again once it does.
+   * @throws KeelsonError `SHARD_DOWN`, `CLOSED`
+   */
+  view(): ReadView {
+    const { shard } = this.terms
+    const { open } = this.hand
+    if (open && !open.isDoomed && shard.phase.kind !== 'open')
+      open.isDoomed = open.isStranded = true
+    return shard.view()
+  }
+
+  now(): number {
+    return this.terms.shard.now()
+  }
+
+  /**
+   * Resolves when every turn that has ended is durable.
+   * @throws KeelsonError `NOT_SUBMITTED` if one of them was refused
+   */
+  async given(): Promise<void> {
+    const { open } = this.hand
+    if (!(await this.#log.settled()) || open?.isDoomed) throw neverDurable(this.#entity)
+  }
+
+  /** Records a step. @throws KeelsonError `INVALID_ARGUMENT` without a handler of that name */
+  addStep(name: string, payload: unknown): Step {
+    return this.hand.addStep(this.draft, name, payload)
+  }
+
+  /** The actor ends with the turn at hand. @throws KeelsonError `INVALID_ARGUMENT` */
+  end(options: EndOptions): void {
+    this.hand.endActor(this.draft, options)
+  }
+
+  /** A turn that changes no state, for what the actor itself records. False: it was refused. */
+  record(what: string, change: (draft: TurnDraft) => void): boolean {
+    const draft = this.hand.begin(ownRun('record', what))
+    change(draft)
+    try {
+      this.hand.commit(draft, draft.before.memory.state)
+      return true
+    } catch (error) {
+      this.hand.drop(draft)
+      this.refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
+      return false
+    }
   }
 }

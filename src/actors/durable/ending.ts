@@ -19,6 +19,7 @@ import type { HeldCall } from '../turns/turn-outputs.ts'
 import { keysMax, someKeysOf } from '../turns/waking.ts'
 import type { Idleness } from './idleness.ts'
 import type { Actor, OwnTurns } from './own-turns.ts'
+import type { TurnAtHand } from './turn-at-hand.ts'
 
 /** The parts of their actor that ends use. */
 interface Mortal extends Actor {
@@ -26,10 +27,7 @@ interface Mortal extends Actor {
   readonly idleness: Idleness
   readonly limit: HandlerLimit | undefined
   readonly own: OwnTurns
-  /** Sends the removal of all its rows on its way. False: it has none. It throws what it reads. */
-  remove(from: HeldCall, answer: boolean): boolean
-  /** Sends the removal of rows that note keys of users on its way; with `isDeep` of the keys too. */
-  removeKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, from: HeldCall): void
+  readonly hand: TurnAtHand
 }
 
 /** The end of one actor. */
@@ -125,7 +123,7 @@ export class Ending {
         const isWithRows = !isDeep && (this.#actor.blocked || keys.size < keysMax)
         if (keys.size === 0 || isWithRows) return true
         if (this.#actor.blocked) throw this.#actor.blocked
-        this.#actor.removeKeys(keys, isDeep, from)
+        this.#actor.hand.removeKeys(keys, isDeep, from)
         const isOut = await this.#isOut()
         if (isOut === undefined) throw shard.unavailable()
         if (!isOut) return false
@@ -141,11 +139,12 @@ export class Ending {
     // A kill may come between the last look at the keys and this, and a successor may have rows by
     // now: a dead process removes none of them.
     if (!this.#process.alive) return false
+    const { hand, blocked } = this.#actor
     try {
-      if (this.#actor.remove(from, answer)) return true
+      if (hand.remove(from, answer, blocked !== undefined)) return true
       from.reply(false)
     } catch (error) {
-      from.fail(this.#actor.blocked ?? error)
+      from.fail(blocked ?? error)
     }
     return false
   }

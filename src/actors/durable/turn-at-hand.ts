@@ -1,7 +1,7 @@
 /**
  * The turn of a durable actor whose handler runs. It is opened on the last known state. A commit
- * makes a new state and submits its unit; otherwise the turn is dropped. It is apart from
- * `durable-process.ts`, its only importer, so that one file alone can change the known state.
+ * makes a new state and submits its unit; otherwise the turn is dropped. This file alone changes the
+ * known state.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { NextStep, processOf } from '../../runtime/index.ts'
@@ -10,15 +10,15 @@ import { type EndOptions, endAlarm } from '../turns/lifetime.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import { type Known, TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
-import type { TurnOutputs } from '../turns/turn-outputs.ts'
+import type { HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import { ownRun, type Run } from '../turns/turn-run.ts'
-import { blocked } from '../turns/waking.ts'
+import { blocked, otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { type SharedContext, Try } from './try-context.ts'
 
 /** The turn at hand of one actor, and what the actor knows between its turns. */
 export class TurnAtHand {
-  known: Known = { memory: nothing, stored: nothing }
+  #known: Known = { memory: nothing, stored: nothing }
   /** The turn whose handler runs. */
   open: TurnDraft | undefined
   readonly #terms: DurableTerms
@@ -42,7 +42,7 @@ export class TurnAtHand {
   }
 
   get memory(): Memory {
-    return this.known.memory
+    return this.#known.memory
   }
 
   /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
@@ -54,7 +54,7 @@ export class TurnAtHand {
 
   /** Begins with what was read. Returns its state, as handlers get it. */
   remember(known: Known): unknown {
-    this.known = known
+    this.#known = known
     return this.#terms.common.freeze(known.memory.state)
   }
 
@@ -77,7 +77,7 @@ export class TurnAtHand {
   }
 
   begin(run: Run): TurnDraft {
-    const draft = new TurnDraft(run, this.known, this.#incarnation)
+    const draft = new TurnDraft(run, this.#known, this.#incarnation)
     this.open = draft
     this.#outputs.open(draft)
     this.#context.from = run.from
@@ -140,7 +140,45 @@ export class TurnAtHand {
         : table.fieldsOf(state)
     const after = draft.memoryOf(common.freeze(state), fields)
     draft.end(after, this.#terms, rows)
-    this.known = { memory: after, stored: after }
+    this.#known = { memory: after, stored: after }
+    this.leave(draft)
+  }
+
+  /** The actor knows again what it knew before this turn, which was refused. */
+  takeBack({ before }: TurnDraft): void {
+    this.#known = before
+  }
+
+  /**
+   * Submits the removal of all rows, also of a blocked actor, and then calls `answer`. False: it has
+   * none.
+   * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT` if a blocked one cannot be read at all;
+   * `SHARD_DOWN`
+   */
+  remove(from: HeldCall, answer: boolean, isBlocked: boolean): boolean {
+    const { shard, identity } = this.#terms
+    if (isBlocked) this.#known = { memory: nothing, stored: storedOf(shard, identity) }
+    if (this.#known.stored.mark === undefined) return false
+    // No draft is open while rows are read: it would hold the notice of a failure.
+    const others = otherKeysOf(shard, identity.entity)
+    const draft = this.begin(ownRun('call', 'delete', from))
+    draft.endAll(identity, others)
+    from.reply(answer)
+    draft.hold({ leave: () => this.#terms.removed() })
+    this.leave(draft)
+    return true
+  }
+
+  /** Sends the removal of rows that note keys of users on its way; with `isDeep` of the keys too. */
+  removeKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, from: HeldCall): void {
+    const draft = this.begin(ownRun('call', 'delete keys', from))
+    try {
+      draft.endKeys(keys, isDeep, this.#terms)
+    } catch (error) {
+      this.drop(draft)
+      throw error
+    }
+    this.#known = { memory: draft.after as Memory, stored: draft.after as Memory }
     this.leave(draft)
   }
 

@@ -1,0 +1,98 @@
+/**
+ * The fates of one actor's turns, as their log decides them. A durable turn shows its state. A
+ * refused one is taken back together with the turns after it, which began on a state that does not
+ * exist: they are handled again, in their order, after what follows from the refusal.
+ */
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import type { AnyContext, Process } from '../../runtime/index.ts'
+import type { Turn, TurnMark } from '../../storage/index.ts'
+import { afterRefusal, type Refused } from '../turns/after-refusal.ts'
+import type { TurnDraft } from '../turns/turn-draft.ts'
+import type { TurnPort, Written } from '../turns/turn-log.ts'
+import { type Run, undecidable } from '../turns/turn-run.ts'
+import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
+import type { DurableTerms } from './durable-terms.ts'
+import type { Refusals } from './refusals.ts'
+import type { TurnAtHand } from './turn-at-hand.ts'
+
+/** The parts of their actor that fates use. */
+interface Fated {
+  readonly terms: DurableTerms
+  readonly context: AnyContext
+  readonly hand: TurnAtHand
+  readonly refusals: Refusals
+  /** Lets an idle process go on. */
+  rouse(): void
+}
+
+/** What becomes of the turns of one actor. */
+export class TurnFates implements TurnPort<TurnDraft> {
+  readonly #actor: Fated
+  readonly #process: Process
+  readonly #redo: Run[]
+  /** The state that the outside may see: the last one that is durable. */
+  shown: unknown
+
+  /** It adds turns that are to be handled again to the beginning of `redo`. */
+  constructor(actor: Fated, process: Process, redo: Run[]) {
+    this.#actor = actor
+    this.#process = process
+    this.#redo = redo
+  }
+
+  get #entity(): string {
+    return this.#actor.terms.identity.entity
+  }
+
+  write(unit: Turn, decided: (fate: Written) => void): void {
+    const { context, terms } = this.#actor
+    writeTurn(context.system, terms.shard, unit, decided)
+  }
+
+  durable({ after }: TurnDraft): void {
+    if (after === undefined) return
+    this.shown = after.state
+    this.#actor.refusals.tries.durable(after)
+    // An idle actor keeps no message in memory.
+    if (!this.#process.busy) this.#process.current = undefined
+  }
+
+  mark(tries: number): Promise<TurnMark | undefined> {
+    const { context, terms } = this.#actor
+    return decidedMark(context.system, terms.shard, this.#entity, tries)
+  }
+
+  waits({ run }: TurnDraft, refused: Refused): boolean {
+    return this.#process.alive && afterRefusal(run.kind, refused) === 'wait'
+  }
+
+  short(first: TurnDraft | undefined, error: KeelsonError): void {
+    const { hand, refusals } = this.#actor
+    const { open } = hand
+    // The turn at hand is refused too, though its handler still runs.
+    if (first && open?.run.from?.call.fail(error)) open.isDoomed = true
+    refusals.short(first?.run, error)
+  }
+
+  refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): void {
+    const { hand, refusals } = this.#actor
+    for (const undone of [turn, ...later].reverse()) undone.undo()
+    hand.takeBack(turn)
+    const runs = later.map(({ run }) => run)
+    const { run } = turn
+    const { open } = hand
+    const atHand = open?.isDoomed === false ? [open.run] : []
+    if (open) open.isDoomed = true
+    const next = refusals.after(run, refused, () => run.from?.call.fail(refused.error))
+    if (!this.#process.alive) refusals.cut(runs, refused.error)
+    if (next) runs.unshift(next)
+    this.#redo.unshift(...runs, ...atHand)
+    this.#actor.rouse()
+  }
+
+  cut(undecided: readonly TurnDraft[], error: unknown): void {
+    for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
+    for (const turn of undecided) turn.drop()
+    if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
+  }
+}
