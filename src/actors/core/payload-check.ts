@@ -50,12 +50,13 @@ export const isInstance =
     payload instanceof of
 
 /** An object with these fields. */
-export const isRecord =
-  (fields: Readonly<Record<string, Accepts>>): Accepts =>
-  (payload) =>
+export const isRecord = (fields: Readonly<Record<string, Accepts>>): Accepts => {
+  const checks = Object.entries(fields)
+  return (payload) =>
     typeof payload === 'object' &&
     payload !== null &&
-    Object.entries(fields).every(([name, check]) => check(Reflect.get(payload, name)))
+    checks.every(([name, check]) => check(Reflect.get(payload, name)))
+}
 
 /** A result that `context.pipe` sends: a failure, or a value that `value` accepts. */
 export const isSettled =

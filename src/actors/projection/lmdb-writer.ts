@@ -241,10 +241,10 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
 
   casts: {
     enqueueProjectionOutbox: (state, frames, context) => {
-      state.feed.enqueue(frames, context.system.clock.monotonic())
+      const isNews = state.feed.enqueue(frames, context.system.clock.monotonic())
       reportSource(state, context)
       tellLag(state, context)
-      return noReply(step(state, context))
+      return noReply(isNews || !state.flushTimer ? step(state, context) : state)
     },
     makeRoom: (state, _, context) =>
       noReply(wait(state, { lsn: state.feed.targetLsn, derived: 0, ...unheard }, context)),

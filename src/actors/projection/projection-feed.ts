@@ -142,16 +142,22 @@ export class ProjectionFeed {
     }
   }
 
-  /** Adds frames that were just applied, in order. `now`: the time of the call. */
-  enqueue(applied: AppliedFrames, now: number): void {
+  /**
+   * Adds frames that were just applied, in order. `now`: the time of the call. Returns whether a
+   * flush may be due sooner by them: more frames of a trickle only make a pause come later.
+   */
+  enqueue(applied: AppliedFrames, now: number): boolean {
     this.#lastAt = now
     const { lsns, durableLsn } = applied
     this.durable(durableLsn)
     const from = lsns.findIndex((lsn) => lsn > this.#targetLsn)
-    if (from < 0) return
+    if (from < 0) return true
+    const isFirst = this.#outbox.size === 0
     if (!this.#tail && !this.#outbox.push(applied, from, now))
       this.#tailFrom(this.#projectedLsn + 1)
     this.#targetLsn = lsns.at(-1) ?? this.#targetLsn
+    const { bytes, commands } = this.#outbox
+    return isFirst || bytes >= trickleBytes || commands >= this.#rules.maxOps
   }
 
   /** Drops the queued references and reads the log instead. Returns their number. */

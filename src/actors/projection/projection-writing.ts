@@ -124,8 +124,9 @@ const walk = (
 ): Walked | undefined => {
   const isTurn = !state.hasWalked || state.feed.lag === 0
   state.hasWalked = false
+  if (!state.mayWalk || !isTurn || state.feed.isGathering) return undefined
   const position = projection.position()
-  if (!state.mayWalk || !isTurn || !position || state.feed.isGathering) return undefined
+  if (!position) return undefined
   const names = state.rebuild.map(({ name }) => name)
   const { changes, halted } = walkedOnce(projectingOf(state), rows, position.lsn, names)
   halt(state, halted, context)

@@ -202,7 +202,8 @@ export class LaneSlot {
 
 const answerIn = (from: Float64Array): SlotAnswer => {
   const number = (at: number): number => from[at] ?? 0
-  const runs = from.subarray(numbers.runs, numbers.runs + number(numbers.runsLength))
+  const runs: number[] = []
+  for (let at = 0; at < number(numbers.runsLength); at++) runs.push(number(numbers.runs + at))
   return {
     id: number(numbers.id),
     commit: {
@@ -213,7 +214,7 @@ const answerIn = (from: Float64Array): SlotAnswer => {
       syncMs: number(numbers.syncMs),
       bytesWritten: number(numbers.bytesWritten),
       rolled: number(numbers.rolled) === 1,
-      runs: Array.from(runs),
+      runs,
     },
   }
 }

@@ -29,6 +29,20 @@ test('writes every 50 ms are committed together after 5 s, and every read shows 
   await during(app.close())
 })
 
+test('a trickle that has become more is committed as soon as the other delays say', async () => {
+  const { app, store, commits, clock, during } = await trickling()
+  await during(store.put('a', 1))
+  await clock.advance(1_000)
+  await during(store.put('b', 'x'.repeat(150 * 1024)))
+  await clock.advance(1_000)
+  expect(commits).toEqual([])
+
+  await during(store.put('c', 'x'.repeat(150 * 1024)))
+  await clock.advance(20)
+  expect(commits).toEqual([3])
+  await during(app.close())
+})
+
 test('a write with `projected`, a flush and a close do not wait for the others', async () => {
   const { app, store, commits, clock, during } = await trickling()
   const began = clock.monotonic()
