@@ -4,7 +4,7 @@ import { BlobStore, type Command } from '../../../src/index.ts'
 import { encodeValue, noExpiry, shardOf } from '../../../src/storage/index.ts'
 import { outcomesOf } from '../../support/worlds/batched-instance.ts'
 import { blobFiles, options, startedWithBlobs, swept } from '../../support/worlds/blob-instance.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNext } from '../../support/worlds/simulated-instance.ts'
 
 const large = (of = 'x'): string => of.repeat(5_000)
 const put = (key: string, value: unknown): Command => ({
@@ -42,12 +42,7 @@ describe('a prepared command', () => {
     const prepared = await world.during(app.blobs.prepare(0, put('a', large())))
     expect([prepared.shard, prepared.hasBlobs, app.store.has('a')]).toEqual([0, true, false])
     expect(blobFiles(world).length).toBe(1)
-    world.disk.inject({
-      at: 1,
-      operation: 'write',
-      path: '/data/shard-0/blobs/',
-      fault: { kind: 'error', code: 'EIO' },
-    })
+    failNext(world.disk, 'write', '/data/shard-0/blobs/')
     const { answer } = await world.during(app.batcher.write(0, prepared))
 
     expect(answer).toEqual({ kind: 'put' })
@@ -152,12 +147,7 @@ describe('a command that cannot be prepared', () => {
     expect(await codeOf(world.during(app.blobs.prepare(2, put('a', large()))))).toBe(
       'INVALID_ARGUMENT',
     )
-    world.disk.inject({
-      at: 1,
-      operation: 'write',
-      path: '/data/shard-0/blobs/',
-      fault: { kind: 'error', code: 'ENOSPC' },
-    })
+    failNext(world.disk, 'write', '/data/shard-0/blobs/', 'ENOSPC')
     expect(await codeOf(world.during(app.blobs.prepare(0, put('a', large()))))).toBe('NO_SPACE')
 
     const [shard] = app.shards

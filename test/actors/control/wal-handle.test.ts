@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { LoggedFrame, WalHandle } from '../../../src/actors/index.ts'
 import { LmdbWriter, Snapshotter } from '../../../src/index.ts'
 import { decodeValue } from '../../../src/storage/index.ts'
-import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNext, started } from '../../support/worlds/simulated-instance.ts'
 import {
   folders,
   options,
@@ -188,12 +188,7 @@ describe('release', () => {
     await world.during(frames.next())
     await world.during(app.wal(0).checkpoint())
     await world.during(frames.return())
-    world.disk.inject({
-      at: 1,
-      operation: 'syncFolder',
-      path: folders.wal,
-      fault: { kind: 'error', code: 'EIO' },
-    })
+    failNext(world.disk, 'syncFolder', folders.wal)
 
     expect(await codeOf(world.during(app.wal(0).release()))).toBe('SHARD_DOWN')
     expect(await codeOf(world.during(app.store.put('a', 1)))).not.toBe('ok')

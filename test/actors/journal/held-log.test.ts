@@ -4,6 +4,7 @@ import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import { appendedMarkerKey, type Projections } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { committing } from '../../support/worlds/commit-door.ts'
 import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 type Calls = { calls: { add: (id: string) => number } }
@@ -29,26 +30,11 @@ const options = {
 } as const
 
 /** Projections as they were before a row said that an entry was appended. */
-const withoutMarker = (projections: Projections): Projections => ({
-  ...projections,
-  open: (path, mapBytes) => {
-    const store = projections.open(path, mapBytes)
-    return {
-      position: () => store.position(),
-      get: (key) => store.get(key),
-      peek: (key) => store.peek(key),
-      describe: () => store.describe(),
-      range: (range) => store.range(range),
-      commit: (changes, position) => {
-        const old = [...changes].filter(([key]) => key !== appendedMarkerKey)
-        return store.commit(old, position)
-      },
-      settled: () => store.settled(),
-      pin: () => store.pin(),
-      close: () => store.close(),
-    }
-  },
-})
+const withoutMarker = (projections: Projections): Projections =>
+  committing(projections, (store) => (changes, position) => {
+    const old = [...changes].filter(([key]) => key !== appendedMarkerKey)
+    return store.commit(old, position)
+  })
 
 const begun = async () => {
   const warned: string[] = []

@@ -11,7 +11,7 @@ import {
 import { silentLogger } from '../../../src/testing/index.ts'
 import { outcomesOf } from '../../support/worlds/batched-instance.ts'
 import { dir } from '../../support/worlds/logs.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNext } from '../../support/worlds/simulated-instance.ts'
 import { bytesOf, type WalWorldOptions, walWorld } from '../../support/worlds/wals.ts'
 
 const log = name<WalServer.Messages>('log')
@@ -155,12 +155,7 @@ describe('a server of a log that ends', () => {
   test('by a failed sync is not started again, and answers nobody with more than it knows', async () => {
     const { ref, during, system, disk, entries } = await served()
     await during(WalServer.writeEntry(ref, text('a')))
-    disk.inject({
-      at: 1,
-      operation: 'sync',
-      path: `${dir}/0`,
-      fault: { kind: 'error', code: 'EIO' },
-    })
+    failNext(disk, 'sync', `${dir}/0`)
 
     expect(await codeOf(during(WalServer.writeEntry(ref, text('b'))))).toBe('UNKNOWN_OUTCOME')
     expect(await codeOf(during(WalServer.writeEntry(ref, text('c'))))).toBe('NO_PROCESS')
@@ -171,12 +166,7 @@ describe('a server of a log that ends', () => {
   test('by a sync that failed while no call was under way, is not started again', async () => {
     const { ref, during, system, disk, clock } = await served()
     await during(WalServer.writeEntry(ref, text('a')))
-    disk.inject({
-      at: 1,
-      operation: 'sync',
-      path: `${dir}/0`,
-      fault: { kind: 'error', code: 'EIO' },
-    })
+    failNext(disk, 'sync', `${dir}/0`)
 
     // The marker of the idle log.
     await clock.advance(1_000)

@@ -5,6 +5,7 @@ import { KeelsonError } from '../../../src/errors.ts'
 import { type GenServer, noReply, ok, telemetry } from '../../../src/runtime/index.ts'
 import type { Projections } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { committing } from '../../support/worlds/commit-door.ts'
 import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
@@ -348,27 +349,12 @@ describe('a full queue', () => {
 })
 
 /** Projections that refuse every commit with such a row. */
-const poisoned = (projections: Projections, isPoison: (key: string) => boolean): Projections => ({
-  ...projections,
-  open: (dir, mapBytesMax) => {
-    const store = projections.open(dir, mapBytesMax)
-    return {
-      position: () => store.position(),
-      get: (key) => store.get(key),
-      peek: (key) => store.peek(key),
-      range: (range) => store.range(range),
-      describe: () => store.describe(),
-      pin: () => store.pin(),
-      settled: () => store.settled(),
-      close: () => store.close(),
-      async commit(changes, position) {
-        const list = [...changes]
-        if (list.some(([key]) => isPoison(key))) throw new Error('no such row')
-        await store.commit(list, position)
-      },
-    }
-  },
-})
+const poisoned = (projections: Projections, isPoison: (key: string) => boolean): Projections =>
+  committing(projections, (store) => async (changes, position) => {
+    const list = [...changes]
+    if (list.some(([key]) => isPoison(key))) throw new Error('no such row')
+    await store.commit(list, position)
+  })
 
 test('a poison operation is set aside and named; the frames and the other producers go on', {
   tags: ['L41'],

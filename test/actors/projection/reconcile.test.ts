@@ -4,7 +4,7 @@ import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import type { ProjectionStore } from '../../../src/storage/index.ts'
-import { CommitDoor } from '../../support/worlds/commit-door.ts'
+import { CommitDoor, storeWith } from '../../support/worlds/commit-door.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
@@ -148,7 +148,7 @@ test('a reconcile that fails for another reason than damage begins again with it
             if (failures-- > 0) throw new Error('the disk is away')
             return store.range(rows)
           }
-          return { ...refusing(store, () => false), range }
+          return storeWith(store, { range })
         },
       }),
     },
@@ -253,20 +253,13 @@ describe('a file that takes no commit for damage', () => {
 })
 
 /** A store whose commits are `CORRUPT` while it is broken, as LMDB's are for a damaged page. */
-const refusing = (store: ProjectionStore, isBroken: () => boolean): ProjectionStore => ({
-  position: () => store.position(),
-  get: (key) => store.get(key),
-  peek: (key) => store.peek(key),
-  range: (range) => store.range(range),
-  describe: () => store.describe(),
-  settled: () => store.settled(),
-  close: () => store.close(),
-  pin: () => store.pin(),
-  async commit(changes, position) {
-    if (isBroken()) throw new KeelsonError('CORRUPT', 'a page is damaged')
-    await store.commit(changes, position)
-  },
-})
+const refusing = (store: ProjectionStore, isBroken: () => boolean): ProjectionStore =>
+  storeWith(store, {
+    async commit(changes, position) {
+      if (isBroken()) throw new KeelsonError('CORRUPT', 'a page is damaged')
+      await store.commit(changes, position)
+    },
+  })
 
 describe('the events of a projection', () => {
   test('tell how long each commit took and how it ended, and the age of what waits', {

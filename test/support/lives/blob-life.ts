@@ -9,7 +9,7 @@ import { seededRandom } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { payload } from '../worlds/blob-folder.ts'
-import { type Machine, machine } from '../worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../worlds/simulated-instance.ts'
 
 const graceMs = 20_000
 const dir = '/data/shard-0/blobs'
@@ -132,7 +132,7 @@ export class BlobLife {
   async #abandon(): Promise<void> {
     const mark = this.#mark('abandoned')
     const late = this.#running.store.put('late', Buffer.alloc(5000, mark), { deadlineMs: 1 })
-    const code = await this.#machine.during(codeOfWrite(late))
+    const code = await this.#machine.during(codeOf(late))
     // It may have been in time, or the outcome is unknown: then it stays.
     if (code !== 'NOT_SUBMITTED') return
     this.story.abandoned++
@@ -146,7 +146,7 @@ export class BlobLife {
   async #refused(): Promise<void> {
     const mark = this.#mark('refused')
     const put = this.#running.store.put('locked', Buffer.alloc(5000, mark))
-    expect(await this.#machine.during(codeOfWrite(put)), `seed ${this.#seed}`).toBe('LOCKED')
+    expect(await this.#machine.during(codeOf(put)), `seed ${this.#seed}`).toBe('LOCKED')
     this.story.refused++
     this.#gone.push(mark)
   }
@@ -205,9 +205,3 @@ export class BlobLife {
     }
   }
 }
-
-const codeOfWrite = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => 'ok',
-    (error) => error.code ?? error,
-  )

@@ -76,13 +76,7 @@ export class CommitDoor {
 const heldStore = (store: ProjectionStore, door: CommitDoor): ProjectionStore => {
   let pending: Promise<void> = Promise.resolve()
   door.open++
-  return {
-    position: () => store.position(),
-    get: (key) => store.get(key),
-    peek: (key) => store.peek(key),
-    range: (range) => store.range(range),
-    describe: () => store.describe(),
-    pin: () => store.pin(),
+  return storeWith(store, {
     async commit(changes: Iterable<RowChange>, position) {
       const list = [...changes]
       const passing = door.pass(position, () => store.commit(list, position))
@@ -95,5 +89,34 @@ const heldStore = (store: ProjectionStore, door: CommitDoor): ProjectionStore =>
       await store.close()
       door.open--
     },
-  }
+  })
 }
+
+/** The store with these methods in the place of its own. */
+export const storeWith = (
+  store: ProjectionStore,
+  others: Partial<ProjectionStore>,
+): ProjectionStore => ({
+  position: () => store.position(),
+  get: (key) => store.get(key),
+  peek: (key) => store.peek(key),
+  range: (range) => store.range(range),
+  commit: (changes, position) => store.commit(changes, position),
+  describe: () => store.describe(),
+  pin: () => store.pin(),
+  settled: () => store.settled(),
+  close: () => store.close(),
+  ...others,
+})
+
+/** Projections whose stores commit so. */
+export const committing = (
+  projections: Projections,
+  commitOf: (store: ProjectionStore) => ProjectionStore['commit'],
+): Projections => ({
+  ...projections,
+  open: (dir, mapBytesMax) => {
+    const store = projections.open(dir, mapBytesMax)
+    return storeWith(store, { commit: commitOf(store) })
+  },
+})

@@ -9,6 +9,7 @@ import {
   silentLogger,
   startSimulated,
 } from '../../../src/testing/index.ts'
+import type { DiskOperation } from '../../../src/testing/simulated/simulated-faults.ts'
 import {
   type MachineOptions,
   SimulatedMachine,
@@ -64,13 +65,16 @@ export const simulated: typeof startSimulated = async (options) => {
 
 /** Lets the next sync of a shard's segments, whose names begin with a digit, fail: final for that log. */
 export const failNextSync = (disk: SimulatedDisk, shard = 0): void => {
-  disk.inject({
-    at: 1,
-    operation: 'sync',
-    path: `/data/shard-${shard}/wal/0`,
-    fault: { kind: 'error', code: 'EIO' },
-  })
+  failNext(disk, 'sync', `/data/shard-${shard}/wal/0`)
 }
+
+/** Fails the next such call to a file whose path has `path` in it. */
+export const failNext = (
+  disk: SimulatedDisk,
+  operation: DiskOperation,
+  path: string,
+  code = 'EIO',
+): void => disk.inject({ at: 1, operation, path, fault: { kind: 'error', code } })
 
 /** The code that `work` rejects with, or `'ok'`. */
 export const codeOf = (work: Promise<unknown>): Promise<unknown> =>
