@@ -43,6 +43,7 @@ export type {
   WorkflowOptions,
 } from './runs/body.ts'
 export type { FlowEvents, RunFacts } from './runs/events.ts'
+export type { FlowHealth } from './runs/keeper.ts'
 export type { CountsOf, ListOptions, Page, Row, StepRow, StepsOptions } from './runs/listing.ts'
 export type { RunEnd } from './runs/messages.ts'
 export type { FlowPart } from './runs/parts.ts'

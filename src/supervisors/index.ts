@@ -44,5 +44,5 @@ export {
   startDynamicChild,
   startSupervisor,
 } from './users-tree/child-tree.ts'
-export { kindSpec } from './users-tree/durable-parts.ts'
+export { type DurableActors, durableActors, kindSpec } from './users-tree/durable-parts.ts'
 export { loadFailure, loadModule } from './users-tree/module-loader.ts'

@@ -51,6 +51,8 @@ export class Entities {
   readonly trouble = new ActorTrouble()
   /** The running work of the actors. */
   readonly work: ActorWork
+  /** Parts of the health of the instance that layers above add, by their names. */
+  readonly reports = new Map<string, () => unknown>()
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that have ended undecided. */
   readonly #logs = new Map<string, readonly Undecided[]>()

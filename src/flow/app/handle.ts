@@ -31,7 +31,7 @@ import {
 import type { RunMessages } from '../runs/messages.ts'
 import { runKind } from '../runs/parts.ts'
 import { errorOf, type KeptError, keptError, type RunStatus } from '../runs/record.ts'
-import { msOf, outcomeOf } from '../runs/values.ts'
+import { copied, inputOf, msOf, outcomeOf } from '../runs/values.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
 export type FlowApp = Pick<AppContext, 'entity'>
@@ -120,7 +120,7 @@ export class Flow {
       argument('', 'a start'),
     )
     const { repeated } = await call(this.#ref(type, id), 'start', {
-      input,
+      ...inputOf(input),
       ...(delay !== undefined && { delayMs: msOf(delay, 'delay') }),
       ...(deadline !== undefined && { deadlineMs: msOf(deadline, 'deadline') }),
       ...(priority !== undefined && { priority }),
@@ -231,8 +231,12 @@ export class Flow {
         if (end.status === 'completed') return end.output as O
         throw failure(type.name, id, end.status, end.error)
       },
-      signal: (name, value, { id: signalId } = {}) =>
-        call(ref, 'signal', { name, value, ...(signalId !== undefined && { id: signalId }) }),
+      signal: async (name, value, { id: signalId } = {}) =>
+        call(ref, 'signal', {
+          name,
+          value: copied(value),
+          ...(signalId !== undefined && { id: signalId }),
+        }),
       cancel: ({ reason = 'it was cancelled', force = false } = {}) =>
         call(ref, 'cancel', { reason, force }),
     }

@@ -22,7 +22,7 @@ import {
   tryKey,
 } from './operations.ts'
 import { undoKey } from './record.ts'
-import { copied, hashOfText, msOf } from './values.ts'
+import { hashOfText, inputOf, msOf, progressOf } from './values.ts'
 
 /** The life of a run, for the context of its body. */
 export interface BodyHost extends Carrier {
@@ -135,17 +135,18 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     key: string,
     type: Workflow<I, O>,
     input: I,
-    { id: own, onCancel = 'cancel' }: ChildOptions = {},
+    { id, onCancel = 'cancel' }: ChildOptions = {},
   ): Promise<O> {
     const host = this.#host
     const full = this.#keyOf(key)
+    const own = inputOf(input)
     const idOf = ({ recorded }: Active): string =>
       recorded?.child?.slice(type.name.length + 1) ??
-      own ??
+      id ??
       hashOfText(tryKey(host, full)).toString('hex')
     const { promise } = host.ask({
       ...{ kind: 'child', key: full, scope: this.#scope },
-      perform: (active) => performChild(host, active, type.name, idOf(active), copied(input)),
+      perform: (active) => performChild(host, active, type.name, idOf(active), own),
       cancel:
         onCancel === 'abandon' ? undefined : (active) => cancelChild(host, type.name, idOf(active)),
     })
@@ -198,7 +199,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   report(progress: unknown): void {
-    this.#host.report(copied(progress))
+    this.#host.report(progressOf(progress))
   }
 
   now(): number {

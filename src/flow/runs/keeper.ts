@@ -16,8 +16,9 @@ import {
   type Ref,
   worker,
 } from '../../runtime/index.ts'
+import { durableActors } from '../../supervisors/index.ts'
 import type { Keep, Workflow } from './body.ts'
-import { endedBetween } from './listing.ts'
+import { endedBetween, listOf } from './listing.ts'
 import type { RunMessages } from './messages.ts'
 import { runKind } from './parts.ts'
 import { liveStatuses } from './record.ts'
@@ -42,9 +43,33 @@ type State = {
   readonly left: () => void
 }
 
+/** The health of workflows, in `app.health().parts.flow`. */
+export type FlowHealth = {
+  /** Runs that do not go on until `retry` or `settle`: how many, 1,000 of a type at most. */
+  readonly blocked: {
+    readonly count: number
+    readonly first: readonly { readonly run: string; readonly reason: string }[]
+  }
+}
+
+const shownMax = 10
+
+const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHealth => {
+  const app = context.app as AppContext
+  const found = workflows.flatMap((type) =>
+    listOf(app, { type, status: 'blocked', limit: atOnce }).entries.map(({ id, error }) => ({
+      run: `${type.name}/${id}`,
+      reason: error?.message ?? '',
+    })),
+  )
+  return { blocked: { count: found.length, first: found.slice(0, shownMax) } }
+}
+
 /** So many runs are woken, or removed, at once. */
 const atOnce = 1_000
-const cleanEveryMs = 60_000
+const cleanEveryMs = 3_600_000
+/** The pause after a pass that has not removed all. */
+const cleanSoonMs = 1_000
 /** A run that fails again within this time waits longer. */
 const quietMs = 300_000
 const pauses = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
@@ -67,7 +92,12 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
     }
     const events = context.system.events as never as Bus
     events.on('entity.ended', told)
-    const left = (): void => void events.removeListener('entity.ended', told)
+    const { reports } = (context.app as AppContext)[durableActors].entities
+    const left = (): void => {
+      events.removeListener('entity.ended', told)
+      reports.delete('flow')
+    }
+    reports.set('flow', () => flowHealth(context as never, workflows))
     context.system.monitor(context.self, left)
     context.castAfter(cleanEveryMs, 'clean')
     return ok({ workflows, failures: new Map(), left }, { continue: ['wakeAll'] })
@@ -96,10 +126,12 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
       return noReply(state)
     },
     clean: async (state, _, context) => {
-      for (const workflow of state.workflows) await clean(context as never, workflow)
+      let isDone = true
+      for (const workflow of state.workflows)
+        isDone = (await clean(context as never, workflow)) && isDone
       for (const [key, { at }] of state.failures)
         if (context.now() - at > quietMs) state.failures.delete(key)
-      context.castAfter(cleanEveryMs, 'clean')
+      context.castAfter(isDone ? cleanEveryMs : cleanSoonMs, 'clean')
       return noReply(state)
     },
   },
@@ -139,15 +171,18 @@ const wake = async (context: AnyContext, type: string, id: string): Promise<void
   await call(ref, 'wake', undefined, { timeoutMs: 60_000 }).catch(() => undefined)
 }
 
-/** Removes runs that ended long ago, at most 1,000 of each status. */
-const clean = async (context: AnyContext, { name, options }: Workflow): Promise<void> => {
+/** Removes runs that ended long ago, at most 1,000 of each status. False: there are more. */
+const clean = async (context: AnyContext, { name, options }: Workflow): Promise<boolean> => {
   const runs = runsOf(context, name)
   const keep = { ...keepDefault, ...options.keep }
+  let isDone = true
   for (const status of ['completed', 'failed', 'cancelled'] as const) {
     const until = context.now() - msOf(keep[status], `keep.${status}`)
     if (until <= 0) continue
     const where = { ended: endedBetween(status, 0, until) }
     const page = runs.list({ where, limit: atOnce, states: false } as object)
     await Promise.all(page.entries.map(({ id }) => runs.delete(id).catch(() => false)))
+    isDone &&= page.exhausted
   }
+  return isDone
 }

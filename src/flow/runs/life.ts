@@ -438,17 +438,19 @@ export class RunLife implements EndingLife {
     if (this.isStopped) return
     this.isStopped = true
     const { present } = this.#terms
-    void this.turn((state, context) => {
+    const blocks = makeTurn(this.life, (state, context) => {
       if (isOver(state.status)) return [undefined, state]
       const end = { status: 'blocked', error } as const
       for (const from of present.waiting) from.reply(end)
       if (state.parent) context.addContinue('tellParent')
       return [undefined, ended(state, context, end)]
-    }).then(() => {
+    })
+    const done = (): void => {
       present.waiting.clear()
       tellFlow(this, 'flow.blocked', { error })
       this.stop('rest')
-    })
+    }
+    blocks.then(done, () => this.stop('rest'))
   }
 
   stop(after: AfterLife): void {
@@ -488,8 +490,11 @@ export class RunLife implements EndingLife {
     if (rests) this.stop('rest')
   }
 
-  /** As `makeTurn`. */
+  /** As `makeTurn`. A turn that is refused for good blocks the run. */
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
-    return makeTurn(this.life, change)
+    return makeTurn(this.life, change).catch((error) => {
+      this.block(keptError(error))
+      return new Promise(() => undefined)
+    })
   }
 }

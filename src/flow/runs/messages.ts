@@ -2,6 +2,7 @@
 import type { DurableContext, Life } from '../../actors/index.ts'
 import type { CallContext, Ref } from '../../runtime/index.ts'
 import type { KeptError, Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
+import type { Input } from './values.ts'
 
 /** How a run ended, or why it does not go on. */
 export type RunEnd =
@@ -9,8 +10,7 @@ export type RunEnd =
   | { readonly status: 'failed' | 'cancelled' | 'blocked'; readonly error: KeptError }
 
 /** The argument of a start. Times in ms, `deadlineAt` in ms since 1970. */
-export type StartRequest = {
-  readonly input: unknown
+export type StartRequest = Input & {
   readonly delayMs?: number
   readonly deadlineMs?: number
   readonly priority?: number

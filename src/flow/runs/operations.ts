@@ -11,7 +11,7 @@ import type { OwnLife, RunContext, RunMessages, StartRequest, State } from './me
 import { runKind } from './parts.ts'
 import { type KeptError, keptError, type Operation, type Outcome, type RunState } from './record.ts'
 import type { Turned } from './turns.ts'
-import { outcomeOf } from './values.ts'
+import { type Input, outcomeOf } from './values.ts'
 
 /** The life of a run, for its operations. */
 export interface Carrier {
@@ -206,7 +206,7 @@ export const performChild = async (
   active: Active,
   type: string,
   id: string,
-  input: unknown,
+  input: Input,
 ): Promise<void> => {
   const { state, life } = carrier
   if (active.recorded === undefined) await carrier.record(active, { child: `${type}/${id}` })
@@ -214,7 +214,7 @@ export const performChild = async (
   if (number === undefined) return
   const { birth, lap, root = `${carrier.type}/${carrier.id}` } = state
   const parent = { type: carrier.type, id: carrier.id, birth, lap, number }
-  const request: StartRequest = { input, parent, root }
+  const request: StartRequest = { ...input, parent, root }
   try {
     const asked = askUntil(carrier, active, () => call(runOf(life, type, id), 'start', request))
     if (!(await asked)) return

@@ -40,7 +40,7 @@ import {
   signalKey,
 } from './record.ts'
 import { ended, endOf, notNow, recordIn, recording, reopening, withStatus } from './turns.ts'
-import { copied, hashOf, msOf, outcomeOf } from './values.ts'
+import { msOf, outcomeOf } from './values.ts'
 
 /** The fields by which runs are found. `ended`: status and time of a run that may be removed. */
 export type RunFields = {
@@ -111,17 +111,16 @@ const runServer = (
     index: fieldsOf,
     calls: {
       start: (state, request, context) => {
-        const inputHash = hashOf(request.input)
-        if (state) return startedAgain(state, request, inputHash, context, workflow)
+        if (state) return startedAgain(state, request, context, workflow)
         const { input, delayMs, deadlineMs = deadlineOf(workflow) } = request
         if (input !== undefined) context.rows.put('input', input)
         if (deadlineMs !== undefined) context.setAlarm('deadline', { inMs: deadlineMs })
-        const born = bornAt(context, workflow, request, inputHash)
+        const born = bornAt(context, workflow, request)
         if (delayMs !== undefined) {
           context.setAlarm('timer', { inMs: delayMs })
           return reply({ repeated: false }, { ...born, status: 'waiting' })
         }
-        begin(context, { input: copied(input), state: born })
+        begin(context, { input, state: born })
         return reply({ repeated: false }, born)
       },
       result: (state, _, context) => {
@@ -244,8 +243,7 @@ const deadlineOf = ({ options: { deadline } }: Workflow): number | undefined =>
 const bornAt = (
   context: RunContext,
   { options: { version = 1 } }: Workflow,
-  { priority, correlation, parent, root }: StartRequest,
-  inputHash: string,
+  { inputHash, priority, correlation, parent, root }: StartRequest,
 ): RunState => {
   const now = context.now()
   const birth = Buffer.from(context.system.clock.randomBytes(8)).toString('hex')
@@ -262,8 +260,7 @@ const bornAt = (
 /** The start of a run that has begun: the same input and parent give that run. */
 const startedAgain = (
   state: RunState,
-  { parent }: StartRequest,
-  inputHash: string,
+  { inputHash, parent }: StartRequest,
   context: RunContext & { readonly from: { fail(error: unknown): void } },
   { name: type }: Workflow,
 ) => {

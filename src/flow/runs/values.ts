@@ -1,5 +1,5 @@
 /** The values of runs: as a replay gives them, their hashes, and durations. Pure. */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { decodeValue, encodeValue, sha256 } from '../../storage/index.ts'
 import type { Duration } from './body.ts'
 import type { Outcome } from './record.ts'
@@ -27,11 +27,15 @@ export const outcomeOf = (value: unknown): Outcome => {
   return stored.bytes.length > longBytes ? { ...outcome, isApart: true } : outcome
 }
 
-/** 128 bits of the hash of a value. @throws KeelsonError `INVALID_ARGUMENT` */
-export const hashOf = (value: unknown): string => {
-  if (value === undefined) return ''
-  const { tag, bytes } = encodeValue(value)
-  return digest(Buffer.concat([Uint8Array.of(tag), bytes])).toString('base64')
+/** The input of a run, which its caller may change later, and 128 bits of its hash. */
+export type Input = { readonly input: unknown; readonly inputHash: string }
+
+/** The input as its run gets it. @throws KeelsonError `INVALID_ARGUMENT` */
+export const inputOf = (input: unknown): Input => {
+  if (input === undefined) return { input, inputHash: '' }
+  const stored = encodeValue(input)
+  const bytes = Buffer.concat([Uint8Array.of(stored.tag), stored.bytes])
+  return { input: decodeValue(stored), inputHash: digest(bytes).toString('base64') }
 }
 
 /** 128 bits of the hash of a text. */
@@ -50,4 +54,17 @@ export const msOf = (duration: Duration, path: string): number => {
   const ms = Math.ceil(Number(count) * unitMs[unit as keyof typeof unitMs])
   if (ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms
   throw invalidArgument(path, "ms, or a number with ms, s, m, h or d, such as '90s'", duration)
+}
+
+const progressBytesMax = 64 * 1024
+
+/** The progress that a body reports, as `copied`. @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */
+export const progressOf = (progress: unknown): unknown => {
+  if (progress === undefined) return undefined
+  const stored = encodeValue(progress)
+  const { length } = stored.bytes
+  if (length <= progressBytesMax) return decodeValue(stored)
+  throw new KeelsonError('TOO_LARGE', `a progress has at most ${progressBytesMax} bytes`, {
+    details: { length, max: progressBytesMax },
+  })
 }

@@ -157,6 +157,8 @@ export type Health = {
   }[]
   /** The replicas of the configuration, each with every shard. */
   readonly replication: readonly FollowerHealth[]
+  /** The health of parts of the user's tree that report it, by their names: `flow` for workflows. */
+  readonly parts: Readonly<Record<string, unknown>>
 }
 
 /** The parts from which the handles of an instance are made. */
@@ -222,6 +224,7 @@ const healthOf = (
       shards: projectionStatus(shards, name),
     })),
     replication: followers.map((follower) => follower.health(now)),
+    parts: Object.fromEntries([...entities.reports].map(([name, report]) => [name, report()])),
   }
 }
 

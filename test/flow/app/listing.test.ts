@@ -82,7 +82,7 @@ test('a run is removed when its time is over, and nothing that is pending', {
   tags: ['W11'],
 }, async () => {
   const w = await world()
-  await w.s.advance(3_700_000)
+  await w.s.advance(7_250_000)
 
   expect(w.flow.list({ type: work }).entries.map(({ id }) => id)).toEqual(['0', '5000'])
   const run = await w.during(w.flow.start(work, 3, { id: '1' }))

@@ -1,6 +1,6 @@
 /** Runs of workflows: starts, steps and their tries, timers, ends, and the same over crashes. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, type Try, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, type FlowHealth, type Try, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -249,6 +249,9 @@ describe('a step', () => {
       expect(await w.during(codeOf(w.flow.handle(once, id).result()))).toBe('BLOCKED')
       expect(w.flow.list({ type: once, status: 'blocked' }).entries).toHaveLength(3)
     }
+    const { flow: health } = w.s.app.health().parts as { flow: FlowHealth }
+    expect(health.blocked.count).toBe(3)
+    expect(health.blocked.first[0]?.run).toBe('once/refused')
     expect(keys).toHaveLength(3)
 
     await w.during(w.flow.retry(once, 'retried'))
