@@ -7,16 +7,13 @@ import {
   type EntityOptions,
   entity,
   type From,
-  type GenServer,
   KeelsonError,
-  name,
   noReply,
   ok,
   type Ref,
   reply,
   stopReply,
   supervisor,
-  worker,
 } from '../../../src/index.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -98,13 +95,6 @@ const counter: DurableServer<Messages, { readonly total: number }> = {
   },
 }
 
-type PlainMessages = { calls: { get: () => number } }
-
-const plain: GenServer<PlainMessages, number> = {
-  init: () => 0,
-  calls: { get: (state) => reply(state, state) },
-}
-
 afterEach(() => {
   runs = 0
   kept = undefined
@@ -112,7 +102,7 @@ afterEach(() => {
 
 const started = async (options: EntityOptions = {}) => {
   const kind = entity('counter', counter, options)
-  const s = await simulated({ app: supervisor('app', {}, [kind, worker('plain', plain)]) })
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
   return { s, ref: () => s.app.entity(kind).ref('1') }
 }
 
@@ -283,14 +273,5 @@ describe('outcomes', () => {
     expect(await s.during(call(ref(), 'echo', text))).toBe(text)
     await s.clock.advance(20_000)
     expect(await s.during(call(ref(), 'echo', text, { id: 'c' }))).toBe(text)
-  })
-})
-
-test('a process that remembers nothing refuses a call with an id', async () => {
-  const { s } = await started()
-  const ref = s.app.system.to(name<PlainMessages>('plain'))
-  const refused = call(ref, 'get', undefined, { id: 'a' })
-  await expect(s.during(refused)).rejects.toMatchObject({
-    code: 'INVALID_ARGUMENT',
   })
 })
