@@ -153,7 +153,7 @@ export const storageOptions = {
     ratio: or(numberFrom(0, 1_000), 1),
     /** How many snapshots are kept. */
     keep: or(wholeFrom(1, 8), 1),
-    /** How fast one is written; by default half of what the disk gives. */
+    /** How fast one is written; by default the work takes a quarter of the time. */
     bytesPerSecond: optional(wholeFrom(1)),
     /**
      * How far the projection's file may grow while one is made. Beyond, it is given up and tried

@@ -5,6 +5,7 @@
  * reads can be ended at any time, and a page that lost rows is found.
  */
 import { KeelsonError } from '../../errors.ts'
+import { type FrameBuffer, frameBuffer } from '../frames/frame.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotRecord, SnapshotSource } from '../ports/snapshot-rows.ts'
@@ -84,29 +85,29 @@ class LmdbSnapshotSource implements SnapshotSource {
 class Leaf implements EntryVisitor {
   position: ProjectedPosition | undefined
   #page: Uint8Array | undefined
-  #copy = new Uint8Array(0)
+  #copy = frameBuffer(new Uint8Array(0))
   #inline: SnapshotRecord[] = []
   #large: SnapshotRecord[] = []
 
   inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void {
     // The page is lost when large data is read, and its rows are taken after that.
-    if (this.#page !== page) this.#copy = page.slice()
+    if (this.#page !== page) this.#copy = frameBuffer(page.slice())
     this.#page = page
-    const key = this.#copy.subarray(keyFrom, dataFrom)
-    const record = this.#copy.subarray(dataFrom, dataTo)
-    if (key.length === positionKey.length && key[0] === positionKey[0])
-      this.position = decodePosition(record)
-    else this.#inline.push(checked(key, record))
+    const { bytes } = this.#copy
+    if (dataFrom - keyFrom === positionKey.length && bytes[keyFrom] === positionKey[0])
+      this.position = decodePosition(bytes.subarray(dataFrom, dataTo))
+    else this.#inline.push(checked(this.#copy, keyFrom, dataFrom, dataTo))
   }
 
   large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void {
-    const record = new Uint8Array(bytes)
-    let at = 0
+    const memory = frameBuffer(new Uint8Array(key.length + bytes))
+    memory.bytes.set(key)
+    let at = key.length
     for (const piece of pieces) {
-      record.set(piece, at)
+      memory.bytes.set(piece, at)
       at += piece.length
     }
-    this.#large.push(checked(key, record))
+    this.#large.push(checked(memory, 0, key.length, at))
   }
 
   /** The rows gathered since the last call, in order. */
@@ -122,8 +123,15 @@ class Leaf implements EntryVisitor {
   }
 }
 
-const checked = (key: Uint8Array, record: Uint8Array): SnapshotRecord => {
-  if (!isRowKey(key)) throw damage(`a row has an impossible key of ${key.length} bytes`)
-  checkRecord(key, record)
-  return { key, record }
+const checked = (
+  memory: FrameBuffer,
+  keyFrom: number,
+  dataFrom: number,
+  dataTo: number,
+): SnapshotRecord => {
+  const { bytes } = memory
+  if (!isRowKey(bytes, keyFrom, dataFrom))
+    throw damage(`a row has an impossible key of ${dataFrom - keyFrom} bytes`)
+  checkRecord(memory, keyFrom, dataFrom, dataTo)
+  return { key: bytes.subarray(keyFrom, dataFrom), record: bytes.subarray(dataFrom, dataTo) }
 }

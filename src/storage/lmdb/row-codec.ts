@@ -50,10 +50,15 @@ const plainPositionBytes = 37
 const loadVersion = 7
 const loadBytes = 57
 
-/** Checks a record without decoding it. @throws KeelsonError `CORRUPT` */
-export const checkRecord = (key: Uint8Array, record: Uint8Array): void => {
-  const evidence = fault(crc32(key), frameBuffer(record), record.length, rowHeadBytes)
-  if (evidence) throw corrupt(key, evidence)
+/**
+ * Checks the record from `at` to `end` without decoding it. Its key lies before it, from `keyAt` on.
+ * A view of either would cost as much as the checksum. @throws KeelsonError `CORRUPT`
+ */
+export const checkRecord = (memory: FrameBuffer, keyAt: number, at: number, end: number): void => {
+  const isWhole = end - at >= rowHeadBytes
+  if (isWhole && sumWithin(memory, keyAt, at, end) === memory.view.getUint32(at, true)) return
+  const evidence = isWhole ? 'its checksum does not hold' : 'too short'
+  throw corrupt(memory.bytes.subarray(keyAt, at), evidence)
 }
 
 /** The encoded size of a row. */
@@ -61,6 +66,10 @@ export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.
 
 /** The checksum at the start of a record: over the key and the rest of the record. */
 const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
+
+/** `recordCrc` of a record after its key, without views of them. */
+const sumWithin = (memory: FrameBuffer, keyAt: number, at: number, end: number): number =>
+  crc32Within(memory, at + 4, end, crc32Within(memory, keyAt, at, 0))
 
 /**
  * Writes the record of `row` at `at`, right after its key, which begins at `keyAt`. Returns the end
@@ -72,8 +81,7 @@ export const encodeRow = (into: FrameBuffer, keyAt: number, at: number, row: Row
   writeU64(view, at + 4, row.expiresAt)
   bytes[at + 12] = row.value.tag
   bytes.set(row.value.bytes, at + rowHeadBytes)
-  // `recordCrc` without views of key and rest.
-  view.setUint32(at, crc32Within(into, at + 4, end, crc32Within(into, keyAt, at, 0)), true)
+  view.setUint32(at, sumWithin(into, keyAt, at, end), true)
   return end
 }
 

@@ -65,8 +65,8 @@ export type SnapshotProtocol = {
       readonly dir: string
       readonly projection: string
       /**
-       * Bytes of the file per second, `Infinity` without a limit. Absent: half of what the disk
-       * gives.
+       * Bytes of the file per second, `Infinity` without a limit. Absent: the work takes a quarter
+       * of the time.
        */
       readonly bytesPerSecond?: number
       /**

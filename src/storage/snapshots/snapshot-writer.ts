@@ -29,6 +29,7 @@ export class SnapshotWriter {
   readonly #position: ProjectedPosition
   readonly #seed: number
   #block = new Uint8Array(blockBytesMax)
+  #view = viewOf(this.#block)
   #filled = blockHeadBytes
   #blockRows = 0
   #index = new Uint8Array(4096)
@@ -64,12 +65,10 @@ export class SnapshotWriter {
     const bytes = rowHeadBytes + key.length + record.length
     const isFull = this.#blockRows > 0 && this.#filled + bytes > blockBytesMax
     if (isFull) this.#flush()
-    if (this.#filled + bytes > this.#block.length)
-      this.#block = new Uint8Array(this.#filled + bytes)
+    if (this.#filled + bytes > this.#block.length) this.#take(this.#filled + bytes)
     if (this.#blockRows === 0) this.#note(key)
-    const view = viewOf(this.#block)
-    view.setUint16(this.#filled, key.length, true)
-    view.setUint32(this.#filled + 2, record.length, true)
+    this.#view.setUint16(this.#filled, key.length, true)
+    this.#view.setUint32(this.#filled + 2, record.length, true)
     this.#block.set(key, this.#filled + rowHeadBytes)
     this.#block.set(record, this.#filled + rowHeadBytes + key.length)
     this.#filled += bytes
@@ -106,7 +105,13 @@ export class SnapshotWriter {
     this.#blocks++
     this.#filled = blockHeadBytes
     this.#blockRows = 0
-    if (this.#block.length > blockBytesMax) this.#block = new Uint8Array(blockBytesMax)
+    if (this.#block.length > blockBytesMax) this.#take(blockBytesMax)
+  }
+
+  /** Takes new memory for a block of one row, or for blocks of the usual size. */
+  #take(bytes: number): void {
+    this.#block = new Uint8Array(bytes)
+    this.#view = viewOf(this.#block)
   }
 
   /** Adds the block that begins to the index. */

@@ -57,6 +57,31 @@ test('takes the time that its rate gives it, and tells its way', async () => {
   expect(seen.at(-1)).toMatchObject({ phase: 'read back', rows, rowsInAll: rows })
 })
 
+test('without a rate the work takes a quarter of the time', async () => {
+  const { machine } = await pinned()
+  const { clock, disk, projections } = machine
+  const calls = disk.recordCalls()
+  const workedMs = (): number => 2 * calls.length
+  const host = new SnapshotWork({
+    disk,
+    projections,
+    clock: {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic() + workedMs(),
+      after: (ms, action, options) => clock.after(ms, action, options),
+      soon: (action) => clock.soon(action),
+      random: () => clock.random(),
+      randomBytes: (count) => clock.randomBytes(count),
+    },
+  })
+  const begin = clock.monotonic()
+  const { bytesPerSecond: _, ...unlimited } = request
+  await machine.during(host.run('make', unlimited))
+  const rested = clock.monotonic() - begin
+  expect(workedMs()).toBeGreaterThan(50)
+  expect(rested / (rested + workedMs())).toBeCloseTo(0.75, 1)
+})
+
 test('a file that is read back otherwise than it was written is CORRUPT, and is removed', async () => {
   const { machine, host } = await pinned()
   const making = host.run('make', request, ({ phase, bytes }) => {
