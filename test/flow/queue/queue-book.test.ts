@@ -139,6 +139,18 @@ describe('the order of a queue', () => {
     expect(few.claimed()).toEqual(many.claimed())
   })
 
+  test('stays that of adding while the first jobs leave the memory, and others come', () => {
+    const world = new World({ concurrency: 2, memoryMax: 3 })
+    world.add({}, {}, {}, {}, {})
+    const order = world.claimed()
+    for (let added = 0; added < 3; added++) {
+      world.add({})
+      world.done(order.at(-2) as number, order.at(-1) as number)
+      order.push(...world.claimed())
+    }
+    expect(order).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
+
   test('has a delayed job at its place once its time has come, not before', () => {
     const world = new World()
     world.add({ delayMs: 50, priority: 1 }, { delayMs: 20 })
@@ -249,11 +261,13 @@ describe('the end of a process', () => {
     const world = new World({ concurrency: 2 })
     world.add({}, {}, {})
     world.claim()
+    const alone: number[][] = []
     for (let ends = 0; ends < 4; ends++) {
       world.crash()
       world.claim()
+      alone.push([...world.running.keys()])
     }
-    expect([...world.running.keys()]).toEqual([2])
+    expect(alone).toEqual([[1], [1], [1], [2]])
     expect(world.book.counts).toEqual({ ready: 1, delayed: 0, running: 1, dead: 1 })
     world.done(2)
     expect(world.claim()).toMatchObject([{ number: 3, attempt: 1 }])
@@ -269,6 +283,25 @@ describe('the end of a process', () => {
       { number: 1, attempt: 1 },
       { number: 2, attempt: 1 },
     ])
+  })
+
+  test('lets a suspect wait that its rate holds back, until nothing else runs', () => {
+    const world = new World({ rate: { max: 1, perMs: 1_000, key: true } })
+    world.add({ key: 'a' }, {}, {}, {})
+    expect(world.claimed()).toEqual([1, 2, 3])
+    world.crash()
+    for (const suspect of [2, 3]) {
+      expect(world.claimed()).toEqual([suspect])
+      world.done(suspect)
+    }
+    expect(world.claimed()).toEqual([4])
+    world.now += 1_100
+    world.add({})
+    expect(world.claimed()).toEqual([])
+    world.done(4)
+    expect(world.claimed()).toEqual([1])
+    world.done(1)
+    expect(world.claimed()).toEqual([5])
   })
 
   test('leaves a suspect that failed by itself no suspect', () => {

@@ -139,6 +139,9 @@ describe('a job', () => {
     done('slow')
     await s.settle()
     expect(await s.during(flow(s.app).counts(mails))).toMatchObject({ overdue: [], delayed: 1 })
+    done('next')
+    await s.advance(1_010)
+    expect(names()).toEqual(['slow', 'next', 'slow'])
   })
 
   test('with a delay starts no sooner, and that survives a power cut', {
@@ -309,6 +312,35 @@ describe('a queue', () => {
     expect(await s.during(flow(s.app).counts(mails))).toMatchObject({
       ...{ delayed: added, running: 1, ready: 1 },
     })
+  })
+
+  test('adds jobs one by one that are too large for one turn together', {
+    tags: ['W1'],
+  }, async () => {
+    const { mails, names } = handled({ concurrency: 100 })
+    const s = await world([mails], { wal: { maxFileSize: 256 * 1024 } })
+    await addAll(s, mails, 'first')
+    let refused = 0
+    telemetry<QueueEvents>(s.system).on('queue.refused', () => {
+      refused++
+    })
+    const letters = Array.from({ length: 6 }, (_, at) => String(at).repeat(60_000))
+    await s.during(Promise.all(letters.map((letter) => flow(s.app).add(mails, letter))))
+    await s.settle()
+    expect([refused, names()]).toEqual([1, ['first', ...letters]])
+  })
+
+  test('removes dead jobs after their time', { tags: ['W11'] }, async () => {
+    const { mails, fails } = handled({ retry: { max: 1 }, keep: { dead: '2h' } })
+    const s = await world([mails])
+    await addAll(s, mails, 'a')
+    await s.settle()
+    fails('a')
+    await s.advance(7_100_000)
+    expect(flow(s.app).dead(mails).entries.length).toBe(1)
+    await s.advance(3_700_000)
+    expect(flow(s.app).dead(mails).entries).toEqual([])
+    expect(await s.during(flow(s.app).counts(mails))).toMatchObject({ dead: 0 })
   })
 
   test('goes on after its shard was down, and forgets no end of that time', {
