@@ -309,12 +309,7 @@ export class RunLife implements EndingLife {
 
   async record(active: Active, change: Partial<Operation>): Promise<void> {
     if (active.isOver || this.isStopped) return
-    const progress = this.#progress
-    this.#progress = undefined
-    const recorded = await this.turn((state, context) => {
-      const [row, next] = recording(state, context, active, change)
-      return [row, progress ? { ...next, progress: progress.value } : next]
-    })
+    const recorded = await this.turn((state, context) => recording(state, context, active, change))
     if (!recorded) return
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
@@ -362,10 +357,7 @@ export class RunLife implements EndingLife {
     this.#progress = { value }
     if (isSoon) return
     this.life.system.clock.soon(() => {
-      const progress = this.#progress
-      this.#progress = undefined
-      if (progress && !this.isStopped)
-        void this.turn((state) => [undefined, { ...state, progress: progress.value }])
+      if (this.#progress && !this.isStopped) void this.turn((state) => [undefined, state])
     })
   }
 
@@ -438,19 +430,17 @@ export class RunLife implements EndingLife {
     if (this.isStopped) return
     this.isStopped = true
     const { present } = this.#terms
-    const blocks = makeTurn(this.life, (state, context) => {
+    void this.turn((state, context) => {
       if (isOver(state.status)) return [undefined, state]
       const end = { status: 'blocked', error } as const
       for (const from of present.waiting) from.reply(end)
       if (state.parent) context.addContinue('tellParent')
       return [undefined, ended(state, context, end)]
-    })
-    const done = (): void => {
+    }).then(() => {
       present.waiting.clear()
       tellFlow(this, 'flow.blocked', { error })
       this.stop('rest')
-    }
-    blocks.then(done, () => this.stop('rest'))
+    })
   }
 
   stop(after: AfterLife): void {
@@ -490,11 +480,14 @@ export class RunLife implements EndingLife {
     if (rests) this.stop('rest')
   }
 
-  /** As `makeTurn`. A turn that is refused for good blocks the run. */
-  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
-    return makeTurn(this.life, change).catch((error) => {
-      this.block(keptError(error))
-      return new Promise(() => undefined)
+  /** As `makeTurn`. Each turn takes the progress along, that of the end too. */
+  async turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
+    const progress = this.#progress
+    if (!progress) return makeTurn(this.life, change)
+    this.#progress = undefined
+    return makeTurn(this.life, (state, context) => {
+      const [result, next] = change(state, context)
+      return [result, isOver(state.status) ? next : { ...next, progress: progress.value }]
     })
   }
 }

@@ -63,6 +63,19 @@ test('a row has the status, the error and the progress of its run', async () => 
   expect(await w.during(w.flow.counts(work))).toEqual({ completed: 2, failed: 1, waiting: 1 })
 })
 
+test('the last progress is that before the end', async () => {
+  const reports = workflow('reports', async (ctx: Ctx, _: undefined) => {
+    ctx.report(1)
+    await ctx.step('first', () => undefined)
+    ctx.report(2)
+  })
+  const w = await flowWorld([reports])
+  const run = await w.during(w.flow.start(reports, undefined, { id: '1' }))
+  await w.during(run.result())
+
+  expect(w.flow.list({ type: reports }).entries[0]?.progress).toBe(2)
+})
+
 test('the operations of a run are listed in the order in which they were recorded', async () => {
   const w = await world()
 
@@ -82,7 +95,7 @@ test('a run is removed when its time is over, and nothing that is pending', {
   tags: ['W11'],
 }, async () => {
   const w = await world()
-  await w.s.advance(7_250_000)
+  await w.s.advance(3_700_000)
 
   expect(w.flow.list({ type: work }).entries.map(({ id }) => id)).toEqual(['0', '5000'])
   const run = await w.during(w.flow.start(work, 3, { id: '1' }))
