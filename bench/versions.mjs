@@ -1,6 +1,8 @@
 /**
  * Two checkouts of Keelson in turns, so that a change can show what it costs: `KEELSON_OTHER=DIR npm run bench -- versions`, where
- * DIR is the other checkout, built. A ratio is the median of the ratios within the turns; above 1 this checkout is faster.
+ * DIR is the other checkout, built. Each repeat starts both anew: V8 compiles the same program in another way in each process, and
+ * two processes of one checkout differ by 10 %. A ratio is the mean of the ratios of the pairs, with its standard error; above 1
+ * this checkout is faster. Within a pair it is the median of the ratios of its turns.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -62,43 +64,66 @@ const startPlayers = async (folder, roots) => {
   return players
 }
 
+/** One new process of each checkout. Answers the medians of its turns: rates, and ratios. */
+const pairOf = async (roots, order) => {
+  const folder = mkdtempSync(join(tmpdir(), 'keelson-bench-versions-'))
+  try {
+    const players = await startPlayers(folder, roots)
+    const figures = await race(players, order, turnsOfPair)
+    for (const player of players) await player.stop()
+    const ratioOf = (key) => median(figures.map(([before, after]) => after[key] / before[key]))
+    const rateOf = (index) => median(figures.map((pair) => pair[index].rate))
+    return { other: rateOf(0), own: rateOf(1), ratio: ratioOf('rate'), cpu: ratioOf('cpu') }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const turnsOfPair = 4
+
+const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** The mean and its standard error. */
+const ratio = (values) => {
+  const mean = meanOf(values)
+  const variance = meanOf(values.map((value) => (value - mean) ** 2))
+  return { mean, error: Math.sqrt(variance / Math.max(1, values.length - 1)) }
+}
+
+const shown = ({ mean, error }) => `${mean.toFixed(3)} ± ${error.toFixed(3)}`
+
 /** Runs the cases that are wanted, prints the table and answers the figures. */
 export const run = async ({ only, quick, repeats }) => {
   const other = process.env.KEELSON_OTHER
   if (other === undefined) throw new Error('KEELSON_OTHER does not name another built checkout')
   const own = dirname(dirname(fileURLToPath(import.meta.url)))
-  const turns = repeats ?? (quick ? 5 : 15)
+  const roots = [resolve(other), own]
   const seconds = quick ? 0.2 : 0.4
-  const folder = mkdtempSync(join(tmpdir(), 'keelson-bench-versions-'))
-  const players = await startPlayers(folder, [resolve(other), own])
   const rows = [['', 'other/s', 'this/s', 'this / other', 'CPU this / other']]
   const results = []
-  try {
-    for (const { title, order } of cases) {
-      if (!isWanted(only, title)) continue
-      const figures = await race(players, { ...order, seconds }, turns)
-      const ratioOf = (key) => median(figures.map(([before, after]) => after[key] / before[key]))
-      const result = {
-        case: title,
-        other: median(figures.map(([before]) => before.rate)),
-        own: median(figures.map(([, after]) => after.rate)),
-        ratio: ratioOf('rate'),
-        cpu: ratioOf('cpu'),
-      }
-      results.push(result)
-      rows.push([
-        title,
-        amount(result.other),
-        amount(result.own),
-        `${result.ratio.toFixed(2)}×`,
-        `${result.cpu.toFixed(2)}×`,
-      ])
-      console.error(rows.at(-1).join('  '))
+  for (const { title, order } of cases) {
+    if (!isWanted(only, title)) continue
+    const pairs = []
+    for (let at = 0; at < (repeats ?? (quick ? 3 : 15)); at++)
+      pairs.push(await pairOf(roots, { ...order, seconds }))
+    const all = (key) => pairs.map((pair) => pair[key])
+    const result = {
+      case: title,
+      other: median(all('other')),
+      own: median(all('own')),
+      ratio: ratio(all('ratio')),
+      cpu: ratio(all('cpu')),
     }
-    console.log(table(rows))
-    return results
-  } finally {
-    for (const player of players) await player.stop()
-    rmSync(folder, { recursive: true })
+    results.push(result)
+    rows.push([
+      title,
+      amount(result.other),
+      amount(result.own),
+      shown(result.ratio),
+      shown(result.cpu),
+    ])
+    console.error(rows.at(-1).join('  '))
   }
+  console.log(table(rows))
+  return results
 }
