@@ -242,7 +242,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
   casts: {
     enqueueProjectionOutbox: (state, frames, context) => {
       const isNews = state.feed.enqueue(frames, context.system.clock.monotonic())
-      reportSource(state, context)
+      if (isNews) reportSource(state, context)
       tellLag(state, context)
       return noReply(isNews || !state.flushTimer ? step(state, context) : state)
     },

@@ -157,7 +157,8 @@ export class ProjectionFeed {
       this.#tailFrom(this.#projectedLsn + 1)
     this.#targetLsn = lsns.at(-1) ?? this.#targetLsn
     const { bytes, commands } = this.#outbox
-    return isFirst || bytes >= trickleBytes || commands >= this.#rules.maxOps
+    const isMany = bytes >= trickleBytes || commands >= this.#rules.maxOps
+    return isFirst || isMany || this.#tail !== undefined
   }
 
   /** Drops the queued references and reads the log instead. Returns their number. */

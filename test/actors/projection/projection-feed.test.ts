@@ -280,6 +280,15 @@ describe('a trickle of changes', () => {
     expect(feed.next(5_060, false, nothing).kind).toBe('commit')
   })
 
+  test('asks for no step while it lasts, but at its first frame, its end and an overflow', () => {
+    const feed = new ProjectionFeed({ ...trickling, maxOps: 3 }, 0, 0)
+    const isNews = [[1], [2], [3], [4], [5]].map((lsns) => feed.enqueue(applied(...lsns), 0))
+    expect(isNews).toEqual([true, false, true, true, true])
+    expect(feed.load.tailing).toBe(true)
+
+    expect(fed().enqueue(applied(2, 3, 4, 5), 0)).toBe(true)
+  })
+
   test('is flushed at once for a caller who waits', () => {
     expect(fed().next(1, true, nothing).kind).toBe('commit')
   })
