@@ -464,13 +464,20 @@ export class QueueBook {
     return isOver
   }
 
-  /** When something may start by itself, in ms since 1970: a delayed job, or one with a rate. */
-  wakeAt(rows: DurableRows): number | undefined {
-    const times = [...(this.#rates?.times ?? [])]
+  /**
+   * When something may start by itself, in ms since 1970, after the claims of `now`: a delayed job,
+   * or one that a rate holds back.
+   */
+  wakeAt(now: number, rows: DurableRows): number | undefined {
     const first = this.#delayed.first(rows, this.#taken)
-    if (first !== undefined) times.push(dueOf(first))
-    const free = this.#rate?.freeAt()
-    if (free !== undefined && this.#ready.size + this.#cut.length > 0) times.push(free)
+    const times = first === undefined ? [] : [dueOf(first)]
+    // Nothing starts by itself while the queue is paused: a rate that has room again changes nothing.
+    if (!this.#isPaused && !this.#isLeaving) {
+      times.push(...(this.#rates?.times ?? []))
+      const waits = this.#ready.size + this.#cut.length > 0
+      const free = waits && this.#rate && this.#rate.free(now) <= 0 && this.#rate.freeAt()
+      if (free) times.push(free)
+    }
     return times.length === 0 ? undefined : times.reduce((one, other) => Math.min(one, other))
   }
 }

@@ -275,8 +275,9 @@ export class QueueLife {
   /** The next time at which something is due by itself. */
   #setTimer(): void {
     this.#cancel?.()
-    const at = Math.min(this.#book.wakeAt(this.#rows) ?? Number.POSITIVE_INFINITY, this.#sweep.at)
-    const inMs = Math.max(0, at - this.#work.now())
+    const now = this.#work.now()
+    const wakeAt = this.#book.wakeAt(now, this.#rows) ?? Number.POSITIVE_INFINITY
+    const inMs = Math.max(0, Math.min(wakeAt, this.#sweep.at) - now)
     this.#cancel = this.#system.clock.after(inMs, () => this.#rouse(), { holdsProcess: false })
   }
 

@@ -106,7 +106,7 @@ class World {
   }
 
   get wakeAt() {
-    return this.book.wakeAt(rowsOf(this.stored))
+    return this.book.wakeAt(this.now, rowsOf(this.stored))
   }
 }
 
@@ -188,6 +188,27 @@ describe('the rate of a queue', () => {
     expect(world.claimed()).toEqual([])
     world.now += 51
     expect(world.claimed()).toEqual([2])
+  })
+
+  test('wakes nobody while all places are taken, or the queue is paused', () => {
+    for (const key of [true, false]) {
+      const world = new World({ concurrency: 1, rate: { ...perSecond, key } })
+      world.add({ key: 'a' }, { key: 'a' })
+      world.claim()
+      world.now += 5_000
+      expect([world.claimed(), world.wakeAt]).toEqual([[], undefined])
+      world.done(1)
+      world.claim()
+      world.add({ key: 'a' })
+      world.done(2)
+      world.claim()
+      world.add({ key: 'a' })
+      world.turn(() => {
+        world.book.isPaused = true
+      })
+      world.now += 5_000
+      expect([world.claimed(), world.wakeAt]).toEqual([[], undefined])
+    }
   })
 
   test('of a key lets other keys go on, and says when it has room', () => {
@@ -466,6 +487,8 @@ class Compared {
     if (rate === undefined && running < concurrency && !isDraining && !isAlone)
       for (const known of waits)
         if (known.status === 'waiting') expect(this.hasRoom(known.key)).toBe(false)
+    // A time that has passed would let the queue make one turn after another.
+    expect(world.wakeAt ?? Number.POSITIVE_INFINITY).toBeGreaterThan(now)
     // Whatever waits starts by itself, or when a running job ends.
     if (running === 0 && this.jobsIn('waiting').length > 0)
       expect(world.wakeAt).toBeGreaterThan(now)
