@@ -50,7 +50,7 @@ export type StartRunOptions = {
   readonly correlation?: string
 }
 
-/** What became of a cancel. False: the run had ended, or its end had begun, with this status. */
+/** The answer to a cancel. False: the run had ended, or its end had begun, with this status. */
 export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus }
 
 /** The decision about a step whose outcome is not known. */
