@@ -446,8 +446,10 @@ export class RunLife implements EndingLife {
   stop(after: AfterLife): void {
     this.isStopped = true
     this.#disarmRest?.()
-    const reason = new KeelsonError('EXITED', 'this life of the run has ended')
-    for (const active of this.replay?.asked.values() ?? []) active.stop(reason)
+    const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)
+    // Errors are costly, and most runs end with nothing in flight.
+    const reason = left[0] && new KeelsonError('EXITED', 'this life of the run has ended')
+    for (const active of left) active.stop(reason)
     if (this.#terms.present.life === (this.life.self as never)) this.#terms.present.life = undefined
     this.#finish(after)
   }

@@ -68,7 +68,7 @@ export const endRun = async (life: EndingLife, body: BodyEnd): Promise<void> => 
     const text = `the body has ended, and never asked for ${missing.slice(0, 10).join(', ')}`
     return life.diverges(diverged(text, { missing, asked: [] }))
   }
-  life.cancel(life.scope, life.cancelled)
+  if (replay.inFlight.size > 0) life.cancel(life.scope, life.cancelled)
   await childrenEnd(life)
   let hasUndone = false
   while (!life.isStopped) {
