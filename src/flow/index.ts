@@ -24,7 +24,7 @@ export { queue } from './app/queue.ts'
 export { type Schedule, type Scheduled, type ScheduleOptions, schedule } from './app/schedule.ts'
 export { type FlowParts, flows } from './app/tree.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
-export type { OverdueJob, QueueEvents, QueueLook } from './queue/queue-messages.ts'
+export type { OverdueJob, QueueEvents, QueueHealth, QueueLook } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type {
   AllOptions,

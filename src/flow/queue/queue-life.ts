@@ -11,12 +11,14 @@ import type { DurableRows } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { reply, telemetry } from '../../runtime/index.ts'
+import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { keptError } from '../runs/record.ts'
 import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
 import { JobTry } from './queue-job.ts'
 import type {
   QueueContext,
   QueueEvents,
+  QueueHealth,
   QueueLook,
   QueueRequest,
   QueueState,
@@ -103,10 +105,15 @@ export class QueueLife {
 
   look(): QueueLook {
     const row = this.#book.oldest(this.#rows)
+    const oldest = row === undefined ? undefined : unpackRecord(this.#rows.get(row)).at
+    return { ...this.#health(), oldest }
+  }
+
+  /** It reads no row: a shard that is down hides no queue from the health. */
+  #health(): QueueHealth {
     return {
       ...this.#book.counts,
       isPaused: this.#book.isPaused,
-      oldest: row === undefined ? undefined : unpackRecord(this.#rows.get(row)).at,
       overdue: [...this.#overdue].map(({ claim, attempt, since }) => ({
         ...{ id: String(claim.number), attempt, since },
       })),
@@ -116,6 +123,10 @@ export class QueueLife {
   /** Works until the instance closes and no handler runs, or the life ends. */
   async run(work: QueueWork): Promise<void> {
     this.#work = work
+    const { reports } = (work.app as AppContext)[durableActors].entities
+    const report = `queue/${this.#terms.name}`
+    reports.set(report, () => this.#health())
+    work.signal.addEventListener('abort', () => reports.delete(report))
     work.signal.addEventListener('abort', () => this.#end(work.signal.reason))
     work.closing.addEventListener('abort', () => this.#rouse())
     while (!work.signal.aborted) {

@@ -9,13 +9,17 @@ export type QueueState = (KeptBook & { readonly birth: string }) | undefined
 /** A try whose time is up, and whose handler has not ended. */
 export type OverdueJob = { readonly id: string; readonly attempt: number; readonly since: number }
 
-/** A look at a queue. */
-export type QueueLook = QueueCounts & {
+/** The health of a queue, in `app.health().parts['queue/<name>']`. */
+export type QueueHealth = QueueCounts & {
   readonly isPaused: boolean
-  /** When the ready job that has waited longest was added, in ms since 1970. */
-  readonly oldest: number | undefined
   /** The handlers that have ignored the end of their time. They hold no place any more. */
   readonly overdue: readonly OverdueJob[]
+}
+
+/** A look at a queue. */
+export type QueueLook = QueueHealth & {
+  /** When the ready job that has waited longest was added, in ms since 1970. */
+  readonly oldest: number | undefined
 }
 
 /** A job to add, with the bytes of its value. */

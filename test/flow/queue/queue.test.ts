@@ -136,6 +136,7 @@ describe('a job', () => {
     expect(signals.get('slow')?.aborted).toBe(true)
     const { overdue, delayed } = await s.during(flow(s.app).counts(mails))
     expect([overdue, delayed]).toMatchObject([[{ id: '1', attempt: 1 }], 1])
+    expect(s.app.health().parts['queue/mails']).toMatchObject({ overdue, delayed: 1, running: 1 })
     done('slow')
     await s.settle()
     expect(await s.during(flow(s.app).counts(mails))).toMatchObject({ overdue: [], delayed: 1 })
