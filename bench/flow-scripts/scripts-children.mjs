@@ -1,0 +1,69 @@
+/** Scripts of children. */
+const failing = async (ctx) => {
+  await ctx.step('break', () => undefined)
+  throw new Error('the child broke')
+}
+
+/** A body that stays until it is cancelled. */
+const stays = async (ctx) => {
+  ctx.reached()
+  await ctx.sleep('long', 3_600_000)
+}
+
+export const children = [
+  {
+    title: 'a child gives its result to its parent',
+    main: async (ctx) => (await ctx.child('half', 'half', 8)) + 1,
+    half: (ctx, input) => ctx.step('halve', () => input / 2),
+  },
+  {
+    title: 'the failure of a child fails its parent with its error',
+    main: (ctx) => ctx.child('bad', 'bad'),
+    bad: failing,
+  },
+  {
+    title: 'a parent that catches the failure of its child goes on',
+    main: async (ctx) => {
+      const told = await ctx.child('bad', 'bad').catch(({ message }) => message)
+      return ctx.step('after', () => told)
+    },
+    bad: failing,
+  },
+  {
+    title: 'ten children side by side',
+    main: (ctx) =>
+      Promise.all(Array.from({ length: 10 }, (_, at) => ctx.child(`c${at}`, 'square', at))),
+    square: (ctx, input) => ctx.step('square', () => input * input),
+  },
+  {
+    title: 'a cancelled parent with a child that runs',
+    main: (ctx) => ctx.child('stays', 'stays'),
+    stays,
+    lives: [
+      async (host) => {
+        await host.start()
+        await host.reached()
+        await host.cancel()
+        await host.end()
+        host.note('child', await host.childStatus('stays'))
+      },
+    ],
+    differs: {
+      why: 'A cancelled parent cancels its children first, unless they are abandoned. DBOS leaves them running unless the caller asks for it.',
+      keelson: { notes: { child: 'cancelled' } },
+    },
+  },
+  {
+    title: 'a parent whose child is cancelled learns it as an error',
+    main: (ctx) => ctx.child('stays', 'stays').catch(() => 'the child was cancelled'),
+    stays,
+    lives: [
+      async (host) => {
+        await host.start()
+        await host.reached()
+        await host.cancelChild('stays')
+        await host.end()
+      },
+    ],
+  },
+]
