@@ -1,11 +1,12 @@
 /**
  * Workflows beside DBOS on PostgreSQL and queues beside BullMQ on Redis, all of which sync what they acknowledge. Every result is
- * checked, and every job is done once.
+ * checked, and every job is done once. The long parts run only when `--only` names them.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { lives } from './flow/lives.mjs'
 import { startRedis } from './flow/redis-server.mjs'
 import { isWanted } from './harness/options.mjs'
 import { installPeers } from './harness/peers.mjs'
@@ -164,16 +165,14 @@ const playCase = async ({ title, rows, isIdle }, players, pace) => {
   return { case: title, outcome }
 }
 
-/** Runs the cases that are wanted, prints their tables and answers the figures. */
-export const run = async ({ only, quick, repeats, with: wanted }) => {
+const playCases = async (wantedCases, { quick, repeats, with: wanted }) => {
   const pace = { turns: repeats ?? (quick ? 3 : 9), seconds: quick ? 0.3 : 1 }
   const folder = mkdtempSync(join(tmpdir(), 'keelson-bench-flow-'))
   chmodSync(folder, 0o755)
   const { players, stop } = await startPlayers(folder, wanted)
   try {
     const results = []
-    for (const each of cases)
-      if (isWanted(only, each.title)) results.push(await playCase(each, players, pace))
+    for (const each of wantedCases) results.push(await playCase(each, players, pace))
     const verified = await players.keelson.ask({ kind: 'verify' })
     if (verified > 0) console.log(`${verified} runs of Keelson have answered twice\n`)
     return results
@@ -181,4 +180,17 @@ export const run = async ({ only, quick, repeats, with: wanted }) => {
     await stop()
     rmSync(folder, { recursive: true })
   }
+}
+
+/** Runs the cases that are wanted, prints their tables and answers the figures. */
+export const run = async (options) => {
+  const wantedCases = cases.filter(({ title }) => isWanted(options.only, title))
+  const results = wantedCases.length > 0 ? await playCases(wantedCases, options) : []
+  for (const { title, play, ...sizes } of lives) {
+    if (options.only.length === 0 || !isWanted(options.only, title)) continue
+    const rows = await play(options.quick ? sizes.quick : sizes.full)
+    console.log(`${title}\n${table(rows)}\n`)
+    results.push({ case: title, rows })
+  }
+  return results
 }
