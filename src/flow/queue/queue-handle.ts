@@ -1,4 +1,4 @@
-/** What `flow(app)` does with queues: adds jobs, and looks at them. */
+/** The part of `flow(app)` for queues: adds jobs, and looks at them. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'

@@ -48,7 +48,7 @@ export type QueueOptions = {
   readonly keep?: { readonly dead?: Duration }
 }
 
-/** What a queue is run by. */
+/** The name, the limits and the handler of a queue, with every default filled in. */
 export type QueueTerms = {
   readonly name: string
   readonly limits: QueueLimits

@@ -29,7 +29,7 @@ type Server = DurableServer<Messages, State, Record<never, never>, string, unkno
 type Context = Parameters<NonNullable<Server['wake']>>[1]
 type App = Pick<AppContext, 'entity'>
 
-/** What a schedule is run by. Its runs are named by the times of the pattern. */
+/** The times of a schedule and the runs that it begins, which are named by these times. */
 export type ScheduleTerms = {
   readonly name: string
   readonly cron: string

@@ -110,7 +110,7 @@ export type KnownShard = {
   readonly floor: LogFloor | undefined
 }
 
-/** The shards that `keelson.json` names, or else those that are `present`. */
+/** The shards that `keelson.json` names, or else the `present` ones. */
 export const knownShards = (
   dir: string,
   reading: DataFolderReading,
