@@ -95,9 +95,16 @@ test('a run is removed when its time is over, and nothing that is pending', {
   tags: ['W11'],
 }, async () => {
   const w = await world()
-  await w.s.advance(3_700_000)
+  await w.during(w.flow.start(work, 10_000, { id: '10000' }))
+  // The keeper looks each hour: at its first look the runs have not been over for an hour.
+  await w.s.advance(7_300_000)
 
-  expect(w.flow.list({ type: work }).entries.map(({ id }) => id)).toEqual(['0', '5000'])
+  const { entries } = w.flow.list({ type: work })
+  expect(entries.map(({ id, status }) => [id, status])).toEqual([
+    ['0', 'failed'],
+    ['10000', 'waiting'],
+    ['5000', 'completed'],
+  ])
   const run = await w.during(w.flow.start(work, 3, { id: '1' }))
   expect(run.repeated).toBe(false)
 })
