@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- log|entities [--seeds N] [--from N] | [--seed N]`: lives seeds of the log's
- * or the durable actors' simulation on every core, shows how far it is, and ends with what happened
+ * `npm run simulate -- log|entities|flows [--seeds N] [--from N] | [--seed N]`: lives seeds of the simulation of
+ * the log, of durable actors or of workflows on every core, shows how far it is, and ends with what happened
  * in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
  * again.
  */
@@ -9,11 +9,12 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { liveEntities } from '../support/lives/entity-life.ts'
+import { liveFlows } from '../support/lives/flow-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
 
 /** The simulations. */
-const simulations = { log: liveSeed, entities: liveEntities }
+const simulations = { log: liveSeed, entities: liveEntities, flows: liveFlows }
 
 /** Every so many seeds a child says what happened in them. */
 const piece = 20
@@ -42,7 +43,7 @@ const rangeOf = (args: readonly string[]): Range => {
   })
   const of = positionals.join() as Range['of']
   if (!Object.hasOwn(simulations, of))
-    throw new Error('usage: simulate log|entities [--seeds N] [--from N] | [--seed N]')
+    throw new Error('usage: simulate log|entities|flows [--seeds N] [--from N] | [--seed N]')
   if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {
     of,

@@ -28,6 +28,8 @@ export class Active implements Asked {
   isOver = false
   /** It is carried out, or was in an earlier life. */
   mayHaveBegun = false
+  /** Its row is being written: a signal for it waits until its number is known. */
+  isRecording = false
   /** Resolves when the function of a step has settled. */
   settled: Promise<unknown> | undefined = undefined
   /** The error that the body got. */

@@ -9,7 +9,7 @@ import { Active, type ActiveParts, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
-import type { OwnLife, Present, RunContext } from './messages.ts'
+import type { LifeTerms, OwnLife, Present, RunContext } from './messages.ts'
 import { makeTurn } from './operations.ts'
 import {
   cancelKey,
@@ -33,30 +33,19 @@ import {
 } from './run-end.ts'
 import {
   blockedBy,
+  blocking,
   clearing,
   delivering,
-  ended,
   inFlightMax,
   placing,
+  type Reached,
   recording,
+  resting,
   type Turned,
   tooBusy,
   tooMany,
-  withStatus,
 } from './turns.ts'
 import { copied } from './values.ts'
-
-/** The parts of a life. */
-export type LifeTerms = {
-  readonly workflow: Workflow
-  readonly id: string
-  readonly life: OwnLife
-  readonly present: Present
-  /** The run begins with this life: nothing is recorded. */
-  readonly first: { readonly input: unknown; readonly state: RunState } | undefined
-  /** A replay has diverged once. */
-  readonly isSecond: boolean
-}
 
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */
 const restMs = 2_000
@@ -187,7 +176,7 @@ export class RunLife implements EndingLife {
         const message = await this.life.receive(Number.POSITIVE_INFINITY)
         if (message?.kind !== 'cast') continue
         const { name, payload } = message as { name: string; payload: unknown }
-        if (name === 'changed') await this.#changed()
+        if (name === 'changed') this.#changed(payload as boolean)
         else if (name === 'recorded') this.#recorded(payload as Recorded)
         else if (name === 'childBlocked') this.#childBlocked(payload as BlockedChild)
         else this.stop('rest')
@@ -197,10 +186,18 @@ export class RunLife implements EndingLife {
     }
   }
 
-  async #changed(): Promise<void> {
-    this.#wantsCancel = await this.turn((state) => [state.cancel?.isPlaced === false, state])
-    if (this.#wantsCancel) this.#start()
-    await this.readSignals()
+  /** An acknowledged cancel counts at once: the next try does not begin. */
+  #changed(wantsCancel: boolean): void {
+    if (wantsCancel) {
+      this.#wantsCancel = true
+      this.#start()
+    }
+    this.readSignals().catch((error) => this.block(keptError(error)))
+  }
+
+  get isCancelling(): boolean {
+    const isCancelled = this.#wantsCancel || this.#state.cancel !== undefined
+    return isCancelled && !this.isBodyOver
   }
 
   #recorded(recorded: Recorded): void {
@@ -256,12 +253,15 @@ export class RunLife implements EndingLife {
     this.life.system.clock.soon(() => {
       this.#isPumping = false
       if (this.isStopped) return
+      this.replay.turns()
       const next = this.replay.next()
       if (next) {
         const { asked, decided } = next
         this.replay.delivered(asked)
         this.#time = Math.max(this.#time, decided.at)
         const { outcome } = decided
+        // In this very turn: nothing of the body starts after its cancel.
+        if (asked.kind === 'cancel') this.cancel(this.scope, this.cancelled)
         if (outcome.kind === 'ok') asked.resolve(outcome.value)
         else asked.reject(errorOf(outcome.error))
         this.#pump()
@@ -274,8 +274,9 @@ export class RunLife implements EndingLife {
   /** Carries out what may start. A cancel goes first. */
   #start(): void {
     if (this.isStopped || this.isClosing || this.#isPlacing) return
-    if (this.#wantsCancel && this.replay.isComplete && !this.isBodyOver) {
-      void this.#place()
+    const { isComplete, reopened } = this.replay
+    if (this.#wantsCancel && !this.isBodyOver && (isComplete || reopened !== undefined)) {
+      void this.#place(isComplete ? undefined : reopened)
       return
     }
     for (const active of this.replay.starting()) void this.#perform(active)
@@ -309,7 +310,9 @@ export class RunLife implements EndingLife {
 
   async record(active: Active, change: Partial<Operation>): Promise<void> {
     if (active.isOver || this.isStopped) return
+    active.isRecording = true
     const recorded = await this.turn((state, context) => recording(state, context, active, change))
+    active.isRecording = false
     if (!recorded) return
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
@@ -328,7 +331,8 @@ export class RunLife implements EndingLife {
     if (this.isStopped || !this.replay.isComplete) return
     const delivered = await this.turn((state, context) => {
       this.#seenSignals = state.signals
-      return delivering(state, context, this.replay.inFlight)
+      const ready = [...this.replay.inFlight].filter(({ isRecording }) => !isRecording)
+      return delivering(state, context, ready)
     })
     for (const recorded of delivered) this.#recorded(recorded)
   }
@@ -370,20 +374,28 @@ export class RunLife implements EndingLife {
     const perform = async (): Promise<void> => undefined
     const active = new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope, perform })
     this.replay.ask(active)
-    void active.promise.then(() => this.cancel(this.scope, this.cancelled))
     return active
   }
 
-  async #place(): Promise<void> {
+  async #place(reopened: number | undefined): Promise<void> {
     this.#isPlacing = true
-    this.placed(await this.turn((state, context) => this.placing(state, context)))
+    const { asked } = this.replay
+    const placed = await this.turn((state, context) =>
+      this.placing(state, context, { asked, reopened }),
+    )
+    if (placed.marker && reopened !== undefined) this.replay.endAt(reopened)
+    this.placed(placed)
     this.#isPlacing = false
     this.#start()
   }
 
   /** The turn that gives a cancel its place. */
-  placing(state: RunState, context: RunContext): Turned<Placed> {
-    const [marker, next] = placing(state, context, this.replay.asked.size)
+  placing(
+    state: RunState,
+    context: RunContext,
+    reached: Reached = { asked: this.replay.asked, reopened: undefined },
+  ): Turned<Placed> {
+    const [marker, next] = placing(state, context, reached)
     return [{ marker, cancel: next.cancel }, next]
   }
 
@@ -430,13 +442,7 @@ export class RunLife implements EndingLife {
     if (this.isStopped) return
     this.isStopped = true
     const { present } = this.#terms
-    void this.turn((state, context) => {
-      if (isOver(state.status)) return [undefined, state]
-      const end = { status: 'blocked', error } as const
-      for (const from of present.waiting) from.reply(end)
-      if (state.parent) context.addContinue('tellParent')
-      return [undefined, ended(state, context, end)]
-    }).then(() => {
+    void this.turn((state, context) => blocking(state, context, present, error)).then(() => {
       present.waiting.clear()
       tellFlow(this, 'flow.blocked', { error })
       this.stop('rest')
@@ -473,12 +479,8 @@ export class RunLife implements EndingLife {
     const dues = [...inFlight].flatMap(({ recorded }) => recorded?.dueAt ?? [])
     const at = Math.min(...dues)
     if (at < this.life.now() + restMs) return
-    const rests = await this.turn((state, context) => {
-      const isPresent = state.outcomes === known && state.signals === this.#seenSignals
-      if (!isPresent || state.status !== 'running' || state.cancel) return [false, state]
-      if (Number.isFinite(at)) context.setAlarm('timer', { at })
-      return [true, withStatus(state, 'waiting', context)]
-    })
+    const seen = { outcomes: known, signals: this.#seenSignals }
+    const rests = await this.turn((state, context) => resting(state, context, seen, at))
     if (rests) this.stop('rest')
   }
 

@@ -1,6 +1,7 @@
 /** The messages of a run's entity, and of the process in which its body runs. Types only. */
 import type { DurableContext, Life } from '../../actors/index.ts'
 import type { CallContext, Ref } from '../../runtime/index.ts'
+import type { Workflow } from './body.ts'
 import type { KeptError, Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
 import type { Input } from './values.ts'
 
@@ -71,8 +72,8 @@ export type RunContext = DurableContext<RunMessages, unknown, State>
 /** The messages of the process in which the body of a run runs. */
 export type LifeMessages = {
   casts: {
-    /** A signal has come, or a cancel. */
-    changed: () => void
+    /** A signal has come, or a cancel, which has no place yet. */
+    changed: (wantsCancel: boolean) => void
     /** The end of a child is recorded. */
     recorded: (recorded: Recorded) => void
     /** A child is blocked: its operation has this number. */
@@ -91,4 +92,16 @@ export type Present = {
   life: Ref<LifeMessages> | undefined
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
+}
+
+/** The parts of a life. */
+export type LifeTerms = {
+  readonly workflow: Workflow
+  readonly id: string
+  readonly life: OwnLife
+  readonly present: Present
+  /** The run begins with this life: nothing is recorded. */
+  readonly first: { readonly input: unknown; readonly state: RunState } | undefined
+  /** A replay has diverged once. */
+  readonly isSecond: boolean
 }

@@ -24,6 +24,8 @@ export interface Carrier {
   readonly isStopped: boolean
   /** The instance closes: no try begins. */
   readonly isClosing: boolean
+  /** A cancel is acknowledged: no try of the body begins. */
+  readonly isCancelling: boolean
   /** Records what is known of an operation, with its outcome if it has one. */
   record(active: Active, change: Partial<Operation>): Promise<void>
   /** The run cannot go on. */
@@ -94,7 +96,7 @@ export const performStep = async (
     const { tries = 0, dueAt = 0 } = active.recorded ?? {}
     if (!(await timeOf(carrier, active, dueAt)) || carrier.isClosing) return
     if (isOnce) await carrier.record(active, { hasBegun: true })
-    if (active.isOver) return
+    if (active.isOver || carrier.isCancelling) return
     const attempt = tries + 1
     const tried = await outcomeOfTry(carrier, active, timeoutMs, (signal) =>
       run({ key: tryKey(carrier, keyOf), attempt, signal }),
@@ -176,7 +178,7 @@ const timeOf = async (carrier: Carrier, active: Active, at: number): Promise<boo
 
 /** A timer. It is recorded when it begins. */
 export const performSleep = async (carrier: Carrier, active: Active, at: number): Promise<void> => {
-  if (active.recorded === undefined) await carrier.record(active, { dueAt: at })
+  if (active.recorded?.dueAt === undefined) await carrier.record(active, { dueAt: at })
   if (await timeOf(carrier, active, active.recorded?.dueAt ?? at))
     await carrier.record(active, { outcome: { kind: 'ok' } })
 }
@@ -187,7 +189,8 @@ export const performWait = async (
   active: Active,
   at: number | undefined,
 ): Promise<void> => {
-  if (at !== undefined && active.recorded === undefined) await carrier.record(active, { dueAt: at })
+  if (at !== undefined && active.recorded?.dueAt === undefined)
+    await carrier.record(active, { dueAt: at })
   await carrier.readSignals()
   if (at === undefined) return carrier.passively(overOf(active))
   if (await timeOf(carrier, active, active.recorded?.dueAt ?? at)) {

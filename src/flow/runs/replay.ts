@@ -30,13 +30,16 @@ export class Replay<A extends Asked = Asked> {
   /** The rows that have a place, by it. One whose outcome was taken back has to run at its place. */
   readonly #placed = new Map<number, Recorded>()
   /** The places that the record had when this life began, in order. */
-  readonly #places: readonly number[]
+  #places: readonly number[]
   /** The last place of that time. */
   readonly #last: number
   #delivered = 0
   /** How many keys of the record were not asked for. */
   #missing: number
   #isComplete = false
+  #isCancelled = false
+  /** The body acts on an outcome in this turn of the event loop: it may cancel what it asked for. */
+  #isDelivering = false
   /** The last place whose outcome is known here. */
   known: number
 
@@ -52,7 +55,8 @@ export class Replay<A extends Asked = Asked> {
 
   /** Whether the body is beyond its record: new operations may start. */
   get isComplete(): boolean {
-    this.#isComplete ||= this.#missing === 0 && this.#delivered >= this.#places.length
+    const isAtEnd = this.#missing === 0 && this.#delivered >= this.#places.length
+    this.#isComplete ||= !this.#isDelivering && (isAtEnd || this.#isCancelled)
     return this.#isComplete
   }
 
@@ -91,6 +95,11 @@ export class Replay<A extends Asked = Asked> {
     this.known = Math.max(this.known, recorded.place)
   }
 
+  /** Another turn of the event loop begins. */
+  turns(): void {
+    this.#isDelivering = false
+  }
+
   /** The outcome that the body gets next, if it is there and the body has asked for it. */
   next(): { readonly asked: A; readonly decided: Decided } | undefined {
     const recorded = this.#placed.get(this.#place)
@@ -102,6 +111,9 @@ export class Replay<A extends Asked = Asked> {
   /** The body has got the outcome that `next` returned. */
   delivered(asked: A): void {
     this.drop(asked)
+    // Nothing of a body starts after its cancel.
+    this.#isCancelled ||= asked.kind === 'cancel'
+    this.#isDelivering = true
     this.#placed.delete(this.#place)
     this.#delivered++
   }
@@ -110,6 +122,11 @@ export class Replay<A extends Asked = Asked> {
   drop(asked: A): void {
     this.inFlight.delete(asked)
     this.#held.delete(asked)
+    const { place, outcome } = asked.recorded ?? {}
+    if (place === undefined || outcome) return
+    // It was to run again, and will not: nothing comes at its place.
+    this.#placed.delete(place)
+    this.#places = this.#places.filter((each) => each !== place)
   }
 
   /**
@@ -129,8 +146,27 @@ export class Replay<A extends Asked = Asked> {
     return asked && this.#held.delete(asked) ? [asked] : []
   }
 
+  /** The place of the next outcome, if it was taken back: its operation runs again. */
+  get reopened(): number | undefined {
+    const next = this.#placed.get(this.#place)
+    return next && !next.outcome && this.asked.has(next.key) ? next.place : undefined
+  }
+
+  /** A cancel takes this place: the record has only what was asked for and has an outcome. */
+  endAt(place: number): void {
+    for (const [at, { key, outcome }] of this.#placed) {
+      const asked = this.asked.get(key)
+      if (asked && outcome) continue
+      this.#placed.delete(at)
+      if (asked?.recorded) asked.recorded = withoutPlace(asked.recorded)
+    }
+    const isKept = (at: number): boolean => at <= place || this.#placed.has(at)
+    this.#places = this.#places.filter(isKept)
+  }
+
   /** The recorded keys that the body has not asked for. */
   missing(): readonly string[] {
+    if (this.#isCancelled) return []
     return [...this.#recorded.keys()].filter((key) => key !== cancelKey && !this.asked.has(key))
   }
 
@@ -142,6 +178,8 @@ export class Replay<A extends Asked = Asked> {
 }
 
 const dueAt = ({ recorded }: Asked): number => recorded?.dueAt ?? 0
+
+const withoutPlace = ({ place: _, ...others }: Recorded): Recorded => others
 
 /** The body does not do what the record says. */
 export const diverged = (message: string, details: object): KeelsonError =>

@@ -99,7 +99,9 @@ const runServer = (
     return withStatus(state, 'running', context)
   }
   const changed = (state: RunState, context: RunContext): State =>
-    goOn(state, context, ({ life }) => life && context.cast(life, 'changed'))
+    goOn(state, context, ({ life }) => {
+      if (life) context.cast(life, 'changed', state.cancel?.isPlaced === false)
+    })
 
   return {
     init: () => undefined,

@@ -3,7 +3,7 @@
  * they depend on nothing else. Pure, but for the rows of the turn at hand.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { RunContext, RunEnd } from './messages.ts'
+import type { Present, RunContext, RunEnd } from './messages.ts'
 import {
   allOperations,
   cancelKey,
@@ -50,8 +50,10 @@ export const recording = (
   // Its row may know more than its life: a signal and a time-out may be on their way at once.
   const row = recorded && context.rows.get(operationKey(state.lap, recorded.number))
   if ((row as Operation | undefined)?.outcome) return [undefined, state]
-  const { number = state.operations + 1, ...before } = recorded ?? {}
-  const place = change.outcome && (recorded?.place ?? state.outcomes + 1)
+  const { number = state.operations + 1, place: known, ...before } = recorded ?? {}
+  // A cancel may have taken its place.
+  const kept = row ? (row as Operation).place : known
+  const place = kept ?? (change.outcome && state.outcomes + 1)
   const next: Operation = { kind, key, ...before, ...change, at: context.now() }
   const placed = place === undefined ? next : { ...next, place }
   context.rows.put(
@@ -102,18 +104,82 @@ export const delivering = (
   return [delivered, next]
 }
 
+/** How far the body is when a cancel gets its place. */
+export type Reached = {
+  /** The keys that it has asked for. */
+  readonly asked: ReadonlyMap<string, unknown>
+  /** The place of a reopened operation, within the record: the cancel takes it. */
+  readonly reopened: number | undefined
+}
+
 /** Gives a cancel that was asked for its place among the outcomes. */
 export const placing = (
   state: RunState,
   context: TurnContext,
-  asked: number,
+  { asked, reopened: place }: Reached,
 ): Turned<Recorded | undefined> => {
   const { cancel } = state
   if (!cancel || cancel.isPlaced || isOver(state.status)) return [undefined, state]
-  const marker = { kind: 'cancel', key: cancelKey, recorded: undefined } as const
-  const [recorded, next] = recording(state, context, marker, { outcome: { kind: 'ok' }, asked })
+  const marker = { kind: 'cancel', key: cancelKey } as const
+  const isTaken = place !== undefined && !givesWay(state, context, place, asked)
+  if (isTaken) return [undefined, state]
+  const number = state.operations + 1
+  const recorded = place === undefined ? undefined : { ...marker, number, place, at: 0 }
+  const change = { outcome: { kind: 'ok' }, asked: asked.size } as const
+  const [row, next] = recording(state, context, { ...marker, recorded }, change)
   const placed = { ...next, cancel: { ...cancel, isPlaced: true } }
-  return [recorded, withStatus(placed, 'cancelling', context)]
+  return [row, withStatus(placed, 'cancelling', context)]
+}
+
+/**
+ * Ends the record at this place: operations that the body has not asked for again are forgotten, and
+ * those without an outcome have no place. False: the operation of this place has its outcome.
+ */
+const givesWay = (
+  state: RunState,
+  { rows }: TurnContext,
+  from: number,
+  asked: Reached['asked'],
+): boolean => {
+  const record = [...recordIn(state, rows)]
+  if (record.some(({ place, outcome }) => place === from && outcome)) return false
+  for (const { number, ...row } of record) {
+    const key = operationKey(state.lap, number)
+    const { place, ...others } = row
+    if (!asked.has(row.key)) rows.delete(key)
+    else if (place !== undefined && !row.outcome) rows.put(key, others)
+  }
+  return true
+}
+
+/** The turn after which a run does not go on until an operator lets it. */
+export const blocking = (
+  state: RunState,
+  context: RunContext,
+  { waiting }: Present,
+  error: KeptError,
+): Turned<void> => {
+  if (isOver(state.status)) return [undefined, state]
+  const end = { status: 'blocked', error } as const
+  for (const from of waiting) from.reply(end)
+  if (state.parent) context.addContinue('tellParent')
+  return [undefined, ended(state, context, end)]
+}
+
+/**
+ * Lets a run rest until its next timer, at `at`. False: something has happened that its life does
+ * not know.
+ */
+export const resting = (
+  state: RunState,
+  context: RunContext,
+  seen: Pick<RunState, 'outcomes' | 'signals'>,
+  at: number,
+): Turned<boolean> => {
+  const isPresent = state.outcomes === seen.outcomes && state.signals === seen.signals
+  if (!isPresent || state.status !== 'running' || state.cancel) return [false, state]
+  if (Number.isFinite(at)) context.setAlarm('timer', { at })
+  return [true, withStatus(state, 'waiting', context)]
 }
 
 /** The state of a run that has ended so, or does not go on. */
@@ -181,7 +247,12 @@ export const reopening = (state: RunState, context: TurnContext): RunState => {
 }
 
 /** The number of the operation that ended the run: the one that it names, or its last failure. */
-const failedIn = ({ failedBy }: RunState, record: readonly Recorded[]): number | undefined => {
+const failedIn = (
+  { cancel, failedBy }: RunState,
+  record: readonly Recorded[],
+): number | undefined => {
+  // No operation has ended it: a timer goes on where it was.
+  if (cancel) return undefined
   if (failedBy !== undefined) return failedBy
   const decided = record.filter(({ place, key }) => place !== undefined && key !== cancelKey)
   const last = decided.sort((left, right) => (right.place ?? 0) - (left.place ?? 0))[0]

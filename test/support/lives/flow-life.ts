@@ -1,0 +1,288 @@
+/**
+ * One random life of workflows from one seed: random bodies, signals, cancels and retries; kills of
+ * runs and of storage, power cuts, and a halt at any operation on the disk. At its end every run has
+ * ended, and W1 to W9 and W11 hold (`flow-world-outside.ts` has those that the world outside sees).
+ */
+import { seededRandom } from '../../../src/clock.ts'
+import { type Flow, flow, flows } from '../../../src/flow/index.ts'
+import { type App, isKeelsonError, name, supervisor } from '../../../src/index.ts'
+import { machine } from '../worlds/simulated-instance.ts'
+import { type Drawn, drawnPlan, drawnWorkflow, expected, isRacy, type Plan } from './flow-plan.ts'
+import { OutsideWorld } from './flow-world-outside.ts'
+import type { Tally } from './seed-lives.ts'
+
+/** Lives a life. Rejects with what was promised and did not hold. */
+export const liveFlows = async (seed: number): Promise<Tally> => {
+  const life = new FlowLife(seed)
+  await life.begin()
+  await life.live(life.pick([10, 25, 50]))
+  await life.end()
+  return life.tally
+}
+
+/** A run that this life has started. */
+type Started = {
+  readonly plan: Plan
+  /** Its start is acknowledged. */
+  isSure: boolean
+  signals: number
+  /** Cancelled, retried or settled: its end is not that of its plan. */
+  isSteered: boolean
+  /** Its last end. */
+  end?: string
+}
+
+/** What a request may be refused with, but for a wrong state of the run. */
+const troubles = ['SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'EXITED', 'UNKNOWN_OUTCOME', 'TIMEOUT']
+const dayMs = 86_400_000
+
+class FlowLife {
+  readonly tally: Tally = { lives: 1 }
+  readonly #random: () => number
+  readonly #machine: ReturnType<typeof machine>
+  readonly #shards: number
+  readonly #outside: OutsideWorld
+  readonly #started = new Map<string, Started>()
+  #drawn!: Drawn
+  #app!: App
+  /** The call to the disk at which the program halts. */
+  #haltsAt = Number.POSITIVE_INFINITY
+
+  constructor(seed: number) {
+    this.#random = seededRandom(seed)
+    this.#machine = machine({ seed, syncMs: this.pick([0, 1, 7]) })
+    this.#shards = this.pick([1, 2])
+    this.#outside = new OutsideWorld(this.#machine.clock)
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)] as T
+  }
+
+  get #flow(): Flow {
+    return flow(this.#app)
+  }
+
+  #count(what: string): void {
+    this.tally[what] = (this.tally[what] ?? 0) + 1
+  }
+
+  #judge(): void {
+    const { wrong } = this.#outside
+    if (wrong.length > 0) throw new Error(wrong.join('; '))
+  }
+
+  async begin(): Promise<void> {
+    this.#drawn = drawnWorkflow(this.#outside.nextLife())
+    this.#app = await this.#machine.start({
+      shards: this.#shards,
+      app: supervisor('app', {}, [flows({ workflows: [this.#drawn] })]),
+    })
+    for (const [id, run] of this.#started)
+      if (run.isSure && this.#status(id) === undefined) throw new Error(`W1: the run ${id} is lost`)
+  }
+
+  #planHalt(): void {
+    const { disk } = this.#machine
+    const at = 1 + Math.floor(this.#random() * 400)
+    this.#haltsAt = disk.calls + at
+    disk.inject({ at, fault: { kind: 'halt' } })
+  }
+
+  get #isHalted(): boolean {
+    return this.#machine.disk.calls >= this.#haltsAt
+  }
+
+  async #dies(unsynced?: 'lost' | 'kept'): Promise<void> {
+    this.#count(unsynced ? 'power cuts' : 'kills of the program')
+    const { disk, during } = this.#machine
+    if (this.#isHalted) this.#count('halts')
+    this.#haltsAt = Number.POSITIVE_INFINITY
+    disk.halt()
+    await during(this.#app.close({ deadlineMs: 0 })).catch(() => undefined)
+    await during(this.#app.system.stop()).catch(() => undefined)
+    disk.crash(unsynced ? { unsynced } : {})
+    disk.clearFaults()
+    disk.killProcess()
+    await this.begin()
+  }
+
+  #status(id: string): string | undefined {
+    const handle = this.#app.entity('$flow-drawn')
+    return (handle.state(id) as { readonly status: string } | undefined)?.status
+  }
+
+  /** Asks, and answers `undefined` when the answer is not known. */
+  async #asks<T>(what: string, ask: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const answer = await this.#machine.during(ask(), 120_000)
+      this.#count(what)
+      return answer
+    } catch (error) {
+      const codes = [...troubles, 'CONFLICT', 'BUSY', 'BLOCKED']
+      const found = codes.find((code) => isKeelsonError(error, code as 'BUSY'))
+      if (!found) throw new Error(`${what} is refused`, { cause: error })
+      this.#count(`${what}: ${found}`)
+      return undefined
+    }
+  }
+
+  async #starts(id: string): Promise<void> {
+    const known = this.#started.get(id)
+    const plan = known?.plan ?? drawnPlan(this.#random)
+    const run = known ?? { plan, isSure: false, signals: 0, isSteered: false }
+    this.#started.set(id, run)
+    const handle = await this.#asks('starts', () => this.#flow.start(this.#drawn, plan, { id }))
+    if (handle) run.isSure = true
+  }
+
+  /** Signals are sent one after another; one whose answer is not known is sent again. */
+  async #signals(id: string, run: Started): Promise<void> {
+    const number = run.signals + 1
+    const handle = this.#flow.handle(this.#drawn, id)
+    const sent = await this.#asks('signals', () =>
+      handle.signal('go', number, { id: `signal ${number}` }),
+    )
+    if (sent) run.signals = number
+  }
+
+  async #cancels(id: string, run: Started): Promise<void> {
+    run.isSteered = true
+    const handle = this.#flow.handle(this.#drawn, id)
+    const done = await this.#asks('cancels', () => handle.cancel({ reason: 'rain' }))
+    if (done?.accepted) this.#outside.run(id).isCancelled = true
+  }
+
+  async #retries(id: string, run: Started): Promise<void> {
+    run.isSteered = true
+    // Whether or not the answer comes, from now on it may have been tried again.
+    this.#outside.helped(id)
+    await this.#asks('retries', () => this.#flow.retry(this.#drawn, id))
+  }
+
+  async #kills(id: string): Promise<void> {
+    this.#count('kills of runs')
+    this.#app.system.kill(name(`$flow-drawn/${id}`) as never)
+    await this.#machine.clock.settle()
+  }
+
+  /** Does drawn things to the runs. */
+  async live(steps: number): Promise<void> {
+    const { clock } = this.#machine
+    const ids = ['1', '2', '3'].slice(0, this.pick([1, 2, 3]))
+    if (this.pick([true, false])) this.#planHalt()
+    for (let step = 0; step < steps; step++) {
+      const id = this.pick(ids)
+      const run = this.#started.get(id)
+      if (!run?.isSure) await this.#starts(id)
+      else await this.#acts(id, run, this.#random())
+      await clock.advance(this.pick([0, 1, 5, 50, 50, 1_000, 5_000, 90_000, dayMs]))
+      if (this.#isHalted) await this.#dies(this.pick(['lost', 'kept']))
+      this.#judge()
+    }
+  }
+
+  async #acts(id: string, run: Started, chance: number): Promise<void> {
+    const status = this.#status(id)
+    if (chance < 0.35) await this.#signals(id, run)
+    else if (chance < 0.42) await this.#cancels(id, run)
+    else if (chance < 0.55 && (status === 'failed' || status === 'cancelled'))
+      await this.#retries(id, run)
+    else if (chance < 0.7) await this.#kills(id)
+    else if (chance < 0.82) await this.#dies(this.pick([undefined, 'lost', 'kept']))
+    else if (chance < 0.87) await this.#closes()
+  }
+
+  async #closes(): Promise<void> {
+    this.#count('closes')
+    await this.#machine.during(this.#app.close()).catch(() => undefined)
+    this.#haltsAt = Number.POSITIVE_INFINITY
+    this.#machine.disk.clearFaults()
+    this.#machine.disk.killProcess()
+    await this.begin()
+  }
+
+  /** The trouble is over: every run ends, and its end stays over another power cut. */
+  async end(): Promise<void> {
+    const { clock, disk, during } = this.#machine
+    if (this.#isHalted) await this.#dies('lost')
+    disk.clearFaults()
+    for (const [id, run] of this.#started) if (!run.isSure) await this.#starts(id)
+    for (let round = 0; round < 200 && !(await this.#areOver()); round++) {
+      await clock.advance(round % 4 === 3 ? dayMs : 2_000)
+      this.#judge()
+    }
+    if (!(await this.#areOver())) throw new Error(`no end of ${this.#openRuns().join('; ')}`)
+    const ends = this.#ends()
+    for (const [id, run] of this.#started) this.#judgeEnd(id, run)
+    this.#judge()
+    await this.#dies('lost')
+    await clock.advance(dayMs / 2)
+    this.#judge()
+    const after = this.#ends()
+    for (const [id, end] of ends)
+      if (after.get(id) !== end) throw new Error(`W11: ${id} was ${end}, and is ${after.get(id)}`)
+    await during(this.#app.close())
+  }
+
+  /** Every run of the workflow, children too, with its status and output. */
+  #ends(): Map<string, string> {
+    const { entries } = this.#flow.list({ type: this.#drawn, limit: 1_000 })
+    return new Map(entries.map(({ id, status, error }) => [id, `${status} ${error?.message}`]))
+  }
+
+  #openRuns(): string[] {
+    const open = [...this.#ends()].filter(([, end]) => !/^(completed|failed|cancelled)/.test(end))
+    return open.map(([id, end]) => {
+      const { entries } = this.#flow.steps(this.#drawn, id)
+      return `${id} ${end}: ${JSON.stringify(entries)}`
+    })
+  }
+
+  /** Whether every run has ended. Sends signals to those that wait, and decides unknown steps. */
+  async #areOver(): Promise<boolean> {
+    let isOpen = false
+    for (const [id, end] of this.#ends()) {
+      if (/^(completed|failed|cancelled)/.test(end)) continue
+      isOpen = true
+      const run = this.#started.get(id) ?? this.#child(id)
+      if (end.startsWith('blocked')) await this.#settles(id, run, end)
+      else await this.#signals(id, run)
+    }
+    return !isOpen
+  }
+
+  readonly #children = new Map<string, Started>()
+
+  /** A child, which gets signals too. */
+  #child(id: string): Started {
+    const known = this.#children.get(id)
+    const child = known ?? { plan: { parts: [], end: 'output' }, ...childOf }
+    this.#children.set(id, child)
+    return child
+  }
+
+  async #settles(id: string, run: Started, end: string): Promise<void> {
+    run.isSteered = true
+    this.#count('blocked')
+    this.#outside.helped(id)
+    const unknown = /whether the step (\S+) has run is not known/.exec(end)?.[1]
+    if (unknown !== undefined && this.pick([true, false]))
+      await this.#asks('settles', () =>
+        this.#flow.settle(this.#drawn, id, unknown, { value: 'settled' }),
+      )
+    else await this.#asks('retries', () => this.#flow.retry(this.#drawn, id))
+  }
+
+  #judgeEnd(id: string, run: Started): void {
+    const status = this.#status(id) as string
+    this.#count(`ended ${status}`)
+    this.#outside.ended(id, status)
+    if (run.isSteered || isRacy(run.plan) || status === expected(run.plan)) return
+    const children = [...this.#children.values()]
+    if (children.some(({ isSteered }) => isSteered)) return
+    throw new Error(`W2: the run ${id} is ${status}, and not ${expected(run.plan)}`)
+  }
+}
+
+const childOf = { isSure: true, signals: 0, isSteered: false }
