@@ -214,7 +214,8 @@ export const performChild = async (
   const { state, life } = carrier
   if (active.recorded === undefined) await carrier.record(active, { child: `${type}/${id}` })
   const number = active.recorded?.number
-  if (number === undefined) return
+  // A parent that has ended by now begins no child.
+  if (number === undefined || active.isOver) return
   const { birth, lap, root = `${carrier.type}/${carrier.id}` } = state
   const parent = { type: carrier.type, id: carrier.id, birth, lap, number }
   const request: StartRequest = { ...input, parent, root }

@@ -141,7 +141,11 @@ const runServer = (
       cancel: (state, { reason, force }, context) => {
         if (!state) return refuse(state, context, notNow('be cancelled', context.id, undefined))
         const { status } = state
-        if (isOver(status)) return reply({ accepted: false, status }, state)
+        if (isOver(status)) {
+          // A parent that was tried again does not know the end that its last try was given.
+          if (state.parent) context.addContinue('tellParent')
+          return reply({ accepted: false, status }, state)
+        }
         if (force) return reply({ accepted: true, status }, forced(state, reason, context))
         if (status === 'undoing') return reply({ accepted: false, status }, state)
         const cancel = state.cancel ?? { reason, isPlaced: false }

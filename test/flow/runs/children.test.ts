@@ -43,6 +43,26 @@ describe('a child', () => {
     ])
   })
 
+  test('does not begin when its parent ends in the same moment', { tags: ['W9'] }, async () => {
+    const log: string[] = []
+    const child = square(log)
+    const parent = workflow('parent', async (ctx: Ctx) => {
+      await ctx.all<unknown>('both', [
+        (own: Ctx) => own.child('one', child, { n: 1 }),
+        async () => {
+          throw new RangeError('at once')
+        },
+      ])
+    })
+    const w = await flowWorld([parent, child])
+    const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+
+    expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+    await w.s.advance(10_000)
+    expect(log).toEqual([])
+    expect(w.flow.list({ type: child }).entries).toEqual([])
+  })
+
   test('that fails rejects with its error', { tags: ['W9'] }, async () => {
     const child = square()
     const parent = workflow('parent', async (ctx: Ctx) => {
