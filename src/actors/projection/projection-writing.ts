@@ -73,7 +73,8 @@ const flushIn = (state: State, inMs: number, context: Context): void => {
   const left = state.flushTimer && context.readTimer(state.flushTimer)
   if (typeof left === 'number' && left <= ms) return
   if (state.flushTimer) context.cancelTimer(state.flushTimer)
-  state.flushTimer = context.sendAfter(ms, 'flushDue')
+  // A start reads from the log what was not flushed, so nothing keeps Node open for it.
+  state.flushTimer = context.sendAfter(ms, 'flushDue').unref()
 }
 
 /** A step of the feed, a commit of derived rows alone, or one of rebuilt rows. */
