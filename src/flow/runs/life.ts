@@ -173,7 +173,12 @@ export class RunLife implements EndingLife {
   async #listen(): Promise<void> {
     try {
       for (;;) {
-        const message = await this.life.receive(Number.POSITIVE_INFINITY)
+        const { mail } = this.#terms
+        mail.next ??= this.life.receive(Number.POSITIVE_INFINITY)
+        const message = await mail.next
+        // The life after this one gets it.
+        if (this.isStopped) return
+        mail.next = undefined
         if (message?.kind !== 'cast') continue
         const { name, payload } = message as { name: string; payload: unknown }
         if (name === 'changed') this.#changed(payload as boolean)
@@ -196,8 +201,7 @@ export class RunLife implements EndingLife {
   }
 
   get isCancelling(): boolean {
-    const isCancelled = this.#wantsCancel || this.#state.cancel !== undefined
-    return isCancelled && !this.isBodyOver
+    return (this.#wantsCancel || this.#state.cancel !== undefined) && !this.isBodyOver
   }
 
   #recorded(recorded: Recorded): void {
@@ -370,11 +374,10 @@ export class RunLife implements EndingLife {
   }
 
   /** The cancel that is recorded, or is placed now. */
-  #askCancel(): Active {
+  #askCancel(): void {
     const perform = async (): Promise<void> => undefined
-    const active = new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope, perform })
-    this.replay.ask(active)
-    return active
+    const { undoScope: scope } = this
+    this.replay.ask(new Active({ kind: 'cancel', key: cancelKey, scope, perform }))
   }
 
   async #place(reopened: number | undefined): Promise<void> {
@@ -441,9 +444,8 @@ export class RunLife implements EndingLife {
   block(error: KeptError): void {
     if (this.isStopped) return
     this.isStopped = true
-    const { present } = this.#terms
-    void this.turn((state, context) => blocking(state, context, present, error)).then(() => {
-      present.waiting.clear()
+    void this.turn((state, context) => blocking(state, context, this.present, error)).then(() => {
+      this.present.waiting.clear()
       tellFlow(this, 'flow.blocked', { error })
       this.stop('rest')
     })

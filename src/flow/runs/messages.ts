@@ -102,6 +102,8 @@ export type LifeTerms = {
   readonly present: Present
   /** The run begins with this life: nothing is recorded. */
   readonly first: { readonly input: unknown; readonly state: RunState } | undefined
+  /** The next message of the process, which outlives a life: `again` begins another one in it. */
+  readonly mail: { next: ReturnType<OwnLife['receive']> | undefined }
   /** A replay has diverged once. */
   readonly isSecond: boolean
 }

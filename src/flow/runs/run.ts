@@ -80,7 +80,8 @@ const runServer = (
     const { id } = context
     const present = presentOf(id)
     context.background(async (life) => {
-      let [next, terms] = ['first', { workflow, id, life, present, first, isSecond: false }]
+      const mail = { next: undefined }
+      let [next, terms] = ['first', { workflow, id, life, present, first, mail, isSecond: false }]
       while (next !== 'rest' && !life.signal.aborted) {
         next = await new RunLife(terms).run()
         terms = { ...terms, first: undefined, isSecond: next === 'replay' }

@@ -41,6 +41,19 @@ const trips = (third: (signal: AbortSignal) => string | Promise<string>) => {
 }
 
 describe('a cancel', () => {
+  test('interrupts a body that has begun again', { tags: ['W6'] }, async () => {
+    const lap = workflow('lap', async (ctx: Ctx, n: number) => {
+      if (n === 0) ctx.again(1)
+      await ctx.step('hang', never)
+    })
+    const w = await flowWorld([lap])
+    const run = await w.during(w.flow.start(lap, 0, { id: '1' }))
+    await w.s.advance(100)
+
+    expect((await w.during(run.cancel())).accepted).toBe(true)
+    expect(await w.during(codeOf(run.result({ timeoutMs: 1_000 })))).toBe('CANCELLED')
+  })
+
   test('interrupts a step that runs, and undoes what began, the newest first', {
     tags: ['W6'],
   }, async () => {
