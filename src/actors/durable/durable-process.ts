@@ -2,7 +2,7 @@
  * The process of a durable actor: a GenServer around the user's server. It makes each message a
  * turn: the handler runs on the state in memory, the unit of the turn goes to the log, and the next
  * message is handled at once. Its messages wait in `turn-outputs.ts` for the unit, which
- * `turn-log.ts` brings into the log; `turn-fates.ts` has what comes of it.
+ * `turn-log.ts` brings into the log; `turn-fates.ts` carries out its decision.
  *
  * A handler that throws ends the process, as in OTP, and its turn never happened. A failed step or
  * alarm ends nothing: it is recorded for another try.
@@ -354,7 +354,7 @@ export class DurableProcess implements Actor, Ended {
     return (await this.redoAll()) ?? this.#handle(run)
   }
 
-  // What its handlers ask for, and its parts.
+  // The parts that its handlers and collaborators use.
 
   /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
   get draft(): TurnDraft {

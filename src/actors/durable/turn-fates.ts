@@ -1,7 +1,11 @@
 /**
  * The fates of one actor's turns, as their log decides them. A durable turn shows its state. A
  * refused one is taken back together with the turns after it, which began on a state that does not
- * exist: they are handled again, in their order, after what follows from the refusal.
+ * exist: they are handled again, in their order, after the consequence of the refusal.
+ *
+ * The only importer is `durable-process.ts`, which runs handlers. This file is apart from it because
+ * it is the port of `TurnLog`: it is called when a turn is decided, which may be while a later
+ * handler runs.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import type { AnyContext, Process } from '../../runtime/index.ts'
@@ -25,7 +29,7 @@ interface Fated {
   rouse(): void
 }
 
-/** What becomes of the turns of one actor. */
+/** Carries out the decision of the log about each turn of one actor. */
 export class TurnFates implements TurnPort<TurnDraft> {
   readonly #actor: Fated
   readonly #process: Process

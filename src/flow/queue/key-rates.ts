@@ -68,7 +68,7 @@ export class KeyRates {
     return this.#asleep.keys()
   }
 
-  /** Forgets a key none of whose starts counts any more. Answers whether its row may go. */
+  /** Forgets a key whose starts no longer count. Answers whether its row may be removed. */
   forgets(key: string, now: number, rows: DurableRows): boolean {
     // Grants in the row of a life before count from here on, so a later sweep forgets them.
     return this.#window(key, now, rows).isEmpty(now) && this.#windows.delete(key)

@@ -221,7 +221,7 @@ export class QueueBook {
     this.#isPaused = isPaused
   }
 
-  /** The instance closes: no job starts any more, and a try that is cut off does not count. */
+  /** The instance closes: no further job starts, and a try that is cut off does not count. */
   leave(): void {
     this.#isLeaving = true
   }

@@ -12,7 +12,7 @@ export type OverdueJob = { readonly id: string; readonly attempt: number; readon
 /** The health of a queue, in `app.health().parts['queue/<name>']`. */
 export type QueueHealth = QueueCounts & {
   readonly isPaused: boolean
-  /** The handlers that have ignored the end of their time. They hold no place any more. */
+  /** The handlers that ignored the end of their time. Their places are free again. */
   readonly overdue: readonly OverdueJob[]
 }
 

@@ -20,7 +20,7 @@ export interface Carrier {
   readonly life: OwnLife
   /** The state at the beginning of this life. */
   readonly state: RunState
-  /** Nothing is carried out any more. */
+  /** The life carries out no further operation. */
   readonly isStopped: boolean
   /** The instance closes: no try begins. */
   readonly isClosing: boolean

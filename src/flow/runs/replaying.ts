@@ -45,7 +45,7 @@ export const loadRun = async (life: EndingLife, reads: () => void): Promise<Load
 const stillMs = 5_000
 const lookMs = 500
 
-/** Watches a replay for a body that asks for nothing of its record any more. */
+/** Watches a replay for a body that no longer asks for its record. */
 export const watchReplay = async (life: EndingLife): Promise<void> => {
   const { replay } = life
   const { clock } = life.life.system

@@ -20,7 +20,7 @@ export const walStatuses = { clean: 0, torn: 3, corrupt: 4 } as const
 /** The finding about one log: its verification, or why there is none. */
 export type VerifiedLog = {
   readonly target: LogTarget
-  /** What else is known of the log. */
+  /** Facts from beside the log, such as its snapshots and LMDB's position. */
   readonly knowledge: LogKnowledge
   /** Oddities beside the log. */
   readonly remarks: readonly string[]

@@ -84,7 +84,7 @@ const verifyLog = async (
   const elapsedMs = clock.monotonic() - startedAt
   const remarks =
     projection.state === 'damaged'
-      ? [`the projection is damaged and would be built anew: ${projection.evidence}`]
+      ? [`the projection is damaged and would be rebuilt: ${projection.evidence}`]
       : []
   const verdict = { ...(found && { found }), ...(refused && { refused }) }
   return { target, knowledge, remarks, ...verdict, elapsedMs }

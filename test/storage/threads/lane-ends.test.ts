@@ -1,23 +1,14 @@
 /** Commits in a lane: two at a time, in the order of their requests. */
 import { expect, test } from 'vitest'
-import type { Clock } from '../../../src/clock.ts'
 import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
 import { LaneClient, LaneServer } from '../../../src/storage/threads/lane-ends.ts'
 import { answer, request } from '../../support/worlds/lane-commit.ts'
+import { steppingClock } from '../../support/worlds/stepping-clock.ts'
 
 /** Both ends in one thread. Neither polls by itself: the test calls `poll`. */
 const world = ({ mayPoll = false } = {}) => {
   const memory = laneMemory()
-  const turns: (() => void)[] = []
-  let now = 0
-  const clock = {
-    // Each reading takes 10 µs.
-    monotonic: () => {
-      now += 0.01
-      return now
-    },
-    soon: (action: () => void) => void turns.push(action),
-  } as Partial<Clock> as Clock
+  const { clock, pause } = steppingClock()
   const wakeUps: string[] = []
   const settled: number[] = []
   const taken: { id: number; byLane: (answer: unknown) => boolean }[] = []
@@ -40,10 +31,6 @@ const world = ({ mayPoll = false } = {}) => {
     const threadPolls = lane.isPolling(thread)
     client.poll()
     return { hostPolls, threadPolls }
-  }
-  const pause = (ms: number) => {
-    now += ms
-    for (const turn of turns.splice(0)) turn()
   }
   return { client, server, offer, commit, pause, wakeUps, settled, taken }
 }

@@ -3,9 +3,9 @@
  * stops.
  */
 import { describe, expect, test } from 'vitest'
-import type { Clock } from '../../../src/clock.ts'
 import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
 import { LanePoller, PollHabit } from '../../../src/storage/threads/lane-waiting.ts'
+import { steppingClock } from '../../support/worlds/stepping-clock.ts'
 
 /** Waits `count` times, for `polledMs` or `sleptMs`. Returns the share of the waits that polled. */
 const spend = (habit: PollHabit, count: number, polledMs: number, sleptMs: number): number => {
@@ -71,18 +71,9 @@ describe('the habit of a waiting side', () => {
   })
 })
 
-/** A clock on which each reading takes 10 µs, and turns that are taken by hand. */
 const world = (poll: () => boolean) => {
   const lane = new Lane(laneMemory())
-  const turns: (() => void)[] = []
-  let now = 0
-  const clock = {
-    monotonic: () => {
-      now += 0.01
-      return now
-    },
-    soon: (action: () => void) => void turns.push(action),
-  } as Partial<Clock> as Clock
+  const { clock, turns } = steppingClock()
   const poller = new LanePoller({ lane, side: laneSides.thread, clock, poll })
   return { lane, turns, poller, isPolling: () => lane.isPolling(laneSides.thread) }
 }
