@@ -1,0 +1,223 @@
+/** The book of a queue against a naive list of its jobs. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { NewJob, QueueLimits } from '../../../src/flow/queue/queue-book.ts'
+import { BookWorld, newJob } from '../../support/worlds/queue-book.ts'
+
+/** A job of the naive list, with everything that is known of it. */
+type Known = NewJob & {
+  readonly number: number
+  dueAt: number
+  status: 'waiting' | 'running' | 'done' | 'dead'
+  tries: number
+}
+
+const keys = ['', 'a', 'b', 'c']
+const anyJob = fc.record({
+  key: fc.constantFrom(...keys),
+  priority: fc.constantFrom(-1, 0, 7),
+  delayMs: fc.constantFrom(0, 0, 0, 30, 200),
+  unique: fc.constantFrom(undefined, undefined, 'u', 'v'),
+})
+const anyAct = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ add: fc.array(anyJob, { minLength: 1, maxLength: 6 }) }) },
+  { weight: 4, arbitrary: fc.record({ done: fc.nat(9) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ fails: fc.nat(9), inMs: fc.constantFrom(5, 50, undefined) }),
+  },
+  { weight: 3, arbitrary: fc.record({ passes: fc.nat(120) }) },
+  { weight: 1, arbitrary: fc.record({ ends: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ refused: fc.array(anyJob, { maxLength: 3 }) }) },
+  { weight: 1, arbitrary: fc.record({ retry: fc.nat(30) }) },
+)
+const anyLimits = fc.record({
+  concurrency: fc.integer({ min: 1, max: 5 }),
+  perKey: fc.constantFrom(1, 2, Number.POSITIVE_INFINITY),
+  rate: fc.constantFrom(
+    undefined,
+    { max: 2, perMs: 100, key: false },
+    { max: 1, perMs: 100, key: true },
+  ),
+  memoryMax: fc.integer({ min: 1, max: 8 }),
+})
+
+/** Drives a world and a naive list of its jobs beside it. */
+class Compared {
+  readonly world: BookWorld
+  readonly jobs = new Map<number, Known>()
+  readonly starts: { readonly key: string; readonly at: number }[] = []
+
+  constructor(limits: Partial<QueueLimits>) {
+    this.world = new BookWorld(limits)
+  }
+
+  known = (number: number): Known => this.jobs.get(number) as Known
+
+  jobsIn(status: Known['status']): Known[] {
+    return [...this.jobs.values()].filter((known) => known.status === status)
+  }
+
+  add(added: readonly NewJob[]): void {
+    const { now } = this.world
+    const answers = this.world.add(...added)
+    for (const [at, { number, repeated }] of answers.entries()) {
+      const given = added[at] as NewJob
+      const holder = [...this.jobsIn('waiting'), ...this.jobsIn('running')].find(
+        ({ unique }) => unique !== undefined && unique === given.unique,
+      )
+      expect([number, repeated]).toEqual(holder ? [holder.number, true] : [number, false])
+      if (repeated) continue
+      expect(this.jobs.has(number)).toBe(false)
+      this.jobs.set(number, {
+        ...given,
+        ...{ number, dueAt: now + given.delayMs, status: 'waiting', tries: 0 },
+      })
+    }
+  }
+
+  startsWithin(key: string | undefined): number {
+    const { now, limits } = this.world
+    const from = now - (limits.rate?.perMs ?? 0)
+    return this.starts.filter((start) => start.at > from && (key ?? start.key) === start.key).length
+  }
+
+  hasRoom(key: string): boolean {
+    const { perKey, rate } = this.world.limits
+    if (rate && !rate.key && this.startsWithin(undefined) >= rate.max) return false
+    if (key === '') return true
+    if (rate?.key && this.startsWithin(key) >= rate.max) return false
+    return this.jobsIn('running').filter((known) => known.key === key).length < perKey
+  }
+
+  claim(): void {
+    const { world } = this
+    const { now } = world
+    const { rate, concurrency } = world.limits
+    const waits = this.jobsIn('waiting').filter(({ dueAt }) => dueAt <= now)
+    const wasCut = new Map(
+      world.book.kept.cut.map(([row, , isSuspect]) => [Number(row.slice(-12)), isSuspect]),
+    )
+    for (const claim of world.claim()) {
+      const { number, record } = claim
+      const known = this.known(number)
+      expect([known.status, known.dueAt <= now]).toEqual(['waiting', true])
+      expect(this.hasRoom(known.key)).toBe(true)
+      expect(claim.attempt).toBe(known.tries + 1)
+      if (!wasCut.has(number))
+        for (const other of waits)
+          if (other.status === 'waiting' && !wasCut.has(other.number) && this.hasRoom(other.key)) {
+            // A rate counts in slots: a key may rest a little longer than the model says.
+            if (!rate?.key) expect(other.priority).toBeLessThanOrEqual(record.priority)
+            if (other.key === known.key && other.priority === known.priority)
+              expect(number).toBeLessThanOrEqual(other.number)
+          }
+      if (wasCut.get(number)) expect(this.jobsIn('running')).toEqual([])
+      known.status = 'running'
+      known.tries++
+      this.starts.push({ key: known.key, at: now })
+    }
+    const running = this.jobsIn('running').length
+    expect(running).toBeLessThanOrEqual(concurrency)
+    const isDraining = world.book.kept.cut.some(([, , isSuspect]) => isSuspect)
+    const isAlone = world.book.kept.claims.some(([, , isSuspect]) => isSuspect)
+    if (rate === undefined && running < concurrency && !isDraining && !isAlone)
+      for (const known of waits)
+        if (known.status === 'waiting') expect(this.hasRoom(known.key)).toBe(false)
+    // A time that has passed would let the queue make one turn after another.
+    expect(world.wakeAt ?? Number.POSITIVE_INFINITY).toBeGreaterThan(now)
+    // Whatever waits starts by itself, or when a running job ends.
+    if (running === 0 && this.jobsIn('waiting').length > 0)
+      expect(world.wakeAt).toBeGreaterThan(now)
+  }
+
+  compare(): void {
+    const { counts, kept } = this.world.book
+    expect(counts).toEqual({
+      ready: counts.ready,
+      delayed: this.jobsIn('waiting').length - counts.ready,
+      running: this.jobsIn('running').length,
+      dead: this.jobsIn('dead').length,
+    })
+    expect(kept.claims.map(([row]) => Number(row.slice(-12))).sort()).toEqual(
+      this.jobsIn('running')
+        .map(({ number }) => number)
+        .sort(),
+    )
+    const rows = [...this.world.stored.keys()].filter((row) => /^[drx]/.test(row))
+    const stored = rows.map((row) => Number(row.slice(-12))).sort((one, other) => one - other)
+    expect(stored).toEqual(
+      [...this.jobs.values()].filter(({ status }) => status !== 'done').map(({ number }) => number),
+    )
+  }
+
+  crash(isLeaving: boolean): void {
+    const { world } = this
+    if (isLeaving) world.turn(() => world.book.leave())
+    const alone = world.kept.claims.length === 1
+    for (const [row, , , endsAlone] of world.kept.claims) {
+      const known = this.known(Number(row.slice(-12)))
+      known.status = 'waiting'
+      if (isLeaving) known.tries--
+      else if (alone && endsAlone === 2) known.status = 'dead'
+    }
+    world.crash()
+  }
+
+  act(act: Record<string, unknown>): void {
+    const { world } = this
+    const running = this.jobsIn('running')
+    if ('add' in act) this.add((act.add as NewJob[]).map(newJob))
+    if ('passes' in act) world.now += act.passes as number
+    if ('ends' in act) this.crash(act.ends as boolean)
+    if ('refused' in act)
+      world.refused((rows) => {
+        for (const { number } of running.slice(1)) world.book.done(number, rows)
+        world.book.add((act.refused as NewJob[]).map(newJob), world.now, rows)
+        world.book.claim(world.now, rows)
+      })
+    const picked = running[((act.done ?? act.fails ?? 0) as number) % Math.max(1, running.length)]
+    if ('done' in act && picked) {
+      world.done(picked.number)
+      picked.status = 'done'
+    }
+    if ('fails' in act && picked) {
+      const { inMs } = act as { readonly inMs?: number }
+      world.fail(picked.number, inMs)
+      picked.status = inMs === undefined ? 'dead' : 'waiting'
+      picked.dueAt = world.now + (inMs ?? 0)
+    }
+    if ('retry' in act) this.retry(act.retry as number)
+  }
+
+  retry(number: number): void {
+    const { world } = this
+    const known = this.jobs.get(number)
+    const isHeld = [...this.jobsIn('waiting'), ...this.jobsIn('running')].some(
+      ({ unique }) => unique !== undefined && unique === known?.unique,
+    )
+    const retry = () => world.turn((rows) => world.book.retry(number, world.now, rows))
+    if (known?.status !== 'dead') expect(retry()).toBe(false)
+    else if (isHeld) expect(retry).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
+    else {
+      expect(retry()).toBe(true)
+      Object.assign(known, { status: 'waiting', tries: 0, dueAt: world.now })
+    }
+  }
+}
+
+test('limits hold, nothing is lost and nothing idles, whatever happens in which order', {
+  tags: ['W10'],
+}, () => {
+  fc.assert(
+    fc.property(anyLimits, fc.array(anyAct, { maxLength: 60 }), (limits, acts) => {
+      const compared = new Compared(limits)
+      for (const act of acts) {
+        compared.act(act)
+        compared.claim()
+        compared.compare()
+      }
+    }),
+    { numRuns: 400 },
+  )
+})

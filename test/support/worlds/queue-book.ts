@@ -1,0 +1,110 @@
+/** A queue book over rows in memory, whose turns become durable at once or are refused. */
+import type { DurableRows } from '../../../src/actors/index.ts'
+import {
+  type Claim,
+  emptyBook,
+  type KeptBook,
+  type NewJob,
+  QueueBook,
+  type QueueLimits,
+} from '../../../src/flow/queue/queue-book.ts'
+
+const error = { name: 'Error', message: 'no' }
+
+const limitsOf = (given: Partial<QueueLimits> = {}): QueueLimits => ({
+  ...{ concurrency: 3, perKey: Number.POSITIVE_INFINITY, rate: undefined, uniqueMs: undefined },
+  ...{ depthMax: 1_000, memoryMax: 100, keysMax: 100, keepMs: 10_000, countsEnds: true },
+  ...given,
+})
+
+/** A job with these members, and defaults for the others. */
+export const newJob = (given: Partial<NewJob> = {}): NewJob => ({
+  ...{ job: 'work', key: '', priority: 0, delayMs: 0, unique: undefined },
+  ...given,
+})
+
+/** Rows in memory, with the parts of `DurableRows` that a book uses. */
+const rowsOf = (stored: Map<string, unknown>) => {
+  const range = ({ prefix = '', gte = '', limit = 100 }) => {
+    const keys = [...stored.keys()].filter((key) => key.startsWith(prefix) && key >= gte).sort()
+    const entries = keys.slice(0, limit).map((key) => [key, stored.get(key)])
+    return { entries, exhausted: keys.length <= limit }
+  }
+  const rows = {
+    range,
+    get: (key: string) => stored.get(key),
+    put: (key: string, value: unknown) => void stored.set(key, structuredClone(value)),
+    delete: (key: string) => stored.delete(key),
+  }
+  return rows as unknown as DurableRows
+}
+
+/** A queue whose turns become durable at once, or are refused. */
+export class BookWorld {
+  now = 1_000_000
+  stored = new Map<string, unknown>()
+  kept: KeptBook = emptyBook
+  running = new Map<number, Claim>()
+  readonly limits: QueueLimits
+  book: QueueBook
+
+  constructor(limits: Partial<QueueLimits> = {}) {
+    this.limits = limitsOf(limits)
+    this.book = this.#open()
+  }
+
+  #open(): QueueBook {
+    const book = new QueueBook(this.limits, this.kept, this.now, this.running)
+    for (const row of [...this.stored.keys()].sort()) if (/^[dr]/.test(row)) book.found(row)
+    return book
+  }
+
+  turn<T>(does: (rows: DurableRows) => T): T {
+    const result = does(rowsOf(this.stored))
+    this.kept = structuredClone(this.book.kept)
+    return result
+  }
+
+  refused(does: (rows: DurableRows) => unknown): void {
+    does(rowsOf(new Map(this.stored)))
+    this.book = this.#open()
+  }
+
+  add(...jobs: Partial<NewJob>[]) {
+    return this.turn((rows) => this.book.add(jobs.map(newJob), this.now, rows))
+  }
+
+  claim(): readonly Claim[] {
+    const claims = this.turn((rows) => this.book.claim(this.now, rows))
+    for (const claim of claims) {
+      this.running.set(claim.number, claim)
+      this.book.started(claim, this.now)
+    }
+    return claims
+  }
+
+  claimed(): number[] {
+    return this.claim().map(({ number }) => number)
+  }
+
+  done(...numbers: number[]): void {
+    for (const number of numbers) {
+      this.running.delete(number)
+      this.turn((rows) => this.book.done(number, rows))
+    }
+  }
+
+  fail(number: number, inMs?: number): void {
+    this.running.delete(number)
+    this.turn((rows) => this.book.failed(number, error, inMs, this.now, rows))
+  }
+
+  crash(): void {
+    this.running.clear()
+    this.book = this.#open()
+  }
+
+  get wakeAt() {
+    return this.book.wakeAt(this.now, rowsOf(this.stored))
+  }
+}
