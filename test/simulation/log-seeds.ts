@@ -21,5 +21,7 @@ export const liveSeed = async (seed: number): Promise<Tally> => {
 
 const counted = (kind: string, story: Record<string, number>): Tally => ({
   lives: 1,
-  ...Object.fromEntries(Object.entries(story).map(([name, count]) => [`${kind}.${name}`, count])),
+  ...Object.fromEntries(
+    Object.entries({ lives: 1, ...story }).map(([name, count]) => [`${kind}.${name}`, count]),
+  ),
 })

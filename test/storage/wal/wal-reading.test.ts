@@ -162,6 +162,15 @@ describe('a read', () => {
   })
 })
 
+test('a reader is at most two pieces of 256 KiB ahead, however long the log is', async () => {
+  const { disk, wal } = await openedWal({ maxFileSize: 1024 * 1024 })
+  await fillWith(wal, 2_000, 2_000)
+  const calls = disk.recordCalls()
+  await wal.readAll().next()
+  const read = calls.filter(({ operation }) => operation === 'read')
+  expect(read.reduce((sum, { bytes = 0 }) => sum + bytes, 0)).toBeLessThanOrEqual(1024 * 1024)
+})
+
 describe('a checkpoint', () => {
   test('keeps everything after it; a read from it begins right after it', {
     tags: ['E38'],
