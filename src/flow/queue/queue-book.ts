@@ -11,8 +11,6 @@
 import type { DurableRows } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { KeptError } from '../runs/record.ts'
-import { Backlog, type Room } from './backlog.ts'
-import { KeyRates } from './key-rates.ts'
 import {
   deadPrefix,
   deadRow,
@@ -31,7 +29,7 @@ import {
   uniqueRow,
   unpackRecord,
 } from './queue-rows.ts'
-import { type KeptWindow, type RateLimit, RateWindow } from './rate-window.ts'
+import { type RateLimit, Rates } from './rates.ts'
 import { ReadyJobs } from './ready-jobs.ts'
 
 /** The limits of a queue. */
@@ -39,14 +37,11 @@ export type QueueLimits = {
   readonly concurrency: number
   /** Of jobs of one key, for jobs with a key. */
   readonly perKey: number
-  /** `key`: a rate for each key, for jobs with a key. */
-  readonly rate: (RateLimit & { readonly key: boolean }) | undefined
+  readonly rate: RateLimit | undefined
   /** How long a unique text is taken, in ms; `undefined`: until its job has ended. */
   readonly uniqueMs: number | undefined
   /** The most jobs that wait or run. */
   readonly depthMax: number
-  /** The most jobs whose places are in memory. */
-  readonly memoryMax: number
   /** The most pairs of key and priority with jobs that are ready: each has a list in memory. */
   readonly keysMax: number
   /** How long a dead job is kept, in ms. */
@@ -70,12 +65,11 @@ export type KeptBook = {
   readonly cut: readonly KeptClaim[]
   /** Claims that this life leaves are cut off by a close: nothing counts. */
   readonly isLeaving: boolean
-  readonly rate: KeptWindow
 }
 
 /** The book of a queue that has never had a job. */
 export const emptyBook: KeptBook = {
-  ...{ isPaused: false, next: 1, dead: 0, claims: [], cut: [], isLeaving: false, rate: [0] },
+  ...{ isPaused: false, next: 1, dead: 0, claims: [], cut: [], isLeaving: false },
 }
 
 /** A job to add. */
@@ -140,16 +134,15 @@ const full = (of: string, max: number): KeelsonError =>
 /** The jobs of one queue. The methods that take `rows` are parts of a turn. */
 export class QueueBook {
   readonly #limits: QueueLimits
-  readonly #room: Room
-  readonly #ready: ReadyJobs
-  readonly #delayed: Backlog
+  readonly #ready = new ReadyJobs()
   readonly #running = new Map<number, Running>()
   readonly #runningOfKey = new Map<string, number>()
-  #cut: KeptClaim[]
-  /** The rows of jobs that run or were cut off: they are stored, and do not wait. */
-  readonly #taken = new Set<string>()
-  readonly #rate: RateWindow | undefined
-  readonly #rates: KeyRates | undefined
+  /** By their numbers, in order. */
+  readonly #cut: Map<number, KeptClaim>
+  readonly #rates: Rates | undefined
+  #delayed = 0
+  /** When the first delayed job is due, or earlier. */
+  #dueAt = Number.POSITIVE_INFINITY
   #isPaused: boolean
   #isLeaving = false
   #next: number
@@ -162,24 +155,19 @@ export class QueueBook {
     now: number,
     running: ReadonlyMap<number, Claim> = new Map(),
   ) {
+    const { rate, countsEnds } = limits
+    const { claims, isLeaving } = kept
     this.#limits = limits
-    this.#room = { left: limits.memoryMax }
-    this.#ready = new ReadyJobs(this.#room)
-    this.#delayed = new Backlog(delayedPrefix, this.#room)
-    const { rate } = limits
-    if (rate?.key) this.#rates = new KeyRates(rate)
-    else if (rate) this.#rate = new RateWindow(rate, kept.rate, now)
-    const { claims, cut } = kept
-    const counts = limits.countsEnds && !kept.isLeaving
-    this.#cut = [...cut]
+    this.#rates = rate && new Rates(rate, now)
+    const cut = [...kept.cut]
     for (const claim of claims) {
       const [row, attempt, isSuspect, endsAlone] = claim
       const known = running.get(numberOf(row))
       if (known) this.#runs({ ...known, attempt, isSuspect, endsAlone })
-      else this.#cut.push(cutOff(claim, counts, claims.length === 1))
+      else cut.push(cutOff(claim, countsEnds && !isLeaving, claims.length === 1))
     }
-    this.#cut.sort(([one], [other]) => numberOf(one) - numberOf(other))
-    for (const [row] of this.#cut) this.#taken.add(row)
+    const numbered = cut.map((claim) => [numberOf(claim[0]), claim] as const)
+    this.#cut = new Map(numbered.sort(([one], [other]) => one - other))
     this.#isPaused = kept.isPaused
     this.#next = kept.next
     this.#dead = kept.dead
@@ -187,30 +175,39 @@ export class QueueBook {
 
   /** Counts a stored row of a ready or delayed job. All of them are counted before the first turn. */
   found(row: string): void {
-    if (this.#taken.has(row)) return
-    if (row.startsWith(delayedPrefix)) this.#delayed.add(row)
-    else this.#ready.add(row)
+    const number = numberOf(row)
+    if (row.startsWith(delayedPrefix)) this.#isDelayed(dueOf(row))
+    else if (!this.#running.has(number) && !this.#cut.has(number)) this.#ready.add(row)
+  }
+
+  #isDelayed(dueAt: number): void {
+    this.#delayed++
+    this.#dueAt = Math.min(this.#dueAt, dueAt)
   }
 
   /** The state to store with the turn. */
   get kept(): KeptBook {
     return {
-      ...{ isPaused: this.#isPaused, next: this.#next, dead: this.#dead, cut: [...this.#cut] },
+      ...{ isPaused: this.#isPaused, next: this.#next, dead: this.#dead },
+      cut: [...this.#cut.values()],
       claims: [...this.#running.values()].map(({ row, attempt, isSuspect, endsAlone }) => [
         ...([row, attempt, isSuspect, endsAlone] as const),
       ]),
       isLeaving: this.#isLeaving,
-      rate: this.#rate?.kept ?? [0],
     }
   }
 
   get counts(): QueueCounts {
     return {
-      ready: this.#ready.size + this.#cut.length,
-      delayed: this.#delayed.size,
+      ready: this.#waiting,
+      delayed: this.#delayed,
       running: this.#running.size,
       dead: this.#dead,
     }
+  }
+
+  get #waiting(): number {
+    return this.#ready.size + this.#cut.size
   }
 
   get isPaused(): boolean {
@@ -277,7 +274,7 @@ export class QueueBook {
   #delay(number: number, record: JobRecord, dueAt: number, rows: DurableRows): void {
     const row = delayedRow(dueAt, number)
     rows.put(row, packRecord(record))
-    this.#delayed.add(row)
+    this.#isDelayed(dueAt)
   }
 
   /** A try has ended well: the job is done. */
@@ -305,7 +302,6 @@ export class QueueBook {
   #release(number: number): Running {
     const running = this.#running.get(number) as Running
     this.#running.delete(number)
-    this.#taken.delete(running.row)
     const { key } = running.record
     const others = (this.#runningOfKey.get(key) ?? 0) - 1
     if (others > 0) this.#runningOfKey.set(key, others)
@@ -363,81 +359,88 @@ export class QueueBook {
   }
 
   #makeDue(now: number, rows: DurableRows): void {
-    for (let moved = 0; moved < dueMax; moved++) {
-      const row = this.#delayed.first(rows, this.#taken)
-      if (row === undefined || dueOf(row) > now) return
-      this.#delayed.shift()
+    if (this.#dueAt > now) return
+    const options = { prefix: delayedPrefix, limit: dueMax, values: false }
+    const { entries, exhausted } = rows.range(options)
+    const due = entries.filter(([row]) => dueOf(row) <= now)
+    for (const [row] of due) {
       this.#makeReady(numberOf(row), unpackRecord(rows.get(row)), rows)
       rows.delete(row)
     }
+    this.#delayed -= due.length
+    const next = entries[due.length]?.[0]
+    this.#dueAt = next ? dueOf(next) : exhausted ? Number.POSITIVE_INFINITY : now
   }
 
   /** Jobs that were alone at too many ends of the process are dead. */
   #buryCut(now: number, rows: DurableRows): void {
-    for (const [row, tries, , endsAlone] of this.#cut) {
+    for (const [number, [row, tries, , endsAlone]] of this.#cut) {
       if (endsAlone < endsAloneMax) continue
       const record = unpackRecord(rows.get(row))
       rows.delete(row)
-      this.#taken.delete(row)
-      const failure = { at: now, error: endedAlone }
-      this.#bury(numberOf(row), { ...record, tries, failure }, rows)
+      this.#cut.delete(number)
+      this.#bury(number, { ...record, tries, failure: { at: now, error: endedAlone } }, rows)
     }
-    this.#cut = this.#cut.filter(([, , , endsAlone]) => endsAlone < endsAloneMax)
   }
 
   #claimNext(now: number, rows: DurableRows): Claim | undefined {
-    if (this.#running.size >= this.#limits.concurrency) return undefined
+    const { concurrency, rate } = this.#limits
+    if (this.#running.size >= concurrency || this.#waiting === 0) return undefined
     for (const { isSuspect } of this.#running.values()) if (isSuspect) return undefined
-    if (this.#rate && this.#rate.free(now) <= 0) return undefined
+    if (rate && !rate.key && !this.#rates?.hasRoom('', now, rows)) return undefined
     const mayStart = (key: string): boolean => this.#mayStart(key, now, rows)
-    const cut = this.#cut.find(([row]) => mayStart(placeOf(row).key))
-    if (cut) {
+    for (const [number, cut] of this.#cut) {
+      const [row, , isSuspect] = cut
+      if (!mayStart(placeOf(row).key)) continue
       // Jobs that run have to end first: nothing else starts until then.
-      if (cut[2] && this.#running.size > 0) return undefined
-      this.#cut = this.#cut.filter((other) => other !== cut)
-      return this.#take(cut, now, rows)
+      if (isSuspect && this.#running.size > 0) return undefined
+      this.#cut.delete(number)
+      return this.#take(cut, rows)
     }
-    const row = this.#ready.take(rows, this.#taken, mayStart)
-    return row === undefined ? undefined : this.#take([row, undefined, false, 0], now, rows)
+    const row = this.#ready.take(mayStart)
+    return row === undefined ? undefined : this.#take([row, undefined, false, 0], rows)
   }
 
   #mayStart(key: string, now: number, rows: DurableRows): boolean {
     if (key === '') return true
     if ((this.#runningOfKey.get(key) ?? 0) >= this.#limits.perKey) return false
-    return this.#rates?.hasRoom(key, now, rows) ?? true
+    return !this.#limits.rate?.key || (this.#rates?.hasRoom(key, now, rows) ?? true)
   }
 
   #take(
     [row, tries, isSuspect, endsAlone]: KeptClaim | readonly [string, undefined, false, 0],
-    now: number,
     rows: DurableRows,
   ): Claim {
     const record = unpackRecord(rows.get(row))
-    const { key } = record
-    this.#rate?.grant()
-    if (key !== '') this.#rates?.grant(key, now, rows)
+    const rateKey = this.#rateKey(record)
+    if (rateKey !== undefined) this.#rates?.grant(rateKey, rows)
     const attempt = (tries ?? record.tries) + 1
     const claim = { number: numberOf(row), row, record, attempt, isSuspect, endsAlone }
     this.#runs(claim)
     return claim
   }
 
+  /** The key of the rate that a job counts for; `undefined`: for none. */
+  #rateKey({ key }: JobRecord): string | undefined {
+    return this.#limits.rate?.key ? key || undefined : ''
+  }
+
   #runs(claim: Running): void {
     const { key } = claim.record
     this.#running.set(claim.number, claim)
     this.#runningOfKey.set(key, (this.#runningOfKey.get(key) ?? 0) + 1)
-    this.#taken.add(claim.row)
   }
 
   /** The turn of a claim is durable, and the job starts. */
-  started({ record: { key } }: Claim, now: number): void {
-    this.#rate?.start(now)
-    this.#rates?.start(key, now)
+  started({ record }: Claim, now: number): void {
+    const rateKey = this.#rateKey(record)
+    if (rateKey !== undefined) this.#rates?.started(rateKey, now)
   }
 
   /** The row of the ready job that was added first. */
-  oldest(rows: DurableRows): string | undefined {
-    return this.#cut[0]?.[0] ?? this.#ready.oldest(rows, this.#taken)
+  get oldest(): string | undefined {
+    const [cut] = this.#cut.values()
+    return cut?.[0] ?? this.#ready.oldest
   }
 
   /**
@@ -465,19 +468,12 @@ export class QueueBook {
   }
 
   /**
-   * When something may start by itself, in ms since 1970, after the claims of `now`: a delayed job,
-   * or one that a rate holds back.
+   * When something may start by itself, in ms since 1970, after the claims of this turn: a delayed
+   * job, or one that a rate holds back. Infinite: nothing does.
    */
-  wakeAt(now: number, rows: DurableRows): number | undefined {
-    const first = this.#delayed.first(rows, this.#taken)
-    const times = first === undefined ? [] : [dueOf(first)]
-    // Nothing starts by itself while the queue is paused: a rate that has room again changes nothing.
-    if (!this.#isPaused && !this.#isLeaving) {
-      times.push(...(this.#rates?.times ?? []))
-      const waits = this.#ready.size + this.#cut.length > 0
-      const free = waits && this.#rate && this.#rate.free(now) <= 0 && this.#rate.freeAt()
-      if (free) times.push(free)
-    }
-    return times.length === 0 ? undefined : times.reduce((one, other) => Math.min(one, other))
+  get wakeAt(): number {
+    // A rate that has room again changes nothing while the queue is paused, or nothing waits.
+    const isHeld = this.#isPaused || this.#isLeaving || this.#waiting === 0
+    return Math.min(this.#dueAt, ...(isHeld ? [] : (this.#rates?.times ?? [])))
   }
 }

@@ -104,7 +104,7 @@ export class QueueLife {
   }
 
   look(): QueueLook {
-    const row = this.#book.oldest(this.#rows)
+    const row = this.#book.oldest
     const oldest = row === undefined ? undefined : unpackRecord(this.#rows.get(row)).at
     return { ...this.#health(), oldest }
   }
@@ -286,9 +286,7 @@ export class QueueLife {
   /** The next time at which something is due by itself. */
   #setTimer(): void {
     this.#cancel?.()
-    const now = this.#work.now()
-    const wakeAt = this.#book.wakeAt(now, this.#rows) ?? Number.POSITIVE_INFINITY
-    const inMs = Math.max(0, Math.min(wakeAt, this.#sweep.at) - now)
+    const inMs = Math.max(0, Math.min(this.#book.wakeAt, this.#sweep.at) - this.#work.now())
     this.#cancel = this.#system.clock.after(inMs, () => this.#rouse(), { holdsProcess: false })
   }
 

@@ -65,9 +65,8 @@ export interface Queue<J = never> extends FlowPart {
 
 declare const jobs: unique symbol
 
-/** The most jobs of a queue, and how many of them have their places in memory. */
+/** The most jobs of a queue: the numbers of those that are ready are in memory. */
 const depthMax = 1_000_000
-const memoryMax = 100_000
 
 /** The most pairs of key and priority with ready jobs. */
 const keysMax = 100_000
@@ -130,7 +129,7 @@ export const queueTerms = (
 ): QueueTerms => {
   const { rate, unique, keep, timeout, retry, ...checked } = options(given, config(`queue.${name}`))
   const limits = {
-    ...{ memoryMax, keysMax, countsEnds, uniqueMs: unique, keepMs: keep.dead, ...checked },
+    ...{ keysMax, countsEnds, uniqueMs: unique, keepMs: keep.dead, ...checked },
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
   return { name, limits, retry, timeoutMs: timeout, handler }

@@ -1,35 +1,33 @@
 /**
  * The ready jobs of a queue: the higher priority first; within a priority the keys take turns;
  * within a key the job that was added first. A key that may not start a job now leaves the turns,
- * so that it holds up nobody, and joins them again at their end. Pure.
+ * so that it holds up nobody, and joins them again at their end. A job is a number here, 8 bytes:
+ * its row follows from it. Pure.
  */
-import type { ReadRows } from '../../actors/index.ts'
-import { Backlog, type Room } from './backlog.ts'
-import { numberOf, placeOf } from './queue-rows.ts'
+import { numberOf, placeOf, readyRow } from './queue-rows.ts'
 
-/** The ready jobs of one key and priority. */
+/** The ready jobs of one key and priority: their numbers in order, from the place `from` on. */
 type List = {
   readonly key: string
   readonly lane: Lane
   readonly prefix: string
-  readonly backlog: Backlog
+  numbers: number[]
+  from: number
 }
 
 /** One priority: its keys in the order of their turns. A key that was found limited is not there. */
 type Lane = { readonly priority: number; readonly turns: Map<string, List>; lists: number }
 
+/** How many places before the first number are given back at once. */
+const spentMax = 1_024
+
 /** The ready jobs, in the order in which they are to start. */
 export class ReadyJobs {
-  readonly #room: Room
   readonly #lists = new Map<string, List>()
   readonly #listsOfKey = new Map<string, Set<List>>()
   /** The highest priority first. */
   readonly #lanes: Lane[] = []
   #size = 0
-
-  constructor(room: Room) {
-    this.#room = room
-  }
 
   get size(): number {
     return this.#size
@@ -47,20 +45,25 @@ export class ReadyJobs {
 
   /** Adds a row that is stored, or will be with this turn. */
   add(row: string): void {
+    const number = numberOf(row)
     const prefix = row.slice(0, row.lastIndexOf('/') + 1)
-    const list = this.#lists.get(prefix) ?? this.#newList(prefix, row)
-    list.backlog.add(row)
+    const { numbers, from } = this.#lists.get(prefix) ?? this.#newList(prefix, row)
+    if ((numbers.at(-1) ?? 0) < number) numbers.push(number)
+    // A job that has failed before: most others are younger.
+    else
+      numbers.splice(
+        numbers.findIndex((other, at) => at >= from && other > number),
+        ...[0, number],
+      )
     this.#size++
   }
 
   #newList(prefix: string, row: string): List {
     const { priority, key } = placeOf(row)
     const lane = this.#lane(priority)
-    const list = { key, lane, prefix, backlog: new Backlog(prefix, this.#room) }
+    const list = { key, lane, prefix, numbers: [], from: 0 }
     this.#lists.set(prefix, list)
-    const ofKey = this.#listsOfKey.get(key)
-    if (ofKey) ofKey.add(list)
-    else this.#listsOfKey.set(key, new Set([list]))
+    this.#listsOfKey.set(key, (this.#listsOfKey.get(key) ?? new Set()).add(list))
     lane.turns.set(key, list)
     lane.lists++
     return list
@@ -76,23 +79,22 @@ export class ReadyJobs {
   }
 
   /**
-   * Takes the next job that may start. `mayStart`: whether its key may start a job now; a key that
-   * may not is out of the turns until `rouse`. `taken`: the rows that are stored and wait no more.
+   * Takes the row of the next job that may start. `mayStart`: whether its key may start a job now;
+   * a key that may not is out of the turns until `rouse`.
    */
-  take(
-    rows: ReadRows,
-    taken: ReadonlySet<string>,
-    mayStart: (key: string) => boolean,
-  ): string | undefined {
+  take(mayStart: (key: string) => boolean): string | undefined {
     for (const { turns } of this.#lanes)
       for (const [key, list] of turns) {
         turns.delete(key)
         if (!mayStart(key)) continue
-        const row = list.backlog.first(rows, taken) as string
-        list.backlog.shift()
+        const row = readyRow(list.prefix, list.numbers[list.from++] as number)
         this.#size--
-        if (list.backlog.size > 0) turns.set(key, list)
-        else this.#forget(list)
+        if (list.from === list.numbers.length) this.#forget(list)
+        else turns.set(key, list)
+        if (list.from === spentMax) {
+          list.numbers.splice(0, spentMax)
+          list.from = 0
+        }
         return row
       }
     return undefined
@@ -113,13 +115,12 @@ export class ReadyJobs {
       if (!list.lane.turns.has(key)) list.lane.turns.set(key, list)
   }
 
-  /** The row of the job that was added first, among the first rows of all lists. */
-  oldest(rows: ReadRows, taken: ReadonlySet<string>): string | undefined {
-    let oldest: string | undefined
-    for (const { backlog } of this.#lists.values()) {
-      const row = backlog.first(rows, taken) as string
-      if (oldest === undefined || numberOf(row) < numberOf(oldest)) oldest = row
-    }
-    return oldest
+  /** The row of the job that was added first. */
+  get oldest(): string | undefined {
+    let [oldest, number] = [undefined as List | undefined, Number.POSITIVE_INFINITY]
+    for (const list of this.#lists.values())
+      if ((list.numbers[list.from] as number) < number)
+        [oldest, number] = [list, list.numbers[list.from] as number]
+    return oldest && readyRow(oldest.prefix, number)
   }
 }

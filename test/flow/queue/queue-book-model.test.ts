@@ -39,7 +39,6 @@ const anyLimits = fc.record({
     { max: 2, perMs: 100, key: false },
     { max: 1, perMs: 100, key: true },
   ),
-  memoryMax: fc.integer({ min: 1, max: 8 }),
 })
 
 /** Drives a world and a naive list of its jobs beside it. */
@@ -125,10 +124,10 @@ class Compared {
       for (const known of waits)
         if (known.status === 'waiting') expect(this.hasRoom(known.key)).toBe(false)
     // A time that has passed would let the queue make one turn after another.
-    expect(world.wakeAt ?? Number.POSITIVE_INFINITY).toBeGreaterThan(now)
+    expect(world.wakeAt).toBeGreaterThan(now)
     // Whatever waits starts by itself, or when a running job ends.
     if (running === 0 && this.jobsIn('waiting').length > 0)
-      expect(world.wakeAt).toBeGreaterThan(now)
+      expect(world.wakeAt).toBeLessThan(Number.POSITIVE_INFINITY)
   }
 
   compare(): void {

@@ -23,24 +23,22 @@ describe('the order of a queue', () => {
     expect(world.claimed()).toEqual([2])
   })
 
-  test('is the same when most jobs are not in memory', () => {
-    const many = new World({ concurrency: 1_000, memoryMax: 1_000 })
-    const few = new World({ concurrency: 1_000, memoryMax: 3 })
-    const jobs = Array.from({ length: 900 }, (_, at) => ({ key: `k${at % 7}`, priority: at % 3 }))
-    for (const world of [many, few]) world.add(...jobs)
-    expect(few.claimed()).toEqual(many.claimed())
-  })
-
-  test('stays that of adding while the first jobs leave the memory, and others come', () => {
-    const world = new World({ concurrency: 2, memoryMax: 3 })
-    world.add({}, {}, {}, {}, {})
-    const order = world.claimed()
-    for (let added = 0; added < 3; added++) {
-      world.add({})
-      world.done(order.at(-2) as number, order.at(-1) as number)
-      order.push(...world.claimed())
+  test('is that of adding, also for a job that has failed and jobs that were taken', () => {
+    const world = new World({ concurrency: 1, depthMax: 3_000 })
+    const order: number[] = []
+    world.add(...Array.from({ length: 3_000 }, () => ({})))
+    for (let at = 0; at < 3_002; at++) {
+      const [number] = world.claimed()
+      order.push(number as number)
+      if (at === 5 || at === 1_500) world.fail(number as number, 1)
+      else world.done(number as number)
+      world.now++
     }
-    expect(order).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    const failed = new Set([6, 1_500])
+    const expected = Array.from({ length: 3_000 }, (_, at) => at + 1)
+    expect(order).toEqual(
+      expected.flatMap((number) => (failed.has(number) ? [number, number] : [number])),
+    )
   })
 
   test('has a delayed job at its place once its time has come, not before', () => {
@@ -88,7 +86,7 @@ describe('the rate of a queue', () => {
       world.add({ key: 'a' }, { key: 'a' })
       world.claim()
       world.now += 5_000
-      expect([world.claimed(), world.wakeAt]).toEqual([[], undefined])
+      expect([world.claimed(), world.wakeAt]).toEqual([[], Number.POSITIVE_INFINITY])
       world.done(1)
       world.claim()
       world.add({ key: 'a' })
@@ -99,7 +97,7 @@ describe('the rate of a queue', () => {
         world.book.isPaused = true
       })
       world.now += 5_000
-      expect([world.claimed(), world.wakeAt]).toEqual([[], undefined])
+      expect([world.claimed(), world.wakeAt]).toEqual([[], Number.POSITIVE_INFINITY])
     }
   })
 

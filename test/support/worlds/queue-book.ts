@@ -13,7 +13,7 @@ const error = { name: 'Error', message: 'no' }
 
 const limitsOf = (given: Partial<QueueLimits> = {}): QueueLimits => ({
   ...{ concurrency: 3, perKey: Number.POSITIVE_INFINITY, rate: undefined, uniqueMs: undefined },
-  ...{ depthMax: 1_000, memoryMax: 100, keysMax: 100, keepMs: 10_000, countsEnds: true },
+  ...{ depthMax: 1_000, keysMax: 100, keepMs: 10_000, countsEnds: true },
   ...given,
 })
 
@@ -105,6 +105,6 @@ export class BookWorld {
   }
 
   get wakeAt() {
-    return this.book.wakeAt(this.now, rowsOf(this.stored))
+    return this.book.wakeAt
   }
 }

@@ -1,0 +1,111 @@
+/**
+ * The rate of a queue, over all or of each key: at most `max` starts in any time of `perMs`,
+ * wherever that time begins. Starts are counted in slots of a twentieth of `perMs`, as if they had
+ * all come at the end of their slot. So a window holds 21 numbers at most, never grants too much,
+ * and grants at most a twentieth too late. Pure.
+ *
+ * A start is granted before it happens: its claim has to be durable first. Until then it counts
+ * without a time, because nobody knows when it will happen.
+ */
+import type { DurableRows } from '../../actors/index.ts'
+import { rateRow } from './queue-rows.ts'
+
+/** The limit of a rate. `key`: a rate for each key, for jobs with a key. */
+export type RateLimit = { readonly max: number; readonly perMs: number; readonly key: boolean }
+
+/** A window as its row has it: grants without a start, then the end of each slot and its starts. */
+type KeptWindow = readonly [granted: number, ...slots: (readonly [number, number])[]]
+
+/** The starts of the last `perMs`. */
+type Window = { granted: number; readonly slots: [end: number, starts: number][] }
+
+const slotsOfWindow = 20
+
+/** The rates of one queue: a window for each key with starts that count, or one for all, of `''`. */
+export class Rates {
+  readonly #limit: RateLimit
+  readonly #openedAt: number
+  readonly #windows = new Map<string, Window>()
+  /** The keys without room, by the time at which they have some: the slots of a rate are few. */
+  readonly #asleep = new Map<number, Set<string>>()
+
+  /** Grants of lives that had ended by `openedAt` count as starts of then: they were not later. */
+  constructor(limit: RateLimit, openedAt: number) {
+    this.#limit = limit
+    this.#openedAt = openedAt
+  }
+
+  /** Whether a job of this key may start. If not, the key sleeps until it may. */
+  hasRoom(key: string, now: number, rows: DurableRows): boolean {
+    const window = this.#window(key, rows)
+    if (this.#free(window, now) > 0) return true
+    this.#sleeps(key, window)
+    return false
+  }
+
+  #window(key: string, rows: DurableRows): Window {
+    const known = this.#windows.get(key)
+    if (known) return known
+    const [granted = 0, ...slots] = rows.get<KeptWindow>(rateRow(key)) ?? []
+    const window: Window = { granted: 0, slots: slots.map(([end, starts]) => [end, starts]) }
+    if (granted > 0) this.#count(window, granted, this.#openedAt)
+    this.#windows.set(key, window)
+    return window
+  }
+
+  #free({ granted, slots }: Window, now: number): number {
+    const { max, perMs } = this.#limit
+    while (slots[0] && slots[0][0] + perMs <= now) slots.shift()
+    return max - slots.reduce((sum, [, starts]) => sum + starts, granted)
+  }
+
+  #count({ slots }: Window, starts: number, now: number): void {
+    const widthMs = Math.ceil(this.#limit.perMs / slotsOfWindow)
+    const end = Math.ceil(now / widthMs) * widthMs
+    const last = slots.at(-1)
+    if (last && last[0] >= end) last[1] += starts
+    else slots.push([end, starts])
+  }
+
+  /** Without a time a granted job is about to start, and `started` follows. */
+  #sleeps(key: string, { slots: [first] }: Window): void {
+    if (!first) return
+    const until = first[0] + this.#limit.perMs
+    this.#asleep.set(until, (this.#asleep.get(until) ?? new Set()).add(key))
+  }
+
+  /** Grants a start, as a part of the turn. */
+  grant(key: string, rows: DurableRows): void {
+    const window = this.#window(key, rows)
+    window.granted++
+    rows.put(rateRow(key), [window.granted, ...window.slots])
+  }
+
+  /** A granted job starts. */
+  started(key: string, now: number): void {
+    const window = this.#windows.get(key)
+    if (!window) return
+    window.granted--
+    this.#count(window, 1, now)
+    if (this.#free(window, now) <= 0) this.#sleeps(key, window)
+  }
+
+  /** The keys that have room again. */
+  awake(now: number): readonly string[] {
+    const times = [...this.#asleep.keys()].filter((until) => until <= now)
+    const keys = times.flatMap((until) => [...(this.#asleep.get(until) ?? [])])
+    for (const until of times) this.#asleep.delete(until)
+    return keys
+  }
+
+  /** When keys have room again. */
+  get times(): Iterable<number> {
+    return this.#asleep.keys()
+  }
+
+  /** Forgets a key none of whose starts counts any more. Answers whether its row may go. */
+  forgets(key: string, now: number, rows: DurableRows): boolean {
+    const isEmpty = this.#free(this.#window(key, rows), now) === this.#limit.max
+    return isEmpty && this.#windows.delete(key)
+  }
+}
