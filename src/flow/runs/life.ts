@@ -204,8 +204,11 @@ export class RunLife implements EndingLife {
     return (this.#wantsCancel || this.#state.cancel !== undefined) && !this.isBodyOver
   }
 
+  /** An operation has its outcome. */
   #recorded(recorded: Recorded): void {
     this.replay.record(recorded)
+    const { outcome, kind, key, tries = 0 } = recorded
+    if (outcome) tellFlow(this, 'flow.step', { key, kind, tries: tries + 1, outcome: outcome.kind })
     for (const told of this.#onRecorded) told()
     this.#onRecorded.clear()
     this.#pump()
@@ -317,12 +320,8 @@ export class RunLife implements EndingLife {
     active.isRecording = true
     const recorded = await this.turn((state, context) => recording(state, context, active, change))
     active.isRecording = false
-    if (!recorded) return
-    this.replay.record(recorded)
-    const { outcome, kind, key, tries = 0 } = recorded
-    if (!outcome) return
-    tellFlow(this, 'flow.step', { key, kind, tries: tries + 1, outcome: outcome.kind })
-    this.#pump()
+    if (recorded?.outcome) this.#recorded(recorded)
+    else if (recorded) this.replay.record(recorded)
   }
 
   /** One reading after another: each knows what the one before has handed out. */
