@@ -57,6 +57,7 @@ const pages = [
   'docs/durable-actors.md',
   'docs/durable-failures.md',
   'docs/durable-lives.md',
+  'docs/flow.md',
   'docs/flow-queues.md',
   'docs/groups-and-pools.md',
   'docs/errors.md',

@@ -14,7 +14,7 @@ const mayImport: Record<string, readonly string[]> = {
   inspect: ['supervisors', 'actors', 'runtime', 'storage'],
   adapters: ['supervisors', 'actors', 'runtime', 'storage'],
   flow: ['supervisors', 'actors', 'runtime', 'storage'],
-  testing: ['supervisors', 'actors', 'runtime', 'storage'],
+  testing: ['flow', 'supervisors', 'actors', 'runtime', 'storage'],
   supervisors: ['actors', 'runtime', 'storage'],
   actors: ['runtime', 'storage'],
   runtime: [],

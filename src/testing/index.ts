@@ -1,6 +1,6 @@
 /**
  * `keelson/testing`: what tests of actors and services need, with any test runner. It imports
- * supervisors and the layers below. The product never loads it. Its rooms:
+ * flow, supervisors and the layers below. The product never loads it. Its rooms:
  *
  * - kit: a System on virtual time, probes, kept logs, tests in many orders
  * - simulated: a whole instance on a disk in memory that fails, tears writes and loses its power
@@ -31,6 +31,7 @@ export {
   type Fault,
   type FaultPlan,
 } from './simulated/simulated-faults.ts'
+export type { SimulatedRun, SimulatedRunOptions } from './simulated/simulated-run.ts'
 export {
   type SimulatedOptions,
   type SimulatedStartOptions,

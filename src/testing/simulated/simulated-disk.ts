@@ -210,6 +210,11 @@ export class SimulatedDisk implements Disk {
     this.#calls.faults.clear()
   }
 
+  /** Whether the process has stopped here, by `halt` or a fault. */
+  get isHalted(): boolean {
+    return this.#calls.halted
+  }
+
   /**
    * The process stops here: all further calls throw `HALTED`, without effect, until `crash` or
    * `killProcess`.

@@ -5,6 +5,7 @@
  */
 import type { VirtualClock } from '../../clock.ts'
 import { configError, KeelsonError } from '../../errors.ts'
+import type { Workflow } from '../../flow/index.ts'
 import { createSystem, type Logger, type System } from '../../runtime/index.ts'
 import { type App, checkStartOptions, type StartOptions } from '../../supervisors/index.ts'
 import { type CapturedLog, capturedLog } from '../kit/captured-log.ts'
@@ -12,6 +13,7 @@ import type { MemoryProjections } from './memory-projection-store.ts'
 import type { Unsynced } from './simulated-crash.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 import { SimulatedMachine } from './simulated-machine.ts'
+import { runSimulated, type SimulatedRun, type SimulatedRunOptions } from './simulated-run.ts'
 
 /**
  * The options of `start` without `dir`, which is `/data`, without `system` and `logger`, which the
@@ -84,6 +86,7 @@ export class Simulation {
   readonly log: CapturedLog
   readonly #machine: SimulatedMachine
   readonly #options: SimulatedStartOptions
+  #latest: SimulatedStartOptions
   readonly #seed: number | undefined
   #app: App | undefined
 
@@ -97,6 +100,7 @@ export class Simulation {
     this.log = log
     this.#machine = machine
     this.#options = options
+    this.#latest = options
     this.#seed = seed
   }
 
@@ -157,11 +161,28 @@ export class Simulation {
   }
 
   /**
+   * Starts a run of a workflow of the tree, lets time pass until it ends or is blocked, and says
+   * what became of it. When the power goes (`crashAfter`, or a halt of the disk), the instance starts
+   * again as it was started last, and the run goes on: `app` is another one then. The same `id` and
+   * input go on with that run.
+   * @throws KeelsonError `TIMEOUT` if it has not ended within `withinMs`; `INVALID_ARGUMENT` if
+   * `crashAfter` has cut nothing; as `flow(app).start`
+   */
+  run<I, O, S>(
+    type: Workflow<I, O, S>,
+    input: I,
+    options: SimulatedRunOptions<O, S> = {},
+  ): Promise<SimulatedRun<O>> {
+    return runSimulated(this, () => this.start(this.#latest), type, input, options)
+  }
+
+  /**
    * Starts an instance on the files of the disk. `options` replace those of `startSimulated`.
    * Rejects as `start` does: `LOCKED_DIR` while an instance runs, `CORRUPT` when the log is
    * damaged.
    */
   async start(options: SimulatedStartOptions = this.#options): Promise<App> {
+    this.#latest = options
     const { clock, log: logger } = this
     const seed = this.#seed
     const system = createSystem({ clock, logger, ...(seed !== undefined && { seed }) })
