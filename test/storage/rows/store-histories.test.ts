@@ -13,7 +13,7 @@ import { Overlay } from '../../../src/actors/overlay/overlay.ts'
 import { ShardRows } from '../../../src/actors/overlay/shard-rows.ts'
 import { NotedChanges } from '../../../src/actors/projection/applied-frames.ts'
 import { Outbox } from '../../../src/actors/projection/outbox.ts'
-import type { Command, Unit } from '../../../src/storage/commands/command.ts'
+import type { Unit } from '../../../src/storage/commands/command.ts'
 import type { UnitAnswer } from '../../../src/storage/commands/command-answer.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
@@ -30,19 +30,9 @@ import { readEntityRow } from '../../../src/storage/values/entity-row.ts'
 import { compoundOf } from '../../../src/storage/values/row-key.ts'
 import { memoryProjections } from '../../../src/testing/simulated/memory-projection-store.ts'
 import { EntityModel, hexOf } from '../../support/models/entity-model.ts'
-import {
-  BlobTable,
-  history,
-  historyKeys,
-  type Step,
-  translated,
-} from '../../support/models/store-histories.ts'
-import {
-  type Content,
-  type ModelAnswer,
-  Refused,
-  StoreModel,
-} from '../../support/models/store-model.ts'
+import { BlobTable, commandsIn, history, type Step } from '../../support/models/store-histories.ts'
+import { StoreModel } from '../../support/models/store-model.ts'
+import { keys } from '../../support/models/store-writes.ts'
 import { countOf } from '../../support/tier.ts'
 import { appliedUnit } from '../../support/worlds/applied-unit.ts'
 import { MapRows } from '../../support/worlds/map-rows.ts'
@@ -55,31 +45,14 @@ const parameters = (numRuns: number) => ({ numRuns, ...(seed === undefined ? {} 
 
 const walId = '000102030405060708090a0b0c0d0eff'
 
-/** A value in the terms of the model. */
-const plain = (content: Content | undefined): unknown => {
-  if (!content) return undefined
-  if (content.kind === 'structured') return content.value
-  return content.kind === 'text' ? content.bytes.toString() : content.bytes
-}
-
 /** An answer in the terms of the model. */
 const told = (answer: UnitAnswer, table: BlobTable): unknown => {
   if (answer.kind === 'refused') return answer.reason.code
   if (answer.kind === 'batch' || answer.kind === 'turn')
     return answer.answers.map((each) => told(each, table))
-  if (answer.kind === 'removeExpired') return { kind: answer.kind }
-  const { previous, current, ...rest } = answer as typeof answer & Record<string, never>
+  const { kind: _, previous, current, ...rest } = answer as typeof answer & Record<string, never>
   return { ...rest, previous: table.valueOf(previous), current: table.valueOf(current) }
 }
-
-const expected = (answer: ModelAnswer): unknown => ({
-  ...answer,
-  previous: plain(answer.previous as Content | undefined),
-  current: plain(answer.current as Content | undefined),
-})
-
-const modelled = (answer: ModelAnswer): unknown =>
-  answer.kind === 'removeExpired' ? answer : expected(answer)
 
 /**
  * Runs a history on the model and on `apply`, and compares the answers. `apply` gets each unit as a
@@ -101,40 +74,23 @@ const play = (
   let now = 100
   for (const step of steps) {
     now += step.after
-    const pairs = step.ops.map((each) => translated(each, table))
-    const unit = unitOf(
-      step.shape,
-      pairs.map(({ command }) => command),
-      entities,
-    )
+    const commands = commandsIn(step, table)
+    const [command] = commands
+    // A `deleteMany` of no key is no command.
+    if (command === undefined && !step.turn) continue
+    const isAlone = step.write.kind !== 'batch'
+    const alone = isAlone && command ? command : ({ kind: 'batch', commands } as const)
+    const unit: Unit = step.turn ? entities.turnOf(step.turn, commands) : alone
     const frame = encodeFrame([unit])
     const lsn = frames.push({ frame, time: now, lsn: frames.length + 1 })
     const answer = apply(frame, now, lsn, unit)
-    let wanted: unknown
-    try {
-      const write = () =>
-        model.unit(
-          pairs.map(({ op }) => op),
-          now,
-        )
-      const answers = (unit.kind === 'turn' ? entities.take(unit, write) : write()).map(modelled)
-      wanted = step.shape === 'alone' ? answers[0] : answers
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error
-      wanted = error.code
-    }
-    expect(told(answer, table)).toEqual(wanted)
+    const write = () => model.apply(step.write, now)
+    const outcome = unit.kind === 'turn' ? entities.take(unit, write) : write()
+    const done = 'refused' in outcome ? outcome.refused : outcome.answer
+    const isOne = unit.kind === 'turn' && isAlone && 'answer' in outcome
+    expect(told(answer, table)).toEqual(isOne ? [done].slice(0, commands.length) : done)
   }
   return { model, entities, frames, now }
-}
-
-const unitOf = (
-  shape: Step['shape'],
-  commands: readonly Command[],
-  entities: EntityModel,
-): Unit => {
-  if (shape === 'batch') return { kind: 'batch', commands }
-  return shape === 'alone' ? (commands[0] as Command) : entities.turnOf(shape, commands)
 }
 
 /** The rows of entities in the terms of their model. */
@@ -168,21 +124,21 @@ const shown = (rows: Iterable<readonly [string, Row]>) =>
 /** Compares the reads of a view with the model. */
 const compareReads = (view: ReadView, model: StoreModel, now: number, table: BlobTable): void => {
   const live: string[] = []
-  for (const key of historyKeys) {
-    const entry = model.get(key, now)
+  for (const key of keys) {
+    const { isCompound, value } = model.get(key, now)
     const row = view.get(key, now)
-    if (entry) live.push(key)
-    expect(row?.expiresAt).toEqual(entry?.expiresAt)
-    if (entry?.kind === 'compound') {
-      const fields = new Map(
-        [...view.fields(key, now)].map(([f, each]) => [f, table.valueOf(each.value)]),
+    if (value !== undefined) live.push(key)
+    expect(row && (row.expiresAt || Number.POSITIVE_INFINITY) - now).toEqual(model.ttl(key, now))
+    if (isCompound) {
+      const fields = [...view.fields(key, now)].map(
+        ([name, each]) => [name, table.valueOf(each.value)] as const,
       )
-      expect(fields).toEqual(new Map([...entry.fields].map(([f, content]) => [f, plain(content)])))
+      expect(new Map(fields)).toEqual(value)
       for (const name of ['f', 'g', 'h'])
         expect(table.valueOf(view.field(key, name, now)?.value)).toEqual(
-          plain(entry.fields.get(name)),
+          (value as Map<string, unknown>).get(name),
         )
-    } else expect(table.valueOf(row?.value)).toEqual(plain(entry?.content))
+    } else expect(table.valueOf(row?.value)).toEqual(value)
   }
   const inOrder = live.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   expect([...view.range({}, now)].map(([key]) => key)).toEqual(inOrder)

@@ -10,7 +10,7 @@ import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
 import type { KeelsonError } from '../../../src/errors.ts'
 import { decodeFrame, shardOf, type Unit } from '../../../src/storage/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
-import { keysOf, StoreModel, type Transaction } from '../models/store-reference.ts'
+import { keysOf, StoreModel, type Transaction } from '../models/store-model.ts'
 import {
   type Answered,
   callOf,

@@ -9,7 +9,7 @@ import {
 } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf, readMainRow, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
-import { type ModelAnswer, Refused } from './store-model.ts'
+import type { ModelOutcome } from './store-model.ts'
 
 /** A turn as it was drawn. What it follows is said in terms of the present main row. */
 export type DrawnTurn = {
@@ -84,20 +84,18 @@ export class EntityModel {
     return { kind: 'turn', entity, follows: followed, row, rows, writes }
   }
 
-  /** Takes a turn whose writes `write` does. @throws Refused, by itself or by the writes */
-  take(
-    { entity, follows, row, rows }: Turn,
-    write: () => readonly ModelAnswer[],
-  ): readonly ModelAnswer[] {
+  /** Takes a turn whose writes `write` does. It may be refused by itself or by the writes. */
+  take({ entity, follows, row, rows }: Turn, write: () => ModelOutcome): ModelOutcome {
     const present = this.#states.get(entity)?.mark
-    if (JSON.stringify(present) !== JSON.stringify(follows)) throw new Refused('CONFLICT')
-    const answers = write()
+    if (JSON.stringify(present) !== JSON.stringify(follows)) return { refused: 'CONFLICT' }
+    const outcome = write()
+    if ('refused' in outcome) return outcome
     if (row) this.#states.set(entity, readMainRow(row))
     else this.#states.delete(entity)
     for (const [rowKey, bytes] of rows)
       if (bytes) this.#rows.set(rowKey, bytes)
       else this.#rows.delete(rowKey)
-    return answers
+    return outcome
   }
 
   /** Each main row, and the bytes of each other row, by what names them. */

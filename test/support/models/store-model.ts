@@ -1,307 +1,314 @@
 /**
- * The store as one would explain it, with Maps and whole values: no rows, no bytes of commands, no parts. Written for
- * comparison with the state machine, and from the contract alone.
+ * A model of the store, as simple as possible: Maps, without rows, frames or layers. A write is
+ * applied completely at the time of its log stamp and returns the expected answer. It shares no
+ * code with the store.
  */
-import { isUtf8 } from 'node:buffer'
 import { isDeepStrictEqual } from 'node:util'
 
-/** Content as the model has it. `runs` says for each byte which blob it was put with; 0 for none. */
-export type Content =
-  | { readonly kind: 'structured'; readonly value: unknown }
-  | { readonly kind: 'text' | 'bytes'; readonly bytes: Buffer; readonly runs: readonly number[] }
+/** When a value ends, as a user says it. */
+type Ends = { readonly ttlMs?: number; readonly expiresAt?: number }
+/** Who writes. */
+type Owned = { readonly owner?: string }
 
-/** An answer as the model gives it. */
-export type ModelAnswer = Readonly<Record<string, unknown>>
+/** A write of a user's, as plain data. */
+export type Write =
+  | ({ readonly kind: 'put'; readonly key: string; readonly value: unknown } & Ends & Owned)
+  | ({
+      readonly kind: 'set'
+      readonly key: string
+      readonly value: unknown
+      readonly nx?: boolean
+      readonly xx?: boolean
+      readonly keepTtl?: boolean
+      readonly get?: boolean
+    } & Ends &
+      Owned)
+  | ({ readonly kind: 'getSet'; readonly key: string; readonly value: unknown } & Owned)
+  | ({ readonly kind: 'append'; readonly key: string; readonly suffix: string | Buffer } & Owned)
+  | ({
+      readonly kind: 'setRange'
+      readonly key: string
+      readonly offset: number
+      readonly patch: string | Buffer
+    } & Owned)
+  | ({
+      readonly kind: 'compareAndSet'
+      readonly key: string
+      readonly expected: unknown
+      readonly value: unknown
+    } & Ends &
+      Owned)
+  | ({ readonly kind: 'delete' | 'persist'; readonly key: string } & Owned)
+  | ({ readonly kind: 'deleteMany'; readonly keys: readonly string[] } & Owned)
+  | ({
+      readonly kind: 'putMany'
+      readonly entries: readonly (readonly [string, unknown])[]
+    } & Ends &
+      Owned)
+  | {
+      readonly kind: 'lock' | 'extend'
+      readonly keys: readonly string[]
+      readonly owner: string
+      readonly leaseMs: number
+    }
+  | { readonly kind: 'unlock'; readonly keys: readonly string[]; readonly owner: string }
+  | ({
+      readonly kind: 'putField'
+      readonly key: string
+      readonly field: string
+      readonly value: unknown
+    } & Owned)
+  | ({
+      readonly kind: 'putFields'
+      readonly key: string
+      readonly fields: readonly (readonly [string, unknown])[]
+    } & Owned)
+  | ({ readonly kind: 'deleteField'; readonly key: string; readonly field: string } & Owned)
+  | ({ readonly kind: 'expire'; readonly key: string; readonly ttlMs: number } & Owned)
+  | ({ readonly kind: 'clear'; readonly namespace?: string } & Owned)
 
-type Value = { readonly kind: 'value'; content: Content; expiresAt: number }
-type Compound = { readonly kind: 'compound'; fields: Map<string, Content>; expiresAt: number }
-type Entry = Value | Compound
+/** A write, or several that are to take effect as one. */
+export type Transaction = Write | { readonly kind: 'batch'; readonly writes: readonly Write[] }
+
+/** What became of it: its answer, those of a batch in order, or why nothing changed. */
+export type ModelOutcome = { readonly answer: unknown } | { readonly refused: string }
+
+type Held = { readonly ends: number } & (
+  | { readonly value: unknown }
+  | { readonly fields: ReadonlyMap<string, unknown> }
+)
 type Lock = { readonly owner: string; readonly until: number }
 
-/** When something ends, as a command says it. */
-export type Ends =
-  | { readonly kind: 'none' | 'keep' }
-  | { readonly kind: 'at' | 'after'; readonly ms: number }
+class Refused extends Error {}
 
-/** A command as the model takes it. */
-export type Op = { readonly kind: string; readonly owner?: string } & Readonly<
-  Record<string, unknown>
->
-
-/** What an op may have; which of it is there, its kind says. */
-type Fields = {
-  readonly kind: string
-  readonly owner: string
-  readonly key: string
-  readonly keys: readonly string[]
-  readonly field: string
-  readonly fields: readonly (readonly [string, Content])[]
-  readonly entries: readonly {
-    readonly key: string
-    readonly content: Content
-    readonly ends: Ends
-  }[]
-  readonly content: Content
-  readonly added: Exclude<Content, { kind: 'structured' }>
-  readonly expected: Content | undefined
-  readonly ends: Ends
-  readonly condition: string
-  readonly get: boolean
-  readonly offset: number
-  readonly leaseMs: number
-  readonly namespace: string | undefined
+/** The keys that a write names. */
+export const keysOf = (write: Write): readonly string[] => {
+  if ('key' in write) return [write.key]
+  if ('keys' in write) return write.keys
+  return 'entries' in write ? write.entries.map(([key]) => key) : []
 }
 
-/** Thrown by a command that is refused. */
-export class Refused extends Error {
-  readonly code: string
-  constructor(code: string) {
-    super(code)
-    this.code = code
-  }
-}
-
-const same = (a: Content, b: Content): boolean => {
-  if (a.kind === 'structured' || b.kind === 'structured')
-    return (
-      a.kind === b.kind &&
-      isDeepStrictEqual((a as { value: unknown }).value, (b as { value: unknown }).value)
-    )
-  return a.kind === b.kind && a.bytes.equals(b.bytes)
-}
-
-const moment = (ends: Ends, now: number, kept: number): number => {
-  if (ends.kind === 'none') return 0
-  if (ends.kind === 'keep') return kept
-  return ends.kind === 'at' ? (ends as { ms: number }).ms : now + (ends as { ms: number }).ms
-}
-
-/** Whether a character begins at `at`, as far as that is known without looking into a blob. */
-const characterAt = (
-  { bytes, runs }: Exclude<Content, { kind: 'structured' }>,
-  at: number,
-): boolean => {
-  if (at === 0 || at >= bytes.length) return true
-  if (runs[at] !== 0) return runs[at] !== runs[at - 1]
-  return ((bytes[at] as number) & 0xc0) !== 0x80
-}
-
-/** The store, as a model. */
+/** All keys and values, and all locks. */
 export class StoreModel {
-  entries = new Map<string, Entry>()
-  locks = new Map<string, Lock>()
+  #held = new Map<string, Held>()
+  #locks = new Map<string, Lock>()
 
-  copy(): StoreModel {
-    const copy = new StoreModel()
-    copy.locks = new Map(this.locks)
-    for (const [key, entry] of this.entries)
-      copy.entries.set(
-        key,
-        entry.kind === 'value' ? { ...entry } : { ...entry, fields: new Map(entry.fields) },
-      )
-    return copy
-  }
-
-  get(key: string, now: number): Entry | undefined {
-    const entry = this.entries.get(key)
-    return entry && (entry.expiresAt === 0 || entry.expiresAt > now) ? entry : undefined
-  }
-
-  lock(key: string, now: number): Lock | undefined {
-    const lock = this.locks.get(key)
-    return lock && lock.until > now ? lock : undefined
-  }
-
-  /** All ops or none. @throws Refused */
-  unit(ops: readonly Op[], now: number): ModelAnswer[] {
-    const next = this.copy()
-    const answers = ops.map((op) => next.#run(op, now))
-    this.entries = next.entries
-    this.locks = next.locks
-    return answers
-  }
-
-  #mayWrite(keys: Iterable<string>, owner: string | undefined, now: number): void {
-    for (const key of keys) {
-      const lock = this.lock(key, now)
-      if (lock && lock.owner !== owner) throw new Refused('LOCKED')
+  /** Applies it at `time`, whole or not at all. */
+  apply(transaction: Transaction, time: number): ModelOutcome {
+    const before = [new Map(this.#held), new Map(this.#locks)] as const
+    try {
+      const answer =
+        transaction.kind === 'batch'
+          ? transaction.writes.map((write) => this.#write(write, time))
+          : this.#write(transaction, time)
+      return { answer }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      ;[this.#held, this.#locks] = [new Map(before[0]), new Map(before[1])]
+      return { refused: error.message }
     }
   }
 
-  #put(key: string, content: Content, expiresAt: number, now: number): void {
-    if (expiresAt !== 0 && expiresAt <= now) this.entries.delete(key)
-    else this.entries.set(key, { kind: 'value', content, expiresAt })
+  /** The value of a key, the Map of a compound's fields, `undefined` for nothing. */
+  get(key: string, now: number): { readonly isCompound: boolean; readonly value: unknown } {
+    const held = this.#alive(key, now)
+    if (!held) return { isCompound: false, value: undefined }
+    return 'fields' in held
+      ? { isCompound: true, value: held.fields }
+      : { isCompound: false, value: held.value }
   }
 
-  #plain(key: string, now: number): Value | undefined {
-    const entry = this.get(key, now)
-    if (entry?.kind === 'compound') throw new Refused('WRONG_TYPE')
-    return entry
+  /** What `ttl` should say. */
+  ttl(key: string, now: number): number | undefined {
+    const held = this.#alive(key, now)
+    return held && (held.ends === 0 ? Number.POSITIVE_INFINITY : held.ends - now)
   }
 
-  #run(given: Op, now: number): ModelAnswer {
-    const op = given as unknown as Fields
-    const { kind, key, owner } = op
-    if (key !== undefined) this.#mayWrite([key], owner, now)
-    switch (kind) {
-      case 'put':
-        this.#put(key, op.content, moment(op.ends, now, 0), now)
-        return { kind }
+  #alive(key: string, now: number): Held | undefined {
+    const held = this.#held.get(key)
+    return held && (held.ends === 0 || held.ends > now) ? held : undefined
+  }
+
+  #checkLock(key: string, owner: string | undefined, time: number): void {
+    const lock = this.#locks.get(key)
+    if (lock && lock.until > time && lock.owner !== owner) throw new Refused('LOCKED')
+  }
+
+  #replace(key: string, held: Held, time: number): void {
+    this.#held.set(key, held)
+    if (!this.#alive(key, time)) this.#held.delete(key)
+  }
+
+  #remove(key: string, time: number): boolean {
+    const existed = this.#alive(key, time) !== undefined
+    this.#held.delete(key)
+    return existed
+  }
+
+  /** The plain value that is there. */
+  #plain(key: string, time: number): { readonly value: unknown } | undefined {
+    const held = this.#alive(key, time)
+    if (held && 'fields' in held) throw new Refused('WRONG_TYPE')
+    return held
+  }
+
+  #fields(key: string, time: number): Map<string, unknown> {
+    const held = this.#alive(key, time)
+    if (held && !('fields' in held)) throw new Refused('WRONG_TYPE')
+    return new Map(held?.fields)
+  }
+
+  #write(write: Write, time: number): unknown {
+    if (!('leaseMs' in write) && write.kind !== 'unlock' && write.kind !== 'clear')
+      for (const key of keysOf(write)) this.#checkLock(key, write.owner, time)
+    if ('key' in write) return this.#writeKey(write, time)
+    switch (write.kind) {
       case 'putMany':
-        this.#mayWrite(
-          op.entries.map((entry: { key: string }) => entry.key),
-          owner,
-          now,
-        )
-        for (const entry of op.entries)
-          this.#put(entry.key, entry.content, moment(entry.ends, now, 0), now)
-        return { kind }
-      case 'delete': {
-        const existed = this.get(key, now) !== undefined
-        this.entries.delete(key)
-        return { kind, existed }
-      }
-      case 'deleteMany': {
-        this.#mayWrite(op.keys, owner, now)
-        let deleted = 0
-        for (const each of op.keys as string[]) {
-          if (this.get(each, now)) deleted++
-          this.entries.delete(each)
-        }
-        return { kind, deleted }
-      }
+        for (const [key, value] of write.entries)
+          this.#replace(key, { value, ends: endOf(write, time) }, time)
+        return {}
+      case 'deleteMany':
+        return { deleted: write.keys.filter((key) => this.#remove(key, time)).length }
+      case 'clear':
+        return this.#clear(write, time)
+      default:
+        return this.#lockOrUnlock(write, time)
+    }
+  }
+
+  #writeKey(write: Extract<Write, { key: string }>, time: number): unknown {
+    const { key } = write
+    const ends = this.#alive(key, time)?.ends ?? 0
+    switch (write.kind) {
+      case 'put':
+        this.#replace(key, { value: write.value, ends: endOf(write, time) }, time)
+        return {}
       case 'set': {
-        const entry = this.get(key, now)
-        if (op.get && entry?.kind === 'compound') throw new Refused('WRONG_TYPE')
-        const written =
-          op.condition === 'always' || (op.condition === 'absent' ? !entry : entry !== undefined)
-        const previous = op.get && entry?.kind === 'value' ? entry.content : undefined
-        if (written) this.#put(key, op.content, moment(op.ends, now, entry?.expiresAt ?? 0), now)
-        return { kind, written, previous }
+        const found = write.get ? this.#plain(key, time) : this.#alive(key, time)
+        const written = write.nx ? !found : write.xx ? found !== undefined : true
+        const next = { value: write.value, ends: write.keepTtl ? ends : endOf(write, time) }
+        if (written) this.#replace(key, next, time)
+        return write.get ? { written, previous: (found as { value: unknown })?.value } : { written }
       }
       case 'getSet': {
-        const previous = this.#plain(key, now)?.content
-        this.#put(key, op.content, 0, now)
-        return { kind, previous }
+        const previous = this.#plain(key, time)?.value
+        this.#replace(key, { value: write.value, ends: 0 }, time)
+        return { previous }
       }
       case 'compareAndSet': {
-        const entry = this.#plain(key, now)
-        const swapped =
-          entry && op.expected ? same(entry.content, op.expected) : entry === op.expected
-        if (!swapped) return { kind, swapped, current: entry?.content }
-        this.#put(key, op.content, moment(op.ends, now, entry?.expiresAt ?? 0), now)
-        return { kind, swapped, current: undefined }
+        const current = this.#plain(key, time)?.value
+        if (!isDeepStrictEqual(current, write.expected)) return { swapped: false, current }
+        const next = { value: write.value, ends: endOf(write, time, ends) }
+        this.#replace(key, next, time)
+        return { swapped: true }
       }
       case 'append':
-      case 'setRange':
-        return { kind, length: this.#bytes(op, now) }
+      case 'setRange': {
+        const added = write.kind === 'append' ? write.suffix : write.patch
+        const held = this.#plain(key, time)
+        const found = held ? held.value : typeof added === 'string' ? '' : empty
+        if (typeof found !== 'string' && !Buffer.isBuffer(found)) throw new Refused('WRONG_TYPE')
+        const value =
+          write.kind === 'append' ? appended(found, added) : patched(found, write.offset, added)
+        // An empty suffix makes an empty value where nothing is; an empty patch changes nothing anywhere.
+        if (write.kind === 'append' || added.length > 0) this.#replace(key, { value, ends }, time)
+        return { length: Buffer.byteLength(value) }
+      }
+      case 'delete':
+        return { existed: this.#remove(key, time) }
       case 'expire':
       case 'persist': {
-        const entry = this.get(key, now)
-        if (!entry) return { kind, existed: false }
-        const ends = kind === 'persist' ? 0 : moment(op.ends, now, 0)
-        if (ends !== 0 && ends <= now) this.entries.delete(key)
-        else this.entries.set(key, { ...entry, expiresAt: ends })
-        return { kind, existed: true }
+        const held = this.#alive(key, time)
+        if (!held) return { existed: false }
+        this.#replace(
+          key,
+          { ...held, ends: write.kind === 'expire' ? time + write.ttlMs : 0 },
+          time,
+        )
+        return { existed: true }
       }
-      case 'putField':
-        return { kind, created: this.#fields(key, [[op.field, op.content]], now)[0] }
-      case 'putFields':
-        return { kind, created: this.#fields(key, op.fields, now) }
-      case 'deleteField': {
-        const entry = this.get(key, now)
-        if (entry?.kind === 'value') throw new Refused('WRONG_TYPE')
-        const existed = entry?.fields.delete(op.field) ?? false
-        if (entry?.fields.size === 0) this.entries.delete(key)
-        return { kind, existed }
-      }
-      case 'lock':
-      case 'extend':
-        for (const each of op.keys) {
-          this.#mayWrite([each], owner, now)
-          if (kind === 'extend' && !this.lock(each, now)) throw new Refused('CONFLICT')
-        }
-        for (const each of op.keys) this.locks.set(each, { owner, until: now + op.leaseMs })
-        return { kind, until: now + op.leaseMs }
-      case 'unlock': {
-        this.#mayWrite(op.keys, owner, now)
-        let released = 0
-        for (const each of op.keys) {
-          if (this.lock(each, now)) released++
-          this.locks.delete(each)
-        }
-        return { kind, released }
-      }
-      case 'clear':
-        return { kind, removed: this.#clear(op.namespace, owner, now) }
       default:
-        // The removal of expired rows is invisible, and the model does not know how many rows were
-        // removed.
-        return { kind }
+        return this.#writeFields(write, time, ends)
     }
   }
 
-  #bytes(
-    op: {
-      kind: string
-      key: string
-      added: Exclude<Content, { kind: 'structured' }>
-      offset?: number
-    },
-    now: number,
-  ): number {
-    const entry = this.#plain(op.key, now)
-    const old = entry?.content ?? { kind: op.added.kind, bytes: Buffer.alloc(0), runs: [] }
-    if (old.kind === 'structured') throw new Refused('WRONG_TYPE')
-    const { added } = op
-    if (op.kind === 'setRange' && added.bytes.length === 0) return old.bytes.length
-    const from = op.kind === 'append' ? old.bytes.length : (op.offset as number)
-    const to = from + added.bytes.length
-    const gap = Math.max(0, from - old.bytes.length)
-    const bytes = Buffer.concat([
-      old.bytes.subarray(0, from),
-      Buffer.alloc(gap),
-      added.bytes,
-      old.bytes.subarray(to),
-    ])
-    const runs = [
-      ...old.runs.slice(0, from),
-      ...new Array<number>(gap).fill(0),
-      ...added.runs,
-      ...old.runs.slice(to),
-    ]
-    const isText =
-      old.kind === 'text' && added.kind === 'text' && characterAt(old, from) && characterAt(old, to)
-    if (isText && !isUtf8(bytes)) throw new Error('the model is wrong about text')
-    const content: Content = { kind: isText ? 'text' : 'bytes', bytes, runs }
-    this.entries.set(op.key, { kind: 'value', content, expiresAt: entry?.expiresAt ?? 0 })
-    return bytes.length
-  }
-
-  #fields(key: string, fields: readonly (readonly [string, Content])[], now: number): boolean[] {
-    const entry = this.get(key, now)
-    if (entry?.kind === 'value') throw new Refused('WRONG_TYPE')
-    const compound = entry ?? { kind: 'compound' as const, fields: new Map(), expiresAt: 0 }
-    this.entries.set(key, compound)
-    return fields.map(([field, content]) => {
-      const created = !compound.fields.has(field)
-      compound.fields.set(field, content)
-      return created
+  #writeFields(
+    write: Extract<Write, { kind: 'putField' | 'putFields' | 'deleteField' }>,
+    time: number,
+    ends: number,
+  ): unknown {
+    const fields = this.#fields(write.key, time)
+    if (write.kind === 'deleteField') {
+      const existed = fields.delete(write.field)
+      if (fields.size === 0) this.#held.delete(write.key)
+      else this.#held.set(write.key, { fields, ends })
+      return { existed }
+    }
+    const pairs = write.kind === 'putFields' ? write.fields : [[write.field, write.value] as const]
+    const created = pairs.map(([field, value]) => {
+      const isNew = !fields.has(field)
+      fields.set(field, value)
+      return isNew
     })
+    this.#held.set(write.key, { fields, ends })
+    return { created: write.kind === 'putFields' ? created : created[0] }
   }
 
-  #clear(namespace: string | undefined, owner: string | undefined, now: number): number {
-    const isIn = (key: string) => {
-      if (namespace === undefined) return true
-      const colon = key.indexOf(':')
-      return namespace === '_root' ? colon < 0 : colon >= 0 && key.slice(0, colon) === namespace
-    }
-    this.#mayWrite([...this.locks.keys()].filter(isIn), owner, now)
-    let removed = 0
-    for (const key of [...this.entries.keys()].filter(isIn)) {
-      if (this.get(key, now)) removed++
-      this.entries.delete(key)
-    }
-    return removed
+  #clear({ namespace, owner }: Extract<Write, { kind: 'clear' }>, time: number): unknown {
+    const isIn = (key: string): boolean =>
+      namespace === undefined ||
+      (namespace === '_root' ? !key.includes(':') : key.startsWith(`${namespace}:`))
+    for (const key of this.#locks.keys()) if (isIn(key)) this.#checkLock(key, owner, time)
+    const keys = [...this.#held.keys()].filter(isIn)
+    return { removed: keys.filter((key) => this.#remove(key, time)).length }
   }
+
+  #lockOrUnlock(
+    write: Extract<Write, { kind: 'lock' | 'extend' | 'unlock' }>,
+    time: number,
+  ): unknown {
+    const isHeld = (key: string) => (this.#locks.get(key)?.until ?? 0) > time
+    for (const key of write.keys) {
+      this.#checkLock(key, write.owner, time)
+      if (write.kind === 'extend' && !isHeld(key)) throw new Refused('CONFLICT')
+    }
+    if (write.kind === 'unlock') {
+      const own = [...new Set(write.keys)].filter(isHeld)
+      for (const key of own) this.#locks.delete(key)
+      return { released: own.length }
+    }
+    const until = time + write.leaseMs
+    for (const key of write.keys) this.#locks.set(key, { owner: write.owner, until })
+    return { until }
+  }
+}
+
+const endOf = ({ ttlMs, expiresAt }: Ends, time: number, otherwise = 0): number =>
+  ttlMs !== undefined ? time + ttlMs : (expiresAt ?? otherwise)
+
+const empty = Buffer.alloc(0)
+
+const appended = (left: string | Buffer, right: string | Buffer): string | Buffer =>
+  typeof left === 'string' && typeof right === 'string'
+    ? left + right
+    : Buffer.concat([Buffer.from(left), Buffer.from(right)])
+
+const isText = (bytes: Buffer): boolean => Buffer.from(bytes.toString()).equals(bytes)
+
+/** Text stays text when text is put in place of whole characters. */
+const patched = (
+  found: string | Buffer,
+  offset: number,
+  patch: string | Buffer,
+): string | Buffer => {
+  if (patch.length === 0) return found
+  const old = Buffer.from(found)
+  const piece = Buffer.from(patch)
+  const end = offset + piece.length
+  const head = old.subarray(0, offset)
+  const tail = old.subarray(end)
+  const bytes = Buffer.concat([head, Buffer.alloc(Math.max(0, offset - old.length)), piece, tail])
+  const staysText =
+    typeof found === 'string' && typeof patch === 'string' && isText(head) && isText(tail)
+  return staysText ? bytes.toString() : bytes
 }

@@ -10,7 +10,7 @@ import {
   type Unit,
   valueTags,
 } from '../../../src/storage/index.ts'
-import { keysOf, type Transaction, type Write } from './store-reference.ts'
+import { keysOf, type Transaction, type Write } from './store-model.ts'
 
 /** Few keys, so that writes meet: plain ones, some of a namespace, and two that share a shard whatever their number. */
 export const keys = ['a', 'é', 'n:a', 'n:b', '{t}x', '{t}y'] as const
