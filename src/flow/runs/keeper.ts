@@ -18,10 +18,10 @@ import {
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import type { Keep, Workflow } from './body.ts'
-import { endedBetween, listOf } from './listing.ts'
+import { listOf, statusBetween } from './listing.ts'
 import type { RunMessages } from './messages.ts'
 import { runKind } from './parts.ts'
-import { liveStatuses } from './record.ts'
+import { liveStatuses, type RunState } from './record.ts'
 import { msOf } from './values.ts'
 
 type Messages = {
@@ -171,7 +171,10 @@ const wake = async (context: AnyContext, type: string, id: string): Promise<void
   await call(ref, 'wake', undefined, { timeoutMs: 60_000 }).catch(() => undefined)
 }
 
-/** Removes runs that ended long ago, at most 1,000 of each status. False: there are more. */
+/**
+ * Removes runs that ended long ago, at most 1,000 of each status. False: there may be more. A child
+ * whose parent does not have its end yet stays.
+ */
 const clean = async (context: AnyContext, { name, options }: Workflow): Promise<boolean> => {
   const runs = runsOf(context, name)
   const keep = { ...keepDefault, ...options.keep }
@@ -179,10 +182,19 @@ const clean = async (context: AnyContext, { name, options }: Workflow): Promise<
   for (const status of ['completed', 'failed', 'cancelled'] as const) {
     const until = context.now() - msOf(keep[status], `keep.${status}`)
     if (until <= 0) continue
-    const where = { ended: endedBetween(status, 0, until) }
-    const page = runs.list({ where, limit: atOnce, states: false } as object)
-    await Promise.all(page.entries.map(({ id }) => runs.delete(id).catch(() => false)))
-    isDone &&= page.exhausted
+    const where = { at: statusBetween(status, 0, until) }
+    let cursor: string | undefined
+    let removed = 0
+    do {
+      const page = runs.list({ where, limit: atOnce, ...(cursor && { cursor }) } as object)
+      const over = page.entries.filter(({ state }) => mayGo(state as RunState | undefined))
+      await Promise.all(over.map(({ id }) => runs.delete(id).catch(() => false)))
+      removed += over.length
+      cursor = page.cursor
+    } while (cursor !== undefined && removed === 0)
+    isDone &&= cursor === undefined
   }
   return isDone
 }
+
+const mayGo = (state: RunState | undefined): boolean => !state?.parent || state.isTold === true

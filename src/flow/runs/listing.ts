@@ -5,7 +5,7 @@ import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import { runKind } from './parts.ts'
 import {
-  isOver,
+  isLive,
   type KeptError,
   type Operation,
   type Outcome,
@@ -69,7 +69,10 @@ export type ListOptions = {
   readonly parent?: string
   readonly root?: string
   readonly correlation?: string
-  /** By id; runs of a final status by the time of their end. */
+  /**
+   * By id. With the `status` of runs at rest, which are waiting or blocked or have ended, by `since`,
+   * the time of the status.
+   */
   readonly order?: 'asc' | 'desc'
   /** The most runs of a page; 100. A page may have fewer, and a cursor. */
   readonly limit?: number
@@ -96,10 +99,9 @@ export const listOf = (app: App, options: ListOptions): Page<Row> => {
   )
   if (more.length > 0)
     throw invalidArgument('options', 'one of status, parent, root and correlation', 'several')
-  const isEnd = status !== undefined && isOver(status)
   const where =
-    isEnd && status !== undefined
-      ? { ended: endedBetween(status, since, until) }
+    status !== undefined && !isLive(status)
+      ? { at: statusBetween(status, since, until) }
       : first && { [first[0]]: first[1] }
   const found = runsOf(app, type).list({ ...page, ...(where && { where }) } as object)
   const entries = found.entries.flatMap(({ id, state }) =>
@@ -108,8 +110,8 @@ export const listOf = (app: App, options: ListOptions): Page<Row> => {
   return pageWith(found, entries)
 }
 
-/** The bounds of the index by which ended runs are found. */
-export const endedBetween = (status: RunStatus, since: number, until: number) => ({
+/** The bounds of the index by which runs at rest are found that got a status in this time. */
+export const statusBetween = (status: RunStatus, since: number, until: number) => ({
   gte: `${status}/${padded(Math.max(0, Math.ceil(since)))}`,
   lt: Number.isFinite(until) ? `${status}/${padded(Math.ceil(until))}` : `${status}0`,
 })

@@ -1,6 +1,6 @@
 /** Looks at runs through `flow(app)`: pages, operations, counts, and their removal. */
-import { expect, test } from 'vitest'
-import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { describe, expect, test } from 'vitest'
+import { type Ctx, type RunStatus, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -30,22 +30,84 @@ const world = async () => {
   return w
 }
 
-test('runs are listed by status, correlation and time, in pages', async () => {
-  const w = await world()
-  const idsOf = (options: object): readonly string[] =>
+describe('a page of runs', () => {
+  const idsIn = (w: Awaited<ReturnType<typeof world>>, options: object): readonly string[] =>
     w.flow.list({ type: work, ...options }).entries.map(({ id }) => id)
 
-  expect(idsOf({})).toEqual(['0', '1', '2', '5000'])
-  expect(idsOf({ status: 'completed' })).toEqual(['1', '2'])
-  expect(idsOf({ status: 'completed', order: 'desc' })).toEqual(['2', '1'])
-  expect(idsOf({ correlation: 'even' })).toEqual(['0', '2', '5000'])
-  const ends = w.flow.list({ type: work, status: 'completed' }).entries.map(({ since }) => since)
-  expect(idsOf({ status: 'completed', until: ends[1] })).toEqual(['1'])
-  expect(idsOf({ status: 'completed', since: ends[1] })).toEqual(['2'])
-  const first = w.flow.list({ type: work, limit: 3 })
-  expect(first.exhausted).toBe(false)
-  expect(idsOf({ limit: 3, cursor: first.cursor })).toEqual(['5000'])
-  expect(() => w.flow.list({ type: work, status: 'failed', parent: 'a/b' })).toThrow('one of')
+  test('has them by id, and goes on at its cursor', async () => {
+    const w = await world()
+
+    expect(idsIn(w, {})).toEqual(['0', '1', '2', '5000'])
+    const { cursor, exhausted } = w.flow.list({ type: work, limit: 3 })
+    expect(exhausted).toBe(false)
+    expect(idsIn(w, { limit: 3, cursor })).toEqual(['5000'])
+    expect(idsIn(w, { order: 'desc' })).toEqual(['5000', '2', '1', '0'])
+  })
+
+  const slow = (status: string) =>
+    workflow('slow', async (ctx: Ctx) => {
+      if (status === 'running') await ctx.step('long', () => new Promise(() => {}))
+      await ctx.sleep('pause', status === 'waiting' ? 9_000_000 : 1)
+    })
+
+  const slowWorld = async (status: RunStatus) => {
+    const type = slow(status)
+    const w = await flowWorld([type])
+    for (const id of ['c', 'a', 'b']) {
+      await w.during(w.flow.start(type, undefined, { id }))
+      await w.s.advance(10_000)
+    }
+    return (options: object) => {
+      const { entries, cursor } = w.flow.list({ type, status, ...options })
+      const times = new Map(entries.map(({ id, since }) => [id, since]))
+      return { ids: [...times.keys()].join(''), times, cursor }
+    }
+  }
+
+  test.each(['completed', 'waiting'] as const)(
+    'of runs that are %s has them in the order of time',
+    async (status) => {
+      const pageOf = await slowWorld(status)
+      const { ids, times } = pageOf({})
+
+      expect(ids).toBe('cab')
+      expect(pageOf({ order: 'desc' }).ids).toBe('bac')
+      expect(pageOf({ since: times.get('a') }).ids).toBe('ab')
+      expect(pageOf({ until: times.get('a') }).ids).toBe('c')
+      expect(pageOf({ limit: 2, cursor: pageOf({ limit: 2 }).cursor }).ids).toBe('b')
+    },
+  )
+
+  test('of runs that are live has them by id, within times', async () => {
+    const pageOf = await slowWorld('running')
+    const { ids, times } = pageOf({})
+
+    expect(ids).toBe('abc')
+    expect(pageOf({ order: 'desc' }).ids).toBe('cba')
+    expect(pageOf({ since: times.get('a') }).ids).toBe('ab')
+    expect(pageOf({ until: times.get('a') }).ids).toBe('c')
+  })
+
+  test('has the runs of a correlation, a parent or a root, and of two of them it is refused', async () => {
+    const leaf = workflow('leaf', async () => undefined)
+    const middle = workflow('middle', (ctx: Ctx) => ctx.child('leaf', leaf, undefined))
+    const top = workflow('top', (ctx: Ctx) => ctx.child('middle', middle, undefined))
+    const w = await flowWorld([work, leaf, middle, top])
+    for (const id of ['1', '2'])
+      await w.during((await w.during(w.flow.start(top, undefined, { id }))).result())
+    await w.during(w.flow.start(work, 1, { id: '1', correlation: 'odd' }))
+    const parentsOf = (options: object) =>
+      w.flow.list({ type: leaf, ...options }).entries.map(({ root }) => root)
+    const [child] = w.flow.list({ type: middle, parent: 'top/1' }).entries
+
+    expect(child?.root).toBe('top/1')
+    expect(parentsOf({})).toHaveLength(2)
+    expect(parentsOf({ parent: `middle/${child?.id}` })).toEqual(['top/1'])
+    expect(parentsOf({ root: 'top/2' })).toEqual(['top/2'])
+    expect(idsIn(w, { correlation: 'odd' })).toEqual(['1'])
+    expect(idsIn(w, { correlation: 'even' })).toEqual([])
+    expect(() => w.flow.list({ type: work, status: 'failed', parent: 'a/b' })).toThrow('one of')
+  })
 })
 
 test('a row has the status, the error and the progress of its run', async () => {
