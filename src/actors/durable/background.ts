@@ -40,11 +40,15 @@ export class Background {
     const ref = context.spawnLink(
       async (own) => {
         if (!terms.work.mayBegin) return
-        work = this.#begins('background')
-        const { closing } = work
+        const noted = this.#begins('background')
+        work = noted
+        const { closing } = noted
         const owner = own.to(context.self)
         const apply = (change: Change): Promise<unknown> => call(owner, '$apply', change, patiently)
-        await body(Object.assign(own, { apply, closing }))
+        const consistsOf = (pieces: Work['pieces']): void => {
+          noted.pieces = pieces
+        }
+        await body(Object.assign(own, { apply, closing, consistsOf }))
         // An actor that traps exits hears of failures alone.
         own.unlink(context.self)
       },

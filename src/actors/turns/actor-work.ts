@@ -9,6 +9,8 @@ import { KeelsonError } from '../../errors.ts'
 export class Work {
   readonly actor: string
   readonly what: string
+  /** The pieces that run now: background work may name its own. */
+  pieces: () => readonly string[] = () => []
   #closing: AbortController | undefined
 
   constructor(actor: string, what: string) {
@@ -27,12 +29,15 @@ export class Work {
   }
 }
 
+/** Work that a close has cut off. */
+export type LateWork = { readonly actor: string; readonly what: string }
+
 /** The running work of one instance. */
 export class ActorWork {
   readonly #isClosing: () => boolean
   readonly #running = new Set<Work>()
-  /** The work that was still running at the deadline, and has not settled since. */
-  readonly #late = new Set<Work>()
+  /** The work that was still running at the deadline and has not settled since, with its pieces. */
+  readonly #late = new Map<Work, readonly string[]>()
   #onIdle: (() => void) | undefined
 
   /** `isClosing`: from then on nothing begins. */
@@ -69,11 +74,13 @@ export class ActorWork {
 
   /** The time is up: what runs now is late. */
   expire(): void {
-    for (const work of this.#running) this.#late.add(work)
+    for (const work of this.#running) this.#late.set(work, work.pieces())
   }
 
-  /** The late work: it was cut off, unless it has settled since. */
-  get late(): readonly Work[] {
-    return [...this.#late]
+  /** The late work, by its pieces if it has named them: it was cut off. */
+  get late(): readonly LateWork[] {
+    return [...this.#late].flatMap(([{ actor, what }, pieces]) =>
+      (pieces.length > 0 ? pieces : [what]).map((piece) => ({ actor, what: piece })),
+    )
   }
 }

@@ -129,6 +129,11 @@ export interface Life<M = DurableMessages, App = AppContext, S = unknown>
    */
   readonly closing: AbortSignal
   /**
+   * Names the pieces that the work consists of at a time, such as `job 7`: the report of a close that
+   * cuts it off has each of them. Without pieces it has `background`.
+   */
+  consistsOf(pieces: () => readonly string[]): void
+  /**
    * Makes a turn of `change`, and resolves when that is durable: with the value of its `reply`.
    * `change` gets the present state and its own context. It is pure, for it may be run again.
    * Rejects with what `change` throws, with the refusal of its turn, and with `EXITED` once this

@@ -210,6 +210,10 @@ export class QueueBook {
     return this.#ready.size + this.#cut.size
   }
 
+  get isFull(): boolean {
+    return this.#depth >= this.#limits.depthMax
+  }
+
   get isPaused(): boolean {
     return this.#isPaused
   }
@@ -228,12 +232,17 @@ export class QueueBook {
    * @throws KeelsonError `BUSY` when the queue is full
    */
   add(jobs: readonly NewJob[], now: number, rows: DurableRows): readonly Added[] {
-    const { ready, delayed, running } = this.counts
     const { depthMax, keysMax } = this.#limits
-    if (ready + delayed + running + jobs.length > depthMax) throw full('jobs', depthMax)
+    if (this.#depth + jobs.length > depthMax) throw full('jobs', depthMax)
     if (this.#ready.lists + jobs.length > keysMax && this.#newLists(jobs) > keysMax)
       throw full('keys with ready jobs', keysMax)
     return jobs.map((job) => this.#add(job, now, rows))
+  }
+
+  /** How many jobs wait or run. */
+  get #depth(): number {
+    const { ready, delayed, running } = this.counts
+    return ready + delayed + running
   }
 
   /** How many keys would have ready jobs with these. */

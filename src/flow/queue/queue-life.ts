@@ -114,6 +114,7 @@ export class QueueLife {
     return {
       ...this.#book.counts,
       isPaused: this.#book.isPaused,
+      isFull: this.#book.isFull,
       overdue: [...this.#overdue].map(({ claim, attempt, since }) => ({
         ...{ id: String(claim.number), attempt, since },
       })),
@@ -123,6 +124,7 @@ export class QueueLife {
   /** Works until the instance closes and no handler runs, or the life ends. */
   async run(work: QueueWork): Promise<void> {
     this.#work = work
+    work.consistsOf(() => [...this.#running.keys()].map((number) => `job ${number}`))
     const { reports } = (work.app as AppContext)[durableActors].entities
     const report = `queue/${this.#terms.name}`
     reports.set(report, () => this.#health())

@@ -12,6 +12,8 @@ export type OverdueJob = { readonly id: string; readonly attempt: number; readon
 /** The health of a queue, in `app.health().parts['queue/<name>']`. */
 export type QueueHealth = QueueCounts & {
   readonly isPaused: boolean
+  /** It has `depthMax` jobs that wait or run: `add` is `BUSY`. */
+  readonly isFull: boolean
   /** The handlers that ignored the end of their time. Their places are free again. */
   readonly overdue: readonly OverdueJob[]
 }

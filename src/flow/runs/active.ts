@@ -84,6 +84,12 @@ export class Active implements Asked {
   }
 }
 
+/** The steps among these operations that run, as the report of a close names them. */
+export const runningSteps = (operations: Iterable<Active>): readonly string[] =>
+  [...operations]
+    .filter(({ kind, mayHaveBegun }) => kind === 'step' && mayHaveBegun)
+    .map(({ key }) => `step ${key}`)
+
 /** Operations that are cancelled together: those of a body, or of a branch of `all`. */
 export class Scope {
   /** The prefix of their keys. */

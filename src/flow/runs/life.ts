@@ -5,7 +5,7 @@
  * order.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { Active, type ActiveParts, Scope } from './active.ts'
+import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
@@ -123,6 +123,7 @@ export class RunLife implements EndingLife {
     this.replay = new Replay(record, this.#state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
     void this.#listen()
+    life.consistsOf(() => runningSteps(this.replay.inFlight))
     life.closing.addEventListener('abort', () => this.#closes())
     if (first) tellFlow(this, 'flow.started', {})
     this.#begin(input)

@@ -15,6 +15,7 @@ import {
 import { encodeValue } from '../../storage/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
+import { tellFlow } from './events.ts'
 import { RunLife } from './life.ts'
 import type {
   ChildEnd,
@@ -212,6 +213,10 @@ const runServer = (
     context.cancelAlarm('timer')
     context.cancelAlarm('deadline')
     if (state.parent) context.addContinue('tellParent')
+    const { id } = context
+    context.background(async (life) =>
+      tellFlow({ type: workflow.name, id, life }, 'flow.ended', { end }),
+    )
     return ended(state, context, end)
   }
 }

@@ -25,7 +25,8 @@ import type { AppContext } from './app-context.ts'
 export type CutOff =
   /**
    * A step (`continue charge`), an alarm, `background` work or a machine's promise (`promise charge`)
-   * of a durable actor (`order/42`).
+   * of a durable actor (`order/42`); a step of a workflow (`step charge` of `$flow-order/42`) or a
+   * job of a queue (`job 7` of `$queue-mails/queue`).
    */
   | { readonly part: 'work'; readonly actor: string; readonly what: string }
   /** A process of the user's tree that was killed. */
@@ -70,7 +71,7 @@ export const closeInOrder = async (
   for (const shard of shards) shard.close()
   // The logs get all the time they need.
   await stopProcess(root, 'shutdown').catch(unlessGone)
-  const late = work.late.map(({ actor, what }): CutOff => ({ part: 'work', actor, what }))
+  const late = work.late.map((each): CutOff => ({ part: 'work', ...each }))
   return { cutOff: [...late, ...killed, ...undecided, ...unflushed] }
 }
 

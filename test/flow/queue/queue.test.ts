@@ -59,7 +59,7 @@ describe('a job', () => {
     done('a')
     await s.advance(10)
     expect(await s.during(flow(s.app).counts(mails))).toEqual({
-      ...{ ready: 0, delayed: 0, running: 0, dead: 0, isPaused: false },
+      ...{ ready: 0, delayed: 0, running: 0, dead: 0, isPaused: false, isFull: false },
       ...{ oldest: undefined, overdue: [] },
     })
   })
@@ -216,18 +216,21 @@ describe('a queue', () => {
     expect(tries()).toEqual(['a1', 'a2'])
   })
 
-  test('lets running jobs end before a close, and counts no try of one that it cuts off', async () => {
-    const { mails, tries, done } = handled({ concurrency: 2 })
+  test('lets running jobs end before a close, and names those that it cuts off: they count no try', async () => {
+    const { mails, tries, done } = handled({ concurrency: 3 })
     const s = await world([mails])
-    await addAll(s, mails, 'quick', 'slow', 'next')
+    await addAll(s, mails, 'quick', 'slow', 'stuck', 'next')
     await s.settle()
-    const closed = s.close({ deadlineMs: 1_000 })
+    const closed = s.app.close({ deadlineMs: 1_000 })
     await s.advance(100)
     done('quick')
-    await s.during(closed)
+    const actor = '$queue-mails/queue'
+    expect(await s.during(closed)).toEqual({
+      cutOff: ['job 2', 'job 3'].map((what) => ({ part: 'work', actor, what })),
+    })
     await s.start()
     await s.advance(100)
-    expect(tries()).toEqual(['quick1', 'slow1', 'slow1', 'next1'])
+    expect(tries()).toEqual(['quick1', 'slow1', 'stuck1', 'slow1', 'stuck1', 'next1'])
   })
 
   test('that is paused starts nothing, over restarts too', async () => {
@@ -263,6 +266,8 @@ describe('a queue', () => {
     const { mails } = handled({ concurrency: 1, depthMax: 2 })
     const s = await world([mails])
     const add = (unique: string) => s.during(flow(s.app).add(mails, 'a', { unique }))
+    const health = () => s.app.health().parts['queue/mails']
+    expect(health()).toMatchObject({ isFull: false })
     const both = await Promise.all([add('u'), add('u'), add('v')])
     expect(both.map(({ id, repeated }) => [id, repeated])).toEqual([
       ['1', false],
@@ -270,6 +275,7 @@ describe('a queue', () => {
       ['2', false],
     ])
     expect(await s.during(codeOf(flow(s.app).add(mails, 'b')))).toBe('BUSY')
+    expect(health()).toMatchObject({ isFull: true, ready: 1, running: 1 })
   })
 
   test('stands still in an instance without its tree, such as a copy that waits', async () => {

@@ -1,6 +1,7 @@
 /** Cancels, deadlines, undos and retries of runs. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, type Undo, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, type FlowEvents, type Undo, workflow } from '../../../src/flow/index.ts'
+import { telemetry } from '../../../src/runtime/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -115,9 +116,11 @@ describe('a cancel', () => {
     expect(log).toEqual(['a', 'CANCELLED', 'undo a'])
   })
 
-  test('by force ends a run at once, without undos', async () => {
+  test('by force ends a run at once, without undos, and an event tells it', async () => {
     const { trip, log } = trips(never)
     const w = await flowWorld([trip])
+    const ends: unknown[] = []
+    telemetry<FlowEvents>(w.s.system).on('flow.ended', ({ id, end }) => ends.push([id, end.status]))
     const run = await w.during(w.flow.start(trip, undefined, { id: '1' }))
     await w.s.advance(1_000)
     await w.during(run.cancel({ force: true }))
@@ -125,6 +128,7 @@ describe('a cancel', () => {
     expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
     await w.s.advance(60_000)
     expect(log).toEqual(['hotel', 'flight', 'pay'])
+    expect(ends).toEqual([['1', 'cancelled']])
   })
 
   test('comes by itself at the deadline, also after a crash', { tags: ['W7'] }, async () => {
