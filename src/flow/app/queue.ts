@@ -2,11 +2,10 @@
 import { configError, isKeelsonError } from '../../errors.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
 import type { JobTry } from '../queue/queue-job.ts'
-import type { QueueWork } from '../queue/queue-messages.ts'
 import { type Queue, type QueueOptions, queueTerms } from '../queue/queue-terms.ts'
 import type { Try, Workflow } from '../runs/body.ts'
 import { checkPartName } from '../runs/parts.ts'
-import { type FlowApp, flow } from './handle.ts'
+import { flow } from './handle.ts'
 
 /**
  * A queue. Its handler gets each job, until one try has ended without an error or the tries have
@@ -39,8 +38,8 @@ const asRun = {
 /** Starts the run of a job, and waits for its end. The run of a job that was dead goes on. */
 const runner =
   <J>(workflow: Workflow<J, unknown>) =>
-  async (job: unknown, { key: id, claim }: JobTry, { app }: QueueWork): Promise<void> => {
-    const runs = flow(app as FlowApp)
+  async (job: unknown, { app, key: id, claim }: JobTry): Promise<void> => {
+    const runs = flow(app)
     const { repeated, result } = await runs.start(workflow, job as J, { id })
     if (repeated && claim.record.failure) await runs.retry(workflow, id).catch(unlessConflict)
     await result({ timeoutMs: Number.POSITIVE_INFINITY })

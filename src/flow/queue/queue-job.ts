@@ -1,9 +1,11 @@
 /** One try of a job, as its handler gets it: the job runs in it, or ignores its end. */
+import type { AppContext } from '../../runtime/index.ts'
 import type { Try } from '../runs/body.ts'
 import type { Claim } from './queue-book.ts'
 
 /** The try of a claim. */
 export class JobTry implements Try {
+  readonly app: AppContext
   readonly key: string
   readonly claim: Claim
   /** In ms since 1970. */
@@ -12,7 +14,8 @@ export class JobTry implements Try {
   hasEnded = false
   #abort: AbortController | undefined
 
-  constructor(key: string, claim: Claim, since: number) {
+  constructor(app: AppContext, key: string, claim: Claim, since: number) {
+    this.app = app
     this.key = key
     this.claim = claim
     this.since = since

@@ -296,7 +296,9 @@ export class QueueLife {
     const { name, timeoutMs } = this.#terms
     const now = this.#work.now()
     this.#book.started(claim, now)
-    const job = new JobTry(`queue/${name}/${this.#state.birth}/${claim.number}`, claim, now)
+    const app = this.#work.app as AppContext
+    const key = `queue/${name}/${this.#state.birth}/${claim.number}`
+    const job = new JobTry(app, key, claim, now)
     this.#running.set(claim.number, job)
     this.#tell('queue.started', { id: String(claim.number), attempt: claim.attempt })
     const cancel =
@@ -312,7 +314,7 @@ export class QueueLife {
 
   async #handle(job: JobTry): Promise<End> {
     try {
-      await this.#terms.handler(job.claim.record.job, job, this.#work)
+      await this.#terms.handler(job.claim.record.job, job)
       return { job }
     } catch (thrown) {
       return { job, error: { thrown } }

@@ -20,7 +20,6 @@ import type { FlowPart } from '../runs/parts.ts'
 import { msOf } from '../runs/values.ts'
 import type { QueueLimits } from './queue-book.ts'
 import type { JobTry } from './queue-job.ts'
-import type { QueueWork } from './queue-messages.ts'
 
 /** The options of a queue. */
 export type QueueOptions = {
@@ -54,7 +53,7 @@ export type QueueTerms = {
   readonly limits: QueueLimits
   readonly retry: { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
   readonly timeoutMs: number | undefined
-  readonly handler: (job: unknown, attempt: JobTry, work: QueueWork) => unknown
+  readonly handler: (job: unknown, attempt: JobTry) => unknown
 }
 
 /** A queue of jobs that are a `J`. */

@@ -1,12 +1,15 @@
 /** The types of workflows: what their bodies get and do. Types only. */
 import type { Retry } from '../../clock.ts'
+import type { AppContext } from '../../runtime/index.ts'
 import type { FlowPart } from './parts.ts'
 
 /** A time: ms, or a number with `ms`, `s`, `m`, `h` or `d`, such as `'90s'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
-/** One try of a step. */
+/** One try of a step, or of a job. */
 export type Try = {
+  /** The instance that it runs in: its actors, its store, its other runs and queues. */
+  readonly app: AppContext
   /**
    * `flow/type/id/birth/round/key`: the same at each try of a step, and of no other step. Give it to
    * the outside world as the idempotency key.
@@ -20,6 +23,7 @@ export type Try = {
 
 /** A step that is undone. `value`: its outcome; without one the step may have run or not. */
 export type Undo<T> = {
+  readonly app: AppContext
   /** The key of the tries of the step. */
   readonly key: string
   readonly value: T | undefined

@@ -90,6 +90,7 @@ export const performStep = async (
   { run, keyOf, policy, timeoutMs, repeat, onFailed }: Step,
 ): Promise<void> => {
   const { clock } = carrier.life.system
+  const app = carrier.life.app as AppContext
   const isOnce = repeat === 'once'
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
   for (;;) {
@@ -99,7 +100,7 @@ export const performStep = async (
     if (active.isOver || carrier.isCancelling) return
     const attempt = tries + 1
     const tried = await outcomeOfTry(carrier, active, timeoutMs, (signal) =>
-      run({ key: tryKey(carrier, keyOf), attempt, signal }),
+      run({ app, key: tryKey(carrier, keyOf), attempt, signal }),
     )
     if (tried === undefined) return
     const { outcome, error } = tried
