@@ -42,13 +42,13 @@ export class Background {
         if (!terms.work.mayBegin) return
         const noted = this.#begins('background')
         work = noted
-        const { closing } = noted
         const owner = own.to(context.self)
         const apply = (change: Change): Promise<unknown> => call(owner, '$apply', change, patiently)
         const consistsOf = (pieces: Work['pieces']): void => {
           noted.pieces = pieces
         }
-        await body(Object.assign(own, { apply, closing, consistsOf }))
+        const life = Object.assign(own, { apply, consistsOf, [itsWork]: noted })
+        await body(Object.defineProperty(life, 'closing', closing))
         // An actor that traps exits hears of failures alone.
         own.unlink(context.self)
       },
@@ -105,3 +105,12 @@ export class Background {
 
 /** The end of either side ends the wait. */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
+
+const itsWork = Symbol('work')
+
+/** Most work never asks for its signal: it is made on first use. */
+const closing = {
+  get(this: { readonly [itsWork]: Work }): AbortSignal {
+    return this[itsWork].closing
+  },
+}

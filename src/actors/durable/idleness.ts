@@ -14,6 +14,8 @@ export class Idleness implements HeapEntry {
   readonly #idleMs: number | undefined
   #pipes = 0
   #lastActive = 0
+  /** Its last handler asked for rest (`hibernate`). */
+  #isAskedFor = false
 
   constructor(process: Process, idleMs: number | undefined) {
     this.#process = process
@@ -22,12 +24,24 @@ export class Idleness implements HeapEntry {
 
   /** A message is handled. */
   ends(): void {
+    this.#isAskedFor = false
     this.#lastActive = this.#process.kernel.clock.monotonic()
   }
 
   /** Looks after the idle time whether the process may rest. */
   watch(): void {
-    if (this.#idleMs !== undefined) this.#process.kernel.timers.add(this, this.#idleMs)
+    if (this.#idleMs !== undefined && this.slot < 0)
+      this.#process.kernel.timers.add(this, this.#idleMs)
+  }
+
+  /** The process may rest as soon as it has nothing to do. */
+  hibernates(): void {
+    this.#isAskedFor = this.#idleMs !== undefined
+    this.#restsIfAsked()
+  }
+
+  #restsIfAsked(): void {
+    if (this.#isAskedFor && this.#pipes === 0 && this.#process.alive) this.fire()
   }
 
   /** The process has ended. */
@@ -42,15 +56,21 @@ export class Idleness implements HeapEntry {
   /** Watches a promise that `pipe` waits for. */
   piped(promise: Promise<unknown>): void {
     this.#pipes++
-    const settledOne = (): void => void this.#pipes--
+    const settledOne = (): void => {
+      this.#pipes--
+      this.#restsIfAsked()
+    }
     Promise.resolve(promise).then(settledOne, settledOne)
   }
 
-  /** Whether no message came for the idle time, none waits, and no answer is owed or awaited. */
+  /**
+   * Whether no message came for the idle time, or the last one asked for rest, none waits, and no
+   * answer is owed or awaited.
+   */
   get isLong(): boolean {
     const { depth, owed, kernel } = this.#process
     const quietMs = kernel.clock.monotonic() - this.#lastActive
     const isFree = depth === 0 && owed.first === undefined && this.#pipes === 0
-    return isFree && quietMs >= (this.#idleMs ?? 0)
+    return isFree && (this.#isAskedFor || quietMs >= (this.#idleMs ?? 0))
   }
 }

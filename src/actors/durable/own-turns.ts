@@ -24,6 +24,7 @@ export interface Actor {
   readonly blocked: KeelsonError | undefined
   readonly isAwake: boolean
   readonly refusals: Refusals
+  readonly idleness: { hibernates(): void }
   readonly ending: { expire(from: HeldCall, keys: boolean): Answer }
   /** Whether no turn is on its way, and none has to be handled again. */
   readonly isSettled: boolean
@@ -68,6 +69,7 @@ export class OwnTurns {
     if (step?.next === undefined) return goesOn
     const { timeoutMs, hibernate } = step.next
     if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
+    if (hibernate) this.#actor.idleness.hibernates()
     return noReply(this.#actor, hibernate ? { hibernate } : undefined) as never
   }
 

@@ -9,7 +9,7 @@ import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
-import type { LifeTerms, OwnLife, Present, RunContext } from './messages.ts'
+import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
 import { makeTurn } from './operations.ts'
 import {
   cancelKey,
@@ -51,10 +51,8 @@ import { copied } from './values.ts'
 const restMs = 2_000
 const stepsMaxDefault = 10_000
 
-type BlockedChild = { readonly number: number; readonly error: KeptError }
-
 /** One life of a run. */
-export class RunLife implements EndingLife {
+export class RunLife implements EndingLife, Told {
   readonly workflow: Workflow
   readonly type: string
   readonly id: string
@@ -78,6 +76,9 @@ export class RunLife implements EndingLife {
   #seenSignals = 0
   #reading: Promise<void> = Promise.resolve()
   #wantsCancel = false
+  /** The things that were told before there was a replay. */
+  readonly #early: (() => void)[] = []
+  #isAttached = false
   readonly #onRecorded = new Set<() => void>()
   #progress: { readonly value: unknown } | undefined
   #disarmRest: (() => void) | undefined
@@ -112,8 +113,6 @@ export class RunLife implements EndingLife {
 
   /** Resolves when this life has nothing more to do. */
   async run(): Promise<AfterLife> {
-    const { life } = this
-    life.signal.addEventListener('abort', () => this.stop('rest'))
     const { first } = this.#terms
     const { state, record, input } = first
       ? { ...first, record: [] }
@@ -122,12 +121,21 @@ export class RunLife implements EndingLife {
     if (isOver(this.#state.status) || this.isStopped) return 'rest'
     this.replay = new Replay(record, this.#state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
-    void this.#listen()
-    life.consistsOf(() => runningSteps(this.replay.inFlight))
-    life.closing.addEventListener('abort', () => this.#closes())
     if (first) tellFlow(this, 'flow.started', {})
     this.#begin(input)
+    for (const told of this.#early) told()
     return this.#finished
+  }
+
+  /** The body waits: from now on this life ends with its process, and with the instance. */
+  #attach(): void {
+    if (this.#isAttached) return
+    this.#isAttached = true
+    const { life } = this
+    life.system.monitor(life.self as never, () => this.stop())
+    life.consistsOf(() => runningSteps(this.replay.inFlight))
+    if (life.closing.aborted) this.#closes()
+    else life.closing.addEventListener('abort', () => this.#closes())
   }
 
   #begin(input: unknown): void {
@@ -154,15 +162,15 @@ export class RunLife implements EndingLife {
   #accept(state: RunState): void {
     this.#state = state
     this.#time = state.startedAt
-    this.#wantsCancel = state.cancel?.isPlaced === false
+    this.#wantsCancel ||= state.cancel?.isPlaced === false
     this.#seenSignals = state.signals
     this.#registers()
     if (state.lap > 0) void this.#clear()
   }
 
-  /** From now on the entity sends its messages here. */
+  /** From now on this life is told by the turns of its entity. */
   #registers(): void {
-    this.present.life = this.life.self as never
+    this.present.life = this
   }
 
   /** Removes what earlier bodies have recorded. */
@@ -170,35 +178,23 @@ export class RunLife implements EndingLife {
     while (await this.turn((state, context) => [clearing(state, context), state]));
   }
 
-  /** The messages of the entity, until this life ends. */
-  async #listen(): Promise<void> {
-    try {
-      for (;;) {
-        const { mail } = this.#terms
-        mail.next ??= this.life.receive(Number.POSITIVE_INFINITY)
-        const message = await mail.next
-        // The life after this one gets it.
-        if (this.isStopped) return
-        mail.next = undefined
-        if (message?.kind !== 'cast') continue
-        const { name, payload } = message as { name: string; payload: unknown }
-        if (name === 'changed') this.#changed(payload as boolean)
-        else if (name === 'recorded') this.#recorded(payload as Recorded)
-        else if (name === 'childBlocked') this.#childBlocked(payload as BlockedChild)
-        else this.stop('rest')
-      }
-    } catch {
-      // The process has ended.
-    }
+  /** Does something for the entity, once this life has its replay. */
+  #told(act: () => void): void {
+    if (this.replay) act()
+    else this.#early.push(act)
   }
 
   /** An acknowledged cancel counts at once: the next try does not begin. */
-  #changed(wantsCancel: boolean): void {
-    if (wantsCancel) {
-      this.#wantsCancel = true
+  changed(wantsCancel: boolean): void {
+    this.#wantsCancel ||= wantsCancel
+    this.#told(() => {
       this.#start()
-    }
-    this.readSignals().catch((error) => this.block(keptError(error)))
+      this.readSignals().catch((error) => this.block(keptError(error)))
+    })
+  }
+
+  recorded(recorded: Recorded): void {
+    this.#told(() => this.#recorded(recorded))
   }
 
   get isCancelling(): boolean {
@@ -221,6 +217,7 @@ export class RunLife implements EndingLife {
   }
 
   ask(parts: ActiveParts): Active {
+    this.#attach()
     const { scope } = parts
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
@@ -261,6 +258,7 @@ export class RunLife implements EndingLife {
     this.life.system.clock.soon(() => {
       this.#isPumping = false
       if (this.isStopped) return
+      if (!this.isBodyOver) this.#attach()
       this.replay.turns()
       const next = this.replay.next()
       if (next) {
@@ -422,7 +420,7 @@ export class RunLife implements EndingLife {
     }
   }
 
-  #childBlocked({ number, error }: BlockedChild): void {
+  childBlocked(number: number, error: KeptError): void {
     if (!this.isBodyOver) return
     const asked = [...this.replay.asked.values()]
     const child = asked.find(({ recorded }) => recorded?.number === number)?.recorded?.child
@@ -451,14 +449,14 @@ export class RunLife implements EndingLife {
     })
   }
 
-  stop(after: AfterLife): void {
+  stop(after: AfterLife = 'rest'): void {
     this.isStopped = true
     this.#disarmRest?.()
     const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)
     // Errors are costly, and most runs end with nothing in flight.
     const reason = left[0] && new KeelsonError('EXITED', 'this life of the run has ended')
     for (const active of left) active.stop(reason)
-    if (this.#terms.present.life === (this.life.self as never)) this.#terms.present.life = undefined
+    if (this.present.life === this) this.present.life = undefined
     this.#finish(after)
   }
 

@@ -1,6 +1,6 @@
-/** The messages of a run's entity, and of the process in which its body runs. Types only. */
+/** The messages of a run's entity, and the parts of its memory. Types only. */
 import type { DurableContext, Life } from '../../actors/index.ts'
-import type { CallContext, Ref } from '../../runtime/index.ts'
+import type { CallContext } from '../../runtime/index.ts'
 import type { Workflow } from './body.ts'
 import type { KeptError, Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
 import type { Input } from './values.ts'
@@ -69,27 +69,25 @@ export type State = RunState | undefined
 /** The context of a turn of a run. */
 export type RunContext = DurableContext<RunMessages, unknown, State>
 
-/** The messages of the process in which the body of a run runs. */
-export type LifeMessages = {
-  casts: {
-    /** A signal has come, or a cancel, which has no place yet. */
-    changed: (wantsCancel: boolean) => void
-    /** The end of a child is recorded. */
-    recorded: (recorded: Recorded) => void
-    /** A child is blocked: its operation has this number. */
-    childBlocked: (child: { readonly number: number; readonly error: KeptError }) => void
-    /** The run was ended by force. */
-    stop: () => void
-  }
-}
-
 /** A life of a run beside its mailbox. */
 export type OwnLife = Life<RunMessages, unknown, State>
 
+/** What a life of a run hears from the turns of its entity, once they are durable. */
+export interface Told {
+  /** A signal has come, or a cancel, which has no place yet. */
+  changed(wantsCancel: boolean): void
+  /** The end of a child is recorded. */
+  recorded(recorded: Recorded): void
+  /** A child is blocked: its operation has this number. */
+  childBlocked(number: number, error: KeptError): void
+  /** The run was ended by force. */
+  stop(): void
+}
+
 /** The memory of the process of a run. */
 export type Present = {
-  /** The process in which its body runs. */
-  life: Ref<LifeMessages> | undefined
+  /** The life whose body runs. */
+  life: Told | undefined
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
 }
@@ -102,8 +100,6 @@ export type LifeTerms = {
   readonly present: Present
   /** The run begins with this life: nothing is recorded. */
   readonly first: { readonly input: unknown; readonly state: RunState } | undefined
-  /** The next message of the process, which outlives a life: `again` begins another one in it. */
-  readonly mail: { next: ReturnType<OwnLife['receive']> | undefined }
   /** A replay has diverged once. */
   readonly isSecond: boolean
 }

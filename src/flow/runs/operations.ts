@@ -9,7 +9,14 @@ import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
 import type { OwnLife, RunContext, RunMessages, StartRequest, State } from './messages.ts'
 import { runKind } from './parts.ts'
-import { type KeptError, keptError, type Operation, type Outcome, type RunState } from './record.ts'
+import {
+  isLive,
+  type KeptError,
+  keptError,
+  type Operation,
+  type Outcome,
+  type RunState,
+} from './record.ts'
 import type { Turned } from './turns.ts'
 import { type Input, outcomeOf } from './values.ts'
 
@@ -84,13 +91,9 @@ export type Step = {
 }
 
 /** Runs a step until it has an outcome. */
-export const performStep = async (
-  carrier: Carrier,
-  active: Active,
-  { run, keyOf, policy, timeoutMs, repeat, onFailed }: Step,
-): Promise<void> => {
+export const performStep = async (carrier: Carrier, active: Active, step: Step): Promise<void> => {
+  const { policy, repeat, onFailed } = step
   const { clock } = carrier.life.system
-  const app = carrier.life.app as AppContext
   const isOnce = repeat === 'once'
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
   for (;;) {
@@ -99,9 +102,7 @@ export const performStep = async (
     if (isOnce) await carrier.record(active, { hasBegun: true })
     if (active.isOver || carrier.isCancelling) return
     const attempt = tries + 1
-    const tried = await outcomeOfTry(carrier, active, timeoutMs, (signal) =>
-      run({ app, key: tryKey(carrier, keyOf), attempt, signal }),
-    )
+    const tried = await outcomeOfTry(carrier, active, step, attempt)
     if (tried === undefined) return
     const { outcome, error } = tried
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
@@ -116,27 +117,30 @@ export const performStep = async (
 
 type Tried = { readonly outcome: Outcome; readonly error?: unknown }
 
+const failed = (error: unknown): Tried => ({
+  outcome: { kind: 'error', error: keptError(error) },
+  error,
+})
+
 /** The outcome of one try; `undefined`: the operation is over before it. */
-const outcomeOfTry = async (
-  { life }: Carrier,
+const outcomeOfTry = (
+  carrier: Carrier,
   active: Active,
-  timeoutMs: number | undefined,
-  run: (signal: AbortSignal) => unknown,
+  { run, keyOf, timeoutMs }: Step,
+  attempt: number,
 ): Promise<Tried | undefined> => {
-  const abort = new AbortController()
-  const failed = (error: unknown): Tried => ({
-    outcome: { kind: 'error', error: keptError(error) },
-    error,
-  })
-  const settled = (async () => run(abort.signal))().then(
-    (value): Tried => {
-      try {
-        return { outcome: outcomeOf(value) }
-      } catch (error) {
-        return failed(error)
-      }
+  const abort = new LazyAbort()
+  const given = {
+    app: carrier.life.app as AppContext,
+    key: tryKey(carrier, keyOf),
+    attempt,
+    get signal() {
+      return abort.signal
     },
-    (error): Tried => failed(error),
+  }
+  const settled = (async () => outcomeOf(await run(given)))().then(
+    (outcome): Tried => ({ outcome }),
+    failed,
   )
   active.settled = settled
   return new Promise((resolve) => {
@@ -145,7 +149,8 @@ const outcomeOfTry = async (
       resolve(failed(error))
       abort.abort(error)
     }
-    const disarm = timeoutMs === undefined ? undefined : life.system.clock.after(timeoutMs, expire)
+    const { clock } = carrier.life.system
+    const disarm = timeoutMs === undefined ? undefined : clock.after(timeoutMs, expire)
     const forget = active.whenOver((reason) => {
       resolve(undefined)
       abort.abort(reason)
@@ -156,6 +161,23 @@ const outcomeOfTry = async (
       resolve(tried)
     })
   })
+}
+
+/** The signal of a try, which is made when the step asks for it: most steps never do. */
+class LazyAbort {
+  #controller: AbortController | undefined = undefined
+  #aborted: { readonly reason: unknown } | undefined = undefined
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#aborted) this.#controller.abort(this.#aborted.reason)
+    return this.#controller.signal
+  }
+
+  abort(reason: unknown): void {
+    this.#aborted = { reason }
+    this.#controller?.abort(reason)
+  }
 }
 
 /** Waits until a time, on the clock of the machine. False: the operation is over before. */
@@ -287,9 +309,11 @@ export const makeTurn = async <R>(
   const { clock } = life.system
   for (let tries = 1; ; tries++)
     try {
-      return (await life.apply((state: State, context) =>
-        reply(...change(state as RunState, context)),
-      )) as R
+      return (await life.apply((state: State, context) => {
+        const [result, next] = change(state as RunState, context)
+        // A run that waits or has ended leaves memory with its life.
+        return reply(result, next, isLive(next.status) ? undefined : { hibernate: true })
+      })) as R
     } catch (error) {
       if (lost.some((code) => isKeelsonError(error, code))) return new Promise(() => undefined)
       if (final.some((code) => isKeelsonError(error, code))) throw error

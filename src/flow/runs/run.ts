@@ -26,6 +26,7 @@ import type {
   SignalRequest,
   StartRequest,
   State,
+  Told,
 } from './messages.ts'
 import { runKind } from './parts.ts'
 import {
@@ -84,19 +85,22 @@ const runServer = (
     const { id } = context
     const present = presentOf(id)
     context.background(async (life) => {
-      const mail = { next: undefined }
-      let [next, terms] = ['first', { workflow, id, life, present, first, mail, isSecond: false }]
+      let [next, terms] = ['first', { workflow, id, life, present, first, isSecond: false }]
       while (next !== 'rest' && !life.signal.aborted) {
         next = await new RunLife(terms).run()
         terms = { ...terms, first: undefined, isSecond: next === 'replay' }
       }
     })
   }
-  /** The run has something to do: its life gets a message, or begins. */
-  const goOn = (state: RunState, context: RunContext, tell: (present: Present) => void): State => {
+  /** Tells the life of a run when this turn is durable. */
+  const tell = (context: RunContext, told: (life: Told) => void): void => {
     const present = presentOf(context.id)
+    context.background(() => present.life && told(present.life))
+  }
+  /** The run has something to do: its life is told, or begins. */
+  const goOn: GoOn = (state, context, told) => {
     if (isLive(state.status)) {
-      if (present.life) tell(present)
+      tell(context, told)
       return state
     }
     begin(context)
@@ -104,9 +108,7 @@ const runServer = (
     return withStatus(state, 'running', context)
   }
   const changed = (state: RunState, context: RunContext): State =>
-    goOn(state, context, ({ life }) => {
-      if (life) context.cast(life, 'changed', state.cancel?.isPlaced === false)
-    })
+    goOn(state, context, (life) => life.changed(state.cancel?.isPlaced === false))
 
   return {
     init: () => undefined,
@@ -207,9 +209,8 @@ const runServer = (
   function forced(state: RunState, message: string, context: RunContext): State {
     const error = { name: 'KeelsonError', code: 'CANCELLED', message }
     const end: RunEnd = { status: 'cancelled', error }
-    const present = presentOf(context.id)
-    if (present.life) context.cast(present.life, 'stop')
-    for (const from of present.waiting) from.reply(end)
+    tell(context, (life) => life.stop())
+    for (const from of presentOf(context.id).waiting) from.reply(end)
     context.cancelAlarm('timer')
     context.cancelAlarm('deadline')
     if (state.parent) context.addContinue('tellParent')
@@ -326,7 +327,7 @@ const signalled = (
   return { ...state, signals, unread: state.unread + 1 }
 }
 
-type GoOn = (state: RunState, context: RunContext, tell: (present: Present) => void) => State
+type GoOn = (state: RunState, context: RunContext, told: (life: Told) => void) => State
 
 /** Records the end of a child, once. That it is blocked is no end. */
 const endOfChild = (
@@ -339,17 +340,15 @@ const endOfChild = (
   const row = context.rows.get<Operation>(operationKey(lap, number))
   if (state.birth !== birth || state.lap !== lap || !row || row.outcome) return state
   if (end.status === 'blocked') {
-    const tell = { number, error: end.error }
-    return state.status === 'waiting' || state.status === 'blocked'
-      ? state
-      : goOn(state, context, ({ life }) => life && context.cast(life, 'childBlocked', tell))
+    const isAtRest = state.status === 'waiting' || state.status === 'blocked'
+    return isAtRest ? state : goOn(state, context, (life) => life.childBlocked(number, end.error))
   }
   const outcome: Outcome =
     end.status === 'completed' ? outcomeOf(end.output) : { kind: 'error', error: end.error }
   const asked = { kind: row.kind, key: row.key, recorded: { ...row, number } }
   const [recorded, next] = recording(state, context, asked, { outcome })
   if (!recorded || next.status === 'blocked') return next
-  return goOn(next, context, ({ life }) => life && context.cast(life, 'recorded', recorded))
+  return goOn(next, context, (life) => life.recorded(recorded))
 }
 
 /** A step of `once` whose outcome is not known runs again. */

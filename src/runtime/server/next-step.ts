@@ -16,7 +16,10 @@ export interface Then<C = never> {
   readonly continue?: C
   /** Calls `timeout` after this many ms without a message. 0: as soon as the mailbox is empty. */
   readonly timeoutMs?: number
-  /** Frees memory of the mailbox. The next message wakes the process. */
+  /**
+   * Frees memory of the mailbox. The next message wakes the process. An entity rests as soon as it
+   * has nothing to do, without waiting for its idle time.
+   */
   readonly hibernate?: boolean
 }
 

@@ -351,6 +351,24 @@ describe('the end of the work', () => {
     expect(w.lives()).toBe(false)
   })
 
+  test('lets an actor that hibernates rest at once, unless a message came after', async () => {
+    const rests = async (life: OwnLife) => {
+      await life.apply((state) => noReply(state, { hibernate: true }))
+      await life.sleep(100)
+    }
+    const w = await world(rests)
+    await w.s.during(call(w.ref, 'begin'))
+    await w.s.advance(90)
+    expect(w.lives()).toBe(true)
+    await w.s.advance(20)
+    expect(w.lives()).toBe(false)
+    await w.s.during(call(w.ref, 'begin'))
+    await w.s.advance(50)
+    await w.s.during(call(w.ref, 'look'))
+    await w.s.advance(100)
+    expect(w.lives()).toBe(true)
+  })
+
   test('by a call of the actor: work of 10 s is cancelled in less than 50 ms', async () => {
     const w = await world(async (life) => {
       const cancelling = new AbortController()
