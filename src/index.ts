@@ -61,6 +61,8 @@ export type {
   EntityKind,
   EntityOptions,
   EntityPage,
+  EntityTurn,
+  EntityWatch,
   EntriesOfJournal,
   EntriesOptions,
   EntryHandler,

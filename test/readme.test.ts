@@ -59,6 +59,7 @@ const pages = [
   'docs/durable-lives.md',
   'docs/flow.md',
   'docs/flow-queues.md',
+  'docs/flow-looking.md',
   'docs/groups-and-pools.md',
   'docs/errors.md',
   'docs/state-machines.md',

@@ -88,6 +88,7 @@ export {
   surveyEntity,
 } from './entities/entity-listing.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
+export type { EntityTurn, EntityWatch } from './entities/entity-watch.ts'
 export type {
   MigrationOptions,
   MigrationProgress,
@@ -171,6 +172,7 @@ export type { StoreChange, StoreWatch, WatchOptions } from './store/store-watch.
 export type { ByteSource } from './store/stream-source.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
+export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
 export type {
   AlarmTime,
   DurableCallContext,

@@ -44,7 +44,16 @@ export type {
 } from './runs/body.ts'
 export type { FlowEvents, RunFacts } from './runs/events.ts'
 export type { FlowHealth } from './runs/keeper.ts'
-export type { CountsOf, ListOptions, Page, Row, StepRow, StepsOptions } from './runs/listing.ts'
+export type {
+  CountsOf,
+  ListOptions,
+  Page,
+  Row,
+  RunChange,
+  StepRow,
+  StepsOptions,
+  WatchFilter,
+} from './runs/listing.ts'
 export type { RunEnd } from './runs/messages.ts'
 export type { FlowPart } from './runs/parts.ts'
 export type { KeptError, OperationKind, RunStatus } from './runs/record.ts'

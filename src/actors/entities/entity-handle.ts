@@ -5,6 +5,7 @@ import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import type { ReadView } from '../core/read-view.ts'
+import type { WatchBegin } from '../store/watch.ts'
 import type { Fields } from '../turns/memory.ts'
 import { OwnRowsReader, type ReadRows } from '../turns/own-rows.ts'
 import { birthOf } from '../turns/waking.ts'
@@ -20,6 +21,7 @@ import {
   stateOf,
 } from './entity-listing.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
+import { EntityWatch } from './entity-watch.ts'
 import { type MigrationOptions, type MigrationReport, migrateAll } from './migration.ts'
 import { hasParked, parkedActors } from './parked-actors.ts'
 
@@ -92,6 +94,18 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     this.#access.check()
     const query = entityQuery(this.kind, options as ListOptions<never>)
     return pageOf(this.#entities, this.kind, query) as EntityPage<S>
+  }
+
+  /**
+   * Watches the durable turns of the entities of this kind, from now on or from a position on. With a
+   * `list` in the same turn of the event loop nothing is left out, and nothing comes twice. The rest is as
+   * of `store.watch`: a slow reader holds up nobody, and `close` ends it with `CLOSED`.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`; the reason of a `signal`
+   * that has aborted
+   */
+  watch(options: WatchBegin = {}): EntityWatch<S> {
+    this.#access.check()
+    return new EntityWatch<S>(this.#entities, this.kind, options)
   }
 
   /**

@@ -102,9 +102,13 @@ export const endOf = (entities: Entities, entity: string): number | undefined =>
 export const stateOf = (entities: Entities, kind: string, id: string): unknown => {
   const entity = `${kind}/${id}`
   const row = entities.shardOf(entity).view().row(entityRowKey(entity))
+  return row && stateInRow(entities, kind, id, row)
+}
+
+/** The state in a main row of an entity, as `stateOf` has it. @throws KeelsonError `BLOCKED` */
+export const stateInRow = (entities: Entities, kind: string, id: string, row: Row): unknown => {
   const table = entities.known.get(kind)
-  if (row === undefined) return undefined
-  return table ? stateIn(entity, row, table) : readBody(readEntityRow(row).body).state
+  return table ? stateIn(`${kind}/${id}`, row, table) : readBody(readEntityRow(row).body).state
 }
 
 /** The content of the rows of an entity. */

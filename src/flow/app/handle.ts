@@ -24,9 +24,13 @@ import {
   listOf,
   type Page,
   type Row,
+  type RunChange,
+  runOf,
   type StepRow,
   type StepsOptions,
   stepsOf,
+  type WatchFilter,
+  watchOf,
 } from '../runs/listing.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import { runKind } from '../runs/parts.ts'
@@ -167,6 +171,23 @@ export class Flow {
   /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
   list(options: ListOptions): Page<Row> {
     return listOf(this.#app, options)
+  }
+
+  /** One run; `undefined`: there is none of this id. */
+  get(type: AnyWorkflow, id: string): Row | undefined {
+    return runOf(this.#app, type, id)
+  }
+
+  /**
+   * Watches the durable changes of runs from now on. With a `list` in the same turn of the event loop
+   * nothing is left out, and nothing comes twice. It holds up nobody: when 10,000 changes wait for
+   * its reader it reads the log instead, where a run that changed often comes once, with
+   * `catchingUp`. Leave the loop or call `return` to end it; `close` ends it with `CLOSED`.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`; `BAD_CURSOR`, at once or at a later
+   * `next`, if the log has gone on beyond what was read
+   */
+  watch(filter: WatchFilter): AsyncIterableIterator<RunChange> {
+    return watchOf(this.#app, filter)
   }
 
   /** A page of the operations that a run has recorded, in the order in which they were first. */

@@ -1,5 +1,8 @@
-/** Looks at runs: pages of them, their operations, and counts. They read rows and wake no run. */
-import type { EntityHandle } from '../../actors/index.ts'
+/**
+ * Looks at runs: pages of them, their changes, their operations, and counts. They read rows and wake
+ * no run.
+ */
+import type { ChangePlace, EntityHandle, WatchBegin } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
@@ -79,6 +82,25 @@ export type ListOptions = {
   readonly cursor?: string
 }
 
+/**
+ * A durable turn of a run: each change of its status, its progress, its operations and its signals
+ * is one.
+ */
+export type RunChange = ChangePlace & {
+  readonly id: string
+  /** The run after the turn; `undefined`: it was removed. */
+  readonly row: Row | undefined
+}
+
+/**
+ * The changes of a watch: all of this holds for the run after its turn. A removal comes whatever the
+ * run was.
+ */
+export type WatchFilter = WatchBegin &
+  Pick<ListOptions, 'type' | 'status' | 'parent' | 'root' | 'correlation'> & {
+    readonly id?: string
+  }
+
 /** The options of a page of operations. */
 export type StepsOptions = { readonly limit?: number; readonly cursor?: string }
 
@@ -122,6 +144,39 @@ const rowOf = (id: string, state: RunState): Row => {
   return {
     ...{ id, status, startedAt, since, attempt, error, progress, root, correlation, priority },
     parent: parent && `${parent.type}/${parent.id}`,
+  }
+}
+
+/** One run; `undefined`: there is none of this id. */
+export const runOf = (app: App, type: Pick<Workflow, 'name'>, id: string): Row | undefined => {
+  const state = runsOf(app, type).state(id)
+  return state && rowOf(id, state)
+}
+
+/** The changes of runs from now on, or from a position on. It listens when it returns. */
+export const watchOf = (
+  app: App,
+  { type, from, signal, ...filter }: WatchFilter,
+): AsyncIterableIterator<RunChange> => {
+  const begin = { ...(from !== undefined && { from }), ...(signal && { signal }) }
+  const turns = runsOf(app, type).watch(begin)
+  const wanted = Object.entries(filter).filter(([, value]) => value !== undefined)
+  const next = async (): Promise<IteratorResult<RunChange, undefined>> => {
+    for (;;) {
+      const turn = await turns.next()
+      if (turn.done) return turn
+      const { id, state, blocked, ...place } = turn.value
+      const row = state && rowOf(id, state)
+      const seen: Readonly<Record<string, unknown>> = row ?? { ...filter, id }
+      const isWanted = !blocked && wanted.every(([name, value]) => seen[name] === value)
+      if (isWanted) return { done: false, value: { id, row, ...place } }
+    }
+  }
+  return {
+    ...{ next, return: () => turns.return() },
+    [Symbol.asyncIterator]() {
+      return this
+    },
   }
 }
 

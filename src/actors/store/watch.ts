@@ -1,0 +1,182 @@
+/**
+ * A watch of something durable from a position on, over all shards, as an async iterator that can be
+ * ended and begun again where it was. Keys and entities are watched so.
+ */
+import { invalidArgument } from '../../errors.ts'
+import { SerialQueue } from '../../storage/index.ts'
+import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
+import type { Position } from '../core/shard-core.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
+import {
+  checkReached,
+  logStart,
+  ShardWatch,
+  type Watched,
+  type WatchSource,
+  walkStart,
+} from './shard-watch.ts'
+
+/** Where a watch begins, and its end. */
+export type WatchBegin = {
+  /**
+   * The first position to report, of one shard or of several: `next` of an earlier change. A shard
+   * without one is watched from now on. `'oldest'`: everything that the log still has.
+   */
+  readonly from?: Position | readonly Position[] | 'oldest'
+  /** Ends the watch as `return` does. An actor gives its `context.signal`. */
+  readonly signal?: AbortSignal
+}
+
+/** The place of a durable change. */
+export type ChangePlace = {
+  /** Where the log has it. */
+  readonly position: Position
+  /**
+   * `from` of a watch that goes on after this change: a position of each shard. In the middle of a
+   * write of several keys it goes on with that write.
+   */
+  readonly next: readonly Position[]
+  /** The time stamp of the write, in ms since 1970. */
+  readonly time: number
+  /**
+   * The watch reads the log, because it began in the past or its reader was slow. Then the change
+   * shows what is present: what changed often comes once, and what a refused or ineffective command
+   * named may come too.
+   */
+  readonly catchingUp: boolean
+}
+
+/** An item of the log, and what a watch shows of it. */
+type Shows<Item, Change> = {
+  readonly source: (shard: WritingShard) => WatchSource<Item & Stamped>
+  readonly shown: (item: Item, place: ChangePlace, shard: WritingShard) => Change
+}
+
+type Stamped = { readonly lsn: number; readonly time: number }
+
+/** The answer of a part: an item, its end, or the reason of its failure. */
+type Answered<Item> = { readonly part: number } & (
+  | { readonly watched: Watched<Item> | undefined }
+  | { readonly error: unknown }
+)
+
+/** A running watch. End it with `return`, or leave the `for await` loop. */
+export class DurableWatch<Item extends Stamped, Change> implements AsyncIterableIterator<Change> {
+  readonly #shards: readonly WritingShard[]
+  readonly #shown: Shows<Item, Change>['shown']
+  readonly #parts: readonly ShardWatch<Item>[]
+  /** The next item of each part, asked for and not given out. */
+  readonly #asked = new Map<number, Promise<Answered<Item>>>()
+  /** Calls of `next` are answered one after another. */
+  readonly #turns = new SerialQueue()
+  #hasEnded = false
+  readonly #signal: AbortSignal | undefined
+  readonly #aborted = (): void => void this.return()
+
+  /**
+   * `begin` is checked.
+   * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`
+   */
+  constructor(
+    shards: readonly WritingShard[],
+    { from, signal }: WatchBegin,
+    { source, shown }: Shows<Item, Change>,
+  ) {
+    const begins = shards.map((shard) => beginOf(shard, from))
+    this.#shards = shards
+    this.#shown = shown
+    this.#parts = shards.map(
+      (shard, at) => new ShardWatch<Item>(shard, source(shard), { from: begins[at] as number }),
+    )
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#aborted)
+  }
+
+  /**
+   * The next change.
+   * @throws KeelsonError `BAD_CURSOR` if the log was released beyond the position; `SHARD_DOWN`,
+   * `CLOSED`, `CORRUPT`. The watch has then ended
+   */
+  next(): Promise<IteratorResult<Change, undefined>> {
+    return this.#turns.run(() => this.#next())
+  }
+
+  /** Ends the watch: calls of `next` that wait are answered with `done`. */
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#hasEnded = true
+    this.#signal?.removeEventListener('abort', this.#aborted)
+    for (const part of this.#parts) part.close()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async #next(): Promise<IteratorResult<Change, undefined>> {
+    if (this.#hasEnded) return { done: true, value: undefined }
+    for (const [part, watch] of this.#parts.entries())
+      if (!this.#asked.has(part))
+        this.#asked.set(
+          part,
+          watch.next().then(
+            (watched) => ({ part, watched }),
+            (error: unknown) => ({ part, error }),
+          ),
+        )
+    const answered = await Promise.race(this.#asked.values())
+    this.#asked.delete(answered.part)
+    if ('error' in answered) {
+      await this.return()
+      throw answered.error
+    }
+    const shard = this.#shards[answered.part]
+    if (!answered.watched || !shard) return this.return()
+    const { item, catchingUp, next: behind } = answered.watched
+    const next = this.#parts.map((part) =>
+      part === this.#parts[answered.part] ? behind : part.unread,
+    )
+    const position = { shard: shard.index, lsn: item.lsn }
+    const place = { position, next, time: item.time, catchingUp }
+    return { done: false, value: this.#shown(item, place, shard) }
+  }
+}
+
+/** The LSN that the watch of a shard begins with. */
+const beginOf = (shard: WritingShard, from: WatchBegin['from']): number => {
+  // Refuses where the shard has no view.
+  shard.view()
+  const behind = shard.appliedLsn + 1
+  if (from === 'oldest') return logStart
+  const positions = from === undefined ? [] : 'shard' in from ? [from] : from
+  const begin = walkStart(
+    positions.find(({ shard: index }) => index === shard.index)?.lsn ?? behind,
+  )
+  checkReached(shard, begin)
+  return begin
+}
+
+/**
+ * Returns the options of a watch of so many shards, checked. `others`: the names of further ones.
+ * @throws KeelsonError `INVALID_ARGUMENT`; the reason of a `signal` that has aborted
+ */
+export const checkedBegin = <O extends WatchBegin>(
+  options: O,
+  others: readonly string[],
+  shards: number,
+): O => {
+  checkOptionNames(options, [...others, 'from', 'signal'])
+  const { from, signal } = options
+  checkSignal(signal)
+  if (from === undefined || from === 'oldest') return options
+  const positions: unknown = Array.isArray(from) ? from : [from]
+  if ((positions as unknown[]).every((position) => isPosition(position, shards))) return options
+  throw invalidArgument('from', 'positions of shards, or `oldest`', from)
+}
+
+const isPosition = (position: unknown, shards: number): boolean => {
+  const { shard, lsn } = (position ?? {}) as Partial<Position>
+  const isWhole = (number: unknown, from: number): number is number =>
+    Number.isSafeInteger(number) && (number as number) >= from
+  return isWhole(lsn, 0) && isWhole(shard, 0) && shard < shards
+}
