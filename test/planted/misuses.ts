@@ -1,4 +1,5 @@
 /** Mistakes that are easily made with the types of a server. Each line that follows a `says:` must not compile, and the error must say that. */
+import { type Ctx, flow, type Handle, queue, workflow } from '../../src/flow/index.ts'
 import {
   type Context,
   call,
@@ -15,7 +16,7 @@ import {
   stop,
   worker,
 } from '../../src/runtime/index.ts'
-import { worker as part } from '../../src/supervisors/index.ts'
+import { type App, worker as part } from '../../src/supervisors/index.ts'
 
 type Messages = {
   calls: { get: () => number; add: (by: number) => number; find: (key: { id: string }) => string }
@@ -110,3 +111,28 @@ void system.start(server, 1, { name: name<{ casts: { other: () => void } }>('oth
 part('counter', server)
 // says: Property 'arg' is missing
 part('counter', server, {})
+
+// Workflows and queues.
+type Order = { readonly cents: number }
+type Signals = { approval: { by: string } }
+declare const app: App
+declare const ctx: Ctx<Signals>
+declare const run: Handle<number, Signals>
+const order = workflow('order', async (_: Ctx<Signals>, { cents }: Order) => cents)
+const mails = queue('mails', async (job: { to: string }) => job.to)
+// says: Argument of type '"refusal"' is not assignable to parameter of type '"approval"'
+void ctx.waitFor('refusal')
+// says: Argument of type '"refusal"' is not assignable to parameter of type '"approval"'
+void run.signal('refusal', { by: 'Eve' })
+// says: 'from' does not exist in type '{ by: string; }'
+void run.signal('approval', { from: 'Eve' })
+// says: 'euros' does not exist in type 'Order'
+void flow(app).start(order, { euros: 1 }, { id: '1' })
+// says: Property 'id' is missing
+void flow(app).start(order, { cents: 1 }, {})
+// says: 'from' does not exist in type '{ to: string; }'
+void flow(app).add(mails, { from: 'Eve' })
+// says: 'retries' does not exist in type 'WorkflowOptions'
+workflow('odd', async () => 1, { retries: 3 })
+// says: Type 'number' is not assignable to type 'string'
+export const text: Promise<string> = run.result()

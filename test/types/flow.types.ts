@@ -1,6 +1,16 @@
 /** Types of workflows: inputs, outputs and signals are inferred, and wrong ones do not compile. */
-import { type Ctx, flow, flows, workflow } from '../../src/flow/index.ts'
-import { type App, supervisor } from '../../src/index.ts'
+import {
+  type Ctx,
+  flow,
+  flows,
+  type Queue,
+  queue,
+  schedule,
+  type Workflow,
+  workflow,
+} from '../../src/flow/index.ts'
+import { type App, type AppContext, supervisor } from '../../src/index.ts'
+import type { Simulation } from '../../src/testing/index.ts'
 
 type Order = { readonly cents: number }
 
@@ -32,13 +42,92 @@ const order = workflow(
     // @ts-expect-error: the input of the child is a number
     await ctx.child('child', square, 'two')
     const squared: number = await ctx.child('square', square, 2)
-    return `${charge} ${approval.by} ${late} ${n} ${sure} ${text} ${squared}`
+    // @ts-expect-error: the output of the child is a number
+    const spelt: string = await ctx.child('spelt', square, 2)
+    // @ts-expect-error: a child is a workflow, not its body
+    await ctx.child('body', async () => 1, 2)
+    // @ts-expect-error: no such option of a child
+    await ctx.child('lost', square, 2, { onCancel: 'forget' })
+    // @ts-expect-error: a try has no such member
+    await ctx.step('tries', ({ tries }) => tries)
+    // @ts-expect-error: no such option of a step
+    await ctx.step('odd', () => 1, { retries: 3 })
+    // @ts-expect-error: no such policy
+    await ctx.step('never', () => 1, { retry: { attempts: 3 } })
+    // @ts-expect-error: safe or once
+    await ctx.step('twice', () => 1, { repeat: 'twice' })
+    // @ts-expect-error: a key is a text
+    await ctx.step(1, () => 1)
+    // @ts-expect-error: the value of a branch is a number
+    const words: string | false | undefined = first?.ok && first.value
+    // @ts-expect-error: a branch is a function
+    await ctx.all('none', [ctx.sleep('now', 1)])
+    // @ts-expect-error: no such number of branches
+    await ctx.all('most', [], { wait: 'most' })
+    const app: AppContext = await ctx.step('app', (attempt) => attempt.app)
+    return [charge, approval.by, late, n, sure, text, squared, spelt, words, app].join()
   },
 )
 
 const square = workflow('square', async (_ctx: Ctx, n: number) => n ** 2)
 
-export const tree = supervisor('app', {}, [flows({ workflows: [order, square] })])
+const bare: Workflow<Order, string, { approval: { by: string }; stop: undefined }> = order
+
+const mails = queue('mails', async (job: { to: string }, { key, attempt, signal, app }) => {
+  const facts: [string, number, AbortSignal, AppContext] = [key, attempt, signal, app]
+  return [job.to, facts]
+})
+const orders: Queue<Order> = queue('orders', order)
+const daily = workflow('daily', async (_ctx: Ctx, { at }: { at: number }) => new Date(at))
+const nightly = schedule('nightly', '0 3 * * *', daily, { zone: 'Europe/Berlin' })
+
+export const others = (): void => {
+  // @ts-expect-error: no such option of a workflow
+  workflow('odd', async () => 1, { retries: 3 })
+  // @ts-expect-error: a version has a number
+  workflow('odd', async () => 1, { version: '2' })
+  // @ts-expect-error: a body is asynchronous
+  workflow('odd', () => 1)
+  // @ts-expect-error: no such option of a queue
+  queue('odd', async () => 1, { parallel: 3 })
+  // @ts-expect-error: a rate has its time
+  queue('odd', async () => 1, { rate: { max: 3 } })
+  // @ts-expect-error: its jobs are the inputs of its workflow
+  const numbers: Queue<number> = queue('odd', order)
+  // @ts-expect-error: a schedule gives its workflow a time, and no order
+  schedule('odd', '* * * * *', order)
+  // @ts-expect-error: one, all or none
+  schedule('odd', '* * * * *', daily, { missed: 'some' })
+  // @ts-expect-error: this one takes other inputs
+  const other: Workflow<number, string> = bare
+  // @ts-expect-error: a queue is no workflow
+  flows({ workflows: [mails] })
+  // @ts-expect-error: flows has no jobs
+  flows({ jobs: [mails] })
+  void [numbers, other]
+}
+
+export const simulate = async (simulation: Simulation): Promise<void> => {
+  const act = (run: { cancel: () => unknown }): unknown => run.cancel()
+  const ran = await simulation.run(order, { cents: 1 }, { crashAfter: 'charge', act })
+  const output: string | undefined = ran.output
+  await simulation.run(order, { cents: 1 }, { act: (run) => run.signal('approval', { by: 'Eve' }) })
+  // @ts-expect-error: the input has cents
+  await simulation.run(order, { euros: 1 })
+  // @ts-expect-error: no such signal
+  await simulation.run(order, { cents: 1 }, { act: (run) => run.signal('refusal', output) })
+  // @ts-expect-error: no such option
+  await simulation.run(order, { cents: 1 }, { crashBefore: 'charge' })
+  // @ts-expect-error: a run may have no output
+  const sure: string = ran.output
+  // @ts-expect-error: a queue has no runs
+  await simulation.run(mails, { to: 'Eve' })
+  void sure
+}
+
+export const tree = supervisor('app', {}, [
+  flows({ workflows: [order, square, daily], queues: [mails, orders], schedules: [nightly] }),
+])
 
 export const use = async (app: App): Promise<void> => {
   const run = await flow(app).start(order, { cents: 1 }, { id: '1', delay: '2h' })
@@ -57,6 +146,34 @@ export const use = async (app: App): Promise<void> => {
   await run.signal('approval', { from: wrong })
   // @ts-expect-error: this workflow takes no signals
   await flow(app).handle(square, '1').signal('approval', 1)
+  await flow(app).settle(order, '1', 'charge', { value: { any: 1 } })
+  await flow(app).settle(order, '1', 'charge', { error: new Error('lost') })
+  // @ts-expect-error: a decision is a value or an error
+  await flow(app).settle(order, '1', 'charge', 'lost')
+  // @ts-expect-error: a step has a key
+  await flow(app).settle(order, '1', { value: 1 })
+  // @ts-expect-error: no such option of a start
+  await flow(app).start(order, { cents: 1 }, { id: '1', after: '2h' })
+  // @ts-expect-error: no duration
+  await flow(app).start(order, { cents: 1 }, { id: '1', delay: 'soon' })
+  await flow(app).add(mails, { to: 'Eve' }, { unique: 'Eve' })
+  const [dead] = flow(app).dead(mails).entries
+  const to: string | undefined = dead?.job.to
+  // @ts-expect-error: a job has its receiver
+  await flow(app).add(mails, { from: to })
+  // @ts-expect-error: no such option of a job
+  await flow(app).add(mails, { to: 'Eve' }, { lifo: true })
+  // @ts-expect-error: one of these jobs is none
+  await flow(app).addMany(mails, [{ to: 'Eve' }, 'Ada'])
+  // @ts-expect-error: jobs are added to a queue
+  await flow(app).add(order, { cents: 1 })
+  // @ts-expect-error: a workflow cannot be paused
+  await flow(app).pause(order)
+  const ready: number = (await flow(app).counts(mails)).ready
+  const failed: number | undefined = (await flow(app).counts(order)).failed
+  // @ts-expect-error: runs are not ready
+  const no: number = (await flow(app).counts(order)).ready
+  void [ready, failed, no]
   // @ts-expect-error: no such status
   flow(app).list({ type: order, status: 'done' })
   // @ts-expect-error: flows takes workflows
