@@ -50,34 +50,6 @@ describe('recovery', () => {
     expect(calls.filter(({ operation }) => operation === 'read')).toEqual([])
   })
 
-  test('a stray unpadded name becomes the append target: here it is ignored', {
-    tags: ['R4'],
-  }, () => {
-    const world = new BlobWorld()
-    world.put(payload(1))
-    world.disk.open('/data/blobs/5.bloblog', 'create').close()
-    world.open()
-    const [ref] = world.put(payload(2)) as [BlobRef]
-    expect(ref.segment).toBe(1)
-    expect(world.whole(ref)).toEqual(payload(2))
-    world.clearAllBut([])
-    expect(world.disk.list('/data/blobs')).toContain('5.bloblog')
-  })
-
-  test('a failed append is rolled back by an unsynced cut: here nothing is appended after it', {
-    tags: ['R5'],
-  }, () => {
-    for (let seed = 1; seed <= 20; seed++) {
-      const world = new BlobWorld({ seed })
-      world.put(payload(1))
-      world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
-      expect(() => world.put(payload(2, 9000))).toThrow()
-      const [ref] = world.put(payload(3)) as [BlobRef]
-      world.crash()
-      expect(world.whole(ref), `seed ${seed}`).toEqual(payload(3))
-    }
-  })
-
   test('an empty payload at the end of a file cannot be read back: here it can', {
     tags: ['R6'],
   }, () => {
@@ -100,18 +72,6 @@ describe('reading', () => {
     expect(again.store.get('key')).toEqual(Buffer.from(payload(1, 5000)))
     await world.during(again.store.append('key', Buffer.from(payload(2, 5000))))
     expect(again.store.get('key')).toEqual(Buffer.concat([payload(1, 5000), payload(2, 5000)]))
-  })
-
-  test('a corrupt or missing blob reads as a missing key: here it is CORRUPT', {
-    tags: ['R7'],
-  }, async () => {
-    const { world, app } = await started(options)
-    await world.during(app.store.put('key', Buffer.from(payload(1, 5000))))
-    world.disk.remove('/data/shard-0/blobs/00000000000000000000.bloblog')
-    for (const read of [() => app.store.get('key'), () => app.store.getRange('key', 0, 5)])
-      expect(read).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
-    expect(await world.during(codeOf(app.store.load('key')))).toBe('CORRUPT')
-    expect(app.store.has('key')).toBe(true)
   })
 })
 
@@ -136,22 +96,6 @@ describe('pins and sweeps', () => {
     pin.release()
     await world.during(BlobStore.sweep(store()))
     expect(() => shard.blobs.read(ref, 0, 1)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
-  })
-
-  test('a pin ends by itself while its write is under way: here only the outcome ends it', {
-    tags: ['P2'],
-  }, async () => {
-    const { world, app } = await started(options)
-    const shard = app.shards[0]
-    const pin = shard?.blobs.pins.hold()
-    if (!pin || !shard) throw new Error('no shard')
-    const store = app.system.to(BlobStore.name('default', 0))
-    const [ref] = (await world.during(BlobStore.put(store, [payload(1, 5000)], pin, 1000))) as [
-      BlobRef,
-    ]
-    await world.clock.advance(3_600_000)
-    await world.during(BlobStore.sweep(store))
-    expect(shard.blobs.read(ref, 0, 5000)).toEqual(payload(1, 5000))
   })
 
   test('one live blob keeps all dead ones of its segment: here they are freed', {
@@ -194,23 +138,5 @@ describe('pins and sweeps', () => {
     const put = app.store.put('new', payload(11, 5000)).then(() => order.push('put'))
     await world.during(Promise.all([sweeping, put]))
     expect(order).toEqual(['put', 'sweep'])
-  })
-
-  test('a sweep removes blobs written after its marking began: here it judges only earlier ones', async () => {
-    let cleared = 0
-    for (let delay = 0; delay < 12; delay++) {
-      const { world, app } = await started(options)
-      await world.during(codeOf(app.store.put('late', payload(9, 9000), { deadlineMs: 1 })))
-      await world.clock.advance(10)
-      const sweeping = BlobStore.sweep(app.system.to(BlobStore.name('default', 0)))
-      // The dead record is in the segment of the next put.
-      await world.clock.advance(delay)
-      const puts = [1, 2, 3].map((at) => app.store.put(`k${at}`, Buffer.from(payload(at, 5000))))
-      const [report] = await world.during(Promise.all([sweeping, ...puts]))
-      cleared += report.cleared
-      for (const at of [1, 2, 3])
-        expect(app.store.get(`k${at}`), `after ${delay} ms`).toEqual(Buffer.from(payload(at, 5000)))
-    }
-    expect(cleared).toBe(12)
   })
 })

@@ -45,7 +45,9 @@ describe('a put whose blob cannot be written', () => {
 })
 
 describe('a damaged blob', () => {
-  test('is CORRUPT for its readers, is reported, and harms neither other values nor writes nor the projection', async () => {
+  test('is CORRUPT for its readers, is reported, and harms neither other values nor writes nor the projection', {
+    tags: ['R7'],
+  }, async () => {
     const { world, app } = await startedWithBlobs()
     const told: unknown[] = []
     telemetry<{ 'blobs.corrupt': (event: object) => void }>(app.system).on(

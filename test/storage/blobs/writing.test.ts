@@ -125,7 +125,9 @@ describe('a put that fails', () => {
     },
   )
 
-  test('leaves earlier blobs unchanged, and nothing is appended to its bytes', () => {
+  test('leaves earlier blobs unchanged, and nothing is appended to its bytes', {
+    tags: ['R5'],
+  }, () => {
     const world = new BlobWorld()
     const [before] = world.put(payload(1))
     world.disk.inject({ at: 1, operation: 'sync', fault: { kind: 'error' } })
@@ -229,7 +231,7 @@ describe('a blob that comes in pieces', () => {
 })
 
 describe('names and numbers', () => {
-  test('only 20 digits name a segment: other names are left alone', () => {
+  test('only 20 digits name a segment: other names are left alone', { tags: ['R4'] }, () => {
     const disk = simulatedDisk()
     disk.makeFolder(dir)
     disk.open(`${dir}/5.bloblog`, 'create').close()

@@ -49,30 +49,6 @@ const retype = (disk: SimulatedDisk, path: string, type: number): void => {
 }
 
 describe('an inspection of several segments', () => {
-  test('finds every frame of a valid log', () => {
-    const { disk } = rolled()
-
-    expect(segmentsOn(disk)).toHaveLength(5)
-    expect(inspectLog(disk, dir, [], { readFrom: 1 }).lastLsn).toBeGreaterThanOrEqual(10)
-  })
-
-  test('refuses a segment that was cut or replaced', { tags: ['D12'] }, () => {
-    const { disk } = rolled()
-    const paths = segmentsOn(disk)
-    const codes = paths.flatMap((path, index) => {
-      const other = paths[(index + 1) % paths.length] ?? ''
-      const size = disk.contents(path).length
-      const cut = disk.clone()
-      const file = cut.open(path, 'write')
-      file.truncate(Math.floor((4096 + size) / 2))
-      file.close()
-      const exchanged = disk.clone()
-      exchanged.poke(path, 4096, disk.contents(other).slice(4096, 5000))
-      return [refusal(cut)?.code, refusal(exchanged)?.code]
-    })
-    expect(codes).toEqual(codes.map(() => 'CORRUPT'))
-  })
-
   test('refuses a frame of a newer version in any segment, whatever else is damaged', {
     tags: ['D26'],
   }, () => {
