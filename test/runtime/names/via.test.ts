@@ -46,20 +46,6 @@ describe('a name through a registry', () => {
     expect(system.processes()).toHaveLength(3)
   })
 
-  test('is free after an init that fails', async () => {
-    const { system, registry } = await withRegistry('unique')
-    const failing: GenServer<Messages, unknown[]> = {
-      ...member,
-      init: () => {
-        throw new Error('no')
-      },
-    }
-
-    expect((await system.startResult(failing, undefined, { name: desk })).ok).toBe(false)
-    expect(Registry.count(registry)).toBe(0)
-    expect((await system.startResult(member, undefined, { name: desk })).ok).toBe(true)
-  })
-
   test('finds its holder at the time of use, also after a restart by a supervisor', async () => {
     const { system, registry, clock, start } = await withRegistry('unique')
     await startSupervisor(

@@ -1,15 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import {
-  call,
-  cast,
-  getState,
-  name,
-  type Ref,
-  send,
-  stopProcess,
-} from '../../../src/runtime/index.ts'
+import { call, cast, getState, type Ref, send } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Echo from '../server/echo.ts'
 
@@ -47,40 +39,6 @@ describe('a message name that is not a string', () => {
 })
 
 describe('a call', () => {
-  test('is answered from a later message', async () => {
-    const { echo } = await start()
-
-    const answer = call(echo, 'keep', 'a')
-    cast(echo, 'answer', { label: 'a', value: 'late' })
-
-    expect(await answer).toBe('late')
-  })
-
-  test('times out once, is handled nevertheless, and its late reply is dropped', async () => {
-    const { echo, clock } = await start()
-
-    const answer = failure(call(echo, 'keep', 'a', { timeoutMs: 50 }))
-    await clock.advance(50)
-    expect(await answer).toMatchObject({ code: 'TIMEOUT' })
-
-    const { kept } = await getState<Echo.State>(echo)
-    expect(kept.get('a')?.reply('late')).toBe(false)
-  })
-
-  test('waits 5,000 ms by default', async () => {
-    const { echo, clock } = await start()
-    let settled = false
-
-    const answer = failure(call(echo, 'keep', 'a')).finally(() => {
-      settled = true
-    })
-    await clock.advance(4_999)
-    expect(settled).toBe(false)
-    await clock.advance(1)
-
-    expect(await answer).toMatchObject({ code: 'TIMEOUT' })
-  })
-
   test('that is answered leaves no timer', async () => {
     const { echo, clock } = await start()
 
@@ -88,16 +46,6 @@ describe('a call', () => {
     await clock.settle()
 
     expect(clock.untilNext()).toBeUndefined()
-  })
-
-  test('learns the death of the process that keeps its from, with the reason', async () => {
-    const { echo, system } = await start()
-
-    const answer = failure(call(echo, 'keep', 'a'))
-    await getState(echo)
-    system.exit(echo, 'gone')
-
-    expect(await answer).toMatchObject({ code: 'EXITED', details: { reason: 'gone' } })
   })
 
   test('in the mailbox of a process that dies fails like a call that was taken', async () => {
@@ -108,15 +56,6 @@ describe('a call', () => {
     const answer = failure(call(echo, 'echo', 1))
 
     expect(await answer).toMatchObject({ code: 'EXITED', details: { reason: boom } })
-  })
-
-  test('to a dead process or a missing name fails', async () => {
-    const { echo, system } = await start()
-    await stopProcess(echo)
-
-    expect(await failure(call(echo, 'echo', 1))).toMatchObject({ code: 'NO_PROCESS' })
-    const missing = system.to(name<Echo.Messages>('missing'))
-    expect(await failure(call(missing, 'echo', 1))).toMatchObject({ code: 'NO_PROCESS' })
   })
 
   test('rejects with the error of its handler, and no process crashes', async () => {

@@ -10,7 +10,6 @@ import {
   name,
   noReply,
   reply,
-  send,
   startSupervisor,
   supervisor,
   trace,
@@ -71,31 +70,6 @@ describe('a process', () => {
     expect(process?.timers.size).toBe(0)
   })
 
-  test('releases its name before its end is announced', async () => {
-    const { system } = testSystem()
-    const echoName = name<Echo.Messages>('echo')
-    const echo = await system.start(Echo.server, undefined, { name: echoName })
-    const found: unknown[] = []
-    system.monitor(echo, () => found.push(system.whereis(echoName)))
-
-    system.kill(echo)
-
-    expect(found).toEqual([undefined])
-  })
-
-  test('that cannot have its name does not start', async () => {
-    const { system } = testSystem()
-    const options = { name: name<Echo.Messages>('echo') }
-    const holder = await system.start(Echo.server, undefined, options)
-
-    const result = await system.startResult(Echo.server, undefined, options)
-
-    expect(result).toEqual({ ok: false, reason: ['already_started', holder] })
-    await expect(system.start(Echo.server, undefined, options)).rejects.toMatchObject({
-      code: 'EXITED',
-    })
-  })
-
   test('that takes too long to start is killed', async () => {
     const { system, clock } = testSystem()
     const stuck: GenServer<{ casts: { any: () => void } }, null> = {
@@ -120,14 +94,6 @@ describe('a process', () => {
     await clock.settle()
 
     expect(ends).toMatchObject([{ code: 'INVALID_ARGUMENT' }])
-  })
-
-  test('sends nothing to a name without a holder: send throws, cast returns false', () => {
-    const { system } = testSystem()
-    const missing = system.to(name<Echo.Messages>('missing'))
-
-    expect(() => send(missing, 'noted', 1)).toThrow(expect.objectContaining({ code: 'NO_PROCESS' }))
-    expect(cast(missing, 'note', 1)).toBe(false)
   })
 })
 

@@ -10,10 +10,8 @@ import {
   type From,
   type GenServer,
   getState,
-  type Messages,
   name,
   noReply,
-  ok,
   type Ref,
   resume,
   type StartResult,
@@ -26,8 +24,6 @@ import {
   stopProcess,
   supervisor,
   suspend,
-  type Timer,
-  terminateChild,
   terminateDynamicChild,
   trace,
   whichChildren,
@@ -53,28 +49,6 @@ const refOf = (result: StartResult): Ref => {
 }
 
 describe('a stop', () => {
-  test('with brutal_kill ends a child that traps exits at once, without its terminate', async () => {
-    const { system, clock } = testSystem()
-    const never: GenServer<Messages, number> = {
-      init: (_, context) => {
-        context.trapExit(true)
-        return 0
-      },
-      terminate: () => new Promise(() => undefined),
-    }
-    const child = worker('a', never, undefined, { shutdown: 'brutal_kill' })
-    const root = await startSupervisor(
-      system,
-      supervisor('r', { strategy: 'one_for_one' }, [child]),
-    )
-    let isOver = false
-    void terminateChild(root, 'a').then(() => {
-      isOver = true
-    })
-    await clock.settle()
-    expect([isOver, system.processes().length]).toEqual([true, 1])
-  })
-
   test('fails when the server ends before its turn has come, even as it was asked to', async () => {
     const { clock, runner } = await world()
     Runner.answer(runner, () => stop('normal', []))
@@ -136,15 +110,6 @@ describe('a process', () => {
     expect(system.processes()).toEqual([])
   })
 
-  test('that monitors a name without a holder gets noproc', async () => {
-    const { clock, runner } = await world()
-
-    await Runner.run(runner, (context) => void context.monitor(name('nobody')))
-    await clock.settle()
-
-    expect(await getState(runner)).toEqual([['down', 'noproc']])
-  })
-
   test('is of a process of its own System', async () => {
     const { runner } = await world()
     const foreign = (await world()).runner
@@ -174,69 +139,6 @@ describe('a process', () => {
     expect(refused).toMatchObject({ code: 'INVALID_ARGUMENT' })
     expect(await Runner.run(runner, (context) => context.demonitor(monitor))).toBe(true)
     expect(await Runner.run(runner, (context) => context.demonitor(monitor))).toBe(false)
-  })
-
-  test('cannot cancel a timer that was due at the moment it handles: its message is there already', async () => {
-    const { system, clock } = await world()
-    type Messages = { infos: { first: () => void; second: () => void } }
-    const seen: unknown[] = []
-    const server: GenServer<Messages, Timer | undefined> = {
-      init: (_, context) => {
-        context.sendAfter(10, 'first')
-        return ok(context.sendAfter(10, 'second'))
-      },
-      infos: {
-        first: (second, _, context) => {
-          seen.push(second && context.cancelTimer(second))
-          return noReply(second)
-        },
-        second: (second) => {
-          seen.push('second')
-          return noReply(second)
-        },
-      },
-    }
-
-    await system.start(server)
-    await clock.advance(10)
-
-    expect(seen).toEqual([false, 'second'])
-  })
-
-  test('gets the messages of its timers in the order of their time, then of their start', async () => {
-    const { clock, runner } = await world()
-
-    await Runner.run(runner, (context) => {
-      for (const [ms, value] of [
-        [10, 'b'],
-        [10, 'c'],
-        [-5, 'a'],
-        [2 ** 40, 'e'],
-        [20, 'd'],
-      ] as const)
-        context.sendAfter(ms, 'tick', value)
-    })
-    await clock.advance(20)
-    expect(await getState(runner)).toEqual(['a', 'b', 'c', 'd'])
-    await clock.advance(2 ** 40)
-
-    expect(await getState(runner)).toEqual(['a', 'b', 'c', 'd', 'e'])
-  })
-
-  test('that has the name when a timer fires gets its message; without a holder it is dropped', async () => {
-    const { system, clock, start, runner } = await world()
-    const heir = await start()
-    await Runner.run(runner, (context) => {
-      context.register(name('heir'))
-      context.sendAfter(10, 'tick', 'to the heir', name<Runner.Messages>('heir'))
-      context.sendAfter(10, 'tick', 'to nobody', name<Runner.Messages>('nobody'))
-    })
-
-    system.kill(runner)
-    await Runner.run(heir, (context) => context.register(name('heir')))
-    await clock.advance(10)
-
-    expect(await getState(heir)).toEqual(['to the heir'])
   })
 })
 

@@ -5,7 +5,6 @@ import {
   type GenServer,
   getState,
   noReply,
-  ok,
   type Ref,
   reply,
   type Settled,
@@ -90,34 +89,6 @@ describe('an asynchronous handler', () => {
     expect(await answer).toBe('EXITED')
     expect(reached).toEqual([true, false, false, false, 'EXITED'])
     expect(other.waiting()).toEqual([])
-  })
-})
-
-describe('the timeout of an answer', () => {
-  test('is called off by a message that came just before it', async () => {
-    const { system, clock } = testSystem()
-    const seen: string[] = []
-    const server: GenServer<{ infos: { poke: () => void } }, null> = {
-      init: (_, context) => {
-        context.sendAfter(10, 'poke')
-        return ok(null, { timeoutMs: 10 })
-      },
-      infos: {
-        poke: (state) => {
-          seen.push('poke')
-          return noReply(state)
-        },
-      },
-      timeout: (state) => {
-        seen.push('timeout')
-        return noReply(state)
-      },
-    }
-    await system.start(server)
-
-    await clock.advance(10)
-
-    expect(seen).toEqual(['poke'])
   })
 })
 

@@ -1,12 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import {
   call,
-  cast,
   getState,
-  getStatus,
   replaceState,
-  resume,
-  statistics,
   stopProcess,
   suspend,
   type TraceEvent,
@@ -21,14 +17,6 @@ const start = async () => {
 }
 
 describe('sys', () => {
-  test('shows the state that earlier messages left', async () => {
-    const { echo } = await start()
-
-    cast(echo, 'note', 1)
-
-    expect((await getState<Echo.State>(echo)).notes).toEqual([1])
-  })
-
   test('replaces the state; a function that throws changes nothing and tells its caller', async () => {
     const { echo } = await start()
     const boom = new Error('boom')
@@ -40,34 +28,6 @@ describe('sys', () => {
 
     await expect(failed).rejects.toBe(boom)
     expect((await getState<Echo.State>(echo)).notes).toEqual(['new'])
-  })
-
-  test('holds a server: messages wait in order, and it answers sys meanwhile', async () => {
-    const { echo, clock, system } = await start()
-
-    await suspend(echo)
-    await suspend(echo)
-    for (const value of [1, 2]) cast(echo, 'note', value)
-    await clock.settle()
-    expect(await getStatus(echo)).toMatchObject({ status: 'suspended', state: { notes: [] } })
-    expect(system.info(echo)).toMatchObject({ status: 'suspended', mailbox: 2 })
-    await resume(echo)
-    cast(echo, 'note', 3)
-
-    expect((await getState<Echo.State>(echo)).notes).toEqual([1, 2, 3])
-  })
-
-  test('counts messages and replies from start to stop', async () => {
-    const { echo } = await start()
-    expect(await statistics(echo, 'get')).toBeUndefined()
-
-    await statistics(echo, 'on')
-    cast(echo, 'note', 1)
-    await call(echo, 'echo', 1)
-
-    expect(await statistics(echo, 'get')).toMatchObject({ messagesIn: 2, messagesOut: 1 })
-    await statistics(echo, 'off')
-    expect(await statistics(echo, 'get')).toBeUndefined()
   })
 
   test('traces messages and replies until it is stopped', async () => {

@@ -1,21 +1,9 @@
 /** A registry of unique keys, and one of duplicate keys: holders, changes, and equality of keys. */
 import { describe, expect, test } from 'vitest'
-import { type Context, call, Registry, send, via } from '../../../src/runtime/index.ts'
+import { type Context, call, Registry, via } from '../../../src/runtime/index.ts'
 import { type Messages, member, rooms, run, withRegistry } from '../names/rooms.ts'
 
 describe('a unique registry', () => {
-  test('gives a key to one holder, and returns that holder to the others', async () => {
-    const { registry, start, register } = await withRegistry('unique')
-    const [a, b] = [await start(), await start()]
-
-    expect(await register(a, 'lobby', 1)).toEqual({ ok: true })
-    expect(await register(b, 'lobby', 2)).toEqual({ ok: false, reason: ['already_registered', a] })
-    expect(await register(a, 'lobby', 3)).toEqual({ ok: false, reason: ['already_registered', a] })
-    expect(Registry.lookup(registry, 'lobby')).toEqual([{ key: 'lobby', ref: a, value: 1 }])
-    expect(Registry.count(registry)).toBe(1)
-    expect(Registry.lookup(registry, 'cellar')).toEqual([])
-  })
-
   test('changes a value for its holder only, and not at all when the change throws', async () => {
     const { registry, start, register } = await withRegistry('unique')
     const [a, b] = [await start(), await start()]
@@ -98,39 +86,6 @@ describe('a unique registry', () => {
 })
 
 describe('a duplicate registry', () => {
-  test('lists and dispatches to a process as often as it has registered a key', async () => {
-    const { registry, start, register, clock } = await withRegistry('duplicate')
-    const [a, b] = [await start(), await start()]
-    await register(a, 'k', 1)
-    await register(b, 'k', 2)
-    await register(a, 'k', 3)
-
-    expect(Registry.lookup(registry, 'k').map(({ value }) => value)).toEqual([1, 2, 3])
-    expect(Registry.keys(registry, a)).toEqual(['k', 'k'])
-    expect(Registry.values(registry, 'k', a)).toEqual([1, 3])
-    expect(Registry.countMatch(registry, 'k', (value) => Number(value) > 1)).toBe(2)
-    Registry.dispatch(registry, 'k', (ref, value) => void send(ref, 'note', value))
-    await clock.settle()
-    expect([await call(a, 'heard'), await call(b, 'heard')]).toEqual([[1, 3], [2]])
-  })
-
-  test('takes back all entries that a process has of a key, and no others', async () => {
-    const { registry, start, register } = await withRegistry('duplicate')
-    const [a, b] = [await start(), await start()]
-    await register(a, 'k', 1)
-    await register(a, 'k', 2)
-    await register(a, 'j', 3)
-    await register(b, 'k', 4)
-
-    await run(a, (context) => Registry.unregister(context, rooms, 'k'))
-
-    expect(Registry.select(registry)).toEqual([
-      { key: 'k', ref: b, value: 4 },
-      { key: 'j', ref: a, value: 3 },
-    ])
-    expect(Registry.select(registry, ({ value }) => value === 4)).toHaveLength(1)
-  })
-
   test('leaves out of a dispatch what goes while it is under way', async () => {
     const { system, registry, start, register } = await withRegistry('duplicate')
     const members = [await start(), await start(), await start()]

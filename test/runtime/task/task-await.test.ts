@@ -2,32 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { cast, exit, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
-import {
-  boom,
-  crash,
-  failureOf,
-  never,
-  notAwaiting,
-  outcomeOf,
-  tasksOf,
-  within,
-} from './task-owner.ts'
+import { failureOf, never, notAwaiting, outcomeOf, tasksOf, within } from './task-owner.ts'
 
 describe('awaiting', () => {
-  test('a task that crashes rejects with its reason as the cause, and spares a trapping owner', async () => {
-    const { seen } = await within(testSystem(), async (context, seen) => {
-      context.trapExit(true)
-      const task = Task.async(context, crash)
-      const error = await Task.await(task).catch((thrown: Error) => thrown)
-      seen.push(failureOf(error), (error as Error).cause, await context.receive(0))
-    })
-    expect(seen).toEqual([
-      { code: 'EXITED', reason: boom },
-      boom,
-      { kind: 'exit', from: expect.anything(), reason: boom },
-    ])
-  })
-
   test('is over after 5,000 ms by default; the task continues and its later value is dropped', async () => {
     const stage = testSystem()
     let left: unknown = 'running'

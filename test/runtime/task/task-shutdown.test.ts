@@ -29,23 +29,6 @@ describe('shutting a task down', () => {
     ])
   })
 
-  test('kills it when its time is over, spares the owner, and takes the news out of its mailbox', async () => {
-    const stage = testSystem()
-    const { seen } = await within(stage, async (context, seen) => {
-      const task = Task.async(context, (inner) => {
-        inner.trapExit(true)
-        return inner.sleep(1_000)
-      })
-      await context.sleep(10)
-      seen.push(await Task.shutdown(task, 100), await context.receive(0))
-    })
-    await stage.clock.advance(109)
-    expect(seen).toEqual([])
-    await stage.clock.advance(1)
-    expect(seen).toEqual([{ ok: false, reason: 'killed' }, undefined])
-    expect(tasksOf(stage.system)).toEqual([])
-  })
-
   test('makes its pending code unwind, and drops its later return value', async () => {
     const stage = testSystem()
     const { seen } = await within(stage, async (context, seen) => {

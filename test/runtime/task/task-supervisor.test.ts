@@ -20,20 +20,6 @@ describe('under a supervisor', () => {
     ])
   })
 
-  test('an owner that ends takes its linked task along and leaves the other', async () => {
-    const { stage, crew } = await withCrew()
-    const { ref } = await within(stage, async (context) => {
-      await TaskSupervisor.async(context, crew, never)
-      await TaskSupervisor.asyncNolink(context, crew, never)
-      await context.receive()
-    })
-    expect(await TaskSupervisor.children(crew)).toHaveLength(2)
-
-    stage.system.kill(ref)
-    await stage.clock.settle()
-    expect(await TaskSupervisor.children(crew)).toHaveLength(1)
-  })
-
   test('a task begins when its owner has it, and the owner may end it before', async () => {
     const { stage, crew } = await withCrew()
     const { seen } = await within(stage, async (context, noted) => {
@@ -52,14 +38,5 @@ describe('under a supervisor', () => {
       return task
     })
     expect(runs).toBe(0)
-  })
-
-  test('a permanent task is run again, and a transient task that ends in order is not', async () => {
-    const { stage, crew } = await withCrew({ intensity: 2 })
-    const runs = { permanent: 0, transient: 0 }
-    await TaskSupervisor.startChild(crew, () => void runs.permanent++, { restart: 'permanent' })
-    await TaskSupervisor.startChild(crew, () => void runs.transient++, { restart: 'transient' })
-    await stage.clock.settle()
-    expect(runs).toEqual({ permanent: 3, transient: 1 })
   })
 })

@@ -1,24 +1,10 @@
 /** The value of a task comes to its owner once: awaited, or as a message, and its end after it. */
 import { describe, expect, test } from 'vitest'
-import { call, cast, exit, suspend, Task } from '../../../src/runtime/index.ts'
+import { call, cast, suspend, Task } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import { notAwaiting, outcomeOf, owner, within } from './task-owner.ts'
 
 describe('the value of a task', () => {
-  test('is awaited, whether it came before or comes after, and no timer is left', async () => {
-    const stage = testSystem()
-    const { seen } = await within(stage, async (context, seen) => {
-      const late = Task.async(context, async (inner) => {
-        await inner.sleep(0)
-        return 'late'
-      })
-      const early = Task.async(context, () => 'early')
-      seen.push(await Task.await(late), await Task.await(early))
-    })
-    expect(seen).toEqual(['late', 'early'])
-    expect(stage.clock.untilNext()).toBeUndefined()
-  })
-
   test('comes as a message when it is not awaited, and then the end, which names the task', async () => {
     const { system, ref, task } = await notAwaiting()
 
@@ -59,14 +45,6 @@ describe('the value of a task', () => {
       ['value', 1],
       ['down', 'normal'],
     ])
-  })
-
-  test('is undefined when the function returns none, which is not the end without a value', async () => {
-    const { seen } = await within(testSystem(), async (context, seen) => {
-      seen.push(await Task.await(Task.async(context, () => {})))
-      seen.push(await outcomeOf(Task.await(Task.async(context, () => exit('normal')))))
-    })
-    expect(seen).toEqual([undefined, { code: 'EXITED', reason: 'normal' }])
   })
 
   test('may be there from the start', async () => {

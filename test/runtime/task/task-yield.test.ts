@@ -5,18 +5,6 @@ import { testSystem } from '../../../src/testing/index.ts'
 import { within } from './task-owner.ts'
 
 describe('yielding', () => {
-  test('reads once without waiting, and leaves the task to the next caller', async () => {
-    const stage = testSystem()
-    const { seen } = await within(stage, async (context, seen) => {
-      const task = Task.async(context, (inner) => inner.sleep(100).then(() => 1))
-      seen.push(await Task.yield(task, { timeoutMs: 0 }))
-      seen.push(await Task.yield(task, { timeoutMs: 50 }))
-      seen.push(await Task.yield(task))
-    })
-    await stage.clock.advance(100)
-    expect(seen).toEqual([undefined, undefined, { ok: true, value: 1 }])
-  })
-
   test('many tells of each what came of it within the time', async () => {
     const stage = testSystem()
     const { seen } = await within(stage, async (context, seen) => {
