@@ -37,7 +37,7 @@ export class Active implements Asked {
   readonly promise: Promise<unknown>
   #resolve!: (value: unknown) => void
   #reject!: (error: unknown) => void
-  readonly #onOver = new Set<(reason: unknown) => void>()
+  #onOver: Set<(reason: unknown) => void> | undefined = undefined
 
   constructor(parts: ActiveParts) {
     this.parts = parts
@@ -49,7 +49,6 @@ export class Active implements Asked {
     })
     // A body may leave an operation alone.
     this.promise.catch(() => undefined)
-    parts.scope.actives.add(this)
   }
 
   resolve(value: unknown): void {
@@ -71,16 +70,18 @@ export class Active implements Asked {
   /** Calls `act` when it is over, at once if it is. Returns a function that ends this. */
   whenOver(act: (reason: unknown) => void): () => void {
     if (this.isOver) act(undefined)
-    else this.#onOver.add(act)
-    return () => this.#onOver.delete(act)
+    else {
+      this.#onOver ??= new Set()
+      this.#onOver.add(act)
+    }
+    return () => this.#onOver?.delete(act)
   }
 
   #ends(reason: unknown): void {
     if (this.isOver) return
     this.isOver = true
-    this.parts.scope.actives.delete(this)
-    for (const act of this.#onOver) act(reason)
-    this.#onOver.clear()
+    for (const act of this.#onOver ?? []) act(reason)
+    this.#onOver = undefined
   }
 }
 
@@ -94,29 +95,25 @@ export const runningSteps = (operations: Iterable<Active>): readonly string[] =>
 export class Scope {
   /** The prefix of their keys. */
   readonly prefix: string
-  readonly actives = new Set<Active>()
-  /** The scopes of its branches. */
-  readonly inner = new Set<Scope>()
-  /** Why nothing begins in it. */
-  cancelled: unknown = undefined
+  readonly #outer: Scope | undefined
+  #cancelled: unknown = undefined
 
-  constructor(prefix = '') {
+  constructor(prefix = '', outer?: Scope) {
     this.prefix = prefix
+    this.#outer = outer
+  }
+
+  /** Why nothing begins in it. */
+  get cancelled(): unknown {
+    return this.#cancelled ?? this.#outer?.cancelled
   }
 
   /** A scope that is cancelled with this one. */
   branch(prefix: string): Scope {
-    const inner = new Scope(this.prefix + prefix)
-    inner.cancelled = this.cancelled
-    this.inner.add(inner)
-    return inner
+    return new Scope(this.prefix + prefix, this)
   }
 
-  /** The operations that it cancels, in the order of asking in each scope. */
-  cancel(reason: unknown): readonly Active[] {
-    this.cancelled ??= reason
-    const found = [...this.actives, ...[...this.inner].flatMap((each) => each.cancel(reason))]
-    this.inner.clear()
-    return found
+  cancel(reason: unknown): void {
+    if (this.cancelled === undefined) this.#cancelled = reason
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The keeper of runs. At its start it wakes every run that is live, 1,000 at a time, and later each
+ * The keeper of runs. At its start it wakes every run that is live, a few at a time, and later each
  * one whose process has ended without its end. It removes runs whose time of retention is over. A
  * copy of a folder that waits starts no tree, so it has no keeper.
  */
@@ -65,8 +65,10 @@ const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHe
   return { blocked: { count: found.length, first: found.slice(0, shownMax) } }
 }
 
-/** So many runs are woken, or removed, at once. */
+/** So many runs are removed at once. */
 const atOnce = 1_000
+/** So many runs are woken at once: a call of others waits for them some ms. */
+const wokenAtOnce = 32
 const cleanEveryMs = 3_600_000
 /** The pause after a pass that has not removed all. */
 const cleanSoonMs = 1_000
@@ -157,7 +159,7 @@ const wakeAll = async (context: AnyContext, type: string, status: string): Promi
   let cursor: string | undefined
   do {
     const page = runs.list({
-      ...{ where: { status }, limit: atOnce, states: false },
+      ...{ where: { status }, limit: wokenAtOnce, states: false },
       ...(cursor !== undefined && { cursor }),
     } as object)
     await Promise.all(page.entries.map(({ id }) => wake(context, type, id)))

@@ -79,7 +79,7 @@ export class RunLife implements EndingLife, Told {
   /** The things that were told before there was a replay. */
   readonly #early: (() => void)[] = []
   #isAttached = false
-  readonly #onRecorded = new Set<() => void>()
+  #onRecorded: (() => void)[] = []
   #progress: { readonly value: unknown } | undefined
   #disarmRest: (() => void) | undefined
   #finish!: (after: AfterLife) => void
@@ -206,14 +206,13 @@ export class RunLife implements EndingLife, Told {
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
     if (outcome) tellFlow(this, 'flow.step', { key, kind, tries: tries + 1, outcome: outcome.kind })
-    for (const told of this.#onRecorded) told()
-    this.#onRecorded.clear()
+    for (const told of this.#onRecorded.splice(0)) told()
     this.#pump()
   }
 
   /** Resolves when the entity has recorded something more. */
   nextRecord(): Promise<void> {
-    return new Promise((resolve) => void this.#onRecorded.add(resolve))
+    return new Promise((resolve) => void this.#onRecorded.push(resolve))
   }
 
   ask(parts: ActiveParts): Active {
@@ -410,8 +409,9 @@ export class RunLife implements EndingLife, Told {
   }
 
   cancel(scope: Scope, reason: unknown): void {
-    for (const active of scope.cancel(reason)) {
-      if (active.kind === 'cancel') continue
+    scope.cancel(reason)
+    for (const active of [...this.replay.inFlight]) {
+      if (!active.parts.scope.cancelled) continue
       // Within a replay it may have begun in an earlier life.
       active.mayHaveBegun = true
       this.replay.drop(active)

@@ -25,7 +25,7 @@ export class Replay<A extends Asked = Asked> {
   /** The operations that wait for their outcome. */
   readonly inFlight = new Set<A>()
   /** Operations that wait for their start in this life. */
-  readonly #held = new Set<A>()
+  readonly #held: A[] = []
   readonly #recorded: Map<string, Recorded>
   /** The rows that have a place, by it. One whose outcome was taken back has to run at its place. */
   readonly #placed = new Map<number, Recorded>()
@@ -82,7 +82,7 @@ export class Replay<A extends Asked = Asked> {
     asked.recorded = recorded
     this.asked.set(key, asked)
     this.inFlight.add(asked)
-    this.#held.add(asked)
+    this.#held.push(asked)
     return asked
   }
 
@@ -121,7 +121,7 @@ export class Replay<A extends Asked = Asked> {
   /** The body waits for this operation no more. */
   drop(asked: A): void {
     this.inFlight.delete(asked)
-    this.#held.delete(asked)
+    this.#releases(asked)
     const { place, outcome } = asked.recorded ?? {}
     if (place === undefined || outcome) return
     // It was to run again, and will not: nothing comes at its place.
@@ -134,16 +134,19 @@ export class Replay<A extends Asked = Asked> {
    * outcome was taken back, at its place.
    */
   starting(): readonly A[] {
-    if (this.#held.size === 0) return []
-    if (this.isComplete) {
-      const starting = [...this.#held]
-      this.#held.clear()
-      // Timers that a crash made late fire in their order.
-      return starting.sort((left, right) => dueAt(left) - dueAt(right))
-    }
+    if (this.#held.length === 0) return []
+    // Timers that a crash made late fire in their order.
+    if (this.isComplete)
+      return this.#held.splice(0).sort((left, right) => dueAt(left) - dueAt(right))
     const reopened = this.#placed.get(this.#place)
     const asked = reopened && !reopened.outcome && this.asked.get(reopened.key)
-    return asked && this.#held.delete(asked) ? [asked] : []
+    return asked && this.#releases(asked) ? [asked] : []
+  }
+
+  /** It waits for its start no more. False: it did not. */
+  #releases(asked: A): boolean {
+    const at = this.#held.indexOf(asked)
+    return at >= 0 && this.#held.splice(at, 1).length > 0
   }
 
   /** The place of the next outcome, if it was taken back: its operation runs again. */

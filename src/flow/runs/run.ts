@@ -86,7 +86,7 @@ const runServer = (
     const present = presentOf(id)
     context.background(async (life) => {
       let [next, terms] = ['first', { workflow, id, life, present, first, isSecond: false }]
-      while (next !== 'rest' && !life.signal.aborted) {
+      while (next !== 'rest') {
         next = await new RunLife(terms).run()
         terms = { ...terms, first: undefined, isSecond: next === 'replay' }
       }
