@@ -5,7 +5,7 @@
 import type { Clock } from '../../clock.ts'
 import type { CommitRequest } from '../ports/log-host.ts'
 import { Lane, type LaneSlot, laneSides } from './lane.ts'
-import { LanePoller, PollHabit, pollMsMax } from './lane-waiting.ts'
+import { LanePoller, PollHabit, PollLimit, pollMsMax } from './lane-waiting.ts'
 import type { PackedCommit } from './log-wire.ts'
 import type { FastPath, Question } from './worker-thread.ts'
 
@@ -29,6 +29,7 @@ export class LaneClient implements FastPath {
   readonly #mayPoll: boolean
   #settle: (id: number, answer: unknown) => void = () => undefined
   readonly #habit = new PollHabit()
+  readonly #limit = new PollLimit()
   /** In the order in which they were offered, which is the order in which they are settled. */
   #inFlight: InFlight[] = []
 
@@ -59,7 +60,7 @@ export class LaneClient implements FastPath {
     // A thread that must be woken may need this very processor, so a host that wakes it does not
     // poll.
     if (!this.#lane.isPolling(laneSides.thread)) wake()
-    else if (polls) this.#poller.pollFor(pollMsMax)
+    else if (polls) this.#poller.pollFor(this.#limit.ms)
     return true
   }
 
@@ -86,7 +87,11 @@ export class LaneClient implements FastPath {
 
   #end(ended: InFlight): void {
     const { began, polls, isAlone } = ended
-    if (isAlone) this.#habit.learn(polls, this.#clock.monotonic() - began)
+    if (isAlone) {
+      const ms = this.#clock.monotonic() - began
+      this.#habit.learn(polls, ms)
+      if (!polls) this.#limit.learn(ms)
+    }
     this.#inFlight = this.#inFlight.filter((commit) => commit !== ended)
     if (this.#inFlight.length === 0) this.#poller.stop()
   }
@@ -117,6 +122,7 @@ export class LaneServer {
   #lastId = 0
   #answeredAt = Number.NEGATIVE_INFINITY
   #polls = false
+  readonly #limit = new PollLimit()
 
   constructor(memory: SharedArrayBuffer, clock: Clock, parts: LaneServerParts) {
     const lane = new Lane(memory)
@@ -148,7 +154,9 @@ export class LaneServer {
       const next = slot.take(this.#lastId + 1)
       if (!next) continue
       this.#lastId = next.id
-      this.#polls = next.hostPolls && this.#clock.monotonic() - this.#answeredAt < pollMsMax
+      const ms = this.#clock.monotonic() - this.#answeredAt
+      if (!this.#polls) this.#limit.learn(ms)
+      this.#polls = next.hostPolls && ms < pollMsMax
       this.#parts.take(next.id, next.request, byLane)
       return true
     }
@@ -160,7 +168,7 @@ export class LaneServer {
     if (!slot.answer(answer as PackedCommit)) return false
     if (!this.#lane.isPolling(laneSides.host)) this.#parts.wake()
     this.#answeredAt = this.#clock.monotonic()
-    if (this.#polls) this.#poller.pollFor(pollMsMax)
+    if (this.#polls) this.#poller.pollFor(this.#limit.ms)
     return true
   }
 }

@@ -66,6 +66,35 @@ export class PollHabit {
 const median = (figures: number[]): number =>
   figures.sort((left, right) => left - right)[figures.length >> 1] ?? Number.POSITIVE_INFINITY
 
+/**
+ * How long one turn of the event loop polls, in ms. A single poll for each turn would cost more, in
+ * turns and garbage, than it waits. Other work in the loop waits this long at most.
+ */
+const turnMs = 0.05
+
+/** How quickly a limit follows the waits: by this part of the difference, each time. */
+const limitPart = 16
+
+/**
+ * How long a poll goes on: twice as long as a wait that is spent asleep. The system may put both
+ * sides on one processor, and then the other side runs only when the poll ends. So a poll that
+ * lasts must end soon, and the waits that were polled say nothing: they take as long as the limit.
+ * Pure.
+ */
+export class PollLimit {
+  #sleptMs = pollMsMax / 2
+
+  /** The limit in ms. */
+  get ms(): number {
+    return Math.min(pollMsMax, 2 * this.#sleptMs)
+  }
+
+  /** A wait that was spent asleep took `ms`. */
+  learn(ms: number): void {
+    this.#sleptMs += (Math.min(ms, pollMsMax) - this.#sleptMs) / limitPart
+  }
+}
+
 /** The parts of a poller. */
 export type PollerParts = {
   readonly lane: Lane
@@ -75,11 +104,6 @@ export type PollerParts = {
   readonly poll: () => boolean
 }
 
-/**
- * How long one turn of the event loop polls, in ms. A single poll for each turn would cost more, in
- * turns and garbage, than it waits. Other work in the loop waits this long at most.
- */
-const turnMs = 0.05
 /** Reading the clock allocates, so it is read once for so many polls. */
 const pollsPerReading = 1_000
 

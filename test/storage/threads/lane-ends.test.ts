@@ -32,7 +32,7 @@ const world = ({ mayPoll = false } = {}) => {
     client.poll()
     return { hostPolls, threadPolls }
   }
-  return { client, server, offer, commit, pause, wakeUps, settled, taken }
+  return { client, server, lane, offer, commit, pause, wakeUps, settled, taken }
 }
 
 test('the lane takes a second commit while the first is being written, and refuses a third', () => {
@@ -119,3 +119,23 @@ for (const [name, pauseMs, isPolled] of [
     expect(seen.hostPolls > 0).toBe(isPolled)
     expect(seen.threadPolls > 0).toBe(isPolled)
   })
+
+test('where waits are short, no side polls for long: the other may need its processor', () => {
+  const { server, lane, offer, commit, pause, taken } = world({ mayPoll: true })
+  const isPolling = (side: keyof typeof laneSides) => lane.isPolling(laneSides[side])
+  const id = 31
+  for (let before = 1; before < id; before++) {
+    pause(0.02)
+    commit(before)
+  }
+  expect(isPolling('thread')).toBe(true)
+  offer(id)
+  expect(isPolling('host')).toBe(true)
+  pause(0.4)
+  expect(isPolling('host')).toBe(false)
+  server.poll()
+  taken.shift()?.byLane(answer(id))
+  expect(isPolling('thread')).toBe(true)
+  pause(0.4)
+  expect(isPolling('thread')).toBe(false)
+})

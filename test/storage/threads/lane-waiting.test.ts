@@ -4,7 +4,12 @@
  */
 import { describe, expect, test } from 'vitest'
 import { Lane, laneMemory, laneSides } from '../../../src/storage/threads/lane.ts'
-import { LanePoller, PollHabit } from '../../../src/storage/threads/lane-waiting.ts'
+import {
+  LanePoller,
+  PollHabit,
+  PollLimit,
+  pollMsMax,
+} from '../../../src/storage/threads/lane-waiting.ts'
 import { steppingClock } from '../../support/worlds/stepping-clock.ts'
 
 /** Waits `count` times, for `polledMs` or `sleptMs`. Returns the share of the waits that polled. */
@@ -69,6 +74,18 @@ describe('the habit of a waiting side', () => {
     }
     expect(polled / 10_000).toBeGreaterThan(0.9)
   })
+})
+
+test('a poll goes on twice as long as waits that are spent asleep, and 0.6 ms at most', () => {
+  const limit = new PollLimit()
+  expect(limit.ms).toBe(pollMsMax)
+  for (let wait = 0; wait < 200; wait++) limit.learn(0.1)
+  expect(limit.ms).toBeCloseTo(0.2, 3)
+  limit.learn(1_000)
+  expect(limit.ms).toBeLessThan(0.3)
+  for (let wait = 0; wait < 200; wait++) limit.learn(9)
+  expect(limit.ms).toBeCloseTo(0.6, 3)
+  expect(limit.ms).toBeLessThanOrEqual(pollMsMax)
 })
 
 const world = (poll: () => boolean) => {
