@@ -2,10 +2,10 @@
  * `keelson/flow`: workflows on durable actors. It imports supervisors and the layers below. Its
  * rooms, each importing only rooms above it:
  *
- * - runs: `workflow`, and its runs: their record, replay, lives and keeper
+ * - runs: the runs of workflows: their record, replay, lives and keeper
  * - queue: jobs that run under limits
  * - schedule: the times of cron patterns, and the runs that they start
- * - app: `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
+ * - app: `workflow`, `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
  *
  * Start reading at `runs/record.ts`, `runs/replay.ts` and `runs/life.ts`.
  */
@@ -23,6 +23,7 @@ export {
 export { queue } from './app/queue.ts'
 export { type Schedule, type Scheduled, type ScheduleOptions, schedule } from './app/schedule.ts'
 export { type FlowParts, flows } from './app/tree.ts'
+export { workflow } from './app/workflow.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
 export type { OverdueJob, QueueEvents, QueueHealth, QueueLook } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
@@ -57,5 +58,4 @@ export type {
 export type { RunEnd } from './runs/messages.ts'
 export type { FlowPart } from './runs/parts.ts'
 export type { KeptError, OperationKind, RunStatus } from './runs/record.ts'
-export { workflow } from './runs/workflow.ts'
 export type { Missed, Overlap } from './schedule/schedule-plan.ts'

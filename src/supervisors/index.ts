@@ -46,3 +46,4 @@ export {
 } from './users-tree/child-tree.ts'
 export { type DurableActors, durableActors, kindSpec } from './users-tree/durable-parts.ts'
 export { loadFailure, loadModule } from './users-tree/module-loader.ts'
+export { retryOptions } from './users-tree/server-check.ts'

@@ -1,6 +1,6 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
-import { argument, numberFrom, object, optional, orInfinite, text, wholeFrom } from '../../check.ts'
-import { KeelsonError } from '../../errors.ts'
+import { argument, readOptions } from '../../check.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import {
@@ -33,9 +33,17 @@ import {
   watchOf,
 } from '../runs/listing.ts'
 import type { RunMessages } from '../runs/messages.ts'
+import {
+  cancelOptions,
+  resultOptions,
+  shortText,
+  signalOptions,
+  startOptions,
+  workflowOf,
+} from '../runs/options.ts'
 import { runKind } from '../runs/parts.ts'
 import { errorOf, type KeptError, keptError, type RunStatus } from '../runs/record.ts'
-import { copied, inputOf, msOf, outcomeOf } from '../runs/values.ts'
+import { copied, inputOf, outcomeOf } from '../runs/values.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
 export type FlowApp = Pick<AppContext, 'entity'>
@@ -89,16 +97,6 @@ export interface Handle<O = unknown, S = never> {
   cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>
 }
 
-const startOptions = object({
-  id: text,
-  delay: optional((found) => found as Duration),
-  deadline: optional((found) => found as Duration),
-  priority: optional(numberFrom(-Number.MAX_VALUE)),
-  correlation: optional(text),
-})
-
-const resultOptions = object({ timeoutMs: optional(orInfinite(wholeFrom(1))) })
-
 /** Starts runs, talks to them, and looks at them. */
 export class Flow {
   readonly #app: FlowApp
@@ -119,17 +117,8 @@ export class Flow {
     input: I,
     options: StartRunOptions,
   ): Promise<Handle<O, S>> {
-    const { id, delay, deadline, priority, correlation } = startOptions(
-      options,
-      argument('', 'a start'),
-    )
-    const { repeated } = await call(this.#ref(type, id), 'start', {
-      ...inputOf(input),
-      ...(delay !== undefined && { delayMs: msOf(delay, 'delay') }),
-      ...(deadline !== undefined && { deadlineMs: msOf(deadline, 'deadline') }),
-      ...(priority !== undefined && { priority }),
-      ...(correlation !== undefined && { correlation }),
-    })
+    const { id, ...others } = startOptions(options, argument('', 'a start'))
+    const { repeated } = await call(this.#ref(type, id), 'start', { ...inputOf(input), ...others })
     return this.#handle(type, id, repeated)
   }
 
@@ -150,7 +139,7 @@ export class Flow {
    */
   retry<J>(queue: Queue<J>, id: string): Promise<boolean>
   async retry(part: AnyWorkflow | Queue, id: string): Promise<boolean> {
-    if (part.sort === 'queue') return retryJob(this.#app, part, id)
+    if (part?.sort === 'queue') return retryJob(this.#app, part, id)
     await call(this.#ref(part, id), 'retry')
     return true
   }
@@ -161,10 +150,14 @@ export class Flow {
    * outcome
    */
   async settle(type: AnyWorkflow, id: string, key: string, decision: Settlement): Promise<void> {
+    const given = readOptions(decision, ['value', 'error'], argument('', 'a settlement'))
+    if ('value' in given === 'error' in given)
+      throw invalidArgument('decision', 'a value or an error', Object.keys(given))
     const outcome =
-      'value' in decision
-        ? outcomeOf(decision.value)
-        : { kind: 'error' as const, error: keptError(decision.error) }
+      'value' in given
+        ? outcomeOf(given.value)
+        : { kind: 'error' as const, error: keptError(given.error) }
+    shortText(key, argument('key'))
     await call(this.#ref(type, id), 'settle', { key, outcome })
   }
 
@@ -199,8 +192,8 @@ export class Flow {
   counts(type: AnyWorkflow): Promise<CountsOf>
   /** How many jobs of a queue are where. It reads no job. */
   counts<J>(queue: Queue<J>): Promise<QueueLook>
-  counts(part: AnyWorkflow | Queue): Promise<CountsOf | QueueLook> {
-    return part.sort === 'queue' ? lookAtQueue(this.#app, part) : countsOf(this.#app, part)
+  async counts(part: AnyWorkflow | Queue): Promise<CountsOf | QueueLook> {
+    return part?.sort === 'queue' ? lookAtQueue(this.#app, part) : countsOf(this.#app, part)
   }
 
   /**
@@ -247,23 +240,24 @@ export class Flow {
     return {
       ...{ id, repeated },
       result: async (options = {}) => {
-        const { timeoutMs = 30_000 } = resultOptions(options, argument('', 'a result'))
+        const { timeoutMs } = resultOptions(options, argument('', 'a result'))
         const end = await call(ref, 'result', undefined, { timeoutMs })
         if (end.status === 'completed') return end.output as O
         throw failure(type.name, id, end.status, end.error)
       },
-      signal: async (name, value, { id: signalId } = {}) =>
+      signal: async (name, value, options = {}) =>
         call(ref, 'signal', {
-          name,
+          name: shortText(name, argument('name')),
           value: copied(value),
-          ...(signalId !== undefined && { id: signalId }),
+          ...signalOptions(options, argument('', 'a signal')),
         }),
-      cancel: ({ reason = 'it was cancelled', force = false } = {}) =>
-        call(ref, 'cancel', { reason, force }),
+      cancel: async (options = {}) =>
+        call(ref, 'cancel', cancelOptions(options, argument('', 'a cancel'))),
     }
   }
 
-  #ref({ name }: AnyWorkflow, id: string): Ref<RunMessages> {
+  #ref(type: AnyWorkflow, id: string): Ref<RunMessages> {
+    const { name } = workflowOf(type)
     return this.#app.entity<RunMessages>(runKind(name)).ref(id) as Ref<RunMessages>
   }
 }

@@ -1,16 +1,17 @@
 /** The part of `flow(app)` for queues: adds jobs, and looks at them. */
+import { argument, object, optional, or } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
+import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
 import { queueKind } from '../runs/parts.ts'
 import { errorOf } from '../runs/record.ts'
-import { msOf } from '../runs/values.ts'
 import type { Added } from './queue-book.ts'
 import { queueId } from './queue-entity.ts'
 import type { QueueLook, QueueMessages, SentJob } from './queue-messages.ts'
-import { deadPrefix, deadRow, numberOf, priorityMax, unpackRecord } from './queue-rows.ts'
+import { deadPrefix, deadRow, numberOf, unpackRecord } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
 
 /** The options of a job. */
@@ -66,6 +67,8 @@ export const addJobs = async <J>(
   jobs: readonly J[],
   optionsOf: (job: J) => JobOptions,
 ): Promise<AddedJob[]> => {
+  if (!Array.isArray(jobs)) throw invalidArgument('jobs', 'a list', jobs)
+  if (typeof optionsOf !== 'function') throw invalidArgument('optionsOf', 'a function', optionsOf)
   const sent = jobs.map((job) => sentJob(job, optionsOf(job)))
   const added: Added[] = []
   for (let from = 0; from < sent.length; from += jobsMax)
@@ -73,49 +76,46 @@ export const addJobs = async <J>(
   return added.map(({ number, repeated }) => ({ id: String(number), repeated }))
 }
 
-const sentJob = (job: unknown, options: JobOptions): SentJob => {
-  const { unique, key = '', priority = 0, delay = 0 } = options
-  if (options.key !== undefined) checkText('key', key)
-  if (unique !== undefined) checkText('unique', unique)
-  if (!Number.isSafeInteger(priority) || Math.abs(priority) > priorityMax)
-    throw invalidArgument('priority', 'a whole number from -1000 to 1000', priority)
-  const bytes = job === undefined ? 0 : encodeValue(job).bytes.length
-  if (bytes > bytesMax)
-    throw new KeelsonError('TOO_LARGE', `a job takes ${bytes} bytes`, {
-      details: { bytes, bytesMax },
-    })
-  return { job, key, priority, unique, delayMs: Math.ceil(msOf(delay, 'delay')), bytes }
-}
+const jobOptions = object({
+  unique: optional(shortText),
+  key: optional(shortText),
+  priority: or(priority, 0),
+  delay: or(delay, 0),
+})
 
-const checkText = (name: string, found: unknown): void => {
-  const isText = typeof found === 'string' && found.isWellFormed() && !found.includes('\0')
-  const bytes = isText ? Buffer.byteLength(found) : 0
-  if (bytes < 1 || bytes > 256)
-    throw invalidArgument(name, 'well-formed text of 1 to 256 bytes without NUL', found)
+const sentJob = (job: unknown, options: JobOptions): SentJob => {
+  const checked = jobOptions(options, argument('', 'a job'))
+  const { unique, key = '', priority, delay: delayMs } = checked
+  const bytes = job === undefined ? 0 : encodeValue(job).bytes.length
+  if (bytes <= bytesMax) return { job, key, priority, unique, delayMs, bytes }
+  throw new KeelsonError('TOO_LARGE', `a job takes ${bytes} bytes`, {
+    details: { bytes, bytesMax },
+  })
 }
 
 /** Lets no job of a queue start, or lets them start again. */
-export const pauseQueue = (app: App, queue: Queue, isPaused: boolean): Promise<void> =>
+export const pauseQueue = async (app: App, queue: Queue, isPaused: boolean): Promise<void> =>
   call(refOf(app, queue), 'pause', isPaused)
 
 /** Lets a dead job run again, with all its tries. */
-export const retryJob = async (app: App, queue: Queue, id: string): Promise<boolean> => {
-  const number = Number(id)
-  return Number.isSafeInteger(number) && call(refOf(app, queue), 'retry', number)
+export const retryJob = async (app: App, queue: Queue, id: string): Promise<boolean> =>
+  call(refOf(app, queue), 'retry', jobNumber(id))
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const jobNumber = (id: unknown, path = 'id'): number => {
+  if (typeof id === 'string' && /^[1-9]\d{0,11}$/.test(id)) return Number(id)
+  throw invalidArgument(path, 'the id of a job', id)
 }
 
 /** How many jobs are where. */
-export const lookAtQueue = (app: App, queue: Queue): Promise<QueueLook> =>
+export const lookAtQueue = async (app: App, queue: Queue): Promise<QueueLook> =>
   call(refOf(app, queue), 'look')
 
 /** A page of the dead jobs of a queue. */
-export const deadJobs = <J>(
-  app: App,
-  { name }: Queue<J>,
-  { limit = 100, cursor }: DeadOptions,
-): DeadPage<J> => {
-  const rows = app.entity(queueKind(name)).rows(queueId)
-  const gt = cursor === undefined ? {} : { gt: deadRow(Number(cursor)) }
+export const deadJobs = <J>(app: App, queue: Queue<J>, options: DeadOptions): DeadPage<J> => {
+  const { limit, cursor } = pageOptions(options, argument('', 'a page'))
+  const rows = app.entity(queueKind(nameOf(queue))).rows(queueId)
+  const gt = cursor === undefined ? {} : { gt: deadRow(jobNumber(cursor, 'cursor')) }
   const { entries, exhausted } = rows.range({ prefix: deadPrefix, limit, ...gt })
   const found = entries.map(([row, value]) =>
     // A large value is listed without its content.
@@ -133,5 +133,8 @@ const deadJob = <J>(row: string, packed: unknown): DeadJob<J> => {
   }
 }
 
-const refOf = <J>(app: App, { name }: Queue<J>): Ref<QueueMessages> =>
-  app.entity<QueueMessages>(queueKind(name)).ref(queueId) as Ref<QueueMessages>
+const refOf = <J>(app: App, queue: Queue<J>): Ref<QueueMessages> =>
+  app.entity<QueueMessages>(queueKind(nameOf(queue))).ref(queueId) as Ref<QueueMessages>
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const nameOf = <J>(queue: Queue<J>): string => part('queue')(queue, argument('queue')).name

@@ -13,6 +13,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { reply, telemetry } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { keptError } from '../runs/record.ts'
+import { pauseAfter } from '../runs/tries.ts'
 import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
 import { JobTry } from './queue-job.ts'
 import type {
@@ -246,13 +247,7 @@ export class QueueLife {
 
   /** The pause before the next try; `undefined`: there is none. */
   #retryIn({ attempt }: JobTry, error: unknown): number | undefined {
-    const { retry } = this.#terms
-    try {
-      if (attempt >= retry.max || retry.unless(error) === true) return undefined
-    } catch {
-      // A policy that throws does not end a job.
-    }
-    return Math.ceil(backoffMs(retry, attempt, this.#system.clock.random()))
+    return pauseAfter(this.#terms.retry, attempt, error, this.#system.clock)
   }
 
   async #refused({ requests, ends }: Batch, error: unknown): Promise<void> {

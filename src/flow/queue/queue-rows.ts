@@ -6,8 +6,8 @@
  */
 import type { KeptError } from '../runs/record.ts'
 
-/** The priorities: whole numbers from `-priorityMax` to `priorityMax`. */
-export const priorityMax = 1_000
+/** The highest priority; the lowest one is its negative. */
+const priorityMax = 1_000
 
 const digits = (number: number, length: number): string => String(number).padStart(length, '0')
 

@@ -1,23 +1,19 @@
 /** The options of a queue, checked, as its life uses them. Pure. */
 import {
-  type Check,
   config,
   flag,
-  functionOf,
-  mapped,
-  numberFrom,
   object,
   optional,
   or,
   orInfinite,
   type Place,
-  that,
   wholeFrom,
 } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
 import type { Duration } from '../runs/body.ts'
+import { duration, retry } from '../runs/options.ts'
 import type { FlowPart } from '../runs/parts.ts'
-import { msOf } from '../runs/values.ts'
+import { type Policy, policyOf } from '../runs/tries.ts'
 import type { QueueLimits } from './queue-book.ts'
 import type { JobTry } from './queue-job.ts'
 
@@ -51,7 +47,7 @@ export type QueueOptions = {
 export type QueueTerms = {
   readonly name: string
   readonly limits: QueueLimits
-  readonly retry: { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
+  readonly retry: Policy
   readonly timeoutMs: number | undefined
   readonly handler: (job: unknown, attempt: JobTry) => unknown
 }
@@ -70,43 +66,13 @@ const depthMax = 1_000_000
 /** The most pairs of key and priority with ready jobs. */
 const keysMax = 100_000
 
-const retryDefault = {
-  ...{ max: 3, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
-  unless: (_: unknown): boolean => false,
-}
-
-const isDuration = (found: unknown): boolean => {
-  try {
-    return msOf(found as Duration, '') > 0
-  } catch {
-    return false
-  }
-}
-
-const durationText = "ms from 1, or a number with ms, s, m, h or d, such as '90s'"
-
-const duration: Check<number, Duration> = mapped(
-  that<Duration>(durationText, isDuration),
-  (found) => Math.ceil(msOf(found, '')),
-)
-
 const untilEnded = 'until-ended'
 
 const options = object({
   concurrency: or(wholeFrom(1, 10_000), 10),
   perKey: or(orInfinite(wholeFrom(1)), Number.POSITIVE_INFINITY),
   rate: optional(object({ max: wholeFrom(1), per: duration, key: or(flag, false) })),
-  retry: or(
-    object({
-      max: or(orInfinite(wholeFrom(1)), retryDefault.max),
-      baseMs: or(numberFrom(0), retryDefault.baseMs),
-      maxMs: or(numberFrom(0), retryDefault.maxMs),
-      factor: or(numberFrom(1), retryDefault.factor),
-      jitter: or(numberFrom(0, 1), retryDefault.jitter),
-      unless: or(functionOf<(error: unknown) => boolean>(), retryDefault.unless),
-    }),
-    {},
-  ),
+  retry: optional(retry),
   timeout: optional(duration),
   unique: or(
     (found: unknown, at: Place) => (found === untilEnded ? undefined : duration(found, at)),
@@ -126,10 +92,17 @@ export const queueTerms = (
   given: QueueOptions,
   countsEnds: boolean,
 ): QueueTerms => {
-  const { rate, unique, keep, timeout, retry, ...checked } = options(given, config(`queue.${name}`))
+  const {
+    rate,
+    unique,
+    keep,
+    timeout,
+    retry: tries,
+    ...checked
+  } = options(given, config(`queue.${name}`))
   const limits = {
     ...{ keysMax, countsEnds, uniqueMs: unique, keepMs: keep.dead, ...checked },
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
-  return { name, limits, retry, timeoutMs: timeout, handler }
+  return { name, limits, retry: policyOf(tries), timeoutMs: timeout, handler }
 }

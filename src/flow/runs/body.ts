@@ -158,6 +158,20 @@ export type WorkflowOptions = {
   readonly stepsMax?: number
 }
 
+/** The options of a workflow, checked: with defaults, and durations in ms. */
+export type CheckedOptions = {
+  readonly version: number
+  readonly previous: Readonly<Record<number, UntypedBody>>
+  readonly deadline: number | undefined
+  readonly retry: Retry | undefined
+  readonly stepDefaults: {
+    readonly retry: Retry | undefined
+    readonly timeout: number | undefined
+  }
+  readonly keep: { readonly [K in keyof Keep]-?: number }
+  readonly stepsMax: number
+}
+
 /** A body without its types. */
 export type UntypedBody = (ctx: Ctx<never>, input: never) => Promise<unknown>
 
@@ -167,7 +181,7 @@ declare const types: unique symbol
 export interface Workflow<I = never, O = unknown, S = never> extends FlowPart {
   readonly sort: 'workflow'
   readonly body: UntypedBody
-  readonly options: WorkflowOptions
+  readonly options: CheckedOptions
   readonly [types]?: {
     readonly input: (input: I) => void
     readonly output: O

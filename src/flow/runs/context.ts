@@ -1,4 +1,5 @@
 /** The context of a run's body, and of the branches of `all`: from calls to operations. */
+import { argument } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { Active, ActiveParts, Scope } from './active.ts'
 import type {
@@ -9,6 +10,7 @@ import type {
   Duration,
   StepOptions,
   Try,
+  WaitOptions,
   Workflow,
 } from './body.ts'
 import {
@@ -18,11 +20,12 @@ import {
   performSleep,
   performStep,
   performWait,
-  policyOf,
   tryKey,
 } from './operations.ts'
+import { allOptions, childOptions, msOf, stepOptions, waitOptions, workflowOf } from './options.ts'
 import { undoKey } from './record.ts'
-import { hashOfText, inputOf, msOf, progressOf } from './values.ts'
+import { policyOf } from './tries.ts'
+import { hashOfText, inputOf, progressOf } from './values.ts'
 
 /** The life of a run, for the context of its body. */
 export interface BodyHost extends Carrier {
@@ -64,18 +67,18 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   async step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = {}): Promise<T> {
     const host = this.#host
-    const { stepDefaults = {} } = host.workflow.options
-    const { retry, repeat = 'safe', undo, timeout = stepDefaults.timeout } = options
+    const { stepDefaults } = host.workflow.options
+    const checked = stepOptions(options, argument('', 'a step'))
+    const { retry, repeat, undo, timeout: timeoutMs = stepDefaults.timeout } = checked
     if (typeof step !== 'function') throw invalidArgument('step', 'a function', step)
     const full = this.#keyOf(key)
     const policy = policyOf(stepDefaults.retry, retry)
-    const timeoutMs = timeout === undefined ? undefined : msOf(timeout, 'timeout')
     const parts = { kind: 'step', key: full, scope: this.#scope } as const
     const { promise } = host.ask({
       ...parts,
       perform: (active) =>
         performStep(host, active, { run: step, keyOf: full, policy, timeoutMs, repeat }),
-      undo: undo && ((done) => this.#undo(done, undo as never)),
+      undo: undo && ((done) => this.#undo(done, undo)),
     })
     return promise as Promise<T>
   }
@@ -117,9 +120,10 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   async waitFor(
     name: string,
-    { key, timeout }: { readonly key?: string; readonly timeout?: Duration } = {},
+    options: WaitOptions & { readonly timeout?: Duration } = {},
   ): Promise<never> {
     const host = this.#host
+    const { key, timeout } = waitOptions(options, argument('', 'a wait'))
     checkKey(name, 'name')
     const at = timeout === undefined ? undefined : this.#timeOf(timeout, 'timeout')
     const own = key ?? `${name}#${host.count(`wait ${name}`)}`
@@ -135,9 +139,11 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     key: string,
     type: Workflow<I, O>,
     input: I,
-    { id, onCancel = 'cancel' }: ChildOptions = {},
+    options: ChildOptions = {},
   ): Promise<O> {
     const host = this.#host
+    workflowOf(type)
+    const { id, onCancel } = childOptions(options, argument('', 'a child'))
     const full = this.#keyOf(key)
     const own = inputOf(input)
     const idOf = ({ recorded }: Active): string =>
@@ -156,13 +162,15 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   async all<T>(
     key: string,
     branches: readonly ((ctx: never) => Promise<T>)[],
-    { wait = 'all', atOnce = branches.length, onFailure = 'fail' }: AllOptions = {},
+    options: AllOptions = {},
   ): Promise<Branch<T>[]> {
+    const checked = allOptions(options, argument('', 'all'))
+    const { wait, atOnce = Number.POSITIVE_INFINITY, onFailure } = checked
+    if (!Array.isArray(branches) || branches.some((branch) => typeof branch !== 'function'))
+      throw invalidArgument('branches', 'a list of functions', branches)
     const { length } = branches
     const needed = wait === 'all' ? length : wait === 'any' ? 1 : wait
-    if (!(Number.isSafeInteger(needed) && needed >= 0 && needed <= length))
-      throw invalidArgument('wait', `all, any, or a number to ${length}`, wait)
-    if (!(atOnce >= 1) && length > 0) throw invalidArgument('atOnce', 'a number from 1', atOnce)
+    if (needed > length) throw invalidArgument('wait', `at most the ${length} branches`, wait)
     const scope = this.#scope.branch(`${checkKey(key, 'key')}/`)
     const ends = new Array<Branch<T> | undefined>(length)
     let [begun, ended, succeeded, isDone] = [0, 0, 0, false]

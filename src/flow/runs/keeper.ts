@@ -17,12 +17,11 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
-import type { Keep, Workflow } from './body.ts'
+import type { Workflow } from './body.ts'
 import { listOf, statusBetween } from './listing.ts'
 import type { RunMessages } from './messages.ts'
 import { runKind } from './parts.ts'
 import { liveStatuses, type RunState } from './record.ts'
-import { msOf } from './values.ts'
 
 type Messages = {
   continues: { wakeAll: () => void }
@@ -75,8 +74,6 @@ const cleanSoonMs = 1_000
 /** A run that fails again within this time waits longer. */
 const quietMs = 300_000
 const pauses = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
-
-const keepDefault: Required<Keep> = { completed: '7d', failed: '30d', cancelled: '30d' }
 
 /** The keeper of these workflows, as a part of the tree. */
 export const keeperSpec = (workflows: readonly Workflow[]): ChildSpec =>
@@ -179,10 +176,9 @@ const wake = async (context: AnyContext, type: string, id: string): Promise<void
  */
 const clean = async (context: AnyContext, { name, options }: Workflow): Promise<boolean> => {
   const runs = runsOf(context, name)
-  const keep = { ...keepDefault, ...options.keep }
   let isDone = true
   for (const status of ['completed', 'failed', 'cancelled'] as const) {
-    const until = context.now() - msOf(keep[status], `keep.${status}`)
+    const until = context.now() - options.keep[status]
     if (until <= 0) continue
     const where = { at: statusBetween(status, 0, until) }
     let cursor: string | undefined

@@ -49,7 +49,6 @@ import { copied } from './values.ts'
 
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */
 const restMs = 2_000
-const stepsMaxDefault = 10_000
 
 /** One life of a run. */
 export class RunLife implements EndingLife, Told {
@@ -142,7 +141,7 @@ export class RunLife implements EndingLife, Told {
     const { version } = this.#state
     const { body, options } = this.workflow
     const own: UntypedBody | undefined =
-      version === (options.version ?? 1) ? body : options.previous?.[version]
+      version === options.version ? body : options.previous[version]
     if (!own) {
       const text = `no body of version ${version}, with which the run began`
       this.block(blockedBy('UNSUPPORTED_VERSION', text))
@@ -221,7 +220,7 @@ export class RunLife implements EndingLife, Told {
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
     const { asked, inFlight } = this.replay
-    const stepsMax = this.workflow.options.stepsMax ?? stepsMaxDefault
+    const { stepsMax } = this.workflow.options
     try {
       if (this.isBodyOver && !isUndo) throw new KeelsonError('CLOSED', 'the body has ended')
       if (asked.size >= stepsMax && !isUndo) throw tooMany(stepsMax)

@@ -3,9 +3,11 @@
  * no run.
  */
 import type { ChangePlace, EntityHandle, WatchBegin } from '../../actors/index.ts'
+import { argument } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
+import { listOptions as checkedOptions, pageOptions, watchOptions, workflowOf } from './options.ts'
 import { runKind } from './parts.ts'
 import {
   isLive,
@@ -63,7 +65,7 @@ export type Page<T> = {
 
 /** Which runs a page has. At most one of `status`, `parent`, `root` and `correlation`. */
 export type ListOptions = {
-  readonly type: Pick<Workflow, 'name'>
+  readonly type: Pick<Workflow, 'name' | 'sort'>
   readonly status?: RunStatus
   /** Runs that got their status from this time on, and before that time, in ms since 1970. */
   readonly since?: number
@@ -109,12 +111,17 @@ export type CountsOf = Readonly<Partial<Record<RunStatus, number>>>
 
 type App = Pick<AppContext, 'entity'>
 
-const runsOf = (app: App, { name }: Pick<Workflow, 'name'>) =>
-  app.entity(runKind(name)) as unknown as EntityHandle<unknown, RunState, RunFields>
+const runsOf = (app: App, type: Pick<Workflow, 'name' | 'sort'>) =>
+  app.entity(runKind(workflowOf(type).name)) as unknown as EntityHandle<
+    unknown,
+    RunState,
+    RunFields
+  >
 
 /** One page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const listOf = (app: App, options: ListOptions): Page<Row> => {
-  const { type, since = 0, until = Number.POSITIVE_INFINITY, ...others } = options
+  const checked = checkedOptions(options, argument('', 'a list'))
+  const { type, since, until, ...others } = checked
   const { status, parent, root, correlation, ...page } = others
   const [first, ...more] = Object.entries({ status, parent, root, correlation }).filter(
     ([, value]) => value !== undefined,
@@ -148,16 +155,18 @@ const rowOf = (id: string, state: RunState): Row => {
 }
 
 /** One run; `undefined`: there is none of this id. */
-export const runOf = (app: App, type: Pick<Workflow, 'name'>, id: string): Row | undefined => {
+export const runOf = (
+  app: App,
+  type: Pick<Workflow, 'name' | 'sort'>,
+  id: string,
+): Row | undefined => {
   const state = runsOf(app, type).state(id)
   return state && rowOf(id, state)
 }
 
 /** The changes of runs from now on, or from a position on. It listens when it returns. */
-export const watchOf = (
-  app: App,
-  { type, from, signal, ...filter }: WatchFilter,
-): AsyncIterableIterator<RunChange> => {
+export const watchOf = (app: App, options: WatchFilter): AsyncIterableIterator<RunChange> => {
+  const { type, from, signal, ...filter } = watchOptions(options, argument('', 'a watch'))
   const begin = { ...(from !== undefined && { from }), ...(signal && { signal }) }
   const turns = runsOf(app, type).watch(begin)
   const wanted = Object.entries(filter).filter(([, value]) => value !== undefined)
@@ -183,10 +192,11 @@ export const watchOf = (
 /** One page of the operations of a run. */
 export const stepsOf = (
   app: App,
-  type: Pick<Workflow, 'name'>,
+  type: Pick<Workflow, 'name' | 'sort'>,
   id: string,
-  { limit = 100, cursor }: StepsOptions,
+  options: StepsOptions,
 ): Page<StepRow> => {
+  const { limit, cursor } = pageOptions(options, argument('', 'a page'))
   const runs = runsOf(app, type)
   const state = runs.state(id)
   if (!state) return { entries: [], exhausted: true }
@@ -208,5 +218,7 @@ const pageWith = <T>(
 ): Page<T> => ({ entries, exhausted, ...(cursor !== undefined && { cursor }) })
 
 /** How many runs have each status. */
-export const countsOf = async (app: App, type: Pick<Workflow, 'name'>): Promise<CountsOf> =>
-  Object.fromEntries(await runsOf(app, type).counts('status')) as CountsOf
+export const countsOf = async (
+  app: App,
+  type: Pick<Workflow, 'name' | 'sort'>,
+): Promise<CountsOf> => Object.fromEntries(await runsOf(app, type).counts('status')) as CountsOf

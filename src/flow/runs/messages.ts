@@ -12,10 +12,10 @@ export type RunEnd =
 
 /** The argument of a start. Times in ms, `deadlineAt` in ms since 1970. */
 export type StartRequest = Input & {
-  readonly delayMs?: number
-  readonly deadlineMs?: number
-  readonly priority?: number
-  readonly correlation?: string
+  readonly delay?: number | undefined
+  readonly deadline?: number | undefined
+  readonly priority?: number | undefined
+  readonly correlation?: string | undefined
   readonly parent?: Parent
   readonly root?: string
 }
@@ -24,7 +24,7 @@ export type StartRequest = Input & {
 export type SignalRequest = {
   readonly name: string
   readonly value: unknown
-  readonly id?: string
+  readonly id?: string | undefined
 }
 
 /** The end of a child, for its parent. */

@@ -2,7 +2,6 @@
  * How the operations of a run are carried out: steps with their tries, timers, waits for signals,
  * children. Each one records its outcome, and only then the body gets it.
  */
-import { backoffMs, type Clock, type Retry } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
 import type { Active } from './active.ts'
@@ -17,6 +16,7 @@ import {
   type Outcome,
   type RunState,
 } from './record.ts'
+import { type Policy, pauseAfter, pauseMs } from './tries.ts'
 import type { Turned } from './turns.ts'
 import { type Input, outcomeOf } from './values.ts'
 
@@ -42,37 +42,6 @@ export interface Carrier {
   /** Looks whether a signal is there for an operation that waits. */
   readSignals(): Promise<void>
 }
-
-/** A policy with every field. */
-export type Policy = { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
-
-const builtIn: Policy = {
-  ...{ max: 3, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
-  unless: () => false,
-}
-
-/** The policy of a call: its own fields, those of its type, and the built-in ones. */
-export const policyOf = (...given: readonly (Retry | undefined)[]): Policy => {
-  const policy: Record<string, unknown> = { ...builtIn }
-  for (const each of given)
-    for (const [name, value] of Object.entries(each ?? {}))
-      if (value !== undefined) policy[name] = value
-  return policy as Policy
-}
-
-/** Whether there is another try. A throw of `unless` does not end them. */
-const isLastTry = ({ max, unless }: Policy, attempt: number, error: unknown): boolean => {
-  if (attempt >= max) return true
-  try {
-    return unless(error) === true
-  } catch {
-    return false
-  }
-}
-
-/** The pause after a failed try, in ms. */
-export const pauseMs = (policy: Policy, attempt: number, clock: Clock): number =>
-  Math.ceil(backoffMs(policy, attempt, clock.random()))
 
 /** The key of the tries of a step. */
 export const tryKey = ({ type, id, state: { birth, round } }: Carrier, key: string): string =>
@@ -106,11 +75,12 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
     if (tried === undefined) return
     const { outcome, error } = tried
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
-    if (isOnce || isLastTry(policy, attempt, error)) {
+    const inMs = isOnce ? undefined : pauseAfter(policy, attempt, error, clock)
+    if (inMs === undefined) {
       if (!onFailed) return carrier.record(active, { tries: attempt, outcome })
       return onFailed(outcome.error)
     }
-    const next = clock.now() + pauseMs(policy, attempt, clock)
+    const next = clock.now() + inMs
     await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt: next })
   }
 }
@@ -288,7 +258,7 @@ const askUntil = async <T>(
       const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
       if (!isTransient) throw error
       if (carrier.isStopped || carrier.isClosing || active?.isOver) return undefined
-      const waitMs = pauseMs(builtIn, tries, clock)
+      const waitMs = pauseMs(tries, clock)
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }
 }
@@ -317,7 +287,7 @@ export const makeTurn = async <R>(
     } catch (error) {
       if (lost.some((code) => isKeelsonError(error, code))) return new Promise(() => undefined)
       if (final.some((code) => isKeelsonError(error, code))) throw error
-      const waitMs = pauseMs(builtIn, tries, clock)
+      const waitMs = pauseMs(tries, clock)
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }
 }

@@ -5,18 +5,16 @@
 import { KeelsonError } from '../../errors.ts'
 
 /**
- * The status of a run. `waiting`: it rests until a timer, a signal or a child; `undoing`: its body
+ * The statuses of a run. `waiting`: it rests until a timer, a signal or a child; `undoing`: its body
  * has failed, and what it did is undone.
  */
-export type RunStatus =
-  | 'waiting'
-  | 'running'
-  | 'cancelling'
-  | 'undoing'
-  | 'blocked'
-  | 'completed'
-  | 'failed'
-  | 'cancelled'
+export const runStatuses = [
+  ...(['waiting', 'running', 'cancelling', 'undoing'] as const),
+  ...(['blocked', 'completed', 'failed', 'cancelled'] as const),
+] as const
+
+/** The status of a run. */
+export type RunStatus = (typeof runStatuses)[number]
 
 /** Whether a run in this status has ended. */
 export const isOver = (status: RunStatus): boolean =>

@@ -8,9 +8,9 @@ import type { Active, Scope } from './active.ts'
 import type { BodyHost } from './context.ts'
 import { tellFlow } from './events.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
-import { pauseMs, policyOf } from './operations.ts'
 import { isOver, keptError, type Recorded, type RunState, undoKey } from './record.ts'
 import { diverged, type Replay } from './replay.ts'
+import { pauseAfter, policyOf } from './tries.ts'
 import { beginningAgain, ended, reopening, type Turned, withStatus } from './turns.ts'
 import { copied } from './values.ts'
 
@@ -139,7 +139,7 @@ const closingOf = (
     const [placed, next] = life.placing(state, context)
     return [{ next: 'place', placed }, next]
   }
-  const { retry, version = 1 } = life.workflow.options
+  const { retry, version } = life.workflow.options
   if (!cancel && body.status === 'failed' && body.error instanceof Again)
     return [{ next: 'again' }, beginningAgain(state, context, body.error.input, version)]
   const end = endOfRun(state, body)
@@ -147,9 +147,9 @@ const closingOf = (
     const failing = failedBy(life, state, body)
     const policy = policyOf({ max: 1 }, retry)
     const error = body.status === 'failed' ? body.error : undefined
-    if (state.attempt < policy.max && !policy.unless(error)) {
-      const pause = pauseMs(policy, state.attempt, life.life.system.clock)
-      context.setAlarm('timer', { inMs: pause })
+    const inMs = pauseAfter(policy, state.attempt, error, life.life.system.clock)
+    if (inMs !== undefined) {
+      context.setAlarm('timer', { inMs })
       const next = { ...reopening(failing, context), attempt: state.attempt + 1 }
       return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
     }

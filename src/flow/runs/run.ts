@@ -42,7 +42,7 @@ import {
   signalKey,
 } from './record.ts'
 import { ended, endOf, notNow, recordIn, recording, reopening, withStatus } from './turns.ts'
-import { msOf, outcomeOf } from './values.ts'
+import { outcomeOf } from './values.ts'
 
 /**
  * The fields by which runs are found. `at`: the status of a run at rest and since when, in the order
@@ -121,12 +121,12 @@ const runServer = (
     calls: {
       start: (state, request, context) => {
         if (state) return startedAgain(state, request, context, workflow)
-        const { input, delayMs, deadlineMs = deadlineOf(workflow) } = request
+        const { input, delay, deadline = workflow.options.deadline } = request
         if (input !== undefined) context.rows.put('input', input)
-        if (deadlineMs !== undefined) context.setAlarm('deadline', { inMs: deadlineMs })
+        if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
         const born = bornAt(context, workflow, request)
-        if (delayMs !== undefined) {
-          context.setAlarm('timer', { inMs: delayMs })
+        if (delay !== undefined) {
+          context.setAlarm('timer', { inMs: delay })
           return reply({ repeated: false }, { ...born, status: 'waiting' })
         }
         begin(context, { input, state: born })
@@ -251,13 +251,10 @@ const fieldsOf = (state: State): RunFields => {
   }
 }
 
-const deadlineOf = ({ options: { deadline } }: Workflow): number | undefined =>
-  deadline === undefined ? undefined : msOf(deadline, 'deadline')
-
 /** The state of a run that begins with this turn. */
 const bornAt = (
   context: RunContext,
-  { options: { version = 1 } }: Workflow,
+  { options: { version } }: Workflow,
   { inputHash, priority, correlation, parent, root }: StartRequest,
 ): RunState => {
   const now = context.now()

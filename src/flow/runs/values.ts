@@ -1,7 +1,6 @@
-/** The values of runs: as a replay gives them, their hashes, and durations. Pure. */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+/** The values of runs: as a replay gives them, and their hashes. Pure. */
+import { KeelsonError } from '../../errors.ts'
 import { decodeValue, encodeValue, sha256 } from '../../storage/index.ts'
-import type { Duration } from './body.ts'
 import type { Outcome } from './record.ts'
 
 /**
@@ -42,19 +41,6 @@ export const inputOf = (input: unknown): Input => {
 export const hashOfText = (text: string): Buffer => digest(Buffer.from(text))
 
 const digest = (bytes: Uint8Array): Buffer => Buffer.from(sha256(bytes)).subarray(0, 16)
-
-const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-
-/** A duration in ms. @throws KeelsonError `INVALID_ARGUMENT` */
-export const msOf = (duration: Duration, path: string): number => {
-  const [, count, unit] =
-    typeof duration === 'number'
-      ? ['', duration, 'ms']
-      : (/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration)) ?? [])
-  const ms = Math.ceil(Number(count) * unitMs[unit as keyof typeof unitMs])
-  if (ms >= 0 && ms <= Number.MAX_SAFE_INTEGER) return ms
-  throw invalidArgument(path, "ms, or a number with ms, s, m, h or d, such as '90s'", duration)
-}
 
 const progressBytesMax = 64 * 1024
 

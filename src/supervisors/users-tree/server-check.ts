@@ -56,7 +56,8 @@ const section: Check = (found, at) => {
   return sectionOf(found, at)
 }
 
-const retryOptions = {
+/** The fields of a policy of tries. */
+export const retryOptions = {
   max: optional(orInfinite(wholeFrom(1))),
   baseMs: optional(numberFrom(1)),
   maxMs: optional(numberFrom(1)),

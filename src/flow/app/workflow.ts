@@ -1,0 +1,27 @@
+/** `workflow`: a function whose steps are recorded, so that it goes on after a crash. */
+import { config } from '../../check.ts'
+import { configError } from '../../errors.ts'
+import type { Body, UntypedBody, Workflow, WorkflowOptions } from '../runs/body.ts'
+import { workflowOptions } from '../runs/options.ts'
+import { checkPartName } from '../runs/parts.ts'
+import { runKindSpec } from '../runs/run.ts'
+
+/**
+ * A workflow. A run is a durable actor of the kind `$flow-<name>`.
+ * @throws KeelsonError `CONFIG`
+ */
+export const workflow = <I, O, S = object>(
+  name: string,
+  body: Body<I, O, S>,
+  options: WorkflowOptions = {},
+): Workflow<I, O, S> => {
+  checkPartName('workflow', name)
+  const path = `workflow.${name}`
+  if (typeof body !== 'function') throw configError(`${path}.body`, 'a function', body)
+  const made: Workflow<I, O, S> = {
+    ...{ sort: 'workflow', name, body: body as UntypedBody },
+    options: workflowOptions(options, config(path)),
+    children: () => [runKindSpec(made as Workflow)],
+  }
+  return made
+}

@@ -1,0 +1,192 @@
+/**
+ * The options of workflows and of the operations of their bodies, and the arguments that they share
+ * with queues and schedules. A table here is the only place of an option's range. Pure.
+ */
+import type { WatchBegin } from '../../actors/index.ts'
+import {
+  anything,
+  argument,
+  type Check,
+  flag,
+  functionOf,
+  mapped,
+  numberFrom,
+  object,
+  oneOf,
+  optional,
+  or,
+  orInfinite,
+  text,
+  that,
+  wholeFrom,
+} from '../../check.ts'
+import type { Retry } from '../../clock.ts'
+import { checkEntityId } from '../../storage/index.ts'
+import { retryOptions } from '../../supervisors/index.ts'
+import type { Duration, UntypedBody, Workflow } from './body.ts'
+import type { FlowPart } from './parts.ts'
+import { runStatuses } from './record.ts'
+
+const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** 100,000 days: a date has no more. */
+const durationMax = 8_640_000_000_000
+
+const msIn = (duration: unknown): number => {
+  const [, count, unit] =
+    typeof duration === 'number'
+      ? ['', duration, 'ms']
+      : (/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(typeof duration === 'string' ? duration : '') ?? [])
+  return Math.ceil(Number(count) * unitMs[unit as keyof typeof unitMs])
+}
+
+/** A duration, in ms from here on. */
+const durationFrom = (min: number): Check<number, Duration> =>
+  mapped(
+    that<Duration>(
+      `ms from ${min}, or a number with ms, s, m, h or d, such as '90s', up to 100,000 days`,
+      (found) => msIn(found) >= min && msIn(found) <= durationMax,
+    ),
+    msIn,
+  )
+
+/** A delay. */
+export const delay = durationFrom(0)
+
+/** A time that something may take or is kept. */
+export const duration = durationFrom(1)
+
+/** A duration in ms. @throws KeelsonError `INVALID_ARGUMENT` */
+export const msOf = (given: Duration, path: string): number => delay(given, argument(path))
+
+const textTo = (max: number): Check<string> =>
+  that(`well-formed text of 1 to ${max} bytes without NUL`, (found) => {
+    const isText = typeof found === 'string' && found.isWellFormed() && !found.includes('\0')
+    return isText && found !== '' && Buffer.byteLength(found) <= max
+  })
+
+/** A name that a row has in its key, or in an index. */
+export const shortText = textTo(256)
+
+/** The id of a run. */
+const runId: Check<string> = (found, at) => checkEntityId(found, at.path)
+
+/** A priority: the higher number goes first. */
+export const priority = wholeFrom(-1_000, 1_000)
+
+/** A policy of tries. */
+export const retry: Check<Retry> = object(retryOptions) as Check<Retry>
+
+/** A part of `flows`, of this sort. */
+export const part = <T extends FlowPart>(sort: T['sort']): Check<T> =>
+  that(`a ${sort}`, (found) => (found as FlowPart | undefined)?.sort === sort)
+
+/** The workflow of a call. @throws KeelsonError `INVALID_ARGUMENT` */
+export const workflowOf = <T extends Pick<Workflow, 'sort'>>(type: T): T =>
+  part('workflow')(type, argument('type')) as never
+
+/** The options of `ctx.step`. */
+export const stepOptions = object({
+  retry: optional(retry),
+  timeout: optional(duration),
+  repeat: or(oneOf('safe', 'once'), 'safe'),
+  undo: optional(functionOf<(did: object) => unknown>()),
+})
+
+/** The options of `ctx.waitFor`. */
+export const waitOptions = object({ key: optional(shortText), timeout: optional(delay) })
+
+/** The options of `ctx.child`. */
+export const childOptions = object({
+  id: optional(runId),
+  onCancel: or(oneOf('cancel', 'abandon'), 'cancel'),
+})
+
+/** The options of `ctx.all`. */
+export const allOptions = object({
+  wait: or(
+    that<'all' | 'any' | number>(
+      'all, any, or a whole number from 0',
+      (found) =>
+        found === 'all' || found === 'any' || (Number.isSafeInteger(found) && Number(found) >= 0),
+    ),
+    'all',
+  ),
+  atOnce: optional(orInfinite(wholeFrom(1))),
+  onFailure: or(oneOf('fail', 'collect'), 'fail'),
+})
+
+const bodies: Check<Readonly<Record<number, UntypedBody>>> = that(
+  'functions by their versions',
+  (found) =>
+    typeof found === 'object' &&
+    Object.entries(Object(found)).every(
+      ([version, body]) => /^[1-9]\d{0,8}$/.test(version) && typeof body === 'function',
+    ),
+)
+
+/** The options of `workflow`. */
+export const workflowOptions = object({
+  version: or(wholeFrom(1), 1),
+  previous: or(bodies, {}),
+  deadline: optional(duration),
+  retry: optional(retry),
+  stepDefaults: or(object({ retry: optional(retry), timeout: optional(duration) }), {}),
+  keep: or(
+    object({
+      completed: or(duration, '7d'),
+      failed: or(duration, '30d'),
+      cancelled: or(duration, '30d'),
+    }),
+    {},
+  ),
+  stepsMax: or(wholeFrom(1), 10_000),
+})
+
+/** The options of `start`. */
+export const startOptions = object({
+  id: runId,
+  delay: optional(delay),
+  deadline: optional(duration),
+  priority: optional(priority),
+  correlation: optional(shortText),
+})
+
+/** The options of `result` of a handle. */
+export const resultOptions = object({ timeoutMs: or(orInfinite(wholeFrom(1)), 30_000) })
+
+/** The options of `signal` of a handle. */
+export const signalOptions = object({ id: optional(shortText) })
+
+/** The options of `cancel` of a handle. */
+export const cancelOptions = object({
+  reason: or(textTo(2_000), 'it was cancelled'),
+  force: or(flag, false),
+})
+
+/** The options of a page. */
+export const pageOptions = object({ limit: or(wholeFrom(1), 100), cursor: optional(text) })
+
+/** The options by which `list` and `watch` choose runs. */
+const choice = {
+  type: part<Workflow>('workflow'),
+  status: optional(oneOf(...runStatuses)),
+  ...{ parent: optional(text), root: optional(text), correlation: optional(text) },
+}
+
+/** The options of `watch`. Its place and its signal are checked by the watch of entities. */
+export const watchOptions = object({
+  ...choice,
+  id: optional(runId),
+  from: optional(anything as Check<WatchBegin['from']>),
+  signal: optional(anything as Check<WatchBegin['signal']>),
+})
+
+/** The options of `list`. */
+export const listOptions = object({
+  ...choice,
+  since: or(numberFrom(0), 0),
+  until: or(orInfinite(numberFrom(0)), Number.POSITIVE_INFINITY),
+  order: optional(oneOf('asc', 'desc')),
+  ...{ limit: optional(wholeFrom(1)), cursor: optional(text) },
+})

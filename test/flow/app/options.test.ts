@@ -1,0 +1,225 @@
+/** Options and arguments that cannot be: they are refused at their caller, and leave nothing. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, queue, schedule, workflow } from '../../../src/flow/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+const work = workflow('work', async (_: Ctx, input: unknown) => input)
+const mails = queue('mails', () => undefined)
+
+const cycle: Record<string, unknown> = {}
+cycle.self = cycle
+const hostile = {
+  get x(): never {
+    throw new Error('no reading')
+  },
+}
+const unstorable = [
+  () => 1,
+  Symbol('s'),
+  cycle,
+  hostile,
+  { at: new WeakMap() },
+  'x\ud800',
+  2n ** 80n,
+]
+const long = 'x'.repeat(257)
+const texts = ['', long, 'x\0', '\ud800', 7, null, {}]
+const durations = [Number.NaN, -1, Number.POSITIVE_INFINITY, 1e15, 'soon', '', '1w', {}, null]
+const retries = [
+  ...[{ max: 0 }, { max: 1.5 }, { max: Number.NaN }, { baseMs: -1 }, { factor: 0.5 }],
+  ...[{ jitter: 2 }, { unless: true }, { tries: 3 }, 3, null],
+]
+const of = (name: string, values: readonly unknown[]) => values.map((value) => ({ [name]: value }))
+
+const configOf = (make: () => unknown): unknown => {
+  try {
+    return make()
+  } catch (error) {
+    return (error as { code?: string }).code
+  }
+}
+
+describe('the options of a part are refused where they are written', () => {
+  const body = async () => undefined
+  test.each([
+    { retries: 3 },
+    ...of('version', [0, 1.5, '1', Number.NaN]),
+    ...of('previous', [[body, 1], { 0: body }, { 1: 'body' }, 1]),
+    ...of('deadline', [...durations, 0]),
+    ...of('retry', retries),
+    ...of('stepDefaults', [
+      ...[...of('retry', retries), ...of('timeout', [...durations, 0]), { undo: body }],
+    ]),
+    ...of('keep', [...of('completed', durations), { done: '1d' }]),
+    ...of('stepsMax', [0, Number.NaN]),
+  ])('workflow: %o', (options) => {
+    expect(configOf(() => workflow('w', body, options as never))).toBe('CONFIG')
+  })
+
+  test.each([
+    { concurency: 3 },
+    ...of('concurrency', [0, -1, 1.5, Number.NaN, 10_001, '3']),
+    ...of('perKey', [0, -1, Number.NaN]),
+    ...of('rate', [
+      { max: 0, per: '1s' },
+      { max: 1, per: 0 },
+      { max: 1 },
+      { max: 1, per: '1s', keys: true },
+      3,
+    ]),
+    ...of('retry', retries),
+    ...of('timeout', [...durations, 0]),
+    ...of('unique', [...durations, 'until-end']),
+    ...of('depthMax', [0, 1_000_001, Number.NaN]),
+    ...of('keep', [...of('dead', durations), { completed: '1d' }]),
+  ])('queue: %o', (options) => {
+    expect(configOf(() => queue('q', body, options as never))).toBe('CONFIG')
+  })
+
+  test.each([
+    { zone: 'Moon/Base' },
+    { zone: 1 },
+    { missed: 'some' },
+    { overlap: 'wait' },
+    { timezone: 'UTC' },
+  ])('schedule: %o', (options) => {
+    expect(configOf(() => schedule('s', '0 9 * * *', work as never, options as never))).toBe(
+      'CONFIG',
+    )
+  })
+
+  test('with the name that was meant', () => {
+    expect(() => queue('q', body, { concurency: 3 } as never)).toThrow(
+      'did you mean `queue.q.concurrency`?',
+    )
+  })
+})
+
+describe('an argument of a call is refused, and leaves nothing', () => {
+  const refused = async (...calls: ((w: Awaited<ReturnType<typeof flowWorld>>) => unknown)[]) => {
+    const w = await flowWorld([work], { queues: [mails] })
+    const lastLsn = async () => (await w.during(w.s.app.wal(0).describe())).lastLsn
+    await w.s.advance(1_000)
+    const before = await lastLsn()
+    for (const [at, call] of calls.entries()) {
+      const asked = (async () => call(w))()
+      expect([at, await w.during(codeOf(asked))]).toEqual([at, 'INVALID_ARGUMENT'])
+    }
+    await w.s.advance(1_000)
+    expect(w.flow.list({ type: work }).entries).toEqual([])
+    expect(await lastLsn()).toBe(before)
+  }
+
+  test('start', () =>
+    refused(
+      ...unstorable.map((input) => (w: World) => w.flow.start(work, input, { id: '1' })),
+      ...[...texts, '{x}'].map((id) => (w: World) => w.flow.start(work, 1, { id } as never)),
+      ...[
+        ...[...of('delay', durations), ...of('deadline', [...durations, 0])],
+        ...[...of('priority', [1.5, Number.NaN, 1_001, '1']), ...of('correlation', texts)],
+        { prioritiy: 1 },
+      ].map((options) => (w: World) => w.flow.start(work, 1, { id: '1', ...options } as never)),
+      (w) => w.flow.start(undefined as never, 1 as never, { id: '1' }),
+      (w) => w.flow.start(mails as never, 1 as never, { id: '1' }),
+      (w) => w.flow.start(work, 1, undefined as never),
+    ))
+
+  test('add', () =>
+    refused(
+      ...unstorable.map((job) => (w: World) => w.flow.add(mails, job as never)),
+      ...unstorable.map((job) => (w: World) => w.flow.addMany(mails, [1, job] as never)),
+      ...[
+        ...[...of('key', texts), ...of('unique', texts), ...of('delay', durations)],
+        ...[...of('priority', [1.5, Number.NaN, 1_001, '1']), { prio: 1 }],
+      ].map((options) => (w: World) => w.flow.add(mails, 1 as never, options as never)),
+      (w) => w.flow.addMany(mails, 'ab' as never),
+      (w) => w.flow.addMany(mails, [], 1 as never),
+      (w) => w.flow.add(work as never, 1 as never),
+      (w) => w.flow.pause(undefined as never),
+      (w) => w.flow.counts(undefined as never),
+      (w) => w.flow.retry(mails, 'one'),
+      (w) => w.flow.dead(mails, { limit: 0 }),
+      (w) => w.flow.dead(mails, { cursor: 'x' }),
+    ))
+
+  test('of a handle', () =>
+    refused(
+      ...[...texts, '{x}'].map((id) => (w: World) => w.flow.handle(work, id as string)),
+      ...texts.map(
+        (name) => (w: World) => w.flow.handle(work, '1').signal(name as never, 1 as never),
+      ),
+      ...unstorable.map(
+        (value) => (w: World) => w.flow.handle(work, '1').signal('s' as never, value as never),
+      ),
+      ...texts.map(
+        (id) => (w: World) =>
+          w.flow.handle(work, '1').signal('s' as never, 1 as never, { id } as never),
+      ),
+      ...[{ reason: 1 }, { force: 1 }, { why: 'x' }].map(
+        (options) => (w: World) => w.flow.handle(work, '1').cancel(options as never),
+      ),
+      ...[{ timeoutMs: 0 }, { timeoutMs: Number.NaN }, { timeout: 1 }].map(
+        (options) => (w: World) => w.flow.handle(work, '1').result(options as never),
+      ),
+      (w) => w.flow.settle(work, '1', 'k', undefined as never),
+      (w) => w.flow.settle(work, '1', 'k', {} as never),
+      (w) => w.flow.settle(work, '1', '', { value: 1 }),
+      ...unstorable.map((value) => (w: World) => w.flow.settle(work, '1', 'k', { value })),
+      ...[
+        { limit: 0 },
+        { status: 'done' },
+        { since: Number.NaN },
+        { order: 'up' },
+        { state: 'x' },
+      ].map((options) => (w: World) => w.flow.list({ type: work, ...options } as never)),
+      (w) => w.flow.steps(work, '1', { limit: -1 }),
+      (w) => w.flow.get(undefined as never, '1'),
+      ...[{ stat: 'failed' }, { status: 'done' }, { id: '' }, { type: 1 }].map(
+        (options) => (w: World) => w.flow.watch({ type: work, ...options } as never),
+      ),
+    ))
+
+  test('of an operation: the body gets the refusal, and nothing is recorded', async () => {
+    const asks: ((ctx: Ctx<{ s: unknown }>) => unknown)[] = [
+      ...[
+        ...of('retry', retries),
+        ...of('timeout', [...durations, 0]),
+        { repeat: 'twice' },
+        { undo: 1 },
+        { retires: 1 },
+      ].map((options) => (ctx: Ctx) => ctx.step('k', () => 1, options as never)),
+      (ctx) => ctx.step('k', 1 as never),
+      ...texts.map((key) => (ctx: Ctx) => ctx.step(key as string, () => 1)),
+      ...durations.map((time) => (ctx: Ctx) => ctx.sleep('k', time as never)),
+      (ctx) => ctx.sleep('k', { at: Number.NaN }),
+      ...durations.map(
+        (timeout) => (ctx: Ctx<{ s: unknown }>) => ctx.waitFor('s', { timeout } as never),
+      ),
+      ...texts.map((key) => (ctx: Ctx<{ s: unknown }>) => ctx.waitFor('s', { key } as never)),
+      ...unstorable.map((input) => (ctx: Ctx) => ctx.child('k', work, input)),
+      ...[...texts, '{x}'].map((id) => (ctx: Ctx) => ctx.child('k', work, 1, { id } as never)),
+      (ctx) => ctx.child('k', undefined as never, 1 as never),
+      (ctx) => ctx.child('k', work, 1, { onCancel: 'stay' as never }),
+      ...of('wait', [2, -1, Number.NaN, 'some']).map(
+        (options) => (ctx: Ctx) => ctx.all('k', [async () => 1], options as never),
+      ),
+      ...of('atOnce', [0, Number.NaN]).map(
+        (options) => (ctx: Ctx) => ctx.all('k', [async () => 1], options as never),
+      ),
+      (ctx) => ctx.all('k', [1 as never]),
+      (ctx) => ctx.all('k', 1 as never),
+    ]
+    const codes: unknown[] = []
+    const asking = workflow('asking', async (ctx: Ctx<{ s: unknown }>, _: undefined) => {
+      for (const ask of asks) codes.push(await codeOf((async () => ask(ctx))()))
+    })
+    const w = await flowWorld([asking, work])
+    const run = await w.during(w.flow.start(asking, undefined, { id: '1' }))
+    await w.during(run.result())
+    expect(codes).toEqual(asks.map(() => 'INVALID_ARGUMENT'))
+    expect(w.flow.steps(asking, '1').entries).toEqual([])
+  })
+})
+
+type World = Awaited<ReturnType<typeof flowWorld>>
