@@ -185,7 +185,7 @@ const programs: Readonly<Record<string, Program>> = {
 describe.each(Object.entries(programs))('%s', (_, program) => {
   test('ends in the same way, whatever operation on the disk is the last one', {
     tags: ['W1', 'W2', 'W3', 'W6', 'W9'],
-    timeout: 600_000,
+    timeout: 3_600_000,
   }, async () => {
     const { result, calls } = await live(program)
     expect(calls).toBeGreaterThan(5)
