@@ -88,6 +88,8 @@ export interface Told {
 export type Present = {
   /** The life whose body runs. */
   life: Told | undefined
+  /** A cancel had its turn, and the life may not have heard of it. */
+  isCancelled: boolean
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
 }

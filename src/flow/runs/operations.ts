@@ -6,10 +6,11 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
-import type { OwnLife, RunContext, RunMessages, StartRequest, State } from './messages.ts'
+import type { OwnLife, Present, RunContext, RunMessages, StartRequest, State } from './messages.ts'
 import { runKind } from './parts.ts'
 import {
   isLive,
+  isOver,
   type KeptError,
   keptError,
   type Operation,
@@ -33,6 +34,7 @@ export interface Carrier {
   readonly isClosing: boolean
   /** A cancel is acknowledged: no try of the body begins. */
   readonly isCancelling: boolean
+  readonly present: Present
   /** Records what is known of an operation, with its outcome if it has one. */
   record(active: Active, change: Partial<Operation>): Promise<void>
   /** The run cannot go on. */
@@ -69,6 +71,7 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
     const { tries = 0, dueAt = 0 } = active.recorded ?? {}
     if (!(await timeOf(carrier, active, dueAt)) || carrier.isClosing) return
     if (isOnce) await carrier.record(active, { hasBegun: true })
+    if (carrier.present.isCancelled && (await isCancelled(carrier))) return
     if (active.isOver || carrier.isCancelling) return
     const attempt = tries + 1
     const tried = await outcomeOfTry(carrier, active, step, attempt)
@@ -84,6 +87,16 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
     await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt: next })
   }
 }
+
+/**
+ * Whether a cancel had its turn. It may be acknowledged before this life hears of it; one that was
+ * refused holds nothing up.
+ */
+const isCancelled = ({ life, present }: Carrier): Promise<boolean> =>
+  makeTurn(life, (state) => {
+    present.isCancelled = isOver(state.status) || state.cancel?.isPlaced === false
+    return [present.isCancelled, state]
+  })
 
 type Tried = { readonly outcome: Outcome; readonly error?: unknown }
 

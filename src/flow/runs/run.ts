@@ -74,7 +74,7 @@ const runServer = (
 ): DurableServer<RunMessages, State, RunFields, string, unknown> => {
   const presents = new Map<string, Present>()
   const presentOf = (id: string): Present => {
-    const found = presents.get(id) ?? { life: undefined, waiting: new Set() }
+    const found = presents.get(id) ?? { life: undefined, isCancelled: false, waiting: new Set() }
     presents.set(id, found)
     return found
   }
@@ -153,6 +153,7 @@ const runServer = (
           if (state.parent) context.addContinue('tellParent')
           return reply({ accepted: false, status }, state)
         }
+        presentOf(context.id).isCancelled = true
         if (force) return reply({ accepted: true, status }, forced(state, reason, context))
         if (status === 'undoing') return reply({ accepted: false, status }, state)
         const cancel = state.cancel ?? { reason, isPlaced: false }

@@ -82,6 +82,31 @@ describe('a cancel', () => {
     expect(await w.during(run.cancel())).toEqual({ accepted: false, status: 'cancelled' })
   })
 
+  test.each([
+    ['lets no step begin from its turn on', 'rain', 'ok', []],
+    ['that is refused lets the next step begin', 'rain'.repeat(500_000), 'TOO_LARGE', ['b']],
+  ])('%s', { tags: ['W6'] }, async (_, reason, code, begun) => {
+    const log: string[] = []
+    let release = (): void => undefined
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const steps = workflow('steps', async (ctx: Ctx) => {
+      await ctx.step('a', () => released)
+      await ctx.step('b', () => log.push('b'))
+    })
+    const w = await flowWorld([steps], { options: { syncMs: 7 } })
+    const run = await w.during(w.flow.start(steps, undefined, { id: '1' }))
+    await w.s.advance(100)
+    // The outcome of a is being synced when the cancel has its turn, which is synced after it.
+    release()
+    await w.s.advance(8)
+
+    expect(await w.during(codeOf(run.cancel({ reason })))).toBe(code)
+    expect(await w.during(codeOf(run.result()))).toBe(code === 'ok' ? 'CANCELLED' : 'ok')
+    expect(log).toEqual(begun)
+  })
+
   test('that is acknowledged stands, whatever crashes next', { tags: ['W1', 'W6'] }, async () => {
     const { trip, log } = trips(never)
     const w = await flowWorld([trip])
