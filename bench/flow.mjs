@@ -33,9 +33,22 @@ const runs = (inFlight) => ({
   ],
 })
 
+/** The same three steps in other ways. */
+const ways = (inFlight) => ({
+  title: `ways, ${inFlight} in flight`,
+  rows: [
+    row('put', 'keelson', { work: 'put', inFlight }),
+    row('run of three steps', 'keelson', { work: 'steps', inFlight }),
+    row('durable actor of three steps', 'keelson', { work: 'actor', inFlight }),
+    row('durable machine of three steps', 'keelson', { work: 'machine', inFlight }),
+  ],
+})
+
 const cases = [
   runs(1),
   runs(64),
+  ways(1),
+  ways(64),
   {
     title: 'jobs, from the first add to the last end',
     rows: [

@@ -3,6 +3,7 @@ import { start, supervisor } from 'keelson'
 import { flow, flows, queue, workflow } from 'keelson/flow'
 import { byWriters, play } from '../entities/turn.mjs'
 import { Jobs } from './jobs.mjs'
+import { kinds, ways } from './ways.mjs'
 
 const pad = 'x'.repeat(64)
 const nothing = workflow('nothing', async (_, number) => number)
@@ -19,7 +20,7 @@ const handler = (number) => {
 const handled = queue('jobs', handler, { concurrency: 64 })
 const app = await start({
   dir: process.argv[2],
-  app: supervisor('app', {}, [flows({ workflows: [nothing, steps], queues: [handled] })]),
+  app: supervisor('app', {}, [...kinds, flows({ workflows: [nothing, steps], queues: [handled] })]),
 })
 const runs = flow(app)
 const begun = new Map([nothing, steps].map((type) => [type, 0]))
@@ -39,6 +40,14 @@ const run = async (type) => {
   await check(type, await runs.start(type, 1, { id }))
 }
 
+let others = 0
+
+/** The three steps without a workflow. */
+const go = async (way) => {
+  const answer = await ways[way](app, `${others++}`, 1)
+  if (answer !== 4) throw new Error(`the ${way} answers ${answer}`)
+}
+
 /** Every handler has run, and the queue has recorded every end. */
 const drain = async () => {
   await jobs.drain()
@@ -56,6 +65,8 @@ const works = {
   put: (writer) => app.store.put(`counter:${writer}`, { count: 1, pad }),
   nothing: () => run(nothing),
   steps: () => run(steps),
+  actor: () => go('actor'),
+  machine: () => go('machine'),
 }
 
 const turns = {

@@ -1,6 +1,6 @@
 /**
  * The scripts that DBOS and Keelson both play. DBOS's outcomes were recorded by `npm run bench -- flow-scripts`; Keelson plays here,
- * in two lives of a process, and must come to the same ones but for the differences that `docs/flow.md` lists.
+ * in two lives of a process, and must come to the same ones but for the differences that `docs/flow-coming.md` lists.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -46,6 +46,6 @@ test.each(scripts.map((script, at) => [script.title, script, at] as const))(
 test.each(scripts.flatMap(({ differs }) => (differs ? [[differs.why] as const] : [])))(
   'the docs list: %s',
   (why) => {
-    expect(textOf('../../docs/flow.md').replaceAll(/\s+/g, ' ')).toContain(why)
+    expect(textOf('../../docs/flow-coming.md').replaceAll(/\s+/g, ' ')).toContain(why)
   },
 )

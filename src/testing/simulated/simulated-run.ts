@@ -18,7 +18,7 @@ import type { App } from '../../supervisors/index.ts'
 import { outcome } from '../kit/probe.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 
-/** How a simulated run begins, and what happens to it. */
+/** The start of a simulated run, and its power cuts. */
 export type SimulatedRunOptions<O = unknown, S = never> = Partial<StartRunOptions> & {
   /**
    * The power goes when the outcome of an operation with this key is durable, and before anything
@@ -32,10 +32,10 @@ export type SimulatedRunOptions<O = unknown, S = never> = Partial<StartRunOption
   readonly withinMs?: number
 }
 
-/** What became of a simulated run. */
+/** The end of a simulated run. */
 export type SimulatedRun<O> = {
   readonly status: 'completed' | 'failed' | 'cancelled' | 'blocked'
-  /** What a completed run has returned. */
+  /** The output of a completed run. */
   readonly output: O | undefined
   /** Why any other one has ended, or does not go on. */
   readonly error: Error | undefined
