@@ -11,7 +11,7 @@ const byPath = new Map(sources.map((file) => [file.path, file]))
 /** Which layers a layer may import; `leaf` files may be imported by all. */
 const mayImport: Record<string, readonly string[]> = {
   index: ['inspect', 'supervisors', 'actors', 'runtime', 'storage'],
-  inspect: ['supervisors', 'actors', 'runtime', 'storage'],
+  inspect: ['flow', 'supervisors', 'actors', 'runtime', 'storage'],
   adapters: ['supervisors', 'actors', 'runtime', 'storage'],
   flow: ['supervisors', 'actors', 'runtime', 'storage'],
   testing: ['flow', 'supervisors', 'actors', 'runtime', 'storage'],
@@ -99,6 +99,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/actors/entities/frozen.ts': 'walks plain data, and knows no actor',
   'src/actors/replication/journal-rows.ts': 'shows entries to people, as readable-key.ts does keys',
   'src/actors/snapshots/snapshot-policy.ts': 'decides; its importer does',
+  'src/inspect/cli/flow-command.ts': 'one command to a file',
   'src/inspect/cli/run-command.ts': 'one command to a file',
   'src/inspect/prompt/replication-view.ts': 'one view to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',

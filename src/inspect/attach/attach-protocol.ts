@@ -4,7 +4,7 @@
  * the id of its request. Requests may be answered in another order.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { Completion } from '../prompt/session.ts'
+import type { Answer, Completion } from '../prompt/session.ts'
 
 /** The number of this protocol. The fields `protocol` and `version` stay in every later one. */
 export const protocol = 1
@@ -33,7 +33,7 @@ export type Request = { readonly id: number } & (
 
 /** An answer; a line that nothing asked for; or the last line, with the reason of the end. */
 export type Told =
-  | { readonly id: number; readonly isUnfinished: boolean; readonly text: string | undefined }
+  | ({ readonly id: number } & Omit<Answer, 'feed'>)
   | { readonly id: number; readonly completion: Completion }
   | { readonly tell: string }
   | { readonly end: { readonly code: string; readonly message: string } }

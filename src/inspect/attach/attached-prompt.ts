@@ -171,13 +171,13 @@ const answer = async (
   const { socket } = state
   if (state.running === runningMax) {
     const busy = new KeelsonError('BUSY', `${runningMax} lines of this prompt still run`)
-    say(socket, { id, isUnfinished: false, text: errorText(busy) })
+    say(socket, { id, isUnfinished: false, text: errorText(busy), hasFailed: true })
     return
   }
   state.running++
-  const { isUnfinished, text, feed } = await session.run(source)
+  const { feed, text, ...others } = await session.run(source)
   state.running--
-  say(socket, { id, isUnfinished, text: text && shortened(text) })
+  say(socket, { id, ...others, text: text && shortened(text) })
   feed?.show((line) => say(socket, { tell: line }))
 }
 

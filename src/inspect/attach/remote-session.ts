@@ -59,7 +59,7 @@ export class RemoteSession implements Session {
 
   async run(source: string): Promise<Answer> {
     const refusal = refusalOf(source)
-    if (refusal) return { isUnfinished: false, text: errorText(refusal) }
+    if (refusal) return { isUnfinished: false, text: errorText(refusal), hasFailed: true }
     return this.#asked((id) => ({ id, run: source }))
   }
 

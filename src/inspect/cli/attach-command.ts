@@ -10,7 +10,7 @@ import { Interruption } from '../command/interruption.ts'
 import { historyPath } from '../prompt/history-file.ts'
 import { Prompt } from '../prompt/prompt.ts'
 import { paintFor, plainPaint, printable } from '../text/paint.ts'
-import type { InstanceCommand } from './command-line.ts'
+import type { InstanceCommand, InstanceWords } from './command-line.ts'
 
 /**
  * Runs the command and resolves with the exit status: 0 when the prompt was left or its input has
@@ -24,7 +24,7 @@ export const runAttach = async (
 ): Promise<number> => {
   const interruption = new Interruption(environment)
   try {
-    const opening = opened(command, environment, verbose)
+    const opening = openSession(command, environment, verbose)
     // An instance that is busy answers late.
     const first = await Promise.race([opening, interruption.first])
     if (typeof first === 'object') return await attended(first, environment, interruption)
@@ -40,8 +40,9 @@ export const runAttach = async (
 
 type Opened = { readonly session: RemoteSession; readonly greeting: Greeting }
 
-const opened = async (
-  command: InstanceCommand,
+/** Opens a session with the instance that a command names. @throws as `RemoteSession.open` */
+export const openSession = async (
+  command: InstanceWords,
   environment: Environment,
   verbose: boolean,
 ): Promise<Opened> => {
@@ -52,7 +53,7 @@ const opened = async (
 }
 
 /** The data folder of the configuration, or the default one. */
-const configuredDir = async (command: InstanceCommand, cwd: string): Promise<string> => {
+const configuredDir = async (command: InstanceWords, cwd: string): Promise<string> => {
   const { readConfiguration } = await import('./configuration-file.ts')
   return (await readConfiguration({ ...command, cwd })).options.dir
 }

@@ -19,6 +19,7 @@ import {
   parseJournalCommand,
 } from '../journal/journal-command-line.ts'
 import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-line.ts'
+import { type FlowCommand, flowUsage, parseFlowCommand } from './flow-command-line.ts'
 
 /** The words that say which instance. Paths are as they were written. */
 export type InstanceWords = {
@@ -52,6 +53,7 @@ export type ParsedCommand =
   | DoctorCommand
   | WalCommand
   | JournalCommand
+  | FlowCommand
   /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
   | { readonly kind: 'version' }
@@ -84,6 +86,8 @@ ${backupUsage}
 
 ${doctorUsage}
 
+${flowUsage}
+
 ${walUsage}
 
 ${journalUsage}
@@ -101,6 +105,7 @@ of wal: 3 a torn tail that opening would cut, 4 damage; of journal verify: 4 the
 export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   const [first, ...rest] = words
   if (first === 'wal') return parseWalCommand(rest)
+  if (first === 'flow') return parseFlowCommand(rest)
   if (first === 'journal') return parseJournalCommand(rest)
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
     return { kind: 'help' }
@@ -113,7 +118,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are start, run, attach, ingest, backup, restore, open, doctor, wal, journal, help`,
+    `there is no command '${first}'; the commands are start, run, attach, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
   )
 }
 

@@ -70,6 +70,7 @@ const commands: {
   restore: async () => (await import('../backup/restore-command.ts')).runRestore,
   'restore replica': async () => (await import('../backup/restore-command.ts')).runRestoreReplica,
   open: async () => (await import('./open-command.ts')).runOpen,
+  flow: async () => (await import('./flow-command.ts')).runFlow,
   doctor: async () => (await import('../doctor/doctor-command.ts')).runDoctor,
   'wal verify': async () => (await import('../wal/wal-verify.ts')).runWalVerify,
   'wal dump': async () => (await import('../wal/wal-dump.ts')).runWalDump,

@@ -21,6 +21,7 @@ import type { Paint } from '../text/paint.ts'
 import { factList } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 import { type EntityFacts, entityFacts, type KindFacts, kindTable } from './entity-view.ts'
+import { FlowWords } from './flow-words.ts'
 import { findProcess, nameWith, processTitle, shownName } from './process-finder.ts'
 import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
 import { foldedTable, processFacts, processTable } from './process-view.ts'
@@ -58,6 +59,7 @@ const wordsOf = (app: App, paint: Paint): PromptWords => ({
   ...lookingWords(app, paint),
   ...actingWords(app),
   store: app.store,
+  flow: new FlowWords(app, paint),
   health: () => app.health(),
   help: helpWord(),
 })
@@ -281,6 +283,10 @@ const commands: readonly (readonly [string, string])[] = [
   ['call(p, name, payload)', 'calls a server and awaits its answer'],
   ['cast(p, …), send(p, …)', 'the same for a cast, an info; false: the message was not taken'],
   ['store', 'keys and values: store.put(key, value), get, delete, range({ prefix }) …'],
+  [
+    'flow',
+    "workflows and queues: flow.list(), list('order'), show('order', '42'), retry, dead('mails') …",
+  ],
   ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
   [
     'batcher',

@@ -15,6 +15,8 @@ export type Answer = {
   readonly isUnfinished: boolean
   /** The printed text, if there is one. */
   readonly text: string | undefined
+  /** The text is that of an error. */
+  readonly hasFailed?: true
   /** Lines that are printed after the text, as they happen. */
   readonly feed?: Feed
 }
@@ -68,7 +70,7 @@ export class LocalSession implements Session {
       return [names.filter((name) => name.startsWith(argument)).sort(), argument]
     }
     const part = /[\w$.]*(?:\(\d*)?$/.exec(line)?.[0] ?? ''
-    const [, object, member] = /^(store|control)\.(\w*)$/.exec(part) ?? []
+    const [, object, member] = /^(store|control|flow)\.(\w*)$/.exec(part) ?? []
     if (object !== undefined && member !== undefined)
       return [methodsOf(words[object]).filter((name) => name.startsWith(member)), member]
     const known = [...new Set([...Object.keys(words), ...completions()])].sort()
@@ -78,7 +80,8 @@ export class LocalSession implements Session {
   #answer(outcome: Evaluation): Answer {
     const { colours, verbose } = this.#options
     const isUnfinished = outcome.kind === 'unfinished'
-    if (outcome.kind === 'error') return { isUnfinished, text: errorText(outcome.error, verbose) }
+    if (outcome.kind === 'error')
+      return { isUnfinished, text: errorText(outcome.error, verbose), hasFailed: true }
     if (outcome.kind !== 'value') return { isUnfinished, text: undefined }
     const { value } = outcome
     return {
@@ -91,7 +94,7 @@ export class LocalSession implements Session {
 
 /** A call of a command about a process, up to the end of its first argument. */
 const aboutProcess =
-  /\b(?:info|state|trace|kill|suspend|resume|call|cast|send)\(\s*(['"]?[^'"(),\s]*(?:\([^'"()]*\)?)?)$/
+  /(?<![.\w])(?:info|state|trace|kill|suspend|resume|call|cast|send)\(\s*(['"]?[^'"(),\s]*(?:\([^'"()]*\)?)?)$/
 
 /** The name of a process as it may be typed: a word of the prompt, or a text. */
 const asTyped = (name: string, words: PromptWords, begun: string): string => {

@@ -51,9 +51,22 @@ const controlMethods = [
   ['acceptClock()', 'follows the clock of the machine after it was set'],
 ] as const
 
+const flowMethods = [
+  ['list()', 'all workflows and queues, with counts'],
+  ["list('order', { status, parent, root, correlation, since, until, order })", 'a page of runs'],
+  ["show('order', '42'), show('mails')", 'a run with its operations; a queue'],
+  ["cancel('order', '42', { reason, force })", 'cancels a run; by force without undos'],
+  ["retry('order', '42'), retry('mails', '7', { queue })", 'lets a run, or a dead job, go on'],
+  ["signal('order', '42', name, value, { id })", 'sends a signal; one with an id counts once'],
+  ["settle('order', '42', key, { value } | { error })", 'decides a step that blocks its run'],
+  ["dead('mails')", 'a page of dead jobs'],
+  ["pause('mails'), resume('mails')", 'holds the jobs of a queue, and lets them start'],
+] as const
+
 const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   store: storeMethods,
   control: controlMethods,
+  flow: flowMethods,
 }
 
 /**

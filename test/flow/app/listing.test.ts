@@ -153,6 +153,19 @@ test('the operations of a run are listed in the order in which they were recorde
   expect(w.flow.steps(work, 'none')).toEqual({ entries: [], exhausted: true })
 })
 
+test('the health of the instance names the runs that are blocked, and why', async () => {
+  const waits = (version: number) =>
+    workflow('waits', (ctx: Ctx<{ go: number }>) => ctx.waitFor('go'), { version })
+  const w = await flowWorld([waits(1)])
+  await w.during(w.flow.start(waits(1), undefined, { id: '7' }))
+  expect(w.s.app.health().parts.flow).toEqual({ blocked: { count: 0, first: [] } })
+  await w.crash([waits(2)])
+  await w.s.advance(1_000)
+
+  const first = [{ run: 'waits/7', reason: expect.stringContaining('no body of version 1') }]
+  expect(w.s.app.health().parts.flow).toEqual({ blocked: { count: 1, first } })
+})
+
 test('a run is removed when its time is over, and nothing that is pending', {
   tags: ['W11'],
 }, async () => {

@@ -93,3 +93,39 @@ describe('the command line', () => {
 function ingestOf(file: string, format: string) {
   return { kind: 'ingest', file, dir: 'd', key: 'id', format, verbose: false }
 }
+
+describe('keelson flow', () => {
+  test.each([
+    ['list', ['list', [undefined, { json: false }]]],
+    ['list order --status failed --limit 5', ['list', ['order', { status: 'failed', limit: 5 }]]],
+    [
+      'list order --since 5 --until 1970-01-01T00:00:01Z',
+      ['list', ['order', { since: 5, until: 1_000 }]],
+    ],
+    ['show mails --json', ['show', ['mails', undefined, { json: true }]]],
+    ['cancel order 4 --force', ['cancel', ['order', '4', { force: true }]]],
+    ['retry mails 7 --queue', ['retry', ['mails', '7', { queue: true }]]],
+    [
+      'signal order 4 go {"a":[1]} --id m',
+      ['signal', ['order', '4', 'go', { a: [1] }, { id: 'm' }]],
+    ],
+    ['settle order 4 pay --value null', ['settle', ['order', '4', 'pay', { value: null }, {}]]],
+    ['settle order 4 pay --error late', ['settle', ['order', '4', 'pay', { error: 'late' }, {}]]],
+    ['pause mails', ['pause', ['mails', {}]]],
+  ] as const)('is read: %s', (line, [word, args]) => {
+    expect(parse(`flow ${line} --dir d`)).toMatchObject({ kind: 'flow', dir: 'd', word, args })
+  })
+
+  test.each([
+    ...['nothing', 'list a b', 'show', 'pause', 'pause a b', 'cancel order', 'signal order 4'],
+    ...['signal order 4 go {a', 'settle order 4 pay', 'settle order 4 pay --value 1 --error x'],
+    ...['list order --limit 0', 'list order --since soon', 'dead mails --force'],
+  ])('is refused: %s', (line) => {
+    expect(codeOf(() => parse(`flow ${line}`))).toBe('INVALID_ARGUMENT')
+  })
+
+  test('has help for each of its words', () => {
+    expect(parse('flow signal --help')).toMatchObject({ text: expect.stringContaining('[JSON]') })
+    expect(usage).toContain('keelson flow settle TYPE ID KEY')
+  })
+})

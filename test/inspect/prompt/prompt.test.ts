@@ -239,7 +239,7 @@ describe('on a terminal', () => {
     class Handle extends Base {
       suspend() {}
     }
-    const words = { control: new Handle(), tree: () => 1 }
+    const words = { control: new Handle(), flow: new Handle(), tree: () => 1 }
     const { type, done, input } = attended(words, ['wal_writer(0)', 'wal_writer(1)'])
 
     expect(await type('tr\t()\r')).toContain('tree()')
@@ -248,6 +248,10 @@ describe('on a terminal', () => {
     expect(await type('control.fl\t')).toContain('control.flushAll')
     expect(await type('\x03')).toContain('keelson> ')
     expect(await type('control.su\t')).toContain('control.suspend')
+    expect(await type('\x03')).toContain('keelson> ')
+    expect(await type('flow.su\t')).toContain('flow.suspend')
+    expect(await type('\x03')).toContain('keelson> ')
+    expect(await type("flow.resume('wal\t")).not.toContain('wal_writer(0)')
     input.end()
     await done
   })

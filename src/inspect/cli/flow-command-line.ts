@@ -1,0 +1,150 @@
+/** Parses `keelson flow`: words in, a checked command out. Pure. */
+import {
+  flag,
+  type GroupedCommand,
+  parsedWords,
+  parseGroup,
+  read,
+  text,
+  usageOf,
+  type WordOptions,
+  whole,
+  wrongWords,
+} from '../command/command-words.ts'
+
+/** `keelson flow`: a word of `flow` at the prompt, with its arguments. */
+export type FlowCommand = {
+  readonly kind: 'flow'
+  readonly word: string
+  readonly args: readonly unknown[]
+  readonly config: string | undefined
+  readonly dir: string | undefined
+  readonly verbose: boolean
+}
+
+/** The positional words by their names, and the options, as the arguments of the word. */
+type ArgsOf = (
+  given: readonly (string | undefined)[],
+  options: Readonly<Record<string, unknown>>,
+) => readonly unknown[]
+
+const inOrder: ArgsOf = (given, options) => [...given, options]
+
+/** A word with positional words; those whose names end with `?` may be left out. */
+const command = (
+  usage: string,
+  names: readonly string[],
+  options: WordOptions = {},
+  argsOf: ArgsOf = inOrder,
+): GroupedCommand<FlowCommand> => {
+  const word = /^ {2}keelson flow (\w+)/.exec(usage)?.[1] ?? ''
+  const parse = (words: readonly string[]): FlowCommand => {
+    const where = { config: text, dir: text, json: flag }
+    const { values, positionals } = parsedWords(words, { ...options, ...where })
+    const { config, dir, verbose, ...others } = values as typeof values & Record<string, unknown>
+    const needed = names.filter((name) => !name.endsWith('?'))
+    const { length } = positionals
+    if (length < needed.length || length > names.length || positionals.includes(''))
+      throw wrongWords(`flow ${word} needs ${names.join(' ').toUpperCase() || 'no word'}`)
+    const args = argsOf(
+      names.map((_, at) => positionals[at]),
+      others,
+    )
+    return { kind: 'flow', word, args, config, dir, verbose }
+  }
+  return { usage, parse }
+}
+
+const time = read((given, option) => {
+  if (given === undefined) return undefined
+  const at = /^\d+$/.test(given) ? Number(given) : Date.parse(given)
+  if (Number.isFinite(at)) return at
+  throw wrongWords(`${option} needs a time such as 2026-11-21T10:00:00Z, found '${given}'`)
+})
+
+const json = (given: string | undefined, what: string): unknown => {
+  try {
+    return given === undefined ? undefined : JSON.parse(given)
+  } catch {
+    throw wrongWords(`${what} must be JSON, found '${given}'`)
+  }
+}
+
+const page = { limit: whole(1, undefined), cursor: text }
+
+const chosen = { status: text, since: time, until: time, parent: text, root: text }
+
+const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
+  list: command(
+    `  keelson flow list [TYPE] [--status S | --parent TYPE/ID | --root TYPE/ID | --correlation C]
+                [--since TIME] [--until TIME] [--order desc] [--limit N] [--cursor C]
+      The runs of the workflow TYPE; without it all workflows and queues, with counts.`,
+    ['type?'],
+    { ...chosen, ...page, correlation: text, order: text },
+  ),
+  show: command(
+    `  keelson flow show TYPE ID [--limit N] [--cursor C]
+  keelson flow show QUEUE
+      A run with its operations; or a queue.`,
+    ['name', 'id?'],
+    page,
+  ),
+  cancel: command(
+    `  keelson flow cancel TYPE ID [--reason TEXT] [--force]
+      Cancels a run. --force ends it without undos.`,
+    ['type', 'id'],
+    { reason: text, force: flag },
+  ),
+  retry: command(
+    `  keelson flow retry TYPE ID
+  keelson flow retry QUEUE ID [--queue]
+      Lets a run go on that failed, was cancelled or is blocked; or a dead job.
+      --queue         there is a workflow of this name too`,
+    ['name', 'id'],
+    { queue: flag },
+    ([name, id], { queue, ...options }) => [
+      name,
+      id,
+      { ...options, ...(queue === true && { queue }) },
+    ],
+  ),
+  signal: command(
+    `  keelson flow signal TYPE ID NAME [JSON] [--id ID]
+      Sends a signal with this value. One with the same --id counts once.`,
+    ['type', 'id', 'name', 'json?'],
+    { id: text },
+    ([type, id, name, value], options) => [type, id, name, json(value, 'the value'), options],
+  ),
+  settle: command(
+    `  keelson flow settle TYPE ID KEY --value JSON | --error TEXT
+      Decides the outcome of a step that blocks its run.`,
+    ['type', 'id', 'key'],
+    { value: text, error: text },
+    (given, { value, error, ...options }) => {
+      if ((value === undefined) === (error === undefined))
+        throw wrongWords('flow settle needs --value or --error')
+      const decision = error === undefined ? { value: json(value as string, '--value') } : { error }
+      return [...given, decision, options]
+    },
+  ),
+  dead: command(
+    `  keelson flow dead QUEUE [--limit N] [--cursor C]
+      The dead jobs of a queue.`,
+    ['queue'],
+    page,
+  ),
+  pause: command(
+    `  keelson flow pause QUEUE
+      Lets no job start until resume. Running ones go on.`,
+    ['queue'],
+  ),
+  resume: command(`  keelson flow resume QUEUE`, ['queue']),
+}
+
+/** The part of `keelson help` about workflows and queues. */
+export const flowUsage = `${usageOf(commands)}
+      All of them ask an instance that runs, found as by keelson attach: --config FILE or --dir DIR.
+      --json          one line of JSON`
+
+/** Parses the words after `keelson flow`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const parseFlowCommand = (words: readonly string[]) => parseGroup('flow', commands, words)

@@ -1,0 +1,162 @@
+/** Workflows and queues as text. Pure. */
+import { inspect } from 'node:util'
+import type {
+  CountsOf,
+  DeadPage,
+  KeptError,
+  Page,
+  QueueLook,
+  Row,
+  RunStatus,
+  StepRow,
+} from '../../flow/index.ts'
+import { type Paint, printable, type Tone } from '../text/paint.ts'
+import { countText, pluralText } from '../text/quantities.ts'
+import { factList, textTable } from '../text/text-table.ts'
+
+/** All workflows with the numbers of their runs, and all queues with those of their jobs. */
+export type FlowOverview = {
+  readonly workflows: Readonly<Record<string, CountsOf>>
+  readonly queues: Readonly<Record<string, QueueLook>>
+}
+
+const statuses: readonly RunStatus[] = [
+  ...(['waiting', 'running', 'cancelling', 'undoing', 'blocked'] as const),
+  ...(['completed', 'failed', 'cancelled'] as const),
+]
+
+const tones: Readonly<Partial<Record<string, Tone>>> = {
+  ...{ blocked: 'bad', failed: 'bad', error: 'bad', completed: 'good', ok: 'good' },
+  ...{ cancelled: 'odd', cancelling: 'odd', undoing: 'odd' },
+}
+
+/** All workflows and queues. */
+export const overviewTable = ({ workflows, queues }: FlowOverview): string => {
+  const runs = Object.entries(workflows).map(([name, counts]) => [
+    name,
+    ...statuses.map((status) => countText(counts[status] ?? 0)),
+  ])
+  const jobs = Object.entries(queues).map(([name, look]) => [
+    name,
+    ...[look.ready, look.delayed, look.running, look.dead].map(countText),
+    timeText(look.oldest),
+    stateText(look),
+  ])
+  const tables = [
+    ...(runs.length > 0 ? [textTable(['workflow', ...statuses.map(right)], runs)] : []),
+    ...(jobs.length > 0 ? [textTable(queueColumns, jobs)] : []),
+  ]
+  return tables.join('\n\n') || 'no workflow and no queue runs'
+}
+
+const right = (heading: string): string => `>${heading}`
+
+const queueColumns = ['queue', '>ready', '>delayed', '>running', '>dead', 'oldest', 'state']
+
+const stateText = ({ isPaused, isFull, overdue }: QueueLook): string =>
+  [
+    ...(isPaused ? ['paused'] : []),
+    ...(isFull ? ['full'] : []),
+    ...(overdue.length > 0 ? [`${pluralText(overdue.length, 'handler')} overdue`] : []),
+  ].join(', ') || '-'
+
+/** A page of runs. */
+export const runTable = (page: Page<Row>, paint: Paint): string =>
+  tableOf(
+    page,
+    ['id', 'status', 'since', 'progress', 'error'],
+    ({ id, status, since, progress, error }) => [
+      ...[printable(id), toned(status, paint), timeText(since), cellText(progress)],
+      errorCell(error),
+    ],
+  )
+
+/** One run in full, with a page of its operations. */
+export const runFacts = (run: string, row: Row, steps: Page<StepRow>, paint: Paint): string => {
+  const { status, startedAt, since, attempt, error, progress, priority } = row
+  const facts = factList([
+    ['run', printable(run)],
+    ['status', toned(status, paint)],
+    ['started', timeText(startedAt)],
+    ['since', timeText(since)],
+    ['attempt', countText(attempt)],
+    ['error', errorCell(error)],
+    ['progress', cellText(progress)],
+    ['parent', cell(row.parent)],
+    ['root', cell(row.root)],
+    ['correlation', cell(row.correlation)],
+    ['priority', cell(priority?.toString())],
+  ])
+  const table = tableOf(
+    steps,
+    ['key', 'kind', '>failed tries', 'outcome', 'written', 'due', 'child', 'error'],
+    ({ key, kind, tries, outcome, at, dueAt, child, error: failure }) => [
+      ...[printable(key), kind, countText(tries), toned(outcome ?? '-', paint)],
+      ...[timeText(at), timeText(dueAt), cell(child), errorCell(failure)],
+    ],
+  )
+  return `${facts}\n\n${table}`
+}
+
+/** One queue in full. */
+export const queueFacts = (queue: string, look: QueueLook): string =>
+  factList([
+    ['queue', queue],
+    ['state', stateText(look)],
+    ['ready', countText(look.ready)],
+    ['delayed', countText(look.delayed)],
+    ['running', countText(look.running)],
+    ['dead', countText(look.dead)],
+    ['oldest', timeText(look.oldest)],
+    ...look.overdue.map(
+      ({ id, attempt, since }) =>
+        ['overdue', `job ${id}, attempt ${attempt}, since ${timeText(since)}`] as const,
+    ),
+  ])
+
+/** A page of dead jobs. */
+export const deadTable = ({ entries, cursor }: DeadPage): string =>
+  tableOf(
+    { entries, exhausted: cursor === undefined, ...(cursor !== undefined && { cursor }) },
+    ['id', 'key', '>tries', 'failed', 'error', 'job'],
+    ({ id, key, tries, failedAt, error, job }) => [
+      ...[id, cell(key), countText(tries), timeText(failedAt)],
+      ...[errorCell(error), cellText(job)],
+    ],
+  )
+
+const tableOf = <T>(
+  { entries, cursor }: Page<T>,
+  columns: readonly string[],
+  cells: (entry: T) => readonly string[],
+): string => {
+  const table = entries.length === 0 ? 'none' : textTable(columns, entries.map(cells))
+  return cursor === undefined ? table : `${table}\nmore after the cursor ${cursor}`
+}
+
+const toned = (word: string, paint: Paint): string => {
+  const tone = tones[word]
+  return tone ? paint(tone, word) : word
+}
+
+const timeText = (ms: number | undefined): string =>
+  ms === undefined ? '-' : new Date(ms).toISOString()
+
+const cell = (text: string | undefined): string => (text === undefined ? '-' : printable(text))
+
+const errorCell = (error: (KeptError | Error) | undefined): string => {
+  if (!error) return '-'
+  const { code, name, message } = error as KeptError
+  return short(`${code ?? name}: ${message}`)
+}
+
+const cellText = (value: unknown): string =>
+  value === undefined
+    ? '-'
+    : short(inspect(value, { breakLength: Number.POSITIVE_INFINITY, depth: 4 }))
+
+/** The most characters of a cell. */
+const cellMax = 80
+
+const short = (text: string): string =>
+  printable(text.length > cellMax ? `${text.slice(0, cellMax - 1)}…` : text)

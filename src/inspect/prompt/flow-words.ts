@@ -1,0 +1,193 @@
+/**
+ * `flow` at the prompt: looks at the workflows and queues of an instance, and acts on them by their
+ * names. `keelson flow` runs these words in the instance. Only a call of one loads `keelson/flow`.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { Flow, ListOptions, Queue, Settlement } from '../../flow/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import type { Paint } from '../text/paint.ts'
+import { View } from '../text/view.ts'
+import { deadTable, overviewTable, queueFacts, runFacts, runTable } from './flow-view.ts'
+
+/** `json`: the answer is one line of JSON. */
+type Shown = { readonly json?: boolean }
+type Paged = Shown & { readonly limit?: number; readonly cursor?: string }
+
+/** The most characters of an answer in JSON: the prompt cuts a longer one. */
+const jsonMax = 2 * 1024 * 1024
+
+/** The words after `flow.`; each resolves to a text for reading. */
+export class FlowWords {
+  readonly #app: App
+  readonly #paint: Paint
+
+  constructor(app: App, paint: Paint) {
+    this.#app = app
+    this.#paint = paint
+  }
+
+  /** A page of the runs of a workflow; without its name all workflows and queues, with counts. */
+  async list(type?: string | null, options: Omit<ListOptions, 'type'> & Shown = {}): Promise<View> {
+    const { json, ...filter } = options
+    const flow = await this.#flow()
+    if (typeof type === 'string') {
+      const page = flow.list({ ...filter, type: this.#part('workflow', type) })
+      return view(json, page, () => runTable(page, this.#paint))
+    }
+    const counted = async <T>(sort: Sort, count: (part: never) => Promise<T>) =>
+      Object.fromEntries(
+        await Promise.all(
+          this.#names(sort).map(async (name) => [name, await count({ sort, name } as never)]),
+        ),
+      ) as Record<string, T>
+    const overview = {
+      workflows: await counted('workflow', (part) => flow.counts(part)),
+      queues: await counted('queue', (part) => flow.counts(part as Queue)),
+    }
+    return view(json, overview, () => overviewTable(overview))
+  }
+
+  /** One run with its operations, or one queue. */
+  async show(name: string, id?: string | null, options: Paged = {}): Promise<View> {
+    const { json, ...page } = options
+    const flow = await this.#flow()
+    if (typeof id !== 'string') {
+      const look = await flow.counts(this.#part('queue', name))
+      return view(json, look, () => queueFacts(name, look))
+    }
+    const type = this.#part('workflow', name)
+    const row = flow.get(type, id)
+    if (!row) throw new KeelsonError('INVALID_ARGUMENT', `${name} has no run ${id}`)
+    const steps = flow.steps(type, id, page)
+    return view(json, { ...row, steps }, () => runFacts(`${name}/${id}`, row, steps, this.#paint))
+  }
+
+  /** Cancels a run; with `force` without undos. */
+  async cancel(
+    type: string,
+    id: string,
+    options: Shown & { readonly reason?: string; readonly force?: boolean } = {},
+  ): Promise<View> {
+    const { json, ...how } = options
+    const flow = await this.#flow()
+    const cancelled = await flow.handle(this.#part('workflow', type) as never, id).cancel(how)
+    const { accepted, status } = cancelled
+    return view(json, cancelled, () =>
+      accepted ? `${type}/${id} is being cancelled` : `${type}/${id} stays as it is: ${status}`,
+    )
+  }
+
+  /** Lets a run go on that failed, was cancelled or is blocked, or a dead job of a queue. */
+  async retry(
+    name: string,
+    id: string,
+    options: Shown & { readonly queue?: boolean } = {},
+  ): Promise<View> {
+    const { json, queue = !this.#names('workflow').includes(name) } = options
+    const flow = await this.#flow()
+    if (!queue) await flow.retry(this.#part('workflow', name), id)
+    else if (!(await flow.retry(this.#part('queue', name), id)))
+      throw new KeelsonError('CONFLICT', `the queue ${name} has no dead job ${id}`)
+    return view(
+      json,
+      { retried: true },
+      () => `${queue ? `job ${id} of ${name}` : `${name}/${id}`} goes on`,
+    )
+  }
+
+  /** Sends a signal to a run. */
+  async signal(
+    type: string,
+    id: string,
+    name: string,
+    value?: unknown,
+    options: Shown & { readonly id?: string } = {},
+  ): Promise<View> {
+    const { json, ...how } = options
+    const flow = await this.#flow()
+    const run = flow.handle<unknown, unknown, Record<string, unknown>>(
+      this.#part('workflow', type) as never,
+      id,
+    )
+    const sent = await run.signal(name, value, how)
+    return view(json, sent, () =>
+      sent.repeated ? `${type}/${id} had this signal` : `${type}/${id} has the signal`,
+    )
+  }
+
+  /** Decides the outcome of a step that blocks its run: `{ value }` or `{ error }`. */
+  async settle(
+    type: string,
+    id: string,
+    key: string,
+    decision: Settlement,
+    { json }: Shown = {},
+  ): Promise<View> {
+    const flow = await this.#flow()
+    await flow.settle(this.#part('workflow', type), id, key, decision)
+    return view(json, { settled: true }, () => `${key} of ${type}/${id} is settled`)
+  }
+
+  /** A page of the dead jobs of a queue. */
+  async dead(queue: string, options: Paged = {}): Promise<View> {
+    const { json, ...page } = options
+    const dead = (await this.#flow()).dead(this.#part('queue', queue), page)
+    return view(json, dead, () => deadTable(dead))
+  }
+
+  /** Lets no job of a queue start. */
+  async pause(queue: string, { json }: Shown = {}): Promise<View> {
+    await (await this.#flow()).pause(this.#part('queue', queue))
+    return view(json, { isPaused: true }, () => `${queue} is paused`)
+  }
+
+  /** Lets the jobs of a paused queue start. */
+  async resume(queue: string, { json }: Shown = {}): Promise<View> {
+    await (await this.#flow()).resume(this.#part('queue', queue))
+    return view(json, { isPaused: false }, () => `${queue} goes on`)
+  }
+
+  async #flow(): Promise<Flow> {
+    const { flow } = await import('../../flow/index.ts')
+    return flow(this.#app)
+  }
+
+  /** The names of the workflows or queues that have run in this instance. */
+  #names(sort: Sort): readonly string[] {
+    const prefix = prefixes[sort]
+    return [...this.#app.entities.known.keys()]
+      .filter((kind) => kind.startsWith(prefix))
+      .map((kind) => kind.slice(prefix.length))
+  }
+
+  #part<S extends Sort>(sort: S, name: string): Part<S> {
+    const names = this.#names(sort)
+    if (!names.includes(name))
+      throw invalidArgument(sort, `one of ${names.join(', ') || 'none: none runs'}`, name)
+    return { sort, name } as Part<S>
+  }
+}
+
+type Sort = 'workflow' | 'queue'
+type Part<S extends Sort> = S extends 'queue'
+  ? Queue
+  : { readonly sort: 'workflow'; readonly name: string }
+
+const prefixes: Readonly<Record<Sort, string>> = { workflow: '$flow-', queue: '$queue-' }
+
+const view = (json: boolean | undefined, found: unknown, text: () => string): View => {
+  if (json !== true) return new View(text())
+  const line = JSON.stringify(found, plain)
+  if (line.length <= jsonMax) return new View(line)
+  throw new KeelsonError('TOO_LARGE', `the answer has ${line.length} characters: ask for fewer`)
+}
+
+/** Values that JSON has no form for. */
+const plain = (_: string, value: unknown): unknown => {
+  if (typeof value === 'bigint') return String(value)
+  if (value instanceof Map) return Object.fromEntries(value)
+  if (value instanceof Set) return [...value]
+  if (!(value instanceof Error)) return value
+  const { name, message, code } = value as Error & { readonly code?: unknown }
+  return { name, message, code }
+}

@@ -1,0 +1,130 @@
+/** `keelson flow`: looks at the workflows and queues of a running instance, and acts on them. */
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type Ctx, flow, flows, queue, workflow } from '../../../dist/flow/index.js'
+import { start, supervisor } from '../../../dist/index.js'
+import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn } from '../../support/commands/command-project.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+const order = workflow('order', async (ctx: Ctx<{ approval: { by: string } }>, item: string) => {
+  ctx.report({ item })
+  await ctx.step(
+    'reserve',
+    () => {
+      if (item === 'none') throw new TypeError(`nothing\u001b[31m left`)
+    },
+    { retry: { max: 1 } },
+  )
+  const approval = await ctx.waitFor('approval')
+  return `${item} by ${approval?.by}`
+})
+
+/** An instance with runs and jobs, and the commands that ask it. */
+const instance = async () => {
+  const dir = tempFolder()
+  const mails = queue(
+    'mails',
+    (to: string) => {
+      if (to === 'eve') throw new Error('no eve')
+    },
+    { retry: { max: 1 } },
+  )
+  const both = queue('order', () => undefined)
+  const tree = supervisor('app', {}, [flows({ workflows: [order], queues: [mails, both] })])
+  const app = await start({ dir, attach: true, app: tree, logger: capturedLog() })
+  onTestFinished(() => app.close().then(() => undefined))
+  const runs = flow(app)
+  const failing = await runs.start(order, 'none', { id: '2', correlation: 'c' })
+  await failing.result().catch(() => undefined)
+  const waiting = await runs.start(order, 'tea', { id: '1' })
+  const asked = (...words: string[]) => commandHere(['flow', ...words, '--dir', dir], dir)
+  const json = async (...words: string[]) => JSON.parse((await asked(...words, '--json')).output)
+  return { app, runs, mails, waiting, asked, json, dir }
+}
+
+describe('keelson flow (needs the build)', () => {
+  test('lists workflows and queues, pages of runs, and one run with its operations', async () => {
+    const { asked, json } = await instance()
+
+    const all = await asked('list')
+    expect([all.status, all.errors]).toEqual([0, ''])
+    expect(all.output).toMatch(/^workflow +waiting +running .*failed/)
+    expect(all.output).toMatch(/^order +\d +\d .*1 +0$/m)
+    expect(all.output).toMatch(/^mails +0 +0 +0 +0 +- +-$/m)
+    const failed = await asked('list', 'order', '--status', 'failed')
+    expect(failed.output).toMatch(
+      /^2 +failed +20\S+Z +\{ item: 'none' \} +TypeError: nothing\\u\{1b\}/m,
+    )
+    expect((await json('list', 'order', '--correlation', 'c')).entries).toMatchObject([
+      { id: '2', status: 'failed', error: { name: 'TypeError' } },
+    ])
+    const first = await json('list', 'order', '--limit', '1')
+    expect(
+      (await json('list', 'order', '--limit', '1', '--cursor', first.cursor)).entries,
+    ).toHaveLength(1)
+    expect((await json('list', 'order', '--until', '2001-01-01T00:00:00Z')).entries).toEqual([])
+    const shown = await asked('show', 'order', '2')
+    expect(shown.output).toMatch(/^run +order\/2\nstatus +failed$/m)
+    expect(shown.output).toMatch(/^reserve +step +1 +error/m)
+    expect(await json('show', 'mails')).toMatchObject({ ready: 0, isFull: false })
+  })
+
+  test('signals, cancels and retries a run, and answers a repeated one', async () => {
+    const { asked, json, waiting, runs } = await instance()
+    const value = '{"by":"Eve"}'
+    const signal = () => json('signal', 'order', '1', 'approval', value, '--id', 'm-1')
+
+    expect(await signal()).toEqual({ repeated: false })
+    expect(await waiting.result()).toBe('tea by Eve')
+    expect((await asked('cancel', 'order', '1')).output).toBe('order/1 stays as it is: completed\n')
+    expect(await asked('retry', 'order', '2')).toMatchObject({
+      status: 0,
+      output: 'order/2 goes on\n',
+    })
+    await expect(runs.handle(order, '2').result()).rejects.toMatchObject({ code: 'FAILED' })
+    await runs.start(order, 'milk', { id: '3' })
+    const cancelled = await json('cancel', 'order', '3', '--reason', 'late', '--force')
+    expect(cancelled.accepted).toBe(true)
+    expect(runs.get(order, '3')?.error?.message).toBe('late')
+  })
+
+  test('pauses a queue, shows its dead jobs and lets one run again', async () => {
+    const { asked, json, runs, mails, app } = await instance()
+    const died = new Promise((resolve) =>
+      app.system.events.on('queue.ended' as never, resolve as never),
+    )
+    await runs.add(mails, 'eve')
+    await died
+
+    expect((await asked('dead', 'mails')).output).toMatch(
+      /^1 +- +1 +20\S+Z +Error: no eve +'eve'$/m,
+    )
+    expect((await json('dead', 'mails')).entries).toMatchObject([{ id: '1', job: 'eve' }])
+    expect((await asked('pause', 'mails')).output).toBe('mails is paused\n')
+    expect((await asked('retry', 'mails', '1')).output).toBe('job 1 of mails goes on\n')
+    expect(await json('show', 'mails')).toMatchObject({ isPaused: true, ready: 1, dead: 0 })
+    const none = await asked('retry', 'mails', '1')
+    expect([none.status, none.output, codeIn(none.errors)]).toEqual([1, '', 'CONFLICT'])
+    expect(codeIn((await asked('retry', 'order', '1', '--queue')).errors)).toBe('CONFLICT')
+    expect(await asked('resume', 'mails')).toMatchObject({ status: 0, output: 'mails goes on\n' })
+  })
+
+  test('ends with status 1 for a refusal, and where no instance takes prompts', async () => {
+    const { asked, dir } = await instance()
+
+    for (const [words, code] of [
+      [['list', 'ordr'], 'INVALID_ARGUMENT'],
+      [['show', 'order', '7'], 'INVALID_ARGUMENT'],
+      [['signal', 'order', '2', 'approval'], 'CONFLICT'],
+      [['signal', 'order', '1', 'approval', '{"__proto__":{"by":"Eve"}}'], 'INVALID_ARGUMENT'],
+      [['settle', 'order', '1', 'reserve', '--value', '1'], 'CONFLICT'],
+      [['list', 'order', '--cursor', 'x'], 'BAD_CURSOR'],
+    ] as const) {
+      const { status, output, errors } = await asked(...words)
+      expect([words, status, output, codeIn(errors)]).toEqual([words, 1, '', code])
+    }
+    const missing = await commandHere(['flow', 'list', '--dir', 'missing'], dir)
+    expect([missing.status, codeIn(missing.errors)]).toEqual([1, 'NO_PROCESS'])
+  })
+})
