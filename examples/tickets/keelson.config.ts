@@ -1,8 +1,9 @@
 /** The shop: `keelson run examples/tickets/keelson.config.ts`. */
 import { type KeelsonConfig, supervisor, worker } from 'keelson'
+import { flows } from 'keelson/flow'
 import { httpBank } from '../orders/bank.ts'
 import { http } from './http.ts'
-import { httpMails } from './mails.ts'
+import { httpMails, mailQueue } from './mails.ts'
 import { orderKind } from './order.ts'
 import { report } from './report.ts'
 import { showKind } from './show.ts'
@@ -17,10 +18,11 @@ const {
 } = process.env
 
 const shows = showKind(Number(HOLD_MS))
+const mails = mailQueue(httpMails(MAIL_URL), Number(RETRY_MS))
 const orders = orderKind({
   shows,
+  mails,
   bank: httpBank(BANK_URL),
-  mails: httpMails(MAIL_URL),
   // The seats are held for longer than the bank may take.
   payWithinMs: Number(HOLD_MS) * 0.8,
   retryMs: Number(RETRY_MS),
@@ -33,6 +35,7 @@ export default {
   // A night on which everything is killed again and again.
   app: supervisor('app', { intensity: 100, periodMs: 10_000 }, [
     shows,
+    flows({ queues: [mails] }),
     orders,
     worker('http', http, { arg: { orders, shows, port: Number(PORT) } }),
   ]),

@@ -1,18 +1,26 @@
-/** The mail provider, as orders see it, and its client over HTTP. */
+/** The mails of the shop: a queue in front of the provider, and its client over HTTP. */
+import { queue } from 'keelson/flow'
 
-export interface Mails {
-  /** Sends a mail. Under one key it sends one, however often it is asked. */
-  send(key: string, text: string): Promise<void>
-}
+/** The mail with the tickets of an order. */
+export type Mail = { readonly order: string; readonly text: string }
 
-/** A provider at `url`. Without an answer within `timeoutMs` it is unknown what it did. */
-export const httpMails = (url: string, timeoutMs = 2_000): Mails => ({
-  send: async (key, body) => {
-    const response = await fetch(`${url}/mails/${encodeURIComponent(key)}`, {
-      method: 'PUT',
-      signal: AbortSignal.timeout(timeoutMs),
-      body,
-    })
-    if (!response.ok) throw new Error(`the mail of ${key} was answered with ${response.status}`)
-  },
-})
+/** Sends a mail. Under one order it sends one, however often it is asked. */
+export type Send = (mail: Mail, signal: AbortSignal) => Promise<void>
+
+/** The mails: ten at once, and each is tried until the provider has taken it, twenty times at most. */
+export const mailQueue = (send: Send, retryMs: number) =>
+  queue('mails', (mail: Mail, { signal }) => send(mail, signal), {
+    timeout: '2s',
+    retry: { max: 20, baseMs: retryMs },
+  })
+
+export type Mails = ReturnType<typeof mailQueue>
+
+/** A provider at `url`. */
+export const httpMails =
+  (url: string): Send =>
+  async ({ order, text }, signal) => {
+    const path = `${url}/mails/${encodeURIComponent(order)}`
+    const response = await fetch(path, { method: 'PUT', signal, body: text })
+    if (!response.ok) throw new Error(`the mail of ${order} was answered with ${response.status}`)
+  }

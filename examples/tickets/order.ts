@@ -3,6 +3,7 @@
  * of its states ends in another one, whatever fails, so every accepted order comes to its end.
  */
 import { call, entity } from 'keelson'
+import { flow } from 'keelson/flow'
 import { StateMachine } from 'keelson/state-machine'
 import { type AnyActorRef, assign, fromPromise, setup } from 'xstate'
 import type { Bank } from '../orders/bank.ts'
@@ -72,7 +73,13 @@ const machineOf = ({ shows, bank, mails, payWithinMs, retryMs }: OrderParts) => 
           cents: cents(input),
         }),
       ),
-      mail: fromPromise<void, Order>(({ input }) => mails.send(input.id, input.seats.join(', '))),
+      mail: fromPromise<unknown, Order>(({ input: { id, seats }, self }) =>
+        flow(StateMachine.contextOf(self).app).add(
+          mails,
+          { order: id, text: seats.join(', ') },
+          { unique: id },
+        ),
+      ),
       release: fromPromise<void, Order>(({ input }) => bank.release(input.id)),
       free: fromPromise<void, Order>(({ input, self }) =>
         call(showOf(self, input), 'free', input.id),

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fakeBank } from '../orders/fake-bank.ts'
-import { audit, type Books, unended } from './audit.ts'
+import { audit, type Books } from './audit.ts'
 import { fakeMails } from './fake-mails.ts'
 import type { Placed } from './order.ts'
 import type { Show } from './show.ts'
@@ -181,7 +181,7 @@ const trouble = async (shop: Shop, options: RushOptions): Promise<void> => {
   }
 }
 
-/** Lives through one night. The shop's books are compared when every order has come to its end. */
+/** Lives through one night. The shop's books are compared until every order has come to its end. */
 export const rush = async (options: RushOptions): Promise<Night> => {
   const { dir, clients: count, shows, random = Math.random, progress = () => {} } = options
   const bank = fakeBank({ failing: 0.3, slowMs: 100, random })
@@ -207,14 +207,16 @@ export const rush = async (options: RushOptions): Promise<Night> => {
     clients.isOver = true
     await Promise.all(load)
     progress(`${clients.accepted.size} orders were accepted`)
-    // Twice the time of a hold: no order may need longer.
-    for (let tries = 60; tries > 0; tries--) {
+    // Twice the time of a hold: no order, and no mail, may need longer.
+    const faultsNow = async () => {
       const books = await booksOf(clients, shows)
-      if (unended(books).length === 0) break
-      await pause(1_000)
+      return { books, faults: audit({ ...books, ledger: bank.ledger, mails: mails.sent }) }
     }
-    const books = await booksOf(clients, shows)
-    const faults = audit({ ...books, ledger: bank.ledger, mails: mails.sent })
+    let { books, faults } = await faultsNow()
+    for (let tries = 60; tries > 0 && faults.length > 0; tries--) {
+      await pause(1_000)
+      ;({ books, faults } = await faultsNow())
+    }
     await shop.end('SIGTERM')
     const sold = [...books.states.values()].filter((state) => state === 'sold').length
     return { accepted: clients.accepted.size, sold, faults }

@@ -1,5 +1,6 @@
 /** The shop on virtual time: the bank fails, the disk is full, storage actors die, the power goes. */
 import { Applier, Batcher, BlobStore, type Name, supervisor, WalWriter } from 'keelson'
+import { flows } from 'keelson/flow'
 import { StateMachine } from 'keelson/state-machine'
 import { startSimulated } from 'keelson/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -8,6 +9,7 @@ import { seedsOf } from '../../test/support/tier.ts'
 import type { Charge } from '../orders/fake-bank.ts'
 import { audit, unended } from './audit.ts'
 import type { Mail } from './fake-mails.ts'
+import { mailQueue, type Send } from './mails.ts'
 import { type OrderParts, orderKind, type Placed } from './order.ts'
 import { report } from './report.ts'
 import { showKind } from './show.ts'
@@ -36,7 +38,7 @@ const world = (random: () => number) => {
     charge.asked++
     return charge
   }
-  const parts: Pick<OrderParts, 'bank' | 'mails'> = {
+  const parts: Pick<OrderParts, 'bank'> & { readonly send: Send } = {
     bank: {
       charge: (key, cents) =>
         flaky(() => {
@@ -46,7 +48,7 @@ const world = (random: () => number) => {
         }),
       release: (key) => flaky(() => void Object.assign(at(key), { isReleased: true })),
     },
-    mails: { send: (key, text) => flaky(() => void sent.set(key, { asked: 1, text })) },
+    send: ({ order, text }) => flaky(() => void sent.set(order, { asked: 1, text })),
   }
   return { ...parts, ledger, sent, chance }
 }
@@ -55,12 +57,14 @@ const shop = async (seed: number) => {
   const random = seededRandom(seed)
   const outside = world(random)
   const shows = showKind(10 * minutes)
-  const orders = orderKind({ shows, ...outside, payWithinMs: 8 * minutes, retryMs: 5_000 })
+  const { bank } = outside
+  const mails = mailQueue(outside.send, 5_000)
+  const orders = orderKind({ shows, bank, mails, payWithinMs: 8 * minutes, retryMs: 5_000 })
   const simulation = await startSimulated({
     seed,
     wal: { maxFileSize: 128 * 1024 },
     projections: [report],
-    app: supervisor('app', { intensity: 100 }, [shows, orders]),
+    app: supervisor('app', { intensity: 100 }, [shows, flows({ queues: [mails] }), orders]),
   })
   onTestFinished(() => simulation.close())
   const accepted = new Map<string, Placed>()
