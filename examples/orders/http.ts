@@ -2,12 +2,13 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type AppContext, call, type GenServer, KeelsonError, ok, reply } from 'keelson'
-import type { Order, OrderKind } from './order.ts'
+import { type AppContext, type GenServer, KeelsonError, ok, reply } from 'keelson'
+import { flow, type RunStatus } from 'keelson/flow'
+import type { Orders } from './order.ts'
 
 type Answer = { readonly status: number; readonly body: unknown }
 type Messages = { calls: { port: () => number } }
-export type HttpOptions = { readonly orders: OrderKind; readonly port: number }
+export type HttpOptions = { readonly orders: Orders; readonly port: number }
 
 const answer = (status: number, body: unknown): Answer => ({ status, body })
 
@@ -20,43 +21,35 @@ const bodyOf = async (request: IncomingMessage): Promise<{ cents?: unknown }> =>
   return JSON.parse(text)
 }
 
-/** `POST /orders/ID` is safe to repeat: under one `Idempotency-Key` it has one outcome. */
-const place = async (app: AppContext, orders: OrderKind, id: string, request: IncomingMessage) => {
+/** `POST /orders/ID` is safe to repeat: an order is placed once. 409: it was placed with other cents. */
+const place = async (app: AppContext, orders: Orders, id: string, request: IncomingMessage) => {
   const { cents } = await bodyOf(request)
   if (typeof cents !== 'number' || !Number.isSafeInteger(cents) || cents < 1)
     return answer(400, { error: 'cents: a whole number from 1' })
-  const key = request.headers['idempotency-key']
-  const outcome = await call(
-    app.entity(orders).ref(id),
-    'place',
-    { cents },
-    typeof key === 'string' ? { id: key } : {},
-  )
-  return answer(outcome === 'placed' ? 201 : 200, { id, outcome })
+  await flow(app).start(orders, { cents }, { id })
+  return answer(201, { id })
 }
 
 const answerTo = async (
   app: AppContext,
-  orders: OrderKind,
+  orders: Orders,
   request: IncomingMessage,
 ): Promise<Answer> => {
   const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
   const [, room, name, more] = pathname.split('/')
   if (room !== 'orders' || more !== undefined) return answer(404, { error: 'not found' })
   if (name === undefined) {
-    const status = searchParams.get('status') as Order['status'] | null
+    const status = searchParams.get('status') as RunStatus | null
     const cursor = searchParams.get('cursor')
-    const page = app
-      .entity(orders)
-      .list({ ...(status && { where: { status } }), ...(cursor && { cursor }) })
-    return answer(200, page)
+    const looked = { type: orders, ...(status && { status }), ...(cursor && { cursor }) }
+    return answer(200, flow(app).list(looked))
   }
   const id = decodeURIComponent(name)
   if (request.method === 'POST') return place(app, orders, id, request)
   if (request.method === 'DELETE')
-    return answer(200, { id, status: await call(app.entity(orders).ref(id), 'cancel') })
-  const order = app.entity(orders).state(id)
-  return order ? answer(200, { id, ...order }) : answer(404, { error: `no order ${id}` })
+    return answer(200, { id, ...(await flow(app).handle(orders, id).cancel()) })
+  const order = flow(app).get(orders, id)
+  return order ? answer(200, order) : answer(404, { error: `no order ${id}` })
 }
 
 /** A refusal of the caller's is final. All others say: repeat it under the same key. */

@@ -34,14 +34,14 @@ const free = async (): Promise<number> => {
   return port
 }
 
-type Request = { readonly method: string; readonly body?: string; readonly key?: string }
+type Request = { readonly method: string; readonly body?: string }
 
 /** The orders of one folder, as their clients know them, and the service that is killed. */
 class Orders {
   readonly tried = new Set<string>()
   readonly placed = new Set<string>()
   readonly cancelled = new Set<string>()
-  /** Answers that two requests under one key gave differently, or that make no sense. */
+  /** Answers that make no sense. */
   readonly wrong: string[] = []
   isOver = false
   answers = 0
@@ -97,13 +97,12 @@ class Orders {
   }
 
   /** One request, repeated until it is answered; `undefined` when the run is over before. */
-  async ask(path: string, { method, body, key }: Request): Promise<[number, unknown] | undefined> {
+  async ask(path: string, { method, body }: Request): Promise<[number, unknown] | undefined> {
     for (;;) {
       try {
         const response = await fetch(`${this.#url}${path}`, {
           method,
           ...(body && { body }),
-          ...(key && { headers: { 'idempotency-key': key } }),
         })
         const answer = await response.json()
         if (response.status !== 503) {
@@ -118,20 +117,19 @@ class Orders {
     }
   }
 
-  /** A client: it places orders under keys of their own, and cancels some of them. */
+  /** A client: it places orders, and cancels some of them. */
   async client(name: string, random: () => number): Promise<void> {
     for (let at = 0; !this.isOver; at++) {
       const id = `${name}-${at}`
       this.tried.add(id)
       const body = JSON.stringify({ cents: 1 + Math.floor(random() * 10_000) })
-      const answer = await this.ask(`/orders/${id}`, { method: 'POST', body, key: `place ${id}` })
+      const answer = await this.ask(`/orders/${id}`, { method: 'POST', body })
       if (!answer) return
-      // The key makes a repeated request the first one: `exists` would be the answer of another.
       if (answer[0] === 201) this.placed.add(id)
       else this.wrong.push(`${id} was answered ${JSON.stringify(answer)}`)
       if (random() > 0.15) continue
       const ended = await this.ask(`/orders/${id}`, { method: 'DELETE' })
-      if ((ended?.[1] as { status?: string })?.status === 'cancelled') this.cancelled.add(id)
+      if ((ended?.[1] as { accepted?: boolean })?.accepted) this.cancelled.add(id)
     }
   }
 
@@ -147,20 +145,24 @@ class Orders {
         (all.length > 1 && `the bank knows ${all.length} keys of it`) ||
         (status === undefined && this.placed.has(id) && 'it was acknowledged and is lost') ||
         (status === undefined && all.length > 0 && 'it is not there, and the bank was asked') ||
-        (status === 'placed' && 'it is neither paid nor cancelled') ||
-        (status === 'paid' && this.cancelled.has(id) && 'it was cancelled and is paid') ||
-        ((status === 'paid') !== (standing === 1) && `it is ${status}, charged ${standing} times`)
+        (status && !isEnd(status) && `it is ${status}`) ||
+        (status === 'completed' && this.cancelled.has(id) && 'it was cancelled and is paid') ||
+        ((status === 'completed') !== (standing === 1) &&
+          `it is ${status}, charged ${standing} times`)
       if (fault) faults.push(`${id}: ${fault}`)
     }
     return faults
   }
 }
 
-/** The charges of each order. A key is `order/ID/INCARNATION/SEQ/INDEX`. */
+/** An order ends paid or cancelled. */
+const isEnd = (status: string): boolean => status === 'completed' || status === 'cancelled'
+
+/** The charges of each order. A key is `flow/order/ID/BIRTH/ROUND/charge`. */
 const byOrder = (ledger: ReadonlyMap<string, Charge>): Map<string, Charge[]> => {
   const found = new Map<string, Charge[]>()
   for (const [key, charge] of ledger) {
-    const id = key.split('/')[1] ?? key
+    const id = key.split('/')[2] ?? key
     found.set(id, [...(found.get(id) ?? []), charge])
   }
   return found
