@@ -184,6 +184,27 @@ test('a run is removed when its time is over, and nothing that is pending', {
   expect(run.repeated).toBe(false)
 })
 
+test('a child stays until its parent has its end, however long ago it ended', {
+  tags: ['W11'],
+}, async () => {
+  const child = workflow('child', (ctx: Ctx) => ctx.sleep('pause', '10s'), {
+    keep: { completed: '1h' },
+  })
+  const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined))
+  const w = await flowWorld([parent, child])
+  await w.during(w.flow.start(parent, undefined, { id: '1' }))
+  await w.s.advance(1_000)
+  const ids = () => w.flow.list({ type: child, status: 'completed' }).entries.map(({ id }) => id)
+
+  await w.crash([child])
+  await w.s.advance(4 * 3_600_000)
+  expect(ids()).toHaveLength(1)
+  await w.crash([parent, child])
+  await w.during(w.flow.handle(parent, '1').result())
+  await w.s.advance(2 * 3_600_000)
+  expect(ids()).toEqual([])
+})
+
 test('wrong options of a start are refused', async () => {
   const w = await flowWorld([work])
 
