@@ -276,6 +276,8 @@ const attempt = async (
   context: Context,
 ): Promise<Made> => {
   const { instance, settings } = shard.parts
+  // While the disk is full, writers are refused: no work of theirs needs the processors.
+  const terms = { reason, isHurried: isHurried || reason === 'disk' }
   // A caller expects everything applied before, and a newer position gives more of the log back. A
   // full disk takes no flush.
   if (reason !== 'disk')
@@ -289,7 +291,7 @@ const attempt = async (
   // Nothing has changed since.
   if (last && last.lsn === lsn && !shard.snapshots.isDamaged)
     return { snapshot: last, isNew: false }
-  return { snapshot: await makeSnapshot(shard, { reason, isHurried }, context), isNew: true }
+  return { snapshot: await makeSnapshot(shard, terms, context), isNew: true }
 }
 
 const succeeded = (state: State): void => {

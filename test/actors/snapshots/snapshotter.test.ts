@@ -198,6 +198,25 @@ describe('an attempt that fails', () => {
     await world.during(app.close())
   })
 
+  test('because the disk is full is as fast as it can, and gives writers room', async () => {
+    const { around, rates } = failing([])
+    const rules = { snapshot: { minLogBytes: 64 * 1024 * KiB } }
+    const { world, app } = await startedWithSnapshots(rules, { aroundSnapshots: around })
+    await overwrite(world, app, 30)
+    await world.during(app.control.flushAll())
+    // No room for another segment.
+    world.disk.capacityBytes = 0
+    world.disk.capacityBytes = 220 * KiB - world.disk.freeBytes
+    let refusal: unknown = 'ok'
+    for (let at = 0; refusal === 'ok' && at < 80; at++)
+      refusal = await world.during(codeOf(app.store.put(`k${at % 4}`, textOf(at))))
+    expect(refusal).toBe('NO_SPACE')
+    await world.clock.advance(1_000)
+    expect(rates).toEqual([Number.POSITIVE_INFINITY])
+    expect(await world.during(codeOf(app.store.put('k0', textOf(1))))).toBe('ok')
+    await world.during(app.close())
+  })
+
   test('because of a damaged row has the projection rebuilt, and is made again', async () => {
     const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 8)
