@@ -19,9 +19,6 @@ export const isCount: Accepts = (payload) => Number.isSafeInteger(payload) && Nu
 /** A time in ms, above 0; `Infinity` included. */
 export const isTime: Accepts = (payload) => typeof payload === 'number' && payload > 0
 
-/** Any function. */
-export const isFunction: Accepts = (payload) => typeof payload === 'function'
-
 /** A list. Its members are not checked: lists between storage actors may be long. */
 export const isList: Accepts = (payload) => Array.isArray(payload)
 

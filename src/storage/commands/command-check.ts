@@ -21,13 +21,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
 import { checkKey, fieldBytesMax, keyBytesMax, rootNamespace } from '../values/key.ts'
 import { isCanonical } from '../values/value.ts'
-import {
-  type Command,
-  type FrameUnits,
-  frameUnitsMax,
-  ownerBytesMax,
-  type Unit,
-} from './command.ts'
+import { type Command, frameUnitsMax, ownerBytesMax } from './command.ts'
 import * as Fields from './command-fields.ts'
 import { commandKinds, commandTable } from './command-table.ts'
 import { textBytes } from './payload.ts'
@@ -47,20 +41,11 @@ export const checkCommand = (found: unknown): Command => reading(() => commandOf
  * `checkCommand`
  */
 export const checkCommands = (found: unknown): readonly Command[] =>
-  reading(() => shortList(commandOf, found))
-
-/**
- * Returns a copy of `found`: a command, an atomic batch of commands, or a list of 1 to 65,535 of
- * both. @throws KeelsonError as `checkCommand`
- */
-export const checkUnits = (found: unknown): FrameUnits =>
-  reading(() => (Array.isArray(found) ? shortList(unitOf, found) : unitOf(found, whole)))
-
-const shortList = <T>(item: Check<T>, found: unknown): readonly T[] => {
-  const { length } = Array.isArray(found) ? found : []
-  if (length > frameUnitsMax) throw refusal(whole, `at most ${frameUnitsMax} commands`, length)
-  return some(item)(found, whole)
-}
+  reading(() => {
+    const { length } = Array.isArray(found) ? found : []
+    if (length > frameUnitsMax) throw refusal(whole, `at most ${frameUnitsMax} commands`, length)
+    return some(commandOf)(found, whole)
+  })
 
 /** Runs a check. If a getter or proxy of the caller throws, the argument is invalid. */
 const reading = <T>(check: () => T): T => {
@@ -210,10 +195,3 @@ const checks = new Map(commandKinds.map((kind) => [kind, checkOf(kind)]))
 
 const commandOf: Check<Command> = (found, at) =>
   checks.get(kindOf(found, at, commandKinds))?.(found, at) as Command
-
-const batch = object({ kind: () => 'batch', commands: some(commandOf) })
-
-const unitOf: Check<Unit> = (found, at) =>
-  kindOf(found, at, [...commandKinds, 'batch']) === 'batch'
-    ? (batch(found, at) as Unit)
-    : commandOf(found, at)

@@ -3,19 +3,15 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import type { Command, FrameUnits, Unit } from '../../../src/storage/commands/command.ts'
-import {
-  checkCommand,
-  checkCommands,
-  checkUnits,
-} from '../../../src/storage/commands/command-check.ts'
+import type { Command, Unit } from '../../../src/storage/commands/command.ts'
+import { checkCommand, checkCommands } from '../../../src/storage/commands/command-check.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { ChangedRows } from '../../../src/storage/rows/rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { decodeValue, encodeValue } from '../../../src/storage/values/value.ts'
 import { thorough } from '../../support/tier.ts'
-import { anyUnit } from '../../support/worlds/any-command.ts'
+import { anyCommand, anyUnit } from '../../support/worlds/any-command.ts'
 import { MapRows } from '../../support/worlds/map-rows.ts'
 
 const value = encodeValue({ a: 1 })
@@ -44,9 +40,9 @@ const isCarried = (unit: unknown): boolean => {
 }
 
 /** The result of the check, or the code of its refusal. */
-const verdict = (found: unknown): FrameUnits | string => {
+const verdict = (found: unknown): Command | string => {
   try {
-    return checkUnits(found)
+    return checkCommand(found)
   } catch (error) {
     if (isKeelsonError(error)) return error.code
     throw error
@@ -102,7 +98,9 @@ const sound = (found: unknown): unknown => {
   return tag === 0 ? encodeValue([hex]) : encodeValue(tag === 1 ? hex : bytes)
 }
 
-const soundUnit = anyUnit.map(sound)
+/** Mostly commands; the others are to be refused. */
+const anything = fc.oneof({ weight: 3, arbitrary: anyCommand }, { weight: 1, arbitrary: anyUnit })
+const soundUnit = anything.map(sound)
 
 const strangeUnit = fc.tuple(soundUnit, fc.nat(), strange).map(([unit, at, by]) => {
   const places = placesIn(unit)
@@ -113,7 +111,7 @@ describe('a command from outside', () => {
   it('can be encoded, and decodes to an equal command, if it was accepted', () => {
     let accepted = 0
     fc.assert(
-      fc.property(fc.oneof(soundUnit, strangeUnit, anyUnit), (found) => {
+      fc.property(fc.oneof(soundUnit, strangeUnit, anything), (found) => {
         const unit = verdict(found)
         if (typeof unit === 'string') {
           expect(unit).toBe('INVALID_ARGUMENT')
@@ -173,9 +171,8 @@ describe('a command from outside', () => {
     { kind: 'clear', namespace: undefined },
     { kind: 'clear', namespace: '_root' },
     { kind: 'removeExpired', keys: ['a'] },
-    { kind: 'batch', commands: [put, { kind: 'delete', key: 'b' }] },
   ])('is accepted as $kind', (command) => {
-    const unit = checkUnits(command)
+    const unit = checkCommand(command)
     expect(plain(unit)).toEqual(plain(command))
     expect(roundTrip(unit)).toEqual(plain(command))
   })
@@ -258,32 +255,19 @@ describe('a command from outside', () => {
     expect(decodeValue({ tag: 0, bytes: Buffer.of(64) })).toBe(64)
   })
 
-  it('is refused as a turn, alone, in a list and in a batch: only entities make turns', () => {
+  it('is refused as a turn, alone and in a list: only entities make turns', () => {
     const turn = { kind: 'turn', entity: 'order/42', follows: undefined, row: undefined }
     const whole = { ...turn, rows: [], writes: [] }
-    const places = [
-      [whole, ['kind']],
-      [
-        [put, whole],
-        [1, 'kind'],
-      ],
-      [{ kind: 'batch', commands: [whole] }, ['commands', 0, 'kind']],
-    ] as const
-    for (const [given, path] of places)
-      expect(() => checkUnits(given)).toThrowError(
-        expect.objectContaining({
-          code: 'INVALID_ARGUMENT',
-          details: expect.objectContaining({ path }),
-        }),
-      )
+    const refused = (path: readonly unknown[]) =>
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        details: expect.objectContaining({ path }),
+      })
+    expect(() => checkCommand(whole)).toThrowError(refused(['kind']))
+    expect(() => checkCommands([put, whole])).toThrowError(refused([1, 'kind']))
   })
 
-  it('is refused in an empty batch, and in an empty or too long list', () => {
-    for (const wrong of [
-      { kind: 'batch', commands: [] },
-      { kind: 'batch', commands: [[]] },
-    ])
-      expect(verdict(wrong)).toBe('INVALID_ARGUMENT')
+  it('is refused in an empty or too long list', () => {
     for (const wrong of [undefined, [], [[]], Array.from({ length: 65_536 }, () => put)])
       expect(() => checkCommands(wrong)).toThrowError(
         expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
