@@ -23,11 +23,11 @@ import {
   packRecord,
   placeOf,
   ratePrefix,
+  readRecord,
   readyPrefix,
   readyRow,
   uniquePrefix,
   uniqueRow,
-  unpackRecord,
 } from './queue-rows.ts'
 import { type RateLimit, Rates } from './rates.ts'
 import { ReadyJobs } from './ready-jobs.ts'
@@ -102,6 +102,8 @@ export type QueueCounts = {
   readonly delayed: number
   readonly running: number
   readonly dead: number
+  /** The jobs whose rows this life could not read: they are neither ready nor delayed. */
+  readonly unreadable: readonly string[]
 }
 
 /** A suspect is dead after so many lives that ended while it was claimed alone. */
@@ -140,10 +142,12 @@ export class QueueBook {
   /** By their numbers, in order. */
   readonly #cut: Map<number, KeptClaim>
   readonly #rates: Rates | undefined
+  /** The jobs whose rows cannot be read. The rows stay as they are: the next life reads them. */
+  readonly #unreadable = new Set<number>()
   #delayed = 0
   /** When the first delayed job is due, or earlier. */
   #dueAt = Number.POSITIVE_INFINITY
-  #isPaused: boolean
+  isPaused: boolean
   #isLeaving = false
   #next: number
   #dead: number
@@ -168,7 +172,7 @@ export class QueueBook {
     }
     const numbered = cut.map((claim) => [numberOf(claim[0]), claim] as const)
     this.#cut = new Map(numbered.sort(([one], [other]) => one - other))
-    this.#isPaused = kept.isPaused
+    this.isPaused = kept.isPaused
     this.#next = kept.next
     this.#dead = kept.dead
   }
@@ -188,7 +192,7 @@ export class QueueBook {
   /** The state to store with the turn. */
   get kept(): KeptBook {
     return {
-      ...{ isPaused: this.#isPaused, next: this.#next, dead: this.#dead },
+      ...{ isPaused: this.isPaused, next: this.#next, dead: this.#dead },
       cut: [...this.#cut.values()],
       claims: [...this.#running.values()].map(({ row, attempt, isSuspect, endsAlone }) => [
         ...([row, attempt, isSuspect, endsAlone] as const),
@@ -203,6 +207,7 @@ export class QueueBook {
       delayed: this.#delayed,
       running: this.#running.size,
       dead: this.#dead,
+      unreadable: [...this.#unreadable].map(String),
     }
   }
 
@@ -212,14 +217,6 @@ export class QueueBook {
 
   get isFull(): boolean {
     return this.#depth >= this.#limits.depthMax
-  }
-
-  get isPaused(): boolean {
-    return this.#isPaused
-  }
-
-  set isPaused(isPaused: boolean) {
-    this.#isPaused = isPaused
   }
 
   /** The instance closes: no further job starts, and a try that is cut off does not count. */
@@ -335,9 +332,8 @@ export class QueueBook {
    * @throws KeelsonError `CONFLICT` when another job holds its unique text
    */
   retry(number: number, now: number, rows: DurableRows): boolean {
-    const packed = rows.get(deadRow(number))
-    if (packed === undefined) return false
-    const record = unpackRecord(packed)
+    const record = readRecord(deadRow(number), rows)
+    if (record === undefined) return false
     const { unique } = record
     if (unique !== undefined && this.#limits.uniqueMs === undefined) {
       const holder = this.#holder(unique, now, rows)
@@ -360,7 +356,7 @@ export class QueueBook {
     this.#makeDue(now, rows)
     this.#buryCut(now, rows)
     const claims: Claim[] = []
-    if (this.#isPaused || this.#isLeaving) return claims
+    if (this.isPaused || this.#isLeaving) return claims
     for (const key of this.#rates?.awake(now) ?? []) this.#ready.rouse(key)
     for (let next = this.#claimNext(now, rows); next; next = this.#claimNext(now, rows))
       claims.push(next)
@@ -369,25 +365,36 @@ export class QueueBook {
 
   #makeDue(now: number, rows: DurableRows): void {
     if (this.#dueAt > now) return
-    const options = { prefix: delayedPrefix, limit: dueMax, values: false }
-    const { entries, exhausted } = rows.range(options)
+    const limit = dueMax + this.#unreadable.size
+    const { entries, exhausted } = rows.range({ prefix: delayedPrefix, limit, values: false })
     const due = entries.filter(([row]) => dueOf(row) <= now)
     for (const [row] of due) {
-      this.#makeReady(numberOf(row), unpackRecord(rows.get(row)), rows)
+      if (this.#unreadable.has(numberOf(row))) continue
+      this.#delayed--
+      const record = this.#read(row, rows)
+      if (!record) continue
+      this.#makeReady(numberOf(row), record, rows)
       rows.delete(row)
     }
-    this.#delayed -= due.length
     const next = entries[due.length]?.[0]
     this.#dueAt = next ? dueOf(next) : exhausted ? Number.POSITIVE_INFINITY : now
+  }
+
+  /** The record of a job; without one the job is set aside. */
+  #read(row: string, rows: DurableRows): JobRecord | undefined {
+    const record = readRecord(row, rows)
+    if (!record) this.#unreadable.add(numberOf(row))
+    return record
   }
 
   /** Jobs that were alone at too many ends of the process are dead. */
   #buryCut(now: number, rows: DurableRows): void {
     for (const [number, [row, tries, , endsAlone]] of this.#cut) {
       if (endsAlone < endsAloneMax) continue
-      const record = unpackRecord(rows.get(row))
-      rows.delete(row)
+      const record = this.#read(row, rows)
       this.#cut.delete(number)
+      if (!record) continue
+      rows.delete(row)
       this.#bury(number, { ...record, tries, failure: { at: now, error: endedAlone } }, rows)
     }
   }
@@ -404,10 +411,14 @@ export class QueueBook {
       // Jobs that run have to end first: nothing else starts until then.
       if (isSuspect && this.#running.size > 0) return undefined
       this.#cut.delete(number)
-      return this.#take(cut, rows)
+      const claim = this.#take(cut, rows)
+      if (claim) return claim
     }
-    const row = this.#ready.take(mayStart)
-    return row === undefined ? undefined : this.#take([row, undefined, false, 0], rows)
+    for (let row = this.#ready.take(mayStart); row; row = this.#ready.take(mayStart)) {
+      const claim = this.#take([row, undefined, false, 0], rows)
+      if (claim) return claim
+    }
+    return undefined
   }
 
   #mayStart(key: string, now: number, rows: DurableRows): boolean {
@@ -419,8 +430,9 @@ export class QueueBook {
   #take(
     [row, tries, isSuspect, endsAlone]: KeptClaim | readonly [string, undefined, false, 0],
     rows: DurableRows,
-  ): Claim {
-    const record = unpackRecord(rows.get(row))
+  ): Claim | undefined {
+    const record = this.#read(row, rows)
+    if (!record) return undefined
     const rateKey = this.#rateKey(record)
     if (rateKey !== undefined) this.#rates?.grant(rateKey, rows)
     const attempt = (tries ?? record.tries) + 1
@@ -469,8 +481,7 @@ export class QueueBook {
       const [, until] = value as Holder
       return until !== 0 && until <= now
     }
-    // A large value is listed without its content.
-    const { failure } = unpackRecord(Array.isArray(value) ? value : rows.get(row))
+    const failure = readRecord(row, rows)?.failure
     const isOver = failure !== undefined && failure.at + this.#limits.keepMs <= now
     if (isOver) this.#dead--
     return isOver
@@ -482,7 +493,7 @@ export class QueueBook {
    */
   get wakeAt(): number {
     // A rate that has room again changes nothing while the queue is paused, or nothing waits.
-    const isHeld = this.#isPaused || this.#isLeaving || this.#waiting === 0
+    const isHeld = this.isPaused || this.#isLeaving || this.#waiting === 0
     return Math.min(this.#dueAt, ...(isHeld ? [] : (this.#rates?.times ?? [])))
   }
 }

@@ -11,7 +11,7 @@ import { errorOf } from '../runs/record.ts'
 import type { Added } from './queue-book.ts'
 import { queueId } from './queue-entity.ts'
 import type { QueueLook, QueueMessages, SentJob } from './queue-messages.ts'
-import { deadPrefix, deadRow, numberOf, unpackRecord } from './queue-rows.ts'
+import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
 
 /** The options of a job. */
@@ -29,7 +29,7 @@ export type JobOptions = {
 /** A job that was added; `repeated`: the job that has its unique text, and none was added. */
 export type AddedJob = { readonly id: string; readonly repeated: boolean }
 
-/** A dead job. */
+/** A dead job. One that cannot be read has the error `CORRUPT`, no job, and zeros. */
 export type DeadJob<J = unknown> = {
   readonly id: string
   readonly job: J
@@ -116,16 +116,21 @@ export const deadJobs = <J>(app: App, queue: Queue<J>, options: DeadOptions): De
   const { limit, cursor } = pageOptions(options, argument('', 'a page'))
   const rows = app.entity(queueKind(nameOf(queue))).rows(queueId)
   const gt = cursor === undefined ? {} : { gt: deadRow(jobNumber(cursor, 'cursor')) }
-  const { entries, exhausted } = rows.range({ prefix: deadPrefix, limit, ...gt })
-  const found = entries.map(([row, value]) =>
-    // A large value is listed without its content.
-    deadJob<J>(row, Array.isArray(value) ? value : rows.get(row)),
-  )
+  const { entries, exhausted } = rows.range({ prefix: deadPrefix, limit, values: false, ...gt })
+  const found = entries.map(([row]) => deadJob<J>(row, readRecord(row, rows)))
   return { entries: found, cursor: exhausted ? undefined : found.at(-1)?.id }
 }
 
-const deadJob = <J>(row: string, packed: unknown): DeadJob<J> => {
-  const { job, key, priority, at, tries, failure } = unpackRecord(packed)
+const unreadable: JobRecord = {
+  ...{ job: undefined, key: '', priority: 0, at: 0, tries: 0, unique: undefined },
+  failure: {
+    at: 0,
+    error: { name: 'KeelsonError', code: 'CORRUPT', message: 'it cannot be read' },
+  },
+}
+
+const deadJob = <J>(row: string, record = unreadable): DeadJob<J> => {
+  const { job, key, priority, at, tries, failure } = record
   return {
     ...{ id: String(numberOf(row)), job: job as J, key: key === '' ? undefined : key, priority },
     ...{ addedAt: at, tries, failedAt: failure?.at ?? at },

@@ -25,7 +25,7 @@ import type {
   QueueState,
   QueueWork,
 } from './queue-messages.ts'
-import { delayedPrefix, unpackRecord } from './queue-rows.ts'
+import { delayedPrefix, readRecord } from './queue-rows.ts'
 import type { QueueTerms } from './queue-terms.ts'
 
 /** The end of a try. */
@@ -106,7 +106,7 @@ export class QueueLife {
 
   look(): QueueLook {
     const row = this.#book.oldest
-    const oldest = row === undefined ? undefined : unpackRecord(this.#rows.get(row)).at
+    const oldest = row === undefined ? undefined : readRecord(row, this.#rows)?.at
     return { ...this.#health(), oldest }
   }
 

@@ -4,6 +4,8 @@
  * running job keeps the row from which it was claimed. The rows that end by time come last: of dead
  * jobs, `y/` of unique texts, `z/` of rates. Pure.
  */
+import type { ReadRows } from '../../actors/index.ts'
+import { isKeelsonError } from '../../errors.ts'
 import type { KeptError } from '../runs/record.ts'
 
 /** The highest priority; the lowest one is its negative. */
@@ -81,8 +83,27 @@ export const packRecord = (record: JobRecord): readonly unknown[] => {
   return [key, priority, at, tries, unique, failure, ...(job === undefined ? [] : [job])]
 }
 
+/**
+ * The record of a job's row, which may be a large value; `undefined`: it cannot be read, for its
+ * blob is damaged, or no version of the queue wrote it.
+ */
+export const readRecord = (row: string, rows: Pick<ReadRows, 'get'>): JobRecord | undefined => {
+  try {
+    const packed = rows.get<readonly unknown[]>(row)
+    return isPacked(packed) ? unpackRecord(packed) : undefined
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return undefined
+    throw error
+  }
+}
+
+const isPacked = (packed: unknown): packed is readonly unknown[] => {
+  const [key, priority, at, tries] = Array.isArray(packed) ? packed : []
+  return typeof key === 'string' && [priority, at, tries].every(Number.isSafeInteger)
+}
+
 /** Reads what `packRecord` made. */
-export const unpackRecord = (packed: unknown): JobRecord => {
+const unpackRecord = (packed: readonly unknown[]): JobRecord => {
   const [key, priority, at, tries, unique, failure, job] = packed as [
     ...[string, number, number, number, string | null, JobRecord['failure'] | null],
     unknown?,

@@ -137,6 +137,7 @@ class Compared {
       delayed: this.jobsIn('waiting').length - counts.ready,
       running: this.jobsIn('running').length,
       dead: this.jobsIn('dead').length,
+      unreadable: [],
     })
     expect(kept.claims.map(([row]) => Number(row.slice(-12))).sort()).toEqual(
       this.jobsIn('running')

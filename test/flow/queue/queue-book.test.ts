@@ -179,7 +179,7 @@ describe('the end of a process', () => {
       alone.push([...world.running.keys()])
     }
     expect(alone).toEqual([[1], [1], [1], [2]])
-    expect(world.book.counts).toEqual({ ready: 1, delayed: 0, running: 1, dead: 1 })
+    expect(world.book.counts).toMatchObject({ ready: 1, delayed: 0, running: 1, dead: 1 })
     world.done(2)
     expect(world.claim()).toMatchObject([{ number: 3, attempt: 1 }])
   })
@@ -226,6 +226,57 @@ describe('the end of a process', () => {
     world.add({})
     world.now += 10
     expect(world.claimed()).toEqual([1, 4])
+  })
+})
+
+describe('a row that cannot be read', () => {
+  const broken = /\/0+2$/
+  const breakRow = (world: World): [string, unknown] => {
+    const row = [...world.stored.keys()].find((each) => broken.test(each)) as string
+    world.stored.set(row, 'of another version')
+    return [row, 'of another version']
+  }
+
+  test('is set aside, unchanged and named, and other jobs go on', { tags: ['W12'] }, () => {
+    for (const delayMs of [0, 50]) {
+      const world = new World({ concurrency: 9 })
+      world.add({ delayMs }, { delayMs }, { delayMs })
+      const [row, value] = breakRow(world)
+      world.now += delayMs
+      expect(world.claimed()).toEqual([1, 3])
+      expect(world.book.counts).toMatchObject({ ready: 0, delayed: 0, unreadable: ['2'] })
+      expect(world.wakeAt).toBeGreaterThan(world.now)
+      world.done(1, 3)
+      expect([...world.stored]).toEqual([[row, value]])
+      world.crash()
+      expect([world.claimed(), world.book.counts.unreadable]).toEqual([[], ['2']])
+    }
+  })
+
+  test('of a job that a crash has cut off holds up no suspect', { tags: ['W12'] }, () => {
+    const world = new World()
+    world.add({}, {}, {})
+    world.claim()
+    breakRow(world)
+    world.crash()
+    for (const number of [1, 3]) {
+      expect(world.claimed()).toEqual([number])
+      world.done(number)
+    }
+    expect(world.book.counts).toMatchObject({ ready: 0, unreadable: ['2'] })
+  })
+
+  test('of a dead job is neither retried nor swept', { tags: ['W12'] }, () => {
+    const world = new World()
+    world.add({}, {})
+    world.claim()
+    world.fail(1)
+    world.fail(2)
+    breakRow(world)
+    world.now += 20_000
+    world.turn((rows) => world.book.sweep(undefined, world.now, rows))
+    expect(world.turn((rows) => world.book.retry(2, world.now, rows))).toBe(false)
+    expect(world.stored.size).toBe(1)
   })
 })
 

@@ -60,7 +60,7 @@ describe('a job', () => {
     await s.advance(10)
     expect(await s.during(flow(s.app).counts(mails))).toEqual({
       ...{ ready: 0, delayed: 0, running: 0, dead: 0, isPaused: false, isFull: false },
-      ...{ oldest: undefined, overdue: [] },
+      ...{ oldest: undefined, overdue: [], unreadable: [] },
     })
   })
 
@@ -179,6 +179,26 @@ describe('a job', () => {
     expect(names()[0]).toBe(large)
     expect(names().length).toBe(3)
   })
+})
+
+test('a job whose blob is damaged is named, and other jobs go on', { tags: ['W12'] }, async () => {
+  const { mails, names } = handled()
+  const s = await world([mails], { blobs: { threshold: 1_000 } })
+  await s.during(flow(s.app).pause(mails))
+  await addAll(s, mails, 'a', 'x'.repeat(50_000), 'b')
+  await s.close()
+  const paths = (folder: string): string[] =>
+    s.disk.list(folder).flatMap((name) => {
+      const path = `${folder}/${name}`
+      return s.disk.entry(path)?.kind === 'folder' ? paths(path) : [path]
+    })
+  const [blob] = paths('').filter((path) => /blob/.test(path))
+  s.disk.poke(blob as string, 20_000, new Uint8Array(100))
+  await s.start()
+  await s.during(flow(s.app).resume(mails))
+  await s.advance(1_000)
+  expect(names()).toEqual(['a', 'b'])
+  expect(s.app.health().parts['queue/mails']).toMatchObject({ ready: 0, unreadable: ['2'] })
 })
 
 describe('a queue', () => {
