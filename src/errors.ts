@@ -3,6 +3,7 @@
  * renamed, and tests assert codes, not messages. `docs/errors.md` says what a caller may do on
  * each.
  */
+import { hiddenText, isSecretName, redacted } from './redaction.ts'
 
 /** Every code that a `KeelsonError` can carry. */
 export const errorCodes = [
@@ -151,8 +152,10 @@ const mismatch = (
   found: unknown,
 ): KeelsonError => {
   const place = textOf(path) || 'the argument'
-  return new KeelsonError(code, `${place}: expected ${expected}, found ${shown(found)}`, {
-    details: { path, expected, found: shown(found) },
+  const isHidden = /string|number/.test(typeof found) && isSecretName(place.replace(/^.*\./s, ''))
+  const said = isHidden ? hiddenText(found) : shown(found)
+  return new KeelsonError(code, `${place}: expected ${expected}, found ${said}`, {
+    details: { path, expected, found: said },
   })
 }
 
@@ -226,5 +229,5 @@ export const reasonText = (reason: unknown): string => {
   if (reason instanceof KeelsonError) return `${reason.code}: ${reason.message}`
   if (reason instanceof Error) return `${reason.name}: ${reason.message}`
   if (Array.isArray(reason)) return `[${reason.map(reasonText).join(', ')}]`
-  return typeof reason === 'string' ? reason : (JSON.stringify(reason) ?? String(reason))
+  return typeof reason === 'string' ? reason : (JSON.stringify(redacted(reason)) ?? String(reason))
 }

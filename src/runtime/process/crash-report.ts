@@ -2,6 +2,7 @@
  * The report of a crash, as SASL's: what a process that failed was doing. Its data goes to the bus,
  * its text to the log.
  */
+import { redacted } from '../../redaction.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
@@ -43,7 +44,10 @@ export const crashReport = (process: Crashing, reason: ExitReason): CrashReport 
   const facts = process.facts()
   const ancestors = ancestorsOf(process)
   const message = current && { what: describeMessage(current), payload: current.payload }
-  const parts = process.behaviour.shown?.(message, reason) ?? { state: undefined, reason }
+  const parts = process.behaviour.shown?.(message, reason) ?? {
+    state: undefined,
+    reason: redacted(reason),
+  }
   const tell = (): void => {
     announce(kernel, 'process.crashed', () => ({ ...facts, ...parts, ancestors, mailbox }))
     kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, {

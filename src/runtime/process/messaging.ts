@@ -7,7 +7,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
-import { End } from '../words/exit-reason.ts'
+import { End, endOf, reasonDetails } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { guarded } from './guarded.ts'
 import { PendingCall } from './pending-call.ts'
@@ -156,8 +156,8 @@ export const request = <R>(
   }
   // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
   // call.
-  if (!process.alive) pending.holderEnded(new End(process.reason), process)
-  else if (sender?.alive === false) pending.makerEnded(new End(sender.reason))
+  if (!process.alive) pending.holderEnded(endOf(process), process)
+  else if (sender?.alive === false) pending.makerEnded(endOf(sender))
   else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
   return pending.promise as Promise<R>
 }
@@ -298,7 +298,7 @@ const noSelfCall = (process: Process, name: string): KeelsonError =>
 
 const callerEnded = (sender: Process | undefined, name: string): KeelsonError =>
   new KeelsonError('EXITED', `${name}: the caller has ended`, {
-    details: { reason: sender?.reason },
+    details: reasonDetails(sender ? endOf(sender) : new End(undefined)),
   })
 
 /**

@@ -8,7 +8,7 @@ import type { AsyncContext } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { type Kind, kinds, type Message } from '../words/envelope.ts'
-import { causeOf, End, type ExitReason } from '../words/exit-reason.ts'
+import { causeOf, End, type ExitReason, endOf, reasonDetails } from '../words/exit-reason.ts'
 import { showAsText } from '../words/value-text.ts'
 import type { AbortWaits } from './abort-waits.ts'
 
@@ -55,6 +55,7 @@ export interface CallHolder {
   readonly pid: number
   readonly alive: boolean
   readonly reason: ExitReason
+  readonly shownReason: ExitReason
   readonly owed: CallList
   /** Its name and its number. */
   readonly title: string
@@ -197,15 +198,14 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     this.note = note
     const holder = addressOf<CallHolder>(target).resolve()
     if (holder?.alive) holder.owed.add(this)
-    else this.holderEnded(new End(holder === undefined ? 'noproc' : holder.reason), holder)
+    else this.holderEnded(holder === undefined ? new End('noproc') : endOf(holder), holder)
   }
 
   /** `holder` died before it answered. */
   holderEnded(end: End, holder: CallHolder | undefined): void {
-    const { reason } = end
     const make = (): KeelsonError => {
-      const details = this.note === undefined ? { reason } : { reason, note: this.note }
-      return this.#error('EXITED', `${this.#holderText(holder)} ended: ${end.text}`, details)
+      const facts = this.note === undefined ? {} : { note: this.note }
+      return this.#error('EXITED', `${this.#holderText(holder)} ended: ${end.text}`, end, facts)
     }
     if (end.takeStack()) this.#failWhereAwaited(make)
     else if (!this.#settled) this.fail(withoutStack(make))
@@ -213,8 +213,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
 
   /** The caller died: its pending code gets an error and unwinds. */
   makerEnded(end: End): void {
-    const { reason } = end
-    this.fail(this.late?.() ?? this.#error('EXITED', `the caller ended: ${end.text}`, { reason }))
+    this.fail(this.late?.() ?? this.#error('EXITED', `the caller ended: ${end.text}`, end))
   }
 
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */
@@ -223,20 +222,22 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     const what = `no answer from ${this.#target?.title} within ${timeoutMs} ms`
     const { late } = this
     this.#failWhereAwaited(
-      () => late?.() ?? this.#error('TIMEOUT', what, { reason: 'timeout', timeoutMs }),
+      () => late?.() ?? this.#error('TIMEOUT', what, new End('timeout'), { timeoutMs }),
     )
   }
 
   /** The error of this call. It names the message, the target, and the caller when it is known. */
-  #error(code: ErrorCode, what: string, facts: CallFacts): KeelsonError {
+  #error(code: ErrorCode, what: string, end: End, facts: ErrorDetails = {}): KeelsonError {
     const { name, maker } = this
     const by = maker === undefined ? '' : `, called by ${maker.title}`
-    const details: Record<string, unknown> = { message: name, ...facts }
+    const details: Record<string, unknown> = { message: name }
+    Object.defineProperties(details, Object.getOwnPropertyDescriptors(reasonDetails(end)))
+    Object.assign(details, facts)
     if (this.#target !== undefined) details.target = this.#target.title
     if (maker !== undefined) details.caller = maker.title
     return new KeelsonError(code, `${name}: ${what}${by}`, {
       details,
-      ...causeOf(facts.reason),
+      ...causeOf(end.shown),
     })
   }
 
@@ -297,7 +298,5 @@ const withoutStack = (make: () => KeelsonError): KeelsonError => {
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }
 }
-
-type CallFacts = { readonly reason: ExitReason } & ErrorDetails
 
 const ignore = (): void => {}

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { redacted } from '../../redaction.ts'
 import type { Names } from '../names/names.ts'
 import type { AsyncContext, Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
@@ -11,7 +12,14 @@ import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
-import { End, type ExitReason, isOrderly, reasonOf } from '../words/exit-reason.ts'
+import {
+  type End,
+  type ExitReason,
+  endOf,
+  isOrderly,
+  reasonDetails,
+  reasonOf,
+} from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
 import type { Monitor } from '../words/monitor.ts'
@@ -389,13 +397,14 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** The payload of the message `what`, as its server lets it be shown in a log. */
   shownPayload(what: string, payload: unknown): unknown {
     const { behaviour } = this
-    return behaviour.shown ? behaviour.shown({ what, payload }).lastMessage?.payload : payload
+    const shown = behaviour.shown?.({ what, payload })
+    return shown ? shown.lastMessage?.payload : redacted(payload)
   }
 
   /** Notifies links, monitors, callers and waits. */
   tellEnd(): void {
     const { reason } = this
-    const end = new End(reason, this.shownReason)
+    const end = endOf(this)
     for (const wait of this.#made ?? []) wait.makerEnded(end)
     if (this.#ties !== undefined) tellTies<Process>(this, reason)
     this.#failOwed(this.#owed?.takeAll() ?? [], end)
@@ -441,8 +450,10 @@ export const livingOf = (context: { readonly self: Ref }): Process => {
 }
 
 /** The error of an operation after the end of its process. */
-export const hasEnded = ({ reason }: Process): KeelsonError =>
-  new KeelsonError('EXITED', 'the process has ended', { details: { reason } })
+export const hasEnded = (process: Process): KeelsonError =>
+  new KeelsonError('EXITED', 'the process has ended', {
+    details: reasonDetails(endOf(process)),
+  })
 
 /**
  * The process that `context` belongs to. @throws KeelsonError `INVALID_ARGUMENT` when it is not a

@@ -1,8 +1,9 @@
 /**
  * The visible status of a server: in crash reports, in every line of the log, by `sys.getStatus`
  * and `sys.trace`, and at the prompt. Its `formatStatus` decides, so that a secret in a state or a
- * payload reaches no log.
+ * payload reaches no log. Without one, fields with the name of a secret are hidden.
  */
+import { redacted } from '../../redaction.ts'
 import type { StatusParts } from '../words/telemetry.ts'
 
 /** A server's own view of its parts. */
@@ -16,7 +17,7 @@ export const shownStatus = (
   formatStatus: FormatStatus | undefined,
   status: StatusParts,
 ): StatusParts => {
-  if (formatStatus === undefined) return status
+  if (formatStatus === undefined) return redactedParts(status)
   try {
     const {
       state,
@@ -28,3 +29,10 @@ export const shownStatus = (
     return { state: 'formatStatus failed', lastMessage: undefined, reason: status.reason }
   }
 }
+
+/** The parts without a `formatStatus`. */
+export const redactedParts = ({ state, lastMessage, reason }: StatusParts): StatusParts => ({
+  state: redacted(state),
+  lastMessage: lastMessage && { ...lastMessage, payload: redacted(lastMessage.payload) },
+  reason: redacted(reason),
+})

@@ -24,6 +24,7 @@ import {
 import type { RestartOption } from '../supervision/restart-policy.ts'
 import type { ChildInfo } from '../supervision/supervised-children.ts'
 import { addressOf, type Ref } from '../words/address.ts'
+import { endOf, reasonDetails } from '../words/exit-reason.ts'
 import {
   type OwnedTask,
   startOwned,
@@ -205,5 +206,5 @@ const linkTo = (owner: Process, process: Process | undefined): void => {
 
 const notStarted = (owner: Process): KeelsonError =>
   new KeelsonError('EXITED', 'the owner of the task has ended', {
-    details: { reason: owner.reason },
+    details: reasonDetails(endOf(owner)),
   })

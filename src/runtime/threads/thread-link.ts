@@ -7,6 +7,7 @@ import type { Answerable } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
+import { redactedParts } from '../server/format-status.ts'
 import type { Init } from '../server/gen-server.ts'
 import { ignore, stop } from '../server/next-step.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
@@ -142,10 +143,9 @@ export class ThreadLink {
    */
   shown({ lastMessage, reason }: StatusParts): StatusParts {
     if (this.#crash !== undefined) return { ...this.#crash, reason: this.#shownReason }
-    const message = this.#formats
-      ? lastMessage && { ...lastMessage, payload: undefined }
-      : lastMessage
-    return { state: this, lastMessage: message, reason }
+    const message =
+      this.#formats && lastMessage ? { what: lastMessage.what, payload: undefined } : lastMessage
+    return redactedParts({ state: this, lastMessage: message, reason })
   }
 
   /** Logs and prompts show this, not the internal fields. */

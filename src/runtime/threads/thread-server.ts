@@ -9,6 +9,7 @@ import { argument, readOptions } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { processOf } from '../process/process.ts'
+import { redactedParts } from '../server/format-status.ts'
 import type { CallContext, Context, GenServer, UnknownInfo } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import type { Messages } from '../words/address.ts'
@@ -71,7 +72,7 @@ const handlers = {
   },
   terminate: (link: ThreadLink, reason: ExitReason) => link.end(reason),
   formatStatus: (status: StatusParts<ThreadLink | undefined>): StatusParts =>
-    status.state?.shown(status) ?? status,
+    status.state?.shown(status) ?? redactedParts(status),
 }
 
 /** While there is no room in the thread, the process takes no further message. */

@@ -2,6 +2,7 @@
  * Exit reasons: the ones that links and supervisors distinguish, and how a thrown value becomes
  * one.
  */
+import { redacted } from '../../redaction.ts'
 import { plainText } from './value-text.ts'
 
 /**
@@ -108,7 +109,7 @@ export const isOrderly = (reason: ExitReason): boolean => reason === 'normal' ||
  * The reason as text, for logs and messages. A reason may hold a whole state: the walk through it
  * ends after 4,000 characters. Never throws, whatever `reason` is.
  */
-export const describeReason = (reason: ExitReason): string => plainText(reason, textMax)
+export const describeReason = (reason: ExitReason): string => plainText(redacted(reason), textMax)
 
 const textMax = 4_000
 
@@ -118,19 +119,19 @@ const stacksMax = 100
 /** The end of a process, for all its observers: its text is made once, when it is needed. */
 export class End {
   readonly reason: ExitReason
-  readonly #shown: ExitReason
+  /** The reason as the process lets it be shown. */
+  readonly shown: ExitReason
   #text: string | undefined = undefined
   #stacks = 0
 
-  /** `shown`: the reason as the process lets it be shown. */
   constructor(reason: ExitReason, shown = reason) {
     this.reason = reason
-    this.#shown = shown
+    this.shown = shown
   }
 
   /** The reason as text. */
   get text(): string {
-    this.#text ??= describeReason(this.#shown)
+    this.#text ??= describeReason(this.shown)
     return this.#text
   }
 
@@ -139,3 +140,16 @@ export class End {
     return ++this.#stacks <= stacksMax
   }
 }
+
+/** The end of a process that has ended. */
+export const endOf = (ended: {
+  readonly reason: ExitReason
+  readonly shownReason: ExitReason
+}): End => new End(ended.reason, ended.shownReason)
+
+/**
+ * The details of an error that an end caused. Code gets a reason that the process does not show,
+ * and nothing prints it.
+ */
+export const reasonDetails = ({ reason, shown }: End): { readonly reason: ExitReason } =>
+  Object.defineProperty({ reason }, 'reason', { enumerable: Object.is(reason, shown) })

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
+import { redacted } from '../../redaction.ts'
 import { describeReason, isError } from './exit-reason.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 import { valueText } from './value-text.ts'
@@ -107,7 +108,7 @@ export const guardedLogger = (
   const own = isObjectFirst(logger) ? objectFirst(logger) : logger
   return loggerOf((level) => (message, facts) => {
     callOutside(
-      () => outside(() => own[level](message, facts && withError(facts))),
+      () => outside(() => own[level](message, facts && withError(redacted(facts)))),
       () => fallBack(lastResort, level, message),
     )
   })
@@ -184,7 +185,7 @@ const ownPlaces = (packageUrl === undefined ? [] : [packageUrl, fileURLToPath(pa
  * other frames is a fault in Keelson. It keeps all frames, unless it is a `KeelsonError`.
  */
 const stackText = (error: Error, said: string): string => {
-  const text = inspect(error)
+  const text = inspect(redacted(error))
   const head = describeReason(error)
   const isOwn = error instanceof KeelsonError
   const isSaid = said.includes(head) || (isOwn && said.includes(reasonText(error)))

@@ -1,4 +1,5 @@
 /** A server says what may be seen of it: in crash reports, and by `getStatus`. */
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { createMachine } from 'xstate'
 import {
@@ -199,3 +200,50 @@ const startSupervised = async (system: System, spec: ChildSpec): Promise<unknown
 
 const startDynamic = async (system: System, spec: ChildSpec): Promise<unknown> =>
   (await startDynamicChild(await startDynamicSupervisor(system), spec)).ref
+
+describe('without formatStatus, a field with the name of a secret is in no outlet', () => {
+  const secret = { user: 'ada', password: 'hunter2' }
+  type Open = GenServer<{
+    calls: Record<'ask' | 'fail' | 'leave', (payload: unknown) => unknown>
+  }>
+  const open: Open = {
+    init: () => ({ ...secret }),
+    casts: {},
+    calls: {
+      ask: (state) => reply(state, state),
+      fail: (_, payload) => {
+        throw Object.assign(new Error('no'), { payload })
+      },
+      leave: (_, payload) => exit(['left', payload]),
+    },
+  }
+
+  test.each<[string, (ref: Ref<never>) => unknown]>([
+    ['a call that fails', (ref) => call(ref, 'fail' as never, secret as never)],
+    ['an exit', (ref) => call(ref, 'leave' as never, secret as never)],
+    ['an unexpected info', (ref) => send(ref, 'news' as never, secret as never)],
+  ])('%s: reports, lines of the log, events, and the error of a caller', async (_, act) => {
+    const { system, log, settle } = testSystem()
+    const seen: unknown[] = [log.lines]
+    system.events.on('process.crashed', (event) => seen.push(event))
+    system.events.on('supervisor.report', (event) => seen.push(event))
+    const ref = (await startSupervised(system, worker('a', open))) as Ref<never>
+    await Promise.resolve(act(ref)).catch((error) => seen.push(error))
+    await settle()
+    const text = inspect(seen, { depth: 9 })
+    expect(text).toContain('[hidden string of 7]')
+    expect(text).not.toContain('hunter2')
+  })
+
+  test('getStatus and traces; getState and the reply have it', async () => {
+    const { system } = testSystem()
+    const ref = await system.start(open)
+    const seen: unknown[] = []
+    await trace(ref, (event) => seen.push(event))
+    expect(await call(ref, 'ask', secret)).toBe(await getState(ref))
+    seen.push(await getStatus(ref))
+    expect(JSON.stringify(seen).match(/hidden string of 7/g)).toHaveLength(3)
+    expect(JSON.stringify(seen)).not.toContain('hunter2')
+    expect(await getState(ref)).toEqual(secret)
+  })
+})

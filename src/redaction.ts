@@ -1,0 +1,192 @@
+/**
+ * The one redaction: values as they may be shown in logs, crash reports, traces and at the prompt.
+ * A state or a payload of a running instance is passed through here before it is shown, unless the
+ * server's `formatStatus` has decided already (`runtime/server/format-status.ts`). A field whose
+ * name says that it has a secret shows its type and length only. Pure.
+ */
+import { inspect, types } from 'node:util'
+
+/** Names of fields with secrets. `key` alone is a key of the store, and keys are shown. */
+const secretNames = /pass|secret|token|auth|cookie|card|iban|.key$/i
+
+/** Whether a field of this name shows its type and length only. */
+export const isSecretName = (name: unknown): boolean =>
+  typeof name === 'string' && secretNames.test(name)
+
+/** The type and the length of a value: `string of 7`, `array of 2`, `number`. */
+export const shapeText = (value: unknown): string => {
+  if (typeof value === 'string') return `string of ${value.length}`
+  if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value
+  try {
+    if (Array.isArray(value)) return `array of ${value.length}`
+    if (ArrayBuffer.isView(value)) return `bytes of ${value.byteLength}`
+    if (value instanceof Map || value instanceof Set)
+      return `${value instanceof Map ? 'map' : 'set'} of ${value.size}`
+    return `object of ${Object.keys(value).length}`
+  } catch {
+    return 'object'
+  }
+}
+
+/** The text in place of a hidden value, with its type and length. */
+export const hiddenText = (value: unknown): string => `[hidden ${shapeText(value)}]`
+
+/** What is shown instead of some objects. An object that stands for itself is shown as it is. */
+export type Decided = Pick<WeakMap<object, unknown>, 'has' | 'get'>
+
+/**
+ * `value` as it may be shown: the value itself if nothing in it is hidden, otherwise a copy of the
+ * parts around the hidden ones. Getters do not run. Of a large value, what comes after the first
+ * 10,000 members is `…`, so that it costs no more than that. Never throws.
+ */
+export const redacted = <T>(value: T, decided?: Decided): T => {
+  const copying = new Copying(decided)
+  const shown = copying.shown(value)
+  return copying.hides ? (shown as T) : value
+}
+
+const membersMax = 10_000
+const depthMax = 100
+
+class Copying {
+  /** Whether anything is hidden. */
+  hides = false
+  readonly #decided: Decided | undefined
+  readonly #copies = new Map<object, unknown>()
+  #left = membersMax
+  #depth = 0
+
+  constructor(decided: Decided | undefined) {
+    this.#decided = decided
+  }
+
+  shown(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) return value
+    if (this.#decided?.has(value)) return this.#instead(value, this.#decided.get(value))
+    const copy = this.#copies.get(value)
+    if (copy !== undefined) return copy
+    if (this.#left <= 0 || this.#depth >= depthMax) return this.#instead(value, '…')
+    this.#depth++
+    try {
+      const shown = this.#copied(value)
+      this.#copies.set(value, shown)
+      return shown
+    } catch {
+      // Reading it runs code of its own: a Proxy.
+      return this.#instead(value, '[unreadable]')
+    } finally {
+      this.#depth--
+    }
+  }
+
+  #instead(value: unknown, shown: unknown): unknown {
+    if (shown !== value) this.hides = true
+    return shown
+  }
+
+  #copied(value: object): unknown {
+    if (isClosed(value)) return value
+    if (Array.isArray(value)) return this.#array(value)
+    if (types.isMap(value)) return this.#map(value)
+    if (types.isSet(value)) return this.#set(value)
+    return this.#object(value)
+  }
+
+  #array(value: readonly unknown[]): unknown {
+    const copy: unknown[] = []
+    this.#copies.set(value, copy)
+    for (const item of value) {
+      if (this.#isSpent()) return [...copy, more(value.length - copy.length)]
+      copy.push(this.shown(item))
+    }
+    return copy.some((item, at) => item !== value[at]) ? copy : value
+  }
+
+  #map(value: ReadonlyMap<unknown, unknown>): unknown {
+    const copy = new Map<unknown, unknown>()
+    this.#copies.set(value, copy)
+    let isSame = true
+    for (const [key, item] of value) {
+      if (this.#isSpent()) return copy.set('…', more(value.size - copy.size))
+      const shown = [this.shown(key), this.#field(key, item)]
+      isSame &&= shown[0] === key && shown[1] === item
+      copy.set(shown[0], shown[1])
+    }
+    return isSame ? value : copy
+  }
+
+  #set(value: ReadonlySet<unknown>): unknown {
+    const items = [...value].slice(0, this.#left + 1)
+    const shown = this.#array(items)
+    return shown === items ? value : new Set(shown as unknown[])
+  }
+
+  #object(value: object): unknown {
+    const copy: object = Object.create(Object.getPrototypeOf(value))
+    this.#copies.set(value, copy)
+    let isSame = true
+    for (const name of namesIn(value)) {
+      const found = Object.getOwnPropertyDescriptor(value, name) ?? {}
+      if (this.#isSpent()) return Object.defineProperty(copy, '…', { value: '…', enumerable: true })
+      const item: unknown = found.get ? '[getter]' : found.value
+      const shown = this.#field(name, item)
+      isSame &&= shown === item
+      const field = found.get && shown === item ? found : { ...plain, value: shown }
+      Object.defineProperty(copy, name, { ...field, enumerable: found.enumerable === true })
+    }
+    return isSame ? value : withTexts(value, copy)
+  }
+
+  /** The item of a field. Booleans and missing values are no secrets, and functions have none. */
+  #field(name: unknown, item: unknown): unknown {
+    const title = typeof name === 'symbol' ? name.description : name
+    if (!isSecretName(title) || isHarmless(item)) return this.shown(item)
+    return this.#instead(item, hiddenText(item))
+  }
+
+  /** Counts one more member. True: there is no room for it, so the rest is cut off. */
+  #isSpent(): boolean {
+    if (--this.#left >= 0) return false
+    this.hides = true
+    return true
+  }
+}
+
+const plain = { writable: true, configurable: true } as const
+
+const isHarmless = (item: unknown): boolean =>
+  item === null ||
+  ['boolean', 'undefined', 'function'].includes(typeof item) ||
+  (typeof item === 'string' && item.startsWith('[hidden '))
+
+/** Objects without fields to copy, and those that say themselves how they are printed. */
+const isClosed = (value: object): boolean =>
+  ArrayBuffer.isView(value) ||
+  types.isAnyArrayBuffer(value) ||
+  types.isDate(value) ||
+  types.isRegExp(value) ||
+  types.isPromise(value) ||
+  types.isWeakMap(value) ||
+  types.isWeakSet(value) ||
+  types.isBoxedPrimitive(value) ||
+  inspect.custom in value
+
+/** The enumerable own names, and the parts of an Error, which are not enumerable. */
+const namesIn = (value: object): (string | symbol)[] => {
+  const names: (string | symbol)[] = Object.keys(value)
+  for (const symbol of Object.getOwnPropertySymbols(value))
+    if (Object.prototype.propertyIsEnumerable.call(value, symbol)) names.push(symbol)
+  if (value instanceof Error)
+    for (const name of ['cause', 'errors'])
+      if (Object.hasOwn(value, name) && !names.includes(name)) names.push(name)
+  return names
+}
+
+/** The copy of an Error with its texts. V8 makes a stack when it is read, at some cost. */
+const withTexts = (value: object, copy: object): object => {
+  if (!(value instanceof Error)) return copy
+  const { stack, message } = value
+  return Object.defineProperties(copy, { stack: { value: stack }, message: { value: message } })
+}
+
+const more = (count: number): string => `… ${count} more`

@@ -1,0 +1,103 @@
+/** Fields with the name of a secret show type and length, and everything else is shown as it is. */
+import { inspect } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { isSecretName, redacted } from '../src/redaction.ts'
+
+const canary = 'canary-7'
+const hidden = '[hidden string of 8]'
+
+describe('the names', () => {
+  test.each([
+    'password',
+    'passphrase',
+    'clientSecret',
+    'access_token',
+    'Authorization',
+    'setCookie',
+  ])('%s is hidden', (name) => expect(isSecretName(name)).toBe(true))
+  test.each(['cardNumber', 'IBAN', 'apiKey', 'private-key'])('%s is hidden', (name) =>
+    expect(isSecretName(name)).toBe(true),
+  )
+  test.each(['key', 'keys', 'name', 'state', 'keyboard', 12, undefined])('%s is shown', (name) =>
+    expect(isSecretName(name)).toBe(false),
+  )
+})
+
+describe('a secret', () => {
+  test.each<[string, unknown]>([
+    ['an object', { password: canary }],
+    ['a list of objects', [{ deep: { token: canary } }]],
+    ['a Map', new Map([['password', canary]])],
+    ['a key of a Map', new Map([[{ password: canary }, 1]])],
+    ['a Set', new Set([{ password: canary }])],
+    ['an object without a prototype', Object.assign(Object.create(null), { password: canary })],
+    [
+      'an instance of a class',
+      new (class Account {
+        password = canary
+      })(),
+    ],
+    ['a field with a symbol', { [Symbol('token')]: canary }],
+    ['an Error', Object.assign(new Error('no'), { password: canary })],
+    ['a cause', new Error('no', { cause: { password: canary } })],
+    ['a circle', circle()],
+    ['a secret that is an object', { auth: { user: canary } }],
+    ['a getter', Object.defineProperty({}, 'token', { get: () => canary, enumerable: true })],
+  ])('in %s is hidden', (_, value) => {
+    const text = inspect(redacted(value), { depth: 9, getters: true })
+    expect(text).not.toContain(canary)
+    expect(text).toContain('[hidden ')
+    expect(inspect(value, { depth: 9, getters: true })).toContain(canary)
+  })
+
+  test('shows type and length, and what is no secret stays', () => {
+    expect(
+      redacted({ user: 'ada', password: canary, pins: [1], cards: [1, 2], isAuthorized: true }),
+    ).toEqual({
+      user: 'ada',
+      password: hidden,
+      pins: [1],
+      cards: '[hidden array of 2]',
+      isAuthorized: true,
+    })
+  })
+
+  test('is hidden after the first 10,000 members too, where nothing is shown', () => {
+    const large = Array.from({ length: 20_000 }, () => 1 as unknown)
+    expect(redacted([...large, { password: canary }])).toHaveLength(10_001)
+    expect(redacted([large, { password: canary }]).at(-1)).toBe('… 1 more')
+  })
+})
+
+test('a value without secrets is shown itself, parts without secrets too', () => {
+  const plain = { list: [1], at: new Date(0) }
+  expect(redacted(plain)).toBe(plain)
+  expect(redacted({ plain, password: canary }).plain).toBe(plain)
+})
+
+test('an error that is copied is one of its class still, with its stack', () => {
+  class Refused extends Error {}
+  const error = Object.assign(new Refused('no'), { token: canary })
+  const shown = redacted(error)
+  expect(shown).toBeInstanceOf(Refused)
+  expect(shown).toMatchObject({ message: 'no', stack: error.stack, token: hidden })
+  expect(error.token).toBe(canary)
+})
+
+test('a value that cannot be read harms nothing', () => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  expect(redacted([proxy])).toEqual(['[unreadable]'])
+})
+
+test('an object that was decided is shown so, at any depth', () => {
+  const state = { number: '4111' }
+  const decided = new WeakMap<object, unknown>([[state, { number: '…' }]])
+  expect(redacted({ list: [state] }, decided)).toEqual({ list: [{ number: '…' }] })
+})
+
+function circle(): unknown {
+  const self: Record<string, unknown> = { password: canary }
+  self.self = self
+  return self
+}
