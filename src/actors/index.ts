@@ -85,6 +85,8 @@ export {
   type EntityEntry,
   type EntityPage,
   type EntityRows,
+  shownRows,
+  shownState,
   surveyEntity,
 } from './entities/entity-listing.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'

@@ -4,7 +4,8 @@
  * states agree. Longer walks yield to the event loop between their steps.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import type { System } from '../../runtime/index.ts'
+import { hiddenText, redacted } from '../../redaction.ts'
+import { type FormatStatus, type System, shownStatus } from '../../runtime/index.ts'
 import {
   alarmRowKey,
   compareKeys,
@@ -35,7 +36,14 @@ import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { behind } from '../store/range-query.ts'
 import type { RangePage } from '../store/store-reader.ts'
 import { endName } from '../turns/lifetime.ts'
-import { type Alarm, type Fields, readAlarm, readBody, type Step } from '../turns/memory.ts'
+import {
+  type Alarm,
+  type Fields,
+  type Identity,
+  readAlarm,
+  readBody,
+  type Step,
+} from '../turns/memory.ts'
 import { alarmsOf, callIdKeysOf, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import type { EntityQuery } from './entity-query.ts'
@@ -111,6 +119,17 @@ export const stateInRow = (entities: Entities, kind: string, id: string, row: Ro
   return table ? stateIn(`${kind}/${id}`, row, table) : readBody(readEntityRow(row).body).state
 }
 
+/**
+ * The durable state of an entity as it may be shown. A kind without a server cannot say what that
+ * is: then it is the type and the length.
+ */
+export const shownState = ({ known }: Entities, kind: string, state: unknown): unknown => {
+  const table = known.get(kind)
+  if (state === undefined) return undefined
+  if (table === undefined) return hiddenText(state)
+  return shownStatus(table.formatStatus as FormatStatus | undefined, { state }).state
+}
+
 /** The content of the rows of an entity. */
 export type EntityRows = {
   readonly incarnation: string
@@ -139,6 +158,26 @@ export const surveyEntity = (entities: Entities, entity: string): EntityRows | u
   const { version, state, fields, steps } = readBody(body)
   const calls = callIdKeysOf(shard, entity).length
   return { ...mark, version, state, fields, steps, alarms: alarmsOf(shard, entity), calls }
+}
+
+/**
+ * The rows as they may be shown. `formatStatus` knows states of the present version only, so an
+ * older one is shown as migrated.
+ */
+export const shownRows = (
+  entities: Entities,
+  { kind, id }: Pick<Identity, 'kind' | 'id'>,
+  rows: EntityRows,
+): EntityRows => {
+  const fields = redacted(rows.fields)
+  try {
+    const decides = entities.known.get(kind)?.formatStatus !== undefined
+    const state = decides ? stateOf(entities, kind, id) : rows.state
+    return { ...rows, fields, state: shownState(entities, kind, state) }
+  } catch (error) {
+    if (!isKeelsonError(error, 'BLOCKED')) throw error
+    return { ...rows, fields, state: hiddenText(rows.state) }
+  }
 }
 
 /**

@@ -3,7 +3,7 @@
  * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
 import { inspect } from 'node:util'
-import { parkedOf, surveyEntity } from '../../actors/index.ts'
+import { parkedOf, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import {
   type CallOptions,
@@ -12,6 +12,7 @@ import {
   getStatus,
   messageNames,
   type Ref,
+  replyShownBy,
   resume,
   send,
   suspend,
@@ -28,43 +29,82 @@ import { foldedTable, processFacts, processTable } from './process-view.ts'
 import { replicationView } from './replication-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
 import { journalView, logView, projectionView, userProjectionView } from './shard-view.ts'
+import { ShownValues, shownValues } from './shown-values.ts'
 import { traceFeed } from './trace-view.ts'
 import { surveyTree } from './tree-survey.ts'
 import { treeView } from './tree-view.ts'
 import { wordHelp } from './word-help.ts'
 
-/** Names and their values. */
-export type PromptWords = Readonly<Record<string, unknown>>
-
-/** Every word of the prompt for `app`. `control` has the suspensions that name no owner. */
-export const promptWords = (app: App, paint: Paint, control = app.control): PromptWords => {
-  const words = { ...wordsOf(app, paint), app: controlledBy(app, control), control }
-  const h = (word?: unknown) =>
-    word === undefined ? new View(helpText) : wordHelp({ ...words, h }, word, commands)
-  return { ...words, h }
+/** Names and their values, and how those of this prompt are printed. */
+export type PromptWords = Readonly<Record<string, unknown>> & {
+  readonly [shownValues]?: ShownValues
 }
 
-/** The app with the control of this prompt: what it suspends ends with the prompt. */
-const controlledBy = (app: App, control: App['control']): App =>
+/**
+ * Every word of the prompt for `app`. `control` has the suspensions that name no owner. `shown` has
+ * what is printed instead of a state or a reply.
+ */
+export const promptWords = (
+  app: App,
+  paint: Paint,
+  control = app.control,
+  shown = new ShownValues(),
+): PromptWords => {
+  const words = { ...wordsOf(app, paint, shown), app: promptApp(app, control, shown), control }
+  const h = (word?: unknown) =>
+    word === undefined ? new View(helpText) : wordHelp({ ...words, h }, word, commands)
+  return { ...words, h, [shownValues]: shown }
+}
+
+/**
+ * The app of a prompt, with its control: what it suspends ends with the prompt. It is printed as a
+ * title, since its fields are the inside of the instance.
+ */
+const promptApp = (app: App, control: App['control'], shown: ShownValues): App =>
   new Proxy(app, {
     get: (target, name) => {
       if (name === 'control') return control
+      if (name === 'entity') return (kind: string) => shownEntities(app, target.entity(kind), shown)
+      if (name === inspect.custom) return () => `the instance in ${app.dir}`
       const part: unknown = Reflect.get(target, name, target)
       return typeof part === 'function' ? part.bind(target) : part
     },
   })
 
-const wordsOf = (app: App, paint: Paint): PromptWords => ({
+type Handle = ReturnType<App['entity']>
+
+/** The handle of a kind, whose states are printed as its server lets them be shown. */
+const shownEntities = ({ entities }: App, handle: Handle, shown: ShownValues): Handle => {
+  const marked = (state: unknown) => shown.mark(state, shownState(entities, handle.kind, state))
+  const own = {
+    state: (id: string) => marked(handle.state(id)),
+    list: (options?: Parameters<Handle['list']>[0]) => {
+      const page = handle.list(options)
+      return {
+        ...page,
+        entries: page.entries.map((each) => ({ ...each, state: marked(each.state) })),
+      }
+    },
+  }
+  return new Proxy(handle, {
+    get: (target, name) => {
+      const part: unknown = Reflect.get(name in own ? own : target, name)
+      return typeof part === 'function' ? part.bind(target) : part
+    },
+  })
+}
+
+const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...partWords(app),
-  ...lookingWords(app, paint),
-  ...actingWords(app),
+  ...lookingWords(app, paint, shown),
+  ...actingWords(app, shown),
   store: app.store,
   flow: new FlowWords(app, paint),
   health: () => app.health(),
   help: helpWord(),
 })
 
-const lookingWords = (app: App, paint: Paint) => ({
+const lookingWords = (app: App, paint: Paint, shown: ShownValues) => ({
   tree: async () => new View(treeView(await surveyTree(app), paint)),
   ps: (options?: unknown) => {
     const { all } = (options ?? {}) as { readonly all?: unknown }
@@ -74,15 +114,18 @@ const lookingWords = (app: App, paint: Paint) => ({
     return new View(table(app.system.processes(), paint))
   },
   entities: () => new View(kindTable(kindsOf(app))),
-  entity: (kind: string, id: string) => new View(entityFacts(entityOf(app, kind, id))),
+  entity: (kind: string, id: string) => new View(entityFacts(entityOf(app, kind, id, shown))),
   top: topWord(app, paint),
   info: (process: unknown) => {
     const resting = restingEntity(app, process)
-    if (resting) return new View(entityFacts(entityOf(app, resting.kind, resting.id)))
+    if (resting) return new View(entityFacts(entityOf(app, resting.kind, resting.id, shown)))
     const info = findProcess(app, process)
     return new View(processFacts(info, titlesIn(app), app.system.clock.now()))
   },
-  state: async (process: unknown) => (await getStatus(refOf(app, process))).state,
+  state: async (process: unknown) => {
+    const { state } = await getStatus(refOf(app, process))
+    return shown.mark(state, state)
+  },
   trace: async (process: unknown, count?: unknown) => traceFeed(findProcess(app, process), count),
   wal: async () => {
     const [shard] = app.shards
@@ -121,11 +164,18 @@ const kindsOf = ({ entities }: App): KindFacts[] =>
   })
 
 /** @throws KeelsonError `INVALID_ARGUMENT` for a kind that never ran, or a wrong id */
-const entityOf = (app: App, kind: string, id: string): EntityFacts => {
+const entityOf = (app: App, kind: string, id: string, shown: ShownValues): EntityFacts => {
   const { pid } = app.entity(kind).ref(id)
   const entity = `${kind}/${id}`
   const blocked = app.entities.kind(kind)?.blocked.get(id)?.message
-  return { entity, pid, blocked, rows: surveyEntity(app.entities, entity) }
+  const rows = surveyEntity(app.entities, entity)
+  const isHidden = rows !== undefined && !shown.reveals
+  return {
+    entity,
+    pid,
+    blocked,
+    rows: isHidden ? shownRows(app.entities, { kind, id }, rows) : rows,
+  }
 }
 
 /** `top` keeps its last sample for comparison. */
@@ -142,7 +192,7 @@ const topWord = (app: App, paint: Paint) => {
   }
 }
 
-const actingWords = (app: App) => ({
+const actingWords = (app: App, shown: ShownValues) => ({
   backup: (dir: string, options?: BackupOptions) => app.backup(dir, options),
   // A wrong process throws at once: in a loop nobody awaits the promise.
   kill: (process: unknown) => {
@@ -160,8 +210,12 @@ const actingWords = (app: App) => ({
     const info = findProcess(app, process)
     return resume(info.ref).then(() => new View(`resumed ${processTitle(info)}`))
   },
-  call: async (process: unknown, message: string, payload?: unknown, options?: CallOptions) =>
-    call(understanding(app, process, 'calls', message), message, payload, options),
+  call: async (process: unknown, message: string, payload?: unknown, options?: CallOptions) => {
+    const ref = understanding(app, process, 'calls', message)
+    const shownBy = replyShownBy(ref)
+    const reply = await call(ref, message, payload, options)
+    return shown.mark(reply, shownBy(reply))
+  },
   cast: (process: unknown, message: string, payload?: unknown) =>
     cast(understanding(app, process, 'casts', message), message, payload),
   send: (process: unknown, message: string, payload?: unknown) => {

@@ -8,6 +8,7 @@ import { errorText } from '../text/error-view.ts'
 import { Feed, View } from '../text/view.ts'
 import { type Evaluation, LineScope, type Run } from './evaluation.ts'
 import type { PromptWords } from './prompt-words.ts'
+import { ShownValues, shownValues } from './shown-values.ts'
 
 /** The answer to a line, after its value has settled. */
 export type Answer = {
@@ -84,9 +85,10 @@ export class LocalSession implements Session {
       return { isUnfinished, text: errorText(outcome.error, verbose), hasFailed: true }
     if (outcome.kind !== 'value') return { isUnfinished, text: undefined }
     const { value } = outcome
+    const shownAs = this.#options.words[shownValues] ?? new ShownValues()
     return {
       isUnfinished,
-      text: shown(value, colours),
+      text: shown(shownAs.printed(value), colours),
       ...(value instanceof Feed && { feed: value }),
     }
   }

@@ -5,6 +5,7 @@
  */
 import { inspect } from 'node:util'
 import { isKeelsonError } from '../../errors.ts'
+import { redacted } from '../../redaction.ts'
 import { printableLines } from './paint.ts'
 
 /**
@@ -13,7 +14,7 @@ import { printableLines } from './paint.ts'
  */
 export const errorText = (error: unknown, verbose = false): string => {
   try {
-    return wholeText(error, verbose)
+    return wholeText(redacted(error), verbose)
   } catch {
     return 'thrown: a value that cannot be printed'
   }

@@ -1,5 +1,6 @@
 /** Process information: the facts of a process at one moment, as plain data. */
 
+import { redacted } from '../../redaction.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { describeMessage } from '../words/envelope.ts'
 import type { MessageNames } from './behaviour.ts'
@@ -57,6 +58,15 @@ export const processInfo = (process: Process): ProcessInfo => ({
 /** The messages that the process of `ref` understands; `undefined` for none, and for a bare one. */
 export const messageNames = (ref: Ref): MessageNames | undefined =>
   addressOf<Process>(ref).resolve()?.behaviour.messages
+
+/**
+ * How the process of `ref` lets the answer to a call be shown. It is taken before the call, which
+ * may end the process.
+ */
+export const replyShownBy = (ref: Ref): ((reply: unknown) => unknown) => {
+  const process = addressOf<Process>(ref).resolve()
+  return (reply) => (process ? process.shownPayload('reply', reply) : redacted(reply))
+}
 
 const statusOf = (process: Process): ProcessInfo['status'] => {
   const status = process.behaviour.status()

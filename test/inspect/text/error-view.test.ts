@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { errorText } from '../../../src/inspect/text/error-view.ts'
@@ -24,13 +25,12 @@ describe('an error', () => {
   })
 
   test('may fail at being printed', () => {
-    const trap = {
-      getPrototypeOf: () => {
-        throw new Error('no')
-      },
+    const fail = () => {
+      throw new Error('no')
     }
 
-    expect(errorText(new Proxy({}, trap))).toBe('thrown: a value that cannot be printed')
+    expect(errorText(new Proxy({}, { getPrototypeOf: fail }))).toBe("thrown: '[unreadable]'")
+    expect(errorText({ [inspect.custom]: fail })).toBe('thrown: a value that cannot be printed')
   })
 
   test('names its causes, but not one with the same message', () => {

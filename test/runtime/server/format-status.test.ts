@@ -203,12 +203,9 @@ const startDynamic = async (system: System, spec: ChildSpec): Promise<unknown> =
 
 describe('without formatStatus, a field with the name of a secret is in no outlet', () => {
   const secret = { user: 'ada', password: 'hunter2' }
-  type Open = GenServer<{
-    calls: Record<'ask' | 'fail' | 'leave', (payload: unknown) => unknown>
-  }>
-  const open: Open = {
+  type Questions = { calls: Record<'ask' | 'fail' | 'leave', (payload: unknown) => unknown> }
+  const open: GenServer<Questions, typeof secret> = {
     init: () => ({ ...secret }),
-    casts: {},
     calls: {
       ask: (state) => reply(state, state),
       fail: (_, payload) => {
@@ -218,16 +215,16 @@ describe('without formatStatus, a field with the name of a secret is in no outle
     },
   }
 
-  test.each<[string, (ref: Ref<never>) => unknown]>([
-    ['a call that fails', (ref) => call(ref, 'fail' as never, secret as never)],
-    ['an exit', (ref) => call(ref, 'leave' as never, secret as never)],
-    ['an unexpected info', (ref) => send(ref, 'news' as never, secret as never)],
+  test.each<[string, (ref: Ref<Questions>) => unknown]>([
+    ['a call that fails', (ref) => call(ref, 'fail', secret)],
+    ['an exit', (ref) => call(ref, 'leave', secret)],
+    ['an unexpected info', (ref) => send(ref as Ref<never>, 'news' as never, secret as never)],
   ])('%s: reports, lines of the log, events, and the error of a caller', async (_, act) => {
     const { system, log, settle } = testSystem()
     const seen: unknown[] = [log.lines]
     system.events.on('process.crashed', (event) => seen.push(event))
     system.events.on('supervisor.report', (event) => seen.push(event))
-    const ref = (await startSupervised(system, worker('a', open))) as Ref<never>
+    const ref = (await startSupervised(system, worker('a', open))) as Ref<Questions>
     await Promise.resolve(act(ref)).catch((error) => seen.push(error))
     await settle()
     const text = inspect(seen, { depth: 9 })

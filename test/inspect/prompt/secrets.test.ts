@@ -1,0 +1,285 @@
+/**
+ * A secret, under `formatStatus` or in a field with the name of one, is in no byte of the prompt and
+ * of the log. The words come from the prompt itself: a new one without a line here fails.
+ */
+import { beforeEach, describe, expect, test } from 'vitest'
+import {
+  createSystem,
+  type DurableServer,
+  entity,
+  exit,
+  type GenServer,
+  ok,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
+import { LocalSession } from '../../../src/inspect/prompt/session.ts'
+import { ShownValues } from '../../../src/inspect/prompt/shown-values.ts'
+import { plainPaint } from '../../../src/inspect/text/paint.ts'
+import { jsonLogger, textLogger } from '../../../src/runtime/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
+
+const canary = 'CANARY7'
+
+/** In `number` a formatStatus hides it, in `password` its name does. */
+type Secrets = { readonly number: string; readonly password: string; readonly old?: string }
+const secrets: Secrets = { number: canary, password: canary }
+const named = { user: 'ada', password: canary }
+
+type Questions = Record<'ask' | 'word' | 'fail' | 'leave' | 'hang', (payload: unknown) => unknown>
+type Messages = { calls: Questions; casts: { fail: (payload: unknown) => void } }
+
+const fail = (payload: unknown): never => {
+  throw Object.assign(new Error('refused'), { payload, password: canary })
+}
+
+/** Shows nothing of its payloads and its reasons. */
+const hiding = { formatStatus: () => ({ state: { number: '…' }, reason: 'a secret' }) }
+
+const open: GenServer<Messages, typeof named, { readonly apiKey: string }> = {
+  init: () => named,
+  calls: {
+    ask: (state) => reply(state, state),
+    word: (state) => reply(named.user, state),
+    fail: (_, payload) => fail(payload),
+    leave: (_, payload) => exit(['left', payload]),
+    hang: () => new Promise<never>(() => undefined),
+  },
+  casts: { fail: (_, payload) => fail(payload) },
+}
+
+const vault: GenServer<Messages, Secrets> = {
+  init: () => secrets,
+  calls: {
+    ask: (state) => reply(state, state),
+    word: (state) => reply(state.number, state),
+    fail: (_, payload) => fail(payload),
+    leave: () => exit(canary),
+    hang: () => new Promise<never>(() => undefined),
+  },
+  casts: { fail: (_, payload) => fail(payload) },
+  ...hiding,
+}
+
+const account = {
+  init: () => ok({ ...secrets }),
+  calls: {
+    ask: (state: Secrets) => reply(state, { ...state, old: 'x' }),
+    word: (state: Secrets) => reply(state.number, { ...state, old: 'y' }),
+    fail: (_: Secrets, payload: unknown) => fail(payload),
+    leave: () => exit(canary),
+    hang: () => new Promise<never>(() => undefined),
+  },
+  casts: { fail: (_: Secrets, payload: unknown) => fail(payload) },
+} as unknown as DurableServer<Messages, Secrets>
+
+const login = {
+  ...account,
+  init: () => ok(named as never),
+  calls: {
+    ...account.calls,
+    word: (state: unknown) => reply('ada', state),
+    leave: (_: unknown, payload: unknown) => exit(['left', payload]),
+  },
+  index: () => ({ password: canary, status: 'new' }),
+} as unknown as DurableServer<Messages, Secrets>
+
+const tree = supervisor('app', { intensity: 1_000 }, [
+  worker('open', open, { arg: { apiKey: canary } }),
+  worker('vault', vault),
+  entity('acct', { ...account, ...hiding }),
+  entity('login', login),
+])
+
+let app: App
+let log: string
+let session: LocalSession
+let shown: ShownValues
+let during: ReturnType<typeof machine>['during']
+
+/** Runs the lines, and returns all that is printed. */
+const ask = async (...lines: string[]): Promise<string> => {
+  const printed: string[] = []
+  for (const line of lines.flatMap((each) => each.split('\n'))) {
+    const { text, feed } = await during(session.run(line))
+    printed.push(String(text))
+    feed?.show((more) => printed.push(more))
+  }
+  await during(Promise.resolve())
+  return printed.join('\n')
+}
+
+beforeEach(async () => {
+  const world = machine()
+  during = world.during
+  log = ''
+  const write = (line: string): void => {
+    log += `${line}\n`
+  }
+  const loggers = [textLogger(world.clock, write), jsonLogger(world.clock, write)]
+  const each =
+    (level: 'error' | 'warn' | 'info') =>
+    (...line: [string, Record<string, unknown>?]): void => {
+      for (const logger of loggers) logger[level](...line)
+    }
+  const logger = { error: each('error'), warn: each('warn'), info: each('info') }
+  app = await world.start({ app: tree, system: createSystem({ clock: world.clock, logger }) })
+  shown = new ShownValues()
+  session = new LocalSession({
+    words: promptWords(app, plainPaint, app.control, shown),
+    colours: false,
+    verbose: true,
+    completions: () => [],
+  })
+  await during(app.store.put('user:1', named))
+  await during(app.store.putFields('user:2', [['password', canary]]))
+  await during(app.journal.append({ id: 'e', type: 'order', command: named, response: named }))
+  for (const process of ['open', 'vault', 'acct/1', 'login/1'])
+    await ask(`call('${process}', 'ask', ${JSON.stringify(named)})`)
+})
+
+const processes = ["'open'", "'vault'", "'acct/1'", "'login/1'"]
+/** A line about each process, with a payload whose secrets it hides. */
+const ofEach = (line: (process: string, payload: string) => string): string[] =>
+  processes.map((process) =>
+    line(process, JSON.stringify(/vault|acct/.test(process) ? secrets : named)),
+  )
+const payload = JSON.stringify(named)
+
+/** What each word is asked for. */
+const asked: Readonly<Record<string, readonly string[]>> = {
+  tree: ['tree()'],
+  ps: ['ps()', 'ps({ all: true })'],
+  entities: ['entities()'],
+  entity: ["entity('acct', '1')", "entity('login', '1')"],
+  top: ['top()'],
+  info: ofEach((process) => `info(${process})`),
+  state: [
+    ...ofEach((process) => `state(${process})`),
+    "[await state('vault')]",
+    "({ a: await state('acct/1') })",
+  ],
+  trace: ofEach((process, payload) =>
+    [
+      `trace(${process}, 20)`,
+      `call(${process}, 'ask', ${payload})`,
+      `call(${process}, 'word', ${payload})`,
+    ].join('\n'),
+  ),
+  call: ofEach((process, payload) =>
+    [
+      `call(${process}, 'ask', ${payload})`,
+      `const reply = await call(${process}, 'ask')`,
+      '[reply, { reply }]',
+      `call(${process}, 'word')`,
+      `call(${process}, 'fail', ${payload})`,
+      `call(${process}, 'leave', ${payload})`,
+      `call(${process}, 'hang', ${payload}, { timeoutMs: 5 })`,
+      `kill(${process})`,
+    ].join('\n'),
+  ),
+  cast: ofEach((process, payload) => `cast(${process}, 'fail', ${payload})`),
+  send: ofEach((process, payload) => `send(${process}, 'news', ${payload})`),
+  suspend: ofEach((process) => `suspend(${process})`),
+  resume: ofEach((process) => `resume(${process})`),
+  kill: ofEach((process) => `kill(${process})`),
+  store: [
+    'store',
+    "store.get('user:1')",
+    "store.fields('user:2')",
+    'store.range()',
+    "store.getMany(['user:1'])",
+    `store.put('a', 1, ${payload})`,
+    `store.lock(['a'], ${payload})`,
+  ],
+  app: [
+    'app',
+    '({ app })',
+    "app.entity('acct').state('1')",
+    "app.entity('login').state('1')",
+    "app.entity('acct').list()",
+    "app.entity('login').list()",
+    "app.entity('acct')",
+    "app.store.get('user:1')",
+    'for await (const entry of app.journal.entries({ from: 0 })) globalThis.entry = entry',
+    'globalThis.entry',
+    'app.system.processes()',
+  ],
+  control: ['control', 'control.suspend(0)', 'control.resumeAll()'],
+  table: ['table'],
+  batcher: ['batcher', 'batcher.windows()', 'batcher.changes()'],
+  backup: ['backup(5)', `backup('/b', ${payload})`],
+  wal: ['wal()'],
+  journal: ['journal()'],
+  projections: ['projections()'],
+  replication: ['replication()'],
+  health: ['health()'],
+  help: ['help', 'help()'],
+  h: ['h()', 'h(store)', 'h(app)', `h(${payload})`],
+  ...Object.fromEntries(
+    ['blob_store', 'wal_writer', 'applier', 'lmdb_writer', 'shard', 'followers'].map((part) => [
+      part,
+      [part, `state(${part}(0))`, `info(${part}(0))`],
+    ]),
+  ),
+}
+
+/** Words that are only the names of processes. */
+const names = ['alarms', 'expirer', 'keelson', 'registry', 'services', 'shards', 'snapshotter']
+const own = ['acct', 'login', 'open', 'vault']
+
+test('every word of the prompt is asked', () => {
+  const words = Object.keys(promptWords(app, plainPaint))
+  expect(words.filter((word) => ![...names, ...own].includes(word)).sort()).toEqual(
+    Object.keys(asked).sort(),
+  )
+})
+
+test.each(Object.entries(asked))('%s prints no secret, and logs none', async (_, lines) => {
+  const text = await ask(...lines)
+  await during(new Promise<void>((resolve) => void app.system.clock.after(50, resolve)))
+  expect(text.split('\n').filter((line) => line.includes(canary))).toEqual([])
+  expect(log.split('\n').filter((line) => line.includes(canary))).toEqual([])
+})
+
+test.each([...names, ...own])('%s, a process, neither', async (name) => {
+  expect(await ask(name, `info('${name}')`, `state('${name}')`)).not.toContain(canary)
+})
+
+test('no part of the app prints one, called or not', async () => {
+  const parts = new Set<string>()
+  for (let from: object = app; from !== Object.prototype; from = Object.getPrototypeOf(from))
+    for (const name of Object.getOwnPropertyNames(from)) parts.add(name)
+  for (const name of ['close', 'closed', 'constructor']) parts.delete(name)
+  const lines = [...parts].flatMap((name) => [`app.${name}`, `app.${name}('x')`])
+  expect(lines.length).toBeGreaterThan(40)
+  expect(await ask(...lines)).not.toContain(canary)
+})
+
+describe('what is hidden', () => {
+  test('is told by type and length, and the rest is shown', async () => {
+    expect(await ask("store.get('user:1')")).toBe(
+      "{ user: 'ada', password: '[hidden string of 7]' }",
+    )
+    expect(await ask("state('vault')")).toBe("{ number: '…' }")
+    expect(await ask("app.entity('acct').state('1')")).toBe("{ number: '…' }")
+    expect(await ask("call('vault', 'word')")).toBe('[hidden string of 7]')
+  })
+
+  test('is there for code: what is read may be written back', async () => {
+    await ask("const { user, ...rest } = await store.get('user:1')")
+    await ask("await store.put('user:3', { user: 'grace', ...rest })")
+    expect(app.store.get('user:3')).toEqual({ user: 'grace', password: canary })
+    await ask("await store.put('user:4', app.entity('acct').state('1'))")
+    expect(app.store.get('user:4')).toMatchObject(secrets)
+  })
+
+  test('is in the crash report, the line of a restart and the trace as what may be seen', async () => {
+    await ask(`call('open', 'fail', ${payload})`, `call('vault', 'fail', ${payload})`)
+    expect(log).toContain('last message: call fail {user: "ada", password: "[hidden string of 7]"}')
+    expect(log).toContain('vault ended: a secret')
+  })
+})
