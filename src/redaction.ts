@@ -159,7 +159,7 @@ const isHarmless = (item: unknown): boolean =>
   ['boolean', 'undefined', 'function'].includes(typeof item) ||
   (typeof item === 'string' && item.startsWith('[hidden '))
 
-/** Objects without fields to copy, and those that say themselves how they are printed. */
+/** Objects without fields to copy, and objects that say themselves how they are printed. */
 const isClosed = (value: object): boolean =>
   ArrayBuffer.isView(value) ||
   types.isAnyArrayBuffer(value) ||

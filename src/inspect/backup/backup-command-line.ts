@@ -40,9 +40,10 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
       Makes the data folder DIR of what is replicated there (docs/replication.md). Its logs keep their ids.
       --instance ID   the folder to restore, where several are replicated there
 
-  keelson open DIR --at LSN|TIME [--progress]
+  keelson open DIR --at LSN|TIME [--reveal] [--progress]
       The prompt on the data folder or backup DIR as of then: on a copy beside it, which is removed in the
-      end with what was written there. DIR must not be open.`
+      end with what was written there. DIR must not be open.
+      --reveal        prints secrets, and the states of durable actors, of which it prints type and length`
 
 /** Parses the words after `keelson backup`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const parseBackup = (words: readonly string[]) => {
@@ -75,7 +76,8 @@ const replicaOf = (words: readonly string[]) => {
 
 /** Parses the words after `keelson open`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const parseOpen = (words: readonly string[]) => {
-  const options = { progress: reported.progress, at: read((given) => momentOf(given ?? '')) }
+  const { progress } = reported
+  const options = { progress, reveal: flag, at: read((given) => momentOf(given ?? '')) }
   const { word: dir, ...values } = wordsWith('open', 'one folder', words, options)
   return { kind: 'open', dir, ...values } as const
 }

@@ -35,6 +35,8 @@ export type InstanceWords = {
 export type InstanceCommand = InstanceWords & {
   readonly kind: 'start' | 'run' | 'attach'
   readonly verbose: boolean
+  /** Its prompt hides nothing: `--reveal` of `keelson open`. */
+  readonly reveal?: boolean
   /** `--log json` of `keelson run`: its lines are JSON. */
   readonly log?: 'json'
 }

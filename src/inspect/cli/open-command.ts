@@ -30,7 +30,12 @@ export const runOpen = async (
     if (status !== 0) return status
     const config = join(temporary, 'view.json')
     refusing(() => writeConfiguration(disk, config))
-    return await runStart({ kind: 'start', config, dir: data, verbose }, environment, verbose)
+    const { reveal } = command
+    return await runStart(
+      { kind: 'start', config, dir: data, verbose, reveal },
+      environment,
+      verbose,
+    )
   } finally {
     refusing(() => disk.remove(temporary))
   }

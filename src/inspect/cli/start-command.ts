@@ -9,6 +9,7 @@ import { historyPath } from '../prompt/history-file.ts'
 import { Prompt } from '../prompt/prompt.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { LocalSession } from '../prompt/session.ts'
+import { ShownValues } from '../prompt/shown-values.ts'
 import { errorText } from '../text/error-view.ts'
 import { paintFor, plainPaint, printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
@@ -44,7 +45,7 @@ export const runStart = async (
       },
       attend: async (app, started, over) => {
         greet(started, environment)
-        prompt = promptFor(app, environment, verbose)
+        prompt = promptFor(app, environment, command)
         over.addEventListener('abort', () => prompt?.close())
         await prompt.run()
       },
@@ -54,14 +55,18 @@ export const runStart = async (
   }
 }
 
-const promptFor = (app: App, environment: Environment, verbose: boolean): Prompt => {
+const promptFor = (
+  app: App,
+  environment: Environment,
+  { verbose, reveal }: InstanceCommand,
+): Prompt => {
   const paint = isTerminal(environment)
     ? paintFor(environment.output, environment.variables)
     : plainPaint
   return new Prompt({
     environment,
     session: new LocalSession({
-      words: promptWords(app, paint),
+      words: promptWords(app, paint, app.control, new ShownValues(reveal)),
       colours: paint !== plainPaint,
       verbose,
       completions: () => processWords(app),

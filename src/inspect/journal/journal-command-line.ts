@@ -46,7 +46,7 @@ const neededNumber: WordOption<number> = {
 }
 
 const verifyCommand = (words: readonly string[]) => {
-  const options = { entry: text, head: text, key: text, json: flag }
+  const options = { entry: text, head: text, key: text, reveal: flag, json: flag }
   const { word: proof, ...values } = wordsWith('journal verify', 'one proof', words, options)
   return { kind: 'journal verify', proof, ...values } as const
 }
@@ -69,12 +69,13 @@ const commands: Readonly<Record<string, GroupedCommand<JournalCommand>>> = {
   },
   verify: {
     parse: verifyCommand,
-    usage: `  keelson journal verify PROOF [--entry FILE] [--head HEAD] [--key PEM] [--json]
-      Checks a proof without any log, and prints what it proves.
+    usage: `  keelson journal verify PROOF [--entry FILE] [--head HEAD] [--key PEM] [--reveal] [--json]
+      Checks a proof without any log, and prints what it proves. Of values it prints type and length.
       Exit status: 0 the proof holds, 4 it does not, or is of a newer version.
       --entry FILE    the write must be these bytes
       --head HEAD     the proof must be against this head
-      --key PEM       the group must be signed with this key`,
+      --key PEM       the group must be signed with this key
+      --reveal        prints the values of the write, which may be secrets`,
   },
 }
 

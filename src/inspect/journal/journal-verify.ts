@@ -21,7 +21,7 @@ import { readNamed } from '../command/named-file.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
-import { contentJson, contentText } from '../wal/wal-dump-view.ts'
+import { contentJson, contentText, withoutValues } from '../wal/wal-dump-view.ts'
 import type { JournalVerifyCommand } from './journal-command-line.ts'
 
 /** Facts as lines of text, and the same as plain data. */
@@ -64,7 +64,7 @@ const findingOf = (command: JournalVerifyCommand, cwd: string): Finding => {
     command.key === undefined ? undefined : publicKeyOf(read(command.key).toString('utf8'))
   const entry = command.entry === undefined ? undefined : read(command.entry)
   return proof.kind === 'record'
-    ? recordFinding(proof, head, key, entry)
+    ? recordFinding(proof, head, key, entry, command.reveal)
     : consistencyFinding(proof, head)
 }
 
@@ -73,6 +73,7 @@ const recordFinding = (
   kept: CommitmentHead | undefined,
   key: string | undefined,
   entry: Uint8Array | undefined,
+  reveal: boolean,
 ): Finding => {
   const { record, header, hash } = verifyRecordProof(proof)
   if (entry && Buffer.compare(entry, record.bytes) !== 0)
@@ -89,16 +90,18 @@ const recordFinding = (
   const signer = isSigned ? header.signer : null
   const content = recordContent(record)
   const { lsn, index, time } = record
+  const text = printable(contentText(content, reveal ? 200 : 0))
+  const json = reveal ? contentJson(content) : (withoutValues(contentJson(content)) as object)
   return {
     facts: [
-      ['write', `lsn ${countText(lsn)}, index ${index}: ${printable(contentText(content, 200))}`],
+      ['write', `lsn ${countText(lsn)}, index ${index}: ${text}`],
       ['group', `${countText(header.seq)}, lsn ${header.firstLsn} to ${header.lastLsn}`],
       ['signed', signer ?? 'no'],
       ['head', `${countText(size)} groups, root ${root}`],
       ['the head', kept ? keptText(isLast) : 'was not compared: --head FILE does'],
     ],
     json: {
-      record: { lsn, index, time, ...contentJson(content) },
+      record: { lsn, index, time, ...json },
       group: { seq: header.seq, firstLsn: header.firstLsn, lastLsn: header.lastLsn },
       signer,
       head: { size, root },

@@ -1,5 +1,6 @@
 /** Parses `keelson wal`: words in, a checked command out. Pure. */
 import {
+  flag,
   type GroupedCommand,
   needed,
   parseGroup,
@@ -15,7 +16,7 @@ export type WalVerifyCommand = ReturnType<typeof verifyCommand>
 
 /**
  * `keelson wal dump`. LSNs from `from` to `to`, inclusive. `width` is the number of characters
- * shown of a value.
+ * shown of a value, if values are revealed.
  */
 export type WalDumpCommand = ReturnType<typeof dumpCommand>
 
@@ -36,6 +37,7 @@ const dumpCommand = (words: readonly string[]) => {
     from: whole(1, undefined),
     to: whole(1, Number.MAX_SAFE_INTEGER),
     width: whole(1, 60),
+    reveal: flag,
   }
   const { word: dir, from, ...values } = wordsWith('wal dump', 'one folder', words, options)
   if (from !== undefined && values.to < from)
@@ -61,11 +63,13 @@ const commands: Readonly<Record<string, GroupedCommand<WalCommand>>> = {
   },
   dump: {
     parse: dumpCommand,
-    usage: `  keelson wal dump DIR [--from LSN] [--to LSN] [--width N] [--json]
+    usage: `  keelson wal dump DIR [--from LSN] [--to LSN] [--reveal] [--width N] [--json]
       Prints every frame with what it carries, and damaged places where they are, and goes on behind them.
+      Of values it prints type and length.
       --from, --to    only frames with these LSNs, both included
-      --width N       how many characters of a value are shown; 60 by default
-      --json          one object a line, values whole`,
+      --reveal        prints the values, which may be secrets
+      --width N       how many characters of a revealed value are shown; 60 by default
+      --json          one object a line, revealed values whole`,
   },
   salvage: {
     parse: salvageCommand,

@@ -1,6 +1,10 @@
-/** The frames of a log as lines of text and as JSON objects. Pure. */
+/**
+ * The frames of a log as lines of text and as JSON objects. No kind of entities is known here that
+ * says what may be shown: of values only type and length are, unless they are revealed. Pure.
+ */
 import { inspect } from 'node:util'
 import { readBody } from '../../actors/index.ts'
+import { hiddenText, shapeText } from '../../redaction.ts'
 import {
   type Command,
   type DumpRecord,
@@ -42,7 +46,7 @@ const frameTypeName = (type: number): string => {
 export const logHeading = ({ known, dir }: LogTarget, paint: Paint = plainPaint): string =>
   paint('strong', `shard ${known?.shard ?? 0}  ${printable(dir)}`)
 
-/** One record as one line; a value is cut to `width` characters. */
+/** One record as one line; a value is cut to `width` characters, of which 0 are its type and length. */
 export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint): string => {
   switch (record.kind) {
     case 'segment': {
@@ -72,7 +76,7 @@ export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint
   }
 }
 
-/** The content of a frame, in one line; a value is cut to `width` characters. */
+/** The content of a frame, in one line, with values as in `dumpLine`. */
 export const contentText = (content: FrameContent, width: number): string => {
   switch (content.kind) {
     case 'units':
@@ -135,7 +139,7 @@ const entryText = (entry: EntryUnit, width: number): string => {
 const payloadText = (payload: EventPayload, width: number): string => {
   try {
     const { version, value } = readEventPayload(payload)
-    return cut(`${version === 1 ? '' : `v${version} `}${plainText(value)}`, width)
+    return cut(`${version === 1 ? '' : `v${version} `}${shownText(value, width)}`, width)
   } catch {
     return bytesPreview(payload, width)
   }
@@ -167,14 +171,14 @@ const bodyText = (entity: string, body: Uint8Array, width: number): string => {
   try {
     const { version, shape, steps, fields, state } = readBody(body)
     const named = steps.map(({ name, payload }) =>
-      payload === undefined ? name : `${name} ${cut(plainText(payload), width)}`,
+      payload === undefined ? name : `${name} ${cut(shownText(payload, width), width)}`,
     )
     return [
-      `state ${state === undefined ? 'none' : cut(plainText(state), width)}`,
+      `state ${state === undefined ? 'none' : cut(shownText(state, width), width)}`,
       version === 1 ? '' : `version ${version}`,
       shape === '' ? '' : `shape ${shape}`,
       named.length === 0 ? '' : `steps [${named.join(', ')}]`,
-      Object.keys(fields).length === 0 ? '' : `index ${cut(plainText(fields), width)}`,
+      Object.keys(fields).length === 0 ? '' : `index ${cut(shownText(fields, width), width)}`,
     ]
       .filter((part) => part !== '')
       .join(' ')
@@ -237,7 +241,7 @@ const contentNames = ['structured', 'text', 'bytes'] as const
 
 const valueText = (value: StoredValue, width: number): string => {
   try {
-    if (value.tag !== valueTags.blob) return plainText(decodeValue(value))
+    if (value.tag !== valueTags.blob) return shownText(decodeValue(value), width)
     const rope = ropeOf(value)
     return `<${contentNames[rope.content]} of ${bytesText(ropeLength(rope))}, in blobs>`
   } catch {
@@ -245,10 +249,15 @@ const valueText = (value: StoredValue, width: number): string => {
   }
 }
 
+/** A value of users. */
+const shownText = (value: unknown, width: number): string =>
+  width === 0 ? `<${shapeText(value)}>` : plainText(value)
+
 const plainText = (value: unknown): string =>
   inspect(value, { breakLength: Number.POSITIVE_INFINITY, depth: 6, maxStringLength: 10_000 })
 
 const bytesPreview = (bytes: Uint8Array, width: number): string => {
+  if (width === 0) return `<${shapeText(bytes)}>`
   const shown = bytes.subarray(0, Math.ceil(width / 2))
   return cut(
     `<${Buffer.from(shown).toString('hex')}${shown.length < bytes.length ? '…' : ''}>`,
@@ -258,7 +267,9 @@ const bytesPreview = (bytes: Uint8Array, width: number): string => {
 
 const cut = (text: string, width: number): string => {
   const oneLine = text.replaceAll('\n', ' ')
-  return oneLine.length <= width ? oneLine : `${oneLine.slice(0, Math.max(0, width - 1))}…`
+  return width === 0 || oneLine.length <= width
+    ? oneLine
+    : `${oneLine.slice(0, Math.max(0, width - 1))}…`
 }
 
 const isStored = (field: unknown): field is StoredValue =>
@@ -427,3 +438,25 @@ const isJson = (value: unknown): boolean => {
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
+
+/** The members of the plain data that have values of users. */
+const valueNames = ['value', 'base64', 'state', 'payload', 'fields']
+
+/** Plain data of a record, with type and length in the place of its values. */
+export const withoutValues = (json: unknown, name = ''): unknown => {
+  if (name === 'base64' && typeof json === 'string') return hiddenText(Buffer.from(json, 'base64'))
+  if (json === null || json === undefined) return json
+  const isValue = valueNames.includes(name) && !isEncoded(json)
+  if (isValue || ArrayBuffer.isView(json)) return hiddenText(json)
+  if (Array.isArray(json)) return json.map((each) => withoutValues(each))
+  if (typeof json !== 'object') return json
+  const members = Object.entries(json)
+  return Object.fromEntries(members.map(([each, member]) => [each, withoutValues(member, each)]))
+}
+
+/** Whether it is a value as `valueJson` has it, and nothing else. */
+const isEncoded = (json: unknown): boolean => {
+  const [tag, value, ...more] = typeof json === 'object' ? Object.entries(json ?? {}) : []
+  const isTagged = tag?.[0] === 'tag' && tagNames.some((each) => each === tag[1])
+  return isTagged && (value?.[0] === 'value' || value?.[0] === 'base64') && more.length === 0
+}

@@ -14,7 +14,7 @@ import { runSteps } from '../command/long-work.ts'
 import { errorText } from '../text/error-view.ts'
 import { paintFor } from '../text/paint.ts'
 import type { WalDumpCommand } from './wal-command-line.ts'
-import { dumpJson, dumpLine, logHeading } from './wal-dump-view.ts'
+import { dumpJson, dumpLine, logHeading, withoutValues } from './wal-dump-view.ts'
 import { walTarget } from './wal-target.ts'
 
 // Prints many lines in pieces, no faster than the reader takes them. If the reader ends, it stops
@@ -81,9 +81,10 @@ export const runWalDump = async (
       try {
         await runSteps(dumping(disk, log.dir, command), work, (record) => {
           if (record.kind === 'pause') return
+          const json = () => dumpJson(record, log.known?.shard)
           const line = command.json
-            ? JSON.stringify(dumpJson(record, log.known?.shard))
-            : dumpLine(record, command.width, paint)
+            ? JSON.stringify(command.reveal ? json() : withoutValues(json()))
+            : dumpLine(record, command.reveal ? command.width : 0, paint)
           if (!lines.add(line)) return
           return lines.flush().then(() => {
             if (lines.isGone) stop.abort()

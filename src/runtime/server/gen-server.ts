@@ -123,7 +123,7 @@ interface Callbacks<M, S, Arg, App>
    * Decides what crash reports, `sys.getStatus` and the prompt show of this server (OTP's
    * `format_status`). It gets the state, and in a crash report the last message and the reason, and
    * returns the visible parts. A part that it leaves out is not shown, except the reason. Without
-   * it everything is.
+   * it, fields with the name of a secret are hidden.
    */
   readonly formatStatus?: (status: StatusParts<S>) => StatusParts
 }

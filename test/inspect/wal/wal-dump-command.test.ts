@@ -62,7 +62,7 @@ describe('keelson wal dump', () => {
     })
 
     const { status, output } = await commandHere(
-      ['wal', 'dump', 'd', '--from', '5', '--to', '7'],
+      ['wal', 'dump', 'd', '--from', '5', '--to', '7', '--reveal'],
       dir,
     )
 
@@ -75,10 +75,19 @@ describe('keelson wal dump', () => {
     ])
   })
 
+  test('prints no value without --reveal', async () => {
+    const dir = await newFolder(1, (store) => store.put('t', 'CANARY7'))
+    for (const words of [[], ['--json']]) {
+      const { output } = await commandHere(['wal', 'dump', 'd', ...words], dir)
+      expect(output).not.toMatch(/CANARY7|xxx/)
+      expect(output).toContain('string of 7')
+    }
+  })
+
   test('as JSON gives one object a line, with values whole', async () => {
     const dir = await newFolder(2, (store) => store.put('m', new Map([[1, 2n]])))
 
-    const { output } = await commandHere(['wal', 'dump', 'd', '--json'], dir)
+    const { output } = await commandHere(['wal', 'dump', 'd', '--json', '--reveal'], dir)
 
     const records = output
       .trimEnd()

@@ -1,6 +1,7 @@
 /** Commands in `keelson wal dump`: one line each, with its content. */
 import { describe, expect, test } from 'vitest'
-import { dumpJson, dumpLine } from '../../../src/inspect/wal/wal-dump-view.ts'
+import { dumpJson, dumpLine, withoutValues } from '../../../src/inspect/wal/wal-dump-view.ts'
+import { commandKinds } from '../../../src/storage/commands/command-table.ts'
 import {
   alarmRowKey,
   blobRope,
@@ -214,6 +215,100 @@ describe('a turn', () => {
           },
         },
       ],
+    })
+  })
+})
+
+describe('values that are not revealed', () => {
+  const secret = encodeValue('CANARY7')
+  const large = encodeValue({ number: 'CANARY7', list: [{ pin: 'CANARY7' }] })
+  const bytes = encodeValue(Buffer.from('CANARY7'))
+  const key = 'k'
+  const [expiry, keys, owner, leaseMs] = [noExpiry, ['k'], 'ann', 5]
+  /** One of each kind: a new kind of command fails to compile here. */
+  const commands: { readonly [K in Command['kind']]: Omit<Command & { kind: K }, 'kind'> } = {
+    put: { key, value: large, expiry },
+    delete: { key },
+    set: { key, value: secret, expiry, condition: 'absent', get: true },
+    append: { key, suffix: secret },
+    getSet: { key, value: bytes },
+    setRange: { key, offset: 0, patch: bytes },
+    compareAndSet: { key, expected: secret, value: secret, expiry },
+    lock: { keys, owner, leaseMs },
+    extend: { keys, owner, leaseMs },
+    unlock: { keys, owner },
+    putField: { key, field: 'f', value: secret },
+    putFields: { key, fields: [['f', secret]] },
+    deleteField: { key, field: 'f' },
+    putMany: { entries: [{ key, value: bytes, expiry }] },
+    deleteMany: { keys },
+    expire: { key, expiry: { kind: 'after', ms: 5 } },
+    persist: { key },
+    clear: { namespace: 'users' },
+    removeExpired: { keys: [] },
+  } as never
+  const incarnation = '0123456789abcdef'
+  const mark = { incarnation, seq: 8 }
+  const steps = [['0/7/0', 'mail', 0, 0, 9, { to: 'CANARY7' }]]
+  const turn: Turn = {
+    ...{ kind: 'turn', entity: 'order/42', follows: mark },
+    row: mainRowOf(mark, encodeList([1, 1, '', steps, { index: 'CANARY7' }, { a: 'CANARY7' }])),
+    rows: [[alarmRowKey('order/42', 'a'), encodeList(['CANARY7'])]],
+    writes: [{ kind: 'put', key, value: secret, expiry }],
+    own: { birth: incarnation, changes: [['row', secret]] },
+  }
+  const entry = entryUnit({
+    id: 'order-7',
+    type: 'limit',
+    command: eventPayload({ cents: 'CANARY7' }),
+    response: eventPayload('CANARY7', 2),
+    events: [{ type: 'fill', payload: eventPayload(['CANARY7']) }],
+    effects: [{ type: 'hold', payload: Buffer.from('CANARY7') }],
+  })
+  const all = commandKinds.map((kind) => ({ kind, ...commands[kind] }) as Command)
+  const units: [string, Unit][] = [
+    ...all.map((command): [string, Unit] => [command.kind, command]),
+    ['a batch', { kind: 'batch', commands: all } as never],
+    ['a turn', turn],
+    ['a turn of an own entity', { ...turn, entity: '$journal/mail' }],
+    ['a row that is no state', { ...turn, row: mainRowOf(mark, Buffer.from('CANARY7')) }],
+    ['an entry', entry],
+    ['a turn with an entry', { ...turn, entries: [entry] }],
+  ]
+  const hex = Buffer.from('CANARY7').toString('hex')
+  const encoded = (record: unknown): string =>
+    JSON.stringify(record).replace(
+      /"([\w+/]+=*)"/g,
+      (_, text) => text + Buffer.from(text, 'base64'),
+    )
+
+  test.each(units)('%s shows none, as text and as JSON', (_, unit) => {
+    const record = recordOf(unit)
+    const text = dumpLine(record, 0) + encoded(withoutValues(dumpJson(record, 0)))
+    expect(text).not.toMatch(new RegExp(`CANARY7|${hex}|${[...Buffer.from('CANARY7')]}`))
+  })
+
+  test.each<[string, object]>([
+    ['an entry of an application', { kind: 'entry', type: 9, bytes: Buffer.from('CANARY7') }],
+    [
+      'a checkpoint',
+      { kind: 'checkpoint', checkpoint: { lsn: 1, opaque: Buffer.from('CANARY7') } },
+    ],
+    ['bytes', { kind: 'bytes', bytes: Buffer.from('CANARY7'), time: 0 }],
+  ])('%s shows none', (_, content) => {
+    const record = { ...recordOf(turn), content: { time: 0, ...content } } as never
+    const text = dumpLine(record, 0) + encoded(withoutValues(dumpJson(record, 0)))
+    expect(text).not.toMatch(new RegExp(`CANARY7|${hex}`))
+  })
+
+  test('are type and length, beside keys and names', () => {
+    const put = { kind: 'put', key, value: large, expiry } as const
+    expect(shown(put, 0)).toBe('put "k" = <object of 2>')
+    expect(shown({ kind: 'append', key, suffix: bytes } as never, 0)).toBe(
+      'append "k" suffix <bytes of 7>',
+    )
+    expect(withoutValues(dumpJson(recordOf(put), undefined))).toMatchObject({
+      units: [{ command: 'put', key, value: { tag: 'structured', value: '[hidden object of 2]' } }],
     })
   })
 })
