@@ -4,6 +4,7 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Flow, ListOptions, Queue, Settlement } from '../../flow/index.ts'
+import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
@@ -32,7 +33,7 @@ export class FlowWords {
     const flow = await this.#flow()
     if (typeof type === 'string') {
       const page = flow.list({ ...filter, type: this.#part('workflow', type) })
-      return view(json, page, () => runTable(page, this.#paint))
+      return view(json, page, (shown) => runTable(shown, this.#paint))
     }
     const counted = async <T>(sort: Sort, count: (part: never) => Promise<T>) =>
       Object.fromEntries(
@@ -59,7 +60,9 @@ export class FlowWords {
     const row = flow.get(type, id)
     if (!row) throw new KeelsonError('INVALID_ARGUMENT', `${name} has no run ${id}`)
     const steps = flow.steps(type, id, page)
-    return view(json, { ...row, steps }, () => runFacts(`${name}/${id}`, row, steps, this.#paint))
+    return view(json, { ...row, steps }, (shown) =>
+      runFacts(`${name}/${id}`, shown, shown.steps, this.#paint),
+    )
   }
 
   /** Cancels a run; with `force` without undos. */
@@ -132,7 +135,7 @@ export class FlowWords {
   async dead(queue: string, options: Paged = {}): Promise<View> {
     const { json, ...page } = options
     const dead = (await this.#flow()).dead(this.#part('queue', queue), page)
-    return view(json, dead, () => deadTable(dead))
+    return view(json, dead, deadTable)
   }
 
   /** Lets no job of a queue start. */
@@ -175,9 +178,11 @@ type Part<S extends Sort> = S extends 'queue'
 
 const prefixes: Readonly<Record<Sort, string>> = { workflow: '$flow-', queue: '$queue-' }
 
-const view = (json: boolean | undefined, found: unknown, text: () => string): View => {
-  if (json !== true) return new View(text())
-  const line = JSON.stringify(found, plain)
+/** Every answer, in which nothing but this shows values of users. */
+const view = <T>(json: boolean | undefined, found: T, text: (shown: T) => string): View => {
+  const shown = redacted(found)
+  if (json !== true) return new View(text(shown))
+  const line = JSON.stringify(shown, plain)
   if (line.length <= jsonMax) return new View(line)
   throw new KeelsonError('TOO_LARGE', `the answer has ${line.length} characters: ask for fewer`)
 }

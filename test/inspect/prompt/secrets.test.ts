@@ -3,6 +3,7 @@
  * of the log. The words come from the prompt itself: a new one without a line here fails.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
+import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
   createSystem,
   type DurableServer,
@@ -14,6 +15,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
+import { FlowWords } from '../../../src/inspect/prompt/flow-words.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { ShownValues } from '../../../src/inspect/prompt/shown-values.ts'
@@ -87,11 +89,19 @@ const login = {
   index: () => ({ password: canary, status: 'new' }),
 } as unknown as DurableServer<Messages, Secrets>
 
+const order = workflow('order', async (ctx: Ctx, item: typeof named) => {
+  ctx.report(item)
+  await ctx.step('reserve', () => item)
+  throw Object.assign(new Error('refused'), item)
+})
+const mails = queue('mails', (job: typeof named) => fail(job), { retry: { max: 1 } })
+
 const tree = supervisor('app', { intensity: 1_000 }, [
   worker('open', open, { arg: { apiKey: canary } }),
   worker('vault', vault),
   entity('acct', { ...account, ...hiding }),
   entity('login', login),
+  flows({ workflows: [order], queues: [mails] }),
 ])
 
 let app: App
@@ -137,6 +147,9 @@ beforeEach(async () => {
   await during(app.store.put('user:1', named))
   await during(app.store.putFields('user:2', [['password', canary]]))
   await during(app.journal.append({ id: 'e', type: 'order', command: named, response: named }))
+  const run = await during(flow(app).start(order, named, { id: '1' }))
+  await during(run.result().catch(() => undefined))
+  await during(flow(app).add(mails, named))
   for (const process of ['open', 'vault', 'acct/1', 'login/1'])
     await ask(`call('${process}', 'ask', ${JSON.stringify(named)})`)
 })
@@ -210,6 +223,19 @@ const asked: Readonly<Record<string, readonly string[]>> = {
   ],
   control: ['control', 'control.suspend(0)', 'control.resumeAll()'],
   table: ['table'],
+  flow: [
+    'flow',
+    ...['list()', "list('order')", "show('order', '1')", "show('mails')", "dead('mails')"].flatMap(
+      (call) => [`flow.${call}`, `flow.${call.replace(')', ', { json: true })')}`],
+    ),
+    `flow.signal('order', '1', 'go', ${payload})`,
+    `flow.settle('order', '1', 'reserve', { value: ${payload} })`,
+    "flow.retry('order', '1')",
+    "flow.cancel('order', '1')",
+    "flow.pause('mails')",
+    "flow.resume('mails')",
+    "app.entity('$flow-order').state('1')",
+  ],
   batcher: ['batcher', 'batcher.windows()', 'batcher.changes()'],
   backup: ['backup(5)', `backup('/b', ${payload})`],
   wal: ['wal()'],
@@ -229,13 +255,19 @@ const asked: Readonly<Record<string, readonly string[]>> = {
 
 /** Words that are only the names of processes. */
 const names = ['alarms', 'expirer', 'keelson', 'registry', 'services', 'shards', 'snapshotter']
-const own = ['acct', 'login', 'open', 'vault']
+const own = ['acct', 'flows', 'login', 'open', 'vault']
 
 test('every word of the prompt is asked', () => {
   const words = Object.keys(promptWords(app, plainPaint))
   expect(words.filter((word) => ![...names, ...own].includes(word)).sort()).toEqual(
     Object.keys(asked).sort(),
   )
+})
+
+test('and so is every word of flow', () => {
+  const words = Object.getOwnPropertyNames(FlowWords.prototype)
+  const unasked = words.filter((word) => !String(asked.flow).includes(`flow.${word}(`))
+  expect(unasked).toEqual(['constructor'])
 })
 
 test.each(Object.entries(asked))('%s prints no secret, and logs none', async (_, lines) => {
