@@ -134,6 +134,24 @@ export type Retry = {
   readonly unless?: ((error: unknown) => boolean) | undefined
 }
 
+/** A policy with every field. */
+export type FullRetry = { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
+
+const retryDefault: FullRetry = {
+  ...{ max: Number.POSITIVE_INFINITY, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
+  unless: () => false,
+}
+
+/** The policy of which each field is the last one that is given. */
+export const retryOf = (...given: readonly (Retry | undefined)[]): FullRetry => {
+  const policy: Record<string, unknown> = { ...retryDefault }
+  for (const each of given)
+    if (each !== undefined)
+      for (const [name, value] of Object.entries(each))
+        if (value !== undefined) policy[name] = value
+  return policy as FullRetry
+}
+
 /** A clock that a test moves. */
 export interface VirtualClock extends Clock {
   /** Runs everything that can run without time passing. */

@@ -231,3 +231,34 @@ export const reasonText = (reason: unknown): string => {
   if (Array.isArray(reason)) return `[${reason.map(reasonText).join(', ')}]`
   return typeof reason === 'string' ? reason : (JSON.stringify(redacted(reason)) ?? String(reason))
 }
+
+/** An error as a row keeps it. */
+export type KeptError = {
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+}
+
+/** An error as it is kept, with so much of its message. Any value may be thrown. */
+export const keptError = (thrown: unknown, messageMax = 2_000): KeptError => {
+  if (!(thrown instanceof Error))
+    return { name: 'Error', message: thrownText(thrown).slice(0, messageMax) }
+  const { name, message, code } = thrown as Error & { readonly code?: unknown }
+  const kept = { name: String(name), message: String(message).slice(0, messageMax) }
+  return typeof code === 'string' ? { ...kept, code } : kept
+}
+
+const thrownText = (thrown: unknown): string => {
+  try {
+    return String(thrown)
+  } catch {
+    return typeof thrown
+  }
+}
+
+/** A kept error as an error. */
+export const errorOf = ({ name, message, code }: KeptError): Error => {
+  if (name === 'KeelsonError') return new KeelsonError(code as ErrorCode, message)
+  const error = Object.defineProperty(new Error(message), 'name', { value: name })
+  return code === undefined ? error : Object.assign(error, { code })
+}

@@ -10,6 +10,7 @@
  * Start reading at `runs/record.ts`, `runs/replay.ts` and `runs/life.ts`.
  */
 
+export type { KeptError } from '../errors.ts'
 export {
   type AnyWorkflow,
   type Cancelled,
@@ -57,5 +58,5 @@ export type {
 } from './runs/listing.ts'
 export type { RunEnd } from './runs/messages.ts'
 export type { FlowPart } from './runs/parts.ts'
-export type { KeptError, OperationKind, RunStatus } from './runs/record.ts'
+export type { OperationKind, RunStatus } from './runs/record.ts'
 export type { Missed, Overlap } from './schedule/schedule-plan.ts'

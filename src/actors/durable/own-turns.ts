@@ -3,12 +3,11 @@
  * step runs when what recorded it is durable: its effects on the outside world come after the
  * record.
  */
-import type { KeelsonError } from '../../errors.ts'
+import { errorOf, type KeelsonError } from '../../errors.ts'
 import { type NextStep, noReply, reply, unchanged } from '../../runtime/index.ts'
 import type { Failed } from '../turns/durable-server.ts'
 import { endName } from '../turns/lifetime.ts'
 import { type Alarm, isParked, type Memory, type Step, settingOf } from '../turns/memory.ts'
-import { errorOf } from '../turns/retry-policy.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { type Answer, missing, ownRun, Run, throwing } from '../turns/turn-run.ts'
@@ -168,7 +167,7 @@ const runOf = (
     const handler = table[kind === 'step' ? 'continues' : 'alarms'][name] ?? missing(what)
     return new Run(kind, handler, payload, what, name, undefined, step, alarm)
   }
-  const error = errorOf(failure)
+  const error = errorOf(failure.error)
   const failed: Omit<Failed, 'name'> & { readonly name: string } = {
     ...{ kind: kind === 'step' ? 'continue' : 'alarm', name, payload, error, tries },
     step: `${identity.entity}/${kind === 'step' ? set.step : settingOf(name, set)}`,

@@ -2,8 +2,8 @@
  * When a step or an alarm that failed is tried again, and what comes when its tries have ended.
  * Pure.
  */
-import { backoffMs, type Retry } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { backoffMs, type Retry, retryOf } from '../../clock.ts'
+import { type KeptError, keptError } from '../../errors.ts'
 
 /** The policy of a server: that of all its steps and alarms, and of some by their names. */
 export type RetryPolicies<
@@ -17,26 +17,6 @@ export type RetryPolicies<
 /** A step or an alarm: where its handler is declared, and its name there. */
 export type Attempted = { readonly section: 'continues' | 'alarms'; readonly name: string }
 
-type Policy = { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
-
-const builtIn: Policy = {
-  ...{ max: Number.POSITIVE_INFINITY, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
-  unless: () => false,
-}
-
-const policyOf = (given: RetryPolicies = {}, { section, name }: Attempted): Policy => {
-  const { max, baseMs, maxMs, factor, jitter, unless } = given
-  const own = given[section]?.[name] ?? {}
-  return {
-    max: own.max ?? max ?? builtIn.max,
-    baseMs: own.baseMs ?? baseMs ?? builtIn.baseMs,
-    maxMs: own.maxMs ?? maxMs ?? builtIn.maxMs,
-    factor: own.factor ?? factor ?? builtIn.factor,
-    jitter: own.jitter ?? jitter ?? builtIn.jitter,
-    unless: own.unless ?? unless ?? builtIn.unless,
-  }
-}
-
 /** The last failure of a step or an alarm, and what comes next. */
 export type Failure = {
   /** Another try; the handler `onFailed`; or nothing until `unblock`: it is parked. */
@@ -44,14 +24,6 @@ export type Failure = {
   /** When it failed, in ms since 1970. */
   readonly at: number
   readonly error: KeptError
-}
-
-/** An error as it is kept in a row. */
-export type KeptError = {
-  readonly name: string
-  /** Its first 500 characters. */
-  readonly message: string
-  readonly code?: string
 }
 
 /** A step or an alarm that has failed `tries` times. */
@@ -76,7 +48,7 @@ export const afterTry = (
   at: number,
   drawn: number,
 ): AfterTry => {
-  const policy = policyOf(policies, attempted)
+  const policy = retryOf(policies, policies?.[attempted.section]?.[attempted.name])
   let [error, isLast] = [thrown, tries >= policy.max]
   try {
     if (policy.unless(thrown) === true) isLast = true
@@ -91,28 +63,10 @@ export const afterTry = (
 const messageMax = 500
 
 /** A failure with `error`, as it is kept. */
-export const failureOf = (next: Failure['next'], error: unknown, at: number): Failure => {
-  if (!(error instanceof Error))
-    return { next, at, error: { name: 'Error', message: textOf(error) } }
-  const { name, message, code } = error as Error & { readonly code?: unknown }
-  const kept = { name: String(name), message: String(message).slice(0, messageMax) }
-  return { next, at, error: typeof code === 'string' ? { ...kept, code } : kept }
-}
-
-const textOf = (thrown: unknown): string => {
-  try {
-    return String(thrown).slice(0, messageMax)
-  } catch {
-    return typeof thrown
-  }
-}
-
-/** The error of a failure, as a handler gets it. */
-export const errorOf = ({ error: { name, message, code } }: Failure): Error => {
-  if (name === 'KeelsonError') return new KeelsonError(code as KeelsonError['code'], message)
-  const error = Object.defineProperty(new Error(message), 'name', { value: name })
-  return code === undefined ? error : Object.assign(error, { code })
-}
+export const failureOf = (next: Failure['next'], error: unknown, at: number): Failure => ({
+  ...{ next, at },
+  error: keptError(error, messageMax),
+})
 
 /** An error in one line. */
 export const keptText = ({ name, message, code }: KeptError): string =>

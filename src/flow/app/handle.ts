@@ -1,6 +1,6 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
 import { argument, readOptions } from '../../check.ts'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import {
@@ -42,7 +42,7 @@ import {
   workflowOf,
 } from '../runs/options.ts'
 import { runKind } from '../runs/parts.ts'
-import { errorOf, type KeptError, keptError, type RunStatus } from '../runs/record.ts'
+import type { RunStatus } from '../runs/record.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */

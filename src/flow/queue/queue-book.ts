@@ -9,8 +9,7 @@
  * alone, and is dead when three lives have ended while it was. Pure.
  */
 import type { DurableRows } from '../../actors/index.ts'
-import { KeelsonError } from '../../errors.ts'
-import type { KeptError } from '../runs/record.ts'
+import { KeelsonError, type KeptError } from '../../errors.ts'
 import {
   deadPrefix,
   deadRow,

@@ -9,10 +9,9 @@
  */
 import type { DurableRows } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { reply, telemetry } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
-import { keptError } from '../runs/record.ts'
 import { pauseAfter } from '../runs/tries.ts'
 import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
 import { JobTry } from './queue-job.ts'

@@ -5,8 +5,7 @@
  * jobs, `y/` of unique texts, `z/` of rates. Pure.
  */
 import type { ReadRows } from '../../actors/index.ts'
-import { isKeelsonError } from '../../errors.ts'
-import type { KeptError } from '../runs/record.ts'
+import { isKeelsonError, type KeptError } from '../../errors.ts'
 
 /** The highest priority; the lowest one is its negative. */
 const priorityMax = 1_000

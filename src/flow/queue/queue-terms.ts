@@ -9,11 +9,11 @@ import {
   type Place,
   wholeFrom,
 } from '../../check.ts'
-import type { Retry } from '../../clock.ts'
+import type { FullRetry, Retry } from '../../clock.ts'
 import type { Duration } from '../runs/body.ts'
 import { duration, retry } from '../runs/options.ts'
 import type { FlowPart } from '../runs/parts.ts'
-import { type Policy, policyOf } from '../runs/tries.ts'
+import { policyOf } from '../runs/tries.ts'
 import type { QueueLimits } from './queue-book.ts'
 import type { JobTry } from './queue-job.ts'
 
@@ -47,7 +47,7 @@ export type QueueOptions = {
 export type QueueTerms = {
   readonly name: string
   readonly limits: QueueLimits
-  readonly retry: Policy
+  readonly retry: FullRetry
   readonly timeoutMs: number | undefined
   readonly handler: (job: unknown, attempt: JobTry) => unknown
 }

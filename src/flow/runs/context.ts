@@ -25,7 +25,7 @@ import {
 import { allOptions, childOptions, msOf, stepOptions, waitOptions, workflowOf } from './options.ts'
 import { undoKey } from './record.ts'
 import { policyOf } from './tries.ts'
-import { hashOfText, inputOf, progressOf } from './values.ts'
+import { copied, hashOfText, inputOf, progressOf } from './values.ts'
 
 /** The life of a run, for the context of its body. */
 export interface BodyHost extends Carrier {
@@ -39,11 +39,18 @@ export interface BodyHost extends Carrier {
   count(what: string): number
   patched(change: string): boolean
   report(progress: unknown): void
-  /** The error that begins the run once more. */
-  again(input: unknown): unknown
   readonly cancelled: Error
   /** The scope of undos, which no cancel ends. */
   readonly undoScope: Scope
+}
+
+/** Thrown by the body: it begins once more. */
+export class Again {
+  readonly input: unknown
+
+  constructor(input: unknown) {
+    this.input = input
+  }
 }
 
 type AnyAttempt = (attempt: Try) => unknown
@@ -235,7 +242,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   again(input: unknown): never {
-    throw this.#host.again(input)
+    throw new Again(copied(input))
   }
 
   #keyOf(key: string): string {

@@ -1,7 +1,9 @@
 /** The events of runs, on the event bus of the System. */
+
+import type { KeptError } from '../../errors.ts'
 import { type System, telemetry } from '../../runtime/index.ts'
 import type { RunEnd } from './messages.ts'
-import type { KeptError, OperationKind } from './record.ts'
+import type { OperationKind } from './record.ts'
 
 /** The run of an event, and its time in ms since 1970. */
 export type RunFacts = { readonly type: string; readonly id: string; readonly at: number }

@@ -4,33 +4,17 @@
  * next and what may start. After a crash another life begins, and gets the same outcomes in the same
  * order.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { errorOf, isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
 import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
 import { makeTurn } from './operations.ts'
-import {
-  cancelKey,
-  errorOf,
-  isOver,
-  type KeptError,
-  keptError,
-  type Operation,
-  type Recorded,
-  type RunState,
-} from './record.ts'
+import { cancelKey, isOver, type Operation, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
 import { loadRun, watchReplay } from './replaying.ts'
-import {
-  type AfterLife,
-  Again,
-  type BodyEnd,
-  type EndingLife,
-  endRun,
-  type Placed,
-} from './run-end.ts'
+import { type AfterLife, type BodyEnd, type EndingLife, endRun, type Placed } from './run-end.ts'
 import {
   blockedBy,
   blocking,
@@ -45,7 +29,6 @@ import {
   tooBusy,
   tooMany,
 } from './turns.ts'
-import { copied } from './values.ts'
 
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */
 const restMs = 2_000
@@ -56,14 +39,16 @@ export class RunLife implements EndingLife, Told {
   readonly type: string
   readonly id: string
   readonly life: OwnLife
+  readonly present: Present
   readonly undoScope = new Scope()
   readonly #terms: LifeTerms
   readonly scope = new Scope()
   readonly #counters = new Map<string, number>()
   readonly #patches = new Map<string, boolean>()
   replay!: Replay<Active>
-  #state!: RunState
-  #time = 0
+  /** The state at the beginning of this life, with the cancel that has its place since. */
+  state!: RunState
+  time = 0
   #isPumping = false
   isBodyOver = false
   #isPlacing = false
@@ -92,22 +77,11 @@ export class RunLife implements EndingLife, Told {
     this.type = terms.workflow.name
     this.id = terms.id
     this.life = terms.life
-  }
-
-  get present(): Present {
-    return this.#terms.present
-  }
-
-  get state(): RunState {
-    return this.#state
-  }
-
-  get time(): number {
-    return this.#time
+    this.present = terms.present
   }
 
   get cancelled(): Error {
-    return new KeelsonError('CANCELLED', this.#state.cancel?.reason ?? 'the rest was cancelled')
+    return new KeelsonError('CANCELLED', this.state.cancel?.reason ?? 'the rest was cancelled')
   }
 
   /** Resolves when this life has nothing more to do. */
@@ -117,8 +91,8 @@ export class RunLife implements EndingLife, Told {
       ? { ...first, record: [] }
       : await loadRun(this, () => this.#registers())
     this.#accept(state)
-    if (isOver(this.#state.status) || this.isStopped) return 'rest'
-    this.replay = new Replay(record, this.#state.outcomes)
+    if (isOver(this.state.status) || this.isStopped) return 'rest'
+    this.replay = new Replay(record, this.state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
     if (first) tellFlow(this, 'flow.started', {})
     this.#begin(input)
@@ -138,7 +112,7 @@ export class RunLife implements EndingLife, Told {
   }
 
   #begin(input: unknown): void {
-    const { version } = this.#state
+    const { version } = this.state
     const { body, options } = this.workflow
     const own: UntypedBody | undefined =
       version === options.version ? body : options.previous[version]
@@ -159,8 +133,8 @@ export class RunLife implements EndingLife, Told {
   }
 
   #accept(state: RunState): void {
-    this.#state = state
-    this.#time = state.startedAt
+    this.state = state
+    this.time = state.startedAt
     this.#wantsCancel ||= state.cancel?.isPlaced === false
     this.#seenSignals = state.signals
     this.#registers()
@@ -197,7 +171,7 @@ export class RunLife implements EndingLife, Told {
   }
 
   get isCancelling(): boolean {
-    return (this.#wantsCancel || this.#state.cancel !== undefined) && !this.isBodyOver
+    return (this.#wantsCancel || this.state.cancel !== undefined) && !this.isBodyOver
   }
 
   /** An operation has its outcome. */
@@ -262,7 +236,7 @@ export class RunLife implements EndingLife, Told {
       if (next) {
         const { asked, decided } = next
         this.replay.delivered(asked)
-        this.#time = Math.max(this.#time, decided.at)
+        this.time = Math.max(this.time, decided.at)
         const { outcome } = decided
         // In this very turn: nothing of the body starts after its cancel.
         if (asked.kind === 'cancel') this.cancel(this.scope, this.cancelled)
@@ -365,10 +339,6 @@ export class RunLife implements EndingLife, Told {
     })
   }
 
-  again(input: unknown): unknown {
-    return new Again(copied(input))
-  }
-
   /** The cancel that is recorded, or is placed now. */
   #askCancel(): void {
     const perform = async (): Promise<void> => undefined
@@ -401,7 +371,7 @@ export class RunLife implements EndingLife, Told {
   /** A cancel has its place. */
   placed({ marker, cancel }: Placed): void {
     this.#wantsCancel = false
-    if (cancel) this.#state = { ...this.#state, cancel }
+    if (cancel) this.state = { ...this.state, cancel }
     if (!marker) return
     this.#askCancel()
     this.#recorded(marker)
@@ -468,7 +438,7 @@ export class RunLife implements EndingLife, Told {
     this.#disarmRest?.()
     const { isComplete, inFlight } = this.replay
     const isWaiting = isComplete && inFlight.size > 0 && this.working === 0
-    if (!isWaiting || this.isBodyOver || this.isStopped || this.#state.cancel) return
+    if (!isWaiting || this.isBodyOver || this.isStopped || this.state.cancel) return
     this.#disarmRest = this.life.system.clock.after(restMs, () => void this.#rest())
   }
 

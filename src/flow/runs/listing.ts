@@ -4,14 +4,13 @@
  */
 import type { ChangePlace, EntityHandle, WatchBegin } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, type KeptError } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import { listOptions as checkedOptions, pageOptions, watchOptions, workflowOf } from './options.ts'
 import { runKind } from './parts.ts'
 import {
   isLive,
-  type KeptError,
   type Operation,
   type Outcome,
   operationsPrefix,

@@ -1,8 +1,9 @@
 /** The messages of a run's entity, and the parts of its memory. Types only. */
 import type { DurableContext, Life } from '../../actors/index.ts'
+import type { KeptError } from '../../errors.ts'
 import type { CallContext } from '../../runtime/index.ts'
 import type { Workflow } from './body.ts'
-import type { KeptError, Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
+import type { Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
 import type { Input } from './values.ts'
 
 /** How a run ended, or why it does not go on. */

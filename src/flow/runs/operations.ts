@@ -2,22 +2,15 @@
  * How the operations of a run are carried out: steps with their tries, timers, waits for signals,
  * children. Each one records its outcome, and only then the body gets it.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { FullRetry } from '../../clock.ts'
+import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
 import type { OwnLife, Present, RunContext, RunMessages, StartRequest, State } from './messages.ts'
 import { runKind } from './parts.ts'
-import {
-  isLive,
-  isOver,
-  type KeptError,
-  keptError,
-  type Operation,
-  type Outcome,
-  type RunState,
-} from './record.ts'
-import { type Policy, pauseAfter, pauseMs } from './tries.ts'
+import { isLive, isOver, type Operation, type Outcome, type RunState } from './record.ts'
+import { pauseAfter, pauseMs } from './tries.ts'
 import type { Turned } from './turns.ts'
 import { type Input, outcomeOf } from './values.ts'
 
@@ -54,7 +47,7 @@ export type Step = {
   readonly run: (attempt: Try) => unknown
   /** The step whose key its tries have: of an undo the one that it undoes. */
   readonly keyOf: string
-  readonly policy: Policy
+  readonly policy: FullRetry
   readonly timeoutMs: number | undefined
   readonly repeat: StepOptions['repeat']
   /** Gets its last failure, which is its outcome by default. */

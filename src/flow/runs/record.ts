@@ -2,7 +2,7 @@
  * The record of a run: its main row, and one row for each recorded operation. A run is replayed from
  * these rows. Pure.
  */
-import { KeelsonError } from '../../errors.ts'
+import type { KeptError } from '../../errors.ts'
 
 /**
  * The statuses of a run. `waiting`: it rests until a timer, a signal or a child; `undoing`: its body
@@ -26,14 +26,6 @@ export const liveStatuses = ['running', 'cancelling', 'undoing'] as const
 /** Whether a run in this status has to run. */
 export const isLive = (status: RunStatus): boolean =>
   (liveStatuses as readonly RunStatus[]).includes(status)
-
-/** An error as a row keeps it. */
-export type KeptError = {
-  readonly name: string
-  /** Its first 2,000 characters. */
-  readonly message: string
-  readonly code?: string
-}
 
 /** The parent of a run. */
 export type Parent = {
@@ -157,28 +149,3 @@ export const signalIdKey = (id: string): string => `signal-id/${id}`
 
 /** A number as text in its order. */
 export const padded = (number: number): string => String(number).padStart(14, '0')
-
-const messageMax = 2_000
-
-/** An error as it is kept. Any value may be thrown. */
-export const keptError = (thrown: unknown): KeptError => {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: textOf(thrown) }
-  const { name, message, code } = thrown as Error & { readonly code?: unknown }
-  const kept = { name: String(name), message: String(message).slice(0, messageMax) }
-  return typeof code === 'string' ? { ...kept, code } : kept
-}
-
-const textOf = (thrown: unknown): string => {
-  try {
-    return String(thrown).slice(0, messageMax)
-  } catch {
-    return typeof thrown
-  }
-}
-
-/** A kept error, as the body gets it: in the first life too. */
-export const errorOf = ({ name, message, code }: KeptError): Error => {
-  if (name === 'KeelsonError') return new KeelsonError(code as KeelsonError['code'], message)
-  const error = Object.defineProperty(new Error(message), 'name', { value: name })
-  return code === undefined ? error : Object.assign(error, { code })
-}

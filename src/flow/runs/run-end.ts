@@ -3,12 +3,12 @@
  * steps are undone, and one turn records the end. All of it may be repeated after a crash, because
  * a replay of the body ends in the same way.
  */
-import type { KeelsonError } from '../../errors.ts'
+import { type KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
-import type { BodyHost } from './context.ts'
+import { Again, type BodyHost } from './context.ts'
 import { tellFlow } from './events.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
-import { isOver, keptError, type Recorded, type RunState, undoKey } from './record.ts'
+import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
 import { diverged, type Replay } from './replay.ts'
 import { pauseAfter, policyOf } from './tries.ts'
 import { beginningAgain, ended, reopening, type Turned, withStatus } from './turns.ts'
@@ -21,15 +21,6 @@ export type AfterLife = 'rest' | 'replay' | 'again'
 export type BodyEnd =
   | { readonly status: 'completed'; readonly output: unknown }
   | { readonly status: 'failed'; readonly error: unknown }
-
-/** Thrown by the body: it begins once more. */
-export class Again {
-  readonly input: unknown
-
-  constructor(input: unknown) {
-    this.input = input
-  }
-}
 
 /** The place of a cancel, and the cancel; `undefined`: there is none. */
 export type Placed = {

@@ -2,14 +2,12 @@
  * The turns of a run: from its state, and its rows, to the next state. They may be made again, so
  * they depend on nothing else. Pure, but for the rows of the turn at hand.
  */
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import {
   allOperations,
   cancelKey,
   isOver,
-  type KeptError,
-  keptError,
   type Operation,
   operationKey,
   operationsPrefix,

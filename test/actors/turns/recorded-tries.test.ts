@@ -10,8 +10,8 @@ import {
   rowChanges,
   type Step,
 } from '../../../src/actors/turns/memory.ts'
-import { errorOf, failureOf } from '../../../src/actors/turns/retry-policy.ts'
-import { KeelsonError } from '../../../src/errors.ts'
+import { failureOf } from '../../../src/actors/turns/retry-policy.ts'
+import { errorOf, KeelsonError } from '../../../src/errors.ts'
 import { encodeList, markBytes } from '../../../src/storage/index.ts'
 
 const identity = { kind: 'order', id: '1', entity: 'order/1' }
@@ -80,17 +80,19 @@ describe('a failure', () => {
       const failed = { ...step, tries: 2, failure }
       expect(bodyOf([failed, step]).steps).toEqual([failed, step])
       expect(alarmOf({ ...alarm, tries: 2, failure })).toEqual({ ...alarm, tries: 2, failure })
-      expect(errorOf(failure)).toBeInstanceOf(Error)
+      expect(errorOf(failure.error)).toBeInstanceOf(Error)
     }
   })
 
   test('keeps name, code and 500 characters of the message', () => {
     const thrown = new KeelsonError('CONFLICT', 'x'.repeat(1_000), { details: { card: 7 } })
-    const kept = errorOf(failureOf('retry', thrown, 5))
+    const kept = errorOf(failureOf('retry', thrown, 5).error)
 
     expect(kept).toBeInstanceOf(KeelsonError)
     expect([kept.message.length, (kept as KeelsonError).code]).toEqual([500, 'CONFLICT'])
-    const gone = errorOf(failureOf('retry', Object.assign(new TypeError('no'), { code: 'E1' }), 5))
+    const gone = errorOf(
+      failureOf('retry', Object.assign(new TypeError('no'), { code: 'E1' }), 5).error,
+    )
     expect([gone.name, gone.message, (gone as { code?: string }).code]).toEqual([
       ...['TypeError', 'no', 'E1'],
     ])

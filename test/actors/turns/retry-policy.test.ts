@@ -3,14 +3,13 @@ import { describe, expect, test } from 'vitest'
 import {
   type AfterTry,
   afterTry,
-  errorOf,
   failureOf,
   keptText,
   packTries,
   type RetryPolicies,
   unpackTries,
 } from '../../../src/actors/turns/retry-policy.ts'
-import { KeelsonError } from '../../../src/errors.ts'
+import { errorOf, KeelsonError } from '../../../src/errors.ts'
 
 const no = new Error('no')
 
@@ -96,13 +95,13 @@ describe('a kept failure', () => {
   })
 
   test('is an error again, with a code only if it had one', () => {
-    const plain = errorOf(failureOf('retry', new TypeError('gone'), 5))
+    const plain = errorOf(failureOf('retry', new TypeError('gone'), 5).error)
     expect([plain.name, plain.message, 'code' in plain]).toEqual(['TypeError', 'gone', false])
-    expect(errorOf(failureOf('retry', gone, 5))).toMatchObject({
+    expect(errorOf(failureOf('retry', gone, 5).error)).toMatchObject({
       name: 'TypeError',
       code: 'ENOENT',
     })
-    const ours = errorOf(failureOf('retry', new KeelsonError('CONFLICT', 'gone'), 5))
+    const ours = errorOf(failureOf('retry', new KeelsonError('CONFLICT', 'gone'), 5).error)
     expect(ours).toBeInstanceOf(KeelsonError)
   })
 
