@@ -80,7 +80,8 @@ export interface Handle<O = unknown, S = never> {
    */
   result(options?: { readonly timeoutMs?: number }): Promise<O>
   /**
-   * Sends a signal, and answers when it is durable. A second one with the same `id` changes nothing.
+   * Sends a signal, and answers when it is durable. A second one with the same `id` changes nothing,
+   * and is answered after the end of the run too.
    * @throws KeelsonError `CONFLICT` if the run has ended or has not begun; `BUSY` with 1,000 unread
    * signals; `TOO_LARGE` for a value of more than 1 MiB
    */

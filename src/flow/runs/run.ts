@@ -301,8 +301,9 @@ const signalRefused = (
   { value, id }: SignalRequest,
   context: RunContext,
 ): KeelsonError | undefined => {
-  if (!state || isOver(state.status)) return notNow('take a signal', context.id, state?.status)
+  // A caller that lost the answer asks again, perhaps after the end.
   if (id !== undefined && context.rows.get(signalIdKey(id)) !== undefined) return undefined
+  if (!state || isOver(state.status)) return notNow('take a signal', context.id, state?.status)
   if (state.unread >= unreadMax)
     return new KeelsonError('BUSY', `the run ${context.id} has ${unreadMax} unread signals`)
   const length = value === undefined ? 0 : encodeValue(value).bytes.length

@@ -53,7 +53,7 @@ test.each([listens, listensInTime])(
   },
 )
 
-test('an id counts once, over crashes too', { tags: ['W8'] }, async () => {
+test('an id counts once, over crashes and after the end too', { tags: ['W8'] }, async () => {
   const w = await flowWorld([listens])
   const run = await w.during(w.flow.start(listens, 2, { id: '1' }))
   expect(await w.during(run.signal('word', 'a', { id: 'x' }))).toEqual({ repeated: false })
@@ -65,6 +65,8 @@ test('an id counts once, over crashes too', { tags: ['W8'] }, async () => {
   await w.during(handle.signal('stop', undefined))
 
   expect(await w.during(handle.result())).toEqual(['a', 'b', 'stopped'])
+  expect(await w.during(handle.signal('word', 'a', { id: 'x' }))).toEqual({ repeated: true })
+  expect(await w.during(codeOf(handle.signal('word', 'a', { id: 'y' })))).toBe('CONFLICT')
 })
 
 test('a wait with a time-out ends without a signal, not early', { tags: ['W7'] }, async () => {
