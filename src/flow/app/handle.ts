@@ -92,7 +92,7 @@ export interface Handle<O = unknown, S = never> {
   ): Promise<{ readonly repeated: boolean }>
   /**
    * Cancels the run, and answers when that is durable. No new step begins; the steps that began are
-   * undone. `force` ends the run without that.
+   * undone. `force` ends the run at once without that; its children get a plain cancel.
    * @throws KeelsonError `CONFLICT` if it has not begun
    */
   cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>

@@ -159,7 +159,8 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       hashOfText(tryKey(host, full)).toString('hex')
     const { promise } = host.ask({
       ...{ kind: 'child', key: full, scope: this.#scope },
-      perform: (active) => performChild(host, active, type.name, idOf(active), own),
+      perform: (active) =>
+        performChild(host, active, `${type.name}/${idOf(active)}`, own, onCancel === 'abandon'),
       cancel:
         onCancel === 'abandon' ? undefined : (active) => cancelChild(host, type.name, idOf(active)),
     })

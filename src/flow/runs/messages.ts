@@ -56,6 +56,8 @@ export type RunMessages = {
   continues: {
     /** The parent gets the end of its child. */
     tellParent: () => void
+    /** The children of a run that was ended by force get a cancel. */
+    cancelChildren: () => void
   }
   alarms: {
     /** A run that waits has a timer that is due. */

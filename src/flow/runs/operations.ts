@@ -206,12 +206,13 @@ const overOf = (active: Active): Promise<void> =>
 export const performChild = async (
   carrier: Carrier,
   active: Active,
-  type: string,
-  id: string,
+  child: string,
   input: Input,
+  isAbandoned: boolean,
 ): Promise<void> => {
   const { state, life } = carrier
-  if (active.recorded === undefined) await carrier.record(active, { child: `${type}/${id}` })
+  if (active.recorded === undefined)
+    await carrier.record(active, { child, ...(isAbandoned && { isAbandoned }) })
   const number = active.recorded?.number
   // A parent that has ended by now begins no child.
   if (number === undefined || active.isOver) return
@@ -219,7 +220,7 @@ export const performChild = async (
   const parent = { type: carrier.type, id: carrier.id, birth, lap, number }
   const request: StartRequest = { ...input, parent, root }
   try {
-    const asked = askUntil(carrier, active, () => call(runOf(life, type, id), 'start', request))
+    const asked = askUntil(carrier, active, () => call(runOf(life, child), 'start', request))
     if (!(await asked)) return
   } catch (error) {
     return carrier.record(active, { outcome: { kind: 'error', error: keptError(error) } })
@@ -233,7 +234,7 @@ export const cancelChild = async (carrier: Carrier, type: string, id: string): P
   try {
     return (
       (await askUntil(carrier, undefined, () =>
-        call(runOf(carrier.life, type, id), 'cancel', request),
+        call(runOf(carrier.life, `${type}/${id}`), 'cancel', request),
       )) !== undefined
     )
   } catch {
@@ -242,9 +243,11 @@ export const cancelChild = async (carrier: Carrier, type: string, id: string): P
   }
 }
 
-const runOf = (life: OwnLife, type: string, id: string): Ref<RunMessages> => {
-  const app = life.app as Pick<AppContext, 'entity'>
-  return life.to(app.entity(runKind(type)).ref(id) as Ref<RunMessages>)
+/** The run that is named `type/id`. */
+export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<RunMessages> => {
+  const at = run.indexOf('/')
+  const app = from.app as Pick<AppContext, 'entity'>
+  return from.to(app.entity(runKind(run.slice(0, at))).ref(run.slice(at + 1)) as Ref<RunMessages>)
 }
 
 /** Codes after which the same question may be answered. */

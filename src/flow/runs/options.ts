@@ -59,14 +59,14 @@ export const duration = durationFrom(1)
 /** A duration in ms. @throws KeelsonError `INVALID_ARGUMENT` */
 export const msOf = (given: Duration, path: string): number => delay(given, argument(path))
 
-const textTo = (max: number): Check<string> =>
-  that(`well-formed text of 1 to ${max} bytes without NUL`, (found) => {
-    const isText = typeof found === 'string' && found.isWellFormed() && !found.includes('\0')
-    return isText && found !== '' && Buffer.byteLength(found) <= max
-  })
-
 /** A name that a row has in its key, or in an index. */
-export const shortText = textTo(256)
+export const shortText: Check<string> = that(
+  'well-formed text of 1 to 256 bytes without NUL',
+  (found) => {
+    const isText = typeof found === 'string' && found.isWellFormed() && !found.includes('\0')
+    return isText && found !== '' && Buffer.byteLength(found) <= 256
+  },
+)
 
 /** The id of a run. */
 const runId: Check<string> = (found, at) => checkEntityId(found, at.path)
@@ -160,7 +160,10 @@ export const signalOptions = object({ id: optional(shortText) })
 
 /** The options of `cancel` of a handle. */
 export const cancelOptions = object({
-  reason: or(textTo(2_000), 'it was cancelled'),
+  reason: or(
+    that<string>('well-formed text', (found) => typeof found === 'string' && found.isWellFormed()),
+    'it was cancelled',
+  ),
   force: or(flag, false),
 })
 

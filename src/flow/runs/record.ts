@@ -64,6 +64,8 @@ export type RunState = {
   readonly since: number
   /** The hash of the input, to know a start that is repeated. */
   readonly inputHash: string
+  /** The body has not begun: the run waits for its delay. */
+  readonly isHeld?: boolean
   /** A cancel is acknowledged. `isPlaced`: it has its place among the outcomes. */
   readonly cancel?: { readonly reason: string; readonly isPlaced: boolean }
   /** Why it has failed, was cancelled, or is blocked. */
@@ -110,6 +112,8 @@ export type Operation = {
   readonly hasBegun?: boolean
   /** The run of a child, as `type/id`. */
   readonly child?: string
+  /** The child goes on when its parent ends. */
+  readonly isAbandoned?: boolean
   /** Of a cancel: how many operations the body had asked for. */
   readonly asked?: number
 }

@@ -3,15 +3,8 @@
  * its mailbox (`life.ts`), so no call waits for a step.
  */
 import { type DurableServer, LargeValue } from '../../actors/index.ts'
-import { KeelsonError } from '../../errors.ts'
-import {
-  type AppContext,
-  type ChildSpec,
-  call,
-  noReply,
-  type Ref,
-  reply,
-} from '../../runtime/index.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
@@ -28,6 +21,7 @@ import type {
   State,
   Told,
 } from './messages.ts'
+import { runOf } from './operations.ts'
 import { runKind } from './parts.ts'
 import {
   isLive,
@@ -105,7 +99,8 @@ const runServer = (
     }
     begin(context)
     context.cancelAlarm('timer')
-    return withStatus(state, 'running', context)
+    const { isHeld: _, ...begun } = state
+    return withStatus(begun, 'running', context)
   }
   const changed = (state: RunState, context: RunContext): State =>
     goOn(state, context, (life) => life.changed(state.cancel?.isPlaced === false))
@@ -127,7 +122,7 @@ const runServer = (
         const born = bornAt(context, workflow, request)
         if (delay !== undefined) {
           context.setAlarm('timer', { inMs: delay })
-          return reply({ repeated: false }, { ...born, status: 'waiting' })
+          return reply({ repeated: false }, { ...born, status: 'waiting', isHeld: true })
         }
         begin(context, { input, state: born })
         return reply({ repeated: false }, born)
@@ -143,7 +138,8 @@ const runServer = (
         if (refused || !state) return refuse(state, context, refused as KeelsonError)
         const next = signalled(state, request, context)
         if (next === state) return reply({ repeated: true }, state)
-        return reply({ repeated: false }, next.status === 'blocked' ? next : changed(next, context))
+        const isRead = next.status !== 'blocked' && !next.isHeld
+        return reply({ repeated: false }, isRead ? changed(next, context) : next)
       },
       cancel: (state, { reason, force }, context) => {
         if (!state) return refuse(state, context, notNow('be cancelled', context.id, undefined))
@@ -189,10 +185,17 @@ const runServer = (
         // A run that goes on has nothing to tell.
         if (!parent || !end || !state) return noReply(state)
         const { type, id, ...place } = parent
-        const app = context.app as Pick<AppContext, 'entity'>
-        const ref = context.to(app.entity(runKind(type)).ref(id) as Ref<RunMessages>)
+        const ref = runOf(context, `${type}/${id}`)
         await call(ref, 'childEnded', { ...place, end: await loaded(end) })
         return noReply(isOver(state.status) ? { ...state, isTold: true } : state)
+      },
+      cancelChildren: async (state, _, context) => {
+        if (!state || !isOver(state.status)) return noReply(state)
+        const reason = `its parent ${workflow.name}/${context.id} has ended`
+        for (const { child, outcome, isAbandoned } of [...recordIn(state, context.rows)])
+          if (child !== undefined && !outcome && !isAbandoned)
+            await call(runOf(context, child), 'cancel', { reason, force: false }).catch(unlessNone)
+        return noReply(state)
       },
     },
     alarms: {
@@ -215,12 +218,18 @@ const runServer = (
     context.cancelAlarm('timer')
     context.cancelAlarm('deadline')
     if (state.parent) context.addContinue('tellParent')
+    context.addContinue('cancelChildren')
     const { id } = context
     context.background(async (life) =>
       tellFlow({ type: workflow.name, id, life }, 'flow.ended', { end }),
     )
     return ended(state, context, end)
   }
+}
+
+/** A child that has not begun does not begin: its parent has ended. */
+const unlessNone = (error: unknown): void => {
+  if (!isKeelsonError(error, 'CONFLICT')) throw error
 }
 
 /** A refusal that ends no process. */

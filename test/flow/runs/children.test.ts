@@ -43,6 +43,31 @@ describe('a child', () => {
     ])
   })
 
+  test('is cancelled when its parent is ended by force, unless it is abandoned', {
+    tags: ['W9'],
+  }, async () => {
+    const child = square()
+    const parent = workflow('parent', async (ctx: Ctx) => {
+      const left = ctx.child(
+        'left',
+        child,
+        { n: 1, pause: 60_000 },
+        { id: 'l', onCancel: 'abandon' },
+      )
+      return (await ctx.child('held', child, { n: 2, pause: 60_000 }, { id: 'h' })) + (await left)
+    })
+    const w = await flowWorld([parent, child])
+    const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+    await w.s.advance(5_000)
+    await w.during(run.cancel({ force: true }))
+    await w.powerCut()
+    await w.s.advance(5_000)
+
+    expect([w.status(child, 'l'), w.status(child, 'h')]).toEqual(['waiting', 'cancelled'])
+    await w.s.advance(60_000)
+    expect(w.status(child, 'l')).toBe('completed')
+  })
+
   test('does not begin when its parent ends in the same moment', { tags: ['W9'] }, async () => {
     const log: string[] = []
     const child = square(log)

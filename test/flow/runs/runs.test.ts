@@ -118,6 +118,20 @@ describe('a run', () => {
     expect(output.length).toBe(2 * large.length)
   })
 
+  test('does not begin before its delay when a signal comes', { tags: ['W7', 'W8'] }, async () => {
+    const times: number[] = []
+    const late = workflow('late', async (ctx: Ctx<{ go: number }>, _: undefined) => {
+      await ctx.step('begin', () => times.push(w.s.clock.now()))
+      return ctx.waitFor('go')
+    })
+    const w = await flowWorld([late])
+    const from = w.s.clock.now()
+    const run = await w.during(w.flow.start(late, undefined, { id: '1', delay: '1h' }))
+    await w.during(run.signal('go', 7))
+    expect(await w.during(run.result({ timeoutMs: 7_200_000 }), 7_200_000)).toBe(7)
+    expect(times.map((at) => at - from >= 3_600_000)).toEqual([true])
+  })
+
   test('begins after its delay, also after a crash', { tags: ['W7'] }, async () => {
     const times: number[] = []
     const late = workflow('late', async (ctx: Ctx) => ctx.step('now', () => times.push(now())))
