@@ -110,6 +110,39 @@ describe('keelson flow (needs the build)', () => {
     expect(await asked('resume', 'mails')).toMatchObject({ status: 0, output: 'mails goes on\n' })
   })
 
+  test('lists a blocked run, and settles the step whose outcome is not known', async () => {
+    let begin = (): void => undefined
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    const pay = () => {
+      begin()
+      return new Promise<string>(() => {})
+    }
+    const once = workflow('once', (ctx: Ctx) => ctx.step('pay', pay, { repeat: 'once' }))
+    const dir = tempFolder()
+    const started = async () => {
+      const tree = supervisor('app', {}, [flows({ workflows: [once] })])
+      const app = await start({ dir, attach: true, app: tree, logger: capturedLog() })
+      onTestFinished(() => app.close().then(() => undefined))
+      return app
+    }
+    const first = await started()
+    await flow(first).start(once, undefined, { id: '1' })
+    await begun
+    const { cutOff } = await first.close({ deadlineMs: 1_000 })
+    expect(cutOff).toContainEqual({ part: 'work', actor: '$flow-once/1', what: 'step pay' })
+    const run = flow(await started()).handle(once, '1')
+    await expect(run.result()).rejects.toMatchObject({ code: 'BLOCKED' })
+    const asked = (...words: string[]) => commandHere(['flow', ...words, '--dir', dir], dir)
+
+    const blocked = await asked('list', 'once', '--status', 'blocked')
+    expect(blocked.output).toMatch(/^1 +blocked +20\S+Z +- +UNKNOWN_STEP: /m)
+    const settled = await asked('settle', 'once', '1', 'pay', '--value', '"paid"')
+    expect(settled).toMatchObject({ status: 0, output: 'pay of once/1 is settled\n' })
+    expect(await run.result()).toBe('paid')
+  })
+
   test('ends with status 1 for a refusal, and where no instance takes prompts', async () => {
     const { asked, dir } = await instance()
 
