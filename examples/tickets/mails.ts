@@ -7,9 +7,13 @@ export type Mail = { readonly order: string; readonly text: string }
 /** Sends a mail. Under one order it sends one, however often it is asked. */
 export type Send = (mail: Mail, signal: AbortSignal) => Promise<void>
 
-/** The mails: ten at once, and each is tried until the provider has taken it, twenty times at most. */
+/**
+ * The mails: ten at once, each tried twenty times at most. An order may ask again for a mail that
+ * was sent: within a day it is not added again.
+ */
 export const mailQueue = (send: Send, retryMs: number) =>
   queue('mails', (mail: Mail, { signal }) => send(mail, signal), {
+    unique: '1d',
     timeout: '2s',
     retry: { max: 20, baseMs: retryMs },
   })

@@ -15,6 +15,27 @@ const seatServer: DurableServer<Messages, string> = {
 }
 const seats = entity('seats', seatServer)
 
+test('a step adds its job once, though a crash repeats it when the job is done', async () => {
+  const sent: string[] = []
+  const send = (to: string) => void sent.push(to)
+  const mails = queue('mails', send, { unique: '1d' })
+  let isFirst = true
+  const order = workflow('order', (ctx: Ctx, to: string) =>
+    ctx.step('mail', async ({ app, key }) => {
+      const { repeated } = await flow(app).add(mails, to, { unique: key })
+      if (!isFirst) return repeated
+      isFirst = false
+      simulation.clock.after(1_000, () => simulation.disk.halt())
+      return new Promise<never>(() => undefined)
+    }),
+  )
+  const parts = flows({ workflows: [order], queues: [mails] })
+  const simulation = await simulated({ app: supervisor('app', {}, [parts]) })
+
+  expect(await simulation.run(order, 'ada')).toMatchObject({ output: true, powerCuts: 1 })
+  expect(sent).toEqual(['ada'])
+})
+
 test('steps, their undos and jobs reach the actors of their instance, over crashes too', async () => {
   const told: unknown[] = []
   const mails = queue('mails', async (to: string, { app, key }) => {
