@@ -13,12 +13,17 @@ export type FakeBankOptions = {
   readonly random?: () => number
 }
 
-/** A bank, and its ledger by key. */
+/** A bank, its ledger by key, and its chance to fail, which may be changed at any time. */
 export const fakeBank = ({
   failing = 0.2,
   slowMs = 50,
   random = Math.random,
-}: FakeBankOptions = {}): { readonly ledger: Map<string, Charge>; readonly server: Server } => {
+}: FakeBankOptions = {}): {
+  readonly ledger: Map<string, Charge>
+  readonly server: Server
+  readonly chance: { failing: number }
+} => {
+  const chance = { failing }
   const ledger = new Map<string, Charge>()
   const at = (key: string): Charge => {
     const charge = ledger.get(key) ?? { cents: 0, isTaken: false, isReleased: false, asked: 0 }
@@ -41,12 +46,12 @@ export const fakeBank = ({
     for await (const chunk of request) body += chunk
     const luck = random()
     const key = decodeURIComponent((request.url ?? '').slice('/charges/'.length))
-    const isHeard = luck >= failing / 2
+    const isHeard = luck >= chance.failing / 2
     const status = isHeard ? statusOf(request.method ?? '', key, body) : 503
-    const isAnswered = luck >= failing
+    const isAnswered = luck >= chance.failing
     setTimeout(() => response.writeHead(isAnswered ? status : 503).end(), random() * slowMs)
   })
-  return { ledger, server }
+  return { ledger, server, chance }
 }
 
 if (process.argv[1]?.endsWith('fake-bank.ts')) {
