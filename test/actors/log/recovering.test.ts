@@ -52,16 +52,6 @@ describe('an instance that starts again', () => {
     expect(keys.filter((key) => !again.store.has(key))).toEqual([])
   })
 
-  test('with a damaged projection sets it aside and rebuilds it', { tags: ['M48'] }, async () => {
-    const { app, projections, start, during } = await filled()
-    await during(app.close())
-    projections.damage('/data/shard-0/lmdb', 'a bit flipped')
-
-    const again = await start()
-
-    expect(keys.filter((key) => !again.store.has(key))).toEqual([])
-  })
-
   test('with the projection of another log rebuilds it', async () => {
     const { app, projections, start, during } = await filled()
     await during(app.close())

@@ -25,7 +25,9 @@ describe('a damaged row', () => {
   })
 })
 
-test('a projection that is found damaged at a start is built anew, and the log says so once', async () => {
+test('a projection that is found damaged at a start is built anew, and the log says so once', {
+  tags: ['M48'],
+}, async () => {
   const { clock, projections, start, during } = machine()
   const app = await start({ shards: 2 })
   const { position } = await during(app.store.put('a', 1))

@@ -152,19 +152,6 @@ describe('followers that have given up', () => {
     expect(await during(wait, 20)).toBe('DEGRADED')
   })
 
-  test('are brought back by control.reopen, with nothing lost', async () => {
-    const world = await watched()
-    const { app, put, during } = world
-    await exhaust(world)
-    await put('a')
-
-    expect(await during(app.control.reopen(0, 'followers'))).toMatchObject({ was: 'down' })
-    await during(app.control.flush(0))
-
-    expect(projectionOf(app)).toMatchObject({ mode: 'following', reason: undefined })
-    expect(app.health().shards[0]?.projectedLsn).toBe(app.health().shards[0]?.appliedLsn)
-  })
-
   test('are as DEGRADED when they were ended by hand', async () => {
     const { app, clock, during } = await watched()
     const shard = app.system.to(name<SupervisorMessages>('shard(0)'))

@@ -99,13 +99,6 @@ const locked = async () => {
 const write: Act = (context) => void context.writes.put(key, 1)
 
 describe('a turn whose writes meet a lock', () => {
-  test('is refused to its caller, and the state is that before it', async () => {
-    const { s, ref, state } = await locked()
-    expect(await s.during(codeOf(call(ref, 'act', write)))).toBe('LOCKED')
-    expect(await s.during(call(ref, 'add', 'b'))).toBe('ab')
-    expect([state(), s.app.store.get(key)]).toEqual(['ab', undefined])
-  })
-
   test('lets later turns be handled again in order, on the state before it', async () => {
     const { s, ref, state } = await locked()
     const refused = codeOf(call(ref, 'act', write))
@@ -226,16 +219,6 @@ describe('a turn whose writes meet a lock', () => {
     s.system.kill(ref)
     await s.advance(100)
     expect(entries()).toEqual([])
-  })
-
-  test('is tried again later if it is that of a step', async () => {
-    const { s, ref, state } = await locked()
-    await s.during(call(ref, 'act', (context) => void context.addContinue('spoil')))
-    await s.advance(100)
-    expect([handled, state()]).toEqual([['spoil'], 'a!'])
-    await s.advance(60_000)
-    expect(state()).toBe('a!s')
-    expect(s.app.store.get(key)).toBe('step')
   })
 
   test('leaves a call whose caller has gone alone', async () => {
