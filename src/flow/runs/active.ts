@@ -10,6 +10,8 @@ export type ActiveParts = {
   readonly scope: Scope
   /** Carries it out. Never rejects. */
   readonly perform: (active: Active) => Promise<void>
+  /** Of a child: its workflow. */
+  readonly type?: string
   /** Of a wait: the name of its signal. */
   readonly signal?: string
   /** Of a step: it is undone if the run does not complete. */
@@ -38,6 +40,10 @@ export class Active implements Asked {
   #resolve!: (value: unknown) => void
   #reject!: (error: unknown) => void
   #onOver: Set<(reason: unknown) => void> | undefined = undefined
+
+  get type(): string | undefined {
+    return this.parts.type
+  }
 
   constructor(parts: ActiveParts) {
     this.parts = parts

@@ -158,7 +158,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       id ??
       hashOfText(tryKey(host, full)).toString('hex')
     const { promise } = host.ask({
-      ...{ kind: 'child', key: full, scope: this.#scope },
+      ...{ kind: 'child', key: full, type: type.name, scope: this.#scope },
       perform: (active) =>
         performChild(host, active, `${type.name}/${idOf(active)}`, own, onCancel === 'abandon'),
       cancel:

@@ -11,6 +11,8 @@ import { cancelKey, type Operation, type OperationKind, type Recorded } from './
 export interface Asked {
   readonly kind: OperationKind
   readonly key: string
+  /** Of a child: its workflow. */
+  readonly type: string | undefined
   /** Its row, if it has one. */
   recorded: Recorded | undefined
 }
@@ -68,16 +70,13 @@ export class Replay<A extends Asked = Asked> {
   /**
    * The body asks for an operation.
    * @throws KeelsonError `INVALID_ARGUMENT` for a key that it has used; `DIVERGED` for one that is
-   * recorded with another kind
+   * recorded with another kind, or as a run of another workflow
    */
   ask(asked: A): A {
-    const { key, kind } = asked
+    const { key } = asked
     if (this.asked.has(key)) throw invalidArgument('key', 'a key that this run has not used', key)
     const recorded = this.#recorded.get(key)
-    if (recorded && recorded.kind !== kind)
-      throw diverged(`the run has recorded ${key} as a ${recorded.kind}, now it is a ${kind}`, {
-        ...{ key, recorded: recorded.kind, asked: kind },
-      })
+    if (recorded && !isSame(recorded, asked)) throw divergedAt(asked, recorded)
     if (recorded) this.#missing--
     asked.recorded = recorded
     this.asked.set(key, asked)
@@ -187,3 +186,13 @@ const withoutPlace = ({ place: _, ...others }: Recorded): Recorded => others
 /** The body does not do what the record says. */
 export const diverged = (message: string, details: object): KeelsonError =>
   new KeelsonError('DIVERGED', message, { details: { ...details } })
+
+/** A child that is tried again may have another id, so its row has none. */
+const isSame = ({ kind, child }: Recorded, asked: Asked): boolean =>
+  kind === asked.kind && (child === undefined || child.startsWith(`${asked.type}/`))
+
+const divergedAt = ({ key, kind, type = '' }: Asked, before: Recorded): KeelsonError => {
+  const [recorded, asked] = [`${before.kind} ${before.child ?? ''}`, `${kind} ${type}`]
+  const text = `the run has recorded ${key} as a ${recorded.trim()}, now it is a ${asked.trim()}`
+  return diverged(text, { key, recorded: before.kind, asked: kind })
+}

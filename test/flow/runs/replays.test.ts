@@ -1,4 +1,4 @@
-/** Replays: what a body gets again, changes of a body, divergences, and the next body. */
+/** Replays: what a body gets again, changes of a body, and the next body. */
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import type { KeelsonError } from '../../../src/index.ts'
@@ -54,60 +54,6 @@ describe('a replay', () => {
       /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
     )
   })
-
-  test('in which a recorded key has another kind blocks its run, and changes no row', {
-    tags: ['W4', 'W12'],
-  }, async () => {
-    const log: string[] = []
-    const before = of(async (ctx) => {
-      await ctx.step('a', () => 1)
-      await ctx.sleep('pause', '1m')
-    })
-    const after = of(async (ctx) => {
-      void ctx.step('new', () => log.push('new'))
-      await ctx.sleep('a', 1)
-    })
-    const w = await paused(before)
-    const rows = JSON.stringify(w.flow.steps(before, '1'))
-    await w.crash([after])
-
-    const error = await errorOf(w, after)
-    expect([error.code, causeOf(error)]).toEqual(['BLOCKED', 'DIVERGED'])
-    expect(error.message).toMatch(/recorded a as a step, now it is a sleep/)
-    expect(JSON.stringify(w.flow.steps(after, '1'))).toBe(rows)
-    expect(log).toEqual([])
-
-    // The old body is deployed again.
-    await w.crash([before])
-    await w.during(w.flow.retry(before, '1'))
-    expect(await resultOf(w, before)).toBe(undefined)
-  })
-
-  test.each([
-    ['waits for other keys', async (ctx: Ctx) => void (await ctx.step('b', () => 2))],
-    ['ends without them', async () => undefined],
-  ])(
-    'whose body does not ask for its keys, but %s, blocks its run',
-    {
-      tags: ['W4', 'W12'],
-    },
-    async (_, body) => {
-      const before = of(async (ctx) => {
-        await ctx.step('a', () => 1)
-        await ctx.sleep('pause', '1m')
-      })
-      const after = of(body as never)
-      const w = await paused(before)
-      const other = await w.during(w.flow.start(before, 5, { id: 'other' }))
-      await w.crash([after])
-
-      const error = await errorOf(w, after)
-      expect([error.code, causeOf(error)]).toEqual(['BLOCKED', 'DIVERGED'])
-      expect(error.message).toContain('never asked for a'.slice(0, 5))
-      expect(other.id).toBe('other')
-      expect(w.flow.steps(after, '1').entries.map(({ key }) => key)).not.toContain('b')
-    },
-  )
 
   test('of a version that is gone blocks its run, and goes on with a previous body', {
     tags: ['W12'],
