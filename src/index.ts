@@ -231,6 +231,8 @@ export type {
   PositionOption,
   ProcessFacts,
   ProcessInfo,
+  ProcessQuery,
+  ProcessSummary,
   Received,
   Ref,
   Reply,

@@ -52,6 +52,7 @@ test('importing keelson loads the runtime, the names of the actors and the kinds
     'actors/core/shard-name.ts',
   ])
   expect(among(loaded, /^inspect\/prompt\//).sort()).toEqual([
+    'inspect/prompt/process-pages.ts',
     'inspect/prompt/tree-survey.ts',
     'inspect/prompt/tree-view.ts',
   ])

@@ -36,7 +36,12 @@ export {
 export type { Answerable, Beginner, ExitTarget, Outputs } from './process/outputs.ts'
 export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
-export { messageNames, type ProcessInfo, replyShownBy } from './process/process-info.ts'
+export {
+  messageNames,
+  type ProcessInfo,
+  type ProcessSummary,
+  replyShownBy,
+} from './process/process-info.ts'
 export { type Shutdown, shutDown } from './process/shutdown.ts'
 export { TimeSlice } from './queues/time-slice.ts'
 export type { HeapEntry } from './queues/timer-heap.ts'

@@ -1,7 +1,8 @@
 /** Finds a process by its pid, its name, its ref, or a handle. */
 import { Control, ControlHandle } from '../../actors/index.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { type Name, name, type ProcessInfo, type Ref, type System } from '../../runtime/index.ts'
+import { type Name, name, type ProcessSummary, type Ref, type System } from '../../runtime/index.ts'
+import { processAt } from './process-pages.ts'
 
 /** The part of an instance that finds its processes. */
 export type Findable = { readonly system: System; readonly instance: string }
@@ -11,7 +12,7 @@ export type Findable = { readonly system: System; readonly instance: string }
  * control handle, or a result of `info`.
  * @throws KeelsonError `NO_PROCESS` when there is none, `INVALID_ARGUMENT` for any other value
  */
-export const findProcess = (app: Findable, target: unknown): ProcessInfo => {
+export const findProcess = (app: Findable, target: unknown): ProcessSummary => {
   const found = lookUp(app, target)
   if (found) return found
   throw new KeelsonError('NO_PROCESS', `there is no process ${String(target)}; ps() lists all`, {
@@ -20,17 +21,17 @@ export const findProcess = (app: Findable, target: unknown): ProcessInfo => {
 }
 
 /** The title of a process in output: `wal_writer(0) <5>`, or `<12>` without a name. */
-export const processTitle = (process: ProcessInfo): string =>
+export const processTitle = (process: ProcessSummary): string =>
   [shownName(process), `<${process.pid}>`].filter((part) => part !== undefined).join(' ')
 
 /** The name of a process in the views: its name, or its label. */
-export const shownName = ({ name: called, label }: ProcessInfo): string | undefined =>
+export const shownName = ({ name: called, label }: ProcessSummary): string | undefined =>
   called ?? label
 
-const lookUp = ({ system, instance }: Findable, target: unknown): ProcessInfo | undefined => {
+const lookUp = ({ system, instance }: Findable, target: unknown): ProcessSummary | undefined => {
   if (target instanceof ControlHandle) return system.info(Control.name(instance))
   const pid = pidIn(target)
-  if (pid !== undefined) return system.processes().find((process) => process.pid === pid)
+  if (pid !== undefined) return processAt(system, pid)
   if (typeof target === 'string') return system.info(name(target)) ?? labelled(system, target)
   if (isRef(target)) return system.info('ref' in target ? (target.ref as Ref) : target)
   throw invalidArgument('process', 'a name such as wal_writer(0), a pid or a ref', target)
@@ -40,8 +41,8 @@ const lookUp = ({ system, instance }: Findable, target: unknown): ProcessInfo | 
  * The process without a name that is shown as `label`, such as a kind of entities.
  * @throws KeelsonError `NO_PROCESS` when several are shown so
  */
-const labelled = (system: System, label: string): ProcessInfo | undefined => {
-  const found = system.processes().filter((process) => shownName(process) === label)
+const labelled = (system: System, label: string): ProcessSummary | undefined => {
+  const found = system.inspectProcesses({ label })
   if (found.length <= 1) return found[0]
   const pids = found.map(({ pid }) => `<${pid}>`)
   throw new KeelsonError(

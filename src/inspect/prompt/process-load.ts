@@ -6,7 +6,7 @@
 
 import type { KeelsonError } from '../../errors.ts'
 import { invalidArgument } from '../../errors.ts'
-import type { ProcessInfo } from '../../runtime/index.ts'
+import type { ProcessSummary } from '../../runtime/index.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { textTable } from '../text/text-table.ts'
@@ -14,8 +14,11 @@ import { textTable } from '../text/text-table.ts'
 /** One sample: counts by pid, and its time, in ms of a monotonic clock. */
 export type Look = {
   readonly at: number
-  readonly counts: ReadonlyMap<number, { readonly handled: number; readonly queue: number }>
+  readonly counts: ReadonlyMap<number, LoadCounts>
 }
+
+/** The number of messages that a process has handled, and of messages that wait. */
+export type LoadCounts = { readonly handled: number; readonly queue: number }
 
 /**
  * The order of processes: messages handled since the last sample, messages waiting, or their
@@ -25,31 +28,33 @@ export type LoadOrder = 'handled' | 'queue' | 'grown'
 
 /** The activity of one process since the last sample, or since its start. */
 export type Load = {
-  readonly process: ProcessInfo
+  readonly process: ProcessSummary
   readonly handled: number
   readonly queue: number
   readonly grown: number
 }
 
 /** The sample of `processes` at the time `at`. */
-export const look = (processes: readonly ProcessInfo[], at: number): Look => ({
+export const look = (processes: readonly ProcessSummary[], at: number): Look => ({
   at,
   counts: new Map(processes.map(({ pid, handled, mailbox }) => [pid, { handled, queue: mailbox }])),
 })
 
 /**
  * The `rows` busiest processes by `order` since `before`, busiest first. Idle processes are left
- * out.
+ * out. `others` are the busiest ones of other pages.
  */
 export const busiest = (
-  processes: readonly ProcessInfo[],
+  processes: readonly ProcessSummary[],
   before: Look | undefined,
   order: LoadOrder,
   rows: number,
+  others: readonly Load[] = [],
 ): Load[] =>
   processes
     .map((process) => loadOf(process, before?.counts.get(process.pid)))
     .filter((load) => load.handled > 0 || load.queue > 0)
+    .concat(others)
     .sort(
       (left, right) =>
         right[order] - left[order] ||
@@ -97,7 +102,7 @@ const orders: readonly LoadOrder[] = ['handled', 'queue', 'grown']
 const columns = ['pid', 'name', 'kind', 'status', '>handled', '>a second', '>queue', '>grown']
 
 const loadOf = (
-  process: ProcessInfo,
+  process: ProcessSummary,
   before: { readonly handled: number; readonly queue: number } | undefined,
 ): Load => ({
   process,

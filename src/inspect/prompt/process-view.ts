@@ -1,39 +1,54 @@
 /** Processes as text: a table of all, or one in full. Pure. */
-import type { ProcessInfo } from '../../runtime/index.ts'
+import type { ProcessInfo, ProcessSummary } from '../../runtime/index.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
 
 const columns = ['pid', 'name', 'kind', 'status', '>queue', '>handled', '>restarts']
 
+/** The most rows of a table: more of them would hold up the event loop. */
+export const rowsMax = 500
+
 /**
- * Processes without those of entities, and a line for each kind that has some. An instance may have
- * 100,000 of them.
+ * A table of processes without those of entities, and a line for each kind that has some. It is
+ * gathered page by page, in the order of pids: an instance may have 100,000 of them.
  */
-export const foldedTable = (
-  processes: readonly ProcessInfo[],
-  paint: Paint = plainPaint,
-): string => {
-  const kinds = new Map(
-    processes.flatMap(({ kind, pid, label }) =>
-      kind === 'entity_kind' ? [[pid, { title: label ?? `<${pid}>`, live: 0 }]] : [],
-    ),
-  )
-  const shown = processes.filter(({ parent }) => {
-    const kind = parent === undefined ? undefined : kinds.get(parent)
-    if (kind) kind.live++
-    return kind === undefined
-  })
-  const folded = [...kinds.values()].filter(({ live }) => live > 0)
-  const lines = folded.map(
-    ({ title, live }) => `${title}: ${countText(live)} live, which ps({ all: true }) shows`,
-  )
-  return [processTable(shown, paint), ...lines].join('\n')
+export class FoldedTable {
+  readonly #kinds = new Map<number, { readonly title: string; live: number }>()
+  readonly #shown: ProcessSummary[] = []
+  #left = 0
+
+  add(page: readonly ProcessSummary[]): void {
+    for (const process of page) {
+      const { kind, pid, parent, label } = process
+      if (kind === 'entity_kind') this.#kinds.set(pid, { title: label ?? `<${pid}>`, live: 0 })
+      const folded = parent === undefined ? undefined : this.#kinds.get(parent)
+      if (folded) folded.live++
+      else if (this.#shown.length < rowsMax) this.#shown.push(process)
+      else this.#left++
+    }
+  }
+
+  text(paint: Paint = plainPaint): string {
+    const folded = [...this.#kinds.values()].filter(({ live }) => live > 0)
+    const lines = folded.map(
+      ({ title, live }) => `${title}: ${countText(live)} live, which ps({ all: true }) shows`,
+    )
+    const last = this.#left > 0 ? [`and ${countText(this.#left)} more`, moreText(this.#shown)] : []
+    return [processTable(this.#shown, paint), ...last, ...lines].join('\n')
+  }
 }
+
+/** One page of all processes, and how the next one is asked for. */
+export const pageTable = (page: readonly ProcessSummary[], paint: Paint = plainPaint): string =>
+  [processTable(page, paint), ...(page.length < rowsMax ? [] : [moreText(page)])].join('\n')
+
+const moreText = (page: readonly ProcessSummary[]): string =>
+  `ps({ all: true, after: ${page.at(-1)?.pid} }) shows the next ones`
 
 /** A table of processes, ordered by pid. */
 export const processTable = (
-  processes: readonly ProcessInfo[],
+  processes: readonly ProcessSummary[],
   paint: Paint = plainPaint,
 ): string =>
   textTable(
@@ -52,7 +67,7 @@ export const processTable = (
   )
 
 /** The most links or monitors that are named. */
-const namesMax = 20
+export const namesMax = 20
 
 /** One process in full. `nameOf` gives the title of another one; `now` is in ms since 1970. */
 export const processFacts = (

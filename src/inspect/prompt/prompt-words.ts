@@ -4,13 +4,14 @@
  */
 import { inspect } from 'node:util'
 import { parkedOf, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   type CallOptions,
   call,
   cast,
   getStatus,
   messageNames,
+  type ProcessInfo,
   type Ref,
   replyShownBy,
   resume,
@@ -24,8 +25,17 @@ import { View } from '../text/view.ts'
 import { type EntityFacts, entityFacts, type KindFacts, kindTable } from './entity-view.ts'
 import { FlowWords } from './flow-words.ts'
 import { findProcess, nameWith, processTitle, shownName } from './process-finder.ts'
-import { busiest, type Look, loadQuery, loadTable, look } from './process-load.ts'
-import { foldedTable, processFacts, processTable } from './process-view.ts'
+import {
+  busiest,
+  type Load,
+  type LoadCounts,
+  type Look,
+  loadQuery,
+  loadTable,
+  look,
+} from './process-load.ts'
+import { processAt, processPages } from './process-pages.ts'
+import { FoldedTable, namesMax, pageTable, processFacts, rowsMax } from './process-view.ts'
 import { replicationView } from './replication-view.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
 import { journalView, logView, projectionView, userProjectionView } from './shard-view.ts'
@@ -106,21 +116,31 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
 
 const lookingWords = (app: App, paint: Paint, shown: ShownValues) => ({
   tree: async () => new View(treeView(await surveyTree(app), paint)),
-  ps: (options?: unknown) => {
-    const { all } = (options ?? {}) as { readonly all?: unknown }
-    if (options !== undefined && typeof all !== 'boolean')
-      throw invalidArgument('ps', 'nothing, or { all: true }', options)
-    const table = all === true ? processTable : foldedTable
-    return new View(table(app.system.processes(), paint))
+  ps: async (options?: unknown) => {
+    const { all, after = 0 } = (options ?? {}) as {
+      readonly all?: unknown
+      readonly after?: unknown
+    }
+    const isWrong = typeof all !== 'boolean' || typeof after !== 'number'
+    if (options !== undefined && isWrong)
+      throw invalidArgument('ps', 'nothing, or { all: true, after: pid }', options)
+    if (all === true && typeof after === 'number')
+      return new View(pageTable(app.system.inspectProcesses({ after, limit: rowsMax }), paint))
+    const table = new FoldedTable()
+    for await (const page of processPages(app.system)) table.add(page)
+    return new View(table.text(paint))
   },
   entities: () => new View(kindTable(kindsOf(app))),
   entity: (kind: string, id: string) => new View(entityFacts(entityOf(app, kind, id, shown))),
   top: topWord(app, paint),
-  info: (process: unknown) => {
+  info: async (process: unknown) => {
     const resting = restingEntity(app, process)
     if (resting) return new View(entityFacts(entityOf(app, resting.kind, resting.id, shown)))
-    const info = findProcess(app, process)
-    return new View(processFacts(info, titlesIn(app), app.system.clock.now()))
+    const info = infoOf(app, process)
+    const { parent = 0, links, monitors, monitoredBy } = info
+    const ties = [links, monitors, monitoredBy].flatMap((pids) => pids.slice(0, namesMax))
+    const titleOf = await titlesOf(app, [parent, ...ties])
+    return new View(processFacts(info, titleOf, app.system.clock.now()))
   },
   state: async (process: unknown) => {
     const { state } = await getStatus(refOf(app, process))
@@ -140,19 +160,41 @@ const lookingWords = (app: App, paint: Paint, shown: ShownValues) => ({
       : nameWith('journal', parts),
   projections: async () => {
     const projections = await surveyProjections(app)
-    const shards = projectionView(projections, app.system.clock.now(), titlesIn(app), paint)
+    const shards = projectionView(projections, app.system.clock.now(), titleIn(app), paint)
     const users = userProjectionView(app.health().projections, paint)
     return new View(users === '' ? shards : `${shards}\n\n${users}`)
   },
 })
 
-/** The titles of the processes that run now, by their pids. */
-const titlesIn = ({ system }: App): ((pid: number) => string) => {
-  const processes = new Map(system.processes().map((each) => [each.pid, each]))
-  return (pid) => {
-    const found = processes.get(pid)
+/** The process with its ties. */
+const infoOf = (app: App, process: unknown): ProcessInfo => {
+  const { ref } = findProcess(app, process)
+  const info = app.system.info(ref)
+  if (info) return info
+  throw new KeelsonError('NO_PROCESS', `there is no process ${String(ref)}`)
+}
+
+/** The title of the process with a pid. */
+const titleIn =
+  ({ system }: App) =>
+  (pid: number): string => {
+    const found = processAt(system, pid)
     return found ? processTitle(found) : `<${pid}>`
   }
+
+/** The titles of many processes, as far as they run now: a search for each would take too long. */
+const titlesOf = async (
+  { system }: App,
+  pids: readonly number[],
+): Promise<(pid: number) => string> => {
+  const sought = new Set(pids)
+  const titles = new Map<number, string>()
+  for await (const page of processPages(system)) {
+    for (const process of page)
+      if (sought.delete(process.pid)) titles.set(process.pid, processTitle(process))
+    if (sought.size === 0) break
+  }
+  return (pid) => titles.get(pid) ?? `<${pid}>`
 }
 
 const kindsOf = ({ entities }: App): KindFacts[] =>
@@ -181,14 +223,18 @@ const entityOf = (app: App, kind: string, id: string, shown: ShownValues): Entit
 /** `top` keeps its last sample for comparison. */
 const topWord = (app: App, paint: Paint) => {
   let last: Look | undefined
-  return (by?: unknown, count?: unknown) => {
+  return async (by?: unknown, count?: unknown) => {
     const { order, rows } = loadQuery(by, count)
-    const processes = app.system.processes()
-    const now = look(processes, app.system.clock.monotonic())
-    const elapsedMs = last && now.at - last.at
-    const text = loadTable(busiest(processes, last, order, rows), elapsedMs, paint)
-    last = now
-    return new View(text)
+    const counts = new Map<number, LoadCounts>()
+    const at = app.system.clock.monotonic()
+    const before = last
+    let loads: readonly Load[] = []
+    for await (const page of processPages(app.system)) {
+      for (const [pid, count] of look(page, at).counts) counts.set(pid, count)
+      loads = busiest(page, before, order, rows, loads)
+    }
+    last = { at, counts }
+    return new View(loadTable(loads, before && at - before.at, paint))
   }
 }
 
@@ -281,7 +327,7 @@ const understanding = (
  * waited for.
  */
 const untilNoticed = async ({ system }: App, pid: number | undefined): Promise<void> => {
-  const above = system.processes().find((each) => each.pid === pid)
+  const above = pid === undefined ? undefined : processAt(system, pid)
   if (!above?.kind.endsWith('supervisor')) return
   await call(above.ref as Ref<AnyMessages>, 'whichChildren', undefined).catch(() => undefined)
 }
@@ -303,10 +349,7 @@ const partWords = (app: App): Record<string, unknown> => {
     changes: () => app.batcher.changes(),
     flush: () => app.batcher.flush(),
   })
-  const names = app.system
-    .processes()
-    .slice(0, wordsMax)
-    .flatMap((process) => shownName(process) ?? [])
+  const names = processWords(app)
   const isFree = (word: string): boolean => !(word in words) && !(word in globalThis)
   for (const name of names) if (/^[A-Za-z_$][\w$]*$/.test(name) && isFree(name)) words[name] = name
   for (const name of names) {
@@ -369,7 +412,4 @@ const helpWord = (): unknown =>
 
 /** The words of the instance's processes, for completion. */
 export const processWords = (app: App): string[] =>
-  app.system
-    .processes()
-    .slice(0, wordsMax)
-    .flatMap((process) => shownName(process) ?? [])
+  app.system.inspectProcesses({ limit: wordsMax }).flatMap((process) => shownName(process) ?? [])

@@ -5,7 +5,7 @@
 import { inspect } from 'node:util'
 import type { KeelsonError } from '../../errors.ts'
 import { invalidArgument } from '../../errors.ts'
-import { type ProcessInfo, type TraceEvent, trace } from '../../runtime/index.ts'
+import { type ProcessSummary, type TraceEvent, trace } from '../../runtime/index.ts'
 import { printable } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
 import { Feed } from '../text/view.ts'
@@ -17,7 +17,7 @@ import { processTitle } from './process-finder.ts'
  * does.
  * @throws KeelsonError `INVALID_ARGUMENT` for a wrong count
  */
-export const traceFeed = async (process: ProcessInfo, count: unknown = 100): Promise<Feed> => {
+export const traceFeed = async (process: ProcessSummary, count: unknown = 100): Promise<Feed> => {
   if (!Number.isSafeInteger(count) || (count as number) < 0) throw noCount(count)
   const title = processTitle(process)
   if (count === 0) {

@@ -6,12 +6,14 @@
 import { invalidArgument } from '../../errors.ts'
 import {
   type ChildInfo,
-  type ProcessInfo,
+  type ProcessSummary,
   type Ref,
   type SupervisorMessages,
+  type System,
   whichChildren,
 } from '../../runtime/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
+import { processPages } from './process-pages.ts'
 import type { TreeNode } from './tree-view.ts'
 
 /** The part of an instance that is surveyed. */
@@ -31,12 +33,29 @@ export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
   const { root } = treeNames(instance)
   const info = system.info(root)
   const reasons = new Map(surveyed.health().shards.flatMap(downReasons))
-  const survey = { processes: system.processes(), reasons }
+  const survey = { ...(await startedBy(system)), reasons }
   return info ? nodeOf(info, info.name ?? root, survey) : missing(root, 'supervisor', undefined)
 }
 
+/** The processes by the pid of the process that started them. Processes of entities are counted. */
+const startedBy = async (system: System): Promise<Omit<Survey, 'reasons'>> => {
+  const children = new Map<number, ProcessSummary[]>()
+  const live = new Map<number, number>()
+  for await (const page of processPages(system))
+    for (const process of page) {
+      const { parent = 0, pid, kind } = process
+      const count = live.get(parent)
+      if (kind === 'entity_kind') live.set(pid, 0)
+      if (count !== undefined) live.set(parent, count + 1)
+      else if (!children.get(parent)?.push(process)) children.set(parent, [process])
+    }
+  return { children, live }
+}
+
 type Survey = {
-  readonly processes: readonly ProcessInfo[]
+  readonly children: ReadonlyMap<number, readonly ProcessSummary[]>
+  /** How many processes each kind of entities has. */
+  readonly live: ReadonlyMap<number, number>
   /** The reasons why parts are down, by their ids. */
   readonly reasons: ReadonlyMap<string, string>
 }
@@ -44,7 +63,7 @@ type Survey = {
 const downReasons = ({ shard, reason }: ShardHealth): [string, string][] =>
   reason === undefined ? [] : [[`shard(${shard})`, reason]]
 
-const nodeOf = async (info: ProcessInfo, id: string, survey: Survey): Promise<TreeNode> => ({
+const nodeOf = async (info: ProcessSummary, id: string, survey: Survey): Promise<TreeNode> => ({
   name: info.name ?? info.label ?? id,
   pid: info.pid,
   kind: info.kind,
@@ -53,15 +72,11 @@ const nodeOf = async (info: ProcessInfo, id: string, survey: Survey): Promise<Tr
   restarts: info.restarts,
   reason: undefined,
   children: info.kind === 'supervisor' ? await childrenOf(info, survey) : [],
-  live: info.kind === 'entity_kind' ? startedBy(info, survey).length : undefined,
+  live: survey.live.get(info.pid),
 })
 
-/** The processes that a process has started. */
-const startedBy = ({ pid }: ProcessInfo, { processes }: Survey): readonly ProcessInfo[] =>
-  processes.filter(({ parent }) => parent === pid)
-
-const childrenOf = async (supervisor: ProcessInfo, survey: Survey): Promise<TreeNode[]> => {
-  const started = startedBy(supervisor, survey)
+const childrenOf = async (supervisor: ProcessSummary, survey: Survey): Promise<TreeNode[]> => {
+  const started = survey.children.get(supervisor.pid) ?? []
   const known = await askedChildren(supervisor)
   const nodes =
     known?.map((child) => childNode(child, started, survey)) ??
@@ -70,7 +85,7 @@ const childrenOf = async (supervisor: ProcessInfo, survey: Survey): Promise<Tree
 }
 
 /** The supervisor's own list in start order; `undefined` while it is busy. */
-const askedChildren = async (supervisor: ProcessInfo): Promise<ChildInfo[] | undefined> => {
+const askedChildren = async (supervisor: ProcessSummary): Promise<ChildInfo[] | undefined> => {
   if (supervisor.status !== 'waiting' && supervisor.status !== 'runnable') return undefined
   try {
     const children = await whichChildren(supervisor.ref as Ref<SupervisorMessages>)
@@ -83,7 +98,7 @@ const askedChildren = async (supervisor: ProcessInfo): Promise<ChildInfo[] | und
 
 const childNode = async (
   child: ChildInfo,
-  started: readonly ProcessInfo[],
+  started: readonly ProcessSummary[],
   survey: Survey,
 ): Promise<TreeNode> => {
   const info = started.find(({ pid }) => pid === child.ref?.pid)
@@ -115,5 +130,5 @@ const missing = (
 })
 
 /** The status as the views show it: a waiting or runnable process is running. */
-export const statusOf = ({ status }: ProcessInfo): string =>
+export const statusOf = ({ status }: ProcessSummary): string =>
   status === 'waiting' || status === 'runnable' ? 'running' : status

@@ -32,8 +32,19 @@ export interface ProcessInfo {
   readonly handling: { readonly message: string; readonly since: number } | undefined
 }
 
+/** The facts without ties: the process of a kind of entities is linked to each of them. */
+export type ProcessSummary = Omit<ProcessInfo, 'links' | 'monitors' | 'monitoredBy'>
+
 /** The facts about `process` now. */
 export const processInfo = (process: Process): ProcessInfo => ({
+  ...processSummary(process),
+  links: [...process.ties.links.all].map(pidOf),
+  monitors: [...process.ties.watching.all].flatMap((monitor) => monitor.target?.pid ?? []),
+  monitoredBy: [...process.ties.watchers.all].flatMap((monitor) => monitor.owner?.pid ?? []),
+})
+
+/** The same without ties. */
+export const processSummary = (process: Process): ProcessSummary => ({
   pid: process.pid,
   ref: process.address,
   name: process.name,
@@ -42,9 +53,6 @@ export const processInfo = (process: Process): ProcessInfo => ({
   status: statusOf(process),
   mailbox: process.depth,
   mailboxMax: process.mailboxMax,
-  links: [...process.ties.links.all].map(pidOf),
-  monitors: [...process.ties.watching.all].flatMap((monitor) => monitor.target?.pid ?? []),
-  monitoredBy: [...process.ties.watchers.all].flatMap((monitor) => monitor.owner?.pid ?? []),
   parent: process.starter?.pid,
   trapExit: process.trapping,
   restarts: process.restarts,

@@ -37,6 +37,10 @@ export class ProcessList<T extends Listed<T>> {
     member.after = undefined
   }
 
+  get first(): T | undefined {
+    return this.#first
+  }
+
   /** The present members. */
   all(): T[] {
     const members: T[] = []

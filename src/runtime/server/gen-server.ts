@@ -6,7 +6,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Via } from '../names/via.ts'
 import type { Answered, CallOptions, PositionOption } from '../process/messaging.ts'
-import type { ProcessInfo } from '../process/process-info.ts'
+import type { ProcessInfo, ProcessSummary } from '../process/process-info.ts'
 import type { Messages, Name, Part, Ref } from '../words/address.ts'
 import type { AppContext } from '../words/app-context.ts'
 import type { ExitMessage } from '../words/envelope.ts'
@@ -376,6 +376,16 @@ export interface CallContext<M = Messages, App = AppContext, R = unknown> extend
   readonly from: From<R>
 }
 
+/** A page of processes. */
+export interface ProcessQuery {
+  /** Only processes with a higher pid: that of the last one of the page before. */
+  readonly after?: number
+  /** The most processes; 500 by default. */
+  readonly limit?: number
+  /** Only processes with this name, or without a name and with this label. */
+  readonly label?: string
+}
+
 /**
  * A world of processes. It owns their names, clock, timers, order and log. Two systems share
  * nothing.
@@ -387,7 +397,10 @@ export interface System extends Starts {
   /** A ref that looks the name up at each use. */
   to<T, S = unknown>(name: Name<T> | Via<T> | Part<T, S>): Ref<T, S>
   whereis<T, S = unknown>(name: Name<T> | Via<T> | Part<T, S>): Ref<T, S> | undefined
+  /** All processes. Very many hold up the event loop: `inspectProcesses` has pages. */
   processes(): ProcessInfo[]
+  /** One page of processes in the order of their pids. A page of 500 takes about a millisecond. */
+  inspectProcesses(query?: ProcessQuery): ProcessSummary[]
   /** `undefined` when there is no such process. */
   info(target: Target): ProcessInfo | undefined
   /** Ends the process at once with the reason `killed`. It cannot trap this. */

@@ -13,7 +13,12 @@ import { AbortWaits } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import { direct } from '../process/outputs.ts'
 import { expectOf, type Kernel, Process, processOf } from '../process/process.ts'
-import { type ProcessInfo, processInfo } from '../process/process-info.ts'
+import {
+  type ProcessInfo,
+  type ProcessSummary,
+  processInfo,
+  processSummary,
+} from '../process/process-info.ts'
 import { ProcessList } from '../process/process-list.ts'
 import { type Shutdown, shutDown } from '../process/shutdown.ts'
 import { AsyncContext, type Carrier } from '../queues/async-context.ts'
@@ -27,7 +32,7 @@ import { Monitor } from '../words/monitor.ts'
 import { callOutside, type Outside } from '../words/outside-code.ts'
 import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
 import { BareProcess, type Body } from './bare-process.ts'
-import type { System } from './gen-server.ts'
+import type { ProcessQuery, System } from './gen-server.ts'
 import { ServerContext, type Starter, type StartGiven } from './server-context.ts'
 import { ServerLoop } from './server-loop.ts'
 import { type ServerTable, serverTable } from './server-table.ts'
@@ -99,6 +104,8 @@ export class ProcessSystem implements Kernel, Starter {
   readonly #mailboxMax: number
   readonly #passesContext: boolean
   readonly #processes = new ProcessList<Process>()
+  /** The last process of a full page, so that the next page finds its place. */
+  #lastInspected: Process | undefined = undefined
   readonly #tables = new WeakMap<object, ServerTable>()
   readonly #ended = new Ring<Process>()
   #telling = false
@@ -154,6 +161,23 @@ export class ProcessSystem implements Kernel, Starter {
 
   processes(): ProcessInfo[] {
     return this.#processes.all().map(processInfo)
+  }
+
+  inspectProcesses({ after = 0, limit = 500, label }: ProcessQuery = {}): ProcessSummary[] {
+    const last = this.#lastInspected
+    const page: ProcessSummary[] = []
+    this.#lastInspected = undefined
+    // Processes are in the order of their pids. The next page goes on from the last one.
+    let process = last?.alive && last.pid === after ? last.after : this.#processes.first
+    for (; process !== undefined; process = process.after) {
+      if (process.pid <= after) continue
+      if (label !== undefined && (process.name ?? process.label) !== label) continue
+      page.push(processSummary(process))
+      if (page.length < limit) continue
+      this.#lastInspected = process
+      break
+    }
+    return page
   }
 
   info(target: AnyRef): ProcessInfo | undefined {

@@ -153,7 +153,7 @@ describe('a process may be named', () => {
   for (const word of [
     'wal_writer(0)',
     "'wal_writer(0)'",
-    'ps().text && app.system.whereis("wal_writer(0)")',
+    '(await ps()).text && app.system.whereis("wal_writer(0)")',
     'app.system.whereis("wal_writer(0)").pid',
     "'<' + app.system.whereis('wal_writer(0)').pid + '>'",
     'app.system.processes().find(({ name }) => name === "wal_writer(0)")',
@@ -395,6 +395,38 @@ describe('commands', () => {
     ]
     expect(unexplained.sort()).toEqual(parts)
   })
+})
+
+test('no word looks at all processes in one turn of the event loop', async () => {
+  const world = machine()
+  const workers = Array.from({ length: 1_200 }, (_, at) => ({
+    ...app.children[0],
+    id: `counter${at}`,
+    options: { arg: at },
+  }))
+  const running = await world.start({ app: { ...app, children: workers } })
+  const ask = asking(world, running)
+  const { system } = running
+  const pages: number[] = []
+  const inspect = system.inspectProcesses.bind(system)
+  Object.assign(system, {
+    processes: () => {
+      throw new Error('all at once')
+    },
+    inspectProcesses: (query: { readonly limit?: number }) => {
+      const page = inspect(query)
+      pages.push(page.length)
+      return page
+    },
+  })
+
+  const text = await ask('ps()', 'top()', 'tree()', 'info(app)', 'info(7)', "kill('counter7')")
+
+  expect(text).not.toContain('all at once')
+  expect(Math.max(...pages)).toBeLessThanOrEqual(1_000)
+  expect(text).toMatch(/and \d+ more\nps\(\{ all: true, after: \d+ \}\) shows the next ones/)
+  const next = /after: (\d+)/.exec(text)?.[1]
+  expect(await ask(`ps({ all: true, after: ${next} })`)).toContain(`<${Number(next) + 1}>`)
 })
 
 test('completion knows the words and the names of processes', async () => {

@@ -1,0 +1,42 @@
+/** Processes are looked at page by page, in the order of their start. */
+import { expect, test } from 'vitest'
+import type { GenServer, ProcessInfo } from '../../../src/runtime/index.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+
+const server: GenServer<object, null> = { init: () => null }
+
+const started = async (count: number) => {
+  const { system, settle } = testSystem()
+  for (let at = 0; at < count; at++) await system.start(server, undefined, { label: `p${at % 3}` })
+  return { system, settle }
+}
+
+test('the pages are all processes, each once, also if the last one of a page ends', async () => {
+  const { system, settle } = await started(10)
+  const all = system.processes().map(({ pid }) => pid)
+  const seen: number[] = []
+  for (let after = 0; ; ) {
+    const page = system.inspectProcesses({ after, limit: 3 })
+    expect(page.length).toBeLessThanOrEqual(3)
+    const last = page.at(-1)
+    if (last === undefined) break
+    seen.push(...page.map(({ pid }) => pid))
+    after = last.pid
+    if (seen.length === 6) system.kill(last.ref)
+    await settle()
+  }
+  expect(seen).toEqual(all)
+})
+
+test('a page goes on after any pid, and has what info says', async () => {
+  const { system } = await started(5)
+  const [, second, third] = system.processes()
+  const { links: _, monitors: __, monitoredBy: ___, ...summary } = third ?? ({} as ProcessInfo)
+  expect(system.inspectProcesses({ after: second?.pid ?? 0, limit: 1 })).toEqual([summary])
+  expect(system.inspectProcesses({ after: 1_000 })).toEqual([])
+})
+
+test('a label finds its processes only', async () => {
+  const { system } = await started(6)
+  expect(system.inspectProcesses({ label: 'p1' }).map(({ label }) => label)).toEqual(['p1', 'p1'])
+})
