@@ -18,7 +18,7 @@ import type { App } from '../../supervisors/index.ts'
 import { outcome } from '../kit/probe.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 
-/** The start of a simulated run, and its power cuts. */
+/** The start of a simulated run, whose `id` is `run` by default, and its power cuts. */
 export type SimulatedRunOptions<O = unknown, S = never> = Partial<StartRunOptions> & {
   /**
    * The power goes when the outcome of an operation with this key is durable, and before anything
