@@ -58,6 +58,8 @@ export type StartRunOptions = {
   readonly deadline?: Duration
   /** Shown by `list`, and used by queues: the higher number goes first. */
   readonly priority?: number
+  /** The key in the queue of the workflow, such as the id of a customer: 1 to 256 bytes. */
+  readonly key?: string
   /** A word by which `list` finds runs that belong together. */
   readonly correlation?: string
 }

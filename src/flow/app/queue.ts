@@ -1,9 +1,11 @@
 /** `queue`: jobs that run beside each other under limits, each until it is done or dead. */
 import { configError, isKeelsonError } from '../../errors.ts'
+import { call } from '../../runtime/index.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
 import type { JobTry } from '../queue/queue-job.ts'
-import { type Queue, type QueueOptions, queueTerms } from '../queue/queue-terms.ts'
+import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
 import type { Try, Workflow } from '../runs/body.ts'
+import { runNamed } from '../runs/operations.ts'
 import { checkPartName } from '../runs/parts.ts'
 import { flow } from './handle.ts'
 
@@ -13,19 +15,39 @@ import { flow } from './handle.ts'
  * handler starts one run for each job, under the key of the job, and the job ends with the run.
  * @throws KeelsonError `CONFIG`
  */
-export const queue = <J>(
+export function queue<J>(
   name: string,
   handler: ((job: J, attempt: Try) => unknown) | Workflow<J, unknown>,
-  options: QueueOptions = {},
-): Queue<J> => {
+  options?: QueueOptions,
+): Queue<J>
+/**
+ * A queue without a handler: its jobs are the runs of workflows that name it as their `queue`. A run
+ * has its place from its beginning until it has ended, or is blocked.
+ */
+export function queue(name: string, options?: Omit<QueueOptions, 'retry' | 'unique'>): Queue
+export function queue(name: string, ...given: readonly unknown[]): Queue<never> {
   checkPartName('queue', name)
-  const isRun = typeof handler === 'object' && handler?.sort === 'workflow'
-  if (!isRun && typeof handler !== 'function')
+  const [handler, options = {}] = given as [unknown, QueueOptions?]
+  if (typeof handler === 'function')
+    return queueOf(queueTerms(name, handler as never, options, true), false)
+  const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'
+  const hasOptions = given.length < 2 && typeof (handler ?? {}) === 'object'
+  if (!isWorkflow && !hasOptions)
     throw configError(`queue.${name}.handler`, 'a function or a workflow', handler)
-  const terms = isRun
-    ? queueTerms(name, runner(handler), { ...options, retry: asRun }, false)
-    : queueTerms(name, handler as never, options, true)
-  return { sort: 'queue', name, children: () => queueSpecs(terms) }
+  const runs = isWorkflow ? runner(handler as Workflow<unknown, unknown>) : follow
+  const own = isWorkflow ? options : ((handler ?? {}) as QueueOptions)
+  return queueOf(queueTerms(name, runs, { ...own, retry: asRun }, false), !isWorkflow)
+}
+
+const queueOf = (terms: QueueTerms, takesRuns: boolean): Queue<never> => ({
+  ...{ sort: 'queue', name: terms.name, takesRuns, children: () => queueSpecs(terms) },
+})
+
+/** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */
+const follow = async (run: unknown, { app }: JobTry): Promise<void> => {
+  const ref = runNamed(app, run as string)
+  await call(ref, 'begin')
+  await call(ref, 'result', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
 }
 
 /** A run that has ended says how its job ends: a workflow has its own tries. */

@@ -1,6 +1,7 @@
 /** `flows`: the workflows, queues and schedules of an application, as a part of its tree. */
 import { configError } from '../../errors.ts'
 import { type ChildSpec, supervisor } from '../../runtime/index.ts'
+import type { Queue } from '../queue/queue-terms.ts'
 import type { Workflow } from '../runs/body.ts'
 import { keeperSpec } from '../runs/keeper.ts'
 import type { FlowPart } from '../runs/parts.ts'
@@ -8,7 +9,7 @@ import type { FlowPart } from '../runs/parts.ts'
 /** The parts of `flows`. */
 export type FlowParts = {
   readonly workflows?: readonly Workflow[]
-  readonly queues?: readonly (FlowPart & { readonly sort: 'queue' })[]
+  readonly queues?: readonly Queue[]
   readonly schedules?: readonly (FlowPart & { readonly sort: 'schedule' })[]
 }
 
@@ -20,6 +21,13 @@ export type FlowParts = {
 export const flows = ({ workflows = [], queues = [], schedules = [] }: FlowParts): ChildSpec => {
   const others: readonly FlowPart[] = [...queues, ...schedules]
   checkNames([...workflows, ...others])
+  for (const { name, options } of workflows)
+    if (options.queue && !queues.some((each) => each.takesRuns && each.name === options.queue))
+      throw configError(
+        `workflow.${name}.queue`,
+        'a queue of these flows without a handler',
+        options.queue,
+      )
   const spec = (): ChildSpec =>
     supervisor('flows', { strategy: 'one_for_one' }, [
       ...workflows.flatMap((part) => part.children()),

@@ -6,13 +6,10 @@ import type { DurableServer } from '../../actors/index.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import { keptAwake } from '../runs/kept-awake.ts'
-import { queueKind } from '../runs/parts.ts'
+import { queueId, queueKind } from '../runs/parts.ts'
 import { QueueLife } from './queue-life.ts'
 import type { QueueMessages, QueueRequest, QueueState } from './queue-messages.ts'
 import type { QueueTerms } from './queue-terms.ts'
-
-/** The id of the one entity of its kind. */
-export const queueId = 'queue'
 
 /** The parts of the tree with a queue. */
 export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
@@ -44,6 +41,13 @@ const queueServer = (terms: QueueTerms): Server => {
         const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
         const weight = { jobs: jobs.length, bytes }
         ask(from, (book, now, rows) => book.add(jobs, now, rows), weight)
+        return noReply(state)
+      },
+      enter: (state, { run, key = '', priority = 0 }, { from }) => {
+        // The step that asks is repeated after a crash: a run has one place.
+        const unique = terms.limits.uniqueMs === undefined ? run : undefined
+        const job = { job: run, key, priority, delayMs: 0, unique }
+        ask(from, (book, now, rows) => void book.add([job], now, rows), { jobs: 1, bytes: 512 })
         return noReply(state)
       },
       pause: (state, isPaused, { from }) => {

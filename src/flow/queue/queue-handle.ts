@@ -6,9 +6,8 @@ import { encodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
-import { queueKind } from '../runs/parts.ts'
+import { queueId, queueKind } from '../runs/parts.ts'
 import type { Added } from './queue-book.ts'
-import { queueId } from './queue-entity.ts'
 import type { QueueLook, QueueMessages, SentJob } from './queue-messages.ts'
 import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
@@ -66,6 +65,7 @@ export const addJobs = async <J>(
   jobs: readonly J[],
   optionsOf: (job: J) => JobOptions,
 ): Promise<AddedJob[]> => {
+  if (queue?.takesRuns) throw invalidArgument('queue', 'a queue with a handler', queue.name)
   if (!Array.isArray(jobs)) throw invalidArgument('jobs', 'a list', jobs)
   if (typeof optionsOf !== 'function') throw invalidArgument('optionsOf', 'a function', optionsOf)
   const sent = jobs.map((job) => sentJob(job, optionsOf(job)))

@@ -134,11 +134,16 @@ export class QueueLife {
     while (!work.signal.aborted) {
       await this.#wanted()
       if (work.closing.aborted) this.#book.leave()
-      if (!work.closing.aborted || this.#running.size > 0 || this.#isOwing) await this.#flush()
-      if (work.closing.aborted && this.#running.size === 0 && !this.#isOwing) break
+      if (!work.closing.aborted || this.#awaits || this.#isOwing) await this.#flush()
+      if (work.closing.aborted && !this.#awaits && !this.#isOwing) break
     }
     this.#hasLeft = true
     this.#cancel?.()
+  }
+
+  /** Whether a close waits for handlers. Runs go on without the job that follows them. */
+  get #awaits(): boolean {
+    return this.#running.size > 0 && this.#terms.limits.countsEnds
   }
 
   get #isOwing(): boolean {

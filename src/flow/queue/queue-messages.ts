@@ -1,6 +1,7 @@
 /** The messages and the state of a queue's entity, and its events. Types only. */
 import type { DurableContext, DurableRows, Life } from '../../actors/index.ts'
 import type { CallContext } from '../../runtime/index.ts'
+import type { EnterMessage } from '../runs/messages.ts'
 import type { Added, KeptBook, NewJob, QueueCounts } from './queue-book.ts'
 
 /** The state of a queue; `undefined`: it has had no turn. */
@@ -33,6 +34,7 @@ export type QueueMessages = {
     /** @throws KeelsonError `BUSY` */
     add: (jobs: readonly SentJob[]) => readonly Added[]
     pause: (isPaused: boolean) => void
+    enter: EnterMessage['calls']['enter']
     /** False: no dead job has this number. @throws KeelsonError `CONFLICT` */
     retry: (number: number) => boolean
     look: () => QueueLook

@@ -55,6 +55,8 @@ export type QueueTerms = {
 /** A queue of jobs that are a `J`. */
 export interface Queue<J = never> extends FlowPart {
   readonly sort: 'queue'
+  /** It has no handler: its jobs are the runs of workflows that name it. */
+  readonly takesRuns: boolean
   readonly [jobs]?: (job: J) => void
 }
 

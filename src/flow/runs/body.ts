@@ -156,6 +156,8 @@ export type WorkflowOptions = {
   readonly keep?: Keep
   /** The most operations of a run; 10,000. */
   readonly stepsMax?: number
+  /** The name of a queue without a handler: a run begins when it has a place there. */
+  readonly queue?: string
 }
 
 /** The options of a workflow, checked: with defaults, and durations in ms. */
@@ -170,6 +172,7 @@ export type CheckedOptions = {
   }
   readonly keep: { readonly [K in keyof Keep]-?: number }
   readonly stepsMax: number
+  readonly queue: string | undefined
 }
 
 /** A body without its types. */

@@ -17,6 +17,7 @@ export type StartRequest = Input & {
   readonly deadline?: number | undefined
   readonly priority?: number | undefined
   readonly correlation?: string | undefined
+  readonly key?: string | undefined
   readonly parent?: Parent
   readonly root?: string
 }
@@ -30,6 +31,18 @@ export type SignalRequest = {
 
 /** The end of a child, for its parent. */
 export type ChildEnd = Omit<Parent, 'type' | 'id'> & { readonly end: RunEnd }
+
+/** The message of a run to its queue: it waits there, as a job, for its beginning. */
+export type EnterMessage = {
+  calls: {
+    /** `run`: `type/id`. @throws KeelsonError `BUSY` */
+    enter: (run: {
+      readonly run: string
+      readonly key: string | undefined
+      readonly priority: number | undefined
+    }) => void
+  }
+}
 
 /** The messages of a run. */
 export type RunMessages = {
@@ -47,6 +60,8 @@ export type RunMessages = {
     }
     /** Lets a run that has failed, was cancelled or is blocked go on. */
     retry: () => void
+    /** Its queue has a place for it: a run that is held begins. */
+    begin: () => void
     /** Decides the outcome of a step that nobody knows. */
     settle: (request: { readonly key: string; readonly outcome: Outcome }) => void
     childEnded: (end: ChildEnd) => void
@@ -56,6 +71,8 @@ export type RunMessages = {
   continues: {
     /** The parent gets the end of its child. */
     tellParent: () => void
+    /** The run enters its queue. */
+    enter: () => void
     /** The children of a run that was ended by force get a cancel. */
     cancelChildren: () => void
   }

@@ -244,11 +244,14 @@ export const cancelChild = async (carrier: Carrier, type: string, id: string): P
 }
 
 /** The run that is named `type/id`. */
-export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<RunMessages> => {
+export const runNamed = (app: Pick<AppContext, 'entity'>, run: string): Ref<RunMessages> => {
   const at = run.indexOf('/')
-  const app = from.app as Pick<AppContext, 'entity'>
-  return from.to(app.entity(runKind(run.slice(0, at))).ref(run.slice(at + 1)) as Ref<RunMessages>)
+  return app.entity(runKind(run.slice(0, at))).ref(run.slice(at + 1)) as Ref<RunMessages>
 }
+
+/** The same, for calls of a durable actor. */
+export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<RunMessages> =>
+  from.to(runNamed(from.app as Pick<AppContext, 'entity'>, run))
 
 /** Codes after which the same question may be answered. */
 const transient = ['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED']

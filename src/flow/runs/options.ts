@@ -141,6 +141,7 @@ export const workflowOptions = object({
     {},
   ),
   stepsMax: or(wholeFrom(1), 10_000),
+  queue: optional(shortText),
 })
 
 /** The options of `start`. */
@@ -149,6 +150,7 @@ export const startOptions = object({
   delay: optional(delay),
   deadline: optional(duration),
   priority: optional(priority),
+  key: optional(shortText),
   correlation: optional(shortText),
 })
 

@@ -27,5 +27,8 @@ export const runKind = (workflow: string): string => `$flow-${workflow}`
 /** The kind of the entity of a queue. */
 export const queueKind = (queue: string): string => `$queue-${queue}`
 
+/** The id of the one entity of its kind. */
+export const queueId = 'queue'
+
 /** The kind of the entity of a schedule. */
 export const scheduleKind = (schedule: string): string => `$schedule-${schedule}`

@@ -64,7 +64,7 @@ export type RunState = {
   readonly since: number
   /** The hash of the input, to know a start that is repeated. */
   readonly inputHash: string
-  /** The body has not begun: the run waits for its delay. */
+  /** The body has not begun: the run waits for its delay, or in its queue. */
   readonly isHeld?: boolean
   /** A cancel is acknowledged. `isPlaced`: it has its place among the outcomes. */
   readonly cancel?: { readonly reason: string; readonly isPlaced: boolean }
@@ -80,6 +80,8 @@ export type RunState = {
   readonly root?: string
   readonly correlation?: string
   readonly priority?: number
+  /** The key in its queue. */
+  readonly queueKey?: string
 }
 
 /**

@@ -4,7 +4,14 @@
  */
 import { type DurableServer, LargeValue } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
+import {
+  type AppContext,
+  type ChildSpec,
+  call,
+  noReply,
+  type Ref,
+  reply,
+} from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
@@ -12,6 +19,7 @@ import { tellFlow } from './events.ts'
 import { RunLife } from './life.ts'
 import type {
   ChildEnd,
+  EnterMessage,
   Present,
   RunContext,
   RunEnd,
@@ -22,7 +30,7 @@ import type {
   Told,
 } from './messages.ts'
 import { runOf } from './operations.ts'
-import { runKind } from './parts.ts'
+import { queueId, queueKind, runKind } from './parts.ts'
 import {
   isLive,
   isOver,
@@ -66,6 +74,7 @@ const signalBytesMax = 1024 * 1024
 const runServer = (
   workflow: Workflow,
 ): DurableServer<RunMessages, State, RunFields, string, unknown> => {
+  const { queue } = workflow.options
   const presents = new Map<string, Present>()
   const presentOf = (id: string): Present => {
     const found = presents.get(id) ?? { life: undefined, isCancelled: false, waiting: new Set() }
@@ -102,6 +111,17 @@ const runServer = (
     const { isHeld: _, ...begun } = state
     return withStatus(begun, 'running', context)
   }
+  /** The run waits in its queue, and begins when it has a place there. */
+  const entering = (state: RunState, context: RunContext): RunState => {
+    context.addContinue('enter')
+    return { ...withStatus(state, 'waiting', context), isHeld: true }
+  }
+  /** An operator lets the run go on. Its place in the queue was given back. */
+  const resumed = (state: RunState, context: RunContext): RunState => {
+    if (queue !== undefined) return entering(state, context)
+    begin(context)
+    return withStatus(state, 'running', context)
+  }
   const changed = (state: RunState, context: RunContext): State =>
     goOn(state, context, (life) => life.changed(state.cancel?.isPlaced === false))
 
@@ -124,6 +144,7 @@ const runServer = (
           context.setAlarm('timer', { inMs: delay })
           return reply({ repeated: false }, { ...born, status: 'waiting', isHeld: true })
         }
+        if (queue !== undefined) return reply({ repeated: false }, entering(born, context))
         begin(context, { input, state: born })
         return reply({ repeated: false }, born)
       },
@@ -161,17 +182,17 @@ const runServer = (
         if (!state || (status !== 'failed' && status !== 'cancelled' && status !== 'blocked'))
           return refuse(state, context, notNow('be retried', context.id, status))
         const next = status === 'blocked' ? unblocked(state, context) : reopening(state, context)
-        begin(context)
-        return reply(undefined, withStatus({ ...next, attempt: 1 }, 'running', context))
+        return reply(undefined, resumed({ ...next, attempt: 1 }, context))
       },
       settle: (state, { key, outcome }, context) => {
         const found = state && [...recordIn(state, context.rows)].find((row) => row.key === key)
         if (state?.status !== 'blocked' || !found || found.outcome)
           return refuse(state, context, notNow(`settle ${key}`, context.id, state?.status))
         const [, next] = recording(state, context, { ...found, recorded: found }, { outcome })
-        begin(context)
-        return reply(undefined, withStatus(next, 'running', context))
+        return reply(undefined, resumed(next, context))
       },
+      begin: (state, _, context) =>
+        reply(undefined, state?.isHeld && !isOver(state.status) ? changed(state, context) : state),
       childEnded: (state, end, context) => {
         if (!state || isOver(state.status)) return reply(undefined, state)
         return reply(undefined, endOfChild(state, end, context, goOn))
@@ -179,6 +200,15 @@ const runServer = (
       wake: (state) => reply(undefined, state),
     },
     continues: {
+      enter: async (state, _, context) => {
+        if (queue === undefined || !state?.isHeld || isOver(state.status)) return noReply(state)
+        const app = context.app as Pick<AppContext, 'entity'>
+        const ref = app.entity<EnterMessage>(queueKind(queue)).ref(queueId) as Ref<EnterMessage>
+        const { queueKey: key, priority } = state
+        const run = `${workflow.name}/${context.id}`
+        await call(context.to(ref), 'enter', { run, key, priority })
+        return noReply(state)
+      },
       tellParent: async (state, _, context) => {
         const { parent } = state as RunState
         const end = endOf(state as RunState, context)
@@ -200,7 +230,13 @@ const runServer = (
     },
     alarms: {
       timer: (state, _, context) =>
-        noReply(state?.status === 'waiting' ? changed(state, context) : state),
+        noReply(
+          state?.status !== 'waiting'
+            ? state
+            : state.isHeld && queue !== undefined
+              ? entering(state, context)
+              : changed(state, context),
+        ),
       deadline: (state, _, context) => {
         if (!state || isOver(state.status) || state.cancel) return noReply(state)
         if (state.status === 'undoing') return noReply(state)
@@ -265,7 +301,7 @@ const fieldsOf = (state: State): RunFields => {
 const bornAt = (
   context: RunContext,
   { options: { version } }: Workflow,
-  { inputHash, priority, correlation, parent, root }: StartRequest,
+  { inputHash, priority, key, correlation, parent, root }: StartRequest,
 ): RunState => {
   const now = context.now()
   const birth = Buffer.from(context.system.clock.randomBytes(8)).toString('hex')
@@ -273,6 +309,7 @@ const bornAt = (
     ...{ status: 'running', version, birth, inputHash, startedAt: now, since: now },
     ...{ round: 0, lap: 0, outcomes: 0, operations: 0, signals: 0, unread: 0, attempt: 1 },
     ...(priority !== undefined && { priority }),
+    ...(key !== undefined && { queueKey: key }),
     ...(correlation !== undefined && { correlation }),
     ...(parent && { parent }),
     ...(root !== undefined && { root }),
@@ -355,7 +392,7 @@ const endOfChild = (
     end.status === 'completed' ? outcomeOf(end.output) : { kind: 'error', error: end.error }
   const asked = { kind: row.kind, key: row.key, recorded: { ...row, number } }
   const [recorded, next] = recording(state, context, asked, { outcome })
-  if (!recorded || next.status === 'blocked') return next
+  if (!recorded || next.status === 'blocked' || next.isHeld) return next
   return goOn(next, context, (life) => life.recorded(recorded))
 }
 

@@ -1,8 +1,16 @@
 /** Queues whose handler is a workflow. */
-import { expect, test } from 'vitest'
-import { flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import { describe, expect, test } from 'vitest'
+import {
+  type Ctx,
+  flow,
+  flows,
+  type QueueOptions,
+  queue,
+  workflow,
+} from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
-import { simulated } from '../../support/worlds/simulated-instance.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 test('a job of a workflow starts one run, over crashes too, and ends with it', {
   tags: ['W9'],
@@ -40,5 +48,101 @@ test('a job of a workflow starts one run, over crashes too, and ends with it', {
     running: 0,
     ready: 0,
     dead: 0,
+  })
+})
+
+describe('a workflow with a queue', () => {
+  /** Runs of ten seconds each, and those that have begun. */
+  const shipping = async (options: QueueOptions, isBlocking = false) => {
+    const begun: string[] = []
+    const ship = workflow(
+      'ship',
+      async (ctx: Ctx<{ go: number }>, _: undefined) => {
+        await ctx.step('begin', () => void begun.push(ctx.id))
+        await ctx.sleep('work', '10s')
+        if (isBlocking)
+          await ctx.step('once', () => new Promise(() => undefined), { repeat: 'once' })
+      },
+      { queue: 'dock' },
+    )
+    const dock = queue('dock', options)
+    const w = await flowWorld([ship], { queues: [dock] })
+    const start = (id: string, given: object = {}) =>
+      w.during(w.flow.start(ship, undefined, { id, ...given }))
+    const statuses = () => w.flow.list({ type: ship }).entries.map(({ status }) => status)
+    return { w, ship, dock, begun, start, statuses }
+  }
+
+  test('begins its runs under the limits of that queue, by priority and key, over crashes too', {
+    tags: ['W1', 'W10'],
+  }, async () => {
+    const { w, begun, start, statuses } = await shipping({ concurrency: 2, perKey: 1 })
+    for (const id of ['1', '2']) await start(id, { key: 'ada' })
+    await start('3', { key: 'bob' })
+    await start('4', { priority: 5 })
+    await w.s.advance(5_000)
+    expect([begun, statuses()]).toEqual([
+      ['1', '3'],
+      ['waiting', 'waiting', 'waiting', 'waiting'],
+    ])
+    await w.powerCut()
+    await w.s.advance(8_000)
+    expect(begun).toEqual(['1', '3', '4', '2'])
+    await w.s.advance(12_000)
+    expect(statuses()).toEqual(['completed', 'completed', 'completed', 'completed'])
+    expect((await start('1')).repeated).toBe(true)
+  })
+
+  test('keeps the delay of a start, and no signal begins a run that waits', {
+    tags: ['W7'],
+  }, async () => {
+    const { w, ship, begun, start } = await shipping({ concurrency: 1 })
+    await start('late', { delay: '1m' })
+    await start('first')
+    const waits = await start('second')
+    await w.during(waits.signal('go', 1))
+    await w.s.advance(5_000)
+    expect(begun).toEqual(['first'])
+    await w.during(waits.cancel())
+    expect(await w.during(codeOf(waits.result()))).toBe('CANCELLED')
+    await w.s.advance(50_000)
+    expect(begun).toEqual(['first'])
+    await w.s.advance(10_000)
+    expect([begun, w.status(ship, 'late')]).toEqual([['first', 'late'], 'waiting'])
+  })
+
+  test('gives the place of a blocked run back, and a retry enters the queue', async () => {
+    const { w, ship, begun, start, dock } = await shipping({ concurrency: 1 }, true)
+    for (const id of ['1', '2']) await start(id)
+    await w.s.advance(11_000)
+    await w.powerCut()
+    await w.s.advance(5_000)
+    expect([begun, w.status(ship, '1')]).toEqual([['1', '2'], 'blocked'])
+    await w.during(w.flow.settle(ship, '1', 'once', { value: 1 }))
+    await w.s.advance(100)
+    expect(w.status(ship, '1')).toBe('waiting')
+    expect(await w.during(w.flow.counts(dock))).toMatchObject({ running: 1, ready: 1 })
+  })
+
+  test('holds up no close', async () => {
+    const { w, begun, start } = await shipping({})
+    await start('1')
+    await w.s.advance(100)
+    const before = w.s.clock.now()
+    await w.during(w.s.close())
+    expect(w.s.clock.now() - before).toBeLessThan(1_000)
+    await w.s.start()
+    await w.s.advance(11_000)
+    expect(begun).toEqual(['1'])
+  })
+
+  test('is refused without such a queue, and the queue takes no jobs', async () => {
+    const { w, dock, ship } = await shipping({})
+    const config = expect.objectContaining({ code: 'CONFIG' })
+    expect(() => flows({ workflows: [ship] })).toThrow(config)
+    expect(() => flows({ workflows: [ship], queues: [queue('dock', () => 1)] })).toThrow(config)
+    expect(() => queue('dock', { concurrency: 0 })).toThrow(config)
+    expect(() => queue('dock', 7 as never)).toThrow(config)
+    expect(await w.during(codeOf(w.flow.add(dock, 1 as never)))).toBe('INVALID_ARGUMENT')
   })
 })
