@@ -66,7 +66,7 @@ export const crashes = [
         .catch(() => 'gave up'),
     lives: crashed,
     differs: {
-      why: 'A failed try is recorded, so a crash does not give a step more tries. DBOS counts in memory and begins anew.',
+      why: 'A failed try is recorded, so a crash does not give a step more tries. DBOS counts in memory and starts from zero after a crash.',
       keelson: { steps: { pay: 4 } },
     },
   },
