@@ -340,3 +340,19 @@ describe('the formatStatus of a module', () => {
     expect(text).not.toContain('hunter')
   })
 })
+
+test('without formatStatus no field with the name of a secret leaves the thread in a report', async () => {
+  const told: unknown[] = []
+  const log = (line: string, facts: unknown) => void told.push(line, JSON.stringify(facts))
+  const system = createSystem({ logger: { error: log, warn: log, info: log } })
+  onTestFinished(() => system.stop())
+  const module = new URL('../../support/programs/thread-open.mjs', import.meta.url)
+  type Open = { calls: { login: (payload: object) => void } }
+  const ref = await system.start(threadServer<Open>(module), undefined, { label: 'open' })
+  const error = await call(ref, 'login', { password: 'hunter3' }).catch((reason) => reason)
+  await ended(system, ref)
+  const text = [...told, error.message, JSON.stringify(error)].join('\n')
+  expect(text).toContain('[hidden string of 7]')
+  expect(text).toContain('ada')
+  expect(text).not.toContain('hunter')
+})
