@@ -108,9 +108,6 @@ export type QueueCounts = {
 /** A suspect is dead after so many lives that ended while it was claimed alone. */
 const endsAloneMax = 3
 
-/** How many delayed jobs become ready in one turn. */
-const dueMax = 1_000
-
 /** How many rows one sweep looks at. */
 const sweepMax = 1_000
 
@@ -350,9 +347,9 @@ export class QueueBook {
     if (rows.delete(deadRow(number))) this.#dead--
   }
 
-  /** Claims the jobs that may start, after delayed ones that are due have become ready. */
-  claim(now: number, rows: DurableRows): readonly Claim[] {
-    this.#makeDue(now, rows)
+  /** Claims the jobs that may start, after at most `dueMax` delayed ones have become ready. */
+  claim(now: number, rows: DurableRows, dueMax: number): readonly Claim[] {
+    this.#makeDue(now, rows, dueMax)
     this.#buryCut(now, rows)
     const claims: Claim[] = []
     if (this.isPaused || this.#isLeaving) return claims
@@ -362,8 +359,8 @@ export class QueueBook {
     return claims
   }
 
-  #makeDue(now: number, rows: DurableRows): void {
-    if (this.#dueAt > now) return
+  #makeDue(now: number, rows: DurableRows, dueMax: number): void {
+    if (this.#dueAt > now || dueMax === 0) return
     const limit = dueMax + this.#unreadable.size
     const { entries, exhausted } = rows.range({ prefix: delayedPrefix, limit, values: false })
     const due = entries.filter(([row]) => dueOf(row) <= now)

@@ -31,7 +31,12 @@ import type { QueueTerms } from './queue-terms.ts'
 type End = { readonly job: JobTry; readonly error?: { readonly thrown: unknown } }
 
 /** The parts of one turn. */
-type Batch = { readonly requests: QueueRequest[]; readonly ends: readonly End[] }
+type Batch = {
+  readonly requests: QueueRequest[]
+  readonly ends: readonly End[]
+  /** The most delayed jobs that it makes ready. */
+  readonly dueMax: number
+}
 
 /** The most jobs and bytes that one turn adds, unless one request has more. */
 const jobsMax = 1_000
@@ -58,7 +63,7 @@ export class QueueLife {
   #ends: End[] = []
   readonly #running = new Map<number, JobTry>()
   readonly #overdue = new Set<JobTry>()
-  /** So many requests are made one by one: they were too large together. */
+  /** So many turns have one part each: together these were too large. */
   #alone = 0
   #failures = 0
   #wake: (() => void) | undefined
@@ -191,7 +196,9 @@ export class QueueLife {
   #next(): Batch {
     if (this.#alone > 0) {
       this.#alone--
-      return { requests: this.#requests.splice(0, 1), ends: [] }
+      const ends = this.#ends.splice(0, 1)
+      const requests = ends.length > 0 ? [] : this.#requests.splice(0, 1)
+      return { requests, ends, dueMax: ends.length + requests.length > 0 ? 0 : 1 }
     }
     let [count, jobs, bytes] = [0, 0, 0]
     for (const request of this.#requests) {
@@ -200,7 +207,8 @@ export class QueueLife {
       if (count > 0 && (jobs > jobsMax || bytes > bytesMax)) break
       count++
     }
-    return { requests: this.#requests.splice(0, count), ends: this.#ends.splice(0, jobsMax) }
+    const requests = this.#requests.splice(0, count)
+    return { requests, ends: this.#ends.splice(0, jobsMax), dueMax: jobsMax }
   }
 
   async #apply(batch: Batch): Promise<readonly Claim[]> {
@@ -217,7 +225,7 @@ export class QueueLife {
   }
 
   /** The turn: ends first, because they give places back; then requests; then claims. */
-  #turn({ requests, ends }: Batch, context: QueueContext): readonly Claim[] {
+  #turn({ requests, ends, dueMax }: Batch, context: QueueContext): readonly Claim[] {
     const { rows } = context
     const now = context.now()
     for (const end of ends) this.#recordEnd(end, now, rows)
@@ -233,7 +241,7 @@ export class QueueLife {
       const from = this.#book.sweep(this.#sweep.from, now, rows)
       this.#sweep = { at: now + sweepMs, from }
     }
-    return this.#book.claim(now, rows)
+    return this.#book.claim(now, rows, dueMax)
   }
 
   #recordEnd({ job, error }: End, now: number, rows: DurableRows): void {
@@ -258,9 +266,11 @@ export class QueueLife {
     if (this.#work.signal.aborted) return
     this.#tell('queue.refused', { error })
     this.#ends.unshift(...ends)
-    if (isKeelsonError(error, 'TOO_LARGE') && requests.length > 1) {
+    const parts = requests.length + ends.length
+    if (isKeelsonError(error, 'TOO_LARGE') && parts !== 1) {
       this.#requests.unshift(...requests)
-      this.#alone += requests.length
+      // Without requests and ends it was the delayed jobs that have become due.
+      this.#alone += parts || jobsMax
     } else for (const { from } of requests) from.fail(error)
     // Callers decide when they try again. Nobody does for the ends of handlers.
     if (requests.length === 0) await this.#pause()

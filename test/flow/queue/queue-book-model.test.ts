@@ -174,7 +174,7 @@ class Compared {
       world.refused((rows) => {
         for (const { number } of running.slice(1)) world.book.done(number, rows)
         world.book.add((act.refused as NewJob[]).map(newJob), world.now, rows)
-        world.book.claim(world.now, rows)
+        world.book.claim(world.now, rows, 1_000)
       })
     const picked = running[((act.done ?? act.fails ?? 0) as number) % Math.max(1, running.length)]
     if ('done' in act && picked) {

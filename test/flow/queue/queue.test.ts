@@ -357,6 +357,23 @@ describe('a queue', () => {
     expect([refused, names()]).toEqual([1, ['first', ...letters]])
   })
 
+  test('writes ends, and makes jobs ready, one by one that are too large for one turn together', {
+    tags: ['W1'],
+  }, async () => {
+    const { mails, names, fails } = handled({ concurrency: 100 })
+    const s = await world([mails], { wal: { maxFileSize: 256 * 1024 } })
+    const letters = Array.from({ length: 6 }, (_, at) => String(at).repeat(60_000))
+    for (const letter of letters) await addAll(s, mails, letter)
+    await s.settle()
+    expect(names()).toEqual(letters)
+    for (const letter of letters) fails(letter)
+    await s.advance(500)
+    expect(await s.during(flow(s.app).counts(mails))).toMatchObject({ delayed: 6, running: 0 })
+    await s.advance(10_000)
+    expect(names()).toEqual([...letters, ...names().slice(6)])
+    expect(names().slice(6).sort()).toEqual(letters)
+  })
+
   test('removes dead jobs after their time', { tags: ['W11'] }, async () => {
     const { mails, fails } = handled({ retry: { max: 1 }, keep: { dead: '2h' } })
     const s = await world([mails])

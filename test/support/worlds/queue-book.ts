@@ -75,7 +75,7 @@ export class BookWorld {
   }
 
   claim(): readonly Claim[] {
-    const claims = this.turn((rows) => this.book.claim(this.now, rows))
+    const claims = this.turn((rows) => this.book.claim(this.now, rows, 1_000))
     for (const claim of claims) {
       this.running.set(claim.number, claim)
       this.book.started(claim, this.now)
