@@ -62,7 +62,7 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
   for (;;) {
     const { tries = 0, dueAt = 0 } = active.recorded ?? {}
-    if (!(await timeOf(carrier, active, dueAt)) || carrier.isClosing) return
+    if (!(await timeOf(carrier, active, dueAt)) || carrier.isClosing || carrier.isStopped) return
     if (isOnce) await carrier.record(active, { hasBegun: true })
     if (carrier.present.isCancelled && (await isCancelled(carrier))) return
     if (active.isOver || carrier.isCancelling) return
