@@ -31,7 +31,7 @@ export const shapeText = (value: unknown): string => {
 /** The text in place of a hidden value, with its type and length. */
 export const hiddenText = (value: unknown): string => `[hidden ${shapeText(value)}]`
 
-/** What is shown instead of some objects. An object that stands for itself is shown as it is. */
+/** The text to show instead of some objects. An object that stands for itself is shown as it is. */
 export type Decided = Pick<WeakMap<object, unknown>, 'has' | 'get'>
 
 /**
@@ -72,7 +72,7 @@ class Copying {
       this.#copies.set(value, shown)
       return shown
     } catch {
-      // Reading it runs code of its own: a Proxy.
+      // Reading it runs foreign code: a Proxy.
       return this.#instead(value, '[unreadable]')
     } finally {
       this.#depth--

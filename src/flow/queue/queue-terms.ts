@@ -62,7 +62,7 @@ export interface Queue<J = never> extends FlowPart {
 
 declare const jobs: unique symbol
 
-/** The most jobs of a queue: the numbers of those that are ready are in memory. */
+/** The most jobs of a queue: the numbers of ready jobs are in memory. */
 const depthMax = 1_000_000
 
 /** The most pairs of key and priority with ready jobs. */

@@ -60,7 +60,7 @@ export class RunLife implements EndingLife, Told {
   #seenSignals = 0
   #reading: Promise<void> = Promise.resolve()
   #wantsCancel = false
-  /** The things that were told before there was a replay. */
+  /** Calls from before there was a replay. */
   readonly #early: (() => void)[] = []
   #isAttached = false
   #onRecorded: (() => void)[] = []
@@ -141,7 +141,7 @@ export class RunLife implements EndingLife, Told {
     if (state.lap > 0) void this.#clear()
   }
 
-  /** From now on this life is told by the turns of its entity. */
+  /** From now on the turns of its entity call this life. */
   #registers(): void {
     this.present.life = this
   }

@@ -92,7 +92,7 @@ export type RunContext = DurableContext<RunMessages, unknown, State>
 /** A life of a run beside its mailbox. */
 export type OwnLife = Life<RunMessages, unknown, State>
 
-/** What a life of a run hears from the turns of its entity, once they are durable. */
+/** The turns of a run call its life with these, once they are durable. */
 export interface Told {
   /** A signal has come, or a cancel, which has no place yet. */
   changed(wantsCancel: boolean): void

@@ -95,12 +95,12 @@ const runServer = (
       }
     })
   }
-  /** Tells the life of a run when this turn is durable. */
+  /** Calls the life of a run when this turn is durable. */
   const tell = (context: RunContext, told: (life: Told) => void): void => {
     const present = presentOf(context.id)
     context.background(() => present.life && told(present.life))
   }
-  /** The run has something to do: its life is told, or begins. */
+  /** The run has something to do: its life is called, or begins. */
   const goOn: GoOn = (state, context, told) => {
     if (isLive(state.status)) {
       tell(context, told)

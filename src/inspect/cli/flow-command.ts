@@ -37,6 +37,6 @@ export const runFlow = async (
   }
 }
 
-/** The call as JavaScript. What was typed is data in it, whatever it is. */
+/** The call as JavaScript, with the typed words as data. */
 const lineOf = ({ word, args }: FlowCommand): string =>
   `flow.${word}(...JSON.parse(${JSON.stringify(JSON.stringify(args))}))`

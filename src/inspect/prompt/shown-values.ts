@@ -5,7 +5,7 @@
 import { hiddenText, redacted } from '../../redaction.ts'
 import { View } from '../text/view.ts'
 
-/** What one prompt prints instead of which objects. */
+/** The text that a prompt prints for an object. */
 export class ShownValues {
   /** Everything is printed as it is. */
   readonly reveals: boolean

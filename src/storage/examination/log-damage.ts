@@ -17,7 +17,7 @@ import type { LogSurvey } from './log-survey.ts'
 import type { Hole, SegmentMap } from './segment-map.ts'
 import type { FrameRun } from './segment-stretches.ts'
 
-/** What the caller of a verification knows about the log. */
+/** The facts about the log that the caller of a verification knows. */
 export type LogKnowledge = {
   /** Evidence outside of the log of how far it was durable. */
   readonly evidence?: readonly Evidence[]
