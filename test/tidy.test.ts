@@ -99,6 +99,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/actors/entities/frozen.ts': 'walks plain data, and knows no actor',
   'src/actors/replication/journal-rows.ts': 'shows entries to people, as readable-key.ts does keys',
   'src/actors/snapshots/snapshot-policy.ts': 'decides; its importer does',
+  'src/flow/queue/kept-claims.ts': 'the part of a queue that ends at the limit of a state',
   'src/inspect/cli/flow-command.ts': 'one command to a file',
   'src/inspect/cli/run-command.ts': 'one command to a file',
   'src/inspect/prompt/replication-view.ts': 'one view to a file',

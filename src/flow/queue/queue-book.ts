@@ -10,6 +10,7 @@
  */
 import type { DurableRows } from '../../actors/index.ts'
 import { KeelsonError, type KeptError } from '../../errors.ts'
+import { cutOff, endsAloneMax, heldLengthMax, type KeptClaim } from './kept-claims.ts'
 import {
   deadPrefix,
   deadRow,
@@ -48,9 +49,6 @@ export type QueueLimits = {
   /** False: a job that a life has cut off goes on as it was. */
   readonly countsEnds: boolean
 }
-
-/** A job that was claimed: its row, its tries with the present one, and what is known of it. */
-type KeptClaim = readonly [row: string, tries: number, isSuspect: boolean, endsAlone: number]
 
 /** The state of the queue beside its rows. */
 export type KeptBook = {
@@ -105,21 +103,8 @@ export type QueueCounts = {
   readonly unreadable: readonly string[]
 }
 
-/** A suspect is dead after so many lives that ended while it was claimed alone. */
-const endsAloneMax = 3
-
 /** How many rows one sweep looks at. */
 const sweepMax = 1_000
-
-/** A claim that a life has left. `counts`: the job may be the reason of the end of that life. */
-const cutOff = (
-  [row, tries, isSuspect, endsAlone]: KeptClaim,
-  counts: boolean,
-  wasAlone: boolean,
-): KeptClaim =>
-  counts
-    ? [row, tries, true, wasAlone ? endsAlone + 1 : endsAlone]
-    : [row, tries - 1, isSuspect, endsAlone]
 
 const endedAlone: KeptError = {
   name: 'Error',
@@ -354,8 +339,12 @@ export class QueueBook {
     const claims: Claim[] = []
     if (this.isPaused || this.#isLeaving) return claims
     for (const key of this.#rates?.awake(now) ?? []) this.#ready.rouse(key)
-    for (let next = this.#claimNext(now, rows); next; next = this.#claimNext(now, rows))
+    let held = this.#heldLength()
+    for (let next = this.#claimNext(now, rows, held); next; ) {
       claims.push(next)
+      held += next.row.length
+      next = this.#claimNext(now, rows, held)
+    }
     return claims
   }
 
@@ -395,7 +384,16 @@ export class QueueBook {
     }
   }
 
-  #claimNext(now: number, rows: DurableRows): Claim | undefined {
+  /** The length of the rows that `kept` names. */
+  #heldLength(): number {
+    let length = 0
+    for (const { row } of this.#running.values()) length += row.length
+    for (const [row] of this.#cut.values()) length += row.length
+    return length
+  }
+
+  /** Jobs that were cut off are held already, so that only others wait for the bound on `held`. */
+  #claimNext(now: number, rows: DurableRows, held: number): Claim | undefined {
     const { concurrency, rate } = this.#limits
     if (this.#running.size >= concurrency || this.#waiting === 0) return undefined
     for (const { isSuspect } of this.#running.values()) if (isSuspect) return undefined
@@ -410,6 +408,7 @@ export class QueueBook {
       const claim = this.#take(cut, rows)
       if (claim) return claim
     }
+    if (held >= heldLengthMax) return undefined
     for (let row = this.#ready.take(mayStart); row; row = this.#ready.take(mayStart)) {
       const claim = this.#take([row, undefined, false, 0], rows)
       if (claim) return claim

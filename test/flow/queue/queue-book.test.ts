@@ -51,6 +51,21 @@ describe('the order of a queue', () => {
     expect(world.claimed()).toEqual([1, 2])
   })
 
+  test('starts no more jobs than the state has room for, whatever the length of their keys', () => {
+    const many = { concurrency: 10_000, depthMax: 10_000, keysMax: 10_000, countsEnds: false }
+    const world = new World(many)
+    world.add(...Array.from({ length: 2_500 }, (_, at) => ({ key: `${at}`.padStart(256, 'k') })))
+
+    const first = world.claimed()
+    expect(JSON.stringify(world.kept).length).toBeLessThan(1024 * 1024)
+    expect(first.length).toBeLessThan(2_500)
+    world.crash()
+    expect(world.claimed()).toEqual(first)
+    world.done(...first)
+
+    expect([...first, ...world.claimed()].length).toBe(2_500)
+  })
+
   test('is nothing while the queue is paused, or its instance closes', () => {
     const world = new World()
     world.add({})
