@@ -228,15 +228,17 @@ export const performChild = async (
   await carrier.passively(overOf(active))
 }
 
-/** Cancels a child. Answers whether there is one whose end will come. */
+/**
+ * Cancels a child. Answers whether there is one whose end will come. Never settles if the life has
+ * ended: a parent does not end before such a child.
+ */
 export const cancelChild = async (carrier: Carrier, type: string, id: string): Promise<boolean> => {
   const request = { reason: `its parent ${carrier.type}/${carrier.id} has ended`, force: false }
   try {
-    return (
-      (await askUntil(carrier, undefined, () =>
-        call(runOf(carrier.life, `${type}/${id}`), 'cancel', request),
-      )) !== undefined
+    const asked = askUntil(carrier, undefined, () =>
+      call(runOf(carrier.life, `${type}/${id}`), 'cancel', request),
     )
+    return (await asked) !== undefined || (await new Promise<never>(() => undefined))
   } catch {
     // It has not begun.
     return false
@@ -254,7 +256,11 @@ export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<Ru
   from.to(runNamed(from.app as Pick<AppContext, 'entity'>, run))
 
 /** Codes after which the same question may be answered. */
-const transient = ['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED']
+const transient = [
+  ...['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED'],
+  // A start and a cancel may be repeated.
+  'UNKNOWN_OUTCOME',
+]
 
 /** Asks until there is an answer. `undefined`: the life, or the operation, is over. */
 const askUntil = async <T>(
@@ -267,6 +273,8 @@ const askUntil = async <T>(
     try {
       return await ask()
     } catch (error) {
+      // The instance closes: the next life asks.
+      if (isKeelsonError(error, 'CLOSED')) return undefined
       const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
       if (!isTransient) throw error
       if (carrier.isStopped || carrier.isClosing || active?.isOver) return undefined

@@ -89,6 +89,20 @@ describe('a close', () => {
     expect(report.cutOff).toEqual([{ part: 'work', actor: '$flow-two/1', what: 'step a' }])
   })
 
+  test('is no outcome of a child that it did not let begin', { tags: ['W2', 'W9'] }, async () => {
+    const child = workflow('child', async () => 7)
+    const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined))
+    for (let inMs = 0; inMs < 20; inMs++) {
+      const w = await flowWorld([parent, child])
+      await w.during(w.flow.start(parent, undefined, { id: '1' }))
+      await w.s.advance(inMs)
+      await w.during(w.s.app.close())
+
+      await w.s.start()
+      expect(await w.during(w.flow.handle(parent, '1').result())).toBe(7)
+    }
+  })
+
   test('waits for no sleep and for no signal', async () => {
     const waits = workflow('waits', async (ctx: Ctx<{ go: undefined }>) => {
       await Promise.race([ctx.sleep('long', '1h'), ctx.waitFor('go')])
