@@ -239,20 +239,17 @@ export type KeptError = {
   readonly code?: string
 }
 
-/** An error as it is kept, with so much of its message. Any value may be thrown. */
+/** An error as it is kept, with so much of its message. Any value may be thrown, and none is trusted. */
 export const keptError = (thrown: unknown, messageMax = 2_000): KeptError => {
-  if (!(thrown instanceof Error))
-    return { name: 'Error', message: thrownText(thrown).slice(0, messageMax) }
-  const { name, message, code } = thrown as Error & { readonly code?: unknown }
-  const kept = { name: String(name), message: String(message).slice(0, messageMax) }
-  return typeof code === 'string' ? { ...kept, code } : kept
-}
-
-const thrownText = (thrown: unknown): string => {
   try {
-    return String(thrown)
+    if (!(thrown instanceof Error))
+      return { name: 'Error', message: String(thrown).slice(0, messageMax) }
+    const { name, message, code } = thrown as Error & { readonly code?: unknown }
+    const kept = { name: String(name), message: String(message).slice(0, messageMax) }
+    return typeof code === 'string' ? { ...kept, code } : kept
   } catch {
-    return typeof thrown
+    // Reading it throws: a getter, a revoked Proxy, an object without text.
+    return { name: 'Error', message: typeof thrown }
   }
 }
 

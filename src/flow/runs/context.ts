@@ -72,22 +72,24 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     return this.#host.id
   }
 
-  async step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = {}): Promise<T> {
-    const host = this.#host
-    const { stepDefaults } = host.workflow.options
-    const checked = stepOptions(options, argument('', 'a step'))
-    const { retry, repeat, undo, timeout: timeoutMs = stepDefaults.timeout } = checked
-    if (typeof step !== 'function') throw invalidArgument('step', 'a function', step)
-    const full = this.#keyOf(key)
-    const policy = policyOf(stepDefaults.retry, retry)
-    const parts = { kind: 'step', key: full, scope: this.#scope } as const
-    const { promise } = host.ask({
-      ...parts,
-      perform: (active) =>
-        performStep(host, active, { run: step, keyOf: full, policy, timeoutMs, repeat }),
-      undo: undo && ((done) => this.#undo(done, undo)),
+  step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = {}): Promise<T> {
+    return unheard(async () => {
+      const host = this.#host
+      const { stepDefaults } = host.workflow.options
+      const checked = stepOptions(options, argument('', 'a step'))
+      const { retry, repeat, undo, timeout: timeoutMs = stepDefaults.timeout } = checked
+      if (typeof step !== 'function') throw invalidArgument('step', 'a function', step)
+      const full = this.#keyOf(key)
+      const policy = policyOf(stepDefaults.retry, retry)
+      const parts = { kind: 'step', key: full, scope: this.#scope } as const
+      const { promise } = host.ask({
+        ...parts,
+        perform: (active) =>
+          performStep(host, active, { run: step, keyOf: full, policy, timeoutMs, repeat }),
+        undo: undo && ((done) => this.#undo(done, undo)),
+      })
+      return promise as Promise<T>
     })
-    return promise as Promise<T>
   }
 
   /** Undoes a step, as a step under the key of its tries. */
@@ -108,11 +110,13 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     return host.ask(undoing).promise
   }
 
-  async sleep(key: string, time: Duration | { readonly at: number }): Promise<void> {
-    const host = this.#host
-    const at = this.#timeOf(time, 'time')
-    const perform = (active: Active) => performSleep(host, active, at())
-    await host.ask({ kind: 'sleep', key: this.#keyOf(key), scope: this.#scope, perform }).promise
+  sleep(key: string, time: Duration | { readonly at: number }): Promise<void> {
+    return unheard(async () => {
+      const host = this.#host
+      const at = this.#timeOf(time, 'time')
+      const perform = (active: Active) => performSleep(host, active, at())
+      await host.ask({ kind: 'sleep', key: this.#keyOf(key), scope: this.#scope, perform }).promise
+    })
   }
 
   /** A time counts from the moment in which the operation begins. */
@@ -125,92 +129,95 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     return () => this.#host.life.now() + ms
   }
 
-  async waitFor(
+  waitFor(
     name: string,
     options: WaitOptions & { readonly timeout?: Duration } = {},
   ): Promise<never> {
-    const host = this.#host
-    const { key, timeout } = waitOptions(options, argument('', 'a wait'))
-    checkKey(name, 'name')
-    const at = timeout === undefined ? undefined : this.#timeOf(timeout, 'timeout')
-    const own = key ?? `${name}#${host.count(`wait ${name}`)}`
-    const full = key === undefined ? own : this.#keyOf(own)
-    const { promise } = host.ask({
-      ...{ kind: 'wait', key: full, scope: this.#scope, signal: name },
-      perform: (active) => performWait(host, active, at?.()),
+    return unheard(async () => {
+      const host = this.#host
+      const { key, timeout } = waitOptions(options, argument('', 'a wait'))
+      checkKey(name, 'name')
+      const at = timeout === undefined ? undefined : this.#timeOf(timeout, 'timeout')
+      const own = key ?? `${name}#${host.count(`wait ${name}`)}`
+      const full = key === undefined ? own : this.#keyOf(own)
+      const { promise } = host.ask({
+        ...{ kind: 'wait', key: full, scope: this.#scope, signal: name },
+        perform: (active) => performWait(host, active, at?.()),
+      })
+      return promise as Promise<never>
     })
-    return promise as Promise<never>
   }
 
-  async child<I, O>(
-    key: string,
-    type: Workflow<I, O>,
-    input: I,
-    options: ChildOptions = {},
-  ): Promise<O> {
-    const host = this.#host
-    workflowOf(type)
-    const { id, onCancel } = childOptions(options, argument('', 'a child'))
-    const full = this.#keyOf(key)
-    const own = inputOf(input)
-    const idOf = ({ recorded }: Active): string =>
-      recorded?.child?.slice(type.name.length + 1) ??
-      id ??
-      hashOfText(tryKey(host, full)).toString('hex')
-    const { promise } = host.ask({
-      ...{ kind: 'child', key: full, type: type.name, scope: this.#scope },
-      perform: (active) =>
-        performChild(host, active, `${type.name}/${idOf(active)}`, own, onCancel === 'abandon'),
-      cancel:
-        onCancel === 'abandon' ? undefined : (active) => cancelChild(host, type.name, idOf(active)),
+  child<I, O>(key: string, type: Workflow<I, O>, input: I, options: ChildOptions = {}): Promise<O> {
+    return unheard(async () => {
+      const host = this.#host
+      workflowOf(type)
+      const { id, onCancel } = childOptions(options, argument('', 'a child'))
+      const full = this.#keyOf(key)
+      const own = inputOf(input)
+      const idOf = ({ recorded }: Active): string =>
+        recorded?.child?.slice(type.name.length + 1) ??
+        id ??
+        hashOfText(tryKey(host, full)).toString('hex')
+      const { promise } = host.ask({
+        ...{ kind: 'child', key: full, type: type.name, scope: this.#scope },
+        perform: (active) =>
+          performChild(host, active, `${type.name}/${idOf(active)}`, own, onCancel === 'abandon'),
+        cancel:
+          onCancel === 'abandon'
+            ? undefined
+            : (active) => cancelChild(host, type.name, idOf(active)),
+      })
+      return promise as Promise<O>
     })
-    return promise as Promise<O>
   }
 
-  async all<T>(
+  all<T>(
     key: string,
     branches: readonly ((ctx: never) => Promise<T>)[],
     options: AllOptions = {},
   ): Promise<Branch<T>[]> {
-    const checked = allOptions(options, argument('', 'all'))
-    const { wait, atOnce = Number.POSITIVE_INFINITY, onFailure } = checked
-    if (!Array.isArray(branches) || branches.some((branch) => typeof branch !== 'function'))
-      throw invalidArgument('branches', 'a list of functions', branches)
-    const { length } = branches
-    const needed = wait === 'all' ? length : wait === 'any' ? 1 : wait
-    if (needed > length) throw invalidArgument('wait', `at most the ${length} branches`, wait)
-    const scope = this.#scope.branch(`${checkKey(key, 'key')}/`)
-    const ends = new Array<Branch<T> | undefined>(length)
-    let [begun, ended, succeeded, isDone] = [0, 0, 0, false]
-    return new Promise((resolve, reject) => {
-      const finish = (): void => {
-        isDone = true
-        this.#host.cancel(scope, this.#host.cancelled)
-        resolve([...ends].map((end) => end ?? { ok: false, error: this.#host.cancelled }))
-      }
-      const begin = (): void => {
-        while (begun < length && begun - ended < atOnce && !isDone) run(begun++)
-      }
-      const run = (at: number): void => {
-        const ctx = new RunCtx(this.#host, scope.branch(`${at}/`))
-        const branch = (async () => branches[at]?.(ctx as never) as Promise<T>)()
-        branch.then(
-          (value) => settle(at, { ok: true, value }),
-          (error) => settle(at, { ok: false, error }),
-        )
-      }
-      const settle = (at: number, end: Branch<T>): void => {
-        if (isDone) return
-        ends[at] = end
-        ended++
-        if (end.ok) succeeded++
-        else if (onFailure === 'fail') reject(end.error)
-        const fails = !end.ok && onFailure === 'fail'
-        if (fails || succeeded >= needed || ended === length) finish()
+    return unheard(async () => {
+      const checked = allOptions(options, argument('', 'all'))
+      const { wait, atOnce = Number.POSITIVE_INFINITY, onFailure } = checked
+      if (!Array.isArray(branches) || branches.some((branch) => typeof branch !== 'function'))
+        throw invalidArgument('branches', 'a list of functions', branches)
+      const { length } = branches
+      const needed = wait === 'all' ? length : wait === 'any' ? 1 : wait
+      if (needed > length) throw invalidArgument('wait', `at most the ${length} branches`, wait)
+      const scope = this.#scope.branch(`${checkKey(key, 'key')}/`)
+      const ends = new Array<Branch<T> | undefined>(length)
+      let [begun, ended, succeeded, isDone] = [0, 0, 0, false]
+      return new Promise((resolve, reject) => {
+        const finish = (): void => {
+          isDone = true
+          this.#host.cancel(scope, this.#host.cancelled)
+          resolve([...ends].map((end) => end ?? { ok: false, error: this.#host.cancelled }))
+        }
+        const begin = (): void => {
+          while (begun < length && begun - ended < atOnce && !isDone) run(begun++)
+        }
+        const run = (at: number): void => {
+          const ctx = new RunCtx(this.#host, scope.branch(`${at}/`))
+          const branch = (async () => branches[at]?.(ctx as never) as Promise<T>)()
+          branch.then(
+            (value) => settle(at, { ok: true, value }),
+            (error) => settle(at, { ok: false, error }),
+          )
+        }
+        const settle = (at: number, end: Branch<T>): void => {
+          if (isDone) return
+          ends[at] = end
+          ended++
+          if (end.ok) succeeded++
+          else if (onFailure === 'fail') reject(end.error)
+          const fails = !end.ok && onFailure === 'fail'
+          if (fails || succeeded >= needed || ended === length) finish()
+          else begin()
+        }
+        if (length === 0 || needed === 0) finish()
         else begin()
-      }
-      if (length === 0 || needed === 0) finish()
-      else begin()
+      })
     })
   }
 
@@ -249,6 +256,13 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   #keyOf(key: string): string {
     return checkKey(this.#scope.prefix + checkKey(key, 'key'), 'key')
   }
+}
+
+/** A body may leave an operation alone: nobody has to hear that it was cancelled. */
+const unheard = <T>(operation: () => Promise<T>): Promise<T> => {
+  const promise = operation()
+  promise.catch(() => undefined)
+  return promise
 }
 
 /** The tries of an undo; then the run is blocked. */

@@ -117,7 +117,8 @@ const runServer = (
     return { ...withStatus(state, 'waiting', context), isHeld: true }
   }
   /** An operator lets the run go on. Its place in the queue was given back. */
-  const resumed = (state: RunState, context: RunContext): RunState => {
+  /** The run goes on, and the reason why it did not is no error of it. */
+  const resumed = ({ error: _, ...state }: RunState, context: RunContext): RunState => {
     if (queue !== undefined) return entering(state, context)
     begin(context)
     return withStatus(state, 'running', context)
@@ -400,6 +401,5 @@ const endOfChild = (
 const unblocked = (state: RunState, { rows }: RunContext): RunState => {
   for (const { number, hasBegun, ...row } of recordIn(state, rows))
     if (hasBegun && !row.outcome) rows.put(operationKey(state.lap, number), row)
-  const { error: _, ...others } = state
-  return others
+  return state
 }

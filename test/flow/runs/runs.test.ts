@@ -274,11 +274,64 @@ describe('a step', () => {
     await w.during(w.flow.settle(once, 'settled', 'charge', { value: 'by hand' }))
     expect(await w.during(w.flow.handle(once, 'settled').result())).toBe('by hand')
     await w.during(w.flow.settle(once, 'refused', 'charge', { error: new Error('no') }))
-    expect(await w.during(codeOf(w.flow.handle(once, 'refused').result()))).toBe('FAILED')
+    const refused = w.flow
+      .handle(once, 'refused')
+      .result()
+      .catch((error: Error) => error)
+    expect(await w.during(refused)).toMatchObject({ code: 'FAILED', cause: { message: 'no' } })
     expect(keys).toHaveLength(4)
     expect(await w.during(codeOf(w.flow.settle(once, 'settled', 'charge', { value: 1 })))).toBe(
       'CONFLICT',
     )
+  })
+
+  test('that the body does not wait for is cancelled at its end, and the process goes on', async () => {
+    const unheard: unknown[] = []
+    const listener = (reason: unknown) => unheard.push(reason)
+    process.on('unhandledRejection', listener)
+    const leaves = workflow('leaves', async (ctx: Ctx, end: string) => {
+      void ctx.step('slow', () => new Promise<void>(() => undefined))
+      void ctx.sleep('long', '1d')
+      void ctx.waitFor('never' as never)
+      void ctx.child('child', quick, undefined)
+      void ctx.all('all', [(own) => own.sleep('longer', '2d')])
+      await ctx.step('fast', () => 1)
+      if (end === 'throws') throw new Error('an end')
+      return end
+    })
+    const quick = workflow('quick', (ctx: Ctx) => ctx.sleep('long', '1d'))
+    const w = await flowWorld([leaves, quick])
+    for (const end of ['returns', 'throws']) {
+      await w.during(w.flow.start(leaves, end, { id: end }))
+      await w.during(codeOf(w.flow.handle(leaves, end).result()))
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', listener)
+
+    expect(['returns', 'throws'].map((id) => w.status(leaves, id))).toEqual(['completed', 'failed'])
+    expect(unheard).toEqual([])
+  })
+
+  test('may throw anything', async () => {
+    const unreadable = (): never => {
+      throw new Error('cannot be read')
+    }
+    const revoked = Proxy.revocable({}, {})
+    revoked.revoke()
+    const thrown: Record<string, unknown> = {
+      getter: Object.defineProperty(new Error(), 'message', { get: () => unreadable() }),
+      revoked: revoked.proxy,
+      textless: { toString: unreadable },
+      undefined: undefined,
+    }
+    const throws = workflow('throws', (ctx: Ctx, kind: string) =>
+      ctx.step('a', () => Promise.reject(thrown[kind]), { retry: { max: 1 } }),
+    )
+    const w = await flowWorld([throws])
+    for (const kind of Object.keys(thrown)) {
+      await w.during(w.flow.start(throws, kind, { id: kind }))
+      expect(await w.during(codeOf(w.flow.handle(throws, kind).result()))).toBe('FAILED')
+    }
   })
 
   test('refuses a key that is used, too long or reserved', async () => {
