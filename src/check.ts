@@ -241,6 +241,13 @@ export const readOptions = <T extends object>(
   return copy as T
 }
 
+/** Objects without options in them, such as what an `async` function gives. */
+const isNoRecord = (options: object): boolean =>
+  Array.isArray(options) ||
+  options instanceof Promise ||
+  options instanceof Map ||
+  options instanceof Set
+
 /** Reads each member, which may be a getter that throws. */
 const read = (
   options: unknown,
@@ -252,7 +259,7 @@ const read = (
   let misspelt: string | undefined
   let expected: string | undefined
   try {
-    if (typeof options !== 'object' || options === null || Array.isArray(options))
+    if (typeof options !== 'object' || options === null || isNoRecord(options))
       expected = 'an object'
     else {
       for (const name in options) if (!known.includes(name)) misspelt ??= name

@@ -1,4 +1,5 @@
 /** `flows`: the workflows, queues and schedules of an application, as a part of its tree. */
+import { type Check, config, listOf, object, or, refusal } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import { type ChildSpec, supervisor } from '../../runtime/index.ts'
 import type { Queue } from '../queue/queue-terms.ts'
@@ -13,12 +14,27 @@ export type FlowParts = {
   readonly schedules?: readonly (FlowPart & { readonly sort: 'schedule' })[]
 }
 
+const listOfSort = <P extends FlowPart>(sort: P['sort']): Check<readonly P[], readonly P[]> => {
+  const part: Check<P, P> = (found, at) => {
+    if ((found as Partial<FlowPart> | null | undefined)?.sort === sort) return found as P
+    throw refusal(at, `a ${sort}`, found)
+  }
+  return or(listOf(part, `a list of ${sort}s`), [])
+}
+
+const partsOf = object({
+  workflows: listOfSort<Workflow>('workflow'),
+  queues: listOfSort<Queue>('queue'),
+  schedules: listOfSort<FlowPart & { readonly sort: 'schedule' }>('schedule'),
+})
+
 /**
  * A part of the tree of an instance with these workflows, queues and schedules. Workflows start
  * first: queues and schedules may begin runs at once.
  * @throws KeelsonError `CONFIG`
  */
-export const flows = ({ workflows = [], queues = [], schedules = [] }: FlowParts): ChildSpec => {
+export const flows = (parts: FlowParts): ChildSpec => {
+  const { workflows, queues, schedules } = partsOf(parts, config('flows'))
   const others: readonly FlowPart[] = [...queues, ...schedules]
   checkNames([...workflows, ...others])
   for (const { name, options } of workflows)

@@ -1,6 +1,6 @@
 /** Options and arguments that cannot be: they are refused at their caller, and leave nothing. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, queue, schedule, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, flows, queue, schedule, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -89,6 +89,14 @@ describe('the options of a part are refused where they are written', () => {
     )
   })
 
+  test.each([
+    ...[undefined, null, 1, [], new Map(), { workflow: [work] }],
+    ...of('workflows', [null, work, [mails], [() => work], [undefined]]),
+    ...[...of('queues', [[work], mails]), ...of('schedules', [[mails], 1])],
+  ])('flows: %o', (parts) => {
+    expect(configOf(() => flows(parts as never))).toBe('CONFIG')
+  })
+
   test('with the name that was meant', () => {
     expect(() => queue('q', body, { concurency: 3 } as never)).toThrow(
       'did you mean `queue.q.concurrency`?',
@@ -135,6 +143,9 @@ describe('an argument of a call is refused, and leaves nothing', () => {
       ].map((options) => (w: World) => w.flow.add(mails, 1 as never, options as never)),
       (w) => w.flow.addMany(mails, 'ab' as never),
       (w) => w.flow.addMany(mails, [], 1 as never),
+      (w) => w.flow.addMany(mails, [1] as never, (async () => ({})) as never),
+      (w) => w.flow.add(mails, 1 as never, new Map([['delay', '1d']]) as never),
+      (w) => w.flow.add(mails, 1 as never, new Set(['delay']) as never),
       (w) => w.flow.add(work as never, 1 as never),
       (w) => w.flow.pause(undefined as never),
       (w) => w.flow.counts(undefined as never),
