@@ -51,7 +51,7 @@ export const steps = [
     title: 'a step whose tries are exhausted fails its run',
     main: (ctx) => ctx.step('pay', never, { tries: 3, baseMs: 5 }),
     differs: {
-      why: 'A run fails with the last error of its step. DBOS throws an error of its own, with a list of them.',
+      why: 'A run fails with the last error of its step. DBOS throws another error, with a list of them.',
       keelson: { error: 'the bank is away' },
     },
   },
