@@ -64,6 +64,7 @@ export type ParsedCommand =
 export const usage = `Usage:
   keelson start [FILE] [--dir DIR] [--acts | --no-app]
       Starts the instance and gives a prompt. Piped input is run line by line.
+      Without a terminal and without piped input it is keelson run.
       FILE            keelson.config.ts, .js, .mjs or .json, also as --config FILE;
                       by default the one in this folder, if any
       --dir DIR       the data folder; by default the configuration's, else ./keelson-data

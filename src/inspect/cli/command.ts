@@ -62,7 +62,11 @@ const commands: {
     Run<Extract<ParsedCommand, { readonly kind: K }>>
   >
 } = {
-  start: async () => (await import('./start-command.ts')).runStart,
+  start: async () => async (command, environment, verbose) => {
+    if (!environment.hasInput)
+      return (await import('./run-command.ts')).runService(command, environment)
+    return (await import('./start-command.ts')).runStart(command, environment, verbose)
+  },
   run: async () => (await import('./run-command.ts')).runService,
   attach: async () => (await import('./attach-command.ts')).runAttach,
   ingest: async () => (await import('./ingest-command.ts')).runIngest,

@@ -4,7 +4,7 @@
  * process.
  */
 
-import { readFileSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -34,6 +34,8 @@ export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: n
 /** The environment of a command. */
 export type Environment = {
   readonly input: Input
+  /** Whether the input is a terminal, a pipe or a file. False: `/dev/null`, as services have it. */
+  readonly hasInput: boolean
   readonly output: Output
   readonly errors: Output
   /**
@@ -62,6 +64,10 @@ export const signalStatuses: Readonly<Record<EndSignal, number>> = { SIGINT: 130
 /** The environment of this process. */
 export const processEnvironment = (): Environment => ({
   input: process.stdin,
+  // Node opens /dev/null in the place of a closed input.
+  get hasInput() {
+    return process.stdin.isTTY || !fstatSync(0).isCharacterDevice()
+  },
   output: process.stdout,
   errors: process.stderr,
   get cwd() {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, hangingWorker, treeWith, write } from '../../support/commands/command-project.ts'
-import { startByNpm, startKeelson } from '../../support/commands/keelson-command.ts'
+import { runKeelson, startByNpm, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
 
@@ -28,8 +28,8 @@ const serviceFolder = (module = worker): string => {
 }
 
 /** `keelson run` on the service of the folder, as a service manager starts it. */
-const startService = (dir: string) =>
-  startKeelson(['run', 'service.json', '--dir', 'd'], dir, {}, 'ignore')
+const startService = (dir: string, command = 'run') =>
+  startKeelson([command, 'service.json', '--dir', 'd'], dir, {}, 'ignore')
 
 describe('keelson run (needs the build)', () => {
   test.each(sampled(['SIGTERM', 'SIGINT'] as const, 1))(
@@ -51,6 +51,17 @@ describe('keelson run (needs the build)', () => {
       expect(after.output).toMatch(/verdict +clean, closed$/m)
     },
   )
+
+  test('is also keelson start without a terminal and without piped input', async () => {
+    const dir = serviceFolder()
+    const service = startService(dir, 'start')
+    await service.says('ready: ')
+    const prompt = await runKeelson(['attach', '--dir', 'd'], dir, 'app.health().durable')
+
+    service.process.kill('SIGTERM')
+
+    expect([prompt.output, (await service.ended).status]).toEqual(['true\n', 0])
+  })
 
   test('is not ended by the end of its input, and reads none of it', async () => {
     const dir = tempFolder()

@@ -25,6 +25,7 @@ export const commandHere = async (
     ...processEnvironment(),
     ...{ output, errors, cwd, variables: {} },
     input: typeof input === 'string' ? new PassThrough().end(input) : input,
+    hasInput: true,
     onSignal: () => () => undefined,
     onStrayRejection: () => () => undefined,
     exit: (status) => {
