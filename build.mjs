@@ -63,6 +63,15 @@ execFileSync(
   ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', declared],
   { stdio: 'inherit' },
 )
+/** An entry that is the index itself would bring the whole storage to whoever imports from it. */
+const storageDoor = {
+  name: 'storage-door',
+  resolveId: (source) => (source === 'src/storage/index.ts' ? storageDoor.name : null),
+  load: (id) =>
+    id === storageDoor.name
+      ? `export * from '${join(process.cwd(), 'src/storage/index.ts')}'`
+      : null,
+}
 const { rolldown } = await import('rolldown')
 const bundle = await rolldown({
   input: {
@@ -72,6 +81,7 @@ const bundle = await rolldown({
   },
   platform: 'node',
   external: /^[a-z@]/,
+  plugins: [storageDoor],
   // The index of a layer has no code of its own: who imports one thing from it loads that thing.
   treeshake: { moduleSideEffects: [{ test: /\/src\/[a-z]+\/index\.ts$/, sideEffects: false }] },
 })

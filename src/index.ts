@@ -180,7 +180,6 @@ export type {
   IngestFailure,
   IngestOptions,
   IngestProgress,
-  KeelsonConfig,
   RecordFormat,
   RecordStore,
   Surveyed,
@@ -361,6 +360,7 @@ export type {
   Health,
   HistoryEntry,
   HistoryOptions,
+  KeelsonConfig,
   Ready,
   ShardHealth,
   StartOptions,
@@ -368,6 +368,7 @@ export type {
   SupervisorOptions,
   WorkerOptions,
 } from './supervisors/index.ts'
+export { defineConfig } from './supervisors/starting/start-options.ts'
 export { supervisor, worker } from './supervisors/users-tree/app-tree.ts'
 export {
   startChild,

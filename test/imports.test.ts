@@ -40,16 +40,26 @@ const chunksOf = (name: string): string[] =>
 const among = (loaded: Set<string>, pattern: RegExp): string[] =>
   [...loaded].filter((name) => pattern.test(name))
 
-test('importing keelson loads the runtime, the names of the actors and the kinds of projections, and neither the rest of the storage nor the prompt nor the command line', () => {
+test('importing keelson loads the runtime, the names of the actors and the checks of options, and neither the rest of the storage nor the prompt nor the command line', () => {
   const loaded = loadedBy('index.js')
 
   expect(among(loaded, /^runtime\//).length).toBeGreaterThan(20)
   expect(among(loaded, /^(storage|testing|inspect\/(cli|command|wal))\//)).toEqual([
+    'storage/values/key.ts',
+    'storage/bytes/u64.ts',
+    'storage/bytes/crc32.ts',
+    'storage/bytes/utf8.ts',
+    'storage/commitments/commitment-options.ts',
+    'storage/bytes/ed25519.ts',
+    'storage/segments/log-settings.ts',
     'storage/projections/projection-kinds.ts',
   ])
   expect(among(loaded, /^actors\//).sort()).toEqual([
     'actors/control/actor-names.ts',
+    'actors/core/settings.ts',
     'actors/core/shard-name.ts',
+    'actors/core/write-windows.ts',
+    'actors/replication/replication-options.ts',
   ])
   expect(among(loaded, /^inspect\/prompt\//).sort()).toEqual([
     'inspect/prompt/process-pages.ts',

@@ -1,5 +1,5 @@
 /** The service: `keelson run examples/exchange/keelson.config.ts`. It prints the answers as lines. */
-import { type KeelsonConfig, supervisor, worker } from 'keelson'
+import { defineConfig, supervisor, worker } from 'keelson'
 import { exchange } from './exchange.ts'
 import { gateway } from './gateway.ts'
 import { replicaAt } from './replica.ts'
@@ -15,7 +15,7 @@ const day = {
   closed: (snapshot: unknown) => say({ snapshot }),
 }
 
-export default {
+export default defineConfig({
   dir: './data',
   wal: { commitments: true },
   journal: { replay: 'required' },
@@ -27,4 +27,4 @@ export default {
     worker('exchange', exchange, { arg: { saveEvery: 25_000 } }),
     worker('gateway', gateway, { arg: day }),
   ]),
-} satisfies KeelsonConfig
+})

@@ -1,5 +1,5 @@
 /** The shop: `keelson run examples/tickets/keelson.config.ts`. */
-import { type KeelsonConfig, supervisor, worker } from 'keelson'
+import { defineConfig, supervisor, worker } from 'keelson'
 import { flows } from 'keelson/flow'
 import { httpBank } from '../orders/bank.ts'
 import { http } from './http.ts'
@@ -28,7 +28,7 @@ const orders = orderKind({
   retryMs: Number(RETRY_MS),
 })
 
-export default {
+export default defineConfig({
   dir: './data',
   wal: { maxFileSize: Number(SEGMENT_BYTES) },
   projections: [report],
@@ -39,4 +39,4 @@ export default {
     orders,
     worker('http', http, { arg: { orders, shows, port: Number(PORT) } }),
   ]),
-} satisfies KeelsonConfig
+})

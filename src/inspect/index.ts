@@ -15,7 +15,6 @@
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.
  */
-export type { KeelsonConfig } from './cli/configuration-file.ts'
 export {
   type IngestFailure,
   type IngestOptions,

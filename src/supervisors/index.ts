@@ -20,6 +20,7 @@ export type { Ports } from './starting/machine-ports.ts'
 export { start } from './starting/start.ts'
 export {
   checkStartOptions,
+  type KeelsonConfig,
   type StartOptions,
   type StartProgress,
 } from './starting/start-options.ts'

@@ -33,6 +33,7 @@ test('exports the functions that users call, and nothing of what stands behind t
       ...[
         'startOrGet',
         'countChildren',
+        'defineConfig',
         'deleteChild',
         'restartChild',
         'terminateChild',

@@ -30,12 +30,6 @@ export type ConfigurationRequest = {
   readonly app?: false
 }
 
-/**
- * The default export of a configuration file: the options of `start`. Paths in it are relative to
- * the file.
- */
-export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & { readonly dir?: string }
-
 /** Options for `start`, and their file. */
 export type Configuration = { readonly file: string | undefined; readonly options: StartOptions }
 
@@ -129,6 +123,8 @@ const fromModule = async (file: string): Promise<Record<string, unknown>> => {
   try {
     return await loadModule(file)
   } catch (error) {
+    // As `defineConfig`, `entity` and `workflow` refuse.
+    if (isKeelsonError(error, 'CONFIG')) throw namingFile(file, error)
     throw unreadable(file, error)
   }
 }

@@ -135,3 +135,19 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   const settings = Object.fromEntries(Object.entries(checked).filter(isSetting))
   return { ...checked, settings: settings as Settings }
 }
+
+/**
+ * The default export of a configuration file: the options of `start`. Paths in it are relative to
+ * the file.
+ */
+export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & { readonly dir?: string }
+
+/**
+ * The configuration itself, for `export default defineConfig({ … })`. Its options have types, and
+ * are checked where they are written.
+ * @throws KeelsonError `CONFIG` with `details.path`, `expected` and `found`
+ */
+export const defineConfig = (configuration: KeelsonConfig): KeelsonConfig => {
+  checkStartOptions({ dir: '.', ...configuration })
+  return configuration
+}

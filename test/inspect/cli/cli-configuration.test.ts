@@ -21,14 +21,14 @@ describe('keelson start with a configuration (needs the build)', () => {
       },
     }`
   const config = `
-    import { supervisor, worker, type KeelsonConfig } from 'keelson'
-    export default {
+    import { defineConfig, supervisor, worker } from 'keelson'
+    export default defineConfig({
       dir: './data',
       shards: 2,
       app: supervisor('app', { strategy: 'one_for_one' }, [
         worker('counter', './actors/counter.ts', { arg: 40 }),
       ]),
-    } satisfies KeelsonConfig`
+    })`
 
   const project = (): string => {
     const dir = tempFolder()
@@ -124,6 +124,13 @@ describe('keelson start with a configuration (needs the build)', () => {
       'app.children[0].module',
     ],
     ['no JSON', 'keelson.config.json', '{', 'keelson.config.json'],
+    [
+      'an option that is none, given to defineConfig',
+      'keelson.config.mjs',
+      `import { defineConfig } from '${process.cwd()}/dist/index.js'
+       export default defineConfig({ wal: { maxFileSise: 1 } })`,
+      'unknown option `wal.maxFileSise`; did you mean `wal.maxFileSize`?',
+    ],
   ] as const)
     test(`with ${what} is refused with CONFIG, status 1, and nothing on disk`, async () => {
       const dir = realpathSync(tempFolder())
