@@ -34,6 +34,32 @@ describe('a life', () => {
     expect(run.id).toBe('1')
   })
 
+  test('that is being blocked begins no try', { tags: ['W3'] }, async () => {
+    let tries = 0
+    const both = workflow('both', (ctx: Ctx) =>
+      Promise.all([
+        ctx.step('once', () => new Promise<void>(() => undefined), { repeat: 'once' }),
+        ctx.step(
+          'other',
+          () => {
+            // An end, so that a life that goes on fails this test, and does not hang it.
+            if (++tries < 100) throw new Error('not yet')
+          },
+          { retry: { baseMs: 60_000, jitter: 0 } },
+        ),
+      ]),
+    )
+    const w = await flowWorld([both])
+    await w.during(w.flow.start(both, undefined, { id: '1' }))
+    await w.s.advance(100)
+    await w.s.kill()
+    await w.s.advance(60_000)
+    await w.s.start()
+    await w.s.advance(100)
+
+    expect([w.status(both, '1'), tries]).toEqual(['blocked', 1])
+  })
+
   test('of a run that waits leaves memory, and its timer wakes it', { tags: ['W7'] }, async () => {
     let lives = 0
     const sleeper = workflow('sleeper', async (ctx: Ctx) => {
