@@ -1,6 +1,13 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
 import { argument, readOptions } from '../../check.ts'
-import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import {
+  errorOf,
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  type KeptError,
+  keptError,
+} from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import {
@@ -41,7 +48,7 @@ import {
   startOptions,
   workflowOf,
 } from '../runs/options.ts'
-import { runKind } from '../runs/parts.ts'
+import { entitiesOf } from '../runs/parts.ts'
 import type { RunStatus } from '../runs/record.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
 
@@ -78,7 +85,8 @@ export interface Handle<O = unknown, S = never> {
   /**
    * The output of the run. Waits for its end.
    * @throws KeelsonError `FAILED` or `CANCELLED`, with the error of the run as `cause`; `BLOCKED` if
-   * it cannot go on; `TIMEOUT` after `timeoutMs`, 30,000 by default: the run goes on
+   * it cannot go on; `CONFLICT` if it has not begun; `TIMEOUT` after `timeoutMs`, 30,000 by default,
+   * `CLOSED` at a close and `EXITED` if the process of the run ends: the run goes on
    */
   result(options?: { readonly timeoutMs?: number }): Promise<O>
   /**
@@ -133,18 +141,13 @@ export class Flow {
   /**
    * Lets a run that has failed, was cancelled or is blocked go on. Its outcomes are kept, but for
    * the one that ended it, and for those of steps that were undone: these run again. Answers when
-   * that is durable. @throws KeelsonError `CONFLICT` for any other run
+   * that is durable. Of a queue: lets a dead job run again, with all its tries.
+   * @throws KeelsonError `CONFLICT` for any other run or job, or when another job has the `unique`
+   * text of this one
    */
-  retry(type: AnyWorkflow, id: string): Promise<true>
-  /**
-   * Lets a dead job run again, with all its tries. False: no dead job has this id.
-   * @throws KeelsonError `CONFLICT` when another job has its `unique` text
-   */
-  retry<J>(queue: Queue<J>, id: string): Promise<boolean>
-  async retry(part: AnyWorkflow | Queue, id: string): Promise<boolean> {
-    if (part?.sort === 'queue') return retryJob(this.#app, part, id)
-    await call(this.#ref(part, id), 'retry')
-    return true
+  async retry<J>(part: AnyWorkflow | Queue<J>, id: string): Promise<void> {
+    if (part?.sort === 'queue') return retryJob(this.#app, part as Queue, id)
+    await call(this.#ref(part as AnyWorkflow, id), 'retry')
   }
 
   /**
@@ -244,7 +247,9 @@ export class Flow {
       ...{ id, repeated },
       result: async (options = {}) => {
         const { timeoutMs } = resultOptions(options, argument('', 'a result'))
-        const end = await call(ref, 'result', undefined, { timeoutMs })
+        const end = await call(ref, 'result', undefined, { timeoutMs }).catch((error) => {
+          throw unanswered(type.name, id, error)
+        })
         if (end.status === 'completed') return end.output as O
         throw failure(type.name, id, end.status, end.error)
       },
@@ -261,7 +266,7 @@ export class Flow {
 
   #ref(type: AnyWorkflow, id: string): Ref<RunMessages> {
     const { name } = workflowOf(type)
-    return this.#app.entity<RunMessages>(runKind(name)).ref(id) as Ref<RunMessages>
+    return entitiesOf<RunMessages>(this.#app, 'workflow', name).ref(id)
   }
 }
 
@@ -279,6 +284,20 @@ const failure = (
   const cause = errorOf(error)
   const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
   return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
+}
+
+/** Why there is no answer about the end of a run, which goes on. */
+const unanswered = (type: string, id: string, cause: unknown): unknown => {
+  if (!isKeelsonError(cause, 'TIMEOUT') && !isKeelsonError(cause, 'EXITED')) return cause
+  const { timeoutMs, reason } = cause.details
+  const isClosing = reason === 'shutdown'
+  const text =
+    cause.code === 'TIMEOUT'
+      ? `has not ended within ${timeoutMs} ms`
+      : `goes on ${isClosing ? 'at the next start' : 'in another process: ask again'}`
+  const details = { type, id, ...(timeoutMs !== undefined && { timeoutMs }) }
+  const code = isClosing ? 'CLOSED' : cause.code
+  return new KeelsonError(code, `the run ${id} of ${type} ${text}`, { details, cause })
 }
 
 /** The workflows and queues of an instance: `flow(app)`, in its processes `flow(context.app)`. */

@@ -47,7 +47,9 @@ const queueOf = (terms: QueueTerms, takesRuns: boolean): Queue<never> => ({
 const follow = async (run: unknown, { app }: JobTry): Promise<void> => {
   const ref = runNamed(app, run as string)
   await call(ref, 'begin')
-  await call(ref, 'result', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
+  // A run that was removed has ended.
+  const end = call(ref, 'result', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
+  await end.catch(unlessConflict)
 }
 
 /** A run that has ended says how its job ends: a workflow has its own tries. */
@@ -67,7 +69,7 @@ const runner =
     await result({ timeoutMs: Number.POSITIVE_INFINITY })
   }
 
-/** The run goes on already, or has completed. */
+/** The run goes on already, has completed, or was removed. */
 const unlessConflict = (error: unknown): void => {
   if (!isKeelsonError(error, 'CONFLICT')) throw error
 }

@@ -41,6 +41,9 @@ const checkOptions = object({
   overlap: or(oneOf('skip', 'queue', 'allow'), 'skip'),
 })
 
+/** The run has ended. With `CONFLICT` it was removed since. */
+const ends = ['FAILED', 'CANCELLED', 'CONFLICT'] as const
+
 /**
  * Starts a run of `workflow` at each time of a cron pattern: minute, hour, day, month and weekday,
  * with seconds before them if there are six. The id of a run is `name/time`, so a time has one run,
@@ -66,7 +69,7 @@ export const schedule = (
         .handle(workflow, idOf(at))
         .result({ timeoutMs: Number.POSITIVE_INFINITY })
         .catch((error) => {
-          if (!isKeelsonError(error, 'FAILED') && !isKeelsonError(error, 'CANCELLED')) throw error
+          if (!ends.some((code) => isKeelsonError(error, code))) throw error
         }),
   })
   return { sort: 'schedule', name, children: () => specs }

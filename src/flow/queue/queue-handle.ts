@@ -6,7 +6,7 @@ import { encodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
-import { queueId, queueKind } from '../runs/parts.ts'
+import { entitiesOf, queueId } from '../runs/parts.ts'
 import type { Added } from './queue-book.ts'
 import type { QueueLook, QueueMessages, SentJob } from './queue-messages.ts'
 import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
@@ -96,9 +96,13 @@ const sentJob = (job: unknown, options: JobOptions): SentJob => {
 export const pauseQueue = async (app: App, queue: Queue, isPaused: boolean): Promise<void> =>
   call(refOf(app, queue), 'pause', isPaused)
 
-/** Lets a dead job run again, with all its tries. */
-export const retryJob = async (app: App, queue: Queue, id: string): Promise<boolean> =>
-  call(refOf(app, queue), 'retry', jobNumber(id))
+/** Lets a dead job run again, with all its tries. @throws KeelsonError `CONFLICT` */
+export const retryJob = async (app: App, queue: Queue, id: string): Promise<void> => {
+  if (await call(refOf(app, queue), 'retry', jobNumber(id))) return
+  throw new KeelsonError('CONFLICT', `the queue ${queue.name} has no dead job ${id}`, {
+    details: { queue: queue.name, id },
+  })
+}
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 const jobNumber = (id: unknown, path = 'id'): number => {
@@ -113,7 +117,7 @@ export const lookAtQueue = async (app: App, queue: Queue): Promise<QueueLook> =>
 /** A page of the dead jobs of a queue. */
 export const deadJobs = <J>(app: App, queue: Queue<J>, options: DeadOptions): DeadPage<J> => {
   const { limit, cursor } = pageOptions(options, argument('', 'a page'))
-  const rows = app.entity(queueKind(nameOf(queue))).rows(queueId)
+  const rows = entitiesOf(app, 'queue', nameOf(queue)).rows(queueId)
   const gt = cursor === undefined ? {} : { gt: deadRow(jobNumber(cursor, 'cursor')) }
   const { entries, exhausted } = rows.range({ prefix: deadPrefix, limit, values: false, ...gt })
   const found = entries.map(([row]) => deadJob<J>(row, readRecord(row, rows)))
@@ -138,7 +142,7 @@ const deadJob = <J>(row: string, record = unreadable): DeadJob<J> => {
 }
 
 const refOf = <J>(app: App, queue: Queue<J>): Ref<QueueMessages> =>
-  app.entity<QueueMessages>(queueKind(nameOf(queue))).ref(queueId) as Ref<QueueMessages>
+  entitiesOf<QueueMessages>(app, 'queue', nameOf(queue)).ref(queueId)
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 const nameOf = <J>(queue: Queue<J>): string => part('queue')(queue, argument('queue')).name

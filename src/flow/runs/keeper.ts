@@ -20,7 +20,7 @@ import { durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import { listOf, statusBetween } from './listing.ts'
 import type { RunMessages } from './messages.ts'
-import { runKind } from './parts.ts'
+import { entitiesOf, runKind } from './parts.ts'
 import { liveStatuses, type RunState } from './record.ts'
 
 type Messages = {
@@ -148,7 +148,7 @@ const splitOnce = (entity: string): readonly string[] => {
 }
 
 const runsOf = (context: AnyContext, type: string) =>
-  (context.app as Pick<AppContext, 'entity'>).entity<RunMessages>(runKind(type))
+  entitiesOf<RunMessages>(context.app, 'workflow', type)
 
 /** Wakes every run of this status. The status of a run that was woken may change. */
 const wakeAll = async (context: AnyContext, type: string, status: string): Promise<void> => {

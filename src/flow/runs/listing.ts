@@ -8,7 +8,7 @@ import { invalidArgument, type KeptError } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import { listOptions as checkedOptions, pageOptions, watchOptions, workflowOf } from './options.ts'
-import { runKind } from './parts.ts'
+import { entitiesOf } from './parts.ts'
 import {
   isLive,
   type Operation,
@@ -111,7 +111,7 @@ export type CountsOf = Readonly<Partial<Record<RunStatus, number>>>
 type App = Pick<AppContext, 'entity'>
 
 const runsOf = (app: App, type: Pick<Workflow, 'name' | 'sort'>) =>
-  app.entity(runKind(workflowOf(type).name)) as unknown as EntityHandle<
+  entitiesOf(app, 'workflow', workflowOf(type).name) as unknown as EntityHandle<
     unknown,
     RunState,
     RunFields

@@ -49,7 +49,7 @@ export type RunMessages = {
   calls: {
     /** Answers whether the run had begun before. @throws KeelsonError `CONFLICT` */
     start: (request: StartRequest) => { readonly repeated: boolean }
-    /** Answers when the run has ended. */
+    /** Answers when the run has ended. @throws KeelsonError `CONFLICT` if it has not begun */
     result: () => RunEnd
     /** @throws KeelsonError `CONFLICT`, `BUSY`, `TOO_LARGE` */
     signal: (request: SignalRequest) => { readonly repeated: boolean }

@@ -8,7 +8,7 @@ import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
 import type { OwnLife, Present, RunContext, RunMessages, StartRequest, State } from './messages.ts'
-import { runKind } from './parts.ts'
+import { entitiesOf } from './parts.ts'
 import { isLive, isOver, type Operation, type Outcome, type RunState } from './record.ts'
 import { pauseAfter, pauseMs } from './tries.ts'
 import type { Turned } from './turns.ts'
@@ -246,14 +246,14 @@ export const cancelChild = async (carrier: Carrier, type: string, id: string): P
 }
 
 /** The run that is named `type/id`. */
-export const runNamed = (app: Pick<AppContext, 'entity'>, run: string): Ref<RunMessages> => {
+export const runNamed = (app: unknown, run: string): Ref<RunMessages> => {
   const at = run.indexOf('/')
-  return app.entity(runKind(run.slice(0, at))).ref(run.slice(at + 1)) as Ref<RunMessages>
+  return entitiesOf<RunMessages>(app, 'workflow', run.slice(0, at)).ref(run.slice(at + 1))
 }
 
 /** The same, for calls of a durable actor. */
 export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<RunMessages> =>
-  from.to(runNamed(from.app as Pick<AppContext, 'entity'>, run))
+  from.to(runNamed(from.app, run))
 
 /** Codes after which the same question may be answered. */
 const transient = [

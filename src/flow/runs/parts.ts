@@ -1,9 +1,11 @@
 /**
  * The parts that `flows` puts into a tree: workflows, queues, schedules. Each brings its own
- * children, which are made at each start, so that one part may run in several instances. Pure.
+ * children, which are made at each start, so that one part may run in several instances.
  */
-import { configError } from '../../errors.ts'
+import type { EntityHandle } from '../../actors/index.ts'
+import { configError, invalidArgument, isKeelsonError } from '../../errors.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
+import type { AppContext } from '../../supervisors/index.ts'
 
 /** A part of `flows`. */
 export interface FlowPart {
@@ -26,6 +28,24 @@ export const runKind = (workflow: string): string => `$flow-${workflow}`
 
 /** The kind of the entity of a queue. */
 export const queueKind = (queue: string): string => `$queue-${queue}`
+
+/**
+ * The entities of a part.
+ * @throws KeelsonError `INVALID_ARGUMENT` for one that is not in the tree
+ */
+export const entitiesOf = <M>(
+  app: unknown,
+  sort: 'workflow' | 'queue',
+  name: string,
+): EntityHandle<M> => {
+  const kind = sort === 'queue' ? queueKind(name) : runKind(name)
+  try {
+    return (app as Pick<AppContext, 'entity'>).entity<M>(kind)
+  } catch (error) {
+    if (!isKeelsonError(error, 'INVALID_ARGUMENT')) throw error
+    throw invalidArgument(sort, `a ${sort} of the tree`, name)
+  }
+}
 
 /** The id of the one entity of its kind. */
 export const queueId = 'queue'

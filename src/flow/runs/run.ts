@@ -4,14 +4,7 @@
  */
 import { type DurableServer, LargeValue } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import {
-  type AppContext,
-  type ChildSpec,
-  call,
-  noReply,
-  type Ref,
-  reply,
-} from '../../runtime/index.ts'
+import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
@@ -30,7 +23,7 @@ import type {
   Told,
 } from './messages.ts'
 import { runOf } from './operations.ts'
-import { queueId, queueKind, runKind } from './parts.ts'
+import { entitiesOf, queueId, runKind } from './parts.ts'
 import {
   isLive,
   isOver,
@@ -116,8 +109,10 @@ const runServer = (
     context.addContinue('enter')
     return { ...withStatus(state, 'waiting', context), isHeld: true }
   }
-  /** An operator lets the run go on. Its place in the queue was given back. */
-  /** The run goes on, and the reason why it did not is no error of it. */
+  /**
+   * An operator lets the run go on: its place in the queue was given back. The reason why it did not
+   * go on is no error of it.
+   */
   const resumed = ({ error: _, ...state }: RunState, context: RunContext): RunState => {
     if (queue !== undefined) return entering(state, context)
     begin(context)
@@ -150,7 +145,8 @@ const runServer = (
         return reply({ repeated: false }, born)
       },
       result: (state, _, context) => {
-        const end = state && endOf(state, context)
+        if (!state) return refuse(state, context, notNow('be waited for', context.id, undefined))
+        const end = endOf(state, context)
         if (end) return answered(end, state)
         presentOf(context.id).waiting.add(context.from)
         return noReply(state)
@@ -203,8 +199,7 @@ const runServer = (
     continues: {
       enter: async (state, _, context) => {
         if (queue === undefined || !state?.isHeld || isOver(state.status)) return noReply(state)
-        const app = context.app as Pick<AppContext, 'entity'>
-        const ref = app.entity<EnterMessage>(queueKind(queue)).ref(queueId) as Ref<EnterMessage>
+        const ref = entitiesOf<EnterMessage>(context.app, 'queue', queue).ref(queueId)
         const { queueKey: key, priority } = state
         const run = `${workflow.name}/${context.id}`
         await call(context.to(ref), 'enter', { run, key, priority })

@@ -88,9 +88,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, queue = !this.#names('workflow').includes(name) } = options
     const flow = await this.#flow()
-    if (!queue) await flow.retry(this.#part('workflow', name), id)
-    else if (!(await flow.retry(this.#part('queue', name), id)))
-      throw new KeelsonError('CONFLICT', `the queue ${name} has no dead job ${id}`)
+    await flow.retry(this.#part(queue ? 'queue' : 'workflow', name) as never, id)
     return view(
       json,
       { retried: true },

@@ -233,4 +233,29 @@ describe('an argument of a call is refused, and leaves nothing', () => {
   })
 })
 
+test('a part that is not in the tree is refused by its own name', async () => {
+  const other = workflow('other', async () => undefined)
+  const asks: ((w: World) => unknown)[] = [
+    ...[
+      (w: World) => w.flow.start(other, undefined, { id: '1' }),
+      (w: World) => w.flow.get(other, '1'),
+    ],
+    ...[(w: World) => w.flow.add(mails, 1 as never), (w: World) => w.flow.dead(mails)],
+  ]
+  const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', other, undefined))
+  const w = await flowWorld([parent])
+  const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+  const refused = [...asks.map((ask) => async () => ask(w)), () => run.result()]
+  const messages: string[] = []
+  for (const ask of refused)
+    messages.push(await w.during(ask().then(String, (error) => (error.cause ?? error).message)))
+
+  expect(messages).toEqual(
+    ['workflow', 'workflow', 'queue', 'queue', 'workflow'].map(
+      (sort) =>
+        `${sort}: expected a ${sort} of the tree, found "${sort === 'queue' ? 'mails' : 'other'}"`,
+    ),
+  )
+})
+
 type World = Awaited<ReturnType<typeof flowWorld>>

@@ -29,6 +29,26 @@ const scheduled = async (cron: string, options: ScheduleOptions, takesMs = 0) =>
   return { s, runs, report, make }
 }
 
+test('a schedule goes on after a run that was removed since', async () => {
+  const gone = workflow('gone', (ctx, _: Scheduled) => ctx.sleep('work', '90m'), {
+    keep: { completed: 1 },
+  })
+  const hourly = schedule('hourly', '0 * * * *', gone)
+  const tree = (...schedules: (typeof hourly)[]) => ({
+    app: supervisor('app', {}, [flows({ workflows: [gone], schedules })]),
+  })
+  const s = await simulated(tree(hourly))
+  await s.advance(hour + 1_000)
+  await s.close()
+  await s.start(tree())
+  await s.advance(2 * day)
+  expect(flow(s.app).list({ type: gone }).entries).toEqual([])
+  await s.close()
+  await s.start(tree(hourly))
+  await s.advance(hour)
+  expect(flow(s.app).list({ type: gone }).entries).toHaveLength(1)
+})
+
 describe('a schedule', () => {
   test('starts one run at each time, under an id that says which', { tags: ['W7'] }, async () => {
     const { s, runs, report } = await scheduled('0 9 * * *', { zone: 'Europe/Berlin' })

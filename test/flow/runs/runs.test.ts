@@ -102,6 +102,38 @@ describe('a run', () => {
     ])
   })
 
+  test('that has not begun is waited for by nobody', { tags: ['W11'] }, async () => {
+    const none = workflow('none', async () => undefined)
+    const w = await flowWorld([none])
+    const began = w.s.clock.now()
+
+    expect(await w.during(codeOf(w.flow.handle(none, 'ghost').result()))).toBe('CONFLICT')
+    expect(w.s.clock.now() - began).toBeLessThan(100)
+  })
+
+  test('goes on when no answer came, which its message says in words of its user', async () => {
+    const waits = workflow('waits', (ctx: Ctx) => ctx.sleep('long', '1h'))
+    const w = await flowWorld([waits])
+    const run = await w.during(w.flow.start(waits, undefined, { id: '1' }))
+    const refusal = (timeoutMs?: number) =>
+      run.result(timeoutMs === undefined ? {} : { timeoutMs }).catch((error) => error)
+    const late = await w.during(refusal(10))
+    const killed = refusal()
+    await w.s.advance(10)
+    w.s.system.kill(w.s.app.entities.holder('$flow-waits/1')?.address as never)
+    const lost = await w.during(killed)
+    const closing = refusal()
+    await w.s.advance(10)
+    await w.s.close()
+
+    const found = [late, lost, await closing].map(({ code, message }) => [code, message])
+    expect(found).toEqual([
+      ['TIMEOUT', 'the run 1 of waits has not ended within 10 ms'],
+      ['EXITED', 'the run 1 of waits goes on in another process: ask again'],
+      ['CLOSED', 'the run 1 of waits goes on at the next start'],
+    ])
+  })
+
   test('takes long inputs, and has long outcomes and outputs', { tags: ['W2'] }, async () => {
     const large = 'x'.repeat(3 * 1024 * 1024)
     const long = workflow('long', async (ctx: Ctx, input: string) => {
