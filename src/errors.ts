@@ -56,6 +56,9 @@ export const errorCodes = [
 /** The code of a `KeelsonError`. */
 export type ErrorCode = (typeof errorCodes)[number]
 
+/** How something ended, as events and metrics name it: `failed` is a throw without a code. */
+export type ResultCode = 'ok' | 'failed' | ErrorCode
+
 /** Facts about an error, as plain data: names of files, offsets, limits, positions, reasons. */
 export type ErrorDetails = Readonly<Record<string, unknown>>
 
@@ -126,6 +129,10 @@ const plainData = (value: unknown, around: readonly unknown[]): unknown => {
 /** Whether `error` is a `KeelsonError`, and has `code` when one is given. */
 export const isKeelsonError = (error: unknown, code?: ErrorCode): error is KeelsonError =>
   error instanceof KeelsonError && (code === undefined || error.code === code)
+
+/** The result of something that failed with `error`. */
+export const failedAs = (error: unknown): ResultCode =>
+  isKeelsonError(error) ? error.code : 'failed'
 
 /** The place of an argument or an option: its name, or the names and indices that lead to it. */
 export type ArgumentPath = string | readonly (string | number)[]

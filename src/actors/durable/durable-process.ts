@@ -120,7 +120,7 @@ export class DurableProcess implements Actor, Ended {
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
       if (!isKeelsonError(error, 'BLOCKED')) throw error
-      if (this.hand.open) this.hand.drop(this.hand.open)
+      if (this.hand.open) this.hand.fail(this.hand.open, error)
       this.blocked = error
     }
     this.idleness.watch()
@@ -229,7 +229,7 @@ export class DurableProcess implements Actor, Ended {
     if (draft.isDoomed) return this.#again(draft)
     // The loop ends the process with the reason that any server would have.
     if (!NextStep.is(step) || !isAnswer(step, draft.run.from !== undefined)) {
-      this.hand.drop(draft)
+      this.hand.fail(draft, undefined)
       return step as NextStep
     }
     const { memory } = draft.before
@@ -268,16 +268,17 @@ export class DurableProcess implements Actor, Ended {
     const next = afterThrow(run.kind)
     if (next === 'end') return this.#crashes(draft, error)
     if (next === 'tell') return this.#tells(draft, error)
-    this.hand.drop(draft)
+    this.hand.fail(draft, error)
     this.refusals.threw(run, error)
     return this.#next()
   }
 
   /** A throw ends the process, unless it came of a state that never becomes durable. */
   #crashes(draft: TurnDraft, error: unknown): Answer {
+    draft.watch?.ran()
     return this.#onceDecided(() => {
       if (draft.isDoomed) return this.#again(draft)
-      this.hand.drop(draft)
+      this.hand.fail(draft, error)
       throw error
     })
   }
@@ -285,6 +286,7 @@ export class DurableProcess implements Actor, Ended {
   /** The caller gets the throw once the turns before it are durable. */
   #tells(draft: TurnDraft, error: unknown): Answer {
     draft.drop()
+    draft.failed(error)
     draft.run.from?.fail(error)
     this.hand.leave(draft)
     return this.#next()
@@ -303,6 +305,7 @@ export class DurableProcess implements Actor, Ended {
     draft.drop()
     const refused = { error, isOvertaken: false }
     const next = this.refusals.after(run, refused, () => run.from?.fail(error))
+    if (!run.isRecorded) draft.failed(error)
     if (next === undefined) {
       this.hand.leave(draft)
       return this.#next()
@@ -409,7 +412,7 @@ export class DurableProcess implements Actor, Ended {
       this.hand.commit(draft, draft.before.memory.state)
       return true
     } catch (error) {
-      this.hand.drop(draft)
+      this.hand.fail(draft, error)
       this.refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
       return false
     }

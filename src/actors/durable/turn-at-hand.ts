@@ -4,7 +4,7 @@
  * known state.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { NextStep, processOf } from '../../runtime/index.ts'
+import { NextStep, type Process, processOf } from '../../runtime/index.ts'
 import { type Turn, workerKind } from '../../storage/index.ts'
 import { type EndOptions, endAlarm } from '../turns/lifetime.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
@@ -12,6 +12,7 @@ import { type Known, TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
 import type { HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import { ownRun, type Run } from '../turns/turn-run.ts'
+import { TurnWatch } from '../turns/turn-watch.ts'
 import { blocked, otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { type SharedContext, Try } from './try-context.ts'
@@ -25,6 +26,7 @@ export class TurnAtHand {
   readonly #context: SharedContext
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
+  readonly #process: Process
   readonly #incarnation: string
 
   constructor(
@@ -37,7 +39,8 @@ export class TurnAtHand {
     this.#context = context
     this.#log = log
     this.#outputs = outputs
-    const { clock } = processOf(context).kernel
+    this.#process = processOf(context)
+    const { clock } = this.#process.kernel
     this.#incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
   }
 
@@ -78,6 +81,8 @@ export class TurnAtHand {
 
   begin(run: Run): TurnDraft {
     const draft = new TurnDraft(run, this.#known, this.#incarnation)
+    if (this.#process.kernel.heard['turn.done'])
+      draft.watch = new TurnWatch(this.#terms, this.#process)
     this.open = draft
     this.#outputs.open(draft)
     this.#context.from = run.from
@@ -101,6 +106,12 @@ export class TurnAtHand {
   drop(draft: TurnDraft): void {
     this.close()
     draft.drop()
+  }
+
+  /** It has no effect, because of `error`. */
+  fail(draft: TurnDraft, error: unknown): void {
+    this.drop(draft)
+    draft.failed(error)
   }
 
   /** The actor ends with this turn. @throws KeelsonError `INVALID_ARGUMENT` */
@@ -175,7 +186,7 @@ export class TurnAtHand {
     try {
       draft.endKeys(keys, isDeep, this.#terms)
     } catch (error) {
-      this.drop(draft)
+      this.fail(draft, error)
       throw error
     }
     this.#known = { memory: draft.after as Memory, stored: draft.after as Memory }
@@ -185,6 +196,7 @@ export class TurnAtHand {
   /** Closes it, and sends it on its way as it is: without a unit, unless it has one. */
   leave(draft: TurnDraft): void {
     this.close()
+    draft.watch?.ran()
     this.#log.commit(draft)
   }
 }

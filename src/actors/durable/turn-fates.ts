@@ -90,13 +90,18 @@ export class TurnFates implements TurnPort<TurnDraft> {
     const next = refusals.after(run, refused, () => run.from?.call.fail(refused.error))
     if (!this.#process.alive) refusals.cut(runs, refused.error)
     if (next) runs.unshift(next)
+    // The failure of a step or an alarm is a turn of its own, which comes next.
+    if (!run.isRecorded) turn.failed(refused.error)
     this.#redo.unshift(...runs, ...atHand)
     this.#actor.rouse()
   }
 
   cut(undecided: readonly TurnDraft[], error: unknown): void {
     for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
-    for (const turn of undecided) turn.drop()
+    for (const turn of undecided) {
+      turn.drop()
+      turn.failed(undecidable(this.#entity, error))
+    }
     if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
   }
 }

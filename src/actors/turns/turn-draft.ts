@@ -38,6 +38,7 @@ import {
 import { OwnLayer } from './own-rows.ts'
 import { LoggedTurn } from './turn-log.ts'
 import type { Run } from './turn-run.ts'
+import type { TurnWatch } from './turn-watch.ts'
 
 /** The content of the rows, and the knowledge of the actor. They differ before its first turn. */
 export type Known = { readonly memory: Memory; readonly stored: Memory }
@@ -56,6 +57,8 @@ export class TurnDraft extends LoggedTurn {
   isDoomed = false
   /** It read rows while the shard showed none: it is handled again when they can be read. */
   isStranded = false
+  /** Its times, while `turn.done` has a listener. */
+  watch: TurnWatch | undefined = undefined
   #undo: (() => void) | undefined = undefined
   #steps: readonly Step[]
   /** The list of this turn, once it has changed one. */
@@ -127,6 +130,12 @@ export class TurnDraft extends LoggedTurn {
   override leave(): void {
     this.#own?.leave()
     super.leave()
+    this.watch?.over(this)
+  }
+
+  /** It has no effect, because of `error`. */
+  failed(error: unknown): void {
+    this.watch?.over(this, { error })
   }
 
   /** Records a step. */

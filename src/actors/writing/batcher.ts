@@ -4,7 +4,7 @@
  * belong to the log. Writes do not pass through this process, so its death costs no write its
  * answer. The write functions of the reference are in `command-writes.ts`.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { failedAs } from '../../errors.ts'
 import {
   call,
   cast,
@@ -227,7 +227,7 @@ const report = (system: System, shard: WritingShard, { windowed, failure }: Ende
     commands: group.weight,
     bytes: group.size,
     queuedMs: Math.max(0, group.takenAt - since),
-    result: failure === undefined ? 'ok' : isKeelsonError(failure) ? failure.code : 'failed',
+    result: failure === undefined ? 'ok' : failedAs(failure),
   })
 }
 

@@ -3,12 +3,13 @@
  * messages are handled in the order of their arrival.
  */
 import { argument, readOptions } from '../../check.ts'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { failedAs, invalidArgument, KeelsonError, type ResultCode } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import { End, endOf, reasonDetails } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
+import { announce } from '../words/telemetry.ts'
 import { guarded } from './guarded.ts'
 import { PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
@@ -139,20 +140,17 @@ export const request = <R>(
     const answer = requestOnceHeld<R>(ref, kind, name, payload, options, timeoutMs)
     return sender === undefined ? answer : guarded(answer)
   }
-  if (callsItself(process, sender, kind)) return refused(sender, noSelfCall(process, name))
-  if (options?.signal?.aborted) return refused(sender, options.signal.reason)
-  if (kind === kinds.call && process.refusal !== undefined)
-    return refused(sender, process.refusal())
-  if (kind === kinds.system && !process.behaviour.answersSys) {
-    return refused(sender, answersNoSys(process, name))
-  }
+  const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
+  if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
+  if (kind === kinds.call && process.kernel.heard['call.done'])
+    pending.onResult = telling(process, name)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending) && process.alive) {
-    return refused(sender, mailboxFull(process, name))
+    return refusedBy(process, sender, kind, name, mailboxFull(process, name))
   }
   // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
   // call.
@@ -160,6 +158,45 @@ export const request = <R>(
   else if (sender?.alive === false) pending.makerEnded(endOf(sender))
   else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
   return pending.promise as Promise<R>
+}
+
+/** Why `process` takes no such message. */
+const faultOf = (
+  process: Process,
+  sender: Process | undefined,
+  kind: Kind,
+  name: string,
+): KeelsonError | undefined => {
+  if (callsItself(process, sender, kind)) return noSelfCall(process, name)
+  if (kind === kinds.call) return process.refusal?.()
+  return process.behaviour.answersSys ? undefined : answersNoSys(process, name)
+}
+
+const abortOf = (signal: AbortSignal | undefined): unknown =>
+  signal?.aborted ? signal.reason : undefined
+
+/** A call that `process` does not take. */
+const refusedBy = (
+  process: Process,
+  sender: Process | undefined,
+  kind: Kind,
+  name: string,
+  error: unknown,
+): Promise<never> => {
+  if (kind === kinds.call && process.kernel.heard['call.done'])
+    telling(process, name)(failedAs(error))
+  return refused(sender, error)
+}
+
+/** Announces the result of a call that is made now. */
+const telling = (process: Process, message: string): ((result: ResultCode) => void) => {
+  const { kernel } = process
+  const madeAt = kernel.clock.monotonic()
+  return (result) =>
+    announce(kernel, 'call.done', () => {
+      const tookMs = kernel.clock.monotonic() - madeAt
+      return { ...process.facts(), message, result, tookMs }
+    })
 }
 
 /** Whether a process may get the name of `ref` later. */

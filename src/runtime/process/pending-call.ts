@@ -3,7 +3,13 @@
  * the heap of timeouts and the handler's `from`. It settles exactly once: by an answer, the end of
  * its holder, its timeout, or the end of its caller.
  */
-import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  failedAs,
+  KeelsonError,
+  type ResultCode,
+} from '../../errors.ts'
 import type { AsyncContext } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { addressOf, type Ref } from '../words/address.ts'
@@ -77,6 +83,7 @@ export interface CallMaker {
 /** One call in flight. */
 export class PendingCall implements Message, HeapEntry, Waiter {
   declare context?: AsyncContext
+  declare arrivedAt?: number | undefined
   readonly kind: Kind
   readonly name: string
   readonly payload: unknown
@@ -88,6 +95,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   asksPosition = false
   /** That position, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
+  /** Gets how it settled, while `call.done` has a listener. */
+  onResult: ((result: ResultCode) => void) | undefined = undefined
   /** Set by `handTo`: in the error if the holder dies. */
   note: unknown = undefined
   /** Makes the error of its timeout once its answer is decided and on its way. */
@@ -177,6 +186,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     if (this.#settled) return false
     this.#close()
     this.#resolve(this.asksPosition ? { value, position: this.position } : value)
+    this.onResult?.('ok')
     return true
   }
 
@@ -190,6 +200,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     this.#close()
     if (this.maker !== undefined) this.promise.catch(ignore)
     this.#reject(error)
+    this.onResult?.(failedAs(error))
     return true
   }
 
@@ -259,6 +270,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
       .then(() => {
         const error = make()
         if (this.maker !== undefined) this.promise.catch(ignore)
+        this.onResult?.(error.code)
         throw error
       })
     this.#resolve(failing)

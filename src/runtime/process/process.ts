@@ -23,7 +23,7 @@ import {
 import type { Logger } from '../words/logger.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
 import type { Monitor } from '../words/monitor.ts'
-import { announce, type ProcessFacts, type Telemetry } from '../words/telemetry.ts'
+import { announce, type Heard, type ProcessFacts, type Telemetry } from '../words/telemetry.ts'
 import type { AbortWaits } from './abort-waits.ts'
 import type { Behaviour } from './behaviour.ts'
 import { crashReport } from './crash-report.ts'
@@ -39,10 +39,13 @@ export interface Kernel {
   readonly timers: TimerHeap
   readonly aborts: AbortWaits
   readonly events: Telemetry
+  readonly heard: Heard
   readonly logger: Logger
   readonly names: Names<Process>
   /** The plain messages of handlers that are logged; `undefined` in production. */
   readonly plainSends: Set<string> | undefined
+  /** Notes the time of one in 64 messages. */
+  sample(message: Message): void
   /** Notes the present async context in `carrier`, if the System passes contexts on. */
   carry<C extends Carrier>(carrier: C): C
   /**
@@ -231,6 +234,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     if (this.depth >= this.#mark) this.#admitsAtMark()
     if (!this.alive) return
     this.kernel.carry(message)
+    if (this.kernel.heard['turn.done'] && this.outputs.isDurable) this.kernel.sample(message)
     this.mailbox.push(message)
     if (!this.busy && !this.#queued) this.#enqueue()
   }

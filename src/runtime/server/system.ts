@@ -26,11 +26,12 @@ import { Ring } from '../queues/ring.ts'
 import { RunQueue } from '../queues/run-queue.ts'
 import { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Directory, type Part, type Ref } from '../words/address.ts'
+import type { Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
 import { Monitor } from '../words/monitor.ts'
 import { callOutside, type Outside } from '../words/outside-code.ts'
-import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
+import { announce, createTelemetry, type Heard, type Telemetry } from '../words/telemetry.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { ProcessQuery, System } from './gen-server.ts'
 import { ServerContext, type Starter, type StartGiven } from './server-context.ts'
@@ -72,6 +73,9 @@ export interface SystemOptions {
   readonly asyncContext?: 'neutral' | 'sender'
 }
 
+/** The wait in the mailbox is measured of one in so many messages. */
+const sampledOne = 64
+
 const mailboxMaxDefault = 100_000
 
 const systemKeys = ['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext']
@@ -93,6 +97,7 @@ type AnyRef = Ref<unknown> | AnyName
 export class ProcessSystem implements Kernel, Starter {
   readonly clock: Clock
   readonly events: Telemetry
+  readonly heard: Heard
   readonly logger: Logger
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
@@ -111,6 +116,7 @@ export class ProcessSystem implements Kernel, Starter {
   #telling = false
   #isStopped = false
   #lastPid = 0
+  #sampled = 0
 
   constructor(given: SystemOptions) {
     const options = readOptions(given, systemKeys, argument('', 'a System'))
@@ -118,7 +124,9 @@ export class ProcessSystem implements Kernel, Starter {
     const toConsole = consoleLogger(this.clock)
     const outside: Outside = (work) => this.runQueue.outside(work)
     this.logger = guardedLogger(options.logger ?? toConsole, toConsole, outside)
-    this.events = createTelemetry(this.logger, outside)
+    const bus = createTelemetry(this.logger, outside)
+    this.events = bus
+    this.heard = bus.heard
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     expectMailboxMax(this.#mailboxMax)
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
@@ -213,6 +221,10 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   // For the processes.
+
+  sample(message: Message): void {
+    if (this.#sampled++ % sampledOne === 0) message.arrivedAt = this.clock.monotonic()
+  }
 
   carry<C extends Carrier>(carrier: C): C {
     if (this.#passesContext) carrier.context ??= new AsyncContext()

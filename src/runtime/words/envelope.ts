@@ -31,6 +31,8 @@ export interface Message extends Carrier {
   readonly kind: Kind
   readonly name: string
   readonly payload: unknown
+  /** When it came, by the monotonic clock. Absent unless its wait is measured. */
+  arrivedAt?: number | undefined
 }
 
 /** The fault of a message name that is not a string. It cannot be printed safely. */
@@ -43,6 +45,7 @@ export const noName = (name: unknown): KeelsonError =>
 /** A message without an answer. */
 export class Envelope implements Message {
   declare context?: AsyncContext
+  declare arrivedAt?: number | undefined
   readonly kind: Kind
   readonly name: string
   readonly payload: unknown

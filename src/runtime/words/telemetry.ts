@@ -5,6 +5,7 @@
  */
 
 import { EventEmitter } from 'eventemitter3'
+import type { ResultCode } from '../../errors.ts'
 import type { Logger } from './logger.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 
@@ -29,16 +30,44 @@ export type TypedBus<Events extends object> = EventEmitter<Events>
 type Listener = (...told: unknown[]) => unknown
 
 /**
+ * Whether the events of hot code may have listeners. Hot code asks this and no table. A listener
+ * sets its flag, and an event that nobody hears takes it back.
+ */
+export interface Heard {
+  'call.done': boolean
+  'turn.done': boolean
+}
+
+/**
  * An event bus whose listeners cannot disturb the emitter. They are called with the bus as `this`.
  */
 export class EventBus extends EventEmitter {
   readonly #logger: Logger
   readonly #outside: Outside
+  readonly heard: Heard = { 'call.done': false, 'turn.done': false }
 
   constructor(logger: Logger, outside: Outside = atOnce) {
     super()
     this.#logger = logger
     this.#outside = outside
+  }
+
+  override on(event: string | symbol, listener: Listener, context?: unknown): this {
+    this.#note(event, true)
+    return super.on(event, listener, context)
+  }
+
+  override addListener(event: string | symbol, listener: Listener, context?: unknown): this {
+    return this.on(event, listener, context)
+  }
+
+  override once(event: string | symbol, listener: Listener, context?: unknown): this {
+    this.#note(event, true)
+    return super.once(event, listener, context)
+  }
+
+  #note(event: string | symbol, isHeard: boolean): void {
+    if (event === 'call.done' || event === 'turn.done') this.heard[event] = isHeard
   }
 
   override emit(event: string | symbol, ...told: unknown[]): boolean {
@@ -49,6 +78,12 @@ export class EventBus extends EventEmitter {
       this.#tell(event, listener, told)
     }
     return listeners.length > 0
+  }
+
+  override listenerCount(event: string | symbol): number {
+    const count = super.listenerCount(event)
+    if (count === 0) this.#note(event, false)
+    return count
   }
 
   #tell(event: string | symbol, listener: Listener, told: unknown[]): void {
@@ -165,6 +200,17 @@ export interface TelemetryEvents {
   'mailbox.high': (
     event: ProcessFacts & { readonly depth: number; readonly mailboxMax: number },
   ) => void
+  /**
+   * A call has its outcome, `tookMs` after it was made. The process is the one that was called: a
+   * call that found none emits nothing.
+   */
+  'call.done': (
+    event: ProcessFacts & {
+      readonly message: string
+      readonly result: ResultCode
+      readonly tookMs: number
+    },
+  ) => void
   // Of a System that `systemMonitor` watches.
   /**
    * A handler ran for `tookMs` without an `await`. `message` is `call add`, or `undefined` for the
@@ -215,8 +261,8 @@ export const announce = <N extends keyof TelemetryEvents>(
 }
 
 /** A new bus without listeners. `logger` gets the failures of listeners, which `outside` calls. */
-export const createTelemetry = (logger: Logger, outside?: Outside): Telemetry =>
-  new EventBus(logger, outside) as Telemetry
+export const createTelemetry = (logger: Logger, outside?: Outside): EventBus & Telemetry =>
+  new EventBus(logger, outside) as EventBus & Telemetry
 
 /** The bus of `system`, typed for the events of another layer and of the runtime. */
 export const telemetry = <Events extends object>(system: {
