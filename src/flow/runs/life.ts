@@ -196,7 +196,9 @@ export class RunLife implements EndingLife, Told {
     const { asked, inFlight } = this.replay
     const { stepsMax } = this.workflow.options
     try {
-      if (this.isBodyOver && !isUndo) throw new KeelsonError('CLOSED', 'the body has ended')
+      // A branch that was cancelled gets the same error in each life, however late it asks.
+      if (this.isBodyOver && !isUndo)
+        throw scope.cancelled ?? new KeelsonError('CLOSED', 'the body has ended')
       if (asked.size >= stepsMax && !isUndo) throw tooMany(stepsMax)
       if (inFlight.size >= inFlightMax && !isUndo) throw tooBusy()
       this.replay.ask(active)

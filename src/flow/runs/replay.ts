@@ -156,6 +156,7 @@ export class Replay<A extends Asked = Asked> {
 
   /** A cancel takes this place: the record has only what was asked for and has an outcome. */
   endAt(place: number): void {
+    for (const key of this.#recorded.keys()) if (!this.asked.has(key)) this.#recorded.delete(key)
     for (const [at, { key, outcome }] of this.#placed) {
       const asked = this.asked.get(key)
       if (asked && outcome) continue

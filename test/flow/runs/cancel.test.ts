@@ -145,6 +145,34 @@ describe('a cancel', () => {
     expect(log).toEqual(['a', 'CANCELLED', 'undo a'])
   })
 
+  test('of a retried run undoes no step that was undone before and has not run since', {
+    tags: ['W6'],
+  }, async () => {
+    const log: string[] = []
+    const trip = workflow('trip', async (ctx: Ctx) => {
+      const step = (name: string, act: () => unknown) =>
+        ctx.step(name, act, { undo: () => void log.push(`undo ${name}`), retry: { max: 1 } })
+      const isFirst = log.length === 0
+      await step('hotel', () => (isFirst ? 'booked' : never())).catch(() => undefined)
+      await step('flight', () => 'booked').catch(() => undefined)
+      await step('pay', () => Promise.reject(new Error('declined')))
+    })
+    const w = await flowWorld([trip])
+    const run = await w.during(w.flow.start(trip, undefined, { id: '1' }))
+    await w.during(codeOf(run.result()))
+    expect(log.splice(0, 3)).toEqual(['undo pay', 'undo flight', 'undo hotel'])
+    log.push('retried')
+
+    await w.during(w.flow.retry(trip, '1'))
+    await w.during(run.cancel())
+    // The function of the hotel never settles: its undo is held up, and the program crashes.
+    await w.s.advance(1_000)
+    await w.crash()
+    await w.s.advance(100_000)
+    expect(await w.during(codeOf(w.flow.handle(trip, '1').result()))).toBe('CANCELLED')
+    expect(log).toEqual(['retried', 'undo hotel'])
+  })
+
   test('by force ends a run at once, without undos, and an event tells it', async () => {
     const { trip, log } = trips(never)
     const w = await flowWorld([trip])

@@ -55,6 +55,33 @@ describe('a replay', () => {
     )
   })
 
+  test('gives a cancelled branch the same error after the end of the body', {
+    tags: ['W2'],
+  }, async () => {
+    const seen: string[] = []
+    const branches = workflow(
+      'w',
+      async (ctx: Ctx) => {
+        await ctx.step('undone', () => 1, { undo: () => new Promise(() => undefined) })
+        await ctx.all('outer', [
+          async (outer: Ctx) => {
+            const inner = (own: Ctx) => own.step('slow', () => new Promise(() => undefined))
+            await outer.all('inner', [inner], { onFailure: 'collect' })
+            await outer.step('late', () => 1).catch(({ code }) => seen.push(code))
+          },
+          (outer: Ctx) => outer.step('fails', () => Promise.reject(new Error('no'))),
+        ] as never)
+      },
+      { stepDefaults: { retry: { max: 1 } } },
+    )
+    const w = await flowWorld([branches])
+    await w.during(w.flow.start(branches, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.crash()
+    await w.s.advance(1_000)
+    expect(seen).toEqual(['CANCELLED', 'CANCELLED'])
+  })
+
   test('of a version that is gone blocks its run, and goes on with a previous body', {
     tags: ['W12'],
   }, async () => {
