@@ -9,6 +9,7 @@ import {
   workflow,
 } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
+import { triesLong } from '../../support/tier.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const hour = 3_600_000
@@ -116,18 +117,22 @@ describe('a schedule', () => {
   })
 })
 
-test('a year of a schedule has a run on each day, at its hour in its zone, with a power cut in each month', {
+// `npm test` tries the first quarter, with one change of summer time.
+const months = triesLong ? 12 : 3
+const lastDay = triesLong ? '10-31T06:30' : '04-05T06:30'
+
+test(`${months} months of a schedule have a run on each day, at its hour in its zone, over power cuts`, {
   tags: ['W7'],
 }, async () => {
   const { s, runs } = await scheduled('30 2 * * *', { zone: 'America/New_York' })
-  for (let month = 0; month < 12; month++) {
+  for (let month = 0; month < months; month++) {
     await s.advance(30 * day)
     await s.powerCut()
     await s.start()
   }
   await s.advance(5 * day)
-  expect(runs.length).toBe(365)
+  expect(runs.length).toBe(30 * months + 5)
   const summer = runs.filter((at) => at.endsWith('T06:30'))
-  expect([summer[0], summer.at(-1)]).toEqual(['03-09T06:30', '10-31T06:30'])
+  expect([summer[0], summer.at(-1)]).toEqual(['03-09T06:30', lastDay])
   expect(runs.filter((at) => !/T0[67]:30/.test(at))).toEqual(['03-08T07:00'])
 })
