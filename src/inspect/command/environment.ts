@@ -64,9 +64,10 @@ export const signalStatuses: Readonly<Record<EndSignal, number>> = { SIGINT: 130
 /** The environment of this process. */
 export const processEnvironment = (): Environment => ({
   input: process.stdin,
-  // Node opens /dev/null in the place of a closed input.
+  // Node opens /dev/null in the place of a closed input. Without `bigint` a pipe would stay in the
+  // memory that Node's realpath looks at, and an import through a link would load a second copy.
   get hasInput() {
-    return process.stdin.isTTY || !fstatSync(0).isCharacterDevice()
+    return process.stdin.isTTY || !fstatSync(0, { bigint: true }).isCharacterDevice()
   },
   output: process.stdout,
   errors: process.stderr,
