@@ -33,6 +33,8 @@ export {
   type AppTree,
   type AppWorker,
   checkAppTree,
+  isChildSpec,
+  isDurable,
   mapModules,
   type SupervisorOptions,
   supervisor,

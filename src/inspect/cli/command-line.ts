@@ -31,9 +31,9 @@ export type InstanceWords = {
   readonly app?: false
 }
 
-/** `keelson start`, `keelson run` and `keelson attach`. */
+/** `keelson start`, `run`, `check` and `attach`. */
 export type InstanceCommand = InstanceWords & {
-  readonly kind: 'start' | 'run' | 'attach'
+  readonly kind: 'start' | 'run' | 'check' | 'attach'
   readonly verbose: boolean
   /** Its prompt hides nothing: `--reveal` of `keelson open`. */
   readonly reveal?: boolean
@@ -75,6 +75,9 @@ export const usage = `Usage:
       The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
       --log json      one object of JSON for each line
 
+  keelson check [FILE] [--dir DIR]
+      Checks the configuration and prints the tree that it would start. Nothing starts.
+
   keelson attach [FILE] [--dir DIR]
       The prompt of an instance that runs: of keelson run, or one with the option attach.
       It ends without ending the instance.
@@ -113,7 +116,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
     return { kind: 'help' }
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
-  if (first === 'start' || first === 'run' || first === 'attach')
+  if (first === 'start' || first === 'run' || first === 'check' || first === 'attach')
     return instanceCommand(first, rest)
   if (first === 'ingest') return ingestCommand(rest)
   if (first === 'backup') return parseBackup(rest)
@@ -121,7 +124,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are start, run, attach, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
+    `there is no command '${first}'; the commands are start, run, check, attach, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
   )
 }
 
@@ -133,7 +136,7 @@ const instanceCommand = (
   const { values, positionals } = parsedWords(words, options)
   const { log, acts, 'no-app': noApp, dir, verbose } = values
   if (acts && noApp) throw wrongWords('--acts and --no-app exclude each other')
-  if (kind === 'attach' && (acts || noApp))
+  if (kind !== 'start' && kind !== 'run' && (acts || noApp))
     throw wrongWords('--acts and --no-app are of start and run')
   if (kind !== 'run' && log !== undefined) throw wrongWords('--log is of run')
   if (log !== undefined && log !== 'text' && log !== 'json')

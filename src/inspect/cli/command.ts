@@ -68,6 +68,7 @@ const commands: {
     return (await import('./start-command.ts')).runStart(command, environment, verbose)
   },
   run: async () => (await import('./run-command.ts')).runService,
+  check: async () => (await import('./check-command.ts')).runCheck,
   attach: async () => (await import('./attach-command.ts')).runAttach,
   ingest: async () => (await import('./ingest-command.ts')).runIngest,
   backup: async () => (await import('../backup/backup-command.ts')).runBackup,

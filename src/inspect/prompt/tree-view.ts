@@ -1,7 +1,7 @@
 /** The supervision tree as text: the processes, their status, and why a part is down. Pure. */
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
-import { textTable } from '../text/text-table.ts'
+import { textTable, treeRows } from '../text/text-table.ts'
 
 /** A process of the tree, or the place of a missing one. */
 export type TreeNode = {
@@ -27,23 +27,10 @@ const columns = ['', 'pid', 'kind', '>queue', '>restarts', 'status']
 
 /** The tree, a line for each node. */
 export const treeView = (root: TreeNode, paint: Paint = plainPaint): string =>
-  textTable(columns, rowsOf(root, '', '', paint))
-
-const rowsOf = (node: TreeNode, first: string, others: string, paint: Paint): string[][] => {
-  const rows = [rowOf(node, first, paint)]
-  node.children.forEach((child, at) => {
-    const last = at === node.children.length - 1
-    rows.push(
-      ...rowsOf(
-        child,
-        `${others}${last ? '└─ ' : '├─ '}`,
-        `${others}${last ? '   ' : '│  '}`,
-        paint,
-      ),
-    )
-  })
-  return rows
-}
+  textTable(
+    columns,
+    treeRows(root, (node, branch) => rowOf(node, branch, paint)),
+  )
 
 const rowOf = (node: TreeNode, branch: string, paint: Paint): string[] => {
   const { name, pid, kind, mailbox, restarts } = node

@@ -21,6 +21,25 @@ export const textTable = (
   return lines.map(line).join('\n')
 }
 
+/** A row for each node of a tree, in its order. `branch` is the line that leads to the node. */
+export const treeRows = <N extends { readonly children: readonly N[] }>(
+  root: N,
+  rowOf: (node: N, branch: string) => string[],
+): string[][] => {
+  const rowsOf = (node: N, first: string, others: string): string[][] => [
+    rowOf(node, first),
+    ...node.children.flatMap((child, at) => {
+      const isLast = at === node.children.length - 1
+      return rowsOf(
+        child,
+        `${others}${isLast ? '└─ ' : '├─ '}`,
+        `${others}${isLast ? '   ' : '│  '}`,
+      )
+    }),
+  ]
+  return rowsOf(root, '', '')
+}
+
 /** Facts in two columns: names and values. */
 export const factList = (facts: readonly (readonly [name: string, fact: string])[]): string => {
   const widest = Math.max(0, ...facts.map(([name]) => name.length))

@@ -38,6 +38,8 @@ export interface ChildSpec<M = unknown, S = unknown> extends Part<M, S> {
   readonly kind?: 'worker' | 'supervisor' | undefined
   /** The gate at which it waits before each start. By default that of its supervisor's children. */
   readonly startGate?: StartGate | undefined
+  /** The children of a supervisor, for views. Its start does not read them here. */
+  readonly children?: readonly ChildSpec[] | undefined
 }
 
 /** The options of a worker. */

@@ -69,7 +69,8 @@ export const supervisor = (
   const { name, restart, shutdown, significant, instance, startGate } = options
   expectStartable(id, { name, instance })
   const start = supervisorStart(id, supervisorServer, argument, 'supervisor', options)
-  return checked({ id, start, restart, shutdown, significant, kind: 'supervisor', startGate })
+  const spec = { id, start, restart, shutdown, significant, startGate, children }
+  return checked({ ...spec, kind: 'supervisor' })
 }
 
 /**

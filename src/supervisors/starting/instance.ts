@@ -22,7 +22,7 @@ import { instanceTree } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
 import { treeNames } from '../tree/shard-tree.ts'
-import { type AppTree, mapModules } from '../users-tree/app-tree.ts'
+import { type AppTree, checkAppTree, mapModules } from '../users-tree/app-tree.ts'
 import { registeredName } from '../users-tree/child-tree.ts'
 import { loadedServer } from '../users-tree/module-loader.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
@@ -46,7 +46,8 @@ import {
  */
 export const loadedOptions = async (options: StartOptions): Promise<CheckedOptions> => {
   const checked = checkStartOptions(options)
-  return { ...checked, app: checked.app && (await loadedTree(checked.app)) }
+  // Again: the servers of workers are known only now.
+  return { ...checked, app: checked.app && checkAppTree(await loadedTree(checked.app)) }
 }
 
 const loadedTree = (tree: AppTree): Promise<AppTree> =>

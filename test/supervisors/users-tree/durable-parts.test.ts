@@ -261,14 +261,18 @@ test('a wrong server in a module is refused when the module is loaded', async ()
   try {
     const path = join(folder, 'wrong.mjs')
     writeFileSync(path, 'export const server = { init: () => 0, version: 0 }')
-    for (const part of [worker('thing', path, { durable: true }), entity('thing', path)])
+    const inTree = 'app.children[0].module.version'
+    for (const [part, place] of [
+      [worker('thing', path, { durable: true }), inTree],
+      [entity('thing', path), 'thing.module.version'],
+    ] as const)
       await expect(started([part])).rejects.toMatchObject({
         code: 'CONFIG',
-        details: { path: 'thing.module.version', found: '0' },
+        details: { path: place, found: '0' },
       })
     await expect(started([worker('thing', path)])).rejects.toMatchObject({
       code: 'CONFIG',
-      details: { path: 'thing.module.version', expected: 'the option `durable` of its worker' },
+      details: { path: inTree, expected: 'the option `durable` of its worker' },
     })
   } finally {
     rmSync(folder, { recursive: true })

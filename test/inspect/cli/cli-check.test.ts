@@ -1,0 +1,114 @@
+/** `keelson check` prints the tree of a configuration, or what is wrong with it, and touches nothing. */
+import { mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn, write } from '../../support/commands/command-project.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+/** A folder with a configuration whose tree has these parts. */
+const project = (parts: string, options = ''): string => {
+  const dir = realpathSync(tempFolder())
+  mkdirSync(join(dir, 'node_modules'))
+  symlinkSync(process.cwd(), join(dir, 'node_modules/keelson'))
+  write(dir, 'server.mjs', 'export const server = { init: () => 0 }')
+  write(
+    dir,
+    'keelson.config.mjs',
+    `import { defineConfig, entity, supervisor, worker } from 'keelson'
+     import { flows, workflow } from 'keelson/flow'
+     export default defineConfig({
+       ${options}
+       app: supervisor('app', { strategy: 'rest_for_one', intensity: 9 }, [${parts}]),
+     })`,
+  )
+  return dir
+}
+
+const parts = `
+  worker('clock', './server.mjs', { restart: { backoff: { fromMs: 10, toMs: 90 } } }),
+  worker('total', './server.mjs', { durable: true, shutdown: 'brutal_kill' }),
+  supervisor('shop', { restart: 'transient' }, [
+    entity('order', './server.mjs'),
+    flows({ workflows: [workflow('mail', () => 0)] }),
+  ]),`
+
+describe('keelson check (needs the build)', () => {
+  test('prints what would start, and starts and makes nothing', async () => {
+    const dir = project(parts, "instance: 'tea', shards: 2,")
+    const before = readdirSync(dir)
+
+    const { status, output, errors } = await commandHere(['check'], dir)
+
+    expect(output.replaceAll(dir, 'DIR').split('\n')).toEqual([
+      'configuration  DIR/keelson.config.mjs',
+      'data folder    DIR/keelson-data',
+      'instance       tea',
+      'shards         2',
+      '',
+      '                     kind            restart                    shutdown     server, or strategy',
+      'app                  supervisor      permanent                  infinity     rest_for_one, 9 restarts in 5.00 s',
+      '├─ clock             worker          permanent, with a backoff  5.00 s       server.mjs',
+      '├─ total             durable worker  permanent                  brutal_kill  server.mjs',
+      '└─ shop              supervisor      transient                  infinity     one_for_one, 3 restarts in 5.00 s',
+      '   ├─ order          entity_kind     permanent                  infinity     server.mjs',
+      '   └─ flows          supervisor      permanent                  infinity',
+      '      ├─ $flow-mail  entity_kind     permanent                  infinity',
+      '      └─ keeper      worker          permanent                  5.00 s',
+      '',
+    ])
+    expect([status, errors, readdirSync(dir)]).toEqual([0, '', before])
+  })
+
+  test('without a configuration shows the store alone', async () => {
+    const dir = realpathSync(tempFolder())
+
+    const { status, output } = await commandHere(['check', '--dir', 'd'], dir)
+
+    expect([status, output]).toEqual([
+      0,
+      `configuration  none: the defaults
+data folder    ${dir}/d
+shards         as the folder has, 1 in a new one
+tree           none: the store alone
+`,
+    ])
+    expect(readdirSync(dir)).toEqual([])
+  })
+
+  for (const [what, wrong, options, said] of [
+    ['a misspelt option', '', 'shardz: 2,', 'did you mean `shards`?'],
+    [
+      'a misspelt option of a part',
+      "worker('a', './server.mjs', { restrat: 'permanent' })",
+      '',
+      'did you mean `app.children[0].options.restart`?',
+    ],
+    ['a module that is not there', "worker('a', './serfer.mjs')", '', 'there is no such file'],
+    [
+      'a wrong server of a durable worker',
+      "worker('a', './wrong.mjs', { durable: true })",
+      '',
+      'did you mean `app.children[0].module.continues`?',
+    ],
+    [
+      'a wrong server of a worker',
+      "worker('a', './wrong.mjs')",
+      '',
+      'unknown option `app.children[0].module.continuse`',
+    ],
+    ['a wrong server of a kind', "entity('a', './wrong.mjs')", '', 'did you mean'],
+  ] as const)
+    test(`refuses ${what} with CONFIG and status 1, naming the file`, async () => {
+      const dir = project(wrong, options)
+      write(dir, 'wrong.mjs', 'export const server = { init: () => 0, continuse: {} }')
+      const before = readdirSync(dir)
+
+      const { status, output, errors } = await commandHere(['check', 'keelson.config.mjs'], dir)
+
+      expect([status, output, codeIn(errors)]).toEqual([1, '', 'CONFIG'])
+      expect(errors).toContain(said)
+      expect(errors).toContain(join(dir, 'keelson.config.mjs'))
+      expect(readdirSync(dir)).toEqual(before)
+    })
+})
