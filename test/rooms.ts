@@ -83,14 +83,16 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     text: [],
     command: ['text'],
     ingest: ['text'],
+    recorder: [],
     prompt: ['text', 'command'],
-    attach: ['text', 'command', 'prompt'],
+    attach: ['text', 'command', 'recorder', 'prompt'],
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],
     backup: ['text', 'command'],
     doctor: ['text', 'command'],
     cli: [
-      ...['text', 'command', 'ingest', 'prompt', 'attach', 'wal', 'journal', 'backup', 'doctor'],
+      ...['text', 'command', 'ingest', 'recorder', 'prompt', 'attach', 'wal', 'journal', 'backup'],
+      'doctor',
     ],
   },
   flow: {

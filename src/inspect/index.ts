@@ -5,6 +5,7 @@
  * - text: tables, colours, quantities and errors as text
  * - command: what every command needs: words, streams, signals, progress
  * - ingest: `keelson ingest`, and its function
+ * - recorder: the flight recorder: failures and warnings as text, and their counts
  * - prompt: the prompt and its views of processes, logs and projections
  * - attach: prompts that are attached to a running instance; the public `start`
  * - wal: `keelson wal verify`, `dump` and `salvage`

@@ -22,6 +22,7 @@
  */
 export { asPart } from './names/parts.ts'
 export { isVia, type Via } from './names/via.ts'
+export { crashText } from './process/crash-report.ts'
 export {
   type Answered,
   type CallOptions,
@@ -80,7 +81,7 @@ export {
   suspend,
   trace,
 } from './server/sys.ts'
-export { createSystem, refOfName, type SystemOptions } from './server/system.ts'
+export { createSystem, otherLoggers, refOfName, type SystemOptions } from './server/system.ts'
 export {
   type SystemMonitor,
   type SystemMonitorOptions,
@@ -190,6 +191,8 @@ export {
   jsonLogger,
   type Log,
   type Logger,
+  type LogLevel,
+  logLine,
   type ObjectFirstLogger,
   objectFirst,
   textLogger,

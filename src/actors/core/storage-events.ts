@@ -219,6 +219,8 @@ export interface StorageEvents {
     readonly durableMs: number
     readonly lsn: number | undefined
   }>
+  /** A durable actor is blocked: it takes no messages until `unblock`. Emitted once. */
+  'entity.blocked': Told<{ readonly entity: string; readonly error: unknown }>
   /** A turn of a durable actor was refused with `error`. */
   'entity.refused': Told<{
     readonly entity: string

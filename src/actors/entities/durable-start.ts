@@ -1,5 +1,4 @@
 /** Starts the processes of durable actors below a supervisor: a kind of entities, or a worker. */
-import { reasonText } from '../../errors.ts'
 import {
   type ChildContext,
   name,
@@ -112,7 +111,7 @@ export const startDurableWorker = (
     },
     blocks: (reason) => {
       entities.trouble.blockedWorkers.set(id, reason)
-      entities.system.logger.warn(reasonText(reason), { reason })
+      entities.tellBlocked(entity, reason)
     },
     removed: () => undefined,
   }

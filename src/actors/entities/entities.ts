@@ -2,7 +2,7 @@
  * The durable actors of one instance, across the lives of their processes: the kinds that run, and
  * the logs of turns that are not drained. The instance makes one value before its tree.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type Directory,
   name,
@@ -14,6 +14,7 @@ import {
 } from '../../runtime/index.ts'
 import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
 import { instanceName } from '../core/shard-name.ts'
+import { tell } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
 import { ActorWork } from '../turns/actor-work.ts'
@@ -92,6 +93,12 @@ export class Entities {
   /** The shard of an actor: that of keys with its tag, `{kind/id}`. */
   shardOf(entity: string): ActorShard {
     return this.shards[shardOf(`{${entity}}`, this.shards.length)] as ActorShard
+  }
+
+  /** Says in the log and on the bus that an actor is blocked. */
+  tellBlocked(entity: string, error: KeelsonError): void {
+    this.system.logger.warn(reasonText(error), { reason: error })
+    tell(this.system, this.shardOf(entity), 'entity.blocked', { entity, error })
   }
 
   /** The name of the process of an entity. */

@@ -4,7 +4,7 @@
  * each try, and is blocked after five. Its siblings do not notice.
  */
 import { backoffMs } from '../../clock.ts'
-import { type KeelsonError, reasonText } from '../../errors.ts'
+import type { KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   type ExitReason,
@@ -232,8 +232,8 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
 }
 
 /** Logged once, however often its process begins until it is unblocked. */
-const block = ({ entities, blocked }: State, id: string, reason: KeelsonError): void => {
-  if (!blocked.has(id)) entities.system.logger.warn(reasonText(reason), { reason })
+const block = ({ entities, terms, blocked }: State, id: string, reason: KeelsonError): void => {
+  if (!blocked.has(id)) entities.tellBlocked(entities.identity(terms.kind, id).entity, reason)
   blocked.set(id, reason)
 }
 

@@ -1,6 +1,6 @@
 /**
- * `attach`: lets prompts attach to a running instance. It listens on the socket of the data folder
- * and starts a process for each connection. An instance whose socket cannot be made goes on without
+ * `attach`: lets prompts attach to a running instance, with a flight recorder for them. It listens
+ * on the socket of the data folder and starts a process for each connection. An instance whose socket cannot be made goes on without
  * it, and its log says why. A prompt that fails takes neither this process nor others with it.
  */
 import { instanceName } from '../../actors/index.ts'
@@ -17,6 +17,7 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { recordsOf } from '../recorder/recorder.ts'
 import { listenIn, type Socket } from './attach-socket.ts'
 import { type Attachment, server as promptServer } from './attached-prompt.ts'
 
@@ -38,6 +39,7 @@ const server: GenServer<Messages, State, Promise<App>> = {
   init: (app, context) => {
     // The end of a prompt is no failure of this process.
     context.trapExit(true)
+    recordsOf(context.system)
     context.pipe(app, 'begun')
     return { attached: 0 }
   },

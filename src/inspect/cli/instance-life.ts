@@ -15,6 +15,7 @@ import { type Environment, packageVersion, signalStatuses } from '../command/env
 import { Interruption } from '../command/interruption.ts'
 import { surveyLogs } from '../prompt/shard-survey.ts'
 import { durabilityWarning } from '../prompt/shard-view.ts'
+import { recordsOf } from '../recorder/recorder.ts'
 import type { InstanceWords } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, type Started } from './start-view.ts'
@@ -76,6 +77,7 @@ const started = async (
   }
   const { logger = attendance.logger, attach = attendance.attach, ...others } = options
   const system = createSystem({ clock: environment.clock, logger })
+  recordsOf(system)
   try {
     return await startUnlessInterrupted({ ...others, attach, system, onProgress }, interruption)
   } catch (error) {

@@ -5,10 +5,11 @@
 import { redacted } from '../../redaction.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
-import type { Logger } from '../words/logger.ts'
+import { eventText, type Logger } from '../words/logger.ts'
 import {
   type Ancestor,
   announce,
+  type CrashFacts,
   type ProcessFacts,
   type StatusParts,
   type Telemetry,
@@ -57,6 +58,14 @@ export const crashReport = (process: Crashing, reason: ExitReason): CrashReport 
     })
   }
   return { reason: parts.reason, tell }
+}
+
+/** The text of a crash, as the log has it. */
+export const crashText = (crash: CrashFacts): string => {
+  const { name, label, kind, pid, reason, ancestors, mailbox } = crash
+  const title = label ?? name ?? `${kind} <${pid}>`
+  const report = new ReportText(crash, ancestors, mailbox)
+  return eventText(`${title} ended: ${describeReason(reason)}`, { reason, report })
 }
 
 const ancestorsOf = (process: Crashing): Ancestor[] => {

@@ -41,6 +41,8 @@ export interface Kernel {
   readonly events: Telemetry
   readonly heard: Heard
   readonly logger: Logger
+  /** They get every line of the log too. */
+  readonly otherLoggers: Set<Logger>
   readonly names: Names<Process>
   /** The plain messages of handlers that are logged; `undefined` in production. */
   readonly plainSends: Set<string> | undefined

@@ -90,6 +90,9 @@ export const createSystem = (options: SystemOptions = {}): System => new Process
 export const kernelOf = (where: System | { readonly self: Ref }): Kernel =>
   where instanceof ProcessSystem ? where : processOf(where as { readonly self: Ref }).kernel
 
+/** The loggers that get every line of the log of `system` too. They must not log themselves. */
+export const otherLoggers = (system: System): Set<Logger> => kernelOf(system).otherLoggers
+
 type AnyName = string | Via | Part
 type AnyRef = Ref<unknown> | AnyName
 
@@ -99,6 +102,7 @@ export class ProcessSystem implements Kernel, Starter {
   readonly events: Telemetry
   readonly heard: Heard
   readonly logger: Logger
+  readonly otherLoggers = new Set<Logger>()
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
   readonly aborts = new AbortWaits()
@@ -123,7 +127,8 @@ export class ProcessSystem implements Kernel, Starter {
     this.clock = options.clock ?? systemClock()
     const toConsole = consoleLogger(this.clock)
     const outside: Outside = (work) => this.runQueue.outside(work)
-    this.logger = guardedLogger(options.logger ?? toConsole, toConsole, outside)
+    const own = options.logger ?? toConsole
+    this.logger = guardedLogger(own, toConsole, outside, this.otherLoggers)
     const bus = createTelemetry(this.logger, outside)
     this.events = bus
     this.heard = bus.heard

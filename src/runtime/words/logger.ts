@@ -44,10 +44,15 @@ export const textLogger = (
   clock: Pick<Clock, 'now'>,
   write: (text: string, level: LogLevel) => void,
 ): Logger =>
-  loggerOf(
-    (level) => (message, facts) =>
-      write(`${timeOf(clock)} ${level.padEnd(5)} ${text(message, facts)}`, level),
-  )
+  loggerOf((level) => (message, facts) => write(logLine(clock, level, message, facts), level))
+
+/** One event of a log as `textLogger` writes it. */
+export const logLine = (
+  clock: Pick<Clock, 'now'>,
+  level: LogLevel,
+  message: string,
+  facts?: Facts,
+): string => `${timeOf(clock)} ${level.padEnd(5)} ${eventText(message, facts)}`
 
 /**
  * A logger that writes each event as a line of JSON: `time` (ISO 8601, UTC), `level`, `message` and
@@ -97,20 +102,23 @@ const pinoMark = Symbol.for('pino.serializers')
 const isObjectFirst = (logger: object): logger is ObjectFirstLogger => pinoMark in logger
 
 /**
- * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. If `logger`
- * fails, the line goes to `lastResort` without its facts, because they may be the cause.
+ * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. `others` get
+ * each line too. If one of them all fails, the line goes to `lastResort` without its facts, because
+ * they may be the cause.
  */
 export const guardedLogger = (
   logger: Logger,
   lastResort: Logger,
   outside: Outside = atOnce,
+  others: Iterable<Logger> = [],
 ): Logger => {
   const own = isObjectFirst(logger) ? objectFirst(logger) : logger
   return loggerOf((level) => (message, facts) => {
-    callOutside(
-      () => outside(() => own[level](message, facts && withError(redacted(facts)))),
-      () => fallBack(lastResort, level, message),
-    )
+    for (const each of [own, ...others])
+      callOutside(
+        () => outside(() => each[level](message, facts && withError(redacted(facts)))),
+        () => fallBack(lastResort, level, message),
+      )
   })
 }
 
@@ -163,7 +171,8 @@ const fallBack = (logger: Logger, level: LogLevel, message: string): void => {
   }
 }
 
-const text = (message: string, facts: Readonly<Record<string, unknown>> | undefined): string => {
+/** A message, the stack of its error, and the lines of its report. */
+export const eventText = (message: string, facts?: Facts): string => {
   const { reason, report } = facts ?? {}
   const lines = [isError(reason) ? `${message}${stackText(reason, message)}` : message]
   if (report !== undefined) lines.push(String(report))

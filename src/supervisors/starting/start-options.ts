@@ -86,7 +86,8 @@ const instanceOptions = {
   mailboxMax: or(wholeFrom(1), 100_000),
   /**
    * Whether `keelson attach` may open prompts on the instance, over the socket `attach.sock` in the
-   * data folder, which only its owner may use. `keelson run`: true.
+   * data folder, which only its owner may use. It turns the flight recorder on. `keelson run`:
+   * true.
    */
   attach: or(flag, false),
   /**

@@ -1,0 +1,170 @@
+/**
+ * The flight recorder of a System: it notes crashes, restarts and other failures, and the lines of
+ * the log from warnings up, as redacted text. It listens to events that come with a failure only, so
+ * a System in which nothing fails pays nothing for it.
+ */
+import type { StorageEvents } from '../../actors/index.ts'
+import { isKeelsonError, reasonText } from '../../errors.ts'
+import type { FlowEvents } from '../../flow/index.ts'
+import {
+  crashText,
+  describeReason,
+  type Logger,
+  type LogLevel,
+  logLine,
+  otherLoggers,
+  type ProcessFacts,
+  type System,
+  telemetry,
+} from '../../runtime/index.ts'
+import { type Recorded, Records } from './records.ts'
+
+/** The records of a System. The first caller starts its recorder. */
+export const recordsOf = (system: System): Records => {
+  const loggers = otherLoggers(system)
+  for (const each of loggers) if (each instanceof LogRecorder) return each.records
+  const recorder = new LogRecorder(system)
+  loggers.add(recorder)
+  recordProcesses(system, recorder.records)
+  recordStorage(system, recorder.records)
+  return recorder.records
+}
+
+/** Records the lines of the log. It is one of the loggers of its System, which finds it so. */
+class LogRecorder implements Logger {
+  readonly records = new Records()
+  readonly error = this.#recording('error')
+  readonly warn = this.#recording('warn')
+  readonly #system: System
+
+  constructor(system: System) {
+    this.#system = system
+  }
+
+  info(): void {}
+
+  #recording(level: LogLevel): Logger['error'] {
+    return (message, facts) => {
+      const { clock } = this.#system
+      const pid = typeof facts?.pid === 'number' ? facts.pid : undefined
+      const text = logLine(clock, level, message, facts)
+      const at = clock.now()
+      this.records.add({ sort: 'log', at, kind: level, code: 'none', subject: '', pid, text })
+    }
+  }
+}
+
+const recordProcesses = (system: System, records: Records): void => {
+  const bus = telemetry(system)
+  const add = (
+    sort: Recorded['sort'],
+    facts: ProcessFacts,
+    reason: unknown,
+    text: string,
+    more: Partial<Recorded> = {},
+  ): void => {
+    const { at, pid } = facts
+    const subject = titleOf(facts)
+    records.add({
+      sort,
+      at,
+      pid,
+      kind: kindOf(facts),
+      code: codeOf(reason),
+      subject,
+      text,
+      ...more,
+    })
+  }
+  bus.on('process.crashed', (crash) => {
+    const reason = describeReason(crash.reason)
+    const lastMessage = crash.lastMessage?.what ?? 'none'
+    add('crash', crash, crash.reason, crashText(crash), { reason, lastMessage })
+  })
+  bus.on('process.restarted', (event) => {
+    const { id, reason, restarts } = event
+    const text = `${id} was restarted, ${restarts} times in all: ${describeReason(reason)}`
+    add('restart', event, reason, text)
+  })
+  bus.on('supervisor.gave_up', (event) => {
+    const { id, reason } = event
+    add('gave_up', event, reason, `gave up: ${id} ended: ${describeReason(reason)}`)
+  })
+  bus.on('supervisor.backed_off', (event) => {
+    const { id, reason, waitMs, row } = event
+    const text = `${id} starts again in ${Math.round(waitMs)} ms (wait ${row} in a row): ${describeReason(reason)}`
+    add('backed_off', event, reason, text)
+  })
+  bus.on('handler.slow', (event) => {
+    const { message = 'its start', tookMs } = event
+    add('slow_handler', event, 'slow', `${message} took ${Math.round(tookMs)} ms`)
+  })
+  bus.on('handler.pending', (event) => {
+    const { message, pendingMs } = event
+    add('slow_handler', event, 'pending', `${message} is pending for ${Math.round(pendingMs)} ms`)
+  })
+}
+
+const recordStorage = (system: System, records: Records): void => {
+  const bus = telemetry<StorageEvents & FlowEvents>(system)
+  const add = (
+    sort: Recorded['sort'],
+    { at }: { readonly at: number },
+    subject: string,
+    reason: unknown,
+    text: string,
+  ): void => {
+    const [kind = ''] = subject.split('/')
+    records.add({ sort, at, pid: undefined, kind, code: codeOf(reason), subject, text })
+  }
+  bus.on('entity.failed', (event) => {
+    const { entity, what, tries, retryAt, error } = event
+    const next =
+      retryAt === undefined ? 'its last try' : `next try ${new Date(retryAt).toISOString()}`
+    const text = `${what} failed at try ${tries}, ${next}: ${describeReason(error)}`
+    add('step_failed', event, entity, error, text)
+  })
+  bus.on('entity.blocked', (event) => {
+    add('blocked', event, event.entity, event.error, describeReason(event.error))
+  })
+  bus.on('flow.blocked', (event) => {
+    const { type, id, error } = event
+    add('blocked', event, `${type}/${id}`, error, `${error.name}: ${error.message}`)
+  })
+  bus.on('shard.down', (event) => {
+    add('shard_down', event, `shard/${event.shard}`, event.reason, reasonText(event.reason))
+  })
+  bus.on('journal.stopped', (event) => {
+    add('subscription_stopped', event, event.name, undefined, event.reason)
+  })
+}
+
+const titleOf = ({ name, label, kind }: ProcessFacts): string => name ?? label ?? kind
+
+/** An entity's kind is the part of its name before the id. */
+const kindOf = ({ name, kind }: ProcessFacts): string =>
+  /^([a-z][\w-]*)\/./.exec(name ?? '')?.[1] ?? kind
+
+/** The words of OTP for reasons, and those of this file. */
+const reasonWords = [
+  ...['normal', 'shutdown', 'kill', 'killed', 'noproc', 'timeout', 'nocatch', 'thread_exited'],
+  ...['failed_to_start_child', 'slow', 'pending'],
+]
+
+/**
+ * The code of a reason, fit for a label: the code of an error of Keelson or of Node, or a word of
+ * OTP. Any other text may be a user's: then it is `error` or `other`.
+ */
+const codeOf = (reason: unknown): string => {
+  try {
+    const first: unknown = Array.isArray(reason) ? reason[0] : reason
+    if (typeof first === 'string') return reasonWords.includes(first) ? first : 'other'
+    if (isKeelsonError(first)) return first.code
+    if (!(first instanceof Error)) return 'other'
+    const code = 'code' in first ? String(first.code) : ''
+    return /^E[A-Z]{2,}[A-Z0-9_]{0,40}$/.test(code) ? code : 'error'
+  } catch {
+    // Reading it runs foreign code.
+    return 'other'
+  }
+}
