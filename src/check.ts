@@ -241,12 +241,16 @@ export const readOptions = <T extends object>(
   return copy as T
 }
 
-/** Objects without options in them, such as what an `async` function gives. */
-const isNoRecord = (options: object): boolean =>
-  Array.isArray(options) ||
-  options instanceof Promise ||
-  options instanceof Map ||
-  options instanceof Set
+/** Whether it is of no class, in any realm: a Map, a Date or a promise has no options in it. */
+const isPlain = (options: object): boolean => {
+  let at = options
+  while (!Object.hasOwn(at, 'constructor')) {
+    const next: object | null = Object.getPrototypeOf(at)
+    if (next === null) return true
+    at = next
+  }
+  return Object.getPrototypeOf(at) === null
+}
 
 /** Reads each member, which may be a getter that throws. */
 const read = (
@@ -259,8 +263,9 @@ const read = (
   let misspelt: string | undefined
   let expected: string | undefined
   try {
-    if (typeof options !== 'object' || options === null || isNoRecord(options))
+    if (typeof options !== 'object' || options === null || Array.isArray(options))
       expected = 'an object'
+    else if (!isPlain(options)) expected = 'a plain object'
     else {
       for (const name in options) if (!known.includes(name)) misspelt ??= name
       for (const name of known) {

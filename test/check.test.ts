@@ -1,4 +1,5 @@
 /** Checks of values from outside: what passes, what is filled in, and how the rest is refused. */
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import {
   argument,
@@ -46,6 +47,8 @@ test('known options are copied, each read once, also inherited ones', () => {
   expect(readOptions(options, known, config())).toEqual({ name: 'n', max: 7 })
   expect(reads).toBe(1)
   expect(readOptions({}, known, config())).toEqual({})
+  expect(readOptions(Object.create(null), known, config())).toEqual({})
+  expect(readOptions(runInNewContext('({ max: 7 })'), known, config())).toEqual({ max: 7 })
   expect(readOptions({ name: undefined }, known, config())).toHaveProperty('name')
 })
 
@@ -57,6 +60,8 @@ test.each<[string, unknown, string]>([
   ['no object', 7, 'an object'],
   ['null', null, 'an object'],
   ['a list', ['name'], 'an object'],
+  ['a Date', new Date(), 'a plain object'],
+  ['of a class', new (class Options {})(), 'a plain object'],
   [
     'an object that lists nothing',
     new Proxy({}, { ownKeys: throws }),

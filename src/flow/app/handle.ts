@@ -1,5 +1,5 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
-import { argument, readOptions } from '../../check.ts'
+import { argument, object, optional, readOptions, text } from '../../check.ts'
 import {
   errorOf,
   invalidArgument,
@@ -49,7 +49,7 @@ import {
   workflowOf,
 } from '../runs/options.ts'
 import { entitiesOf } from '../runs/parts.ts'
-import type { RunStatus } from '../runs/record.ts'
+import type { Outcome, RunStatus } from '../runs/record.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
@@ -75,7 +75,9 @@ export type StartRunOptions = {
 export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus }
 
 /** The decision about a step whose outcome is not known. */
-export type Settlement = { readonly value: unknown } | { readonly error: unknown }
+export type Settlement =
+  | { readonly value: unknown }
+  | { readonly error: Error | { readonly message: string; readonly code?: string } }
 
 /** A run of a workflow that ends with an `O` and takes the signals `S`. */
 export interface Handle<O = unknown, S = never> {
@@ -156,13 +158,7 @@ export class Flow {
    * outcome
    */
   async settle(type: AnyWorkflow, id: string, key: string, decision: Settlement): Promise<void> {
-    const given = readOptions(decision, ['value', 'error'], argument('', 'a settlement'))
-    if ('value' in given === 'error' in given)
-      throw invalidArgument('decision', 'a value or an error', Object.keys(given))
-    const outcome =
-      'value' in given
-        ? outcomeOf(given.value)
-        : { kind: 'error' as const, error: keptError(given.error) }
+    const outcome = decided(decision)
     shortText(key, argument('key'))
     await call(this.#ref(type, id), 'settle', { key, outcome })
   }
@@ -269,6 +265,21 @@ export class Flow {
     return entitiesOf<RunMessages>(this.#app, 'workflow', name).ref(id)
   }
 }
+
+/** The outcome of a decision. @throws KeelsonError `INVALID_ARGUMENT` */
+const decided = (decision: Settlement): Outcome => {
+  const given = readOptions(decision, ['value', 'error'], argument('', 'a settlement'))
+  const names = Object.keys(given)
+  if (names.length !== 1)
+    throw invalidArgument('decision', 'a value or an error', names.length > 0 ? 'both' : 'neither')
+  if ('value' in given) return outcomeOf(given.value)
+  const { error } = given
+  if (error instanceof Error) return { kind: 'error', error: keptError(error) }
+  const plain = plainError(error, argument('error'))
+  return { kind: 'error', error: { name: 'Error', ...plain } as KeptError }
+}
+
+const plainError = object({ message: text, code: optional(text) })
 
 /** A workflow, by what is known of all of them. */
 export type AnyWorkflow = Pick<Workflow, 'name' | 'sort'>

@@ -9,34 +9,46 @@ import { runNamed } from '../runs/operations.ts'
 import { checkPartName } from '../runs/parts.ts'
 import { flow } from './handle.ts'
 
+/** Options that runs of workflows have themselves, or have not. */
+type OfJobs = 'retry' | 'timeout' | 'unique'
+
 /**
  * A queue. Its handler gets each job, until one try has ended without an error or the tries have
- * ended: so a handler runs at least once, and its `key` is the same at each try. A workflow as its
- * handler starts one run for each job, under the key of the job, and the job ends with the run.
+ * ended: so a handler runs at least once, and its `key` is the same at each try.
  * @throws KeelsonError `CONFIG`
  */
 export function queue<J>(
   name: string,
-  handler: ((job: J, attempt: Try) => unknown) | Workflow<J, unknown>,
+  handler: (job: J, attempt: Try) => unknown,
   options?: QueueOptions,
+): Queue<J>
+/**
+ * A queue with a workflow as its handler starts one run for each job, under the key of the job, and
+ * the job ends with the run.
+ */
+export function queue<J>(
+  name: string,
+  handler: Workflow<J, unknown>,
+  options?: Omit<QueueOptions, 'retry' | 'timeout'>,
 ): Queue<J>
 /**
  * A queue without a handler: its jobs are the runs of workflows that name it as their `queue`. A run
  * has its place from its beginning until it has ended, or is blocked.
  */
-export function queue(name: string, options?: Omit<QueueOptions, 'retry' | 'unique'>): Queue
+export function queue(name: string, options?: Omit<QueueOptions, OfJobs>): Queue
 export function queue(name: string, ...given: readonly unknown[]): Queue<never> {
   checkPartName('queue', name)
   const [handler, options = {}] = given as [unknown, QueueOptions?]
   if (typeof handler === 'function')
-    return queueOf(queueTerms(name, handler as never, options, true), false)
+    return queueOf(queueTerms(name, 'jobs', handler as never, options), false)
   const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'
   const hasOptions = given.length < 2 && typeof (handler ?? {}) === 'object'
   if (!isWorkflow && !hasOptions)
     throw configError(`queue.${name}.handler`, 'a function or a workflow', handler)
-  const runs = isWorkflow ? runner(handler as Workflow<unknown, unknown>) : follow
-  const own = isWorkflow ? options : ((handler ?? {}) as QueueOptions)
-  return queueOf(queueTerms(name, runs, { ...own, retry: asRun }, false), !isWorkflow)
+  const terms = isWorkflow
+    ? queueTerms(name, 'inputs', runner(handler as Workflow<unknown, unknown>), options, asRun)
+    : queueTerms(name, 'runs', follow, (handler ?? {}) as QueueOptions, asRun)
+  return queueOf(terms, !isWorkflow)
 }
 
 const queueOf = (terms: QueueTerms, takesRuns: boolean): Queue<never> => ({

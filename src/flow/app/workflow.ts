@@ -18,9 +18,12 @@ export const workflow = <I, O, S = object>(
   checkPartName('workflow', name)
   const path = `workflow.${name}`
   if (typeof body !== 'function') throw configError(`${path}.body`, 'a function', body)
+  const checked = workflowOptions(options, config(path))
+  const { version, previous } = checked
+  const known = Object.keys(previous).find((each) => Number(each) >= version)
+  if (known !== undefined) throw configError(`${path}.previous`, `versions below ${version}`, known)
   const made: Workflow<I, O, S> = {
-    ...{ sort: 'workflow', name, body: body as UntypedBody },
-    options: workflowOptions(options, config(path)),
+    ...{ sort: 'workflow', name, body: body as UntypedBody, options: checked },
     children: () => [runKindSpec(made as Workflow)],
   }
   return made

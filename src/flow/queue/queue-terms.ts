@@ -1,5 +1,6 @@
 /** The options of a queue, checked, as its life uses them. Pure. */
 import {
+  type Check,
   config,
   flag,
   object,
@@ -70,41 +71,44 @@ const keysMax = 100_000
 
 const untilEnded = 'until-ended'
 
-const options = object({
+const shared = {
   concurrency: or(wholeFrom(1, 10_000), 10),
   perKey: or(orInfinite(wholeFrom(1)), Number.POSITIVE_INFINITY),
   rate: optional(object({ max: wholeFrom(1), per: duration, key: or(flag, false) })),
-  retry: optional(retry),
-  timeout: optional(duration),
-  unique: or(
-    (found: unknown, at: Place) => (found === untilEnded ? undefined : duration(found, at)),
-    untilEnded,
-  ),
   depthMax: or(wholeFrom(1, depthMax), depthMax),
   keep: or(object({ dead: or(duration, '30d') }), {}),
-})
+}
+
+const unique: Check<number | undefined, 'until-ended' | Duration> = or(
+  (found: unknown, at: Place) => (found === untilEnded ? undefined : duration(found, at)),
+  untilEnded,
+)
+
+/** The options of a queue by what its jobs are: workflows have tries and times of their own. */
+const tables = {
+  jobs: object({ ...shared, unique, retry: optional(retry), timeout: optional(duration) }),
+  inputs: object({ ...shared, unique }),
+  runs: object(shared),
+}
 
 /**
- * The terms of a queue. `countsEnds`: whether a job may be the reason of the end of its process.
- * @throws KeelsonError `CONFIG`
+ * The terms of a queue, with the tries of `jobs` by default. @throws KeelsonError `CONFIG`
  */
 export const queueTerms = (
   name: string,
+  of: keyof typeof tables,
   handler: QueueTerms['handler'],
   given: QueueOptions,
-  countsEnds: boolean,
+  tries?: Retry,
 ): QueueTerms => {
-  const {
-    rate,
-    unique,
-    keep,
-    timeout,
-    retry: tries,
-    ...checked
-  } = options(given, config(`queue.${name}`))
+  const checked: Partial<ReturnType<typeof tables.jobs>> & ReturnType<typeof tables.runs> = tables[
+    of
+  ](given, config(`queue.${name}`))
+  const { rate, unique: uniqueMs, keep, timeout: timeoutMs, retry = tries, ...bounds } = checked
   const limits = {
-    ...{ keysMax, countsEnds, uniqueMs: unique, keepMs: keep.dead, ...checked },
+    // A job may be the reason of the end of its process, the run of a workflow is not.
+    ...{ keysMax, countsEnds: of === 'jobs', uniqueMs, keepMs: keep.dead, ...bounds },
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
-  return { name, limits, retry: policyOf(tries), timeoutMs: timeout, handler }
+  return { name, limits, retry: policyOf(retry), timeoutMs, handler }
 }

@@ -22,7 +22,15 @@ import {
   performWait,
   tryKey,
 } from './operations.ts'
-import { allOptions, childOptions, msOf, stepOptions, waitOptions, workflowOf } from './options.ts'
+import {
+  allOptions,
+  childOptions,
+  msOf,
+  stepOptions,
+  timeAt,
+  waitOptions,
+  workflowOf,
+} from './options.ts'
 import { undoKey } from './record.ts'
 import { policyOf } from './tries.ts'
 import { copied, hashOfText, inputOf, progressOf } from './values.ts'
@@ -79,6 +87,8 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const checked = stepOptions(options, argument('', 'a step'))
       const { retry, repeat, undo, timeout: timeoutMs = stepDefaults.timeout } = checked
       if (typeof step !== 'function') throw invalidArgument('step', 'a function', step)
+      if (repeat === 'once' && retry && retry.max !== 1)
+        throw invalidArgument('retry.max', "1 of a step with repeat: 'once'", retry.max)
       const full = this.#keyOf(key)
       const policy = policyOf(stepDefaults.retry, retry)
       const parts = { kind: 'step', key: full, scope: this.#scope } as const
@@ -122,8 +132,8 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   /** A time counts from the moment in which the operation begins. */
   #timeOf(time: Duration | { readonly at: number }, path: string): () => number {
     if (typeof time === 'object' && time !== null) {
-      if (Number.isSafeInteger(time.at) && time.at >= 0) return () => time.at
-      throw invalidArgument(`${path}.at`, 'whole ms since 1970', time.at)
+      const { at } = timeAt(time, argument(path))
+      return () => at
     }
     const ms = msOf(time, path)
     return () => this.#host.life.now() + ms

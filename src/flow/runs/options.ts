@@ -93,6 +93,9 @@ export const stepOptions = object({
   undo: optional(functionOf<(did: object) => unknown>()),
 })
 
+/** The time of `ctx.sleep` that is no duration. */
+export const timeAt = object({ at: wholeFrom(0) })
+
 /** The options of `ctx.waitFor`. */
 export const waitOptions = object({ key: optional(shortText), timeout: optional(delay) })
 

@@ -123,7 +123,10 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
     (given, { value, error, ...options }) => {
       if ((value === undefined) === (error === undefined))
         throw wrongWords('flow settle needs --value or --error')
-      const decision = error === undefined ? { value: json(value as string, '--value') } : { error }
+      const decision =
+        error === undefined
+          ? { value: json(value as string, '--value') }
+          : { error: { message: error } }
       return [...given, decision, options]
     },
   ),

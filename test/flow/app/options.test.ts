@@ -45,7 +45,8 @@ describe('the options of a part are refused where they are written', () => {
   test.each([
     { retries: 3 },
     ...of('version', [0, 1.5, '1', Number.NaN]),
-    ...of('previous', [[body, 1], { 0: body }, { 1: 'body' }, 1]),
+    ...of('previous', [[body, 1], { 0: body }, { 1: 'body' }, { 1: body }, { 7: body }, 1]),
+    ...[new Date(), new Map(), new (class Own {})()],
     ...of('deadline', [...durations, 0]),
     ...of('retry', retries),
     ...of('stepDefaults', [
@@ -75,6 +76,18 @@ describe('the options of a part are refused where they are written', () => {
     ...of('keep', [...of('dead', durations), { completed: '1d' }]),
   ])('queue: %o', (options) => {
     expect(configOf(() => queue('q', body, options as never))).toBe('CONFIG')
+  })
+
+  test.each([...[{ retry: { max: 2 } }, { timeout: '1s' }, new Map()]])(
+    'queue of workflows: %o',
+    (options) => {
+      expect(configOf(() => queue('q', work, options as never))).toBe('CONFIG')
+      expect(configOf(() => queue('q', options as never))).toBe('CONFIG')
+    },
+  )
+
+  test('queue of runs: they have no `unique`', () => {
+    expect(configOf(() => queue('q', { unique: '1d' } as never))).toBe('CONFIG')
   })
 
   test.each([
@@ -174,7 +187,10 @@ describe('an argument of a call is refused, and leaves nothing', () => {
         (options) => (w: World) => w.flow.handle(work, '1').result(options as never),
       ),
       (w) => w.flow.settle(work, '1', 'k', undefined as never),
-      (w) => w.flow.settle(work, '1', 'k', {} as never),
+      ...[
+        ...[{}, { value: 1, error: new Error('x') }, { val: 1 }],
+        ...of('error', ['x', undefined, null, {}, { message: 1 }, { message: 'x', code: 7 }]),
+      ].map((decision) => (w: World) => w.flow.settle(work, '1', 'k', decision as never)),
       (w) => w.flow.settle(work, '1', '', { value: 1 }),
       ...unstorable.map((value) => (w: World) => w.flow.settle(work, '1', 'k', { value })),
       ...[
@@ -201,9 +217,12 @@ describe('an argument of a call is refused, and leaves nothing', () => {
         { retires: 1 },
       ].map((options) => (ctx: Ctx) => ctx.step('k', () => 1, options as never)),
       (ctx) => ctx.step('k', 1 as never),
+      (ctx) => ctx.step('k', () => 1, { repeat: 'once', retry: { max: 2 } }),
       ...texts.map((key) => (ctx: Ctx) => ctx.step(key as string, () => 1)),
       ...durations.map((time) => (ctx: Ctx) => ctx.sleep('k', time as never)),
-      (ctx) => ctx.sleep('k', { at: Number.NaN }),
+      ...[{ at: Number.NaN }, { at: 1, zone: 'UTC' }, new Date()].map(
+        (time) => (ctx: Ctx) => ctx.sleep('k', time as never),
+      ),
       ...durations.map(
         (timeout) => (ctx: Ctx<{ s: unknown }>) => ctx.waitFor('s', { timeout } as never),
       ),

@@ -305,7 +305,7 @@ describe('a step', () => {
     expect(keys[3]).toBe(keys[0])
     await w.during(w.flow.settle(once, 'settled', 'charge', { value: 'by hand' }))
     expect(await w.during(w.flow.handle(once, 'settled').result())).toBe('by hand')
-    await w.during(w.flow.settle(once, 'refused', 'charge', { error: new Error('no') }))
+    await w.during(w.flow.settle(once, 'refused', 'charge', { error: { message: 'no' } }))
     const refused = w.flow
       .handle(once, 'refused')
       .result()

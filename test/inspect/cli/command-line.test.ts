@@ -113,7 +113,10 @@ describe('keelson flow', () => {
       ['signal', ['order', '4', 'go', { a: [1] }, { id: 'm' }]],
     ],
     ['settle order 4 pay --value null', ['settle', ['order', '4', 'pay', { value: null }, {}]]],
-    ['settle order 4 pay --error late', ['settle', ['order', '4', 'pay', { error: 'late' }, {}]]],
+    [
+      'settle order 4 pay --error late',
+      ['settle', ['order', '4', 'pay', { error: { message: 'late' } }, {}]],
+    ],
     ['pause mails', ['pause', ['mails', {}]]],
   ] as const)('is read: %s', (line, [word, args]) => {
     expect(parse(`flow ${line} --dir d`)).toMatchObject({ kind: 'flow', dir: 'd', word, args })
