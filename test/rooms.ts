@@ -85,6 +85,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     ingest: ['text'],
     recorder: [],
     prompt: ['text', 'command'],
+    operations: ['command', 'prompt'],
     attach: ['text', 'command', 'recorder', 'prompt'],
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],

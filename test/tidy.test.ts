@@ -88,6 +88,7 @@ const entryPoints = [
   'src/runtime/state-machine/state-machine.ts',
   'src/testing/index.ts',
   'src/flow/index.ts',
+  'src/inspect/operations/operations.ts',
   'src/adapters/level/level.ts',
   'src/adapters/postgres/postgres.ts',
   // Node loads it as a thread.
@@ -102,6 +103,8 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/flow/queue/kept-claims.ts': 'the part of a queue that ends at the limit of a state',
   'src/inspect/cli/flow-command.ts': 'one command to a file',
   'src/inspect/cli/run-command.ts': 'one command to a file',
+  'src/inspect/operations/process-survey.ts': 'keeps its marks from scrape to scrape',
+  'src/inspect/operations/row-metrics.ts': 'one source of metrics to a file',
   'src/inspect/prompt/replication-view.ts': 'one view to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',
   'src/runtime/names/tables.ts': 'one kind of names to a file',

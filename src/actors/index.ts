@@ -70,7 +70,13 @@ export {
   tell,
 } from './core/storage-events.ts'
 export { WriteWindows } from './core/write-windows.ts'
-export { type ActorsHealth, actorsHealth } from './entities/actors-health.ts'
+export {
+  type ActorsHealth,
+  actorsHealth,
+  overdueOf,
+  type Some,
+  some,
+} from './entities/actors-health.ts'
 export * as Alarms from './entities/alarms.ts'
 export {
   type DurableOptions,
@@ -81,6 +87,7 @@ export {
 export { Entities } from './entities/entities.ts'
 export { EntityHandle } from './entities/entity-handle.ts'
 export {
+  countsOf,
   type EntityAlarm,
   type EntityEntry,
   type EntityPage,
@@ -186,7 +193,7 @@ export type {
   Life,
 } from './turns/durable-server.ts'
 export type { EndOptions } from './turns/lifetime.ts'
-export { type Fields, readBody } from './turns/memory.ts'
+export { type Fields, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
 export { keptText, type RetryPolicies } from './turns/retry-policy.ts'
 export * as Batcher from './writing/batcher.ts'

@@ -7,6 +7,7 @@
  * - ingest: `keelson ingest`, and its function
  * - recorder: the flight recorder: failures and warnings as text, and their counts
  * - prompt: the prompt and its views of processes, logs and projections
+ * - operations: `keelson/operations`: health, readiness and metrics for programs that watch
  * - attach: prompts that are attached to a running instance; the public `start`
  * - wal: `keelson wal verify`, `dump` and `salvage`
  * - journal: `keelson journal head`, `prove` and `verify`

@@ -13,8 +13,15 @@
 export type { BackupOptions, BackupReport, BackupShard } from '../actors/index.ts'
 export type { HistoryEntry, HistoryOptions } from '../storage/index.ts'
 export type { App } from './app/app.ts'
-export type { AppContext, Health, ShardHealth } from './app/app-context.ts'
+export {
+  type AppContext,
+  type Health,
+  type InstanceParts,
+  innerParts,
+  type ShardHealth,
+} from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
+export type { CrashLoop } from './app/crash-loops.ts'
 export { loadedOptions, startInstance } from './starting/instance.ts'
 export type { Ports } from './starting/machine-ports.ts'
 export { start } from './starting/start.ts'

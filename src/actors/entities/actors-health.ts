@@ -3,6 +3,7 @@
  */
 import { reasonText } from '../../errors.ts'
 import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
 import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
@@ -46,7 +47,7 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
     failing: some(failures),
     parked: some(parkedIn(entities)),
     blocked: some(blockedOf(entities)),
-    overdue: some(overdueOf(entities)),
+    overdue: some(entities.shards.flatMap(overdueOf)),
     refused: Object.fromEntries(refused),
   }
 }
@@ -54,7 +55,8 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
 /** Work that is due without an alarm of the user's. */
 const ownDue: Readonly<Record<string, string>> = { [stepsName]: 'a step', [endName]: 'its end' }
 
-const some = <T>(items: readonly T[]): Some<T> => ({
+/** The list as `health()` shows it. */
+export const some = <T>(items: readonly T[]): Some<T> => ({
   count: items.length,
   first: items.slice(0, shownMax),
 })
@@ -81,18 +83,18 @@ const blockedOf = (entities: Entities): ActorsHealth['blocked']['first'] => {
   return [...found, ...workers].map(([entity, reason]) => ({ entity, reason: reasonText(reason) }))
 }
 
-const overdueOf = (entities: Entities): ActorsHealth['overdue']['first'] =>
-  entities.shards.flatMap((shard) => {
-    if (shard.phase.kind !== 'open') return []
-    const found: ActorsHealth['overdue']['first'][number][] = []
-    try {
-      for (const [rowKey] of shard.view().rows(dueRows(shard.now() - overdueMs))) {
-        const { entity, name, dueMs: at } = parseDue(rowKey)
-        const what = ownDue[name] ?? `alarm ${name}`
-        if (found.push({ entity, what, at }) === overdueMax) break
-      }
-    } catch {
-      // A damaged row is reported by its readers. Health answers with the rows before it.
+/** The overdue alarms and steps of a shard. */
+export const overdueOf = (shard: ActorShard): ActorsHealth['overdue']['first'] => {
+  const found: ActorsHealth['overdue']['first'][number][] = []
+  if (shard.phase.kind !== 'open') return found
+  try {
+    for (const [rowKey] of shard.view().rows(dueRows(shard.now() - overdueMs))) {
+      const { entity, name, dueMs: at } = parseDue(rowKey)
+      const what = ownDue[name] ?? `alarm ${name}`
+      if (found.push({ entity, what, at }) === overdueMax) break
     }
-    return found
-  })
+  } catch {
+    // A damaged row is reported by its readers. Health answers with the rows before it.
+  }
+  return found
+}

@@ -20,6 +20,7 @@ import {
   type UnitAnswer,
   type WriteGroup,
 } from '../../storage/index.ts'
+import type { Durability } from './durability.ts'
 
 /** A write on its way into the log, which becomes a frame. */
 export interface Append extends GroupWrite {
@@ -78,6 +79,8 @@ export class Appends {
   readonly queue = new GroupQueue<GroupTurn | Step>((turn) => {
     if (turn.kind === 'group') this.#end(turn.group)
   })
+  /** Of the log that is open or was open last. */
+  durability: Durability | undefined = undefined
   readonly #filler: GroupFiller<Append>
   /** Groups that were begun and have not ended, in order. */
   readonly #underWay = new Map<AppendGroup, End>()

@@ -41,6 +41,8 @@ type SpaceParts = {
 
 /** The space of one shard. */
 export class SpaceWatch {
+  /** How many groups of writes were refused so far, by code. */
+  readonly refused = { NO_SPACE: 0, READ_ONLY: 0 }
   readonly #parts: SpaceParts
   #refusing: SpaceHealth['refusing'] = undefined
 
@@ -64,8 +66,10 @@ export class SpaceWatch {
 
   /** The log has taken a group of writes, or refused it before it wrote a byte. */
   noted(refusal: KeelsonError | undefined): void {
-    if (refusal?.code === 'NO_SPACE' || refusal?.code === 'READ_ONLY') this.#refused(refusal)
-    else if (this.#refusing !== undefined && refusal === undefined) this.#took()
+    if (refusal?.code === 'NO_SPACE' || refusal?.code === 'READ_ONLY') {
+      this.refused[refusal.code]++
+      this.#refused(refusal)
+    } else if (this.#refusing !== undefined && refusal === undefined) this.#took()
   }
 
   #refused(refusal: KeelsonError): void {

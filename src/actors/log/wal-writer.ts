@@ -308,6 +308,7 @@ const open = async (state: State, context: Context): Promise<State> => {
   signal.addEventListener('abort', () => idle.end(), { once: true })
   if (isAdopted) idle.stir()
   const durability = new Durability(shard.appends.writtenLsn, durableLsn)
+  shard.appends.durability = durability
   const opened: State = { ...state, mode: 'open', host, report, durability, idle }
   for (const turn of shard.appends.queue.inFlight) awaitAnswer(turn, context)
   armSync(opened, context)

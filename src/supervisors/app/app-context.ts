@@ -34,9 +34,11 @@ import {
   type RecoveryProgress,
   type ShardPhase,
   type SnapshotHealth,
+  type Some,
   type SpaceHealth,
   Store,
   shardAt,
+  some,
   startDurableWorker,
   startKind,
   unblockWorker,
@@ -45,8 +47,13 @@ import {
 } from '../../actors/index.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
 import type { AppContext, Registry, System } from '../../runtime/index.ts'
+import type { Readiness } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
+import type { CrashLoop, CrashLoops } from './crash-loops.ts'
+
+/** The key of the parts of an instance in its handles, which is for the project's own code. */
+export const innerParts = Symbol('inner parts')
 
 declare module '../../runtime/words/app-context.ts' {
   interface AppContext {
@@ -105,6 +112,8 @@ declare module '../../runtime/words/app-context.ts' {
     backup(dir: string, options?: BackupOptions): Promise<BackupReport>
     /** @internal */
     readonly [durableActors]: DurableActors
+    /** @internal */
+    readonly [innerParts]: InstanceParts
   }
 }
 
@@ -150,6 +159,8 @@ export type Health = {
   readonly shards: readonly ShardHealth[]
   /** The durable actors that have trouble: that wait for space, fail, are blocked or overdue. */
   readonly actors: ActorsHealth
+  /** The children of supervisors that failed three times or more in the last minute. */
+  readonly crashing: Some<CrashLoop>
   /** The projections of the configuration, each in the shards that are open. */
   readonly projections: readonly {
     readonly name: string
@@ -171,35 +182,40 @@ export type InstanceParts = {
   readonly entities: Entities
   readonly followers: readonly Follower[]
   readonly backups: BackupParts
+  readonly readiness: Readiness
+  readonly crashLoops: CrashLoops
+  /** Aborted when the instance closes. */
+  readonly ending: AbortSignal
   /** Of calls without a deadline of their own, in ms. */
   readonly deadlineMs: number
 }
 
 /** Handles of an instance whose calls are taken until `access` ends. */
-export const appContext = (
-  { system, instance, shards, windows, registry, entities, followers, ...parts }: InstanceParts,
-  access: Access,
-): AppContext => ({
-  instance,
-  store: new Store(system, shards, access),
-  journal: new Journal(system, shards, access),
-  control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
-  batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
-  blobs: new BlobsHandle(system, shards, access),
-  projection: (name) => new ProjectionView(system, shards, name, parts.deadlineMs, access),
-  wal: (shard) => new WalHandle(system, shardAt(shards, shard), access),
-  lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
-  registry,
-  entity: (kind) => new EntityHandle(entities, idOf(kind), access),
-  deleteWorker: (name) => deleteWorker(entities, access, name),
-  unblockWorker: (name) => unblockWorker(entities, access, name),
-  health: () => healthOf(shards, entities, followers, system.clock.monotonic()),
-  backup: async (dir, options = {}) => {
-    access.check()
-    return backUp(parts.backups, dir, options)
-  },
-  [durableActors]: { entities, startKind, startDurableWorker },
-})
+export const appContext = (all: InstanceParts, access: Access): AppContext => {
+  const { system, instance, shards, windows, registry, entities, ...parts } = all
+  return {
+    instance,
+    store: new Store(system, shards, access),
+    journal: new Journal(system, shards, access),
+    control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
+    batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
+    blobs: new BlobsHandle(system, shards, access),
+    projection: (name) => new ProjectionView(system, shards, name, parts.deadlineMs, access),
+    wal: (shard) => new WalHandle(system, shardAt(shards, shard), access),
+    lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
+    registry,
+    entity: (kind) => new EntityHandle(entities, idOf(kind), access),
+    deleteWorker: (name) => deleteWorker(entities, access, name),
+    unblockWorker: (name) => unblockWorker(entities, access, name),
+    health: () => healthOf(all),
+    backup: async (dir, options = {}) => {
+      access.check()
+      return backUp(parts.backups, dir, options)
+    },
+    [durableActors]: { entities, startKind, startDurableWorker },
+    [innerParts]: all,
+  }
+}
 
 const idOf = (kind: { readonly id: string } | string): string => {
   const id: unknown = typeof kind === 'string' ? kind : kind?.id
@@ -207,18 +223,15 @@ const idOf = (kind: { readonly id: string } | string): string => {
   throw invalidArgument('kind', 'a kind, or its name', kind)
 }
 
-/** The health of the instance with these shards. `now`: of the monotonic clock. */
-const healthOf = (
-  shards: readonly Shard[],
-  entities: Entities,
-  followers: readonly Follower[],
-  now: number,
-): Health => {
+/** The health of the instance with these parts. */
+const healthOf = ({ system, shards, entities, followers, crashLoops }: InstanceParts): Health => {
   const [first] = shards
+  const now = system.clock.monotonic()
   return {
     durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
     shards: shards.map(shardHealth),
     actors: actorsHealth(entities),
+    crashing: some(crashLoops.all),
     projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
       name,
       shards: projectionStatus(shards, name),

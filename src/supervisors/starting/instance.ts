@@ -18,6 +18,7 @@ import {
 } from '../../runtime/index.ts'
 import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts } from '../app/app-context.ts'
+import { CrashLoops } from '../app/crash-loops.ts'
 import { instanceTree } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -128,8 +129,8 @@ const run = async (inspected: Inspected): Promise<App> => {
   const ending = new AbortController()
   const isClosing = (): boolean => outsideAccess.isEnded
   const parts = instanceParts(inspected, isClosing, ending.signal)
+  const { readiness } = parts
   const inside = appContext(parts, insideAccess)
-  const readiness = new Readiness(system, shards, userTree !== undefined)
   let begun: (app: App) => void = () => undefined
   const started = new Promise<App>((resolve) => {
     begun = resolve
@@ -142,7 +143,6 @@ const run = async (inspected: Inspected): Promise<App> => {
     app: userTree,
     appContext: inside,
     isClosing,
-    readiness,
   })
   const root = await startSupervisor(system, tree).catch((error: unknown) => {
     throw treeError(instance, error)
@@ -171,7 +171,7 @@ const run = async (inspected: Inspected): Promise<App> => {
 const instanceParts = (
   { options, ports, system, claim, shards }: Inspected,
   isClosing: () => boolean,
-  signal: AbortSignal,
+  ending: AbortSignal,
 ): InstanceParts => {
   const { instance, settings, app } = options
   const { disk, copyShard } = ports
@@ -186,7 +186,10 @@ const instanceParts = (
     registry: system.to(treeNames(instance).registry),
     entities: new Entities(system, instance, shards, isClosing, app === false),
     followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
-    backups: { system, shards, disk, copyShard, dir: claim.dir, instance, signal },
+    backups: { system, shards, disk, copyShard, dir: claim.dir, instance, signal: ending },
+    readiness: new Readiness(system, shards, Boolean(app)),
+    crashLoops: new CrashLoops(system, instance, ending),
+    ending,
     deadlineMs: settings.deadlineMs,
   }
 }

@@ -40,6 +40,13 @@ export class Readiness {
     this.#tell()
   }
 
+  /** `ready`: the user's tree runs, and a shard is open. */
+  get state(): 'starting' | 'ready' | 'down' | 'closing' {
+    if (this.#hasEnded) return 'closing'
+    if (this.#in('open').length > 0) return this.#treeRuns ? 'ready' : 'starting'
+    return this.#in('recovering').length > 0 ? 'starting' : 'down'
+  }
+
   /**
    * Resolves when all is ready at one moment.
    * @throws KeelsonError `CLOSED` when the instance ends before; `TIMEOUT`

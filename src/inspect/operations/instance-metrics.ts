@@ -1,0 +1,96 @@
+/**
+ * The metrics that an instance knows at any time: of its shards, durable actors, subscriptions and
+ * replicas. Reading them changes nothing and wakes no actor.
+ */
+import { levelOf, overdueOf, projectionStatus } from '../../actors/index.ts'
+import { workerKind } from '../../storage/index.ts'
+import type { InstanceParts } from '../../supervisors/index.ts'
+import { entityKindOf } from './heard-metrics.ts'
+import { metrics } from './metric-table.ts'
+import type { Measurements } from './series.ts'
+
+type Shard = InstanceParts['shards'][number]
+
+/** Steps and alarms that failed so often are stuck. */
+const stuckTries = 3
+
+const phases: readonly Shard['phase']['kind'][] = ['recovering', 'open', 'down', 'closed']
+
+/** The metrics of the instance that are no shard's. */
+export const takeInstance = (parts: InstanceParts, version: string, into: Measurements): void => {
+  const { instance, shards, entities, followers, crashLoops, system } = parts
+  into.of(metrics.build).add(1, instance, version, process.versions.node)
+  const isDurable = shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
+  into.of(metrics.durable).add(isDurable ? 1 : 0)
+  into.of(metrics.childrenCrashing).add(crashLoops.all.length)
+  for (const kind of entities.kinds) {
+    into.of(metrics.entitiesLive).add(entities.kind(kind)?.live ?? 0, kind)
+    into.of(metrics.entitiesBlocked).add(entities.kind(kind)?.blocked.size ?? 0, kind)
+    into.of(metrics.stepsStuck).add(0, kind)
+    into.of(metrics.alarmsOverdue).add(0, kind)
+  }
+  into.of(metrics.entitiesBlocked).add(entities.trouble.blockedWorkers.size, workerKind)
+  for (const ofActor of entities.trouble.failing.values())
+    for (const { entity, tries } of ofActor.values())
+      if (tries >= stuckTries) into.of(metrics.stepsStuck).add(1, entityKindOf(entity))
+  const now = system.clock.monotonic()
+  followers.forEach((follower, at) => {
+    const { shards } = follower.health(now)
+    const records = shards.reduce((sum, { lag }) => sum + lag.records, 0)
+    into.of(metrics.replicationLag).add(records, at)
+    const isUp = shards.every(({ state }) => !['waiting', 'fenced', 'halted'].includes(state))
+    into.of(metrics.replicationUp).add(isUp ? 1 : 0, at)
+  })
+}
+
+/** The metrics of one shard. `snapshotAt`: when its last snapshot was made, in ms since 1970. */
+export const takeShard = (
+  shard: Shard,
+  snapshotAt: number | undefined,
+  into: Measurements,
+): void => {
+  const { index, appends, gate, space, projection, snapshots, time } = shard
+  for (const phase of phases)
+    into.of(metrics.shardPhase).add(shard.phase.kind === phase ? 1 : 0, index, phase)
+  into.of(metrics.lastLsn).add(appends.writtenLsn, index)
+  into.of(metrics.durableLsn).add(appends.durability?.durableLsn ?? 0, index)
+  into.of(metrics.writesWaiting).add(gate.load.waiting, index)
+  into.of(metrics.writesInflight).add(gate.load.bytes, index)
+  into.of(metrics.lagFrames).add(Math.max(0, shard.appliedLsn - shard.projectedLsn), index, '')
+  into.of(metrics.lagBytes).add(shard.lagBytes, index, '')
+  into.of(metrics.lagSeconds).add(projection.behindMs / 1_000, index, '')
+  into.of(metrics.logSinceSnapshot).add(snapshots.logBytes, index)
+  into.of(metrics.clockAhead).add(time.aheadMs / 1_000, index)
+  if (snapshotAt !== undefined)
+    into.of(metrics.snapshotAge).add((shard.parts.clock.now() - snapshotAt) / 1_000, index)
+  const { freeBytes, neededBytes } = space.health
+  if (freeBytes !== undefined) into.of(metrics.diskFree).add(freeBytes, index)
+  into.of(metrics.diskNeeded).add(neededBytes, index)
+  for (const [code, groups] of Object.entries(space.refused))
+    into.of(metrics.writesRefused).add(groups, index, code)
+  for (const { name, position } of shard.journal.health.subscriptions)
+    into.of(metrics.journalLag).add(Math.max(0, shard.appliedLsn + 1 - (position?.lsn ?? 1)), name)
+  for (const { entity } of overdueOf(shard))
+    into.of(metrics.alarmsOverdue).add(1, entityKindOf(entity))
+  takeProjections(shard, into)
+}
+
+const takeProjections = (shard: Shard, into: Measurements): void => {
+  for (const { name } of shard.parts.settings.projections)
+    for (const { lsn } of projectionStatus([shard], name))
+      into.of(metrics.lagFrames).add(Math.max(0, shard.appliedLsn - lsn), shard.index, name)
+}
+
+/** The metrics of the process. */
+export const takeProcess = (
+  now: number,
+  loopDelayMs: number | undefined,
+  into: Measurements,
+): void => {
+  const { user, system } = process.cpuUsage()
+  into.of(metrics.cpu).add((user + system) / 1e6)
+  into.of(metrics.memory).add(process.memoryUsage.rss())
+  into.of(metrics.heapUsed).add(process.memoryUsage().heapUsed)
+  into.of(metrics.startTime).add(Math.round(now / 1_000 - process.uptime()))
+  if (loopDelayMs !== undefined) into.of(metrics.loopDelay).add(loopDelayMs / 1_000)
+}

@@ -1,0 +1,97 @@
+/**
+ * `keelson/operations`: the answers of an instance to the programs that watch it: whether its
+ * process lives, whether it can be used, and its metrics.
+ */
+import { argument, readOptions } from '../../check.ts'
+import { invalidArgument, reasonText } from '../../errors.ts'
+import { type AppContext, innerParts, treeNames } from '../../supervisors/index.ts'
+import { formatFor } from './exposition.ts'
+import { Scrapes } from './scrape.ts'
+
+/** A request, as Node's `http` and what builds on it have it. */
+export type OperationsRequest = {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly headers: { readonly accept?: string | undefined }
+}
+
+/** The response to it. */
+export type OperationsResponse = {
+  writeHead(status: number, headers: Record<string, string>): unknown
+  end(body?: string): unknown
+}
+
+/** The options of `operations`. */
+export type OperationsOptions = {
+  /** Measures writes, calls and turns from now on, and not from the first scrape on. */
+  readonly metrics?: boolean | undefined
+}
+
+/** Answers a request, and returns true; false for a path that is not its own. */
+export type OperationsHandler = (
+  request: OperationsRequest,
+  response: OperationsResponse,
+) => boolean
+
+type Answer = { readonly status: number; readonly type: string; readonly body: string }
+
+/**
+ * Answers `GET /health`, `/ready` and `/metrics` of an instance.
+ * - `/health`: 200 while the event loop answers and the root of the instance lives.
+ * - `/ready`: 503 while it starts or closes, or every shard is down. `{ state, down, phases }`.
+ * - `/metrics`: text for Prometheus, or OpenMetrics 1.0 if `Accept` names it.
+ *
+ * No value of users is in an answer: no key, id, state or payload. `app`: the result of `start`, or
+ * `context.app`.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const operations = (app: AppContext, options: OperationsOptions = {}): OperationsHandler => {
+  const parts = app?.[innerParts]
+  if (!parts) throw invalidArgument('app', 'what start resolves with, or context.app', app)
+  const checked = readOptions(options, ['metrics'], argument('', 'operations'))
+  const scrapes = new Scrapes(app)
+  if (checked.metrics === true) scrapes.hearWork()
+  const answers: Readonly<Record<string, (accept?: string) => Answer | Promise<Answer>>> = {
+    '/health': () => healthOf(parts.system.whereis(treeNames(parts.instance).root) !== undefined),
+    '/ready': () => readinessOf(parts),
+    '/metrics': async (accept) => {
+      const format = formatFor(accept)
+      return { status: 200, type: format.contentType, body: await scrapes.text(format) }
+    },
+  }
+  return ({ method = 'GET', url = '', headers }, response) => {
+    const answer = answers[url.replace(/\?.*/s, '')]
+    if (!answer) return false
+    const isBodiless = method === 'HEAD'
+    if (method !== 'GET' && !isBodiless) {
+      response.writeHead(405, { allow: 'GET, HEAD' })
+      response.end()
+      return true
+    }
+    const send = ({ status, type, body }: Answer): void => {
+      response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+      response.end(isBodiless ? undefined : body)
+    }
+    void Promise.resolve(answer(headers.accept)).then(send, (error: unknown) => {
+      parts.system.logger.error(`${url}: ${reasonText(error)}`, { reason: error })
+      send(json(500, { error: 'it is in the log' }))
+    })
+    return true
+  }
+}
+
+const json = (status: number, body: object): Answer => ({
+  status,
+  type: 'application/json',
+  body: JSON.stringify(body),
+})
+
+const healthOf = (isAlive: boolean): Answer =>
+  json(isAlive ? 200 : 503, { state: isAlive ? 'running' : 'ended' })
+
+const readinessOf = ({ readiness, shards }: AppContext[typeof innerParts]): Answer => {
+  const phases = shards.map(({ phase }) => phase.kind)
+  const down = shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
+  const { state } = readiness
+  return json(state === 'ready' ? 200 : 503, { state, down, phases })
+}

@@ -1,0 +1,86 @@
+/**
+ * The scrapes of an instance: all metrics as text, computed when they are asked for. The work is in
+ * slices, with turns of the event loop between them.
+ */
+import type { LoopDelay } from '../../clock.ts'
+import { TimeSlice } from '../../runtime/index.ts'
+import { type AppContext, type InstanceParts, innerParts } from '../../supervisors/index.ts'
+import { packageVersion } from '../command/environment.ts'
+import { endOf, type Format, familyText } from './exposition.ts'
+import { hearFailures, hearWork, type StopHearing } from './heard-metrics.ts'
+import { takeInstance, takeProcess, takeShard } from './instance-metrics.ts'
+import { metrics } from './metric-table.ts'
+import { ProcessSurvey } from './process-survey.ts'
+import { takeRows } from './row-metrics.ts'
+import { Measurements } from './series.ts'
+
+/** The scrapes of one instance. It listens until the instance closes. */
+export class Scrapes {
+  readonly #app: AppContext
+  readonly #parts: InstanceParts
+  readonly #survey: ProcessSurvey
+  /** Counters and histograms, which last from scrape to scrape. */
+  readonly #heard = new Measurements()
+  readonly #snapshotAt = new Map<number, number>()
+  readonly #stops: StopHearing[]
+  readonly #version = packageVersion()
+  #loop: LoopDelay | undefined
+  #hearsWork = false
+  /** The values of the scrape that is taken now. */
+  #taking: Promise<Measurements> | undefined
+
+  constructor(app: AppContext) {
+    this.#app = app
+    this.#parts = app[innerParts]
+    const { system, instance, ending } = this.#parts
+    this.#survey = new ProcessSurvey(system)
+    const made = (shard: number, at: number): void => void this.#snapshotAt.set(shard, at)
+    this.#stops = [hearFailures(system, instance, this.#heard, made)]
+    ending.addEventListener('abort', () => this.#stop())
+  }
+
+  /** Measures from now on what costs something while nobody looks. */
+  hearWork(): void {
+    if (this.#hearsWork) return
+    this.#hearsWork = true
+    const { system, instance } = this.#parts
+    this.#loop = system.clock.loopDelay?.()
+    this.#stops.push(hearWork(system, instance, this.#heard), () => this.#loop?.stop())
+  }
+
+  /** All metrics. Requests at one time get the values of one scrape. */
+  async text(format: Format): Promise<string> {
+    this.hearWork()
+    this.#taking ??= this.#take().finally(() => {
+      this.#taking = undefined
+    })
+    const taken = await this.#taking
+    const slice = new TimeSlice(this.#parts.system.clock)
+    const texts: string[] = []
+    for (const metric of Object.values(metrics)) {
+      const family = taken.get(metric) ?? this.#heard.get(metric)
+      if (family) texts.push(familyText(family, format))
+      await slice.spent()
+    }
+    return texts.join('') + endOf(format)
+  }
+
+  async #take(): Promise<Measurements> {
+    const into = new Measurements()
+    const { system, shards } = this.#parts
+    const slice = new TimeSlice(system.clock)
+    takeProcess(system.clock.now(), this.#loop?.read(), into)
+    takeInstance(this.#parts, this.#version, into)
+    for (const shard of shards) {
+      await slice.spent()
+      takeShard(shard, this.#snapshotAt.get(shard.index), into)
+    }
+    await takeRows(this.#app, into)
+    await this.#survey.take(into)
+    return into
+  }
+
+  #stop(): void {
+    for (const stop of this.#stops.splice(0)) stop()
+  }
+}

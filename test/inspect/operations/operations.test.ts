@@ -1,0 +1,87 @@
+/** What an instance answers to the programs that watch it. */
+import { expect, test } from 'vitest'
+import { type AppContext, type GenServer, supervisor, worker } from '../../../src/index.ts'
+import { operations } from '../../../src/inspect/operations/operations.ts'
+import { asked } from '../../support/worlds/operations-client.ts'
+import {
+  codeOf,
+  failNextSync,
+  simulated,
+  started,
+} from '../../support/worlds/simulated-instance.ts'
+
+const json = async (...request: Parameters<typeof asked>): Promise<unknown> => {
+  const answer = await asked(...request)
+  return { status: answer?.status, ...JSON.parse(answer?.body ?? '') }
+}
+
+test('a request for another path is left to others, and one that would change something is refused', async () => {
+  const { app } = await simulated()
+  const handler = operations(app)
+  expect(await asked(handler, '/')).toBeUndefined()
+  expect(await asked(handler, '/metrics/x')).toBeUndefined()
+  expect(await asked(handler, '/health', { method: 'POST' })).toMatchObject({
+    status: 405,
+    headers: { allow: 'GET, HEAD' },
+  })
+  expect(await asked(handler, '/health?probe=1', { method: 'HEAD' })).toMatchObject({
+    status: 200,
+    body: undefined,
+  })
+})
+
+test.each([undefined, null, {}])('%s is no instance', (app) => {
+  expect(() => operations(app as never)).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+  )
+})
+
+test('an unknown option is refused with the one that is meant', async () => {
+  const { app } = await simulated()
+  expect(() => operations(app, { metric: true } as never)).toThrow(/metrics/)
+})
+
+test('/health is 200 until the root of the instance has ended', async () => {
+  const simulation = await simulated()
+  const handler = operations(simulation.app)
+  expect(await json(handler, '/health')).toEqual({ status: 200, state: 'running' })
+  await simulation.close()
+  expect(await json(handler, '/health')).toEqual({ status: 503, state: 'ended' })
+})
+
+test('/ready is 503 until the tree has started, and from the begin of the close on', async () => {
+  let inside: unknown
+  const probe: GenServer<object, null, undefined, AppContext> = {
+    init: async (_, { app }) => {
+      inside = await json(operations(app), '/ready')
+      return null
+    },
+  }
+  const simulation = await simulated({ app: supervisor('app', {}, [worker('probe', probe)]) })
+  expect(inside).toEqual({ status: 503, state: 'starting', down: [], phases: ['open'] })
+  const handler = operations(simulation.app)
+  expect(await json(handler, '/ready')).toMatchObject({ status: 200, state: 'ready' })
+  const closed = simulation.close()
+  expect(await json(handler, '/ready')).toMatchObject({ status: 503, state: 'closing' })
+  await closed
+})
+
+test('/ready stays 200 while one shard of two is down, and is 503 when both are', async () => {
+  const { app, disk, during } = await started({ shards: 2 })
+  const handler = operations(app)
+  const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  const lose = async (shard: number): Promise<void> => {
+    failNextSync(disk, shard)
+    await during(Promise.all(keys.map((key) => codeOf(app.store.put(key, 1)))))
+  }
+  await lose(1)
+  expect(await json(handler, '/ready')).toEqual({
+    ...{ status: 200, state: 'ready' },
+    ...{ down: [1], phases: ['open', 'down'] },
+  })
+  await lose(0)
+  expect(await json(handler, '/ready')).toEqual({
+    ...{ status: 503, state: 'down' },
+    ...{ down: [0, 1], phases: ['down', 'down'] },
+  })
+})

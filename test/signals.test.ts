@@ -1,0 +1,42 @@
+/**
+ * What is shipped for the programs that watch: the page of metrics, the dashboard and the alerts say
+ * what the code has. `npx vitest run test/signals.test.ts -u` writes the dashboard.
+ */
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { metrics } from '../src/inspect/operations/metric-table.ts'
+import { dashboard, metricRows } from './support/models/metrics-page.ts'
+
+test('the page lists every metric with its type, unit and labels, and no other', () => {
+  const rows = readFileSync('docs/metrics.md', 'utf8').match(/^\| `[a-z]\w+` \|.*$/gm)
+  expect(rows).toEqual(metricRows())
+})
+
+test('a name says its unit, and the ending of a counter', () => {
+  for (const { name, type } of Object.values(metrics)) {
+    expect(name).toMatch(/^(keelson|nodejs|process)_[a-z_]+$/)
+    expect(name.endsWith('_total'), name).toBe(type === 'counter')
+  }
+})
+
+test('the dashboard is made from the table', async () => {
+  await expect(`${JSON.stringify(dashboard(), undefined, 1)}\n`).toMatchFileSnapshot(
+    '../signals/dashboard.json',
+  )
+})
+
+test('every alert has a severity, an entry in the runbook, and metrics that exist', () => {
+  const alerts = readFileSync('signals/alerts.yml', 'utf8')
+    .split(/^ {6}- alert: /m)
+    .slice(1)
+  expect(alerts).toHaveLength(10)
+  const names = Object.values(metrics).map(({ name }) => name as string)
+  for (const alert of alerts) {
+    const [name = ''] = alert.split('\n')
+    expect(alert).toMatch(/severity: (critical|warning)/)
+    expect(alert).toContain(`runbook: docs/operations.md#${name.toLowerCase()}`)
+    const used = alert.match(/\b(?:keelson|nodejs|process)_\w+/g) ?? []
+    expect(used.length, name).toBeGreaterThan(0)
+    for (const metric of used) expect(names, name).toContain(metric)
+  }
+})
