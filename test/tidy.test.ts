@@ -47,7 +47,11 @@ const doors: Record<string, readonly string[]> = {
     // PGlite alone runs there.
     'src/adapters/postgres/pglite-database.ts',
   ],
-  'node:child_process': ['src/storage/disk/folder-lock.ts', 'src/storage/disk/lock-sign.ts'],
+  'node:child_process': [
+    'src/storage/disk/folder-lock.ts',
+    'src/storage/disk/lock-sign.ts',
+    'src/inspect/command/service-manager.ts',
+  ],
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
   'node:net': ['src/storage/disk/lock-sign.ts', 'src/inspect/attach/attach-socket.ts'],
   'node:perf_hooks': ['src/clock.ts'],

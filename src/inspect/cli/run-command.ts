@@ -5,6 +5,7 @@
 import type { Writable } from 'node:stream'
 import { jsonLogger, type Logger, textLogger } from '../../runtime/index.ts'
 import { type Environment, printLine } from '../command/environment.ts'
+import { ServiceManager } from '../command/service-manager.ts'
 import { errorText } from '../text/error-view.ts'
 import { printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
@@ -26,6 +27,7 @@ export const runService = async (
       : textLogger(environment.clock, (text) => printLine(stream, printableLines(text)))
   const log = logTo(environment.errors)
   const tell = (text: string): void => log.info(text)
+  const manager = new ServiceManager(environment, (text) => log.warn(text))
   try {
     return await runInstance(command, environment, {
       attach: true,
@@ -38,12 +40,16 @@ export const runService = async (
       attend: async (_app, started, over) => {
         for (const line of warningLines(started)) log.warn(line)
         logTo(environment.output).info(`ready: ${startLine(started)}`)
+        manager.ready()
         await new Promise((resolve) => over.addEventListener('abort', resolve))
+        manager.stopping()
       },
     })
   } catch (reason) {
     if (!isJson) throw reason
     log.error(errorText(reason, false), { reason })
     return 1
+  } finally {
+    manager.release()
   }
 }
