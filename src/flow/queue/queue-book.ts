@@ -17,7 +17,6 @@ import {
   delayedPrefix,
   delayedRow,
   dueOf,
-  type Holder,
   type JobRecord,
   numberOf,
   packRecord,
@@ -27,10 +26,10 @@ import {
   readyPrefix,
   readyRow,
   uniquePrefix,
-  uniqueRow,
 } from './queue-rows.ts'
 import { type RateLimit, Rates } from './rates.ts'
 import { ReadyJobs } from './ready-jobs.ts'
+import { UniqueTexts } from './unique-texts.ts'
 
 /** The limits of a queue. */
 export type QueueLimits = {
@@ -99,7 +98,10 @@ export type QueueCounts = {
   readonly delayed: number
   readonly running: number
   readonly dead: number
-  /** The jobs whose rows this life could not read: they are neither ready nor delayed. */
+  /**
+   * The rows that this life could not read: the ids of jobs, which are neither ready nor delayed;
+   * `unique x`, a text that is refused; `rate x`, the rate of a key.
+   */
   readonly unreadable: readonly string[]
 }
 
@@ -123,6 +125,7 @@ export class QueueBook {
   /** By their numbers, in order. */
   readonly #cut: Map<number, KeptClaim>
   readonly #rates: Rates | undefined
+  readonly #texts: UniqueTexts
   /** The jobs whose rows cannot be read. The rows stay as they are: the next life reads them. */
   readonly #unreadable = new Set<number>()
   #delayed = 0
@@ -143,6 +146,7 @@ export class QueueBook {
     const { rate, countsEnds } = limits
     const { claims, isLeaving } = kept
     this.#limits = limits
+    this.#texts = new UniqueTexts(limits.uniqueMs)
     this.#rates = rate && new Rates(rate, now)
     const cut = [...kept.cut]
     for (const claim of claims) {
@@ -188,7 +192,11 @@ export class QueueBook {
       delayed: this.#delayed,
       running: this.#running.size,
       dead: this.#dead,
-      unreadable: [...this.#unreadable].map(String),
+      unreadable: [
+        ...[...this.#unreadable].map(String),
+        ...[...this.#texts.unreadable].map((unique) => `unique ${unique}`),
+        ...[...(this.#rates?.unreadable ?? [])].map((key) => `rate ${key}`.trim()),
+      ],
     }
   }
 
@@ -207,20 +215,21 @@ export class QueueBook {
 
   /**
    * Adds jobs, all or none.
-   * @throws KeelsonError `BUSY` when the queue is full
+   * @throws KeelsonError `BUSY` when the queue is full; `CORRUPT` for a unique text whose row cannot
+   * be read
    */
   add(jobs: readonly NewJob[], now: number, rows: DurableRows): readonly Added[] {
     const { depthMax, keysMax } = this.#limits
     if (this.#depth + jobs.length > depthMax) throw full('jobs', depthMax)
     if (this.#ready.lists + jobs.length > keysMax && this.#newLists(jobs) > keysMax)
       throw full('keys with ready jobs', keysMax)
+    for (const { unique } of jobs) if (unique !== undefined) this.#texts.holder(unique, now, rows)
     return jobs.map((job) => this.#add(job, now, rows))
   }
 
   /** How many jobs wait or run. */
   get #depth(): number {
-    const { ready, delayed, running } = this.counts
-    return ready + delayed + running
+    return this.#waiting + this.#delayed + this.#running.size
   }
 
   /** How many keys would have ready jobs with these. */
@@ -231,25 +240,14 @@ export class QueueBook {
 
   #add({ delayMs, ...given }: NewJob, now: number, rows: DurableRows): Added {
     const { unique } = given
-    const holder = unique === undefined ? undefined : this.#holder(unique, now, rows)
+    const holder = unique === undefined ? undefined : this.#texts.holder(unique, now, rows)
     if (holder !== undefined) return { number: holder, repeated: true }
     const number = this.#next++
-    if (unique !== undefined) this.#hold(unique, number, now, rows)
+    if (unique !== undefined) this.#texts.hold(unique, number, now, rows)
     const record = { ...given, at: now, tries: 0, failure: undefined }
     if (delayMs > 0) this.#delay(number, record, now + delayMs, rows)
     else this.#makeReady(number, record, rows)
     return { number, repeated: false }
-  }
-
-  #holder(unique: string, now: number, rows: DurableRows): number | undefined {
-    const [number, until] = rows.get<Holder>(uniqueRow(unique)) ?? [0, -1]
-    return until === 0 || until > now ? number : undefined
-  }
-
-  #hold(unique: string, number: number, now: number, rows: DurableRows): void {
-    const { uniqueMs } = this.#limits
-    const holder: Holder = [number, uniqueMs === undefined ? 0 : now + uniqueMs]
-    rows.put(uniqueRow(unique), holder)
   }
 
   #makeReady(number: number, record: JobRecord, rows: DurableRows): void {
@@ -268,7 +266,7 @@ export class QueueBook {
   done(number: number, rows: DurableRows): void {
     const { row, record } = this.#release(number)
     rows.delete(row)
-    this.#free(record, rows)
+    this.#texts.free(record.unique, rows)
   }
 
   /** A try has failed. There is another one in `inMs`; `undefined`: the job is dead. */
@@ -300,27 +298,23 @@ export class QueueBook {
   #bury(number: number, record: JobRecord, rows: DurableRows): void {
     rows.put(deadRow(number), packRecord(record))
     this.#dead++
-    this.#free(record, rows)
-  }
-
-  /** The job has ended: a unique text that it held until then is free. */
-  #free({ unique }: JobRecord, rows: DurableRows): void {
-    if (unique !== undefined && this.#limits.uniqueMs === undefined) rows.delete(uniqueRow(unique))
+    this.#texts.free(record.unique, rows)
   }
 
   /**
    * Makes a dead job ready, with all its tries. False: no dead job has this number.
-   * @throws KeelsonError `CONFLICT` when another job holds its unique text
+   * @throws KeelsonError `CONFLICT` when another job holds its unique text; `CORRUPT` if the row of
+   * that text cannot be read
    */
   retry(number: number, now: number, rows: DurableRows): boolean {
     const record = readRecord(deadRow(number), rows)
     if (record === undefined) return false
     const { unique } = record
-    if (unique !== undefined && this.#limits.uniqueMs === undefined) {
-      const holder = this.#holder(unique, now, rows)
+    if (unique !== undefined && this.#texts.untilEnded) {
+      const holder = this.#texts.holder(unique, now, rows)
       if (holder !== undefined)
         throw new KeelsonError('CONFLICT', `job ${holder} holds the unique text ${unique}`)
-      this.#hold(unique, number, now, rows)
+      this.#texts.hold(unique, number, now, rows)
     }
     this.forgetDead(number, rows)
     this.#makeReady(number, { ...record, tries: 0 }, rows)
@@ -472,10 +466,7 @@ export class QueueBook {
   #isOver(row: string, value: unknown, now: number, rows: DurableRows): boolean {
     if (row.startsWith(ratePrefix))
       return this.#rates?.forgets(row.slice(ratePrefix.length), now, rows) ?? true
-    if (row.startsWith(uniquePrefix)) {
-      const [, until] = value as Holder
-      return until !== 0 && until <= now
-    }
+    if (row.startsWith(uniquePrefix)) return this.#texts.isOver(value, now)
     const failure = readRecord(row, rows)?.failure
     const isOver = failure !== undefined && failure.at + this.#limits.keepMs <= now
     if (isOver) this.#dead--

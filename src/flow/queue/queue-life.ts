@@ -368,4 +368,4 @@ export class QueueLife {
 }
 
 /** The refusals of the book itself. */
-const refusals: ReadonlySet<string> = new Set(['BUSY', 'CONFLICT'])
+const refusals: ReadonlySet<string> = new Set(['BUSY', 'CONFLICT', 'CORRUPT'])

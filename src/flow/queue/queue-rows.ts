@@ -53,8 +53,9 @@ export const uniqueRow = (text: string): string => `${uniquePrefix}${text}`
 /** The prefix of the unique texts that are taken. */
 export const uniquePrefix = 'y/'
 
-/** The number of the job that has a unique text, and until when (0: until it has ended). */
-export type Holder = readonly [number: number, until: number]
+/** Whether a value is a list of whole numbers. */
+export const isNumbers = (found: unknown): found is readonly number[] =>
+  Array.isArray(found) && found.every(Number.isSafeInteger)
 
 /** The row of the rate of one key. */
 export const rateRow = (key: string): string => `${ratePrefix}${key}`

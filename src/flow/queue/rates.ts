@@ -8,7 +8,7 @@
  * without a time, because nobody knows when it will happen.
  */
 import type { DurableRows } from '../../actors/index.ts'
-import { rateRow } from './queue-rows.ts'
+import { isNumbers, rateRow } from './queue-rows.ts'
 
 /** The limit of a rate. `key`: a rate for each key, for jobs with a key. */
 export type RateLimit = { readonly max: number; readonly perMs: number; readonly key: boolean }
@@ -19,6 +19,11 @@ type KeptWindow = readonly [granted: number, ...slots: (readonly [number, number
 /** The starts of the last `perMs`. */
 type Window = { granted: number; readonly slots: [end: number, starts: number][] }
 
+const isWindow = (kept: unknown): kept is KeptWindow => {
+  const [granted, ...slots]: readonly unknown[] = Array.isArray(kept) ? kept : []
+  return isNumbers([granted]) && slots.every((slot) => isNumbers(slot) && slot.length === 2)
+}
+
 const slotsOfWindow = 20
 
 /** The rates of one queue: a window for each key with starts that count, or one for all, of `''`. */
@@ -28,6 +33,8 @@ export class Rates {
   readonly #windows = new Map<string, Window>()
   /** The keys without room, by the time at which they have some: the slots of a rate are few. */
   readonly #asleep = new Map<number, Set<string>>()
+  /** The keys whose rows could not be read: they count as full, from when the queue opened. */
+  readonly unreadable = new Set<string>()
 
   /** Grants of lives that had ended by `openedAt` count as starts of then: they were not later. */
   constructor(limit: RateLimit, openedAt: number) {
@@ -46,7 +53,11 @@ export class Rates {
   #window(key: string, rows: DurableRows): Window {
     const known = this.#windows.get(key)
     if (known) return known
-    const [granted = 0, ...slots] = rows.get<KeptWindow>(rateRow(key)) ?? []
+    const kept: unknown = rows.get(rateRow(key))
+    const isSound = kept === undefined || isWindow(kept)
+    if (!isSound) this.unreadable.add(key)
+    // As many starts as there may be: a row that cannot be read grants nothing too much.
+    const [granted, ...slots]: KeptWindow = isSound ? (kept ?? [0]) : [this.#limit.max]
     const window: Window = { granted: 0, slots: slots.map(([end, starts]) => [end, starts]) }
     if (granted > 0) this.#count(window, granted, this.#openedAt)
     this.#windows.set(key, window)

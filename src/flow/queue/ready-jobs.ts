@@ -2,7 +2,8 @@
  * The ready jobs of a queue: the higher priority first; within a priority the keys take turns;
  * within a key the job that was added first. A key that may not start a job now leaves the turns,
  * so that it holds up nobody, and joins them again at their end. A job is a number here, 8 bytes:
- * its row follows from it. Pure.
+ * its row follows from it. It is apart from the book, its one importer, because the order of a
+ * million jobs in memory has nothing to do with rows and turns. Pure.
  */
 import { numberOf, placeOf, readyRow } from './queue-rows.ts'
 

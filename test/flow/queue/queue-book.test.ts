@@ -293,6 +293,52 @@ describe('a row that cannot be read', () => {
     expect(world.turn((rows) => world.book.retry(2, world.now, rows))).toBe(false)
     expect(world.stored.size).toBe(1)
   })
+
+  const corrupt = expect.objectContaining({ code: 'CORRUPT' })
+  const damages = ['of another version', { until: 0 }, [1], [1, 'soon'], 7, null]
+
+  test.each([undefined, 100])(
+    'of a unique text refuses that text until its job has ended, and is named (uniqueMs %s)',
+    {
+      tags: ['W12'],
+    },
+    (uniqueMs) => {
+      for (const damage of damages) {
+        const world = new World({ uniqueMs })
+        world.add({ unique: 'ada' })
+        world.stored.set('y/ada', damage)
+        expect(() => world.add({}, { unique: 'ada' })).toThrow(corrupt)
+        expect(world.book.counts).toMatchObject({ ready: 1, unreadable: ['unique ada'] })
+        world.now += 20_000
+        world.turn((rows) => world.book.sweep(undefined, world.now, rows))
+        expect(world.stored.get('y/ada')).toEqual(damage)
+        world.add({ unique: 'bob' })
+        expect(world.claimed()).toEqual([1, 2])
+        world.done(1)
+        expect(world.stored.has('y/ada')).toBe(uniqueMs !== undefined)
+      }
+    },
+  )
+
+  test.each([true, false])(
+    'of a rate counts as full from then on, and is named (of each key: %s)',
+    {
+      tags: ['W12'],
+    },
+    (key) => {
+      for (const damage of [...damages.slice(0, 2), 7, null, [1, 2], ['x'], [0, [1]]]) {
+        const world = new World({ concurrency: 9, rate: { max: 2, perMs: 1_000, key } })
+        world.stored.set(key ? 'z/ada' : 'z/', damage)
+        world.add({ key: 'ada' }, { key: 'ada' }, { key: 'ada' })
+        expect(world.claimed()).toEqual([])
+        expect(world.book.counts.unreadable).toEqual([key ? 'rate ada' : 'rate'])
+        world.now += 999
+        expect(world.claimed()).toEqual([])
+        world.now += 51
+        expect(world.claimed()).toEqual([1, 2])
+      }
+    },
+  )
 })
 
 test('a queue refuses jobs beyond its depth, and jobs with too many keys, all or none', () => {

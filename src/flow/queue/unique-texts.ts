@@ -1,0 +1,59 @@
+/**
+ * The unique texts of a queue: which job has each, until that job has ended or for a time. A row that
+ * cannot be read stays as it is, and its text is refused, for nobody knows whether a job has it. Pure.
+ */
+import type { DurableRows } from '../../actors/index.ts'
+import { KeelsonError } from '../../errors.ts'
+import { isNumbers, uniqueRow } from './queue-rows.ts'
+
+/** The number of the job that has a unique text, and until when (0: until it has ended). */
+type Holder = readonly [number: number, until: number]
+
+/** The unique texts of one queue. */
+export class UniqueTexts {
+  /** How long a text is taken, in ms; `undefined`: until its job has ended. */
+  readonly #takenMs: number | undefined
+  /** The texts whose rows could not be read. */
+  readonly unreadable = new Set<string>()
+
+  constructor(takenMs: number | undefined) {
+    this.#takenMs = takenMs
+  }
+
+  /**
+   * The job that has a text; `undefined`: nobody has it.
+   * @throws KeelsonError `CORRUPT` when its row cannot be read
+   */
+  holder(unique: string, now: number, rows: DurableRows): number | undefined {
+    const found: unknown = rows.get(uniqueRow(unique))
+    if (found === undefined) return undefined
+    if (!isHolder(found)) {
+      this.unreadable.add(unique)
+      throw new KeelsonError('CORRUPT', `the row of the unique text ${unique} cannot be read`)
+    }
+    const [number, until] = found
+    return until === 0 || until > now ? number : undefined
+  }
+
+  hold(unique: string, number: number, now: number, rows: DurableRows): void {
+    const holder: Holder = [number, this.#takenMs === undefined ? 0 : now + this.#takenMs]
+    rows.put(uniqueRow(unique), holder)
+  }
+
+  /** Whether a text is free when its job has ended. */
+  get untilEnded(): boolean {
+    return this.#takenMs === undefined
+  }
+
+  /** A job has ended: a text that it had until then is free. */
+  free(unique: string | undefined, rows: DurableRows): void {
+    if (unique !== undefined && this.untilEnded) rows.delete(uniqueRow(unique))
+  }
+
+  /** Whether the time of a row of this value is over. */
+  isOver(value: unknown, now: number): boolean {
+    return isHolder(value) && value[1] !== 0 && value[1] <= now
+  }
+}
+
+const isHolder = (found: unknown): found is Holder => isNumbers(found) && found.length === 2
