@@ -40,19 +40,22 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
   checkPartName('queue', name)
   const [handler, options = {}] = given as [unknown, QueueOptions?]
   if (typeof handler === 'function')
-    return queueOf(queueTerms(name, 'jobs', handler as never, options), false)
+    return queueOf(queueTerms(name, 'jobs', handler as never, options), { takesRuns: false })
   const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'
   const hasOptions = given.length < 2 && typeof (handler ?? {}) === 'object'
   if (!isWorkflow && !hasOptions)
     throw configError(`queue.${name}.handler`, 'a function or a workflow', handler)
-  const terms = isWorkflow
-    ? queueTerms(name, 'inputs', runner(handler as Workflow<unknown, unknown>), options, asRun)
-    : queueTerms(name, 'runs', follow, (handler ?? {}) as QueueOptions, asRun)
-  return queueOf(terms, !isWorkflow)
+  if (isWorkflow) {
+    const workflow = handler as Workflow<unknown, unknown>
+    const terms = queueTerms(name, 'inputs', runner(workflow), options, asRun)
+    return queueOf(terms, { takesRuns: false, starts: workflow.name })
+  }
+  const terms = queueTerms(name, 'runs', follow, (handler ?? {}) as QueueOptions, asRun)
+  return queueOf(terms, { takesRuns: true })
 }
 
-const queueOf = (terms: QueueTerms, takesRuns: boolean): Queue<never> => ({
-  ...{ sort: 'queue', name: terms.name, takesRuns, children: () => queueSpecs(terms) },
+const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Queue<never> => ({
+  ...{ sort: 'queue', name: terms.name, ...of, children: () => queueSpecs(terms) },
 })
 
 /** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */
@@ -71,13 +74,17 @@ const asRun = {
     isKeelsonError(error, 'FAILED') || isKeelsonError(error, 'CANCELLED'),
 }
 
-/** Starts the run of a job, and waits for its end. The run of a job that was dead goes on. */
+/**
+ * Starts the run of a job, and waits for its end. The run of a job that was dead goes on. A blocked
+ * one waits for an operator: the job looks at it again and again, and has no place between.
+ */
 const runner =
   <J>(workflow: Workflow<J, unknown>) =>
   async (job: unknown, { app, key: id, claim }: JobTry): Promise<void> => {
     const runs = flow(app)
     const { repeated, result } = await runs.start(workflow, job as J, { id })
-    if (repeated && claim.record.failure) await runs.retry(workflow, id).catch(unlessConflict)
+    const wasDead = repeated && claim.record.failure && runs.get(workflow, id)?.status !== 'blocked'
+    if (wasDead) await runs.retry(workflow, id).catch(unlessConflict)
     await result({ timeoutMs: Number.POSITIVE_INFINITY })
   }
 

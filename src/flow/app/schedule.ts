@@ -46,8 +46,9 @@ const ends = ['FAILED', 'CANCELLED', 'CONFLICT'] as const
 
 /**
  * Starts a run of `workflow` at each time of a cron pattern: minute, hour, day, month and weekday,
- * with seconds before them if there are six. The id of a run is `name/time`, so a time has one run,
- * over crashes too. A pattern that a new version of the program changes counts from its start on.
+ * with seconds before them if there are six; or `@daily` and the like. The id of a run is
+ * `name/time`, so a time has one run, over crashes too. A pattern that a new version of the program
+ * changes counts from its start on.
  * @throws KeelsonError `CONFIG`
  */
 export const schedule = (
@@ -72,5 +73,5 @@ export const schedule = (
           if (!ends.some((code) => isKeelsonError(error, code))) throw error
         }),
   })
-  return { sort: 'schedule', name, children: () => specs }
+  return { sort: 'schedule', name, starts: workflow.name, children: () => specs }
 }

@@ -37,13 +37,11 @@ export const flows = (parts: FlowParts): ChildSpec => {
   const { workflows, queues, schedules } = partsOf(parts, config('flows'))
   const others: readonly FlowPart[] = [...queues, ...schedules]
   checkNames([...workflows, ...others])
+  const places = queues.filter(({ takesRuns }) => takesRuns)
   for (const { name, options } of workflows)
-    if (options.queue && !queues.some((each) => each.takesRuns && each.name === options.queue))
-      throw configError(
-        `workflow.${name}.queue`,
-        'a queue of these flows without a handler',
-        options.queue,
-      )
+    requirePart(`workflow.${name}.queue`, 'a queue without a handler', places, options.queue)
+  for (const { sort, name, starts } of others)
+    requirePart(`${sort}.${name}.workflow`, 'a workflow', workflows, starts)
   const spec = (): ChildSpec =>
     supervisor('flows', { strategy: 'one_for_one' }, [
       ...workflows.flatMap((part) => part.children()),
@@ -52,6 +50,18 @@ export const flows = (parts: FlowParts): ChildSpec => {
     ])
   // The children of each start are made for it: they keep what is in memory.
   return { ...spec(), start: (context) => spec().start(context) }
+}
+
+/** Runs of a part that is not in the tree would fail, hour after hour. */
+const requirePart = (
+  path: string,
+  sort: string,
+  parts: readonly FlowPart[],
+  name: string | undefined,
+): void => {
+  const names = parts.map((part) => part.name)
+  if (name === undefined || names.includes(name)) return
+  throw configError(path, `${sort} of these flows (${names.join(', ') || 'they have none'})`, name)
 }
 
 const checkNames = (parts: readonly FlowPart[]): void => {

@@ -45,8 +45,7 @@ const queueServer = (terms: QueueTerms): Server => {
       },
       enter: (state, { run, key = '', priority = 0 }, { from }) => {
         // The step that asks is repeated after a crash: a run has one place.
-        const unique = terms.limits.uniqueMs === undefined ? run : undefined
-        const job = { job: run, key, priority, delayMs: 0, unique }
+        const job = { job: run, key, priority, delayMs: 0, unique: run }
         ask(from, (book, now, rows) => void book.add([job], now, rows), { jobs: 1, bytes: 512 })
         return noReply(state)
       },

@@ -6,7 +6,6 @@ import {
   object,
   optional,
   or,
-  orInfinite,
   type Place,
   wholeFrom,
 } from '../../check.ts'
@@ -20,9 +19,9 @@ import type { JobTry } from './queue-job.ts'
 
 /** The options of a queue. */
 export type QueueOptions = {
-  /** The most jobs that run at once; 10 by default. */
+  /** The most jobs that run at once, up to 10,000; 10 by default. */
   readonly concurrency?: number
-  /** The most jobs of one key that run at once; without limit by default. */
+  /** The most jobs of one key that run at once, up to 10,000, which is the default: no limit. */
   readonly perKey?: number
   /**
    * The most tries that start in any time of this length; with `key: true` of each key. Jobs without
@@ -69,11 +68,14 @@ const depthMax = 1_000_000
 /** The most pairs of key and priority with ready jobs. */
 const keysMax = 100_000
 
+/** The most jobs that run at once: their claims are in the state of the queue. */
+const concurrencyMax = 10_000
+
 const untilEnded = 'until-ended'
 
 const shared = {
-  concurrency: or(wholeFrom(1, 10_000), 10),
-  perKey: or(orInfinite(wholeFrom(1)), Number.POSITIVE_INFINITY),
+  concurrency: or(wholeFrom(1, concurrencyMax), 10),
+  perKey: or(wholeFrom(1, concurrencyMax), concurrencyMax),
   rate: optional(object({ max: wholeFrom(1), per: duration, key: or(flag, false) })),
   depthMax: or(wholeFrom(1, depthMax), depthMax),
   keep: or(object({ dead: or(duration, '30d') }), {}),

@@ -12,6 +12,8 @@ export interface FlowPart {
   readonly sort: 'workflow' | 'queue' | 'schedule'
   /** A small letter, then letters, digits, `_` and `-`; unique among the parts of its sort. */
   readonly name: string
+  /** The name of the workflow whose runs a queue or a schedule starts. */
+  readonly starts?: string
   /** Its children below the supervisor of `flows`, in the order of their start. */
   children(): readonly ChildSpec[]
 }

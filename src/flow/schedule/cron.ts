@@ -6,6 +6,9 @@
 import { Cron } from 'croner'
 import { configError } from '../../errors.ts'
 
+/** Five or six fields, or a name such as `@daily`. Croner takes a date and a year too. */
+const patternText = /^(@[a-z]+|\S+(\s+\S+){4,5})$/
+
 /** The times of a pattern, in ms since 1970. */
 export class CronTimes {
   readonly #cron: Cron
@@ -14,10 +17,14 @@ export class CronTimes {
   constructor(pattern: unknown, zone: unknown, path: string) {
     try {
       if (typeof pattern !== 'string' || typeof zone !== 'string') throw new TypeError('no text')
+      if (!patternText.test(pattern)) throw new RangeError('it has not 5 or 6 fields')
+      // Croner takes an empty zone for that of the machine.
+      if (zone === '') throw new RangeError('it has no zone')
       this.#cron = new Cron(pattern, { timezone: zone })
       if (this.after(0) === undefined) throw new RangeError('it never comes')
     } catch (cause) {
-      const expected = "a cron pattern with a time, such as '30 2 * * *', and an IANA time zone"
+      const expected =
+        "a cron pattern of 5 or 6 fields with a time, such as '30 2 * * *', and an IANA time zone"
       throw Object.assign(configError(path, expected, `${pattern} in ${zone}`), { cause })
     }
   }

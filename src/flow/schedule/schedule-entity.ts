@@ -1,6 +1,7 @@
 /**
  * The entity of a schedule. Its alarm is the next time of its pattern. A time that is due becomes a
- * recorded step, which starts the run. It follows the end of that run beside its mailbox.
+ * recorded step, which starts the run. It follows the end of that run beside its mailbox. It is
+ * apart from `schedule`, its one importer, because that makes parts, and this runs in the tree.
  */
 import type { DurableServer } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'

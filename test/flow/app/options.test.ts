@@ -60,8 +60,8 @@ describe('the options of a part are refused where they are written', () => {
 
   test.each([
     { concurency: 3 },
-    ...of('concurrency', [0, -1, 1.5, Number.NaN, 10_001, '3']),
-    ...of('perKey', [0, -1, Number.NaN]),
+    ...of('concurrency', [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 10_001, '3']),
+    ...of('perKey', [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 10_001]),
     ...of('rate', [
       { max: 0, per: '1s' },
       { max: 1, per: 0 },
@@ -91,6 +91,7 @@ describe('the options of a part are refused where they are written', () => {
   })
 
   test.each([
+    { zone: '' },
     { zone: 'Moon/Base' },
     { zone: 1 },
     { missed: 'some' },
@@ -108,6 +109,39 @@ describe('the options of a part are refused where they are written', () => {
     ...[...of('queues', [[work], mails]), ...of('schedules', [[mails], 1])],
   ])('flows: %o', (parts) => {
     expect(configOf(() => flows(parts as never))).toBe('CONFIG')
+  })
+
+  test('schedule: a pattern of other than 5 or 6 fields, a date, an unknown name', () => {
+    const patterns = ['0 9 * *', '0 0 9 * * * 2030', '2027-01-01T09:00:00', '2027-01-01 09:00:00']
+    for (const cron of [...patterns, '@reboot', '@often', '@', '', 'x', undefined, new Date()])
+      expect([cron, configOf(() => schedule('s', cron as never, work as never))]).toEqual([
+        cron,
+        'CONFIG',
+      ])
+  })
+
+  test('flows: a part whose workflow or queue is not there, with the names that are', () => {
+    const other = workflow('other', async (_: Ctx, input: unknown) => input)
+    const daily = schedule('daily', '@daily', work as never)
+    const orders = queue('orders', work)
+    for (const [parts, place] of [
+      [{ queues: [orders] }, 'queue.orders.workflow'],
+      [{ schedules: [daily] }, 'schedule.daily.workflow'],
+      [{ workflows: [workflow('w', body, { queue: 'dock' })] }, 'workflow.w.queue'],
+    ] as const) {
+      const workflows = [other, ...('workflows' in parts ? parts.workflows : [])]
+      const make = () => flows({ ...parts, workflows } as never)
+      expect(configOf(make)).toBe('CONFIG')
+      expect(make).toThrow(place)
+    }
+    expect(() => flows({ workflows: [other], queues: [orders] })).toThrow(
+      'expected a workflow of these flows (other), found "work"',
+    )
+    flows({ workflows: [work], queues: [orders], schedules: [daily] })
+  })
+
+  test('with a number as it was given, whatever the name of its option', () => {
+    expect(() => queue('q', body, { perKey: 0 })).toThrow('found 0')
   })
 
   test('with the name that was meant', () => {

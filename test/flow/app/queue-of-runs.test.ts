@@ -51,6 +51,42 @@ test('a job of a workflow starts one run, over crashes too, and ends with it', {
   })
 })
 
+test('a blocked run has no place, nothing but an operator lets it go on, and its job ends with it', {
+  tags: ['W9'],
+}, async () => {
+  const runs: string[] = []
+  const ship = workflow('ship', async (ctx, order: string) => {
+    await ctx.step('begin', () => void runs.push(order))
+    if (order === 'lost')
+      await ctx.step('once', () => new Promise(() => undefined), { repeat: 'once' })
+  })
+  const orders = queue('orders', ship, { concurrency: 1 })
+  const w = await flowWorld([ship], { queues: [orders] })
+  await w.during(w.flow.add(orders, 'lost'))
+  await w.s.advance(1_000)
+  await w.powerCut()
+  await w.s.advance(5_000)
+  const [{ id, status } = { id: '', status: 'none' }] = w.flow.list({ type: ship }).entries
+  expect(status).toBe('blocked')
+  const changes = w.flow.watch({ type: ship, id })
+  const changed = changes.next()
+  let hasChanged = false
+  void changed.then(() => {
+    hasChanged = true
+  })
+
+  await w.during(w.flow.add(orders, 'next'))
+  await w.s.advance(600_000)
+  expect([runs, hasChanged]).toEqual([['lost', 'next'], false])
+  expect(await w.during(w.flow.counts(orders))).toMatchObject({ running: 0, delayed: 1, dead: 0 })
+
+  await w.during(w.flow.settle(ship, id, 'once', { value: 1 }))
+  await w.s.advance(60_000)
+  expect(w.flow.get(ship, id)?.status).toBe('completed')
+  expect(await w.during(w.flow.counts(orders))).toMatchObject({ running: 0, delayed: 0, dead: 0 })
+  await changes.return?.()
+})
+
 describe('a workflow with a queue', () => {
   /** Runs of ten seconds each, and those that have begun. */
   const shipping = async (options: QueueOptions, isBlocking = false) => {

@@ -107,6 +107,18 @@ describe('a schedule', () => {
     expect(runs.length).toBe(8)
   })
 
+  test('takes the names of croner for common patterns', async () => {
+    const { s, runs } = await scheduled('@daily', { zone: 'Europe/Berlin' })
+    await s.advance(2 * day)
+    expect(runs).toEqual(['01-01T23:00', '01-02T23:00'])
+    for (const name of ['@yearly', '@annually', '@monthly', '@weekly', '@midnight', '@hourly'])
+      schedule(
+        's',
+        name,
+        workflow('w', async (_, __: Scheduled) => undefined),
+      )
+  })
+
   test('of a wrong pattern, zone or option is refused where it is written', () => {
     const report = workflow('report', async (_, __: Scheduled) => undefined)
     const made = (cron: string, options: object) => () => schedule('s', cron, report, options)
