@@ -1,6 +1,6 @@
 /** The context of a run's body, and of the branches of `all`: from calls to operations. */
 import { argument } from '../../check.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Active, ActiveParts, Scope } from './active.ts'
 import type {
   AllOptions,
@@ -43,6 +43,12 @@ export interface BodyHost extends Carrier {
   ask(parts: ActiveParts): Active
   /** Cancels the operations of a scope. */
   cancel(scope: Scope, reason: unknown): void
+  /** @throws KeelsonError `CLOSED` after the body */
+  expectOpen(): void
+  /** @throws KeelsonError the same, and `INVALID_ARGUMENT` in the function of a step */
+  expectBody(): void
+  /** Ends the body, which begins once more. */
+  again(input: unknown): void
   /** The next number of this counter. */
   count(what: string): number
   patched(change: string): boolean
@@ -52,7 +58,7 @@ export interface BodyHost extends Carrier {
   readonly undoScope: Scope
 }
 
-/** Thrown by the body: it begins once more. */
+/** The end of a body that begins once more. */
 export class Again {
   readonly input: unknown
 
@@ -232,10 +238,12 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   report(progress: unknown): void {
+    this.#host.expectOpen()
     this.#host.report(progressOf(progress))
   }
 
   now(): number {
+    this.#host.expectOpen()
     return this.#host.time
   }
 
@@ -251,16 +259,20 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   #drawn(): Buffer {
+    this.#host.expectBody()
     const { birth, lap } = this.#host.state
     return hashOfText(`${birth}/${lap}/${this.#host.count('draw')}`)
   }
 
   patched(change: string): boolean {
+    this.#host.expectBody()
     return this.#host.patched(this.#keyOf(change))
   }
 
   again(input: unknown): never {
-    throw new Again(copied(input))
+    this.#host.expectBody()
+    this.#host.again(copied(input))
+    throw new KeelsonError('CLOSED', 'the body begins again')
   }
 
   #keyOf(key: string): string {

@@ -4,10 +4,17 @@
  * next and what may start. After a crash another life begins, and gets the same outcomes in the same
  * order.
  */
-import { errorOf, isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import {
+  errorOf,
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  type KeptError,
+  keptError,
+} from '../../errors.ts'
 import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
-import { RunCtx } from './context.ts'
+import { Again, RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
 import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
 import { makeTurn } from './operations.ts'
@@ -52,6 +59,8 @@ export class RunLife implements EndingLife, Told {
   #isPumping = false
   isBodyOver = false
   #isPlacing = false
+  /** The function of a step runs, up to its first `await`. */
+  #isInStep = false
   isStopped = false
   isClosing = false
   /** How many operations do something, and do not wait. */
@@ -197,8 +206,8 @@ export class RunLife implements EndingLife, Told {
     const { stepsMax } = this.workflow.options
     try {
       // A branch that was cancelled gets the same error in each life, however late it asks.
-      if (this.isBodyOver && !isUndo)
-        throw scope.cancelled ?? new KeelsonError('CLOSED', 'the body has ended')
+      if (this.isBodyOver && !isUndo && scope.cancelled) throw scope.cancelled
+      if (!isUndo) this.expectBody()
       if (asked.size >= stepsMax && !isUndo) throw tooMany(stepsMax)
       if (inFlight.size >= inFlightMax && !isUndo) throw tooBusy()
       this.replay.ask(active)
@@ -216,6 +225,28 @@ export class RunLife implements EndingLife, Told {
     this.#start()
     this.#pump()
     return active
+  }
+
+  expectOpen(): void {
+    if (this.isBodyOver) throw new KeelsonError('CLOSED', 'the body has ended')
+  }
+
+  expectBody(): void {
+    this.expectOpen()
+    if (this.#isInStep) throw invalidArgument('ctx', 'no operation in a step', 'one')
+  }
+
+  inStep<T>(run: () => T): T {
+    this.#isInStep = true
+    try {
+      return run()
+    } finally {
+      this.#isInStep = false
+    }
+  }
+
+  again(input: unknown): void {
+    this.#bodyEnds({ status: 'failed', error: new Again(input) })
   }
 
   count(what: string): number {
@@ -398,8 +429,9 @@ export class RunLife implements EndingLife, Told {
     this.block(blockedBy('BLOCKED', `its child ${child} is blocked: ${error.message}`))
   }
 
+  /** After `again` the body has ended, whatever it does. */
   #bodyEnds(end: BodyEnd): void {
-    if (this.isStopped) return
+    if (this.isStopped || this.isBodyOver) return
     this.isBodyOver = true
     endRun(this, end).catch((error) => this.block(keptError(error)))
   }

@@ -34,6 +34,8 @@ export interface Carrier {
   block(error: KeptError): void
   /** A wait that holds up neither the rest of the run nor a close. */
   passively<T>(wait: Promise<T>): Promise<T>
+  /** Calls the function of a step: the operations that it asks for before it waits are refused. */
+  inStep<T>(run: () => T): T
   /** Looks whether a signal is there for an operation that waits. */
   readSignals(): Promise<void>
 }
@@ -114,7 +116,7 @@ const outcomeOfTry = (
       return abort.signal
     },
   }
-  const settled = (async () => outcomeOf(await run(given)))().then(
+  const settled = (async () => outcomeOf(await carrier.inStep(() => run(given))))().then(
     (outcome): Tried => ({ outcome }),
     failed,
   )

@@ -164,6 +164,66 @@ describe('again', () => {
   })
 })
 
+test.each([
+  ['catches it', async () => 'kept'],
+  ['throws another error', () => Promise.reject(new Error('other'))],
+  ['never ends', () => new Promise(() => undefined)],
+])('`again` holds for a body that %s', async (_, end) => {
+  const heard: unknown[] = []
+  const twice = of(async (ctx, n) => {
+    await ctx.step('a', () => n)
+    if (n === 1) return 'second'
+    try {
+      return ctx.again(1)
+    } catch (error) {
+      heard.push(error instanceof Error, await codeOf(ctx.sleep('late', '1s')))
+      return end()
+    }
+  })
+  const w = await flowWorld([twice])
+  const run = await w.during(w.flow.start(twice, 0, { id: '1' }))
+
+  expect(await w.during(run.result())).toBe('second')
+  expect(heard).toEqual([true, 'CLOSED'])
+})
+
+test('an operation in the function of a step is refused in the first life', async () => {
+  const asks: ((ctx: Ctx) => unknown)[] = [
+    ...[(ctx: Ctx) => ctx.step('b', () => 1), (ctx: Ctx) => ctx.sleep('b', 1)],
+    ...[(ctx: Ctx) => ctx.uuid(), (ctx: Ctx) => ctx.patched('b'), (ctx: Ctx) => ctx.again(1)],
+  ]
+  const codes: unknown[] = []
+  const nested = of(async (ctx) => {
+    for (const [at, ask] of asks.entries())
+      codes.push(await codeOf(ctx.step(`a${at}`, async () => ask(ctx), { retry: { max: 1 } })))
+    const beside = [ctx.step('c', async () => 1), ctx.step('d', async () => 2)]
+    return Promise.all(beside)
+  })
+  const w = await flowWorld([nested])
+  const run = await w.during(w.flow.start(nested, 0, { id: '1' }))
+
+  expect(await w.during(run.result())).toEqual([1, 2])
+  expect(codes).toEqual(asks.map(() => 'INVALID_ARGUMENT'))
+})
+
+test('a body that has ended reports, draws and begins nothing more', async () => {
+  const kept: Ctx[] = []
+  const ended = of(async (ctx) => {
+    kept.push(ctx)
+    ctx.report('inside')
+  })
+  const w = await flowWorld([ended])
+  const run = await w.during(w.flow.start(ended, 0, { id: '1' }))
+  await w.during(run.result())
+  const asks: ((ctx: Ctx) => unknown)[] = [
+    ...[(ctx: Ctx) => ctx.now(), (ctx: Ctx) => ctx.random(), (ctx: Ctx) => ctx.uuid()],
+    ...[(ctx: Ctx) => ctx.report(1), (ctx: Ctx) => ctx.patched('b'), (ctx: Ctx) => ctx.again(1)],
+    (ctx) => ctx.step('late', () => 1),
+  ]
+  for (const ask of asks) expect(await codeOf((async () => ask(kept[0] as Ctx))())).toBe('CLOSED')
+  expect(w.flow.get(ended, '1')).toMatchObject({ status: 'completed', progress: 'inside' })
+})
+
 describe('a run', () => {
   test('has at most 10,000 operations, and as many as its type says', async () => {
     const many = of(

@@ -28,6 +28,9 @@ type Started = {
   signals: number
   /** Cancelled, retried or settled: its end is not that of its plan. */
   isSteered: boolean
+  /** It was retried after its end, and a step that ran again has a settled value since. */
+  isRetried?: boolean
+  isSettled?: boolean
   /** Its last end. */
   end?: string
 }
@@ -155,6 +158,7 @@ class FlowLife {
 
   async #retries(id: string, run: Started): Promise<void> {
     run.isSteered = true
+    run.isRetried = true
     // Whether or not the answer comes, from now on it may have been tried again.
     this.#outside.helped(id)
     await this.#asks('retries', () => this.#flow.retry(this.#drawn, id))
@@ -266,12 +270,20 @@ class FlowLife {
     run.isSteered = true
     this.#count('blocked')
     this.#outside.helped(id)
+    // A step that ran again after a retry has another outcome: the body may go another way.
+    if (run.isRetried && run.isSettled && end.includes('never asks for')) {
+      this.#count('dead ends')
+      const handle = this.#flow.handle(this.#drawn, id)
+      await this.#asks('cancels by force', () => handle.cancel({ force: true }))
+      return
+    }
     const unknown = /whether the step (\S+) has run is not known/.exec(end)?.[1]
-    if (unknown !== undefined && this.pick([true, false]))
+    if (unknown !== undefined && this.pick([true, false])) {
+      run.isSettled = true
       await this.#asks('settles', () =>
         this.#flow.settle(this.#drawn, id, unknown, { value: 'settled' }),
       )
-    else await this.#asks('retries', () => this.#flow.retry(this.#drawn, id))
+    } else await this.#asks('retries', () => this.#flow.retry(this.#drawn, id))
   }
 
   #judgeEnd(id: string, run: Started): void {
