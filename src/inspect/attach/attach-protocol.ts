@@ -23,6 +23,8 @@ export type Opening = {
   readonly version: string
   readonly colours: boolean
   readonly verbose: boolean
+  /** Whether it shows the log of the instance. */
+  readonly log?: boolean
 }
 
 /** A request: a source to run, or a line to complete. */
@@ -31,11 +33,15 @@ export type Request = { readonly id: number } & (
   | { readonly complete: string }
 )
 
-/** An answer; a line that nothing asked for; or the last line, with the reason of the end. */
+/**
+ * An answer; a line that nothing asked for; a line of the log; or the last line, with the reason of
+ * the end.
+ */
 export type Told =
   | ({ readonly id: number } & Omit<Answer, 'feed'>)
   | { readonly id: number; readonly completion: Completion }
   | { readonly tell: string }
+  | { readonly log: string }
   | { readonly end: { readonly code: string; readonly message: string } }
 
 /** The most bytes of a line from the prompt. With a longer one the instance ends the connection. */

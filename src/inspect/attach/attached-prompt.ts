@@ -8,11 +8,19 @@ import { Console } from 'node:console'
 import { Writable } from 'node:stream'
 import { ControlHandle } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import { type Context, type GenServer, noReply, send, stop } from '../../runtime/index.ts'
+import {
+  type Context,
+  type GenServer,
+  noReply,
+  type System,
+  send,
+  stop,
+} from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { packageVersion, processEnvironment } from '../command/environment.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { LocalSession } from '../prompt/session.ts'
+import { recordsOf } from '../recorder/recorder.ts'
 import { errorText } from '../text/error-view.ts'
 import { colourPaint, plainPaint } from '../text/paint.ts'
 import {
@@ -24,6 +32,7 @@ import {
   type Told,
 } from './attach-protocol.ts'
 import type { Socket } from './attach-socket.ts'
+import { feedLog } from './log-feed.ts'
 
 /** The messages of an attached prompt. Only it sends them. */
 export type Messages = {
@@ -133,8 +142,10 @@ const opened = (
     say(socket, { tell: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
   })
   logger.info(`${title} is attached`)
+  const endOfLog = message.log === true ? logFor(socket, context.system) : undefined
   context.signal.addEventListener('abort', () => {
     release()
+    endOfLog?.()
     logger.info(`${title} has left`)
   })
   const colours = message.colours === true
@@ -149,6 +160,13 @@ const opened = (
     completions: () => processWords(app),
   })
 }
+
+/** The lines of the log go to the other side, as long as it reads. */
+const logFor = (socket: Socket, system: System): (() => void) =>
+  feedLog(recordsOf(system), system.clock, {
+    show: (log) => say(socket, { log }),
+    isBehind: () => socket.writableNeedDrain,
+  })
 
 /** A console whose lines go to the other side. That of the service is not its own. */
 const consoleOf = (socket: Socket, colours: boolean): Console => {

@@ -24,6 +24,7 @@ export class RemoteSession implements Session {
   readonly #waiting = new Map<number, (answer: never) => void>()
   #requests = 0
   #onLine: (line: string) => void = () => undefined
+  #onLog: (line: string) => void = () => undefined
   #greeted: ((greeting: Greeting) => void) | undefined
   #end: (reason: KeelsonError) => void = () => undefined
 
@@ -42,7 +43,7 @@ export class RemoteSession implements Session {
    */
   static async open(
     dir: string,
-    options: Pick<Opening, 'colours' | 'verbose'>,
+    options: Pick<Opening, 'colours' | 'verbose' | 'log'>,
   ): Promise<{ readonly session: RemoteSession; readonly greeting: Greeting }> {
     const socket = await connectIn(dir)
     const session = new RemoteSession(socket)
@@ -76,6 +77,11 @@ export class RemoteSession implements Session {
   /** Calls `print` with each line that nothing asked for. */
   onLine(print: (line: string) => void): void {
     this.#onLine = print
+  }
+
+  /** Calls `print` with each line of the log, if the session was opened with it. */
+  onLog(print: (line: string) => void): void {
+    this.#onLog = print
   }
 
   /** Leaves. The instance goes on. */
@@ -115,6 +121,7 @@ export class RemoteSession implements Session {
 
   #told(told: Told): void {
     if ('tell' in told) this.#onLine(told.tell)
+    else if ('log' in told) this.#onLog(told.log)
     else if ('end' in told)
       this.#end(new KeelsonError(told.end.code as ErrorCode, told.end.message))
     else {

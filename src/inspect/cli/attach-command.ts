@@ -24,7 +24,7 @@ export const runAttach = async (
 ): Promise<number> => {
   const interruption = new Interruption(environment)
   try {
-    const opening = openSession(command, environment, verbose)
+    const opening = openSession(command, environment, verbose, true)
     // An instance that is busy answers late.
     const first = await Promise.race([opening, interruption.first])
     if (typeof first === 'object') return await attended(first, environment, interruption)
@@ -40,16 +40,20 @@ export const runAttach = async (
 
 type Opened = { readonly session: RemoteSession; readonly greeting: Greeting }
 
-/** Opens a session with the instance that a command names. @throws as `RemoteSession.open` */
+/**
+ * Opens a session with the instance that a command names, with `log` for one that shows the log.
+ * @throws as `RemoteSession.open`
+ */
 export const openSession = async (
   command: InstanceWords,
   environment: Environment,
   verbose: boolean,
+  log = false,
 ): Promise<Opened> => {
   const { cwd, output, variables } = environment
   const colours = isTerminal(environment) && paintFor(output, variables) !== plainPaint
   const dir = command.dir === undefined ? await configuredDir(command, cwd) : command.dir
-  return RemoteSession.open(resolve(cwd, dir), { colours, verbose })
+  return RemoteSession.open(resolve(cwd, dir), { colours, verbose, log })
 }
 
 /** The data folder of the configuration, or the default one. */
@@ -68,6 +72,10 @@ const attended = async (
   if (terminal) printLine(output, greetingText(greeting))
   const prompt = new Prompt({ environment, session, history: historyPath(variables) })
   session.onLine((line) => prompt.tell(line))
+  // The log leaves the typed text alone, unless it goes elsewhere.
+  session.onLog((text) =>
+    environment.errors.isTTY ? prompt.tell(text) : printLine(environment.errors, text),
+  )
   try {
     const signal = await Promise.race([prompt.run(), session.ended, interruption.first])
     return signal === undefined ? 0 : signalStatuses[signal]

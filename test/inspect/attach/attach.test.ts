@@ -27,9 +27,9 @@ import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const asRoot = process.getuid?.() === 0 ? 'root may use every socket' : undefined
 
-const instance = async ({ dir = tempFolder(), attach = true }: Partial<StartOptions> = {}) => {
+const instance = async ({ dir = tempFolder(), ...more }: Partial<StartOptions> = {}) => {
   const log = capturedLog()
-  const app = await start({ dir, attach, logger: log })
+  const app = await start({ dir, attach: true, logger: log, ...more })
   onTestFinished(() => app.close().then(() => undefined))
   return { app, log }
 }
@@ -183,6 +183,51 @@ describe('attached prompts (needs the build)', () => {
     expect(await other.ask('typeof mine')).toBe("'undefined'")
     expect(await one.ask('mine')).toBe('1')
     expect(told).toEqual([[expect.stringContaining('call flush'), expect.any(String)], []])
+  })
+
+  test('show the log: of a crash loop each crash and each restart is seen or counted', async () => {
+    const frail: GenServer<{ casts: { fail: () => void } }, null> = {
+      init: () => null,
+      casts: {
+        fail: () => {
+          throw new Error('no more')
+        },
+      },
+    }
+    const crashes = 78
+    const app = supervisor('app', { intensity: crashes }, [worker('frail', frail)])
+    const { dir, system } = (await instance({ app })).app
+    const { session } = await RemoteSession.open(dir, {
+      ...{ colours: false, verbose: false, log: true },
+    })
+    onTestFinished(() => session.close())
+    const quiet = await attached({ dir })
+    quiet.session.onLog(() => expect.unreachable())
+    await session.run('1')
+    const lines: string[] = []
+    let counted = 0
+    const all = new Promise<void>((resolve) => {
+      session.onLog((text) => {
+        const more = /^… (\d+) more lines/.exec(text)?.[1]
+        if (more === undefined) lines.push(text)
+        else counted += Number(more)
+        if (lines.length + counted === 2 * crashes) resolve()
+      })
+    })
+
+    for (let at = 0; at < crashes; at++) {
+      const again = new Promise<unknown>((resolve) =>
+        system.events.once('process.restarted', resolve),
+      )
+      cast(system.to(name<{ casts: { fail: () => void } }>('frail')), 'fail')
+      await again
+    }
+    await all
+
+    expect(lines[0]).toMatch(/ error frail ended: Error: no more\n {4}at /)
+    expect(lines[1]).toMatch(/ warn {2}app: frail was restarted$/)
+    expect(lines.join('\n').match(/ {4}at fail /g)).toHaveLength(lines.length / 2)
+    expect(system.whereis(name('frail'))).toBeDefined()
   })
 
   test('have a console of their own, also in what a line leaves behind', async () => {
