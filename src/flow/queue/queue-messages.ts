@@ -2,7 +2,7 @@
 import type { DurableContext, DurableRows, Life } from '../../actors/index.ts'
 import type { CallContext } from '../../runtime/index.ts'
 import type { EnterMessage } from '../runs/messages.ts'
-import type { Added, KeptBook, NewJob, QueueCounts } from './queue-book.ts'
+import type { Added, KeptBook, NewJob, QueueBook, QueueCounts } from './queue-book.ts'
 
 /** The state of a queue; `undefined`: it has had no turn. */
 export type QueueState = (KeptBook & { readonly birth: string }) | undefined
@@ -47,15 +47,8 @@ export type QueueMessages = {
 export type QueueRequest = {
   readonly jobs: number
   readonly bytes: number
-  readonly does: (book: QueueChanges, now: number, rows: DurableRows) => unknown
+  readonly does: (book: QueueBook, now: number, rows: DurableRows) => unknown
   readonly from: Pick<CallContext<QueueMessages, unknown, unknown>['from'], 'reply' | 'fail'>
-}
-
-/** The changes that callers ask for. */
-export type QueueChanges = {
-  isPaused: boolean
-  add(jobs: readonly NewJob[], now: number, rows: DurableRows): readonly Added[]
-  retry(number: number, now: number, rows: DurableRows): boolean
 }
 
 /** The context of a turn of a queue. */
