@@ -251,6 +251,7 @@ export type {
   SupervisorMessages,
   SupervisorReport,
   System,
+  SystemEvents,
   SystemMonitor,
   SystemMonitorOptions,
   SystemOptions,

@@ -178,7 +178,7 @@ export {
   type Part,
   type Ref,
 } from './words/address.ts'
-export type { AppContext } from './words/app-context.ts'
+export type { AppContext, SystemEvents } from './words/app-context.ts'
 export { Envelope, type ExitMessage, kinds, type Message } from './words/envelope.ts'
 export {
   describeReason,

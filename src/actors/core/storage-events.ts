@@ -3,7 +3,7 @@
  * instance, shard and time.
  */
 import { type ResultCode, reasonText } from '../../errors.ts'
-import { type System, telemetry } from '../../runtime/index.ts'
+import type { System } from '../../runtime/index.ts'
 import type { RecoveryProgress } from './recovery-progress.ts'
 import type { ShardCore } from './shard-core.ts'
 import type { ClockJump } from './shard-time.ts'
@@ -251,9 +251,13 @@ export interface StorageEvents {
   'clock.jumped': Told<ClockJump>
 }
 
+declare module '../../runtime/words/app-context.ts' {
+  interface SystemEvents extends StorageEvents {}
+}
+
 /** Whether `event` has a listener. Check it before collecting costly facts. */
 export const isHeard = (system: System, event: keyof StorageEvents): boolean =>
-  telemetry<StorageEvents>(system).listenerCount(event) > 0
+  system.events.listenerCount(event) > 0
 
 /** Emits `event` for `shard`. Without a listener it costs next to nothing. */
 export const tell = <K extends keyof StorageEvents>(
@@ -262,7 +266,7 @@ export const tell = <K extends keyof StorageEvents>(
   event: K,
   facts: Omit<Parameters<StorageEvents[K]>[0], keyof ShardFacts>,
 ): void => {
-  const events = telemetry<StorageEvents>(system)
+  const { events } = system
   if (events.listenerCount(event) === 0) return
   const told = {
     instance: shard.parts.instance,

@@ -3,7 +3,7 @@
  * LMDB: each page says how far these are behind the log.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { type System, telemetry } from '../../runtime/index.ts'
+import type { System } from '../../runtime/index.ts'
 import {
   decodeValue,
   type ProjectionMark,
@@ -265,7 +265,7 @@ const notFollowing = (
 /** Resolves with true after the next commit of the shard's projection; with false at `endsAt`. */
 const nextFlush = (system: System, { parts }: WritingShard, endsAt: number): Promise<boolean> => {
   const { clock } = system
-  const events = telemetry<StorageEvents>(system)
+  const { events } = system
   return new Promise((resolve) => {
     const end = (isFlushed: boolean): void => {
       cancel()

@@ -10,7 +10,7 @@
 import type { DurableRows } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
-import { reply, telemetry } from '../../runtime/index.ts'
+import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { pauseAfter } from '../runs/tries.ts'
 import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
@@ -360,7 +360,7 @@ export class QueueLife {
     event: K,
     facts: Omit<Parameters<QueueEvents[K]>[0], 'queue' | 'at'>,
   ): void {
-    const events = telemetry<QueueEvents>(this.#system)
+    const { events } = this.#system
     if (events.listenerCount(event) === 0) return
     const emit = events.emit.bind(events) as (name: string, told: object) => boolean
     emit(event, { queue: this.#terms.name, at: this.#system.clock.now(), ...facts })

@@ -71,3 +71,7 @@ export interface QueueEvents {
   /** A turn was refused, and is made again. */
   'queue.refused': Told<{ readonly error: unknown }>
 }
+
+declare module '../../runtime/words/app-context.ts' {
+  interface SystemEvents extends QueueEvents {}
+}

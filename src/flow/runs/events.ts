@@ -1,7 +1,7 @@
 /** The events of runs, on the event bus of the System. */
 
 import type { KeptError } from '../../errors.ts'
-import { type System, telemetry } from '../../runtime/index.ts'
+import type { System } from '../../runtime/index.ts'
 import type { RunEnd } from './messages.ts'
 import type { OperationKind } from './record.ts'
 
@@ -25,13 +25,17 @@ export interface FlowEvents {
   'flow.blocked': Told<{ readonly error: KeptError }>
 }
 
+declare module '../../runtime/words/app-context.ts' {
+  interface SystemEvents extends FlowEvents {}
+}
+
 /** Emits an event of a run, if it has a listener. */
 export const tellFlow = <K extends keyof FlowEvents>(
   { type, id, life }: { type: string; id: string; life: { readonly system: System } },
   event: K,
   facts: Omit<Parameters<FlowEvents[K]>[0], keyof RunFacts>,
 ): void => {
-  const events = telemetry<FlowEvents>(life.system)
+  const { events } = life.system
   if (events.listenerCount(event) === 0) return
   const emit = events.emit.bind(events) as (name: string, told: object) => boolean
   emit(event, { type, id, at: life.system.clock.now(), ...facts })

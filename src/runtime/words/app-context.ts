@@ -1,7 +1,7 @@
 /**
- * The types of `context.app` and of a durable machine's turn. The runtime only hands the values on.
- * The code that makes them declares their fields by augmentation, as the instance does for the
- * processes of the user's tree.
+ * The types of `context.app`, of a durable machine's turn and of the events. The runtime only hands
+ * the values on. The code that makes them declares their fields by augmentation, as the instance
+ * does for the processes of the user's tree.
  */
 
 /**
@@ -22,3 +22,9 @@ export interface MachineTurn {
   /** The id of this actor among those of its kind; of a durable worker its name. */
   readonly id: string
 }
+
+/**
+ * The events on the bus of a System. Each layer declares its own by augmentation: those of flows are
+ * here when the program imports `keelson/flow`.
+ */
+export interface SystemEvents extends Record<never, never> {}

@@ -1,11 +1,12 @@
 /**
  * The event bus of a System: events of processes, for metrics, traces and logs. It costs nothing
- * without listeners: an event object is made only if its event has a listener. Other layers add
- * their events through `telemetry`.
+ * without listeners: an event object is made only if its event has a listener. Other layers
+ * declare their events in `SystemEvents`.
  */
 
 import { EventEmitter } from 'eventemitter3'
 import type { ResultCode } from '../../errors.ts'
+import type { SystemEvents } from '../words/app-context.ts'
 import type { Logger } from './logger.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 
@@ -246,8 +247,12 @@ export interface TelemetryEvents {
   ) => void
 }
 
-/** An event bus. */
-export type Telemetry<Events extends object = TelemetryEvents> = TypedBus<Events>
+declare module '../words/app-context.ts' {
+  interface SystemEvents extends TelemetryEvents {}
+}
+
+/** An event bus. `docs/events.md` lists the events with their units. */
+export type Telemetry<Events extends object = SystemEvents> = TypedBus<Events>
 
 /** Emits the result of `facts`, if the event has a listener. */
 export const announce = <N extends keyof TelemetryEvents>(
@@ -264,8 +269,7 @@ export const announce = <N extends keyof TelemetryEvents>(
 export const createTelemetry = (logger: Logger, outside?: Outside): EventBus & Telemetry =>
   new EventBus(logger, outside) as EventBus & Telemetry
 
-/** The bus of `system`, typed for the events of another layer and of the runtime. */
+/** The bus of `system`, typed for events of your own beside those of Keelson. */
 export const telemetry = <Events extends object>(system: {
   readonly events: Telemetry
-}): Telemetry<TelemetryEvents & Events> =>
-  system.events as unknown as Telemetry<TelemetryEvents & Events>
+}): Telemetry<SystemEvents & Events> => system.events as unknown as Telemetry<SystemEvents & Events>

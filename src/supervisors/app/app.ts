@@ -5,7 +5,7 @@
 import type { Access, Entities } from '../../actors/index.ts'
 import type { Cancel } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
-import type { ExitReason, System } from '../../runtime/index.ts'
+import type { ExitReason, System, Telemetry } from '../../runtime/index.ts'
 import type { Readiness, Ready } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
 import { durableActors } from '../users-tree/durable-parts.ts'
@@ -43,6 +43,10 @@ class RunningInstance {
   readonly dir: string
   /** The System of the instance's processes. */
   readonly system: System
+  /**
+   * The events of the System: `events.on('wal.commit', (event) => …)`. `docs/events.md` lists them.
+   */
+  readonly events: Telemetry
   /** @internal The durable actors, for the prompt. */
   readonly entities: Entities
   /** @internal Lasting parts of the shards, for the prompt and the tests. */
@@ -62,6 +66,7 @@ class RunningInstance {
     this.#parts = parts
     this.dir = parts.dir
     this.system = parts.system
+    this.events = parts.system.events
     this.entities = parts.outside[durableActors].entities
     this.shards = parts.shards
     this.ref()

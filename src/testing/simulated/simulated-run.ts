@@ -13,7 +13,7 @@ import {
   type StepRow,
   type Workflow,
 } from '../../flow/index.ts'
-import { type Settled, type System, telemetry } from '../../runtime/index.ts'
+import type { Settled, System } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { outcome } from '../kit/probe.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
@@ -95,7 +95,7 @@ export const runSimulated = async <I, O, S>(
   }
   for (;;) {
     const { system } = machine
-    const bus = telemetry<FlowEvents>(system)
+    const bus = system.events
     const cut: FlowEvents['flow.step'] = ({ key }) => {
       if (disk.isHalted || !cutsAfter(key)) return
       hasCut = true
