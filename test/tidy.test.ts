@@ -108,6 +108,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/flow/queue/unique-texts.ts': 'one sort of rows to a file, as rates.ts',
   'src/inspect/attach/log-feed.ts': 'the bounds of a log for a reader, with a clock of its own',
   'src/inspect/cli/flow-command.ts': 'one command to a file',
+  'src/inspect/cli/init-command.ts': 'one command to a file',
   'src/inspect/cli/run-command.ts': 'one command to a file',
   'src/inspect/operations/process-survey.ts': 'keeps its marks from scrape to scrape',
   'src/inspect/operations/row-metrics.ts': 'one source of metrics to a file',

@@ -41,12 +41,16 @@ export type InstanceCommand = InstanceWords & {
   readonly log?: 'json'
 }
 
+/** `keelson init`. */
+export type InitCommand = ReturnType<typeof initCommand>
+
 /** `keelson ingest`. `file` is a path, or `-` for standard input. */
 export type IngestCommand = ReturnType<typeof ingestCommand>
 
 /** The commands of `keelson`. */
 export type ParsedCommand =
   | InstanceCommand
+  | InitCommand
   | IngestCommand
   | BackupCommand
   | RestoreCommand
@@ -74,6 +78,9 @@ export const usage = `Usage:
   keelson run [FILE] [--dir DIR] [--acts | --no-app] [--log text|json]
       The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
       --log json      one object of JSON for each line
+
+  keelson init [DIR]
+      Writes a start into an empty folder: a durable actor, a workflow, and a test of both.
 
   keelson check [FILE] [--dir DIR]
       Checks the configuration and prints the tree that it would start. Nothing starts.
@@ -118,13 +125,14 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
   if (first === 'start' || first === 'run' || first === 'check' || first === 'attach')
     return instanceCommand(first, rest)
+  if (first === 'init') return initCommand(rest)
   if (first === 'ingest') return ingestCommand(rest)
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are start, run, check, attach, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, check, attach, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
   )
 }
 
@@ -152,6 +160,13 @@ const instanceCommand = (
     ...(acts && { acts }),
     ...(noApp && { app: false }),
   }
+}
+
+const initCommand = (words: readonly string[]) => {
+  const { values, positionals } = parsedWords(words, {})
+  const [dir = '.', second] = positionals
+  if (dir === '' || second !== undefined) throw wrongWords('init takes one folder, or none')
+  return { kind: 'init', dir, verbose: values.verbose } as const
 }
 
 const ingestCommand = (words: readonly string[]) => {

@@ -69,6 +69,7 @@ const commands: {
   },
   run: async () => (await import('./run-command.ts')).runService,
   check: async () => (await import('./check-command.ts')).runCheck,
+  init: async () => (await import('./init-command.ts')).runInit,
   attach: async () => (await import('./attach-command.ts')).runAttach,
   ingest: async () => (await import('./ingest-command.ts')).runIngest,
   backup: async () => (await import('../backup/backup-command.ts')).runBackup,
