@@ -91,14 +91,14 @@ export class SimulatedMachine {
    * virtual ms, 60,000 by default.
    */
   async during<T>(
-    work: Promise<T>,
+    work: T | PromiseLike<T>,
     { withinMs = 60_000 }: { readonly withinMs?: number | undefined } = {},
   ): Promise<T> {
     let isSettled = false
     const mark = (): void => {
       isSettled = true
     }
-    work.then(mark, mark)
+    Promise.resolve(work).then(mark, mark)
     await this.clock.settle()
     for (let passed = 0; !isSettled && passed < withinMs; passed++) await this.clock.advance(1)
     if (!isSettled)

@@ -2,6 +2,7 @@
  * `simulation.run`: a run of a workflow to its end on virtual time, over power cuts. A cut is a halt
  * of the disk. The instance ends there, starts again on what the disk holds, and the run goes on.
  */
+import { argument, orInfinite, wholeFrom } from '../../check.ts'
 import type { VirtualClock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -28,7 +29,7 @@ export type SimulatedRunOptions<O = unknown, S = never> = Partial<StartRunOption
   readonly crashAfter?: string | ((key: string) => boolean)
   /** Acts on the run once it has begun: sends signals, cancels. Is called again if a cut ended it. */
   readonly act?: (run: Handle<O, S>) => unknown
-  /** The most virtual time, in ms; 30 days by default. */
+  /** The most virtual time, in ms from 1; 30 days by default. */
   readonly withinMs?: number
 }
 
@@ -68,9 +69,12 @@ export const runSimulated = async <I, O, S>(
 ): Promise<SimulatedRun<O>> => {
   const { crashAfter, act, withinMs = 30 * day, id = 'run', ...start } = options
   const cutsAfter = choiceOf(crashAfter)
+  orInfinite(wholeFrom(1))(withinMs, argument('withinMs'))
   const { clock, disk } = machine
   const endsAt = clock.monotonic() + withinMs
   let [powerCuts, hasCut, hasActed] = [0, false, act === undefined]
+  /** The error of `crashAfter`: an event hears none. */
+  let thrown: { readonly error: unknown } | undefined
 
   const life = async (): Promise<End<O>> => {
     const run = await flow(machine.app).start(type, input, { ...start, id })
@@ -85,19 +89,25 @@ export const runSimulated = async <I, O, S>(
       ended = settled
     })
     await clock.settle()
-    while (!ended && !disk.isHalted) {
+    while (!ended && !disk.isHalted && !thrown) {
       const ms = clock.untilNext() ?? Number.POSITIVE_INFINITY
       if (clock.monotonic() + ms > endsAt)
         throw notEnded(type.name, id, withinMs, stepsOf(machine, type, id))
       await clock.advance(ms)
     }
+    if (thrown) throw thrown.error
     return disk.isHalted ? undefined : ended
   }
   for (;;) {
     const { system } = machine
     const bus = system.events
     const cut: FlowEvents['flow.step'] = ({ key }) => {
-      if (disk.isHalted || !cutsAfter(key)) return
+      try {
+        if (disk.isHalted || !cutsAfter(key)) return
+      } catch (error) {
+        thrown ??= { error }
+        return
+      }
       hasCut = true
       disk.halt()
       for (const { ref } of system.processes()) system.kill(ref)

@@ -153,10 +153,10 @@ export class Simulation {
   }
 
   /**
-   * Lets time pass until `work` settles, and settles as it does. Rejects `TIMEOUT` after `withinMs`
+   * Lets time pass until `work` settles, and settles as it does; a value is settled. Rejects `TIMEOUT` after `withinMs`
    * virtual ms, 60,000 by default.
    */
-  during<T>(work: Promise<T>, options: { readonly withinMs?: number } = {}): Promise<T> {
+  during<T>(work: T | PromiseLike<T>, options: { readonly withinMs?: number } = {}): Promise<T> {
     return this.#machine.during(work, options)
   }
 

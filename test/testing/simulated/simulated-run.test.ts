@@ -265,14 +265,16 @@ describe('a simulated run refuses', () => {
     })
   })
 
-  test('what its act throws, and a wrong option', async () => {
+  test('what its functions throw, and a wrong option', async () => {
     const { order } = shop()
     const simulation = await world(order)
-    const act = () => {
+    const throws = () => {
       throw new Error('an assertion')
     }
-    await expect(simulation.run(order, 'tea', { act })).rejects.toThrow('an assertion')
-    for (const options of [{ crashAfter: 7 }, { crashafter: 'charge' }])
+    for (const options of [{ crashAfter: throws }, { act: throws }])
+      await expect(simulation.run(order, 'tea', options)).rejects.toThrow('an assertion')
+    const wrong = [{ crashAfter: 7 }, { crashafter: 'charge' }, { withinMs: 0 }, { withinMs: '1' }]
+    for (const options of wrong)
       await expect(simulation.run(order, 'tea', options as object)).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
       })

@@ -230,6 +230,7 @@ describe('what is refused', () => {
     const simulation = await startSimulated()
     const never = new Promise(() => undefined)
     expect(await codeOf(simulation.during(never, { withinMs: 100 }))).toBe('TIMEOUT')
+    expect(await simulation.during(7)).toBe(7)
     await simulation.close()
   })
 })
