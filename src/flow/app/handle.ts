@@ -311,5 +311,11 @@ const unanswered = (type: string, id: string, cause: unknown): unknown => {
   return new KeelsonError(code, `the run ${id} of ${type} ${text}`, { details, cause })
 }
 
-/** The workflows and queues of an instance: `flow(app)`, in its processes `flow(context.app)`. */
-export const flow = (app: FlowApp): Flow => new Flow(app)
+/**
+ * The workflows and queues of an instance: `flow(app)`, in its processes `flow(context.app)`.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const flow = (app: FlowApp): Flow => {
+  if (typeof app?.entity !== 'function') throw invalidArgument('app', 'an instance', app)
+  return new Flow(app)
+}

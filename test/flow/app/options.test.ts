@@ -1,6 +1,6 @@
 /** Options and arguments that cannot be: they are refused at their caller, and leave nothing. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, flows, queue, schedule, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, flow, flows, queue, schedule, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -284,6 +284,10 @@ describe('an argument of a call is refused, and leaves nothing', () => {
     expect(codes).toEqual(asks.map(() => 'INVALID_ARGUMENT'))
     expect(w.flow.steps(asking, '1').entries).toEqual([])
   })
+})
+
+test.each([undefined, {}, 'app'])('flow(%o) is refused: it is no instance', (app) => {
+  expect(() => flow(app as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
 })
 
 test('a part that is not in the tree is refused by its own name', async () => {
