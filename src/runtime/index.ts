@@ -187,8 +187,8 @@ export {
   isOrderly,
   isShutdown,
 } from './words/exit-reason.ts'
+export { type JsonLoggerOptions, jsonLogger } from './words/json-logger.ts'
 export {
-  jsonLogger,
   type Log,
   type Logger,
   type LogLevel,

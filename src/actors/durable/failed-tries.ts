@@ -106,7 +106,7 @@ export class FailedTries {
     const said = { retry: `the next one is in ${Math.round(retryAt - now)} ms` }
     const after = { onFailed: 'onFailed is next', unblock: 'it is parked until unblock', ...said }
     const at = `try ${tries}, ${after[next]}: ${describeReason(error)}`
-    const facts = { tries, at: retryAt }
+    const facts = { ...this.#process.logged, tries, at: retryAt }
     if (count === 1)
       logger.warn(`${this.#entity}: ${what} failed at ${at}`, { reason: error, ...facts })
     else if (Number.isInteger(Math.log10(count)))

@@ -61,7 +61,7 @@ export class Refusals {
     // A recorded turn runs again when its actor wakes.
     if (isTold || run.step || run.alarm) return
     const message = `${this.#entity}: ${what} was refused: ${describeReason(error)}`
-    this.#process.kernel.logger.error(message, { reason: error })
+    this.#process.kernel.logger.error(message, { ...this.#process.logged, reason: error })
   }
 
   /** The process has ended before these turns could be handled again. */

@@ -23,7 +23,7 @@ export const runService = async (
   const isJson = command.log === 'json'
   const logTo = (stream: Writable): Logger =>
     isJson
-      ? jsonLogger(environment.clock, (text) => printLine(stream, text))
+      ? jsonLogger({ stream, clock: environment.clock })
       : textLogger(environment.clock, (text) => printLine(stream, printableLines(text)))
   const log = logTo(environment.errors)
   const tell = (text: string): void => log.info(text)

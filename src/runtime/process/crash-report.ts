@@ -22,6 +22,8 @@ interface Crashing {
   readonly name: string | undefined
   readonly label: string | undefined
   readonly pid: number
+  /** Its identity in a line of the log. */
+  readonly logged: object
   readonly depth: number
   readonly starter: Crashing | undefined
   readonly kernel: { readonly events: Telemetry; readonly logger: Logger }
@@ -40,7 +42,7 @@ export interface CrashReport {
 
 /** Takes the report of `process`, which is about to fail with `reason`. */
 export const crashReport = (process: Crashing, reason: ExitReason): CrashReport => {
-  const { kernel, depth: mailbox, pid, current } = process
+  const { kernel, depth: mailbox, logged, current } = process
   const title = String(process)
   const facts = process.facts()
   const ancestors = ancestorsOf(process)
@@ -52,7 +54,7 @@ export const crashReport = (process: Crashing, reason: ExitReason): CrashReport 
   const tell = (): void => {
     announce(kernel, 'process.crashed', () => ({ ...facts, ...parts, ancestors, mailbox }))
     kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, {
-      pid,
+      ...logged,
       reason: parts.reason,
       report: new ReportText(parts, ancestors, mailbox),
     })

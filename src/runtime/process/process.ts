@@ -202,6 +202,13 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     return { at: this.kernel.clock.now(), instance, pid, name, kind, label }
   }
 
+  /** Its identity in a line of the log. */
+  get logged(): { readonly pid: number; readonly instance?: string; readonly entity?: string } {
+    const { pid, instance, label } = this
+    const isEntity = this.outputs.isDurable && label !== undefined
+    return { pid, ...(instance && { instance }), ...(isEntity && { entity: label }) }
+  }
+
   toString(): string {
     return this.label ?? this.name ?? `${this.kind} ${this.address}`
   }

@@ -73,7 +73,11 @@ export const isRefused = (table: AcceptanceTable, process: Process, message: Mes
     const { name, payload } = message
     const what = describeMessage(message)
     const shown = process.shownPayload(what, payload)
-    process.kernel.logger.warn(`${process}: refused ${what}`, { name, payload: shown })
+    process.kernel.logger.warn(`${process}: refused ${what}`, {
+      ...process.logged,
+      name,
+      payload: shown,
+    })
   }
   return true
 }

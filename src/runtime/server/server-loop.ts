@@ -166,6 +166,7 @@ export class ServerLoop implements Behaviour {
       const { name, payload: unexpected } = message
       const what = describeMessage(message)
       this.#process.kernel.logger.warn(`${this.#process}: unexpected ${what}`, {
+        ...this.#process.logged,
         name,
         payload: this.#process.shownPayload(what, unexpected),
       })

@@ -9,7 +9,6 @@ import { KeelsonError, reasonText } from '../../errors.ts'
 import { redacted } from '../../redaction.ts'
 import { describeReason, isError } from './exit-reason.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
-import { valueText } from './value-text.ts'
 
 /** The facts of a line. */
 type Facts = Readonly<Record<string, unknown>>
@@ -53,27 +52,6 @@ export const logLine = (
   message: string,
   facts?: Facts,
 ): string => `${timeOf(clock)} ${level.padEnd(5)} ${eventText(message, facts)}`
-
-/**
- * A logger that writes each event as a line of JSON: `time` (ISO 8601, UTC), `level`, `message` and
- * the facts. Values of any size are text of at most 1,000 characters.
- */
-export const jsonLogger = (clock: Pick<Clock, 'now'>, write: (text: string) => void): Logger =>
-  loggerOf((level) => (message, facts) => {
-    const shown = Object.entries(withError(facts ?? {})).map(([name, value]) => [
-      name,
-      jsonValue(name, value),
-    ])
-    write(JSON.stringify({ time: timeOf(clock), level, message, ...Object.fromEntries(shown) }))
-  })
-
-/** Those of the runtime's own facts that are bounded, and plain data as JSON. */
-const plain = ['error', 'report']
-
-const jsonValue = (name: string, value: unknown): unknown =>
-  plain.includes(name) || ['string', 'number', 'boolean'].includes(typeof value)
-    ? value
-    : valueText(value)
 
 /** The default of a System: text to `console`. */
 export const consoleLogger = (clock: Pick<Clock, 'now'>): Logger =>
@@ -122,7 +100,8 @@ export const guardedLogger = (
   })
 }
 
-const loggerOf = (log: (level: LogLevel) => Log): Logger => ({
+/** A logger with one function for its three levels. */
+export const loggerOf = (log: (level: LogLevel) => Log): Logger => ({
   error: log('error'),
   warn: log('warn'),
   info: log('info'),
@@ -148,18 +127,23 @@ class ErrorFact {
   }
 
   toJSON(): Record<string, unknown> {
-    const { name, message } = this.#error
-    const head = describeReason(this.#error)
-    return {
-      name,
-      ...('code' in this.#error && { code: this.#error.code }),
-      message,
-      stack: `${head}${stackText(this.#error, head)}`,
-    }
+    return errorFact(this.#error)
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): Error {
     return this.#error
+  }
+}
+
+/** An Error as plain data. Its stack has no frame of Keelson. */
+export const errorFact = (error: Error): Record<string, unknown> => {
+  const { name, message } = error
+  const head = describeReason(error)
+  return {
+    name,
+    ...('code' in error && { code: error.code }),
+    message,
+    stack: `${head}${stackText(error, head)}`,
   }
 }
 

@@ -2,6 +2,7 @@
  * A secret, under `formatStatus` or in a field with the name of one, is in no byte of the prompt and
  * of the log. The words come from the prompt itself: a new one without a line here fails.
  */
+import { Writable } from 'node:stream'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
@@ -129,7 +130,13 @@ beforeEach(async () => {
   const write = (line: string): void => {
     log += `${line}\n`
   }
-  const loggers = [textLogger(world.clock, write), jsonLogger(world.clock, write)]
+  const stream = new Writable({
+    write: (chunk, _, done) => {
+      write(String(chunk))
+      done()
+    },
+  })
+  const loggers = [textLogger(world.clock, write), jsonLogger({ stream, clock: world.clock })]
   const each =
     (level: 'error' | 'warn' | 'info') =>
     (...line: [string, Record<string, unknown>?]): void => {

@@ -4,7 +4,6 @@ import { KeelsonError } from '../../../src/errors.ts'
 import {
   cast,
   createSystem,
-  jsonLogger,
   type Log,
   type Logger,
   name,
@@ -179,35 +178,6 @@ describe('a crash', () => {
       ])
     },
   )
-
-  test('is a line of JSON for `jsonLogger`', async () => {
-    const lines: string[] = []
-    await crashedWith(jsonLogger({ now: () => 0 }, (text) => lines.push(text)))
-
-    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-      time: '1970-01-01T00:00:00.000Z',
-      level: 'error',
-      message: 'counter ended: KeelsonError: no room',
-      error: { name: 'KeelsonError', code: 'BUSY', message: 'no room', stack: expect.any(String) },
-      report: { state: '7', mailbox: '0 waiting' },
-    })
-  })
-})
-
-test('a line of JSON has values that JSON has not as text', () => {
-  const lines: string[] = []
-  const around: Record<string, unknown> = {}
-  around.itself = around
-
-  jsonLogger({ now: () => 0 }, (text) => lines.push(text)).warn('odd', {
-    ...{ big: 1n, around, missing: undefined, name: 'ada', tries: 2, isLast: true },
-  })
-
-  expect(JSON.parse(lines[0] ?? '')).toEqual({
-    ...{ time: '1970-01-01T00:00:00.000Z', level: 'warn', message: 'odd' },
-    ...{ big: '1n', around: '{itself: …}', missing: 'undefined' },
-    ...{ name: 'ada', tries: 2, isLast: true },
-  })
 })
 
 test('a restart is told, also of a child that was killed', async () => {
