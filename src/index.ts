@@ -187,7 +187,7 @@ export type {
 } from './inspect/index.ts'
 export { ingest } from './inspect/ingest/ingest.ts'
 export { surveyTree } from './inspect/prompt/tree-survey.ts'
-export { treeView } from './inspect/prompt/tree-view.ts'
+export { treeView } from './inspect/views/tree-view.ts'
 export type {
   Acceptance,
   Accepts,

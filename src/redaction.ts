@@ -34,42 +34,54 @@ export const hiddenText = (value: unknown): string => `[hidden ${shapeText(value
 /** The text to show instead of some objects. An object that stands for itself is shown as it is. */
 export type Decided = Pick<WeakMap<object, unknown>, 'has' | 'get'>
 
+/** How much of a value is looked at. The rest is `…`, so that it costs no more than that. */
+export type Bounds = {
+  readonly members: number
+  /** A printer goes down to this depth. Objects below it are left as they are. */
+  readonly depth: number
+}
+
 /**
  * `value` as it may be shown: the value itself if nothing in it is hidden, otherwise a copy of the
- * parts around the hidden ones. Getters do not run. Of a large value, what comes after the first
- * 10,000 members is `…`, so that it costs no more than that. Never throws.
+ * parts around the hidden ones. Getters do not run. By default, 10,000 members of a large value are
+ * looked at. Never throws.
  */
-export const redacted = <T>(value: T, decided?: Decided): T => {
-  const copying = new Copying(decided)
+export const redacted = <T>(value: T, decided?: Decided, bounds: Bounds = wide): T => {
+  const copying = new Copying(decided, bounds)
   const shown = copying.shown(value)
   return copying.hides ? (shown as T) : value
 }
 
-const membersMax = 10_000
+const wide: Bounds = { members: 10_000, depth: Number.POSITIVE_INFINITY }
 const depthMax = 100
 
 class Copying {
   /** Whether anything is hidden. */
   hides = false
   readonly #decided: Decided | undefined
-  readonly #copies = new Map<object, unknown>()
-  #left = membersMax
+  /** The text of an object, and how deep it is there: nearer to the top there is more to show. */
+  readonly #copies = new Map<object, { readonly shown: unknown; readonly depth: number }>()
+  readonly #depthMax: number
+  #left: number
   #depth = 0
 
-  constructor(decided: Decided | undefined) {
+  constructor(decided: Decided | undefined, { members, depth }: Bounds) {
     this.#decided = decided
+    this.#left = members
+    this.#depthMax = depth
   }
 
   shown(value: unknown): unknown {
     if (typeof value !== 'object' || value === null) return value
     if (this.#decided?.has(value)) return this.#instead(value, this.#decided.get(value))
     const copy = this.#copies.get(value)
-    if (copy !== undefined) return copy
+    if (copy !== undefined && copy.depth <= this.#depth) return copy.shown
+    if (this.#depth > this.#depthMax) return value
     if (this.#left <= 0 || this.#depth >= depthMax) return this.#instead(value, '…')
     this.#depth++
     try {
       const shown = this.#copied(value)
-      this.#copies.set(value, shown)
+      this.#noted(value, shown)
       return shown
     } catch {
       // Reading it runs foreign code: a Proxy.
@@ -77,6 +89,11 @@ class Copying {
     } finally {
       this.#depth--
     }
+  }
+
+  /** Called while the object counts as one level. */
+  #noted(value: object, shown: unknown): void {
+    this.#copies.set(value, { shown, depth: this.#depth - 1 })
   }
 
   #instead(value: unknown, shown: unknown): unknown {
@@ -94,7 +111,7 @@ class Copying {
 
   #array(value: readonly unknown[]): unknown {
     const copy: unknown[] = []
-    this.#copies.set(value, copy)
+    this.#noted(value, copy)
     for (const item of value) {
       if (this.#isSpent()) return [...copy, more(value.length - copy.length)]
       copy.push(this.shown(item))
@@ -104,7 +121,7 @@ class Copying {
 
   #map(value: ReadonlyMap<unknown, unknown>): unknown {
     const copy = new Map<unknown, unknown>()
-    this.#copies.set(value, copy)
+    this.#noted(value, copy)
     let isSame = true
     for (const [key, item] of value) {
       if (this.#isSpent()) return copy.set('…', more(value.size - copy.size))
@@ -123,7 +140,7 @@ class Copying {
 
   #object(value: object): unknown {
     const copy: object = Object.create(Object.getPrototypeOf(value))
-    this.#copies.set(value, copy)
+    this.#noted(value, copy)
     let isSame = true
     for (const name of namesIn(value)) {
       const found = Object.getOwnPropertyDescriptor(value, name) ?? {}

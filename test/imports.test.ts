@@ -61,10 +61,10 @@ test('importing keelson loads the runtime, the names of the actors and the check
     'actors/core/write-windows.ts',
     'actors/replication/replication-options.ts',
   ])
-  expect(among(loaded, /^inspect\/prompt\//).sort()).toEqual([
+  expect(among(loaded, /^inspect\/(prompt|views)\//).sort()).toEqual([
     'inspect/prompt/process-pages.ts',
     'inspect/prompt/tree-survey.ts',
-    'inspect/prompt/tree-view.ts',
+    'inspect/views/tree-view.ts',
   ])
   expect(
     among(

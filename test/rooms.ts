@@ -84,7 +84,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     command: ['text'],
     ingest: ['text'],
     recorder: [],
-    prompt: ['text', 'command'],
+    views: ['text'],
+    prompt: ['text', 'command', 'views'],
     operations: ['command', 'prompt'],
     attach: ['text', 'command', 'recorder', 'prompt'],
     wal: ['text', 'command'],
@@ -92,8 +93,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     backup: ['text', 'command'],
     doctor: ['text', 'command'],
     cli: [
-      ...['text', 'command', 'ingest', 'recorder', 'prompt', 'attach', 'wal', 'journal', 'backup'],
-      'doctor',
+      ...['text', 'command', 'ingest', 'recorder', 'views', 'prompt', 'attach', 'wal', 'journal'],
+      ...['backup', 'doctor'],
     ],
   },
   flow: {

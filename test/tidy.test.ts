@@ -112,7 +112,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/inspect/cli/run-command.ts': 'one command to a file',
   'src/inspect/operations/process-survey.ts': 'keeps its marks from scrape to scrape',
   'src/inspect/operations/row-metrics.ts': 'one source of metrics to a file',
-  'src/inspect/prompt/replication-view.ts': 'one view to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',
   'src/runtime/names/tables.ts': 'one kind of names to a file',
   'src/storage/disk/direct-writer.ts': 'owns the aligned memory of O_DIRECT',

@@ -103,7 +103,7 @@ export type {
   MigrationProgress,
   MigrationReport,
 } from './entities/migration.ts'
-export { parkedOf, unblockWorker } from './entities/parked-actors.ts'
+export { parkedCount, unblockWorker } from './entities/parked-actors.ts'
 export { deleteWorker } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'

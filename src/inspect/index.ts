@@ -6,7 +6,8 @@
  * - command: what every command needs: words, streams, signals, progress
  * - ingest: `keelson ingest`, and its function
  * - recorder: the flight recorder: failures and warnings as text, and their counts
- * - prompt: the prompt and its views of processes, logs and projections
+ * - views: processes, entities, machines, logs and flows as text
+ * - prompt: the prompt and its words
  * - operations: `keelson/operations`: health, readiness and metrics for programs that watch
  * - attach: prompts that are attached to a running instance; the public `start`
  * - wal: `keelson wal verify`, `dump` and `salvage`
@@ -26,4 +27,4 @@ export {
 } from './ingest/ingest.ts'
 export type { RecordFormat } from './ingest/record-splitter.ts'
 export { type Surveyed, surveyTree } from './prompt/tree-survey.ts'
-export { type TreeNode, treeView } from './prompt/tree-view.ts'
+export { type TreeNode, treeView } from './views/tree-view.ts'

@@ -20,6 +20,12 @@
  * Start reading at `server/gen-server.ts`, then `process/process.ts` and
  * `supervision/supervisor-server.ts`.
  */
+export {
+  isIn,
+  type MachineOutline,
+  type MachineState,
+  machineOutline,
+} from './machine/machine-outline.ts'
 export { asPart } from './names/parts.ts'
 export { isVia, type Via } from './names/via.ts'
 export { crashText } from './process/crash-report.ts'
@@ -38,10 +44,16 @@ export type { Answerable, Beginner, ExitTarget, Outputs } from './process/output
 export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export {
+  machineOf,
   messageNames,
   type ProcessInfo,
   type ProcessSummary,
+  type ProcessTies,
   replyShownBy,
+  summaryOf,
+  tiesOf,
+  type WaitingMessage,
+  waitingMessages,
 } from './process/process-info.ts'
 export { type Shutdown, shutDown } from './process/shutdown.ts'
 export { TimeSlice } from './queues/time-slice.ts'

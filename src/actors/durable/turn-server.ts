@@ -42,9 +42,9 @@ const own = {
 export const durableServer = (
   table: DurableTable,
 ): GenServer<Messages, DurableProcess, DurableTerms> => {
-  const { kind = 'entity', formatStatus, accepts, info, exit, down, timeout } = table
+  const { kind = 'entity', formatStatus, machine, accepts, info, exit, down, timeout } = table
   const server = {
-    ...{ kind, formatStatus, Context: TurnContext },
+    ...{ kind, formatStatus, machine, Context: TurnContext },
     ...(accepts && { accepts: withOwn(accepts) }),
     init: async (terms: DurableTerms, context: SharedContext & TurnContext) => {
       const self = new DurableProcess(terms, context)

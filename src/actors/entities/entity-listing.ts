@@ -185,7 +185,7 @@ export const shownRows = (
  * where the counters cannot be used.
  */
 export const countsOf = async (
-  entities: Entities,
+  entities: Pick<Entities, 'system' | 'shards'>,
   kind: string,
   field: string,
 ): Promise<Map<IndexValue, number>> => {

@@ -13,6 +13,7 @@ import type { Access } from '../core/access.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
 import type { Entities } from './entities.ts'
+import { countsOf } from './entity-listing.ts'
 
 /** A step or an alarm whose tries have ended. It runs again after `unblock`. */
 export type ParkedTurn = {
@@ -64,6 +65,12 @@ export function* parkedActors(
       new KeelsonError('BLOCKED', message, { details: { entity: `${kind}/${id}`, parked } }),
     ]
   }
+}
+
+/** How many actors of a kind have parked steps or alarms. Shards that are down: none. */
+export const parkedCount = async (entities: Entities, kind: string): Promise<number> => {
+  const shards = entities.shards.filter(({ phase }) => phase.kind === 'open')
+  return (await countsOf({ system: entities.system, shards }, kind, parkedField)).get(null) ?? 0
 }
 
 /** Whether an actor has parked steps or alarms. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */

@@ -40,8 +40,12 @@ export class Durability {
     this.proven(durableLsn)
   }
 
-  /** Records that every frame up to `durableLsn` is synced, without a requested sync. */
+  /**
+   * Records that every frame up to `durableLsn` is synced, without a requested sync. The last of
+   * them may be an IDLE frame, which no group has written.
+   */
   proven(durableLsn: number): void {
+    this.#lastLsn = Math.max(this.#lastLsn, durableLsn)
     this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
   }
 

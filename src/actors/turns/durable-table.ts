@@ -17,6 +17,8 @@ export type DurableTable = {
   readonly version: number
   /** The structural hash of a state machine, or ''. */
   readonly shape: string
+  /** The definition of that machine. */
+  readonly machine: unknown
   readonly migrate: ((state: unknown, from: number) => unknown) | undefined
   readonly init: (arg: unknown, context: unknown) => unknown
   readonly wake: ((state: unknown, context: unknown) => unknown) | undefined
@@ -60,7 +62,7 @@ export const durableTable = (server: object): DurableTable => {
       exit: given.exit,
     },
     ...{ down: given.down, timeout: given.timeout, terminate: given.terminate },
-    formatStatus: given.formatStatus,
+    ...{ formatStatus: given.formatStatus, machine: given.machine },
     isBusy: given.isBusy ?? (() => false),
     isFinal: given.isFinal ?? (() => false),
     calls: section(given.calls),

@@ -4,10 +4,10 @@
  */
 import type { RecoveryProgress, WalWriter } from '../../actors/index.ts'
 import type { StartProgress } from '../../supervisors/index.ts'
-import type { ShardFacts } from '../prompt/shard-survey.ts'
-import { type DurabilitySettings, durabilityWarning, recoveryText } from '../prompt/shard-view.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, pluralText } from '../text/quantities.ts'
+import type { ShardFacts } from '../views/shard-view.ts'
+import { type DurabilitySettings, durabilityWarning, recoveryText } from '../views/shard-view.ts'
 
 /** One step of starting as a line; `undefined` for a step that takes no time. */
 export const stepText = (progress: StartProgress): string | undefined => {

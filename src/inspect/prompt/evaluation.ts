@@ -53,13 +53,14 @@ const outermost = new vm.Script(`(function () { with (arguments[0]) return ${exe
   importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 })
 
-/** The scope of a session: its words, and what its lines have declared. */
+/** The scope of a session: its words, what its lines have declared, and the last value as `_`. */
 export class LineScope {
+  readonly #words: Record<string, unknown>
   #execute: Execute
 
   constructor(words: Readonly<Record<string, unknown>> = {}) {
-    const own: object = Object.assign(Object.create(null), words)
-    this.#execute = outermost.runInThisContext()(own)
+    this.#words = Object.assign(Object.create(null), words, { _: undefined })
+    this.#execute = outermost.runInThisContext()(this.#words)
   }
 
   /** Runs a piece of source, each part by `run`, and awaits its value. Never rejects. */
@@ -69,12 +70,30 @@ export class LineScope {
       const program = programOf(source)
       if (program) {
         const runs: Runs = (part, awaited) => run(() => this.#executed(part, awaited))
-        return { kind: 'value', value: await program(runs) }
+        const value = await program(runs)
+        this.#words._ = value
+        return { kind: 'value', value }
       }
       if (isUnfinished(source)) return { kind: 'unfinished' }
       throw errorIn(awaits(source) ? inFunction(source) : source)
     } catch (error) {
       return { kind: 'error', error }
+    }
+  }
+
+  /**
+   * The value of a name that a line may use, or of a field below it, for completion. No getter of
+   * an object runs.
+   */
+  valueAt([name = '', ...fields]: readonly string[]): unknown {
+    try {
+      return fields.reduce(
+        fieldOf,
+        this.#execute(name, () => undefined, undefined),
+      )
+    } catch {
+      // It is not declared.
+      return undefined
     }
   }
 
@@ -86,6 +105,18 @@ export class LineScope {
     const kept = declares.test(source) ? `arguments[1](${executeSource});` : ''
     return execute(`${kept}${source}\n//# sourceURL=keelson`, keep, awaited)
   }
+}
+
+const fieldOf = (value: unknown, field: string): unknown => {
+  for (
+    let holder: unknown = value === undefined || value === null ? null : Object(value);
+    holder;
+    holder = Object.getPrototypeOf(holder)
+  ) {
+    const found = Object.getOwnPropertyDescriptor(holder, field)
+    if (found) return found.value
+  }
+  return undefined
 }
 
 /** Only a source that may declare something needs its own scope. */
@@ -102,6 +133,7 @@ type Program = (run: Runs) => unknown
 
 /** The first interpretation of the source that compiles; `undefined` when none does. */
 const programOf = (source: string): Program | undefined => {
+  if (imports.test(source)) return importOf(source)
   // A line that begins with a brace is an object, unless it compiles only as a block.
   const object = /^\s*\{/.test(source) && !/;\s*$/.test(source)
   if (!awaits(source)) return (object ? scriptOf(`(${source}\n)`) : undefined) ?? scriptOf(source)
@@ -155,6 +187,46 @@ const sequenceOf = (source: string): Program | undefined => {
   return undefined
 }
 
+/** A static import, which only a module may have; not `import()` and not `import.meta`. */
+const imports = /^\s*import\b(?!\s*[(.])/
+
+/** `import first, { second as other } from 'module' with { type: 'json' }`, and what follows it. */
+const importParts =
+  /^\s*import\s*(?:([\w$]+)\s*,?\s*)?(?:\*\s*as\s+([\w$]+)\s*|\{([^}]*)\}\s*)?(from\s*)?('[^'\n]*'|"[^"\n]*")(?:\s*with\s*(\{[^}]*\}))?[^\S\n]*(?:;|\n|$)/
+
+/** A static import as the program of `import()`: what it names is declared for later lines. */
+const importOf = (source: string): Program | undefined => {
+  const [whole = '', first, all, some, from, specifier, attributes] = importParts.exec(source) ?? []
+  const isNamed = first !== undefined || all !== undefined || some !== undefined
+  if (specifier === undefined || isNamed !== (from !== undefined)) return undefined
+  const named = (some ?? '').split(',').flatMap((each) => {
+    const [name = '', local = name] = each.trim().split(/\s+as\s+/)
+    return name === '' ? [] : [[name, local] as const]
+  })
+  const taken = first === undefined ? named : [['default', first] as const, ...named]
+  const declared = [
+    ...(taken.length > 0
+      ? [`{ ${taken.map(([name, local]) => `${name}: ${local}`).join(', ')} } = arguments[2]`]
+      : []),
+    ...(all === undefined ? [] : [`${all} = arguments[2]`]),
+  ].join(', ')
+  const load = `import(${specifier}${attributes === undefined ? '' : `, { with: ${attributes} }`})`
+  const declare = declared === '' ? undefined : `const ${declared}`
+  if (errorIn(load) || (declare !== undefined && errorIn(declare))) return undefined
+  const loaded: Program = async (run) => {
+    const module = (await run(load)) as object
+    for (const [name] of taken) if (!(name in module)) throw noExport(specifier, name)
+    if (declare !== undefined) run(declare, module)
+  }
+  const rest = source.slice(whole.length)
+  if (isBlank(rest)) return loaded
+  const next = programOf(rest)
+  return next && ((run) => inOrder(loaded, next, run))
+}
+
+const noExport = (specifier: string, name: string): SyntaxError =>
+  new SyntaxError(`the module ${specifier} has no export named '${name}'`)
+
 const inOrder = async (first: Program, second: Program, run: Runs): Promise<unknown> => {
   await first(run)
   return second(run)
@@ -178,6 +250,9 @@ const depthMax = 32
 
 /** Whether the source is only incomplete: its error is then after its last line. */
 const isUnfinished = (source: string): boolean => {
+  // A static import is no script, so its errors say nothing.
+  if (imports.test(source))
+    return /^\s*import\b[\w$\s,*]*(?:\{[^}'"]*)?(?:\}\s*(?:from\s*)?)?$/.test(source)
   let rest = awaits(source) ? `async () => {\n${source}` : source
   for (let depth = 0; depth < depthMax; depth++) {
     const error = errorIn(rest)

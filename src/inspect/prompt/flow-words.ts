@@ -8,7 +8,7 @@ import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
-import { deadTable, overviewTable, queueFacts, runFacts, runTable } from './flow-view.ts'
+import { deadTable, overviewTable, queueFacts, runFacts, runTable } from '../views/flow-view.ts'
 
 /** `json`: the answer is one line of JSON. */
 type Shown = { readonly json?: boolean }

@@ -1,23 +1,38 @@
-/** Finds a process by its pid, its name, its ref, or a handle. */
+/**
+ * Finds a process by its pid, its name, its ref, or a handle. An entity at rest has none: it is
+ * found by its kind and id, and is not woken.
+ */
 import { Control, ControlHandle } from '../../actors/index.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { type Name, name, type ProcessSummary, type Ref, type System } from '../../runtime/index.ts'
+import {
+  type Name,
+  name,
+  type ProcessSummary,
+  type Ref,
+  type System,
+  summaryOf,
+} from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
 import { processAt } from './process-pages.ts'
 
 /** The part of an instance that finds its processes. */
-export type Findable = { readonly system: System; readonly instance: string }
+export type Findable = Pick<App, 'system' | 'instance' | 'entities'>
+
+/** An entity by its kind and id. */
+export type NamedEntity = { readonly kind: string; readonly id: string }
 
 /**
- * The process of `target`: `12` or `'<12>'`, `'wal_writer(0)'` or another name or label, a ref, the
- * control handle, or a result of `info`.
+ * The process of `target`, as `processOf` finds it.
  * @throws KeelsonError `NO_PROCESS` when there is none, `INVALID_ARGUMENT` for any other value
  */
 export const findProcess = (app: Findable, target: unknown): ProcessSummary => {
-  const found = lookUp(app, target)
+  const found = processOf(app, target)
   if (found) return found
-  throw new KeelsonError('NO_PROCESS', `there is no process ${String(target)}; ps() lists all`, {
-    details: { target: String(target) },
-  })
+  const resting = restingEntity(app, target)
+  const why = resting
+    ? `${resting.kind}/${resting.id} is at rest; entity('${resting.kind}/${resting.id}') shows it`
+    : `there is no process ${String(target)}; ps() lists all`
+  throw new KeelsonError('NO_PROCESS', why, { details: { target: String(target) } })
 }
 
 /** The title of a process in output: `wal_writer(0) <5>`, or `<12>` without a name. */
@@ -28,12 +43,39 @@ export const processTitle = (process: ProcessSummary): string =>
 export const shownName = ({ name: called, label }: ProcessSummary): string | undefined =>
   called ?? label
 
-const lookUp = ({ system, instance }: Findable, target: unknown): ProcessSummary | undefined => {
-  if (target instanceof ControlHandle) return system.info(Control.name(instance))
+/** The entity `order/42`, or that of a ref, if its kind runs. */
+export const namedEntity = ({ entities }: Findable, target: unknown): NamedEntity | undefined => {
+  const named = typeof target === 'string' ? target : (target as Ref | undefined)?.name
+  const [, kind, id] = /^([a-z][\w-]*)\/(.+)$/s.exec(named ?? '') ?? []
+  if (kind === undefined || id === undefined || entities.kind(kind) === undefined) return undefined
+  // In an instance with another name, names of processes end with it.
+  const suffix = entities.nameOf('')
+  return { kind, id: id.endsWith(suffix) ? id.slice(0, id.length - suffix.length) : id }
+}
+
+/** The entity, if it has no process now. */
+export const restingEntity = (app: Findable, target: unknown): NamedEntity | undefined => {
+  const named = namedEntity(app, target)
+  if (!named || summaryOf(app.entities.ref(named.kind, named.id))) return undefined
+  return named
+}
+
+/**
+ * The process of `target`: `12` or `'<12>'`, `'wal_writer(0)'` or another name or label, a ref, the
+ * control handle, or a result of `info`. `undefined`: there is none.
+ * @throws KeelsonError `NO_PROCESS` for a label of several, `INVALID_ARGUMENT` for any other value
+ */
+export const processOf = (app: Findable, target: unknown): ProcessSummary | undefined => {
+  const { system, instance, entities } = app
+  if (target instanceof ControlHandle) return summaryOf(system.to(Control.name(instance)))
   const pid = pidIn(target)
   if (pid !== undefined) return processAt(system, pid)
-  if (typeof target === 'string') return system.info(name(target)) ?? labelled(system, target)
-  if (isRef(target)) return system.info('ref' in target ? (target.ref as Ref) : target)
+  if (typeof target === 'string' && target !== '') {
+    const entity = namedEntity(app, target)
+    if (entity) return summaryOf(entities.ref(entity.kind, entity.id))
+    return summaryOf(system.to(name(target))) ?? labelled(system, target)
+  }
+  if (isRef(target)) return summaryOf('ref' in target ? (target.ref as Ref) : target)
   throw invalidArgument('process', 'a name such as wal_writer(0), a pid or a ref', target)
 }
 

@@ -3,11 +3,18 @@
  * answer. On a terminal it has editing, history and completion. From a pipe the same lines give the
  * same output. A failing line prints its error, and the next one runs.
  */
-import { clearScreenDown, createInterface, type Interface, moveCursor } from 'node:readline'
+import {
+  clearScreenDown,
+  createInterface,
+  cursorTo,
+  type Interface,
+  moveCursor,
+} from 'node:readline'
 import { type Environment, type Input, isTerminal, printLine } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
 import { type Run, runBreakable } from './evaluation.ts'
 import { historyMax, readHistory, writeHistory } from './history-file.ts'
+import { HistorySearch } from './history-search.ts'
 import type { Answer, Session } from './session.ts'
 
 /** The parts of a prompt. */
@@ -29,6 +36,8 @@ export class Prompt {
   readonly #queue: AsyncIterable<string>
   /** Runs a line, if not in the usual way. */
   readonly #run: Run | undefined
+  /** On a terminal. */
+  #search: HistorySearch | undefined
   /** Incomplete lines. */
   #pending = ''
   /** Abandons the running line; set while one runs. */
@@ -42,12 +51,14 @@ export class Prompt {
     this.#options = options
     const { input, output } = options.environment
     const terminal = isTerminal(options.environment)
+    const earlier = terminal && options.history ? readHistory(options.history) : []
     this.#lines = createInterface({
       input,
       ...(terminal ? { output, completer: completerOf(options.session) } : {}),
       terminal,
       prompt: promptText,
-      ...(terminal && options.history ? { history: readHistory(options.history) } : {}),
+      // The list becomes readline's own.
+      ...(earlier.length > 0 ? { history: [...earlier] } : {}),
       historySize: historyMax,
       removeHistoryDuplicates: true,
     })
@@ -58,6 +69,9 @@ export class Prompt {
       this.#isClosed = true
     })
     if (!terminal) return
+    this.#search = new HistorySearch(this.#lines, options.environment, earlier, () =>
+      this.#setPrompt(),
+    )
     const { history } = options
     if (history) this.#lines.on('history', (lines) => writeHistory(history, lines))
     this.#lines.on('SIGINT', () => this.#interrupt())
@@ -71,7 +85,8 @@ export class Prompt {
       this.#ask()
       for await (const line of this.#queue) {
         if (isEnd(line)) break
-        await this.#take(line)
+        if (this.#pending === '' && isClear(line)) this.#clearScreen()
+        else await this.#take(line)
         this.#ask()
       }
       if (this.#pending !== '') printLine(this.#options.environment.output, errorText(endedEarly()))
@@ -126,13 +141,18 @@ export class Prompt {
     clearScreenDown(output)
     printLine(output, `${line}${'\n'.repeat(rows)}`)
     this.#lines.prompt(true)
+    this.#search?.redraw()
   }
 
   #ask(): void {
     // Lines may be left when the input has ended: they run without a prompt.
     if (this.#isClosed || !this.#lines.terminal) return
-    this.#lines.setPrompt(this.#pending === '' ? promptText : continuedText)
+    this.#setPrompt()
     this.#lines.prompt()
+  }
+
+  #setPrompt(): void {
+    this.#lines.setPrompt(this.#pending === '' ? promptText : continuedText)
   }
 
   /**
@@ -146,6 +166,13 @@ export class Prompt {
       this.#leave()
     } else if (isEmpty && this.#interruptedIdle) this.#lines.close()
     else this.#clear(isEmpty)
+  }
+
+  #clearScreen(): void {
+    const { output } = this.#options.environment
+    if (!this.#lines.terminal) return
+    cursorTo(output, 0, 0)
+    clearScreenDown(output)
   }
 
   #clear(isEmpty: boolean): void {
@@ -172,6 +199,9 @@ const completerOf =
 
 /** The words that end a session. */
 const isEnd = (line: string): boolean => /^(\.exit|(exit|quit)(\(\))?;?)$/.test(line.trim())
+
+/** The word that clears the screen. */
+const isClear = (line: string): boolean => /^clear(\(\))?;?$/.test(line.trim())
 
 /** Runs with the terminal out of raw mode, in which Ctrl-C would be an unread key. */
 const cooked =

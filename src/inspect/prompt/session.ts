@@ -3,8 +3,8 @@
  * process; the prompt that is attached to a service asks the session that runs there. Sessions
  * share nothing: each has its own words and its own declarations.
  */
-import { inspect } from 'node:util'
 import { errorText } from '../text/error-view.ts'
+import { valueText } from '../text/shown-text.ts'
 import { Feed, View } from '../text/view.ts'
 import { type Evaluation, LineScope, type Run } from './evaluation.ts'
 import type { PromptWords } from './prompt-words.ts'
@@ -71,9 +71,11 @@ export class LocalSession implements Session {
       return [names.filter((name) => name.startsWith(argument)).sort(), argument]
     }
     const part = /[\w$.]*(?:\(\d*)?$/.exec(line)?.[0] ?? ''
-    const [, object, member] = /^(store|control|flow)\.(\w*)$/.exec(part) ?? []
-    if (object !== undefined && member !== undefined)
-      return [methodsOf(words[object]).filter((name) => name.startsWith(member)), member]
+    const [, object, member] = /(?<![\w$.)\]])((?:[A-Za-z_$][\w$]*\.)+)([\w$]*)$/.exec(line) ?? []
+    if (object !== undefined && member !== undefined) {
+      const found = this.#scope.valueAt(object.slice(0, -1).split('.'))
+      return [membersOf(found).filter((name) => name.startsWith(member)), member]
+    }
     const known = [...new Set([...Object.keys(words), ...completions()])].sort()
     return [part === '' ? [] : known.filter((name) => name.startsWith(part)), part]
   }
@@ -88,7 +90,10 @@ export class LocalSession implements Session {
     const shownAs = this.#options.words[shownValues] ?? new ShownValues()
     return {
       isUnfinished,
-      text: shown(shownAs.printed(value), colours),
+      text:
+        value instanceof View
+          ? value.text
+          : valueText((depth) => shownAs.printed(value, depth), colours),
       ...(value instanceof Feed && { feed: value }),
     }
   }
@@ -96,7 +101,7 @@ export class LocalSession implements Session {
 
 /** A call of a command about a process, up to the end of its first argument. */
 const aboutProcess =
-  /(?<![.\w])(?:info|state|trace|kill|suspend|resume|call|cast|send)\(\s*(['"]?[^'"(),\s]*(?:\([^'"()]*\)?)?)$/
+  /(?<![.\w])(?:info|state|trace|mailbox|machine|tree|whereis|kill|suspend|resume|call|cast|send|event)\(\s*(['"]?[^'"(),\s]*(?:\([^'"()]*\)?)?)$/
 
 /** The name of a process as it may be typed: a word of the prompt, or a text. */
 const asTyped = (name: string, words: PromptWords, begun: string): string => {
@@ -106,26 +111,14 @@ const asTyped = (name: string, words: PromptWords, begun: string): string => {
   return `${quote ?? "'"}${name}${quote ?? "'"}`
 }
 
-const printing = { maxArrayLength: 100, maxStringLength: 10_000 } as const
-
-/** A value with more lines is printed with less depth: the state of an actor holds its relations. */
-const linesMax = 100
-
-const shown = (value: unknown, colors: boolean): string => {
-  const whole = inspect(value, { ...printing, depth: 4, colors })
-  return value instanceof View || whole.split('\n').length <= linesMax
-    ? whole
-    : inspect(value, { ...printing, depth: 2, colors })
-}
-
-/** The methods of a handle, including inherited ones. */
-const methodsOf = (handle: unknown): string[] => {
+/** The names of members, including inherited ones. */
+const membersOf = (value: unknown): string[] => {
   const names = new Set<string>()
-  let prototype: unknown = typeof handle === 'object' && handle && Object.getPrototypeOf(handle)
-  while (prototype && prototype !== Object.prototype) {
-    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(prototype)))
-      if (name !== 'constructor' && typeof value === 'function') names.add(name)
-    prototype = Object.getPrototypeOf(prototype)
+  let holder: unknown = value === undefined || value === null ? null : Object(value)
+  while (holder && holder !== Object.prototype) {
+    for (const name of Object.getOwnPropertyNames(holder))
+      if (name !== 'constructor' && /^[A-Za-z_$][\w$]*$/.test(name)) names.add(name)
+    holder = Object.getPrototypeOf(holder)
   }
   return [...names].sort()
 }

@@ -2,12 +2,12 @@
  * The output of `trace(p)`: a line for each message, reply and step of a process, up to a number.
  */
 
-import { inspect } from 'node:util'
 import type { KeelsonError } from '../../errors.ts'
 import { invalidArgument } from '../../errors.ts'
 import { type ProcessSummary, type TraceEvent, trace } from '../../runtime/index.ts'
 import { printable } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
+import { lineText } from '../text/shown-text.ts'
 import { Feed } from '../text/view.ts'
 import { processTitle } from './process-finder.ts'
 
@@ -40,16 +40,11 @@ export const traceFeed = async (process: ProcessSummary, count: unknown = 100): 
 
 /** One event in a line: the process, the direction, the message, and its payload, cut if long. */
 export const traceLine = (title: string, { direction, what, payload }: TraceEvent): string => {
-  const carried = payload === undefined ? '' : ` ${shown(payload)}`
+  const carried = payload === undefined ? '' : ` ${lineText(payload, widthMax)}`
   return printable(`${title}  ${direction.padEnd(4)}  ${what}${carried}`)
 }
 
 const widthMax = 200
-
-const shown = (payload: unknown): string => {
-  const text = inspect(payload, { depth: 3, breakLength: Number.POSITIVE_INFINITY, compact: true })
-  return text.length <= widthMax ? text : `${text.slice(0, widthMax)}…`
-}
 
 const noCount = (found: unknown): KeelsonError =>
   invalidArgument('count', 'a whole number from 0', found)

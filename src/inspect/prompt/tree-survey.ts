@@ -13,8 +13,8 @@ import {
   whichChildren,
 } from '../../runtime/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
+import type { TreeNode } from '../views/tree-view.ts'
 import { processPages } from './process-pages.ts'
-import type { TreeNode } from './tree-view.ts'
 
 /** The part of an instance that is surveyed. */
 export type Surveyed = Pick<App, 'system' | 'instance' | 'health'>
@@ -32,52 +32,83 @@ export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
   const { treeNames } = await import('../../supervisors/index.ts')
   const { root } = treeNames(instance)
   const info = system.info(root)
-  const reasons = new Map(surveyed.health().shards.flatMap(downReasons))
-  const survey = { ...(await startedBy(system)), reasons }
-  return info ? nodeOf(info, info.name ?? root, survey) : missing(root, 'supervisor', undefined)
+  return info ? surveyBelow(surveyed, info) : missing(root, 'supervisor', undefined)
 }
 
-/** The processes by the pid of the process that started them. Processes of entities are counted. */
-const startedBy = async (system: System): Promise<Omit<Survey, 'reasons'>> => {
-  const children = new Map<number, ProcessSummary[]>()
-  const live = new Map<number, number>()
+/** The tree below a process. */
+export const surveyBelow = async (surveyed: Surveyed, top: ProcessSummary): Promise<TreeNode> => {
+  const reasons = new Map(surveyed.health().shards.flatMap(downReasons))
+  const children = await startedBy(surveyed.system, top.pid)
+  return nodeOf(top, `<${top.pid}>`, { children, reasons, top: top.pid })
+}
+
+/** The most children of the process at the top that are shown, and of any other. */
+const topChildrenMax = 500
+const childrenMax = 100
+
+/** Whether a process of this kind has children in any number: they are counted, and not shown. */
+const folds = (kind: string): boolean =>
+  kind === 'entity_kind' || (kind.endsWith('supervisor') && kind !== 'supervisor')
+
+/** The children of a process that are shown, and how many it has. */
+type Children = { readonly shown: ProcessSummary[]; readonly folds: boolean; count: number }
+
+/** The processes by the pid of the process that started them. */
+const startedBy = async (system: System, top: number): Promise<Map<number, Children>> => {
+  const all = new Map<number, Children>()
+  const childrenOf = (pid: number, kind: string): Children => {
+    const known = all.get(pid) ?? { shown: [], folds: folds(kind), count: 0 }
+    all.set(pid, known)
+    return known
+  }
   for await (const page of processPages(system))
     for (const process of page) {
       const { parent = 0, pid, kind } = process
-      const count = live.get(parent)
-      if (kind === 'entity_kind') live.set(pid, 0)
-      if (count !== undefined) live.set(parent, count + 1)
-      else if (!children.get(parent)?.push(process)) children.set(parent, [process])
+      if (folds(kind)) childrenOf(pid, kind)
+      const children = childrenOf(parent, '')
+      const roomLeft = parent === top ? topChildrenMax : children.folds ? 0 : childrenMax
+      if (children.count++ < roomLeft) children.shown.push(process)
     }
-  return { children, live }
+  return all
 }
 
 type Survey = {
-  readonly children: ReadonlyMap<number, readonly ProcessSummary[]>
-  /** How many processes each kind of entities has. */
-  readonly live: ReadonlyMap<number, number>
+  readonly children: ReadonlyMap<number, Children>
   /** The reasons why parts are down, by their ids. */
   readonly reasons: ReadonlyMap<string, string>
+  /** The pid of the process at the top. */
+  readonly top: number
 }
 
 const downReasons = ({ shard, reason }: ShardHealth): [string, string][] =>
   reason === undefined ? [] : [[`shard(${shard})`, reason]]
 
-const nodeOf = async (info: ProcessSummary, id: string, survey: Survey): Promise<TreeNode> => ({
-  name: info.name ?? info.label ?? id,
-  pid: info.pid,
-  kind: info.kind,
-  status: statusOf(info),
-  mailbox: info.mailbox,
-  restarts: info.restarts,
-  reason: undefined,
-  children: info.kind === 'supervisor' ? await childrenOf(info, survey) : [],
-  live: survey.live.get(info.pid),
-})
+const nodeOf = async (info: ProcessSummary, id: string, survey: Survey): Promise<TreeNode> => {
+  const { shown = [], folds = false, count = 0 } = survey.children.get(info.pid) ?? {}
+  const isOpen = info.kind === 'supervisor' || info.pid === survey.top
+  const isCounted = folds || count > shown.length
+  return {
+    name: info.name ?? info.label ?? id,
+    pid: info.pid,
+    kind: info.kind,
+    status: statusOf(info),
+    mailbox: info.mailbox,
+    restarts: info.restarts,
+    reason: undefined,
+    // One with very many would hold up the event loop with its list.
+    children: isOpen ? await childNodes(info, shown, isCounted, survey) : [],
+    live: isCounted ? count : undefined,
+  }
+}
 
-const childrenOf = async (supervisor: ProcessSummary, survey: Survey): Promise<TreeNode[]> => {
-  const started = survey.children.get(supervisor.pid) ?? []
-  const known = await askedChildren(supervisor)
+const childNodes = async (
+  parent: ProcessSummary,
+  started: readonly ProcessSummary[],
+  isCounted: boolean,
+  survey: Survey,
+): Promise<TreeNode[]> => {
+  const isAsked = parent.kind === 'supervisor' && !isCounted
+  const known = isAsked ? await askedChildren(parent) : undefined
   const nodes =
     known?.map((child) => childNode(child, started, survey)) ??
     started.map((info) => nodeOf(info, `<${info.pid}>`, survey))

@@ -1,6 +1,6 @@
 /**
- * The help of `h(name)`: the methods of a handle, one line each. A test compares them with the
- * handles.
+ * The help of the prompt: the list of `help`, and of `h(name)` the members of a handle, one line
+ * each. Tests compare them with the words and the handles.
  */
 import { invalidArgument } from '../../errors.ts'
 import { factList } from '../text/text-table.ts'
@@ -63,28 +63,58 @@ const flowMethods = [
   ["pause('mails'), resume('mails')", 'holds the jobs of a queue, and lets them start'],
 ] as const
 
+const appMembers = [
+  ['dir, instance', 'its data folder, its name'],
+  ['store', 'keys and values; h(store)'],
+  ['control', 'its projections; h(control)'],
+  ['journal', 'the journal of shard 0; journal.on(shard)'],
+  ['batcher, blobs', 'windows of writes; large values'],
+  ['wal(shard), lmdbWriter(shard)', 'the log and the projection of a shard'],
+  ['projection(name)', 'a projection of the configuration'],
+  ['entity(kind)', 'the handle of a kind of entities; h(entity)'],
+  ['registry', 'names of processes by keys'],
+  ['system', 'its processes: whereis(name), info(p), exit(p, reason), monitor(p, onDown), events'],
+  ['health()', 'everything that is known of it'],
+  ['backup(dir)', 'copies it into a folder'],
+  ['deleteWorker(name), unblockWorker(name)', 'a durable worker: removes its rows; lets it go on'],
+  ['ready(), closed, close(), ref(), unref()', 'its start and its end'],
+] as const
+
+const entityMethods = [
+  ['ref(id)', 'its ref, for call and cast in code'],
+  ['state(id), rows(id)', 'the durable state; the rows that it keeps itself'],
+  ['list({ where, prefix, limit, cursor, order, states })', 'one page of entities'],
+  ['watch({ from })', 'durable turns: for await (const turn of …watch())'],
+  ['count(), counts(field)', 'how many there are, and by each value of an index field'],
+  ['alarms({ before, limit })', 'the alarms that are set, the soonest first'],
+  ['blocked(), unblock(id)', 'the ones that cannot go on; lets one try again'],
+  ['stop(id), delete(id), endsAt(id)', 'lets it rest; removes it; when it is removed by itself'],
+  ['migrateAll(options)', 'writes all states in the present version'],
+] as const
+
 const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   store: storeMethods,
   control: controlMethods,
   flow: flowMethods,
+  app: appMembers,
+  entity: entityMethods,
 }
 
 /**
- * The output of `h(name)`: the methods of a handle, or the line of `commands` about another word.
- * The word itself may be passed instead of its name.
+ * The output of `h(name)`: the methods of a handle, or the line of the list about another
+ * word. The word itself may be passed instead of its name.
  * @throws KeelsonError `INVALID_ARGUMENT` for a word without help
  */
-export const wordHelp = (
-  words: Readonly<Record<string, unknown>>,
-  word: unknown,
-  commands: readonly (readonly [string, string])[] = [],
-): View => {
+export const wordHelp = (words: Readonly<Record<string, unknown>>, word: unknown): View => {
   const name =
     typeof word === 'string' ? word : Object.keys(words).find((each) => words[each] === word)
-  const lines = name !== undefined && Object.hasOwn(topics, name) ? topics[name] : undefined
-  if (lines && name !== undefined)
-    return new View(factList(lines.map(([call, what]) => [`${name}.${call}`, what] as const)))
   const told = commands.filter(([usage]) => name !== undefined && wordsIn(usage).includes(name))
+  if (name !== undefined && Object.hasOwn(topics, name)) {
+    const owner = name === 'entity' ? 'app.entity(kind)' : name
+    const lines = topics[name] ?? []
+    const members = factList(lines.map(([call, what]) => [`${owner}.${call}`, what] as const))
+    return new View(name === 'entity' ? `${factList(told)}\n\n${members}` : members)
+  }
   if (told.length > 0) return new View(factList(told))
   const known = [...Object.keys(topics), ...commands.flatMap(([usage]) => wordsIn(usage))]
   throw invalidArgument('h', `one of ${[...new Set(known)].join(', ')}`, name ?? typeof word)
@@ -92,3 +122,55 @@ export const wordHelp = (
 
 /** The words that a usage begins its parts with: `suspend(p), resume(p)` are two. */
 const wordsIn = (usage: string): string[] => usage.replace(/\(.*?\)/g, '').split(', ')
+
+const commands: readonly (readonly [string, string])[] = [
+  [
+    'tree(), tree(p)',
+    'the supervision tree, or the part below p: status, queues, restarts, why down',
+  ],
+  ['ps(), ps({ all: true })', 'every process, in a table; those of entities only with all'],
+  ["entities(), entities('order')", 'the kinds of entities, with counts; a page of one kind'],
+  ["entity('order/42')", 'one entity: its state, its last turn, what is pending'],
+  ["top(), top('queue', 20)", 'who did most since the last look: by handled, queue or grown'],
+  ['whereis(p)', 'its pid; undefined: no process has the name'],
+  ['info(p)', 'one process whole: what it does, its queue, links, monitors'],
+  ['state(p)', 'the state of a server'],
+  ['mailbox(p)', 'the messages that wait'],
+  ['machine(p)', 'a state machine: its states, its transitions, and where it is'],
+  ['trace(p, count)', 'its next messages, replies and steps, as they happen; 0 ends it'],
+  ['kill(p)', 'ends a process, untrappably; its supervisor starts it again'],
+  ['suspend(p), resume(p)', 'lets the messages of a process wait, and go on'],
+  ['call(p, name, payload)', 'calls a server and awaits its answer'],
+  ['cast(p, …), send(p, …)', 'the same for a cast, an info; false: the message was not taken'],
+  ["event(p, 'TAKE')", "sends an event to a state machine: 'TAKE', or { type: 'TAKE', … }"],
+  ['store', 'keys and values: store.put(key, value), get, delete, range({ prefix }) …'],
+  [
+    'flow',
+    "workflows and queues: flow.list(), list('order'), show('order', '42'), retry, dead('mails') …",
+  ],
+  ['control', 'projections: control.flushAll(), suspend(shard), resume(shard), reopen(shard) …'],
+  [
+    'batcher',
+    'windows: batcher.windows(), setWindow(namespace, ms), changes(), flush(); the process: batcher(0)',
+  ],
+  ['backup(dir)', 'copies the instance into a folder; later only what is new'],
+  ['wal()', 'each log: LSNs, segments, recovery, durability'],
+  ['journal()', 'each journal: subscriptions, saved states, the log kept; the process: journal(0)'],
+  ['projections()', 'each projection: lag, rows, outbox, suspensions'],
+  ['replication()', 'each replica: its state, its lag, and why it waits'],
+  ['health()', 'what app.health() says'],
+  ['app', 'the instance: app.health(), app.entity(kind), app.system …'],
+  ['_', 'the value of the line before'],
+  ['clear', 'clears the screen, as Ctrl-L does; Ctrl-R searches earlier lines'],
+  [
+    'help, h(name)',
+    'this list; one command of it; what store, control, flow, app or entity can do',
+  ],
+  ['exit, quit', 'end the prompt, as Ctrl-D does, and the instance unless attached'],
+]
+
+/** The output of `help`. */
+export const helpText = `${factList(commands)}
+
+p is a process: wal_writer(0), applier(0), 'order/42', control, 'any name' or a pid.
+A line is JavaScript; a promise is awaited.`

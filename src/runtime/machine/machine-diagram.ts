@@ -84,7 +84,7 @@ const labelOf = ({ eventType, guard }: Transition): string => {
 }
 
 /** `after 10000 ms`, `done loading`, `error loading`, or the event's own type. */
-const eventName = (type: string): string => {
+export const eventName = (type: string): string => {
   const after = /^xstate\.after\.([^.]+)\./.exec(type)?.[1]
   if (after !== undefined) return /^\d+$/.test(after) ? `after ${after} ms` : `after ${after}`
   return type
@@ -93,7 +93,8 @@ const eventName = (type: string): string => {
     .replace(/^xstate\.snapshot\./, 'snapshot ')
 }
 
-const guardName = (guard: unknown): string => {
+/** The name of a guard; of one without a name `if`. */
+export const guardName = (guard: unknown): string => {
   if (typeof guard === 'string') return guard
   const { guards, name, type } = guard as { guards?: unknown[]; name?: string; type?: string }
   if (!Array.isArray(guards)) return type ?? (name === '' || name === undefined ? 'if' : name)

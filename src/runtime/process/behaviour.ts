@@ -8,12 +8,16 @@ export interface MessageNames {
   readonly calls: readonly string[]
   /** `undefined`: it takes casts of any name. */
   readonly casts: readonly string[] | undefined
+  /** `undefined`: it takes infos of any name. */
+  readonly infos: readonly string[] | undefined
 }
 
 /** The behaviour of a process. */
 export interface Behaviour {
   /** The messages that it understands; absent for a bare process. */
   readonly messages?: MessageNames
+  /** The definition of its state machine, if it runs one. */
+  readonly machine?: unknown
   /** Whether it answers requests of `sys`, including a stop. */
   readonly answersSys: boolean
   /** The first turn. */
@@ -25,6 +29,8 @@ export interface Behaviour {
   handle(message: Message): void
   /** The mailbox is empty. May be called again before the next message. */
   idle(): void
+  /** A message that a suspended server has set aside; absent for a bare process. */
+  aside?(index: number): Message | undefined
   /** The process has ended, by itself or by a signal. */
   ended(reason: ExitReason): void
   /** The status, for process information. */

@@ -2,9 +2,10 @@
 
 import { redacted } from '../../redaction.ts'
 import { addressOf, type Ref } from '../words/address.ts'
-import { describeMessage } from '../words/envelope.ts'
+import { describeMessage, type Message } from '../words/envelope.ts'
 import type { MessageNames } from './behaviour.ts'
 import type { Process } from './process.ts'
+import { Ties } from './ties.ts'
 
 /** Facts about a process, for people and tests. */
 export interface ProcessInfo {
@@ -63,9 +64,79 @@ export const processSummary = (process: Process): ProcessSummary => ({
       : undefined,
 })
 
+const livingAt = (ref: Ref): Process | undefined => {
+  const process = addressOf<Process>(ref).resolve()
+  return process?.alive ? process : undefined
+}
+
+/** The facts without ties about the process of `ref`; `undefined` if there is none. */
+export const summaryOf = (ref: Ref): ProcessSummary | undefined => {
+  const process = livingAt(ref)
+  return process && processSummary(process)
+}
+
+/** Some of the ties of a process, and how many there are. */
+export interface SomeTies {
+  readonly count: number
+  readonly pids: readonly number[]
+}
+
+/** The ties of a process, of which it may have very many. */
+export type ProcessTies = Readonly<Record<'links' | 'monitors' | 'monitoredBy', SomeTies>>
+
+/** At most `limit` of each kind of ties of the process of `ref`. */
+export const tiesOf = (ref: Ref, limit: number): ProcessTies => {
+  const { links, watching, watchers } = livingAt(ref)?.ties ?? new Ties<Process>()
+  return {
+    links: some(links.all, limit, ({ pid }) => pid),
+    monitors: some(watching.all, limit, ({ target }) => target?.pid),
+    monitoredBy: some(watchers.all, limit, ({ owner }) => owner?.pid),
+  }
+}
+
+const some = <T>(
+  ties: { readonly size: number } & Iterable<T>,
+  limit: number,
+  pidIn: (tie: T) => number | undefined,
+): SomeTies => {
+  const pids: number[] = []
+  for (const tie of ties) {
+    if (pids.length === limit) break
+    const pid = pidIn(tie)
+    if (pid !== undefined) pids.push(pid)
+  }
+  return { count: pids.length < limit ? pids.length : ties.size, pids }
+}
+
+/** A message that waits: what it is, and its payload as the server lets it be shown. */
+export interface WaitingMessage {
+  readonly what: string
+  readonly payload: unknown
+}
+
+/** The first `limit` messages that wait for the process of `ref`. */
+export const waitingMessages = (ref: Ref, limit: number): readonly WaitingMessage[] => {
+  const process = livingAt(ref)
+  const waiting: WaitingMessage[] = []
+  for (let at = 0; process && at < Math.min(limit, process.depth); at++) {
+    const message = waitingAt(process, at)
+    if (message === undefined) break
+    const what = describeMessage(message)
+    waiting.push({ what, payload: process.shownPayload(what, message.payload) })
+  }
+  return waiting
+}
+
+/** The messages that a suspended server has set aside come before its mailbox. */
+const waitingAt = ({ aside, mailbox, behaviour }: Process, index: number): Message | undefined =>
+  index < aside ? behaviour.aside?.(index) : mailbox.at(index - aside)
+
 /** The messages that the process of `ref` understands; `undefined` for none, and for a bare one. */
 export const messageNames = (ref: Ref): MessageNames | undefined =>
   addressOf<Process>(ref).resolve()?.behaviour.messages
+
+/** The definition of the machine that the process of `ref` runs; `undefined` if it runs none. */
+export const machineOf = (ref: Ref): unknown => addressOf<Process>(ref).resolve()?.behaviour.machine
 
 /**
  * How the process of `ref` lets the answer to a call be shown. It is taken before the call, which

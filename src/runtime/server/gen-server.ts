@@ -382,7 +382,7 @@ export interface ProcessQuery {
   readonly after?: number
   /** The most processes; 500 by default. */
   readonly limit?: number
-  /** Only processes with this name, or without a name and with this label. */
+  /** Only processes without a name and with this label. A name is found by `info`. */
   readonly label?: string
 }
 

@@ -51,8 +51,20 @@ export class ServerLoop implements Behaviour {
   // The behaviour of the process.
 
   get messages(): MessageNames {
-    const { calls, casts, cast } = this.#server
-    return { calls: Object.keys(calls), casts: cast ? undefined : Object.keys(casts) }
+    const { calls, casts, infos, cast, info } = this.#server
+    return {
+      calls: Object.keys(calls),
+      casts: cast ? undefined : Object.keys(casts),
+      infos: info ? undefined : Object.keys(infos),
+    }
+  }
+
+  get machine(): unknown {
+    return this.#server.machine
+  }
+
+  aside(index: number): Message | undefined {
+    return this.#requests?.aside(index)
   }
 
   begin(): void {

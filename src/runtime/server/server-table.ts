@@ -43,6 +43,8 @@ export interface ServerTable {
   readonly timeout: Handler | undefined
   readonly terminate: ((state: unknown, reason: unknown, context: unknown) => unknown) | undefined
   readonly formatStatus: FormatStatus | undefined
+  /** The definition of the state machine that it runs. */
+  readonly machine: unknown
   /**
    * Where the state for `sys` is, if the state of the loop only holds it. Only durable actors have
    * it.
@@ -69,6 +71,7 @@ export const serverTable = (server: object): ServerTable => {
     down,
     terminate,
     formatStatus,
+    machine,
     sys,
     Context,
     timeout,
@@ -88,6 +91,7 @@ export const serverTable = (server: object): ServerTable => {
     timeout: timeout && ((state, _, context) => timeout(state, context)),
     terminate,
     formatStatus,
+    machine,
     sys,
     Context,
     accepts: acceptanceTable(server.accepts),

@@ -41,6 +41,11 @@ export class SuspendedServer {
     this.#process.handled--
   }
 
+  /** The message that is `index` places after the first one set aside. */
+  at(index: number): Message | undefined {
+    return this.#aside.at(index)
+  }
+
   /** Begins or ends it. */
   set(on: boolean): void {
     this.#isOn = on
@@ -99,6 +104,11 @@ export class SystemRequests {
     if (isFromParent(this.#process, message)) return false
     this.#suspension.putAside(message)
     return true
+  }
+
+  /** A message that was set aside. */
+  aside(index: number): Message | undefined {
+    return this.#suspension.at(index)
   }
 
   /** Answers `request`, and returns the new state. */

@@ -184,7 +184,7 @@ export class ProcessSystem implements Kernel, Starter {
     let process = last?.alive && last.pid === after ? last.after : this.#processes.first
     for (; process !== undefined; process = process.after) {
       if (process.pid <= after) continue
-      if (label !== undefined && (process.name ?? process.label) !== label) continue
+      if (label !== undefined && (process.name !== undefined || process.label !== label)) continue
       page.push(processSummary(process))
       if (page.length < limit) continue
       this.#lastInspected = process

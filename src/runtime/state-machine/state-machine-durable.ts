@@ -126,6 +126,7 @@ export const durable = <
   }
   const found = {
     kind: 'machine',
+    machine,
     version,
     shape: shapeOf(machine),
     ...(migrate && { migrate }),

@@ -46,8 +46,11 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
     return process.begin(input)
   }
   const { terminate } = options
-  const found: GenServer<MachineMessages, AnyMachineSnapshot, unknown> = {
+  const found: GenServer<MachineMessages, AnyMachineSnapshot, unknown> & {
+    readonly machine: AnyStateMachine
+  } = {
     kind: 'machine',
+    machine,
     init,
     casts: { event: (snapshot, event, context) => of(context).take(snapshot, unasked(event)) },
     calls: callsOf(of),

@@ -136,6 +136,16 @@ class RunningInstance {
     return this
   }
 
+  /** Logs and prompts show where it is and how it is, not its parts. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { dir, shards, entities } = this
+    const phases = shards.map(({ phase }) => phase.kind)
+    const isOpen = phases.every((phase) => phase === 'open')
+    const count = shards.length === 1 ? '1 shard' : `${shards.length} shards`
+    const state = `${count}, ${isOpen ? 'open' : phases.join(', ')}`
+    return `the instance ${entities.instance} in ${dir}: ${state}`
+  }
+
   /** `await using app = await start(…)` closes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()

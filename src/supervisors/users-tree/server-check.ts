@@ -28,12 +28,12 @@ const plainFunctions = ['init', 'info', 'exit', 'down', 'timeout', 'terminate', 
 const plainParts = [...plainFunctions, ...plainSections, 'kind', 'accepts']
 
 /** Parts of servers that the runtime makes: that of a thread for example. */
-const ownParts = ['call', 'cast', 'sys', 'Context']
+const ownParts = ['call', 'cast', 'sys', 'Context', 'machine']
 
 const sections = [...plainSections, 'alarms']
 const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy', 'isFinal', 'onFailed']
 /** Parts of servers that `StateMachine.durable` makes. */
-const machineParts = ['shape', 'refused']
+const machineParts = ['shape', 'machine', 'refused']
 const parts = [...functions, ...sections, 'kind', 'accepts', 'version', 'retry', ...machineParts]
 
 /**

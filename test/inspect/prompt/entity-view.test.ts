@@ -103,6 +103,68 @@ test('info of an entity at rest shows its row', async () => {
   await expect(ask('info', 'nothing/42')).rejects.toMatchObject({ code: 'NO_PROCESS' })
 })
 
+test('an entity at rest is told so by every word that looks, with what its rows say, and is not woken', async () => {
+  const { ask, handle } = await session()
+  await s.during(call(handle.ref('42'), 'place', 5))
+  await s.during(handle.stop('42'))
+  const known = await ask('entity', 'order/42')
+
+  for (const word of ['info', 'trace', 'mailbox', 'tree'])
+    expect(await ask(word, 'order/42'), word).toBe(known)
+  const words = promptWords(s.app, plainPaint) as Record<string, (p: unknown) => unknown>
+  expect(await words.state?.('order/42')).toEqual({ cents: 5 })
+  expect(words.whereis?.('order/42')).toBe(undefined)
+  for (const word of ['kill', 'suspend', 'resume'])
+    expect(() => words[word]?.('order/42'), word).toThrow(/at rest; entity\('order\/42'\) shows it/)
+  expect(handle.ref('42').pid).toBe(undefined)
+})
+
+test('entity takes the name of the process, and a number as the id', async () => {
+  const { ask, handle } = await session()
+  await s.during(call(handle.ref('42'), 'place', 5))
+
+  const text = await ask('entity', 'order', '42')
+  expect(await ask('entity', 'order/42')).toBe(text)
+  expect(await ask('entity', 'order', 42)).toBe(text)
+  expect(await ask('entity', 'order/no/such')).toMatch(/^entity +order\/no\/such\n.*unborn/s)
+  for (const wrong of [[], ['order'], [7], ['order', {}], ['nobody/42']])
+    await expect(ask('entity', ...wrong), String(wrong)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+})
+
+test('entities of a kind are listed page by page, alive or at rest', async () => {
+  const { ask, handle } = await session()
+  for (let at = 10; at < 35; at++) await s.during(call(handle.ref(`${at}`), 'place', at))
+  await s.during(handle.stop('10'))
+
+  const page = await ask('entities', 'order')
+  expect(page).toMatch(
+    /^id +process +state\n10 +at rest +\{ cents: 10 \}\n11 +<\d+> +\{ cents: 11 \}\n/,
+  )
+  const [, cursor] =
+    /\nentities\('order', \{ cursor: '(.*)' \}\) shows the next ones$/.exec(page) ?? []
+  expect(page.split('\n')).toHaveLength(22)
+  expect(await ask('entities', 'order', { cursor })).toMatch(/^id.*\n30 .*\n.*\n.*\n.*\n34 .*$/)
+  expect(await ask('entities', 'order', { where: { cents: 33 } })).toMatch(/^id.*\n33 .*33 \}$/)
+  expect(await ask('entities', 'empty')).toBe('no entity of the kind empty is found')
+  await expect(ask('entities', 'nobody')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  for (const limit of [0, 501, 1.5, '3'])
+    await expect(ask('entities', 'order', { limit })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+})
+
+test('tree of a part shows what is below it; of a kind its entities too', async () => {
+  const { ask, handle } = await session()
+  for (const id of ['a', 'b']) await s.during(call(handle.ref(id), 'look'))
+
+  expect((await ask('tree', 'left')).split('\n')).toHaveLength(3)
+  const order = await ask('tree', 'order')
+  expect(order).toMatch(/\norder .* 2 live\n├─ order\/a .*\n└─ order\/b /)
+  expect(await ask('tree', handle.ref('a'))).toMatch(/^[^\n]*\norder\/a [^\n]*$/)
+})
+
 test('a wrong message is answered with those of the user, without those of the actor itself', async () => {
   const { ask, handle } = await session()
   await s.during(call(handle.ref('42'), 'look'))

@@ -167,3 +167,50 @@ test('a long line of statements is read in one go', async () => {
   expect(await resultOf(`await (async () => { ${body} return 1 })()`)).toBe(1)
   expect(await kindOf(`(async () => { ${body} return [`)).toBe('unfinished')
 })
+
+describe('_', () => {
+  test('is the value of the line before, awaited; an error leaves it', async () => {
+    const own = new LineScope()
+
+    expect(await resultOf('_', own)).toBe(undefined)
+    await resultOf('Promise.resolve(20)', own)
+    expect(await resultOf('_ + 1', own)).toBe(21)
+    await own.evaluate('throw new Error()')
+    expect(await resultOf('_', own)).toBe(21)
+  })
+})
+
+describe('a static import', () => {
+  const own = new LineScope()
+
+  for (const [source, name, expected] of [
+    ["import path1 from 'node:path'", 'path1.sep', '/'],
+    ["import * as path2 from 'node:path';", 'path2.sep', '/'],
+    ['import { sep as sep3, basename } from "node:path"', "sep3 + basename('/a/b')", '/b'],
+    ["import path4, { sep as sep4 } from 'node:path'", 'path4.sep + sep4', '//'],
+    ["import path5, * as all5 from 'node:path'", 'path5 === all5.default', true],
+    ["import {\n  sep as sep6,\n} from 'node:path'", 'sep6', '/'],
+    ["import 'node:path'", '1', 1],
+    ["import { sep as sep7 } from 'node:path'; const twice7 = sep7 + sep7", 'twice7', '//'],
+  ] as const)
+    test(`declares what it names: ${source.replaceAll('\n', '⏎')}`, async () => {
+      await own.evaluate(source)
+      expect(await resultOf(name, own)).toBe(expected)
+    })
+
+  test('of a name or a module that is not there is an error', async () => {
+    expect(await own.evaluate("import { nothing } from 'node:path'")).toMatchObject({
+      error: { message: "the module 'node:path' has no export named 'nothing'" },
+    })
+    expect(await own.evaluate("import x8 from './no-such-module.mjs'")).toMatchObject({
+      error: { code: 'ERR_MODULE_NOT_FOUND' },
+    })
+    expect((await own.evaluate("import x from 'node:path' extra")).kind).toBe('error')
+  })
+
+  test('may be unfinished', async () => {
+    for (const source of ['import {', 'import { a,', 'import * as', 'import', 'import a from'])
+      expect((await own.evaluate(source)).kind, source).toBe('unfinished')
+    expect((await own.evaluate("import 'x' from")).kind).toBe('error')
+  })
+})

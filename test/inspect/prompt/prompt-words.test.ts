@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { Prompt } from '../../../src/inspect/prompt/prompt.ts'
-import { helpText, processWords, promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
+import { processWords, promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../../src/inspect/prompt/session.ts'
+import { helpText } from '../../../src/inspect/prompt/word-help.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import { type Context, type GenServer, name, noReply, reply } from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
@@ -80,12 +81,6 @@ const shape = (tree: string): string[] =>
     })
 
 describe('tree()', () => {
-  test('takes no argument, and minds none', async () => {
-    const { ask } = await session()
-
-    expect(await ask('tree(5)')).toBe(await ask('tree()'))
-  })
-
   test('shows every supervisor and every process below it', async () => {
     const { ask } = await session()
 
@@ -252,6 +247,49 @@ describe('commands', () => {
     ).toBe('true\ntrue\n{ count: 12 }')
   })
 
+  test('send of an info that a server will not understand is refused', async () => {
+    const { ask } = await session()
+
+    expect(await ask("send(counter, 'tock', 4)")).toMatch(
+      /^INVALID_ARGUMENT: infos of counter <\d+>: expected tick, found "tock"/,
+    )
+    expect(await ask("send(applier(0), 'anything')")).toMatch(/^INVALID_ARGUMENT/)
+  })
+
+  test('mailbox(p) shows what waits, also for a suspended process, in its order', async () => {
+    const { ask } = await session()
+
+    expect(await ask('mailbox(counter)')).toBe('no message waits')
+    const text = await ask(
+      'suspend(counter)',
+      "cast(counter, 'note', 3)",
+      "send(counter, 'tick', { by: 4, password: 'secret' })",
+      'mailbox(counter)',
+      "for (let at = 0; at < 30; at++) cast(counter, 'note', at); resume",
+      'mailbox(counter)',
+    )
+    const views = text.split('message ').slice(1)
+    expect(views[0]).toBe(
+      "   payload\ncast note  3\ninfo tick  { by: 4, password: '[hidden string of 6]' }\n[Function: resume]\n",
+    )
+    expect(views[1]).toMatch(/\ncast note {2}17\nand 12 more$/)
+    await ask('resume(counter)')
+  })
+
+  test('whereis(p) is the pid of a name, and undefined without one', async () => {
+    const { ask, app: running } = await session()
+
+    expect(await ask('whereis(counter)', "whereis('nobody')", 'whereis(99)')).toBe(
+      `<${running.system.info(name('counter'))?.pid}>\nundefined\nundefined`,
+    )
+  })
+
+  test('app is printed in a line', async () => {
+    const { ask, app: running } = await session()
+
+    expect(await ask('app')).toBe(`the instance default in ${running.dir}: 1 shard, open`)
+  })
+
   test('suspend(p) lets messages wait, resume(p) lets them go on', async () => {
     const { ask } = await session()
 
@@ -373,7 +411,9 @@ describe('commands', () => {
   })
 
   test('help is what docs/repl.md shows', () => {
-    expect(readFileSync('docs/repl.md', 'utf8')).toContain(`keelson> help\n${helpText}\n`)
+    const [, shown] =
+      /^keelson> help\n(.*?)\n```/ms.exec(readFileSync('docs/repl.md', 'utf8')) ?? []
+    expect(shown).toBe(helpText)
   })
 
   test('help lists every word, as a word and as a call', async () => {
@@ -384,10 +424,12 @@ describe('commands', () => {
     const unexplained = words.filter((word) => !new RegExp(`\\b${word}\\b`).test(helpText))
     const parts = [
       'alarms',
+      'blob_store',
       'counter',
       'expirer',
       'followers',
       'keelson',
+      'lmdb_writer',
       'registry',
       'services',
       'shards',

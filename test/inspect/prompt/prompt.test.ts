@@ -256,6 +256,81 @@ describe('on a terminal', () => {
     await done
   })
 
+  test('Tab completes what a value has, of a word or of a declared name, and runs no getter', async () => {
+    const app = {
+      store: { put: () => 1 },
+      get secret(): unknown {
+        throw new Error('it ran')
+      },
+    }
+    const { type, done, input } = attended({ app })
+
+    await type('const mine = { app, depth: 1 }\r')
+    for (const [typed, completed] of [
+      ['app.st\t', 'app.store'],
+      ['app.store.p\t', 'app.store.put'],
+      ['mine.app.se\t', 'mine.app.secret'],
+      ['1 + mine.de\t', '1 + mine.depth'],
+    ] as const) {
+      expect(await type(typed)).toContain(completed)
+      await type('\x03')
+    }
+    for (const typed of ['mine.app.secret.x\t', 'nobody.x\t', 'f().de\t']) {
+      expect(await type(typed), typed).toMatch(/[xe]$/)
+      await type('\x03')
+    }
+    input.end()
+    await done
+  })
+
+  test('Ctrl-R finds earlier lines by a part of them: the latest, then older ones', async () => {
+    const { type, done, input } = attended()
+    for (const line of ["'one apple'", "'two apples'", "'three pears'"]) await type(`${line}\r`)
+
+    await type('typed')
+    expect(await type('\x12')).toMatch(/\(reverse-i-search\)`': $/)
+    expect(await type('app')).toMatch(/`.*app.*': 'two apples'$/)
+    expect(await type('\x12')).toMatch(/app': 'one apple'$/)
+    expect(await type('\x12')).toMatch(/failed reverse-i-search.*': 'one apple'$/)
+    expect(await type('\r')).toMatch(/keelson> 'one apple'\r\n'one apple'\nkeelson> $/)
+
+    await type('\x12two')
+    // Any other key takes the line, and edits it.
+    await type('\x01')
+    expect(await type('1 + \r')).toContain("'1two apples'")
+    await type('half')
+    await type('\x12pears')
+    expect(await type('\x07')).toMatch(/keelson> half$/)
+    await type('\x12nothing such')
+    expect(await type('\r')).toMatch(/keelson> half\r\nReferenceError/)
+    input.end()
+    await done
+  })
+
+  test('what is told during a search leaves it as it is', async () => {
+    const feed = new Feed('begun')
+    const { type, done, input } = attended({ feed })
+    await type("'earlier'\r")
+    await type('feed\r')
+    await type('\x12earl')
+
+    feed.add('told')
+    expect(await type('')).toMatch(/told\n.*`earl': 'earlier'$/)
+    input.end()
+    await done
+  })
+
+  test('clear clears the screen', async () => {
+    const { drawn, done, input } = attended()
+    await drawn('1\r')
+
+    expect(await drawn('clear\r')).toContain('\x1b[1;1H\x1b[0J')
+    expect(await drawn('[\r')).not.toContain('\x1b[1;1H')
+    expect(await drawn('clear()]\r')).not.toContain('\x1b[1;1H')
+    input.end()
+    await done
+  })
+
   test('Tab completes the process that a command is about, as it may be typed', async () => {
     const words = { kill: () => 1, wal_writer: () => 1, counter: 'counter' }
     const { type, done, input } = attended(words, ['wal_writer(0)', 'counter', 'order 7'])

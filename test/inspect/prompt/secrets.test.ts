@@ -4,6 +4,7 @@
  */
 import { Writable } from 'node:stream'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { setup } from 'xstate'
 import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
   createSystem,
@@ -22,6 +23,7 @@ import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { ShownValues } from '../../../src/inspect/prompt/shown-values.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import { jsonLogger, textLogger } from '../../../src/runtime/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
 
@@ -90,6 +92,13 @@ const login = {
   index: () => ({ password: canary, status: 'new' }),
 } as unknown as DurableServer<Messages, Secrets>
 
+const gate = setup({}).createMachine({
+  id: 'gate',
+  context: named,
+  initial: 'shut',
+  states: { shut: { on: { PUSH: 'open' } }, open: {} },
+})
+
 const order = workflow('order', async (ctx: Ctx, item: typeof named) => {
   ctx.report(item)
   await ctx.step('reserve', () => item)
@@ -102,6 +111,8 @@ const tree = supervisor('app', { intensity: 1_000 }, [
   worker('vault', vault),
   entity('acct', { ...account, ...hiding }),
   entity('login', login),
+  worker('gate', StateMachine.server(gate)),
+  entity('door', StateMachine.durable(gate)),
   flows({ workflows: [order], queues: [mails] }),
 ])
 
@@ -171,10 +182,24 @@ const payload = JSON.stringify(named)
 
 /** What each word is asked for. */
 const asked: Readonly<Record<string, readonly string[]>> = {
-  tree: ['tree()'],
+  tree: ['tree()', "tree('acct')"],
   ps: ['ps()', 'ps({ all: true })'],
-  entities: ['entities()'],
-  entity: ["entity('acct', '1')", "entity('login', '1')"],
+  entities: ['entities()', "entities('acct')", "entities('login')"],
+  entity: ["entity('acct', '1')", "entity('login/1')"],
+  whereis: ofEach((process) => `whereis(${process})`),
+  mailbox: ofEach((process, payload) =>
+    [
+      `suspend(${process})`,
+      `cast(${process}, 'fail', ${payload})`,
+      `mailbox(${process})`,
+      `kill(${process})`,
+    ].join('\n'),
+  ),
+  machine: ["machine('gate')", "event('door/1', 'PUSH')", "machine('door/1')", "machine('door/2')"],
+  event: ['gate', 'door/1'].flatMap((process) => [
+    `event('${process}', { type: 'PUSH', ...${payload} })`,
+    `event('${process}', { type: 'PULL', ...${payload} })`,
+  ]),
   top: ['top()'],
   info: ofEach((process) => `info(${process})`),
   state: [
@@ -262,7 +287,7 @@ const asked: Readonly<Record<string, readonly string[]>> = {
 
 /** Words that are only the names of processes. */
 const names = ['alarms', 'expirer', 'keelson', 'registry', 'services', 'shards', 'snapshotter']
-const own = ['acct', 'flows', 'login', 'open', 'vault']
+const own = ['acct', 'door', 'flows', 'gate', 'login', 'open', 'vault']
 
 test('every word of the prompt is asked', () => {
   const words = Object.keys(promptWords(app, plainPaint))

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { entity, supervisor } from '../../../src/index.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { wordHelp } from '../../../src/inspect/prompt/word-help.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
@@ -34,6 +35,23 @@ describe('h', () => {
       expect([...new Set(callsOf(wordHelp({}, name).text))]).toEqual(methodsOf(handle))
     },
   )
+
+  test('of app names every part for users, and of entity every method of a handle', async () => {
+    const world = await started({
+      app: supervisor('app', {}, [entity('order', { init: () => 0 })]),
+    })
+    const words = promptWords(world.app, plainPaint)
+    const h = words.h as (word: unknown) => { text: string }
+
+    const inside = ['entities', 'shards']
+    const parts = [...Object.keys(world.app), ...methodsOf(world.app)]
+    for (const part of parts.filter((each) => !inside.includes(each)))
+      expect(h(words.app).text, part).toMatch(new RegExp(`\\b${part}\\b`))
+    expect(h('app').text).toBe(h(words.app).text)
+    const handle = methodsOf(world.app.entity('order'))
+    const calls = callsOf(h(words.entity).text.replaceAll('app.entity(kind).', ''))
+    expect([...new Set(calls)].filter((each) => each !== 'entity')).toEqual(handle)
+  })
 
   test('takes the word or its name, and lists the known words', async () => {
     const { app } = await started()

@@ -11,14 +11,48 @@ import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { textTable } from '../text/text-table.ts'
 
-/** One sample: counts by pid, and its time, in ms of a monotonic clock. */
-export type Look = {
+/** The number of messages that a process has handled, and of messages that wait. */
+type LoadCounts = { readonly handled: number; readonly queue: number }
+
+/**
+ * One sample, in the order of pids. Its lists grow in small steps: a map of 100,000 would hold up
+ * the event loop each time that it grows.
+ */
+export class Look {
+  /** Its time, in ms of a monotonic clock. */
   readonly at: number
-  readonly counts: ReadonlyMap<number, LoadCounts>
+  readonly #pids: number[] = []
+  readonly #handled: number[] = []
+  readonly #queues: number[] = []
+
+  constructor(at: number) {
+    this.at = at
+  }
+
+  /** Adds a page of processes, whose pids are higher than those before. */
+  add(page: readonly ProcessSummary[]): this {
+    for (const { pid, handled, mailbox } of page) {
+      this.#pids.push(pid)
+      this.#handled.push(handled)
+      this.#queues.push(mailbox)
+    }
+    return this
+  }
+
+  /** The counts of a process then; none if it did not live. */
+  countsOf(pid: number): LoadCounts {
+    let [from, to] = [0, this.#pids.length]
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if ((this.#pids[middle] ?? 0) < pid) from = middle + 1
+      else to = middle
+    }
+    if (this.#pids[from] !== pid) return none
+    return { handled: this.#handled[from] ?? 0, queue: this.#queues[from] ?? 0 }
+  }
 }
 
-/** The number of messages that a process has handled, and of messages that wait. */
-export type LoadCounts = { readonly handled: number; readonly queue: number }
+const none: LoadCounts = { handled: 0, queue: 0 }
 
 /**
  * The order of processes: messages handled since the last sample, messages waiting, or their
@@ -34,12 +68,6 @@ export type Load = {
   readonly grown: number
 }
 
-/** The sample of `processes` at the time `at`. */
-export const look = (processes: readonly ProcessSummary[], at: number): Look => ({
-  at,
-  counts: new Map(processes.map(({ pid, handled, mailbox }) => [pid, { handled, queue: mailbox }])),
-})
-
 /**
  * The `rows` busiest processes by `order` since `before`, busiest first. Idle processes are left
  * out. `others` are the busiest ones of other pages.
@@ -52,7 +80,7 @@ export const busiest = (
   others: readonly Load[] = [],
 ): Load[] =>
   processes
-    .map((process) => loadOf(process, before?.counts.get(process.pid)))
+    .map((process) => loadOf(process, before?.countsOf(process.pid) ?? none))
     .filter((load) => load.handled > 0 || load.queue > 0)
     .concat(others)
     .sort(
@@ -101,14 +129,11 @@ const orders: readonly LoadOrder[] = ['handled', 'queue', 'grown']
 
 const columns = ['pid', 'name', 'kind', 'status', '>handled', '>a second', '>queue', '>grown']
 
-const loadOf = (
-  process: ProcessSummary,
-  before: { readonly handled: number; readonly queue: number } | undefined,
-): Load => ({
+const loadOf = (process: ProcessSummary, before: LoadCounts): Load => ({
   process,
-  handled: process.handled - (before?.handled ?? 0),
+  handled: process.handled - before.handled,
   queue: process.mailbox,
-  grown: process.mailbox - (before?.queue ?? 0),
+  grown: process.mailbox - before.queue,
 })
 
 const invalid = (path: string, expected: string, found: unknown): KeelsonError =>

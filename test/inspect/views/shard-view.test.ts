@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
-import type { ShardFacts } from '../../../src/inspect/prompt/shard-survey.ts'
+import type { ShardFacts } from '../../../src/inspect/views/shard-view.ts'
 import {
   durabilityWarning,
   logView,
   projectionView,
   recoveryText,
   userProjectionView,
-} from '../../../src/inspect/prompt/shard-view.ts'
+} from '../../../src/inspect/views/shard-view.ts'
 import type { Ref } from '../../../src/runtime/index.ts'
 
 const durable = { enableFsync: true, syncInterval: undefined }

@@ -1,7 +1,9 @@
 /** Kinds of entities and one entity as text. Pure. */
 import { inspect } from 'node:util'
 import { type EntityRows, keptText } from '../../actors/index.ts'
+import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
+import { lineText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
 
 /** A kind of entities that runs. */
@@ -26,6 +28,34 @@ export const kindTable = (kinds: readonly KindFacts[]): string =>
           ...[counts.live, counts.blocked, counts.parked].map(countText),
         ]),
       )
+
+/** One entity of a page. */
+export type EntityRow = {
+  readonly id: string
+  readonly pid: number | undefined
+  readonly state: unknown
+  readonly blocked: string | undefined
+}
+
+/** A table of one page of entities, and how the next one is asked for. */
+export const entityTable = (
+  kind: string,
+  rows: readonly EntityRow[],
+  cursor: string | undefined,
+): string => {
+  if (rows.length === 0) return `no entity of the kind ${kind} is found`
+  const cells = rows.map(({ id, pid, state, blocked }) => [
+    printable(id),
+    pid === undefined ? 'at rest' : `<${pid}>`,
+    blocked === undefined ? lineText(state, stateWidth) : `blocked: ${printable(blocked)}`,
+  ])
+  const table = textTable(['id', 'process', 'state'], cells)
+  return cursor === undefined
+    ? table
+    : `${table}\nentities('${kind}', { cursor: '${cursor}' }) shows the next ones`
+}
+
+const stateWidth = 100
 
 /** The facts about one entity. */
 export type EntityFacts = {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type TreeNode, treeView } from '../../../src/inspect/prompt/tree-view.ts'
+import { type TreeNode, treeView } from '../../../src/inspect/views/tree-view.ts'
 
 const node = (name: string, facts: Partial<TreeNode> = {}): TreeNode => ({
   name,

@@ -1,6 +1,6 @@
 /** The busiest processes since the last sample, their order, and their table. */
 import { describe, expect, test } from 'vitest'
-import { busiest, loadQuery, loadTable, look } from '../../../src/inspect/prompt/process-load.ts'
+import { busiest, Look, loadQuery, loadTable } from '../../../src/inspect/views/process-load.ts'
 import type { ProcessInfo } from '../../../src/runtime/index.ts'
 
 const info = (pid: number, handled: number, mailbox = 0): ProcessInfo => ({
@@ -22,7 +22,7 @@ const info = (pid: number, handled: number, mailbox = 0): ProcessInfo => ({
   handling: undefined,
 })
 
-const before = look([info(1, 100, 5), info(2, 50), info(3, 7), info(4, 9, 30)], 1_000)
+const before = new Look(1_000).add([info(1, 100, 5), info(2, 50)]).add([info(3, 7), info(4, 9, 30)])
 const now = [info(1, 110, 2), info(2, 1_050), info(3, 7), info(4, 9, 40), info(5, 10)]
 
 describe('the busiest processes', () => {

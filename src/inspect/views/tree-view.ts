@@ -19,7 +19,10 @@ export type TreeNode = {
   /** Why it is down. */
   readonly reason: string | undefined
   readonly children: readonly TreeNode[]
-  /** Of a kind of entities: how many have a process. They are not among the children. */
+  /**
+   * How many children live, of a kind of entities, a dynamic supervisor, or a process with very
+   * many. Not all are among `children`.
+   */
   readonly live: number | undefined
 }
 

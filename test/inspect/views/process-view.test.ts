@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { processFacts, processTable } from '../../../src/inspect/prompt/process-view.ts'
+import { processFacts, processTable } from '../../../src/inspect/views/process-view.ts'
 import type { ProcessInfo } from '../../../src/runtime/index.ts'
 
 const info = (facts: Partial<ProcessInfo>): ProcessInfo => ({
@@ -44,14 +44,17 @@ test('one process is shown whole, others by their names', () => {
     status: 'busy',
     mailbox: 2,
     mailboxMax: Number.POSITIVE_INFINITY,
-    links: [1, 3],
-    monitoredBy: [3],
     parent: 1,
     trapExit: true,
     handling: { message: 'call add', since: 1_000 },
   })
 
-  expect(processFacts(process, (pid) => `p${pid}`, 3_500)).toBe(
+  const ties = {
+    links: { count: 4, pids: [1, 3] },
+    monitors: { count: 0, pids: [] },
+    monitoredBy: { count: 1, pids: [3] },
+  }
+  expect(processFacts(process, ties, (pid) => `p${pid}`, 3_500)).toBe(
     [
       'name          counter',
       'pid           <7>',
@@ -62,7 +65,7 @@ test('one process is shown whole, others by their names', () => {
       'handled       0',
       'restarts      0',
       'parent        p1',
-      'links         p1, p3',
+      'links         p1, p3, and 2 more',
       'monitors      -',
       'monitored by  p3',
       'traps exits   yes',

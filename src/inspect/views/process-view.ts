@@ -1,7 +1,8 @@
 /** Processes as text: a table of all, or one in full. Pure. */
-import type { ProcessInfo, ProcessSummary } from '../../runtime/index.ts'
-import { type Paint, plainPaint } from '../text/paint.ts'
+import type { ProcessSummary, ProcessTies, WaitingMessage } from '../../runtime/index.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
+import { lineText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
 
 const columns = ['pid', 'name', 'kind', 'status', '>queue', '>handled', '>restarts']
@@ -71,15 +72,16 @@ export const namesMax = 20
 
 /** One process in full. `nameOf` gives the title of another one; `now` is in ms since 1970. */
 export const processFacts = (
-  process: ProcessInfo,
+  process: ProcessSummary,
+  ties: ProcessTies,
   nameOf: (pid: number) => string,
   now: number,
 ): string => {
   const { handling, mailbox, mailboxMax } = process
-  const names = (pids: readonly number[]): string => {
-    const rest = pids.length - namesMax
-    const shown = pids.slice(0, namesMax).map(nameOf)
-    return [...shown, ...(rest > 0 ? [`and ${countText(rest)} more`] : [])].join(', ') || '-'
+  const names = ({ count, pids }: ProcessTies['links']): string => {
+    const rest = count - pids.length
+    const more = rest > 0 ? [`and ${countText(rest)} more`] : []
+    return [...pids.map(nameOf), ...more].join(', ') || '-'
   }
   return factList([
     ['name', process.name ?? '-'],
@@ -104,9 +106,31 @@ export const processFacts = (
     ['handled', countText(process.handled)],
     ['restarts', countText(process.restarts)],
     ['parent', process.parent === undefined ? '-' : nameOf(process.parent)],
-    ['links', names(process.links)],
-    ['monitors', names(process.monitors)],
-    ['monitored by', names(process.monitoredBy)],
+    ['links', names(ties.links)],
+    ['monitors', names(ties.monitors)],
+    ['monitored by', names(ties.monitoredBy)],
     ['traps exits', process.trapExit ? 'yes' : 'no'],
   ])
+}
+
+/** The most messages of a mailbox that are shown. */
+export const messagesMax = 20
+
+const payloadWidth = 120
+
+/** The messages that wait for a process: the first ones, and how many follow. */
+export const mailboxView = (
+  { mailbox }: ProcessSummary,
+  messages: readonly WaitingMessage[],
+): string => {
+  if (mailbox === 0) return 'no message waits'
+  const rows = messages.map(({ what, payload }) => [
+    printable(what),
+    payload === undefined ? '' : printable(lineText(payload, payloadWidth)),
+  ])
+  const rest = mailbox - messages.length
+  return [
+    textTable(['message', 'payload'], rows),
+    ...(rest > 0 ? [`and ${countText(rest)} more`] : []),
+  ].join('\n')
 }

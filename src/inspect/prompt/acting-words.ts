@@ -1,0 +1,144 @@
+/** The words that act on processes: messages to them, their suspension and their end. */
+import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import {
+  type CallOptions,
+  call,
+  cast,
+  getStatus,
+  machineOf,
+  machineOutline,
+  messageNames,
+  type ProcessSummary,
+  type Ref,
+  replyShownBy,
+  resume,
+  type ServerStatus,
+  send,
+  statistics,
+  suspend,
+} from '../../runtime/index.ts'
+import type { App, BackupOptions } from '../../supervisors/index.ts'
+import { View } from '../text/view.ts'
+import { stateText } from '../views/machine-view.ts'
+import { findProcess, namedEntity, processTitle } from './process-finder.ts'
+import { processAt } from './process-pages.ts'
+import type { ShownValues } from './shown-values.ts'
+
+/**
+ * The words. A wrong process is an error at once, and not one of the promise: in a loop nobody
+ * awaits that.
+ */
+export const actingWords = (app: App, shown: ShownValues) => ({
+  backup: (dir: string, options?: BackupOptions) => app.backup(dir, options),
+  kill: (process: unknown) => {
+    const info = findProcess(app, process)
+    app.system.kill(info.ref)
+    const killed = new View(`killed ${processTitle(info)}`)
+    return untilNoticed(app, info.parent).then(() => killed)
+  },
+  suspend: (process: unknown) => {
+    const info = findProcess(app, process)
+    const suspended = `suspended ${processTitle(info)}; its messages wait until resume`
+    return suspend(info.ref).then(() => new View(suspended))
+  },
+  resume: (process: unknown) => {
+    const info = findProcess(app, process)
+    return resume(info.ref).then(() => new View(`resumed ${processTitle(info)}`))
+  },
+  call: async (process: unknown, message: string, payload?: unknown, options?: CallOptions) => {
+    const ref = understanding(app, process, 'calls', message)
+    const shownBy = replyShownBy(ref)
+    const reply = await call(ref, message, payload, options)
+    return shown.mark(reply, shownBy(reply))
+  },
+  cast: (process: unknown, message: string, payload?: unknown) =>
+    cast(understanding(app, process, 'casts', message), message, payload),
+  send: (process: unknown, message: string, payload?: unknown) =>
+    send(understanding(app, process, 'infos', message), message, payload),
+  event: (process: unknown, event: unknown) => sendEvent(app, process, event),
+})
+
+/** The payloads of a process are not known here: any passes. */
+type AnyMessages = Record<
+  'calls' | 'casts' | 'infos',
+  Record<string, (payload: unknown) => unknown>
+>
+
+/** The process for a message: an entity at rest wakes. @throws KeelsonError `NO_PROCESS` */
+const woken = (app: App, target: unknown) => {
+  const named = namedEntity(app, target)
+  if (named) app.entities.wake(named.kind, named.id)
+  return findProcess(app, target)
+}
+
+/**
+ * The process, if it has a handler for the message: an unknown call or cast would end it, and an
+ * unknown info would only be logged.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `NO_PROCESS`
+ */
+const understanding = (
+  app: App,
+  process: unknown,
+  section: 'calls' | 'casts' | 'infos',
+  message: string,
+): Ref<AnyMessages> => {
+  const info = woken(app, process)
+  const names = messageNames(info.ref)?.[section]
+  const ref = info.ref as Ref<AnyMessages>
+  if (names === undefined || names.includes(message)) return ref
+  const isMachine = machineOf(info.ref) !== undefined
+  // Names with a `$` are its own, and the infos of a machine too.
+  const known = section === 'infos' && isMachine ? [] : names
+  const listed = known.filter((name) => !name.startsWith('$')).join(', ') || 'none'
+  const hint = isMachine ? `${listed}; event(p, event) sends it an event` : listed
+  throw invalidArgument(`${section} of ${processTitle(info)}`, hint, message)
+}
+
+/**
+ * Sends an event to a machine, and says where it was and where it is then. False: its mailbox is
+ * full.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `NO_PROCESS`
+ */
+const sendEvent = (app: App, process: unknown, given: unknown): Promise<View | false> => {
+  const info = woken(app, process)
+  const title = processTitle(info)
+  const outline = machineOutline(machineOf(info.ref))
+  if (!outline) throw invalidArgument('event', 'a process of the kind machine', title)
+  const event = typeof given === 'string' ? { type: given } : given
+  const { type } = (event ?? {}) as { readonly type?: unknown }
+  if (typeof type !== 'string')
+    throw invalidArgument('event', "'NAME', or { type: 'NAME', … }", given)
+  if (!outline.takes(type))
+    throw invalidArgument(`events of ${title}`, outline.events.join(', ') || 'none', type)
+  const before = getStatus(info.ref)
+  const isTaken = cast(info.ref as Ref<AnyMessages>, 'event', event)
+  return before.then<View | false>((was) => (isTaken ? transition(info, was) : false))
+}
+
+/** The effect on a machine of an event that was sent before. */
+const transition = async (info: ProcessSummary, was: ServerStatus): Promise<View> => {
+  const title = processTitle(info)
+  if (was.status === 'suspended') return new View(`${title} is suspended; the event waits`)
+  const ref = info.ref as Ref<AnyMessages>
+  const from = stateText(was.state)
+  try {
+    // The answer of a durable machine is sent when its turns before that are durable.
+    await call(ref, 'snapshot', undefined).catch(() => undefined)
+    const to = stateText((await getStatus(ref)).state)
+    return new View(`${title}: ${from === to ? `${from}, as before` : `${from} → ${to}`}`)
+  } catch (error) {
+    if (!isKeelsonError(error, 'EXITED') && !isKeelsonError(error, 'NO_PROCESS')) throw error
+    return new View(`${title}: ${from} → ended`)
+  }
+}
+
+/**
+ * Resolves when the supervisor `pid` has dealt with the end of its child: it answers after that, so
+ * an immediate restart has happened. No supervisor, one that ends or one that is held up is not
+ * waited for.
+ */
+const untilNoticed = async ({ system }: App, pid: number | undefined): Promise<void> => {
+  const above = pid === undefined ? undefined : processAt(system, pid)
+  if (!above?.kind.endsWith('supervisor')) return
+  await statistics(above.ref, 'get').catch(() => undefined)
+}

@@ -1,0 +1,119 @@
+/** The words about entities: their kinds, a page of one kind, and one entity. None wakes any. */
+import { parkedCount, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
+import { invalidArgument } from '../../errors.ts'
+import { TimeSlice } from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { View } from '../text/view.ts'
+import {
+  type EntityFacts,
+  type EntityRow,
+  entityFacts,
+  entityTable,
+  type KindFacts,
+  kindTable,
+} from '../views/entity-view.ts'
+import { rowsMax } from '../views/process-view.ts'
+import { type NamedEntity, namedEntity } from './process-finder.ts'
+import type { ShownValues } from './shown-values.ts'
+
+type Handle = ReturnType<App['entity']>
+type ListOptions = NonNullable<Parameters<Handle['list']>[0]>
+
+/** The words. `shown` has what is printed instead of a state. */
+export const entityWords = (app: App, shown: ShownValues) => ({
+  entities: async (kind?: unknown, options?: unknown) =>
+    new View(
+      kind === undefined
+        ? kindTable(await kindsOf(app))
+        : await entityPage(app, shown, kind as string, (options ?? {}) as ListOptions),
+    ),
+  entity: (kind: unknown, id?: unknown) =>
+    new View(entityFacts(factsOf(app, entityGiven(app, kind, id), shown))),
+})
+
+/** The facts about one entity. */
+export const factsOf = (app: App, { kind, id }: NamedEntity, shown: ShownValues): EntityFacts => {
+  const { pid } = app.entity(kind).ref(id)
+  const entity = `${kind}/${id}`
+  const blocked = app.entities.kind(kind)?.blocked.get(id)?.message
+  const rows = surveyEntity(app.entities, entity)
+  const isHidden = rows !== undefined && !shown.reveals
+  return {
+    entity,
+    pid,
+    blocked,
+    rows: isHidden ? shownRows(app.entities, { kind, id }, rows) : rows,
+  }
+}
+
+/**
+ * The handle of a kind, whose states are printed as its server lets them be shown.
+ */
+export const shownEntities = ({ entities }: App, handle: Handle, shown: ShownValues): Handle => {
+  const marked = (state: unknown) => shown.mark(state, shownState(entities, handle.kind, state))
+  const own = {
+    state: (id: string) => marked(handle.state(id)),
+    list: (options?: ListOptions) => {
+      const page = handle.list(options)
+      return {
+        ...page,
+        entries: page.entries.map((each) => ({ ...each, state: marked(each.state) })),
+      }
+    },
+  }
+  return new Proxy(handle, {
+    get: (target, name) => {
+      const part: unknown = Reflect.get(name in own ? own : target, name)
+      return typeof part === 'function' ? part.bind(target) : part
+    },
+  })
+}
+
+/** `entity('order/42')`, `entity('order', '42')`, `entity('order', 42)`. */
+const entityGiven = (app: App, kind: unknown, id: unknown): NamedEntity => {
+  if (typeof kind !== 'string')
+    throw invalidArgument('entity', "'order/42', or 'order', '42'", kind)
+  const named = id === undefined ? namedEntity(app, kind) : undefined
+  if (named) return named
+  const [, before = kind, after] = /^([^/]*)\/(.*)$/s.exec(kind) ?? []
+  return { kind: before, id: typeof id === 'number' ? String(id) : ((id ?? after) as string) }
+}
+
+const kindsOf = async ({ entities }: App): Promise<KindFacts[]> => {
+  const facts: KindFacts[] = []
+  for (const kind of entities.kinds) {
+    const parked = await parkedCount(entities, kind)
+    const running = entities.kind(kind)
+    if (running) facts.push({ kind, live: running.live, blocked: running.blocked.size, parked })
+  }
+  return facts
+}
+
+/** The entities of a page, unless its caller says otherwise. */
+const shownAtOnce = 20
+
+/** A page of entities, read row by row so that large states hold up nobody. */
+const entityPage = async (
+  app: App,
+  shown: ShownValues,
+  kind: string,
+  options: ListOptions,
+): Promise<string> => {
+  const handle = shownEntities(app, app.entity(kind), shown)
+  const { limit = shownAtOnce } = options
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > rowsMax)
+    throw invalidArgument('limit', `a whole number from 1 to ${rowsMax}`, limit)
+  const slice = new TimeSlice(app.system.clock)
+  const rows: EntityRow[] = []
+  let { cursor } = options
+  do {
+    const page = handle.list({ ...options, limit: 1, ...(cursor && { cursor }) })
+    for (const { id, state, blocked } of page.entries) {
+      const { pid } = handle.ref(id)
+      rows.push({ id, pid, state: shown.printed(state), blocked: blocked?.message })
+    }
+    cursor = page.cursor
+    await slice.spent()
+  } while (cursor !== undefined && rows.length < limit)
+  return entityTable(kind, rows, cursor)
+}

@@ -1,0 +1,152 @@
+/** The words that look at processes. */
+import { shownState } from '../../actors/index.ts'
+import { invalidArgument } from '../../errors.ts'
+import {
+  getStatus,
+  machineOf,
+  machineOutline,
+  type System,
+  tiesOf,
+  waitingMessages,
+} from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import type { Paint } from '../text/paint.ts'
+import { View } from '../text/view.ts'
+import { entityFacts } from '../views/entity-view.ts'
+import { type MachineFacts, machineView } from '../views/machine-view.ts'
+import { busiest, type Load, Look, loadQuery, loadTable } from '../views/process-load.ts'
+import {
+  FoldedTable,
+  mailboxView,
+  messagesMax,
+  namesMax,
+  pageTable,
+  processFacts,
+  rowsMax,
+} from '../views/process-view.ts'
+import { treeView } from '../views/tree-view.ts'
+import { factsOf } from './entity-words.ts'
+import {
+  findProcess,
+  type NamedEntity,
+  processOf,
+  processTitle,
+  restingEntity,
+} from './process-finder.ts'
+import { processPages } from './process-pages.ts'
+import type { ShownValues } from './shown-values.ts'
+import { traceFeed } from './trace-view.ts'
+import { surveyBelow, surveyTree } from './tree-survey.ts'
+
+/** The words that only look. They wake no entity. */
+export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
+  /** The facts about an entity that has no process. */
+  const atRest = (target: unknown): View | undefined => {
+    const resting = restingEntity(app, target)
+    return resting && new View(entityFacts(factsOf(app, resting, shown)))
+  }
+  return {
+    tree: async (process?: unknown) => {
+      if (process === undefined) return new View(treeView(await surveyTree(app), paint))
+      return (
+        atRest(process) ??
+        new View(treeView(await surveyBelow(app, findProcess(app, process)), paint))
+      )
+    },
+    ps: async (options?: unknown) => {
+      const { all, after = 0 } = (options ?? {}) as {
+        readonly all?: unknown
+        readonly after?: unknown
+      }
+      const isWrong = typeof all !== 'boolean' || typeof after !== 'number'
+      if (options !== undefined && isWrong)
+        throw invalidArgument('ps', 'nothing, or { all: true, after: pid }', options)
+      if (all === true && typeof after === 'number')
+        return new View(pageTable(app.system.inspectProcesses({ after, limit: rowsMax }), paint))
+      const table = new FoldedTable()
+      for await (const page of processPages(app.system)) table.add(page)
+      return new View(table.text(paint))
+    },
+    top: topWord(app, paint),
+    whereis: (process: unknown) => processOf(app, process)?.ref,
+    info: async (process: unknown) => {
+      const resting = atRest(process)
+      if (resting) return resting
+      const summary = findProcess(app, process)
+      const ties = tiesOf(summary.ref, namesMax)
+      const { parent = 0 } = summary
+      const tied = Object.values(ties).flatMap(({ pids }) => pids)
+      const titleOf = await titlesOf(app.system, [parent, ...tied])
+      return new View(processFacts(summary, ties, titleOf, app.system.clock.now()))
+    },
+    state: async (process: unknown) => {
+      const resting = restingEntity(app, process)
+      if (resting) return storedState(app, resting, shown)
+      const { state } = await getStatus(findProcess(app, process).ref)
+      return shown.mark(state, state)
+    },
+    trace: async (process: unknown, count?: unknown) =>
+      atRest(process) ?? traceFeed(findProcess(app, process), count),
+    mailbox: async (process: unknown) => {
+      const resting = atRest(process)
+      if (resting) return resting
+      const summary = findProcess(app, process)
+      return new View(mailboxView(summary, waitingMessages(summary.ref, messagesMax)))
+    },
+    machine: async (process: unknown) =>
+      new View(machineView(await machineAt(app, process, shown))),
+  }
+}
+
+const storedState = (app: App, { kind, id }: NamedEntity, shown: ShownValues): unknown => {
+  const state: unknown = app.entity(kind).state(id)
+  return shown.mark(state, shownState(app.entities, kind, state))
+}
+
+/** The machine of a process, or of an entity at rest. @throws KeelsonError `INVALID_ARGUMENT` */
+const machineAt = async (app: App, target: unknown, shown: ShownValues): Promise<MachineFacts> => {
+  const resting = restingEntity(app, target)
+  const process = resting ? undefined : findProcess(app, target)
+  const definition = resting
+    ? app.entities.known.get(resting.kind)?.machine
+    : process && machineOf(process.ref)
+  const outline = machineOutline(definition)
+  if (!outline) throw invalidArgument('machine', 'a process of the kind machine', target)
+  const title = process ? processTitle(process) : `${resting?.kind}/${resting?.id}, at rest`
+  const state = resting
+    ? shown.printed(storedState(app, resting, shown))
+    : process && (await getStatus(process.ref)).state
+  return { title, outline, state }
+}
+
+/** The titles of many processes, as far as they run now: a search for each would take too long. */
+const titlesOf = async (
+  system: System,
+  pids: readonly number[],
+): Promise<(pid: number) => string> => {
+  const sought = new Set(pids)
+  const titles = new Map<number, string>()
+  for await (const page of processPages(system)) {
+    for (const process of page)
+      if (sought.delete(process.pid)) titles.set(process.pid, processTitle(process))
+    if (sought.size === 0) break
+  }
+  return (pid) => titles.get(pid) ?? `<${pid}>`
+}
+
+/** `top` keeps its last sample for comparison. */
+const topWord = (app: App, paint: Paint) => {
+  let last: Look | undefined
+  return async (by?: unknown, count?: unknown) => {
+    const { order, rows } = loadQuery(by, count)
+    const next = new Look(app.system.clock.monotonic())
+    const before = last
+    let loads: readonly Load[] = []
+    for await (const page of processPages(app.system)) {
+      next.add(page)
+      loads = busiest(page, before, order, rows, loads)
+    }
+    last = next
+    return new View(loadTable(loads, before && next.at - before.at, paint))
+  }
+}
