@@ -1,0 +1,71 @@
+/** The words of the scripts of queues, said to BullMQ. */
+import { createRequire } from 'node:module'
+
+const { Queue, UnrecoverableError, Worker } = createRequire(new URL('../peers/', import.meta.url))(
+  'bullmq',
+)
+
+const final = (message) => new UnrecoverableError(message)
+
+const jobOptions = ({ tries, baseMs }) => ({
+  ...(tries && { attempts: tries }),
+  ...(baseMs && { backoff: { type: 'exponential', delay: baseMs } }),
+})
+
+/** A lower number goes first there. */
+const addOptions = ({ unique, delayMs, priority }) => ({
+  ...(unique && { jobId: unique }),
+  ...(delayMs && { delay: delayMs }),
+  ...(priority && { priority: 100 - priority }),
+})
+
+/** A lock that is lost is found within seconds, not in half a minute. With shorter locks jobs run twice while the host is busy. */
+const stalls = { lockDuration: 4_000, stalledInterval: 2_000 }
+
+const opened = async ({ name, options, run }, connection) => {
+  const { concurrency, rate } = options
+  const queue = new Queue(name, { connection, defaultJobOptions: jobOptions(options) })
+  const worker = new Worker(name, ({ data }) => run(data, final), {
+    ...{ connection, ...stalls },
+    ...(concurrency && { concurrency }),
+    ...(rate && { limiter: { max: rate.max, duration: rate.perMs } }),
+  })
+  // A job of an earlier life that has stalled is reported here too.
+  worker.on('error', () => undefined)
+  await worker.waitUntilReady()
+  return queue
+}
+
+/** Starts the queues and their workers; `place` is the socket of the server. */
+export const open = async (place, wanted) => {
+  const connection = { path: place, maxRetriesPerRequest: null }
+  const queues = new Map()
+  for (const each of wanted) queues.set(each.name, await opened(each, connection))
+  const failed = (name) => queues.get(name).getFailed()
+  return {
+    add: async (name, job, options = {}) =>
+      (await queues.get(name).add('job', job, addOptions(options))).id,
+    addMany: async (name, jobs) => {
+      const added = await queues.get(name).addBulk(jobs.map((data) => ({ name: 'job', data })))
+      return added.map(({ id }) => id)
+    },
+    pause: (name) => queues.get(name).pause(),
+    resume: (name) => queues.get(name).resume(),
+    retry: async (name) => {
+      for (const job of await failed(name)) await job.retry()
+    },
+    drain: (name) => queues.get(name).drain(),
+    open: async (name) => {
+      const counts = await queues.get(name).getJobCounts()
+      return Object.entries(counts)
+        .filter(([status]) => status !== 'completed' && status !== 'failed')
+        .reduce((sum, [, count]) => sum + count, 0)
+    },
+    dead: async (name) =>
+      (await failed(name))
+        .map(({ data, attemptsMade, failedReason }) => ({
+          ...{ job: data, tries: attemptsMade, error: failedReason },
+        }))
+        .sort((one, other) => (one.job < other.job ? -1 : 1)),
+  }
+}

@@ -1,0 +1,56 @@
+/** The words of the scripts of queues, said to Keelson. */
+import { mkdirSync } from 'node:fs'
+import { start, supervisor } from 'keelson'
+import { flow, flows, queue } from 'keelson/flow'
+
+const final = (message) => Object.assign(new Error(message), { isFinal: true })
+
+const queueOptions = ({ concurrency, tries, baseMs, rate }) => ({
+  ...(concurrency && { concurrency }),
+  ...(rate && { rate: { max: rate.max, per: rate.perMs } }),
+  retry: {
+    jitter: 0,
+    unless: ({ isFinal }) => isFinal === true,
+    ...(tries && { max: tries }),
+    ...(baseMs && { baseMs }),
+  },
+})
+
+const addOptions = ({ delayMs, ...options }) => ({
+  ...options,
+  ...(delayMs && { delay: delayMs }),
+})
+
+/** Starts Keelson with these queues, on the folder `place`. */
+export const open = async (place, wanted) => {
+  const queues = new Map()
+  for (const { name, options, run } of wanted)
+    queues.set(
+      name,
+      queue(name, (job) => run(job, final), queueOptions(options)),
+    )
+  mkdirSync(place, { recursive: true })
+  const app = await start({
+    dir: place,
+    app: supervisor('scripts', {}, [flows({ queues: [...queues.values()] })]),
+  })
+  const jobs = flow(app)
+  const of = (name) => queues.get(name)
+  const deadOf = (name) => jobs.dead(of(name)).entries
+  return {
+    add: async (name, job, options = {}) => (await jobs.add(of(name), job, addOptions(options))).id,
+    addMany: async (name, list) => (await jobs.addMany(of(name), list)).map(({ id }) => id),
+    pause: (name) => jobs.pause(of(name)),
+    resume: (name) => jobs.resume(of(name)),
+    retry: async (name) => {
+      for (const { id } of deadOf(name)) await jobs.retry(of(name), id)
+    },
+    drain: () => Promise.reject(new Error('a job that waits cannot be removed')),
+    open: async (name) => {
+      const { ready, delayed, running } = await jobs.counts(of(name))
+      return ready + delayed + running
+    },
+    dead: async (name) =>
+      deadOf(name).map(({ job, tries, error }) => ({ job, tries, error: error.message })),
+  }
+}
