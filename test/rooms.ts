@@ -86,7 +86,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     recorder: [],
     views: ['text'],
     prompt: ['text', 'command', 'views'],
-    operations: ['command', 'prompt'],
+    operations: ['command', 'recorder', 'prompt'],
     attach: ['text', 'command', 'recorder', 'prompt'],
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],

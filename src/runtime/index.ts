@@ -93,7 +93,13 @@ export {
   suspend,
   trace,
 } from './server/sys.ts'
-export { createSystem, otherLoggers, refOfName, type SystemOptions } from './server/system.ts'
+export {
+  createSystem,
+  heardIn,
+  otherLoggers,
+  refOfName,
+  type SystemOptions,
+} from './server/system.ts'
 export {
   type SystemMonitor,
   type SystemMonitorOptions,

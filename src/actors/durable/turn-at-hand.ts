@@ -12,7 +12,7 @@ import { type Known, TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
 import type { HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import { ownRun, type Run } from '../turns/turn-run.ts'
-import { TurnWatch } from '../turns/turn-watch.ts'
+import { watchOf } from '../turns/turn-watch.ts'
 import { blocked, otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { type SharedContext, Try } from './try-context.ts'
@@ -81,8 +81,7 @@ export class TurnAtHand {
 
   begin(run: Run): TurnDraft {
     const draft = new TurnDraft(run, this.#known, this.#incarnation)
-    if (this.#process.kernel.heard['turn.done'])
-      draft.watch = new TurnWatch(this.#terms, this.#process)
+    draft.watch = watchOf(this.#terms, this.#process)
     this.open = draft
     this.#outputs.open(draft)
     this.#context.from = run.from

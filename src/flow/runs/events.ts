@@ -20,7 +20,8 @@ export interface FlowEvents {
     readonly tries: number
     readonly outcome: 'ok' | 'error'
   }>
-  'flow.ended': Told<{ readonly end: RunEnd }>
+  /** `startedAt`: when the run began, in ms since 1970. */
+  'flow.ended': Told<{ readonly end: RunEnd; readonly startedAt: number }>
   /** The run does not go on until `retry` or `settle`. */
   'flow.blocked': Told<{ readonly error: KeptError }>
 }

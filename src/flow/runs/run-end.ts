@@ -74,7 +74,7 @@ export const endRun = async (life: EndingLife, body: BodyEnd): Promise<void> => 
     } else {
       if (closing.end) {
         life.present.waiting.clear()
-        tellFlow(life, 'flow.ended', { end: closing.end })
+        tellFlow(life, 'flow.ended', { end: closing.end, startedAt: life.state.startedAt })
       }
       return life.stop(closing.next)
     }

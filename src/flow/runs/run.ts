@@ -252,8 +252,9 @@ const runServer = (
     if (state.parent) context.addContinue('tellParent')
     context.addContinue('cancelChildren')
     const { id } = context
+    const { startedAt } = state
     context.background(async (life) =>
-      tellFlow({ type: workflow.name, id, life }, 'flow.ended', { end }),
+      tellFlow({ type: workflow.name, id, life }, 'flow.ended', { end, startedAt }),
     )
     return ended(state, context, end)
   }

@@ -1,55 +1,75 @@
 /**
- * The metrics that come from events of a System. Events of failures are rare. Those of each write
- * and turn are not, so they are listened to from the first scrape on only: nobody else makes them.
+ * The metrics that come from events of a System. Those of each write, call and turn are listened to
+ * from the first scrape on only: nobody else makes them.
  */
 import type { StorageEvents } from '../../actors/index.ts'
-import { isKeelsonError } from '../../errors.ts'
-import { type System, type Telemetry, telemetry } from '../../runtime/index.ts'
+import type { FlowEvents } from '../../flow/index.ts'
+import { heardIn, type System, type Telemetry, telemetry } from '../../runtime/index.ts'
 import { metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 
 type EventsOf<T> = T extends Telemetry<infer Events> ? Events : never
-type Events = EventsOf<System['events']> & StorageEvents
+type Events = EventsOf<System['events']> & StorageEvents & FlowEvents
 type Handlers = { readonly [E in keyof Events]?: Events[E] }
 
 /** Ends the listening. */
 export type StopHearing = () => void
 
-/** Counts failures of the processes, steps and snapshots of an instance. */
-export const hearFailures = (
+/** The listening to work. `restart`: the next call and turn are samples. */
+export type HeardWork = { readonly restart: () => void; readonly stop: StopHearing }
+
+/** Counts failed snapshots of an instance, and notes when each shard made its last one. */
+export const hearSnapshots = (
   system: System,
   instance: string,
   into: Measurements,
-  snapshotMade: (shard: number, at: number) => void,
+  made: (shard: number, at: number) => void,
 ): StopHearing =>
   hear(system, instance, {
-    'process.crashed': (event) =>
-      into.of(metrics.crashes).add(1, kindOf(event), codeOf(event.reason)),
-    'process.restarted': (event) =>
-      into.of(metrics.restarts).add(1, kindOf(event), codeOf(event.reason)),
-    'supervisor.gave_up': ({ kind, reason }) =>
-      into.of(metrics.gaveUp).add(1, kind, codeOf(reason)),
-    'handler.slow': (event) => into.of(metrics.handlerSlow).add(1, kindOf(event)),
-    'entity.failed': ({ entity, retryAt }) =>
-      into
-        .of(metrics.stepFailures)
-        .add(1, entityKindOf(entity), retryAt === undefined ? 'parked' : 'retried'),
-    'snapshot.made': ({ shard, at }) => snapshotMade(shard, at),
+    'snapshot.made': ({ shard, at }) => made(shard, at),
     'snapshot.failed': ({ shard }) => into.of(metrics.snapshotFailures).add(1, shard),
   })
 
-/** Measures the writes of an instance. */
-export const hearWork = (system: System, instance: string, into: Measurements): StopHearing =>
-  hear(system, instance, {
-    'wal.commit': ({ shard, frames, bytes, waitMs, syncMs }) => {
-      into.of(metrics.commitWait).observe(waitMs / 1_000, shard)
-      into.of(metrics.sync).observe(syncMs / 1_000, shard)
-      into.of(metrics.groupFrames).observe(frames, shard)
-      into.of(metrics.walBytes).add(bytes, shard)
+/**
+ * Measures the writes, calls and turns of an instance. Of very many calls and turns it gets samples,
+ * each of which counts for those since the last one.
+ */
+export const hearWork = (system: System, instance: string, into: Measurements): HeardWork => {
+  const { 'call.done': calls, 'turn.done': turns } = heardIn(system)
+  const stops = [
+    hear(system, instance, {
+      'wal.commit': ({ shard, frames, bytes, waitMs, syncMs }) => {
+        into.of(metrics.commitWait).observe(waitMs / 1_000, 1, shard)
+        into.of(metrics.sync).observe(syncMs / 1_000, 1, shard)
+        into.of(metrics.groupFrames).observe(frames, 1, shard)
+        into.of(metrics.walBytes).add(bytes, shard)
+      },
+      'flow.ended': ({ type, end, at, startedAt }) =>
+        into.of(metrics.flowRunDuration).observe((at - startedAt) / 1_000, 1, type, end.status),
+      'lmdb.flushed': ({ shard, durationMs }) =>
+        into.of(metrics.flush).observe(durationMs / 1_000, 1, shard),
+    }),
+    calls.sample((call, weight) => {
+      if (call.instance !== undefined && call.instance !== instance) return
+      const { message, result, tookMs } = call
+      into.of(metrics.callDuration).observe(tookMs / 1_000, weight, kindOf(call), message, result)
+    }),
+    turns.sample(({ instance: own, kind, result, tookMs }, weight) => {
+      if (own !== instance) return
+      into.of(metrics.turns).add(weight, kind, result)
+      into.of(metrics.turnDuration).observe(tookMs / 1_000, weight, kind, result)
+    }),
+  ]
+  return {
+    restart: () => {
+      calls.restart()
+      turns.restart()
     },
-    'lmdb.flushed': ({ shard, durationMs }) =>
-      into.of(metrics.flush).observe(durationMs / 1_000, shard),
-  })
+    stop: () => {
+      for (const stop of stops) stop()
+    },
+  }
+}
 
 /** Several instances may share a System. A process outside of any counts for each of them. */
 const hear = (system: System, instance: string, handlers: Handlers): StopHearing => {
@@ -72,11 +92,3 @@ export const kindOf = ({ kind, label }: { kind: string; label: string | undefine
 
 /** The kind of a durable actor by its name, `kind/id`. */
 export const entityKindOf = (entity: string): string => entity.slice(0, entity.indexOf('/'))
-
-const atoms = ['normal', 'shutdown', 'killed', 'noproc']
-
-/** The code of a reason. Its text may have values of users. */
-const codeOf = (reason: unknown): string => {
-  if (isKeelsonError(reason)) return reason.code
-  return typeof reason === 'string' && atoms.includes(reason) ? reason : 'failed'
-}

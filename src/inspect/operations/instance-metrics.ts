@@ -5,8 +5,9 @@
 import { levelOf, overdueOf, projectionStatus } from '../../actors/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { InstanceParts } from '../../supervisors/index.ts'
+import type { RecordedSort, Records } from '../recorder/records.ts'
 import { entityKindOf } from './heard-metrics.ts'
-import { metrics } from './metric-table.ts'
+import { type Metric, metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 
 type Shard = InstanceParts['shards'][number]
@@ -79,6 +80,21 @@ const takeProjections = (shard: Shard, into: Measurements): void => {
   for (const { name } of shard.parts.settings.projections)
     for (const { lsn } of projectionStatus([shard], name))
       into.of(metrics.lagFrames).add(Math.max(0, shard.appliedLsn - lsn), shard.index, name)
+}
+
+const failures: Readonly<Partial<Record<RecordedSort, Metric>>> = {
+  ...{ crash: metrics.crashes, restart: metrics.restarts, gave_up: metrics.gaveUp },
+  step_failed: metrics.stepFailures,
+}
+
+/** The failures that the recorder has counted. */
+export const takeFailures = (records: Records, into: Measurements): void => {
+  for (const { sort, kind, code, count } of records.counts()) {
+    const metric = failures[sort]
+    if (metric) into.of(metric).add(count, kind, code)
+    else if (sort === 'slow_handler' && code === 'slow')
+      into.of(metrics.handlerSlow).add(count, kind)
+  }
 }
 
 /** The metrics of the process. */

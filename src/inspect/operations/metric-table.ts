@@ -94,7 +94,7 @@ export const metrics = {
   turns: counter('keelson_turns_total', 'Turns of durable actors.', 'kind', 'result'),
   stepFailures: counter(
     'keelson_step_failures_total',
-    'Tries of steps and alarms that failed. The result is retried or parked.',
+    'Tries of steps and alarms that failed, by the code of the error.',
     ...['kind', 'result'],
   ),
   stepsStuck: gauge(
@@ -226,7 +226,7 @@ export const metrics = {
 
   callDuration: durations(
     'keelson_call_duration_seconds',
-    'From a call until its answer, by the kind of the server.',
+    'From a call until its answer.',
     ...['server', 'message', 'result'],
   ),
   turnDuration: durations(

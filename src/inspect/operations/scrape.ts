@@ -6,9 +6,11 @@ import type { LoopDelay } from '../../clock.ts'
 import { TimeSlice } from '../../runtime/index.ts'
 import { type AppContext, type InstanceParts, innerParts } from '../../supervisors/index.ts'
 import { packageVersion } from '../command/environment.ts'
+import { recordsOf } from '../recorder/recorder.ts'
+import type { Records } from '../recorder/records.ts'
 import { endOf, type Format, familyText } from './exposition.ts'
-import { hearFailures, hearWork, type StopHearing } from './heard-metrics.ts'
-import { takeInstance, takeProcess, takeShard } from './instance-metrics.ts'
+import { type HeardWork, hearSnapshots, hearWork, type StopHearing } from './heard-metrics.ts'
+import { takeFailures, takeInstance, takeProcess, takeShard } from './instance-metrics.ts'
 import { metrics } from './metric-table.ts'
 import { ProcessSurvey } from './process-survey.ts'
 import { takeRows } from './row-metrics.ts'
@@ -19,13 +21,14 @@ export class Scrapes {
   readonly #app: AppContext
   readonly #parts: InstanceParts
   readonly #survey: ProcessSurvey
+  readonly #records: Records
   /** Counters and histograms, which last from scrape to scrape. */
   readonly #heard = new Measurements()
   readonly #snapshotAt = new Map<number, number>()
   readonly #stops: StopHearing[]
   readonly #version = packageVersion()
   #loop: LoopDelay | undefined
-  #hearsWork = false
+  #work: HeardWork | undefined
   /** The values of the scrape that is taken now. */
   #taking: Promise<Measurements> | undefined
 
@@ -34,18 +37,19 @@ export class Scrapes {
     this.#parts = app[innerParts]
     const { system, instance, ending } = this.#parts
     this.#survey = new ProcessSurvey(system)
+    this.#records = recordsOf(system)
     const made = (shard: number, at: number): void => void this.#snapshotAt.set(shard, at)
-    this.#stops = [hearFailures(system, instance, this.#heard, made)]
+    this.#stops = [hearSnapshots(system, instance, this.#heard, made)]
     ending.addEventListener('abort', () => this.#stop())
   }
 
   /** Measures from now on what costs something while nobody looks. */
   hearWork(): void {
-    if (this.#hearsWork) return
-    this.#hearsWork = true
-    const { system, instance } = this.#parts
+    const { system, instance, ending } = this.#parts
+    if (this.#work || ending.aborted) return
+    this.#work = hearWork(system, instance, this.#heard)
     this.#loop = system.clock.loopDelay?.()
-    this.#stops.push(hearWork(system, instance, this.#heard), () => this.#loop?.stop())
+    this.#stops.push(this.#work.stop, () => this.#loop?.stop())
   }
 
   /** All metrics. Requests at one time get the values of one scrape. */
@@ -69,8 +73,10 @@ export class Scrapes {
     const into = new Measurements()
     const { system, shards } = this.#parts
     const slice = new TimeSlice(system.clock)
+    this.#work?.restart()
     takeProcess(system.clock.now(), this.#loop?.read(), into)
     takeInstance(this.#parts, this.#version, into)
+    takeFailures(this.#records, into)
     for (const shard of shards) {
       await slice.spent()
       takeShard(shard, this.#snapshotAt.get(shard.index), into)

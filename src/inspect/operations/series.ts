@@ -40,14 +40,14 @@ export class Family {
       this.metric.merge === 'max' ? Math.max(series.value, value) : series.value + value
   }
 
-  /** Counts a value in its bucket of a histogram. */
-  observe(value: number, ...labels: LabelValues): void {
+  /** Counts a value so many times in its bucket of a histogram. */
+  observe(value: number, times: number, ...labels: LabelValues): void {
     const series = this.#at(labels)
     const { bounds } = this.metric
     let at = 0
     while (at < bounds.length && value > (bounds[at] as number)) at++
-    series.buckets[at] = (series.buckets[at] as number) + 1
-    series.value += value
+    series.buckets[at] = (series.buckets[at] as number) + times
+    series.value += value * times
   }
 
   #at(labels: LabelValues): Series {

@@ -143,7 +143,7 @@ export const request = <R>(
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
-  if (kind === kinds.call && process.kernel.heard['call.done'])
+  if (kind === kinds.call && process.kernel.heard['call.done'].isOn)
     pending.onResult = telling(process, name)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
@@ -183,20 +183,24 @@ const refusedBy = (
   name: string,
   error: unknown,
 ): Promise<never> => {
-  if (kind === kinds.call && process.kernel.heard['call.done'])
-    telling(process, name)(failedAs(error))
+  if (kind === kinds.call && process.kernel.heard['call.done'].isOn)
+    telling(process, name)?.(failedAs(error))
   return refused(sender, error)
 }
 
-/** Announces the result of a call that is made now. */
-const telling = (process: Process, message: string): ((result: ResultCode) => void) => {
-  const { kernel } = process
-  const madeAt = kernel.clock.monotonic()
-  return (result) =>
-    announce(kernel, 'call.done', () => {
-      const tookMs = kernel.clock.monotonic() - madeAt
-      return { ...process.facts(), message, result, tookMs }
-    })
+/** Announces the result of a call that is made now; `undefined`: nobody wants it. */
+const telling = (process: Process, message: string): ((result: ResultCode) => void) | undefined => {
+  const { clock, heard } = process.kernel
+  const hearing = heard['call.done']
+  const weight = hearing.weigh(clock)
+  if (weight === 0 && !hearing.isAll) return undefined
+  const madeAt = clock.monotonic()
+  return (result) => {
+    const outcome = { message, result, tookMs: clock.monotonic() - madeAt }
+    const { instance, kind, label } = process
+    if (weight > 0) hearing.measured({ instance, kind, label, ...outcome }, weight)
+    announce(process.kernel, 'call.done', () => ({ ...process.facts(), ...outcome }))
+  }
 }
 
 /** Whether a process may get the name of `ref` later. */

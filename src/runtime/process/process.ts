@@ -20,10 +20,11 @@ import {
   reasonDetails,
   reasonOf,
 } from '../words/exit-reason.ts'
+import type { Heard } from '../words/hearing.ts'
 import type { Logger } from '../words/logger.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
 import type { Monitor } from '../words/monitor.ts'
-import { announce, type Heard, type ProcessFacts, type Telemetry } from '../words/telemetry.ts'
+import { announce, type ProcessFacts, type Telemetry } from '../words/telemetry.ts'
 import type { AbortWaits } from './abort-waits.ts'
 import type { Behaviour } from './behaviour.ts'
 import { crashReport } from './crash-report.ts'
@@ -243,7 +244,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     if (this.depth >= this.#mark) this.#admitsAtMark()
     if (!this.alive) return
     this.kernel.carry(message)
-    if (this.kernel.heard['turn.done'] && this.outputs.isDurable) this.kernel.sample(message)
+    if (this.kernel.heard['turn.done'].isOn && this.outputs.isDurable) this.kernel.sample(message)
     this.mailbox.push(message)
     if (!this.busy && !this.#queued) this.#enqueue()
   }

@@ -28,10 +28,11 @@ import { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, type Directory, type Part, type Ref } from '../words/address.ts'
 import type { Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
+import type { Heard } from '../words/hearing.ts'
 import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
 import { Monitor } from '../words/monitor.ts'
 import { callOutside, type Outside } from '../words/outside-code.ts'
-import { announce, createTelemetry, type Heard, type Telemetry } from '../words/telemetry.ts'
+import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { ProcessQuery, System } from './gen-server.ts'
 import { ServerContext, type Starter, type StartGiven } from './server-context.ts'
@@ -395,6 +396,9 @@ const passesContext = (asyncContext: unknown = 'neutral'): boolean => {
   if (asyncContext === 'neutral' || asyncContext === 'sender') return asyncContext === 'sender'
   throw invalidArgument('asyncContext', "'neutral' or 'sender'", asyncContext)
 }
+
+/** Who hears the events of hot code of `system`. */
+export const heardIn = (system: System): Heard => kernelOf(system).heard
 
 /** A ref of a name, looked up in its own directory. `make` is given the names of the System. */
 export const refOfName = <M>(

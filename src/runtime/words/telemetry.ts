@@ -7,6 +7,7 @@
 import { EventEmitter } from 'eventemitter3'
 import type { ResultCode } from '../../errors.ts'
 import type { SystemEvents } from '../words/app-context.ts'
+import { Heard } from './hearing.ts'
 import type { Logger } from './logger.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 
@@ -31,21 +32,12 @@ export type TypedBus<Events extends object> = EventEmitter<Events>
 type Listener = (...told: unknown[]) => unknown
 
 /**
- * Whether the events of hot code may have listeners. Hot code asks this and no table. A listener
- * sets its flag, and an event that nobody hears takes it back.
- */
-export interface Heard {
-  'call.done': boolean
-  'turn.done': boolean
-}
-
-/**
  * An event bus whose listeners cannot disturb the emitter. They are called with the bus as `this`.
  */
 export class EventBus extends EventEmitter {
   readonly #logger: Logger
   readonly #outside: Outside
-  readonly heard: Heard = { 'call.done': false, 'turn.done': false }
+  readonly heard = new Heard()
 
   constructor(logger: Logger, outside: Outside = atOnce) {
     super()
@@ -68,7 +60,7 @@ export class EventBus extends EventEmitter {
   }
 
   #note(event: string | symbol, isHeard: boolean): void {
-    if (event === 'call.done' || event === 'turn.done') this.heard[event] = isHeard
+    if (event === 'call.done' || event === 'turn.done') this.heard[event].isAll = isHeard
   }
 
   override emit(event: string | symbol, ...told: unknown[]): boolean {

@@ -41,7 +41,7 @@ test('OpenMetrics has families without endings, units, and the state in a label 
 
 test('a value is in the first bucket whose bound is not below it, and in those after it', () => {
   const sync = new Family(metrics.sync)
-  for (const seconds of [0.00005, 0.000051, 11]) sync.observe(seconds, 0)
+  for (const seconds of [0.00005, 0.000051, 11]) sync.observe(seconds, 1, 0)
   const [family] = readOpenMetrics(familyText(sync, open) + endOf(open))
   const buckets = family?.samples.filter(({ name }) => name.endsWith('_bucket')) ?? []
   expect(buckets.map(({ value }) => value)).toEqual([1, ...Array(14).fill(2), 3])
@@ -60,7 +60,7 @@ test('100,000 ids make 200 series, and none of their values is lost', () => {
   const measured = new Measurements()
   for (let id = 0; id < 100_000; id++) {
     measured.of(metrics.turns).add(1, `kind-${id}`, 'ok')
-    measured.of(metrics.turnDuration).observe(0.001, `kind-${id}`, 'ok')
+    measured.of(metrics.turnDuration).observe(0.001, 1, `kind-${id}`, 'ok')
   }
   const [counted, observed] = [metrics.turns, metrics.turnDuration].map((metric) => [
     ...measured.of(metric).series,
