@@ -103,7 +103,7 @@ const events: {
   'clock.jumped': { jumpMs: 1, aheadMs: 1 },
   'flow.started': {},
   'flow.step': { key: 1, kind: 1, tries: 1, outcome: 1 },
-  'flow.ended': { end: 1 },
+  'flow.ended': { end: 1, startedAt: 1 },
   'flow.blocked': { error: 1 },
   'queue.started': { id: 1, attempt: 1 },
   'queue.ended': { id: 1, attempt: 1, outcome: 1, error: 1 },

@@ -2,15 +2,11 @@
  * The metrics that come from events of a System. Those of each write, call and turn are listened to
  * from the first scrape on only: nobody else makes them.
  */
-import type { StorageEvents } from '../../actors/index.ts'
-import type { FlowEvents } from '../../flow/index.ts'
-import { heardIn, type System, type Telemetry, telemetry } from '../../runtime/index.ts'
+import { heardIn, type System, type SystemEvents, telemetry } from '../../runtime/index.ts'
 import { metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 
-type EventsOf<T> = T extends Telemetry<infer Events> ? Events : never
-type Events = EventsOf<System['events']> & StorageEvents & FlowEvents
-type Handlers = { readonly [E in keyof Events]?: Events[E] }
+type Handlers = { readonly [E in keyof SystemEvents]?: SystemEvents[E] }
 
 /** Ends the listening. */
 export type StopHearing = () => void
