@@ -24,7 +24,7 @@ export const runAttach = async (
 ): Promise<number> => {
   const interruption = new Interruption(environment)
   try {
-    const opening = openSession(command, environment, verbose, true)
+    const opening = openSession(command, environment, verbose, isTerminal(environment))
     // An instance that is busy answers late.
     const first = await Promise.race([opening, interruption.first])
     if (typeof first === 'object') return await attended(first, environment, interruption)
