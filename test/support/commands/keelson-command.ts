@@ -78,7 +78,8 @@ export const startOnTerminal = (words: readonly string[], cwd: string): RunningC
   )
 }
 
-const running = (child: ChildProcess): RunningCommand => {
+/** A child process as a command. */
+export const running = (child: ChildProcess): RunningCommand => {
   onTestFinished(() => void child.kill('SIGKILL'))
   const printed = { output: '', errors: '' }
   const listeners = new Set<() => void>()

@@ -1,0 +1,98 @@
+/**
+ * The packed package on each Node version that it supports, as a user has it: from an empty folder
+ * to a service under a process manager. The versions come from the npm package `node`.
+ */
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { delimiter, dirname, join, resolve } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { running } from './support/commands/keelson-command.ts'
+import { lacks } from './support/lacks.ts'
+import { tempFolder } from './support/temp-folder.ts'
+
+/** Runs a program to its end, with the Node of `bin` as `node`. A failure has what it printed. */
+const run = (bin: string, cwd: string, command: string, words: readonly string[], input = '') =>
+  execFileSync(command, words, {
+    ...{ cwd, input, encoding: 'utf8', env: environment(bin) },
+    stdio: 'pipe',
+  })
+
+const environment = (bin: string) => ({
+  ...process.env,
+  PATH: `${bin}${delimiter}${process.env.PATH}`,
+  npm_config_update_notifier: 'false',
+})
+
+/** Installs a version of Node, once. */
+const installed = (version: number): { readonly bin: string } | { readonly lack: string } => {
+  if (process.versions.node.startsWith(`${version}.`)) return { bin: dirname(process.execPath) }
+  const folder = resolve('.tmp/nodes', String(version))
+  const bin = join(folder, 'node_modules/node/bin')
+  try {
+    mkdirSync(folder, { recursive: true })
+    const words = ['install', '--no-save', '--no-audit', '--no-fund', `node@${version}`]
+    if (!existsSync(bin)) execFileSync('npm', words, { cwd: folder, stdio: 'pipe' })
+    execFileSync(join(bin, 'node'), ['--version'])
+    return { bin }
+  } catch (error) {
+    return { lack: `Node ${version} cannot be installed: ${(error as Error).message}` }
+  }
+}
+
+/** Starts its command again when it fails, as a process manager does. */
+const manager = 'until node node_modules/keelson/dist/inspect/cli/cli.js run; do :; done'
+
+/** The workflows of the service, and its order, at a prompt. */
+const orders = "(await import('keelson/flow')).flow(app)"
+const order = "(await import('./order.mjs')).order"
+
+let tarball = ''
+beforeAll(() => {
+  const words = ['pack', '--json', '--ignore-scripts', '--pack-destination', '.tmp']
+  const [{ filename }] = JSON.parse(execFileSync('npm', words, { encoding: 'utf8' })) as [
+    { readonly filename: string },
+  ]
+  tarball = resolve('.tmp', filename)
+})
+
+describe.each([20, 22, 24].map((version) => ({ version, ...installed(version) })))(
+  'the package on Node $version',
+  (node) => {
+    const lack = 'lack' in node ? node.lack : undefined
+    const bin = 'bin' in node ? node.bin : ''
+
+    test.skipIf(lacks(lack))('goes from an empty folder to a supervised service', async () => {
+      const empty = realpathSync(tempFolder())
+      const shop = join(empty, 'shop')
+      const keelson = (words: readonly string[], input?: string): string =>
+        run(bin, shop, 'npx', ['keelson', ...words], input)
+
+      run(bin, empty, 'npx', ['--yes', '--package', tarball, 'keelson', 'init', 'shop'])
+      run(bin, shop, 'npm', ['install', '--no-audit', '--no-fund', tarball])
+      expect(run(bin, shop, 'node', ['--version'])).toMatch(`v${node.version}.`)
+      expect(run(bin, shop, 'npm', ['test'])).toMatch(/^(#|ℹ) pass 2$/m)
+      expect(keelson(['check'])).toContain('$flow-order')
+      const lines = "await call(app.entity('stock').ref('tea'), 'add', 5)\n"
+      expect(keelson(['start'], lines)).toBe('5\n')
+
+      const shell = spawn('sh', ['-c', manager], {
+        ...{ cwd: shop, env: environment(bin) },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      const service = running(shell)
+      await service.says('ready: ')
+      const placed = `${orders}.start(${order}, { item: 'tea', count: 2 }, { id: '7' })`
+      expect(keelson(['attach'], `(await ${placed}).id\n`)).toBe("'7'\n")
+      expect(() => keelson(['attach'], "process.kill(process.pid, 'SIGKILL')\n")).toThrow('CLOSED')
+
+      await service.says(/ready: [\s\S]*ready: /)
+      keelson(['flow', 'signal', 'order', '7', 'paid', '{"by":"card"}'])
+      expect(keelson(['attach'], `await ${orders}.handle(${order}, '7').result()\n`)).toBe(
+        "'sold'\n",
+      )
+      const lives = "app.entity('stock').state('tea')\nprocess.kill(process.pid, 'SIGTERM')\n"
+      expect(keelson(['attach'], lives)).toMatch(/^3\n/)
+      expect((await service.ended).status).toBe(0)
+    })
+  },
+)
