@@ -62,6 +62,7 @@ const pages = [
   'docs/flow-looking.md',
   'docs/groups-and-pools.md',
   'docs/errors.md',
+  'docs/operations.md',
   'docs/state-machines.md',
   'docs/testing.md',
   'docs/wal.md',
