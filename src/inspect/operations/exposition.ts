@@ -32,7 +32,10 @@ export const familyText = (family: Family, { isOpen }: Format): string => {
   if (isOpen && unit !== undefined) lines.push(`# UNIT ${name} ${unit}`)
   for (const series of family.series)
     if (type === 'histogram') bucketLines(metric, series, lines)
-    else lines.push(`${metric.name}${braces(labelsOf(metric, series, isOpen))} ${series.value}`)
+    else
+      lines.push(
+        `${metric.name}${braces(labelsOf(metric, series, isOpen))} ${numberText(series.value)}`,
+      )
   return `${lines.join('\n')}\n`
 }
 
@@ -72,7 +75,7 @@ const bucketLines = (metric: Metric, series: Series, lines: string[]): void => {
     count += values
     lines.push(`${name}_bucket{${before}le="${boundText(bounds[at])}"} ${count}`)
   })
-  lines.push(`${name}_sum${braces(labels)} ${series.value}`)
+  lines.push(`${name}_sum${braces(labels)} ${numberText(series.value)}`)
   lines.push(`${name}_count${braces(labels)} ${count}`)
 }
 
@@ -80,3 +83,7 @@ const boundText = (bound: number | undefined): string => {
   if (bound === undefined) return '+Inf'
   return Number.isInteger(bound) ? `${bound}.0` : String(bound)
 }
+
+/** A disk may say that its space is infinite. */
+const numberText = (value: number): string =>
+  value === Number.POSITIVE_INFINITY ? '+Inf' : String(value)

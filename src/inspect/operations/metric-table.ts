@@ -91,7 +91,12 @@ export const metrics = {
     'kind',
   ),
 
-  turns: counter('keelson_turns_total', 'Turns of durable actors.', 'kind', 'result'),
+  turns: counter(
+    'keelson_turns_total',
+    'Turns of durable actors, with their births.',
+    'kind',
+    'result',
+  ),
   stepFailures: counter(
     'keelson_step_failures_total',
     'Tries of steps and alarms that failed, by the code of the error.',

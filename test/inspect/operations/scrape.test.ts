@@ -1,0 +1,154 @@
+/** What a scrape of a loaded instance has, and what it never has. */
+import { expect, test } from 'vitest'
+import { flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  type GenServer,
+  name,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import { metrics } from '../../../src/inspect/operations/metric-table.ts'
+import { operations } from '../../../src/inspect/operations/operations.ts'
+import { checkMetrics, noPromtool } from '../../support/commands/promtool.ts'
+import { lacks } from '../../support/lacks.ts'
+import { readOpenMetrics } from '../../support/models/open-metrics.ts'
+import { asked, openMetrics } from '../../support/worlds/operations-client.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
+
+const canary = 'CANARY7'
+
+const order: DurableServer<{ calls: { pay: (card: string) => string } }, { card: string }> = {
+  init: () => ({ card: '' }),
+  calls: { pay: (_, card) => reply(card, { card }) },
+}
+const orders = entity('order', order)
+
+type Talk = { calls: { fail: (why: string) => void; hang: (why: string) => void } }
+
+const talker: GenServer<Talk, string, string> = {
+  init: (secret) => secret,
+  calls: {
+    fail: (_, why) => {
+      throw Object.assign(new Error(why), { name: why })
+    },
+    hang: () => new Promise(() => undefined),
+  },
+}
+
+const shipping = workflow('ship', async (ctx, address: string) =>
+  ctx.step('send', async () => address),
+)
+const mails = queue('mails', async () => undefined)
+
+/** An instance in which very much was done, with a canary in every value. */
+const loaded = async () => {
+  const s = await simulated({
+    app: supervisor('app', {}, [
+      orders,
+      worker('talker', talker, { arg: canary }),
+      flows({ workflows: [shipping], queues: [mails] }),
+    ]),
+  })
+  const handler = operations(s.app, { metrics: true })
+  const pay = (at: number) => call(s.app.entity(orders).ref(`${canary}-${at}`), 'pay', canary)
+  await s.during(Promise.all(Array.from({ length: 100 }, (_, at) => pay(at))))
+  await s.during(s.app.store.put(`${canary}/key`, canary))
+  await s.during(s.app.journal.append({ id: canary, type: 'order', command: { canary } }))
+  const ref = s.system.to(name<Talk>('talker'))
+  expect(await s.during(codeOf(call(ref, 'fail', canary)))).toBe('EXITED')
+  await s.during(flow(s.app).start(shipping, canary, { id: canary }))
+  await s.during(flow(s.app).add(mails, canary, { unique: canary }))
+  await s.advance(10_000)
+  const scraped = async (accept?: string): Promise<string> =>
+    (await s.during(asked(handler, '/metrics', accept ? { accept } : {})))?.body ?? ''
+  return { s, ref, scraped }
+}
+
+/** The value of a series; `undefined`: there is none. */
+const sampleOf = (text: string, series: string): number | undefined => {
+  const line = text.split('\n').find((each) => each.startsWith(`${series} `))
+  return line === undefined ? undefined : Number(line.slice(series.length))
+}
+
+test.skipIf(lacks(noPromtool))('promtool accepts the text of a loaded instance', async () => {
+  const { scraped } = await loaded()
+  expect(checkMetrics(await scraped())).toBe('')
+})
+
+test('a reader of OpenMetrics accepts the other format, which has the same samples', async () => {
+  const { scraped } = await loaded()
+  const families = readOpenMetrics(await scraped(openMetrics))
+  const names = Object.values(metrics).map(({ name: of }) => of.replace(/_(total|info)$/, ''))
+  expect(names).toEqual(expect.arrayContaining(families.map((family) => family.name)))
+  const samples = (text: string) => text.split('\n').filter((line) => /^[a-z]/.test(line)).length
+  expect(samples(await scraped())).toBe(families.flatMap((family) => family.samples).length)
+})
+
+test('what was done is measured: calls, turns, crashes, runs, jobs, writes', async () => {
+  const { scraped } = await loaded()
+  const text = await scraped()
+  const expected = {
+    // The birth of each order is a turn too.
+    'keelson_turns_total{kind="order",result="ok"}': 200,
+    'keelson_turn_duration_seconds_count{kind="order",result="ok"}': 200,
+    'keelson_call_duration_seconds_count{server="order",message="pay",result="ok"}': 100,
+    'keelson_call_duration_seconds_count{server="server",message="fail",result="EXITED"}': 1,
+    'keelson_process_crashes_total{kind="server",reason="error"}': 1,
+    'keelson_process_restarts_total{kind="server",reason="error"}': 1,
+    'keelson_flow_runs{type="ship",status="completed"}': 1,
+    'keelson_flow_run_duration_seconds_count{type="ship",status="completed"}': 1,
+    'keelson_queue_jobs{queue="mails",status="dead"}': 0,
+    'keelson_queue_oldest_seconds{queue="mails"}': 0,
+    'keelson_shard_phase{shard="0",phase="open"}': 1,
+    keelson_children_crashing: 0,
+    'keelson_projection_lag_frames{shard="0",name=""}': 0,
+  }
+  for (const [series, value] of Object.entries(expected))
+    expect(sampleOf(text, series), series).toBe(value)
+  const lsn = sampleOf(text, 'keelson_wal_durable_lsn{shard="0"}') ?? 0
+  expect(lsn).toBeGreaterThan(500)
+  expect(sampleOf(text, 'keelson_wal_last_lsn{shard="0"}')).toBe(lsn)
+})
+
+test('no value of users is in any answer', async () => {
+  const { scraped } = await loaded()
+  expect(`${await scraped()}${await scraped(openMetrics)}`).not.toContain(canary)
+})
+
+test('a message that waits has waited since the scrape that saw it first', async () => {
+  const { s, ref, scraped } = await loaded()
+  const series = 'keelson_mailbox_oldest_seconds{kind="server"}'
+  const calls = [1, 2].map(() => codeOf(call(ref, 'hang', canary, { timeoutMs: 60_000 })))
+  await s.settle()
+  expect(sampleOf(await scraped(), series)).toBe(0)
+  await s.advance(7_000)
+  const text = await scraped()
+  expect(sampleOf(text, series)).toBe(7)
+  expect(sampleOf(text, 'keelson_mailbox_messages_max{kind="server"}')).toBe(1)
+  expect(sampleOf(text, 'keelson_handler_pending{kind="server"}')).toBe(1)
+  await s.advance(60_000)
+  expect(await Promise.all(calls)).toEqual(['TIMEOUT', 'TIMEOUT'])
+})
+
+test('without a scrape no write, call or turn is measured', async () => {
+  const s = await simulated()
+  const handler = operations(s.app)
+  await s.during(s.app.store.put('a', 1))
+  const first = await s.during(asked(handler, '/metrics'))
+  expect(first?.body).not.toContain('keelson_wal_sync_seconds')
+  await s.during(s.app.store.put('a', 2))
+  const second = await s.during(asked(handler, '/metrics'))
+  expect(second?.body).toContain('keelson_wal_sync_seconds_count{shard="0"} 1\n')
+})
+
+test('two scrapes at one time get the same values', async () => {
+  const s = await simulated()
+  const handler = operations(s.app)
+  const both = Promise.all([asked(handler, '/metrics'), asked(handler, '/metrics')])
+  const [one, other] = await s.during(both)
+  expect(one?.body).toBe(other?.body)
+})
