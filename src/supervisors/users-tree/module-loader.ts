@@ -43,7 +43,8 @@ export const loadFailure = (path: string, error: unknown): string => {
   if (what.startsWith(`Cannot find module '${path}'`)) return 'there is no such file'
   const text = what.replace(/\s+/g, ' ').trim()
   // Node prints the place of a syntax error on the terminal only; jiti has it in its text.
-  const isBare = error instanceof SyntaxError && /\.[cm]?js$/.test(path)
+  const isByNode = 'code' in error && error.code === 'ERR_INVALID_TYPESCRIPT_SYNTAX'
+  const isBare = error instanceof SyntaxError && (isByNode || /\.[cm]?js$/.test(path))
   return isBare ? `${text}: node --check ${path} shows where` : text
 }
 

@@ -41,7 +41,7 @@ describe('keelson init (needs the build)', () => {
 
     const report = execFileSync(process.execPath, ['--test'], { cwd: shop, encoding: 'utf8' })
 
-    expect(report).toMatch(/^# pass 2\n# fail 0$/m)
+    expect(report).toMatch(/^. pass 2\n. fail 0$/m)
   })
 
   test('writes code whose types hold', async () => {

@@ -14,7 +14,10 @@ process.on('beforeExit', () => {
   console.log('begins')
   process.chdir(dirname(file))
   isOver = false
+  // Node 22 has no second such moment if nothing has happened since the first.
   void import(pathToFileURL(file)).then(() => {
-    isOver = true
+    setImmediate(() => {
+      isOver = true
+    })
   })
 })
