@@ -1,9 +1,9 @@
 /**
  * Values that a prompt prints otherwise than they are: states and replies of servers that have a
- * `formatStatus`, and the sockets, servers and streams in a value. Code at the prompt gets the value
- * itself, so that it may be written back.
+ * `formatStatus`, and sockets, servers and streams. Code at the prompt gets the value itself, so that
+ * it may be written back.
  */
-import { type Decided, hiddenText, redacted } from '../../redaction.ts'
+import { hiddenText, redacted } from '../../redaction.ts'
 import { View } from '../text/view.ts'
 
 /** So much of a value is printed: more would hold up the event loop. */
@@ -33,29 +33,24 @@ export class ShownValues {
 
   /** `value` as it is printed by a printer that goes down to `depth`. */
   printed(value: unknown, depth = depthMax): unknown {
-    return this.reveals
-      ? value
-      : redacted(value, this.#within(value), { members: membersMax, depth })
-  }
-
-  /** An emitter of Node has its relations as fields: within a value its class is enough. */
-  #within(whole: unknown): Decided {
+    if (this.reveals) return value
     const decided = this.#decided
-    const isNamed = (value: object) => value !== whole && isEmitter(value)
-    return {
-      has: (value) => decided.has(value) || isNamed(value),
-      get: (value) =>
-        decided.has(value) ? decided.get(value) : new View(`[${value.constructor.name}]`),
+    const instead = {
+      has: (each: object) => decided.has(each) || emitterText(each) !== undefined,
+      get: (each: object) => emitterText(each) ?? decided.get(each),
     }
+    return redacted(value, instead, { members: membersMax, depth })
   }
 }
 
-/** A Proxy may throw when it is asked. */
-const isEmitter = (value: object): boolean => {
+/** An emitter of Node has its relations as fields, so it is printed as its class. */
+const emitterText = (value: object): View | undefined => {
   try {
-    return '_events' in value && '_eventsCount' in value
+    const isEmitter = '_events' in value && '_eventsCount' in value
+    return isEmitter ? new View(`[${value.constructor.name}]`) : undefined
   } catch {
-    return false
+    // A Proxy may throw when it is asked.
+    return undefined
   }
 }
 

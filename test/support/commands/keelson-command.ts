@@ -24,7 +24,8 @@ export type RunningCommand = {
   readonly printed: () => string
 }
 
-const program = join(import.meta.dirname, '../../../dist/inspect/cli/cli.js')
+/** The built command. */
+export const program = join(import.meta.dirname, '../../../dist/inspect/cli/cli.js')
 
 /**
  * Starts `keelson` with `words` in the folder `cwd`. It is killed at the end of the test if it still runs. With `input`
