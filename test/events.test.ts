@@ -64,7 +64,15 @@ const events: {
   'blobs.stored': { blobs: 1, bytes: 1 },
   'blobs.swept': { segments: 1, cleared: 1, freedBytes: 1 },
   'blobs.corrupt': { evidence: 1 },
-  'lmdb.flushed': { frames: 1, rows: 1, operations: 1, lag: 1, durationMs: 1, result: 1 },
+  'lmdb.flushed': {
+    projectedLsn: 1,
+    frames: 1,
+    rows: 1,
+    operations: 1,
+    lag: 1,
+    durationMs: 1,
+    result: 1,
+  },
   'lmdb.lag': {
     lag: 1,
     ageMs: 1,

@@ -55,6 +55,7 @@ const doors: Record<string, readonly string[]> = {
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
   'node:net': ['src/storage/disk/lock-sign.ts', 'src/inspect/attach/attach-socket.ts'],
   'node:perf_hooks': ['src/clock.ts'],
+  '@opentelemetry/api': ['src/adapters/otel/otel.ts'],
   'abstract-level': ['src/adapters/level/level.ts'],
   // The package's own entry, so that it loads `pg` only where it is wanted.
   'keelson/postgres': ['src/inspect/backup/restore-command.ts'],
@@ -94,6 +95,7 @@ const entryPoints = [
   'src/flow/index.ts',
   'src/inspect/operations/operations.ts',
   'src/adapters/level/level.ts',
+  'src/adapters/otel/otel.ts',
   'src/adapters/postgres/postgres.ts',
   // Node loads it as a thread.
   'src/runtime/threads/thread-entry.ts',

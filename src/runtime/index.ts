@@ -99,6 +99,7 @@ export {
   otherLoggers,
   refOfName,
   type SystemOptions,
+  traceWith,
 } from './server/system.ts'
 export {
   type SystemMonitor,
@@ -232,3 +233,11 @@ export {
   type TelemetryEvents,
   telemetry,
 } from './words/telemetry.ts'
+export type {
+  Traced,
+  TracedProcess,
+  Tracer,
+  TraceScope,
+  TurnEnd,
+  TurnFacts,
+} from './words/tracer.ts'

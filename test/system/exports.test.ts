@@ -29,6 +29,7 @@ test('exports the functions that users call, and nothing of what stands behind t
         'stopReply',
         'describeReason',
         'isShutdown',
+        'jsonLogger',
       ],
       ...[
         'startOrGet',

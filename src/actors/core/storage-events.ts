@@ -132,13 +132,14 @@ export interface StorageEvents {
   'entity.rowsRemoved': Told<{ readonly rows: number }>
   /**
    * A commit of the projection has ended. `result`: `ok` or a code. `rows`: those of frames;
-   * `operations`: those of derived rows.
+   * `operations`: those of derived rows. `lag` is before it, in frames, `projectedLsn` after it.
    */
   'lmdb.flushed': Told<{
     readonly frames: number
     readonly rows: number
     readonly operations: number
     readonly lag: number
+    readonly projectedLsn: number
     readonly durationMs: number
     readonly result: string
   }>

@@ -206,7 +206,11 @@ export class DurableProcess implements Actor, Ended {
     let answer: unknown
     try {
       const context = oneTry?.context ?? this.context
-      answer = run.handler(draft.before.memory.state, run.payload, context)
+      const { state } = draft.before.memory
+      const { watch } = draft
+      answer = watch
+        ? watch.run(() => run.handler(state, run.payload, context))
+        : run.handler(state, run.payload, context)
       if (!isThenable(answer)) return this.#ended(draft, answer)
     } catch (error) {
       return this.#threw(draft, error)
@@ -285,8 +289,8 @@ export class DurableProcess implements Actor, Ended {
 
   /** The caller gets the throw once the turns before it are durable. */
   #tells(draft: TurnDraft, error: unknown): Answer {
-    draft.drop()
     draft.failed(error)
+    draft.drop()
     draft.run.from?.fail(error)
     this.hand.leave(draft)
     return this.#next()
@@ -301,11 +305,11 @@ export class DurableProcess implements Actor, Ended {
   /** A turn without a unit. Its outputs leave when the turns before it are durable. */
   #refuse(draft: TurnDraft, error: unknown): Answer {
     const { run } = draft
+    draft.refused(error)
     draft.undo()
     draft.drop()
     const refused = { error, isOvertaken: false }
     const next = this.refusals.after(run, refused, () => run.from?.fail(error))
-    if (!run.isRecorded) draft.failed(error)
     if (next === undefined) {
       this.hand.leave(draft)
       return this.#next()

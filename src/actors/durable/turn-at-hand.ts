@@ -81,7 +81,7 @@ export class TurnAtHand {
 
   begin(run: Run): TurnDraft {
     const draft = new TurnDraft(run, this.#known, this.#incarnation)
-    draft.watch = watchOf(this.#terms, this.#process)
+    draft.watch = watchOf(this.#terms, this.#process, draft)
     this.open = draft
     this.#outputs.open(draft)
     this.#context.from = run.from
@@ -109,8 +109,8 @@ export class TurnAtHand {
 
   /** It has no effect, because of `error`. */
   fail(draft: TurnDraft, error: unknown): void {
-    this.drop(draft)
     draft.failed(error)
+    this.drop(draft)
   }
 
   /** The actor ends with this turn. @throws KeelsonError `INVALID_ARGUMENT` */

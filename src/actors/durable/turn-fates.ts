@@ -90,8 +90,7 @@ export class TurnFates implements TurnPort<TurnDraft> {
     const next = refusals.after(run, refused, () => run.from?.call.fail(refused.error))
     if (!this.#process.alive) refusals.cut(runs, refused.error)
     if (next) runs.unshift(next)
-    // The failure of a step or an alarm is a turn of its own, which comes next.
-    if (!run.isRecorded) turn.failed(refused.error)
+    turn.refused(refused.error)
     this.#redo.unshift(...runs, ...atHand)
     this.#actor.rouse()
   }
@@ -99,8 +98,8 @@ export class TurnFates implements TurnPort<TurnDraft> {
   cut(undecided: readonly TurnDraft[], error: unknown): void {
     for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
     for (const turn of undecided) {
-      turn.drop()
       turn.failed(undecidable(this.#entity, error))
+      turn.drop()
     }
     if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
   }

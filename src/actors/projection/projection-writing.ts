@@ -286,6 +286,7 @@ const tellFlushed = (
     rows: frames?.changes.size ?? 0,
     operations: derived?.operations ?? 0,
     lag: feed.lag,
+    projectedLsn: (result.ok && frames?.lsn) || feed.projectedLsn,
     durationMs: system.clock.monotonic() - since,
     result: result.ok ? 'ok' : String(code),
   })

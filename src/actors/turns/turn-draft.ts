@@ -57,7 +57,7 @@ export class TurnDraft extends LoggedTurn {
   isDoomed = false
   /** It read rows while the shard showed none: it is handled again when they can be read. */
   isStranded = false
-  /** Its times, while `turn.done` has a listener. */
+  /** Its times and its trace, while turns are watched. */
   watch: TurnWatch | undefined = undefined
   #undo: (() => void) | undefined = undefined
   #steps: readonly Step[]
@@ -130,12 +130,22 @@ export class TurnDraft extends LoggedTurn {
   override leave(): void {
     this.#own?.leave()
     super.leave()
-    this.watch?.over(this)
+    this.watch?.over()
+  }
+
+  override drop(): void {
+    super.drop()
+    this.watch?.dropped(typeof this.fate === 'object' ? this.fate : undefined)
   }
 
   /** It has no effect, because of `error`. */
   failed(error: unknown): void {
-    this.watch?.over(this, { error })
+    this.watch?.over({ error })
+  }
+
+  /** Its unit was refused. Of a step or an alarm the failure is a separate turn, which comes next. */
+  refused(error: unknown): void {
+    if (!this.run.isRecorded) this.failed(error)
   }
 
   /** Records a step. */

@@ -1,50 +1,73 @@
-/** The times of one turn, while `turn.done` has a listener. */
+/** The times of one turn while `turn.done` has a listener, and its place in a trace. */
 import { failedAs } from '../../errors.ts'
-import type { Process } from '../../runtime/index.ts'
+import type { Process, Traced, TurnEnd } from '../../runtime/index.ts'
 import { tell } from '../core/storage-events.ts'
 import type { ActorShard } from './actor-shard.ts'
-import type { Identity } from './memory.ts'
+import { type Identity, settingOf } from './memory.ts'
 import type { Run } from './turn-run.ts'
 
 /** The actor of a turn. */
 type Owner = { readonly identity: Identity; readonly shard: ActorShard }
 
-/** A turn that is over. */
-type Over = {
+/** A turn, and its frame once that is known. */
+type Watched = {
   readonly run: Run
+  readonly name: string
   readonly mark: { readonly seq: number }
   readonly lsn: number | undefined
 }
 
-/** The watch of a turn that begins; `undefined`: nobody wants its times. */
-export const watchOf = (owner: Owner, process: Process): TurnWatch | undefined => {
-  const { clock, heard } = process.kernel
+type Failure = { readonly error: unknown } | undefined
+
+/** The watch of a turn that begins; `undefined`: nobody wants its times, and it has no trace. */
+export const watchOf = (owner: Owner, process: Process, turn: Watched): TurnWatch | undefined => {
+  const { clock, heard, tracer } = process.kernel
   const hearing = heard['turn.done']
-  if (!hearing.isOn) return undefined
+  if (!hearing.isOn && tracer === undefined) return undefined
   const weight = hearing.weigh(clock)
-  return weight > 0 || hearing.isAll ? new TurnWatch(owner, process, weight) : undefined
+  const isWanted = weight > 0 || hearing.isAll || tracer !== undefined
+  return isWanted ? new TurnWatch(owner, process, turn, weight) : undefined
 }
 
 /** Watches one turn from its begin until it is over. */
 export class TurnWatch {
   readonly #owner: Owner
   readonly #process: Process
+  readonly #turn: Watched
   readonly #beganAt: number
   readonly #waitMs: number | undefined
   /** How many turns it counts for as a sample; 0: it is none. */
   readonly #weight: number
+  #traced: Traced<TurnEnd> | undefined
   #ranAt: number | undefined
   #isOver = false
 
-  constructor(owner: Owner, process: Process, weight: number) {
+  constructor(owner: Owner, process: Process, turn: Watched, weight: number) {
     const { current, kernel } = process
     this.#weight = weight
     this.#owner = owner
     this.#process = process
+    this.#turn = turn
     this.#beganAt = kernel.clock.monotonic()
     this.#waitMs = current?.arrivedAt && this.#beganAt - current.arrivedAt
     // Own turns after this one have no message.
     if (current?.arrivedAt) current.arrivedAt = undefined
+    const { identity, shard } = owner
+    this.#traced = kernel.tracer?.turn({
+      ...{ instance: shard.parts.instance, shard: shard.index },
+      ...{ kind: identity.kind, id: identity.id, what: this.#what },
+      ...{ name: turn.name, cause: causeOf(turn.run), seq: turn.mark.seq },
+    })
+  }
+
+  get #what(): string {
+    const { kind, what } = this.#turn.run
+    return kind === 'record' ? `record of ${what}` : what
+  }
+
+  /** Calls its handler as a part of its trace. */
+  run<T>(handler: () => T): T {
+    return this.#traced ? this.#traced.run(handler) : handler()
   }
 
   /** Its handler has ended. */
@@ -52,14 +75,23 @@ export class TurnWatch {
     this.#ranAt ??= this.#process.kernel.clock.monotonic()
   }
 
-  /** It is out, or has failed with `failure.error`. */
-  over({ run, mark, lsn }: Over, failure?: { readonly error: unknown }): void {
+  /** It was dropped. The trace ends; a turn that is handled again has another one. */
+  dropped(failure: Failure): void {
+    this.#traced?.end(failure, { lsn: undefined })
+    this.#traced = undefined
+  }
+
+  /** It is out, or has failed. */
+  over(failure?: Failure): void {
     if (this.#isOver) return
     this.#isOver = true
     this.ran()
+    const { lsn, mark } = this.#turn
+    this.#traced?.end(failure, { lsn })
+    this.#traced = undefined
     const { identity, shard } = this.#owner
     const { kernel } = this.#process
-    const ranAt = this.#ranAt as number
+    const ranAt = this.#ranAt ?? this.#beganAt
     const { kind } = identity
     const result = failure === undefined ? 'ok' : failedAs(failure.error)
     const doneAt = kernel.clock.monotonic()
@@ -72,7 +104,7 @@ export class TurnWatch {
       entity: identity.entity,
       kind,
       seq: mark.seq,
-      what: run.kind === 'record' ? `record of ${run.what}` : run.what,
+      what: this.#what,
       result,
       waitMs: this.#waitMs,
       ranMs: ranAt - this.#beganAt,
@@ -80,4 +112,10 @@ export class TurnWatch {
       lsn,
     })
   }
+}
+
+/** The name of the turn that recorded a step, or set an alarm: the begin of theirs. */
+const causeOf = ({ step, alarm }: Run): string | undefined => {
+  const name = step?.step ?? (alarm && settingOf(alarm.name, alarm.set))
+  return name?.split('/', 2).join('/')
 }

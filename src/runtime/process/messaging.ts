@@ -3,7 +3,7 @@
  * messages are handled in the order of their arrival.
  */
 import { argument, readOptions } from '../../check.ts'
-import { failedAs, invalidArgument, KeelsonError, type ResultCode } from '../../errors.ts'
+import { failedAs, invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
@@ -143,8 +143,7 @@ export const request = <R>(
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
-  if (kind === kinds.call && process.kernel.heard['call.done'].isOn)
-    pending.onResult = telling(process, name)
+  if (kind === kinds.call && isWatched(process)) watch(process, pending)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
@@ -183,20 +182,33 @@ const refusedBy = (
   name: string,
   error: unknown,
 ): Promise<never> => {
-  if (kind === kinds.call && process.kernel.heard['call.done'].isOn)
-    telling(process, name)?.(failedAs(error))
+  if (kind === kinds.call && isWatched(process)) {
+    const call: Watched = { name, onResult: undefined }
+    watch(process, call)
+    call.onResult?.({ error })
+  }
   return refused(sender, error)
 }
 
-/** Announces the result of a call that is made now; `undefined`: nobody wants it. */
-const telling = (process: Process, message: string): ((result: ResultCode) => void) | undefined => {
-  const { clock, heard } = process.kernel
+type Watched = Pick<PendingCall, 'name' | 'context' | 'onResult'>
+
+const isWatched = ({ kernel }: Process): boolean =>
+  kernel.heard['call.done'].isOn || kernel.tracer !== undefined
+
+/** Traces a call that is made now, and announces its result, if that is wanted. */
+const watch = (process: Process, call: Watched): void => {
+  const { clock, heard, tracer } = process.kernel
+  const { name: message } = call
   const hearing = heard['call.done']
   const weight = hearing.weigh(clock)
-  if (weight === 0 && !hearing.isAll) return undefined
+  const traced = tracer?.call(process, message)
+  if (weight === 0 && !hearing.isAll && traced === undefined) return
+  if (traced) call.context = traced
   const madeAt = clock.monotonic()
-  return (result) => {
-    const outcome = { message, result, tookMs: clock.monotonic() - madeAt }
+  call.onResult = (failure) => {
+    traced?.end(failure, undefined)
+    const result = failure === undefined ? 'ok' : failedAs(failure.error)
+    const outcome = { message, result, tookMs: clock.monotonic() - madeAt } as const
     const { instance, kind, label } = process
     if (weight > 0) hearing.measured({ instance, kind, label, ...outcome }, weight)
     announce(process.kernel, 'call.done', () => ({ ...process.facts(), ...outcome }))

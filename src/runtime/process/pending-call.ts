@@ -3,14 +3,8 @@
  * the heap of timeouts and the handler's `from`. It settles exactly once: by an answer, the end of
  * its holder, its timeout, or the end of its caller.
  */
-import {
-  type ErrorCode,
-  type ErrorDetails,
-  failedAs,
-  KeelsonError,
-  type ResultCode,
-} from '../../errors.ts'
-import type { AsyncContext } from '../queues/async-context.ts'
+import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
+import type { Carrier } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { type Kind, kinds, type Message } from '../words/envelope.ts'
@@ -73,6 +67,9 @@ export interface Waiter {
   makerEnded(end: End): void
 }
 
+/** Gets the outcome of a call: `failure` has the error of one that failed. */
+export type OnResult = (failure: { readonly error: unknown } | undefined) => void
+
 /** A process that made a call. Its end settles the call. */
 export interface CallMaker {
   readonly made: Set<Waiter>
@@ -82,7 +79,7 @@ export interface CallMaker {
 
 /** One call in flight. */
 export class PendingCall implements Message, HeapEntry, Waiter {
-  declare context?: AsyncContext
+  declare context?: Carrier['context']
   declare arrivedAt?: number | undefined
   readonly kind: Kind
   readonly name: string
@@ -95,8 +92,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   asksPosition = false
   /** That position, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
-  /** Gets how it settled, while `call.done` has a listener. */
-  onResult: ((result: ResultCode) => void) | undefined = undefined
+  /** Gets how it settled, while calls are watched. */
+  onResult: OnResult | undefined = undefined
   /** Set by `handTo`: in the error if the holder dies. */
   note: unknown = undefined
   /** Makes the error of its timeout once its answer is decided and on its way. */
@@ -186,7 +183,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     if (this.#settled) return false
     this.#close()
     this.#resolve(this.asksPosition ? { value, position: this.position } : value)
-    this.onResult?.('ok')
+    this.onResult?.(undefined)
     return true
   }
 
@@ -200,7 +197,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     this.#close()
     if (this.maker !== undefined) this.promise.catch(ignore)
     this.#reject(error)
-    this.onResult?.(failedAs(error))
+    this.onResult?.({ error })
     return true
   }
 
@@ -270,7 +267,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
       .then(() => {
         const error = make()
         if (this.maker !== undefined) this.promise.catch(ignore)
-        this.onResult?.(error.code)
+        this.onResult?.({ error })
         throw error
       })
     this.#resolve(failing)

@@ -6,7 +6,7 @@ import type { Clock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { redacted } from '../../redaction.ts'
 import type { Names } from '../names/names.ts'
-import type { AsyncContext, Carrier } from '../queues/async-context.ts'
+import type { Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
 import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
@@ -25,6 +25,7 @@ import type { Logger } from '../words/logger.ts'
 import type { MessageTimer } from '../words/message-timer.ts'
 import type { Monitor } from '../words/monitor.ts'
 import { announce, type ProcessFacts, type Telemetry } from '../words/telemetry.ts'
+import type { Tracer } from '../words/tracer.ts'
 import type { AbortWaits } from './abort-waits.ts'
 import type { Behaviour } from './behaviour.ts'
 import { crashReport } from './crash-report.ts'
@@ -41,6 +42,7 @@ export interface Kernel {
   readonly aborts: AbortWaits
   readonly events: Telemetry
   readonly heard: Heard
+  readonly tracer: Tracer | undefined
   readonly logger: Logger
   /** They get every line of the log too. */
   readonly otherLoggers: Set<Logger>
@@ -49,7 +51,7 @@ export interface Kernel {
   readonly plainSends: Set<string> | undefined
   /** Notes the time of one in 64 messages. */
   sample(message: Message): void
-  /** Notes the present async context in `carrier`, if the System passes contexts on. */
+  /** Notes the present context in `carrier`, if the System passes contexts on. */
   carry<C extends Carrier>(carrier: C): C
   /**
    * Notes that a process ended. It calls `tellEnd` once, soon, and never from within that of
@@ -86,7 +88,7 @@ export interface ProcessOptions {
 /** One process. */
 export class Process implements Runnable, Listed<Process>, Carrier {
   /** Of the code that started it, until its first turn. */
-  declare context?: AsyncContext | undefined
+  declare context?: Carrier['context']
   readonly pid: number
   readonly kernel: Kernel
   readonly kind: string

@@ -20,10 +20,13 @@ export class AsyncContext {
   }
 }
 
-/** Something that may carry the async context of its maker: a message, a timer, a start. */
+/** Something that may carry the context of its maker: a message, a timer, a start. */
 export interface Carrier {
-  /** Absent unless the System passes contexts on: it costs no memory where it is not used. */
-  context?: AsyncContext | undefined
+  /**
+   * Its async context, its place in a trace, or both. Absent unless the System passes one on: it
+   * costs no memory where it is not used.
+   */
+  context?: { run(work: () => void): void } | undefined
 }
 
 /** Gives `to` the context of `from`, if that carries one. */

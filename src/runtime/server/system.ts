@@ -33,6 +33,7 @@ import { consoleLogger, guardedLogger, type Logger } from '../words/logger.ts'
 import { Monitor } from '../words/monitor.ts'
 import { callOutside, type Outside } from '../words/outside-code.ts'
 import { announce, createTelemetry, type Telemetry } from '../words/telemetry.ts'
+import type { Tracer } from '../words/tracer.ts'
 import { BareProcess, type Body } from './bare-process.ts'
 import type { ProcessQuery, System } from './gen-server.ts'
 import { ServerContext, type Starter, type StartGiven } from './server-context.ts'
@@ -94,6 +95,19 @@ export const kernelOf = (where: System | { readonly self: Ref }): Kernel =>
 /** The loggers that get every line of the log of `system` too. They must not log themselves. */
 export const otherLoggers = (system: System): Set<Logger> => kernelOf(system).otherLoggers
 
+/**
+ * Lets `tracer` see the calls and turns of `system`. Returns a function that ends this. Throws
+ * `INVALID_ARGUMENT` for anything but a System, and `CONFLICT` if it has a tracer already.
+ */
+export const traceWith = (system: System, tracer: Tracer): (() => void) => {
+  if (!(system instanceof ProcessSystem)) throw invalidArgument('system', 'a System', system)
+  if (system.tracer !== undefined) throw new KeelsonError('CONFLICT', 'the System has a tracer')
+  system.tracer = tracer
+  return () => {
+    if (system.tracer === tracer) system.tracer = undefined
+  }
+}
+
 type AnyName = string | Via | Part
 type AnyRef = Ref<unknown> | AnyName
 
@@ -102,6 +116,8 @@ export class ProcessSystem implements Kernel, Starter {
   readonly clock: Clock
   readonly events: Telemetry
   readonly heard: Heard
+  /** Set by `traceWith`. */
+  tracer: Tracer | undefined = undefined
   readonly logger: Logger
   readonly otherLoggers = new Set<Logger>()
   readonly runQueue: RunQueue
@@ -129,7 +145,8 @@ export class ProcessSystem implements Kernel, Starter {
     const toConsole = consoleLogger(this.clock)
     const outside: Outside = (work) => this.runQueue.outside(work)
     const own = options.logger ?? toConsole
-    this.logger = guardedLogger(own, toConsole, outside, this.otherLoggers)
+    const traceId = (): string | undefined => this.tracer?.traceId()
+    this.logger = guardedLogger(own, toConsole, outside, this.otherLoggers, traceId)
     const bus = createTelemetry(this.logger, outside)
     this.events = bus
     this.heard = bus.heard
@@ -233,8 +250,15 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   carry<C extends Carrier>(carrier: C): C {
-    if (this.#passesContext) carrier.context ??= new AsyncContext()
+    if (this.#passesContext || this.tracer !== undefined) carrier.context ??= this.#context()
     return carrier
+  }
+
+  #context(): Carrier['context'] {
+    const scope = this.tracer?.caused()
+    if (!this.#passesContext) return scope
+    const own = new AsyncContext()
+    return scope ? { run: (work) => own.run(() => scope.run(work)) } : own
   }
 
   startFrom(

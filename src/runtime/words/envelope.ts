@@ -4,7 +4,7 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
-import type { AsyncContext, Carrier } from '../queues/async-context.ts'
+import type { Carrier } from '../queues/async-context.ts'
 import type { Ref } from './address.ts'
 import type { ExitReason } from './exit-reason.ts'
 
@@ -44,7 +44,7 @@ export const noName = (name: unknown): KeelsonError =>
 
 /** A message without an answer. */
 export class Envelope implements Message {
-  declare context?: AsyncContext
+  declare context?: Carrier['context']
   declare arrivedAt?: number | undefined
   readonly kind: Kind
   readonly name: string

@@ -81,7 +81,7 @@ const isObjectFirst = (logger: object): logger is ObjectFirstLogger => pinoMark 
 
 /**
  * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. `others` get
- * each line too. If one of them all fails, the line goes to `lastResort` without its facts, because
+ * each line too. A line in a trace has its `traceId` as `trace_id`. If one of them all fails, the line goes to `lastResort` without its facts, because
  * they may be the cause.
  */
 export const guardedLogger = (
@@ -89,9 +89,12 @@ export const guardedLogger = (
   lastResort: Logger,
   outside: Outside = atOnce,
   others: Iterable<Logger> = [],
+  traceId: () => string | undefined = () => undefined,
 ): Logger => {
   const own = isObjectFirst(logger) ? objectFirst(logger) : logger
-  return loggerOf((level) => (message, facts) => {
+  return loggerOf((level) => (message, given) => {
+    const trace = traceId()
+    const facts = trace === undefined ? given : { ...given, trace_id: trace }
     for (const each of [own, ...others])
       callOutside(
         () => outside(() => each[level](message, facts && withError(redacted(facts)))),

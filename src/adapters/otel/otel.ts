@@ -1,0 +1,276 @@
+/**
+ * `keelson/otel`: spans of OpenTelemetry for calls, turns, commits and projections. A call is a
+ * span of its caller, and the turn that it makes is a child of it. Casts, steps and alarms happen
+ * later than their cause: each begins a new trace that is linked to it. Commits
+ * and projections are linked to their turns. Spans have names, codes and ids, and no payload.
+ */
+import {
+  type Attributes,
+  type Context,
+  context,
+  createContextKey,
+  type Link,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  type Tracer as SpanMaker,
+  SpanStatusCode,
+  type TracerProvider,
+  trace,
+} from '@opentelemetry/api'
+import type { StorageEvents } from '../../actors/index.ts'
+import { argument, readOptions } from '../../check.ts'
+import { failedAs } from '../../errors.ts'
+import {
+  type System,
+  type Traced,
+  type TracedProcess,
+  type Tracer,
+  type TraceScope,
+  type TurnEnd,
+  type TurnFacts,
+  traceWith,
+} from '../../runtime/index.ts'
+
+/** The options of `tracing`. */
+export interface TracingOptions {
+  /** The maker of spans; by default the global one, which an SDK registers. */
+  readonly tracerProvider?: TracerProvider
+}
+
+/** A System that is traced. */
+export interface Tracing {
+  /** Ends it. A second call does nothing. */
+  stop(): void
+}
+
+/**
+ * Makes spans of the calls, turns, commits and projections of an instance, or of a System, until
+ * `stop`. A context manager of OpenTelemetry has to be registered, as an SDK for Node does. It lists
+ * no processes of the storage and no messages of Keelson's own. Throws `INVALID_ARGUMENT` for wrong
+ * arguments, and `CONFLICT` if the System is traced already.
+ */
+export const tracing = (
+  of: System | { readonly system: System },
+  options: TracingOptions = {},
+): Tracing => {
+  const { tracerProvider = trace } = readOptions(
+    options,
+    ['tracerProvider'],
+    argument('', 'tracing'),
+  )
+  const spans = tracerProvider.getTracer('keelson')
+  const system = 'system' in of ? of.system : of
+  const shards = new Shards(spans)
+  const end = traceWith(system, new SystemTracer(spans, shards))
+  const { events } = system
+  const listeners = {
+    'wal.commit': (event: Told<'wal.commit'>) => shards.committed(event),
+    'applier.applied': (event: Told<'applier.applied'>) => shards.applied(event),
+    'lmdb.flushed': (event: Told<'lmdb.flushed'>) => shards.flushed(event),
+  }
+  events.on('wal.commit', listeners['wal.commit'])
+  events.on('applier.applied', listeners['applier.applied'])
+  events.on('lmdb.flushed', listeners['lmdb.flushed'])
+  return {
+    stop: () => {
+      end()
+      events.off('wal.commit', listeners['wal.commit'])
+      events.off('applier.applied', listeners['applier.applied'])
+      events.off('lmdb.flushed', listeners['lmdb.flushed'])
+    },
+  }
+}
+
+type Told<K extends keyof StorageEvents> = Parameters<StorageEvents[K]>[0]
+
+/** The key of the span that caused the work at hand from another trace. */
+const causeKey = createContextKey('keelson.cause')
+
+const causeIn = (within: Context): SpanContext | undefined =>
+  within.getValue(causeKey) as SpanContext | undefined
+
+/** Turns whose steps and alarms can be linked to them. */
+const turnsMax = 1_000
+
+/** The most links of one span. */
+const linksMax = 32
+
+class SystemTracer implements Tracer {
+  readonly #spans: SpanMaker
+  readonly #shards: Shards
+  /** The spans of the last turns by the names of the turns, the oldest first. */
+  readonly #turns = new Map<string, SpanContext>()
+
+  constructor(spans: SpanMaker, shards: Shards) {
+    this.#spans = spans
+    this.#shards = shards
+  }
+
+  caused(): TraceScope | undefined {
+    const active = context.active()
+    const cause = trace.getSpanContext(active) ?? causeIn(active)
+    if (cause === undefined) return undefined
+    const within = ROOT_CONTEXT.setValue(causeKey, cause)
+    return { run: (work) => context.with(within, work) }
+  }
+
+  call({ kind, instance, app }: TracedProcess, message: string): Traced | undefined {
+    const isStorage = instance !== undefined && app === undefined
+    if (isStorage || message.startsWith('$')) return undefined
+    const attributes = { 'keelson.server': kind, 'keelson.message': message }
+    const span = this.#begin(`call ${kind} ${message}`, SpanKind.CLIENT, attributes)
+    return traced(span, () => undefined)
+  }
+
+  turn(facts: TurnFacts): Traced<TurnEnd> {
+    const { kind, id, seq, shard, what, name, cause } = facts
+    const own = {
+      'keelson.entity.kind': kind,
+      'keelson.entity.id': id,
+      'keelson.entity.seq': seq,
+      'keelson.entity.shard': shard,
+      'keelson.turn': what,
+    }
+    const recordedBy = cause === undefined ? undefined : this.#turns.get(cause)
+    const spanKind = what.startsWith('call ') ? SpanKind.SERVER : SpanKind.CONSUMER
+    const isApart = cause !== undefined
+    const span = this.#begin(`${kind} ${what}`, spanKind, own, isApart, recordedBy)
+    const spanContext = span.spanContext()
+    this.#turns.set(name, spanContext)
+    const [oldest] = this.#turns.keys()
+    if (this.#turns.size > turnsMax && oldest !== undefined) this.#turns.delete(oldest)
+    return traced(span, ({ lsn }: TurnEnd) => {
+      if (lsn === undefined) return
+      span.setAttribute('keelson.entity.lsn', lsn)
+      span.addEvent('durable')
+      if (span.isRecording()) this.#shards.durable(facts, lsn, spanContext)
+    })
+  }
+
+  traceId(): string | undefined {
+    return trace.getSpanContext(context.active())?.traceId
+  }
+
+  /** A span in the trace at hand, unless it is `isApart` or there is none: then it has links. */
+  #begin(
+    name: string,
+    kind: SpanKind,
+    attributes: Attributes,
+    isApart = false,
+    cause?: SpanContext,
+  ): Span {
+    const active = context.active()
+    const isPart = !isApart && trace.getSpanContext(active) !== undefined
+    const linked = isPart ? undefined : (cause ?? causeIn(active))
+    const links = linked ? [{ context: linked }] : []
+    return this.#spans.startSpan(name, { kind, attributes, links }, isPart ? active : ROOT_CONTEXT)
+  }
+}
+
+const traced = <Facts>(span: Span, over: (facts: Facts) => void): Traced<Facts> => {
+  const within = trace.setSpan(ROOT_CONTEXT, span)
+  return {
+    run: (work) => context.with(within, work),
+    end: (failure, facts) => {
+      if (failure) {
+        const code = failedAs(failure.error)
+        span.setStatus({ code: SpanStatusCode.ERROR, message: code })
+        span.setAttribute('error.type', code)
+      }
+      over(facts)
+      span.end()
+    },
+  }
+}
+
+type Turn = { readonly lsn: number; readonly context: SpanContext }
+type Commit = Told<'wal.commit'> & { readonly firstLsn: number }
+
+/** A shard whose commits and projections get links to their turns. */
+type Shard = {
+  /** Groups that are synced, and whose turns are not all decided. */
+  commits: Commit[]
+  durableLsn: number
+  /** Durable turns without the span of their commit, and of their projection. */
+  toCommit: Turn[]
+  toProject: Turn[]
+  /** Turns to project, with those beyond the links. */
+  projecting: number
+}
+
+/** The spans of commits and projections: only of those with a turn that is traced. */
+class Shards {
+  readonly #spans: SpanMaker
+  readonly #shards = new Map<string, Shard>()
+
+  constructor(spans: SpanMaker) {
+    this.#spans = spans
+  }
+
+  #of({ instance, shard }: { readonly instance: string; readonly shard: number }): Shard {
+    const key = `${instance} ${shard}`
+    const known = this.#shards.get(key)
+    if (known) return known
+    const made = { commits: [], durableLsn: 0, toCommit: [], toProject: [], projecting: 0 }
+    this.#shards.set(key, made)
+    return made
+  }
+
+  durable(facts: TurnFacts, lsn: number, spanContext: SpanContext): void {
+    const shard = this.#of(facts)
+    const turn = { lsn, context: spanContext }
+    shard.toCommit.push(turn)
+    shard.projecting++
+    if (shard.toProject.length < linksMax) shard.toProject.push(turn)
+  }
+
+  committed(event: Told<'wal.commit'>): void {
+    const shard = this.#of(event)
+    shard.commits.push({ ...event, firstLsn: shard.durableLsn + 1 })
+    shard.durableLsn = event.durableLsn
+  }
+
+  /** The callers of these frames have their answers: their turns are durable. */
+  applied(event: Told<'applier.applied'>): void {
+    const shard = this.#of(event)
+    const isApplied = ({ durableLsn }: Commit): boolean => durableLsn <= event.appliedLsn
+    const done = shard.commits.filter(isApplied)
+    if (done.length === 0) return
+    shard.commits = shard.commits.filter((commit) => !isApplied(commit))
+    for (const { firstLsn, durableLsn, at, syncMs, frames, bytes } of done) {
+      const turns = shard.toCommit.filter(({ lsn }) => lsn >= firstLsn && lsn <= durableLsn)
+      const attributes = { 'keelson.frames': frames, 'keelson.bytes': bytes }
+      this.#span('commit', event.shard, turns, turns.length, at - syncMs, attributes)?.end(at)
+    }
+    const { durableLsn } = done[done.length - 1] ?? { durableLsn: 0 }
+    shard.toCommit = shard.toCommit.filter(({ lsn }) => lsn > durableLsn)
+  }
+
+  flushed(event: Told<'lmdb.flushed'>): void {
+    const shard = this.#of(event)
+    const { at, durationMs, rows, projectedLsn } = event
+    const turns = shard.toProject.filter(({ lsn }) => lsn <= projectedLsn)
+    const attributes = { 'keelson.rows': rows, 'keelson.lsn': projectedLsn }
+    const count = shard.projecting
+    const span = this.#span('projection', event.shard, turns, count, at - durationMs, attributes)
+    span?.end(at)
+    shard.toProject = shard.toProject.filter(({ lsn }) => lsn > projectedLsn)
+    shard.projecting = shard.toProject.length
+  }
+
+  #span(
+    name: string,
+    shard: number,
+    turns: readonly Turn[],
+    count: number,
+    startTime: number,
+    attributes: Attributes,
+  ): Span | undefined {
+    if (turns.length === 0) return undefined
+    const links: Link[] = turns.slice(0, linksMax).map((turn) => ({ context: turn.context }))
+    const all = { ...attributes, 'keelson.shard': shard, 'keelson.turns': count }
+    return this.#spans.startSpan(name, { startTime, attributes: all, links }, ROOT_CONTEXT)
+  }
+}
