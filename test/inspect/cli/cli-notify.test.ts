@@ -1,11 +1,13 @@
 /** `keelson run` notifies a service manager with systemd's protocol, over a socket of its kind. */
 import { spawn, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Environment } from '../../../src/inspect/command/environment.ts'
 import { ServiceManager } from '../../../src/inspect/command/service-manager.ts'
 import { startKeelson } from '../../support/commands/keelson-command.ts'
+import { examplesOf } from '../../support/doc-examples.ts'
 import { lacks } from '../../support/lacks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
@@ -69,6 +71,22 @@ describe('keelson run under systemd (needs the build)', () => {
     const { status, errors } = await service.ended
     expect([status, errors.match(/not notified/g)]).toEqual([0, ['not notified']])
   })
+})
+
+const analyze = 'systemd-analyze'
+const lacksAnalyze = spawnSync(analyze, ['--version']).error && `there is no ${analyze}`
+
+test.skipIf(lacks(lacksAnalyze))('systemd finds no fault in the unit of the page', () => {
+  const [unit = ''] = examplesOf('docs/cli/run-as-a-service.md', 'ini')
+  const file = join(tempFolder(), 'shop.service')
+  writeFileSync(file, unit.replace('/usr/bin/node', process.execPath))
+
+  const { status, stderr } = spawnSync(analyze, ['verify', file], { encoding: 'utf8' })
+
+  expect([status, stderr.split('\n').filter((line) => line.includes('shop.service'))]).toEqual([
+    0,
+    [],
+  ])
 })
 
 test.each([
