@@ -1,6 +1,7 @@
 /**
- * How long the words of an attached prompt hold up the event loop of an instance with very many live
- * entities: the longest time between two turns while a word runs, and the time until its answer.
+ * How long the words of an attached prompt, and a scrape of its metrics, hold up the event loop of an
+ * instance with very many live entities: the longest time between two turns while a word runs, and
+ * the time until its answer.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -8,10 +9,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { call, entity, ok, reply, start, supervisor } from 'keelson'
+import { operations } from 'keelson/operations'
 import { isWanted } from './harness/options.mjs'
 import { amount, table } from './harness/table.mjs'
 
-export const about = 'what the words of an attached prompt hold up with 100,000 live entities'
+export const about =
+  'what the words of an attached prompt and a scrape hold up with 100,000 live entities'
 
 /** The promise: no word holds up the loop for longer, in ms. */
 const limitMs = 5
@@ -57,6 +60,7 @@ export const run = async ({ quick, only, rows = quick ? 10_000 : 100_000, repeat
     const results = []
     for (const word of words.filter((each) => isWanted(only, each)))
       results.push(await observed(word, ask, repeats))
+    if (isWanted(only, '/metrics')) results.push(await observed('/metrics', scrape(app), repeats))
     const head = ['', 'longest hold', 'median', 'answer', '']
     console.log(`${amount(rows)} live entities; milliseconds, of ${repeats} times each`)
     console.log(table([head, ...results.map(row)]))
@@ -90,6 +94,15 @@ const prompt = async (path) => {
       if (answer.id === id) return answer.text
     }
   }
+}
+
+/** A scrape of an instance. */
+const scrape = (app) => {
+  const handler = operations(app)
+  return (url) =>
+    new Promise((resolve) => {
+      handler({ url, headers: {} }, { writeHead: () => undefined, end: resolve })
+    })
 }
 
 const observed = async (word, ask, repeats) => {
