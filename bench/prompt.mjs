@@ -8,7 +8,17 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { call, entity, ok, reply, start, supervisor } from 'keelson'
+import {
+  call,
+  dynamicSupervisor,
+  entity,
+  ok,
+  reply,
+  start,
+  startDynamicChild,
+  supervisor,
+  worker,
+} from 'keelson'
 import { operations } from 'keelson/operations'
 import { isWanted } from './harness/options.mjs'
 import { amount, table } from './harness/table.mjs'
@@ -26,19 +36,39 @@ const words = [
   'ps({ all: true, after: 50_000 })',
   'top()',
   "top('queue')",
+  "top('grown', 500)",
   'tree()',
+  "tree('order')",
+  "tree('jobs')",
   'entities()',
-  "entity('order', '77')",
+  "entities('order')",
+  "entities('order', { limit: 200 })",
+  "entity('order/77')",
+  "whereis('order/77')",
   "info('order')",
   "info('order/77')",
+  "info('nobody')",
+  "info('jobs')",
   'info(50_000)',
   "state('order/77')",
   "call('order/77', 'place', 5)",
+  "mailbox('order/77')",
+  "state('large')",
+  'app',
+  'log()',
+  'crashes()',
   'health()',
   'wal()',
   'projections()',
   "kill('order/77')",
+  'kill(anyJob)',
 ]
+
+/** A server with much to print, and one of which a dynamic supervisor has very many. */
+const large = {
+  init: () => Array.from({ length: 200_000 }, (_, at) => ({ at, name: `row ${at}` })),
+}
+const job = { init: () => 0 }
 
 const order = {
   init: () => ok({ cents: 0 }),
@@ -49,20 +79,27 @@ const order = {
 export const run = async ({ quick, only, rows = quick ? 10_000 : 100_000, repeats = 5 }) => {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-prompt-'))
   const orders = entity('order', order, { idleMs: 3_600_000 })
-  const app = await start({ dir, attach: true, app: supervisor('app', {}, [orders]) })
+  const children = [orders, dynamicSupervisor('jobs', { name: 'jobs' }), worker('large', large)]
+  const app = await start({ dir, attach: true, app: supervisor('app', {}, children) })
   try {
     const ref = (at) => app.entity(orders).ref(String(at))
     for (let at = 0; at < rows; at += 1_000) {
       const calls = Array.from({ length: 1_000 }, (_, more) => call(ref(at + more), 'place'))
       await Promise.all(calls)
     }
+    for (let at = 0; at < rows / 10; at++)
+      await startDynamicChild(app.system.to('jobs'), worker('job', job))
     const ask = await prompt(join(dir, 'attach.sock'))
+    await ask("let anyJob = (await import('keelson')).whichChildren(app.system.to('jobs'))")
+    await ask('anyJob = (await anyJob)[0].ref')
     const results = []
     for (const word of words.filter((each) => isWanted(only, each)))
       results.push(await observed(word, ask, repeats))
     if (isWanted(only, '/metrics')) results.push(await observed('/metrics', scrape(app), repeats))
     const head = ['', 'longest hold', 'median', 'answer', '']
-    console.log(`${amount(rows)} live entities; milliseconds, of ${repeats} times each`)
+    console.log(
+      `${amount(rows)} live entities, a tenth as many other processes; milliseconds, of ${repeats} times each`,
+    )
     console.log(table([head, ...results.map(row)]))
     return results
   } finally {

@@ -34,25 +34,23 @@ export const hiddenText = (value: unknown): string => `[hidden ${shapeText(value
 /** The text to show instead of some objects. An object that stands for itself is shown as it is. */
 export type Decided = Pick<WeakMap<object, unknown>, 'has' | 'get'>
 
-/** How much of a value is looked at. The rest is `…`, so that it costs no more than that. */
-export type Bounds = {
-  readonly members: number
-  /** A printer goes down to this depth. Objects below it are left as they are. */
-  readonly depth: number
-}
-
 /**
  * `value` as it may be shown: the value itself if nothing in it is hidden, otherwise a copy of the
- * parts around the hidden ones. Getters do not run. By default, 10,000 members of a large value are
- * looked at. Never throws.
+ * parts around the hidden ones. Getters do not run. Of a large value, what comes after the first
+ * 1,000 members is `…`, so that it costs no more than that: about 2 ms. Objects below `depth` are left
+ * as they are, for a printer that does not go down to them. Never throws.
  */
-export const redacted = <T>(value: T, decided?: Decided, bounds: Bounds = wide): T => {
-  const copying = new Copying(decided, bounds)
+export const redacted = <T>(
+  value: T,
+  decided?: Decided,
+  depth: number = Number.POSITIVE_INFINITY,
+): T => {
+  const copying = new Copying(decided, depth)
   const shown = copying.shown(value)
   return copying.hides ? (shown as T) : value
 }
 
-const wide: Bounds = { members: 10_000, depth: Number.POSITIVE_INFINITY }
+const membersMax = 1_000
 const depthMax = 100
 
 class Copying {
@@ -62,12 +60,11 @@ class Copying {
   /** The text of an object, and how deep it is there: nearer to the top there is more to show. */
   readonly #copies = new Map<object, { readonly shown: unknown; readonly depth: number }>()
   readonly #depthMax: number
-  #left: number
+  #left = membersMax
   #depth = 0
 
-  constructor(decided: Decided | undefined, { members, depth }: Bounds) {
+  constructor(decided: Decided | undefined, depth: number) {
     this.#decided = decided
-    this.#left = members
     this.#depthMax = depth
   }
 

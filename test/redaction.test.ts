@@ -62,11 +62,21 @@ describe('a secret', () => {
     })
   })
 
-  test('is hidden after the first 10,000 members too, where nothing is shown', () => {
-    const large = Array.from({ length: 20_000 }, () => 1 as unknown)
-    expect(redacted([...large, { password: canary }])).toHaveLength(10_001)
+  test('is hidden after the first 1,000 members too, where nothing is shown', () => {
+    const large = Array.from({ length: 2_000 }, () => 1 as unknown)
+    expect(redacted([...large, { password: canary }])).toHaveLength(1_001)
     expect(redacted([large, { password: canary }]).at(-1)).toBe('… 1 more')
   })
+})
+
+test('below the depth of a printer nothing is copied; what is deep in one place and not in another is', () => {
+  const shared = { a: { password: canary } }
+  const value = { first: { deep: shared }, second: shared }
+  const shown = redacted(value, undefined, 2)
+
+  expect(shown.second).toEqual({ a: { password: hidden } })
+  expect(shown.first).toBe(value.first)
+  expect(inspect(shown, { depth: 2 })).not.toContain(canary)
 })
 
 test('a value without secrets is shown itself, parts without secrets too', () => {

@@ -28,6 +28,8 @@ type Undecided = Pick<TurnLog<TurnDraft>, 'isEmpty' | 'drained'>
 
 /** A kind of entities while its process lives. */
 export interface RunningKind {
+  /** Its process. */
+  readonly ref: Ref
   readonly table: DurableTable
   /** Starts the process of an entity that is at rest. */
   wake(id: string): Process

@@ -158,6 +158,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
     const { entities } = terms
     const server = durableServer(terms.table)
     const running: RunningKind = {
+      ref: context.self as Ref,
       table: terms.table,
       blocked: new Map<string, KeelsonError>(),
       get live() {

@@ -1,18 +1,16 @@
 /** The words about entities: their kinds, a page of one kind, and one entity. None wakes any. */
 import { parkedCount, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
-import { TimeSlice } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { View } from '../text/view.ts'
 import {
   type EntityFacts,
-  type EntityRow,
   entityFacts,
+  entityRow,
   entityTable,
   type KindFacts,
   kindTable,
 } from '../views/entity-view.ts'
-import { rowsMax } from '../views/process-view.ts'
 import { type NamedEntity, namedEntity } from './process-finder.ts'
 import type { ShownValues } from './shown-values.ts'
 
@@ -89,10 +87,11 @@ const kindsOf = async ({ entities }: App): Promise<KindFacts[]> => {
   return facts
 }
 
-/** The entities of a page, unless its caller says otherwise. */
+/** The entities of a page, unless its caller says otherwise, and at most. */
 const shownAtOnce = 20
+const shownMax = 200
 
-/** A page of entities, read row by row so that large states hold up nobody. */
+/** A page of entities. Each row has a turn of the event loop: a state may be large. */
 const entityPage = async (
   app: App,
   shown: ShownValues,
@@ -101,19 +100,18 @@ const entityPage = async (
 ): Promise<string> => {
   const handle = shownEntities(app, app.entity(kind), shown)
   const { limit = shownAtOnce } = options
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > rowsMax)
-    throw invalidArgument('limit', `a whole number from 1 to ${rowsMax}`, limit)
-  const slice = new TimeSlice(app.system.clock)
-  const rows: EntityRow[] = []
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > shownMax)
+    throw invalidArgument('limit', `a whole number from 1 to ${shownMax}`, limit)
+  const rows: (readonly string[])[] = []
   let { cursor } = options
   do {
     const page = handle.list({ ...options, limit: 1, ...(cursor && { cursor }) })
     for (const { id, state, blocked } of page.entries) {
       const { pid } = handle.ref(id)
-      rows.push({ id, pid, state: shown.printed(state), blocked: blocked?.message })
+      rows.push(entityRow({ id, pid, state: shown.printed(state), blocked: blocked?.message }))
     }
     cursor = page.cursor
-    await slice.spent()
+    await new Promise<void>((resolve) => app.system.clock.soon(resolve))
   } while (cursor !== undefined && rows.length < limit)
   return entityTable(kind, rows, cursor)
 }

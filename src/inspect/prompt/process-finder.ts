@@ -73,7 +73,10 @@ export const processOf = (app: Findable, target: unknown): ProcessSummary | unde
   if (typeof target === 'string' && target !== '') {
     const entity = namedEntity(app, target)
     if (entity) return summaryOf(entities.ref(entity.kind, entity.id))
-    return summaryOf(system.to(name(target))) ?? labelled(system, target)
+    const named = summaryOf(system.to(name(target)))
+    // A kind has no name, and a search for its label passes all its entities.
+    const kind = named ? undefined : entities.kind(target)
+    return named ?? (kind ? summaryOf(kind.ref) : labelled(system, target))
   }
   if (isRef(target)) return summaryOf('ref' in target ? (target.ref as Ref) : target)
   throw invalidArgument('process', 'a name such as wal_writer(0), a pid or a ref', target)

@@ -6,8 +6,6 @@
 import { hiddenText, redacted } from '../../redaction.ts'
 import { View } from '../text/view.ts'
 
-/** So much of a value is printed: more would hold up the event loop. */
-const membersMax = 2_000
 const depthMax = 4
 
 /** The text that a prompt prints for an object. */
@@ -39,7 +37,7 @@ export class ShownValues {
       has: (each: object) => decided.has(each) || emitterText(each) !== undefined,
       get: (each: object) => emitterText(each) ?? decided.get(each),
     }
-    return redacted(value, instead, { members: membersMax, depth })
+    return redacted(value, instead, depth)
   }
 }
 

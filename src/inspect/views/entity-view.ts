@@ -29,27 +29,29 @@ export const kindTable = (kinds: readonly KindFacts[]): string =>
         ]),
       )
 
-/** One entity of a page. */
-export type EntityRow = {
+/** One entity of a page as a row of its table. */
+export const entityRow = (entity: {
   readonly id: string
   readonly pid: number | undefined
   readonly state: unknown
   readonly blocked: string | undefined
+}): readonly string[] => {
+  const { id, pid, state, blocked } = entity
+  return [
+    printable(id),
+    pid === undefined ? 'at rest' : `<${pid}>`,
+    blocked === undefined ? lineText(state, stateWidth) : `blocked: ${printable(blocked)}`,
+  ]
 }
 
 /** A table of one page of entities, and how the next one is asked for. */
 export const entityTable = (
   kind: string,
-  rows: readonly EntityRow[],
+  rows: readonly (readonly string[])[],
   cursor: string | undefined,
 ): string => {
   if (rows.length === 0) return `no entity of the kind ${kind} is found`
-  const cells = rows.map(({ id, pid, state, blocked }) => [
-    printable(id),
-    pid === undefined ? 'at rest' : `<${pid}>`,
-    blocked === undefined ? lineText(state, stateWidth) : `blocked: ${printable(blocked)}`,
-  ])
-  const table = textTable(['id', 'process', 'state'], cells)
+  const table = textTable(['id', 'process', 'state'], rows)
   return cursor === undefined
     ? table
     : `${table}\nentities('${kind}', { cursor: '${cursor}' }) shows the next ones`
