@@ -30,11 +30,13 @@ test('every alert has a severity, an entry in the runbook, and metrics that exis
     .split(/^ {6}- alert: /m)
     .slice(1)
   expect(alerts).toHaveLength(10)
+  const runbook = readFileSync('docs/operations.md', 'utf8')
   const names = Object.values(metrics).map(({ name }) => name as string)
   for (const alert of alerts) {
     const [name = ''] = alert.split('\n')
     expect(alert).toMatch(/severity: (critical|warning)/)
     expect(alert).toContain(`runbook: docs/operations.md#${name.toLowerCase()}`)
+    expect(runbook).toContain(`\n### ${name}\n`)
     const used = alert.match(/\b(?:keelson|nodejs|process)_\w+/g) ?? []
     expect(used.length, name).toBeGreaterThan(0)
     for (const metric of used) expect(names, name).toContain(metric)

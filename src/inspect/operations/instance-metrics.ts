@@ -53,8 +53,10 @@ export const takeShard = (
   const { index, appends, gate, space, projection, snapshots, time } = shard
   for (const phase of phases)
     into.of(metrics.shardPhase).add(shard.phase.kind === phase ? 1 : 0, index, phase)
-  into.of(metrics.lastLsn).add(appends.writtenLsn, index)
-  into.of(metrics.durableLsn).add(appends.durability?.durableLsn ?? 0, index)
+  const durableLsn = appends.durability?.durableLsn ?? 0
+  // A mark of the log itself, at rest, is durable and no write.
+  into.of(metrics.lastLsn).add(Math.max(appends.writtenLsn, durableLsn), index)
+  into.of(metrics.durableLsn).add(durableLsn, index)
   into.of(metrics.writesWaiting).add(gate.load.waiting, index)
   into.of(metrics.writesInflight).add(gate.load.bytes, index)
   into.of(metrics.lagFrames).add(Math.max(0, shard.appliedLsn - shard.projectedLsn), index, '')
