@@ -1,8 +1,9 @@
 /**
  * Two checkouts of Keelson in turns, so that a change can show what it costs: `KEELSON_OTHER=DIR npm run bench -- versions`, where
  * DIR is the other checkout, built. Each repeat starts both anew: V8 compiles the same program in another way in each process, and
- * two processes of one checkout differ by 10 %. A ratio is the mean of the ratios of the pairs, with its standard error; above 1
- * this checkout is faster. Within a pair it is the median of the ratios of its turns.
+ * two processes of one checkout differ by 10 %. A ratio is the geometric mean of the ratios of the pairs, with its standard error;
+ * above 1 this checkout is faster. Within a pair it is the median of the ratios of its turns. All of it is taken from logarithms:
+ * the two checkouts exchanged give the reciprocal, and one beside itself gives 1.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -42,16 +43,23 @@ const cases = [
   })),
 ]
 
-/** Turns, whose order changes; the first warms up. Answers `[other, own]` of each turn. */
+/**
+ * Turns, whose order changes. Answers `[other, own]` of each turn. Before them both warm up: V8 still compiles in the first 40,000
+ * durable turns of a process, and which code it compiles then depends on when the projection first commits.
+ */
 const race = async (players, order, turns) => {
+  for (const player of players) await player.ask({ ...order, seconds: order.seconds * warmUp })
   const figures = []
-  for (let at = 0; at <= turns; at++) {
+  for (let at = 0; at < turns; at++) {
     const pair = []
     for (const index of at % 2 ? [0, 1] : [1, 0]) pair[index] = await players[index].ask(order)
-    if (at > 0) figures.push(pair)
+    figures.push(pair)
   }
   return figures
 }
+
+/** So many times the length of a turn. */
+const warmUp = 4
 
 const startPlayers = async (folder, roots) => {
   const program = fileURLToPath(new URL('./versions/player.mjs', import.meta.url))
@@ -75,7 +83,8 @@ const pairOf = async (roots, order, isTurned) => {
     const players = await startPlayers(folder, turned(roots))
     const figures = (await race(players, order, turnsOfPair)).map(turned)
     for (const player of players) await player.stop()
-    const ratioOf = (key) => median(figures.map(([before, after]) => after[key] / before[key]))
+    const ratioOf = (key) =>
+      median(figures.map(([before, after]) => Math.log(after[key] / before[key])))
     const rateOf = (index) => median(figures.map((pair) => pair[index].rate))
     return { other: rateOf(0), own: rateOf(1), ratio: ratioOf('rate'), cpu: ratioOf('cpu') }
   } finally {
@@ -87,11 +96,12 @@ const turnsOfPair = 4
 
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** The mean and its standard error. */
-const ratio = (values) => {
-  const mean = meanOf(values)
-  const variance = meanOf(values.map((value) => (value - mean) ** 2))
-  return { mean, error: Math.sqrt(variance / Math.max(1, values.length - 1)) }
+/** The geometric mean of ratios, whose logarithms are given, and its standard error. */
+const ratio = (logarithms) => {
+  const mean = meanOf(logarithms)
+  const variance = meanOf(logarithms.map((value) => (value - mean) ** 2))
+  const share = Math.sqrt(variance / Math.max(1, logarithms.length - 1))
+  return { mean: Math.exp(mean), error: Math.exp(mean) * share }
 }
 
 const shown = ({ mean, error }) => `${mean.toFixed(3)} ± ${error.toFixed(3)}`
