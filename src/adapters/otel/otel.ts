@@ -135,8 +135,7 @@ class SystemTracer implements Tracer {
     }
     const recordedBy = cause === undefined ? undefined : this.#turns.get(cause)
     const spanKind = what.startsWith('call ') ? SpanKind.SERVER : SpanKind.CONSUMER
-    const isApart = cause !== undefined
-    const span = this.#begin(`${kind} ${what}`, spanKind, own, isApart, recordedBy)
+    const span = this.#begin(`${kind} ${what}`, spanKind, own, recordedBy)
     const spanContext = span.spanContext()
     this.#turns.set(name, spanContext)
     const [oldest] = this.#turns.keys()
@@ -153,16 +152,10 @@ class SystemTracer implements Tracer {
     return trace.getSpanContext(context.active())?.traceId
   }
 
-  /** A span in the trace at hand, unless it is `isApart` or there is none: then it has links. */
-  #begin(
-    name: string,
-    kind: SpanKind,
-    attributes: Attributes,
-    isApart = false,
-    cause?: SpanContext,
-  ): Span {
+  /** A span in the trace at hand. Without one it begins a trace, with a link to its cause. */
+  #begin(name: string, kind: SpanKind, attributes: Attributes, cause?: SpanContext): Span {
     const active = context.active()
-    const isPart = !isApart && trace.getSpanContext(active) !== undefined
+    const isPart = trace.getSpanContext(active) !== undefined
     const linked = isPart ? undefined : (cause ?? causeIn(active))
     const links = linked ? [{ context: linked }] : []
     return this.#spans.startSpan(name, { kind, attributes, links }, isPart ? active : ROOT_CONTEXT)

@@ -42,6 +42,8 @@ export interface Kernel {
   readonly aborts: AbortWaits
   readonly events: Telemetry
   readonly heard: Heard
+  /** Who hears turns: asked for every message. */
+  readonly turns: Heard['turn.done']
   readonly tracer: Tracer | undefined
   readonly logger: Logger
   /** They get every line of the log too. */
@@ -246,7 +248,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     if (this.depth >= this.#mark) this.#admitsAtMark()
     if (!this.alive) return
     this.kernel.carry(message)
-    if (this.kernel.heard['turn.done'].isOn && this.outputs.isDurable) this.kernel.sample(message)
+    if (this.kernel.turns.isOn && this.outputs.isDurable) this.kernel.sample(message)
     this.mailbox.push(message)
     if (!this.busy && !this.#queued) this.#enqueue()
   }

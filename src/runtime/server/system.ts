@@ -116,8 +116,8 @@ export class ProcessSystem implements Kernel, Starter {
   readonly clock: Clock
   readonly events: Telemetry
   readonly heard: Heard
-  /** Set by `traceWith`. */
-  tracer: Tracer | undefined = undefined
+  readonly turns: Heard['turn.done']
+  #tracer: Tracer | undefined = undefined
   readonly logger: Logger
   readonly otherLoggers = new Set<Logger>()
   readonly runQueue: RunQueue
@@ -129,6 +129,8 @@ export class ProcessSystem implements Kernel, Starter {
   monitoredBy: object | undefined = undefined
   readonly #mailboxMax: number
   readonly #passesContext: boolean
+  /** Messages carry their async context, or their place in a trace. */
+  #carries: boolean
   readonly #processes = new ProcessList<Process>()
   /** The last process of a full page, so that the next page finds its place. */
   #lastInspected: Process | undefined = undefined
@@ -150,10 +152,12 @@ export class ProcessSystem implements Kernel, Starter {
     const bus = createTelemetry(this.logger, outside)
     this.events = bus
     this.heard = bus.heard
+    this.turns = bus.heard['turn.done']
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     expectMailboxMax(this.#mailboxMax)
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
     this.#passesContext = passesContext(options.asyncContext)
+    this.#carries = this.#passesContext
     this.runQueue = new RunQueue(this.clock, this.#threw('a turn'), random)
     this.timers = new TimerHeap(this.clock, this.#threw('a timer'))
     this.names = new Names(this)
@@ -245,17 +249,27 @@ export class ProcessSystem implements Kernel, Starter {
 
   // For the processes.
 
+  /** Set by `traceWith`. */
+  get tracer(): Tracer | undefined {
+    return this.#tracer
+  }
+
+  set tracer(tracer: Tracer | undefined) {
+    this.#tracer = tracer
+    this.#carries = this.#passesContext || tracer !== undefined
+  }
+
   sample(message: Message): void {
     if (this.#sampled++ % sampledOne === 0) message.arrivedAt = this.clock.monotonic()
   }
 
   carry<C extends Carrier>(carrier: C): C {
-    if (this.#passesContext || this.tracer !== undefined) carrier.context ??= this.#context()
+    if (this.#carries) carrier.context ??= this.#context()
     return carrier
   }
 
   #context(): Carrier['context'] {
-    const scope = this.tracer?.caused()
+    const scope = this.#tracer?.caused()
     if (!this.#passesContext) return scope
     const own = new AsyncContext()
     return scope ? { run: (work) => own.run(() => scope.run(work)) } : own
