@@ -37,6 +37,7 @@ const words = [
   'top()',
   "top('queue')",
   "top('grown', 500)",
+  "top('memory')",
   'tree()',
   "tree('order')",
   "tree('jobs')",

@@ -44,6 +44,7 @@ export type { Answerable, Beginner, ExitTarget, Outputs } from './process/output
 export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export {
+  bytesHeld,
   machineOf,
   messageNames,
   type ProcessInfo,

@@ -2,6 +2,7 @@
 import { shownState } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import {
+  bytesHeld,
   getStatus,
   machineOf,
   machineOutline,
@@ -14,6 +15,7 @@ import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import { entityFacts } from '../views/entity-view.ts'
 import { type MachineFacts, machineView } from '../views/machine-view.ts'
+import { type Held, largest, memoryTable } from '../views/memory-view.ts'
 import { busiest, type Load, Look, loadQuery, loadTable } from '../views/process-load.ts'
 import {
   FoldedTable,
@@ -139,6 +141,7 @@ const topWord = (app: App, paint: Paint) => {
   let last: Look | undefined
   return async (by?: unknown, count?: unknown) => {
     const { order, rows } = loadQuery(by, count)
+    if (order === 'memory') return new View(await memoryOf(app.system, rows, paint))
     const next = new Look(app.system.clock.monotonic())
     const before = last
     let loads: readonly Load[] = []
@@ -149,4 +152,13 @@ const topWord = (app: App, paint: Paint) => {
     last = next
     return new View(loadTable(loads, before && next.at - before.at, paint))
   }
+}
+
+const memoryOf = async (system: System, rows: number, paint: Paint): Promise<string> => {
+  let held: readonly Held[] = []
+  for await (const page of processPages(system)) {
+    const sized = page.map((process) => ({ process, bytes: bytesHeld(process.ref) }))
+    held = largest(sized, rows, held)
+  }
+  return memoryTable(held, process.memoryUsage(), paint)
 }

@@ -131,7 +131,10 @@ const commands: readonly (readonly [string, string])[] = [
   ['ps(), ps({ all: true })', 'every process, in a table; those of entities only with all'],
   ["entities(), entities('order')", 'the kinds of entities, with counts; a page of one kind'],
   ["entity('order/42')", 'one entity: its state, its last turn, what is pending'],
-  ["top(), top('queue', 20)", 'who did most since the last look: by handled, queue or grown'],
+  [
+    "top(), top('queue', 20)",
+    'who did most since the last look: by handled, queue, grown or memory',
+  ],
   ['whereis(p)', 'its pid; undefined: no process has the name'],
   ['info(p)', 'one process whole: what it does, its queue, links, monitors'],
   ['state(p)', 'the state of a server'],

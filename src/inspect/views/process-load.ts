@@ -125,7 +125,7 @@ export const loadTable = (
   return `since ${since}\n${textTable(columns, rows)}`
 }
 
-const orders: readonly LoadOrder[] = ['handled', 'queue', 'grown']
+const orders: readonly (LoadOrder | 'memory')[] = ['handled', 'queue', 'grown', 'memory']
 
 const columns = ['pid', 'name', 'kind', 'status', '>handled', '>a second', '>queue', '>grown']
 

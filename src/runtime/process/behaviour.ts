@@ -16,6 +16,8 @@ export interface MessageNames {
 export interface Behaviour {
   /** The messages that it understands; absent for a bare process. */
   readonly messages?: MessageNames
+  /** Its state, whatever is in it; not to be shown. Absent for a bare process. */
+  readonly state?: unknown
   /** The definition of its state machine, if it runs one. */
   readonly machine?: unknown
   /** Whether it answers requests of `sys`, including a stop. */

@@ -3,6 +3,7 @@
 import { redacted } from '../../redaction.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
+import { sizeOf } from '../words/value-size.ts'
 import type { MessageNames } from './behaviour.ts'
 import type { Process } from './process.ts'
 import { Ties } from './ties.ts'
@@ -130,6 +131,19 @@ export const waitingMessages = (ref: Ref, limit: number): readonly WaitingMessag
 /** The messages that a suspended server has set aside come before its mailbox. */
 const waitingAt = ({ aside, mailbox, behaviour }: Process, index: number): Message | undefined =>
   index < aside ? behaviour.aside?.(index) : mailbox.at(index - aside)
+
+/** The most waiting messages that are looked at for their size. */
+const sizedMax = 10
+
+/** About how many bytes the state and the waiting messages of the process of `ref` take. */
+export const bytesHeld = (ref: Ref): number => {
+  const process = livingAt(ref)
+  if (process === undefined) return 0
+  const count = Math.min(process.depth, sizedMax)
+  const payloads = Array.from({ length: count }, (_, at) => waitingAt(process, at)?.payload)
+  const waiting = count === 0 ? 0 : (sizeOf(...payloads) * process.depth) / count
+  return sizeOf(process.behaviour.state) + waiting
+}
 
 /** The messages that the process of `ref` understands; `undefined` for none, and for a bare one. */
 export const messageNames = (ref: Ref): MessageNames | undefined =>

@@ -59,6 +59,11 @@ export class ServerLoop implements Behaviour {
     }
   }
 
+  get state(): unknown {
+    const { sys } = this.#server
+    return sys === undefined ? this.#state : sys.shown(this.#state)
+  }
+
   get machine(): unknown {
     return this.#server.machine
   }
@@ -110,9 +115,8 @@ export class ServerLoop implements Behaviour {
   }
 
   shown(lastMessage: ShownMessage | undefined, reason?: ExitReason): StatusParts {
-    const { sys, formatStatus } = this.#server
-    const state = sys === undefined ? this.#state : sys.shown(this.#state)
-    return shownStatus(formatStatus, { state, lastMessage, reason })
+    const { state } = this
+    return shownStatus(this.#server.formatStatus, { state, lastMessage, reason })
   }
 
   stepped(make: () => TraceEvent): void {

@@ -327,6 +327,21 @@ describe('commands', () => {
     expect(text).toMatch(/^INVALID_ARGUMENT: top/m)
   })
 
+  test("top('memory') shows the processes whose states and waiting messages take most", async () => {
+    const { ask } = await session()
+
+    const text = await ask(
+      "const many = Array.from({ length: 1_000 }, () => 'x'.repeat(1_000))",
+      'suspend(counter)',
+      "for (const by of many) cast(counter, 'note', by)",
+      "top('memory', 2)",
+      'resume(counter)',
+    )
+
+    expect(text).toMatch(/^states and waiting messages, of a process with heap \d.* MB, buffers /m)
+    expect(text).toMatch(/\n<\d+> +counter +server +suspended +1,000 +1\.0\d MB\n<\d+> /)
+  })
+
   test('trace(p) shows the messages and replies of a process, between the lines that cause them', async () => {
     const { ask } = await session()
 
