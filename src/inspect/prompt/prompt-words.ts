@@ -10,6 +10,7 @@ import { replicationView } from '../views/replication-view.ts'
 import { journalView, logView, projectionView, userProjectionView } from '../views/shard-view.ts'
 import { actingWords } from './acting-words.ts'
 import { entityWords, shownEntities } from './entity-words.ts'
+import { failureWords } from './failure-words.ts'
 import { FlowWords } from './flow-words.ts'
 import { lookingWords } from './looking-words.ts'
 import { nameWith, processTitle, shownName } from './process-finder.ts'
@@ -58,9 +59,9 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...lookingWords(app, paint, shown),
   ...entityWords(app, shown),
   ...actingWords(app, shown),
+  ...failureWords(app, paint),
   store: app.store,
   flow: new FlowWords(app, paint),
-  health: () => app.health(),
   help: helpWord(),
 })
 

@@ -21,6 +21,8 @@ import { FlowWords } from '../../../src/inspect/prompt/flow-words.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { ShownValues } from '../../../src/inspect/prompt/shown-values.ts'
+import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
+import { recordedSorts } from '../../../src/inspect/recorder/records.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import { jsonLogger, textLogger } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
@@ -154,7 +156,9 @@ beforeEach(async () => {
       for (const logger of loggers) logger[level](...line)
     }
   const logger = { error: each('error'), warn: each('warn'), info: each('info') }
-  app = await world.start({ app: tree, system: createSystem({ clock: world.clock, logger }) })
+  const system = createSystem({ clock: world.clock, logger })
+  recordsOf(system)
+  app = await world.start({ app: tree, system })
   shown = new ShownValues()
   session = new LocalSession({
     words: promptWords(app, plainPaint, app.control, shown),
@@ -274,7 +278,18 @@ const asked: Readonly<Record<string, readonly string[]>> = {
   journal: ['journal()'],
   projections: ['projections()'],
   replication: ['replication()'],
-  health: ['health()'],
+  health: ['health()', '({ health: health() })'],
+  crashes: [
+    ...ofEach((process, payload) => `call(${process}, 'fail', ${payload})\ncrashes(${process})`),
+    'crashes()',
+    'health()',
+  ],
+  log: [
+    ...ofEach((process, payload) => `cast(${process}, 'fail', ${payload})`),
+    ...ofEach((process, payload) => `send(${process}, 'news', ${payload})`),
+    'log()',
+    'log(500)',
+  ],
   help: ['help', 'help()'],
   h: ['h()', 'h(store)', 'h(app)', `h(${payload})`],
   ...Object.fromEntries(
@@ -283,6 +298,13 @@ const asked: Readonly<Record<string, readonly string[]>> = {
       [part, `state(${part}(0))`, `info(${part}(0))`],
     ]),
   ),
+}
+
+/** Every byte of the flight recorder. */
+const recorded = (): string[] => {
+  const records = recordsOf(app.system)
+  const events = recordedSorts.flatMap((sort) => records.last(sort))
+  return [...events, ...records.counts()].map((each) => JSON.stringify(each))
 }
 
 /** Words that are only the names of processes. */
@@ -307,6 +329,7 @@ test.each(Object.entries(asked))('%s prints no secret, and logs none', async (_,
   await during(new Promise<void>((resolve) => void app.system.clock.after(50, resolve)))
   expect(text.split('\n').filter((line) => line.includes(canary))).toEqual([])
   expect(log.split('\n').filter((line) => line.includes(canary))).toEqual([])
+  expect(recorded().filter((text) => text.includes(canary))).toEqual([])
 })
 
 test.each([...names, ...own])('%s, a process, neither', async (name) => {

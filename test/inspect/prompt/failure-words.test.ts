@@ -1,0 +1,161 @@
+/** `health()`, `crashes()` and `log()` at the prompt: a fault is named, with its reason. */
+import { expect, test } from 'vitest'
+import {
+  call,
+  cast,
+  type DurableServer,
+  entity,
+  type GenServer,
+  name,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
+import { LocalSession } from '../../../src/inspect/prompt/session.ts'
+import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
+import { plainPaint } from '../../../src/inspect/text/paint.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
+import { silentLogger } from '../../../src/testing/kit/captured-log.ts'
+import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
+
+type Messages = { casts: { fail: () => void } }
+const frail: GenServer<Messages, null> = {
+  init: () => null,
+  casts: {
+    fail: () => {
+      throw new Error('no more')
+    },
+  },
+}
+
+type OrderMessages = { calls: { pay: () => void }; continues: { charge: () => void } }
+const order: DurableServer<OrderMessages, { readonly paid: boolean }> = {
+  init: () => ({ paid: false }),
+  calls: { pay: (state) => reply(undefined, { ...state }, { continue: ['charge'] }) },
+  continues: {
+    charge: () => {
+      throw new Error('the bank is away')
+    },
+  },
+}
+const orders = entity('order', order)
+const blocked = entity('blocked', {
+  ...order,
+  init: () => {
+    throw new Error('not today')
+  },
+})
+
+const tree = supervisor('app', { intensity: 100 }, [
+  worker('frail', frail, { name: name<Messages>('frail') }),
+  orders,
+  blocked,
+])
+
+const prompt = async () => {
+  const world = machine()
+  const system = createSystem({ clock: world.clock, logger: silentLogger })
+  recordsOf(system)
+  const app = await world.start({ system, app: tree, shards: 2 })
+  const session = new LocalSession({
+    words: promptWords(app, plainPaint),
+    colours: false,
+    verbose: false,
+    completions: () => [],
+  })
+  const ask = async (line: string) => String((await world.during(session.run(line))).text)
+  const fail = async (times: number) => {
+    for (let at = 0; at < times; at++) {
+      cast(system.to(name<Messages>('frail')), 'fail')
+      await world.clock.advance(10)
+    }
+  }
+  return { ...world, system, app, ask, fail }
+}
+
+test('nothing is in trouble at first, and nothing has crashed', async () => {
+  const { ask } = await prompt()
+  expect((await ask('health()')).split('\n').map((line) => line.replace(/ {2,}/, ': '))).toEqual([
+    ...['nothing is in trouble', '', 'durable: yes', 'shards: 2 open', 'writes: 0 waiting'],
+    ...['projections: 0 frames behind at most', 'log: 0 B since the snapshots'],
+    ...['crashes: 0', 'restarts: 0'],
+  ])
+  expect(await ask('crashes()')).toBe('no process has crashed since the start')
+  expect(await ask("crashes('frail')")).toBe('frail has not crashed since the start')
+  expect(await ask('log()')).toBe('no warning and no error since the start')
+})
+
+test('health() is data too', async () => {
+  const { ask } = await prompt()
+  expect(await ask('health().durable')).toBe('true')
+  expect(await ask('[health().shards.length, Object.keys(health())[0]]')).toBe("[ 2, 'durable' ]")
+})
+
+test('a crash loop is named, and crashes() has a line for each crash', async () => {
+  const { ask, fail } = await prompt()
+  await fail(2)
+  expect(await ask('health()')).toMatch(/^nothing is in trouble\n/)
+  await fail(1)
+  const health = await ask('health()')
+  expect(health).toMatch(/^app\/frail has failed 3 times in the last minute: Error: no more\n\n/)
+  expect(health).toMatch(/\ncrashes +3, the last \d+ ms ago: frail, Error: no more\nrestarts +3$/)
+  const lines = (await ask('crashes()')).split('\n')
+  expect(lines[0]).toMatch(/^time +process +last message +reason$/)
+  expect(lines[3]).toMatch(/^2026-01-01T\S+Z {2}frail <\d+> {2}cast fail {5}Error: no more$/)
+  expect(lines.slice(4)).toEqual(['3 since the start; crashes(p) has the stacks'])
+})
+
+test('crashes(p) has the stacks of a process by its name, its pid and its ref, also when it is gone', async () => {
+  const { ask, fail, system } = await prompt()
+  await fail(1)
+  const old = await ask("crashes('frail')")
+  expect(old).toMatch(/^2026-01-01T\S+Z frail ended: Error: no more\n {4}at .*\n {2}last message: /)
+  const pid = system.whereis(name('frail'))?.pid
+  expect(await ask(`crashes(${pid})`)).toBe(old)
+  expect(await ask("crashes(app.system.whereis('frail'))")).toBe(old)
+  expect(await ask("crashes('nobody')")).toBe('nobody has not crashed since the start')
+  expect(await ask('crashes({})')).toMatch(/^INVALID_ARGUMENT: /)
+  system.kill(name('frail'))
+  expect(await ask("crashes('frail')")).toBe(old)
+})
+
+test('log(n) has the last n lines, with the stack of an error once', async () => {
+  const { ask, fail } = await prompt()
+  await fail(2)
+  const lines = await ask('log(2)')
+  expect(lines.match(/no more/g)).toHaveLength(1)
+  expect(lines).toMatch(/^\S+ error frail ended: Error: no more\n {4}at /)
+  expect(lines).toMatch(/\n\S+ warn {2}app: frail was restarted$/)
+  expect((await ask('log()')).match(/ was restarted/g)).toHaveLength(2)
+  expect(await ask('log(0)')).toMatch(/^INVALID_ARGUMENT: /)
+})
+
+test('a blocked entity, a stuck step, and a shard that is down are named, the worst first', async () => {
+  const { app, ask, clock, disk, during } = await prompt()
+  await during(call(app.entity(orders).ref('7'), 'pay'))
+  for (let tries = 0; tries < 6; tries++)
+    await codeOf(during(call(app.entity(blocked).ref('8'), 'pay'), 60_000))
+  await clock.advance(50)
+  const troubles = (await ask('health()')).split('\n\n')[0]?.split('\n')
+  expect(troubles).toEqual([
+    '1 blocked: blocked/8: BLOCKED: blocked/8 is blocked: not today',
+    expect.stringMatching(
+      /^1 failing: order\/7 continue charge, try \d+: Error: the bank is away$/,
+    ),
+  ])
+  failNextSync(disk, 1)
+  for (const key of ['a', 'b', 'c', 'd']) await codeOf(during(app.store.put(key, 1)))
+  expect(await ask('health()')).toMatch(/^shard 1 is down: .*; control\.reopen\(1\)\n1 blocked: /)
+})
+
+test('a projection that is suspended or far behind is named', async () => {
+  const { app, ask, clock, during } = await prompt()
+  await during(app.control.suspend(0))
+  for (const key of ['a', 'b', 'c', 'd']) await during(app.store.put(key, 1))
+  expect(await ask('health()')).toMatch(
+    /^the projection of shard 0 is suspended; projections\(\) says by whom\n\n/,
+  )
+  await clock.advance(20_000)
+  expect(await ask('health()')).toMatch(/\nthe projection of shard 0 is 20\.\d\d s, \d+ B behind\n/)
+})
