@@ -1,5 +1,15 @@
 import { expect, test } from 'vitest'
-import { type Surveyed, surveyTree } from '../../../src/inspect/prompt/tree-survey.ts'
+import {
+  dynamicSupervisor,
+  type GenServer,
+  name,
+  startDynamicChild,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import { type Surveyed, surveyBelow, surveyTree } from '../../../src/inspect/prompt/tree-survey.ts'
+import type { TreeNode } from '../../../src/inspect/views/tree-view.ts'
+import { started } from '../../support/worlds/simulated-instance.ts'
 
 for (const found of [5, null, undefined, 'app', {}])
   test(`a survey of ${JSON.stringify(found)}, which is no instance, is refused`, async () => {
@@ -7,3 +17,32 @@ for (const found of [5, null, undefined, 'app', {}])
       code: 'INVALID_ARGUMENT',
     })
   })
+
+const job: GenServer<object, number> = { init: () => 0 }
+const find = (node: TreeNode, called: string): TreeNode | undefined =>
+  node.name === called ? node : node.children.map((each) => find(each, called)).find(Boolean)
+
+test('the children of a dynamic supervisor are counted; a tree that begins there has 500 of them', async () => {
+  const jobs = dynamicSupervisor('jobs', { name: name('jobs') })
+  const { app, during } = await started({ app: supervisor('app', {}, [jobs]) })
+  for (let at = 0; at < 501; at++)
+    await during(startDynamicChild(app.system.to<never>(name('jobs')), worker('job', job)))
+
+  const whole = await during(surveyTree(app))
+  expect(find(whole, 'jobs')).toMatchObject({ live: 501, children: [] })
+
+  const top = app.system.info(name('jobs'))
+  const below = top && (await during(surveyBelow(app, top)))
+  expect(below).toMatchObject({ name: 'jobs', live: 501 })
+  expect(below?.children).toHaveLength(500)
+})
+
+test('a supervisor with more than 100 children is not asked for them all', async () => {
+  const workers = Array.from({ length: 101 }, (_, at) => worker(`job${at}`, job))
+  const { app, during } = await started({ app: supervisor('app', {}, workers) })
+
+  const node = find(await during(surveyTree(app)), 'app')
+
+  expect(node).toMatchObject({ live: 101 })
+  expect(node?.children).toHaveLength(100)
+})

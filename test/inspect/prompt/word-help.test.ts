@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { entity, supervisor } from '../../../src/index.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
@@ -24,6 +25,24 @@ const callsOf = (help: string): string[] =>
     .flatMap((line) => [...(line.split(/ {2,}/)[0] ?? '').matchAll(/(\w+)\(/g)])
     .map(([, name]) => name ?? '')
     .sort()
+
+test('each word that docs/repl.md gives an iex user is a word of the prompt', async () => {
+  const { app } = await started()
+  const [, table = ''] =
+    /## Coming from iex\n\n(.*?)\n\n/s.exec(readFileSync('docs/repl.md', 'utf8')) ?? []
+  const ours = table.split('\n').flatMap(
+    (row) =>
+      row
+        .split('|')
+        .at(-2)
+        ?.match(/`[^`]+`/g) ?? [],
+  )
+  const words = ours.map((code) => /^`(\w+)/.exec(code)?.[1] ?? code)
+
+  const known = [...Object.keys(promptWords(app, plainPaint)), '_', 'import', 'keelson']
+  expect(words.length).toBeGreaterThan(20)
+  expect(words.filter((word) => !known.includes(word))).toEqual([])
+})
 
 describe('h', () => {
   test.each(['store', 'control', 'flow'] as const)(
