@@ -128,6 +128,21 @@ test('open gives the prompt on a folder and on a backup as of then, and leaves t
   expect(readdirSync(dir).sort()).toEqual(['b', 'd'])
 })
 
+test('open hides secrets, and shows them with --reveal', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd') })
+  const { position } = await app.store.put('k', { user: 'ann', password: 'open sesame' })
+  await app.close()
+  const look = { input: "store.get('k')\n" }
+  const words = ['open', 'd', '--at', String(position.lsn)]
+
+  const hidden = await commandHere(words, dir, look)
+  expect([hidden.status, hidden.output]).toEqual([0, expect.stringContaining("user: 'ann'")])
+  expect(hidden.output + hidden.errors).not.toContain('open sesame')
+  const shown = await commandHere([...words, '--reveal'], dir, look)
+  expect([shown.status, shown.output]).toEqual([0, expect.stringContaining('open sesame')])
+})
+
 test('a backup with a file that is missing, cut off or changed is CORRUPT, or restored right', async () => {
   const dir = tempFolder()
   const app = await start({ dir: join(dir, 'd'), wal: { maxFileSize: 131_072 } })
