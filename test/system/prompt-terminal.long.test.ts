@@ -122,6 +122,11 @@ const tenMinutes = async (terminal: Terminal): Promise<void> => {
   await ask('kill(http)', /^killed http <\d+>$/m)
   await ask('tree(http)', /^http +<\d+> +server +0 +1 +running$/m)
 
+  // The questions at night: what is in trouble, what has failed, what was logged.
+  await ask('health()', /^restarts +1$/m)
+  await ask('crashes()', 'no process has crashed since the start')
+  await ask('log(5)', 'http was restarted: killed')
+
   // A clear screen.
   terminal.type('clear\r')
   expect(await terminal.shows(/^keelson>$/)).toBe('keelson>')
