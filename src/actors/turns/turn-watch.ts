@@ -23,10 +23,9 @@ type Failure = { readonly error: unknown } | undefined
 export const watchOf = (owner: Owner, process: Process, turn: Watched): TurnWatch | undefined => {
   const { clock, heard, tracer } = process.kernel
   const hearing = heard['turn.done']
-  if (!hearing.isOn && tracer === undefined) return undefined
-  const weight = hearing.weigh(clock)
-  const isWanted = weight > 0 || hearing.isAll || tracer !== undefined
-  return isWanted ? new TurnWatch(owner, process, turn, weight) : undefined
+  const isHeard = hearing.isOn && !hearing.skips()
+  if (!isHeard && tracer === undefined) return undefined
+  return new TurnWatch(owner, process, turn, hearing.weigh(clock))
 }
 
 /** Watches one turn from its begin until it is over. */

@@ -192,8 +192,12 @@ const refusedBy = (
 
 type Watched = Pick<PendingCall, 'name' | 'context' | 'onResult'>
 
-const isWatched = ({ kernel }: Process): boolean =>
-  kernel.heard['call.done'].isOn || kernel.tracer !== undefined
+/** Counts a call of `process`. Whether it is traced or its result is wanted. */
+const isWatched = ({ kernel }: Process): boolean => {
+  const hearing = kernel.heard['call.done']
+  const isHeard = hearing.isOn && !hearing.skips()
+  return isHeard || kernel.tracer !== undefined
+}
 
 /** Traces a call that is made now, and announces its result, if that is wanted. */
 const watch = (process: Process, call: Watched): void => {

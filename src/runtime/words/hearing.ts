@@ -37,6 +37,10 @@ export class Hearing<Facts> {
 
   /** Adds a sampler. Returns a function that removes it. */
   sample(sampler: Sampler<Facts>): () => void {
+    if (this.#samplers.size === 0) {
+      this.#gap = this.#left = 1
+      this.#skipped = this.#samples = 0
+    }
     this.#samplers.add(sampler)
     this.isOn = true
     return () => {
@@ -52,9 +56,14 @@ export class Hearing<Facts> {
     this.#samples = 0
   }
 
-  /** Counts an event. Returns its weight as a sample; 0: it is none. */
+  /** Counts an event while `isOn`. True: it is no sample, and has no listener. */
+  skips(): boolean {
+    return --this.#left > 0 && !this.#isAll
+  }
+
+  /** The weight of the counted event as a sample; 0: it is none. */
   weigh(clock: Clock): number {
-    if (this.#samplers.size === 0 || --this.#left > 0) return 0
+    if (this.#left > 0 || this.#samplers.size === 0) return 0
     const weight = this.#gap + this.#skipped
     this.#skipped = 0
     if (this.#samples++ % roundSamples === 0) {

@@ -10,8 +10,8 @@ const sampled = () => {
   const stop = hearing.sample((_, weight) => void weights.push(weight))
   const happen = (times: number): void => {
     for (let at = 0; at < times; at++) {
-      const weight = hearing.weigh(clock)
-      if (weight > 0) hearing.measured({} as CallSample, weight)
+      if (!hearing.isOn || hearing.skips()) continue
+      hearing.measured({} as CallSample, hearing.weigh(clock))
     }
   }
   const sum = (): number => weights.reduce((all, weight) => all + weight, 0)
@@ -48,4 +48,17 @@ test('nobody hears it when the last sampler has gone, unless it has listeners', 
   expect(weights).toEqual([])
   hearing.isAll = true
   expect(hearing.isOn).toBe(true)
+})
+
+test('with a listener every event is wanted, and the samples keep their weights', () => {
+  const { clock, hearing } = sampled()
+  hearing.isAll = true
+  let sum = 0
+  for (let at = 0; at < 10_000; at++) {
+    expect(hearing.skips()).toBe(false)
+    sum += hearing.weigh(clock)
+  }
+  hearing.restart()
+  expect(hearing.skips()).toBe(false)
+  expect(sum + hearing.weigh(clock)).toBe(10_001)
 })
