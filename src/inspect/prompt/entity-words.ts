@@ -91,7 +91,7 @@ const kindsOf = async ({ entities }: App): Promise<KindFacts[]> => {
 const shownAtOnce = 20
 const shownMax = 200
 
-/** A page of entities. Each row has a turn of the event loop: a state may be large. */
+/** A page of entities, read in parts with a turn of the event loop between them. */
 const entityPage = async (
   app: App,
   shown: ShownValues,
@@ -105,7 +105,8 @@ const entityPage = async (
   const rows: (readonly string[])[] = []
   let { cursor } = options
   do {
-    const page = handle.list({ ...options, limit: 1, ...(cursor && { cursor }) })
+    const part = Math.min(shownAtOnce, limit - rows.length)
+    const page = handle.list({ ...options, limit: part, ...(cursor && { cursor }) })
     for (const { id, state, blocked } of page.entries) {
       const { pid } = handle.ref(id)
       rows.push(entityRow({ id, pid, state: shown.printed(state), blocked: blocked?.message }))
