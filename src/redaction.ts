@@ -69,7 +69,7 @@ class Copying {
   }
 
   shown(value: unknown): unknown {
-    if (typeof value !== 'object' || value === null) return value
+    if (typeof value !== 'function' && (typeof value !== 'object' || value === null)) return value
     if (this.#decided?.has(value)) return this.#instead(value, this.#decided.get(value))
     const copy = this.#copies.get(value)
     if (copy !== undefined && copy.depth <= this.#depth) return copy.shown
@@ -99,7 +99,9 @@ class Copying {
   }
 
   #copied(value: object): unknown {
+    if (isSealed(value)) return this.#instead(value, Object.prototype.toString.call(value))
     if (isClosed(value)) return value
+    if (isFieldless(value)) return this.#beside(value)
     if (Array.isArray(value)) return this.#array(value)
     if (types.isMap(value)) return this.#map(value)
     if (types.isSet(value)) return this.#set(value)
@@ -113,7 +115,7 @@ class Copying {
       if (this.#isSpent()) return [...copy, more(value.length - copy.length)]
       copy.push(this.shown(item))
     }
-    return copy.some((item, at) => item !== value[at]) ? copy : value
+    return copy.some((item, at) => item !== value[at]) ? copy : this.#beside(value)
   }
 
   #map(value: ReadonlyMap<unknown, unknown>): unknown {
@@ -126,13 +128,13 @@ class Copying {
       isSame &&= shown[0] === key && shown[1] === item
       copy.set(shown[0], shown[1])
     }
-    return isSame ? value : copy
+    return isSame ? this.#beside(value) : copy
   }
 
   #set(value: ReadonlySet<unknown>): unknown {
     const items = [...value].slice(0, this.#left + 1)
     const shown = this.#array(items)
-    return shown === items ? value : new Set(shown as unknown[])
+    return shown === items ? this.#beside(value) : new Set(shown as unknown[])
   }
 
   #object(value: object): unknown {
@@ -149,6 +151,16 @@ class Copying {
       Object.defineProperty(copy, name, { ...field, enumerable: found.enumerable === true })
     }
     return isSame ? value : withTexts(value, copy)
+  }
+
+  /** `value`, unless code has given it fields beside its own content and one of them is hidden. */
+  #beside(value: object): unknown {
+    if (ArrayBuffer.isView(value) && value.byteLength > membersMax) return value
+    const isShown = namesIn(value).every((name) => {
+      const item: unknown = Object.getOwnPropertyDescriptor(value, name)?.value
+      return isIndex(name) || this.#field(name, item) === item
+    })
+    return isShown ? value : this.#instead(value, hiddenText(value))
   }
 
   /** The item of a field. Booleans and missing values are no secrets, and functions have none. */
@@ -173,17 +185,25 @@ const isHarmless = (item: unknown): boolean =>
   ['boolean', 'undefined', 'function'].includes(typeof item) ||
   (typeof item === 'string' && item.startsWith('[hidden '))
 
-/** Objects without fields to copy, and objects that say themselves how they are printed. */
-const isClosed = (value: object): boolean =>
+/** Objects that say themselves how they are printed. */
+const isClosed = (value: object): boolean => inspect.custom in value && !ArrayBuffer.isView(value)
+
+/** A printer sees content in them that code cannot look at without using it up. */
+const isSealed = (value: object): boolean =>
+  types.isPromise(value) || types.isMapIterator(value) || types.isSetIterator(value)
+
+/** Objects without fields of their own: only code gives them some. */
+const isFieldless = (value: object): boolean =>
+  typeof value === 'function' ||
   ArrayBuffer.isView(value) ||
   types.isAnyArrayBuffer(value) ||
   types.isDate(value) ||
   types.isRegExp(value) ||
-  types.isPromise(value) ||
   types.isWeakMap(value) ||
   types.isWeakSet(value) ||
-  types.isBoxedPrimitive(value) ||
-  inspect.custom in value
+  types.isBoxedPrimitive(value)
+
+const isIndex = (name: string | symbol): boolean => typeof name === 'string' && /^\d+$/.test(name)
 
 /** The enumerable own names, and the parts of an Error, which are not enumerable. */
 const namesIn = (value: object): (string | symbol)[] => {

@@ -42,12 +42,27 @@ describe('a secret', () => {
     ['a cause', new Error('no', { cause: { password: canary } })],
     ['a circle', circle()],
     ['a secret that is an object', { auth: { user: canary } }],
+    ['a field of a list', Object.assign([1], { password: canary })],
+    ['a field of a Map', Object.assign(new Map([[1, 2]]), { deep: { password: canary } })],
+    ['a field of a Set', Object.assign(new Set([1]), { password: canary })],
+    ['a field of bytes', Object.assign(new Uint8Array(2), { password: canary })],
+    ['a field of a Date', Object.assign(new Date(0), { password: canary })],
+    ['a field of a function', Object.assign(() => 1, { password: canary })],
     ['a getter', Object.defineProperty({}, 'token', { get: () => canary, enumerable: true })],
   ])('in %s is hidden', (_, value) => {
     const text = inspect(redacted(value), { depth: 9, getters: true })
     expect(text).not.toContain(canary)
     expect(text).toContain('[hidden ')
     expect(inspect(value, { depth: 9, getters: true })).toContain(canary)
+  })
+
+  test.each<[string, unknown, string]>([
+    ['a promise', Promise.resolve({ password: canary }), 'Promise'],
+    ['the entries of a Map', new Map([['password', canary]]).entries(), 'Map Iterator'],
+    ['the values of a Set', new Set([{ password: canary }]).values(), 'Set Iterator'],
+  ])('in %s is not looked at', (_, value, kind) => {
+    expect(inspect(value)).toContain(canary)
+    expect(redacted([value])).toEqual([`[object ${kind}]`])
   })
 
   test('shows type and length, and what is no secret stays', () => {

@@ -97,7 +97,7 @@ export const guardedLogger = (
     const facts = trace === undefined ? given : { ...given, trace_id: trace }
     for (const each of [own, ...others])
       callOutside(
-        () => outside(() => each[level](message, facts && withError(redacted(facts)))),
+        () => outside(() => each[level](message, facts && withError(redacted({ ...facts })))),
         () => fallBack(lastResort, level, message),
       )
   })
