@@ -36,15 +36,22 @@ const levels: Readonly<Record<LogLevel, number>> = { info: 30, warn: 40, error: 
 export const jsonLogger = (given: JsonLoggerOptions = {}): Logger => {
   const options = readOptions(given, keys, argument('', 'jsonLogger'))
   const { stream = process.stdout, bufferBytes = 1024 * 1024, clock = systemClock() } = options
-  if (typeof stream.write !== 'function') throw invalidArgument('stream', 'a stream', stream)
+  if (typeof stream?.write !== 'function' || typeof stream.on !== 'function')
+    throw invalidArgument('stream', 'a stream', stream)
   if (typeof bufferBytes !== 'number' || !(bufferBytes > 0))
     throw invalidArgument('bufferBytes', 'a number above 0', bufferBytes)
   let dropped = 0
   // An error of the stream has no other listener, and would end the program.
   stream.on('error', () => undefined)
   const write = (level: LogLevel, message: string, facts: Facts): void => {
-    const head = { level: levels[level], time: clock.now(), msg: message }
-    if (stream.writable) stream.write(`${line(head, facts)}\n`, sayDropped)
+    const msg = isScalar(message) ? message : valueText(message)
+    const text = line({ level: levels[level], time: clock.now(), msg }, facts)
+    try {
+      if (stream.writable) stream.write(`${text}\n`, sayDropped)
+    } catch (error) {
+      // Streams of one's own throw where Node's ones would emit an error. No more lines, then.
+      stream.destroy(isError(error) ? error : undefined)
+    }
   }
   const sayDropped = (): void => {
     if (dropped === 0 || stream.writableLength >= bufferBytes) return

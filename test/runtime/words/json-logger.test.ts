@@ -92,6 +92,23 @@ describe('a line', () => {
   })
 })
 
+test('a message that is no text is shown as text', () => {
+  const { stream, lines } = kept()
+  jsonLogger({ stream, clock }).info(10n as never)
+  expect(lines()).toEqual([{ level: 30, time: 1_000, msg: '10n' }])
+})
+
+test('a secret that a getter of the facts gives is hidden', () => {
+  const { stream, lines } = kept()
+  const facts = {
+    get user() {
+      return { password: 'hunter2' }
+    },
+  }
+  createSystem({ logger: jsonLogger({ stream, clock }) }).logger.warn('login', facts)
+  expect(lines()[0]?.['user']).toBe('{password: "[hidden string of 7]"}')
+})
+
 describe('a stream', () => {
   test('that is slow loses lines, which are counted once it takes lines again', async () => {
     const taken: string[] = []
@@ -122,9 +139,25 @@ describe('a stream', () => {
     expect(stream.destroyed).toBe(true)
     expect(() => logger.info('two')).not.toThrow()
   })
+
+  test('that throws gets no more lines, and the writer of the line goes on', () => {
+    let writes = 0
+    const stream = new Writable({
+      write: () => {
+        writes++
+        throw new Error('no disk')
+      },
+    })
+    const logger = jsonLogger({ stream, clock })
+    logger.info('one')
+    logger.info('two')
+    expect([writes, stream.destroyed]).toEqual([1, true])
+  })
 })
 
 test('wrong options are refused', () => {
   expect(() => jsonLogger({ bufferBytes: 0 })).toThrow(/bufferBytes/)
   expect(() => jsonLogger({ stream: 'stdout' as never })).toThrow(/stream/)
+  expect(() => jsonLogger({ stream: null as never })).toThrow(/stream/)
+  expect(() => jsonLogger({ stream: { write: () => true } as never })).toThrow(/stream/)
 })
