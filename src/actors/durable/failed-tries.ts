@@ -6,7 +6,13 @@
  * try is a throw of the user's handler, and a refusal is an answer of the storage.
  */
 import { isKeelsonError } from '../../errors.ts'
-import { type AnyContext, describeReason, type Process } from '../../runtime/index.ts'
+import {
+  type AnyContext,
+  describeReason,
+  type FormatStatus,
+  type Process,
+  shownStatus,
+} from '../../runtime/index.ts'
 import { tell } from '../core/storage-events.ts'
 import type { FailingTurn } from '../turns/actor-trouble.ts'
 import { isParked, type Memory } from '../turns/memory.ts'
@@ -67,7 +73,7 @@ export class FailedTries {
     if (failure.next !== 'unblock')
       this.#actor.terms.trouble.fails(step?.step ?? alarm?.name ?? what, failing)
     this.#isFailing = true
-    this.#log(failing, failure, error)
+    this.#log(failing, failure, this.#shown(run, error))
     this.#tell(failing, failure, error)
   }
 
@@ -90,6 +96,15 @@ export class FailedTries {
     })
     if (next === 'unblock')
       tell(context.system, terms.shard, 'entity.parked', { entity, what, tries, error })
+  }
+
+  /** The error as the server's `formatStatus` shows it in lines of the log. */
+  #shown({ what, payload }: Run, reason: unknown): unknown {
+    const { terms, memory } = this.#actor
+    const formatStatus = terms.table.formatStatus as FormatStatus | undefined
+    if (formatStatus === undefined) return reason
+    const status = { state: memory.state, lastMessage: { what, payload }, reason }
+    return shownStatus(formatStatus, status).reason
   }
 
   /** Logs the first failure of a step of this kind with its stack; of the others the count. */
