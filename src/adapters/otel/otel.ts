@@ -9,6 +9,7 @@ import {
   type Context,
   context,
   createContextKey,
+  INVALID_SPAN_CONTEXT,
   type Link,
   ROOT_CONTEXT,
   type Span,
@@ -60,7 +61,7 @@ export const tracing = (
     ['tracerProvider'],
     argument('', 'tracing'),
   )
-  const spans = tracerProvider.getTracer('keelson')
+  const spans = guarded(tracerProvider.getTracer('keelson'))
   const system = 'system' in of ? of.system : of
   const shards = new Shards(spans)
   const end = traceWith(system, new SystemTracer(spans, shards))
@@ -83,6 +84,28 @@ export const tracing = (
   }
 }
 
+type Spans = Pick<SpanMaker, 'startSpan'>
+
+/** A tracer whose failure costs a span, and never the call or the turn that it is made for. */
+const guarded = (spans: SpanMaker): Spans => ({
+  startSpan: (...about) => {
+    try {
+      return spans.startSpan(...about)
+    } catch {
+      return trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
+    }
+  },
+})
+
+/** Ends a span. The processors of an SDK run in it, and may throw. */
+const ended = (span: Span | undefined, at?: number): void => {
+  try {
+    span?.end(at)
+  } catch {
+    // A span is lost.
+  }
+}
+
 type Told<K extends keyof StorageEvents> = Parameters<StorageEvents[K]>[0]
 
 /** The key of the span that caused the work at hand from another trace. */
@@ -98,12 +121,12 @@ const turnsMax = 1_000
 const linksMax = 32
 
 class SystemTracer implements Tracer {
-  readonly #spans: SpanMaker
+  readonly #spans: Spans
   readonly #shards: Shards
   /** The spans of the last turns by the names of the turns, the oldest first. */
   readonly #turns = new Map<string, SpanContext>()
 
-  constructor(spans: SpanMaker, shards: Shards) {
+  constructor(spans: Spans, shards: Shards) {
     this.#spans = spans
     this.#shards = shards
   }
@@ -173,7 +196,7 @@ const traced = <Facts>(span: Span, over: (facts: Facts) => void): Traced<Facts> 
         span.setAttribute('error.type', code)
       }
       over(facts)
-      span.end()
+      ended(span)
     },
   }
 }
@@ -195,10 +218,10 @@ type Shard = {
 
 /** The spans of commits and projections: only of those with a turn that is traced. */
 class Shards {
-  readonly #spans: SpanMaker
+  readonly #spans: Spans
   readonly #shards = new Map<string, Shard>()
 
-  constructor(spans: SpanMaker) {
+  constructor(spans: Spans) {
     this.#spans = spans
   }
 
@@ -235,7 +258,7 @@ class Shards {
     for (const { firstLsn, durableLsn, at, syncMs, frames, bytes } of done) {
       const turns = shard.toCommit.filter(({ lsn }) => lsn >= firstLsn && lsn <= durableLsn)
       const attributes = { 'keelson.frames': frames, 'keelson.bytes': bytes }
-      this.#span('commit', event.shard, turns, turns.length, at - syncMs, attributes)?.end(at)
+      ended(this.#span('commit', event.shard, turns, turns.length, at - syncMs, attributes), at)
     }
     const { durableLsn } = done[done.length - 1] ?? { durableLsn: 0 }
     shard.toCommit = shard.toCommit.filter(({ lsn }) => lsn > durableLsn)
@@ -248,7 +271,7 @@ class Shards {
     const attributes = { 'keelson.rows': rows, 'keelson.lsn': projectedLsn }
     const count = shard.projecting
     const span = this.#span('projection', event.shard, turns, count, at - durationMs, attributes)
-    span?.end(at)
+    ended(span, at)
     shard.toProject = shard.toProject.filter(({ lsn }) => lsn > projectedLsn)
     shard.projecting = shard.toProject.length
   }

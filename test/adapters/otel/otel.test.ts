@@ -272,6 +272,28 @@ test('a line of the log has the trace of the code at hand', async () => {
   expect(JSON.parse(String(log.read()).trim())).toMatchObject({ msg: 'here', trace_id: id })
 })
 
+test.each(['onStart', 'onEnd'] as const)(
+  'a processor whose %s throws costs no call',
+  async (at) => {
+    const broken = () => {
+      throw new Error('the processor is broken')
+    }
+    const nothing = {
+      onStart() {},
+      onEnd() {},
+      forceFlush: async () => {},
+      shutdown: async () => {},
+    }
+    const { app, during, traced, ref } = await stage()
+    traced.stop()
+    const spanProcessors = [{ ...nothing, [at]: broken }]
+    tracing(app, { tracerProvider: new BasicTracerProvider({ spanProcessors }) })
+
+    await during(call(ref, 'pay', { secret: 'canary' }))
+    expect(await during(call(ref, 'read'))).toBe(2) // the turn and its step
+  },
+)
+
 test('after stop there are no spans; a second tracer is refused', async () => {
   const { app, during, traced, spans, ref } = await stage()
   expect(() => tracing(app)).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
