@@ -74,7 +74,7 @@ const bodies = {
     return ends.reduce((sum, { value }) => sum + value, 0)
   },
   once: async (ctx) => {
-    await step(ctx, 'charge', { repeat: 'once' })
+    await step(ctx, 'charge', { repeat: 'once', retry: undefined })
     await step(ctx, 'ship')
   },
   reborn: async (ctx) => step(ctx, 'ship'),
