@@ -1,5 +1,5 @@
 /** `keelson init`: writes the files of a new service into an empty folder. */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { basename, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeDisk } from '../../storage/index.ts'
@@ -20,7 +20,8 @@ export const runInit = async (
   const files = fileURLToPath(new URL('examples/new', import.meta.resolve('keelson/package.json')))
   checkNewFolder(disk, files, to)
   await fillNewFolder(disk, to, async () => {
-    cpSync(files, to, { recursive: true })
+    // A link to an empty folder is a folder, but not to `cpSync`.
+    cpSync(files, realpathSync(to), { recursive: true })
     // A package leaves out a file of this name.
     writeFileSync(join(to, '.gitignore'), 'node_modules/\ndata/\n')
     const path = join(to, 'package.json')

@@ -36,6 +36,15 @@ describe('keelson init (needs the build)', () => {
     expect(readFileSync(join(shop, '.gitignore'), 'utf8')).toBe('node_modules/\ndata/\n')
   })
 
+  test('fills the empty folder that a link names', async () => {
+    const dir = realpathSync(tempFolder())
+    mkdirSync(join(dir, 'real'))
+    symlinkSync('real', join(dir, 'link'))
+
+    expect((await commandHere(['init', 'link'], dir)).status).toBe(0)
+    expect(readdirSync(join(dir, 'real'))).toContain('package.json')
+  })
+
   test('writes tests that pass', async () => {
     const { shop } = await service()
 
