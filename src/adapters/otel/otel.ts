@@ -22,7 +22,7 @@ import {
 } from '@opentelemetry/api'
 import type { StorageEvents } from '../../actors/index.ts'
 import { argument, readOptions } from '../../check.ts'
-import { failedAs } from '../../errors.ts'
+import { failedAs, invalidArgument } from '../../errors.ts'
 import {
   type System,
   type Traced,
@@ -61,8 +61,12 @@ export const tracing = (
     ['tracerProvider'],
     argument('', 'tracing'),
   )
+  if (typeof tracerProvider?.getTracer !== 'function')
+    throw invalidArgument('tracerProvider', 'a tracer provider of OpenTelemetry', tracerProvider)
+  const system = (of as { readonly system?: System } | null)?.system ?? (of as System | null)
+  if (typeof system?.whereis !== 'function')
+    throw invalidArgument('of', 'an instance or a System', of)
   const spans = guarded(tracerProvider.getTracer('keelson'))
-  const system = 'system' in of ? of.system : of
   const shards = new Shards(spans)
   const end = traceWith(system, new SystemTracer(spans, shards))
   const { events } = system

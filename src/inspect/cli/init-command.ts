@@ -33,7 +33,7 @@ export const runInit = async (
 }
 
 const commands = [
-  'npm install',
+  `npm install PATH/keelson-${packageVersion()}.tgz   the package is not on a registry yet`,
   'npm test         the tests, on virtual time',
   'npm run check    the tree that would start',
   'npm start        the service with a prompt; npm run service without one',

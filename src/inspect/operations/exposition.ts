@@ -15,9 +15,20 @@ const open: Format = {
   contentType: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 }
 
-/** The format for a request with this `Accept`: OpenMetrics, if it is named. */
-export const formatFor = (accept: string | undefined): Format =>
-  accept?.includes('application/openmetrics-text') ? open : text
+/** The format for a request with this `Accept`: OpenMetrics, if it is wanted no less than text. */
+export const formatFor = (accept = ''): Format => {
+  const wanted = new Map(accept.toLowerCase().split(',').map(mediaRange))
+  const openly = wanted.get('application/openmetrics-text') ?? 0
+  const plainly = wanted.get('text/plain') ?? 0
+  return openly > 0 && openly >= plainly ? open : text
+}
+
+/** A media type that a client takes, and how much it wants it: from 0, not at all, to 1. */
+const mediaRange = (range: string): [type: string, quality: number] => {
+  const [type = '', ...parameters] = range.split(';').map((each) => each.trim())
+  const quality = parameters.find((each) => each.startsWith('q='))?.slice(2)
+  return [type, Number(quality ?? 1)]
+}
 
 /** The end of all metrics. */
 export const endOf = ({ isOpen }: Format): string => (isOpen ? '# EOF\n' : '')

@@ -294,6 +294,17 @@ test.each(['onStart', 'onEnd'] as const)(
   },
 )
 
+test.each([
+  [null, {}],
+  [{}, {}],
+  ['app', {}],
+  [createSystem(), { tracerProvider: {} }],
+  [createSystem(), { tracerProvider: null }],
+])('tracing(%s, %s) is refused', (of, options) => {
+  const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
+  expect(() => tracing(of as never, options as never)).toThrow(refused)
+})
+
 test('after stop there are no spans; a second tracer is refused', async () => {
   const { app, during, traced, spans, ref } = await stage()
   expect(() => tracing(app)).toThrow(expect.objectContaining({ code: 'CONFLICT' }))

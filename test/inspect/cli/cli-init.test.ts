@@ -28,7 +28,11 @@ describe('keelson init (needs the build)', () => {
 
     expect([status, output.split('\n').slice(0, 3)]).toEqual([
       0,
-      [`${shop} has a new service. Next:`, '  cd shop', '  npm install'],
+      [
+        `${shop} has a new service. Next:`,
+        '  cd shop',
+        expect.stringMatching(/^ {2}npm install PATH\/keelson-\S+\.tgz /),
+      ],
     ])
     const { name, dependencies } = JSON.parse(readFileSync(join(shop, 'package.json'), 'utf8'))
     const { version } = JSON.parse(readFileSync('package.json', 'utf8'))

@@ -71,3 +71,13 @@ test('100,000 ids make 200 series, and none of their values is lost', () => {
   const values = observed?.flatMap(({ buckets }) => buckets) ?? []
   expect(values.reduce((sum, value) => sum + value, 0)).toBe(100_000)
 })
+
+test.each([
+  ['*/*', text],
+  ['application/openmetrics-text;q=0', text],
+  ['text/plain, application/openmetrics-text;q=0.5', text],
+  ['Application/OpenMetrics-Text; version=1.0.0; q=0.8, text/plain; q=0.5, */*; q=0.1', open],
+  ['application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4', open],
+])('the client that accepts %s gets what it wants most', (accept, format) => {
+  expect(formatFor(accept)).toBe(format)
+})
