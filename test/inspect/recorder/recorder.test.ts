@@ -181,7 +181,7 @@ test('it listens to events of failures only: a System in which nothing fails pay
   expect(system.events.eventNames().sort()).toEqual([
     ...['entity.blocked', 'entity.failed', 'flow.blocked', 'handler.pending', 'handler.slow'],
     ...['journal.stopped', 'process.crashed', 'process.restarted', 'shard.down'],
-    ...['supervisor.backed_off', 'supervisor.gave_up'],
+    ...['supervisor.backed_off', 'supervisor.gave_up', 'supervisor.report'],
   ])
 })
 

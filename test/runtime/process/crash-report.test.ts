@@ -175,7 +175,7 @@ test('the text of a report is bounded, whatever the state is', async () => {
   await settle()
   const report = reportIn(log.lines[0])
   for (const text of Object.values(report)) expect(text.length).toBeLessThan(1_100)
-  expect(report.state).toContain('Map(10001) {0 => "xxx')
+  expect(report.state).toContain('Map(1001) {0 => "xxx')
 })
 
 test('the console shows the report below the error', async () => {
