@@ -3,7 +3,7 @@
  * to a service under a process manager. The versions come from the npm package `node`.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { running } from './support/commands/keelson-command.ts'
@@ -30,6 +30,8 @@ const installed = (version: number): { readonly bin: string } | { readonly lack:
   const bin = join(folder, 'node_modules/node/bin')
   try {
     mkdirSync(folder, { recursive: true })
+    // Without it npm installs into the package around the folder.
+    writeFileSync(join(folder, 'package.json'), '{}')
     const words = ['install', '--no-save', '--no-audit', '--no-fund', `node@${version}`]
     if (!existsSync(bin)) execFileSync('npm', words, { cwd: folder, stdio: 'pipe' })
     execFileSync(join(bin, 'node'), ['--version'])
