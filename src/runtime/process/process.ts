@@ -42,8 +42,6 @@ export interface Kernel {
   readonly aborts: AbortWaits
   readonly events: Telemetry
   readonly heard: Heard
-  /** Who hears turns: asked for every message. */
-  readonly turns: Heard['turn.done']
   readonly tracer: Tracer | undefined
   readonly logger: Logger
   /** They get every line of the log too. */
@@ -51,8 +49,10 @@ export interface Kernel {
   readonly names: Names<Process>
   /** The plain messages of handlers that are logged; `undefined` in production. */
   readonly plainSends: Set<string> | undefined
-  /** Notes the time of one in 64 messages. */
-  sample(message: Message): void
+  /** Whether messages get a context or a time. Asked for every message. */
+  readonly attends: boolean
+  /** A message comes: it gets the present context, and one in 64 for durable actors its time. */
+  attend(message: Message, isDurable: boolean | undefined): void
   /** Notes the present context in `carrier`, if the System passes contexts on. */
   carry<C extends Carrier>(carrier: C): C
   /**
@@ -247,8 +247,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   deliver(message: Message): void {
     if (this.depth >= this.#mark) this.#admitsAtMark()
     if (!this.alive) return
-    this.kernel.carry(message)
-    if (this.kernel.turns.isOn && this.outputs.isDurable) this.kernel.sample(message)
+    if (this.kernel.attends) this.kernel.attend(message, this.outputs.isDurable)
     this.mailbox.push(message)
     if (!this.busy && !this.#queued) this.#enqueue()
   }

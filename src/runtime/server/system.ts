@@ -116,10 +116,10 @@ export class ProcessSystem implements Kernel, Starter {
   readonly clock: Clock
   readonly events: Telemetry
   readonly heard: Heard
-  readonly turns: Heard['turn.done']
   #tracer: Tracer | undefined = undefined
   readonly logger: Logger
   readonly otherLoggers = new Set<Logger>()
+  attends: boolean
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
   readonly aborts = new AbortWaits()
@@ -152,12 +152,12 @@ export class ProcessSystem implements Kernel, Starter {
     const bus = createTelemetry(this.logger, outside)
     this.events = bus
     this.heard = bus.heard
-    this.turns = bus.heard['turn.done']
     this.#mailboxMax = options.mailboxMax ?? mailboxMaxDefault
     expectMailboxMax(this.#mailboxMax)
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
     this.#passesContext = passesContext(options.asyncContext)
-    this.#carries = this.#passesContext
+    this.#carries = this.attends = this.#passesContext
+    this.heard['turn.done'].whenHeard = () => this.#changes()
     this.runQueue = new RunQueue(this.clock, this.#threw('a turn'), random)
     this.timers = new TimerHeap(this.clock, this.#threw('a timer'))
     this.names = new Names(this)
@@ -256,10 +256,18 @@ export class ProcessSystem implements Kernel, Starter {
 
   set tracer(tracer: Tracer | undefined) {
     this.#tracer = tracer
-    this.#carries = this.#passesContext || tracer !== undefined
+    this.#changes()
   }
 
-  sample(message: Message): void {
+  /** A tracer, or the first listener to turns, has come or left. */
+  #changes(): void {
+    this.#carries = this.#passesContext || this.#tracer !== undefined
+    this.attends = this.#carries || this.heard['turn.done'].isOn
+  }
+
+  attend(message: Message, isDurable: boolean | undefined): void {
+    this.carry(message)
+    if (!isDurable || !this.heard['turn.done'].isOn) return
     if (this.#sampled++ % sampledOne === 0) message.arrivedAt = this.clock.monotonic()
   }
 

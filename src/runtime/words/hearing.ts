@@ -15,6 +15,8 @@ const roundMs = 250
 export class Hearing<Facts> {
   /** Whether it has a listener or a sampler. */
   isOn = false
+  /** Called when it gets its first listener or sampler, and when it has lost the last one. */
+  whenHeard: () => void = () => undefined
   #isAll = false
   readonly #samplers = new Set<Sampler<Facts>>()
   /** Each sample counts for so many events; `#left` of them are to come. */
@@ -32,7 +34,14 @@ export class Hearing<Facts> {
 
   set isAll(isAll: boolean) {
     this.#isAll = isAll
-    this.isOn = isAll || this.#samplers.size > 0
+    this.#changes()
+  }
+
+  #changes(): void {
+    const isOn = this.#isAll || this.#samplers.size > 0
+    if (isOn === this.isOn) return
+    this.isOn = isOn
+    this.whenHeard()
   }
 
   /** Adds a sampler. Returns a function that removes it. */
@@ -42,7 +51,7 @@ export class Hearing<Facts> {
       this.#skipped = this.#samples = 0
     }
     this.#samplers.add(sampler)
-    this.isOn = true
+    this.#changes()
     return () => {
       this.#samplers.delete(sampler)
       this.isAll = this.#isAll
