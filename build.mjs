@@ -25,7 +25,14 @@ const sources = [
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort(),
-  ...['build.mjs', 'package.json', 'tsconfig.json', 'tsconfig.build.json'],
+  ...[
+    'build.mjs',
+    'scripts/build-page.mjs',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ],
 ]
 const hash = createHash('sha256')
 for (const file of sources) hash.update(`${file}\0`).update(readFileSync(file))
@@ -133,5 +140,7 @@ const augmenting = (files) =>
 const shipped = readdirSync('dist', { recursive: true }).filter((file) => file.endsWith('.d.ts'))
 if (augmenting(shipped.map((file) => join('dist', file))) !== augmenting(sources))
   throw new Error('the declarations have lost an augmentation of context.app')
+const { buildPage } = await import('./scripts/build-page.mjs')
+await buildPage('dist/observe')
 mkdirSync('.tmp', { recursive: true })
 writeFileSync(builtFrom, present)

@@ -23,7 +23,7 @@ export const linesOfCode = (text) => {
 const roomsOf = (top) => {
   const rooms = new Map()
   for (const entry of readdirSync(top, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !/\.m?ts$|\.mjs$/.test(entry.name)) continue
+    if (!entry.isFile() || !/\.m?tsx?$|\.mjs$/.test(entry.name)) continue
     const [, layer = '.', room = '.'] = entry.parentPath.split('/')
     const name = layer === '.' ? '.' : `${layer}/${room}`
     const { files = 0, lines = 0 } = rooms.get(name) ?? {}

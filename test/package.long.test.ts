@@ -28,6 +28,7 @@ test('the package has code and declarations, each once, in under 800 kB', () => 
   const others = paths.filter((path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path))
   expect(others).toEqual([
     ...['CHANGELOG.md', 'LICENSE', 'README.md'],
+    ...['dist/observe/page.html', 'dist/observe/page.json'],
     ...begin,
     'package.json',
     ...['signals/alerts.yml', 'signals/dashboard.json'],

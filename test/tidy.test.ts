@@ -62,6 +62,7 @@ const doors: Record<string, readonly string[]> = {
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
+  preact: ['src/observe/page/'],
   croner: ['src/flow/schedule/cron.ts'],
   jiti: ['src/supervisors/users-tree/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],
@@ -97,6 +98,8 @@ const entryPoints = [
   'src/adapters/level/level.ts',
   'src/adapters/otel/otel.ts',
   'src/adapters/postgres/postgres.ts',
+  // A browser does.
+  'src/observe/page/main.tsx',
   // Node loads it as a thread.
   'src/runtime/threads/thread-entry.ts',
 ]

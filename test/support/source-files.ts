@@ -19,7 +19,7 @@ export const sourceFiles = (dir: string): SourceFile[] =>
   existsSync(dir)
     ? readdirSync(dir, { recursive: true, encoding: 'utf8' })
         .map((name) => join(dir, name).split(sep).join('/'))
-        .filter((path) => path.endsWith('.ts') && !path.includes('/planted/'))
+        .filter((path) => /\.tsx?$/.test(path) && !path.includes('/planted/'))
         .sort()
         .map(sourceFile)
     : []
