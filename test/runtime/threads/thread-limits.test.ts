@@ -26,6 +26,12 @@ const begun = async (free: Int32Array): Promise<void> => {
   await atomics.waitAsync(free, 1, 0).value
 }
 
+/** The thread answers its ping before it begins a handler. The answer is here when the loop has polled once more. */
+const arrivals = async (): Promise<void> => {
+  await new Promise(setImmediate)
+  await new Promise(setImmediate)
+}
+
 /** Node has it; the types of this target do not. */
 const atomics = Atomics as unknown as {
   waitAsync(flag: Int32Array, index: number, value: number): { value: Promise<string> | string }
@@ -54,6 +60,7 @@ test('the wait for room in a thread is no handler', async () => {
   const free = flag()
   cast(ref, 'hold', free)
   await begun(free)
+  await arrivals()
   const heard = call(ref, 'heard', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
   // The process here waits as long as the limit. In the thread no time has passed.
   await advance(60_000)
