@@ -1,7 +1,7 @@
 /**
  * The scripts of `flow-scripts/`, each played on Keelson and on DBOS with PostgreSQL: status, result, runs of each step. A difference
  * that its script does not list ends the bench with 1, and so does a listed one that is none. `--json test/flow/dbos-outcomes.json`
- * writes the outcomes of DBOS, with which `test/flow/beside-peers.test.ts` compares.
+ * writes the outcomes of DBOS, with which `test/flow/beside-peers.long.test.ts` compares.
  */
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,7 @@
 /**
  * The scripts of `queue-scripts/`, each played on Keelson and on BullMQ with Redis: runs of each job, dead jobs, order. A difference
  * that its script does not list ends the bench with 1, and so does a listed one that is none. `--json test/flow/bullmq-outcomes.json`
- * writes the outcomes of BullMQ, with which `test/flow/beside-peers.test.ts` compares.
+ * writes the outcomes of BullMQ, with which `test/flow/beside-peers.long.test.ts` compares.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -190,7 +190,7 @@ describe.each(Object.entries(programs))('%s', (_, program) => {
     const { result, calls } = await live(program)
     expect(calls).toBeGreaterThan(5)
     const moments = Array.from({ length: calls }, (_, at) => at + 1)
-    for (const at of sampled(moments, 5)) {
+    for (const at of sampled(moments, 3)) {
       const unsynced = at % 3 === 0 ? 'lost' : at % 3 === 1 ? 'kept' : undefined
       const crashed = await live(program, at, unsynced)
       expect([at, crashed.result]).toEqual([at, result])

@@ -12,7 +12,7 @@ import { expect, test } from 'vitest'
 import { childProgram } from '../../support/commands/child-program.ts'
 import { thorough } from '../../support/tier.ts'
 
-const countOfEach = thorough(20_000, 60_000)
+const countOfEach = thorough(10_000, 60_000)
 const bytesMax = thorough(30, 12)
 
 test('a great many processes, links, monitors, timers, names and calls leave the heap where it was', async () => {

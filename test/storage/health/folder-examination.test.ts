@@ -49,7 +49,7 @@ test('a folder with everything that one can have is sound, also compared row by 
 })
 
 /** The kinds that are tried, and the repaired folders that are opened. */
-const tried = sampled(damages, 6)
+const tried = sampled(damages, 4)
 const opened = new Set(
   sampled(
     tried.filter(({ repaired }) => repaired),
