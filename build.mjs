@@ -29,7 +29,6 @@ const sources = [
     'build.mjs',
     'scripts/build-page.mjs',
     'package.json',
-    'package-lock.json',
     'tsconfig.json',
     'tsconfig.build.json',
   ],

@@ -8,7 +8,14 @@ const clock = 'src/clock.ts'
 
 test('a build from other sources is made again before the first test, and a present one is kept', () => {
   const folder = tempFolder()
-  for (const part of ['src', 'build.mjs', 'package.json', 'tsconfig.json', 'tsconfig.build.json'])
+  for (const part of [
+    'src',
+    'scripts',
+    'build.mjs',
+    'package.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ])
     cpSync(part, join(folder, part), { recursive: true })
   symlinkSync(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'))
   const built = () => {
