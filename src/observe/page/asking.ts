@@ -1,0 +1,114 @@
+/** The questions that views ask on demand, and the pages of long lists. */
+import { createContext } from 'preact'
+import { useCallback, useContext, useEffect, useRef, useState } from 'preact/hooks'
+import type { Action, Header, Views } from '../protocol.ts'
+import { ask, Refused } from './connection.ts'
+
+/** The part of the page that every view may use. */
+export type Page = {
+  readonly header: Header
+  /** Shows the effect of an action and asks; resolves once it is performed or given up. */
+  readonly propose: (action: Action, title: string) => void
+}
+
+/** The page around a view. */
+export const PageContext = createContext<Page | undefined>(undefined)
+
+/** The page around this view. */
+export const usePage = (): Page => {
+  const page = useContext(PageContext)
+  if (!page) throw new Error('a view is shown outside the page')
+  return page
+}
+
+/** A question and its answer. `data` is the last answer, also while the next one is awaited. */
+export type Asked<T> = {
+  readonly data: T | undefined
+  readonly refusal: Refused | undefined
+  readonly isAsking: boolean
+}
+
+const nothing = { data: undefined, refusal: undefined, isAsking: true } as const
+
+/** Asks for a view each time that its query changes; `undefined` asks nothing. */
+export const useAsked = <V extends keyof Views>(
+  view: V,
+  query: Views[V]['query'] | undefined,
+): Asked<Views[V]['data']> => {
+  const key = JSON.stringify(query)
+  const [asked, setAsked] = useState<Asked<Views[V]['data']>>(nothing)
+  useEffect(() => {
+    setAsked(nothing)
+    if (query === undefined) return
+    const abort = new AbortController()
+    ask(view, query, abort.signal).then(
+      (data) => setAsked({ data, refusal: undefined, isAsking: false }),
+      (error: unknown) => {
+        if (!abort.signal.aborted)
+          setAsked({ data: undefined, refusal: refusedOf(error), isAsking: false })
+      },
+    )
+    return () => abort.abort()
+  }, [view, key])
+  return asked
+}
+
+const refusedOf = (error: unknown): Refused =>
+  error instanceof Refused ? error : new Refused({ code: 'AWAY', message: String(error) })
+
+/** The views whose answers are pages of rows. */
+type Paged = { [V in keyof Views]: Views[V]['data'] extends Rows<unknown> ? V : never }[keyof Views]
+type Rows<Row> = { readonly rows: readonly Row[]; readonly cursor?: string }
+type RowOf<V extends Paged> = Views[V]['data']['rows'][number]
+
+/** A list as far as it has come. `more` asks for its next page. */
+export type Pages<Row> = {
+  readonly rows: readonly Row[]
+  readonly refusal: Refused | undefined
+  readonly isAsking: boolean
+  readonly isWhole: boolean
+  readonly more: () => void
+}
+
+/** The pages of a list, from its first one when its query changes. */
+export const usePages = <V extends Paged>(
+  view: V,
+  query: Omit<Views[V]['query'], 'cursor'>,
+): Pages<RowOf<V>> => {
+  const key = JSON.stringify([view, query])
+  const [list, setList] = useState<Omit<Pages<RowOf<V>>, 'more'>>({ ...empty })
+  const next = useRef<{ cursor: string | undefined; isAsking: boolean } | null>(null)
+  const more = useCallback(() => {
+    const place = next.current
+    if (!place || place.isAsking) return
+    place.isAsking = true
+    setList((last) => ({ ...last, isAsking: true }))
+    const asked = { ...query, ...(place.cursor !== undefined && { cursor: place.cursor }) }
+    ask(view, asked as Views[V]['query']).then(
+      (data) => {
+        if (next.current !== place) return
+        const { rows, cursor } = data as Rows<RowOf<V>>
+        place.cursor = cursor
+        // The end of a list is asked for no more.
+        place.isAsking = cursor === undefined
+        const isWhole = cursor === undefined
+        setList((last) => ({
+          ...{ rows: [...last.rows, ...rows], refusal: undefined },
+          ...{ isAsking: false, isWhole },
+        }))
+      },
+      (error: unknown) => {
+        if (next.current !== place) return
+        setList((last) => ({ ...last, refusal: refusedOf(error), isAsking: false }))
+      },
+    )
+  }, [key])
+  useEffect(() => {
+    next.current = { cursor: undefined, isAsking: false }
+    setList({ ...empty })
+    more()
+  }, [key])
+  return { ...list, more }
+}
+
+const empty = { rows: [], refusal: undefined, isAsking: true, isWhole: false } as const

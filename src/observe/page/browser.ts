@@ -1,0 +1,32 @@
+/** The one door of the page to the browser: its time, its address and what it keeps for a tab. */
+
+/** The time in ms since 1970. */
+export const now = (): number => Date.now()
+
+/** Calls `work` once after `ms`. Returns a function that cancels it. */
+export const after = (ms: number, work: () => void): (() => void) => {
+  const timer = setTimeout(work, ms)
+  return () => clearTimeout(timer)
+}
+
+/** Calls `work` each `ms`. Returns a function that ends this. */
+export const every = (ms: number, work: () => void): (() => void) => {
+  const timer = setInterval(work, ms)
+  return () => clearInterval(timer)
+}
+
+/** Calls `listener` on each event of this name. Returns a function that ends this. */
+export const on = (
+  target: EventTarget,
+  name: string,
+  listener: (event: Event) => void,
+): (() => void) => {
+  target.addEventListener(name, listener)
+  return () => target.removeEventListener(name, listener)
+}
+
+/** The text that this tab keeps under a name. */
+export const kept = (name: string): string | undefined => sessionStorage.getItem(name) ?? undefined
+
+/** Keeps a text for this tab, until the tab is closed. */
+export const keep = (name: string, text: string): void => sessionStorage.setItem(name, text)

@@ -1,0 +1,93 @@
+/** A chart of numbers over time. */
+import { useEffect, useRef } from 'preact/hooks'
+import uPlot from 'uplot'
+import { on } from './browser.ts'
+
+/** A line of a chart. */
+export type Line = { readonly title: string; readonly values: readonly (number | null)[] }
+
+/** The lines' colours, from the style of the page: accent, warn, good. */
+const colours = ['--accent', '--warn', '--good']
+
+/** `times` in ms since 1970; `textOf` shows a value. */
+export const Chart = (props: {
+  readonly times: readonly number[]
+  readonly lines: readonly Line[]
+  readonly textOf: (value: number) => string
+  readonly height?: number
+}) => {
+  const { times, lines, textOf, height = 170 } = props
+  const place = useRef<HTMLDivElement>(null)
+  const plot = useRef<uPlot>(null)
+  const data = [
+    times.map((at) => at / 1_000),
+    ...lines.map(({ values }) => [...values]),
+  ] as uPlot.AlignedData
+  const titles = lines.map(({ title }) => title).join()
+  useEffect(() => {
+    const found = place.current
+    if (!found) return
+    const make = (): void => {
+      plot.current?.destroy()
+      plot.current = new uPlot(optionsOf(found, lines, textOf, height), data, found)
+    }
+    make()
+    const dark = matchMedia('(prefers-color-scheme: dark)')
+    const resize = new ResizeObserver(() =>
+      plot.current?.setSize({ width: found.clientWidth, height }),
+    )
+    resize.observe(found)
+    const end = on(dark, 'change', make)
+    return () => {
+      end()
+      resize.disconnect()
+      plot.current?.destroy()
+    }
+    // The chart is made once for its lines; new values go into it.
+  }, [titles])
+  useEffect(() => plot.current?.setData(data), [times, lines])
+  return <div class="chart" ref={place} />
+}
+
+const optionsOf = (
+  place: HTMLElement,
+  lines: readonly Line[],
+  textOf: (value: number) => string,
+  height: number,
+): uPlot.Options => {
+  const style = getComputedStyle(place)
+  const colour = (name: string): string => {
+    const probe = document.createElement('i')
+    probe.style.color = `var(${name})`
+    place.append(probe)
+    const found = getComputedStyle(probe).color
+    probe.remove()
+    return found
+  }
+  const axis = {
+    stroke: colour('--muted'),
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { show: false },
+    font: `11px ${style.fontFamily}`,
+  }
+  return {
+    width: place.clientWidth,
+    height,
+    cursor: { y: false, points: { size: 6 } },
+    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1e-6)] } },
+    axes: [
+      { ...axis, size: 26, values: '{HH}:{mm}:{ss}' },
+      { ...axis, size: 62, values: (_, ticks) => ticks.map(textOf) },
+    ],
+    series: [
+      { value: '{HH}:{mm}:{ss}' },
+      ...lines.map(({ title }, at) => ({
+        label: title,
+        stroke: colour(colours[at % colours.length] ?? '--accent'),
+        width: 1.4,
+        points: { show: false },
+        value: (_: uPlot, value: number | null) => (value === null ? '–' : textOf(value)),
+      })),
+    ],
+  }
+}

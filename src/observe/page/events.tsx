@@ -1,0 +1,74 @@
+/** Events of the recorder as a list: the last first. */
+import type { ComponentChildren } from 'preact'
+import type { Recorded } from '../protocol.ts'
+import type { Tone } from './parts.tsx'
+import { Badge } from './parts.tsx'
+import { timeText } from './quantities.ts'
+import { addressOf } from './route.ts'
+
+const sorts: Readonly<Record<string, readonly [string, Tone]>> = {
+  crash: ['crash', 'bad'],
+  restart: ['restart', 'warn'],
+  gave_up: ['gave up', 'bad'],
+  backed_off: ['backed off', 'warn'],
+  step_failed: ['step failed', 'warn'],
+  blocked: ['blocked', 'bad'],
+  shard_down: ['shard down', 'bad'],
+  subscription_stopped: ['subscription stopped', 'bad'],
+  slow_handler: ['slow', 'warn'],
+}
+
+/** The name of a sort of events as a badge. */
+export const SortBadge = ({ event }: { event: Recorded }) => {
+  const [name, tone] = sorts[event.sort] ?? [
+    event.kind || event.sort,
+    event.kind === 'error' ? 'bad' : 'warn',
+  ]
+  return <Badge tone={tone}>{name}</Badge>
+}
+
+const subjectOf = ({ subject, pid }: Recorded): ComponentChildren =>
+  pid === undefined ? subject : <a href={addressOf('process', [pid])}>{subject || `<${pid}>`}</a>
+
+/** The events, each with its text under it. `isOpen`: whether the texts are unfolded. */
+export const EventList = (props: {
+  readonly events: readonly Recorded[]
+  readonly now: number
+  readonly isOpen?: boolean
+}) => (
+  <div class="wide">
+    <table class="log">
+      <tbody>
+        {[...props.events].reverse().map((event, at) => (
+          <tr key={`${event.at} ${event.sort} ${event.subject} ${props.events.length - at}`}>
+            <td class="muted nowrap">{timeText(event.at, props.now)}</td>
+            <td class="nowrap">
+              <SortBadge event={event} />
+            </td>
+            <td class="what">
+              <Told event={event} isOpen={props.isOpen === true} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </div>
+)
+
+const Told = ({ event, isOpen }: { event: Recorded; isOpen: boolean }) => {
+  const { reason, lastMessage, text } = event
+  const [first = '', ...rest] = text.split('\n')
+  const short = reason ?? first
+  return (
+    <>
+      {subjectOf(event)} {short !== event.subject && short}
+      {lastMessage !== undefined && <span class="muted"> while it handled {lastMessage}</span>}
+      {(rest.length > 0 || (reason !== undefined && text !== reason)) && (
+        <details open={isOpen}>
+          <summary class="muted">all of it</summary>
+          <pre class="text">{text}</pre>
+        </details>
+      )}
+    </>
+  )
+}

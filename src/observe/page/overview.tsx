@@ -1,0 +1,169 @@
+/** The first view: the parts in trouble, the slow ones and the growing ones. */
+import type { Growth, Latency, Overview, Trouble } from '../protocol.ts'
+import { usePage } from './asking.ts'
+import { Chart } from './chart.tsx'
+import { EventList } from './events.tsx'
+import { Ago, Badge, Card, Empty, type Tone } from './parts.tsx'
+import { bytesText, countText, durationText, shortText } from './quantities.ts'
+import { addressOf } from './route.ts'
+import { type Column, Table } from './table.tsx'
+
+/** The first view. */
+export const OverviewView = ({ data }: { data: Overview }) => {
+  const { header } = usePage()
+  const { troubles, latencies, slow, growing, series, recent } = data
+  return (
+    <div class="cards">
+      <Card title="Broken" isFlush isAlarming={troubles.some(({ tone }) => tone === 'bad')}>
+        {troubles.length === 0 ? (
+          <p class="calm">Nothing is in trouble.</p>
+        ) : (
+          <ul class="troubles">
+            {troubles.map((trouble) => (
+              <TroubleLine
+                key={`${trouble.sort} ${trouble.subject} ${trouble.text}`}
+                trouble={trouble}
+                now={header.at}
+              />
+            ))}
+          </ul>
+        )}
+      </Card>
+      <Card title="Slow" width="half" isFlush aside={<span class="muted">the last minute</span>}>
+        <Table columns={latencyColumns} rows={latencies} keyOf={({ title }) => title} />
+        {slow.length > 0 && <EventList events={slow} now={header.at} />}
+      </Card>
+      <Card title="Growing" width="half" isFlush>
+        {growing.length === 0 ? (
+          <p class="calm">Nothing grows.</p>
+        ) : (
+          <Table columns={growthColumns} rows={growing} keyOf={({ title }) => title} />
+        )}
+      </Card>
+      <Card title="Turns and writes a second" width="half">
+        <Chart
+          times={series.times}
+          lines={[
+            { title: 'turns', values: series.turnsPerSecond },
+            { title: 'writes', values: series.writesPerSecond },
+          ]}
+          textOf={shortText}
+        />
+      </Card>
+      <Card title="Commit (p99) and loop delay" width="half">
+        <Chart
+          times={series.times}
+          lines={[
+            { title: 'commit', values: series.commitP99Ms },
+            { title: 'loop', values: series.loopDelayMs },
+          ]}
+          textOf={durationText}
+        />
+      </Card>
+      <Card title="Last events" isFlush>
+        {recent.length === 0 ? (
+          <Empty title="Nothing was recorded yet">
+            Crashes, restarts, failing steps and warnings come here.
+          </Empty>
+        ) : (
+          <EventList events={recent} now={header.at} />
+        )}
+      </Card>
+    </div>
+  )
+}
+
+const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
+  const { tone, sort, subject, text, at, link } = trouble
+  return (
+    <li>
+      <span>
+        <Badge tone={tone}>{sort}</Badge>
+      </span>
+      <div>
+        <b>{link ? <a href={addressOf(link.view, link.parts)}>{subject}</a> : subject}</b>
+        <p>{text}</p>
+      </div>
+      <span class="muted nowrap">{at !== undefined && <Ago at={at} now={now} />}</span>
+    </li>
+  )
+}
+
+/** From how much on a time is slow, by its title, in ms. */
+const slowFrom: Readonly<Record<string, number>> = { 'loop delay': 50, 'mailbox wait': 100 }
+
+const slowTone = ({ title, p99Ms }: Latency): Tone => {
+  const from = slowFrom[title] ?? 250
+  return p99Ms >= from * 4 ? 'bad' : p99Ms >= from ? 'warn' : undefined
+}
+
+const latencyColumns: readonly Column<Latency>[] = [
+  { title: '', cell: ({ title }) => title },
+  {
+    title: 'count',
+    isNumber: true,
+    cell: ({ count }) => <span class="muted">{countText(count)}</span>,
+  },
+  ...(
+    [
+      ['p50', 'p50Ms'],
+      ['p99', 'p99Ms'],
+      ['max', 'maxMs'],
+    ] as const
+  ).map(
+    ([title, name]): Column<Latency> => ({
+      title,
+      isNumber: true,
+      cell: (row) =>
+        row.count === 0 ? (
+          <span class="muted">–</span>
+        ) : (
+          <span class={name === 'p99Ms' ? slowTone(row) : undefined}>
+            {durationText(row[name])}
+          </span>
+        ),
+    }),
+  ),
+]
+
+const amountText = ({ unit }: Growth, value: number): string =>
+  ({ bytes: bytesText, ms: durationText, count: countText })[unit](value)
+
+/** A bound that is reached within the hour is urgent. */
+const urgentMs = 3_600_000
+
+const growthColumns: readonly Column<Growth>[] = [
+  {
+    title: '',
+    cell: ({ title, link }) =>
+      link ? <a href={addressOf(link.view, link.parts)}>{title}</a> : title,
+  },
+  { title: 'now', isNumber: true, cell: (row) => amountText(row, row.value) },
+  {
+    title: 'a second',
+    isNumber: true,
+    cell: (row) =>
+      Math.abs(row.perSecond) < 0.005 ? (
+        <span class="muted">–</span>
+      ) : (
+        `${row.perSecond > 0 ? '+' : ''}${row.unit === 'count' ? shortText(row.perSecond) : amountText(row, row.perSecond)}`
+      ),
+  },
+  {
+    title: 'bound',
+    isNumber: true,
+    class: 'aside',
+    cell: (row) =>
+      row.max === undefined ? <span class="muted">none</span> : amountText(row, row.max),
+  },
+  {
+    title: 'reached in',
+    isNumber: true,
+    cell: ({ fullInMs }) =>
+      fullInMs === undefined ? (
+        <span class="muted">–</span>
+      ) : (
+        <span class={fullInMs < urgentMs ? 'bad' : undefined}>{durationText(fullInMs)}</span>
+      ),
+  },
+]

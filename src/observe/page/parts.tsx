@@ -1,0 +1,117 @@
+/** The small parts that views are made of. */
+import type { ComponentChildren } from 'preact'
+import { agoText } from './quantities.ts'
+
+/** How good or bad something is: only the bad has colour. */
+export type Tone = 'good' | 'warn' | 'bad' | undefined
+
+/** A word in a coloured field. */
+export const Badge = ({ tone, children }: { tone?: Tone; children: ComponentChildren }) => (
+  <span class={`badge ${tone ?? ''}`}>{children}</span>
+)
+
+/** A part of a view with its title. `width`: a class of the grid. */
+export const Card = (props: {
+  readonly title?: string
+  readonly width?: 'half' | 'third' | 'two-thirds'
+  readonly isAlarming?: boolean
+  /** Whether its content reaches its edges: tables do. */
+  readonly isFlush?: boolean
+  readonly aside?: ComponentChildren
+  readonly children: ComponentChildren
+}) => (
+  <section class={`card ${props.width ?? ''} ${props.isAlarming ? 'alarm' : ''}`}>
+    {props.title !== undefined && (
+      <header>
+        <h2>{props.title}</h2>
+        <span class="fill" />
+        {props.aside}
+      </header>
+    )}
+    <div class={props.isFlush ? 'flush' : 'body'}>{props.children}</div>
+  </section>
+)
+
+/** Names with their values. A value that is `undefined` is left out. */
+export const Facts = ({ of }: { of: readonly (readonly [string, ComponentChildren])[] }) => (
+  <dl class="facts">
+    {of.map(([name, value]) =>
+      value === undefined ? null : [<dt key={name}>{name}</dt>, <dd key={`${name} `}>{value}</dd>],
+    )}
+  </dl>
+)
+
+/** A number with its name. */
+export const Stat = ({ name, value, tone }: { name: string; value: string; tone?: Tone }) => (
+  <div class="stat">
+    <b class={tone}>{value}</b>
+    <span>{name}</span>
+  </div>
+)
+
+/** The place of a list that has nothing, and the reason. */
+export const Empty = ({ title, children }: { title: string; children?: ComponentChildren }) => (
+  <div class="empty">
+    <b>{title}</b>
+    {children}
+  </div>
+)
+
+/** How long ago something was, with its time on hover. */
+export const Ago = ({ at, now }: { at: number; now: number }) => (
+  <time title={new Date(at).toISOString()}>{agoText(at, now)}</time>
+)
+
+/** Numbers over time as a small line. */
+export const SparkLine = (props: {
+  readonly values: readonly number[]
+  readonly title: string
+  readonly width?: number
+  readonly height?: number
+}) => {
+  const { values, title, width = 96, height = 20 } = props
+  const max = Math.max(1e-9, ...values)
+  const x = (at: number): number => (at * width) / Math.max(1, values.length - 1)
+  const points = values.map(
+    (value, at) => `${x(at).toFixed(1)},${(height - (value / max) * (height - 2) - 1).toFixed(1)}`,
+  )
+  return (
+    <svg class="spark" width={width} height={height} role="img" aria-label={title}>
+      <title>{title}</title>
+      {points.length > 1 && (
+        <>
+          <polygon class="area" points={`0,${height} ${points.join(' ')} ${width},${height}`} />
+          <polyline class="line" points={points.join(' ')} />
+        </>
+      )}
+    </svg>
+  )
+}
+
+/** Counts over time as small bars: those of failures. */
+export const SparkBars = (props: {
+  readonly values: readonly number[]
+  readonly title: string
+  readonly height?: number
+}) => {
+  const { values, title, height = 14 } = props
+  const max = Math.max(3, ...values)
+  return (
+    <svg class="spark" width={values.length * 4} height={height} role="img" aria-label={title}>
+      <title>{title}</title>
+      {values.map((value, at) => {
+        const size = value === 0 ? 1.5 : Math.max(3, (value / max) * height)
+        return (
+          <rect
+            key={at}
+            class={value === 0 ? 'rest' : 'bar bad'}
+            x={at * 4}
+            y={height - size}
+            width="3"
+            height={size}
+          />
+        )
+      })}
+    </svg>
+  )
+}

@@ -1,0 +1,283 @@
+/** Processes: the busiest of all, and one in full. */
+import { useEffect, useState } from 'preact/hooks'
+import type { ProcessDetail, Processes, ProcessLink, ProcessRow } from '../protocol.ts'
+import { Act } from './actions.tsx'
+import { usePage } from './asking.ts'
+import { after } from './browser.ts'
+import { EventList } from './events.tsx'
+import { MachineDrawing } from './machine.tsx'
+import { Badge, Card, Empty, Facts, type Tone } from './parts.tsx'
+import { countText, durationText, rateText, shortText } from './quantities.ts'
+import { addressOf, type Route } from './route.ts'
+import { type Column, LongTable, Table } from './table.tsx'
+import { Value } from './values.tsx'
+
+/** The list of processes: its order, kind and search are in its address. */
+export const ProcessesView = ({ data, route }: { data: Processes; route: Route }) => {
+  const { order = 'rate', kind = '', find = '' } = route.query
+  const [typed, setTyped] = useState(find)
+  const show = (changed: Route['query']): void => {
+    location.hash = addressOf('processes', [], { order, kind, find, ...changed })
+  }
+  // Each letter would open a stream.
+  useEffect(() => (typed === find ? undefined : after(250, () => show({ find: typed }))), [typed])
+  return (
+    <>
+      <div class="top">
+        <h1>Processes</h1>
+        <span class="muted">
+          {data.rows.length < data.total
+            ? `the first ${countText(data.rows.length)} of ${countText(data.total)}`
+            : countText(data.total)}
+        </span>
+        <span class="fill" />
+        <select
+          aria-label="Kind"
+          value={kind}
+          onChange={(event) => show({ kind: event.currentTarget.value })}
+        >
+          <option value="">every kind</option>
+          {data.kinds.map((each) => (
+            <option key={each.kind} value={each.kind}>
+              {each.kind} ({countText(each.count)})
+            </option>
+          ))}
+        </select>
+        <input
+          type="search"
+          placeholder="name or pid"
+          aria-label="Find"
+          value={typed}
+          onInput={(event) => setTyped(event.currentTarget.value)}
+        />
+      </div>
+      <Card isFlush>
+        {data.rows.length === 0 ? (
+          <Empty title="No process is like this" />
+        ) : (
+          <LongTable
+            columns={columns}
+            rows={data.rows}
+            keyOf={({ pid }) => pid}
+            order={order}
+            onOrder={(chosen) => show({ order: chosen })}
+          />
+        )}
+      </Card>
+    </>
+  )
+}
+
+const statusTones: Readonly<Record<string, Tone>> = { suspended: 'warn', terminating: 'bad' }
+
+const Status = ({ row }: { row: ProcessRow }) => {
+  const tone = statusTones[row.status]
+  if (tone) return <Badge tone={tone}>{row.status}</Badge>
+  return (
+    <span class="muted">
+      {row.status}
+      {row.handling && ` ${row.handling.message}`}
+    </span>
+  )
+}
+
+const faint = (isFaint: boolean, text: string) =>
+  isFaint ? <span class="muted">{text}</span> : text
+
+/** A message that is older has waited too long. In ms. */
+const oldMs = 1_000
+
+const columns: readonly Column<ProcessRow>[] = [
+  {
+    title: 'process',
+    class: 'cut first',
+    order: 'pid',
+    cell: ({ pid, name }) => (
+      <a href={addressOf('process', [pid])} title={`<${pid}>`}>
+        {name || `<${pid}>`}
+      </a>
+    ),
+  },
+  { title: 'kind', class: 'aside nowrap', cell: ({ kind }) => <span class="muted">{kind}</span> },
+  {
+    title: 'a second',
+    order: 'rate',
+    isNumber: true,
+    cell: ({ perSecond }) => faint(perSecond < 0.05, shortText(perSecond)),
+  },
+  {
+    title: 'queue',
+    order: 'queue',
+    isNumber: true,
+    cell: ({ mailbox, mailboxMax = Number.POSITIVE_INFINITY }) =>
+      mailbox > mailboxMax / 2 ? (
+        <span class="bad">{countText(mailbox)}</span>
+      ) : (
+        faint(mailbox === 0, countText(mailbox))
+      ),
+  },
+  {
+    title: 'growth',
+    order: 'growth',
+    isNumber: true,
+    class: 'aside',
+    cell: ({ growth }) =>
+      growth > 0.05 ? (
+        <span class="warn">+{rateText(growth)}</span>
+      ) : (
+        faint(true, growth < -0.05 ? rateText(growth) : '–')
+      ),
+  },
+  {
+    title: 'oldest',
+    order: 'oldest',
+    isNumber: true,
+    cell: ({ oldestMs = 0 }) =>
+      oldestMs > oldMs ? (
+        <span class="bad">{durationText(oldestMs)}</span>
+      ) : (
+        faint(true, oldestMs === 0 ? '–' : durationText(oldestMs))
+      ),
+  },
+  {
+    title: 'handled',
+    order: 'handled',
+    isNumber: true,
+    class: 'aside',
+    cell: ({ handled }) => shortText(handled),
+  },
+  {
+    title: 'restarts',
+    order: 'restarts',
+    isNumber: true,
+    cell: ({ restarts }) =>
+      restarts > 0 ? <span class="warn">{countText(restarts)}</span> : faint(true, '0'),
+  },
+  { title: 'status', class: 'cut', cell: (row) => <Status row={row} /> },
+]
+
+/** One process. */
+export const ProcessView = ({ data }: { data: ProcessDetail }) => {
+  const { header } = usePage()
+  const { row, messages, events, machine } = data
+  return (
+    <>
+      <div class="top">
+        <h1>{row.name || `<${row.pid}>`}</h1>
+        <Status row={row} />
+        <span class="fill" />
+        <div class="acts">
+          <Act of={{ act: 'suspend', pid: row.pid }} title="Suspend" />
+          <Act of={{ act: 'resume', pid: row.pid }} title="Resume" />
+          <Act of={{ act: 'restart', pid: row.pid }} title="Restart" />
+          <Act of={{ act: 'kill', pid: row.pid }} title="Kill" isDangerous />
+        </div>
+      </div>
+      <div class="cards">
+        <Card title="Process" width="half">
+          <ProcessFacts data={data} now={header.at} />
+        </Card>
+        <Card title="State" width="half">
+          {data.state === undefined ? (
+            <p class="muted">{data.stateless ?? 'It has none.'}</p>
+          ) : (
+            <Value of={data.state} />
+          )}
+        </Card>
+        {machine && (
+          <Card title="Machine">
+            <MachineDrawing states={machine.states} value={machine.value} />
+          </Card>
+        )}
+        <Card
+          title="Messages that wait"
+          width="half"
+          isFlush
+          aside={<span class="muted">{countText(row.mailbox)}</span>}
+        >
+          {messages.length === 0 ? (
+            <p class="calm">No message waits.</p>
+          ) : (
+            <Table
+              columns={messageColumns}
+              rows={messages.map((message, at) => ({ ...message, at }))}
+              keyOf={({ at }) => at}
+            />
+          )}
+        </Card>
+        <Card title="Its events" width="half" isFlush>
+          {events.length === 0 ? (
+            <p class="calm">Nothing was recorded of it.</p>
+          ) : (
+            <EventList events={events} now={header.at} />
+          )}
+        </Card>
+      </div>
+    </>
+  )
+}
+
+const messageColumns: readonly Column<
+  ProcessDetail['messages'][number] & { readonly at: number }
+>[] = [
+  { title: 'message', cell: ({ what }) => <code>{what}</code> },
+  {
+    title: 'payload',
+    class: 'cut',
+    cell: ({ shape }) => <span class="muted">{shape ?? ''}</span>,
+  },
+]
+
+const Links = ({ of }: { of: readonly ProcessLink[] }) =>
+  of.length === 0 ? (
+    <span class="muted">none</span>
+  ) : (
+    <span>
+      {of.map(({ pid, title }, at) => (
+        <span key={pid}>
+          {at > 0 && ', '}
+          <a href={addressOf('process', [pid])}>{title}</a>
+        </span>
+      ))}
+    </span>
+  )
+
+const ProcessFacts = ({ data, now }: { data: ProcessDetail; now: number }) => {
+  const { row, parent, entity } = data
+  const { mailboxMax, handling } = row
+  return (
+    <Facts
+      of={[
+        ['pid', <code key="pid">{`<${row.pid}>`}</code>],
+        ['kind', row.kind],
+        [
+          'entity',
+          entity && (
+            <a
+              href={addressOf('entity', [entity.kind, entity.id])}
+            >{`${entity.kind}/${entity.id}`}</a>
+          ),
+        ],
+        [
+          'handling',
+          handling
+            ? `${handling.message}, for ${durationText(Math.max(0, now - handling.since))}`
+            : undefined,
+        ],
+        [
+          'queue',
+          mailboxMax === undefined
+            ? `${countText(row.mailbox)}, bounded by its senders`
+            : `${countText(row.mailbox)} of ${countText(mailboxMax)}`,
+        ],
+        ['handled', `${countText(row.handled)}, ${rateText(row.perSecond)}`],
+        ['restarts', countText(row.restarts)],
+        ['parent', parent && <Links of={[parent]} />],
+        ['links', <Links key="links" of={data.links} />],
+        ['monitors', <Links key="monitors" of={data.monitors} />],
+        ['monitored by', <Links key="monitored by" of={data.monitoredBy} />],
+        ['traps exits', data.isTrapping ? 'yes' : 'no'],
+      ]}
+    />
+  )
+}
