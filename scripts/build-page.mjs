@@ -17,7 +17,11 @@ const scriptOf = async () => {
   const bundle = await rolldown({
     input: `${from}/main.tsx`,
     platform: 'browser',
+    tsconfig: `${from}/tsconfig.json`,
     transform: { target: 'es2022' },
+    onLog: (_, { message }) => {
+      throw new Error(message)
+    },
   })
   const { output } = await bundle.generate({ format: 'iife', minify: true })
   await bundle.close()

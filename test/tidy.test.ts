@@ -62,11 +62,11 @@ const doors: Record<string, readonly string[]> = {
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
-  preact: ['src/observe/page/'],
-  'preact/hooks': ['src/observe/page/'],
-  uplot: ['src/observe/page/chart.tsx'],
-  '@dagrejs/dagre': ['src/observe/page/machine-layout.ts'],
-  microdiff: ['src/observe/page/values.tsx'],
+  preact: ['src/observe/page/', 'src/observe/views/', 'src/observe/widgets/'],
+  'preact/hooks': ['src/observe/page/', 'src/observe/views/', 'src/observe/widgets/'],
+  uplot: ['src/observe/widgets/chart.tsx'],
+  '@dagrejs/dagre': ['src/observe/widgets/machine-layout.ts'],
+  microdiff: ['src/observe/widgets/values.tsx'],
   croner: ['src/flow/schedule/cron.ts'],
   jiti: ['src/supervisors/users-tree/module-loader.ts'],
   eventemitter3: ['src/runtime/words/telemetry.ts'],
@@ -257,7 +257,7 @@ describe('the sources', () => {
     const pattern =
       /\b(setTimeout|setInterval|setImmediate|Date\.now|performance\.now|Math\.random|new Date\(\))/g
     const found = breaches((file) =>
-      [...leaves, 'src/observe/page/browser.ts'].includes(file.path)
+      [...leaves, 'src/observe/widgets/browser.ts'].includes(file.path)
         ? []
         : [...codeOf(file).matchAll(pattern)].map(([what]) => what),
     )

@@ -1,7 +1,7 @@
 /** The start of the page of `keelson observe`. */
 import { render } from 'preact'
+import { type Refused, signIn } from '../widgets/connection.ts'
 import { App } from './app.tsx'
-import { type Refused, signIn } from './connection.ts'
 
 const place = document.getElementById('page')
 

@@ -1,10 +1,10 @@
 /** The tail of what was recorded: by sort, and by the process or the entity. */
 import { useState } from 'preact/hooks'
 import type { LogTail } from '../protocol.ts'
-import { usePage } from './asking.ts'
-import { EventList } from './events.tsx'
-import { Card, Empty } from './parts.tsx'
-import { countText } from './quantities.ts'
+import { usePage } from '../widgets/asking.ts'
+import { EventList } from '../widgets/events.tsx'
+import { Card, Empty } from '../widgets/parts.tsx'
+import { countText } from '../widgets/quantities.ts'
 
 const sorts = [
   ...['crash', 'restart', 'gave_up', 'backed_off', 'step_failed', 'blocked', 'shard_down'],

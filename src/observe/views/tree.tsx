@@ -1,10 +1,10 @@
 /** The supervision tree: who runs, how often each was restarted, and why it ended last. */
 import { useState } from 'preact/hooks'
 import type { TreeNode } from '../protocol.ts'
-import { Badge, Card, SparkBars, type Tone } from './parts.tsx'
-import { countText } from './quantities.ts'
-import { addressOf } from './route.ts'
-import { type Column, LongTable } from './table.tsx'
+import { Badge, Card, SparkBars, type Tone } from '../widgets/parts.tsx'
+import { countText } from '../widgets/quantities.ts'
+import { addressOf } from '../widgets/route.ts'
+import { type Column, LongTable } from '../widgets/table.tsx'
 
 /** A node in its place: the guides to its left, and whether it is folded. */
 type Row = {

@@ -1,16 +1,16 @@
 /** Processes: the busiest of all, and one in full. */
 import { useEffect, useState } from 'preact/hooks'
 import type { ProcessDetail, Processes, ProcessLink, ProcessRow } from '../protocol.ts'
-import { Act } from './actions.tsx'
-import { usePage } from './asking.ts'
-import { after } from './browser.ts'
-import { EventList } from './events.tsx'
-import { MachineDrawing } from './machine.tsx'
-import { Badge, Card, Empty, Facts, type Tone } from './parts.tsx'
-import { countText, durationText, rateText, shortText } from './quantities.ts'
-import { addressOf, type Route } from './route.ts'
-import { type Column, LongTable, Table } from './table.tsx'
-import { Value } from './values.tsx'
+import { Act } from '../widgets/actions.tsx'
+import { usePage } from '../widgets/asking.ts'
+import { after } from '../widgets/browser.ts'
+import { EventList } from '../widgets/events.tsx'
+import { MachineDrawing } from '../widgets/machine.tsx'
+import { Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
+import { countText, durationText, rateText, shortText } from '../widgets/quantities.ts'
+import { addressOf, type Route } from '../widgets/route.ts'
+import { type Column, LongTable, Table } from '../widgets/table.tsx'
+import { Value } from '../widgets/values.tsx'
 
 /** The list of processes: its order, kind and search are in its address. */
 export const ProcessesView = ({ data, route }: { data: Processes; route: Route }) => {

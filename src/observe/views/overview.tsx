@@ -1,12 +1,12 @@
 /** The first view: the parts in trouble, the slow ones and the growing ones. */
 import type { Growth, Latency, Overview, Trouble } from '../protocol.ts'
-import { usePage } from './asking.ts'
-import { Chart } from './chart.tsx'
-import { EventList } from './events.tsx'
-import { Ago, Badge, Card, Empty, type Tone } from './parts.tsx'
-import { bytesText, countText, durationText, shortText } from './quantities.ts'
-import { addressOf } from './route.ts'
-import { type Column, Table } from './table.tsx'
+import { usePage } from '../widgets/asking.ts'
+import { Chart } from '../widgets/chart.tsx'
+import { EventList } from '../widgets/events.tsx'
+import { Ago, Badge, Card, Empty, type Tone } from '../widgets/parts.tsx'
+import { bytesText, countText, durationText, shortText } from '../widgets/quantities.ts'
+import { addressOf } from '../widgets/route.ts'
+import { type Column, Table } from '../widgets/table.tsx'
 
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
