@@ -117,7 +117,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       ...{ kind: 'step', key: undoKey(done.key), scope: host.undoScope },
       perform: (active) =>
         performStep(host, active, {
-          run: ({ app, key, signal }) => undo({ app, key, value, signal }),
+          run: async ({ app, key, signal }) => void (await undo({ app, key, value, signal })),
           ...{ keyOf: done.key, policy: policyOf({ max: undoTries }), timeoutMs: undefined },
           repeat: 'safe',
           onFailed: (error) => host.block(error),

@@ -286,6 +286,23 @@ describe('a run that fails', () => {
     expect(w.flow.list({ type: whole }).entries[0]?.attempt).toBe(3)
   })
 
+  test('keeps no answer of an undo, which may be anything', async () => {
+    let undone = 0
+    const answers = workflow('answers', async (ctx: Ctx) => {
+      await ctx.step('a', () => 1, {
+        undo: () =>
+          new (class Response {
+            at = undone++
+          })(),
+      })
+      throw new Error('the end')
+    })
+    const w = await flowWorld([answers])
+    const run = await w.during(w.flow.start(answers, undefined, { id: '1' }))
+    expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+    expect(undone).toBe(1)
+  })
+
   test('is blocked if a step cannot be undone, and goes on with a retry', {
     tags: ['W6'],
   }, async () => {
