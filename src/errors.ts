@@ -250,16 +250,18 @@ export type KeptError = {
 /** An error as it is kept, with so much of its message. Any value may be thrown, and none is trusted. */
 export const keptError = (thrown: unknown, messageMax = 2_000): KeptError => {
   try {
-    if (!(thrown instanceof Error))
-      return { name: 'Error', message: String(thrown).slice(0, messageMax) }
+    if (!(thrown instanceof Error)) return { name: 'Error', message: shortened(thrown, messageMax) }
     const { name, message, code } = thrown as Error & { readonly code?: unknown }
-    const kept = { name: String(name), message: String(message).slice(0, messageMax) }
-    return typeof code === 'string' ? { ...kept, code } : kept
+    const kept = { name: shortened(name), message: shortened(message, messageMax) }
+    return typeof code === 'string' ? { ...kept, code: shortened(code) } : kept
   } catch {
     // Reading it throws: a getter, a revoked Proxy, an object without text.
     return { name: 'Error', message: typeof thrown }
   }
 }
+
+/** A row takes no half of a character, which the cut may leave. */
+const shortened = (value: unknown, max = 200): string => String(value).slice(0, max).toWellFormed()
 
 /** A kept error as an error. */
 export const errorOf = ({ name, message, code }: KeptError): Error => {

@@ -58,15 +58,6 @@ export interface BodyHost extends Carrier {
   readonly undoScope: Scope
 }
 
-/** The end of a body that begins once more. */
-export class Again {
-  readonly input: unknown
-
-  constructor(input: unknown) {
-    this.input = input
-  }
-}
-
 type AnyAttempt = (attempt: Try) => unknown
 
 /** The longest key of an operation, in bytes. */

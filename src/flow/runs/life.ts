@@ -14,7 +14,7 @@ import {
 } from '../../errors.ts'
 import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
-import { Again, RunCtx } from './context.ts'
+import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
 import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
 import { makeTurn } from './operations.ts'
@@ -246,7 +246,7 @@ export class RunLife implements EndingLife, Told {
   }
 
   again(input: unknown): void {
-    this.#bodyEnds({ status: 'failed', error: new Again(input) })
+    this.#bodyEnds({ status: 'failed', again: [input] })
   }
 
   count(what: string): number {

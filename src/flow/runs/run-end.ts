@@ -5,7 +5,7 @@
  */
 import { type KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
-import { Again, type BodyHost } from './context.ts'
+import type { BodyHost } from './context.ts'
 import { tellFlow } from './events.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
@@ -17,10 +17,14 @@ import { copied } from './values.ts'
 /** The next thing after a life: nothing, a replay from the beginning, or the next body. */
 export type AfterLife = 'rest' | 'replay' | 'again'
 
-/** The end of a body. */
+/** The end of a body. `again`: it begins once more, with this input. */
 export type BodyEnd =
   | { readonly status: 'completed'; readonly output: unknown }
-  | { readonly status: 'failed'; readonly error: unknown }
+  | {
+      readonly status: 'failed'
+      readonly error?: unknown
+      readonly again?: readonly [input: unknown]
+    }
 
 /** The place of a cancel, and the cancel; `undefined`: there is none. */
 export type Placed = {
@@ -131,8 +135,8 @@ const closingOf = (
     return [{ next: 'place', placed }, next]
   }
   const { retry, version } = life.workflow.options
-  if (!cancel && body.status === 'failed' && body.error instanceof Again)
-    return [{ next: 'again' }, beginningAgain(state, context, body.error.input, version)]
+  if (!cancel && body.status === 'failed' && body.again)
+    return [{ next: 'again' }, beginningAgain(state, context, body.again[0], version)]
   const end = endOfRun(state, body)
   if (end.status === 'failed') {
     const failing = failedBy(life, state, body)

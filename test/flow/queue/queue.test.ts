@@ -115,6 +115,25 @@ describe('a job', () => {
     expect(flow(s.app).dead(mails).entries).toEqual([])
   })
 
+  test('may fail with any text, and the other jobs go on', async () => {
+    const done: string[] = []
+    const mails = queue(
+      'mails',
+      (job: string) => {
+        if (job === 'a') throw new Error(`x${'😀'.repeat(1_000)}`)
+        done.push(job)
+      },
+      { retry: { max: 1 } },
+    )
+    const s = await world([mails])
+    await addAll(s, mails, 'a')
+    await s.advance(10)
+    await addAll(s, mails, 'b')
+    await s.advance(10)
+    expect(done).toEqual(['b'])
+    expect(flow(s.app).dead(mails).entries).toMatchObject([{ job: 'a', tries: 1 }])
+  })
+
   test('has no other try after an error that its policy names', async () => {
     const { mails, fails } = handled({ retry: { unless: (error) => error instanceof Error } })
     const s = await world([mails])

@@ -355,15 +355,20 @@ describe('a step', () => {
       revoked: revoked.proxy,
       textless: { toString: unreadable },
       undefined: undefined,
+      'half of a character': new Error('\ud83d'),
+      'a character that a cut would halve': new Error(`x${'😀'.repeat(1_000)}`),
+      'a long name': Object.assign(new Error(), { name: 'x'.repeat(2_000_000) }),
     }
-    const throws = workflow('throws', (ctx: Ctx, kind: string) =>
+    const steps = workflow('steps', (ctx: Ctx, kind: string) =>
       ctx.step('a', () => Promise.reject(thrown[kind]), { retry: { max: 1 } }),
     )
-    const w = await flowWorld([throws])
-    for (const kind of Object.keys(thrown)) {
-      await w.during(w.flow.start(throws, kind, { id: kind }))
-      expect(await w.during(codeOf(w.flow.handle(throws, kind).result()))).toBe('FAILED')
-    }
+    const bodies = workflow('bodies', (_: Ctx, kind: string) => Promise.reject(thrown[kind]))
+    const w = await flowWorld([steps, bodies])
+    for (const type of [steps, bodies])
+      for (const kind of Object.keys(thrown)) {
+        const run = await w.during(w.flow.start(type, kind, { id: kind }))
+        expect([kind, await w.during(codeOf(run.result()))]).toEqual([kind, 'FAILED'])
+      }
   })
 
   test('refuses a key that is used, too long or reserved', async () => {
