@@ -155,7 +155,8 @@ class Copying {
 
   /** `value`, unless code has given it fields beside its own content and one of them is hidden. */
   #beside(value: object): unknown {
-    if (ArrayBuffer.isView(value) && value.byteLength > membersMax) return value
+    if (ArrayBuffer.isView(value) && value.byteLength > membersMax)
+      return hasFields(value) ? this.#instead(value, hiddenText(value)) : value
     const isShown = namesIn(value).every((name) => {
       const item: unknown = Object.getOwnPropertyDescriptor(value, name)?.value
       return isIndex(name) || this.#field(name, item) === item
@@ -202,6 +203,16 @@ const isFieldless = (value: object): boolean =>
   types.isWeakMap(value) ||
   types.isWeakSet(value) ||
   types.isBoxedPrimitive(value)
+
+/**
+ * Whether code has given bytes a field. Their names would have a text for each byte; Node's printer
+ * skips those, and ends with the count of bytes if nothing follows.
+ */
+const hasFields = (bytes: object): boolean => {
+  if (types.isTypedArray(bytes))
+    return !/ more items \]$/.test(inspect(bytes, { customInspect: false, maxArrayLength: 0 }))
+  return Object.keys(bytes).length > 0
+}
 
 const isIndex = (name: string | symbol): boolean => typeof name === 'string' && /^\d+$/.test(name)
 

@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { isSecretName, redacted } from '../src/redaction.ts'
 
+const large = new ArrayBuffer(1_001)
 const canary = 'canary-7'
 const hidden = '[hidden string of 8]'
 
@@ -46,6 +47,12 @@ describe('a secret', () => {
     ['a field of a Map', Object.assign(new Map([[1, 2]]), { deep: { password: canary } })],
     ['a field of a Set', Object.assign(new Set([1]), { password: canary })],
     ['a field of bytes', Object.assign(new Uint8Array(2), { password: canary })],
+    ['a field of many bytes', Object.assign(Buffer.alloc(1_001), { password: canary })],
+    ['a field of a large view', Object.assign(new DataView(large), { password: canary })],
+    [
+      'a symbol of many numbers',
+      Object.assign(new Float64Array(200), { [Symbol('token')]: canary }),
+    ],
     ['a field of a Date', Object.assign(new Date(0), { password: canary })],
     ['a field of a function', Object.assign(() => 1, { password: canary })],
     ['a getter', Object.defineProperty({}, 'token', { get: () => canary, enumerable: true })],

@@ -61,8 +61,11 @@ export class FailedTries {
     const { step, alarm, what } = run
     const before = step?.tries ?? alarm?.set.tries ?? 0
     const tries = run.kind === 'onFailed' ? before : before + 1
-    const { error, failure, inMs } = this.#after(run, tries, thrown)
-    const retryAt = this.#actor.now() + inMs
+    const now = this.#actor.now()
+    const { error, next, inMs } = this.#after(run, tries, thrown)
+    const retryAt = now + inMs
+    const shown = this.#shown(run, error)
+    const failure = failureOf(next, shown, now)
     const isRecorded = this.#actor.record(what, (draft) => {
       if (step) draft.keepStep({ ...step, tries, failure, notBefore: retryAt, wakeAt: retryAt })
       if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, failure, dueAt: retryAt })
@@ -73,19 +76,17 @@ export class FailedTries {
     if (failure.next !== 'unblock')
       this.#actor.terms.trouble.fails(step?.step ?? alarm?.name ?? what, failing)
     this.#isFailing = true
-    this.#log(failing, failure, this.#shown(run, error))
-    this.#tell(failing, failure, error)
+    this.#log(failing, failure, shown)
+    this.#tell(failing, failure, shown)
   }
 
   #after(run: Run, tries: number, error: unknown): AfterTry {
     const { retry, onFailed } = this.#actor.terms.table
-    const now = this.#actor.now()
-    if (run.kind === 'onFailed')
-      return { error, failure: failureOf('unblock', error, now), inMs: 0 }
+    if (run.kind === 'onFailed') return { error, next: 'unblock', inMs: 0 }
     const section = run.step ? 'continues' : 'alarms'
     const tried = { section, name: run.name, tries } as const
     const drawn = this.#process.kernel.clock.random()
-    return afterTry(retry, tried, error, onFailed !== undefined, now, drawn)
+    return afterTry(retry, tried, error, onFailed !== undefined, drawn)
   }
 
   #tell({ entity, what, tries, retryAt }: FailingTurn, { next }: Failure, error: unknown): void {
@@ -98,7 +99,10 @@ export class FailedTries {
       tell(context.system, terms.shard, 'entity.parked', { entity, what, tries, error })
   }
 
-  /** The error as the server's `formatStatus` shows it in lines of the log. */
+  /**
+   * The error as the server's `formatStatus` shows it. Rows, events and lines of the log have this one
+   * only: rows are shown by many words, and some know no server.
+   */
   #shown({ what, payload }: Run, reason: unknown): unknown {
     const { terms, memory } = this.#actor
     const formatStatus = terms.table.formatStatus as FormatStatus | undefined

@@ -56,7 +56,10 @@ export type Failed<M = DurableMessages> = {
   /** The `context.step` of its tries. */
   readonly step: string
   readonly tries: number
-  /** Of the last try: name, code and the first 500 characters of the message. */
+  /**
+   * Of the last try, as `formatStatus` shows it: name, code and the first 500 characters of the
+   * message.
+   */
   readonly error: Error
 }
 

@@ -32,7 +32,7 @@ export type Tried = Attempted & { readonly tries: number }
 /** The outcome of a failed try, and the pause before the next one in ms. */
 export type AfterTry = {
   readonly error: unknown
-  readonly failure: Failure
+  readonly next: Failure['next']
   readonly inMs: number
 }
 
@@ -45,7 +45,6 @@ export const afterTry = (
   { tries, ...attempted }: Tried,
   thrown: unknown,
   canFail: boolean,
-  at: number,
   drawn: number,
 ): AfterTry => {
   const policy = retryOf(policies, policies?.[attempted.section]?.[attempted.name])
@@ -57,7 +56,7 @@ export const afterTry = (
   }
   const next = isLast ? (canFail ? 'onFailed' : 'unblock') : 'retry'
   const inMs = isLast ? 0 : Math.ceil(backoffMs(policy, tries, drawn))
-  return { error, failure: failureOf(next, error, at), inMs }
+  return { error, next, inMs }
 }
 
 const messageMax = 500

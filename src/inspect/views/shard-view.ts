@@ -188,7 +188,7 @@ const projectionNotes = (
       : [`shard ${shard} is degraded: ${description.degraded}`]
   return [
     ...degraded,
-    ...description.suspensions.map(({ token, owner, writes, since, until }) => {
+    ...description.suspensions.map(({ owner, writes, since, until }) => {
       const holds = writes ? 'projection and writes' : 'projection'
       const ends =
         until === undefined
@@ -196,7 +196,7 @@ const projectionNotes = (
           : `for ${Math.ceil(Math.max(0, until - now) / 1_000)} s more`
       const seconds = Math.floor(Math.max(0, now - since) / 1_000)
       const holder = owner?.pid === undefined ? String(owner ?? 'the app') : titleOf(owner.pid)
-      return `shard ${shard}: ${holds} held by ${holder} since ${seconds} s, ${ends} (token ${token})`
+      return `shard ${shard}: ${holds} held by ${holder} since ${seconds} s, ${ends}`
     }),
   ]
 }

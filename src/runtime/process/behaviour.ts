@@ -5,7 +5,7 @@ import type { ShownMessage, StatusParts, TraceEvent } from '../words/telemetry.t
 
 /** The names of the messages that a server has handlers for. */
 export interface MessageNames {
-  readonly calls: readonly string[]
+  readonly calls: readonly string[] | undefined
   /** `undefined`: it takes casts of any name. */
   readonly casts: readonly string[] | undefined
   /** `undefined`: it takes infos of any name. */

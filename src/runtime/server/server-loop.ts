@@ -51,9 +51,9 @@ export class ServerLoop implements Behaviour {
   // The behaviour of the process.
 
   get messages(): MessageNames {
-    const { calls, casts, infos, cast, info } = this.#server
+    const { calls, casts, infos, call, cast, info } = this.#server
     return {
-      calls: Object.keys(calls),
+      calls: call ? undefined : Object.keys(calls),
       casts: cast ? undefined : Object.keys(casts),
       infos: info ? undefined : Object.keys(infos),
     }

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, hangingWorker, treeWith, write } from '../../support/commands/command-project.ts'
-import { runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
+import { program, runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
 
@@ -55,6 +55,29 @@ describe('keelson start (needs the build)', () => {
     ])
     expect(status).toBe(0)
     expect(readdirSync(dir)).toEqual(['keelson-data'])
+  })
+
+  test('shows of the crash of a server in a thread as much as its formatStatus does', async () => {
+    const dir = tempFolder()
+    const vault = join(import.meta.dirname, '../../support/programs/thread-vault.mjs')
+    const keelson = join(program, '../../../index.js')
+    const lines = [
+      `const { threadServer } = await import(${JSON.stringify(keelson)})`,
+      `const vault = await app.system.start(threadServer(${JSON.stringify(vault)}), undefined)`,
+      'const ended = new Promise((resolve) => app.system.monitor(vault, resolve))',
+      "const one = await call(vault, 'login', 'hunter3').catch(String)",
+      'void await ended',
+      "one.includes('wrong password')",
+      'crashes()',
+      'log()',
+      'health()',
+    ]
+
+    const { output, errors } = await runKeelson(['start'], dir, lines.join('\n'))
+
+    expect(output).toMatch(/^true$/m)
+    expect(output).toMatch(/error thread <\d+> ended: wrong password/)
+    expect(output + errors).not.toContain('hunter')
   })
 
   test('finds its acknowledged writes again, and says that it was closed in order', async () => {

@@ -421,7 +421,7 @@ describe('commands', () => {
     const text = await ask('var hold1 = await control.suspend(0)', 'projections()')
 
     expect(text).toMatch(/0 {6}suspended/)
-    expect(text).toMatch(/shard 0: projection held by the app since 0 s, until resume \(token /)
+    expect(text).toMatch(/shard 0: projection held by the app since 0 s, until resume$/m)
     expect(await ask('await control.resume(0)', 'projections()')).toMatch(/0 {6}following/)
   })
 

@@ -3,6 +3,7 @@
  * of the log. The words come from the prompt itself: a new one without a line here fails.
  */
 import { Writable } from 'node:stream'
+import { inspect } from 'node:util'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
@@ -94,6 +95,30 @@ const login = {
   index: () => ({ password: canary, status: 'new' }),
 } as unknown as DurableServer<Messages, Secrets>
 
+type Debts = {
+  calls: { owe: () => void }
+  continues: { charge: (number: string) => void }
+  alarms: { due: () => void }
+}
+const refuse = (state: Secrets): never => {
+  throw new Error(`refused: ${state.number}`)
+}
+
+/** Its step and its alarm fail with its secret in the text of the error. */
+const debt: DurableServer<Debts, Secrets> = {
+  init: () => secrets,
+  calls: {
+    owe: (state, _, context) => {
+      context.setAlarm('due', { inMs: 1 })
+      return reply(undefined, { ...state, old: 'x' }, { continue: ['charge', canary] })
+    },
+  },
+  continues: { charge: refuse },
+  alarms: { due: refuse },
+  retry: { max: 2 },
+  formatStatus: ({ reason }) => ({ state: '…', reason: reason && new Error('a secret error') }),
+}
+
 const gate = setup({}).createMachine({
   id: 'gate',
   context: named,
@@ -113,6 +138,7 @@ const tree = supervisor('app', { intensity: 1_000 }, [
   worker('vault', vault),
   entity('acct', { ...account, ...hiding }),
   entity('login', login),
+  entity('debt', debt),
   worker('gate', StateMachine.server(gate)),
   entity('door', StateMachine.durable(gate)),
   flows({ workflows: [order], queues: [mails] }),
@@ -309,7 +335,7 @@ const recorded = (): string[] => {
 
 /** Words that are only the names of processes. */
 const names = ['alarms', 'expirer', 'keelson', 'registry', 'services', 'shards', 'snapshotter']
-const own = ['acct', 'door', 'flows', 'gate', 'login', 'open', 'vault']
+const own = ['acct', 'debt', 'door', 'flows', 'gate', 'login', 'open', 'vault']
 
 test('every word of the prompt is asked', () => {
   const words = Object.keys(promptWords(app, plainPaint))
@@ -334,6 +360,22 @@ test.each(Object.entries(asked))('%s prints no secret, and logs none', async (_,
 
 test.each([...names, ...own])('%s, a process, neither', async (name) => {
   expect(await ask(name, `info('${name}')`, `state('${name}')`)).not.toContain(canary)
+})
+
+test('the error of a failed step or alarm is the one that formatStatus shows, everywhere', async () => {
+  const told: unknown[] = []
+  app.system.events.on('entity.failed', ({ error }) => told.push(error))
+  app.system.events.on('entity.parked', ({ error }) => told.push(error))
+  const texts: string[] = [await ask("call('debt/1', 'owe')")]
+  for (let each = 0; each < 2; each++) {
+    texts.push(await ask("entity('debt/1')", 'health()', 'crashes()', 'log()'))
+    texts.push(inspect(app.health(), { depth: 9 }), ...recorded())
+    await during(new Promise<void>((resolve) => void app.system.clock.after(5_000, resolve)), 9_000)
+  }
+  expect(texts.join('\n')).toContain('charge failed at try 1')
+  expect(texts.join('\n')).toMatch(/charge .*, failed 2 times \(Error: a secret error\), parked/)
+  expect([...texts, log, inspect(told)].filter((text) => text.includes(canary))).toEqual([])
+  expect(told).toHaveLength(6)
 })
 
 test('no part of the app prints one, called or not', async () => {

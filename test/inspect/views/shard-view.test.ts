@@ -199,8 +199,8 @@ describe('the view of projections', () => {
         .slice(2),
     ).toEqual([
       'shard 0 is degraded: NO_SPACE: full',
-      'shard 0: projection held by the app since 9 s, until resume (token t1)',
-      'shard 0: projection and writes held by prompt(2) <20> since 0 s, for 3 s more (token t2)',
+      'shard 0: projection held by the app since 9 s, until resume',
+      'shard 0: projection and writes held by prompt(2) <20> since 0 s, for 3 s more',
     ])
   })
 
