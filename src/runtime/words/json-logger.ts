@@ -7,7 +7,7 @@ import { argument, readOptions } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import { isError } from './exit-reason.ts'
-import { errorFact, type Logger, type LogLevel, loggerOf } from './logger.ts'
+import { errorFact, firstFacts, type Logger, type LogLevel, loggerOf } from './logger.ts'
 import { valueText } from './value-text.ts'
 
 /** The options of `jsonLogger`. */
@@ -29,8 +29,9 @@ const levels: Readonly<Record<LogLevel, number>> = { info: 30, warn: 40, error: 
  * A logger whose lines are objects of JSON as pino writes them: `level` (30, 40, 50), `time` (ms
  * since 1970), `msg`, `err` with `type`, `code`, `message` and `stack`, and the facts. `process` is
  * the number of a process of Keelson. Other values than texts, numbers and booleans are text of at
- * most 1,000 characters. A System has hidden secrets in the facts before. Lines that a slow stream has no room for are dropped,
- * and a line says how many, once it takes lines again. A stream that failed gets none.
+ * most 1,000 characters. Of more than 1,000 facts a line has the first. A System has hidden secrets
+ * in the facts before. Lines that a slow stream has no room for are dropped, and a line says how
+ * many, once it takes lines again. A stream that failed gets none.
  * @throws KeelsonError `INVALID_ARGUMENT` for wrong options
  */
 export const jsonLogger = (given: JsonLoggerOptions = {}): Logger => {
@@ -75,10 +76,14 @@ const line = (head: object, facts: Facts): string => {
   }
 }
 
-const shownFacts = ({ reason, error, pid, report, ...others }: Facts): object => {
-  const plain = { ...others, ...(isError(reason) ? {} : { reason, error }) }
-  const shown = Object.entries(plain).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, isScalar(value) ? value : valueText(value)]],
+const shownFacts = (facts: Facts): object => {
+  // A System has an Error under `reason`, which its copies do not have.
+  const { reason, pid, report } = facts
+  const left = ['pid', 'report', ...(isError(reason) ? ['reason', 'error'] : [])]
+  const shown = Object.entries(firstFacts(facts)).flatMap(([name, value]) =>
+    value === undefined || left.includes(name)
+      ? []
+      : [[name, isScalar(value) ? value : valueText(value)]],
   )
   return {
     ...Object.fromEntries(shown),

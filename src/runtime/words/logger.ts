@@ -97,7 +97,7 @@ export const guardedLogger = (
     const facts = trace === undefined ? given : { ...given, trace_id: trace }
     for (const each of [own, ...others])
       callOutside(
-        () => outside(() => each[level](message, facts && withError(redacted({ ...facts })))),
+        () => outside(() => each[level](message, facts && withError(redacted(firstFacts(facts))))),
         () => fallBack(lastResort, level, message),
       )
   })
@@ -111,6 +111,17 @@ export const loggerOf = (log: (level: LogLevel) => Log): Logger => ({
 })
 
 const timeOf = (clock: Pick<Clock, 'now'>): string => new Date(clock.now()).toISOString()
+
+/** The most facts of one line, with the one that says how many are left out. */
+const factsMax = 1_000
+
+/** A copy of the first facts, and how many follow. Only these are read. */
+export const firstFacts = (facts: Facts): Facts => {
+  const names = Object.keys(facts)
+  if (names.length <= factsMax) return { ...facts }
+  const first = names.slice(0, factsMax - 1).map((name) => [name, facts[name]])
+  return { ...Object.fromEntries(first), '…': `${names.length - factsMax + 1} more` }
+}
 
 /** `facts` for JSON and for loggers that copy them: an Error would be `{}` there. */
 const withError = (facts: Facts): Facts => {

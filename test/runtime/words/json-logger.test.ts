@@ -47,6 +47,24 @@ describe('a line', () => {
     ])
   })
 
+  test.each(['alone', 'of a System'])(
+    'has the first 999 of many facts, and reads no others: %s',
+    (how) => {
+      const { stream, lines } = kept()
+      let read = 0
+      const facts = {}
+      for (let at = 0; at < 100_000; at++)
+        Object.defineProperty(facts, `fact${at}`, { get: () => ++read, enumerable: true })
+      const own = jsonLogger({ stream, clock })
+      const logger = how === 'alone' ? own : createSystem({ logger: own }).logger
+      logger.info('much', facts)
+      const [line = {}] = lines()
+      expect(read).toBe(999)
+      expect(Object.keys(line)).toHaveLength(1_003)
+      expect(line).toMatchObject({ fact998: 999, '…': '99001 more' })
+    },
+  )
+
   test('has an Error as err', () => {
     const { stream, lines } = kept()
     jsonLogger({ stream, clock }).error('full', { reason: new KeelsonError('BUSY', 'no room') })
