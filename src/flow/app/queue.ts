@@ -75,16 +75,18 @@ const asRun = {
 }
 
 /**
- * Starts the run of a job, and waits for its end. The run of a job that was dead goes on. A blocked
- * one waits for an operator: the job looks at it again and again, and has no place between.
+ * Starts the run of a job, and waits for its end. The run of a job that was dead, and has its tries
+ * again, goes on. A blocked one waits for an operator: the job looks at it again and again, and has
+ * no place between.
  */
 const runner =
   <J>(workflow: Workflow<J, unknown>) =>
   async (job: unknown, { app, key: id, claim }: JobTry): Promise<void> => {
     const runs = flow(app)
     const { repeated, result } = await runs.start(workflow, job as J, { id })
-    const wasDead = repeated && claim.record.failure && runs.get(workflow, id)?.status !== 'blocked'
-    if (wasDead) await runs.retry(workflow, id).catch(unlessConflict)
+    const wasDead = claim.record.failure && claim.attempt === 1
+    if (repeated && wasDead && runs.get(workflow, id)?.status !== 'blocked')
+      await runs.retry(workflow, id).catch(unlessConflict)
     await result({ timeoutMs: Number.POSITIVE_INFINITY })
   }
 

@@ -87,6 +87,8 @@ export type Claim = {
   readonly record: JobRecord
   /** Counts from 1, with this try. */
   readonly attempt: number
+  /** The key of the rate that it counts for; `undefined`: for none. */
+  readonly rateKey: string | undefined
 }
 
 /** `isSuspect`: it was claimed alone. */
@@ -388,21 +390,23 @@ export class QueueBook {
 
   /** Jobs that were cut off are held already, so that only others wait for the bound on `held`. */
   #claimNext(now: number, rows: DurableRows, held: number): Claim | undefined {
-    const { concurrency, rate } = this.#limits
+    const { concurrency, rate, countsEnds } = this.#limits
     if (this.#running.size >= concurrency || this.#waiting === 0) return undefined
     for (const { isSuspect } of this.#running.values()) if (isSuspect) return undefined
-    if (rate && !rate.key && !this.#rates?.hasRoom('', now, rows)) return undefined
-    const mayStart = (key: string): boolean => this.#mayStart(key, now, rows)
+    const hasRoom = !rate || rate.key || this.#rates?.hasRoom('', now, rows)
+    const mayStart = (key: string): boolean => this.#hasPlace(key) && this.#hasRoom(key, now, rows)
     for (const [number, cut] of this.#cut) {
       const [row, , isSuspect] = cut
-      if (!mayStart(placeOf(row).key)) continue
+      const { key } = placeOf(row)
+      // A run that goes on needs a place, and no grant.
+      if (!(countsEnds ? hasRoom && mayStart(key) : this.#hasPlace(key))) continue
       // Jobs that run have to end first: nothing else starts until then.
       if (isSuspect && this.#running.size > 0) return undefined
       this.#cut.delete(number)
       const claim = this.#take(cut, rows)
       if (claim) return claim
     }
-    if (held >= heldLengthMax) return undefined
+    if (!hasRoom || held >= heldLengthMax) return undefined
     for (let row = this.#ready.take(mayStart); row; row = this.#ready.take(mayStart)) {
       const claim = this.#take([row, undefined, false, 0], rows)
       if (claim) return claim
@@ -410,10 +414,12 @@ export class QueueBook {
     return undefined
   }
 
-  #mayStart(key: string, now: number, rows: DurableRows): boolean {
-    if (key === '') return true
-    if ((this.#runningOfKey.get(key) ?? 0) >= this.#limits.perKey) return false
-    return !this.#limits.rate?.key || (this.#rates?.hasRoom(key, now, rows) ?? true)
+  #hasPlace(key: string): boolean {
+    return key === '' || (this.#runningOfKey.get(key) ?? 0) < this.#limits.perKey
+  }
+
+  #hasRoom(key: string, now: number, rows: DurableRows): boolean {
+    return key === '' || !this.#limits.rate?.key || !!this.#rates?.hasRoom(key, now, rows)
   }
 
   #take(
@@ -422,17 +428,19 @@ export class QueueBook {
   ): Claim | undefined {
     const record = this.#read(row, rows)
     if (!record) return undefined
-    const rateKey = this.#rateKey(record)
-    if (rateKey !== undefined) this.#rates?.grant(rateKey, rows)
     const attempt = (tries ?? record.tries) + 1
-    const claim = { number: numberOf(row), row, record, attempt, isSuspect, endsAlone }
+    const isFirst = tries === undefined && record.tries === 0
+    const rateKey = isFirst || this.#limits.countsEnds ? this.#rateKey(record) : undefined
+    if (rateKey !== undefined) this.#rates?.grant(rateKey, rows)
+    const number = numberOf(row)
+    const claim = { number, row, record, attempt, rateKey, isSuspect, endsAlone }
     this.#runs(claim)
     return claim
   }
 
-  /** The key of the rate that a job counts for; `undefined`: for none. */
   #rateKey({ key }: JobRecord): string | undefined {
-    return this.#limits.rate?.key ? key || undefined : ''
+    const { rate } = this.#limits
+    return rate?.key ? key || undefined : rate && ''
   }
 
   #runs(claim: Running): void {
@@ -442,8 +450,7 @@ export class QueueBook {
   }
 
   /** The turn of a claim is durable, and the job starts. */
-  started({ record }: Claim, now: number): void {
-    const rateKey = this.#rateKey(record)
+  started({ rateKey }: Claim, now: number): void {
     if (rateKey !== undefined) this.#rates?.started(rateKey, now)
   }
 

@@ -87,6 +87,54 @@ test('a blocked run has no place, nothing but an operator lets it go on, and its
   await changes.return?.()
 })
 
+/** A queue of runs, of which the first one is blocked. */
+const blocked = async (options: QueueOptions) => {
+  const runs: string[] = []
+  const ship = workflow('ship', async (ctx, order: string) => {
+    const act = (): unknown => {
+      runs.push(order)
+      return order === 'lost' ? new Promise(() => undefined) : undefined
+    }
+    await ctx.step('once', act, { repeat: 'once' })
+    await ctx.sleep('work', '1h')
+  })
+  const orders = queue('orders', ship, options)
+  const w = await flowWorld([ship], { queues: [orders] })
+  await w.during(w.flow.add(orders, 'lost'))
+  await w.s.advance(1_000)
+  await w.powerCut()
+  await w.s.advance(5_000)
+  const run = w.flow.list({ type: ship, status: 'blocked' }).entries[0]?.id ?? ''
+  return { w, ship, orders, runs, run }
+}
+
+test.for([
+  ['failed', 'a decision', 'FAILED'],
+  ['cancelled', 'force', 'CANCELLED'],
+] as const)(
+  'a blocked run is %s by %s, and not begun again by its job',
+  async ([status, by, code]) => {
+    const { w, ship, orders, runs, run } = await blocked({})
+    if (by === 'force') await w.during(w.flow.handle(ship, run).cancel({ force: true }))
+    else await w.during(w.flow.settle(ship, run, 'once', { error: new Error('declined') }))
+    await w.s.advance(100_000)
+    expect([w.flow.get(ship, run)?.status, runs]).toEqual([status, ['lost']])
+    expect(w.flow.dead(orders).entries).toMatchObject([{ job: 'lost', error: { code } }])
+  },
+)
+
+test('a rate counts a run once: looks at a blocked one, and restarts, take nothing of it', async () => {
+  const { w, orders, runs } = await blocked({ rate: { max: 1, per: '10m' } })
+  await w.during(w.flow.addMany(orders, ['a', 'b', 'c', 'd']))
+  await w.s.advance(1_500_000)
+  expect(runs).toEqual(['lost', 'a', 'b'])
+  for (let restart = 0; restart < 3; restart++) await w.powerCut()
+  await w.s.advance(100)
+  expect(await w.during(w.flow.counts(orders))).toMatchObject({ running: 2 })
+  await w.s.advance(700_000)
+  expect(runs).toEqual(['lost', 'a', 'b', 'c'])
+})
+
 describe('a workflow with a queue', () => {
   /** Runs of ten seconds each, and those that have begun. */
   const shipping = async (options: QueueOptions, isBlocking = false) => {
