@@ -2,7 +2,7 @@
 import { argument, object, optional, or } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
-import { encodeValue } from '../../storage/index.ts'
+import { decodeValue, encodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
@@ -68,7 +68,8 @@ export const addJobs = async <J>(
   if (queue?.takesRuns) throw invalidArgument('queue', 'a queue with a handler', queue.name)
   if (!Array.isArray(jobs)) throw invalidArgument('jobs', 'a list', jobs)
   if (typeof optionsOf !== 'function') throw invalidArgument('optionsOf', 'a function', optionsOf)
-  const sent = jobs.map((job) => sentJob(job, optionsOf(job)))
+  // A hole in the list is a job like any other.
+  const sent = Array.from(jobs, (job) => sentJob(job, optionsOf(job)))
   const added: Added[] = []
   for (let from = 0; from < sent.length; from += jobsMax)
     added.push(...(await call(refOf(app, queue), 'add', sent.slice(from, from + jobsMax))))
@@ -85,8 +86,11 @@ const jobOptions = object({
 const sentJob = (job: unknown, options: JobOptions): SentJob => {
   const checked = jobOptions(options, argument('', 'a job'))
   const { unique, key = '', priority, delay: delayMs } = checked
-  const bytes = job === undefined ? 0 : encodeValue(job).bytes.length
-  if (bytes <= bytesMax) return { job, key, priority, unique, delayMs, bytes }
+  const stored = job === undefined ? undefined : encodeValue(job)
+  const bytes = stored?.bytes.length ?? 0
+  // A copy: its caller may change the job before the turn that stores it.
+  if (bytes <= bytesMax)
+    return { job: stored && decodeValue(stored), key, priority, unique, delayMs, bytes }
   throw new KeelsonError('TOO_LARGE', `a job takes ${bytes} bytes`, {
     details: { bytes, bytesMax },
   })

@@ -13,6 +13,7 @@ import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { pauseAfter } from '../runs/tries.ts'
+import { copied } from '../runs/values.ts'
 import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
 import { JobTry } from './queue-job.ts'
 import type {
@@ -323,7 +324,8 @@ export class QueueLife {
 
   async #handle(job: JobTry): Promise<End> {
     try {
-      await this.#terms.handler(job.claim.record.job, job)
+      // A copy: the record is stored again when the try fails.
+      await this.#terms.handler(copied(job.claim.record.job), job)
       return { job }
     } catch (thrown) {
       return { job, error: { thrown } }

@@ -115,6 +115,33 @@ describe('a job', () => {
     expect(flow(s.app).dead(mails).entries).toEqual([])
   })
 
+  test('is the value that was given to `add`, whatever its caller and its tries do with it', async () => {
+    const seen: number[] = []
+    const mails = queue('mails', (job: { at: number }) => {
+      seen.push(job.at)
+      job.at += 10
+      if (seen.length < 3) throw new Error('again')
+    })
+    const s = await world([mails])
+    const job = { at: 1 }
+    const adding = flow(s.app).addMany(mails, [job])
+    job.at = 2
+    await s.during(adding)
+    await s.advance(10_000)
+    expect(seen).toEqual([1, 1, 1])
+  })
+
+  test('may be a hole in a list', async () => {
+    const seen: unknown[] = []
+    const mails = queue('mails', (job: unknown) => void seen.push(job))
+    const s = await world([mails])
+    const jobs = [1, 2, 3]
+    delete jobs[1]
+    await s.during(flow(s.app).addMany(mails, jobs))
+    await s.advance(10)
+    expect(seen).toEqual([1, undefined, 3])
+  })
+
   test('may fail with any text, and the other jobs go on', async () => {
     const done: string[] = []
     const mails = queue(
