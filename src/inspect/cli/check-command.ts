@@ -3,7 +3,8 @@
  * does it. Nothing starts, and no folder is touched.
  */
 import { relative } from 'node:path'
-import type { ChildSpec } from '../../runtime/index.ts'
+import type { Clock } from '../../clock.ts'
+import { type ChildSpec, describeReason } from '../../runtime/index.ts'
 import {
   type AppNode,
   isChildSpec,
@@ -15,7 +16,14 @@ import { type Environment, printLine } from '../command/environment.ts'
 import { durationText } from '../text/quantities.ts'
 import { factList, textTable, treeRows } from '../text/text-table.ts'
 import type { InstanceCommand } from './command-line.ts'
-import { namingFile, readConfiguration } from './configuration-file.ts'
+import {
+  type Configuration,
+  type ConfigurationRequest,
+  configurationFile,
+  namingFile,
+  readConfiguration,
+  unreadable,
+} from './configuration-file.ts'
 
 /**
  * Runs the command and resolves with the exit status.
@@ -25,12 +33,49 @@ export const runCheck = async (
   command: InstanceCommand,
   environment: Environment,
 ): Promise<number> => {
-  const { file, options } = await readConfiguration({ ...command, cwd: environment.cwd })
-  await loadedOptions(options).catch((error: unknown) => {
-    throw namingFile(file, error)
-  })
+  const { file, options } = await loadedHere(command, environment)
   printLine(environment.output, checkView(file, options, environment.cwd))
   return 0
+}
+
+/** Code of the configuration that takes longer does not end. */
+const loadMs = 10_000
+
+/**
+ * The configuration with its modules loaded. Refuses too what a start dies of, a promise that was
+ * rejected with nobody there, and what it hangs on, a top-level await that does not settle.
+ */
+const loadedHere = async (
+  command: InstanceCommand,
+  { clock, cwd, onStrayRejection }: Environment,
+): Promise<Configuration> => {
+  const file = configurationFile({ ...command, cwd }) ?? ''
+  const stops: (() => void)[] = []
+  const failed = new Promise<never>((_, reject) => {
+    const fail = (why: string, cause?: unknown) => reject(unreadable(file, cause, why))
+    const late = `it does not end: ${loadMs / 1_000} s have passed`
+    const stray = 'a promise was rejected, and nobody handled it: '
+    stops.push(clock.after(loadMs, () => fail(late)))
+    stops.push(onStrayRejection((reason) => fail(stray + describeReason(reason), reason)))
+  })
+  try {
+    return await Promise.race([failed, loaded({ ...command, cwd }, clock)])
+  } finally {
+    for (const stop of stops) stop()
+  }
+}
+
+const loaded = async (
+  request: ConfigurationRequest,
+  clock: Pick<Clock, 'soon'>,
+): Promise<Configuration> => {
+  const configuration = await readConfiguration(request)
+  await loadedOptions(configuration.options).catch((error: unknown) => {
+    throw namingFile(configuration.file, error)
+  })
+  // Node reports a rejection after the microtasks.
+  await new Promise<void>((resolve) => clock.soon(resolve))
+  return configuration
 }
 
 const checkView = (

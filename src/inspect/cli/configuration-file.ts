@@ -50,6 +50,19 @@ export const readConfiguration = async (request: ConfigurationRequest): Promise<
   const file = configurationFile(request)
   if (file === undefined)
     return { file, options: checked(undefined, { dir: resolve(cwd, dir ?? dirDefault), ...words }) }
+  try {
+    return { file, options: await optionsIn(file, request, words) }
+  } catch (error) {
+    // A getter of the user's threw, or a Proxy.
+    throw isKeelsonError(error) ? error : unreadable(file, error)
+  }
+}
+
+const optionsIn = async (
+  file: string,
+  { cwd, dir }: ConfigurationRequest,
+  words: Partial<StartOptions>,
+): Promise<StartOptions> => {
   const exported = await exportOf(file)
   const own =
     typeof exported.dir === 'string' && exported.dir !== ''
@@ -57,10 +70,7 @@ export const readConfiguration = async (request: ConfigurationRequest): Promise<
       : exported.dir
   const chosen = dir === undefined ? (own ?? resolve(cwd, dirDefault)) : resolve(cwd, dir)
   const options = checked(file, { ...exported, dir: chosen, ...words } as StartOptions)
-  return {
-    file,
-    options: options.app ? { ...options, app: await located(options.app, file) } : options,
-  }
+  return options.app ? { ...options, app: await located(options.app, file) } : options
 }
 
 /** A `CONFIG` error with the name of its file in front; any other error as it is. */
@@ -72,7 +82,11 @@ export const namingFile = (file: string | undefined, error: unknown): unknown =>
       })
     : error
 
-const configurationFile = ({ cwd, config }: ConfigurationRequest): string | undefined => {
+/** The file of the configuration; `undefined`: there is none. @throws KeelsonError `CONFIG` */
+export const configurationFile = ({
+  cwd,
+  config,
+}: Pick<ConfigurationRequest, 'cwd' | 'config'>): string | undefined => {
   if (config === undefined) return fileNames.map((name) => resolve(cwd, name)).find(existsSync)
   const file = resolve(cwd, config)
   if (!existsSync(file)) throw configError('--config', 'a file that is there', config)
@@ -129,8 +143,12 @@ const fromModule = async (file: string): Promise<Record<string, unknown>> => {
   }
 }
 
-const unreadable = (file: string, error: unknown): KeelsonError => {
-  const why = loadFailure(file, error)
+/** The error for a file whose code failed with `error`. */
+export const unreadable = (
+  file: string,
+  error: unknown,
+  why: string = loadFailure(file, error),
+): KeelsonError => {
   return new KeelsonError('CONFIG', `${file} cannot be loaded: ${why}`, {
     details: { file, expected: 'a file that loads', found: why },
     cause: error,

@@ -1,7 +1,7 @@
 /** A folder that a command makes. An existing one is refused, and a failed command removes it. */
 import { realpathSync } from 'node:fs'
 import { basename, dirname, join, sep } from 'node:path'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Disk, makeFolders, refusing } from '../../storage/index.ts'
 
 /**
@@ -10,9 +10,9 @@ import { type Disk, makeFolders, refusing } from '../../storage/index.ts'
  * @throws KeelsonError `INVALID_ARGUMENT`, or an error of the disk; nothing was made
  */
 export const checkNewFolder = (disk: Disk, from: string, to: string): void => {
-  const entry = refusing(() => disk.entry(to))
+  const entry = asked(to, () => disk.entry(to))
   if (entry && entry.kind !== 'folder') throw wrongTarget(to, 'it is not a folder')
-  if (entry && refusing(() => disk.list(to)).length > 0)
+  if (entry && asked(to, () => disk.list(to)).length > 0)
     throw wrongTarget(to, 'it exists and is not empty')
   const [source, target] = [realPath(from), realPath(to)]
   if (isWithin(target, source)) throw wrongTarget(to, `it is inside ${from}, which is only read`)
@@ -25,12 +25,23 @@ export const fillNewFolder = async <T>(
   to: string,
   fill: () => Promise<T>,
 ): Promise<T> => {
-  const undo = refusing(() => makeFolders(disk, to))
+  const undo = asked(to, () => makeFolders(disk, to))
   try {
     return await fill()
   } catch (error) {
     undo()
     throw error
+  }
+}
+
+/** The answer of the disk about the folder. There is no shard that could be down. */
+const asked = <T>(to: string, question: () => T): T => {
+  try {
+    return refusing(question)
+  } catch (error) {
+    if (!isKeelsonError(error, 'SHARD_DOWN')) throw error
+    const { operation, file, errno } = error.details
+    throw wrongTarget(to, `${operation} ${file} failed with ${errno}`)
   }
 }
 

@@ -2,8 +2,10 @@
 import { mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../../src/clock.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, write } from '../../support/commands/command-project.ts'
+import { runKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 /** A folder with a configuration whose tree has these parts. */
@@ -111,4 +113,37 @@ tree           none: the store alone
       expect(errors).toContain(join(dir, 'keelson.config.mjs'))
       expect(readdirSync(dir)).toEqual(before)
     })
+
+  test.each([
+    ['a getter that throws', 'export default { get shards() { throw new Error("odd") } }', 'odd'],
+    [
+      'a rejection that nobody handles',
+      'Promise.reject(new Error("lost")); export default {}',
+      'a promise was rejected, and nobody handled it: Error: lost',
+    ],
+  ])('refuses %s with CONFIG', async (_, text, said) => {
+    const dir = realpathSync(tempFolder())
+    write(dir, 'keelson.config.mjs', text)
+
+    const { status, output, errors } = await runKeelson(['check'], dir)
+
+    expect([status, output, codeIn(errors)]).toEqual([1, '', 'CONFIG'])
+    expect(errors).toContain(`${join(dir, 'keelson.config.mjs')} cannot be loaded: ${said}`)
+  })
+
+  test('refuses a top-level await that does not settle in 10 s with CONFIG', async () => {
+    const dir = realpathSync(tempFolder())
+    write(dir, 'keelson.config.mjs', 'await new Promise(() => undefined); export default {}')
+    const after = (ms: number, action: () => void) => {
+      if (ms === 10_000) setImmediate(action)
+      return () => undefined
+    }
+
+    const { status, errors } = await commandHere(['check'], dir, {
+      clock: { ...systemClock(), after },
+    })
+
+    expect([status, codeIn(errors)]).toEqual([1, 'CONFIG'])
+    expect(errors).toContain('cannot be loaded: it does not end: 10 s have passed')
+  })
 })

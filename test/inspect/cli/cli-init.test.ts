@@ -1,7 +1,7 @@
 /** `keelson init` writes a service whose test passes, whose types hold, and which starts. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, realpathSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, write } from '../../support/commands/command-project.ts'
@@ -96,5 +96,19 @@ describe('keelson init (needs the build)', () => {
       'INVALID_ARGUMENT',
       ['notes.txt'],
     ])
+  })
+
+  test.each([
+    ['/proc/x', 'makeFolder /proc/x failed with ENOENT'],
+    ['notes.txt/x', 'failed with ENOTDIR'],
+  ])('names the folder that it cannot make, and why: %s', async (folder, why) => {
+    const dir = tempFolder()
+    write(dir, 'notes.txt', 'mine')
+
+    const { status, errors } = await commandHere(['init', folder], dir)
+
+    expect([status, codeIn(errors)]).toEqual([1, 'INVALID_ARGUMENT'])
+    expect(errors).toContain(`${resolve(dir, folder)} cannot be written to: `)
+    expect(errors).toContain(why)
   })
 })
