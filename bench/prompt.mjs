@@ -1,27 +1,19 @@
 /**
- * How long the words of an attached prompt, and a scrape of its metrics, hold up the event loop of an
- * instance with very many live entities: the longest time between two turns while a word runs, and
- * the time until its answer.
+ * How long the words of an attached prompt, and the requests of what watches an instance, hold up its
+ * event loop, with very many live entities: the longest hold, and the longest that is the work of our
+ * code (`own`), without collections of V8 and without waits for a processor.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import {
-  call,
-  dynamicSupervisor,
-  entity,
-  ok,
-  reply,
-  start,
-  startDynamicChild,
-  supervisor,
-  worker,
-} from 'keelson'
 import { operations } from 'keelson/operations'
+import { holdWatch } from './harness/holds.mjs'
 import { isWanted } from './harness/options.mjs'
 import { amount, table } from './harness/table.mjs'
+import { startLarge } from './prompt/instance.mjs'
+import { median } from './wal/turns.mjs'
 
 export const about =
   'what the words of an attached prompt and a scrape hold up with 100,000 live entities'
@@ -29,136 +21,172 @@ export const about =
 /** The promise: no word holds up the loop for longer, in ms. */
 const limitMs = 5
 
-const words = [
+/** Where a backup goes: its second copy has only what is new. */
+const backupDir = join(tmpdir(), `keelson-prompt-backup-${process.pid}`)
+
+/** What is typed, each at the instance that the lines before have left. */
+const lines = [
   '1',
-  'ps()',
-  'ps({ all: true })',
-  'ps({ all: true, after: 50_000 })',
-  'top()',
-  "top('queue')",
-  "top('grown', 500)",
-  "top('memory')",
   'tree()',
   "tree('order')",
   "tree('jobs')",
+  'ps()',
+  'ps({ all: true })',
+  'ps({ all: true, after: middle })',
   'entities()',
   "entities('order')",
   "entities('order', { limit: 200 })",
   "entity('order/77')",
+  'top()',
+  "top('queue')",
+  "top('grown', 500)",
+  "top('memory')",
+  "top('memory', 500)",
   "whereis('order/77')",
   "info('order')",
   "info('order/77')",
   "info('nobody')",
   "info('jobs')",
-  'info(50_000)',
+  'info(middle)',
+  'info(last)',
   "state('order/77')",
-  "call('order/77', 'place', 5)",
-  "mailbox('order/77')",
   "state('large')",
-  'app',
-  'log()',
-  'crashes()',
-  'health()',
+  "mailbox('order/77')",
+  "machine('door')",
+  "trace('order/78', 5)",
+  "trace('order/78', 0)",
+  "suspend('order/78')",
+  "resume('order/78')",
+  "call('order/77', 'place', 5)",
+  'cast(anyJob, "note", 1)',
+  'send(anyJob, "tick", 1)',
+  "event('door', 'push')",
+  "store.put('key', 'value')",
+  "store.range({ prefix: 'k' })",
+  'flow.list()',
+  "flow.show('mails')",
+  'control.flushAll()',
+  'batcher.windows()',
   'wal()',
+  'journal()',
   'projections()',
-  "kill('order/77')",
-  'kill(anyJob)',
+  'replication()',
+  'health()',
+  'crashes()',
+  "crashes('nobody')",
+  'log()',
+  'app',
+  '_',
+  'help',
+  "h('app')",
+  "call('order/79', 'place').then(() => kill('order/79'))",
+  'kill(jobs.pop())',
+  `backup('${backupDir}')`,
 ]
 
-/** A server with much to print, and one of which a dynamic supervisor has very many. */
-const large = {
-  init: () => Array.from({ length: 200_000 }, (_, at) => ({ at, name: `row ${at}` })),
-}
-const job = { init: () => 0 }
+/** The words of the list of `help` that no line has: they end the prompt, or are the terminal's. */
+const without = ['clear', 'exit', 'quit']
 
-const order = {
-  init: () => ok({ cents: 0 }),
-  calls: { place: (state) => reply(state.cents, { cents: state.cents + 1 }) },
-}
-
-/** Runs each word several times and prints a line for it; answers all figures. */
+/** Runs each several times and prints a line for it; answers all figures. */
 export const run = async ({ quick, only, rows = quick ? 10_000 : 100_000, repeats = 5 }) => {
-  const dir = mkdtempSync(join(tmpdir(), 'keelson-prompt-'))
-  const orders = entity('order', order, { idleMs: 3_600_000 })
-  const children = [orders, dynamicSupervisor('jobs', { name: 'jobs' }), worker('large', large)]
-  const app = await start({ dir, attach: true, app: supervisor('app', {}, children) })
+  const { app, dir, close } = await startLarge(rows)
+  const watch = holdWatch()
   try {
-    const ref = (at) => app.entity(orders).ref(String(at))
-    for (let at = 0; at < rows; at += 1_000) {
-      const calls = Array.from({ length: 1_000 }, (_, more) => call(ref(at + more), 'place'))
-      await Promise.all(calls)
+    const { ask, complete } = await prompt(join(dir, 'attach.sock'))
+    await ask("const children = (await import('keelson')).whichChildren(app.system.to('jobs'))")
+    await ask('const jobs = (await children).map(({ ref }) => ref)')
+    await ask('const anyJob = jobs[0], last = anyJob.pid, middle = last >> 1')
+    await refuseMissing(ask)
+    const http = requester(app)
+    const works = {
+      ...Object.fromEntries(lines.map((line) => [line, () => ask(line)])),
+      'Tab after info(': () => complete('info('),
+      'an opened prompt': async () => (await prompt(join(dir, 'attach.sock'))).close(),
+      'GET /health': () => http('/health'),
+      'GET /ready': () => http('/ready'),
+      'GET /metrics': () => http('/metrics'),
+      'ps(), tree() and GET /metrics at once': () =>
+        Promise.all([ask('ps()'), ask('tree()'), http('/metrics')]),
     }
-    for (let at = 0; at < rows / 10; at++)
-      await startDynamicChild(app.system.to('jobs'), worker('job', job))
-    const ask = await prompt(join(dir, 'attach.sock'))
-    await ask("let anyJob = (await import('keelson')).whichChildren(app.system.to('jobs'))")
-    await ask('anyJob = (await anyJob)[0].ref')
     const results = []
-    for (const word of words.filter((each) => isWanted(only, each)))
-      results.push(await observed(word, ask, repeats))
-    if (isWanted(only, '/metrics')) results.push(await observed('/metrics', scrape(app), repeats))
-    const head = ['', 'longest hold', 'median', 'answer', '']
+    for (const [title, work] of Object.entries(works).filter(([each]) => isWanted(only, each))) {
+      const found = []
+      for (let at = 0; at < repeats; at++) found.push(await watch.during(work))
+      results.push(resultOf(title, found))
+    }
     console.log(
       `${amount(rows)} live entities, a tenth as many other processes; milliseconds, of ${repeats} times each`,
     )
     console.log(table([head, ...results.map(row)]))
     return results
   } finally {
-    await app.close()
-    rmSync(dir, { recursive: true, force: true })
+    watch.stop()
+    await close()
+    rmSync(backupDir, { recursive: true, force: true })
   }
 }
 
-const row = ({ word, holds, tookMs }) => [
-  word,
-  ...[Math.max(...holds), median(holds), median(tookMs)].map((value) => value.toFixed(1)),
-  Math.max(...holds) <= limitMs ? 'kept' : `over ${limitMs} ms`,
+/** A word that was added to the prompt needs a line here too. */
+const refuseMissing = async (ask) => {
+  const usages = (await ask('help')).split('\n\n')[0].split('\n')
+  const words = usages.flatMap((line) =>
+    line
+      .split('  ')[0]
+      .replace(/\(.*?\)/g, '')
+      .split(', '),
+  )
+  const typed = new Set(lines.flatMap((line) => line.match(/^[a-z_]+/) ?? []))
+  const missing = words.filter((word) => !typed.has(word) && !without.includes(word))
+  if (missing.length > 0) throw new Error(`no line has the words ${missing.join(', ')}`)
+}
+
+const head = ['', 'longest hold', 'collected', 'waited', 'own', 'median own', 'answer', '']
+
+const resultOf = (title, found) => {
+  const most = (key) => Math.max(...found.map((each) => each[key]))
+  const middle = (key) => median(found.map((each) => each[key]))
+  const [hold, collected, waited, own] = ['hold', 'collected', 'waited', 'own'].map(most)
+  return { title, hold, collected, waited, own, ownMedian: middle('own'), tookMs: middle('tookMs') }
+}
+
+const row = ({ title, hold, collected, waited, own, ownMedian, tookMs }) => [
+  title,
+  ...[hold, collected, waited, own, ownMedian, tookMs].map((value) => value.toFixed(1)),
+  hold <= limitMs ? 'kept' : own <= limitMs ? 'own kept' : 'over',
 ]
 
-const median = (values) => values.toSorted((left, right) => left - right)[values.length >> 1]
-
-/** A prompt that is attached: asks a line, and resolves with its answer. */
+/** A prompt that is attached: `ask` runs a line, and resolves with its answer. */
 const prompt = async (path) => {
   const socket = connect(path)
-  const answers = createInterface({ input: socket })[Symbol.asyncIterator]()
-  const { protocol, version } = JSON.parse((await answers.next()).value)
+  const answers = createInterface({ input: socket })
+  const waiting = new Map()
+  const greeted = new Promise((resolve) => waiting.set(undefined, resolve))
+  answers.on('line', (line) => {
+    const answer = JSON.parse(line)
+    waiting.get(answer.id)?.(answer)
+  })
+  const { protocol, version } = await greeted
   const say = (message) => socket.write(`${JSON.stringify(message)}\n`)
   say({ protocol, version, colours: false, verbose: false })
-  let id = 0
-  return async (run) => {
-    say({ id: ++id, run })
-    for (;;) {
-      const answer = JSON.parse((await answers.next()).value)
-      if (answer.id === id) return answer.text
-    }
+  let last = 0
+  const asked = (request) => {
+    const id = ++last
+    say({ id, ...request })
+    return new Promise((resolve) => waiting.set(id, resolve))
   }
+  const ask = async (run) => {
+    const { text, hasFailed } = await asked({ run })
+    if (hasFailed && !run.includes('nobody')) throw new Error(`${run}: ${text}`)
+    return text
+  }
+  return { ask, complete: (complete) => asked({ complete }), close: () => socket.destroy() }
 }
 
-/** A scrape of an instance. */
-const scrape = (app) => {
+/** Asks the handler of an instance. */
+const requester = (app) => {
   const handler = operations(app)
   return (url) =>
     new Promise((resolve) => {
       handler({ url, headers: {} }, { writeHead: () => undefined, end: resolve })
     })
-}
-
-const observed = async (word, ask, repeats) => {
-  const [holds, tookMs] = [[], []]
-  for (let at = 0; at < repeats; at++) {
-    let [longest, last, isOver] = [0, performance.now(), false]
-    const turn = () => {
-      const now = performance.now()
-      longest = Math.max(longest, now - last)
-      last = now
-      if (!isOver) setImmediate(turn)
-    }
-    turn()
-    const began = performance.now()
-    await ask(word)
-    tookMs.push(performance.now() - began)
-    isOver = true
-    holds.push(longest)
-  }
-  return { word, holds, tookMs }
 }

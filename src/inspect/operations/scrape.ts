@@ -16,6 +16,9 @@ import { ProcessSurvey } from './process-survey.ts'
 import { takeRows } from './row-metrics.ts'
 import { Measurements } from './series.ts'
 
+/** A slice of a scrape: with one more metric it is not twice as long. */
+const lookMs = 2
+
 /** The scrapes of one instance. It listens until the instance closes. */
 export class Scrapes {
   readonly #app: AppContext
@@ -59,7 +62,7 @@ export class Scrapes {
       this.#taking = undefined
     })
     const taken = await this.#taking
-    const slice = new TimeSlice(this.#parts.system.clock)
+    const slice = new TimeSlice(this.#parts.system.clock, lookMs)
     const texts: string[] = []
     for (const metric of Object.values(metrics)) {
       const family = taken.get(metric) ?? this.#heard.get(metric)
@@ -72,15 +75,17 @@ export class Scrapes {
   async #take(): Promise<Measurements> {
     const into = new Measurements()
     const { system, shards } = this.#parts
-    const slice = new TimeSlice(system.clock)
+    const slice = new TimeSlice(system.clock, lookMs)
     this.#work?.restart()
     takeProcess(system.clock.now(), this.#loop?.read(), into)
     takeInstance(this.#parts, this.#version, into)
+    await slice.spent()
     takeFailures(this.#records, into)
     for (const shard of shards) {
       await slice.spent()
       takeShard(shard, this.#snapshotAt.get(shard.index), into)
     }
+    await slice.spent()
     await takeRows(this.#app, into)
     await this.#survey.take(into)
     return into

@@ -20,42 +20,44 @@ import {
 import type { App, BackupOptions } from '../../supervisors/index.ts'
 import { View } from '../text/view.ts'
 import { stateText } from '../views/machine-view.ts'
-import { findProcess, namedEntity, processTitle } from './process-finder.ts'
+import { findProcess, namedEntity, processTitle, type Soon, whenFound } from './process-finder.ts'
 import { processAt } from './process-pages.ts'
 import type { ShownValues } from './shown-values.ts'
 
 /**
- * The words. A wrong process is an error at once, and not one of the promise: in a loop nobody
- * awaits that.
+ * The words. They act at once, in a loop too that awaits nothing, on a process that has a name, a pid
+ * or a ref. One that is only shown by its label is sought among all processes first.
  */
 export const actingWords = (app: App, shown: ShownValues) => ({
   backup: (dir: string, options?: BackupOptions) => app.backup(dir, options),
-  kill: (process: unknown) => {
-    const info = findProcess(app, process)
-    app.system.kill(info.ref)
-    const killed = new View(`killed ${processTitle(info)}`)
-    return untilNoticed(app, info.parent).then(() => killed)
-  },
-  suspend: (process: unknown) => {
-    const info = findProcess(app, process)
-    const suspended = `suspended ${processTitle(info)}; its messages wait until resume`
-    return suspend(info.ref).then(() => new View(suspended))
-  },
-  resume: (process: unknown) => {
-    const info = findProcess(app, process)
-    return resume(info.ref).then(() => new View(`resumed ${processTitle(info)}`))
-  },
+  kill: (process: unknown) =>
+    whenFound(findProcess(app, process), (info) => {
+      app.system.kill(info.ref)
+      const killed = new View(`killed ${processTitle(info)}`)
+      return untilNoticed(app, info.parent).then(() => killed)
+    }),
+  suspend: (process: unknown) =>
+    whenFound(findProcess(app, process), (info) => {
+      const suspended = `suspended ${processTitle(info)}; its messages wait until resume`
+      return suspend(info.ref).then(() => new View(suspended))
+    }),
+  resume: (process: unknown) =>
+    whenFound(findProcess(app, process), (info) =>
+      resume(info.ref).then(() => new View(`resumed ${processTitle(info)}`)),
+    ),
   call: async (process: unknown, message: string, payload?: unknown, options?: CallOptions) => {
-    const ref = understanding(app, process, 'calls', message)
-    const shownBy = replyShownBy(ref)
-    const reply = await call(ref, message, payload, options)
-    return shown.mark(reply, shownBy(reply))
+    return whenFound(understanding(app, process, 'calls', message), async (ref) => {
+      const shownBy = replyShownBy(ref)
+      const reply = await call(ref, message, payload, options)
+      return shown.mark(reply, shownBy(reply))
+    })
   },
   cast: (process: unknown, message: string, payload?: unknown) =>
-    cast(understanding(app, process, 'casts', message), message, payload),
+    whenFound(understanding(app, process, 'casts', message), (ref) => cast(ref, message, payload)),
   send: (process: unknown, message: string, payload?: unknown) =>
-    send(understanding(app, process, 'infos', message), message, payload),
-  event: (process: unknown, event: unknown) => sendEvent(app, process, event),
+    whenFound(understanding(app, process, 'infos', message), (ref) => send(ref, message, payload)),
+  event: (process: unknown, event: unknown) =>
+    whenFound(woken(app, process), (info) => sendEvent(info, event)),
 })
 
 /** The payloads of a process are not known here: any passes. */
@@ -81,8 +83,14 @@ const understanding = (
   process: unknown,
   section: 'calls' | 'casts' | 'infos',
   message: string,
+): Soon<Ref<AnyMessages>> =>
+  whenFound(woken(app, process), (info) => refFor(info, section, message))
+
+const refFor = (
+  info: ProcessSummary,
+  section: 'calls' | 'casts' | 'infos',
+  message: string,
 ): Ref<AnyMessages> => {
-  const info = woken(app, process)
   const names = messageNames(info.ref)?.[section]
   const ref = info.ref as Ref<AnyMessages>
   if (names === undefined || names.includes(message)) return ref
@@ -99,8 +107,7 @@ const understanding = (
  * full.
  * @throws KeelsonError `INVALID_ARGUMENT`, `NO_PROCESS`
  */
-const sendEvent = (app: App, process: unknown, given: unknown): Promise<View | false> => {
-  const info = woken(app, process)
+const sendEvent = (info: ProcessSummary, given: unknown): Promise<View | false> => {
   const title = processTitle(info)
   const outline = machineOutline(machineOf(info.ref))
   if (!outline) throw invalidArgument('event', 'a process of the kind machine', title)

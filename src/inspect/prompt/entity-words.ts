@@ -12,6 +12,7 @@ import {
   kindTable,
 } from '../views/entity-view.ts'
 import { type NamedEntity, namedEntity } from './process-finder.ts'
+import { nextTurn } from './process-pages.ts'
 import type { ShownValues } from './shown-values.ts'
 
 type Handle = ReturnType<App['entity']>
@@ -112,7 +113,7 @@ const entityPage = async (
       rows.push(entityRow({ id, pid, state: shown.printed(state), blocked: blocked?.message }))
     }
     cursor = page.cursor
-    await new Promise<void>((resolve) => app.system.clock.soon(resolve))
+    await nextTurn(app.system)
   } while (cursor !== undefined && rows.length < limit)
   return entityTable(kind, rows, cursor)
 }

@@ -30,10 +30,10 @@ export const failureWords = (app: App, paint: Paint) => {
       const text = () => healthView(health, records, system.clock.now(), paint)
       return Object.defineProperty(health, inspect.custom, { value: text })
     },
-    crashes: (process?: unknown) => {
+    crashes: async (process?: unknown) => {
       const all = records.last('crash')
       if (process === undefined) return new View(crashTable(all, records.total('crash')))
-      const title = titleOf(app, process)
+      const title = await titleOf(app, process)
       const found = all.filter(({ subject, pid }) => subject === title || `<${pid}>` === title)
       return new View(wholeCrashes(found, title))
     },
@@ -51,8 +51,8 @@ export const failureWords = (app: App, paint: Paint) => {
 }
 
 /** The name of a process as its records have it: it may be gone, or run with another pid. */
-const titleOf = (app: App, target: unknown): string => {
-  const found = processOf(app, target)
+const titleOf = async (app: App, target: unknown): Promise<string> => {
+  const found = await processOf(app, target)
   if (found) return shownName(found) ?? `<${found.pid}>`
   const known = typeof target === 'object' ? ((target as Ref).name ?? (target as Ref).pid) : target
   return typeof known === 'number' ? `<${known}>` : String(known)

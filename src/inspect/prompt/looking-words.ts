@@ -34,8 +34,9 @@ import {
   processOf,
   processTitle,
   restingEntity,
+  whenFound,
 } from './process-finder.ts'
-import { processPages } from './process-pages.ts'
+import { nextTurn, processPages } from './process-pages.ts'
 import type { ShownValues } from './shown-values.ts'
 import { traceFeed } from './trace-view.ts'
 import { surveyBelow, surveyTree } from './tree-survey.ts'
@@ -52,7 +53,7 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
       if (process === undefined) return new View(treeView(await surveyTree(app), paint))
       return (
         atRest(process) ??
-        new View(treeView(await surveyBelow(app, findProcess(app, process)), paint))
+        new View(treeView(await surveyBelow(app, await findProcess(app, process)), paint))
       )
     },
     ps: async (options?: unknown) => {
@@ -63,18 +64,21 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
       const isWrong = typeof all !== 'boolean' || typeof after !== 'number'
       if (options !== undefined && isWrong)
         throw invalidArgument('ps', 'nothing, or { all: true, after: pid }', options)
-      if (all === true && typeof after === 'number')
-        return new View(pageTable(app.system.inspectProcesses({ after, limit: rowsMax }), paint))
+      if (all === true && typeof after === 'number') {
+        const page = app.system.inspectProcesses({ after, limit: rowsMax })
+        await nextTurn(app.system)
+        return new View(pageTable(page, paint))
+      }
       const table = new FoldedTable()
       for await (const page of processPages(app.system)) table.add(page)
       return new View(table.text(paint))
     },
     top: topWord(app, paint),
-    whereis: (process: unknown) => processOf(app, process)?.ref,
+    whereis: (process: unknown) => whenFound(processOf(app, process), (found) => found?.ref),
     info: async (process: unknown) => {
       const resting = atRest(process)
       if (resting) return resting
-      const summary = findProcess(app, process)
+      const summary = await findProcess(app, process)
       const ties = tiesOf(summary.ref, namesMax)
       const { parent = 0 } = summary
       const tied = Object.values(ties).flatMap(({ pids }) => pids)
@@ -84,15 +88,17 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
     state: async (process: unknown) => {
       const resting = restingEntity(app, process)
       if (resting) return storedState(app, resting, shown)
-      const { state } = await getStatus(findProcess(app, process).ref)
+      const { state } = await getStatus((await findProcess(app, process)).ref)
+      // A large one has been copied up to here, and is printed then.
+      await nextTurn(app.system)
       return shown.mark(state, state)
     },
     trace: async (process: unknown, count?: unknown) =>
-      atRest(process) ?? traceFeed(findProcess(app, process), count),
+      atRest(process) ?? traceFeed(await findProcess(app, process), count),
     mailbox: async (process: unknown) => {
       const resting = atRest(process)
       if (resting) return resting
-      const summary = findProcess(app, process)
+      const summary = await findProcess(app, process)
       return new View(mailboxView(summary, waitingMessages(summary.ref, messagesMax)))
     },
     machine: async (process: unknown) =>
@@ -108,7 +114,7 @@ const storedState = (app: App, { kind, id }: NamedEntity, shown: ShownValues): u
 /** The machine of a process, or of an entity at rest. @throws KeelsonError `INVALID_ARGUMENT` */
 const machineAt = async (app: App, target: unknown, shown: ShownValues): Promise<MachineFacts> => {
   const resting = restingEntity(app, target)
-  const process = resting ? undefined : findProcess(app, target)
+  const process = resting ? undefined : await findProcess(app, target)
   const definition = resting
     ? app.entities.known.get(resting.kind)?.machine
     : process && machineOf(process.ref)

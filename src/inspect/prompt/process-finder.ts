@@ -13,7 +13,7 @@ import {
   summaryOf,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { processAt } from './process-pages.ts'
+import { processAt, processPages } from './process-pages.ts'
 
 /** The part of an instance that finds its processes. */
 export type Findable = Pick<App, 'system' | 'instance' | 'entities'>
@@ -21,13 +21,21 @@ export type Findable = Pick<App, 'system' | 'instance' | 'entities'>
 /** An entity by its kind and id. */
 export type NamedEntity = { readonly kind: string; readonly id: string }
 
+/** A value, or a promise of it if it takes a look at all processes. */
+export type Soon<T> = T | Promise<T>
+
+/** Goes on with a value: at once, unless it is a promise. */
+export const whenFound = <T, R>(value: Soon<T>, act: (value: T) => R | Promise<R>): Soon<R> =>
+  value instanceof Promise ? value.then(act) : act(value)
+
 /**
  * The process of `target`, as `processOf` finds it.
  * @throws KeelsonError `NO_PROCESS` when there is none, `INVALID_ARGUMENT` for any other value
  */
-export const findProcess = (app: Findable, target: unknown): ProcessSummary => {
-  const found = processOf(app, target)
-  if (found) return found
+export const findProcess = (app: Findable, target: unknown): Soon<ProcessSummary> =>
+  whenFound(processOf(app, target), (found) => found ?? refuse(app, target))
+
+const refuse = (app: Findable, target: unknown): never => {
   const resting = restingEntity(app, target)
   const why = resting
     ? `${resting.kind}/${resting.id} is at rest; entity('${resting.kind}/${resting.id}') shows it`
@@ -65,7 +73,7 @@ export const restingEntity = (app: Findable, target: unknown): NamedEntity | und
  * control handle, or a result of `info`. `undefined`: there is none.
  * @throws KeelsonError `NO_PROCESS` for a label of several, `INVALID_ARGUMENT` for any other value
  */
-export const processOf = (app: Findable, target: unknown): ProcessSummary | undefined => {
+export const processOf = (app: Findable, target: unknown): Soon<ProcessSummary | undefined> => {
   const { system, instance, entities } = app
   if (target instanceof ControlHandle) return summaryOf(system.to(Control.name(instance)))
   const pid = pidIn(target)
@@ -74,7 +82,6 @@ export const processOf = (app: Findable, target: unknown): ProcessSummary | unde
     const entity = namedEntity(app, target)
     if (entity) return summaryOf(entities.ref(entity.kind, entity.id))
     const named = summaryOf(system.to(name(target)))
-    // A kind has no name, and a search for its label passes all its entities.
     const kind = named ? undefined : entities.kind(target)
     return named ?? (kind ? summaryOf(kind.ref) : labelled(system, target))
   }
@@ -83,11 +90,14 @@ export const processOf = (app: Findable, target: unknown): ProcessSummary | unde
 }
 
 /**
- * The process without a name that is shown as `label`, such as a kind of entities.
+ * The process without a name that is shown as `label`, such as a child of a dynamic supervisor.
  * @throws KeelsonError `NO_PROCESS` when several are shown so
  */
-const labelled = (system: System, label: string): ProcessSummary | undefined => {
-  const found = system.inspectProcesses({ label })
+const labelled = async (system: System, label: string): Promise<ProcessSummary | undefined> => {
+  const found: ProcessSummary[] = []
+  for await (const page of processPages(system))
+    for (const process of page)
+      if (process.name === undefined && process.label === label) found.push(process)
   if (found.length <= 1) return found[0]
   const pids = found.map(({ pid }) => `<${pid}>`)
   throw new KeelsonError(

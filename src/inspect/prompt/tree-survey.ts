@@ -14,7 +14,7 @@ import {
 } from '../../runtime/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
 import type { TreeNode } from '../views/tree-view.ts'
-import { processPages } from './process-pages.ts'
+import { nextTurn, processPages } from './process-pages.ts'
 
 /** The part of an instance that is surveyed. */
 export type Surveyed = Pick<App, 'system' | 'instance' | 'health'>
@@ -30,6 +30,7 @@ export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
   // An instance is running, so the supervisors are loaded; a program that imports Keelson may not
   // need them.
   const { treeNames } = await import('../../supervisors/index.ts')
+  await nextTurn(system)
   const { root } = treeNames(instance)
   const info = system.info(root)
   return info ? surveyBelow(surveyed, info) : missing(root, 'supervisor', undefined)

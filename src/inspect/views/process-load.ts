@@ -10,6 +10,7 @@ import type { ProcessSummary } from '../../runtime/index.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { textTable } from '../text/text-table.ts'
+import { rowsMax } from './process-view.ts'
 
 /** The number of messages that a process has handled, and of messages that wait. */
 type LoadCounts = { readonly handled: number; readonly queue: number }
@@ -96,8 +97,8 @@ export const loadQuery = (order: unknown = 'handled', rows: unknown = 10) => {
   const found = orders.find((each) => each === order)
   if (found === undefined)
     throw invalid('order', orders.map((each) => `'${each}'`).join(', '), order)
-  if (!Number.isSafeInteger(rows) || (rows as number) < 1)
-    throw invalid('rows', 'a whole number from 1', rows)
+  if (!Number.isSafeInteger(rows) || (rows as number) < 1 || (rows as number) > rowsMax)
+    throw invalid('rows', `a whole number from 1 to ${rowsMax}`, rows)
   return { order: found, rows: rows as number }
 }
 

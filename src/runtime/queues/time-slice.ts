@@ -9,15 +9,17 @@ import { sliceMs } from './run-queue.ts'
 /** The slice of one loop. It begins when it is made. */
 export class TimeSlice {
   readonly #clock: Clock
+  readonly #ms: number
   #beganAt: number
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, ms: number = sliceMs) {
     this.#clock = clock
+    this.#ms = ms
     this.#beganAt = clock.monotonic()
   }
 
   get isSpent(): boolean {
-    return this.#clock.monotonic() - this.#beganAt >= sliceMs
+    return this.#clock.monotonic() - this.#beganAt >= this.#ms
   }
 
   /** When the slice is spent, resolves in the next turn of the event loop; else `undefined`. */

@@ -382,8 +382,6 @@ export interface ProcessQuery {
   readonly after?: number
   /** The most processes; 500 by default. */
   readonly limit?: number
-  /** Only processes without a name and with this label. A name is found by `info`. */
-  readonly label?: string
 }
 
 /**

@@ -111,6 +111,9 @@ export const traceWith = (system: System, tracer: Tracer): (() => void) => {
 type AnyName = string | Via | Part
 type AnyRef = Ref<unknown> | AnyName
 
+/** So many walks through all processes at one time find their place at once. */
+const pageEndsMax = 8
+
 /** The implementation of `System`. */
 export class ProcessSystem implements Kernel, Starter {
   readonly clock: Clock
@@ -132,8 +135,8 @@ export class ProcessSystem implements Kernel, Starter {
   /** Messages carry their async context, or their place in a trace. */
   #carries: boolean
   readonly #processes = new ProcessList<Process>()
-  /** The last process of a full page, so that the next page finds its place. */
-  #lastInspected: Process | undefined = undefined
+  /** The last processes of full pages, the latest first, so that the next pages find their place. */
+  #pageEnds: readonly Process[] = []
   readonly #tables = new WeakMap<object, ServerTable>()
   readonly #ended = new Ring<Process>()
   #telling = false
@@ -198,18 +201,17 @@ export class ProcessSystem implements Kernel, Starter {
     return this.#processes.all().map(processInfo)
   }
 
-  inspectProcesses({ after = 0, limit = 500, label }: ProcessQuery = {}): ProcessSummary[] {
-    const last = this.#lastInspected
+  inspectProcesses({ after = 0, limit = 500 }: ProcessQuery = {}): ProcessSummary[] {
     const page: ProcessSummary[] = []
-    this.#lastInspected = undefined
     // Processes are in the order of their pids. The next page goes on from the last one.
-    let process = last?.alive && last.pid === after ? last.after : this.#processes.first
+    const last = this.#pageEnds.find(({ alive, pid }) => alive && pid === after)
+    let process = last ? last.after : this.#processes.first
     for (; process !== undefined; process = process.after) {
       if (process.pid <= after) continue
-      if (label !== undefined && (process.name !== undefined || process.label !== label)) continue
       page.push(processSummary(process))
       if (page.length < limit) continue
-      this.#lastInspected = process
+      const others = this.#pageEnds.filter((end) => end.alive && end !== process)
+      this.#pageEnds = [process, ...others.slice(0, pageEndsMax - 1)]
       break
     }
     return page

@@ -79,7 +79,7 @@ describe('their table', () => {
   })
 })
 
-test.each([['reductions'], [5], ['queue', 0], ['queue', 2.5], ['queue', 'all']])(
+test.each([['reductions'], [5], ['queue', 0], ['queue', 2.5], ['queue', 501], ['queue', 'all']])(
   'top(%o, %o) is refused',
   (...words) => {
     expect(() => loadQuery(...words)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))

@@ -1,13 +1,14 @@
 /** Processes are looked at page by page, in the order of their start. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { GenServer, ProcessInfo } from '../../../src/runtime/index.ts'
+import { ProcessList } from '../../../src/runtime/process/process-list.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
 const server: GenServer<object, null> = { init: () => null }
 
 const started = async (count: number) => {
   const { system, settle } = testSystem()
-  for (let at = 0; at < count; at++) await system.start(server, undefined, { label: `p${at % 3}` })
+  for (let at = 0; at < count; at++) await system.start(server)
   return { system, settle }
 }
 
@@ -36,7 +37,18 @@ test('a page goes on after any pid, and has what info says', async () => {
   expect(system.inspectProcesses({ after: 1_000 })).toEqual([])
 })
 
-test('a label finds its processes only', async () => {
-  const { system } = await started(6)
-  expect(system.inspectProcesses({ label: 'p1' }).map(({ label }) => label)).toEqual(['p1', 'p1'])
+test('several walks at one time go on where their pages ended, and none from the start again', async () => {
+  const { system } = await started(30)
+  const starts = vi.spyOn(ProcessList.prototype, 'first', 'get')
+  const walks = Array.from({ length: 3 }, () => ({ after: 0, pids: [] as number[] }))
+  for (let page = 0; page < 10; page++)
+    for (const walk of walks) {
+      const found = system.inspectProcesses({ after: walk.after, limit: 3 })
+      walk.pids.push(...found.map(({ pid }) => pid))
+      walk.after = walk.pids.at(-1) ?? 0
+    }
+
+  expect(starts).toHaveBeenCalledTimes(walks.length)
+  const all = system.processes().map(({ pid }) => pid)
+  for (const { pids } of walks) expect(pids).toEqual(all)
 })
