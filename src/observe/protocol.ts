@@ -252,7 +252,7 @@ export type Kind = {
 /** Which entities of a kind. `only`: those in trouble. */
 export type KindQuery = {
   readonly kind: string
-  readonly only?: 'blocked' | 'failing' | 'overdue'
+  readonly only?: 'blocked' | 'failing' | 'parked' | 'overdue'
   readonly field?: string
   readonly value?: string
   readonly cursor?: string

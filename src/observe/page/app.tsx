@@ -2,9 +2,14 @@
 import type { ComponentType } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { Action, Frame, Header, Views } from '../protocol.ts'
+import { EntitiesView, KindView } from '../views/entities.tsx'
+import { EntityView } from '../views/entity.tsx'
+import { FlowsView, RunsView, RunView } from '../views/flows.tsx'
 import { LogView } from '../views/log.tsx'
 import { OverviewView } from '../views/overview.tsx'
 import { ProcessesView, ProcessView } from '../views/processes.tsx'
+import { ReplicationView, StorageView } from '../views/storage.tsx'
+import { StoreView } from '../views/store.tsx'
 import { TreeView } from '../views/tree.tsx'
 import { ActionDialog } from '../widgets/actions.tsx'
 import { type Page, PageContext } from '../widgets/asking.ts'
@@ -42,7 +47,45 @@ const views: Readonly<Record<string, View>> = {
     follows: ({ parts: [pid = ''] }) => ({ view: 'process', query: { pid } }),
     Shown: ProcessView,
   },
-  log: { title: 'Log tail', key: '0', follows: () => ({ view: 'log' }), Shown: LogView },
+  entities: {
+    title: 'Entities',
+    key: '4',
+    follows: () => ({ view: 'entities' }),
+    Shown: EntitiesView,
+  },
+  kind: { title: 'Entities', follows: () => ({ view: 'entities' }), Shown: KindView },
+  entity: {
+    title: 'Entities',
+    follows: ({ parts: [kind = '', ...id] }) => ({
+      view: 'entity',
+      query: { kind, id: id.join('/') },
+    }),
+    Shown: EntityView,
+  },
+  flows: { title: 'Flows', key: '5', follows: () => ({ view: 'flows' }), Shown: FlowsView },
+  runs: { title: 'Flows', follows: () => ({ view: 'flows' }), Shown: RunsView },
+  run: {
+    title: 'Flows',
+    follows: ({ parts: [type = '', ...id] }) => ({
+      view: 'run',
+      query: { type, id: id.join('/') },
+    }),
+    Shown: RunView,
+  },
+  store: { title: 'Store', key: '6', follows: () => ({ view: 'header' }), Shown: StoreView },
+  storage: {
+    title: 'Log and storage',
+    key: '7',
+    follows: () => ({ view: 'storage' }),
+    Shown: StorageView,
+  },
+  replication: {
+    title: 'Replication',
+    key: '8',
+    follows: () => ({ view: 'replication' }),
+    Shown: ReplicationView,
+  },
+  log: { title: 'Log tail', key: '9', follows: () => ({ view: 'log' }), Shown: LogView },
 }
 
 const useRoute = (): Route => {

@@ -1,0 +1,205 @@
+/** Kinds of durable actors, and the list of one kind: all, those in trouble, or by an index. */
+import { useState } from 'preact/hooks'
+import type { Kind, KindPage } from '../protocol.ts'
+import { usePage, usePages } from '../widgets/asking.ts'
+import { Badge, Card, Empty } from '../widgets/parts.tsx'
+import { countText, dueText } from '../widgets/quantities.ts'
+import { addressOf, type Route } from '../widgets/route.ts'
+import { type Column, LongTable, Table } from '../widgets/table.tsx'
+
+const troubleColumn = (
+  title: string,
+  name: 'blocked' | 'failing' | 'parked' | 'overdue',
+): Column<Kind> => ({
+  title,
+  isNumber: true,
+  cell: (kind) =>
+    kind[name] === 0 ? (
+      <span class="muted">0</span>
+    ) : (
+      <a class="bad" href={addressOf('kind', [kind.kind], { only: name })}>
+        {countText(kind[name])}
+      </a>
+    ),
+})
+
+/** All kinds. */
+export const EntitiesView = ({ data }: { data: { readonly kinds: readonly Kind[] } }) => {
+  const { header } = usePage()
+  const columns: readonly Column<Kind>[] = [
+    { title: 'kind', cell: ({ kind }) => <a href={addressOf('kind', [kind])}>{kind}</a> },
+    { title: 'live', isNumber: true, cell: ({ live }) => countText(live) },
+    troubleColumn('blocked', 'blocked'),
+    troubleColumn('failing', 'failing'),
+    troubleColumn('parked', 'parked'),
+    troubleColumn('overdue', 'overdue'),
+    {
+      title: 'next alarm',
+      isNumber: true,
+      class: 'aside',
+      cell: ({ nextAlarmAt }) =>
+        nextAlarmAt === undefined ? <span class="muted">–</span> : dueText(nextAlarmAt, header.at),
+    },
+  ]
+  return (
+    <>
+      <div class="top">
+        <h1>Entities</h1>
+        <span class="fill" />
+        <Finder kinds={data.kinds} />
+      </div>
+      <Card isFlush>
+        {data.kinds.length === 0 ? (
+          <Empty title="No kind of durable actors runs">A kind is a child of the tree.</Empty>
+        ) : (
+          <Table columns={columns} rows={data.kinds} keyOf={({ kind }) => kind} />
+        )}
+      </Card>
+    </>
+  )
+}
+
+/** Goes to an entity by its name: `order/17`. */
+const Finder = ({ kinds }: { kinds: readonly Kind[] }) => {
+  const [name, setName] = useState('')
+  const go = (): void => {
+    const at = name.indexOf('/')
+    if (at > 0) location.hash = addressOf('entity', [name.slice(0, at), name.slice(at + 1)])
+  }
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        go()
+      }}
+    >
+      <input
+        type="search"
+        placeholder={`${kinds[0]?.kind ?? 'kind'}/17`}
+        aria-label="Go to an entity"
+        value={name}
+        onInput={(event) => setName(event.currentTarget.value)}
+      />
+    </form>
+  )
+}
+
+type Row = KindPage['rows'][number]
+
+const troubles = ['blocked', 'failing', 'parked', 'overdue'] as const
+
+/** The entities of a kind. */
+export const KindView = ({
+  data,
+  route,
+}: {
+  data: { readonly kinds: readonly Kind[] }
+  route: Route
+}) => {
+  const [kind = ''] = route.parts
+  const { only, field, value } = route.query
+  const known = data.kinds.find((each) => each.kind === kind)
+  const asked = { kind, only, field, value } as { kind: string; only?: 'blocked' }
+  const { rows, refusal, isAsking, isWhole, more } = usePages('kind', asked)
+  const columns: readonly Column<Row>[] = [
+    {
+      title: 'id',
+      class: 'nowrap',
+      cell: ({ id }) => <a href={addressOf('entity', [kind, id])}>{id}</a>,
+    },
+    {
+      title: 'process',
+      class: 'nowrap',
+      cell: ({ pid }) =>
+        pid === undefined ? (
+          <span class="muted">at rest</span>
+        ) : (
+          <a href={addressOf('process', [pid])}>{`<${pid}>`}</a>
+        ),
+    },
+    {
+      title: 'state',
+      class: 'cut',
+      cell: ({ text, blocked }) =>
+        blocked === undefined ? (
+          <code>{text}</code>
+        ) : (
+          <>
+            <Badge tone="bad">blocked</Badge> {blocked}
+          </>
+        ),
+    },
+  ]
+  return (
+    <>
+      <div class="top">
+        <h1>
+          <a href={addressOf('entities')}>Entities</a> / {kind}
+        </h1>
+        <span class="muted">
+          {countText(rows.length)}
+          {isWhole ? '' : ' so far'}
+        </span>
+        <span class="fill" />
+        <select
+          aria-label="Which"
+          value={only ?? ''}
+          onChange={(event) => {
+            location.hash = addressOf('kind', [kind], { only: event.currentTarget.value })
+          }}
+        >
+          <option value="">all</option>
+          {troubles.map((name) => (
+            <option key={name} value={name}>
+              {name}
+              {known ? ` (${countText(known[name])})` : ''}
+            </option>
+          ))}
+        </select>
+        {known && known.fields.length > 0 && <ByIndex kind={known} route={route} />}
+      </div>
+      <Card isFlush>
+        {refusal && <p class="banner bad">{refusal.message}</p>}
+        {rows.length === 0 && !isAsking && !refusal ? (
+          <Empty title={`No ${kind} is found`} />
+        ) : (
+          <LongTable columns={columns} rows={rows} keyOf={({ id }) => id} onEnd={more} />
+        )}
+      </Card>
+    </>
+  )
+}
+
+/** Asks for entities by a field of their index. */
+const ByIndex = ({ kind, route }: { kind: Kind; route: Route }) => {
+  const [field, setField] = useState(route.query.field ?? kind.fields[0] ?? '')
+  const [value, setValue] = useState(route.query.value ?? '')
+  return (
+    <form
+      class="acts"
+      onSubmit={(event) => {
+        event.preventDefault()
+        location.hash = addressOf('kind', [kind.kind], value === '' ? {} : { field, value })
+      }}
+    >
+      <select
+        aria-label="Field of the index"
+        value={field}
+        onChange={(event) => setField(event.currentTarget.value)}
+      >
+        {kind.fields.map((name) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <input
+        type="search"
+        placeholder="is"
+        aria-label="Value of the field"
+        value={value}
+        onInput={(event) => setValue(event.currentTarget.value)}
+      />
+    </form>
+  )
+}

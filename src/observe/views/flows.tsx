@@ -1,0 +1,292 @@
+/** Workflows and queues: how many runs have each status, a list of runs, and one run in time. */
+import type { Flows, RunDetail, RunRow } from '../protocol.ts'
+import { Act } from '../widgets/actions.tsx'
+import { usePage, usePages } from '../widgets/asking.ts'
+import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
+import { agoText, countText, dueText, durationText, timeText } from '../widgets/quantities.ts'
+import { addressOf, type Route } from '../widgets/route.ts'
+import { type Column, LongTable, Table } from '../widgets/table.tsx'
+import { Value } from '../widgets/values.tsx'
+
+const statuses = [
+  ...['waiting', 'running', 'cancelling', 'undoing', 'blocked'],
+  ...['completed', 'failed', 'cancelled'],
+]
+
+const tones: Readonly<Record<string, Tone>> = {
+  ...{ blocked: 'bad', failed: 'bad', error: 'bad', completed: 'good', ok: 'good' },
+  ...{ cancelled: 'warn', cancelling: 'warn', undoing: 'warn' },
+}
+
+type Workflow = Flows['workflows'][number]
+type Queue = Flows['queues'][number]
+
+const number = (count: number, tone?: Tone) =>
+  count === 0 ? <span class="muted">0</span> : <span class={tone}>{countText(count)}</span>
+
+const workflowColumns: readonly Column<Workflow>[] = [
+  { title: 'workflow', cell: ({ type }) => <a href={addressOf('runs', [type])}>{type}</a> },
+  ...statuses.map(
+    (status): Column<Workflow> => ({
+      title: status,
+      isNumber: true,
+      cell: ({ type, counts }) => {
+        const count = counts[status] ?? 0
+        const tone = tones[status]
+        return count === 0 ? (
+          number(0)
+        ) : (
+          <a
+            class={tone === 'good' ? undefined : tone}
+            href={addressOf('runs', [type], { status })}
+          >
+            {countText(count)}
+          </a>
+        )
+      },
+    }),
+  ),
+]
+
+const queueColumns = (now: number): readonly Column<Queue>[] => [
+  { title: 'queue', cell: ({ name }) => <b>{name}</b> },
+  { title: 'ready', isNumber: true, cell: ({ ready }) => number(ready) },
+  { title: 'delayed', isNumber: true, cell: ({ delayed }) => number(delayed) },
+  { title: 'running', isNumber: true, cell: ({ running }) => number(running) },
+  { title: 'dead', isNumber: true, cell: ({ dead }) => number(dead, 'bad') },
+  {
+    title: 'oldest ready',
+    isNumber: true,
+    cell: ({ oldestAt }) =>
+      oldestAt === undefined ? <span class="muted">–</span> : agoText(oldestAt, now),
+  },
+  {
+    title: 'state',
+    cell: ({ isPaused, isFull, overdue }) => (
+      <>
+        {isPaused && <Badge tone="warn">paused</Badge>} {isFull && <Badge tone="bad">full</Badge>}{' '}
+        {overdue > 0 && <Badge tone="bad">{countText(overdue)} overdue</Badge>}
+      </>
+    ),
+  },
+]
+
+/** All workflows and queues. */
+export const FlowsView = ({ data }: { data: Flows }) => {
+  const { header } = usePage()
+  return (
+    <>
+      <div class="top">
+        <h1>Flows</h1>
+      </div>
+      <div class="cards">
+        <Card title="Workflows" isFlush>
+          {data.workflows.length === 0 ? (
+            <Empty title="No workflow runs" />
+          ) : (
+            <Table columns={workflowColumns} rows={data.workflows} keyOf={({ type }) => type} />
+          )}
+        </Card>
+        <Card title="Queues" isFlush>
+          {data.queues.length === 0 ? (
+            <Empty title="No queue runs" />
+          ) : (
+            <Table
+              columns={queueColumns(header.at)}
+              rows={data.queues}
+              keyOf={({ name }) => name}
+            />
+          )}
+        </Card>
+      </div>
+    </>
+  )
+}
+
+/** The runs of a workflow. */
+export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
+  const { header } = usePage()
+  const [type = ''] = route.parts
+  const { status } = route.query
+  const counts = data.workflows.find((each) => each.type === type)?.counts
+  const { rows, refusal, isAsking, more } = usePages('runs', {
+    type,
+    ...(status !== undefined && { status }),
+  })
+  const columns: readonly Column<RunRow>[] = [
+    {
+      title: 'run',
+      class: 'cut first',
+      cell: ({ id }) => <a href={addressOf('run', [type, id])}>{id}</a>,
+    },
+    {
+      title: 'status',
+      class: 'nowrap',
+      cell: (row) => <Badge tone={tones[row.status]}>{row.status}</Badge>,
+    },
+    {
+      title: 'since',
+      isNumber: true,
+      cell: ({ since }) => <Ago at={since} now={header.at} />,
+    },
+    {
+      title: 'started',
+      isNumber: true,
+      class: 'aside',
+      cell: ({ startedAt }) => timeText(startedAt, header.at),
+    },
+    { title: 'try', isNumber: true, cell: ({ attempt }) => countText(attempt) },
+    { title: 'error', class: 'cut', cell: ({ error = '' }) => <span class="bad">{error}</span> },
+  ]
+  return (
+    <>
+      <div class="top">
+        <h1>
+          <a href={addressOf('flows')}>Flows</a> / {type}
+        </h1>
+        <span class="fill" />
+        <select
+          aria-label="Status"
+          value={status ?? ''}
+          onChange={(event) => {
+            location.hash = addressOf('runs', [type], { status: event.currentTarget.value })
+          }}
+        >
+          <option value="">every status</option>
+          {statuses.map((name) => (
+            <option key={name} value={name}>
+              {name} ({countText(counts?.[name] ?? 0)})
+            </option>
+          ))}
+        </select>
+      </div>
+      <Card isFlush>
+        {refusal && <p class="banner bad">{refusal.message}</p>}
+        {rows.length === 0 && !isAsking && !refusal ? (
+          <Empty title="No run is found" />
+        ) : (
+          <LongTable columns={columns} rows={rows} keyOf={({ id }) => id} onEnd={more} />
+        )}
+      </Card>
+    </>
+  )
+}
+
+const isOver = (status: string): boolean => ['completed', 'failed', 'cancelled'].includes(status)
+
+/** One run with its steps. */
+export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
+  const { header } = usePage()
+  const [type = ''] = route.parts
+  const { row, progress } = data
+  const of = { type, id: row.id }
+  const end = isOver(row.status) ? row.since : header.at
+  return (
+    <>
+      <div class="top">
+        <h1>
+          <a href={addressOf('runs', [type])}>{type}</a> / {row.id}
+        </h1>
+        <Badge tone={tones[row.status]}>{row.status}</Badge>
+        <span class="fill" />
+        <div class="acts">
+          {isOver(row.status) || row.status === 'blocked' ? (
+            <Act of={{ act: 'retryRun', ...of }} title="Retry" />
+          ) : (
+            <Act of={{ act: 'cancelRun', ...of }} title="Cancel run" isDangerous />
+          )}
+        </div>
+      </div>
+      {row.error !== undefined && <p class="banner bad">{row.error}</p>}
+      <div class="cards">
+        <Card title="Run" width="third">
+          <Facts
+            of={[
+              ['started', timeText(row.startedAt, header.at)],
+              [isOver(row.status) ? 'ended' : 'status since', timeText(row.since, header.at)],
+              ['took', durationText(Math.max(0, end - row.startedAt))],
+              ['try', countText(row.attempt)],
+              ['begun by', row.parent],
+              [
+                'as an entity',
+                <a key="entity" href={addressOf('entity', [type, row.id])}>
+                  its turns
+                </a>,
+              ],
+            ]}
+          />
+          {progress !== undefined && (
+            <>
+              <h2 style={{ margin: '10px 0 4px' }}>Progress</h2>
+              <Value of={progress} />
+            </>
+          )}
+        </Card>
+        <Card title="Steps" width="two-thirds">
+          <Timeline run={data} end={end} now={header.at} />
+        </Card>
+      </div>
+    </>
+  )
+}
+
+type Step = RunDetail['steps'][number]
+
+/** The steps on one line of time: each from the end of the one before to its outcome. */
+const Timeline = (props: {
+  readonly run: RunDetail
+  readonly end: number
+  readonly now: number
+}) => {
+  const { run, end, now } = props
+  const { steps, row } = run
+  if (steps.length === 0) return <p class="muted">It has no step yet.</p>
+  const span = Math.max(1, end - row.startedAt)
+  const place = (at: number): number =>
+    Math.min(100, Math.max(0, ((at - row.startedAt) * 100) / span))
+  return (
+    <div class="timeline">
+      {steps.map((step, at) => {
+        const from = place(at === 0 ? row.startedAt : (steps[at - 1]?.at ?? row.startedAt))
+        const to = step.outcome === undefined ? 100 : place(step.at)
+        const [left, width] = [Math.min(from, to), Math.max(0.5, Math.abs(to - from))]
+        return [
+          <div key={step.key}>
+            <b>{step.key}</b> <span class="muted">{step.kind === step.key ? '' : step.kind}</span>
+          </div>,
+          <div key={`${step.key} track`} class="track" title={timeText(step.at, now)}>
+            <i class={barOf(step)} style={{ left: `${left}%`, width: `${width}%` }} />
+          </div>,
+          <div key={`${step.key} words`} class="words">
+            <StepWords step={step} now={now} />
+          </div>,
+        ]
+      })}
+    </div>
+  )
+}
+
+const barOf = ({ outcome, tries }: Step): string => {
+  if (outcome === undefined) return tries > 0 ? 'warn' : 'live'
+  return tones[outcome] === 'bad' ? 'bad' : ''
+}
+
+const StepWords = ({ step, now }: { step: Step; now: number }) => {
+  const { outcome, tries, error, dueAt, child } = step
+  const [type, ...id] = (child ?? '').split('/')
+  return (
+    <>
+      {outcome === undefined ? (
+        <Badge tone={tries > 0 ? 'warn' : undefined}>pending</Badge>
+      ) : (
+        <Badge tone={tones[outcome]}>{outcome}</Badge>
+      )}{' '}
+      {tries > 0 && <span class="warn">{countText(tries)} failed tries </span>}
+      {outcome === undefined && dueAt !== undefined && (
+        <span class="muted">{dueText(dueAt, now)} </span>
+      )}
+      {type && <a href={addressOf('run', [type, id.join('/')])}>{child}</a>}
+      {error !== undefined && <p class="bad">{error}</p>}
+    </>
+  )
+}

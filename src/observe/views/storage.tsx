@@ -1,0 +1,213 @@
+/** The log and the parts that are derived from it, shard by shard; and the replicas. */
+import type { Replication, StorageShard } from '../protocol.ts'
+import { Act } from '../widgets/actions.tsx'
+import { usePage } from '../widgets/asking.ts'
+import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
+import { bytesText, countText, durationText } from '../widgets/quantities.ts'
+import { type Column, Table } from '../widgets/table.tsx'
+
+const phaseTones: Readonly<Record<string, Tone>> = { open: 'good', recovering: 'warn' }
+
+const modeTones: Readonly<Record<string, Tone>> = { degraded: 'warn', halted: 'bad' }
+
+/** The shards. */
+export const StorageView = ({ data }: { data: { readonly shards: readonly StorageShard[] } }) => (
+  <>
+    <div class="top">
+      <h1>Log and storage</h1>
+    </div>
+    <div class="cards">
+      {data.shards.map((shard) => (
+        <Shard key={shard.shard} shard={shard} />
+      ))}
+    </div>
+  </>
+)
+
+const Meter = ({ value, max, title }: { value: number; max: number; title: string }) => (
+  <span class="meter" title={title}>
+    <i style={{ width: `${Math.min(100, (value * 100) / Math.max(1, max))}%` }} />
+  </span>
+)
+
+const Shard = ({ shard: of }: { shard: StorageShard }) => {
+  const { shard, phase } = of
+  return (
+    <Card
+      title={`Shard ${shard}`}
+      isAlarming={phase === 'down'}
+      aside={
+        <div class="acts">
+          <Badge tone={phaseTones[phase] ?? 'bad'}>{phase}</Badge>
+          {phase === 'down' ? (
+            <Act of={{ act: 'reopen', shard }} title="Reopen" />
+          ) : (
+            <>
+              <Act of={{ act: 'flush', shard }} title="Flush" />
+              <Act of={{ act: 'snapshot', shard }} title="Snapshot" />
+            </>
+          )}
+          {Math.abs(of.clockAheadMs) > 1_000 && (
+            <Act of={{ act: 'acceptClock', shard }} title="Accept clock" />
+          )}
+        </div>
+      }
+    >
+      {of.reason !== undefined && <p class="bad gap">{of.reason}</p>}
+      {of.refusing !== undefined && <p class="bad gap">It refuses writes: {of.refusing}</p>}
+      <div class="columns">
+        <LogFacts of={of} />
+        <DerivedFacts of={of} />
+        <Readers of={of} />
+      </div>
+    </Card>
+  )
+}
+
+const LogFacts = ({ of }: { of: StorageShard }) => (
+  <Facts
+    of={[
+      ['last LSN', countText(of.lastLsn)],
+      [
+        'durable',
+        of.durableLsn === of.lastLsn ? 'all of it' : `to LSN ${countText(of.durableLsn)}`,
+      ],
+      ['log', `${bytesText(of.logBytes)} in ${countText(of.segments)} segments`],
+      ['kept for', of.held],
+      ['writes waiting', countText(of.writesWaiting)],
+      [
+        'disk',
+        of.freeBytes === undefined ? undefined : (
+          <span class={of.freeBytes < of.neededBytes ? 'bad' : ''}>
+            {bytesText(of.freeBytes)} free, {bytesText(of.neededBytes)} needed
+          </span>
+        ),
+      ],
+    ]}
+  />
+)
+
+const DerivedFacts = ({ of }: { of: StorageShard }) => {
+  const { header } = usePage()
+  const { sinceSnapshotBytes: since, snapshotDueBytes: due } = of
+  return (
+    <Facts
+      of={[
+        [
+          'projection',
+          <>
+            <Badge tone={modeTones[of.mode]}>{of.mode}</Badge> to LSN {countText(of.projectedLsn)}
+          </>,
+        ],
+        ['lag', `${durationText(of.lagMs)}, ${bytesText(of.lagBytes)}`],
+        [
+          'last snapshot',
+          of.snapshotAt === undefined ? 'none yet' : <Ago at={of.snapshotAt} now={header.at} />,
+        ],
+        [
+          'next snapshot',
+          <>
+            <Meter value={since} max={due} title="The log since the last snapshot" />{' '}
+            {bytesText(since)} of {bytesText(due)}
+          </>,
+        ],
+        [
+          'failed snapshot',
+          of.snapshotFailure === undefined ? undefined : (
+            <span class="bad">{of.snapshotFailure}</span>
+          ),
+        ],
+        [
+          'clock',
+          Math.abs(of.clockAheadMs) > 1_000 ? (
+            <span class="warn">{durationText(of.clockAheadMs)} ahead of the machine's</span>
+          ) : undefined,
+        ],
+      ]}
+    />
+  )
+}
+
+const Readers = ({ of: { subscriptions, projections } }: { of: StorageShard }) => {
+  if (subscriptions.length + projections.length === 0)
+    return <p class="muted">No subscription and no projection reads it.</p>
+  return (
+    <Facts
+      of={[
+        ...subscriptions.map(
+          ({ name, state, lag }) =>
+            [
+              name,
+              <>
+                <Badge tone={state === 'stopped' ? 'bad' : undefined}>{state}</Badge>{' '}
+                {countText(lag)} frames to go
+              </>,
+            ] as const,
+        ),
+        ...projections.map(
+          ({ name, lag }) => [name, `projection, ${countText(lag)} frames to go`] as const,
+        ),
+      ]}
+    />
+  )
+}
+
+type Replica = Replication['followers'][number]['shards'][number]
+
+const replicaTones: Readonly<Record<string, Tone>> = {
+  ...{ following: 'good', copying: 'warn', waiting: 'bad', fenced: 'bad', halted: 'bad' },
+}
+
+const replicaColumns: readonly Column<Replica>[] = [
+  { title: 'shard', cell: ({ shard }) => shard },
+  {
+    title: 'state',
+    cell: ({ state }) => <Badge tone={replicaTones[state]}>{state}</Badge>,
+  },
+  { title: 'records to go', isNumber: true, cell: ({ lagRecords }) => countText(lagRecords) },
+  {
+    title: 'lag',
+    isNumber: true,
+    cell: ({ lagMs }) => (lagMs === undefined ? <span class="muted">–</span> : durationText(lagMs)),
+  },
+  { title: 'reason', class: 'cut', cell: ({ reason = '' }) => reason },
+]
+
+/** The replicas. */
+export const ReplicationView = ({ data }: { data: Replication }) => (
+  <>
+    <div class="top">
+      <h1>Replication</h1>
+    </div>
+    <div class="cards">
+      {data.followers.length === 0 && (
+        <Card>
+          <Empty title="Nothing is replicated">
+            The option <code>replication</code> names replicas.
+          </Empty>
+        </Card>
+      )}
+      {data.followers.map(({ replica, isRequired, failures, retryInMs, shards }) => (
+        <Card
+          key={replica}
+          title={replica}
+          isFlush
+          isAlarming={failures > 0}
+          aside={
+            <div class="acts">
+              {isRequired && <Badge>required</Badge>}
+              {failures > 0 && (
+                <Badge tone="bad">
+                  {countText(failures)} failed tries
+                  {retryInMs === undefined ? '' : `, next in ${durationText(retryInMs)}`}
+                </Badge>
+              )}
+            </div>
+          }
+        >
+          <Table columns={replicaColumns} rows={shards} keyOf={({ shard }) => shard} />
+        </Card>
+      ))}
+    </div>
+  </>
+)

@@ -1,0 +1,89 @@
+/** The keys of the store, page by page; a value is asked for when its key is chosen. */
+import { useState } from 'preact/hooks'
+import type { StorePage } from '../protocol.ts'
+import { useAsked, usePage, usePages } from '../widgets/asking.ts'
+import { Badge, Card, Empty } from '../widgets/parts.tsx'
+import { bytesText, dueText } from '../widgets/quantities.ts'
+import { addressOf, type Route } from '../widgets/route.ts'
+import { type Column, LongTable } from '../widgets/table.tsx'
+import { Value } from '../widgets/values.tsx'
+
+type Row = StorePage['rows'][number]
+
+/** The store. */
+export const StoreView = ({ route }: { route: Route }) => {
+  const { header } = usePage()
+  const { prefix = '', key: chosen } = route.query
+  const [typed, setTyped] = useState(prefix)
+  const { rows, refusal, isAsking, more } = usePages('store', { prefix })
+  const columns: readonly Column<Row>[] = [
+    {
+      title: 'key',
+      class: 'cut first',
+      cell: ({ key }) => <a href={addressOf('store', [], { prefix, key })}>{key}</a>,
+    },
+    { title: 'type', cell: ({ type }) => <span class="muted">{type}</span> },
+    { title: 'size', isNumber: true, cell: ({ size }) => bytesText(size) },
+    {
+      title: 'expires',
+      isNumber: true,
+      class: 'aside',
+      cell: ({ expiresAt }) =>
+        expiresAt === undefined ? <span class="muted">–</span> : dueText(expiresAt, header.at),
+    },
+    {
+      title: 'lock',
+      class: 'aside',
+      cell: ({ lock }) => lock !== undefined && <Badge tone="warn">{lock}</Badge>,
+    },
+  ]
+  return (
+    <>
+      <div class="top">
+        <h1>Store</h1>
+        <span class="fill" />
+        <form
+          onSubmit={(event) => {
+            event.preventDefault()
+            location.hash = addressOf('store', [], { prefix: typed })
+          }}
+        >
+          <input
+            type="search"
+            placeholder="keys that begin with"
+            aria-label="Prefix"
+            value={typed}
+            onInput={(event) => setTyped(event.currentTarget.value)}
+          />
+        </form>
+      </div>
+      <div class="cards">
+        {chosen !== undefined && <KeyCard name={chosen} />}
+        <Card isFlush>
+          {refusal && <p class="banner bad">{refusal.message}</p>}
+          {rows.length === 0 && !isAsking && !refusal ? (
+            <Empty title="No key begins like this" />
+          ) : (
+            <LongTable
+              columns={columns}
+              rows={rows}
+              keyOf={({ key }) => key}
+              isChosen={({ key }) => key === chosen}
+              onEnd={more}
+            />
+          )}
+        </Card>
+      </div>
+    </>
+  )
+}
+
+const KeyCard = ({ name }: { name: string }) => {
+  const { data, refusal } = useAsked('key', { key: name })
+  return (
+    <Card title={name}>
+      {refusal && <p class="bad">{refusal.message}</p>}
+      {data && <Value of={data.value} />}
+    </Card>
+  )
+}

@@ -1,0 +1,555 @@
+/** Made-up answers for each view: of an empty, a busy and a broken instance. */
+import type { Header, Recorded, Shown, TreeNode, Views } from '../../../src/observe/protocol.ts'
+
+/** The instances that are made up. */
+export const scenarios = ['empty', 'busy', 'broken'] as const
+
+/** How an instance is. */
+export type Scenario = (typeof scenarios)[number]
+
+/** The time that their answers begin at. */
+export const startAt = Date.UTC(2026, 10, 23, 3, 12, 44)
+
+const minute = 60_000
+
+/** The head of the frames of an instance, at a time. */
+export const headerOf = (scenario: Scenario, at: number, isWriting: boolean): Header => ({
+  instance: 'orders',
+  pid: 4711,
+  startedAt: startAt - 3 * 86_400_000,
+  at,
+  phase: scenario === 'broken' ? 'down' : 'open',
+  isDurable: true,
+  loopDelayMs: { empty: 0.4, busy: 3.2, broken: 148 }[scenario],
+  lagMs: { empty: 0, busy: 240, broken: 31_000 }[scenario],
+  crashes: scenario === 'broken' ? 37 : 0,
+  isWriting,
+})
+
+const stack = `TypeError: Cannot read properties of undefined (reading 'address')
+    at render (file:///srv/orders/mailer.ts:41:23)
+    at Object.receipt (file:///srv/orders/mailer.ts:17:11)`
+
+const event = (sort: string, secondsAgo: number, rest: Partial<Recorded>): Recorded => ({
+  ...{
+    sort,
+    at: startAt - secondsAgo * 1_000,
+    kind: 'server',
+    code: 'ERROR',
+    subject: '',
+    text: '',
+  },
+  ...rest,
+})
+
+const reason = "Cannot read properties of undefined (reading 'address')"
+
+const failures: readonly Recorded[] = [
+  event('step_failed', 340, {
+    kind: 'order',
+    code: 'BANK_DOWN',
+    subject: 'order/17',
+    text: 'the step charge failed, try 3: 503 from the bank, tried again in 40 s',
+  }),
+  event('slow_handler', 215, {
+    subject: 'http',
+    pid: 88,
+    code: 'slow',
+    text: 'http has handled GET /report for 812 ms',
+  }),
+  event('log', 190, { kind: 'warn', subject: 'wal_writer.0', text: 'the disk took 1.9 s to sync' }),
+  ...[62, 41, 22, 9].flatMap((ago) => [
+    event('crash', ago, {
+      subject: 'app/mailer',
+      pid: 104,
+      code: 'TypeError',
+      reason,
+      lastMessage: 'cast receipt',
+      text: stack,
+    }),
+    event('restart', ago - 0.4, {
+      subject: 'app/mailer',
+      pid: 104,
+      text: `app restarts mailer: ${reason}`,
+    }),
+  ]),
+  event('blocked', 7, {
+    kind: 'order',
+    code: 'BAD_STATE',
+    subject: 'order/4812',
+    text: 'order/4812 is blocked: its version 3 is not known to the code',
+  }),
+  event('shard_down', 4, {
+    kind: 'shard',
+    code: 'DISK_FAILED',
+    subject: 'shard 1',
+    text: 'shard 1 is down: fdatasync failed (EIO); control.reopen(1) opens it again',
+  }),
+]
+
+const eventsOf = (scenario: Scenario): readonly Recorded[] =>
+  ({ empty: [], busy: failures.slice(0, 3), broken: failures })[scenario]
+
+const wave = (at: number, base: number, spread: number): number =>
+  base + Math.abs(Math.sin(at / 9) + Math.sin(at / 3.7) / 2) * spread
+
+const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] => {
+  const isEmpty = scenario === 'empty'
+  const isBroken = scenario === 'broken'
+  const ticks = Array.from({ length: 600 }, (_, index) => index)
+  const series = (base: number, spread: number, late: number) =>
+    ticks.map((tick) =>
+      isEmpty ? 0 : wave(tick, base, spread) + (isBroken && tick > 540 ? late : 0),
+    )
+  const latency = (
+    title: string,
+    count: number,
+    ...[p50Ms = 0, p99Ms = 0, maxMs = 0]: number[]
+  ) => ({
+    ...{ title, count: isEmpty ? 0 : count },
+    ...{ p50Ms, p99Ms: isBroken ? p99Ms * 30 : p99Ms, maxMs: isBroken ? maxMs * 40 : maxMs },
+  })
+  return {
+    troubles: isBroken
+      ? [
+          {
+            ...{ tone: 'bad', sort: 'shard down', subject: 'shard 1', at: startAt - 4_000 },
+            text: 'fdatasync failed (EIO). A third of the keys cannot be read or written; control.reopen(1) opens it again.',
+            link: { view: 'storage', parts: [] },
+          },
+          {
+            ...{ tone: 'bad', sort: 'crash loop', subject: 'app/mailer', at: startAt - 9_000 },
+            text: `failed 37 times in the last minute: ${reason}`,
+            link: { view: 'process', parts: ['104'] },
+          },
+          {
+            ...{ tone: 'bad', sort: 'blocked', subject: 'order/4812', at: startAt - 7_000 },
+            text: 'its version 3 is not known to the code',
+            link: { view: 'entity', parts: ['order', '4812'] },
+          },
+          {
+            ...{ tone: 'warn', sort: 'failing step', subject: 'order/17', at: startAt - 340_000 },
+            text: 'charge has failed 3 times: 503 from the bank; the next try is in 40 s',
+            link: { view: 'entity', parts: ['order', '17'] },
+          },
+        ]
+      : [],
+    latencies: [
+      latency('commit wait', 48_210, 1.8, 6.2, 22),
+      latency('sync', 9_120, 0.9, 2.4, 11),
+      latency('turn', 31_882, 2.4, 8.8, 31),
+      latency('call', 72_004, 0.09, 1.2, 14),
+      latency('mailbox wait', 1_125, 0.02, 0.8, 9),
+      latency('loop delay', 600, 0.4, 3.2, 18),
+    ],
+    slow: isBroken ? failures.slice(1, 2) : [],
+    growing: isEmpty
+      ? []
+      : [
+          {
+            ...{ title: 'queue of mailer', unit: 'count', value: isBroken ? 8_412 : 3 },
+            ...{ perSecond: isBroken ? 41.5 : 0, max: 10_000 },
+            ...(isBroken && { fullInMs: 38_000 }),
+            link: { view: 'process', parts: ['104'] },
+          },
+          {
+            ...{ title: 'log since the snapshot', unit: 'bytes', value: 88 * 1024 ** 2 },
+            ...{ perSecond: 1.4 * 1024 ** 2, max: 256 * 1024 ** 2, fullInMs: 120_000 },
+          },
+          { title: 'live orders', unit: 'count', value: 48_812, perSecond: 2.1 },
+          { title: 'heap', unit: 'bytes', value: 412 * 1024 ** 2, perSecond: 12_000 },
+        ],
+    series: {
+      times: ticks.map((tick) => at - (600 - tick) * 1_000),
+      turnsPerSecond: series(420, 180, -380),
+      writesPerSecond: series(640, 260, -500),
+      loopDelayMs: series(1, 2.5, 120),
+      commitP99Ms: series(4, 4, 60),
+    },
+    recent: eventsOf(scenario).slice(-12),
+  }
+}
+
+const node = (name: string, pid: number, rest: Partial<TreeNode> = {}): TreeNode => ({
+  ...{ name, pid, kind: 'server', status: 'running', mailbox: 0, restarts: 0, children: [] },
+  ...rest,
+})
+
+const supervisor = (name: string, pid: number, ...children: TreeNode[]): TreeNode =>
+  node(name, pid, { kind: 'supervisor', children })
+
+const shardOf = (index: number, pid: number, isDown: boolean): TreeNode =>
+  isDown
+    ? {
+        ...{ name: `shard.${index}`, kind: 'supervisor', status: 'down', mailbox: 0, restarts: 3 },
+        ...{ reason: 'fdatasync failed (EIO)', children: [] },
+      }
+    : supervisor(
+        `shard.${index}`,
+        pid,
+        node('wal_writer', pid + 1),
+        node('applier', pid + 2, { mailbox: 2 }),
+        node('lmdb_writer', pid + 3),
+        node('snapshotter', pid + 4),
+      )
+
+const treeOf = (scenario: Scenario): TreeNode => {
+  const isBroken = scenario === 'broken'
+  const recent = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 4, 6, 9, 8, 11]
+  return supervisor(
+    'orders',
+    1,
+    supervisor(
+      'storage',
+      2,
+      shardOf(0, 10, false),
+      shardOf(1, 20, isBroken),
+      shardOf(2, 30, false),
+    ),
+    supervisor(
+      'app',
+      80,
+      ...(scenario === 'empty'
+        ? []
+        : [
+            node('order', 84, { kind: 'entity_kind', live: 48_812 }),
+            node('http', 88, { mailbox: 1 }),
+            node('mailer', 104, {
+              ...(isBroken && { restarts: 37, recent, mailbox: 8_412, status: 'starting', reason }),
+            }),
+            supervisor('flows', 90, node('keeper', 91), node('queue/mail', 92, { mailbox: 4 })),
+          ]),
+    ),
+  )
+}
+
+const kindsOfProcesses = ['server', 'entity', 'supervisor', 'task']
+
+const processRow = (index: number, scenario: Scenario) => ({
+  pid: 80 + index,
+  name: index === 24 ? 'mailer' : index === 8 ? 'http' : `order/${4_000 + index}`,
+  kind: index === 24 || index === 8 ? 'server' : 'entity',
+  status: 'waiting',
+  mailbox: scenario === 'broken' && index === 24 ? 8_412 : index % 7 === 0 ? index % 5 : 0,
+  mailboxMax: 10_000,
+  handled: 90_000 - index * 131,
+  restarts: scenario === 'broken' && index === 24 ? 37 : 0,
+  perSecond: Math.max(0, 420 - index * 3.4),
+  growth: scenario === 'broken' && index === 24 ? 41.5 : 0,
+  ...(scenario === 'broken' && index === 24 && { oldestMs: 202_000 }),
+  ...(index % 11 === 3 && { handling: { message: 'call charge', since: startAt - 12 } }),
+})
+
+const state: Shown = {
+  type: 'object',
+  size: 5,
+  members: [
+    ['status', 'paying'],
+    ['cents', 129_00],
+    ['tries', 3],
+    ['card', { text: '[hidden string of 16]', isHidden: true }],
+    [
+      'lines',
+      {
+        type: 'array',
+        size: 240,
+        members: [
+          [
+            '0',
+            {
+              type: 'object',
+              size: 2,
+              members: [
+                ['sku', 'lamp'],
+                ['count', 2],
+              ],
+            },
+          ],
+          [
+            '1',
+            {
+              type: 'object',
+              size: 2,
+              members: [
+                ['sku', '<img src=x onerror=alert(1)>'],
+                ['count', 1],
+              ],
+            },
+          ],
+        ],
+      },
+    ],
+  ],
+}
+
+/** The same order, before its bank failed. */
+const stateBefore: Shown = {
+  type: 'object',
+  size: 4,
+  members: [
+    ['status', 'placed'],
+    ['cents', 129_00],
+    ['tries', 0],
+    ['card', { text: '[hidden string of 16]', isHidden: true }],
+  ],
+}
+
+const transition = (event: string, to: string, guard?: string) => ({
+  ...{ event, to: [to.split('/')] },
+  ...(guard !== undefined && { guard }),
+})
+
+const machine = {
+  states: [
+    { path: [], isFinal: false, transitions: [] },
+    { path: ['placed'], isFinal: false, transitions: [transition('PAY', 'paying')] },
+    {
+      path: ['paying'],
+      isFinal: false,
+      transitions: [transition('after 900000 ms', 'cancelled'), transition('PAID', 'paid')],
+    },
+    {
+      path: ['paying', 'charging'],
+      isFinal: false,
+      transitions: [transition('FAILED', 'paying/waiting')],
+    },
+    {
+      path: ['paying', 'waiting'],
+      isFinal: false,
+      transitions: [transition('RETRY', 'paying/charging', 'tries < 9')],
+    },
+    { path: ['paid'], isFinal: false, transitions: [transition('SHIP', 'shipped')] },
+    { path: ['shipped'], isFinal: true, transitions: [] },
+    { path: ['cancelled'], isFinal: true, transitions: [] },
+  ],
+}
+
+const turns = [
+  ['step charge', 40, ['status', 'tries'], '503 from the bank'],
+  ['alarm retry', 41, ['status'], undefined],
+  ['step charge', 80, ['status', 'tries'], '503 from the bank'],
+  ['alarm retry', 81, ['status'], undefined],
+  ['step charge', 100, ['status', 'tries'], 'timeout after 10 s'],
+  ['call pay', 112, ['status'], undefined],
+  ['call place', 340, ['status', 'cents', 'lines', 'card'], undefined],
+] as const
+
+const isPage = (cursor: string | undefined): number => Number(cursor ?? 0)
+
+/** The rows of a page: of `total` ones from the cursor on. */
+const paged = <T>(cursor: string | undefined, total: number, rowOf: (at: number) => T) => {
+  const from = isPage(cursor)
+  const to = Math.min(total, from + 200)
+  const rows = Array.from({ length: Math.max(0, to - from) }, (_, at) => rowOf(from + at))
+  return { rows, ...(to < total && { cursor: String(to) }) }
+}
+
+type Query = Readonly<Record<string, string>>
+
+const run = (id: string) => ({
+  ...{ id, status: id === 'o-17' ? 'running' : 'completed', startedAt: startAt - 6 * minute },
+  ...{ since: startAt - (id === 'o-17' ? 340_000 : 4 * minute), attempt: 1 },
+})
+
+/** The answer of a view. */
+export const answerOf = (
+  scenario: Scenario,
+  view: string,
+  query: Query,
+  at: number,
+): Views[keyof Views]['data'] => {
+  const isEmpty = scenario === 'empty'
+  const isBroken = scenario === 'broken'
+  const total = isEmpty ? 0 : 100_000
+  const answers: { readonly [V in keyof Views]: () => Views[V]['data'] } = {
+    header: () => null,
+    overview: () => overviewOf(scenario, at),
+    tree: () => treeOf(scenario),
+    processes: () => {
+      const found = Array.from({ length: isEmpty ? 14 : 500 }, (_, index) =>
+        processRow(index, scenario),
+      )
+      const order = query.order ?? 'rate'
+      const rows =
+        order === 'queue' ? found.sort((left, right) => right.mailbox - left.mailbox) : found
+      const kinds = kindsOfProcesses.map((kind) => ({
+        kind,
+        count: kind === 'entity' ? total : 12,
+      }))
+      return { rows, total: total + 36, kinds }
+    },
+    process: () => ({
+      row: processRow(Number(query.pid) - 80, scenario),
+      parent: { pid: 80, title: 'app' },
+      ...{ links: [{ pid: 80, title: 'app' }], monitors: [], monitoredBy: [], isTrapping: false },
+      ...(isBroken ? { stateless: 'It does not answer: it handles a message.' } : { state }),
+      messages: isBroken
+        ? Array.from({ length: 20 }, () => ({ what: 'cast receipt', shape: 'object of 3' }))
+        : [],
+      events: eventsOf(scenario).filter(({ pid }) => String(pid) === query.pid),
+    }),
+    entities: () => ({
+      kinds: isEmpty
+        ? []
+        : [
+            {
+              ...{
+                kind: 'order',
+                live: 48_812,
+                blocked: isBroken ? 1 : 0,
+                failing: isBroken ? 212 : 0,
+              },
+              ...{ parked: 0, overdue: isBroken ? 3 : 0, nextAlarmAt: at + 4_000 },
+              fields: ['status', 'customer'],
+            },
+            {
+              ...{ kind: 'customer', live: 1_204, blocked: 0, failing: 0, parked: 0, overdue: 0 },
+              fields: [],
+            },
+          ],
+    }),
+    kind: () =>
+      paged(query.cursor, query.only ? 3 : total, (index) => ({
+        id: String(index + 1),
+        ...(index % 3 === 0 && { pid: 1_000 + index }),
+        text: `{ status: 'paying', cents: ${100 + index}, tries: ${index % 4} }`,
+      })),
+    entity: () =>
+      isEmpty
+        ? {}
+        : {
+            ...(query.id === '17' && { pid: 97 }),
+            ...(query.id === '4812' && { blocked: 'its version 3 is not known to the code' }),
+            born: {
+              ...{ incarnation: '7f3a', seq: 7, version: 2, state, calls: 2 },
+              fields: { type: 'object', size: 1, members: [['status', 'paying']] },
+              steps: [
+                {
+                  ...{ name: 'charge', tries: 3, dueAt: at + 40_000, next: 'retry' },
+                  error: '503 from the bank',
+                },
+              ],
+              alarms: [{ name: 'payWithin', tries: 0, dueAt: at + 9 * minute }],
+            },
+            machine: { ...machine, value: { paying: 'waiting' } },
+          },
+    history: () => ({
+      turns: turns.map(([cause, secondsAgo, changed, error], index) => ({
+        ...{ lsn: 9_412 - index * 31, at: startAt - secondsAgo * 1_000, seq: 7 - index },
+        ...{
+          cause,
+          isInferred: false,
+          changed,
+          notes: index === 5 ? ['sets the alarm payWithin'] : [],
+        },
+        ...(error !== undefined && { error }),
+        ...(cause.startsWith('call') && { caller: 'http' }),
+      })),
+      end: 'Its birth.',
+    }),
+    past: () => {
+      const isBefore = Number(query.lsn) < 9_250
+      return {
+        ...{ lsn: Number(query.lsn), at: startAt - 80_000 },
+        state: isBefore ? stateBefore : state,
+        machineValue: isBefore ? 'placed' : { paying: 'charging' },
+      }
+    },
+    flows: () => ({
+      workflows: isEmpty
+        ? []
+        : [
+            {
+              type: 'order',
+              counts: {
+                waiting: 12,
+                running: isBroken ? 212 : 31,
+                completed: 48_102,
+                failed: isBroken ? 9 : 0,
+              },
+            },
+          ],
+      queues: isEmpty
+        ? []
+        : [
+            {
+              ...{ name: 'mail', ready: isBroken ? 8_412 : 3, delayed: 40, running: 8 },
+              ...{ dead: isBroken ? 31 : 0, oldestAt: startAt - (isBroken ? 212_000 : 400) },
+              ...{ isPaused: false, isFull: isBroken, overdue: isBroken ? 2 : 0 },
+            },
+          ],
+    }),
+    runs: () => paged(query.cursor, isEmpty ? 0 : 420, (index) => run(`o-${index + 1}`)),
+    run: () => ({
+      row: run(query.id ?? ''),
+      progress: { type: 'object', size: 1, members: [['charged', false]] },
+      steps: [
+        { key: 'reserve', kind: 'step', tries: 0, outcome: 'ok', at: startAt - 350_000 },
+        {
+          ...{ key: 'quote', kind: 'child', tries: 0, outcome: 'ok', at: startAt - 341_000 },
+          child: 'quote/q-17',
+        },
+        {
+          ...{ key: 'charge', kind: 'step', tries: 3, at: startAt - 340_000, dueAt: at + 40_000 },
+          error: '503 from the bank',
+        },
+      ],
+    }),
+    store: () =>
+      paged(query.cursor, isEmpty ? 0 : 1_200, (index) => ({
+        ...{ key: `session/${index + 1}`, type: 'object', size: 180 + index },
+        ...(index % 4 === 0 && { expiresAt: at + 20 * minute }),
+        ...(index === 2 && { lock: 'held by http' }),
+      })),
+    key: () => ({ value: state }),
+    storage: () => ({
+      shards: [0, 1, 2].map((shard) => {
+        const isDown = isBroken && shard === 1
+        return {
+          ...{ shard, phase: isDown ? 'down' : 'open', lastLsn: 90_412, durableLsn: 90_412 },
+          ...(isDown && { reason: 'fdatasync failed (EIO); control.reopen(1) opens it again' }),
+          ...{
+            projectedLsn: 90_380,
+            lagBytes: 12_400,
+            lagMs: 240,
+            mode: isDown ? 'halted' : 'normal',
+          },
+          ...{ segments: 3, logBytes: 188 * 1024 ** 2, sinceSnapshotBytes: 88 * 1024 ** 2 },
+          ...{ snapshotDueBytes: 256 * 1024 ** 2, snapshotAt: startAt - 42 * minute },
+          ...{ held: 'the snapshot', freeBytes: 88 * 1024 ** 3, neededBytes: 2 * 1024 ** 3 },
+          ...{ writesWaiting: 0, clockAheadMs: 0 },
+          subscriptions: isEmpty ? [] : [{ name: 'mail', state: 'following', lag: 3 }],
+          projections: isEmpty ? [] : [{ name: 'revenue', lag: 0 }],
+        }
+      }),
+    }),
+    replication: () => ({
+      followers: isEmpty
+        ? []
+        : [
+            {
+              ...{
+                replica: 'postgres://replica/orders',
+                isRequired: false,
+                failures: isBroken ? 4 : 0,
+              },
+              ...(isBroken && { retryInMs: 12_000 }),
+              shards: [0, 1, 2].map((shard) => ({
+                ...{
+                  shard,
+                  state: isBroken ? 'waiting' : 'following',
+                  lagRecords: isBroken ? 41_200 : 2,
+                },
+                ...(isBroken && { reason: 'connect ECONNREFUSED', lagMs: 88_000 }),
+              })),
+            },
+          ],
+    }),
+    log: () => ({ lines: eventsOf(scenario), left: isBroken ? 1_240 : 0 }),
+  }
+  const answer = (
+    answers as Readonly<Record<string, (() => Views[keyof Views]['data']) | undefined>>
+  )[view]
+  if (!answer) throw new Error(`there is no view ${view}`)
+  return answer()
+}

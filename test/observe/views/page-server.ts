@@ -1,0 +1,96 @@
+/** Serves the built page with made-up answers: frames of its streams are sent when a test says so. */
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { answerOf, headerOf, type Scenario, startAt } from './made-up-instance.ts'
+
+const page = readFileSync('dist/observe/page.html')
+const { policy } = JSON.parse(readFileSync('dist/observe/page.json', 'utf8')) as { policy: string }
+
+/** A server of the page. */
+export type PageServer = {
+  /** With the one-time code. */
+  readonly url: string
+  readonly streams: ReadonlySet<ServerResponse>
+  /** The bodies of actions, in order. */
+  readonly acts: readonly unknown[]
+  readonly scenario: Scenario
+  /** Makes it another instance, and sends a frame to each stream. */
+  readonly become: (scenario: Scenario) => void
+  readonly close: () => Promise<void>
+}
+
+const headers = {
+  'content-security-policy': policy,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+}
+
+/** Serves on a free port of this machine. */
+export const servePage = async (begun: Scenario, isWriting = false): Promise<PageServer> => {
+  const life = { scenario: begun, at: startAt }
+  const streams = new Map<ServerResponse, string>()
+  const acts: unknown[] = []
+  const frameOf = (view: string, query: Record<string, string>): string =>
+    JSON.stringify({
+      header: headerOf(life.scenario, life.at, isWriting),
+      data: answerOf(life.scenario, view, query, life.at),
+    })
+  const send = (response: ServerResponse, asked: string): void => {
+    const { view = '', ...query } = Object.fromEntries(new URLSearchParams(asked))
+    response.write(`data: ${frameOf(view, query)}\n\n`)
+  }
+  const post = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const body = JSON.parse(Buffer.concat(chunks).toString()) as { readonly act?: string }
+    if (request.url === '/api/session') return void response.end('{"token":"t"}')
+    if (request.url === '/api/plan')
+      return void response.end(
+        JSON.stringify({
+          effect: `It will ${body.act}. Its supervisor starts it again.`,
+          nonce: 'n',
+        }),
+      )
+    acts.push(body)
+    response.end('{"text":"Done."}')
+  }
+  const server = createServer((request, response) => {
+    const { pathname, search } = new URL(request.url ?? '/', 'http://page')
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    if (pathname === '/') return response.setHeader('content-type', 'text/html').end(page)
+    if (request.method === 'POST') return void post(request, response)
+    if (request.headers.authorization !== 'Bearer t')
+      return response.writeHead(401).end('{"error":{"code":"UNAUTHORIZED","message":"no token"}}')
+    if (pathname !== '/api/stream') {
+      const query = Object.fromEntries(new URLSearchParams(search))
+      return response.end(frameOf(pathname.slice('/api/'.length), query))
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    streams.set(response, search)
+    response.on('close', () => streams.delete(response))
+    send(response, search)
+  })
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/#code=once`,
+    get streams() {
+      return new Set(streams.keys())
+    },
+    acts,
+    get scenario() {
+      return life.scenario
+    },
+    become: (scenario) => {
+      life.scenario = scenario
+      life.at += 1_000
+      for (const [response, asked] of streams) send(response, asked)
+    },
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => void server.close(resolve))
+    },
+  }
+}
