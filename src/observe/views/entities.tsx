@@ -119,7 +119,7 @@ export const KindView = ({
     },
     {
       title: 'state',
-      class: 'cut',
+      class: 'cut most',
       cell: ({ text, blocked }) =>
         blocked === undefined ? (
           <code>{text}</code>

@@ -48,7 +48,9 @@ export const LogView = ({ data }: { data: LogTail }) => {
         />
       </div>
       <Card isFlush>
-        {data.left > 0 && <p class="calm">A flood: {countText(data.left)} lines are left out.</p>}
+        {data.left > 0 && (
+          <p class="ending muted">A flood: {countText(data.left)} lines are left out.</p>
+        )}
         {shown.length === 0 ? (
           <Empty
             title={data.lines.length === 0 ? 'Nothing was recorded yet' : 'No line is like this'}

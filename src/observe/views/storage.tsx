@@ -191,6 +191,7 @@ export const ReplicationView = ({ data }: { data: Replication }) => (
         <Card
           key={replica}
           title={replica}
+          isName
           isFlush
           isAlarming={failures > 0}
           aside={

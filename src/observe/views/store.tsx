@@ -81,7 +81,7 @@ export const StoreView = ({ route }: { route: Route }) => {
 const KeyCard = ({ name }: { name: string }) => {
   const { data, refusal } = useAsked('key', { key: name })
   return (
-    <Card title={name}>
+    <Card title={name} isName>
       {refusal && <p class="bad">{refusal.message}</p>}
       {data && <Value of={data.value} />}
     </Card>

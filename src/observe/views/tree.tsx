@@ -113,7 +113,9 @@ const Title = ({ row, onFold }: { row: Row; onFold: () => void }) => {
   return (
     <span class="title">
       <span class="guide">{guide}</span>
-      {children.length > 0 && (
+      {children.length === 0 ? (
+        <span class="fold" />
+      ) : (
         <button
           type="button"
           class="fold"

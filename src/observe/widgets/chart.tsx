@@ -6,8 +6,8 @@ import { on } from './browser.ts'
 /** A line of a chart. */
 export type Line = { readonly title: string; readonly values: readonly (number | null)[] }
 
-/** The lines' colours, from the style of the page: accent, warn, good. */
-const colours = ['--accent', '--warn', '--good']
+/** The colours of the lines, from the style of the page. */
+const colours = ['--accent', '--second']
 
 /** `times` in ms since 1970; `textOf` shows a value. */
 export const Chart = (props: {
@@ -74,13 +74,13 @@ const optionsOf = (
     width: place.clientWidth,
     height,
     cursor: { y: false, points: { size: 6 } },
-    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1e-6)] } },
+    scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
     axes: [
       { ...axis, size: 26, values: '{HH}:{mm}:{ss}' },
-      { ...axis, size: 62, values: (_, ticks) => ticks.map(textOf) },
+      { ...axis, size: 54, values: (_, ticks) => ticks.map(textOf) },
     ],
     series: [
-      { value: '{HH}:{mm}:{ss}' },
+      { label: 'at', value: '{HH}:{mm}:{ss}' },
       ...lines.map(({ title }, at) => ({
         label: title,
         stroke: colour(colours[at % colours.length] ?? '--accent'),

@@ -58,10 +58,11 @@ export const EventList = (props: {
 const Told = ({ event, isOpen }: { event: Recorded; isOpen: boolean }) => {
   const { reason, lastMessage, text } = event
   const [first = '', ...rest] = text.split('\n')
-  const short = reason ?? first
+  const whole = reason ?? first
+  const short = whole.startsWith(event.subject) ? whole.slice(event.subject.length) : whole
   return (
     <>
-      {subjectOf(event)} {short !== event.subject && short}
+      {subjectOf(event)} {short}
       {lastMessage !== undefined && <span class="muted"> while it handled {lastMessage}</span>}
       {(rest.length > 0 || (reason !== undefined && text !== reason)) && (
         <details open={isOpen}>

@@ -1,5 +1,6 @@
 /** Where the states and transitions of a machine are drawn. Pure. */
 import { Graph, layout } from '@dagrejs/dagre'
+import { durationText } from './quantities.ts'
 
 /** A state as the instance describes it, those around it first. */
 export type OutlineState = {
@@ -61,8 +62,12 @@ export const isActive = (value: unknown, id: string): boolean => {
   return rest.length === 0 || isActive(Reflect.get(value, key), rest.join('/'))
 }
 
+/** A delay of a machine is named in ms. */
+const eventText = (event: string): string =>
+  event.replace(/^after (\d+) ms$/, (_, ms) => `after ${durationText(Number(ms))}`) || 'always'
+
 const labelOf = (event: string, guard: string | undefined): string =>
-  [event || 'always', guard === undefined ? '' : `[${guard}]`].filter(Boolean).join(' ')
+  [eventText(event), guard === undefined ? '' : `[${guard}]`].filter(Boolean).join(' ')
 
 /** The drawing of a machine: states from top to bottom, in the order of its transitions. */
 export const drawingOf = (states: readonly OutlineState[]): Drawing => {

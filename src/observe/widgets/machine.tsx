@@ -31,6 +31,8 @@ export const MachineDrawing = (props: {
         viewBox={`0 0 ${width} ${height}`}
         role="img"
         aria-label="The machine"
+        // A large machine is scrolled before it is too small to read.
+        style={{ minWidth: `${width * 0.8}px` }}
       >
         <defs>
           <marker
@@ -68,7 +70,7 @@ const stateOf = (
   return (
     <g class={names.filter(Boolean).join(' ')} key={id}>
       <rect x={x - width / 2} y={y - height / 2} width={width} height={height} rx="7" />
-      <text x={x} y={isGroup ? y - height / 2 + 14 : y + 4}>
+      <text x={isGroup ? x - width / 2 + 8 : x} y={isGroup ? y - height / 2 + 15 : y + 4}>
         {title}
       </text>
     </g>

@@ -13,6 +13,8 @@ export const Badge = ({ tone, children }: { tone?: Tone; children: ComponentChil
 /** A part of a view with its title. `width`: a class of the grid. */
 export const Card = (props: {
   readonly title?: string
+  /** Whether the title is a name of users, which is shown as it is. */
+  readonly isName?: boolean
   readonly width?: 'half' | 'third' | 'two-thirds'
   readonly isAlarming?: boolean
   /** Whether its content reaches its edges: tables do. */
@@ -23,7 +25,7 @@ export const Card = (props: {
   <section class={`card ${props.width ?? ''} ${props.isAlarming ? 'alarm' : ''}`}>
     {props.title !== undefined && (
       <header>
-        <h2>{props.title}</h2>
+        <h2 class={props.isName ? 'name' : ''}>{props.title}</h2>
         <span class="fill" />
         {props.aside}
       </header>
@@ -41,14 +43,6 @@ export const Facts = ({ of }: { of: readonly (readonly [string, ComponentChildre
   </dl>
 )
 
-/** A number with its name. */
-export const Stat = ({ name, value, tone }: { name: string; value: string; tone?: Tone }) => (
-  <div class="stat">
-    <b class={tone}>{value}</b>
-    <span>{name}</span>
-  </div>
-)
-
 /** The place of a list that has nothing, and the reason. */
 export const Empty = ({ title, children }: { title: string; children?: ComponentChildren }) => (
   <div class="empty">
@@ -61,32 +55,6 @@ export const Empty = ({ title, children }: { title: string; children?: Component
 export const Ago = ({ at, now }: { at: number; now: number }) => (
   <time title={new Date(at).toISOString()}>{agoText(at, now)}</time>
 )
-
-/** Numbers over time as a small line. */
-export const SparkLine = (props: {
-  readonly values: readonly number[]
-  readonly title: string
-  readonly width?: number
-  readonly height?: number
-}) => {
-  const { values, title, width = 96, height = 20 } = props
-  const max = Math.max(1e-9, ...values)
-  const x = (at: number): number => (at * width) / Math.max(1, values.length - 1)
-  const points = values.map(
-    (value, at) => `${x(at).toFixed(1)},${(height - (value / max) * (height - 2) - 1).toFixed(1)}`,
-  )
-  return (
-    <svg class="spark" width={width} height={height} role="img" aria-label={title}>
-      <title>{title}</title>
-      {points.length > 1 && (
-        <>
-          <polygon class="area" points={`0,${height} ${points.join(' ')} ${width},${height}`} />
-          <polyline class="line" points={points.join(' ')} />
-        </>
-      )}
-    </svg>
-  )
-}
 
 /** Counts over time as small bars: those of failures. */
 export const SparkBars = (props: {

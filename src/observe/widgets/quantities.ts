@@ -55,14 +55,19 @@ export const durationText = (ms: number): string => {
   return `${shortNumber(ms / size)} ${unit}`
 }
 
+/** A duration in whole units: `12 s`, `5 min`. */
+const wholeText = (ms: number): string => {
+  const [size, unit] = durations.find(([size]) => ms >= size && size >= 1_000) ?? [1_000, 's']
+  return `${Math.floor(ms / size)} ${unit}`
+}
+
 /** How long ago `at` was, in ms since 1970: `now`, `12 s ago`. */
 export const agoText = (at: number, now: number): string =>
-  now - at < 1_000 ? 'now' : `${durationText(Math.floor((now - at) / 1_000) * 1_000)} ago`
+  now - at < 1_000 ? 'now' : `${wholeText(now - at)} ago`
 
 /** When `at` is, seen from now: `in 12 s`, `3 s late`. */
 export const dueText = (at: number, now: number): string => {
-  const left = Math.round((at - now) / 1_000) * 1_000
-  return left >= 0 ? `in ${durationText(left)}` : `${durationText(-left)} late`
+  return at >= now ? `in ${wholeText(at - now)}` : `${wholeText(now - at)} late`
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
