@@ -86,7 +86,10 @@ const rowHeight = 28
 /** Rows beyond the ones in sight, above and below. */
 const spare = 20
 
-/** A table of many rows. `onEnd` is called when its end comes into sight. */
+/** The next rows are asked for when so few are left below the ones in sight. */
+const ahead = 400
+
+/** A table of many rows. `onEnd` is called before its end comes into sight. */
 export const LongTable = <Row,>(
   props: Props<Row> & { readonly onEnd?: (() => void) | undefined },
 ) => {
@@ -114,7 +117,7 @@ export const LongTable = <Row,>(
   }, [])
   const first = Math.min(place.first, Math.max(0, rows.length - place.count))
   const last = Math.min(rows.length, first + place.count)
-  const isAtEnd = last === rows.length
+  const isAtEnd = last > rows.length - ahead
   useEffect(() => {
     if (isAtEnd) onEnd?.()
   }, [isAtEnd, rows.length, onEnd])

@@ -11,12 +11,14 @@ const { policy } = JSON.parse(readFileSync('dist/observe/page.json', 'utf8')) as
 export type PageServer = {
   /** With the one-time code. */
   readonly url: string
-  readonly streams: ReadonlySet<ServerResponse>
+  /** Resolves once it has so many streams. */
+  readonly untilStreams: (count: number) => Promise<void>
   /** The bodies of actions, in order. */
   readonly acts: readonly unknown[]
-  readonly scenario: Scenario
   /** Makes it another instance, and sends a frame to each stream. */
   readonly become: (scenario: Scenario) => void
+  /** Ends the streams and answers nothing, or answers again. */
+  readonly refuse: (isRefusing: boolean) => void
   readonly close: () => Promise<void>
 }
 
@@ -29,9 +31,14 @@ const headers = {
 
 /** Serves on a free port of this machine. */
 export const servePage = async (begun: Scenario, isWriting = false): Promise<PageServer> => {
-  const life = { scenario: begun, at: startAt }
+  const life = { scenario: begun, at: startAt, isRefusing: false }
   const streams = new Map<ServerResponse, string>()
   const acts: unknown[] = []
+  const waiting = new Set<{ readonly count: number; readonly resolve: () => void }>()
+  const answerWaiting = (): void => {
+    for (const each of waiting)
+      if (each.count === streams.size && waiting.delete(each)) each.resolve()
+  }
   const frameOf = (view: string, query: Record<string, string>): string =>
     JSON.stringify({
       header: headerOf(life.scenario, life.at, isWriting),
@@ -59,6 +66,7 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
   const server = createServer((request, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://page')
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    if (life.isRefusing) return void request.socket.destroy()
     if (pathname === '/') return response.setHeader('content-type', 'text/html').end(page)
     if (request.method === 'POST') return void post(request, response)
     if (request.headers.authorization !== 'Bearer t')
@@ -69,24 +77,31 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
     }
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     streams.set(response, search)
-    response.on('close', () => streams.delete(response))
+    response.on('close', () => {
+      streams.delete(response)
+      answerWaiting()
+    })
+    answerWaiting()
     send(response, search)
   })
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}/#code=once`,
-    get streams() {
-      return new Set(streams.keys())
-    },
+    untilStreams: (count) =>
+      new Promise((resolve) => {
+        waiting.add({ count, resolve })
+        answerWaiting()
+      }),
     acts,
-    get scenario() {
-      return life.scenario
-    },
     become: (scenario) => {
       life.scenario = scenario
       life.at += 1_000
       for (const [response, asked] of streams) send(response, asked)
+    },
+    refuse: (isRefusing) => {
+      life.isRefusing = isRefusing
+      if (isRefusing) server.closeAllConnections()
     },
     close: async () => {
       server.closeAllConnections()

@@ -1,0 +1,233 @@
+/** The page in a browser, with made-up answers. It waits for what the page shows, never for time. */
+import type { Browser, Page } from 'puppeteer-core'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { lacks } from '../../support/lacks.ts'
+import { thorough } from '../../support/tier.ts'
+import {
+  openTab,
+  showView,
+  startChromium,
+  waitForText,
+  widths,
+  withoutChromium,
+} from './chromium.ts'
+import { type Scenario, scenarios } from './made-up-instance.ts'
+import { type PageServer, servePage } from './page-server.ts'
+
+const addresses = [
+  ...['overview', 'tree', 'processes', 'process/104', 'entities', 'kind/order', 'entity/order/17'],
+  ...['entity/order/17?at=9412-9226', 'flows', 'runs/order', 'run/order/o-17'],
+  ...['store?key=session/3', 'storage', 'replication', 'log'],
+]
+
+describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await startChromium()
+  })
+  afterAll(() => browser?.close())
+
+  const served = async (scenario: Scenario, isWriting = false): Promise<PageServer> => {
+    const server = await servePage(scenario, isWriting)
+    onTestFinished(server.close)
+    return server
+  }
+
+  const opened = async (
+    server: PageServer,
+    how?: { readonly width?: number; readonly theme?: string },
+  ): Promise<{ readonly page: Page; readonly console: readonly string[] }> => {
+    const tab = await openTab(browser, server.url, how)
+    onTestFinished(() => tab.page.close())
+    await showView(tab.page, 'overview')
+    return tab
+  }
+
+  for (const scenario of scenarios)
+    for (const width of widths)
+      for (const theme of ['light', 'dark'])
+        test(`shows every view of an ${scenario} instance in ${width} pixels, ${theme}, without a line on the console`, async () => {
+          const { page, console } = await opened(await served(scenario, true), { width, theme })
+
+          for (const address of addresses) {
+            await showView(page, address)
+            expect(await page.evaluate('document.documentElement.scrollWidth'), address).toBe(width)
+          }
+
+          expect(console).toEqual([])
+        })
+
+  test('shows text of users as text, and code in it never runs', async () => {
+    const { page } = await opened(await served('busy'))
+
+    await showView(page, 'entity/order/17')
+    await waitForText(page, '<img src=x onerror=alert(1)>')
+
+    expect(await page.$$('.main img')).toEqual([])
+  })
+
+  test('takes its one-time code out of the address, and survives a reload with its token', async () => {
+    const { page } = await opened(await served('busy'))
+
+    await showView(page, 'tree')
+    await page.reload()
+    await showView(page, 'tree')
+
+    expect(page.url()).toMatch(/#\/tree$/)
+  })
+
+  test('has one stream a tab, none while it is paused or hidden, and one again after', async () => {
+    const server = await served('busy')
+    const { page } = await opened(server)
+    for (const address of addresses) await showView(page, address)
+    const state = (word: string) => page.waitForSelector(`.main[data-state="${word}"]`)
+    await server.untilStreams(1)
+
+    await page.keyboard.press('p')
+    await state('paused')
+    await server.untilStreams(0)
+
+    await page.keyboard.press('p')
+    await state('live')
+    await server.untilStreams(1)
+
+    // A tab of a browser without windows is never hidden by another one.
+    const hide = (isHidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    await hide(true)
+    await state('paused')
+    await server.untilStreams(0)
+
+    await hide(false)
+    await state('live')
+    await server.untilStreams(1)
+  })
+
+  test('says that it reconnects when its stream breaks, and shows what is new after', async () => {
+    const server = await served('busy')
+    const { page } = await opened(server)
+    await waitForText(page, 'Nothing is in trouble.')
+
+    server.refuse(true)
+    await page.waitForSelector('.main[data-state="lost"] .banner')
+    expect(await page.$eval('.main', (main) => main.textContent)).toContain(
+      'Nothing is in trouble.',
+    )
+
+    server.refuse(false)
+    server.become('broken')
+    await page.waitForSelector('.main[data-state="live"]')
+    await waitForText(page, 'failed 37 times in the last minute')
+  })
+
+  test('follows the instance: a change is shown with the next frame', async () => {
+    const server = await served('busy')
+    const { page } = await opened(server)
+    await waitForText(page, 'Nothing is in trouble.')
+
+    server.become('broken')
+    await waitForText(page, 'failed 37 times in the last minute')
+  })
+
+  test('scrolls through 100,000 entities, of which the document has a few', async () => {
+    const { page } = await opened(await served('busy'))
+    await showView(page, 'kind/order')
+    for (const id of [1, 2_000, thorough(10_000, 100_000)]) {
+      await page.waitForFunction(
+        `(() => {
+          const box = document.querySelector('.scroll')
+          if (document.querySelector('a[href="#/entity/order/${id}"]')) return true
+          box.scrollTop = Math.min(box.scrollHeight, ${id - 5} * 28)
+          return false
+        })()`,
+        { polling: 'raf', timeout: 500_000 },
+      )
+      expect(await page.$eval('tbody', (body) => body.children.length)).toBeLessThan(200)
+    }
+  })
+
+  test('shows the state at a turn that is chosen, and the difference of two', async () => {
+    const { page } = await opened(await served('busy'))
+    await showView(page, 'entity/order/17')
+    const choose = async (cause: string) =>
+      page.locator(`.turns button ::-p-text(${cause})`).click()
+
+    await choose('call place')
+    await waitForText(page, 'STATE AT LSN 9226')
+    expect(await page.$eval('.machine .active', (state) => state.textContent)).toBe('placed')
+
+    await choose('alarm retry')
+    await waitForText(page, '− "placed"')
+    await waitForText(page, '+ "paying"')
+    expect(page.url()).toMatch(/#\/entity\/order\/17\?at=9226-9381$/)
+    expect(await page.$eval('.machine .edge.last', (edge) => edge.textContent)).toBe('PAY')
+  })
+
+  test('offers no action in an instance that is only read', async () => {
+    const { page } = await opened(await served('broken'))
+
+    for (const address of addresses) {
+      await showView(page, address)
+      expect(await page.$$('button.danger, .acts button')).toEqual([])
+    }
+    await waitForText(page, 'READ-ONLY')
+  })
+
+  test('shows the effect of an action before, and takes its reason', async () => {
+    const server = await served('broken', true)
+    const { page } = await opened(server)
+    await showView(page, 'process/104')
+
+    await page.locator('button ::-p-text(Kill)').click()
+    await waitForText(page, 'Its supervisor starts it again.')
+    expect(server.acts).toEqual([])
+
+    await page.locator('dialog input').fill('it hangs')
+    await page.locator('dialog button.primary').click()
+    await waitForText(page, 'Done.')
+    expect(server.acts).toEqual([{ act: 'kill', pid: 104, reason: 'it hangs', nonce: 'n' }])
+  })
+
+  test('deletes an entity only after its id is typed', async () => {
+    const server = await served('busy', true)
+    const { page } = await opened(server)
+    await showView(page, 'entity/order/17')
+    await page.locator('button.danger ::-p-text(Delete)').click()
+    await waitForText(page, 'to delete it')
+    const isDisabled = () =>
+      page.$eval('dialog button.primary', (button) => button.matches(':disabled'))
+    expect(await isDisabled()).toBe(true)
+
+    await page.locator('dialog label:nth-of-type(2) input').fill('1')
+    expect(await isDisabled()).toBe(true)
+    await page.locator('dialog label:nth-of-type(2) input').fill('17')
+    await page.locator('dialog button.primary').click()
+    await waitForText(page, 'Done.')
+
+    expect(server.acts).toEqual([
+      { act: 'delete', kind: 'order', id: '17', reason: '', nonce: 'n' },
+    ])
+  })
+
+  test('is used without a mouse: digits choose views, and everything that acts has the focus in turn', async () => {
+    const { page } = await opened(await served('broken', true))
+
+    for (const [key, view] of [
+      ['2', 'tree'],
+      ['4', 'entities'],
+      ['9', 'log'],
+      ['1', 'overview'],
+    ] as const) {
+      await page.keyboard.press(key)
+      await page.waitForSelector(`.main[data-view="${view}"]`)
+    }
+    await showView(page, 'process/104')
+    const seen = new Set<string>()
+    for (let at = 0; at < 40; at++) {
+      await page.keyboard.press('Tab')
+      seen.add((await page.evaluate('document.activeElement.textContent')) as string)
+    }
+    expect([...seen]).toEqual(expect.arrayContaining(['Pause', 'Tree2', 'Kill', 'Suspend']))
+  })
+})
