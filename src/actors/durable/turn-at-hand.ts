@@ -3,9 +3,11 @@
  * makes a new state and submits its unit; otherwise the turn is dropped. This file alone changes the
  * known state.
  */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { NextStep, type Process, processOf } from '../../runtime/index.ts'
 import { type Turn, workerKind } from '../../storage/index.ts'
+import type { TurnTally } from '../turns/actor-trouble.ts'
 import { type EndOptions, endAlarm } from '../turns/lifetime.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import { type Known, TurnDraft } from '../turns/turn-draft.ts'
@@ -28,6 +30,7 @@ export class TurnAtHand {
   readonly #outputs: TurnOutputs
   readonly #process: Process
   readonly #incarnation: string
+  readonly #tally: TurnTally
 
   constructor(
     terms: DurableTerms,
@@ -40,6 +43,7 @@ export class TurnAtHand {
     this.#log = log
     this.#outputs = outputs
     this.#process = processOf(context)
+    this.#tally = terms.trouble.tallyOf(terms.identity.kind)
     const { clock } = this.#process.kernel
     this.#incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
   }
@@ -80,7 +84,7 @@ export class TurnAtHand {
   }
 
   begin(run: Run): TurnDraft {
-    const draft = new TurnDraft(run, this.#known, this.#incarnation)
+    const draft = new TurnDraft(run, this.#known, this.#incarnation, this.#tally)
     draft.watch = watchOf(this.#terms, this.#process, draft)
     this.open = draft
     this.#outputs.open(draft)

@@ -3,7 +3,7 @@
  * fail, refusals, blocked workers. `health()` shows it. It is of this life of the instance: the rows
  * are the truth. Memory is bounded.
  */
-import type { KeelsonError } from '../../errors.ts'
+import { failedAs, type KeelsonError, type ResultCode } from '../../errors.ts'
 
 /** A turn that waits for space on the disk. */
 export type WaitingTurn = {
@@ -33,6 +33,17 @@ const seenMax = 1_000
 /** A failure that was not seen for this long counts from 1 again. */
 const forgetMs = 600_000
 
+/** How many turns of a kind are over, by their results. It is counted always, so it is exact. */
+export class TurnTally {
+  ok = 0
+  readonly failed = new Map<ResultCode, number>()
+
+  fails(error: unknown): void {
+    const result = failedAs(error)
+    this.failed.set(result, (this.failed.get(result) ?? 0) + 1)
+  }
+}
+
 /** The troubles of the durable actors of one instance. */
 export class ActorTrouble {
   /** The turns that wait for space, by their actors. */
@@ -43,6 +54,8 @@ export class ActorTrouble {
   readonly blockedWorkers = new Map<string, KeelsonError>()
   /** How many turns were refused, by code. */
   readonly refused = new Map<string, number>()
+  /** The turns that are over, by kinds. */
+  readonly turns = new Map<string, TurnTally>()
   /** The kind that was seen last is at the end. */
   readonly #seen = new Map<string, { count: number; at: number }>()
 
@@ -65,6 +78,13 @@ export class ActorTrouble {
       if (!settings.has(setting)) ofActor?.delete(setting)
     if (ofActor?.size === 0) this.failing.delete(entity)
     return this.failing.has(entity)
+  }
+
+  /** The count of the turns of a kind. */
+  tallyOf(kind: string): TurnTally {
+    const tally = this.turns.get(kind) ?? new TurnTally()
+    this.turns.set(kind, tally)
+    return tally
   }
 
   /** A turn was refused. */

@@ -22,6 +22,7 @@ import {
 import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import { Batch } from '../store/batch.ts'
 import type { ActorShard } from './actor-shard.ts'
+import type { TurnTally } from './actor-trouble.ts'
 import type { CallIds } from './call-ids.ts'
 import type { DurableTable } from './durable-table.ts'
 import { ended, endIn, endName } from './lifetime.ts'
@@ -73,8 +74,12 @@ export class TurnDraft extends LoggedTurn {
   #isWritten = false
   #own: OwnLayer | undefined = undefined
 
-  constructor(run: Run, before: Known, incarnation: string) {
+  /** Where its end is counted; `undefined` when it was. */
+  #tally: TurnTally | undefined
+
+  constructor(run: Run, before: Known, incarnation: string, tally?: TurnTally) {
     super()
+    this.#tally = tally
     this.run = run
     this.before = before
     this.mark = { incarnation, seq: (before.memory.mark?.seq ?? 0) + 1 }
@@ -130,6 +135,8 @@ export class TurnDraft extends LoggedTurn {
   override leave(): void {
     this.#own?.leave()
     super.leave()
+    if (this.#tally) this.#tally.ok++
+    this.#tally = undefined
     this.watch?.over()
   }
 
@@ -140,6 +147,8 @@ export class TurnDraft extends LoggedTurn {
 
   /** It has no effect, because of `error`. */
   failed(error: unknown): void {
+    this.#tally?.fails(error)
+    this.#tally = undefined
     this.watch?.over({ error })
   }
 

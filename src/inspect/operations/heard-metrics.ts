@@ -52,7 +52,6 @@ export const hearWork = (system: System, instance: string, into: Measurements): 
     }),
     turns.sample(({ instance: own, kind, result, tookMs }, weight) => {
       if (own !== instance) return
-      into.of(metrics.turns).add(weight, kind, result)
       into.of(metrics.turnDuration).observe(tookMs / 1_000, weight, kind, result)
     }),
   ]

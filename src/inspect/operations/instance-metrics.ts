@@ -34,6 +34,10 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
   for (const ofActor of entities.trouble.failing.values())
     for (const { entity, tries } of ofActor.values())
       if (tries >= stuckTries) into.of(metrics.stepsStuck).add(1, entityKindOf(entity))
+  for (const [kind, { ok, failed }] of entities.trouble.turns) {
+    into.of(metrics.turns).add(ok, kind, 'ok')
+    for (const [result, count] of failed) into.of(metrics.turns).add(count, kind, result)
+  }
   const now = system.clock.monotonic()
   followers.forEach((follower, at) => {
     const { shards } = follower.health(now)

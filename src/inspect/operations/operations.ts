@@ -60,7 +60,7 @@ export const operations = (app: AppContext, options: OperationsOptions = {}): Op
     },
   }
   return ({ method = 'GET', url = '', headers }, response) => {
-    const answer = answers[url.replace(/\?.*/s, '')]
+    const answer = answers[pathOf(url)]
     if (!answer) return false
     const isBodiless = method === 'HEAD'
     if (method !== 'GET' && !isBodiless) {
@@ -79,6 +79,10 @@ export const operations = (app: AppContext, options: OperationsOptions = {}): Op
     return true
   }
 }
+
+/** The path of a request target, which has a scheme and a host if a proxy sent it. */
+const pathOf = (target: string): string =>
+  target.replace(/^https?:\/\/[^/?]*/i, '').replace(/\?.*/s, '')
 
 const json = (status: number, body: object): Answer => ({
   status,

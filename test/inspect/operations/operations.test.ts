@@ -30,6 +30,13 @@ test('a request for another path is left to others, and one that would change so
   })
 })
 
+test('a request target with a scheme and a host, as proxies send it, has the same answer', async () => {
+  const { app } = await simulated()
+  const handler = operations(app)
+  expect(await asked(handler, 'http://keelson:9100/health?probe=1')).toMatchObject({ status: 200 })
+  expect(await asked(handler, 'http://keelson:9100')).toBeUndefined()
+})
+
 test.each([undefined, null, {}])('%s is no instance', (app) => {
   expect(() => operations(app as never)).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT' }),

@@ -114,6 +114,19 @@ test('what was done is measured: calls, turns, crashes, runs, jobs, writes', asy
   expect(sampleOf(text, 'keelson_wal_last_lsn{shard="0"}')).toBe(lsn)
 })
 
+test('of very many turns all are counted at the scrape, while their times are samples', async () => {
+  const { s, scraped } = await loaded()
+  const pay = () => call(s.app.entity(orders).ref('1'), 'pay', canary)
+  for (let round = 0; round < 20; round++)
+    await s.during(Promise.all(Array.from({ length: 150 }, pay)))
+
+  const text = await scraped()
+
+  expect(sampleOf(text, 'keelson_turns_total{kind="order",result="ok"}')).toBe(3_201)
+  const timed = sampleOf(text, 'keelson_turn_duration_seconds_count{kind="order",result="ok"}')
+  expect(timed).toBeLessThan(3_201)
+})
+
 test('no value of users is in any answer', async () => {
   const { scraped } = await loaded()
   expect(`${await scraped()}${await scraped(openMetrics)}`).not.toContain(canary)
