@@ -1,13 +1,6 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
 import { argument, object, optional, readOptions, text } from '../../check.ts'
-import {
-  errorOf,
-  invalidArgument,
-  isKeelsonError,
-  KeelsonError,
-  type KeptError,
-  keptError,
-} from '../../errors.ts'
+import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import {
@@ -48,7 +41,7 @@ import {
   startOptions,
   workflowOf,
 } from '../runs/options.ts'
-import { entitiesOf } from '../runs/parts.ts'
+import { answerOf, entitiesOf } from '../runs/parts.ts'
 import type { Outcome, RunStatus } from '../runs/record.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
 
@@ -131,7 +124,8 @@ export class Flow {
     options: StartRunOptions,
   ): Promise<Handle<O, S>> {
     const { id, ...others } = startOptions(options, argument('', 'a start'))
-    const { repeated } = await call(this.#ref(type, id), 'start', { ...inputOf(input), ...others })
+    const request = { ...inputOf(input), ...others }
+    const { repeated } = await this.#ask(type, id, (ref) => call(ref, 'start', request))
     return this.#handle(type, id, repeated)
   }
 
@@ -149,7 +143,7 @@ export class Flow {
    */
   async retry<J>(part: AnyWorkflow | Queue<J>, id: string): Promise<void> {
     if (part?.sort === 'queue') return retryJob(this.#app, part as Queue, id)
-    await call(this.#ref(part as AnyWorkflow, id), 'retry')
+    await this.#ask(part as AnyWorkflow, id, (ref) => call(ref, 'retry'))
   }
 
   /**
@@ -160,7 +154,7 @@ export class Flow {
   async settle(type: AnyWorkflow, id: string, key: string, decision: Settlement): Promise<void> {
     const outcome = decided(decision)
     shortText(key, argument('key'))
-    await call(this.#ref(type, id), 'settle', { key, outcome })
+    await this.#ask(type, id, (ref) => call(ref, 'settle', { key, outcome }))
   }
 
   /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
@@ -239,25 +233,32 @@ export class Flow {
 
   #handle<I, O, S>(type: Workflow<I, O, S>, id: string, repeated: boolean): Handle<O, S> {
     const ref = this.#ref(type, id)
+    const run = { type: type.name, id }
     return {
       ...{ id, repeated },
       result: async (options = {}) => {
         const { timeoutMs } = resultOptions(options, argument('', 'a result'))
-        const end = await call(ref, 'result', undefined, { timeoutMs }).catch((error) => {
-          throw unanswered(type.name, id, error)
-        })
+        const ended = call(ref, 'result', undefined, { timeoutMs })
+        const end = await answerOf(run, ended, 'has not ended')
         if (end.status === 'completed') return end.output as O
         throw failure(type.name, id, end.status, end.error)
       },
-      signal: async (name, value, options = {}) =>
-        call(ref, 'signal', {
+      signal: async (name, value, options = {}) => {
+        const request = {
           name: shortText(name, argument('name')),
           value: copied(value),
           ...signalOptions(options, argument('', 'a signal')),
-        }),
+        }
+        return answerOf(run, call(ref, 'signal', request))
+      },
       cancel: async (options = {}) =>
-        call(ref, 'cancel', cancelOptions(options, argument('', 'a cancel'))),
+        answerOf(run, call(ref, 'cancel', cancelOptions(options, argument('', 'a cancel')))),
     }
+  }
+
+  #ask<T>(type: AnyWorkflow, id: string, ask: (ref: Ref<RunMessages>) => Promise<T>): Promise<T> {
+    const ref = this.#ref(type, id)
+    return answerOf({ type: type.name, id }, ask(ref))
   }
 
   #ref(type: AnyWorkflow, id: string): Ref<RunMessages> {
@@ -295,20 +296,6 @@ const failure = (
   const cause = errorOf(error)
   const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
   return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
-}
-
-/** Why there is no answer about the end of a run, which goes on. */
-const unanswered = (type: string, id: string, cause: unknown): unknown => {
-  if (!isKeelsonError(cause, 'TIMEOUT') && !isKeelsonError(cause, 'EXITED')) return cause
-  const { timeoutMs, reason } = cause.details
-  const isClosing = reason === 'shutdown'
-  const text =
-    cause.code === 'TIMEOUT'
-      ? `has not ended within ${timeoutMs} ms`
-      : `goes on ${isClosing ? 'at the next start' : 'in another process: ask again'}`
-  const details = { type, id, ...(timeoutMs !== undefined && { timeoutMs }) }
-  const code = isClosing ? 'CLOSED' : cause.code
-  return new KeelsonError(code, `the run ${id} of ${type} ${text}`, { details, cause })
 }
 
 /**

@@ -6,7 +6,7 @@ import { decodeValue, encodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
-import { entitiesOf, queueId } from '../runs/parts.ts'
+import { answerOf, entitiesOf, queueId } from '../runs/parts.ts'
 import type { Added } from './queue-book.ts'
 import type { QueueLook, QueueMessages, SentJob } from './queue-messages.ts'
 import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
@@ -72,7 +72,9 @@ export const addJobs = async <J>(
   const sent = Array.from(jobs, (job) => sentJob(job, optionsOf(job)))
   const added: Added[] = []
   for (let from = 0; from < sent.length; from += jobsMax)
-    added.push(...(await call(refOf(app, queue), 'add', sent.slice(from, from + jobsMax))))
+    added.push(
+      ...(await ask(app, queue, (ref) => call(ref, 'add', sent.slice(from, from + jobsMax)))),
+    )
   return added.map(({ number, repeated }) => ({ id: String(number), repeated }))
 }
 
@@ -98,11 +100,11 @@ const sentJob = (job: unknown, options: JobOptions): SentJob => {
 
 /** Lets no job of a queue start, or lets them start again. */
 export const pauseQueue = async (app: App, queue: Queue, isPaused: boolean): Promise<void> =>
-  call(refOf(app, queue), 'pause', isPaused)
+  ask(app, queue, (ref) => call(ref, 'pause', isPaused))
 
 /** Lets a dead job run again, with all its tries. @throws KeelsonError `CONFLICT` */
 export const retryJob = async (app: App, queue: Queue, id: string): Promise<void> => {
-  if (await call(refOf(app, queue), 'retry', jobNumber(id))) return
+  if (await ask(app, queue, (ref) => call(ref, 'retry', jobNumber(id)))) return
   throw new KeelsonError('CONFLICT', `the queue ${queue.name} has no dead job ${id}`, {
     details: { queue: queue.name, id },
   })
@@ -116,7 +118,7 @@ const jobNumber = (id: unknown, path = 'id'): number => {
 
 /** How many jobs are where. */
 export const lookAtQueue = async (app: App, queue: Queue): Promise<QueueLook> =>
-  call(refOf(app, queue), 'look')
+  ask(app, queue, (ref) => call(ref, 'look'))
 
 /** A page of the dead jobs of a queue. */
 export const deadJobs = <J>(app: App, queue: Queue<J>, options: DeadOptions): DeadPage<J> => {
@@ -145,8 +147,15 @@ const deadJob = <J>(row: string, record = unreadable): DeadJob<J> => {
   }
 }
 
-const refOf = <J>(app: App, queue: Queue<J>): Ref<QueueMessages> =>
-  entitiesOf<QueueMessages>(app, 'queue', nameOf(queue)).ref(queueId)
+const ask = <J, T>(
+  app: App,
+  queue: Queue<J>,
+  does: (ref: Ref<QueueMessages>) => Promise<T>,
+): Promise<T> => {
+  const name = nameOf(queue)
+  const ref = entitiesOf<QueueMessages>(app, 'queue', name).ref(queueId)
+  return answerOf({ queue: name }, does(ref))
+}
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 const nameOf = <J>(queue: Queue<J>): string => part('queue')(queue, argument('queue')).name

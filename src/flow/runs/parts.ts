@@ -3,7 +3,7 @@
  * children, which are made at each start, so that one part may run in several instances.
  */
 import type { EntityHandle } from '../../actors/index.ts'
-import { configError, invalidArgument, isKeelsonError } from '../../errors.ts'
+import { configError, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 
@@ -48,6 +48,26 @@ export const entitiesOf = <M>(
     throw invalidArgument(sort, `a ${sort} of the tree`, name)
   }
 }
+
+/** The answer of a run or a queue. If there is none, the error says so in words of its user. */
+export const answerOf = <T>(
+  of: { readonly type: string; readonly id: string } | { readonly queue: string },
+  answer: Promise<T>,
+  late = 'has not answered',
+): Promise<T> =>
+  answer.catch((cause) => {
+    if (!isKeelsonError(cause, 'TIMEOUT') && !isKeelsonError(cause, 'EXITED')) throw cause
+    const { timeoutMs, reason } = cause.details
+    const who = 'id' in of ? `run ${of.id} of ${of.type}` : `queue ${of.queue}`
+    const [code, text] =
+      cause.code === 'TIMEOUT'
+        ? (['TIMEOUT', `${late} within ${timeoutMs} ms`] as const)
+        : reason === 'shutdown'
+          ? (['CLOSED', 'goes on at the next start'] as const)
+          : (['EXITED', 'goes on in another process: ask again'] as const)
+    const details = { ...of, ...(timeoutMs !== undefined && { timeoutMs }) }
+    throw new KeelsonError(code, `the ${who} ${text}`, { details, cause })
+  })
 
 /** The id of the one entity of its kind. */
 export const queueId = 'queue'

@@ -1,6 +1,7 @@
 /** Runs of workflows: starts, steps and their tries, timers, ends, and the same over crashes. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, type FlowHealth, type Try, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, type FlowHealth, queue, type Try, workflow } from '../../../src/flow/index.ts'
+import { suspend } from '../../../src/runtime/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -131,6 +132,39 @@ describe('a run', () => {
       ['TIMEOUT', 'the run 1 of waits has not ended within 10 ms'],
       ['EXITED', 'the run 1 of waits goes on in another process: ask again'],
       ['CLOSED', 'the run 1 of waits goes on at the next start'],
+    ])
+  })
+
+  test('and a queue that do not answer are named in words of their user', async () => {
+    const waits = workflow('waits', (ctx: Ctx) => ctx.sleep('long', '1h'))
+    const mails = queue('mails', () => undefined)
+    const w = await flowWorld([waits], { queues: [mails] })
+    const { flow } = w
+    const run = await w.during(flow.start(waits, undefined, { id: '1' }))
+    const { system, entities } = w.s.app
+    const holds = ['$flow-waits/1', '$queue-mails/queue'].map((name) => entities.holder(name))
+    const process = (at: number) => holds[at]?.address as never
+    for (const at of [0, 1]) await w.during(suspend(process(at)))
+    const texts = async (ask: readonly Promise<unknown>[]) =>
+      new Set(await Promise.all(ask.map((each) => each.catch(({ message }) => message))))
+    const asked = () => [
+      texts([flow.start(waits, undefined, { id: '1' }), run.signal('a' as never, 1 as never)]),
+      texts([run.cancel(), flow.retry(waits, '1'), flow.settle(waits, '1', 'a', { value: 1 })]),
+      texts([flow.add(mails, 1), flow.pause(mails), flow.retry(mails, '1'), flow.counts(mails)]),
+    ]
+    const late = await w.during(Promise.all(asked()))
+    const killed = asked()
+    await w.s.settle()
+    for (const at of [0, 1]) system.kill(process(at))
+
+    const run1 = 'the run 1 of waits'
+    expect(late.flatMap((each) => [...each])).toEqual([
+      ...Array(2).fill(`${run1} has not answered within 5000 ms`),
+      'the queue mails has not answered within 5000 ms',
+    ])
+    expect((await w.during(Promise.all(killed))).flatMap((each) => [...each])).toEqual([
+      ...Array(2).fill(`${run1} goes on in another process: ask again`),
+      'the queue mails goes on in another process: ask again',
     ])
   })
 
