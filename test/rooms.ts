@@ -87,14 +87,16 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     views: ['text', 'recorder'],
     prompt: ['text', 'command', 'recorder', 'views'],
     operations: ['command', 'recorder', 'prompt'],
-    attach: ['text', 'command', 'recorder', 'prompt'],
+    observe: ['text', 'recorder', 'views', 'prompt'],
+    attach: ['text', 'command', 'recorder', 'prompt', 'observe'],
+    'page-server': ['attach'],
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],
     backup: ['text', 'command'],
     doctor: ['text', 'command'],
     cli: [
       ...['text', 'command', 'ingest', 'recorder', 'views', 'prompt', 'attach', 'wal', 'journal'],
-      ...['backup', 'doctor'],
+      ...['page-server', 'backup', 'doctor'],
     ],
   },
   flow: {

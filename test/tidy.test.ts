@@ -11,7 +11,7 @@ const byPath = new Map(sources.map((file) => [file.path, file]))
 /** Which layers a layer may import; `leaf` files may be imported by all. */
 const mayImport: Record<string, readonly string[]> = {
   index: ['inspect', 'supervisors', 'actors', 'runtime', 'storage'],
-  inspect: ['flow', 'supervisors', 'actors', 'runtime', 'storage'],
+  inspect: ['observe', 'flow', 'supervisors', 'actors', 'runtime', 'storage'],
   adapters: ['supervisors', 'actors', 'runtime', 'storage'],
   flow: ['supervisors', 'actors', 'runtime', 'storage'],
   testing: ['flow', 'supervisors', 'actors', 'runtime', 'storage'],
@@ -19,6 +19,7 @@ const mayImport: Record<string, readonly string[]> = {
   actors: ['runtime', 'storage'],
   runtime: [],
   storage: [],
+  observe: [],
   leaf: [],
 }
 const leaves = ['src/errors.ts', 'src/clock.ts', 'src/check.ts', 'src/redaction.ts']
@@ -51,9 +52,14 @@ const doors: Record<string, readonly string[]> = {
     'src/storage/disk/folder-lock.ts',
     'src/storage/disk/lock-sign.ts',
     'src/inspect/command/service-manager.ts',
+    'src/inspect/cli/observe-command.ts',
   ],
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
-  'node:net': ['src/storage/disk/lock-sign.ts', 'src/inspect/attach/attach-socket.ts'],
+  'node:net': [
+    'src/storage/disk/lock-sign.ts',
+    'src/inspect/attach/attach-socket.ts',
+    'src/inspect/page-server/',
+  ],
   'node:perf_hooks': ['src/clock.ts'],
   '@opentelemetry/api': ['src/adapters/otel/otel.ts'],
   'abstract-level': ['src/adapters/level/level.ts'],
@@ -77,6 +83,7 @@ const doors: Record<string, readonly string[]> = {
     'src/actors/store/page-cursor.ts',
     'src/storage/bytes/sha256.ts',
     'src/storage/bytes/ed25519.ts',
+    'src/inspect/page-server/admission.ts',
   ],
   'node:os': [
     'src/storage/disk/folder-lock.ts',
@@ -84,7 +91,8 @@ const doors: Record<string, readonly string[]> = {
     'src/storage/threads/worker-thread.ts',
     'src/inspect/',
   ],
-  'node:zlib': ['src/storage/bytes/crc32.ts'],
+  'node:zlib': ['src/storage/bytes/crc32.ts', 'src/inspect/page-server/page-server.ts'],
+  'node:http': ['src/inspect/page-server/'],
   'node:vm': ['src/inspect/'],
   'node:readline': ['src/inspect/'],
 }

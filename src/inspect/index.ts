@@ -9,7 +9,9 @@
  * - views: processes, entities, machines, logs and flows as text
  * - prompt: the prompt and its words
  * - operations: `keelson/operations`: health, readiness and metrics for programs that watch
+ * - observe: answers of an instance to `keelson observe`: views, measurements, actions
  * - attach: prompts that are attached to a running instance; the public `start`
+ * - page-server: the HTTP server of the page of `keelson observe`
  * - wal: `keelson wal verify`, `dump` and `salvage`
  * - journal: `keelson journal head`, `prove` and `verify`
  * - backup: `keelson backup` and `restore`

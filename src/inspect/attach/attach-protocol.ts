@@ -4,6 +4,7 @@
  * the id of its request. Requests may be answered in another order.
  */
 import { KeelsonError } from '../../errors.ts'
+import type { Action, Refusal } from '../../observe/index.ts'
 import type { Answer, Completion } from '../prompt/session.ts'
 
 /** The number of this protocol. The fields `protocol` and `version` stay in every later one. */
@@ -25,12 +26,17 @@ export type Opening = {
   readonly verbose: boolean
   /** Whether it shows the log of the instance. */
   readonly log?: boolean
+  /** A session that takes no source: it answers questions, and acts with `write` alone. */
+  readonly observe?: { readonly write: boolean; readonly user: string }
 }
 
-/** A request: a source to run, or a line to complete. */
+/** A request: a source to run, a line to complete, or, while observing, a question or an action. */
 export type Request = { readonly id: number } & (
   | { readonly run: string }
   | { readonly complete: string }
+  | { readonly look: string; readonly query: object }
+  | { readonly plan: Action }
+  | { readonly act: Action }
 )
 
 /**
@@ -40,6 +46,8 @@ export type Request = { readonly id: number } & (
 export type Told =
   | ({ readonly id: number } & Omit<Answer, 'feed'>)
   | { readonly id: number; readonly completion: Completion }
+  | { readonly id: number; readonly answer: unknown }
+  | { readonly id: number; readonly refusal: Refusal }
   | { readonly tell: string }
   | { readonly log: string }
   | { readonly end: { readonly code: string; readonly message: string } }

@@ -18,6 +18,8 @@ import {
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { packageVersion, processEnvironment } from '../command/environment.ts'
+import { Observer } from '../observe/observer.ts'
+import { shortText } from '../observe/value-trees.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { LocalSession } from '../prompt/session.ts'
 import { recordsOf } from '../recorder/recorder.ts'
@@ -55,7 +57,7 @@ export type Attachment = {
 type State = Attachment & {
   readonly reader: MessageReader
   /** `undefined` until the other side has opened it. */
-  session: LocalSession | undefined
+  session: LocalSession | Observer | undefined
   /** Lines that have not settled. */
   running: number
 }
@@ -118,6 +120,10 @@ const take = (
     state.session = opened(state, message, context)
     return
   }
+  if (session instanceof Observer) {
+    void session.answer(message).then((told) => say(socket, told))
+    return
+  }
   const { id, run, complete } = message
   if (typeof id === 'number' && typeof run === 'string') void answer(state, session, id, run)
   else if (typeof id === 'number' && typeof complete === 'string')
@@ -130,12 +136,13 @@ const opened = (
   { app, socket, label }: State,
   message: Readonly<Record<string, unknown>>,
   context: Context<Messages>,
-): LocalSession => {
+): LocalSession | Observer => {
   if (message.protocol !== protocol)
     throw otherProtocol(JSON.stringify(message.version), packageVersion())
   const { logger } = context.system
   const verbose = message.verbose === true
   const title = `${label} <${context.self.pid}>`
+  if (message.observe !== undefined) return observerFor(app, message.observe, title, context)
   // A slip at a prompt must not end the service: a rejection that is not handled is printed.
   const release = processEnvironment().onStrayRejection((reason) => {
     logger.error(`a rejected promise was not handled: ${errorText(reason)}`, { reason })
@@ -159,6 +166,25 @@ const opened = (
     verbose,
     completions: () => processWords(app),
   })
+}
+
+/** A session without source. It measures nothing before the first question. */
+const observerFor = (
+  app: App,
+  terms: unknown,
+  title: string,
+  context: Context<Messages>,
+): Observer => {
+  const { logger } = context.system
+  const { write, user } = Object(terms) as Record<string, unknown>
+  const isWriting = write === true
+  const observer = new Observer(app, { isWriting, user: shortText(String(user), 100) })
+  logger.info(`${title} observes${isWriting ? ', and may write' : ''}`)
+  context.signal.addEventListener('abort', () => {
+    observer.end()
+    logger.info(`${title} has left`)
+  })
+  return observer
 }
 
 /** The lines of the log go to the other side, as long as it reads. */

@@ -1,5 +1,6 @@
 /** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
+import type { Action, Refusal } from '../../observe/index.ts'
 import { packageVersion } from '../command/environment.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
@@ -14,6 +15,12 @@ import {
   type Told,
 } from './attach-protocol.ts'
 import { connectIn, type Socket } from './attach-socket.ts'
+
+/** A request while observing: a question, or an action that is planned or performed. */
+export type Asked =
+  | { readonly look: string; readonly query: object }
+  | { readonly plan: Action }
+  | { readonly act: Action }
 
 /** A session in another process. Its calls reject when the connection ends. */
 export class RemoteSession implements Session {
@@ -43,7 +50,7 @@ export class RemoteSession implements Session {
    */
   static async open(
     dir: string,
-    options: Pick<Opening, 'colours' | 'verbose' | 'log'>,
+    options: Pick<Opening, 'colours' | 'verbose' | 'log' | 'observe'>,
   ): Promise<{ readonly session: RemoteSession; readonly greeting: Greeting }> {
     const socket = await connectIn(dir)
     const session = new RemoteSession(socket)
@@ -72,6 +79,16 @@ export class RemoteSession implements Session {
       complete: line,
     }))
     return completion
+  }
+
+  /** The answer to a question or an action, while observing. @throws KeelsonError its refusal */
+  async ask(request: Asked): Promise<unknown> {
+    const told = await this.#asked<{ answer: unknown; refusal?: Refusal }>((id) => ({
+      id,
+      ...request,
+    }))
+    if (told.refusal) throw new KeelsonError(told.refusal.code as ErrorCode, told.refusal.message)
+    return told.answer
   }
 
   /** Calls `print` with each line that nothing asked for. */

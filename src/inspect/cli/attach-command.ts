@@ -57,7 +57,7 @@ export const openSession = async (
 }
 
 /** The data folder of the configuration, or the default one. */
-const configuredDir = async (command: InstanceWords, cwd: string): Promise<string> => {
+export const configuredDir = async (command: InstanceWords, cwd: string): Promise<string> => {
   const { readConfiguration } = await import('./configuration-file.ts')
   return (await readConfiguration({ ...command, cwd })).options.dir
 }

@@ -10,7 +10,15 @@ import {
   type RestoreCommand,
   type RestoreReplicaCommand,
 } from '../backup/backup-command-line.ts'
-import { flag, needed, parsedWords, text, wordsWith, wrongWords } from '../command/command-words.ts'
+import {
+  flag,
+  needed,
+  parsedWords,
+  text,
+  whole,
+  wordsWith,
+  wrongWords,
+} from '../command/command-words.ts'
 import { type DoctorCommand, doctorUsage, parseDoctor } from '../doctor/doctor-command-line.ts'
 import type { RecordFormat } from '../ingest/record-splitter.ts'
 import {
@@ -41,6 +49,9 @@ export type InstanceCommand = InstanceWords & {
   readonly log?: 'json'
 }
 
+/** `keelson observe`. */
+export type ObserveCommand = ReturnType<typeof observeCommand>
+
 /** `keelson init`. */
 export type InitCommand = ReturnType<typeof initCommand>
 
@@ -50,6 +61,7 @@ export type IngestCommand = ReturnType<typeof ingestCommand>
 /** The commands of `keelson`. */
 export type ParsedCommand =
   | InstanceCommand
+  | ObserveCommand
   | InitCommand
   | IngestCommand
   | BackupCommand
@@ -89,6 +101,12 @@ export const usage = `Usage:
       The prompt of an instance that runs: of keelson run, or one with the option attach.
       It ends without ending the instance.
 
+  keelson observe [FILE] [--dir DIR] [--port PORT] [--write] [--open]
+      A page in the browser that shows an instance that runs, on this machine alone.
+      --port PORT     the port on 127.0.0.1; by default a free one
+      --write         the page may act: kill, restart, cancel, retry, delete
+      --open          opens the browser
+
   keelson ingest FILE --dir DIR --key FIELD [--format ndjson|json]
       Puts the records of FILE (- for standard input) into the store, each under the value of FIELD.
       --dir DIR       the data folder
@@ -125,6 +143,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
   if (first === 'start' || first === 'run' || first === 'check' || first === 'attach')
     return instanceCommand(first, rest)
+  if (first === 'observe') return observeCommand(rest)
   if (first === 'init') return initCommand(rest)
   if (first === 'ingest') return ingestCommand(rest)
   if (first === 'backup') return parseBackup(rest)
@@ -132,7 +151,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, check, attach, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
   )
 }
 
@@ -160,6 +179,16 @@ const instanceCommand = (
     ...(acts && { acts }),
     ...(noApp && { app: false }),
   }
+}
+
+const observeCommand = (words: readonly string[]) => {
+  const options = { config: text, dir: text, port: whole(0, 0), write: flag, open: flag }
+  const { values, positionals } = parsedWords(words, options)
+  const [config = values.config, second] = positionals
+  if (second !== undefined || (positionals.length > 0 && values.config !== undefined))
+    throw wrongWords('observe takes one configuration file')
+  if (values.port > 65_535) throw wrongWords(`--port needs a port, found ${values.port}`)
+  return { kind: 'observe', ...values, config } as const
 }
 
 const initCommand = (words: readonly string[]) => {

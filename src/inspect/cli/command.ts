@@ -71,6 +71,7 @@ const commands: {
   check: async () => (await import('./check-command.ts')).runCheck,
   init: async () => (await import('./init-command.ts')).runInit,
   attach: async () => (await import('./attach-command.ts')).runAttach,
+  observe: async () => (await import('./observe-command.ts')).runObserve,
   ingest: async () => (await import('./ingest-command.ts')).runIngest,
   backup: async () => (await import('../backup/backup-command.ts')).runBackup,
   restore: async () => (await import('../backup/restore-command.ts')).runRestore,

@@ -1,0 +1,77 @@
+/**
+ * `keelson observe`: the page of a running instance, served by this process on this machine alone.
+ * The instance opens no port and answers questions only.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { resolve } from 'node:path'
+import { type Environment, isTerminal, printLine, signalStatuses } from '../command/environment.ts'
+import { Interruption } from '../command/interruption.ts'
+import { Tokens } from '../page-server/admission.ts'
+import { InstanceLink } from '../page-server/instance-link.ts'
+import { listenOnLoopback } from '../page-server/loopback-server.ts'
+import { type Page, PageServer } from '../page-server/page-server.ts'
+import { configuredDir } from './attach-command.ts'
+import type { ObserveCommand } from './command-line.ts'
+
+/**
+ * Runs the command until a signal, and resolves with its exit status.
+ * @throws KeelsonError `NO_PROCESS`, `READ_ONLY` if the instance cannot be reached; `CONFIG` for a
+ * port that is taken
+ */
+export const runObserve = async (
+  command: ObserveCommand,
+  environment: Environment,
+): Promise<number> => {
+  const { clock, cwd, output, input } = environment
+  const dir = resolve(cwd, command.dir ?? (await configuredDir(command, cwd)))
+  const interruption = new Interruption(environment)
+  const source = new InstanceLink(dir, clock, { write: command.write, user: userInfo().username })
+  const tokens = new Tokens(clock)
+  try {
+    await source.open()
+    const { port, close } = await listenOnLoopback(
+      command.port,
+      (bound) =>
+        new PageServer({
+          ...{ source, clock, page: builtPage(), isWriting: command.write, port: bound },
+          admits: ({ headers }) => tokens.admits(headers.authorization),
+          exchanged: (code) => tokens.exchanged(code),
+        }),
+    )
+    // The fragment is in no log and no request.
+    const address = (): string => `http://127.0.0.1:${port}/#code=${tokens.code()}`
+    const tell = (): void => printLine(output, address())
+    printLine(output, `Observes ${dir}${command.write ? ', and may act' : ', read only'}.`)
+    tell()
+    printLine(output, 'The address is good once, for 30 s. Return prints another one.')
+    if (isTerminal(environment)) input.on('data', tell)
+    if (command.open) openBrowser(address())
+    try {
+      return signalStatuses[await interruption.first]
+    } finally {
+      input.off('data', tell)
+      input.pause()
+      close()
+    }
+  } finally {
+    source.close()
+    interruption.release()
+  }
+}
+
+const builtPage = (): Page => {
+  const folder = new URL('dist/observe/', import.meta.resolve('keelson/package.json'))
+  const read = (file: string): string => readFileSync(new URL(file, folder), 'utf8')
+  const { policy } = JSON.parse(read('page.json')) as { readonly policy: string }
+  return { html: read('page.html'), policy }
+}
+
+/** Without a browser the printed address is there. */
+const openBrowser = (address: string): void => {
+  const program = process.platform === 'darwin' ? 'open' : 'xdg-open'
+  const browser = spawn(program, [address], { stdio: 'ignore', detached: true })
+  browser.on('error', () => undefined)
+  browser.unref()
+}

@@ -1,0 +1,175 @@
+/** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
+import { keptText, parkedCount, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
+import { invalidArgument } from '../../errors.ts'
+import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { lineText } from '../text/shown-text.ts'
+import { machineShown } from './machine-shown.ts'
+import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
+import { redactedTree, shortText, shownTree } from './value-trees.ts'
+
+const pageRows = 100
+const pageReads = 20
+const lineMax = 160
+const fieldsMax = 50
+const pendingMax = 100
+
+/** The name of an entity of a kind that runs. @throws KeelsonError `INVALID_ARGUMENT` */
+export const entityIn = (app: App, query: Query): EntityName => {
+  const name = { kind: textIn(query, 'kind'), id: textIn(query, 'id') }
+  // Both are checked here.
+  app.entity(name.kind).ref(name.id)
+  return name
+}
+
+/** The kinds, with how many of each are in trouble. */
+export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly Kind[] }> => {
+  const { entities } = app
+  const failing = countsByKind(failingOf(app))
+  const overdue = countsByKind(app.health().actors.overdue.first.map(({ entity }) => entity))
+  const kinds: Kind[] = []
+  for (const kind of entities.kinds) {
+    const running = entities.kind(kind)
+    if (!running) continue
+    const parked = await parkedCount(entities, kind)
+    const [next] = await app.entity(kind).alarms({ limit: 1 })
+    kinds.push({
+      ...{ kind, live: running.live, blocked: running.blocked.size, parked },
+      failing: failing.get(kind) ?? 0,
+      overdue: overdue.get(kind) ?? 0,
+      ...(next && { nextAlarmAt: next.at }),
+      fields: [],
+    })
+  }
+  return { kinds }
+}
+
+const failingOf = ({ entities }: App): string[] =>
+  [...entities.trouble.failing.values()].flatMap((ofActor) =>
+    [...ofActor.values()].slice(0, 1).map(({ entity }) => entity),
+  )
+
+const kindIn = (entity: string): string => entity.slice(0, entity.indexOf('/'))
+
+const countsByKind = (entities: readonly string[]): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const entity of entities) counts.set(kindIn(entity), (counts.get(kindIn(entity)) ?? 0) + 1)
+  return counts
+}
+
+/** A page of the entities of a kind, read in parts with turns of the event loop between them. */
+export const kindShown = async (app: App, query: Query): Promise<KindPage> => {
+  const handle = app.entity(textIn(query, 'kind'))
+  const only = wordIn(query, 'only', ['blocked', 'failing', 'overdue'])
+  if (only !== undefined) return { rows: troubled(app, handle.kind, only) }
+  const field = optionalText(query, 'field')
+  const where =
+    field === undefined ? {} : { where: { [field]: fieldValue(textIn(query, 'value')) } }
+  const rows: KindPage['rows'][number][] = []
+  let cursor = optionalText(query, 'cursor')
+  do {
+    const page = handle.list({ ...(where as object), limit: pageReads, ...(cursor && { cursor }) })
+    for (const { id, state, blocked } of page.entries) {
+      const shown = blocked ? undefined : shownState(app.entities, handle.kind, state)
+      const text = blocked ? blocked.message : lineText(shown, lineMax)
+      rows.push({
+        id,
+        text: shortText(text, lineMax),
+        ...placeOf(app, handle.kind, id),
+        ...(blocked && { blocked: shortText(blocked.message, lineMax) }),
+      })
+    }
+    cursor = page.cursor
+    await new Promise<void>((resolve) => app.system.clock.soon(resolve))
+  } while (cursor !== undefined && rows.length < pageRows)
+  return { rows, ...(cursor !== undefined && { cursor }) }
+}
+
+/** The value of an index field that a text names: `null`, `true`, `17` or a text. */
+const fieldValue = (text: string): string | number | boolean | null => {
+  if (text === 'null') return null
+  if (text === 'true' || text === 'false') return text === 'true'
+  return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text
+}
+
+const placeOf = (app: App, kind: string, id: string): { readonly pid?: number } =>
+  given({ pid: app.entity(kind).ref(id).pid })
+
+const troubled = (
+  app: App,
+  kind: string,
+  only: 'blocked' | 'failing' | 'overdue',
+): KindPage['rows'] => {
+  const { overdue } = app.health().actors
+  const found: readonly (readonly [entity: string, text: string])[] = {
+    blocked: () =>
+      [...app.entity(kind).blocked()].map(
+        ([id, error]) => [`${kind}/${id}`, error.message] as const,
+      ),
+    failing: () =>
+      [...app.entities.trouble.failing.values()].flatMap((ofActor) =>
+        [...ofActor.values()].map(
+          ({ entity, what, error }) => [entity, `${what}: ${error}`] as const,
+        ),
+      ),
+    overdue: () => overdue.first.map(({ entity, what }) => [entity, what] as const),
+  }[only]()
+  return found
+    .filter(([entity]) => kindIn(entity) === kind)
+    .slice(0, pageRows)
+    .map(([entity, text]) => {
+      const id = entity.slice(kind.length + 1)
+      return { id, text: shortText(text, lineMax), ...placeOf(app, kind, id) }
+    })
+}
+
+/** One entity as it is now. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */
+export const entityShown = (app: App, query: Query): EntityDetail => {
+  const { kind, id } = entityIn(app, query)
+  const { entities } = app
+  const blocked = entities.kind(kind)?.blocked.get(id)?.message
+  const read = surveyEntity(entities, `${kind}/${id}`)
+  const rows = read && shownRows(entities, { kind, id }, read)
+  const machine = machineShown(entities.known.get(kind)?.machine, rows?.state)
+  return {
+    ...placeOf(app, kind, id),
+    ...given<EntityDetail>({ blocked, machine }),
+    ...(rows && {
+      born: {
+        incarnation: rows.incarnation,
+        seq: rows.seq,
+        version: rows.version,
+        state: shownTree(rows.state),
+        fields: redactedTree(Object.fromEntries(Object.entries(rows.fields).slice(0, fieldsMax))),
+        steps: rows.steps
+          .slice(0, pendingMax)
+          .map(({ name, notBefore, tries, failure }) =>
+            pending({ name, tries, failure }, notBefore || undefined),
+          ),
+        alarms: [...rows.alarms]
+          .slice(0, pendingMax)
+          .map(([name, { dueAt, tries, failure }]) => pending({ name, tries, failure }, dueAt)),
+        calls: rows.calls,
+      },
+    }),
+  }
+}
+
+type Tried = Pick<
+  NonNullable<ReturnType<typeof surveyEntity>>['steps'][number],
+  'name' | 'tries' | 'failure'
+>
+
+const pending = ({ name, tries, failure }: Tried, dueAt: number | undefined): Pending => ({
+  ...{ name: shortText(name, 300), tries },
+  ...given<Pending>({
+    dueAt,
+    error: failure && shortText(keptText(failure.error), 400),
+    next: failure?.next,
+  }),
+})
+
+/** The history of an entity is not read yet. @throws KeelsonError `INVALID_ARGUMENT` */
+export const historyShown = (): never => {
+  throw invalidArgument('view', 'a view of this version', 'history')
+}

@@ -1,0 +1,96 @@
+/** Workflows and queues as the page of `keelson observe` shows them. Only a look loads the flows. */
+import { invalidArgument, type KeptError } from '../../errors.ts'
+import type { Flow, Queue, Row, RunStatus, StepRow } from '../../flow/index.ts'
+import type { Flows, RunDetail, RunPage, RunRow } from '../../observe/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { given, optionalText, type Query, textIn } from './questions.ts'
+import { redactedTree, shortText } from './value-trees.ts'
+
+const pageRows = 50
+const stepsMax = 200
+
+const prefixes = { workflow: '$flow-', queue: '$queue-' } as const
+
+type Sort = keyof typeof prefixes
+
+/** The names of the workflows or queues that have run in this instance. */
+const namesOf = ({ entities }: App, sort: Sort): string[] =>
+  [...entities.known.keys()]
+    .filter((kind) => kind.startsWith(prefixes[sort]))
+    .map((kind) => kind.slice(prefixes[sort].length))
+
+/** A workflow or a queue as `flow` takes it. @throws KeelsonError `INVALID_ARGUMENT` */
+export const flowPart = <S extends Sort>(
+  app: App,
+  sort: S,
+  name: string,
+): S extends 'queue' ? Queue : { readonly sort: 'workflow'; readonly name: string } => {
+  const names = namesOf(app, sort)
+  if (!names.includes(name)) throw invalidArgument(sort, `one of ${names.join(', ')}`, name)
+  return { sort, name } as never
+}
+
+/** `flow(app)`. */
+export const flowOf = async (app: App): Promise<Flow> =>
+  (await import('../../flow/index.ts')).flow(app)
+
+/** All workflows with how many runs have each status, and all queues. */
+export const flowsShown = async (app: App): Promise<Flows> => {
+  const flow = await flowOf(app)
+  const workflows: Flows['workflows'][number][] = []
+  for (const type of namesOf(app, 'workflow')) {
+    const counts = await flow.counts(flowPart(app, 'workflow', type) as never)
+    workflows.push({ type, counts: counts as Record<string, number> })
+  }
+  const queues: Flows['queues'][number][] = []
+  for (const name of namesOf(app, 'queue')) {
+    const look = await flow.counts(flowPart(app, 'queue', name))
+    const { ready, delayed, running, dead, oldest, isPaused, isFull, overdue } = look
+    queues.push({
+      ...{ name, ready, delayed, running, dead, isPaused, isFull },
+      overdue: overdue.length,
+      ...(oldest !== undefined && { oldestAt: oldest }),
+    })
+  }
+  return { workflows, queues }
+}
+
+/** A page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const runsShown = async (app: App, query: Query): Promise<RunPage> => {
+  const flow = await flowOf(app)
+  const type = flowPart(app, 'workflow', textIn(query, 'type'))
+  const status = optionalText(query, 'status') as RunStatus | undefined
+  const cursor = optionalText(query, 'cursor')
+  const page = flow.list({ type, limit: pageRows, ...given({ status, cursor }) })
+  return { rows: page.entries.map(rowOf), ...given({ cursor: page.cursor }) }
+}
+
+/** One run with its steps. @throws KeelsonError `INVALID_ARGUMENT` */
+export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
+  const flow = await flowOf(app)
+  const type = flowPart(app, 'workflow', textIn(query, 'type')) as never
+  const id = textIn(query, 'id')
+  const row = flow.get(type, id)
+  if (!row) throw invalidArgument('id', 'the id of a run', id)
+  return {
+    row: rowOf(row),
+    ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
+    steps: flow.steps(type, id, { limit: stepsMax }).entries.map(stepOf),
+  }
+}
+
+const errorText = (error: KeptError | undefined): string | undefined =>
+  error && shortText(`${error.code ?? error.name}: ${error.message}`, 400)
+
+const rowOf = ({ id, status, startedAt, since, attempt, error, parent }: Row): RunRow => ({
+  ...{ id, status, startedAt, since, attempt },
+  ...given<RunRow>({ error: errorText(error), parent }),
+})
+
+const stepOf = (step: StepRow): RunDetail['steps'][number] => {
+  const { key, kind, tries, outcome, error, at, dueAt, child } = step
+  return {
+    ...{ key: shortText(key, 300), kind, tries, at },
+    ...given<RunDetail['steps'][number]>({ outcome, error: errorText(error), dueAt, child }),
+  }
+}

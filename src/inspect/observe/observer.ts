@@ -1,0 +1,84 @@
+/**
+ * One session that observes an instance: it answers questions, and performs actions if it was
+ * opened for writing. No source runs in it.
+ */
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import type { Refusal } from '../../observe/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { actionIn, effectOf, perform } from './actions.ts'
+import { Looks } from './looks.ts'
+import type { Query } from './questions.ts'
+import { shortText } from './value-trees.ts'
+
+/** Who observes, and whether they may act. */
+export type ObserverTerms = { readonly isWriting: boolean; readonly user: string }
+
+/** The answer to a request. */
+export type Answered = { readonly id: number } & (
+  | { readonly answer: unknown }
+  | { readonly refusal: Refusal }
+)
+
+/** The most questions that wait at a time. */
+const runningMax = 64
+
+/** A session of an observer. */
+export class Observer {
+  readonly #app: App
+  readonly #terms: ObserverTerms
+  readonly #looks: Looks
+  #running = 0
+
+  constructor(app: App, terms: ObserverTerms) {
+    this.#app = app
+    this.#terms = terms
+    this.#looks = new Looks(app, terms.isWriting)
+  }
+
+  /**
+   * The answer to one request. Never rejects but for a message without a number, which is not of
+   * this protocol.
+   */
+  async answer(message: Readonly<Record<string, unknown>>): Promise<Answered> {
+    const id = Number(message.id)
+    try {
+      if (this.#running >= runningMax)
+        throw new KeelsonError('BUSY', `${runningMax} questions wait for their answers`)
+      this.#running++
+      try {
+        return { id, answer: await this.#answer(message) }
+      } finally {
+        this.#running--
+      }
+    } catch (error) {
+      return { id, refusal: refusalOf(error) }
+    }
+  }
+
+  /** Ends every measurement. */
+  end(): void {
+    this.#looks.end()
+  }
+
+  async #answer({ look, query, plan, act }: Readonly<Record<string, unknown>>): Promise<unknown> {
+    if (typeof look === 'string') return this.#looks.answer(look, Object(query) as Query)
+    if (!this.#terms.isWriting)
+      throw new KeelsonError('READ_ONLY', 'this session only looks: keelson observe --write acts')
+    const action = actionIn(plan ?? act)
+    if (plan !== undefined) return { effect: effectOf(this.#app, action) }
+    const { logger } = this.#app.system
+    const title = `${this.#terms.user}, observing: ${effectOf(this.#app, action)}`
+    logger.info(`${title} Reason: ${action.reason}`)
+    try {
+      return { text: await perform(this.#app, action) }
+    } catch (reason) {
+      logger.warn(`${title} It failed: ${reasonText(reason)}`)
+      throw reason
+    }
+  }
+}
+
+const refusalOf = (error: unknown): Refusal => ({
+  code: isKeelsonError(error) ? error.code : 'FAILED',
+  message: shortText(reasonText(error)),
+})

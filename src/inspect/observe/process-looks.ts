@@ -1,0 +1,236 @@
+/** Processes as the page of `keelson observe` shows them. All processes are read in slices. */
+
+import { KeelsonError, reasonText } from '../../errors.ts'
+import type {
+  ProcessDetail,
+  Processes,
+  ProcessesQuery,
+  ProcessLink,
+  ProcessRow,
+  Recorded as ShownRecorded,
+  TreeNode,
+} from '../../observe/index.ts'
+import { shapeText } from '../../redaction.ts'
+import {
+  getStatus,
+  machineOf,
+  type ProcessSummary,
+  type ServerStatus,
+  tiesOf,
+  waitingMessages,
+} from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { namedEntity, processTitle } from '../prompt/process-finder.ts'
+import { processAt, processPages } from '../prompt/process-pages.ts'
+import { surveyTree } from '../prompt/tree-survey.ts'
+import type { Recorded, Records } from '../recorder/records.ts'
+import { Look } from '../views/process-load.ts'
+import type { TreeNode as SurveyedNode } from '../views/tree-view.ts'
+import { machineParts, machineShown } from './machine-shown.ts'
+import { given, numberIn, optionalNumber, optionalText, type Query, wordIn } from './questions.ts'
+import { rounded } from './recent-times.ts'
+import { shortText, shownTree } from './value-trees.ts'
+
+const rowsMax = 200
+const nodesMax = 300
+const tiesMax = 20
+const messagesMax = 20
+const eventsMax = 20
+const eventTextMax = 2_000
+
+/** A server that is busy does not show its state. */
+const stateMs = 300
+
+/** The restarts of a process in the last ten minutes, in parts of half a minute. */
+const sparkParts = 20
+const sparkMs = 30_000
+
+/** An event of the recorder, shortened. */
+export const shownEvent = ({ pid, text, ...others }: Recorded): ShownRecorded => ({
+  ...others,
+  ...(pid !== undefined && { pid }),
+  text: shortText(text, eventTextMax),
+})
+
+/** The looks at the processes of one instance. */
+export class ProcessLooks {
+  readonly #app: App
+  readonly #records: Records
+  #before: Look | undefined
+
+  constructor(app: App, records: Records) {
+    this.#app = app
+    this.#records = records
+  }
+
+  /** The tree, at most 300 processes of it. */
+  async tree(): Promise<TreeNode> {
+    const { clock } = this.#app.system
+    const recent = recentRestarts(this.#records, clock.now())
+    const room = { left: nodesMax }
+    return nodeOf(await surveyTree(this.#app), recent, room)
+  }
+
+  /** The first processes of an order. */
+  async processes(query: Query): Promise<Processes> {
+    const asked = asOrder(query)
+    const { clock } = this.#app.system
+    const look = new Look(clock.monotonic())
+    const before = this.#before
+    const kinds = new Map<string, number>()
+    let rows: ProcessRow[] = []
+    let total = 0
+    for await (const page of processPages(this.#app.system)) {
+      look.add(page)
+      total += page.length
+      for (const { kind } of page) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+      const found = page.filter((process) => isSought(process, asked))
+      const next = found.map((process) => rowOf(process, before, look.at, clock.now()))
+      rows = [...rows, ...next].sort(byOrder(asked.order)).slice(0, asked.limit)
+    }
+    this.#before = look
+    const counts = [...kinds].map(([kind, count]) => ({ kind, count }))
+    return { rows, total, kinds: counts.sort((a, b) => b.count - a.count).slice(0, rowsMax) }
+  }
+
+  /** One process. @throws KeelsonError `NO_PROCESS`, `INVALID_ARGUMENT` */
+  async process(query: Query): Promise<ProcessDetail> {
+    const { system } = this.#app
+    const pid = numberIn(query, 'pid', { min: 1 })
+    const found = processAt(system, pid)
+    if (!found) throw new KeelsonError('NO_PROCESS', `there is no process <${pid}> any more`)
+    const { ref, parent } = found
+    const ties = tiesOf(ref, tiesMax)
+    const linked = (pids: readonly number[]): ProcessLink[] => pids.map((each) => this.#link(each))
+    const status = await getStatus(ref, { timeoutMs: stateMs }).catch((error: Error) => error)
+    const { state } = status as ServerStatus
+    const named = namedEntity(this.#app, found.name ?? found.label)
+    const machine = machineShown(machineOf(ref), state)
+    return {
+      row: rowOf(found, this.#before, system.clock.monotonic(), system.clock.now()),
+      ...given<ProcessDetail>({
+        parent: parent === undefined ? undefined : this.#link(parent),
+        state:
+          status instanceof Error ? undefined : shownTree(machine ? machineParts(state) : state),
+        stateless: status instanceof Error ? reasonText(status) : undefined,
+        machine,
+        entity: named,
+      }),
+      links: linked(ties.links.pids),
+      monitors: linked(ties.monitors.pids),
+      monitoredBy: linked(ties.monitoredBy.pids),
+      isTrapping: found.trapExit,
+      messages: waitingMessages(ref, messagesMax).map(({ what, payload }) => ({
+        what: shortText(what),
+        ...(payload !== undefined && { shape: shapeText(payload) }),
+      })),
+      events: this.#eventsOf(found),
+    }
+  }
+
+  #link(pid: number): ProcessLink {
+    const found = processAt(this.#app.system, pid)
+    return { pid, title: found ? processTitle(found) : `<${pid}>` }
+  }
+
+  /** The events that the recorder has of a process, and of earlier ones of its name. */
+  #eventsOf({ pid, name, label }: ProcessSummary): readonly ShownRecorded[] {
+    const title = name ?? label
+    return (['crash', 'restart', 'gave_up', 'backed_off', 'slow_handler', 'log'] as const)
+      .flatMap((sort) => this.#records.last(sort))
+      .filter((event) => event.pid === pid || (title !== undefined && event.subject === title))
+      .sort((left, right) => left.at - right.at)
+      .slice(-eventsMax)
+      .map(shownEvent)
+  }
+}
+
+const orders = ['pid', 'rate', 'queue', 'growth', 'oldest', 'handled', 'restarts'] as const
+
+type Sought = Required<Pick<ProcessesQuery, 'order' | 'limit'>> & {
+  readonly kind: string | undefined
+  readonly find: string | undefined
+}
+
+const asOrder = (query: Query): Sought => ({
+  order: wordIn(query, 'order', orders) ?? 'rate',
+  kind: optionalText(query, 'kind'),
+  find: optionalText(query, 'find')?.toLowerCase(),
+  limit: optionalNumber(query, 'limit', { min: 1, max: rowsMax }) ?? 100,
+})
+
+const isSought = (process: ProcessSummary, { kind, find }: Sought): boolean =>
+  (kind === undefined || process.kind === kind) &&
+  (find === undefined || nameOf(process).toLowerCase().includes(find))
+
+const nameOf = ({ name, label, pid }: ProcessSummary): string => name ?? label ?? `<${pid}>`
+
+const rowOf = (
+  process: ProcessSummary,
+  before: Look | undefined,
+  at: number,
+  now: number,
+): ProcessRow => {
+  const { pid, kind, status, mailbox, mailboxMax, handled, restarts, handling } = process
+  const counts = before?.countsOf(pid)
+  const seconds = before ? (at - before.at) / 1_000 : 0
+  const rate = (value: number, then: number | undefined): number =>
+    seconds > 0 && then !== undefined ? rounded((value - then) / seconds) : 0
+  return {
+    ...{ pid, name: shortText(nameOf(process), 300), kind, status, mailbox, handled, restarts },
+    ...(Number.isFinite(mailboxMax) && { mailboxMax }),
+    perSecond: rate(handled, counts?.handled),
+    growth: rate(mailbox, counts?.queue),
+    ...(handling && { handling, oldestMs: Math.max(0, now - handling.since) }),
+  }
+}
+
+const byOrder = (order: Sought['order']): ((a: ProcessRow, b: ProcessRow) => number) => {
+  const value = (row: ProcessRow): number =>
+    ({
+      pid: -row.pid,
+      rate: row.perSecond,
+      queue: row.mailbox,
+      growth: row.growth,
+      oldest: row.oldestMs ?? -1,
+      handled: row.handled,
+      restarts: row.restarts,
+    })[order]
+  return (left, right) => value(right) - value(left) || left.pid - right.pid
+}
+
+/** The times of the restarts of each process name, in parts of the last ten minutes. */
+const recentRestarts = (records: Records, now: number): ReadonlyMap<string, number[]> => {
+  const recent = new Map<string, number[]>()
+  for (const { subject, at } of records.last('restart')) {
+    const part = sparkParts - 1 - Math.floor((now - at) / sparkMs)
+    if (part < 0 || part >= sparkParts) continue
+    const parts = recent.get(subject) ?? Array<number>(sparkParts).fill(0)
+    parts[part] = (parts[part] as number) + 1
+    recent.set(subject, parts)
+  }
+  return recent
+}
+
+const nodeOf = (
+  node: SurveyedNode,
+  recent: ReadonlyMap<string, number[]>,
+  room: { left: number },
+): TreeNode => {
+  const { name, pid, kind, status, mailbox, restarts, reason, live } = node
+  const shown: TreeNode[] = []
+  for (const child of node.children) {
+    if (room.left-- <= 0) break
+    shown.push(nodeOf(child, recent, room))
+  }
+  const rest = node.children.length - shown.length
+  return {
+    ...{ name: shortText(name, 300), kind, status, mailbox, restarts, children: shown },
+    ...given<Pick<TreeNode, 'pid' | 'recent' | 'reason' | 'live'>>({
+      pid,
+      recent: recent.get(name),
+      reason: reason === undefined ? undefined : shortText(reason, 300),
+      live: live ?? (rest > 0 ? node.children.length : undefined),
+    }),
+  }
+}

@@ -1,0 +1,108 @@
+/** The store, the log and what is derived from it, as the page of `keelson observe` shows them. */
+import type { Replication, StorageShard, StorePage, StoreValue } from '../../observe/index.ts'
+import { hiddenText, isSecretName, shapeText } from '../../redaction.ts'
+import type { App, ShardHealth } from '../../supervisors/index.ts'
+import { surveyLogs } from '../prompt/shard-survey.ts'
+import { given, optionalText, type Query, textIn } from './questions.ts'
+import { redactedTree, shortText, shownTree } from './value-trees.ts'
+
+const keysMax = 100
+
+/** A page of keys. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN` */
+export const storeShown = ({ store, system }: App, query: Query): StorePage => {
+  const prefix = optionalText(query, 'prefix')
+  const cursor = optionalText(query, 'cursor')
+  const page = store.range({ limit: keysMax, ...given({ prefix, cursor }) })
+  const now = system.clock.now()
+  const rows = page.entries.map(([key, value]) => {
+    const ttl = store.ttl(key)
+    const expires = ttl !== undefined && Number.isFinite(ttl)
+    return {
+      key,
+      type: shapeText(value),
+      size: sizeOf(value),
+      ...(expires && { expiresAt: now + ttl }),
+    }
+  })
+  return { rows, ...given({ cursor: page.cursor }) }
+}
+
+const sizeOf = (value: unknown): number => {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 1
+  if (ArrayBuffer.isView(value)) return value.byteLength
+  if ('length' in value) return Number(value.length)
+  return 'size' in value ? Number(value.size) : Object.keys(value).length
+}
+
+/** The value of a key. The name of a key may say that it has a secret. */
+export const keyShown = ({ store }: App, query: Query): StoreValue => {
+  const key = textIn(query, 'key')
+  const [found] = store.range({ gte: key, lte: key, limit: 1 }).entries
+  const value = found?.[1]
+  const isSecret = isSecretName(key.split(/[/:.]/).at(-1))
+  return { value: isSecret ? shownTree(hiddenText(value)) : redactedTree(value ?? null) }
+}
+
+/** The log of each shard and what is derived from it. */
+export const storageShown = async (
+  app: App,
+): Promise<{ readonly shards: readonly StorageShard[] }> => {
+  const { shards, projections } = app.health()
+  const logs = await surveyLogs(app)
+  return {
+    shards: shards.map((health) => {
+      const { shard, phase, reason, appliedLsn, projectedLsn, projection, space, snapshot } = health
+      const log = logs.find((each) => each.shard === shard)?.description
+      const segments = log?.log?.segments ?? []
+      return {
+        ...{ shard, phase, projectedLsn, mode: projection.mode, lagBytes: health.lagBytes },
+        lastLsn: log?.lastLsn ?? appliedLsn,
+        durableLsn: log?.durableLsn ?? appliedLsn,
+        lagMs: Math.round(projection.behindMs),
+        segments: segments.length,
+        logBytes: segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+        sinceSnapshotBytes: snapshot.logBytes,
+        snapshotDueBytes: snapshot.dueBytes,
+        neededBytes: space.neededBytes,
+        writesWaiting: health.writes.waiting,
+        clockAheadMs: health.clockAheadMs,
+        subscriptions: subscriptionsOf(health),
+        projections: projections.flatMap(({ name, shards: each }) =>
+          each.flatMap((status) =>
+            status.shard === shard ? [{ name, lag: Math.max(0, appliedLsn - status.lsn) }] : [],
+          ),
+        ),
+        ...given<StorageShard>({
+          reason: reason === undefined ? undefined : shortText(reason),
+          snapshotFailure: snapshot.failure,
+          held: heldBy(health),
+          freeBytes: Number.isFinite(space.freeBytes) ? space.freeBytes : undefined,
+          refusing: space.refusing?.reason,
+        }),
+      }
+    }),
+  }
+}
+
+const heldBy = ({ journal: { held } }: ShardHealth): string | undefined =>
+  held.bytes === 0 ? undefined : held.by.join(', ')
+
+const subscriptionsOf = ({ appliedLsn, journal }: ShardHealth): StorageShard['subscriptions'] =>
+  journal.subscriptions.map(({ name, state, position }) => ({
+    ...{ name, state },
+    lag: Math.max(0, appliedLsn + 1 - (position?.lsn ?? 1)),
+  }))
+
+/** The replicas of the configuration. */
+export const replicationShown = ({ health }: App): Replication => ({
+  followers: health().replication.map(({ replica, required, failures, retryInMs, shards }) => ({
+    ...{ replica, isRequired: required, failures },
+    ...given({ retryInMs }),
+    shards: shards.map(({ shard, state, lag, reason }) => ({
+      ...{ shard, state, lagRecords: lag.records },
+      ...(Number.isFinite(lag.ms) && { lagMs: Math.round(lag.ms) }),
+      ...given({ reason }),
+    })),
+  })),
+})

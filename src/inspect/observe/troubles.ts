@@ -1,0 +1,144 @@
+/** Everything in an instance that is broken, the worst first. Pure. */
+import type { Link, Recorded, Trouble } from '../../observe/index.ts'
+import type { Health } from '../../supervisors/index.ts'
+import { shortText } from './value-trees.ts'
+
+/** A projection with more lag has trouble. */
+const lagMax = 15_000
+
+/** The troubles of a health and of the give-ups that were recorded. */
+export const troublesOf = (
+  health: Health,
+  gaveUp: readonly Recorded[],
+  now: number,
+): readonly Trouble[] => {
+  const all = [
+    ...health.shards.flatMap(shardTroubles),
+    ...(health.durable
+      ? []
+      : [trouble('warn', 'not durable', 'the instance', 'what is acknowledged may be lost')]),
+    ...gaveUp
+      .filter(({ at }) => now - at < recentMs)
+      .map(({ subject, text, at, pid }) =>
+        trouble('bad', 'gave up', subject, text, {
+          at,
+          ...(pid !== undefined && { link: linkTo('process', String(pid)) }),
+        }),
+      ),
+    ...health.crashing.first.map(({ child, failures, at, reason }) =>
+      trouble('bad', 'crash loop', child, `failed ${failures} times in a minute: ${reason}`, {
+        at,
+        link: linkTo('tree'),
+      }),
+    ),
+    ...actorTroubles(health.actors),
+    ...runTroubles(health.parts),
+    ...health.projections.flatMap(({ name, shards }) =>
+      shards.flatMap(({ shard, state, error }) =>
+        state === 'halted' || state === 'stopped'
+          ? [trouble('bad', `projection ${state}`, `${name}, shard ${shard}`, error ?? '')]
+          : [],
+      ),
+    ),
+    ...health.replication.flatMap(({ replica, shards }) =>
+      shards.flatMap(({ shard, state, reason }) =>
+        reason === undefined
+          ? []
+          : [
+              trouble('warn', `replica ${state}`, `${replica}, shard ${shard}`, reason, {
+                link: linkTo('replication'),
+              }),
+            ],
+      ),
+    ),
+  ]
+  return all.sort((left, right) => Number(left.tone === 'warn') - Number(right.tone === 'warn'))
+}
+
+/** A supervisor that gave up longer ago is history. */
+const recentMs = 600_000
+
+const textMax = 400
+
+const trouble = (
+  tone: Trouble['tone'],
+  sort: string,
+  subject: string,
+  text: string,
+  more: Pick<Trouble, 'at' | 'link'> = {},
+): Trouble => ({
+  tone,
+  sort,
+  subject: shortText(subject, 300),
+  text: shortText(text, textMax),
+  ...more,
+})
+
+const linkTo = (view: Link['view'], ...parts: string[]): Link => ({ view, parts })
+
+const entityLink = (entity: string): Link => {
+  const [kind = '', ...id] = entity.split('/')
+  return linkTo('entity', kind, id.join('/'))
+}
+
+const shardTroubles = (health: Health['shards'][number]): readonly Trouble[] => {
+  const { phase, reason = '', space, projection, snapshot, journal, suspended } = health
+  const of = `shard ${health.shard}`
+  const link = linkTo('storage')
+  const found = (tone: Trouble['tone'], sort: string, text: string) =>
+    trouble(tone, sort, of, text, { link })
+  if (phase === 'down') return [found('bad', 'shard down', reason)]
+  const { mode, behindMs } = projection
+  return [
+    ...(phase === 'open' ? [] : [found('warn', 'shard not open', phase)]),
+    ...(space.refusing ? [found('bad', 'refuses writes', space.refusing.reason)] : []),
+    ...(mode === 'degraded' || mode === 'halted'
+      ? [found('bad', `projection ${mode}`, projection.reason ?? '')]
+      : []),
+    ...(suspended ? [found('warn', 'projection suspended', 'a token of control holds it')] : []),
+    ...(behindMs > lagMax
+      ? [found('warn', 'projection behind', `${Math.round(behindMs / 1_000)} s`)]
+      : []),
+    ...(snapshot.failure === undefined ? [] : [found('warn', 'no snapshot', snapshot.failure)]),
+    ...journal.subscriptions.flatMap(({ name, failure }) =>
+      failure === undefined ? [] : [found('bad', 'subscription stopped', `${name}: ${failure}`)],
+    ),
+    ...(journal.held.state === 'fine'
+      ? []
+      : [found('warn', 'log held', `by ${journal.held.by.join(', ')}`)]),
+  ]
+}
+
+const actorTroubles = (actors: Health['actors']): readonly Trouble[] => [
+  ...actors.blocked.first.map(({ entity, reason }) =>
+    trouble('bad', 'blocked', entity, reason, { link: entityLink(entity) }),
+  ),
+  ...actors.parked.first.map(({ entity, what, error }) =>
+    trouble('bad', 'parked', entity, `${what}: ${error}`, { link: entityLink(entity) }),
+  ),
+  ...actors.failing.first.map(({ entity, what, tries, error }) =>
+    trouble('warn', 'failing step', entity, `${what}, try ${tries}: ${error}`, {
+      link: entityLink(entity),
+    }),
+  ),
+  ...actors.waiting.first.map(({ entity, what, since }) =>
+    trouble('warn', 'waits for space', entity, what, { at: since, link: entityLink(entity) }),
+  ),
+  ...actors.overdue.first.map(({ entity, what, at }) =>
+    trouble('warn', 'overdue', entity, what, { at, link: entityLink(entity) }),
+  ),
+]
+
+type Blocked = { readonly first?: readonly { readonly run: string; readonly reason: string }[] }
+
+/** Parts of the user's tree report what they want; those of workflows name their blocked runs. */
+const runTroubles = (parts: Health['parts']): readonly Trouble[] =>
+  Object.values(parts).flatMap((report) => {
+    const { blocked } = Object(report) as { readonly blocked?: Blocked }
+    return (blocked?.first ?? []).map(({ run, reason }) => {
+      const [type = '', ...id] = run.split('/')
+      return trouble('bad', 'run blocked', run, reason, {
+        link: linkTo('run', type, id.join('/')),
+      })
+    })
+  })

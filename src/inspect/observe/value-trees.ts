@@ -1,0 +1,127 @@
+/**
+ * Values as bounded trees for the page of `keelson observe`. Whatever a value is, its tree has few
+ * members, short texts and an end. No getter runs. Pure.
+ */
+import { inspect, types } from 'node:util'
+import type { Shown } from '../../observe/index.ts'
+import { hiddenText, isSecretName, redacted, shapeText } from '../../redaction.ts'
+
+const depthMax = 6
+const membersMax = 200
+const textMax = 1_000
+/** The most members and characters of a whole tree: a frame has room for it. */
+const allMembersMax = 1_000
+const allTextMax = 24_000
+
+/** The tree of a value that `formatStatus` or the redaction has decided about. Never throws. */
+export const shownTree = (value: unknown): Shown => new TreeBuilder().tree(value, 0)
+
+/** The tree of a value of a user, without its secrets. Never throws. */
+export const redactedTree = (value: unknown): Shown => shownTree(redacted(value))
+
+/** A short text. */
+export const shortText = (text: string, max = textMax): string =>
+  text.length <= max ? text : `${text.slice(0, max)}…`
+
+class TreeBuilder {
+  #members = allMembersMax
+  #text = allTextMax
+  readonly #around = new Set<object>()
+
+  tree(value: unknown, depth: number): Shown {
+    try {
+      return this.#tree(value, depth)
+    } catch {
+      // Reading it runs foreign code: a Proxy.
+      return { text: '[unreadable]' }
+    }
+  }
+
+  #tree(value: unknown, depth: number): Shown {
+    if (value === null || typeof value === 'boolean') return value
+    if (typeof value === 'number') return Number.isFinite(value) ? value : { text: String(value) }
+    if (typeof value === 'string')
+      return value.startsWith('[hidden ') ? { text: value, isHidden: true } : this.#short(value)
+    if (typeof value === 'bigint') return { text: this.#short(`${value}n`) }
+    if (typeof value !== 'object') return { text: typeof value }
+    if (types.isDate(value)) return { text: Number(value) >= 0 ? value.toISOString() : 'a date' }
+    if (ArrayBuffer.isView(value) || types.isProxy(value)) return { text: shapeText(value) }
+    // Objects that say themselves how they are printed: the redaction does not look into them.
+    if (inspect.custom in value) return { text: classOf(value) }
+    if (this.#around.has(value)) return { text: '[circular]' }
+    if (depth >= depthMax || this.#members <= 0) return { text: shapeText(value) }
+    this.#around.add(value)
+    try {
+      return this.#parts(value, depth)
+    } finally {
+      this.#around.delete(value)
+    }
+  }
+
+  #parts(value: object, depth: number): Shown {
+    const { type, size, entries } = partsOf(value)
+    const members: [string, Shown][] = []
+    for (const [key, item] of entries) {
+      if (members.length === membersMax || this.#members-- <= 0 || this.#text <= 0) break
+      const shown = isSecretName(key) && isContent(item) ? hiddenText(item) : item
+      members.push([this.#short(key), this.tree(shown, depth + 1)])
+    }
+    return { type, size, members }
+  }
+
+  #short(text: string): string {
+    const short = shortText(text, Math.max(0, Math.min(textMax, this.#text)))
+    this.#text -= short.length
+    return short
+  }
+}
+
+/** Whether a field may have a secret: one that is hidden already has none. */
+const isContent = (item: unknown): boolean =>
+  (typeof item === 'string' && !item.startsWith('[hidden ')) ||
+  typeof item === 'number' ||
+  typeof item === 'bigint' ||
+  (typeof item === 'object' && item !== null)
+
+type Parts = {
+  readonly type: string
+  readonly size: number
+  readonly entries: Iterable<readonly [key: string, value: unknown]>
+}
+
+const partsOf = (value: object): Parts => {
+  if (Array.isArray(value)) return { type: 'array', size: value.length, entries: itemsOf(value) }
+  if (types.isMap(value)) return { type: 'map', size: value.size, entries: pairsOf(value) }
+  if (types.isSet(value)) return { type: 'set', size: value.size, entries: itemsOf(value) }
+  const names = Object.keys(value)
+  if (types.isNativeError(value)) names.unshift('message')
+  return { type: classOf(value), size: names.length, entries: fieldsOf(value, names) }
+}
+
+function* itemsOf(items: Iterable<unknown>): Generator<readonly [string, unknown]> {
+  let at = 0
+  for (const item of items) yield [String(at++), item]
+}
+
+function* pairsOf(map: ReadonlyMap<unknown, unknown>): Generator<readonly [string, unknown]> {
+  for (const [key, item] of map) yield [keyText(key), item]
+}
+
+function* fieldsOf(value: object, names: string[]): Generator<readonly [string, unknown]> {
+  for (const name of names) {
+    const field = Object.getOwnPropertyDescriptor(value, name)
+    yield [name, field?.get ? '[getter]' : field?.value]
+  }
+}
+
+const keyText = (key: unknown): string =>
+  typeof key === 'object' || typeof key === 'function' ? shapeText(key) : String(key)
+
+const classOf = (value: object): string => {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (typeof prototype !== 'object' || prototype === null) return 'object'
+  const made: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  if (typeof made !== 'function' || made === Object) return 'object'
+  const name: unknown = Object.getOwnPropertyDescriptor(made, 'name')?.value
+  return typeof name === 'string' && name !== '' ? shortText(name, 100) : 'object'
+}

@@ -1,0 +1,128 @@
+/**
+ * Who may ask the server of the page: nobody without its token, and no page of another origin. The
+ * token is in no address; the code of an address is good once, for half a minute.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
+import type { Action } from '../../observe/index.ts'
+
+/** The parts of a request that decide. */
+export type Asking = {
+  readonly path: string
+  readonly host: string | undefined
+  readonly origin: string | undefined
+  readonly site: string | undefined
+}
+
+/** Why a request is refused, with its status. */
+export type Refused = { readonly status: number; readonly code: string; readonly message: string }
+
+const codeMs = 30_000
+const nonceMs = 60_000
+const noncesMax = 100
+
+/** Names of this machine that no other machine can be meant by. */
+const loopback = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/
+
+/** The refusal of a request of another page, or to another name: DNS may name any address. */
+export const refusedOrigin = (
+  { path, host = '', origin, site }: Asking,
+  port: number | undefined,
+): Refused | undefined => {
+  const isOurs = port === undefined || (loopback.test(host) && host.endsWith(`:${port}`))
+  if (!isOurs) return refused(421, 'FORBIDDEN', 'the host is not this server')
+  // A proxy may serve the page over https.
+  const origins = [`http://${host}`, ...(port === undefined ? [`https://${host}`] : [])]
+  if (origin !== undefined && !origins.includes(origin))
+    return refused(403, 'FORBIDDEN', 'the request is of another origin')
+  const sites = path === '/' ? ['same-origin', 'none'] : ['same-origin']
+  return site === undefined || sites.includes(site)
+    ? undefined
+    : refused(403, 'FORBIDDEN', 'the request is of another site')
+}
+
+const refused = (status: number, code: string, message: string): Refused => ({
+  status,
+  code,
+  message,
+})
+
+/** The token of a server, and the codes that are exchanged for it. */
+export class Tokens {
+  readonly #clock: Clock
+  readonly #token: string
+  readonly #codes = new Map<string, number>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#token = secretFrom(clock)
+  }
+
+  /** A new code, good for 30 s. */
+  code(): string {
+    const code = secretFrom(this.#clock)
+    this.#codes.set(code, this.#clock.monotonic() + codeMs)
+    return code
+  }
+
+  /** The token for a code; `undefined`: it was never made, was used, or is too old. */
+  exchanged(given: unknown): string | undefined {
+    for (const [code, until] of this.#codes) {
+      if (until < this.#clock.monotonic()) this.#codes.delete(code)
+      else if (isSame(code, given)) {
+        this.#codes.delete(code)
+        return this.#token
+      }
+    }
+    return undefined
+  }
+
+  /** Whether a header `Authorization` has the token. */
+  admits(authorization: string | undefined): boolean {
+    return isSame(`Bearer ${this.#token}`, authorization)
+  }
+}
+
+/** The numbers of planned actions: each performs its action once. */
+export class Nonces {
+  readonly #clock: Clock
+  readonly #planned = new Map<string, { readonly action: string; readonly until: number }>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A nonce for an action, good for a minute. */
+  plan(action: Action): string {
+    const [oldest] = this.#planned.keys()
+    if (this.#planned.size >= noncesMax && oldest !== undefined) this.#planned.delete(oldest)
+    const nonce = secretFrom(this.#clock)
+    const until = this.#clock.monotonic() + nonceMs
+    this.#planned.set(nonce, { action: textOf(action), until })
+    return nonce
+  }
+
+  /** Whether this action was planned with this nonce. It is used up then. */
+  uses(nonce: unknown, action: Action): boolean {
+    const planned = this.#planned.get(String(nonce))
+    this.#planned.delete(String(nonce))
+    return (
+      planned !== undefined &&
+      planned.until >= this.#clock.monotonic() &&
+      planned.action === textOf(action)
+    )
+  }
+}
+
+const textOf = (action: Action): string => JSON.stringify(Object.entries(action).sort())
+
+const secretBytes = 32
+
+const secretFrom = (clock: Clock): string =>
+  Buffer.from(clock.randomBytes(secretBytes)).toString('base64url')
+
+/** Compares in a time that says nothing of the secret. */
+const isSame = (secret: string, given: unknown): boolean => {
+  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return typeof given === 'string' && timingSafeEqual(hash(secret), hash(given))
+}

@@ -1,0 +1,97 @@
+/**
+ * The streams of frames to the viewers of a page: at most eight, a frame a second. A viewer that has
+ * not read the last frame skips the next ones, and is cut off after half a minute. Viewers of one
+ * view share its frames.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Cancel, Clock } from '../../clock.ts'
+import type { Frame } from '../../observe/index.ts'
+
+/** The most viewers at a time. */
+export const viewersMax = 8
+
+/** The most bytes of a frame. */
+export const frameMax = 64 * 1024
+
+const everyMs = 1_000
+const unreadMs = 30_000
+
+type Viewer = {
+  readonly response: ServerResponse
+  readonly view: string
+  readonly query: object
+  /** The time of its last frame that was sent whole. */
+  sentAt: number
+}
+
+/** The streams of a server. */
+export class FrameStreams {
+  readonly #clock: Clock
+  readonly #frame: (view: string, query: object) => Promise<Frame>
+  readonly #viewers = new Set<Viewer>()
+  #cancel: Cancel | undefined
+
+  constructor(clock: Clock, frame: (view: string, query: object) => Promise<Frame>) {
+    this.#clock = clock
+    this.#frame = frame
+  }
+
+  /** Whether there is room for one more. */
+  get hasRoom(): boolean {
+    return this.#viewers.size < viewersMax
+  }
+
+  /** Sends frames of a view until the other side has left. */
+  add(response: ServerResponse, view: string, query: object): void {
+    const viewer = { response, view, query, sentAt: this.#clock.monotonic() }
+    this.#viewers.add(viewer)
+    response.on('close', () => this.#viewers.delete(viewer))
+    response.on('error', () => response.destroy())
+    void this.#send([viewer])
+    this.#cancel ??= this.#clock.after(everyMs, () => void this.#tick())
+  }
+
+  /** Ends all streams. */
+  close(): void {
+    this.#cancel?.()
+    for (const { response } of this.#viewers) response.destroy()
+  }
+
+  async #tick(): Promise<void> {
+    const groups = new Map<string, Viewer[]>()
+    for (const viewer of this.#viewers) {
+      const key = JSON.stringify([viewer.view, viewer.query])
+      groups.set(key, [...(groups.get(key) ?? []), viewer])
+    }
+    await Promise.all([...groups.values()].map((viewers) => this.#send(viewers)))
+    this.#cancel =
+      this.#viewers.size === 0 ? undefined : this.#clock.after(everyMs, () => void this.#tick())
+  }
+
+  /** Sends the present frame to those of a view who have read the last one. */
+  async #send(viewers: readonly Viewer[]): Promise<void> {
+    const ready = viewers.filter((viewer) => this.#isReady(viewer))
+    const [first] = ready
+    if (!first) return
+    const text = frameText(await this.#frame(first.view, first.query))
+    for (const viewer of ready) {
+      if (viewer.response.destroyed) continue
+      viewer.response.write(text)
+      viewer.sentAt = this.#clock.monotonic()
+    }
+  }
+
+  #isReady({ response, sentAt }: Viewer): boolean {
+    if (!response.writableNeedDrain) return true
+    if (this.#clock.monotonic() - sentAt > unreadMs) response.destroy()
+    return false
+  }
+}
+
+/** The event of a frame. A larger one than fits says so. */
+const frameText = (frame: Frame): string => {
+  const text = JSON.stringify(frame)
+  if (text.length <= frameMax || !('header' in frame)) return `data: ${text}\n\n`
+  const error = { code: 'TOO_LARGE', message: 'the view is too large: narrow it' }
+  return `data: ${JSON.stringify({ header: frame.header, error })}\n\n`
+}

@@ -1,0 +1,79 @@
+/**
+ * The connection of `keelson observe` to its instance. It is made again after every end, so that the
+ * page goes on when the instance has restarted.
+ */
+import type { Cancel, Clock } from '../../clock.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
+import { type Asked, RemoteSession } from '../attach/remote-session.ts'
+import type { Source } from './page-server.ts'
+
+const retryMs = 500
+const answerMs = 10_000
+
+/** The instance in a folder. */
+export class InstanceLink implements Source {
+  readonly #dir: string
+  readonly #clock: Clock
+  readonly #terms: { readonly write: boolean; readonly user: string }
+  #session: RemoteSession | undefined
+  #away = { since: 0, reason: 'it was not reached yet' }
+  #cancel: Cancel = () => undefined
+  #isClosed = false
+
+  constructor(
+    dir: string,
+    clock: Clock,
+    terms: { readonly write: boolean; readonly user: string },
+  ) {
+    this.#dir = dir
+    this.#clock = clock
+    this.#terms = terms
+  }
+
+  get away() {
+    return this.#session ? undefined : this.#away
+  }
+
+  /** Connects. @throws as `RemoteSession.open` */
+  async open(): Promise<void> {
+    const options = { colours: false, verbose: false, observe: this.#terms }
+    const { session } = await RemoteSession.open(this.#dir, options)
+    if (this.#isClosed) return session.close()
+    this.#session = session
+    session.ended.catch((reason: unknown) => {
+      if (this.#session === session) this.#lost(reason)
+    })
+  }
+
+  async ask(request: Asked): Promise<unknown> {
+    const session = this.#session
+    if (!session) throw new KeelsonError('NO_PROCESS', this.#away.reason)
+    let cancel: Cancel = () => undefined
+    const late = new Promise<never>((_, reject) => {
+      const error = new KeelsonError('TIMEOUT', `the instance has not answered in ${answerMs} ms`)
+      cancel = this.#clock.after(answerMs, () => reject(error))
+    })
+    try {
+      return await Promise.race([session.ask(request), late])
+    } finally {
+      cancel()
+    }
+  }
+
+  /** Ends the connection. */
+  close(): void {
+    this.#isClosed = true
+    this.#cancel()
+    this.#session?.close()
+  }
+
+  #lost(reason: unknown): void {
+    if (this.#session || this.#away.since === 0)
+      this.#away = { since: this.#clock.now(), reason: reasonText(reason) }
+    this.#session = undefined
+    if (this.#isClosed) return
+    this.#cancel = this.#clock.after(retryMs, () => {
+      this.open().catch((error: unknown) => this.#lost(error))
+    })
+  }
+}

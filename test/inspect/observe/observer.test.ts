@@ -1,0 +1,379 @@
+/** The answers of an instance to the page: what each view shows, what none shows, and who may act. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { setup } from 'xstate'
+import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import {
+  call,
+  cast,
+  createSystem,
+  type DurableServer,
+  entity,
+  type GenServer,
+  noReply,
+  ok,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
+import { Observer } from '../../../src/inspect/observe/observer.ts'
+import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
+import type { Header, Refusal, Views } from '../../../src/observe/index.ts'
+import { heardIn } from '../../../src/runtime/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
+import { pageServed } from '../../support/worlds/page-client.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
+
+const canary = 'CANARY7'
+
+/** Markup in a key, an id and an error: a page must get it as plain text. */
+const markup = '<img src=x onerror=alert(1)>'
+
+const secrets = { login: 'ada', password: canary }
+
+type Messages = {
+  calls: { ask: (payload: unknown) => unknown; fail: (payload: unknown) => void }
+  casts: { wait: (payload: unknown) => void }
+}
+
+const fail = (payload: unknown): never => {
+  throw Object.assign(new Error(markup), { payload, password: canary })
+}
+
+const open: GenServer<Messages, typeof secrets> = {
+  init: () => secrets,
+  calls: { ask: (state) => reply(state, state), fail: (_, payload) => fail(payload) },
+  casts: { wait: (state) => noReply(state) },
+}
+
+/** Its own view of its state fails. */
+const broken: GenServer<Messages, typeof secrets> = {
+  ...open,
+  formatStatus: () => {
+    throw new Error(canary)
+  },
+}
+
+const account = {
+  init: () => ok({ number: canary, total: 1 }),
+  calls: {
+    ask: (state: { total: number }) => reply(1, { ...state, total: state.total + 1 }),
+    fail: (_: unknown, payload: unknown) => fail(payload),
+  },
+  casts: {},
+  formatStatus: () => ({ state: { number: '…' } }),
+  index: () => ({ password: canary, status: 'new' }),
+} as unknown as DurableServer<Messages, unknown>
+
+const gate = setup({}).createMachine({
+  id: 'gate',
+  context: secrets,
+  initial: 'shut',
+  states: { shut: { on: { PUSH: 'open' } }, open: { type: 'final' } },
+})
+
+const order = workflow('order', async (ctx: Ctx, item: typeof secrets) => {
+  ctx.report(item)
+  await ctx.step('reserve', () => item)
+  throw new Error('refused')
+})
+const mails = queue('mails', (job: typeof secrets) => fail(job), { retry: { max: 1 } })
+
+const tree = supervisor('app', { intensity: 1_000 }, [
+  worker('open', open),
+  worker('broken', broken),
+  entity('acct', account),
+  worker('gate', StateMachine.server(gate)),
+  entity('door', StateMachine.durable(gate)),
+  flows({ workflows: [order], queues: [mails] }),
+])
+
+let app: App
+let during: ReturnType<typeof machine>['during']
+let advance: (ms: number) => Promise<void>
+let log: ReturnType<typeof capturedLog>
+
+beforeEach(async () => {
+  const world = machine()
+  during = world.during
+  advance = (ms) => world.clock.advance(ms)
+  log = capturedLog()
+  app = await world.start({
+    app: tree,
+    system: createSystem({ clock: world.clock, logger: log }),
+  })
+  recordsOf(app.system)
+  await during(app.store.put(markup, secrets))
+  await during(app.store.put('user/token', canary))
+  await during(call(app.entity('acct').ref(markup), 'ask' as never))
+  const run = await during(flow(app).start(order, secrets, { id: '1' }))
+  await during(run.result().catch(() => undefined))
+  await during(flow(app).add(mails, secrets))
+})
+
+const observer = (isWriting = false): Observer => new Observer(app, { isWriting, user: 'ann' })
+
+const told = async (request: Asked, by = observer()): Promise<unknown> => {
+  const answered = await during(by.answer({ id: 1, ...request }))
+  if ('refusal' in answered)
+    throw Object.assign(new Error(answered.refusal.message), answered.refusal)
+  return answered.answer
+}
+
+const look = async <V extends keyof Views>(
+  view: V,
+  query: object = {},
+  by?: Observer,
+): Promise<Views[V]['data']> =>
+  ((await told({ look: view, query }, by)) as { header: Header; data: Views[V]['data'] }).data
+
+const refused = (request: Asked, by?: Observer): Promise<string> =>
+  told(request, by).then(
+    () => 'none',
+    (refusal: Refusal) => refusal.code,
+  )
+
+const pidOf = (label: string): number =>
+  app.system.processes().find((each) => (each.name ?? each.label) === label)?.pid ?? 0
+
+describe('the views', () => {
+  test('show an entity at rest with its fields, without waking it, and a machine with its states', async () => {
+    await during(app.entity('acct').stop(markup))
+    const shown = await look('entity', { kind: 'acct', id: markup })
+
+    expect(shown.pid).toBeUndefined()
+    expect(shown.born).toMatchObject({ seq: 1, state: { members: [['number', '…']] } })
+    expect(app.entity('acct').ref(markup).pid).toBeUndefined()
+    expect((await look('process', { pid: String(pidOf('gate')) })).machine).toMatchObject({
+      value: 'shut',
+      states: [{ path: [] }, { path: ['shut'] }, { path: ['open'], isFinal: true }],
+    })
+  })
+
+  test('show a crash with its reason in the overview, at its process and in the log', async () => {
+    const pid = pidOf('open')
+    await during(
+      call(
+        app.system.processes().find((each) => each.pid === pid)?.ref as never,
+        'fail' as never,
+      ).catch(() => undefined),
+    )
+    await advance(100)
+
+    const { recent } = await look('overview')
+    expect(recent).toContainEqual(
+      expect.objectContaining({
+        sort: 'crash',
+        subject: 'open',
+        reason: expect.stringContaining(markup),
+      }),
+    )
+    expect((await look('process', { pid: pidOf('open') })).events).toContainEqual(
+      expect.objectContaining({ sort: 'restart', subject: 'open' }),
+    )
+    expect((await look('log')).lines.length).toBeGreaterThan(1)
+  })
+
+  test('name what is in trouble, and where to look', async () => {
+    const pid = pidOf('open')
+    for (let at = 0; at < 3; at++) {
+      app.system.kill(app.system.processes().find((each) => each.label === 'open')?.ref as never)
+      await advance(10)
+    }
+
+    expect(pidOf('open')).not.toBe(pid)
+    expect((await look('overview')).troubles).toEqual([
+      expect.objectContaining({ tone: 'bad', sort: 'crash loop', subject: 'app/open' }),
+    ])
+  })
+
+  test('show runs with their steps, and queues', async () => {
+    expect(await look('flows')).toMatchObject({
+      workflows: [{ type: 'order', counts: { failed: 1 } }],
+      queues: [{ name: 'mails' }],
+    })
+    expect((await look('runs', { type: 'order' })).rows).toMatchObject([
+      { id: '1', status: 'failed' },
+    ])
+    expect((await look('run', { type: 'order', id: '1' })).steps).toMatchObject([
+      { key: expect.stringContaining('reserve'), outcome: 'ok' },
+    ])
+  })
+
+  test('show keys, and a value on demand', async () => {
+    const { rows } = await look('store')
+    expect(rows.map(({ key }) => key)).toEqual([markup, 'user/token'])
+    expect(await look('key', { key: markup })).toMatchObject({
+      value: {
+        members: [
+          ['login', 'ada'],
+          ['password', { isHidden: true }],
+        ],
+      },
+    })
+    expect(await look('key', { key: 'user/token' })).toMatchObject({ value: { isHidden: true } })
+  })
+
+  test('show what is in the log and in the mailboxes, and how processes are ordered', async () => {
+    const [shard] = (await look('storage')).shards
+    expect(shard).toMatchObject({ shard: 0, phase: 'open', subscriptions: [] })
+    expect(shard?.lastLsn).toBeGreaterThan(3)
+    const { rows, total, kinds } = await look('processes', { order: 'handled', limit: '3' })
+    expect(rows).toHaveLength(3)
+    expect(total).toBe(app.system.processes().length)
+    expect(kinds.reduce((sum, { count }) => sum + count, 0)).toBe(total)
+    expect(await look('processes', { find: 'GATE' })).toMatchObject({ rows: [{ name: 'gate' }] })
+  })
+})
+
+test('no view answers with a secret, under formatStatus or a name, in any byte of HTTP', async () => {
+  const by = observer(true)
+  const source = { away: undefined, ask: (request: Asked) => told(request, by) }
+  const { ask } = await pageServed({ source, isWriting: true })
+  await during(
+    call(app.entity('acct').ref(markup), 'fail' as never, secrets as never).catch(() => undefined),
+  )
+  for (const label of ['open', 'broken']) {
+    const found = app.system.processes().find((each) => each.label === label)
+    cast(found?.ref as never, 'wait' as never, secrets as never)
+  }
+  const entity = `kind=acct&id=${encodeURIComponent(markup)}`
+  const pids = app.system.processes().map(({ pid }) => `process?pid=${pid}`)
+  const paths = [
+    ...['header', 'overview', 'tree', 'processes', 'entities', 'kind?kind=acct', 'kind?kind=door'],
+    ...[`entity?${entity}`, 'flows', 'runs?type=order', 'run?type=order&id=1', 'store', 'storage'],
+    ...['key?key=user/token', `key?key=${encodeURIComponent(markup)}`, 'replication', 'log'],
+    ...['kind?kind=acct&only=blocked', 'kind?kind=acct&field=status&value=new', ...pids],
+  ]
+  for (const path of paths) {
+    const { status, text } = await ask(`/api/${path}`)
+    expect([path, status]).toEqual([path, 200])
+    expect(text, path).not.toContain(canary)
+  }
+})
+
+test('a wrong question is refused with its code, and the others are answered', async () => {
+  expect(await refused({ look: 'secrets', query: {} })).toBe('INVALID_ARGUMENT')
+  expect(await refused({ look: 'constructor', query: {} })).toBe('INVALID_ARGUMENT')
+  expect(await refused({ look: 'process', query: { pid: '<1>' } })).toBe('INVALID_ARGUMENT')
+  expect(await refused({ look: 'process', query: { pid: '999999' } })).toBe('NO_PROCESS')
+  expect(await refused({ look: 'entity', query: { kind: 'none', id: '1' } })).toBe(
+    'INVALID_ARGUMENT',
+  )
+  expect(await refused({ look: 'processes', query: { limit: '1e9' } })).toBe('INVALID_ARGUMENT')
+  expect(await refused({ look: 'header', query: null as never })).toBe('none')
+})
+
+describe('measurements', () => {
+  test('begin with the first question, and end ten seconds after the last one', async () => {
+    const turns = heardIn(app.system)['turn.done']
+    const by = observer()
+    expect(turns.isOn).toBe(false)
+
+    await look('header', {}, by)
+    expect(turns.isOn).toBe(true)
+    await advance(9_000)
+    await look('header', {}, by)
+    await advance(9_000)
+    expect(turns.isOn).toBe(true)
+    await advance(4_000)
+    expect(turns.isOn).toBe(false)
+  })
+
+  test('are those of the last minute, with a point each two seconds', async () => {
+    const by = observer()
+    await look('overview', {}, by)
+    await during(call(app.entity('acct').ref('2'), 'ask' as never))
+    await advance(4_000)
+
+    const { latencies, series } = await look('overview', {}, by)
+    expect(latencies.map(({ title }) => title)).toEqual(
+      expect.arrayContaining(['commit wait', 'turn', 'call']),
+    )
+    expect(series.times).toHaveLength(2)
+    expect(Math.max(...series.turnsPerSecond.map(Number))).toBeGreaterThan(0)
+    by.end()
+  })
+})
+
+describe('actions', () => {
+  const kill = () => ({ act: 'kill', pid: pidOf('open'), reason: 'it hangs' }) as const
+
+  test('of a session that only looks are refused, and change nothing', async () => {
+    const { pid } = kill()
+
+    expect(await refused({ act: kill() })).toBe('READ_ONLY')
+    expect(await refused({ plan: kill() })).toBe('READ_ONLY')
+    expect(pidOf('open')).toBe(pid)
+  })
+
+  test('say what they will do, do it, and leave a line with the user and the reason', async () => {
+    const { pid } = kill()
+    const action = kill()
+
+    expect(await told({ plan: action }, observer(true))).toEqual({
+      effect: expect.stringContaining(`kills open <${pid}>`),
+    })
+    expect(pidOf('open')).toBe(pid)
+    await told({ act: action }, observer(true))
+    await advance(10)
+    expect(pidOf('open')).not.toBe(pid)
+    expect(log.messages('info')).toContainEqual(
+      expect.stringMatching(/^ann, observing: kills open <\d+>.* Reason: it hangs$/),
+    )
+  })
+
+  test('end a child in order and start it again', async () => {
+    const { pid } = kill()
+    await told({ act: { act: 'restart', pid, reason: 'new settings' } }, observer(true))
+
+    expect(pidOf('open')).toBeGreaterThan(pid)
+    expect((await look('overview')).recent).toEqual([])
+  })
+
+  test('suspend and resume a process, let an entity rest, and delete it', async () => {
+    const by = observer(true)
+    const pid = pidOf('open')
+    const status = () => app.system.processes().find((each) => each.pid === pid)?.status
+    const entity = { kind: 'acct', id: markup, reason: 'a trial' }
+
+    await told({ act: { act: 'suspend', pid, reason: 'a trial' } }, by)
+    expect(status()).toBe('suspended')
+    await told({ act: { act: 'resume', pid, reason: 'a trial' } }, by)
+    expect(status()).toBe('waiting')
+    await told({ act: { act: 'stop', ...entity } }, by)
+    expect(app.entity('acct').ref(markup).pid).toBeUndefined()
+    expect(app.entity('acct').state(markup)).toBeDefined()
+    await told({ act: { act: 'delete', ...entity } }, by)
+    expect(app.entity('acct').state(markup)).toBeUndefined()
+  })
+
+  test('act on runs and shards', async () => {
+    const by = observer(true)
+    const reason = 'a trial'
+    const run = { type: 'order', id: '1', reason }
+    const before = (await look('run', run)).row.since
+
+    await told({ act: { act: 'retryRun', ...run } }, by)
+    await told({ act: { act: 'flush', shard: 0, reason } }, by)
+    await told({ act: { act: 'snapshot', shard: 0, reason } }, by)
+    await advance(1_000)
+    expect((await look('run', { type: 'order', id: '1' })).row.since).toBeGreaterThan(before)
+    expect((await look('storage')).shards).toMatchObject([
+      { sinceSnapshotBytes: expect.any(Number) },
+    ])
+    expect(await refused({ act: { act: 'flush', shard: 9, reason } }, by)).toBe('INVALID_ARGUMENT')
+  })
+
+  test('need a reason, and are those of the table', async () => {
+    const by = observer(true)
+
+    expect(await refused({ act: { ...kill(), reason: ' ' } }, by)).toBe('INVALID_ARGUMENT')
+    expect(await refused({ act: { ...kill(), act: 'constructor' as never } }, by)).toBe(
+      'INVALID_ARGUMENT',
+    )
+    expect(await refused({ act: { ...kill(), pid: 999_999 } }, by)).toBe('NO_PROCESS')
+  })
+})
