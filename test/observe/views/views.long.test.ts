@@ -46,7 +46,7 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
   for (const scenario of scenarios)
     for (const width of widths)
       for (const theme of ['light', 'dark'])
-        test(`shows every view of an ${scenario} instance in ${width} pixels, ${theme}, without a line on the console`, async () => {
+        test(`shows every view, ${scenario}, in ${width} pixels, ${theme}, without a line on the console`, async () => {
           const { page, console } = await opened(await served(scenario, true), { width, theme })
 
           for (const address of addresses) {
@@ -130,7 +130,7 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await waitForText(page, 'failed 37 times in the last minute')
   })
 
-  test('scrolls through 100,000 entities, of which the document has a few', async () => {
+  test('scrolls through a list of 100,000 entities, of which the document has a few', async () => {
     const { page } = await opened(await served('busy'))
     await showView(page, 'kind/order')
     for (const id of [1, 2_000, thorough(10_000, 100_000)]) {
