@@ -174,6 +174,8 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
 
 const isOver = (status: string): boolean => ['completed', 'failed', 'cancelled'].includes(status)
 
+const isRetried = (status: string): boolean => ['blocked', 'failed', 'cancelled'].includes(status)
+
 /** One run with its steps. */
 export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
   const { header } = usePage()
@@ -190,9 +192,8 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
         <Badge tone={tones[row.status]}>{row.status}</Badge>
         <span class="fill" />
         <div class="acts">
-          {isOver(row.status) || row.status === 'blocked' ? (
-            <Act of={{ act: 'retryRun', ...of }} title="Retry" />
-          ) : (
+          {isRetried(row.status) && <Act of={{ act: 'retryRun', ...of }} title="Retry" />}
+          {!isOver(row.status) && (
             <Act of={{ act: 'cancelRun', ...of }} title="Cancel run" isDangerous />
           )}
         </div>
@@ -209,7 +210,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
               ['begun by', row.parent],
               [
                 'as an entity',
-                <a key="entity" href={addressOf('entity', [type, row.id])}>
+                <a key="entity" href={addressOf('entity', [`$flow-${type}`, row.id])}>
                   its turns
                 </a>,
               ],
