@@ -60,6 +60,7 @@ const threads = [
   'thread-projection-writer',
   'thread-shard-copier',
   'thread-snapshot-host',
+  'thread-turn-scanner',
 ].map((name) => `storage/threads/${name}`)
 
 const declared = '.tmp/declarations'

@@ -22,6 +22,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     commands: ['bytes', 'ports', 'values'],
     lmdb: ['bytes', 'ports', 'disk', 'frames', 'values'],
     examination: [...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'commands']],
+    history: ['bytes', 'ports', 'frames', 'segments', 'values', 'commands', 'examination'],
     recovery: ['ports', 'disk', 'frames', 'segments', 'commitments', 'examination'],
     log: ['ports', 'disk', 'frames', 'segments', 'commitments', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
@@ -36,7 +37,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
       ...['rows', 'snapshots'],
     ],
     threads: [
-      ...['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'log', 'snapshots', 'backups'],
+      ...['bytes', 'ports', 'disk', 'segments', 'blobs', 'lmdb', 'history', 'log', 'snapshots'],
+      ...['backups'],
     ],
     wal: [
       ...['bytes', 'ports', 'groups', 'disk', 'frames', 'segments', 'recovery', 'log'],

@@ -134,10 +134,11 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/disk/direct-writer.ts': 'owns the aligned memory of O_DIRECT',
   'src/storage/examination/log-recovery.ts': 'the table of verdicts on an end, pure',
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
+  'src/storage/history/turn-chain.ts': 'the verdict on turns, pure',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
   'src/supervisors/starting/instance-shards.ts': 'makes the shards; its importer starts them',
-  'src/testing/simulated/inline-shard-copier.ts': 'one host to a file',
+  'src/testing/simulated/inline-file-work.ts': 'the hosts that only read or copy files',
 }
 
 const layerOf = (path: string): string =>

@@ -86,6 +86,7 @@ export {
 } from './entities/durable-start.ts'
 export { Entities } from './entities/entities.ts'
 export { EntityHandle } from './entities/entity-handle.ts'
+export { cutText, type PastOptions, type PastPage } from './entities/entity-history.ts'
 export {
   countsOf,
   type EntityAlarm,
@@ -104,6 +105,8 @@ export type {
   MigrationReport,
 } from './entities/migration.ts'
 export { parkedCount, unblockWorker } from './entities/parked-actors.ts'
+export type { PastAlarm, PastStep, PastTurn, TurnCause } from './entities/past-turns.ts'
+export type { StateChange } from './entities/state-changes.ts'
 export { deleteWorker } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'

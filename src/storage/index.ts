@@ -14,6 +14,7 @@
  * - commands: commands, units and their encoding
  * - lmdb: projections in LMDB, and the examination of its file
  * - examination: what the files of a log have, and the verdict on them
+ * - history: the turns of one durable actor in a log, and which of them took effect
  * - recovery: opening a log: inspection, plan, opening
  * - log: an open log: writer, reader, spares, retention
  * - rows: the row machine: what a unit does to rows
@@ -135,6 +136,8 @@ export {
 } from './health/folder-findings.ts'
 export { examiningLog, knowledgeOf } from './health/log-facts.ts'
 export { repair, stepsOf } from './health/repairing.ts'
+export * from './history/logged-turn.ts'
+export { scanningTurns } from './history/turn-scan.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
@@ -218,9 +221,11 @@ export { threadLogHost } from './threads/thread-log-host.ts'
 export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
 export { threadShardCopier } from './threads/thread-shard-copier.ts'
 export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
+export { threadTurnScanner } from './threads/thread-turn-scanner.ts'
 export type { BlobRef } from './values/blob-reference.ts'
 export * from './values/entity-key.ts'
 export {
+  entityRow,
   mainRowOf,
   markBytes,
   readEntityRow,

@@ -185,7 +185,10 @@ const batcherWrites: Writes<AppContext['batcher'], 'flush' | 'stop' | 'syncToken
 }
 
 /** Those of a kind write, or end a process. */
-const entityWrites: Writes<ReturnType<AppContext['entity']>, 'counts' | 'count' | 'alarms'> = {
+const entityWrites: Writes<
+  ReturnType<AppContext['entity']>,
+  'counts' | 'count' | 'alarms' | 'history' | 'diff'
+> = {
   ...{ delete: true, stop: true, migrateAll: true, unblock: true },
 }
 

@@ -12,7 +12,13 @@ import {
   refOfName,
   type System,
 } from '../../runtime/index.ts'
-import { checkEntityId, checkKind, shardOf } from '../../storage/index.ts'
+import {
+  checkEntityId,
+  checkKind,
+  shardOf,
+  type TurnScan,
+  type TurnScanRequest,
+} from '../../storage/index.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
@@ -43,6 +49,15 @@ export interface RunningKind {
   unblock(id: string): boolean
 }
 
+/** The parts of an instance that its durable actors need. */
+export type EntityParts = {
+  /** From then on nothing at rest wakes. */
+  readonly isClosing: () => boolean
+  /** No kind will run, and rows of every kind can be looked at. */
+  readonly isStoreAlone: boolean
+  readonly scanTurns: (request: TurnScanRequest) => Promise<TurnScan>
+}
+
 /** All durable actors of an instance. */
 export class Entities {
   readonly system: System
@@ -63,16 +78,14 @@ export class Entities {
   readonly #onRuns = new Set<() => void>()
   readonly #isStoreAlone: boolean
 
-  /**
-   * `isClosing`: from then on nothing at rest wakes. `isStoreAlone`: no kind will run, and rows of
-   * every kind can be looked at.
-   */
+  /** Searches the log of a shard. */
+  readonly scanTurns: EntityParts['scanTurns']
+
   constructor(
     system: System,
     instance: string,
     shards: readonly ActorShard[],
-    isClosing: () => boolean,
-    isStoreAlone = false,
+    { isClosing, isStoreAlone, scanTurns }: EntityParts,
   ) {
     this.system = system
     this.instance = instance
@@ -80,6 +93,7 @@ export class Entities {
     this.#isClosing = isClosing
     this.work = new ActorWork(isClosing)
     this.#isStoreAlone = isStoreAlone
+    this.scanTurns = scanTurns
   }
 
   /** Whether rows of the kind can be looked at: it runs, has run, or nothing does. */

@@ -10,6 +10,7 @@ import type { Fields } from '../turns/memory.ts'
 import { OwnRowsReader, type ReadRows } from '../turns/own-rows.ts'
 import { birthOf } from '../turns/waking.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
+import { differenceOf, historyOf, type PastOptions, type PastPage } from './entity-history.ts'
 import {
   alarmsBefore,
   countOf,
@@ -24,6 +25,7 @@ import { entityQuery, type ListOptions } from './entity-query.ts'
 import { EntityWatch } from './entity-watch.ts'
 import { type MigrationOptions, type MigrationReport, migrateAll } from './migration.ts'
 import { hasParked, parkedActors } from './parked-actors.ts'
+import type { StateChange } from './state-changes.ts'
 
 /** How long the answer is waited for, in ms. */
 type EndOptions = { readonly timeoutMs?: number }
@@ -68,6 +70,35 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   state(id: string): S | undefined {
     this.#access.check()
     return stateOf(this.#entities, this.kind, checkEntityId(id)) as S | undefined
+  }
+
+  /**
+   * The turns of an entity that took effect, the newest first, as far as the log goes back: at least
+   * to the last snapshot, and as far as `retention.log` says. It wakes no entity. Another thread reads
+   * the log, for two seconds at most; then `cursor` goes on. States are shown as the prompt shows
+   * them, unless `reveal` is true.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`; `UNSUPPORTED_VERSION` for a turn of a newer
+   * version
+   */
+  async history(id: string, options: PastOptions = {}): Promise<PastPage<S>> {
+    this.#access.check()
+    const page = await historyOf(this.#entities, this.kind, checkEntityId(id), options)
+    return page as PastPage<S>
+  }
+
+  /**
+   * The differences between the states of an entity as of two LSNs, at most 100. It reads as
+   * `history`, until both are found.
+   * @throws KeelsonError as `history`; `BAD_CURSOR` for a state from before the log begins
+   */
+  async diff(
+    id: string,
+    lsn: number,
+    lsn2: number,
+    options: Pick<PastOptions, 'reveal'> = {},
+  ): Promise<readonly StateChange[]> {
+    this.#access.check()
+    return differenceOf(this.#entities, this.kind, checkEntityId(id), [lsn, lsn2], options)
   }
 
   /** The durable rows that an entity keeps itself (`context.rows`). It has none if it is unborn. */

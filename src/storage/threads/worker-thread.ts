@@ -28,6 +28,8 @@ const threadRoles = {
   snapshots: 'the snapshots',
   /** Copies a shard into a backup. */
   backup: 'the backup',
+  /** Searches a log for the turns of a durable actor. */
+  history: 'the history',
 } as const
 /** The role of a thread. */
 export type ThreadRole = keyof typeof threadRoles

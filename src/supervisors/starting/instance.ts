@@ -174,7 +174,7 @@ const instanceParts = (
   ending: AbortSignal,
 ): InstanceParts => {
   const { instance, settings, app } = options
-  const { disk, copyShard } = ports
+  const { disk, copyShard, scanTurns } = ports
   const identity = {
     instanceId: claim.instanceId() ?? '',
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
@@ -184,7 +184,10 @@ const instanceParts = (
     ...{ system, instance, shards },
     windows: (shards[0] as Shard).parts.windows,
     registry: system.to(treeNames(instance).registry),
-    entities: new Entities(system, instance, shards, isClosing, app === false),
+    entities: new Entities(system, instance, shards, {
+      ...{ isClosing, isStoreAlone: app === false },
+      scanTurns: (request) => scanTurns(request, ending),
+    }),
     followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
     backups: { system, shards, disk, copyShard, dir: claim.dir, instance, signal: ending },
     readiness: new Readiness(system, shards, Boolean(app)),

@@ -11,12 +11,14 @@ import {
   type Projections,
   type ShardCopier,
   type SnapshotHostFactory,
+  type TurnScanner,
   threadBlobHost,
   threadExaminer,
   threadLogHost,
   threadProjectionWriters,
   threadShardCopier,
   threadSnapshotHosts,
+  threadTurnScanner,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
 
@@ -29,6 +31,7 @@ export type Ports = {
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
   readonly copyShard: ShardCopier
+  readonly scanTurns: TurnScanner
   /** The part of the tree that serves attached prompts. The promise never rejects. */
   readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
 }
@@ -45,6 +48,7 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
     makeBlobHost: threadBlobHost,
     makeSnapshotHost: threadSnapshotHosts(),
     copyShard: threadShardCopier,
+    scanTurns: threadTurnScanner,
     projections: lmdbProjections(openDatabase, disk, threadExaminer, {
       clock: systemClock(),
       ...(makeWriter && { makeWriter }),

@@ -18,8 +18,8 @@ import {
   startInstance,
 } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
+import { inlineShardCopier, inlineTurnScanner } from './inline-file-work.ts'
 import { inlineLogHost } from './inline-log-host.ts'
-import { inlineShardCopier } from './inline-shard-copier.ts'
 import { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts'
 
@@ -82,6 +82,7 @@ export class SimulatedMachine {
         makeSnapshotHost: () =>
           aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections })),
         copyShard: inlineShardCopier(disk, clock),
+        scanTurns: inlineTurnScanner(disk, clock),
       }),
     )
   }

@@ -137,6 +137,7 @@ test('a LOCK of a log that is replaced before the first look at it is not taken 
       projections,
       makeBlobHost: () => inlineBlobHost({ disk, clock }),
       copyShard: () => Promise.reject(new Error('not here')),
+      scanTurns: () => Promise.reject(new Error('not here')),
       makeSnapshotHost: () => new SnapshotWork({ disk, clock, projections }),
     },
   )

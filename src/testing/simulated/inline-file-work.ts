@@ -1,0 +1,49 @@
+/**
+ * Copies shards and searches logs without a thread, for simulations, with a turn of the event loop
+ * after each step.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import {
+  copyingShard,
+  type Disk,
+  refusing,
+  type ShardCopier,
+  scanningTurns,
+  type TurnScanner,
+} from '../../storage/index.ts'
+
+/** Makes a copier on a given disk and clock. */
+export const inlineShardCopier =
+  (disk: Disk, clock: Clock): ShardCopier =>
+  (request, signal, onProgress) =>
+    inSteps(clock, copyingShard(disk, request), signal, onProgress)
+
+/** Makes a scanner on a given disk and clock. */
+export const inlineTurnScanner =
+  (disk: Disk, clock: Clock): TurnScanner =>
+  (request, signal) =>
+    inSteps(
+      clock,
+      scanningTurns(disk, request, () => false),
+      signal,
+    )
+
+const inSteps = async <P, T>(
+  clock: Clock,
+  steps: Generator<P, T>,
+  signal: AbortSignal,
+  onProgress?: (progress: P) => void,
+): Promise<T> => {
+  try {
+    for (;;) {
+      const step = refusing(() => steps.next())
+      if (step.done) return step.value
+      onProgress?.(step.value)
+      await new Promise<void>((resolve) => clock.soon(resolve))
+      if (signal.aborted) throw new KeelsonError('CLOSED', 'the work was ended')
+    }
+  } finally {
+    steps.return(undefined as never)
+  }
+}
