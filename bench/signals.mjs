@@ -1,8 +1,10 @@
 /**
- * What the metrics cost: an instance that is scraped, and one with `operations` that nobody scrapes,
- * each beside one without it. The three share a process and take turns, whose order changes from
- * round to round. A figure is the time that the event loop was busy, a ratio that of one round. Its
- * median needs a quiet machine. Between two scrapes are eight rounds, which take some seconds.
+ * What it costs that somebody could look, or looks: the flight recorder (`attach: true`), `operations`
+ * that nobody scrapes, and an instance that is scraped, each beside one with nothing of it. They share
+ * a process and take short turns, whose order changes from round to round. A figure is the CPU time of
+ * the main thread, with its collections. A ratio is the geometric mean of those of the rounds, with
+ * its standard error; that of `without again`, which is the same as `without`, shows what else differs
+ * from instance to instance.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,10 +13,11 @@ import { call, entity, ok, reply, start, supervisor } from 'keelson'
 import { operations } from 'keelson/operations'
 import { isWanted } from './harness/options.mjs'
 import { table } from './harness/table.mjs'
+import { threadTimes } from './harness/thread-times.mjs'
 import { median } from './wal/turns.mjs'
 
 export const about =
-  'what metrics cost calls and turns, scraped and not, beside an instance without'
+  'what the recorder and metrics cost calls and turns, beside an instance without them'
 
 const order = {
   init: () => ok({ placed: 0 }),
@@ -23,7 +26,14 @@ const order = {
 const orders = entity('order', order)
 const adder = { init: () => 0, calls: { add: (sum, by) => reply(sum + by, sum + by) } }
 
-const ways = ['without', 'not scraped', 'scraped']
+/** Each way with its options of `start`; `scrapes` also has `operations`. */
+const ways = {
+  without: {},
+  'without again': {},
+  recorder: { attach: true },
+  'not scraped': { scrapes: false },
+  scraped: { scrapes: true },
+}
 
 /** Makes `count` calls, so many of them at a time. */
 const calling = async (one, count, inFlight) => {
@@ -36,20 +46,22 @@ const calling = async (one, count, inFlight) => {
 
 const cases = {
   'calls, 64 outstanding': {
-    count: 400_000,
+    count: 100_000,
     work: ({ ref }, count) => calling(() => call(ref, 'add', 1), count, 64),
   },
   'turns, 1,024 in flight': {
-    count: 60_000,
+    count: 15_000,
     work: ({ app }, count) =>
       calling((at) => call(app.entity(orders).ref(`${at}`), 'place'), count, 1_024),
   },
 }
 
 const instance = async (way, folder) => {
-  const app = await start({ dir: join(folder, way), app: supervisor('app', {}, [orders]) })
+  const { attach = false, scrapes } = ways[way]
+  const dir = join(folder, way.replace(' ', '-'))
+  const app = await start({ dir, attach, app: supervisor('app', {}, [orders]) })
   const ref = await app.system.start(adder)
-  return { way, app, ref, handler: way === 'without' ? undefined : operations(app) }
+  return { way, app, ref, scrapes, handler: scrapes === undefined ? undefined : operations(app) }
 }
 
 const scrape = ({ handler }) =>
@@ -57,44 +69,61 @@ const scrape = ({ handler }) =>
     handler({ url: '/metrics', headers: {} }, { writeHead: () => undefined, end: resolve })
   })
 
-/** How long the event loop is busy in one run, in µs for each call. */
-const busyOf = async (one, { work, count }) => {
-  const before = performance.eventLoopUtilization()
+/** A scrape comes after so much of its instance's own work, in ms of CPU time. */
+const scrapeEveryMs = 1_000
+
+/** The CPU time of one run, in µs for each call; with a scrape, if one is due. */
+const cpuOf = async (one, { work, count }, times) => {
+  const before = times().ranMs
   await work(one, count)
-  return (performance.eventLoopUtilization(before).active * 1_000) / count
+  if (one.scrapes && (one.untilScrape ?? 0) <= 0) {
+    await scrape(one)
+    one.untilScrape = scrapeEveryMs
+  }
+  const ranMs = times().ranMs - before
+  if (one.scrapes) one.untilScrape -= ranMs
+  return (ranMs * 1_000) / count
 }
 
-/** All orders of three. */
-const turns = [
-  [0, 1, 2],
-  [2, 1, 0],
-  [1, 2, 0],
-  [0, 2, 1],
-  [2, 0, 1],
-  [1, 0, 2],
-]
+/** Every instance follows every other one equally often. */
+const orderOf = (round, size) => {
+  const order = Array.from({ length: size }, (_, at) => (at + round) % size)
+  return Math.floor(round / size) % 2 === 0 ? order : order.reverse()
+}
 
-export const run = async ({ quick, only, repeats = quick ? 6 : 24 }) => {
+/** The geometric mean of ratios, and its standard error. */
+const meanOf = (ratios) => {
+  const logarithms = ratios.map(Math.log)
+  const mean = logarithms.reduce((sum, each) => sum + each, 0) / logarithms.length
+  const squares = logarithms.reduce((sum, each) => sum + (each - mean) ** 2, 0)
+  const error = Math.sqrt(squares / (logarithms.length * Math.max(1, logarithms.length - 1)))
+  return { ratio: Math.exp(mean), error: Math.exp(mean) * error }
+}
+
+const warmUp = 10
+
+export const run = async ({ quick, only, repeats = quick ? 20 : 150 }) => {
   const folder = mkdtempSync(join(tmpdir(), 'keelson-signals-'))
   const all = []
-  for (const way of ways) all.push(await instance(way, folder))
-  await scrape(all[2])
-  const rows = [['µs of the loop', ...ways, 'not scraped / without', 'scraped / without']]
+  for (const way of Object.keys(ways)) all.push(await instance(way, folder))
+  const times = threadTimes()
+  const rows = [['µs of CPU', ...Object.keys(ways)]]
   const results = []
   for (const [title, one] of Object.entries(cases).filter(([each]) => isWanted(only, each))) {
-    for (const each of all) await one.work(each, one.count)
     const rounds = []
-    for (let at = 0; at < repeats; at++) {
+    for (let at = -warmUp; at < repeats; at++) {
       const round = {}
-      for (const turn of turns[at % turns.length]) round[ways[turn]] = await busyOf(all[turn], one)
-      if (at % 8 === 7) await scrape(all[2])
-      rounds.push(round)
+      for (const turn of orderOf(at + warmUp, all.length))
+        round[all[turn].way] = await cpuOf(all[turn], one, times)
+      if (at >= 0) rounds.push(round)
     }
-    const of = (way) => median(rounds.map((round) => round[way]))
-    const ratio = (way) => median(rounds.map((round) => round[way] / round.without))
-    const result = { case: title, busy: ways.map(of), ratios: ways.slice(1).map(ratio) }
-    rows.push([title, ...[...result.busy, ...result.ratios].map((value) => value.toFixed(3))])
-    results.push(result)
+    const [first, ...others] = Object.keys(ways).map((way) => {
+      const { ratio, error } = meanOf(rounds.map((round) => round[way] / round.without))
+      return { way, cpu: median(rounds.map((round) => round[way])), ratio, error }
+    })
+    const shown = others.map(({ ratio, error }) => `${ratio.toFixed(4)} ± ${error.toFixed(4)}`)
+    rows.push([title, first.cpu.toFixed(3), ...shown])
+    results.push({ case: title, ways: [first, ...others] })
   }
   console.log(table(rows))
   for (const { app } of all) await app.close()

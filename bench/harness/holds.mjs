@@ -3,8 +3,8 @@
  * things hold it up that are not the work of the code: a collection of V8, whatever code made the
  * garbage, and the wait for a processor, which Linux counts for each thread. Both are told apart.
  */
-import { openSync, readSync } from 'node:fs'
 import { PerformanceObserver } from 'node:perf_hooks'
+import { threadTimes } from './thread-times.mjs'
 
 /** Shorter ones are not kept, in ms. */
 const shortest = 0.25
@@ -21,15 +21,15 @@ export const holdWatch = () => {
   }
   const observer = new PerformanceObserver((list) => note(list.getEntries()))
   observer.observe({ entryTypes: ['gc'] })
-  const waitedMs = waitCounter()
+  const times = threadTimes()
   return {
     /** Runs `work`, and answers its longest holds, as `longest` does, and the time of it all. */
     during: async (work) => {
       collections.length = 0
       const holds = []
-      let [last, waited, isOver] = [performance.now(), waitedMs(), false]
+      let [last, waited, isOver] = [performance.now(), times().waitedMs, false]
       const turn = () => {
-        const [now, waitedNow] = [performance.now(), waitedMs()]
+        const [now, waitedNow] = [performance.now(), times().waitedMs]
         if (now - last >= shortest) holds.push({ from: last, to: now, waited: waitedNow - waited })
         last = now
         waited = waitedNow
@@ -46,20 +46,6 @@ export const holdWatch = () => {
       return { ...longest(holds, collections), tookMs }
     },
     stop: () => observer.disconnect(),
-  }
-}
-
-/** How long this thread has waited for a processor, in ms; 0 where nothing counts that. */
-const waitCounter = () => {
-  try {
-    const file = openSync('/proc/thread-self/schedstat')
-    const bytes = Buffer.alloc(80)
-    return () => {
-      const size = readSync(file, bytes, 0, bytes.length, 0)
-      return Number(bytes.latin1Slice(0, size).split(' ')[1]) / 1e6
-    }
-  } catch {
-    return () => 0
   }
 }
 

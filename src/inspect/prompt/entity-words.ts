@@ -91,6 +91,8 @@ const kindsOf = async ({ entities }: App): Promise<KindFacts[]> => {
 /** The entities of a page, unless its caller says otherwise, and at most. */
 const shownAtOnce = 20
 const shownMax = 200
+/** Their states may be large, and are read, copied and printed. */
+const readAtOnce = 10
 
 /** A page of entities, read in parts with a turn of the event loop between them. */
 const entityPage = async (
@@ -106,7 +108,7 @@ const entityPage = async (
   const rows: (readonly string[])[] = []
   let { cursor } = options
   do {
-    const part = Math.min(shownAtOnce, limit - rows.length)
+    const part = Math.min(readAtOnce, limit - rows.length)
     const page = handle.list({ ...options, limit: part, ...(cursor && { cursor }) })
     for (const { id, state, blocked } of page.entries) {
       const { pid } = handle.ref(id)

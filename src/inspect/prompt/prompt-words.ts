@@ -3,6 +3,7 @@
  * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
 import { inspect } from 'node:util'
+import { type Ref, summaryOf } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
@@ -14,7 +15,6 @@ import { failureWords } from './failure-words.ts'
 import { FlowWords } from './flow-words.ts'
 import { lookingWords } from './looking-words.ts'
 import { nameWith, processTitle, shownName } from './process-finder.ts'
-import { processAt } from './process-pages.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
 import { ShownValues, shownValues } from './shown-values.ts'
 import { helpText, wordHelp } from './word-help.ts'
@@ -80,19 +80,17 @@ const partViews = (app: App, paint: Paint) => ({
       : nameWith('journal', parts),
   projections: async () => {
     const projections = await surveyProjections(app)
-    const shards = projectionView(projections, app.system.clock.now(), titleIn(app), paint)
+    const shards = projectionView(projections, app.system.clock.now(), titleOf, paint)
     const users = userProjectionView(app.health().projections, paint)
     return new View(users === '' ? shards : `${shards}\n\n${users}`)
   },
 })
 
-/** The title of the process with a pid. */
-const titleIn =
-  ({ system }: App) =>
-  (pid: number): string => {
-    const found = processAt(system, pid)
-    return found ? processTitle(found) : `<${pid}>`
-  }
+/** The title of the process of a ref, of which there is none if it has ended. */
+const titleOf = (ref: Ref): string => {
+  const found = summaryOf(ref)
+  return found ? processTitle(found) : `<${ref.pid}>`
+}
 
 /**
  * A word for each process with a simple name, and a function for each part that has arguments in

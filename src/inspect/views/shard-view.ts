@@ -2,6 +2,7 @@
  * Logs and projections as text, shard by shard: the output of `wal()` and `projections()`. Pure.
  */
 import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
+import type { Ref } from '../../runtime/index.ts'
 import type { Health, Shard } from '../../supervisors/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
@@ -136,7 +137,7 @@ const projectionColumns = [
 export const projectionView = (
   projections: readonly ShardFacts<LmdbWriter.ProjectionWriterDescription>[],
   now: number,
-  titleOf: (pid: number) => string,
+  titleOf: (process: Ref) => string,
   paint: Paint = plainPaint,
 ): string => {
   const rows = projections.map(({ shard, description, trouble, phase }) =>
@@ -179,7 +180,7 @@ const projectionRow = (
 const projectionNotes = (
   { shard, description }: ShardFacts<LmdbWriter.ProjectionWriterDescription>,
   now: number,
-  titleOf: (pid: number) => string,
+  titleOf: (process: Ref) => string,
 ): string[] => {
   if (!description) return []
   const degraded =
@@ -195,7 +196,7 @@ const projectionNotes = (
           ? 'until resume'
           : `for ${Math.ceil(Math.max(0, until - now) / 1_000)} s more`
       const seconds = Math.floor(Math.max(0, now - since) / 1_000)
-      const holder = owner?.pid === undefined ? String(owner ?? 'the app') : titleOf(owner.pid)
+      const holder = owner?.pid === undefined ? String(owner ?? 'the app') : titleOf(owner)
       return `shard ${shard}: ${holds} held by ${holder} since ${seconds} s, ${ends}`
     }),
   ]

@@ -41,6 +41,10 @@ export class ProcessList<T extends Listed<T>> {
     return this.#first
   }
 
+  get last(): T | undefined {
+    return this.#last
+  }
+
   /** The present members. */
   all(): T[] {
     const members: T[] = []

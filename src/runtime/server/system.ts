@@ -205,9 +205,8 @@ export class ProcessSystem implements Kernel, Starter {
     const page: ProcessSummary[] = []
     // Processes are in the order of their pids. The next page goes on from the last one.
     const last = this.#pageEnds.find(({ alive, pid }) => alive && pid === after)
-    let process = last ? last.after : this.#processes.first
+    let process = last ? last.after : this.#firstAfter(after)
     for (; process !== undefined; process = process.after) {
-      if (process.pid <= after) continue
       page.push(processSummary(process))
       if (page.length < limit) continue
       const others = this.#pageEnds.filter((end) => end.alive && end !== process)
@@ -215,6 +214,20 @@ export class ProcessSystem implements Kernel, Starter {
       break
     }
     return page
+  }
+
+  /** The first process with a higher pid, sought from the nearer end of all. */
+  #firstAfter(pid: number): Process | undefined {
+    const { first, last } = this.#processes
+    if (first === undefined || last === undefined || last.pid <= pid) return undefined
+    let process = first
+    if (pid - first.pid < last.pid - pid) {
+      while (process.pid <= pid && process.after !== undefined) process = process.after
+      return process
+    }
+    process = last
+    while (process.before !== undefined && process.before.pid > pid) process = process.before
+    return process
   }
 
   info(target: AnyRef): ProcessInfo | undefined {

@@ -171,7 +171,7 @@ const projection: LmdbWriter.ProjectionWriterDescription = {
 }
 
 describe('the view of projections', () => {
-  const titleOf = (pid: number) => `prompt(2) <${pid}>`
+  const titleOf = ({ pid }: Ref) => `prompt(2) <${pid}>`
 
   test('is a table of shards', () => {
     expect(projectionView([open(projection)], 0, titleOf)).toBe(

@@ -30,11 +30,16 @@ test('the pages are all processes, each once, also if the last one of a page end
 })
 
 test('a page goes on after any pid, and has what info says', async () => {
-  const { system } = await started(5)
+  const { system } = await started(9)
   const [, second, third] = system.processes()
   const { links: _, monitors: __, monitoredBy: ___, ...summary } = third ?? ({} as ProcessInfo)
   expect(system.inspectProcesses({ after: second?.pid ?? 0, limit: 1 })).toEqual([summary])
   expect(system.inspectProcesses({ after: 1_000 })).toEqual([])
+  const all = system.processes().map(({ pid }) => pid)
+  for (const from of [-1, ...all])
+    expect(system.inspectProcesses({ after: from, limit: 2 }).map(({ pid }) => pid)).toEqual(
+      all.filter((pid) => pid > from).slice(0, 2),
+    )
 })
 
 test('several walks at one time go on where their pages ended, and none from the start again', async () => {
