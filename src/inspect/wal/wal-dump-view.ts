@@ -410,8 +410,11 @@ const commandJson = (command: Command): object =>
   )
 
 const fieldJson = (field: unknown): unknown => {
+  if (typeof field !== 'object' || field === null) return field
   if (isStored(field)) return valueJson(field)
-  return field instanceof Uint8Array ? { base64: base64(field) } : field
+  if (field instanceof Uint8Array) return { base64: base64(field) }
+  if (Array.isArray(field)) return field.map(fieldJson)
+  return Object.fromEntries(Object.entries(field).map(([name, part]) => [name, fieldJson(part)]))
 }
 
 const tagNames = ['structured', 'text', 'bytes', 'blob'] as const

@@ -91,6 +91,26 @@ describe('a command', () => {
   })
 })
 
+describe('as JSON, a command of many values', () => {
+  const json = { tag: 'text', value: 'v' }
+  test.each<[string, Command, object]>([
+    [
+      'putMany',
+      { kind: 'putMany', entries: [{ key: 'a', value, expiry: { kind: 'after', ms: 5 } }] },
+      { entries: [{ key: 'a', value: json, expiry: { kind: 'after', ms: 5 } }] },
+    ],
+    [
+      'putFields',
+      { kind: 'putFields', key: 'k', fields: [['f', value]] },
+      { key: 'k', fields: [['f', json]] },
+    ],
+  ])('has each of them: %s', (command, unit, fields) => {
+    const dumped = dumpJson(recordOf(unit), undefined)
+    expect(dumped).toMatchObject({ units: [{ command, ...fields }] })
+    expect(JSON.stringify(withoutValues(dumped))).not.toContain('"v"')
+  })
+})
+
 describe('an entry of the journal', () => {
   const entry = entryUnit({
     id: 'order-7',
