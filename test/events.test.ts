@@ -111,6 +111,7 @@ const events: {
   'clock.jumped': { jumpMs: 1, aheadMs: 1 },
   'flow.started': {},
   'flow.step': { key: 1, kind: 1, tries: 1, outcome: 1 },
+  'flow.failed': { key: 1, tries: 1, retryAt: 1, error: 1 },
   'flow.ended': { end: 1, startedAt: 1 },
   'flow.blocked': { error: 1 },
   'queue.started': { id: 1, attempt: 1 },

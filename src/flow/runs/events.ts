@@ -20,6 +20,13 @@ export interface FlowEvents {
     readonly tries: number
     readonly outcome: 'ok' | 'error'
   }>
+  /** A step failed for the `tries`th time. Without `retryAt`, in ms since 1970, it was its last try. */
+  'flow.failed': Told<{
+    readonly key: string
+    readonly tries: number
+    readonly retryAt: number | undefined
+    readonly error: KeptError
+  }>
   /** `startedAt`: when the run began, in ms since 1970. */
   'flow.ended': Told<{ readonly end: RunEnd; readonly startedAt: number }>
   /** The run does not go on until `retry` or `settle`. */

@@ -7,6 +7,7 @@ import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../e
 import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
+import { tellFlow } from './events.ts'
 import type { OwnLife, Present, RunContext, RunMessages, StartRequest, State } from './messages.ts'
 import { entitiesOf } from './parts.ts'
 import { isLive, isOver, type Operation, type Outcome, type RunState } from './record.ts'
@@ -63,8 +64,8 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
   const isOnce = repeat === 'once'
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
   for (;;) {
-    const { tries = 0, dueAt = 0 } = active.recorded ?? {}
-    if (!(await timeOf(carrier, active, dueAt)) || carrier.isClosing || carrier.isStopped) return
+    const { tries = 0, dueAt: beginsAt = 0 } = active.recorded ?? {}
+    if (!(await timeOf(carrier, active, beginsAt)) || carrier.isClosing || carrier.isStopped) return
     if (isOnce) await carrier.record(active, { hasBegun: true })
     if (carrier.present.isCancelled && (await isCancelled(carrier))) return
     if (active.isOver || carrier.isCancelling) return
@@ -74,12 +75,14 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
     const { outcome, error } = tried
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
     const inMs = isOnce ? undefined : pauseAfter(policy, attempt, error, clock)
-    if (inMs === undefined) {
-      if (!onFailed) return carrier.record(active, { tries: attempt, outcome })
-      return onFailed(outcome.error)
-    }
-    const next = clock.now() + inMs
-    await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt: next })
+    const dueAt = inMs === undefined ? undefined : clock.now() + inMs
+    if (dueAt !== undefined)
+      await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt })
+    else if (onFailed) onFailed(outcome.error)
+    else await carrier.record(active, { tries: attempt, outcome })
+    const failed = { key: active.key, tries: attempt, retryAt: dueAt, error: outcome.error }
+    tellFlow(carrier, 'flow.failed', failed)
+    if (dueAt === undefined) return
   }
 }
 

@@ -3,6 +3,7 @@
  * from the first scrape on only: nobody else makes them.
  */
 import { heardIn, type System, type SystemEvents, telemetry } from '../../runtime/index.ts'
+import { kindOf } from '../recorder/recorder.ts'
 import { metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 
@@ -80,10 +81,3 @@ const hear = (system: System, instance: string, handlers: Handlers): StopHearing
     for (const [event, listener] of listeners) bus.off(event as never, listener as never)
   }
 }
-
-/** The kind of a process. That of an entity is the kind in its label, `order/17`. */
-export const kindOf = ({ kind, label }: { kind: string; label: string | undefined }): string =>
-  kind === 'entity' && label !== undefined ? entityKindOf(label) : kind
-
-/** The kind of a durable actor by its name, `kind/id`. */
-export const entityKindOf = (entity: string): string => entity.slice(0, entity.indexOf('/'))

@@ -5,8 +5,8 @@
 import { levelOf, overdueOf, projectionStatus } from '../../actors/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { InstanceParts } from '../../supervisors/index.ts'
+import { entityKindOf } from '../recorder/recorder.ts'
 import type { RecordedSort, Records } from '../recorder/records.ts'
-import { entityKindOf } from './heard-metrics.ts'
 import { type Metric, metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 

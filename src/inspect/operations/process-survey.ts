@@ -5,7 +5,7 @@
  */
 import type { ProcessSummary, System } from '../../runtime/index.ts'
 import { processPages } from '../prompt/process-pages.ts'
-import { kindOf } from './heard-metrics.ts'
+import { kindOf } from '../recorder/recorder.ts'
 import { metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 

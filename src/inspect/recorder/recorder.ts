@@ -4,7 +4,7 @@
  * a System in which nothing fails pays nothing for it.
  */
 import type { StorageEvents } from '../../actors/index.ts'
-import { isKeelsonError, reasonText } from '../../errors.ts'
+import { errorOf, isKeelsonError, reasonText } from '../../errors.ts'
 import type { FlowEvents } from '../../flow/index.ts'
 import {
   crashText,
@@ -118,11 +118,13 @@ const recordStorage = (system: System, records: Records): void => {
     records.add({ sort, at, pid: undefined, kind, code: codeOf(reason), subject, text })
   }
   bus.on('entity.failed', (event) => {
-    const { entity, what, tries, retryAt, error } = event
-    const next =
-      retryAt === undefined ? 'its last try' : `next try ${new Date(retryAt).toISOString()}`
-    const text = `${what} failed at try ${tries}, ${next}: ${describeReason(error)}`
-    add('step_failed', event, entity, error, text)
+    const { entity, what, error } = event
+    add('step_failed', event, entity, error, failedText(what, event, error))
+  })
+  bus.on('flow.failed', (event) => {
+    const { type, id, key } = event
+    const error = errorOf(event.error)
+    add('step_failed', event, `${type}/${id}`, error, failedText(`step ${key}`, event, error))
   })
   bus.on('entity.blocked', (event) => {
     add('blocked', event, event.entity, event.error, describeReason(event.error))
@@ -141,9 +143,23 @@ const recordStorage = (system: System, records: Records): void => {
 
 const titleOf = ({ name, label, kind }: ProcessFacts): string => name ?? label ?? kind
 
-/** An entity's kind is the part of its name before the id. */
-const kindOf = ({ name, kind }: ProcessFacts): string =>
-  /^([a-z][\w-]*)\/./.exec(name ?? '')?.[1] ?? kind
+/** A failed try in one line. */
+const failedText = (
+  what: string,
+  { tries, retryAt }: { readonly tries: number; readonly retryAt: number | undefined },
+  error: unknown,
+): string => {
+  const next =
+    retryAt === undefined ? 'its last try' : `next try ${new Date(retryAt).toISOString()}`
+  return `${what} failed at try ${tries}, ${next}: ${describeReason(error)}`
+}
+
+/** The kind of a process. That of an entity is the kind in its label, `order/17`. */
+export const kindOf = ({ kind, label }: Pick<ProcessFacts, 'kind' | 'label'>): string =>
+  kind === 'entity' && label !== undefined ? entityKindOf(label) : kind
+
+/** The kind of a durable actor by its name, `kind/id`. */
+export const entityKindOf = (entity: string): string => entity.slice(0, entity.indexOf('/'))
 
 /** The words of OTP for reasons, and those of this file. */
 const reasonWords = [

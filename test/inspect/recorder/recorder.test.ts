@@ -1,5 +1,6 @@
 /** The flight recorder: each failure of a running instance is noted once, as text that may be shown. */
 import { expect, test } from 'vitest'
+import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
 import {
   call,
   cast,
@@ -61,11 +62,11 @@ const tree = supervisor('app', { intensity: 100 }, [
   entity('unborn', unborn),
 ])
 
-const recorded = async () => {
+const recorded = async (given: ReturnType<typeof supervisor> = tree) => {
   const world = machine()
   const system = createSystem({ clock: world.clock, logger: silentLogger })
   const records = recordsOf(system)
-  const app = await world.start({ system, app: tree })
+  const app = await world.start({ system, app: given })
   const texts = (sort: RecordedSort) =>
     records.last(sort).map(({ subject, text }) => `${subject}: ${text}`)
   const fail = async (process: string) => {
@@ -126,6 +127,30 @@ test('failing steps and blocked entities are recorded, and counted by kind', asy
   ])
 })
 
+test('each failed try of a step of a workflow is recorded, and counted by its type', async () => {
+  const mail = workflow('mail', (ctx: Ctx) =>
+    ctx.step('send', () => Promise.reject(new TypeError('no paper')), { retry: { max: 2 } }),
+  )
+  const { app, during, records, texts } = await recorded(
+    supervisor('app', {}, [flows({ workflows: [mail] })]),
+  )
+  const run = await during(flow(app).start(mail, undefined, { id: '1' }))
+  expect(await codeOf(during(run.result(), 60_000))).toBe('FAILED')
+  expect(texts('step_failed')).toEqual([
+    expect.stringMatching(/^mail\/1: step send failed at try 1, next try .*: TypeError: no paper$/),
+    'mail/1: step send failed at try 2, its last try: TypeError: no paper',
+  ])
+  expect(records.counts().filter(({ sort }) => sort === 'step_failed')).toEqual([
+    { sort: 'step_failed', kind: 'mail', code: 'error', count: 2 },
+  ])
+})
+
+test('the crash of an entity has the kind of the entity, as its calls and turns have', async () => {
+  const { app, during, records } = await recorded()
+  await codeOf(during(call(app.entity(entity('order', order)).ref('9'), 'fail' as never)))
+  expect(records.last('crash')).toMatchObject([{ subject: 'order/9', kind: 'order' }])
+})
+
 test('a shard that is down and a subscription that has stopped are recorded', async () => {
   const { app, disk, during, texts } = await recorded()
   app.journal.subscribe({
@@ -179,7 +204,8 @@ test('no text of users is the code of an event', async () => {
 test('it listens to events of failures only: a System in which nothing fails pays nothing', async () => {
   const { system } = await recorded()
   expect(system.events.eventNames().sort()).toEqual([
-    ...['entity.blocked', 'entity.failed', 'flow.blocked', 'handler.pending', 'handler.slow'],
+    ...['entity.blocked', 'entity.failed', 'flow.blocked', 'flow.failed'],
+    ...['handler.pending', 'handler.slow'],
     ...['journal.stopped', 'process.crashed', 'process.restarted', 'shard.down'],
     ...['supervisor.backed_off', 'supervisor.gave_up', 'supervisor.report'],
   ])
