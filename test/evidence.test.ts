@@ -21,6 +21,7 @@ describe.each([
   ['writes.md', { B: 10, S: 5, C: 5, R: 7, P: 5 }],
   ['projections.md', { L: 44, M: 67 }],
   ['flow.md', { W: 12 }],
+  ['observer.md', { O: 12 }],
 ])('test/evidence/%s', (name, counts) => {
   test('has every number once', () => {
     expect(numbersOf(name)).toEqual(

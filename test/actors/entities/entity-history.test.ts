@@ -72,7 +72,9 @@ const totals = (turns: readonly PastTurn<State>[]): readonly unknown[] =>
   turns.map(({ state }) => state?.total)
 
 describe('history', () => {
-  test('has the turns of one entity, the newest first, with state, changed paths and cause', async () => {
+  test('has the turns of one entity, the newest first, with state, changed paths and cause', {
+    tags: ['O11'],
+  }, async () => {
     const { add, past } = await world()
     await add(1)
     await add(9, '18')

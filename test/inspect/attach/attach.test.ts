@@ -185,7 +185,9 @@ describe('attached prompts (needs the build)', () => {
     expect(told).toEqual([[expect.stringContaining('call flush'), expect.any(String)], []])
   })
 
-  test('show the log: of a crash loop each crash and each restart is seen or counted', async () => {
+  test('show the log: of a crash loop each crash and each restart is seen or counted', {
+    tags: ['O2'],
+  }, async () => {
     const frail: GenServer<{ casts: { fail: () => void } }, null> = {
       init: () => null,
       casts: {

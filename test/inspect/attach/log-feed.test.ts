@@ -23,7 +23,9 @@ const feed = () => {
   return { clock, records, shown, reader, end, log }
 }
 
-test('50 lines are shown in a second, the other ones are counted, and the next second begins anew', async () => {
+test('50 lines are shown in a second, the other ones are counted, and the next second begins anew', {
+  tags: ['O2'],
+}, async () => {
   const { clock, shown, log } = feed()
   log(78)
   expect(shown).toHaveLength(50)

@@ -92,7 +92,7 @@ test('entity shows all that its rows say, and whether it lives', async () => {
   await expect(ask('entity', 'nobody', '42')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
 
-test('info of an entity at rest shows its row', async () => {
+test('info of an entity at rest shows its row', { tags: ['O4'] }, async () => {
   const { ask, handle } = await session()
   await s.during(call(handle.ref('42'), 'place', 5))
   expect(await ask('info', 'order/42')).toMatch(/^name +order\/42\n/)
@@ -103,7 +103,9 @@ test('info of an entity at rest shows its row', async () => {
   await expect(ask('info', 'nothing/42')).rejects.toMatchObject({ code: 'NO_PROCESS' })
 })
 
-test('an entity at rest is told so by every word that looks, with what its rows say, and is not woken', async () => {
+test('an entity at rest is told so by every word that looks, with what its rows say, and is not woken', {
+  tags: ['O4'],
+}, async () => {
   const { ask, handle } = await session()
   await s.during(call(handle.ref('42'), 'place', 5))
   await s.during(handle.stop('42'))
@@ -119,7 +121,7 @@ test('an entity at rest is told so by every word that looks, with what its rows 
   expect(handle.ref('42').pid).toBe(undefined)
 })
 
-test('entity takes the name of the process, and a number as the id', async () => {
+test('entity takes the name of the process, and a number as the id', { tags: ['O6'] }, async () => {
   const { ask, handle } = await session()
   await s.during(call(handle.ref('42'), 'place', 5))
 
@@ -133,7 +135,7 @@ test('entity takes the name of the process, and a number as the id', async () =>
     })
 })
 
-test('entities of a kind are listed page by page, alive or at rest', async () => {
+test('entities of a kind are listed page by page, alive or at rest', { tags: ['O6'] }, async () => {
   const { ask, handle } = await session()
   for (let at = 10; at < 35; at++) await s.during(call(handle.ref(`${at}`), 'place', at))
   await s.during(handle.stop('10'))
@@ -155,7 +157,9 @@ test('entities of a kind are listed page by page, alive or at rest', async () =>
     })
 })
 
-test('tree of a part shows what is below it; of a kind its entities too', async () => {
+test('tree of a part shows what is below it; of a kind its entities too', {
+  tags: ['O6'],
+}, async () => {
   const { ask, handle } = await session()
   for (const id of ['a', 'b']) await s.during(call(handle.ref(id), 'look'))
 
@@ -165,7 +169,9 @@ test('tree of a part shows what is below it; of a kind its entities too', async 
   expect(await ask('tree', handle.ref('a'))).toMatch(/^[^\n]*\norder\/a [^\n]*$/)
 })
 
-test('a wrong message is answered with those of the user, without those of the actor itself', async () => {
+test('a wrong message is answered with those of the user, without those of the actor itself', {
+  tags: ['O8'],
+}, async () => {
   const { ask, handle } = await session()
   await s.during(call(handle.ref('42'), 'look'))
 

@@ -169,7 +169,9 @@ test('a long line of statements is read in one go', async () => {
 })
 
 describe('_', () => {
-  test('is the value of the line before, awaited; an error leaves it', async () => {
+  test('is the value of the line before, awaited; an error leaves it', {
+    tags: ['O12'],
+  }, async () => {
     const own = new LineScope()
 
     expect(await resultOf('_', own)).toBe(undefined)
@@ -193,7 +195,7 @@ describe('a static import', () => {
     ["import 'node:path'", '1', 1],
     ["import { sep as sep7 } from 'node:path'; const twice7 = sep7 + sep7", 'twice7', '//'],
   ] as const)
-    test(`declares what it names: ${source.replaceAll('\n', '⏎')}`, async () => {
+    test(`declares what it names: ${source.replaceAll('\n', '⏎')}`, { tags: ['O12'] }, async () => {
       await own.evaluate(source)
       expect(await resultOf(name, own)).toBe(expected)
     })

@@ -86,7 +86,7 @@ test('nothing is in trouble at first, and nothing has crashed', async () => {
   expect(await ask('log()')).toBe('no warning and no error since the start')
 })
 
-test('health() is data too', async () => {
+test('health() is data too', { tags: ['O12'] }, async () => {
   const { ask } = await prompt()
   expect(await ask('health().durable')).toBe('true')
   expect(await ask('[health().shards.length, Object.keys(health())[0]]')).toBe("[ 2, 'durable' ]")
@@ -106,7 +106,9 @@ test('a crash loop is named, and crashes() has a line for each crash', async () 
   expect(lines.slice(4)).toEqual(['3 since the start; crashes(p) has the stacks'])
 })
 
-test('crashes(p) has the stacks of a process by its name, its pid and its ref, also when it is gone', async () => {
+test('crashes(p) has the stacks of a process by its name, its pid and its ref, also when it is gone', {
+  tags: ['O12'],
+}, async () => {
   const { ask, fail, system } = await prompt()
   await fail(1)
   const old = await ask("crashes('frail')")
@@ -120,7 +122,9 @@ test('crashes(p) has the stacks of a process by its name, its pid and its ref, a
   expect(await ask("crashes('frail')")).toBe(old)
 })
 
-test('log(n) has the last n lines, with the stack of an error once', async () => {
+test('log(n) has the last n lines, with the stack of an error once', {
+  tags: ['O12'],
+}, async () => {
   const { ask, fail } = await prompt()
   await fail(2)
   const lines = await ask('log(2)')

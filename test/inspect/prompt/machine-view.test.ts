@@ -65,7 +65,9 @@ test('machine(p) shows the states with their transitions, and marks where it is'
   ])
 })
 
-test('event(p, event) sends it, and says where the machine was and is', async () => {
+test('event(p, event) sends it, and says where the machine was and is', {
+  tags: ['O5'],
+}, async () => {
   const ask = await session()
 
   for (const machine of ['desk', 'ticket/7']) {
@@ -85,7 +87,7 @@ test('event(p, event) sends it, and says where the machine was and is', async ()
   expect(await ask('event', 'desk', 'CLOSE')).toBe('desk <p>: taken → ended')
 })
 
-test('a machine at rest is shown as its rows say, and not woken', async () => {
+test('a machine at rest is shown as its rows say, and not woken', { tags: ['O4'] }, async () => {
   const ask = await session()
   const ref = s.app.entity('ticket').ref('7')
 

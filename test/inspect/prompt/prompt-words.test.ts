@@ -247,7 +247,9 @@ describe('commands', () => {
     ).toBe('true\ntrue\n{ count: 12 }')
   })
 
-  test('send of an info that a server will not understand is refused', async () => {
+  test('send of an info that a server will not understand is refused', {
+    tags: ['O5'],
+  }, async () => {
     const { ask } = await session()
 
     expect(await ask("send(counter, 'tock', 4)")).toMatch(
@@ -256,7 +258,9 @@ describe('commands', () => {
     expect(await ask("send(applier(0), 'anything')")).toMatch(/^INVALID_ARGUMENT/)
   })
 
-  test('mailbox(p) shows what waits, also for a suspended process, in its order', async () => {
+  test('mailbox(p) shows what waits, also for a suspended process, in its order', {
+    tags: ['O12'],
+  }, async () => {
     const { ask } = await session()
 
     expect(await ask('mailbox(counter)')).toBe('no message waits')
@@ -276,7 +280,9 @@ describe('commands', () => {
     await ask('resume(counter)')
   })
 
-  test('whereis(p) is the pid of a name, and undefined without one', async () => {
+  test('whereis(p) is the pid of a name, and undefined without one', {
+    tags: ['O12'],
+  }, async () => {
     const { ask, app: running } = await session()
 
     expect(await ask('whereis(counter)', "whereis('nobody')", 'whereis(99)')).toBe(
@@ -284,7 +290,7 @@ describe('commands', () => {
     )
   })
 
-  test('app is printed in a line', async () => {
+  test('app is printed in a line', { tags: ['O9'] }, async () => {
     const { ask, app: running } = await session()
 
     expect(await ask('app')).toBe(`the instance default in ${running.dir}: 1 shard, open`)
@@ -327,7 +333,9 @@ describe('commands', () => {
     expect(text).toMatch(/^INVALID_ARGUMENT: top/m)
   })
 
-  test("top('memory') shows the processes whose states and waiting messages take most", async () => {
+  test("top('memory') shows the processes whose states and waiting messages take most", {
+    tags: ['O12'],
+  }, async () => {
     const { ask } = await session()
 
     const text = await ask(
@@ -454,7 +462,7 @@ describe('commands', () => {
   })
 })
 
-test('no word looks at all processes in one turn of the event loop', async () => {
+test('no word looks at all processes in one turn of the event loop', { tags: ['O3'] }, async () => {
   const world = machine()
   const workers = Array.from({ length: 1_200 }, (_, at) => ({
     ...app.children[0],

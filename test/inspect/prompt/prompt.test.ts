@@ -256,7 +256,9 @@ describe('on a terminal', () => {
     await done
   })
 
-  test('Tab completes what a value has, of a word or of a declared name, and runs no getter', async () => {
+  test('Tab completes what a value has, of a word or of a declared name, and runs no getter', {
+    tags: ['O12'],
+  }, async () => {
     const app = {
       store: { put: () => 1 },
       get secret(): unknown {
@@ -283,7 +285,9 @@ describe('on a terminal', () => {
     await done
   })
 
-  test('Ctrl-R finds earlier lines by a part of them: the latest, then older ones', async () => {
+  test('Ctrl-R finds earlier lines by a part of them: the latest, then older ones', {
+    tags: ['O12'],
+  }, async () => {
     const { type, done, input } = attended()
     for (const line of ["'one apple'", "'two apples'", "'three pears'"]) await type(`${line}\r`)
 
@@ -320,7 +324,7 @@ describe('on a terminal', () => {
     await done
   })
 
-  test('clear clears the screen', async () => {
+  test('clear clears the screen', { tags: ['O12'] }, async () => {
     const { drawn, done, input } = attended()
     await drawn('1\r')
 

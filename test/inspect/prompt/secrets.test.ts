@@ -350,19 +350,25 @@ test('and so is every word of flow', () => {
   expect(unasked).toEqual(['constructor'])
 })
 
-test.each(Object.entries(asked))('%s prints no secret, and logs none', async (_, lines) => {
-  const text = await ask(...lines)
-  await during(new Promise<void>((resolve) => void app.system.clock.after(50, resolve)))
-  expect(text.split('\n').filter((line) => line.includes(canary))).toEqual([])
-  expect(log.split('\n').filter((line) => line.includes(canary))).toEqual([])
-  expect(recorded().filter((text) => text.includes(canary))).toEqual([])
-})
+test.each(Object.entries(asked))(
+  '%s prints no secret, and logs none',
+  { tags: ['O1'] },
+  async (_, lines) => {
+    const text = await ask(...lines)
+    await during(new Promise<void>((resolve) => void app.system.clock.after(50, resolve)))
+    expect(text.split('\n').filter((line) => line.includes(canary))).toEqual([])
+    expect(log.split('\n').filter((line) => line.includes(canary))).toEqual([])
+    expect(recorded().filter((text) => text.includes(canary))).toEqual([])
+  },
+)
 
 test.each([...names, ...own])('%s, a process, neither', async (name) => {
   expect(await ask(name, `info('${name}')`, `state('${name}')`)).not.toContain(canary)
 })
 
-test('the error of a failed step or alarm is the one that formatStatus shows, everywhere', async () => {
+test('the error of a failed step or alarm is the one that formatStatus shows, everywhere', {
+  tags: ['O1'],
+}, async () => {
   const told: unknown[] = []
   app.system.events.on('entity.failed', ({ error }) => told.push(error))
   app.system.events.on('entity.parked', ({ error }) => told.push(error))

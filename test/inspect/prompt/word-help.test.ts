@@ -26,7 +26,9 @@ const callsOf = (help: string): string[] =>
     .map(([, name]) => name ?? '')
     .sort()
 
-test('each word that docs/repl.md gives an iex user is a word of the prompt', async () => {
+test('each word that docs/repl.md gives an iex user is a word of the prompt', {
+  tags: ['O12'],
+}, async () => {
   const { app } = await started()
   const [, table = ''] =
     /## Coming from iex\n\n(.*?)\n\n/s.exec(readFileSync('docs/repl.md', 'utf8')) ?? []
@@ -55,7 +57,9 @@ describe('h', () => {
     },
   )
 
-  test('of app names every part for users, and of entity every method of a handle', async () => {
+  test('of app names every part for users, and of entity every method of a handle', {
+    tags: ['O9'],
+  }, async () => {
     const world = await started({
       app: supervisor('app', {}, [entity('order', { init: () => 0 })]),
     })

@@ -127,7 +127,9 @@ describe('a crash', () => {
     }
   }
 
-  test('is logged with its stack once, and not again by its supervisor', async () => {
+  test('is logged with its stack once, and not again by its supervisor', {
+    tags: ['O10'],
+  }, async () => {
     await crashedWith(logger)
 
     const stacks = written.map((text) => text.match(/details: \{\}|^ {4}at /gm)?.length ?? 0)
