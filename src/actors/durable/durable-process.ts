@@ -208,9 +208,8 @@ export class DurableProcess implements Actor, Ended {
       const context = oneTry?.context ?? this.context
       const { state } = draft.before.memory
       const { watch } = draft
-      answer = watch
-        ? watch.run(() => run.handler(state, run.payload, context))
-        : run.handler(state, run.payload, context)
+      // Without a closure: its scope would cost each turn, watched or not.
+      answer = watch ? watch.run(run, state, context) : run.handler(state, run.payload, context)
       if (!isThenable(answer)) return this.#ended(draft, answer)
     } catch (error) {
       return this.#threw(draft, error)

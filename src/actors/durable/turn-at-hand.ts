@@ -85,7 +85,7 @@ export class TurnAtHand {
 
   begin(run: Run): TurnDraft {
     const draft = new TurnDraft(run, this.#known, this.#incarnation, this.#tally)
-    draft.watch = watchOf(this.#terms, this.#process, draft)
+    if (this.#process.kernel.watchesTurns) draft.watch = watchOf(this.#terms, this.#process, draft)
     this.open = draft
     this.#outputs.open(draft)
     this.#context.from = run.from

@@ -19,7 +19,7 @@ type Watched = {
 
 type Failure = { readonly error: unknown } | undefined
 
-/** The watch of a turn that begins; `undefined`: nobody wants its times, and it has no trace. */
+/** The watch of a turn that begins; `undefined`: it is no sample, and has no trace. */
 export const watchOf = (owner: Owner, process: Process, turn: Watched): TurnWatch | undefined => {
   const { clock, heard, tracer } = process.kernel
   const hearing = heard['turn.done']
@@ -65,8 +65,9 @@ export class TurnWatch {
   }
 
   /** Calls its handler as a part of its trace. */
-  run<T>(handler: () => T): T {
-    return this.#traced ? this.#traced.run(handler) : handler()
+  run({ handler, payload }: Run, state: unknown, context: unknown): unknown {
+    const work = (): unknown => handler(state, payload, context)
+    return this.#traced ? this.#traced.run(work) : work()
   }
 
   /** Its handler has ended. */

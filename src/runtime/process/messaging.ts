@@ -143,7 +143,7 @@ export const request = <R>(
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
   const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
-  if (kind === kinds.call && isWatched(process)) watch(process, pending)
+  if (kind === kinds.call && process.kernel.watchesCalls) watch(process, pending)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
@@ -182,7 +182,7 @@ const refusedBy = (
   name: string,
   error: unknown,
 ): Promise<never> => {
-  if (kind === kinds.call && isWatched(process)) {
+  if (kind === kinds.call && process.kernel.watchesCalls) {
     const call: Watched = { name, onResult: undefined }
     watch(process, call)
     call.onResult?.({ error })
@@ -192,18 +192,13 @@ const refusedBy = (
 
 type Watched = Pick<PendingCall, 'name' | 'context' | 'onResult'>
 
-/** Counts a call of `process`. Whether it is traced or its result is wanted. */
-const isWatched = ({ kernel }: Process): boolean => {
-  const hearing = kernel.heard['call.done']
-  const isHeard = hearing.isOn && !hearing.skips()
-  return isHeard || kernel.tracer !== undefined
-}
-
-/** Traces a call that is made now, and announces its result, if that is wanted. */
+/** Counts a call that is made now, traces it, and announces its result, if that is wanted. */
 const watch = (process: Process, call: Watched): void => {
   const { clock, heard, tracer } = process.kernel
   const { name: message } = call
   const hearing = heard['call.done']
+  const isHeard = hearing.isOn && !hearing.skips()
+  if (!isHeard && tracer === undefined) return
   const weight = hearing.weigh(clock)
   const traced = tracer?.call(process, message)
   if (weight === 0 && !hearing.isAll && traced === undefined) return

@@ -49,8 +49,12 @@ export interface Kernel {
   readonly names: Names<Process>
   /** The plain messages of handlers that are logged; `undefined` in production. */
   readonly plainSends: Set<string> | undefined
-  /** Whether messages get a context or a time. Asked for every message. */
+  /** Whether messages get a context or a time. Asked for every message, as the next ones. */
   readonly attends: boolean
+  /** Whether calls are traced, or their results wanted. */
+  readonly watchesCalls: boolean
+  /** Whether turns of durable actors are traced, or their times wanted. */
+  readonly watchesTurns: boolean
   /** A message comes: it gets the present context, and one in 64 for durable actors its time. */
   attend(message: Message, isDurable: boolean | undefined): void
   /** Notes the present context in `carrier`, if the System passes contexts on. */

@@ -122,7 +122,9 @@ export class ProcessSystem implements Kernel, Starter {
   #tracer: Tracer | undefined = undefined
   readonly logger: Logger
   readonly otherLoggers = new Set<Logger>()
-  attends: boolean
+  attends = false
+  watchesCalls = false
+  watchesTurns = false
   readonly runQueue: RunQueue
   readonly timers: TimerHeap
   readonly aborts = new AbortWaits()
@@ -133,7 +135,7 @@ export class ProcessSystem implements Kernel, Starter {
   readonly #mailboxMax: number
   readonly #passesContext: boolean
   /** Messages carry their async context, or their place in a trace. */
-  #carries: boolean
+  #carries = false
   readonly #processes = new ProcessList<Process>()
   /** The last processes of full pages, the latest first, so that the next pages find their place. */
   #pageEnds: readonly Process[] = []
@@ -159,8 +161,8 @@ export class ProcessSystem implements Kernel, Starter {
     expectMailboxMax(this.#mailboxMax)
     const random = options.seed === undefined ? undefined : seededRandom(options.seed)
     this.#passesContext = passesContext(options.asyncContext)
-    this.#carries = this.attends = this.#passesContext
-    this.heard['turn.done'].whenHeard = () => this.#changes()
+    for (const hearing of Object.values(this.heard)) hearing.whenHeard = () => this.#changes()
+    this.#changes()
     this.runQueue = new RunQueue(this.clock, this.#threw('a turn'), random)
     this.timers = new TimerHeap(this.clock, this.#threw('a timer'))
     this.names = new Names(this)
@@ -274,10 +276,13 @@ export class ProcessSystem implements Kernel, Starter {
     this.#changes()
   }
 
-  /** A tracer, or the first listener to turns, has come or left. */
+  /** A tracer, or the first listener to calls or turns, has come or left. */
   #changes(): void {
-    this.#carries = this.#passesContext || this.#tracer !== undefined
-    this.attends = this.#carries || this.heard['turn.done'].isOn
+    const isTraced = this.#tracer !== undefined
+    this.#carries = this.#passesContext || isTraced
+    this.watchesCalls = isTraced || this.heard['call.done'].isOn
+    this.watchesTurns = isTraced || this.heard['turn.done'].isOn
+    this.attends = this.#passesContext || this.watchesTurns
   }
 
   attend(message: Message, isDurable: boolean | undefined): void {
