@@ -124,7 +124,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/flow/queue/kept-claims.ts': 'the part of a queue that ends at the limit of a state',
   'src/flow/queue/unique-texts.ts': 'one sort of rows to a file, as rates.ts',
   'src/inspect/attach/log-feed.ts': 'the bounds of a log for a reader, with a clock of its own',
-  'src/inspect/cli/flow-command.ts': 'one command to a file',
+  'src/inspect/cli/history-command.ts': 'one command to a file',
   'src/inspect/cli/init-command.ts': 'one command to a file',
   'src/inspect/cli/run-command.ts': 'one command to a file',
   'src/inspect/operations/process-survey.ts': 'keeps its marks from scrape to scrape',

@@ -201,9 +201,11 @@ const viewed = (
   turns: readonly LoggedTurn[],
 ): readonly PastTurn[] => {
   const states = turns.map((turn) => stateAfter(entities, shown, turn))
+  // Without its server nothing of a state is shown, so that nothing can be compared.
+  const isShown = shown.reveal || entities.known.has(shown.kind)
   return turns.map((turn, at) => {
     const before = turns[at + 1]
-    const isKnown = before !== undefined || turn.follows === undefined
+    const isKnown = isShown && (before !== undefined || turn.follows === undefined)
     const earlier = turn.follows === undefined ? undefined : states[at + 1]
     const changes = isKnown ? changesBetween(earlier, states[at]) : undefined
     return pastTurn(`${shown.kind}/${shown.id}`, turn, before, states[at], changes)

@@ -42,7 +42,7 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
 
   keelson open DIR --at LSN|TIME [--reveal] [--progress]
       The prompt on the data folder or backup DIR as of then: on a copy beside it, which is removed in the
-      end with what was written there. DIR must not be open.
+      end with what was written there. Of a running instance with the option attach, of its backup.
       --reveal        prints secrets, and the states of durable actors, of which it prints type and length`
 
 /** Parses the words after `keelson backup`. @throws KeelsonError `INVALID_ARGUMENT` */

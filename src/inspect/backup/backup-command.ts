@@ -36,11 +36,16 @@ const madeBackup = async (
   }
 }
 
+/** @throws KeelsonError `INVALID_ARGUMENT` for a folder without an instance's data */
+export const checkDataFolder = (dir: string): void => {
+  if (refusing(() => readDataFolder(nodeDisk(), dir)).state !== 'absent') return
+  throw new KeelsonError('INVALID_ARGUMENT', `${dir} is not a data folder`, {
+    details: { path: dir },
+  })
+}
+
 const opened = async (dir: string) => {
-  if (refusing(() => readDataFolder(nodeDisk(), dir)).state === 'absent')
-    throw new KeelsonError('INVALID_ARGUMENT', `${dir} is not a data folder`, {
-      details: { path: dir },
-    })
+  checkDataFolder(dir)
   try {
     return await start({ dir })
   } catch (error) {

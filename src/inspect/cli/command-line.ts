@@ -58,12 +58,16 @@ export type InitCommand = ReturnType<typeof initCommand>
 /** `keelson ingest`. `file` is a path, or `-` for standard input. */
 export type IngestCommand = ReturnType<typeof ingestCommand>
 
+/** `keelson history`. `entity`: its kind and its id. `at`: an LSN. */
+export type HistoryCommand = ReturnType<typeof historyCommand>
+
 /** The commands of `keelson`. */
 export type ParsedCommand =
   | InstanceCommand
   | ObserveCommand
   | InitCommand
   | IngestCommand
+  | HistoryCommand
   | BackupCommand
   | RestoreCommand
   | RestoreReplicaCommand
@@ -113,6 +117,13 @@ export const usage = `Usage:
       --key FIELD     the field that holds the key, a string or a number; a.b reaches into records
       --format        one record on each line, or one array; by default what the ending of FILE says
 
+  keelson history DIR KIND ID [--at LSN] [--limit N] [--before CURSOR] [--reveal] [--json]
+      The turns of a durable actor, the newest first: of a folder at rest, or of a running instance with
+      the option attach.
+      --at LSN        as of this LSN: later turns are left out
+      --before CURSOR goes on before the page that named it
+      --reveal        prints states, of which a folder at rest shows type and length, and secrets
+
 ${backupUsage}
 
 ${doctorUsage}
@@ -146,12 +157,13 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'observe') return observeCommand(rest)
   if (first === 'init') return initCommand(rest)
   if (first === 'ingest') return ingestCommand(rest)
+  if (first === 'history') return historyCommand(rest)
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, ingest, backup, restore, open, doctor, flow, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, ingest, history, backup, restore, open, doctor, flow, wal, journal, help`,
   )
 }
 
@@ -207,6 +219,16 @@ const ingestCommand = (words: readonly string[]) => {
     options,
   )
   return { kind: 'ingest', file, ...values, format: formatOf(file, values.format) } as const
+}
+
+const historyCommand = (words: readonly string[]) => {
+  const lsn = whole(1, undefined)
+  const { values, positionals } = parsedWords(words, {
+    ...{ at: lsn, limit: lsn, before: text, reveal: flag, json: flag },
+  })
+  const [dir, kind, id] = positionals
+  if (!dir || !kind || !id || positionals.length > 3) throw wrongWords('history needs DIR KIND ID')
+  return { kind: 'history', dir, entity: [kind, id], ...values } as const
 }
 
 const endings: Readonly<Record<string, RecordFormat>> = {

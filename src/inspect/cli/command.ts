@@ -72,6 +72,7 @@ const commands: {
   init: async () => (await import('./init-command.ts')).runInit,
   attach: async () => (await import('./attach-command.ts')).runAttach,
   observe: async () => (await import('./observe-command.ts')).runObserve,
+  history: async () => (await import('./history-command.ts')).runHistory,
   ingest: async () => (await import('./ingest-command.ts')).runIngest,
   backup: async () => (await import('../backup/backup-command.ts')).runBackup,
   restore: async () => (await import('../backup/restore-command.ts')).runRestore,

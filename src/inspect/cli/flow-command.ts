@@ -5,15 +5,25 @@
 import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { openSession } from './attach-command.ts'
+import type { InstanceWords } from './command-line.ts'
 import type { FlowCommand } from './flow-command-line.ts'
 
+/** Runs the command and resolves with the exit status. @throws KeelsonError as `runLine` */
+export const runFlow = (
+  command: FlowCommand,
+  environment: Environment,
+  verbose: boolean,
+): Promise<number> => runLine(lineOf(command), command, environment, verbose)
+
 /**
- * Runs the command and resolves with the exit status: 0 when the instance has done it, 1 with the
- * error when it refuses, that of a signal otherwise.
+ * Runs a line in the instance that a command names, and prints its answer. Resolves with the exit
+ * status: 0 when the instance has done it, 1 with the error when it refuses, that of a signal
+ * otherwise.
  * @throws KeelsonError as `RemoteSession.open`; `CLOSED` when the instance ends before its answer
  */
-export const runFlow = async (
-  command: FlowCommand,
+export const runLine = async (
+  line: string,
+  command: InstanceWords,
   environment: Environment,
   verbose: boolean,
 ): Promise<number> => {
@@ -21,7 +31,7 @@ export const runFlow = async (
   const opening = openSession(command, environment, verbose)
   try {
     const answering = opening.then(({ session }) =>
-      Promise.race([session.run(lineOf(command)), session.ended]),
+      Promise.race([session.run(line), session.ended]),
     )
     const answer = await Promise.race([answering, interruption.first])
     if (typeof answer === 'string') return signalStatuses[answer]
@@ -37,6 +47,8 @@ export const runFlow = async (
   }
 }
 
-/** The call as JavaScript, with the typed words as data. */
-const lineOf = ({ word, args }: FlowCommand): string =>
-  `flow.${word}(...JSON.parse(${JSON.stringify(JSON.stringify(args))}))`
+const lineOf = ({ word, args }: FlowCommand): string => callOf(`flow.${word}`, args)
+
+/** A call of a word as JavaScript, with its arguments as data. */
+export const callOf = (word: string, args: readonly unknown[]): string =>
+  `${word}(...JSON.parse(${JSON.stringify(JSON.stringify(args))}))`

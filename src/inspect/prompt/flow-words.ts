@@ -176,9 +176,14 @@ type Part<S extends Sort> = S extends 'queue'
 
 const prefixes: Readonly<Record<Sort, string>> = { workflow: '$flow-', queue: '$queue-' }
 
-/** Every answer, in which nothing but this shows values of users. */
-const view = <T>(json: boolean | undefined, found: T, text: (shown: T) => string): View => {
-  const shown = redacted(found)
+/** Every answer, in which nothing but this shows values of users. `reveals`: they are not hidden. */
+export const view = <T>(
+  json: boolean | undefined,
+  found: T,
+  text: (shown: T) => string,
+  reveals = false,
+): View => {
+  const shown = reveals ? found : redacted(found)
   if (json !== true) return new View(text(shown))
   const line = JSON.stringify(shown, plain)
   if (line.length <= jsonMax) return new View(line)

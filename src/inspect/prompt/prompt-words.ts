@@ -13,6 +13,7 @@ import { actingWords } from './acting-words.ts'
 import { entityWords, shownEntities } from './entity-words.ts'
 import { failureWords } from './failure-words.ts'
 import { FlowWords } from './flow-words.ts'
+import { historyWords } from './history-words.ts'
 import { lookingWords } from './looking-words.ts'
 import { nameWith, processTitle, shownName } from './process-finder.ts'
 import { surveyLogs, surveyProjections } from './shard-survey.ts'
@@ -58,6 +59,7 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...partViews(app, paint),
   ...lookingWords(app, paint, shown),
   ...entityWords(app, shown),
+  ...historyWords(app, shown),
   ...actingWords(app, shown),
   ...failureWords(app, paint),
   store: app.store,

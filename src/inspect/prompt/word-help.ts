@@ -84,6 +84,10 @@ const entityMethods = [
   ['ref(id)', 'its ref, for call and cast in code'],
   ['state(id), rows(id)', 'the durable state; the rows that it keeps itself'],
   ['list({ where, prefix, limit, cursor, order, states })', 'one page of entities'],
+  [
+    'history(id, { before, limit, atLsn }), diff(id, lsn, lsn2)',
+    'its turns that took effect; two compared',
+  ],
   ['watch({ from })', 'durable turns: for await (const turn of …watch())'],
   ['count(), counts(field)', 'how many there are, and by each value of an index field'],
   ['alarms({ before, limit })', 'the alarms that are set, the soonest first'],
@@ -131,6 +135,8 @@ const commands: readonly (readonly [string, string])[] = [
   ['ps(), ps({ all: true })', 'every process, in a table; those of entities only with all'],
   ["entities(), entities('order')", 'the kinds of entities, with counts; a page of one kind'],
   ["entity('order/42')", 'one entity: its state, its last turn, what is pending'],
+  ["history('order/42')", 'its turns that took effect, the newest first, with states and causes'],
+  ["diff('order/42', lsn, lsn2)", 'what differs between its states as of two LSNs'],
   [
     "top(), top('queue', 20)",
     'who did most since the last look: by handled, queue, grown or memory',

@@ -1,0 +1,45 @@
+/** The words about the past of an entity. None wakes any. */
+import type { PastOptions } from '../../actors/index.ts'
+import { invalidArgument } from '../../errors.ts'
+import type { App } from '../../supervisors/index.ts'
+import type { View } from '../text/view.ts'
+import { changesTable, pastTable } from '../views/history-view.ts'
+import { view } from './flow-words.ts'
+import type { ShownValues } from './shown-values.ts'
+
+/** `json`: the answer is one line of JSON. */
+type Shown = { readonly json?: boolean }
+
+/** The turns of one page. */
+const shownAtOnce = 20
+
+/** The words. `shown` says whether states are printed as they are stored. */
+export const historyWords = (app: App, { reveals }: ShownValues) => ({
+  /** `history('order', '17')`, `history('order/17')`, with the options of `app.entity(kind).history`. */
+  history: async (...given: unknown[]): Promise<View> => {
+    const { kind, id, rest } = entityIn(given)
+    const { json, ...options } = (rest[0] ?? {}) as PastOptions & Shown
+    const asked = { limit: shownAtOnce, ...(reveals && { reveal: true }), ...options }
+    const page = await app.entity(kind).history(id, asked)
+    const next = (cursor: string): string =>
+      `history('${kind}', '${id}', { before: '${cursor}'${options.atLsn === undefined ? '' : `, atLsn: ${options.atLsn}`} })`
+    return view(json, page, (shown) => pastTable(`${kind}/${id}`, shown, next), asked.reveal)
+  },
+  /** `diff('order', '17', lsn, lsn2)`. */
+  diff: async (...given: unknown[]): Promise<View> => {
+    const { kind, id, rest } = entityIn(given)
+    const [lsn, lsn2, options = {}] = rest as [number, number, Shown?]
+    const changes = await app.entity(kind).diff(id, lsn, lsn2, reveals ? { reveal: true } : {})
+    return view(options.json, changes, changesTable, reveals)
+  },
+})
+
+/** The entity that the first arguments name, and the arguments after it. */
+const entityIn = ([first, ...others]: readonly unknown[]) => {
+  if (typeof first !== 'string')
+    throw invalidArgument('entity', "'order', '17', or 'order/17'", first)
+  const [, kind, id] = /^([^/]+)\/(.+)$/s.exec(first) ?? []
+  if (kind !== undefined && id !== undefined) return { kind, id, rest: others }
+  const [named, ...rest] = others
+  return { kind: first, id: typeof named === 'number' ? String(named) : (named as string), rest }
+}
