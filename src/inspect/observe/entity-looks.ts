@@ -38,10 +38,17 @@ export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly K
       failing: failing.get(kind) ?? 0,
       overdue: overdue.get(kind) ?? 0,
       ...(next && { nextAlarmAt: next.at }),
-      fields: [],
+      fields: fieldsOf(app, kind),
     })
   }
   return { kinds }
+}
+
+/** The index fields of the first entity of a kind: those that a list can be asked by. */
+const fieldsOf = (app: App, kind: string): readonly string[] => {
+  const [first] = app.entity(kind).list({ limit: 1, states: false }).entries
+  const rows = first && surveyEntity(app.entities, `${kind}/${first.id}`)
+  return Object.keys(rows?.fields ?? {}).slice(0, fieldsMax)
 }
 
 const failingOf = ({ entities }: App): string[] =>
