@@ -1,6 +1,5 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
 import { keptText, parkedCount, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
-import { invalidArgument } from '../../errors.ts'
 import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { lineText } from '../text/shown-text.ts'
@@ -44,7 +43,7 @@ export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly K
   return { kinds }
 }
 
-/** The index fields of the first entity of a kind: those that a list can be asked by. */
+/** The index fields of the first entity of a kind by which a list can be asked. */
 const fieldsOf = (app: App, kind: string): readonly string[] => {
   const [first] = app.entity(kind).list({ limit: 1, states: false }).entries
   const rows = first && surveyEntity(app.entities, `${kind}/${first.id}`)
@@ -175,8 +174,3 @@ const pending = ({ name, tries, failure }: Tried, dueAt: number | undefined): Pe
     next: failure?.next,
   }),
 })
-
-/** The history of an entity is not read yet. @throws KeelsonError `INVALID_ARGUMENT` */
-export const historyShown = (): never => {
-  throw invalidArgument('view', 'a view of this version', 'history')
-}

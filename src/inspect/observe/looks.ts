@@ -7,8 +7,9 @@ import type { Growth, Header, LogTail, Overview, Views } from '../../observe/ind
 import type { App } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
-import { entityShown, historyShown, kindShown, kindsShown } from './entity-looks.ts'
+import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
 import { flowsShown, runShown, runsShown } from './flow-looks.ts'
+import { historyShown, pastShown } from './history-looks.ts'
 import { ProcessLooks, shownEvent } from './process-looks.ts'
 import type { Query } from './questions.ts'
 import { rounded } from './recent-times.ts'
@@ -57,8 +58,8 @@ export class Looks {
       entities: () => this.#pace('entities', () => kindsShown(app)),
       kind: (query) => kindShown(app, query),
       entity: (query) => entityShown(app, query),
-      history: historyShown,
-      past: historyShown,
+      history: (query) => historyShown(app, query),
+      past: (query) => pastShown(app, query),
       flows: () => this.#pace('flows', () => flowsShown(app)),
       runs: (query) => runsShown(app, query),
       run: (query) => runShown(app, query),

@@ -152,6 +152,22 @@ describe('the views', () => {
     })
   })
 
+  test('show the turns of an entity, and its state after one of them', async () => {
+    const asked = { kind: 'acct', id: markup }
+    await during(call(app.entity('acct').ref(markup), 'ask' as never))
+    const { turns } = await look('history', asked)
+    const [last, first] = turns
+
+    expect(turns.map(({ seq }) => seq)).toEqual([2, 1])
+    expect((await look('history', { ...asked, limit: '1' })).before).toBe(last?.lsn)
+    expect((await look('history', { ...asked, before: String(last?.lsn) })).turns).toEqual([first])
+    expect(await look('past', { ...asked, lsn: String(first?.lsn) })).toMatchObject({
+      lsn: first?.lsn,
+      state: { members: [['number', '…']] },
+    })
+    expect(await refused({ look: 'past', query: { ...asked, lsn: '1' } })).not.toBe('none')
+  })
+
   test('show a crash with its reason in the overview, at its process and in the log', async () => {
     const pid = pidOf('open')
     await during(
@@ -245,6 +261,7 @@ test('no view answers with a secret, under formatStatus or a name, in any byte o
     ...['header', 'overview', 'tree', 'processes', 'entities', 'kind?kind=acct', 'kind?kind=door'],
     ...[`entity?${entity}`, 'flows', 'runs?type=order', 'run?type=order&id=1', 'store', 'storage'],
     ...['key?key=user/token', `key?key=${encodeURIComponent(markup)}`, 'replication', 'log'],
+    ...[`history?${entity}`, `past?${entity}&lsn=999`],
     ...['kind?kind=acct&only=blocked', 'kind?kind=acct&field=status&value=new', ...pids],
   ]
   for (const path of paths) {
