@@ -18,6 +18,7 @@ import {
 } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
+import { effectiveTurns, lsnOf } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
 import { machine } from '../worlds/simulated-instance.ts'
@@ -418,10 +419,35 @@ class EntityLife {
     await clock.advance(10_000)
     this.#check()
     for (const id of ids) this.#isDone(id)
+    await this.#comparePast()
     await during(this.#running.close())
     await during(this.#running.system.stop())
     this.#claims.claim(clock.untilNext() === undefined, 'a timer is left')
     this.#claims.judge()
+  }
+
+  /** The history of each entity is what its log did, turn by turn: now, and as of some LSN. */
+  async #comparePast(): Promise<void> {
+    const { during } = this.#machine
+    const kind = this.#running.entity(this.#kind)
+    const entities = ids.map((id) => `ledger/${id}`)
+    const past = await during(effectiveTurns(this.#running, entities))
+    for (const id of ids) {
+      const all = past.get(`ledger/${id}`) ?? []
+      const atLsn = Math.max(1, lsnOf(this.pick(all)))
+      for (const at of [Number.MAX_SAFE_INTEGER, atLsn]) {
+        const { turns } = await during(kind.history(id, { limit: 1_000, atLsn: at }))
+        const shown = turns.map(({ lsn, cause, incarnation, seq }) =>
+          cause.kind === 'end' ? `${lsn} gone` : `${lsn} ${incarnation}/${seq}`,
+        )
+        const truth = all.filter((turn) => lsnOf(turn) <= at)
+        this.#claims.claim(
+          `${shown}` === `${truth}`,
+          `the past of ${id} at ${at} is ${shown}, not ${truth}`,
+        )
+        this.tally.past = (this.tally.past ?? 0) + shown.length
+      }
+    }
   }
 
   /** Everything that was recorded has happened, and nothing is left of what has ended. */
