@@ -51,19 +51,25 @@ export const ActionDialog = (props: {
     setStage({ is: 'over', text: error.message, isRefused: true })
   useEffect(() => {
     dialog.current?.showModal()
-    plan(action).then((made) => setStage({ is: 'planned', plan: made }), refused)
+    // The nonce is one of the whole action. With its real reason it is planned once more.
+    plan({ ...action, reason: 'its effect is looked at' }).then(
+      (made) => setStage({ is: 'planned', plan: made }),
+      refused,
+    )
   }, [])
   const perform = async (planned: Plan): Promise<void> => {
     setStage({ is: 'acting', plan: planned })
     try {
-      const { text } = await act({ ...action, reason }, planned.nonce)
+      const { nonce } = await plan({ ...action, reason })
+      const { text } = await act({ ...action, reason }, nonce)
       setStage({ is: 'over', text, isRefused: false })
     } catch (error) {
       refused(error as Error)
     }
   }
   const toType = action.act === 'delete' ? action.id : undefined
-  const isReady = stage.is === 'planned' && (toType === undefined || typed === toType)
+  const isReady =
+    stage.is === 'planned' && reason.trim() !== '' && (toType === undefined || typed === toType)
   return (
     <dialog ref={dialog} onClose={onEnd}>
       <form

@@ -46,7 +46,12 @@ export const Chart = (props: {
     // The chart is made once for its lines; new values go into it.
   }, [titles])
   useEffect(() => plot.current?.setData(data), [times, lines])
-  return <div class="chart" ref={place} />
+  return (
+    <>
+      <div class="chart" ref={place} hidden={times.length < 2} />
+      {times.length < 2 && <p class="muted">It is measured from now on.</p>}
+    </>
+  )
 }
 
 const optionsOf = (

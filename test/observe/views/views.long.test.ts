@@ -199,6 +199,7 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
       page.$eval('dialog button.primary', (button) => button.matches(':disabled'))
     expect(await isDisabled()).toBe(true)
 
+    await page.locator('dialog label input').fill('wrong order')
     await page.locator('dialog label:nth-of-type(2) input').fill('1')
     expect(await isDisabled()).toBe(true)
     await page.locator('dialog label:nth-of-type(2) input').fill('17')
@@ -206,7 +207,7 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await waitForText(page, 'Done.')
 
     expect(server.acts).toEqual([
-      { act: 'delete', kind: 'order', id: '17', reason: '', nonce: 'n' },
+      { act: 'delete', kind: 'order', id: '17', reason: 'wrong order', nonce: 'n' },
     ])
   })
 
