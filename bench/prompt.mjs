@@ -37,6 +37,8 @@ const lines = [
   "entities('order')",
   "entities('order', { limit: 200 })",
   "entity('order/77')",
+  "history('order/80')",
+  "diff('order/80', past[1], past[0])",
   'top()',
   "top('queue')",
   "top('grown', 500)",
@@ -96,6 +98,8 @@ export const run = async ({ quick, only, rows = quick ? 10_000 : 100_000, repeat
     await ask("const children = (await import('keelson')).whichChildren(app.system.to('jobs'))")
     await ask('const jobs = (await children).map(({ ref }) => ref)')
     await ask('const anyJob = jobs[0], last = anyJob.pid, middle = last >> 1')
+    await ask("await call('order/80', 'place')")
+    await ask("const past = (await app.entity('order').history('80')).turns.map(({ lsn }) => lsn)")
     await refuseMissing(ask)
     const http = requester(app)
     const works = {
