@@ -6,11 +6,14 @@ import type { KeptError } from '../../errors.ts'
 import {
   alarmRows,
   callIdRows,
+  decodeValue,
   isDueRow,
   isWithin,
   type LoggedTurn,
   parseDue,
   readMainRow,
+  type StoredValue,
+  valueTags,
 } from '../../storage/index.ts'
 import { readAlarm, readBody, type Step, stepsName } from '../turns/memory.ts'
 import type { Failure } from '../turns/retry-policy.ts'
@@ -70,6 +73,8 @@ export type PastTurn<S = unknown> = {
   readonly entries: readonly string[]
   /** The keys of the actor's own rows that it changed. */
   readonly rows: readonly string[]
+  /** The operations that it recorded, of a workflow's run: `step charge`, `step charge failed`. */
+  readonly operations: readonly string[]
 }
 
 /** A past turn. `before`: the turn that it follows, if the log has it. */
@@ -93,7 +98,20 @@ export const pastTurn = (
       ...errorIn(failure),
     })),
     alarms,
+    operations: turn.ownValues.flatMap(operationText),
   }
+}
+
+/** The row of an operation has its kind and its key, and how it ended (`flow/runs/record.ts`). */
+const operationText = (value: StoredValue): readonly string[] => {
+  if (value.tag !== valueTags.structured) return []
+  const { kind, key, outcome } = (decodeValue(value) ?? {}) as {
+    readonly kind?: unknown
+    readonly key?: unknown
+    readonly outcome?: { readonly kind?: unknown }
+  }
+  if (typeof kind !== 'string' || typeof key !== 'string') return []
+  return [`${kind} ${key}${outcome?.kind === 'error' ? ' failed' : ''}`]
 }
 
 const stepsIn = (turn: LoggedTurn | undefined): readonly Step[] =>

@@ -46,7 +46,7 @@ const causeText = ({ cause: { kind, name, error } }: PastTurn): string => {
 
 /** The changed paths of the state, and what else the turn changed. */
 const changesText = (turn: PastTurn): string => {
-  const { changed = [], steps, alarms, writes, entries, rows } = turn
+  const { changed = [], steps, alarms, writes, entries, rows, operations } = turn
   const paths = changed.slice(0, pathsMax).map((path) => (path === '' ? 'all' : printable(path)))
   const left = changed.length - paths.length
   const parts = [
@@ -55,7 +55,7 @@ const changesText = (turn: PastTurn): string => {
     ...alarms.map(({ name, at }) => `alarm ${name}${at === undefined ? ' gone' : ''}`),
     ...writes.map(({ kind, keys }) => `${kind} ${keys.join(' ')}`),
     ...entries.map((id) => `entry ${id}`),
-    ...rows.map((key) => `row ${key}`),
+    ...(operations.length > 0 ? operations : rows.map((key) => `row ${key}`)),
   ]
   const shown = parts.slice(0, 2 * pathsMax).map(printable)
   const rest = parts.length - shown.length

@@ -2,6 +2,8 @@
  * A turn in the log, and the search for the turns of one durable actor. In production a search has a
  * thread that only reads; in the simulation it runs in line.
  */
+
+import type { StoredValue } from '../ports/projection-store.ts'
 import type { TurnMark } from '../values/entity-row.ts'
 
 /** A place in a log: a unit of a frame. */
@@ -24,6 +26,8 @@ export type LoggedTurn = UnitPlace & {
   readonly entries: readonly string[]
   /** The keys of the own rows that it changed. */
   readonly own: readonly string[]
+  /** Short values of these rows, of a kind that Keelson makes itself: its `$` begins the name. */
+  readonly ownValues: readonly StoredValue[]
 }
 
 /**

@@ -4,12 +4,13 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { asBuffer } from '../bytes/utf8.ts'
-import { type Command, type Turn, unitsIn } from '../commands/command.ts'
+import { type Command, type OwnChange, type Turn, unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import type { Disk } from '../ports/disk.ts'
+import type { StoredValue } from '../ports/projection-store.ts'
 import { corruption } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { readMainRow } from '../values/entity-row.ts'
@@ -85,7 +86,7 @@ const asMention = (entity: string): Buffer => {
 }
 
 /** The parts of a turn that are kept, as copies: the decoded ones are views of a whole window. */
-const kept = ({ follows, row, rows, writes, entries = [], own }: Turn) => {
+const kept = ({ entity, follows, row, rows, writes, entries = [], own }: Turn) => {
   const main = row && readMainRow(row)
   return {
     mark: main?.mark,
@@ -95,8 +96,18 @@ const kept = ({ follows, row, rows, writes, entries = [], own }: Turn) => {
     writes: writes.map((command) => ({ kind: command.kind, keys: keysOf(command) })),
     entries: entries.map(({ id }) => id),
     own: own?.changes.map(([key]) => key) ?? [],
+    ownValues: entity.startsWith('$') ? shortValues(own?.changes ?? []) : [],
   }
 }
+
+const shortMax = 4_096
+
+const shortValues = (changes: readonly OwnChange[]): readonly StoredValue[] =>
+  changes.flatMap(([, value]) =>
+    value === undefined || value.bytes.length > shortMax
+      ? []
+      : [{ ...value, bytes: value.bytes.slice() }],
+  )
 
 const keysOf = (command: Command): readonly string[] => {
   if ('key' in command) return [command.key]

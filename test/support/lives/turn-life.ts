@@ -92,7 +92,7 @@ export const liveTurns = (seed: number, steps = 120): TurnLife => {
     const { changes, answer } = appliedUnit(turn, rows, lsn, lsn)
     const { row, follows, writes } = turn
     const seen: LoggedTurn = {
-      ...{ ...place, time: lsn, follows, row, rows: [], entries: [], own: [] },
+      ...{ ...place, time: lsn, follows, row, rows: [], entries: [], own: [], ownValues: [] },
       mark: row && readMainRow(row).mark,
       writes: writes.map(({ kind }) => ({ kind, keys: [lockedKey] })),
     }
