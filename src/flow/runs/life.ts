@@ -71,7 +71,7 @@ export class RunLife implements EndingLife, Told {
   #wantsCancel = false
   /** Calls from before there was a replay. */
   readonly #early: (() => void)[] = []
-  #isAttached = false
+  #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
   #progress: { readonly value: unknown } | undefined
   #disarmRest: (() => void) | undefined
@@ -111,13 +111,12 @@ export class RunLife implements EndingLife, Told {
 
   /** The body waits: from now on this life ends with its process, and with the instance. */
   #attach(): void {
-    if (this.#isAttached) return
-    this.#isAttached = true
+    if (this.#demonitor) return
     const { life } = this
-    life.system.monitor(life.self as never, () => this.stop())
+    this.#demonitor = life.system.monitor(life.self as never, () => this.stop())
     life.consistsOf(() => runningSteps(this.replay.inFlight))
     if (life.closing.aborted) this.#closes()
-    else life.closing.addEventListener('abort', () => this.#closes())
+    else life.closing.addEventListener('abort', this.#closes)
   }
 
   #begin(input: unknown): void {
@@ -375,8 +374,7 @@ export class RunLife implements EndingLife, Told {
   /** The cancel that is recorded, or is placed now. */
   #askCancel(): void {
     const perform = async (): Promise<void> => undefined
-    const { undoScope: scope } = this
-    this.replay.ask(new Active({ kind: 'cancel', key: cancelKey, scope, perform }))
+    this.replay.ask(new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope, perform }))
   }
 
   async #place(reopened: number | undefined): Promise<void> {
@@ -454,6 +452,9 @@ export class RunLife implements EndingLife, Told {
 
   stop(after: AfterLife = 'rest'): void {
     this.isStopped = true
+    // The process may go on with the next body.
+    if (this.#demonitor) this.life.closing.removeEventListener('abort', this.#closes)
+    this.#demonitor?.()
     this.#disarmRest?.()
     const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)
     // Errors are costly, and most runs end with nothing in flight.
@@ -463,7 +464,7 @@ export class RunLife implements EndingLife, Told {
     this.#finish(after)
   }
 
-  #closes(): void {
+  readonly #closes = (): void => {
     this.isClosing = true
     if (this.working === 0) this.stop('rest')
   }
@@ -483,8 +484,7 @@ export class RunLife implements EndingLife, Told {
     const at = Math.min(...dues)
     if (at < this.life.now() + restMs) return
     const seen = { outcomes: known, signals: this.#seenSignals }
-    const rests = await this.turn((state, context) => resting(state, context, seen, at))
-    if (rests) this.stop('rest')
+    if (await this.turn((state, context) => resting(state, context, seen, at))) this.stop('rest')
   }
 
   /** As `makeTurn`. Each turn takes the progress along, that of the end too. */

@@ -1,5 +1,5 @@
 /** Replays: what a body gets again, changes of a body, and the next body. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import type { KeelsonError } from '../../../src/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
@@ -161,6 +161,21 @@ describe('again', () => {
     expect(rows.filter((key) => key.startsWith('op/'))).toHaveLength(2)
     const repeated = await w.during(w.flow.start(counts, 0, { id: '1' }))
     expect(repeated.repeated).toBe(true)
+  })
+
+  test('leaves nothing of a body behind, however often it begins', async () => {
+    const laps = of(async (ctx, n) => {
+      await ctx.step('look', () => 1)
+      if (n < 50) ctx.again(n + 1)
+    })
+    const w = await flowWorld([laps])
+    const added = vi.spyOn(AbortSignal.prototype, 'addEventListener')
+    const removed = vi.spyOn(AbortSignal.prototype, 'removeEventListener')
+    onTestFinished(() => void vi.restoreAllMocks())
+    await w.during(w.flow.start(laps, 0, { id: '1' }))
+    await resultOf(w, laps)
+    expect(added.mock.calls.length).toBeGreaterThan(40)
+    expect(added.mock.calls.length - removed.mock.calls.length).toBeLessThan(10)
   })
 })
 
