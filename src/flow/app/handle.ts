@@ -179,7 +179,7 @@ export class Flow {
     return watchOf(this.#app, filter)
   }
 
-  /** A page of the operations that a run has recorded, in the order in which they were first. */
+  /** A page of the operations that a run has recorded, in the order in which they first were. */
   steps(type: AnyWorkflow, id: string, options: StepsOptions = {}): Page<StepRow> {
     return stepsOf(this.#app, type, id, options)
   }
