@@ -216,6 +216,8 @@ const asked: Readonly<Record<string, readonly string[]>> = {
   ps: ['ps()', 'ps({ all: true })'],
   entities: ['entities()', "entities('acct')", "entities('login')"],
   entity: ["entity('acct', '1')", "entity('login/1')"],
+  history: ["history('acct/1')", "history('login/1')", '_', "history('acct', '1', { atLsn: 9 })"],
+  diff: ["diff('acct/1', 1, 99)", "diff('login/1', 1, 99)", "diff('login/1', 5, 9)"],
   whereis: ofEach((process) => `whereis(${process})`),
   mailbox: ofEach((process, payload) =>
     [
