@@ -15,14 +15,15 @@ export type ChildProgram = {
   readonly stderr: () => string
 }
 
-/** Starts `programs/NAME` with `args`; killed at the end of the test if it still runs. */
+/** Starts `programs/NAME` with `args`, and with `flags` for Node; killed at the end of the test if it still runs. */
 export const childProgram = (
   name: string,
   args: readonly string[],
   report: (line: string) => void,
+  flags: readonly string[] = [],
 ): ChildProgram => {
   const program = join(import.meta.dirname, '../programs', name)
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(process.execPath, [...flags, program, ...args], {
     stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
