@@ -104,7 +104,7 @@ export type {
   MigrationProgress,
   MigrationReport,
 } from './entities/migration.ts'
-export { parkedCount, unblockWorker } from './entities/parked-actors.ts'
+export { parkedActors, parkedCount, unblockWorker } from './entities/parked-actors.ts'
 export type { PastAlarm, PastStep, PastTurn, TurnCause } from './entities/past-turns.ts'
 export type { StateChange } from './entities/state-changes.ts'
 export { deleteWorker } from './entities/worker-rows.ts'

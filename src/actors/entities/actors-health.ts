@@ -8,7 +8,7 @@ import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
 import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
 import type { Entities } from './entities.ts'
-import { type ParkedTurn, parkedOf } from './parked-actors.ts'
+import { type ParkedTurn, parkedNow, parkedOf } from './parked-actors.ts'
 
 /** A list of which `health()` shows the first ten. `count` says how long it is. */
 export type Some<T> = { readonly count: number; readonly first: readonly T[] }
@@ -19,7 +19,7 @@ export type ActorsHealth = {
   readonly waiting: Some<WaitingTurn>
   /** Actors with steps or alarms that fail and are tried again; 10,000 at most. */
   readonly failing: Some<FailingTurn>
-  /** Steps and alarms whose tries have ended, until `unblock`; those of 10,000 actors a shard. */
+  /** Steps and alarms whose tries have ended, until `unblock`. `count` is of their actors. */
   readonly parked: Some<ParkedTurn>
   /** Actors that answer `BLOCKED`, and why. */
   readonly blocked: Some<{ readonly entity: string; readonly reason: string }>
@@ -38,15 +38,20 @@ const shownMax = 10
 const overdueMs = 10_000
 const overdueMax = 1_000
 
-/** The troubles of the durable actors of an instance. */
+/**
+ * The troubles of the durable actors of an instance. It is asked each second, also when very many
+ * actors have the same trouble. So only the items that are shown are read.
+ */
 export const actorsHealth = (entities: Entities): ActorsHealth => {
   const { waiting, failing, refused } = entities.trouble
-  const failures = [...failing.values()].flatMap((ofActor) => [...ofActor.values()])
   return {
-    waiting: some([...waiting.values()]),
-    failing: some(failures),
-    parked: some(parkedIn(entities)),
-    blocked: some(blockedOf(entities)),
+    waiting: { count: waiting.size, first: firstOf(waiting.values()) },
+    failing: {
+      count: [...failing.values()].reduce((sum, { size }) => sum + size, 0),
+      first: firstOf(membersOf(failing.values())),
+    },
+    parked: parkedIn(entities),
+    blocked: blockedIn(entities),
     overdue: some(entities.shards.flatMap(overdueOf)),
     refused: Object.fromEntries(refused),
   }
@@ -61,26 +66,46 @@ export const some = <T>(items: readonly T[]): Some<T> => ({
   first: items.slice(0, shownMax),
 })
 
-const parkedIn = (entities: Entities): readonly ParkedTurn[] =>
-  [...entities.kinds, workerKind].flatMap((kind) => {
+const firstOf = <T>(items: Iterable<T>): readonly T[] => {
+  const first: T[] = []
+  for (const item of items) if (first.push(item) === shownMax) break
+  return first
+}
+
+function* membersOf<T>(maps: Iterable<ReadonlyMap<unknown, T>>): Generator<T> {
+  for (const map of maps) yield* map.values()
+}
+
+const parkedIn = (entities: Entities): ActorsHealth['parked'] => {
+  const first: ParkedTurn[] = []
+  let count = 0
+  for (const kind of [...entities.kinds, workerKind])
     try {
-      return [...parkedOf(entities, kind)].flatMap(([, parked]) => parked)
+      count += parkedNow(entities, kind)
+      if (first.length < shownMax)
+        for (const [, parked] of parkedOf(entities, kind))
+          if (first.push(...parked) >= shownMax) break
     } catch {
       // A damaged row is reported by its readers.
-      return []
     }
-  })
+  return { count, first: first.slice(0, shownMax) }
+}
 
-const blockedOf = (entities: Entities): ActorsHealth['blocked']['first'] => {
-  const found = entities.kinds.flatMap((kind) =>
-    [...(entities.kind(kind)?.blocked ?? [])].map(
-      ([id, reason]) => [`${kind}/${id}`, reason] as const,
-    ),
-  )
-  const workers = [...entities.trouble.blockedWorkers].map(
-    ([id, reason]) => [`${workerKind}/${id}`, reason] as const,
-  )
-  return [...found, ...workers].map(([entity, reason]) => ({ entity, reason: reasonText(reason) }))
+const blockedIn = (entities: Entities): ActorsHealth['blocked'] => {
+  const { blockedWorkers } = entities.trouble
+  const byKind = [
+    ...entities.kinds.map((kind) => [kind, entities.kind(kind)?.blocked ?? new Map()] as const),
+    [workerKind, blockedWorkers] as const,
+  ]
+  return {
+    count: byKind.reduce((sum, [, { size }]) => sum + size, 0),
+    first: byKind
+      .flatMap(([kind, blocked]) =>
+        firstOf(blocked).map(([id, reason]) => [`${kind}/${id}`, reason]),
+      )
+      .slice(0, shownMax)
+      .map(([entity, reason]) => ({ entity, reason: reasonText(reason) })),
+  }
 }
 
 /** The overdue alarms and steps of a shard. */

@@ -13,7 +13,7 @@ import type { Access } from '../core/access.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
 import type { Entities } from './entities.ts'
-import { countsOf } from './entity-listing.ts'
+import { countsOf, fieldCountsIn } from './entity-listing.ts'
 
 /** A step or an alarm whose tries have ended. It runs again after `unblock`. */
 export type ParkedTurn = {
@@ -65,6 +65,31 @@ export function* parkedActors(
       new KeelsonError('BLOCKED', message, { details: { entity: `${kind}/${id}`, parked } }),
     ]
   }
+}
+
+/** The most rows of one shard that are counted where the counters cannot be used. */
+const countedMax = 1_000
+
+/**
+ * How many actors of a kind have parked steps or alarms, within one turn of the event loop. While
+ * the counters cannot be used it is at most 1,000 of a shard. Shards that are down: none.
+ * @throws KeelsonError `CORRUPT`
+ */
+export const parkedNow = (entities: Entities, kind: string): number => {
+  let count = 0
+  for (const shard of entities.shards) {
+    if (shard.phase.kind !== 'open') continue
+    const counts = fieldCountsIn(shard, kind, parkedField)
+    if (counts) for (const counted of counts.values()) count += counted
+    else count += rowsOf(shard.view().rows(indexRows(kind, parkedField)))
+  }
+  return count
+}
+
+const rowsOf = (rows: Iterable<unknown>): number => {
+  let count = 0
+  for (const _ of rows) if (++count === countedMax) break
+  return count
 }
 
 /** How many actors of a kind have parked steps or alarms. Shards that are down: none. */

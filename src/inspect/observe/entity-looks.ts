@@ -1,5 +1,12 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
-import { keptText, parkedCount, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
+import {
+  keptText,
+  parkedActors,
+  parkedCount,
+  shownRows,
+  shownState,
+  surveyEntity,
+} from '../../actors/index.ts'
 import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { lineText } from '../text/shown-text.ts'
@@ -106,27 +113,32 @@ const troubled = (
   kind: string,
   only: 'blocked' | 'failing' | 'overdue',
 ): KindPage['rows'] => {
-  const { overdue } = app.health().actors
-  const found: readonly (readonly [entity: string, text: string])[] = {
-    blocked: () =>
-      [...app.entity(kind).blocked()].map(
-        ([id, error]) => [`${kind}/${id}`, error.message] as const,
-      ),
-    failing: () =>
-      [...app.entities.trouble.failing.values()].flatMap((ofActor) =>
-        [...ofActor.values()].map(
-          ({ entity, what, error }) => [entity, `${what}: ${error}`] as const,
-        ),
-      ),
-    overdue: () => overdue.first.map(({ entity, what }) => [entity, what] as const),
-  }[only]()
-  return found
-    .filter(([entity]) => kindIn(entity) === kind)
-    .slice(0, pageRows)
-    .map(([entity, text]) => {
-      const id = entity.slice(kind.length + 1)
-      return { id, text: shortText(text, lineMax), ...placeOf(app, kind, id) }
-    })
+  const rows: KindPage['rows'][number][] = []
+  for (const [id, text] of troubles[only](app, kind)) {
+    rows.push({ id, text: shortText(text, lineMax), ...placeOf(app, kind, id) })
+    if (rows.length === pageRows) break
+  }
+  return rows
+}
+
+type Troubles = Iterable<readonly [id: string, text: string]>
+
+/** The entities of a kind in trouble. There may be very many, of which a page reads the first ones. */
+const troubles: Record<'blocked' | 'failing' | 'overdue', (app: App, kind: string) => Troubles> = {
+  *blocked({ entities }, kind) {
+    for (const [id, { message }] of entities.kind(kind)?.blocked ?? []) yield [id, message]
+    for (const [id, { message }] of parkedActors(entities, kind)) yield [id, message]
+  },
+  *failing({ entities }, kind) {
+    for (const [entity, turns] of entities.trouble.failing)
+      if (kindIn(entity) === kind)
+        for (const { what, error } of turns.values())
+          yield [entity.slice(kind.length + 1), `${what}: ${error}`]
+  },
+  *overdue(app, kind) {
+    for (const { entity, what } of app.health().actors.overdue.first)
+      if (kindIn(entity) === kind) yield [entity.slice(kind.length + 1), what]
+  },
 }
 
 /** One entity as it is now. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */

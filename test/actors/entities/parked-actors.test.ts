@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Entities } from '../../../src/actors/entities/entities.ts'
-import { parkedActors } from '../../../src/actors/entities/parked-actors.ts'
+import { parkedActors, parkedNow } from '../../../src/actors/entities/parked-actors.ts'
 import { nothing, rowChanges } from '../../../src/actors/turns/memory.ts'
 import { failureOf } from '../../../src/actors/turns/retry-policy.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
@@ -71,6 +71,43 @@ describe('blocked', () => {
     const entities = { shards: [shard, shard] } as unknown as Entities
 
     expect([...parkedActors(entities, 'order')]).toHaveLength(20_000)
+  })
+})
+
+describe('the health of an instance', () => {
+  test('counts the actors with parked steps, and shows the first ten steps', async () => {
+    const s = await simulated({ app: supervisor('app', {}, kinds), shards: 2 })
+    const orders = s.app.entity(kinds[0])
+    const ids = Array.from({ length: 12 }, (_, at) => `${at}`)
+    await s.during(Promise.all(ids.map((id) => call(orders.ref(id), 'charge'))))
+    await s.during(call(s.app.entity(kinds[1]).ref('z'), 'charge'))
+    await s.advance(1_000)
+
+    const { parked, failing } = s.app.health().actors
+    expect([parked.count, parked.first.length, failing.count]).toEqual([13, 10, 0])
+    expect(new Set(parked.first.map(({ what }) => what))).toEqual(
+      new Set(['continue charge', 'continue mail']),
+    )
+  })
+
+  test('counts 1,000 of a shard at most while the counters cannot be used', () => {
+    let read = 0
+    const shard = {
+      phase: { kind: 'open' },
+      view: () => ({
+        layers: { overlay: {}, projection: { get: () => undefined, position: () => ({ lsn: 1 }) } },
+        *rows() {
+          for (let at = 0; at < 100_000; at++) {
+            read++
+            yield parkedRow(String(at))
+          }
+        },
+      }),
+    }
+    const entities = { shards: [shard, shard] } as unknown as Entities
+
+    expect(parkedNow(entities, 'order')).toBe(2_000)
+    expect(read).toBe(2_000)
   })
 })
 
