@@ -190,6 +190,7 @@ const entityWrites: Writes<
   'counts' | 'count' | 'alarms' | 'history' | 'diff'
 > = {
   ...{ delete: true, stop: true, migrateAll: true, unblock: true },
+  ...{ retryStep: true, fireAlarm: true, cancelAlarm: true },
 }
 
 /**

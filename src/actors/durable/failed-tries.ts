@@ -25,6 +25,7 @@ import {
 } from '../turns/retry-policy.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { Run } from '../turns/turn-run.ts'
+import { alarmAt, stepAt } from './by-hand.ts'
 import type { DurableTerms } from './durable-terms.ts'
 
 /** The parts of their actor that failed tries use. */
@@ -147,11 +148,9 @@ export class FailedTries {
   unpark(draft: TurnDraft): boolean {
     const { steps, alarms } = this.#actor.memory
     const now = this.#actor.now()
-    const fresh = { tries: 0, failure: undefined }
     const [parkedSteps, parkedAlarms] = [steps.filter(isParked), [...alarms].filter(isSetParked)]
-    for (const step of parkedSteps)
-      draft.keepStep({ ...step, ...fresh, notBefore: now, wakeAt: now })
-    for (const [name, set] of parkedAlarms) draft.setAlarm(name, { ...set, ...fresh, dueAt: now })
+    for (const step of parkedSteps) draft.keepStep(stepAt(step, now))
+    for (const [name, set] of parkedAlarms) draft.setAlarm(name, alarmAt(set, now))
     return parkedSteps.length + parkedAlarms.length > 0
   }
 }

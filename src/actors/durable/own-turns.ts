@@ -11,6 +11,7 @@ import { type Alarm, isParked, type Memory, type Step, settingOf } from '../turn
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { type Answer, missing, ownRun, Run, throwing } from '../turns/turn-run.ts'
+import { type ByHand, doByHand } from './by-hand.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Refusals } from './refusals.ts'
 
@@ -125,6 +126,15 @@ export class OwnTurns {
     const run = ownRun('call', '$unblock', from).by((state) =>
       reply(this.#actor.refusals.tries.unpark(this.#actor.draft), state),
     )
+    return this.#actor.turn(run)
+  }
+
+  /** Runs or cancels recorded work as an operator asks. Answers whether there was such work. */
+  byHand(asked: ByHand, from: HeldCall): Answer {
+    const run = ownRun('call', '$byHand', from).by((state) => {
+      const { draft, memory } = this.#actor
+      return reply(doByHand(draft, memory, this.#actor.now(), asked), state)
+    })
     return this.#actor.turn(run)
   }
 

@@ -7,6 +7,7 @@ import type { TurnKind } from '../turns/after-refusal.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { applying, type Change, ownRun, Run } from '../turns/turn-run.ts'
+import type { ByHand } from './by-hand.ts'
 import { TurnContext } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import type { DurableTerms } from './durable-terms.ts'
@@ -29,6 +30,7 @@ const own = {
     $migrate: (self: DurableProcess, _: unknown, { from }: Asked) =>
       self.turn(ownRun('call', 'migrate', from).by((state) => written(self, state))),
     $unblock: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.unblock(from),
+    $byHand: (self: DurableProcess, asked: ByHand, { from }: Asked) => self.own.byHand(asked, from),
     $stop: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.stop(from),
     $delete: (self: DurableProcess, keys: boolean, { from }: Asked) =>
       self.ending.delete(from, keys),

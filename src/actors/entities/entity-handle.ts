@@ -5,6 +5,7 @@ import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import type { ReadView } from '../core/read-view.ts'
+import type { ByHand } from '../durable/by-hand.ts'
 import type { WatchBegin } from '../store/watch.ts'
 import type { Fields } from '../turns/memory.ts'
 import { OwnRowsReader, type ReadRows } from '../turns/own-rows.ts'
@@ -18,6 +19,7 @@ import {
   type EntityAlarm,
   type EntityPage,
   endOf,
+  isBorn,
   pageOf,
   stateOf,
 } from './entity-listing.ts'
@@ -31,7 +33,10 @@ import type { StateChange } from './state-changes.ts'
 type EndOptions = { readonly timeoutMs?: number }
 
 type EndMessages = {
-  calls: Record<'$delete' | '$stop', (keys: boolean) => boolean> & { $unblock: () => boolean }
+  calls: Record<'$delete' | '$stop', (keys: boolean) => boolean> & {
+    $unblock: () => boolean
+    $byHand: (asked: ByHand) => boolean
+  }
 }
 
 declare const fields: unique symbol
@@ -199,6 +204,26 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
+   * Runs the pending steps of this name now, whether they wait for their next try or are parked. A
+   * parked one has all its tries again. Answers when that is durable. False: there is none. An
+   * unborn entity is not woken.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `TIMEOUT`, `NO_SPACE`
+   */
+  retryStep(id: string, name: string, options: EndOptions = {}): Promise<boolean> {
+    return this.#byHand(id, 'retryStep', name, options)
+  }
+
+  /** Lets an alarm fire now; the rest is as of `retryStep`. False: it is not set. */
+  fireAlarm(id: string, name: string, options: EndOptions = {}): Promise<boolean> {
+    return this.#byHand(id, 'fireAlarm', name, options)
+  }
+
+  /** Cancels an alarm; the rest is as of `retryStep`. False: it is not set. */
+  cancelAlarm(id: string, name: string, options: EndOptions = {}): Promise<boolean> {
+    return this.#byHand(id, 'cancelAlarm', name, options)
+  }
+
+  /**
    * Removes an entity: its row, alarms, remembered calls and index rows, together, as a turn after
    * those of earlier messages. Then its process ends, and the next message finds it unborn; so do
    * the messages that waited. Answers when that is durable. False: it had no row. A blocked one is
@@ -250,6 +275,19 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     this.#access.check()
     checkOptionNames(options, ['onProgress', 'signal'])
     return migrateAll(this.#entities, this.kind, this.#access, options)
+  }
+
+  async #byHand(
+    id: string,
+    act: ByHand['act'],
+    name: string,
+    options: EndOptions,
+  ): Promise<boolean> {
+    this.#access.check()
+    if (typeof name !== 'string' || name === '') throw invalidArgument('name', 'a text', name)
+    if (!isBorn(this.#entities, `${this.kind}/${checkEntityId(id)}`)) return false
+    const ref = this.#entities.ref<EndMessages>(this.kind, id)
+    return call(ref, '$byHand', { act, name }, options)
   }
 
   async #end(

@@ -102,6 +102,10 @@ export const endOf = (entities: Entities, entity: string): number | undefined =>
   return row && readAlarm(row.value.bytes).at
 }
 
+/** Whether an entity has a row. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
+export const isBorn = (entities: Entities, entity: string): boolean =>
+  entities.shardOf(entity).view().row(entityRowKey(entity)) !== undefined
+
 /**
  * The durable state of an entity, as its server's version has it; `undefined` if it is unborn.
  * Without a server, in a store alone, it is the stored one.

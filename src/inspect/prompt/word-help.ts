@@ -92,6 +92,10 @@ const entityMethods = [
   ['count(), counts(field)', 'how many there are, and by each value of an index field'],
   ['alarms({ before, limit })', 'the alarms that are set, the soonest first'],
   ['blocked(), unblock(id)', 'the ones that cannot go on; lets one try again'],
+  [
+    'retryStep(id, name), fireAlarm(id, name), cancelAlarm(id, name)',
+    'runs a pending step or an alarm now; cancels an alarm',
+  ],
   ['stop(id), delete(id), endsAt(id)', 'lets it rest; removes it; when it is removed by itself'],
   ['migrateAll(options)', 'writes all states in the present version'],
 ] as const
