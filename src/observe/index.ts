@@ -1,2 +1,6 @@
 /** The page of `keelson observe`, and the protocol between it and its server. */
+export type * from './entity-answers.ts'
+export type * from './process-answers.ts'
 export type * from './protocol.ts'
+export type * from './storage-answers.ts'
+export type * from './words.ts'

@@ -1,6 +1,6 @@
 /** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
-import type { Action, Refusal } from '../../observe/index.ts'
+import type { Action, Proposed, Refusal } from '../../observe/index.ts'
 import { packageVersion } from '../command/environment.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
@@ -19,7 +19,7 @@ import { connectIn, type Socket } from './attach-socket.ts'
 /** A request while observing: a question, or an action that is planned or performed. */
 export type Asked =
   | { readonly look: string; readonly query: object }
-  | { readonly plan: Action }
+  | { readonly plan: Proposed }
   | { readonly act: Action }
 
 /** A session in another process. Its calls reject when the connection ends. */

@@ -4,6 +4,7 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Action } from '../../observe/index.ts'
+import { shapeText } from '../../redaction.ts'
 import {
   type ProcessSummary,
   type Ref,
@@ -23,7 +24,7 @@ import { numberIn, type Query, textIn } from './questions.ts'
 import { shortText } from './value-trees.ts'
 
 /** An action whose parts are checked as far as the instance is not asked. */
-export type CheckedAction = Query & { readonly act: keyof typeof actions; readonly reason: string }
+export type CheckedAction = Query & { readonly act: Action['act'] }
 
 type Doing = {
   /** The effect in words, before it. */
@@ -33,14 +34,20 @@ type Doing = {
 
 const reasonMax = 300
 
-/** The action that a message names. @throws KeelsonError `INVALID_ARGUMENT` */
-export const actionIn = (message: unknown): CheckedAction => {
-  const { act, reason, ...parts } = Object(message) as Query
+/** The action that a message proposes. @throws KeelsonError `INVALID_ARGUMENT` */
+export const proposedIn = (message: unknown): CheckedAction => {
+  const { act, ...parts } = Object(message) as Query
   if (typeof act !== 'string' || !Object.hasOwn(actions, act))
     throw invalidArgument('act', `one of ${Object.keys(actions).join(', ')}`, act)
+  return { ...parts, act: act as Action['act'] }
+}
+
+/** The reason of an action, for the log. @throws KeelsonError `INVALID_ARGUMENT` */
+export const reasonIn = (message: unknown): string => {
+  const { reason } = Object(message) as Query
   const said = typeof reason === 'string' ? reason.trim() : ''
   if (said === '') throw invalidArgument('reason', 'a few words for the log', reason)
-  return { ...parts, act: act as CheckedAction['act'], reason: shortText(said, reasonMax) }
+  return shortText(said, reasonMax)
 }
 
 /** The effect of an action in words, before it. @throws KeelsonError `NO_PROCESS`, `INVALID_ARGUMENT` */
@@ -55,6 +62,16 @@ export const perform = async (app: App, action: CheckedAction): Promise<string> 
   return done === false ? 'Nothing was to be done.' : `Done: ${effect}`
 }
 
+/** An action on the subject that its query names. */
+const on = <S>(
+  subjectIn: (app: App, query: Query) => S,
+  effect: (subject: S) => string,
+  perform: (subject: S, app: App) => unknown,
+): Doing => ({
+  effect: (app, query) => effect(subjectIn(app, query)),
+  perform: async (app, query) => perform(subjectIn(app, query), app),
+})
+
 const processIn = ({ system }: App, query: Query): ProcessSummary => {
   const pid = numberIn(query, 'pid', { min: 1 })
   const found = processAt(system, pid)
@@ -62,51 +79,39 @@ const processIn = ({ system }: App, query: Query): ProcessSummary => {
   return found
 }
 
-const onProcess = (
-  effect: string,
-  perform: (app: App, found: ProcessSummary) => Promise<unknown>,
-) => ({
-  effect: (app: App, query: Query) =>
-    effect.replace('%', () => processTitle(processIn(app, query))),
-  perform: (app: App, query: Query) => perform(app, processIn(app, query)),
+/** The handle of the kind, the id, and the title of an entity. */
+const actorIn = (app: App, query: Query) => {
+  const { kind, id } = entityIn(app, query)
+  return { handle: app.entity(kind), id, title: `${kind}/${id}` }
+}
+
+/** The same with the name of a step or an alarm. */
+const pendingIn = (app: App, query: Query) => ({
+  ...actorIn(app, query),
+  name: textIn(query, 'name'),
 })
 
-type Handle = ReturnType<App['entity']>
+const runIn = (app: App, query: Query) => {
+  const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
+  return { workflow: flowPart(app, 'workflow', type) as never, id, title: `${type}/${id}` }
+}
 
-const onEntity = (effect: string, perform: (handle: Handle, id: string) => Promise<unknown>) => ({
-  effect: (app: App, query: Query) => {
-    const { kind, id } = entityIn(app, query)
-    return effect.replace('%', () => `${kind}/${id}`)
-  },
-  perform: (app: App, query: Query) => {
-    const { kind, id } = entityIn(app, query)
-    return perform(app.entity(kind), id)
-  },
+const signalIn = (app: App, query: Query) => ({
+  ...runIn(app, query),
+  name: textIn(query, 'name'),
+  value: query.value,
 })
 
-const onRun = (
-  effect: string,
-  perform: (app: App, type: string, id: string, query: Query) => Promise<unknown>,
-) => ({
-  effect: (app: App, query: Query) => {
-    const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
-    flowPart(app, 'workflow', type)
-    return effect.replace('%', () => `${type}/${id}`)
-  },
-  perform: (app: App, query: Query) =>
-    perform(app, textIn(query, 'type'), textIn(query, 'id'), query),
-})
-
-const onShard = (effect: string, perform: (app: App, shard: number) => unknown) => ({
-  effect: (app: App, query: Query) => effect.replace('%', String(shardIn(app, query))),
-  perform: async (app: App, query: Query) => perform(app, shardIn(app, query)),
-})
+const jobIn = (app: App, query: Query) => {
+  const name = textIn(query, 'queue')
+  return { queue: flowPart(app, 'queue', name), id: textIn(query, 'id'), name }
+}
 
 const shardIn = ({ shards }: App, query: Query): number =>
   numberIn(query, 'shard', { max: shards.length - 1 })
 
 /** Ends a child in order, and starts it again. @throws KeelsonError `INVALID_ARGUMENT` */
-const restart = async ({ system }: App, { pid, parent = 0 }: ProcessSummary): Promise<unknown> => {
+const restart = async ({ pid, parent = 0 }: ProcessSummary, { system }: App): Promise<unknown> => {
   const above = processAt(system, parent)
   if (above?.kind !== 'supervisor')
     throw invalidArgument('pid', 'a child of a supervisor with a list of children', pid)
@@ -117,52 +122,105 @@ const restart = async ({ system }: App, { pid, parent = 0 }: ProcessSummary): Pr
   return restartChild(supervisor, child.id)
 }
 
-const actions = {
-  kill: onProcess('kills %; its supervisor decides whether it starts again', async (app, { ref }) =>
-    app.system.kill(ref),
+type Signals = Record<string, unknown>
+
+const actions: Readonly<Record<Action['act'], Doing>> = {
+  kill: on(
+    processIn,
+    (found) => `kills ${processTitle(found)}; its supervisor decides whether it starts again`,
+    ({ ref }, { system }) => system.kill(ref),
   ),
-  suspend: onProcess('suspends %; its messages wait', (_, { ref }) => suspend(ref)),
-  resume: onProcess('lets % go on', (_, { ref }) => resume(ref)),
-  restart: onProcess('ends % in order and starts it again', restart),
-  stop: onEntity('lets % rest; the next message wakes it', (handle, id) => handle.stop(id)),
-  unblock: onEntity('lets % try again: its rows, its parked steps and alarms', (handle, id) =>
-    handle.unblock(id),
+  suspend: on(
+    processIn,
+    (found) => `suspends ${processTitle(found)}; its messages wait`,
+    ({ ref }) => suspend(ref),
   ),
-  delete: onEntity('deletes % with its state, alarms and remembered calls', (handle, id) =>
-    handle.delete(id),
+  resume: on(
+    processIn,
+    (found) => `lets ${processTitle(found)} go on`,
+    ({ ref }) => resume(ref),
   ),
-  cancelRun: onRun('cancels the run %, and undoes the steps that began', async (app, type, id) =>
-    (await flowOf(app)).handle(flowPart(app, 'workflow', type) as never, id).cancel(),
+  restart: on(
+    processIn,
+    (found) => `ends ${processTitle(found)} in order and starts it again`,
+    restart,
   ),
-  retryRun: onRun('lets the run % go on', async (app, type, id) =>
-    (await flowOf(app)).retry(flowPart(app, 'workflow', type) as never, id),
+  stop: on(
+    actorIn,
+    ({ title }) => `lets ${title} rest; the next message wakes it`,
+    ({ handle, id }) => handle.stop(id),
   ),
-  signalRun: onRun('sends a signal to the run %', async (app, type, id, query) =>
-    (await flowOf(app))
-      .handle<unknown, unknown, Record<string, unknown>>(
-        flowPart(app, 'workflow', type) as never,
-        id,
-      )
-      .signal(textIn(query, 'name'), query.value),
+  unblock: on(
+    actorIn,
+    ({ title }) => `lets ${title} try again: its rows, its parked steps and alarms`,
+    ({ handle, id }) => handle.unblock(id),
   ),
-  retryJob: {
-    effect: (app, query) => {
-      const queue = textIn(query, 'queue')
-      flowPart(app, 'queue', queue)
-      return `lets the dead job ${textIn(query, 'id')} of ${queue} run again`
-    },
-    perform: async (app, query) =>
-      (await flowOf(app)).retry(
-        flowPart(app, 'queue', textIn(query, 'queue')),
-        textIn(query, 'id'),
-      ),
-  },
-  flush: onShard('brings the projection of shard % up to date', (app, shard) =>
-    app.control.flush(shard),
+  delete: on(
+    actorIn,
+    ({ title }) => `deletes ${title} with its state, alarms and remembered calls`,
+    ({ handle, id }) => handle.delete(id),
   ),
-  snapshot: onShard('makes a snapshot of shard %', (app, shard) => app.control.snapshot(shard)),
-  reopen: onShard('opens shard % again', (app, shard) => app.control.reopen(shard)),
-  acceptClock: onShard('lets shard % and all others take the time of the clock', (app) =>
-    app.control.acceptClock(),
+  retryStep: on(
+    pendingIn,
+    ({ name, title }) => `runs the step ${name} of ${title} now; a try that fails counts`,
+    ({ handle, id, name }) => handle.retryStep(id, name),
   ),
-} satisfies Partial<Record<Action['act'], Doing>>
+  fireAlarm: on(
+    pendingIn,
+    ({ name, title }) => `fires the alarm ${name} of ${title} now`,
+    ({ handle, id, name }) => handle.fireAlarm(id, name),
+  ),
+  cancelAlarm: on(
+    pendingIn,
+    ({ name, title }) => `cancels the alarm ${name} of ${title}: it does not fire`,
+    ({ handle, id, name }) => handle.cancelAlarm(id, name),
+  ),
+  cancelRun: on(
+    runIn,
+    ({ title }) => `cancels the run ${title}, and undoes the steps that began`,
+    async ({ workflow, id }, app) => (await flowOf(app)).handle(workflow, id).cancel(),
+  ),
+  retryRun: on(
+    runIn,
+    ({ title }) => `lets the run ${title} go on; the outcomes of its steps are kept`,
+    async ({ workflow, id }, app) => (await flowOf(app)).retry(workflow, id),
+  ),
+  signalRun: on(
+    signalIn,
+    // Its value may be a secret, and the effect goes to the log.
+    ({ title, name, value }) =>
+      `sends the signal ${name} (${shapeText(value)}) to the run ${title}`,
+    async ({ workflow, id, name, value }, app) =>
+      (await flowOf(app)).handle<unknown, unknown, Signals>(workflow, id).signal(name, value),
+  ),
+  retryJob: on(
+    jobIn,
+    ({ id, name }) => `lets the dead job ${id} of ${name} run again, with all its tries`,
+    async ({ queue, id }, app) => (await flowOf(app)).retry(queue, id),
+  ),
+  flush: on(
+    shardIn,
+    (shard) => `brings the projection of shard ${shard} up to date`,
+    (shard, { control }) => control.flush(shard),
+  ),
+  snapshot: on(
+    shardIn,
+    (shard) => `makes a snapshot of shard ${shard}`,
+    (shard, { control }) => control.snapshot(shard),
+  ),
+  reopen: on(
+    shardIn,
+    (shard) => `opens shard ${shard} again`,
+    (shard, { control }) => control.reopen(shard),
+  ),
+  resumeShard: on(
+    shardIn,
+    (shard) => `ends every suspension of the projection of shard ${shard}`,
+    (shard, { control }) => control.resume(shard, { force: true }),
+  ),
+  acceptClock: on(
+    shardIn,
+    (shard) => `lets shard ${shard} and all others take the time of the clock`,
+    (_, { control }) => control.acceptClock(),
+  ),
+}

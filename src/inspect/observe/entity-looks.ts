@@ -165,9 +165,12 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
             pending({ name, tries, failure }, notBefore || undefined),
           ),
         alarms: [...rows.alarms]
+          // The end of the entity is an alarm of the system's own.
+          .filter(([name]) => !name.startsWith('$'))
           .slice(0, pendingMax)
           .map(([name, { dueAt, tries, failure }]) => pending({ name, tries, failure }, dueAt)),
         calls: rows.calls,
+        ...given({ endsAt: app.entity(kind).endsAt(id) }),
       },
     }),
   }

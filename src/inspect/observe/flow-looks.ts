@@ -1,13 +1,16 @@
 /** Workflows and queues as the page of `keelson observe` shows them. Only a look loads the flows. */
-import { invalidArgument, type KeptError } from '../../errors.ts'
-import type { Flow, Queue, Row, RunStatus, StepRow } from '../../flow/index.ts'
-import type { Flows, RunDetail, RunPage, RunRow } from '../../observe/index.ts'
+import { invalidArgument, type KeptError, reasonText } from '../../errors.ts'
+import type { DeadJob, Flow, Queue, Row, RunStatus, StepRow } from '../../flow/index.ts'
+import type { DeadPage, DeadRow, Flows, RunDetail, RunPage, RunRow } from '../../observe/index.ts'
+import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
+import { lineText } from '../text/shown-text.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
 import { redactedTree, shortText } from './value-trees.ts'
 
 const pageRows = 50
 const stepsMax = 200
+const lineMax = 160
 
 const prefixes = { workflow: '$flow-', queue: '$queue-' } as const
 
@@ -64,6 +67,21 @@ export const runsShown = async (app: App, query: Query): Promise<RunPage> => {
   const page = flow.list({ type, limit: pageRows, ...given({ status, cursor }) })
   return { rows: page.entries.map(rowOf), ...given({ cursor: page.cursor }) }
 }
+
+/** A page of dead jobs. @throws KeelsonError `INVALID_ARGUMENT` */
+export const deadShown = async (app: App, query: Query): Promise<DeadPage> => {
+  const flow = await flowOf(app)
+  const queue = flowPart(app, 'queue', textIn(query, 'queue'))
+  const cursor = optionalText(query, 'cursor')
+  const page = flow.dead(queue, { limit: pageRows, ...given({ cursor }) })
+  return { rows: page.entries.map(deadOf), ...given({ cursor: page.cursor }) }
+}
+
+const deadOf = ({ id, key, job, addedAt, failedAt, tries, error }: DeadJob): DeadRow => ({
+  ...{ id, addedAt, failedAt, tries, error: shortText(reasonText(error), 400) },
+  text: lineText(redacted(job), lineMax),
+  ...given({ key }),
+})
 
 /** One run with its steps. @throws KeelsonError `INVALID_ARGUMENT` */
 export const runShown = async (app: App, query: Query): Promise<RunDetail> => {

@@ -8,7 +8,7 @@ import type { App } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
-import { flowsShown, runShown, runsShown } from './flow-looks.ts'
+import { deadShown, flowsShown, runShown, runsShown } from './flow-looks.ts'
 import { historyShown, pastShown } from './history-looks.ts'
 import { ProcessLooks, shownEvent } from './process-looks.ts'
 import type { Query } from './questions.ts'
@@ -61,6 +61,7 @@ export class Looks {
       history: (query) => historyShown(app, query),
       past: (query) => pastShown(app, query),
       flows: () => this.#pace('flows', () => flowsShown(app)),
+      dead: (query) => deadShown(app, query),
       runs: (query) => runsShown(app, query),
       run: (query) => runShown(app, query),
       store: (query) => storeShown(app, query),

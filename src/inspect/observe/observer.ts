@@ -5,7 +5,7 @@
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Refusal } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { actionIn, effectOf, perform } from './actions.ts'
+import { effectOf, perform, proposedIn, reasonIn } from './actions.ts'
 import { Looks } from './looks.ts'
 import type { Query } from './questions.ts'
 import { shortText } from './value-trees.ts'
@@ -64,15 +64,18 @@ export class Observer {
     if (typeof look === 'string') return this.#looks.answer(look, Object(query) as Query)
     if (!this.#terms.isWriting)
       throw new KeelsonError('READ_ONLY', 'this session only looks: keelson observe --write acts')
-    const action = actionIn(plan ?? act)
-    if (plan !== undefined) return { effect: effectOf(this.#app, action) }
+    if (plan !== undefined) return { effect: effectOf(this.#app, proposedIn(plan)) }
+    const action = proposedIn(act)
+    const because = reasonIn(act)
     const { logger } = this.#app.system
-    const title = `${this.#terms.user}, observing: ${effectOf(this.#app, action)}`
-    logger.info(`${title} Reason: ${action.reason}`)
+    const effect = effectOf(this.#app, action)
+    const { user } = this.#terms
+    // A warning: it is recorded, so the page shows it beside what it was done for.
+    logger.warn(`${user}, observing: ${effect}. Reason: ${because}`)
     try {
       return { text: await perform(this.#app, action) }
     } catch (reason) {
-      logger.warn(`${title} It failed: ${reasonText(reason)}`)
+      logger.warn(`${user}, observing: ${effect}. It failed: ${reasonText(reason)}`)
       throw reason
     }
   }

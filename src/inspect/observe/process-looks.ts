@@ -45,11 +45,14 @@ const stateMs = 300
 const sparkParts = 20
 const sparkMs = 30_000
 
+/** A line of the log begins with its time and level, which are parts of its event too. */
+const lineHead = /^\S+ \w+ +/
+
 /** An event of the recorder, shortened. */
 export const shownEvent = ({ pid, text, ...others }: Recorded): ShownRecorded => ({
   ...others,
   ...(pid !== undefined && { pid }),
-  text: shortText(text, eventTextMax),
+  text: shortText(others.sort === 'log' ? text.replace(lineHead, '') : text, eventTextMax),
 })
 
 /** The looks at the processes of one instance. */

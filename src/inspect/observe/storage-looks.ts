@@ -56,6 +56,7 @@ export const storageShown = async (
       const log = logs.find((each) => each.shard === shard)?.description
       const segments = log?.log?.segments ?? []
       return {
+        isSuspended: health.suspended,
         ...{ shard, phase, projectedLsn, mode: projection.mode, lagBytes: health.lagBytes },
         lastLsn: log?.lastLsn ?? appliedLsn,
         durableLsn: log?.durableLsn ?? appliedLsn,

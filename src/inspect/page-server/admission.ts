@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
-import type { Action } from '../../observe/index.ts'
+import type { Action, Proposed } from '../../observe/index.ts'
 
 /** The parts of a request that decide. */
 export type Asking = {
@@ -93,7 +93,7 @@ export class Nonces {
   }
 
   /** A nonce for an action, good for a minute. */
-  plan(action: Action): string {
+  plan(action: Proposed): string {
     const [oldest] = this.#planned.keys()
     if (this.#planned.size >= noncesMax && oldest !== undefined) this.#planned.delete(oldest)
     const nonce = secretFrom(this.#clock)
@@ -114,7 +114,9 @@ export class Nonces {
   }
 }
 
-const textOf = (action: Action): string => JSON.stringify(Object.entries(action).sort())
+/** The reason is given after the plan. */
+const textOf = ({ reason: _, ...proposed }: Partial<Action>): string =>
+  JSON.stringify(Object.entries(proposed).sort())
 
 const secretBytes = 32
 

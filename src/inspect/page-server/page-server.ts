@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { Action, Frame, Header } from '../../observe/index.ts'
+import type { Action, Frame, Header, Proposed } from '../../observe/index.ts'
 import type { Asked } from '../attach/remote-session.ts'
 import { Nonces, type Refused, refusedOrigin } from './admission.ts'
 import { FrameStreams } from './frame-streams.ts'
@@ -128,13 +128,14 @@ export class PageServer {
   async #act(isPlan: boolean, message: { readonly nonce?: unknown }): Promise<unknown> {
     const { source, isWriting } = this.#terms
     const { nonce, ...parts } = message
-    const action = parts as Action
     if (!isWriting)
       throw new KeelsonError('READ_ONLY', 'the page only looks: keelson observe --write acts')
     if (isPlan) {
-      const { effect } = (await source.ask({ plan: action })) as { readonly effect: string }
-      return { effect, nonce: this.#nonces.plan(action) }
+      const proposed = parts as Proposed
+      const { effect } = (await source.ask({ plan: proposed })) as { readonly effect: string }
+      return { effect, nonce: this.#nonces.plan(proposed) }
     }
+    const action = parts as Action
     if (!this.#nonces.uses(nonce, action))
       throw refusal(409, 'CONFLICT', 'the action was not planned so, was performed, or is too old')
     return source.ask({ act: action })

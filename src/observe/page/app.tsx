@@ -1,13 +1,14 @@
 /** The page around its views: the head, the way between views, and the one stream of this tab. */
 import type { ComponentType } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import type { Action, Frame, Header, Views } from '../protocol.ts'
+import type { Frame, Header, Proposed, Views } from '../protocol.ts'
 import { EntitiesView, KindView } from '../views/entities.tsx'
 import { EntityView } from '../views/entity.tsx'
 import { FlowsView, RunsView, RunView } from '../views/flows.tsx'
 import { LogView } from '../views/log.tsx'
 import { OverviewView } from '../views/overview.tsx'
 import { ProcessesView, ProcessView } from '../views/processes.tsx'
+import { QueueView } from '../views/queue.tsx'
 import { ReplicationView, StorageView } from '../views/storage.tsx'
 import { StoreView } from '../views/store.tsx'
 import { TreeView } from '../views/tree.tsx'
@@ -72,6 +73,7 @@ const views: Readonly<Record<string, View>> = {
     }),
     Shown: RunView,
   },
+  queue: { title: 'Flows', follows: () => ({ view: 'flows' }), Shown: QueueView },
   store: { title: 'Store', key: '6', follows: () => ({ view: 'header' }), Shown: StoreView },
   storage: {
     title: 'Log and storage',
@@ -119,7 +121,7 @@ const useFrames = (view: keyof Views, query: object, isPaused: boolean) => {
 export const App = () => {
   const route = useRoute()
   const [isPaused, setPaused] = useState(false)
-  const [action, setAction] = useState<{ readonly action: Action; readonly title: string }>()
+  const [action, setAction] = useState<{ readonly action: Proposed; readonly title: string }>()
   const view = views[route.view] ?? (views.overview as View)
   const { view: followed, query = {} } = view.follows(route)
   const { state, header, frame } = useFrames(followed, query, isPaused)

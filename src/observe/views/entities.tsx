@@ -1,6 +1,6 @@
 /** Kinds of durable actors, and the list of one kind: all, those in trouble, or by an index. */
 import { useState } from 'preact/hooks'
-import type { Kind, KindPage } from '../protocol.ts'
+import type { Kind, KindPage } from '../entity-answers.ts'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Badge, Card, Empty } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'

@@ -1,7 +1,8 @@
 /** One durable actor: its state, the work that it keeps, its machine, and its turns. */
 import { useEffect, useState } from 'preact/hooks'
-import type { EntityDetail, EntityName, HistoryTurn, Past, Pending } from '../protocol.ts'
-import { Act, type Proposed } from '../widgets/actions.tsx'
+import type { EntityDetail, HistoryTurn, Past, Pending } from '../entity-answers.ts'
+import type { Proposed } from '../protocol.ts'
+import { Act } from '../widgets/actions.tsx'
 import { useAsked, usePage } from '../widgets/asking.ts'
 import { ask, Refused } from '../widgets/connection.ts'
 import { MachineDrawing } from '../widgets/machine.tsx'
@@ -9,6 +10,7 @@ import { Badge, Card, Facts } from '../widgets/parts.tsx'
 import { countText, dueText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Difference, Value } from '../widgets/values.tsx'
+import type { EntityName } from '../words.ts'
 
 /** The entity of a route. */
 const nameOf = ({ parts: [kind = '', ...id] }: Route): EntityName => ({ kind, id: id.join('/') })
@@ -67,6 +69,7 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
 }
 
 const Now = ({ data, name }: { data: EntityDetail; name: EntityName }) => {
+  const { header } = usePage()
   const { born } = data
   if (!born)
     return (
@@ -102,6 +105,7 @@ const Now = ({ data, name }: { data: EntityDetail; name: EntityName }) => {
             ['incarnation', <code key="incarnation">{born.incarnation}</code>],
             ['version', String(born.version)],
             ['calls kept', countText(born.calls)],
+            ['removed', born.endsAt === undefined ? undefined : dueText(born.endsAt, header.at)],
           ]}
         />
         <h2 style={{ margin: '10px 0 4px' }}>Index</h2>
@@ -126,8 +130,9 @@ const PendingList = (props: {
   if (props.of.length === 0) return <p class="muted">{props.none}</p>
   return (
     <ul class="pending">
-      {props.of.map(({ name, tries, dueAt, error, next }) => (
-        <li key={name}>
+      {props.of.map(({ name, tries, dueAt, error, next }, at) => (
+        // Steps may have one name.
+        <li key={`${at} ${name}`}>
           <div class="acts">
             <b>{name}</b>
             {dueAt !== undefined && (
@@ -136,13 +141,16 @@ const PendingList = (props: {
               </time>
             )}
             {tries > 0 && <Badge tone="bad">failed {countText(tries)}×</Badge>}
-            <span class="fill" />
-            {props.actsOf(name).map(([of, title]) => (
-              <Act key={title} of={of} title={title} />
-            ))}
           </div>
           {error !== undefined && <p class="bad">{error}</p>}
           {tries > 0 && next !== undefined && <p class="muted">{nextWords[next] ?? next}</p>}
+          {header.isWriting && (
+            <div class="acts">
+              {props.actsOf(name).map(([of, title]) => (
+                <Act key={title} of={of} title={title} />
+              ))}
+            </div>
+          )}
         </li>
       ))}
     </ul>

@@ -1,5 +1,5 @@
 /** Workflows and queues: how many runs have each status, a list of runs, and one run in time. */
-import type { Flows, RunDetail, RunRow } from '../protocol.ts'
+import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
@@ -7,6 +7,8 @@ import { agoText, countText, dueText, durationText, timeText } from '../widgets/
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, LongTable, Table } from '../widgets/table.tsx'
 import { Value } from '../widgets/values.tsx'
+import { QueueBadges } from './queue.tsx'
+import { SignalForm } from './signal.tsx'
 
 const statuses = [
   ...['waiting', 'running', 'cancelling', 'undoing', 'blocked'],
@@ -49,7 +51,7 @@ const workflowColumns: readonly Column<Workflow>[] = [
 ]
 
 const queueColumns = (now: number): readonly Column<Queue>[] => [
-  { title: 'queue', cell: ({ name }) => <b>{name}</b> },
+  { title: 'queue', cell: ({ name }) => <a href={addressOf('queue', [name])}>{name}</a> },
   { title: 'ready', isNumber: true, cell: ({ ready }) => number(ready) },
   { title: 'delayed', isNumber: true, cell: ({ delayed }) => number(delayed) },
   { title: 'running', isNumber: true, cell: ({ running }) => number(running) },
@@ -62,12 +64,7 @@ const queueColumns = (now: number): readonly Column<Queue>[] => [
   },
   {
     title: 'state',
-    cell: ({ isPaused, isFull, overdue }) => (
-      <>
-        {isPaused && <Badge tone="warn">paused</Badge>} {isFull && <Badge tone="bad">full</Badge>}{' '}
-        {overdue > 0 && <Badge tone="bad">{countText(overdue)} overdue</Badge>}
-      </>
-    ),
+    cell: (queue) => <QueueBadges of={queue} />,
   },
 ]
 
@@ -176,6 +173,10 @@ const isOver = (status: string): boolean => ['completed', 'failed', 'cancelled']
 
 const isRetried = (status: string): boolean => ['blocked', 'failed', 'cancelled'].includes(status)
 
+/** The signal that a run waits for. */
+const awaited = ({ steps }: RunDetail): string =>
+  steps.find(({ kind, outcome }) => kind === 'wait' && outcome === undefined)?.key ?? ''
+
 /** One run with its steps. */
 export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
   const { header } = usePage()
@@ -226,6 +227,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
         <Card title="Steps" width="two-thirds">
           <Timeline run={data} end={end} now={header.at} />
         </Card>
+        {!isOver(row.status) && <SignalForm {...of} expected={awaited(data)} />}
       </div>
     </>
   )

@@ -1,6 +1,6 @@
 /** The tail of what was recorded: by sort, and by the process or the entity. */
 import { useState } from 'preact/hooks'
-import type { LogTail } from '../protocol.ts'
+import type { LogTail } from '../process-answers.ts'
 import { usePage } from '../widgets/asking.ts'
 import { EventList } from '../widgets/events.tsx'
 import { Card, Empty } from '../widgets/parts.tsx'

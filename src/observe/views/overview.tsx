@@ -1,5 +1,5 @@
 /** The first view: the parts in trouble, the slow ones and the growing ones. */
-import type { Growth, Latency, Overview, Trouble } from '../protocol.ts'
+import type { Growth, Latency, Overview, Trouble } from '../process-answers.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'

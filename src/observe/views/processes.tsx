@@ -1,6 +1,6 @@
 /** Processes: the busiest of all, and one in full. */
 import { useEffect, useState } from 'preact/hooks'
-import type { ProcessDetail, Processes, ProcessLink, ProcessRow } from '../protocol.ts'
+import type { ProcessDetail, Processes, ProcessLink, ProcessRow } from '../process-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
 import { after } from '../widgets/browser.ts'

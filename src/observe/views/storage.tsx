@@ -1,5 +1,5 @@
 /** The log and the parts that are derived from it, shard by shard; and the replicas. */
-import type { Replication, StorageShard } from '../protocol.ts'
+import type { Replication, StorageShard } from '../storage-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
@@ -39,6 +39,12 @@ const Shard = ({ shard: of }: { shard: StorageShard }) => {
       aside={
         <div class="acts">
           <Badge tone={phaseTones[phase] ?? 'bad'}>{phase}</Badge>
+          {of.isSuspended && (
+            <>
+              <Badge tone="warn">suspended</Badge>
+              <Act of={{ act: 'resumeShard', shard }} title="Resume" />
+            </>
+          )}
           {phase === 'down' ? (
             <Act of={{ act: 'reopen', shard }} title="Reopen" />
           ) : (

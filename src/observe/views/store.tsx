@@ -1,6 +1,6 @@
 /** The keys of the store, page by page; a value is asked for when its key is chosen. */
 import { useState } from 'preact/hooks'
-import type { StorePage } from '../protocol.ts'
+import type { StorePage } from '../storage-answers.ts'
 import { useAsked, usePage, usePages } from '../widgets/asking.ts'
 import { Badge, Card, Empty } from '../widgets/parts.tsx'
 import { bytesText, dueText } from '../widgets/quantities.ts'

@@ -1,6 +1,6 @@
 /** The supervision tree: who runs, how often each was restarted, and why it ended last. */
 import { useState } from 'preact/hooks'
-import type { TreeNode } from '../protocol.ts'
+import type { TreeNode } from '../process-answers.ts'
 import { Badge, Card, SparkBars, type Tone } from '../widgets/parts.tsx'
 import { countText } from '../widgets/quantities.ts'
 import { addressOf } from '../widgets/route.ts'

@@ -1,15 +1,8 @@
 /** Actions: their effect is shown before, and the reason goes to the log of the instance. */
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Action, Plan } from '../protocol.ts'
+import type { Plan, Proposed } from '../protocol.ts'
 import { usePage } from './asking.ts'
 import { act, plan } from './connection.ts'
-
-/** An action without its reason. */
-export type Proposed = Action extends infer A
-  ? A extends Action
-    ? Omit<A, 'reason'>
-    : never
-  : never
 
 /** A button that proposes an action; nothing in an instance that is only read. */
 export const Act = (props: {
@@ -23,7 +16,7 @@ export const Act = (props: {
     <button
       type="button"
       class={props.isDangerous ? 'danger' : ''}
-      onClick={() => propose({ ...props.of, reason: '' } as Action, props.title)}
+      onClick={() => propose(props.of, props.title)}
     >
       {props.title}
     </button>
@@ -38,7 +31,7 @@ type Stage =
 
 /** The dialog that shows the effect of an action and asks. To delete, the id is typed. */
 export const ActionDialog = (props: {
-  readonly action: Action
+  readonly action: Proposed
   readonly title: string
   readonly onEnd: () => void
 }) => {
@@ -51,17 +44,12 @@ export const ActionDialog = (props: {
     setStage({ is: 'over', text: error.message, isRefused: true })
   useEffect(() => {
     dialog.current?.showModal()
-    // The nonce is one of the whole action. With its real reason it is planned once more.
-    plan({ ...action, reason: 'its effect is looked at' }).then(
-      (made) => setStage({ is: 'planned', plan: made }),
-      refused,
-    )
+    plan(action).then((made) => setStage({ is: 'planned', plan: made }), refused)
   }, [])
   const perform = async (planned: Plan): Promise<void> => {
     setStage({ is: 'acting', plan: planned })
     try {
-      const { nonce } = await plan({ ...action, reason })
-      const { text } = await act({ ...action, reason }, nonce)
+      const { text } = await act({ ...action, reason }, planned.nonce)
       setStage({ is: 'over', text, isRefused: false })
     } catch (error) {
       refused(error as Error)
@@ -82,9 +70,9 @@ export const ActionDialog = (props: {
         {stage.is === 'planning' && <p class="muted">The effect is being found out …</p>}
         {'plan' in stage && (
           <>
-            <p>{stage.plan.effect}</p>
+            <p>This {stage.plan.effect}.</p>
             <label>
-              Why? This goes to the log.
+              Why? Your name and the reason go to the log.
               <input value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
             </label>
             {toType !== undefined && (

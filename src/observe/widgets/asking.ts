@@ -1,14 +1,14 @@
 /** The questions that views ask on demand, and the pages of long lists. */
 import { createContext } from 'preact'
 import { useCallback, useContext, useEffect, useRef, useState } from 'preact/hooks'
-import type { Action, Header, Views } from '../protocol.ts'
+import type { Header, Proposed, Views } from '../protocol.ts'
 import { ask, Refused } from './connection.ts'
 
 /** The part of the page that every view may use. */
 export type Page = {
   readonly header: Header
   /** Shows the effect of an action and asks; resolves once it is performed or given up. */
-  readonly propose: (action: Action, title: string) => void
+  readonly propose: (action: Proposed, title: string) => void
 }
 
 /** The page around a view. */
@@ -70,12 +70,13 @@ export type Pages<Row> = {
   readonly more: () => void
 }
 
-/** The pages of a list, from its first one when its query changes. */
+/** The pages of a list, from its first one when its query or its version changes. */
 export const usePages = <V extends Paged>(
   view: V,
   query: Omit<Views[V]['query'], 'cursor'>,
+  version = 0,
 ): Pages<RowOf<V>> => {
-  const key = JSON.stringify([view, query])
+  const key = JSON.stringify([view, query, version])
   const [list, setList] = useState<Omit<Pages<RowOf<V>>, 'more'>>({ ...empty })
   const next = useRef<{ cursor: string | undefined; isAsking: boolean } | null>(null)
   const more = useCallback(() => {

@@ -2,7 +2,8 @@
  * The page's connection: the token of this tab, questions, and the one stream of frames. A stream
  * that ends is opened again after a pause; a hidden tab has none.
  */
-import type { Action, Done, Frame, Plan, Refusal, Views } from '../protocol.ts'
+import type { Action, Done, Frame, Plan, Proposed, Views } from '../protocol.ts'
+import type { Refusal } from '../words.ts'
 import { after, keep, kept, on } from './browser.ts'
 
 /** Why a question was not answered: an `error` of the protocol, or no answer at all. */
@@ -82,7 +83,7 @@ const post = async (path: string, body: object): Promise<unknown> =>
   )
 
 /** The effect of an action, before it is performed. @throws Refused */
-export const plan = async (action: Action): Promise<Plan> =>
+export const plan = async (action: Proposed): Promise<Plan> =>
   (await post('/api/plan', action)) as Plan
 
 /** Performs an action that was planned. @throws Refused */

@@ -1,6 +1,6 @@
 /** Events of the recorder as a list: the last first. */
 import type { ComponentChildren } from 'preact'
-import type { Recorded } from '../protocol.ts'
+import type { Recorded } from '../words.ts'
 import type { Tone } from './parts.tsx'
 import { Badge } from './parts.tsx'
 import { timeText } from './quantities.ts'

@@ -32,7 +32,7 @@ export const MachineDrawing = (props: {
         role="img"
         aria-label="The machine"
         // A large machine is scrolled before it is too small to read.
-        style={{ minWidth: `${width * 0.8}px` }}
+        style={{ minWidth: `${width * 0.65}px` }}
       >
         <defs>
           <marker

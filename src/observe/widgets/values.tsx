@@ -1,6 +1,6 @@
 /** Values of users: as trees, in one line, and the difference between two of them. */
 import diff from 'microdiff'
-import type { Shown } from '../protocol.ts'
+import type { Shown } from '../words.ts'
 
 const isTree = (value: Shown): value is Extract<Shown, { readonly members: unknown }> =>
   typeof value === 'object' && value !== null && 'members' in value

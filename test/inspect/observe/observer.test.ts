@@ -6,6 +6,7 @@ import {
   call,
   cast,
   createSystem,
+  type DurableContext,
   type DurableServer,
   entity,
   type GenServer,
@@ -61,8 +62,23 @@ const account = {
   calls: {
     ask: (state: { total: number }) => reply(1, { ...state, total: state.total + 1 }),
     fail: (_: unknown, payload: unknown) => fail(payload),
+    plan: (
+      state: object,
+      _: unknown,
+      context: Pick<
+        DurableContext<{ alarms: { remind: () => void; forget: () => void } }>,
+        'setAlarm'
+      >,
+    ) => {
+      context.setAlarm('remind', { inMs: 60_000 })
+      context.setAlarm('forget', { inMs: 60_000 })
+      return reply(1, { ...state }, { continue: ['charge'] })
+    },
   },
   casts: {},
+  continues: { charge: fail },
+  alarms: { remind: (state: object) => noReply(state), forget: fail },
+  retry: { baseMs: 60_000 },
   formatStatus: () => ({ state: { number: '…' } }),
   index: () => ({ password: canary, status: 'new' }),
 } as unknown as DurableServer<Messages, unknown>
@@ -79,6 +95,9 @@ const order = workflow('order', async (ctx: Ctx, item: typeof secrets) => {
   await ctx.step('reserve', () => item)
   throw new Error('refused')
 })
+const approval = workflow('approval', async (ctx: Ctx<{ approve: unknown }>) => {
+  await ctx.waitFor('approve')
+})
 const mails = queue('mails', (job: typeof secrets) => fail(job), { retry: { max: 1 } })
 
 const tree = supervisor('app', { intensity: 1_000 }, [
@@ -87,7 +106,7 @@ const tree = supervisor('app', { intensity: 1_000 }, [
   entity('acct', account),
   worker('gate', StateMachine.server(gate)),
   entity('door', StateMachine.durable(gate)),
-  flows({ workflows: [order], queues: [mails] }),
+  flows({ workflows: [order, approval], queues: [mails] }),
 ])
 
 let app: App
@@ -207,7 +226,7 @@ describe('the views', () => {
 
   test('show runs with their steps, and queues', async () => {
     expect(await look('flows')).toMatchObject({
-      workflows: [{ type: 'order', counts: { failed: 1 } }],
+      workflows: [{ type: 'order', counts: { failed: 1 } }, { type: 'approval' }],
       queues: [{ name: 'mails' }],
     })
     expect((await look('runs', { type: 'order' })).rows).toMatchObject([
@@ -330,15 +349,27 @@ describe('actions', () => {
     const { pid } = kill()
     const action = kill()
 
-    expect(await told({ plan: action }, observer(true))).toEqual({
+    const { reason: _, ...proposed } = action
+    expect(await told({ plan: proposed }, observer(true))).toEqual({
       effect: expect.stringContaining(`kills open <${pid}>`),
     })
     expect(pidOf('open')).toBe(pid)
     await told({ act: action }, observer(true))
     await advance(10)
     expect(pidOf('open')).not.toBe(pid)
-    expect(log.messages('info')).toContainEqual(
+    expect(log.messages('warn')).toContainEqual(
       expect.stringMatching(/^ann, observing: kills open <\d+>.* Reason: it hangs$/),
+    )
+  })
+
+  test('are in the log of the page, with the user and the reason', async () => {
+    await told({ act: { ...kill(), reason: 'a trial' } }, observer(true))
+
+    expect((await look('log')).lines).toContainEqual(
+      expect.objectContaining({
+        sort: 'log',
+        text: expect.stringMatching(/^ann, observing: kills open .* a trial$/),
+      }),
     )
   })
 
@@ -347,7 +378,7 @@ describe('actions', () => {
     await told({ act: { act: 'restart', pid, reason: 'new settings' } }, observer(true))
 
     expect(pidOf('open')).toBeGreaterThan(pid)
-    expect((await look('overview')).recent).toEqual([])
+    expect((await look('overview')).recent).toMatchObject([{ sort: 'log' }])
   })
 
   test('suspend and resume a process, let an entity rest, and delete it', async () => {
@@ -382,6 +413,66 @@ describe('actions', () => {
       { sinceSnapshotBytes: expect.any(Number) },
     ])
     expect(await refused({ act: { act: 'flush', shard: 9, reason } }, by)).toBe('INVALID_ARGUMENT')
+  })
+
+  test('run a failing step and an alarm of an entity now, or cancel the alarm', async () => {
+    const by = observer(true)
+    const of = { kind: 'acct', id: '9', reason: 'the bank is back' }
+    const pending = async () => {
+      const { born } = await look('entity', of)
+      return [
+        born?.steps.map(({ name, tries }) => [name, tries]),
+        born?.alarms.map(({ name }) => name),
+      ]
+    }
+    await during(call(app.entity('acct').ref('9'), 'plan' as never))
+    await advance(100)
+    expect(await pending()).toEqual([[['charge', 1]], ['forget', 'remind']])
+
+    await told({ act: { act: 'cancelAlarm', ...of, name: 'forget' } }, by)
+    await told({ act: { act: 'fireAlarm', ...of, name: 'remind' } }, by)
+    await told({ act: { act: 'retryStep', ...of, name: 'charge' } }, by)
+    await advance(100)
+    expect(await pending()).toEqual([[['charge', 2]], []])
+    expect(await told({ act: { act: 'fireAlarm', ...of, name: 'remind' } }, by)).toEqual({
+      text: 'Nothing was to be done.',
+    })
+  })
+
+  test('signal a run, and retry a dead job of a queue', async () => {
+    const by = observer(true)
+    const reason = 'a trial'
+    await during(flow(app).start(approval, undefined, { id: '7' }))
+    const signal = { act: 'signalRun', type: 'approval', id: '7', name: 'approve' } as const
+    await advance(100)
+    const { effect } = (await told({ plan: { ...signal, value: canary } }, by)) as {
+      effect: string
+    }
+    expect(effect).toContain('the signal approve (string of 7) to the run approval/7')
+    await told({ act: { ...signal, value: canary, reason } }, by)
+    await advance(100)
+    expect((await look('run', signal)).row.status).toBe('completed')
+    expect(log.messages('warn').join()).not.toContain(canary)
+
+    const [dead] = (await look('dead', { queue: 'mails' })).rows
+    expect(dead).toMatchObject({ id: '1', tries: 1, text: expect.stringContaining('[hidden ') })
+    const before = dead?.failedAt ?? 0
+    await advance(1_000)
+    await told({ act: { act: 'retryJob', queue: 'mails', id: '1', reason } }, by)
+    await advance(1_000)
+    expect((await look('dead', { queue: 'mails' })).rows[0]?.failedAt).toBeGreaterThan(before)
+    expect(await refused({ act: { act: 'retryJob', queue: 'mails', id: '8', reason } }, by)).toBe(
+      'CONFLICT',
+    )
+  })
+
+  test('end the suspensions of a shard, whoever holds them', async () => {
+    await during(app.control.suspend(0))
+    expect((await look('storage')).shards[0]?.isSuspended).toBe(true)
+
+    await told({ act: { act: 'resumeShard', shard: 0, reason: 'a trial' } }, observer(true))
+    await advance(60_000)
+    expect((await look('storage')).shards[0]?.isSuspended).toBe(false)
   })
 
   test('need a reason, and are those of the table', async () => {

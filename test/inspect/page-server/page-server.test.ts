@@ -134,7 +134,8 @@ describe('an action', () => {
     const { acts, source } = acting()
     const { post } = await pageServed({ source, isWriting: true })
 
-    const { nonce, effect } = JSON.parse((await post('/api/plan', kill)).text)
+    const { reason: _, ...proposed } = kill
+    const { nonce, effect } = JSON.parse((await post('/api/plan', proposed)).text)
     expect([effect, acts]).toEqual(['kills it', []])
     expect((await post('/api/act', { ...kill, nonce })).status).toBe(200)
     expect(acts).toEqual([{ act: kill }])

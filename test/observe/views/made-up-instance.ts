@@ -1,5 +1,5 @@
 /** Made-up answers for each view: of an empty, a busy and a broken instance. */
-import type { Header, Recorded, Shown, TreeNode, Views } from '../../../src/observe/protocol.ts'
+import type { Header, Recorded, Shown, TreeNode, Views } from '../../../src/observe/index.ts'
 
 /** The instances that are made up. */
 export const scenarios = ['empty', 'busy', 'broken'] as const
@@ -479,6 +479,19 @@ export const answerOf = (
             },
           ],
     }),
+    dead: () =>
+      paged(query.cursor, isBroken ? 31 : 0, (index) => ({
+        ...{
+          id: String(8_120 + index * 7),
+          tries: 5,
+          text: `{ to: 'ada@example.org', order: ${index} }`,
+        },
+        ...{
+          addedAt: startAt - 600_000 + index * 9_000,
+          failedAt: startAt - 500_000 + index * 9_000,
+        },
+        error: 'SMTP_REFUSED: 550 mailbox unavailable',
+      })),
     runs: () => paged(query.cursor, isEmpty ? 0 : 420, (index) => run(`o-${index + 1}`)),
     run: () => ({
       row: run(query.id ?? ''),
@@ -506,6 +519,7 @@ export const answerOf = (
       shards: [0, 1, 2].map((shard) => {
         const isDown = isBroken && shard === 1
         return {
+          isSuspended: isBroken && shard === 2,
           ...{ shard, phase: isDown ? 'down' : 'open', lastLsn: 90_412, durableLsn: 90_412 },
           ...(isDown && { reason: 'fdatasync failed (EIO); control.reopen(1) opens it again' }),
           ...{

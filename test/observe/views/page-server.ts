@@ -13,6 +13,8 @@ export type PageServer = {
   readonly url: string
   /** Resolves once it has so many streams. */
   readonly untilStreams: (count: number) => Promise<void>
+  /** The bodies of plans, in order. */
+  readonly plans: readonly unknown[]
   /** The bodies of actions, in order. */
   readonly acts: readonly unknown[]
   /** Makes it another instance, and sends a frame to each stream. */
@@ -34,6 +36,7 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
   const life = { scenario: begun, at: startAt, isRefusing: false }
   const streams = new Map<ServerResponse, string>()
   const acts: unknown[] = []
+  const plans: unknown[] = []
   const waiting = new Set<{ readonly count: number; readonly resolve: () => void }>()
   const answerWaiting = (): void => {
     for (const each of waiting)
@@ -53,13 +56,11 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const body = JSON.parse(Buffer.concat(chunks).toString()) as { readonly act?: string }
     if (request.url === '/api/session') return void response.end('{"token":"t"}')
-    if (request.url === '/api/plan')
-      return void response.end(
-        JSON.stringify({
-          effect: `It will ${body.act}. Its supervisor starts it again.`,
-          nonce: 'n',
-        }),
-      )
+    if (request.url === '/api/plan') {
+      plans.push(body)
+      const effect = `is the effect of ${body.act}`
+      return void response.end(JSON.stringify({ effect, nonce: 'n' }))
+    }
     acts.push(body)
     response.end('{"text":"Done."}')
   }
@@ -93,6 +94,7 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
         waiting.add({ count, resolve })
         answerWaiting()
       }),
+    plans,
     acts,
     become: (scenario) => {
       life.scenario = scenario

@@ -16,7 +16,7 @@ import { type PageServer, servePage } from './page-server.ts'
 
 const addresses = [
   ...['overview', 'tree', 'processes', 'process/104', 'entities', 'kind/order', 'entity/order/17'],
-  ...['entity/order/17?at=9412-9226', 'flows', 'runs/order', 'run/order/o-17'],
+  ...['entity/order/17?at=9412-9226', 'flows', 'runs/order', 'run/order/o-17', 'queue/mail'],
   ...['store?key=session/3', 'storage', 'replication', 'log'],
 ]
 
@@ -180,13 +180,55 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await showView(page, 'process/104')
 
     await page.locator('button ::-p-text(Kill)').click()
-    await waitForText(page, 'Its supervisor starts it again.')
+    await waitForText(page, 'This is the effect of kill.')
     expect(server.acts).toEqual([])
 
     await page.locator('dialog input').fill('it hangs')
     await page.locator('dialog button.primary').click()
     await waitForText(page, 'Done.')
+    expect(server.plans).toEqual([{ act: 'kill', pid: 104 }])
     expect(server.acts).toEqual([{ act: 'kill', pid: 104, reason: 'it hangs', nonce: 'n' }])
+  })
+
+  test('acts on steps, alarms, dead jobs and shards, and sends a signal with a value', async () => {
+    const server = await served('broken', true)
+    const { page } = await opened(server)
+    const perform = async (address: string, button: string) => {
+      await showView(page, address)
+      await page.locator(`.main > :not(dialog) button ::-p-text(${button})`).click()
+      await page.locator('dialog input').fill('a trial')
+      await page.locator('dialog button.primary:not(:disabled)').click()
+      await page.locator('dialog button ::-p-text(Close)').click()
+      await page.waitForSelector('dialog', { hidden: true })
+    }
+
+    await perform('entity/order/17', 'Retry now')
+    await perform('entity/order/17', 'Fire now')
+    await perform('entity/order/17', 'Cancel')
+    await perform('queue/mail', 'Retry job')
+    await perform('storage', 'Resume')
+    await showView(page, 'run/order/o-17')
+    await page.locator('form input').fill('approve')
+    await page.locator('form input.grow').fill('{ "by": "ann" }')
+    await perform('run/order/o-17', 'Send')
+
+    const done = { reason: 'a trial', nonce: 'n' }
+    const of = { kind: 'order', id: '17', ...done }
+    expect(server.acts).toEqual([
+      { act: 'retryStep', name: 'charge', ...of },
+      { act: 'fireAlarm', name: 'payWithin', ...of },
+      { act: 'cancelAlarm', name: 'payWithin', ...of },
+      { act: 'retryJob', queue: 'mail', id: '8120', ...done },
+      { act: 'resumeShard', shard: 2, ...done },
+      {
+        act: 'signalRun',
+        type: 'order',
+        id: 'o-17',
+        name: 'approve',
+        value: { by: 'ann' },
+        ...done,
+      },
+    ])
   })
 
   test('deletes an entity only after its id is typed', async () => {

@@ -1,0 +1,176 @@
+/** The answers of the page about durable actors, runs and queues, as plain JSON. */
+import type { EntityName, Machine, Shown } from './words.ts'
+
+/** A kind of durable actors. */
+export type Kind = {
+  readonly kind: string
+  readonly live: number
+  readonly blocked: number
+  readonly failing: number
+  readonly parked: number
+  readonly overdue: number
+  readonly nextAlarmAt?: number
+  /** The fields that a list can be asked by. */
+  readonly fields: readonly string[]
+}
+
+/** Which entities of a kind. `only`: those in trouble. */
+export type KindQuery = {
+  readonly kind: string
+  readonly only?: 'blocked' | 'failing' | 'parked' | 'overdue'
+  readonly field?: string
+  readonly value?: string
+  readonly cursor?: string
+}
+
+/** A page of entities. */
+export type KindPage = {
+  readonly rows: readonly {
+    readonly id: string
+    readonly pid?: number
+    readonly blocked?: string
+    /** Its state in one line, or its trouble. */
+    readonly text: string
+  }[]
+  readonly cursor?: string
+}
+
+/** A step or an alarm that is kept for an entity. */
+export type Pending = {
+  readonly name: string
+  readonly tries: number
+  readonly dueAt?: number
+  readonly error?: string
+  /** `retry`, `onFailed` or `unblock`: what comes next after a failure. */
+  readonly next?: string
+}
+
+/** One durable actor as it is now. */
+export type EntityDetail = {
+  readonly pid?: number
+  readonly blocked?: string
+  /** Absent: it was never born, or is deleted. */
+  readonly born?: {
+    readonly incarnation: string
+    readonly seq: number
+    readonly version: number
+    /** When it is removed, if it has ended. */
+    readonly endsAt?: number
+    readonly state: Shown
+    readonly fields: Shown
+    readonly steps: readonly Pending[]
+    readonly alarms: readonly Pending[]
+    readonly calls: number
+  }
+  readonly machine?: Machine
+}
+
+/** A page of turns, the newest first: those before an LSN. */
+export type HistoryQuery = EntityName & { readonly before?: number; readonly limit?: number }
+
+/** The turns of a durable actor. */
+export type History = {
+  readonly turns: readonly HistoryTurn[]
+  /** More turns may come before this LSN. */
+  readonly before?: number
+  /** Where the log begins, if that ends the history. */
+  readonly end?: string
+}
+
+/** One turn. */
+export type HistoryTurn = {
+  readonly lsn: number
+  readonly at: number
+  readonly seq: number
+  /** `call charge`, `alarm due`, `step payment`, as it was recorded or inferred. */
+  readonly cause: string
+  readonly isInferred: boolean
+  readonly caller?: string
+  readonly error?: string
+  /** The paths of the state that it changed. */
+  readonly changed: readonly string[]
+  readonly notes: readonly string[]
+  readonly isDeleted?: boolean
+}
+
+/** An entity after a turn. */
+export type Past = {
+  readonly lsn: number
+  readonly at: number
+  readonly state: Shown
+  readonly machineValue?: unknown
+}
+
+/** All workflows with how many runs have each status, and all queues. */
+export type Flows = {
+  readonly workflows: readonly {
+    readonly type: string
+    readonly counts: Readonly<Record<string, number>>
+  }[]
+  readonly queues: readonly {
+    readonly name: string
+    readonly ready: number
+    readonly delayed: number
+    readonly running: number
+    readonly dead: number
+    readonly oldestAt?: number
+    readonly isPaused: boolean
+    readonly isFull: boolean
+    readonly overdue: number
+  }[]
+}
+
+/** Which runs. */
+export type RunsQuery = {
+  readonly type: string
+  readonly status?: string
+  readonly cursor?: string
+}
+
+/** A page of runs. */
+export type RunPage = { readonly rows: readonly RunRow[]; readonly cursor?: string }
+
+/** One run in a list. */
+export type RunRow = {
+  readonly id: string
+  readonly status: string
+  readonly startedAt: number
+  readonly since: number
+  readonly attempt: number
+  readonly error?: string
+  readonly parent?: string
+}
+
+/** One run with its steps. */
+export type RunDetail = {
+  readonly row: RunRow
+  readonly progress?: Shown
+  readonly steps: readonly {
+    readonly key: string
+    readonly kind: string
+    readonly tries: number
+    readonly outcome?: string
+    readonly error?: string
+    readonly at: number
+    readonly dueAt?: number
+    readonly child?: string
+  }[]
+}
+
+/** Which dead jobs. */
+export type DeadQuery = { readonly queue: string; readonly cursor?: string }
+
+/** A page of dead jobs. */
+export type DeadPage = { readonly rows: readonly DeadRow[]; readonly cursor?: string }
+
+/** One dead job. */
+export type DeadRow = {
+  readonly id: string
+  readonly key?: string
+  readonly addedAt: number
+  readonly failedAt: number
+  readonly tries: number
+  readonly error: string
+  /** The job in one line. */
+  readonly text: string
+}

@@ -1,0 +1,133 @@
+/** The answers of the page about the whole instance, its processes and its log, as plain JSON. */
+import type { EntityName, Link, Machine, Recorded, Shown } from './words.ts'
+
+/** Something that is broken, the worst first. */
+export type Trouble = {
+  readonly tone: 'bad' | 'warn'
+  /** `shard down`, `gave up`, `crash loop`, `blocked`, `failing step`, `not durable`, … */
+  readonly sort: string
+  readonly subject: string
+  readonly text: string
+  readonly at?: number
+  readonly link?: Link
+}
+
+/** How long something takes, in the last minute. */
+export type Latency = {
+  /** `commit wait`, `sync`, `turn`, `call`, `mailbox wait`, `loop delay`. */
+  readonly title: string
+  readonly count: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  readonly maxMs: number
+}
+
+/** Something that may grow without end. */
+export type Growth = {
+  readonly title: string
+  readonly unit: 'count' | 'bytes' | 'ms'
+  readonly value: number
+  readonly perSecond: number
+  /** Its bound, and when it is reached if it goes on. */
+  readonly max?: number
+  readonly fullInMs?: number
+  readonly link?: Link
+}
+
+/** The last ten minutes: one value for each time, `null` where nothing was measured. */
+export type Series = {
+  readonly times: readonly number[]
+  readonly turnsPerSecond: readonly (number | null)[]
+  readonly writesPerSecond: readonly (number | null)[]
+  readonly loopDelayMs: readonly (number | null)[]
+  readonly commitP99Ms: readonly (number | null)[]
+}
+
+/** The parts in trouble, the slow ones and the growing ones. */
+export type Overview = {
+  readonly troubles: readonly Trouble[]
+  readonly latencies: readonly Latency[]
+  readonly slow: readonly Recorded[]
+  readonly growing: readonly Growth[]
+  readonly series: Series
+  readonly recent: readonly Recorded[]
+}
+
+/** A process of the tree, or the place of a missing one. */
+export type TreeNode = {
+  readonly name: string
+  readonly pid?: number
+  readonly kind: string
+  readonly status: string
+  readonly mailbox: number
+  readonly restarts: number
+  /** Its restarts in each half minute of the last ten, oldest first; absent without any. */
+  readonly recent?: readonly number[]
+  /** Why it ended last, or why it is down. */
+  readonly reason?: string
+  /** How many children a folded process has; they are not among `children`. */
+  readonly live?: number
+  readonly children: readonly TreeNode[]
+}
+
+/** How processes are ordered: the most first, or by pid. */
+export type ProcessOrder = 'pid' | 'rate' | 'queue' | 'growth' | 'oldest' | 'handled' | 'restarts'
+
+/** Which page of processes is asked for. `after`: rows that come before it. */
+export type ProcessesQuery = {
+  readonly order?: ProcessOrder
+  readonly kind?: string
+  readonly find?: string
+  readonly limit?: number
+}
+
+/** The first processes of an order. */
+export type Processes = {
+  readonly rows: readonly ProcessRow[]
+  readonly total: number
+  /** How many processes each kind has. */
+  readonly kinds: readonly { readonly kind: string; readonly count: number }[]
+}
+
+/** One process in a list. */
+export type ProcessRow = {
+  readonly pid: number
+  readonly name: string
+  readonly kind: string
+  readonly status: string
+  readonly mailbox: number
+  /** Absent: bounded by its senders. */
+  readonly mailboxMax?: number
+  readonly handled: number
+  readonly restarts: number
+  /** Handled a second, and by how much its queue grows a second. */
+  readonly perSecond: number
+  readonly growth: number
+  /** How long the message that is handled, or the first that waits, has been there. */
+  readonly oldestMs?: number
+  readonly handling?: { readonly message: string; readonly since: number }
+}
+
+/** One process. */
+export type ProcessDetail = {
+  readonly row: ProcessRow
+  readonly parent?: ProcessLink
+  readonly links: readonly ProcessLink[]
+  readonly monitors: readonly ProcessLink[]
+  readonly monitoredBy: readonly ProcessLink[]
+  readonly isTrapping: boolean
+  readonly state?: Shown
+  /** Why there is no state: it is busy, it is suspended. */
+  readonly stateless?: string
+  readonly messages: readonly { readonly what: string; readonly shape?: string }[]
+  readonly events: readonly Recorded[]
+  readonly machine?: Machine
+  /** The entity that it is the process of. */
+  readonly entity?: EntityName
+}
+
+/** A process by its number and title. */
+export type ProcessLink = { readonly pid: number; readonly title: string }
+
+/** The last events of the recorder, the newest last, and how many a flood left out. */
+export type LogTail = { readonly lines: readonly Recorded[]; readonly left: number }

@@ -1,0 +1,72 @@
+/** The answers of the page about keys, the log and replicas, as plain JSON. */
+import type { Shown } from './words.ts'
+
+/** Which keys. */
+export type StoreQuery = { readonly prefix?: string; readonly cursor?: string }
+
+/** A page of keys. */
+export type StorePage = {
+  readonly rows: readonly {
+    readonly key: string
+    readonly type: string
+    readonly size: number
+    readonly expiresAt?: number
+    readonly lock?: string
+  }[]
+  readonly cursor?: string
+}
+
+/** The value of a key. */
+export type StoreValue = { readonly value: Shown; readonly version?: number }
+
+/** The log and what is derived from it, of one shard. */
+export type StorageShard = {
+  readonly shard: number
+  readonly phase: string
+  readonly reason?: string
+  /** Whether a suspension holds its projection. */
+  readonly isSuspended: boolean
+  readonly lastLsn: number
+  readonly durableLsn: number
+  readonly projectedLsn: number
+  readonly lagBytes: number
+  readonly lagMs: number
+  readonly mode: string
+  readonly segments: number
+  readonly logBytes: number
+  /** The log since the last snapshot, and from how much on the next one is made. */
+  readonly sinceSnapshotBytes: number
+  readonly snapshotDueBytes: number
+  readonly snapshotAt?: number
+  readonly snapshotFailure?: string
+  /** Why old segments are kept: `the snapshot`, `subscription mail`, `retention.log`. */
+  readonly held?: string
+  readonly freeBytes?: number
+  readonly neededBytes: number
+  readonly refusing?: string
+  readonly writesWaiting: number
+  readonly clockAheadMs: number
+  readonly subscriptions: readonly {
+    readonly name: string
+    readonly state: string
+    readonly lag: number
+  }[]
+  readonly projections: readonly { readonly name: string; readonly lag: number }[]
+}
+
+/** Replicas, each with its shards. */
+export type Replication = {
+  readonly followers: readonly {
+    readonly replica: string
+    readonly isRequired: boolean
+    readonly failures: number
+    readonly retryInMs?: number
+    readonly shards: readonly {
+      readonly shard: number
+      readonly state: string
+      readonly lagRecords: number
+      readonly lagMs?: number
+      readonly reason?: string
+    }[]
+  }[]
+}

@@ -1,0 +1,95 @@
+/** One queue: how many jobs are where, and its dead jobs. */
+import type { DeadRow, Flows } from '../entity-answers.ts'
+import { Act } from '../widgets/actions.tsx'
+import { usePage, usePages } from '../widgets/asking.ts'
+import { Ago, Badge, Card, Empty } from '../widgets/parts.tsx'
+import { agoText, countText } from '../widgets/quantities.ts'
+import { addressOf, type Route } from '../widgets/route.ts'
+import { type Column, LongTable } from '../widgets/table.tsx'
+
+type Queue = Flows['queues'][number]
+
+/** The condition of a queue as badges. */
+export const QueueBadges = ({ of: { isPaused, isFull, overdue } }: { of: Queue }) => (
+  <>
+    {isPaused && <Badge tone="warn">paused</Badge>} {isFull && <Badge tone="bad">full</Badge>}{' '}
+    {overdue > 0 && <Badge tone="bad">{countText(overdue)} overdue</Badge>}
+  </>
+)
+
+/** The queue with its dead jobs. */
+export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
+  const { header } = usePage()
+  const [name = ''] = route.parts
+  const queue = data.queues.find((each) => each.name === name)
+  // A retried job leaves the list.
+  const { rows, refusal, isAsking, more } = usePages('dead', { queue: name }, queue?.dead)
+  const columns: readonly Column<DeadRow>[] = [
+    { title: 'job', class: 'nowrap', cell: ({ id }) => <b>{id}</b> },
+    { title: 'content', class: 'cut', cell: ({ text }) => <code>{text}</code> },
+    {
+      title: 'error',
+      class: 'cut',
+      cell: ({ error }) => (
+        <span class="bad" title={error}>
+          {error}
+        </span>
+      ),
+    },
+    { title: 'tries', isNumber: true, class: 'aside', cell: ({ tries }) => countText(tries) },
+    {
+      title: 'died',
+      isNumber: true,
+      cell: ({ failedAt }) => <Ago at={failedAt} now={header.at} />,
+    },
+    {
+      title: 'added',
+      isNumber: true,
+      class: 'aside',
+      cell: ({ addedAt }) => <Ago at={addedAt} now={header.at} />,
+    },
+    ...(header.isWriting
+      ? [
+          {
+            title: ' ',
+            isNumber: true,
+            cell: ({ id }: DeadRow) => (
+              <Act of={{ act: 'retryJob', queue: name, id }} title="Retry job" />
+            ),
+          },
+        ]
+      : []),
+  ]
+  return (
+    <>
+      <div class="top">
+        <h1>
+          <a href={addressOf('flows')}>Flows</a> / {name}
+        </h1>
+        {queue && <QueueBadges of={queue} />}
+        <span class="fill" />
+        {queue && (
+          <span class="muted">
+            {countText(queue.ready)} ready, {countText(queue.running)} running,{' '}
+            {countText(queue.delayed)} delayed
+            {queue.oldestAt !== undefined &&
+              `; the oldest is ${agoText(queue.oldestAt, header.at)}`}
+          </span>
+        )}
+      </div>
+      <Card
+        title="Dead jobs"
+        isFlush
+        isAlarming={(queue?.dead ?? 0) > 0}
+        aside={<span class="muted">{countText(queue?.dead ?? 0)}</span>}
+      >
+        {refusal && <p class="banner bad">{refusal.message}</p>}
+        {rows.length === 0 && !isAsking && !refusal ? (
+          <Empty title="No job is dead">A job whose tries have ended comes here.</Empty>
+        ) : (
+          <LongTable columns={columns} rows={rows} keyOf={({ id }) => id} onEnd={more} />
+        )}
+      </Card>
+    </>
+  )
+}
