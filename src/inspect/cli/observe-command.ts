@@ -33,10 +33,10 @@ export const runObserve = async (
     await source.open()
     const { port, close } = await listenOnLoopback(
       command.port,
-      (bound) =>
+      ({ headers }) => tokens.admits(headers.authorization),
+      (terms) =>
         new PageServer({
-          ...{ source, clock, page: builtPage(), isWriting: command.write, port: bound },
-          admits: ({ headers }) => tokens.admits(headers.authorization),
+          ...{ ...terms, source, clock, page: builtPage(), isWriting: command.write },
           exchanged: (code) => tokens.exchanged(code),
         }),
     )
@@ -45,8 +45,10 @@ export const runObserve = async (
     const tell = (): void => printLine(output, address())
     printLine(output, `Observes ${dir}${command.write ? ', and may act' : ', read only'}.`)
     tell()
-    printLine(output, 'The address is good once, for 30 s. Return prints another one.')
-    if (isTerminal(environment)) input.on('data', tell)
+    const isAsked = isTerminal(environment)
+    const another = isAsked ? 'Return prints another one.' : 'A new start prints another one.'
+    printLine(output, `The address is good once, for 30 s. ${another}`)
+    if (isAsked) input.on('data', tell)
     if (command.open) openBrowser(address())
     try {
       return signalStatuses[await interruption.first]

@@ -5,6 +5,7 @@
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Refusal } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { printable } from '../text/paint.ts'
 import { effectOf, perform, proposedIn, reasonIn } from './actions.ts'
 import { Looks } from './looks.ts'
 import type { Query } from './questions.ts'
@@ -69,13 +70,14 @@ export class Observer {
     const because = reasonIn(act)
     const { logger } = this.#app.system
     const effect = effectOf(this.#app, action)
-    const { user } = this.#terms
+    // A text of a user must not look like another line.
+    const title = printable(`${this.#terms.user}, observing: ${effect}`)
     // A warning: it is recorded, so the page shows it beside what it was done for.
-    logger.warn(`${user}, observing: ${effect}. Reason: ${because}`)
+    logger.warn(`${title}. Reason: ${printable(because)}`)
     try {
       return { text: await perform(this.#app, action) }
     } catch (reason) {
-      logger.warn(`${user}, observing: ${effect}. It failed: ${reasonText(reason)}`)
+      logger.warn(`${title}. It failed: ${reasonText(reason)}`)
       throw reason
     }
   }

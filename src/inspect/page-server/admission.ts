@@ -30,7 +30,10 @@ export const refusedOrigin = (
   port: number | undefined,
 ): Refused | undefined => {
   const isOurs = port === undefined || (loopback.test(host) && host.endsWith(`:${port}`))
-  if (!isOurs) return refused(421, 'FORBIDDEN', 'the host is not this server')
+  if (!isOurs) {
+    const message = `the page is at 127.0.0.1:${port} only: forward that port under its own number`
+    return refused(421, 'FORBIDDEN', message)
+  }
   // A proxy may serve the page over https.
   const origins = [`http://${host}`, ...(port === undefined ? [`https://${host}`] : [])]
   if (origin !== undefined && !origins.includes(origin))

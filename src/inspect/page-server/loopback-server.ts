@@ -1,12 +1,20 @@
 /** The HTTP server of `keelson observe`, on this machine alone. */
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { KeelsonError } from '../../errors.ts'
-import type { PageServer } from './page-server.ts'
+import type { PageServer, PageTerms } from './page-server.ts'
 
-/** Slow senders hold no connection for longer, in ms. */
+/** Slow senders hold no connection for longer, in ms, and how often that is checked. */
 const requestMs = 10_000
+const checkMs = 1_000
+
 const connectionsMax = 64
+
+/**
+ * The most connections over which no request with the token has come. A further one ends the oldest
+ * of them, so that other users of the machine cannot keep the page's user out.
+ */
+const strangersMax = 16
 
 /** A server that listens. */
 export type Listening = { readonly port: number; close(): void }
@@ -14,13 +22,33 @@ export type Listening = { readonly port: number; close(): void }
 /** Listens on 127.0.0.1; port 0: a free one. @throws KeelsonError `CONFIG` if it is taken */
 export const listenOnLoopback = async (
   port: number,
-  serverOf: (port: () => number) => PageServer,
+  isAdmitted: (request: IncomingMessage) => boolean,
+  serverOf: (terms: Pick<PageTerms, 'port' | 'admits'>) => PageServer,
 ): Promise<Listening> => {
+  const strangers = new Set<Socket>()
+  const page = serverOf({
+    port: () => bound(),
+    admits: (request) => {
+      const isOurs = isAdmitted(request)
+      if (isOurs) strangers.delete(request.socket)
+      return isOurs
+    },
+  })
+  const http: Server = createServer(
+    { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: checkMs },
+    (request, response) => void page.handle(request, response),
+  )
   const bound = (): number => (http.address() as AddressInfo).port
-  const http: Server = createServer((request, response) => void page.handle(request, response))
-  const page = serverOf(bound)
-  http.requestTimeout = http.headersTimeout = requestMs
   http.maxConnections = connectionsMax
+  http.on('connection', (socket: Socket) => {
+    const [oldest] = strangers
+    if (oldest && strangers.size === strangersMax) {
+      strangers.delete(oldest)
+      oldest.destroy()
+    }
+    strangers.add(socket)
+    socket.once('close', () => strangers.delete(socket))
+  })
   await new Promise<void>((resolve, reject) => {
     http.once('error', ({ message }) =>
       reject(new KeelsonError('CONFIG', `the page cannot be served on port ${port}: ${message}`)),

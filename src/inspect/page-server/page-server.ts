@@ -45,6 +45,7 @@ type Answer = {
   readonly policy?: string
 }
 
+const base = 'http://page'
 const bodyMax = 64 * 1024
 /** A shorter body is not worth a compression. */
 const plainMax = 1_024
@@ -75,14 +76,18 @@ export class PageServer {
   /** Answers one request. Never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const { pathname: path, searchParams } = new URL(request.url ?? '/', 'http://page')
-      const refusal = this.#refusal(request, path)
-      if (refusal) throw refusal
+      const { url = '/' } = request
+      if (!URL.canParse(url, base)) throw refusal(400, 'INVALID_ARGUMENT', 'the path is none')
+      const { pathname: path, searchParams } = new URL(url, base)
+      const refused = this.#refusal(request, path)
+      if (refused) throw refused
       if (path === '/api/stream') await this.#stream(request, response, searchParams)
       else await send(request, response, await this.#answer(request, path, searchParams))
     } catch (error) {
       const { status, code, message } = refusedOf(error)
       const body = JSON.stringify({ error: { code, message } })
+      // The rest of its body is not read.
+      if (request.method !== 'GET') response.setHeader('connection', 'close')
       await send(request, response, { status, type: json, body }).catch(() => response.destroy())
     }
   }

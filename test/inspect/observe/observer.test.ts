@@ -373,6 +373,16 @@ describe('actions', () => {
     )
   })
 
+  test('leave one line, whatever the id, the user and the reason have in them', async () => {
+    const forged = 'x\n2026-01-01 error: FORGED \u001b[31m'
+    const by = new Observer(app, { isWriting: true, user: `ann${forged}` })
+    await told({ act: { act: 'stop', kind: 'acct', id: forged, reason: forged } }, by)
+
+    const line = log.messages('warn').find((each) => each.includes('FORGED'))
+    expect(line?.match(/FORGED/g)).toHaveLength(3)
+    expect(line).not.toMatch(/[\p{Cc}]/u)
+  })
+
   test('end a child in order and start it again', async () => {
     const { pid } = kill()
     await told({ act: { act: 'restart', pid, reason: 'new settings' } }, observer(true))

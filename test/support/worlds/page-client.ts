@@ -29,11 +29,11 @@ export const pageServed = async ({ source, isWriting = false }: Given) => {
   const tokens = new Tokens(clock)
   const { port, close } = await listenOnLoopback(
     0,
-    (bound) =>
+    ({ headers }) => tokens.admits(headers.authorization),
+    (terms) =>
       new PageServer({
-        ...{ source, clock, isWriting, port: bound },
+        ...{ ...terms, source, clock, isWriting },
         page: { html: '<!doctype html><title>page</title>', policy: "default-src 'none'" },
-        admits: ({ headers }) => tokens.admits(headers.authorization),
         exchanged: (code) => tokens.exchanged(code),
       }),
   )
