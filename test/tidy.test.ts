@@ -138,7 +138,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
   'src/supervisors/starting/instance-shards.ts': 'makes the shards; its importer starts them',
-  'src/testing/simulated/inline-file-work.ts': 'the hosts that only read or copy files',
 }
 
 const layerOf = (path: string): string =>

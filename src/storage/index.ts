@@ -29,6 +29,7 @@
  */
 
 export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
+export { claimBackup } from './backups/backup-folder.ts'
 export { findingMoment, restoringShard } from './backups/restoring.ts'
 export { ShardBuilder } from './backups/shard-building.ts'
 export { copyingShard, tidyShard } from './backups/shard-copy.ts'
@@ -143,6 +144,7 @@ export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { decodeRow, encodeRecord, isRowKey, rowBytes } from './lmdb/row-codec.ts'
 export { createLog } from './log/log.ts'
+export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export {
   type Disk,
   type DiskEntry,
@@ -215,6 +217,7 @@ export { sparePreparation } from './segments/segment-file.ts'
 export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'
+export { threadBackupFolders } from './threads/thread-backup-folder.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'
 export { threadExaminer } from './threads/thread-examination.ts'
 export { threadLogHost } from './threads/thread-log-host.ts'

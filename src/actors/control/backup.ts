@@ -3,28 +3,19 @@
  * of one LSN. Writers go on. During the backup no snapshot is made and no frame is given back, so
  * every file stays until it has been copied, blobs included.
  */
-import { join, resolve, sep } from 'node:path'
-import { configError, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { resolve, sep } from 'node:path'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
-  type Backup,
-  backupFileName,
-  type Disk,
+  type BackupFolder,
+  type BackupFolders,
   describeHolder,
-  factsFileName,
   type LogState,
-  lockFileName,
-  makeFolders,
   type Progress,
-  readBackup,
-  readDataFolder,
   refusalOf,
   type ShardCopier,
   type ShardCopy,
   shardFolder,
-  shardsPresent,
-  tidyShard,
-  writeBackup,
 } from '../../storage/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { ControlShard } from './control-shard.ts'
@@ -72,7 +63,7 @@ export type BackupShard = {
 export type BackupParts = {
   readonly system: System
   readonly shards: readonly ControlShard[]
-  readonly disk: Disk
+  readonly claimFolder: BackupFolders
   readonly copyShard: ShardCopier
   /** The data folder, absolute. */
   readonly dir: string
@@ -90,69 +81,25 @@ export const backUp = async (
   const { consistent = false } = options
   if (typeof consistent !== 'boolean') throw invalidArgument('consistent', 'a boolean', consistent)
   if (typeof to !== 'string' || to === '') throw invalidArgument('dir', 'a path', to)
+  const { dir: own, instance, system, claimFolder } = parts
   const dir = resolve(to)
+  if (isWithin(dir, own) || isWithin(own, dir))
+    throw invalidArgument('dir', 'a folder neither in the data folder nor around it', dir)
+  const holder = describeHolder({ backupOf: own, instance, since: system.clock.now() })
   try {
-    const release = claimTarget(parts, dir)
+    const folder = await claimFolder({ dir, own, holder })
     try {
-      return await filled(parts, dir, { ...options, consistent })
+      return await filled(parts, dir, folder, { ...options, consistent })
     } finally {
-      release()
+      await folder.leave()
     }
   } catch (error) {
     throw refusalOf(error)
   }
 }
 
-/** Locks the folder of the backup, after it was made, or was found to be one of this instance. */
-const claimTarget = ({ disk, dir: own, instance, system }: BackupParts, dir: string) => {
-  if (isWithin(dir, own) || isWithin(own, dir))
-    throw invalidArgument('dir', 'a folder neither in the data folder nor around it', dir)
-  const found = disk.entry(dir)
-  if (found && found.kind !== 'folder') throw configError('dir', 'a folder', dir)
-  makeFolders(disk, dir)
-  const holder = describeHolder({ backupOf: own, instance, since: system.clock.now() })
-  const lock = disk.lock(join(dir, lockFileName), holder)
-  try {
-    refuseForeign(disk, own, dir)
-    return () => lock.release()
-  } catch (error) {
-    lock.release()
-    throw error
-  }
-}
-
 const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
-
-const isOfBackup = (name: string): boolean =>
-  name.startsWith(lockFileName) || name.startsWith(backupFileName) || name.startsWith('shard-')
-
-/** Refuses a folder with anything but a backup of this instance, finished or not. */
-const refuseForeign = (disk: Disk, own: string, dir: string): void => {
-  const before = readBackup(disk, dir)
-  const shards = shardsPresent(disk, dir).map((shard) => shardFolder(dir, shard))
-  const isData = shards.some(
-    ({ wal, lmdb }) => disk.entry(join(wal, 'MANIFEST')) || disk.entry(lmdb),
-  )
-  const stranger = disk.list(dir).find((name) => !isOfBackup(name)) ?? (isData && factsFileName)
-  if (stranger)
-    throw new KeelsonError('CONFLICT', `${dir} is not the folder of a backup: it has ${stranger}`, {
-      details: { dir, file: stranger },
-    })
-  const { instanceId } = factsOf(disk, own)
-  if (before && before.facts.instanceId !== instanceId)
-    throw new KeelsonError('CONFLICT', `${dir} is the backup of another instance`, {
-      details: { dir, instanceId: before.facts.instanceId },
-    })
-}
-
-const factsOf = (disk: Disk, dir: string): Backup['facts'] => {
-  const reading = readDataFolder(disk, dir)
-  if (reading.state === 'sound') return reading.facts
-  throw new KeelsonError('CORRUPT', `the ${factsFileName} of ${dir} is missing or damaged`, {
-    details: { file: factsFileName },
-  })
-}
 
 /** A shard's log at its cut: what it is, and the last durable LSN. */
 type Cut = { readonly shard: ControlShard; readonly log: LogState; readonly unpin: () => void }
@@ -160,9 +107,10 @@ type Cut = { readonly shard: ControlShard; readonly log: LogState; readonly unpi
 const filled = async (
   parts: BackupParts,
   dir: string,
+  folder: BackupFolder,
   { consistent, onProgress }: BackupOptions & { readonly consistent: boolean },
 ): Promise<BackupReport> => {
-  const { system, shards, disk, signal } = parts
+  const { system, shards, signal } = parts
   const at = system.clock.now()
   const leave = await (shards[0] as ControlShard).snapshots.parts.turns.take()
   const cuts: Cut[] = []
@@ -174,8 +122,7 @@ const filled = async (
       const told = onProgress && ((done: Progress) => onProgress({ ...done, shard: shard.index }))
       copies.push(await copied(parts, dir, shard, log, told))
     }
-    writeBackup(disk, dir, { facts: factsOf(disk, parts.dir), at, consistent, shards: copies })
-    for (const [index, copy] of copies.entries()) tidyShard(disk, shardFolder(dir, index), copy)
+    await folder.finish({ at, consistent, shards: copies })
     return { dir, at, consistent, shards: copies.map(shardReport) }
   } finally {
     for (const { unpin } of cuts) unpin()

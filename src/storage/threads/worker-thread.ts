@@ -28,6 +28,8 @@ const threadRoles = {
   snapshots: 'the snapshots',
   /** Copies a shard into a backup. */
   backup: 'the backup',
+  /** Locks and writes the folder of a backup. */
+  target: 'the backup',
   /** Searches a log for the turns of a durable actor. */
   history: 'the history',
 } as const

@@ -174,7 +174,7 @@ const instanceParts = (
   ending: AbortSignal,
 ): InstanceParts => {
   const { instance, settings, app } = options
-  const { disk, copyShard, scanTurns } = ports
+  const { claimBackup, copyShard, scanTurns } = ports
   const identity = {
     instanceId: claim.instanceId() ?? '',
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
@@ -189,7 +189,10 @@ const instanceParts = (
       scanTurns: (request) => scanTurns(request, ending),
     }),
     followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
-    backups: { system, shards, disk, copyShard, dir: claim.dir, instance, signal: ending },
+    backups: {
+      ...{ system, shards, instance, copyShard, dir: claim.dir, signal: ending },
+      claimFolder: claimBackup,
+    },
     readiness: new Readiness(system, shards, Boolean(app)),
     crashLoops: new CrashLoops(system, instance, ending),
     ending,

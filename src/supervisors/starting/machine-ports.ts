@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '../../clock.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
 import {
+  type BackupFolders,
   type BlobHostFactory,
   type Disk,
   type LogHostFactory,
@@ -12,6 +13,7 @@ import {
   type ShardCopier,
   type SnapshotHostFactory,
   type TurnScanner,
+  threadBackupFolders,
   threadBlobHost,
   threadExaminer,
   threadLogHost,
@@ -30,6 +32,7 @@ export type Ports = {
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
+  readonly claimBackup: BackupFolders
   readonly copyShard: ShardCopier
   readonly scanTurns: TurnScanner
   /** The part of the tree that serves attached prompts. The promise never rejects. */
@@ -47,6 +50,7 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
     makeHost: threadLogHost,
     makeBlobHost: threadBlobHost,
     makeSnapshotHost: threadSnapshotHosts(),
+    claimBackup: threadBackupFolders,
     copyShard: threadShardCopier,
     scanTurns: threadTurnScanner,
     projections: lmdbProjections(openDatabase, disk, threadExaminer, {

@@ -1,10 +1,12 @@
 /**
- * Copies shards and searches logs without a thread, for simulations, with a turn of the event loop
+ * Copies shards, writes backups and searches logs without a thread, for simulations, with a turn of the event loop
  * after each step.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
+  type BackupFolders,
+  claimBackup,
   copyingShard,
   type Disk,
   refusing,
@@ -12,6 +14,21 @@ import {
   scanningTurns,
   type TurnScanner,
 } from '../../storage/index.ts'
+
+/** Locks the folders of backups on a given disk; each answer comes after a turn of the clock. */
+export const inlineBackupFolders =
+  (disk: Disk, clock: Clock): BackupFolders =>
+  async (claim) => {
+    const later = async <T>(work: () => T): Promise<T> => {
+      await new Promise<void>((resolve) => clock.soon(resolve))
+      return refusing(work)
+    }
+    const folder = await later(() => claimBackup(disk, claim))
+    return {
+      finish: (content) => later(() => folder.finish(content)),
+      leave: () => later(() => folder.release()),
+    }
+  }
 
 /** Makes a copier on a given disk and clock. */
 export const inlineShardCopier =

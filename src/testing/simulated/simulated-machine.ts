@@ -18,7 +18,7 @@ import {
   startInstance,
 } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
-import { inlineShardCopier, inlineTurnScanner } from './inline-file-work.ts'
+import { inlineBackupFolders, inlineShardCopier, inlineTurnScanner } from './inline-file-work.ts'
 import { inlineLogHost } from './inline-log-host.ts'
 import { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts'
@@ -81,6 +81,7 @@ export class SimulatedMachine {
         makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
         makeSnapshotHost: () =>
           aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections })),
+        claimBackup: inlineBackupFolders(disk, clock),
         copyShard: inlineShardCopier(disk, clock),
         scanTurns: inlineTurnScanner(disk, clock),
       }),

@@ -136,6 +136,7 @@ test('a LOCK of a log that is replaced before the first look at it is not taken 
       makeHost: host,
       projections,
       makeBlobHost: () => inlineBlobHost({ disk, clock }),
+      claimBackup: () => Promise.reject(new Error('not here')),
       copyShard: () => Promise.reject(new Error('not here')),
       scanTurns: () => Promise.reject(new Error('not here')),
       makeSnapshotHost: () => new SnapshotWork({ disk, clock, projections }),
