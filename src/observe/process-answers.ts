@@ -28,9 +28,13 @@ export type Growth = {
   readonly unit: 'count' | 'bytes' | 'ms'
   readonly value: number
   readonly perSecond: number
-  /** Its bound, and when it is reached if it goes on. */
+  /** Its bound, and when it is reached if it goes on so. */
   readonly max?: number
   readonly fullInMs?: number
+  /** The effect of reaching it. */
+  readonly atMax?: string
+  /** Whether that is nothing to worry about. */
+  readonly isRoutine?: boolean
   readonly link?: Link
 }
 
@@ -48,6 +52,13 @@ export type Overview = {
   readonly troubles: readonly Trouble[]
   readonly latencies: readonly Latency[]
   readonly slow: readonly Recorded[]
+  /** Handlers that have not ended for more than a second, the longest first. */
+  readonly pending: readonly {
+    readonly pid: number
+    readonly name: string
+    readonly message: string
+    readonly since: number
+  }[]
   readonly growing: readonly Growth[]
   readonly series: Series
   readonly recent: readonly Recorded[]
@@ -122,12 +133,28 @@ export type ProcessDetail = {
   readonly messages: readonly { readonly what: string; readonly shape?: string }[]
   readonly events: readonly Recorded[]
   readonly machine?: Machine
+  /** Present while it is asked for. */
+  readonly trace?: Traced
   /** The entity that it is the process of. */
   readonly entity?: EntityName
+}
+
+/** The last messages, replies and steps of a process. `ended`: why no more come. */
+export type Traced = {
+  readonly events: readonly {
+    readonly at: number
+    readonly direction: string
+    readonly what: string
+    readonly shape?: string
+  }[]
+  readonly ended?: string
 }
 
 /** A process by its number and title. */
 export type ProcessLink = { readonly pid: number; readonly title: string }
 
-/** The last events of the recorder, the newest last, and how many a flood left out. */
-export type LogTail = { readonly lines: readonly Recorded[]; readonly left: number }
+/**
+ * The last events of the recorder, the newest last. At most 50 are of one second: then one of the
+ * sort `flood` says how many are left out.
+ */
+export type LogTail = { readonly lines: readonly Recorded[] }

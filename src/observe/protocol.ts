@@ -70,7 +70,7 @@ export type Views = {
   overview: { query: object; data: Overview }
   tree: { query: object; data: TreeNode }
   processes: { query: ProcessesQuery; data: Processes }
-  process: { query: { readonly pid: number }; data: ProcessDetail }
+  process: { query: { readonly pid: number; readonly trace?: 'on' }; data: ProcessDetail }
   entities: { query: object; data: { readonly kinds: readonly Kind[] } }
   kind: { query: KindQuery; data: KindPage }
   entity: { query: EntityName; data: EntityDetail }

@@ -11,13 +11,13 @@ export type StorePage = {
     readonly type: string
     readonly size: number
     readonly expiresAt?: number
-    readonly lock?: string
+    readonly lock?: { readonly owner: string; readonly until?: number }
   }[]
   readonly cursor?: string
 }
 
 /** The value of a key. */
-export type StoreValue = { readonly value: Shown; readonly version?: number }
+export type StoreValue = { readonly value: Shown }
 
 /** The log and what is derived from it, of one shard. */
 export type StorageShard = {
@@ -37,7 +37,8 @@ export type StorageShard = {
   /** The log since the last snapshot, and from how much on the next one is made. */
   readonly sinceSnapshotBytes: number
   readonly snapshotDueBytes: number
-  readonly snapshotAt?: number
+  /** The last snapshot. `at`: when it was made, if that was since the start. */
+  readonly snapshot?: { readonly lsn: number; readonly bytes: number; readonly at?: number }
   readonly snapshotFailure?: string
   /** Why old segments are kept: `the snapshot`, `subscription mail`, `retention.log`. */
   readonly held?: string

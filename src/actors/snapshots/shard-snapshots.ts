@@ -38,6 +38,8 @@ export class SnapshotTurns {
 export type SnapshotHealth = {
   /** The newest one; `undefined` without any. */
   readonly last: NamedSnapshot | undefined
+  /** When it was made, in ms since 1970; `undefined`: before the start of the instance. */
+  readonly madeAt: number | undefined
   /** The log since the last one, and from how much on the next one is made. */
   readonly logBytes: number
   readonly dueBytes: number
@@ -65,6 +67,7 @@ export class ShardSnapshots {
   logBytes = 0
   dueBytes = 0
   making: SnapshotProgress | undefined
+  madeAt: number | undefined
   failure: string | undefined
   /** The log found no room since the last attempt. */
   isShort = false
@@ -84,8 +87,8 @@ export class ShardSnapshots {
   }
 
   get health(): SnapshotHealth {
-    const { logBytes, dueBytes, making, failure } = this
-    return { last: this.named.at(-1), logBytes, dueBytes, making, failure }
+    const { madeAt, logBytes, dueBytes, making, failure } = this
+    return { last: this.named.at(-1), madeAt, logBytes, dueBytes, making, failure }
   }
 
   /** Sets the listener for changes that may call for a snapshot; it replaces the one before. */

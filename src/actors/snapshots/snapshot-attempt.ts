@@ -48,6 +48,7 @@ export const makeSnapshot = async (
     await named(shard, epoch, facts, maker)
     const { lsn, rows, bytes } = facts
     const tookMs = system.clock.monotonic() - began
+    shard.snapshots.madeAt = system.clock.now()
     tell(system, shard, 'snapshot.made', { lsn, rows, bytes, tookMs })
     await release(shard, epoch, lsn, maker)
     return { lsn, bytes, sum: facts.sum }

@@ -98,7 +98,10 @@ export class TurnWatch {
     if (this.#weight > 0) {
       const tookMs = doneAt - this.#beganAt
       const { instance } = shard.parts
-      kernel.heard['turn.done'].measured({ instance, kind, result, tookMs }, this.#weight)
+      kernel.heard['turn.done'].measured(
+        { instance, kind, result, tookMs, waitMs: this.#waitMs },
+        this.#weight,
+      )
     }
     tell(kernel, shard, 'turn.done', {
       entity: identity.entity,

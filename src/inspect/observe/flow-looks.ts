@@ -17,7 +17,7 @@ const prefixes = { workflow: '$flow-', queue: '$queue-' } as const
 type Sort = keyof typeof prefixes
 
 /** The names of the workflows or queues that have run in this instance. */
-const namesOf = ({ entities }: App, sort: Sort): string[] =>
+export const namesOf = ({ entities }: App, sort: Sort): string[] =>
   [...entities.known.keys()]
     .filter((kind) => kind.startsWith(prefixes[sort]))
     .map((kind) => kind.slice(prefixes[sort].length))

@@ -3,16 +3,19 @@
  * each answer has. Nothing is measured until the first question.
  */
 import { invalidArgument } from '../../errors.ts'
-import type { Growth, Header, LogTail, Overview, Views } from '../../observe/index.ts'
+import type { Header, Overview, Views } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
-import { type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
+import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
 import { deadShown, flowsShown, runShown, runsShown } from './flow-looks.ts'
+import { Growths } from './growths.ts'
 import { historyShown, pastShown } from './history-looks.ts'
-import { ProcessLooks, shownEvent } from './process-looks.ts'
+import { LogTail, latest } from './log-tail.ts'
+import { ProcessLooks, shownEvent, shownLine } from './process-looks.ts'
 import type { Query } from './questions.ts'
-import { rounded } from './recent-times.ts'
+import { type QueueSurvey, surveyQueues } from './queue-survey.ts'
+import { runTroubles } from './run-troubles.ts'
 import { Sampling } from './sampling.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
 import { troublesOf } from './troubles.ts'
@@ -21,9 +24,9 @@ type Answers = {
   readonly [V in keyof Views]: (query: Query) => Views[V]['data'] | Promise<Views[V]['data']>
 }
 
-/** Of the recorder in an overview, and in the tail of the log. */
+/** Of the recorder in an overview. */
 const recentMax = 20
-const tailMax = 100
+const failuresMax = 100
 const recentMs = 600_000
 
 /**
@@ -40,14 +43,19 @@ export class Looks {
   readonly #answers: Answers
   readonly #paced = new Map<string, { readonly until: number; readonly answer: Promise<unknown> }>()
   readonly #isWriting: boolean
-  readonly #growth = new Map<string, { readonly at: number; readonly value: number }[]>()
+  readonly #growths = new Growths()
+  readonly #tail: LogTail
+  readonly #processes: ProcessLooks
+  #queues: QueueSurvey | undefined
 
   constructor(app: App, isWriting: boolean) {
     this.#app = app
     this.#isWriting = isWriting
     this.#records = recordsOf(app.system)
     this.#sampling = new Sampling(app)
+    this.#tail = new LogTail(this.#records, app.system.clock)
     const processes = new ProcessLooks(app, this.#records)
+    this.#processes = processes
     this.#answers = {
       header: () => null,
       overview: () => this.#overview(),
@@ -68,7 +76,7 @@ export class Looks {
       key: (query) => keyShown(app, query),
       storage: () => this.#pace('storage', () => storageShown(app)),
       replication: () => replicationShown(app),
-      log: () => this.#tail(),
+      log: () => this.#tail.look(),
     }
   }
 
@@ -109,88 +117,31 @@ export class Looks {
   /** Ends every measurement. */
   end(): void {
     this.#sampling.end()
+    this.#tail.end()
+    this.#processes.end()
     this.#paced.clear()
   }
 
-  #overview(): Overview {
+  async #overview(): Promise<Overview> {
+    const failures = this.#records.last('step_failed').slice(-failuresMax)
+    const runs = await this.#pace('runs', () => runTroubles(this.#app, failures)).catch(() => [])
+    const surveyed = this.#pace('queues', async () => {
+      this.#queues = await surveyQueues(this.#app.system)
+    })
+    // A look at very many processes is awaited once. Later the last one is shown.
+    if (!this.#queues) await surveyed
     const health = this.#app.health()
     const now = this.#app.system.clock.now()
-    const recent = recordedSorts
-      .flatMap((sort) => this.#records.last(sort).slice(-recentMax))
-      .sort((left, right) => left.at - right.at)
+    const gaveUp = this.#records.last('gave_up').map(shownEvent)
     return {
-      troubles: troublesOf(health, this.#records.last('gave_up').map(shownEvent), now),
+      troubles: troublesOf(health, gaveUp, runs, now),
       latencies: this.#sampling.latencies,
       slow: this.#records.last('slow_handler').slice(-recentMax).map(shownLine),
-      growing: this.#growing(health),
+      pending: this.#queues?.pending ?? [],
+      growing: this.#growths.of(this.#app, health, this.#queues?.longest),
       series: this.#sampling.series,
-      recent: recent.slice(-recentMax).map(shownLine),
+      recent: latest(this.#records, recentMax).map(shownLine),
     }
-  }
-
-  #growing({ shards, actors }: ReturnType<App['health']>): readonly Growth[] {
-    const sum = (of: (shard: (typeof shards)[number]) => number): number =>
-      shards.reduce((total, shard) => total + of(shard), 0)
-    const link = { view: 'storage', parts: [] } as const
-    const entities = this.#app.entities.kinds.reduce(
-      (total, kind) => total + (this.#app.entities.kind(kind)?.live ?? 0),
-      0,
-    )
-    const heap = process.memoryUsage()
-    return [
-      this.#grown(
-        'writes waiting',
-        'count',
-        sum(({ writes }) => writes.waiting),
-        { link },
-      ),
-      this.#grown(
-        'projection lag',
-        'bytes',
-        sum(({ lagBytes }) => lagBytes),
-        { link },
-      ),
-      this.#grown(
-        'log since the snapshot',
-        'bytes',
-        sum(({ snapshot }) => snapshot.logBytes),
-        {
-          link,
-        },
-      ),
-      this.#grown('overdue alarms', 'count', actors.overdue.count, {
-        link: { view: 'entities', parts: [] },
-      }),
-      this.#grown('live entities', 'count', entities, { link: { view: 'entities', parts: [] } }),
-      this.#grown('memory', 'bytes', heap.heapUsed, {}),
-    ]
-  }
-
-  /** A value with its slope over the last minute of looks. */
-  #grown(
-    title: string,
-    unit: Growth['unit'],
-    value: number,
-    more: Pick<Growth, 'max' | 'link'>,
-  ): Growth {
-    const at = this.#app.system.clock.monotonic()
-    const kept = (this.#growth.get(title) ?? []).filter((point) => at - point.at < slopeMs)
-    const [first = { at, value }] = kept
-    this.#growth.set(title, [...kept, { at, value }])
-    const seconds = (at - first.at) / 1_000
-    return {
-      ...{ title, unit, value, ...more },
-      perSecond: seconds < 1 ? 0 : rounded((value - first.value) / seconds),
-    }
-  }
-
-  #tail(): LogTail {
-    const all = recordedSorts
-      .flatMap((sort) => this.#records.last(sort).slice(-tailMax))
-      .sort((left, right) => left.at - right.at)
-    const lines = all.slice(-tailMax).map(shownLine)
-    const total = recordedSorts.reduce((sum, sort) => sum + this.#records.total(sort), 0)
-    return { lines, left: total - lines.length }
   }
 
   #pace<T>(key: string, make: () => Promise<T>): Promise<T> {
@@ -211,16 +162,6 @@ export class Looks {
     return answer
   }
 }
-
-const slopeMs = 60_000
-
-/** An event in a list: its stack is with its process. */
-const shownLine = (event: Recorded) => {
-  const shown = shownEvent(event)
-  return { ...shown, text: shown.text.slice(0, lineMax) }
-}
-
-const lineMax = 300
 
 const phases = ['open', 'closed', 'recovering', 'degraded', 'halted', 'down'] as const
 type Phase = (typeof phases)[number]

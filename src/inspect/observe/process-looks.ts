@@ -8,6 +8,7 @@ import type {
   ProcessLink,
   ProcessRow,
   Recorded as ShownRecorded,
+  Traced,
   TreeNode,
 } from '../../observe/index.ts'
 import { shapeText } from '../../redaction.ts'
@@ -27,7 +28,9 @@ import type { Recorded, Records } from '../recorder/records.ts'
 import { Look } from '../views/process-load.ts'
 import type { TreeNode as SurveyedNode } from '../views/tree-view.ts'
 import { machineParts, machineShown } from './machine-shown.ts'
+import { ProcessTrace } from './process-trace.ts'
 import { given, numberIn, optionalNumber, optionalText, type Query, wordIn } from './questions.ts'
+import { MessageAges } from './queue-survey.ts'
 import { rounded } from './recent-times.ts'
 import { shortText, shownTree } from './value-trees.ts'
 
@@ -37,6 +40,7 @@ const tiesMax = 20
 const messagesMax = 20
 const eventsMax = 20
 const eventTextMax = 2_000
+const lineMax = 300
 
 /** A server that is busy does not show its state. */
 const stateMs = 300
@@ -55,10 +59,18 @@ export const shownEvent = ({ pid, text, ...others }: Recorded): ShownRecorded =>
   text: shortText(others.sort === 'log' ? text.replace(lineHead, '') : text, eventTextMax),
 })
 
+/** The same in a list: its stack is with its process. */
+export const shownLine = (event: Recorded): ShownRecorded => {
+  const shown = shownEvent(event)
+  return { ...shown, text: shown.text.slice(0, lineMax) }
+}
+
 /** The looks at the processes of one instance. */
 export class ProcessLooks {
   readonly #app: App
   readonly #records: Records
+  readonly #ages = new MessageAges()
+  readonly #traces = new Map<number, ProcessTrace>()
   #before: Look | undefined
 
   constructor(app: App, records: Records) {
@@ -87,11 +99,16 @@ export class ProcessLooks {
       look.add(page)
       total += page.length
       for (const { kind } of page) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
-      const found = page.filter((process) => isSought(process, asked))
-      const next = found.map((process) => rowOf(process, before, look.at, clock.now()))
+      const next = page.flatMap((process) => {
+        const waitedMs = this.#ages.of(process, look.at)
+        return isSought(process, asked)
+          ? [rowOf(process, before, look.at, clock.now(), waitedMs)]
+          : []
+      })
       rows = [...rows, ...next].sort(byOrder(asked.order)).slice(0, asked.limit)
     }
     this.#before = look
+    this.#ages.over()
     const counts = [...kinds].map(([kind, count]) => ({ kind, count }))
     return { rows, total, kinds: counts.sort((a, b) => b.count - a.count).slice(0, rowsMax) }
   }
@@ -118,6 +135,7 @@ export class ProcessLooks {
         stateless: status instanceof Error ? reasonText(status) : undefined,
         machine,
         entity: named,
+        trace: wordIn(query, 'trace', ['on']) && this.#trace(found),
       }),
       links: linked(ties.links.pids),
       monitors: linked(ties.monitors.pids),
@@ -129,6 +147,19 @@ export class ProcessLooks {
       })),
       events: this.#eventsOf(found),
     }
+  }
+
+  /** Ends every trace. */
+  end(): void {
+    for (const each of this.#traces.values()) each.end()
+  }
+
+  #trace({ pid, ref }: ProcessSummary): Traced {
+    const known = this.#traces.get(pid)
+    if (known) return known.look()
+    const made = new ProcessTrace(this.#app.system, ref, () => this.#traces.delete(pid))
+    this.#traces.set(pid, made)
+    return made.look()
   }
 
   #link(pid: number): ProcessLink {
@@ -173,6 +204,7 @@ const rowOf = (
   before: Look | undefined,
   at: number,
   now: number,
+  waitedMs?: number,
 ): ProcessRow => {
   const { pid, kind, status, mailbox, mailboxMax, handled, restarts, handling } = process
   const counts = before?.countsOf(pid)
@@ -184,7 +216,10 @@ const rowOf = (
     ...(Number.isFinite(mailboxMax) && { mailboxMax }),
     perSecond: rate(handled, counts?.handled),
     growth: rate(mailbox, counts?.queue),
-    ...(handling && { handling, oldestMs: Math.max(0, now - handling.since) }),
+    ...(handling && { handling }),
+    ...((handling || waitedMs !== undefined) && {
+      oldestMs: Math.max(0, waitedMs ?? 0, handling ? now - handling.since : 0),
+    }),
   }
 }
 

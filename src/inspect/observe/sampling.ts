@@ -8,15 +8,13 @@ import { heardIn, type SystemEvents, telemetry } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type InstanceParts, innerParts } from '../../supervisors/index.ts'
 import { RecentTimes, rounded } from './recent-times.ts'
+import { WhileLooked } from './while-looked.ts'
 
 /** Time between two points of the series, in ms, and how many are kept: ten minutes. */
 const pointMs = 2_000
 const pointsMax = 300
 
-/** Without a question for so long no page looks. */
-const lookedMs = 10_000
-
-const titles = ['commit wait', 'sync', 'turn', 'call', 'loop delay'] as const
+const titles = ['commit wait', 'sync', 'turn', 'call', 'mailbox wait', 'loop delay'] as const
 type Title = (typeof titles)[number]
 
 type Point = { readonly [K in keyof Series]: Series[K][number] }
@@ -29,12 +27,16 @@ export class Sampling {
   #ends: (() => void)[] = []
   #loop: LoopDelay | undefined
   #loopDelayMs: number | undefined
-  #lookedAt = 0
+  readonly #looked: WhileLooked
   #turns = 0
   #writes = 0
 
   constructor(app: App) {
     this.#parts = app[innerParts]
+    this.#looked = new WhileLooked(this.#parts.system.clock, () => {
+      this.#begin()
+      return () => this.#stop()
+    })
   }
 
   /** Whether it measures. */
@@ -49,9 +51,7 @@ export class Sampling {
 
   /** A page looks. */
   look(): void {
-    const { clock } = this.#parts.system
-    this.#lookedAt = clock.monotonic()
-    if (!this.isOn) this.#begin()
+    this.#looked.look()
   }
 
   /** The times of the last minute. */
@@ -77,6 +77,10 @@ export class Sampling {
 
   /** Ends the measurements. */
   end(): void {
+    this.#looked.end()
+  }
+
+  #stop(): void {
     for (const end of this.#ends.splice(0)) end()
     this.#loop = undefined
     this.#loopDelayMs = undefined
@@ -108,6 +112,7 @@ export class Sampling {
         if (turn.instance !== instance) return
         this.#turns += weight
         this.#add('turn', turn.tookMs, weight)
+        if (turn.waitMs !== undefined) this.#add('mailbox wait', turn.waitMs)
       }),
       this.#ticking(),
     ]
@@ -126,10 +131,6 @@ export class Sampling {
     }
     const tick = (): void => {
       const now = clock.monotonic()
-      if (now - this.#lookedAt > lookedMs) {
-        this.end()
-        return
-      }
       this.#point(now, (now - at) / 1_000)
       at = now
       wait()
@@ -161,5 +162,6 @@ const newTimes = (): Record<Title, RecentTimes> => ({
   sync: new RecentTimes(),
   turn: new RecentTimes(),
   call: new RecentTimes(),
+  'mailbox wait': new RecentTimes(),
   'loop delay': new RecentTimes(),
 })

@@ -1,6 +1,7 @@
 /** The store, the log and what is derived from it, as the page of `keelson observe` shows them. */
 import type { Replication, StorageShard, StorePage, StoreValue } from '../../observe/index.ts'
 import { hiddenText, isSecretName, shapeText } from '../../redaction.ts'
+import { lockOwner, lockRowKey, shardOf } from '../../storage/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
 import { surveyLogs } from '../prompt/shard-survey.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
@@ -9,7 +10,8 @@ import { redactedTree, shortText, shownTree } from './value-trees.ts'
 const keysMax = 100
 
 /** A page of keys. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN` */
-export const storeShown = ({ store, system }: App, query: Query): StorePage => {
+export const storeShown = (app: App, query: Query): StorePage => {
+  const { store, system } = app
   const prefix = optionalText(query, 'prefix')
   const cursor = optionalText(query, 'cursor')
   const page = store.range({ limit: keysMax, ...given({ prefix, cursor }) })
@@ -22,9 +24,19 @@ export const storeShown = ({ store, system }: App, query: Query): StorePage => {
       type: shapeText(value),
       size: sizeOf(value),
       ...(expires && { expiresAt: now + ttl }),
+      ...given({ lock: lockOf(app, key) }),
     }
   })
   return { rows, ...given({ cursor: page.cursor }) }
+}
+
+/** The lock of a key. */
+const lockOf = ({ shards }: App, key: string): StorePage['rows'][number]['lock'] => {
+  const shard = shards[shardOf(key, shards.length)]
+  const row = shard?.view().row(lockRowKey(key))
+  if (!shard || !row || (row.expiresAt > 0 && row.expiresAt <= shard.now())) return undefined
+  const owner = shortText(lockOwner(row), 200)
+  return { owner, ...(row.expiresAt > 0 && { until: row.expiresAt }) }
 }
 
 const sizeOf = (value: unknown): number => {
@@ -80,6 +92,10 @@ export const storageShown = async (
           held: heldBy(health),
           freeBytes: Number.isFinite(space.freeBytes) ? space.freeBytes : undefined,
           refusing: space.refusing?.reason,
+          snapshot: snapshot.last && {
+            ...{ lsn: snapshot.last.lsn, bytes: snapshot.last.bytes },
+            ...given({ at: snapshot.madeAt }),
+          },
         }),
       }
     }),

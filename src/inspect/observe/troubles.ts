@@ -6,10 +6,11 @@ import { shortText } from './value-trees.ts'
 /** A projection with more lag has trouble. */
 const lagMax = 15_000
 
-/** The troubles of a health and of the give-ups that were recorded. */
+/** The troubles of a health, of the give-ups that were recorded, and of runs. */
 export const troublesOf = (
   health: Health,
   gaveUp: readonly Recorded[],
+  runs: readonly Trouble[],
   now: number,
 ): readonly Trouble[] => {
   const all = [
@@ -32,7 +33,8 @@ export const troublesOf = (
       }),
     ),
     ...actorTroubles(health.actors),
-    ...runTroubles(health.parts),
+    ...blockedRuns(health.parts),
+    ...runs,
     ...health.projections.flatMap(({ name, shards }) =>
       shards.flatMap(({ shard, state, error }) =>
         state === 'halted' || state === 'stopped'
@@ -132,7 +134,7 @@ const actorTroubles = (actors: Health['actors']): readonly Trouble[] => [
 type Blocked = { readonly first?: readonly { readonly run: string; readonly reason: string }[] }
 
 /** Parts of the user's tree report what they want; those of workflows name their blocked runs. */
-const runTroubles = (parts: Health['parts']): readonly Trouble[] =>
+const blockedRuns = (parts: Health['parts']): readonly Trouble[] =>
   Object.values(parts).flatMap((report) => {
     const { blocked } = Object(report) as { readonly blocked?: Blocked }
     return (blocked?.first ?? []).map(({ run, reason }) => {

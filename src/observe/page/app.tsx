@@ -45,7 +45,10 @@ const views: Readonly<Record<string, View>> = {
   },
   process: {
     title: 'Processes',
-    follows: ({ parts: [pid = ''] }) => ({ view: 'process', query: { pid } }),
+    follows: ({ parts: [pid = ''], query: { trace } }) => ({
+      view: 'process',
+      query: { pid, ...(trace === 'on' && { trace }) },
+    }),
     Shown: ProcessView,
   },
   entities: {

@@ -4,7 +4,6 @@ import type { LogTail } from '../process-answers.ts'
 import { usePage } from '../widgets/asking.ts'
 import { EventList } from '../widgets/events.tsx'
 import { Card, Empty } from '../widgets/parts.tsx'
-import { countText } from '../widgets/quantities.ts'
 
 const sorts = [
   ...['crash', 'restart', 'gave_up', 'backed_off', 'step_failed', 'blocked', 'shard_down'],
@@ -19,7 +18,7 @@ export const LogView = ({ data }: { data: LogTail }) => {
   const sought = find.toLowerCase()
   const shown = data.lines.filter(
     (line) =>
-      (sort === '' || line.sort === sort) &&
+      (sort === '' || line.sort === sort || line.sort === 'flood') &&
       (sought === '' || `${line.subject} ${line.text}`.toLowerCase().includes(sought)),
   )
   return (
@@ -48,9 +47,6 @@ export const LogView = ({ data }: { data: LogTail }) => {
         />
       </div>
       <Card isFlush>
-        {data.left > 0 && (
-          <p class="ending muted">A flood: {countText(data.left)} lines are left out.</p>
-        )}
         {shown.length === 0 ? (
           <Empty
             title={data.lines.length === 0 ? 'Nothing was recorded yet' : 'No line is like this'}

@@ -11,7 +11,7 @@ import { type Column, Table } from '../widgets/table.tsx'
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
   const { header } = usePage()
-  const { troubles, latencies, slow, growing, series, recent } = data
+  const { troubles, latencies, slow, pending, growing, series, recent } = data
   return (
     <div class="cards">
       <Card title="Broken" isFlush isAlarming={troubles.some(({ tone }) => tone === 'bad')}>
@@ -31,6 +31,7 @@ export const OverviewView = ({ data }: { data: Overview }) => {
       </Card>
       <Card title="Slow" width="half" isFlush aside={<span class="muted">the last minute</span>}>
         <Table columns={latencyColumns} rows={latencies} keyOf={({ title }) => title} />
+        {pending.length > 0 && <PendingList of={pending} now={header.at} />}
         {slow.length > 0 && <EventList events={slow} now={header.at} />}
       </Card>
       <Card title="Growing" width="half" isFlush>
@@ -72,6 +73,27 @@ export const OverviewView = ({ data }: { data: Overview }) => {
     </div>
   )
 }
+
+/** Handlers that have not ended. */
+const PendingList = ({ of, now }: { of: Overview['pending']; now: number }) => (
+  <div class="wide">
+    <table class="log">
+      <tbody>
+        {of.map(({ pid, name, message, since }) => (
+          <tr key={pid}>
+            <td class="nowrap">
+              <Badge tone="warn">pending</Badge>
+            </td>
+            <td class="what">
+              <a href={addressOf('process', [pid])}>{name}</a> handles {message}
+            </td>
+            <td class="num warn">{durationText(Math.max(0, now - since))}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </div>
+)
 
 const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
   const { tone, sort, subject, text, at, link } = trouble
@@ -132,11 +154,18 @@ const amountText = ({ unit }: Growth, value: number): string =>
 /** A bound that is reached within the hour is urgent. */
 const urgentMs = 3_600_000
 
+const isUrgent = ({ fullInMs, isRoutine }: Growth): boolean =>
+  fullInMs !== undefined && fullInMs < urgentMs && !isRoutine
+
 const growthColumns: readonly Column<Growth>[] = [
   {
     title: '',
-    cell: ({ title, link }) =>
-      link ? <a href={addressOf(link.view, link.parts)}>{title}</a> : title,
+    cell: (row) => (
+      <>
+        {row.link ? <a href={addressOf(row.link.view, row.link.parts)}>{row.title}</a> : row.title}
+        {isUrgent(row) && <div class="bad">then {row.atMax}</div>}
+      </>
+    ),
   },
   { title: 'now', isNumber: true, cell: (row) => amountText(row, row.value) },
   {
@@ -159,11 +188,13 @@ const growthColumns: readonly Column<Growth>[] = [
   {
     title: 'reached in',
     isNumber: true,
-    cell: ({ fullInMs }) =>
-      fullInMs === undefined ? (
+    cell: (row) =>
+      row.fullInMs === undefined ? (
         <span class="muted">–</span>
       ) : (
-        <span class={fullInMs < urgentMs ? 'bad' : undefined}>{durationText(fullInMs)}</span>
+        <span class={isUrgent(row) ? 'bad' : undefined} title={row.atMax}>
+          {durationText(row.fullInMs)}
+        </span>
       ),
   },
 ]

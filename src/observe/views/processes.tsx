@@ -7,7 +7,7 @@ import { after } from '../widgets/browser.ts'
 import { EventList } from '../widgets/events.tsx'
 import { MachineDrawing } from '../widgets/machine.tsx'
 import { Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
-import { countText, durationText, rateText, shortText } from '../widgets/quantities.ts'
+import { countText, durationText, rateText, shortText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, LongTable, Table } from '../widgets/table.tsx'
 import { Value } from '../widgets/values.tsx'
@@ -157,7 +157,8 @@ const columns: readonly Column<ProcessRow>[] = [
 ]
 
 /** One process. */
-export const ProcessView = ({ data }: { data: ProcessDetail }) => {
+export const ProcessView = ({ data, route }: { data: ProcessDetail; route: Route }) => {
+  const isTraced = route.query.trace === 'on'
   const { header } = usePage()
   const { row, messages, events, machine } = data
   return (
@@ -167,6 +168,13 @@ export const ProcessView = ({ data }: { data: ProcessDetail }) => {
         <Status row={row} />
         <span class="fill" />
         <div class="acts">
+          <a
+            class="button"
+            href={addressOf('process', [row.pid], isTraced ? {} : { trace: 'on' })}
+            title="Its last 100 messages, replies and steps"
+          >
+            {isTraced ? 'End trace' : 'Trace'}
+          </a>
           <Act of={{ act: 'suspend', pid: row.pid }} title="Suspend" />
           <Act of={{ act: 'resume', pid: row.pid }} title="Resume" />
           <Act of={{ act: 'restart', pid: row.pid }} title="Restart" />
@@ -189,6 +197,7 @@ export const ProcessView = ({ data }: { data: ProcessDetail }) => {
             <MachineDrawing states={machine.states} value={machine.value} />
           </Card>
         )}
+        {isTraced && data.trace && <TraceCard of={data.trace} now={header.at} />}
         <Card
           title="Messages that wait"
           width="half"
@@ -216,6 +225,36 @@ export const ProcessView = ({ data }: { data: ProcessDetail }) => {
     </>
   )
 }
+
+type Traced = NonNullable<ProcessDetail['trace']>
+
+const arrows: Readonly<Record<string, string>> = { in: '→', out: '←', step: '⤳' }
+
+const TraceCard = ({ of: { events, ended }, now }: { of: Traced; now: number }) => (
+  <Card title="Trace" isFlush aside={<span class="muted">{ended ?? 'while this page looks'}</span>}>
+    {events.length === 0 ? (
+      <p class="calm">Nothing has come yet.</p>
+    ) : (
+      <div class="wide">
+        <table class="log">
+          <tbody>
+            {[...events].reverse().map(({ at, direction, what, shape = '' }, index) => (
+              <tr key={events.length - index}>
+                <td class="muted nowrap">{timeText(at, now)}</td>
+                <td class="nowrap" title={direction}>
+                  {arrows[direction] ?? direction}
+                </td>
+                <td class="what">
+                  <code>{what}</code> <span class="muted">{shape}</span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    )}
+  </Card>
+)
 
 const messageColumns: readonly Column<
   ProcessDetail['messages'][number] & { readonly at: number }

@@ -108,7 +108,7 @@ const DerivedFacts = ({ of }: { of: StorageShard }) => {
         ['lag', `${durationText(of.lagMs)}, ${bytesText(of.lagBytes)}`],
         [
           'last snapshot',
-          of.snapshotAt === undefined ? 'none yet' : <Ago at={of.snapshotAt} now={header.at} />,
+          of.snapshot === undefined ? 'none yet' : <Snapshot of={of.snapshot} now={header.at} />,
         ],
         [
           'next snapshot',
@@ -131,6 +131,21 @@ const DerivedFacts = ({ of }: { of: StorageShard }) => {
         ],
       ]}
     />
+  )
+}
+
+const Snapshot = (props: {
+  readonly of: NonNullable<StorageShard['snapshot']>
+  readonly now: number
+}) => {
+  const { lsn, bytes, at } = props.of
+  return (
+    <>
+      {at === undefined ? 'before the start' : <Ago at={at} now={props.now} />}{' '}
+      <span class="muted">
+        at LSN {countText(lsn)}, {bytesText(bytes)}
+      </span>
+    </>
   )
 }
 

@@ -32,9 +32,17 @@ export const StoreView = ({ route }: { route: Route }) => {
         expiresAt === undefined ? <span class="muted">–</span> : dueText(expiresAt, header.at),
     },
     {
-      title: 'lock',
+      title: 'locked by',
       class: 'aside',
-      cell: ({ lock }) => lock !== undefined && <Badge tone="warn">{lock}</Badge>,
+      cell: ({ lock }) =>
+        lock && (
+          <>
+            <Badge tone="warn">{lock.owner}</Badge>{' '}
+            {lock.until !== undefined && (
+              <span class="muted">{dueText(lock.until, header.at)}</span>
+            )}
+          </>
+        ),
     },
   ]
   return (

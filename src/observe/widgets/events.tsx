@@ -16,6 +16,7 @@ const sorts: Readonly<Record<string, readonly [string, Tone]>> = {
   shard_down: ['shard down', 'bad'],
   subscription_stopped: ['subscription stopped', 'bad'],
   slow_handler: ['slow', 'warn'],
+  flood: ['flood', undefined],
 }
 
 /** The name of a sort of events as a badge. */
@@ -62,7 +63,7 @@ const Told = ({ event, isOpen }: { event: Recorded; isOpen: boolean }) => {
   const short = whole.startsWith(event.subject) ? whole.slice(event.subject.length) : whole
   return (
     <>
-      {subjectOf(event)} {short}
+      {subjectOf(event)} {short.trim()}
       {lastMessage !== undefined && <span class="muted"> while it handled {lastMessage}</span>}
       {(rest.length > 0 || (reason !== undefined && text !== reason)) && (
         <details open={isOpen}>

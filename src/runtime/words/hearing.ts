@@ -106,6 +106,8 @@ export type TurnSample = {
   readonly kind: string
   readonly result: string
   readonly tookMs: number
+  /** How long its message waited in the mailbox; one of 64 messages has a time. */
+  readonly waitMs: number | undefined
 }
 
 /** The events of hot code, and who hears them. */

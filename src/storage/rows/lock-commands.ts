@@ -13,7 +13,8 @@ import { type ChangedRows, living, momentAfter } from './rows.ts'
 
 type Of<K extends Command['kind']> = Extract<Command, { kind: K }>
 
-const ownerOf = (lock: Row): string => readUtf8(lock.value.bytes)
+/** The owner of a lock, by its row. */
+export const lockOwner = (lock: Row): string => readUtf8(lock.value.bytes)
 
 /** The lock that holds a key at `time`. */
 const lockOf = (rows: ChangedRows, key: string, time: number): Row | undefined =>
@@ -26,7 +27,7 @@ export const refusalOf = (
   owner: string | undefined,
 ): Refusal | undefined => {
   if (!lock) return undefined
-  const holder = ownerOf(lock)
+  const holder = lockOwner(lock)
   return holder === owner
     ? undefined
     : refused({ code: 'LOCKED', owner: holder, until: lock.expiresAt }, key)

@@ -49,6 +49,12 @@ const open: GenServer<Messages, typeof secrets> = {
   casts: { wait: (state) => noReply(state) },
 }
 
+/** It handles its first message for ever. */
+const stuck: GenServer<Messages, typeof secrets> = {
+  ...open,
+  casts: { wait: () => new Promise<never>(() => undefined) },
+}
+
 /** Its own view of its state fails. */
 const broken: GenServer<Messages, typeof secrets> = {
   ...open,
@@ -103,6 +109,7 @@ const mails = queue('mails', (job: typeof secrets) => fail(job), { retry: { max:
 const tree = supervisor('app', { intensity: 1_000 }, [
   worker('open', open),
   worker('broken', broken),
+  worker('stuck', stuck),
   entity('acct', account),
   worker('gate', StateMachine.server(gate)),
   entity('door', StateMachine.durable(gate)),
@@ -221,7 +228,92 @@ describe('the views', () => {
     expect(pidOf('open')).not.toBe(pid)
     expect((await look('overview')).troubles).toEqual([
       expect.objectContaining({ tone: 'bad', sort: 'crash loop', subject: 'app/open' }),
+      expect.objectContaining({ sort: 'run failed' }),
     ])
+  })
+
+  test('name runs that have failed, and steps of runs that fail', async () => {
+    const { troubles } = await look('overview')
+    expect(troubles).toMatchObject([
+      { sort: 'run failed', subject: 'order/1', text: expect.stringContaining('refused') },
+    ])
+  })
+
+  test('show handlers that have not ended, the longest mailbox, and when it is full', async () => {
+    const by = observer()
+    const ref = app.system.processes().find((each) => each.label === 'stuck')?.ref as never
+    cast(ref, 'wait' as never, secrets as never)
+    await advance(1_500)
+    for (let at = 0; at < 10; at++) cast(ref, 'wait' as never, secrets as never)
+    await look('overview', {}, by)
+    await advance(10_000)
+    for (let at = 0; at < 10; at++) cast(ref, 'wait' as never, secrets as never)
+
+    const { pending, growing } = await (async () => {
+      await look('overview', {}, by)
+      await advance(10)
+      return look('overview', {}, by)
+    })()
+    expect(pending).toMatchObject([{ name: 'stuck', message: 'cast wait' }])
+    expect(growing[0]).toMatchObject({ title: 'queue of stuck', value: 20, max: 100_000 })
+    expect(growing[0]?.perSecond).toBeCloseTo(1, 1)
+    expect(growing[0]?.fullInMs).toBeGreaterThan(90_000_000)
+    const [row] = (await look('processes', { find: 'stuck' })).rows
+    expect(row?.oldestMs).toBeGreaterThan(11_000)
+  })
+
+  test('show a trace of a process while it is asked for, without a payload, and end it in a flood', async () => {
+    const by = observer()
+    const asked = { pid: pidOf('open'), trace: 'on' }
+    const ref = app.system.processes().find((each) => each.label === 'open')?.ref as never
+    const traced = async () => (await look('process', asked, by)).trace
+    expect(await traced()).toEqual({ events: [] })
+
+    await during(call(ref, 'ask' as never, secrets as never))
+    const seen = await traced()
+    expect(seen?.events.map(({ direction, what }) => [direction, what])).toEqual([
+      ['in', 'call ask'],
+      ['out', 'reply'],
+    ])
+    expect(JSON.stringify(seen)).not.toContain(canary)
+
+    for (let at = 0; at < 300; at++) cast(ref, 'wait' as never)
+    await advance(100)
+    const flooded = await traced()
+    expect([flooded?.events.length, flooded?.ended]).toEqual([100, expect.stringContaining('200')])
+    await advance(11_000)
+    expect(await traced()).toEqual({ events: [] })
+  })
+
+  test('show at most 50 lines of a second, then their number', async () => {
+    const by = observer()
+    await look('log', {}, by)
+    await advance(5_000)
+    for (let at = 0; at < 80; at++) app.system.logger.warn(`line ${at}`)
+    await advance(2_000)
+    app.system.logger.warn('later')
+
+    const { lines } = await look('log', {}, by)
+    expect(lines.slice(-3).map(({ sort, text }) => [sort, text])).toEqual([
+      ['log', 'line 49'],
+      ['flood', '30 more in the same second'],
+      ['log', 'later'],
+    ])
+  })
+
+  test('show who has locked a key, and the last snapshot', async () => {
+    await during(app.store.lock(['user/token'], { owner: 'checkout', leaseMs: 5_000 }))
+    const locks = async () => (await look('store')).rows.map(({ lock }) => lock?.owner)
+    expect(await locks()).toEqual([undefined, 'checkout'])
+    await advance(6_000)
+    expect(await locks()).toEqual([undefined, undefined])
+
+    expect((await look('storage')).shards[0]?.snapshot).toBeUndefined()
+    const { lsn } = await during(app.control.snapshot(0))
+    const at = app.system.clock.now()
+    expect((await look('storage')).shards[0]?.snapshot).toMatchObject({
+      ...{ lsn, at: expect.closeTo(at, -1) },
+    })
   })
 
   test('show runs with their steps, and queues', async () => {
@@ -321,12 +413,12 @@ describe('measurements', () => {
   test('are those of the last minute, with a point each two seconds', async () => {
     const by = observer()
     await look('overview', {}, by)
-    await during(call(app.entity('acct').ref('2'), 'ask' as never))
+    for (let at = 0; at < 2; at++) await during(call(app.entity('acct').ref('2'), 'ask' as never))
     await advance(4_000)
 
     const { latencies, series } = await look('overview', {}, by)
     expect(latencies.map(({ title }) => title)).toEqual(
-      expect.arrayContaining(['commit wait', 'turn', 'call']),
+      expect.arrayContaining(['commit wait', 'turn', 'call', 'mailbox wait']),
     )
     expect(series.times).toHaveLength(2)
     expect(Math.max(...series.turnsPerSecond.map(Number))).toBeGreaterThan(0)

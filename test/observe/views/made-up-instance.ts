@@ -143,18 +143,22 @@ const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] =
       latency('loop delay', 600, 0.4, 3.2, 18),
     ],
     slow: isBroken ? failures.slice(1, 2) : [],
+    pending: isBroken
+      ? [{ pid: 104, name: 'app/mailer', message: 'cast receipt', since: startAt - 12_400 }]
+      : [],
     growing: isEmpty
       ? []
       : [
           {
             ...{ title: 'queue of mailer', unit: 'count', value: isBroken ? 8_412 : 3 },
             ...{ perSecond: isBroken ? 41.5 : 0, max: 10_000 },
-            ...(isBroken && { fullInMs: 38_000 }),
+            ...{ atMax: 'its calls are refused', ...(isBroken && { fullInMs: 38_000 }) },
             link: { view: 'process', parts: ['104'] },
           },
           {
             ...{ title: 'log since the snapshot', unit: 'bytes', value: 88 * 1024 ** 2 },
             ...{ perSecond: 1.4 * 1024 ** 2, max: 256 * 1024 ** 2, fullInMs: 120_000 },
+            ...{ atMax: 'the next snapshot', isRoutine: true },
           },
           { title: 'live orders', unit: 'count', value: 48_812, perSecond: 2.1 },
           { title: 'heap', unit: 'bytes', value: 412 * 1024 ** 2, perSecond: 12_000 },
@@ -387,6 +391,16 @@ export const answerOf = (
         ? Array.from({ length: 20 }, () => ({ what: 'cast receipt', shape: 'object of 3' }))
         : [],
       events: eventsOf(scenario).filter(({ pid }) => String(pid) === query.pid),
+      ...(query.trace === 'on' && {
+        trace: {
+          events: ['in', 'out', 'in', 'out'].map((direction, index) => ({
+            ...{ at: startAt - 400 + index * 90, direction },
+            ...(direction === 'in'
+              ? { what: 'call receipt', shape: 'object of 3' }
+              : { what: 'reply', shape: 'string of 12' }),
+          })),
+        },
+      }),
     }),
     entities: () => ({
       kinds: isEmpty
@@ -512,7 +526,7 @@ export const answerOf = (
       paged(query.cursor, isEmpty ? 0 : 1_200, (index) => ({
         ...{ key: `session/${index + 1}`, type: 'object', size: 180 + index },
         ...(index % 4 === 0 && { expiresAt: at + 20 * minute }),
-        ...(index === 2 && { lock: 'held by http' }),
+        ...(index === 2 && { lock: { owner: 'checkout', until: at + 20_000 } }),
       })),
     key: () => ({ value: state }),
     storage: () => ({
@@ -529,7 +543,10 @@ export const answerOf = (
             mode: isDown ? 'halted' : 'normal',
           },
           ...{ segments: 3, logBytes: 188 * 1024 ** 2, sinceSnapshotBytes: 88 * 1024 ** 2 },
-          ...{ snapshotDueBytes: 256 * 1024 ** 2, snapshotAt: startAt - 42 * minute },
+          ...{
+            snapshotDueBytes: 256 * 1024 ** 2,
+            snapshot: { lsn: 88_120, bytes: 41 * 1024 ** 2, at: startAt - 42 * minute },
+          },
           ...{ held: 'the snapshot', freeBytes: 88 * 1024 ** 3, neededBytes: 2 * 1024 ** 3 },
           ...{ writesWaiting: 0, clockAheadMs: 0 },
           subscriptions: isEmpty ? [] : [{ name: 'mail', state: 'following', lag: 3 }],
@@ -559,7 +576,12 @@ export const answerOf = (
             },
           ],
     }),
-    log: () => ({ lines: eventsOf(scenario), left: isBroken ? 1_240 : 0 }),
+    log: () => ({
+      lines: [
+        ...eventsOf(scenario),
+        ...(isBroken ? [event('flood', 1, { text: '1,240 more in the same second' })] : []),
+      ],
+    }),
   }
   const answer = (
     answers as Readonly<Record<string, (() => Views[keyof Views]['data']) | undefined>>

@@ -15,7 +15,15 @@ import { type Scenario, scenarios } from './made-up-instance.ts'
 import { type PageServer, servePage } from './page-server.ts'
 
 const addresses = [
-  ...['overview', 'tree', 'processes', 'process/104', 'entities', 'kind/order', 'entity/order/17'],
+  ...[
+    'overview',
+    'tree',
+    'processes',
+    'process/104?trace=on',
+    'entities',
+    'kind/order',
+    'entity/order/17',
+  ],
   ...['entity/order/17?at=9412-9226', 'flows', 'runs/order', 'run/order/o-17', 'queue/mail'],
   ...['store?key=session/3', 'storage', 'replication', 'log'],
 ]

@@ -1,0 +1,66 @@
+/**
+ * The tail of what is recorded, while a page looks at it: at most 50 events of a second, then their
+ * number. It begins with the last events that the recorder has.
+ */
+import type { Clock } from '../../clock.ts'
+import type { LogTail as ShownTail } from '../../observe/index.ts'
+import { type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
+import { shownLine } from './process-looks.ts'
+import { WhileLooked } from './while-looked.ts'
+
+const linesMax = 100
+const perSecondMax = 50
+const secondMs = 1_000
+
+type Line = ShownTail['lines'][number]
+
+/** The tail of one recorder. */
+export class LogTail {
+  readonly #looked: WhileLooked
+  #lines: Line[] = []
+  /** The second that is counted: its begin, and its events. */
+  #second = { at: Number.NEGATIVE_INFINITY, count: 0 }
+
+  constructor(records: Records, clock: Clock) {
+    this.#looked = new WhileLooked(clock, () => {
+      this.#lines = []
+      for (const event of latest(records, linesMax)) this.#add(event)
+      return records.listen((event) => this.#add(event))
+    })
+  }
+
+  /** The last lines, the newest last. */
+  look(): ShownTail {
+    this.#looked.look()
+    return { lines: this.#lines.slice(-linesMax) }
+  }
+
+  /** Ends the listening. */
+  end(): void {
+    this.#looked.end()
+  }
+
+  #add(event: Recorded): void {
+    if (event.at - this.#second.at >= secondMs) this.#second = { at: event.at, count: 0 }
+    const left = ++this.#second.count - perSecondMax
+    if (left <= 0) this.#lines.push(shownLine(event))
+    else {
+      if (left > 1) this.#lines.pop()
+      this.#lines.push(leftOut(left, event.at))
+    }
+    if (this.#lines.length > 2 * linesMax) this.#lines.splice(0, linesMax)
+  }
+}
+
+/** The line in the place of events of one second that are left out. */
+const leftOut = (count: number, at: number): Line => ({
+  ...{ sort: 'flood', at, kind: '', code: 'none', subject: '' },
+  text: `${count} more in the same second`,
+})
+
+/** The last events of all sorts, the newest last. */
+export const latest = (records: Records, count: number): readonly Recorded[] =>
+  recordedSorts
+    .flatMap((sort) => records.last(sort).slice(-count))
+    .sort((left, right) => left.at - right.at)
+    .slice(-count)

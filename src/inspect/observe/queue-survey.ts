@@ -1,0 +1,83 @@
+/** A look at the mailboxes and the handlers of all processes, in pages. */
+import type { Overview } from '../../observe/index.ts'
+import type { ProcessSummary, System } from '../../runtime/index.ts'
+import { processPages } from '../prompt/process-pages.ts'
+import { shortText } from './value-trees.ts'
+
+/** A handler is pending when its promise takes so long. In ms. */
+const pendingMs = 1_000
+const pendingMax = 10
+const nameMax = 300
+
+/** A process with the longest mailbox. */
+export type LongQueue = {
+  readonly pid: number
+  readonly name: string
+  readonly mailbox: number
+  readonly mailboxMax: number
+}
+
+/** The result of a look. */
+export type QueueSurvey = {
+  readonly longest: LongQueue | undefined
+  /** Handlers that have run for more than a second, the longest first. */
+  readonly pending: Overview['pending']
+}
+
+/** Looks at all processes. */
+export const surveyQueues = async (system: System): Promise<QueueSurvey> => {
+  let longest: ProcessSummary | undefined
+  let pending: ProcessSummary[] = []
+  for await (const page of processPages(system)) {
+    const now = system.clock.now()
+    for (const process of page) if (process.mailbox > (longest?.mailbox ?? 0)) longest = process
+    const late = page.filter(({ handling }) => handling && now - handling.since > pendingMs)
+    if (late.length > 0) pending = [...pending, ...late].sort(bySince).slice(0, pendingMax)
+  }
+  return {
+    longest: longest && { ...longest, name: nameOf(longest) },
+    pending: pending.map(({ pid, handling, ...rest }) => ({
+      ...{
+        pid,
+        name: nameOf({ pid, ...rest }),
+        message: shortText(handling?.message ?? '', nameMax),
+      },
+      since: handling?.since ?? 0,
+    })),
+  }
+}
+
+const bySince = (left: ProcessSummary, right: ProcessSummary): number =>
+  (left.handling?.since ?? 0) - (right.handling?.since ?? 0)
+
+const nameOf = ({ name, label, pid }: Pick<ProcessSummary, 'name' | 'label' | 'pid'>): string =>
+  shortText(name ?? label ?? `<${pid}>`, nameMax)
+
+/** How many messages a process had got at the time of a look. */
+type Mark = { readonly got: number; readonly at: number }
+
+/**
+ * How long the first message of each mailbox has waited, at least. No message has a time stamp for
+ * this: one that waited at an earlier look, and has not been handled since, has waited for as long.
+ */
+export class MessageAges {
+  /** Of the processes with messages, by pid, the earliest mark that has not been handled. */
+  #marks: ReadonlyMap<number, Mark> = new Map()
+  #next = new Map<number, Mark>()
+
+  /** The age of the first message that waits, in ms; `undefined` without one. Notes it. */
+  of(process: Pick<ProcessSummary, 'pid' | 'mailbox' | 'handled'>, at: number): number | undefined {
+    const { pid, mailbox, handled } = process
+    if (mailbox === 0) return undefined
+    const earlier = this.#marks.get(pid)
+    const mark = earlier && earlier.got > handled ? earlier : { got: handled + mailbox, at }
+    this.#next.set(pid, mark)
+    return at - mark.at
+  }
+
+  /** A look at all processes is over. */
+  over(): void {
+    this.#marks = this.#next
+    this.#next = new Map()
+  }
+}
