@@ -122,7 +122,7 @@ export class ProcessLooks {
     const { ref, parent } = found
     const ties = tiesOf(ref, tiesMax)
     const linked = (pids: readonly number[]): ProcessLink[] => pids.map((each) => this.#link(each))
-    const status = await getStatus(ref, { timeoutMs: stateMs }).catch((error: Error) => error)
+    const status = await this.#statusOf(found)
     const { state } = status as ServerStatus
     const named = namedEntity(this.#app, found.name ?? found.label)
     const machine = machineShown(machineOf(ref), state)
@@ -160,6 +160,14 @@ export class ProcessLooks {
     const made = new ProcessTrace(this.#app.system, ref, () => this.#traces.delete(pid))
     this.#traces.set(pid, made)
     return made.look()
+  }
+
+  /** What it says of itself. To one that is busy each question would be one more message that waits. */
+  #statusOf({ ref, handling }: ProcessSummary): Promise<ServerStatus | Error> | Error {
+    const ranMs = handling ? this.#app.system.clock.now() - handling.since : 0
+    return handling && ranMs > stateMs
+      ? new KeelsonError('BUSY', `its state is shown when it has handled ${handling.message}`)
+      : getStatus(ref, { timeoutMs: stateMs }).catch((error: Error) => error)
   }
 
   #link(pid: number): ProcessLink {
