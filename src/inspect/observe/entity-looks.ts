@@ -12,13 +12,16 @@ import type { App } from '../../supervisors/index.ts'
 import { lineText } from '../text/shown-text.ts'
 import { machineShown } from './machine-shown.ts'
 import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
-import { redactedTree, shortText, shownTree } from './value-trees.ts'
+import { fitting, redactedTree, shortText, shownTree } from './value-trees.ts'
 
 const pageRows = 100
 const pageReads = 20
 const lineMax = 160
 const fieldsMax = 50
 const pendingMax = 100
+/** The most bytes of parts: a frame has 64 KiB, of which the state takes up to 24. */
+const fieldsBytes = 6 * 1024
+const pendingBytes = 6 * 1024
 
 /** The name of an entity of a kind that runs. @throws KeelsonError `INVALID_ARGUMENT` */
 export const entityIn = (app: App, query: Query): EntityName => {
@@ -158,17 +161,26 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
         seq: rows.seq,
         version: rows.version,
         state: shownTree(rows.state),
-        fields: redactedTree(Object.fromEntries(Object.entries(rows.fields).slice(0, fieldsMax))),
-        steps: rows.steps
-          .slice(0, pendingMax)
-          .map(({ name, notBefore, tries, failure }) =>
-            pending({ name, tries, failure }, notBefore || undefined),
-          ),
-        alarms: [...rows.alarms]
-          // The end of the entity is an alarm of the system's own.
-          .filter(([name]) => !name.startsWith('$'))
-          .slice(0, pendingMax)
-          .map(([name, { dueAt, tries, failure }]) => pending({ name, tries, failure }, dueAt)),
+        fields: redactedTree(
+          Object.fromEntries(Object.entries(rows.fields).slice(0, fieldsMax)),
+          fieldsBytes,
+        ),
+        steps: fitting(
+          rows.steps
+            .slice(0, pendingMax)
+            .map(({ name, notBefore, tries, failure }) =>
+              pending({ name, tries, failure }, notBefore || undefined),
+            ),
+          pendingBytes,
+        ),
+        alarms: fitting(
+          [...rows.alarms]
+            // The end of the entity is an alarm of the system's own.
+            .filter(([name]) => !name.startsWith('$'))
+            .slice(0, pendingMax)
+            .map(([name, { dueAt, tries, failure }]) => pending({ name, tries, failure }, dueAt)),
+          pendingBytes,
+        ),
         calls: rows.calls,
         ...given({ endsAt: app.entity(kind).endsAt(id) }),
       },

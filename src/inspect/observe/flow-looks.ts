@@ -6,10 +6,12 @@ import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import { lineText } from '../text/shown-text.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
-import { redactedTree, shortText } from './value-trees.ts'
+import { fitting, redactedTree, shortText } from './value-trees.ts'
 
 const pageRows = 50
 const stepsMax = 200
+/** A frame has 64 KiB, of which the progress takes up to 24. */
+const stepsBytes = 32 * 1024
 const lineMax = 160
 
 const prefixes = { workflow: '$flow-', queue: '$queue-' } as const
@@ -93,7 +95,7 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   return {
     row: rowOf(row),
     ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
-    steps: flow.steps(type, id, { limit: stepsMax }).entries.map(stepOf),
+    steps: fitting(flow.steps(type, id, { limit: stepsMax }).entries.map(stepOf), stepsBytes),
   }
 }
 

@@ -6,9 +6,12 @@ import type { Clock } from '../../clock.ts'
 import type { LogTail as ShownTail } from '../../observe/index.ts'
 import { type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
 import { shownLine } from './process-looks.ts'
+import { lastFitting } from './value-trees.ts'
 import { WhileLooked } from './while-looked.ts'
 
 const linesMax = 100
+/** A frame has 64 KiB. */
+const bytesMax = 56 * 1024
 const perSecondMax = 50
 const secondMs = 1_000
 
@@ -32,7 +35,7 @@ export class LogTail {
   /** The last lines, the newest last. */
   look(): ShownTail {
     this.#looked.look()
-    return { lines: this.#lines.slice(-linesMax) }
+    return { lines: lastFitting(this.#lines.slice(-linesMax), bytesMax) }
   }
 
   /** Ends the listening. */

@@ -19,6 +19,7 @@ import { runTroubles } from './run-troubles.ts'
 import { Sampling } from './sampling.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
 import { troublesOf } from './troubles.ts'
+import { fitting, lastFitting } from './value-trees.ts'
 
 type Answers = {
   readonly [V in keyof Views]: (query: Query) => Views[V]['data'] | Promise<Views[V]['data']>
@@ -27,6 +28,10 @@ type Answers = {
 /** Of the recorder in an overview. */
 const recentMax = 20
 const failuresMax = 100
+/** The most bytes of lists: a frame has 64 KiB, of which the series take up to 16. */
+const troublesBytes = 20 * 1024
+const recentBytes = 10 * 1024
+const slowBytes = 4 * 1024
 const recentMs = 600_000
 
 /**
@@ -134,13 +139,16 @@ export class Looks {
     const now = this.#app.system.clock.now()
     const gaveUp = this.#records.last('gave_up').map(shownEvent)
     return {
-      troubles: troublesOf(health, gaveUp, runs, now),
+      troubles: fitting(troublesOf(health, gaveUp, runs, now), troublesBytes),
       latencies: this.#sampling.latencies,
-      slow: this.#records.last('slow_handler').slice(-recentMax).map(shownLine),
+      slow: lastFitting(
+        this.#records.last('slow_handler').slice(-recentMax).map(shownLine),
+        slowBytes,
+      ),
       pending: this.#queues?.pending ?? [],
       growing: this.#growths.of(this.#app, health, this.#queues?.longest),
       series: this.#sampling.series,
-      recent: latest(this.#records, recentMax).map(shownLine),
+      recent: lastFitting(latest(this.#records, recentMax).map(shownLine), recentBytes),
     }
   }
 

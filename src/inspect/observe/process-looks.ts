@@ -32,14 +32,20 @@ import { ProcessTrace } from './process-trace.ts'
 import { given, numberIn, optionalNumber, optionalText, type Query, wordIn } from './questions.ts'
 import { MessageAges } from './queue-survey.ts'
 import { rounded } from './recent-times.ts'
-import { shortText, shownTree } from './value-trees.ts'
+import { bytesOf, fitting, lastFitting, shortText, shownTree } from './value-trees.ts'
 
 const rowsMax = 200
+const kindsMax = 50
 const nodesMax = 300
 const tiesMax = 20
 const messagesMax = 20
 const eventsMax = 20
 const eventTextMax = 2_000
+/** The most bytes of lists: a frame has 64 KiB, of which a state takes up to 24. */
+const eventsBytes = 16 * 1024
+const messagesBytes = 6 * 1024
+const rowsBytes = 48 * 1024
+const treeBytes = 48 * 1024
 const lineMax = 300
 
 /** A server that is busy does not show its state. */
@@ -82,7 +88,7 @@ export class ProcessLooks {
   async tree(): Promise<TreeNode> {
     const { clock } = this.#app.system
     const recent = recentRestarts(this.#records, clock.now())
-    const room = { left: nodesMax }
+    const room = { nodes: nodesMax, bytes: treeBytes }
     return nodeOf(await surveyTree(this.#app), recent, room)
   }
 
@@ -110,7 +116,8 @@ export class ProcessLooks {
     this.#before = look
     this.#ages.over()
     const counts = [...kinds].map(([kind, count]) => ({ kind, count }))
-    return { rows, total, kinds: counts.sort((a, b) => b.count - a.count).slice(0, rowsMax) }
+    const most = counts.sort((a, b) => b.count - a.count).slice(0, kindsMax)
+    return { rows: fitting(rows, rowsBytes), total, kinds: most }
   }
 
   /** One process. @throws KeelsonError `NO_PROCESS`, `INVALID_ARGUMENT` */
@@ -141,10 +148,13 @@ export class ProcessLooks {
       monitors: linked(ties.monitors.pids),
       monitoredBy: linked(ties.monitoredBy.pids),
       isTrapping: found.trapExit,
-      messages: waitingMessages(ref, messagesMax).map(({ what, payload }) => ({
-        what: shortText(what),
-        ...(payload !== undefined && { shape: shapeText(payload) }),
-      })),
+      messages: fitting(
+        waitingMessages(ref, messagesMax).map(({ what, payload }) => ({
+          what: shortText(what),
+          ...(payload !== undefined && { shape: shapeText(payload) }),
+        })),
+        messagesBytes,
+      ),
       events: this.#eventsOf(found),
     }
   }
@@ -172,18 +182,17 @@ export class ProcessLooks {
 
   #link(pid: number): ProcessLink {
     const found = processAt(this.#app.system, pid)
-    return { pid, title: found ? processTitle(found) : `<${pid}>` }
+    return { pid, title: found ? shortText(processTitle(found), 100) : `<${pid}>` }
   }
 
   /** The events that the recorder has of a process, and of earlier ones of its name. */
   #eventsOf({ pid, name, label }: ProcessSummary): readonly ShownRecorded[] {
     const title = name ?? label
-    return (['crash', 'restart', 'gave_up', 'backed_off', 'slow_handler', 'log'] as const)
+    const found = (['crash', 'restart', 'gave_up', 'backed_off', 'slow_handler', 'log'] as const)
       .flatMap((sort) => this.#records.last(sort))
       .filter((event) => event.pid === pid || (title !== undefined && event.subject === title))
       .sort((left, right) => left.at - right.at)
-      .slice(-eventsMax)
-      .map(shownEvent)
+    return lastFitting(found.slice(-eventsMax).map(shownEvent), eventsBytes)
   }
 }
 
@@ -261,21 +270,27 @@ const recentRestarts = (records: Records, now: number): ReadonlyMap<string, numb
 const nodeOf = (
   node: SurveyedNode,
   recent: ReadonlyMap<string, number[]>,
-  room: { left: number },
+  room: { nodes: number; bytes: number },
 ): TreeNode => {
   const { name, pid, kind, status, mailbox, restarts, reason, live } = node
-  const shown: TreeNode[] = []
-  for (const child of node.children) {
-    if (room.left-- <= 0) break
-    shown.push(nodeOf(child, recent, room))
-  }
-  const rest = node.children.length - shown.length
-  return {
-    ...{ name: shortText(name, 300), kind, status, mailbox, restarts, children: shown },
-    ...given<Pick<TreeNode, 'pid' | 'recent' | 'reason' | 'live'>>({
+  const own = {
+    ...{ name: shortText(name, 300), kind, status, mailbox, restarts },
+    ...given<Pick<TreeNode, 'pid' | 'recent' | 'reason'>>({
       pid,
       recent: recent.get(name),
       reason: reason === undefined ? undefined : shortText(reason, 300),
+    }),
+  }
+  room.bytes -= bytesOf(own)
+  const children: TreeNode[] = []
+  for (const child of node.children) {
+    if (room.nodes-- <= 0 || room.bytes <= 0) break
+    children.push(nodeOf(child, recent, room))
+  }
+  const rest = node.children.length - children.length
+  return {
+    ...{ ...own, children },
+    ...given<Pick<TreeNode, 'live'>>({
       live: live ?? (rest > 0 ? node.children.length : undefined),
     }),
   }

@@ -9,15 +9,37 @@ import { hiddenText, isSecretName, redacted, shapeText } from '../../redaction.t
 const depthMax = 6
 const membersMax = 200
 const textMax = 1_000
-/** The most members and characters of a whole tree: a frame has room for it. */
+/** The most members of a whole tree, and bytes of its JSON: a frame has room for it. */
 const allMembersMax = 1_000
-const allTextMax = 24_000
+const allBytesMax = 24 * 1024
+/** The bytes of an object and of a member without their texts. */
+const objectBytes = 50
+const memberBytes = 12
 
 /** The tree of a value that `formatStatus` or the redaction has decided about. Never throws. */
-export const shownTree = (value: unknown): Shown => new TreeBuilder().tree(value, 0)
+export const shownTree = (value: unknown, bytesMax = allBytesMax): Shown =>
+  new TreeBuilder(bytesMax).tree(value, 0)
 
 /** The tree of a value of a user, without its secrets. Never throws. */
-export const redactedTree = (value: unknown): Shown => shownTree(redacted(value))
+export const redactedTree = (value: unknown, bytesMax = allBytesMax): Shown =>
+  shownTree(redacted(value), bytesMax)
+
+/** The bytes of the JSON of a value. */
+export const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value))
+
+/** The first items whose JSON fits into so many bytes. */
+export const fitting = <T>(items: readonly T[], bytesMax: number): readonly T[] => {
+  let left = bytesMax
+  const end = items.findIndex((item) => {
+    left -= bytesOf(item) + 1
+    return left < 0
+  })
+  return end < 0 ? items : items.slice(0, end)
+}
+
+/** The last items whose JSON fits into so many bytes. */
+export const lastFitting = <T>(items: readonly T[], bytesMax: number): readonly T[] =>
+  fitting(items.toReversed(), bytesMax).toReversed()
 
 /** A short text. */
 export const shortText = (text: string, max = textMax): string =>
@@ -25,8 +47,12 @@ export const shortText = (text: string, max = textMax): string =>
 
 class TreeBuilder {
   #members = allMembersMax
-  #text = allTextMax
+  #left: number
   readonly #around = new Set<object>()
+
+  constructor(bytesMax: number) {
+    this.#left = bytesMax
+  }
 
   tree(value: unknown, depth: number): Shown {
     try {
@@ -60,9 +86,11 @@ class TreeBuilder {
 
   #parts(value: object, depth: number): Shown {
     const { type, size, entries } = partsOf(value)
+    this.#left -= objectBytes
     const members: [string, Shown][] = []
     for (const [key, item] of entries) {
-      if (members.length === membersMax || this.#members-- <= 0 || this.#text <= 0) break
+      if (members.length === membersMax || this.#members-- <= 0 || this.#left <= 0) break
+      this.#left -= memberBytes
       const shown = isSecretName(key) && isContent(item) ? hiddenText(item) : item
       members.push([this.#short(key), this.tree(shown, depth + 1)])
     }
@@ -70,8 +98,8 @@ class TreeBuilder {
   }
 
   #short(text: string): string {
-    const short = shortText(text, Math.max(0, Math.min(textMax, this.#text)))
-    this.#text -= short.length
+    const short = shortText(text, Math.max(0, Math.min(textMax, this.#left)))
+    this.#left -= bytesOf(short)
     return short
   }
 }

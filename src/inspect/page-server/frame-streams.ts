@@ -91,7 +91,7 @@ export class FrameStreams {
 /** The event of a frame. A larger one than fits says so. */
 const frameText = (frame: Frame): string => {
   const text = JSON.stringify(frame)
-  if (text.length <= frameMax || !('header' in frame)) return `data: ${text}\n\n`
+  if (Buffer.byteLength(text) <= frameMax || !('header' in frame)) return `data: ${text}\n\n`
   const error = { code: 'TOO_LARGE', message: 'the view is too large: narrow it' }
   return `data: ${JSON.stringify({ header: frame.header, error })}\n\n`
 }
