@@ -172,7 +172,7 @@ export class ProcessLooks {
     return made.look()
   }
 
-  /** What it says of itself. To one that is busy each question would be one more message that waits. */
+  /** Its status. For a busy process each question would be one more message that waits. */
   #statusOf({ ref, handling }: ProcessSummary): Promise<ServerStatus | Error> | Error {
     const ranMs = handling ? this.#app.system.clock.now() - handling.since : 0
     return handling && ranMs > stateMs
