@@ -210,7 +210,7 @@ export class DurableProcess implements Actor, Ended {
       const { watch } = draft
       // Without a closure: its scope would cost each turn, watched or not.
       answer = watch ? watch.run(run, state, context) : run.handler(state, run.payload, context)
-      if (!isThenable(answer)) return this.#ended(draft, answer)
+      if (NextStep.is(answer) || !isThenable(answer)) return this.#ended(draft, answer)
     } catch (error) {
       return this.#threw(draft, error)
     }

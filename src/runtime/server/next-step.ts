@@ -83,8 +83,16 @@ export class NextStep<K extends StepKind = StepKind> {
   /** Recognizes a step without reading any property: a handler may return any Proxy. */
   readonly #isStep = true
 
+  /**
+   * V8 looks for a private field slowly where it has seen objects of many shapes, so those of other
+   * classes go first.
+   */
   static is(answer: unknown): answer is NextStep {
-    return typeof answer === 'object' && answer !== null && #isStep in answer
+    try {
+      return answer instanceof NextStep && #isStep in answer
+    } catch {
+      return false // a Proxy that was revoked, or whose trap throws
+    }
   }
 
   constructor(

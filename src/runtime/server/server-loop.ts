@@ -205,10 +205,11 @@ export class ServerLoop implements Behaviour {
   /** Takes the result of `init`, a handler or `terminate`, at once or when its promise settles. */
   #take(answer: unknown): void {
     if (!this.#process.alive) return
-    if (!NextStep.is(answer) && this.#awaits(answer)) return
+    const isStep = NextStep.is(answer)
+    if (!isStep && this.#awaits(answer)) return
     if (this.#phase === 'starting') this.#start(answer)
     else if (this.#phase === 'terminating') this.#finish()
-    else if (NextStep.is(answer)) this.#follow(answer)
+    else if (isStep) this.#follow(answer)
     else this.#failed(badReturn(answer))
   }
 
