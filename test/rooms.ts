@@ -91,7 +91,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     operations: ['command', 'recorder', 'prompt'],
     observe: ['text', 'recorder', 'views', 'prompt'],
     attach: ['text', 'command', 'recorder', 'prompt', 'observe'],
-    'page-server': ['attach'],
+    'page-server': ['observe', 'attach'],
     wal: ['text', 'command'],
     journal: ['text', 'command', 'wal'],
     backup: ['text', 'command'],

@@ -107,6 +107,7 @@ const entryPoints = [
   'src/testing/index.ts',
   'src/flow/index.ts',
   'src/inspect/operations/operations.ts',
+  'src/inspect/page-server/observer.ts',
   'src/adapters/level/level.ts',
   'src/adapters/otel/otel.ts',
   'src/adapters/postgres/postgres.ts',

@@ -3,15 +3,15 @@
  * The instance opens no port and answers questions only.
  */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { type Environment, isTerminal, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { Tokens } from '../page-server/admission.ts'
+import { builtPage } from '../page-server/built-page.ts'
 import { InstanceLink } from '../page-server/instance-link.ts'
 import { listenOnLoopback } from '../page-server/loopback-server.ts'
-import { type Page, PageServer } from '../page-server/page-server.ts'
+import { PageServer } from '../page-server/page-server.ts'
 import { configuredDir } from './attach-command.ts'
 import type { ObserveCommand } from './command-line.ts'
 
@@ -61,13 +61,6 @@ export const runObserve = async (
     source.close()
     interruption.release()
   }
-}
-
-const builtPage = (): Page => {
-  const folder = new URL('dist/observe/', import.meta.resolve('keelson/package.json'))
-  const read = (file: string): string => readFileSync(new URL(file, folder), 'utf8')
-  const { policy } = JSON.parse(read('page.json')) as { readonly policy: string }
-  return { html: read('page.html'), policy }
 }
 
 /** Without a browser the printed address is there. */

@@ -37,17 +37,20 @@ export class Observer {
   }
 
   /**
-   * The answer to one request. Never rejects but for a message without a number, which is not of
+   * The answer to one request of a user. Never rejects but for a message without a number, which is not of
    * this protocol.
    */
-  async answer(message: Readonly<Record<string, unknown>>): Promise<Answered> {
+  async answer(
+    message: Readonly<Record<string, unknown>>,
+    user = this.#terms.user,
+  ): Promise<Answered> {
     const id = Number(message.id)
     try {
       if (this.#running >= runningMax)
         throw new KeelsonError('BUSY', `${runningMax} questions wait for their answers`)
       this.#running++
       try {
-        return { id, answer: await this.#answer(message) }
+        return { id, answer: await this.#answer(message, user) }
       } finally {
         this.#running--
       }
@@ -61,7 +64,10 @@ export class Observer {
     this.#looks.end()
   }
 
-  async #answer({ look, query, plan, act }: Readonly<Record<string, unknown>>): Promise<unknown> {
+  async #answer(
+    { look, query, plan, act }: Readonly<Record<string, unknown>>,
+    user: string,
+  ): Promise<unknown> {
     if (typeof look === 'string') return this.#looks.answer(look, Object(query) as Query)
     if (!this.#terms.isWriting)
       throw new KeelsonError('READ_ONLY', 'this session only looks: keelson observe --write acts')
@@ -71,7 +77,7 @@ export class Observer {
     const { logger } = this.#app.system
     const effect = effectOf(this.#app, action)
     // A text of a user must not look like another line.
-    const title = printable(`${this.#terms.user}, observing: ${effect}`)
+    const title = printable(`${user}, observing: ${effect}`)
     // A warning: it is recorded, so the page shows it beside what it was done for.
     logger.warn(`${title}. Reason: ${printable(because)}`)
     try {

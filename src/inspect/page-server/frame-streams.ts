@@ -15,11 +15,17 @@ export const frameMax = 64 * 1024
 
 const everyMs = 1_000
 const unreadMs = 30_000
+/** Its login may end: it is asked again so often. */
+const admittedMs = 60_000
 
 type Viewer = {
   readonly response: ServerResponse
   readonly view: string
   readonly query: object
+  /** Whether it may still look. */
+  readonly admits: () => Promise<boolean>
+  /** When it was asked last. */
+  admittedAt: number
   /** The time of its last frame that was sent whole. */
   sentAt: number
 }
@@ -41,9 +47,10 @@ export class FrameStreams {
     return this.#viewers.size < viewersMax
   }
 
-  /** Sends frames of a view until the other side has left. */
-  add(response: ServerResponse, view: string, query: object): void {
-    const viewer = { response, view, query, sentAt: this.#clock.monotonic() }
+  /** Sends frames of a view until the other side has left, or may look no more. */
+  add(response: ServerResponse, view: string, query: object, admits = async () => true): void {
+    const now = this.#clock.monotonic()
+    const viewer = { response, view, query, admits, admittedAt: now, sentAt: now }
     this.#viewers.add(viewer)
     response.on('close', () => this.#viewers.delete(viewer))
     response.on('error', () => response.destroy())
@@ -58,6 +65,7 @@ export class FrameStreams {
   }
 
   async #tick(): Promise<void> {
+    for (const viewer of this.#viewers) this.#admit(viewer)
     const groups = new Map<string, Viewer[]>()
     for (const viewer of this.#viewers) {
       const key = JSON.stringify([viewer.view, viewer.query])
@@ -79,6 +87,13 @@ export class FrameStreams {
       viewer.response.write(text)
       viewer.sentAt = this.#clock.monotonic()
     }
+  }
+
+  #admit(viewer: Viewer): void {
+    const now = this.#clock.monotonic()
+    if (now - viewer.admittedAt < admittedMs) return
+    viewer.admittedAt = now
+    void viewer.admits().then((isAdmitted) => isAdmitted || viewer.response.destroy())
   }
 
   #isReady({ response, sentAt }: Viewer): boolean {

@@ -17,7 +17,7 @@ export type Source = {
   /** Since when it does not answer, and why. */
   readonly away: { readonly since: number; readonly reason: string } | undefined
   /** @throws KeelsonError its refusal */
-  ask(request: Asked): Promise<unknown>
+  ask(request: Asked, user?: string): Promise<unknown>
 }
 
 /** The file of the page, and the policy that allows a browser its script and style alone. */
@@ -31,11 +31,13 @@ export type PageTerms = {
   readonly isWriting: boolean
   /** The port of the loopback interface that requests must name; `undefined`: a host's own. */
   readonly port: () => number | undefined
-  /** Whether a request may ask. */
-  readonly admits: (request: IncomingMessage) => boolean | Promise<boolean>
-  /** The token for a one-time code. */
-  readonly exchanged: (code: unknown) => string | undefined
+  /** Whether a request may ask: the name of its user, or `true`. */
+  readonly admits: (request: IncomingMessage) => Admitted | Promise<Admitted>
+  /** The token for a one-time code; absent: a host's own login decides, about the page too. */
+  readonly exchanged?: (code: unknown) => string | undefined
 }
+
+type Admitted = string | boolean | undefined
 
 type Answer = {
   readonly status: number
@@ -73,10 +75,13 @@ export class PageServer {
     this.#streams = new FrameStreams(terms.clock, (view, query) => this.#frame(view, query))
   }
 
-  /** Answers one request. Never rejects. */
-  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** Answers one request; `url`: without the path of the page. Never rejects. */
+  async handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url = request.url ?? '/',
+  ): Promise<void> {
     try {
-      const { url = '/' } = request
       if (!URL.canParse(url, base)) throw refusal(400, 'INVALID_ARGUMENT', 'the path is none')
       const { pathname: path, searchParams } = new URL(url, base)
       const refused = this.#refusal(request, path)
@@ -108,29 +113,48 @@ export class PageServer {
     const { page, exchanged } = this.#terms
     const isPost = request.method === 'POST'
     if (!isPost && request.method !== 'GET') throw refusal(405, 'FORBIDDEN', 'GET or POST')
+    if (exchanged === undefined) await this.#admit(request)
     if (path === '/' && !isPost)
       return { status: 200, type: html, body: page.html, policy: page.policy }
-    if (path === '/api/session' && isPost) {
+    if (exchanged && path === '/api/session' && isPost) {
       const token = exchanged(Object(await bodyOf(request)).code)
       if (token === undefined) throw refusal(401, 'UNAUTHORIZED', 'the code is used or too old')
       return answer({ token })
     }
-    await this.#admit(request)
-    if (isPost && (path === '/api/plan' || path === '/api/act'))
-      return answer(await this.#act(path === '/api/plan', Object(await bodyOf(request))))
+    const user = await this.#admit(request)
+    if (isPost && (path === '/api/plan' || path === '/api/act')) {
+      const message = Object(await bodyOf(request))
+      return told(() => this.#act(path === '/api/plan', message, user))
+    }
     const view = /^\/api\/([a-z]+)$/.exec(path)?.[1]
     if (view === undefined || isPost) throw refusal(404, 'NOT_FOUND', 'there is nothing here')
     if (this.#terms.source.away) return answer({ away: this.#terms.source.away })
-    return answer(await this.#look(view, Object.fromEntries(query)))
+    return told(() => this.#look(view, Object.fromEntries(query)))
   }
 
-  async #admit(request: IncomingMessage): Promise<void> {
-    if (!(await this.#terms.admits(request)))
-      throw refusal(401, 'UNAUTHORIZED', 'the token is missing or not that of this server')
+  /** The name of the user of a request, if it has one. */
+  async #admit(request: IncomingMessage): Promise<string | undefined> {
+    const admitted = await this.#isAdmitted(request)
+    if (admitted === true) return undefined
+    if (typeof admitted === 'string' && admitted !== '') return admitted
+    throw refusal(401, 'UNAUTHORIZED', 'the token is missing or not that of this server')
+  }
+
+  /** A login that fails admits nobody. */
+  async #isAdmitted(request: IncomingMessage): Promise<Admitted> {
+    try {
+      return await this.#terms.admits(request)
+    } catch {
+      return false
+    }
   }
 
   /** Plans or performs an action. The instance checks again whether it may be done. */
-  async #act(isPlan: boolean, message: { readonly nonce?: unknown }): Promise<unknown> {
+  async #act(
+    isPlan: boolean,
+    message: { readonly nonce?: unknown },
+    user: string | undefined,
+  ): Promise<unknown> {
     const { source, isWriting } = this.#terms
     const { nonce, ...parts } = message
     if (!isWriting)
@@ -143,7 +167,7 @@ export class PageServer {
     const action = parts as Action
     if (!this.#nonces.uses(nonce, action))
       throw refusal(409, 'CONFLICT', 'the action was not planned so, was performed, or is too old')
-    return source.ask({ act: action })
+    return source.ask({ act: action }, user)
   }
 
   #look(look: string, query: object): Promise<unknown> {
@@ -160,7 +184,12 @@ export class PageServer {
     const { view = 'header', ...query } = Object.fromEntries(searchParams)
     if (!this.#streams.hasRoom) throw refusal(503, 'BUSY', 'eight viewers look already')
     response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' })
-    this.#streams.add(response, view, query)
+    this.#streams.add(response, view, query, () =>
+      this.#admit(request).then(
+        () => true,
+        () => false,
+      ),
+    )
   }
 
   /** The present frame of a stream. */
@@ -204,7 +233,24 @@ const send = async (
 const json = 'application/json; charset=utf-8'
 const html = 'text/html; charset=utf-8'
 
+/**
+ * The answer of the instance, or its refusal. That is an answer too: the browser writes a line to its
+ * console for each failed status.
+ */
+const told = async (ask: () => Promise<unknown>): Promise<Answer> => {
+  try {
+    return answer(await ask())
+  } catch (error) {
+    const { status, code, message } = refusedOf(error)
+    if (status !== refusedByInstance) throw error
+    return answer({ error: { code, message } })
+  }
+}
+
 const answer = (body: unknown): Answer => ({ status: 200, type: json, body: JSON.stringify(body) })
+
+/** A question that cannot be answered, or an action that cannot be done. */
+const refusedByInstance = 422
 
 class Refusing extends Error {
   readonly refused: Refused
@@ -221,7 +267,7 @@ const refusal = (status: number, code: string, message: string): Refusing =>
 const refusedOf = (error: unknown): Refused => {
   if (error instanceof Refusing) return error.refused
   if (isKeelsonError(error)) {
-    const status = error.code === 'READ_ONLY' ? 403 : 400
+    const status = error.code === 'READ_ONLY' ? 403 : refusedByInstance
     return { status, code: error.code, message: error.message }
   }
   const isRefused = typeof error === 'object' && error !== null && 'status' in error

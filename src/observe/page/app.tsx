@@ -277,7 +277,8 @@ const Notice = ({ state, frame }: { state: StreamState; frame: Frame | undefined
   if (state === 'ended')
     return (
       <p class="banner bad">
-        This tab is signed out: open the address that <code>keelson observe</code> prints.
+        This tab is signed out: open the address that <code>keelson observe</code> prints, or sign
+        in to the service again.
       </p>
     )
   if (state === 'lost')

@@ -30,7 +30,7 @@ export const signIn = async (): Promise<void> => {
   if (code === undefined) return
   // The code is good once, so it leaves the address and the history of the tab.
   history.replaceState(null, '', '#/overview')
-  const answer = await fetch('/api/session', {
+  const answer = await fetch('api/session', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ code }),
@@ -39,13 +39,19 @@ export const signIn = async (): Promise<void> => {
   keep(tokenName, token)
 }
 
-const headers = (): Record<string, string> => ({ authorization: `Bearer ${kept(tokenName) ?? ''}` })
+/** Without a token the login of a host decides, which may be in this header. */
+const headers = (): Record<string, string> => {
+  const token = kept(tokenName)
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
+}
 
 const answered = async (response: Response): Promise<unknown> => {
   const text = await response.text()
-  if (response.ok) return JSON.parse(text)
   try {
-    throw new Refused((JSON.parse(text) as { error: Refusal }).error)
+    const body = JSON.parse(text) as { readonly error?: Refusal }
+    if (body.error) throw new Refused(body.error)
+    if (response.ok) return body
+    throw new Error(text)
   } catch (error) {
     if (error instanceof Refused) throw error
     throw new Refused({ code: String(response.status), message: text.slice(0, 200) })
@@ -65,12 +71,11 @@ export const ask = async <V extends keyof Views>(
   query: Views[V]['query'],
   signal?: AbortSignal,
 ): Promise<Views[V]['data']> => {
-  const path = `/api/${view}?${queryOf(query)}`
+  const path = `api/${view}?${queryOf(query)}`
   const response = await fetch(path, { headers: headers(), ...(signal && { signal }) })
   const frame = (await answered(response)) as Frame<V>
   if ('away' in frame) throw new Refused({ code: 'AWAY', message: frame.away.reason })
-  if ('error' in frame) throw new Refused(frame.error)
-  return frame.data
+  return (frame as { readonly data: Views[V]['data'] }).data
 }
 
 const post = async (path: string, body: object): Promise<unknown> =>
@@ -84,11 +89,11 @@ const post = async (path: string, body: object): Promise<unknown> =>
 
 /** The effect of an action, before it is performed. @throws Refused */
 export const plan = async (action: Proposed): Promise<Plan> =>
-  (await post('/api/plan', action)) as Plan
+  (await post('api/plan', action)) as Plan
 
 /** Performs an action that was planned. @throws Refused */
 export const act = async (action: Action, nonce: string): Promise<Done> =>
-  (await post('/api/act', { ...action, nonce })) as Done
+  (await post('api/act', { ...action, nonce })) as Done
 
 /** A stream is lost if no frame comes for so long; then it is opened again. In ms. */
 const silenceMax = 8_000
@@ -114,7 +119,7 @@ export const follow = (view: keyof Views, query: object, listener: Listener): ((
     const abort = new AbortController()
     life.abort = abort
     try {
-      await read(`/api/stream?${queryOf({ view, ...query })}`, abort, (frame) => {
+      await read(`api/stream?${queryOf({ view, ...query })}`, abort, (frame) => {
         life.failures = 0
         listener.onState('live')
         listener.onFrame(frame)

@@ -1,6 +1,7 @@
 /** The server of the page over real sockets: who is refused, and that nothing acts but a planned POST. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
 import { Nonces, Tokens } from '../../../src/inspect/page-server/admission.ts'
 import { pageServed, sourceOf } from '../../support/worlds/page-client.ts'
@@ -127,6 +128,17 @@ test('the page exchanges its code for the token over HTTP, once', async () => {
   expect(status).toBe(200)
   expect(tokens.admits(`Bearer ${JSON.parse(text).token}`)).toBe(true)
   expect((await post('/api/session', { code }, {})).status).toBe(401)
+})
+
+test('a refusal of the instance is an answer, so that a browser has no failed request', async () => {
+  const source = sourceOf(() => {
+    throw new KeelsonError('NO_PROCESS', 'there is no process <7> any more')
+  })
+  const { ask, post } = await pageServed({ source, isWriting: true })
+  const error = { code: 'NO_PROCESS', message: 'there is no process <7> any more' }
+
+  for (const { status, text } of [await ask('/api/process?pid=7'), await post('/api/plan', kill)])
+    expect([status, JSON.parse(text)]).toEqual([200, { error }])
 })
 
 describe('an action', () => {
