@@ -236,13 +236,14 @@ export const readOptions = <T extends object>(
   known: readonly string[],
   at: Place,
 ): T => {
-  const copy = {}
+  const copy: Record<string, unknown> = {}
   read(options, known, at, at, copy)
   return copy as T
 }
 
 /** Whether it is of no class, in any realm: a Map, a Date or a promise has no options in it. */
 const isPlain = (options: object): boolean => {
+  if (Object.getPrototypeOf(options) === Object.prototype) return true
   let at = options
   while (!Object.hasOwn(at, 'constructor')) {
     const next: object | null = Object.getPrototypeOf(at)
@@ -252,13 +253,13 @@ const isPlain = (options: object): boolean => {
   return Object.getPrototypeOf(at) === null
 }
 
-/** Reads each member, which may be a getter that throws. */
+/** Reads each member, which may be a getter that throws. Calls come here: nothing is slow on the way of good options. */
 const read = (
   options: unknown,
   known: readonly string[],
   at: Place,
   nameAt: Place,
-  copy?: object,
+  copy?: Record<string, unknown>,
 ): void => {
   let misspelt: string | undefined
   let expected: string | undefined
@@ -269,8 +270,8 @@ const read = (
     else {
       for (const name in options) if (!known.includes(name)) misspelt ??= name
       for (const name of known) {
-        const value: unknown = Reflect.get(options, name)
-        if (copy && name in options) Reflect.set(copy, name, value)
+        const value = (options as Record<string, unknown>)[name]
+        if (copy && (value !== undefined || name in options)) copy[name] = value
       }
     }
   } catch {
