@@ -1,0 +1,85 @@
+/**
+ * The port to an engine that keeps the state of several members: logs, a directory of small
+ * entries, and files. A call without an answer means the same as in `shared-log.ts`.
+ */
+import type { SharedLog } from './shared-log.ts'
+
+/** An entry of the directory. */
+export type DirectoryEntry = {
+  readonly value: string
+  /** Grows with each change of the directory. No two changes have the same. */
+  readonly revision: number
+}
+
+/** All entries at one moment. */
+export type DirectoryView = {
+  /** That of the last change, also of a removal. */
+  readonly revision: number
+  readonly entries: ReadonlyMap<string, DirectoryEntry>
+}
+
+/**
+ * Small entries: members, owners, leases. A lease has ended for a member that saw one revision of
+ * its entry unchanged for as long as the lease lasts, on its own monotonic clock. So a renewal is a
+ * `set`, also of an equal value.
+ */
+export interface Directory {
+  view(): Promise<DirectoryView>
+  /**
+   * Sets an entry whose revision is `revision`, or that is absent if that is 0; without a value it
+   * removes the entry. Returns the new revision. After a call without an answer, the entry says
+   * whether it took effect, if values name their writers.
+   * @throws KeelsonError `CONFLICT`, with the present revision in `details.revision`
+   */
+  set(name: string, revision: number, value?: string): Promise<number>
+  /** Resolves as `SharedLog.moved` does, when the directory may have a later revision. */
+  moved(revision: number, signal?: AbortSignal): Promise<void>
+}
+
+/** Files that never change: snapshots, and large values under the place of their record. */
+export interface SharedFiles {
+  /**
+   * Keeps a file under a name. It is there, whole and durable, when this resolves, and not at all
+   * before. Writers side by side do not mix.
+   * @throws KeelsonError `CONFLICT` if another content has the name; the error of `pieces`
+   */
+  put(
+    name: string,
+    pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  ): Promise<{ readonly size: number }>
+  /** The size of a file, or `undefined` without one. */
+  size(name: string): Promise<number | undefined>
+  /**
+   * The bytes of a file from `from` on, up to `to`, in pieces.
+   * @throws KeelsonError `CORRUPT` if it is not there, or not whole: also in the middle
+   */
+  read(name: string, from?: number, to?: number): AsyncIterable<Uint8Array>
+  /** The names that begin with `prefix`, in order. */
+  list(prefix: string): Promise<readonly string[]>
+  /** Removes a file; a no-op without one. */
+  remove(name: string): Promise<void>
+}
+
+/** The connections of one member to an engine. */
+export interface SharedSession {
+  /** A handle of the log `name`. Handles do not wait for each other. */
+  log(name: string): SharedLog
+  readonly directory: Directory
+  readonly files: SharedFiles
+  /** Ends the session. Pending calls reject with `UNKNOWN_OUTCOME`. Never rejects. */
+  close(): Promise<void>
+}
+
+/** An engine that can be connected to. */
+export interface SharedEngine {
+  /** A description for people, without a password. */
+  readonly description: string
+  /**
+   * Connects for a member of `cluster`, and brings the engine's own tables up to date. `copies`:
+   * how many machines must have what is acknowledged.
+   * @throws KeelsonError `CONFIG` if the engine does not keep what it acknowledges, or not on so
+   * many machines; `UNSUPPORTED_VERSION` if a newer version made its tables; any error of the
+   * client
+   */
+  open(options: { readonly cluster: string; readonly copies: number }): Promise<SharedSession>
+}

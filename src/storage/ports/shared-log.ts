@@ -1,0 +1,183 @@
+/**
+ * The port to a log that an engine outside of the process keeps. Several members reach the same log
+ * through handles of their own. The engine decides who writes: an append moves the head of the log
+ * from one position to the next, and takes effect only if the head is exactly where the writer
+ * believes it. The engine's answer is the commit point.
+ *
+ * Every call may end without an answer: it then rejects with `UNKNOWN_OUTCOME`, and may have taken
+ * effect, may take effect later, or never. Every call may be repeated as it is. Appends
+ * of one handle are carried out in the order in which they were made.
+ */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+
+/** A place between two groups: the end of the group with this LSN, this epoch and this id. */
+export type SharedPosition = {
+  /** Grows with each change of the owner. */
+  readonly epoch: number
+  /** The last LSN of the group. */
+  readonly lsn: number
+  /** The owner's name of the group, different for any two groups. */
+  readonly id: string
+}
+
+/** The place before the first group. */
+export const sharedStart: SharedPosition = { epoch: 0, lsn: 0, id: '' }
+
+/** Whether two places are the same place of the same history. */
+export const isSamePosition = (one: SharedPosition, other: SharedPosition): boolean =>
+  one.epoch === other.epoch && one.lsn === other.lsn && one.id === other.id
+
+/** Frames that are appended at once, whole or not at all. */
+export type SharedGroup = {
+  /** The end of the group before it. */
+  readonly after: SharedPosition
+  /**
+   * The end of this group. Its LSN is greater than that of `after`. Its epoch is that of `after` if
+   * the owner writes on, and greater if the group begins the epoch of a new owner.
+   */
+  readonly end: SharedPosition
+  /**
+   * The last LSN that was acknowledged to the owner when it made this group. Readers of a log
+   * apply no frame beyond the greatest that they have seen: a later frame may still be lost.
+   */
+  readonly provenLsn: number
+  /** The frames. Empty in a *mark*, with which an idle owner reports `provenLsn` to readers. */
+  readonly bytes: Uint8Array
+}
+
+/** A snapshot that the log may be replayed from. */
+export type SharedSnapshot = { readonly lsn: number; readonly file: string }
+
+/** The present state of a log. */
+export type SharedHead = {
+  /** Identifies the log, for its whole life. */
+  readonly logId: string
+  /** The end of the last group. */
+  readonly end: SharedPosition
+  /** The frames up to this LSN were trimmed. `mark`: as `trim` got it. */
+  readonly trimmed: { readonly lsn: number; readonly mark: string }
+  /** Oldest first. */
+  readonly snapshots: readonly SharedSnapshot[]
+  /** The bits of `logFeatures` that a reader must know. Once set, they stay. */
+  readonly features: number
+}
+
+/** Some groups of a log, in order and without a gap. */
+export type SharedReading = {
+  readonly groups: readonly SharedGroup[]
+  /** The LSN to read on from: that of the last group, or the one that was asked for. */
+  readonly next: number
+}
+
+/** One log of an engine. */
+export interface SharedLog {
+  /**
+   * Makes the log if it is not there. Returns the head: of another `logId`, if another member made
+   * it first.
+   */
+  create(logId: string): Promise<SharedHead>
+  /**
+   * The head as the engine shows it. It may show an append that is lost again when the engine
+   * fails over: what follows an acknowledged append was not.
+   * @throws KeelsonError `NO_SEGMENTS` without a log
+   */
+  head(): Promise<SharedHead>
+  /**
+   * Appends a group after `after`. When it resolves, the group and all before it are as durable
+   * as the engine keeps anything. Repeating an append that took effect resolves too, as long as
+   * the log has not passed to a later epoch. `features` are added to those of the head.
+   *
+   * A refusal has the head in `details.head`:
+   * - `FENCED`: the log has passed to a later owner. No attempt at this group takes effect
+   *   afterwards. Whether an earlier attempt did, the log says at its LSN.
+   * - `CONFLICT`: the head is not at `after`, and not at the end of this group. If its LSN is
+   *   greater than that of `after`, no attempt at this group takes effect afterwards. If it is less,
+   *   a group before this one is missing: it is on its way, or the engine lost what it
+   *   acknowledged.
+   * @throws KeelsonError `FENCED`, `CONFLICT`, `UNKNOWN_OUTCOME`; `INVALID_ARGUMENT` if the end of
+   * the group is not after `after`
+   */
+  append(group: SharedGroup, features?: number): Promise<void>
+  /**
+   * Reads groups with frames after the LSN `after`: at least one if there is any, then up to
+   * `maxBytes`. The first one may begin before. To find that a group is absent proves nothing:
+   * only another group at its LSN does.
+   * @throws KeelsonError `BAD_CURSOR` if frames after `after` were trimmed; `CORRUPT` if groups
+   * are missing between the trimmed ones and the head
+   */
+  read(after: number, maxBytes: number): Promise<SharedReading>
+  /**
+   * Resolves when the log may have frames after the LSN `after`, at the latest after the engine's
+   * own bound: then nothing need have changed. Aborting `signal` resolves it.
+   */
+  moved(after: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Names a snapshot that was uploaded and read back. The newest two stay named.
+   * @throws KeelsonError `FENCED` if the head has another epoch; `INVALID_ARGUMENT` if its LSN is
+   * beyond the head or below the newest one
+   */
+  name(epoch: number, snapshot: SharedSnapshot): Promise<void>
+  /**
+   * Gives back the groups that end at `lsn` or before, and keeps `mark`, which identifies the
+   * frame at `lsn`. A no-op for an LSN that is trimmed.
+   * @throws KeelsonError `FENCED` if the head has another epoch; `INVALID_ARGUMENT` if no named
+   * snapshot is that new: the oldest one decides
+   */
+  trim(epoch: number, lsn: number, mark: string): Promise<void>
+}
+
+/**
+ * Why a group that was not appended is refused, if it is: an earlier attempt may have appended it
+ * (`isThere`). `head`: the head at that moment. The same for every engine.
+ */
+export const appendRefusal = (
+  { after, end }: SharedGroup,
+  head: SharedHead,
+  isThere: boolean,
+): KeelsonError | undefined => {
+  const { epoch, lsn } = head.end
+  if (isThere && epoch === end.epoch) return undefined
+  const details = { head }
+  if (epoch > after.epoch && epoch >= end.epoch)
+    return new KeelsonError('FENCED', `the log has epoch ${epoch}, and not ${after.epoch}`, {
+      details,
+    })
+  const message = `the log ends at lsn ${lsn} (${head.end.id}), and not at ${after.lsn} (${after.id})`
+  return new KeelsonError('CONFLICT', message, { details })
+}
+
+/** Refuses a change of the head by a member that is not its owner. @throws `FENCED` */
+export const refuseOtherEpoch = (head: SharedHead, epoch: number): void => {
+  if (head.end.epoch === epoch) return
+  const message = `the log has epoch ${head.end.epoch}, and not ${epoch}`
+  throw new KeelsonError('FENCED', message, { details: { head } })
+}
+
+/** The snapshots that a head names after one more. @throws `INVALID_ARGUMENT` as `SharedLog.name` */
+export const withSnapshot = (
+  { snapshots, end }: SharedHead,
+  snapshot: SharedSnapshot,
+): readonly SharedSnapshot[] => {
+  const newest = snapshots.at(-1)
+  if (newest && isSameSnapshotFile(newest, snapshot)) return snapshots
+  const least = newest?.lsn ?? 0
+  if (snapshot.lsn < least || snapshot.lsn > end.lsn)
+    throw invalidArgument('snapshot.lsn', `an LSN from ${least} to ${end.lsn}`, snapshot.lsn)
+  return [...snapshots, snapshot].slice(-2)
+}
+
+const isSameSnapshotFile = (one: SharedSnapshot, other: SharedSnapshot): boolean =>
+  one.lsn === other.lsn && one.file === other.file
+
+/** Refuses to trim what no snapshot covers. @throws `INVALID_ARGUMENT` as `SharedLog.trim` */
+export const refuseUncovered = ({ snapshots }: SharedHead, lsn: number): void => {
+  const covered = snapshots[0]?.lsn ?? 0
+  if (lsn > covered)
+    throw invalidArgument('lsn', `at most ${covered}, the oldest named snapshot`, lsn)
+}
+
+/** Refuses a group that ends where it begins, or earlier. @throws `INVALID_ARGUMENT` */
+export const refuseBackwards = ({ after, end }: SharedGroup): void => {
+  if (end.lsn <= after.lsn || end.epoch < after.epoch)
+    throw invalidArgument('end', 'a position after `after`', { after, end })
+}

@@ -1,0 +1,520 @@
+/**
+ * What every engine promises its members, in one file since it is one contract: over a PostgreSQL server and in the simulated
+ * engine, so that what is proved in simulations holds on a server. Each claim is a function by its name, so that engines that
+ * break a promise can be shown to fail.
+ */
+import { describe, expect, test } from 'vitest'
+import {
+  isSamePosition,
+  type SharedEngine,
+  type SharedGroup,
+  type SharedHead,
+  type SharedLog,
+  type SharedPosition,
+  type SharedSession,
+  sharedStart,
+} from '../../src/storage/index.ts'
+
+/** An engine, and sessions of it that lose answers. */
+export type EngineUnderTest = {
+  readonly engine: SharedEngine
+  /** A session, and the order to lose the answer to the next request: it takes effect. */
+  readonly lossy: (cluster: string) => Promise<{ session: SharedSession; loseNext: () => void }>
+}
+
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text))
+const textOf = ({ bytes }: SharedGroup): string => Buffer.from(bytes).toString()
+
+/** A group behind `after` of so many frames. */
+const groupBehind = (
+  after: SharedPosition,
+  text: string,
+  { epoch = after.epoch, frames = 1, provenLsn = after.lsn } = {},
+): SharedGroup => ({
+  after,
+  end: { epoch, lsn: after.lsn + frames, id: `${epoch}-${text}` },
+  provenLsn,
+  bytes: bytesOf(text),
+})
+
+/** Groups behind `after`, each behind the one before. */
+const chainBehind = (after: SharedPosition, ...texts: readonly string[]): SharedGroup[] => {
+  const groups: SharedGroup[] = []
+  for (const text of texts) groups.push(groupBehind(groups.at(-1)?.end ?? after, text))
+  return groups
+}
+
+const endOf = (groups: readonly SharedGroup[]): SharedPosition => groups.at(-1)?.end ?? sharedStart
+
+/** Appends groups one after another. */
+const appendAll = async (log: SharedLog, groups: readonly SharedGroup[]): Promise<void> => {
+  for (const group of groups) await log.append(group)
+}
+
+/** Takes a log over, as a new owner does. */
+const claimed = async (log: SharedLog, epoch: number): Promise<SharedPosition> => {
+  const { end } = await log.head()
+  const group = groupBehind(end, 'epoch', { epoch })
+  await log.append(group)
+  return group.end
+}
+
+/** All groups behind an LSN, read in many pieces. */
+const allOf = async (log: SharedLog, after = 0, maxBytes = 8): Promise<SharedGroup[]> => {
+  const found: SharedGroup[] = []
+  for (let next = after; ; ) {
+    const reading = await log.read(next, maxBytes)
+    found.push(...reading.groups)
+    if (reading.groups.length === 0) return found
+    next = reading.next
+  }
+}
+
+const textsOf = async (log: SharedLog): Promise<string[]> => (await allOf(log)).map(textOf)
+
+/** How an append ended: `ok`, or the code of its refusal. */
+const outcomeOf = (done: Promise<unknown>): Promise<string> =>
+  done.then(
+    () => 'ok',
+    (error: { code?: string }) => error.code ?? String(error),
+  )
+
+const contentOf = async (pieces: AsyncIterable<Uint8Array>): Promise<Buffer> => {
+  const parts: Uint8Array[] = []
+  for await (const piece of pieces) parts.push(piece)
+  return Buffer.concat(parts)
+}
+
+/** Two members of a cluster of their own. */
+const members = async ({ engine }: EngineUnderTest) => {
+  const cluster = `c-${crypto.randomUUID()}`
+  const [one, other] = [
+    await engine.open({ cluster, copies: 1 }),
+    await engine.open({ cluster, copies: 1 }),
+  ]
+  return { cluster, one, other }
+}
+
+/** A log of epoch 1 with its owner's and an intruder's handle. */
+const owned = async (under: EngineUnderTest) => {
+  const { cluster, one, other } = await members(under)
+  const [owner, intruder] = [one.log('0'), other.log('0')]
+  await owner.create('log-1')
+  const at = await claimed(owner, 1)
+  return { cluster, one, other, owner, intruder, at }
+}
+
+/** The claims of the contract. Each gets an engine, and rejects if the engine breaks the claim. */
+export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => Promise<void>>> = {
+  'a new log is empty, and keeps the id that it was made with': async (under) => {
+    const { one, other } = await members(under)
+    expect(await outcomeOf(one.log('0').head())).toBe('NO_SEGMENTS')
+
+    const made = await one.log('0').create('first')
+
+    const empty = { trimmed: { lsn: 0, mark: '' }, snapshots: [], features: 0 }
+    expect(made).toEqual({ logId: 'first', end: sharedStart, ...empty })
+    expect(await other.log('0').create('second')).toEqual(made)
+    expect(await other.log('0').head()).toEqual(made)
+    expect(await textsOf(other.log('0'))).toEqual([])
+    expect(await outcomeOf(other.log('1').head())).toBe('NO_SEGMENTS')
+  },
+
+  'groups are read back by every member as they were appended': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const large = { ...groupBehind(at, 'large', { frames: 7 }), bytes: new Uint8Array(1 << 20) }
+    for (let index = 0; index < large.bytes.length; index++) large.bytes[index] = index * 31
+    const rest = chainBehind(large.end, 'a', '', 'é')
+    await appendAll(owner, [large, ...rest])
+
+    const found = await allOf(intruder, at.lsn)
+
+    expect(found.map(({ bytes, ...group }) => ({ ...group, bytes: bytes.length }))).toEqual(
+      [large, ...rest].map(({ bytes, ...group }) => ({ ...group, bytes: bytes.length })),
+    )
+    expect(Buffer.compare(found[0]?.bytes ?? new Uint8Array(), large.bytes)).toBe(0)
+    expect((await intruder.head()).end).toEqual(endOf(rest))
+    // From the middle of a group, the whole group.
+    expect((await intruder.read(at.lsn + 3, 1)).groups.map(({ end }) => end)).toEqual([large.end])
+    expect(await intruder.read(endOf(rest).lsn, 1)).toEqual({ groups: [], next: endOf(rest).lsn })
+  },
+
+  'a repeat of an append under its id changes nothing and is acknowledged': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const groups = chainBehind(at, 'a', 'b', 'c')
+    await appendAll(owner, groups)
+
+    for (const group of [...groups, ...groups]) await owner.append(group)
+
+    expect(await textsOf(intruder)).toEqual(['epoch', 'a', 'b', 'c'])
+  },
+
+  'another group at a place that is taken is refused, also by the same owner': async (under) => {
+    const { owner, at } = await owned(under)
+    const first = groupBehind(at, 'first')
+    await owner.append(first)
+
+    for (const other of [
+      groupBehind(at, 'second'),
+      groupBehind({ ...first.end, id: 'another' }, 'second'),
+      groupBehind({ ...first.end, lsn: 1 }, 'second', { frames: 5 }),
+    ]) {
+      const refused = owner.append(other)
+      await expect(refused).rejects.toMatchObject({
+        code: 'CONFLICT',
+        details: { head: { end: first.end } },
+      })
+    }
+
+    expect(await textsOf(owner)).toEqual(['epoch', 'first'])
+  },
+
+  'a group that lacks the one before it is refused, and taken behind it': async (under) => {
+    const { owner, at } = await owned(under)
+    const [first, second] = chainBehind(at, 'a', 'b') as [SharedGroup, SharedGroup]
+
+    expect(await outcomeOf(owner.append(second))).toBe('CONFLICT')
+    await appendAll(owner, [first, second])
+
+    expect(await textsOf(owner)).toEqual(['epoch', 'a', 'b'])
+    expect(await outcomeOf(owner.append({ ...second, end: second.after }))).toBe('INVALID_ARGUMENT')
+  },
+
+  'an append whose answer is lost took effect once, and its repeat says so': async (under) => {
+    const { cluster, intruder, at } = await owned(under)
+    const { session, loseNext } = await under.lossy(cluster)
+    const owner = session.log('0')
+    const [first, second] = chainBehind(at, 'a', 'b') as [SharedGroup, SharedGroup]
+    await owner.head()
+
+    loseNext()
+    expect(await outcomeOf(owner.append(first))).toBe('UNKNOWN_OUTCOME')
+    await appendAll(owner, [first, second])
+
+    expect(await textsOf(intruder)).toEqual(['epoch', 'a', 'b'])
+  },
+
+  'appends that do not wait for each other are taken in their order': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const groups = chainBehind(at, ...Array.from({ length: 20 }, (_, index) => `g${index}`))
+
+    await Promise.all(groups.map((group) => owner.append(group)))
+
+    expect(await allOf(intruder, at.lsn)).toEqual(groups)
+  },
+
+  'an owner with several groups in flight writes none of them once an intruder has one slot':
+    async (under) => {
+      const { owner, intruder, at } = await owned(under)
+      const groups = chainBehind(at, 'a', 'b', 'c', 'd')
+      const claim = groupBehind(at, 'epoch 2', { epoch: 2 })
+
+      await intruder.append(claim)
+      const outcomes = await Promise.all(groups.map((group) => outcomeOf(owner.append(group))))
+
+      expect(outcomes).toEqual(['FENCED', 'FENCED', 'FENCED', 'FENCED'])
+      expect(await textsOf(owner)).toEqual(['epoch', 'epoch 2'])
+    },
+
+  'an intruder in the same epoch stops the groups in flight too': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const groups = chainBehind(at, 'a', 'b', 'c')
+
+    await intruder.append(groupBehind(at, 'other'))
+    const outcomes = await Promise.all(groups.map((group) => outcomeOf(owner.append(group))))
+
+    expect(outcomes).toEqual(['CONFLICT', 'CONFLICT', 'CONFLICT'])
+    expect(await textsOf(owner)).toEqual(['epoch', 'other'])
+  },
+
+  'of an owner and an intruder who race, the log has what was acknowledged, and no more': async (
+    under,
+  ) => {
+    const { owner, intruder, at } = await owned(under)
+    const groups = chainBehind(at, 'a', 'b', 'c', 'd', 'e', 'f')
+
+    const appended = Promise.all(groups.map((group) => outcomeOf(owner.append(group))))
+    const claims: string[] = []
+    while (claims.at(-1) !== 'ok') claims.push(await outcomeOf(claimed(intruder, 2)))
+    const outcomes = await appended
+
+    const count = outcomes.filter((outcome) => outcome === 'ok').length
+    expect(outcomes).toEqual(groups.map((_, index) => (index < count ? 'ok' : 'FENCED')))
+    expect(claims.slice(0, -1).every((outcome) => outcome === 'CONFLICT')).toBe(true)
+    expect(await textsOf(intruder)).toEqual([
+      ...['epoch', ...groups.slice(0, count).map(textOf), 'epoch'],
+    ])
+  },
+
+  'a claim must know the end of the log, and one of two claims is fenced': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    await owner.append(groupBehind(at, 'a'))
+
+    const late = intruder.append(groupBehind(at, 'too late', { epoch: 2 }))
+    await expect(late).rejects.toMatchObject({ code: 'CONFLICT' })
+    const { end } = await intruder.head()
+    const [one, other] = ['one', 'other'].map((text) => groupBehind(end, text, { epoch: 2 }))
+    await intruder.append(one as SharedGroup)
+
+    expect(await outcomeOf(owner.append(other as SharedGroup))).toBe('FENCED')
+    expect(await outcomeOf(owner.append(groupBehind(end, 'three', { epoch: 3 })))).toBe('CONFLICT')
+    expect(await textsOf(owner)).toEqual(['epoch', 'a', 'one'])
+  },
+
+  'a fenced owner is told nothing as acknowledged, also what took effect before': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const group = groupBehind(at, 'a')
+    await owner.append(group)
+    const end = await claimed(intruder, 2)
+
+    await expect(owner.append(group)).rejects.toMatchObject({
+      code: 'FENCED',
+      details: { head: { end } },
+    })
+
+    expect(await textsOf(owner)).toEqual(['epoch', 'a', 'epoch'])
+  },
+
+  'a mark has no frames, and says what was proven': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const group = groupBehind(at, 'a', { provenLsn: at.lsn })
+    await owner.append(group)
+
+    await owner.append(groupBehind(group.end, '', { provenLsn: group.end.lsn }))
+
+    const proven = (await allOf(intruder, at.lsn)).map(({ provenLsn }) => provenLsn)
+    expect(proven).toEqual([at.lsn, group.end.lsn])
+  },
+
+  'a reader beside the owner sees every group once and in order': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const groups = chainBehind(at, ...Array.from({ length: 30 }, (_, index) => `g${index}`))
+    const found: SharedGroup[] = []
+
+    const reading = (async () => {
+      for (let after = at.lsn; after < endOf(groups).lsn; ) {
+        await intruder.moved(after)
+        const { groups: some, next } = await intruder.read(after, 10)
+        found.push(...some)
+        after = next
+      }
+    })()
+    await appendAll(owner, groups)
+    await reading
+
+    expect(found).toEqual(groups)
+    expect(
+      found.every(({ after }, index) => isSamePosition(after, found[index - 1]?.end ?? at)),
+    ).toBe(true)
+  },
+
+  'who waits for a change hears of it, or that it need not wait': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const ending = new AbortController()
+
+    const waits = [intruder.moved(at.lsn), intruder.moved(at.lsn + 5, ending.signal)]
+    await owner.append(groupBehind(at, 'a'))
+    await waits[0]
+    ending.abort()
+
+    await waits[1]
+    expect((await intruder.read(at.lsn, 1)).groups).toHaveLength(1)
+  },
+
+  'features of a log add up, and stay': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const [first, second, third] = chainBehind(at, 'a', 'b', 'c') as SharedGroup[]
+
+    await owner.append(first as SharedGroup, 1)
+    await owner.append(second as SharedGroup, 4)
+    await owner.append(third as SharedGroup)
+
+    expect((await intruder.head()).features).toBe(5)
+  },
+
+  'the log is trimmed only behind a named snapshot, and keeps the mark': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const groups = chainBehind(at, 'a', 'b', 'c', 'd')
+    await appendAll(owner, groups)
+    expect(await outcomeOf(owner.trim(1, 2, 'x'))).toBe('INVALID_ARGUMENT')
+    for (const lsn of [2, 3, 3, 4]) await owner.name(1, { lsn, file: `s${lsn}` })
+    expect(await outcomeOf(owner.name(1, { lsn: 9, file: 'beyond' }))).toBe('INVALID_ARGUMENT')
+    expect(await outcomeOf(owner.name(1, { lsn: 2, file: 'older' }))).toBe('INVALID_ARGUMENT')
+
+    expect(await outcomeOf(owner.trim(1, 4, 'x'))).toBe('INVALID_ARGUMENT')
+    await owner.trim(1, 3, 'the mark')
+    await owner.trim(1, 2, 'no more')
+
+    const head: SharedHead = await intruder.head()
+    expect(head.trimmed).toEqual({ lsn: 3, mark: 'the mark' })
+    expect(head.snapshots.map(({ file }) => file)).toEqual(['s3', 's4'])
+    expect((await allOf(intruder, 3)).map(textOf)).toEqual(['c', 'd'])
+    expect(await outcomeOf(intruder.read(2, 1))).toBe('BAD_CURSOR')
+    await owner.append(groupBehind(endOf(groups), 'e'))
+    expect((await allOf(intruder, 3)).map(textOf)).toEqual(['c', 'd', 'e'])
+  },
+
+  'a fenced owner names no snapshot and trims nothing': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    await owner.append(groupBehind(at, 'a'))
+    await owner.name(1, { lsn: 2, file: 's2' })
+    await claimed(intruder, 2)
+
+    expect(await outcomeOf(owner.name(1, { lsn: 2, file: 'new' }))).toBe('FENCED')
+    expect(await outcomeOf(owner.trim(1, 2, 'x'))).toBe('FENCED')
+
+    expect(await textsOf(intruder)).toEqual(['epoch', 'a', 'epoch'])
+  },
+
+  'an entry of the directory changes only from the revision that its writer saw': async (under) => {
+    const { one, other } = await members(under)
+    const [ours, theirs] = [one.directory, other.directory]
+    expect((await theirs.view()).entries.size).toBe(0)
+
+    const first = await ours.set('shard/0', 0, 'a')
+    expect(await outcomeOf(theirs.set('shard/0', 0, 'b'))).toBe('CONFLICT')
+    const second = await theirs.set('shard/0', first, 'b')
+    await expect(ours.set('shard/0', first, 'c')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      details: { revision: second },
+    })
+    const both = await Promise.all(
+      ['d', 'e'].map((value, at) => outcomeOf((at ? ours : theirs).set('shard/0', second, value))),
+    )
+
+    expect(both.sort()).toEqual(['CONFLICT', 'ok'])
+    const { entries, revision } = await ours.view()
+    expect([...entries.keys()]).toEqual(['shard/0'])
+    expect(entries.get('shard/0')?.revision).toBe(revision)
+    expect(revision).toBeGreaterThan(second)
+  },
+
+  'a removed entry is gone, the directory has a later revision, and it can be set anew': async (
+    under,
+  ) => {
+    const { one, other } = await members(under)
+    const first = await one.directory.set('a', 0, '1')
+    const waiting = other.directory.moved(first)
+
+    await one.directory.set('a', first)
+    await waiting
+
+    const { entries, revision } = await other.directory.view()
+    expect(entries.size).toBe(0)
+    expect(revision).toBeGreaterThan(first)
+    expect(await outcomeOf(one.directory.set('a', first))).toBe('CONFLICT')
+    expect(await other.directory.set('a', 0, '2')).toBeGreaterThan(revision)
+  },
+
+  'a lease that is renewed has another revision, one that is not keeps it': async (under) => {
+    const { one, other } = await members(under)
+    const renewed = await one.directory.set('lease/a', 0, 'same')
+    const left = await one.directory.set('lease/b', 0, 'same')
+
+    const again = await one.directory.set('lease/a', renewed, 'same')
+
+    expect(again).toBeGreaterThan(left)
+    const { entries } = await other.directory.view()
+    expect(entries.get('lease/a')).toEqual({ value: 'same', revision: again })
+    expect(entries.get('lease/b')).toEqual({ value: 'same', revision: left })
+  },
+
+  'a file is there when it is whole, and every member reads it': async (under) => {
+    const { one, other } = await members(under)
+    const parts = [bytesOf('abc'), new Uint8Array(), bytesOf('defg'), new Uint8Array(70_000)]
+    async function* inParts() {
+      for (const part of parts) {
+        expect(await other.files.size('s/1')).toBeUndefined()
+        yield part
+      }
+    }
+
+    expect(await one.files.put('s/1', inParts())).toEqual({ size: 70_007 })
+    await one.files.put('s/0', [])
+
+    expect(await other.files.size('s/1')).toBe(70_007)
+    expect(await contentOf(other.files.read('s/1'))).toEqual(Buffer.concat(parts))
+    expect((await contentOf(other.files.read('s/1', 2, 5))).toString()).toBe('cde')
+    expect((await contentOf(other.files.read('s/0'))).length).toBe(0)
+    expect(await other.files.list('s/')).toEqual(['s/0', 's/1'])
+    expect(await other.files.list('S/')).toEqual([])
+    for (let times = 0; times < 2; times++) await other.files.remove('s/1')
+    expect(await one.files.list('')).toEqual(['s/0'])
+    expect(await outcomeOf(contentOf(one.files.read('s/1')))).toBe('CORRUPT')
+  },
+
+  'a file that cannot be read to its end is not kept': async (under) => {
+    const { one } = await members(under)
+    function* broken() {
+      yield bytesOf('abc')
+      throw new Error('it cannot be read')
+    }
+
+    await expect(one.files.put('s', broken())).rejects.toThrow('it cannot be read')
+
+    expect(await one.files.size('s')).toBeUndefined()
+    await one.files.put('s', [bytesOf('whole')])
+    expect((await contentOf(one.files.read('s'))).toString()).toBe('whole')
+  },
+
+  'a file may be put again as it is, and never changes': async (under) => {
+    const { one, other } = await members(under)
+    await one.files.put('s', [bytesOf('ab'), bytesOf('c')])
+
+    await other.files.put('s', [bytesOf('a'), bytesOf('bc')])
+    expect(await outcomeOf(other.files.put('s', [bytesOf('abd')]))).toBe('CONFLICT')
+
+    expect((await contentOf(one.files.read('s'))).toString()).toBe('abc')
+  },
+
+  'two writers of one file do not mix': async (under) => {
+    const { one, other } = await members(under)
+    async function* pieces(text: string) {
+      for (const each of text) {
+        await one.files.size('s')
+        yield bytesOf(each)
+      }
+    }
+
+    const outcomes = await Promise.all([
+      outcomeOf(one.files.put('s', pieces('aaaa'))),
+      outcomeOf(other.files.put('s', pieces('bbbb'))),
+    ])
+
+    expect(outcomes.sort()).toEqual(['CONFLICT', 'ok'])
+    expect(['aaaa', 'bbbb']).toContain((await contentOf(one.files.read('s'))).toString())
+  },
+
+  'clusters do not see each other': async (under) => {
+    const [{ one }, { one: stranger }] = [await members(under), await members(under)]
+    await one.log('0').create('log-1')
+    await one.directory.set('a', 0, '1')
+    await one.files.put('s', [])
+
+    expect(await outcomeOf(stranger.log('0').head())).toBe('NO_SEGMENTS')
+    expect((await stranger.directory.view()).entries.size).toBe(0)
+    expect(await stranger.files.list('')).toEqual([])
+  },
+
+  'a closed session answers nothing': async (under) => {
+    const { one, owner, intruder, at } = await owned(under)
+    const waiting = owner.moved(at.lsn + 9)
+
+    await one.close()
+    await waiting
+
+    expect(await outcomeOf(owner.append(groupBehind(at, 'a')))).toBe('UNKNOWN_OUTCOME')
+    expect(await outcomeOf(one.directory.view())).toBe('UNKNOWN_OUTCOME')
+    expect(await textsOf(intruder)).toEqual(['epoch'])
+  },
+}
+
+/** Describes the contract for one engine, which is there when the tests run. */
+export const engineContract = (under: () => EngineUnderTest): void => {
+  describe('keeps the contract of engines:', () => {
+    for (const [claim, holds] of Object.entries(engineClaims))
+      test(claim, async () => {
+        await holds(under())
+      })
+  })
+}

@@ -1,0 +1,354 @@
+/**
+ * An engine in memory. Without faults it answers at once. With faults, requests take virtual time, are lost, come late or
+ * twice, and answers are lost; members pause, and the engine can lose the tail of a log. One seed decides everything.
+ * `flaw` makes it break one promise, so that the contract suite is seen to catch it.
+ */
+import { type Clock, seededRandom, virtualClock } from '../../../src/clock.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+import {
+  appendRefusal,
+  type Directory,
+  type DirectoryEntry,
+  isSamePosition,
+  refuseBackwards,
+  refuseOtherEpoch,
+  refuseUncovered,
+  type SharedEngine,
+  type SharedFiles,
+  type SharedGroup,
+  type SharedHead,
+  type SharedLog,
+  type SharedSession,
+  sharedStart,
+  withSnapshot,
+} from '../../../src/storage/index.ts'
+
+/** The chance of each fault, from 0 to 1, for each request. */
+export type EngineFaults = {
+  readonly lostRequest: number
+  readonly lostAnswer: number
+  /** It arrives up to `lateMs` after its sender gave it up. */
+  readonly late: number
+  readonly lateMs: number
+  readonly repeated: number
+}
+
+/** A promise that an engine breaks. */
+export type EngineFlaw =
+  | 'fences by LSN alone'
+  | 'takes any group at an LSN for a repeat'
+  | 'knows no repeats'
+  | 'acknowledges a repeat to a fenced owner'
+  | 'trims without a snapshot'
+  | 'lets a fenced owner trim'
+  | 'forgets the mark'
+  | 'keeps the revision of an equal value'
+  | 'shows half a file'
+  | 'reports no change'
+
+/** How a simulated engine begins. */
+export type SimulatedEngineOptions = {
+  readonly clock?: Clock
+  readonly seed?: number
+  readonly faults?: EngineFaults
+  readonly flaw?: EngineFlaw
+}
+
+type StoredLog = { head: SharedHead; groups: SharedGroup[] }
+
+/** What the engine keeps for one cluster. */
+class Cluster {
+  readonly logs = new Map<string, StoredLog>()
+  readonly entries = new Map<string, DirectoryEntry>()
+  readonly files = new Map<string, Uint8Array>()
+  readonly waiting = new Set<() => void>()
+  revision = 0
+
+  /** Wakes those who wait for a change. */
+  changed(): void {
+    for (const wake of [...this.waiting]) wake()
+  }
+}
+
+const noAnswer = (): KeelsonError => new KeelsonError('UNKNOWN_OUTCOME', 'no answer')
+
+/** Requests and their answers take so long; an answer that has not come after `answerMs` is given up. */
+const [delayMs, answerMs] = [1, 20]
+
+/** An engine in memory. */
+export class SimulatedEngine implements SharedEngine {
+  readonly description = 'simulated'
+  readonly clock: Clock
+  readonly faults: EngineFaults | undefined
+  readonly random: () => number
+  readonly #clusters = new Map<string, Cluster>()
+  readonly #flaw: EngineFlaw | undefined
+
+  constructor({ clock = virtualClock(), seed = 1, faults, flaw }: SimulatedEngineOptions = {}) {
+    this.clock = clock
+    this.faults = faults
+    this.random = seededRandom(seed)
+    this.#flaw = flaw
+  }
+
+  async open({ cluster }: { readonly cluster: string }): Promise<SimulatedSession> {
+    return new SimulatedSession(this, this.#cluster(cluster))
+  }
+
+  /** Whether it breaks this promise. */
+  has(flaw: EngineFlaw): boolean {
+    return this.#flaw === flaw
+  }
+
+  /** What it keeps of a log. */
+  kept(cluster: string, name: string): StoredLog {
+    const log = this.#cluster(cluster).logs.get(name)
+    if (!log) throw new Error(`there is no log ${name}`)
+    return log
+  }
+
+  /** Loses the groups after `lsn`, as a promotion of a standby that was behind does. */
+  loseTail(cluster: string, name: string, lsn: number): void {
+    const log = this.kept(cluster, name)
+    log.groups = log.groups.filter(({ end }) => end.lsn <= lsn)
+    log.head = { ...log.head, end: log.groups.at(-1)?.end ?? sharedStart }
+  }
+
+  #cluster(name: string): Cluster {
+    const cluster = this.#clusters.get(name) ?? new Cluster()
+    this.#clusters.set(name, cluster)
+    return cluster
+  }
+}
+
+/** A member's connections to a simulated engine. */
+export class SimulatedSession implements SharedSession {
+  /** The answer to the next request is lost; the request takes effect. */
+  losesNext = false
+  #pausedUntil = 0
+  #isClosed = false
+  readonly #engine: SimulatedEngine
+  readonly #cluster: Cluster
+
+  constructor(engine: SimulatedEngine, cluster: Cluster) {
+    this.#engine = engine
+    this.#cluster = cluster
+  }
+
+  /** For `ms`, nothing leaves the member and nothing reaches it. */
+  pause(ms: number): void {
+    this.#pausedUntil = this.#engine.clock.monotonic() + ms
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cluster.changed()
+  }
+
+  log(name: string): SharedLog {
+    const lane = { arrival: 0 }
+    const { logs } = this.#cluster
+    const engine = this.#engine
+    const ask = <T>(work: (log: StoredLog) => T): Promise<T> =>
+      this.#ask(lane, () => {
+        const log = logs.get(name)
+        if (!log) throw new KeelsonError('NO_SEGMENTS', `there is no log ${name}`)
+        return work(log)
+      })
+    return {
+      create: (logId) =>
+        this.#ask(lane, () => {
+          const trimmed = { lsn: 0, mark: '' }
+          const empty = { logId, end: sharedStart, trimmed, snapshots: [], features: 0 }
+          const log = logs.get(name) ?? { head: empty, groups: [] }
+          logs.set(name, log)
+          return log.head
+        }),
+      head: () => ask(({ head }) => head),
+      append: (group, features = 0) =>
+        ask((log) => {
+          refuseBackwards(group)
+          this.#append(log, group, features)
+        }),
+      read: (after, maxBytes) =>
+        ask(({ head, groups }) => {
+          if (after < head.trimmed.lsn) {
+            const details = { trimmed: head.trimmed.lsn }
+            throw new KeelsonError('BAD_CURSOR', 'frames were trimmed', { details })
+          }
+          let bytes = 0
+          const found: SharedGroup[] = []
+          for (const group of groups) {
+            if (group.end.lsn <= after) continue
+            bytes += group.bytes.length
+            if (found.length > 0 && bytes > maxBytes) break
+            found.push(group)
+          }
+          return { groups: found, next: found.at(-1)?.end.lsn ?? after }
+        }),
+      moved: (after, signal) =>
+        this.#moved(() => (logs.get(name)?.head.end.lsn ?? 0) > after, signal),
+      name: (epoch, snapshot) =>
+        ask((log) => {
+          refuseOtherEpoch(log.head, epoch)
+          log.head = { ...log.head, snapshots: withSnapshot(log.head, snapshot) }
+        }),
+      trim: (epoch, lsn, mark) =>
+        ask((log) => {
+          if (!engine.has('lets a fenced owner trim')) refuseOtherEpoch(log.head, epoch)
+          if (!engine.has('trims without a snapshot')) refuseUncovered(log.head, lsn)
+          if (lsn <= log.head.trimmed.lsn) return
+          const trimmed = { lsn, mark: engine.has('forgets the mark') ? '' : mark }
+          log.groups = log.groups.filter(({ end }) => end.lsn > lsn)
+          log.head = { ...log.head, trimmed }
+        }),
+    }
+  }
+
+  #append(log: StoredLog, group: SharedGroup, features: number): void {
+    const { head } = log
+    const engine = this.#engine
+    const follows = engine.has('fences by LSN alone')
+      ? head.end.lsn === group.after.lsn
+      : isSamePosition(head.end, group.after)
+    if (follows) {
+      log.groups.push({ ...group, bytes: group.bytes.slice() })
+      log.head = { ...head, end: group.end, features: head.features | features }
+      this.#cluster.changed()
+      return
+    }
+    const there = log.groups.find(({ end }) => end.lsn === group.end.lsn)
+    const isThere = engine.has('takes any group at an LSN for a repeat')
+      ? there !== undefined
+      : !engine.has('knows no repeats') &&
+        there !== undefined &&
+        isSamePosition(there.end, group.end)
+    if (isThere && engine.has('acknowledges a repeat to a fenced owner')) return
+    const refusal = appendRefusal(group, head, isThere)
+    if (refusal) throw refusal
+  }
+
+  get directory(): Directory {
+    const lane = { arrival: 0 }
+    const cluster = this.#cluster
+    const { entries } = cluster
+    return {
+      view: () =>
+        this.#ask(lane, () => ({ revision: cluster.revision, entries: new Map(entries) })),
+      set: (name, revision, value) =>
+        this.#ask(lane, () => {
+          const present = entries.get(name)
+          if ((present?.revision ?? 0) !== revision) {
+            const details = { revision: present?.revision ?? 0 }
+            throw new KeelsonError('CONFLICT', `the entry ${name} has changed`, { details })
+          }
+          const isEqual = present && present.value === value
+          if (isEqual && this.#engine.has('keeps the revision of an equal value')) return revision
+          cluster.revision++
+          if (value === undefined) entries.delete(name)
+          else entries.set(name, { value, revision: cluster.revision })
+          cluster.changed()
+          return cluster.revision
+        }),
+      moved: (revision, signal) => this.#moved(() => cluster.revision > revision, signal),
+    }
+  }
+
+  get files(): SharedFiles {
+    const lane = { arrival: 0 }
+    const { files } = this.#cluster
+    const engine = this.#engine
+    return {
+      put: async (name, pieces) => {
+        const parts: Uint8Array[] = []
+        for await (const piece of pieces) {
+          parts.push(piece.slice())
+          if (engine.has('shows half a file')) files.set(name, Buffer.concat(parts))
+        }
+        return this.#ask(lane, () => {
+          const [bytes, present] = [Buffer.concat(parts), files.get(name)]
+          if (present && !bytes.equals(present) && !engine.has('shows half a file'))
+            throw new KeelsonError('CONFLICT', `another file has the name ${name}`)
+          files.set(name, bytes)
+          return { size: bytes.length }
+        })
+      },
+      size: (name) => this.#ask(lane, () => files.get(name)?.length),
+      read: (name, from = 0, to) => this.#read(lane, name, from, to),
+      list: (prefix) =>
+        this.#ask(lane, () => [...files.keys()].filter((name) => name.startsWith(prefix)).sort()),
+      remove: (name) => this.#ask(lane, () => void files.delete(name)),
+    }
+  }
+
+  async *#read(lane: Lane, name: string, from: number, to?: number): AsyncGenerator<Uint8Array> {
+    const bytes = await this.#ask(lane, () => this.#cluster.files.get(name))
+    if (!bytes) throw new KeelsonError('CORRUPT', `there is no file ${name}`)
+    yield bytes.subarray(from, to)
+  }
+
+  /** Nothing of it is lost: `moved` promises little. */
+  async #moved(hasMoved: () => boolean, signal?: AbortSignal): Promise<void> {
+    if (this.#engine.has('reports no change')) return new Promise(() => undefined)
+    const { waiting } = this.#cluster
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (!hasMoved() && !signal?.aborted && !this.#isClosed) return
+        waiting.delete(look)
+        resolve()
+      }
+      waiting.add(look)
+      signal?.addEventListener('abort', look, { once: true })
+      look()
+    })
+  }
+
+  async #ask<T>(lane: Lane, work: () => T): Promise<T> {
+    if (this.#isClosed) throw noAnswer()
+    if (!this.#engine.faults) return this.#answeredAtOnce(work)
+    return this.#answeredLater(lane, work, this.#engine.faults)
+  }
+
+  #answeredAtOnce<T>(work: () => T): T {
+    const answer = work()
+    if (!this.losesNext) return answer
+    this.losesNext = false
+    throw noAnswer()
+  }
+
+  #answeredLater<T>(lane: Lane, work: () => T, faults: EngineFaults): Promise<T> {
+    const { clock, random } = this.#engine
+    const draws = (chance: number): boolean => random() < chance
+    const sentAt = Math.max(clock.monotonic(), this.#pausedUntil)
+    const inMs = (at: number): number => at - clock.monotonic()
+    const isLate = draws(faults.late)
+    // Requests of one handle keep their order, but for one whose connection was lost.
+    const arrival = Math.max(lane.arrival, sentAt + delayMs * random())
+    if (!isLate) lane.arrival = arrival
+    const at = isLate ? sentAt + answerMs + faults.lateMs * random() : arrival
+    return new Promise<T>((resolve, reject) => {
+      const deliver = (settle: () => void): void => {
+        const heldMs = inMs(this.#pausedUntil)
+        if (heldMs > 0) clock.after(heldMs, () => deliver(settle))
+        else settle()
+      }
+      const heard = (settle: () => void): void => {
+        if (!draws(faults.lostAnswer)) clock.after(delayMs, () => deliver(settle))
+      }
+      const arrive = (): void => {
+        try {
+          const answer = work()
+          heard(() => resolve(answer))
+        } catch (error) {
+          heard(() => reject(error))
+        }
+      }
+      if (!draws(faults.lostRequest)) clock.after(inMs(at), arrive)
+      if (draws(faults.repeated)) clock.after(inMs(at + faults.lateMs * random()), arrive)
+      clock.after(inMs(sentAt + answerMs), () => deliver(() => reject(noAnswer())))
+    })
+  }
+}
+
+/** The order of the requests of one handle. */
+type Lane = { arrival: number }
