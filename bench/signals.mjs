@@ -1,7 +1,7 @@
 /**
  * What it costs that somebody could look, or looks: the flight recorder (`attach: true`), `operations`
  * that nobody scrapes, and an instance that is scraped, each beside one with nothing of it. They share
- * a process and take short turns, whose order changes from round to round. A figure is the CPU time of
+ * a process and take short turns in an order that is drawn for each round. A figure is the CPU time of
  * the main thread, with its collections. A ratio is the median of those of the rounds, with its
  * standard error; that of `without again`, which is the same as `without`, shows what else differs
  * from instance to instance.
@@ -34,6 +34,8 @@ const ways = {
   'not scraped': { scrapes: false },
   scraped: { scrapes: true },
 }
+
+const wayNames = Object.keys(ways)
 
 /** Makes `count` calls, so many of them at a time. */
 const calling = async (one, count, inFlight) => {
@@ -85,10 +87,48 @@ const cpuOf = async (one, { work, count }, times) => {
   return (ranMs * 1_000) / count
 }
 
-/** Every instance follows every other one equally often. */
-const orderOf = (round, size) => {
-  const order = Array.from({ length: size }, (_, at) => (at + round) % size)
-  return Math.floor(round / size) % 2 === 0 ? order : order.reverse()
+/** A new order of so many instances: no instance follows the same other one more often. */
+const shuffled = (size, random) => {
+  const order = Array.from({ length: size }, (_, at) => at)
+  for (let at = size - 1; at > 0; at--) {
+    const other = Math.floor(random() * (at + 1))
+    ;[order[at], order[other]] = [order[other], order[at]]
+  }
+  return order
+}
+
+/** Numbers from 0 to 1, the same in each run (mulberry32). */
+const randomFrom = (seed) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let bits = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  bits ^= bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)
+  return ((bits ^ (bits >>> 14)) >>> 0) / 4_294_967_296
+}
+
+/** So many times all instances are made, in another order each: what one has of its place cancels out. */
+const sets = 5
+
+/** The figures of one set: rounds in which each instance has a turn. */
+const roundsOf = async (set, work, repeats, random) => {
+  const folder = mkdtempSync(join(tmpdir(), 'keelson-signals-'))
+  const ways = shuffled(wayNames.length, random).map((at) => wayNames[at])
+  const all = []
+  for (const way of ways) all.push(await instance(way, folder))
+  const times = threadTimes()
+  const rounds = []
+  for (let at = -warmUp; at < repeats; at++) {
+    const round = {}
+    for (const turn of shuffled(all.length, random)) {
+      round[all[turn].way] = await cpuOf(all[turn], work, times)
+      // What the turn has left to do would be in the figures of the next one.
+      await all[turn].app.control.flushAll()
+    }
+    if (at >= 0) rounds.push(round)
+  }
+  for (const { app } of all) await app.close()
+  rmSync(folder, { recursive: true, force: true })
+  console.error(`set ${set + 1} of ${sets}`)
+  return rounds
 }
 
 /**
@@ -106,21 +146,14 @@ const middleOf = (ratios) => {
 const warmUp = 10
 
 export const run = async ({ quick, only, repeats = quick ? 20 : 250 }) => {
-  const folder = mkdtempSync(join(tmpdir(), 'keelson-signals-'))
-  const all = []
-  for (const way of Object.keys(ways)) all.push(await instance(way, folder))
-  const times = threadTimes()
-  const rows = [['µs of CPU', ...Object.keys(ways)]]
+  const rows = [['µs of CPU', ...wayNames]]
   const results = []
-  for (const [title, one] of Object.entries(cases).filter(([each]) => isWanted(only, each))) {
+  for (const [title, work] of Object.entries(cases).filter(([each]) => isWanted(only, each))) {
+    const random = randomFrom(1)
     const rounds = []
-    for (let at = -warmUp; at < repeats; at++) {
-      const round = {}
-      for (const turn of orderOf(at + warmUp, all.length))
-        round[all[turn].way] = await cpuOf(all[turn], one, times)
-      if (at >= 0) rounds.push(round)
-    }
-    const [first, ...others] = Object.keys(ways).map((way) => {
+    for (let set = 0; set < sets; set++)
+      rounds.push(...(await roundsOf(set, work, Math.ceil(repeats / sets), random)))
+    const [first, ...others] = wayNames.map((way) => {
       const { ratio, error } = middleOf(rounds.map((round) => round[way] / round.without))
       return { way, cpu: median(rounds.map((round) => round[way])), ratio, error }
     })
@@ -129,7 +162,5 @@ export const run = async ({ quick, only, repeats = quick ? 20 : 250 }) => {
     results.push({ case: title, ways: [first, ...others] })
   }
   console.log(table(rows))
-  for (const { app } of all) await app.close()
-  rmSync(folder, { recursive: true, force: true })
   return results
 }

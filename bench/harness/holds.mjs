@@ -27,12 +27,12 @@ export const holdWatch = () => {
     during: async (work) => {
       collections.length = 0
       const holds = []
-      let [last, waited, isOver] = [performance.now(), times().waitedMs, false]
+      let [last, isOver] = [look(times), false]
       const turn = () => {
-        const [now, waitedNow] = [performance.now(), times().waitedMs]
-        if (now - last >= shortest) holds.push({ from: last, to: now, waited: waitedNow - waited })
-        last = now
-        waited = waitedNow
+        const next = look(times)
+        const waited = next.waitedMs - last.waitedMs
+        if (next.at - last.at >= shortest) holds.push({ from: last.at, to: next.at, waited })
+        last = next
         if (!isOver) setImmediate(turn)
       }
       turn()
@@ -46,6 +46,14 @@ export const holdWatch = () => {
       return { ...longest(holds, collections), tookMs }
     },
     stop: () => observer.disconnect(),
+  }
+}
+
+/** The time, and the waits up to exactly then: a wait between the two would belong to one of them only. */
+const look = (times) => {
+  for (;;) {
+    const [{ waitedMs }, at] = [times(), performance.now()]
+    if (times().waitedMs === waitedMs) return { at, waitedMs }
   }
 }
 

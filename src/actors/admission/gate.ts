@@ -5,7 +5,7 @@
  * `Shard` value, so that no actor's death opens or closes it.
  */
 import type { Cancel, Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { type ErrorCode, KeelsonError } from '../../errors.ts'
 import type { Allowance, Place, Weight } from './allowance.ts'
 import { Admission, type Watch } from './gate-token.ts'
 
@@ -55,6 +55,8 @@ export class Gate {
   readonly #passes = new Set<Pass>()
   readonly #idle: (() => void)[] = []
   readonly #moving: (() => void)[] = []
+  /** How many writes were refused here so far, by code. */
+  readonly refused = new Map<ErrorCode, number>()
   #entered = 0
   #bytes = 0
   #commands = 0
@@ -99,12 +101,12 @@ export class Gate {
     refused: (error: KeelsonError, entry: Asked) => void,
   ): void {
     if (this.#shut) {
-      refused(this.#shut, entry)
+      refused(this.#counted(this.#shut), entry)
     } else if (this.#waiting.size === 0 && this.#fits(entry) && this.#fitsTotal(entry)) {
       this.#count(entry)
       admitted(entry)
     } else if (entry.whenFull === 'refuse') {
-      refused(this.#busy(), entry)
+      refused(this.#counted(this.#busy()), entry)
     } else {
       this.#wait(
         entry,
@@ -270,7 +272,7 @@ export class Gate {
 
   #dismiss(waiting: Waiting, error: KeelsonError): void {
     this.#forget(waiting)
-    waiting.refuse(error)
+    waiting.refuse(this.#counted(error))
     // A large write at the head may have held back smaller ones after it.
     this.#admitWaiting()
   }
@@ -284,6 +286,11 @@ export class Gate {
       this.#passes.delete(pass)
       pass.resolve()
     }
+  }
+
+  #counted(error: KeelsonError): KeelsonError {
+    this.refused.set(error.code, (this.refused.get(error.code) ?? 0) + 1)
+    return error
   }
 
   #busy(): KeelsonError {

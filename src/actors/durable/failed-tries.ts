@@ -65,7 +65,7 @@ export class FailedTries {
     const now = this.#actor.now()
     const { error, next, inMs } = this.#after(run, tries, thrown)
     const retryAt = now + inMs
-    const shown = this.#shown(run, error)
+    const shown = this.shown(run, error)
     const failure = failureOf(next, shown, now)
     const isRecorded = this.#actor.record(what, (draft) => {
       if (step) draft.keepStep({ ...step, tries, failure, notBefore: retryAt, wakeAt: retryAt })
@@ -102,9 +102,9 @@ export class FailedTries {
 
   /**
    * The error as the server's `formatStatus` shows it. Rows, events and lines of the log have this one
-   * only: rows are shown by many words, and some know no server.
+   * only, and so has the reason why an actor is blocked: rows are shown by many words, and some know no server.
    */
-  #shown({ what, payload }: Run, reason: unknown): unknown {
+  shown({ what, payload }: Run, reason: unknown): unknown {
     const { terms, memory } = this.#actor
     const formatStatus = terms.table.formatStatus as FormatStatus | undefined
     if (formatStatus === undefined) return reason

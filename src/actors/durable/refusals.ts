@@ -46,7 +46,7 @@ export class Refusals {
     const onError = table.refused[run.name]
     if (next === 'onError' && onError) return failing(onError, run, error)
     if (next === 'end') this.#process.fail(refused.isOvertaken ? overtaken(this.#entity) : error)
-    else if (next === 'block') this.#block(error)
+    else if (next === 'block') this.#block(run, error)
     else this.told(run, error, fail())
     return undefined
   }
@@ -71,14 +71,14 @@ export class Refusals {
 
   /** The handler of a turn threw whose throw does not end the process. */
   threw(run: Run, error: unknown): void {
-    if (afterThrow(run.kind) === 'block') this.#block(error)
+    if (afterThrow(run.kind) === 'block') this.#block(run, error)
     else this.tries.failed(run, error)
   }
 
   /** The actor cannot go on: it is blocked until `unblock`, or until its row is deleted. */
-  #block(cause: unknown): void {
+  #block(run: Run, cause: unknown): void {
     const { terms } = this.#actor
-    const reason = blocked(this.#entity, cause)
+    const reason = blocked(this.#entity, this.tries.shown(run, cause))
     this.#actor.blocked = reason
     terms.trouble.failing.delete(this.#entity)
     terms.blocks(reason)

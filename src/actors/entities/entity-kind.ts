@@ -28,7 +28,7 @@ import type { DurableTable } from '../turns/durable-table.ts'
 import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
-import { blocked } from '../turns/waking.ts'
+import { blocked, shownCause } from '../turns/waking.ts'
 import type { Entities, RunningKind } from './entities.ts'
 
 /** How the entities of a kind live. */
@@ -218,7 +218,7 @@ const start = (
 
 /** An entity's process has ended. */
 const ended = (state: State, child: Child, reason: ExitReason): void => {
-  const { entities, live, failures } = state
+  const { entities, terms, live, failures } = state
   const { system } = entities
   const { id, entity } = child.identity
   live.delete(child.process.address as Ref)
@@ -227,7 +227,8 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
   if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
   const tries = (failures.get(id)?.tries ?? 0) + 1
   const notBefore = system.clock.monotonic() + backoffMs(pauses, tries)
-  const error = tries < triesMax ? undefined : blocked(entity, reason)
+  const shown = shownCause(terms.table, undefined, reason)
+  const error = tries < triesMax ? undefined : blocked(entity, shown)
   failures.set(id, { tries, notBefore, blocked: error })
   if (error) block(state, id, error)
 }

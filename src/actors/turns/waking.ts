@@ -3,6 +3,7 @@
  * and is not touched. Pure but for the reads.
  */
 import { KeelsonError } from '../../errors.ts'
+import { type FormatStatus, shownStatus } from '../../runtime/index.ts'
 import {
   alarmRows,
   callIdRows,
@@ -139,8 +140,23 @@ const migrated = ({ state, version: from, shape }: Body, table: DurableTable): u
     throw new Error(`its state has version ${from}, this program knows ${table.version}`)
   if (from < table.version) {
     if (table.migrate === undefined) throw new Error(`there is no migrate from version ${from}`)
-    return table.migrate(state, from)
+    try {
+      return table.migrate(state, from)
+    } catch (cause) {
+      throw shownCause(table, state, cause)
+    }
   }
   if (shape !== table.shape) throw new Error('its machine changed, but not its version')
   return state
+}
+
+/** The reason of a failure as `formatStatus` shows it: it is why the actor is blocked. */
+export const shownCause = (
+  { formatStatus }: DurableTable,
+  state: unknown,
+  reason: unknown,
+): unknown => {
+  if (formatStatus === undefined) return reason
+  const status = { state, lastMessage: undefined, reason }
+  return shownStatus(formatStatus as FormatStatus, status).reason
 }

@@ -182,11 +182,11 @@ export class RunLife implements EndingLife, Told {
     return (this.#wantsCancel || this.state.cancel !== undefined) && !this.isBodyOver
   }
 
-  /** An operation has its outcome. */
   #recorded(recorded: Recorded): void {
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
-    if (outcome) tellFlow(this, 'flow.step', { key, kind, tries: tries + 1, outcome: outcome.kind })
+    const made = outcome?.kind === 'error' ? Math.max(1, tries) : tries + 1
+    if (outcome) tellFlow(this, 'flow.step', { key, kind, tries: made, outcome: outcome.kind })
     for (const told of this.#onRecorded.splice(0)) told()
     this.#pump()
   }

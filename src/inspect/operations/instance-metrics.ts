@@ -73,19 +73,44 @@ export const takeShard = (
   const { freeBytes, neededBytes } = space.health
   if (freeBytes !== undefined) into.of(metrics.diskFree).add(freeBytes, index)
   into.of(metrics.diskNeeded).add(neededBytes, index)
-  for (const [code, groups] of Object.entries(space.refused))
-    into.of(metrics.writesRefused).add(groups, index, code)
+  for (const [code, refused] of [...Object.entries(space.refused), ...gate.refused])
+    into.of(metrics.writesRefused).add(refused, index, code)
   for (const { name, position } of shard.journal.health.subscriptions)
     into.of(metrics.journalLag).add(Math.max(0, shard.appliedLsn + 1 - (position?.lsn ?? 1)), name)
   for (const { entity } of overdueOf(shard))
     into.of(metrics.alarmsOverdue).add(1, entityKindOf(entity))
-  takeProjections(shard, into)
 }
 
-const takeProjections = (shard: Shard, into: Measurements): void => {
-  for (const { name } of shard.parts.settings.projections)
-    for (const { lsn } of projectionStatus([shard], name))
-      into.of(metrics.lagFrames).add(Math.max(0, shard.appliedLsn - lsn), shard.index, name)
+/** How far a projection of users was at an earlier scrape, and when that was, in ms. */
+type Halt = { readonly lsn: number; readonly at: number }
+
+/** The lag of projections of users, from scrape to scrape. */
+export class ProjectionLags {
+  readonly #halts = new Map<string, Halt>()
+
+  /** A live one is as far as the projection of its shard. Another one waits since it last moved. */
+  take(shard: Shard, into: Measurements): void {
+    const { index, appliedLsn, lagBytes, projection, parts } = shard
+    for (const { name } of parts.settings.projections)
+      for (const { lsn, state } of projectionStatus([shard], name)) {
+        const frames = Math.max(0, appliedLsn - lsn)
+        const isLive = state === 'live'
+        const haltMs = this.#haltMs(`${index}/${name}`, isLive || frames === 0, lsn, parts.clock)
+        into.of(metrics.lagFrames).add(frames, index, name)
+        if (isLive) into.of(metrics.lagBytes).add(lagBytes, index, name)
+        const lagMs = isLive ? projection.behindMs : haltMs
+        into.of(metrics.lagSeconds).add(lagMs / 1_000, index, name)
+      }
+  }
+
+  #haltMs(key: string, isCurrent: boolean, lsn: number, clock: Shard['parts']['clock']): number {
+    const now = clock.monotonic()
+    const halt = this.#halts.get(key)
+    if (!isCurrent && halt?.lsn === lsn) return now - halt.at
+    if (isCurrent) this.#halts.delete(key)
+    else this.#halts.set(key, { lsn, at: now })
+    return 0
+  }
 }
 
 const failures: Readonly<Partial<Record<RecordedSort, Metric>>> = {

@@ -159,7 +159,7 @@ export const metrics = {
   ),
   lagBytes: gauge(
     'keelson_projection_lag_bytes',
-    'Bytes of log that are applied and not projected.',
+    'Bytes of log that are applied and not projected. A named one has it while it is live.',
     ...['shard', 'name'],
   ),
   lagSeconds: gauge(
@@ -211,7 +211,7 @@ export const metrics = {
   ),
   writesRefused: counter(
     'keelson_writes_refused_total',
-    'Groups of writes that the log refused: NO_SPACE or READ_ONLY.',
+    'Refused writes; for NO_SPACE and READ_ONLY, groups of writes that the log refused.',
     ...['shard', 'reason'],
   ),
   clockAhead: gauge(

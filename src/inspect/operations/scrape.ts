@@ -10,7 +10,13 @@ import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { endOf, type Format, familyText } from './exposition.ts'
 import { type HeardWork, hearSnapshots, hearWork, type StopHearing } from './heard-metrics.ts'
-import { takeFailures, takeInstance, takeProcess, takeShard } from './instance-metrics.ts'
+import {
+  ProjectionLags,
+  takeFailures,
+  takeInstance,
+  takeProcess,
+  takeShard,
+} from './instance-metrics.ts'
 import { metrics } from './metric-table.ts'
 import { ProcessSurvey } from './process-survey.ts'
 import { takeRows } from './row-metrics.ts'
@@ -24,6 +30,7 @@ export class Scrapes {
   readonly #app: AppContext
   readonly #parts: InstanceParts
   readonly #survey: ProcessSurvey
+  readonly #lags = new ProjectionLags()
   readonly #records: Records
   /** Counters and histograms, which last from scrape to scrape. */
   readonly #heard = new Measurements()
@@ -84,6 +91,7 @@ export class Scrapes {
     for (const shard of shards) {
       await slice.spent()
       takeShard(shard, this.#snapshotAt.get(shard.index), into)
+      this.#lags.take(shard, into)
     }
     await slice.spent()
     await takeRows(this.#app, into)

@@ -279,7 +279,8 @@ export class ServerLoop implements Behaviour {
   #refuse(begun: Begun, reason: ExitReason): void {
     this.#phase = 'terminating'
     this.#context.begun(begun)
-    this.#process.end(reason)
+    const status = { state: undefined, lastMessage: undefined, reason }
+    this.#process.end(reason, shownStatus(this.#server.formatStatus, status).reason)
   }
 
   #follow(step: NextStep): void {

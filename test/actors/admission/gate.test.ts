@@ -84,6 +84,23 @@ describe('the gate', () => {
     expect(log).toEqual(['a'])
   })
 
+  test('counts its refusals by their codes, of waiters too', async () => {
+    const { gate, clock, enter } = testGate()
+    enter('a', 100)
+    enter('b', 1, 'refuse')
+    enter('late', 1)
+    await clock.advance(1_000)
+    enter('waits', 1)
+    gate.shut(new KeelsonError('SHARD_DOWN', 'down'))
+    enter('c', 1)
+
+    expect([...gate.refused]).toEqual([
+      ['BUSY', 1],
+      ['NOT_SUBMITTED', 1],
+      ['SHARD_DOWN', 2],
+    ])
+  })
+
   test('refuses waiters and newcomers while shut, and nobody slips through', () => {
     const { gate, enter, log } = testGate()
     enter('a', 100)

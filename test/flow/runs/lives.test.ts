@@ -179,6 +179,8 @@ test('events of runs come when their turns are durable', async () => {
       },
       { retry: { baseMs: 1 } },
     )
+    const never = () => Promise.reject(new Error('never'))
+    await ctx.step('b', never, { retry: { max: 3, baseMs: 1 } }).catch(() => undefined)
     if (isOnce) throw new Error('failed')
   })
   const w = await flowWorld([two])
@@ -199,11 +201,13 @@ test('events of runs come when their turns are durable', async () => {
     ...[
       ['started', '1'],
       ['a', 2, 'ok'],
+      ['b', 3, 'error'],
       ['1', 'completed'],
     ],
     ...[
       ['started', '2'],
       ['a', 2, 'ok'],
+      ['b', 3, 'error'],
       ['2', 'failed'],
     ],
   ])

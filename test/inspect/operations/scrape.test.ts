@@ -7,6 +7,7 @@ import {
   entity,
   type GenServer,
   name,
+  projection,
   reply,
   supervisor,
   worker,
@@ -145,6 +146,40 @@ test('a message that waits has waited since the scrape that saw it first', async
   expect(sampleOf(text, 'keelson_handler_pending{kind="server"}')).toBe(1)
   await s.advance(60_000)
   expect(await Promise.all(calls)).toEqual(['TIMEOUT', 'TIMEOUT'])
+})
+
+test('the lag of a projection of users is that of the store, and of a halted one since its halt', async () => {
+  const live = projection('live', { version: 1, project: () => [] })
+  const fragile = projection('fragile', {
+    version: 1,
+    project: () => {
+      throw new Error('odd')
+    },
+  })
+  const s = await simulated({ projections: [live, fragile] })
+  const handler = operations(s.app)
+  const lagOf = async (metric: string, name: string) => {
+    const text = (await s.during(asked(handler, '/metrics')))?.body ?? ''
+    return sampleOf(text, `keelson_projection_lag_${metric}{shard="0",name="${name}"}`)
+  }
+  await s.during(s.app.store.put('a', 1))
+  await s.advance(10_000)
+  expect(await lagOf('seconds', 'fragile')).toBe(0)
+  await s.advance(8_000)
+  expect(await lagOf('seconds', 'fragile')).toBe(8)
+  expect(await lagOf('frames', 'fragile')).toBe(1)
+  expect(await lagOf('bytes', 'fragile')).toBeUndefined()
+  expect([await lagOf('seconds', 'live'), await lagOf('bytes', 'live')]).toEqual([0, 0])
+})
+
+test('writes that were not admitted are counted by the code of their refusal', async () => {
+  const { s, scraped } = await loaded()
+  const { token } = await s.during(s.app.control.suspendAll({ writes: true }))
+  const put = () => codeOf(s.app.store.put('a', 1, { whenFull: 'refuse' }))
+  expect(await s.during(Promise.all([put(), put()]))).toEqual(['BUSY', 'BUSY'])
+  const series = 'keelson_writes_refused_total{shard="0",reason="BUSY"}'
+  expect(sampleOf(await scraped(), series)).toBe(2)
+  await s.during(s.app.control.resumeAll(token === undefined ? {} : { token }))
 })
 
 test('without a scrape no write, call or turn is measured', async () => {

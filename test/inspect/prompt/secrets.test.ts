@@ -8,6 +8,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
+  call,
   createSystem,
   type DurableServer,
   entity,
@@ -384,6 +385,51 @@ test('the error of a failed step or alarm is the one that formatStatus shows, ev
   expect(texts.join('\n')).toMatch(/charge .*, failed 2 times \(Error: a secret error\), parked/)
   expect([...texts, log, inspect(told)].filter((text) => text.includes(canary))).toEqual([])
   expect(told).toHaveLength(6)
+})
+
+test('the reason why an actor is blocked is the one that formatStatus shows, everywhere', {
+  tags: ['O1'],
+}, async () => {
+  const shut = ({ state }: { readonly state: unknown }) => ({
+    state: state && '…',
+    reason: new Error('a secret error'),
+  })
+  const migrated = { init: () => ok(secrets), version: 2, migrate: refuse, formatStatus: shut }
+  const unborn = { init: () => refuse(secrets), formatStatus: shut }
+  const server = (table: object) => table as unknown as DurableServer<Messages, Secrets>
+  const world = machine()
+  const lines: string[] = []
+  const logger = textLogger(world.clock, (line) => lines.push(line))
+  const begun = (old: DurableServer<Messages, Secrets>) => {
+    const system = createSystem({ clock: world.clock, logger })
+    recordsOf(system)
+    const kinds = [entity('old', old), entity('unborn', server({ ...account, ...unborn }))]
+    return world.start({ app: supervisor('app', {}, kinds), system })
+  }
+  const first = await begun(account)
+  await world.during(call(first.entity<Messages>('old').ref('1'), 'ask', undefined))
+  await world.during(first.close())
+  app = await begun(server({ ...account, ...migrated }))
+  during = world.during
+  const told: unknown[] = []
+  app.system.events.on('entity.blocked', ({ error }) => told.push(error))
+  session = new LocalSession({
+    words: promptWords(app, plainPaint),
+    colours: false,
+    verbose: true,
+    completions: () => [],
+  })
+  const texts: string[] = []
+  for (let tries = 0; tries < 9; tries++) {
+    texts.push(await ask("call('old/1', 'ask')", "call('unborn/1', 'ask')"))
+    await during(new Promise<void>((resolve) => void world.clock.after(70_000, resolve)), 90_000)
+  }
+  texts.push(await ask("entity('old/1')", "entity('unborn/1')", "entities('old')", 'health()'))
+  texts.push(await ask('crashes()', 'log()'), inspect(app.health(), { depth: 9 }), ...recorded())
+
+  expect(told).toHaveLength(2)
+  expect(texts.join('\n')).toContain('old/1 is blocked: a secret error')
+  expect([...texts, ...lines, inspect(told)].filter((text) => text.includes(canary))).toEqual([])
 })
 
 test('no part of the app prints one, called or not', async () => {
