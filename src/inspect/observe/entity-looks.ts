@@ -38,6 +38,7 @@ export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly K
   const overdue = countsByKind(app.health().actors.overdue.first.map(({ entity }) => entity))
   const kinds: Kind[] = []
   for (const kind of entities.kinds) {
+    await new Promise<void>((resolve) => app.system.clock.soon(resolve))
     const running = entities.kind(kind)
     if (!running) continue
     const parked = await parkedCount(entities, kind)
