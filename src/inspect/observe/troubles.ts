@@ -1,6 +1,7 @@
 /** Everything in an instance that is broken, the worst first. Pure. */
 import type { Link, Recorded, Trouble } from '../../observe/index.ts'
 import type { Health } from '../../supervisors/index.ts'
+import { countText } from '../text/quantities.ts'
 import { shortText } from './value-trees.ts'
 
 /** A projection with more lag has trouble. */
@@ -112,24 +113,40 @@ const shardTroubles = (health: Health['shards'][number]): readonly Trouble[] => 
 }
 
 const actorTroubles = (actors: Health['actors']): readonly Trouble[] => [
-  ...actors.blocked.first.map(({ entity, reason }) =>
+  ...listed(actors.blocked, ({ entity, reason }) =>
     trouble('bad', 'blocked', entity, reason, { link: entityLink(entity) }),
   ),
-  ...actors.parked.first.map(({ entity, what, error }) =>
+  ...listed(actors.parked, ({ entity, what, error }) =>
     trouble('bad', 'parked', entity, `${what}: ${error}`, { link: entityLink(entity) }),
   ),
-  ...actors.failing.first.map(({ entity, what, tries, error }) =>
+  ...listed(actors.failing, ({ entity, what, tries, error }) =>
     trouble('warn', 'failing step', entity, `${what}, try ${tries}: ${error}`, {
       link: entityLink(entity),
     }),
   ),
-  ...actors.waiting.first.map(({ entity, what, since }) =>
+  ...listed(actors.waiting, ({ entity, what, since }) =>
     trouble('warn', 'waits for space', entity, what, { at: since, link: entityLink(entity) }),
   ),
-  ...actors.overdue.first.map(({ entity, what, at }) =>
+  ...listed(actors.overdue, ({ entity, what, at }) =>
     trouble('warn', 'overdue', entity, what, { at, link: entityLink(entity) }),
   ),
 ]
+
+/** Of very many with the same trouble so many are named. */
+const namedMax = 3
+
+/** One trouble each; of more than the health names, the first ones and how many more there are. */
+const listed = <T>(
+  { count, first }: { readonly count: number; readonly first: readonly T[] },
+  troubleOf: (item: T) => Trouble,
+): readonly Trouble[] => {
+  const isWhole = count <= first.length
+  const named = (isWhole ? first : first.slice(0, namedMax)).map(troubleOf)
+  const [one] = named
+  if (isWhole || !one) return named
+  const more = `and ${countText(count - named.length)} more`
+  return [...named, trouble(one.tone, one.sort, more, '', { link: linkTo('entities') })]
+}
 
 type Blocked = { readonly first?: readonly { readonly run: string; readonly reason: string }[] }
 
