@@ -82,10 +82,8 @@ export type HistoryTurn = {
   readonly lsn: number
   readonly at: number
   readonly seq: number
-  /** `call charge`, `alarm due`, `step payment`, as it was recorded or inferred. */
+  /** `alarm due`, `step payment`, `message`: inferred from the rows that the turn changed. */
   readonly cause: string
-  readonly isInferred: boolean
-  readonly caller?: string
   readonly error?: string
   /** The paths of the state that it changed. */
   readonly changed: readonly string[]

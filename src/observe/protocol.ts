@@ -46,7 +46,7 @@ export type Header = {
   readonly pid: number
   readonly startedAt: number
   readonly at: number
-  /** The worst phase of a shard: `open`, `recovering`, `degraded`, `halted`, `down`. */
+  /** The worst phase of a shard: `open`, `recovering`, `degraded`, `halted`, `refuses writes`, `down`. */
   readonly phase: string
   readonly isDurable: boolean
   readonly loopDelayMs: number | null

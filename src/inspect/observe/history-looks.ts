@@ -51,20 +51,26 @@ const pageOf = async (app: App, query: Query, before: number | undefined, limit:
   return page
 }
 
+/** Of a run the operation that the turn recorded says more than that there was a message. */
+const causeText = ({ cause: { kind, name }, operations: [operation] }: PastTurn): string => {
+  if (kind === 'message' && operation !== undefined) return operation
+  return name === undefined ? kind : `${kind} ${name}`
+}
+
 const turnShown = (turn: PastTurn): HistoryTurn => {
-  const { lsn, time, seq, cause, changed = [], steps, alarms, writes, entries } = turn
-  const { kind, name, error } = cause
+  const { lsn, time, seq, changed = [], steps, alarms, writes, entries, operations } = turn
+  const { kind, error } = turn.cause
   const notes = [
     ...steps.map((step) => `step ${step.name}${step.tries > 0 ? `, try ${step.tries}` : ''}`),
     ...alarms.map(({ name: alarm, at }) =>
       at === undefined ? `alarm ${alarm} gone` : `alarm ${alarm} at ${new Date(at).toISOString()}`,
     ),
+    ...operations.slice(kind === 'message' ? 1 : 0),
     ...(writes.length > 0 ? [`${writes.length} writes`] : []),
     ...(entries.length > 0 ? [`${entries.length} journal entries`] : []),
   ]
   return {
-    ...{ lsn, at: time, seq, isInferred: true },
-    cause: shortText([kind, name].filter((word) => word !== undefined).join(' '), 300),
+    ...{ lsn, at: time, seq, cause: shortText(causeText(turn), 300) },
     changed: changed.slice(0, changesMax).map((path) => shortText(path, 200)),
     notes: notes.slice(0, changesMax).map((note) => shortText(note, 200)),
     ...given<HistoryTurn>({

@@ -4,7 +4,7 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import type { Header, Overview, Views } from '../../observe/index.ts'
-import type { App } from '../../supervisors/index.ts'
+import type { App, ShardHealth } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
@@ -110,7 +110,7 @@ export class Looks {
       pid: process.pid,
       startedAt: Math.round(now - process.uptime() * 1_000),
       at: now,
-      phase: worstOf(healths.map(({ phase, projection }) => phaseOf(phase, projection.mode))),
+      phase: worstOf(healths.map(phaseOf)),
       isDurable: durable,
       loopDelayMs: this.#sampling.loopDelayMs ?? null,
       lagMs: Math.round(Math.max(0, ...shards.map(({ projection }) => projection.behindMs))),
@@ -171,11 +171,17 @@ export class Looks {
   }
 }
 
-const phases = ['open', 'closed', 'recovering', 'degraded', 'halted', 'down'] as const
+const phases = [
+  ...(['open', 'closed', 'recovering', 'degraded', 'halted'] as const),
+  ...(['refuses writes', 'down'] as const),
+] as const
 type Phase = (typeof phases)[number]
 
-const phaseOf = (phase: Phase, mode: string): Phase =>
-  phase === 'open' && (mode === 'degraded' || mode === 'halted') ? mode : phase
+const phaseOf = ({ phase, projection: { mode }, space }: ShardHealth): Phase => {
+  if (phase !== 'open') return phase
+  if (space.refusing) return 'refuses writes'
+  return mode === 'degraded' || mode === 'halted' ? mode : phase
+}
 
 const worstOf = (found: readonly Phase[]): Phase =>
   phases[Math.max(0, ...found.map((phase) => phases.indexOf(phase)))] ?? 'open'

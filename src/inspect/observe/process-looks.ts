@@ -87,9 +87,15 @@ export class ProcessLooks {
   /** The tree, at most 300 processes of it. */
   async tree(): Promise<TreeNode> {
     const { clock } = this.#app.system
-    const recent = recentRestarts(this.#records, clock.now())
+    const restarts = this.#records
+      .last('restart')
+      .map(({ subject, text }) => [subject, text.replace(restartHead, '')] as const)
+    const past = {
+      recent: recentRestarts(this.#records, clock.now()),
+      reasons: new Map(restarts),
+    }
     const room = { nodes: nodesMax, bytes: treeBytes }
-    return nodeOf(await surveyTree(this.#app), recent, room)
+    return nodeOf(await surveyTree(this.#app), past, room)
   }
 
   /** The first processes of an order. */
@@ -267,17 +273,27 @@ const recentRestarts = (records: Records, now: number): ReadonlyMap<string, numb
   return recent
 }
 
+/** The text of a restart ends with the reason. */
+const restartHead = /^.*? times in all: /
+
+/** The past of the processes of a tree, by their names: restarts, and why each ended last. */
+type Past = {
+  readonly recent: ReadonlyMap<string, number[]>
+  readonly reasons: ReadonlyMap<string, string>
+}
+
 const nodeOf = (
   node: SurveyedNode,
-  recent: ReadonlyMap<string, number[]>,
+  past: Past,
   room: { nodes: number; bytes: number },
 ): TreeNode => {
-  const { name, pid, kind, status, mailbox, restarts, reason, live } = node
+  const { name, pid, kind, status, mailbox, restarts, live } = node
+  const reason = node.reason ?? past.reasons.get(name)
   const own = {
     ...{ name: shortText(name, 300), kind, status, mailbox, restarts },
     ...given<Pick<TreeNode, 'pid' | 'recent' | 'reason'>>({
       pid,
-      recent: recent.get(name),
+      recent: past.recent.get(name),
       reason: reason === undefined ? undefined : shortText(reason, 300),
     }),
   }
@@ -285,7 +301,7 @@ const nodeOf = (
   const children: TreeNode[] = []
   for (const child of node.children) {
     if (room.nodes-- <= 0 || room.bytes <= 0) break
-    children.push(nodeOf(child, recent, room))
+    children.push(nodeOf(child, past, room))
   }
   const rest = node.children.length - children.length
   return {

@@ -19,7 +19,7 @@ export const troublesOf = (
     ...(health.durable
       ? []
       : [trouble('warn', 'not durable', 'the instance', 'what is acknowledged may be lost')]),
-    ...gaveUp
+    ...latestOf(gaveUp)
       .filter(({ at }) => now - at < recentMs)
       .map(({ subject, text, at, pid }) =>
         trouble('bad', 'gave up', subject, text, {
@@ -57,6 +57,12 @@ export const troublesOf = (
   ]
   return all.sort((left, right) => Number(left.tone === 'warn') - Number(right.tone === 'warn'))
 }
+
+const gaveUpMax = 10
+
+/** The last event of each subject, ten at most. */
+const latestOf = (events: readonly Recorded[]): readonly Recorded[] =>
+  [...new Map(events.map((event) => [event.subject, event])).values()].slice(-gaveUpMax)
 
 /** A supervisor that gave up longer ago is history. */
 const recentMs = 600_000

@@ -46,7 +46,7 @@ export const EntitiesView = ({ data }: { data: { readonly kinds: readonly Kind[]
       <div class="top">
         <h1>Entities</h1>
         <span class="fill" />
-        <Finder kinds={data.kinds} />
+        <Finder example={`${data.kinds[0]?.kind ?? 'kind'}/17`} />
       </div>
       <Card isFlush>
         {data.kinds.length === 0 ? (
@@ -59,12 +59,14 @@ export const EntitiesView = ({ data }: { data: { readonly kinds: readonly Kind[]
   )
 }
 
-/** Goes to an entity by its name: `order/17`. */
-const Finder = ({ kinds }: { kinds: readonly Kind[] }) => {
-  const [name, setName] = useState('')
+/** Goes to an entity by its name, `order/17`, or within a kind by its id. */
+const Finder = ({ example, kind }: { example: string; kind?: string }) => {
+  const [typed, setTyped] = useState('')
   const go = (): void => {
+    const name = kind === undefined ? typed.trim() : `${kind}/${typed.trim()}`
     const at = name.indexOf('/')
-    if (at > 0) location.hash = addressOf('entity', [name.slice(0, at), name.slice(at + 1)])
+    if (at > 0 && at < name.length - 1)
+      location.hash = addressOf('entity', [name.slice(0, at), name.slice(at + 1)])
   }
   return (
     <form
@@ -75,10 +77,10 @@ const Finder = ({ kinds }: { kinds: readonly Kind[] }) => {
     >
       <input
         type="search"
-        placeholder={`${kinds[0]?.kind ?? 'kind'}/17`}
+        placeholder={example}
         aria-label="Go to an entity"
-        value={name}
-        onInput={(event) => setName(event.currentTarget.value)}
+        value={typed}
+        onInput={(event) => setTyped(event.currentTarget.value)}
       />
     </form>
   )
@@ -156,6 +158,7 @@ export const KindView = ({
             </option>
           ))}
         </select>
+        <Finder kind={kind} example="go to id" />
         {known && known.fields.length > 0 && <ByIndex kind={known} route={route} />}
       </div>
       <Card isFlush>

@@ -3,8 +3,8 @@ import { useEffect, useState } from 'preact/hooks'
 import type { EntityDetail, HistoryTurn, Past, Pending } from '../entity-answers.ts'
 import type { Proposed } from '../protocol.ts'
 import { Act } from '../widgets/actions.tsx'
-import { useAsked, usePage } from '../widgets/asking.ts'
-import { ask, Refused } from '../widgets/connection.ts'
+import { refusedOf, useAsked, usePage } from '../widgets/asking.ts'
+import { ask, type Refused } from '../widgets/connection.ts'
 import { MachineDrawing } from '../widgets/machine.tsx'
 import { Badge, Card, Facts } from '../widgets/parts.tsx'
 import { countText, dueText, timeText } from '../widgets/quantities.ts'
@@ -229,6 +229,15 @@ type Found = {
   readonly refusal?: Refused
 }
 
+/** The newest page, and the pages below it that were there before. */
+const withNewer = (last: Found, page: Found): Found => {
+  const newest = last.turns[0]?.lsn
+  const at = page.turns.findIndex(({ lsn }) => lsn === newest)
+  if (at < 0) return page
+  const { refusal: _, ...kept } = last
+  return { ...kept, turns: [...page.turns.slice(0, at), ...last.turns], isAsking: false }
+}
+
 /** The turns, the newest first. They are asked for once more when the entity has made one. */
 const useTurns = ({ kind, id }: EntityName, seq: number | undefined) => {
   const [found, setFound] = useState<Found>({ turns: [], isAsking: true })
@@ -237,16 +246,22 @@ const useTurns = ({ kind, id }: EntityName, seq: number | undefined) => {
     setFound((last) => ({ ...last, isAsking: true }))
     const query = { kind, id, ...(before !== undefined && { before }) }
     ask('history', query, abort.signal).then(
-      ({ turns, ...place }) => setFound({ turns: [...known, ...turns], ...place, isAsking: false }),
+      ({ turns, ...place }) =>
+        setFound((last) =>
+          before === undefined
+            ? withNewer(last, { turns, ...place, isAsking: false })
+            : { turns: [...known, ...turns], ...place, isAsking: false },
+        ),
       (error: unknown) => {
-        if (!abort.signal.aborted && error instanceof Refused)
-          setFound({ turns: known, isAsking: false, refusal: error })
+        if (!abort.signal.aborted)
+          setFound({ turns: known, isAsking: false, refusal: refusedOf(error) })
       },
     )
     return abort
   }
+  useEffect(() => setFound({ turns: [], isAsking: true }), [kind, id])
   useEffect(() => {
-    const abort = more(undefined, [])
+    const abort = more(undefined, found.turns)
     return () => abort.abort()
   }, [kind, id, seq])
   return { ...found, more: () => more(found.before, found.turns) }
@@ -261,7 +276,15 @@ const Turns = (props: {
   const { chosen, onChoose } = props
   const { turns, before, end, isAsking, refusal, more } = useTurns(props.name, props.seq)
   return (
-    <Card title="Turns" isFlush aside={<span class="muted">choose one, or two</span>}>
+    <Card
+      title="Turns"
+      isFlush
+      aside={
+        <span class="muted" title="Causes are inferred from the rows that each turn changed.">
+          choose one, or two
+        </span>
+      }
+    >
       {refusal && <p class="banner bad">{refusal.message}</p>}
       <ol class="turns">
         {turns.map((turn) => (
@@ -294,7 +317,7 @@ const Turn = (props: {
   readonly onChoose: () => void
 }) => {
   const { header } = usePage()
-  const { lsn, at, cause, isInferred, caller, error, changed, notes, isDeleted } = props.turn
+  const { lsn, at, cause, error, changed, notes, isDeleted } = props.turn
   return (
     <li class={props.isChosen ? 'chosen' : ''}>
       <button type="button" onClick={props.onChoose} aria-pressed={props.isChosen}>
@@ -304,8 +327,6 @@ const Turn = (props: {
         </span>
         <span class="cause">
           <b class={isDeleted ? 'bad' : ''}>{cause}</b>
-          {isInferred && <span class="muted"> inferred</span>}
-          {caller !== undefined && <span class="muted"> by {caller}</span>}
           {error !== undefined && <span class="bad"> {error}</span>}
           {changed.length > 0 && <code class="changed">{changed.join(' ')}</code>}
           {notes.map((note) => (

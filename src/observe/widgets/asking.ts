@@ -53,7 +53,8 @@ export const useAsked = <V extends keyof Views>(
   return asked
 }
 
-const refusedOf = (error: unknown): Refused =>
+/** Why a question has no answer. */
+export const refusedOf = (error: unknown): Refused =>
   error instanceof Refused ? error : new Refused({ code: 'AWAY', message: String(error) })
 
 /** The views whose answers are pages of rows. */

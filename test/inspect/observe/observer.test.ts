@@ -229,6 +229,20 @@ describe('the views', () => {
     expect(shown.stateless).toBe('BUSY: its state is shown when it has handled cast wait')
   })
 
+  test('say of a turn of a run which operation it recorded', async () => {
+    const { turns } = await look('history', { kind: '$flow-order', id: '1' })
+    expect(turns.map(({ cause }) => cause)).toContain('step reserve')
+  })
+
+  test('show in the tree why a process ended last', async () => {
+    app.system.kill(app.system.processes().find((each) => each.label === 'open')?.ref as never)
+    await advance(10)
+
+    const found = JSON.stringify(await look('tree'))
+    expect(found).toContain('"name":"open"')
+    expect(found).toMatch(/"reason":"[^"]*kill/)
+  })
+
   test('name what is in trouble, and where to look', async () => {
     const pid = pidOf('open')
     for (let at = 0; at < 3; at++) {

@@ -452,12 +452,10 @@ export const answerOf = (
         ...{ lsn: 9_412 - index * 31, at: startAt - secondsAgo * 1_000, seq: 7 - index },
         ...{
           cause,
-          isInferred: false,
           changed,
           notes: index === 5 ? ['sets the alarm payWithin'] : [],
         },
         ...(error !== undefined && { error }),
-        ...(cause.startsWith('call') && { caller: 'http' }),
       })),
       end: 'Its birth.',
     }),
