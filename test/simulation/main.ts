@@ -1,7 +1,7 @@
 /**
- * `npm run simulate -- log|entities|flows [--seeds N] [--from N] | [--seed N]`: lives seeds of the simulation of
- * the log, of durable actors or of workflows on every core, shows how far it is, and ends with what happened
- * in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
+ * `npm run simulate -- log|entities|history|flows [--seeds N] [--from N] | [--seed N]`: lives seeds of the
+ * simulation of the log, of durable actors, of the search for their past or of workflows on every core, shows
+ * how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
  * again.
  */
 import { fork } from 'node:child_process'
@@ -10,11 +10,17 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
+import { liveHistory } from '../support/lives/history-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
 
 /** The simulations. */
-const simulations = { log: liveSeed, entities: liveEntities, flows: liveFlows }
+const simulations = {
+  log: liveSeed,
+  entities: liveEntities,
+  history: liveHistory,
+  flows: liveFlows,
+}
 
 /** Every so many seeds a child says what happened in them. */
 const piece = 20
@@ -43,7 +49,9 @@ const rangeOf = (args: readonly string[]): Range => {
   })
   const of = positionals.join() as Range['of']
   if (!Object.hasOwn(simulations, of))
-    throw new Error('usage: simulate log|entities|flows [--seeds N] [--from N] | [--seed N]')
+    throw new Error(
+      'usage: simulate log|entities|history|flows [--seeds N] [--from N] | [--seed N]',
+    )
   if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {
     of,

@@ -168,12 +168,15 @@ const scanned = async (
   search: Search,
 ): Promise<TurnScan> => {
   const log = shard.files.log()
+  const { appliedLsn } = shard
   const pin = await pinned(log)
   try {
+    const { durableLsn, segments } = await log.run('describe', null)
     // Frames that readers see are in the files, also before they are synced.
-    const { durableLsn } = await log.run('state', null)
-    const to = Math.max(durableLsn, shard.appliedLsn)
-    return await entities.scanTurns({ dir: shard.parts.folders.wal, to, ...search })
+    const to = Math.max(durableLsn, appliedLsn)
+    const last = segments.at(-1)
+    const newest = last && { file: last.file, offset: last.usedBytes }
+    return await entities.scanTurns({ dir: shard.parts.folders.wal, to, newest, ...search })
   } finally {
     // A log that has ended has no pins.
     await log.run('unpin', { pin }).catch(() => undefined)

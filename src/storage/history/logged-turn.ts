@@ -41,6 +41,11 @@ export type TurnScanRequest = {
   /** The folder of the log. Its frames up to `to` are durable, and a pin keeps them. */
   readonly dir: string
   readonly to: number
+  /**
+   * Where the frames of the newest segment end, up to `to` or later. A hint: without it the search
+   * reads the whole file.
+   */
+  readonly newest?: { readonly file: string; readonly offset: number } | undefined
   /** `kind/id`. */
   readonly entity: string
   readonly wanted: WantedTurn
@@ -60,7 +65,7 @@ export type TurnScan = {
 }
 
 /**
- * Searches, for about two seconds at most: it ends between two segments.
+ * Searches, for about two seconds at most. Then it gives what it has, and the place to go on from.
  * @throws KeelsonError `CORRUPT`, `NO_SEGMENTS`; `UNSUPPORTED_VERSION` for a turn of a newer version
  */
 export type TurnScanner = (request: TurnScanRequest, signal: AbortSignal) => Promise<TurnScan>

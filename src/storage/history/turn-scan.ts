@@ -1,31 +1,33 @@
 /**
- * Searches a log for the turns of one durable actor, segment by segment from the end. A frame is
- * decoded only if its bytes have the name of the actor. Changes nothing.
+ * Searches a log for the turns of one durable actor, part by part from the end. A frame is decoded
+ * only if its bytes have the name of the actor. Changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
 import { asBuffer } from '../bytes/utf8.ts'
 import { type Command, type OwnChange, type Turn, unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
-import { segmentStart } from '../frames/frame-cursor.ts'
+import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
-import type { Disk } from '../ports/disk.ts'
+import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import { corruption } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { readMainRow } from '../values/entity-row.ts'
-import type { LoggedTurn, TurnScan, TurnScanRequest } from './logged-turn.ts'
+import type { LoggedTurn, TurnScan, TurnScanRequest, WantedTurn } from './logged-turn.ts'
+import { endAfter, type PartEnd, partBefore } from './segment-parts.ts'
 import { chainIn } from './turn-chain.ts'
 
 /**
- * Searches, and yields the bytes that it read. It ends after the segment during which `isLate`
- * becomes true.
+ * Searches, and yields the bytes that it read. It ends after the part of a segment during which
+ * `isLate` becomes true.
  * @throws KeelsonError as `TurnScanner`; DiskError
  */
 export function* scanningTurns(
   disk: Disk,
-  { dir, to, entity, atLsn, limit, ...request }: TurnScanRequest,
+  { dir, to, newest, entity, atLsn, limit, ...request }: TurnScanRequest,
   isLate: () => boolean,
+  partBytes = usualPartBytes,
 ): Generator<number, TurnScan> {
   const { segments } = soundSurvey(disk, dir)
   const firstLsn = segments[0]?.header.baseLsn
@@ -36,35 +38,97 @@ export function* scanningTurns(
   for (let at = segments.length - 1; at >= 0; at--) {
     const segment = segments[at] as SegmentEntry
     const { baseLsn } = segment.header
-    const last = Math.min(to, wanted.before.lsn)
+    const last = Math.min(to, lastLsnBefore(wanted))
     if (baseLsn > last) continue
-    const found = yield* turnsIn(disk, dir, segment, segments[at + 1], last, entity)
-    const part = chainIn(found, wanted, { atLsn, limit: limit - turns.length })
-    turns.push(...part.turns)
-    if (turns.length === limit) return { turns, wanted: part.wanted, firstLsn }
-    // The segment has no more of the chain.
-    wanted = { ...part.wanted, before: { lsn: baseLsn, unit: 0 } }
-    if (at > 0 && isLate()) return { turns, wanted, firstLsn }
+    let end = within(disk, dir, segment, (file) =>
+      endAfter(file, segment.header, endOf(segment, segments[at + 1], newest, to), last),
+    )
+    while (end.lsn >= baseLsn) {
+      const begin = within(disk, dir, segment, (file) =>
+        partBefore(file, segment.header, end, partBytes),
+      )
+      if (begin.lsn >= last) {
+        end = begin
+        continue
+      }
+      const stretch = { from: begin, to: end, last }
+      const { found, from } = yield* turnsBefore(disk, dir, segment, stretch, entity)
+      const part = chainIn(found, wanted, { atLsn, limit: limit - turns.length })
+      turns.push(...part.turns)
+      if (turns.length === limit) return { turns, wanted: part.wanted, firstLsn }
+      // The part has no more of the chain.
+      wanted = { ...part.wanted, before: { lsn: from.lsn + 1, unit: 0 } }
+      if (from.lsn >= firstLsn && isLate()) return { turns, wanted, firstLsn }
+      end = from
+    }
   }
   return { turns, firstLsn }
 }
 
-/** The turns of the actor in a segment, up to LSN `last`. */
-function* turnsIn(
+/** The frame that has the last unit before a wanted one. */
+const lastLsnBefore = ({ before: { lsn, unit } }: WantedTurn): number => (unit > 0 ? lsn : lsn - 1)
+
+const within = <T>(
+  disk: Disk,
+  dir: string,
+  { name }: SegmentEntry,
+  look: (file: DiskFile) => T,
+): T => closing(disk.open(pathIn(dir, name), 'read'), look)
+
+/** Where the frames of a segment end: its successor says so, or the log itself of its newest one. */
+const endOf = (
+  { name, size }: SegmentEntry,
+  next: SegmentEntry | undefined,
+  newest: TurnScanRequest['newest'],
+  to: number,
+): PartEnd => {
+  const prev = next?.header.prev
+  if (prev) return { lsn: prev.lastLsn, offset: prev.endOffset, crc: prev.lastCrc }
+  return { lsn: to, offset: newest?.file === name ? newest.offset : size }
+}
+
+/** The bytes of a part, about. */
+const usualPartBytes = 2 * 1024 * 1024
+
+type FoundTurns = { readonly found: readonly LoggedTurn[]; readonly from: FrameEnd }
+
+/**
+ * The turns of the actor in a part of a segment, up to LSN `last`. If the part is none, because its
+ * first group is not one, the whole segment before its end is read.
+ */
+function* turnsBefore(
   disk: Disk,
   dir: string,
   segment: SegmentEntry,
-  next: SegmentEntry | undefined,
-  last: number,
+  { from, to, last }: { readonly from: FrameEnd; readonly to: PartEnd; readonly last: number },
   entity: string,
-): Generator<number, readonly LoggedTurn[]> {
+): Generator<number, FoundTurns> {
   const { name, header } = segment
-  const prev = next?.header.prev
-  const lsn = Math.min(prev?.lastLsn ?? last, last)
-  const stretch = {
-    ...{ name, header, from: segmentStart(header) },
-    to: { lsn, ...(prev && { offset: prev.endOffset }) },
-  }
+  const lsn = Math.min(to.lsn, last)
+  const start = segmentStart(header)
+  const walk = (begin: FrameEnd) => turnsIn(disk, dir, segment, begin, { ...to, lsn }, entity)
+  const part = yield* walk(from)
+  if (part.end.lsn >= lsn && isSamePlace(part.end, to)) return { found: part.found, from }
+  const whole = from.offset === start.offset ? part : yield* walk(start)
+  if (whole.end.lsn >= lsn) return { found: whole.found, from: start }
+  const evidence = 'a durable frame has been damaged'
+  const { offset } = whole.end
+  throw corruption({ file: name, offset, lsn: whole.end.lsn + 1, evidence })
+}
+
+/** Whether a walk that came as far as `end` came to that frame, and not to one that looks like it. */
+const isSamePlace = (walked: FrameEnd, { lsn, crc }: PartEnd): boolean =>
+  walked.lsn < lsn || crc === undefined || walked.crc === crc
+
+/** The turns of the actor from one place of a segment to another, and where the walk ended. */
+function* turnsIn(
+  disk: Disk,
+  dir: string,
+  { name, header }: SegmentEntry,
+  from: FrameEnd,
+  { lsn, offset }: PartEnd,
+  entity: string,
+): Generator<number, { readonly found: readonly LoggedTurn[]; readonly end: FrameEnd }> {
   const mention = asMention(entity)
   const found: LoggedTurn[] = []
   const take = dataFrames((at, time, payload) => {
@@ -73,10 +137,8 @@ function* turnsIn(
       if (turn.kind === 'turn' && turn.entity === entity)
         found.push({ lsn: at, unit, time, ...kept(turn) })
   })
-  const end = yield* walkingFrames(disk, dir, stretch, take)
-  if (end.lsn >= lsn) return found
-  const evidence = 'a durable frame has been damaged'
-  throw corruption({ file: name, offset: end.offset, lsn: end.lsn + 1, evidence })
+  const end = yield* walkingFrames(disk, dir, { name, header, from, to: { offset, lsn } }, take)
+  return { found, end }
 }
 
 /** The bytes of an actor's name in its turns. */

@@ -4,7 +4,7 @@
  * are transferred, not copied, and errors cross as plain data. A thread keeps the process alive only
  * while a question waits for its answer.
  */
-import { availableParallelism } from 'node:os'
+import { availableParallelism, constants, setPriority } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { systemClock } from '../../clock.ts'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
@@ -83,6 +83,14 @@ export const isProcessThread = (): boolean => isMainThread
  * that it waits for.
  */
 export const hasSpareProcessor = (): boolean => availableParallelism() > 1
+
+/**
+ * Lets this thread run only when no other one wants the processor, as far as the system can: on
+ * Linux each thread has a priority. Elsewhere the call would be for the whole process.
+ */
+export const runInBackground = (): void => {
+  if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_LOW)
+}
 
 /** The memory that this thread was started with. */
 export const sharedMemory = (): SharedArrayBuffer | undefined => start()?.shared

@@ -36,13 +36,16 @@ export const inlineShardCopier =
   (request, signal, onProgress) =>
     inSteps(clock, copyingShard(disk, request), signal, onProgress)
 
+/** The bytes that a search reads at once: little, because simulated logs are short. */
+const scannedBytes = 8 * 1024
+
 /** Makes a scanner on a given disk and clock. */
 export const inlineTurnScanner =
   (disk: Disk, clock: Clock): TurnScanner =>
   (request, signal) =>
     inSteps(
       clock,
-      scanningTurns(disk, request, () => false),
+      scanningTurns(disk, request, () => false, scannedBytes),
       signal,
     )
 

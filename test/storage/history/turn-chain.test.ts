@@ -1,17 +1,13 @@
 /** Which turns of a durable actor took effect, by its log alone. */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import type { LoggedTurn, WantedTurn } from '../../../src/storage/history/logged-turn.ts'
+import type { LoggedTurn } from '../../../src/storage/history/logged-turn.ts'
 import { chainIn } from '../../../src/storage/history/turn-chain.ts'
+import { newest, placesOf } from '../../support/lives/history-life.ts'
 import { liveTurns, type TurnLife } from '../../support/lives/turn-life.ts'
 import { seedsOf } from '../../support/tier.ts'
 
 const seeds = seedsOf(100, 2_000)
-
-const newest = ({ mark, lastLsn }: TurnLife): WantedTurn =>
-  mark
-    ? { before: { lsn: Number.MAX_SAFE_INTEGER, unit: 0 }, mark }
-    : { before: { lsn: lastLsn + 1, unit: 0 }, mark: 'removal' }
 
 /** The chain as a search finds it in a log of segments that begin at `bases`. */
 const chainOf = (
@@ -31,8 +27,6 @@ const chainOf = (
   return turns
 }
 
-const places = (turns: readonly LoggedTurn[]) => turns.map(({ lsn, unit }) => `${lsn}.${unit}`)
-
 test(`the chain has the turns that took effect in ${seeds.length} lives, as of every LSN`, () => {
   const seen = { refused: 0, ends: 0, late: 0 }
   for (const seed of seeds) {
@@ -41,8 +35,8 @@ test(`the chain has the turns that took effect in ${seeds.length} lives, as of e
     seen.ends += life.effective.filter(({ mark }) => mark === undefined).length
     for (let atLsn = 0; atLsn <= life.lastLsn; atLsn++) {
       const truth = life.effective.filter(({ lsn }) => lsn <= atLsn).reverse()
-      expect(places(chainOf(life, [1], { atLsn })), `seed ${seed} at ${atLsn}`).toEqual(
-        places(truth),
+      expect(placesOf(chainOf(life, [1], { atLsn })), `seed ${seed} at ${atLsn}`).toEqual(
+        placesOf(truth),
       )
     }
   }
@@ -57,7 +51,7 @@ test('the chain is the same in segments, and ends where the log begins', () => {
     const drawn = [0, 1, 2, 3].map(() => 1 + Math.floor(random() * life.lastLsn))
     const bases = [...new Set(drawn)].sort((left, right) => left - right)
     const truth = life.effective.filter(({ lsn }) => lsn >= (bases[0] as number)).reverse()
-    expect(places(chainOf(life, bases)), `seed ${seed}`).toEqual(places(truth))
+    expect(placesOf(chainOf(life, bases)), `seed ${seed}`).toEqual(placesOf(truth))
   }
 })
 
@@ -72,7 +66,7 @@ test('a forward scan is wrong: it takes a refused turn for the one after it with
   }
   const isWrong = (seed: number): boolean => {
     const life = liveTurns(seed)
-    return `${places(forward(life))}` !== `${places([...life.effective].reverse())}`
+    return `${placesOf(forward(life))}` !== `${placesOf([...life.effective].reverse())}`
   }
   expect(seeds.filter(isWrong).length).toBeGreaterThan(0)
 })

@@ -4,7 +4,7 @@
  * and births. The rows of production decide which of them take effect.
  */
 import { seededRandom } from '../../../src/clock.ts'
-import type { Turn } from '../../../src/storage/commands/command.ts'
+import type { Turn, Unit } from '../../../src/storage/commands/command.ts'
 import type { LoggedTurn } from '../../../src/storage/history/logged-turn.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import {
@@ -16,7 +16,8 @@ import {
 import { appliedUnit } from '../worlds/applied-unit.ts'
 import { MapRows } from '../worlds/map-rows.ts'
 
-const entity = 'order/17'
+/** The actor of every life. */
+export const entity = 'order/17'
 const lockedKey = '{order/17}/total'
 
 /** A process of the actor. Its turns wait until the log has them. */
@@ -33,6 +34,8 @@ type Life = {
 export type TurnLife = {
   readonly logged: readonly LoggedTurn[]
   readonly effective: readonly LoggedTurn[]
+  /** All units by frame, from LSN 1 on: the turns, and what locks and unlocks keys. */
+  readonly frames: readonly (readonly Unit[])[]
   /** The mark of the main row in the end. */
   readonly mark: TurnMark | undefined
   readonly lastLsn: number
@@ -45,6 +48,7 @@ export const liveTurns = (seed: number, steps = 120): TurnLife => {
   const rows = new MapRows()
   const logged: LoggedTurn[] = []
   const effective: LoggedTurn[] = []
+  const frames: Unit[][] = []
   const killed: Life[] = []
   const pipeline = 1 + Math.floor(random() * 5)
   let lives = 0
@@ -83,12 +87,16 @@ export const liveTurns = (seed: number, steps = 120): TurnLife => {
     life.isHeld = isEnd
   }
 
+  const write = (unit: Unit): void => {
+    frames[lsn - 1] = [...(frames[lsn - 1] ?? []), unit]
+  }
+
   const log = (of: Life): void => {
     const turn = of.waiting.shift()
     if (!turn) return
     lsn += happens(0.7) ? 1 : 0
-    const place = { lsn: Math.max(lsn, 1), unit: logged.filter((each) => each.lsn === lsn).length }
-    lsn = place.lsn
+    lsn = Math.max(lsn, 1)
+    const place = { lsn, unit: frames[lsn - 1]?.length ?? 0 }
     const { changes, answer } = appliedUnit(turn, rows, lsn, lsn)
     const { row, follows, writes } = turn
     const seen: LoggedTurn = {
@@ -97,6 +105,7 @@ export const liveTurns = (seed: number, steps = 120): TurnLife => {
       writes: writes.map(({ kind }) => ({ kind, keys: [lockedKey] })),
     }
     logged.push(seen)
+    write(turn)
     if (answer.kind !== 'refused') {
       rows.take(changes)
       effective.push(seen)
@@ -111,15 +120,12 @@ export const liveTurns = (seed: number, steps = 120): TurnLife => {
   }
 
   const lock = (): void => {
-    const { changes } = appliedUnit(
-      happens(0.5)
-        ? { kind: 'lock', keys: [lockedKey], owner: 'another', leaseMs: 1e9 }
-        : { kind: 'unlock', keys: [lockedKey], owner: 'another' },
-      rows,
-      ++lsn,
-      lsn,
-    )
+    const unit: Unit = happens(0.5)
+      ? { kind: 'lock', keys: [lockedKey], owner: 'another', leaseMs: 1e9 }
+      : { kind: 'unlock', keys: [lockedKey], owner: 'another' }
+    const { changes } = appliedUnit(unit, rows, ++lsn, lsn)
     rows.take(changes)
+    write(unit)
   }
 
   /** Some of its turns reach the log before the next process begins, some turns after it, some never. */
@@ -143,5 +149,5 @@ export const liveTurns = (seed: number, steps = 120): TurnLife => {
     else if (drawn < 0.92) kill()
     else for (const late of killed) if (happens(0.3)) log(late)
   }
-  return { logged, effective, mark: present(), lastLsn: lsn }
+  return { logged, effective, frames, mark: present(), lastLsn: lsn }
 }
