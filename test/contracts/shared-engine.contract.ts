@@ -509,12 +509,35 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
   },
 }
 
+/** The same engine, and `close`, which ends all sessions of it. */
+const closing = (under: EngineUnderTest): EngineUnderTest & { close(): Promise<unknown> } => {
+  const opened: SharedSession[] = []
+  const { description } = under.engine
+  return {
+    engine: {
+      description,
+      open: async (options) => {
+        const session = await under.engine.open(options)
+        opened.push(session)
+        return session
+      },
+    },
+    lossy: async (cluster) => {
+      const lossy = await under.lossy(cluster)
+      opened.push(lossy.session)
+      return lossy
+    },
+    close: () => Promise.all(opened.map((session) => session.close())),
+  }
+}
+
 /** Describes the contract for one engine, which is there when the tests run. */
 export const engineContract = (under: () => EngineUnderTest): void => {
   describe('keeps the contract of engines:', () => {
     for (const [claim, holds] of Object.entries(engineClaims))
       test(claim, async () => {
-        await holds(under())
+        const { close, ...engine } = closing(under())
+        await holds(engine).finally(close)
       })
   })
 }

@@ -11,6 +11,8 @@ export type Bounds = {
   /** A server that has not answered for so many ms is given up; 60,000. */
   readonly answerMs?: number
   readonly signal?: AbortSignal | undefined
+  /** Gets the SQLSTATE and the text of each notice and warning of the server. */
+  readonly onNotice?: (code: string, text: string) => void
 }
 
 /**
@@ -20,13 +22,14 @@ export type Bounds = {
  */
 export const connectPg = async (
   config: Readonly<Record<string, unknown>>,
-  { answerMs = 60_000, signal }: Bounds = {},
+  { answerMs = 60_000, signal, onNotice }: Bounds = {},
 ): Promise<Database> => {
   const { pg, copyFrom } = await loaded()
   signal?.throwIfAborted()
   const client = new pg.Client(config as ClientConfig)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
+  if (onNotice) client.on('notice', ({ code = '', message = '' }) => onNotice(code, message))
   const aborted = (): void => cut(client, 'its user has ended')
   signal?.addEventListener('abort', aborted)
   const close = (): Promise<void> => {
@@ -51,6 +54,17 @@ export const connectPg = async (
       return answered(client, answerMs, copied)
     },
     close,
+  }
+}
+
+/** Where a server is, without what must not be shown. */
+export const describedServer = (connectionString: string | undefined): string => {
+  if (connectionString === undefined) return 'postgres'
+  try {
+    const { host, pathname } = new URL(connectionString)
+    return `postgres ${host}${pathname}`
+  } catch {
+    return 'postgres'
   }
 }
 

@@ -17,7 +17,7 @@ import {
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Replica } from '../../storage/index.ts'
 import type { Database } from './database.ts'
-import { connectPg } from './pg-database.ts'
+import { connectPg, describedServer } from './pg-database.ts'
 import { connectPglite } from './pglite-database.ts'
 import { postgresReading } from './postgres-reading.ts'
 import { postgresSession } from './postgres-session.ts'
@@ -119,15 +119,4 @@ const refuseEmpty = async (database: Database): Promise<void> => {
     'INVALID_ARGUMENT',
     'nothing is replicated there: it has no schema keelson',
   )
-}
-
-/** Where a server is, without what must not be shown. */
-const describedServer = (connectionString: string | undefined): string => {
-  if (connectionString === undefined) return 'postgres'
-  try {
-    const { host, pathname } = new URL(connectionString)
-    return `postgres ${host}${pathname}`
-  } catch {
-    return 'postgres'
-  }
 }

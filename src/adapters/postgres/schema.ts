@@ -2,8 +2,7 @@
  * The schema `keelson` in PostgreSQL, and its versions. docs/replication.md describes it for people
  * who know only SQL. A version that was released is never changed: a change is a further step.
  */
-import { KeelsonError } from '../../errors.ts'
-import { type Database, inTransaction, numberIn } from './database.ts'
+import { schemaVersions } from './schema-versions.ts'
 
 /** The statements that lead from each version to the next. */
 const steps: readonly (readonly string[])[] = [
@@ -112,50 +111,5 @@ const steps: readonly (readonly string[])[] = [
   ],
 ]
 
-/** The version that this code writes, and the newest that it reads. */
-const schemaVersion = steps.length
-
-/**
- * Brings the schema up to date, and makes it where it is missing. Safe beside others that do the
- * same.
- * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it
- */
-export const migrate = async (database: Database): Promise<void> => {
-  if ((await versionOf(database)) === schemaVersion) return
-  await inTransaction(database, async () => {
-    await database.query('select pg_advisory_xact_lock($1)', [lockKey])
-    const version = await versionOf(database)
-    if (version === 0) {
-      await database.query('create schema if not exists keelson')
-      await database.query('create table keelson.version (version integer not null)')
-      await database.query('insert into keelson.version values (0)')
-    }
-    for (const statement of steps.slice(version).flat()) await database.query(statement)
-    await database.query('update keelson.version set version = $1', [schemaVersion])
-  })
-}
-
-/** A number of our own: PostgreSQL's advisory locks have no names. */
-const lockKey = 0x6b65656c
-
-/**
- * The version of the schema; 0 without one.
- * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it
- */
-export const versionOf = async (database: Database): Promise<number> => {
-  // After a wait for the lock, `to_regclass` could still answer from this session's cache.
-  const [found] = await database.query(
-    `select 1 as there from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-     where nspname = 'keelson' and relname = 'version'`,
-  )
-  if (!found) return 0
-  const [row] = await database.query('select version from keelson.version')
-  const version = row ? numberIn(row, 'version') : 0
-  if (version > schemaVersion)
-    throw new KeelsonError(
-      'UNSUPPORTED_VERSION',
-      `the schema keelson has version ${version}, and this is ${schemaVersion}: a newer keelson made it`,
-      { details: { version, supported: schemaVersion } },
-    )
-  return version
-}
+/** Brings the schema up to date, and gives its version: see `schemaVersions`. */
+export const { migrate, versionOf } = schemaVersions('keelson', steps)

@@ -77,8 +77,8 @@ export interface SharedLog {
    */
   create(logId: string): Promise<SharedHead>
   /**
-   * The head as the engine shows it. It may show an append that is lost again when the engine
-   * fails over: what follows an acknowledged append was not.
+   * The head as the engine shows it. An append that it shows may still be lost when the engine
+   * fails over. An acknowledged append after it proves it.
    * @throws KeelsonError `NO_SEGMENTS` without a log
    */
   head(): Promise<SharedHead>

@@ -105,6 +105,19 @@ export class PostgresServer {
     throw new Error(`the server ended before it was ready: ${told}`)
   }
 
+  /**
+   * Starts a receiver of the server's log that syncs what it gets. The server takes it for a standby.
+   */
+  standby(): PostgresStandby {
+    const into = join(this.#folder, 'received')
+    mkdirSync(into)
+    const user = servant()
+    if (user) chownSync(into, user.uid, user.gid)
+    const words = ['-D', into, '-d', this.url, '--synchronous', '--no-loop']
+    const options = { ...user, cwd: this.#folder, stdio: 'ignore' as const }
+    return new PostgresStandby(spawn(join(binaries() ?? '', 'pg_receivewal'), words, options))
+  }
+
   /** Stops it as an operator does: connections are cut, everything is written. */
   stop(): Promise<void> {
     return this.#end('SIGINT')
@@ -121,6 +134,30 @@ export class PostgresServer {
     if (!server || server.exitCode !== null || server.signalCode !== null) return
     const ended = once(server, 'exit')
     server.kill(signal)
+    await ended
+  }
+}
+
+/** A standby of a server: its process. */
+export class PostgresStandby {
+  readonly #process: ChildProcess
+
+  constructor(process: ChildProcess) {
+    this.#process = process
+  }
+
+  /** It keeps its connection, and says nothing. */
+  pause(): void {
+    this.#process.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#process.kill('SIGCONT')
+  }
+
+  async stop(): Promise<void> {
+    const ended = once(this.#process, 'exit')
+    this.#process.kill('SIGKILL')
     await ended
   }
 }

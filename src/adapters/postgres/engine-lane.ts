@@ -1,0 +1,141 @@
+/**
+ * One connection of a member to its cluster's server. It is made when it is needed, and again after
+ * it was lost; work is done in the order in which it came. A failure of the connection is no answer:
+ * the work may have taken effect.
+ */
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { type Columns, type Database, numberIn } from './database.ts'
+import { connectPg } from './pg-database.ts'
+
+/** A call without an answer, which may be repeated. */
+export const noAnswer = (cause: unknown): KeelsonError =>
+  new KeelsonError('UNKNOWN_OUTCOME', `the server gave no answer: ${reasonText(cause)}`, { cause })
+
+/** The connection for one sort of work. */
+export class EngineLane {
+  #opening: Promise<Database> | undefined
+  #last: Promise<unknown> = Promise.resolve()
+  #warning: string | undefined
+  #isClosed = false
+  readonly #config: Readonly<Record<string, unknown>>
+  readonly #copies: number
+  readonly #answerMs: number
+
+  constructor(config: Readonly<Record<string, unknown>>, copies: number, answerMs: number) {
+    this.#config = config
+    this.#copies = copies
+    this.#answerMs = answerMs
+  }
+
+  /**
+   * Does `work` on the connection. @throws KeelsonError what `work` decides; `CONFIG` if the server
+   * does not keep what it acknowledges; otherwise `UNKNOWN_OUTCOME`
+   */
+  run<T>(work: (database: Database) => Promise<T>): Promise<T> {
+    const done = this.#last.then(() => this.#answer(work))
+    this.#last = done.catch(() => undefined)
+    return done
+  }
+
+  /** Ends the connection, also during work. Never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#drop()
+  }
+
+  async #answer<T>(work: (database: Database) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw noAnswer('the session is closed')
+    try {
+      const database = await this.#opened()
+      this.#warning = undefined
+      const decided = await work(database).then(
+        (value) => ({ value }),
+        (error: unknown) => {
+          if (isKeelsonError(error)) return { error }
+          throw error
+        },
+      )
+      if (this.#warning !== undefined) throw new Error(this.#warning)
+      if ('error' in decided) throw decided.error
+      return decided.value
+    } catch (error) {
+      if (isKeelsonError(error)) throw error
+      await this.#drop()
+      throw noAnswer(error)
+    }
+  }
+
+  #opened(): Promise<Database> {
+    this.#opening ??= this.#connected().catch((error: unknown) => {
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  async #connected(): Promise<Database> {
+    const database = await connectPg(this.#config, {
+      answerMs: this.#answerMs,
+      onNotice: (code, text) => {
+        // 00000 is a notice. A warning may say that the wait for a standby was cancelled: then the
+        // commit is there, and may be lost with this server.
+        if (!code.startsWith('00')) this.#warning = text
+      },
+    })
+    try {
+      for (const setting of settings) await database.query(`set ${setting}`)
+      await refuseUnsafe(database, this.#copies)
+      return database
+    } catch (error) {
+      await database.close()
+      throw error
+    }
+  }
+
+  async #drop(): Promise<void> {
+    const opening = this.#opening
+    this.#opening = undefined
+    const database = await opening?.catch(() => undefined)
+    await database?.close()
+  }
+}
+
+/**
+ * Settings that a role or a database may have otherwise. Nothing is cancelled: a cancelled wait for a
+ * standby shows a commit that the standby does not have.
+ */
+const settings = [
+  'statement_timeout = 0',
+  'lock_timeout = 0',
+  'idle_in_transaction_session_timeout = 0',
+  'synchronous_commit = on',
+  `default_transaction_isolation = 'read committed'`,
+]
+
+/** Refuses a server that may lose what it acknowledges. @throws KeelsonError `CONFIG` */
+const refuseUnsafe = async (database: Database, copies: number): Promise<void> => {
+  const [server = {}] = await database.query(
+    `select current_setting('fsync') as fsync, current_setting('full_page_writes') as pages,
+       current_setting('synchronous_standby_names') as standbys, pg_is_in_recovery() as follows`,
+  )
+  // A standby that waits for its promotion answers later.
+  if (server.follows === true) throw new Error('the server is a standby')
+  if (server.fsync !== 'on') throw unsafe('fsync is off', server)
+  if (server.pages !== 'on') throw unsafe('full_page_writes is off', server)
+  if (copies > 1 && server.standbys === '')
+    throw unsafe('synchronous_standby_names is empty, and copies is more than 1', server)
+}
+
+/** Refuses a server without a standby that is there and synchronous. @throws KeelsonError `CONFIG` */
+export const refuseAlone = async (database: Database): Promise<void> => {
+  const [found = {}] = await database.query(
+    `select count(*) filter (where sync_state in ('sync', 'quorum')) as copies, count(*) as all
+     from pg_stat_replication`,
+  )
+  if (numberIn(found, 'copies') > 0) return
+  const hint = 'if there is one, the user needs the role pg_monitor to see it'
+  throw unsafe(`no synchronous standby is connected (${hint})`, found)
+}
+
+const unsafe = (what: string, details: Columns): KeelsonError =>
+  new KeelsonError('CONFIG', `the server may lose what it acknowledges: ${what}`, { details })

@@ -1,0 +1,274 @@
+/**
+ * A shared log in PostgreSQL. An append is one transaction of one statement: it moves the head from
+ * the position that the writer believes it has, and adds the group. The lock of the head's row is
+ * held until a synchronous standby has answered, so each log has one append in flight.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import {
+  appendRefusal,
+  refuseBackwards,
+  refuseOtherEpoch,
+  refuseUncovered,
+  type SharedGroup,
+  type SharedHead,
+  type SharedLog,
+  type SharedPosition,
+  type SharedReading,
+  sharedStart,
+  withSnapshot,
+} from '../../storage/index.ts'
+import { bytesIn, type Columns, type Database, inTransaction, numberIn } from './database.ts'
+import type { EngineLane } from './engine-lane.ts'
+
+/** How often a member that waits for a change looks, in ms. */
+export const lookMs = 100
+
+/** Groups that one statement reads at most, whatever their size. */
+const groupsMax = 1_000
+
+/** Groups that one statement removes at most. */
+const removedMax = 10_000
+
+/** The lanes of a log: its changes wait for standbys, its reads do not wait for them. */
+export type LogLanes = { readonly writes: EngineLane; readonly reads: EngineLane }
+
+/** The log `name` of a cluster. */
+export const postgresLog = (
+  cluster: string,
+  name: string,
+  { writes, reads }: LogLanes,
+  clock: Clock,
+): SharedLog => {
+  let known: number | undefined
+  const numberOf = async (database: Database): Promise<number> => {
+    known ??= numberIn(await found(database, cluster, name), 'number')
+    return known
+  }
+  /** Changes the head under its lock. */
+  const change = (work: (database: Database, log: number, head: SharedHead) => Promise<void>) =>
+    writes.run((database) =>
+      inTransaction(database, async () => {
+        const row = await found(database, cluster, name, 'for update')
+        await work(database, numberIn(row, 'number'), headIn(row))
+      }),
+    )
+
+  return {
+    create: (logId) =>
+      writes.run(async (database) => {
+        await database.query(
+          `insert into keelson_cluster.logs
+             (cluster, name, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features)
+           values ($1, $2, $3, $4, $5, $6, 0, '', '[]', 0) on conflict (cluster, name) do nothing`,
+          [cluster, name, logId, sharedStart.epoch, sharedStart.lsn, sharedStart.id],
+        )
+        return headIn(await found(database, cluster, name))
+      }),
+
+    head: () => reads.run(async (database) => headIn(await found(database, cluster, name))),
+
+    append: async (group, features = 0) => {
+      refuseBackwards(group)
+      await writes.run(async (database) => {
+        const log = await numberOf(database)
+        if (await appended(database, log, group, features)) return
+        const refusal = await refusalOf(database, log, group)
+        if (refusal) throw refusal
+      })
+    },
+
+    read: (after, maxBytes) =>
+      reads.run(async (database) =>
+        readGroups(database, await numberOf(database), after, maxBytes),
+      ),
+
+    moved: async (after, signal) => {
+      const head = await reads
+        .run(async (database) => headIn(await found(database, cluster, name)))
+        // Who waits asks again, and learns of the trouble then.
+        .catch(() => undefined)
+      if ((head?.end.lsn ?? 0) <= after) await lookPause(clock, signal)
+    },
+
+    name: (epoch, snapshot) =>
+      change(async (database, log, head) => {
+        refuseOtherEpoch(head, epoch)
+        await database.query(
+          'update keelson_cluster.logs set snapshots = $2::jsonb where number = $1',
+          [log, JSON.stringify(withSnapshot(head, snapshot))],
+        )
+      }),
+
+    trim: async (epoch, lsn, mark) => {
+      let log = 0
+      await change(async (database, number, head) => {
+        log = number
+        refuseOtherEpoch(head, epoch)
+        refuseUncovered(head, lsn)
+        if (lsn > head.trimmed.lsn)
+          await database.query(
+            'update keelson_cluster.logs set trimmed_lsn = $2, trimmed_mark = $3 where number = $1',
+            [log, lsn, mark],
+          )
+      })
+      // Trimmed groups are removed without the lock of the head, a part at a time. If the process
+      // ends before that, the next trim removes the rest.
+      while (await reads.run((database) => removedSome(database, log, lsn)));
+    },
+  }
+}
+
+/** Waits until it is time to look again. */
+export const lookPause = (clock: Clock, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const cancel = clock.after(lookMs, () => end(), { holdsProcess: false })
+    const end = (): void => {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    signal?.addEventListener('abort', end)
+    if (signal?.aborted) end()
+  })
+
+const headColumns = 'number, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features'
+
+const headIn = (row: Columns): SharedHead => ({
+  logId: String(row.log_id),
+  end: positionIn(row),
+  trimmed: { lsn: numberIn(row, 'trimmed_lsn'), mark: String(row.trimmed_mark) },
+  snapshots: row.snapshots as SharedHead['snapshots'],
+  features: numberIn(row, 'features'),
+})
+
+const positionIn = (row: Columns, prefix: '' | 'after_' = ''): SharedPosition => ({
+  epoch: numberIn(row, `${prefix}epoch`),
+  lsn: numberIn(row, `${prefix}lsn`),
+  id: String(row[`${prefix}id`]),
+})
+
+/** The row of a head. @throws KeelsonError `NO_SEGMENTS` */
+const found = async (
+  database: Database,
+  cluster: string,
+  name: string,
+  lock: '' | 'for update' = '',
+): Promise<Columns> => {
+  const [row] = await database.query(
+    `select ${headColumns} from keelson_cluster.logs where cluster = $1 and name = $2 ${lock}`,
+    [cluster, name],
+  )
+  if (row) return row
+  throw new KeelsonError('NO_SEGMENTS', `the cluster ${cluster} has no log ${name}`)
+}
+
+/** Appends, if the head is where the group begins. */
+const appended = async (
+  database: Database,
+  log: number,
+  { after, end, provenLsn, bytes }: SharedGroup,
+  features: number,
+): Promise<boolean> => {
+  const rows = await database.query(
+    `with moved as (
+       update keelson_cluster.logs
+       set epoch = $2, lsn = $3, id = $4, features = features | $10::integer
+       where number = $1 and epoch = $5 and lsn = $6 and id = $7 returning number)
+     insert into keelson_cluster.groups
+       (log, epoch, lsn, id, after_epoch, after_lsn, after_id, proven_lsn, bytes)
+     select number, $2, $3, $4, $5, $6, $7, $8, $9 from moved returning lsn`,
+    [
+      ...[log, end.epoch, end.lsn, end.id, after.epoch, after.lsn, after.id, provenLsn, bytes],
+      features,
+    ],
+  )
+  return rows.length === 1
+}
+
+/**
+ * Why the group was not appended; `undefined` if an earlier attempt did. This statement writes, so
+ * that its commit waits for the standby as that of the earlier attempt did: without that wait, what
+ * a killed connection left might be on this server alone.
+ */
+const refusalOf = async (
+  database: Database,
+  log: number,
+  group: SharedGroup,
+): Promise<KeelsonError | undefined> => {
+  const { epoch, lsn, id } = group.end
+  const [row = {}] = await database.query(
+    `with head as (update keelson_cluster.logs set id = id where number = $1 returning *)
+     select ${headColumns}, exists (
+       select from keelson_cluster.groups
+       where log = $1 and groups.lsn = $2 and groups.epoch = $3 and groups.id = $4) as there
+     from head`,
+    [log, lsn, epoch, id],
+  )
+  return appendRefusal(group, headIn(row), row.there === true)
+}
+
+const readGroups = async (
+  database: Database,
+  log: number,
+  after: number,
+  maxBytes: number,
+): Promise<SharedReading> => {
+  // One statement sees the head and the groups at one moment.
+  const rows = await database.query(
+    `select head.lsn as head_lsn, head.trimmed_lsn, part.*
+     from keelson_cluster.logs head left join lateral (
+       select * from (
+         select *, sum(length(bytes)) over (order by lsn) as total,
+           row_number() over (order by lsn) as place
+         from (select * from keelson_cluster.groups where log = $1 and lsn > $2
+               order by lsn limit ${groupsMax}) nearest) summed
+       where place = 1 or total <= $3) part on true
+     where head.number = $1 order by part.lsn`,
+    [log, after, maxBytes],
+  )
+  const head = rows[0] ?? {}
+  const trimmed = numberIn(head, 'trimmed_lsn')
+  if (after < trimmed)
+    throw new KeelsonError('BAD_CURSOR', `the log was trimmed up to lsn ${trimmed}`, {
+      details: { after, trimmed },
+    })
+  const groups = rows.filter((row) => row.lsn !== null).map(groupIn)
+  refuseGap(groups, after, numberIn(head, 'head_lsn'))
+  return { groups, next: groups.at(-1)?.end.lsn ?? after }
+}
+
+const groupIn = (row: Columns): SharedGroup => ({
+  after: positionIn(row, 'after_'),
+  end: positionIn(row),
+  provenLsn: numberIn(row, 'proven_lsn'),
+  bytes: plainBytes(bytesIn(row, 'bytes')),
+})
+
+/** `pg` gives a Buffer. */
+const plainBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
+/** @throws KeelsonError `CORRUPT` where groups are missing */
+const refuseGap = (groups: readonly SharedGroup[], after: number, headLsn: number): void => {
+  let reached = after
+  for (const group of groups) {
+    if (group.after.lsn > reached) break
+    reached = group.end.lsn
+  }
+  const expected = groups.at(-1)?.end.lsn ?? headLsn
+  if (reached >= expected) return
+  const message = `the groups after lsn ${reached} are missing, and the log ends at ${headLsn}`
+  throw new KeelsonError('CORRUPT', message, { details: { lsn: reached + 1, headLsn } })
+}
+
+/** Removes a part of the groups up to `lsn`. Whether there was any. */
+const removedSome = async (database: Database, log: number, lsn: number): Promise<boolean> => {
+  const rows = await database.query(
+    `delete from keelson_cluster.groups where log = $1 and lsn in (
+       select lsn from keelson_cluster.groups where log = $1 and lsn <= $2
+       order by lsn limit ${removedMax}) returning 1 as gone`,
+    [log, lsn],
+  )
+  return rows.length > 0
+}

@@ -1,0 +1,146 @@
+/**
+ * An engine for several members in PostgreSQL, in the schema `keelson_cluster`. A member connects
+ * directly: a pooler that hands out connections by transaction would lose its settings.
+ */
+import { type Clock, systemClock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import type { Directory, SharedEngine, SharedLog, SharedSession } from '../../storage/index.ts'
+import { inTransaction, numberIn } from './database.ts'
+import { postgresFiles } from './engine-files.ts'
+import { EngineLane, refuseAlone } from './engine-lane.ts'
+import { lookPause, postgresLog } from './engine-log.ts'
+import { migrateClusters } from './engine-schema.ts'
+import { describedServer } from './pg-database.ts'
+
+/** The options of `postgresEngine`. */
+export type PostgresEngineOptions = {
+  /** `postgres://user:password@host:port/database`; by default the environment's (`PGHOST` …). */
+  readonly connectionString?: string
+  /** Further options of `Client` of `pg`, such as `ssl` or `password`. */
+  readonly client?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * After so many ms without an answer a connection is given up, and its call has no answer. The
+ * server goes on with the statement: only the server may end the wait for a standby.
+ */
+const answerMs = 10_000
+
+/** The engine on a PostgreSQL server. The user needs the right to create the schema. */
+export const postgresEngine = ({
+  connectionString,
+  client = {},
+}: PostgresEngineOptions = {}): SharedEngine => {
+  const config = {
+    ...{ application_name: 'keelson', keepAlive: true },
+    ...client,
+    ...(connectionString !== undefined && { connectionString }),
+  }
+  return {
+    description: describedServer(connectionString),
+    open: async ({ cluster, copies }) => {
+      const lanes: EngineLane[] = []
+      const lane = (): EngineLane => {
+        const made = new EngineLane(config, copies, answerMs)
+        lanes.push(made)
+        return made
+      }
+      const session = sessionOf(cluster, lane, systemClock())
+      const close = async (): Promise<void> => {
+        await Promise.all(lanes.map((each) => each.close()))
+      }
+      try {
+        await lane().run(async (database) => {
+          if (copies > 1) await refuseAlone(database)
+          await migrateClusters(database)
+          await database.query(
+            'insert into keelson_cluster.clusters values ($1, 0) on conflict do nothing',
+            [cluster],
+          )
+          // Uploads whose members ended in the middle.
+          await database.query(
+            `delete from keelson_cluster.chunks where begun < now() - interval '1 day' and not exists (
+               select from keelson_cluster.files where files.upload = chunks.upload)`,
+          )
+        })
+        return { ...session, close }
+      } catch (error) {
+        await close()
+        throw error
+      }
+    },
+  }
+}
+
+const sessionOf = (
+  cluster: string,
+  lane: () => EngineLane,
+  clock: Clock,
+): Omit<SharedSession, 'close'> => {
+  const reads = lane()
+  return {
+    log: (name): SharedLog => postgresLog(cluster, name, { writes: lane(), reads }, clock),
+    directory: postgresDirectory(cluster, lane(), clock),
+    files: postgresFiles(cluster, lane(), clock),
+  }
+}
+
+const postgresDirectory = (cluster: string, lane: EngineLane, clock: Clock): Directory => {
+  const view: Directory['view'] = () =>
+    lane.run(async (database) => {
+      const rows = await database.query(
+        `select clusters.revision as last, directory.name, value, directory.revision
+         from keelson_cluster.clusters left join keelson_cluster.directory on cluster = clusters.name
+         where clusters.name = $1`,
+        [cluster],
+      )
+      const entries = rows
+        .filter((row) => row.name !== null)
+        .map((row) => {
+          const entry = { value: String(row.value), revision: numberIn(row, 'revision') }
+          return [String(row.name), entry] as const
+        })
+      return { revision: numberIn(rows[0] ?? {}, 'last'), entries: new Map(entries) }
+    })
+
+  return {
+    view,
+    set: (name, revision, value) =>
+      lane.run((database) =>
+        inTransaction(database, async () => {
+          // The lock of this row puts all changes of the directory in one order.
+          const [last = {}] = await database.query(
+            `update keelson_cluster.clusters set revision = revision + 1 where name = $1
+             returning revision`,
+            [cluster],
+          )
+          const [row] = await database.query(
+            'select revision from keelson_cluster.directory where cluster = $1 and name = $2',
+            [cluster, name],
+          )
+          const present = row ? numberIn(row, 'revision') : 0
+          if (present !== revision) throw changedMeanwhile(name, present)
+          const next = numberIn(last, 'revision')
+          if (value === undefined)
+            await database.query(
+              'delete from keelson_cluster.directory where cluster = $1 and name = $2',
+              [cluster, name],
+            )
+          else
+            await database.query(
+              `insert into keelson_cluster.directory values ($1, $2, $3, $4)
+               on conflict (cluster, name) do update set value = $3, revision = $4`,
+              [cluster, name, value, next],
+            )
+          return next
+        }),
+      ),
+    moved: async (revision, signal) => {
+      const seen = await view().catch(() => undefined)
+      if ((seen?.revision ?? 0) <= revision) await lookPause(clock, signal)
+    },
+  }
+}
+
+const changedMeanwhile = (name: string, revision: number): KeelsonError =>
+  new KeelsonError('CONFLICT', `the entry ${name} has changed meanwhile`, { details: { revision } })
