@@ -278,9 +278,13 @@ export class ServerLoop implements Behaviour {
    */
   #refuse(begun: Begun, reason: ExitReason): void {
     this.#phase = 'terminating'
-    this.#context.begun(begun)
+    const { formatStatus } = this.#server
     const status = { state: undefined, lastMessage: undefined, reason }
-    this.#process.end(reason, shownStatus(this.#server.formatStatus, status).reason)
+    const shown = shownStatus(formatStatus, status).reason
+    // For supervisors alone: the result belongs to the code that starts the process.
+    if (formatStatus) Object.defineProperty(begun, 'shown', { value: shown })
+    this.#context.begun(begun)
+    this.#process.end(reason, shown)
   }
 
   #follow(step: NextStep): void {

@@ -163,7 +163,7 @@ export const startChildProcess = async (
     const begun = parts.begin(supervisor, part)
     const result = await startOrGiveUp(child.spec, context, supervisor).finally(begun)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
-    if (!result.ok) return result
+    if (!result.ok) return asShown(result)
     const process = addressOf<Process>(result.ref).resolve()
     if (process === undefined) return { ok: false, reason: 'noproc' }
     parts.hold(part, process)
@@ -174,6 +174,10 @@ export const startChildProcess = async (
     return { ok: false, reason: reasonOf(thrown) }
   }
 }
+
+/** A failed start whose reason `formatStatus` hides: the reason goes up the tree, and into the log. */
+const asShown = (result: StartResult): StartResult =>
+  'shown' in result ? { ok: false, reason: result.shown } : result
 
 /** A user's start function may return anything. */
 const isStartResult = (result: unknown): result is StartResult<unknown> => {

@@ -432,6 +432,34 @@ test('the reason why an actor is blocked is the one that formatStatus shows, eve
   expect([...texts, ...lines, inspect(told)].filter((text) => text.includes(canary))).toEqual([])
 })
 
+test('the reason of a restart that fails is the one that formatStatus shows, up the whole tree', {
+  tags: ['O1'],
+}, async () => {
+  const world = machine()
+  const lines: string[] = []
+  const logger = textLogger(world.clock, (line) => lines.push(line))
+  const system = createSystem({ clock: world.clock, logger })
+  const records = recordsOf(system)
+  let isBroken = false
+  const frail: GenServer<Messages, Secrets> = {
+    ...vault,
+    init: () => (isBroken ? refuse(secrets) : secrets),
+    formatStatus: () => ({ state: '…', reason: new Error('a secret error') }),
+  }
+  const tree = supervisor('app', {}, [supervisor('inner', {}, [worker('frail', frail)])])
+  app = await world.start({ app: tree, system })
+  const words = promptWords(app, plainPaint)
+  session = new LocalSession({ words, colours: false, verbose: true, completions: () => [] })
+  isBroken = true
+  during = world.during
+  await ask("kill('frail')")
+  await world.during(new Promise<void>((resolve) => void world.clock.after(5_000, resolve)))
+
+  expect(lines.join('\n')).toContain('inner: frail was not started again: Error: a secret error')
+  const kept = recordedSorts.flatMap((sort) => records.last(sort)).map((each) => inspect(each))
+  expect([...lines, ...kept].filter((text) => text.includes(canary))).toEqual([])
+})
+
 test('no part of the app prints one, called or not', async () => {
   const parts = new Set<string>()
   for (let from: object = app; from !== Object.prototype; from = Object.getPrototypeOf(from))
