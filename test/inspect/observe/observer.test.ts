@@ -212,6 +212,7 @@ describe('the views', () => {
         reason: expect.stringContaining(markup),
       }),
     )
+    expect(JSON.stringify(await look('tree'))).toMatch(/"name":"open"[^{}]*"reason":"[^"]*img src/)
     expect((await look('process', { pid: pidOf('open') })).events).toContainEqual(
       expect.objectContaining({ sort: 'restart', subject: 'open' }),
     )

@@ -78,6 +78,7 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
     await service.write('disk\n')
     await service.says('NO_SPACE')
     await waitForText(page, 'refuses writes')
+    expect(await page.$eval('.vitals', (vitals) => vitals.textContent)).toContain('refuses writes')
     expect(await broken(page)).toMatch(/refuses writes\s+shard 0\s.*no space left/s)
   })
 })
