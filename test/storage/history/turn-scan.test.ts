@@ -117,6 +117,7 @@ describe('a search', () => {
 
   test('is not misled by a group of the log in the bytes of a user', () => {
     const log = logged(12, copiesOfAGroup)
-    expect(found(log, { partBytes: 512 }).seqs).toEqual(downFrom(log.turns))
+    for (const partBytes of [1_024, 2_048, 4_096])
+      expect(found(log, { partBytes }).seqs).toEqual(downFrom(log.turns))
   })
 })
