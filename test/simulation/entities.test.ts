@@ -18,7 +18,16 @@ test(`what durable actors promise holds in ${seeds.length} random lives`, async 
   const tries = ['tries.continue', 'tries.alarm', 'gave up', 'parked', 'unblocked']
   const work = ['background', 'applied', 'refused.EXITED', 'refused.LOCKED']
   const ends = ['ends', 'delete.true', 'failed.CONFLICT', 'migrated']
-  for (const what of ['replies', 'messages', 'past', ...tries, ...work, ...ends, 'failed.LOCKED'])
+  for (const what of [
+    'replies',
+    'messages',
+    'past',
+    'past cut',
+    ...tries,
+    ...work,
+    ...ends,
+    'failed.LOCKED',
+  ])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 100)
   const halts = Object.keys(tally).filter((what) => what.startsWith('halt '))
   expect(halts.length).toBeGreaterThan(Math.min(seeds.length, haltsMax) / 2)

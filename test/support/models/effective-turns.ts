@@ -1,5 +1,6 @@
 /** The past of durable actors as the whole log says it: every unit applied in its order to plain rows. */
-import type { App } from '../../../src/index.ts'
+import { type App, isKeelsonError } from '../../../src/index.ts'
+import type { Unit } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import { readEntityRow } from '../../../src/storage/values/entity-row.ts'
@@ -12,25 +13,59 @@ export type EffectiveTurn = string
 /** The LSN of a turn; 0 without one. */
 export const lsnOf = (turn: EffectiveTurn | undefined): number => Number.parseInt(turn ?? '0', 10)
 
-/** The turns of each actor that took effect, the newest first, from logs that begin with LSN 1. */
-export const effectiveTurns = async (
-  app: App,
-  entities: readonly string[],
-): Promise<ReadonlyMap<string, readonly EffectiveTurn[]>> => {
-  const past = new Map(entities.map((entity) => [entity, [] as EffectiveTurn[]]))
-  for (const { index } of app.shards) {
-    const rows = new MapRows()
-    for await (const { lsn, time, bytes } of app.wal(index).read())
-      for (const unit of decodeFrame(bytes).units) {
-        const { changes, answer } = appliedUnit(unit, rows, time, lsn)
-        if (answer.kind === 'refused') continue
-        rows.take(changes)
-        const turns = unit.kind === 'turn' ? past.get(unit.entity) : undefined
-        if (unit.kind !== 'turn' || (!unit.row && !unit.follows)) continue
-        const row = rows.get(entityRowKey(unit.entity))
-        const mark = row && readEntityRow(row).mark
-        turns?.unshift(`${lsn} ${mark ? `${mark.incarnation}/${mark.seq}` : 'gone'}`)
-      }
+/**
+ * The turns of each actor that took effect. It reads the logs from LSN 1 on, so whoever lets go of a part
+ * of a log lets it read before.
+ */
+export class EffectiveTurns {
+  readonly #past: ReadonlyMap<string, EffectiveTurn[]>
+  readonly #shards: { readonly rows: MapRows; next: number }[] = []
+
+  constructor(entities: readonly string[]) {
+    this.#past = new Map(entities.map((entity) => [entity, []]))
   }
-  return past
+
+  /** Those of an actor up to the last reading, the newest first. */
+  of(entity: string): readonly EffectiveTurn[] {
+    return this.#past.get(entity) ?? []
+  }
+
+  /** Reads what the logs have more than at the last reading. */
+  async read(app: App): Promise<void> {
+    for (const { index } of app.shards) {
+      this.#shards[index] ??= { rows: new MapRows(), next: 1 }
+      const shard = this.#shards[index]
+      const from = await firstReadable(app, index, shard.next)
+      for await (const { lsn, time, bytes } of app.wal(index).read({ from })) {
+        for (const unit of decodeFrame(bytes).units) this.#take(unit, shard.rows, time, lsn)
+        shard.next = lsn + 1
+      }
+    }
+  }
+
+  #take(unit: Unit, rows: MapRows, time: number, lsn: number): void {
+    const { changes, answer } = appliedUnit(unit, rows, time, lsn)
+    if (answer.kind === 'refused') return
+    rows.take(changes)
+    if (unit.kind !== 'turn' || (!unit.row && !unit.follows)) return
+    const row = rows.get(entityRowKey(unit.entity))
+    const mark = row && readEntityRow(row).mark
+    this.#past
+      .get(unit.entity)
+      ?.unshift(`${lsn} ${mark ? `${mark.incarnation}/${mark.seq}` : 'gone'}`)
+  }
+}
+
+/**
+ * `from`, or the first LSN that the log has: it has given back what was read, with frames of its own after
+ * it. If it had given back more, the model would have fewer turns than the history.
+ */
+const firstReadable = async (app: App, shard: number, from: number): Promise<number> => {
+  try {
+    for await (const _ of app.wal(shard).read({ from })) break
+    return from
+  } catch (error) {
+    if (!isKeelsonError(error, 'BAD_CURSOR')) throw error
+    return Number(error.details.firstLsn)
+  }
 }
