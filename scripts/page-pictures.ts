@@ -47,16 +47,17 @@ page.setDefaultTimeout(120_000)
 await page.setViewport({ width: 1_280, height: 760 })
 await page.goto(url)
 
-const picture = async (name: string, address: string, text: string): Promise<void> => {
+const picture = async (name: string, address: string, ...texts: string[]): Promise<void> => {
   await page.evaluate(`location.hash = '#/${address}'`)
-  await page.waitForFunction(`document.querySelector('.main').innerText.includes('${text}')`)
+  const isThere = texts.map((text) => `document.body.innerText.includes('${text}')`).join(' && ')
+  await page.waitForFunction(isThere)
   await page.screenshot({ path: `docs/observer/${name}.png` })
 }
 
 await picture('overview', 'overview', 'order/17')
 chance.failing = 0
 await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }])
-await picture('entity', 'entity/$flow-order/17', 'completed')
+await picture('entity', 'entity/$flow-order/17', 'completed/', 'Its birth.')
 
 await browser.close()
 observer.kill()
