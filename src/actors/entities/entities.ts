@@ -12,13 +12,7 @@ import {
   refOfName,
   type System,
 } from '../../runtime/index.ts'
-import {
-  checkEntityId,
-  checkKind,
-  shardOf,
-  type TurnScan,
-  type TurnScanRequest,
-} from '../../storage/index.ts'
+import { checkEntityId, checkKind, shardOf, type TurnScanner } from '../../storage/index.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
@@ -55,7 +49,7 @@ export type EntityParts = {
   readonly isClosing: () => boolean
   /** No kind will run, and rows of every kind can be looked at. */
   readonly isStoreAlone: boolean
-  readonly scanTurns: (request: TurnScanRequest) => Promise<TurnScan>
+  readonly scanTurns: TurnScanner
 }
 
 /** All durable actors of an instance. */

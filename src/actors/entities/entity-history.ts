@@ -65,7 +65,7 @@ export const historyOf = async (
   const { before, limit = 50, atLsn = Number.MAX_SAFE_INTEGER, reveal = false } = options
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > limitMax)
     throw invalidArgument('limit', `a whole number from 1 to ${limitMax}`, limit)
-  if (!Number.isSafeInteger(atLsn) || atLsn < 1) throw invalidArgument('atLsn', 'an LSN', atLsn)
+  checkLsn('atLsn', atLsn)
   if (typeof reveal !== 'boolean') throw invalidArgument('reveal', 'a boolean', reveal)
   const { entity } = entities.identity(kind, id)
   const shard = entities.shardOf(entity)
@@ -82,6 +82,10 @@ export const historyOf = async (
   return { turns, firstLsn, isCut: !next && firstLsn > 1, ...(cursor && { cursor }) }
 }
 
+const checkLsn = (name: string, lsn: unknown): void => {
+  if (!Number.isSafeInteger(lsn) || (lsn as number) < 1) throw invalidArgument(name, 'an LSN', lsn)
+}
+
 /**
  * The differences of the states of an actor as of two LSNs.
  * @throws KeelsonError as `EntityHandle.diff`
@@ -94,6 +98,8 @@ export const differenceOf = async (
   options: Pick<PastOptions, 'reveal'>,
 ): Promise<readonly StateChange[]> => {
   checkOptionNames(options, ['reveal'])
+  checkLsn('lsn', lsn)
+  checkLsn('lsn2', lsn2)
   const states: unknown[] = []
   for (const atLsn of [lsn, lsn2]) states.push(await stateAt(entities, kind, id, atLsn, options))
   return changesBetween(states[0], states[1])

@@ -68,4 +68,7 @@ export type TurnScan = {
  * Searches, for about two seconds at most. Then it gives what it has, and the place to go on from.
  * @throws KeelsonError `CORRUPT`, `NO_SEGMENTS`; `UNSUPPORTED_VERSION` for a turn of a newer version
  */
-export type TurnScanner = (request: TurnScanRequest, signal: AbortSignal) => Promise<TurnScan>
+export type TurnScanner = (request: TurnScanRequest) => Promise<TurnScan>
+
+/** Makes a scanner that ends with the signal. Then its searches reject with `CLOSED`. */
+export type TurnScannerFactory = (signal: AbortSignal) => TurnScanner

@@ -174,7 +174,7 @@ const instanceParts = (
   ending: AbortSignal,
 ): InstanceParts => {
   const { instance, settings, app } = options
-  const { claimBackup, copyShard, scanTurns } = ports
+  const { claimBackup, copyShard, makeScanner } = ports
   const identity = {
     instanceId: claim.instanceId() ?? '',
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
@@ -186,7 +186,7 @@ const instanceParts = (
     registry: system.to(treeNames(instance).registry),
     entities: new Entities(system, instance, shards, {
       ...{ isClosing, isStoreAlone: app === false },
-      scanTurns: (request) => scanTurns(request, ending),
+      scanTurns: makeScanner(ending),
     }),
     followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
     backups: {

@@ -12,7 +12,7 @@ import {
   type Projections,
   type ShardCopier,
   type SnapshotHostFactory,
-  type TurnScanner,
+  type TurnScannerFactory,
   threadBackupFolders,
   threadBlobHost,
   threadExaminer,
@@ -34,7 +34,7 @@ export type Ports = {
   readonly makeSnapshotHost: SnapshotHostFactory
   readonly claimBackup: BackupFolders
   readonly copyShard: ShardCopier
-  readonly scanTurns: TurnScanner
+  readonly makeScanner: TurnScannerFactory
   /** The part of the tree that serves attached prompts. The promise never rejects. */
   readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
 }
@@ -52,7 +52,7 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
     makeSnapshotHost: threadSnapshotHosts(),
     claimBackup: threadBackupFolders,
     copyShard: threadShardCopier,
-    scanTurns: threadTurnScanner,
+    makeScanner: threadTurnScanner,
     projections: lmdbProjections(openDatabase, disk, threadExaminer, {
       clock: systemClock(),
       ...(makeWriter && { makeWriter }),

@@ -12,7 +12,7 @@ import {
   refusing,
   type ShardCopier,
   scanningTurns,
-  type TurnScanner,
+  type TurnScannerFactory,
 } from '../../storage/index.ts'
 
 /** Locks the folders of backups on a given disk; each answer comes after a turn of the clock. */
@@ -39,10 +39,11 @@ export const inlineShardCopier =
 /** The bytes that a search reads at once: little, because simulated logs are short. */
 const scannedBytes = 8 * 1024
 
-/** Makes a scanner on a given disk and clock. */
+/** Makes scanners on a given disk and clock. */
 export const inlineTurnScanner =
-  (disk: Disk, clock: Clock): TurnScanner =>
-  (request, signal) =>
+  (disk: Disk, clock: Clock): TurnScannerFactory =>
+  (signal) =>
+  (request) =>
     inSteps(
       clock,
       scanningTurns(disk, request, () => false, scannedBytes),

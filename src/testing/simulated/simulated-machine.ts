@@ -83,7 +83,7 @@ export class SimulatedMachine {
           aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections })),
         claimBackup: inlineBackupFolders(disk, clock),
         copyShard: inlineShardCopier(disk, clock),
-        scanTurns: inlineTurnScanner(disk, clock),
+        makeScanner: inlineTurnScanner(disk, clock),
       }),
     )
   }

@@ -196,4 +196,16 @@ describe('diff', () => {
       { path: 'cardNumber', after: '[hidden string of 9]' },
     ])
   })
+
+  test('needs two LSNs', async () => {
+    const { kind, add } = await world()
+    await add(1)
+
+    for (const bad of [undefined, 0, -1, 1.5, Number.NaN, '5'])
+      for (const lsns of [
+        [bad, 1],
+        [1, bad],
+      ] as [number, number][])
+        await expect(kind.diff('17', ...lsns)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
 })

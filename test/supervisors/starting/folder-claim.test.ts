@@ -138,7 +138,7 @@ test('a LOCK of a log that is replaced before the first look at it is not taken 
       makeBlobHost: () => inlineBlobHost({ disk, clock }),
       claimBackup: () => Promise.reject(new Error('not here')),
       copyShard: () => Promise.reject(new Error('not here')),
-      scanTurns: () => Promise.reject(new Error('not here')),
+      makeScanner: () => () => Promise.reject(new Error('not here')),
       makeSnapshotHost: () => new SnapshotWork({ disk, clock, projections }),
     },
   )
