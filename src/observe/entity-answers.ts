@@ -40,6 +40,8 @@ export type Pending = {
   readonly name: string
   readonly tries: number
   readonly dueAt?: number
+  /** Since when it runs. */
+  readonly runsSince?: number
   readonly error?: string
   /** `retry`, `onFailed` or `unblock`: what comes next after a failure. */
   readonly next?: string

@@ -50,6 +50,8 @@ export type Series = {
 /** The parts in trouble, the slow ones and the growing ones. */
 export type Overview = {
   readonly troubles: readonly Trouble[]
+  /** Since when times and series are measured: a page looks. */
+  readonly measuredSince: number
   readonly latencies: readonly Latency[]
   readonly slow: readonly Recorded[]
   /** Handlers that have not ended for more than a second, the longest first. */

@@ -33,6 +33,8 @@ export type Recorded = {
   readonly text: string
   readonly reason?: string
   readonly lastMessage?: string
+  /** How often it happened, if the event stands for several. It is the last of them. */
+  readonly times?: number
 }
 
 /** The name of a durable actor. */

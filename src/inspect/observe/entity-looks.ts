@@ -9,6 +9,8 @@ import {
 } from '../../actors/index.ts'
 import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { processAt } from '../prompt/process-pages.ts'
+import { runningStep } from '../prompt/running-steps.ts'
 import { lineText } from '../text/shown-text.ts'
 import { machineShown } from './machine-shown.ts'
 import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
@@ -152,9 +154,12 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
   const blocked = entities.kind(kind)?.blocked.get(id)?.message
   const read = surveyEntity(entities, `${kind}/${id}`)
   const rows = read && shownRows(entities, { kind, id }, read)
+  const place = placeOf(app, kind, id)
+  const process = place.pid === undefined ? undefined : processAt(app.system, place.pid)
+  const running = process && runningStep(app, process)
   const machine = machineShown(entities.known.get(kind)?.machine, rows?.state)
   return {
-    ...placeOf(app, kind, id),
+    ...place,
     ...given<EntityDetail>({ blocked, machine }),
     ...(rows && {
       born: {
@@ -167,11 +172,10 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
           fieldsBytes,
         ),
         steps: fitting(
-          rows.steps
-            .slice(0, pendingMax)
-            .map(({ name, notBefore, tries, failure }) =>
-              pending({ name, tries, failure }, notBefore || undefined),
-            ),
+          rows.steps.slice(0, pendingMax).map(({ name, notBefore, tries, failure }) => ({
+            ...pending({ name, tries, failure }, notBefore || undefined),
+            ...(running?.step === name && { runsSince: running.since }),
+          })),
           pendingBytes,
         ),
         alarms: fitting(

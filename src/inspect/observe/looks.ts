@@ -5,13 +5,14 @@
 import { invalidArgument } from '../../errors.ts'
 import type { Header, Overview, Views } from '../../observe/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
+import { foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
 import { deadShown, flowsShown, runShown, runsShown } from './flow-looks.ts'
 import { Growths } from './growths.ts'
 import { historyShown, pastShown } from './history-looks.ts'
-import { LogTail, latest } from './log-tail.ts'
+import { LogTail } from './log-tail.ts'
 import { ProcessLooks, shownEvent, shownLine } from './process-looks.ts'
 import type { Query } from './questions.ts'
 import { type QueueSurvey, surveyQueues } from './queue-survey.ts'
@@ -131,7 +132,7 @@ export class Looks {
     const failures = this.#records.last('step_failed').slice(-failuresMax)
     const runs = await this.#pace('runs', () => runTroubles(this.#app, failures)).catch(() => [])
     const surveyed = this.#pace('queues', async () => {
-      this.#queues = await surveyQueues(this.#app.system)
+      this.#queues = await surveyQueues(this.#app)
     })
     // A look at very many processes is awaited once. Later the last one is shown.
     if (!this.#queues) await surveyed
@@ -139,7 +140,11 @@ export class Looks {
     const now = this.#app.system.clock.now()
     const gaveUp = this.#records.last('gave_up').map(shownEvent)
     return {
-      troubles: fitting(troublesOf(health, gaveUp, runs, now), troublesBytes),
+      troubles: fitting(
+        troublesOf(health, { gaveUp, runs, steps: this.#queues?.steps ?? [] }, now),
+        troublesBytes,
+      ),
+      measuredSince: this.#sampling.since,
       latencies: this.#sampling.latencies,
       slow: lastFitting(
         this.#records.last('slow_handler').slice(-recentMax).map(shownLine),
@@ -148,7 +153,7 @@ export class Looks {
       pending: this.#queues?.pending ?? [],
       growing: this.#growths.of(this.#app, health, this.#queues?.longest),
       series: this.#sampling.series,
-      recent: lastFitting(latest(this.#records, recentMax).map(shownLine), recentBytes),
+      recent: lastFitting(foldedLatest(this.#records, recentMax).map(shownLine), recentBytes),
     }
   }
 

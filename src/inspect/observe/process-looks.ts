@@ -23,8 +23,10 @@ import {
 import type { App } from '../../supervisors/index.ts'
 import { namedEntity, processTitle } from '../prompt/process-finder.ts'
 import { processAt, processPages } from '../prompt/process-pages.ts'
+import { handledText } from '../prompt/running-steps.ts'
 import { surveyTree } from '../prompt/tree-survey.ts'
-import type { Recorded, Records } from '../recorder/records.ts'
+import type { Folded } from '../recorder/folded-events.ts'
+import type { Records } from '../recorder/records.ts'
 import { Look } from '../views/process-load.ts'
 import type { TreeNode as SurveyedNode } from '../views/tree-view.ts'
 import { machineParts, machineShown } from './machine-shown.ts'
@@ -59,14 +61,14 @@ const sparkMs = 30_000
 const lineHead = /^\S+ \w+ +/
 
 /** An event of the recorder, shortened. */
-export const shownEvent = ({ pid, text, ...others }: Recorded): ShownRecorded => ({
+export const shownEvent = ({ pid, text, ...others }: Folded): ShownRecorded => ({
   ...others,
   ...(pid !== undefined && { pid }),
   text: shortText(others.sort === 'log' ? text.replace(lineHead, '') : text, eventTextMax),
 })
 
 /** The same in a list: its stack is with its process. */
-export const shownLine = (event: Recorded): ShownRecorded => {
+export const shownLine = (event: Folded): ShownRecorded => {
   const shown = shownEvent(event)
   return { ...shown, text: shown.text.slice(0, lineMax) }
 }
@@ -132,7 +134,7 @@ export class ProcessLooks {
     const pid = numberIn(query, 'pid', { min: 1 })
     const found = processAt(system, pid)
     if (!found) throw new KeelsonError('NO_PROCESS', `there is no process <${pid}> any more`)
-    const { ref, parent } = found
+    const { ref, parent, handling } = found
     const ties = tiesOf(ref, tiesMax)
     const linked = (pids: readonly number[]): ProcessLink[] => pids.map((each) => this.#link(each))
     const status = await this.#statusOf(found)
@@ -140,7 +142,12 @@ export class ProcessLooks {
     const named = namedEntity(this.#app, found.name ?? found.label)
     const machine = machineShown(machineOf(ref), state)
     return {
-      row: rowOf(found, this.#before, system.clock.monotonic(), system.clock.now()),
+      row: {
+        ...rowOf(found, this.#before, system.clock.monotonic(), system.clock.now()),
+        ...(handling && {
+          handling: { message: shortText(handledText(this.#app, found)), since: handling.since },
+        }),
+      },
       ...given<ProcessDetail>({
         parent: parent === undefined ? undefined : this.#link(parent),
         state:

@@ -1,7 +1,9 @@
 /** A look at the mailboxes and the handlers of all processes, in pages. */
 import type { Overview } from '../../observe/index.ts'
-import type { ProcessSummary, System } from '../../runtime/index.ts'
+import type { ProcessSummary } from '../../runtime/index.ts'
+import type { App } from '../../supervisors/index.ts'
 import { processPages } from '../prompt/process-pages.ts'
+import { handledText, type RunningStep, runningStep } from '../prompt/running-steps.ts'
 import { shortText } from './value-trees.ts'
 
 /** A handler is pending when its promise takes so long. In ms. */
@@ -22,28 +24,31 @@ export type QueueSurvey = {
   readonly longest: LongQueue | undefined
   /** Handlers that have run for more than a second, the longest first. */
   readonly pending: Overview['pending']
+  /** The steps of durable actors among them. */
+  readonly steps: readonly RunningStep[]
 }
 
 /** Looks at all processes. */
-export const surveyQueues = async (system: System): Promise<QueueSurvey> => {
+export const surveyQueues = async (app: App): Promise<QueueSurvey> => {
   let longest: ProcessSummary | undefined
   let pending: ProcessSummary[] = []
-  for await (const page of processPages(system)) {
-    const now = system.clock.now()
+  for await (const page of processPages(app.system)) {
+    const now = app.system.clock.now()
     for (const process of page) if (process.mailbox > (longest?.mailbox ?? 0)) longest = process
     const late = page.filter(({ handling }) => handling && now - handling.since > pendingMs)
     if (late.length > 0) pending = [...pending, ...late].sort(bySince).slice(0, pendingMax)
   }
   return {
     longest: longest && { ...longest, name: nameOf(longest) },
-    pending: pending.map(({ pid, handling, ...rest }) => ({
+    pending: pending.map((process) => ({
       ...{
-        pid,
-        name: nameOf({ pid, ...rest }),
-        message: shortText(handling?.message ?? '', nameMax),
+        pid: process.pid,
+        name: nameOf(process),
+        message: shortText(handledText(app, process), nameMax),
       },
-      since: handling?.since ?? 0,
+      since: process.handling?.since ?? 0,
     })),
+    steps: pending.flatMap((process) => runningStep(app, process) ?? []),
   }
 }
 

@@ -28,6 +28,7 @@ export class Sampling {
   #loop: LoopDelay | undefined
   #loopDelayMs: number | undefined
   readonly #looked: WhileLooked
+  #since = 0
   #turns = 0
   #writes = 0
 
@@ -47,6 +48,11 @@ export class Sampling {
   /** The longest delay of the loop in the last two seconds, in ms. */
   get loopDelayMs(): number | undefined {
     return this.#loopDelayMs
+  }
+
+  /** Since when it measures, in ms since 1970. */
+  get since(): number {
+    return this.#since
   }
 
   /** A page looks. */
@@ -91,6 +97,7 @@ export class Sampling {
   #begin(): void {
     const { system, instance } = this.#parts
     const { clock } = system
+    this.#since = clock.now()
     const { 'call.done': calls, 'turn.done': turns } = heardIn(system)
     const bus = telemetry(system)
     const committed: SystemEvents['wal.commit'] = (commit) => {
@@ -153,7 +160,10 @@ export class Sampling {
       commitP99Ms: commits.count === 0 ? null : commits.p99Ms,
     }
     this.#turns = this.#writes = 0
-    this.#points = [...this.#points.slice(1 - pointsMax), point]
+    // While the machine sleeps, or its clock is set, the times jump.
+    const from = point.times - pointMs * pointsMax
+    const kept = this.#points.filter(({ times }) => times > from && times < point.times)
+    this.#points = [...kept.slice(1 - pointsMax), point]
   }
 }
 

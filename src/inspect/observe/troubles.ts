@@ -1,21 +1,29 @@
 /** Everything in an instance that is broken, the worst first. Pure. */
 import type { Link, Recorded, Trouble } from '../../observe/index.ts'
 import type { Health } from '../../supervisors/index.ts'
-import { countText } from '../text/quantities.ts'
+import type { RunningStep } from '../prompt/running-steps.ts'
+import { countText, lastingText } from '../text/quantities.ts'
 import { shortText } from './value-trees.ts'
 
 /** A projection with more lag has trouble. */
 const lagMax = 15_000
 
-/** The troubles of a health, of the give-ups that were recorded, and of runs. */
+/** The troubles that no health has. */
+export type FoundTroubles = {
+  readonly gaveUp: readonly Recorded[]
+  readonly runs: readonly Trouble[]
+  /** Steps that run for more than a second. */
+  readonly steps: readonly RunningStep[]
+}
+
+/** The troubles of a health, of the give-ups that were recorded, of runs, and of steps. */
 export const troublesOf = (
   health: Health,
-  gaveUp: readonly Recorded[],
-  runs: readonly Trouble[],
+  { gaveUp, runs, steps }: FoundTroubles,
   now: number,
 ): readonly Trouble[] => {
   const all = [
-    ...health.shards.flatMap(shardTroubles),
+    ...health.shards.flatMap((shard) => shardTroubles(shard, now)),
     ...(health.durable
       ? []
       : [trouble('warn', 'not durable', 'the instance', 'what is acknowledged may be lost')]),
@@ -33,7 +41,7 @@ export const troublesOf = (
         link: linkTo('tree'),
       }),
     ),
-    ...actorTroubles(health.actors),
+    ...actorTroubles(health.actors, steps, now),
     ...blockedRuns(health.parts),
     ...runs,
     ...health.projections.flatMap(({ name, shards }) =>
@@ -90,12 +98,12 @@ const entityLink = (entity: string): Link => {
   return linkTo('entity', kind, id.join('/'))
 }
 
-const shardTroubles = (health: Health['shards'][number]): readonly Trouble[] => {
+const shardTroubles = (health: Health['shards'][number], now: number): readonly Trouble[] => {
   const { phase, reason = '', space, projection, snapshot, journal, suspended } = health
   const of = `shard ${health.shard}`
   const link = linkTo('storage')
-  const found = (tone: Trouble['tone'], sort: string, text: string) =>
-    trouble(tone, sort, of, text, { link })
+  const found: Found = (tone, sort, text, at) =>
+    trouble(tone, sort, of, text, { link, ...(at !== undefined && { at }) })
   if (phase === 'down') return [found('bad', 'shard down', reason)]
   const { mode, behindMs } = projection
   return [
@@ -104,10 +112,7 @@ const shardTroubles = (health: Health['shards'][number]): readonly Trouble[] => 
     ...(mode === 'degraded' || mode === 'halted'
       ? [found('bad', `projection ${mode}`, projection.reason ?? '')]
       : []),
-    ...(suspended ? [found('warn', 'projection suspended', 'a token of control holds it')] : []),
-    ...(behindMs > lagMax
-      ? [found('warn', 'projection behind', `${Math.round(behindMs / 1_000)} s`)]
-      : []),
+    ...(suspended || behindMs > lagMax ? [behind(found, suspended, behindMs, now)] : []),
     ...(snapshot.failure === undefined ? [] : [found('warn', 'no snapshot', snapshot.failure)]),
     ...journal.subscriptions.flatMap(({ name, failure }) =>
       failure === undefined ? [] : [found('bad', 'subscription stopped', `${name}: ${failure}`)],
@@ -118,13 +123,53 @@ const shardTroubles = (health: Health['shards'][number]): readonly Trouble[] => 
   ]
 }
 
-const actorTroubles = (actors: Health['actors']): readonly Trouble[] => [
+type Found = (tone: Trouble['tone'], sort: string, text: string, at?: number) => Trouble
+
+/** A projection that lags: one line with its cause, since its oldest write waits. */
+const behind = (found: Found, isSuspended: boolean, behindMs: number, now: number): Trouble => {
+  const waits = behindMs > 0 ? `its oldest write waits for ${lastingText(behindMs)}` : ''
+  const at = behindMs > 0 ? now - behindMs : undefined
+  if (!isSuspended) return found('warn', 'projection behind', waits, at)
+  const held = 'a token of control holds it'
+  return found('warn', 'projection suspended', waits ? `${held}; ${waits}` : held, at)
+}
+
+/** A step that runs for longer is named. Health calls it overdue then. In ms. */
+const stuckMs = 10_000
+
+const stuckSteps = (steps: readonly RunningStep[], now: number): readonly Trouble[] =>
+  steps
+    .filter(({ since }) => now - since > stuckMs)
+    .map(({ kind, id, step, since }) =>
+      trouble(
+        ...(['warn', 'stuck step', `${kind}/${id}`] as const),
+        `step ${step} runs for ${lastingText(now - since)}`,
+        { at: since, link: linkTo('entity', kind, id) },
+      ),
+    )
+
+/** The overdue work without the steps that run. */
+const notRunning = (
+  { count, first }: Health['actors']['overdue'],
+  steps: readonly RunningStep[],
+): Health['actors']['overdue'] => {
+  const running = new Set(steps.map(({ kind, id }) => `${kind}/${id}`))
+  const others = first.filter(({ entity, what }) => what !== 'a step' || !running.has(entity))
+  return { count: count - (first.length - others.length), first: others }
+}
+
+const actorTroubles = (
+  actors: Health['actors'],
+  steps: readonly RunningStep[],
+  now: number,
+): readonly Trouble[] => [
   ...listed(actors.blocked, ({ entity, reason }) =>
     trouble('bad', 'blocked', entity, reason, { link: entityLink(entity) }),
   ),
   ...listed(actors.parked, ({ entity, what, error }) =>
     trouble('bad', 'parked', entity, `${what}: ${error}`, { link: entityLink(entity) }),
   ),
+  ...stuckSteps(steps, now),
   ...listed(actors.failing, ({ entity, what, tries, error }) =>
     trouble('warn', 'failing step', entity, `${what}, try ${tries}: ${error}`, {
       link: entityLink(entity),
@@ -133,7 +178,7 @@ const actorTroubles = (actors: Health['actors']): readonly Trouble[] => [
   ...listed(actors.waiting, ({ entity, what, since }) =>
     trouble('warn', 'waits for space', entity, what, { at: since, link: entityLink(entity) }),
   ),
-  ...listed(actors.overdue, ({ entity, what, at }) =>
+  ...listed(notRunning(actors.overdue, steps), ({ entity, what, at }) =>
     trouble('warn', 'overdue', entity, what, { at, link: entityLink(entity) }),
   ),
 ]

@@ -34,6 +34,18 @@ export const clockText = (ms: number): string => {
 export const durationText = (ms: number): string =>
   ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(2)} s`
 
+const longUnits = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+] as const
+
+/** Milliseconds as `12 s`, `8 min`, `3 h` or `2 d`, rounded down: for what goes on. */
+export const lastingText = (ms: number): string => {
+  const [size, unit] = longUnits.find(([size]) => ms >= size) ?? [1_000, 's']
+  return `${Math.floor(ms / size)} ${unit}`
+}
+
 /** `1 record`, `2 records`. */
 export const pluralText = (count: number, noun: string): string =>
   `${countText(count)} ${noun}${count === 1 ? '' : 's'}`

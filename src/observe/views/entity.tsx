@@ -7,7 +7,7 @@ import { refusedOf, useAsked, usePage } from '../widgets/asking.ts'
 import { ask, type Refused } from '../widgets/connection.ts'
 import { MachineDrawing } from '../widgets/machine.tsx'
 import { Badge, Card, Facts } from '../widgets/parts.tsx'
-import { countText, dueText, timeText } from '../widgets/quantities.ts'
+import { countText, dueText, durationText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Difference, Value } from '../widgets/values.tsx'
 import type { EntityName } from '../words.ts'
@@ -61,7 +61,13 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
           <Chosen name={{ kind, id }} data={data} chosen={chosen} />
         </div>
         <div class="column">
-          <Turns name={{ kind, id }} chosen={chosen} onChoose={choose} seq={born?.seq} />
+          <Turns
+            key={`${kind}/${id}`}
+            name={{ kind, id }}
+            chosen={chosen}
+            onChoose={choose}
+            seq={born?.seq}
+          />
         </div>
       </div>
     </>
@@ -130,12 +136,15 @@ const PendingList = (props: {
   if (props.of.length === 0) return <p class="muted">{props.none}</p>
   return (
     <ul class="pending">
-      {props.of.map(({ name, tries, dueAt, error, next }, at) => (
+      {props.of.map(({ name, tries, dueAt, runsSince, error, next }, at) => (
         // Steps may have one name.
         <li key={`${at} ${name}`}>
           <div class="acts">
             <b>{name}</b>
-            {dueAt !== undefined && (
+            {runsSince !== undefined && (
+              <Badge tone="warn">runs for {durationText(Math.max(0, header.at - runsSince))}</Badge>
+            )}
+            {dueAt !== undefined && runsSince === undefined && (
               <time class="muted" title={new Date(dueAt).toISOString()}>
                 {dueText(dueAt, header.at)}
               </time>
@@ -241,7 +250,7 @@ const withNewer = (last: Found, page: Found): Found => {
 /** The turns, the newest first. They are asked for once more when the entity has made one. */
 const useTurns = ({ kind, id }: EntityName, seq: number | undefined) => {
   const [found, setFound] = useState<Found>({ turns: [], isAsking: true })
-  const more = (before: number | undefined, known: readonly HistoryTurn[]): AbortController => {
+  const more = (before?: number): AbortController => {
     const abort = new AbortController()
     setFound((last) => ({ ...last, isAsking: true }))
     const query = { kind, id, ...(before !== undefined && { before }) }
@@ -250,21 +259,20 @@ const useTurns = ({ kind, id }: EntityName, seq: number | undefined) => {
         setFound((last) =>
           before === undefined
             ? withNewer(last, { turns, ...place, isAsking: false })
-            : { turns: [...known, ...turns], ...place, isAsking: false },
+            : { turns: [...last.turns, ...turns], ...place, isAsking: false },
         ),
       (error: unknown) => {
         if (!abort.signal.aborted)
-          setFound({ turns: known, isAsking: false, refusal: refusedOf(error) })
+          setFound((last) => ({ ...last, isAsking: false, refusal: refusedOf(error) }))
       },
     )
     return abort
   }
-  useEffect(() => setFound({ turns: [], isAsking: true }), [kind, id])
   useEffect(() => {
-    const abort = more(undefined, found.turns)
+    const abort = more()
     return () => abort.abort()
   }, [kind, id, seq])
-  return { ...found, more: () => more(found.before, found.turns) }
+  return { ...found, more: () => more(found.before) }
 }
 
 const Turns = (props: {
@@ -298,6 +306,12 @@ const Turns = (props: {
       </ol>
       {isAsking ? (
         <p class="ending muted">The log is being read …</p>
+      ) : refusal && turns.length === 0 ? (
+        <p class="ending">
+          <button type="button" onClick={() => void more()}>
+            Ask again
+          </button>
+        </p>
       ) : before === undefined ? (
         <p class="ending muted">{end ?? (turns.length > 0 ? 'Its birth.' : 'No turn is found.')}</p>
       ) : (

@@ -4,14 +4,15 @@ import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'
 import { Ago, Badge, Card, Empty, type Tone } from '../widgets/parts.tsx'
-import { bytesText, countText, durationText, shortText } from '../widgets/quantities.ts'
+import { bytesText, countText, durationText, shortText, timeText } from '../widgets/quantities.ts'
 import { addressOf } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
 
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
   const { header } = usePage()
-  const { troubles, latencies, slow, pending, growing, series, recent } = data
+  const { troubles, measuredSince, latencies, slow, pending, growing, series, recent } = data
+  const isNew = header.at - measuredSince < 60_000
   return (
     <div class="cards">
       <Card title="Broken" isFlush isAlarming={troubles.some(({ tone }) => tone === 'bad')}>
@@ -19,9 +20,9 @@ export const OverviewView = ({ data }: { data: Overview }) => {
           <p class="calm">Nothing is in trouble.</p>
         ) : (
           <ul class="troubles">
-            {troubles.map((trouble) => (
+            {troubles.map((trouble, at) => (
               <TroubleLine
-                key={`${trouble.sort} ${trouble.subject} ${trouble.text}`}
+                key={`${at} ${trouble.sort} ${trouble.subject}`}
                 trouble={trouble}
                 now={header.at}
               />
@@ -29,8 +30,21 @@ export const OverviewView = ({ data }: { data: Overview }) => {
           </ul>
         )}
       </Card>
-      <Card title="Slow" width="half" isFlush aside={<span class="muted">the last minute</span>}>
-        <Table columns={latencyColumns} rows={latencies} keyOf={({ title }) => title} />
+      <Card
+        title="Slow"
+        width="half"
+        isFlush
+        aside={
+          <span class="muted nowrap">
+            {isNew ? `since ${timeText(measuredSince, header.at)}` : 'the last minute'}
+          </span>
+        }
+      >
+        {latencies.length === 0 ? (
+          <p class="calm">Nothing has ended since a page looks.</p>
+        ) : (
+          <Table columns={latencyColumns} rows={latencies} keyOf={({ title }) => title} />
+        )}
         {pending.length > 0 && <PendingList of={pending} now={header.at} />}
         {slow.length > 0 && <EventList events={slow} now={header.at} />}
       </Card>

@@ -9,6 +9,10 @@ export type Line = { readonly title: string; readonly values: readonly (number |
 /** The colours of the lines, from the style of the page. */
 const colours = ['--accent', '--second']
 
+/** Seconds between labels of times, and the least room for one in pixels. */
+const labelSeconds = [1, 2, 5, 10, 30, 60, 120, 300, 600]
+const labelRoom = 80
+
 /** `times` in ms since 1970; `textOf` shows a value. */
 export const Chart = (props: {
   readonly times: readonly number[]
@@ -81,7 +85,7 @@ const optionsOf = (
     cursor: { y: false, points: { size: 6 } },
     scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
     axes: [
-      { ...axis, size: 26, values: '{HH}:{mm}:{ss}' },
+      { ...axis, size: 26, space: labelRoom, incrs: labelSeconds, values: '{HH}:{mm}:{ss}' },
       { ...axis, size: 54, values: (_, ticks) => ticks.map(textOf) },
     ],
     series: [

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 import type { Recorded } from '../words.ts'
 import type { Tone } from './parts.tsx'
 import { Badge } from './parts.tsx'
-import { timeText } from './quantities.ts'
+import { countText, timeText } from './quantities.ts'
 import { addressOf } from './route.ts'
 
 const sorts: Readonly<Record<string, readonly [string, Tone]>> = {
@@ -42,9 +42,13 @@ export const EventList = (props: {
       <tbody>
         {[...props.events].reverse().map((event, at) => (
           <tr key={`${event.at} ${event.sort} ${event.subject} ${props.events.length - at}`}>
-            <td class="muted nowrap">{timeText(event.at, props.now)}</td>
+            <td class="muted nowrap">
+              {event.times !== undefined && 'last '}
+              {timeText(event.at, props.now)}
+            </td>
             <td class="nowrap">
               <SortBadge event={event} />
+              {event.times !== undefined && <span class="muted"> ×{countText(event.times)}</span>}
             </td>
             <td class="what">
               <Told event={event} isOpen={props.isOpen === true} />

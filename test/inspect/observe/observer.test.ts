@@ -68,6 +68,7 @@ const account = {
   calls: {
     ask: (state: { total: number }) => reply(1, { ...state, total: state.total + 1 }),
     fail: (_: unknown, payload: unknown) => fail(payload),
+    hang: (state: object) => reply(1, state, { continue: ['hang'] }),
     plan: (
       state: object,
       _: unknown,
@@ -82,7 +83,7 @@ const account = {
     },
   },
   casts: {},
-  continues: { charge: fail },
+  continues: { charge: fail, hang: () => new Promise<never>(() => undefined) },
   alarms: { remind: (state: object) => noReply(state), forget: fail },
   retry: { baseMs: 60_000 },
   formatStatus: () => ({ state: { number: '…' } }),
@@ -256,6 +257,44 @@ describe('the views', () => {
       expect.objectContaining({ tone: 'bad', sort: 'crash loop', subject: 'app/open' }),
       expect.objectContaining({ sort: 'run failed' }),
     ])
+  })
+
+  test('name a step that does not end, in the overview, at its entity and at its process', async () => {
+    const by = observer()
+    await during(call(app.entity('acct').ref('9'), 'hang' as never))
+    await look('overview', {}, by)
+    await advance(300_000)
+    await look('overview', {}, by)
+    await advance(10)
+    const { troubles, pending } = await look('overview', {}, by)
+    const { pid, born } = await look('entity', { kind: 'acct', id: '9' })
+
+    expect(troubles.filter(({ subject }) => subject === 'acct/9')).toEqual([
+      expect.objectContaining({ sort: 'stuck step', text: 'step hang runs for 5 min' }),
+    ])
+    expect(pending).toMatchObject([{ name: 'acct/9', message: 'step hang' }])
+    expect(born?.steps).toMatchObject([{ name: 'hang', runsSince: expect.any(Number) }])
+    const { row } = await look('process', { pid: String(pid) })
+    expect(row.handling?.message).toBe('step hang')
+  })
+
+  test('fold the events of a crash loop into two lines, and keep the others in sight', async () => {
+    const refOf = (label: string) =>
+      app.system.processes().find((each) => each.label === label)?.ref as never
+    app.system.kill(refOf('gate'))
+    await advance(1_000)
+    for (let at = 0; at < 30; at++) {
+      await during(call(refOf('open'), 'fail' as never).catch(() => undefined))
+      await advance(1_000)
+    }
+
+    const { recent } = await look('overview')
+    expect(recent.filter(({ subject }) => subject === 'open')).toMatchObject([
+      { sort: 'crash', times: 30 },
+      { sort: 'restart', times: 30 },
+    ])
+    expect(recent.filter(({ subject }) => subject === 'gate')).toMatchObject([{ sort: 'restart' }])
+    expect(recent.filter(({ sort }) => sort === 'log')).toEqual([])
   })
 
   test('name runs that have failed, and steps of runs that fail', async () => {

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import { troublesOf } from '../../../src/inspect/observe/troubles.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
+const none = { gaveUp: [], runs: [], steps: [] }
+
 /** Ten failing steps of so many. */
 const failing = (count: number) => ({
   count,
@@ -12,13 +14,34 @@ const failing = (count: number) => ({
   })),
 })
 
+test('a projection that is held and behind has one line, with its cause and since when', async () => {
+  const health = (await simulated({})).app.health()
+  const [shard] = health.shards as [(typeof health.shards)[0]]
+  const of = (suspended: boolean, behindMs: number) =>
+    troublesOf(
+      {
+        ...health,
+        shards: [{ ...shard, suspended, projection: { ...shard.projection, behindMs } }],
+      },
+      none,
+      500_000,
+    ).filter(({ sort }) => sort.startsWith('projection'))
+
+  expect(of(false, 15_000)).toEqual([])
+  expect(of(false, 240_000)).toMatchObject([{ sort: 'projection behind', at: 260_000 }])
+  expect(of(true, 0)).toMatchObject([{ sort: 'projection suspended' }])
+  expect(of(true, 240_000)).toMatchObject([
+    { sort: 'projection suspended', text: expect.stringContaining('4 min'), at: 260_000 },
+  ])
+})
+
 test.each([
   [10, 10, 'order/9'],
   [10_000, 4, 'and 9,997 more'],
 ])('of %i failing steps %i lines are shown, the last with %s', async (count, lines, last) => {
   const health = (await simulated({})).app.health()
   const actors = { ...health.actors, failing: failing(count) }
-  const shown = troublesOf({ ...health, actors }, [], [], 0).filter(
+  const shown = troublesOf({ ...health, actors }, none, 0).filter(
     ({ sort }) => sort === 'failing step',
   )
 

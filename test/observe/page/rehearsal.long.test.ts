@@ -45,6 +45,7 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
   test('the first view names a crash loop, a blocked entity, a projection that lags, and a step that hangs', async () => {
     const { page, console } = await incident(tempFolder())
     await waitForText(page, 'crash loop')
+    await waitForText(page, 'stuck step')
     const toStep = '.card a[href="#/entity/order/23"]'
     await page.waitForSelector(toStep)
 
@@ -52,9 +53,10 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
     expect(named).toMatch(/crash loop\s+app\/gateway\s.*ECONNREFUSED 10\.0\.0\.7:5672/s)
     expect(named).toMatch(/blocked\s+order\/99\s.*an order without a customer/s)
     expect(named).toMatch(/projection suspended\s+shard 0/)
+    expect(named).toMatch(/stuck step\s+order\/23\s+step ship runs for \d+ s/)
     await page.locator(toStep).click()
     await page.waitForSelector('.main[data-view="entity"]')
-    await waitForText(page, 'ship')
+    await waitForText(page, 'runs for 1')
     expect(console).toEqual([])
   })
 

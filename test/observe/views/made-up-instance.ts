@@ -110,6 +110,7 @@ const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] =
     ...{ p50Ms, p99Ms: isBroken ? p99Ms * 30 : p99Ms, maxMs: isBroken ? maxMs * 40 : maxMs },
   })
   return {
+    measuredSince: at - 300_000,
     troubles: isBroken
       ? [
           {

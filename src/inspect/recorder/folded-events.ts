@@ -1,0 +1,50 @@
+/** The last events of the recorder. Repeated events are one line. Pure. */
+import { type Recorded, type Records, recordedSorts } from './records.ts'
+
+/** An event, and how often the recorder has it. */
+export type Folded = Recorded & { readonly times?: number }
+
+/** A line of the log is written with its event, at most so much later. In ms. */
+const togetherMs = 5
+
+/**
+ * The last events of different kinds, the newest last, so that a crash loop does not hide the others.
+ * A line of the log about one of these events is left out.
+ */
+export const foldedLatest = (records: Records, count: number): readonly Folded[] => {
+  const events = recordedSorts.flatMap((sort) =>
+    sort === 'log' ? linesAlone(records) : records.last(sort),
+  )
+  const folded = new Map<string, { readonly last: Recorded; readonly times: number }>()
+  for (const event of events) {
+    const key = keyOf(event)
+    folded.set(key, { last: event, times: (folded.get(key)?.times ?? 0) + 1 })
+  }
+  return [...folded.values()]
+    .sort((left, right) => left.last.at - right.last.at)
+    .slice(-count)
+    .map(({ last, times }) => (times === 1 ? last : { ...last, times }))
+}
+
+/** Events are the same when they differ in numbers only. */
+const keyOf = ({ sort, kind, code, subject, text }: Recorded): string =>
+  [sort, kind, code, sort === 'log' ? firstLine(text).replace(/\d+/g, '0') : subject].join('\n')
+
+const firstLine = (text: string): string => text.slice(0, 300).split('\n', 1)[0] ?? ''
+
+/** The lines of the log that are about no other event. */
+const linesAlone = (records: Records): readonly Recorded[] => {
+  const byTime = new Map<number, Recorded[]>()
+  const spanOf = ({ at }: Recorded): number => Math.floor(at / togetherMs)
+  for (const event of recordedSorts.flatMap((sort) => (sort === 'log' ? [] : records.last(sort)))) {
+    const others = byTime.get(spanOf(event))
+    if (others) others.push(event)
+    else byTime.set(spanOf(event), [event])
+  }
+  const near = (line: Recorded): readonly Recorded[] =>
+    [-1, 0, 1].flatMap((offset) => byTime.get(spanOf(line) + offset) ?? [])
+  return records.last('log').filter((line) => !near(line).some((event) => isAbout(event, line)))
+}
+
+const isAbout = ({ pid, subject }: Recorded, line: Recorded): boolean =>
+  (pid !== undefined && pid === line.pid) || (subject !== '' && line.text.includes(subject))
