@@ -2,6 +2,7 @@
 import type { PastOptions } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { App } from '../../supervisors/index.ts'
+import { printable } from '../text/paint.ts'
 import type { View } from '../text/view.ts'
 import { changesTable, pastTable } from '../views/history-view.ts'
 import { view } from './flow-words.ts'
@@ -22,7 +23,7 @@ export const historyWords = (app: App, { reveals }: ShownValues) => ({
     const asked = { limit: shownAtOnce, ...(reveals && { reveal: true }), ...options }
     const page = await app.entity(kind).history(id, asked)
     const next = (cursor: string): string =>
-      `history('${kind}', '${id}', { before: '${cursor}'${options.atLsn === undefined ? '' : `, atLsn: ${options.atLsn}`} })`
+      `history('${kind}', ${quoted(id)}, { before: '${cursor}'${options.atLsn === undefined ? '' : `, atLsn: ${options.atLsn}`} })`
     return view(json, page, (shown) => pastTable(`${kind}/${id}`, shown, next), asked.reveal)
   },
   /** `diff('order', '17', lsn, lsn2)`. */
@@ -33,6 +34,9 @@ export const historyWords = (app: App, { reveals }: ShownValues) => ({
     return view(options.json, changes, changesTable, reveals)
   },
 })
+
+/** The text as one writes it at the prompt. No byte of it acts on the terminal. */
+const quoted = (text: string): string => `'${printable(text.replace(/['\\]/g, '\\$&'))}'`
 
 /** The entity that the first arguments name, and the arguments after it. */
 const entityIn = ([first, ...others]: readonly unknown[]) => {
