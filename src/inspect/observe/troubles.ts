@@ -148,14 +148,17 @@ const stuckSteps = (steps: readonly RunningStep[], now: number): readonly Troubl
       ),
     )
 
-/** The overdue work without the steps that run. */
-const notRunning = (
-  { count, first }: Health['actors']['overdue'],
+/** The overdue work without that of blocked actors, and without the steps that run. */
+const onlyOverdue = (
+  { overdue, blocked }: Health['actors'],
   steps: readonly RunningStep[],
 ): Health['actors']['overdue'] => {
   const running = new Set(steps.map(({ kind, id }) => `${kind}/${id}`))
-  const others = first.filter(({ entity, what }) => what !== 'a step' || !running.has(entity))
-  return { count: count - (first.length - others.length), first: others }
+  const named = new Set(blocked.first.map(({ entity }) => entity))
+  const first = overdue.first.filter(
+    ({ entity, what }) => !named.has(entity) && (what !== 'a step' || !running.has(entity)),
+  )
+  return { count: overdue.count - (overdue.first.length - first.length), first }
 }
 
 const actorTroubles = (
@@ -178,7 +181,7 @@ const actorTroubles = (
   ...listed(actors.waiting, ({ entity, what, since }) =>
     trouble('warn', 'waits for space', entity, what, { at: since, link: entityLink(entity) }),
   ),
-  ...listed(notRunning(actors.overdue, steps), ({ entity, what, at }) =>
+  ...listed(onlyOverdue(actors, steps), ({ entity, what, at }) =>
     trouble('warn', 'overdue', entity, what, { at, link: entityLink(entity) }),
   ),
 ]

@@ -35,6 +35,20 @@ test('a projection that is held and behind has one line, with its cause and sinc
   ])
 })
 
+test('overdue work of a blocked actor is no trouble beside that actor', async () => {
+  const health = (await simulated({})).app.health()
+  const overdue = ['order/1', 'order/2'].map((entity) => ({ entity, what: 'a step', at: 0 }))
+  const blocked = { count: 1, first: [{ entity: 'order/1', reason: 'cannot migrate' }] }
+  const actors = { ...health.actors, blocked, overdue: { count: 2, first: overdue } }
+
+  expect(
+    troublesOf({ ...health, actors }, none, 0).filter(({ link }) => link?.view === 'entity'),
+  ).toMatchObject([
+    { sort: 'blocked', subject: 'order/1' },
+    { sort: 'overdue', subject: 'order/2' },
+  ])
+})
+
 test.each([
   [10, 10, 'order/9'],
   [10_000, 4, 'and 9,997 more'],
