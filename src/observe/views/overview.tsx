@@ -41,7 +41,7 @@ export const OverviewView = ({ data }: { data: Overview }) => {
         }
       >
         {latencies.length === 0 ? (
-          <p class="calm">Nothing has ended since a page looks.</p>
+          <p class="ending muted">Nothing is measured yet.</p>
         ) : (
           <Table columns={latencyColumns} rows={latencies} keyOf={({ title }) => title} />
         )}

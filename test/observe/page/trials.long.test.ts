@@ -104,10 +104,12 @@ describe.skipIf(lacks(withoutChromium))('beside the orders example, the page', (
     await page.locator('dialog button.primary:not(:disabled)').click()
     await page.locator('dialog button ::-p-text(Close)').click()
     await showView(page, 'log')
-    await waitForText(page, 'restart')
+    await waitForText(page, 'was restarted')
 
     expect(await page.$eval('.main', (main) => main.textContent)).toMatch(/http.*kill/)
-    expect(await pidOf(page, 'http')).not.toBe(http)
+    await showView(page, 'tree')
+    await page.waitForFunction(`!document.querySelector('.tree a[href="#/process/${http}"]')`)
+    expect(await pidOf(page, 'http')).not.toBe('')
   })
 
   test('reconnects by itself after kill -9 and a new start of the service', async () => {
