@@ -9,9 +9,12 @@ import type { StatusParts } from '../words/telemetry.ts'
 /** A server's own view of its parts. */
 export type FormatStatus = (status: StatusParts<never>) => StatusParts
 
+/** Shown instead of the state and the reason when `formatStatus` throws. */
+const failed = 'formatStatus failed'
+
 /**
- * The parts as they may be shown. A part that `formatStatus` leaves out is not shown. If it fails,
- * only the reason is.
+ * The parts as they may be shown. A part that `formatStatus` leaves out is not shown; of a reason the
+ * fields with the name of a secret are not. If it throws, nothing is shown, nor what it threw.
  */
 export const shownStatus = (
   formatStatus: FormatStatus | undefined,
@@ -22,11 +25,12 @@ export const shownStatus = (
     const {
       state,
       lastMessage,
-      reason = status.reason,
+      reason = redacted(status.reason),
     } = formatStatus(status as StatusParts<never>)
     return { state, lastMessage, reason }
   } catch {
-    return { state: 'formatStatus failed', lastMessage: undefined, reason: status.reason }
+    const reason = status.reason === undefined ? undefined : failed
+    return { state: failed, lastMessage: undefined, reason }
   }
 }
 

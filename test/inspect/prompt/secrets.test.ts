@@ -120,6 +120,13 @@ const debt: DurableServer<Debts, Secrets> = {
   formatStatus: ({ reason }) => ({ state: '…', reason: reason && new Error('a secret error') }),
 }
 
+/** Its formatStatus throws, and says the secret. */
+const torn = {
+  formatStatus: (): never => {
+    throw new Error(canary)
+  },
+}
+
 const gate = setup({}).createMachine({
   id: 'gate',
   context: named,
@@ -137,7 +144,10 @@ const mails = queue('mails', (job: typeof named) => fail(job), { retry: { max: 1
 const tree = supervisor('app', { intensity: 1_000 }, [
   worker('open', open, { arg: { apiKey: canary } }),
   worker('vault', vault),
+  worker('torn', { ...vault, ...torn }),
   entity('acct', { ...account, ...hiding }),
+  entity('rent', { ...account, ...torn }),
+  entity('tornDebt', { ...debt, ...torn }),
   entity('login', login),
   entity('debt', debt),
   worker('gate', StateMachine.server(gate)),
@@ -199,15 +209,15 @@ beforeEach(async () => {
   const run = await during(flow(app).start(order, named, { id: '1' }))
   await during(run.result().catch(() => undefined))
   await during(flow(app).add(mails, named))
-  for (const process of ['open', 'vault', 'acct/1', 'login/1'])
+  for (const process of ['open', 'vault', 'torn', 'acct/1', 'rent/1', 'login/1'])
     await ask(`call('${process}', 'ask', ${JSON.stringify(named)})`)
 })
 
-const processes = ["'open'", "'vault'", "'acct/1'", "'login/1'"]
+const processes = ["'open'", "'vault'", "'torn'", "'acct/1'", "'rent/1'", "'login/1'"]
 /** A line about each process, with a payload whose secrets it hides. */
 const ofEach = (line: (process: string, payload: string) => string): string[] =>
   processes.map((process) =>
-    line(process, JSON.stringify(/vault|acct/.test(process) ? secrets : named)),
+    line(process, JSON.stringify(/vault|torn|acct|rent/.test(process) ? secrets : named)),
   )
 const payload = JSON.stringify(named)
 
@@ -338,7 +348,19 @@ const recorded = (): string[] => {
 
 /** Words that are only the names of processes. */
 const names = ['alarms', 'expirer', 'keelson', 'registry', 'services', 'shards', 'snapshotter']
-const own = ['acct', 'debt', 'door', 'flows', 'gate', 'login', 'open', 'vault']
+const own = [
+  'acct',
+  'debt',
+  'door',
+  'flows',
+  'gate',
+  'login',
+  'open',
+  'rent',
+  'torn',
+  'tornDebt',
+  'vault',
+]
 
 test('every word of the prompt is asked', () => {
   const words = Object.keys(promptWords(app, plainPaint))
@@ -375,16 +397,21 @@ test('the error of a failed step or alarm is the one that formatStatus shows, ev
   const told: unknown[] = []
   app.system.events.on('entity.failed', ({ error }) => told.push(error))
   app.system.events.on('entity.parked', ({ error }) => told.push(error))
-  const texts: string[] = [await ask("call('debt/1', 'owe')")]
+  const texts: string[] = [await ask("call('debt/1', 'owe')", "call('tornDebt/1', 'owe')")]
   for (let each = 0; each < 2; each++) {
-    texts.push(await ask("entity('debt/1')", 'health()', 'crashes()', 'log()'))
+    texts.push(
+      await ask("entity('debt/1')", "entity('tornDebt/1')", 'health()', 'crashes()', 'log()'),
+    )
     texts.push(inspect(app.health(), { depth: 9 }), ...recorded())
     await during(new Promise<void>((resolve) => void app.system.clock.after(5_000, resolve)), 9_000)
   }
   expect(texts.join('\n')).toContain('charge failed at try 1')
   expect(texts.join('\n')).toMatch(/charge .*, failed 2 times \(Error: a secret error\), parked/)
   expect([...texts, log, inspect(told)].filter((text) => text.includes(canary))).toEqual([])
-  expect(told).toHaveLength(6)
+  expect(texts.join('\n')).toMatch(
+    /charge .*, failed 2 times \(Error: formatStatus failed\), parked/,
+  )
+  expect(told).toHaveLength(12)
 })
 
 test('the reason why an actor is blocked is the one that formatStatus shows, everywhere', {

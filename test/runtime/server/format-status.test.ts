@@ -25,6 +25,7 @@ import {
   whichChildren,
   worker,
 } from '../../../src/runtime/index.ts'
+import { shownStatus } from '../../../src/runtime/server/format-status.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
@@ -90,9 +91,22 @@ describe('formatStatus', () => {
     expect(crash?.reason).toEqual(new Error('wrong: hunter2'))
   })
 
-  test('that fails shows nothing, and the crash stays the crash', async () => {
-    const { crash, exits } = await crashed(({ state }) => refused(state.password))
-    expect(crash).toMatchObject({ state: 'formatStatus failed', lastMessage: undefined })
+  test('hides fields named like a secret in a reason that it leaves out', async () => {
+    const left = Object.assign(new Error('refused'), { password: 'hunter2' })
+    const parts = { state: 1, lastMessage: undefined, reason: left }
+    const { reason } = shownStatus(() => ({ state: '…' }), parts)
+    expect(reason).toMatchObject({ message: 'refused', password: '[hidden string of 7]' })
+  })
+
+  test('that throws shows nothing, and the crash stays the crash', async () => {
+    const { crash, exits, text } = await crashed(({ state }) => refused(state.password))
+    expect(crash).toMatchObject({
+      state: 'formatStatus failed',
+      lastMessage: undefined,
+      reason: 'formatStatus failed',
+    })
+    expect(text).toContain('formatStatus failed')
+    expect(text).not.toContain('hunter2')
     expect(exits).toEqual([new Error('wrong: hunter2')])
   })
 
