@@ -2,7 +2,8 @@
  * What it costs that somebody could look, or looks: the flight recorder (`attach: true`), `operations`
  * that nobody scrapes, and an instance that is scraped, each beside one with nothing of it. They share
  * a process and take short turns in an order that is drawn for each round. A figure is the CPU time of
- * the main thread, with its collections. A ratio is the median of those of the rounds, with its
+ * the main thread, with its collections. The scrapes are beside it: a mean of their own, which the last
+ * column adds for the usual interval. A ratio is the median of those of the rounds, with its
  * standard error; that of `without again`, which is the same as `without`, shows what else differs
  * from instance to instance.
  */
@@ -63,7 +64,8 @@ const instance = async (way, folder) => {
   const dir = join(folder, way.replace(' ', '-'))
   const app = await start({ dir, attach, app: supervisor('app', {}, [orders]) })
   const ref = await app.system.start(adder)
-  return { way, app, ref, scrapes, handler: scrapes === undefined ? undefined : operations(app) }
+  const handler = scrapes === undefined ? undefined : operations(app)
+  return { way, app, ref, scrapes, handler, scrapeMs: [] }
 }
 
 const scrape = ({ handler }) =>
@@ -74,17 +76,28 @@ const scrape = ({ handler }) =>
 /** A scrape comes after so much of its instance's own work, in ms of CPU time. */
 const scrapeEveryMs = 1_000
 
-/** The CPU time of one run, in µs for each call; with a scrape, if one is due. */
+/** The usual interval of scrapes, for which the cost is promised. */
+const usualMs = 15_000
+
+/**
+ * The CPU time of one run, in µs for each call. A scrape that is due comes after it and is measured by
+ * itself: most rounds have none, so the median of the rounds would not have its cost.
+ */
 const cpuOf = async (one, { work, count }, times) => {
   const before = times().ranMs
   await work(one, count)
-  if (one.scrapes && (one.untilScrape ?? 0) <= 0) {
-    await scrape(one)
-    one.untilScrape = scrapeEveryMs
-  }
   const ranMs = times().ranMs - before
-  if (one.scrapes) one.untilScrape -= ranMs
+  if (one.scrapes) await scrapeIfDue(one, ranMs, times)
   return (ranMs * 1_000) / count
+}
+
+const scrapeIfDue = async (one, ranMs, times) => {
+  one.untilScrape = (one.untilScrape ?? 0) - ranMs
+  if (one.untilScrape > 0) return
+  const before = times().ranMs
+  await scrape(one)
+  one.scrapeMs.push(times().ranMs - before)
+  one.untilScrape = scrapeEveryMs
 }
 
 /** A new order of so many instances: no instance follows the same other one more often. */
@@ -128,7 +141,7 @@ const roundsOf = async (set, work, repeats, random) => {
   for (const { app } of all) await app.close()
   rmSync(folder, { recursive: true, force: true })
   console.error(`set ${set + 1} of ${sets}`)
-  return rounds
+  return { rounds, scrapes: all.flatMap(({ scrapeMs }) => scrapeMs) }
 }
 
 /**
@@ -146,20 +159,32 @@ const middleOf = (ratios) => {
 const warmUp = 10
 
 export const run = async ({ quick, only, repeats = quick ? 20 : 250 }) => {
-  const rows = [['µs of CPU', ...wayNames]]
+  const rows = [['µs of CPU', ...wayNames, 'a scrape', `scraped each ${usualMs / 1_000} s`]]
   const results = []
   for (const [title, work] of Object.entries(cases).filter(([each]) => isWanted(only, each))) {
     const random = randomFrom(1)
     const rounds = []
-    for (let set = 0; set < sets; set++)
-      rounds.push(...(await roundsOf(set, work, Math.ceil(repeats / sets), random)))
+    const scrapes = []
+    for (let set = 0; set < sets; set++) {
+      const found = await roundsOf(set, work, Math.ceil(repeats / sets), random)
+      rounds.push(...found.rounds)
+      scrapes.push(...found.scrapes)
+    }
     const [first, ...others] = wayNames.map((way) => {
       const { ratio, error } = middleOf(rounds.map((round) => round[way] / round.without))
       return { way, cpu: median(rounds.map((round) => round[way])), ratio, error }
     })
     const shown = others.map(({ ratio, error }) => `${ratio.toFixed(4)} ± ${error.toFixed(4)}`)
-    rows.push([title, first.cpu.toFixed(3), ...shown])
-    results.push({ case: title, ways: [first, ...others] })
+    const scrapeMs = scrapes.reduce((sum, each) => sum + each, 0) / scrapes.length
+    const usual = others.at(-1).ratio + scrapeMs / usualMs
+    rows.push([
+      title,
+      first.cpu.toFixed(3),
+      ...shown,
+      `${scrapeMs.toFixed(2)} ms`,
+      usual.toFixed(4),
+    ])
+    results.push({ case: title, ways: [first, ...others], scrapeMs, usual })
   }
   console.log(table(rows))
   return results
