@@ -8,8 +8,12 @@ export type Trouble = {
   readonly sort: string
   readonly subject: string
   readonly text: string
+  /** Since when, of several the earliest. */
   readonly at?: number
   readonly link?: Link
+  /** How many subjects have the same trouble for the same reason, and some of the others. */
+  readonly count?: number
+  readonly others?: readonly { readonly subject: string; readonly link?: Link }[]
 }
 
 /** How long something takes, in the last minute. */

@@ -35,6 +35,8 @@ export type Recorded = {
   readonly lastMessage?: string
   /** How often it happened, if the event stands for several. It is the last of them. */
   readonly times?: number
+  /** The view of its subject. */
+  readonly link?: Link
 }
 
 /** The name of a durable actor. */

@@ -1,8 +1,8 @@
 /** The parts of an instance that may grow without end: their slopes, their bounds, and the time left. */
 import type { Growth } from '../../observe/index.ts'
 import type { App, Health } from '../../supervisors/index.ts'
+import { rounded } from '../views/recent-times.ts'
 import type { LongQueue } from './queue-survey.ts'
-import { rounded } from './recent-times.ts'
 
 /** A slope is that of the last minute of looks. */
 const slopeMs = 60_000

@@ -2,10 +2,10 @@
  * The tail of what is recorded, while a page looks at it: at most 50 events of a second, then their
  * number. It begins with the last events that the recorder has.
  */
-import type { Clock } from '../../clock.ts'
 import type { LogTail as ShownTail } from '../../observe/index.ts'
+import type { App } from '../../supervisors/index.ts'
 import { type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
-import { shownLine } from './process-looks.ts'
+import { shownLine } from './shown-events.ts'
 import { lastFitting } from './value-trees.ts'
 import { WhileLooked } from './while-looked.ts'
 
@@ -15,17 +15,20 @@ const bytesMax = 56 * 1024
 const perSecondMax = 50
 const secondMs = 1_000
 
-type Line = ShownTail['lines'][number]
+/** An event, or how many of its second are left out. */
+type Line = Recorded | ShownTail['lines'][number]
 
 /** The tail of one recorder. */
 export class LogTail {
+  readonly #app: App
   readonly #looked: WhileLooked
   #lines: Line[] = []
   /** The second that is counted: its begin, and its events. */
   #second = { at: Number.NEGATIVE_INFINITY, count: 0 }
 
-  constructor(records: Records, clock: Clock) {
-    this.#looked = new WhileLooked(clock, () => {
+  constructor(app: App, records: Records) {
+    this.#app = app
+    this.#looked = new WhileLooked(app.system.clock, () => {
       this.#lines = []
       for (const event of latest(records, linesMax)) this.#add(event)
       return records.listen((event) => this.#add(event))
@@ -35,7 +38,10 @@ export class LogTail {
   /** The last lines, the newest last. */
   look(): ShownTail {
     this.#looked.look()
-    return { lines: lastFitting(this.#lines.slice(-linesMax), bytesMax) }
+    const shown = this.#lines
+      .slice(-linesMax)
+      .map((line) => (line.sort === 'flood' ? line : shownLine(this.#app, line as Recorded)))
+    return { lines: lastFitting(shown as ShownTail['lines'], bytesMax) }
   }
 
   /** Ends the listening. */
@@ -46,7 +52,7 @@ export class LogTail {
   #add(event: Recorded): void {
     if (event.at - this.#second.at >= secondMs) this.#second = { at: event.at, count: 0 }
     const left = ++this.#second.count - perSecondMax
-    if (left <= 0) this.#lines.push(shownLine(event))
+    if (left <= 0) this.#lines.push(event)
     else {
       if (left > 1) this.#lines.pop()
       this.#lines.push(leftOut(left, event.at))
@@ -56,7 +62,7 @@ export class LogTail {
 }
 
 /** The line in the place of events of one second that are left out. */
-const leftOut = (count: number, at: number): Line => ({
+const leftOut = (count: number, at: number): ShownTail['lines'][number] => ({
   ...{ sort: 'flood', at, kind: '', code: 'none', subject: '' },
   text: `${count} more in the same second`,
 })

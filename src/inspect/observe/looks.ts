@@ -5,7 +5,7 @@
 import { invalidArgument } from '../../errors.ts'
 import type { Header, Overview, Views } from '../../observe/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
-import { foldedLatest } from '../recorder/folded-events.ts'
+import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
@@ -13,11 +13,12 @@ import { deadShown, flowsShown, runShown, runsShown } from './flow-looks.ts'
 import { Growths } from './growths.ts'
 import { historyShown, pastShown } from './history-looks.ts'
 import { LogTail } from './log-tail.ts'
-import { ProcessLooks, shownEvent, shownLine } from './process-looks.ts'
+import { ProcessLooks } from './process-looks.ts'
 import type { Query } from './questions.ts'
 import { type QueueSurvey, surveyQueues } from './queue-survey.ts'
 import { runTroubles } from './run-troubles.ts'
 import { Sampling } from './sampling.ts'
+import { shownEvent, shownLine } from './shown-events.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
 import { troublesOf } from './troubles.ts'
 import { fitting, lastFitting } from './value-trees.ts'
@@ -59,7 +60,7 @@ export class Looks {
     this.#isWriting = isWriting
     this.#records = recordsOf(app.system)
     this.#sampling = new Sampling(app)
-    this.#tail = new LogTail(this.#records, app.system.clock)
+    this.#tail = new LogTail(app, this.#records)
     const processes = new ProcessLooks(app, this.#records)
     this.#processes = processes
     this.#answers = {
@@ -138,7 +139,8 @@ export class Looks {
     if (!this.#queues) await surveyed
     const health = this.#app.health()
     const now = this.#app.system.clock.now()
-    const gaveUp = this.#records.last('gave_up').map(shownEvent)
+    const gaveUp = this.#records.last('gave_up').map((event) => shownEvent(this.#app, event))
+    const lineOf = (event: Folded) => shownLine(this.#app, event)
     return {
       troubles: fitting(
         troublesOf(health, { gaveUp, runs, steps: this.#queues?.steps ?? [] }, now),
@@ -147,13 +149,13 @@ export class Looks {
       measuredSince: this.#sampling.since,
       latencies: this.#sampling.latencies,
       slow: lastFitting(
-        this.#records.last('slow_handler').slice(-recentMax).map(shownLine),
+        this.#records.last('slow_handler').slice(-recentMax).map(lineOf),
         slowBytes,
       ),
       pending: this.#queues?.pending ?? [],
       growing: this.#growths.of(this.#app, health, this.#queues?.longest),
       series: this.#sampling.series,
-      recent: lastFitting(foldedLatest(this.#records, recentMax).map(shownLine), recentBytes),
+      recent: lastFitting(foldedLatest(this.#records, recentMax).map(lineOf), recentBytes),
     }
   }
 

@@ -25,15 +25,15 @@ import { namedEntity, processTitle } from '../prompt/process-finder.ts'
 import { processAt, processPages } from '../prompt/process-pages.ts'
 import { handledText } from '../prompt/running-steps.ts'
 import { surveyTree } from '../prompt/tree-survey.ts'
-import type { Folded } from '../recorder/folded-events.ts'
 import type { Records } from '../recorder/records.ts'
 import { Look } from '../views/process-load.ts'
+import { rounded } from '../views/recent-times.ts'
 import type { TreeNode as SurveyedNode } from '../views/tree-view.ts'
 import { machineParts, machineShown } from './machine-shown.ts'
 import { ProcessTrace } from './process-trace.ts'
 import { given, numberIn, optionalNumber, optionalText, type Query, wordIn } from './questions.ts'
 import { MessageAges } from './queue-survey.ts'
-import { rounded } from './recent-times.ts'
+import { shownEvent } from './shown-events.ts'
 import { bytesOf, fitting, lastFitting, shortText, shownTree } from './value-trees.ts'
 
 const rowsMax = 200
@@ -42,13 +42,11 @@ const nodesMax = 300
 const tiesMax = 20
 const messagesMax = 20
 const eventsMax = 20
-const eventTextMax = 2_000
 /** The most bytes of lists: a frame has 64 KiB, of which a state takes up to 24. */
 const eventsBytes = 16 * 1024
 const messagesBytes = 6 * 1024
 const rowsBytes = 48 * 1024
 const treeBytes = 48 * 1024
-const lineMax = 300
 
 /** A server that is busy does not show its state. */
 const stateMs = 300
@@ -56,22 +54,6 @@ const stateMs = 300
 /** The restarts of a process in the last ten minutes, in parts of half a minute. */
 const sparkParts = 20
 const sparkMs = 30_000
-
-/** A line of the log begins with its time and level, which are parts of its event too. */
-const lineHead = /^\S+ \w+ +/
-
-/** An event of the recorder, shortened. */
-export const shownEvent = ({ pid, text, ...others }: Folded): ShownRecorded => ({
-  ...others,
-  ...(pid !== undefined && { pid }),
-  text: shortText(others.sort === 'log' ? text.replace(lineHead, '') : text, eventTextMax),
-})
-
-/** The same in a list: its stack is with its process. */
-export const shownLine = (event: Folded): ShownRecorded => {
-  const shown = shownEvent(event)
-  return { ...shown, text: shown.text.slice(0, lineMax) }
-}
 
 /** The looks at the processes of one instance. */
 export class ProcessLooks {
@@ -205,7 +187,10 @@ export class ProcessLooks {
       .flatMap((sort) => this.#records.last(sort))
       .filter((event) => event.pid === pid || (title !== undefined && event.subject === title))
       .sort((left, right) => left.at - right.at)
-    return lastFitting(found.slice(-eventsMax).map(shownEvent), eventsBytes)
+    return lastFitting(
+      found.slice(-eventsMax).map((event) => shownEvent(this.#app, event)),
+      eventsBytes,
+    )
   }
 }
 

@@ -8,10 +8,13 @@ import { shortText } from './value-trees.ts'
 /** A projection with more lag has trouble. */
 const lagMax = 15_000
 
+/** A trouble. `cause`: its text without what differs from try to try. */
+export type CausedTrouble = Trouble & { readonly cause?: string }
+
 /** The troubles that no health has. */
 export type FoundTroubles = {
   readonly gaveUp: readonly Recorded[]
-  readonly runs: readonly Trouble[]
+  readonly runs: readonly CausedTrouble[]
   /** Steps that run for more than a second. */
   readonly steps: readonly RunningStep[]
 }
@@ -22,18 +25,15 @@ export const troublesOf = (
   { gaveUp, runs, steps }: FoundTroubles,
   now: number,
 ): readonly Trouble[] => {
-  const all = [
+  const all: readonly CausedTrouble[] = [
     ...health.shards.flatMap((shard) => shardTroubles(shard, now)),
     ...(health.durable
       ? []
       : [trouble('warn', 'not durable', 'the instance', 'what is acknowledged may be lost')]),
     ...latestOf(gaveUp)
       .filter(({ at }) => now - at < recentMs)
-      .map(({ subject, text, at, pid }) =>
-        trouble('bad', 'gave up', subject, text, {
-          at,
-          ...(pid !== undefined && { link: linkTo('process', String(pid)) }),
-        }),
+      .map(({ subject, text, at, link }) =>
+        trouble('bad', 'gave up', subject, text, { at, ...(link && { link }) }),
       ),
     ...health.crashing.first.map(({ child, failures, at, reason }) =>
       trouble('bad', 'crash loop', child, `failed ${failures} times in a minute: ${reason}`, {
@@ -63,7 +63,8 @@ export const troublesOf = (
       ),
     ),
   ]
-  return all.sort((left, right) => Number(left.tone === 'warn') - Number(right.tone === 'warn'))
+  const lines = [...foldedTroubles(all)]
+  return lines.sort((left, right) => Number(left.tone === 'warn') - Number(right.tone === 'warn'))
 }
 
 const gaveUpMax = 10
@@ -82,8 +83,8 @@ const trouble = (
   sort: string,
   subject: string,
   text: string,
-  more: Pick<Trouble, 'at' | 'link'> = {},
-): Trouble => ({
+  more: Pick<CausedTrouble, 'at' | 'link' | 'cause'> = {},
+): CausedTrouble => ({
   tone,
   sort,
   subject: shortText(subject, 300),
@@ -165,35 +166,52 @@ const actorTroubles = (
   actors: Health['actors'],
   steps: readonly RunningStep[],
   now: number,
-): readonly Trouble[] => [
+): readonly CausedTrouble[] => [
   ...listed(actors.blocked, ({ entity, reason }) =>
-    trouble('bad', 'blocked', entity, reason, { link: entityLink(entity) }),
+    ofActor('bad', 'blocked', entity, { cause: reason }),
   ),
   ...listed(actors.parked, ({ entity, what, error }) =>
-    trouble('bad', 'parked', entity, `${what}: ${error}`, { link: entityLink(entity) }),
+    ofActor('bad', 'parked', entity, { cause: `${what}: ${error}` }),
   ),
   ...stuckSteps(steps, now),
   ...listed(actors.failing, ({ entity, what, tries, error }) =>
-    trouble('warn', 'failing step', entity, `${what}, try ${tries}: ${error}`, {
-      link: entityLink(entity),
+    ofActor('warn', 'failing step', entity, {
+      cause: `${what}: ${error}`,
+      text: `${what}, try ${tries}: ${error}`,
     }),
   ),
   ...listed(actors.waiting, ({ entity, what, since }) =>
-    trouble('warn', 'waits for space', entity, what, { at: since, link: entityLink(entity) }),
+    ofActor('warn', 'waits for space', entity, { cause: what, at: since }),
   ),
   ...listed(onlyOverdue(actors, steps), ({ entity, what, at }) =>
-    trouble('warn', 'overdue', entity, what, { at, link: entityLink(entity) }),
+    ofActor('warn', 'overdue', entity, { cause: what, at }),
   ),
 ]
 
-/** Of very many with the same trouble so many are named. */
+const ofActor = (
+  tone: Trouble['tone'],
+  sort: string,
+  entity: string,
+  {
+    cause,
+    text = cause,
+    ...more
+  }: { readonly cause: string; readonly text?: string; readonly at?: number },
+): CausedTrouble =>
+  trouble(tone, sort, entity, text, {
+    ...more,
+    cause: shortText(cause, textMax),
+    link: entityLink(entity),
+  })
+
+/** Of very many with the same trouble, or the same cause, so many are named. */
 const namedMax = 3
 
 /** One trouble each; of more than the health names, the first ones and how many more there are. */
 const listed = <T>(
   { count, first }: { readonly count: number; readonly first: readonly T[] },
-  troubleOf: (item: T) => Trouble,
-): readonly Trouble[] => {
+  troubleOf: (item: T) => CausedTrouble,
+): readonly CausedTrouble[] => {
   const isWhole = count <= first.length
   const named = (isWhole ? first : first.slice(0, namedMax)).map(troubleOf)
   const [one] = named
@@ -205,13 +223,43 @@ const listed = <T>(
 type Blocked = { readonly first?: readonly { readonly run: string; readonly reason: string }[] }
 
 /** Parts of the user's tree report what they want; those of workflows name their blocked runs. */
-const blockedRuns = (parts: Health['parts']): readonly Trouble[] =>
+const blockedRuns = (parts: Health['parts']): readonly CausedTrouble[] =>
   Object.values(parts).flatMap((report) => {
     const { blocked } = Object(report) as { readonly blocked?: Blocked }
     return (blocked?.first ?? []).map(({ run, reason }) => {
       const [type = '', ...id] = run.split('/')
       return trouble('bad', 'run blocked', run, reason, {
+        cause: shortText(reason, textMax),
         link: linkTo('run', type, id.join('/')),
       })
     })
   })
+
+/**
+ * Troubles of the same sort and cause become one line, in the place of the first of them. Its time
+ * is the earliest.
+ */
+const foldedTroubles = (all: readonly CausedTrouble[]): readonly Trouble[] => {
+  const groups = new Map<unknown, CausedTrouble[]>()
+  for (const trouble of all) {
+    const { tone, sort, cause } = trouble
+    const key = cause === undefined ? trouble : JSON.stringify([tone, sort, cause])
+    const group = groups.get(key)
+    if (group) group.push(trouble)
+    else groups.set(key, [trouble])
+  }
+  return [...groups.values()].map(folded)
+}
+
+const folded = (group: readonly CausedTrouble[]): Trouble => {
+  const [{ cause, ...first }, ...others] = group as [CausedTrouble, ...CausedTrouble[]]
+  if (others.length === 0) return first
+  const times = group.flatMap(({ at }) => at ?? [])
+  return {
+    ...{ ...first, text: cause ?? first.text, count: group.length },
+    ...(times.length > 0 && { at: Math.min(...times) }),
+    others: others
+      .slice(0, namedMax - 1)
+      .map(({ subject, link }) => ({ subject, ...(link && { link }) })),
+  }
+}

@@ -1,4 +1,5 @@
 /** The first view: the parts in trouble, the slow ones and the growing ones. */
+import { Fragment } from 'preact'
 import type { Growth, Latency, Overview, Trouble } from '../process-answers.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
@@ -110,20 +111,32 @@ const PendingList = ({ of, now }: { of: Overview['pending']; now: number }) => (
 )
 
 const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
-  const { tone, sort, subject, text, at, link } = trouble
+  const { tone, sort, text, at, count = 1, others = [] } = trouble
+  const more = count - 1 - others.length
   return (
     <li>
       <span>
         <Badge tone={tone}>{sort}</Badge>
+        {count > 1 && <span class="muted"> ×{countText(count)}</span>}
       </span>
       <div>
-        <b>{link ? <a href={addressOf(link.view, link.parts)}>{subject}</a> : subject}</b>
+        {[trouble, ...others].map((each, place) => (
+          <Fragment key={each.subject}>
+            {place > 0 && ', '}
+            <Subject of={each} />
+          </Fragment>
+        ))}
+        {more > 0 && ` and ${countText(more)} more`}
         <p>{text}</p>
       </div>
       <span class="muted nowrap">{at !== undefined && <Ago at={at} now={now} />}</span>
     </li>
   )
 }
+
+const Subject = ({ of: { subject, link } }: { of: Pick<Trouble, 'subject' | 'link'> }) => (
+  <b>{link ? <a href={addressOf(link.view, link.parts)}>{subject}</a> : subject}</b>
+)
 
 /** From how much on a time is slow, by its title, in ms. */
 const slowFrom: Readonly<Record<string, number>> = { 'loop delay': 50, 'mailbox wait': 100 }

@@ -28,8 +28,10 @@ export const SortBadge = ({ event }: { event: Recorded }) => {
   return <Badge tone={tone}>{name}</Badge>
 }
 
-const subjectOf = ({ subject, pid }: Recorded): ComponentChildren =>
-  pid === undefined ? subject : <a href={addressOf('process', [pid])}>{subject || `<${pid}>`}</a>
+const subjectOf = ({ subject, pid, link }: Recorded): ComponentChildren => {
+  const title = subject || (pid === undefined ? '' : `<${pid}>`)
+  return link === undefined ? title : <a href={addressOf(link.view, link.parts)}>{title}</a>
+}
 
 /** The events, each with its text under it. `isOpen`: whether the texts are unfolded. */
 export const EventList = (props: {

@@ -105,6 +105,7 @@ const order = workflow('order', async (ctx: Ctx, item: typeof secrets) => {
 const approval = workflow('approval', async (ctx: Ctx<{ approve: unknown }>) => {
   await ctx.waitFor('approve')
 })
+const unsteady = workflow('unsteady', (ctx: Ctx) => ctx.step('reach', fail, { retry: { max: 5 } }))
 const mails = queue('mails', (job: typeof secrets) => fail(job), { retry: { max: 1 } })
 
 const tree = supervisor('app', { intensity: 1_000 }, [
@@ -114,7 +115,7 @@ const tree = supervisor('app', { intensity: 1_000 }, [
   entity('acct', account),
   worker('gate', StateMachine.server(gate)),
   entity('door', StateMachine.durable(gate)),
-  flows({ workflows: [order, approval], queues: [mails] }),
+  flows({ workflows: [order, approval, unsteady], queues: [mails] }),
 ])
 
 let app: App
@@ -297,6 +298,22 @@ describe('the views', () => {
     expect(recent.filter(({ sort }) => sort === 'log')).toEqual([])
   })
 
+  test('lead from an event to its actor, its run, or its process if that has not ended', async () => {
+    await during(call(app.entity('acct').ref('7'), 'plan' as never))
+    await during(flow(app).start(unsteady, undefined, { id: '2' }))
+    app.system.kill(app.system.processes().find(({ label }) => label === 'gate')?.ref as never)
+    await advance(100)
+
+    const { recent } = await look('overview')
+    const linkOf = (subject: string) => recent.find((event) => event.subject === subject)?.link
+    expect(linkOf('acct/7')).toEqual({ view: 'entity', parts: ['acct', '7'] })
+    expect(linkOf('unsteady/2')).toEqual({ view: 'run', parts: ['unsteady', '2'] })
+    expect(linkOf('gate')).toEqual({ view: 'process', parts: [String(pidOf('gate'))] })
+    expect((await look('log')).lines).toContainEqual(
+      expect.objectContaining({ link: { view: 'entity', parts: ['acct', '7'] } }),
+    )
+  })
+
   test('name runs that have failed, and steps of runs that fail', async () => {
     const { troubles } = await look('overview')
     expect(troubles).toMatchObject([
@@ -383,7 +400,11 @@ describe('the views', () => {
 
   test('show runs with their steps, and queues', async () => {
     expect(await look('flows')).toMatchObject({
-      workflows: [{ type: 'order', counts: { failed: 1 } }, { type: 'approval' }],
+      workflows: [
+        { type: 'order', counts: { failed: 1 } },
+        { type: 'approval' },
+        { type: 'unsteady' },
+      ],
       queues: [{ name: 'mails' }],
     })
     expect((await look('runs', { type: 'order' })).rows).toMatchObject([

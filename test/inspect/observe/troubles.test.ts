@@ -5,6 +5,8 @@ import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const none = { gaveUp: [], runs: [], steps: [] }
 
+type Failing = ReturnType<typeof failing>['first'][number]
+
 /** Ten failing steps of so many. */
 const failing = (count: number) => ({
   count,
@@ -49,17 +51,54 @@ test('overdue work of a blocked actor is no trouble beside that actor', async ()
   ])
 })
 
-test.each([
-  [10, 10, 'order/9'],
-  [10_000, 4, 'and 9,997 more'],
-])('of %i failing steps %i lines are shown, the last with %s', async (count, lines, last) => {
+const failingSteps = async (failing: {
+  readonly count: number
+  readonly first: readonly Failing[]
+}) => {
   const health = (await simulated({})).app.health()
-  const actors = { ...health.actors, failing: failing(count) }
-  const shown = troublesOf({ ...health, actors }, none, 0).filter(
+  return troublesOf({ ...health, actors: { ...health.actors, failing } }, none, 0).filter(
     ({ sort }) => sort === 'failing step',
   )
+}
 
-  expect(shown).toHaveLength(lines)
-  expect(shown[0]).toMatchObject({ subject: 'order/0', text: expect.stringContaining('bank') })
-  expect(shown.at(-1)).toMatchObject({ subject: last, tone: 'warn', link: expect.anything() })
+test('of 10,000 failing steps three are named, and how many more there are', async () => {
+  const shown = await failingSteps(failing(10_000))
+
+  expect(shown).toMatchObject([
+    { subject: 'order/0', count: 3, text: 'continue charge: Error: the bank is away' },
+    { subject: 'and 9,997 more', tone: 'warn', link: { view: 'entities' } },
+  ])
+})
+
+test('troubles with one cause are one line, and those with another cause another line', async () => {
+  const { first, count } = failing(10)
+  const [declined, ...others] = first as [Failing, ...Failing[]]
+  const shown = await failingSteps({
+    count,
+    first: [
+      { ...declined, error: 'Error: card declined' },
+      ...others.map((each, at) => ({ ...each, tries: at })),
+    ],
+  })
+
+  expect(shown).toHaveLength(2)
+  expect(shown[0]).toMatchObject({ subject: 'order/0', text: expect.stringContaining('try 2') })
+  expect(shown[0]).not.toHaveProperty('count')
+  expect(shown[1]).toMatchObject({
+    ...{ subject: 'order/1', count: 9, link: { view: 'entity', parts: ['order', '1'] } },
+    others: [
+      { subject: 'order/2', link: { view: 'entity', parts: ['order', '2'] } },
+      { subject: 'order/3', link: { view: 'entity', parts: ['order', '3'] } },
+    ],
+  })
+})
+
+test('a folded trouble begins with the first of them', async () => {
+  const health = (await simulated({})).app.health()
+  const overdue = [30, 10, 20].map((at) => ({ entity: `order/${at}`, what: 'alarm pay', at }))
+  const actors = { ...health.actors, overdue: { count: 3, first: overdue } }
+
+  expect(
+    troublesOf({ ...health, actors }, none, 0).filter(({ sort }) => sort === 'overdue'),
+  ).toMatchObject([{ subject: 'order/30', count: 3, at: 10 }])
 })

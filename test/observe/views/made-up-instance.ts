@@ -87,8 +87,19 @@ const failures: readonly Recorded[] = [
   }),
 ]
 
+/** A subject is a process, a shard or an entity. */
+const linked = (event: Recorded): Recorded => ({
+  ...event,
+  link:
+    event.pid !== undefined
+      ? { view: 'process', parts: [String(event.pid)] }
+      : event.sort === 'shard_down'
+        ? { view: 'storage', parts: [] }
+        : { view: 'entity', parts: event.subject.split('/') },
+})
+
 const eventsOf = (scenario: Scenario): readonly Recorded[] =>
-  ({ empty: [], busy: failures.slice(0, 3), broken: failures })[scenario]
+  ({ empty: [], busy: failures.slice(0, 3), broken: failures })[scenario].map(linked)
 
 const wave = (at: number, base: number, spread: number): number =>
   base + Math.abs(Math.sin(at / 9) + Math.sin(at / 3.7) / 2) * spread
@@ -132,6 +143,14 @@ const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] =
             ...{ tone: 'warn', sort: 'failing step', subject: 'order/17', at: startAt - 340_000 },
             text: 'charge has failed 3 times: 503 from the bank; the next try is in 40 s',
             link: { view: 'entity', parts: ['order', '17'] },
+          },
+          {
+            ...{ tone: 'warn', sort: 'run failed', subject: 'order/o-71', at: startAt - 500_000 },
+            text: 'BankAway: connect ECONNREFUSED 10.0.0.7:443',
+            ...{ link: { view: 'run', parts: ['order', 'o-71'] }, count: 12 },
+            others: ['o-72', 'o-73'].map((id) => ({
+              ...{ subject: `order/${id}`, link: { view: 'run', parts: ['order', id] } },
+            })),
           },
         ]
       : [],

@@ -138,6 +138,16 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await waitForText(page, 'failed 37 times in the last minute')
   })
 
+  test('shows troubles with one cause as one line, and leads from an event to its entity', async () => {
+    const { page } = await opened(await served('broken'))
+
+    await waitForText(page, 'order/o-71, order/o-72, order/o-73 and 9 more')
+    await page.locator('.log a ::-p-text(order/4812)').click()
+
+    await page.waitForSelector('.main[data-view="entity"]')
+    expect(page.url()).toMatch(/#\/entity\/order\/4812$/)
+  })
+
   test('scrolls through a list of 100,000 entities, of which the document has a few', async () => {
     const { page } = await opened(await served('busy'))
     await showView(page, 'kind/order')
