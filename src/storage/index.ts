@@ -17,6 +17,7 @@
  * - history: the turns of one durable actor in a log, and which of them took effect
  * - recovery: opening a log: inspection, plan, opening
  * - log: an open log: writer, reader, spares, retention
+ * - shared: a log in an engine that several members reach; loaded when it is needed
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
  * - backups: copies of a shard, and what a backup holds
@@ -217,6 +218,7 @@ export {
   walLevelOf,
 } from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
+export { loadSharedLogHosts, type SharedLogHosts } from './shared/shared-log-loading.ts'
 export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'

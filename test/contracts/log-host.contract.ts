@@ -1,10 +1,17 @@
 /**
- * What every host of a log promises of its extent, in one file since it is one contract: on a thread with the real disk, and in
- * line on the simulated one. It names no file, so a log that is kept elsewhere has to pass it too.
+ * What every host of a log promises, in one file since it is one contract: on a thread with the real disk, in line on the
+ * simulated one, and over an engine. It names no file.
  */
 import { describe, expect, test } from 'vitest'
-import type { LogHost, LogOptions, LogState } from '../../src/storage/ports/log-host.ts'
-import { payload } from '../support/worlds/logs.ts'
+import type {
+  CommitRequest,
+  Evidence,
+  LogHost,
+  LogOptions,
+  LogState,
+} from '../../src/storage/ports/log-host.ts'
+import type { ProjectedPosition } from '../../src/storage/ports/projection-store.ts'
+import { content, payload } from '../support/worlds/logs.ts'
 
 /** Hosts of one log, which does not exist yet. */
 export type LogUnderTest = {
@@ -16,6 +23,17 @@ export type LogUnderTest = {
 }
 
 const all = Number.MAX_SAFE_INTEGER
+
+/** A commit of one group. */
+const groupOf = (payloads: readonly Uint8Array[], now = 0): CommitRequest => ({
+  bytes: Uint8Array.from(Buffer.concat(payloads)),
+  lengths: payloads.map(({ length }) => length),
+  now,
+  sync: true,
+  projectedLsn: 0,
+})
+
+type Read = { readonly lsn: number; readonly time: number; readonly content: string }
 
 /** One life of the log, with words for its requests. */
 class Life {
@@ -52,6 +70,20 @@ class Life {
     }
   }
 
+  /** Every frame from `from` on, read in answers of `maxBytes`. */
+  async read(from = 1, maxBytes = 500, to?: number): Promise<Read[]> {
+    const found: Read[] = []
+    for (let next = from; ; ) {
+      const answer = await this.run('read', { from: next, maxBytes, ...(to && { to }) })
+      for (const { lsn, time, offset, length } of answer.frames) {
+        const bytes = Buffer.from(answer.bytes.subarray(offset + 8, offset + length))
+        found.push({ lsn, time, content: bytes.toString('base64') })
+      }
+      if (answer.next <= next || answer.frames.length === 0) return found
+      next = answer.next
+    }
+  }
+
   state(): Promise<LogState> {
     return this.run('state', null)
   }
@@ -68,17 +100,33 @@ class Life {
 const snapshotAt = (lsn: number) => ({ lsn, bytes: 100, sum: 7 })
 
 /** Describes the contract for one implementation. */
-export const logHostContract = (name: string, make: () => LogUnderTest): void => {
+export const logHostContract = (
+  name: string,
+  make: () => LogUnderTest | Promise<LogUnderTest>,
+): void => {
   /** A log of 40 frames of a tenth of a unit, so that it can give frames back. */
   const withLog = async (
     work: (life: Life, under: LogUnderTest, frames: number) => Promise<void>,
   ): Promise<void> => {
-    const under = make()
+    const under = await make()
     const size = under.options.maxFileSize / 10
     const life = await new Life(under).create()
     try {
       await life.commit(40, size)
       await work(life, under, 40 * size)
+    } finally {
+      await life.end()
+    }
+  }
+
+  /** A log without frames. */
+  const withNew = async (
+    work: (life: Life, under: LogUnderTest) => Promise<void>,
+  ): Promise<void> => {
+    const under = await make()
+    const life = await new Life(under).create()
+    try {
+      await work(life, under)
     } finally {
       await life.end()
     }
@@ -177,6 +225,134 @@ export const logHostContract = (name: string, make: () => LogUnderTest): void =>
         const { removed } = await second.run('release', { epoch: before.epoch, lsn: all })
         expect(removed).toBeGreaterThan(0)
         await second.end()
+      }))
+
+    test('has what was committed, in order, in this life and in the next', () =>
+      withNew(async (life, under) => {
+        const groups = [[1], [2, 3, 4], [5], [6, 7]]
+        const commits = await Promise.all(
+          groups.map((numbers, at) =>
+            life.run(
+              'commit',
+              groupOf(
+                numbers.map((number) => payload(number)),
+                10 - at,
+              ),
+            ),
+          ),
+        )
+        const lsns = commits.flatMap((commit) => commit.lsns)
+        expect(commits.map(({ count }) => count)).toEqual([1, 3, 1, 2])
+        expect(lsns).toEqual([...new Set(lsns)].sort((one, other) => one - other))
+        for (const { lsns, durableLsn } of commits)
+          expect(durableLsn).toBeGreaterThanOrEqual(lsns.at(-1) ?? 0)
+        // Time does not go back.
+        const all = lsns.map((lsn, at) => ({ lsn, time: 10, content: content(at + 1) }))
+
+        expect(await life.read()).toEqual(all)
+        expect(await life.read(1, 1)).toEqual(all)
+        expect(await life.read(lsns[2], 1)).toEqual(all.slice(2))
+        expect(await life.read(1, 1_000_000, lsns[4])).toEqual(all.slice(0, 5))
+        expect(await life.read((lsns.at(-1) ?? 0) + 1)).toEqual([])
+
+        await life.end()
+        const next = await new Life(under).open()
+        expect(await next.read()).toEqual(all)
+        const { lsns: last } = await next.run('commit', groupOf([payload(8)], 3))
+        expect(await next.read(last[0])).toEqual([{ lsn: last[0], time: 10, content: content(8) }])
+        expect(last[0]).toBeGreaterThan(lsns.at(-1) ?? 0)
+        await next.end()
+      }))
+
+    test('reads no more than was asked for, and says where to go on', () =>
+      withNew(async (life) => {
+        const { lsns } = await life.run('commit', groupOf([1, 2, 3].map((each) => payload(each))))
+
+        const one = await life.run('read', { from: 1, maxBytes: 1 })
+        const two = await life.run('read', { from: 1, maxBytes: 90 })
+
+        expect([one.frames.map(({ lsn }) => lsn), one.next]).toEqual([[lsns[0]], lsns[1]])
+        expect([two.frames.map(({ lsn }) => lsn), two.next]).toEqual([lsns.slice(0, 2), lsns[2]])
+        expect(two.frames.map(({ startsGroup }) => startsGroup)).toEqual([true, false])
+      }))
+
+    test('refuses a commit that it cannot hold, and goes on', () =>
+      withNew(async (life, under) => {
+        const refusals = [
+          [groupOf([payload(1, under.options.maxFileSize)]), 'TOO_LARGE'],
+          [{ ...groupOf([payload(1)]), lengths: [39] }, 'INVALID_ARGUMENT'],
+          [{ ...groupOf([payload(1)]), lengths: [4, 36] }, 'INVALID_ARGUMENT'],
+          [groupOf([payload(1)], -1), 'INVALID_ARGUMENT'],
+        ] as const
+        for (const [request, code] of refusals)
+          await expect(life.run('commit', request)).rejects.toMatchObject({ code })
+
+        await life.run('commit', groupOf([payload(2)]))
+
+        expect((await life.read()).map((frame) => frame.content)).toEqual([content(2)])
+        expect((await life.run('commit', groupOf([]))).lsns).toEqual([])
+      }))
+
+    test('is made once, and must be made before it is opened', async () => {
+      const under = await make()
+      const { dir, options } = under
+      const first = new Life(under)
+      const missing = await first.run('inspect', { dir, options, evidence: [] })
+      expect(missing).toMatchObject({ exists: false, hasFrames: false, lastLsn: 0, firstLsn: 1 })
+      const proof = { lsn: 3, source: 'a replica' }
+      const lost = first.run('inspect', { dir, options, evidence: [proof] })
+      await expect(lost).rejects.toMatchObject({ code: 'CORRUPT' })
+      const early = first.run('open', { dir, options, inspection: missing })
+      await expect(early).rejects.toMatchObject({ code: 'NO_SEGMENTS' })
+      await first.end()
+      const life = await new Life(under).create()
+      await life.commit(1, 40)
+
+      const second = new Life(under)
+      const again = second.run('create', { dir, options })
+
+      await expect(again).rejects.toMatchObject({ code: 'CONFLICT' })
+      for (const each of [life, second]) await each.end()
+    })
+
+    test('is no log that lost what is known to have been durable', () =>
+      withNew(async (life, under) => {
+        await life.commit(3, 40)
+        const { lastLsn, walId, epoch } = await life.state()
+        await life.run('close', { projectedLsn: 0 })
+        await life.end()
+        const inspected = async (evidence: readonly Evidence[], shown?: ProjectedPosition) => {
+          const next = new Life(under)
+          const needs = { readFrom: 1, base: { damaged: [] }, ...(shown && { shown }) }
+          const { dir, options } = under
+          return next.run('inspect', { dir, options, evidence, needs }).finally(() => next.end())
+        }
+
+        const later = { lsn: lastLsn + 100, source: 'a replica' }
+        await expect(inspected([later])).rejects.toMatchObject({ code: 'CORRUPT' })
+        const ahead = { walId, epoch, lsn: lastLsn + 100 }
+        await expect(inspected([], ahead)).rejects.toMatchObject({ code: 'CORRUPT' })
+
+        expect(await inspected([{ ...later, walId: '00' }])).toMatchObject({ walId })
+        expect(await inspected([{ ...later, lsn: lastLsn }], { ...ahead, lsn: 2 })).toMatchObject({
+          base: { kind: 'projection' },
+        })
+        expect(await inspected([], { ...ahead, walId: '00' })).toMatchObject({
+          showsOther: true,
+          base: { kind: 'log' },
+        })
+      }))
+
+    test('that is ended answers what waits with CLOSED, and nothing afterwards', () =>
+      withNew(async (life) => {
+        const waiting = life.run('commit', groupOf([payload(1)]))
+        const outcome = waiting.then(
+          () => 'ok',
+          (error: { code: string }) => error.code,
+        )
+        await life.end()
+        expect(['ok', 'CLOSED']).toContain(await outcome)
+        await expect(life.run('sync', null)).rejects.toMatchObject({ code: 'CLOSED' })
       }))
 
     test('that is closed answers nothing', () =>

@@ -5,7 +5,7 @@
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
-import { logFeatures } from '../ports/log-host.ts'
+import { knownFeatures } from '../ports/log-host.ts'
 import type { Salt } from './frame.ts'
 
 /** Bytes before the first frame. */
@@ -27,9 +27,6 @@ export type Predecessor = {
 
 /** The predecessor of a log's first segment. */
 export const noPredecessor: Predecessor = { seq: 0, lastLsn: 0, endOffset: 0, lastCrc: 0 }
-
-/** All features that this version knows. */
-const knownFeatures = logFeatures.entries | logFeatures.ownRows
 
 /** The facts of a segment. Sizes in bytes. */
 export type SegmentHeader = {

@@ -2,7 +2,8 @@
  * The port to a log. Writes, syncs and scans go through `run`. In production a log has its own
  * thread (`thread-log-host.ts`). In the simulation it runs inline (`inline-log-host.ts`), and the
  * virtual clock delays its answers, so that groups form as they do on a disk. Requests are handled
- * one after another, in order.
+ * one after another, in order. `shared/shared-log-host.ts` keeps a log in an engine; there reads do
+ * not wait for commits.
  *
  * A host owns its log's files from `create` or `open` on. It serves one life of one log. After
  * `close` or `end`, or after a write failed (`poisoned`), a new host inspects the log again.
@@ -17,6 +18,9 @@ import type { ProjectedPosition } from './projection-store.ts'
  * the journal. `ownRows`: turns may change rows that their entities keep themselves.
  */
 export const logFeatures = { entries: 1, ownRows: 2 } as const
+
+/** The features that this version knows. */
+export const knownFeatures = logFeatures.entries | logFeatures.ownRows
 
 /** Options of a log. */
 export type LogOptions = {

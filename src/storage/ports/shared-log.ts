@@ -41,7 +41,10 @@ export type SharedGroup = {
    * apply no frame beyond the greatest that they have seen: a later frame may still be lost.
    */
   readonly provenLsn: number
-  /** The frames. Empty in a *mark*, with which an idle owner reports `provenLsn` to readers. */
+  /**
+   * The frames, in bytes that only owners and readers know. A *mark*, with which an idle owner
+   * reports `provenLsn` to readers, has no frame.
+   */
   readonly bytes: Uint8Array
 }
 

@@ -1,0 +1,61 @@
+/** The meaning of a refused append, for its group and for the owner. Pure. */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { SharedGroup, SharedHead } from '../ports/shared-log.ts'
+
+/**
+ * The consequence of a refused append.
+ * - `again`: the group before it was missing; it is appended again after that one.
+ * - `fenced`: another owner has the log. No attempt at the group takes effect afterwards.
+ * - `moved`: another group has its place.
+ * - `lost`: the engine lost groups that it had acknowledged.
+ * - `refused`: the engine refuses to work.
+ */
+export type AppendVerdict = 'again' | 'fenced' | 'moved' | 'lost' | 'refused'
+
+/**
+ * The verdict on a refusal. `isBehind`: the group before was acknowledged before this attempt was
+ * made.
+ */
+export const verdictOn = (
+  error: unknown,
+  { after }: SharedGroup,
+  isBehind: boolean,
+): AppendVerdict => {
+  if (isKeelsonError(error, 'FENCED')) return 'fenced'
+  if (!isKeelsonError(error, 'CONFLICT')) return 'refused'
+  const { end } = headIn(error)
+  if (end.lsn > after.lsn) return 'moved'
+  return isBehind ? 'lost' : 'again'
+}
+
+/** The head that a refusal carries. */
+export const headIn = (error: KeelsonError): SharedHead => error.details.head as SharedHead
+
+/**
+ * Why the host of an owner ends after a verdict on `group`. `moved` is damage too: nobody but the
+ * owner writes in its epoch.
+ */
+export const ownersEnd = (
+  verdict: Exclude<AppendVerdict, 'again'>,
+  { after }: SharedGroup,
+  cause: unknown,
+): KeelsonError => {
+  if (verdict === 'fenced') return fenced(cause)
+  if (verdict === 'refused') return engineDown('the engine refused an append', cause)
+  const evidence =
+    verdict === 'lost'
+      ? 'the engine lost what it had acknowledged'
+      : 'the engine has a group there that its owner did not write'
+  return new KeelsonError('CORRUPT', `the log is damaged after lsn ${after.lsn}: ${evidence}`, {
+    details: { lsn: after.lsn + 1, evidence },
+    cause,
+  })
+}
+
+/** The host ends because its engine does not serve it. The next host may go on with the log. */
+export const engineDown = (message: string, cause?: unknown): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', message, { details: { reason: 'engine' }, cause })
+
+/** The host ends because the log has another owner. */
+export const fenced = (cause: unknown): KeelsonError =>
+  new KeelsonError('FENCED', 'another owner has taken the log', { cause })

@@ -1,0 +1,84 @@
+/**
+ * The calls of one host to its engine. A call without an answer is repeated as it is, until the
+ * engine answers or the host ends. The meaning of an answer is not decided here.
+ */
+import type { Cancel, Clock } from '../../clock.ts'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { engineDown, fenced } from './append-verdict.ts'
+
+/** The pause before the first repeat, in ms. Each later one is twice as long, up to the longest. */
+const [firstPauseMs, longestPauseMs] = [10, 1_000]
+
+/** Calls that end together. */
+export class EngineCalls {
+  readonly #clock: Clock
+  readonly #pending = new Set<(reason: KeelsonError) => void>()
+  #end: KeelsonError | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Why the calls have ended; `undefined` before. */
+  get ended(): KeelsonError | undefined {
+    return this.#end
+  }
+
+  /** Ends all calls: pending and later ones reject with `reason`. */
+  end(reason: KeelsonError): KeelsonError {
+    this.#end ??= reason
+    for (const refuse of [...this.#pending]) refuse(this.#end)
+    return this.#end
+  }
+
+  /** Ends all calls if `work` has not settled after `ms`: the engine is away. */
+  async within<T>(ms: number, work: Promise<T>): Promise<T> {
+    const cancel = this.#clock.after(ms, () => {
+      this.end(engineDown(`the engine gave no answer within ${ms} ms`))
+    })
+    return work.finally(cancel)
+  }
+
+  /** Repeats `call` until it is answered, and settles as the answer does. */
+  ask<T>(call: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#end) return reject(this.#end)
+      let pause: Cancel | undefined
+      const settle = (action: () => void): void => {
+        if (!this.#pending.delete(refuse)) return
+        pause?.()
+        action()
+      }
+      const refuse = (reason: KeelsonError): void => settle(() => reject(reason))
+      const attempt = (pauseMs: number): void => {
+        call().then(
+          (answer) => settle(() => resolve(answer)),
+          (error: unknown) => {
+            if (!isKeelsonError(error, 'UNKNOWN_OUTCOME')) settle(() => reject(error))
+            else if (this.#pending.has(refuse)) pause = this.#again(pauseMs, attempt)
+          },
+        )
+      }
+      this.#pending.add(refuse)
+      attempt(firstPauseMs)
+    })
+  }
+
+  /**
+   * As `ask`, by an owner. A refusal that shows another owner ends all calls with `FENCED`: it has
+   * the epoch, or has trimmed what this owner has not.
+   */
+  async asOwner<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await this.ask(call)
+    } catch (error) {
+      const isFenced = isKeelsonError(error, 'FENCED') || isKeelsonError(error, 'BAD_CURSOR')
+      throw isFenced && error !== this.#end ? this.end(fenced(error)) : error
+    }
+  }
+
+  #again(pauseMs: number, attempt: (pauseMs: number) => void): Cancel {
+    const nextMs = Math.min(2 * pauseMs, longestPauseMs)
+    return this.#clock.after(pauseMs, () => attempt(nextMs), { holdsProcess: false })
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * A shared log in the hands of its owner, from the claim on: commits, pins, snapshots, trims and
+ * reads. It has the LSNs of the local log. It has no segments, so its frames may be trimmed at any
+ * LSN, and each acknowledged frame is durable.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import { markOf } from '../examination/frame-mark.ts'
+import { Pins } from '../log/log-retention.ts'
+import type {
+  Commit,
+  CommitRequest,
+  LogExtent,
+  LogProtocol,
+  LogState,
+  ReadAnswer,
+} from '../ports/log-host.ts'
+import type { FrameMark } from '../ports/projection-store.ts'
+import { type SharedGroup, type SharedHead, withSnapshot } from '../ports/shared-log.ts'
+import { frameOffsets, givenBack } from '../segments/log-limits.ts'
+import { encodeGroup } from './group-frames.ts'
+import { type ReadGroup, type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
+import type { OwnersAppends } from './owners-appends.ts'
+import { markText } from './shared-inspection.ts'
+import { namedIn, sharedName } from './snapshot-names.ts'
+
+/** The log after the claim. */
+export type OwnedParts = ReadLog & {
+  readonly clock: Clock
+  readonly appends: OwnersAppends
+  /** The head that the claim moved. */
+  readonly head: SharedHead
+  /** The bytes of all groups, with the claim. */
+  readonly bytes: number
+  /** The stamp of the last frame. */
+  readonly lastTime: number
+  /** The greatest payload of a frame. */
+  readonly payloadMax: number
+}
+
+type Request<K extends keyof LogProtocol> = LogProtocol[K]['request']
+type Answer<K extends keyof LogProtocol> = Promise<LogProtocol[K]['answer']>
+
+/** A log that its owner may write. */
+export class OwnedLog {
+  readonly #parts: OwnedParts
+  readonly #pins = new Pins()
+  /** Of the head, what this owner alone changes. */
+  #snapshots: SharedHead['snapshots']
+  #trimmedLsn: number
+  #lastTime: number
+  /** The bytes of all sent groups, and of all acknowledged ones. */
+  #sentBytes: number
+  #bytes: number
+  /** The last LSN before the last acknowledged group. That group stays: a claim reads its stamp. */
+  #keptAfterLsn: number
+  /** Whether the last group that was sent has frames: nothing in the log proves it. */
+  #isUnmarked = false
+  /** The bytes up to an LSN, for the positions that are asked for often. */
+  readonly #bytesTo = new Map<number, number>()
+
+  constructor(parts: OwnedParts) {
+    const { head, bytes, lastTime, appends } = parts
+    this.#parts = parts
+    this.#snapshots = head.snapshots
+    this.#trimmedLsn = head.trimmed.lsn
+    this.#lastTime = lastTime
+    this.#sentBytes = bytes
+    this.#bytes = bytes
+    this.#keptAfterLsn = appends.durableLsn - 1
+  }
+
+  get extent(): LogExtent {
+    const { logId, head, appends } = this.#parts
+    const snapshots = namedIn(this.#snapshots)
+    return {
+      walId: logId,
+      epoch: head.end.epoch,
+      firstLsn: this.#firstLsn,
+      lastLsn: appends.durableLsn,
+      durableLsn: appends.durableLsn,
+      checkpointLsn: snapshots.at(-1)?.lsn ?? 0,
+      snapshots,
+    }
+  }
+
+  async commit(request: CommitRequest): Promise<Commit> {
+    const { appends, clock, payloadMax } = this.#parts
+    const { bytes: payloads, lengths } = request
+    const count = lengths.length
+    // It refuses, too.
+    frameOffsets(request, payloadMax, appends.sentLsn)
+    const time = Math.max(this.#lastTime, request.now)
+    const began = clock.monotonic()
+    const firstLsn = appends.sentLsn + 1
+    const answer = { firstLsn, count, time, rolled: false, ...givenBack(request) }
+    if (count === 0)
+      return { ...answer, lsns: [], durableLsn: appends.durableLsn, syncMs: 0, bytesWritten: 0 }
+    this.#lastTime = time
+    const { bytes, end } = await this.#append(count, { payloads, lengths }, request.features)
+    return {
+      ...answer,
+      lsns: Array.from({ length: count }, (_, index) => firstLsn + index),
+      durableLsn: end.lsn,
+      syncMs: clock.monotonic() - began,
+      bytesWritten: bytes.length,
+    }
+  }
+
+  /** Makes the acknowledgement of the last group part of the log, for those who follow it. */
+  async mark(): Answer<'mark'> {
+    const written = this.#isUnmarked
+    if (written) await this.#append(1, { payloads: new Uint8Array(0), lengths: [] })
+    return { written, ...(await this.sync()) }
+  }
+
+  /** Resolves when every group that was sent is acknowledged. */
+  async sync(): Answer<'sync'> {
+    const { appends, calls } = this.#parts
+    await appends.settled
+    if (calls.ended) throw calls.ended
+    return { durableLsn: appends.durableLsn }
+  }
+
+  async name({ epoch, snapshot }: Request<'name'>): Answer<'name'> {
+    const { log, calls, appends, head } = this.#parts
+    this.#refuseOther(epoch)
+    if (snapshot.lsn < this.#trimmedLsn || snapshot.lsn > appends.durableLsn)
+      throw new KeelsonError('INVALID_ARGUMENT', 'the log cannot name this snapshot', {
+        details: { lsn: snapshot.lsn, ...this.extent },
+      })
+    const named = sharedName(epoch, snapshot)
+    await calls.asOwner(() => log.name(epoch, named))
+    const end = { ...head.end, lsn: appends.durableLsn }
+    this.#snapshots = withSnapshot({ ...head, end, snapshots: this.#snapshots }, named)
+    this.#bytesTo.clear()
+    const { snapshots, checkpointLsn } = this.extent
+    return { snapshots, checkpointLsn }
+  }
+
+  /** Trims the log up to `lsn`, or to what a snapshot, a pin and the last group leave of that. */
+  async release({ epoch, lsn, wanted = lsn }: Request<'release'>): Answer<'release'> {
+    this.#refuseOther(epoch)
+    const from = this.#trimmedLsn
+    const to = Math.max(from, Math.min(this.#releasable(lsn), this.#pins.least - 1))
+    const held = Math.max(to, this.#releasable(wanted))
+    // From now on no reader and no pin begins before.
+    this.#trimmedLsn = to
+    const [begin, end, heldEnd] = [
+      await this.#bytesUpTo(from, from),
+      await this.#bytesUpTo(to, from),
+      await this.#bytesUpTo(held, from),
+    ]
+    if (to > from) {
+      const { log, calls } = this.#parts
+      const mark = markText(markAt(await readGroupAt(this.#parts, to), to))
+      await calls.asOwner(() => log.trim(epoch, to, mark))
+      this.#bytesTo.clear()
+    }
+    return {
+      removed: to > from ? 1 : 0,
+      removedBytes: end - begin,
+      heldBytes: heldEnd - end,
+      firstLsn: this.#firstLsn,
+    }
+  }
+
+  pin({ from, pin }: Request<'pin'>): { readonly pin: number } {
+    this.#refuseBefore(from)
+    return { pin: this.#pins.hold(from, pin) }
+  }
+
+  unpin({ pin }: Request<'unpin'>): null {
+    this.#pins.drop(pin)
+    return null
+  }
+
+  async read({ from, to, maxBytes, fromCheckpoint }: Request<'read'>): Promise<ReadAnswer> {
+    const { durableLsn, checkpointLsn } = this.extent
+    const first = Math.max(from, fromCheckpoint ? checkpointLsn + 1 : 0)
+    this.#refuseBefore(first)
+    const last = Math.min(to ?? durableLsn, durableLsn)
+    return { ...(await readFrames(this.#parts, first, last, maxBytes)), durableLsn }
+  }
+
+  async state(request: Request<'state'>): Promise<LogState> {
+    const { checkpointLsn } = this.extent
+    const newest = await this.#bytesUpTo(checkpointLsn)
+    const after = await this.#bytesUpTo(request?.after ?? 0)
+    const bytes = this.#bytes
+    return { ...this.extent, newBytes: bytes - newest, bytesAfter: bytes - after }
+  }
+
+  async #append(
+    lsns: number,
+    content: { readonly payloads: Uint8Array; readonly lengths: ArrayLike<number> },
+    features?: number,
+  ): Promise<SharedGroup> {
+    const { appends, logId } = this.#parts
+    this.#isUnmarked = content.lengths.length > 0
+    const sent = appends.append(
+      lsns,
+      (end) => {
+        const [time, bytesBefore] = [this.#lastTime, this.#sentBytes]
+        const bytes = encodeGroup(logId, end, { time, bytesBefore, ...content })
+        this.#sentBytes += bytes.length
+        return bytes
+      },
+      features,
+    )
+    const group = await sent
+    this.#bytes += group.bytes.length
+    this.#keptAfterLsn = group.after.lsn
+    return group
+  }
+
+  /** The last LSN up to `lsn` that neither a snapshot nor the next claim needs. */
+  #releasable(lsn: number): number {
+    return Math.min(lsn, this.#snapshots[0]?.lsn ?? 0, this.#keptAfterLsn)
+  }
+
+  /**
+   * The bytes of the groups up to `lsn`. Inside a group, frames count as equally long. `from`: the
+   * frames up to it are not in the log.
+   */
+  async #bytesUpTo(lsn: number, from = this.#trimmedLsn): Promise<number> {
+    const { appends } = this.#parts
+    if (lsn >= appends.durableLsn) return this.#bytes
+    const begin = Math.max(lsn, from)
+    const known = this.#bytesTo.get(begin)
+    if (known !== undefined) return known
+    const { group, content } = await readGroupAt(this.#parts, begin + 1)
+    const { after, end, bytes } = group
+    const part = (begin - after.lsn) / (end.lsn - after.lsn)
+    const found = content.bytesBefore + Math.round(part * bytes.length)
+    if (begin === from || begin === this.#snapshots.at(-1)?.lsn) this.#bytesTo.set(begin, found)
+    return found
+  }
+
+  get #firstLsn(): number {
+    return this.#trimmedLsn + 1
+  }
+
+  #refuseBefore(from: number): void {
+    const firstLsn = this.#firstLsn
+    if (from >= firstLsn) return
+    throw new KeelsonError('BAD_CURSOR', `the log begins with lsn ${firstLsn}`, {
+      details: { from, firstLsn },
+    })
+  }
+
+  #refuseOther(found: number): void {
+    const { epoch } = this.#parts.head.end
+    if (found === epoch) return
+    throw new KeelsonError('FENCED', `the log has epoch ${epoch}: this is a request of ${found}`, {
+      details: { epoch, found },
+    })
+  }
+}
+
+/** The mark of a frame of a group; absent if the group has no frame with this LSN. */
+export const markAt = ({ group, content }: ReadGroup, lsn: number): FrameMark | undefined => {
+  const frame = content.frames.find((each) => each.lsn === lsn)
+  return frame && markOf(content.time, group.bytes.subarray(frame.at, frame.at + frame.length))
+}

@@ -1,0 +1,93 @@
+/**
+ * The claim of a shared log: a group without frames that begins the next epoch. When the engine has
+ * acknowledged it, no earlier owner can append any more, and all groups before it are proven.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import type { Inspection } from '../ports/log-host.ts'
+import type { SharedGroup, SharedHead, SharedLog } from '../ports/shared-log.ts'
+import { engineDown, headIn, ownersEnd, verdictOn } from './append-verdict.ts'
+import type { EngineCalls } from './engine-calls.ts'
+import { encodeGroup } from './group-frames.ts'
+import { readGroupAt } from './group-reading.ts'
+import type { OwnedParts } from './owned-log.ts'
+import { OwnersAppends } from './owners-appends.ts'
+
+/** The log to claim, with the time that its owner waits for an append. */
+export type ClaimParts = {
+  readonly log: SharedLog
+  readonly clock: Clock
+  readonly patienceMs: number
+}
+
+/** A claimed log. */
+export type Claim = Omit<OwnedParts, 'clock' | 'payloadMax'>
+
+/**
+ * Claims the log with the epoch after the inspected one. If a late group of the owner before moves
+ * the end, the claim goes after that group.
+ * @throws KeelsonError `NO_SEGMENTS` without a log; `FENCED` if another owner has claimed it since
+ * the inspection; `SHARD_DOWN` (reason `engine`) if it must be inspected again
+ */
+export const claimLog = async (
+  { log, clock, patienceMs }: ClaimParts,
+  calls: EngineCalls,
+  { plan }: Inspection,
+): Promise<Claim> => {
+  // The plan comes from `inspectionOf`.
+  const inspected = plan as SharedHead | null
+  if (!inspected) throw new KeelsonError('NO_SEGMENTS', 'the engine has no log')
+  const { logId, end, trimmed } = inspected
+  let before = inspected
+  const owner = Buffer.from(clock.randomBytes(8)).toString('hex')
+  for (;;) {
+    const { group, bytes, lastTime } = await claimAfter(before, end.epoch + 1, owner, log, calls)
+    const moved = await appended(group, log, calls)
+    if (!moved) {
+      // The last changes of the owner before came before the claim.
+      const head = await calls.ask(() => log.head())
+      if (head.trimmed.lsn > trimmed.lsn) throw calls.end(engineDown('the log was trimmed'))
+      const claimed = group.end
+      const appends = new OwnersAppends({ log, calls, patienceMs, claimed, owner })
+      return { log, calls, logId, appends, head: { ...head, end: claimed }, bytes, lastTime }
+    }
+    before = moved
+  }
+}
+
+/** The claim after the end of `head`. It repeats the stamp of the last frame. */
+const claimAfter = async (
+  { logId, end: after }: SharedHead,
+  epoch: number,
+  owner: string,
+  log: SharedLog,
+  calls: EngineCalls,
+): Promise<{ readonly group: SharedGroup; readonly bytes: number; readonly lastTime: number }> => {
+  const last = after.lsn > 0 ? await readGroupAt({ log, calls, logId }, after.lsn) : undefined
+  const time = last?.content.time ?? 0
+  const bytesBefore = last ? last.content.bytesBefore + last.group.bytes.length : 0
+  const end = { epoch, lsn: after.lsn + 1, id: `${owner}-${after.lsn + 1}` }
+  const content = { time, bytesBefore, payloads: new Uint8Array(0), lengths: [] }
+  const bytes = encodeGroup(logId, end, content)
+  const group = { after, end, provenLsn: after.lsn, bytes }
+  return { group, bytes: bytesBefore + bytes.length, lastTime: time }
+}
+
+/** Appends a claim. If the end of the log has moved on, the present head. */
+const appended = async (
+  claim: SharedGroup,
+  log: SharedLog,
+  calls: EngineCalls,
+): Promise<SharedHead | undefined> => {
+  try {
+    await calls.ask(() => log.append(claim))
+    return undefined
+  } catch (error) {
+    if (error === calls.ended) throw error
+    const verdict = verdictOn(error, claim, false)
+    if (verdict === 'moved') return headIn(error as KeelsonError)
+    // The inspection saw a group that was not acknowledged yet, and the engine has lost it.
+    if (verdict === 'again') throw calls.end(engineDown('the log ends before its inspected end'))
+    throw calls.end(ownersEnd(verdict, claim, error))
+  }
+}

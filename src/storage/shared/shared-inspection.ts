@@ -1,0 +1,116 @@
+/**
+ * The meaning of a log's head for a member that begins with it: the base of its rows, or why it must
+ * not go on. The projection is a cache: one of another log is rebuilt. One that shows frames that
+ * this log does not have proves that the engine lost acknowledged groups. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  type Evidence,
+  type Inspection,
+  knownFeatures,
+  type LogNeeds,
+  type RowBase,
+} from '../ports/log-host.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
+import type { SharedHead } from '../ports/shared-log.ts'
+import { namedIn } from './snapshot-names.ts'
+
+/** The knowledge of a member that inspects a log. */
+export type Knowledge = {
+  readonly evidence: readonly Evidence[]
+  readonly needs: LogNeeds | undefined
+}
+
+/** A log that was not made. @throws KeelsonError `CORRUPT` if something proves that it was */
+export const inspectionOfNone = ({ evidence }: Knowledge): Inspection => {
+  const proof = evidence.find(({ lsn, walId }) => lsn > 0 && walId === undefined)
+  if (proof) throw damaged(proof.lsn, `${proof.source} proves it, and the engine has no log`)
+  return {
+    ...{ exists: false, epoch: 0, firstLsn: 1, lastLsn: 0, provenLsn: 0, hasFrames: false },
+    ...sound,
+    snapshots: [],
+    remarks: [],
+    plan: null,
+  }
+}
+
+/** Nothing is cut from a shared log: a group is there whole, or not at all. */
+const sound = { tail: 'clean', cutBytes: 0 } as const
+
+/**
+ * The inspection of a log. `shownMark`: the mark of the log's frame at the position that the
+ * projection shows; absent if it has none there.
+ * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`
+ */
+export const inspectionOf = (
+  head: SharedHead,
+  { evidence, needs }: Knowledge,
+  shownMark: FrameMark | undefined,
+): Inspection => {
+  const { logId, end, trimmed, features } = head
+  if ((features & ~knownFeatures) !== 0)
+    throw new KeelsonError('UNSUPPORTED_VERSION', 'a newer version writes the log', {
+      details: { features },
+    })
+  const snapshots = namedIn(head.snapshots)
+  const shown = needs?.shown?.walId === logId ? needs.shown : undefined
+  const isOther = needs?.shown !== undefined && shown === undefined
+  for (const { lsn, walId, source } of evidence)
+    if (lsn > end.lsn && (walId === undefined || walId === logId))
+      throw damaged(lsn, `${source} proves it, and the log ends with lsn ${end.lsn}`)
+  if (shown) refuseLost(shown, head, shownMark)
+  return {
+    ...{ exists: true, walId: logId, epoch: end.epoch, hasFrames: end.lsn > 0 },
+    ...{ firstLsn: trimmed.lsn + 1, lastLsn: end.lsn, provenLsn: end.lsn },
+    ...sound,
+    snapshots,
+    remarks: isOther ? [otherLog] : [],
+    ...(isOther && { showsOther: true }),
+    ...(needs?.base && { base: baseOf(trimmed.lsn, snapshots, shown, needs.base.damaged) }),
+    plan: head,
+  }
+}
+
+const otherLog = 'the projection shows another log, and is rebuilt'
+
+/** Refuses a log that is not the one that the projection was built from. @throws `CORRUPT` */
+const refuseLost = (
+  { lsn, frame }: ProjectedPosition,
+  { end }: SharedHead,
+  found: FrameMark | undefined,
+): void => {
+  if (lsn > end.lsn)
+    throw damaged(lsn, `the projection shows it, and the log ends with lsn ${end.lsn}`)
+  if (frame && found && (frame.time !== found.time || frame.crc !== found.crc))
+    throw damaged(lsn, 'the projection shows another frame there')
+}
+
+const baseOf = (
+  trimmedLsn: number,
+  snapshots: readonly NamedSnapshot[],
+  shown: ProjectedPosition | undefined,
+  damagedLsns: readonly number[],
+): RowBase => {
+  if (shown && shown.lsn >= trimmedLsn) return { kind: 'projection' }
+  const snapshot = snapshots.findLast(({ lsn }) => lsn >= trimmedLsn && !damagedLsns.includes(lsn))
+  if (snapshot) return { kind: 'snapshot', snapshot }
+  if (trimmedLsn === 0) return { kind: 'log' }
+  const evidence = `the log begins with lsn ${trimmedLsn + 1}, and no snapshot has what was before`
+  throw damaged(1, evidence)
+}
+
+const damaged = (lsn: number, evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `the log in the engine lost lsn ${lsn}: ${evidence}`, {
+    details: { lsn, evidence },
+  })
+
+/** The mark of a frame as text, in the head of a trimmed log; empty without a frame. */
+export const markText = (mark: FrameMark | undefined): string =>
+  mark ? `${mark.time}-${mark.crc}` : ''
+
+/** The mark that a text has. */
+export const markIn = (text: string): FrameMark | undefined => {
+  const [time, crc] = text.split('-').map(Number)
+  return time === undefined || crc === undefined ? undefined : { time, crc }
+}

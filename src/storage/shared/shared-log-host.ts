@@ -1,0 +1,152 @@
+/**
+ * The host of a log that an engine keeps (`SharedLog`), for one life of its owner. The engine's
+ * acknowledgement of a group is its commit point, and the engine decides who owns the log: `open`
+ * claims it with the next epoch. When another owner has claimed it, every request rejects with
+ * `FENCED`. A host whose engine does not answer acknowledges nothing, and ends with `SHARD_DOWN`
+ * (reason `engine`): the next host claims the log again and finds what became of the last groups.
+ *
+ * Requests that read or trim wait for the engine as long as the host lives. They do not wait for
+ * commits. After `end` the host sends nothing. Its last requests may still arrive, until the next
+ * claim.
+ */
+import type { Clock } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type {
+  Inspection,
+  LogDescription,
+  LogHost,
+  LogProtocol,
+  LogRequestKind,
+  OpenReport,
+} from '../ports/log-host.ts'
+import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
+import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
+import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
+import { EngineCalls } from './engine-calls.ts'
+import { readGroupAt } from './group-reading.ts'
+import { markAt, OwnedLog } from './owned-log.ts'
+import { claimLog } from './shared-claim.ts'
+import { inspectionOf, inspectionOfNone, markIn } from './shared-inspection.ts'
+
+/** The log, and how long its owner waits for the engine. */
+export type SharedLogHostOptions = {
+  readonly log: SharedLog
+  readonly clock: Clock
+  /** An opening or an append without an answer for so long ends the host, in ms. */
+  readonly patienceMs: number
+}
+
+type Handlers = {
+  readonly [K in LogRequestKind]: (
+    request: LogProtocol[K]['request'],
+  ) => Promise<LogProtocol[K]['answer']>
+}
+
+/** Makes a host. Nothing is sent before its first request. */
+export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
+  const { log, clock, patienceMs } = options
+  const calls = new EngineCalls(clock)
+  let owned: OwnedLog | undefined
+
+  const opened = (): OwnedLog => {
+    if (owned) return owned
+    throw closed('the log is not open')
+  }
+
+  const handlers: Handlers = {
+    inspect: (request) => calls.within(patienceMs, inspect(log, calls, request)),
+    create: () => calls.within(patienceMs, create(log, calls, clock)),
+    async open({ options: logOptions, inspection }) {
+      checkLogOptions(logOptions)
+      const claim = await calls.within(patienceMs, claimLog(options, calls, inspection))
+      owned = new OwnedLog({ ...claim, clock, payloadMax: framePayloadMax(logOptions) })
+      return reportOf(owned, inspection, claim.lastTime)
+    },
+    commit: (request) => opened().commit(request),
+    sync: () => opened().sync(),
+    mark: () => opened().mark(),
+    checkpoint: async () => {
+      throw new KeelsonError('INVALID_ARGUMENT', 'a log in an engine has no checkpoints')
+    },
+    name: (request) => opened().name(request),
+    release: (request) => opened().release(request),
+    pin: async (request) => opened().pin(request),
+    unpin: async (request) => opened().unpin(request),
+    read: (request) => opened().read(request),
+    head: async () => null,
+    state: (request) => opened().state(request),
+    describe: async () => describe(opened()),
+    async close() {
+      await opened().sync()
+      calls.end(closed('the log is closed'))
+      return null
+    },
+  }
+
+  return {
+    async run(kind, request) {
+      if (calls.ended) throw calls.ended
+      return handlers[kind](request)
+    },
+    async end() {
+      calls.end(closed('the host has ended'))
+    },
+  }
+}
+
+const closed = (message: string): KeelsonError => new KeelsonError('CLOSED', message)
+
+const inspect = async (
+  log: SharedLog,
+  calls: EngineCalls,
+  { options, evidence, needs }: LogProtocol['inspect']['request'],
+): Promise<Inspection> => {
+  checkLogOptions(options)
+  const head = await headOf(log, calls)
+  if (!head) return inspectionOfNone({ evidence, needs })
+  return inspectionOf(head, { evidence, needs }, await shownMark(log, calls, head, needs?.shown))
+}
+
+/** The head; `undefined` if the log was not made. */
+const headOf = async (log: SharedLog, calls: EngineCalls): Promise<SharedHead | undefined> => {
+  try {
+    return await calls.ask(() => log.head())
+  } catch (error) {
+    if (isKeelsonError(error, 'NO_SEGMENTS')) return undefined
+    throw error
+  }
+}
+
+/** The mark of the log's frame at the position of a projection; absent if the log has none there. */
+const shownMark = async (
+  log: SharedLog,
+  calls: EngineCalls,
+  { logId, end, trimmed }: SharedHead,
+  shown: ProjectedPosition | undefined,
+): Promise<FrameMark | undefined> => {
+  if (!shown || shown.walId !== logId) return undefined
+  if (shown.lsn === trimmed.lsn) return markIn(trimmed.mark)
+  if (shown.lsn < trimmed.lsn || shown.lsn > end.lsn) return undefined
+  return markAt(await readGroupAt({ log, calls, logId }, shown.lsn), shown.lsn)
+}
+
+const create = async (log: SharedLog, calls: EngineCalls, clock: Clock): Promise<null> => {
+  const logId = Buffer.from(clock.randomBytes(16)).toString('hex')
+  const { end } = await calls.ask(() => log.create(logId))
+  if (end.lsn === 0) return null
+  throw new KeelsonError('CONFLICT', 'the log has frames', { details: { lsn: end.lsn } })
+}
+
+const reportOf = (owned: OwnedLog, { remarks }: Inspection, lastTime: number): OpenReport => {
+  const { walId, epoch, firstLsn, lastLsn } = owned.extent
+  return {
+    ...{ walId, epoch, firstLsn, lastLsn, lastTime, remarks },
+    ...{ tail: 'clean', cutBytes: 0, copiedFrames: 0, segments: 0 },
+  }
+}
+
+const describe = (owned: OwnedLog): LogDescription => ({
+  ...owned.extent,
+  spares: { ready: 0, making: false },
+  segments: [],
+})
