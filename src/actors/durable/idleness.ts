@@ -13,7 +13,8 @@ export class Idleness implements HeapEntry {
   /** `undefined`: the process never rests. */
   readonly #idleMs: number | undefined
   #pipes = 0
-  #lastActive = 0
+  /** A message came since the timer was set. */
+  #wasBusy = false
   /** Its last handler asked for rest (`hibernate`). */
   #isAskedFor = false
 
@@ -25,13 +26,14 @@ export class Idleness implements HeapEntry {
   /** A message is handled. */
   ends(): void {
     this.#isAskedFor = false
-    this.#lastActive = this.#process.kernel.clock.monotonic()
+    this.#wasBusy = true
   }
 
   /** Looks after the idle time whether the process may rest. */
   watch(): void {
-    if (this.#idleMs !== undefined && this.slot < 0)
-      this.#process.kernel.timers.add(this, this.#idleMs)
+    if (this.#idleMs === undefined || this.slot >= 0) return
+    this.#wasBusy = false
+    this.#process.kernel.timers.add(this, this.#idleMs)
   }
 
   /** The process may rest as soon as it has nothing to do. */
@@ -68,9 +70,8 @@ export class Idleness implements HeapEntry {
    * answer is owed or awaited.
    */
   get isLong(): boolean {
-    const { depth, owed, kernel } = this.#process
-    const quietMs = kernel.clock.monotonic() - this.#lastActive
+    const { depth, owed } = this.#process
     const isFree = depth === 0 && owed.first === undefined && this.#pipes === 0
-    return isFree && (this.#isAskedFor || quietMs >= (this.#idleMs ?? 0))
+    return isFree && (this.#isAskedFor || !this.#wasBusy)
   }
 }
