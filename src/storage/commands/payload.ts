@@ -5,6 +5,8 @@
  * the end and compares each count with the remaining bytes before using it.
  */
 import { KeelsonError } from '../../errors.ts'
+import { copyPart } from '../bytes/copy-part.ts'
+import { putU32, putU64 } from '../bytes/u64.ts'
 import { readUtf8, utf8Length } from '../bytes/utf8.ts'
 import { markBytes, type TurnMark, writeMark } from '../values/entity-row.ts'
 
@@ -198,9 +200,6 @@ export class PayloadMeasure implements PayloadSink {
 /** Up to this many characters a loop over ASCII costs less than the call into Node. */
 const shortText = 24
 
-/** The same for the bytes of a part, and a view of it. */
-const shortPart = 128
-
 /** Writes the bytes that were measured. */
 export class PayloadWriter implements PayloadSink {
   readonly #bytes: Buffer
@@ -217,16 +216,18 @@ export class PayloadWriter implements PayloadSink {
   }
 
   u16(value: number): void {
-    this.#at = this.#bytes.writeUInt16LE(value, this.#at)
+    this.u8(value)
+    this.u8(value >>> 8)
   }
 
   u32(value: number): void {
-    this.#at = this.#bytes.writeUInt32LE(value, this.#at)
+    putU32(this.#bytes, this.#at, value)
+    this.#at += 4
   }
 
   u64(value: number): void {
-    this.u32(value % 2 ** 32)
-    this.u32(Math.floor(value / 2 ** 32))
+    putU64(this.#bytes, this.#at, value)
+    this.#at += 8
   }
 
   bytes(bytes: Uint8Array): void {
@@ -235,8 +236,8 @@ export class PayloadWriter implements PayloadSink {
   }
 
   part(bytes: Uint8Array, from: number, to: number): void {
-    if (to - from > shortPart) this.bytes(bytes.subarray(from, to))
-    else for (let at = from; at < to; at++) this.#bytes[this.#at++] = bytes[at] as number
+    copyPart(bytes, from, to, this.#bytes, this.#at)
+    this.#at += to - from
   }
 
   sized(bytes: Uint8Array): void {
@@ -276,6 +277,6 @@ export class PayloadWriter implements PayloadSink {
   }
 
   endSized(from: number): void {
-    this.#bytes.writeUInt32LE(this.#at - from, from - 4)
+    putU32(this.#bytes, from - 4, this.#at - from)
   }
 }

@@ -4,6 +4,7 @@
  * snapshot. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
+import { putU32, putU64, u32In, u64In } from '../bytes/u64.ts'
 import { asBuffer } from '../bytes/utf8.ts'
 import type { EntryUnit } from '../commands/command.ts'
 import {
@@ -56,16 +57,12 @@ export const applyAppendedEntry = (
 
 const marker: Row = { value: { tag: valueTags.bytes, bytes: new Uint8Array(0) }, expiresAt: 0 }
 
-const half = 2 ** 32
-
 const entryRow = (digest: Uint8Array, { lsn, index, time }: EntryPlace): Row => {
   const bytes = Buffer.allocUnsafe(rowBytes)
   bytes.set(digest)
-  let at = bytes.writeUInt32LE(lsn % half, entryDigestBytes)
-  at = bytes.writeUInt32LE(Math.floor(lsn / half), at)
-  at = bytes.writeUInt32LE(index, at)
-  at = bytes.writeUInt32LE(time % half, at)
-  bytes.writeUInt32LE(Math.floor(time / half), at)
+  putU64(bytes, entryDigestBytes, lsn)
+  putU32(bytes, entryDigestBytes + 8, index)
+  putU64(bytes, entryDigestBytes + 12, time)
   return { value: { tag: rowTags.entryId, bytes }, expiresAt: 0 }
 }
 
@@ -82,12 +79,11 @@ export const entryCounts = (row: Row | undefined, { lsn, index }: EntryPlace): b
 
 /** The place of the first entry with an id, from its row. @throws as `entryCounts` */
 export const readEntryRow = ({ value }: Row): EntryPlace => {
-  const bytes = asBuffer(value.bytes)
+  const { bytes } = value
   if (value.tag !== rowTags.entryId || bytes.length !== rowBytes)
     throw new KeelsonError('CORRUPT', 'the row of an id of the journal cannot be read', {
       details: { evidence: `tag ${value.tag}, ${bytes.length} bytes` },
     })
-  const u64 = (at: number): number => bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * half
   const at = entryDigestBytes
-  return { lsn: u64(at), index: bytes.readUInt32LE(at + 8), time: u64(at + 12) }
+  return { lsn: u64In(bytes, at), index: u32In(bytes, at + 8), time: u64In(bytes, at + 12) }
 }

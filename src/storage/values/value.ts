@@ -11,6 +11,7 @@
 import { types } from 'node:util'
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { copyPart } from '../bytes/copy-part.ts'
 import { realLength } from '../bytes/real-bytes.ts'
 import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
@@ -160,7 +161,7 @@ const packed = (plain: unknown, room: number): Buffer => {
   const memory = msgpack.pack(plain, inPlace) as Buffer & Record<'start' | 'end', number>
   const { start, end } = memory
   const bytes = Buffer.allocUnsafe(room + end - start)
-  bytes.set(new Uint8Array(memory.buffer, memory.byteOffset + start, end - start), room)
+  copyPart(memory, start, end, bytes, room)
   return bytes
 }
 
