@@ -52,7 +52,7 @@ const open = async (seed: number) => {
 }
 
 describe('an exchange', () => {
-  test.each(seedsOf(4, 200))(
+  test.each(seedsOf(2, 200))(
     'has each command that it answered before a power cut (seed %i)',
     async (seed) => {
       const { simulation, commands, answers, look, send } = await open(seed)
@@ -94,7 +94,7 @@ describe('an exchange', () => {
 })
 
 /** The orders of a day with a kill. */
-const orderCount = thorough(800, 2_000)
+const orderCount = thorough(300, 2_000)
 
 test(`a day of ${orderCount} orders ends as it must, with a kill on the way`, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'keelson-exchange-'))

@@ -40,7 +40,7 @@ const commands = fc
   )
   .map((list): Command[] => [...deposits, ...list])
 
-const runs = { numRuns: thorough(300, 20_000) }
+const runs = { numRuns: thorough(150, 20_000) }
 
 const best = (orders: Snapshot['orders'], side: 'buy' | 'sell') => {
   const prices = orders.filter((order) => order.side === side).map(({ price }) => price)

@@ -120,7 +120,7 @@ const live = async (seed: number): Promise<number> => {
   return found
 }
 
-const seeds = seedsOf(10, operations)
+const seeds = seedsOf(5, operations)
 
 test(`counters and projections of entities are exact over ${seeds.length} crashes`, async () => {
   const found = await liveSeeds(seeds, live)

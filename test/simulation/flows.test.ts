@@ -9,7 +9,7 @@ import { liveFlows } from '../support/lives/flow-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(14, 3_000)
+const seeds = seedsOf(8, 3_000)
 
 test(`workflows keep their promises in ${seeds.length} random lives`, {
   timeout: 3_600_000,

@@ -7,7 +7,7 @@ import { seedParts, thorough } from '../support/tier.ts'
 /** A short life has fewer troubles at once; there are more of them. */
 const rounds = thorough(2, 6)
 
-test.each(seedParts(20, 2_000))(
+test.each(seedParts(10, 2_000))(
   'no ack and no event precedes durability, none is lost, and none comes twice (seeds $from to $to)',
   async ({ seeds }) => {
     const stories = await liveSeeds(seeds, (seed) => new JournalLife(seed).run(rounds))

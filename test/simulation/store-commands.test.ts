@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
 import { history, live } from '../support/lives/store-history.ts'
 import { countOf } from '../support/tier.ts'
 
-const histories = countOf('KEELSON_SEEDS', 20, 500)
+const histories = countOf('KEELSON_SEEDS', 10, 500)
 const seed = process.env.KEELSON_SEED
 
 test(`every command answers and does what the model says, in ${histories} histories`, async () => {

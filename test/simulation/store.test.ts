@@ -14,7 +14,7 @@ import { liveSeeds } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 import { machine } from '../support/worlds/simulated-instance.ts'
 
-const seeds = seedsOf(12, 500)
+const seeds = seedsOf(7, 500)
 
 /**
  * Writes of one key, in the order of their issue, of which each may be the last that took effect: the last acknowledged one, and

@@ -11,7 +11,7 @@ import { liveSeeds } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 import { started } from '../support/worlds/simulated-instance.ts'
 
-const seeds = seedsOf(20, 500)
+const seeds = seedsOf(10, 500)
 
 const keys = ['a', 'b', 's:a', 's:b', 't:a', 't:b']
 

@@ -3,7 +3,7 @@
  *
  * - `npm test` tries a part of the cases: fewer cuts, flips, seeds and kills. It leaves out the files
  *   `*.long.test.ts`: rounds of kills and power cuts, faults of the system, threads and processes
- *   that end in every way, leaks and sizes.
+ *   that end in every way, commands on whole folders, leaks and sizes.
  * - `ci` (`npm run test:ci`, for each change) adds those files, and tries a tenth of all cases.
  * - `all` (`npm run test:all`, before a release) tries everything.
  */

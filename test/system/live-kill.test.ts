@@ -5,7 +5,7 @@ import { tempFolder } from '../support/temp-folder.ts'
 import { thorough } from '../support/tier.ts'
 
 /** Puts of which the one in the middle meets a kill. */
-const count = thorough(3_000, 20_000)
+const count = thorough(1_500, 20_000)
 
 /** Puts `count` keys with 256 writers; answers what became of each. */
 const load = async (app: App, count: number, onPut: (at: number) => void) => {

@@ -221,7 +221,7 @@ describe('a power cut among turns', () => {
     entity: name,
   })
 
-  test.each(seedsOf(6, 60))(
+  test.each(seedsOf(3, 60))(
     'leaves each entity in a whole state, its last answered one or a later one: seed %i',
     async (seed) => {
       const random = seededRandom(seed)

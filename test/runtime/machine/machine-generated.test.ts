@@ -181,7 +181,7 @@ test.each([true, false])(
       fc.asyncProperty(sketches, histories, (sketch, history) =>
         compared((tell) => machineOf(sketch, tell), history, { ...never, saves }),
       ),
-      { seed: 1, numRuns: thorough(saves ? 8 : 40, 500), endOnFailure: true },
+      { seed: 1, numRuns: thorough(saves ? 4 : 20, 500), endOnFailure: true },
     )
   },
 )
@@ -191,7 +191,7 @@ test('so it does when it is killed and restored after each event and each instan
     fc.asyncProperty(sketches, histories, (sketch, history) =>
       compared((tell) => machineOf(sketch, tell), history, { ...never, restarts: true }),
     ),
-    { seed: 2, numRuns: thorough(6, 500), endOnFailure: true },
+    { seed: 2, numRuns: thorough(3, 500), endOnFailure: true },
   )
 })
 
@@ -204,6 +204,6 @@ test('so it does, each action once by the name of its step, when it is killed at
         cuts: (save) => save % nth === 0,
       }),
     ),
-    { seed: 3, numRuns: thorough(6, 500), endOnFailure: true },
+    { seed: 3, numRuns: thorough(3, 500), endOnFailure: true },
   )
 })

@@ -107,7 +107,7 @@ const owner = (ledger: Ledger, most: (count: number) => void) => async (context:
 
 test('every wait for a task settles once, whichever process is killed, and nothing is left over', async () => {
   let begun = 0
-  const seeds = seedsOf(50, 150)
+  const seeds = seedsOf(25, 150)
   for (const seed of seeds) {
     const { system, clock } = testSystem({ seed })
     const ledger = new Ledger(seed)

@@ -54,7 +54,7 @@ describe('a frame', () => {
       fc.property(units, (list) => {
         expect(decodeFrame(encodeFrame(list))).toEqual({ time: 0, units: list })
       }),
-      { numRuns: thorough(120, 2_000) },
+      { numRuns: thorough(60, 2_000) },
     )
   })
 
@@ -386,7 +386,7 @@ describe('bytes of another kind', () => {
 
   test('stand for themselves or are refused: a turn with any bit flipped', () => {
     const flips = Array.from({ length: whole.length * 8 }, (_, at) => at)
-    for (const at of sampled(flips, 200)) {
+    for (const at of sampled(flips, 100)) {
       const bytes = whole.slice()
       bytes[at >> 3] = (bytes[at >> 3] ?? 0) ^ (1 << (at & 7))
       check(bytes)
@@ -400,7 +400,7 @@ describe('bytes of another kind', () => {
         bytes[place % bytes.length] = byte
         check(bytes)
       }),
-      { numRuns: thorough(200, 6_000) },
+      { numRuns: thorough(100, 6_000) },
     )
   })
 
@@ -429,7 +429,7 @@ describe('bytes of another kind', () => {
       )
     }
     fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), check), {
-      numRuns: thorough(200, 4_000),
+      numRuns: thorough(100, 4_000),
     })
     fc.assert(
       fc.property(units, fc.nat(), fc.nat(7), (list, place, bit) => {
@@ -438,14 +438,14 @@ describe('bytes of another kind', () => {
         bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
         check(bytes)
       }),
-      { numRuns: thorough(200, 4_000) },
+      { numRuns: thorough(100, 4_000) },
     )
     fc.assert(
       fc.property(units, fc.nat(), (list, place) => {
         const bytes = encodeFrame(list)
         expect(codeOf(() => decodeFrame(bytes.subarray(0, place % bytes.length)))).toBe('CORRUPT')
       }),
-      { numRuns: thorough(120, 2_000) },
+      { numRuns: thorough(60, 2_000) },
     )
   })
 })

@@ -7,7 +7,7 @@ import { newest, placesOf } from '../../support/lives/history-life.ts'
 import { liveTurns, type TurnLife } from '../../support/lives/turn-life.ts'
 import { seedsOf } from '../../support/tier.ts'
 
-const seeds = seedsOf(100, 2_000)
+const seeds = seedsOf(50, 2_000)
 
 /** The chain as a search finds it in a log of segments that begin at `bases`. */
 const chainOf = (

@@ -39,7 +39,7 @@ import { MapRows } from '../../support/worlds/map-rows.ts'
 import { roomy } from '../../support/worlds/overlay-limits.ts'
 import { pendingFrames, wholeBatch } from '../../support/worlds/pending-frames.ts'
 
-const count = countOf('KEELSON_HISTORIES', 120, 3_000)
+const count = countOf('KEELSON_HISTORIES', 60, 3_000)
 const seed = process.env.KEELSON_SEED ? Number(process.env.KEELSON_SEED) : undefined
 const parameters = (numRuns: number) => ({ numRuns, ...(seed === undefined ? {} : { seed }) })
 

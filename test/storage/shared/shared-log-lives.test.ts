@@ -198,7 +198,7 @@ const faultsIn = (life: Life): readonly string[] => {
 
 test('of hosts that take a log from each other, what one acknowledged is in the log once, at its LSN and in order, and is read back', async () => {
   const count = { acknowledged: 0, trimmed: 0, FENCED: 0, 'SHARD_DOWN engine': 0 }
-  for (const seed of seedsOf(15, 5_000)) {
+  for (const seed of seedsOf(8, 5_000)) {
     const life = await lived(seed)
 
     expect(faultsIn(life), `seed ${seed}`).toEqual([])

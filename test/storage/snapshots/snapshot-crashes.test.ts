@@ -206,7 +206,7 @@ test.each([
     expect(callsInAll).toBeGreaterThan(15)
     const bases = new Set<string | undefined>()
     const calls = Array.from({ length: callsInAll }, (_, index) => index + 1)
-    for (const at of sampled(calls, 12))
+    for (const at of sampled(calls, 6))
       for (let seed = 1; seed <= thorough(1, 4); seed++) {
         const lives = await begun(seed)
         await struck(lives, at, fault)

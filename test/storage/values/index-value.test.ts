@@ -36,7 +36,7 @@ describe('an index value', () => {
         expect(encoded).not.toContain('\0')
         expect(Buffer.byteLength(encoded)).toBeLessThanOrEqual(indexTextBytesMax + 1)
       }),
-      { numRuns: thorough(1_000, 20_000) },
+      { numRuns: thorough(500, 20_000) },
     )
   })
 
@@ -47,7 +47,7 @@ describe('an index value', () => {
           valueOrder(one, other),
         )
       }),
-      { numRuns: thorough(2_000, 50_000) },
+      { numRuns: thorough(1_000, 50_000) },
     )
   })
 
@@ -105,7 +105,7 @@ describe('an index value', () => {
           if (!isKeelsonError(error, 'CORRUPT')) throw error
         }
       }),
-      { numRuns: thorough(1_000, 20_000) },
+      { numRuns: thorough(500, 20_000) },
     )
   })
 })
