@@ -388,7 +388,12 @@ export class ShardFiles {
 /** Whether a log's host can do nothing more, and no write of it is known to have failed. */
 export const hasEnded = (error: unknown): boolean =>
   isKeelsonError(error, 'CLOSED') ||
+  isAway(error) ||
   (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread')
+
+/** Whether the engine of a log does not answer. The next host may open the log. */
+export const isAway = (error: unknown): boolean =>
+  isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'engine'
 
 /** A log names its files as its folder does. To the caller of a start each shard has such files. */
 const withShard = (index: number, error: unknown): unknown => {

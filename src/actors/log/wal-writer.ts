@@ -11,7 +11,7 @@
  * takes its shard down. No restart retries it. A failed opening ends the writer with
  * `['shutdown', error]`.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -48,7 +48,7 @@ import type { Append, GroupTurn, Step } from './appends.ts'
 import { Durability } from './durability.ts'
 import type { LogShard } from './log-shard.ts'
 import { settleStrays } from './log-successor.ts'
-import { hasEnded } from './shard-files.ts'
+import { hasEnded, isAway } from './shard-files.ts'
 
 /** The state of a writer and its log. `level`: the level of its acknowledgements. */
 export type LogWriterDescription = {
@@ -140,6 +140,9 @@ export const server: GenServer<Messages, State, LogShard> = {
       try {
         return noReply(await open(state, context))
       } catch (error) {
+        // The next writer asks the engine again. Each attempt takes the patience of a host, so that
+        // restarts are never spent.
+        if (isAway(error)) return stop(error, state)
         // Not a crash, because a retry cannot help. The way back is `control.reopen`, or a new
         // process.
         if (state.shard.goDown(error, context.signal)) {
@@ -425,15 +428,24 @@ const armSync = (state: State, context: Context): void => {
 }
 
 /**
- * The log cannot go on. If only its thread died, the next writer opens the log again. A failed
- * write or sync is final (invariant L3): the reason is recorded before any waiter is notified.
+ * The log cannot go on. If only its thread died, or its engine is away, the next writer opens the log
+ * again. A failed write or sync is final (invariant L3), and so is a log with another owner: the
+ * reason is recorded before any waiter is notified.
  */
 const failed = (state: State, error: unknown, context: Context) => {
   const { shard } = state
   state.ending = shard.files.giveUp()
   if (hasEnded(error)) return stop(error, state)
-  tell(context.system, shard, 'wal.poisoned', { reason: error })
-  if (shard.goDown(error, context.signal))
+  if (!isKeelsonError(error, 'FENCED'))
+    tell(context.system, shard, 'wal.poisoned', { reason: error })
+  if (shard.goDown(error, context.signal)) {
+    // The engine decides the fate of the groups on their way, and no writer here learns it.
+    if (isDisowned(error)) shard.appends.lose(shard.unavailable())
     tell(context.system, shard, 'shard.down', { reason: error })
+  }
   return stop(['shutdown', 'poisoned'], state)
 }
+
+/** Whether the log in an engine has another owner, or lost what the engine acknowledged. */
+const isDisowned = (error: unknown): boolean =>
+  isKeelsonError(error, 'FENCED') || isKeelsonError(error, 'CORRUPT')

@@ -29,6 +29,9 @@ export const outcomeOf = (fate: Fate, cause: unknown, details: object = {}): Kee
       )
 }
 
+/** Failures that end a log. `FENCED` and `CORRUPT` are those of a log in an engine. */
+const finalCodes: ReadonlySet<string> = new Set(['SHARD_DOWN', 'CLOSED', 'FENCED', 'CORRUPT'])
+
 /** Whether a failure of the log is a refusal: nothing was written and the log continues. */
 export const isRefusal = (error: unknown): error is KeelsonError =>
-  isKeelsonError(error) && error.code !== 'SHARD_DOWN' && error.code !== 'CLOSED'
+  isKeelsonError(error) && !finalCodes.has(error.code)

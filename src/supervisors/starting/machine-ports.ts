@@ -29,6 +29,8 @@ export type Ports = {
   readonly disk: Disk
   readonly clock: Clock
   readonly makeHost: LogHostFactory
+  /** The logs are in an engine: the data folder is a cache, and may be empty. */
+  readonly isCache?: boolean
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory

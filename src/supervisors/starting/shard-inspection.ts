@@ -32,10 +32,11 @@ export const inspectShards = async (
   if (first !== undefined && !(allowDown && claim.logs)) throw first
   for (const [shard, reason] of failures) shard.goDown(reason)
   if (!claim.logs) {
-    await refuseRemains(shards, claim, ports)
+    if (!ports.isCache) await refuseRemains(shards, claim, ports)
     const logs: string[] = []
     for (const shard of shards) {
-      logs.push(await shard.files.create())
+      const { exists, walId } = shard.files.inspection ?? {}
+      logs.push(ports.isCache && exists && walId ? walId : await shard.files.create())
       epochs.set(shard, shard.files.inspection?.epoch ?? 0)
     }
     claim.finish(logs)

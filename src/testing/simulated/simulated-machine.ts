@@ -3,10 +3,11 @@
  * and their files outlive them. They run the code of production; only threads are replaced, by
  * hosts that run in line.
  */
-import { type VirtualClock, virtualClock } from '../../clock.ts'
+import { type Clock, type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   type LogHost,
+  type LogHostFactory,
   type Projections,
   type SnapshotHost,
   SnapshotWork,
@@ -33,6 +34,8 @@ export type MachineOptions = SimulatedDiskOptions & {
   readonly spareStepMs?: number
   /** Wraps the projections that instances open. */
   readonly around?: (projections: Projections) => Projections
+  /** Makes the hosts of logs that an engine keeps, instead of logs on the disk. */
+  readonly makeLogs?: (clock: Clock) => LogHostFactory
   /** Wraps the host of each log. */
   readonly aroundLog?: (host: LogHost) => LogHost
   /** Wraps each host of snapshots. */
@@ -51,6 +54,7 @@ export class SimulatedMachine {
   syncMs: number
   readonly #options: MachineOptions
   readonly #opened: Projections
+  readonly #makeHost: LogHostFactory
 
   constructor(options: MachineOptions = {}) {
     const { seed = 1, syncMs = 1, around = (projections: Projections) => projections } = options
@@ -59,6 +63,7 @@ export class SimulatedMachine {
     this.projections = memoryProjections()
     this.syncMs = syncMs
     this.#options = options
+    this.#makeHost = options.makeLogs?.(this.clock) ?? (() => this.#inlineLog())
     this.#opened = around(this.projections)
   }
 
@@ -68,7 +73,7 @@ export class SimulatedMachine {
    */
   async start(options: StartOptions): Promise<App> {
     const { disk, clock } = this
-    const { endMs = 0, spareStepMs = 3, aroundLog = (host: LogHost) => host } = this.#options
+    const { aroundLog = (host: LogHost) => host, makeLogs } = this.#options
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
     const loaded = await loadedOptions(options)
@@ -76,7 +81,8 @@ export class SimulatedMachine {
       startInstance(loaded, {
         disk,
         clock,
-        makeHost: () => aroundLog(inlineLogHost({ disk, clock, delayMs, endMs, spareStepMs })),
+        makeHost: (shard) => aroundLog(this.#makeHost(shard)),
+        ...(makeLogs && { isCache: true }),
         projections: this.#opened,
         makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
         makeSnapshotHost: () =>
@@ -86,6 +92,12 @@ export class SimulatedMachine {
         makeScanner: inlineTurnScanner(disk, clock),
       }),
     )
+  }
+
+  #inlineLog(): LogHost {
+    const { disk, clock } = this
+    const { endMs = 0, spareStepMs = 3 } = this.#options
+    return inlineLogHost({ disk, clock, delayMs: () => this.syncMs, endMs, spareStepMs })
   }
 
   /**

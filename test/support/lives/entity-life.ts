@@ -21,6 +21,7 @@ import { silentLogger } from '../../../src/testing/index.ts'
 import { EffectiveTurns, lsnOf } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
+import type { LifeMachine } from '../worlds/shared-machine.ts'
 import { machine } from '../worlds/simulated-instance.ts'
 import {
   areSame,
@@ -43,8 +44,8 @@ export type LifeTally = Record<string, number>
 export const haltsMax = 800
 
 /** Lives a life. Rejects with what was promised and did not hold. */
-export const liveEntities = async (seed: number): Promise<LifeTally> => {
-  const life = new EntityLife(seed)
+export const liveEntities = async (seed: number, on?: LifeMachine): Promise<LifeTally> => {
+  const life = new EntityLife(seed, on)
   await life.begin()
   await life.live(life.pick([30, 90, 180]))
   await life.end()
@@ -55,7 +56,7 @@ class EntityLife {
   readonly tally: LifeTally = { lives: 1 }
   readonly #random: () => number
   readonly #seed: number
-  readonly #machine: ReturnType<typeof machine>
+  readonly #machine: LifeMachine
   readonly #claims = new LedgerClaims(
     {
       durable: (id) => this.#durable(id),
@@ -89,11 +90,11 @@ class EntityLife {
   #isHalting = true
   readonly #haltsAt: number
 
-  constructor(seed: number) {
+  constructor(seed: number, on?: LifeMachine) {
     this.#seed = seed
     this.#random = seededRandom(seed)
     this.#shards = this.pick([1, 1, 2])
-    this.#machine = machine({ seed, syncMs: this.pick([0, 1, 1, 7, 20]) })
+    this.#machine = on ?? machine({ seed, syncMs: this.pick([0, 1, 1, 7, 20]) })
     this.#hasOnFailed = this.pick([true, false])
     this.#isMortal = this.pick([true, false])
     this.#retry = this.pick([true, true, false]) ? this.#policy() : undefined
@@ -270,6 +271,7 @@ class EntityLife {
       () => this.#release(),
       () => this.#restart(),
       () => this.#powerCut(),
+      () => this.#machine.cutOff?.(this.pick([30, 400, 6_000])),
     ]
     for (let step = 0; step < steps; step++) {
       const isDown = this.#running.shards.some(({ phase }) => phase.kind !== 'open')
@@ -440,7 +442,7 @@ class EntityLife {
     await clock.advance(10_000)
     this.#check()
     for (const id of ids) this.#isDone(id)
-    await this.#comparePast()
+    if (!this.#machine.cutOff) await this.#comparePast()
     await during(this.#running.close())
     await during(this.#running.system.stop())
     this.#claims.claim(clock.untilNext() === undefined, 'a timer is left')

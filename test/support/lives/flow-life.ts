@@ -6,14 +6,15 @@
 import { seededRandom } from '../../../src/clock.ts'
 import { type Flow, flow, flows } from '../../../src/flow/index.ts'
 import { type App, isKeelsonError, name, supervisor } from '../../../src/index.ts'
+import type { LifeMachine } from '../worlds/shared-machine.ts'
 import { machine } from '../worlds/simulated-instance.ts'
 import { type Drawn, drawnPlan, drawnWorkflow, expected, isRacy, type Plan } from './flow-plan.ts'
 import { OutsideWorld } from './flow-world-outside.ts'
 import type { Tally } from './seed-lives.ts'
 
 /** Lives a life. Rejects with what was promised and did not hold. */
-export const liveFlows = async (seed: number): Promise<Tally> => {
-  const life = new FlowLife(seed)
+export const liveFlows = async (seed: number, on?: LifeMachine): Promise<Tally> => {
+  const life = new FlowLife(seed, on)
   await life.begin()
   await life.live(life.pick([10, 25, 50]))
   await life.end()
@@ -42,7 +43,7 @@ const dayMs = 86_400_000
 class FlowLife {
   readonly tally: Tally = { lives: 1 }
   readonly #random: () => number
-  readonly #machine: ReturnType<typeof machine>
+  readonly #machine: LifeMachine
   readonly #shards: number
   readonly #outside: OutsideWorld
   readonly #started = new Map<string, Started>()
@@ -51,9 +52,9 @@ class FlowLife {
   /** The call to the disk at which the program halts. */
   #haltsAt = Number.POSITIVE_INFINITY
 
-  constructor(seed: number) {
+  constructor(seed: number, on?: LifeMachine) {
     this.#random = seededRandom(seed)
-    this.#machine = machine({ seed, syncMs: this.pick([0, 1, 7]) })
+    this.#machine = on ?? machine({ seed, syncMs: this.pick([0, 1, 7]) })
     this.#shards = this.pick([1, 2])
     this.#outside = new OutsideWorld(this.#machine.clock)
   }
@@ -172,12 +173,13 @@ class FlowLife {
 
   /** Does drawn things to the runs. */
   async live(steps: number): Promise<void> {
-    const { clock } = this.#machine
+    const { clock, cutOff } = this.#machine
     const ids = ['1', '2', '3'].slice(0, this.pick([1, 2, 3]))
     if (this.pick([true, false])) this.#planHalt()
     for (let step = 0; step < steps; step++) {
       const id = this.pick(ids)
       const run = this.#started.get(id)
+      if (cutOff && this.#random() < 0.2) cutOff(this.pick([30, 400, 3_000]))
       if (!run?.isSure) await this.#starts(id)
       else await this.#acts(id, run, this.#random())
       await clock.advance(this.pick([0, 1, 5, 50, 50, 1_000, 5_000, 90_000, dayMs]))

@@ -5,7 +5,11 @@
 import { seededRandom } from '../../../src/clock.ts'
 import type { LogHost } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import { type Machine, machine } from '../worlds/simulated-instance.ts'
+
+/** Makes the machine of a life. */
+export type MakeMachine = (options: MachineOptions) => Machine
 
 /** One machine, and the instances on it. */
 export abstract class InstanceLife {
@@ -16,10 +20,10 @@ export abstract class InstanceLife {
   protected app: App | undefined
 
   /** @param syncMs How long a sync takes: one of these. */
-  constructor(seed: number, syncMs: readonly number[]) {
+  constructor(seed: number, syncMs: readonly number[], make: MakeMachine = machine) {
     this.random = seededRandom(seed)
     const aroundLog = (host: LogHost): LogHost => this.aroundLog(host)
-    this.world = machine({ seed, syncMs: this.pick(syncMs), aroundLog })
+    this.world = make({ seed, syncMs: this.pick(syncMs), aroundLog })
   }
 
   /** What may happen beside a burst. */

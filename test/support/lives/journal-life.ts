@@ -16,7 +16,7 @@ import type { LogHost } from '../../../src/storage/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { failNextSync } from '../worlds/simulated-instance.ts'
-import { InstanceLife } from './instance-life.ts'
+import { InstanceLife, type MakeMachine } from './instance-life.ts'
 
 const KiB = 1024
 
@@ -54,8 +54,8 @@ export class JournalLife extends InstanceLife {
   #durableLsn = 0
   #ids = 0
 
-  constructor(seed: number) {
-    super(seed, [0, 1, 5, 20])
+  constructor(seed: number, make?: MakeMachine) {
+    super(seed, [0, 1, 5, 20], make)
     this.#options = {
       deadlineMs: 400,
       wal: { maxFileSize: 128 * KiB, ...this.pick([{}, {}, {}, { syncInterval: 30 }]) },

@@ -92,6 +92,11 @@ export class SimulatedEngine implements SharedEngine {
   }
 
   async open({ cluster }: { readonly cluster: string }): Promise<SimulatedSession> {
+    return this.connect(cluster)
+  }
+
+  /** A member's connections, at once. */
+  connect(cluster: string): SimulatedSession {
     return new SimulatedSession(this, this.#cluster(cluster))
   }
 

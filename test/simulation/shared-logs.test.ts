@@ -1,0 +1,74 @@
+/**
+ * Random lives of instances whose logs are in an engine that loses, repeats and delays requests, and is away: those of a store,
+ * of durable actors, of a journal and of workflows. What they promise does not depend on where a log is. The data folder of
+ * the store is a cache that may be empty at any start. The others keep it: large values and snapshots are in it.
+ */
+import { expect, test } from 'vitest'
+import { liveEntities } from '../support/lives/entity-life.ts'
+import { liveFlows } from '../support/lives/flow-life.ts'
+import { JournalLife } from '../support/lives/journal-life.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
+import { liveStore, type MakeStoreMachine } from '../support/lives/store-life.ts'
+import { seedsOf } from '../support/tier.ts'
+import { lossy, patienceMs, sharedMachine } from '../support/worlds/shared-machine.ts'
+
+const [few, all] = [3, 500]
+const hours = { timeout: 3_600_000 }
+
+const cacheMachine: MakeStoreMachine = (seed, pick) => {
+  const world = sharedMachine({ seed, faults: lossy })
+  return {
+    ...world,
+    troubles: [() => world.cutOff(pick([30, 400, patienceMs + 1_000]))],
+    losses: [world.emptyCache, () => undefined],
+    downs: /spent its restarts/,
+    mayLackFsync: false,
+  }
+}
+
+const stores = seedsOf(5, all)
+
+test(
+  `a store keeps every acknowledged write in ${stores.length} worlds, also without its cache`,
+  hours,
+  async () => {
+    await liveSeeds(stores, (seed) => liveStore(seed, cacheMachine))
+  },
+)
+
+const entities = seedsOf(few, all)
+
+test(`what durable actors promise holds in ${entities.length} random lives`, hours, async () => {
+  const tally = sumOf(
+    await liveSeeds(entities, (seed) => liveEntities(seed, sharedMachine({ seed, faults: lossy }))),
+  )
+
+  for (const what of ['replies', 'messages', 'power cuts'])
+    expect(tally[what], what).toBeGreaterThan(0)
+})
+
+const journals = seedsOf(few, all)
+
+test(
+  `no ack of a journal is lost, and no event comes twice, in ${journals.length} lives`,
+  hours,
+  async () => {
+    const sum = sumOf(
+      await liveSeeds(journals, (seed) =>
+        new JournalLife(seed, (options) => sharedMachine({ ...options, faults: lossy })).run(2),
+      ),
+    )
+
+    for (const what of ['acked', 'events']) expect(sum[what], what).toBeGreaterThan(0)
+  },
+)
+
+const flows = seedsOf(few, all)
+
+test(`workflows keep their promises in ${flows.length} random lives`, hours, async () => {
+  const tally = sumOf(
+    await liveSeeds(flows, (seed) => liveFlows(seed, sharedMachine({ seed, faults: lossy }))),
+  )
+
+  expect(tally.starts, 'starts').toBeGreaterThan(0)
+})

@@ -1,0 +1,109 @@
+/**
+ * A simulated machine whose instances keep their logs in a simulated engine, with its faults. The machine's disk is a cache: it
+ * may be emptied while no instance runs.
+ */
+import { isAway } from '../../../src/actors/log/shard-files.ts'
+import type { Clock } from '../../../src/clock.ts'
+import type { SharedLog } from '../../../src/storage/index.ts'
+import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
+import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
+import { type EngineFaults, SimulatedEngine, type SimulatedSession } from './simulated-engine.ts'
+import { type Machine, machine } from './simulated-instance.ts'
+
+/** How long a host waits for the engine, in ms. */
+export const patienceMs = 5_000
+
+/** A machine, and the engine of its logs. */
+export type SharedMachine = Machine & {
+  readonly engine: SimulatedEngine
+  /** Nothing leaves the machine for the engine, and nothing reaches it, for `ms`. */
+  readonly cutOff: (ms: number) => void
+  /** Removes everything that the machine keeps. */
+  readonly emptyCache: () => void
+}
+
+/** The machine of a life. With its logs in an engine, it may be cut off, and has no history. */
+export type LifeMachine = Machine & Partial<Pick<SharedMachine, 'cutOff'>>
+
+/** The faults of an engine that is busy, and far away. */
+export const lossy: EngineFaults = {
+  ...{ lostRequest: 0.02, lostAnswer: 0.05, repeated: 0.05 },
+  ...{ late: 0.05, lateMs: 60 },
+}
+
+/** A machine with an engine of its own. When its disk halts or crashes, the process loses the engine, too. */
+export const sharedMachine = (
+  options: MachineOptions & { readonly faults?: EngineFaults } = {},
+): SharedMachine => {
+  const { seed = 1, faults } = options
+  let link: Link | undefined
+  const linked = (clock: Clock): Link => {
+    const engine = new SimulatedEngine({ clock, seed, ...(faults && { faults }) })
+    link = new Link(engine)
+    return link
+  }
+  const world = machine({
+    ...options,
+    makeLogs: (clock) => {
+      const to = linked(clock)
+      return (shard) => sharedLogHost({ log: to.logOf(shard), clock, patienceMs })
+    },
+  })
+  if (!link) throw new Error('a machine makes its logs at once')
+  const { disk, projections } = world
+  const to = link
+  for (const end of ['halt', 'crash'] as const) {
+    const ended = disk[end].bind(disk)
+    disk[end] = (how?: object): void => {
+      to.breaks()
+      ended(how)
+    }
+  }
+  return {
+    ...world,
+    engine: to.engine,
+    // A start that found no engine changed nothing.
+    async start(more) {
+      for (;;) {
+        try {
+          return await world.start(more)
+        } catch (error) {
+          if (!isAway(error)) throw error
+        }
+      }
+    },
+    cutOff: (ms) => to.session.pause(ms),
+    emptyCache: () => {
+      for (let shard = 0; shard < shardsMax; shard++)
+        projections.remove(`/data/shard-${shard}/lmdb`)
+      if (disk.entry('/data')) disk.remove('/data')
+    },
+  }
+}
+
+const shardsMax = 8
+
+/** The connections of a process to the engine. They outlive the hosts of its logs. */
+class Link {
+  session: SimulatedSession
+  #logs = new Map<number, SharedLog>()
+  readonly engine: SimulatedEngine
+
+  constructor(engine: SimulatedEngine) {
+    this.engine = engine
+    this.session = engine.connect('c')
+  }
+
+  logOf(shard: number): SharedLog {
+    const log = this.#logs.get(shard) ?? this.session.log(`${shard}`)
+    this.#logs.set(shard, log)
+    return log
+  }
+
+  /** The process loses its connections. What it has sent may arrive. The next process has others. */
+  breaks(): void {
+    void this.session.close()
+    this.session = this.engine.connect('c')
+    this.#logs = new Map()
+  }
+}
