@@ -8,8 +8,8 @@ import { changesTable, pastTable } from '../views/history-view.ts'
 import { view } from './flow-words.ts'
 import type { ShownValues } from './shown-values.ts'
 
-/** `json`: the answer is one line of JSON. */
-type Shown = { readonly json?: boolean }
+/** `json`: the answer is one line of JSON. `inShell`: it is shown by `keelson history`. */
+type Shown = { readonly json?: boolean; readonly inShell?: boolean }
 
 /** The turns of one page. */
 const shownAtOnce = 20
@@ -19,11 +19,12 @@ export const historyWords = (app: App, { reveals }: ShownValues) => ({
   /** `history('order', '17')`, `history('order/17')`, with the options of `app.entity(kind).history`. */
   history: async (...given: unknown[]): Promise<View> => {
     const { kind, id, rest } = entityIn(given)
-    const { json, ...options } = (rest[0] ?? {}) as PastOptions & Shown
+    const { json, inShell, ...options } = (rest[0] ?? {}) as PastOptions & Shown
     const asked = { limit: shownAtOnce, ...(reveals && { reveal: true }), ...options }
     const page = await app.entity(kind).history(id, asked)
-    const next = (cursor: string): string =>
+    const line = (cursor: string): string =>
       `history('${kind}', ${quoted(id)}, { before: '${cursor}'${options.atLsn === undefined ? '' : `, atLsn: ${options.atLsn}`} })`
+    const next = inShell ? (cursor: string): string => `the same with --before ${cursor}` : line
     return view(json, page, (shown) => pastTable(`${kind}/${id}`, shown, next), asked.reveal)
   },
   /** `diff('order', '17', lsn, lsn2)`. */

@@ -49,6 +49,9 @@ describe('keelson history (needs the build)', () => {
     expect(totals(await json('--at', String(page.turns[2].lsn)))).toEqual([2, 2])
     const first = await json('--limit', '3')
     expect(totals(await json('--before', first.cursor))).toEqual([2])
+    const [, next = ''] =
+      /^the same with --before (\S+) goes on$/m.exec((await asked('--limit', '3')).output) ?? []
+    expect(totals(await json('--before', next))).toEqual([2])
     expect((await json('--reveal')).turns[0].state.apiToken).toBe('canary')
   })
 
