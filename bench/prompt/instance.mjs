@@ -46,17 +46,21 @@ const door = StateMachine.server(
   }),
 )
 
-/** Starts it with so many entities. `close` ends it and removes its folder. */
-export const startLarge = async (rows) => {
+/** Its lines would be between those of the bench. */
+const logger = { info: () => undefined, warn: () => undefined, error: console.error }
+
+/** Starts it with so many entities, and more parts if given. `close` ends it and removes its folder. */
+export const startLarge = async (rows, { kinds = [], queues = [], workflows = [] } = {}) => {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-prompt-'))
   const children = [
     orders,
     dynamicSupervisor('jobs', { name: 'jobs', intensity: 1_000 }),
     worker('large', large),
     worker('door', door),
-    flows({ queues: [mails] }),
+    ...kinds,
+    flows({ queues: [mails, ...queues], workflows }),
   ]
-  const app = await start({ dir, attach: true, app: supervisor('app', {}, children) })
+  const app = await start({ dir, logger, attach: true, app: supervisor('app', {}, children) })
   const ref = (at) => app.entity(orders).ref(String(at))
   for (let at = 0; at < rows; at += 1_000) {
     const calls = Array.from({ length: 1_000 }, (_, more) => call(ref(at + more), 'place'))

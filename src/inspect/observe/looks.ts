@@ -5,6 +5,7 @@
 import { invalidArgument } from '../../errors.ts'
 import type { Header, Overview, Views } from '../../observe/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
+import { nextTurn } from '../prompt/process-pages.ts'
 import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
@@ -141,11 +142,16 @@ export class Looks {
     const now = this.#app.system.clock.now()
     const gaveUp = this.#records.last('gave_up').map((event) => shownEvent(this.#app, event))
     const lineOf = (event: Folded) => shownLine(this.#app, event)
+    const troubles = fitting(
+      troublesOf(health, { gaveUp, runs, steps: this.#queues?.steps ?? [] }, now),
+      troublesBytes,
+    )
+    // Health, the last events and the head each take milliseconds: others have a turn between them.
+    await nextTurn(this.#app.system)
+    const recent = lastFitting(foldedLatest(this.#records, recentMax).map(lineOf), recentBytes)
+    await nextTurn(this.#app.system)
     return {
-      troubles: fitting(
-        troublesOf(health, { gaveUp, runs, steps: this.#queues?.steps ?? [] }, now),
-        troublesBytes,
-      ),
+      troubles,
       measuredSince: this.#sampling.since,
       latencies: this.#sampling.latencies,
       slow: lastFitting(
@@ -155,7 +161,7 @@ export class Looks {
       pending: this.#queues?.pending ?? [],
       growing: this.#growths.of(this.#app, health, this.#queues?.longest),
       series: this.#sampling.series,
-      recent: lastFitting(foldedLatest(this.#records, recentMax).map(lineOf), recentBytes),
+      recent,
     }
   }
 

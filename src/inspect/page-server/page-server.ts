@@ -182,7 +182,7 @@ export class PageServer {
     if (request.method !== 'GET') throw refusal(405, 'FORBIDDEN', 'GET')
     await this.#admit(request)
     const { view = 'header', ...query } = Object.fromEntries(searchParams)
-    if (!this.#streams.hasRoom) throw refusal(503, 'BUSY', 'eight viewers look already')
+    if (!this.#streams.hasRoom) throw refusal(503, 'BUSY', 'eight tabs look already; close one')
     response.writeHead(200, { ...headers, 'content-type': 'text/event-stream' })
     this.#streams.add(response, view, query, () =>
       this.#admit(request).then(

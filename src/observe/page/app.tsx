@@ -99,25 +99,30 @@ const useRoute = (): Route => {
   return route
 }
 
+/** How the stream is, and why if that is known. */
+type Stream = { readonly state: StreamState; readonly reason?: string }
+
 /** The frames of a view, and how their stream is. */
 const useFrames = (view: keyof Views, query: object, isPaused: boolean) => {
   const key = JSON.stringify([view, query])
-  const [state, setState] = useState<StreamState>('connecting')
+  const [{ state, reason }, setStream] = useState<Stream>({ state: 'connecting' })
   const [last, setLast] = useState<{ readonly key: string; readonly frame: Frame }>()
   const [header, setHeader] = useState<Header>()
   useEffect(() => {
-    if (isPaused) return setState('paused')
-    setState('connecting')
+    const become = (next: StreamState, why?: string): void =>
+      setStream({ state: next, ...(why !== undefined && { reason: why }) })
+    if (isPaused) return become('paused')
+    become('connecting')
     return follow(view, query, {
-      onState: setState,
+      onState: become,
       onFrame: (frame) => {
         setLast((before) => ('away' in frame && before?.key === key ? before : { key, frame }))
-        if ('away' in frame) setState('lost')
+        if ('away' in frame) become('lost', frame.away.reason)
         else setHeader(frame.header)
       },
     })
   }, [key, isPaused])
-  return { state, header, frame: last?.key === key ? last.frame : undefined }
+  return { state, reason, header, frame: last?.key === key ? last.frame : undefined }
 }
 
 /** The whole page. */
@@ -127,7 +132,7 @@ export const App = () => {
   const [action, setAction] = useState<{ readonly action: Proposed; readonly title: string }>()
   const view = views[route.view] ?? (views.overview as View)
   const { view: followed, query = {} } = view.follows(route)
-  const { state, header, frame } = useFrames(followed, query, isPaused)
+  const { state, reason, header, frame } = useFrames(followed, query, isPaused)
   useKeys(() => setPaused((was) => !was))
   useEffect(() => {
     document.title = `${header ? `${header.instance} · ` : ''}${view.title}`
@@ -162,7 +167,7 @@ export const App = () => {
         </ul>
       </nav>
       <main class="main" data-view={route.view} data-state={state}>
-        <Notice state={state} frame={frame} />
+        <Notice state={state} reason={reason} isSeen={frame !== undefined && !('away' in frame)} />
         {page && (
           <PageContext.Provider value={page}>
             {frame && 'data' in frame && <view.Shown data={frame.data as never} route={route} />}
@@ -273,20 +278,28 @@ const Vitals = ({ header }: { header: Header }) => {
   )
 }
 
-const Notice = ({ state, frame }: { state: StreamState; frame: Frame | undefined }) => {
-  if (state === 'ended')
+const Notice = (props: {
+  readonly state: StreamState
+  readonly reason: string | undefined
+  /** Whether the view below has a frame. */
+  readonly isSeen: boolean
+}) => {
+  if (props.state === 'ended')
     return (
       <p class="banner bad">
         This tab is signed out: open the address that <code>keelson observe</code> prints, or sign
         in to the service again.
       </p>
     )
-  if (state === 'lost')
+  if (props.state === 'lost')
     return (
       <p class="banner bad" role="alert">
-        {frame && 'away' in frame ? frame.away.reason : 'No answer.'} This is the last that was
-        seen; it is asked again.
+        {sentence(props.reason ?? 'no answer')} {props.isSeen && 'This is the last that was seen; '}
+        {props.isSeen ? 'it' : 'It'} is asked again.
       </p>
     )
   return null
 }
+
+const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`

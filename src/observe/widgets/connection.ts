@@ -102,7 +102,8 @@ const retryMsMax = 4_000
 
 type Listener = {
   readonly onFrame: (frame: Frame) => void
-  readonly onState: (state: StreamState) => void
+  /** `reason`: why a stream is lost, if the server says so. */
+  readonly onState: (state: StreamState, reason?: string) => void
 }
 
 /**
@@ -118,6 +119,7 @@ export const follow = (view: keyof Views, query: object, listener: Listener): ((
     if (document.hidden) return listener.onState('paused')
     const abort = new AbortController()
     life.abort = abort
+    let reason: string | undefined
     try {
       await read(`api/stream?${queryOf({ view, ...query })}`, abort, (frame) => {
         life.failures = 0
@@ -126,11 +128,12 @@ export const follow = (view: keyof Views, query: object, listener: Listener): ((
       })
     } catch (error) {
       if (error instanceof Refused && error.code === 'UNAUTHORIZED') life.isOver = true
+      else if (error instanceof Refused) reason = error.message
     }
     // Another stream has taken its place, or nobody follows.
     if (life.abort !== abort || document.hidden || (life.isOver && abort.signal.aborted)) return
     if (life.isOver) return listener.onState('ended')
-    listener.onState('lost')
+    listener.onState('lost', reason)
     life.cancel = after(Math.min(retryMsMax, retryMs * 2 ** life.failures++), () => void open())
   }
   const endListening = on(document, 'visibilitychange', () => void open())

@@ -194,11 +194,17 @@ type Watched = Pick<PendingCall, 'name' | 'context' | 'onResult'>
 
 /** Counts a call that is made now, traces it, and announces its result, if that is wanted. */
 const watch = (process: Process, call: Watched): void => {
+  const { heard, tracer } = process.kernel
+  const hearing = heard['call.done']
+  const isHeard = hearing.isOn && !hearing.skips()
+  if (isHeard || tracer !== undefined) measure(process, call)
+}
+
+/** Its closure takes memory, which a call that is no sample does not need: so it is not in `watch`. */
+const measure = (process: Process, call: Watched): void => {
   const { clock, heard, tracer } = process.kernel
   const { name: message } = call
   const hearing = heard['call.done']
-  const isHeard = hearing.isOn && !hearing.skips()
-  if (!isHeard && tracer === undefined) return
   const weight = hearing.weigh(clock)
   const traced = tracer?.call(process, message)
   if (weight === 0 && !hearing.isAll && traced === undefined) return

@@ -32,12 +32,12 @@ describe.skipIf(lacks(withoutChromium))('in a server of a host, the page (needs 
   })
   afterAll(() => browser?.close())
 
+  /** A tab of a browser of its own: one browser has six connections to a server. */
   const signedIn = async (url: string) => {
-    await browser.setCookie({ name: 'session', value: 's3cr3t', domain: '127.0.0.1', path: '/' })
-    onTestFinished(() => browser.deleteMatchingCookies({ name: 'session', url }))
-    const tab = await openTab(browser, url)
-    onTestFinished(() => tab.page.close())
-    return tab
+    const context = await browser.createBrowserContext()
+    onTestFinished(() => context.close())
+    await context.setCookie({ name: 'session', value: 's3cr3t', domain: '127.0.0.1', path: '/' })
+    return openTab(context, url)
   }
 
   test('is refused without the login of the host, and shows every view with it', async () => {
@@ -68,6 +68,22 @@ describe.skipIf(lacks(withoutChromium))('in a server of a host, the page (needs 
     await page.locator('dialog button ::-p-text(Close)').click()
     await showView(page, 'log')
     await waitForText(page, 'ann, observing: kills idle <')
+  })
+
+  test('has room for eight tabs, and another one goes on when one of them is closed', async () => {
+    const { url } = await openHost('read')
+    const tabs = []
+    for (let at = 0; at < 8; at++) {
+      const { page } = await signedIn(url)
+      await page.waitForSelector('.main[data-state="live"]')
+      tabs.push(page)
+    }
+    const { page } = await signedIn(url)
+    await waitForText(page, 'Eight tabs look already; close one.')
+
+    await tabs[0]?.close()
+    await showView(page, 'overview')
+    await waitForText(page, 'Nothing is in trouble.')
   })
 
   test('says when the login has ended', async () => {

@@ -25,7 +25,7 @@ export const widths = [1_280, 390] as const
 
 /** Opens an address in a tab with this width and theme. */
 export const openTab = async (
-  browser: Browser,
+  browser: Pick<Browser, 'newPage'>,
   url: string,
   { width = 1_280, theme = 'light' }: { readonly width?: number; readonly theme?: string } = {},
 ): Promise<Tab> => {

@@ -107,7 +107,8 @@ const wave = (at: number, base: number, spread: number): number =>
 const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] => {
   const isEmpty = scenario === 'empty'
   const isBroken = scenario === 'broken'
-  const ticks = Array.from({ length: 600 }, (_, index) => index)
+  // An empty one was started just now.
+  const ticks = Array.from({ length: isEmpty ? 2 : 600 }, (_, index) => index)
   const series = (base: number, spread: number, late: number) =>
     ticks.map((tick) =>
       isEmpty ? 0 : wave(tick, base, spread) + (isBroken && tick > 540 ? late : 0),
@@ -184,7 +185,7 @@ const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] =
           { title: 'heap', unit: 'bytes', value: 412 * 1024 ** 2, perSecond: 12_000 },
         ],
     series: {
-      times: ticks.map((tick) => at - (600 - tick) * 1_000),
+      times: ticks.map((tick) => at - (ticks.length - tick) * 1_000),
       turnsPerSecond: series(420, 180, -380),
       writesPerSecond: series(640, 260, -500),
       loopDelayMs: series(1, 2.5, 120),
@@ -455,7 +456,7 @@ export const answerOf = (
             ...(query.id === '17' && { pid: 97 }),
             ...(query.id === '4812' && { blocked: 'its version 3 is not known to the code' }),
             born: {
-              ...{ incarnation: '7f3a', seq: 7, version: 2, state, calls: 2 },
+              ...{ incarnation: '7f3a', seq: isBroken ? 8 : 7, version: 2, state, calls: 2 },
               fields: { type: 'object', size: 1, members: [['status', 'paying']] },
               steps: [
                 {

@@ -17,10 +17,12 @@ export type PageServer = {
   readonly plans: readonly unknown[]
   /** The bodies of actions, in order. */
   readonly acts: readonly unknown[]
-  /** Makes it another instance, and sends a frame to each stream. */
-  readonly become: (scenario: Scenario) => void
-  /** Ends the streams and answers nothing, or answers again. */
-  readonly refuse: (isRefusing: boolean) => void
+  /** Makes it another instance, so much later, and sends a frame to each stream. */
+  readonly become: (scenario: Scenario, afterMs?: number) => void
+  /** Ends the streams and answers nothing, or answers again. With a view only its questions have no answer. */
+  readonly refuse: (isRefusing: boolean, view?: string) => void
+  /** Sends nothing more to the streams that it has, nor ends them. */
+  readonly forget: () => void
   readonly close: () => Promise<void>
 }
 
@@ -33,7 +35,7 @@ const headers = {
 
 /** Serves on a free port of this machine. */
 export const servePage = async (begun: Scenario, isWriting = false): Promise<PageServer> => {
-  const life = { scenario: begun, at: startAt, isRefusing: false }
+  const life = { scenario: begun, at: startAt, isRefusing: false, without: '' }
   const streams = new Map<ServerResponse, string>()
   const acts: unknown[] = []
   const plans: unknown[] = []
@@ -68,6 +70,7 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
     const { pathname, search } = new URL(request.url ?? '/', 'http://page')
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
     if (life.isRefusing) return void request.socket.destroy()
+    if (pathname === `/api/${life.without}`) return void request.socket.destroy()
     if (pathname === '/') return response.setHeader('content-type', 'text/html').end(page)
     if (request.method === 'POST') return void post(request, response)
     if (request.headers.authorization !== 'Bearer t')
@@ -96,15 +99,20 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
       }),
     plans,
     acts,
-    become: (scenario) => {
+    become: (scenario, afterMs = 1_000) => {
       life.scenario = scenario
-      life.at += 1_000
+      life.at += afterMs
       for (const [response, asked] of streams) send(response, asked)
     },
-    refuse: (isRefusing) => {
+    refuse: (isRefusing, view) => {
+      if (view !== undefined) {
+        life.without = isRefusing ? view : ''
+        return
+      }
       life.isRefusing = isRefusing
       if (isRefusing) server.closeAllConnections()
     },
+    forget: () => streams.clear(),
     close: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => void server.close(resolve))
