@@ -61,9 +61,10 @@ export const startObserved = async (rows, { isTroubled }) => {
     await pay(app, 'fails', rows / 10)
     await pay(app, 'parks', rows / 10)
     await pay(app, 'hangs', rows / 100)
-    const { actors } = app.health()
-    if (actors.failing.count < rows / 10 || actors.parked.count < rows / 10)
-      throw new Error(`${actors.failing.count} fail and ${actors.parked.count} are parked`)
+    await until(() => {
+      const { failing, parked } = app.health().actors
+      return failing.count >= rows / 10 && parked.count >= rows / 10
+    })
   }
   await app.control.flushAll()
   await new Promise((resolve) => setTimeout(resolve, 2_000))

@@ -242,14 +242,24 @@ const blockedRuns = (parts: Health['parts']): readonly CausedTrouble[] =>
 const foldedTroubles = (all: readonly CausedTrouble[]): readonly Trouble[] => {
   const groups = new Map<unknown, CausedTrouble[]>()
   for (const trouble of all) {
-    const { tone, sort, cause } = trouble
-    const key = cause === undefined ? trouble : JSON.stringify([tone, sort, cause])
+    const { tone, sort, cause, subject } = trouble
+    const key =
+      cause === undefined ? trouble : JSON.stringify([tone, sort, withoutIds(cause, subject)])
     const group = groups.get(key)
     if (group) group.push(trouble)
     else groups.set(key, [trouble])
   }
   return [...groups.values()].map(folded)
 }
+
+/** A cause without the id of its subject, and without keys such as `4e29b3cbb0d3ef26`. */
+const withoutIds = (cause: string, subject: string): string => {
+  const id = subject.slice(subject.indexOf('/') + 1)
+  return cause.replace(/[\w-]+/g, (word) => (word === id || isKey(word) ? '…' : word))
+}
+
+const isKey = (word: string): boolean =>
+  word.length >= 8 && /\d/.test(word) && /^[\da-f-]+$/i.test(word)
 
 const folded = (group: readonly CausedTrouble[]): Trouble => {
   const [{ cause, ...first }, ...others] = group as [CausedTrouble, ...CausedTrouble[]]

@@ -93,6 +93,26 @@ test('troubles with one cause are one line, and those with another cause another
   })
 })
 
+test('causes are the same if they differ in the id of their subject, or in a key', async () => {
+  const { first, count } = failing(4)
+  const errors = [
+    '503 for 0/4e29b3cbb0d3ef26',
+    '503 for 1/d998ad33d9af8b4a',
+    '404 for 2',
+    '503 for 2',
+  ]
+  const shown = await failingSteps({
+    count,
+    first: first.map((each, at) => ({ ...each, error: errors[at] ?? '' })),
+  })
+
+  expect(shown.map(({ subject, text }) => [subject, text])).toEqual([
+    ['order/0', 'continue charge: 503 for 0/4e29b3cbb0d3ef26'],
+    ['order/2', 'continue charge, try 2: 404 for 2'],
+    ['order/3', 'continue charge, try 2: 503 for 2'],
+  ])
+})
+
 test('a folded trouble begins with the first of them', async () => {
   const health = (await simulated({})).app.health()
   const overdue = [30, 10, 20].map((at) => ({ entity: `order/${at}`, what: 'alarm pay', at }))
