@@ -1,0 +1,82 @@
+/** The host of a log over the engine in PostgreSQL: the contract of hosts on a real server, and connections that are killed. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { Database } from '../../../src/adapters/postgres/database.ts'
+import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
+import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
+import { systemClock } from '../../../src/clock.ts'
+import type { SharedLog } from '../../../src/storage/index.ts'
+import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
+import { logHostContract } from '../../contracts/log-host.contract.ts'
+import { lacks } from '../../support/lacks.ts'
+import { thorough } from '../../support/tier.ts'
+import { payload } from '../../support/worlds/logs.ts'
+import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
+
+describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
+  let [dir, server, look]: [string, PostgresServer, Database] = [] as never
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'keelson-'))
+    server = new PostgresServer(join(dir, 'server'))
+    await server.start()
+    look = await connectPg({ connectionString: server.url })
+  })
+  afterAll(async () => {
+    await look.close()
+    await server.stop()
+    rmSync(dir, { recursive: true, force: true })
+  })
+
+  /** A log of a cluster of its own. */
+  const newLog = async (): Promise<SharedLog> => {
+    const cluster = `c-${crypto.randomUUID()}`
+    const engine = postgresEngine({ connectionString: server.url })
+    const session = await engine.open({ cluster, copies: 1 })
+    onTestFinished(() => session.close())
+    return session.log('0')
+  }
+  const at = { dir: '', options: { maxFileSize: 64 * 1024, sectorBytes: 4096 } }
+  const hostOf = (log: SharedLog) =>
+    sharedLogHost({ log, clock: systemClock(), patienceMs: 60_000 })
+
+  logHostContract('in PostgreSQL', async () => {
+    const log = await newLog()
+    return { ...at, makeHost: () => hostOf(log), during: (work) => work }
+  })
+
+  test('whose connections are killed at any moment has each acknowledged frame once, in order', async () => {
+    const host = hostOf(await newLog())
+    await host.run('create', at)
+    const inspection = await host.run('inspect', { ...at, evidence: [] })
+    await host.run('open', { ...at, inspection })
+    const kill = `select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'keelson' and state = 'active' and query like '%into keelson_cluster.groups%'`
+    let kills = 0
+    const count = thorough(50, 1_000)
+    const lsns: number[] = []
+    for (let number = 1; number <= count; number += 2) {
+      const pair = [number, number + 1].map((each) => {
+        const bytes = Uint8Array.from(payload(each))
+        const frame = { bytes, lengths: [bytes.length], now: each, sync: true, projectedLsn: 0 }
+        return host.run('commit', frame)
+      })
+      let isPending = true
+      const commits = Promise.all(pair).finally(() => {
+        isPending = false
+      })
+      // Once for each pair, so that the repeats come through.
+      for (let killed = 0; isPending && killed === 0; kills += killed)
+        killed = (await look.query(kill)).length
+      for (const commit of await commits) lsns.push(...commit.lsns)
+    }
+
+    const { frames } = await host.run('read', { from: 1, maxBytes: 1 << 20 })
+    expect(frames.map(({ lsn, time }) => [lsn, time])).toEqual(
+      lsns.map((lsn, index) => [lsn, index + 1]),
+    )
+    expect(frames).toHaveLength(count)
+    expect(kills).toBeGreaterThan(0)
+  }, 600_000)
+})
