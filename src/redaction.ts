@@ -45,7 +45,14 @@ export const redacted = <T>(
   decided?: Decided,
   depth: number = Number.POSITIVE_INFINITY,
 ): T => {
-  const copying = new Copying(decided, depth)
+  const copying = new Copying(decided, depth, isSecretName)
+  const shown = copying.shown(value)
+  return copying.hides ? (shown as T) : value
+}
+
+/** As `redacted`, but names hide nothing: of a value that may be shown, with `decided` for parts of it. */
+export const replaced = <T>(value: T, decided: Decided, depth: number): T => {
+  const copying = new Copying(decided, depth, () => false)
   const shown = copying.shown(value)
   return copying.hides ? (shown as T) : value
 }
@@ -60,12 +67,14 @@ class Copying {
   /** The text of an object, and how deep it is there: nearer to the top there is more to show. */
   readonly #copies = new Map<object, { readonly shown: unknown; readonly depth: number }>()
   readonly #depthMax: number
+  readonly #isHidden: (name: unknown) => boolean
   #left = membersMax
   #depth = 0
 
-  constructor(decided: Decided | undefined, depth: number) {
+  constructor(decided: Decided | undefined, depth: number, isHidden: (name: unknown) => boolean) {
     this.#decided = decided
     this.#depthMax = depth
+    this.#isHidden = isHidden
   }
 
   shown(value: unknown): unknown {
@@ -167,7 +176,7 @@ class Copying {
   /** The item of a field. Booleans and missing values are no secrets, and functions have none. */
   #field(name: unknown, item: unknown): unknown {
     const title = typeof name === 'symbol' ? name.description : name
-    if (!isSecretName(title) || isHarmless(item)) return this.shown(item)
+    if (!this.#isHidden(title) || isHarmless(item)) return this.shown(item)
     return this.#instead(item, hiddenText(item))
   }
 

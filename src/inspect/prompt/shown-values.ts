@@ -3,7 +3,7 @@
  * `formatStatus`, and sockets, servers and streams. Code at the prompt gets the value itself, so that
  * it may be written back.
  */
-import { hiddenText, redacted } from '../../redaction.ts'
+import { hiddenText, redacted, replaced } from '../../redaction.ts'
 import { View } from '../text/view.ts'
 
 const depthMax = 4
@@ -34,8 +34,8 @@ export class ShownValues {
     if (this.reveals) return value
     const decided = this.#decided
     const instead = {
-      has: (each: object) => decided.has(each) || emitterText(each) !== undefined,
-      get: (each: object) => emitterText(each) ?? decided.get(each),
+      has: (each: object) => decided.has(each) || emitters.has(each),
+      get: (each: object) => emitters.get(each) ?? replaced(decided.get(each), emitters, depth),
     }
     return redacted(value, instead, depth)
   }
@@ -50,6 +50,11 @@ const emitterText = (value: object): View | undefined => {
     // A Proxy may throw when it is asked.
     return undefined
   }
+}
+
+const emitters = {
+  has: (each: object) => emitterText(each) !== undefined,
+  get: emitterText,
 }
 
 /** Where the words of a prompt have the texts that are printed instead of their values. */
