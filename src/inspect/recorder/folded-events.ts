@@ -43,8 +43,13 @@ const linesAlone = (records: Records): readonly Recorded[] => {
   }
   const near = (line: Recorded): readonly Recorded[] =>
     [-1, 0, 1].flatMap((offset) => byTime.get(spanOf(line) + offset) ?? [])
-  return records.last('log').filter((line) => !near(line).some((event) => isAbout(event, line)))
+  return records
+    .last('log')
+    .filter((line) => isAction(line) || !near(line).some((event) => isAbout(event, line)))
 }
+
+/** An action of a page says who did it and why, which no event of its subject says. */
+const isAction = ({ text }: Recorded): boolean => text.includes(', observing: ')
 
 const isAbout = ({ pid, subject }: Recorded, line: Recorded): boolean =>
   (pid !== undefined && pid === line.pid) || (subject !== '' && line.text.includes(subject))

@@ -551,6 +551,23 @@ describe('actions', () => {
     )
   })
 
+  test('are among the last events, also if what they act on fails at once', async () => {
+    await during(call(app.entity('acct').ref('7'), 'plan' as never))
+    await advance(100)
+    const step = { kind: 'acct', id: '7', name: 'charge' }
+    await told({ act: { act: 'retryStep', ...step, reason: 'try' } }, observer(true))
+    await advance(100)
+
+    const { recent } = await look('overview')
+    expect(recent.filter(({ sort }) => sort === 'step_failed')).not.toEqual([])
+    expect(recent).toContainEqual(
+      expect.objectContaining({
+        sort: 'log',
+        text: expect.stringContaining('ann, observing: runs the step charge of acct/7'),
+      }),
+    )
+  })
+
   test('leave one line, whatever the id, the user and the reason have in them', async () => {
     const forged = 'x\n2026-01-01 error: FORGED \u001b[31m'
     const by = new Observer(app, { isWriting: true, user: `ann${forged}` })

@@ -74,7 +74,13 @@ describe.skipIf(lacks(withoutChromium))('in an incident, with --write (needs the
 
     // The log tail is full of the crash loop; the last events have it as two lines.
     await showView(page, 'overview')
-    for (const effect of ['suspends order/17', 'go on', 'lets order/17 rest', 'deletes order/17'])
+    for (const effect of [
+      'runs the step',
+      'suspends order/17',
+      'go on',
+      'lets order/17 rest',
+      'deletes order/17',
+    ])
       await waitForText(page, effect)
     expect(console).toEqual([])
   })
