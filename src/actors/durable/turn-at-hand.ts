@@ -176,7 +176,7 @@ export class TurnAtHand {
     // No draft is open while rows are read: it would hold the notice of a failure.
     const others = otherKeysOf(shard, identity.entity)
     const draft = this.begin(ownRun('call', 'delete', from))
-    draft.endAll(identity, others)
+    draft.endAll(this.#terms, others)
     from.reply(answer)
     draft.hold({ leave: () => this.#terms.removed() })
     this.leave(draft)

@@ -20,8 +20,9 @@ import type { Failure } from '../turns/retry-policy.ts'
 import type { StateChange } from './state-changes.ts'
 
 /**
- * The cause of a turn. It is inferred: a step that is gone has run; an alarm that was due and is gone
- * has fired; a remembered id is of a call. Of other messages the log has no name.
+ * The cause of a turn. Its kind is inferred from what the turn changed: a step that is gone has run;
+ * an alarm that was due and is gone has fired; a remembered id is of a call. `message` and `by` are
+ * what the turn itself recorded.
  */
 export type TurnCause = {
   /** `birth`: the first turn, by a message. `end`: the turn removed the actor. */
@@ -30,6 +31,10 @@ export type TurnCause = {
   readonly name?: string
   /** The try failed with this error. */
   readonly error?: KeptError
+  /** The message, such as `call place`; absent in logs that have no causes (`wal.causes`). */
+  readonly message?: string
+  /** The process that called, as it is printed; absent if none did, or in such logs. */
+  readonly by?: string
 }
 
 /** A step that waited after a turn. */
@@ -91,7 +96,7 @@ export const pastTurn = (
   const { incarnation = '', seq = 0 } = mark ?? follows ?? {}
   return {
     ...{ lsn, time, incarnation, seq, state, writes, entries, rows: own },
-    cause: causeOf(entity, turn, before, alarms),
+    cause: { ...causeOf(entity, turn, before, alarms), ...recordedIn(turn) },
     ...(changes && { changed: changes.map(({ path }) => path) }),
     steps: steps.map(({ name, step, tries, failure }) => ({
       ...{ name, step, tries },
@@ -130,6 +135,12 @@ const alarmsIn = (entity: string, { rows }: LoggedTurn): readonly PastAlarm[] =>
       return { name, at, tries, ...errorIn(failure) }
     })
 
+const recordedIn = ({ cause }: LoggedTurn): Pick<TurnCause, 'message' | 'by'> => {
+  if (cause === undefined) return {}
+  const { what, by } = cause
+  return by === undefined ? { message: what } : { message: what, by }
+}
+
 const causeOf = (
   entity: string,
   turn: LoggedTurn,
@@ -145,7 +156,8 @@ const causeOf = (
   if (fired !== undefined) return { kind: 'alarm', name: fired }
   const [id] = turn.rows.find(([key, row]) => row && isWithin(key, callIdRows(entity))) ?? []
   if (id !== undefined) return { kind: 'call', name: id.slice(id.lastIndexOf('\0') + 1) }
-  return { kind: turn.follows === undefined ? 'birth' : 'message' }
+  if (turn.follows === undefined) return { kind: 'birth' }
+  return { kind: turn.cause?.what.startsWith('call ') ? 'call' : 'message' }
 }
 
 /** A step that has run, or whose try has failed. */

@@ -31,6 +31,7 @@ import {
   isRefusal,
   type LogDescription,
   type LogHost,
+  logFeatures,
   type OpenReport,
 } from '../../storage/index.ts'
 import {
@@ -306,6 +307,7 @@ const open = async (state: State, context: Context): Promise<State> => {
   await settleStrays(shard, host, signal)
   shard.observeTime(report.lastTime)
   shard.appends.opened(report.lastLsn)
+  shard.appends.takesCauses = settings.wal.causes ?? (report.features & logFeatures.causes) !== 0
   if (!isAdopted) tell(system, shard, 'wal.recovered', report)
   const idle = new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, () => send(self, 'markDue'))
   signal.addEventListener('abort', () => idle.end(), { once: true })

@@ -40,6 +40,8 @@ export type DurableTable = {
   /** By the names of infos: they get `{ news, error }` after the refusal of such an info. */
   readonly refused: Section
   readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
+  /** The bytes of the causes of its turns without a caller, by their messages. */
+  readonly causes: Map<string, Uint8Array>
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
   readonly down: Handler | undefined
@@ -54,6 +56,7 @@ export const durableTable = (server: object): DurableTable => {
     Pick<DurableTable, 'init'> & { readonly index?: (state: unknown) => unknown }
   const { version = 1, index, shape = '' } = given
   return {
+    causes: new Map(),
     ...{ kind: given.kind, version, shape, migrate: given.migrate, init: given.init },
     ...{
       wake: given.wake,

@@ -8,6 +8,7 @@ import {
   type Command,
   type EntityRowChange,
   type EntryUnit,
+  encodeCause,
   entryUnit,
   markBytes,
   namedKeys,
@@ -291,6 +292,7 @@ export class TurnDraft extends LoggedTurn {
       row,
       rows: noted.length + rows.length === 0 ? changes : [...changes, ...noted, ...rows],
       writes,
+      cause: shard.appends.takesCauses ? causeIn(this.run, table.causes) : undefined,
     }
     this.unit = this.#entries || this.#own ? { ...unit, ...this.#beside } : unit
     this.after = after
@@ -322,8 +324,11 @@ export class TurnDraft extends LoggedTurn {
   }
 
   /** Ends it with a unit that removes every row. `others`: rows that its memory does not know. */
-  endAll(identity: Identity, others: readonly string[]): void {
-    this.unit = removalOf(identity, this.before.stored, others)
+  endAll({ identity, shard, table }: UnitTerms, others: readonly string[]): void {
+    const unit = removalOf(identity, this.before.stored, others)
+    this.unit = shard.appends.takesCauses
+      ? { ...unit, cause: causeIn(this.run, table.causes) }
+      : unit
     this.after = nothing
   }
 }
@@ -377,4 +382,18 @@ const ownCommands = (batch: Batch, { identity, shard }: UnitTerms): readonly Com
         details: { keys: [key], entity: identity.entity },
       })
   return commands
+}
+
+/**
+ * The bytes of the cause of a turn: its message, and the caller if it called through `context.to`.
+ * `known`: those without a caller, by their messages. They are as few as a server has handlers.
+ */
+const causeIn = ({ what, from }: Run, known: Map<string, Uint8Array>): Uint8Array => {
+  const caller = from?.call.maker?.title
+  if (caller !== undefined) return encodeCause(what, caller)
+  const found = known.get(what)
+  if (found !== undefined) return found
+  const bytes = encodeCause(what)
+  known.set(what, bytes)
+  return bytes
 }

@@ -3,6 +3,7 @@ import { cutText, keptText, type PastTurn } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { History, HistoryTurn, Past } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { causeTitle } from '../views/history-view.ts'
 import { entityIn } from './entity-looks.ts'
 import { machineValue } from './machine-shown.ts'
 import { given, numberIn, optionalNumber, type Query } from './questions.ts'
@@ -52,10 +53,8 @@ const pageOf = async (app: App, query: Query, before: number | undefined, limit:
 }
 
 /** Of a run the operation that the turn recorded says more than that there was a message. */
-const causeText = ({ cause: { kind, name }, operations: [operation] }: PastTurn): string => {
-  if (kind === 'message' && operation !== undefined) return operation
-  return name === undefined ? kind : `${kind} ${name}`
-}
+const causeText = ({ cause, operations: [operation] }: PastTurn): string =>
+  cause.kind === 'message' && operation !== undefined ? operation : causeTitle(cause)
 
 const turnShown = (turn: PastTurn): HistoryTurn => {
   const { lsn, time, seq, changed = [], steps, alarms, writes, entries, operations } = turn

@@ -5,6 +5,7 @@ import {
   type PastPage,
   type PastTurn,
   type StateChange,
+  type TurnCause,
 } from '../../actors/index.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
@@ -39,9 +40,18 @@ const rowOf = (turn: PastTurn): readonly string[] => [
   turn.cause.kind === 'end' ? '-' : lineText(turn.state, stateWidth),
 ]
 
-const causeText = ({ cause: { kind, name, error } }: PastTurn): string => {
-  const text = name === undefined ? kind : `${kind} ${printable(name)}`
+const causeText = ({ cause }: PastTurn): string => {
+  const { error, by } = cause
+  const text = `${causeTitle(cause)}${by === undefined ? '' : ` by ${printable(by)}`}`
   return error === undefined ? text : `${text} failed: ${printable(keptText(error))}`
+}
+
+/** `call place request-7`, `step charge`, `birth, call place`: as much as is known. */
+export const causeTitle = ({ kind, name, message }: TurnCause): string => {
+  const id = name === undefined ? '' : ` ${printable(name)}`
+  if (message === undefined || kind === 'step' || kind === 'alarm') return `${kind}${id}`
+  const handled = `${printable(message)}${id}`
+  return kind === 'birth' || kind === 'end' ? `${kind}, ${handled}` : handled
 }
 
 /** The changed paths of the state, and what else the turn changed. */

@@ -288,7 +288,10 @@ const Turns = (props: {
       title="Turns"
       isFlush
       aside={
-        <span class="muted" title="Causes are inferred from the rows that each turn changed.">
+        <span
+          class="muted"
+          title="Where turns record no cause, it is inferred from the rows that they changed."
+        >
           choose one, or two
         </span>
       }

@@ -15,7 +15,7 @@ import { makeFolders } from '../disk/new-folders.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
-import { logFeatures } from '../ports/log-host.ts'
+import { knownFeatures } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { StoredFrame } from '../ports/replica.ts'
@@ -40,7 +40,7 @@ export type ShardPlan = {
 
 /** Nothing is known of the options that the log had; these take every frame that a log can have. */
 const layout = {
-  features: logFeatures.entries | logFeatures.ownRows,
+  features: knownFeatures,
   sectorBytes: 4096,
   payloadMax: 1024 * 1024 * 1024,
   fileBytes: 16 * 1024 * 1024,

@@ -83,7 +83,7 @@ const readSizedCommand = (reader: PayloadReader): Command => {
   return reader.within(length, () => readCommand(reader))
 }
 
-const readTurn = (reader: PayloadReader): Turn => {
+const readTurn = (reader: PayloadReader, cause?: Uint8Array): Turn => {
   const turn: Turn = {
     kind: 'turn',
     entity: reader.text('an entity', entityBytesMax),
@@ -93,6 +93,7 @@ const readTurn = (reader: PayloadReader): Turn => {
       : undefined,
     rows: reader.list(() => readRowChange(reader)),
     writes: reader.list(() => readSizedCommand(reader)),
+    ...(cause && { cause }),
   }
   const entries = reader.list(() => reader.within(reader.u32(), () => readEntryUnit(reader)))
   const own = reader.at === reader.end ? undefined : readOwn(reader)
@@ -100,6 +101,12 @@ const readTurn = (reader: PayloadReader): Turn => {
   if (fault !== undefined) throw reader.damaged(`a turn with ${fault}`)
   if (entries.length === 0 && !own) return turn
   return { ...turn, ...(entries.length > 0 && { entries }), ...(own && { own }) }
+}
+
+const readCausedTurn = (reader: PayloadReader): Turn => {
+  const length = reader.u8()
+  const from = reader.take(length)
+  return readTurn(reader, reader.bytes.subarray(from, from + length))
 }
 
 const readOwn = (reader: PayloadReader): OwnChanges => {
@@ -170,8 +177,9 @@ const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) 
   [unitKinds.command]: readCommand,
   [unitKinds.batch]: readBatch,
   [unitKinds.entry]: readEntryUnit,
-  [unitKinds.turn]: readTurn,
+  [unitKinds.turn]: (reader) => readTurn(reader),
   [unitKinds.removal]: readRemoval,
+  [unitKinds.causedTurn]: readCausedTurn,
 }
 
 const plansByCode = new Map(Object.values(commandPlans).map((plan) => [plan.code, plan]))

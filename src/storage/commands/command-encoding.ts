@@ -12,6 +12,7 @@
  *                             u32 entries | per entry: u32 length | the body of an entry |
  *                             nothing, or 8 bytes of a birth | u32 own rows, each: key, u8 0, or
  *                             1, u8 tag and sized bytes
+ *     body of a turn with its cause   u8 length and bytes of the cause | the body of a turn
  *     body of a removal       entity | 8 bytes of a birth | u8 last | u32 keys, each a key
  *
  * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32,
@@ -112,7 +113,8 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void => {
       writeBatch(sink, unit.commands)
       break
     case 'turn':
-      sink.u8(unitKinds.turn)
+      sink.u8(unit.cause ? unitKinds.causedTurn : unitKinds.turn)
+      if (unit.cause) writeCause(sink, unit.cause)
       writeTurn(sink, unit)
       break
     case 'entry':
@@ -152,6 +154,11 @@ const checkTurn = (turn: Turn): void => {
 const writeEntry = (sink: PayloadSink, { digest, body }: EntryUnit): void => {
   sink.bytes(digest)
   sink.bytes(body)
+}
+
+const writeCause = (sink: PayloadSink, cause: Uint8Array): void => {
+  sink.u8(cause.length)
+  sink.bytes(cause)
 }
 
 const writeTurn = (sink: PayloadSink, turn: Turn): void => {

@@ -85,7 +85,8 @@ export const entriesOf = (unit: Unit): readonly EntryUnit[] => {
 /** The bits of `logFeatures` that a reader of these frames must know. */
 export const featuresOf = (frames: readonly FrameUnits[]): number =>
   (frames.some((units) => has(units, isOrHasEntry)) ? logFeatures.entries : 0) |
-  (frames.some((units) => has(units, isOfOwnRows)) ? logFeatures.ownRows : 0)
+  (frames.some((units) => has(units, isOfOwnRows)) ? logFeatures.ownRows : 0) |
+  (frames.some((units) => has(units, hasCause)) ? logFeatures.causes : 0)
 
 const has = (units: FrameUnits, is: (unit: Unit) => boolean): boolean =>
   isAlone(units) ? is(units) : units.some(is)
@@ -95,6 +96,8 @@ const isOrHasEntry = (unit: Unit): boolean =>
 
 const isOfOwnRows = (unit: Unit): boolean =>
   unit.kind === 'removal' || (unit.kind === 'turn' && unit.own !== undefined)
+
+const hasCause = (unit: Unit): boolean => unit.kind === 'turn' && unit.cause !== undefined
 
 /** The values that a unit stores. */
 export const valuesOfUnit = (unit: Unit): readonly StoredValue[] => {

@@ -155,6 +155,8 @@ export type Turn = {
   readonly entries?: readonly EntryUnit[]
   /** Changes of rows that the entity keeps itself; absent for none. */
   readonly own?: OwnChanges
+  /** The bytes of its cause, as in `turn-cause.ts`; absent in logs without the feature `causes`. */
+  readonly cause?: Uint8Array | undefined
 }
 
 /**
@@ -212,7 +214,14 @@ export const frameUnitsMax = 0xffff
 export const ownerBytesMax = 256
 
 /** Kinds of units. 3 (projection operations) is reserved for later versions. */
-export const unitKinds = { command: 0, batch: 1, entry: 2, turn: 4, removal: 5 } as const
+export const unitKinds = {
+  command: 0,
+  batch: 1,
+  entry: 2,
+  turn: 4,
+  removal: 5,
+  causedTurn: 6,
+} as const
 
 /** The flag in a command's code when the command names an owner. */
 export const ownedFlag = 0x80

@@ -1,13 +1,14 @@
 /** The rules of a turn whose bytes and rows can be read again: one rule for both sides. */
 import { isBirth, isEntity, isRowBeside } from '../values/entity-key.ts'
 import { isMainRow, type TurnMark } from '../values/entity-row.ts'
+import { causeBytesMax } from '../values/turn-cause.ts'
 import type { Turn } from './command.ts'
 
 /**
  * The fault of a turn; `undefined` for a sound one. Its writes and the sizes of its numbers are not
  * judged here. Pure.
  */
-export const turnFault = ({ entity, follows, row, rows, own }: Turn): string | undefined => {
+export const turnFault = ({ entity, follows, row, rows, own, cause }: Turn): string | undefined => {
   if (!isEntity(entity)) return 'the name of its entity'
   if (follows && !isMark(follows)) return 'an incarnation that has not 16 hex digits'
   if (row && !isMainRow(row)) return 'a main row without its mark'
@@ -15,6 +16,8 @@ export const turnFault = ({ entity, follows, row, rows, own }: Turn): string | u
     if (!isRowBeside(entity, rowKey)) return 'a row that is not of its entity'
   if (own && !isBirth(own.birth)) return 'a birth that has not 16 hex digits'
   if (own?.changes.length === 0) return 'own rows without a change'
+  if (cause && (cause.length === 0 || cause.length > causeBytesMax))
+    return 'a cause of a wrong length'
   return undefined
 }
 

@@ -5,6 +5,7 @@
 
 import type { StoredValue } from '../ports/projection-store.ts'
 import type { TurnMark } from '../values/entity-row.ts'
+import type { LoggedCause } from '../values/turn-cause.ts'
 
 /** A place in a log: a unit of a frame. */
 export type UnitPlace = { readonly lsn: number; readonly unit: number }
@@ -20,6 +21,8 @@ export type LoggedTurn = UnitPlace & {
   readonly row: Uint8Array | undefined
   /** The other rows of the actor that it changed; without bytes they were removed. */
   readonly rows: readonly (readonly [rowKey: string, bytes: Uint8Array | undefined])[]
+  /** `undefined` if its unit does not say it. */
+  readonly cause: LoggedCause | undefined
   /** Its commands on users' keys. */
   readonly writes: readonly { readonly kind: string; readonly keys: readonly string[] }[]
   /** The ids of its entries of the journal. */

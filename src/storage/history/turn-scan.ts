@@ -14,6 +14,7 @@ import type { StoredValue } from '../ports/projection-store.ts'
 import { corruption } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { readMainRow } from '../values/entity-row.ts'
+import { decodeCause } from '../values/turn-cause.ts'
 import type { LoggedTurn, TurnScan, TurnScanRequest, WantedTurn } from './logged-turn.ts'
 import { endAfter, type PartEnd, partBefore } from './segment-parts.ts'
 import { chainIn } from './turn-chain.ts'
@@ -148,11 +149,12 @@ const asMention = (entity: string): Buffer => {
 }
 
 /** The parts of a turn that are kept, as copies: the decoded ones are views of a whole window. */
-const kept = ({ entity, follows, row, rows, writes, entries = [], own }: Turn) => {
+const kept = ({ entity, follows, row, rows, writes, entries = [], own, cause }: Turn) => {
   const main = row && readMainRow(row)
   return {
     mark: main?.mark,
     follows,
+    cause: cause && decodeCause(cause),
     row: row?.slice(),
     rows: rows.map(([key, bytes]) => [key, bytes?.slice()] as const),
     writes: writes.map((command) => ({ kind: command.kind, keys: keysOf(command) })),

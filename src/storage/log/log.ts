@@ -219,6 +219,7 @@ const open = (
     lastTime: plan.lastTime,
     tail: plan.tail,
     cutBytes: plan.cutBytes,
+    features: segments.at(-1)?.header.features ?? 0,
     copiedFrames: opened.copiedFrames,
     segments: segments.length,
     remarks: inspection.remarks,

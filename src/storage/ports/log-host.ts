@@ -15,12 +15,13 @@ import type { ProjectedPosition } from './projection-store.ts'
 
 /**
  * Features of a log that its readers must know, as bits. `entries`: DATA frames may hold entries of
- * the journal. `ownRows`: turns may change rows that their entities keep themselves.
+ * the journal. `ownRows`: turns may change rows that their entities keep themselves. `causes`: turns
+ * may say what they handled.
  */
-export const logFeatures = { entries: 1, ownRows: 2 } as const
+export const logFeatures = { entries: 1, ownRows: 2, causes: 4 } as const
 
 /** The features that this version knows. */
-export const knownFeatures = logFeatures.entries | logFeatures.ownRows
+export const knownFeatures = logFeatures.entries | logFeatures.ownRows | logFeatures.causes
 
 /** Options of a log. */
 export type LogOptions = {
@@ -32,6 +33,8 @@ export type LogOptions = {
   readonly retention?: LogRetention
   /** A commitment to each group; none by default. */
   readonly commitments?: CommitmentOptions
+  /** The bits of `logFeatures` that a log without frames begins with; none by default. */
+  readonly features?: number
 }
 
 /** How groups are committed to. `key` signs each header. */
@@ -135,6 +138,8 @@ export type OpenReport = {
   readonly lastTime: number
   readonly tail: Inspection['tail']
   readonly cutBytes: number
+  /** The bits of `logFeatures` of its newest segment. */
+  readonly features: number
   /** Number of frames copied into the fresh segment. */
   readonly copiedFrames: number
   readonly segments: number

@@ -11,13 +11,14 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type {
-  Inspection,
-  LogDescription,
-  LogHost,
-  LogProtocol,
-  LogRequestKind,
-  OpenReport,
+import {
+  type Inspection,
+  knownFeatures,
+  type LogDescription,
+  type LogHost,
+  type LogProtocol,
+  type LogRequestKind,
+  type OpenReport,
 } from '../ports/log-host.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
@@ -142,6 +143,8 @@ const reportOf = (owned: OwnedLog, { remarks }: Inspection, lastTime: number): O
   return {
     ...{ walId, epoch, firstLsn, lastLsn, lastTime, remarks },
     ...{ tail: 'clean', cutBytes: 0, copiedFrames: 0, segments: 0 },
+    // No version before this one reads it.
+    features: knownFeatures,
   }
 }
 

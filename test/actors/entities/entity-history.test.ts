@@ -4,6 +4,8 @@ import {
   call,
   type DurableServer,
   entity,
+  type GenServer,
+  name,
   noReply,
   type PastOptions,
   type PastTurn,
@@ -71,6 +73,61 @@ const world = async (refusals = 0, options: SimulatedOptions = {}) => {
 const totals = (turns: readonly PastTurn<State>[]): readonly unknown[] =>
   turns.map(({ state }) => state?.total)
 
+describe('the cause of a turn', () => {
+  test('has the process that called, and the id of the call', async () => {
+    const { s, kind, past } = await world()
+    const caller: GenServer<{ calls: { ask: (id: string) => void } }, undefined> = {
+      init: () => undefined,
+      calls: {
+        ask: async (state, id, context) => {
+          await call(context.to(kind.ref('17')), 'add', 1, { id })
+          return reply(undefined, state)
+        },
+      },
+    }
+    const clerk = await s.during(s.app.system.start(caller, undefined, { name: name('clerk') }))
+    await s.during(call(clerk, 'ask', 'request-7'))
+
+    const [turn] = (await past()).turns
+
+    expect(turn?.cause).toEqual({
+      kind: 'call',
+      name: 'request-7',
+      message: 'call add',
+      by: expect.stringMatching(/^clerk <\d+>$/),
+    })
+  })
+
+  test('is inferred in a log without causes, and recorded from the moment that they are asked for', async () => {
+    const { s, add, past } = await world(0, { wal: { causes: false } })
+    await add(1)
+    await add(2)
+    const causes = async () => (await past()).turns.map(({ cause }) => cause)
+    const inferred = [{ kind: 'message' }, { kind: 'birth' }]
+    expect(await causes()).toEqual(inferred)
+
+    // A log that has none is not given any without being asked.
+    for (const [wal, message] of [
+      [{}, undefined],
+      [{ causes: true }, 'call add'],
+      // It has some now.
+      [{}, 'call add'],
+      [{ causes: false }, undefined],
+    ] as const) {
+      await s.close()
+      await s.start({ app: supervisor('app', {}, [entity('order', order(0))]), wal })
+      const before = await causesOf(s)
+      await s.during(call(s.app.entity<Messages, State>('order').ref('17'), 'add', 1))
+      const expected = message ? { kind: 'call', message } : { kind: 'message' }
+      expect(await causesOf(s)).toEqual([expected, ...before])
+    }
+    expect((await causesOf(s)).slice(-2)).toEqual(inferred)
+  })
+})
+
+const causesOf = async (s: Awaited<ReturnType<typeof simulated>>) =>
+  (await s.during(s.app.entity('order').history('17'))).turns.map(({ cause }) => cause)
+
 describe('history', () => {
   test('has the turns of one entity, the newest first, with state, changed paths and cause', {
     tags: ['O11'],
@@ -84,7 +141,10 @@ describe('history', () => {
 
     expect(totals(turns)).toEqual([3, 1])
     expect(turns.map(({ changed }) => changed)).toEqual([['total'], ['']])
-    expect(turns.map(({ cause }) => cause.kind)).toEqual(['message', 'birth'])
+    expect(turns.map(({ cause }) => cause)).toEqual([
+      { kind: 'call', message: 'call add' },
+      { kind: 'birth', message: 'call add' },
+    ])
     expect(turns.map(({ seq }) => seq)).toEqual([2, 1])
     expect({ isCut, cursor }).toEqual({ isCut: false, cursor: undefined })
   })
@@ -97,9 +157,14 @@ describe('history', () => {
     const { turns } = await past()
 
     expect(turns.map(({ cause }) => cause)).toEqual([
-      { kind: 'step', name: 'charge' },
-      { kind: 'step', name: 'charge', error: { name: 'Error', message: 'the bank is closed' } },
-      { kind: 'birth' },
+      { kind: 'step', name: 'charge', message: 'continue charge' },
+      {
+        kind: 'step',
+        name: 'charge',
+        error: { name: 'Error', message: 'the bank is closed' },
+        message: 'continue charge',
+      },
+      { kind: 'birth', message: 'call pay' },
     ])
     expect(turns.map(({ steps }) => steps.map(({ name, tries }) => [name, tries]))).toEqual([
       [],
@@ -117,7 +182,10 @@ describe('history', () => {
 
     const { turns } = await past()
 
-    expect(turns.map(({ cause }) => cause.name)).toEqual(['remind', undefined])
+    expect(turns.map(({ cause }) => cause)).toEqual([
+      { kind: 'alarm', name: 'remind', message: 'alarm remind' },
+      { kind: 'birth', message: 'call remind' },
+    ])
     expect(turns[0]?.alarms).toEqual([{ name: 'remind' }])
     expect(turns[1]?.alarms).toMatchObject([{ name: 'remind', tries: 0 }])
   })
@@ -132,7 +200,11 @@ describe('history', () => {
     const { turns } = await past()
 
     expect(totals(turns)).toEqual([2, undefined, 1])
-    expect(turns.map(({ cause }) => cause.kind)).toEqual(['birth', 'end', 'birth'])
+    expect(turns.map(({ cause }) => cause)).toEqual([
+      { kind: 'birth', message: 'call add' },
+      { kind: 'end', message: 'delete' },
+      { kind: 'birth', message: 'call add' },
+    ])
   })
 
   test('comes in pages, and as of an LSN', async () => {

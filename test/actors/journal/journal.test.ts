@@ -161,7 +161,7 @@ test('a log gets its feature with the first entry, and keeps it', async () => {
       .filter((name) => name.endsWith('.wal'))
       .sort()
       .map((name) => Buffer.from(disk.contents(`/data/shard-0/wal/${name}`)).readUInt32LE(92))
-  const app = await start()
+  const app = await start({ wal: { causes: false } })
   await during(app.store.put('k', 1))
   expect(featuresOf()).toEqual([0])
 

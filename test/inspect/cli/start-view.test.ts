@@ -14,6 +14,7 @@ const report = {
   lastTime: 0,
   tail: 'clean',
   cutBytes: 0,
+  features: 0,
   copiedFrames: 0,
   segments: 2,
   remarks: [],

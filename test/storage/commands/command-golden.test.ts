@@ -156,6 +156,15 @@ const before = { incarnation: '0123456789abcdef', seq: 7 }
 const next = { incarnation: '0123456789abcdef', seq: 8 }
 
 const turns: Readonly<Record<string, Turn>> = {
+  'a turn with its cause': {
+    kind: 'turn',
+    entity,
+    follows: before,
+    row: undefined,
+    rows: [],
+    writes: [],
+    cause: new Uint8Array(Buffer.from('call place\0clerk <20>')),
+  },
   'the first turn of an entity': {
     kind: 'turn',
     entity,

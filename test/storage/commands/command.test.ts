@@ -193,6 +193,8 @@ describe('a frame', () => {
       [turn({ rows: [[alarmRowKey('order/43', 'a'), undefined]] })],
     ],
     ['with an ill-formed row in a turn', [turn({ rows: [['\0aorder/42\0\ud800', undefined]] })]],
+    ['with a cause of no bytes', [turn({ cause: new Uint8Array(0) })]],
+    ['with a cause that is too long', [turn({ cause: Buffer.alloc(122, 0x61) })]],
     ['with a bad write in a turn', [turn({ writes: [{ kind: 'delete', key: '' }] })]],
     ['with a NUL in its namespace', [command({ kind: 'clear', namespace: 'a\0' })]],
   ])('is refused with INVALID_ARGUMENT %s', (_, list) => {
@@ -261,7 +263,7 @@ describe('bytes of another kind', () => {
       'unit',
       3,
     ],
-    ['a kind of unit behind removals', '0000000000000000 0100 02000000 06 00', 'unit', 6],
+    ['a kind of unit behind turns with causes', '0000000000000000 0100 02000000 07 00', 'unit', 7],
     [
       'an unknown mark of a turn',
       `${turnHead} 02 00 00000000 00000000 00000000`,

@@ -13,6 +13,7 @@ import {
   KeelsonError,
   name,
   noReply,
+  type PastTurn,
   supervisor,
   worker,
 } from '../../../src/index.ts'
@@ -50,6 +51,23 @@ export const liveEntities = async (seed: number, on?: LifeMachine): Promise<Life
   await life.live(life.pick([30, 90, 180]))
   await life.end()
   return life.tally
+}
+
+/** The message that a turn recorded, if its ledger shows that it handled another one. */
+const causeFault = (
+  { state, cause }: PastTurn<Ledger>,
+  before: PastTurn<Ledger> | undefined,
+): string | undefined => {
+  const old = cause.kind === 'birth' ? emptyLedger : before?.state
+  if (!old || !state) return undefined
+  const grew = (list: 'operations' | 'consumed' | 'rung'): boolean =>
+    state[list].length > old[list].length
+  const fits = grew('operations')
+    ? ['call run', 'cast run', 'apply'].includes(cause.message ?? '')
+    : grew('consumed')
+      ? cause.message === 'continue work'
+      : !grew('rung') || cause.message === 'alarm ring'
+  return fits ? undefined : `${cause.message}`
 }
 
 class EntityLife {
@@ -468,6 +486,14 @@ class EntityLife {
           `${shown}` === `${truth}` && isCut === firstLsn > 1,
           `the past of ${id} from ${firstLsn} to ${at} is ${shown}, not ${truth}`,
         )
+        for (const [at, turn] of page.turns.entries()) {
+          const fault = causeFault(turn as PastTurn<Ledger>, page.turns[at + 1] as PastTurn<Ledger>)
+          this.#claims.claim(
+            fault === undefined,
+            `the cause of lsn ${turn.lsn} of ${id} is ${fault}`,
+          )
+          this.#count(`cause ${turn.cause.message}`)
+        }
         if (isCut) this.#count('past cut')
         this.tally.past = (this.tally.past ?? 0) + shown.length
       }

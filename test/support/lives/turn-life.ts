@@ -101,6 +101,7 @@ export const liveTurns = (seed: number, steps = 120): TurnLife => {
     const { row, follows, writes } = turn
     const seen: LoggedTurn = {
       ...{ ...place, time: lsn, follows, row, rows: [], entries: [], own: [], ownValues: [] },
+      cause: undefined,
       mark: row && readMainRow(row).mark,
       writes: writes.map(({ kind }) => ({ kind, keys: [lockedKey] })),
     }

@@ -166,11 +166,13 @@ export const anyTurn: fc.Arbitrary<Turn> = fc
         nil: undefined,
       },
     ),
+    fc.option(fc.uint8Array({ minLength: 1, maxLength: 121 }), { nil: undefined }),
   )
-  .map(([turn, entries, own]) => ({
+  .map(([turn, entries, own, cause]) => ({
     ...turn,
     ...(entries.length > 0 && { entries }),
     ...(own && { own }),
+    ...(cause && { cause }),
   }))
 
 const turnOf = (entity: string): fc.Arbitrary<Turn> =>
