@@ -270,7 +270,7 @@ export {
   rowClassOf,
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'
-export { encodeCause } from './values/turn-cause.ts'
+export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'
 export { decodeValue, encodeList, encodeValue } from './values/value.ts'
 export {
   type Appended,

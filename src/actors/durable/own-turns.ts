@@ -123,7 +123,7 @@ export class OwnTurns {
 
   /** Lets parked steps and alarms run again. Answers whether there was one. */
   unblock(from: HeldCall): Answer {
-    const run = ownRun('call', '$unblock', from).by((state) =>
+    const run = ownRun('call', 'unblock', from).by((state) =>
       reply(this.#actor.refusals.tries.unpark(this.#actor.draft), state),
     )
     return this.#actor.turn(run)
@@ -131,7 +131,7 @@ export class OwnTurns {
 
   /** Runs or cancels recorded work as an operator asks. Answers whether there was such work. */
   byHand(asked: ByHand, from: HeldCall): Answer {
-    const run = ownRun('call', '$byHand', from).by((state) => {
+    const run = ownRun('call', `${asked.act} ${asked.name}`, from).by((state) => {
       const { draft, memory } = this.#actor
       return reply(doByHand(draft, memory, this.#actor.now(), asked), state)
     })

@@ -1,41 +1,17 @@
-/**
- * A turn of the past as people look at it: what it changed, and its cause, as far as the rows that
- * it changed say so. Pure.
- */
+/** A turn of the past as people look at it: its cause, and what it changed. Pure. */
 import type { KeptError } from '../../errors.ts'
 import {
   alarmRows,
-  callIdRows,
   decodeValue,
-  isDueRow,
   isWithin,
   type LoggedTurn,
-  parseDue,
   readMainRow,
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
-import { readAlarm, readBody, type Step, stepsName } from '../turns/memory.ts'
-import type { Failure } from '../turns/retry-policy.ts'
+import { readAlarm, readBody, type Step } from '../turns/memory.ts'
 import type { StateChange } from './state-changes.ts'
-
-/**
- * The cause of a turn. Its kind is inferred from what the turn changed: a step that is gone has run;
- * an alarm that was due and is gone has fired; a remembered id is of a call. `message` and `by` are
- * what the turn itself recorded.
- */
-export type TurnCause = {
-  /** `birth`: the first turn, by a message. `end`: the turn removed the actor. */
-  readonly kind: 'birth' | 'message' | 'call' | 'step' | 'alarm' | 'end'
-  /** Of a step or an alarm; of a call its id. */
-  readonly name?: string
-  /** The try failed with this error. */
-  readonly error?: KeptError
-  /** The message, such as `call place`; absent in logs that have no causes (`wal.causes`). */
-  readonly message?: string
-  /** The process that called, as it is printed; absent if none did, or in such logs. */
-  readonly by?: string
-}
+import { errorIn, type TurnCause, turnCause } from './turn-causes.ts'
 
 /** A step that waited after a turn. */
 export type PastStep = {
@@ -96,7 +72,7 @@ export const pastTurn = (
   const { incarnation = '', seq = 0 } = mark ?? follows ?? {}
   return {
     ...{ lsn, time, incarnation, seq, state, writes, entries, rows: own },
-    cause: { ...causeOf(entity, turn, before, alarms), ...recordedIn(turn) },
+    cause: turnCause(entity, turn, stepsIn(before), steps, alarms),
     ...(changes && { changed: changes.map(({ path }) => path) }),
     steps: steps.map(({ name, step, tries, failure }) => ({
       ...{ name, step, tries },
@@ -122,9 +98,6 @@ const operationText = (value: StoredValue): readonly string[] => {
 const stepsIn = (turn: LoggedTurn | undefined): readonly Step[] =>
   turn?.row === undefined ? [] : readBody(readMainRow(turn.row).body).steps
 
-const errorIn = (failure: Failure | undefined): { readonly error?: KeptError } =>
-  failure === undefined ? {} : { error: failure.error }
-
 const alarmsIn = (entity: string, { rows }: LoggedTurn): readonly PastAlarm[] =>
   rows
     .filter(([key]) => isWithin(key, alarmRows(entity)))
@@ -134,48 +107,3 @@ const alarmsIn = (entity: string, { rows }: LoggedTurn): readonly PastAlarm[] =>
       const { at, tries, failure } = readAlarm(bytes)
       return { name, at, tries, ...errorIn(failure) }
     })
-
-const recordedIn = ({ cause }: LoggedTurn): Pick<TurnCause, 'message' | 'by'> => {
-  if (cause === undefined) return {}
-  const { what, by } = cause
-  return by === undefined ? { message: what } : { message: what, by }
-}
-
-const causeOf = (
-  entity: string,
-  turn: LoggedTurn,
-  before: LoggedTurn | undefined,
-  alarms: readonly PastAlarm[],
-): TurnCause => {
-  if (turn.mark === undefined) return { kind: 'end' }
-  const step = stepCause(stepsIn(before), stepsIn(turn))
-  if (step) return step
-  const failed = alarms.find(({ error }) => error !== undefined)
-  if (failed?.error) return { kind: 'alarm', name: failed.name, error: failed.error }
-  const fired = firedAlarm(turn)
-  if (fired !== undefined) return { kind: 'alarm', name: fired }
-  const [id] = turn.rows.find(([key, row]) => row && isWithin(key, callIdRows(entity))) ?? []
-  if (id !== undefined) return { kind: 'call', name: id.slice(id.lastIndexOf('\0') + 1) }
-  if (turn.follows === undefined) return { kind: 'birth' }
-  return { kind: turn.cause?.what.startsWith('call ') ? 'call' : 'message' }
-}
-
-/** A step that has run, or whose try has failed. */
-const stepCause = (before: readonly Step[], after: readonly Step[]): TurnCause | undefined => {
-  for (const { step, name, tries } of before) {
-    const now = after.find((each) => each.step === step)
-    if (now === undefined) return { kind: 'step', name }
-    if (now.tries > tries) return { kind: 'step', name, ...errorIn(now.failure) }
-  }
-  return undefined
-}
-
-/** An alarm that was due when the turn was accepted, and is gone. */
-const firedAlarm = ({ rows, time }: LoggedTurn): string | undefined => {
-  for (const [key, bytes] of rows) {
-    if (bytes !== undefined || !isDueRow(key)) continue
-    const { dueMs, name } = parseDue(key)
-    if (dueMs <= time && name !== stepsName) return name
-  }
-  return undefined
-}

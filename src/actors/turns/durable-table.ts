@@ -40,8 +40,10 @@ export type DurableTable = {
   /** By the names of infos: they get `{ news, error }` after the refusal of such an info. */
   readonly refused: Section
   readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
-  /** The bytes of the causes of its turns without a caller, by their messages. */
+  /** The bytes of the causes of its turns without a caller, by their messages; `causesMax` at most. */
   readonly causes: Map<string, Uint8Array>
+  /** The type of the event that a message brings, if its server is a machine. */
+  readonly eventOf: ((message: string, payload: unknown) => string | undefined) | undefined
   readonly info: Handler | undefined
   readonly exit: Handler | undefined
   readonly down: Handler | undefined
@@ -50,6 +52,9 @@ export type DurableTable = {
   readonly formatStatus: unknown
 }
 
+/** The most causes that a table keeps. Types of events may come from users. */
+export const causesMax = 1_000
+
 /** Reads a durable server that was checked where it is configured. */
 export const durableTable = (server: object): DurableTable => {
   const given = server as Partial<DurableTable> &
@@ -57,6 +62,7 @@ export const durableTable = (server: object): DurableTable => {
   const { version = 1, index, shape = '' } = given
   return {
     causes: new Map(),
+    eventOf: given.eventOf,
     ...{ kind: given.kind, version, shape, migrate: given.migrate, init: given.init },
     ...{
       wake: given.wake,

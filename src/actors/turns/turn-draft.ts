@@ -25,7 +25,7 @@ import { Batch } from '../store/batch.ts'
 import type { ActorShard } from './actor-shard.ts'
 import type { TurnTally } from './actor-trouble.ts'
 import type { CallIds } from './call-ids.ts'
-import type { DurableTable } from './durable-table.ts'
+import { causesMax, type DurableTable } from './durable-table.ts'
 import { ended, endIn, endName } from './lifetime.ts'
 import {
   type Alarm,
@@ -292,7 +292,7 @@ export class TurnDraft extends LoggedTurn {
       row,
       rows: noted.length + rows.length === 0 ? changes : [...changes, ...noted, ...rows],
       writes,
-      cause: shard.appends.takesCauses ? causeIn(this.run, table.causes) : undefined,
+      cause: shard.appends.takesCauses ? causeIn(this.run, table) : undefined,
     }
     this.unit = this.#entries || this.#own ? { ...unit, ...this.#beside } : unit
     this.after = after
@@ -326,9 +326,7 @@ export class TurnDraft extends LoggedTurn {
   /** Ends it with a unit that removes every row. `others`: rows that its memory does not know. */
   endAll({ identity, shard, table }: UnitTerms, others: readonly string[]): void {
     const unit = removalOf(identity, this.before.stored, others)
-    this.unit = shard.appends.takesCauses
-      ? { ...unit, cause: causeIn(this.run, table.causes) }
-      : unit
+    this.unit = shard.appends.takesCauses ? { ...unit, cause: causeIn(this.run, table) } : unit
     this.after = nothing
   }
 }
@@ -384,16 +382,16 @@ const ownCommands = (batch: Batch, { identity, shard }: UnitTerms): readonly Com
   return commands
 }
 
-/**
- * The bytes of the cause of a turn: its message, and the caller if it called through `context.to`.
- * `known`: those without a caller, by their messages. They are as few as a server has handlers.
- */
-const causeIn = ({ what, from }: Run, known: Map<string, Uint8Array>): Uint8Array => {
-  const caller = from?.call.maker?.title
-  if (caller !== undefined) return encodeCause(what, caller)
-  const found = known.get(what)
+/** The bytes of the cause of a turn: its message, and the caller if it called through `context.to`. */
+const causeIn = (run: Run, { causes, eventOf }: DurableTable): Uint8Array => {
+  const event = eventOf?.(run.name, run.payload)
+  const what = event === undefined ? run.what : `${run.from ? 'call' : 'event'} ${event}`
+  const caller = run.from?.call.maker
+  // The background work of an actor calls the actor itself.
+  if (caller && run.kind !== 'apply') return encodeCause(what, String(caller))
+  const found = causes.get(what)
   if (found !== undefined) return found
   const bytes = encodeCause(what)
-  known.set(what, bytes)
+  if (causes.size < causesMax) causes.set(what, bytes)
   return bytes
 }

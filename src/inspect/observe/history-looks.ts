@@ -3,7 +3,7 @@ import { cutText, keptText, type PastTurn } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { History, HistoryTurn, Past } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { causeTitle } from '../views/history-view.ts'
+import { causeTitle, otherOperations } from '../views/history-view.ts'
 import { entityIn } from './entity-looks.ts'
 import { machineValue } from './machine-shown.ts'
 import { given, numberIn, optionalNumber, type Query } from './questions.ts'
@@ -52,24 +52,20 @@ const pageOf = async (app: App, query: Query, before: number | undefined, limit:
   return page
 }
 
-/** Of a run the operation that the turn recorded says more than that there was a message. */
-const causeText = ({ cause, operations: [operation] }: PastTurn): string =>
-  cause.kind === 'message' && operation !== undefined ? operation : causeTitle(cause)
-
 const turnShown = (turn: PastTurn): HistoryTurn => {
-  const { lsn, time, seq, changed = [], steps, alarms, writes, entries, operations } = turn
+  const { lsn, time, seq, changed = [], steps, alarms, writes, entries } = turn
   const { kind, error } = turn.cause
   const notes = [
     ...steps.map((step) => `step ${step.name}${step.tries > 0 ? `, try ${step.tries}` : ''}`),
     ...alarms.map(({ name: alarm, at }) =>
       at === undefined ? `alarm ${alarm} gone` : `alarm ${alarm} at ${new Date(at).toISOString()}`,
     ),
-    ...operations.slice(kind === 'message' ? 1 : 0),
+    ...otherOperations(turn),
     ...(writes.length > 0 ? [`${writes.length} writes`] : []),
     ...(entries.length > 0 ? [`${entries.length} journal entries`] : []),
   ]
   return {
-    ...{ lsn, at: time, seq, cause: shortText(causeText(turn), 300) },
+    ...{ lsn, at: time, seq, cause: shortText(causeTitle(turn), 300) },
     changed: changed.slice(0, changesMax).map((path) => shortText(path, 200)),
     notes: notes.slice(0, changesMax).map((note) => shortText(note, 200)),
     ...given<HistoryTurn>({

@@ -5,7 +5,6 @@ import {
   type PastPage,
   type PastTurn,
   type StateChange,
-  type TurnCause,
 } from '../../actors/index.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
@@ -40,23 +39,41 @@ const rowOf = (turn: PastTurn): readonly string[] => [
   turn.cause.kind === 'end' ? '-' : lineText(turn.state, stateWidth),
 ]
 
-const causeText = ({ cause }: PastTurn): string => {
-  const { error, by } = cause
-  const text = `${causeTitle(cause)}${by === undefined ? '' : ` by ${printable(by)}`}`
-  return error === undefined ? text : `${text} failed: ${printable(keptText(error))}`
+const causeText = (turn: PastTurn): string => {
+  const { error } = turn.cause
+  const title = causeTitle(turn)
+  return error === undefined ? title : `${title} failed: ${printable(keptText(error))}`
 }
 
-/** `call place request-7`, `step charge`, `birth, call place`: as much as is known. */
-export const causeTitle = ({ kind, name, message }: TurnCause): string => {
+/** `call place request-7 by clerk`, `step charge`, `birth, call place`: as much as is known. */
+export const causeTitle = (turn: PastTurn): string => {
+  const { by } = turn.cause
+  return `${handledText(turn)}${by === undefined ? '' : ` by ${printable(by)}`}`
+}
+
+const handledText = (turn: PastTurn): string => {
+  const { kind, name, message } = turn.cause
+  const [operation] = operationIn(turn)
+  if (operation !== undefined) return printable(operation)
   const id = name === undefined ? '' : ` ${printable(name)}`
-  if (message === undefined || kind === 'step' || kind === 'alarm') return `${kind}${id}`
+  if (kind === 'step' || kind === 'alarm')
+    return `${message?.startsWith('onFailed ') ? 'onFailed of ' : ''}${kind}${id}`
+  if (message === undefined) return `${kind}${id}`
   const handled = `${printable(message)}${id}`
   return kind === 'birth' || kind === 'end' ? `${kind}, ${handled}` : handled
 }
 
+/** The operation of a run that says more than its message. */
+const operationIn = ({ cause, operations }: PastTurn): readonly string[] =>
+  cause.kind === 'message' ? operations.slice(0, 1) : []
+
+/** The operations of a turn that its title leaves out. */
+export const otherOperations = (turn: PastTurn): readonly string[] =>
+  turn.operations.slice(operationIn(turn).length)
+
 /** The changed paths of the state, and what else the turn changed. */
 const changesText = (turn: PastTurn): string => {
-  const { changed = [], steps, alarms, writes, entries, rows, operations } = turn
+  const { changed = [], steps, alarms, writes, entries, rows } = turn
   const paths = changed.slice(0, pathsMax).map((path) => (path === '' ? 'all' : printable(path)))
   const left = changed.length - paths.length
   const parts = [
@@ -65,7 +82,7 @@ const changesText = (turn: PastTurn): string => {
     ...alarms.map(({ name, at }) => `alarm ${name}${at === undefined ? ' gone' : ''}`),
     ...writes.map(({ kind, keys }) => `${kind} ${keys.join(' ')}`),
     ...entries.map((id) => `entry ${id}`),
-    ...(operations.length > 0 ? operations : rows.map((key) => `row ${key}`)),
+    ...(turn.operations.length > 0 ? otherOperations(turn) : rows.map((key) => `row ${key}`)),
   ]
   const shown = parts.slice(0, 2 * pathsMax).map(printable)
   const rest = parts.length - shown.length

@@ -8,6 +8,7 @@ import { hiddenText, shapeText } from '../../redaction.ts'
 import {
   type Command,
   type DumpRecord,
+  decodeCause,
   decodeValue,
   type EntityRowChange,
   type EntryUnit,
@@ -17,6 +18,7 @@ import {
   type FrameContent,
   frameTypes,
   type KeepExpiry,
+  type LoggedCause,
   type OwnChange,
   type Removal,
   readEventPayload,
@@ -146,10 +148,11 @@ const payloadText = (payload: EventPayload, width: number): string => {
 }
 
 const turnText = (turn: Turn, width: number): string => {
-  const { entity, follows, row, rows, writes, entries = [], own } = turn
+  const { entity, follows, row, rows, writes, entries = [], own, cause } = turn
   const { mark, body } = row ? readMainRow(row) : {}
   return [
     `turn ${JSON.stringify(entity)} ${markText(mark)} follows ${markText(follows)}`,
+    cause ? causeText(decodeCause(cause)) : '',
     body ? bodyText(entity, body, width) : '',
     rows.length === 0 ? '' : `rows [${rows.map((each) => rowText(each, width)).join(', ')}]`,
     own ? `own ${own.birth} [${own.changes.map((each) => ownText(each, width)).join(', ')}]` : '',
@@ -161,6 +164,9 @@ const turnText = (turn: Turn, width: number): string => {
     .filter((part) => part !== '')
     .join(' ')
 }
+
+const causeText = ({ what, by }: LoggedCause): string =>
+  `of ${JSON.stringify(what)}${by === undefined ? '' : ` by ${JSON.stringify(by)}`}`
 
 const ownText = ([key, value]: OwnChange, width: number): string =>
   value ? `${JSON.stringify(key)} ${valueText(value, width)}` : `no ${JSON.stringify(key)}`
@@ -381,8 +387,9 @@ const payloadJson = (payload: EventPayload): object => {
   return { version, ...structuredJson(payload.subarray(1)) }
 }
 
-const turnJson = ({ entity, follows, row, rows, writes, entries, own }: Turn): object => ({
+const turnJson = ({ entity, follows, row, rows, writes, entries, own, cause }: Turn): object => ({
   entity,
+  ...(cause && { cause: decodeCause(cause) }),
   follows: follows ?? null,
   row: row ? mainRowJson(entity, row) : null,
   rows: rows.map(([key, bytes]) => ({

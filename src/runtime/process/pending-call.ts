@@ -59,6 +59,7 @@ export interface CallHolder {
   readonly owed: CallList
   /** Its name and its number. */
   readonly title: string
+  toString(): string
 }
 
 /** Something that a process waits for. The end of the process settles it at the latest. */
@@ -75,6 +76,7 @@ export interface CallMaker {
   readonly made: Set<Waiter>
   readonly address: Ref
   readonly title: string
+  toString(): string
 }
 
 /** One call in flight. */

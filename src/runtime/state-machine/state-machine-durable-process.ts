@@ -53,7 +53,8 @@ interface Life {
   pending: Effect[]
 }
 
-type News = { readonly life: Life; readonly arrival: Arrival }
+/** An event that an actor inside sent, and the life of the machine in which it did. */
+export type News = { readonly life: Life; readonly arrival: Arrival }
 type Failure = { readonly life: Life; readonly error: unknown }
 
 /** The first and the last step of the machine in one turn. */

@@ -3,7 +3,7 @@
  * saved machine. An actor without a row has the state `undefined`: its machine begins with its first
  * event, so that a look leaves no row.
  */
-import type { AnyStateMachine, SnapshotFrom } from 'xstate'
+import type { AnyStateMachine, EventObject, SnapshotFrom } from 'xstate'
 import type { Retry } from '../../clock.ts'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
 import { planOf } from '../machine/machine-plan.ts'
@@ -24,6 +24,7 @@ import type { StatusParts } from '../words/telemetry.ts'
 import {
   DurableMachineProcess,
   type DurableOwn,
+  type News,
   type State,
 } from './state-machine-durable-process.ts'
 import type { Options } from './state-machine-host.ts'
@@ -132,6 +133,7 @@ export const durable = <
     ...(migrate && { migrate }),
     ...(retry && { retry }),
     ...(index && { index: (saved: State) => (saved === undefined ? {} : index(saved)) }),
+    eventOf,
     isBusy: (state: State) => state !== undefined && runs(state),
     isFinal: (state: State) => state?.status === 'done',
     init: (_: unknown, context: DurableOwn) => of(context).init(),
@@ -146,6 +148,14 @@ export const durable = <
     }),
   }
   return found as unknown as DurableMachine<T, R, F>
+}
+
+/** The type of the event that a message brings, and the actor inside that sent it. */
+const eventOf = (message: string, payload: Partial<EventObject & News>): string | undefined => {
+  if (message === 'event') return payload.type
+  // `onError` of `arrived` has other news.
+  const { arrival } = message === 'arrived' ? payload : {}
+  return arrival && `${arrival.event.type} of ${(arrival.source ?? arrival.target).id}`
 }
 
 type Asked = DurableOwn & Pick<CallContext, 'from'>

@@ -24,6 +24,9 @@ export const decodeCause = (bytes: Uint8Array): LoggedCause => {
   return by === undefined ? { what } : { what, by }
 }
 
+/** Whether `what` is that text as a cause has it. */
+export const saysCause = (what: string, text: string): boolean => what === bounded(text)
+
 /** The text, or as much of it as a cause may have. */
 const bounded = (text: string): string => {
   const sound = text.replaceAll('\0', '\ufffd')

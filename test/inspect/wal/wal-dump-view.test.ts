@@ -7,6 +7,7 @@ import {
   blobRope,
   type Command,
   dueRowKey,
+  encodeCause,
   encodeList,
   encodeRope,
   encodeValue,
@@ -184,6 +185,17 @@ describe('a turn', () => {
     expect(shown({ ...turn, row: undefined, rows: [], writes: [] })).toBe(
       'turn "order/42" nothing follows 0123456789abcdef:7',
     )
+  })
+
+  test('says what it handled, also where values are hidden', () => {
+    const caused = (cause: Uint8Array): Turn => ({ ...turn, cause, rows: [], writes: [] })
+    expect(shown(caused(encodeCause('call pay "now"', 'clerk')))).toBe(
+      'turn "order/42" 0123456789abcdef:8 follows 0123456789abcdef:7' +
+        ' of "call pay \\"now\\"" by "clerk" state { cents: 5 }',
+    )
+    expect(shown(caused(encodeCause('cast bump')))).toContain(':7 of "cast bump" state')
+    const json = withoutValues(dumpJson(recordOf(caused(encodeCause('cast bump'))), undefined))
+    expect(json).toMatchObject({ units: [{ turn: { cause: { what: 'cast bump' } } }] })
   })
 
   test('shows the version, the pending steps and the index behind a state', () => {

@@ -19,6 +19,7 @@ import {
 } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
+import { causeFault } from '../models/cause-fault.ts'
 import { EffectiveTurns, lsnOf } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
@@ -51,23 +52,6 @@ export const liveEntities = async (seed: number, on?: LifeMachine): Promise<Life
   await life.live(life.pick([30, 90, 180]))
   await life.end()
   return life.tally
-}
-
-/** The message that a turn recorded, if its ledger shows that it handled another one. */
-const causeFault = (
-  { state, cause }: PastTurn<Ledger>,
-  before: PastTurn<Ledger> | undefined,
-): string | undefined => {
-  const old = cause.kind === 'birth' ? emptyLedger : before?.state
-  if (!old || !state) return undefined
-  const grew = (list: 'operations' | 'consumed' | 'rung'): boolean =>
-    state[list].length > old[list].length
-  const fits = grew('operations')
-    ? ['call run', 'cast run', 'apply'].includes(cause.message ?? '')
-    : grew('consumed')
-      ? cause.message === 'continue work'
-      : !grew('rung') || cause.message === 'alarm ring'
-  return fits ? undefined : `${cause.message}`
 }
 
 class EntityLife {
