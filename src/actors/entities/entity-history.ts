@@ -118,9 +118,11 @@ const stateAt = async (
     const { turns, cursor, isCut, firstLsn } = await historyOf(entities, kind, id, given)
     if (turns[0]) return turns[0].state
     if (isCut)
-      throw new KeelsonError('BAD_CURSOR', `${cutText(firstLsn)}, after the state at ${atLsn}`, {
-        details: { lsn: atLsn, firstLsn },
-      })
+      throw new KeelsonError(
+        'BAD_CURSOR',
+        `the turn that made the state at LSN ${atLsn} is not in the log: ${cutText(firstLsn)}`,
+        { details: { lsn: atLsn, firstLsn } },
+      )
     before = cursor
   } while (before !== undefined)
   return undefined

@@ -35,8 +35,12 @@ export const historyShown = async (app: App, query: Query): Promise<History> => 
 /** An entity after the last turn up to an LSN. @throws KeelsonError `NO_PROCESS` without one */
 export const pastShown = async (app: App, query: Query): Promise<Past> => {
   const lsn = numberIn(query, 'lsn', { min: 1 })
-  const [turn] = (await pageOf(app, query, lsn + 1, 1)).turns
-  if (!turn) throw new KeelsonError('NO_PROCESS', `the log has no turn of it up to LSN ${lsn}`)
+  const { turns, isCut, firstLsn } = await pageOf(app, query, lsn + 1, 1)
+  const [turn] = turns
+  if (!turn) {
+    const why = isCut ? `: ${cutText(firstLsn)}` : ''
+    throw new KeelsonError('NO_PROCESS', `the log has no turn of it up to LSN ${lsn}${why}`)
+  }
   return {
     ...{ lsn: turn.lsn, at: turn.time, state: shownTree(turn.state ?? null) },
     ...given<Past>({ machineValue: machineValue(turn.state) }),

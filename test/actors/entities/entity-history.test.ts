@@ -238,11 +238,9 @@ describe('history', () => {
   test('says where the log begins, when a snapshot has given back what was before', async () => {
     const { s, add, past } = await world()
     await add(1)
-    const filler = 'x'.repeat(60_000)
-    for (let count = 0; count < 12; count++) await s.during(s.app.store.put(`${count}`, filler))
+    await released(s)
     await add(2)
     await s.during(s.app.control.flushAll())
-    await s.during(s.app.control.snapshotAll())
 
     const { turns, isCut, firstLsn } = await past()
 
@@ -250,7 +248,36 @@ describe('history', () => {
     expect({ isCut, totals: totals(turns) }).toEqual({ isCut: true, totals: [3] })
     expect(turns[0]?.changed).toBeUndefined()
   })
+
+  test('has no turn for what was given back, and says so: as of an LSN, by a cursor and in a difference', async () => {
+    const { s, kind, add, past } = await world()
+    for (let count = 0; count < 4; count++) await add(1)
+    const page = await past({ limit: 2 })
+    const given = page.turns[1]?.lsn as number
+    await released(s)
+    await add(1)
+
+    const none = { turns: [], isCut: true, firstLsn: expect.any(Number) }
+    expect(await past({ atLsn: given })).toEqual(none)
+    expect(await past({ before: page.cursor as string })).toEqual(none)
+    const { firstLsn } = await past()
+    await expect(s.during(kind.diff('17', given, 1_000_000))).rejects.toMatchObject({
+      code: 'BAD_CURSOR',
+      details: { lsn: given, firstLsn },
+    })
+    // Its turn is older: which state it had when the log begins is not known.
+    expect(await past({ atLsn: firstLsn })).toEqual(none)
+    expect((await past({ atLsn: 1_000_000 })).turns.map(({ state }) => state?.total)).toEqual([5])
+  })
 })
+
+/** Writes until a snapshot gives the log back up to here. */
+const released = async (s: Awaited<ReturnType<typeof simulated>>): Promise<void> => {
+  const filler = 'x'.repeat(60_000)
+  for (let count = 0; count < 12; count++) await s.during(s.app.store.put(`${count}`, filler))
+  await s.during(s.app.control.flushAll())
+  await s.during(s.app.control.snapshotAll())
+}
 
 describe('diff', () => {
   test('has the members that differ between two LSNs, with both values', async () => {
