@@ -19,7 +19,7 @@ import type { HeldCall } from '../turns/turn-outputs.ts'
 import { keysMax, someKeysOf } from '../turns/waking.ts'
 import type { Idleness } from './idleness.ts'
 import type { Actor, OwnTurns } from './own-turns.ts'
-import type { TurnAtHand } from './turn-at-hand.ts'
+import type { Removal, TurnAtHand } from './turn-at-hand.ts'
 
 /** The parts of their actor that ends use. */
 interface Mortal extends Actor {
@@ -79,21 +79,21 @@ export class Ending {
    */
   async delete(from: HeldCall, keys: boolean): Promise<NextStep> {
     const { own } = this.#actor
-    return (await own.settle('$delete', from)) ?? this.#remove(from, keys, true)
+    return (await own.settle('$delete', from)) ?? this.#remove(from, keys, 'delete')
   }
 
   /** The time of an actor that has ended is over. Nothing more of it is due. */
   expire(from: HeldCall, keys: boolean): Promise<NextStep> {
-    return this.#remove(from, keys, false)
+    return this.#remove(from, keys, 'end')
   }
 
-  async #remove(from: HeldCall, keys: boolean, answer: boolean): Promise<NextStep> {
+  async #remove(from: HeldCall, keys: boolean, why: Removal): Promise<NextStep> {
     const { own, terms } = this.#actor
     if (from.call.isSettled) return own.next()
     // Its rows are read.
     await terms.shard.settled()
-    if (!(await this.#removeKeys(from, keys))) return own.next()
-    if (!this.#removes(from, answer)) return own.next()
+    if (!(await this.#removeKeys(from, keys, why))) return own.next()
+    if (!this.#removes(from, why)) return own.next()
     return (await this.#isOut()) === false ? own.next() : this.#end()
   }
 
@@ -111,7 +111,7 @@ export class Ending {
    * Removes the notes of users' keys, some with each turn. False: `from` has the reason why some
    * are left.
    */
-  async #removeKeys(from: HeldCall, isDeep: boolean): Promise<boolean> {
+  async #removeKeys(from: HeldCall, isDeep: boolean, why: Removal): Promise<boolean> {
     const { shard } = this.#actor.terms
     try {
       for (;;) {
@@ -123,7 +123,7 @@ export class Ending {
         const isWithRows = !isDeep && (this.#actor.blocked || keys.size < keysMax)
         if (keys.size === 0 || isWithRows) return true
         if (this.#actor.blocked) throw this.#actor.blocked
-        this.#actor.hand.removeKeys(keys, isDeep, from)
+        this.#actor.hand.removeKeys(keys, isDeep, from, why)
         const isOut = await this.#isOut()
         if (isOut === undefined) throw shard.unavailable()
         if (!isOut) return false
@@ -135,13 +135,13 @@ export class Ending {
   }
 
   /** Whether there are rows, and their removal is on its way. Otherwise the caller is answered. */
-  #removes(from: HeldCall, answer: boolean): boolean {
+  #removes(from: HeldCall, why: Removal): boolean {
     // A kill may come between the last look at the keys and this, and a successor may have rows by
     // now: a dead process removes none of them.
     if (!this.#process.alive) return false
     const { hand, blocked } = this.#actor
     try {
-      if (hand.remove(from, answer, blocked !== undefined)) return true
+      if (hand.remove(from, why, blocked !== undefined)) return true
       from.reply(false)
     } catch (error) {
       from.fail(blocked ?? error)

@@ -19,6 +19,9 @@ import { blocked, otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { type SharedContext, Try } from './try-context.ts'
 
+/** Why the rows of an actor are removed: a caller asks for it, or the time after its end is over. */
+export type Removal = 'delete' | 'end'
+
 /** The turn at hand of one actor, and what the actor knows between its turns. */
 export class TurnAtHand {
   #known: Known = { memory: nothing, stored: nothing }
@@ -164,28 +167,33 @@ export class TurnAtHand {
   }
 
   /**
-   * Submits the removal of all rows, also of a blocked actor, and then calls `answer`. False: it has
-   * none.
+   * Submits the removal of all rows, also of a blocked actor, and answers whether a call asked for it.
+   * False: it has none.
    * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT` if a blocked one cannot be read at all;
    * `SHARD_DOWN`
    */
-  remove(from: HeldCall, answer: boolean, isBlocked: boolean): boolean {
+  remove(from: HeldCall, why: Removal, isBlocked: boolean): boolean {
     const { shard, identity } = this.#terms
     if (isBlocked) this.#known = { memory: nothing, stored: storedOf(shard, identity) }
     if (this.#known.stored.mark === undefined) return false
     // No draft is open while rows are read: it would hold the notice of a failure.
     const others = otherKeysOf(shard, identity.entity)
-    const draft = this.begin(ownRun('call', 'delete', from))
+    const draft = this.begin(ownRun('call', why, from))
     draft.endAll(this.#terms, others)
-    from.reply(answer)
+    from.reply(why === 'delete')
     draft.hold({ leave: () => this.#terms.removed() })
     this.leave(draft)
     return true
   }
 
   /** Sends the removal of rows that note keys of users on its way; with `isDeep` of the keys too. */
-  removeKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, from: HeldCall): void {
-    const draft = this.begin(ownRun('call', 'delete keys', from))
+  removeKeys(
+    keys: ReadonlyMap<string, string>,
+    isDeep: boolean,
+    from: HeldCall,
+    why: Removal,
+  ): void {
+    const draft = this.begin(ownRun('call', `${why} keys`, from))
     try {
       draft.endKeys(keys, isDeep, this.#terms)
     } catch (error) {

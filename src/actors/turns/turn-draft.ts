@@ -392,6 +392,7 @@ const causeIn = (run: Run, { causes, eventOf }: DurableTable): Uint8Array => {
   const found = causes.get(what)
   if (found !== undefined) return found
   const bytes = encodeCause(what)
-  if (causes.size < causesMax) causes.set(what, bytes)
+  // A text that was cut may be long.
+  if (causes.size < causesMax && what.length <= bytes.length) causes.set(what, bytes)
   return bytes
 }

@@ -29,7 +29,9 @@ export const saysCause = (what: string, text: string): boolean => what === bound
 
 /** The text, or as much of it as a cause may have. */
 const bounded = (text: string): string => {
-  const sound = text.replaceAll('\0', '\ufffd')
+  // No text of so many characters has fewer bytes.
+  const head = text.length > textBytesMax ? text.slice(0, textBytesMax + 1) : text
+  const sound = head.replaceAll('\0', '\ufffd')
   if (utf8Length(sound) <= textBytesMax) return sound
   let cut = ''
   let left = textBytesMax - utf8Length('…')

@@ -26,6 +26,7 @@ type Messages = {
     forget: (step: string) => void
     ignore: () => void
     work: () => void
+    close: () => void
   }
   casts: { drop: (step: string) => void }
   continues: { charge: () => void; mail: () => void; [long]: () => void }
@@ -55,6 +56,10 @@ const order: DurableServer<Messages, number> = {
         await life.apply((now) => noReply(now + 1))
       })
       return reply(undefined, state)
+    },
+    close: (state, _, context) => {
+      context.end({ keepMs: 10 })
+      return reply(undefined, state + 1)
     },
   },
   casts: {
@@ -201,6 +206,17 @@ test('the process that called has its name, and no number that another one may h
     { kind: 'call', message: 'call pay', by: expect.stringMatching(/^clerk <\d+>$/) },
     { kind: 'message', message: 'apply' },
   ])
+})
+
+test('the end of an actor is told from its removal by somebody', async () => {
+  const { s, kind, ref, causes } = await world()
+  await s.during(call(ref, 'close'))
+  await s.advance(1_000)
+  await s.during(call(ref, 'pay'))
+  await s.during(kind.delete('17'))
+
+  const ends = (await causes()).filter(({ kind: of }) => of === 'end')
+  expect(ends.map(({ message }) => message)).toEqual(['end', 'delete'])
 })
 
 test('a machine says which event it handled', async () => {
