@@ -1,26 +1,36 @@
 /** `keelson history`: the past of a durable actor, and `keelson open --at` of a running instance. */
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { call, entity, noReply, reply, start, supervisor } from '../../../dist/index.js'
+import { restore } from '../../../src/adapters/postgres/postgres.ts'
+import * as sources from '../../../src/index.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn } from '../../support/commands/command-project.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { caughtUp, following } from '../../support/worlds/followed-instance.ts'
 
 type Order = { readonly total: number; readonly apiToken?: string }
 
-const order = entity('order', {
-  init: (): Order => ({ total: 0 }),
-  calls: {
-    add: (state: Order, amount: number) =>
-      reply(undefined, { total: state.total + amount, apiToken: 'canary' }, { continue: ['mail'] }),
-  },
-  continues: { mail: (state: Order) => noReply({ ...state }) },
-} as never)
+/** The server, with the words of the build or of the sources. */
+const order = ({ reply, noReply }: Pick<typeof sources, 'reply' | 'noReply'>): never =>
+  ({
+    init: (): Order => ({ total: 0 }),
+    calls: {
+      add: (state: Order, amount: number) =>
+        reply(
+          undefined,
+          { total: state.total + amount, apiToken: 'canary' },
+          { continue: ['mail'] },
+        ),
+    },
+    continues: { mail: (state: Order) => noReply({ ...state }) },
+  }) as never
 
 /** A running instance whose order 17 has a past. */
 const instance = async () => {
   const dir = tempFolder()
-  const tree = supervisor('app', {}, [order])
+  const tree = supervisor('app', {}, [entity('order', order({ reply, noReply } as never))])
   const app = await start({ dir, attach: true, app: tree, logger: capturedLog() })
   onTestFinished(() => app.close().then(() => undefined))
   const ref = app.entity('order').ref('17')
@@ -33,7 +43,33 @@ const instance = async () => {
 
 const totals = (page: { turns: { state: Order }[] }) => page.turns.map(({ state }) => state.total)
 
+/** A folder that is restored from a replica of an instance with the past of order 17. */
+const restored = async () => {
+  const kind = sources.entity('order', order(sources))
+  const app = sources.supervisor('app', {}, [kind])
+  const origin = await following({}, { app })
+  const orders = origin.app.entity('order')
+  for (const amount of [2, 3])
+    await origin.world.during(sources.call(orders.ref('17'), 'add' as never, amount as never))
+  await caughtUp(origin.world, origin.app)
+  const { turns } = await origin.world.during(orders.history('17', { reveal: true }))
+  await origin.world.during(origin.app.close())
+  const dir = join(tempFolder(), 'restored')
+  await restore({ client: origin.replica, dir })
+  return { dir, turns }
+}
+
 describe('keelson history (needs the build)', () => {
+  test('shows the same past, with its causes, in a folder that is restored from a replica', async () => {
+    const { dir, turns } = await restored()
+
+    const words = ['history', dir, 'order', '17', '--json', '--reveal']
+    const { output } = await commandHere(words, dir)
+
+    expect(JSON.parse(output).turns).toEqual(JSON.parse(JSON.stringify(turns)))
+    expect(turns.map(({ cause }) => cause.message)).toContain('call add')
+  })
+
   test('shows the turns of a running instance, without its secrets', async () => {
     const { asked, json } = await instance()
 
