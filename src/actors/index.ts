@@ -108,7 +108,7 @@ export { parkedActors, parkedCount, unblockWorker } from './entities/parked-acto
 export type { PastAlarm, PastStep, PastTurn } from './entities/past-turns.ts'
 export type { StateChange } from './entities/state-changes.ts'
 export type { TurnCause } from './entities/turn-causes.ts'
-export { deleteWorker } from './entities/worker-rows.ts'
+export { deleteWorker, workerDiff, workerHistory } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'
 export {

@@ -95,6 +95,7 @@ export const startDurableWorker = (
 ): Promise<StartResult<unknown>> => {
   const table = durableTable(server)
   const identity = entities.identity(workerKind, id)
+  entities.workers.set(id, table)
   const { entity } = identity
   const terms: DurableTerms = {
     common: commonTerms({ pipeline, keepIds }, { handlerTimeoutMs }),

@@ -12,7 +12,13 @@ import {
   refOfName,
   type System,
 } from '../../runtime/index.ts'
-import { checkEntityId, checkKind, shardOf, type TurnScanner } from '../../storage/index.ts'
+import {
+  checkEntityId,
+  checkKind,
+  shardOf,
+  type TurnScanner,
+  workerKind,
+} from '../../storage/index.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
@@ -59,6 +65,8 @@ export class Entities {
   readonly shards: readonly ActorShard[]
   /** The servers of the kinds that have run. One that restarts is among them. */
   readonly known = new Map<string, DurableTable>()
+  /** The servers of the durable workers that have run, by their names. */
+  readonly workers = new Map<string, DurableTable>()
   /** The troubles of the actors. */
   readonly trouble = new ActorTrouble()
   /** The running work of the actors. */
@@ -88,6 +96,11 @@ export class Entities {
     this.work = new ActorWork(isClosing)
     this.#isStoreAlone = isStoreAlone
     this.scanTurns = scanTurns
+  }
+
+  /** The server of an actor, if it has run: each durable worker has its own. */
+  tableOf(kind: string, id: string): DurableTable | undefined {
+    return kind === workerKind ? this.workers.get(id) : this.known.get(kind)
   }
 
   /** Whether rows of the kind can be looked at: it runs, has run, or nothing does. */

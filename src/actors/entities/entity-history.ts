@@ -213,7 +213,7 @@ const viewed = (
 ): readonly PastTurn[] => {
   const states = turns.map((turn) => stateAfter(entities, shown, turn))
   // Without its server nothing of a state is shown, so that nothing can be compared.
-  const isShown = shown.reveal || entities.known.has(shown.kind)
+  const isShown = shown.reveal || entities.tableOf(shown.kind, shown.id) !== undefined
   return turns.map((turn, at) => {
     const before = turns[at + 1]
     const isKnown = isShown && (before !== undefined || turn.follows === undefined)
@@ -232,7 +232,7 @@ const stateAfter = (
   if (row === undefined) return undefined
   try {
     const state = stateInRow(entities, kind, id, entityRow(row))
-    return reveal ? state : shownState(entities, kind, state)
+    return reveal ? state : shownState(entities, kind, state, id)
   } catch (error) {
     if (!isKeelsonError(error, 'BLOCKED')) throw error
     const { state } = readBody(readMainRow(row).body)

@@ -119,16 +119,16 @@ export const stateOf = (entities: Entities, kind: string, id: string): unknown =
 
 /** The state in a main row of an entity, as `stateOf` has it. @throws KeelsonError `BLOCKED` */
 export const stateInRow = (entities: Entities, kind: string, id: string, row: Row): unknown => {
-  const table = entities.known.get(kind)
+  const table = entities.tableOf(kind, id)
   return table ? stateIn(`${kind}/${id}`, row, table) : readBody(readEntityRow(row).body).state
 }
 
 /**
  * The durable state of an entity as it may be shown. A kind without a server cannot say what that
- * is: then it is the type and the length.
+ * is: then it is the type and the length. `id` is needed for a durable worker only.
  */
-export const shownState = ({ known }: Entities, kind: string, state: unknown): unknown => {
-  const table = known.get(kind)
+export const shownState = (entities: Entities, kind: string, state: unknown, id = ''): unknown => {
+  const table = entities.tableOf(kind, id)
   if (state === undefined) return undefined
   if (table === undefined) return hiddenText(state)
   return shownStatus(table.formatStatus as FormatStatus | undefined, { state }).state
@@ -177,7 +177,7 @@ export const shownRows = (
   try {
     const decides = entities.known.get(kind)?.formatStatus !== undefined
     const state = decides ? stateOf(entities, kind, id) : rows.state
-    return { ...rows, fields, state: shownState(entities, kind, state) }
+    return { ...rows, fields, state: shownState(entities, kind, state, id) }
   } catch (error) {
     if (!isKeelsonError(error, 'BLOCKED')) throw error
     return { ...rows, fields, state: hiddenText(rows.state) }

@@ -1,4 +1,4 @@
-/** The rows of a durable worker that is out of the tree. */
+/** The rows of durable workers: what they were, and their removal. */
 import { KeelsonError } from '../../errors.ts'
 import { name } from '../../runtime/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
@@ -9,6 +9,31 @@ import { undecidable } from '../turns/turn-run.ts'
 import { writeTurn } from '../turns/turn-storage.ts'
 import { otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
+import { differenceOf, historyOf, type PastOptions, type PastPage } from './entity-history.ts'
+import type { StateChange } from './state-changes.ts'
+
+/** One page of the turns of the durable worker of this name. @throws KeelsonError as `EntityHandle.history` */
+export const workerHistory = async (
+  entities: Entities,
+  access: Access,
+  id: string,
+  options: PastOptions = {},
+): Promise<PastPage> => {
+  access.check()
+  return historyOf(entities, workerKind, checkEntityId(id), options)
+}
+
+/** The differences of its states as of two LSNs. @throws KeelsonError as `EntityHandle.diff` */
+export const workerDiff = async (
+  entities: Entities,
+  access: Access,
+  id: string,
+  lsns: readonly [number, number],
+  options: Pick<PastOptions, 'reveal'> = {},
+): Promise<readonly StateChange[]> => {
+  access.check()
+  return differenceOf(entities, workerKind, checkEntityId(id), lsns, options)
+}
 
 /**
  * Removes all rows of the durable worker of this name. False: it has none.

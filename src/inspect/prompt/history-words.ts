@@ -1,6 +1,7 @@
 /** The words about the past of an entity. None wakes any. */
 import type { PastOptions } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
+import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { printable } from '../text/paint.ts'
 import type { View } from '../text/view.ts'
@@ -16,12 +17,18 @@ const shownAtOnce = 20
 
 /** The words. `shown` says whether states are printed as they are stored. */
 export const historyWords = (app: App, { reveals }: ShownValues) => ({
-  /** `history('order', '17')`, `history('order/17')`, with the options of `app.entity(kind).history`. */
+  /**
+   * `history('order', '17')`, `history('order/17')`, with the options of `app.entity(kind).history`.
+   * The kind of durable workers is `$worker`.
+   */
   history: async (...given: unknown[]): Promise<View> => {
     const { kind, id, rest } = entityIn(given)
     const { json, inShell, ...options } = (rest[0] ?? {}) as PastOptions & Shown
     const asked = { limit: shownAtOnce, ...(reveals && { reveal: true }), ...options }
-    const page = await app.entity(kind).history(id, asked)
+    const page =
+      kind === workerKind
+        ? await app.workerHistory(id, asked)
+        : await app.entity(kind).history(id, asked)
     const line = (cursor: string): string =>
       `history('${kind}', ${quoted(id)}, { before: '${cursor}'${options.atLsn === undefined ? '' : `, atLsn: ${options.atLsn}`} })`
     const next = inShell ? (cursor: string): string => `the same with --before ${cursor}` : line
@@ -31,7 +38,11 @@ export const historyWords = (app: App, { reveals }: ShownValues) => ({
   diff: async (...given: unknown[]): Promise<View> => {
     const { kind, id, rest } = entityIn(given)
     const [lsn, lsn2, options = {}] = rest as [number, number, Shown?]
-    const changes = await app.entity(kind).diff(id, lsn, lsn2, reveals ? { reveal: true } : {})
+    const revealed = reveals ? { reveal: true } : {}
+    const changes =
+      kind === workerKind
+        ? await app.workerDiff(id, lsn, lsn2, revealed)
+        : await app.entity(kind).diff(id, lsn, lsn2, revealed)
     return view(options.json, changes, changesTable, reveals)
   },
 })

@@ -77,6 +77,7 @@ const appMembers = [
   ['health()', 'everything that is known of it'],
   ['backup(dir)', 'copies it into a folder'],
   ['deleteWorker(name), unblockWorker(name)', 'a durable worker: removes its rows; lets it go on'],
+  ['workerHistory(name), workerDiff(name, lsn, lsn2)', 'the turns of a durable worker'],
   ['ready(), closed, close(), ref(), unref()', 'its start and its end'],
 ] as const
 

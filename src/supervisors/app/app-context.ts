@@ -27,6 +27,8 @@ import {
   type JournalHealth,
   LmdbWriterHandle,
   levelOf,
+  type PastOptions,
+  type PastPage,
   type ProjectionHealth,
   type ProjectionStatus,
   ProjectionView,
@@ -36,6 +38,7 @@ import {
   type SnapshotHealth,
   type Some,
   type SpaceHealth,
+  type StateChange,
   Store,
   shardAt,
   some,
@@ -44,6 +47,8 @@ import {
   unblockWorker,
   WalHandle,
   type WriteWindows,
+  workerDiff,
+  workerHistory,
 } from '../../actors/index.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
 import type { AppContext, Registry, System } from '../../runtime/index.ts'
@@ -96,6 +101,22 @@ declare module '../../runtime/words/app-context.ts' {
      * `SHARD_DOWN`, `CLOSED`
      */
     unblockWorker(name: string): Promise<boolean>
+    /**
+     * The turns of a durable worker that took effect, the newest first, as `history` of
+     * `entity(kind)` gives those of an entity. Without turns: no worker of that name had any.
+     * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`
+     */
+    workerHistory(name: string, options?: PastOptions): Promise<PastPage>
+    /**
+     * The differences between the states of a durable worker as of two LSNs, at most 100.
+     * @throws KeelsonError as `workerHistory`
+     */
+    workerDiff(
+      name: string,
+      lsn: number,
+      lsn2: number,
+      options?: Pick<PastOptions, 'reveal'>,
+    ): Promise<readonly StateChange[]>
     /** The present health of the instance; `shards` has an item for each of its shards. */
     health(): Health
     /**
@@ -207,6 +228,9 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
     entity: (kind) => new EntityHandle(entities, idOf(kind), access),
     deleteWorker: (name) => deleteWorker(entities, access, name),
     unblockWorker: (name) => unblockWorker(entities, access, name),
+    workerHistory: (name, options) => workerHistory(entities, access, name, options),
+    workerDiff: (name, lsn, lsn2, options) =>
+      workerDiff(entities, access, name, [lsn, lsn2], options),
     health: () => healthOf(all),
     backup: async (dir, options = {}) => {
       access.check()
