@@ -166,7 +166,7 @@ const turnText = (turn: Turn, width: number): string => {
 }
 
 const causeText = ({ what, by }: LoggedCause): string =>
-  `of ${JSON.stringify(what)}${by === undefined ? '' : ` by ${JSON.stringify(by)}`}`
+  `cause ${JSON.stringify(what)}${by === undefined ? '' : ` by ${JSON.stringify(by)}`}`
 
 const ownText = ([key, value]: OwnChange, width: number): string =>
   value ? `${JSON.stringify(key)} ${valueText(value, width)}` : `no ${JSON.stringify(key)}`
@@ -193,8 +193,8 @@ const bodyText = (entity: string, body: Uint8Array, width: number): string => {
   }
 }
 
-/** Whether an entity is one of the project's own, whose rows have other bodies. */
-const isOwn = (entity: string): boolean => entity.startsWith('$')
+/** Whether an entity is of the journal, whose rows have other bodies. Workers and runs are actors. */
+const isOwn = (entity: string): boolean => /^\$(?:journal|state)\//.test(entity)
 
 const structuredText = (bytes: Uint8Array, width: number): string =>
   cut(valueText({ tag: valueTags.structured, bytes }, width), width)

@@ -191,9 +191,9 @@ describe('a turn', () => {
     const caused = (cause: Uint8Array): Turn => ({ ...turn, cause, rows: [], writes: [] })
     expect(shown(caused(encodeCause('call pay "now"', 'clerk')))).toBe(
       'turn "order/42" 0123456789abcdef:8 follows 0123456789abcdef:7' +
-        ' of "call pay \\"now\\"" by "clerk" state { cents: 5 }',
+        ' cause "call pay \\"now\\"" by "clerk" state { cents: 5 }',
     )
-    expect(shown(caused(encodeCause('cast bump')))).toContain(':7 of "cast bump" state')
+    expect(shown(caused(encodeCause('cast bump')))).toContain(':7 cause "cast bump" state')
     const json = withoutValues(dumpJson(recordOf(caused(encodeCause('cast bump'))), undefined))
     expect(json).toMatchObject({ units: [{ turn: { cause: { what: 'cast bump' } } }] })
   })
@@ -208,6 +208,8 @@ describe('a turn', () => {
       `state 'paid' version 3 steps [mail { to: 'ann' }, ship] index { open: true }`,
     )
     expect(shownRow(encodeList([1, 1, '', [], {}]))).toBe('state none')
+    for (const actor of ['$worker/counter', '$flow-order/7'])
+      expect(shownRow(bodyOf({ cents: 5 }), actor)).toBe('state { cents: 5 }')
   })
 
   test('shows bytes that are no state as they are, and the position of a subscription', () => {
