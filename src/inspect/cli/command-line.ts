@@ -120,6 +120,7 @@ export const usage = `Usage:
   keelson history DIR KIND ID [--at LSN] [--limit N] [--before CURSOR] [--reveal] [--json]
       The turns of a durable actor, the newest first: of a folder at rest, or of a running instance with
       the option attach.
+      KIND            of a durable worker $worker, of a run $flow- and its workflow; quote the dollar
       --at LSN        as of this LSN: later turns are left out
       --before CURSOR goes on before the page that named it
       --reveal        prints states, of which a folder at rest shows type and length, and secrets
