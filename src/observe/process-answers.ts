@@ -159,8 +159,15 @@ export type Traced = {
 /** A process by its number and title. */
 export type ProcessLink = { readonly pid: number; readonly title: string }
 
+/** Which events: by level, by sort, and by a text of their subject, their pid or their line. */
+export type LogQuery = {
+  readonly level?: 'error' | 'warn'
+  readonly sort?: string
+  readonly find?: string
+}
+
 /**
- * The last events of the recorder, the newest last. At most 50 are of one second: then one of the
+ * The last events of the recorder, the newest last. Without a query at most 50 are of one second: then one of the
  * sort `flood` says how many are left out.
  */
 export type LogTail = { readonly lines: readonly Recorded[] }

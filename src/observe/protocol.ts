@@ -24,6 +24,7 @@ import type {
   RunsQuery,
 } from './entity-answers.ts'
 import type {
+  LogQuery,
   LogTail,
   Overview,
   ProcessDetail,
@@ -84,7 +85,7 @@ export type Views = {
   key: { query: { readonly key: string }; data: StoreValue }
   storage: { query: object; data: { readonly shards: readonly StorageShard[] } }
   replication: { query: object; data: Replication }
-  log: { query: object; data: LogTail }
+  log: { query: LogQuery; data: LogTail }
 }
 
 /** An action before it has a reason, by what it acts on. */

@@ -1,10 +1,12 @@
 /**
  * The tail of what is recorded, while a page looks at it: at most 50 events of a second, then their
- * number. It begins with the last events that the recorder has.
+ * number. It begins with the last events that the recorder has. A search looks at every event of
+ * the recorder, so a flood of others does not hide the one that is sought.
  */
 import type { LogTail as ShownTail } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
+import { levelOf, type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
+import { optionalText, type Query, wordIn } from './questions.ts'
 import { shownLine } from './shown-events.ts'
 import { lastFitting } from './value-trees.ts'
 import { WhileLooked } from './while-looked.ts'
@@ -14,6 +16,8 @@ const linesMax = 100
 const bytesMax = 56 * 1024
 const perSecondMax = 50
 const secondMs = 1_000
+/** The part of a text that a list shows, and that a search looks at. */
+const soughtMax = 300
 
 /** An event, or how many of its second are left out. */
 type Line = Recorded | ShownTail['lines'][number]
@@ -21,6 +25,7 @@ type Line = Recorded | ShownTail['lines'][number]
 /** The tail of one recorder. */
 export class LogTail {
   readonly #app: App
+  readonly #records: Records
   readonly #looked: WhileLooked
   #lines: Line[] = []
   /** The second that is counted: its begin, and its events. */
@@ -28,6 +33,7 @@ export class LogTail {
 
   constructor(app: App, records: Records) {
     this.#app = app
+    this.#records = records
     this.#looked = new WhileLooked(app.system.clock, () => {
       this.#lines = []
       for (const event of latest(records, linesMax)) this.#add(event)
@@ -35,10 +41,12 @@ export class LogTail {
     })
   }
 
-  /** The last lines, the newest last. */
-  look(): ShownTail {
+  /** The last lines that are sought, the newest last. @throws KeelsonError `INVALID_ARGUMENT` */
+  look(query: Query): ShownTail {
     this.#looked.look()
-    const shown = this.#lines
+    const isSought = soughtBy(query)
+    const lines = isSought ? latest(this.#records, linesMax, isSought) : this.#lines
+    const shown = lines
       .slice(-linesMax)
       .map((line) => (line.sort === 'flood' ? line : shownLine(this.#app, line as Recorded)))
     return { lines: lastFitting(shown as ShownTail['lines'], bytesMax) }
@@ -67,9 +75,28 @@ const leftOut = (count: number, at: number): ShownTail['lines'][number] => ({
   text: `${count} more in the same second`,
 })
 
-/** The last events of all sorts, the newest last. */
-export const latest = (records: Records, count: number): readonly Recorded[] =>
+/** Whether an event is sought. `undefined`: the question names nothing, so each is. */
+const soughtBy = (query: Query): ((event: Recorded) => boolean) | undefined => {
+  const level = wordIn(query, 'level', ['error', 'warn'])
+  const sort = wordIn(query, 'sort', recordedSorts)
+  const find = optionalText(query, 'find')?.toLowerCase()
+  if ((level ?? sort ?? find) === undefined) return undefined
+  return (event) =>
+    (level === undefined || levelOf(event) === level) &&
+    (sort === undefined || event.sort === sort) &&
+    (find === undefined || searched(event).toLowerCase().includes(find))
+}
+
+const searched = ({ subject, pid, text }: Recorded): string =>
+  `${subject} ${pid === undefined ? '' : `<${pid}>`} ${text.slice(0, soughtMax)}`
+
+/** The last events of all sorts that are sought, the newest last. */
+const latest = (
+  records: Records,
+  count: number,
+  isSought: (event: Recorded) => boolean = () => true,
+): readonly Recorded[] =>
   recordedSorts
-    .flatMap((sort) => records.last(sort).slice(-count))
+    .flatMap((sort) => records.last(sort).filter(isSought).slice(-count))
     .sort((left, right) => left.at - right.at)
     .slice(-count)

@@ -84,7 +84,7 @@ export class Looks {
       key: (query) => keyShown(app, query),
       storage: () => this.#pace('storage', () => storageShown(app)),
       replication: () => replicationShown(app),
-      log: () => this.#tail.look(),
+      log: (query) => this.#tail.look(query),
     }
   }
 

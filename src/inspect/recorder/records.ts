@@ -32,6 +32,15 @@ export type Recorded = {
   readonly lastMessage?: string
 }
 
+/** Sorts of failures that nothing repairs by itself, or that lost what was being handled. */
+const errorSorts: ReadonlySet<RecordedSort> = new Set([
+  ...(['crash', 'gave_up', 'blocked', 'shard_down', 'subscription_stopped'] as const),
+])
+
+/** The level of an event: of a line of the log its own, of others that of their sort. */
+export const levelOf = ({ sort, kind }: Pick<Recorded, 'sort' | 'kind'>): 'error' | 'warn' =>
+  errorSorts.has(sort) || (sort === 'log' && kind === 'error') ? 'error' : 'warn'
+
 /** How many events of a sort there were since the start, of one kind and code. */
 export type FailureCount = Pick<Recorded, 'sort' | 'kind' | 'code'> & { readonly count: number }
 

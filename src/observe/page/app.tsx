@@ -90,7 +90,12 @@ const views: Readonly<Record<string, View>> = {
     follows: () => ({ view: 'replication' }),
     Shown: ReplicationView,
   },
-  log: { title: 'Log tail', key: '9', follows: () => ({ view: 'log' }), Shown: LogView },
+  log: {
+    title: 'Log tail',
+    key: '9',
+    follows: ({ query }) => ({ view: 'log', query }),
+    Shown: LogView,
+  },
 }
 
 const useRoute = (): Route => {

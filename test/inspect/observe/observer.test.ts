@@ -383,6 +383,30 @@ describe('the views', () => {
     ])
   })
 
+  test('show events of the log by level, sort, process and entity, also behind a flood of others', async () => {
+    const pid = pidOf('open')
+    const ref = app.system.processes().find((each) => each.pid === pid)?.ref as never
+    await during(call(ref, 'fail' as never).catch(() => undefined))
+    await during(call(app.entity('acct').ref('7'), 'plan' as never))
+    await advance(100)
+    app.system.logger.error('the disk is slow')
+    for (let at = 0; at < 300; at++) app.system.logger.warn(`line ${at}`)
+    const found = async (query: object) => (await look('log', query)).lines
+    const sortsOf = async (query: object) => new Set((await found(query)).map(({ sort }) => sort))
+
+    expect(await sortsOf({})).toEqual(new Set(['flood', 'log']))
+    expect(await found({ level: 'error', find: 'DISK' })).toMatchObject([
+      { sort: 'log', kind: 'error', text: 'the disk is slow' },
+    ])
+    expect(await sortsOf({ level: 'error' })).toContain('crash')
+    expect(await sortsOf({ level: 'error' })).not.toContain('restart')
+    expect(await found({ level: 'warn' })).toHaveLength(100)
+    expect(await sortsOf({ find: `<${pid}>` })).toContain('crash')
+    expect(await sortsOf({ find: 'acct/7' })).toContain('step_failed')
+    expect(await found({ sort: 'crash', find: 'acct/7' })).toEqual([])
+    expect(await refused({ look: 'log', query: { level: 'debug' } })).toBe('INVALID_ARGUMENT')
+  })
+
   test('show who has locked a key, and the last snapshot', async () => {
     await during(app.store.lock(['user/token'], { owner: 'checkout', leaseMs: 5_000 }))
     const locks = async () => (await look('store')).rows.map(({ lock }) => lock?.owner)
