@@ -14,7 +14,7 @@ import {
   shownStatus,
 } from '../../runtime/index.ts'
 import { tell } from '../core/storage-events.ts'
-import type { FailingTurn } from '../turns/actor-trouble.ts'
+import type { FailedTurn } from '../turns/actor-trouble.ts'
 import { isParked, type Memory } from '../turns/memory.ts'
 import {
   type AfterTry,
@@ -75,7 +75,7 @@ export class FailedTries {
     const text = keptText(failure.error)
     const failing = { entity: this.#entity, what, tries, retryAt, error: text }
     if (failure.next !== 'unblock')
-      this.#actor.terms.trouble.fails(step?.step ?? alarm?.name ?? what, failing)
+      this.#actor.terms.trouble.fails(step?.step ?? alarm?.name ?? what, failing, now)
     this.#isFailing = true
     this.#log(failing, failure, shown)
     this.#tell(failing, failure, shown)
@@ -90,7 +90,7 @@ export class FailedTries {
     return afterTry(retry, tried, error, onFailed !== undefined, drawn)
   }
 
-  #tell({ entity, what, tries, retryAt }: FailingTurn, { next }: Failure, error: unknown): void {
+  #tell({ entity, what, tries, retryAt }: FailedTurn, { next }: Failure, error: unknown): void {
     const { terms, context } = this.#actor
     const isAgain = next === 'retry'
     tell(context.system, terms.shard, 'entity.failed', {
@@ -113,7 +113,7 @@ export class FailedTries {
   }
 
   /** Logs the first failure of a step of this kind with its stack; of the others the count. */
-  #log({ what, tries, retryAt }: FailingTurn, { next }: Failure, error: unknown): void {
+  #log({ what, tries, retryAt }: FailedTurn, { next }: Failure, error: unknown): void {
     const { terms } = this.#actor
     const { kind } = terms.identity
     const { logger } = this.#process.kernel

@@ -19,10 +19,15 @@ export type FailingTurn = {
   readonly entity: string
   readonly what: string
   readonly tries: number
+  /** When it failed first in this life of the instance, in ms since 1970. */
+  readonly since: number
   /** When it is tried again, in ms since 1970. */
   readonly retryAt: number
   readonly error: string
 }
+
+/** A try of a step or an alarm that has failed. */
+export type FailedTurn = Omit<FailingTurn, 'since'>
 
 /** The most failing actors that are kept. Further ones are not counted. */
 const failingMax = 10_000
@@ -60,11 +65,11 @@ export class ActorTrouble {
   readonly #seen = new Map<string, { count: number; at: number }>()
 
   /** A step or an alarm has failed; `setting` identifies it among those of its actor. */
-  fails(setting: string, turn: FailingTurn): void {
+  fails(setting: string, turn: FailedTurn, now: number): void {
     const { entity } = turn
     if (this.failing.size >= failingMax && !this.failing.has(entity)) return
     const ofActor = this.failing.get(entity) ?? new Map<string, FailingTurn>()
-    ofActor.set(setting, turn)
+    ofActor.set(setting, { ...turn, since: ofActor.get(setting)?.since ?? now })
     this.failing.set(entity, ofActor)
   }
 

@@ -95,7 +95,7 @@ const actorsOf = ({ entities }: App, { actors }: Health): readonly Grown[] => {
   const link = { view: 'entities', parts: [] } as const
   const live = entities.kinds.reduce((total, kind) => total + (entities.kind(kind)?.live ?? 0), 0)
   return [
-    { title: 'overdue alarms', unit: 'count', value: actors.overdue.count, link },
+    { title: 'overdue alarms and steps', unit: 'count', value: actors.overdue.count, link },
     { title: 'live entities', unit: 'count', value: live, link },
   ]
 }

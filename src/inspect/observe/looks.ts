@@ -141,9 +141,10 @@ export class Looks {
     const health = this.#app.health()
     const now = this.#app.system.clock.now()
     const gaveUp = this.#records.last('gave_up').map((event) => shownEvent(this.#app, event))
+    const blocked = this.#records.last('blocked')
     const lineOf = (event: Folded) => shownLine(this.#app, event)
     const troubles = fitting(
-      troublesOf(health, { gaveUp, runs, steps: this.#queues?.steps ?? [] }, now),
+      troublesOf(health, { gaveUp, blocked, runs, steps: this.#queues?.steps ?? [] }, now),
       troublesBytes,
     )
     // Health, the last events and the head each take milliseconds: others have a turn between them.

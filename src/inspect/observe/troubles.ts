@@ -5,6 +5,9 @@ import type { RunningStep } from '../prompt/running-steps.ts'
 import { countText, lastingText } from '../text/quantities.ts'
 import { shortText } from './value-trees.ts'
 
+/** Health counts at most so many failures of a child. */
+const failuresMax = 100
+
 /** A projection with more lag has trouble. */
 const lagMax = 15_000
 
@@ -14,6 +17,8 @@ export type CausedTrouble = Trouble & { readonly cause?: string }
 /** The troubles that no health has. */
 export type FoundTroubles = {
   readonly gaveUp: readonly Recorded[]
+  /** When actors and runs were blocked, as far as that is recorded. */
+  readonly blocked: readonly Pick<Recorded, 'subject' | 'at'>[]
   readonly runs: readonly CausedTrouble[]
   /** Steps that run for more than a second. */
   readonly steps: readonly RunningStep[]
@@ -22,9 +27,10 @@ export type FoundTroubles = {
 /** The troubles of a health, of the give-ups that were recorded, of runs, and of steps. */
 export const troublesOf = (
   health: Health,
-  { gaveUp, runs, steps }: FoundTroubles,
+  { gaveUp, blocked, runs, steps }: FoundTroubles,
   now: number,
 ): readonly Trouble[] => {
+  const blockedAt = new Map(blocked.map(({ subject, at }) => [subject, at]))
   const all: readonly CausedTrouble[] = [
     ...health.shards.flatMap((shard) => shardTroubles(shard, now)),
     ...(health.durable
@@ -35,14 +41,19 @@ export const troublesOf = (
       .map(({ subject, text, at, link }) =>
         trouble('bad', 'gave up', subject, text, { at, ...(link && { link }) }),
       ),
-    ...health.crashing.first.map(({ child, failures, at, reason }) =>
-      trouble('bad', 'crash loop', child, `failed ${failures} times in a minute: ${reason}`, {
-        at,
-        link: linkTo('tree'),
-      }),
+    ...health.crashing.first.map(({ child, failures, since, reason }) =>
+      trouble(
+        'bad',
+        'crash loop',
+        child,
+        `failed ${failures} times in a minute${failures < failuresMax ? '' : ', or more'}: ${reason}`,
+        {
+          ...{ at: since, link: linkTo('tree') },
+        },
+      ),
     ),
-    ...actorTroubles(health.actors, steps, now),
-    ...blockedRuns(health.parts),
+    ...actorTroubles(health.actors, blockedAt, steps, now),
+    ...blockedRuns(health.parts, blockedAt),
     ...runs,
     ...health.projections.flatMap(({ name, shards }) =>
       shards.flatMap(({ shard, state, error }) =>
@@ -109,7 +120,9 @@ const shardTroubles = (health: Health['shards'][number], now: number): readonly 
   const { mode, behindMs } = projection
   return [
     ...(phase === 'open' ? [] : [found('warn', 'shard not open', phase)]),
-    ...(space.refusing ? [found('bad', 'refuses writes', space.refusing.reason)] : []),
+    ...(space.refusing
+      ? [found('bad', 'refuses writes', space.refusing.reason, space.refusing.since)]
+      : []),
     ...(mode === 'degraded' || mode === 'halted'
       ? [found('bad', `projection ${mode}`, projection.reason ?? '')]
       : []),
@@ -131,7 +144,7 @@ const behind = (found: Found, isSuspended: boolean, behindMs: number, now: numbe
   const waits = behindMs > 0 ? `its oldest write waits for ${lastingText(behindMs)}` : ''
   const at = behindMs > 0 ? now - behindMs : undefined
   if (!isSuspended) return found('warn', 'projection behind', waits, at)
-  const held = 'a token of control holds it'
+  const held = 'a suspension holds it until control.resume'
   return found('warn', 'projection suspended', waits ? `${held}; ${waits}` : held, at)
 }
 
@@ -164,20 +177,22 @@ const onlyOverdue = (
 
 const actorTroubles = (
   actors: Health['actors'],
+  blockedAt: ReadonlyMap<string, number>,
   steps: readonly RunningStep[],
   now: number,
 ): readonly CausedTrouble[] => [
   ...listed(actors.blocked, ({ entity, reason }) =>
-    ofActor('bad', 'blocked', entity, { cause: reason }),
+    ofActor('bad', 'blocked', entity, { cause: reason, at: blockedAt.get(entity) }),
   ),
   ...listed(actors.parked, ({ entity, what, error }) =>
-    ofActor('bad', 'parked', entity, { cause: `${what}: ${error}` }),
+    ofActor('bad', 'parked', entity, { cause: `${turnText(what)}: ${error}` }),
   ),
   ...stuckSteps(steps, now),
-  ...listed(actors.failing, ({ entity, what, tries, error }) =>
+  ...listed(actors.failing, ({ entity, what, tries, since, error }) =>
     ofActor('warn', 'failing step', entity, {
-      cause: `${what}: ${error}`,
-      text: `${what}, try ${tries}: ${error}`,
+      cause: `${turnText(what)}: ${error}`,
+      text: `${turnText(what)} failed ${timesText(tries)}: ${error}`,
+      at: since,
     }),
   ),
   ...listed(actors.waiting, ({ entity, what, since }) =>
@@ -195,14 +210,19 @@ const ofActor = (
   {
     cause,
     text = cause,
-    ...more
-  }: { readonly cause: string; readonly text?: string; readonly at?: number },
+    at,
+  }: { readonly cause: string; readonly text?: string; readonly at?: number | undefined },
 ): CausedTrouble =>
   trouble(tone, sort, entity, text, {
-    ...more,
+    ...(at !== undefined && { at }),
     cause: shortText(cause, textMax),
     link: entityLink(entity),
   })
+
+const timesText = (times: number): string => (times === 1 ? 'once' : `${countText(times)} times`)
+
+/** The words of the views of an entity: `step charge` for `continue charge`. */
+const turnText = (what: string): string => what.replace(/^continue /, 'step ')
 
 /** Of very many with the same trouble, or the same cause, so many are named. */
 const namedMax = 3
@@ -223,12 +243,17 @@ const listed = <T>(
 type Blocked = { readonly first?: readonly { readonly run: string; readonly reason: string }[] }
 
 /** Parts of the user's tree report what they want; those of workflows name their blocked runs. */
-const blockedRuns = (parts: Health['parts']): readonly CausedTrouble[] =>
+const blockedRuns = (
+  parts: Health['parts'],
+  blockedAt: ReadonlyMap<string, number>,
+): readonly CausedTrouble[] =>
   Object.values(parts).flatMap((report) => {
     const { blocked } = Object(report) as { readonly blocked?: Blocked }
     return (blocked?.first ?? []).map(({ run, reason }) => {
       const [type = '', ...id] = run.split('/')
+      const at = blockedAt.get(run)
       return trouble('bad', 'run blocked', run, reason, {
+        ...(at !== undefined && { at }),
         cause: shortText(reason, textMax),
         link: linkTo('run', type, id.join('/')),
       })

@@ -4,7 +4,7 @@ import type { Growth, Latency, Overview, Trouble } from '../process-answers.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'
-import { Ago, Badge, Card, Empty, type Tone } from '../widgets/parts.tsx'
+import { Badge, Card, Empty, Since, type Tone } from '../widgets/parts.tsx'
 import { bytesText, countText, durationText, shortText, timeText } from '../widgets/quantities.ts'
 import { addressOf } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
@@ -129,7 +129,7 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
         {more > 0 && ` and ${countText(more)} more`}
         <p>{text}</p>
       </div>
-      <span class="muted nowrap">{at !== undefined && <Ago at={at} now={now} />}</span>
+      <span class="muted nowrap">{at !== undefined && <Since at={at} now={now} />}</span>
     </li>
   )
 }

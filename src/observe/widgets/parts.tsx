@@ -1,6 +1,6 @@
 /** The small parts that views are made of. */
 import type { ComponentChildren } from 'preact'
-import { agoText } from './quantities.ts'
+import { agoText, sinceText } from './quantities.ts'
 
 /** How good or bad something is: only the bad has colour. */
 export type Tone = 'good' | 'warn' | 'bad' | undefined
@@ -54,6 +54,11 @@ export const Empty = ({ title, children }: { title: string; children?: Component
 /** How long ago something was, with its time on hover. */
 export const Ago = ({ at, now }: { at: number; now: number }) => (
   <time title={new Date(at).toISOString()}>{agoText(at, now)}</time>
+)
+
+/** Since when something lasts, and how long that is. */
+export const Since = ({ at, now }: { at: number; now: number }) => (
+  <time title={new Date(at).toISOString()}>{sinceText(at, now)}</time>
 )
 
 /** Counts over time as small bars: those of failures. */

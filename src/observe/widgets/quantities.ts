@@ -78,3 +78,10 @@ export const timeText = (at: number, now: number): string => {
   const time = `${clock.format(at)}.${String(Math.floor(at) % 1_000).padStart(3, '0')}`
   return day.format(at) === day.format(now) ? time : `${day.format(at)} ${time}`
 }
+
+/** Since when, and for how long: `since 03:12:44, 5 min`. */
+export const sinceText = (at: number, now: number): string => {
+  const time = clock.format(at)
+  const begin = day.format(at) === day.format(now) ? time : `${day.format(at)} ${time}`
+  return `since ${begin}, ${wholeText(Math.max(0, now - at))}`
+}

@@ -11,12 +11,14 @@ export type CrashLoop = {
   readonly child: string
   /** How often it ended or did not start in the last minute; 100 at most. */
   readonly failures: number
+  /** When it failed first, with at most a minute between two failures. In ms since 1970. */
+  readonly since: number
   /** When it failed last, in ms since 1970. */
   readonly at: number
   readonly reason: string
 }
 
-type Failing = { readonly times: number[]; last: SupervisorReport }
+type Failing = { readonly times: number[]; readonly since: number; last: SupervisorReport }
 
 /** So many failures within the time are a loop: as many as a supervisor bears by default. */
 const failuresMin = 3
@@ -44,11 +46,11 @@ export class CrashLoops {
 
   /** The present ones. */
   get all(): readonly CrashLoop[] {
-    const since = this.#system.clock.now() - withinMs
-    return [...this.#failing].flatMap(([child, { times, last }]) => {
-      const failures = times.filter((at) => at > since).length
+    const begin = this.#system.clock.now() - withinMs
+    return [...this.#failing].flatMap(([child, { times, since, last }]) => {
+      const failures = times.filter((at) => at > begin).length
       const reason = describeReason(last.reason)
-      return failures < failuresMin ? [] : [{ child, failures, at: last.at, reason }]
+      return failures < failuresMin ? [] : [{ child, failures, since, at: last.at, reason }]
     })
   }
 
@@ -57,12 +59,14 @@ export class CrashLoops {
     if (instance !== this.#instance || errorContext === 'shutdown_error') return
     if (child.restart === 'temporary') return
     const title = `${label ?? name ?? kind}/${child.id}`
-    const times = this.#failing.get(title)?.times ?? []
+    const before = this.#failing.get(title)
+    const times = before?.times ?? []
+    const since = before && at - before.last.at <= withinMs ? before.since : at
     times.push(at)
     if (times.length > failuresMax) times.shift()
     this.#failing.delete(title)
     if (this.#failing.size >= childrenMax) this.#forgetOldest()
-    this.#failing.set(title, { times, last: report })
+    this.#failing.set(title, { times, since, last: report })
   }
 
   #forgetOldest(): void {

@@ -23,16 +23,20 @@ describe('steps and alarms that fail', () => {
     ...{ entity, what, tries: 1, retryAt: 5, error: 'no' },
   })
 
-  test('are kept by their actors and settings, until their rows are gone', () => {
+  test('are kept by their actors and settings, with the time of the first failure, until their rows are gone', () => {
     const trouble = new ActorTrouble()
-    trouble.fails('s1', failing('a'))
-    trouble.fails('s1', failing('a', 'again'))
-    trouble.fails('s2', failing('a'))
+    trouble.fails('s1', failing('a'), 10)
+    trouble.fails('s1', failing('a', 'again'), 20)
+    trouble.fails('s2', failing('a'), 30)
     expect(
-      [...(trouble.failing.get('a') ?? [])].map(([setting, { what }]) => [setting, what]),
+      [...(trouble.failing.get('a') ?? [])].map(([setting, { what, since }]) => [
+        setting,
+        what,
+        since,
+      ]),
     ).toEqual([
-      ['s1', 'again'],
-      ['s2', 'step'],
+      ['s1', 'again', 10],
+      ['s2', 'step', 30],
     ])
     expect(trouble.keeps('a', new Set(['s2', 's3']))).toBe(true)
     expect([...(trouble.failing.get('a')?.keys() ?? [])]).toEqual(['s2'])
@@ -42,9 +46,9 @@ describe('steps and alarms that fail', () => {
 
   test('are kept of 10,000 actors, also the later ones of these', () => {
     const trouble = new ActorTrouble()
-    for (let at = 0; at <= 10_000; at++) trouble.fails('s', failing(`${at}`))
+    for (let at = 0; at <= 10_000; at++) trouble.fails('s', failing(`${at}`), at)
     expect([trouble.failing.size, trouble.failing.has('10000')]).toEqual([10_000, false])
-    trouble.fails('t', failing('7'))
+    trouble.fails('t', failing('7'), 40)
     expect(trouble.failing.get('7')?.size).toBe(2)
   })
 })

@@ -248,6 +248,7 @@ describe('the views', () => {
 
   test('name what is in trouble, and where to look', async () => {
     const pid = pidOf('open')
+    const begun = app.system.clock.now()
     for (let at = 0; at < 3; at++) {
       app.system.kill(app.system.processes().find((each) => each.label === 'open')?.ref as never)
       await advance(10)
@@ -255,7 +256,7 @@ describe('the views', () => {
 
     expect(pidOf('open')).not.toBe(pid)
     expect((await look('overview')).troubles).toEqual([
-      expect.objectContaining({ tone: 'bad', sort: 'crash loop', subject: 'app/open' }),
+      expect.objectContaining({ tone: 'bad', sort: 'crash loop', subject: 'app/open', at: begun }),
       expect.objectContaining({ sort: 'run failed' }),
     ])
   })

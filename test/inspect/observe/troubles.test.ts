@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { troublesOf } from '../../../src/inspect/observe/troubles.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
-const none = { gaveUp: [], runs: [], steps: [] }
+const none = { gaveUp: [], blocked: [], runs: [], steps: [] }
 
 type Failing = ReturnType<typeof failing>['first'][number]
 
@@ -11,7 +11,7 @@ type Failing = ReturnType<typeof failing>['first'][number]
 const failing = (count: number) => ({
   count,
   first: Array.from({ length: Math.min(count, 10) }, (_, at) => ({
-    ...{ entity: `order/${at}`, what: 'continue charge', tries: 2, retryAt: 0 },
+    ...{ entity: `order/${at}`, what: 'continue charge', tries: 2, since: 0, retryAt: 0 },
     error: 'Error: the bank is away',
   })),
 })
@@ -65,7 +65,7 @@ test('of 10,000 failing steps three are named, and how many more there are', asy
   const shown = await failingSteps(failing(10_000))
 
   expect(shown).toMatchObject([
-    { subject: 'order/0', count: 3, text: 'continue charge: Error: the bank is away' },
+    { subject: 'order/0', count: 3, text: 'step charge: Error: the bank is away' },
     { subject: 'and 9,997 more', tone: 'warn', link: { view: 'entities' } },
   ])
 })
@@ -82,7 +82,7 @@ test('troubles with one cause are one line, and those with another cause another
   })
 
   expect(shown).toHaveLength(2)
-  expect(shown[0]).toMatchObject({ subject: 'order/0', text: expect.stringContaining('try 2') })
+  expect(shown[0]).toMatchObject({ subject: 'order/0', text: expect.stringContaining('2 times') })
   expect(shown[0]).not.toHaveProperty('count')
   expect(shown[1]).toMatchObject({
     ...{ subject: 'order/1', count: 9, link: { view: 'entity', parts: ['order', '1'] } },
@@ -107,9 +107,9 @@ test('causes are the same if they differ in the id of their subject, or in a key
   })
 
   expect(shown.map(({ subject, text }) => [subject, text])).toEqual([
-    ['order/0', 'continue charge: 503 for 0/4e29b3cbb0d3ef26'],
-    ['order/2', 'continue charge, try 2: 404 for 2'],
-    ['order/3', 'continue charge, try 2: 503 for 2'],
+    ['order/0', 'step charge: 503 for 0/4e29b3cbb0d3ef26'],
+    ['order/2', 'step charge failed 2 times: 404 for 2'],
+    ['order/3', 'step charge failed 2 times: 503 for 2'],
   ])
 })
 
@@ -121,4 +121,47 @@ test('a folded trouble begins with the first of them', async () => {
   expect(
     troublesOf({ ...health, actors }, none, 0).filter(({ sort }) => sort === 'overdue'),
   ).toMatchObject([{ subject: 'order/30', count: 3, at: 10 }])
+})
+
+test('each trouble that lasts says since when', async () => {
+  const health = (await simulated({})).app.health()
+  const [shard] = health.shards as [(typeof health.shards)[0]]
+  const refusing = { since: 100, groups: 1, reason: 'NO_SPACE: no space left' }
+  const loop = { child: 'app/mailer', failures: 100, since: 200, at: 900, reason: 'no route' }
+  const blocked = { count: 1, first: [{ entity: 'order/99', reason: 'cannot migrate' }] }
+  const { first } = failing(1)
+
+  expect(
+    troublesOf(
+      {
+        ...health,
+        shards: [{ ...shard, space: { ...shard.space, refusing } }],
+        crashing: { count: 1, first: [loop] },
+        actors: {
+          ...{ ...health.actors, blocked },
+          failing: { count: 1, first: first.map((each) => ({ ...each, since: 400 })) },
+        },
+        parts: { flows: { blocked: { first: [{ run: 'pay/3', reason: 'no code' }] } } },
+      },
+      {
+        ...none,
+        blocked: [
+          ...[
+            { subject: 'order/99', at: 250 },
+            { subject: 'pay/3', at: 500 },
+          ],
+          { subject: 'order/99', at: 300 },
+        ],
+      },
+      1_000,
+    ).map(({ sort, at }) => [sort, at]),
+  ).toEqual([
+    ...[
+      ['refuses writes', 100],
+      ['crash loop', 200],
+      ['blocked', 300],
+      ['run blocked', 500],
+    ],
+    ['failing step', 400],
+  ])
 })

@@ -50,10 +50,16 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
     await page.waitForSelector(toStep)
 
     const named = await broken(page)
-    expect(named).toMatch(/crash loop\s+app\/gateway\s.*ECONNREFUSED 10\.0\.0\.7:5672/s)
-    expect(named).toMatch(/blocked\s+order\/99\s.*an order without a customer/s)
-    expect(named).toMatch(/projection suspended\s+shard 0/)
-    expect(named).toMatch(/stuck step\s+order\/23\s+step ship runs for \d+ s/)
+    expect(named).toMatch(
+      /crash loop\s+app\/gateway\s.*ECONNREFUSED 10\.0\.0\.7:5672\s+since [\d:]{8}, \d+ s/,
+    )
+    expect(named).toMatch(
+      /blocked\s+order\/99\s.*an order without a customer\s+since [\d:]{8}, \d+ s/,
+    )
+    expect(named).toMatch(/projection suspended\s+shard 0\s.*\s+since [\d:]{8}, \d+ s/)
+    expect(named).toMatch(
+      /stuck step\s+order\/23\s+step ship runs for \d+ s\s+since [\d:]{8}, \d+ s/,
+    )
     await page.locator(toStep).click()
     await page.waitForSelector('.main[data-view="entity"]')
     await waitForText(page, 'runs for 1')
@@ -81,6 +87,8 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
     await service.says('NO_SPACE')
     await waitForText(page, 'refuses writes')
     expect(await page.$eval('.vitals', (vitals) => vitals.textContent)).toContain('refuses writes')
-    expect(await broken(page)).toMatch(/refuses writes\s+shard 0\s.*no space left/s)
+    expect(await broken(page)).toMatch(
+      /refuses writes\s+shard 0\s.*no space left.*\s+since [\d:]{8}, \d+ s/,
+    )
   })
 })

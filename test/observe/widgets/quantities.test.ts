@@ -7,6 +7,7 @@ import {
   durationText,
   rateText,
   shortText,
+  sinceText,
 } from '../../../src/observe/widgets/quantities.ts'
 
 test('numbers have at most three digits that count, and a unit', () => {
@@ -29,4 +30,10 @@ test('a time is said from now, in whole units, so that it moves once a unit', ()
   expect([40_000, -3_000, 7_300_000].map((away) => dueText(now + away, now))).toEqual([
     ...['in 40 s', '3 s late', 'in 2 h'],
   ])
+})
+
+test('a trouble says since when it lasts, and how long that is', () => {
+  const now = new Date(2026, 2, 4, 3, 20, 0).getTime()
+  expect(sinceText(now - 340_000, now)).toBe('since 03:14:20, 5 min')
+  expect(sinceText(now - 86_400_000, now)).toBe('since 2026-03-03 03:20:00, 1 d')
 })
