@@ -2,7 +2,7 @@
  * The actions of the page of `keelson observe`, each on one thing that it names. They run only in
  * sessions that were opened for writing.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Action } from '../../observe/index.ts'
 import { shapeText } from '../../redaction.ts'
 import {
@@ -122,6 +122,16 @@ const restart = async ({ pid, parent = 0 }: ProcessSummary, { system }: App): Pr
   return restartChild(supervisor, child.id)
 }
 
+/** Opens a shard. A refusal has the reason why it is down. @throws KeelsonError `SHARD_DOWN` */
+const reopen = (shard: number, { control }: App): Promise<unknown> =>
+  control.reopen(shard).catch((error: unknown) => {
+    if (!isKeelsonError(error, 'SHARD_DOWN')) throw error
+    const reason = error.cause === undefined ? error.message : reasonText(error.cause)
+    throw new KeelsonError('SHARD_DOWN', `shard ${shard} is still down: ${reason}`, {
+      cause: error,
+    })
+  })
+
 type Signals = Record<string, unknown>
 
 const actions: Readonly<Record<Action['act'], Doing>> = {
@@ -208,11 +218,7 @@ const actions: Readonly<Record<Action['act'], Doing>> = {
     (shard) => `makes a snapshot of shard ${shard}`,
     (shard, { control }) => control.snapshot(shard),
   ),
-  reopen: on(
-    shardIn,
-    (shard) => `opens shard ${shard} again`,
-    (shard, { control }) => control.reopen(shard),
-  ),
+  reopen: on(shardIn, (shard) => `opens shard ${shard} again`, reopen),
   resumeShard: on(
     shardIn,
     (shard) => `ends every suspension of the projection of shard ${shard}`,

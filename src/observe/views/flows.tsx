@@ -173,9 +173,11 @@ const isOver = (status: string): boolean => ['completed', 'failed', 'cancelled']
 
 const isRetried = (status: string): boolean => ['blocked', 'failed', 'cancelled'].includes(status)
 
-/** The signal that a run waits for. */
-const awaited = ({ steps }: RunDetail): string =>
-  steps.find(({ kind, outcome }) => kind === 'wait' && outcome === undefined)?.key ?? ''
+/** The signal that a run waits for: its wait has the key `approve#1`. A key of its body has no name. */
+const awaited = ({ steps }: RunDetail): string => {
+  const wait = steps.find(({ kind, outcome }) => kind === 'wait' && outcome === undefined)
+  return /^(.+)#\d+$/.exec(wait?.key ?? '')?.[1] ?? ''
+}
 
 /** One run with its steps. */
 export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {

@@ -14,19 +14,20 @@ import {
   withoutChromium,
 } from '../views/chromium.ts'
 
-const program = join(import.meta.dirname, '../../support/programs/incident.mjs')
+const programs = join(import.meta.dirname, '../../support/programs')
 
-describe.skipIf(lacks(withoutChromium))('in an incident, with --write (needs the build)', () => {
+describe.skipIf(lacks(withoutChromium))('with --write, the page (needs the build)', () => {
   let browser: Browser
   beforeAll(async () => {
     browser = await startChromium()
   })
   afterAll(() => browser?.close())
 
-  const incident = async () => {
+  /** The page beside a program that runs. */
+  const beside = async (program: string) => {
     const folder = tempFolder()
     const dir = join(folder, 'd')
-    const service = running(spawn(process.execPath, [program, dir]))
+    const service = running(spawn(process.execPath, [join(programs, program), dir]))
     await service.says('ready')
     const observer = startKeelson(['observe', '--write', '--dir', dir], folder)
     await observer.says(/#code=\S+\s/)
@@ -50,8 +51,8 @@ describe.skipIf(lacks(withoutChromium))('in an incident, with --write (needs the
     return said
   }
 
-  test('a step is tried now, and its actor is suspended, goes on, rests and is deleted', async () => {
-    const { service, page, console } = await incident()
+  test('tries a step now, and suspends its actor, lets it go on and rest, and deletes it', async () => {
+    const { service, page, console } = await beside('incident.mjs')
     await showView(page, 'entity/order/17')
     await waitForText(page, 'Error: the bank is away')
     expect(await perform(page, 'Retry now')).toContain('Done: runs the step charge of order/17 now')
@@ -85,8 +86,8 @@ describe.skipIf(lacks(withoutChromium))('in an incident, with --write (needs the
     expect(console).toEqual([])
   })
 
-  test('the projection of a shard goes on, and a snapshot of it is made', async () => {
-    const { page } = await incident()
+  test('lets the projection of a shard go on, and makes a snapshot of it', async () => {
+    const { page } = await beside('incident.mjs')
     await waitForText(page, 'projection suspended')
     await showView(page, 'storage')
     await perform(page, 'Resume')
@@ -99,12 +100,71 @@ describe.skipIf(lacks(withoutChromium))('in an incident, with --write (needs the
     )
   })
 
-  test('a blocked actor stays blocked, and the page says so', async () => {
-    const { page } = await incident()
+  test('says that an unblocked actor is still blocked', async () => {
+    const { page } = await beside('incident.mjs')
     await showView(page, 'entity/order/99')
     await waitForText(page, 'blocked')
 
     await perform(page, 'Unblock')
     await waitForText(page, 'an order without a customer')
+  })
+
+  test('fires an alarm of an actor, and cancels another one', async () => {
+    const { page, console } = await beside('operated.mjs')
+    await showView(page, 'entity/visit/1')
+    await waitForText(page, 'remind')
+
+    expect(await perform(page, 'Fire now')).toContain('Done: fires the alarm forget of visit/1')
+    await waitForText(page, '"forgotten"')
+    expect(await perform(page, 'Cancel')).toContain('Done: cancels the alarm remind of visit/1')
+    await waitForText(page, 'No alarm is set.')
+    expect(await page.$eval('.main', (main) => main.textContent)).not.toContain('reminded')
+    expect(console).toEqual([])
+  })
+
+  test('signals a run, cancels one, and retries one that failed and a dead job', async () => {
+    const { service, page, console } = await beside('operated.mjs')
+    await showView(page, 'run/approval/signalled')
+    await page.waitForFunction(
+      `document.querySelector('input[aria-label="Name of the signal"]')?.value === 'approve'`,
+    )
+    await page.locator('input[aria-label="Value of the signal"]').fill('{"name":"eve"}')
+    expect(await perform(page, 'Send …')).toContain('Done: sends the signal approve')
+    await waitForText(page, 'completed')
+
+    await showView(page, 'run/approval/cancelled')
+    await perform(page, 'Cancel run')
+    await page.waitForFunction(`document.querySelector('.top').innerText.includes('cancelled')`)
+
+    await service.write('bank\n')
+    await service.says('done: bank')
+    await showView(page, 'run/payment/failed')
+    await perform(page, 'Retry')
+    await waitForText(page, 'completed')
+
+    await showView(page, 'queue/receipts')
+    await perform(page, 'Retry job')
+    await waitForText(page, 'No job is dead')
+    expect(console).toEqual([])
+  })
+
+  test('opens a shard again when its log is mended, and accepts a clock that was set', async () => {
+    const { service, page, console } = await beside('damaged-shard.mjs')
+    await showView(page, 'storage')
+    await waitForText(page, 'down')
+    expect(await perform(page, 'Reopen')).toContain('CORRUPT')
+
+    await service.write('disk\n')
+    await service.says('done: disk')
+    expect(await perform(page, 'Reopen')).toContain('Done: opens shard 1 again')
+    await page.waitForFunction(`!document.querySelector('.main').innerText.includes('down')`)
+
+    await service.write('clock\n')
+    await service.says('done: clock')
+    expect(await perform(page, 'Accept clock')).toContain('take the time of the clock')
+    await page.waitForFunction(
+      `!document.querySelector('.main').innerText.includes('Accept clock')`,
+    )
+    expect(console).toEqual([])
   })
 })
