@@ -218,7 +218,12 @@ export {
   walLevelOf,
 } from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
-export { loadSharedLogHosts, type SharedLogHosts } from './shared/shared-log-loading.ts'
+export {
+  type LeaseKeepers,
+  loadLeaseKeepers,
+  loadSharedLogHosts,
+  type SharedLogHosts,
+} from './shared/shared-log-loading.ts'
 export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'

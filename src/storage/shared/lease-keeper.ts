@@ -1,0 +1,166 @@
+/**
+ * Keeps the lease of a member: carries out what `member-lease.ts` decides, one request after
+ * another, and reports each change of the member's phase. A request without an answer changes
+ * nothing here, so the lease ends by itself when the engine is away.
+ */
+import type { Cancel, Clock } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { Directory } from '../ports/shared-engine.ts'
+import {
+  abandoned,
+  afterLook,
+  afterSet,
+  closing,
+  type LeasePhase,
+  type LeaseState,
+  type LeaseStep,
+  leaseStart,
+  nextStep,
+  phaseAt,
+  toLook,
+} from './member-lease.ts'
+
+/** A member, and who hears of its phase. */
+export type LeaseKeeperOptions = {
+  readonly directory: Directory
+  readonly clock: Clock
+  readonly member: string
+  /** A member without a renewal for so long loses its lease, in ms. The same for all members. */
+  readonly leaseMs: number
+  /** Hears of each change. It must not throw. */
+  readonly onChange: (phase: LeasePhase) => void
+}
+
+/** A request is given up after this part of a lease, and the pause after it is this part of one. */
+const [answerPart, pausePart] = [0.2, 0.02]
+
+/** The lease of one start of a member. */
+export class LeaseKeeper {
+  readonly #options: LeaseKeeperOptions
+  readonly #running: Promise<void>
+  #state: LeaseState
+  #told: LeasePhase = 'standby'
+  #wake: () => void = () => undefined
+  #leaseEnd: Cancel = () => undefined
+
+  /** Begins to take the lease. If the name is held, it waits until that lease ends. */
+  constructor(options: LeaseKeeperOptions) {
+    const { clock, member, leaseMs } = options
+    const incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
+    this.#options = options
+    this.#state = leaseStart({ member, incarnation, leaseMs })
+    this.#running = this.#run()
+  }
+
+  /** The phase at this moment. An owner asks before each read and before each effect. */
+  get phase(): LeasePhase {
+    return phaseAt(this.#state, this.#now).phase
+  }
+
+  /** How many owners the instance has had, with the present one. */
+  get epoch(): number {
+    return phaseAt(this.#state, this.#now).epoch
+  }
+
+  /** Whether the member has a lease: no other holder of its name was there. */
+  get holdsName(): boolean {
+    return this.#state.holds
+  }
+
+  /**
+   * Ends the ownership at once, and resolves when the lease is given back, so that a standby need
+   * not wait for its end. Without an answer it resolves after `leaseMs`: by then it has ended.
+   */
+  async close(): Promise<void> {
+    const { clock, leaseMs } = this.#options
+    this.#changed(closing(this.#state))
+    this.#wake()
+    const giveUp = clock.after(leaseMs, () => {
+      this.#changed(abandoned(this.#state))
+      this.#wake()
+    })
+    await this.#running
+    giveUp()
+  }
+
+  get #now(): number {
+    return this.#options.clock.monotonic()
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      const step = nextStep(this.#state, this.#now)
+      if (step.kind === 'end') return this.#changed(this.#state)
+      if (step.kind === 'wait') await this.#rest(step.until - this.#now, step.after)
+      else await this.#carryOut(step)
+    }
+  }
+
+  async #carryOut(step: Exclude<LeaseStep, { kind: 'wait' | 'end' }>): Promise<void> {
+    const { directory } = this.#options
+    const sentAt = this.#now
+    try {
+      if (step.kind === 'look') {
+        const view = await this.#answered(directory.view())
+        return this.#changed(afterLook(this.#state, view, this.#now))
+      }
+      const revision = await this.#answered(directory.set(step.name, step.revision, step.value))
+      this.#changed(afterSet(this.#state, step, revision, sentAt, this.#now))
+    } catch (error) {
+      this.#changed(toLook(this.#state))
+      if (isKeelsonError(error, 'CONFLICT')) return
+      await this.#rest(pausePart * this.#options.leaseMs)
+    }
+  }
+
+  /** The answer, if it comes in time. */
+  #answered<T>(answer: Promise<T>): Promise<T> {
+    const { clock, leaseMs } = this.#options
+    return new Promise<T>((resolve, reject) => {
+      const cancel = clock.after(
+        answerPart * leaseMs,
+        () => reject(new KeelsonError('UNKNOWN_OUTCOME', 'the engine gave no answer')),
+        { holdsProcess: false },
+      )
+      answer.then(resolve, reject).finally(cancel)
+    })
+  }
+
+  /** Waits for `ms`, for a change of the directory after a revision, or for `close`. */
+  #rest(ms: number, after?: number): Promise<void> {
+    const { clock, directory } = this.#options
+    return new Promise((resolve) => {
+      const ended = new AbortController()
+      const wake = (): void => {
+        cancel()
+        ended.abort()
+        resolve()
+      }
+      const cancel = clock.after(ms, wake, { holdsProcess: false })
+      this.#wake = wake
+      if (after === undefined) return
+      const look = (): void => {
+        if (ended.signal.aborted) return
+        this.#changed(toLook(this.#state))
+        wake()
+      }
+      // Without news the member looks when the time has come.
+      directory.moved(after, ended.signal).then(look, () => undefined)
+    })
+  }
+
+  /** Takes the new knowledge, and reports the phase now and when the lease ends. */
+  #changed(state: LeaseState): void {
+    const { clock, onChange } = this.#options
+    this.#state = state
+    this.#leaseEnd()
+    const { phase } = this
+    if (phase === 'owner')
+      this.#leaseEnd = clock.after(state.validUntil - this.#now, () => this.#changed(this.#state), {
+        holdsProcess: false,
+      })
+    if (phase === this.#told) return
+    this.#told = phase
+    onChange(phase)
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * The lease of a member in a directory, and the claim of an instance that depends on it. Pure: the
+ * next request follows from what was seen, and the time is the member's own monotonic clock.
+ *
+ * 1. Each start of a member has an incarnation. Its entry, `member/NAME`, names the incarnation, and
+ *    each renewal changes the revision of the entry.
+ * 2. The lease has ended for a member that saw one revision unchanged for `leaseMs`. That member ends
+ *    the entry by compare-and-set at this revision. A renewal and an end exclude each other, and an
+ *    incarnation that was ended never holds its entry again. For that no entry is ever removed.
+ * 3. The entry `owner` names the member and the incarnation that own the instance. It changes only
+ *    after the lease of that incarnation was ended, to the next epoch.
+ * 4. The owner counts its lease from before it sent its last acknowledged renewal, less 10 %. So no
+ *    two members take themselves for the owner at one moment if their clocks differ by less.
+ *
+ * The lease decides who tries to write. The logs decide who writes.
+ */
+import type { DirectoryView } from '../ports/shared-engine.ts'
+
+/** One start of a member. */
+export type MemberIdentity = {
+  readonly member: string
+  /** Random: no two starts of any member have the same. */
+  readonly incarnation: string
+  readonly leaseMs: number
+}
+
+/** An entry at one revision, and when it was seen first. */
+type Seen = { readonly revision: number; readonly since: number }
+
+/** The knowledge of a member. */
+export type LeaseState = MemberIdentity & {
+  /** The last view, with the member's own later changes; `undefined` before the first one. */
+  readonly view: DirectoryView | undefined
+  /** Whether the directory must be looked at before the next decision. */
+  readonly isStale: boolean
+  readonly seen: ReadonlyMap<string, Seen>
+  /** Whether the entry of the member was seen with this incarnation. */
+  readonly holds: boolean
+  /** The lease counts until then. */
+  readonly validUntil: number
+  readonly renewAt: number
+  readonly isClosing: boolean
+  /** `lost`: another member has ended the lease. Only a new incarnation may go on. */
+  readonly end: 'released' | 'lost' | undefined
+}
+
+/** A change of one entry. */
+export type SetStep = {
+  readonly kind: 'set'
+  readonly name: string
+  readonly revision: number
+  readonly value: string
+}
+
+/** The next thing to do. `wait`: until a time, or until the directory changes after a revision. */
+export type LeaseStep =
+  | SetStep
+  | { readonly kind: 'look' }
+  | { readonly kind: 'wait'; readonly until: number; readonly after: number }
+  | { readonly kind: 'end' }
+
+/**
+ * The phase of a member. `unsure`: the member owns the instance, but its lease has ended for
+ * itself. It may neither read nor send for others, until it has renewed the lease or lost it.
+ */
+export type LeasePhase = 'standby' | 'owner' | 'unsure' | 'ended'
+
+/** The content of the entry of a member. */
+type Lease = { readonly incarnation: string; readonly ended?: true }
+
+/** The content of the entry `owner`. */
+type Owner = { readonly member: string; readonly incarnation: string; readonly epoch: number }
+
+const ownerName = 'owner'
+const memberName = (member: string): string => `member/${member}`
+
+/** The part of a lease that its holder counts on. */
+const countedPart = 0.9
+
+/** A renewal is due after this part of a lease: two may be lost. */
+const renewalPart = 0.3
+
+/** The knowledge of a member at its start. */
+export const leaseStart = (identity: MemberIdentity): LeaseState => ({
+  ...identity,
+  ...{ view: undefined, isStale: true, seen: new Map(), holds: false },
+  ...{ validUntil: Number.NEGATIVE_INFINITY, renewAt: Number.NEGATIVE_INFINITY },
+  ...{ isClosing: false, end: undefined },
+})
+
+/** The next request or pause. A member has one request in flight at a time. */
+export const nextStep = (state: LeaseState, now: number): LeaseStep => {
+  const { member, incarnation, isClosing, view } = state
+  if (state.end) return { kind: 'end' }
+  if (state.isStale || !view) return { kind: 'look' }
+  const own = set(view, memberName(member), { incarnation })
+  if (!state.holds) {
+    if (isClosing) return { kind: 'end' }
+    return isFree(state, member, now) ? own : rest(state, view, member)
+  }
+  if (isClosing) return set(view, memberName(member), { incarnation, ended: true })
+  if (now >= state.renewAt) return own
+  return stepToOwner(state, view, now)
+}
+
+/** The next step of a member with a lease to the ownership. */
+const stepToOwner = (state: LeaseState, view: DirectoryView, now: number): LeaseStep => {
+  const { member, incarnation } = state
+  const owner = ownerIn(view)
+  if (owner?.incarnation === incarnation) return rest(state, view)
+  const lease = owner && leaseIn(view, owner.member)
+  if (owner && lease?.incarnation === owner.incarnation && !lease.ended) {
+    if (!isFree(state, owner.member, now)) return rest(state, view, owner.member)
+    return set(view, memberName(owner.member), { ...lease, ended: true })
+  }
+  return set(view, ownerName, { member, incarnation, epoch: (owner?.epoch ?? 0) + 1 })
+}
+
+/** Until a renewal is due, or the lease of `other` may have ended. */
+const rest = (state: LeaseState, { revision }: DirectoryView, other?: string): LeaseStep => {
+  const ends = other === undefined ? Number.POSITIVE_INFINITY : endOf(state, other)
+  const until = Math.min(state.holds ? state.renewAt : Number.POSITIVE_INFINITY, ends)
+  return { kind: 'wait', until, after: revision }
+}
+
+const set = (view: DirectoryView, name: string, value: Lease | Owner): SetStep => ({
+  ...{ kind: 'set', name },
+  revision: view.entries.get(name)?.revision ?? 0,
+  value: JSON.stringify(value),
+})
+
+/** Whether the entry of a member has no holder, or one whose lease has ended. */
+const isFree = (state: LeaseState, member: string, now: number): boolean => {
+  const lease = state.view && leaseIn(state.view, member)
+  return !lease || lease.ended === true || now >= endOf(state, member)
+}
+
+const endOf = ({ seen, leaseMs }: LeaseState, member: string): number =>
+  (seen.get(memberName(member))?.since ?? Number.NEGATIVE_INFINITY) + leaseMs
+
+// Only this file writes these entries.
+const contentOf = <T>({ entries }: DirectoryView, name: string): T | undefined => {
+  const entry = entries.get(name)
+  return entry && (JSON.parse(entry.value) as T)
+}
+const leaseIn = (view: DirectoryView, member: string): Lease | undefined =>
+  contentOf(view, memberName(member))
+const ownerIn = (view: DirectoryView): Owner | undefined => contentOf(view, ownerName)
+
+/** The knowledge after an answered look. */
+export const afterLook = (state: LeaseState, view: DirectoryView, now: number): LeaseState => {
+  const seen = new Map<string, Seen>()
+  for (const [name, { revision }] of view.entries) {
+    const before = state.seen.get(name)
+    seen.set(name, before?.revision === revision ? before : { revision, since: now })
+  }
+  const lease = leaseIn(view, state.member)
+  const isOwn = lease?.incarnation === state.incarnation
+  const holds = isOwn && !lease.ended
+  const hasEnded = isOwn ? lease.ended === true : state.holds
+  const end = hasEnded ? (state.isClosing ? 'released' : 'lost') : state.end
+  return { ...state, view, seen, isStale: false, holds, end }
+}
+
+/** The knowledge after an acknowledged change, which was sent at `sentAt`. */
+export const afterSet = (
+  state: LeaseState,
+  { name, value }: SetStep,
+  revision: number,
+  sentAt: number,
+  now: number,
+): LeaseState => {
+  const { leaseMs, member } = state
+  const entries = new Map(state.view?.entries).set(name, { value, revision })
+  const seen = new Map(state.seen).set(name, { revision, since: now })
+  // Of the changes between the last look and this one nothing is known: the next look is from there.
+  const view = { revision: state.view?.revision ?? 0, entries }
+  if (name !== memberName(member)) return { ...state, view, seen }
+  const { ended } = JSON.parse(value) as Lease
+  if (ended) return { ...state, view, seen, holds: false, end: 'released' }
+  const validUntil = sentAt + countedPart * leaseMs
+  return { ...state, view, seen, holds: true, validUntil, renewAt: sentAt + renewalPart * leaseMs }
+}
+
+/** The knowledge after a refused change, one without an answer, or a sign of a change elsewhere. */
+export const toLook = (state: LeaseState): LeaseState => ({ ...state, isStale: true })
+
+/** The member gives its lease back. From now on it owns nothing. */
+export const closing = (state: LeaseState): LeaseState => ({ ...state, isClosing: true })
+
+/** The member ends without an answer. Its lease ends by time. */
+export const abandoned = (state: LeaseState): LeaseState => ({ ...state, end: 'released' })
+
+/** The phase of a member at `now`, with the epoch of its ownership. */
+export const phaseAt = (
+  { view, incarnation, validUntil, isClosing, end }: LeaseState,
+  now: number,
+): { readonly phase: LeasePhase; readonly epoch: number } => {
+  const owner = view && ownerIn(view)
+  const epoch = owner?.epoch ?? 0
+  if (end || isClosing) return { phase: 'ended', epoch }
+  if (owner?.incarnation !== incarnation) return { phase: 'standby', epoch }
+  return { phase: now < validUntil ? 'owner' : 'unsure', epoch }
+}
