@@ -128,6 +128,8 @@ export type ProcessRow = {
 /** One process. */
 export type ProcessDetail = {
   readonly row: ProcessRow
+  /** The process that was asked for, if it has ended and this one was started in its place. */
+  readonly replaces?: number
   readonly parent?: ProcessLink
   readonly links: readonly ProcessLink[]
   readonly monitors: readonly ProcessLink[]

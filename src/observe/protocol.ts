@@ -53,8 +53,9 @@ export type Header = {
   readonly loopDelayMs: number | null
   /** The longest time that an applied write has not been projected. */
   readonly lagMs: number
-  /** In the last ten minutes. */
+  /** In the last ten minutes. `areCrashesMore`: there were more than are recorded. */
   readonly crashes: number
+  readonly areCrashesMore: boolean
   readonly isWriting: boolean
 }
 

@@ -60,7 +60,7 @@ const turnShown = (turn: PastTurn): HistoryTurn => {
   const { lsn, time, seq, changed = [], steps, alarms, writes, entries } = turn
   const { kind, error } = turn.cause
   const notes = [
-    ...steps.map((step) => `step ${step.name}${step.tries > 0 ? `, try ${step.tries}` : ''}`),
+    ...steps.map((step) => `step ${step.name}${step.tries > 0 ? ` (${step.tries} failed)` : ''}`),
     ...alarms.map(({ name: alarm, at }) =>
       at === undefined ? `alarm ${alarm} gone` : `alarm ${alarm} at ${new Date(at).toISOString()}`,
     ),

@@ -107,7 +107,9 @@ export class Looks {
     const { instance, system, shards } = this.#app
     const now = system.clock.now()
     const { durable, shards: healths } = this.#app.health()
-    const crashes = this.#records.last('crash').filter(({ at }) => now - at < recentMs)
+    const recorded = this.#records.last('crash')
+    const crashes = recorded.filter(({ at }) => now - at < recentMs)
+    const forgotten = this.#records.total('crash') - recorded.length
     return {
       instance,
       pid: process.pid,
@@ -118,6 +120,7 @@ export class Looks {
       loopDelayMs: this.#sampling.loopDelayMs ?? null,
       lagMs: Math.round(Math.max(0, ...shards.map(({ projection }) => projection.behindMs))),
       crashes: crashes.length,
+      areCrashesMore: forgotten > 0 && crashes.length === recorded.length,
       isWriting: this.#isWriting,
     }
   }

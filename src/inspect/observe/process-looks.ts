@@ -15,8 +15,10 @@ import { shapeText } from '../../redaction.ts'
 import {
   getStatus,
   machineOf,
+  name,
   type ProcessSummary,
   type ServerStatus,
+  summaryOf,
   tiesOf,
   waitingMessages,
 } from '../../runtime/index.ts'
@@ -40,6 +42,7 @@ const rowsMax = 200
 const kindsMax = 50
 const nodesMax = 300
 const tiesMax = 20
+const titlesMax = 100
 const messagesMax = 20
 const eventsMax = 20
 /** The most bytes of lists: a frame has 64 KiB, of which a state takes up to 24. */
@@ -61,6 +64,8 @@ export class ProcessLooks {
   readonly #records: Records
   readonly #ages = new MessageAges()
   readonly #traces = new Map<number, ProcessTrace>()
+  /** The titles of the processes that were shown last, by their pids. */
+  readonly #titles = new Map<number, string>()
   #before: Look | undefined
 
   constructor(app: App, records: Records) {
@@ -114,8 +119,9 @@ export class ProcessLooks {
   async process(query: Query): Promise<ProcessDetail> {
     const { system } = this.#app
     const pid = numberIn(query, 'pid', { min: 1 })
-    const found = processAt(system, pid)
+    const found = processAt(system, pid) ?? this.#successorOf(pid)
     if (!found) throw new KeelsonError('NO_PROCESS', `there is no process <${pid}> any more`)
+    this.#remember(pid, found)
     const { ref, parent, handling } = found
     const ties = tiesOf(ref, tiesMax)
     const linked = (pids: readonly number[]): ProcessLink[] => pids.map((each) => this.#link(each))
@@ -131,6 +137,7 @@ export class ProcessLooks {
         }),
       },
       ...given<ProcessDetail>({
+        replaces: found.pid === pid ? undefined : pid,
         parent: parent === undefined ? undefined : this.#link(parent),
         state:
           status instanceof Error ? undefined : shownTree(machine ? machineParts(state) : state),
@@ -157,6 +164,35 @@ export class ProcessLooks {
   /** Ends every trace. */
   end(): void {
     for (const each of this.#traces.values()) each.end()
+  }
+
+  /** The process that a supervisor started in the place of one that has ended, by their title. */
+  #successorOf(pid: number): ProcessSummary | undefined {
+    const { system } = this.#app
+    const title = this.#titles.get(pid) ?? this.#recordedTitle(pid)
+    if (title === undefined) return undefined
+    const next = this.#records.last('restart').findLast(({ subject }) => subject === title)
+    return (
+      (next?.pid === undefined ? undefined : processAt(system, next.pid)) ??
+      summaryOf(system.to(name(title)))
+    )
+  }
+
+  /** The title in its events. A process without a name has its kind there, which others have too. */
+  #recordedTitle(pid: number): string | undefined {
+    const event = (['crash', 'restart'] as const)
+      .flatMap((sort) => this.#records.last(sort))
+      .find((event) => event.pid === pid)
+    return event && event.subject !== event.kind ? event.subject : undefined
+  }
+
+  /** The events of a crash loop are soon forgotten: a page that stays open is answered from here. */
+  #remember(pid: number, { name: called, label }: ProcessSummary): void {
+    const title = called ?? label
+    this.#titles.delete(pid)
+    if (title !== undefined) this.#titles.set(pid, title)
+    const [oldest] = this.#titles.keys()
+    if (this.#titles.size > titlesMax && oldest !== undefined) this.#titles.delete(oldest)
   }
 
   #trace({ pid, ref }: ProcessSummary): Traced {

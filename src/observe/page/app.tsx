@@ -253,7 +253,7 @@ const Head = (props: {
 }
 
 const Vitals = ({ header }: { header: Header }) => {
-  const { phase, isDurable, loopDelayMs, lagMs, crashes } = header
+  const { phase, isDurable, loopDelayMs, lagMs, crashes, areCrashesMore } = header
   const shown: readonly (readonly [string, string, Tone])[] = [
     [
       'phase',
@@ -266,7 +266,11 @@ const Vitals = ({ header }: { header: Header }) => {
       (loopDelayMs ?? 0) > 100 ? 'bad' : undefined,
     ],
     ['lag', durationText(lagMs), lagMs > 15_000 ? 'bad' : undefined],
-    ['crashes, 10 min', countText(crashes), crashes > 0 ? 'bad' : undefined],
+    [
+      'crashes, 10 min',
+      `${countText(crashes)}${areCrashesMore ? '+' : ''}`,
+      crashes > 0 ? 'bad' : undefined,
+    ],
   ]
   return (
     <>

@@ -166,6 +166,9 @@ export const ProcessView = ({ data, route }: { data: ProcessDetail; route: Route
       <div class="top">
         <h1>{row.name || `<${row.pid}>`}</h1>
         <Status row={row} />
+        {data.replaces !== undefined && (
+          <span class="muted">{`<${data.replaces}> has ended, this is the next one`}</span>
+        )}
         <span class="fill" />
         <div class="acts">
           <a

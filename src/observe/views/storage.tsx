@@ -35,10 +35,11 @@ const Shard = ({ shard: of }: { shard: StorageShard }) => {
   return (
     <Card
       title={`Shard ${shard}`}
-      isAlarming={phase === 'down'}
+      isAlarming={phase === 'down' || of.refusing !== undefined}
       aside={
         <div class="acts">
           <Badge tone={phaseTones[phase] ?? 'bad'}>{phase}</Badge>
+          {of.refusing !== undefined && <Badge tone="bad">refuses writes</Badge>}
           {of.isSuspended && (
             <>
               <Badge tone="warn">suspended</Badge>

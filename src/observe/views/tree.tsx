@@ -78,7 +78,10 @@ const columnsOf = (fold: (key: string) => void): readonly Column<Row>[] => [
     class: 'nowrap',
     cell: ({ node }) =>
       node.recent?.some((count) => count > 0) ? (
-        <SparkBars values={node.recent} title={`${node.restarts} restarts`} />
+        <SparkBars
+          values={node.recent}
+          title={`${countText(node.restarts)} restarts since the start`}
+        />
       ) : (
         <span class="muted">{node.restarts > 0 ? countText(node.restarts) : ''}</span>
       ),

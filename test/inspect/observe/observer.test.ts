@@ -246,6 +246,41 @@ describe('the views', () => {
     expect(found).toMatch(/"reason":"[^"]*kill/)
   })
 
+  test('follow a process that ends again and again', async () => {
+    const pid = pidOf('open')
+    const refOf = (pid: number) =>
+      app.system.processes().find((each) => each.pid === pid)?.ref as never
+    await during(call(refOf(pid), 'fail' as never).catch(() => undefined))
+    await advance(10)
+    const shown = await look('process', { pid: String(pid) })
+    expect(shown).toMatchObject({ replaces: pid, row: { pid: pidOf('open'), name: 'open' } })
+
+    // Of one that was shown the title is known without an event of its own.
+    const by = observer()
+    const gate = pidOf('gate')
+    const gateShown = () => look('process', { pid: String(gate) }, by)
+    await gateShown()
+    app.system.kill(refOf(gate))
+    await advance(10)
+    expect(await gateShown()).toMatchObject({ replaces: gate, row: { pid: pidOf('gate') } })
+    expect(await look('process', { pid: String(pidOf('open')) })).not.toHaveProperty('replaces')
+    expect(await refused({ look: 'process', query: { pid: '999999' } })).toBe('NO_PROCESS')
+  })
+
+  test('say when there were more crashes than are recorded', async () => {
+    const records = recordsOf(app.system)
+    const at = app.system.clock.now()
+    const crash = { kind: 'server', code: 'error', subject: 'open', pid: 1, text: 'gone' }
+    const head = async () =>
+      ((await told({ look: 'header', query: {} })) as { header: Header }).header
+    for (let count = 0; count < 500; count++) records.add({ ...crash, sort: 'crash', at })
+    expect(await head()).toMatchObject({ crashes: 500, areCrashesMore: false })
+    records.add({ ...crash, sort: 'crash', at })
+    expect(await head()).toMatchObject({ crashes: 500, areCrashesMore: true })
+    await advance(700_000)
+    expect(await head()).toMatchObject({ crashes: 0, areCrashesMore: false })
+  })
+
   test('name what is in trouble, and where to look', async () => {
     const pid = pidOf('open')
     const begun = app.system.clock.now()

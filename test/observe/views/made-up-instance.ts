@@ -23,6 +23,7 @@ export const headerOf = (scenario: Scenario, at: number, isWriting: boolean): He
   loopDelayMs: { empty: 0.4, busy: 3.2, broken: 148 }[scenario],
   lagMs: { empty: 0, busy: 240, broken: 31_000 }[scenario],
   crashes: scenario === 'broken' ? 37 : 0,
+  areCrashesMore: false,
   isWriting,
 })
 
