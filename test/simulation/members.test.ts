@@ -4,7 +4,7 @@
  * run at rates that differ by less than 10 %. Nothing here has a tree of processes.
  */
 import { expect, test } from 'vitest'
-import { type Clock, seededRandom, virtualClock } from '../../src/clock.ts'
+import { seededRandom, virtualClock } from '../../src/clock.ts'
 import { isKeelsonError } from '../../src/errors.ts'
 import { isSamePosition, type LogHost, sharedStart } from '../../src/storage/index.ts'
 import { decodeGroup } from '../../src/storage/shared/group-frames.ts'
@@ -13,6 +13,7 @@ import { sharedLogHost } from '../../src/storage/shared/shared-log-host.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 import { small } from '../support/worlds/logs.ts'
+import { ProcessClock } from '../support/worlds/process-clock.ts'
 import { SimulatedEngine, type SimulatedSession } from '../support/worlds/simulated-engine.ts'
 
 const faults = { lostRequest: 0.05, lostAnswer: 0.1, late: 0.1, lateMs: 60, repeated: 0.1 }
@@ -26,42 +27,6 @@ const frameOf = (number: number): Uint8Array => {
   const bytes = new Uint8Array(12)
   new DataView(bytes.buffer).setUint32(8, number, true)
   return bytes
-}
-
-/** The clock of one process: another rate, and nothing happens while the process stops or after its end. */
-class ProcessClock implements Clock {
-  isAlive = true
-  #stoppedUntil = 0
-  readonly #base: Clock
-  readonly #rate: number
-
-  constructor(base: Clock, rate: number) {
-    this.#base = base
-    this.#rate = rate
-  }
-
-  stop(ms: number): void {
-    this.#stoppedUntil = this.#base.monotonic() + ms
-  }
-
-  now = () => this.#base.now()
-  monotonic = () => this.#base.monotonic() * this.#rate
-  random = () => this.#base.random()
-  randomBytes = (count: number) => this.#base.randomBytes(count)
-  soon = (action: () => void) => this.#base.soon(action)
-
-  after(ms: number, action: () => void): () => void {
-    let cancel = (): void => undefined
-    const arm = (delayMs: number): void => {
-      cancel = this.#base.after(delayMs, () => {
-        const heldMs = this.#stoppedUntil - this.#base.monotonic()
-        if (heldMs > 0) arm(heldMs)
-        else if (this.isAlive) action()
-      })
-    }
-    arm(ms / this.#rate + 1e-6)
-    return () => cancel()
-  }
 }
 
 /** What happened in a life. */
