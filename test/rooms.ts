@@ -25,9 +25,9 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     history: ['bytes', 'ports', 'frames', 'segments', 'values', 'commands', 'examination'],
     recovery: ['ports', 'disk', 'frames', 'segments', 'commitments', 'examination'],
     log: ['ports', 'disk', 'frames', 'segments', 'commitments', 'recovery'],
-    shared: ['bytes', 'ports', 'frames', 'segments', 'examination', 'log'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
+    shared: ['bytes', 'ports', 'disk', 'frames', 'segments', 'examination', 'log', 'snapshots'],
     backups: [
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],
       ...['commands', 'lmdb', 'examination', 'snapshots'],

@@ -17,9 +17,9 @@
  * - history: the turns of one durable actor in a log, and which of them took effect
  * - recovery: opening a log: inspection, plan, opening
  * - log: an open log: writer, reader, spares, retention
- * - shared: a log in an engine that several members reach; loaded when it is needed
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
+ * - shared: a log in an engine that several members reach; loaded when it is needed
  * - backups: copies of a shard, and what a backup holds
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
  * - health: what `keelson doctor` finds in a data folder, and its repairs

@@ -14,6 +14,7 @@ import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 import { small } from '../support/worlds/logs.ts'
 import { ProcessClock } from '../support/worlds/process-clock.ts'
+import { noUploads } from '../support/worlds/shared-machine.ts'
 import { SimulatedEngine, type SimulatedSession } from '../support/worlds/simulated-engine.ts'
 
 const faults = { lostRequest: 0.05, lostAnswer: 0.1, late: 0.1, lateMs: 60, repeated: 0.1 }
@@ -125,6 +126,7 @@ class Process {
     while (keeper.phase !== 'ended') {
       const host = sharedLogHost({
         ...{ log: this.session.log('0'), clock: this.clock, patienceMs: leaseMs / 2 },
+        uploads: noUploads,
       })
       await this.#write(keeper, host).catch((error: unknown) => {
         if (isKeelsonError(error, 'FENCED')) this.#life.tally.fenced++

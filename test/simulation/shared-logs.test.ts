@@ -1,7 +1,8 @@
 /**
  * Random lives of instances whose logs are in an engine that loses, repeats and delays requests, and is away: those of a store,
  * of durable actors, of a journal and of workflows. What they promise does not depend on where a log is. The data folder of
- * the store is a cache that may be empty at any start. The others keep it: large values and snapshots are in it.
+ * the store is a cache that may be empty at any start, also after its log was trimmed. The others keep it: large values and
+ * saved states are in it.
  */
 import { expect, test } from 'vitest'
 import { liveEntities } from '../support/lives/entity-life.ts'
@@ -19,8 +20,10 @@ const cacheMachine: MakeStoreMachine = (seed, pick) => {
   const world = sharedMachine({ seed, faults: lossy })
   return {
     ...world,
+    // The log is trimmed all the time, behind snapshots that the cache may lose.
+    start: (more) => world.start({ ...more, snapshot: { minLogBytes: 2_048, ratio: 0 } }),
     troubles: [() => world.cutOff(pick([30, 400, patienceMs + 1_000]))],
-    losses: [world.emptyCache, () => undefined],
+    losses: [world.emptyCache, world.emptySnapshots, () => undefined],
     downs: /spent its restarts/,
     mayLackFsync: false,
   }

@@ -22,6 +22,7 @@ import { encodeGroup } from './group-frames.ts'
 import { type ReadGroup, type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
 import type { OwnersAppends } from './owners-appends.ts'
 import { markText } from './shared-inspection.ts'
+import type { SnapshotUploads } from './shared-snapshots.ts'
 import { namedIn, sharedName } from './snapshot-names.ts'
 
 /** The log after the claim. */
@@ -36,6 +37,7 @@ export type OwnedParts = ReadLog & {
   readonly lastTime: number
   /** The greatest payload of a frame. */
   readonly payloadMax: number
+  readonly uploads: SnapshotUploads
 }
 
 type Request<K extends keyof LogProtocol> = LogProtocol[K]['request']
@@ -123,17 +125,20 @@ export class OwnedLog {
   }
 
   async name({ epoch, snapshot }: Request<'name'>): Answer<'name'> {
-    const { log, calls, appends, head } = this.#parts
+    const { log, calls, appends, head, uploads } = this.#parts
     this.#refuseOther(epoch)
     if (snapshot.lsn < this.#trimmedLsn || snapshot.lsn > appends.durableLsn)
       throw new KeelsonError('INVALID_ARGUMENT', 'the log cannot name this snapshot', {
         details: { lsn: snapshot.lsn, ...this.extent },
       })
     const named = sharedName(epoch, snapshot)
+    await calls.ask(() => uploads.upload(named.file, snapshot))
     await calls.asOwner(() => log.name(epoch, named))
     const end = { ...head.end, lsn: appends.durableLsn }
     this.#snapshots = withSnapshot({ ...head, end, snapshots: this.#snapshots }, named)
     this.#bytesTo.clear()
+    const files = this.#snapshots.map(({ file }) => file)
+    await calls.ask(() => uploads.tidy(epoch, files))
     const { snapshots, checkpointLsn } = this.extent
     return { snapshots, checkpointLsn }
   }

@@ -21,7 +21,7 @@ export type ClaimParts = {
 }
 
 /** A claimed log. */
-export type Claim = Omit<OwnedParts, 'clock' | 'payloadMax'>
+export type Claim = Omit<OwnedParts, 'clock' | 'payloadMax' | 'uploads'>
 
 /**
  * Claims the log with the epoch after the inspected one. If a late group of the owner before moves

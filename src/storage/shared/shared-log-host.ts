@@ -28,6 +28,7 @@ import { readGroupAt } from './group-reading.ts'
 import { markAt, OwnedLog } from './owned-log.ts'
 import { claimLog } from './shared-claim.ts'
 import { inspectionOf, inspectionOfNone, markIn } from './shared-inspection.ts'
+import type { SnapshotUploads } from './shared-snapshots.ts'
 
 /** The log, and how long its owner waits for the engine. */
 export type SharedLogHostOptions = {
@@ -35,6 +36,8 @@ export type SharedLogHostOptions = {
   readonly clock: Clock
   /** An opening or an append without an answer for so long ends the host, in ms. */
   readonly patienceMs: number
+  /** A snapshot is uploaded before the log names it. */
+  readonly uploads: SnapshotUploads
 }
 
 type Handlers = {
@@ -45,7 +48,7 @@ type Handlers = {
 
 /** Makes a host. Nothing is sent before its first request. */
 export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
-  const { log, clock, patienceMs } = options
+  const { log, clock, patienceMs, uploads } = options
   const calls = new EngineCalls(clock)
   let owned: OwnedLog | undefined
 
@@ -60,7 +63,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
     async open({ options: logOptions, inspection }) {
       checkLogOptions(logOptions)
       const claim = await calls.within(patienceMs, claimLog(options, calls, inspection))
-      owned = new OwnedLog({ ...claim, clock, payloadMax: framePayloadMax(logOptions) })
+      owned = new OwnedLog({ ...claim, clock, uploads, payloadMax: framePayloadMax(logOptions) })
       return reportOf(owned, inspection, claim.lastTime)
     },
     commit: (request) => opened().commit(request),

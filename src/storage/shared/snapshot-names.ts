@@ -9,6 +9,14 @@ export const sharedName = (epoch: number, { lsn, bytes, sum }: NamedSnapshot): S
   file: `snapshot-${epoch}-${lsn}-${bytes}-${sum}`,
 })
 
+/** Whether a name in the engine is one of this snapshot, of any epoch. */
+export const isNameOf = (name: string, { lsn, bytes, sum }: NamedSnapshot): boolean =>
+  name.endsWith(`-${lsn}-${bytes}-${sum}`)
+
+/** The epoch in a name; `Infinity` for another sort of name. */
+export const epochIn = (name: string): number =>
+  Number(/^snapshot-(\d+)-/.exec(name)?.[1] ?? Number.POSITIVE_INFINITY)
+
 /**
  * The snapshots that a head names, oldest first, one for each LSN: of two the one that was named
  * later. @throws KeelsonError `CORRUPT` for another sort of name

@@ -39,7 +39,7 @@ export type MachineOptions = SimulatedDiskOptions & {
   /** Wraps the host of each log. */
   readonly aroundLog?: (host: LogHost) => LogHost
   /** Wraps each host of snapshots. */
-  readonly aroundSnapshots?: (host: SnapshotHost) => SnapshotHost
+  readonly aroundSnapshots?: (host: SnapshotHost, shard: number) => SnapshotHost
 }
 
 /** A machine in memory, on which instances start and end. */
@@ -85,8 +85,8 @@ export class SimulatedMachine {
         ...(makeLogs && { isCache: true }),
         projections: this.#opened,
         makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
-        makeSnapshotHost: () =>
-          aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections })),
+        makeSnapshotHost: (shard) =>
+          aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections }), shard),
         claimBackup: inlineBackupFolders(disk, clock),
         copyShard: inlineShardCopier(disk, clock),
         makeScanner: inlineTurnScanner(disk, clock),

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { reasonText } from '../../../src/errors.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
 import { small } from '../../support/worlds/logs.ts'
-import { patienceMs, sharedMachine } from '../../support/worlds/shared-machine.ts'
+import { noUploads, patienceMs, sharedMachine } from '../../support/worlds/shared-machine.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const calm = { lostRequest: 0, lostAnswer: 0, late: 0, lateMs: 0, repeated: 0 }
@@ -66,7 +66,7 @@ test('a shard whose log another owner has claimed acknowledges nothing, and is d
   const world = await started()
   const { app, store, clock, engine, during } = world
   const log = engine.connect('c').log('0')
-  const host = sharedLogHost({ log, clock, patienceMs })
+  const host = sharedLogHost({ log, clock, patienceMs, uploads: noUploads })
   const at = { dir: '', options: small }
   const inspection = await during(host.run('inspect', { ...at, evidence: [] }))
   await during(host.run('open', { ...at, inspection }))
@@ -114,4 +114,70 @@ test('a start with an empty cache has every write from the engine, and takes the
   await during(next.store.put('k', 'on'))
   await during(next.close())
   expect(engine.kept('c', '0').head.logId).toBe(logId)
+})
+
+test('a start with an empty cache and a trimmed log begins with a snapshot of the engine', async () => {
+  const world = await started()
+  const { app, store, during, start, emptyCache, engine } = world
+  for (let number = 0; number < 50; number++) await during(store.put(`k${number}`, number))
+  await during(app.control.snapshot(0))
+  await during(store.put('k', 'after'))
+  await during(app.control.snapshot(0))
+  await during(store.put('last', 'one'))
+  expect(engine.kept('c', '0').head.trimmed.lsn).toBeGreaterThan(0)
+  await during(app.close())
+  emptyCache()
+
+  const next = await start()
+
+  expect([next.store.get('k'), next.store.get('last')]).toEqual(['after', 'one'])
+  expect(next.store.range({ limit: 100 }).entries).toHaveLength(52)
+  await during(next.close())
+})
+
+test('a snapshot is named by the log only after the engine has given it back', async () => {
+  const world = await started()
+  const { app, store, during, engine } = world
+  await during(store.put('k', 'one'))
+  engine.damagesFiles = true
+
+  expect(await during(codeOf(app.control.snapshot(0)))).toBe('CORRUPT')
+
+  expect(engine.kept('c', '0').head.snapshots).toEqual([])
+  await during(app.close())
+})
+
+test('the engine keeps the files of the named snapshots only', async () => {
+  const world = await started()
+  const { app, store, during, engine } = world
+  for (let round = 0; round < 4; round++) {
+    await during(store.put('k', round))
+    await during(app.control.snapshot(0))
+  }
+
+  const { snapshots } = engine.kept('c', '0').head
+  const files = await during(engine.connect('c').files.list('shard-0/'))
+  expect(files).toEqual(snapshots.map(({ file }) => `shard-0/${file}`))
+  await during(app.close())
+})
+
+test('a snapshot that is damaged in the cache is fetched again', async () => {
+  const world = await started()
+  const { app, store, during, disk, start, projections } = world
+  await during(store.put('k', 'kept'))
+  await during(app.control.snapshot(0))
+  await during(app.close())
+  const dir = '/data/shard-0/snapshot'
+  for (const name of disk.list(dir)) {
+    const file = disk.open(`${dir}/${name}`, 'write')
+    file.write(Uint8Array.of(1, 2, 3), 100)
+    file.sync()
+    file.close()
+  }
+  projections.remove('/data/shard-0/lmdb')
+
+  const next = await start()
+
+  expect(next.store.get('k')).toBe('kept')
+  await during(next.close())
 })

@@ -14,6 +14,7 @@ import { lacks } from '../../support/lacks.ts'
 import { thorough } from '../../support/tier.ts'
 import { payload } from '../../support/worlds/logs.ts'
 import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { noUploads } from '../../support/worlds/shared-machine.ts'
 
 describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
   let [dir, server, look]: [string, PostgresServer, Database] = [] as never
@@ -39,7 +40,7 @@ describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
   }
   const at = { dir: '', options: { maxFileSize: 64 * 1024, sectorBytes: 4096 } }
   const hostOf = (log: SharedLog) =>
-    sharedLogHost({ log, clock: systemClock(), patienceMs: 60_000 })
+    sharedLogHost({ log, clock: systemClock(), patienceMs: 60_000, uploads: noUploads })
 
   logHostContract('in PostgreSQL', async () => {
     const log = await newLog()

@@ -6,6 +6,7 @@ import { type LogHost, markOf } from '../../../src/storage/index.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
 import { logHostContract } from '../../contracts/log-host.contract.ts'
 import { content, payload, small } from '../../support/worlds/logs.ts'
+import { noUploads } from '../../support/worlds/shared-machine.ts'
 import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
 
 const patienceMs = 5_000
@@ -14,7 +15,7 @@ const at = { dir: '', options: small }
 logHostContract('kept by an engine', async () => {
   const clock = virtualClock()
   const log = (await new SimulatedEngine({ clock }).open({ cluster: 'c' })).log('0')
-  const makeHost = () => sharedLogHost({ log, clock, patienceMs })
+  const makeHost = () => sharedLogHost({ log, clock, patienceMs, uploads: noUploads })
   return { ...at, makeHost, during: (work) => work }
 })
 
@@ -38,7 +39,7 @@ const world = async () => {
   const proxy: typeof log = new Proxy(log, {
     get: (target, key: keyof typeof log) => (isAway ? unanswered : target[key]),
   })
-  const makeHost = () => sharedLogHost({ log: proxy, clock, patienceMs })
+  const makeHost = () => sharedLogHost({ log: proxy, clock, patienceMs, uploads: noUploads })
   const host = makeHost()
   await host.run('create', at)
   await opened(host)

@@ -9,6 +9,7 @@ import { decodeGroup } from '../../../src/storage/shared/group-frames.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { small } from '../../support/worlds/logs.ts'
+import { noUploads } from '../../support/worlds/shared-machine.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 
 const faults = { lostRequest: 0.05, lostAnswer: 0.1, late: 0.1, lateMs: 60, repeated: 0.1 }
@@ -68,7 +69,12 @@ class Member {
     const log = this.#session.log('0')
     const { clock, random } = this.#life
     for (let reign = 0; reign < reigns; reign++) {
-      const host = sharedLogHost({ log, clock, patienceMs: 50 + 300 * random() })
+      const host = sharedLogHost({
+        log,
+        clock,
+        patienceMs: 50 + 300 * random(),
+        uploads: noUploads,
+      })
       await this.#reign(host).catch((error: unknown) => this.#life.ends.push(codeOf(error)))
       await host.end()
     }

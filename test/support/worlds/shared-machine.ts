@@ -4,11 +4,21 @@
  */
 import { isAway } from '../../../src/actors/log/shard-files.ts'
 import type { Clock } from '../../../src/clock.ts'
-import type { SharedLog } from '../../../src/storage/index.ts'
+import type { Disk, SharedLog } from '../../../src/storage/index.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
+import {
+  SharedSnapshots,
+  type SnapshotUploads,
+} from '../../../src/storage/shared/shared-snapshots.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import { type EngineFaults, SimulatedEngine, type SimulatedSession } from './simulated-engine.ts'
 import { type Machine, machine } from './simulated-instance.ts'
+
+/** The uploads of a host whose snapshots are names without files. */
+export const noUploads: SnapshotUploads = {
+  upload: async () => undefined,
+  tidy: async () => undefined,
+}
 
 /** How long a host waits for the engine, in ms. */
 export const patienceMs = 5_000
@@ -20,6 +30,8 @@ export type SharedMachine = Machine & {
   readonly cutOff: (ms: number) => void
   /** Removes everything that the machine keeps. */
   readonly emptyCache: () => void
+  /** Removes the snapshots that the machine keeps. */
+  readonly emptySnapshots: () => void
 }
 
 /** The machine of a life. With its logs in an engine, it may be cut off, and has no history. */
@@ -46,8 +58,13 @@ export const sharedMachine = (
     ...options,
     makeLogs: (clock) => {
       const to = linked(clock)
-      return (shard) => sharedLogHost({ log: to.logOf(shard), clock, patienceMs })
+      return (shard) => {
+        const uploads = to.snapshotsOf(shard, world.disk, clock)
+        return sharedLogHost({ log: to.logOf(shard), clock, patienceMs, uploads })
+      }
     },
+    aroundSnapshots: (host, shard) =>
+      link?.snapshotsOf(shard, world.disk, world.clock).host(host) ?? host,
   })
   if (!link) throw new Error('a machine makes its logs at once')
   const { disk, projections } = world
@@ -78,6 +95,10 @@ export const sharedMachine = (
         projections.remove(`/data/shard-${shard}/lmdb`)
       if (disk.entry('/data')) disk.remove('/data')
     },
+    emptySnapshots: () => {
+      for (let shard = 0; shard < shardsMax; shard++)
+        if (disk.entry(`/data/shard-${shard}`)) disk.remove(`/data/shard-${shard}/snapshot`)
+    },
   }
 }
 
@@ -98,6 +119,13 @@ class Link {
     const log = this.#logs.get(shard) ?? this.session.log(`${shard}`)
     this.#logs.set(shard, log)
     return log
+  }
+
+  /** The shard's folder of snapshots, a cache of those in the engine. */
+  snapshotsOf(shard: number, disk: Disk, clock: Clock): SharedSnapshots {
+    const { files } = this.session
+    const dir = `/data/shard-${shard}/snapshot`
+    return new SharedSnapshots({ files, disk, clock, shard, dir })
   }
 
   /** The process loses its connections. What it has sent may arrive. The next process has others. */

@@ -81,6 +81,8 @@ export class SimulatedEngine implements SharedEngine {
   readonly clock: Clock
   readonly faults: EngineFaults | undefined
   readonly random: () => number
+  /** What is read of a file is not what was put. */
+  damagesFiles = false
   readonly #clusters = new Map<string, Cluster>()
   readonly #flaw: EngineFlaw | undefined
 
@@ -289,7 +291,7 @@ export class SimulatedSession implements SharedSession {
   async *#read(lane: Lane, name: string, from: number, to?: number): AsyncGenerator<Uint8Array> {
     const bytes = await this.#ask(lane, () => this.#cluster.files.get(name))
     if (!bytes) throw new KeelsonError('CORRUPT', `there is no file ${name}`)
-    yield bytes.subarray(from, to)
+    yield this.#engine.damagesFiles ? new Uint8Array(bytes.length) : bytes.subarray(from, to)
   }
 
   /** Nothing of it is lost: `moved` promises little. */

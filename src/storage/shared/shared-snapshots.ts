@@ -1,0 +1,169 @@
+/**
+ * The snapshots of a shard in the files of its engine. The folder of the member is a cache of them.
+ * One is uploaded and read back before the log names it (invariant M8), and is fetched when the
+ * folder does not have it whole.
+ */
+import type { Clock } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
+import { refusing, writeAll } from '../disk/disk-failure.ts'
+import { makeFolders } from '../disk/new-folders.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { SharedFiles } from '../ports/shared-engine.ts'
+import type { SnapshotHost, SnapshotProtocol } from '../ports/snapshot-host.ts'
+import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { EngineCalls } from './engine-calls.ts'
+import { epochIn, isNameOf } from './snapshot-names.ts'
+
+/** The files of a cluster, and the folder of a shard's snapshots. */
+export type SharedSnapshotParts = {
+  readonly files: SharedFiles
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly shard: number
+  readonly dir: string
+}
+
+/** A file is read in pieces of so many bytes. */
+const pieceBytes = 256 * 1024
+
+/** A file that is being fetched. The next one replaces what a crash left. */
+const fetchedName = 'fetched.tmp'
+
+/** The uploads, for the owner of a log. */
+export type SnapshotUploads = Pick<SharedSnapshots, 'upload' | 'tidy'>
+
+/** The snapshots of one shard. */
+export class SharedSnapshots {
+  readonly #parts: SharedSnapshotParts
+  readonly #prefix: string
+
+  constructor(parts: SharedSnapshotParts) {
+    this.#parts = parts
+    this.#prefix = `shard-${parts.shard}/`
+  }
+
+  /**
+   * Uploads a snapshot of the folder under `name`, and reads it back. Repeating it is harmless.
+   * @throws KeelsonError `CORRUPT` if the engine does not give back what it got
+   */
+  async upload(name: string, { lsn }: NamedSnapshot): Promise<void> {
+    const { files, disk, dir } = this.#parts
+    const shared = this.#prefix + name
+    const sent = new Content()
+    const path = pathIn(dir, snapshotName(lsn))
+    await files.put(shared, sent.noting(piecesOf(disk, path)))
+    const kept = new Content()
+    for await (const piece of files.read(shared)) kept.note(piece)
+    if (kept.bytes === sent.bytes && kept.sum === sent.sum) return
+    throw new KeelsonError('CORRUPT', `the engine does not give back the snapshot ${shared}`, {
+      details: { file: shared, lsn, evidence: `${kept.bytes} bytes of ${sent.bytes}` },
+    })
+  }
+
+  /** Removes the snapshots of this epoch and of earlier ones that the log does not name. */
+  async tidy(epoch: number, named: readonly string[]): Promise<void> {
+    const { files } = this.#parts
+    for (const shared of await files.list(`${this.#prefix}snapshot-`)) {
+      const name = shared.slice(this.#prefix.length)
+      // Another owner may have uploaded one that it has not named yet.
+      if (!named.includes(name) && epochIn(name) <= epoch) await files.remove(shared)
+    }
+  }
+
+  /** Fetches a snapshot into the folder, if the engine has it. */
+  async fetch(snapshot: NamedSnapshot): Promise<void> {
+    const { files, disk, dir } = this.#parts
+    const all = await files.list(`${this.#prefix}snapshot-`)
+    const found = all.findLast((each) => isNameOf(each.slice(this.#prefix.length), snapshot))
+    if (found === undefined) return
+    const [temporary, path] = [pathIn(dir, fetchedName), pathIn(dir, snapshotName(snapshot.lsn))]
+    const file = refusing(() => {
+      makeFolders(disk, dir)
+      disk.remove(temporary)
+      return disk.open(temporary, 'create')
+    })
+    try {
+      await filled(file, files.read(found))
+    } finally {
+      file.close()
+    }
+    refusing(() => {
+      disk.rename(temporary, path)
+      disk.syncFolder(dir)
+    })
+  }
+
+  /** The host of the folder's snapshots, which fetches a snapshot that the folder does not have whole. */
+  host(inner: SnapshotHost): SnapshotHost {
+    const calls = new EngineCalls(this.#parts.clock)
+    return {
+      run: async (kind, request, onProgress) => {
+        const snapshot = snapshotOf(request)
+        if (!snapshot) return inner.run(kind, request, onProgress)
+        try {
+          return await inner.run(kind, request, onProgress)
+        } catch (error) {
+          // The folder is a cache: what is missing or damaged there may be sound in the engine.
+          if (!isKeelsonError(error, 'CORRUPT') || error.details.file === undefined) throw error
+          await calls.ask(() => this.fetch(snapshot))
+          return inner.run(kind, request, onProgress)
+        }
+      },
+      end: async () => {
+        calls.end(new KeelsonError('CLOSED', 'the host has ended'))
+        await inner.end()
+      },
+    }
+  }
+}
+
+/** The snapshot that a request reads. */
+const snapshotOf = (
+  request: SnapshotProtocol[keyof SnapshotProtocol]['request'],
+): NamedSnapshot | undefined => ('snapshot' in request ? request.snapshot : undefined)
+
+/** The size and the checksum of bytes that pass. */
+class Content {
+  bytes = 0
+  sum = 0
+
+  note(piece: Uint8Array): void {
+    this.bytes += piece.length
+    this.sum = crc32(piece, this.sum)
+  }
+
+  async *noting(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for (const piece of pieces) {
+      this.note(piece)
+      yield piece
+    }
+  }
+}
+
+/** The bytes of a file, in pieces. @throws KeelsonError as the disk refuses */
+function* piecesOf(disk: Disk, path: string): Generator<Uint8Array> {
+  const file = refusing(() => disk.open(path, 'read'))
+  try {
+    for (let offset = 0; ; ) {
+      const piece = new Uint8Array(pieceBytes)
+      const count = refusing(() => file.read(piece, offset))
+      if (count === 0) return
+      yield piece.subarray(0, count)
+      offset += count
+    }
+  } finally {
+    file.close()
+  }
+}
+
+/** Writes the pieces one after another, and syncs them. */
+const filled = async (file: DiskFile, pieces: AsyncIterable<Uint8Array>): Promise<void> => {
+  let offset = 0
+  for await (const piece of pieces) {
+    refusing(() => writeAll(file, piece, offset, 'ENOSPC'))
+    offset += piece.length
+  }
+  refusing(() => file.sync())
+}

@@ -1,0 +1,24 @@
+/** The snapshots of a shard in the files of an engine that several members reach. */
+import { expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
+import { SharedSnapshots } from '../../../src/storage/shared/shared-snapshots.ts'
+import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
+
+const made = async (...names: readonly string[]) => {
+  const { files } = new SimulatedEngine().connect('c')
+  for (const name of names) await files.put(name, [Buffer.from(name)])
+  const parts = { files, disk: simulatedDisk({}), clock: virtualClock(1), shard: 0, dir: '/data/s' }
+  return { files, snapshots: new SharedSnapshots(parts) }
+}
+
+test('an owner removes what its log does not name, but nothing of a later owner or another shard', async () => {
+  const [older, named, own] = ['snapshot-2-7-1-1', 'snapshot-2-9-1-1', 'snapshot-4-11-1-1']
+  const others = ['shard-0/snapshot-5-12-1-1', 'shard-0/snapshot-x', 'shard-1/snapshot-1-1-1-1']
+  const mine = [older, named, own].map((name) => `shard-0/${name}`)
+  const { files, snapshots } = await made(...mine, ...others)
+
+  await snapshots.tidy(4, [named])
+
+  expect(await files.list('')).toEqual([`shard-0/${named}`, ...others])
+})
