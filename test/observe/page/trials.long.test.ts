@@ -43,6 +43,26 @@ const placeOrders = async (dir: string, count: number): Promise<void> => {
     await fetch(`http://127.0.0.1:${port}/orders/${id}`, { method: 'POST', body: '{"cents":995}' })
 }
 
+/** In the page: kills a process as its dialog does, and answers the first row of the log, and when it came. */
+const killAndSeeRow = (pid: number): string => `(async () => {
+  const row = () => document.querySelector('.log tr')?.innerText
+  const shown = new Promise((resolve) =>
+    new MutationObserver(() => row() && resolve(performance.now()))
+      .observe(document.body, { subtree: true, childList: true, characterData: true }))
+  const post = async (path, body) => (await fetch(path, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      authorization: 'Bearer ' + sessionStorage.getItem('keelson token'),
+    },
+    body: JSON.stringify({ act: 'kill', pid: ${pid}, ...body }),
+  })).json()
+  const { nonce } = await post('api/plan', {})
+  const begun = performance.now()
+  await post('api/act', { reason: 'a trial', nonce })
+  return { tookMs: (await shown) - begun, text: row() }
+})()`
+
 describe.skipIf(lacks(withoutChromium))('beside the orders example, the page', () => {
   let browser: Browser
   beforeAll(async () => {
@@ -110,6 +130,22 @@ describe.skipIf(lacks(withoutChromium))('beside the orders example, the page', (
     await showView(page, 'tree')
     await page.waitForFunction(`!document.querySelector('.tree a[href="#/process/${http}"]')`)
     expect(await pidOf(page, 'http')).not.toBe('')
+  })
+
+  test('shows within two seconds that a process was killed and starts again', async () => {
+    const dir = tempFolder()
+    await startOrders(dir, await openBank())
+    const { page } = await observed(dir, '--write')
+    const pid = Number(await pidOf(page, 'http'))
+    await showView(page, 'log?sort=restart&find=http')
+    await waitForText(page, 'No line is like this')
+
+    const { tookMs, text } = (await page.evaluate(killAndSeeRow(pid))) as {
+      tookMs: number
+      text: string
+    }
+    expect(text).toMatch(/restart.*kill/s)
+    expect(tookMs).toBeLessThan(2_000)
   })
 
   test('reconnects by itself after kill -9 and a new start of the service', async () => {
