@@ -53,6 +53,8 @@ export type SnapshotHealth = {
 export type SnapshotParts = {
   readonly index: number
   readonly dir: string
+  /** The folder is a cache: a snapshot that is not in it is fetched. */
+  readonly isCache?: boolean | undefined
   readonly makeHost: SnapshotHostFactory
   readonly turns: SnapshotTurns
   /** It learns which writes the log takes and refuses. */

@@ -205,6 +205,7 @@ const initialState = (shard: SnapshotShard): State => ({
 
 /** Notices a named snapshot whose file is gone or cut, without reading it. */
 const noticeLost = ({ snapshots, parts: { disk } }: SnapshotShard): void => {
+  if (snapshots.parts.isCache) return
   for (const { lsn, bytes } of snapshots.named) {
     const path = pathIn(snapshots.parts.dir, snapshotName(lsn))
     const size = sizeOf(disk, path)

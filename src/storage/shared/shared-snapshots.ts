@@ -86,6 +86,9 @@ export class SharedSnapshots {
     })
     try {
       await filled(file, files.read(found))
+    } catch (error) {
+      // A later owner may have removed it since: the inspection takes another one then.
+      throw isKeelsonError(error, 'CORRUPT') ? lost(found, error) : error
     } finally {
       file.close()
     }
@@ -118,6 +121,12 @@ export class SharedSnapshots {
     }
   }
 }
+
+const lost = (file: string, cause: KeelsonError): KeelsonError =>
+  new KeelsonError('CORRUPT', `the engine does not have the snapshot ${file} whole`, {
+    details: { ...cause.details, file },
+    cause,
+  })
 
 /** The snapshot that a request reads. */
 const snapshotOf = (

@@ -45,6 +45,8 @@ export type ShardParts = CoreParts & {
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
+  /** As in the ports of the machine. */
+  readonly isCache?: boolean | undefined
   /** Shared by the shards of an instance: the bound of unfinished writes. */
   readonly allowance: Allowance
   /** Shared too: the turns of their snapshots. */
@@ -100,6 +102,7 @@ export class Shard extends ShardCore {
     this.snapshots = new ShardSnapshots({
       index: parts.index,
       dir: parts.folders.snapshots,
+      isCache: parts.isCache,
       makeHost: parts.makeSnapshotHost,
       turns: parts.snapshotTurns,
       space: this.space,

@@ -131,6 +131,8 @@ test('a start with an empty cache and a trimmed log begins with a snapshot of th
   const next = await start()
 
   expect([next.store.get('k'), next.store.get('last')]).toEqual(['after', 'one'])
+  // The older snapshot is not in the cache, which is no damage.
+  expect(next.shards[0]?.snapshots.health.failure).toBeUndefined()
   expect(next.store.range({ limit: 100 }).entries).toHaveLength(52)
   await during(next.close())
 })
@@ -179,5 +181,24 @@ test('a snapshot that is damaged in the cache is fetched again', async () => {
   const next = await start()
 
   expect(next.store.get('k')).toBe('kept')
+  await during(next.close())
+})
+
+test('a snapshot that the engine lost as well is damage, and an older one is taken', async () => {
+  const world = await started()
+  const { app, store, during, engine, start, emptyCache } = world
+  for (const value of ['first', 'second']) {
+    await during(store.put('k', value))
+    await during(app.control.snapshot(0))
+  }
+  await during(app.close())
+  const { files } = engine.connect('c')
+  const newest = engine.kept('c', '0').head.snapshots.at(-1)?.file ?? ''
+  await during(files.remove(`shard-0/${newest}`))
+  emptyCache()
+
+  const next = await start()
+
+  expect(next.store.get('k')).toBe('second')
   await during(next.close())
 })
