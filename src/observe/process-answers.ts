@@ -96,12 +96,16 @@ export type ProcessesQuery = {
   readonly kind?: string
   readonly find?: string
   readonly limit?: number
+  /** `next` of the page before. */
+  readonly after?: string
 }
 
-/** The first processes of an order. */
+/** A page of the processes in an order. The next look may find others there: values change. */
 export type Processes = {
   readonly rows: readonly ProcessRow[]
   readonly total: number
+  /** Where the next page begins; absent on the last one. */
+  readonly next?: string
   /** How many processes each kind has. */
   readonly kinds: readonly { readonly kind: string; readonly count: number }[]
 }

@@ -1,6 +1,6 @@
 /** Processes as the page of `keelson observe` shows them. All processes are read in slices. */
 
-import { KeelsonError, reasonText } from '../../errors.ts'
+import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import type {
   ProcessDetail,
   Processes,
@@ -87,15 +87,16 @@ export class ProcessLooks {
     return nodeOf(await surveyTree(this.#app), past, room)
   }
 
-  /** The first processes of an order. */
+  /** A page of the processes in an order. Of all processes only the rows of the page are kept. */
   async processes(query: Query): Promise<Processes> {
     const asked = asOrder(query)
     const { clock } = this.#app.system
     const look = new Look(clock.monotonic())
     const before = this.#before
     const kinds = new Map<string, number>()
+    const isAfter = asked.after ? afterPlace(asked.order, asked.after) : () => true
     let rows: ProcessRow[] = []
-    let total = 0
+    let [total, sought] = [0, 0]
     for await (const page of processPages(this.#app.system)) {
       look.add(page)
       total += page.length
@@ -103,16 +104,20 @@ export class ProcessLooks {
       const next = page.flatMap((process) => {
         const waitedMs = this.#ages.of(process, look.at)
         return isSought(process, asked)
-          ? [rowOf(process, before, look.at, clock.now(), waitedMs)]
+          ? [rowOf(process, before, look.at, clock.now(), waitedMs)].filter(isAfter)
           : []
       })
+      sought += next.length
       rows = [...rows, ...next].sort(byOrder(asked.order)).slice(0, asked.limit)
     }
     this.#before = look
     this.#ages.over()
     const counts = [...kinds].map(([kind, count]) => ({ kind, count }))
     const most = counts.sort((a, b) => b.count - a.count).slice(0, kindsMax)
-    return { rows: fitting(rows, rowsBytes), total, kinds: most }
+    const shown = fitting(rows, rowsBytes)
+    const last = shown.at(-1)
+    const next = last && sought > shown.length ? placeOf(asked.order, last) : undefined
+    return { rows: shown, total, kinds: most, ...given<Pick<Processes, 'next'>>({ next }) }
   }
 
   /** One process. @throws KeelsonError `NO_PROCESS`, `INVALID_ARGUMENT` */
@@ -235,14 +240,38 @@ const orders = ['pid', 'rate', 'queue', 'growth', 'oldest', 'handled', 'restarts
 type Sought = Required<Pick<ProcessesQuery, 'order' | 'limit'>> & {
   readonly kind: string | undefined
   readonly find: string | undefined
+  readonly after: Place | undefined
 }
+
+/** A place in an order: that of a row, by the value that it has there. */
+type Place = { readonly value: number; readonly pid: number }
 
 const asOrder = (query: Query): Sought => ({
   order: wordIn(query, 'order', orders) ?? 'rate',
   kind: optionalText(query, 'kind'),
   find: optionalText(query, 'find')?.toLowerCase(),
   limit: optionalNumber(query, 'limit', { min: 1, max: rowsMax }) ?? 100,
+  after: placeIn(optionalText(query, 'after')),
 })
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const placeIn = (text: string | undefined): Place | undefined => {
+  if (text === undefined) return undefined
+  const [, value, pid] = /^(-?\d{1,16}(?:\.\d{1,9})?)_(\d{1,16})$/.exec(text) ?? []
+  if (value === undefined || pid === undefined)
+    throw invalidArgument('after', '`next` of a page', text)
+  return { value: Number(value), pid: Number(pid) }
+}
+
+const placeOf = (order: Sought['order'], row: ProcessRow): string =>
+  `${valueIn(order, row)}_${row.pid}`
+
+const afterPlace =
+  (order: Sought['order'], { value, pid }: Place) =>
+  (row: ProcessRow): boolean => {
+    const own = valueIn(order, row)
+    return own < value || (own === value && row.pid > pid)
+  }
 
 const isSought = (process: ProcessSummary, { kind, find }: Sought): boolean =>
   (kind === undefined || process.kind === kind) &&
@@ -274,19 +303,22 @@ const rowOf = (
   }
 }
 
-const byOrder = (order: Sought['order']): ((a: ProcessRow, b: ProcessRow) => number) => {
-  const value = (row: ProcessRow): number =>
-    ({
-      pid: -row.pid,
-      rate: row.perSecond,
-      queue: row.mailbox,
-      growth: row.growth,
-      oldest: row.oldestMs ?? -1,
-      handled: row.handled,
-      restarts: row.restarts,
-    })[order]
-  return (left, right) => value(right) - value(left) || left.pid - right.pid
-}
+/** The greatest come first. */
+const valueIn = (order: Sought['order'], row: ProcessRow): number =>
+  ({
+    pid: -row.pid,
+    rate: row.perSecond,
+    queue: row.mailbox,
+    growth: row.growth,
+    oldest: row.oldestMs ?? -1,
+    handled: row.handled,
+    restarts: row.restarts,
+  })[order]
+
+const byOrder =
+  (order: Sought['order']) =>
+  (left: ProcessRow, right: ProcessRow): number =>
+    valueIn(order, right) - valueIn(order, left) || left.pid - right.pid
 
 /** The times of the restarts of each process name, in parts of the last ten minutes. */
 const recentRestarts = (records: Records, now: number): ReadonlyMap<string, number[]> => {

@@ -14,10 +14,12 @@ import { Value } from '../widgets/values.tsx'
 
 /** The list of processes: its order, kind and search are in its address. */
 export const ProcessesView = ({ data, route }: { data: Processes; route: Route }) => {
-  const { order = 'rate', kind = '', find = '' } = route.query
+  const { order = 'rate', kind = '', find = '', after: place } = route.query
   const [typed, setTyped] = useState(find)
+  const addressWith = (changed: Route['query']): string =>
+    addressOf('processes', [], { order, kind, find, ...changed })
   const show = (changed: Route['query']): void => {
-    location.hash = addressOf('processes', [], { order, kind, find, ...changed })
+    location.hash = addressWith(changed)
   }
   // Each letter would open a stream.
   useEffect(() => (typed === find ? undefined : after(250, () => show({ find: typed }))), [typed])
@@ -27,9 +29,21 @@ export const ProcessesView = ({ data, route }: { data: Processes; route: Route }
         <h1>Processes</h1>
         <span class="muted">
           {data.rows.length < data.total
-            ? `the first ${countText(data.rows.length)} of ${countText(data.total)}`
+            ? `${place === undefined ? 'the first ' : ''}${countText(data.rows.length)} of ${countText(data.total)}`
             : countText(data.total)}
         </span>
+        <div class="acts">
+          {place !== undefined && (
+            <a class="button" href={addressWith({})}>
+              First page
+            </a>
+          )}
+          {data.next !== undefined && (
+            <a class="button" href={addressWith({ after: data.next })}>
+              Next page
+            </a>
+          )}
+        </div>
         <span class="fill" />
         <select
           aria-label="Kind"

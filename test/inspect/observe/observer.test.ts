@@ -489,6 +489,30 @@ describe('the views', () => {
     expect(await look('key', { key: 'user/token' })).toMatchObject({ value: { isHidden: true } })
   })
 
+  test.each(['pid', 'handled', 'queue'])(
+    'list each process once, page by page, in the order of %s',
+    async (order) => {
+      const found: number[] = []
+      let after: string | undefined
+      do {
+        const { rows, next } = await look('processes', {
+          order,
+          limit: '3',
+          ...(after && { after }),
+        })
+        found.push(...rows.map(({ pid }: { readonly pid: number }) => pid))
+        after = next
+      } while (after !== undefined)
+
+      expect(found.toSorted((a, b) => a - b)).toEqual(
+        app.system
+          .processes()
+          .map(({ pid }) => pid)
+          .sort((a, b) => a - b),
+      )
+    },
+  )
+
   test('show what is in the log and in the mailboxes, and how processes are ordered', async () => {
     const [shard] = (await look('storage')).shards
     expect(shard).toMatchObject({ shard: 0, phase: 'open', subscriptions: [] })
@@ -537,6 +561,7 @@ test('a wrong question is refused with its code, and the others are answered', a
     'INVALID_ARGUMENT',
   )
   expect(await refused({ look: 'processes', query: { limit: '1e9' } })).toBe('INVALID_ARGUMENT')
+  expect(await refused({ look: 'processes', query: { after: 'x' } })).toBe('INVALID_ARGUMENT')
   expect(await refused({ look: 'header', query: null as never })).toBe('none')
 })
 

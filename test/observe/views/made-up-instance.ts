@@ -396,13 +396,16 @@ export const answerOf = (
         processRow(index, scenario),
       )
       const order = query.order ?? 'rate'
-      const rows =
+      const ordered =
         order === 'queue' ? found.sort((left, right) => right.mailbox - left.mailbox) : found
+      const from = Number(query.after?.split('_')[1] ?? 0)
+      const rows = ordered.slice(from, from + 200)
+      const next = from + 200 < ordered.length ? { next: `0_${from + 200}` } : {}
       const kinds = kindsOfProcesses.map((kind) => ({
         kind,
         count: kind === 'entity' ? total : 12,
       }))
-      return { rows, total: total + 36, kinds }
+      return { rows, total: total + 36, kinds, ...next }
     },
     process: () => ({
       row: processRow(Number(query.pid) - 80, scenario),

@@ -165,6 +165,22 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     }
   })
 
+  test('goes on to the next page of the processes, and back to the first', async () => {
+    const { page } = await opened(await served('busy'))
+    await showView(page, 'processes')
+    for (const expected of ['0_200', '0_400']) {
+      await page.locator('a.button ::-p-text(Next page)').click()
+      await page.waitForFunction(`location.hash.includes('after=${expected}')`)
+      await waitForText(page, 'First page')
+    }
+    await page.waitForFunction(`!document.body.innerText.includes('Next page')`)
+
+    await page.locator('a.button ::-p-text(First page)').click()
+
+    await waitForText(page, 'the first 200 of')
+    expect(page.url()).not.toContain('after')
+  })
+
   test('shows the state at a turn that is chosen, and the difference of two', async () => {
     const { page } = await opened(await served('busy'))
     await showView(page, 'entity/order/17')
