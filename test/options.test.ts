@@ -24,6 +24,7 @@ const docs = new Map([
   ...docsIn('src/storage/segments/log-settings.ts', 'wal.'),
   ...docsIn('src/actors/core/settings.ts'),
   ...docsIn('src/supervisors/starting/start-options.ts'),
+  ...docsIn('src/supervisors/starting/cluster-options.ts', 'cluster.'),
 ])
 
 const docOf = (path: string): string => {

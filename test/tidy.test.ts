@@ -140,7 +140,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/history/turn-chain.ts': 'the verdict on turns, pure',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
-  'src/supervisors/starting/instance-shards.ts': 'makes the shards; its importer starts them',
 }
 
 const layerOf = (path: string): string =>

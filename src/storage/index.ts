@@ -218,12 +218,9 @@ export {
   walLevelOf,
 } from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
-export {
-  type LeaseKeepers,
-  loadLeaseKeepers,
-  loadSharedLogHosts,
-  type SharedLogHosts,
-} from './shared/shared-log-loading.ts'
+export type { LeaseKeeperOptions } from './shared/lease-keeper.ts'
+export type { LeasePhase } from './shared/member-lease.ts'
+export { loadSharedStorage, type SharedStorage } from './shared/shared-log-loading.ts'
 export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'

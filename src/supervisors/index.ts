@@ -24,7 +24,7 @@ export type { CloseReport, CutOff } from './app/closing.ts'
 export type { CrashLoop } from './app/crash-loops.ts'
 export { loadedOptions, startInstance } from './starting/instance.ts'
 export type { Ports } from './starting/machine-ports.ts'
-export { start } from './starting/start.ts'
+export { start, startOn } from './starting/start.ts'
 export {
   checkStartOptions,
   type KeelsonConfig,

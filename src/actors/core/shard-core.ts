@@ -44,6 +44,8 @@ export type CoreParts = {
   readonly logger: Logger
   /** Shared by the shards of an instance. */
   readonly windows: WriteWindows
+  /** Whether this process may answer reads at this moment; absent: always. */
+  readonly isOwner?: (() => boolean) | undefined
 }
 
 /** The writes on their way into the log, which end when the shard goes down. */
@@ -115,8 +117,22 @@ export class ShardCore {
    * `CLOSED` after the instance closed
    */
   view(): ReadView {
-    if (this.#phase.kind === 'open') return this.#phase.view
-    throw this.unavailable()
+    if (this.#phase.kind !== 'open') throw this.unavailable()
+    this.checkOwner()
+    return this.#phase.view
+  }
+
+  /**
+   * Refuses what only the owner of the log may answer.
+   * @throws KeelsonError `SHARD_DOWN` (state `unsure`) while the lease of this process is not
+   * renewed: another one may own the shard
+   */
+  checkOwner(): void {
+    const { isOwner } = this.parts
+    if (isOwner === undefined || isOwner()) return
+    const { index } = this
+    const message = `shard ${index} may have another owner: the engine has not renewed the lease`
+    throw new KeelsonError('SHARD_DOWN', message, { details: { shard: index, state: 'unsure' } })
   }
 
   /** The reason why reads cannot be answered now. */

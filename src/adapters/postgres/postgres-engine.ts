@@ -2,6 +2,7 @@
  * An engine for several members in PostgreSQL, in the schema `keelson_cluster`. A member connects
  * directly: a pooler that hands out connections by transaction would lose its settings.
  */
+import { anything, argument, type Check, object, optional, secret, text } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { Directory, SharedEngine, SharedLog, SharedSession } from '../../storage/index.ts'
@@ -20,17 +21,28 @@ export type PostgresEngineOptions = {
   readonly client?: Readonly<Record<string, unknown>>
 }
 
+/** No refusal shows a text: it may be a URL with a password. */
+const engineOptions = secret(
+  object({
+    connectionString: optional(text),
+    client: anything as Check<Readonly<Record<string, unknown>> | undefined>,
+  }),
+)
+
 /**
  * After so many ms without an answer a connection is given up, and its call has no answer. The
  * server goes on with the statement: only the server may end the wait for a standby.
  */
 const answerMs = 10_000
 
-/** The engine on a PostgreSQL server. The user needs the right to create the schema. */
-export const postgresEngine = ({
-  connectionString,
-  client = {},
-}: PostgresEngineOptions = {}): SharedEngine => {
+/**
+ * The engine of a cluster on a PostgreSQL server, for `cluster.engine` of `start`. It connects when
+ * the instance starts: one connection for each shard, and four more. The user needs the right to
+ * create the schema `keelson_cluster`. `docs/cluster.md` says what the server must be.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const postgresEngine = (options: PostgresEngineOptions = {}): SharedEngine => {
+  const { connectionString, client } = engineOptions(options, argument('', 'postgresEngine'))
   const config = {
     ...{ application_name: 'keelson', keepAlive: true },
     ...client,

@@ -1,5 +1,6 @@
 /**
- * `keelson/postgres`: replicas in PostgreSQL. `postgres` reaches a server through the package `pg`;
+ * `keelson/postgres`: replicas in PostgreSQL, and the engine of a cluster (`postgresEngine`).
+ * `postgres` reaches a server through the package `pg`;
  * `pglite` keeps one in a folder, on a thread of this process, through `@electric-sql/pglite`.
  * Neither package is loaded before it is needed.
  */
@@ -23,6 +24,7 @@ import { postgresReading } from './postgres-reading.ts'
 import { postgresSession } from './postgres-session.ts'
 import { migrate, versionOf } from './schema.ts'
 
+export { type PostgresEngineOptions, postgresEngine } from './postgres-engine.ts'
 export {
   type RestoreOptions,
   type RestoreProgress,

@@ -13,6 +13,8 @@ import { type DurabilitySettings, durabilityWarning, recoveryText } from '../vie
 export const stepText = (progress: StartProgress): string | undefined => {
   const { step, shard, detail, recovery } = progress
   if (step === 'created') return `created ${detail}`
+  if (step === 'waiting') return `waits for the engine: ${detail}`
+  if (step === 'standby') return `is a standby: ${detail}`
   if (recovery) return `shard ${shard}: ${progressText(recovery)}`
   if (step === 'recovering') return 'recovering …'
   return step === 'down' ? `shard ${shard} is down` : undefined

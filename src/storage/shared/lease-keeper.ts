@@ -29,6 +29,8 @@ export type LeaseKeeperOptions = {
   readonly leaseMs: number
   /** Hears of each change. It must not throw. */
   readonly onChange: (phase: LeasePhase) => void
+  /** Hears which member it waits for, each time that this changes: itself, if its name is held. */
+  readonly onWait?: ((member: string) => void) | undefined
 }
 
 /** A request is given up after this part of a lease, and the pause after it is this part of one. */
@@ -40,6 +42,8 @@ export class LeaseKeeper {
   readonly #running: Promise<void>
   #state: LeaseState
   #told: LeasePhase = 'standby'
+  #waitsFor: string | undefined
+  #ownsUntil = Number.NEGATIVE_INFINITY
   #wake: () => void = () => undefined
   #leaseEnd: Cancel = () => undefined
 
@@ -52,7 +56,12 @@ export class LeaseKeeper {
     this.#running = this.#run()
   }
 
-  /** The phase at this moment. An owner asks before each read and before each effect. */
+  /** Whether the member owns the instance at this moment. It asks before each read and each effect. */
+  get isOwner(): boolean {
+    return this.#now < this.#ownsUntil
+  }
+
+  /** The phase at this moment. */
   get phase(): LeasePhase {
     return phaseAt(this.#state, this.#now).phase
   }
@@ -91,8 +100,10 @@ export class LeaseKeeper {
     for (;;) {
       const step = nextStep(this.#state, this.#now)
       if (step.kind === 'end') return this.#changed(this.#state)
-      if (step.kind === 'wait') await this.#rest(step.until - this.#now, step.after)
-      else await this.#carryOut(step)
+      if (step.kind === 'wait') {
+        this.#waits(step.member)
+        await this.#rest(step.until - this.#now, step.after)
+      } else await this.#carryOut(step)
     }
   }
 
@@ -149,12 +160,19 @@ export class LeaseKeeper {
     })
   }
 
+  #waits(member: string | undefined): void {
+    const isNew = member !== this.#waitsFor
+    this.#waitsFor = member
+    if (isNew && member !== undefined) this.#options.onWait?.(member)
+  }
+
   /** Takes the new knowledge, and reports the phase now and when the lease ends. */
   #changed(state: LeaseState): void {
     const { clock, onChange } = this.#options
     this.#state = state
     this.#leaseEnd()
     const { phase } = this
+    this.#ownsUntil = phase === 'owner' ? state.validUntil : Number.NEGATIVE_INFINITY
     if (phase === 'owner')
       this.#leaseEnd = clock.after(state.validUntil - this.#now, () => this.#changed(this.#state), {
         holdsProcess: false,

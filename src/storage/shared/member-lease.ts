@@ -52,11 +52,19 @@ export type SetStep = {
   readonly value: string
 }
 
-/** The next thing to do. `wait`: until a time, or until the directory changes after a revision. */
+/**
+ * The next thing to do. `wait`: until a time, or until the directory changes after a revision;
+ * `member`: whose lease it waits for.
+ */
 export type LeaseStep =
   | SetStep
   | { readonly kind: 'look' }
-  | { readonly kind: 'wait'; readonly until: number; readonly after: number }
+  | {
+      readonly kind: 'wait'
+      readonly until: number
+      readonly after: number
+      readonly member: string | undefined
+    }
   | { readonly kind: 'end' }
 
 /**
@@ -120,7 +128,7 @@ const stepToOwner = (state: LeaseState, view: DirectoryView, now: number): Lease
 const rest = (state: LeaseState, { revision }: DirectoryView, other?: string): LeaseStep => {
   const ends = other === undefined ? Number.POSITIVE_INFINITY : endOf(state, other)
   const until = Math.min(state.holds ? state.renewAt : Number.POSITIVE_INFINITY, ends)
-  return { kind: 'wait', until, after: revision }
+  return { kind: 'wait', until, after: revision, member: other }
 }
 
 const set = (view: DirectoryView, name: string, value: Lease | Owner): SetStep => ({

@@ -26,7 +26,7 @@ import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { readGroupAt } from './group-reading.ts'
 import { markAt, OwnedLog } from './owned-log.ts'
-import { claimLog } from './shared-claim.ts'
+import { type Claim, claimLog } from './shared-claim.ts'
 import { inspectionOf, inspectionOfNone, markIn } from './shared-inspection.ts'
 import type { SnapshotUploads } from './shared-snapshots.ts'
 
@@ -38,6 +38,11 @@ export type SharedLogHostOptions = {
   readonly patienceMs: number
   /** A snapshot is uploaded before the log names it. */
   readonly uploads: SnapshotUploads
+  /**
+   * Resolves when this process may claim the log. A process that was replaced while it was paused
+   * would take the log from its successor otherwise. @throws KeelsonError `FENCED`
+   */
+  readonly mayClaim?: () => Promise<void>
 }
 
 type Handlers = {
@@ -62,7 +67,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
     create: () => calls.within(patienceMs, create(log, calls, clock)),
     async open({ options: logOptions, inspection }) {
       checkLogOptions(logOptions)
-      const claim = await calls.within(patienceMs, claimLog(options, calls, inspection))
+      const claim = await calls.within(patienceMs, claimed(options, calls, inspection))
       owned = new OwnedLog({ ...claim, clock, uploads, payloadMax: framePayloadMax(logOptions) })
       return reportOf(owned, inspection, claim.lastTime)
     },
@@ -96,6 +101,16 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
       calls.end(closed('the host has ended'))
     },
   }
+}
+
+const claimed = async (
+  options: SharedLogHostOptions,
+  calls: EngineCalls,
+  inspection: Inspection,
+): Promise<Claim> => {
+  const { mayClaim } = options
+  if (mayClaim) await calls.ask(mayClaim)
+  return claimLog(options, calls, inspection)
 }
 
 const closed = (message: string): KeelsonError => new KeelsonError('CLOSED', message)

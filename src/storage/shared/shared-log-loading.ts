@@ -1,20 +1,24 @@
-/** Loads what an instance needs whose logs are kept by an engine. */
-import type { LogHost } from '../ports/log-host.ts'
-import type { LeaseKeeper, LeaseKeeperOptions } from './lease-keeper.ts'
-import type { SharedLogHostOptions } from './shared-log-host.ts'
+/** Loads what an instance needs whose logs are kept by an engine. No other instance loads it. */
+import type { EngineCalls } from './engine-calls.ts'
+import type { LeaseKeeper } from './lease-keeper.ts'
+import type { sharedLogHost } from './shared-log-host.ts'
+import type { SharedSnapshots } from './shared-snapshots.ts'
 
-/** Makes the host of one life of a log. */
-export type SharedLogHosts = (options: SharedLogHostOptions) => LogHost
+/** The parts of a member of a cluster. */
+export type SharedStorage = {
+  readonly sharedLogHost: typeof sharedLogHost
+  readonly LeaseKeeper: typeof LeaseKeeper
+  readonly SharedSnapshots: typeof SharedSnapshots
+  readonly EngineCalls: typeof EngineCalls
+}
 
-/** Loads the modules, which an instance with local logs does not need. */
-export const loadSharedLogHosts = async (): Promise<SharedLogHosts> =>
-  (await import('./shared-log-host.ts')).sharedLogHost
-
-/** Begins to take the lease of a member. */
-export type LeaseKeepers = (options: LeaseKeeperOptions) => LeaseKeeper
-
-/** Loads the modules, which an instance without other members does not need. */
-export const loadLeaseKeepers = async (): Promise<LeaseKeepers> => {
-  const { LeaseKeeper } = await import('./lease-keeper.ts')
-  return (options) => new LeaseKeeper(options)
+/** Loads the modules. */
+export const loadSharedStorage = async (): Promise<SharedStorage> => {
+  const loaded = await Promise.all([
+    import('./shared-log-host.ts'),
+    import('./lease-keeper.ts'),
+    import('./shared-snapshots.ts'),
+    import('./engine-calls.ts'),
+  ])
+  return Object.assign({}, ...loaded)
 }

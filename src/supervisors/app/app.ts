@@ -23,8 +23,8 @@ export type AppParts = Closable & {
   readonly readiness: Readiness
   /** Aborted when the instance closes: running backups end too. */
   readonly ending: AbortController
-  /** Releases the folder's locks. */
-  readonly release: () => void
+  /** Releases the folder's locks, and what the instance holds outside of the machine. */
+  readonly release: () => Promise<void>
 }
 
 /**
@@ -178,7 +178,7 @@ class RunningInstance {
       await closeShards(shards)
       if (ownsSystem) await system.stop()
     } finally {
-      release()
+      await release()
       // Until here the process stays: a thread that ends may be its only wait.
       this.unref()
     }

@@ -14,13 +14,14 @@ import type { CheckedOptions } from './start-options.ts'
 export const instanceShards = (
   { dir, shards: shardCount, lockOf, floors }: FolderClaim,
   { instance, settings }: CheckedOptions,
-  { makeHost, projections, makeBlobHost, makeSnapshotHost, disk, isCache }: Ports,
+  { makeHost, projections, makeBlobHost, makeSnapshotHost, disk, ...ports }: Ports,
   system: System,
 ): readonly Shard[] => {
   const { admission, batcher, wal } = settings
   const shared = {
     ...{ instance, settings, shardCount },
-    ...{ makeHost, projections, makeBlobHost, makeSnapshotHost, disk, isCache },
+    ...{ makeHost, projections, makeBlobHost, makeSnapshotHost, disk },
+    ...{ isCache: ports.isCache, isOwner: ports.isOwner },
     allowance: new Allowance(admission.bytes, admission.commands),
     windows: new WriteWindows(batcher.windows),
     snapshotTurns: new SnapshotTurns(),

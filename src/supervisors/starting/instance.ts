@@ -83,9 +83,10 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     onProgress({ step: 'locked', detail: claim.dir })
     const epochs = await inspectShards(shards, claim, options, ports)
     const noteFloors = (): void => claim.raise(shards.map((shard) => floorOf(shard, epochs)))
-    const release = (): void => {
+    const release = async (): Promise<void> => {
       noteFloors()
       claim.release()
+      await ports.release?.()
     }
     // Before anything can act: after a crash it is known that this copy may have.
     if (options.acts) claim.act()
@@ -113,8 +114,8 @@ type Inspected = {
   readonly system: System
   readonly claim: FolderClaim
   readonly shards: readonly Shard[]
-  /** Gives the folder back. */
-  readonly release: () => void
+  /** Gives the folder back, and what the ports hold. */
+  readonly release: () => Promise<void>
 }
 
 /**

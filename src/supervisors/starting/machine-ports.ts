@@ -31,6 +31,10 @@ export type Ports = {
   readonly makeHost: LogHostFactory
   /** The logs are in an engine: the data folder is a cache, and may be empty. */
   readonly isCache?: boolean
+  /** Whether this process may answer reads at this moment; absent: always. */
+  readonly isOwner?: () => boolean
+  /** Gives back what the ports hold, when the instance has ended. Never rejects. */
+  readonly release?: () => Promise<void>
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory

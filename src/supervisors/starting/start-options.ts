@@ -23,11 +23,21 @@ import { configError } from '../../errors.ts'
 import type { Logger, System } from '../../runtime/index.ts'
 import { projectionList } from '../../storage/index.ts'
 import { type AppTree, checkAppTree } from '../users-tree/app-tree.ts'
+import { clusterMember, refuseLocalOptions } from './cluster-options.ts'
 
 /** A step of starting. */
 export type StartProgress = {
-  readonly step: 'locked' | 'created' | 'inspected' | 'recovering' | 'open' | 'down'
+  readonly step:
+    | 'waiting'
+    | 'standby'
+    | 'locked'
+    | 'created'
+    | 'inspected'
+    | 'recovering'
+    | 'open'
+    | 'down'
   readonly shard?: number
+  /** Of `waiting`: why the engine of a cluster does not serve. Of `standby`: which member owns. */
   readonly detail?: string
   /** How far the shard's projection is rebuilt. */
   readonly recovery?: RecoveryProgress
@@ -100,6 +110,8 @@ const instanceOptions = {
    * folder, unless `app` is false.
    */
   acts: or(flag, false),
+  /** The logs are in an engine, and one of several members at a time owns the instance. */
+  cluster: clusterMember,
   /** Called with each step of the start, in order. */
   onProgress: or(
     mapped(functionOf<(progress: StartProgress) => void>(), harmless),
@@ -131,6 +143,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     throw configError('logger', 'absent: the System has its own', checked.logger)
   if (checked.acts && checked.app === false)
     throw configError('acts', 'false: with app: false nothing acts', true)
+  if (checked.cluster) refuseLocalOptions(options)
   const names = ['projections', ...Object.keys(storageOptions)]
   const isSetting = ([name]: readonly [string, unknown]): boolean => names.includes(name)
   const settings = Object.fromEntries(Object.entries(checked).filter(isSetting))

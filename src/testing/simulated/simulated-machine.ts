@@ -12,12 +12,7 @@ import {
   type SnapshotHost,
   SnapshotWork,
 } from '../../storage/index.ts'
-import {
-  type App,
-  loadedOptions,
-  type StartOptions,
-  startInstance,
-} from '../../supervisors/index.ts'
+import { type App, loadedOptions, type StartOptions, startOn } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
 import { inlineBackupFolders, inlineShardCopier, inlineTurnScanner } from './inline-file-work.ts'
 import { inlineLogHost } from './inline-log-host.ts'
@@ -26,6 +21,8 @@ import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './
 
 /** How a machine begins. Times in virtual ms. */
 export type MachineOptions = SimulatedDiskOptions & {
+  /** The time of other machines too. By default it has its own. */
+  readonly clock?: VirtualClock
   /** From a request to the log or the blobs to its answer; 1. May be changed later. */
   readonly syncMs?: number
   /** How long the end of a log takes, as when a thread waits for its disk; 0. */
@@ -58,7 +55,7 @@ export class SimulatedMachine {
 
   constructor(options: MachineOptions = {}) {
     const { seed = 1, syncMs = 1, around = (projections: Projections) => projections } = options
-    this.clock = virtualClock(seed)
+    this.clock = options.clock ?? virtualClock(seed)
     this.disk = simulatedDisk({ ...options, seed })
     this.projections = memoryProjections()
     this.syncMs = syncMs
@@ -78,7 +75,7 @@ export class SimulatedMachine {
     const delayMs = (): number => this.syncMs
     const loaded = await loadedOptions(options)
     return this.during(
-      startInstance(loaded, {
+      startOn(loaded, {
         disk,
         clock,
         makeHost: (shard) => aroundLog(this.#makeHost(shard)),

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { systemClock } from '../../../src/clock.ts'
-import { loadLeaseKeepers } from '../../../src/storage/index.ts'
+import { loadSharedStorage } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
 import { thorough } from '../../support/tier.ts'
 import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
@@ -30,7 +30,7 @@ describe.skipIf(lacks(noPostgres()))('a lease over PostgreSQL', () => {
       cluster,
       copies: 1,
     })
-    const keeperOf = await loadLeaseKeepers()
+    const { LeaseKeeper } = await loadSharedStorage()
     const { directory } = session
     const clock = systemClock()
     let own: () => void
@@ -40,7 +40,11 @@ describe.skipIf(lacks(noPostgres()))('a lease over PostgreSQL', () => {
     const onChange = (phase: string): void => {
       if (phase === 'owner') own()
     }
-    return { session, owns, keeper: keeperOf({ directory, clock, member, leaseMs, onChange }) }
+    return {
+      session,
+      owns,
+      keeper: new LeaseKeeper({ directory, clock, member, leaseMs, onChange }),
+    }
   }
 
   test('of a member whose connections ended passes to the standby, and so does one that is given back', async () => {

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
-import { type Directory, loadLeaseKeepers } from '../../../src/storage/index.ts'
-import type { LeaseKeeper } from '../../../src/storage/shared/lease-keeper.ts'
+import type { Directory } from '../../../src/storage/index.ts'
+import { LeaseKeeper } from '../../../src/storage/shared/lease-keeper.ts'
 import type { LeasePhase } from '../../../src/storage/shared/member-lease.ts'
 import { ProcessClock } from '../../support/worlds/process-clock.ts'
 import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
@@ -15,14 +15,13 @@ const faults = { lostRequest: 0, lostAnswer: 0, late: 0, lateMs: 0, repeated: 0 
 const world = async () => {
   const base = virtualClock()
   const engine = new SimulatedEngine({ clock: base, faults })
-  const keeperOf = await loadLeaseKeepers()
   const begin = (member: string) => {
     const clock = new ProcessClock(base, 1)
     const session = engine.connect('c')
     const phases: LeasePhase[] = []
     const onChange = (phase: LeasePhase): void => void phases.push(phase)
     const { directory } = session
-    const keeper: LeaseKeeper = keeperOf({ directory, clock, member, leaseMs, onChange })
+    const keeper = new LeaseKeeper({ directory, clock, member, leaseMs, onChange })
     const hold = (ms: number): void => {
       clock.stop(ms)
       session.pause(ms)
@@ -120,12 +119,11 @@ test('an owner counts its lease from before it sent its last acknowledged renewa
       return answer
     },
   }
-  const keeperOf = await loadLeaseKeepers()
   let unsureAt = 0
   const onChange = (phase: LeasePhase): void => {
     if (phase === 'unsure') unsureAt = clock.monotonic()
   }
-  keeperOf({ directory: slow, clock, member: 'a', leaseMs, onChange })
+  void new LeaseKeeper({ directory: slow, clock, member: 'a', leaseMs, onChange })
   await clock.advance(5 * leaseMs)
 
   isAway = true

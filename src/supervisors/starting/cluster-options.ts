@@ -1,0 +1,81 @@
+/**
+ * The option `cluster` of `start`: the logs are in an engine that all members reach, and one member
+ * at a time owns the instance. Pure.
+ */
+import { type Check, type Checked, object, optional, or, that, wholeFrom } from '../../check.ts'
+import { configError } from '../../errors.ts'
+import type { SharedEngine } from '../../storage/index.ts'
+
+/** A name in the engine: of a cluster, of a member. */
+const identifier = that<string>(
+  '1 to 64 letters, digits, _, . or -',
+  (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
+)
+
+const madeEngine = that<SharedEngine>('what postgresEngine made', (found) => {
+  const { description, open, read } = Object(found)
+  // A replica has `read`, too.
+  return typeof description === 'string' && typeof open === 'function' && read === undefined
+})
+
+const clusterOptions = {
+  /** The name of the instance in the engine, the same for all its members. */
+  name: identifier,
+  /** The name of this member. Two processes with one name exclude each other. */
+  member: identifier,
+  /** It keeps the logs: `postgresEngine` of `keelson/postgres`. */
+  engine: madeEngine,
+  /**
+   * How many machines must have what is acknowledged. From 2 on, the server must have a
+   * synchronous standby.
+   */
+  copies: or(wholeFrom(1, 9), 1),
+  /**
+   * A member that cannot renew its lease for so long is replaced, in ms. The same for all members.
+   */
+  leaseMs: or(wholeFrom(1_000, 600_000), 5_000),
+  /** Aborting it ends a start that waits: it rejects with `CLOSED`. */
+  signal: optional(that<AbortSignal>('an AbortSignal', (found) => found instanceof AbortSignal)),
+}
+
+/** A member of a cluster. */
+export type ClusterOptions = {
+  readonly name: string
+  readonly member: string
+  readonly engine: SharedEngine
+  readonly copies?: number
+  readonly leaseMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** The same, with defaults. */
+export type Cluster = Checked<typeof clusterOptions>
+
+/** The check of the option. */
+export const clusterMember: Check<Cluster | undefined, ClusterOptions> = optional(
+  object(clusterOptions) as Check<Cluster, ClusterOptions>,
+)
+
+/** Options of a log in files, and of its readers. */
+const localOptions = [
+  ['wal', 'maxFileSize'],
+  ['wal', 'sectorBytes'],
+  ['wal', 'enableFsync'],
+  ['wal', 'syncInterval'],
+  ['wal', 'commitments'],
+  ['retention', 'log'],
+  ['snapshot', 'keep'],
+  ['replication'],
+] as const
+
+/**
+ * Refuses what has no meaning for a log in an engine, also with the value of its default.
+ * @throws KeelsonError `CONFIG` with `details.path`
+ */
+export const refuseLocalOptions = (given: object): void => {
+  for (const path of localOptions) {
+    const found = path.reduce<unknown>((at, part) => Object(at)[part], given)
+    if (found !== undefined)
+      throw configError(path.join('.'), 'absent: with cluster the engine keeps the log', found)
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * Starts an instance as a member of a cluster. It connects to the engine, waits until no other
+ * member owns the instance, and starts it over the engine's logs. If it is replaced before,
+ * it waits again. A running instance that is replaced ends: its user starts it again, as a standby.
+ */
+import { resolve } from 'node:path'
+import { isAway } from '../../actors/index.ts'
+import { configError, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { stopProcess } from '../../runtime/index.ts'
+import {
+  type Directory,
+  loadSharedStorage,
+  type SharedSession,
+  type SharedStorage,
+} from '../../storage/index.ts'
+import type { App } from '../app/app.ts'
+import { treeNames } from '../tree/shard-tree.ts'
+import type { Cluster } from './cluster-options.ts'
+import { startInstance } from './instance.ts'
+import type { Ports } from './machine-ports.ts'
+import { memberPorts } from './member-ports.ts'
+import { lostLease, Ownership } from './ownership.ts'
+import type { CheckedOptions } from './start-options.ts'
+
+type Calls = InstanceType<SharedStorage['EngineCalls']>
+
+/**
+ * Starts the instance of a cluster with the result of `loadedOptions`. Resolves when this member
+ * owns it, and every read is right.
+ * @throws KeelsonError as `startInstance`; `CONFIG` if the engine does not keep what it
+ * acknowledges, or the cluster has another number of shards; `CLOSED` when `signal` was aborted
+ */
+export const startMember = async (
+  options: CheckedOptions,
+  cluster: Cluster,
+  ports: Ports,
+): Promise<App> => {
+  const storage = await loadSharedStorage()
+  const calls = new storage.EngineCalls(ports.clock)
+  const abort = (): void => void calls.end(new KeelsonError('CLOSED', 'the start was aborted'))
+  // A start that waits for an engine may have no connection that would hold the process.
+  const letEnd = ports.clock.after(Number.POSITIVE_INFINITY, () => undefined)
+  cluster.signal?.addEventListener('abort', abort)
+  if (cluster.signal?.aborted) abort()
+  try {
+    for (;;) {
+      const app = await attempt({ options, cluster, ports, storage, calls })
+      if (app) return app
+    }
+  } finally {
+    letEnd()
+    cluster.signal?.removeEventListener('abort', abort)
+  }
+}
+
+type Parts = {
+  readonly options: CheckedOptions
+  readonly cluster: Cluster
+  readonly ports: Ports
+  readonly storage: SharedStorage
+  /** The calls of the start. Aborting it ends them. */
+  readonly calls: Calls
+}
+
+/** Waits for the ownership and starts the instance. `undefined`: it was replaced before. */
+const attempt = async (parts: Parts): Promise<App | undefined> => {
+  const { options, cluster, calls } = parts
+  const session = await connected(cluster, calls, options)
+  try {
+    const shards = await shardCount(session.directory, calls, options.shards)
+    return await startedOn(session, { ...parts, options: { ...options, shards } })
+  } catch (error) {
+    await session.close()
+    if (!isAway(error) && !isKeelsonError(error, 'FENCED')) throw error
+    options.onProgress({ step: 'waiting', detail: reasonText(error) })
+    return undefined
+  }
+}
+
+const startedOn = async (session: SharedSession, parts: Parts): Promise<App> => {
+  const { options, cluster, ports, storage, calls } = parts
+  const { member, leaseMs } = cluster
+  const ownership = new Ownership(storage, {
+    ...{ directory: session.directory, clock: ports.clock, member, leaseMs },
+    onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
+  })
+  const release = async (): Promise<void> => {
+    await ownership.close()
+    await session.close()
+  }
+  const membership = { storage, session, leaseMs, dir: resolve(options.dir) }
+  try {
+    await calls.ask(() => ownership.owned())
+    const app = await startInstance(options, {
+      ...memberPorts(ports, membership, ownership),
+      release,
+    })
+    endWith(ownership, app)
+    return app
+  } catch (error) {
+    await ownership.close()
+    throw error
+  }
+}
+
+const waitText = (owner: string, { name, member }: Cluster): string =>
+  owner === member
+    ? `another start of the member ${member} has its name`
+    : `the member ${owner} owns ${name}`
+
+/**
+ * Ends the instance at once when another member may own it: no drain could do anything more. Its
+ * `closed` resolves with `['shutdown', error]`, where the error is `FENCED`.
+ */
+const endWith = (ownership: Ownership, app: App): void => {
+  const { root: name } = treeNames(app.instance)
+  const root = app.system.whereis(name)
+  const end = (error: unknown): void => {
+    // The root may have ended by itself.
+    if (root) stopProcess(root, ['shutdown', error]).catch(() => undefined)
+  }
+  const isFenced = (reason: unknown): boolean => isKeelsonError(reason, 'FENCED')
+  app.events.on('shard.down', ({ instance, reason }) => {
+    if (instance === app.instance && isFenced(reason)) end(reason)
+  })
+  ownership.listen((phase) => {
+    if (phase === 'ended') end(lostLease())
+  })
+  const fenced = app.shards.find(({ phase }) => phase.kind === 'down' && isFenced(phase.reason))
+  if (fenced || ownership.phase === 'ended') end(lostLease())
+}
+
+/** A session with the engine, however long that takes. */
+const connected = (
+  { name, engine, copies }: Cluster,
+  calls: Calls,
+  { onProgress }: CheckedOptions,
+): Promise<SharedSession> =>
+  calls.ask(async () => {
+    try {
+      return await engine.open({ cluster: name, copies })
+    } catch (error) {
+      if (isKeelsonError(error, 'UNKNOWN_OUTCOME'))
+        onProgress({ step: 'waiting', detail: `${engine.description}: ${reasonText(error)}` })
+      throw error
+    }
+  })
+
+/** The entry of the directory that says what all members have in common. */
+const instanceEntry = 'instance'
+
+/**
+ * The number of shards of the cluster. The first member decides it.
+ * @throws KeelsonError `CONFIG` for another number
+ */
+const shardCount = async (
+  directory: Directory,
+  calls: Calls,
+  wanted: number | undefined,
+): Promise<number> => {
+  for (;;) {
+    const { entries } = await calls.ask(() => directory.view())
+    const entry = entries.get(instanceEntry)
+    if (entry) {
+      const { shards } = JSON.parse(entry.value) as { readonly shards: number }
+      if (wanted !== undefined && wanted !== shards)
+        throw configError('shards', `${shards}, as the cluster was made with`, wanted)
+      return shards
+    }
+    try {
+      const value = JSON.stringify({ shards: wanted ?? 1 })
+      await calls.ask(() => directory.set(instanceEntry, 0, value))
+    } catch (error) {
+      // Another member was first, or an earlier attempt without an answer was.
+      if (!isKeelsonError(error, 'CONFLICT')) throw error
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The ownership of an instance by this process. A lease says whether it may try to write, and may
+ * answer reads; the logs decide who writes. It ends once: when the lease was given back, or when
+ * another member has ended it.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { LeaseKeeperOptions, LeasePhase, SharedStorage } from '../../storage/index.ts'
+
+/** The lease of one start of a member, and who waits for it. */
+export class Ownership {
+  readonly #keeper: InstanceType<SharedStorage['LeaseKeeper']>
+  readonly #waiting = new Set<() => void>()
+  readonly #listeners = new Set<(phase: LeasePhase) => void>()
+
+  constructor(storage: SharedStorage, options: Omit<LeaseKeeperOptions, 'onChange'>) {
+    this.#keeper = new storage.LeaseKeeper({
+      ...options,
+      onChange: (phase) => this.#changed(phase),
+    })
+  }
+
+  /** Whether this process owns the instance at this moment. */
+  get isOwner(): boolean {
+    return this.#keeper.isOwner
+  }
+
+  /** `unsure`: it owned, and has not renewed its lease in time. */
+  get phase(): LeasePhase {
+    return this.#keeper.phase
+  }
+
+  /** How many owners the instance has had, with this one. */
+  get epoch(): number {
+    return this.#keeper.epoch
+  }
+
+  /**
+   * Resolves when this process owns the instance.
+   * @throws KeelsonError `FENCED` when that has ended
+   */
+  async owned(): Promise<void> {
+    while (!this.isOwner) {
+      if (this.phase === 'ended') throw lostLease()
+      await new Promise<void>((resolve) => this.#waiting.add(resolve))
+    }
+  }
+
+  /** Hears of each change from now on. */
+  listen(listener: (phase: LeasePhase) => void): void {
+    this.#listeners.add(listener)
+  }
+
+  /** Gives the lease back, so that a standby need not wait for its end. Never rejects. */
+  close(): Promise<void> {
+    return this.#keeper.close()
+  }
+
+  #changed(phase: LeasePhase): void {
+    for (const resolve of this.#waiting) resolve()
+    this.#waiting.clear()
+    for (const listener of this.#listeners) listener(phase)
+  }
+}
+
+/** Another member has the instance. */
+export const lostLease = (): KeelsonError =>
+  new KeelsonError('FENCED', 'the lease has ended: another member may own the instance')

@@ -1,0 +1,156 @@
+/** `start({ cluster })`: one member owns the instance, and the start of another one waits for it. */
+import { expect, onTestFinished, test } from 'vitest'
+import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
+import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
+import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
+
+const leaseMs = 1_000
+/** Requests take about 1 ms, and none is lost. */
+const faults = { lostRequest: 0, lostAnswer: 0, late: 0, lateMs: 0, repeated: 0 }
+
+/** Machines of several members around one engine. */
+class Members {
+  readonly clock: VirtualClock = virtualClock()
+  readonly engine = new SimulatedEngine({ clock: this.clock, faults })
+  readonly #machines = new Map<string, SimulatedMachine>()
+  readonly sessions = new Map<string, SimulatedSession>()
+  readonly steps: string[] = []
+
+  machine(member: string): SimulatedMachine {
+    const machine = this.#machines.get(member) ?? new SimulatedMachine({ clock: this.clock })
+    this.#machines.set(member, machine)
+    return machine
+  }
+
+  start(member: string, more: Partial<StartOptions> = {}): Promise<App> {
+    const { cluster, ...options } = more
+    const open = async ({ cluster }: { cluster: string }): Promise<SimulatedSession> => {
+      const session = this.engine.connect(cluster)
+      this.sessions.set(member, session)
+      return session
+    }
+    const engine = { description: 'simulated', open }
+    const onProgress = ({ step, detail = '' }: StartProgress): void =>
+      void this.steps.push(`${member}: ${step} ${detail}`.trim())
+    const started = this.machine(member).start({
+      ...{ dir: '/data', logger: silentLogger, onProgress },
+      ...options,
+      cluster: { name: 'c', member, engine, leaseMs, ...cluster },
+    })
+    started.then(
+      (app) => onTestFinished(() => this.during(app.close().then(() => undefined))),
+      () => undefined,
+    )
+    return started
+  }
+
+  during<T>(work: Promise<T>, withinMs = 60_000): Promise<T> {
+    return this.machine('any').during(work, { withinMs })
+  }
+}
+
+test('one member starts, and what it acknowledged is there after its folder was deleted', async () => {
+  const members = new Members()
+  const first = await members.start('a', { shards: 2 })
+  await members.during(first.store.put('k', 'v'))
+  await members.during(first.close())
+  members.machine('a').disk.remove('/data')
+
+  const again = await members.start('a')
+
+  expect(again.store.get('k')).toBe('v')
+  expect(again.shards).toHaveLength(2)
+})
+
+test('a standby waits, and owns what was acknowledged when the owner has closed', async () => {
+  const members = new Members()
+  const owner = await members.start('a')
+  const standby = members.start('b')
+  await members.during(owner.store.put('k', 'v'))
+  await members.clock.advance(3 * leaseMs)
+  expect(members.steps.filter((step) => step.startsWith('b'))).toEqual([
+    'b: standby the member a owns c',
+  ])
+
+  await members.during(owner.close())
+  const began = members.clock.monotonic()
+  const app = await members.during(standby)
+
+  expect(app.store.get('k')).toBe('v')
+  expect(members.clock.monotonic() - began).toBeLessThan(leaseMs / 2)
+})
+
+test('an owner that is cut off answers no read, and ends when the standby has taken over', async () => {
+  const members = new Members()
+  const owner = await members.start('a')
+  await members.during(owner.store.put('k', 'v'))
+  const standby = members.start('b')
+  await members.clock.advance(100)
+
+  members.sessions.get('a')?.pause(10 * leaseMs)
+  const lost = owner.store.put('k', 'lost').catch((error: unknown) => error)
+  await members.clock.advance(leaseMs)
+  expect(() => owner.store.get('k')).toThrow(
+    expect.objectContaining({
+      code: 'SHARD_DOWN',
+      details: expect.objectContaining({ state: 'unsure' }),
+    }),
+  )
+  const app = await members.during(standby)
+  await members.during(app.store.put('k2', 'v2'))
+  const reason = await members.during(owner.closed)
+
+  expect(reason).toEqual(['shutdown', expect.objectContaining({ code: 'FENCED' })])
+  expect(await lost).toBeInstanceOf(KeelsonError)
+  expect(app.store.get('k')).toBe('v')
+})
+
+test('options of a local log are refused, and wrong ones of the cluster', async () => {
+  const members = new Members()
+  const pathOf = async (more: object): Promise<unknown> =>
+    members.start('a', more).then(
+      () => 'started',
+      (error: KeelsonError) => `${error.code} ${error.details.path}`,
+    )
+
+  for (const [path, more] of [
+    ['wal.maxFileSize', { wal: { maxFileSize: 16 * 1024 * 1024 } }],
+    ['wal.sectorBytes', { wal: { sectorBytes: 512 } }],
+    ['wal.enableFsync', { wal: { enableFsync: true } }],
+    ['wal.syncInterval', { wal: { syncInterval: 10 } }],
+    ['wal.commitments', { wal: { commitments: true } }],
+    ['retention.log', { retention: { log: '7d' } }],
+    ['snapshot.keep', { snapshot: { keep: 1 } }],
+    ['replication', { replication: [] }],
+    ['cluster.name', { cluster: { name: 'a b' } }],
+    ['cluster.member', { cluster: { member: '' } }],
+    ['cluster.engine', { cluster: { engine: {} } }],
+    ['cluster.leaseMs', { cluster: { leaseMs: 10 } }],
+  ] as const)
+    expect(await pathOf(more)).toBe(`CONFIG ${path}`)
+})
+
+test('a start that waits for the owner ends when it is aborted', async () => {
+  const members = new Members()
+  await members.start('a')
+  const waiting = new AbortController()
+  const standby = members.start('b', { cluster: { signal: waiting.signal } as never })
+  await members.clock.advance(leaseMs)
+
+  waiting.abort()
+
+  await expect(members.during(standby)).rejects.toMatchObject({ code: 'CLOSED' })
+})
+
+test('a cluster keeps its number of shards', async () => {
+  const members = new Members()
+  await members.during((await members.start('a', { shards: 2 })).close())
+
+  await expect(members.start('b', { shards: 3 })).rejects.toMatchObject({
+    code: 'CONFIG',
+    details: { path: 'shards' },
+  })
+})
