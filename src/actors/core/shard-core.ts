@@ -112,27 +112,34 @@ export class ShardCore {
   }
 
   /**
-   * The published read view.
+   * The published read view: a prefix of the log, which may have gone on elsewhere.
    * @throws KeelsonError `SHARD_DOWN` with `details.state` while the shard cannot answer reads;
    * `CLOSED` after the instance closed
    */
   view(): ReadView {
-    if (this.#phase.kind !== 'open') throw this.unavailable()
-    this.checkOwner()
-    return this.#phase.view
+    if (this.#phase.kind === 'open') return this.#phase.view
+    throw this.unavailable()
+  }
+
+  /** The same, for a caller that must see each acknowledged write. @throws also as `unsure` says */
+  ownersView(): ReadView {
+    const view = this.view()
+    const { unsure } = this
+    if (unsure) throw unsure
+    return view
   }
 
   /**
-   * Refuses what only the owner of the log may answer.
-   * @throws KeelsonError `SHARD_DOWN` (state `unsure`) while the lease of this process is not
-   * renewed: another one may own the shard
+   * The reason why nothing can be answered that follows from the present state alone: the lease of
+   * this process has not been renewed, and another member may own the shard (invariant M4).
+   * `undefined`: it owns the shard.
    */
-  checkOwner(): void {
+  get unsure(): KeelsonError | undefined {
     const { isOwner } = this.parts
-    if (isOwner === undefined || isOwner()) return
+    if (isOwner === undefined || isOwner()) return undefined
     const { index } = this
-    const message = `shard ${index} may have another owner: the engine has not renewed the lease`
-    throw new KeelsonError('SHARD_DOWN', message, { details: { shard: index, state: 'unsure' } })
+    const message = `shard ${index} may have another owner: the lease is not renewed`
+    return new KeelsonError('SHARD_DOWN', message, { details: { shard: index, state: 'unsure' } })
   }
 
   /** The reason why reads cannot be answered now. */

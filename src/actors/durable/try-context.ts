@@ -5,6 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { AnyContext, Context, Ref } from '../../runtime/index.ts'
+import type { ActorWork } from '../turns/actor-work.ts'
 import type { Change } from '../turns/turn-run.ts'
 
 /** The messages that an actor sends to itself, and its background work to it. */
@@ -34,14 +35,17 @@ export class Try {
   readonly context: AnyContext
   readonly #what: string
   readonly #shared: SharedContext
+  readonly #work: ActorWork
   #isClosed = false
   #app: unknown
   #aborting: AbortController | undefined = undefined
+  #forget: (() => void) | undefined = undefined
 
   /** `what`: the step or the alarm, for the error of late calls. */
-  constructor(shared: SharedContext, what: string) {
+  constructor(shared: SharedContext, what: string, work: ActorWork) {
     this.#what = what
     this.#shared = shared
+    this.#work = work
     this.context = new Proxy(shared, { get: (target, name) => this.#get(target, name) })
   }
 
@@ -55,16 +59,23 @@ export class Try {
   /** The try is over: the end of the actor does not abort its signal. */
   end(): void {
     if (this.#aborting) this.#shared.signal.removeEventListener('abort', this.#ended)
+    this.#forget?.()
   }
 
-  /** Aborts when the try has failed, as at its time-out, or when the actor ends. */
+  /**
+   * Aborts when the try has failed, as at its time-out, when the actor ends, or when another member
+   * may own the instance.
+   */
   get #signal(): AbortSignal {
     if (this.#aborting) return this.#aborting.signal
     const aborting = this.#shared.aborting()
     this.#aborting = aborting
     if (this.#isClosed) aborting.abort(this.#failed())
     else if (this.#shared.signal.aborted) this.#ended()
-    else this.#shared.signal.addEventListener('abort', this.#ended)
+    else {
+      this.#shared.signal.addEventListener('abort', this.#ended)
+      this.#forget = this.#work.whenLapsed((reason) => aborting.abort(reason))
+    }
     return aborting.signal
   }
 

@@ -97,7 +97,11 @@ export class TurnAtHand {
 
   /** A try of a step or an alarm. It is closed when its turn is dropped: then it has failed. */
   try(draft: TurnDraft, shared: SharedContext): Try {
-    const one = new Try(shared, `${this.#terms.identity.entity}, ${draft.run.what}`)
+    const one = new Try(
+      shared,
+      `${this.#terms.identity.entity}, ${draft.run.what}`,
+      this.#terms.work,
+    )
     draft.hold({ leave: () => one.end(), drop: () => one.close() })
     return one
   }

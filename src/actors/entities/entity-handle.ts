@@ -110,7 +110,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   rows(id: string): ReadRows {
     const { entity } = this.#entities.identity(this.kind, checkEntityId(id))
     const shard = this.#entities.shardOf(entity)
-    const view = (): ReadView => shard.view()
+    const view = (): ReadView => shard.ownersView()
     return new OwnRowsReader(this.#entities.system, shard, () => {
       this.#access.check()
       return { entity, birth: birthOf(shard, entity), layer: undefined, view }

@@ -76,7 +76,7 @@ export const pageOf = (
   query: EntityQuery,
 ): EntityPage<unknown> => {
   const { range, states, idOf } = query
-  const walks = entities.shards.map((shard) => shard.view().rows(range))
+  const walks = entities.shards.map((shard) => shard.ownersView().rows(range))
   const page = pageFrom(mergedRows(walks, range.reverse === true), query, (rowKey) => {
     const id = idOf(rowKey)
     return states ? entryOf(entities, kind, id) : { id, state: undefined }
@@ -98,13 +98,13 @@ const entryOf = (entities: Entities, kind: string, id: string): EntityEntry<unkn
 
 /** When an entity that has ended is removed; `undefined`: it has not ended. */
 export const endOf = (entities: Entities, entity: string): number | undefined => {
-  const row = entities.shardOf(entity).view().row(alarmRowKey(entity, endName))
+  const row = entities.shardOf(entity).ownersView().row(alarmRowKey(entity, endName))
   return row && readAlarm(row.value.bytes).at
 }
 
 /** Whether an entity has a row. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
 export const isBorn = (entities: Entities, entity: string): boolean =>
-  entities.shardOf(entity).view().row(entityRowKey(entity)) !== undefined
+  entities.shardOf(entity).ownersView().row(entityRowKey(entity)) !== undefined
 
 /**
  * The durable state of an entity, as its server's version has it; `undefined` if it is unborn.
@@ -113,7 +113,7 @@ export const isBorn = (entities: Entities, entity: string): boolean =>
  */
 export const stateOf = (entities: Entities, kind: string, id: string): unknown => {
   const entity = `${kind}/${id}`
-  const row = entities.shardOf(entity).view().row(entityRowKey(entity))
+  const row = entities.shardOf(entity).ownersView().row(entityRowKey(entity))
   return row && stateInRow(entities, kind, id, row)
 }
 
@@ -156,7 +156,7 @@ export type EntityRows = {
  */
 export const surveyEntity = (entities: Entities, entity: string): EntityRows | undefined => {
   const shard = entities.shardOf(entity)
-  const row = shard.view().row(entityRowKey(entity))
+  const row = shard.ownersView().row(entityRowKey(entity))
   if (row === undefined) return undefined
   const { mark, body } = readEntityRow(row)
   const { version, state, fields, steps } = readBody(body)

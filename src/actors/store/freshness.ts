@@ -50,9 +50,9 @@ const isPosition = (position: unknown): position is Position => {
  * @throws KeelsonError `BUSY` if the shard has not come to `atLeast`; `SHARD_DOWN`, `CLOSED`
  */
 export const freshView = (shard: WritingShard, freshness: Freshness): ReadView => {
-  const view = shard.view()
+  if (freshness === 'projected') return shard.view().projected
+  const view = shard.ownersView()
   if (freshness === 'applied') return view
-  if (freshness === 'projected') return view.projected
   checkShards(freshness, shard.parts.shardCount)
   const least = leastOf(shard, freshness)
   if (least <= shard.appliedLsn) return view

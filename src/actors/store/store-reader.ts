@@ -64,7 +64,7 @@ export class StoreReader {
    */
   get<T = unknown>(key: string, options?: ReadOptions): T | undefined {
     const shard = this.#shardOf(key)
-    const view = options === undefined ? shard.view() : viewWith(shard, options)
+    const view = options === undefined ? shard.ownersView() : viewWith(shard, options)
     // Reading a row for a moment saves its copy, which costs more than the search.
     const row = this.#guarded(shard, key, () => view.peek(key, shard))
     try {
@@ -154,7 +154,7 @@ export class StoreReader {
    */
   fields<T = unknown>(key: string): Map<string, T> {
     const shard = this.#shardOf(key)
-    const view = shard.view()
+    const view = shard.ownersView()
     const rows = this.#guarded(shard, key, () => [...view.fields(key, shard.now())])
     return new Map(
       rows.map(([field, { value }]) => [field, fieldValue(shard, key, field, value) as T] as const),
@@ -165,7 +165,7 @@ export class StoreReader {
   getField<T = unknown>(key: string, field: string): T | undefined {
     const shard = this.#shardOf(key)
     const checked = checkedField(field)
-    const view = shard.view()
+    const view = shard.ownersView()
     const row = this.#guarded(shard, key, () => view.field(key, checked, shard.now()))
     return row && (fieldValue(shard, key, checked, row.value) as T)
   }
@@ -215,7 +215,7 @@ export class StoreReader {
   }
 
   #row(shard: WritingShard, key: string, now: number): Row | undefined {
-    const view = shard.view()
+    const view = shard.ownersView()
     return this.#guarded(shard, key, () => view.get(key, now))
   }
 

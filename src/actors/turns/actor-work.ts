@@ -38,6 +38,7 @@ export class ActorWork {
   readonly #running = new Set<Work>()
   /** The work that was still running at the deadline and has not settled since, with its pieces. */
   readonly #late = new Map<Work, readonly string[]>()
+  readonly #lapsing = new Set<(reason: KeelsonError) => void>()
   #onIdle: (() => void) | undefined
 
   /** `isClosing`: from then on nothing begins. */
@@ -61,6 +62,20 @@ export class ActorWork {
     if (!this.#running.delete(work)) return
     if (hasSettled) this.#late.delete(work)
     if (this.#running.size === 0) this.#onIdle?.()
+  }
+
+  /**
+   * Calls `abort` whenever this process may not own the instance any more: another member may do
+   * the same work. Returns the function that forgets it.
+   */
+  whenLapsed(abort: (reason: KeelsonError) => void): () => void {
+    this.#lapsing.add(abort)
+    return () => this.#lapsing.delete(abort)
+  }
+
+  /** The lease of this process has lapsed. It may come back. */
+  lapse(reason: KeelsonError): void {
+    for (const abort of [...this.#lapsing]) abort(reason)
   }
 
   /** The instance closes. Resolves when nothing runs. */

@@ -18,7 +18,7 @@ type Fate = 'under way' | Written
 
 /** Something that leaves with a turn. It does not throw. */
 export interface Held {
-  leave(): void
+  leave(turn?: LoggedTurn): void
   /** The turn was dropped: it never leaves. */
   readonly drop?: (() => void) | undefined
 }
@@ -55,7 +55,7 @@ export class LoggedTurn {
 
   /** Lets everything leave, in order. */
   leave(): void {
-    for (const output of this.#take()) output.leave()
+    for (const output of this.#take()) output.leave(this)
   }
 
   /** Nothing of it leaves. */

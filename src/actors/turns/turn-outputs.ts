@@ -21,7 +21,13 @@ import type { Held, LoggedTurn, TurnLog } from './turn-log.ts'
 
 /** A durable actor, as its outputs know it. */
 export interface Ended {
-  readonly terms: { readonly shard: { readonly index: number; readonly appliedLsn: number } }
+  readonly terms: {
+    readonly shard: {
+      readonly index: number
+      readonly appliedLsn: number
+      readonly unsure: KeelsonError | undefined
+    }
+  }
   /** The process has ended. Calls `tell` when other processes may know. */
   hasEnded(tell: () => void): void
 }
@@ -50,6 +56,11 @@ export class TurnOutputs implements Outputs {
   get position(): Positioned<unknown>['position'] {
     const { index: shard, appliedLsn } = this.#actor.terms.shard
     return { shard, lsn: this.#log.lsn ?? appliedLsn }
+  }
+
+  /** Why the answer of a turn without a unit may not leave. */
+  get unsure(): KeelsonError | undefined {
+    return this.#actor.terms.shard.unsure
   }
 
   /** Whether a handler runs. */
@@ -179,9 +190,12 @@ export class HeldCall implements Answerable, Held {
     if (this.call.asksPosition) this.call.position = this.#outputs.position
   }
 
-  leave(): void {
+  leave(turn?: LoggedTurn): void {
     this.#stands()
-    if (this.#outcome?.ok) this.call.reply(this.#outcome.value)
+    // The log has acknowledged a unit. Another member may have changed a state that was only read.
+    const unsure = turn?.unit === undefined ? this.#outputs.unsure : undefined
+    if (unsure) this.call.fail(unsure)
+    else if (this.#outcome?.ok) this.call.reply(this.#outcome.value)
     else this.call.fail(this.#outcome?.error)
   }
 

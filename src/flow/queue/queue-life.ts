@@ -131,12 +131,13 @@ export class QueueLife {
   async run(work: QueueWork): Promise<void> {
     this.#work = work
     work.consistsOf(() => [...this.#running.keys()].map((number) => `job ${number}`))
-    const { reports } = (work.app as AppContext)[durableActors].entities
+    const { reports, work: all } = (work.app as AppContext)[durableActors].entities
     const report = `queue/${this.#terms.name}`
     reports.set(report, () => this.#health())
     work.signal.addEventListener('abort', () => reports.delete(report))
     work.signal.addEventListener('abort', () => this.#end(work.signal.reason))
     work.closing.addEventListener('abort', () => this.#rouse())
+    const forget = all.whenLapsed((reason) => this.#abortJobs(reason))
     while (!work.signal.aborted) {
       await this.#wanted()
       if (work.closing.aborted) this.#book.leave()
@@ -144,6 +145,7 @@ export class QueueLife {
       if (work.closing.aborted && !this.#awaits && !this.#isOwing) break
     }
     this.#hasLeft = true
+    forget()
     this.#cancel?.()
   }
 
@@ -158,9 +160,13 @@ export class QueueLife {
 
   /** This life has ended: its handlers may go on, but nothing of theirs counts. */
   #end(reason: unknown): void {
-    for (const job of this.#running.values()) job.abort(reason)
+    this.#abortJobs(reason)
     this.#cancel?.()
     this.#rouse()
+  }
+
+  #abortJobs(reason: unknown): void {
+    for (const job of this.#running.values()) job.abort(reason)
   }
 
   /** Everything that the present turn of the event loop brings joins the turn. */

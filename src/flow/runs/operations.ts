@@ -5,6 +5,7 @@
 import type { FullRetry } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
+import { durableActors } from '../../supervisors/index.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
 import { tellFlow } from './events.ts'
@@ -136,9 +137,13 @@ const outcomeOfTry = (
       resolve(undefined)
       abort.abort(reason)
     })
+    const forgetLapse = given.app[durableActors].entities.work.whenLapsed((reason) =>
+      abort.abort(reason),
+    )
     void settled.then((tried) => {
       disarm?.()
       forget()
+      forgetLapse()
       resolve(tried)
     })
   })

@@ -19,7 +19,7 @@ import type { Cluster } from './cluster-options.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
 import { memberPorts } from './member-ports.ts'
-import { lostLease, Ownership } from './ownership.ts'
+import { lapsedLease, lostLease, Ownership } from './ownership.ts'
 import type { CheckedOptions } from './start-options.ts'
 
 type Calls = InstanceType<SharedStorage['EngineCalls']>
@@ -125,6 +125,7 @@ const endWith = (ownership: Ownership, app: App): void => {
   })
   ownership.listen((phase) => {
     if (phase === 'ended') end(lostLease())
+    if (phase === 'unsure') app.entities.work.lapse(lapsedLease())
   })
   const fenced = app.shards.find(({ phase }) => phase.kind === 'down' && isFenced(phase.reason))
   if (fenced || ownership.phase === 'ended') end(lostLease())

@@ -62,6 +62,10 @@ export class Ownership {
   }
 }
 
+/** The engine has not answered in time. */
+export const lapsedLease = (): KeelsonError =>
+  new KeelsonError('FENCED', 'the lease is not renewed: another member may own the instance')
+
 /** Another member has the instance. */
 export const lostLease = (): KeelsonError =>
   new KeelsonError('FENCED', 'the lease has ended: another member may own the instance')

@@ -2,7 +2,17 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
-import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
+import {
+  type App,
+  call,
+  type DurableServer,
+  entity,
+  noReply,
+  reply,
+  type StartOptions,
+  type StartProgress,
+  supervisor,
+} from '../../../src/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
@@ -153,4 +163,55 @@ test('a cluster keeps its number of shards', async () => {
     code: 'CONFIG',
     details: { path: 'shards' },
   })
+})
+
+type State = { readonly cents: number }
+type Messages = {
+  calls: { add: (cents: number) => number; read: () => number; pay: () => void }
+  continues: { charge: () => void }
+}
+
+test('an owner that is unsure answers no turn that only reads, and aborts the signals of steps', async () => {
+  let aborted: unknown
+  const account: DurableServer<Messages, State> = {
+    init: () => ({ cents: 0 }),
+    calls: {
+      add: ({ cents }, more) => reply(cents + more, { cents: cents + more }),
+      read: (state) => reply(state.cents, state),
+      pay: (state) => reply(undefined, { ...state }, { continue: ['charge'] }),
+    },
+    continues: {
+      charge: async (state, _, { signal }) => {
+        await new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => {
+            aborted = signal.reason
+            resolve()
+          })
+        })
+        return noReply(state)
+      },
+    },
+  }
+  const members = new Members()
+  const kind = entity('account', account)
+  const app = await members.start('a', { app: supervisor('app', {}, [kind]) })
+  const [one, other] = [app.entity(kind).ref('1'), app.entity(kind).ref('2')]
+  await members.during(call(one, 'add', 5))
+  await members.during(call(other, 'pay', undefined))
+  expect(await members.during(call(one, 'read', undefined))).toBe(5)
+
+  members.sessions.get('a')?.pause(leaseMs)
+  await members.clock.advance(0.9 * leaseMs)
+  const read = call(one, 'read', undefined).catch((error: unknown) => error)
+
+  await expect(members.during(read)).resolves.toMatchObject({
+    code: 'SHARD_DOWN',
+    details: { state: 'unsure' },
+  })
+  expect(aborted).toMatchObject({ code: 'FENCED' })
+
+  // Nobody else has claimed it: it goes on.
+  await members.clock.advance(2 * leaseMs)
+  expect(await members.during(call(one, 'read', undefined))).toBe(5)
+  expect(app.entity('account').state('1')).toEqual({ cents: 5 })
 })
