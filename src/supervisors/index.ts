@@ -26,6 +26,7 @@ export { loadedOptions, startInstance } from './starting/instance.ts'
 export type { Ports } from './starting/machine-ports.ts'
 export { start, startOn } from './starting/start.ts'
 export {
+  type CheckedOptions,
   checkStartOptions,
   type KeelsonConfig,
   type StartOptions,

@@ -63,7 +63,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
   }
 
   const handlers: Handlers = {
-    inspect: (request) => calls.within(patienceMs, inspect(log, calls, request)),
+    inspect: (request) => calls.within(patienceMs, inspectLog(log, calls, request)),
     create: () => calls.within(patienceMs, create(log, calls, clock)),
     async open({ options: logOptions, inspection }) {
       checkLogOptions(logOptions)
@@ -115,7 +115,8 @@ const claimed = async (
 
 const closed = (message: string): KeelsonError => new KeelsonError('CLOSED', message)
 
-const inspect = async (
+/** Inspects a log, for its next owner or for a follower. */
+export const inspectLog = async (
   log: SharedLog,
   calls: EngineCalls,
   { options, evidence, needs }: LogProtocol['inspect']['request'],

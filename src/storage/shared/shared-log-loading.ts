@@ -1,5 +1,6 @@
 /** Loads what an instance needs whose logs are kept by an engine. No other instance loads it. */
 import type { EngineCalls } from './engine-calls.ts'
+import type { followedLogHost } from './followed-log-host.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import type { sharedLogHost } from './shared-log-host.ts'
 import type { SharedSnapshots } from './shared-snapshots.ts'
@@ -7,6 +8,7 @@ import type { SharedSnapshots } from './shared-snapshots.ts'
 /** The parts of a member of a cluster. */
 export type SharedStorage = {
   readonly sharedLogHost: typeof sharedLogHost
+  readonly followedLogHost: typeof followedLogHost
   readonly LeaseKeeper: typeof LeaseKeeper
   readonly SharedSnapshots: typeof SharedSnapshots
   readonly EngineCalls: typeof EngineCalls
@@ -16,6 +18,7 @@ export type SharedStorage = {
 export const loadSharedStorage = async (): Promise<SharedStorage> => {
   const loaded = await Promise.all([
     import('./shared-log-host.ts'),
+    import('./followed-log-host.ts'),
     import('./lease-keeper.ts'),
     import('./shared-snapshots.ts'),
     import('./engine-calls.ts'),

@@ -82,7 +82,10 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     refuseWaiting(options, claim)
     onProgress({ step: 'locked', detail: claim.dir })
     const epochs = await inspectShards(shards, claim, options, ports)
-    const noteFloors = (): void => claim.raise(shards.map((shard) => floorOf(shard, epochs)))
+    // A follower begins no epoch.
+    const noteFloors = (): void => {
+      if (!ports.follows) claim.raise(shards.map((shard) => floorOf(shard, epochs)))
+    }
     const release = async (): Promise<void> => {
       noteFloors()
       claim.release()
@@ -139,6 +142,7 @@ const run = async (inspected: Inspected): Promise<App> => {
   options.onProgress({ step: 'recovering' })
   const tree = instanceTree({
     ...parts,
+    form: ports.follows ? 'follower' : 'owner',
     mailboxMax: options.mailboxMax,
     attach: options.attach ? ports.attach?.(instance, started) : undefined,
     app: userTree,

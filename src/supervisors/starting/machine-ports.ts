@@ -33,6 +33,8 @@ export type Ports = {
   readonly isCache?: boolean
   /** Whether this process may answer reads at this moment; absent: always. */
   readonly isOwner?: () => boolean
+  /** Another member owns the logs: the shards follow them, and nothing acts. */
+  readonly follows?: boolean
   /** Gives back what the ports hold, when the instance has ended. Never rejects. */
   readonly release?: () => Promise<void>
   readonly projections: Projections

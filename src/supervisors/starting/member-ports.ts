@@ -1,11 +1,11 @@
 /**
- * The ports of the member that owns an instance: its logs and snapshots are in the engine, and its
- * disk is a cache of them.
+ * The ports of a member: its logs and snapshots are in the engine, and its disk is a cache of them.
  */
 import {
   type SharedLog,
   type SharedSession,
   type SharedStorage,
+  type SnapshotHostFactory,
   shardFolder,
 } from '../../storage/index.ts'
 import type { Ports } from './machine-ports.ts'
@@ -18,6 +18,19 @@ export type Membership = {
   readonly leaseMs: number
   /** The data folder, absolute. */
   readonly dir: string
+  /** The handle of a shard's log. */
+  readonly logOf: (shard: number) => SharedLog
+}
+
+/** The part of one session. Each log has one handle, which is made when it is needed. */
+export const membershipOf = (parts: Omit<Membership, 'logOf'>): Membership => {
+  const logs = new Map<number, SharedLog>()
+  const logOf = (shard: number): SharedLog => {
+    const log = logs.get(shard) ?? parts.session.log(`${shard}`)
+    logs.set(shard, log)
+    return log
+  }
+  return { ...parts, logOf }
 }
 
 /**
@@ -27,34 +40,44 @@ export type Membership = {
 const leastPatienceMs = 3_000
 
 /** The ports of the owner, over those of its machine. */
-export const memberPorts = (
-  ports: Ports,
-  { storage, session, leaseMs, dir }: Membership,
-  ownership: Ownership,
-): Ports => {
-  const { disk, clock } = ports
-  const patienceMs = Math.max(leaseMs, leastPatienceMs)
-  const logs = new Map<number, SharedLog>()
-  const logOf = (shard: number): SharedLog => {
-    const log = logs.get(shard) ?? session.log(`${shard}`)
-    logs.set(shard, log)
-    return log
-  }
-  const snapshotsOf = (shard: number) =>
-    new storage.SharedSnapshots({
-      ...{ files: session.files, disk, clock, shard },
-      dir: shardFolder(dir, shard).snapshots,
-    })
-  return {
-    ...ports,
-    isCache: true,
-    isOwner: () => ownership.isOwner,
-    makeHost: (shard) =>
-      storage.sharedLogHost({
-        ...{ log: logOf(shard), clock, patienceMs },
-        uploads: snapshotsOf(shard),
-        mayClaim: () => ownership.owned(),
-      }),
-    makeSnapshotHost: (shard) => snapshotsOf(shard).host(ports.makeSnapshotHost(shard)),
-  }
-}
+export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownership): Ports => ({
+  ...ports,
+  isCache: true,
+  isOwner: () => ownership.isOwner,
+  makeHost: (shard) =>
+    member.storage.sharedLogHost({
+      ...logOptions(ports, member, shard),
+      uploads: snapshotsOf(ports, member, shard),
+      mayClaim: () => ownership.owned(),
+    }),
+  makeSnapshotHost: snapshotHosts(ports, member),
+})
+
+/** The ports of a standby that follows the logs. */
+export const followerPorts = (ports: Ports, member: Membership): Ports => ({
+  ...ports,
+  isCache: true,
+  follows: true,
+  makeHost: (shard) => member.storage.followedLogHost(logOptions(ports, member, shard)),
+  makeSnapshotHost: snapshotHosts(ports, member),
+})
+
+const logOptions = ({ clock }: Ports, { logOf, leaseMs }: Membership, shard: number) => ({
+  ...{ log: logOf(shard), clock },
+  patienceMs: Math.max(leaseMs, leastPatienceMs),
+})
+
+const snapshotsOf = (
+  { disk, clock }: Ports,
+  { storage, session, dir }: Membership,
+  shard: number,
+): InstanceType<SharedStorage['SharedSnapshots']> =>
+  new storage.SharedSnapshots({
+    ...{ files: session.files, disk, clock, shard },
+    dir: shardFolder(dir, shard).snapshots,
+  })
+
+const snapshotHosts =
+  (ports: Ports, member: Membership): SnapshotHostFactory =>
+  (shard) =>
+    snapshotsOf(ports, member, shard).host(ports.makeSnapshotHost(shard))

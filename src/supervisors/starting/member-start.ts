@@ -18,8 +18,9 @@ import { treeNames } from '../tree/shard-tree.ts'
 import type { Cluster } from './cluster-options.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
-import { memberPorts } from './member-ports.ts'
+import { membershipOf, ownersPorts } from './member-ports.ts'
 import { lapsedLease, lostLease, Ownership } from './ownership.ts'
+import { followUntil } from './standby.ts'
 import type { CheckedOptions } from './start-options.ts'
 
 type Calls = InstanceType<SharedStorage['EngineCalls']>
@@ -77,7 +78,10 @@ const attempt = async (parts: Parts): Promise<App | undefined> => {
   }
 }
 
-const startedOn = async (session: SharedSession, parts: Parts): Promise<App> => {
+const startedOn = async (
+  session: SharedSession,
+  parts: Parts & { readonly options: { readonly shards: number } },
+): Promise<App> => {
   const { options, cluster, ports, storage, calls } = parts
   const { member, leaseMs } = cluster
   const ownership = new Ownership(storage, {
@@ -88,11 +92,12 @@ const startedOn = async (session: SharedSession, parts: Parts): Promise<App> => 
     await ownership.close()
     await session.close()
   }
-  const membership = { storage, session, leaseMs, dir: resolve(options.dir) }
+  const membership = membershipOf({ storage, session, leaseMs, dir: resolve(options.dir) })
   try {
-    await calls.ask(() => ownership.owned())
+    const turn = calls.ask(() => ownership.owned())
+    await followUntil(turn, { options, ports, membership }, leaseMs)
     const app = await startInstance(options, {
-      ...memberPorts(ports, membership, ownership),
+      ...ownersPorts(ports, membership, ownership),
       release,
     })
     endWith(ownership, app)

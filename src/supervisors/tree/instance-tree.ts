@@ -29,13 +29,14 @@ import type { AppTree } from '../users-tree/app-tree.ts'
 import { wholeTree } from '../users-tree/child-tree.ts'
 import type { Readiness } from './readiness.ts'
 import type { Shard } from './shard.ts'
-import { shardTree, treeNames, unlessDown, watched } from './shard-tree.ts'
+import { type ShardForm, shardTree, treeNames, unlessDown, watched } from './shard-tree.ts'
 
 /** The options of the tree. */
 export type TreeOptions = {
   readonly system: System
   readonly instance: string
   readonly shards: readonly Shard[]
+  readonly form: ShardForm
   readonly entities: Entities
   readonly followers: readonly Follower[]
   readonly mailboxMax: number
@@ -71,7 +72,7 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
       supervisor(
         'shards',
         { name: names.shards, strategy: 'one_for_one' },
-        shards.map((shard) => unlessDown(shard, shardTree(shard, options.entities))),
+        shards.map((shard) => unlessDown(shard, shardTree(shard, options.entities, options.form))),
       ),
       Registry.childSpec('registry', { keys: 'unique', name: names.registry }),
       // They need the shards, not each other.

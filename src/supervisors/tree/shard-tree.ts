@@ -103,11 +103,7 @@ const specOf = (actor: ActorName, shard: Shard, entities: Entities): ChildSpec =
 }
 
 /** The tree of one shard. */
-export const shardTree = (
-  shard: Shard,
-  entities: Entities,
-  form: ShardForm = 'owner',
-): ChildSpec => {
+export const shardTree = (shard: Shard, entities: Entities, form: ShardForm): ChildSpec => {
   const { index } = shard
   const names = treeNames(shard.parts.instance)
   const { chain, followers } = shardForms[form]

@@ -12,7 +12,13 @@ import {
   type SnapshotHost,
   SnapshotWork,
 } from '../../storage/index.ts'
-import { type App, loadedOptions, type StartOptions, startOn } from '../../supervisors/index.ts'
+import {
+  type App,
+  type CheckedOptions,
+  loadedOptions,
+  type StartOptions,
+  startOn,
+} from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
 import { inlineBackupFolders, inlineShardCopier, inlineTurnScanner } from './inline-file-work.ts'
 import { inlineLogHost } from './inline-log-host.ts'
@@ -69,26 +75,28 @@ export class SimulatedMachine {
    * load. Rejects as `start` does.
    */
   async start(options: StartOptions): Promise<App> {
+    return this.during(this.begin(await loadedOptions(options)))
+  }
+
+  /** The same with checked options, while others let time pass: a member may wait for its turn. */
+  begin(options: CheckedOptions): Promise<App> {
     const { disk, clock } = this
     const { aroundLog = (host: LogHost) => host, makeLogs } = this.#options
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
-    const loaded = await loadedOptions(options)
-    return this.during(
-      startOn(loaded, {
-        disk,
-        clock,
-        makeHost: (shard) => aroundLog(this.#makeHost(shard)),
-        ...(makeLogs && { isCache: true }),
-        projections: this.#opened,
-        makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
-        makeSnapshotHost: (shard) =>
-          aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections }), shard),
-        claimBackup: inlineBackupFolders(disk, clock),
-        copyShard: inlineShardCopier(disk, clock),
-        makeScanner: inlineTurnScanner(disk, clock),
-      }),
-    )
+    return startOn(options, {
+      disk,
+      clock,
+      makeHost: (shard) => aroundLog(this.#makeHost(shard)),
+      ...(makeLogs && { isCache: true }),
+      projections: this.#opened,
+      makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
+      makeSnapshotHost: (shard) =>
+        aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections }), shard),
+      claimBackup: inlineBackupFolders(disk, clock),
+      copyShard: inlineShardCopier(disk, clock),
+      makeScanner: inlineTurnScanner(disk, clock),
+    })
   }
 
   #inlineLog(): LogHost {

@@ -13,6 +13,7 @@ import {
   type StartProgress,
   supervisor,
 } from '../../../src/index.ts'
+import { loadedOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
@@ -35,7 +36,13 @@ class Members {
     return machine
   }
 
+  /** Starts a member, and waits until it owns. */
   start(member: string, more: Partial<StartOptions> = {}): Promise<App> {
+    return this.during(this.begin(member, more))
+  }
+
+  /** Begins to start a member: others let time pass. */
+  async begin(member: string, more: Partial<StartOptions> = {}): Promise<App> {
     const { cluster, ...options } = more
     const open = async ({ cluster }: { cluster: string }): Promise<SimulatedSession> => {
       const session = this.engine.connect(cluster)
@@ -45,16 +52,14 @@ class Members {
     const engine = { description: 'simulated', open }
     const onProgress = ({ step, detail = '' }: StartProgress): void =>
       void this.steps.push(`${member}: ${step} ${detail}`.trim())
-    const started = this.machine(member).start({
+    const checked = await loadedOptions({
       ...{ dir: '/data', logger: silentLogger, onProgress },
       ...options,
       cluster: { name: 'c', member, engine, leaseMs, ...cluster },
     })
-    started.then(
-      (app) => onTestFinished(() => this.during(app.close().then(() => undefined))),
-      () => undefined,
-    )
-    return started
+    const app = await this.machine(member).begin(checked)
+    onTestFinished(() => this.during(app.close().then(() => undefined)))
+    return app
   }
 
   during<T>(work: Promise<T>, withinMs = 60_000): Promise<T> {
@@ -78,7 +83,7 @@ test('one member starts, and what it acknowledged is there after its folder was 
 test('a standby waits, and owns what was acknowledged when the owner has closed', async () => {
   const members = new Members()
   const owner = await members.start('a')
-  const standby = members.start('b')
+  const standby = members.begin('b')
   await members.during(owner.store.put('k', 'v'))
   await members.clock.advance(3 * leaseMs)
   expect(members.steps.filter((step) => step.startsWith('b'))).toEqual([
@@ -97,7 +102,7 @@ test('an owner that is cut off answers no read, and ends when the standby has ta
   const members = new Members()
   const owner = await members.start('a')
   await members.during(owner.store.put('k', 'v'))
-  const standby = members.start('b')
+  const standby = members.begin('b')
   await members.clock.advance(100)
 
   members.sessions.get('a')?.pause(10 * leaseMs)
@@ -147,7 +152,7 @@ test('a start that waits for the owner ends when it is aborted', async () => {
   const members = new Members()
   await members.start('a')
   const waiting = new AbortController()
-  const standby = members.start('b', { cluster: { signal: waiting.signal } as never })
+  const standby = members.begin('b', { cluster: { signal: waiting.signal } as never })
   await members.clock.advance(leaseMs)
 
   waiting.abort()
@@ -214,4 +219,44 @@ test('an owner that is unsure answers no turn that only reads, and aborts the si
   await members.clock.advance(2 * leaseMs)
   expect(await members.during(call(one, 'read', undefined))).toBe(5)
   expect(app.entity('account').state('1')).toEqual({ cents: 5 })
+})
+
+/** The last LSN that the cache of a member shows. */
+const shownLsn = async (members: Members, member: string): Promise<number> => {
+  const found = await members.machine(member).projections.examine('/data/shard-0/lmdb')
+  return found.state === 'sound' ? (found.position?.lsn ?? 0) : -1
+}
+
+test('a standby follows the log into its own cache, and no further than it is proven', async () => {
+  const members = new Members()
+  const owner = await members.start('a')
+  const standby = members.begin('b')
+  standby.catch(() => undefined)
+  for (let number = 0; number < 20; number++) await members.during(owner.store.put('k', number))
+  await members.clock.advance(2 * leaseMs)
+  const { lastLsn } = (await members.during(owner.wal(0).describe())).log ?? { lastLsn: 0 }
+
+  // The last mark is proven by nothing.
+  expect(await shownLsn(members, 'b')).toBe(lastLsn - 1)
+
+  await members.during(owner.store.put('k', 'last'))
+  await members.clock.advance(2 * leaseMs)
+  expect(await shownLsn(members, 'b')).toBeGreaterThan(lastLsn)
+
+  await members.during(owner.close())
+  expect((await members.during(standby)).store.get('k')).toBe('last')
+})
+
+test('a standby that has seen more than the engine has begins nothing: CORRUPT', async () => {
+  const members = new Members()
+  const owner = await members.start('a')
+  const standby = members.begin('b').catch((error: unknown) => error)
+  for (let number = 0; number < 20; number++) await members.during(owner.store.put('k', number))
+  await members.clock.advance(2 * leaseMs)
+  members.sessions.get('a')?.pause(20 * leaseMs)
+
+  members.engine.loseTail('c', '0', 10)
+
+  await expect(members.during(standby)).resolves.toMatchObject({ code: 'CORRUPT' })
+  await members.during(owner.closed)
 })

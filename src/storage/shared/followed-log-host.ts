@@ -1,0 +1,137 @@
+/**
+ * The host of a log that another member owns, for one look at it. `open` fixes how far the log is
+ * proven, by the last group's own word: a later frame may still be lost, and a cache with such a
+ * frame could not go on with the log (invariant M5). It changes nothing in the engine.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import {
+  knownFeatures,
+  type LogExtent,
+  type LogHost,
+  type LogProtocol,
+  type LogRequestKind,
+} from '../ports/log-host.ts'
+import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
+import { EngineCalls } from './engine-calls.ts'
+import { type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
+import { inspectLog } from './shared-log-host.ts'
+import { namedIn } from './snapshot-names.ts'
+
+/** The log, and how long a follower waits for the engine. */
+export type FollowedLogOptions = {
+  readonly log: SharedLog
+  readonly clock: Clock
+  /** An inspection or an opening without an answer for so long ends the host, in ms. */
+  readonly patienceMs: number
+}
+
+/** A log as far as it is proven. */
+type Followed = { readonly read: ReadLog; readonly extent: LogExtent; readonly lastTime: number }
+
+type Handlers = {
+  readonly [K in LogRequestKind]: (
+    request: LogProtocol[K]['request'],
+  ) => Promise<LogProtocol[K]['answer']>
+}
+
+/** Makes a host. Nothing is sent before its first request. */
+export const followedLogHost = ({ log, clock, patienceMs }: FollowedLogOptions): LogHost => {
+  const calls = new EngineCalls(clock)
+  let followed: Followed | undefined
+
+  const opened = (): Followed => {
+    if (followed) return followed
+    throw closed('the log is not open')
+  }
+
+  const handlers: Handlers = {
+    inspect: (request) => calls.within(patienceMs, inspectLog(log, calls, request)),
+    async open({ inspection }) {
+      const head = inspection.plan as SharedHead | null
+      if (!head) throw new KeelsonError('NO_SEGMENTS', 'the engine has no log')
+      followed = await calls.within(patienceMs, follow({ log, calls, logId: head.logId }, head))
+      const { extent, lastTime } = followed
+      const { walId, epoch, firstLsn, lastLsn } = extent
+      return {
+        ...{ walId, epoch, firstLsn, lastLsn, lastTime, remarks: inspection.remarks },
+        ...{ tail: 'clean', cutBytes: 0, copiedFrames: 0, segments: 0 },
+        features: knownFeatures,
+      }
+    },
+    create: refused,
+    commit: refused,
+    checkpoint: refused,
+    name: refused,
+    release: refused,
+    sync: async () => ({ durableLsn: opened().extent.durableLsn }),
+    mark: async () => ({ written: false, durableLsn: opened().extent.durableLsn }),
+    // Nothing here trims the log. A reader whose frames are gone begins again with a snapshot.
+    pin: async () => ({ pin: 0 }),
+    unpin: async () => null,
+    async read({ from, to, maxBytes }) {
+      const { read, extent } = opened()
+      const last = Math.min(to ?? extent.durableLsn, extent.durableLsn)
+      const answer = await readFrames(read, from, last, maxBytes)
+      return { ...answer, durableLsn: extent.durableLsn }
+    },
+    head: async () => null,
+    state: async (request) => stateOf(opened(), request?.after ?? 0),
+    describe: async () => ({
+      ...opened().extent,
+      spares: { ready: 0, making: false },
+      segments: [],
+    }),
+    async close() {
+      calls.end(closed('the log is closed'))
+      return null
+    },
+  }
+
+  return {
+    async run(kind, request) {
+      if (calls.ended) throw calls.ended
+      return handlers[kind](request)
+    },
+    async end() {
+      calls.end(closed('the host has ended'))
+    },
+  }
+}
+
+const closed = (message: string): KeelsonError => new KeelsonError('CLOSED', message)
+
+const refused = async (): Promise<never> => {
+  throw new KeelsonError('FENCED', 'another member owns the log')
+}
+
+const follow = async (read: ReadLog, head: SharedHead): Promise<Followed> => {
+  const { logId, end, trimmed } = head
+  const last = end.lsn > trimmed.lsn ? await readGroupAt(read, end.lsn) : undefined
+  const provenLsn = Math.max(trimmed.lsn, last?.group.provenLsn ?? 0)
+  const snapshots = namedIn(head.snapshots)
+  return {
+    read,
+    extent: {
+      ...{ walId: logId, epoch: end.epoch, firstLsn: trimmed.lsn + 1, lastLsn: provenLsn },
+      ...{ durableLsn: provenLsn, checkpointLsn: snapshots.at(-1)?.lsn ?? 0, snapshots },
+    },
+    lastTime: last?.content.time ?? 0,
+  }
+}
+
+/** Sizes up to the last group, which is not counted. */
+const stateOf = async (
+  { read, extent }: Followed,
+  after: number,
+): Promise<LogProtocol['state']['answer']> => {
+  const { firstLsn, lastLsn, checkpointLsn } = extent
+  if (lastLsn < firstLsn) return { ...extent, newBytes: 0, bytesAfter: 0 }
+  const bytesBefore = async (lsn: number): Promise<number> => {
+    const at = Math.min(Math.max(lsn, firstLsn), lastLsn)
+    return (await readGroupAt(read, at)).content.bytesBefore
+  }
+  const all = await bytesBefore(lastLsn)
+  const newBytes = all - (await bytesBefore(checkpointLsn + 1))
+  return { ...extent, newBytes, bytesAfter: all - (await bytesBefore(after + 1)) }
+}

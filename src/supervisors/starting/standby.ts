@@ -1,0 +1,90 @@
+/**
+ * A standby, which keeps its cache up to date, so that it has little to read when its turn comes. It
+ * follows in rounds: each opens the shards without anything that acts, applies the log as far as it
+ * is proven, and closes them. A round that has begun goes on to its end when the turn comes.
+ */
+import { isAway } from '../../actors/index.ts'
+import { isKeelsonError } from '../../errors.ts'
+import type { SharedHead } from '../../storage/index.ts'
+import { startInstance } from './instance.ts'
+import type { Ports } from './machine-ports.ts'
+import { followerPorts, type Membership } from './member-ports.ts'
+import type { CheckedOptions } from './start-options.ts'
+
+/** The standby's options with the number of shards, its ports, and its part of the engine. */
+export type StandbyParts = {
+  readonly options: CheckedOptions & { readonly shards: number }
+  readonly ports: Ports
+  readonly membership: Membership
+}
+
+/**
+ * Follows the logs until `turn` settles, and settles as it does. A round begins `everyMs` after the
+ * one before, if the logs have moved on.
+ * @throws KeelsonError as `startInstance`, for example `CORRUPT` if the engine has lost frames
+ */
+export const followUntil = async (
+  turn: Promise<void>,
+  parts: StandbyParts,
+  everyMs: number,
+): Promise<void> => {
+  let isOver = false
+  const over = turn.finally(() => {
+    isOver = true
+  })
+  // It is awaited at the end, and may reject during a round.
+  over.catch(() => undefined)
+  let followed = ''
+  for (;;) {
+    await unlessSettled(over, parts.ports, everyMs)
+    if (isOver) return over
+    const heads = await headsOf(parts)
+    if (heads === undefined || heads === followed) continue
+    if (await round(parts)) followed = heads
+  }
+}
+
+/** Resolves after `ms`, or when `work` settles. */
+const unlessSettled = (work: Promise<void>, { clock }: Ports, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    const cancel = clock.after(ms, resolve, { holdsProcess: false })
+    const settled = (): void => {
+      cancel()
+      resolve()
+    }
+    work.then(settled, settled)
+  })
+
+/** The ends of the logs in words; `undefined` if one was not made, or the engine is away. */
+const headsOf = async ({ options, membership }: StandbyParts): Promise<string | undefined> => {
+  const { logOf } = membership
+  const heads = Array.from({ length: options.shards }, (_, shard) => logOf(shard).head())
+  try {
+    return (await Promise.all(heads)).map(({ logId, end }: SharedHead) => logId + end.id).join()
+  } catch {
+    return undefined
+  }
+}
+
+/** One round. False: the engine was away, or the log was trimmed in between. */
+const round = async ({ options, ports, membership }: StandbyParts): Promise<boolean> => {
+  const { system, onProgress, logger = system?.logger } = options
+  try {
+    const app = await startInstance(
+      {
+        ...options,
+        ...{ system: undefined, logger },
+        ...{ app: false, attach: false, replication: [], allowDown: false },
+        onProgress: (progress) => {
+          if (progress.recovery) onProgress(progress)
+        },
+      },
+      followerPorts(ports, membership),
+    )
+    await app.close()
+    return true
+  } catch (error) {
+    if (isAway(error) || isKeelsonError(error, 'FENCED')) return false
+    throw error
+  }
+}
