@@ -39,8 +39,8 @@ export const inspectionOfNone = ({ evidence }: Knowledge): Inspection => {
 const sound = { tail: 'clean', cutBytes: 0 } as const
 
 /**
- * The inspection of a log. `shownMark`: the mark of the log's frame at the position that the
- * projection shows; absent if it has none there.
+ * The inspection of a log. `shownMark`: the mark of the log at the position that the projection
+ * shows; absent if the log does not have that LSN.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`
  */
 export const inspectionOf = (
@@ -109,8 +109,11 @@ const damaged = (lsn: number, evidence: string): KeelsonError =>
 export const markText = (mark: FrameMark | undefined): string =>
   mark ? `${mark.time}-${mark.crc}` : ''
 
+/** The mark of an LSN without a frame, in the first group of an owner. No frame has it. */
+export const noFrame: FrameMark = { time: -1, crc: -1 }
+
 /** The mark that a text has. */
-export const markIn = (text: string): FrameMark | undefined => {
+export const markIn = (text: string): FrameMark => {
   const [time, crc] = text.split('-').map(Number)
-  return time === undefined || crc === undefined ? undefined : { time, crc }
+  return time === undefined || crc === undefined ? noFrame : { time, crc }
 }

@@ -27,7 +27,7 @@ import { EngineCalls } from './engine-calls.ts'
 import { readGroupAt } from './group-reading.ts'
 import { markAt, OwnedLog } from './owned-log.ts'
 import { type Claim, claimLog } from './shared-claim.ts'
-import { inspectionOf, inspectionOfNone, markIn } from './shared-inspection.ts'
+import { inspectionOf, inspectionOfNone, markIn, noFrame } from './shared-inspection.ts'
 import type { SnapshotUploads } from './shared-snapshots.ts'
 
 /** The log, and how long its owner waits for the engine. */
@@ -137,7 +137,7 @@ const headOf = async (log: SharedLog, calls: EngineCalls): Promise<SharedHead | 
   }
 }
 
-/** The mark of the log's frame at the position of a projection; absent if the log has none there. */
+/** The mark of the log at the position of a projection; absent if the log does not have the LSN. */
 const shownMark = async (
   log: SharedLog,
   calls: EngineCalls,
@@ -147,7 +147,7 @@ const shownMark = async (
   if (!shown || shown.walId !== logId) return undefined
   if (shown.lsn === trimmed.lsn) return markIn(trimmed.mark)
   if (shown.lsn < trimmed.lsn || shown.lsn > end.lsn) return undefined
-  return markAt(await readGroupAt({ log, calls, logId }, shown.lsn), shown.lsn)
+  return markAt(await readGroupAt({ log, calls, logId }, shown.lsn), shown.lsn) ?? noFrame
 }
 
 const create = async (log: SharedLog, calls: EngineCalls, clock: Clock): Promise<null> => {

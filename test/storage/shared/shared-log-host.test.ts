@@ -235,6 +235,8 @@ describe('an engine that lost what it acknowledged', () => {
     await expect(inspected(4, 2)).rejects.toMatchObject(corrupt)
     await expect(inspected(4, 3, 2)).rejects.toMatchObject(corrupt)
     await expect(inspected(5, 4)).rejects.toMatchObject(corrupt)
+    // The claim of an owner has LSN 1, and no frame.
+    await expect(inspected(1, 1)).rejects.toMatchObject(corrupt)
 
     await host.run('name', { epoch, snapshot: { lsn: 3, bytes: 1, sum: 1 }, keep: 1 })
     await host.run('release', { epoch, lsn: 3 })
