@@ -96,6 +96,7 @@ export {
 export { commitments } from './commitments/commitment-options.ts'
 export * from './commitments/proof.ts'
 export {
+  type CacheOrigin,
   type DataFolderFacts,
   factsFileName,
   isLockName,

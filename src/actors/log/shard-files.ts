@@ -55,6 +55,8 @@ export type FileParts = {
   readonly minDurable: number | undefined
   /** The extent of the log according to `keelson.json`. */
   readonly floor: LogFloor | undefined
+  /** The id of the log that the floor is of; `undefined`: of whatever log is there. */
+  readonly floorOf: string | undefined
   /**
    * The identity of the log's LOCK file, from the holder of the lock. `undefined`: taken from the
    * first inspection.
@@ -367,10 +369,11 @@ export class ShardFiles {
   }
 
   #callersEvidence(): Evidence[] {
-    const { minDurable, floor } = this.parts
+    const { minDurable, floor, floorOf } = this.parts
+    const ofLog = floorOf !== undefined && { walId: floorOf }
     return [
       ...(minDurable === undefined ? [] : [{ lsn: minDurable, source: 'wal.minDurable' }]),
-      ...(floor === undefined ? [] : [{ lsn: floor.lsn, source: factsFileName }]),
+      ...(floor === undefined ? [] : [{ lsn: floor.lsn, source: factsFileName, ...ofLog }]),
     ]
   }
 

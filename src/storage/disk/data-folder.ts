@@ -42,7 +42,12 @@ export type DataFolderFacts = {
   readonly origin?: FolderOrigin
   /** True in a copy that may not act yet: its origin may act, or have acted since. */
   readonly waits?: true
+  /** The folder is a cache: the logs are in this engine. Absent if they are in the folder. */
+  readonly cache?: CacheOrigin
 }
+
+/** The origin of a cache: a cluster, and the description of its engine when the cache was made. */
+export type CacheOrigin = { readonly cluster: string; readonly engine: string }
 
 /**
  * The origin of a restored folder: its instance, and each shard's log there with the last LSN that
@@ -153,13 +158,14 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
  * would refuse
  */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
-  const { instanceId, shards, logs, created, floors, origin, waits } = facts
+  const { instanceId, shards, logs, created, floors, origin, waits, cache } = facts
   const known = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
   const fields = {
     ...known,
     ...(floors && { floors }),
     ...(origin && { origin }),
     ...(waits && { waits }),
+    ...(cache && { cache }),
   }
   const fault = faultOf(fields)
   if (fault !== undefined) throw new KeelsonError('INVALID_ARGUMENT', `data folder: ${fault}`)
@@ -192,9 +198,15 @@ export const decodeDataFolder = (
 
 /** The facts of valid fields. */
 const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
-  const { instanceId, shards, logs, created, floors, origin, waits } = fields as DataFolderFacts
-  const known = { instanceId, shards, logs, created, ...(floors && { floors }) }
-  return { ...known, ...(origin && { origin }), ...(waits && { waits }) }
+  const { instanceId, shards, logs, created, ...more } = fields as DataFolderFacts
+  const { floors, origin, waits, cache } = more
+  return {
+    ...{ instanceId, shards, logs, created },
+    ...(floors && { floors }),
+    ...(origin && { origin }),
+    ...(waits && { waits }),
+    ...(cache && { cache: { cluster: cache.cluster, engine: cache.engine } }),
+  }
 }
 
 /** The known facts of the logs of a folder: their ids, and how far each whole one reaches. */
@@ -227,7 +239,7 @@ const reaches = (log: LogFloor | undefined, floor: LogFloor | undefined): boolea
 
 /** The fault of the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
-  const { format, instanceId, shards, logs, created, floors, origin, waits } = fields
+  const { format, instanceId, shards, logs, created, floors, origin, waits, cache } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
   if (typeof instanceId !== 'string' || instanceId.length < 1 || instanceId.length > 128)
     return 'instanceId is no text of 1 to 128 characters'
@@ -242,6 +254,7 @@ const faultOf = (fields: Record<string, unknown>): string | undefined => {
   if (origin !== undefined && !isOrigin(origin, shards))
     return 'origin is no list of one log a shard'
   if (waits !== undefined && waits !== true) return 'waits is not true'
+  if (cache !== undefined && !isCacheOrigin(cache)) return 'cache names no cluster and engine'
   return fields.shardHash === shardHash ? undefined : 'shardHash is unknown'
 }
 
@@ -257,6 +270,11 @@ const isOrigin = (origin: unknown, shards: unknown): boolean => {
     logs.length === shards &&
     logs.every(isPlace)
   )
+}
+
+const isCacheOrigin = (cache: unknown): boolean => {
+  const { cluster, engine } = (cache ?? {}) as Partial<CacheOrigin>
+  return typeof cluster === 'string' && typeof engine === 'string'
 }
 
 const isFloor = (floor: unknown): boolean => {

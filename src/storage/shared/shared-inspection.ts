@@ -24,7 +24,7 @@ export type Knowledge = {
 
 /** A log that was not made. @throws KeelsonError `CORRUPT` if something proves that it was */
 export const inspectionOfNone = ({ evidence }: Knowledge): Inspection => {
-  const proof = evidence.find(({ lsn, walId }) => lsn > 0 && walId === undefined)
+  const proof = evidence.find(({ lsn }) => lsn > 0)
   if (proof) throw damaged(proof.lsn, `${proof.source} proves it, and the engine has no log`)
   return {
     ...{ exists: false, epoch: 0, firstLsn: 1, lastLsn: 0, provenLsn: 0, hasFrames: false },

@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts'
 import { configError, KeelsonError } from '../../errors.ts'
 import {
   attempt,
+  type CacheOrigin,
   type DataFolderFacts,
   type Disk,
   DiskError,
@@ -54,8 +55,10 @@ export type FolderClaim = {
    * `undefined` keeps the floor of a shard.
    */
   readonly raise: (floors: readonly (LogFloor | undefined)[]) => void
+  /** The folder is a cache without a description: nothing says which logs its files are of. */
+  readonly isUnknown: boolean
   /**
-   * The logs exist, with these ids: writes the description of the folder. Durable when it returns.
+   * The logs exist, with these ids: writes a new description of the folder. Durable when it returns.
    */
   readonly finish: (logs: readonly string[]) => void
   /**
@@ -77,12 +80,15 @@ export type ClaimRequest = {
   readonly instance: string
   /** The number in the options; `undefined` takes that of the folder. */
   readonly shards: number | undefined
+  /** The folder is to be this cache; absent: it is to have logs. */
+  readonly cache?: CacheOrigin | undefined
 }
 
 /**
  * Claims the folder.
  * @throws KeelsonError `LOCKED_DIR` with `details.holder`; `CONFIG` for another number of shards
- * than the folder's; `CONFLICT` for the folder of a log; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`;
+ * than the folder's, and for a folder that is a cache, or another one, or none, against `cache`;
+ * `CONFLICT` for the folder of a log; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`;
  * `NO_SPACE`
  */
 export const claimFolder = (request: ClaimRequest): FolderClaim => {
@@ -159,6 +165,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     written = facts
   }
   if (!facts) refuseLog(disk, dir)
+  refuseOtherKind(request, facts)
   const shards = shardsOf(request, facts)
   const shardLocks = Array.from({ length: shards }, (_, shard) =>
     lockShard(request, shard, facts, made),
@@ -169,10 +176,13 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     instanceId: () => written?.instanceId,
     logs: facts?.logs,
     leftovers: facts ? [] : shardsPresent(disk, dir).filter((shard) => shard >= shards),
+    isUnknown: request.cache !== undefined && !facts && !isEmpty,
     finish: (logs) => {
       const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
       if (reading.state === 'absent') made.paths.push(join(dir, factsFileName))
-      refusing(() => write({ instanceId, shards, logs, created: clock.now() }))
+      const { cache } = request
+      const known = { instanceId, shards, logs, created: clock.now() }
+      refusing(() => write({ ...known, ...(cache && { cache }) }))
     },
     waits: facts?.waits === true,
     act: () => {
@@ -209,6 +219,41 @@ const refuseLog = (disk: Disk, dir: string): void => {
   throw new KeelsonError('CONFLICT', `${dir} is the folder of a log: it has ${file}`, {
     details: { dir, file },
   })
+}
+
+/**
+ * Refuses a folder with logs for a cache, and a cache for an instance that is to have its logs
+ * there: it would seem to be empty. @throws `CONFIG`
+ */
+const refuseOtherKind = (
+  { disk, dir, cache: wanted }: ClaimRequest,
+  facts: DataFolderFacts | undefined,
+): void => {
+  const cache = facts?.cache
+  const hasLogs = facts ? !cache : shardsPresent(disk, dir).some((at) => hasLog(disk, dir, at))
+  if (wanted && hasLogs)
+    throw otherKind(
+      dir,
+      `${dir} has logs of its own, and a member of a cluster has a cache: give it another folder`,
+    )
+  if (wanted && cache && cache.cluster !== wanted.cluster)
+    throw otherKind(
+      dir,
+      `${dir} is a cache of the cluster ${cache.cluster}, and not of ${wanted.cluster}: give this one another folder`,
+    )
+  if (!wanted && cache)
+    throw otherKind(
+      dir,
+      `${dir} is a cache of the cluster ${cache.cluster}, whose logs are in ${cache.engine}: start it with the option cluster`,
+    )
+}
+
+const otherKind = (dir: string, message: string): KeelsonError =>
+  new KeelsonError('CONFIG', message, { details: { path: 'cluster', dir } })
+
+const hasLog = (disk: Disk, dir: string, shard: number): boolean => {
+  const { wal } = shardFolder(dir, shard)
+  return disk.entry(wal)?.kind === 'folder' && disk.list(wal).some(isLogName)
 }
 
 /**

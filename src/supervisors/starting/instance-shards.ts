@@ -12,7 +12,7 @@ import type { CheckedOptions } from './start-options.ts'
 
 /** Makes the shards of a claimed folder. They share the bound of unfinished writes, and turns. */
 export const instanceShards = (
-  { dir, shards: shardCount, lockOf, floors }: FolderClaim,
+  { dir, shards: shardCount, lockOf, logs, floors }: FolderClaim,
   { instance, settings }: CheckedOptions,
   { makeHost, projections, makeBlobHost, makeSnapshotHost, disk, ...ports }: Ports,
   system: System,
@@ -21,7 +21,7 @@ export const instanceShards = (
   const shared = {
     ...{ instance, settings, shardCount },
     ...{ makeHost, projections, makeBlobHost, makeSnapshotHost, disk },
-    ...{ isCache: ports.isCache, isOwner: ports.isOwner },
+    ...{ isCache: ports.cache !== undefined, isOwner: ports.isOwner },
     allowance: new Allowance(admission.bytes, admission.commands),
     windows: new WriteWindows(batcher.windows),
     snapshotTurns: new SnapshotTurns(),
@@ -35,6 +35,7 @@ export const instanceShards = (
       index,
       folders: shardFolder(dir, index),
       minDurable: wal.minDurable.get(index),
+      floorOf: ports.cache && logs?.[index],
       floor: floors?.[index],
       lock: lockOf(index),
     })

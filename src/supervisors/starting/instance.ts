@@ -69,7 +69,10 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
   if (system.whereis(treeNames(instance).root)) throw nameTaken(instance)
   const { disk, clock } = ports
   const dir = resolve(options.dir)
-  const claim = claimFolder({ disk, clock, dir, instance, shards: options.shards })
+  const claim = claimFolder({
+    ...{ disk, clock, dir, instance },
+    ...{ shards: options.shards, cache: ports.cache },
+  })
   const shards = instanceShards(claim, options, ports, system)
   let isStarting = true
   for (const shard of shards)

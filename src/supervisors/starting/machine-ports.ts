@@ -4,6 +4,7 @@ import type { ChildSpec } from '../../runtime/index.ts'
 import {
   type BackupFolders,
   type BlobHostFactory,
+  type CacheOrigin,
   type Disk,
   type LogHostFactory,
   lmdbProjections,
@@ -29,8 +30,8 @@ export type Ports = {
   readonly disk: Disk
   readonly clock: Clock
   readonly makeHost: LogHostFactory
-  /** The logs are in an engine: the data folder is a cache, and may be empty. */
-  readonly isCache?: boolean
+  /** The logs are in an engine: the data folder is a cache of them, and may be empty. */
+  readonly cache?: CacheOrigin
   /** Whether this process may answer reads at this moment; absent: always. */
   readonly isOwner?: () => boolean
   /** Another member owns the logs: the shards follow them, and nothing acts. */

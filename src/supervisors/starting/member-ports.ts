@@ -2,6 +2,7 @@
  * The ports of a member: its logs and snapshots are in the engine, and its disk is a cache of them.
  */
 import {
+  type CacheOrigin,
   type SharedLog,
   type SharedSession,
   type SharedStorage,
@@ -16,6 +17,7 @@ export type Membership = {
   readonly storage: SharedStorage
   readonly session: SharedSession
   readonly leaseMs: number
+  readonly origin: CacheOrigin
   /** The data folder, absolute. */
   readonly dir: string
   /** The handle of a shard's log. */
@@ -42,7 +44,7 @@ const leastPatienceMs = 3_000
 /** The ports of the owner, over those of its machine. */
 export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownership): Ports => ({
   ...ports,
-  isCache: true,
+  cache: member.origin,
   isOwner: () => ownership.isOwner,
   makeHost: (shard) =>
     member.storage.sharedLogHost({
@@ -56,7 +58,7 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
 /** The ports of a standby that follows the logs. */
 export const followerPorts = (ports: Ports, member: Membership): Ports => ({
   ...ports,
-  isCache: true,
+  cache: member.origin,
   follows: true,
   makeHost: (shard) => member.storage.followedLogHost(logOptions(ports, member, shard)),
   makeSnapshotHost: snapshotHosts(ports, member),

@@ -83,7 +83,7 @@ const startedOn = async (
   parts: Parts & { readonly options: { readonly shards: number } },
 ): Promise<App> => {
   const { options, cluster, ports, storage, calls } = parts
-  const { member, leaseMs } = cluster
+  const { member, leaseMs, name, engine } = cluster
   const ownership = new Ownership(storage, {
     ...{ directory: session.directory, clock: ports.clock, member, leaseMs },
     onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
@@ -92,7 +92,9 @@ const startedOn = async (
     await ownership.close()
     await session.close()
   }
-  const membership = membershipOf({ storage, session, leaseMs, dir: resolve(options.dir) })
+  const origin = { cluster: name, engine: engine.description }
+  const dir = resolve(options.dir)
+  const membership = membershipOf({ storage, session, leaseMs, origin, dir })
   try {
     const turn = calls.ask(() => ownership.owned())
     await followUntil(turn, { options, ports, membership }, leaseMs)

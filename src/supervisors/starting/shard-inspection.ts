@@ -1,13 +1,20 @@
 /**
  * The inspection of all shards before any is opened, and the logs of a new folder. `keelson.json`
  * says which logs there must be, and the least extent of each: it is noted when an instance has
- * started and when it was closed. A log with less has lost its newest files.
+ * started and when it was closed. A log with less has lost its newest files. A cache of another log
+ * is filled again.
  *
  * It decides whether a start may go on, and `instance.ts`, its only importer, in which order.
  */
 import { levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
-import { type Inspection, isOlder, type LogFloor, shardFolder } from '../../storage/index.ts'
+import {
+  type Inspection,
+  isOlder,
+  type LogFloor,
+  refusing,
+  shardFolder,
+} from '../../storage/index.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { FolderClaim } from './folder-claim.ts'
 import type { Ports } from './machine-ports.ts'
@@ -27,24 +34,43 @@ export const inspectShards = async (
   { allowDown, onProgress }: CheckedOptions,
   ports: Ports,
 ): Promise<InspectedEpochs> => {
-  const { failures, epochs } = await inspected(shards, claim)
+  if (claim.isUnknown) shards.forEach(emptyFiles)
+  const { failures, epochs } = await inspected(shards, claim, ports)
   const [first] = failures.values()
   if (first !== undefined && !(allowDown && claim.logs)) throw first
   for (const [shard, reason] of failures) shard.goDown(reason)
-  if (!claim.logs) {
-    if (!ports.isCache) await refuseRemains(shards, claim, ports)
+  if (!claim.logs && !ports.cache) await refuseRemains(shards, claim, ports)
+  if (!claim.logs || ports.cache) {
     const logs: string[] = []
-    for (const shard of shards) {
-      const { exists, walId } = shard.files.inspection ?? {}
-      logs.push(ports.isCache && exists && walId ? walId : await shard.files.create())
-      epochs.set(shard, shard.files.inspection?.epoch ?? 0)
+    for (const shard of shards) logs.push(await logOf(shard, claim, epochs))
+    if (logs.some((log, at) => log !== claim.logs?.[at])) {
+      claim.finish(logs)
+      onProgress({ step: 'created', detail: claim.dir })
     }
-    claim.finish(logs)
-    onProgress({ step: 'created', detail: claim.dir })
   }
   for (const { index, phase } of shards)
     onProgress({ step: phase.kind === 'down' ? 'down' : 'inspected', shard: index })
   return epochs
+}
+
+/** The id of a shard's log, which is made if it is not in the engine, or the folder is new. */
+const logOf = async (
+  shard: Shard,
+  { logs }: FolderClaim,
+  epochs: InspectedEpochs,
+): Promise<string> => {
+  const known = logs?.[shard.index]
+  if (known !== undefined && shard.phase.kind === 'down') return known
+  const { exists, walId } = shard.files.inspection ?? {}
+  const log = exists && walId ? walId : await shard.files.create()
+  if (known !== undefined && log !== known) emptyFiles(shard)
+  epochs.set(shard, shard.files.inspection?.epoch ?? 0)
+  return log
+}
+
+/** Removes the files of a cache that do not say which log they are of. The projection does. */
+const emptyFiles = ({ parts: { disk, folders } }: Shard): void => {
+  for (const dir of [folders.blobs, folders.snapshots]) refusing(() => disk.remove(dir))
 }
 
 /**
@@ -53,6 +79,7 @@ export const inspectShards = async (
 const inspected = async (
   shards: readonly Shard[],
   { logs, floors }: FolderClaim,
+  { cache }: Ports,
 ): Promise<{ readonly failures: Map<Shard, unknown>; readonly epochs: InspectedEpochs }> => {
   const looks = await Promise.allSettled(shards.map(({ files }) => files.inspect()))
   const failures = new Map<Shard, unknown>()
@@ -61,7 +88,10 @@ const inspected = async (
     const shard = shards[at] as Shard
     if (look.status === 'rejected') failures.set(shard, look.reason)
     else {
-      const fault = logs && otherLog(look.value, logs[at], floors?.[at])
+      const isOther = look.value.exists && look.value.walId !== logs?.[at]
+      // A cache of another log is filled again.
+      const isRefilled = isOther && cache !== undefined
+      const fault = logs && !isRefilled && otherLog(look.value, logs[at], floors?.[at])
       if (fault) failures.set(shard, wrongLog(shard, ...fault))
       else epochs.set(shard, look.value.epoch)
     }

@@ -40,12 +40,14 @@ export type ShardParts = CoreParts & {
   readonly minDurable: number | undefined
   /** The extent of the log according to `keelson.json`; `undefined` if it says nothing. */
   readonly floor: LogFloor | undefined
+  /** The id of the log that the floor is of; `undefined`: of whatever log is there. */
+  readonly floorOf: string | undefined
   readonly lock: string | undefined
   readonly makeHost: LogHostFactory
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
-  /** As in the ports of the machine. */
+  /** The log is in an engine. */
   readonly isCache?: boolean | undefined
   /** Shared by the shards of an instance: the bound of unfinished writes. */
   readonly allowance: Allowance

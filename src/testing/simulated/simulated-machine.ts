@@ -88,7 +88,7 @@ export class SimulatedMachine {
       disk,
       clock,
       makeHost: (shard) => aroundLog(this.#makeHost(shard)),
-      ...(makeLogs && { isCache: true }),
+      ...(makeLogs && { cache: { cluster: 'simulated', engine: 'simulated' } }),
       projections: this.#opened,
       makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
       makeSnapshotHost: (shard) =>

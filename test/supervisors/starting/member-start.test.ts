@@ -1,71 +1,8 @@
 /** `start({ cluster })`: one member owns the instance, and the start of another one waits for it. */
-import { expect, onTestFinished, test } from 'vitest'
-import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
+import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import {
-  type App,
-  call,
-  type DurableServer,
-  entity,
-  noReply,
-  reply,
-  type StartOptions,
-  type StartProgress,
-  supervisor,
-} from '../../../src/index.ts'
-import { loadedOptions } from '../../../src/supervisors/index.ts'
-import { silentLogger } from '../../../src/testing/index.ts'
-import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
-import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
-
-const leaseMs = 1_000
-/** Requests take about 1 ms, and none is lost. */
-const faults = { lostRequest: 0, lostAnswer: 0, late: 0, lateMs: 0, repeated: 0 }
-
-/** Machines of several members around one engine. */
-class Members {
-  readonly clock: VirtualClock = virtualClock()
-  readonly engine = new SimulatedEngine({ clock: this.clock, faults })
-  readonly #machines = new Map<string, SimulatedMachine>()
-  readonly sessions = new Map<string, SimulatedSession>()
-  readonly steps: string[] = []
-
-  machine(member: string): SimulatedMachine {
-    const machine = this.#machines.get(member) ?? new SimulatedMachine({ clock: this.clock })
-    this.#machines.set(member, machine)
-    return machine
-  }
-
-  /** Starts a member, and waits until it owns. */
-  start(member: string, more: Partial<StartOptions> = {}): Promise<App> {
-    return this.during(this.begin(member, more))
-  }
-
-  /** Begins to start a member: others let time pass. */
-  async begin(member: string, more: Partial<StartOptions> = {}): Promise<App> {
-    const { cluster, ...options } = more
-    const open = async ({ cluster }: { cluster: string }): Promise<SimulatedSession> => {
-      const session = this.engine.connect(cluster)
-      this.sessions.set(member, session)
-      return session
-    }
-    const engine = { description: 'simulated', open }
-    const onProgress = ({ step, detail = '' }: StartProgress): void =>
-      void this.steps.push(`${member}: ${step} ${detail}`.trim())
-    const checked = await loadedOptions({
-      ...{ dir: '/data', logger: silentLogger, onProgress },
-      ...options,
-      cluster: { name: 'c', member, engine, leaseMs, ...cluster },
-    })
-    const app = await this.machine(member).begin(checked)
-    onTestFinished(() => this.during(app.close().then(() => undefined)))
-    return app
-  }
-
-  during<T>(work: Promise<T>, withinMs = 60_000): Promise<T> {
-    return this.machine('any').during(work, { withinMs })
-  }
-}
+import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import { leaseMs, Members } from '../../support/worlds/members.ts'
 
 test('one member starts, and what it acknowledged is there after its folder was deleted', async () => {
   const members = new Members()
