@@ -32,6 +32,7 @@ const events: {
   'handler.pending': { message: 1, pendingMs: 1 },
   'loop.delayed': { delayMs: 1 },
   'machine.transition': { event: 1, from: 1, to: 1, status: 1 },
+  'cluster.phase': { instance: 1, member: 1, phase: 1, epoch: 1 },
   'call.done': { message: 1, result: 1, tookMs: 1 },
   'turn.done': {
     entity: 1,

@@ -21,7 +21,9 @@ export {
   type ShardHealth,
 } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
+export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
 export type { CrashLoop } from './app/crash-loops.ts'
+export type { ClusterOptions } from './starting/cluster-options.ts'
 export { loadedOptions, startInstance } from './starting/instance.ts'
 export type { Ports } from './starting/machine-ports.ts'
 export { start, startOn } from './starting/start.ts'

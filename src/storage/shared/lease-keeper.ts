@@ -61,6 +61,11 @@ export class LeaseKeeper {
     return this.#now < this.#ownsUntil
   }
 
+  /** How long it owns without a renewal, in ms. */
+  get leftMs(): number {
+    return Math.max(0, this.#ownsUntil - this.#now)
+  }
+
   /** The phase at this moment. */
   get phase(): LeasePhase {
     return phaseAt(this.#state, this.#now).phase

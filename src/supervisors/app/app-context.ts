@@ -55,6 +55,7 @@ import type { AppContext, Registry, System } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
+import type { ClusterHealth } from './cluster-health.ts'
 import type { CrashLoop, CrashLoops } from './crash-loops.ts'
 
 /** The key of the parts of an instance in its handles, which is for the project's own code. */
@@ -189,6 +190,8 @@ export type Health = {
   }[]
   /** The replicas of the configuration, each with every shard. */
   readonly replication: readonly FollowerHealth[]
+  /** The member in its cluster; `undefined` for an instance of one machine. */
+  readonly cluster: ClusterHealth | undefined
   /** The health of parts of the user's tree that report it, by their names: `flow` for workflows. */
   readonly parts: Readonly<Record<string, unknown>>
 }
@@ -205,6 +208,7 @@ export type InstanceParts = {
   readonly backups: BackupParts
   readonly readiness: Readiness
   readonly crashLoops: CrashLoops
+  readonly cluster: (() => ClusterHealth) | undefined
   /** Aborted when the instance closes. */
   readonly ending: AbortSignal
   /** Of calls without a deadline of their own, in ms. */
@@ -248,7 +252,8 @@ const idOf = (kind: { readonly id: string } | string): string => {
 }
 
 /** The health of the instance with these parts. */
-const healthOf = ({ system, shards, entities, followers, crashLoops }: InstanceParts): Health => {
+const healthOf = (all: InstanceParts): Health => {
+  const { system, shards, entities, followers, crashLoops, cluster } = all
   const [first] = shards
   const now = system.clock.monotonic()
   return {
@@ -261,6 +266,7 @@ const healthOf = ({ system, shards, entities, followers, crashLoops }: InstanceP
       shards: projectionStatus(shards, name),
     })),
     replication: followers.map((follower) => follower.health(now)),
+    cluster: cluster?.(),
     parts: Object.fromEntries([...entities.reports].map(([name, report]) => [name, report()])),
   }
 }

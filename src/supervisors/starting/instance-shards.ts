@@ -21,7 +21,7 @@ export const instanceShards = (
   const shared = {
     ...{ instance, settings, shardCount },
     ...{ makeHost, projections, makeBlobHost, makeSnapshotHost, disk },
-    ...{ isCache: ports.cache !== undefined, isOwner: ports.isOwner },
+    ...{ isCache: ports.cache !== undefined, isOwner: ports.ownership?.isOwner },
     allowance: new Allowance(admission.bytes, admission.commands),
     windows: new WriteWindows(batcher.windows),
     snapshotTurns: new SnapshotTurns(),

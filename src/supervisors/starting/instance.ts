@@ -92,7 +92,7 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     const release = async (): Promise<void> => {
       noteFloors()
       claim.release()
-      await ports.release?.()
+      await ports.ownership?.release()
     }
     // Before anything can act: after a crash it is known that this copy may have.
     if (options.acts) claim.act()
@@ -203,6 +203,7 @@ const instanceParts = (
     },
     readiness: new Readiness(system, shards, Boolean(app)),
     crashLoops: new CrashLoops(system, instance, ending),
+    cluster: ports.ownership?.health,
     ending,
     deadlineMs: settings.deadlineMs,
   }

@@ -24,6 +24,7 @@ import {
   threadTurnScanner,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
+import type { ClusterHealth } from '../app/cluster-health.ts'
 
 /** The ports of an instance to the outside. */
 export type Ports = {
@@ -32,12 +33,10 @@ export type Ports = {
   readonly makeHost: LogHostFactory
   /** The logs are in an engine: the data folder is a cache of them, and may be empty. */
   readonly cache?: CacheOrigin
-  /** Whether this process may answer reads at this moment; absent: always. */
-  readonly isOwner?: () => boolean
   /** Another member owns the logs: the shards follow them, and nothing acts. */
   readonly follows?: boolean
-  /** Gives back what the ports hold, when the instance has ended. Never rejects. */
-  readonly release?: () => Promise<void>
+  /** The instance of a cluster, in the hands of this member. */
+  readonly ownership?: InstanceOwnership
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory
   readonly makeSnapshotHost: SnapshotHostFactory
@@ -46,6 +45,15 @@ export type Ports = {
   readonly makeScanner: TurnScannerFactory
   /** The part of the tree that serves attached prompts. The promise never rejects. */
   readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
+}
+
+/** The ownership of an instance by a member of its cluster. */
+export type InstanceOwnership = {
+  /** Whether this process may answer reads at this moment. */
+  readonly isOwner: () => boolean
+  readonly health: () => ClusterHealth
+  /** Gives the lease back, when the instance has ended. Never rejects. */
+  readonly release: () => Promise<void>
 }
 
 /** The ports of this machine. Loads LMDB. */

@@ -45,7 +45,6 @@ const leastPatienceMs = 3_000
 export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownership): Ports => ({
   ...ports,
   cache: member.origin,
-  isOwner: () => ownership.isOwner,
   makeHost: (shard) =>
     member.storage.sharedLogHost({
       ...logOptions(ports, member, shard),

@@ -14,10 +14,11 @@ import {
   type SharedStorage,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
+import type { ClusterHealth } from '../app/cluster-health.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import type { Cluster } from './cluster-options.ts'
 import { startInstance } from './instance.ts'
-import type { Ports } from './machine-ports.ts'
+import type { InstanceOwnership, Ports } from './machine-ports.ts'
 import { membershipOf, ownersPorts } from './member-ports.ts'
 import { lapsedLease, lostLease, Ownership } from './ownership.ts'
 import { followUntil } from './standby.ts'
@@ -88,9 +89,13 @@ const startedOn = async (
     ...{ directory: session.directory, clock: ports.clock, member, leaseMs },
     onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
   })
-  const release = async (): Promise<void> => {
-    await ownership.close()
-    await session.close()
+  const instanceOwnership: InstanceOwnership = {
+    isOwner: () => ownership.isOwner,
+    health: () => healthOf(cluster, ownership),
+    release: async () => {
+      await ownership.close()
+      await session.close()
+    },
   }
   const origin = { cluster: name, engine: engine.description }
   const dir = resolve(options.dir)
@@ -100,7 +105,7 @@ const startedOn = async (
     await followUntil(turn, { options, ports, membership }, leaseMs)
     const app = await startInstance(options, {
       ...ownersPorts(ports, membership, ownership),
-      release,
+      ownership: instanceOwnership,
     })
     endWith(ownership, app)
     return app
@@ -109,6 +114,15 @@ const startedOn = async (
     throw error
   }
 }
+
+const healthOf = (
+  { name, member, engine, copies, leaseMs }: Cluster,
+  { phase, epoch, leftMs }: Ownership,
+): ClusterHealth => ({
+  ...{ name, member, engine: engine.description, copies, leaseMs, leftMs, epoch },
+  // A running instance was the owner.
+  phase: phase === 'standby' ? 'ended' : phase,
+})
 
 const waitText = (owner: string, { name, member }: Cluster): string =>
   owner === member
@@ -131,11 +145,21 @@ const endWith = (ownership: Ownership, app: App): void => {
     if (instance === app.instance && isFenced(reason)) end(reason)
   })
   ownership.listen((phase) => {
+    tellPhase(app)
     if (phase === 'ended') end(lostLease())
     if (phase === 'unsure') app.entities.work.lapse(lapsedLease())
   })
   const fenced = app.shards.find(({ phase }) => phase.kind === 'down' && isFenced(phase.reason))
   if (fenced || ownership.phase === 'ended') end(lostLease())
+}
+
+const tellPhase = ({ events, system, health, instance }: App): void => {
+  if (events.listenerCount('cluster.phase') === 0) return
+  const { cluster } = health()
+  if (!cluster) return
+  const { member, phase, epoch } = cluster
+  const bus = events as unknown as { emit(name: string, told: object): void }
+  bus.emit('cluster.phase', { at: system.clock.now(), instance, member, phase, epoch })
 }
 
 /** A session with the engine, however long that takes. */

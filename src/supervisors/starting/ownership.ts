@@ -29,6 +29,11 @@ export class Ownership {
     return this.#keeper.phase
   }
 
+  /** How long it owns without a renewal, in ms. */
+  get leftMs(): number {
+    return this.#keeper.leftMs
+  }
+
   /** How many owners the instance has had, with this one. */
   get epoch(): number {
     return this.#keeper.epoch

@@ -142,8 +142,14 @@ test('an owner that is unsure answers no turn that only reads, and aborts the si
   await members.during(call(other, 'pay', undefined))
   expect(await members.during(call(one, 'read', undefined))).toBe(5)
 
+  const phases: unknown[] = []
+  app.events.on('cluster.phase', ({ at, ...told }) => phases.push(told))
   members.sessions.get('a')?.pause(leaseMs)
   await members.clock.advance(0.9 * leaseMs)
+  expect(app.health().cluster).toEqual({
+    ...{ name: 'c', member: 'a', engine: 'simulated', copies: 1, leaseMs },
+    ...{ phase: 'unsure', epoch: 1, leftMs: 0 },
+  })
   const read = call(one, 'read', undefined).catch((error: unknown) => error)
 
   await expect(members.during(read)).resolves.toMatchObject({
@@ -156,6 +162,12 @@ test('an owner that is unsure answers no turn that only reads, and aborts the si
   await members.clock.advance(2 * leaseMs)
   expect(await members.during(call(one, 'read', undefined))).toBe(5)
   expect(app.entity('account').state('1')).toEqual({ cents: 5 })
+  const told = { instance: 'default', member: 'a', epoch: 1 }
+  expect(phases).toEqual([
+    { ...told, phase: 'unsure' },
+    { ...told, phase: 'owner' },
+  ])
+  expect(app.health().cluster).toMatchObject({ phase: 'owner' })
 })
 
 /** The last LSN that the cache of a member shows. */
