@@ -122,19 +122,32 @@ const refuseUnsafe = async (database: Database, copies: number): Promise<void> =
   if (server.follows === true) throw new Error('the server is a standby')
   if (server.fsync !== 'on') throw unsafe('fsync is off', server)
   if (server.pages !== 'on') throw unsafe('full_page_writes is off', server)
-  if (copies > 1 && server.standbys === '')
-    throw unsafe('synchronous_standby_names is empty, and copies is more than 1', server)
+  const awaited = awaitedIn(String(server.standbys))
+  if (awaited < copies - 1)
+    throw unsafe(
+      `a commit waits for ${awaited} standbys (synchronous_standby_names), and copies is ${copies}`,
+      server,
+    )
 }
 
-/** Refuses a server without a standby that is there and synchronous. @throws KeelsonError `CONFIG` */
-export const refuseAlone = async (database: Database): Promise<void> => {
+/** For how many standbys a commit waits, by `synchronous_standby_names`. */
+const awaitedIn = (names: string): number => {
+  if (names.trim() === '') return 0
+  // `FIRST 2 (a, b)`, `ANY 2 (a, b)`, `2 (a, b)`; a bare list waits for one.
+  const count = /^\s*(?:first|any)?\s*(\d+)\s*\(/i.exec(names)?.[1]
+  return count === undefined ? 1 : Number(count)
+}
+
+/** Without its standbys the server answers no commit: there is no answer before they are there. */
+export const waitForStandbys = async (database: Database, copies: number): Promise<void> => {
   const [found = {}] = await database.query(
-    `select count(*) filter (where sync_state in ('sync', 'quorum')) as copies, count(*) as all
+    `select count(*) filter (where sync_state in ('sync', 'quorum')) as standbys
      from pg_stat_replication`,
   )
-  if (numberIn(found, 'copies') > 0) return
-  const hint = 'if there is one, the user needs the role pg_monitor to see it'
-  throw unsafe(`no synchronous standby is connected (${hint})`, found)
+  const standbys = numberIn(found, 'standbys')
+  if (standbys >= copies - 1) return
+  const hint = 'the user needs the role pg_monitor to see them'
+  throw new Error(`it has ${standbys} synchronous standbys of ${copies - 1} (${hint})`)
 }
 
 const unsafe = (what: string, details: Columns): KeelsonError =>

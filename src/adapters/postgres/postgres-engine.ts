@@ -8,7 +8,7 @@ import { KeelsonError } from '../../errors.ts'
 import type { Directory, SharedEngine, SharedLog, SharedSession } from '../../storage/index.ts'
 import { inTransaction, numberIn } from './database.ts'
 import { postgresFiles } from './engine-files.ts'
-import { EngineLane, refuseAlone } from './engine-lane.ts'
+import { EngineLane, waitForStandbys } from './engine-lane.ts'
 import { lookPause, postgresLog } from './engine-log.ts'
 import { migrateClusters } from './engine-schema.ts'
 import { describedServer } from './pg-database.ts'
@@ -63,7 +63,7 @@ export const postgresEngine = (options: PostgresEngineOptions = {}): SharedEngin
       }
       try {
         await lane().run(async (database) => {
-          if (copies > 1) await refuseAlone(database)
+          if (copies > 1) await waitForStandbys(database, copies)
           await migrateClusters(database)
           await database.query(
             'insert into keelson_cluster.clusters values ($1, 0) on conflict do nothing',
@@ -94,6 +94,13 @@ const sessionOf = (
     log: (name): SharedLog => postgresLog(cluster, name, { writes: lane(), reads }, clock),
     directory: postgresDirectory(cluster, lane(), clock),
     files: postgresFiles(cluster, lane(), clock),
+    now: () =>
+      reads.run(async (database) => {
+        const [row = {}] = await database.query(
+          'select (extract(epoch from clock_timestamp()) * 1000)::float8 as now',
+        )
+        return numberIn(row, 'now')
+      }),
   }
 }
 

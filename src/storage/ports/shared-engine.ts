@@ -66,6 +66,8 @@ export interface SharedSession {
   log(name: string): SharedLog
   readonly directory: Directory
   readonly files: SharedFiles
+  /** The engine's clock, in ms since 1970. */
+  now(): Promise<number>
   /** Ends the session. Pending calls reject with `UNKNOWN_OUTCOME`. Never rejects. */
   close(): Promise<void>
 }
@@ -78,8 +80,8 @@ export interface SharedEngine {
    * Connects for a member of `cluster`, and brings the engine's own tables up to date. `copies`:
    * how many machines must have what is acknowledged.
    * @throws KeelsonError `CONFIG` if the engine does not keep what it acknowledges, or not on so
-   * many machines; `UNSUPPORTED_VERSION` if a newer version made its tables; any error of the
-   * client
+   * many machines; `UNSUPPORTED_VERSION` if a newer version made its tables; `UNKNOWN_OUTCOME` if
+   * the engine, or one of those machines, is not there; any error of the client
    */
   open(options: { readonly cluster: string; readonly copies: number }): Promise<SharedSession>
 }

@@ -5,6 +5,7 @@
  */
 import { resolve } from 'node:path'
 import { isAway } from '../../actors/index.ts'
+import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { stopProcess } from '../../runtime/index.ts'
 import {
@@ -39,6 +40,7 @@ export const startMember = async (
 ): Promise<App> => {
   const storage = await loadSharedStorage()
   const calls = new storage.EngineCalls(ports.clock)
+  const waitsFor = waiting(options)
   const abort = (): void => void calls.end(new KeelsonError('CLOSED', 'the start was aborted'))
   // A start that waits for an engine may have no connection that would hold the process.
   const letEnd = ports.clock.after(Number.POSITIVE_INFINITY, () => undefined)
@@ -46,7 +48,7 @@ export const startMember = async (
   if (cluster.signal?.aborted) abort()
   try {
     for (;;) {
-      const app = await attempt({ options, cluster, ports, storage, calls })
+      const app = await attempt({ options, cluster, ports, storage, calls, waitsFor })
       if (app) return app
     }
   } finally {
@@ -62,19 +64,31 @@ type Parts = {
   readonly storage: SharedStorage
   /** The calls of the start. Aborting it ends them. */
   readonly calls: Calls
+  readonly waitsFor: (detail: string) => void
+}
+
+/** Reports each change of the reason why a start waits. */
+const waiting = ({ onProgress }: CheckedOptions): ((detail: string) => void) => {
+  let last: string | undefined
+  return (detail) => {
+    if (detail === last) return
+    last = detail
+    onProgress({ step: 'waiting', detail })
+  }
 }
 
 /** Waits for the ownership and starts the instance. `undefined`: it was replaced before. */
 const attempt = async (parts: Parts): Promise<App | undefined> => {
-  const { options, cluster, calls } = parts
-  const session = await connected(cluster, calls, options)
+  const { options, cluster, ports, calls, waitsFor } = parts
+  const session = await connected(cluster, calls, waitsFor)
   try {
+    await clocksAgree(session, ports.clock, calls, waitsFor)
     const shards = await shardCount(session.directory, calls, options.shards)
     return await startedOn(session, { ...parts, options: { ...options, shards } })
   } catch (error) {
     await session.close()
     if (!isAway(error) && !isKeelsonError(error, 'FENCED')) throw error
-    options.onProgress({ step: 'waiting', detail: reasonText(error) })
+    waitsFor(reasonText(error))
     return undefined
   }
 }
@@ -166,16 +180,37 @@ const tellPhase = ({ events, system, health, instance }: App): void => {
 const connected = (
   { name, engine, copies }: Cluster,
   calls: Calls,
-  { onProgress }: CheckedOptions,
+  waitsFor: Parts['waitsFor'],
 ): Promise<SharedSession> =>
   calls.ask(async () => {
     try {
       return await engine.open({ cluster: name, copies })
     } catch (error) {
       if (isKeelsonError(error, 'UNKNOWN_OUTCOME'))
-        onProgress({ step: 'waiting', detail: `${engine.description}: ${reasonText(error)}` })
+        waitsFor(`${engine.description}: ${reasonText(error)}`)
       throw error
     }
+  })
+
+/** A clock that differs by more would decide times to live, locks and alarms wrongly. */
+const clockOffMaxMs = 10_000
+
+/** Waits until the clock of this machine agrees with that of the engine. */
+const clocksAgree = (
+  session: SharedSession,
+  clock: Clock,
+  calls: Calls,
+  waitsFor: Parts['waitsFor'],
+): Promise<void> =>
+  calls.ask(async () => {
+    const before = clock.now()
+    const there = await session.now()
+    const aheadMs = Math.max(before - there, 0) || Math.min(clock.now() - there, 0)
+    if (Math.abs(aheadMs) <= clockOffMaxMs) return
+    const seconds = Math.round(Math.abs(aheadMs) / 1_000)
+    const detail = `the clock of this machine is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the engine's`
+    waitsFor(detail)
+    throw new KeelsonError('UNKNOWN_OUTCOME', detail)
   })
 
 /** The entry of the directory that says what all members have in common. */

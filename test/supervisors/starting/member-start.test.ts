@@ -209,3 +209,18 @@ test('a standby that has seen more than the engine has begins nothing: CORRUPT',
   await expect(members.during(standby)).resolves.toMatchObject({ code: 'CORRUPT' })
   await members.during(owner.closed)
 })
+
+test('a member whose clock differs from that of the engine by more than 10 s claims nothing until it is set', async () => {
+  const members = new Members()
+  members.engine.aheadMs = 12_000
+  const start = members.begin('a')
+  await members.clock.advance(3 * leaseMs)
+  expect(members.steps).toEqual([
+    "a: waiting the clock of this machine is 12 s behind the engine's",
+  ])
+
+  members.engine.aheadMs = 9_000
+  const app = await members.during(start)
+
+  expect(app.health().cluster).toMatchObject({ phase: 'owner' })
+})

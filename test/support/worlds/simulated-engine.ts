@@ -83,6 +83,8 @@ export class SimulatedEngine implements SharedEngine {
   readonly random: () => number
   /** What is read of a file is not what was put. */
   damagesFiles = false
+  /** How far its clock is ahead of the members', in ms. */
+  aheadMs = 0
   readonly #clusters = new Map<string, Cluster>()
   readonly #flaw: EngineFlaw | undefined
 
@@ -150,6 +152,10 @@ export class SimulatedSession implements SharedSession {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cluster.changed()
+  }
+
+  async now(): Promise<number> {
+    return this.#engine.clock.now() + this.#engine.aheadMs
   }
 
   log(name: string): SharedLog {
