@@ -27,7 +27,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     log: ['ports', 'disk', 'frames', 'segments', 'commitments', 'recovery'],
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
-    shared: ['bytes', 'ports', 'disk', 'frames', 'segments', 'examination', 'log', 'snapshots'],
+    shared: [
+      ...['bytes', 'ports', 'disk', 'frames', 'segments', 'examination', 'history', 'log'],
+      'snapshots',
+    ],
     backups: [
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],
       ...['commands', 'lmdb', 'examination', 'snapshots'],

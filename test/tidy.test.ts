@@ -137,7 +137,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/disk/direct-writer.ts': 'owns the aligned memory of O_DIRECT',
   'src/storage/examination/log-recovery.ts': 'the table of verdicts on an end, pure',
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
-  'src/storage/history/turn-chain.ts': 'the verdict on turns, pure',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
 }

@@ -1,7 +1,7 @@
 /**
- * The turns of a durable actor that took effect, from the log of its shard. Another thread reads the
- * log, which a pin keeps until then. The log begins with the last snapshot, or earlier with
- * `retention.log`.
+ * The turns of a durable actor that took effect, from the log of its shard, which a pin keeps until
+ * then. Another thread reads the files of the log; a log in an engine is read through its port. The
+ * log begins with the last snapshot, or earlier with `retention.log`.
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { hiddenText } from '../../redaction.ts'
@@ -184,7 +184,7 @@ const scanned = async (
     const to = Math.max(durableLsn, appliedLsn)
     const last = segments.at(-1)
     const newest = last && { file: last.file, offset: last.usedBytes }
-    return await entities.scanTurns({ dir: shard.parts.folders.wal, to, newest, ...search })
+    return await entities.scanTurns({ dir: shard.parts.folders.wal, to, newest, ...search }, log)
   } finally {
     // A log that has ended has no pins.
     await log.run('unpin', { pin }).catch(() => undefined)

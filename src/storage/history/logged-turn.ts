@@ -3,6 +3,7 @@
  * thread that only reads; in the simulation it runs in line.
  */
 
+import type { LogHost } from '../ports/log-host.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import type { TurnMark } from '../values/entity-row.ts'
 import type { LoggedCause } from '../values/turn-cause.ts'
@@ -41,7 +42,7 @@ export type WantedTurn = { readonly before: UnitPlace; readonly mark: TurnMark |
 
 /** A search, from `wanted` back. */
 export type TurnScanRequest = {
-  /** The folder of the log. Its frames up to `to` are durable, and a pin keeps them. */
+  /** The folder of the log, if it has one. Its frames up to `to` are durable, and a pin keeps them. */
   readonly dir: string
   readonly to: number
   /**
@@ -68,10 +69,10 @@ export type TurnScan = {
 }
 
 /**
- * Searches, for about two seconds at most. Then it gives what it has, and the place to go on from.
+ * Searches a log, for about two seconds at most. Then it gives what it has, and the place to go on from.
  * @throws KeelsonError `CORRUPT`, `NO_SEGMENTS`; `UNSUPPORTED_VERSION` for a turn of a newer version
  */
-export type TurnScanner = (request: TurnScanRequest) => Promise<TurnScan>
+export type TurnScanner = (request: TurnScanRequest, log: LogHost) => Promise<TurnScan>
 
 /** Makes a scanner that ends with the signal. Then its searches reject with `CLOSED`. */
 export type TurnScannerFactory = (signal: AbortSignal) => TurnScanner

@@ -8,7 +8,7 @@ import { type Command, type OwnChange, type Turn, unitsIn } from '../commands/co
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
-import { dataFrames, walkingFrames } from '../frames/frame-walk.ts'
+import { type DataTaker, dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import { corruption } from '../segments/log-errors.ts'
@@ -67,7 +67,8 @@ export function* scanningTurns(
 }
 
 /** The frame that has the last unit before a wanted one. */
-const lastLsnBefore = ({ before: { lsn, unit } }: WantedTurn): number => (unit > 0 ? lsn : lsn - 1)
+export const lastLsnBefore = ({ before: { lsn, unit } }: WantedTurn): number =>
+  unit > 0 ? lsn : lsn - 1
 
 const within = <T>(
   disk: Disk,
@@ -130,16 +131,21 @@ function* turnsIn(
   { lsn, offset }: PartEnd,
   entity: string,
 ): Generator<number, { readonly found: readonly LoggedTurn[]; readonly end: FrameEnd }> {
-  const mention = asMention(entity)
   const found: LoggedTurn[] = []
-  const take = dataFrames((at, time, payload) => {
+  const take = dataFrames(turnsOf(entity, found))
+  const end = yield* walkingFrames(disk, dir, { name, header, from, to: { offset, lsn } }, take)
+  return { found, end }
+}
+
+/** Adds the turns of the actor in each DATA frame to `found`. */
+export const turnsOf = (entity: string, found: LoggedTurn[]): DataTaker => {
+  const mention = asMention(entity)
+  return (lsn, time, payload) => {
     if (asBuffer(payload).indexOf(mention) < 0) return
     for (const [unit, turn] of unitsIn(decodeFrame(payload).units).entries())
       if (turn.kind === 'turn' && turn.entity === entity)
-        found.push({ lsn: at, unit, time, ...kept(turn) })
-  })
-  const end = yield* walkingFrames(disk, dir, { name, header, from, to: { offset, lsn } }, take)
-  return { found, end }
+        found.push({ lsn, unit, time, ...kept(turn) })
+  }
 }
 
 /** The bytes of an actor's name in its turns. */

@@ -4,6 +4,7 @@ import type { followedLogHost } from './followed-log-host.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import type { sharedLogHost } from './shared-log-host.ts'
 import type { SharedSnapshots } from './shared-snapshots.ts'
+import type { sharedTurnScanner } from './shared-turn-scan.ts'
 
 /** The parts of a member of a cluster. */
 export type SharedStorage = {
@@ -12,6 +13,7 @@ export type SharedStorage = {
   readonly LeaseKeeper: typeof LeaseKeeper
   readonly SharedSnapshots: typeof SharedSnapshots
   readonly EngineCalls: typeof EngineCalls
+  readonly sharedTurnScanner: typeof sharedTurnScanner
 }
 
 /** Loads the modules. */
@@ -22,6 +24,7 @@ export const loadSharedStorage = async (): Promise<SharedStorage> => {
     import('./lease-keeper.ts'),
     import('./shared-snapshots.ts'),
     import('./engine-calls.ts'),
+    import('./shared-turn-scan.ts'),
   ])
   return Object.assign({}, ...loaded)
 }

@@ -52,6 +52,7 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
       mayClaim: () => ownership.owned(),
     }),
   makeSnapshotHost: snapshotHosts(ports, member),
+  makeScanner: member.storage.sharedTurnScanner(ports.clock),
 })
 
 /** The ports of a standby that follows the logs. */

@@ -30,10 +30,14 @@ const searching = () => {
   const dir = tempFolder()
   const scanner = threadTurnScanner(ending.signal)
   const search = () =>
-    scanner({
-      ...{ dir, to: 1, entity: 'order/17', atLsn: 1, limit: 1 },
-      wanted: { before: { lsn: 2, unit: 0 }, mark: 'removal' },
-    })
+    scanner(
+      {
+        ...{ dir, to: 1, entity: 'order/17', atLsn: 1, limit: 1 },
+        wanted: { before: { lsn: 2, unit: 0 }, mark: 'removal' },
+      },
+      // It reads the files.
+      undefined as never,
+    )
   return { search, end: () => ending.abort() }
 }
 
