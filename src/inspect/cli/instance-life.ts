@@ -6,6 +6,7 @@ import { KeelsonError, reasonText } from '../../errors.ts'
 import { createSystem, type Logger, type System } from '../../runtime/index.ts'
 import {
   type App,
+  type ClusterOptions,
   registeredName,
   type StartOptions,
   type StartProgress,
@@ -75,15 +76,27 @@ const started = async (
     options.onProgress?.(progress)
     attendance.onProgress(progress)
   }
-  const { logger = attendance.logger, attach = attendance.attach, ...others } = options
+  const { logger = attendance.logger, attach = attendance.attach, cluster, ...others } = options
   const system = createSystem({ clock: environment.clock, logger })
   recordsOf(system)
   try {
-    return await startUnlessInterrupted({ ...others, attach, system, onProgress }, interruption)
+    return await startUnlessInterrupted(
+      {
+        ...{ ...others, attach, system, onProgress },
+        ...(cluster && { cluster: endedBy(interruption.signal, cluster) }),
+      },
+      interruption,
+    )
   } catch (error) {
     throw namingFile(file, error)
   }
 }
+
+/** A member that waits as a standby, or for the engine, has no tree yet that could be ended. */
+const endedBy = (signal: AbortSignal, cluster: ClusterOptions): ClusterOptions => ({
+  ...cluster,
+  signal: cluster.signal ? AbortSignal.any([signal, cluster.signal]) : signal,
+})
 
 // A start that a signal can interrupt. A signal before the instance is ready ends its started parts
 // in order. A start cannot be cancelled from outside, but the user's tree, the only part without a

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, hangingWorker, treeWith, write } from '../../support/commands/command-project.ts'
 import { runKeelson, startByNpm, startKeelson } from '../../support/commands/keelson-command.ts'
+import { folderInside } from '../../support/doc-examples.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
 
@@ -85,6 +86,27 @@ describe('keelson run (needs the build)', () => {
     }`)
     const service = startService(dir)
     await service.says('beginning', 'errors')
+
+    service.process.kill('SIGTERM')
+    const { status, output } = await service.ended
+
+    expect([status, output]).toEqual([143, ''])
+  })
+
+  test('ends at a signal while it waits for the engine of its cluster', async () => {
+    const dir = folderInside()
+    write(
+      dir,
+      'keelson.config.mjs',
+      `import { KeelsonError } from 'keelson'
+      const open = async () => {
+        throw new KeelsonError('UNKNOWN_OUTCOME', 'the engine is away')
+      }
+      const engine = { description: 'far', open }
+      export default { cluster: { name: 'c', member: 'a', engine } }`,
+    )
+    const service = startKeelson(['run'], dir, {}, 'ignore')
+    await service.says('waits for the engine: far: UNKNOWN_OUTCOME: the engine is away', 'errors')
 
     service.process.kill('SIGTERM')
     const { status, output } = await service.ended
