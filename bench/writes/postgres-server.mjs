@@ -35,16 +35,30 @@ const servant = () => {
 const settings = (folder) => [
   ...['-D', join(folder, 'data'), '-k', folder],
   ...['-c', 'listen_addresses=', '-c', 'fsync=on', '-c', 'synchronous_commit=on'],
+  ...['-c', 'max_connections=300'],
 ]
+
+const newCluster = {
+  program: 'initdb',
+  words: ['-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--locale=C'],
+}
+
+const copyOf = (primary) => ({
+  program: 'pg_basebackup',
+  words: ['-h', primary, '-U', 'bench', '-R', '-c', 'fast'],
+})
 
 const whenReady = async (server) => {
   for await (const text of server.stderr.setEncoding('utf8'))
-    if (text.includes('ready to accept connections')) return true
+    if (/ready to accept (read-only )?connections/.test(text)) return true
   return false
 }
 
-/** Starts a server in `folder`. Answers `{ socket, pid, bin, stop }` (`bin`: its programs), or `{ absent }` with the reason. */
-export const startPostgres = async (folder) => {
+/**
+ * Starts a server in `folder`. Answers `{ socket, pid, bin, stop }` (`bin`: its programs), or `{ absent }` with the reason.
+ * `primary`: the socket of another server, whose standby it becomes.
+ */
+export const startPostgres = async (folder, { primary } = {}) => {
   const bin = binaries()
   if (bin === undefined) return { absent: 'no initdb here: install the postgresql package' }
   const user = servant()
@@ -53,13 +67,10 @@ export const startPostgres = async (folder) => {
   chownSync(folder, user.uid, user.gid)
   chmodSync(folder, 0o700)
   const how = { ...user, cwd: folder, encoding: 'utf8' }
-  const made = spawnSync(
-    join(bin, 'initdb'),
-    ['-D', join(folder, 'data'), '-U', 'bench', '-A', 'trust', '-E', 'UTF8', '--locale=C'],
-    how,
-  )
+  const { program, words } = primary === undefined ? newCluster : copyOf(primary)
+  const made = spawnSync(join(bin, program), ['-D', join(folder, 'data'), ...words], how)
   if (made.status !== 0)
-    return { absent: `initdb failed: ${made.stderr?.trim().split('\n').at(-1)}` }
+    return { absent: `${program} failed: ${made.stderr?.trim().split('\n').at(-1)}` }
   const server = spawn(join(bin, 'postgres'), settings(folder), {
     ...how,
     stdio: ['ignore', 'ignore', 'pipe'],
