@@ -32,7 +32,8 @@ export type StorageShard = {
   readonly lagBytes: number
   readonly lagMs: number
   readonly mode: string
-  readonly segments: number
+  /** Absent for a log in an engine. */
+  readonly segments?: number
   readonly logBytes: number
   /** The log since the last snapshot, and from how much on the next one is made. */
   readonly sinceSnapshotBytes: number

@@ -165,7 +165,7 @@ export const logHostContract = (
         const released = await life.run('release', { epoch, lsn: all })
 
         const after = await life.state()
-        expect(released.removed).toBeGreaterThan(0)
+        expect(released.removedBytes).toBeGreaterThan(0)
         expect(after).toMatchObject({ firstLsn: released.firstLsn, lastLsn: after.durableLsn })
         expect(after.firstLsn).toBeGreaterThan(1)
         expect(await life.bytesAfter(0)).toBeLessThan(whole)
@@ -222,8 +222,8 @@ export const logHostContract = (
         await expect(second.run('release', { epoch, lsn: all })).rejects.toMatchObject(fenced)
 
         expect(await second.state()).toEqual(before)
-        const { removed } = await second.run('release', { epoch: before.epoch, lsn: all })
-        expect(removed).toBeGreaterThan(0)
+        const { removedBytes } = await second.run('release', { epoch: before.epoch, lsn: all })
+        expect(removedBytes).toBeGreaterThan(0)
         await second.end()
       }))
 

@@ -130,7 +130,8 @@ export class WalHandle {
   /**
    * Gives back whole segments of the log, oldest first, up to `lsn` at most, by default as far as
    * may be: never what a snapshot, the retention, a reader, a required replica or the journal
-   * needs. A snapshot does the same at its end. It waits for a running snapshot or backup.
+   * needs. A snapshot does the same at its end. It waits for a running snapshot or backup. A log in
+   * an engine gives back frames, and `removed` is 0.
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`; `FENCED` if the log began
    * another life since: try again
    */

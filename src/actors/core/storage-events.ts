@@ -97,7 +97,7 @@ export interface StorageEvents {
   }>
   /** An attempt at a snapshot failed, or a snapshot was found damaged. No file stays. */
   'snapshot.failed': Told<{ readonly reason: string; readonly failures: number }>
-  /** The log gave segments back. It begins with `firstLsn` now. */
+  /** The log gave segments back, or frames in an engine. It begins with `firstLsn` now. */
   'log.released': Told<{
     readonly segments: number
     readonly bytes: number

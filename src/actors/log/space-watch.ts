@@ -12,7 +12,7 @@ export type SpaceHealth = {
   readonly freeBytes: number | undefined
   /**
    * The bytes that should be free for a start, and for a running shard until its next snapshot: two
-   * segments of the log and a snapshot as large as the last one.
+   * segments of the log and a snapshot as large as the last one. A log in an engine has no segments.
    */
   readonly neededBytes: number
   /** Set while the log refuses writes, because the disk is full or takes no writes. */

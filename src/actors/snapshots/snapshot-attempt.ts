@@ -176,7 +176,7 @@ const releaseSegments = async (
   const worse = journal.measured(heldBytes)
   if (worse) system.logger.warn(heldLine(shard), { shard: shard.index, ...worse })
   const { removed, removedBytes, firstLsn } = released
-  if (removed > 0)
+  if (removedBytes > 0)
     tell(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })
   return released
 }

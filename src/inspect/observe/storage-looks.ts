@@ -66,15 +66,14 @@ export const storageShown = async (
     shards: shards.map((health) => {
       const { shard, phase, reason, appliedLsn, projectedLsn, projection, space, snapshot } = health
       const log = logs.find((each) => each.shard === shard)?.description
-      const segments = log?.log?.segments ?? []
+      const { segments = [], engineBytes } = log?.log ?? {}
       return {
         isSuspended: health.suspended,
         ...{ shard, phase, projectedLsn, mode: projection.mode, lagBytes: health.lagBytes },
         lastLsn: log?.lastLsn ?? appliedLsn,
         durableLsn: log?.durableLsn ?? appliedLsn,
         lagMs: Math.round(projection.behindMs),
-        segments: segments.length,
-        logBytes: segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+        logBytes: engineBytes ?? segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
         sinceSnapshotBytes: snapshot.logBytes,
         snapshotDueBytes: snapshot.dueBytes,
         neededBytes: space.neededBytes,
@@ -87,6 +86,7 @@ export const storageShown = async (
           ),
         ),
         ...given<StorageShard>({
+          segments: engineBytes === undefined ? segments.length : undefined,
           reason: reason === undefined ? undefined : shortText(reason),
           snapshotFailure: snapshot.failure,
           held: heldBy(health),

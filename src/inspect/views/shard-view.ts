@@ -53,43 +53,60 @@ const shardLog = (facts: ShardFacts<WalWriter.LogWriterDescription>, paint: Pain
   const title = shardTitle(facts, description?.mode, paint)
   if (!description) return title
   const { durableLsn, lastLsn, queued, inFlight, level, report, log } = description
+  const isInEngine = log?.engineBytes !== undefined
+  const place = isInEngine ? 'engine' : 'disk'
+  const recovered = isInEngine ? extentText : recoveryText
   const facts_ = factList([
     [
       'level',
       level === 'durable'
-        ? 'durable: acknowledged after fsync'
+        ? `durable: acknowledged after ${isInEngine ? 'the engine did' : 'fsync'}`
         : paint('bad', 'written: acknowledged before fsync'),
     ],
     ['durable LSN', countText(durableLsn)],
     ['last LSN', countText(lastLsn)],
-    ['waiting', `${pluralText(queued, 'write')}, ${countText(inFlight)} on their way to the disk`],
-    ['recovered', report ? recoveryText(report) : 'not yet'],
+    [
+      'waiting',
+      `${pluralText(queued, 'write')}, ${countText(inFlight)} on their way to the ${place}`,
+    ],
+    ['recovered', report ? recovered(report) : 'not yet'],
     ...(report?.remarks ?? []).map((remark) => ['note', printable(remark)] as const),
     ...(log ? logFacts(log) : []),
   ])
-  return `${title}\n${indented(facts_)}${log ? `\n${indented(segmentTable(log.segments))}` : ''}`
+  const segments = log && !isInEngine ? `\n${indented(segmentTable(log.segments))}` : ''
+  return `${title}\n${indented(facts_)}${segments}`
 }
 
 type Log = NonNullable<WalWriter.LogWriterDescription['log']>
 type Report = NonNullable<WalWriter.LogWriterDescription['report']>
 
+const extentText = ({ lastLsn }: Report): string =>
+  lastLsn === 0 ? 'new, empty' : `up to LSN ${countText(lastLsn)}`
+
 /** The last opening in one line. */
-export const recoveryText = ({ lastLsn, tail, cutBytes, copiedFrames }: Report): string => {
+export const recoveryText = (report: Report): string => {
+  const { lastLsn, tail, cutBytes, copiedFrames } = report
   const tails = {
     clean: 'closed cleanly',
     unclean: 'not closed, whole',
     torn: `torn, ${bytesText(cutBytes)} of an unacknowledged write cut`,
   }
   const copied = copiedFrames === 0 ? '' : `, ${pluralText(copiedFrames, 'frame')} copied forward`
-  return lastLsn === 0 ? 'new, empty' : `up to LSN ${countText(lastLsn)}, ${tails[tail]}${copied}`
+  return lastLsn === 0 ? extentText(report) : `${extentText(report)}, ${tails[tail]}${copied}`
 }
 
-const logFacts = ({ walId, epoch, checkpointLsn, segments, spares }: Log): [string, string][] => {
+const logFacts = (log: Log): [string, string][] => {
+  const { walId, epoch, checkpointLsn, segments, spares, engineBytes } = log
   const used = segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0)
   const allocated = segments.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0)
-  return [
+  const identity: [string, string][] = [
     ['checkpoint', `LSN ${countText(checkpointLsn)}`],
     ['log id', `${walId}, epoch ${epoch}`],
+  ]
+  if (engineBytes !== undefined)
+    return [...identity, ['log', `${bytesText(engineBytes)} in the engine`]]
+  return [
+    ...identity,
     [
       'segments',
       `${countText(segments.length)}, ${bytesText(used)} used of ${bytesText(allocated)} allocated`,

@@ -79,7 +79,10 @@ const LogFacts = ({ of }: { of: StorageShard }) => (
         'durable',
         of.durableLsn === of.lastLsn ? 'all of it' : `to LSN ${countText(of.durableLsn)}`,
       ],
-      ['log', `${bytesText(of.logBytes)} in ${countText(of.segments)} segments`],
+      [
+        'log',
+        `${bytesText(of.logBytes)} in ${of.segments === undefined ? 'the engine' : `${countText(of.segments)} segments`}`,
+      ],
       ['kept for', of.held],
       ['writes waiting', countText(of.writesWaiting)],
       [

@@ -273,6 +273,8 @@ export type LogDescription = LogExtent & {
     readonly usedBytes: number
     readonly allocatedBytes: number
   }[]
+  /** The bytes of a log in an engine. It has no segments, and no spares. Absent for one in files. */
+  readonly engineBytes?: number
 }
 
 /** The requests of a host and their answers. */
@@ -349,7 +351,7 @@ export type LogProtocol = {
    * Removes whole segments, the oldest first, if all their frames are covered by `lsn`, the
    * checkpoint and, if any is named, the oldest snapshot, and no frame is pinned or within the
    * retention. A crash on the way leaves some of the segments, and never a
-   * hole. `heldBytes`: the segments left that `wanted` would remove if nothing were pinned.
+   * hole. A log in an engine gives back frames, and `removed` is 0. `heldBytes`: the segments left that `wanted` would remove if nothing were pinned.
    * @throws `FENCED` for another `epoch` than the log's; `SHARD_DOWN` with the reason `disk` if a
    * file could not be removed (it stays part of the log), `poisoned` if the sync of the folder failed
    */

@@ -81,6 +81,7 @@ export const followedLogHost = ({ log, clock, patienceMs }: FollowedLogOptions):
       ...opened().extent,
       spares: { ready: 0, making: false },
       segments: [],
+      engineBytes: (await stateOf(opened(), 0)).bytesAfter,
     }),
     async close() {
       calls.end(closed('the log is closed'))

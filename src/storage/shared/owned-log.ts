@@ -86,6 +86,11 @@ export class OwnedLog {
     }
   }
 
+  /** The bytes of all its frames, about. */
+  async bytes(): Promise<number> {
+    return this.#bytes - (await this.#bytesUpTo(0))
+  }
+
   async commit(request: CommitRequest): Promise<Commit> {
     const { appends, clock, payloadMax } = this.#parts
     const { bytes: payloads, lengths } = request
@@ -163,7 +168,7 @@ export class OwnedLog {
       this.#bytesTo.clear()
     }
     return {
-      removed: to > from ? 1 : 0,
+      removed: 0,
       removedBytes: end - begin,
       heldBytes: heldEnd - end,
       firstLsn: this.#firstLsn,

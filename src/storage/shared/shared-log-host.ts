@@ -84,7 +84,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
     read: (request) => opened().read(request),
     head: async () => null,
     state: (request) => opened().state(request),
-    describe: async () => describe(opened()),
+    describe: () => describe(opened()),
     async close() {
       await opened().sync()
       calls.end(closed('the log is closed'))
@@ -167,8 +167,9 @@ const reportOf = (owned: OwnedLog, { remarks }: Inspection, lastTime: number): O
   }
 }
 
-const describe = (owned: OwnedLog): LogDescription => ({
+const describe = async (owned: OwnedLog): Promise<LogDescription> => ({
   ...owned.extent,
   spares: { ready: 0, making: false },
   segments: [],
+  engineBytes: await owned.bytes(),
 })

@@ -97,7 +97,7 @@ export class Shard extends ShardCore {
     this.derived = new DerivedQueue({ operations: enqueueOps, bytes: enqueueBytes })
     this.space = new SpaceWatch({
       ...parts,
-      segmentBytes: maxFileSize,
+      segmentBytes: parts.isCache ? 0 : maxFileSize,
       free: () => parts.disk.free(parts.folders.wal),
       snapshotBytes: () => this.snapshots.named.at(-1)?.bytes ?? 0,
     })

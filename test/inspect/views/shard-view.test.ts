@@ -78,6 +78,28 @@ describe('the view of logs', () => {
     )
   })
 
+  test('shows the bytes of a log in an engine, and nothing of files', () => {
+    const log = {
+      ...(writer.log as NonNullable<typeof writer.log>),
+      segments: [],
+      engineBytes: 1_010,
+    }
+
+    expect(logView([open({ ...writer, log })], durable)).toBe(
+      [
+        'shard 0  open',
+        '  level        durable: acknowledged after the engine did',
+        '  durable LSN  1,300',
+        '  last LSN     1,302',
+        '  waiting      1 write, 2 on their way to the engine',
+        '  recovered    up to LSN 1,234',
+        '  checkpoint   LSN 1,200',
+        '  log id       ab, epoch 3',
+        '  log          1.01 kB in the engine',
+      ].join('\n'),
+    )
+  })
+
   test('lists the newest segments and counts the others', () => {
     const segments = Array.from({ length: 11 }, (_, at) => ({
       file: `${at}.wal`,

@@ -268,6 +268,25 @@ describe('an engine that lost what it acknowledged', () => {
   })
 })
 
+test('a description has the bytes that the engine keeps, and no segments', async () => {
+  const { host, kept } = await world()
+  const inEngine = () => kept.groups.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  const described = async () => {
+    const { segments, engineBytes } = await host.run('describe', null)
+    return { segments, engineBytes }
+  }
+  const before = inEngine()
+  expect(await described()).toEqual({ segments: [], engineBytes: before })
+  const { epoch } = await host.run('state', null)
+  await host.run('name', { epoch, snapshot: { lsn: 3, bytes: 1, sum: 1 }, keep: 1 })
+
+  const { removed, removedBytes } = await host.run('release', { epoch, lsn: 3 })
+
+  expect({ removed, removedBytes }).toEqual({ removed: 0, removedBytes: before - inEngine() })
+  expect(removedBytes).toBeGreaterThan(0)
+  expect(await described()).toEqual({ segments: [], engineBytes: inEngine() })
+})
+
 test('a log that needs a newer version is not opened', async () => {
   const { kept, makeHost } = await world()
   kept.head = { ...kept.head, features: 64 }
