@@ -1,5 +1,5 @@
 /**
- * `npm run simulate -- log|entities|history|flows [--seeds N] [--from N] | [--seed N]`: lives seeds of the
+ * `npm run simulate -- log|entities|history|flows|members [--seeds N] [--from N] | [--seed N]`: lives seeds of the
  * simulation of the log, of durable actors, of the search for their past or of workflows on every core, shows
  * how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
  * again.
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
 import { liveHistory } from '../support/lives/history-life.ts'
+import { liveMembers } from '../support/lives/member-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
 
@@ -20,6 +21,7 @@ const simulations = {
   entities: liveEntities,
   history: liveHistory,
   flows: liveFlows,
+  members: liveMembers,
 }
 
 /** Every so many seeds a child says what happened in them. */
@@ -50,7 +52,7 @@ const rangeOf = (args: readonly string[]): Range => {
   const of = positionals.join() as Range['of']
   if (!Object.hasOwn(simulations, of))
     throw new Error(
-      'usage: simulate log|entities|history|flows [--seeds N] [--from N] | [--seed N]',
+      'usage: simulate log|entities|history|flows|members [--seeds N] [--from N] | [--seed N]',
     )
   if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {

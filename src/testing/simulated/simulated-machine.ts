@@ -78,9 +78,12 @@ export class SimulatedMachine {
     return this.during(this.begin(await loadedOptions(options)))
   }
 
-  /** The same with checked options, while others let time pass: a member may wait for its turn. */
-  begin(options: CheckedOptions): Promise<App> {
-    const { disk, clock } = this
+  /**
+   * The same with checked options, while others let time pass: a member may wait for its turn.
+   * `clock`: that of its process.
+   */
+  begin(options: CheckedOptions, clock: Clock = this.clock): Promise<App> {
+    const { disk } = this
     const { aroundLog = (host: LogHost) => host, makeLogs } = this.#options
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
     const delayMs = (): number => this.syncMs

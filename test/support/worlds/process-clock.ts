@@ -7,28 +7,41 @@ export class ProcessClock implements Clock {
   #stoppedUntil = 0
   readonly #base: Clock
   readonly #rate: number
+  readonly #aheadMs: number
 
-  constructor(base: Clock, rate: number) {
+  /** `aheadMs`: how far its wall clock is ahead. */
+  constructor(base: Clock, rate: number, aheadMs = 0) {
     this.#base = base
     this.#rate = rate
+    this.#aheadMs = aheadMs
   }
 
   stop(ms: number): void {
     this.#stoppedUntil = this.#base.monotonic() + ms
   }
 
-  now = () => this.#base.now()
+  /** For how long nothing happens from now on. */
+  get #heldMs(): number {
+    return this.#stoppedUntil - this.#base.monotonic()
+  }
+
+  now = () => this.#base.now() + this.#aheadMs
   monotonic = () => this.#base.monotonic() * this.#rate
   random = () => this.#base.random()
   randomBytes = (count: number) => this.#base.randomBytes(count)
-  soon = (action: () => void) => this.#base.soon(action)
+
+  soon(action: () => void): void {
+    this.#base.soon(() => {
+      if (this.#heldMs > 0) this.after(0, action)
+      else if (this.isAlive) action()
+    })
+  }
 
   after(ms: number, action: () => void): () => void {
     let cancel = (): void => undefined
     const arm = (delayMs: number): void => {
       cancel = this.#base.after(delayMs, () => {
-        const heldMs = this.#stoppedUntil - this.#base.monotonic()
-        if (heldMs > 0) arm(heldMs)
+        if (this.#heldMs > 0) arm(this.#heldMs)
         else if (this.isAlive) action()
       })
     }

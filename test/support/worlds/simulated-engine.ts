@@ -54,7 +54,21 @@ export type SimulatedEngineOptions = {
   readonly flaw?: EngineFlaw
 }
 
-type StoredLog = { head: SharedHead; groups: SharedGroup[] }
+type StoredLog = {
+  head: SharedHead
+  groups: SharedGroup[]
+}
+
+/** What happens in an engine, for those who judge it. */
+export type EngineWitness = {
+  /** A group takes effect. */
+  appended?(log: string, group: SharedGroup): void
+}
+
+/** The state of a cluster at one moment. */
+export type ClusterCopy = Pick<Cluster, 'entries' | 'files' | 'revision'> & {
+  readonly logs: ReadonlyMap<string, StoredLog>
+}
 
 /** What the engine keeps for one cluster. */
 class Cluster {
@@ -63,6 +77,18 @@ class Cluster {
   readonly files = new Map<string, Uint8Array>()
   readonly waiting = new Set<() => void>()
   revision = 0
+
+  becomes({ logs, entries, files, revision }: ClusterCopy): void {
+    for (const [mine, its] of [
+      [this.logs, logs],
+      [this.entries, entries],
+      [this.files, files],
+    ] as [Map<string, unknown>, Map<string, unknown>][]) {
+      mine.clear()
+      for (const [name, each] of its) mine.set(name, each)
+    }
+    this.revision = revision
+  }
 
   /** Wakes those who wait for a change. */
   changed(): void {
@@ -85,6 +111,10 @@ export class SimulatedEngine implements SharedEngine {
   damagesFiles = false
   /** How far its clock is ahead of the members', in ms. */
   aheadMs = 0
+  witness: EngineWitness = {}
+  /** Requests that did not arrive before its last restart are lost, and so are their answers. */
+  restarts = 0
+  upAt = 0
   readonly #clusters = new Map<string, Cluster>()
   readonly #flaw: EngineFlaw | undefined
 
@@ -121,6 +151,40 @@ export class SimulatedEngine implements SharedEngine {
     const log = this.kept(cluster, name)
     log.groups = log.groups.filter(({ end }) => end.lsn <= lsn)
     log.head = { ...log.head, end: log.groups.at(-1)?.end ?? sharedStart }
+  }
+
+  /** It is away for `ms`. Connections end: what is on its way is lost. */
+  restart(ms: number): void {
+    this.restarts++
+    this.upAt = this.clock.monotonic() + ms
+  }
+
+  /** What it keeps of a cluster. */
+  inside(cluster: string): ClusterCopy {
+    return this.#cluster(cluster)
+  }
+
+  /** The same as it is at this moment. */
+  copy(cluster: string): ClusterCopy {
+    const { logs, entries, files, revision } = this.#cluster(cluster)
+    const copied = [...logs].map(([name, { head, groups }]) => [
+      name,
+      { head, groups: [...groups] },
+    ]) as [string, StoredLog][]
+    return {
+      ...{ logs: new Map(copied), revision },
+      ...{ entries: new Map(entries), files: new Map(files) },
+    }
+  }
+
+  /** Goes back to a copy, as a promotion of a standby that was behind does. */
+  promote(cluster: string, { logs, entries, files, revision }: ClusterCopy): void {
+    const lost = new Cluster()
+    for (const [name, log] of logs) lost.logs.set(name, { ...log })
+    for (const [name, entry] of entries) lost.entries.set(name, entry)
+    for (const [name, bytes] of files) lost.files.set(name, bytes)
+    lost.revision = revision
+    this.#cluster(cluster).becomes(lost)
   }
 
   #cluster(name: string): Cluster {
@@ -181,7 +245,7 @@ export class SimulatedSession implements SharedSession {
       append: (group, features = 0) =>
         ask((log) => {
           refuseBackwards(group)
-          this.#append(log, group, features)
+          this.#append(name, log, group, features)
         }),
       read: (after, maxBytes) =>
         ask(({ head, groups }) => {
@@ -218,7 +282,7 @@ export class SimulatedSession implements SharedSession {
     }
   }
 
-  #append(log: StoredLog, group: SharedGroup, features: number): void {
+  #append(name: string, log: StoredLog, group: SharedGroup, features: number): void {
     const { head } = log
     const engine = this.#engine
     const follows = engine.has('fences by LSN alone')
@@ -227,6 +291,7 @@ export class SimulatedSession implements SharedSession {
     if (follows) {
       log.groups.push({ ...group, bytes: group.bytes.slice() })
       log.head = { ...head, end: group.end, features: head.features | features }
+      engine.witness.appended?.(name, group)
       this.#cluster.changed()
       return
     }
@@ -332,7 +397,10 @@ export class SimulatedSession implements SharedSession {
   #answeredLater<T>(lane: Lane, work: () => T, faults: EngineFaults): Promise<T> {
     const { clock, random } = this.#engine
     const draws = (chance: number): boolean => random() < chance
-    const sentAt = Math.max(clock.monotonic(), this.#pausedUntil)
+    const engine = this.#engine
+    const { restarts } = engine
+    const isCut = (): boolean => engine.restarts !== restarts
+    const sentAt = Math.max(clock.monotonic(), this.#pausedUntil, engine.upAt)
     const inMs = (at: number): number => at - clock.monotonic()
     const isLate = draws(faults.late)
     // Requests of one handle keep their order, but for one whose connection was lost.
@@ -346,9 +414,13 @@ export class SimulatedSession implements SharedSession {
         else settle()
       }
       const heard = (settle: () => void): void => {
-        if (!draws(faults.lostAnswer)) clock.after(delayMs, () => deliver(settle))
+        if (draws(faults.lostAnswer)) return
+        clock.after(delayMs, () => {
+          if (!isCut()) deliver(settle)
+        })
       }
       const arrive = (): void => {
+        if (isCut()) return
         try {
           const answer = work()
           heard(() => resolve(answer))

@@ -1,0 +1,248 @@
+/**
+ * What several members of a cluster promise (M1 to M11), judged from outside: the engine's own record of the groups that took
+ * effect, in their order, is the truth, and each write has a mark in it that no other one has. A claim that does not hold is
+ * noted once, under the name of the promise.
+ */
+import { isSamePosition, type SharedGroup, sharedStart } from '../../../src/storage/index.ts'
+
+/** The place of a mark in the logs. `order` grows with each mark that takes effect. */
+export type Place = {
+  readonly log: string
+  readonly lsn: number
+  readonly epoch: number
+  readonly order: number
+}
+
+/** What the world knows when a client begins something. */
+export type Moment = {
+  readonly at: number
+  /** The order of the newest write to each register that a client has seen. */
+  readonly seen: ReadonlyMap<string, number>
+  /** The epoch of each log. */
+  readonly epochs: ReadonlyMap<string, number>
+}
+
+/** One process of a member. */
+export type Witnessed = {
+  readonly name: string
+  /** Nothing of the engine reaches it since then; `undefined`: it is not cut off. */
+  readonly cutSince: number | undefined
+  /** The logs of which it knows what the engine has lost. */
+  readonly lost: ReadonlySet<string>
+}
+
+/** What a process has sent, and what the engine has acknowledged to it. */
+class Known {
+  readonly sent = new Set<string>()
+  readonly acknowledged = new Map<string, number>()
+}
+
+/** The marks in the bytes of a group. */
+const marksIn = (bytes: Uint8Array): readonly string[] =>
+  Buffer.from(bytes)
+    .toString('latin1')
+    .match(/(put|add|paid):\d+\./g) ?? []
+
+/** The mark of a write. */
+export const markOf = (kind: 'put' | 'add' | 'paid', number: number): string => `${kind}:${number}.`
+
+/** What was claimed in one life. */
+export class MemberClaims {
+  readonly refuted = new Set<string>()
+  readonly places = new Map<string, Place>()
+  /** The engine has lost what it had acknowledged: what follows from its record is not judged any more. */
+  isLost = false
+  readonly #now: () => number
+  readonly #leaseMs: number
+  readonly #ends = new Map<string, SharedGroup['end']>()
+  readonly #writers = new Map<string, string>()
+  readonly #acknowledgers = new Map<string, Witnessed>()
+  readonly #known = new Map<Witnessed, Known>()
+  readonly #seen = new Map<string, number>()
+  readonly #registers = new Map<string, string>()
+  readonly #never = new Set<string>()
+  readonly #charged = new Map<number, string>()
+  /** Features that no member of this version knows: no group of one may follow. */
+  #isNewer = false
+
+  constructor(now: () => number, leaseMs: number) {
+    this.#now = now
+    this.#leaseMs = leaseMs
+  }
+
+  refute(isBroken: boolean, what: string): void {
+    if (isBroken) this.refuted.add(what)
+  }
+
+  // The engine and its connections.
+
+  /** A group takes effect. */
+  appended(log: string, group: SharedGroup): void {
+    if (this.isLost) return
+    const { epoch, lsn, id } = group.end
+    const before = this.#ends.get(log) ?? sharedStart
+    this.refute(!isSamePosition(group.after, before), `M2: a gap before lsn ${lsn} of log ${log}`)
+    this.#ends.set(log, group.end)
+    const [owner = ''] = id.split('-')
+    const writer = this.#writers.get(`${log} ${epoch}`) ?? owner
+    this.refute(writer !== owner, `M1: two members wrote in epoch ${epoch} of log ${log}`)
+    this.#writers.set(`${log} ${epoch}`, writer)
+    this.refute(this.#isNewer, 'M11: a member that cannot read the log has written to it')
+    for (const mark of marksIn(group.bytes)) {
+      const isTwice = this.places.has(mark)
+      this.refute(isTwice, `${mark.startsWith('put') ? 'M3' : 'M6'}: ${mark} took effect twice`)
+      this.refute(this.#never.has(mark), `M3: ${mark} was NOT_SUBMITTED and took effect`)
+      this.places.set(mark, { log, lsn, epoch, order: this.places.size + 1 })
+    }
+  }
+
+  /** A member of a newer version has the log: from now on no other one may write. */
+  newer(): void {
+    this.#isNewer = true
+  }
+
+  sends(process: Witnessed, { bytes }: SharedGroup): void {
+    for (const mark of marksIn(bytes)) this.#of(process).sent.add(mark)
+  }
+
+  /** `epochThen`: that of the log when the process has sent the group. */
+  acknowledged(process: Witnessed, log: string, { end }: SharedGroup, epochThen: number): void {
+    const isSilent = this.isLost && process.lost.has(log)
+    this.refute(isSilent, `M7: ${process.name} knows of lost commits of log ${log}, and writes on`)
+    if (this.isLost) return
+    const key = `${log} ${end.epoch}`
+    const other = this.#acknowledgers.get(key) ?? process
+    this.refute(other !== process, `M1: two members acknowledge in epoch ${end.epoch}`)
+    this.#acknowledgers.set(key, process)
+    this.refute(epochThen > end.epoch, `M1: a group was acknowledged after a later EPOCH`)
+    const { acknowledged } = this.#of(process)
+    acknowledged.set(log, Math.max(acknowledged.get(log) ?? 0, end.lsn))
+  }
+
+  /** The last LSN that the engine has acknowledged to a process. */
+  acknowledgedLsn(process: Witnessed, log: string): number {
+    return this.#of(process).acknowledged.get(log) ?? 0
+  }
+
+  /** The logs in which a process was acknowledged something. */
+  logsOf(process: Witnessed): ReadonlyMap<string, number> {
+    return this.#of(process).acknowledged
+  }
+
+  /** The end of a log. */
+  endLsn(log: string): number {
+    return this.#ends.get(log)?.lsn ?? 0
+  }
+
+  // Clients.
+
+  begins(): Moment {
+    const epochs = [...this.#ends].map(([log, { epoch }]) => [log, epoch] as const)
+    return { at: this.#now(), seen: new Map(this.#seen), epochs: new Map(epochs) }
+  }
+
+  /** A write of `register` begins. */
+  writes(register: string, mark: string): void {
+    this.#registers.set(mark, register)
+  }
+
+  /** A write was answered. `isRepeat`: an earlier call may have had the effect. */
+  wrote(process: Witnessed, mark: string, began: Moment, isRepeat = false): void {
+    const place = this.#outputOf(process, mark, 'was answered')
+    if (!place || this.isLost) return
+    const epoch = began.epochs.get(place.log) ?? 0
+    const isStale = !isRepeat && place.epoch < epoch
+    this.refute(isStale, `M1: ${mark} was acknowledged in an epoch that had ended`)
+    this.refute(this.#never.has(mark), `M3: ${mark} was settled twice`)
+    const since = process.cutSince
+    const isCut = !isRepeat && since !== undefined && began.at >= since
+    this.refute(isCut, `M10: ${process.name} is cut off, and has acknowledged ${mark}`)
+    this.#see(mark, place)
+  }
+
+  /** A write has failed. */
+  failed(process: Witnessed, mark: string, code: string): void {
+    if (this.isLost) return
+    const { sent } = this.#of(process)
+    if (code === 'UNKNOWN_OUTCOME') {
+      this.refute(!sent.has(mark), `M3: ${mark} is UNKNOWN_OUTCOME, and was never sent`)
+      return
+    }
+    this.refute(this.places.has(mark), `M3: ${mark} took effect, and its writer got ${code}`)
+    this.#never.add(mark)
+  }
+
+  /** A client reads a register; `undefined`: it was never written. */
+  read(process: Witnessed, register: string, mark: string | undefined, began: Moment): void {
+    if (this.isLost) return
+    const since = process.cutSince
+    const isLate = since !== undefined && this.#now() > since + this.#leaseMs
+    this.refute(isLate, `M10: ${process.name} is cut off for a lease, and has answered a read`)
+    const least = began.seen.get(register) ?? 0
+    if (mark === undefined) {
+      this.refute(least > 0, `M4: ${register} was read as unborn after it was written`)
+      return
+    }
+    const place = this.#outputOf(process, mark, 'was read')
+    if (!place) return
+    this.refute(place.order < least, `M4: ${register} was read as it was before`)
+    this.refute(this.#registers.get(mark) !== register, `M4: ${mark} is no value of ${register}`)
+    this.#see(mark, place)
+  }
+
+  // Effects outside.
+
+  /** Something of a turn leaves its actor. */
+  leaves(process: Witnessed, mark: string, what: string): void {
+    this.#outputOf(process, mark, what)
+  }
+
+  /** The bank is asked to charge an operation under a key. */
+  charged(process: Witnessed, number: number, key: string): void {
+    this.#outputOf(process, markOf('add', number), 'was charged')
+    if (this.isLost) return
+    const other = this.#charged.get(number) ?? key
+    this.refute(other !== key, `M6: ${number} was charged under two keys`)
+    this.#charged.set(number, key)
+  }
+
+  /** Nothing is left to do: each accepted order was paid. */
+  areSettled(numbers: Iterable<number>): void {
+    for (const number of numbers) {
+      if (!this.places.has(markOf('add', number))) continue
+      this.refute(!this.#charged.has(number), `M6: ${number} was accepted and never charged`)
+      const isPaid = this.places.has(markOf('paid', number))
+      this.refute(!isPaid, `M6: the step of ${number} was never consumed`)
+    }
+  }
+
+  /** The newest mark of a register in the logs. */
+  newestOf(register: string): string | undefined {
+    let newest: [mark: string, order: number] | undefined
+    for (const [mark, { order }] of this.places)
+      if (this.#registers.get(mark) === register && order > (newest?.[1] ?? 0))
+        newest = [mark, order]
+    return newest?.[0]
+  }
+
+  /** What is shown of a mark was acknowledged to the process that shows it. */
+  #outputOf(process: Witnessed, mark: string, what: string): Place | undefined {
+    if (this.isLost) return undefined
+    const place = this.places.get(mark)
+    this.refute(!place, `M2: ${mark} ${what}, and is not in the log`)
+    const isOpen = place && place.lsn > this.acknowledgedLsn(process, place.log)
+    this.refute(isOpen === true, `M6: ${mark} ${what} before it was acknowledged`)
+    return place
+  }
+
+  #see(mark: string, { order }: Place): void {
+    const register = this.#registers.get(mark) ?? ''
+    this.#seen.set(register, Math.max(this.#seen.get(register) ?? 0, order))
+  }
+
+  #of(process: Witnessed): Known {
+    const known = this.#known.get(process) ?? new Known()
+    this.#known.set(process, known)
+    return known
+  }
+}
