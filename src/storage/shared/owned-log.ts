@@ -142,8 +142,9 @@ export class OwnedLog {
     const end = { ...head.end, lsn: appends.durableLsn }
     this.#snapshots = withSnapshot({ ...head, end, snapshots: this.#snapshots }, named)
     this.#bytesTo.clear()
-    const files = this.#snapshots.map(({ file }) => file)
-    await calls.ask(() => uploads.tidy(epoch, files))
+    const namedNow = async (): Promise<readonly string[]> =>
+      (await log.head()).snapshots.map(({ file }) => file)
+    await calls.ask(() => uploads.tidy(epoch, namedNow))
     const { snapshots, checkpointLsn } = this.extent
     return { snapshots, checkpointLsn }
   }

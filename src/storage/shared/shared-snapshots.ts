@@ -62,10 +62,16 @@ export class SharedSnapshots {
     })
   }
 
-  /** Removes the snapshots of this epoch and of earlier ones that the log does not name. */
-  async tidy(epoch: number, named: readonly string[]): Promise<void> {
+  /**
+   * Removes the snapshots of this epoch and of earlier ones that the log does not name. `namedNow`
+   * asks the log after the files were listed: an engine that has gone back to an earlier state
+   * names earlier files than its owner knows, and has no others.
+   */
+  async tidy(epoch: number, namedNow: () => Promise<readonly string[]>): Promise<void> {
     const { files } = this.#parts
-    for (const shared of await files.list(`${this.#prefix}snapshot-`)) {
+    const all = await files.list(`${this.#prefix}snapshot-`)
+    const named = await namedNow()
+    for (const shared of all) {
       const name = shared.slice(this.#prefix.length)
       // Another owner may have uploaded one that it has not named yet.
       if (!named.includes(name) && epochIn(name) <= epoch) await files.remove(shared)

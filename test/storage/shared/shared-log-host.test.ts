@@ -4,6 +4,7 @@ import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { type LogHost, markOf } from '../../../src/storage/index.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
+import type { SnapshotUploads } from '../../../src/storage/shared/shared-snapshots.ts'
 import { logHostContract } from '../../contracts/log-host.contract.ts'
 import { content, payload, small } from '../../support/worlds/logs.ts'
 import { noUploads } from '../../support/worlds/shared-machine.ts'
@@ -246,6 +247,25 @@ describe('an engine that lost what it acknowledged', () => {
     expect(await inspected(3, 2)).toMatchObject({ base: { kind: 'projection' } })
     await expect(inspected(3, 1)).rejects.toMatchObject(corrupt)
     expect(await inspected(2, 7)).toMatchObject({ base: { kind: 'snapshot' } })
+  })
+
+  test('keeps the snapshots that its log names then, and not those that its owner knows', async () => {
+    const { clock, log, kept } = await world()
+    const older = { lsn: 2, file: 'snapshot-1-2-1-1' }
+    let named: readonly string[] = []
+    const uploads: SnapshotUploads = {
+      upload: async () => undefined,
+      tidy: async (_, namedNow) => {
+        kept.head = { ...kept.head, snapshots: [older] }
+        named = await namedNow()
+      },
+    }
+    const host = await opened(sharedLogHost({ log, clock, patienceMs, uploads }))
+    const { epoch } = await host.run('state', null)
+
+    await host.run('name', { epoch, snapshot: { lsn: 3, bytes: 1, sum: 1 }, keep: 1 })
+
+    expect(named).toEqual([older.file])
   })
 
   test('is found by what a reader reads', async () => {

@@ -18,7 +18,7 @@ test('an owner removes what its log does not name, but nothing of a later owner 
   const mine = [older, named, own].map((name) => `shard-0/${name}`)
   const { files, snapshots } = await made(...mine, ...others)
 
-  await snapshots.tidy(4, [named])
+  await snapshots.tidy(4, async () => [named])
 
   expect(await files.list('')).toEqual([`shard-0/${named}`, ...others])
 })
