@@ -3,10 +3,10 @@
  * on where the last one was, and no entry is handled twice because it died.
  */
 import { cast, type GenServer, noReply, ok, type Ref } from '../../runtime/index.ts'
-import { attempt, statesIn } from '../../storage/index.ts'
 import { isInstance } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { JournalShard } from './journal-shard.ts'
+import { findAppStates } from './saved-states.ts'
 import { Subscription } from './subscription.ts'
 
 /** The messages of the journal. */
@@ -19,12 +19,8 @@ export type Messages = {
 
 /** The journal of a shard. Its state is the shard's. */
 export const server: GenServer<Messages, JournalShard, JournalShard> = {
-  init: (shard, { signal }) => {
-    const { disk, folders } = shard.parts
-    // Without the list, everything is kept.
-    attempt(() => {
-      shard.journal.states = statesIn(disk, folders.snapshots)
-    })
+  init: (shard, { signal, system }) => {
+    void findAppStates(system, shard)
     for (const delivery of shard.journal.deliveries.values()) void delivery.deliver(signal)
     return ok(shard)
   },

@@ -7,6 +7,7 @@ import type { ShardJournal } from './shard-journal.ts'
 export type JournalShard = WritingShard & {
   readonly journal: ShardJournal
   readonly snapshots: {
+    readonly parts: { readonly isCache?: boolean | undefined }
     run<K extends 'saveState' | 'loadState'>(
       kind: K,
       request: SnapshotProtocol[K]['request'],

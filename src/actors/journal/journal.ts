@@ -32,6 +32,7 @@ import * as JournalActor from './journal-actor.ts'
 import { writeJournalRow } from './journal-row.ts'
 import type { JournalShard } from './journal-shard.ts'
 import { type ReplayHandler, replayed } from './replay.ts'
+import { loadAppState, saveAppState } from './saved-states.ts'
 import { hasSavedState } from './shard-journal.ts'
 import type { StoredEntry } from './stored-entry.ts'
 import { type EntryHandler, Subscription } from './subscription.ts'
@@ -226,8 +227,8 @@ export class Journal<
    * resolves. The last two are kept, and the log after the older one. Calls are carried out one
    * after another.
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, or an LSN beyond the
-   * last one or below a saved one; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`: it may be saved
-   * all the same
+   * last one or below a saved one; `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`, and `FENCED` in a
+   * cluster: it may be saved all the same
    */
   async saveState(lsn: number, value: unknown): Promise<void> {
     this.#access.check()
@@ -240,12 +241,11 @@ export class Journal<
     }
     check()
     const content = eventPayload(value)
-    const dir = shard.parts.folders.snapshots
     const state = { lsn, time: this.#system.clock.now(), content }
-    await journal.saveInTurn(async () => {
+    await journal.inTurn(async () => {
       // A save before this one may have saved a later LSN.
       check()
-      journal.states = (await shard.snapshots.run('saveState', { dir, state })).states
+      await saveAppState(shard, state)
       // The file may be lost. The facts in the log are not.
       if (!hasSavedState(shard.view()))
         await writeJournalRow(this.#system, shard, savedStateEntity, encodeList([lsn]))
@@ -255,14 +255,14 @@ export class Journal<
   }
 
   /**
-   * The newest state that is sound; `undefined` if none was saved. Replay goes on after its LSN.
+   * The newest state that is sound; `undefined` if there is none. Replay goes on after its LSN.
    * @throws KeelsonError `CORRUPT` with `details.file` if no saved one is sound; `SHARD_DOWN`,
-   * `CLOSED`
+   * `CLOSED`; `FENCED` in a cluster, if another member owns the log
    */
   async loadState<T = unknown>(): Promise<SavedState<T> | undefined> {
     this.#access.check()
-    const dir = this.#shard.parts.folders.snapshots
-    const { state } = await this.#shard.snapshots.run('loadState', { dir })
+    const shard = this.#shard
+    const state = await shard.journal.inTurn(() => loadAppState(this.#system, shard))
     if (!state) return undefined
     const { lsn, time, content } = state
     return { lsn, time, value: readEventPayload<T>(content).value }

@@ -166,8 +166,8 @@ export class ShardJournal {
   /** The LSNs of the states that the application has saved and that are kept, oldest first. */
   states: readonly number[] = []
   replay: JournalHealth['replay']
-  /** The saves of states that were asked for so far. */
-  readonly #saves = new SerialQueue()
+  /** The saves and loads of states that were asked for so far. */
+  readonly #turns = new SerialQueue()
   /** The last floor that was asked for, and the reason that needs the log after it. */
   #floorLsn: number | undefined
   #heldBy: readonly string[] = []
@@ -232,10 +232,11 @@ export class ShardJournal {
   }
 
   /**
-   * Saves a state, after the saves before it: two may replace the same files. @throws as `save` does
+   * Saves or loads a state, after the calls before it: two may replace the same files.
+   * @throws as `work` does
    */
-  saveInTurn(save: () => Promise<void>): Promise<void> {
-    return this.#saves.run(save)
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(work)
   }
 
   get health(): JournalHealth {

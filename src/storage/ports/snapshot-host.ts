@@ -142,19 +142,27 @@ export type SnapshotProtocol = {
   }
   /**
    * Saves a state of the application durably, whole or not at all, and removes all but the last
-   * two. Answers the LSNs that are kept.
+   * two. Answers the LSNs that are kept. `epoch` is that of the caller's log. A host whose states
+   * other members share acknowledges only to the owner.
+   * @throws `FENCED` if the log has another epoch; `CORRUPT` if the state cannot be read back
    */
   saveState: {
-    request: { readonly dir: string; readonly state: AppState }
+    request: { readonly dir: string; readonly state: AppState; readonly epoch: number }
     answer: { readonly states: readonly number[] }
   }
   /**
-   * Loads the newest sound state; `undefined` if none was saved.
-   * @throws `CORRUPT` with `details.file` if there are files and none is sound; `UNSUPPORTED_VERSION`
+   * Loads the newest sound state; `undefined` if there is none. Answers the LSNs of the states in
+   * the folder, too, and the damaged ones that were found before.
+   * @throws `CORRUPT` with `details.file` if there are files and none is sound; `UNSUPPORTED_VERSION`;
+   * `FENCED` as `saveState`
    */
   loadState: {
-    request: { readonly dir: string }
-    answer: { readonly state: AppState | undefined }
+    request: { readonly dir: string; readonly epoch: number }
+    answer: {
+      readonly state: AppState | undefined
+      readonly states: readonly number[]
+      readonly damaged: readonly string[]
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The snapshots of a shard in the files of its engine. The folder of the member is a cache of them.
- * One is uploaded and read back before the log names it (invariant M8), and is fetched when the
+ * The snapshots of a shard, and the states of its application, in the files of its engine. The
+ * folder of the member is a cache of them. A snapshot is uploaded and read back before the log names it (invariant M8), and is fetched when the
  * folder does not have it whole.
  */
 import type { Clock } from '../../clock.ts'
@@ -11,14 +11,18 @@ import { makeFolders } from '../disk/new-folders.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
-import type { SnapshotHost, SnapshotProtocol } from '../ports/snapshot-host.ts'
+import type { SharedLog } from '../ports/shared-log.ts'
+import type { SnapshotHost, SnapshotProtocol, SnapshotRequestKind } from '../ports/snapshot-host.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { EngineCalls } from './engine-calls.ts'
+import { SharedStates } from './shared-states.ts'
 import { epochIn, isNameOf } from './snapshot-names.ts'
 
 /** The files of a cluster, and the folder of a shard's snapshots. */
 export type SharedSnapshotParts = {
   readonly files: SharedFiles
+  /** The log that decides who may save a state. */
+  readonly log: SharedLog
   readonly disk: Disk
   readonly clock: Clock
   readonly shard: number
@@ -104,21 +108,36 @@ export class SharedSnapshots {
     })
   }
 
-  /** The host of the folder's snapshots, which fetches a snapshot that the folder does not have whole. */
+  /**
+   * The host of the folder, which fetches what the folder does not have whole, and shares saved
+   * states.
+   */
   host(inner: SnapshotHost): SnapshotHost {
     const calls = new EngineCalls(this.#parts.clock)
+    const states = new SharedStates({ ...this.#parts, prefix: this.#prefix }, calls)
+    const fetching: SnapshotHost['run'] = async (kind, request, onProgress) => {
+      const snapshot = snapshotOf(request)
+      if (!snapshot) return inner.run(kind, request, onProgress)
+      try {
+        return await inner.run(kind, request, onProgress)
+      } catch (error) {
+        // The folder is a cache: what is missing or damaged there may be sound in the engine.
+        if (!isKeelsonError(error, 'CORRUPT') || error.details.file === undefined) throw error
+        await calls.ask(() => this.fetch(snapshot))
+        return inner.run(kind, request, onProgress)
+      }
+    }
+    const shared: Shared = {
+      saveState: (asked) => states.save(asked, () => inner.run('saveState', asked)),
+      async loadState(asked) {
+        const damaged = await states.fetch(asked)
+        return { ...(await inner.run('loadState', asked)), damaged }
+      },
+    }
     return {
-      run: async (kind, request, onProgress) => {
-        const snapshot = snapshotOf(request)
-        if (!snapshot) return inner.run(kind, request, onProgress)
-        try {
-          return await inner.run(kind, request, onProgress)
-        } catch (error) {
-          // The folder is a cache: what is missing or damaged there may be sound in the engine.
-          if (!isKeelsonError(error, 'CORRUPT') || error.details.file === undefined) throw error
-          await calls.ask(() => this.fetch(snapshot))
-          return inner.run(kind, request, onProgress)
-        }
+      async run(kind, request, onProgress) {
+        const handler = shared[kind]
+        return handler ? handler(request) : fetching(kind, request, onProgress)
       },
       end: async () => {
         calls.end(new KeelsonError('CLOSED', 'the host has ended'))
@@ -126,6 +145,13 @@ export class SharedSnapshots {
       },
     }
   }
+}
+
+/** The requests that are not for the folder alone. */
+type Shared = {
+  readonly [K in SnapshotRequestKind]?: (
+    request: SnapshotProtocol[K]['request'],
+  ) => Promise<SnapshotProtocol[K]['answer']>
 }
 
 const lost = (file: string, cause: KeelsonError): KeelsonError =>

@@ -1,4 +1,4 @@
-/** How the head of a shared log names the snapshots of a shard. Pure. */
+/** The names of a shard's snapshots and saved states in an engine. Pure. */
 import { KeelsonError } from '../../errors.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { SharedSnapshot } from '../ports/shared-log.ts'
@@ -32,4 +32,43 @@ export const namedIn = (snapshots: readonly SharedSnapshot[]): readonly NamedSna
     named.set(lsn, { lsn, bytes: Number(bytes), sum: Number(sum) })
   }
   return [...named.values()]
+}
+
+/** A saved state in the engine. */
+export type SharedState = {
+  readonly name: string
+  /** The epoch of the owner that saved it. */
+  readonly epoch: number
+  /** The number of the save, in its epoch. */
+  readonly seq: number
+  readonly lsn: number
+  /** The checksum of the file. */
+  readonly sum: number
+}
+
+/** The name of a state. No two saves have the same. */
+export const stateName = ({ epoch, seq, lsn, sum }: Omit<SharedState, 'name'>): string =>
+  `state-${epoch}-${seq}-${lsn}-${sum}`
+
+/** The states among names, in the order in which they were saved. Leaves other names out. */
+export const statesAmong = (names: readonly string[]): readonly SharedState[] =>
+  names
+    .flatMap((name) => {
+      const [, ...numbers] = /^state-(\d+)-(\d+)-(\d+)-(\d+)$/.exec(name) ?? []
+      const [epoch, seq, lsn, sum] = numbers.map(Number)
+      if (epoch === undefined || seq === undefined || lsn === undefined || sum === undefined)
+        return []
+      return [{ name, epoch, seq, lsn, sum }]
+    })
+    .sort((one, other) => one.epoch - other.epoch || one.seq - other.seq)
+
+/**
+ * The states that count, newest first. A later save replaces each one with the same LSN or a greater
+ * one: a paused owner may have saved that, without an acknowledgement.
+ */
+export const standing = (saved: readonly SharedState[]): readonly SharedState[] => {
+  const counted: SharedState[] = []
+  for (const state of saved.toReversed())
+    if (state.lsn < (counted.at(-1)?.lsn ?? Number.POSITIVE_INFINITY)) counted.push(state)
+  return counted
 }

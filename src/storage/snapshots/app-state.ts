@@ -13,15 +13,19 @@ import { isFileFailure } from '../disk/disk-failure.ts'
 import { makeFolders } from '../disk/new-folders.ts'
 import { replaceFile } from '../disk/sealed-file.ts'
 import { type Disk, pathIn, readWhole } from '../ports/disk.ts'
-import type { AppState } from '../ports/snapshot-host.ts'
+import type { AppState, SnapshotProtocol } from '../ports/snapshot-host.ts'
 
-const statesKept = 2
+/** How many states are kept. */
+export const statesKept = 2
 const headBytes = 48
 const magic = Buffer.from('KEELSTA\n')
 const version = 1
 const statePattern = /^[0-9a-f]{16}\.state$/
 
 const stateName = (lsn: number): string => `${lsn.toString(16).padStart(16, '0')}.state`
+
+/** The file of a state in `dir`. */
+export const appStatePath = (dir: string, lsn: number): string => pathIn(dir, stateName(lsn))
 
 /** The LSNs of the states in `dir`, oldest first. Reads no content. @throws DiskError */
 export const statesIn = (disk: Disk, dir: string): number[] =>
@@ -37,7 +41,7 @@ export const statesIn = (disk: Disk, dir: string): number[] =>
  */
 export const saveAppState = (disk: Disk, dir: string, state: AppState): number[] => {
   makeFolders(disk, dir)
-  replaceFile(disk, pathIn(dir, stateName(state.lsn)), encoded(state))
+  replaceFile(disk, appStatePath(dir, state.lsn), encodedAppState(state))
   const kept = statesIn(disk, dir)
   const gone = kept.splice(0, kept.length - statesKept)
   const unfinished = disk.list(dir).filter((name) => name.endsWith('.state.tmp'))
@@ -46,21 +50,44 @@ export const saveAppState = (disk: Disk, dir: string, state: AppState): number[]
   return kept
 }
 
+/** The states of a folder, and the newest sound one. */
+export type LoadedAppState = SnapshotProtocol['loadState']['answer']
+
 /**
- * The newest sound state; `undefined` without any file.
+ * The newest sound state; none without any file.
  * @throws KeelsonError `CORRUPT` with `details.file` if there are files and none is sound;
  * `UNSUPPORTED_VERSION`; DiskError
  */
-export const loadAppState = (disk: Disk, dir: string): AppState | undefined => {
-  const lsns = statesIn(disk, dir)
+export const loadAppState = (disk: Disk, dir: string): LoadedAppState => {
+  const states = statesIn(disk, dir)
   let damage: KeelsonError | undefined
-  for (const lsn of lsns.reverse()) {
-    const found = readAppState(disk, dir, lsn)
-    if (!(found instanceof KeelsonError)) return found
-    damage ??= found
+  const damaged: string[] = []
+  for (const lsn of states.toReversed()) {
+    const state = readAppState(disk, dir, lsn)
+    if (!(state instanceof KeelsonError)) return { state, states, damaged }
+    damage ??= state
+    damaged.push(appStatePath(dir, lsn))
   }
   if (damage) throw damage
-  return undefined
+  return { state: undefined, states, damaged }
+}
+
+/**
+ * Brings `dir` to these files of states, by LSN: writes a missing or different one, and removes all
+ * others. @throws DiskError
+ */
+export const keepAppStates = (
+  disk: Disk,
+  dir: string,
+  files: ReadonlyMap<number, Uint8Array>,
+): void => {
+  if (files.size > 0) makeFolders(disk, dir)
+  for (const [lsn, bytes] of files) {
+    const path = appStatePath(dir, lsn)
+    if (!disk.entry(path) || !Buffer.from(bytes).equals(readWhole(disk, path)))
+      replaceFile(disk, path, bytes)
+  }
+  for (const lsn of statesIn(disk, dir)) if (!files.has(lsn)) disk.remove(appStatePath(dir, lsn))
 }
 
 /** Copies the states up to `lsn`, verified; removes others from `to`. @throws as `loadAppState` */
@@ -109,7 +136,8 @@ const stateOrFault = (disk: Disk, dir: string, lsn: number): AppState | string =
   }
 }
 
-const encoded = ({ lsn, time, content }: AppState): Uint8Array => {
+/** The bytes of the file of a state. */
+export const encodedAppState = ({ lsn, time, content }: AppState): Uint8Array => {
   const bytes = new Uint8Array(headBytes + content.length)
   const view = viewOf(bytes)
   bytes.set(magic)

@@ -122,7 +122,7 @@ export class SnapshotWork implements SnapshotHost {
       rows: async (asked) => this.#rows(asked),
       tidy: async ({ dir, kept }) => removeUnnamed(this.#parts.disk, dir, kept),
       saveState: async ({ dir, state }) => ({ states: saveAppState(this.#parts.disk, dir, state) }),
-      loadState: async ({ dir }) => ({ state: loadAppState(this.#parts.disk, dir) }),
+      loadState: async ({ dir }) => loadAppState(this.#parts.disk, dir),
     }
     try {
       this.#refuseIfEnded()

@@ -71,11 +71,11 @@ const logOptions = ({ clock }: Ports, { logOf, leaseMs }: Membership, shard: num
 
 const snapshotsOf = (
   { disk, clock }: Ports,
-  { storage, session, dir }: Membership,
+  { storage, session, dir, logOf }: Membership,
   shard: number,
 ): InstanceType<SharedStorage['SharedSnapshots']> =>
   new storage.SharedSnapshots({
-    ...{ files: session.files, disk, clock, shard },
+    ...{ files: session.files, log: logOf(shard), disk, clock, shard },
     dir: shardFolder(dir, shard).snapshots,
   })
 

@@ -6,9 +6,13 @@ import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
 
 const made = async (...names: readonly string[]) => {
-  const { files } = new SimulatedEngine().connect('c')
+  const session = new SimulatedEngine().connect('c')
+  const { files } = session
   for (const name of names) await files.put(name, [Buffer.from(name)])
-  const parts = { files, disk: simulatedDisk({}), clock: virtualClock(1), shard: 0, dir: '/data/s' }
+  const parts = {
+    ...{ files, log: session.log('0'), disk: simulatedDisk({}) },
+    ...{ clock: virtualClock(1), shard: 0, dir: '/data/s' },
+  }
   return { files, snapshots: new SharedSnapshots(parts) }
 }
 

@@ -125,7 +125,7 @@ class Link {
   snapshotsOf(shard: number, disk: Disk, clock: Clock): SharedSnapshots {
     const { files } = this.session
     const dir = `/data/shard-${shard}/snapshot`
-    return new SharedSnapshots({ files, disk, clock, shard, dir })
+    return new SharedSnapshots({ files, log: this.logOf(shard), disk, clock, shard, dir })
   }
 
   /** The process loses its connections. What it has sent may arrive. The next process has others. */
