@@ -10,6 +10,7 @@ import {
   type BackupFolder,
   type BackupFolders,
   describeHolder,
+  type LogExporter,
   type LogState,
   type Progress,
   refusalOf,
@@ -65,6 +66,8 @@ export type BackupParts = {
   readonly shards: readonly ControlShard[]
   readonly claimFolder: BackupFolders
   readonly copyShard: ShardCopier
+  /** Makes the files of a log in an engine. */
+  readonly exportLog?: LogExporter | undefined
   /** The data folder, absolute. */
   readonly dir: string
   readonly instance: string
@@ -178,19 +181,22 @@ const cut = async ({ system }: BackupParts, shard: ControlShard): Promise<Cut> =
 }
 
 const copied = async (
-  { copyShard, signal }: BackupParts,
+  { copyShard, exportLog, signal }: BackupParts,
   dir: string,
   shard: ControlShard,
-  { durableLsn, snapshots, firstLsn }: LogState,
+  state: LogState,
   onProgress: ((progress: Progress) => void) | undefined,
 ): Promise<ShardCopy> => {
+  const { durableLsn, snapshots, firstLsn } = state
   const sound = snapshots.filter(({ lsn }) => !shard.snapshots.unusable.has(lsn))
   if (firstLsn > 1 && !sound.some(({ lsn }) => lsn >= firstLsn - 1))
     throw new KeelsonError('DEGRADED', `shard ${shard.index} has no sound snapshot at present`, {
       details: { shard: shard.index, firstLsn },
     })
+  const request = { shard: shard.index, log: shard.files.log(), state, snapshots: sound }
+  const files = await exportLog?.(request, signal)
   const { wal, blobs, snapshots: folder } = shard.parts.folders
-  const from = { wal, blobs, snapshots: folder }
+  const from = { wal: files?.dir ?? wal, blobs, snapshots: folder }
   const target = shardFolder(dir, shard.index)
   const to = { wal: target.wal, blobs: target.blobs, snapshots: target.snapshots }
   try {
@@ -198,6 +204,8 @@ const copied = async (
   } catch (error) {
     noteDamage(shard, error)
     throw error
+  } finally {
+    files?.remove()
   }
 }
 

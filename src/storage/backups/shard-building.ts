@@ -15,13 +15,12 @@ import { makeFolders } from '../disk/new-folders.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
-import { knownFeatures } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { StoredFrame } from '../ports/replica.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { replaceManifest } from '../segments/manifest.ts'
-import { SealedLog } from '../segments/sealed-log.ts'
+import { anyLog, SealedLog } from '../segments/sealed-log.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
@@ -36,14 +35,6 @@ export type ShardPlan = {
   readonly walId: string
   readonly epoch: number
   readonly base: ProjectedPosition | undefined
-}
-
-/** Nothing is known of the options that the log had; these take every frame that a log can have. */
-const layout = {
-  features: knownFeatures,
-  sectorBytes: 4096,
-  payloadMax: 1024 * 1024 * 1024,
-  fileBytes: 16 * 1024 * 1024,
 }
 
 const noBytes = new Uint8Array(0)
@@ -67,7 +58,7 @@ export class ShardBuilder {
     this.#lsn = base?.lsn ?? 0
     this.#time = base?.frame?.time ?? 0
     const log = { walId, epoch, baseLsn: this.#lsn + 1 }
-    this.#log = new SealedLog({ disk, clock, dir: folders.wal }, layout, log)
+    this.#log = new SealedLog({ disk, clock, dir: folders.wal }, anyLog, log)
     if (!base) return
     const file = disk.open(pathIn(folders.snapshots, `${snapshotName(base.lsn)}.tmp`), 'create')
     this.#rows = { file, writer: new SnapshotWriter(file, base) }

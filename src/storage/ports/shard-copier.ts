@@ -3,6 +3,7 @@
  * its own thread, which lives for one copy; in line in the simulation.
  */
 
+import type { LogHost, LogState } from './log-host.ts'
 import type { NamedSnapshot } from './named-snapshot.ts'
 import type { Progress } from './progress.ts'
 
@@ -71,3 +72,22 @@ export type ShardCopier = (
   signal: AbortSignal,
   onProgress?: (progress: Progress) => void,
 ) => Promise<ShardCopy>
+
+/** The log of a shard as of now: a pin keeps its frames. The snapshots are to be copied, too. */
+export type LogExport = {
+  readonly shard: number
+  readonly log: LogHost
+  readonly state: LogState
+  readonly snapshots: readonly NamedSnapshot[]
+}
+
+/**
+ * Makes the files of a log that has none, for a copy: its segments in `dir`, until `remove`, and the
+ * snapshots in their folder.
+ * @throws KeelsonError `CORRUPT`, `NO_SPACE`, `READ_ONLY`; the end of the log; `CLOSED` after
+ * `signal` was aborted
+ */
+export type LogExporter = (
+  request: LogExport,
+  signal: AbortSignal,
+) => Promise<{ readonly dir: string; readonly remove: () => void }>

@@ -10,6 +10,7 @@ import { frameBytes, frameTypes, roundUp } from '../frames/frame.ts'
 import { GroupedFrames } from '../frames/grouped-frames.ts'
 import { encodeSegmentHeader, noPredecessor, type SegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { knownFeatures } from '../ports/log-host.ts'
 import { sealedSpareName, segmentName } from './log-folder.ts'
 import { newSegmentHeader } from './log-place.ts'
 import type { Manifest } from './manifest.ts'
@@ -23,8 +24,22 @@ export type SealedLayout = Pick<SegmentHeader, 'features' | 'sectorBytes' | 'pay
   readonly fileBytes: number
 }
 
+/** The layout for a log whose options are not known: it takes every frame that a log can have. */
+export const anyLog: SealedLayout = {
+  features: knownFeatures,
+  sectorBytes: 4096,
+  payloadMax: 1024 * 1024 * 1024,
+  fileBytes: 16 * 1024 * 1024,
+}
+
 /** An existing folder, and the clock for random ids and time stamps. */
-export type SealedPlace = { readonly disk: Disk; readonly clock: Clock; readonly dir: string }
+export type SealedPlace = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly dir: string
+  /** Nothing is synced: it is for this process alone. */
+  readonly isTemporary?: boolean
+}
 
 /** Writes one log. Call `abandon` after a failure. */
 export class SealedLog {
@@ -93,7 +108,7 @@ export class SealedLog {
   }
 
   #finishSegment(): LogSegment {
-    const { disk, dir } = this.#place
+    const { disk, dir, isTemporary } = this.#place
     const { offset: endOffset, lsn: lastLsn, crc: lastCrc } = this.#frames.finish()
     const file = this.#open()
     const header = {
@@ -101,12 +116,12 @@ export class SealedLog {
       allocatedBytes: roundUp(endOffset, this.#header.sectorBytes),
     }
     writeAll(file, encodeSegmentHeader(header), 0, 'ENOSPC')
-    file.sync()
+    if (!isTemporary) file.sync()
     this.#file = undefined
     file.close()
     const name = segmentName(header.baseLsn, header.seq)
     disk.rename(pathIn(dir, sealedSpareName), pathIn(dir, name))
-    disk.syncFolder(dir)
+    if (!isTemporary) disk.syncFolder(dir)
     const segment = { name, header, lastLsn, endOffset, lastCrc }
     this.#chain.push(segment)
     const { walId, epoch, seq } = header

@@ -2,6 +2,7 @@
 import type { EngineCalls } from './engine-calls.ts'
 import type { followedLogHost } from './followed-log-host.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
+import type { logExporter } from './log-export.ts'
 import type { sharedLogHost } from './shared-log-host.ts'
 import type { SharedSnapshots } from './shared-snapshots.ts'
 import type { sharedTurnScanner } from './shared-turn-scan.ts'
@@ -14,6 +15,7 @@ export type SharedStorage = {
   readonly SharedSnapshots: typeof SharedSnapshots
   readonly EngineCalls: typeof EngineCalls
   readonly sharedTurnScanner: typeof sharedTurnScanner
+  readonly logExporter: typeof logExporter
 }
 
 /** Loads the modules. */
@@ -25,6 +27,7 @@ export const loadSharedStorage = async (): Promise<SharedStorage> => {
     import('./shared-snapshots.ts'),
     import('./engine-calls.ts'),
     import('./shared-turn-scan.ts'),
+    import('./log-export.ts'),
   ])
   return Object.assign({}, ...loaded)
 }

@@ -178,7 +178,9 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     leftovers: facts ? [] : shardsPresent(disk, dir).filter((shard) => shard >= shards),
     isUnknown: request.cache !== undefined && !facts && !isEmpty,
     finish: (logs) => {
-      const instanceId = Buffer.from(clock.randomBytes(16)).toString('hex')
+      // The members of a cluster are one instance.
+      const own = request.cache && logs[0]
+      const instanceId = own ?? Buffer.from(clock.randomBytes(16)).toString('hex')
       if (reading.state === 'absent') made.paths.push(join(dir, factsFileName))
       const { cache } = request
       const known = { instanceId, shards, logs, created: clock.now() }

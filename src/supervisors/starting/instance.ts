@@ -182,7 +182,7 @@ const instanceParts = (
   ending: AbortSignal,
 ): InstanceParts => {
   const { instance, settings, app } = options
-  const { claimBackup, copyShard, makeScanner } = ports
+  const { claimBackup, copyShard, exportLog, makeScanner } = ports
   const identity = {
     instanceId: claim.instanceId() ?? '',
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
@@ -198,7 +198,7 @@ const instanceParts = (
     }),
     followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
     backups: {
-      ...{ system, shards, instance, copyShard, dir: claim.dir, signal: ending },
+      ...{ system, shards, instance, copyShard, exportLog, dir: claim.dir, signal: ending },
       claimFolder: claimBackup,
     },
     readiness: new Readiness(system, shards, Boolean(app)),

@@ -6,6 +6,7 @@ import {
   type BlobHostFactory,
   type CacheOrigin,
   type Disk,
+  type LogExporter,
   type LogHostFactory,
   lmdbProjections,
   loadLmdb,
@@ -42,6 +43,8 @@ export type Ports = {
   readonly makeSnapshotHost: SnapshotHostFactory
   readonly claimBackup: BackupFolders
   readonly copyShard: ShardCopier
+  /** Makes the files of a log in an engine, for a backup. */
+  readonly exportLog?: LogExporter
   readonly makeScanner: TurnScannerFactory
   /** The part of the tree that serves attached prompts. The promise never rejects. */
   readonly attach?: (instance: string, app: Promise<App>) => ChildSpec

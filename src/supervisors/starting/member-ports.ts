@@ -53,6 +53,10 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
     }),
   makeSnapshotHost: snapshotHosts(ports, member),
   makeScanner: member.storage.sharedTurnScanner(ports.clock),
+  exportLog: member.storage.logExporter({
+    ...{ disk: ports.disk, clock: ports.clock, dir: member.dir },
+    fetch: (shard, snapshot) => snapshotsOf(ports, member, shard).fetch(snapshot),
+  }),
 })
 
 /** The ports of a standby that follows the logs. */
