@@ -74,6 +74,16 @@ test('importing keelson loads the runtime, the names of the actors and the check
   ).toEqual([])
 })
 
+test('a start without a cluster loads nothing of the storage that members share', () => {
+  const ofMembers = /^storage\/shared\/|^supervisors\/starting\/(member-|standby|ownership)/
+  const loaded = loadedBy('index.js', ...chunksOf('instance'), ...chunksOf('machine-ports'))
+  const member = loadedBy(...chunksOf('member-start'))
+
+  expect(among(loaded, /^storage\/threads\//).length).toBeGreaterThan(0)
+  expect(among(loaded, ofMembers)).toEqual([])
+  expect(among(member, ofMembers).length).toBeGreaterThan(2)
+})
+
 test('importing keelson/state-machine loads XState, and nothing of the storage', () => {
   const loaded = loadedBy('runtime/state-machine/state-machine.js')
 
