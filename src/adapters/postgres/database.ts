@@ -10,9 +10,10 @@ export type Columns = Readonly<Record<string, unknown>>
 /** One connection. Not for calls side by side. */
 export interface Database {
   /**
-   * Runs one statement. Parameters are texts, numbers, bytes or null. @throws the client's error
+   * Runs one statement. Parameters are texts, numbers, bytes or null. With a `name`, which belongs to
+   * this text alone, the connection prepares it once. @throws the client's error
    */
-  query(sql: string, parameters?: readonly unknown[]): Promise<readonly Columns[]>
+  query(sql: string, parameters?: readonly unknown[], name?: string): Promise<readonly Columns[]>
   /**
    * Adds rows to a table, within a transaction. `pieces`: COPY's binary format (`copy-format.ts`).
    * Each is made while the server takes the one before, and the event loop has a turn in between.

@@ -182,6 +182,8 @@ const appended = async (
       ...[log, end.epoch, end.lsn, end.id, after.epoch, after.lsn, after.id, provenLsn, bytes],
       features,
     ],
+    // To parse and plan it would take longer than to run it.
+    'append',
   )
   return rows.length === 1
 }

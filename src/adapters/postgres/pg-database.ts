@@ -43,8 +43,9 @@ export const connectPg = async (
     throw error
   }
   return {
-    async query(sql, parameters = []) {
-      const asked = client.query<Columns>(sql, parameters.map(asParameter))
+    async query(text, parameters = [], name) {
+      const values = parameters.map(asParameter)
+      const asked = client.query<Columns>({ text, values, ...(name !== undefined && { name }) })
       const { rows } = await answered(client, answerMs, asked)
       return rows
     },
