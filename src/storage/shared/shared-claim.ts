@@ -69,7 +69,9 @@ const claimAfter = async (
   const end = { epoch, lsn: after.lsn + 1, id: `${owner}-${after.lsn + 1}` }
   const content = { time, bytesBefore, payloads: new Uint8Array(0), lengths: [] }
   const bytes = encodeGroup(logId, end, content)
-  const group = { after, end, provenLsn: after.lsn, bytes }
+  // It proves what was before when it is acknowledged, and readers may see it earlier.
+  const provenLsn = last?.group.provenLsn ?? 0
+  const group = { after, end, provenLsn, bytes }
   return { group, bytes: bytesBefore + bytes.length, lastTime: time }
 }
 
