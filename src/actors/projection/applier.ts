@@ -8,7 +8,7 @@
  * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes
  * no changes during that time takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -150,10 +150,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       try {
         state.projection = await openProjection(state.shard, context)
       } catch (error) {
-        if (!isKeelsonError(error, 'DEGRADED') && !isKeelsonError(error, 'CORRUPT')) throw error
-        // A restart cannot help. The way back is `control.reopen`, or a new process.
-        goDown(state.shard, error, context)
-        return noReply(state)
+        return beyondRestart(state, error, ['DEGRADED', 'CORRUPT', 'FENCED'], context)
       }
       return noReply(state, { continue: ['rebuild'] })
     },
@@ -161,10 +158,15 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       const { shard, subscription } = state
       // The projection's writer is answered after this, and leaves the projection alone until then.
       const projection = projectionOf(state)
-      const behind = await logBehind(shard, projection)
-      const { lastLsn } = subscription
-      const rebuilt = await rebuildOverlay(shard, projection, behind, lastLsn, context)
-      return noReply(rebuilt ? opened(state, rebuilt, context) : waiting(state, behind))
+      try {
+        const behind = await logBehind(shard, projection)
+        const { lastLsn } = subscription
+        const rebuilt = await rebuildOverlay(shard, projection, behind, lastLsn, context)
+        return noReply(rebuilt ? opened(state, rebuilt, context) : waiting(state, behind))
+      } catch (error) {
+        // Another member owns the log, and may have trimmed it.
+        return beyondRestart(state, error, ['FENCED'], context)
+      }
     },
   },
 
@@ -301,6 +303,21 @@ const initialState = (shard: ProjectionShard): State => ({
 const projectionOf = ({ projection, shard }: State): ProjectionStore => {
   if (!projection) throw shard.unavailable()
   return projection
+}
+
+/**
+ * Takes the shard down if the error has one of these codes: a restart cannot help. The way back is
+ * `control.reopen`, or a new process. @throws any other error
+ */
+const beyondRestart = (
+  state: State,
+  error: unknown,
+  codes: readonly ErrorCode[],
+  context: Context,
+) => {
+  if (!(error instanceof KeelsonError && codes.includes(error.code))) throw error
+  goDown(state.shard, error, context)
+  return noReply(state)
 }
 
 /** Takes the shard down, and ends its tree. */

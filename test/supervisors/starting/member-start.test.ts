@@ -2,7 +2,9 @@
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import type { SharedLog } from '../../../src/storage/index.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
+import type { SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 
 test('one member starts, and what it acknowledged is there after its folder was deleted', async () => {
   const members = new Members()
@@ -194,6 +196,32 @@ test('a standby follows the log into its own cache, and no further than it is pr
 
   await members.during(owner.close())
   expect((await members.during(standby)).store.get('k')).toBe('last')
+})
+
+test('a standby whose frames are trimmed while it reads them follows again', async () => {
+  const members = new Members()
+  const owner = await members.start('a')
+  await members.during(owner.store.put('k', 'v'))
+  const standby = members.begin('b')
+  await members.clock.settle()
+  const session = members.sessions.get('b') as SimulatedSession
+  const makeLog = session.log.bind(session)
+  let reads = 0
+  session.log = (name) => {
+    const log = makeLog(name)
+    const read: SharedLog['read'] = async (...from) => {
+      reads++
+      // The first read opens the log, and this one rebuilds.
+      if (reads === 2) throw new KeelsonError('BAD_CURSOR', 'frames were trimmed')
+      return log.read(...from)
+    }
+    return { ...log, read }
+  }
+  await members.clock.advance(5 * leaseMs)
+  await members.during(owner.close())
+
+  expect((await members.during(standby)).store.get('k')).toBe('v')
+  expect(reads).toBeGreaterThan(2)
 })
 
 test('a standby that has seen more than the engine has begins nothing: CORRUPT', async () => {
