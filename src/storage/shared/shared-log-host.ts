@@ -23,6 +23,7 @@ import {
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
 import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
+import { fenced } from './append-verdict.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { readGroupAt } from './group-reading.ts'
 import { markAt, OwnedLog } from './owned-log.ts'
@@ -154,7 +155,8 @@ const create = async (log: SharedLog, calls: EngineCalls, clock: Clock): Promise
   const logId = Buffer.from(clock.randomBytes(16)).toString('hex')
   const { end } = await calls.ask(() => log.create(logId))
   if (end.lsn === 0) return null
-  throw new KeelsonError('CONFLICT', 'the log has frames', { details: { lsn: end.lsn } })
+  // Another member has made it since, and owns it.
+  throw calls.end(fenced(undefined))
 }
 
 const reportOf = (owned: OwnedLog, { remarks }: Inspection, lastTime: number): OpenReport => {

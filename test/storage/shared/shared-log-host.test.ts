@@ -17,7 +17,7 @@ logHostContract('kept by an engine', async () => {
   const clock = virtualClock()
   const log = (await new SimulatedEngine({ clock }).open({ cluster: 'c' })).log('0')
   const makeHost = () => sharedLogHost({ log, clock, patienceMs, uploads: noUploads })
-  return { ...at, makeHost, during: (work) => work }
+  return { ...at, makeHost, during: (work) => work, refusal: 'FENCED' }
 })
 
 const opened = async (host: LogHost): Promise<LogHost> => {
@@ -305,6 +305,15 @@ test('a description has the bytes that the engine keeps, and no segments', async
   expect({ removed, removedBytes }).toEqual({ removed: 0, removedBytes: before - inEngine() })
   expect(removedBytes).toBeGreaterThan(0)
   expect(await described()).toEqual({ segments: [], engineBytes: inEngine() })
+})
+
+test('a claim proves nothing before it is acknowledged', async () => {
+  const { makeHost, kept } = await world()
+
+  await opened(makeHost())
+
+  // The owner before had proven the frame before its last one.
+  expect(kept.groups.at(-1)).toMatchObject({ provenLsn: 3, end: { epoch: 2, lsn: 5 } })
 })
 
 test('a log that needs a newer version is not opened', async () => {

@@ -84,9 +84,7 @@ class Member {
     const inspection = await host.run('inspect', { ...at, evidence: [] })
     if (!inspection.exists) {
       // The other member may have made it, and written.
-      await host.run('create', at).catch((error: unknown) => {
-        if (codeOf(error) !== 'CONFLICT') throw error
-      })
+      await host.run('create', at)
       return
     }
     const { epoch } = await host.run('open', { ...at, inspection })
