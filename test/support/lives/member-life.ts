@@ -4,15 +4,7 @@
  * without their cache; links are cut, the engine restarts, loses what it had acknowledged, or passes to a newer version. The
  * clocks of processes run at rates that differ by less than 10 %. A life throws with the names of the promises that were broken.
  */
-// Loaded before a life: a start that loads them would take a time that no seed decides.
-import '../../../src/storage/shared/shared-log-loading.ts'
-import '../../../src/storage/shared/followed-log-host.ts'
-import '../../../src/storage/shared/lease-keeper.ts'
-import '../../../src/storage/shared/shared-log-host.ts'
-import '../../../src/storage/shared/shared-snapshots.ts'
-import '../../../src/storage/shared/shared-turn-scan.ts'
-import '../../../src/supervisors/starting/instance.ts'
-import '../../../src/supervisors/starting/member-start.ts'
+import '../worlds/loaded-members.ts'
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import { type App, isKeelsonError } from '../../../src/index.ts'
 import type { SharedSnapshot } from '../../../src/storage/index.ts'
@@ -55,6 +47,8 @@ class MemberLife {
   /** The logs that have lost commits, and their ends then. */
   #lost = new Map<string, number>()
   #isEnding = false
+  /** Ends the present failover. */
+  #promotes = (): void => undefined
 
   constructor(seed: number) {
     this.#seed = seed
@@ -95,6 +89,7 @@ class MemberLife {
       await this.#run(2 * leaseMs * this.#random())
       this.#trouble()
     }
+    this.#promotes()
     if (last === 'loss') await this.#lose()
     else if (last === 'newer') await this.#passToNewer()
     else await this.#calm()
@@ -122,7 +117,7 @@ class MemberLife {
       aheadMs: this.pick([-4_000, 0, 0, 3_000]),
       seed: this.#seed,
       witness: {
-        sends: (from, group) => this.claims.sends(from, group),
+        sends: (...sent) => this.claims.sends(...sent),
         acknowledged: (...ack) => this.claims.acknowledged(...ack),
         names: (_, file, isReadBack) => {
           this.count('snapshots')
@@ -144,10 +139,27 @@ class MemberLife {
       kill: () => member && this.#kill(member),
       'power cut': () => member && this.#kill(member, 'power'),
       'engine restart': () => this.engine.restart(ms / 2),
+      failover: () => this.#failOver(ms / 2),
     }
     const what = this.pick([...Object.keys(troubles), 'stop', 'stop', 'kill', 'cut link'])
     this.count(`trouble: ${what}`)
     troubles[what]?.()
+  }
+
+  /** A primary without its standby shows what it does, and acknowledges nothing. Then the standby takes over. */
+  #failOver(ms: number): void {
+    if (this.engine.isAlone) return
+    const copy = this.engine.copy('c')
+    this.claims.alone()
+    this.engine.isAlone = true
+    this.#promotes = () => {
+      this.#promotes = () => undefined
+      this.engine.isAlone = false
+      this.engine.promote('c', copy)
+      this.engine.restart(this.pick([5, 300]))
+      this.claims.goesBack()
+    }
+    this.clock.after(ms, () => this.#promotes())
   }
 
   #kill({ process: { name, machine }, process }: Member, how: 'process' | 'power' = 'process') {
@@ -160,6 +172,13 @@ class MemberLife {
     } else disk.killProcess()
     if (this.#random() < 0.5) this.emptyCache(name)
     this.clock.after(3 * leaseMs * this.#random(), () => this.#begin(name))
+  }
+
+  /** A start was refused. */
+  refused(error: unknown): void {
+    this.count(`start: ${codeOf(error)}`)
+    const isFalse = codeOf(error) === 'CORRUPT' && !this.claims.isLost
+    this.claims.refute(isFalse, `M7: nothing was lost, and a start was refused: ${error}`)
   }
 
   /** Removes everything that the machine of a member keeps. */
@@ -207,6 +226,9 @@ class MemberLife {
       this.#living.some(({ pending }) => pending > 0),
       'M3: a call was never settled',
     )
+    const shards = this.#living.flatMap(({ app }) => app?.shards ?? [])
+    const isDown = shards.some(({ phase }) => phase.kind !== 'open')
+    this.claims.refute(isDown, 'M7: nothing was lost, and a shard is down')
     this.claims.areSettled(this.clients.additions.map(({ number }) => number))
     for (const { app } of this.#living) void app?.close()
     await this.clock.advance(2 * leaseMs)
@@ -370,7 +392,7 @@ class Member implements Client {
         const reason = await app.closed
         this.#life.count(`closed: ${reasonOf(reason)}`)
       } catch (error) {
-        this.#life.count(`start: ${codeOf(error)}`)
+        this.#life.refused(error)
         await this.#pause(leaseMs)
       }
       this.app = undefined

@@ -31,6 +31,13 @@ export type Witnessed = {
   readonly lost: ReadonlySet<string>
 }
 
+/** The record of an engine at one moment. */
+type EngineRecord = {
+  readonly places: ReadonlyMap<string, Place>
+  readonly ends: ReadonlyMap<string, SharedGroup['end']>
+  readonly writers: ReadonlyMap<string, string>
+}
+
 /** What a process has sent, and what the engine has acknowledged to it. */
 class Known {
   readonly sent = new Set<string>()
@@ -50,6 +57,8 @@ export const markOf = (kind: 'put' | 'add' | 'paid', number: number): string => 
 export class MemberClaims {
   readonly refuted = new Set<string>()
   readonly places = new Map<string, Place>()
+  /** What the engine has acknowledged, while it shows more than that. */
+  #durable: EngineRecord | undefined
   /** The engine has lost what it had acknowledged: what follows from its record is not judged any more. */
   isLost = false
   readonly #now: () => number
@@ -101,8 +110,35 @@ export class MemberClaims {
     this.#isNewer = true
   }
 
-  sends(process: Witnessed, { bytes }: SharedGroup): void {
+  /** Returns the epoch of the log at this moment. */
+  sends(process: Witnessed, log: string, { bytes }: SharedGroup): number {
     for (const mark of marksIn(bytes)) this.#of(process).sent.add(mark)
+    return this.#provenEnds.get(log)?.epoch ?? 0
+  }
+
+  /** From now on the engine acknowledges nothing: what takes effect may be lost. */
+  alone(): void {
+    const [places, ends, writers] = [this.places, this.#ends, this.#writers]
+    this.#durable = { places: new Map(places), ends: new Map(ends), writers: new Map(writers) }
+  }
+
+  /** The engine has lost what it did not acknowledge. */
+  goesBack(): void {
+    if (!this.#durable) return
+    const { places, ends, writers } = this.#durable
+    this.#durable = undefined
+    for (const [mine, its] of [
+      [this.places, places],
+      [this.#ends, ends],
+      [this.#writers, writers],
+    ] as [Map<string, unknown>, ReadonlyMap<string, unknown>][]) {
+      mine.clear()
+      for (const [name, each] of its) mine.set(name, each)
+    }
+  }
+
+  get #provenEnds(): ReadonlyMap<string, SharedGroup['end']> {
+    return this.#durable?.ends ?? this.#ends
   }
 
   /** `epochThen`: that of the log when the process has sent the group. */
@@ -137,7 +173,7 @@ export class MemberClaims {
   // Clients.
 
   begins(): Moment {
-    const epochs = [...this.#ends].map(([log, { epoch }]) => [log, epoch] as const)
+    const epochs = [...this.#provenEnds].map(([log, { epoch }]) => [log, epoch] as const)
     return { at: this.#now(), seen: new Map(this.#seen), epochs: new Map(epochs) }
   }
 

@@ -19,7 +19,8 @@ import type { SimulatedEngine, SimulatedSession } from './simulated-engine.ts'
 
 /** Who hears of the requests of a process. */
 export type ProcessWitness = {
-  sends(process: MemberProcess, group: SharedGroup): void
+  /** Returns the epoch of the log at this moment. */
+  sends(process: MemberProcess, log: string, group: SharedGroup): number
   acknowledged(process: MemberProcess, log: string, group: SharedGroup, epochThen: number): void
   /** It asks the log to name a snapshot. `isReadBack`: it has read it to its end. */
   names(process: MemberProcess, file: string, isReadBack: boolean): void
@@ -122,13 +123,12 @@ export class MemberProcess {
   }
 
   #witnessedLog(name: string, log: SharedLog): SharedLog {
-    const { witness, engine } = this.#options
+    const { witness } = this.#options
     const own = this.#ownCalls(log)
     return {
       ...own,
       append: async (group, features) => {
-        witness.sends(this, group)
-        const { epoch } = engine.kept('c', name).head.end
+        const epoch = witness.sends(this, name, group)
         await own.append(group, features)
         witness.acknowledged(this, name, group, epoch)
       },

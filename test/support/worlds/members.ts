@@ -1,4 +1,5 @@
 /** Members of a cluster: machines around one simulated engine, on one virtual clock. */
+import './loaded-members.ts'
 import { onTestFinished } from 'vitest'
 import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/index.ts'

@@ -115,6 +115,8 @@ export class SimulatedEngine implements SharedEngine {
   /** Requests that did not arrive before its last restart are lost, and so are their answers. */
   restarts = 0
   upAt = 0
+  /** No standby answers it: what changes is shown, acknowledged to nobody, and may be lost. */
+  isAlone = false
   readonly #clusters = new Map<string, Cluster>()
   readonly #flaw: EngineFlaw | undefined
 
@@ -226,12 +228,16 @@ export class SimulatedSession implements SharedSession {
     const lane = { arrival: 0 }
     const { logs } = this.#cluster
     const engine = this.#engine
-    const ask = <T>(work: (log: StoredLog) => T): Promise<T> =>
-      this.#ask(lane, () => {
-        const log = logs.get(name)
-        if (!log) throw new KeelsonError('NO_SEGMENTS', `there is no log ${name}`)
-        return work(log)
-      })
+    const ask = <T>(work: (log: StoredLog) => T, onlyReads = false): Promise<T> =>
+      this.#ask(
+        lane,
+        () => {
+          const log = logs.get(name)
+          if (!log) throw new KeelsonError('NO_SEGMENTS', `there is no log ${name}`)
+          return work(log)
+        },
+        onlyReads,
+      )
     return {
       create: (logId) =>
         this.#ask(lane, () => {
@@ -241,7 +247,7 @@ export class SimulatedSession implements SharedSession {
           logs.set(name, log)
           return log.head
         }),
-      head: () => ask(({ head }) => head),
+      head: () => ask(({ head }) => head, true),
       append: (group, features = 0) =>
         ask((log) => {
           refuseBackwards(group)
@@ -262,7 +268,7 @@ export class SimulatedSession implements SharedSession {
             found.push(group)
           }
           return { groups: found, next: found.at(-1)?.end.lsn ?? after }
-        }),
+        }, true),
       moved: (after, signal) =>
         this.#moved(() => (logs.get(name)?.head.end.lsn ?? 0) > after, signal),
       name: (epoch, snapshot) =>
@@ -312,7 +318,7 @@ export class SimulatedSession implements SharedSession {
     const { entries } = cluster
     return {
       view: () =>
-        this.#ask(lane, () => ({ revision: cluster.revision, entries: new Map(entries) })),
+        this.#ask(lane, () => ({ revision: cluster.revision, entries: new Map(entries) }), true),
       set: (name, revision, value) =>
         this.#ask(lane, () => {
           const present = entries.get(name)
@@ -351,16 +357,20 @@ export class SimulatedSession implements SharedSession {
           return { size: bytes.length }
         })
       },
-      size: (name) => this.#ask(lane, () => files.get(name)?.length),
+      size: (name) => this.#ask(lane, () => files.get(name)?.length, true),
       read: (name, from = 0, to) => this.#read(lane, name, from, to),
       list: (prefix) =>
-        this.#ask(lane, () => [...files.keys()].filter((name) => name.startsWith(prefix)).sort()),
+        this.#ask(
+          lane,
+          () => [...files.keys()].filter((name) => name.startsWith(prefix)).sort(),
+          true,
+        ),
       remove: (name) => this.#ask(lane, () => void files.delete(name)),
     }
   }
 
   async *#read(lane: Lane, name: string, from: number, to?: number): AsyncGenerator<Uint8Array> {
-    const bytes = await this.#ask(lane, () => this.#cluster.files.get(name))
+    const bytes = await this.#ask(lane, () => this.#cluster.files.get(name), true)
     if (!bytes) throw new KeelsonError('CORRUPT', `there is no file ${name}`)
     yield this.#engine.damagesFiles ? new Uint8Array(bytes.length) : bytes.subarray(from, to)
   }
@@ -381,10 +391,11 @@ export class SimulatedSession implements SharedSession {
     })
   }
 
-  async #ask<T>(lane: Lane, work: () => T): Promise<T> {
+  /** `onlyReads`: the engine answers it also when it is alone. */
+  async #ask<T>(lane: Lane, work: () => T, onlyReads = false): Promise<T> {
     if (this.#isClosed) throw noAnswer()
     if (!this.#engine.faults) return this.#answeredAtOnce(work)
-    return this.#answeredLater(lane, work, this.#engine.faults)
+    return this.#answeredLater(lane, work, this.#engine.faults, onlyReads)
   }
 
   #answeredAtOnce<T>(work: () => T): T {
@@ -394,7 +405,12 @@ export class SimulatedSession implements SharedSession {
     throw noAnswer()
   }
 
-  #answeredLater<T>(lane: Lane, work: () => T, faults: EngineFaults): Promise<T> {
+  #answeredLater<T>(
+    lane: Lane,
+    work: () => T,
+    faults: EngineFaults,
+    onlyReads: boolean,
+  ): Promise<T> {
     const { clock, random } = this.#engine
     const draws = (chance: number): boolean => random() < chance
     const engine = this.#engine
@@ -414,7 +430,7 @@ export class SimulatedSession implements SharedSession {
         else settle()
       }
       const heard = (settle: () => void): void => {
-        if (draws(faults.lostAnswer)) return
+        if (draws(faults.lostAnswer) || (engine.isAlone && !onlyReads)) return
         clock.after(delayMs, () => {
           if (!isCut()) deliver(settle)
         })
