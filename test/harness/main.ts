@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util'
 import { noPostgres } from '../support/worlds/postgres-server.ts'
+import { type ClusterRounds, clusterRounds } from './cluster-rounds.ts'
 import { type Deaths, deathRounds } from './death-rounds.ts'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'
@@ -21,6 +22,7 @@ import {
 
 type Options = Omit<StrikeOptions, 'progress'> & {
   readonly kinds: readonly KindName[]
+  readonly leaseMs: number
   readonly progress: (strikes: number, facts: string) => void
 }
 
@@ -73,6 +75,23 @@ const deaths: Harness = async ({ rounds, seed, progress }) =>
     await deathRounds({ rounds, seed, progress: (sum) => progress(sum.kills, deathFacts(sum)) }),
   )
 
+const clusterFacts = ({ acknowledged, gaps, charges }: ClusterRounds): string => {
+  const rounds = Object.entries(gaps).map(([trouble, all]) => {
+    const sorted = all.toSorted((one, other) => one - other)
+    const at = (part: number): number => Math.round(sorted[Math.ceil(part * all.length) - 1] ?? 0)
+    return `${trouble} ${all.length} (${at(0.5)} ms, p99 ${at(0.99)} ms)`
+  })
+  return (
+    `${rounds.join(', ')} without an acknowledgement; ` +
+    `${acknowledged} acknowledgements, ${charges} orders charged once`
+  )
+}
+
+const cluster: Harness = async ({ progress, ...options }) =>
+  clusterFacts(
+    await clusterRounds({ ...options, progress: (done, sum) => progress(done, clusterFacts(sum)) }),
+  )
+
 const harnesses: Record<string, Harness> = {
   kill: striking(killRounds),
   power: striking(powerRounds),
@@ -81,12 +100,13 @@ const harnesses: Record<string, Harness> = {
   snapshots,
   replication,
   deaths,
+  cluster,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const usage =
-  'usage: harness kill|power|pages|orders|snapshots|replication|deaths [--rounds N] [--seed N] [--at-once N] [--kind K]'
+  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
@@ -95,6 +115,7 @@ const run = async (): Promise<void> => {
       seed: { type: 'string' },
       'at-once': { type: 'string' },
       kind: { type: 'string' },
+      lease: { type: 'string' },
     },
     allowPositionals: true,
   })
@@ -109,8 +130,13 @@ const run = async (): Promise<void> => {
   if (!isCount(rounds) || !isCount(atOnce) || !Number.isSafeInteger(seed))
     throw new Error('--rounds, --at-once and --seed take whole numbers')
   const lacksDisk = name === 'power' || name === 'pages'
-  const reason = lacksDisk ? noLoopDisk() : name === 'replication' ? noPostgres() : undefined
+  const reason = lacksDisk
+    ? noLoopDisk()
+    : ['replication', 'cluster'].includes(name)
+      ? noPostgres()
+      : undefined
   if (reason !== undefined) return say(`skipped: ${reason}`)
+  const leaseMs = Number(values.lease ?? 1_000)
   const begun = performance.now()
   const seconds = (): string => `${Math.round((performance.now() - begun) / 1000)} s`
   let told = 0
@@ -119,7 +145,7 @@ const run = async (): Promise<void> => {
     told = strikes
     say(`${facts}, ${seconds()}`)
   }
-  const facts = await harness({ rounds, seed, atOnce, kinds, progress })
+  const facts = await harness({ rounds, seed, atOnce, kinds, leaseMs, progress })
   say(`${facts}, ${seconds()}: nothing that was acknowledged is missing`)
 }
 

@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import {
+  type CacheOrigin,
   type Damage,
   type DataFolderFacts,
   type Disk,
@@ -38,8 +39,8 @@ export type WalTarget = {
 
 /**
  * Reads `dir`.
- * @throws KeelsonError `INVALID_ARGUMENT` when it is not a folder; `UNSUPPORTED_VERSION`; an error
- * of the disk
+ * @throws KeelsonError `INVALID_ARGUMENT` when it is not a folder; `CONFIG` for a cache;
+ * `UNSUPPORTED_VERSION`; an error of the disk
  */
 export const walTarget = (disk: Disk, dir: string): WalTarget =>
   refusing(() => {
@@ -60,12 +61,21 @@ export const walTarget = (disk: Disk, dir: string): WalTarget =>
     return { dir: log, isDataFolder: false, logs: [{ dir: log }], damage: [], ...holderOf([log]) }
   })
 
+/** The logs of a cache are not in its folder. @throws KeelsonError `CONFIG` */
+const refuseCache = (dir: string, { cluster, engine }: CacheOrigin): never => {
+  const message =
+    `${dir} is a cache of the cluster ${cluster}: its logs are in ${engine}. ` +
+    'The member that owns it reads them with app.wal(shard).read(); keelson doctor examines the cache'
+  throw new KeelsonError('CONFIG', message, { details: { path: 'dir', dir } })
+}
+
 const dataFolder = (
   dir: string,
   present: readonly number[],
   reading: ReturnType<typeof readDataFolder>,
 ): WalTarget => {
   const facts = reading.state === 'sound' ? reading.facts : undefined
+  if (facts?.cache) refuseCache(dir, facts.cache)
   const logs = knownShards(dir, reading, present).map((known) => ({
     dir: known.folders.wal,
     known,

@@ -46,6 +46,10 @@ export const findingKinds = {
     'note',
     'An instance has the folder open. Only what is safe to read was examined: keelson.json, logs, snapshots.',
   ],
+  'folder.cache': [
+    'note',
+    'The folder is a cache. The logs are in an engine, and were not examined.',
+  ],
   'folder.unmade': ['note', 'Nothing was ever written here. The next start begins anew.'],
   'folder.unfinished': [
     'damage',

@@ -12,6 +12,7 @@ import {
 import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
 import type { Progress } from '../ports/progress.ts'
+import { examiningCache } from './cache-examination.ts'
 import type { FolderFacts } from './folder-findings.ts'
 import { comparingRows } from './row-comparison.ts'
 import { examiningShard, type ShardFacts } from './shard-facts.ts'
@@ -49,6 +50,10 @@ export async function* examiningFolder(
   const present = shardsPresent(disk, dir)
   const isLive = heldBy !== undefined
   const isDeep = temporary !== undefined
+  if (reading.state === 'sound' && reading.facts.cache) {
+    const cached = yield* examiningCache(disk, knownShards(dir, reading, present), isLive)
+    return { ...outside, ...described, present, shards: [], cached, temporary: [] }
+  }
   const shards: ShardFacts[] = []
   for (const known of knownShards(dir, reading, present)) {
     const facts = yield* examiningShard(disk, { ...known, isLive, isDeep })

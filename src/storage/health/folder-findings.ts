@@ -7,6 +7,7 @@ import {
   type LogFloor,
 } from '../disk/data-folder.ts'
 import type { LockHolder } from '../disk/lock-holder.ts'
+import { type CachedShard, cacheFindings } from './cache-examination.ts'
 import { type Finding, finding } from './finding.ts'
 import type { ShardFacts } from './shard-facts.ts'
 import { shardFindings } from './shard-findings.ts'
@@ -38,6 +39,8 @@ export type FolderFacts = {
   readonly shards: readonly ShardFacts[]
   /** The process that has the folder open, in one line. */
   readonly heldBy?: string
+  /** Instead, the shards of a cache. */
+  readonly cached?: readonly CachedShard[]
   /** What LOCK says of its last holder. */
   readonly lastHolder: LockHolder
   /** Leftovers beside the shards. */
@@ -48,11 +51,13 @@ export type FolderFacts = {
 
 /** All findings: those of the folder, then those of each shard. */
 export const folderFindings = (facts: FolderFacts): Finding[] => {
-  const { dir, reading, shards } = facts
+  const { dir, reading, shards, cached = [] } = facts
+  const cache = reading.state === 'sound' && reading.facts.cache
   const logs = reading.state === 'sound' ? reading.facts.logs : undefined
   const findings = [
     ...describedFindings(facts),
     ...placeFindings(facts),
+    ...(cache ? cacheFindings(dir, cache, cached) : []),
     ...shards.flatMap((shard) => shardFindings({ ...shard, dir, logs })),
   ]
   return findings.map((each) => (mayRepair(facts, each) ? each : { ...each, repair: [] }))
@@ -151,7 +156,7 @@ const strayShards = ({ dir, present }: FolderFacts, count: number): Finding[] =>
 /** Less than this is free: a snapshot, or a few segments, may not fit. */
 const freeBytesMin = 256 * 1024 * 1024
 
-const placeFindings = ({ dir, disk, access, temporary }: FolderFacts): Finding[] => {
+const placeFindings = ({ dir, reading, disk, access, temporary }: FolderFacts): Finding[] => {
   const findings: Finding[] = access.map(({ file, evidence }) =>
     finding('folder.access', {
       file,
@@ -168,7 +173,9 @@ const placeFindings = ({ dir, disk, access, temporary }: FolderFacts): Finding[]
         repair: [{ kind: 'remove', path: file }],
       }),
     )
-  if (disk.isVolatile)
+  const isCache = reading.state === 'sound' && reading.facts.cache !== undefined
+  // A cache may be lost.
+  if (disk.isVolatile && !isCache)
     findings.push(
       finding('disk.memory', {
         file: dir,

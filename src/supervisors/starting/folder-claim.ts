@@ -246,7 +246,7 @@ const refuseOtherKind = (
   if (!wanted && cache)
     throw otherKind(
       dir,
-      `${dir} is a cache of the cluster ${cache.cluster}, whose logs are in ${cache.engine}: start it with the option cluster`,
+      `${dir} is a cache of the cluster ${cache.cluster}, whose logs are in ${cache.engine}: only a member of it can open the folder (the option cluster)`,
     )
 }
 

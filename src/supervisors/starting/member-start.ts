@@ -87,11 +87,18 @@ const attempt = async (parts: Parts): Promise<App | undefined> => {
     return await startedOn(session, { ...parts, options: { ...options, shards } })
   } catch (error) {
     await session.close()
-    if (!isAway(error) && !isKeelsonError(error, 'FENCED')) throw error
+    if (!isOutrun(error)) throw error
     waitsFor(reasonText(error))
     return undefined
   }
 }
+
+/** Whether a start failed because the engine was away, or another member was faster. */
+const isOutrun = (error: unknown): boolean =>
+  isAway(error) ||
+  isKeelsonError(error, 'FENCED') ||
+  // It has made the log since this one looked.
+  (isKeelsonError(error, 'CONFLICT') && error.details.lsn !== undefined)
 
 const startedOn = async (
   session: SharedSession,

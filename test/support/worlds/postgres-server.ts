@@ -44,8 +44,8 @@ export class PostgresServer {
   readonly #folder: string
   #process: ChildProcess | undefined
 
-  /** Makes the cluster in `folder`, which must not exist. */
-  constructor(folder: string) {
+  /** Makes the cluster in `folder`, which must not exist: a new one, or a standby of `primary`. */
+  constructor(folder: string, primary?: PostgresServer) {
     this.#folder = folder
     const user = servant()
     // Its user must come as far as the folder.
@@ -53,24 +53,25 @@ export class PostgresServer {
     mkdirSync(folder)
     if (user) chownSync(folder, user.uid, user.gid)
     chmodSync(folder, 0o700)
-    const words = [
-      '-D',
-      this.data,
-      '-U',
-      'keelson',
-      '-A',
-      'trust',
-      '-E',
-      'UTF8',
-      '--locale=C',
-      '-N',
-    ]
-    const made = spawnSync(join(binaries() ?? '', 'initdb'), words, {
-      ...user,
-      cwd: folder,
-      encoding: 'utf8',
-    })
-    if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+    if (primary) this.#run('pg_basebackup', '-D', this.data, '-d', primary.url, '-R', '-c', 'fast')
+    else
+      this.#run(
+        'initdb',
+        ...['-D', this.data, '-U', 'keelson', '-A', 'trust', '-E', 'UTF8'],
+        '--locale=C',
+        '-N',
+      )
+  }
+
+  #run(program: string, ...words: readonly string[]): void {
+    const options = { ...servant(), cwd: this.#folder, encoding: 'utf8' as const }
+    const ran = spawnSync(join(binaries() ?? '', program), words, options)
+    if (ran.status !== 0) throw new Error(`${program} failed: ${ran.stderr}`)
+  }
+
+  /** The file of the socket that it takes connections at. */
+  get socket(): string {
+    return join(this.#folder, '.s.PGSQL.5432')
   }
 
   /** The folder of the cluster. */
@@ -98,7 +99,8 @@ export class PostgresServer {
       .setEncoding('utf8')
       .iterator({ destroyOnReturn: false })) {
       told += text
-      if (!told.includes('ready to accept connections')) continue
+      // A standby takes connections that only read.
+      if (!/ready to accept (?:read-only )?connections/.test(told)) continue
       server.stderr.resume()
       return
     }
