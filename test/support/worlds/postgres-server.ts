@@ -9,7 +9,8 @@ import { dirname, join } from 'node:path'
 
 const packaged = '/usr/lib/postgresql'
 
-const binaries = (): string | undefined => {
+/** The folder of the programs of PostgreSQL. */
+export const binaries = (): string | undefined => {
   const versions = existsSync(packaged) ? readdirSync(packaged) : []
   const newest = versions.sort((left, right) => Number(right) - Number(left))
   const folders = newest.map((version) => join(packaged, version, 'bin'))
@@ -23,7 +24,7 @@ const numberOf = (flag: string, user: string): number | undefined => {
 }
 
 /** Who runs it: the caller, or for root a user without rights. */
-const servant = (): { readonly uid: number; readonly gid: number } | undefined => {
+export const servant = (): { readonly uid: number; readonly gid: number } | undefined => {
   if (process.getuid?.() !== 0)
     return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
   for (const user of ['postgres', 'nobody']) {
