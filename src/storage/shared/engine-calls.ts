@@ -66,13 +66,14 @@ export class EngineCalls {
 
   /**
    * As `ask`, by an owner. A refusal that shows another owner ends all calls with `FENCED`: it has
-   * the epoch, or has trimmed what this owner has not.
+   * the epoch, or has trimmed what this owner has not. `isTrimmed`: this owner has trimmed it.
    */
-  async asOwner<T>(call: () => Promise<T>): Promise<T> {
+  async asOwner<T>(call: () => Promise<T>, isTrimmed = (): boolean => false): Promise<T> {
     try {
       return await this.ask(call)
     } catch (error) {
-      const isFenced = isKeelsonError(error, 'FENCED') || isKeelsonError(error, 'BAD_CURSOR')
+      const isFenced =
+        isKeelsonError(error, 'FENCED') || (isKeelsonError(error, 'BAD_CURSOR') && !isTrimmed())
       throw isFenced && error !== this.#end ? this.end(fenced(error)) : error
     }
   }

@@ -11,6 +11,8 @@ export type ReadLog = {
   readonly log: SharedLog
   readonly calls: EngineCalls
   readonly logId: string
+  /** The frames up to here were trimmed by the owner that reads. */
+  readonly trimmedLsn?: () => number
 }
 
 /** A verified group. */
@@ -20,18 +22,19 @@ export type ReadGroup = { readonly group: SharedGroup; readonly content: GroupFr
  * Groups with LSNs from `from` on, in order and without a gap, at least one: the caller knows that
  * it is there. Until the engine shows it there is no answer.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; the end of the calls, `FENCED` if another
- * owner has trimmed them
+ * owner has trimmed them; `BAD_CURSOR` if this one has
  */
 export const readGroups = async (
-  { log, calls, logId }: ReadLog,
+  { log, calls, logId, trimmedLsn = () => 0 }: ReadLog,
   from: number,
   maxBytes: number,
 ): Promise<readonly ReadGroup[]> => {
-  const groups = await calls.asOwner(async () => {
+  const read = async (): Promise<readonly SharedGroup[]> => {
     const reading = await log.read(from - 1, maxBytes)
     if (reading.groups.length > 0) return reading.groups
     throw new KeelsonError('UNKNOWN_OUTCOME', `the engine does not show lsn ${from}`)
-  })
+  }
+  const groups = await calls.asOwner(read, () => trimmedLsn() >= from)
   let before: SharedGroup | undefined
   return groups.map((group) => {
     const follows = before ? isSamePosition(group.after, before.end) : group.after.lsn < from

@@ -4,7 +4,7 @@
  * LSN, and each acknowledged frame is durable.
  */
 import type { Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { markOf } from '../examination/frame-mark.ts'
 import { Pins } from '../log/log-retention.ts'
 import type {
@@ -46,6 +46,7 @@ type Answer<K extends keyof LogProtocol> = Promise<LogProtocol[K]['answer']>
 /** A log that its owner may write. */
 export class OwnedLog {
   readonly #parts: OwnedParts
+  readonly #reads: ReadLog
   readonly #pins = new Pins()
   /** Of the head, what this owner alone changes. */
   #snapshots: SharedHead['snapshots']
@@ -64,6 +65,7 @@ export class OwnedLog {
   constructor(parts: OwnedParts) {
     const { head, bytes, lastTime, appends } = parts
     this.#parts = parts
+    this.#reads = { ...parts, trimmedLsn: () => this.#trimmedLsn }
     this.#snapshots = head.snapshots
     this.#trimmedLsn = head.trimmed.lsn
     this.#lastTime = lastTime
@@ -164,7 +166,7 @@ export class OwnedLog {
     ]
     if (to > from) {
       const { log, calls } = this.#parts
-      const mark = markText(markAt(await readGroupAt(this.#parts, to), to))
+      const mark = markText(markAt(await readGroupAt(this.#reads, to), to))
       await calls.asOwner(() => log.trim(epoch, to, mark))
       this.#bytesTo.clear()
     }
@@ -191,7 +193,13 @@ export class OwnedLog {
     const first = Math.max(from, fromCheckpoint ? checkpointLsn + 1 : 0)
     this.#refuseBefore(first)
     const last = Math.min(to ?? durableLsn, durableLsn)
-    return { ...(await readFrames(this.#parts, first, last, maxBytes)), durableLsn }
+    try {
+      return { ...(await readFrames(this.#reads, first, last, maxBytes)), durableLsn }
+    } catch (error) {
+      // A release has trimmed the frames since.
+      if (isKeelsonError(error, 'BAD_CURSOR')) this.#refuseBefore(first)
+      throw error
+    }
   }
 
   async state(request: Request<'state'>): Promise<LogState> {
@@ -240,12 +248,24 @@ export class OwnedLog {
     const begin = Math.max(lsn, from)
     const known = this.#bytesTo.get(begin)
     if (known !== undefined) return known
-    const { group, content } = await readGroupAt(this.#parts, begin + 1)
+    const read = await this.#readAt(begin + 1)
+    if (!read) return this.#bytesUpTo(lsn)
+    const { group, content } = read
     const { after, end, bytes } = group
     const part = (begin - after.lsn) / (end.lsn - after.lsn)
     const found = content.bytesBefore + Math.round(part * bytes.length)
     if (begin === from || begin === this.#snapshots.at(-1)?.lsn) this.#bytesTo.set(begin, found)
     return found
+  }
+
+  /** The group that has `lsn`; `undefined` if a release has trimmed it since. */
+  async #readAt(lsn: number): Promise<ReadGroup | undefined> {
+    try {
+      return await readGroupAt(this.#reads, lsn)
+    } catch (error) {
+      if (isKeelsonError(error, 'BAD_CURSOR')) return undefined
+      throw error
+    }
   }
 
   get #firstLsn(): number {

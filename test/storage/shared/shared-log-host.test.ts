@@ -177,6 +177,27 @@ describe('a host whose log another owner has claimed', () => {
   })
 })
 
+test('a look at the log whose answers are lost while the owner trims it is repeated, and fences nobody', async () => {
+  const { clock, host, goAway } = await world()
+  const { epoch } = await host.run('state', null)
+  await host.run('name', { epoch, snapshot: { lsn: 3, bytes: 1, sum: 1 }, keep: 1 })
+  goAway(true)
+  const state = host.run('state', { after: 0 })
+  const read = host.run('read', { from: 2, maxBytes: 1 })
+  await clock.settle()
+  goAway(false)
+  await host.run('release', { epoch, lsn: 3 })
+
+  const outcomes = Promise.allSettled([state, read])
+  await clock.advance(100)
+
+  expect(await outcomes).toMatchObject([
+    { value: { firstLsn: 4 } },
+    { reason: { code: 'BAD_CURSOR', details: { from: 2, firstLsn: 4 } } },
+  ])
+  await commit(host, 4)
+})
+
 describe('what an owner changed between the inspection and the claim of the next', () => {
   const named = async () => {
     const { host, makeHost } = await world()
