@@ -93,6 +93,42 @@ test('the log is kept for the older of two states that only the engine has', asy
   await world.during(next.close())
 })
 
+test('an emptied folder and a trim leave every entry that a saved subscription needs', async () => {
+  const readers = { journal: { retention: 'readers' } } as const
+  const world = sharedMachine({ faults: calm })
+  const app = await world.start(readers)
+  const handled: string[] = []
+  const handler = ({ id }: { readonly id: string }) => void handled.push(id)
+  const append = async (on: App, id: string): Promise<void> => {
+    await world.during(on.journal.append({ id, type: 'order' }))
+  }
+  const audit = app.journal.subscribe({ name: 'audit', handler })
+  await append(app, 'a')
+  await world.clock.advance(100)
+  await world.during(audit.end())
+  for (const id of ['b', 'c']) await append(app, id)
+  await world.during(app.close())
+  world.emptyCache()
+
+  // Nobody subscribes in this life.
+  const next = await world.start(readers)
+  for (let round = 0; round < 3; round++) {
+    await world.during(next.store.put('k', round))
+    await world.during(next.control.snapshot(0))
+  }
+  const { trimmed } = world.engine.kept('c', '0').head
+  await world.during(next.close())
+  world.emptyCache()
+  const last = await world.start(readers)
+  last.journal.subscribe({ name: 'audit', handler })
+  await world.clock.advance(100)
+
+  expect(handled).toEqual(['a', 'b', 'c'])
+  expect(trimmed.lsn).toBeGreaterThan(1)
+  expect(last.health().shards[0]?.journal.subscriptions[0]?.failure).toBe(undefined)
+  await world.during(last.close())
+})
+
 describe('a paused owner', () => {
   test('acknowledges no state and removes none', async () => {
     const { world, app } = await started()

@@ -229,7 +229,7 @@ export class JournalLife extends InstanceLife {
         .describe()
         .catch(() => undefined),
     )
-    return described?.log?.segments[0]?.baseLsn ?? Number.POSITIVE_INFINITY
+    return described?.log?.firstLsn ?? Number.POSITIVE_INFINITY
   }
 
   /** Saves the ids of all entries so far, twice: then the log before them is not needed. */

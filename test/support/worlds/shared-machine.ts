@@ -3,7 +3,7 @@
  * may be emptied while no instance runs.
  */
 import { isAway } from '../../../src/actors/log/shard-files.ts'
-import type { Clock } from '../../../src/clock.ts'
+import { type Clock, seededRandom } from '../../../src/clock.ts'
 import type { Disk, SharedLog } from '../../../src/storage/index.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
 import {
@@ -98,6 +98,22 @@ export const sharedMachine = (
     emptySnapshots: () => {
       for (let shard = 0; shard < shardsMax; shard++)
         if (disk.entry(`/data/shard-${shard}`)) disk.remove(`/data/shard-${shard}/snapshot`)
+    },
+  }
+}
+
+/**
+ * A machine whose folder may be empty at each start, over a lossy engine. Its logs are trimmed all the time, behind snapshots
+ * that the folder may lose.
+ */
+export const forgetfulMachine = (options: MachineOptions): SharedMachine => {
+  const world = sharedMachine({ ...options, faults: lossy })
+  const random = seededRandom(options.seed ?? 1)
+  return {
+    ...world,
+    start: (more) => {
+      if (random() < 0.5) world.emptyCache()
+      return world.start({ ...more, snapshot: { minLogBytes: 2_048, ratio: 0, ...more?.snapshot } })
     },
   }
 }
