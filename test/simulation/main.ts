@@ -1,6 +1,6 @@
 /**
  * `npm run simulate -- log|entities|history|flows|members [--seeds N] [--from N] | [--seed N]`: lives seeds of the
- * simulation of the log, of durable actors, of the search for their past or of workflows on every core, shows
+ * simulation of the log, of durable actors, of the search for their past, of workflows or of members of a cluster on every core, shows
  * how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
  * again.
  */
@@ -11,9 +11,9 @@ import { parseArgs } from 'node:util'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
 import { liveHistory } from '../support/lives/history-life.ts'
-import { liveMembers } from '../support/lives/member-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
+import { liveMemberSeed } from './member-seeds.ts'
 
 /** The simulations. */
 const simulations = {
@@ -21,7 +21,7 @@ const simulations = {
   entities: liveEntities,
   history: liveHistory,
   flows: liveFlows,
-  members: liveMembers,
+  members: liveMemberSeed,
 }
 
 /** Every so many seeds a child says what happened in them. */

@@ -94,6 +94,8 @@ class MemberLife {
     else if (last === 'newer') await this.#passToNewer()
     else await this.#calm()
     for (const { process } of this.#members) process.die()
+    for (const [fault, times] of Object.entries(this.engine.injected))
+      this.tally[`fault: ${fault}`] = times
     if (this.claims.refuted.size > 0) throw new Error([...this.claims.refuted].join('\n'))
   }
 
@@ -216,12 +218,12 @@ class MemberLife {
 
   /** Every trouble ends: one member owns, everything accepted happens, and a new member has it. */
   async #calm(): Promise<void> {
-    await this.#run(8 * leaseMs)
+    await this.#run(6 * leaseMs)
     const before = this.claims.places.size
-    await this.#run(4 * leaseMs)
+    await this.#run(2 * leaseMs)
     this.claims.refute(this.claims.places.size === before, 'nobody writes after the last trouble')
     this.#isEnding = true
-    await this.#run(6 * leaseMs)
+    await this.#run(5.5 * leaseMs)
     this.claims.refute(
       this.#living.some(({ pending }) => pending > 0),
       'M3: a call was never settled',
@@ -330,7 +332,7 @@ class MemberLife {
     }
     this.count('newer versions')
     this.claims.newer()
-    await this.#run(6 * leaseMs)
+    await this.#run(4 * leaseMs)
   }
 
   /** The files that a log names are there, whole. Of what an engine came back with, one is. */
@@ -404,7 +406,7 @@ class Member implements Client {
   async #client(app: App): Promise<void> {
     while (this.app === app && !this.#life.isEnding) {
       await this.#life.clients.act(this, app)
-      await this.#pause(150)
+      await this.#pause(200)
     }
   }
 

@@ -112,6 +112,8 @@ export class SimulatedEngine implements SharedEngine {
   /** How far its clock is ahead of the members', in ms. */
   aheadMs = 0
   witness: EngineWitness = {}
+  /** How often each fault has happened. */
+  readonly injected: Record<string, number> = {}
   /** Requests that did not arrive before its last restart are lost, and so are their answers. */
   restarts = 0
   upAt = 0
@@ -411,14 +413,18 @@ export class SimulatedSession implements SharedSession {
     faults: EngineFaults,
     onlyReads: boolean,
   ): Promise<T> {
-    const { clock, random } = this.#engine
-    const draws = (chance: number): boolean => random() < chance
     const engine = this.#engine
+    const { clock, random } = engine
+    const draws = (fault: Exclude<keyof EngineFaults, 'lateMs'>): boolean => {
+      const isDrawn = random() < faults[fault]
+      if (isDrawn) engine.injected[fault] = (engine.injected[fault] ?? 0) + 1
+      return isDrawn
+    }
     const { restarts } = engine
     const isCut = (): boolean => engine.restarts !== restarts
     const sentAt = Math.max(clock.monotonic(), this.#pausedUntil, engine.upAt)
     const inMs = (at: number): number => at - clock.monotonic()
-    const isLate = draws(faults.late)
+    const isLate = draws('late')
     // Requests of one handle keep their order, but for one whose connection was lost.
     const arrival = Math.max(lane.arrival, sentAt + delayMs * random())
     if (!isLate) lane.arrival = arrival
@@ -430,7 +436,7 @@ export class SimulatedSession implements SharedSession {
         else settle()
       }
       const heard = (settle: () => void): void => {
-        if (draws(faults.lostAnswer) || (engine.isAlone && !onlyReads)) return
+        if (draws('lostAnswer') || (engine.isAlone && !onlyReads)) return
         clock.after(delayMs, () => {
           if (!isCut()) deliver(settle)
         })
@@ -444,8 +450,8 @@ export class SimulatedSession implements SharedSession {
           heard(() => reject(error))
         }
       }
-      if (!draws(faults.lostRequest)) clock.after(inMs(at), arrive)
-      if (draws(faults.repeated)) clock.after(inMs(at + faults.lateMs * random()), arrive)
+      if (!draws('lostRequest')) clock.after(inMs(at), arrive)
+      if (draws('repeated')) clock.after(inMs(at + faults.lateMs * random()), arrive)
       clock.after(inMs(sentAt + answerMs), () => deliver(() => reject(noAnswer())))
     })
   }
