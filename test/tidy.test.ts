@@ -90,6 +90,8 @@ const doors: Record<string, readonly string[]> = {
     'src/storage/lmdb/lmdb-environment.ts',
     'src/storage/threads/worker-thread.ts',
     'src/inspect/',
+    // The directory of a cluster says where a member runs.
+    'src/supervisors/starting/member-start.ts',
   ],
   'node:zlib': ['src/storage/bytes/crc32.ts', 'src/inspect/page-server/page-server.ts'],
   'node:http': ['src/inspect/page-server/'],

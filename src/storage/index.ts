@@ -219,8 +219,9 @@ export {
   walLevelOf,
 } from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
+export type { ClusterTerms, DirectoryFacts } from './shared/cluster-directory.ts'
 export type { LeaseKeeperOptions } from './shared/lease-keeper.ts'
-export type { LeasePhase } from './shared/member-lease.ts'
+export type { LeasePhase, MemberAbout } from './shared/member-lease.ts'
 export { loadSharedStorage, type SharedStorage } from './shared/shared-log-loading.ts'
 export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'

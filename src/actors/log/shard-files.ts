@@ -402,6 +402,9 @@ export const isAway = (error: unknown): boolean =>
 const withShard = (index: number, error: unknown): unknown => {
   if (!isKeelsonError(error)) return error
   const { code, message, cause, details } = error
+  // Which of the logs in the engine it is.
+  if (details.isLoss === true)
+    return new KeelsonError(code, message, { details: { ...details, shard: index }, cause })
   const { file } = details
   if (typeof file !== 'string' || isAbsolute(file)) return error
   const { wal } = shardFolder('', index)

@@ -47,7 +47,12 @@ export type DataFolderFacts = {
 }
 
 /** The origin of a cache: a cluster, and the description of its engine when the cache was made. */
-export type CacheOrigin = { readonly cluster: string; readonly engine: string }
+export type CacheOrigin = {
+  readonly cluster: string
+  readonly engine: string
+  /** How many losses of the cluster were accepted before it was filled; 0. */
+  readonly losses?: number
+}
 
 /**
  * The origin of a restored folder: its instance, and each shard's log there with the last LSN that
@@ -205,7 +210,7 @@ const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
     ...(floors && { floors }),
     ...(origin && { origin }),
     ...(waits && { waits }),
-    ...(cache && { cache: { cluster: cache.cluster, engine: cache.engine } }),
+    ...(cache && { cache: cacheOf(cache) }),
   }
 }
 
@@ -273,9 +278,14 @@ const isOrigin = (origin: unknown, shards: unknown): boolean => {
 }
 
 const isCacheOrigin = (cache: unknown): boolean => {
-  const { cluster, engine } = (cache ?? {}) as Partial<CacheOrigin>
-  return typeof cluster === 'string' && typeof engine === 'string'
+  const { cluster, engine, losses = 0 } = (cache ?? {}) as Partial<CacheOrigin>
+  return typeof cluster === 'string' && typeof engine === 'string' && Number.isSafeInteger(losses)
 }
+
+const cacheOf = ({ cluster, engine, losses }: CacheOrigin): CacheOrigin => ({
+  ...{ cluster, engine },
+  ...(losses !== undefined && { losses }),
+})
 
 const isFloor = (floor: unknown): boolean => {
   const { epoch, lsn } = (floor ?? {}) as Partial<LogFloor>

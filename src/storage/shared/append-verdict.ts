@@ -47,7 +47,7 @@ export const ownersEnd = (
       ? 'the engine lost what it had acknowledged'
       : 'the engine has a group there that its owner did not write'
   return new KeelsonError('CORRUPT', `the log is damaged after lsn ${after.lsn}: ${evidence}`, {
-    details: { lsn: after.lsn + 1, evidence },
+    details: { lsn: after.lsn + 1, evidence, isLoss: true },
     cause,
   })
 }

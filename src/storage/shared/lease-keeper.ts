@@ -5,7 +5,7 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { Directory } from '../ports/shared-engine.ts'
+import type { Directory, DirectoryView } from '../ports/shared-engine.ts'
 import {
   abandoned,
   afterLook,
@@ -15,6 +15,7 @@ import {
   type LeaseState,
   type LeaseStep,
   leaseStart,
+  type MemberAbout,
   nextStep,
   phaseAt,
   toLook,
@@ -31,6 +32,9 @@ export type LeaseKeeperOptions = {
   readonly onChange: (phase: LeasePhase) => void
   /** Hears which member it waits for, each time that this changes: itself, if its name is held. */
   readonly onWait?: ((member: string) => void) | undefined
+  /** Gets each view of the directory. */
+  readonly onView?: ((view: DirectoryView) => void) | undefined
+  readonly about?: MemberAbout | undefined
 }
 
 /** A request is given up after this part of a lease, and the pause after it is this part of one. */
@@ -49,11 +53,16 @@ export class LeaseKeeper {
 
   /** Begins to take the lease. If the name is held, it waits until that lease ends. */
   constructor(options: LeaseKeeperOptions) {
-    const { clock, member, leaseMs } = options
+    const { clock, member, leaseMs, about } = options
     const incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
     this.#options = options
-    this.#state = leaseStart({ member, incarnation, leaseMs })
+    this.#state = leaseStart({ member, incarnation, leaseMs, about })
     this.#running = this.#run()
+  }
+
+  /** The name of this start of the member. */
+  get incarnation(): string {
+    return this.#state.incarnation
   }
 
   /** Whether the member owns the instance at this moment. It asks before each read and each effect. */
@@ -118,7 +127,9 @@ export class LeaseKeeper {
     try {
       if (step.kind === 'look') {
         const view = await this.#answered(directory.view())
-        return this.#changed(afterLook(this.#state, view, this.#now))
+        this.#changed(afterLook(this.#state, view, this.#now))
+        this.#options.onView?.(view)
+        return
       }
       const revision = await this.#answered(directory.set(step.name, step.revision, step.value))
       this.#changed(afterSet(this.#state, step, revision, sentAt, this.#now))

@@ -22,6 +22,16 @@ export type MemberIdentity = {
   /** Random: no two starts of any member have the same. */
   readonly incarnation: string
   readonly leaseMs: number
+  /** For people who look at the directory. */
+  readonly about?: MemberAbout | undefined
+}
+
+/** The process of a member. */
+export type MemberAbout = {
+  readonly host: string
+  readonly pid: number
+  /** When it began, in ms since 1970. */
+  readonly since: number
 }
 
 /** An entry at one revision, and when it was seen first. */
@@ -74,10 +84,19 @@ export type LeaseStep =
 export type LeasePhase = 'standby' | 'owner' | 'unsure' | 'ended'
 
 /** The content of the entry of a member. */
-type Lease = { readonly incarnation: string; readonly ended?: true }
+export type Lease = {
+  readonly incarnation: string
+  readonly ended?: true
+  readonly leaseMs?: number
+  readonly about?: MemberAbout
+}
 
 /** The content of the entry `owner`. */
-type Owner = { readonly member: string; readonly incarnation: string; readonly epoch: number }
+export type Owner = {
+  readonly member: string
+  readonly incarnation: string
+  readonly epoch: number
+}
 
 const ownerName = 'owner'
 const memberName = (member: string): string => `member/${member}`
@@ -98,18 +117,23 @@ export const leaseStart = (identity: MemberIdentity): LeaseState => ({
 
 /** The next request or pause. A member has one request in flight at a time. */
 export const nextStep = (state: LeaseState, now: number): LeaseStep => {
-  const { member, incarnation, isClosing, view } = state
+  const { member, isClosing, view } = state
   if (state.end) return { kind: 'end' }
   if (state.isStale || !view) return { kind: 'look' }
-  const own = set(view, memberName(member), { incarnation })
+  const own = set(view, memberName(member), ownLease(state))
   if (!state.holds) {
     if (isClosing) return { kind: 'end' }
     return isFree(state, member, now) ? own : rest(state, view, member)
   }
-  if (isClosing) return set(view, memberName(member), { incarnation, ended: true })
+  if (isClosing) return set(view, memberName(member), { ...ownLease(state), ended: true })
   if (now >= state.renewAt) return own
   return stepToOwner(state, view, now)
 }
+
+const ownLease = ({ incarnation, leaseMs, about }: LeaseState): Lease => ({
+  ...{ incarnation, leaseMs },
+  ...(about && { about }),
+})
 
 /** The next step of a member with a lease to the ownership. */
 const stepToOwner = (state: LeaseState, view: DirectoryView, now: number): LeaseStep => {
@@ -151,9 +175,19 @@ const contentOf = <T>({ entries }: DirectoryView, name: string): T | undefined =
   const entry = entries.get(name)
   return entry && (JSON.parse(entry.value) as T)
 }
-const leaseIn = (view: DirectoryView, member: string): Lease | undefined =>
+
+/** The lease of a member. */
+export const leaseIn = (view: DirectoryView, member: string): Lease | undefined =>
   contentOf(view, memberName(member))
-const ownerIn = (view: DirectoryView): Owner | undefined => contentOf(view, ownerName)
+
+/** The owner of the instance. */
+export const ownerIn = (view: DirectoryView): Owner | undefined => contentOf(view, ownerName)
+
+/** The names of all members that have ever begun. */
+export const memberNames = ({ entries }: DirectoryView): readonly string[] =>
+  [...entries.keys()]
+    .filter((name) => name.startsWith(memberName('')))
+    .map((name) => name.slice(memberName('').length))
 
 /** The knowledge after an answered look. */
 export const afterLook = (state: LeaseState, view: DirectoryView, now: number): LeaseState => {

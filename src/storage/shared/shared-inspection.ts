@@ -102,7 +102,7 @@ const baseOf = (
 
 const damaged = (lsn: number, evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', `the log in the engine lost lsn ${lsn}: ${evidence}`, {
-    details: { lsn, evidence },
+    details: { lsn, evidence, isLoss: true },
   })
 
 /** The mark of a frame as text, in the head of a trimmed log; empty without a frame. */

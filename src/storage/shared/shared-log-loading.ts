@@ -1,4 +1,5 @@
 /** Loads what an instance needs whose logs are kept by an engine. No other instance loads it. */
+import type * as directory from './cluster-directory.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import type { followedLogHost } from './followed-log-host.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
@@ -14,12 +15,15 @@ export type SharedStorage = {
   readonly LeaseKeeper: typeof LeaseKeeper
   readonly SharedSnapshots: typeof SharedSnapshots
   readonly EngineCalls: typeof EngineCalls
+  /** The entries of the directory. */
+  readonly directory: typeof directory
   readonly sharedTurnScanner: typeof sharedTurnScanner
   readonly logExporter: typeof logExporter
 }
 
 /** Loads the modules. */
 export const loadSharedStorage = async (): Promise<SharedStorage> => {
+  const directory = await import('./cluster-directory.ts')
   const loaded = await Promise.all([
     import('./shared-log-host.ts'),
     import('./followed-log-host.ts'),
@@ -29,5 +33,5 @@ export const loadSharedStorage = async (): Promise<SharedStorage> => {
     import('./shared-turn-scan.ts'),
     import('./log-export.ts'),
   ])
-  return Object.assign({}, ...loaded)
+  return Object.assign({ directory }, ...loaded)
 }

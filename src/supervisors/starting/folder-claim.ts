@@ -57,6 +57,8 @@ export type FolderClaim = {
   readonly raise: (floors: readonly (LogFloor | undefined)[]) => void
   /** The folder is a cache without a description: nothing says which logs its files are of. */
   readonly isUnknown: boolean
+  /** The folder is a cache from before a loss that was accepted: nothing in it may be used. */
+  readonly isOutdated: boolean
   /**
    * The logs exist, with these ids: writes a new description of the folder. Durable when it returns.
    */
@@ -166,6 +168,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   }
   if (!facts) refuseLog(disk, dir)
   refuseOtherKind(request, facts)
+  const isOutdated = lossesOf(facts?.cache) < lossesOf(request.cache)
   const shards = shardsOf(request, facts)
   const shardLocks = Array.from({ length: shards }, (_, shard) =>
     lockShard(request, shard, facts, made),
@@ -174,9 +177,10 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     dir,
     shards,
     instanceId: () => written?.instanceId,
-    logs: facts?.logs,
+    logs: isOutdated ? undefined : facts?.logs,
     leftovers: facts ? [] : shardsPresent(disk, dir).filter((shard) => shard >= shards),
     isUnknown: request.cache !== undefined && !facts && !isEmpty,
+    isOutdated,
     finish: (logs) => {
       // The members of a cluster are one instance.
       const own = request.cache && logs[0]
@@ -192,7 +196,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
       const { waits: _, ...acting } = written
       refusing(() => write(acting))
     },
-    floors: facts?.floors,
+    floors: isOutdated ? undefined : facts?.floors,
     raise: (floors) => {
       const before = written
       if (!before || hasLost(disk, made)) return
@@ -249,6 +253,9 @@ const refuseOtherKind = (
       `${dir} is a cache of the cluster ${cache.cluster}, whose logs are in ${cache.engine}: only a member of it can open the folder (the option cluster)`,
     )
 }
+
+/** How many losses were accepted before the cache was filled. */
+const lossesOf = (cache: CacheOrigin | undefined): number => cache?.losses ?? 0
 
 const otherKind = (dir: string, message: string): KeelsonError =>
   new KeelsonError('CONFIG', message, { details: { path: 'cluster', dir } })

@@ -3,25 +3,35 @@
  * member owns the instance, and starts it over the engine's logs. If it is replaced before,
  * it waits again. A running instance that is replaced ends: its user starts it again, as a standby.
  */
+import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { isAway } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
-import { configError, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import { stopProcess } from '../../runtime/index.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
-  type Directory,
+  type ClusterTerms,
   loadSharedStorage,
+  type MemberAbout,
   type SharedSession,
   type SharedStorage,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
-import { treeNames } from '../tree/shard-tree.ts'
 import type { Cluster } from './cluster-options.ts'
+import {
+  agreedTerms,
+  clocksAgree,
+  connected,
+  isLoss,
+  lostShard,
+  markLost,
+  type WaitsFor,
+} from './cluster-session.ts'
 import { startInstance } from './instance.ts'
-import type { InstanceOwnership, Ports } from './machine-ports.ts'
+import type { Ports } from './machine-ports.ts'
 import { membershipOf, ownersPorts } from './member-ports.ts'
-import { lapsedLease, lostLease, Ownership } from './ownership.ts'
+import { Ownership } from './ownership.ts'
+import { RunningMember } from './running-member.ts'
 import { followUntil } from './standby.ts'
 import type { CheckedOptions } from './start-options.ts'
 
@@ -64,11 +74,11 @@ type Parts = {
   readonly storage: SharedStorage
   /** The calls of the start. Aborting it ends them. */
   readonly calls: Calls
-  readonly waitsFor: (detail: string) => void
+  readonly waitsFor: WaitsFor
 }
 
 /** Reports each change of the reason why a start waits. */
-const waiting = ({ onProgress }: CheckedOptions): ((detail: string) => void) => {
+const waiting = ({ onProgress }: CheckedOptions): WaitsFor => {
   let last: string | undefined
   return (detail) => {
     if (detail === last) return
@@ -79,12 +89,13 @@ const waiting = ({ onProgress }: CheckedOptions): ((detail: string) => void) => 
 
 /** Waits for the ownership and starts the instance. `undefined`: it was replaced before. */
 const attempt = async (parts: Parts): Promise<App | undefined> => {
-  const { options, cluster, ports, calls, waitsFor } = parts
+  const { options, cluster, ports, storage, calls, waitsFor } = parts
   const session = await connected(cluster, calls, waitsFor)
   try {
     await clocksAgree(session, ports.clock, calls, waitsFor)
-    const shards = await shardCount(session.directory, calls, options.shards)
-    return await startedOn(session, { ...parts, options: { ...options, shards } })
+    const { directory } = session
+    const terms = await agreedTerms({ storage, directory, calls }, options.shards)
+    return await startedOn(session, terms, parts)
   } catch (error) {
     await session.close()
     if (!isOutrun(error)) throw error
@@ -102,23 +113,32 @@ const isOutrun = (error: unknown): boolean =>
 
 const startedOn = async (
   session: SharedSession,
-  parts: Parts & { readonly options: { readonly shards: number } },
+  { shards, losses }: ClusterTerms,
+  parts: Parts,
 ): Promise<App> => {
-  const { options, cluster, ports, storage, calls } = parts
+  const { cluster, ports, storage, calls } = parts
   const { member, leaseMs, name, engine } = cluster
-  const ownership = new Ownership(storage, {
-    ...{ directory: session.directory, clock: ports.clock, member, leaseMs },
-    onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
-  })
-  const instanceOwnership: InstanceOwnership = {
-    isOwner: () => ownership.isOwner,
-    health: () => healthOf(cluster, ownership),
-    release: async () => {
-      await ownership.close()
-      await session.close()
-    },
+  const { directory } = session
+  const options = { ...parts.options, shards }
+  const running = new RunningMember((reason) => calls.end(reason))
+  const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
+    const at = ports.clock.now()
+    await markLost({ storage, directory, calls }, { shard, member, at }, error).catch(
+      () => undefined,
+    )
   }
-  const origin = { cluster: name, engine: engine.description }
+  const ownership = new Ownership(storage, {
+    ...{ directory, clock: ports.clock, member, leaseMs },
+    about: aboutThis(ports.clock),
+    onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
+    onView: (view) => {
+      const { members, losses } = storage.directory.factsIn(view)
+      const own = members.find(({ incarnation }) => incarnation === ownership.incarnation)
+      if (own?.isLeaving) running.leave(new KeelsonError('CLOSED', 'the member is asked to leave'))
+      if (losses[0]) running.end(lostShard(losses[0]))
+    },
+  })
+  const origin = { cluster: name, engine: engine.description, ...(losses > 0 && { losses }) }
   const dir = resolve(options.dir)
   const membership = membershipOf({ storage, session, leaseMs, origin, dir })
   try {
@@ -126,15 +146,29 @@ const startedOn = async (
     await followUntil(turn, { options, ports, membership }, leaseMs)
     const app = await startInstance(options, {
       ...ownersPorts(ports, membership, ownership),
-      ownership: instanceOwnership,
+      ownership: {
+        isOwner: () => ownership.isOwner,
+        health: () => healthOf(cluster, ownership),
+        release: async () => {
+          await ownership.close()
+          await session.close()
+        },
+      },
     })
-    endWith(ownership, app)
+    running.began(app, ownership, (shard, error) => void noteLoss(shard, error))
     return app
   } catch (error) {
+    if (isLoss(error) && typeof error.details.shard === 'number')
+      await noteLoss(error.details.shard, error)
     await ownership.close()
     throw error
   }
 }
+
+/** For people who look at the directory. */
+const aboutThis = (clock: Clock): MemberAbout => ({
+  ...{ host: hostname(), pid: process.pid, since: clock.now() },
+})
 
 const healthOf = (
   { name, member, engine, copies, leaseMs }: Cluster,
@@ -149,104 +183,3 @@ const waitText = (owner: string, { name, member }: Cluster): string =>
   owner === member
     ? `another start of the member ${member} has its name`
     : `the member ${owner} owns ${name}`
-
-/**
- * Ends the instance at once when another member may own it: no drain could do anything more. Its
- * `closed` resolves with `['shutdown', error]`, where the error is `FENCED`.
- */
-const endWith = (ownership: Ownership, app: App): void => {
-  const { root: name } = treeNames(app.instance)
-  const root = app.system.whereis(name)
-  const end = (error: unknown): void => {
-    // The root may have ended by itself.
-    if (root) stopProcess(root, ['shutdown', error]).catch(() => undefined)
-  }
-  const isFenced = (reason: unknown): boolean => isKeelsonError(reason, 'FENCED')
-  app.events.on('shard.down', ({ instance, reason }) => {
-    if (instance === app.instance && isFenced(reason)) end(reason)
-  })
-  ownership.listen((phase) => {
-    tellPhase(app)
-    if (phase === 'ended') end(lostLease())
-    if (phase === 'unsure') app.entities.work.lapse(lapsedLease())
-  })
-  const fenced = app.shards.find(({ phase }) => phase.kind === 'down' && isFenced(phase.reason))
-  if (fenced || ownership.phase === 'ended') end(lostLease())
-}
-
-const tellPhase = ({ events, system, health, instance }: App): void => {
-  if (events.listenerCount('cluster.phase') === 0) return
-  const { cluster } = health()
-  if (!cluster) return
-  const { member, phase, epoch } = cluster
-  const bus = events as unknown as { emit(name: string, told: object): void }
-  bus.emit('cluster.phase', { at: system.clock.now(), instance, member, phase, epoch })
-}
-
-/** A session with the engine, however long that takes. */
-const connected = (
-  { name, engine, copies }: Cluster,
-  calls: Calls,
-  waitsFor: Parts['waitsFor'],
-): Promise<SharedSession> =>
-  calls.ask(async () => {
-    try {
-      return await engine.open({ cluster: name, copies })
-    } catch (error) {
-      if (isKeelsonError(error, 'UNKNOWN_OUTCOME'))
-        waitsFor(`${engine.description}: ${reasonText(error)}`)
-      throw error
-    }
-  })
-
-/** A clock that differs by more would decide times to live, locks and alarms wrongly. */
-const clockOffMaxMs = 10_000
-
-/** Waits until the clock of this machine agrees with that of the engine. */
-const clocksAgree = (
-  session: SharedSession,
-  clock: Clock,
-  calls: Calls,
-  waitsFor: Parts['waitsFor'],
-): Promise<void> =>
-  calls.ask(async () => {
-    const before = clock.now()
-    const there = await session.now()
-    const aheadMs = Math.max(before - there, 0) || Math.min(clock.now() - there, 0)
-    if (Math.abs(aheadMs) <= clockOffMaxMs) return
-    const seconds = Math.round(Math.abs(aheadMs) / 1_000)
-    const detail = `the clock of this machine is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the engine's`
-    waitsFor(detail)
-    throw new KeelsonError('UNKNOWN_OUTCOME', detail)
-  })
-
-/** The entry of the directory that says what all members have in common. */
-const instanceEntry = 'instance'
-
-/**
- * The number of shards of the cluster. The first member decides it.
- * @throws KeelsonError `CONFIG` for another number
- */
-const shardCount = async (
-  directory: Directory,
-  calls: Calls,
-  wanted: number | undefined,
-): Promise<number> => {
-  for (;;) {
-    const { entries } = await calls.ask(() => directory.view())
-    const entry = entries.get(instanceEntry)
-    if (entry) {
-      const { shards } = JSON.parse(entry.value) as { readonly shards: number }
-      if (wanted !== undefined && wanted !== shards)
-        throw configError('shards', `${shards}, as the cluster was made with`, wanted)
-      return shards
-    }
-    try {
-      const value = JSON.stringify({ shards: wanted ?? 1 })
-      await calls.ask(() => directory.set(instanceEntry, 0, value))
-    } catch (error) {
-      // Another member was first, or an earlier attempt without an answer was.
-      if (!isKeelsonError(error, 'CONFLICT')) throw error
-    }
-  }
-}

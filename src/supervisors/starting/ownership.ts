@@ -29,6 +29,11 @@ export class Ownership {
     return this.#keeper.phase
   }
 
+  /** The name of this start of the member. */
+  get incarnation(): string {
+    return this.#keeper.incarnation
+  }
+
   /** How long it owns without a renewal, in ms. */
   get leftMs(): number {
     return this.#keeper.leftMs

@@ -34,7 +34,8 @@ export const inspectShards = async (
   { allowDown, onProgress }: CheckedOptions,
   ports: Ports,
 ): Promise<InspectedEpochs> => {
-  if (claim.isUnknown) shards.forEach(emptyFiles)
+  if (claim.isUnknown || claim.isOutdated) shards.forEach(emptyFiles)
+  if (claim.isOutdated) for (const { parts } of shards) ports.projections.remove(parts.folders.lmdb)
   const { failures, epochs } = await inspected(shards, claim, ports)
   const [first] = failures.values()
   if (first !== undefined && !(allowDown && claim.logs)) throw first

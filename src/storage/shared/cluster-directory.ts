@@ -1,0 +1,68 @@
+/**
+ * The entries of a cluster's directory, beside the leases: the terms of all members, who is
+ * asked to leave, and which shards have lost acknowledged writes. Pure.
+ */
+import type { DirectoryView } from '../ports/shared-engine.ts'
+import { type Lease, leaseIn, memberNames, type Owner, ownerIn } from './member-lease.ts'
+
+/** The entry that the first member makes. */
+export const instanceEntry = 'instance'
+
+/** The terms that all members have in common. */
+export type ClusterTerms = {
+  readonly shards: number
+  /** How often an operator has accepted a loss. Caches that were filled before are filled again. */
+  readonly losses: number
+}
+
+/** The entry that asks a member to leave. Its value is the incarnation that is meant. */
+export const drainEntry = (member: string): string => `drain/${member}`
+
+/** The entry that says that a shard has lost acknowledged writes (invariant M7). */
+export const lostEntry = (shard: number): string => `lost/${shard}`
+
+/** A loss, as the member that has found it describes it. */
+export type Loss = {
+  readonly shard: number
+  readonly member: string
+  readonly message: string
+  /** When it was found, in ms since 1970. */
+  readonly at: number
+}
+
+/** A member, as the directory shows it. */
+export type MemberEntry = Lease & {
+  readonly member: string
+  readonly revision: number
+  /** It is asked to leave. */
+  readonly isLeaving: boolean
+}
+
+/** The facts that a view of the directory shows. */
+export type DirectoryFacts = {
+  /** `undefined`: no member has begun. */
+  readonly terms: ClusterTerms | undefined
+  readonly owner: Owner | undefined
+  readonly members: readonly MemberEntry[]
+  readonly losses: readonly Loss[]
+}
+
+/** Reads a view. */
+export const factsIn = (view: DirectoryView): DirectoryFacts => {
+  const { entries } = view
+  const terms = entries.get(instanceEntry)
+  const losses = [...entries]
+    .filter(([name]) => name.startsWith('lost/'))
+    .map(([, { value }]) => JSON.parse(value) as Loss)
+  return {
+    terms: terms && { losses: 0, ...(JSON.parse(terms.value) as { readonly shards: number }) },
+    owner: ownerIn(view),
+    members: memberNames(view).flatMap((member) => {
+      const lease = leaseIn(view, member)
+      const revision = entries.get(`member/${member}`)?.revision ?? 0
+      const isLeaving = entries.get(drainEntry(member))?.value === lease?.incarnation
+      return lease ? [{ ...lease, member, revision, isLeaving }] : []
+    }),
+    losses: losses.toSorted((one, other) => one.shard - other.shard),
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The session of a member with its engine, before it tries to own: the connection, the clocks, and
+ * what all members have in common.
+ */
+import type { Clock } from '../../clock.ts'
+import { configError, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import type {
+  Directory,
+  DirectoryFacts,
+  SharedSession,
+  SharedStorage,
+} from '../../storage/index.ts'
+import type { Cluster } from './cluster-options.ts'
+
+type Calls = InstanceType<SharedStorage['EngineCalls']>
+
+/** Reports the reason why a start waits. */
+export type WaitsFor = (detail: string) => void
+
+/** A session with the engine, however long that takes. */
+export const connected = (
+  { name, engine, copies }: Cluster,
+  calls: Calls,
+  waitsFor: WaitsFor,
+): Promise<SharedSession> =>
+  calls.ask(async () => {
+    try {
+      return await engine.open({ cluster: name, copies })
+    } catch (error) {
+      if (isKeelsonError(error, 'UNKNOWN_OUTCOME'))
+        waitsFor(`${engine.description}: ${reasonText(error)}`)
+      throw error
+    }
+  })
+
+/** A clock that differs by more would decide times to live, locks and alarms wrongly. */
+const clockOffMaxMs = 10_000
+
+/** Waits until the clock of this machine agrees with that of the engine. */
+export const clocksAgree = (
+  session: SharedSession,
+  clock: Clock,
+  calls: Calls,
+  waitsFor: WaitsFor,
+): Promise<void> =>
+  calls.ask(async () => {
+    const before = clock.now()
+    const there = await session.now()
+    const aheadMs = Math.max(before - there, 0) || Math.min(clock.now() - there, 0)
+    if (Math.abs(aheadMs) <= clockOffMaxMs) return
+    const seconds = Math.round(Math.abs(aheadMs) / 1_000)
+    const detail = `the clock of this machine is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the engine's`
+    waitsFor(detail)
+    throw new KeelsonError('UNKNOWN_OUTCOME', detail)
+  })
+
+/** A directory, its entries, and the calls to it. */
+export type DirectoryParts = {
+  readonly storage: SharedStorage
+  readonly directory: Directory
+  readonly calls: Calls
+}
+
+/**
+ * The terms of all members. The first one decides the number of shards.
+ * @throws KeelsonError `CONFIG` for another number; `CORRUPT` if a shard has lost acknowledged
+ * writes, and nobody has accepted that
+ */
+export const agreedTerms = async (
+  parts: DirectoryParts,
+  wanted: number | undefined,
+): Promise<NonNullable<DirectoryFacts['terms']>> => {
+  const { storage, directory, calls } = parts
+  for (;;) {
+    const { terms, losses } = storage.directory.factsIn(await calls.ask(() => directory.view()))
+    const [loss] = losses
+    if (loss) throw lostShard(loss)
+    if (terms) {
+      if (wanted === undefined || wanted === terms.shards) return terms
+      throw configError('shards', `${terms.shards}, as the cluster was made with`, wanted)
+    }
+    await setOnce(parts, storage.directory.instanceEntry, { shards: wanted ?? 1, losses: 0 })
+  }
+}
+
+/** The refusal to serve a shard that has lost acknowledged writes (invariant M7). */
+export const lostShard = ({
+  shard,
+  member,
+  message,
+}: DirectoryFacts['losses'][number]): KeelsonError =>
+  new KeelsonError(
+    'CORRUPT',
+    `shard ${shard} has lost acknowledged writes, as the member ${member} has found: ${message}; ` +
+      `\`keelson cluster accept-loss ${shard}\` goes on without them`,
+    { details: { shard, member, isLoss: true } },
+  )
+
+/** Whether an error shows that the engine has lost what it had acknowledged. */
+export const isLoss = (error: unknown): error is KeelsonError =>
+  isKeelsonError(error, 'CORRUPT') && error.details.isLoss === true
+
+/** Marks the shard as lost for all members, so that no other one goes on with it. */
+export const markLost = async (
+  parts: DirectoryParts,
+  { member, shard, at }: { readonly member: string; readonly shard: number; readonly at: number },
+  { message }: KeelsonError,
+): Promise<void> =>
+  setOnce(parts, parts.storage.directory.lostEntry(shard), { shard, member, message, at })
+
+/** Makes an entry, unless it is there. */
+const setOnce = async (
+  { directory, calls }: DirectoryParts,
+  name: string,
+  value: object,
+): Promise<void> => {
+  try {
+    await calls.ask(() => directory.set(name, 0, JSON.stringify(value)))
+  } catch (error) {
+    // Another member was first, or an earlier attempt without an answer was.
+    if (!isKeelsonError(error, 'CONFLICT')) throw error
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * An instance in the hands of a member: its orderly end when the member is asked to leave, and its
+ * end at once when it may not go on.
+ */
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { stopProcess } from '../../runtime/index.ts'
+import type { App } from '../app/app.ts'
+import { treeNames } from '../tree/shard-tree.ts'
+import { isLoss } from './cluster-session.ts'
+import { lapsedLease, lostLease, type Ownership } from './ownership.ts'
+
+/** The instance of a member, from its start on. */
+export class RunningMember {
+  /** Ends the start while there is no instance. */
+  readonly #giveUp: (reason: KeelsonError) => void
+  #app: App | undefined
+  #ended: KeelsonError | undefined
+
+  constructor(giveUp: (reason: KeelsonError) => void) {
+    this.#giveUp = giveUp
+  }
+
+  /** The instance runs. `noteLoss`: its engine has lost acknowledged writes of a shard. */
+  began(
+    app: App,
+    ownership: Ownership,
+    noteLoss: (shard: number, error: KeelsonError) => void,
+  ): void {
+    this.#app = app
+    const downFor = (shard: number, reason: unknown): void => {
+      if (isLoss(reason)) noteLoss(shard, reason)
+      if (isLoss(reason) || isKeelsonError(reason, 'FENCED')) this.end(reason)
+    }
+    app.events.on('shard.down', ({ instance, shard, reason }) => {
+      if (instance === app.instance) downFor(shard, reason)
+    })
+    ownership.listen((phase) => {
+      tellPhase(app)
+      if (phase === 'ended') this.end(lostLease())
+      if (phase === 'unsure') app.entities.work.lapse(lapsedLease())
+    })
+    for (const { index, phase } of app.shards)
+      if (phase.kind === 'down') downFor(index, phase.reason)
+    if (ownership.phase === 'ended') this.end(lostLease())
+    if (this.#ended) this.end(this.#ended)
+  }
+
+  /** Ends in order: an operator has asked the member to leave. */
+  leave(reason: KeelsonError): void {
+    if (this.#app) this.#app.close().catch(() => undefined)
+    else this.#giveUp(reason)
+  }
+
+  /**
+   * Ends at once: another member may own the instance, and no drain could do anything more. `closed`
+   * of the instance resolves with `['shutdown', error]`.
+   */
+  end(error: KeelsonError): void {
+    this.#ended ??= error
+    const app = this.#app
+    if (!app) {
+      this.#giveUp(error)
+      return
+    }
+    const root = app.system.whereis(treeNames(app.instance).root)
+    // It may have ended by itself.
+    if (root) stopProcess(root, ['shutdown', error]).catch(() => undefined)
+  }
+}
+
+const tellPhase = ({ events, system, health, instance }: App): void => {
+  if (events.listenerCount('cluster.phase') === 0) return
+  const { cluster } = health()
+  if (!cluster) return
+  const { member, phase, epoch } = cluster
+  const bus = events as unknown as { emit(name: string, told: object): void }
+  bus.emit('cluster.phase', { at: system.clock.now(), instance, member, phase, epoch })
+}
