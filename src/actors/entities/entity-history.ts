@@ -130,7 +130,7 @@ const stateAt = async (
 
 /** Why the past ends where it does. */
 export const cutText = (firstLsn: number): string =>
-  `the log begins at LSN ${firstLsn}; \`retention.log\` keeps more`
+  `the log begins at LSN ${firstLsn}; of a log in files, \`retention.log\` keeps more`
 
 /** The turn that the main row is of now. Without one: the turn that removed the last one. */
 const newestOf = (shard: ActorShard, entity: string): WantedTurn => {
