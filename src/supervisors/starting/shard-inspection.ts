@@ -93,7 +93,7 @@ const inspected = async (
       // A cache of another log is filled again.
       const isRefilled = isOther && cache !== undefined
       const fault = logs && !isRefilled && otherLog(look.value, logs[at], floors?.[at])
-      if (fault) failures.set(shard, wrongLog(shard, ...fault))
+      if (fault) failures.set(shard, wrongLog(shard, cache?.engine, ...fault))
       else epochs.set(shard, look.value.epoch)
     }
   })
@@ -110,13 +110,19 @@ const otherLog = (
   if (walId !== known)
     return ['belongs to another shard or folder', 'keelson.json names another log for this shard']
   if (!isOlder(epoch, floor)) return undefined
-  const evidence = `keelson.json names epoch ${floor?.epoch}, and the newest file is of epoch ${epoch}`
-  return ['has lost its newest files', evidence]
+  const evidence = `keelson.json names epoch ${floor?.epoch}, and the log ends with epoch ${epoch}`
+  return ['has lost its newest part', evidence]
 }
 
-const wrongLog = ({ index, parts }: Shard, fault: string, evidence: string): KeelsonError => {
+/** `place`: where the log is, if not in its folder. */
+const wrongLog = (
+  { index, parts }: Shard,
+  place: string | undefined,
+  fault: string,
+  evidence: string,
+): KeelsonError => {
   const file = parts.folders.wal
-  return new KeelsonError('CORRUPT', `the log of shard ${index} in ${file} ${fault}`, {
+  return new KeelsonError('CORRUPT', `the log of shard ${index} in ${place ?? file} ${fault}`, {
     details: { shard: index, file, evidence },
   })
 }

@@ -104,6 +104,15 @@ describe('an engine that lost what it acknowledged is CORRUPT for a member that 
       expect(await codeOf(started())).toBe('CORRUPT')
     })
 
+  test('when all that it lost is the claim of the last owner', async () => {
+    const { members, started, codeOf } = await world()
+    const { end } = members.engine.kept('c', '0').head
+    await members.during((await started()).close())
+    members.engine.loseTail('c', '0', end.lsn)
+
+    expect(await codeOf(started())).toBe('CORRUPT')
+  })
+
   test('when an older dump was put back', async () => {
     const { members, started, codeOf } = await world()
     const log = members.engine.kept('c', '0')
