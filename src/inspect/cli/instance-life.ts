@@ -1,8 +1,9 @@
 /**
  * The life of an instance inside a command: from its configuration file to its orderly end. A
- * signal, the command's own work, or the end of the root supervisor ends it.
+ * signal, the command's own work, or the end of the root supervisor ends it. A member of a cluster
+ * that was replaced starts again, as a standby.
  */
-import { KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { createSystem, type Logger, type System } from '../../runtime/index.ts'
 import {
   type App,
@@ -21,6 +22,9 @@ import type { InstanceWords } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, type Started } from './start-view.ts'
 
+/** Why the work with an instance is over when its member was replaced. */
+export const replaced = Symbol('replaced')
+
 /** The work of a command with its instance. */
 export type Attendance = {
   /** The default of the option `attach`. */
@@ -33,7 +37,7 @@ export type Attendance = {
   readonly onProgress: (progress: StartProgress) => void
   /**
    * Its work with the running instance, which ends when this resolves. `over` is aborted when the
-   * instance ends for another reason.
+   * instance ends for another reason, with `replaced` as its reason if a new start follows.
    */
   readonly attend: (app: App, started: Started, over: AbortSignal) => Promise<void>
 }
@@ -53,13 +57,16 @@ export const runInstance = async (
     const reading = readConfiguration({ ...words, cwd: environment.cwd })
     const configuration = await Promise.race([reading, interruption.first])
     if (typeof configuration === 'string') return signalStatuses[configuration]
-    const app = await started(configuration, environment, interruption, attendance)
-    if (!app) return signalStatuses[await interruption.first]
-    try {
-      await untilEnd(app, configuration.file, interruption, attendance)
-      return 0
-    } finally {
-      await app.system.stop()
+    for (;;) {
+      const app = await started(configuration, environment, interruption, attendance)
+      if (!app) return signalStatuses[await interruption.first]
+      try {
+        const end = await untilEnd(app, configuration.file, interruption, attendance)
+        if (end !== replaced) return 0
+      } finally {
+        await app.system.stop()
+      }
+      attendance.tell('another member may own the instance: it starts again, as a standby.')
     }
   } finally {
     interruption.release()
@@ -154,11 +161,13 @@ const untilEnd = async (
   file: string | undefined,
   interruption: Interruption,
   { attend }: Attendance,
-): Promise<void> => {
+): Promise<typeof replaced | 'closed'> => {
   const over = new AbortController()
   let hasEnded = false
-  const end = app.closed.then(() => {
+  const isReplaced = (why: unknown): boolean => interruption.received === undefined && isFenced(why)
+  const end = app.closed.then((why) => {
     hasEnded = true
+    if (isReplaced(why)) over.abort(replaced)
   })
   try {
     await Promise.race([
@@ -171,12 +180,17 @@ const untilEnd = async (
     if (!hasEnded) await app.close()
   }
   const why = await app.closed
-  if (why === 'normal') return
+  if (why === 'normal') return 'closed'
+  if (isReplaced(why)) return replaced
   throw new KeelsonError('EXITED', `the instance has ended: ${reasonText(why)}`, {
     details: { reason: reasonText(why) },
     cause: why,
   })
 }
+
+/** Whether an instance ended because another member may own it. */
+const isFenced = (why: unknown): boolean =>
+  Array.isArray(why) && why[0] === 'shutdown' && isKeelsonError(why[1], 'FENCED')
 
 const factsOf = async (app: App, file: string | undefined): Promise<Started> => {
   const durability = app.shards[0]?.parts.settings.wal ?? {

@@ -9,7 +9,7 @@ import { ServiceManager } from '../command/service-manager.ts'
 import { errorText } from '../text/error-view.ts'
 import { printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
-import { runInstance, warningLines } from './instance-life.ts'
+import { replaced, runInstance, warningLines } from './instance-life.ts'
 import { startLine, stepText } from './start-view.ts'
 
 /**
@@ -42,7 +42,8 @@ export const runService = async (
         logTo(environment.output).info(`ready: ${startLine(started)}`)
         manager.ready()
         await new Promise((resolve) => over.addEventListener('abort', resolve))
-        manager.stopping()
+        // To a service manager, a service that says that it stops has ended.
+        if (over.reason !== replaced) manager.stopping()
       },
     })
   } catch (reason) {

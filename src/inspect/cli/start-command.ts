@@ -14,7 +14,7 @@ import { errorText } from '../text/error-view.ts'
 import { paintFor, plainPaint, printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
 import { runInstance, warningLines } from './instance-life.ts'
-import { type Started, startLine, startScreen, stepText } from './start-view.ts'
+import { isWait, type Started, startLine, startScreen, stepText } from './start-view.ts'
 
 /**
  * Runs the command and resolves with the exit status.
@@ -41,7 +41,9 @@ export const runStart = async (
       tell: (text) => printLine(environment.errors, text),
       onProgress: (progress) => {
         const text = stepText(progress)
-        if (text !== undefined && isTerminal(environment)) printLine(environment.output, text)
+        if (text === undefined) return
+        if (isTerminal(environment)) printLine(environment.output, text)
+        else if (isWait(progress)) printLine(environment.errors, text)
       },
       attend: async (app, started, over) => {
         greet(started, environment)

@@ -20,6 +20,9 @@ export const stepText = (progress: StartProgress): string | undefined => {
   return step === 'down' ? `shard ${shard} is down` : undefined
 }
 
+/** Whether the start of a member waits, perhaps for ever. */
+export const isWait = ({ step }: StartProgress): boolean => step === 'waiting' || step === 'standby'
+
 /** For example `reads its log: 1.20 GB of 3.00 GB, 210 MB/s`. */
 const progressText = ({ source, bytes, bytesOfAll, bytesPerSecond }: RecoveryProgress): string =>
   `reads its ${source}: ${bytesText(bytes)} of ${bytesText(bytesOfAll)}, ${bytesText(bytesPerSecond)}/s`

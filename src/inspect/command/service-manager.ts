@@ -20,8 +20,12 @@ export class ServiceManager {
     this.#isReached = environment.variables.NOTIFY_SOCKET !== undefined
   }
 
-  /** The service has started. From here on it says that it lives, twice in `WATCHDOG_USEC`. */
+  /**
+   * The service has started, perhaps again. From here on it says that it lives, twice in
+   * `WATCHDOG_USEC`.
+   */
   ready(): void {
+    this.#cancel()
     if (!this.#isReached) return
     this.#notify('READY=1')
     const { WATCHDOG_USEC, WATCHDOG_PID = process.pid } = this.#environment.variables

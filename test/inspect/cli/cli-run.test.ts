@@ -93,26 +93,32 @@ describe('keelson run (needs the build)', () => {
     expect([status, output]).toEqual([143, ''])
   })
 
-  test('ends at a signal while it waits for the engine of its cluster', async () => {
-    const dir = folderInside()
-    write(
-      dir,
-      'keelson.config.mjs',
-      `import { KeelsonError } from 'keelson'
+  test.each([
+    ['run', 'ignore'],
+    ['start', 'pipe'],
+  ] as const)(
+    'as keelson %s ends at a signal while it waits for an engine',
+    async (word, input) => {
+      const dir = folderInside()
+      write(
+        dir,
+        'keelson.config.mjs',
+        `import { KeelsonError } from 'keelson'
       const open = async () => {
         throw new KeelsonError('UNKNOWN_OUTCOME', 'the engine is away')
       }
       const engine = { description: 'far', open }
       export default { cluster: { name: 'c', member: 'a', engine } }`,
-    )
-    const service = startKeelson(['run'], dir, {}, 'ignore')
-    await service.says('waits for the engine: far: UNKNOWN_OUTCOME: the engine is away', 'errors')
+      )
+      const service = startKeelson([word], dir, {}, input)
+      await service.says('waits for the engine: far: UNKNOWN_OUTCOME: the engine is away', 'errors')
 
-    service.process.kill('SIGTERM')
-    const { status, output } = await service.ended
+      service.process.kill('SIGTERM')
+      const { status, output } = await service.ended
 
-    expect([status, output]).toEqual([143, ''])
-  })
+      expect([status, output]).toEqual([143, ''])
+    },
+  )
 
   test('logs with time and level on standard error, or to the logger of its configuration', async () => {
     const dir = tempFolder()
