@@ -1,6 +1,7 @@
 /** The shop: `keelson run examples/tickets/keelson.config.ts`. */
-import { defineConfig, supervisor, worker } from 'keelson'
+import { type ClusterOptions, defineConfig, supervisor, worker } from 'keelson'
 import { flows } from 'keelson/flow'
+import { postgresEngine } from 'keelson/postgres'
 import { httpBank } from '../orders/bank.ts'
 import { http } from './http.ts'
 import { httpMails, mailQueue } from './mails.ts'
@@ -15,6 +16,8 @@ const {
   HOLD_MS = '600000',
   RETRY_MS = '1000',
   SEGMENT_BYTES = '16777216',
+  CLUSTER_URL,
+  MEMBER = 'a',
 } = process.env
 
 const shows = showKind(Number(HOLD_MS))
@@ -28,9 +31,22 @@ const orders = orderKind({
   retryMs: Number(RETRY_MS),
 })
 
+/** With a URL of PostgreSQL this is a member of a cluster: its log is there, and not in files. */
+const log:
+  | { readonly cluster: ClusterOptions }
+  | { readonly wal: { readonly maxFileSize: number } } =
+  CLUSTER_URL === undefined
+    ? { wal: { maxFileSize: Number(SEGMENT_BYTES) } }
+    : {
+        cluster: {
+          ...{ name: 'tickets', member: MEMBER },
+          engine: postgresEngine({ connectionString: CLUSTER_URL }),
+        },
+      }
+
 export default defineConfig({
   dir: './data',
-  wal: { maxFileSize: Number(SEGMENT_BYTES) },
+  ...log,
   projections: [report],
   // A night on which everything is killed again and again.
   app: supervisor('app', { intensity: 100, periodMs: 10_000 }, [

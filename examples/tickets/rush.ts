@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { fakeBank } from '../orders/fake-bank.ts'
 import { audit, type Books } from './audit.ts'
 import { fakeMails } from './fake-mails.ts'
@@ -29,11 +30,19 @@ export type RushOptions = {
   /** A file system of its own that has `dir`, filled for a while between the kills. */
   readonly smallDisk?: string
   readonly fullMs?: number
+  /** Two members share the shop, whose log is in this PostgreSQL: the owner is killed each time. */
+  readonly cluster?: string
   readonly random?: () => number
   readonly progress?: (line: string) => void
 }
 
-export type Night = { readonly accepted: number; readonly sold: number; readonly faults: string[] }
+export type Night = {
+  readonly accepted: number
+  readonly sold: number
+  readonly faults: string[]
+  /** The longest time from a request to its answer, over all repeats, in ms. */
+  readonly longestMs: number
+}
 
 const root = join(import.meta.dirname, '../..')
 const command = join(root, 'dist/inspect/cli/cli.js')
@@ -46,39 +55,73 @@ const listening = async (server: Server): Promise<string> => {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** The shop as a process of its own. */
+/** One process of the shop: the shop itself, or a member that may have to wait for its turn. */
+type House = { readonly dir: string; readonly env: NodeJS.ProcessEnv; child?: ChildProcess }
+
+const isRunning = ({ child }: House): boolean =>
+  child !== undefined && child.exitCode === null && child.signalCode === null
+
+/** The shop, in one process or in two. */
 class Shop {
-  #child: ChildProcess | undefined
-  readonly #dir: string
-  readonly #env: NodeJS.ProcessEnv
+  readonly #houses: readonly House[]
+  /** The one that serves. */
+  #open: House
 
-  constructor(dir: string, env: NodeJS.ProcessEnv) {
-    this.#dir = dir
-    this.#env = env
+  constructor(first: House, ...others: readonly House[]) {
+    this.#houses = [first, ...others]
+    this.#open = first
   }
 
-  /** Starts it; resolves when it is ready. */
+  /** Starts what does not run; resolves when one of them serves. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [command, 'run', config, '--dir', this.#dir], {
-      env: this.#env,
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const wasOpen = isRunning(this.#open)
+    let opened = (): void => undefined
+    const ready = new Promise<void>((resolve) => {
+      opened = resolve
     })
-    this.#child = child
-    const [line] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
-    if (child.exitCode !== null) throw new Error(`the shop ended by itself: ${line}`)
+    for (const house of this.#houses) {
+      if (isRunning(house)) {
+        house.child?.stdout?.once('data', () => this.#opens(house, opened))
+        continue
+      }
+      const child = spawn(process.execPath, [command, 'run', config, '--dir', house.dir], {
+        env: house.env,
+        // A member says on standard error that it waits.
+        stdio: ['ignore', 'pipe', this.#houses.length > 1 ? 'ignore' : 'inherit'],
+      })
+      house.child = child
+      child.stdout.once('data', () => this.#opens(house, opened))
+      if (this.#houses.length === 1) child.once('exit', (status) => status && opened())
+    }
+    if (!wasOpen) await ready
+    if (!isRunning(this.#open)) throw new Error('the shop ended by itself')
   }
 
-  /** Ends it with a signal. */
+  #opens(house: House, opened: () => void): void {
+    this.#open = house
+    opened()
+  }
+
+  /** Ends what serves, with a signal. */
   async end(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const { child } = this.#open
+    if (!child || !isRunning(this.#open)) return
     child.kill(signal)
     await once(child, 'exit')
   }
 
+  /** Ends everything. */
+  async endAll(): Promise<void> {
+    for (const house of this.#houses) {
+      if (!isRunning(house)) continue
+      house.child?.kill('SIGKILL')
+      if (house.child) await once(house.child, 'exit')
+    }
+  }
+
   /** Runs a line at its prompt. */
   async say(line: string): Promise<void> {
-    const prompt = spawn(process.execPath, [command, 'attach', '--dir', this.#dir], {
+    const prompt = spawn(process.execPath, [command, 'attach', '--dir', this.#open.dir], {
       stdio: ['pipe', 'ignore', 'inherit'],
     })
     prompt.stdin.end(`${line}\n`)
@@ -90,6 +133,7 @@ class Shop {
 class Clients {
   readonly accepted = new Map<string, Placed>()
   isOver = false
+  longestMs = 0
   readonly #url: string
   readonly #random: () => number
 
@@ -100,6 +144,7 @@ class Clients {
 
   /** One request, repeated until it is answered; `undefined` when the night is over before. */
   async #ask(path: string, body: unknown): Promise<number | undefined> {
+    const began = performance.now()
     while (!this.isOver) {
       const status = await fetch(this.#url + path, { method: 'PUT', body: JSON.stringify(body) })
         .then(async (response) => {
@@ -108,7 +153,10 @@ class Clients {
         })
         // The shop was killed: nobody knows what the request did.
         .catch(() => 503)
-      if (status !== 503) return status
+      if (status !== 503) {
+        this.longestMs = Math.max(this.longestMs, performance.now() - began)
+        return status
+      }
       await pause(50)
     }
     return undefined
@@ -189,7 +237,7 @@ export const rush = async (options: RushOptions): Promise<Night> => {
   const free = fakeMails().server
   const url = await listening(free)
   free.close()
-  const shop = new Shop(dir, {
+  const env = {
     ...process.env,
     BANK_URL: await listening(bank.server),
     MAIL_URL: await listening(mails.server),
@@ -198,7 +246,13 @@ export const rush = async (options: RushOptions): Promise<Night> => {
     RETRY_MS: '300',
     // Small ones, so that a full disk is felt at once: the log has the space of its segment already.
     SEGMENT_BYTES: String(128 * 1024),
+  }
+  const { cluster } = options
+  const member = (name: string): House => ({
+    dir: `${dir}-${name}`,
+    env: { ...env, MEMBER: name, CLUSTER_URL: cluster },
   })
+  const shop = cluster ? new Shop(member('a'), member('b')) : new Shop({ dir, env })
   const clients = new Clients(url, random)
   try {
     await shop.start()
@@ -219,10 +273,11 @@ export const rush = async (options: RushOptions): Promise<Night> => {
     }
     await shop.end('SIGTERM')
     const sold = [...books.states.values()].filter((state) => state === 'sold').length
-    return { accepted: clients.accepted.size, sold, faults }
+    const longestMs = Math.round(clients.longestMs)
+    return { accepted: clients.accepted.size, sold, faults, longestMs }
   } finally {
     clients.isOver = true
-    await shop.end('SIGKILL')
+    await shop.endAll()
     for (const { server } of [bank, mails]) {
       server.closeAllConnections()
       server.close()
@@ -231,12 +286,22 @@ export const rush = async (options: RushOptions): Promise<Night> => {
 }
 
 if (process.argv[1]?.endsWith('rush.ts')) {
+  const { values } = parseArgs({
+    options: {
+      kills: { type: 'string', default: '5' },
+      every: { type: 'string', default: '4000' },
+      cluster: { type: 'string' },
+    },
+  })
   const dir = join(mkdtempSync(join(tmpdir(), 'keelson-tickets-')), 'shop')
-  const night = { dir, clients: 50, shows: 10, kills: 5, killEveryMs: 4_000, progress: console.log }
-  const { accepted, sold, faults } = await rush(night)
+  const { accepted, sold, faults, longestMs } = await rush({
+    ...{ dir, clients: 50, shows: 10, progress: console.log },
+    ...{ kills: Number(values.kills), killEveryMs: Number(values.every) },
+    ...(values.cluster !== undefined && { cluster: values.cluster }),
+  })
   for (const fault of faults) console.log(`wrong: ${fault}`)
   console.log(
-    `${accepted} orders accepted, ${sold} sold, ${accepted - sold} refused or unpaid, ${faults.length} faults`,
+    `${accepted} orders accepted, ${sold} sold, ${accepted - sold} refused or unpaid, ${faults.length} faults; the longest wait for an answer was ${longestMs} ms`,
   )
   process.exitCode = faults.length > 0 ? 1 : 0
 }
