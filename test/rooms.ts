@@ -31,6 +31,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'examination', 'history', 'log'],
       'snapshots',
     ],
+    cluster: ['ports', 'shared'],
     backups: [
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],
       ...['commands', 'lmdb', 'examination', 'snapshots'],
@@ -100,9 +101,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     journal: ['text', 'command', 'wal'],
     backup: ['text', 'command'],
     doctor: ['text', 'command'],
+    cluster: ['text', 'command'],
     cli: [
       ...['text', 'command', 'ingest', 'recorder', 'views', 'prompt', 'attach', 'wal', 'journal'],
-      ...['page-server', 'backup', 'doctor'],
+      ...['page-server', 'backup', 'doctor', 'cluster'],
     ],
   },
   flow: {

@@ -16,6 +16,7 @@
  * - journal: `keelson journal head`, `prove` and `verify`
  * - backup: `keelson backup` and `restore`
  * - doctor: `keelson doctor`
+ * - cluster: `keelson cluster`
  * - cli: the `keelson` command, its configuration file, `keelson start`, `run` and `attach`
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.

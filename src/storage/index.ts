@@ -20,6 +20,7 @@
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
  * - shared: a log in an engine that several members reach; loaded when it is needed
+ * - cluster: what `keelson cluster` does on such an engine; loaded when it is needed
  * - backups: copies of a shard, and what a backup holds
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
  * - health: what `keelson doctor` finds in a data folder, and its repairs
@@ -48,6 +49,9 @@ export { SerialQueue } from './bytes/serial-queue.ts'
 export { sha256 } from './bytes/sha256.ts'
 export { TurnShare } from './bytes/turn-share.ts'
 export { utf8Length } from './bytes/utf8.ts'
+export { type ClusterTools, loadClusterTools } from './cluster/cluster-loading.ts'
+export type { LostShard } from './cluster/cluster-loss.ts'
+export type { ClusterSurvey, LogSurvey, MemberSurvey } from './cluster/cluster-survey.ts'
 export {
   type Command,
   type EntityRowChange,

@@ -11,6 +11,11 @@ import {
   type RestoreReplicaCommand,
 } from '../backup/backup-command-line.ts'
 import {
+  type ClusterCommand,
+  clusterUsage,
+  parseClusterCommand,
+} from '../cluster/cluster-command-line.ts'
+import {
   flag,
   needed,
   parsedWords,
@@ -76,6 +81,7 @@ export type ParsedCommand =
   | WalCommand
   | JournalCommand
   | FlowCommand
+  | ClusterCommand
   /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
   | { readonly kind: 'version' }
@@ -131,6 +137,8 @@ ${doctorUsage}
 
 ${flowUsage}
 
+${clusterUsage}
+
 ${walUsage}
 
 ${journalUsage}
@@ -149,6 +157,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   const [first, ...rest] = words
   if (first === 'wal') return parseWalCommand(rest)
   if (first === 'flow') return parseFlowCommand(rest)
+  if (first === 'cluster') return parseClusterCommand(rest)
   if (first === 'journal') return parseJournalCommand(rest)
   if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
     return { kind: 'help' }
@@ -164,7 +173,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, ingest, history, backup, restore, open, doctor, flow, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, ingest, history, backup, restore, open, doctor, flow, cluster, wal, journal, help`,
   )
 }
 

@@ -1,0 +1,33 @@
+/** `keelson cluster`: commands on the engine that the configuration names. */
+
+import type { StartOptions } from '../../supervisors/index.ts'
+import { clusterAcceptLoss } from '../cluster/cluster-accept-loss.ts'
+import type { ClusterCommand } from '../cluster/cluster-command-line.ts'
+import { clusterCreate } from '../cluster/cluster-create.ts'
+import { clusterDrain } from '../cluster/cluster-drain.ts'
+import { clusterStatus } from '../cluster/cluster-status.ts'
+import type { Environment } from '../command/environment.ts'
+import { readConfiguration } from './configuration-file.ts'
+
+/** Runs the command and resolves with the exit status. @throws KeelsonError as the command */
+export const runCluster = async (
+  command: ClusterCommand,
+  environment: Environment,
+): Promise<number> => {
+  const { cwd } = environment
+  const { options } = await readConfiguration({ cwd, config: command.config, dir: undefined })
+  return runClusterOn(options, command, environment)
+}
+
+/** The same, with the options of the configuration. */
+export const runClusterOn = (
+  { cluster, shards }: Pick<StartOptions, 'cluster' | 'shards'>,
+  command: ClusterCommand,
+  environment: Environment,
+): Promise<number> => {
+  if (command.kind === 'cluster status') return clusterStatus(cluster, command, environment)
+  if (command.kind === 'cluster drain') return clusterDrain(cluster, command, environment)
+  if (command.kind === 'cluster accept-loss')
+    return clusterAcceptLoss(cluster, command, environment)
+  return clusterCreate(cluster, shards, command, environment)
+}

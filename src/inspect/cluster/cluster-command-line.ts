@@ -1,0 +1,111 @@
+/** Parses `keelson cluster`: words in, a checked command out. Pure. */
+import {
+  flag,
+  type GroupedCommand,
+  parsedWords,
+  parseGroup,
+  reported,
+  text,
+  usageOf,
+  type WordOptions,
+  whole,
+  wrongWords,
+} from '../command/command-words.ts'
+
+/** The options of each command: the configuration with its option `cluster`, and the output. */
+type Common = {
+  readonly config: string | undefined
+  readonly json: boolean
+  readonly progress: boolean
+  readonly verbose: boolean
+}
+
+/** `keelson cluster status`. */
+export type ClusterStatusCommand = Common & { readonly kind: 'cluster status' }
+
+/** `keelson cluster create`. */
+export type ClusterCreateCommand = Common & {
+  readonly kind: 'cluster create'
+  readonly shards: number | undefined
+}
+
+/** `keelson cluster drain`. */
+export type ClusterDrainCommand = Common & {
+  readonly kind: 'cluster drain'
+  readonly member: string
+}
+
+/** `keelson cluster accept-loss`. */
+export type ClusterAcceptLossCommand = Common & {
+  readonly kind: 'cluster accept-loss'
+  readonly shard: number
+  readonly yes: boolean
+}
+
+/** The commands of `keelson cluster`. */
+export type ClusterCommand =
+  | ClusterStatusCommand
+  | ClusterCreateCommand
+  | ClusterDrainCommand
+  | ClusterAcceptLossCommand
+
+/** The options of a command, and its words before the configuration. */
+const words = <O extends WordOptions>(
+  name: string,
+  given: readonly string[],
+  table: O,
+  needed: readonly string[] = [],
+) => {
+  const { values, positionals } = parsedWords(given, { ...table, ...reported, config: text })
+  const [file, second] = positionals.slice(needed.length)
+  if (positionals.length < needed.length || positionals.includes(''))
+    throw wrongWords(`cluster ${name} needs ${needed.join(' ')}`)
+  if (second !== undefined || (file !== undefined && values.config !== undefined))
+    throw wrongWords(`cluster ${name} takes one configuration file`)
+  return { values: { ...values, config: file ?? values.config }, named: positionals }
+}
+
+const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
+  status: {
+    usage: `  keelson cluster status [FILE] [--json]
+      Members, owner and logs of the cluster that the configuration FILE names, as the engine shows
+      them. It works while members run, and while none does.`,
+    parse: (given) => ({ kind: 'cluster status', ...words('status', given, {}).values }),
+  },
+  create: {
+    usage: `  keelson cluster create [FILE] [--shards N] [--json]
+      Makes an empty cluster in the engine. Without it the first member does that.
+      --shards N      by default the configuration's, else 1`,
+    parse: (given) => {
+      const table = { shards: whole(1, undefined) }
+      return { kind: 'cluster create', ...words('create', given, table).values }
+    },
+  },
+  drain: {
+    usage: `  keelson cluster drain MEMBER [FILE] [--json]
+      Ends a member in order, waits until it has given its lease back, and until another one owns.`,
+    parse: (given) => {
+      const { values, named } = words('drain', given, {}, ['MEMBER'])
+      return { kind: 'cluster drain', member: named[0] as string, ...values }
+    },
+  },
+  'accept-loss': {
+    usage: `  keelson cluster accept-loss SHARD [FILE] [--yes] [--json]
+      Shows what the engine lost of a shard that is marked as lost. No member starts it until then.
+      --yes           accepts it: members go on with what the engine has`,
+    parse: (given) => {
+      const { values, named } = words('accept-loss', given, { yes: flag }, ['SHARD'])
+      const [shard = ''] = named
+      if (!/^\d{1,4}$/.test(shard))
+        throw wrongWords(`cluster accept-loss needs the number of a shard, found '${shard}'`)
+      return { kind: 'cluster accept-loss', shard: Number(shard), ...values }
+    },
+  },
+}
+
+/** The part of `keelson help` about clusters. */
+export const clusterUsage = usageOf(commands)
+
+/** Parses the words after `keelson cluster`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const parseClusterCommand = (given: readonly string[]) =>
+  parseGroup('cluster', commands, given)

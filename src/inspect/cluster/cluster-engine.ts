@@ -1,0 +1,67 @@
+/** The engine of a cluster in the hands of a command, which is no member. */
+import type { Clock } from '../../clock.ts'
+import { configError, isKeelsonError, reasonText } from '../../errors.ts'
+import { type ClusterTools, loadClusterTools, type SharedSession } from '../../storage/index.ts'
+import type { ClusterOptions } from '../../supervisors/index.ts'
+import type { Environment } from '../command/environment.ts'
+import { type ReportView, runReported, type Work } from '../command/long-work.ts'
+
+/** Whether the engine keeps as many copies as the configuration wants. */
+export type Durability = { readonly copies: number; readonly refusal?: string }
+
+/** The work of a command on an engine. */
+export type EngineWork = Work & {
+  readonly cluster: ClusterOptions
+  readonly session: SharedSession
+  readonly tools: ClusterTools
+  readonly durability: Durability
+  readonly clock: Clock
+}
+
+/** Connects to the engine, works there, prints the report, and ends the connection. */
+export const runOnEngine = <Report>(
+  cluster: ClusterOptions | undefined,
+  command: { readonly json: boolean; readonly progress: boolean },
+  environment: Environment,
+  work: (work: EngineWork) => Promise<Report>,
+  view: ReportView<Report>,
+): Promise<number> => {
+  if (!cluster) throw configError('cluster', 'the option, with the engine of the cluster', cluster)
+  return runReported(
+    command,
+    environment,
+    async (shown) => {
+      const tools = await loadClusterTools()
+      const { session, durability } = await connected(cluster)
+      const { clock } = environment
+      try {
+        return await work({ ...shown, cluster, session, tools, durability, clock })
+      } finally {
+        await session.close()
+      }
+    },
+    view,
+  )
+}
+
+/**
+ * A session, also with an engine that has fewer copies than members want: a look needs one.
+ * @throws KeelsonError as `SharedEngine.open` does for one copy
+ */
+const connected = async ({
+  name,
+  engine,
+  copies = 1,
+}: ClusterOptions): Promise<{
+  readonly session: SharedSession
+  readonly durability: Durability
+}> => {
+  try {
+    return { session: await engine.open({ cluster: name, copies }), durability: { copies } }
+  } catch (error) {
+    const mayBeCopies = isKeelsonError(error, 'UNKNOWN_OUTCOME') || isKeelsonError(error, 'CONFIG')
+    if (copies === 1 || !mayBeCopies) throw error
+    const session = await engine.open({ cluster: name, copies: 1 })
+    return { session, durability: { copies, refusal: reasonText(error) } }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * A cluster as the engine shows it, with or without members that run. Only a change of its entry
+ * shows that a member lives, so a survey waits for one: at most as long as a lease lasts.
+ */
+import type { Clock } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { Directory, DirectoryView, SharedSession } from '../ports/shared-engine.ts'
+import type { SharedHead } from '../ports/shared-log.ts'
+import { factsIn, type Loss, type MemberEntry } from '../shared/cluster-directory.ts'
+import type { Owner } from '../shared/member-lease.ts'
+
+/**
+ * The lease of a member, seen from outside. `held`: it was renewed during the survey. `silent`: it
+ * was not renewed for as long as it lasts. `ended`: it was given back, or another member has ended
+ * it.
+ */
+export type LeaseSeen = 'held' | 'silent' | 'ended'
+
+/** A member, with its newest start. */
+export type MemberSurvey = Omit<MemberEntry, 'ended' | 'revision'> & { readonly lease: LeaseSeen }
+
+/** The log of a shard; without a head it was not made. */
+export type LogSurvey = { readonly shard: number; readonly head?: SharedHead }
+
+/** A cluster at one moment. */
+export type ClusterSurvey = {
+  /** `undefined`: the cluster was not made. */
+  readonly shards: number | undefined
+  readonly members: readonly MemberSurvey[]
+  /** The newest owner, also after its lease. */
+  readonly owner: Owner | undefined
+  readonly logs: readonly LogSurvey[]
+  /** The shards that a member has found lost: no member starts them. */
+  readonly losses: readonly Loss[]
+}
+
+/** The lease of a member that is older than its entry says it. */
+export const leaseMsDefault = 5_000
+
+/** Looks at a cluster. @throws KeelsonError `CLOSED` when `signal` was aborted; as the engine refuses */
+export const surveyCluster = async (
+  session: SharedSession,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ClusterSurvey> => {
+  const { view, leases } = await leasesSeen(session.directory, clock, signal)
+  const { terms, owner, losses, members } = factsIn(view)
+  const logs = Array.from({ length: terms?.shards ?? 0 }, (_, shard) => logOf(session, shard))
+  return {
+    ...{ shards: terms?.shards, owner, losses, logs: await Promise.all(logs) },
+    members: members.map(({ ended: _ended, revision: _revision, ...facts }) => ({
+      ...facts,
+      lease: leases.get(facts.member) ?? 'held',
+    })),
+  }
+}
+
+/** The log of a shard. */
+export const logOf = async (session: SharedSession, shard: number): Promise<LogSurvey> => {
+  try {
+    return { shard, head: await session.log(`${shard}`).head() }
+  } catch (error) {
+    if (isKeelsonError(error, 'NO_SEGMENTS')) return { shard }
+    throw error
+  }
+}
+
+/** The leases of all members, and the last view of the directory. */
+const leasesSeen = async (
+  directory: Directory,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{
+  readonly view: DirectoryView
+  readonly leases: ReadonlyMap<string, LeaseSeen>
+}> => {
+  const began = clock.monotonic()
+  const first = await directory.view()
+  const revisions = new Map(factsIn(first).members.map((each) => [each.member, each.revision]))
+  const leases = new Map<string, LeaseSeen>()
+  for (let view = first; ; view = await directory.view()) {
+    const passedMs = clock.monotonic() - began
+    let leftMs = 0
+    for (const { member, ended, revision, leaseMs = leaseMsDefault } of factsIn(view).members) {
+      if (ended) leases.set(member, 'ended')
+      else if (revision !== revisions.get(member)) leases.set(member, 'held')
+      else if (passedMs >= leaseMs) leases.set(member, 'silent')
+      else leftMs = Math.max(leftMs, leaseMs - passedMs)
+    }
+    if (leftMs === 0) return { view, leases }
+    await untilMoved(directory, clock, view.revision, leftMs, signal)
+  }
+}
+
+/**
+ * Resolves when the directory may have a later revision than `revision`, at the latest after `ms`.
+ * @throws KeelsonError `CLOSED` when `signal` is aborted
+ */
+export const untilMoved = async (
+  directory: Directory,
+  clock: Clock,
+  revision: number,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> => {
+  const over = new AbortController()
+  const cancel = clock.after(ms, () => over.abort())
+  const end = (): void => over.abort()
+  signal.addEventListener('abort', end)
+  if (signal.aborted) end()
+  try {
+    await directory.moved(revision, over.signal)
+  } finally {
+    cancel()
+    signal.removeEventListener('abort', end)
+  }
+  if (signal.aborted) throw new KeelsonError('CLOSED', 'the command was ended')
+}

@@ -1,0 +1,32 @@
+/** `keelson cluster` on a simulated engine, on its clock. */
+import { PassThrough } from 'node:stream'
+import { runClusterOn } from '../../../src/inspect/cli/cluster-command.ts'
+import { parseClusterCommand } from '../../../src/inspect/cluster/cluster-command-line.ts'
+import { processEnvironment } from '../../../src/inspect/command/environment.ts'
+import type { Members } from '../worlds/members.ts'
+
+/** Runs the words after `keelson cluster`. `shards`: those of the configuration. */
+export const clusterHere = async (
+  members: Members,
+  words: string,
+  { copies = 1, shards }: { copies?: number; shards?: number } = {},
+) => {
+  const command = parseClusterCommand(words.split(' '))
+  if (command.kind === 'help') throw new Error('it is help')
+  const printed = { output: '', errors: '' }
+  const into = (name: 'output' | 'errors') =>
+    new PassThrough().on('data', (text: Buffer) => (printed[name] += text))
+  const environment = {
+    ...processEnvironment(),
+    ...{ output: into('output'), errors: into('errors'), cwd: '/', variables: {} },
+    clock: members.clock,
+    onSignal: () => () => undefined,
+  }
+  const cluster = { name: 'c', member: 'x', engine: members.engine, copies }
+  const status = await runClusterOn(
+    { cluster, ...(shards !== undefined && { shards }) },
+    command,
+    environment,
+  )
+  return { status, ...printed }
+}
