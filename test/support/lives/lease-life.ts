@@ -6,6 +6,7 @@
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { isSamePosition, type LogHost, sharedStart } from '../../../src/storage/index.ts'
+import { followedLogHost } from '../../../src/storage/shared/followed-log-host.ts'
 import { decodeGroup } from '../../../src/storage/shared/group-frames.ts'
 import { LeaseKeeper } from '../../../src/storage/shared/lease-keeper.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
@@ -38,6 +39,8 @@ class Life {
   readonly processes: Process[] = []
   /** LSN to number, of acknowledged frames. */
   readonly acknowledged = new Map<number, number>()
+  /** The same of frames that a standby has read. */
+  readonly followed = new Map<number, number>()
   readonly writers = new Map<number, Process>()
   readonly refuted = new Set<string>()
   readonly tally: LeaseTally = {
@@ -95,6 +98,31 @@ class Life {
   }
 }
 
+/** A standby that reads the log as far as it is proven, again and again. */
+const follow = async (life: Life): Promise<void> => {
+  const { clock } = life
+  const log = life.engine.connect('c').log('0')
+  for (let from = 1; ; ) {
+    const host = followedLogHost({ log, clock, patienceMs: leaseMs / 2 })
+    try {
+      const inspection = await host.run('inspect', { ...at, evidence: [] })
+      await host.run('open', { ...at, inspection })
+      const { frames, bytes, next } = await host.run('read', { from, maxBytes: 1_000_000 })
+      const view = new DataView(bytes.buffer, bytes.byteOffset)
+      for (const { lsn, offset } of frames) life.followed.set(lsn, view.getUint32(offset + 8, true))
+      life.count('followed', frames.length)
+      from = next
+    } catch (error) {
+      const isAway = isKeelsonError(error, 'SHARD_DOWN') || isKeelsonError(error, 'NO_SEGMENTS')
+      life.refute(!isAway, `a standby ended with ${error}`)
+    }
+    await host.end()
+    await new Promise<void>((resolve) => {
+      clock.after(40 * life.random(), resolve)
+    })
+  }
+}
+
 /** One process of a member: it takes the lease, writes and reads while it owns, and begins again when it has lost it. */
 class Process {
   readonly name: string
@@ -107,7 +135,11 @@ class Process {
   constructor(life: Life, name: string) {
     this.name = name
     this.#life = life
-    this.clock = new ProcessClock(life.clock, slowest + (fastest - slowest) * life.random())
+    this.clock = new ProcessClock(
+      life.clock,
+      slowest + (fastest - slowest) * life.random(),
+      Math.floor(6_000 * life.random()) - 3_000,
+    )
     this.session = life.engine.connect('c')
     this.keeper = this.#keeper()
   }
@@ -199,14 +231,29 @@ class Process {
   }
 }
 
-/** One trouble of a living member. */
+/** A primary without its standby shows what it does, and acknowledges nothing. Then the standby takes over. */
+const failOver = (life: Life, ms: number): void => {
+  const { engine } = life
+  if (engine.isAlone) return
+  life.count('trouble: failover')
+  const copy = engine.copy('c')
+  engine.isAlone = true
+  life.clock.after(ms, () => {
+    engine.isAlone = false
+    engine.promote('c', copy)
+    engine.restart(10)
+  })
+}
+
+/** One trouble. */
 const trouble = (life: Life): void => {
   const { living, random } = life
   const process = living[Math.floor(living.length * random())]
   if (!process) return
   const kind = random()
   const ms = 3 * leaseMs * random()
-  if (kind < 0.25) {
+  if (kind < 0.1) failOver(life, ms)
+  else if (kind < 0.3) {
     life.count('trouble: cut link')
     process.session.pause(ms)
   } else if (kind < 0.55) {
@@ -228,6 +275,7 @@ const examine = (life: Life): void => {
   const numbers = new Map<number, number>()
   const owners = new Map<number, string>()
   let before = sharedStart
+  let lastTime = 0
   for (const group of groups) {
     const { epoch, id, lsn: end } = group.end
     const [owner = ''] = id.split('-')
@@ -236,17 +284,22 @@ const examine = (life: Life): void => {
     life.refute(!isSamePosition(group.after, before), `a gap before lsn ${end}`)
     before = group.end
     const view = new DataView(group.bytes.buffer, group.bytes.byteOffset)
-    for (const { lsn, at: offset } of decodeGroup(head.logId, group).frames)
-      numbers.set(lsn, view.getUint32(offset + 8, true))
+    const { frames, time } = decodeGroup(head.logId, group)
+    life.refute(time < lastTime, `the stamp of lsn ${end} is before that of an earlier frame`)
+    lastTime = time
+    for (const { lsn, at: offset } of frames) numbers.set(lsn, view.getUint32(offset + 8, true))
   }
   for (const [lsn, number] of life.acknowledged)
     life.refute(numbers.get(lsn) !== number, `M2: lsn ${lsn} was acknowledged and is lost`)
+  for (const [lsn, number] of life.followed)
+    life.refute(numbers.get(lsn) !== number, `M2: lsn ${lsn} was read by a standby and is lost`)
 }
 
 /** Lives a life. Rejects with what was promised and did not hold. */
 export const liveLeases = async (seed: number): Promise<LeaseTally> => {
   const life = new Life(seed)
   for (const name of life.random() < 0.5 ? ['a', 'b'] : ['a', 'b', 'c']) life.begin(name)
+  void follow(life)
   for (let round = 0; round < 8; round++) {
     await life.run(2 * leaseMs * life.random())
     trouble(life)

@@ -318,7 +318,7 @@ class MemberLife {
         const { head, groups } = this.engine.kept('c', `${shard}`)
         const { logId, end: after } = head
         const end = { epoch: after.epoch + 1, lsn: after.lsn + 1, id: `newer-${after.lsn + 1}` }
-        const content = { time: this.clock.now(), bytesBefore: 0 }
+        const content = { time: this.clock.now() + 10_000, bytesBefore: 0 }
         const bytes = encodeGroup(logId, end, {
           ...content,
           payloads: new Uint8Array(0),

@@ -3,6 +3,7 @@
  * effect, in their order, is the truth, and each write has a mark in it that no other one has. A claim that does not hold is
  * noted once, under the name of the promise.
  */
+import { readU64, viewOf } from '../../../src/storage/bytes/u64.ts'
 import { isSamePosition, type SharedGroup, sharedStart } from '../../../src/storage/index.ts'
 
 /** The place of a mark in the logs. `order` grows with each mark that takes effect. */
@@ -64,6 +65,7 @@ export class MemberClaims {
   readonly #now: () => number
   readonly #leaseMs: number
   readonly #ends = new Map<string, SharedGroup['end']>()
+  readonly #times = new Map<string, number>()
   readonly #writers = new Map<string, string>()
   readonly #acknowledgers = new Map<string, Witnessed>()
   readonly #known = new Map<Witnessed, Known>()
@@ -92,6 +94,10 @@ export class MemberClaims {
     const before = this.#ends.get(log) ?? sharedStart
     this.refute(!isSamePosition(group.after, before), `M2: a gap before lsn ${lsn} of log ${log}`)
     this.#ends.set(log, group.end)
+    const time = readU64(viewOf(group.bytes), 8)
+    const isBack = time < (this.#times.get(log) ?? 0)
+    this.refute(isBack, `the stamp of lsn ${lsn} is before that of an earlier frame`)
+    this.#times.set(log, time)
     const [owner = ''] = id.split('-')
     const writer = this.#writers.get(`${log} ${epoch}`) ?? owner
     this.refute(writer !== owner, `M1: two members wrote in epoch ${epoch} of log ${log}`)
@@ -127,6 +133,7 @@ export class MemberClaims {
     if (!this.#durable) return
     const { places, ends, writers } = this.#durable
     this.#durable = undefined
+    this.#times.clear()
     for (const [mine, its] of [
       [this.places, places],
       [this.#ends, ends],
