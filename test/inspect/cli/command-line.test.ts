@@ -139,3 +139,30 @@ describe('keelson flow', () => {
     expect(usage).toContain('keelson flow settle TYPE ID KEY')
   })
 })
+
+describe('keelson cluster', () => {
+  test.each([
+    ['status', { kind: 'cluster status', config: undefined, json: false }],
+    ['status k.mjs --json', { kind: 'cluster status', config: 'k.mjs', json: true }],
+    ['create --config k.mjs --shards 4', { kind: 'cluster create', config: 'k.mjs', shards: 4 }],
+    ['drain a k.mjs', { kind: 'cluster drain', member: 'a', config: 'k.mjs' }],
+    ['accept-loss 3', { kind: 'cluster accept-loss', shard: 3, yes: false }],
+    ['accept-loss 3 --yes', { kind: 'cluster accept-loss', shard: 3, yes: true }],
+  ])('is read: %s', (line, command) => {
+    expect(parse(`cluster ${line}`)).toMatchObject(command)
+  })
+
+  test.each([
+    ...['nothing', 'status a b', 'status a --config b', 'create --shards 0', 'drain'],
+    ...['drain a b c', 'accept-loss', 'accept-loss a', 'accept-loss -1', 'status --yes'],
+  ])('is refused: %s', (line) => {
+    expect(codeOf(() => parse(`cluster ${line}`))).toBe('INVALID_ARGUMENT')
+  })
+
+  test('has help for each of its words', () => {
+    expect(parse('cluster drain --help')).toMatchObject({
+      text: expect.stringContaining('MEMBER'),
+    })
+    expect(usage).toContain('keelson cluster accept-loss SHARD')
+  })
+})
