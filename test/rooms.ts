@@ -28,7 +28,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rows: ['bytes', 'ports', 'values', 'blobs', 'commands'],
     snapshots: ['bytes', 'ports', 'disk', 'values', 'blobs', 'commands', 'lmdb'],
     shared: [
-      ...['bytes', 'ports', 'disk', 'frames', 'segments', 'examination', 'history', 'log'],
+      ...['bytes', 'ports', 'disk', 'frames', 'segments', 'values', 'blobs', 'examination'],
+      ...['history', 'log'],
       'snapshots',
     ],
     cluster: ['ports', 'shared'],

@@ -1,9 +1,10 @@
 /**
  * Random lives of instances whose logs are in an engine that loses, repeats and delays requests, and is away: those of a store,
- * of durable actors, of a journal and of workflows. What they promise does not depend on where a log is. The data folder is a
- * cache that may be empty at any start, also after the log was trimmed. Durable actors keep it: their large values are in it.
+ * with large values too, of durable actors, of a journal and of workflows. What they promise does not depend on where a log
+ * is. The data folder is a cache that may be empty at any start, also after the log was trimmed. Durable actors keep it.
  */
 import { expect, test } from 'vitest'
+import { BlobLife } from '../support/lives/blob-life.ts'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
 import { JournalLife } from '../support/lives/journal-life.ts'
@@ -40,6 +41,25 @@ test(
   hours,
   async () => {
     await liveSeeds(stores, (seed) => liveStore(seed, cacheMachine))
+  },
+)
+
+const blobs = seedsOf(few, all)
+
+test(
+  `every member reads each large value in ${blobs.length} random lives, also without its cache`,
+  hours,
+  async () => {
+    const sum = sumOf(
+      await liveSeeds(blobs, (seed) => {
+        const world = sharedMachine({ seed, faults: lossy })
+        const losses = [world.emptyCache, world.loseSegments, () => undefined]
+        return new BlobLife(seed, world, losses).run(30)
+      }),
+    )
+
+    for (const what of ['writes', 'crashes', 'sweeps', 'freed'])
+      expect(sum[what], what).toBeGreaterThan(0)
   },
 )
 

@@ -126,7 +126,7 @@ export const server: GenServer<Messages, State, BlobShard> = {
   init: (shard, context) => {
     shard.blobs.onDamage = (evidence) => tell(context.system, shard, 'blobs.corrupt', { evidence })
     const state = initialState(shard)
-    if (shard.blobs.hasFolder()) armSweep(state, context)
+    if (shard.blobs.parts.isCache || shard.blobs.hasFolder()) armSweep(state, context)
     return ok(state)
   },
 

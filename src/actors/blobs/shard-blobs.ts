@@ -22,6 +22,8 @@ import { BlobPins } from './blob-pins.ts'
 export type BlobParts = {
   readonly index: number
   readonly dir: string
+  /** The folder is a cache: blobs may come into it when the log is opened. */
+  readonly isCache?: boolean | undefined
   readonly terms: BlobTerms
   /** Sizes in bytes, times in ms. `sweepMs` 0: sweeps run only on request. */
   readonly settings: {

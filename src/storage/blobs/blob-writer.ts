@@ -25,6 +25,11 @@ export type BlobFolderOptions = {
   readonly dir: string
   /** The size of a segment. A call that brings more bytes gets a larger one. */
   readonly segmentBytes: number
+  /**
+   * The numbers of new segments, which no segment has had: from `from` on, below `to`. Absent: the
+   * folder knows which ones it has had.
+   */
+  readonly numbers?: { readonly from: number; readonly to: number }
 }
 
 /** The active segment. All bytes before `end` are written and synced. */
@@ -52,7 +57,7 @@ export class BlobWriter {
     this.#disk = disk
     this.#buffer = buffer
     this.#options = options
-    this.#next = listing.next
+    this.#next = firstNumber(options, listing)
     this.#promised = 0
     for (const name of listing.leftovers) attempt(() => disk.remove(pathIn(options.dir, name)))
   }
@@ -86,7 +91,7 @@ export class BlobWriter {
     if (!this.#hasFolder) makeFolder(this.#disk, dir)
     this.#hasFolder = true
     const segment = this.#next
-    if (!Number.isSafeInteger(segment + 1))
+    if (segment >= (this.#options.numbers?.to ?? Number.MAX_SAFE_INTEGER))
       throw new KeelsonError('NO_SPACE', 'the numbers of blob segments are used up')
     // A file that could not be made may have left its name, so its number is used.
     this.#next += 1
@@ -158,6 +163,14 @@ export class BlobWriter {
       throw error
     }
   }
+}
+
+/** A file with a number that no segment has had is of another log. It is left alone. */
+const firstNumber = ({ numbers }: BlobFolderOptions, { segments, next }: BlobListing): number => {
+  if (!numbers) return next
+  const { from, to } = numbers
+  const taken = segments.filter(({ segment }) => segment >= from && segment < to)
+  return Math.max(from, ...taken.map(({ segment }) => segment + 1))
 }
 
 /** The distinct payloads, and for each payload its index among them. */

@@ -15,6 +15,7 @@ import {
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
+import type { SharedBlobs } from './shared-blobs.ts'
 import { inspectLog } from './shared-log-host.ts'
 import { namedIn } from './snapshot-names.ts'
 
@@ -24,6 +25,8 @@ export type FollowedLogOptions = {
   readonly clock: Clock
   /** An inspection or an opening without an answer for so long ends the host, in ms. */
   readonly patienceMs: number
+  /** The blobs that the log refers to. An opening waits for them, however long that takes. */
+  readonly blobs?: Pick<SharedBlobs, 'follow'>
 }
 
 /** A log as far as it is proven. */
@@ -36,8 +39,10 @@ type Handlers = {
 }
 
 /** Makes a host. Nothing is sent before its first request. */
-export const followedLogHost = ({ log, clock, patienceMs }: FollowedLogOptions): LogHost => {
+export const followedLogHost = (options: FollowedLogOptions): LogHost => {
+  const { log, clock, patienceMs, blobs } = options
   const calls = new EngineCalls(clock)
+  let filling: Promise<void> | undefined
   let followed: Followed | undefined
 
   const opened = (): Followed => {
@@ -51,6 +56,9 @@ export const followedLogHost = ({ log, clock, patienceMs }: FollowedLogOptions):
       const head = inspection.plan as SharedHead | null
       if (!head) throw new KeelsonError('NO_SEGMENTS', 'the engine has no log')
       followed = await calls.within(patienceMs, follow({ log, calls, logId: head.logId }, head))
+      // A blob is in the engine before a frame refers to it.
+      filling = blobs?.follow(calls)
+      await filling
       const { extent, lastTime } = followed
       const { walId, epoch, firstLsn, lastLsn } = extent
       return {
@@ -96,6 +104,7 @@ export const followedLogHost = ({ log, clock, patienceMs }: FollowedLogOptions):
     },
     async end() {
       calls.end(closed('the host has ended'))
+      await filling?.catch(() => undefined)
     },
   }
 }

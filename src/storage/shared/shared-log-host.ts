@@ -27,6 +27,7 @@ import { fenced } from './append-verdict.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { readGroupAt } from './group-reading.ts'
 import { markAt, OwnedLog } from './owned-log.ts'
+import type { SharedBlobs } from './shared-blobs.ts'
 import { type Claim, claimLog } from './shared-claim.ts'
 import { inspectionOf, inspectionOfNone, markIn, noFrame } from './shared-inspection.ts'
 import type { SnapshotUploads } from './shared-snapshots.ts'
@@ -39,6 +40,8 @@ export type SharedLogHostOptions = {
   readonly patienceMs: number
   /** A snapshot is uploaded before the log names it. */
   readonly uploads: SnapshotUploads
+  /** The blobs that the log refers to. An opening waits for them, however long that takes. */
+  readonly blobs?: Pick<SharedBlobs, 'claimed'>
   /**
    * Resolves when this process may claim the log. A process that was replaced while it was paused
    * would take the log from its successor otherwise. @throws KeelsonError `FENCED`
@@ -54,9 +57,10 @@ type Handlers = {
 
 /** Makes a host. Nothing is sent before its first request. */
 export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
-  const { log, clock, patienceMs, uploads } = options
+  const { log, clock, patienceMs, uploads, blobs } = options
   const calls = new EngineCalls(clock)
   let owned: OwnedLog | undefined
+  let filling: Promise<void> | undefined
 
   const opened = (): OwnedLog => {
     if (owned) return owned
@@ -69,6 +73,8 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
     async open({ options: logOptions, inspection }) {
       checkLogOptions(logOptions)
       const claim = await calls.within(patienceMs, claimed(options, calls, inspection))
+      filling = blobs?.claimed(claim.head.end.epoch, calls)
+      await filling
       owned = new OwnedLog({ ...claim, clock, uploads, payloadMax: framePayloadMax(logOptions) })
       return reportOf(owned, inspection, claim.lastTime)
     },
@@ -100,6 +106,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
     },
     async end() {
       calls.end(closed('the host has ended'))
+      await filling?.catch(() => undefined)
     },
   }
 }

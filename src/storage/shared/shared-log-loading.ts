@@ -4,6 +4,7 @@ import type { EngineCalls } from './engine-calls.ts'
 import type { followedLogHost } from './followed-log-host.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import type { logExporter } from './log-export.ts'
+import type { SharedBlobs } from './shared-blobs.ts'
 import type { sharedLogHost } from './shared-log-host.ts'
 import type { SharedSnapshots } from './shared-snapshots.ts'
 import type { sharedTurnScanner } from './shared-turn-scan.ts'
@@ -14,6 +15,7 @@ export type SharedStorage = {
   readonly followedLogHost: typeof followedLogHost
   readonly LeaseKeeper: typeof LeaseKeeper
   readonly SharedSnapshots: typeof SharedSnapshots
+  readonly SharedBlobs: typeof SharedBlobs
   readonly EngineCalls: typeof EngineCalls
   /** The entries of the directory. */
   readonly directory: typeof directory
@@ -29,6 +31,7 @@ export const loadSharedStorage = async (): Promise<SharedStorage> => {
     import('./followed-log-host.ts'),
     import('./lease-keeper.ts'),
     import('./shared-snapshots.ts'),
+    import('./shared-blobs.ts'),
     import('./engine-calls.ts'),
     import('./shared-turn-scan.ts'),
     import('./log-export.ts'),

@@ -6,9 +6,10 @@
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
-import { refusing, writeAll } from '../disk/disk-failure.ts'
+import { refusing } from '../disk/disk-failure.ts'
+import { filled, piecesOf } from '../disk/file-pieces.ts'
 import { makeFolders } from '../disk/new-folders.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
 import type { SharedLog } from '../ports/shared-log.ts'
@@ -28,9 +29,6 @@ export type SharedSnapshotParts = {
   readonly shard: number
   readonly dir: string
 }
-
-/** A file is read in pieces of so many bytes. */
-const pieceBytes = 256 * 1024
 
 /** A file that is being fetched. The next one replaces what a crash left. */
 const fetchedName = 'fetched.tmp'
@@ -96,6 +94,7 @@ export class SharedSnapshots {
     })
     try {
       await filled(file, files.read(found))
+      refusing(() => file.sync())
     } catch (error) {
       // A later owner may have removed it since: the inspection takes another one then.
       throw isKeelsonError(error, 'CORRUPT') ? lost(found, error) : error
@@ -181,30 +180,4 @@ class Content {
       yield piece
     }
   }
-}
-
-/** The bytes of a file, in pieces. @throws KeelsonError as the disk refuses */
-function* piecesOf(disk: Disk, path: string): Generator<Uint8Array> {
-  const file = refusing(() => disk.open(path, 'read'))
-  try {
-    for (let offset = 0; ; ) {
-      const piece = new Uint8Array(pieceBytes)
-      const count = refusing(() => file.read(piece, offset))
-      if (count === 0) return
-      yield piece.subarray(0, count)
-      offset += count
-    }
-  } finally {
-    file.close()
-  }
-}
-
-/** Writes the pieces one after another, and syncs them. */
-const filled = async (file: DiskFile, pieces: AsyncIterable<Uint8Array>): Promise<void> => {
-  let offset = 0
-  for await (const piece of pieces) {
-    refusing(() => writeAll(file, piece, offset, 'ENOSPC'))
-    offset += piece.length
-  }
-  refusing(() => file.sync())
 }

@@ -1,5 +1,6 @@
 /**
- * The ports of a member: its logs and snapshots are in the engine, and its disk is a cache of them.
+ * The ports of a member: its logs, snapshots and large values are in the engine, and its disk
+ * is a cache of them.
  */
 import {
   type CacheOrigin,
@@ -22,17 +23,35 @@ export type Membership = {
   readonly dir: string
   /** The handle of a shard's log. */
   readonly logOf: (shard: number) => SharedLog
+  readonly blobsOf: (shard: number) => InstanceType<SharedStorage['SharedBlobs']>
 }
 
-/** The part of one session. Each log has one handle, which is made when it is needed. */
-export const membershipOf = (parts: Omit<Membership, 'logOf'>): Membership => {
-  const logs = new Map<number, SharedLog>()
-  const logOf = (shard: number): SharedLog => {
-    const log = logs.get(shard) ?? parts.session.log(`${shard}`)
-    logs.set(shard, log)
-    return log
+/** The part of one session. The parts of a shard are made when they are needed. */
+export const membershipOf = (
+  { disk, clock }: Ports,
+  parts: Omit<Membership, 'logOf' | 'blobsOf'>,
+): Membership => {
+  const { storage, session, leaseMs, dir } = parts
+  const logOf = once((shard) => session.log(`${shard}`))
+  const blobsOf = once(
+    (shard) =>
+      new storage.SharedBlobs({
+        ...{ files: session.files, directory: session.directory, log: logOf(shard) },
+        ...{ disk, clock, shard, dir: shardFolder(dir, shard).blobs },
+        patienceMs: patienceOf(leaseMs),
+      }),
+  )
+  return { ...parts, logOf, blobsOf }
+}
+
+/** Makes the value of each shard when it is asked for first. */
+const once = <T>(make: (shard: number) => T): ((shard: number) => T) => {
+  const made = new Map<number, T>()
+  return (shard) => {
+    const value = made.get(shard) ?? make(shard)
+    made.set(shard, value)
+    return value
   }
-  return { ...parts, logOf }
 }
 
 /**
@@ -40,6 +59,8 @@ export const membershipOf = (parts: Omit<Membership, 'logOf'>): Membership => {
  * restarts on shorter attempts.
  */
 const leastPatienceMs = 3_000
+
+const patienceOf = (leaseMs: number): number => Math.max(leaseMs, leastPatienceMs)
 
 /** The ports of the owner, over those of its machine. */
 export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownership): Ports => ({
@@ -49,9 +70,11 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
     member.storage.sharedLogHost({
       ...logOptions(ports, member, shard),
       uploads: snapshotsOf(ports, member, shard),
+      blobs: member.blobsOf(shard),
       mayClaim: () => ownership.owned(),
     }),
   makeSnapshotHost: snapshotHosts(ports, member),
+  makeBlobHost: (shard) => member.blobsOf(shard).host(ports.makeBlobHost(shard)),
   makeScanner: member.storage.sharedTurnScanner(ports.clock),
   exportLog: member.storage.logExporter({
     ...{ disk: ports.disk, clock: ports.clock, dir: member.dir },
@@ -64,13 +87,17 @@ export const followerPorts = (ports: Ports, member: Membership): Ports => ({
   ...ports,
   cache: member.origin,
   follows: true,
-  makeHost: (shard) => member.storage.followedLogHost(logOptions(ports, member, shard)),
+  makeHost: (shard) =>
+    member.storage.followedLogHost({
+      ...logOptions(ports, member, shard),
+      blobs: member.blobsOf(shard),
+    }),
   makeSnapshotHost: snapshotHosts(ports, member),
 })
 
 const logOptions = ({ clock }: Ports, { logOf, leaseMs }: Membership, shard: number) => ({
   ...{ log: logOf(shard), clock },
-  patienceMs: Math.max(leaseMs, leastPatienceMs),
+  patienceMs: patienceOf(leaseMs),
 })
 
 const snapshotsOf = (

@@ -140,7 +140,7 @@ const startedOn = async (
   })
   const origin = { cluster: name, engine: engine.description, ...(losses > 0 && { losses }) }
   const dir = resolve(options.dir)
-  const membership = membershipOf({ storage, session, leaseMs, origin, dir })
+  const membership = membershipOf(ports, { storage, session, leaseMs, origin, dir })
   try {
     const turn = calls.ask(() => ownership.owned())
     await followUntil(turn, { options, ports, membership }, leaseMs)

@@ -153,6 +153,7 @@ const blobsOf = (parts: ShardParts, unitMax: number): ShardBlobs => {
   return new ShardBlobs({
     index: parts.index,
     dir: parts.folders.blobs,
+    isCache: parts.isCache,
     terms: { threshold: Math.min(blobs.threshold, unitMax - frameRoom), replicated: false },
     settings: blobs,
     clock: parts.clock,

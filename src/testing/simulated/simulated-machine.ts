@@ -6,6 +6,7 @@
 import { type Clock, type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
+  type BlobHost,
   type LogHost,
   type LogHostFactory,
   type Projections,
@@ -41,6 +42,8 @@ export type MachineOptions = SimulatedDiskOptions & {
   readonly makeLogs?: (clock: Clock) => LogHostFactory
   /** Wraps the host of each log. */
   readonly aroundLog?: (host: LogHost) => LogHost
+  /** Wraps each host of blobs. */
+  readonly aroundBlobs?: (host: BlobHost, shard: number) => BlobHost
   /** Wraps each host of snapshots. */
   readonly aroundSnapshots?: (host: SnapshotHost, shard: number) => SnapshotHost
 }
@@ -86,6 +89,7 @@ export class SimulatedMachine {
     const { disk } = this
     const { aroundLog = (host: LogHost) => host, makeLogs } = this.#options
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
+    const { aroundBlobs = (host: BlobHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
     return startOn(options, {
       disk,
@@ -93,7 +97,7 @@ export class SimulatedMachine {
       makeHost: (shard) => aroundLog(this.#makeHost(shard)),
       ...(makeLogs && { cache: { cluster: 'simulated', engine: 'simulated' } }),
       projections: this.#opened,
-      makeBlobHost: () => inlineBlobHost({ disk, clock, delayMs }),
+      makeBlobHost: (shard) => aroundBlobs(inlineBlobHost({ disk, clock, delayMs }), shard),
       makeSnapshotHost: (shard) =>
         aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections }), shard),
       claimBackup: inlineBackupFolders(disk, clock),

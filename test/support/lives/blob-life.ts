@@ -36,16 +36,23 @@ export class BlobLife {
   readonly #seed: number
   readonly #random: () => number
   readonly #machine: Machine
+  readonly #losses: readonly (() => void)[]
   readonly #held = new Map<string, Held>()
   /** What marks the values of writes that gave up or were refused. */
   readonly #gone: string[] = []
   #app: App | undefined
   #number = 0
 
-  constructor(seed: number) {
+  /** `losses`: what the folder may lose while no instance runs, if it is a cache. */
+  constructor(
+    seed: number,
+    on: Machine = machine({ seed }),
+    losses: readonly (() => void)[] = [() => undefined],
+  ) {
     this.#seed = seed
     this.#random = seededRandom(seed)
-    this.#machine = machine({ seed })
+    this.#machine = on
+    this.#losses = losses
   }
 
   async run(steps: number): Promise<BlobStory> {
@@ -170,6 +177,8 @@ export class BlobLife {
     // Its code goes on, as no dead process's does: it ends before the next begins, and so does what it did since.
     await this.#machine.during(dead.close({ deadlineMs: 0 })).catch(() => undefined)
     disk.crash()
+    // No draw without a choice: the lives on a disk stay as they are.
+    if (this.#losses.length > 1) this.#losses[this.#pick(this.#losses.length)]?.()
     await this.#start()
     await this.#check()
   }

@@ -5,6 +5,7 @@
 import { isAway } from '../../../src/actors/log/shard-files.ts'
 import { type Clock, seededRandom } from '../../../src/clock.ts'
 import type { Disk, SharedLog } from '../../../src/storage/index.ts'
+import { SharedBlobs } from '../../../src/storage/shared/shared-blobs.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
 import {
   SharedSnapshots,
@@ -32,6 +33,8 @@ export type SharedMachine = Machine & {
   readonly emptyCache: () => void
   /** Removes the snapshots that the machine keeps. */
   readonly emptySnapshots: () => void
+  /** Removes every other segment of the blobs that the machine keeps. */
+  readonly loseSegments: () => void
 }
 
 /** The machine of a life. With its logs in an engine, it may be cut off, and has no history. */
@@ -60,9 +63,11 @@ export const sharedMachine = (
       const to = linked(clock)
       return (shard) => {
         const uploads = to.snapshotsOf(shard, world.disk, clock)
-        return sharedLogHost({ log: to.logOf(shard), clock, patienceMs, uploads })
+        const blobs = to.blobsOf(shard, world.disk, clock)
+        return sharedLogHost({ log: to.logOf(shard), clock, patienceMs, uploads, blobs })
       }
     },
+    aroundBlobs: (host, shard) => link?.blobsOf(shard, world.disk, world.clock).host(host) ?? host,
     aroundSnapshots: (host, shard) =>
       link?.snapshotsOf(shard, world.disk, world.clock).host(host) ?? host,
   })
@@ -99,6 +104,13 @@ export const sharedMachine = (
       for (let shard = 0; shard < shardsMax; shard++)
         if (disk.entry(`/data/shard-${shard}`)) disk.remove(`/data/shard-${shard}/snapshot`)
     },
+    loseSegments: () => {
+      for (let shard = 0; shard < shardsMax; shard++) {
+        const dir = `/data/shard-${shard}/blobs`
+        const names = disk.entry(dir) ? disk.list(dir) : []
+        for (const [at, name] of names.entries()) if (at % 2 === 0) disk.remove(`${dir}/${name}`)
+      }
+    },
   }
 }
 
@@ -124,6 +136,7 @@ const shardsMax = 8
 class Link {
   session: SimulatedSession
   #logs = new Map<number, SharedLog>()
+  #blobs = new Map<number, SharedBlobs>()
   readonly engine: SimulatedEngine
 
   constructor(engine: SimulatedEngine) {
@@ -144,10 +157,21 @@ class Link {
     return new SharedSnapshots({ files, log: this.logOf(shard), disk, clock, shard, dir })
   }
 
+  /** The shard's folder of blobs, a cache of those in the engine. */
+  blobsOf(shard: number, disk: Disk, clock: Clock): SharedBlobs {
+    const { files, directory } = this.session
+    const dir = `/data/shard-${shard}/blobs`
+    const parts = { files, directory, log: this.logOf(shard), disk, clock, shard, dir, patienceMs }
+    const blobs = this.#blobs.get(shard) ?? new SharedBlobs(parts)
+    this.#blobs.set(shard, blobs)
+    return blobs
+  }
+
   /** The process loses its connections. What it has sent may arrive. The next process has others. */
   breaks(): void {
     void this.session.close()
     this.session = this.engine.connect('c')
     this.#logs = new Map()
+    this.#blobs = new Map()
   }
 }

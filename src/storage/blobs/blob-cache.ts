@@ -1,0 +1,154 @@
+/**
+ * Fills the folder of a shard's blobs, which is a cache of the blobs in the engine. A record that only
+ * the folder has is harmless: nothing refers to a blob that was not uploaded, and a sweep frees it.
+ */
+import { isKeelsonError } from '../../errors.ts'
+import { refusing, writeAll } from '../disk/disk-failure.ts'
+import { filled } from '../disk/file-pieces.ts'
+import { makeFolders } from '../disk/new-folders.ts'
+import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
+import type { SharedFiles } from '../ports/shared-engine.ts'
+import type { BlobRef } from '../values/blob-reference.ts'
+import { blobSegmentPath } from './blob-folder.ts'
+import {
+  blobHeaderBytes,
+  encodeBlobHeader,
+  headerFault,
+  trailerBytes,
+  trailerFault,
+} from './blob-record.ts'
+
+/** Repeats a call until the engine answers. */
+export type Ask = <T>(call: () => Promise<T>) => Promise<T>
+
+/** The files of a cluster, and the folder of a shard's blobs. */
+export type BlobCacheParts = {
+  readonly files: SharedFiles
+  readonly disk: Disk
+  readonly shard: number
+  readonly dir: string
+}
+
+/** The beginning of the names of a shard's blobs. The rest of a name is the reference. */
+const blobPrefix = (shard: number): string => `shard-${shard}/blob-`
+
+/** The beginning of the names of the blobs of one segment. */
+export const segmentPrefix = (shard: number, segment: number): string =>
+  `${blobPrefix(shard)}${segment}-`
+
+/** The name of the file that has the record of a blob. */
+export const blobName = (shard: number, { segment, offset, size, sha256 }: BlobRef): string =>
+  `${segmentPrefix(shard, segment)}${offset}-${size}-${Buffer.from(sha256).toString('hex')}`
+
+/** The reference in a name; `undefined` for another sort of name. */
+export const refIn = (name: string): BlobRef | undefined => {
+  const found = /\/blob-(\d+)-(\d+)-(\d+)-([0-9a-f]{64})$/.exec(name)
+  if (!found) return undefined
+  const [segment = 0, offset = 0, size = 0] = found.slice(1, 4).map(Number)
+  return { segment, offset, size, sha256: Buffer.from(found[4] ?? '', 'hex') }
+}
+
+/**
+ * Fills the folder, and returns the names of all blobs of the engine. Names in `seen` are left out
+ * if the folder is there. A segment that is being written must have no record in the engine that the
+ * folder lacks.
+ * @throws KeelsonError `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason `disk`); what `ask` rejects with
+ */
+export const fillBlobCache = async (
+  parts: BlobCacheParts,
+  ask: Ask,
+  seen: ReadonlySet<string> = new Set(),
+): Promise<ReadonlySet<string>> => {
+  const { files, disk, shard, dir } = parts
+  const names = await ask(() => files.list(blobPrefix(shard)))
+  const known = refusing(() => disk.entry(dir)) ? seen : new Set<string>()
+  const segments = new Map<number, BlobRef[]>()
+  for (const name of names) {
+    const ref = known.has(name) ? undefined : refIn(name)
+    if (!ref) continue
+    const refs = segments.get(ref.segment) ?? []
+    segments.set(ref.segment, refs)
+    refs.push(ref)
+  }
+  for (const [segment, refs] of segments) {
+    const path = blobSegmentPath(dir, segment)
+    const missing = refusing(() => missingIn(disk, path, refs))
+    if (missing.length > 0) await restored(parts, ask, path, missing)
+  }
+  return new Set(names)
+}
+
+/** The records of a segment that its file does not have. @throws DiskError */
+const missingIn = (disk: Disk, path: string, refs: readonly BlobRef[]): readonly BlobRef[] => {
+  if (!disk.entry(path)) return refs
+  return closing(disk.open(path, 'read'), (file) => refs.filter((ref) => !isIn(file, ref)))
+}
+
+/** Whether a file has a record. Its payload is verified when it is read. @throws DiskError */
+export const isIn = (file: DiskFile, ref: BlobRef): boolean => {
+  const header = new Uint8Array(blobHeaderBytes)
+  const trailer = new Uint8Array(trailerBytes(ref.size))
+  if (file.read(header, ref.offset - blobHeaderBytes) < header.length) return false
+  if (headerFault(header, ref)) return false
+  if (file.read(trailer, ref.offset + ref.size) < trailer.length) return false
+  return trailerFault(ref, header, trailer) === undefined
+}
+
+/**
+ * Writes records to their places in a segment, and their headers when all else is durable: after a
+ * crash in between, the records are missing still.
+ */
+const restored = async (
+  { files, disk, shard, dir }: BlobCacheParts,
+  ask: Ask,
+  path: string,
+  missing: readonly BlobRef[],
+): Promise<void> => {
+  const file = refusing(() => opened(disk, dir, path))
+  try {
+    refusing(() => {
+      for (const ref of missing) writeHeader(file, ref, new Uint8Array(blobHeaderBytes))
+      file.sync()
+    })
+    const whole: BlobRef[] = []
+    for (const ref of missing)
+      if (await ask(() => fetched(files, blobName(shard, ref), file, ref))) whole.push(ref)
+    refusing(() => {
+      file.sync()
+      for (const ref of whole) writeHeader(file, ref, encodeBlobHeader(ref.size, ref.sha256))
+      file.sync()
+      disk.syncFolder(dir)
+    })
+  } finally {
+    file.close()
+  }
+}
+
+const opened = (disk: Disk, dir: string, path: string): DiskFile => {
+  if (disk.entry(path)) return disk.open(path, 'write')
+  makeFolders(disk, dir)
+  return disk.open(path, 'create')
+}
+
+const writeHeader = (file: DiskFile, { offset }: BlobRef, header: Uint8Array): void =>
+  writeAll(file, header, offset - blobHeaderBytes, 'ENOSPC')
+
+/**
+ * Writes a record without its header. False if the engine does not have it whole: its readers get
+ * `CORRUPT`, and other values stay readable. A sweep of the owner before may have removed it,
+ * because nothing refers to it.
+ */
+const fetched = async (
+  files: SharedFiles,
+  name: string,
+  file: DiskFile,
+  ref: BlobRef,
+): Promise<boolean> => {
+  try {
+    await filled(file, files.read(name, blobHeaderBytes), ref.offset)
+    return true
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return false
+    throw error
+  }
+}

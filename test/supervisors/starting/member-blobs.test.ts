@@ -1,0 +1,80 @@
+/** Large values of a cluster: they are in the engine, and the data folder of each member is a cache of them. */
+import { expect, test } from 'vitest'
+import { BlobStore } from '../../../src/actors/index.ts'
+import type { App } from '../../../src/index.ts'
+import { payload } from '../../support/worlds/blob-folder.ts'
+import { leaseMs, Members } from '../../support/worlds/members.ts'
+
+const blobs = { threshold: 1_000, graceMs: 1_000, sweepMs: 0 }
+const value = Buffer.from(payload(1, 50_000))
+const streamed = Buffer.from(payload(2, 700_000))
+const dir = '/data/shard-0/blobs'
+
+/** A cluster whose member `a` has large values. */
+const world = async () => {
+  const members = new Members()
+  const app = await members.start('a', { blobs })
+  await members.during(app.store.put('value', value))
+  await members.during(app.store.putStream('streamed', [streamed]))
+  return { members, app }
+}
+
+const loaded = (members: Members, app: App): Promise<unknown[]> =>
+  members.during(Promise.all([app.store.load('value'), app.store.load('streamed')]))
+
+test('every large value is read after the folder was deleted, and by another member', async () => {
+  const { members, app } = await world()
+  await members.during(app.close())
+  members.machine('a').disk.remove('/data')
+
+  for (const member of ['a', 'b']) {
+    const again = await members.start(member, { blobs })
+    expect(again.store.get('value')).toEqual(value)
+    expect(await loaded(members, again)).toEqual([value, streamed])
+    await members.during(again.close())
+  }
+})
+
+test('a standby has the large values that it applies, before its turn comes', async () => {
+  const { members, app } = await world()
+  const standby = members.begin('b', { blobs })
+  const { swapped } = await members.during(app.store.compareAndSet('value', value, 'small'))
+  await members.during(app.store.put('last', value))
+  await members.clock.advance(3 * leaseMs)
+
+  const { disk } = members.machine('b')
+  const { disk: own } = members.machine('a')
+  expect(disk.list(dir).filter((name) => name.endsWith('.bloblog'))).toEqual(
+    own.list(dir).filter((name) => name.endsWith('.bloblog')),
+  )
+  await members.during(app.close())
+  const next = await members.during(standby)
+  expect([swapped, next.store.get('value'), next.store.get('last')]).toEqual([true, 'small', value])
+})
+
+test('a sweep after a start without a folder frees only what is dead', async () => {
+  const { members, app } = await world()
+  await members.during(app.store.delete('value'))
+  await members.during(app.close())
+  members.machine('a').disk.remove('/data')
+  const again = await members.start('a', { blobs: { ...blobs, sweepMs: 2 * leaseMs } })
+
+  // Nothing is written: the sweep comes by itself.
+  await members.clock.advance(5 * leaseMs)
+
+  const { lastSweep } = await members.during(
+    BlobStore.describe(again.system.to(BlobStore.name('default', 0))),
+  )
+  expect(lastSweep?.segments).toBeGreaterThan(0)
+  expect(await loaded(members, again)).toEqual([undefined, streamed])
+})
+
+test('a write of a large value ends with NOT_SUBMITTED when the engine is away', async () => {
+  const { members, app } = await world()
+  members.sessions.get('a')?.pause(20 * leaseMs)
+
+  const put = app.store.put('late', value).catch((error: { code: string }) => error.code)
+  await members.clock.advance(4 * leaseMs)
+
+  expect(await put).toBe('NOT_SUBMITTED')
+})
