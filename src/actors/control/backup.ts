@@ -12,6 +12,7 @@ import {
   describeHolder,
   type LogExporter,
   type LogState,
+  namesSnapshot,
   type Progress,
   refusalOf,
   type ShardCopier,
@@ -188,7 +189,7 @@ const copied = async (
   onProgress: ((progress: Progress) => void) | undefined,
 ): Promise<ShardCopy> => {
   const { durableLsn, snapshots, firstLsn } = state
-  const sound = snapshots.filter(({ lsn }) => !shard.snapshots.unusable.has(lsn))
+  const sound = snapshots.filter((each) => !namesSnapshot(shard.snapshots.unusable, each))
   if (firstLsn > 1 && !sound.some(({ lsn }) => lsn >= firstLsn - 1))
     throw new KeelsonError('DEGRADED', `shard ${shard.index} has no sound snapshot at present`, {
       details: { shard: shard.index, firstLsn },

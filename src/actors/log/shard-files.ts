@@ -16,6 +16,7 @@ import {
   type LogHostFactory,
   type LogOptions,
   type NamedSnapshot,
+  namesSnapshot,
   type OpenReport,
   type ProjectedPosition,
   type ProjectionStore,
@@ -33,8 +34,8 @@ export type SnapshotBases = {
   readonly parts: { readonly dir: string }
   /** The ones that the log names, oldest first. */
   named: readonly NamedSnapshot[]
-  /** The LSNs of named snapshots that were found damaged. */
-  readonly unusable: Set<number>
+  /** The named snapshots that were found damaged. */
+  unusable: readonly NamedSnapshot[]
   damaged(error: KeelsonError): void
   run<K extends 'verify' | 'load'>(
     kind: K,
@@ -283,7 +284,7 @@ export class ShardFiles {
       needs: {
         readFrom: 1,
         holdsUnits: true,
-        base: { damaged: [...this.parts.snapshots.unusable] },
+        base: { damaged: this.parts.snapshots.unusable },
         ...(position ? { shown: position } : {}),
       },
       ...(this.#lock === undefined ? {} : { lock: this.#lock }),
@@ -306,7 +307,8 @@ export class ShardFiles {
   async #rebuild(signal: AbortSignal): Promise<void> {
     const { snapshots, firstLsn } = await this.log().run('state', null)
     for (const snapshot of [...snapshots].reverse()) {
-      if (this.parts.snapshots.unusable.has(snapshot.lsn) || snapshot.lsn < firstLsn - 1) continue
+      const { unusable } = this.parts.snapshots
+      if (namesSnapshot(unusable, snapshot) || snapshot.lsn < firstLsn - 1) continue
       if (await this.#load(snapshot, signal)) return
     }
     if (firstLsn > 1) throw this.#noBase(firstLsn)
@@ -330,8 +332,9 @@ export class ShardFiles {
     } catch (error) {
       const isOfSnapshot = isKeelsonError(error, 'CORRUPT') && error.details.file !== undefined
       if (!isOfSnapshot && !isKeelsonError(error, 'UNSUPPORTED_VERSION')) throw error
-      this.parts.snapshots.unusable.add(snapshot.lsn)
-      this.parts.snapshots.damaged(error)
+      const { snapshots } = this.parts
+      snapshots.unusable = [...snapshots.unusable, snapshot]
+      snapshots.damaged(error)
       return false
     }
   }
@@ -341,7 +344,7 @@ export class ShardFiles {
     return new KeelsonError(
       'CORRUPT',
       `the projection of shard ${index} is lost, no snapshot can be used, and the log begins with lsn ${firstLsn}`,
-      { details: { shard: index, firstLsn, damaged: [...snapshots.unusable] } },
+      { details: { shard: index, firstLsn, damaged: snapshots.unusable.map(({ lsn }) => lsn) } },
     )
   }
 

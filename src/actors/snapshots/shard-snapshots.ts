@@ -73,8 +73,8 @@ export class ShardSnapshots {
   failure: string | undefined
   /** The log found no room since the last attempt. */
   isShort = false
-  /** The LSNs of named snapshots that were found damaged. */
-  readonly unusable = new Set<number>()
+  /** The named snapshots that were found damaged. */
+  unusable: readonly NamedSnapshot[] = []
   /** A snapshot that the log names is lost or damaged. */
   isDamaged = false
   readonly #hosts = new Set<SnapshotHost>()

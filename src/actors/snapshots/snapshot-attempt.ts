@@ -105,8 +105,9 @@ const named = async (
   const request = { epoch, snapshot: { lsn, bytes, sum }, keep }
   try {
     const answer = await shard.files.log().run('name', request)
-    shard.snapshots.named = answer.snapshots
-    shard.snapshots.unusable.delete(lsn)
+    const { snapshots } = shard
+    snapshots.named = answer.snapshots
+    snapshots.unusable = snapshots.unusable.filter((each) => each.lsn !== lsn)
   } catch (error) {
     // A failed sync is final for the log: its writer must hear of it.
     const { instance } = shard.parts

@@ -73,9 +73,9 @@ export type LogNeeds = {
   /**
    * It is the log of a store, whose rows are built from it: the log must follow `shown`, or else a
    * snapshot that the MANIFEST names, or else begin with LSN 1. Then `heldFrom` and `readFrom` do
-   * not count. `damaged`: the LSNs of named snapshots that cannot be used.
+   * not count. `damaged`: named snapshots that cannot be used.
    */
-  readonly base?: { readonly damaged: readonly number[] }
+  readonly base?: { readonly damaged: readonly NamedSnapshot[] }
 }
 
 /** The base of the rows of a store, before the later frames. */

@@ -14,6 +14,10 @@ export type NamedSnapshot = {
 export const isSameSnapshot = (one: NamedSnapshot, other: NamedSnapshot): boolean =>
   one.lsn === other.lsn && one.bytes === other.bytes && one.sum === other.sum
 
+/** Whether a list has the name of this file. */
+export const namesSnapshot = (list: readonly NamedSnapshot[], snapshot: NamedSnapshot): boolean =>
+  list.some((each) => isSameSnapshot(each, snapshot))
+
 /** The place of an incomplete load: the snapshot, and what of it the projection has. */
 export type LoadPlace = {
   readonly walId: string

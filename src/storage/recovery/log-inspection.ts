@@ -21,6 +21,7 @@ import {
 } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
+import { namesSnapshot } from '../ports/named-snapshot.ts'
 import { corruption } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import type { Manifest } from '../segments/manifest.ts'
@@ -108,7 +109,7 @@ const baseOf = (
   if (shown && !other && shown.lsn >= firstLsn - 1)
     return { base: { kind: 'projection' }, readFrom: shown.lsn + 1, heldFrom: shown.lsn + 1 }
   const snapshot = manifest?.snapshots.findLast(
-    ({ lsn }) => lsn >= firstLsn - 1 && !base?.damaged.includes(lsn),
+    (each) => each.lsn >= firstLsn - 1 && !namesSnapshot(base?.damaged ?? [], each),
   )
   if (snapshot)
     return { base: { kind: 'snapshot', snapshot }, readFrom: firstLsn, heldFrom: snapshot.lsn + 1 }

@@ -11,7 +11,7 @@ import {
   type LogNeeds,
   type RowBase,
 } from '../ports/log-host.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { SharedHead } from '../ports/shared-log.ts'
 import { namedIn } from './snapshot-names.ts'
@@ -90,10 +90,12 @@ const baseOf = (
   trimmedLsn: number,
   snapshots: readonly NamedSnapshot[],
   shown: ProjectedPosition | undefined,
-  damagedLsns: readonly number[],
+  unusable: readonly NamedSnapshot[],
 ): RowBase => {
   if (shown && shown.lsn >= trimmedLsn) return { kind: 'projection' }
-  const snapshot = snapshots.findLast(({ lsn }) => lsn >= trimmedLsn && !damagedLsns.includes(lsn))
+  const snapshot = snapshots.findLast(
+    (each) => each.lsn >= trimmedLsn && !namesSnapshot(unusable, each),
+  )
   if (snapshot) return { kind: 'snapshot', snapshot }
   if (trimmedLsn === 0) return { kind: 'log' }
   const evidence = `the log begins with lsn ${trimmedLsn + 1}, and no snapshot has what was before`

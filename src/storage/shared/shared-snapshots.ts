@@ -14,7 +14,7 @@ import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
 import type { SharedLog } from '../ports/shared-log.ts'
 import type { SnapshotHost, SnapshotProtocol, SnapshotRequestKind } from '../ports/snapshot-host.ts'
-import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { fetchedName, snapshotName } from '../snapshots/snapshot-folder.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { SharedStates } from './shared-states.ts'
 import { epochIn, isNameOf } from './snapshot-names.ts'
@@ -29,9 +29,6 @@ export type SharedSnapshotParts = {
   readonly shard: number
   readonly dir: string
 }
-
-/** A file that is being fetched. The next one replaces what a crash left. */
-const fetchedName = 'fetched.tmp'
 
 /** The uploads, for the owner of a log. */
 export type SnapshotUploads = Pick<SharedSnapshots, 'upload' | 'tidy'>

@@ -5,6 +5,9 @@ import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 /** The snapshot that is being made. */
 export const temporaryName = 'snapshot.tmp'
 
+/** The snapshot that is being fetched from an engine. */
+export const fetchedName = 'fetched.tmp'
+
 /** The file name of a snapshot: its LSN in hex. */
 export const snapshotName = (lsn: number): string => `${lsn.toString(16).padStart(16, '0')}.snap`
 
@@ -19,7 +22,9 @@ export const unnamedIn = (disk: Disk, dir: string, kept: readonly NamedSnapshot[
   const names = new Set(kept.map(({ lsn }) => snapshotName(lsn)))
   return (disk.entry(dir) ? disk.list(dir) : []).filter(
     (name) =>
-      name === temporaryName || (names.size > 0 && snapshotPattern.test(name) && !names.has(name)),
+      name === temporaryName ||
+      name === fetchedName ||
+      (names.size > 0 && snapshotPattern.test(name) && !names.has(name)),
   )
 }
 

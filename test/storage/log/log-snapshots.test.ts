@@ -176,7 +176,8 @@ describe('the rows are built', () => {
     release(log)
     log.abandon()
     expect(inspect(world).base).toMatchObject({ snapshot: { lsn: 20 } })
-    const without = (...damaged: number[]) => inspect(world, { base: { damaged } })
+    const without = (...lsns: number[]) =>
+      inspect(world, { base: { damaged: lsns.map(snapshotAt) } })
     expect(without(20).base).toMatchObject({ snapshot: { lsn: 9 } })
     expect(() => without(20, 9)).toThrow(corrupt)
   })
@@ -188,15 +189,25 @@ describe('the rows are built', () => {
     const { world: named, log: naming } = filled()
     name(naming, 9)
     naming.abandon()
-    expect(inspect(named, { base: { damaged: [9] } }).base).toEqual({ kind: 'log' })
+    expect(inspect(named, { base: { damaged: [snapshotAt(9)] } }).base).toEqual({ kind: 'log' })
+    // It was made again at the same LSN since the damaged one was read.
+    const replaced = { ...snapshotAt(9), sum: 1 }
+    const snapshot = snapshotAt(9)
+    expect(inspect(named, { base: { damaged: [replaced] } }).base).toEqual({
+      kind: 'snapshot',
+      snapshot,
+    })
   })
 
   test('from nothing when frames are missing that nothing has: CORRUPT, with file and evidence', () => {
     const { world, firstLsn, walId } = released()
     const evidence = expect.stringContaining(`begins with lsn ${firstLsn}`)
     const details = { file: expect.stringMatching(/\.wal$/), evidence }
-    const lost = { base: { damaged: [20] }, shown: { walId, epoch: 1, lsn: firstLsn - 2 } }
-    for (const needs of [{ base: { damaged: [20] } }, lost])
+    const lost = {
+      base: { damaged: [snapshotAt(20)] },
+      shown: { walId, epoch: 1, lsn: firstLsn - 2 },
+    }
+    for (const needs of [{ base: { damaged: [snapshotAt(20)] } }, lost])
       expect(() => inspect(world, needs)).toThrow(
         expect.objectContaining({ code: 'CORRUPT', details: expect.objectContaining(details) }),
       )

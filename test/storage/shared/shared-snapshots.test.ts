@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { SharedSnapshots } from '../../../src/storage/shared/shared-snapshots.ts'
+import { removeUnnamed } from '../../../src/storage/snapshots/snapshot-folder.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
 
@@ -25,4 +26,13 @@ test('an owner removes what its log does not name, but nothing of a later owner 
   await snapshots.tidy(4, async () => [named])
 
   expect(await files.list('')).toEqual([`shard-0/${named}`, ...others])
+})
+
+test('what a fetch that was cut off has left goes with the snapshots that nothing names', () => {
+  const disk = simulatedDisk({})
+  disk.makeFolder('/data')
+  disk.open('/data/fetched.tmp', 'create').close()
+
+  expect(removeUnnamed(disk, '/data', [])).toMatchObject({ removed: 1 })
+  expect(disk.list('/data')).toEqual([])
 })
