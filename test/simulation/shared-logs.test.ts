@@ -1,7 +1,7 @@
 /**
  * Random lives of instances whose logs are in an engine that loses, repeats and delays requests, and is away: those of a store,
  * with large values too, of durable actors, of a journal and of workflows. What they promise does not depend on where a log
- * is. The data folder is a cache that may be empty at any start, also after the log was trimmed. Durable actors keep it.
+ * is. The data folder is a cache that may be empty at any start, also after the log was trimmed.
  */
 import { expect, test } from 'vitest'
 import { BlobLife } from '../support/lives/blob-life.ts'
@@ -67,7 +67,7 @@ const entities = seedsOf(few, all)
 
 test(`what durable actors promise holds in ${entities.length} random lives`, hours, async () => {
   const tally = sumOf(
-    await liveSeeds(entities, (seed) => liveEntities(seed, sharedMachine({ seed, faults: lossy }))),
+    await liveSeeds(entities, (seed) => liveEntities(seed, forgetfulMachine({ seed }))),
   )
 
   for (const what of ['replies', 'messages', 'power cuts'])
