@@ -26,7 +26,7 @@ export type { CrashLoop } from './app/crash-loops.ts'
 export type { ClusterOptions } from './starting/cluster-options.ts'
 export { loadedOptions, startInstance } from './starting/instance.ts'
 export type { Ports } from './starting/machine-ports.ts'
-export { start, startOn } from './starting/start.ts'
+export { loadedStart, start } from './starting/start.ts'
 export {
   type CheckedOptions,
   checkStartOptions,

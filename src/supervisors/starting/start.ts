@@ -19,12 +19,22 @@ export const start = async (options: StartOptions, attach?: Ports['attach']): Pr
   const { loadedOptions } = await import('./instance.ts')
   const { machinePorts } = await import('./machine-ports.ts')
   const ports = await machinePorts(options?.system?.clock ?? systemClock())
-  return startOn(await loadedOptions(options), { ...ports, ...(attach && { attach }) })
+  const begin = await loadedStart(await loadedOptions(options))
+  return begin({ ...ports, ...(attach && { attach }) })
 }
 
-/** Starts an instance with checked options over `ports`, alone or as a member of a cluster. */
-export const startOn = async (options: CheckedOptions, ports: Ports): Promise<App> => {
+/**
+ * Loads what a start with checked options needs, alone or as a member of a cluster. Returns the
+ * start. Loading takes real time, so it is over before a virtual clock moves.
+ */
+export const loadedStart = async (
+  options: CheckedOptions,
+): Promise<(ports: Ports) => Promise<App>> => {
   const { cluster } = options
-  if (!cluster) return (await import('./instance.ts')).startInstance(options, ports)
-  return (await import('./member-start.ts')).startMember(options, cluster, ports)
+  if (!cluster) {
+    const { startInstance } = await import('./instance.ts')
+    return (ports) => startInstance(options, ports)
+  }
+  const { startMember } = await import('./member-start.ts')
+  return (ports) => startMember(options, cluster, ports)
 }

@@ -17,8 +17,8 @@ import {
   type App,
   type CheckedOptions,
   loadedOptions,
+  loadedStart,
   type StartOptions,
-  startOn,
 } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
 import { inlineBackupFolders, inlineShardCopier, inlineTurnScanner } from './inline-file-work.ts'
@@ -78,20 +78,26 @@ export class SimulatedMachine {
    * load. Rejects as `start` does.
    */
   async start(options: StartOptions): Promise<App> {
-    return this.during(this.begin(await loadedOptions(options)))
+    const begin = await loadedStart(await loadedOptions(options))
+    return this.during(begin(this.#ports(this.clock)))
   }
 
   /**
    * The same with checked options, while others let time pass: a member may wait for its turn.
    * `clock`: that of its process.
    */
-  begin(options: CheckedOptions, clock: Clock = this.clock): Promise<App> {
+  async begin(options: CheckedOptions, clock: Clock = this.clock): Promise<App> {
+    const begin = await loadedStart(options)
+    return begin(this.#ports(clock))
+  }
+
+  #ports(clock: Clock): Parameters<Awaited<ReturnType<typeof loadedStart>>>[0] {
     const { disk } = this
     const { aroundLog = (host: LogHost) => host, makeLogs } = this.#options
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
     const { aroundBlobs = (host: BlobHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
-    return startOn(options, {
+    return {
       disk,
       clock,
       makeHost: (shard) => aroundLog(this.#makeHost(shard)),
@@ -103,7 +109,7 @@ export class SimulatedMachine {
       claimBackup: inlineBackupFolders(disk, clock),
       copyShard: inlineShardCopier(disk, clock),
       makeScanner: inlineTurnScanner(disk, clock),
-    })
+    }
   }
 
   #inlineLog(): LogHost {
