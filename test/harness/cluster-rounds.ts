@@ -26,7 +26,11 @@ const troubles = {
   'killed engine': 2,
   promotion: 1,
 }
-type Trouble = keyof typeof troubles
+/** A kind of trouble. */
+export type Trouble = keyof typeof troubles
+
+/** The names of the troubles. */
+export const troubleNames = Object.keys(troubles) as Trouble[]
 
 /** What happened in all rounds. */
 export type ClusterRounds = {
@@ -41,6 +45,8 @@ export type ClusterOptions = {
   readonly rounds: number
   readonly seed: number
   readonly leaseMs: number
+  /** The trouble of each round. Without it, each round draws one. */
+  readonly trouble?: Trouble | undefined
   readonly progress: (done: number, facts: ClusterRounds) => void
 }
 
@@ -153,6 +159,7 @@ class World {
   readonly #members: readonly (Member & { readonly link: MemberLink })[]
   readonly #random: () => number
   readonly #leaseMs: number
+  readonly #trouble: Trouble | undefined
   readonly #paidIn = new Map<string, number>()
   #number = 0
   #isRunning = false
@@ -165,13 +172,14 @@ class World {
     pair: PostgresPair,
     bank: Bank,
     members: readonly (Member & { readonly link: MemberLink })[],
-    { seed, leaseMs }: ClusterOptions,
+    { seed, leaseMs, trouble }: ClusterOptions,
   ) {
     this.#pair = pair
     this.#bank = bank
     this.#members = members
     this.#random = seededRandom(seed)
     this.#leaseMs = leaseMs
+    this.#trouble = trouble
   }
 
   #pick<T>(all: readonly T[]): T {
@@ -189,7 +197,7 @@ class World {
     this.#isRunning = true
     this.#gap = 0
     this.#acknowledgedAt = now()
-    const trouble = this.#trouble()
+    const trouble = this.#trouble ?? this.#drawn()
     const clients = Array.from({ length: 6 }, () => this.#client(number))
     try {
       await this.#untilOwned()
@@ -205,7 +213,7 @@ class World {
     await this.#check(number)
   }
 
-  #trouble(): Trouble {
+  #drawn(): Trouble {
     return this.#pick(Object.entries(troubles).flatMap(([name, count]) => Array(count).fill(name)))
   }
 
@@ -224,7 +232,7 @@ class World {
     }
     if (trouble === 'stopped owner') {
       owner.signal('SIGSTOP')
-      await pause(longMs)
+      await pause(longMs + this.#leaseMs / 2)
       owner.signal('SIGCONT')
       return
     }

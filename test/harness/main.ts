@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util'
 import { noPostgres } from '../support/worlds/postgres-server.ts'
-import { type ClusterRounds, clusterRounds } from './cluster-rounds.ts'
+import { type ClusterRounds, clusterRounds, type Trouble, troubleNames } from './cluster-rounds.ts'
 import { type Deaths, deathRounds } from './death-rounds.ts'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'
@@ -23,6 +23,7 @@ import {
 type Options = Omit<StrikeOptions, 'progress'> & {
   readonly kinds: readonly KindName[]
   readonly leaseMs: number
+  readonly trouble: Trouble | undefined
   readonly progress: (strikes: number, facts: string) => void
 }
 
@@ -106,7 +107,7 @@ const harnesses: Record<string, Harness> = {
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const usage =
-  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS]'
+  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS] [--trouble T]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
@@ -116,6 +117,7 @@ const run = async (): Promise<void> => {
       'at-once': { type: 'string' },
       kind: { type: 'string' },
       lease: { type: 'string' },
+      trouble: { type: 'string' },
     },
     allowPositionals: true,
   })
@@ -137,6 +139,9 @@ const run = async (): Promise<void> => {
       : undefined
   if (reason !== undefined) return say(`skipped: ${reason}`)
   const leaseMs = Number(values.lease ?? 1_000)
+  const trouble = troubleNames.find((each) => each === values.trouble)
+  if (values.trouble !== undefined && trouble === undefined)
+    throw new Error(`--trouble takes one of ${troubleNames.join(', ')}`)
   const begun = performance.now()
   const seconds = (): string => `${Math.round((performance.now() - begun) / 1000)} s`
   let told = 0
@@ -145,7 +150,7 @@ const run = async (): Promise<void> => {
     told = strikes
     say(`${facts}, ${seconds()}`)
   }
-  const facts = await harness({ rounds, seed, atOnce, kinds, leaseMs, progress })
+  const facts = await harness({ rounds, seed, atOnce, kinds, leaseMs, trouble, progress })
   say(`${facts}, ${seconds()}: nothing that was acknowledged is missing`)
 }
 

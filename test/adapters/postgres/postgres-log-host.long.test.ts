@@ -44,7 +44,7 @@ describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
 
   logHostContract('in PostgreSQL', async () => {
     const log = await newLog()
-    return { ...at, makeHost: () => hostOf(log), during: (work) => work }
+    return { ...at, makeHost: () => hostOf(log), during: (work) => work, refusal: 'FENCED' }
   })
 
   test('whose connections are killed at any moment has each acknowledged frame once, in order', async () => {
