@@ -3,7 +3,15 @@
  * standby; how long nobody answers after `kill -9` of the owner; and how long a member starts without a cache. All servers and
  * processes share this machine and its disk, so the ratios count.
  */
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -99,7 +107,18 @@ const lastOf = (noted) => {
 const atPart = (sorted, part) =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]
 
-const failOver = 'fail-over after kill -9, lease 5 s'
+const failOvers = 'fail-over after kill -9, lease 5 s'
+
+/** Kills the owner under load. Answers for how many ms nothing was acknowledged, and the number that the standby has found. */
+const failOver = async (owner, standby, noted, from) => {
+  await owner.player.ask({ kind: 'load', from })
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  await owner.player.kill()
+  const last = lastOf(noted)
+  const { found, at } = await standby.player.ask({ kind: 'takeOver' })
+  if (found < last.number) throw new Error(`${found} is there, and ${last.number} was answered`)
+  return { gap: Number(BigInt(at) - last.at) / 1e6, found }
+}
 
 /** Kills the owner under load, again and again, and times the gap between two acknowledgements. The killed one is the next standby. */
 const timeFailOvers = async ({ folder, pair }, rounds) => {
@@ -110,13 +129,8 @@ const timeFailOvers = async ({ folder, pair }, rounds) => {
   const gaps = []
   try {
     for (let round = 0, from = 1; round < rounds; round++) {
-      await owner.player.ask({ kind: 'load', from })
-      await new Promise((resolve) => setTimeout(resolve, 1_000))
-      await owner.player.kill()
-      const last = lastOf(noted)
-      const { found, at } = await standby.player.ask({ kind: 'takeOver' })
-      if (found < last.number) throw new Error(`${found} is there, and ${last.number} was answered`)
-      gaps.push(Number(BigInt(at) - last.at) / 1e6)
+      const { gap, found } = await failOver(owner, standby, noted, from)
+      gaps.push(gap)
       const [name] = owner.dir.split('-').slice(-1)
       owner = standby
       standby = await member(folder, { ...place, member: name })
@@ -129,9 +143,9 @@ const timeFailOvers = async ({ folder, pair }, rounds) => {
   const sorted = gaps.toSorted((one, other) => one - other)
   const [p50, p99] = [atPart(sorted, 0.5), atPart(sorted, 0.99)]
   const head = ['', 'rounds', 'p50', 'p99', 'longest']
-  const row = [failOver, `${rounds}`, ...[p50, p99, sorted.at(-1)].map(seconds)]
+  const row = [failOvers, `${rounds}`, ...[p50, p99, sorted.at(-1)].map(seconds)]
   console.log(`${table([head, row])}\n`)
-  return { case: failOver, gaps }
+  return { case: failOvers, gaps }
 }
 
 const seconds = (ms) => `${(ms / 1_000).toFixed(2)} s`
@@ -139,9 +153,19 @@ const seconds = (ms) => `${(ms / 1_000).toFixed(2)} s`
 /** A tenth of the rows is in the log behind the snapshot. */
 const snapshotPart = 0.9
 
-/** Fills the instance, and starts it without a cache. */
+/** When a file of the folder was last written, in ms since 1970, once there was no such write for `quietMs`. */
+const lastWrite = async (dir, quietMs) => {
+  for (;;) {
+    const files = readdirSync(dir, { recursive: true }).map((name) => statSync(join(dir, name)))
+    const last = Math.max(...files.map(({ mtimeMs }) => mtimeMs))
+    if (files.length > 0 && Date.now() - last > quietMs) return last
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+}
+
+/** Fills the instance, starts it without a cache, and lets a new member join it and take over. */
 const timeStarts = async ({ folder, alone }, { title, name, rows }, rounds) => {
-  const place = { socket: alone.socket, name }
+  const place = { socket: alone.socket, name, noted: join(folder, 'noted') }
   const first = await member(folder, place)
   const middle = Math.round(rows * snapshotPart)
   await first.player.ask({ kind: 'fill', from: 0, to: middle, snapshot: true })
@@ -157,8 +181,22 @@ const timeStarts = async ({ folder, alone }, { title, name, rows }, rounds) => {
   }
   const ms = median(starts)
   const bytes = rows * 10_000
-  console.log(`${title}: ${seconds(ms)}, ${amount((bytes * 1_000) / ms)}B/s\n`)
-  return { case: title, rows, starts }
+  console.log(`${title}: ${seconds(ms)}, ${amount((bytes * 1_000) / ms)}B/s`)
+  const owner = await member(folder, place)
+  await owner.player.ask({ kind: 'opened' })
+  const began = Date.now()
+  const standby = await member(folder, { ...place, member: 'b' })
+  try {
+    const joined = (await lastWrite(standby.dir, 10_000)) - began
+    console.log(`new member beside the owner: ${seconds(joined)}`)
+    const { gap } = await failOver(owner, standby, place.noted, 1)
+    await standby.player.ask({ kind: 'verifyRows', rows })
+    console.log(`fail-over to it after kill -9, lease 5 s: ${seconds(gap)}\n`)
+    return { case: title, rows, starts, joined, gap }
+  } finally {
+    await owner.player.kill()
+    await standby.player.stop()
+  }
 }
 
 /** Runs the cases that are wanted, prints their tables and answers the figures. */
@@ -177,7 +215,7 @@ export const run = async ({ only, quick, repeats, rows = quick ? 6_700 : 107_400
   try {
     const pace = { turns: repeats ?? (quick ? 3 : 9), seconds: quick ? 0.2 : 0.5 }
     const results = await raceWrites(servers, only, pace)
-    if (isWanted(only, failOver))
+    if (isWanted(only, failOvers))
       results.push(await timeFailOvers(servers, repeats ?? (quick ? 3 : 20)))
     for (const each of starts)
       if (isWanted(only, each.title))
