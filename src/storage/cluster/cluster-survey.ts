@@ -75,10 +75,10 @@ const leasesSeen = async (
   readonly leases: ReadonlyMap<string, LeaseSeen>
 }> => {
   const began = clock.monotonic()
-  const first = await directory.view()
+  const first = await directory.peek()
   const revisions = new Map(factsIn(first).members.map((each) => [each.member, each.revision]))
   const leases = new Map<string, LeaseSeen>()
-  for (let view = first; ; view = await directory.view()) {
+  for (let view = first; ; view = await directory.peek()) {
     const passedMs = clock.monotonic() - began
     let leftMs = 0
     for (const { member, ended, revision, leaseMs = leaseMsDefault } of factsIn(view).members) {

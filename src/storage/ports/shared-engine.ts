@@ -24,7 +24,13 @@ export type DirectoryView = {
  * `set`, also of an equal value.
  */
 export interface Directory {
+  /**
+   * The entries, as no failover can lose them: the answer comes when a synchronous standby has what
+   * it shows. Who owns, and whose lease has ended, is decided by it.
+   */
   view(): Promise<DirectoryView>
+  /** The entries as the engine shows them. A failover may lose some of it. */
+  peek(): Promise<DirectoryView>
   /**
    * Sets an entry whose revision is `revision`, or that is absent if that is 0; without a value it
    * removes the entry. Returns the new revision. After a call without an answer, the entry says

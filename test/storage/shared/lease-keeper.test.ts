@@ -32,7 +32,7 @@ const world = async () => {
   await base.advance(100)
   const standby = begin('b')
   await base.advance(100)
-  return { clock: base, begin, owner, standby }
+  return { clock: base, engine, begin, owner, standby }
 }
 
 test('the first member owns the instance, in epoch 1, and the second one waits', async () => {
@@ -130,4 +130,25 @@ test('an owner counts its lease from before it sent its last acknowledged renewa
   await clock.advance(2 * leaseMs)
 
   expect(unsureAt - sentAt).toBeCloseTo(0.9 * leaseMs)
+})
+
+test('a member takes no ownership that a failover of the engine may lose', async () => {
+  for (let part = 0.3; part < 1.2; part += 0.1) {
+    const { clock, engine, owner, standby } = await world()
+    owner.hold(4 * leaseMs)
+    await clock.advance(part * leaseMs)
+    const copy = engine.copy('c')
+    engine.isAlone = true
+
+    await clock.advance(leaseMs)
+    const taken = [...standby.phases]
+    engine.isAlone = false
+    engine.promote('c', copy)
+    engine.restart(10)
+    await clock.advance(4 * leaseMs)
+
+    // Later than that it had taken it before the engine was alone.
+    if (part < 0.95) expect(taken).toEqual([])
+    expect(standby.phases.filter((phase) => phase === 'standby')).toEqual([])
+  }
 })

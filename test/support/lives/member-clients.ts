@@ -86,7 +86,8 @@ export class MemberClients {
     this.#life.count(`put ${code}`)
     const isKnown = code === 'UNKNOWN_OUTCOME' || neverWritten.includes(code)
     this.#life.claims.refute(!isKnown, `M3: a write ended with ${error}`)
-    if (isKnown) this.#life.claims.failed(process, mark, code)
+    const hasEnded = (error as KeelsonError).details.state === 'down'
+    if (isKnown) this.#life.claims.failed(process, mark, code, hasEnded)
   }
 
   #get({ process }: Client, app: App): void {

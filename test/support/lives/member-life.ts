@@ -60,7 +60,13 @@ class MemberLife {
     this.engine.witness = {
       appended: (log, group) => {
         this.count('groups')
-        this.claims.appended(log, group)
+        const { logId } = this.engine.kept('c', log).head
+        const { frames } = decodeGroup(logId, group)
+        this.claims.appended(
+          log,
+          group,
+          frames.map(({ at, length }) => group.bytes.subarray(at, at + length)),
+        )
       },
     }
   }

@@ -4,7 +4,10 @@
  * noted once, under the name of the promise.
  */
 import { readU64, viewOf } from '../../../src/storage/bytes/u64.ts'
+import type { Unit } from '../../../src/storage/commands/command.ts'
+import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { isSamePosition, type SharedGroup, sharedStart } from '../../../src/storage/index.ts'
+import { readMainRow, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 
 /** The place of a mark in the logs. `order` grows with each mark that takes effect. */
 export type Place = {
@@ -37,6 +40,7 @@ type EngineRecord = {
   readonly places: ReadonlyMap<string, Place>
   readonly ends: ReadonlyMap<string, SharedGroup['end']>
   readonly writers: ReadonlyMap<string, string>
+  readonly turns: ReadonlyMap<string, string>
 }
 
 /** What a process has sent, and what the engine has acknowledged to it. */
@@ -50,6 +54,16 @@ const marksIn = (bytes: Uint8Array): readonly string[] =>
   Buffer.from(bytes)
     .toString('latin1')
     .match(/(put|add|paid):\d+\./g) ?? []
+
+/** The marks in the bytes of a unit. */
+const marksWithin = (found: unknown): readonly string[] => {
+  if (found instanceof Uint8Array) return marksIn(found)
+  return typeof found === 'object' && found !== null
+    ? Object.values(found).flatMap(marksWithin)
+    : []
+}
+
+const turnMark = ({ incarnation, seq }: TurnMark): string => `${incarnation} ${seq}`
 
 /** The mark of a write. */
 export const markOf = (kind: 'put' | 'add' | 'paid', number: number): string => `${kind}:${number}.`
@@ -67,6 +81,8 @@ export class MemberClaims {
   readonly #ends = new Map<string, SharedGroup['end']>()
   readonly #times = new Map<string, number>()
   readonly #writers = new Map<string, string>()
+  /** The last turn of each entity. */
+  readonly #turns = new Map<string, string>()
   readonly #acknowledgers = new Map<string, Witnessed>()
   readonly #known = new Map<Witnessed, Known>()
   readonly #seen = new Map<string, number>()
@@ -87,8 +103,8 @@ export class MemberClaims {
 
   // The engine and its connections.
 
-  /** A group takes effect. */
-  appended(log: string, group: SharedGroup): void {
+  /** A group takes effect. `frames`: its payloads. */
+  appended(log: string, group: SharedGroup, frames: readonly Uint8Array[]): void {
     if (this.isLost) return
     const { epoch, lsn, id } = group.end
     const before = this.#ends.get(log) ?? sharedStart
@@ -103,12 +119,23 @@ export class MemberClaims {
     this.refute(writer !== owner, `M1: two members wrote in epoch ${epoch} of log ${log}`)
     this.#writers.set(`${log} ${epoch}`, writer)
     this.refute(this.#isNewer, 'M11: a member that cannot read the log has written to it')
-    for (const mark of marksIn(group.bytes)) {
+    const units = frames.flatMap((frame) => decodeFrame(frame).units)
+    for (const mark of units.flatMap((unit) => this.#effects(unit))) {
       const isTwice = this.places.has(mark)
       this.refute(isTwice, `${mark.startsWith('put') ? 'M3' : 'M6'}: ${mark} took effect twice`)
       this.refute(this.#never.has(mark), `M3: ${mark} was NOT_SUBMITTED and took effect`)
       this.places.set(mark, { log, lsn, epoch, order: this.places.size + 1 })
     }
+  }
+
+  /** The marks of a unit. A turn that does not follow the last one of its entity has no effect. */
+  #effects(unit: Unit): readonly string[] {
+    if (unit.kind !== 'turn') return marksWithin(unit)
+    const { entity, follows, row } = unit
+    if (this.#turns.get(entity) !== (follows && turnMark(follows))) return []
+    if (row) this.#turns.set(entity, turnMark(readMainRow(row).mark))
+    else this.#turns.delete(entity)
+    return marksWithin(unit)
   }
 
   /** A member of a newer version has the log: from now on no other one may write. */
@@ -124,20 +151,23 @@ export class MemberClaims {
 
   /** From now on the engine acknowledges nothing: what takes effect may be lost. */
   alone(): void {
-    const [places, ends, writers] = [this.places, this.#ends, this.#writers]
-    this.#durable = { places: new Map(places), ends: new Map(ends), writers: new Map(writers) }
+    this.#durable = {
+      ...{ places: new Map(this.places), ends: new Map(this.#ends) },
+      ...{ writers: new Map(this.#writers), turns: new Map(this.#turns) },
+    }
   }
 
   /** The engine has lost what it did not acknowledge. */
   goesBack(): void {
     if (!this.#durable) return
-    const { places, ends, writers } = this.#durable
+    const { places, ends, writers, turns } = this.#durable
     this.#durable = undefined
     this.#times.clear()
     for (const [mine, its] of [
       [this.places, places],
       [this.#ends, ends],
       [this.#writers, writers],
+      [this.#turns, turns],
     ] as [Map<string, unknown>, ReadonlyMap<string, unknown>][]) {
       mine.clear()
       for (const [name, each] of its) mine.set(name, each)
@@ -203,12 +233,13 @@ export class MemberClaims {
     this.#see(mark, place)
   }
 
-  /** A write has failed. */
-  failed(process: Witnessed, mark: string, code: string): void {
+  /** A write has failed. `hasEnded`: with its host, which does not say any more what it has sent. */
+  failed(process: Witnessed, mark: string, code: string, hasEnded: boolean): void {
     if (this.isLost) return
     const { sent } = this.#of(process)
     if (code === 'UNKNOWN_OUTCOME') {
-      this.refute(!sent.has(mark), `M3: ${mark} is UNKNOWN_OUTCOME, and was never sent`)
+      const isKnown = !sent.has(mark) && !hasEnded
+      this.refute(isKnown, `M3: ${mark} is UNKNOWN_OUTCOME, and was never sent`)
       return
     }
     this.refute(this.places.has(mark), `M3: ${mark} took effect, and its writer got ${code}`)

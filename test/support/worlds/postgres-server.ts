@@ -96,16 +96,15 @@ export class PostgresServer {
     })
     this.#process = server
     let told = ''
-    for await (const text of server.stderr
-      .setEncoding('utf8')
-      .iterator({ destroyOnReturn: false })) {
-      told += text
-      // A standby takes connections that only read.
-      if (!/ready to accept (?:read-only )?connections/.test(told)) continue
-      server.stderr.resume()
-      return
-    }
-    throw new Error(`the server ended before it was ready: ${told}`)
+    await new Promise<void>((resolve, reject) => {
+      // It is read to its end: a server that cannot write to it stands still.
+      server.stderr.setEncoding('utf8').on('data', (text: string) => {
+        told = `${told}${text}`.slice(-10_000)
+        // A standby takes connections that only read.
+        if (/ready to accept (?:read-only )?connections/.test(told)) resolve()
+      })
+      server.once('exit', () => reject(new Error(`the server ended before it was ready: ${told}`)))
+    })
   }
 
   /**

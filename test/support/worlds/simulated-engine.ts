@@ -318,9 +318,10 @@ export class SimulatedSession implements SharedSession {
     const lane = { arrival: 0 }
     const cluster = this.#cluster
     const { entries } = cluster
+    const shown = () => ({ revision: cluster.revision, entries: new Map(entries) })
     return {
-      view: () =>
-        this.#ask(lane, () => ({ revision: cluster.revision, entries: new Map(entries) }), true),
+      view: () => this.#ask(lane, shown),
+      peek: () => this.#ask(lane, shown, true),
       set: (name, revision, value) =>
         this.#ask(lane, () => {
           const present = entries.get(name)
