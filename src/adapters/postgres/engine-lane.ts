@@ -11,6 +11,9 @@ import { connectPg } from './pg-database.ts'
 export const noAnswer = (cause: unknown): KeelsonError =>
   new KeelsonError('UNKNOWN_OUTCOME', `the server gave no answer: ${reasonText(cause)}`, { cause })
 
+/** A statement waits for so long for the lock of a row, in ms: less than for an answer. */
+const lockMs = 5_000
+
 /** The connection for one sort of work. */
 export class EngineLane {
   #opening: Promise<Database> | undefined
@@ -85,6 +88,8 @@ export class EngineLane {
     try {
       for (const setting of settings) await database.query(`set ${setting}`)
       await refuseUnsafe(database, this.#copies)
+      // A commit would hold the connection until they are there.
+      if (this.#copies > 1) await waitForStandbys(database, this.#copies)
       return database
     } catch (error) {
       await database.close()
@@ -102,11 +107,13 @@ export class EngineLane {
 
 /**
  * Settings that a role or a database may have otherwise. Nothing is cancelled: a cancelled wait for a
- * standby shows a commit that the standby does not have.
+ * standby shows a commit that the standby does not have. A wait for a lock ends, as who waits has
+ * done nothing: a server whose standby is away would have one more connection with each attempt,
+ * until it has no room for the standby.
  */
 const settings = [
   'statement_timeout = 0',
-  'lock_timeout = 0',
+  `lock_timeout = ${lockMs}`,
   'idle_in_transaction_session_timeout = 0',
   'synchronous_commit = on',
   `default_transaction_isolation = 'read committed'`,
@@ -139,7 +146,7 @@ const awaitedIn = (names: string): number => {
 }
 
 /** Without its standbys the server answers no commit: there is no answer before they are there. */
-export const waitForStandbys = async (database: Database, copies: number): Promise<void> => {
+const waitForStandbys = async (database: Database, copies: number): Promise<void> => {
   const [found = {}] = await database.query(
     `select count(*) filter (where sync_state in ('sync', 'quorum')) as standbys
      from pg_stat_replication`,

@@ -2,13 +2,19 @@
  * An engine for several members in PostgreSQL, in the schema `keelson_cluster`. A member connects
  * directly: a pooler that hands out connections by transaction would lose its settings.
  */
-import { anything, argument, type Check, object, optional, secret, text } from '../../check.ts'
+import { anything, argument, object, optional, recordOf, secret, that } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { Directory, SharedEngine, SharedLog, SharedSession } from '../../storage/index.ts'
+import type {
+  Directory,
+  DirectoryView,
+  SharedEngine,
+  SharedLog,
+  SharedSession,
+} from '../../storage/index.ts'
 import { inTransaction, numberIn } from './database.ts'
 import { postgresFiles } from './engine-files.ts'
-import { EngineLane, waitForStandbys } from './engine-lane.ts'
+import { EngineLane } from './engine-lane.ts'
 import { lookPause, postgresLog } from './engine-log.ts'
 import { migrateClusters } from './engine-schema.ts'
 import { describedServer } from './pg-database.ts'
@@ -21,11 +27,17 @@ export type PostgresEngineOptions = {
   readonly client?: Readonly<Record<string, unknown>>
 }
 
+/** `pg` takes other texts for the name of a database, or fails at each connection. */
+const url = that<string>(
+  'a URL as postgres://user:password@host:port/database',
+  (found) => typeof found === 'string' && /^postgres(ql)?:/.test(found) && URL.canParse(found),
+)
+
 /** No refusal shows a text: it may be a URL with a password. */
 const engineOptions = secret(
   object({
-    connectionString: optional(text),
-    client: anything as Check<Readonly<Record<string, unknown>> | undefined>,
+    connectionString: optional(url),
+    client: optional(recordOf(anything)),
   }),
 )
 
@@ -63,7 +75,6 @@ export const postgresEngine = (options: PostgresEngineOptions = {}): SharedEngin
       }
       try {
         await lane().run(async (database) => {
-          if (copies > 1) await waitForStandbys(database, copies)
           await migrateClusters(database)
           await database.query(
             'insert into keelson_cluster.clusters values ($1, 0) on conflict do nothing',
@@ -105,10 +116,10 @@ const sessionOf = (
 }
 
 const postgresDirectory = (cluster: string, lane: EngineLane, clock: Clock): Directory => {
-  const view: Directory['view'] = () =>
+  const look = (before = ''): Promise<DirectoryView> =>
     lane.run(async (database) => {
       const rows = await database.query(
-        `select clusters.revision as last, directory.name, value, directory.revision
+        `${before} select clusters.revision as last, directory.name, value, directory.revision
          from keelson_cluster.clusters left join keelson_cluster.directory on cluster = clusters.name
          where clusters.name = $1`,
         [cluster],
@@ -123,7 +134,14 @@ const postgresDirectory = (cluster: string, lane: EngineLane, clock: Clock): Dir
     })
 
   return {
-    view,
+    // It writes, so its commit waits for the standby as those did that it sees. It sees the state
+    // before its own update.
+    view: () =>
+      look(
+        `with written as (
+           update keelson_cluster.clusters set revision = revision where name = $1)`,
+      ),
+    peek: () => look(),
     set: (name, revision, value) =>
       lane.run((database) =>
         inTransaction(database, async () => {
@@ -155,7 +173,7 @@ const postgresDirectory = (cluster: string, lane: EngineLane, clock: Clock): Dir
         }),
       ),
     moved: async (revision, signal) => {
-      const seen = await view().catch(() => undefined)
+      const seen = await look().catch(() => undefined)
       if ((seen?.revision ?? 0) <= revision) await lookPause(clock, signal)
     },
   }

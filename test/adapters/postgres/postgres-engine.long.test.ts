@@ -205,10 +205,49 @@ describe.skipIf(lacks(noPostgres()))('an engine in PostgreSQL', () => {
     }
 
     expect(await idsIn(log)).toEqual(ids)
+
+    // An entry that the standby does not have is shown, and is in no view.
+    const { directory } = session
+    standby.pause()
+    const set = codeOf(directory.set('owner', 0, 'a'))
+    await until(waiting, 0)
+    const [{ pid } = { pid: 0 }] = await look.query(waiting, [0])
+    await look.query('select pg_terminate_backend($1::integer)', [pid])
+    expect(await set).toBe('UNKNOWN_OUTCOME')
+    expect((await directory.peek()).entries.get('owner')?.value).toBe('a')
+    let isSeen = false
+    const view = directory.view().finally(() => {
+      isSeen = true
+    })
+    await until(waiting, 0)
+    expect(isSeen).toBe(false)
+    standby.resume()
+    expect((await view).entries.get('owner')?.value).toBe('a')
     await session.close()
     await look.query('alter system reset synchronous_standby_names')
     await look.query('select pg_reload_conf()')
   })
+
+  test('a wait for a lock ends, and no connection is left behind', async () => {
+    const { session, log, claim } = await owner('locked')
+    const other = await connectPg({ connectionString: server.url })
+    await other.query('begin')
+    await other.query(`select from keelson_cluster.logs where cluster = 'locked' for update`)
+
+    const appended = await codeOf(log.append(groupBehind(claim.end, 'a')))
+
+    expect(appended).toBe('UNKNOWN_OUTCOME')
+    const [left] = await look.query(
+      `select count(*) as count from pg_stat_activity
+       where application_name = 'keelson' and wait_event_type = 'Lock'`,
+    )
+    expect(numberIn(left ?? {}, 'count')).toBe(0)
+    await other.query('rollback')
+    await log.append(groupBehind(claim.end, 'a'))
+    expect(await idsIn(log)).toEqual(['epoch', 'a'])
+    await other.close()
+    await session.close()
+  }, 30_000)
 
   test('is refused without fsync', async () => {
     await look.close()

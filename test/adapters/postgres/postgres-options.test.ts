@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { pglite, postgres, restore } from '../../../src/adapters/postgres/postgres.ts'
+import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const url = 'postgres://user:secret@db/shop'
@@ -28,6 +29,31 @@ describe('postgres', () => {
 
   test('describes its server without the password', () => {
     expect(postgres({ connectionString: url }).description).toBe('postgres db/shop')
+  })
+})
+
+describe('postgresEngine', () => {
+  test.each([
+    ['a name that it does not know', { conectionString: url }, 'conectionString'],
+    ['an empty URL', { connectionString: '' }, 'connectionString'],
+    ['a URL of nothing', { connectionString: 'secret' }, 'connectionString'],
+    [
+      'a port that is none',
+      { connectionString: `${url}:99999`.replace('/shop', '') },
+      'connectionString',
+    ],
+    ['a number as client', { client: 5 }, 'client'],
+  ])('refuses %s, without what was given', (_, options, path) => {
+    const refused = () => postgresEngine(options as never)
+
+    expect(refused).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(refused).toThrow(expect.objectContaining({ details: expect.objectContaining({ path }) }))
+    expect(refused).not.toThrow(/secret/)
+  })
+
+  test('takes a socket, and the environment of the process without options', () => {
+    for (const options of [{}, { connectionString: 'postgres://me@localhost/db?host=%2Ftmp' }])
+      expect(postgresEngine(options).description).toContain('postgres')
   })
 })
 
