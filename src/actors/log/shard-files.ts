@@ -375,7 +375,9 @@ export class ShardFiles {
     const { minDurable, floor, floorOf } = this.parts
     const ofLog = floorOf !== undefined && { walId: floorOf }
     return [
-      ...(minDurable === undefined ? [] : [{ lsn: minDurable, source: 'wal.minDurable' }]),
+      ...(minDurable === undefined
+        ? []
+        : [{ lsn: minDurable, source: 'wal.minDurable', byCaller: true }]),
       ...(floor === undefined ? [] : [{ lsn: floor.lsn, source: factsFileName, ...ofLog }]),
     ]
   }

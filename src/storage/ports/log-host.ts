@@ -49,9 +49,14 @@ export type LogRetention = { readonly ms?: number; readonly bytes?: number }
 
 /**
  * A source outside the log (a projection, a replica, the caller) that proves that the log once
- * reached `lsn`. With a `walId` it counts only for the log with that id.
+ * reached `lsn`. With a `walId` it counts only for the log with that id. `byCaller`: an option says so.
  */
-export type Evidence = { readonly lsn: number; readonly source: string; readonly walId?: string }
+export type Evidence = {
+  readonly lsn: number
+  readonly source: string
+  readonly walId?: string
+  readonly byCaller?: boolean
+}
 
 /**
  * The part of a log that must be present and sound, beyond what recovery itself reads: every LSN

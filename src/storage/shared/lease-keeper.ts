@@ -26,7 +26,7 @@ export type LeaseKeeperOptions = {
   readonly directory: Directory
   readonly clock: Clock
   readonly member: string
-  /** A member without a renewal for so long loses its lease, in ms. The same for all members. */
+  /** A member without a renewal for so long loses its lease, in ms. A standby waits for as long as the owner says. */
   readonly leaseMs: number
   /** Hears of each change. It must not throw. */
   readonly onChange: (phase: LeasePhase) => void

@@ -4,7 +4,7 @@
  *
  * 1. Each start of a member has an incarnation. Its entry, `member/NAME`, names the incarnation, and
  *    each renewal changes the revision of the entry.
- * 2. The lease has ended for a member that saw one revision unchanged for `leaseMs`. That member ends
+ * 2. The lease has ended for a member that saw one revision unchanged for the holder's `leaseMs`. It ends
  *    the entry by compare-and-set at this revision. A renewal and an end exclude each other, and an
  *    incarnation that was ended never holds its entry again. For that no entry is ever removed.
  * 3. The entry `owner` names the member and the incarnation that own the instance. It changes only
@@ -167,8 +167,11 @@ const isFree = (state: LeaseState, member: string, now: number): boolean => {
   return !lease || lease.ended === true || now >= endOf(state, member)
 }
 
-const endOf = ({ seen, leaseMs }: LeaseState, member: string): number =>
-  (seen.get(memberName(member))?.since ?? Number.NEGATIVE_INFINITY) + leaseMs
+/** A lease lasts as long as its holder says. */
+const endOf = ({ seen, view, leaseMs: own }: LeaseState, member: string): number => {
+  const { leaseMs = own } = (view && leaseIn(view, member)) ?? {}
+  return (seen.get(memberName(member))?.since ?? Number.NEGATIVE_INFINITY) + leaseMs
+}
 
 // Only this file writes these entries.
 const contentOf = <T>({ entries }: DirectoryView, name: string): T | undefined => {

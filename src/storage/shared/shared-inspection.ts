@@ -56,9 +56,14 @@ export const inspectionOf = (
   const snapshots = namedIn(head.snapshots)
   const shown = needs?.shown?.walId === logId ? needs.shown : undefined
   const isOther = needs?.shown !== undefined && shown === undefined
-  for (const { lsn, walId, source } of evidence)
+  for (const { lsn, walId, source, byCaller = false } of evidence)
     if (lsn > end.lsn && (walId === undefined || walId === logId))
-      throw damaged(lsn, `${source} proves it, and the log ends with lsn ${end.lsn}`)
+      throw damaged(
+        lsn,
+        `${source} proves it, and the log ends with lsn ${end.lsn}`,
+        // The caller's own number may be wrong. A loss would stop all members.
+        !byCaller,
+      )
   if (shown) refuseLost(shown, head, shownMark)
   return {
     ...{ exists: true, walId: logId, epoch: end.epoch, hasFrames: end.lsn > 0 },
@@ -102,9 +107,9 @@ const baseOf = (
   throw damaged(1, evidence)
 }
 
-const damaged = (lsn: number, evidence: string): KeelsonError =>
+const damaged = (lsn: number, evidence: string, isLoss = true): KeelsonError =>
   new KeelsonError('CORRUPT', `the log in the engine lost lsn ${lsn}: ${evidence}`, {
-    details: { lsn, evidence, isLoss: true },
+    details: { lsn, evidence, isLoss },
   })
 
 /** The mark of a frame as text, in the head of a trimmed log; empty without a frame. */

@@ -50,7 +50,7 @@ import {
   workerDiff,
   workerHistory,
 } from '../../actors/index.ts'
-import { invalidArgument, reasonText } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
 import type { AppContext, Registry, System } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -192,7 +192,10 @@ export type Health = {
   readonly replication: readonly FollowerHealth[]
   /** The member in its cluster; `undefined` for an instance of one machine. */
   readonly cluster: ClusterHealth | undefined
-  /** The health of parts of the user's tree that report it, by their names: `flow` for workflows. */
+  /**
+   * The health of parts of the user's tree that report it, by their names: `flow` for workflows. It
+   * is `{ unknown }` with a reason while a part cannot be read, as its shard is down or unsure.
+   */
   readonly parts: Readonly<Record<string, unknown>>
 }
 
@@ -267,7 +270,17 @@ const healthOf = (all: InstanceParts): Health => {
     })),
     replication: followers.map((follower) => follower.health(now)),
     cluster: cluster?.(),
-    parts: Object.fromEntries([...entities.reports].map(([name, report]) => [name, report()])),
+    parts: Object.fromEntries([...entities.reports].map(([name, of]) => [name, partHealth(of)])),
+  }
+}
+
+/** A part that cannot be read now says why: the health is asked for when something is wrong. */
+const partHealth = (report: () => unknown): unknown => {
+  try {
+    return report()
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return { unknown: reasonText(error) }
   }
 }
 

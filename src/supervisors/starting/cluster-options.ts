@@ -31,7 +31,7 @@ const clusterOptions = {
    */
   copies: or(wholeFrom(1, 9), 1),
   /**
-   * A member that cannot renew its lease for so long is replaced, in ms. The same for all members.
+   * A member that cannot renew its lease for so long is replaced, in ms. A standby waits for as long as the owner's says.
    */
   leaseMs: or(wholeFrom(1_000, 600_000), 5_000),
   /** Aborting it ends a start that waits: it rejects with `CLOSED`. */

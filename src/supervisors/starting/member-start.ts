@@ -9,6 +9,7 @@ import { isAway } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
+  type CacheOrigin,
   type ClusterTerms,
   loadSharedStorage,
   type MemberAbout,
@@ -27,6 +28,7 @@ import {
   markLost,
   type WaitsFor,
 } from './cluster-session.ts'
+import { claimFolder } from './folder-claim.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
 import { membershipOf, ownersPorts } from './member-ports.ts'
@@ -120,6 +122,9 @@ const startedOn = async (
   const { member, leaseMs, name, engine } = cluster
   const { directory } = session
   const options = { ...parts.options, shards }
+  const origin = { cluster: name, engine: engine.description, ...(losses > 0 && { losses }) }
+  const dir = resolve(options.dir)
+  tryFolder(options, ports, dir, origin)
   const running = new RunningMember((reason) => calls.end(reason))
   const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
     const at = ports.clock.now()
@@ -138,8 +143,6 @@ const startedOn = async (
       if (losses[0]) running.end(lostShard(losses[0]))
     },
   })
-  const origin = { cluster: name, engine: engine.description, ...(losses > 0 && { losses }) }
-  const dir = resolve(options.dir)
   const membership = membershipOf(ports, { storage, session, leaseMs, origin, dir })
   try {
     const turn = calls.ask(() => ownership.owned())
@@ -163,6 +166,21 @@ const startedOn = async (
     await ownership.close()
     throw error
   }
+}
+
+/**
+ * Refuses a folder that cannot be the cache, before the member waits: it would find out when its
+ * turn has come, and nobody would own the instance then. @throws KeelsonError as `claimFolder`
+ */
+const tryFolder = (
+  { instance, shards }: CheckedOptions,
+  { disk, clock }: Ports,
+  dir: string,
+  cache: CacheOrigin,
+): void => {
+  const claim = claimFolder({ disk, clock, dir, instance, shards, cache })
+  claim.undo()
+  claim.release()
 }
 
 /** For people who look at the directory. */
