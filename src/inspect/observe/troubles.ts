@@ -3,6 +3,7 @@ import type { Link, Recorded, Trouble } from '../../observe/index.ts'
 import type { Health } from '../../supervisors/index.ts'
 import type { RunningStep } from '../prompt/running-steps.ts'
 import { countText, lastingText } from '../text/quantities.ts'
+import { clusterTrouble } from '../views/cluster-view.ts'
 import { shortText } from './value-trees.ts'
 
 /** Health counts at most so many failures of a child. */
@@ -32,6 +33,7 @@ export const troublesOf = (
 ): readonly Trouble[] => {
   const blockedAt = new Map(blocked.map(({ subject, at }) => [subject, at]))
   const all: readonly CausedTrouble[] = [
+    ...memberTroubles(health.cluster),
     ...health.shards.flatMap((shard) => shardTroubles(shard, now)),
     ...(health.durable
       ? []
@@ -108,6 +110,18 @@ const linkTo = (view: Link['view'], ...parts: string[]): Link => ({ view, parts 
 const entityLink = (entity: string): Link => {
   const [kind = '', ...id] = entity.split('/')
   return linkTo('entity', kind, id.join('/'))
+}
+
+const memberTroubles = (cluster: Health['cluster']): readonly Trouble[] => {
+  const why = cluster && clusterTrouble(cluster)
+  if (why === undefined) return []
+  const { phase, member, since } = cluster as NonNullable<typeof cluster>
+  return [
+    trouble('bad', `member ${phase}`, `member ${member}`, why, {
+      at: since,
+      link: linkTo('storage'),
+    }),
+  ]
 }
 
 const shardTroubles = (health: Health['shards'][number], now: number): readonly Trouble[] => {

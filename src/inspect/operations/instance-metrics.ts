@@ -23,6 +23,12 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
   into.of(metrics.build).add(1, instance, version, process.versions.node)
   const isDurable = shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
   into.of(metrics.durable).add(isDurable ? 1 : 0)
+  const member = parts.cluster?.()
+  if (member) {
+    into.of(metrics.memberOwner).add(member.phase === 'owner' ? 1 : 0)
+    into.of(metrics.memberLease).add(member.leftMs / 1_000)
+    into.of(metrics.memberEpoch).add(member.epoch)
+  }
   into.of(metrics.childrenCrashing).add(crashLoops.all.length)
   for (const kind of entities.kinds) {
     into.of(metrics.entitiesLive).add(entities.kind(kind)?.live ?? 0, kind)

@@ -47,6 +47,19 @@ export const metrics = {
   ),
   durable: gauge('keelson_durable', '1 if an acknowledged write is on the disk.'),
 
+  memberOwner: gauge(
+    'keelson_member_owner',
+    '1 while this member of a cluster owns the instance and renews its lease, else 0.',
+  ),
+  memberLease: gauge(
+    'keelson_member_lease_left_seconds',
+    'How long the member may answer reads without a renewal of its lease.',
+  ),
+  memberEpoch: gauge(
+    'keelson_member_epoch',
+    'How many owners the instance of the cluster has had, with this one.',
+  ),
+
   processes: gauge('keelson_processes', 'Processes that live.', 'kind'),
   entitiesLive: gauge('keelson_entities_live', 'Entities that have a process.', 'kind'),
   entitiesBlocked: gauge('keelson_entities_blocked', 'Entities that answer BLOCKED.', 'kind'),

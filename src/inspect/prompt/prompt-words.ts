@@ -7,6 +7,7 @@ import { type Ref, summaryOf } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
+import { clusterView } from '../views/cluster-view.ts'
 import { replicationView } from '../views/replication-view.ts'
 import { journalView, logView, projectionView, userProjectionView } from '../views/shard-view.ts'
 import { actingWords } from './acting-words.ts'
@@ -74,6 +75,7 @@ const partViews = (app: App, paint: Paint) => ({
     const durability = shard?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
     return new View(logView(await surveyLogs(app), durability, paint))
   },
+  cluster: () => new View(clusterView(app.health().cluster, paint)),
   replication: () => new View(replicationView(app.health().replication, paint)),
   /** Without arguments a view; otherwise the name of a process. */
   journal: (...parts: unknown[]) =>

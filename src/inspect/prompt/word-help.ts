@@ -171,6 +171,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['journal()', 'each journal: subscriptions, saved states, the log kept; the process: journal(0)'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
+  ['cluster()', 'the member in its cluster: its phase, its epoch, and what its lease has left'],
   ['replication()', 'each replica: its state, its lag, and why it waits'],
   ['health()', 'what is in trouble, the worst first; app.health() as data'],
   ['crashes(), crashes(p)', 'the last crashes, with reason and message; those of p with stacks'],

@@ -7,6 +7,7 @@ import type { Recorded, Records } from '../recorder/records.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
+import { clusterLine, clusterTrouble } from './cluster-view.ts'
 
 /** A projection with more lag has trouble: three times the longest pause of its flushes. */
 const lagMax = 15_000
@@ -22,6 +23,7 @@ export const healthView = (
   paint: Paint = plainPaint,
 ): string => {
   const troubles = [
+    ...memberTroubles(health),
     ...(health.durable ? [] : ['NOT DURABLE: what is acknowledged may be lost']),
     ...health.shards.flatMap(shardTroubles),
     ...health.crashing.first.map(
@@ -41,7 +43,12 @@ export const healthView = (
   ].join('\n')
 }
 
-const summary = ({ durable, shards }: Health, records: Records, now: number): string => {
+const memberTroubles = ({ cluster }: Health): string[] => {
+  const why = cluster && clusterTrouble(cluster)
+  return why === undefined ? [] : [`the member is ${cluster?.phase}: ${why}`]
+}
+
+const summary = ({ durable, shards, cluster }: Health, records: Records, now: number): string => {
   const phases = new Map<string, number>()
   for (const { phase } of shards) phases.set(phase, (phases.get(phase) ?? 0) + 1)
   const free = shards.flatMap(({ space }) => space.freeBytes ?? [])
@@ -54,6 +61,7 @@ const summary = ({ durable, shards }: Health, records: Records, now: number): st
   const last = records.last('crash').at(-1)
   const crashes = countText(records.total('crash'))
   return factList([
+    ...(cluster ? [['member', printable(clusterLine(cluster))] as const] : []),
     ['durable', durable ? 'yes' : 'no'],
     ['shards', [...phases].map(([phase, count]) => `${countText(count)} ${phase}`).join(', ')],
     ...(free.length === 0 || !Number.isFinite(Math.min(...free))

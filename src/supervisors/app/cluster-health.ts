@@ -16,6 +16,8 @@ export type ClusterHealth = {
    * instance, and this one ends.
    */
   readonly phase: MemberPhase
+  /** When the phase began, in ms since 1970. */
+  readonly since: number
   /** How many owners the instance has had, with this one. */
   readonly epoch: number
   readonly leaseMs: number

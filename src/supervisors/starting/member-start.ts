@@ -190,9 +190,9 @@ const aboutThis = (clock: Clock): MemberAbout => ({
 
 const healthOf = (
   { name, member, engine, copies, leaseMs }: Cluster,
-  { phase, epoch, leftMs }: Ownership,
+  { phase, since, epoch, leftMs }: Ownership,
 ): ClusterHealth => ({
-  ...{ name, member, engine: engine.description, copies, leaseMs, leftMs, epoch },
+  ...{ name, member, engine: engine.description, copies, leaseMs, leftMs, epoch, since },
   // A running instance was the owner.
   phase: phase === 'standby' ? 'ended' : phase,
 })

@@ -9,10 +9,14 @@ import type { LeaseKeeperOptions, LeasePhase, SharedStorage } from '../../storag
 /** The lease of one start of a member, and who waits for it. */
 export class Ownership {
   readonly #keeper: InstanceType<SharedStorage['LeaseKeeper']>
+  readonly #clock: LeaseKeeperOptions['clock']
+  #since: number
   readonly #waiting = new Set<() => void>()
   readonly #listeners = new Set<(phase: LeasePhase) => void>()
 
   constructor(storage: SharedStorage, options: Omit<LeaseKeeperOptions, 'onChange'>) {
+    this.#clock = options.clock
+    this.#since = options.clock.now()
     this.#keeper = new storage.LeaseKeeper({
       ...options,
       onChange: (phase) => this.#changed(phase),
@@ -32,6 +36,11 @@ export class Ownership {
   /** The name of this start of the member. */
   get incarnation(): string {
     return this.#keeper.incarnation
+  }
+
+  /** When the phase began, in ms since 1970. */
+  get since(): number {
+    return this.#since
   }
 
   /** How long it owns without a renewal, in ms. */
@@ -66,6 +75,7 @@ export class Ownership {
   }
 
   #changed(phase: LeasePhase): void {
+    this.#since = this.#clock.now()
     for (const resolve of this.#waiting) resolve()
     this.#waiting.clear()
     for (const listener of this.#listeners) listener(phase)

@@ -316,6 +316,7 @@ const asked: Readonly<Record<string, readonly string[]>> = {
   wal: ['wal()'],
   journal: ['journal()'],
   projections: ['projections()'],
+  cluster: ['cluster()'],
   replication: ['replication()'],
   health: ['health()', '({ health: health() })'],
   crashes: [

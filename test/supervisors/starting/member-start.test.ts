@@ -150,7 +150,7 @@ test('an owner that is unsure answers no turn that only reads, and aborts the si
   await members.clock.advance(0.9 * leaseMs)
   expect(app.health().cluster).toEqual({
     ...{ name: 'c', member: 'a', engine: 'simulated', copies: 1, leaseMs },
-    ...{ phase: 'unsure', epoch: 1, leftMs: 0 },
+    ...{ phase: 'unsure', epoch: 1, leftMs: 0, since: expect.any(Number) },
   })
   const read = call(one, 'read', undefined).catch((error: unknown) => error)
 

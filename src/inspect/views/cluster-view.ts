@@ -1,0 +1,33 @@
+/** The member in its cluster as text: the output of `cluster()`, and its part of `health()`. Pure. */
+import type { Health } from '../../supervisors/index.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
+import { countText, durationText } from '../text/quantities.ts'
+import { factList } from '../text/text-table.ts'
+
+/** The facts of the member, or that there is no cluster. */
+export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPaint): string => {
+  if (!cluster) return 'no cluster: see the option cluster of start'
+  const { name, member, engine, copies, phase, epoch, leaseMs, leftMs } = cluster
+  return factList([
+    ['cluster', printable(name)],
+    ['member', printable(member)],
+    ['phase', paint(phase === 'owner' ? 'good' : 'bad', phase)],
+    ['epoch', countText(epoch)],
+    ['lease', `${durationText(leftMs)} left of ${durationText(leaseMs)}`],
+    ['engine', printable(engine)],
+    ['copies', countText(copies)],
+  ])
+}
+
+/** The member in one line. */
+export const clusterLine = ({ name, member, phase, epoch, leftMs }: Cluster): string =>
+  `${member} of ${name}: ${phase}, epoch ${countText(epoch)}, ${durationText(leftMs)} of its lease left`
+
+/** Why a member is in trouble; `undefined` if it owns the instance. */
+export const clusterTrouble = ({ phase, engine }: Cluster): string | undefined => {
+  if (phase === 'owner') return undefined
+  if (phase === 'ended') return 'another member may own the instance, and this one ends'
+  return `the lease is not renewed, so reads are refused: ${engine} does not answer`
+}
+
+type Cluster = NonNullable<Health['cluster']>

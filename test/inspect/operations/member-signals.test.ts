@@ -1,0 +1,76 @@
+/** What operators see of a member of a cluster: at the prompt, on the page, and in the metrics. */
+import { expect, test } from 'vitest'
+import { troublesOf } from '../../../src/inspect/observe/troubles.ts'
+import { operations } from '../../../src/inspect/operations/operations.ts'
+import { Records } from '../../../src/inspect/recorder/records.ts'
+import { clusterView } from '../../../src/inspect/views/cluster-view.ts'
+import { healthView } from '../../../src/inspect/views/health-view.ts'
+import { leaseMs, Members } from '../../support/worlds/members.ts'
+import { asked } from '../../support/worlds/operations-client.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
+
+const none = { gaveUp: [], blocked: [], runs: [], steps: [] }
+
+const shown = async () => {
+  const members = new Members()
+  const app = await members.start('a')
+  const handler = operations(app)
+  const metrics = async (): Promise<readonly string[]> => {
+    const answer = await members.during(asked(handler, '/metrics'))
+    return answer?.body?.match(/^keelson_member_.*$/gm) ?? []
+  }
+  const troubles = () =>
+    troublesOf(app.health(), none, members.clock.now()).filter(({ sort }) =>
+      sort.startsWith('member'),
+    )
+  const health = () => healthView(app.health(), new Records(), members.clock.now())
+  return { members, app, metrics, troubles, health }
+}
+
+test('an owner is in no trouble, and its epoch and its lease are shown', async () => {
+  const { app, metrics, troubles, health } = await shown()
+
+  expect(await metrics()).toEqual([
+    'keelson_member_owner 1',
+    expect.stringMatching(/^keelson_member_lease_left_seconds 0\.[0-9]+$/),
+    'keelson_member_epoch 1',
+  ])
+  expect(troubles()).toEqual([])
+  expect(health()).toMatch(/^nothing is in trouble[\s\S]*member +a of c: owner, epoch 1, \d+ ms of/)
+  expect(clusterView(app.health().cluster)).toMatch(
+    /^cluster +c\nmember +a\nphase +owner\nepoch +1\nlease +.* left of .*\nengine +simulated\ncopies +1$/,
+  )
+})
+
+test('a member that is unsure is a trouble since its lease has lapsed, with a link', async () => {
+  const { members, app, metrics, troubles, health } = await shown()
+  const began = members.clock.now()
+  members.sessions.get('a')?.pause(10 * leaseMs)
+  await members.clock.advance(5 * leaseMs)
+
+  const [trouble, ...more] = troubles()
+  expect([trouble, more]).toMatchObject([
+    { tone: 'bad', sort: 'member unsure', subject: 'member a', link: { view: 'storage' } },
+    [],
+  ])
+  const lapsed = (trouble?.at ?? 0) - began
+  expect(lapsed).toBeGreaterThan(0)
+  expect(lapsed).toBeLessThanOrEqual(leaseMs)
+  expect(health()).toMatch(/^the member is unsure: the lease is not renewed/)
+  expect(await metrics()).toEqual([
+    'keelson_member_owner 0',
+    'keelson_member_lease_left_seconds 0',
+    'keelson_member_epoch 1',
+  ])
+  expect(clusterView(app.health().cluster)).toMatch(/phase +unsure/)
+})
+
+test('an instance of one machine has no metrics of a member, and cluster() says so', async () => {
+  const s = await simulated({})
+
+  const answer = await s.during(asked(operations(s.app), '/metrics'))
+
+  expect(answer?.body).toContain('keelson_durable 1')
+  expect(answer?.body).not.toContain('keelson_member')
+  expect(clusterView(s.app.health().cluster)).toBe('no cluster: see the option cluster of start')
+})
