@@ -204,6 +204,7 @@ export {
   describeReason,
   type ExitReason,
   exit,
+  foreseen,
   isOrderly,
   isShutdown,
 } from './words/exit-reason.ts'

@@ -400,7 +400,7 @@ export const hasEnded = (error: unknown): boolean =>
   (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread')
 
 /** Whether the engine of a log does not answer. The next host may open the log. */
-export const isAway = (error: unknown): boolean =>
+export const isAway = (error: unknown): error is KeelsonError =>
   isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'engine'
 
 /** A log names its files as its folder does. To the caller of a start each shard has such files. */

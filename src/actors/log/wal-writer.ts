@@ -15,6 +15,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
+  foreseen,
   type GenServer,
   isRef,
   noReply,
@@ -143,7 +144,7 @@ export const server: GenServer<Messages, State, LogShard> = {
       } catch (error) {
         // The next writer asks the engine again. Each attempt takes the patience of a host, so that
         // restarts are never spent.
-        if (isAway(error)) return stop(error, state)
+        if (isAway(error)) return stop(left(state.shard, error), state)
         // Not a crash, because a retry cannot help. The way back is `control.reopen`, or a new
         // process.
         if (state.shard.goDown(error, context.signal)) {
@@ -305,6 +306,7 @@ const open = async (state: State, context: Context): Promise<State> => {
   const { enableFsync, idleMarkerMs } = settings.wal
   const { host, report, durableLsn, isAdopted } = await shard.files.open(signal)
   await settleStrays(shard, host, signal)
+  shard.engine.isBack()
   shard.observeTime(report.lastTime)
   shard.appends.opened(report.lastLsn)
   shard.appends.takesCauses = settings.wal.causes ?? (report.features & logFeatures.causes) !== 0
@@ -437,6 +439,7 @@ const armSync = (state: State, context: Context): void => {
 const failed = (state: State, error: unknown, context: Context) => {
   const { shard } = state
   state.ending = shard.files.giveUp()
+  if (isAway(error)) return stop(left(shard, error), state)
   if (hasEnded(error)) return stop(error, state)
   if (!isKeelsonError(error, 'FENCED'))
     tell(context.system, shard, 'wal.poisoned', { reason: error })
@@ -446,6 +449,12 @@ const failed = (state: State, error: unknown, context: Context) => {
     tell(context.system, shard, 'shard.down', { reason: error })
   }
   return stop(['shutdown', 'poisoned'], state)
+}
+
+/** The reason of a writer that ends because its engine does not answer. The shard logs it. */
+const left = (shard: LogShard, error: KeelsonError): KeelsonError => {
+  shard.engine.isAway(error)
+  return foreseen(error)
 }
 
 /** Whether the log in an engine has another owner, or lost what the engine acknowledged. */

@@ -4,7 +4,7 @@
  */
 import { redacted } from '../../redaction.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
-import { describeReason, type ExitReason } from '../words/exit-reason.ts'
+import { describeReason, type ExitReason, isForeseen } from '../words/exit-reason.ts'
 import { eventText, type Logger } from '../words/logger.ts'
 import {
   type Ancestor,
@@ -36,7 +36,7 @@ interface Crashing {
 export interface CrashReport {
   /** The reason as it may be shown. */
   readonly reason: ExitReason
-  /** Announces it as `process.crashed` and logs it: after the end. */
+  /** Announces it as `process.crashed`, and logs it unless it was foreseen: after the end. */
   tell(): void
 }
 
@@ -53,6 +53,7 @@ export const crashReport = (process: Crashing, reason: ExitReason): CrashReport 
   }
   const tell = (): void => {
     announce(kernel, 'process.crashed', () => ({ ...facts, ...parts, ancestors, mailbox }))
+    if (isForeseen(reason)) return
     kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, {
       ...logged,
       reason: parts.reason,

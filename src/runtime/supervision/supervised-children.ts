@@ -18,6 +18,7 @@ import {
   describeReason,
   type ExitReason,
   isError,
+  isForeseen,
   isOrderly,
   reasonOf,
 } from '../words/exit-reason.ts'
@@ -400,7 +401,8 @@ export const tellAllRestarted = async (
 
 /**
  * Logs and announces that `child`, if it runs, was restarted because `ended` ended for `reason`: it
- * itself, or a sibling that it restarts with. A crash has logged its own reason.
+ * itself, or a sibling that it restarts with. A crash has logged its own reason. An end that was
+ * foreseen is not logged.
  */
 export const tellRestarted = (
   supervisor: Process,
@@ -412,6 +414,7 @@ export const tellRestarted = (
   if (process === undefined) return
   const facts = { supervisor: supervisor.pid, id: spec.id, reason, restarts }
   announce(supervisor.kernel, 'process.restarted', () => ({ ...process.facts(), ...facts }))
+  if (isForeseen(reason)) return
   const own = isError(reason) ? '' : `: ${describeReason(reason)}`
   const why = ended === child ? own : ` with ${ended.spec.id}`
   supervisor.kernel.logger.warn(`${supervisor}: ${spec.id} was restarted${why}`, {

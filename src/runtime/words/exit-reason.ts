@@ -88,6 +88,26 @@ const startFailure = (reason: ExitReason): { id: string; reason: ExitReason } | 
 export const causeOf = (reason: ExitReason): { cause?: Error } =>
   isError(reason) ? { cause: reason } : {}
 
+const foreseenMark = Symbol('foreseen')
+
+/**
+ * Marks `error` as the reason of an end that its process logs in its own words. The end and the
+ * restarts after it are announced and counted like any other. The log has no report and no line of
+ * them.
+ */
+export const foreseen = <E extends Error>(error: E): E =>
+  Object.defineProperty(error, foreseenMark, { value: true })
+
+/** Whether `reason` was marked by `foreseen`. Never throws, whatever `reason` is. */
+export const isForeseen = (reason: ExitReason): boolean => {
+  try {
+    return isError(reason) && foreseenMark in reason
+  } catch {
+    // A proxy of an Error may throw when it is asked.
+    return false
+  }
+}
+
 /** Whether `reason` is `'shutdown'` or `['shutdown', term]`. */
 export const isShutdown = (reason: ExitReason): boolean => {
   if (typeof reason !== 'object') return reason === 'shutdown'

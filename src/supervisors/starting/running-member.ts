@@ -2,7 +2,7 @@
  * An instance in the hands of a member: its orderly end when the member is asked to leave, and its
  * end at once when it may not go on.
  */
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError, reasonText } from '../../errors.ts'
 import { stopProcess } from '../../runtime/index.ts'
 import type { App } from '../app/app.ts'
 import { treeNames } from '../tree/shard-tree.ts'
@@ -56,6 +56,7 @@ export class RunningMember {
    * of the instance resolves with `['shutdown', error]`.
    */
   end(error: KeelsonError): void {
+    const isFirst = this.#ended === undefined
     this.#ended ??= error
     const app = this.#app
     if (!app) {
@@ -64,15 +65,25 @@ export class RunningMember {
     }
     const root = app.system.whereis(treeNames(app.instance).root)
     // It may have ended by itself.
-    if (root) stopProcess(root, ['shutdown', error]).catch(() => undefined)
+    if (!root) return
+    if (isFirst) app.system.logger.warn(`the member ends: ${reasonText(error)}`)
+    stopProcess(root, ['shutdown', error]).catch(() => undefined)
   }
 }
 
+/** Logs and announces a change of the phase. An end is logged with its reason, by `end`. */
 const tellPhase = ({ events, system, health, instance }: App): void => {
-  if (events.listenerCount('cluster.phase') === 0) return
   const { cluster } = health()
   if (!cluster) return
-  const { member, phase, epoch } = cluster
+  const { name, member, phase, epoch } = cluster
+  const facts = { instance, member, epoch }
+  if (phase === 'owner') system.logger.info(`the member ${member} owns ${name} again`, facts)
+  else if (phase === 'unsure')
+    system.logger.warn(
+      `the member ${member} has not renewed its lease of ${name} in time: its reads are refused`,
+      facts,
+    )
+  if (events.listenerCount('cluster.phase') === 0) return
   const bus = events as unknown as { emit(name: string, told: object): void }
   bus.emit('cluster.phase', { at: system.clock.now(), instance, member, phase, epoch })
 }

@@ -7,6 +7,7 @@ import {
   Appends,
   type CoreParts,
   DerivedQueue,
+  EngineWatch,
   Gate,
   KeyMarks,
   MomentWatch,
@@ -75,6 +76,7 @@ export class Shard extends ShardCore {
   readonly journal: ShardJournal
   readonly releasedRows = new ReleasedRows()
   readonly files: ShardFiles
+  readonly engine: EngineWatch
   readonly blobs: ShardBlobs
 
   constructor(parts: ShardParts) {
@@ -95,6 +97,7 @@ export class Shard extends ShardCore {
     this.projection = new ShardProjection(parts.index, parts.clock)
     const { enqueueOps, enqueueBytes } = parts.settings.lmdb
     this.derived = new DerivedQueue({ operations: enqueueOps, bytes: enqueueBytes })
+    this.engine = new EngineWatch(parts)
     this.space = new SpaceWatch({
       ...parts,
       segmentBytes: parts.isCache ? 0 : maxFileSize,

@@ -5,6 +5,7 @@ import {
   call,
   cast,
   createSystem,
+  foreseen,
   type GenServer,
   noReply,
   reply,
@@ -196,4 +197,28 @@ test('the console shows the report below the error', async () => {
       '  ancestors: none',
     ].join('\n'),
   ])
+})
+
+describe('an end that a server has foreseen', () => {
+  test('is announced with its restart, and the log has neither', async () => {
+    const { system, log, settle } = testSystem()
+    const told: unknown[] = []
+    system.events.on('process.crashed', ({ reason }) => told.push(reason))
+    system.events.on('process.restarted', ({ reason }) => told.push(reason))
+    const named = { name: 'counter' as never }
+    await startSupervisor(
+      system,
+      supervisor('top', { strategy: 'one_for_one' }, [
+        worker('counter', counter, undefined, named),
+      ]),
+    )
+    const away = foreseen(new Error('away'))
+
+    cast(system.to<Messages>('counter' as never), 'end', away)
+    await settle()
+
+    expect(told).toEqual([away, away])
+    expect(log.lines).toEqual([])
+    expect(await call(system.to<Messages>('counter' as never), 'get', undefined)).toBe(1)
+  })
 })
