@@ -54,6 +54,19 @@ export type Series = {
 /** The parts in trouble, the slow ones and the growing ones. */
 export type Overview = {
   readonly troubles: readonly Trouble[]
+  /** The member, of an instance that is one of a cluster. */
+  readonly member?: {
+    readonly name: string
+    readonly cluster: string
+    /** `owner`, `unsure` or `ended`, since when. */
+    readonly phase: string
+    readonly since: number
+    /** How many owners the instance has had, with this one. */
+    readonly epoch: number
+    readonly leaseMs: number
+    /** How long it may answer reads without a renewal. */
+    readonly leftMs: number
+  }
   /** Since when times and series are measured: a page looks. */
   readonly measuredSince: number
   readonly latencies: readonly Latency[]

@@ -4,7 +4,7 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import type { Header, Overview, Views } from '../../observe/index.ts'
-import type { App, ShardHealth } from '../../supervisors/index.ts'
+import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
 import { nextTurn } from '../prompt/process-pages.ts'
 import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
@@ -156,6 +156,7 @@ export class Looks {
     await nextTurn(this.#app.system)
     return {
       troubles,
+      ...memberShown(health),
       measuredSince: this.#sampling.since,
       latencies: this.#sampling.latencies,
       slow: lastFitting(
@@ -186,6 +187,13 @@ export class Looks {
       })
     return answer
   }
+}
+
+/** The member of a cluster in an overview. */
+const memberShown = ({ cluster }: Health): Pick<Overview, 'member'> => {
+  if (!cluster) return {}
+  const { name, member, phase, since, epoch, leaseMs, leftMs } = cluster
+  return { member: { cluster: name, name: member, phase, since, epoch, leaseMs, leftMs } }
 }
 
 const phases = [

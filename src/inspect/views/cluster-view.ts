@@ -27,7 +27,7 @@ export const clusterLine = ({ name, member, phase, epoch, leftMs }: Cluster): st
 export const clusterTrouble = ({ phase, engine }: Cluster): string | undefined => {
   if (phase === 'owner') return undefined
   if (phase === 'ended') return 'another member may own the instance, and this one ends'
-  return `the lease is not renewed, so reads are refused: ${engine} does not answer`
+  return `the lease is not renewed, so reads are refused: see whether ${engine} answers`
 }
 
 type Cluster = NonNullable<Health['cluster']>

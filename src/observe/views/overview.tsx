@@ -4,7 +4,7 @@ import type { Growth, Latency, Overview, Trouble } from '../process-answers.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'
-import { Badge, Card, Empty, Since, type Tone } from '../widgets/parts.tsx'
+import { Badge, Card, Empty, Facts, Since, type Tone } from '../widgets/parts.tsx'
 import { bytesText, countText, durationText, shortText, timeText } from '../widgets/quantities.ts'
 import { addressOf } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
@@ -12,7 +12,8 @@ import { type Column, Table } from '../widgets/table.tsx'
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
   const { header } = usePage()
-  const { troubles, measuredSince, latencies, slow, pending, growing, series, recent } = data
+  const { troubles, member, measuredSince, latencies, slow, pending, growing, series, recent } =
+    data
   const isNew = header.at - measuredSince < 60_000
   return (
     <div class="cards">
@@ -31,6 +32,7 @@ export const OverviewView = ({ data }: { data: Overview }) => {
           </ul>
         )}
       </Card>
+      {member && <MemberCard of={member} now={header.at} />}
       <Card
         title="Slow"
         width="half"
@@ -88,6 +90,22 @@ export const OverviewView = ({ data }: { data: Overview }) => {
     </div>
   )
 }
+
+/** The member of a cluster: whether it owns the instance. */
+const MemberCard = ({ of, now }: { of: NonNullable<Overview['member']>; now: number }) => (
+  <Card
+    title={`Member ${of.name} of ${of.cluster}`}
+    aside={<Badge tone={of.phase === 'owner' ? 'good' : 'bad'}>{of.phase}</Badge>}
+  >
+    <Facts
+      of={[
+        ['epoch', countText(of.epoch)],
+        [of.phase, <Since at={of.since} now={now} />],
+        ['lease', `${durationText(of.leftMs)} left of ${durationText(of.leaseMs)}`],
+      ]}
+    />
+  </Card>
+)
 
 /** Handlers that have not ended. */
 const PendingList = ({ of, now }: { of: Overview['pending']; now: number }) => (

@@ -1,10 +1,13 @@
 /** What operators see of a member of a cluster: at the prompt, on the page, and in the metrics. */
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { Looks } from '../../../src/inspect/observe/looks.ts'
 import { troublesOf } from '../../../src/inspect/observe/troubles.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
 import { Records } from '../../../src/inspect/recorder/records.ts'
 import { clusterView } from '../../../src/inspect/views/cluster-view.ts'
 import { healthView } from '../../../src/inspect/views/health-view.ts'
+import type { Overview } from '../../../src/observe/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 import { asked } from '../../support/worlds/operations-client.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
@@ -27,8 +30,15 @@ const shown = async () => {
   return { members, app, metrics, troubles, health }
 }
 
+/** The overview of the page. */
+const overview = async (app: App): Promise<Overview> => {
+  const looks = new Looks(app, false)
+  onTestFinished(() => looks.end())
+  return (await looks.answer('overview', {})).data as Overview
+}
+
 test('an owner is in no trouble, and its epoch and its lease are shown', async () => {
-  const { app, metrics, troubles, health } = await shown()
+  const { members, app, metrics, troubles, health } = await shown()
 
   expect(await metrics()).toEqual([
     'keelson_member_owner 1',
@@ -40,6 +50,10 @@ test('an owner is in no trouble, and its epoch and its lease are shown', async (
   expect(clusterView(app.health().cluster)).toMatch(
     /^cluster +c\nmember +a\nphase +owner\nepoch +1\nlease +.* left of .*\nengine +simulated\ncopies +1$/,
   )
+  expect((await members.during(overview(app))).member).toMatchObject({
+    ...{ name: 'a', cluster: 'c', phase: 'owner', epoch: 1, leaseMs },
+    leftMs: expect.toSatisfy((ms) => ms > 0),
+  })
 })
 
 test('a member that is unsure is a trouble since its lease has lapsed, with a link', async () => {
@@ -63,6 +77,9 @@ test('a member that is unsure is a trouble since its lease has lapsed, with a li
     'keelson_member_epoch 1',
   ])
   expect(clusterView(app.health().cluster)).toMatch(/phase +unsure/)
+  expect((await members.during(overview(app))).member).toMatchObject({
+    ...{ phase: 'unsure', since: trouble?.at, leftMs: 0 },
+  })
 })
 
 test('an instance of one machine has no metrics of a member, and cluster() says so', async () => {
@@ -73,4 +90,5 @@ test('an instance of one machine has no metrics of a member, and cluster() says 
   expect(answer?.body).toContain('keelson_durable 1')
   expect(answer?.body).not.toContain('keelson_member')
   expect(clusterView(s.app.health().cluster)).toBe('no cluster: see the option cluster of start')
+  expect(await s.during(overview(s.app))).not.toHaveProperty('member')
 })

@@ -123,6 +123,10 @@ const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] =
     ...{ p50Ms, p99Ms: isBroken ? p99Ms * 30 : p99Ms, maxMs: isBroken ? maxMs * 40 : maxMs },
   })
   return {
+    member: {
+      ...{ name: 'orders-1', cluster: 'orders', phase: isBroken ? 'unsure' : 'owner' },
+      ...{ since: at - 8_000, epoch: 3, leaseMs: 5_000, leftMs: isBroken ? 0 : 4_200 },
+    },
     measuredSince: at - 300_000,
     troubles: isBroken
       ? [

@@ -133,9 +133,12 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     const server = await served('busy')
     const { page } = await opened(server)
     await waitForText(page, 'Nothing is in trouble.')
+    await waitForText(page, '4.2 s left of 5 s')
 
     server.become('broken')
     await waitForText(page, 'failed 37 times in the last minute')
+    await waitForText(page, '0 ms left of 5 s')
+    await waitForText(page, 'unsure')
   })
 
   test('shows troubles with one cause as one line, and leads from an event to its entity', async () => {
