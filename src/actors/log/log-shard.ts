@@ -29,11 +29,12 @@ export class EngineWatch {
   }
 
   /** A writer ends because the engine does not answer. */
-  isAway({ message }: Error): void {
+  isAway({ message, cause }: Error): void {
     if (this.#awaySince !== undefined) return
     const { index, clock, logger } = this.#parts
     this.#awaySince = clock.monotonic()
-    logger.warn(`shard ${index} waits for its engine: ${message}`, { shard: index })
+    const why = cause instanceof Error ? `${message}: ${cause.message}` : message
+    logger.warn(`shard ${index} waits for its engine: ${why}`, { shard: index })
   }
 
   /** A writer has opened the log. */

@@ -14,6 +14,8 @@ export class EngineCalls {
   readonly #clock: Clock
   readonly #pending = new Set<(reason: KeelsonError) => void>()
   #end: KeelsonError | undefined
+  /** Why the last call had no answer; `undefined` after an answer. */
+  #silence: KeelsonError | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -34,7 +36,7 @@ export class EngineCalls {
   /** Ends all calls if `work` has not settled after `ms`: the engine is away. */
   async within<T>(ms: number, work: Promise<T>): Promise<T> {
     const cancel = this.#clock.after(ms, () => {
-      this.end(engineDown(`the engine gave no answer within ${ms} ms`))
+      this.end(engineDown(`the engine gave no answer within ${ms} ms`, this.#silence))
     })
     return work.finally(cancel)
   }
@@ -52,9 +54,13 @@ export class EngineCalls {
       const refuse = (reason: KeelsonError): void => settle(() => reject(reason))
       const attempt = (pauseMs: number): void => {
         call().then(
-          (answer) => settle(() => resolve(answer)),
+          (answer) => {
+            this.#silence = undefined
+            settle(() => resolve(answer))
+          },
           (error: unknown) => {
-            if (!isKeelsonError(error, 'UNKNOWN_OUTCOME')) settle(() => reject(error))
+            this.#silence = isKeelsonError(error, 'UNKNOWN_OUTCOME') ? error : undefined
+            if (!this.#silence) settle(() => reject(error))
             else if (this.#pending.has(refuse)) pause = this.#again(pauseMs, attempt)
           },
         )

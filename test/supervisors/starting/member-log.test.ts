@@ -47,6 +47,15 @@ test('an outage of the engine is two lines of the log, and its end two more', as
   expect(lines().slice(4)).toEqual([unsure, waits])
 })
 
+test('the line of a shard that waits says why the last request had no answer', async () => {
+  const { members, lines } = await started()
+
+  await members.sessions.get('a')?.close()
+  await members.clock.advance(outageMs)
+
+  expect(lines()).toEqual([unsure, `${waits}: no answer`])
+})
+
 test('a member that is replaced says why it ends, without a report', async () => {
   const { members, app, log, lines } = await started()
   const standby = members.begin('b')
