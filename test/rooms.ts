@@ -32,7 +32,9 @@ export const rooms: Readonly<Record<string, Rooms>> = {
       ...['history', 'log'],
       'snapshots',
     ],
-    cluster: ['ports', 'shared'],
+    cluster: [
+      ...['ports', 'shared', 'blobs', 'bytes', 'commands', 'disk', 'frames', 'snapshots', 'values'],
+    ],
     backups: [
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],
       ...['commands', 'lmdb', 'examination', 'snapshots'],

@@ -137,7 +137,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/inspect/operations/row-metrics.ts': 'one source of metrics to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',
   'src/runtime/names/tables.ts': 'one kind of names to a file',
-  'src/storage/cluster/cluster-making.ts': 'one act on a cluster to a file',
   'src/storage/disk/direct-writer.ts': 'owns the aligned memory of O_DIRECT',
   'src/storage/examination/log-recovery.ts': 'the table of verdicts on an end, pure',
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',

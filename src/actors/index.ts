@@ -26,6 +26,7 @@
 export { Allowance } from './admission/allowance.ts'
 export { Gate } from './admission/gate.ts'
 export { Admission, type SyncToken, type Watch } from './admission/gate-token.ts'
+export { eachBlob } from './blobs/blob-marking.ts'
 export * as BlobStore from './blobs/blob-store.ts'
 export { ShardBlobs } from './blobs/shard-blobs.ts'
 export {

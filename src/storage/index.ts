@@ -51,6 +51,7 @@ export { TurnShare } from './bytes/turn-share.ts'
 export { utf8Length } from './bytes/utf8.ts'
 export { type ClusterTools, loadClusterTools } from './cluster/cluster-loading.ts'
 export type { LostShard } from './cluster/cluster-loss.ts'
+export type { ShardToMove } from './cluster/cluster-moving.ts'
 export type { ClusterSurvey, LogSurvey, MemberSurvey } from './cluster/cluster-survey.ts'
 export {
   type Command,

@@ -3,13 +3,13 @@
  * of its blobs, so the rows show what the log refers to. Only frames that are not applied yet are
  * read from the log. A read error fails the marking, and with it the sweep.
  *
- * It only reads. `blob-sweep.ts`, its only importer, removes: the two halves share no state but the
- * extents to keep.
+ * It only reads. `blob-sweep.ts` removes: the two halves share no state but the extents to keep.
  */
 import type { Clock } from '../../clock.ts'
 import {
   allOwnRows,
   type BlobExtents,
+  type BlobRef,
   decodeFrame,
   firstUserKey,
   type LogHost,
@@ -71,11 +71,19 @@ export const markLogged = (
  * durable actors keep have such values.
  * @throws KeelsonError `CORRUPT`, `CLOSED`
  */
-export const markRows = async (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> => {
-  const mark = (_: string, row: Row): void => {
-    for (const ref of refsOf(row.value)) live.add(ref.segment, recordExtent(ref))
+export const markRows = (view: ReadView, live: BlobExtents, clock: Clock): Promise<void> =>
+  eachBlob(view, clock, (ref) => live.add(ref.segment, recordExtent(ref)))
+
+/** Visits the references of the values in the rows of a view. @throws as `markRows` */
+export const eachBlob = async (
+  view: ReadView,
+  clock: Clock,
+  see: (ref: BlobRef) => void,
+): Promise<void> => {
+  const visit = (_: string, row: Row): void => {
+    for (const ref of refsOf(row.value)) see(ref)
   }
-  for (const range of [{ gte: firstUserKey }, allOwnRows]) await walkRows(view, range, clock, mark)
+  for (const range of [{ gte: firstUserKey }, allOwnRows]) await walkRows(view, range, clock, visit)
 }
 
 /**

@@ -27,6 +27,7 @@ export type ClusterStatusCommand = Common & { readonly kind: 'cluster status' }
 export type ClusterCreateCommand = Common & {
   readonly kind: 'cluster create'
   readonly shards: number | undefined
+  readonly from: string | undefined
 }
 
 /** `keelson cluster drain`. */
@@ -65,6 +66,9 @@ const words = <O extends WordOptions>(
   return { values: { ...values, config: file ?? values.config }, named: positionals }
 }
 
+/** No instance has more. */
+const shardsMax = 1_024
+
 const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
   status: {
     usage: `  keelson cluster status [FILE] [--json]
@@ -73,12 +77,20 @@ const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
     parse: (given) => ({ kind: 'cluster status', ...words('status', given, {}).values }),
   },
   create: {
-    usage: `  keelson cluster create [FILE] [--shards N] [--json]
-      Makes an empty cluster in the engine. Without it the first member does that.
-      --shards N      by default the configuration's, else 1`,
+    usage: `  keelson cluster create [FILE] [--shards N | --from DIR] [--json]
+      Makes a cluster in the engine: an empty one, which the first member makes without it, or one
+      with everything of a data folder that no process uses.
+      --shards N      by default the configuration's, else 1
+      --from DIR      the folder. It is a cache of the cluster afterwards`,
     parse: (given) => {
-      const table = { shards: whole(1, undefined) }
-      return { kind: 'cluster create', ...words('create', given, table).values }
+      const table = { shards: whole(1, undefined), from: text }
+      const { values } = words('create', given, table)
+      if ((values.shards ?? 0) > shardsMax) throw wrongWords(`--shards needs at most ${shardsMax}`)
+      if (values.from !== undefined && values.shards !== undefined)
+        throw wrongWords(
+          'cluster create takes --shards or --from: a folder has its number of shards',
+        )
+      return { kind: 'cluster create', ...values }
     },
   },
   drain: {

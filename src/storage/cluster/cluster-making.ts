@@ -1,8 +1,13 @@
 /** Makes the logs of a new cluster, and the entry that says how many there are. */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { SharedSession } from '../ports/shared-engine.ts'
-import { type ClusterTerms, factsIn, instanceEntry } from '../shared/cluster-directory.ts'
+import type { Directory, SharedSession } from '../ports/shared-engine.ts'
+import {
+  beingMoved,
+  type ClusterTerms,
+  factsIn,
+  instanceEntry,
+} from '../shared/cluster-directory.ts'
 
 /**
  * Makes a cluster. Its entry comes last: until then it may be repeated as it is.
@@ -13,17 +18,23 @@ export const makeCluster = async (
   clock: Clock,
   shards: number,
 ): Promise<void> => {
-  const present = factsIn(await session.directory.view()).terms
+  const { terms: present, isMoving } = factsIn(await session.directory.view())
   if (present) throw madeBefore(present.shards)
+  if (isMoving) throw beingMoved()
   for (let shard = 0; shard < shards; shard++)
     await session.log(`${shard}`).create(Buffer.from(clock.randomBytes(16)).toString('hex'))
-  const terms: ClusterTerms = { shards, losses: 0 }
+  await setTerms(session.directory, { shards, losses: 0 })
+}
+
+/** Sets the entry that makes the cluster. @throws KeelsonError `CONFLICT` if it was made before */
+export const setTerms = async (directory: Directory, terms: ClusterTerms): Promise<void> => {
   try {
-    await session.directory.set(instanceEntry, 0, JSON.stringify(terms))
+    await directory.set(instanceEntry, 0, JSON.stringify(terms))
   } catch (error) {
-    throw isKeelsonError(error, 'CONFLICT') ? madeBefore(shards) : error
+    throw isKeelsonError(error, 'CONFLICT') ? madeBefore(terms.shards) : error
   }
 }
 
-const madeBefore = (shards: number): KeelsonError =>
+/** The refusal to make a cluster again. */
+export const madeBefore = (shards: number): KeelsonError =>
   new KeelsonError('CONFLICT', 'the cluster was made before', { details: { shards } })

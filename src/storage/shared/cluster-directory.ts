@@ -2,11 +2,22 @@
  * The entries of a cluster's directory, beside the leases: the terms of all members, who is
  * asked to leave, and which shards have lost acknowledged writes. Pure.
  */
+import { KeelsonError } from '../../errors.ts'
 import type { DirectoryView } from '../ports/shared-engine.ts'
 import { type Lease, leaseIn, memberNames, type Owner, ownerIn } from './member-lease.ts'
 
 /** The entry that the first member makes. */
 export const instanceEntry = 'instance'
+
+/** The entry that a folder is on its way into the cluster. Without terms no member may begin. */
+export const movingEntry = 'moving'
+
+/** The refusal to begin a cluster that gets the logs of a folder. */
+export const beingMoved = (): KeelsonError =>
+  new KeelsonError(
+    'CONFLICT',
+    'the cluster gets the logs of a folder: wait for `keelson cluster create --from`, or repeat it if it was interrupted',
+  )
 
 /** The terms that all members have in common. */
 export type ClusterTerms = {
@@ -42,6 +53,8 @@ export type MemberEntry = Lease & {
 export type DirectoryFacts = {
   /** `undefined`: no member has begun. */
   readonly terms: ClusterTerms | undefined
+  /** The logs of a folder are on their way into the cluster. */
+  readonly isMoving: boolean
   readonly owner: Owner | undefined
   readonly members: readonly MemberEntry[]
   readonly losses: readonly Loss[]
@@ -56,6 +69,7 @@ export const factsIn = (view: DirectoryView): DirectoryFacts => {
     .map(([, { value }]) => JSON.parse(value) as Loss)
   return {
     terms: terms && { losses: 0, ...(JSON.parse(terms.value) as { readonly shards: number }) },
+    isMoving: !terms && entries.has(movingEntry),
     owner: ownerIn(view),
     members: memberNames(view).flatMap((member) => {
       const lease = leaseIn(view, member)

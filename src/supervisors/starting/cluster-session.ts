@@ -63,7 +63,8 @@ export type DirectoryParts = {
 
 /**
  * The terms of all members. The first one decides the number of shards.
- * @throws KeelsonError `CONFIG` for another number; `CORRUPT` if a shard has lost acknowledged
+ * @throws KeelsonError `CONFIG` for another number; `CONFLICT` while a folder is moved into the
+ * cluster; `CORRUPT` if a shard has lost acknowledged
  * writes, and nobody has accepted that
  */
 export const agreedTerms = async (
@@ -72,7 +73,9 @@ export const agreedTerms = async (
 ): Promise<NonNullable<DirectoryFacts['terms']>> => {
   const { storage, directory, calls } = parts
   for (;;) {
-    const { terms, losses } = storage.directory.factsIn(await calls.ask(() => directory.view()))
+    const view = await calls.ask(() => directory.view())
+    const { terms, losses, isMoving } = storage.directory.factsIn(view)
+    if (isMoving) throw storage.directory.beingMoved()
     const [loss] = losses
     if (loss) throw lostShard(loss)
     if (terms) {

@@ -1,0 +1,130 @@
+/** `keelson cluster create --from`: the data folder of one machine becomes a cluster in the engine. */
+import { join } from 'node:path'
+import { eachBlob } from '../../actors/index.ts'
+import type { Clock } from '../../clock.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import {
+  type BlobRef,
+  type CacheOrigin,
+  type ClusterTools,
+  type DataFolderFacts,
+  type Disk,
+  factsFileName,
+  lockFileName,
+  readDataFolder,
+  refusing,
+  type ShardToMove,
+  type SharedSession,
+  writeDataFolder,
+} from '../../storage/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import type { WorkDisplay } from '../command/long-work.ts'
+
+/** The folder, the engine, and who shows the progress. */
+export type MoveRequest = {
+  readonly dir: string
+  readonly disk: Disk
+  /** Opens the folder for this alone: without the user's tree, and giving back nothing of the past. */
+  readonly open: (dir: string) => Promise<App>
+  readonly origin: CacheOrigin
+  readonly session: SharedSession
+  readonly tools: ClusterTools
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly display: Pick<WorkDisplay, 'show'>
+}
+
+/** The report of a move. */
+export type Move = { readonly shards: number; readonly bytes: number }
+
+/**
+ * Moves a folder that no process uses. It has its logs afterwards too, but it is a cache: nobody can
+ * start it for itself any more.
+ * @throws KeelsonError `INVALID_ARGUMENT` for no data folder; `CONFIG` for a cache, and a copy that
+ * may not act yet; `LOCKED_DIR`; `CORRUPT`; `CONFLICT` if the cluster was made otherwise, or the
+ * folder was used during the move; `CLOSED` by the signal
+ */
+export const moveFolder = async (request: MoveRequest): Promise<Move> => {
+  const { dir, disk, origin, session, tools } = request
+  const { logs, cache, waits } = factsOf(disk, dir)
+  if (waits) throw new KeelsonError('CONFIG', `${dir} is a copy that may not act yet`)
+  // An earlier move was interrupted at its end.
+  const isMarked = cache?.cluster === origin.cluster
+  const bytes = isMarked ? 0 : await uploaded(request)
+  await tools.endMove(session, logs)
+  return { shards: logs.length, bytes }
+}
+
+/** Uploads the folder and marks it as a cache. Returns how many bytes of values the engine got. */
+const uploaded = async (request: MoveRequest): Promise<number> => {
+  const { dir, disk, tools, session, clock, signal, display } = request
+  const app = await request.open(dir)
+  const epochs: number[] = []
+  let bytes = 0
+  try {
+    await tools.beginMove(session)
+    for (const { index } of app.shards) {
+      const shard = await toMove(app, index, clock)
+      const [totalBytes, before] = [tools.bytesToMove(shard), bytes]
+      const onMoved = (more: number): void => {
+        bytes += more
+        display.show({ what: `moving shard ${index}`, bytes: bytes - before, totalBytes })
+      }
+      await tools.moveShard({ session, disk, clock, signal, dir, onMoved }, shard)
+      epochs.push(shard.epoch)
+    }
+  } finally {
+    await app.close()
+  }
+  mark(request, epochs)
+  return bytes
+}
+
+/**
+ * The facts of a shard, with a new snapshot. From now on the folder gets only the housekeeping of the
+ * shard alone, such as the end of a time to live: the next owner does it again.
+ */
+const toMove = async (app: App, index: number, clock: Clock): Promise<ShardToMove> => {
+  const shard = app.shards[index]
+  const { report } = await app.wal(index).describe()
+  if (!shard || !report) throw new KeelsonError('SHARD_DOWN', `shard ${index} is not open`)
+  const snapshot = shard.appliedLsn > 0 ? await app.wal(index).checkpoint() : undefined
+  const blobs: BlobRef[] = []
+  await eachBlob(shard.view(), clock, (ref) => blobs.push(ref))
+  const log = shard.files.log()
+  const { durableLsn: lastLsn } = await log.run('sync', null)
+  const { firstLsn, bytesAfter: logBytes } = await log.run('state', { after: 0 })
+  const shown = shard.view().layers.projection.position()
+  const { walId, epoch, lastTime } = report
+  return {
+    ...{ shard: index, log, walId, epoch, firstLsn, lastLsn, logBytes, snapshot, blobs },
+    lastTime: Math.max(lastTime, shard.now()),
+    mark: shown?.lsn === firstLsn - 1 ? shown.frame : undefined,
+  }
+}
+
+/**
+ * Marks the folder as a cache of the cluster, if nobody has opened it since.
+ * @throws KeelsonError `LOCKED_DIR`, `CONFLICT`
+ */
+const mark = ({ disk, dir, origin }: MoveRequest, epochs: readonly number[]): void => {
+  const lock = refusing(() => disk.lock(join(dir, lockFileName), 'keelson cluster create'))
+  try {
+    const facts = factsOf(disk, dir)
+    const { floors, logs } = facts
+    if (floors?.some(({ epoch }, shard) => epoch !== epochs[shard]))
+      throw new KeelsonError('CONFLICT', `${dir} was used during the move: repeat it`)
+    // The members of a cluster are one instance.
+    const [instanceId = facts.instanceId] = logs
+    refusing(() => writeDataFolder(disk, dir, { ...facts, instanceId, cache: origin }))
+  } finally {
+    lock.release()
+  }
+}
+
+const factsOf = (disk: Disk, dir: string): DataFolderFacts => {
+  const reading = refusing(() => readDataFolder(disk, dir))
+  if (reading.state === 'sound') return reading.facts
+  if (reading.state === 'absent') throw invalidArgument('from', 'a data folder', dir)
+  throw new KeelsonError('CORRUPT', `${join(dir, factsFileName)} cannot be read`)
+}
