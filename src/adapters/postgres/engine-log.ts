@@ -7,6 +7,7 @@ import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   appendRefusal,
+  isSamePosition,
   refuseBackwards,
   refuseOtherEpoch,
   refuseUncovered,
@@ -174,7 +175,10 @@ const appended = async (
     `with moved as (
        update keelson_cluster.logs
        set epoch = $2, lsn = $3, id = $4, features = features | $10::integer
-       where number = $1 and epoch = $5 and lsn = $6 and id = $7 returning number)
+       where number = $1 and epoch = $5 and lsn = $6 and id = $7 and ($6 = 0 or exists (
+         select from keelson_cluster.groups
+         where log = $1 and groups.lsn = $6 and groups.epoch = $5 and groups.id = $7))
+       returning number)
      insert into keelson_cluster.groups
        (log, epoch, lsn, id, after_epoch, after_lsn, after_id, proven_lsn, bytes)
      select number, $2, $3, $4, $5, $6, $7, $8, $9 from moved returning lsn`,
@@ -203,12 +207,29 @@ const refusalOf = async (
     `with head as (update keelson_cluster.logs set id = id where number = $1 returning *)
      select ${headColumns}, exists (
        select from keelson_cluster.groups
-       where log = $1 and groups.lsn = $2 and groups.epoch = $3 and groups.id = $4) as there
+       where log = $1 and groups.lsn = $2 and groups.epoch = $3 and groups.id = $4) as there,
+       exists (
+         select from keelson_cluster.groups
+         where log = $1 and groups.lsn = head.lsn and groups.epoch = head.epoch
+           and groups.id = head.id) as last
      from head`,
     [log, lsn, epoch, id],
   )
-  return appendRefusal(group, headIn(row), row.there === true)
+  const head = headIn(row)
+  const refusal = appendRefusal(group, head, row.there === true)
+  // The head is where the group begins: the group that ends there was deleted.
+  if (refusal && row.last !== true && isSamePosition(head.end, group.after)) throw damagedHead(head)
+  return refusal
 }
+
+const damagedHead = ({ end: { lsn } }: SharedHead): KeelsonError =>
+  new KeelsonError(
+    'CORRUPT',
+    `the group that ends at lsn ${lsn} is missing, and the head shows it`,
+    {
+      details: { lsn, evidence: 'the last group is missing' },
+    },
+  )
 
 const readGroups = async (
   database: Database,

@@ -97,8 +97,8 @@ export interface SharedLog {
    *   greater than that of `after`, no attempt at this group takes effect afterwards. If it is less,
    *   a group before this one is missing: it is on its way, or the engine lost what it
    *   acknowledged.
-   * @throws KeelsonError `FENCED`, `CONFLICT`, `UNKNOWN_OUTCOME`; `INVALID_ARGUMENT` if the end of
-   * the group is not after `after`
+   * @throws KeelsonError `FENCED`, `CONFLICT`, `UNKNOWN_OUTCOME`; `CORRUPT` if the engine finds that
+   * it lacks the group before; `INVALID_ARGUMENT` if the end of the group is not after `after`
    */
   append(group: SharedGroup, features?: number): Promise<void>
   /**

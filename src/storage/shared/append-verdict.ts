@@ -22,6 +22,7 @@ export const verdictOn = (
   isBehind: boolean,
 ): AppendVerdict => {
   if (isKeelsonError(error, 'FENCED')) return 'fenced'
+  if (isKeelsonError(error, 'CORRUPT')) return 'lost'
   if (!isKeelsonError(error, 'CONFLICT')) return 'refused'
   const { end } = headIn(error)
   if (end.lsn > after.lsn) return 'moved'

@@ -152,10 +152,14 @@ const run = async (inspected: Inspected): Promise<App> => {
     appContext: inside,
     isClosing,
   })
-  const root = await startSupervisor(system, tree).catch((error: unknown) => {
-    throw treeError(instance, error)
+  const { abandoned } = ports.ownership ?? {}
+  const root = await unlessAbandoned(abandoned, system, instance, async () => {
+    const begun = await startSupervisor(system, tree).catch((error: unknown) => {
+      throw treeError(instance, error)
+    })
+    await settled(shards, begun, options)
+    return begun
   })
-  await settled(shards, root, options)
   const app = runningApp({
     dir: claim.dir,
     system,
@@ -173,6 +177,34 @@ const run = async (inspected: Inspected): Promise<App> => {
   })
   begun(app)
   return app
+}
+
+/**
+ * Starts something, unless the start is given up: then the tree ends at once. An engine that is away
+ * could hold up the start for ever. @throws the reason of `abandoned`; as `work`
+ */
+const unlessAbandoned = async <T>(
+  abandoned: AbortSignal | undefined,
+  system: System,
+  instance: string,
+  work: () => Promise<T>,
+): Promise<T> => {
+  if (!abandoned) return work()
+  let giveUp = (): void => undefined
+  const given = new Promise<never>((_, reject) => {
+    giveUp = () => {
+      const root = system.whereis(treeNames(instance).root)
+      const ended = root ? stopProcess(root, ['shutdown', abandoned.reason]) : Promise.resolve()
+      ended.catch(() => undefined).finally(() => reject(abandoned.reason))
+    }
+  })
+  abandoned.addEventListener('abort', giveUp)
+  try {
+    if (abandoned.aborted) giveUp()
+    return await Promise.race([work(), given])
+  } finally {
+    abandoned.removeEventListener('abort', giveUp)
+  }
 }
 
 /** The parts that the tree and the handles share. With `app: false` nothing acts or replicates. */

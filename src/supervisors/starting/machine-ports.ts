@@ -55,6 +55,8 @@ export type InstanceOwnership = {
   /** Whether this process may answer reads at this moment. */
   readonly isOwner: () => boolean
   readonly health: () => ClusterHealth
+  /** Aborted with the reason, a `KeelsonError`, when the start is given up. */
+  readonly abandoned: AbortSignal
   /** Gives the lease back, when the instance has ended. Never rejects. */
   readonly release: () => Promise<void>
 }

@@ -53,7 +53,7 @@ export const startMember = async (
   const storage = await loadSharedStorage()
   const calls = new storage.EngineCalls(ports.clock)
   const waitsFor = waiting(options)
-  const abort = (): void => void calls.end(new KeelsonError('CLOSED', 'the start was aborted'))
+  const abort = (): void => void calls.end(aborted())
   // A start that waits for an engine may have no connection that would hold the process.
   const letEnd = ports.clock.after(Number.POSITIVE_INFINITY, () => undefined)
   cluster.signal?.addEventListener('abort', abort)
@@ -125,7 +125,14 @@ const startedOn = async (
   const origin = { cluster: name, engine: engine.description, ...(losses > 0 && { losses }) }
   const dir = resolve(options.dir)
   tryFolder(options, ports, dir, origin)
-  const running = new RunningMember((reason) => calls.end(reason))
+  const abandoned = new AbortController()
+  const giveUp = (reason: KeelsonError): void => {
+    calls.end(reason)
+    abandoned.abort(reason)
+  }
+  const abort = (): void => giveUp(aborted())
+  cluster.signal?.addEventListener('abort', abort)
+  const running = new RunningMember(giveUp)
   const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
     const at = ports.clock.now()
     await markLost({ storage, directory, calls }, { shard, member, at }, error).catch(
@@ -152,6 +159,7 @@ const startedOn = async (
       ownership: {
         isOwner: () => ownership.isOwner,
         health: () => healthOf(cluster, ownership),
+        abandoned: abandoned.signal,
         release: async () => {
           await ownership.close()
           await session.close()
@@ -165,8 +173,12 @@ const startedOn = async (
       await noteLoss(error.details.shard, error)
     await ownership.close()
     throw error
+  } finally {
+    cluster.signal?.removeEventListener('abort', abort)
   }
 }
+
+const aborted = (): KeelsonError => new KeelsonError('CLOSED', 'the start was aborted')
 
 /**
  * Refuses a folder that cannot be the cache, before the member waits: it would find out when its

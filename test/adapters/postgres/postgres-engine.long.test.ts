@@ -158,6 +158,11 @@ describe.skipIf(lacks(noPostgres()))('an engine in PostgreSQL', () => {
     expect(await codeOf(log.read(0, 1 << 20))).toBe('CORRUPT')
     expect(await codeOf(log.read(1, 1 << 20))).toBe('CORRUPT')
     expect((await log.read(2, 1 << 20)).groups).toHaveLength(1)
+
+    // Nor does anybody append behind a last group that is missing.
+    const { end } = await log.head()
+    await look.query(`delete from keelson_cluster.groups where id = 'b'`)
+    expect(await codeOf(log.append(groupBehind(end, 'c')))).toBe('CORRUPT')
     await session.close()
   })
 

@@ -99,6 +99,52 @@ test('a start that waits for the owner ends when it is aborted', async () => {
   await expect(members.during(standby)).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
+test('a start that takes over from an engine that went away ends when it is aborted', async () => {
+  const members = new Members()
+  const first = await members.start('a')
+  await members.during(first.store.put('k', 'v'))
+  await members.during(first.close())
+  members.steps.length = 0
+  const waiting = new AbortController()
+  const begun = members.begin('a', { cluster: { signal: waiting.signal } as never })
+  const failed = begun.catch((error: unknown) => error)
+  while (!members.steps.includes('a: recovering')) await members.clock.advance(1)
+  members.sessions.get('a')?.pause(60 * leaseMs)
+  await members.clock.advance(10 * leaseMs)
+
+  waiting.abort()
+  const aborted = members.clock.monotonic()
+
+  await expect(members.during(failed)).resolves.toMatchObject({ code: 'CLOSED' })
+  expect(members.clock.monotonic() - aborted).toBeLessThan(5 * leaseMs)
+})
+
+test('a start that is aborted while it connects leaves no connection', async () => {
+  const members = new Members()
+  const waiting = new AbortController()
+  let isOpen = false
+  const open = async () => {
+    await new Promise<void>((resolve) => members.clock.after(500, resolve))
+    isOpen = true
+    const session = members.engine.connect('c')
+    return Object.assign(session, {
+      close: async () => {
+        isOpen = false
+      },
+    })
+  }
+  const engine = { description: 'slow', open }
+  const begun = members.begin('a', { cluster: { signal: waiting.signal, engine } as never })
+  const failed = begun.catch((error: unknown) => error)
+  await members.clock.advance(100)
+
+  waiting.abort()
+
+  await expect(members.during(failed)).resolves.toMatchObject({ code: 'CLOSED' })
+  await members.clock.advance(1_000)
+  expect(isOpen).toBe(false)
+})
+
 test('a cluster keeps its number of shards', async () => {
   const members = new Members()
   await members.during((await members.start('a', { shards: 2 })).close())
