@@ -88,8 +88,9 @@ export class Player {
     await ended
   }
 
-  /** Ends the process as `kill -9` does. */
+  /** Ends the process as `kill -9` does, if it runs. */
   async kill() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = once(this.#child, 'exit')
     this.#child.kill('SIGKILL')
     await ended
