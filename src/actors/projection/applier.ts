@@ -427,7 +427,7 @@ const apply = (state: State, committed: CommittedGroup): FrameChanges => {
     group.claim(at)?.applied(lsn, answers)
   }
   shard.lagBytes = state.lag.bytes
-  shard.snapshots.grew(state.lag.bytes - lagAtFirst)
+  shard.snapshots.grew(state.appliedLsn, state.lag.bytes - lagAtFirst)
   shard.replication.grew(state.lag.bytes - lagAtFirst)
   return changes
 }

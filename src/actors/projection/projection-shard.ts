@@ -28,7 +28,7 @@ export type ProjectionShard = LogShard & {
   readonly snapshots: {
     readonly named: readonly NamedSnapshot[]
     measured(log: LogState): void
-    grew(bytes: number): void
+    grew(lsn: number, bytes: number): void
   }
   readonly replication: { grew(bytes: number): void }
 }

@@ -18,6 +18,7 @@ import {
   type SnapshotRequestKind,
 } from '../../storage/index.ts'
 import type { SpaceWatch } from '../log/space-watch.ts'
+import { dueBytes, type SnapshotRules } from './snapshot-policy.ts'
 
 /** Lets the shards of an instance make their snapshots one after another. */
 export class SnapshotTurns {
@@ -56,6 +57,7 @@ export type SnapshotParts = {
   /** The folder is a cache: a snapshot that is not in it is fetched. */
   readonly isCache?: boolean | undefined
   readonly makeHost: SnapshotHostFactory
+  readonly rules: SnapshotRules
   readonly turns: SnapshotTurns
   /** It learns which writes the log takes and refuses. */
   readonly space: Pick<SpaceWatch, 'noted'>
@@ -66,10 +68,10 @@ export class ShardSnapshots {
   readonly parts: SnapshotParts
   /** The ones that the log names, oldest first. */
   named: readonly NamedSnapshot[] = []
-  logBytes = 0
-  dueBytes = 0
   making: SnapshotProgress | undefined
   madeAt: number | undefined
+  /** How many attempts failed in this life of the shard, and why the last one did. */
+  failures = 0
   failure: string | undefined
   /** The log found no room since the last attempt. */
   isShort = false
@@ -81,7 +83,11 @@ export class ShardSnapshots {
   /** The blobs that named snapshots refer to, as far as they were asked for. */
   readonly #blobs = new Map<NamedSnapshot, readonly BlobStretch[]>()
   #isClosed = false
-  #lookAfter = Number.POSITIVE_INFINITY
+  /** The log after the newest snapshot, up to the frame at which it was measured. */
+  #measured = { lsn: 0, bytes: 0 }
+  /** The bytes of the frames that were applied after that one. */
+  #grownBytes = 0
+  #lookAt = Number.POSITIVE_INFINITY
   #told: (() => void) | undefined
 
   constructor(parts: SnapshotParts) {
@@ -93,29 +99,41 @@ export class ShardSnapshots {
     return { last: this.named.at(-1), madeAt, logBytes, dueBytes, making, failure }
   }
 
+  /** The bytes of the log after the newest snapshot. */
+  get logBytes(): number {
+    return this.#measured.bytes + this.#grownBytes
+  }
+
+  /** From how many bytes of log on the next snapshot is made. */
+  get dueBytes(): number {
+    return dueBytes(this.parts.rules, this.named.at(-1)?.bytes ?? 0)
+  }
+
   /** Sets the listener for changes that may call for a snapshot; it replaces the one before. */
   listen(told: () => void): void {
     this.#told = told
   }
 
-  /** Takes in what the log is now. */
-  measured({ snapshots, firstLsn, newBytes }: LogState): void {
+  /** Takes in what the log is now. Frames that it has, and that are applied later, are counted. */
+  measured({ snapshots, firstLsn, lastLsn, newBytes }: LogState): void {
     this.named = snapshots
-    this.logBytes = newBytes
+    this.#measured = { lsn: lastLsn, bytes: newBytes }
+    this.#grownBytes = 0
     // The beginning of the log is lost, and the projection alone has it.
     if (firstLsn > 1 && !this.named.some(({ lsn }) => lsn >= firstLsn - 1)) this.isDamaged = true
   }
 
   /** The listener is called when the log has grown by so many bytes. */
   lookAfter(bytes: number): void {
-    this.#lookAfter = bytes
+    this.#lookAt = this.logBytes + bytes
   }
 
-  /** The log has grown by so many bytes. */
-  grew(bytes: number): void {
-    this.#lookAfter -= bytes
-    if (this.#lookAfter > 0) return
-    this.#lookAfter = Number.POSITIVE_INFINITY
+  /** A group up to `lsn` was applied, with so many bytes of frames. */
+  grew(lsn: number, bytes: number): void {
+    if (lsn <= this.#measured.lsn) return
+    this.#grownBytes += bytes
+    if (this.logBytes < this.#lookAt) return
+    this.#lookAt = Number.POSITIVE_INFINITY
     this.#told?.()
   }
 

@@ -104,9 +104,9 @@ const named = async (
   const { keep } = shard.parts.settings.snapshot
   const request = { epoch, snapshot: { lsn, bytes, sum }, keep }
   try {
-    const answer = await shard.files.log().run('name', request)
+    await shard.files.log().run('name', request)
+    await measureLog(shard)
     const { snapshots } = shard
-    snapshots.named = answer.snapshots
     snapshots.unusable = snapshots.unusable.filter((each) => each.lsn !== lsn)
   } catch (error) {
     // A failed sync is final for the log: its writer must hear of it.
@@ -116,6 +116,11 @@ const named = async (
     throw error
   }
 }
+
+/** Asks the log how long it is, and which snapshots it names. @throws KeelsonError */
+export const measureLog = async ({ files, snapshots }: SnapshotShard): Promise<void> =>
+  // Taken in at once: a frame that is applied from here on is one that the answer does not have.
+  snapshots.measured(await files.log().run('state', null))
 
 /** Gives back what the named snapshots replace and no other needs: segments, older snapshots, rows of their blobs. */
 const release = async (

@@ -20,21 +20,21 @@ import {
   send,
   type Timer,
 } from '../../runtime/index.ts'
-import {
-  type Disk,
-  type LogState,
-  type NamedSnapshot,
-  pathIn,
-  snapshotName,
-} from '../../storage/index.ts'
+import { type Disk, type NamedSnapshot, pathIn, snapshotName } from '../../storage/index.ts'
 import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
 import { tell } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { SnapshotHealth } from './shard-snapshots.ts'
-import { makeSnapshot, type Released, releaseLog, tidySnapshots } from './snapshot-attempt.ts'
-import { dueBytes, reasonNow, snapshotPauses } from './snapshot-policy.ts'
+import {
+  makeSnapshot,
+  measureLog,
+  type Released,
+  releaseLog,
+  tidySnapshots,
+} from './snapshot-attempt.ts'
+import { reasonNow, snapshotPauses } from './snapshot-policy.ts'
 import type { SnapshotShard } from './snapshot-shard.ts'
 
 /** The messages of the snapshotter. */
@@ -51,7 +51,7 @@ export type Messages = {
   infos: {
     /** The log has grown, ran short of room, or a retry is due. */
     look: () => void
-    looked: (log: Settled<LogState>) => void
+    looked: (measured: Settled<void>) => void
     made: (made: Settled<Made>) => void
     tidied: (tidied: Settled<void>) => void
     /** The journal holds too much: perhaps it needs less by now. */
@@ -116,7 +116,7 @@ export const server: GenServer<Messages, State, SnapshotShard> = {
     casts: {},
     infos: {
       look: isIgnored,
-      looked: isSettled(isRecord({})),
+      looked: isSettled(),
       made: isSettled(isRecord({})),
       tidied: isSettled(),
       letGo: isIgnored,
@@ -137,11 +137,10 @@ export const server: GenServer<Messages, State, SnapshotShard> = {
 
   infos: {
     look: (state, _, context) => noReply(look(state, context)),
-    looked: (state, log, context) => {
+    // Without an answer the log is closed, and this process ends.
+    looked: (state, _, context) => {
       const again = state.looking === 'again'
       state.looking = 'no'
-      // Without an answer the log is closed, and this process ends.
-      if (log.ok) state.shard.snapshots.measured(log.value)
       decide(state, context)
       return noReply(again ? look(state, context) : state)
     },
@@ -226,7 +225,7 @@ const sizeOf = (disk: Disk, path: string): number | 'unknown' | undefined => {
 /** Asks the log how long it is now, and decides after its answer. */
 const look = (state: State, context: Context): State => {
   if (state.looking === 'no') {
-    context.pipe(presentLog(state.shard), 'looked')
+    context.pipe(measureLog(state.shard), 'looked')
     state.looking = 'yes'
   } else state.looking = 'again'
   return state
@@ -242,16 +241,11 @@ const letGo = (state: State, context: Context): State => {
   return state
 }
 
-const presentLog = async ({ files }: SnapshotShard): Promise<LogState> =>
-  files.log().run('state', null)
-
 /** Begins an attempt, if there is a reason for one. */
 const decide = (state: State, context: Context): void => {
   const { shard, retryAt } = state
   const { snapshots, parts } = shard
-  const { snapshot: rules, wal } = parts.settings
-  const last = snapshots.named.at(-1)
-  snapshots.dueBytes = dueBytes(rules, last?.bytes ?? 0)
+  const { wal } = parts.settings
   snapshots.lookAfter(Math.max(lookBytesMin, snapshots.dueBytes - snapshots.logBytes))
   if (state.making || shard.phase.kind !== 'open') return
   const reason = reasonNow({
@@ -309,6 +303,7 @@ const failed = (state: State, error: unknown, context: Context): void => {
   const { system } = context
   const reason = reasonText(error)
   state.failures++
+  shard.snapshots.failures++
   shard.snapshots.failure = reason
   tell(system, shard, 'snapshot.failed', { reason, failures: state.failures })
   state.isHurried = isKeelsonError(error, 'BUSY') && error.details.reason === 'pinned'

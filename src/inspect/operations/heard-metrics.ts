@@ -1,6 +1,6 @@
 /**
- * The metrics that come from events of a System. Those of each write, call and turn are listened to
- * from the first scrape on only: nobody else makes them.
+ * The metrics that come from events of a System: those of each write, call and turn. They are listened
+ * to from the first scrape on only: nobody else makes them.
  */
 import { heardIn, type System, type SystemEvents, telemetry } from '../../runtime/index.ts'
 import { kindOf } from '../recorder/recorder.ts'
@@ -10,22 +10,10 @@ import type { Measurements } from './series.ts'
 type Handlers = { readonly [E in keyof SystemEvents]?: SystemEvents[E] }
 
 /** Ends the listening. */
-export type StopHearing = () => void
+type StopHearing = () => void
 
 /** The listening to work. `restart`: the next call and turn are samples. */
 export type HeardWork = { readonly restart: () => void; readonly stop: StopHearing }
-
-/** Counts failed snapshots of an instance, and notes when each shard made its last one. */
-export const hearSnapshots = (
-  system: System,
-  instance: string,
-  into: Measurements,
-  made: (shard: number, at: number) => void,
-): StopHearing =>
-  hear(system, instance, {
-    'snapshot.made': ({ shard, at }) => made(shard, at),
-    'snapshot.failed': ({ shard }) => into.of(metrics.snapshotFailures).add(1, shard),
-  })
 
 /**
  * Measures the writes, calls and turns of an instance. Of very many calls and turns it gets samples,

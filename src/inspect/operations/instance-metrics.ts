@@ -54,12 +54,8 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
   })
 }
 
-/** The metrics of one shard. `snapshotAt`: when its last snapshot was made, in ms since 1970. */
-export const takeShard = (
-  shard: Shard,
-  snapshotAt: number | undefined,
-  into: Measurements,
-): void => {
+/** The metrics of one shard. */
+export const takeShard = (shard: Shard, into: Measurements): void => {
   const { index, appends, gate, space, projection, snapshots, time } = shard
   for (const phase of phases)
     into.of(metrics.shardPhase).add(shard.phase.kind === phase ? 1 : 0, index, phase)
@@ -74,8 +70,10 @@ export const takeShard = (
   into.of(metrics.lagSeconds).add(projection.behindMs / 1_000, index, '')
   into.of(metrics.logSinceSnapshot).add(snapshots.logBytes, index)
   into.of(metrics.clockAhead).add(time.aheadMs / 1_000, index)
-  if (snapshotAt !== undefined)
-    into.of(metrics.snapshotAge).add((shard.parts.clock.now() - snapshotAt) / 1_000, index)
+  const { madeAt, failures } = snapshots
+  if (madeAt !== undefined)
+    into.of(metrics.snapshotAge).add((shard.parts.clock.now() - madeAt) / 1_000, index)
+  into.of(metrics.snapshotFailures).add(failures, index)
   const { freeBytes, neededBytes } = space.health
   if (freeBytes !== undefined) into.of(metrics.diskFree).add(freeBytes, index)
   into.of(metrics.diskNeeded).add(neededBytes, index)

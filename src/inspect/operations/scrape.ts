@@ -9,7 +9,7 @@ import { packageVersion } from '../command/environment.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { endOf, type Format, familyText } from './exposition.ts'
-import { type HeardWork, hearSnapshots, hearWork, type StopHearing } from './heard-metrics.ts'
+import { type HeardWork, hearWork } from './heard-metrics.ts'
 import {
   ProjectionLags,
   takeFailures,
@@ -34,8 +34,6 @@ export class Scrapes {
   readonly #records: Records
   /** Counters and histograms, which last from scrape to scrape. */
   readonly #heard = new Measurements()
-  readonly #snapshotAt = new Map<number, number>()
-  readonly #stops: StopHearing[]
   readonly #version = packageVersion()
   #loop: LoopDelay | undefined
   #work: HeardWork | undefined
@@ -45,11 +43,9 @@ export class Scrapes {
   constructor(app: AppContext) {
     this.#app = app
     this.#parts = app[innerParts]
-    const { system, instance, ending } = this.#parts
+    const { system, ending } = this.#parts
     this.#survey = new ProcessSurvey(system)
     this.#records = recordsOf(system)
-    const made = (shard: number, at: number): void => void this.#snapshotAt.set(shard, at)
-    this.#stops = [hearSnapshots(system, instance, this.#heard, made)]
     ending.addEventListener('abort', () => this.#stop())
   }
 
@@ -59,7 +55,6 @@ export class Scrapes {
     if (this.#work || ending.aborted) return
     this.#work = hearWork(system, instance, this.#heard)
     this.#loop = system.clock.loopDelay?.()
-    this.#stops.push(this.#work.stop, () => this.#loop?.stop())
   }
 
   /** All metrics. Requests at one time get the values of one scrape. */
@@ -90,7 +85,7 @@ export class Scrapes {
     takeFailures(this.#records, into)
     for (const shard of shards) {
       await slice.spent()
-      takeShard(shard, this.#snapshotAt.get(shard.index), into)
+      takeShard(shard, into)
       this.#lags.take(shard, into)
     }
     await slice.spent()
@@ -100,6 +95,7 @@ export class Scrapes {
   }
 
   #stop(): void {
-    for (const stop of this.#stops.splice(0)) stop()
+    this.#work?.stop()
+    this.#loop?.stop()
   }
 }

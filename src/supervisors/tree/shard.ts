@@ -109,6 +109,7 @@ export class Shard extends ShardCore {
       dir: parts.folders.snapshots,
       isCache: parts.isCache,
       makeHost: parts.makeSnapshotHost,
+      rules: parts.settings.snapshot,
       turns: parts.snapshotTurns,
       space: this.space,
     })

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { LogHost, SnapshotHost } from '../../../src/storage/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 import {
   bytesIn,
@@ -16,6 +17,8 @@ import {
 
 const KiB = 1024
 const segmentBytes = 128 * KiB
+
+const logOf = (app: App): LogHost => app.shards[0]?.files.log() as LogHost
 
 describe('a snapshot', () => {
   test('is made when the log since the last one is long, and the log before it goes', async () => {
@@ -90,6 +93,31 @@ describe('a snapshot', () => {
     expect(logBytes).toBeGreaterThan(dueBytes ?? Number.POSITIVE_INFINITY)
     expect(looks).toBeLessThan(20)
     await world.during(next.close())
+  })
+
+  test('leaves the log after it, which is as long as the log says whenever it is asked', async () => {
+    const { world, app } = await startedWithSnapshots({ snapshot: { minLogBytes: 256 * KiB } })
+    const sizes = async () => {
+      const { logBytes, dueBytes } = app.health().shards[0]?.snapshot ?? {}
+      const { newBytes = 0 } = await world.during(logOf(app).run('state', null))
+      return { dueBytes, logBytes, newBytes }
+    }
+    const before = await sizes()
+    // The segment has a header, and the log has marks of its own.
+    const isNear = ({ logBytes = 0, newBytes }: typeof before): boolean =>
+      Math.abs(logBytes - newBytes) < 5 * KiB + newBytes / 10
+    expect(before.dueBytes).toBe(256 * KiB)
+    for (let at = 0; at < 8; at++) {
+      await overwrite(world, app, 1, at)
+      const now = await sizes()
+      expect(now.logBytes).toBeGreaterThan((at + 1) * 8 * KiB)
+      expect(now).toSatisfy(isNear)
+    }
+    await world.during(app.control.snapshot(0))
+    expect(await sizes()).toMatchObject({ logBytes: 0 })
+    await overwrite(world, app, 2)
+    expect(await sizes()).toSatisfy(isNear)
+    await world.during(app.close())
   })
 
   test('of equal states has equal bytes', async () => {

@@ -1,5 +1,6 @@
 /** What a scrape of a loaded instance has, and what it never has. */
 import { expect, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
 import { flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
   call,
@@ -14,11 +15,13 @@ import {
 } from '../../../src/index.ts'
 import { metrics } from '../../../src/inspect/operations/metric-table.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
+import type { SnapshotHost } from '../../../src/storage/index.ts'
 import { checkMetrics, noPromtool } from '../../support/commands/promtool.ts'
 import { lacks } from '../../support/lacks.ts'
 import { readOpenMetrics } from '../../support/models/open-metrics.ts'
 import { asked, openMetrics } from '../../support/worlds/operations-client.ts'
 import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
+import { startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
 
 const canary = 'CANARY7'
 
@@ -180,6 +183,32 @@ test('writes that were not admitted are counted by the code of their refusal', a
   const series = 'keelson_writes_refused_total{shard="0",reason="BUSY"}'
   expect(sampleOf(await scraped(), series)).toBe(2)
   await s.during(s.app.control.resumeAll(token === undefined ? {} : { token }))
+})
+
+test('snapshots that were made and failed before the first look are in it', async () => {
+  let isDamaged = true
+  const aroundSnapshots = (host: SnapshotHost): SnapshotHost => ({
+    end: () => host.end(),
+    run: (kind, request, onProgress) =>
+      kind === 'make' && isDamaged
+        ? Promise.reject(new KeelsonError('BUSY', 'not now'))
+        : host.run(kind, request, onProgress),
+  })
+  const { world, app } = await startedWithSnapshots({}, { aroundSnapshots })
+  await world.during(app.store.put('a', 1))
+  expect(await world.during(codeOf(app.control.snapshot(0)))).toBe('BUSY')
+  isDamaged = false
+  await world.during(app.control.snapshot(0))
+  await world.clock.advance(5_000)
+  await world.during(app.store.put('a', 'x'.repeat(10_000)))
+
+  const text = (await world.during(asked(operations(app), '/metrics')))?.body ?? ''
+  expect(sampleOf(text, 'keelson_snapshot_age_seconds{shard="0"}')).toBeGreaterThanOrEqual(5)
+  expect(sampleOf(text, 'keelson_snapshot_failures_total{shard="0"}')).toBe(1)
+  const since = sampleOf(text, 'keelson_log_since_snapshot_bytes{shard="0"}')
+  expect(since).toBeGreaterThan(10_000)
+  expect(since).toBeLessThan(20_000)
+  await world.during(app.close())
 })
 
 test('without a scrape no write, call or turn is measured', async () => {
