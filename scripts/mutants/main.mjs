@@ -150,7 +150,7 @@ const stryker = (places) => {
     tsconfigFile: 'none.json',
     tempDirName: '.tmp/stryker',
     reporters: [process.stdout.isTTY ? 'progress' : 'progress-append-only'],
-    concurrency: 2,
+    concurrency: Number(process.env.MUTANTS_AT_ONCE ?? 2),
     timeoutMS: Number(process.env.MUTANTS_PATIENCE_MS),
     timeoutFactor: 1,
     dryRunTimeoutMinutes: 30,

@@ -39,6 +39,13 @@ export const rooms = {
     'test/actors/projection/user-projections',
     'test/actors/projection/entity-projections',
   ],
+  'storage/examination': [
+    'test/inspect/doctor',
+    'test/storage/recovery',
+    'test/storage/log',
+    'test/supervisors/starting',
+  ],
+  'flow/runs': ['test/flow/app', 'test/flow/queue', 'test/simulation/flows'],
   'runtime/process': ['test/runtime/names', 'test/runtime/server', 'test/simulation/runtime'],
   'runtime/supervision': ['test/runtime/server', 'test/simulation/runtime'],
 }

@@ -33,7 +33,6 @@ export const eachRecord = (payload: Uint8Array, take: (from: number, to: number)
 
 /** The end of the units; `undefined` if the payload is no list of units. */
 const unitsEnd = (payload: Uint8Array): number | undefined => {
-  if (payload.length < stampBytes + 2) return undefined
   let left = (payload[stampBytes] ?? 0) | ((payload[stampBytes + 1] ?? 0) << 8)
   if (left === 0) return undefined
   let at = stampBytes + 2

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { CommitmentChain } from '../../../src/storage/commitments/commitment-chain.ts'
 import { noDigest } from '../../../src/storage/commitments/digests.ts'
+import { findHistory } from '../../../src/storage/commitments/history.ts'
 import {
   commitmentsFolder,
   HistoryFiles,
@@ -90,4 +91,51 @@ test('a part takes the place of those from its first header on, and of a spare t
     [1, 3],
   ])
   expect(disk.list(`${dir}/${commitmentsFolder}`)).toHaveLength(2)
+})
+
+test('a chain without pending headers writes no part', () => {
+  const disk = begun()
+  const chain = new CommitmentChain({ disk, dir }, {}, empty)
+  chain.settle()
+  expect(disk.entry(`${dir}/${commitmentsFolder}`)).toBeUndefined()
+  sealed(chain, 1, 2)
+  chain.settle()
+  chain.settle()
+  expect(historyParts(disk, dir)).toMatchObject([{ first: 0, count: 2 }])
+})
+
+test('a header in the place of another one, and bytes that are no header, are missing', () => {
+  const disk = begun()
+  const chain = new CommitmentChain({ disk, dir }, {}, empty)
+  chain.addFrame(1, 7, new Uint8Array(20))
+  const header = chain.seal(1, 7)
+  writePart(disk, dir, 0, [header, header, new Uint8Array(136)], [noDigest])
+  const files = new HistoryFiles(disk, dir)
+  expect([0, 1, 2].map((seq) => files.header(seq)?.header.seq)).toEqual([0, undefined, undefined])
+  files.close()
+})
+
+test('an opening takes the chain up to the newest segment from the files alone', () => {
+  const disk = begun()
+  const chain = new CommitmentChain({ disk, dir }, {}, empty)
+  sealed(chain, 1, 5)
+  chain.settle()
+  const files = new HistoryFiles(disk, dir)
+  const walked: number[] = []
+  const run = (from: number, to: number, anchor: typeof chain.anchor) => ({
+    ...{ from, to, anchor, commits: true },
+    walk: () => void walked.push(from),
+  })
+  const runs = [
+    run(0, 5, { count: 0, root: empty.peaks.join(''), commits: true }),
+    run(5, 5, chain.anchor),
+  ]
+  expect(findHistory(runs, files, true)).toMatchObject({
+    kept: 5,
+    keptLsn: 5,
+    headers: [],
+    coverFrom: 6,
+  })
+  expect(walked).toEqual([])
+  files.close()
 })

@@ -16,6 +16,7 @@ import {
 } from '../../../src/storage/commitments/mountains.ts'
 import {
   type ConsistencyProof,
+  decodeHead,
   decodeProof,
   encodeProof,
   type RecordProof,
@@ -257,6 +258,9 @@ describe('a proof', () => {
   test('of a newer format is UNSUPPORTED_VERSION', () => {
     const text = encodeProof(chainOf(3).proof(1, 1)).replace('"format": 1', '"format": 2')
     expect(codeOf(() => decodeProof(text))).toBe('UNSUPPORTED_VERSION')
+    expect(() => decodeProof(text)).toThrow(
+      expect.objectContaining({ details: { format: 2, supported: 1 } }),
+    )
   })
 
   test('of consistency holds between the heads of one chain, and not with one of another', () => {
@@ -349,4 +353,19 @@ test('a key that is no Ed25519 key is CONFIG, and the error does not have it', (
       expect(JSON.stringify(error) + String(error)).not.toContain(text.slice(30, 60) || text)
     }
   }
+})
+
+test.each([
+  ['of an empty chain', { size: 0 }],
+  ['with half a header', { size: 0.5 }],
+  ['with a root of 65 digits', { root: `${noDigest}0` }],
+  ['with a root in capitals', { root: 'A'.repeat(64) }],
+  ['with a sign before its root', { root: `-${noDigest}` }],
+  ['with a hash that is cut', { hash: noDigest.slice(1) }],
+  ['without an LSN', { lsn: undefined }],
+])('a head %s is malformed', (_, change) => {
+  const head = { size: 2, root: noDigest, hash: noDigest, lsn: 5, time: 0 }
+  expect(decodeHead(JSON.stringify(head))).toEqual(head)
+  const text = JSON.stringify({ ...head, ...change })
+  expect(codeOf(() => decodeHead(text))).toBe('CORRUPT format')
 })

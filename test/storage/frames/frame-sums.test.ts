@@ -110,3 +110,31 @@ test('a walk of DATA frames gives each with its LSN, its stamp and its payload, 
     [12, 80, 16],
   ])
 })
+
+test('a walk that is given up closes its file', () => {
+  const disk = written([
+    [data, stamped(70)],
+    [data, stamped(80)],
+  ])
+  const open = disk.open.bind(disk)
+  const closed: boolean[] = []
+  disk.open = (...found: Parameters<typeof open>) => {
+    const file = open(...found)
+    const at = closed.push(false) - 1
+    const close = file.close.bind(file)
+    return Object.assign(file, {
+      close: () => {
+        closed[at] = true
+        close()
+      },
+    })
+  }
+  const stretch = { name: 'segment', header: facts, from: start, to: {} }
+  walkFrames(disk, '/', stretch, () => {})
+  expect(() =>
+    walkFrames(disk, '/', stretch, () => {
+      throw new Error('enough')
+    }),
+  ).toThrow('enough')
+  expect(closed).toEqual([true, true])
+})

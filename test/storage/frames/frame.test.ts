@@ -105,11 +105,13 @@ describe('a frame', () => {
     const header = readFrameHeader(buffer, 0, salt)
     if (!header) throw new Error('the frame was not read')
 
-    const readable = [1, 2, 3, 4, 5, 6, 7, 127, 128, 255].map((type) =>
+    const readable = [0, 1, 2, 3, 4, 5, 6, 7, 127, 128, 255].map((type) =>
       isReadable({ ...header, type }),
     )
 
-    expect(readable).toEqual([true, true, true, true, true, true, false, false, true, true])
+    expect(readable).toEqual([
+      ...[false, true, true, true, true, true, true, false, false, true, true],
+    ])
     expect(isReadable({ ...header, typeVersion: 2 })).toBe(false)
     expect(isReadable({ ...header, flags: 2 })).toBe(false)
   })

@@ -5,6 +5,7 @@ import {
   frameBytes,
   frameHeaderBytes,
   groupFlag,
+  provenBy,
   readFrameHeader,
 } from '../../../src/storage/frames/frame.ts'
 import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
@@ -145,6 +146,23 @@ describe('the frames of a new file', () => {
       { at: 4_096 + 2 * half, bytes: half },
     ])
     expect(writesOf()).toEqual([])
+  })
+
+  test('prove no more durable than the frames before the file', () => {
+    const header = { ...facts, baseLsn: 40, prev: { lastLsn: 39, lastCrc: 5 } }
+    const written: Uint8Array[] = []
+    const frames = new GroupedFrames(header as never, (bytes) => written.push(bytes.slice()))
+    for (let count = 0; count < 3; count++) frames.add(1, new Uint8Array(8))
+    frames.finish()
+    const proven = [0, 1, 2].map((at) => {
+      const read = readFrameHeader(frameBuffer(written[0] ?? Buffer.of()), 40 * at, salt)
+      return read && [read.lsn, provenBy(read)]
+    })
+    expect(proven).toEqual([
+      [40, 39],
+      [41, 39],
+      [42, 39],
+    ])
   })
 
   test('that are longer have a group of their own', () => {

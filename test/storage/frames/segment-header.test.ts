@@ -92,6 +92,7 @@ describe('a segment header', () => {
   test.each([
     ['sectors of 1,000 bytes', (view: DataView) => view.setUint16(120, 1000, true)],
     ['no number', (view: DataView) => view.setUint32(32, 0, true)],
+    ['no LSN', (view: DataView) => view.setBigUint64(40, 0n, true)],
     ['an LSN beyond exact numbers', (view: DataView) => view.setUint32(44, 0xffff_ffff, true)],
   ])('with %s is damaged though its CRC holds', (_, change) => {
     expect(decodeSegmentHeader(rewritten(change)).kind).toBe('damaged')

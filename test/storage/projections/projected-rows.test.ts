@@ -450,3 +450,31 @@ test('a projection may give its operations one by one', () => {
   world.frames([generated], [['a', 1]], [['b', 1]])
   expect(world.shown('generated')).toEqual({ a: 1, b: 1, all: 2 })
 })
+
+test('a rebuild of a projection that is not configured, or has no mark, begins nothing', () => {
+  const own = shard()
+  own.frames([byValue()], [['a', 1]])
+  const before = new Map(own.rows.rows)
+  own.rebuild([byValue()], 'elsewhere')
+  own.rebuild([], 'by-value')
+  expect(own.mark('by-value')).toMatchObject({ version: 1, generation: 1 })
+  expect(own.mark('by-value')?.building).toBeUndefined()
+  expect(own.mark('elsewhere')).toBeUndefined()
+  expect([...own.rows.rows.keys()]).toEqual([...before.keys()])
+})
+
+test('a projection may write a key of the greatest length, and halts with a longer one', () => {
+  const keyed = (length: number) =>
+    projection('long', {
+      version: length,
+      project: () => [{ kind: 'put', key: 'k'.repeat(length), value: 1 }],
+    })
+  for (const [length, state] of [
+    [1_280, 'live'],
+    [1_281, 'halted'],
+  ] as const) {
+    const own = shard()
+    own.frames([keyed(length)], [['a', 1]])
+    expect(own.mark('long')).toMatchObject({ state })
+  }
+})

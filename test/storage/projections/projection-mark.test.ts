@@ -106,3 +106,10 @@ test('a mark is read as it was written, and what is none is CORRUPT', () => {
     )
   }
 })
+
+test('a projection of another version keeps no rows', () => {
+  expect(preparedMark(stopped, { version: 2, keeps: true }, 12, true)).toEqual({
+    ...stopped,
+    building: begun,
+  })
+})

@@ -13,6 +13,7 @@ import {
   producerRowKey,
 } from '../../../src/storage/rows/derived-rows.ts'
 import {
+  ChangedRows,
   expiresAt,
   isExpired,
   isWithin,
@@ -20,6 +21,7 @@ import {
   momentAfter,
 } from '../../../src/storage/rows/rows.ts'
 import { blobRope, storedRope } from '../../../src/storage/values/rope.ts'
+import { compoundMarkerKey, fieldRowKey, lockRowKey } from '../../../src/storage/values/row-key.ts'
 import { encodeValue } from '../../../src/storage/values/value.ts'
 import { appliedUnit } from '../../support/worlds/applied-unit.ts'
 import { MapRows } from '../../support/worlds/map-rows.ts'
@@ -125,4 +127,22 @@ test('a key that begins with a colon is of no root', () => {
     answer: { kind: 'clear', removed: 1 },
     changes: [['b', undefined]],
   })
+})
+
+test('a layer lists a changed field once, and hints at locks only when a lock was written', () => {
+  const field = fieldRowKey('a', 'x')
+  const rows = new ChangedRows(
+    new MapRows([
+      [compoundMarkerKey, row()],
+      ['a', row()],
+      [field, row()],
+    ]),
+  )
+  rows.set(field, row(7))
+  expect([...rows.fields('a')]).toEqual([field])
+  expect(rows.hints).toEqual({ locks: false, compounds: true })
+  rows.set(producerRowKey('p'), row())
+  expect(rows.hints.locks).toBe(false)
+  rows.set(lockRowKey('a'), row())
+  expect(rows.hints.locks).toBe(true)
 })

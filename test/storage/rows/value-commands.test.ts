@@ -69,6 +69,8 @@ test('a field that is removed leaves the others, and the last one takes the comp
   const entries = ['x', 'y'].map((field) => [field, text(field)] as const)
   apply({ kind: 'putFields', key: 'a', fields: entries })
   const remove = (field: string) => apply({ kind: 'deleteField', key: 'a', field })
+  apply({ kind: 'putFields', key: 'a', fields: entries })
+  expect([...rows.fields('a')]).toHaveLength(2)
   expect(remove('x')).toEqual([{ kind: 'deleteField', existed: true }])
   expect([...rows.fields('a')]).toHaveLength(1)
   expect(remove('x')).toEqual([{ kind: 'deleteField', existed: false }])
@@ -103,5 +105,24 @@ test('a clear of the root is refused by a lock on a key without a colon, and by 
   expect(run(clear, { ...values, [lockRowKey('b')]: lock }).answer).toMatchObject({
     kind: 'refused',
     reason: { code: 'LOCKED' },
+  })
+})
+
+test('a removal of expired keys counts what it removed, and leaves values and locks that were renewed', () => {
+  const lock = (key: string, expiresAt: number) => [lockRowKey(key), row('owner', expiresAt)]
+  const rows = Object.fromEntries([
+    ['gone', row('v', now)],
+    ['renewed', row('v', now + 1)],
+    ['kept', row('v')],
+    lock('gone', now),
+    lock('renewed', now + 1),
+  ])
+  const keys = ['gone', 'renewed', 'kept', 'absent']
+  expect(run({ kind: 'removeExpired', keys }, rows)).toEqual({
+    answer: { kind: 'removeExpired', removed: 2 },
+    changes: [
+      ['gone', undefined],
+      [lockRowKey('gone'), undefined],
+    ],
   })
 })

@@ -152,6 +152,17 @@ describe('content in a blob', () => {
     }
   })
 
+  test('of other lengths differs, also by zeros at its end alone, and is not read', () => {
+    const parts = appendToRope(
+      blobRope(2, refTo(Uint8Array.of(1))),
+      inlineRope(2, Uint8Array.of(2)),
+    )
+    const stored: StoredValue = { tag: 3, bytes: encodeRope(parts as Rope) }
+    expect(valuesEqual(stored, encodeValue(Buffer.of(1, 2)), read)).toBe(true)
+    expect(valuesEqual(stored, encodeValue(Buffer.of(1, 2, 0)), missingBlob)).toBe(false)
+    expect(valuesEqual(encodeValue(Buffer.of(1, 2, 0)), stored, missingBlob)).toBe(false)
+  })
+
   test('is CORRUPT if it is missing and must be read', () => {
     expect(() =>
       valuesEqual(inBlob({ a: 1, b: 2 }), encodeValue({ b: 2, a: 1 }), missingBlob),
