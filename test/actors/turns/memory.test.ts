@@ -29,6 +29,10 @@ const step = (payload: unknown, wakeAt = 9): Step => ({
 const alarm = (dueAt: number, payload?: unknown): Alarm => ({
   ...{ setting: 'x', payload, at: 4, tries: 1, dueAt, failure: undefined },
 })
+const failing: Step = {
+  ...step(1),
+  failure: { next: 'retry', at: 8, error: { name: 'Error', message: 'no' } },
+}
 const remembered = (changes: Partial<Memory>): Memory => ({ ...nothing, ...changes })
 const written = (memory: Memory) => readEntityRow(entityRow(mainRow(memory, mark, 6, 'shape')))
 
@@ -41,6 +45,7 @@ describe('a main row', () => {
     ['fields', { fields: { total: 5, open: true } }],
     ['own rows', { state: 1, birth: 'b' }],
     ['own rows without a state', { birth: 'b' }],
+    ['own rows and failures', { state: 1, birth: 'b', steps: [failing] }],
   ])('with %s comes back as it was, with its mark', (_, changes) => {
     const memory = remembered(changes)
     const { mark: found, body } = written(memory)

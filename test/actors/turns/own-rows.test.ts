@@ -342,6 +342,12 @@ describe('a large value', () => {
     expect((await during(Promise.all(together)))[1]).toEqual(expected)
     expect(await during(act(read))).toEqual(expected)
     expect(handle.rows('a').get('text')).toBe(text)
+    expect(() => handle.rows('a').get('huge')).toThrow(
+      expect.objectContaining({
+        code: 'TOO_LARGE',
+        details: expect.objectContaining({ key: 'huge' }),
+      }),
+    )
     expect(await during(handle.rows('a').load('huge'))).toEqual(huge)
     const { overlay } = (s.app.shards[0] as (typeof s.app.shards)[0]).view().layers
     expect([...overlay.range({ gt: '\0b', lt: '\0c' })]).toHaveLength(2)

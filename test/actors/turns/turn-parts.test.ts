@@ -31,6 +31,24 @@ describe('running work', () => {
     expect(isDrained).toBe(true)
   })
 
+  test('is late if it ends after its time, named by its pieces or as a whole', () => {
+    const work = new ActorWork(() => true)
+    const [whole, pieces, inTime] = ['step', 'machine', 'alarm'].map((what) =>
+      work.begins('a/1', what),
+    )
+    pieces.pieces = () => ['rate', 'quote']
+    work.ends(inTime, true)
+    work.expire()
+    expect(work.late).toEqual([
+      { actor: 'a/1', what: 'step' },
+      { actor: 'a/1', what: 'rate' },
+      { actor: 'a/1', what: 'quote' },
+    ])
+    work.ends(whole, true)
+    work.ends(pieces, false)
+    expect(work.late.map(({ what }) => what)).toEqual(['rate', 'quote'])
+  })
+
   test('keeps no close waiting when there is none', async () => {
     const work = new ActorWork(() => true)
     work.ends(work.begins('a/1', 'step'), true)
@@ -63,6 +81,6 @@ test('a step wakes its actor later, if it has not run by then', () => {
     expect(notBefore).toBe(0)
     expect(wakeAt).toBeGreaterThan(1_000_000)
   }
-  expect(new Set(steps.map(({ step }) => step)).size).toBe(2)
+  expect(steps.map(({ step }) => step.slice(draft.name.length))).toEqual(['/0', '/1'])
   expect([draft.removeStep('other'), draft.removeStep(steps[0]?.step ?? '')]).toEqual([false, true])
 })
