@@ -33,9 +33,9 @@ describe('running work', () => {
 
   test('is late if it ends after its time, named by its pieces or as a whole', () => {
     const work = new ActorWork(() => true)
-    const [whole, pieces, inTime] = ['step', 'machine', 'alarm'].map((what) =>
-      work.begins('a/1', what),
-    )
+    const whole = work.begins('a/1', 'step')
+    const pieces = work.begins('a/1', 'machine')
+    const inTime = work.begins('a/1', 'alarm')
     pieces.pieces = () => ['rate', 'quote']
     work.ends(inTime, true)
     work.expire()
