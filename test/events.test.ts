@@ -117,6 +117,7 @@ const events: {
   'flow.blocked': { error: 1 },
   'queue.started': { id: 1, attempt: 1 },
   'queue.ended': { id: 1, attempt: 1, outcome: 1, error: 1 },
+  'queue.failed': { id: 1, attempt: 1, retryAt: 1, error: 1 },
   'queue.overdue': { id: 1, attempt: 1 },
   'queue.refused': { error: 1 },
 }

@@ -17,7 +17,10 @@ export type Some<T> = { readonly count: number; readonly first: readonly T[] }
 export type ActorsHealth = {
   /** Turns that wait for space on the disk. Calls to their actors are `NO_SPACE`. */
   readonly waiting: Some<WaitingTurn>
-  /** Actors with steps or alarms that fail and are tried again; 10,000 at most. */
+  /**
+   * Steps and alarms of actors, steps of runs and jobs of queues that fail and are tried again; of
+   * 10,000 actors at most.
+   */
   readonly failing: Some<FailingTurn>
   /** Steps and alarms whose tries have ended, until `unblock`. `count` is of their actors. */
   readonly parked: Some<ParkedTurn>

@@ -14,9 +14,11 @@ export type WaitingTurn = {
   readonly since: number
 }
 
-/** A step or an alarm that fails. */
+/** Work that fails and is tried again: a step or an alarm, a step of a run, a job of a queue. */
 export type FailingTurn = {
+  /** The actor whose work it is: `order/17`, `$flow-payment/7`, `$queue-mails/queue`. */
   readonly entity: string
+  /** `continue charge`, `alarm unpaid`, `step charge`, `job 12`. */
   readonly what: string
   readonly tries: number
   /** When it failed first in this life of the instance, in ms since 1970. */
@@ -26,10 +28,10 @@ export type FailingTurn = {
   readonly error: string
 }
 
-/** A try of a step or an alarm that has failed. */
+/** A try that has failed. */
 export type FailedTurn = Omit<FailingTurn, 'since'>
 
-/** The most failing actors that are kept. Further ones are not counted. */
+/** The most owners of failing work that are kept, and the most of one. Further ones are not counted. */
 const failingMax = 10_000
 
 /** The most kinds of failures that are kept. A further one takes the place of the quietest. */
@@ -53,7 +55,11 @@ export class TurnTally {
 export class ActorTrouble {
   /** The turns that wait for space, by their actors. */
   readonly waiting = new Map<string, WaitingTurn>()
-  /** The steps and alarms that fail, by their actors and the names of their settings. */
+  /**
+   * The work that fails, by its owner and the names that this gives it. Steps and alarms are owned by
+   * their actor, and named by their settings. The work beside the mailbox of an actor has another
+   * owner: a turn of the actor says nothing about it.
+   */
   readonly failing = new Map<string, Map<string, FailingTurn>>()
   /** Why durable workers are blocked. */
   readonly blockedWorkers = new Map<string, KeelsonError>()
@@ -64,25 +70,30 @@ export class ActorTrouble {
   /** The kind that was seen last is at the end. */
   readonly #seen = new Map<string, { count: number; at: number }>()
 
-  /** A step or an alarm has failed; `setting` identifies it among those of its actor. */
-  fails(setting: string, turn: FailedTurn, now: number): void {
-    const { entity } = turn
-    if (this.failing.size >= failingMax && !this.failing.has(entity)) return
-    const ofActor = this.failing.get(entity) ?? new Map<string, FailingTurn>()
-    ofActor.set(setting, { ...turn, since: ofActor.get(setting)?.since ?? now })
-    this.failing.set(entity, ofActor)
+  /** A try has failed, and another one follows; `setting` identifies the work. */
+  fails(setting: string, turn: FailedTurn, now: number, owner = turn.entity): void {
+    const ofOwner = this.failing.get(owner) ?? new Map<string, FailingTurn>()
+    const isFull = this.failing.size >= failingMax && ofOwner.size === 0
+    if (isFull || (ofOwner.size >= failingMax && !ofOwner.has(setting))) return
+    ofOwner.set(setting, { ...turn, since: ofOwner.get(setting)?.since ?? now })
+    this.failing.set(owner, ofOwner)
+  }
+
+  /** This work does not fail any more. */
+  passes(setting: string, owner: string): void {
+    const ofOwner = this.failing.get(owner)
+    ofOwner?.delete(setting)
+    if (ofOwner?.size === 0) this.failing.delete(owner)
   }
 
   /**
-   * Keeps the failures of an actor that its rows still have, and forgets the others. Returns
+   * Keeps the failures of an owner that its rows still have, and forgets the others. Returns
    * whether any is left.
    */
-  keeps(entity: string, settings: ReadonlySet<string>): boolean {
-    const ofActor = this.failing.get(entity)
-    for (const setting of ofActor?.keys() ?? [])
-      if (!settings.has(setting)) ofActor?.delete(setting)
-    if (ofActor?.size === 0) this.failing.delete(entity)
-    return this.failing.has(entity)
+  keeps(owner: string, settings: ReadonlySet<string>): boolean {
+    for (const setting of [...(this.failing.get(owner)?.keys() ?? [])])
+      if (!settings.has(setting)) this.passes(setting, owner)
+    return this.failing.has(owner)
   }
 
   /** The count of the turns of a kind. */

@@ -7,11 +7,12 @@
  * ends of handlers are kept for the next turn. Requests that are too large together are made again
  * one by one.
  */
-import type { DurableRows } from '../../actors/index.ts'
+import { type DurableRows, keptText } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import { queueId, queueKind } from '../runs/parts.ts'
 import { pauseAfter } from '../runs/tries.ts'
 import { copied } from '../runs/values.ts'
 import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
@@ -28,8 +29,12 @@ import type {
 import { delayedPrefix, readRecord } from './queue-rows.ts'
 import type { QueueTerms } from './queue-terms.ts'
 
-/** The end of a try. */
-type End = { readonly job: JobTry; readonly error?: { readonly thrown: unknown } }
+/** The end of a try. `retryAt`: when the next one begins, as the turn has decided. */
+type End = {
+  readonly job: JobTry
+  readonly error?: { readonly thrown: unknown }
+  retryAt?: number | undefined
+}
 
 /** The parts of one turn. */
 type Batch = {
@@ -251,17 +256,16 @@ export class QueueLife {
     return this.#book.claim(now, rows, dueMax)
   }
 
-  #recordEnd({ job, error }: End, now: number, rows: DurableRows): void {
+  #recordEnd(end: End, now: number, rows: DurableRows): void {
+    const { job, error } = end
     const { number } = job.claim
-    if (error === undefined) this.#book.done(number, rows)
-    else
-      this.#book.failed(
-        number,
-        keptError(error.thrown),
-        this.#retryIn(job, error.thrown),
-        now,
-        rows,
-      )
+    if (error === undefined) {
+      this.#book.done(number, rows)
+      return
+    }
+    const inMs = this.#retryIn(job, error.thrown)
+    end.retryAt = inMs === undefined ? undefined : now + inMs
+    this.#book.failed(number, keptError(error.thrown), inMs, now, rows)
   }
 
   /** The pause before the next try; `undefined`: there is none. */
@@ -357,11 +361,28 @@ export class QueueLife {
     this.#rouse()
   }
 
-  #tellEnd({ job, error }: End): void {
+  #tellEnd({ job, error, retryAt }: End): void {
     const { number, attempt } = job.claim
+    const id = String(number)
     const thrown = error?.thrown
     const outcome = error === undefined ? 'done' : 'failed'
-    this.#tell('queue.ended', { id: String(number), attempt, outcome, error: thrown })
+    this.#noteFailing(id, attempt, retryAt, thrown)
+    this.#tell('queue.ended', { id, attempt, outcome, error: thrown })
+    if (error) this.#tell('queue.failed', { id, attempt, retryAt, error: thrown })
+  }
+
+  /** A job that is tried again is a trouble of the instance until its try succeeds, or it is dead. */
+  #noteFailing(id: string, tries: number, retryAt: number | undefined, thrown: unknown): void {
+    const { trouble } = (this.#work.app as AppContext)[durableActors].entities
+    const entity = `${queueKind(this.#terms.name)}/${queueId}`
+    const owner = `jobs of ${entity}`
+    if (retryAt === undefined) {
+      trouble.passes(id, owner)
+      return
+    }
+    const error = keptText(keptError(thrown))
+    const failed = { entity, what: `job ${id}`, tries, retryAt, error }
+    trouble.fails(id, failed, this.#system.clock.now(), owner)
   }
 
   #tell<K extends keyof QueueEvents>(

@@ -66,6 +66,8 @@ export interface QueueEvents {
   'queue.started': Told<Tried>
   /** A try has ended, and that is durable. */
   'queue.ended': Told<Tried & { readonly outcome: 'done' | 'failed'; readonly error: unknown }>
+  /** A try failed, and that is durable. Without `retryAt`, in ms since 1970, the job is dead. */
+  'queue.failed': Told<Tried & { readonly retryAt: number | undefined; readonly error: unknown }>
   /** A handler has not ended at the end of its time. */
   'queue.overdue': Told<Tried>
   /** A turn was refused, and is made again. */

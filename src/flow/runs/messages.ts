@@ -4,6 +4,7 @@ import type { KeptError } from '../../errors.ts'
 import type { CallContext } from '../../runtime/index.ts'
 import type { Workflow } from './body.ts'
 import type { Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
+import type { FailingSteps } from './tries.ts'
 import type { Input } from './values.ts'
 
 /** How a run ended, or why it does not go on. */
@@ -110,6 +111,7 @@ export type Present = {
   life: Told | undefined
   /** A cancel had its turn, and the life may not have heard of it. */
   isCancelled: boolean
+  readonly failing: FailingSteps
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
 }

@@ -60,6 +60,15 @@ export type Step = {
 
 /** Runs a step until it has an outcome. */
 export const performStep = async (carrier: Carrier, active: Active, step: Step): Promise<void> => {
+  try {
+    await tryStep(carrier, active, step)
+  } finally {
+    // A run that rests, or was cut off, tries it again in its next life.
+    if (!carrier.isStopped && active.recorded?.tries) carrier.present.failing.passes(active.key)
+  }
+}
+
+const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<void> => {
   const { policy, repeat, onFailed } = step
   const { clock } = carrier.life.system
   const isOnce = repeat === 'once'
@@ -77,9 +86,10 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
     const inMs = isOnce ? undefined : pauseAfter(policy, attempt, error, clock)
     const dueAt = inMs === undefined ? undefined : clock.now() + inMs
-    if (dueAt !== undefined)
+    if (dueAt !== undefined) {
       await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt })
-    else if (onFailed) onFailed(outcome.error)
+      if (!active.isOver && active.recorded) carrier.present.failing.failed(active.recorded)
+    } else if (onFailed) onFailed(outcome.error)
     else await carrier.record(active, { tries: attempt, outcome })
     const failed = { key: active.key, tries: attempt, retryAt: dueAt, error: outcome.error }
     tellFlow(carrier, 'flow.failed', failed)

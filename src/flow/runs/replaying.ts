@@ -19,7 +19,9 @@ export type LoadedRun = {
 export const loadRun = async (life: EndingLife, reads: () => void): Promise<LoadedRun> => {
   const found = await life.turn((state, { rows }) => {
     reads()
-    const record = [...recordIn(state, rows)].map((each) => {
+    const operations = [...recordIn(state, rows)]
+    life.present.failing.begin(operations)
+    const record = operations.map((each) => {
       const { outcome, number } = each
       if (outcome?.kind !== 'ok' || !outcome.isApart) return each
       const value = valueIn(rows, valueKey(state.lap, number))

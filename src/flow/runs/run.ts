@@ -36,6 +36,7 @@ import {
   signalIdKey,
   signalKey,
 } from './record.ts'
+import { FailingSteps } from './tries.ts'
 import { ended, endOf, notNow, recordIn, recording, reopening, withStatus } from './turns.ts'
 import { outcomeOf } from './values.ts'
 
@@ -69,17 +70,20 @@ const runServer = (
 ): DurableServer<RunMessages, State, RunFields, string, unknown> => {
   const { queue } = workflow.options
   const presents = new Map<string, Present>()
-  const presentOf = (id: string): Present => {
-    const found = presents.get(id) ?? { life: undefined, isCancelled: false, waiting: new Set() }
-    presents.set(id, found)
-    return found
+  const presentOf = ({ app, id }: Pick<RunContext, 'app' | 'id'>): Present => {
+    const found = presents.get(id)
+    if (found) return found
+    const failing = new FailingSteps(app, workflow.name, id)
+    const present = { life: undefined, isCancelled: false, failing, waiting: new Set() } as Present
+    presents.set(id, present)
+    return present
   }
   const begin = (
     context: RunContext,
     first?: { readonly input: unknown; readonly state: RunState },
   ): void => {
     const { id } = context
-    const present = presentOf(id)
+    const present = presentOf(context)
     context.background(async (life) => {
       let [next, terms] = ['first', { workflow, id, life, present, first, isSecond: false }]
       while (next !== 'rest') {
@@ -90,7 +94,7 @@ const runServer = (
   }
   /** Calls the life of a run when this turn is durable. */
   const tell = (context: RunContext, told: (life: Told) => void): void => {
-    const present = presentOf(context.id)
+    const present = presentOf(context)
     context.background(() => present.life && told(present.life))
   }
   /** The run has something to do: its life is called, or begins. */
@@ -148,7 +152,7 @@ const runServer = (
         if (!state) return refuse(state, context, notNow('be waited for', context.id, undefined))
         const end = endOf(state, context)
         if (end) return answered(end, state)
-        presentOf(context.id).waiting.add(context.from)
+        presentOf(context).waiting.add(context.from)
         return noReply(state)
       },
       signal: (state, request, context) => {
@@ -167,7 +171,7 @@ const runServer = (
           if (state.parent) context.addContinue('tellParent')
           return reply({ accepted: false, status }, state)
         }
-        presentOf(context.id).isCancelled = true
+        presentOf(context).isCancelled = true
         if (force) return reply({ accepted: true, status }, forced(state, reason, context))
         if (status === 'undoing') return reply({ accepted: false, status }, state)
         const cancel = state.cancel ?? { reason, isPlaced: false }
@@ -246,7 +250,8 @@ const runServer = (
     const error = { name: 'KeelsonError', code: 'CANCELLED', message }
     const end: RunEnd = { status: 'cancelled', error }
     tell(context, (life) => life.stop())
-    for (const from of presentOf(context.id).waiting) from.reply(end)
+    for (const from of presentOf(context).waiting) from.reply(end)
+    presentOf(context).failing.end()
     context.cancelAlarm('timer')
     context.cancelAlarm('deadline')
     if (state.parent) context.addContinue('tellParent')

@@ -154,10 +154,11 @@ const givesWay = (
 export const blocking = (
   state: RunState,
   context: RunContext,
-  { waiting }: Present,
+  { waiting, failing }: Present,
   error: KeptError,
 ): Turned<void> => {
   if (isOver(state.status)) return [undefined, state]
+  failing.end()
   const end = { status: 'blocked', error } as const
   for (const from of waiting) from.reply(end)
   if (state.parent) context.addContinue('tellParent')

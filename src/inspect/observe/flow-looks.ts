@@ -4,6 +4,7 @@ import type { DeadJob, Flow, Queue, Row, RunStatus, StepRow } from '../../flow/i
 import type { DeadPage, DeadRow, Flows, RunDetail, RunPage, RunRow } from '../../observe/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
+import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
 import { lineText } from '../text/shown-text.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
 import { fitting, redactedTree, shortText } from './value-trees.ts'
@@ -14,18 +15,12 @@ const stepsMax = 200
 const stepsBytes = 32 * 1024
 const lineMax = 160
 
-const prefixes = { workflow: '$flow-', queue: '$queue-' } as const
-
-type Sort = keyof typeof prefixes
-
 /** The names of the workflows or queues that have run in this instance. */
-export const namesOf = ({ entities }: App, sort: Sort): string[] =>
-  [...entities.known.keys()]
-    .filter((kind) => kind.startsWith(prefixes[sort]))
-    .map((kind) => kind.slice(prefixes[sort].length))
+export const namesOf = ({ entities }: App, sort: FlowSort): readonly string[] =>
+  flowNames(sort, entities.known.keys())
 
 /** A workflow or a queue as `flow` takes it. @throws KeelsonError `INVALID_ARGUMENT` */
-export const flowPart = <S extends Sort>(
+export const flowPart = <S extends FlowSort>(
   app: App,
   sort: S,
   name: string,

@@ -30,7 +30,6 @@ type Answers = {
 
 /** Of the recorder in an overview. */
 const recentMax = 20
-const failuresMax = 100
 /** The most bytes of lists: a frame has 64 KiB, of which the series take up to 16. */
 const troublesBytes = 20 * 1024
 const recentBytes = 10 * 1024
@@ -134,8 +133,7 @@ export class Looks {
   }
 
   async #overview(): Promise<Overview> {
-    const failures = this.#records.last('step_failed').slice(-failuresMax)
-    const runs = await this.#pace('runs', () => runTroubles(this.#app, failures)).catch(() => [])
+    const runs = await this.#pace('runs', () => runTroubles(this.#app)).catch(() => [])
     const surveyed = this.#pace('queues', async () => {
       this.#queues = await surveyQueues(this.#app)
     })

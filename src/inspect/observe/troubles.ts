@@ -2,8 +2,10 @@
 import type { Link, Recorded, Trouble } from '../../observe/index.ts'
 import type { Health } from '../../supervisors/index.ts'
 import type { RunningStep } from '../prompt/running-steps.ts'
+import { actorNamed } from '../recorder/flow-names.ts'
 import { countText, lastingText } from '../text/quantities.ts'
 import { clusterTrouble } from '../views/cluster-view.ts'
+import { queueTroubles } from '../views/queue-troubles.ts'
 import { shortText } from './value-trees.ts'
 
 /** Health counts at most so many failures of a child. */
@@ -43,19 +45,12 @@ export const troublesOf = (
       .map(({ subject, text, at, link }) =>
         trouble('bad', 'gave up', subject, text, { at, ...(link && { link }) }),
       ),
-    ...health.crashing.first.map(({ child, failures, since, reason }) =>
-      trouble(
-        'bad',
-        'crash loop',
-        child,
-        `failed ${failures} times in a minute${failures < failuresMax ? '' : ', or more'}: ${reason}`,
-        {
-          ...{ at: since, link: linkTo('tree') },
-        },
-      ),
-    ),
+    ...health.crashing.first.map(crashLoop),
     ...actorTroubles(health.actors, blockedAt, steps, now),
     ...blockedRuns(health.parts, blockedAt),
+    ...queueTroubles(health.parts).map(({ tone, queue, sort, text }) =>
+      trouble(tone, sort, queue, text, { link: linkTo('queue', queue) }),
+    ),
     ...runs,
     ...health.projections.flatMap(({ name, shards }) =>
       shards.flatMap(({ shard, state, error }) =>
@@ -107,9 +102,21 @@ const trouble = (
 
 const linkTo = (view: Link['view'], ...parts: string[]): Link => ({ view, parts })
 
-const entityLink = (entity: string): Link => {
-  const [kind = '', ...id] = entity.split('/')
-  return linkTo('entity', kind, id.join('/'))
+/** The page of an actor: a run and a queue have their own. */
+const actorLink = (actor: string): Link => {
+  const { sort, name, id } = actorNamed(actor)
+  if (sort === 'queue') return linkTo('queue', name)
+  return linkTo(sort === 'workflow' ? 'run' : 'entity', name, id)
+}
+
+const crashLoop = (loop: Health['crashing']['first'][number]): CausedTrouble => {
+  const { child, message, isEntity, failures, since, reason } = loop
+  const times = `${failures} times in a minute${failures < failuresMax ? '' : ', or more'}`
+  const text = `failed ${times}${message === undefined ? '' : `, now at ${message}`}: ${reason}`
+  const subject = isEntity ? actorNamed(child).title : child
+  return trouble('bad', 'crash loop', subject, text, {
+    ...{ at: since, link: isEntity ? actorLink(child) : linkTo('tree') },
+  })
 }
 
 const memberTroubles = (cluster: Health['cluster']): readonly Trouble[] => {
@@ -227,10 +234,10 @@ const ofActor = (
     at,
   }: { readonly cause: string; readonly text?: string; readonly at?: number | undefined },
 ): CausedTrouble =>
-  trouble(tone, sort, entity, text, {
+  trouble(tone, sort, actorNamed(entity).title, text, {
     ...(at !== undefined && { at }),
     cause: shortText(cause, textMax),
-    link: entityLink(entity),
+    link: actorLink(entity),
   })
 
 const timesText = (times: number): string => (times === 1 ? 'once' : `${countText(times)} times`)

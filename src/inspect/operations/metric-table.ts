@@ -80,7 +80,7 @@ export const metrics = {
   ),
   childrenCrashing: gauge(
     'keelson_children_crashing',
-    'Children that ended or did not start three times in a minute.',
+    'Children that ended or did not start three times in a minute, and entities that crashed so often.',
   ),
   mailbox: gauge('keelson_mailbox_messages', 'Messages that wait.', 'kind'),
   mailboxMax: largest(
@@ -112,12 +112,12 @@ export const metrics = {
   ),
   stepFailures: counter(
     'keelson_step_failures_total',
-    'Tries of steps and alarms that failed, by the code of the error.',
+    'Tries of steps, alarms and jobs that failed, by the code of the error.',
     ...['kind', 'result'],
   ),
   stepsStuck: gauge(
     'keelson_steps_stuck',
-    'Steps and alarms that failed three times or more and are tried again.',
+    'Steps, alarms and jobs that failed three times or more and are tried again.',
     'kind',
   ),
   actorsParked: gauge(

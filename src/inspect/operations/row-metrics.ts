@@ -8,6 +8,7 @@ import type { QueueLook } from '../../flow/index.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import { type AppContext, innerParts } from '../../supervisors/index.ts'
+import { actorNamed } from '../recorder/flow-names.ts'
 import { metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 
@@ -18,11 +19,11 @@ const timeoutMs = 1_000
 export const takeRows = async (app: AppContext, into: Measurements): Promise<void> => {
   const { entities, system } = app[innerParts]
   for (const kind of [...entities.kinds, workerKind]) {
-    const [, sort, name = ''] = /^\$(flow|queue)-(.*)$/.exec(kind) ?? []
+    const { sort, name } = actorNamed(`${kind}/`)
     try {
       for (const count of (await countsOf(entities, kind, parkedField)).values())
         into.of(metrics.actorsParked).add(count, kind)
-      if (sort === 'flow') await takeRuns(app.entity(kind), name, into)
+      if (sort === 'workflow') await takeRuns(app.entity(kind), name, into)
       if (sort === 'queue') await takeJobs(app.entity(kind), name, system.clock.now(), into)
     } catch (error) {
       if (!isKeelsonError(error)) throw error

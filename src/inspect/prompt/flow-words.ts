@@ -6,6 +6,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Flow, ListOptions, Queue, Settlement } from '../../flow/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
+import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import { deadTable, overviewTable, queueFacts, runFacts, runTable } from '../views/flow-view.ts'
@@ -35,7 +36,7 @@ export class FlowWords {
       const page = flow.list({ ...filter, type: this.#part('workflow', type) })
       return view(json, page, (shown) => runTable(shown, this.#paint))
     }
-    const counted = async <T>(sort: Sort, count: (part: never) => Promise<T>) =>
+    const counted = async <T>(sort: FlowSort, count: (part: never) => Promise<T>) =>
       Object.fromEntries(
         await Promise.all(
           this.#names(sort).map(async (name) => [name, await count({ sort, name } as never)]),
@@ -154,14 +155,11 @@ export class FlowWords {
   }
 
   /** The names of the workflows or queues that have run in this instance. */
-  #names(sort: Sort): readonly string[] {
-    const prefix = prefixes[sort]
-    return [...this.#app.entities.known.keys()]
-      .filter((kind) => kind.startsWith(prefix))
-      .map((kind) => kind.slice(prefix.length))
+  #names(sort: FlowSort): readonly string[] {
+    return flowNames(sort, this.#app.entities.known.keys())
   }
 
-  #part<S extends Sort>(sort: S, name: string): Part<S> {
+  #part<S extends FlowSort>(sort: S, name: string): Part<S> {
     const names = this.#names(sort)
     if (!names.includes(name))
       throw invalidArgument(sort, `one of ${names.join(', ') || 'none: none runs'}`, name)
@@ -169,12 +167,9 @@ export class FlowWords {
   }
 }
 
-type Sort = 'workflow' | 'queue'
-type Part<S extends Sort> = S extends 'queue'
+type Part<S extends FlowSort> = S extends 'queue'
   ? Queue
   : { readonly sort: 'workflow'; readonly name: string }
-
-const prefixes: Readonly<Record<Sort, string>> = { workflow: '$flow-', queue: '$queue-' }
 
 /** Every answer, in which nothing but this shows values of users. `reveals`: they are not hidden. */
 export const view = <T>(

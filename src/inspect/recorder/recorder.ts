@@ -5,7 +5,7 @@
  */
 import type { StorageEvents } from '../../actors/index.ts'
 import { errorOf, isKeelsonError, reasonText } from '../../errors.ts'
-import type { FlowEvents } from '../../flow/index.ts'
+import type { FlowEvents, QueueEvents } from '../../flow/index.ts'
 import {
   crashText,
   describeReason,
@@ -17,6 +17,7 @@ import {
   type System,
   telemetry,
 } from '../../runtime/index.ts'
+import { flowKind } from './flow-names.ts'
 import { type Recorded, Records } from './records.ts'
 
 /** The records of a System. The first caller starts its recorder. */
@@ -106,15 +107,15 @@ const recordProcesses = (system: System, records: Records): void => {
 }
 
 const recordStorage = (system: System, records: Records): void => {
-  const bus = telemetry<StorageEvents & FlowEvents>(system)
+  const bus = telemetry<StorageEvents & FlowEvents & QueueEvents>(system)
   const add = (
     sort: Recorded['sort'],
     { at }: { readonly at: number },
     subject: string,
     reason: unknown,
     text: string,
+    [kind = ''] = subject.split('/'),
   ): void => {
-    const [kind = ''] = subject.split('/')
     records.add({ sort, at, pid: undefined, kind, code: codeOf(reason), subject, text })
   }
   bus.on('entity.failed', (event) => {
@@ -124,7 +125,13 @@ const recordStorage = (system: System, records: Records): void => {
   bus.on('flow.failed', (event) => {
     const { type, id, key } = event
     const error = errorOf(event.error)
-    add('step_failed', event, `${type}/${id}`, error, failedText(`step ${key}`, event, error))
+    const text = failedText(`step ${key}`, event, error)
+    add('step_failed', event, `${type}/${id}`, error, text, [flowKind('workflow', type)])
+  })
+  bus.on('queue.failed', (event) => {
+    const { queue, id, attempt: tries, retryAt, error } = event
+    const text = failedText(`job ${id}`, { tries, retryAt }, error)
+    add('step_failed', event, `${queue}/${id}`, error, text, [flowKind('queue', queue)])
   })
   bus.on('entity.blocked', (event) => {
     add('blocked', event, event.entity, event.error, describeReason(event.error))

@@ -3,11 +3,13 @@
  * in a few lines. Pure.
  */
 import type { Health, ShardHealth } from '../../supervisors/index.ts'
+import { actorNamed } from '../recorder/flow-names.ts'
 import type { Recorded, Records } from '../recorder/records.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
 import { clusterLine, clusterTrouble } from './cluster-view.ts'
+import { queueTroubles } from './queue-troubles.ts'
 
 /** A projection with more lag has trouble: three times the longest pause of its flushes. */
 const lagMax = 15_000
@@ -27,13 +29,18 @@ export const healthView = (
     ...(health.durable ? [] : ['NOT DURABLE: what is acknowledged may be lost']),
     ...health.shards.flatMap(shardTroubles),
     ...health.crashing.first.map(
-      ({ child, failures, reason }) =>
-        `${child} has failed ${failures} times in the last minute: ${reason}`,
+      ({ child, message, failures, reason }) =>
+        `${titleOf(child)} has failed ${failures} times in the last minute${
+          message === undefined ? '' : `, now at ${message}`
+        }: ${reason}`,
     ),
     ...actorTroubles(health.actors, now),
     ...health.projections.flatMap(userProjectionTroubles),
     ...health.replication.flatMap(replicaTroubles),
     ...Object.entries(health.parts).flatMap(partTroubles),
+    ...queueTroubles(health.parts).map(
+      ({ queue, sort, text }) => `queue ${queue}, ${sort}: ${text}`,
+    ),
   ].map(printable)
   const head = troubles.map((line) => paint('bad', line))
   return [
@@ -121,11 +128,11 @@ const actorTroubles = (
   now: number,
 ): string[] => [
   ...listed('blocked', blocked, ({ entity, reason }) => `${entity}: ${reason}`),
-  ...listed('parked', parked, ({ entity, what, error }) => `${entity} ${what}: ${error}`),
+  ...listed('parked', parked, ({ entity, what, error }) => `${titleOf(entity)} ${what}: ${error}`),
   ...listed(
     'failing',
     failing,
-    ({ entity, what, tries, error }) => `${entity} ${what}, try ${tries}: ${error}`,
+    ({ entity, what, tries, error }) => `${titleOf(entity)} ${what}, try ${tries}: ${error}`,
   ),
   ...listed('waiting for space', waiting, ({ entity, what }) => `${entity} ${what}`),
   ...listed(
@@ -134,6 +141,8 @@ const actorTroubles = (
     ({ entity, what, at }) => `${entity} ${what} since ${durationText(now - at)}`,
   ),
 ]
+
+const titleOf = (entity: string): string => actorNamed(entity).title
 
 const listed = <T>(
   word: string,

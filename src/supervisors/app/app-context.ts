@@ -181,7 +181,7 @@ export type Health = {
   readonly shards: readonly ShardHealth[]
   /** The durable actors that have trouble: that wait for space, fail, are blocked or overdue. */
   readonly actors: ActorsHealth
-  /** The children of supervisors that failed three times or more in the last minute. */
+  /** The children of supervisors, and entities, that failed three times or more in the last minute. */
   readonly crashing: Some<CrashLoop>
   /** The projections of the configuration, each in the shards that are open. */
   readonly projections: readonly {

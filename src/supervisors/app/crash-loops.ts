@@ -1,14 +1,23 @@
 /**
- * The children of an instance's supervisors that fail again and again, for `health()`. It counts the
- * reports of supervisors, which come with each end of a child that is not orderly and with each
- * start that fails: a child without failures costs nothing. Memory is bounded.
+ * The children of an instance's supervisors, and its entities, that fail again and again, for
+ * `health()`. It counts the reports of supervisors, which come with each end of a child that is not
+ * orderly and with each start that fails. No supervisor starts an entity again, the next message
+ * does: its crashes are counted. A process without failures costs nothing. Memory is bounded.
  */
-import { describeReason, type SupervisorReport, type System } from '../../runtime/index.ts'
+import {
+  type CrashFacts,
+  describeReason,
+  type SupervisorReport,
+  type System,
+} from '../../runtime/index.ts'
 
-/** A child that fails again and again. */
+/** A child or an entity that fails again and again. */
 export type CrashLoop = {
-  /** Its supervisor, by label or name, and its id: `app/mailer`. */
+  /** Of a child its supervisor, by label or name, and its id: `app/mailer`. An entity: `order/17`. */
   readonly child: string
+  /** Of an entity the message that it handled when it failed last, such as `call pay`. */
+  readonly message: string | undefined
+  readonly isEntity: boolean
   /** How often it ended or did not start in the last minute; 100 at most. */
   readonly failures: number
   /** When it failed first, with at most a minute between two failures. In ms since 1970. */
@@ -18,7 +27,10 @@ export type CrashLoop = {
   readonly reason: string
 }
 
-type Failing = { readonly times: number[]; readonly since: number; last: SupervisorReport }
+/** The last failure of a process. */
+type Failure = Pick<CrashLoop, 'message' | 'isEntity' | 'at'> & { readonly reason: unknown }
+
+type Failing = { readonly times: number[]; readonly since: number; readonly last: Failure }
 
 /** So many failures within the time are a loop: as many as a supervisor bears by default. */
 const failuresMin = 3
@@ -39,8 +51,10 @@ export class CrashLoops {
     this.#system = system
     this.#instance = instance
     system.events.on('supervisor.report', this.#reported)
+    system.events.on('process.crashed', this.#crashed)
     signal.addEventListener('abort', () => {
       system.events.off('supervisor.report', this.#reported)
+      system.events.off('process.crashed', this.#crashed)
     })
   }
 
@@ -50,7 +64,7 @@ export class CrashLoops {
     return [...this.#failing].flatMap(([child, { times, since, last }]) => {
       const failures = times.filter((at) => at > begin).length
       const reason = describeReason(last.reason)
-      return failures < failuresMin ? [] : [{ child, failures, since, at: last.at, reason }]
+      return failures < failuresMin ? [] : [{ child, failures, since, ...last, reason }]
     })
   }
 
@@ -59,6 +73,16 @@ export class CrashLoops {
     if (instance !== this.#instance || errorContext === 'shutdown_error') return
     if (child.restart === 'temporary') return
     const title = `${label ?? name ?? kind}/${child.id}`
+    this.#failed(title, { at, reason: report.reason, message: undefined, isEntity: false })
+  }
+
+  readonly #crashed = ({ instance, kind, label, at, reason, lastMessage }: CrashFacts): void => {
+    if (instance !== this.#instance || kind !== 'entity' || label === undefined) return
+    this.#failed(label, { at, reason, message: lastMessage?.what, isEntity: true })
+  }
+
+  #failed(title: string, last: Failure): void {
+    const { at } = last
     const before = this.#failing.get(title)
     const times = before?.times ?? []
     const since = before && at - before.last.at <= withinMs ? before.since : at
@@ -66,7 +90,7 @@ export class CrashLoops {
     if (times.length > failuresMax) times.shift()
     this.#failing.delete(title)
     if (this.#failing.size >= childrenMax) this.#forgetOldest()
-    this.#failing.set(title, { times, since, last: report })
+    this.#failing.set(title, { times, since, last })
   }
 
   #forgetOldest(): void {

@@ -292,6 +292,7 @@ describe('the views', () => {
     expect(pidOf('open')).not.toBe(pid)
     expect((await look('overview')).troubles).toEqual([
       expect.objectContaining({ tone: 'bad', sort: 'crash loop', subject: 'app/open', at: begun }),
+      expect.objectContaining({ tone: 'bad', sort: 'dead jobs', subject: 'mails' }),
       expect.objectContaining({ sort: 'run failed' }),
     ])
   })
@@ -350,9 +351,10 @@ describe('the views', () => {
     )
   })
 
-  test('name runs that have failed, and steps of runs that fail', async () => {
+  test('name runs that have failed, and queues with dead jobs', async () => {
     const { troubles } = await look('overview')
     expect(troubles).toMatchObject([
+      { sort: 'dead jobs', subject: 'mails', text: expect.stringContaining('1 job') },
       { sort: 'run failed', subject: 'order/1', text: expect.stringContaining('refused') },
     ])
   })

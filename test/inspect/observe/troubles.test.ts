@@ -127,7 +127,10 @@ test('each trouble that lasts says since when', async () => {
   const health = (await simulated({})).app.health()
   const [shard] = health.shards as [(typeof health.shards)[0]]
   const refusing = { since: 100, groups: 1, reason: 'NO_SPACE: no space left' }
-  const loop = { child: 'app/mailer', failures: 100, since: 200, at: 900, reason: 'no route' }
+  const loop = {
+    ...{ child: 'app/mailer', message: undefined, isEntity: false, failures: 100 },
+    ...{ since: 200, at: 900, reason: 'no route' },
+  }
   const blocked = { count: 1, first: [{ entity: 'order/99', reason: 'cannot migrate' }] }
   const { first } = failing(1)
 

@@ -1,5 +1,6 @@
 /** Planted faults: each is named by `health()`, and by an alert on what is scraped, within 10 s. */
 import { expect, onTestFinished, test } from 'vitest'
+import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
   type App,
   call,
@@ -57,8 +58,26 @@ const mailer: GenServer<Mails, number> = {
   },
 }
 
+const payment = workflow('payment', async (ctx: Ctx) => {
+  await ctx.step(
+    'charge',
+    () => {
+      throw new Error('the bank is away')
+    },
+    { retry: { max: 100, maxMs: 500 } },
+  )
+})
+const letters = queue(
+  'letters',
+  () => {
+    throw new Error('no paper')
+  },
+  { retry: { max: 1 } },
+)
+
 const mails = worker('mailer', mailer, { restart: { backoff: { fromMs: 100, toMs: 400 } } })
-const tree = (kind = orders) => ({ app: supervisor('app', {}, [kind, mails]) })
+const parts = flows({ workflows: [payment], queues: [letters] })
+const tree = (kind = orders) => ({ app: supervisor('app', {}, [kind, mails, parts]) })
 
 /** An instance with work done, and its fault. Every second something is asked of it and it is scraped. */
 const watched = async (
@@ -135,6 +154,18 @@ test.skipIf(lacks(noPromtool))('a stuck step is named', async () => {
     count: 1,
     first: [{ entity: 'order/1', what: 'continue charge', error: expect.stringContaining('bank') }],
   })
+  expect(alerts).toEqual(['KeelsonStepStuck'])
+})
+
+test.skipIf(lacks(noPromtool))('a stuck step of a run is named', async () => {
+  const { alerts } = await watched(({ app, during }) =>
+    during(flow(app).start(payment, undefined, { id: '1' })),
+  )
+  expect(alerts).toEqual(['KeelsonStepStuck'])
+})
+
+test.skipIf(lacks(noPromtool))('a dead job is named', async () => {
+  const { alerts } = await watched(({ app, during }) => during(flow(app).add(letters, undefined)))
   expect(alerts).toEqual(['KeelsonStepStuck'])
 })
 

@@ -127,7 +127,7 @@ test('failing steps and blocked entities are recorded, and counted by kind', asy
   ])
 })
 
-test('each failed try of a step of a workflow is recorded, and counted by its type', async () => {
+test('each failed try of a step of a workflow is recorded, and counted by the kind of its run', async () => {
   const mail = workflow('mail', (ctx: Ctx) =>
     ctx.step('send', () => Promise.reject(new TypeError('no paper')), { retry: { max: 2 } }),
   )
@@ -141,7 +141,7 @@ test('each failed try of a step of a workflow is recorded, and counted by its ty
     'mail/1: step send failed at try 2, its last try: TypeError: no paper',
   ])
   expect(records.counts().filter(({ sort }) => sort === 'step_failed')).toEqual([
-    { sort: 'step_failed', kind: 'mail', code: 'error', count: 2 },
+    { sort: 'step_failed', kind: '$flow-mail', code: 'error', count: 2 },
   ])
 })
 
@@ -206,7 +206,7 @@ test('it listens to events of failures only: a System in which nothing fails pay
   expect(system.events.eventNames().sort()).toEqual([
     ...['entity.blocked', 'entity.failed', 'flow.blocked', 'flow.failed'],
     ...['handler.pending', 'handler.slow'],
-    ...['journal.stopped', 'process.crashed', 'process.restarted', 'shard.down'],
+    ...['journal.stopped', 'process.crashed', 'process.restarted', 'queue.failed', 'shard.down'],
     ...['supervisor.backed_off', 'supervisor.gave_up', 'supervisor.report'],
   ])
 })

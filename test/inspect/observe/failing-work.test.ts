@@ -1,0 +1,184 @@
+/**
+ * Work that fails again and again is named wherever trouble is shown, whatever it runs in: a durable
+ * actor, a run of a workflow, a job of a queue, an entity that crashes.
+ */
+import { expect, onTestFinished, test } from 'vitest'
+import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import { Observer } from '../../../src/inspect/observe/observer.ts'
+import { operations } from '../../../src/inspect/operations/operations.ts'
+import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
+import { healthView } from '../../../src/inspect/views/health-view.ts'
+import type { Views } from '../../../src/observe/index.ts'
+import { asked } from '../../support/worlds/operations-client.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
+
+let isBankAway = true
+const pay = (): string => {
+  if (isBankAway) throw new Error('bank 503')
+  return 'paid'
+}
+
+/** A second step goes on for long, so that the run is there after the first one. */
+const body = async (ctx: Ctx<{ ready: string }>) => {
+  await ctx.step('pay', pay, { retry: { max: 1_000, baseMs: 1_000, factor: 1, jitter: 0 } })
+  await ctx.waitFor('ready')
+}
+const payment = workflow('payment', body)
+const resting = workflow('resting', async (ctx: Ctx) => {
+  await ctx.step('pay', pay, {
+    retry: { max: 1_000, baseMs: 600_000, maxMs: 600_000, factor: 1, jitter: 0 },
+  })
+})
+const mails = queue('mails', pay, {
+  retry: { max: 1_000, baseMs: 1_000, factor: 1, jitter: 0 },
+})
+const letters = queue('letters', pay, { retry: { max: 1 } })
+
+type Orders = { calls: { pay: () => void; look: () => number } }
+const order: DurableServer<Orders, { readonly paid: number }> = {
+  init: () => ({ paid: 0 }),
+  calls: {
+    pay: ({ paid }) => {
+      pay()
+      return reply(undefined, { paid: paid + 1 })
+    },
+    look: (state) => reply(state.paid, state),
+  },
+}
+const orders = entity('order', order)
+
+const instance = async () => {
+  isBankAway = true
+  const s = await simulated({
+    app: supervisor('app', {}, [
+      orders,
+      flows({ workflows: [payment, resting], queues: [mails, letters] }),
+    ]),
+  })
+  const handler = operations(s.app)
+  const observer = new Observer(s.app, { isWriting: false, user: 'ann' })
+  onTestFinished(() => observer.end())
+  const troubles = async () => {
+    const answered = await s.during(observer.answer({ id: 1, look: 'overview', query: {} }))
+    const { answer } = answered as { answer: { data: Views['overview']['data'] } }
+    return answer.data.troubles
+  }
+  const metric = async (series: string) => {
+    const { body = '' } = (await s.during(asked(handler, '/metrics'))) ?? {}
+    const line = body.split('\n').find((each) => each.startsWith(`${series} `))
+    return line === undefined ? undefined : Number(line.slice(series.length))
+  }
+  const said = () => healthView(s.app.health(), recordsOf(s.system), s.system.clock.now())
+  return { s, app: s.app, troubles, metric, said, failing: () => s.app.health().actors.failing }
+}
+
+test('a failing step of a run is named by health, page, prompt and metric until it has succeeded', async () => {
+  const { s, app, troubles, metric, said, failing } = await instance()
+  const failures = 'keelson_step_failures_total{kind="$flow-payment",result="error"}'
+  const runs = flow(app)
+  const handle = await s.during(runs.start(payment, undefined, { id: '1' }))
+  await s.advance(3_500)
+
+  expect(failing()).toMatchObject({
+    count: 1,
+    first: [{ entity: '$flow-payment/1', what: 'step pay', error: 'Error: bank 503' }],
+  })
+  expect(failing().first[0]?.tries).toBeGreaterThanOrEqual(3)
+  expect(await metric('keelson_steps_stuck{kind="$flow-payment"}')).toBe(1)
+  expect(await metric(failures)).toBeGreaterThanOrEqual(3)
+  expect(await troubles()).toMatchObject([
+    {
+      ...{ sort: 'failing step', subject: 'payment/1' },
+      text: expect.stringMatching(/^step pay failed \d times: Error: bank 503$/),
+      link: { view: 'run', parts: ['payment', '1'] },
+    },
+  ])
+  expect(said()).toMatch(/^1 failing: payment\/1 step pay, try \d: Error: bank 503\n/)
+
+  isBankAway = false
+  await s.advance(2_000)
+  expect(failing()).toEqual({ count: 0, first: [] })
+  expect(await troubles()).toEqual([])
+  await s.during(handle.signal('ready', ''))
+  expect(await s.during(handle.result())).toBeUndefined()
+})
+
+test('a run that rests between two tries stays named, and one that is cancelled does not', async () => {
+  const { s, app, failing, metric } = await instance()
+  const runs = flow(app)
+  const named = async (id: string) => {
+    await s.during(runs.start(resting, undefined, { id }))
+    await s.advance(60_000)
+    expect(runs.get(resting, id)?.status).toBe('waiting')
+  }
+  await named('1')
+  await named('2')
+  await named('3')
+  expect(failing().count).toBe(3)
+  await s.during(runs.handle(resting, '1').cancel())
+  await s.during(runs.handle(resting, '2').cancel({ force: true } as never))
+  await s.advance(5_000)
+  expect(failing()).toMatchObject({ count: 1, first: [{ entity: '$flow-resting/3', tries: 1 }] })
+  expect(await metric('keelson_steps_stuck{kind="$flow-resting"}')).toBe(0)
+})
+
+test('a failing job is named until it is done, and dead jobs are a trouble of their queue', async () => {
+  const { s, app, troubles, metric, said, failing } = await instance()
+  const runs = flow(app)
+  await s.during(runs.add(mails, 'ann'))
+  for (const to of ['ann', 'ben']) await s.during(runs.add(letters, to))
+  await s.advance(3_500)
+
+  expect(failing()).toMatchObject({
+    count: 1,
+    first: [{ entity: '$queue-mails/queue', what: 'job 1', error: 'Error: bank 503' }],
+  })
+  expect(await metric('keelson_steps_stuck{kind="$queue-mails"}')).toBe(1)
+  expect(await metric('keelson_queue_jobs{queue="letters",status="dead"}')).toBe(2)
+  expect(await troubles()).toMatchObject([
+    {
+      ...{ tone: 'bad', sort: 'dead jobs', subject: 'letters' },
+      ...{ text: expect.stringContaining('2 jobs'), link: { view: 'queue', parts: ['letters'] } },
+    },
+    { sort: 'failing step', subject: 'mails', link: { view: 'queue', parts: ['mails'] } },
+  ])
+  expect(said()).toMatch(
+    /^1 failing: mails job 1, try \d: Error: bank 503\nqueue letters, dead jobs: 2 jobs/,
+  )
+
+  isBankAway = false
+  await s.advance(2_000)
+  expect(failing().count).toBe(0)
+  for (const id of ['1', '2']) await s.during(runs.retry(letters, id))
+  await s.advance(2_000)
+  expect(await troubles()).toEqual([])
+})
+
+test('an entity that crashes again and again by one message is a crash loop', async () => {
+  const { s, app, troubles, metric, said } = await instance()
+  const ref = app.entity(orders).ref('17')
+  for (let at = 0; at < 500; at++) {
+    expect(await s.during(codeOf(call(ref, 'pay')))).toBe('EXITED')
+    await s.advance(1_200)
+  }
+
+  expect(app.health().crashing).toMatchObject({
+    count: 1,
+    first: [{ child: 'order/17', isEntity: true, message: 'call pay', reason: 'Error: bank 503' }],
+  })
+  expect(await metric('keelson_children_crashing')).toBe(1)
+  expect(await troubles()).toMatchObject([
+    {
+      ...{ tone: 'bad', sort: 'crash loop', subject: 'order/17' },
+      text: expect.stringMatching(
+        /^failed \d+ times in a minute, now at call pay: Error: bank 503$/,
+      ),
+      link: { view: 'entity', parts: ['order', '17'] },
+    },
+  ])
+  expect(said()).toMatch(/^order\/17 has failed \d+ times in the last minute, now at call pay: /)
+
+  await s.advance(60_000)
+  expect(await troubles()).toEqual([])
+})
