@@ -30,6 +30,27 @@ describe('a call', () => {
     expect(system.info(runner)?.mailbox).toBe(0)
   })
 
+  test.each<[string, object]>([
+    ['an id that is no text', { id: 7 }],
+    ['an empty id', { id: '' }],
+    ['an id with a NUL', { id: 'a\0b' }],
+    ['an id with half a character', { id: '\ud800' }],
+    ['an id of 257 bytes', { id: `${'ä'.repeat(128)}x` }],
+    ['a wait that is no boolean', { waitForName: 1 }],
+    ['a position that is no boolean', { position: 'yes' }],
+    ['a signal that is null', { signal: null }],
+    ['a time that is none', { timeoutMs: Number.NaN }],
+    ['an option that nobody knows', { timeout: 5 }],
+  ])('with %s rejects, and nothing is sent', async (_, options) => {
+    const { system } = testSystem()
+    const runner = await system.start(Runner.server, false)
+    const before = system.info(runner)
+    const asked = call(runner, 'run', () => 1, options)
+
+    await expect(asked).rejects.toMatchObject(invalid)
+    expect(system.info(runner)).toEqual(before)
+  })
+
   const invalid = { code: 'INVALID_ARGUMENT' }
 })
 
