@@ -110,7 +110,10 @@ describe('the commands of the runbook', () => {
   /** An instance with all that the page names. */
   const instance = async (): Promise<App> => {
     dir = realpathSync(tempFolder())
-    const mails = queue('mails', () => undefined)
+    const unsent = (): never => {
+      throw new Error('no paper')
+    }
+    const mails = queue('mails', unsent, { retry: { max: 1 } })
     const app = await start({
       ...{ dir: `${dir}/data`, attach: true },
       app: supervisor('app', {}, [
@@ -123,6 +126,8 @@ describe('the commands of the runbook', () => {
     await call(app.entity(orders).ref('42'), 'add')
     const run = await flow(app).start(payment, undefined, { id: '7' })
     await run.result().catch(() => undefined)
+    await flow(app).add(mails, undefined)
+    await expect.poll(async () => (await flow(app).counts(mails)).dead).toBe(1)
     return app
   }
 

@@ -55,7 +55,7 @@ export class Gate {
   readonly #passes = new Set<Pass>()
   readonly #idle: (() => void)[] = []
   readonly #moving: (() => void)[] = []
-  /** How many writes were refused here so far, by code. */
+  /** How many writes were refused so far, by code; without the groups that the log refused. */
   readonly refused = new Map<ErrorCode, number>()
   #entered = 0
   #bytes = 0
@@ -101,12 +101,12 @@ export class Gate {
     refused: (error: KeelsonError, entry: Asked) => void,
   ): void {
     if (this.#shut) {
-      refused(this.#counted(this.#shut), entry)
+      refused(this.counts(this.#shut), entry)
     } else if (this.#waiting.size === 0 && this.#fits(entry) && this.#fitsTotal(entry)) {
       this.#count(entry)
       admitted(entry)
     } else if (entry.whenFull === 'refuse') {
-      refused(this.#counted(this.#busy()), entry)
+      refused(this.counts(this.#busy()), entry)
     } else {
       this.#wait(
         entry,
@@ -114,6 +114,12 @@ export class Gate {
         (error) => refused(error, entry),
       )
     }
+  }
+
+  /** Counts the refusal of a write, here or beside the gate, and returns it. */
+  counts(refusal: KeelsonError): KeelsonError {
+    this.refused.set(refusal.code, (this.refused.get(refusal.code) ?? 0) + 1)
+    return refusal
   }
 
   /** An admitted write of this weight has ended. */
@@ -272,7 +278,7 @@ export class Gate {
 
   #dismiss(waiting: Waiting, error: KeelsonError): void {
     this.#forget(waiting)
-    waiting.refuse(this.#counted(error))
+    waiting.refuse(this.counts(error))
     // A large write at the head may have held back smaller ones after it.
     this.#admitWaiting()
   }
@@ -286,11 +292,6 @@ export class Gate {
       this.#passes.delete(pass)
       pass.resolve()
     }
-  }
-
-  #counted(error: KeelsonError): KeelsonError {
-    this.refused.set(error.code, (this.refused.get(error.code) ?? 0) + 1)
-    return error
   }
 
   #busy(): KeelsonError {

@@ -153,7 +153,8 @@ export class Journal<
   ): Promise<JournalAck> {
     return promised(() => {
       this.#access.check()
-      this.#shard.journal.checkTakes(this.#shard.index)
+      const refusal = this.#shard.journal.refusal(this.#shard.index)
+      if (refusal) throw this.#shard.gate.counts(refusal)
       const units = entryUnit(entryContentOf(entry as EntryInput))
       const write = { units, options: this.#checked(options) }
       return submitAs(this.#system, this.#shard, write, this.#acked)

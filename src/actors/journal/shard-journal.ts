@@ -186,20 +186,19 @@ export class ShardJournal {
   }
 
   /**
-   * Called before an entry is journaled in the shard with this index.
-   * @throws KeelsonError `BUSY` with `details.state`: `'replaying'` while it awaits a replay, `'held'`
-   * while it holds too much of the log
+   * Why the shard with this index takes no entry now: `BUSY` with `details.state` `'replaying'` while
+   * it awaits a replay, `'held'` while it holds too much of the log. `undefined`: it takes one.
    */
-  checkTakes(shard: number): void {
+  refusal(shard: number): KeelsonError | undefined {
     if (this.replay === 'awaited')
-      throw new KeelsonError('BUSY', `the journal of shard ${shard} waits for its replay`, {
+      return new KeelsonError('BUSY', `the journal of shard ${shard} waits for its replay`, {
         details: { shard, state: 'replaying' },
       })
     const { bytes, maxBytes, by, state } = this.#held
-    if (state !== 'full') return
+    if (state !== 'full') return undefined
     // It may need less by now. Then a later append is taken.
     this.lessens()
-    throw new KeelsonError(
+    return new KeelsonError(
       'BUSY',
       `the journal of shard ${shard} holds ${bytes} bytes of the log for ${by.join(', ')}`,
       { details: { shard, state: 'held', bytes, maxBytes, by } },

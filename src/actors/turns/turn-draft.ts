@@ -279,7 +279,8 @@ export class TurnDraft extends LoggedTurn {
    */
   end(after: Memory, terms: UnitTerms, rows: readonly EntityRowChange[]): void {
     const { identity, table, shard } = terms
-    if (this.#entries) shard.journal.checkTakes(shard.index)
+    const refusal = this.#entries && shard.journal.refusal(shard.index)
+    if (refusal) throw shard.gate.counts(refusal)
     const row = mainRow(after, this.mark, table.version, table.shape)
     checkSize(row.length - markBytes, identity.entity, shard)
     const writes = this.#batch === undefined ? [] : ownCommands(this.#batch, terms)

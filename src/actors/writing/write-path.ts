@@ -206,10 +206,16 @@ const windowOf = (passage: Passage): number => {
   return windowMs > 0 && shard.appends.keepsDepartures && !shard.gate.isHeld ? windowMs : 0
 }
 
-const full = ({ index }: WritingShard): KeelsonError =>
-  new KeelsonError('BUSY', 'the next group of the log is full until the one before it is written', {
-    details: { shard: index },
-  })
+const full = ({ index, gate }: WritingShard): KeelsonError =>
+  gate.counts(
+    new KeelsonError(
+      'BUSY',
+      'the next group of the log is full until the one before it is written',
+      {
+        details: { shard: index },
+      },
+    ),
+  )
 
 /**
  * Resolves when every earlier write is decided: applied, refused, or the shard went down. Groups

@@ -22,7 +22,7 @@ export class Growths {
     const at = app.system.clock.monotonic()
     for (const [title, points] of this.#kept)
       if (at - (points.at(-1)?.at ?? 0) > slopeMs) this.#kept.delete(title)
-    return [...queueOf(longest), ...storageOf(health), ...actorsOf(app, health), heap()].map(
+    return [...queueOf(longest), ...storageOf(health), ...actorsOf(app, health), ...memory()].map(
       (grown) => this.#withSlope(grown, at),
     )
   }
@@ -100,6 +100,12 @@ const actorsOf = ({ entities }: App, { actors }: Health): readonly Grown[] => {
   ]
 }
 
-const heap = (): Grown => ({
-  ...{ title: 'memory', unit: 'bytes', value: process.memoryUsage().heapUsed },
-})
+/** The operating system counts everything: the heap, external memory, threads and mapped files. */
+const memory = (): readonly Grown[] => {
+  const { rss, heapUsed, external } = process.memoryUsage()
+  return [
+    { title: 'memory', unit: 'bytes', value: rss },
+    { title: 'memory: heap of V8', unit: 'bytes', value: heapUsed },
+    { title: 'memory: buffers, external', unit: 'bytes', value: external },
+  ]
+}

@@ -3,6 +3,7 @@
  * replicas. Reading them changes nothing and wakes no actor.
  */
 import { levelOf, overdueOf, projectionStatus } from '../../actors/index.ts'
+import { isKeelsonError } from '../../errors.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { InstanceParts } from '../../supervisors/index.ts'
 import { entityKindOf } from '../recorder/recorder.ts'
@@ -85,36 +86,38 @@ export const takeShard = (shard: Shard, into: Measurements): void => {
     into.of(metrics.alarmsOverdue).add(1, entityKindOf(entity))
 }
 
-/** How far a projection of users was at an earlier scrape, and when that was, in ms. */
-type Halt = { readonly lsn: number; readonly at: number }
+/**
+ * The lag of the projections of users. A live one follows every frame, so it is as far as that of its
+ * shard. Of another one the log says how much comes after it, and since when. A log that cannot say
+ * it now leaves it out.
+ */
+export const takeProjectionLags = async (shard: Shard, into: Measurements): Promise<void> => {
+  const { index, appliedLsn, projection } = shard
+  for (const { name } of shard.parts.settings.projections)
+    for (const { lsn, state } of projectionStatus([shard], name)) {
+      into.of(metrics.lagFrames).add(Math.max(0, appliedLsn - lsn), index, name)
+      const behind =
+        state === 'live'
+          ? { bytes: shard.lagBytes, ms: projection.behindMs }
+          : await logAfter(shard, lsn).catch(unlessUnknown)
+      if (!behind) continue
+      into.of(metrics.lagBytes).add(behind.bytes, index, name)
+      into.of(metrics.lagSeconds).add(behind.ms / 1_000, index, name)
+    }
+}
 
-/** The lag of projections of users, from scrape to scrape. */
-export class ProjectionLags {
-  readonly #halts = new Map<string, Halt>()
+/** The log after a frame: its bytes, and the age of its first frame, as far as the log has it. */
+const logAfter = async (shard: Shard, lsn: number): Promise<{ bytes: number; ms: number }> => {
+  if (shard.appliedLsn <= lsn) return { bytes: 0, ms: 0 }
+  const log = shard.files.log()
+  const { bytesAfter: bytes, firstLsn } = await log.run('state', { after: lsn })
+  const { frames } = await log.run('read', { from: Math.max(lsn + 1, firstLsn), maxBytes: 1 })
+  const [{ time } = { time: shard.now() }] = frames
+  return { bytes, ms: Math.max(0, shard.now() - time) }
+}
 
-  /** A live one is as far as the projection of its shard. Another one waits since it last moved. */
-  take(shard: Shard, into: Measurements): void {
-    const { index, appliedLsn, lagBytes, projection, parts } = shard
-    for (const { name } of parts.settings.projections)
-      for (const { lsn, state } of projectionStatus([shard], name)) {
-        const frames = Math.max(0, appliedLsn - lsn)
-        const isLive = state === 'live'
-        const haltMs = this.#haltMs(`${index}/${name}`, isLive || frames === 0, lsn, parts.clock)
-        into.of(metrics.lagFrames).add(frames, index, name)
-        if (isLive) into.of(metrics.lagBytes).add(lagBytes, index, name)
-        const lagMs = isLive ? projection.behindMs : haltMs
-        into.of(metrics.lagSeconds).add(lagMs / 1_000, index, name)
-      }
-  }
-
-  #haltMs(key: string, isCurrent: boolean, lsn: number, clock: Shard['parts']['clock']): number {
-    const now = clock.monotonic()
-    const halt = this.#halts.get(key)
-    if (!isCurrent && halt?.lsn === lsn) return now - halt.at
-    if (isCurrent) this.#halts.delete(key)
-    else this.#halts.set(key, { lsn, at: now })
-    return 0
-  }
+const unlessUnknown = (error: unknown): undefined => {
+  if (!isKeelsonError(error)) throw error
 }
 
 const failures: Readonly<Partial<Record<RecordedSort, Metric>>> = {
@@ -140,8 +143,10 @@ export const takeProcess = (
 ): void => {
   const { user, system } = process.cpuUsage()
   into.of(metrics.cpu).add((user + system) / 1e6)
-  into.of(metrics.memory).add(process.memoryUsage.rss())
-  into.of(metrics.heapUsed).add(process.memoryUsage().heapUsed)
+  const { rss, heapUsed, external } = process.memoryUsage()
+  into.of(metrics.memory).add(rss)
+  into.of(metrics.heapUsed).add(heapUsed)
+  into.of(metrics.external).add(external)
   into.of(metrics.startTime).add(Math.round(now / 1_000 - process.uptime()))
   if (loopDelayMs !== undefined) into.of(metrics.loopDelay).add(loopDelayMs / 1_000)
 }

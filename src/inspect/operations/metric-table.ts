@@ -172,7 +172,7 @@ export const metrics = {
   ),
   lagBytes: gauge(
     'keelson_projection_lag_bytes',
-    'Bytes of log that are applied and not projected. A named one has it while it is live.',
+    'Bytes of log that are applied and not projected.',
     ...['shard', 'name'],
   ),
   lagSeconds: gauge(
@@ -238,6 +238,10 @@ export const metrics = {
     'The longest delay of the event loop since the last scrape.',
   ),
   heapUsed: gauge('nodejs_heap_used_bytes', 'The used heap of V8.'),
+  external: gauge(
+    'nodejs_external_memory_bytes',
+    'Memory outside of the heap that its objects hold, such as buffers.',
+  ),
   cpu: counter('process_cpu_seconds_total', 'CPU time of the process, in user and system mode.'),
   memory: gauge('process_resident_memory_bytes', 'Memory of the process.'),
   startTime: gauge('process_start_time_seconds', 'When the process began, since 1970.'),

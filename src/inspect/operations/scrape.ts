@@ -11,10 +11,10 @@ import type { Records } from '../recorder/records.ts'
 import { endOf, type Format, familyText } from './exposition.ts'
 import { type HeardWork, hearWork } from './heard-metrics.ts'
 import {
-  ProjectionLags,
   takeFailures,
   takeInstance,
   takeProcess,
+  takeProjectionLags,
   takeShard,
 } from './instance-metrics.ts'
 import { metrics } from './metric-table.ts'
@@ -30,7 +30,6 @@ export class Scrapes {
   readonly #app: AppContext
   readonly #parts: InstanceParts
   readonly #survey: ProcessSurvey
-  readonly #lags = new ProjectionLags()
   readonly #records: Records
   /** Counters and histograms, which last from scrape to scrape. */
   readonly #heard = new Measurements()
@@ -86,7 +85,7 @@ export class Scrapes {
     for (const shard of shards) {
       await slice.spent()
       takeShard(shard, into)
-      this.#lags.take(shard, into)
+      await takeProjectionLags(shard, into)
     }
     await slice.spent()
     await takeRows(this.#app, into)
