@@ -99,7 +99,8 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
       const resting = atRest(process)
       if (resting) return resting
       const summary = await findProcess(app, process)
-      return new View(mailboxView(summary, waitingMessages(summary.ref, messagesMax)))
+      const messages = waitingMessages(summary.ref, messagesMax)
+      return new View(mailboxView(summary, messages, app.system.clock.now()))
     },
     machine: async (process: unknown) =>
       new View(machineView(await machineAt(app, process, shown))),

@@ -91,12 +91,7 @@ export const processFacts = (
     ['pid', `<${process.pid}>`],
     ['kind', process.kind],
     ['status', process.status],
-    [
-      'handling',
-      handling
-        ? `${handling.message}, for ${durationText(Math.max(0, now - handling.since))}`
-        : '-',
-    ],
+    ['handling', handlingText(handling, now)],
     [
       'queue',
       Number.isFinite(mailboxMax)
@@ -113,23 +108,32 @@ export const processFacts = (
   ])
 }
 
+const handlingText = (handling: ProcessSummary['handling'], now: number): string =>
+  handling ? `${handling.message}, for ${durationText(Math.max(0, now - handling.since))}` : '-'
+
 /** The most messages of a mailbox that are shown. */
 export const messagesMax = 20
 
 const payloadWidth = 120
 
-/** The messages that wait for a process: the first ones, and how many follow. */
+/**
+ * The message that a process handles, and those after it: the first ones, and how many follow. `now` is
+ * in ms since 1970.
+ */
 export const mailboxView = (
-  { mailbox }: ProcessSummary,
+  { mailbox, handling }: ProcessSummary,
   messages: readonly WaitingMessage[],
+  now: number,
 ): string => {
-  if (mailbox === 0) return 'no message waits'
+  const head = handling ? [`handling ${handlingText(handling, now)}`] : []
+  if (mailbox === 0) return [...head, 'no message waits'].join('\n')
   const rows = messages.map(({ what, payload }) => [
     printable(what),
     payload === undefined ? '' : printable(lineText(payload, payloadWidth)),
   ])
   const rest = mailbox - messages.length
   return [
+    ...head,
     textTable(['message', 'payload'], rows),
     ...(rest > 0 ? [`and ${countText(rest)} more`] : []),
   ].join('\n')

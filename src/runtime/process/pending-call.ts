@@ -50,6 +50,9 @@ export class CallList {
   }
 }
 
+/** A message in words, and since when its handler is pending, in ms since 1970. */
+export type Handling = { readonly message: string; readonly since: number }
+
 /** A process that has calls to answer. */
 export interface CallHolder {
   readonly pid: number
@@ -57,6 +60,7 @@ export interface CallHolder {
   readonly reason: ExitReason
   readonly shownReason: ExitReason
   readonly owed: CallList
+  readonly handling: Handling | undefined
   /** Its name and its number. */
   readonly title: string
   toString(): string
@@ -67,6 +71,10 @@ export interface Waiter {
   /** The waiting process has ended. */
   makerEnded(end: End): void
 }
+
+/** The handler of the call itself, or of a message before it. */
+const handlingText = (handling: Handling | undefined): string =>
+  handling ? `: it handles ${handling.message} since ${new Date(handling.since).toISOString()}` : ''
 
 /** Gets the outcome of a call: `failure` has the error of one that failed. */
 export type OnResult = (failure: { readonly error: unknown } | undefined) => void
@@ -230,9 +238,13 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   fire(): void {
     const timeoutMs = this.#timeoutMs
     const what = `no answer from ${this.#target?.title} within ${timeoutMs} ms`
+    const { handling } = this.#target ?? {}
+    const facts = { timeoutMs, ...(handling && { handling }) }
     const { late } = this
     this.#failWhereAwaited(
-      () => late?.() ?? this.#error('TIMEOUT', what, new End('timeout'), { timeoutMs }),
+      () =>
+        late?.() ??
+        this.#error('TIMEOUT', what + handlingText(handling), new End('timeout'), facts),
     )
   }
 

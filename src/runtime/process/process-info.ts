@@ -5,6 +5,7 @@ import { addressOf, type Ref } from '../words/address.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { sizeOf } from '../words/value-size.ts'
 import type { MessageNames } from './behaviour.ts'
+import type { Handling } from './pending-call.ts'
 import type { Process } from './process.ts'
 import { Ties } from './ties.ts'
 
@@ -30,8 +31,8 @@ export interface ProcessInfo {
   readonly restarts: number
   /** Messages handled so far. */
   readonly handled: number
-  /** The message whose handler is pending, in words, and since when (ms since 1970). */
-  readonly handling: { readonly message: string; readonly since: number } | undefined
+  /** The message whose handler is pending. */
+  readonly handling: Handling | undefined
 }
 
 /** The facts without ties: the process of a kind of entities is linked to each of them. */
@@ -59,10 +60,7 @@ export const processSummary = (process: Process): ProcessSummary => ({
   trapExit: process.trapping,
   restarts: process.restarts,
   handled: process.handled,
-  handling:
-    process.busy && process.current !== undefined
-      ? { message: describeMessage(process.current), since: process.busySince }
-      : undefined,
+  handling: process.handling,
 })
 
 const livingAt = (ref: Ref): Process | undefined => {

@@ -11,7 +11,13 @@ import { Ring } from '../queues/ring.ts'
 import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
-import { Envelope, type ExitMessage, kinds, type Message } from '../words/envelope.ts'
+import {
+  describeMessage,
+  Envelope,
+  type ExitMessage,
+  kinds,
+  type Message,
+} from '../words/envelope.ts'
 import {
   type End,
   type ExitReason,
@@ -30,7 +36,7 @@ import type { AbortWaits } from './abort-waits.ts'
 import type { Behaviour } from './behaviour.ts'
 import { crashReport } from './crash-report.ts'
 import { direct, type Outputs } from './outputs.ts'
-import { CallList, type PendingCall, type Waiter } from './pending-call.ts'
+import { CallList, type Handling, type PendingCall, type Waiter } from './pending-call.ts'
 import type { Listed } from './process-list.ts'
 import { Ties, tellTies } from './ties.ts'
 
@@ -203,6 +209,12 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** Messages that wait. */
   get depth(): number {
     return this.mailbox.length + this.aside
+  }
+
+  /** The message whose handler is pending. */
+  get handling(): Handling | undefined {
+    const { busy, current, busySince: since } = this
+    return busy && current ? { message: describeMessage(current), since } : undefined
   }
 
   /** Its identity, for telemetry. */

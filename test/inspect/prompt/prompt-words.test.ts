@@ -6,7 +6,14 @@ import { processWords, promptWords } from '../../../src/inspect/prompt/prompt-wo
 import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { helpText } from '../../../src/inspect/prompt/word-help.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
-import { type Context, type GenServer, name, noReply, reply } from '../../../src/runtime/index.ts'
+import {
+  type Context,
+  call,
+  type GenServer,
+  name,
+  noReply,
+  reply,
+} from '../../../src/runtime/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 
@@ -278,6 +285,25 @@ describe('commands', () => {
     )
     expect(views[1]).toMatch(/\ncast note {2}17\nand 12 more$/)
     await ask('resume(counter)')
+  })
+
+  test('state(p), mailbox(p) and info(p) name the message of a handler that does not end', async () => {
+    const { ask, app: running, clock } = await session()
+    const hangs: GenServer<{ calls: { hang: () => void } }, number> = {
+      init: () => 0,
+      calls: { hang: () => new Promise<never>(() => undefined) },
+    }
+    const stuck = await running.system.start(hangs, undefined, { label: 'stuck' })
+    call(stuck, 'hang', undefined, { timeoutMs: 600_000 }).catch(() => undefined)
+    await clock.advance(12_000)
+
+    expect(await ask(`mailbox(${stuck.pid})`)).toMatch(
+      /^handling call hang, for 1\d(\.\d+)? s\nno message waits$/,
+    )
+    expect(await ask(`info(${stuck.pid})`)).toMatch(/\nhandling +call hang, for 1\d(\.\d+)? s\n/)
+    expect(await ask(`state(${stuck.pid})`)).toMatch(
+      /^TIMEOUT: .*stuck <\d+> within \d+ ms: it handles call hang since 20\S+Z/,
+    )
   })
 
   test('whereis(p) is the pid of a name, and undefined without one', {

@@ -1,7 +1,7 @@
 /** What the error of a call says: who did not answer what, who asked, and from where. */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError, type KeelsonError } from '../../../src/errors.ts'
-import { call, describeReason, getState } from '../../../src/runtime/index.ts'
+import { call, describeReason, type GenServer, getState } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Echo from '../server/echo.ts'
 import * as Runner from '../task/runner.ts'
@@ -32,6 +32,33 @@ describe('the error of a call', () => {
       ...{ reason: 'timeout', timeoutMs: 10, message: 'keep' },
       target: `echo <${pid}>`,
     })
+  })
+
+  test('that waits behind a handler which does not end names its message, and since when', async () => {
+    const { system, clock } = await stage()
+    const stuck = await system.start(
+      {
+        init: () => 0,
+        calls: { hang: () => new Promise<never>(() => undefined) },
+      } as GenServer<{ calls: { hang: () => void } }, number>,
+      undefined,
+      { label: 'stuck' },
+    )
+    const hangs = errorOf(call(stuck, 'hang', undefined, { timeoutMs: 20_000 }))
+    await clock.advance(12_000)
+    const since = clock.now() - 12_000
+    const error = errorOf(getState(stuck, { timeoutMs: 10 }))
+    await clock.advance(10)
+
+    expect(await error).toMatchObject({
+      code: 'TIMEOUT',
+      message: expect.stringContaining(
+        `within 10 ms: it handles call hang since ${new Date(since).toISOString()}`,
+      ),
+      details: { handling: { message: 'call hang', since } },
+    })
+    await clock.advance(10_000)
+    expect((await hangs).message).toContain('it handles call hang since')
   })
 
   test('whose target ends names it, the reason, and the caller when there is one', async () => {
