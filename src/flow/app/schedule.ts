@@ -47,8 +47,9 @@ const ends = ['FAILED', 'CANCELLED', 'CONFLICT'] as const
 /**
  * Starts a run of `workflow` at each time of a cron pattern: minute, hour, day, month and weekday,
  * with seconds before them if there are six; or `@daily` and the like. The id of a run is
- * `name/time`, so a time has one run, over crashes too. A pattern that a new version of the program
- * changes counts from its start on.
+ * `name/time`, so a time has one run, over crashes too. A change in a new version of the program
+ * counts from its start on: a new pattern or zone starts no run for an earlier time, and the times
+ * that passed under another `missed` or `overlap` are decided by that one.
  * @throws KeelsonError `CONFIG`
  */
 export const schedule = (
@@ -63,7 +64,7 @@ export const schedule = (
   if (workflow?.sort !== 'workflow') throw configError(`${path}.workflow`, 'a workflow', workflow)
   const idOf = (at: number): string => `${name}/${new Date(at).toISOString()}`
   const specs = scheduleSpecs({
-    ...{ name, cron, zone, policy, times: new CronTimes(cron, zone, path) },
+    ...{ name, declared: { cron, zone, ...policy }, times: new CronTimes(cron, zone, path) },
     begin: (app, at) => flow(app).start(workflow, { at }, { id: idOf(at) }),
     ended: (app, at) =>
       flow(app)

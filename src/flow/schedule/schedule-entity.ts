@@ -11,11 +11,11 @@ import { keptAwake } from '../runs/kept-awake.ts'
 import { scheduleKind } from '../runs/parts.ts'
 import type { CronTimes } from './cron.ts'
 import {
+  type Declared,
   type Plan,
   planAt,
-  planFrom,
+  planFor,
   planStarted,
-  type SchedulePolicy,
   startable,
 } from './schedule-plan.ts'
 
@@ -33,10 +33,8 @@ type App = Pick<AppContext, 'entity'>
 /** The times of a schedule and the runs that it begins, which are named by these times. */
 export type ScheduleTerms = {
   readonly name: string
-  readonly cron: string
-  readonly zone: string
+  readonly declared: Declared
   readonly times: CronTimes
-  readonly policy: SchedulePolicy
   /** Starts the run of a time, once. */
   readonly begin: (app: App, at: number) => Promise<unknown>
   /** Resolves when the run of a time has ended, in any way. Rejects while it cannot be known. */
@@ -54,7 +52,9 @@ export const scheduleSpecs = (terms: ScheduleTerms): readonly ChildSpec[] => {
 
 /** A schedule begins, and follows the end of its run, while it is awake: it is kept so. */
 const server = (terms: ScheduleTerms): Server => {
-  const { cron, zone, times, policy } = terms
+  const { declared, times } = terms
+  const planNow = (plan: State, context: Context): Plan =>
+    planFor(declared, times, context.now(), plan)
   return {
     init: () => undefined,
     wake: (plan, context) => {
@@ -62,28 +62,29 @@ const server = (terms: ScheduleTerms): Server => {
     },
     calls: {
       stay: (plan, _, context) => {
-        if (plan?.cron === cron && plan.zone === zone) return noReply(plan)
-        const next = planFrom(cron, zone, times, context.now(), plan)
+        const next = planNow(plan, context)
+        if (next === plan) return noReply(plan)
         setAlarm(next, context)
-        return noReply(next)
+        return goesOn(next)
       },
     },
     alarms: {
+      // It may be due under the declaration of an earlier program, and come before `stay`.
       due: (plan, _, context) => {
-        const next = planAt(plan as Plan, times, policy, context.now())
+        const next = planAt(planNow(plan, context), times, context.now())
         setAlarm(next, context)
-        return goesOn(next, policy)
+        return goesOn(next)
       },
     },
     continues: {
       // A time has one run, however often this step is tried.
       start: async (plan, _, context) => {
-        const at = plan && startable(plan, policy.overlap)
+        const at = plan && startable(plan)
         if (plan === undefined || at === undefined) return noReply(plan)
         await terms.begin(context.app as App, at)
-        const next = planStarted(plan, policy.overlap)
+        const next = planStarted(plan)
         if (next.running !== undefined) follow(terms, next.running, context)
-        return goesOn(next, policy)
+        return goesOn(next)
       },
     },
   }
@@ -94,10 +95,8 @@ const setAlarm = ({ next }: Plan, context: Context): void => {
   else context.setAlarm('due', { at: next })
 }
 
-const goesOn = (plan: Plan, { overlap }: SchedulePolicy) =>
-  startable(plan, overlap) === undefined
-    ? noReply(plan)
-    : noReply(plan, { continue: ['start'] } as const)
+const goesOn = (plan: Plan) =>
+  startable(plan) === undefined ? noReply(plan) : noReply(plan, { continue: ['start'] } as const)
 
 /** Waits beside the mailbox for the end of a run, and lets the next one start. */
 const follow = (terms: ScheduleTerms, at: number, context: Context): void =>
@@ -118,7 +117,7 @@ const follow = (terms: ScheduleTerms, at: number, context: Context): void =>
     }
     await life.apply((plan, turn) => {
       const next: Plan = { ...(plan as Plan), running: undefined }
-      if (startable(next, terms.policy.overlap) !== undefined) turn.addContinue('start')
+      if (startable(next) !== undefined) turn.addContinue('start')
       return reply(undefined, next)
     })
   })

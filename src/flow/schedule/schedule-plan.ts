@@ -10,10 +10,11 @@ export type Overlap = 'skip' | 'queue' | 'allow'
 /** How a schedule starts runs. */
 export type SchedulePolicy = { readonly missed: Missed; readonly overlap: Overlap }
 
-/** The state of a schedule. Times in ms since 1970. */
-export type Plan = {
-  readonly cron: string
-  readonly zone: string
+/** The declaration of a schedule in a program. */
+export type Declared = SchedulePolicy & { readonly cron: string; readonly zone: string }
+
+/** The state of a schedule, with the declaration that it was made by. Times in ms since 1970. */
+export type Plan = Declared & {
   /** The next time; `undefined`: there is none. */
   readonly next: number | undefined
   /** The times whose runs are to start, in order. */
@@ -30,25 +31,29 @@ export const waitingMax = 1_000
 /** A time that is later than this was missed. */
 const missedMs = 60_000
 
-/** The plan of a pattern that counts from `now` on. `before`: the plan of another pattern. */
-export const planFrom = (
-  cron: string,
-  zone: string,
+/**
+ * The plan that a declaration goes on with at `now`; the same object if it says what the plan says.
+ * A change of the declaration counts from `now` on. So a new pattern starts nothing for an earlier
+ * time, and the times that passed under another policy are decided by that policy.
+ */
+export const planFor = (
+  declared: Declared,
   times: CronTimes,
   now: number,
-  before: Plan | undefined,
-): Plan => ({
-  ...{ waiting: [], running: undefined, skipped: 0, ...before },
-  ...{ cron, zone, next: times.after(now) },
-})
+  plan: Plan | undefined,
+): Plan => {
+  const { cron, zone, missed, overlap } = declared
+  if (plan?.cron !== cron || plan.zone !== zone) {
+    const begun = { waiting: [], running: undefined, skipped: 0, ...plan, ...declared }
+    return { ...begun, next: times.after(now) }
+  }
+  const isSame = plan.missed === missed && plan.overlap === overlap
+  return isSame ? plan : { ...planAt(plan, times, now), ...declared }
+}
 
 /** The plan after the times until `now`. */
-export const planAt = (
-  plan: Plan,
-  times: CronTimes,
-  { missed, overlap }: SchedulePolicy,
-  now: number,
-): Plan => {
+export const planAt = (plan: Plan, times: CronTimes, now: number): Plan => {
+  const { missed, overlap } = plan
   if (plan.next === undefined || plan.next > now) return plan
   const { count, newest } = times.between(plan.next, now, waitingMax)
   const wanted =
@@ -69,11 +74,11 @@ export const planAt = (
 }
 
 /** The time whose run is to start now. */
-export const startable = ({ waiting, running }: Plan, overlap: Overlap): number | undefined =>
+export const startable = ({ waiting, running, overlap }: Plan): number | undefined =>
   running === undefined || overlap === 'allow' ? waiting[0] : undefined
 
 /** The plan after the run of the first waiting time has started. */
-export const planStarted = (plan: Plan, overlap: Overlap): Plan => {
+export const planStarted = (plan: Plan): Plan => {
   const [running, ...waiting] = plan.waiting
-  return { ...plan, waiting, running: overlap === 'allow' ? undefined : running }
+  return { ...plan, waiting, running: plan.overlap === 'allow' ? undefined : running }
 }

@@ -107,6 +107,46 @@ describe('a schedule', () => {
     expect(runs.length).toBe(8)
   })
 
+  test.each(['one', 'all', 'none'] as const)(
+    'with another pattern starts no run for a time before the new program: missed %s',
+    async (missed) => {
+      const { s, runs, make } = await scheduled('0 3 * * *', { missed, overlap: 'allow' })
+      await s.advance(hour)
+      await s.close()
+      // 03:00 of the old pattern passes while the program is down.
+      await s.advance(8 * hour)
+      await s.start({ app: make('*/20 * * * *') })
+      await s.advance(hour / 2)
+      expect(runs).toEqual(['01-01T09:20'])
+    },
+  )
+
+  test.each<[string, ScheduleOptions, ScheduleOptions, string[]]>([
+    ['one to all', { missed: 'one' }, { missed: 'all' }, ['01-01T05:00', '01-01T06:00']],
+    [
+      'all to none',
+      { missed: 'all' },
+      { missed: 'none' },
+      [2, 3, 4, 5, 6].map((at) => `01-01T0${at}:00`),
+    ],
+    ['none to all', { missed: 'none' }, { missed: 'all' }, ['01-01T06:00']],
+  ])(
+    'with another policy has the times that passed under the old one decided by that: %s',
+    async (_, old, policy, expected) => {
+      const { s, runs, report } = await scheduled('0 * * * *', { ...old, overlap: 'allow' })
+      await s.advance(hour + 1_000)
+      expect(runs.splice(0)).toEqual(['01-01T01:00'])
+      await s.powerCut()
+      await s.advance(4.5 * hour)
+      const changed = schedule('daily', '0 * * * *', report, { ...policy, overlap: 'allow' })
+      await s.start({
+        app: supervisor('app', {}, [flows({ workflows: [report], schedules: [changed] })]),
+      })
+      await s.advance(hour)
+      expect(runs).toEqual(expected)
+    },
+  )
+
   test('takes the names of croner for common patterns', async () => {
     const { s, runs } = await scheduled('@daily', { zone: 'Europe/Berlin' })
     await s.advance(2 * day)

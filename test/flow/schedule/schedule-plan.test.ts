@@ -6,7 +6,7 @@ import {
   type Overlap,
   type Plan,
   planAt,
-  planFrom,
+  planFor,
   planStarted,
   startable,
 } from '../../../src/flow/schedule/schedule-plan.ts'
@@ -73,13 +73,14 @@ describe('a cron pattern', () => {
 describe('a plan', () => {
   const cron = '0 * * * *'
   const times = new CronTimes(cron, 'UTC', 'schedule.s')
-  const begun = planFrom(cron, 'UTC', times, ms('2026-01-01T00:30Z'), undefined)
+  const declared = { cron, zone: 'UTC', missed: 'one', overlap: 'skip' } as const
+  const begun = planFor(declared, times, ms('2026-01-01T00:30Z'), undefined)
   const later = (plan: Plan, at: string, missed: Missed, overlap: Overlap): Plan =>
-    planAt(plan, times, { missed, overlap }, ms(at))
+    planAt({ ...plan, missed, overlap }, times, ms(at))
 
   test('counts from its begin, and does nothing before its next time', () => {
     expect(shown([begun.next as number])).toEqual(['2026-01-01T01:00'])
-    expect(later(begun, '2026-01-01T00:59Z', 'all', 'allow')).toBe(begun)
+    expect(planAt(begun, times, ms('2026-01-01T00:59Z'))).toBe(begun)
   })
 
   test.each([
@@ -110,10 +111,34 @@ describe('a plan', () => {
       ['queue', 1, undefined],
       ['allow', 1, '2026-01-01T02:00'],
     ] as const) {
-      const first = planStarted(later(begun, '2026-01-01T01:00Z', 'one', overlap), overlap)
+      const first = planStarted(later(begun, '2026-01-01T01:00Z', 'one', overlap))
       const plan = later(first, '2026-01-01T02:00Z', 'one', overlap)
-      const next = startable(plan, overlap)
+      const next = startable(plan)
       expect([plan.waiting.length, next && shown([next])[0]]).toEqual([waits, starts])
     }
+  })
+
+  test('goes on as it is under the declaration that it was made by', () => {
+    expect(planFor({ ...declared }, times, ms('2026-01-09T00:30Z'), begun)).toBe(begun)
+  })
+
+  test('under another pattern or zone begins nothing for an earlier time, and keeps what began', () => {
+    const going: Plan = { ...begun, waiting: [1, 2], running: 3, skipped: 4 }
+    const daily = new CronTimes('0 9 * * *', 'Europe/Berlin', 'schedule.s')
+    for (const changed of [{ cron: '0 9 * * *' }, { zone: 'Europe/Berlin' }]) {
+      const plan = planFor({ ...declared, ...changed }, daily, ms('2026-01-03T12:00Z'), going)
+      expect(plan).toEqual({ ...going, ...changed, next: ms('2026-01-04T08:00Z') })
+    }
+  })
+
+  test('under another policy has the times before it decided by the one under which they passed', () => {
+    const now = '2026-01-01T04:20Z'
+    const changed = { ...declared, missed: 'all', overlap: 'allow' } as const
+    const plan = planFor(changed, times, ms(now), begun)
+    expect(plan).toEqual({ ...later(begun, now, 'one', 'skip'), ...changed })
+    expect(shown(plan.waiting)).toEqual(['2026-01-01T04:00'])
+    expect(shown(planAt(plan, times, ms('2026-01-01T06:20Z')).waiting)).toEqual([
+      ...['2026-01-01T04:00', '2026-01-01T05:00', '2026-01-01T06:00'],
+    ])
   })
 })
