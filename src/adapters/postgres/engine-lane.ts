@@ -3,13 +3,22 @@
  * it was lost; work is done in the order in which it came. A failure of the connection is no answer:
  * the work may have taken effect.
  */
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import { type Columns, type Database, numberIn } from './database.ts'
-import { connectPg } from './pg-database.ts'
+import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type Columns, type Database, inTransaction, numberIn } from './database.ts'
+import { troubleIn, troubleText } from './engine-trouble.ts'
+import { connectPg, type PgDatabase } from './pg-database.ts'
 
 /** A call without an answer, which may be repeated. */
-export const noAnswer = (cause: unknown): KeelsonError =>
-  new KeelsonError('UNKNOWN_OUTCOME', `the server gave no answer: ${reasonText(cause)}`, { cause })
+const noAnswer = (cause: unknown): KeelsonError =>
+  new KeelsonError('UNKNOWN_OUTCOME', `the server gave no answer: ${troubleText(cause)}`, { cause })
+
+/** A repeat gets the same, until a person has mended what is wrong. */
+const refusal = (cause: unknown): KeelsonError => {
+  const found = troubleText(cause)
+  const details = { path: 'cluster.engine', expected: 'a server that serves this member', found }
+  const message = `the server does not serve this member: ${found}`
+  return new KeelsonError('CONFIG', message, { details, cause })
+}
 
 /** A statement waits for so long for the lock of a row, in ms: less than for an answer. */
 const lockMs = 5_000
@@ -20,6 +29,8 @@ export class EngineLane {
   #last: Promise<unknown> = Promise.resolve()
   #warning: string | undefined
   #isClosed = false
+  /** Cuts the connection that is being made. */
+  #connecting: AbortController | undefined
   readonly #config: Readonly<Record<string, unknown>>
   readonly #copies: number
   readonly #answerMs: number
@@ -32,7 +43,8 @@ export class EngineLane {
 
   /**
    * Does `work` on the connection. @throws KeelsonError what `work` decides; `CONFIG` if the server
-   * does not keep what it acknowledges; otherwise `UNKNOWN_OUTCOME`
+   * does not keep what it acknowledges, or refuses what only a person can mend; otherwise
+   * `UNKNOWN_OUTCOME`
    */
   run<T>(work: (database: Database) => Promise<T>): Promise<T> {
     const done = this.#last.then(() => this.#answer(work))
@@ -43,6 +55,7 @@ export class EngineLane {
   /** Ends the connection, also during work. Never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#connecting?.abort()
     await this.#drop()
   }
 
@@ -64,7 +77,7 @@ export class EngineLane {
     } catch (error) {
       if (isKeelsonError(error)) throw error
       await this.#drop()
-      throw noAnswer(error)
+      throw troubleIn(error) === 'person' ? refusal(error) : noAnswer(error)
     }
   }
 
@@ -77,8 +90,11 @@ export class EngineLane {
   }
 
   async #connected(): Promise<Database> {
+    const connecting = new AbortController()
+    this.#connecting = connecting
+    const bounds = { answerMs: this.#answerMs, signal: connecting.signal }
     const database = await connectPg(this.#config, {
-      answerMs: this.#answerMs,
+      ...bounds,
       onNotice: (code, text) => {
         // 00000 is a notice. A warning may say that the wait for a standby was cancelled: then the
         // commit is there, and may be lost with this server.
@@ -87,13 +103,15 @@ export class EngineLane {
     })
     try {
       for (const setting of settings) await database.query(`set ${setting}`)
+      await refusePooler(database, () => connectPg(this.#config, bounds))
       await refuseUnsafe(database, this.#copies)
-      // A commit would hold the connection until they are there.
-      if (this.#copies > 1) await waitForStandbys(database, this.#copies)
+      if (this.#copies > 0) await waitForStandbys(database, this.#copies)
       return database
     } catch (error) {
       await database.close()
       throw error
+    } finally {
+      this.#connecting = undefined
     }
   }
 
@@ -118,6 +136,37 @@ const settings = [
   'synchronous_commit = on',
   `default_transaction_isolation = 'read committed'`,
 ]
+
+/**
+ * Refuses a pooler that hands out server processes by transaction: settings and prepared statements
+ * of the connection would be on another process then. `connect` makes a second connection, which
+ * takes a process for a moment. @throws KeelsonError `CONFIG`
+ */
+const refusePooler = async (
+  database: PgDatabase,
+  connect: () => Promise<Database>,
+): Promise<void> => {
+  const pid = await pidOf(database)
+  // A pooler greets with another number.
+  if (pid === database.greetedPid) return
+  const other = await connect()
+  try {
+    const isKept = await inTransaction(
+      other,
+      async () => (await pidOf(other)) !== pid && (await pidOf(database)) === pid,
+    )
+    if (isKept) return
+  } finally {
+    await other.close()
+  }
+  const expected = 'the server itself, or a pooler by session'
+  throw configError('connectionString', expected, 'a pooler that mixes connections by transaction')
+}
+
+const pidOf = async (database: Database): Promise<number> => {
+  const [row = {}] = await database.query('select pg_backend_pid() as pid')
+  return numberIn(row, 'pid')
+}
 
 /** Refuses a server that may lose what it acknowledges. @throws KeelsonError `CONFIG` */
 const refuseUnsafe = async (database: Database, copies: number): Promise<void> => {
@@ -145,16 +194,24 @@ const awaitedIn = (names: string): number => {
   return count === undefined ? 1 : Number(count)
 }
 
-/** Without its standbys the server answers no commit: there is no answer before they are there. */
+/**
+ * Without its standbys the server answers no commit, and a commit would hold the connection until
+ * they are there. So there is no answer before.
+ */
 const waitForStandbys = async (database: Database, copies: number): Promise<void> => {
   const [found = {}] = await database.query(
-    `select count(*) filter (where sync_state in ('sync', 'quorum')) as standbys
-     from pg_stat_replication`,
+    `select count(*) filter (where sync_state in ('sync', 'quorum')) as standbys,
+       count(*) filter (where sync_state is null) as hidden,
+       current_setting('synchronous_standby_names') as names from pg_stat_replication`,
   )
+  const names = String(found.names)
+  const awaited = Math.max(copies - 1, awaitedIn(names))
   const standbys = numberIn(found, 'standbys')
-  if (standbys >= copies - 1) return
+  // A user who may not see them is believed, unless the number of copies depends on it.
+  if (standbys + (copies > 1 ? 0 : numberIn(found, 'hidden')) >= awaited) return
   const hint = 'the user needs the role pg_monitor to see them'
-  throw new Error(`it has ${standbys} synchronous standbys of ${copies - 1} (${hint})`)
+  const wanted = `synchronous_standby_names is ${names}`
+  throw new Error(`it has ${standbys} synchronous standbys of ${awaited} (${wanted}; ${hint})`)
 }
 
 const unsafe = (what: string, details: Columns): KeelsonError =>

@@ -3,7 +3,7 @@ import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
 import { systemClock } from '../../clock.ts'
-import { KeelsonError, reasonText } from '../../errors.ts'
+import { configError, KeelsonError, reasonText } from '../../errors.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
 /** When a connection is cut, whatever is pending. */
@@ -15,18 +15,25 @@ export type Bounds = {
   readonly onNotice?: (code: string, text: string) => void
 }
 
+/** A connection to a server. */
+export type PgDatabase = Database & {
+  /** The server process as the greeting named it. A pooler names one that there is not. */
+  readonly greetedPid: number | undefined
+}
+
 /**
  * Connects.
- * @throws KeelsonError `CONFIG` if a package is not installed; the error of `pg` if the server is
- * away or refuses; the reason of a `signal` that has aborted
+ * @throws KeelsonError `CONFIG` if a package is not installed, or several hosts are named; the error
+ * of `pg` if the server is away or refuses; the reason of a `signal` that has aborted
  */
 export const connectPg = async (
   config: Readonly<Record<string, unknown>>,
   { answerMs = 60_000, signal, onNotice }: Bounds = {},
-): Promise<Database> => {
+): Promise<PgDatabase> => {
   const { pg, copyFrom } = await loaded()
   signal?.throwIfAborted()
   const client = new pg.Client(config as ClientConfig)
+  refuseSeveralHosts(client)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
   if (onNotice) client.on('notice', ({ code = '', message = '' }) => onNotice(code, message))
@@ -55,7 +62,15 @@ export const connectPg = async (
       return answered(client, answerMs, copied)
     },
     close,
+    greetedPid: (client as unknown as { readonly processID?: number }).processID,
   }
+}
+
+/** libpq takes a list, and `pg` asks for the address of a host with that name, for ever. */
+const refuseSeveralHosts = ({ host }: Client): void => {
+  if (!host.includes(',') || host.startsWith('/')) return
+  const expected = 'one host: a name or an address that leads to the primary'
+  throw configError('connectionString', expected, `${host.split(',').length} hosts`)
 }
 
 /** Where a server is, without what must not be shown. */

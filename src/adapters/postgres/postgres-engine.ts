@@ -1,6 +1,6 @@
 /**
  * An engine for several members in PostgreSQL, in the schema `keelson_cluster`. A member connects
- * directly: a pooler that hands out connections by transaction would lose its settings.
+ * directly, or through a pooler by session: another one would lose the settings of a connection.
  */
 import { anything, argument, object, optional, recordOf, secret, that } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
@@ -12,6 +12,7 @@ import type {
   SharedLog,
   SharedSession,
 } from '../../storage/index.ts'
+import { clientOptions } from './client-options.ts'
 import { inTransaction, numberIn } from './database.ts'
 import { postgresFiles } from './engine-files.ts'
 import { EngineLane } from './engine-lane.ts'
@@ -29,7 +30,7 @@ export type PostgresEngineOptions = {
 
 /** `pg` takes other texts for the name of a database, or fails at each connection. */
 const url = that<string>(
-  'a URL as postgres://user:password@host:port/database',
+  'a URL as postgres://user:password@host:port/database, with one host',
   (found) => typeof found === 'string' && /^postgres(ql)?:/.test(found) && URL.canParse(found),
 )
 
@@ -55,11 +56,7 @@ const answerMs = 10_000
  */
 export const postgresEngine = (options: PostgresEngineOptions = {}): SharedEngine => {
   const { connectionString, client } = engineOptions(options, argument('', 'postgresEngine'))
-  const config = {
-    ...{ application_name: 'keelson', keepAlive: true },
-    ...client,
-    ...(connectionString !== undefined && { connectionString }),
-  }
+  const config = clientOptions(connectionString, client)
   return {
     description: describedServer(connectionString),
     open: async ({ cluster, copies }) => {

@@ -17,6 +17,7 @@ import {
 } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Replica } from '../../storage/index.ts'
+import { clientOptions } from './client-options.ts'
 import type { Database } from './database.ts'
 import { connectPg, describedServer } from './pg-database.ts'
 import { connectPglite } from './pglite-database.ts'
@@ -65,12 +66,8 @@ const graceMs = 1_000
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const postgres = (options: PostgresOptions = {}): Replica => {
-  const { connectionString, client = {}, statementMs } = postgresOptions(options, argument())
-  const config = {
-    ...{ application_name: 'keelson', keepAlive: true },
-    ...client,
-    ...(connectionString !== undefined && { connectionString }),
-  }
+  const { connectionString, client, statementMs } = postgresOptions(options, argument())
+  const config = clientOptions(connectionString, client)
   return replicaOver(describedServer(connectionString), async (signal) => {
     const database = await connectPg(config, { answerMs: statementMs + graceMs, signal })
     // A statement that waits for a lock, or a follower that is held up, must not hold others up.

@@ -45,8 +45,8 @@ export const runOnEngine = <Report>(
 }
 
 /**
- * A session, also with an engine that has fewer copies than members want: a look needs one.
- * @throws KeelsonError as `SharedEngine.open` does for one copy
+ * A session, also with an engine that has fewer copies than members want: a look needs none.
+ * @throws KeelsonError as `SharedEngine.open` does for no copies
  */
 const connected = async ({
   name,
@@ -60,8 +60,8 @@ const connected = async ({
     return { session: await engine.open({ cluster: name, copies }), durability: { copies } }
   } catch (error) {
     const mayBeCopies = isKeelsonError(error, 'UNKNOWN_OUTCOME') || isKeelsonError(error, 'CONFIG')
-    if (copies === 1 || !mayBeCopies) throw error
-    const session = await engine.open({ cluster: name, copies: 1 })
+    if (!mayBeCopies) throw error
+    const session = await engine.open({ cluster: name, copies: 0 })
     return { session, durability: { copies, refusal: reasonText(error) } }
   }
 }

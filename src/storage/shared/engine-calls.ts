@@ -1,6 +1,8 @@
 /**
  * The calls of one host to its engine. A call without an answer is repeated as it is, until the
- * engine answers or the host ends. The meaning of an answer is not decided here.
+ * engine answers or the host ends. So is a call of an instance that the engine refuses with
+ * `CONFIG`: a person mends that, and the instance goes on. The meaning of an answer is not decided
+ * here.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
@@ -12,13 +14,16 @@ const [firstPauseMs, longestPauseMs] = [10, 1_000]
 /** Calls that end together. */
 export class EngineCalls {
   readonly #clock: Clock
+  readonly #mayRefuse: boolean
   readonly #pending = new Set<(reason: KeelsonError) => void>()
   #end: KeelsonError | undefined
   /** Why the last call had no answer; `undefined` after an answer. */
   #silence: KeelsonError | undefined
 
-  constructor(clock: Clock) {
+  /** `mayRefuse`: there is no instance yet, and `CONFIG` is an answer. */
+  constructor(clock: Clock, { mayRefuse = false } = {}) {
     this.#clock = clock
+    this.#mayRefuse = mayRefuse
   }
 
   /** Why the calls have ended; `undefined` before. */
@@ -59,7 +64,7 @@ export class EngineCalls {
             settle(() => resolve(answer))
           },
           (error: unknown) => {
-            this.#silence = isKeelsonError(error, 'UNKNOWN_OUTCOME') ? error : undefined
+            this.#silence = this.#isSilence(error) ? error : undefined
             if (!this.#silence) settle(() => reject(error))
             else if (this.#pending.has(refuse)) pause = this.#again(pauseMs, attempt)
           },
@@ -82,6 +87,11 @@ export class EngineCalls {
         isKeelsonError(error, 'FENCED') || (isKeelsonError(error, 'BAD_CURSOR') && !isTrimmed())
       throw isFenced && error !== this.#end ? this.end(fenced(error)) : error
     }
+  }
+
+  #isSilence(error: unknown): error is KeelsonError {
+    if (isKeelsonError(error, 'CONFIG')) return !this.#mayRefuse
+    return isKeelsonError(error, 'UNKNOWN_OUTCOME')
   }
 
   #again(pauseMs: number, attempt: (pauseMs: number) => void): Cancel {

@@ -51,7 +51,7 @@ export const startMember = async (
   ports: Ports,
 ): Promise<App> => {
   const storage = await loadSharedStorage()
-  const calls = new storage.EngineCalls(ports.clock)
+  const calls = new storage.EngineCalls(ports.clock, { mayRefuse: true })
   const waitsFor = waiting(options)
   const abort = (): void => void calls.end(aborted())
   // A start that waits for an engine may have no connection that would hold the process.

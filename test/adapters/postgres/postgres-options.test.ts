@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { clientOptions } from '../../../src/adapters/postgres/client-options.ts'
 import { pglite, postgres, restore } from '../../../src/adapters/postgres/postgres.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
@@ -55,6 +56,59 @@ describe('postgresEngine', () => {
     for (const options of [{}, { connectionString: 'postgres://me@localhost/db?host=%2Ftmp' }])
       expect(postgresEngine(options).description).toContain('postgres')
   })
+})
+
+describe('a URL beside options of the client', () => {
+  const from = async (connectionString: string, client: object) => {
+    const { default: pg } = await import('pg')
+    const { user, password, host, port, database, ssl } = new pg.Client(
+      clientOptions(connectionString, client as never),
+    )
+    return { user, password, host, port, database, ssl }
+  }
+
+  test('has what the client adds, and loses nothing of it', async () => {
+    const ssl = { ca: 'certificate' }
+    expect(await from('postgres://me@db/shop', { password: 's%c:ret', port: 5433, ssl })).toEqual({
+      ...{ user: 'me', password: 's%c:ret', host: 'db', port: 5433, database: 'shop', ssl },
+    })
+    expect(await from('postgres://', { host: '/tmp', user: 'me', database: 'a b' })).toMatchObject({
+      ...{ user: 'me', host: '/tmp', database: 'a b' },
+    })
+  })
+
+  test.each([
+    ['client.ssl', `${url}?sslmode=require`, { ssl: { ca: 'certificate' } }],
+    ['client.ssl', `${url}?sslrootcert=/ca.pem`, { ssl: true }],
+    ['client.password', url, { password: 'other' }],
+    ['client.host', url, { host: 'other' }],
+    ['client.application_name', `${url}?application_name=one`, { application_name: 'two' }],
+    ['client.password', 'postgres://me@db/shop', { password: () => 'secret' }],
+  ])('is refused with %s if both decide it', (path, connectionString, client) => {
+    for (const make of [postgres, postgresEngine]) {
+      const refused = () => make({ connectionString, client })
+
+      expect(refused).toThrow(
+        expect.objectContaining({
+          code: 'INVALID_ARGUMENT',
+          details: expect.objectContaining({ path }),
+        }),
+      )
+      expect(refused).not.toThrow(/secret/)
+    }
+  })
+
+  test.each(['postgres://me@a,b/shop', 'postgres:///shop?host=a,b,c'])(
+    'is refused with several hosts: %s',
+    async (connectionString) => {
+      const opened = postgresEngine({ connectionString }).open({ cluster: 'c', copies: 1 })
+
+      await expect(opened).rejects.toMatchObject({
+        code: 'CONFIG',
+        message: expect.stringContaining('one host'),
+      })
+    },
+  )
 })
 
 describe('restore', () => {

@@ -62,6 +62,25 @@ test('an owner that is cut off answers no read, and ends when the standby has ta
   expect(app.store.get('k')).toBe('v')
 })
 
+test('an owner that the engine refuses, as for a changed password, goes on when that is mended', async () => {
+  const members = new Members()
+  const owner = await members.start('a')
+  await members.during(owner.store.put('k', 'v'))
+  const session = members.sessions.get('a') as SimulatedSession
+  session.refusal = new KeelsonError('CONFIG', 'the password is wrong')
+  const put = owner.store.put('k', 'refused').catch((error: unknown) => error)
+  await members.clock.advance(10 * leaseMs)
+  expect(owner.health().cluster).toMatchObject({ phase: 'unsure' })
+
+  session.refusal = undefined
+  await members.clock.advance(5 * leaseMs)
+
+  await members.during(put)
+  expect(owner.health().cluster).toMatchObject({ phase: 'owner' })
+  await members.during(owner.store.put('k', 'again'))
+  expect(owner.store.get('k')).toBe('again')
+})
+
 test('options of a local log are refused, and wrong ones of the cluster', async () => {
   const members = new Members()
   const pathOf = async (more: object): Promise<unknown> =>

@@ -202,6 +202,8 @@ export class SimulatedEngine implements SharedEngine {
 export class SimulatedSession implements SharedSession {
   /** The answer to the next request is lost; the request takes effect. */
   losesNext = false
+  /** The answer to each request from now on. */
+  refusal: KeelsonError | undefined
   #pausedUntil = 0
   #isClosed = false
   readonly #engine: SimulatedEngine
@@ -397,6 +399,7 @@ export class SimulatedSession implements SharedSession {
   /** `onlyReads`: the engine answers it also when it is alone. */
   async #ask<T>(lane: Lane, work: () => T, onlyReads = false): Promise<T> {
     if (this.#isClosed) throw noAnswer()
+    if (this.refusal) throw this.refusal
     if (!this.#engine.faults) return this.#answeredAtOnce(work)
     return this.#answeredLater(lane, work, this.#engine.faults, onlyReads)
   }
