@@ -41,6 +41,7 @@ export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
 export { readBlobRange } from './blobs/blob-reader.ts'
 export { recordExtent } from './blobs/blob-record.ts'
+export { blobSizesPath, type LostFile, lostSegments } from './blobs/blob-sizes.ts'
 export { Blobs } from './blobs/blobs.ts'
 export { crc32 } from './bytes/crc32.ts'
 export { publicKeyOf } from './bytes/ed25519.ts'
@@ -111,6 +112,7 @@ export {
   type LogFloor,
   lockFileName,
   readDataFolder,
+  type ShardFolders,
   shardFolder,
   shardsPresent,
   writeDataFolder,
@@ -277,6 +279,7 @@ export {
   lockRows,
   loggedBlobRows,
   rowClassOf,
+  unlistedBlobsKey,
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'
 export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'

@@ -8,6 +8,8 @@
 import { isAbsolute } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
+  blobSizesPath,
+  type Disk,
   type Evidence,
   factsFileName,
   type Inspection,
@@ -15,6 +17,8 @@ import {
   type LogHost,
   type LogHostFactory,
   type LogOptions,
+  type LostFile,
+  lostSegments,
   type NamedSnapshot,
   namesSnapshot,
   type OpenReport,
@@ -22,7 +26,9 @@ import {
   type ProjectionStore,
   type Projections,
   pathIn,
+  refusing,
   SerialQueue,
+  type ShardFolders,
   type SnapshotProgress,
   type SnapshotProtocol,
   shardFolder,
@@ -48,7 +54,10 @@ export type SnapshotBases = {
 /** The place of the files, and the ports to reach them. */
 export type FileParts = {
   readonly index: number
-  readonly folders: { readonly wal: string; readonly lmdb: string }
+  readonly folders: Omit<ShardFolders, 'path'>
+  readonly disk: Disk
+  /** The engine of a cluster has what the folder may lose. */
+  readonly isCache?: boolean | undefined
   readonly logOptions: LogOptions
   /** The greatest map of the projection, in bytes. */
   readonly mapBytes: number
@@ -267,6 +276,7 @@ export class ShardFiles {
     // A snapshot that is needed is read whole, before anything is changed.
     while (inspection.base?.kind === 'snapshot' && !(await this.#isSound(inspection.base.snapshot)))
       inspection = await this.#inspection(host, position)
+    this.#refuseLosses()
     this.#lock = inspection.lock
     const { kind } = inspection.base ?? {}
     if (kind === 'snapshot' || (kind === 'log' && position)) this.#mustRebuild = true
@@ -292,6 +302,17 @@ export class ShardFiles {
     return inspection.catch((error: unknown) => {
       throw withShard(index, error)
     })
+  }
+
+  /**
+   * Refuses a shard that lost segments of blobs, while nothing is changed. The log judges its own
+   * segments and the snapshots that its rows need; the projection is derived from both.
+   */
+  #refuseLosses(): void {
+    const { disk, folders, index, isCache } = this.parts
+    if (isCache) return
+    const lost = refusing(() => lostSegments(disk, folders.blobs))
+    if (lost.length > 0) throw lostBlobs(index, lost, blobSizesPath(folders.blobs))
   }
 
   async #isSound(snapshot: NamedSnapshot): Promise<boolean> {
@@ -402,6 +423,17 @@ export const hasEnded = (error: unknown): boolean =>
 /** Whether the engine of a log does not answer. The next host may open the log. */
 export const isAway = (error: unknown): error is KeelsonError =>
   isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'engine'
+
+/** `note`: the file that says what there was. Without it a start goes on. */
+const lostBlobs = (shard: number, lost: readonly LostFile[], note: string): KeelsonError => {
+  const [first] = lost
+  const more = lost.length > 1 ? `, and ${lost.length - 1} more files` : ''
+  return new KeelsonError(
+    'CORRUPT',
+    `shard ${shard} has lost large values: ${first?.file}: ${first?.evidence}${more}; put the files back or restore a backup; to start without them, remove ${note}`,
+    { details: { shard, file: first?.file, evidence: first?.evidence, lost } },
+  )
+}
 
 /** A log names its files as its folder does. To the caller of a start each shard has such files. */
 const withShard = (index: number, error: unknown): unknown => {

@@ -10,6 +10,7 @@ import {
   decodeFrame,
   type ProjectionStore,
   type RowChange,
+  unlistedBlobsKey,
 } from '../../storage/index.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { ProjectionShard } from './projection-shard.ts'
@@ -77,14 +78,12 @@ const pause = ({ signal, system }: Opener, ms: number): Promise<void> =>
   })
 
 /**
- * A snapshot is made of a projection that is there already. So one that is not ahead of the newest
- * snapshot may be as it was loaded: now, by a process that died right after, or before its folder
- * was set back. Later frames are applied only when these rows are there.
+ * Adds the rows of the blobs in the frames that the log has up to the position. A load leaves a row
+ * that says that they are missing. That row goes last, and later frames are applied after it.
  */
 const addBlobRows = async (shard: ProjectionShard, projection: ProjectionStore): Promise<void> => {
   const position = projection.position()
-  const newest = shard.snapshots.named.at(-1)?.lsn ?? 0
-  if (!position || position.lsn > newest || !shard.blobs.hasFolder()) return
+  if (!position || !projection.get(unlistedBlobsKey)) return
   const log = shard.files.log()
   const { firstLsn } = await log.run('state', null)
   for (let next = firstLsn; next <= position.lsn; ) {
@@ -95,7 +94,8 @@ const addBlobRows = async (shard: ProjectionShard, projection: ProjectionStore):
       rows.push(...blobRowsOfFrame(units, lsn))
     }
     if (rows.length > 0) await projection.commit(new Map(rows), position)
-    if (read.next <= next) return
+    if (read.next <= next) break
     next = read.next
   }
+  await projection.commit([[unlistedBlobsKey, undefined]], position)
 }

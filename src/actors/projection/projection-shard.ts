@@ -24,7 +24,7 @@ export type ProjectionShard = LogShard & {
   readonly due: MomentWatch
   /** Whether a birth of an entity has ended whose rows are to be removed: 0 if so. */
   readonly removals: MomentWatch
-  readonly blobs: { readonly reader: ReadBlob; hasFolder(): boolean }
+  readonly blobs: { readonly reader: ReadBlob }
   readonly snapshots: {
     readonly named: readonly NamedSnapshot[]
     measured(log: LogState): void

@@ -30,6 +30,7 @@ export class BlobStreamWriter {
   readonly #disk: Disk
   readonly #dir: string
   readonly #file: DiskFile
+  readonly #writer: BlobWriter
   readonly #sha = startSha256()
   readonly #sums: ChunkSums
   #size = 0
@@ -42,6 +43,7 @@ export class BlobStreamWriter {
     this.#disk = disk
     this.#dir = dir
     this.#file = file
+    this.#writer = writer
     this.#sums = new ChunkSums({ segment, offset: blobHeaderBytes })
   }
 
@@ -80,6 +82,7 @@ export class BlobStreamWriter {
       this.#disk.syncFolder(this.#dir)
       this.#file.close()
     })
+    this.#writer.reached(this.segment, blobHeaderBytes + this.#size + trailer.length)
     return { size: this.#size, ...place, sha256: sum }
   }
 

@@ -18,6 +18,7 @@ import {
   writeNext,
 } from './blob-folder.ts'
 import { blobBytesMax, recordBytes } from './blob-record.ts'
+import { BlobSizes } from './blob-sizes.ts'
 import { RecordWriter } from './record-writer.ts'
 
 /** The folder of blobs, and its limit. */
@@ -44,6 +45,8 @@ export class BlobWriter {
   /** The next number as made durable. */
   #promised: number
   #active: Active | undefined
+  /** None of a cache: the engine has whatever its folder may lose. */
+  readonly #sizes: BlobSizes | undefined
   /** The folder exists durably. */
   #hasFolder = false
 
@@ -59,6 +62,7 @@ export class BlobWriter {
     this.#options = options
     this.#next = firstNumber(options, listing)
     this.#promised = 0
+    this.#sizes = options.numbers ? undefined : new BlobSizes(disk, options.dir)
     for (const name of listing.leftovers) attempt(() => disk.remove(pathIn(options.dir, name)))
   }
 
@@ -83,6 +87,22 @@ export class BlobWriter {
       const refs = this.#append(this.#active as Active, distinct, bytes, isNew)
       return places.map((at) => refs[at] as BlobRef)
     })
+  }
+
+  /** The blobs of a segment are durable up to this offset, with its name. */
+  reached(segment: number, bytes: number): void {
+    this.#sizes?.reach(segment, bytes)
+  }
+
+  /** A segment is to be cut to this many bytes, or removed. @throws DiskError: it must stay */
+  willCut(segment: number, bytes: number): void {
+    this.#sizes?.lower(segment, bytes)
+  }
+
+  /** Ends the active segment, and makes durable what is noted of all. */
+  close(): void {
+    this.seal()
+    this.#sizes?.close()
   }
 
   /** Makes the file of a new segment. A stream uses it for itself. @throws DiskError */
@@ -155,6 +175,7 @@ export class BlobWriter {
       active.file.sync()
       if (isNew) this.#disk.syncFolder(this.#options.dir)
       active.end += bytes
+      this.reached(active.segment, active.end)
       return refs
     } catch (error) {
       // The content of the file is unknown now, so nothing is appended to it.

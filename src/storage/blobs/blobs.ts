@@ -171,6 +171,7 @@ export class Blobs {
     if (!isSameWork(this.#clearing, segment, live)) {
       this.#endClearing()
       if (live.length === 0) writer.promiseNumbers()
+      writer.willCut(segment, live.at(-1)?.to ?? 0)
       this.#clearing = { segment, live, steps: clearing(this.#disk, this.#dir, segment, live) }
     }
     let done = true
@@ -195,7 +196,7 @@ export class Blobs {
     for (const stream of [...this.#streams.keys()]) this.#abort(stream)
     for (const reading of this.#readings.values()) reading.close()
     this.#readings.clear()
-    this.#writer?.seal()
+    this.#writer?.close()
     this.#writer = undefined
   }
 }

@@ -27,7 +27,7 @@ import type { RowComparison, ShardFacts, SnapshotState } from './shard-facts.ts'
 import { basesOf, isProjectionUsable, isRebuildable } from './shard-health.ts'
 
 /** Rows that a replay of the log does not give. */
-const underived = new Set(['loggedBlob', 'derived', 'projected', 'projectionMark'])
+const underived = new Set(['loggedBlob', 'unlistedBlobs', 'derived', 'projected', 'projectionMark'])
 
 /** The changes of rows that are held before they are committed. */
 const pieceRows = 10_000

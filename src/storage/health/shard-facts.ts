@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
 import { listBlobs } from '../blobs/blob-folder.ts'
+import { type LostFile, lostSegments } from '../blobs/blob-sizes.ts'
 import type { KnownShard, ShardFolders } from '../disk/data-folder.ts'
 import { isFileFailure } from '../disk/disk-failure.ts'
 import { labelled, stepsAs, summed } from '../disk/steps.ts'
@@ -55,6 +56,8 @@ export type ShardFacts = Omit<ShardExamination, 'isDeep'> & {
   /** `absent` too if it was not examined. */
   readonly projection: ProjectionExamination
   readonly blobs: readonly BlobFault[]
+  /** Segments of blobs with fewer bytes than noted. */
+  readonly lostSegments: readonly LostFile[]
   readonly leftovers: Leftovers
   /** The saved states of the journal, oldest first. */
   readonly states: readonly AppStateFile[]
@@ -99,14 +102,19 @@ export function* examiningShard(
   const states = examineAppStates(disk, folders.snapshots)
   const journal = { states, hadState: hadState || states.length > 0 }
   const facts = { ...known, isLive, manifest, log, snapshots, projection, ...journal }
-  if (isLive) return { ...facts, blobs: [], leftovers: { temporary: [], quarantines: [] } }
+  if (isLive)
+    return { ...facts, blobs: [], lostSegments: [], leftovers: { temporary: [], quarantines: [] } }
   yield* addFrames(disk, facts, refs)
   const blobs = yield* labelled(
     `the blobs of ${name}`,
     examiningBlobs(disk, folders.blobs, refs, isDeep),
   )
   const named = manifest.manifest?.snapshots ?? []
-  return { ...facts, blobs, leftovers: leftoversIn(disk, folders, named) }
+  return {
+    ...facts,
+    ...{ blobs, lostSegments: lostSegments(disk, folders.blobs) },
+    leftovers: leftoversIn(disk, folders, named),
+  }
 }
 
 const savedStateKey = Buffer.from(entityRowKey(savedStateEntity))
@@ -206,10 +214,12 @@ const faultOf = (disk: Disk, file: string, error: unknown) => {
   throw error
 }
 
+type FactsOfFiles = 'blobs' | 'lostSegments' | 'leftovers'
+
 /** Adds the references of frames that no row shows yet. A damaged log is not read for that. */
 function* addFrames(
   disk: Disk,
-  { shard, folders, log, projection, snapshots }: Omit<ShardFacts, 'blobs' | 'leftovers'>,
+  { shard, folders, log, projection, snapshots }: Omit<ShardFacts, FactsOfFiles>,
   refs: BlobRefs,
 ): Generator<Progress, void> {
   const { found, segments } = log

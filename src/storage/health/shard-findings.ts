@@ -1,6 +1,7 @@
 /** The findings about a shard: what its facts mean, and what to do. Pure. */
 
 import { join } from 'node:path'
+import { blobSizesPath } from '../blobs/blob-sizes.ts'
 import { factsFileName, isOlder } from '../disk/data-folder.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { type Finding, finding, type RepairStep, repairing, restoring } from './finding.ts'
@@ -30,6 +31,7 @@ const otherFindings = (facts: PlacedFacts): Finding[] => [
   ...stateFindings(facts),
   ...projectionFindings(facts),
   ...blobFindings(facts),
+  ...segmentFindings(facts),
   ...leftoverFindings(facts),
 ]
 
@@ -164,7 +166,7 @@ const compared = (facts: PlacedFacts): Finding[] => {
 /** The most keys that a finding names. */
 const keysShown = 10
 
-const blobFindings = ({ blobs, dir }: PlacedFacts): Finding[] => {
+const blobFindings = ({ blobs, dir, folders }: PlacedFacts): Finding[] => {
   const files = new Set(blobs.map(({ file, of }) => `${typeof of}:${file}`))
   return [...files].map((name) => {
     const of = blobs.filter((each) => `${typeof each.of}:${each.file}` === name)
@@ -182,11 +184,22 @@ const blobFindings = ({ blobs, dir }: PlacedFacts): Finding[] => {
     return finding(isMissing ? 'blob.missing' : 'blob.damaged', {
       file,
       evidence: seen,
-      remedy:
-        'Take the values from a backup: keelson restore BACKUP --to DIR2. Then put them again, or delete the keys: until then no backup of this folder can be made.',
+      remedy: `Take the values from a backup: keelson restore BACKUP --to DIR2. To start without a lost file, remove ${blobSizesPath(folders.blobs)}. Then put the values again, or delete the keys: until then no backup of this folder can be made.`,
     })
   })
 }
+
+/** Segments that are lost, as far as no value has named them already. */
+const segmentFindings = ({ blobs, lostSegments, folders }: PlacedFacts): Finding[] =>
+  lostSegments
+    .filter(({ file }) => !blobs.some((blob) => blob.file === file && typeof blob.of === 'string'))
+    .map(({ file, evidence, isMissing }) =>
+      finding(isMissing ? 'blob.missing' : 'blob.damaged', {
+        file,
+        evidence: `${evidence}, and no value that was found refers to what is lost`,
+        remedy: `Put the file back, or take it from a backup. To start without it, remove ${blobSizesPath(folders.blobs)}.`,
+      }),
+    )
 
 const leftoverFindings = (facts: PlacedFacts): Finding[] => [
   ...facts.leftovers.temporary.map((file) => {

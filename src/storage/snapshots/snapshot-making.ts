@@ -9,7 +9,7 @@ import { makeFolder } from '../disk/new-folders.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { SnapshotFacts } from '../ports/snapshot-host.ts'
 import type { SnapshotSource } from '../ports/snapshot-rows.ts'
-import { loggedBlobPrefix } from '../values/row-key.ts'
+import { loggedBlobPrefix, unlistedBlobsKey } from '../values/row-key.ts'
 import { snapshotName, temporaryName } from './snapshot-folder.ts'
 import { verifyingFile } from './snapshot-reader.ts'
 import { SnapshotWriter } from './snapshot-writer.ts'
@@ -87,10 +87,10 @@ function* writing(
   }
 }
 
-const blobKey = Buffer.from(loggedBlobPrefix)
+const letters = [loggedBlobPrefix, unlistedBlobsKey].map((key) => key.charCodeAt(1))
 
 /** Rows of logged blobs are rebuilt from the frames that the log holds, and go with them. */
-const isLoggedBlob = (key: Uint8Array): boolean => key[0] === blobKey[0] && key[1] === blobKey[1]
+const isLoggedBlob = (key: Uint8Array): boolean => key[0] === 0 && letters.includes(key[1] ?? 0)
 
 const refuseGrowth = (pinnedBytes: number, pinnedBytesMax: number): void => {
   if (pinnedBytes <= pinnedBytesMax) return

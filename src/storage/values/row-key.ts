@@ -55,6 +55,14 @@ export const rowClasses = {
     tags: [rowTags.loggedBlob],
     writer: 'blob-rows.ts',
   },
+  /** Says that a snapshot was loaded and the rows of logged blobs are not all there yet. */
+  unlistedBlobs: {
+    key: '00 "B"',
+    letter: 'B',
+    isMany: false,
+    tags: [bytes],
+    writer: '../snapshots/snapshot-loading.ts',
+  },
   /** Records that some key has been a compound. It is never removed. */
   compoundMarker: {
     key: '00 "c"',
@@ -219,6 +227,9 @@ export const rowsAre = (name: RowClassName): ((rowKey: string) => boolean) => {
   const letter = prefixOf(name).charCodeAt(1)
   return (rowKey) => rowKey.charCodeAt(0) === 0 && rowKey.charCodeAt(1) === letter
 }
+
+/** The row that a load leaves until the rows of logged blobs are there. It is before all others. */
+export const unlistedBlobsKey = prefixOf('unlistedBlobs')
 
 /** The row of the marker that some key has been a compound. */
 export const compoundMarkerKey = prefixOf('compoundMarker')
