@@ -132,8 +132,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/inspect/cli/history-command.ts': 'one command to a file',
   'src/inspect/cli/init-command.ts': 'one command to a file',
   'src/inspect/cli/run-command.ts': 'one command to a file',
-  'src/inspect/observe/run-troubles.ts':
-    'reads rows; `troubles.ts`, which its importer calls too, is pure',
   'src/inspect/operations/process-survey.ts': 'keeps its marks from scrape to scrape',
   'src/inspect/operations/row-metrics.ts': 'one source of metrics to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',

@@ -106,6 +106,15 @@ export type Flows = {
   readonly workflows: readonly {
     readonly type: string
     readonly counts: Readonly<Record<string, number>>
+    /** Of the last minute; absent while it was not measured for long enough. */
+    readonly rates?: {
+      readonly startedPerSecond: number
+      readonly completedPerSecond: number
+      readonly failedPerSecond: number
+      /** From the start of a run until its end; absent without an end. */
+      readonly p50Ms?: number
+      readonly p99Ms?: number
+    }
   }[]
   readonly queues: readonly {
     readonly name: string

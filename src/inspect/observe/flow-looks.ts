@@ -6,7 +6,9 @@ import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
 import { lineText } from '../text/shown-text.ts'
+import type { FlowRates } from './flow-rates.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
+import type { CausedTrouble } from './troubles.ts'
 import { fitting, redactedTree, shortText } from './value-trees.ts'
 
 const pageRows = 50
@@ -14,6 +16,9 @@ const stepsMax = 200
 /** A frame has 64 KiB, of which the progress takes up to 24. */
 const stepsBytes = 32 * 1024
 const lineMax = 160
+const failedRunsMax = 20
+const recentMs = 600_000
+const errorMax = 400
 
 /** The names of the workflows or queues that have run in this instance. */
 export const namesOf = ({ entities }: App, sort: FlowSort): readonly string[] =>
@@ -35,12 +40,15 @@ export const flowOf = async (app: App): Promise<Flow> =>
   (await import('../../flow/index.ts')).flow(app)
 
 /** All workflows with how many runs have each status, and all queues. */
-export const flowsShown = async (app: App): Promise<Flows> => {
+export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => {
   const flow = await flowOf(app)
   const workflows: Flows['workflows'][number][] = []
   for (const type of namesOf(app, 'workflow')) {
     const counts = await flow.counts(flowPart(app, 'workflow', type) as never)
-    workflows.push({ type, counts: counts as Record<string, number> })
+    workflows.push({
+      ...{ type, counts: counts as Record<string, number> },
+      ...given({ rates: rates.of(type) }),
+    })
   }
   const queues: Flows['queues'][number][] = []
   for (const name of namesOf(app, 'queue')) {
@@ -109,3 +117,36 @@ const stepOf = (step: StepRow): RunDetail['steps'][number] => {
     ...given<RunDetail['steps'][number]>({ outcome, error: errorText(error), dueAt, child }),
   }
 }
+
+/** The runs that have failed of late, as troubles. */
+export const runTroubles = async (app: App): Promise<readonly CausedTrouble[]> => {
+  const types = namesOf(app, 'workflow')
+  if (types.length === 0) return []
+  const flow = await flowOf(app)
+  const since = app.system.clock.now() - recentMs
+  return types.flatMap((type) => {
+    const of = { type: flowPart(app, 'workflow', type) as never, status: 'failed' as const }
+    const { entries, cursor } = flow.list({ ...of, since, limit: failedRunsMax, order: 'desc' })
+    const found = entries.map(({ id, since: at, error }) =>
+      troubleOf([type, id], at, error ? `${error.name}: ${error.message}` : ''),
+    )
+    return cursor === undefined ? found : [...found, moreOf(type)]
+  })
+}
+
+/** A line for more failed runs than are named. */
+const moreOf = (type: string): CausedTrouble => ({
+  ...{ tone: 'warn', sort: 'run failed', subject: `and more of ${type}`, text: '' },
+  link: { view: 'runs', parts: [type] },
+})
+
+const troubleOf = (
+  [type, id]: readonly [type: string, id: string],
+  at: number,
+  error: string,
+): CausedTrouble => ({
+  ...{ tone: 'warn', sort: 'run failed', at, link: { view: 'run', parts: [type, id] } },
+  subject: shortText(`${type}/${id}`, 300),
+  text: shortText(error, errorMax),
+  cause: shortText(error, errorMax),
+})

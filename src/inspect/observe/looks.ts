@@ -10,14 +10,14 @@ import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
-import { deadShown, flowsShown, runShown, runsShown } from './flow-looks.ts'
+import { deadShown, flowsShown, runShown, runsShown, runTroubles } from './flow-looks.ts'
+import { FlowRates } from './flow-rates.ts'
 import { Growths } from './growths.ts'
 import { historyShown, pastShown } from './history-looks.ts'
 import { LogTail } from './log-tail.ts'
 import { ProcessLooks } from './process-looks.ts'
 import type { Query } from './questions.ts'
 import { type QueueSurvey, surveyQueues } from './queue-survey.ts'
-import { runTroubles } from './run-troubles.ts'
 import { Sampling } from './sampling.ts'
 import { shownEvent, shownLine } from './shown-events.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
@@ -51,6 +51,7 @@ export class Looks {
   readonly #paced = new Map<string, { readonly until: number; readonly answer: Promise<unknown> }>()
   readonly #isWriting: boolean
   readonly #growths = new Growths()
+  readonly #rates: FlowRates
   readonly #tail: LogTail
   readonly #processes: ProcessLooks
   #queues: QueueSurvey | undefined
@@ -60,6 +61,7 @@ export class Looks {
     this.#isWriting = isWriting
     this.#records = recordsOf(app.system)
     this.#sampling = new Sampling(app)
+    this.#rates = new FlowRates(app)
     this.#tail = new LogTail(app, this.#records)
     const processes = new ProcessLooks(app, this.#records)
     this.#processes = processes
@@ -75,7 +77,7 @@ export class Looks {
       entity: (query) => entityShown(app, query),
       history: (query) => historyShown(app, query),
       past: (query) => pastShown(app, query),
-      flows: () => this.#pace('flows', () => flowsShown(app)),
+      flows: () => this.#pace('flows', () => flowsShown(app, this.#rates)),
       dead: (query) => deadShown(app, query),
       runs: (query) => runsShown(app, query),
       run: (query) => runShown(app, query),
@@ -97,6 +99,7 @@ export class Looks {
     if (!Object.hasOwn(this.#answers, view))
       throw invalidArgument('view', Object.keys(this.#answers).join(', '), view)
     this.#sampling.look()
+    this.#rates.look()
     const data = await this.#answers[view as keyof Views](query)
     return { header: this.header(), data }
   }
@@ -127,6 +130,7 @@ export class Looks {
   /** Ends every measurement. */
   end(): void {
     this.#sampling.end()
+    this.#rates.end()
     this.#tail.end()
     this.#processes.end()
     this.#paced.clear()

@@ -7,7 +7,8 @@ const partMs = 10_000
 const partsMax = 6
 const smallestMs = 0.01
 const growth = 1.2
-const buckets = 100
+/** Up to 70 days: a run may take so long. */
+const buckets = 150
 
 type Part = { readonly from: number; readonly counts: Float64Array; maxMs: number }
 

@@ -50,6 +50,40 @@ const workflowColumns: readonly Column<Workflow>[] = [
   ),
 ]
 
+/** A rate, or a time of the last minute; a dash while there is none. */
+const measured = (value: number | undefined, text: (value: number) => string) =>
+  value === undefined ? <span class="muted">–</span> : text(value)
+
+const rateText = (perSecond: number): string => `${countText(perSecond)}/s`
+
+const rateColumns: readonly Column<Workflow>[] = [
+  {
+    title: 'workflow, last minute',
+    cell: ({ type }) => <a href={addressOf('runs', [type])}>{type}</a>,
+  },
+  {
+    title: 'started',
+    isNumber: true,
+    cell: ({ rates }) => measured(rates?.startedPerSecond, rateText),
+  },
+  {
+    title: 'completed',
+    isNumber: true,
+    cell: ({ rates }) => measured(rates?.completedPerSecond, rateText),
+  },
+  {
+    title: 'failed',
+    isNumber: true,
+    cell: ({ rates }) => measured(rates?.failedPerSecond, rateText),
+  },
+  {
+    title: 'start to end, p50',
+    isNumber: true,
+    cell: ({ rates }) => measured(rates?.p50Ms, durationText),
+  },
+  { title: 'p99', isNumber: true, cell: ({ rates }) => measured(rates?.p99Ms, durationText) },
+]
+
 const queueColumns = (now: number): readonly Column<Queue>[] => [
   { title: 'queue', cell: ({ name }) => <a href={addressOf('queue', [name])}>{name}</a> },
   { title: 'ready', isNumber: true, cell: ({ ready }) => number(ready) },
@@ -84,6 +118,11 @@ export const FlowsView = ({ data }: { data: Flows }) => {
             <Table columns={workflowColumns} rows={data.workflows} keyOf={({ type }) => type} />
           )}
         </Card>
+        {data.workflows.length > 0 && (
+          <Card title="Rates" isFlush>
+            <Table columns={rateColumns} rows={data.workflows} keyOf={({ type }) => type} />
+          </Card>
+        )}
         <Card title="Queues" isFlush>
           {data.queues.length === 0 ? (
             <Empty title="No queue runs" />
@@ -105,7 +144,8 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
   const { header } = usePage()
   const [type = ''] = route.parts
   const { status } = route.query
-  const counts = data.workflows.find((each) => each.type === type)?.counts
+  const workflow = data.workflows.find((each) => each.type === type)
+  const counts = workflow?.counts
   const { rows, refusal, isAsking, more } = usePages('runs', {
     type,
     ...(status !== undefined && { status }),
@@ -157,6 +197,11 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
           ))}
         </select>
       </div>
+      {workflow && (
+        <Card title="Rates" isFlush>
+          <Table columns={rateColumns.slice(1)} rows={[workflow]} keyOf={({ type }) => type} />
+        </Card>
+      )}
       <Card isFlush>
         {refusal && <p class="banner bad">{refusal.message}</p>}
         {rows.length === 0 && !isAsking && !refusal ? (

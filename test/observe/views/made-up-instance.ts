@@ -508,6 +508,10 @@ export const answerOf = (
                 completed: 48_102,
                 failed: isBroken ? 9 : 0,
               },
+              rates: {
+                ...{ startedPerSecond: 14.2, completedPerSecond: isBroken ? 3.1 : 14.1 },
+                ...{ failedPerSecond: isBroken ? 0.15 : 0, p50Ms: 2_310, p99Ms: 48_400 },
+              },
             },
           ],
       queues: isEmpty
