@@ -2,13 +2,18 @@
  * Runs one command line and answers its exit status. A failure is printed on standard error with
  * its code.
  */
-import { type Environment, packageVersion, printLine } from '../command/environment.ts'
+import {
+  type Environment,
+  packageVersion,
+  printLine,
+  startFailureStatus,
+} from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
 import { type ParsedCommand, parseCommandLine, usage } from './command-line.ts'
 
 /**
- * Exit statuses: success, a failure, a wrong command line. Signals and findings of `wal` have their
- * own.
+ * Exit statuses: success, a failure, a wrong command line. Signals, starts and findings of `wal`
+ * have their own.
  */
 export const statuses = { order: 0, failure: 1, usage: 2 } as const
 
@@ -49,7 +54,8 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
     return await run(command, environment, verbose)
   } catch (error) {
     printLine(environment.errors, errorText(error, verbose))
-    return statuses.failure
+    const isStart = command.kind === 'run' || command.kind === 'start'
+    return isStart ? startFailureStatus(error) : statuses.failure
   }
 }
 

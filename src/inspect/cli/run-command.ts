@@ -4,7 +4,7 @@
  */
 import type { Writable } from 'node:stream'
 import { jsonLogger, type Logger, textLogger } from '../../runtime/index.ts'
-import { type Environment, printLine } from '../command/environment.ts'
+import { type Environment, printLine, startFailureStatus } from '../command/environment.ts'
 import { ServiceManager } from '../command/service-manager.ts'
 import { errorText } from '../text/error-view.ts'
 import { printableLines } from '../text/paint.ts'
@@ -49,7 +49,7 @@ export const runService = async (
   } catch (reason) {
     if (!isJson) throw reason
     log.error(errorText(reason, false), { reason })
-    return 1
+    return startFailureStatus(reason)
   } finally {
     manager.release()
   }

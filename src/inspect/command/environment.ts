@@ -7,7 +7,7 @@
 import { fstatSync, readFileSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { type Clock, systemClock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 
 // The version of this package, from its `package.json`.
 
@@ -60,6 +60,13 @@ const signals: readonly EndSignal[] = ['SIGINT', 'SIGTERM']
 
 /** Exit statuses after a signal: 128 plus the signal's number. */
 export const signalStatuses: Readonly<Record<EndSignal, number>> = { SIGINT: 130, SIGTERM: 143 }
+
+/**
+ * The exit status after a start that failed: 78 (EX_CONFIG of sysexits.h) if the next start fails
+ * as well, until a person has mended the configuration or the engine of a cluster; otherwise 1.
+ */
+export const startFailureStatus = (error: unknown): number =>
+  isKeelsonError(error, 'CONFIG') ? 78 : 1
 
 /** The environment of this process. */
 export const processEnvironment = (): Environment => ({

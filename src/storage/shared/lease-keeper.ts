@@ -34,11 +34,16 @@ export type LeaseKeeperOptions = {
   readonly onWait?: ((member: string) => void) | undefined
   /** Gets each view of the directory. */
   readonly onView?: ((view: DirectoryView) => void) | undefined
+  /** Hears why a request was not answered, or was refused, each time. */
+  readonly onFailure?: ((error: unknown) => void) | undefined
   readonly about?: MemberAbout | undefined
 }
 
 /** A request is given up after this part of a lease, and the pause after it is this part of one. */
 const [answerPart, pausePart] = [0.2, 0.02]
+
+/** The wait for the engine's answer when a lease is given back takes no longer, in ms. */
+const releaseMsMax = 2_000
 
 /** The lease of one start of a member. */
 export class LeaseKeeper {
@@ -92,18 +97,22 @@ export class LeaseKeeper {
 
   /**
    * Ends the ownership at once, and resolves when the lease is given back, so that a standby need
-   * not wait for its end. Without an answer it resolves after `leaseMs`: by then it has ended.
+   * not wait for its end. An engine that does not answer in time holds nobody up: the lease ends by
+   * itself.
    */
   async close(): Promise<void> {
     const { clock, leaseMs } = this.#options
     this.#changed(closing(this.#state))
     this.#wake()
-    const giveUp = clock.after(leaseMs, () => {
-      this.#changed(abandoned(this.#state))
-      this.#wake()
+    const late = new Promise<void>((resolve) => {
+      const giveUp = clock.after(Math.min(answerPart * leaseMs, releaseMsMax), () => {
+        this.#changed(abandoned(this.#state))
+        this.#wake()
+        resolve()
+      })
+      void this.#running.then(giveUp)
     })
-    await this.#running
-    giveUp()
+    await Promise.race([this.#running, late])
   }
 
   get #now(): number {
@@ -136,6 +145,7 @@ export class LeaseKeeper {
     } catch (error) {
       this.#changed(toLook(this.#state))
       if (isKeelsonError(error, 'CONFLICT')) return
+      this.#options.onFailure?.(error)
       await this.#rest(pausePart * this.#options.leaseMs)
     }
   }

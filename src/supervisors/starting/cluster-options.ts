@@ -34,6 +34,11 @@ const clusterOptions = {
    * A member that cannot renew its lease for so long is replaced, in ms. A standby waits for as long as the owner's says.
    */
   leaseMs: or(wholeFrom(1_000, 600_000), 5_000),
+  /**
+   * A start that the engine does not serve for so long, in ms, rejects with `TIMEOUT`. By default it
+   * waits without a limit. The wait of a standby for the owner does not count.
+   */
+  startTimeoutMs: optional(wholeFrom(1_000, 2_000_000_000)),
   /** Aborting it ends a start that waits: it rejects with `CLOSED`. */
   signal: optional(that<AbortSignal>('an AbortSignal', (found) => found instanceof AbortSignal)),
 }
@@ -45,6 +50,7 @@ export type ClusterOptions = {
   readonly engine: SharedEngine
   readonly copies?: number
   readonly leaseMs?: number
+  readonly startTimeoutMs?: number
   readonly signal?: AbortSignal
 }
 

@@ -26,8 +26,8 @@ import {
   isLoss,
   lostShard,
   markLost,
-  type WaitsFor,
 } from './cluster-session.ts'
+import { EngineWait } from './engine-wait.ts'
 import { claimFolder } from './folder-claim.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
@@ -52,7 +52,11 @@ export const startMember = async (
 ): Promise<App> => {
   const storage = await loadSharedStorage()
   const calls = new storage.EngineCalls(ports.clock, { mayRefuse: true })
-  const waitsFor = waiting(options)
+  const wait = new EngineWait({
+    ...{ clock: ports.clock, limitMs: cluster.startTimeoutMs },
+    onReason: (detail) => options.onProgress({ step: 'waiting', detail }),
+  })
+  wait.onLimit = (error) => void calls.end(error)
   const abort = (): void => void calls.end(aborted())
   // A start that waits for an engine may have no connection that would hold the process.
   const letEnd = ports.clock.after(Number.POSITIVE_INFINITY, () => undefined)
@@ -60,10 +64,12 @@ export const startMember = async (
   if (cluster.signal?.aborted) abort()
   try {
     for (;;) {
-      const app = await attempt({ options, cluster, ports, storage, calls, waitsFor })
+      wait.begin()
+      const app = await attempt({ options, cluster, ports, storage, calls, wait })
       if (app) return app
     }
   } finally {
+    wait.end()
     letEnd()
     cluster.signal?.removeEventListener('abort', abort)
   }
@@ -76,32 +82,24 @@ type Parts = {
   readonly storage: SharedStorage
   /** The calls of the start. Aborting it ends them. */
   readonly calls: Calls
-  readonly waitsFor: WaitsFor
-}
-
-/** Reports each change of the reason why a start waits. */
-const waiting = ({ onProgress }: CheckedOptions): WaitsFor => {
-  let last: string | undefined
-  return (detail) => {
-    if (detail === last) return
-    last = detail
-    onProgress({ step: 'waiting', detail })
-  }
+  readonly wait: EngineWait
 }
 
 /** Waits for the ownership and starts the instance. `undefined`: it was replaced before. */
 const attempt = async (parts: Parts): Promise<App | undefined> => {
-  const { options, cluster, ports, storage, calls, waitsFor } = parts
+  const { options, cluster, ports, storage, calls, wait } = parts
+  const waitsFor = (detail: string): void => wait.because(detail)
   const session = await connected(cluster, calls, waitsFor)
   try {
     await clocksAgree(session, ports.clock, calls, waitsFor)
     const { directory } = session
     const terms = await agreedTerms({ storage, directory, calls }, options.shards)
+    wait.end()
     return await startedOn(session, terms, parts)
   } catch (error) {
     await session.close()
     if (!isOutrun(error)) throw error
-    waitsFor(reasonText(error))
+    waitsFor(outrunText(error))
     return undefined
   }
 }
@@ -113,12 +111,18 @@ const isOutrun = (error: unknown): boolean =>
   // It has made the log since this one looked.
   (isKeelsonError(error, 'CONFLICT') && error.details.lsn !== undefined)
 
+/** With the reason why the engine gave no answer, such as too many connections of a role. */
+const outrunText = (error: unknown): string =>
+  isAway(error) && error.cause instanceof Error
+    ? `${reasonText(error)}: ${error.cause.message}`
+    : reasonText(error)
+
 const startedOn = async (
   session: SharedSession,
   { shards, losses }: ClusterTerms,
   parts: Parts,
 ): Promise<App> => {
-  const { cluster, ports, storage, calls } = parts
+  const { cluster, ports, storage, calls, wait } = parts
   const { member, leaseMs, name, engine } = cluster
   const { directory } = session
   const options = { ...parts.options, shards }
@@ -132,6 +136,8 @@ const startedOn = async (
   }
   const abort = (): void => giveUp(aborted())
   cluster.signal?.addEventListener('abort', abort)
+  wait.onLimit = giveUp
+  let isStarting = true
   const running = new RunningMember(giveUp)
   const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
     const at = ports.clock.now()
@@ -143,7 +149,13 @@ const startedOn = async (
     ...{ directory, clock: ports.clock, member, leaseMs },
     about: aboutThis(ports.clock),
     onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
+    onFailure: (error) => {
+      // A person must mend it. An instance that runs waits for that.
+      if (isStarting && isKeelsonError(error, 'CONFIG')) giveUp(error)
+      else if (isStarting) wait.because(reasonText(error))
+    },
     onView: (view) => {
+      wait.end()
       const { members, losses } = storage.directory.factsIn(view)
       const own = members.find(({ incarnation }) => incarnation === ownership.incarnation)
       if (own?.isLeaving) running.leave(new KeelsonError('CLOSED', 'the member is asked to leave'))
@@ -166,11 +178,13 @@ const startedOn = async (
         },
       },
     })
+    isStarting = false
     running.began(app, ownership, (shard, error) => void noteLoss(shard, error))
     return app
   } catch (error) {
     if (isLoss(error) && typeof error.details.shard === 'number')
       await noteLoss(error.details.shard, error)
+    isStarting = false
     await ownership.close()
     throw error
   } finally {

@@ -38,7 +38,9 @@ export const followUntil = async (
   for (;;) {
     await unlessSettled(over, parts.ports, everyMs)
     if (isOver) return over
-    const heads = await headsOf(parts)
+    // An engine that is away does not hold up a start that is aborted.
+    const ended = over.catch(() => undefined).then(() => undefined)
+    const heads = await Promise.race([headsOf(parts), ended])
     if (heads === undefined || heads === followed) continue
     if (await round(parts)) followed = heads
   }

@@ -213,10 +213,10 @@ describe('keelson run (needs the build)', () => {
     expect((await service.ended).status).toBe(130)
   })
 
-  test('fails with status 1 and the reason: of its configuration, and when its root gives up', async () => {
+  test('fails with status 78 for its configuration, and with 1 when its root gives up, and says why', async () => {
     const dir = serviceFolder()
     const wrong = await commandHere(['run', 'none.json'], dir)
-    expect([wrong.status, codeIn(wrong.errors), wrong.output]).toEqual([1, 'CONFIG', ''])
+    expect([wrong.status, codeIn(wrong.errors), wrong.output]).toEqual([78, 'CONFIG', ''])
     expect(readdirSync(dir)).not.toContain('keelson-data')
 
     write(

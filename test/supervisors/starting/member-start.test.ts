@@ -164,6 +164,104 @@ test('a start that is aborted while it connects leaves no connection', async () 
   expect(isOpen).toBe(false)
 })
 
+test('a standby that is aborted while the engine is away ends well before its lease', async () => {
+  const members = new Members()
+  await members.start('a')
+  const waiting = new AbortController()
+  const begun = members.begin('b', { cluster: { signal: waiting.signal } as never })
+  const failed = begun.catch((error: unknown) => error)
+  await members.clock.advance(5 * leaseMs)
+  members.sessions.get('b')?.pause(60 * leaseMs)
+  await members.clock.advance(3 * leaseMs)
+
+  waiting.abort()
+  const aborted = members.clock.monotonic()
+
+  await expect(members.during(failed)).resolves.toMatchObject({ code: 'CLOSED' })
+  expect(members.clock.monotonic() - aborted).toBeLessThan(leaseMs / 2)
+})
+
+/** An engine that opens no session, for this reason. */
+const refusing = (code: 'CONFIG' | 'UNKNOWN_OUTCOME', message: string) => ({
+  description: 'refusing',
+  open: async () => {
+    throw new KeelsonError(code, message)
+  },
+})
+
+test('a start that only a person can help is CONFIG, at its first connection', async () => {
+  const members = new Members()
+  const engine = refusing('CONFIG', 'the password is wrong')
+
+  const start = members.start('a', { cluster: { engine } as never })
+
+  await expect(start).rejects.toMatchObject({ code: 'CONFIG', message: 'the password is wrong' })
+  expect(members.steps).toEqual([])
+})
+
+test('a standby that the engine refuses is CONFIG, too', async () => {
+  const members = new Members()
+  await members.start('a')
+  const failed = members.begin('b').catch((error: unknown) => error)
+  await members.clock.advance(leaseMs)
+
+  const session = members.sessions.get('b') as SimulatedSession
+  session.refusal = new KeelsonError('CONFIG', 'the password is wrong')
+
+  await expect(members.during(failed)).resolves.toMatchObject({ code: 'CONFIG' })
+})
+
+test('a start that waits for the engine says why at once and each minute', async () => {
+  const members = new Members()
+  const waiting = new AbortController()
+  const engine = refusing('UNKNOWN_OUTCOME', 'no connection')
+  const begun = members.begin('a', { cluster: { engine, signal: waiting.signal } as never })
+  const failed = begun.catch((error: unknown) => error)
+
+  await members.clock.advance(185_000)
+
+  expect(members.steps).toEqual(
+    Array(4).fill('a: waiting refusing: UNKNOWN_OUTCOME: no connection'),
+  )
+  waiting.abort()
+  await expect(members.during(failed)).resolves.toMatchObject({ code: 'CLOSED' })
+})
+
+test('a start that the engine does not serve within startTimeoutMs is TIMEOUT, and says for what it waited', async () => {
+  const members = new Members()
+  const engine = refusing('UNKNOWN_OUTCOME', 'no connection')
+  const failed = members
+    .begin('a', { cluster: { engine, startTimeoutMs: 30_000 } as never })
+    .catch((error: unknown) => error)
+  await members.clock.advance(29_000)
+  expect(members.steps).toHaveLength(1)
+
+  await members.clock.advance(1_001)
+
+  expect(await members.during(failed)).toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringContaining('no connection'),
+    details: { limitMs: 30_000 },
+  })
+})
+
+test('a standby waits for the owner beyond startTimeoutMs, and for the engine no longer', async () => {
+  const members = new Members()
+  await members.start('a')
+  const failed = members
+    .begin('b', { cluster: { startTimeoutMs: 2_000 } as never })
+    .catch((error: unknown) => error)
+  await members.clock.advance(60_000)
+  expect(members.steps.filter((step) => step.startsWith('b'))).toHaveLength(1)
+
+  const session = members.sessions.get('b') as SimulatedSession
+  session.refusal = new KeelsonError('UNKNOWN_OUTCOME', 'no connection')
+  await members.clock.advance(5_000)
+
+  expect(await members.during(failed)).toMatchObject({ code: 'TIMEOUT' })
+  expect(members.steps.at(-1)).toBe('b: waiting UNKNOWN_OUTCOME: no connection')
+})
+
 test('a cluster keeps its number of shards', async () => {
   const members = new Members()
   await members.during((await members.start('a', { shards: 2 })).close())
