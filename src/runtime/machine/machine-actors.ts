@@ -89,10 +89,8 @@ const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
   system._relay = (source, target, event) => {
     const arrival = { source, target, event }
     if (target._actorScope?.system !== system) sendOutside(arrival, root, door)
-    else if (!door.isComputing) door.arrived(arrival)
-    else if (door.comesLater(arrival)) return
-    else if (target === root) door.toMachine(event)
-    else if (target._processingStatus !== 2) target._send(event)
+    else if (door.isComputing) door.sent(arrival)
+    else door.arrived(arrival)
   }
   Object.assign(system, { [facts]: known })
 }
@@ -119,6 +117,26 @@ const adopt = (actor: Actor, root: Actor, door: Door): void => {
   if (actor === root) return
   actor.logic = doored(actor, door)
   watchSubscribers(actor, door)
+  keepOrder(actor, door)
+}
+
+/** In XState an actor that starts or stops does so while its parent waits. Here its effects wait. */
+const keepOrder = (actor: Actor, door: Door): void => {
+  const [start, stop] = [actor.start.bind(actor), actor._stop.bind(actor)]
+  const own = {
+    start: () => {
+      // XState also starts an actor that runs, which does nothing.
+      const isFirst = actor._processingStatus === 0
+      start()
+      if (isFirst) door.started(actor)
+      return actor
+    },
+    _stop: () => {
+      if (actor._processingStatus !== 1 || door.stops(actor, stop)) stop()
+      return actor
+    },
+  }
+  Object.assign(actor, own)
 }
 
 type Tell = (told?: unknown) => unknown

@@ -28,7 +28,7 @@ export interface Actor extends AnyActorRef {
   readonly eventListeners: ReadonlyMap<string, ReadonlySet<(event: EventObject) => unknown>>
   readonly _actorScope: Scope
   _send(event: EventObject): void
-  _stop(): void
+  _stop(): Actor
 }
 
 /** The arguments of an actor's logic. */
@@ -50,8 +50,6 @@ export interface Arrival {
   readonly source: Actor | undefined
   readonly target: Actor
   readonly event: EventObject
-  /** Whether the turn that sent it put it off (`comesLater`). */
-  readonly isLater?: boolean
 }
 
 /** Something that is done outside after a turn. */
@@ -72,19 +70,18 @@ export interface Door {
   /** Whether a turn is being computed. */
   readonly isComputing: boolean
   effect(deed: Deed): void
-  /**
-   * Puts off the first snapshot event of an actor inside whose work begins after the turn, and the
-   * later events to the same target: each has a turn. False: the present turn handles the event.
-   */
-  comesLater(arrival: Arrival): boolean
+  /** Within a turn: an event for the machine, or for an actor inside. It comes in its order. */
+  sent(arrival: Arrival): void
+  /** Within a turn: an actor inside has started. It takes events when all of that is done. */
+  started(actor: Actor): void
+  /** Within a turn: `actor` stops by `run`. False: not before it has handled its events. */
+  stops(actor: Actor, run: () => void): boolean
   /** A promise begins. Returns the function for its end; `undefined`: it may not begin. */
   works(what: string): (() => void) | undefined
   /** An action that is part of the turn itself. */
   inTurn(run: () => void): void
   /** The state of an actor inside changed. */
   changed(): void
-  /** An event for the machine itself, within a turn. */
-  toMachine(event: EventObject): void
   /** An event for any actor, outside of a turn. */
   arrived(arrival: Arrival): void
   emitted(event: EventObject): unknown

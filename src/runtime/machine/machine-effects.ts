@@ -29,6 +29,8 @@ export interface Effect {
 /** The means of the effects. */
 interface EffectsHost {
   readonly root: Actor
+  /** Does `run`, the work of `effect`, which is done unless it throws. */
+  during(effect: Effect, run: () => void): void
   /** Whether emitted events are heard. */
   readonly hears: boolean
   emitted(event: EventObject): unknown
@@ -41,7 +43,8 @@ interface EffectsHost {
   lost(action: SavedAction): void
 }
 
-interface Owed extends Effect {
+/** An effect that is still to be done. */
+export interface Owed extends Effect {
   readonly deed: Deed
   /** The saved form, if it comes from one. */
   readonly saved: SavedAction | undefined
@@ -77,19 +80,22 @@ export class Effects {
   }
 
   /** Adds `deed` of the step `given`. */
-  add(deed: Deed, given: string): Effect {
+  add(deed: Deed, given: string): Owed {
     const isStart = deed.kind === 'start'
     const step = (isStart ? this.#starts.get(deed.actor) : undefined) ?? given
     if (isStart) this.#starts.set(deed.actor, step)
     return this.#added(deed, step, undefined)
   }
 
-  #added(deed: Deed, step: string, saved: SavedAction | undefined): Effect {
+  #added(deed: Deed, step: string, saved: SavedAction | undefined): Owed {
     const { kind, actor } = deed
     const { root, hears } = this.#host
     const isRecorded =
       kind === 'action' || kind === 'send' || (kind === 'emit' && hears && actor === root)
-    const owed: Owed = { step, isRecorded, deed, saved, run: () => this.#run(owed) }
+    const run = (): void => {
+      if (this.#owed.has(owed)) this.#host.during(owed, () => this.#run(owed))
+    }
+    const owed: Owed = { step, isRecorded, deed, saved, run }
     this.#owed.add(owed)
     return owed
   }
@@ -97,7 +103,6 @@ export class Effects {
   #run(owed: Owed): void {
     const { deed, step } = owed
     const { actor, kind } = deed
-    if (!this.#owed.has(owed)) return
     const isOwn = actor === this.#host.root || actor._processingStatus === 2
     const isDue = kind === 'clean' || kind === 'tell' || !this.#broken.has(actor)
     try {
@@ -138,23 +143,28 @@ export class Effects {
     this.#owed.clear()
   }
 
-  /** The recorded effects that were not done yet, in order. */
-  saved(plain: <T>(value: T, path: readonly string[]) => T): SavedAction[] {
-    const recorded = [...this.#owed].filter(({ isRecorded }) => isRecorded)
-    return recorded.map((owed, index) => {
-      const { params, event, context, ...rest } = this.#record(owed)
-      const value = (name: string, given: unknown) =>
-        given === undefined ? {} : { [name]: plain(given, ['actions', String(index), name]) }
-      return {
-        ...rest,
-        event: plain(event, ['actions', String(index), 'event']),
-        ...value('params', params),
-        ...value('context', context),
-      }
-    })
+  /** The saved form of a recorded effect, which is to be at `path`. */
+  saved(
+    owed: Owed,
+    path: readonly string[],
+    plain: <T>(value: T, path: readonly string[]) => T,
+  ): Omit<SavedAction, 'turn'> {
+    const { params, event, context, ...rest } = this.#record(owed)
+    const value = (name: string, given: unknown) =>
+      given === undefined ? {} : { [name]: plain(given, [...path, name]) }
+    return {
+      ...rest,
+      event: plain(event, [...path, 'event']),
+      ...value('params', params),
+      ...value('context', context),
+    }
   }
 
-  #record({ step, saved, deed: { kind, actor, action, event, target } }: Owed): SavedAction {
+  #record({
+    step,
+    saved,
+    deed: { kind, actor, action, event, target },
+  }: Owed): Omit<SavedAction, 'turn'> {
     if (saved !== undefined) {
       const { context, ...rest } = saved
       return context === actor._snapshot.context ? rest : saved
@@ -191,20 +201,18 @@ export class Effects {
     return sources
   }
 
-  /** Saved effects as effects of the restored machine. */
-  restore(saved: readonly SavedAction[]): Effect[] {
-    return saved.flatMap((action) => {
-      const { step, kind, event, name } = action
-      const actor = this.#nearest(action.actor)
-      const run = this.#repeat(action, actor)
-      if (run !== undefined) {
-        // The context of its actor may be another one by the time it is saved again.
-        const context = kind === 'action' ? { context: actor._snapshot.context } : {}
-        return [this.#added({ kind, actor, event, run }, step, { ...context, ...action })]
-      }
+  /** A saved effect as an effect of the restored machine, unless this version does not have it. */
+  restore(action: SavedAction, kind: 'action' | 'emit' | 'send'): Owed | undefined {
+    const { step, event, name } = action
+    const actor = this.#nearest(action.actor)
+    const run = this.#repeat(action, actor)
+    if (run === undefined) {
       this.#host.lost({ ...action, name })
-      return []
-    })
+      return undefined
+    }
+    // The context of its actor may be another one by the time it is saved again.
+    const context = kind === 'action' ? { context: actor._snapshot.context } : {}
+    return this.#added({ kind, actor, event, run }, step, { ...context, ...action })
   }
 
   #repeat(action: SavedAction, self: Actor): (() => unknown) | undefined {
@@ -232,7 +240,7 @@ type OfSnapshot = EventObject & { readonly snapshot?: Readonly<Record<string, un
  * The event of an actor inside that changed has its live snapshot: that of a machine has code, that
  * of an observable its subscription. The data of it are kept.
  */
-const storable = (event: OfSnapshot): OfSnapshot => {
+export const storable = (event: OfSnapshot): OfSnapshot => {
   const { snapshot } = event
   if (isMachineSnapshot(snapshot)) {
     const { status, value, context, tags, output, error } = snapshot

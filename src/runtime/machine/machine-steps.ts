@@ -1,12 +1,15 @@
 /**
  * One machine, turn by turn, apart from its process. A turn is one event with its immediate
  * consequences in the machine and in the actors inside it. It only computes: its effects are a
- * list. The host makes the new state safe, and then does them.
+ * list. The host makes the new state safe, and then does them. An event that a step sends to its own
+ * machine, or to an actor inside, comes after the effects before it that start something, in a turn
+ * that `goOn` begins.
  *
  *     const steps = new MachineSteps(planOf(machine, options), host)
  *     const turn = steps.begin(input)         // or steps.restore(saved)
  *     if (turn.changed) await commit(steps.saved())
- *     for (const effect of turn.effects) effect.run()
+ *     for (let effect = steps.next(); effect; effect = steps.next()) effect.run()
+ *     if (steps.isGoing()) steps.goOn()       // another turn
  *
  * `saved()` is the whole state as one plain value: contexts, actors inside, timers with absolute
  * times, postponed events, and the effects that are recorded and not done. `restore` gives back
@@ -27,8 +30,10 @@ import { fromPlain, toPlain } from './machine-plain.ts'
 import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
 import { checkedSaved, reviveActors, savedState } from './machine-saved.ts'
+import { restoredWorks, savedWorks } from './machine-saved-work.ts'
 import { actorAt, type Delayed, MachineTimers, pathOf, type TimersHost } from './machine-timers.ts'
 import type { SavedAction, SavedMachine } from './machine-words.ts'
+import { type Computing, type Item, occupies, Work } from './machine-work.ts'
 
 /** The host of a machine: a process. */
 export interface StepsHost extends TimersHost {
@@ -37,8 +42,11 @@ export interface StepsHost extends TimersHost {
   run(): string
   /** An event outside of a turn: to be given to `arrived` in a separate turn. */
   arrived(arrival: Arrival): void
-  /** Whether the first snapshot event of an actor inside has a separate turn, after its start. */
-  readonly tellsLater: boolean
+  /**
+   * Whether actions are steps of their own, and events go on while one is tried again. Then an
+   * action holds up no event of its step, and what it sends to its own machine is a message.
+   */
+  readonly recordsSteps: boolean
   /** `what`, a promise, begins. Returns the function for its end; `undefined`: it may not begin. */
   works(what: string): (() => void) | undefined
   /** Does an action that is part of the present turn. @throws what it throws */
@@ -64,8 +72,10 @@ export interface Turn {
   readonly snapshot: AnyMachineSnapshot
   /** Whether anything changed that `saved` holds. */
   readonly changed: boolean
-  /** The work that is left, in order. */
+  /** The effects that are left, up to the first event that waits for them. */
   readonly effects: readonly Effect[]
+  /** Whether events wait for these effects. */
+  readonly hasEvents: boolean
   /** The user's event that was handled; not one that was postponed. */
   readonly handled: Waiting | undefined
 }
@@ -82,17 +92,16 @@ export class MachineSteps {
   #run = ''
   #step = 0
   #isComputing = false
-  #isHandling = false
-  #inbox: EventObject[] = []
-  #turned: Effect[] = []
-  /** The starts of actors inside in the present turn. */
-  readonly #beginning = new Map<Actor, Effect>()
-  /** The actors for which a first snapshot event of the present turn was put off. */
-  readonly #awaiting = new Set<Actor>()
-  /** The actors inside that announced their first snapshot. */
-  readonly #announced = new WeakSet<Actor>()
-  /** Those of them whose event waits for its turn. */
-  readonly #waiting = new WeakSet<Actor>()
+  /** The work that is left, of each turn. */
+  #works: Work[] = []
+  /** The work of the present turn. */
+  #work: Work | undefined
+  /** The items that the present computation has made. */
+  #made: Item[] = []
+  /** The number of effects of the present turn. */
+  #count = 0
+  /** The work of the effect that is being done, and the events that it has sent. */
+  #running: { readonly work: Work; readonly sent: Item[] } | undefined
   #changed = false
   #handled: Waiting | undefined
   #broken: { readonly error: unknown } | undefined
@@ -120,9 +129,18 @@ export class MachineSteps {
     return this.#queue.isReturning
   }
 
-  /** Whether the first snapshot event of `actor` waits for its turn. */
-  isWaiting(actor: Actor | undefined): boolean {
-    return actor !== undefined && this.#waiting.has(actor)
+  /** Whether events wait for `goOn`, of the turns in `span`. */
+  isGoing(span = all): boolean {
+    return this.#within(span).some(({ hasEvents }) => hasEvents)
+  }
+
+  /** The next effect of the turns in `span`, unless an event comes before it. */
+  next(span = all): Effect | undefined {
+    return this.#within(span)[0]?.head
+  }
+
+  #within([first, last]: Span): readonly Work[] {
+    return this.#works.filter(({ turn }) => turn >= first && turn <= last)
   }
 
   /** The callers of the postponed events, oldest first. */
@@ -136,6 +154,7 @@ export class MachineSteps {
     return this.#turn(() => {
       this.#root = this.#actor({ input })
       this.#root.start()
+      this.#made.push({ kind: 'end', actor: this.#root })
     }, true)
   }
 
@@ -147,14 +166,16 @@ export class MachineSteps {
     const { machine, rules } = this.#plan
     const saved = checkedSaved(machine, given)
     this.#run = saved.run
-    this.#step = saved.step
+    this.#step = -1
+    let works: readonly Work[] = []
     const turn = this.#turn(() => {
       this.#root = this.#actor({ snapshot: saved })
       const began = (actor: Actor, step: string | undefined): void =>
         this.#effects.startedBy(actor, step)
       reviveActors(machine, this.#root, saved, (plain) => this.#revived(plain), began)
-      this.#turned.push(...this.#effects.restore(this.#revived(saved.actions)))
       this.#startInSilence()
+      const actions = this.#revived(saved.actions)
+      works = restoredWorks(actions, this.#made, { root: this.#root, effects: this.#effects })
       this.#timers.restore(this.#revived(saved.timers), this.#root)
       const waiting = this.#revived(saved.postponed).map((event, at) => ({
         event,
@@ -163,19 +184,32 @@ export class MachineSteps {
       this.#queue.restore(waiting, (event) => rules.postpones(this.snapshot, event))
     })
     this.#step = saved.step
+    this.#works.push(...works)
     return { ...turn, changed: false }
   }
 
   /** Takes a user's event: handled, postponed or unknown. */
   take(waiting: Waiting): Turn {
-    return this.#turn(() => this.#admit(waiting))
+    return this.#turn(() => this.#take(waiting))
+  }
+
+  #take(waiting: Waiting): void {
+    this.#admit(waiting)
+    this.#made.push({ kind: 'end', actor: this.#root })
+  }
+
+  /** Takes the events that waited for effects, of the turns in `span`: they become one turn. */
+  goOn(span = all): Turn {
+    const works = this.#within(span)
+    for (const work of works) work.turn = this.#step + 1
+    return this.#turn(() => {}, true, works[0])
   }
 
   /** Takes the next event that returns after the state changed. */
   replay(): Turn {
     const waiting = this.#queue.take()
     return this.#turn(() => {
-      if (waiting !== undefined) this.#admit(waiting)
+      if (waiting !== undefined) this.#take(waiting)
     }, waiting !== undefined)
   }
 
@@ -226,7 +260,7 @@ export class MachineSteps {
     return Object.assign(savedState(this.#root, { plain, startOf }), {
       run: this.#run,
       step: this.#step,
-      actions: this.#effects.saved(plain),
+      actions: savedWorks(this.#works, { root: this.#root, effects: this.#effects, plain }),
       timers: plain(this.#timers.saved(this.#root), ['timers']),
       postponed: plain(
         this.#queue.all.map(({ event }) => event),
@@ -238,6 +272,7 @@ export class MachineSteps {
   /** Ends the actors inside. `report` gets the errors of their clean-ups. */
   end(report: (error: unknown) => void): void {
     this.#isComputing = true
+    this.#made = []
     const { _actorScope, _snapshot } = this.#root
     for (const child of Object.values<Actor | undefined>(_snapshot.children)) {
       if (child !== undefined) _actorScope.stopChild(child)
@@ -246,32 +281,75 @@ export class MachineSteps {
     this.#effects.cleanUp(report)
   }
 
-  #turn(work: () => unknown, isChange = false): Turn {
-    this.#beginning.clear()
-    this.#awaiting.clear()
+  #turn(compute: () => unknown, isChange = false, left?: Work): Turn {
     const versions = this.#timers.version + this.#queue.version
     const before = this.#root?._snapshot
-    this.#turned = []
+    this.#count = 0
     this.#handled = undefined
     this.#changed = isChange
     this.#step++
-    this.#isComputing = true
-    try {
-      work()
-      this.#drain()
-    } finally {
-      this.#isComputing = false
-      this.#inbox = []
-    }
-    if (this.#broken !== undefined) throw this.#broken.error
+    const work = this.#compute(compute, left)
     const changed =
       this.#changed ||
       (before !== undefined && before !== this.snapshot) ||
       versions !== this.#timers.version + this.#queue.version ||
-      this.#turned.some(({ isRecorded }) => isRecorded)
+      work.hasEvents ||
+      work.effects.some(({ isRecorded }) => isRecorded)
     // The number of a step that left no trace is free again.
     if (!changed) this.#step--
-    return { snapshot: this.snapshot, changed, effects: this.#turned, handled: this.#handled }
+    const { effects, hasEvents } = work
+    return { snapshot: this.snapshot, changed, effects, hasEvents, handled: this.#handled }
+  }
+
+  #compute(compute: () => unknown, left: Work | undefined): Work {
+    this.#isComputing = true
+    try {
+      const work = left ?? new Work(this.#step, this.#madeBy(compute))
+      if (!left && !work.isDone) this.#works.push(work)
+      this.#work = work
+      work.turn = this.#step
+      work.advance({
+        holdsUp: ({ deed: { kind } }) => this.#holdsUp(kind),
+        isPassive: (item) =>
+          item.kind === 'event' && isCallback(Object.getPrototypeOf(item.arrival.target.logic)),
+        compute: (item) => this.#madeBy(() => this.#handleItem(item)),
+      })
+      if (work.isDone) this.#works = this.#works.filter((other) => other !== work)
+      return work
+    } finally {
+      this.#isComputing = false
+      this.#work = undefined
+    }
+  }
+
+  #madeBy(compute: () => unknown): readonly Item[] {
+    const before = this.#made
+    const made: Item[] = []
+    this.#made = made
+    try {
+      compute()
+    } finally {
+      this.#made = before
+    }
+    if (this.#broken !== undefined) throw this.#broken.error
+    return made
+  }
+
+  /** Such effects may send events, which come before the later events of their step. */
+  #holdsUp(kind: Deed['kind']): boolean {
+    if (kind === 'start' || kind === 'hear') return true
+    return !this.#host.recordsSteps && (kind === 'action' || kind === 'tell')
+  }
+
+  #handleItem(item: Computing): void {
+    if (item.kind === 'stop') item.run()
+    else {
+      const { target, event } = item.arrival
+      if (target !== this.#root) {
+        if (target._processingStatus !== 2) target._send(event)
+      } else if (isInternal(event)) this.#handle(event)
+      else this.#admit({ event, from: undefined })
+    }
   }
 
   #actor(beginning: Beginning): Actor {
@@ -280,30 +358,17 @@ export class MachineSteps {
     return machineActor(this.#plan.machine, beginning, this.#door, { context, stepOf })
   }
 
-  /**
-   * Actors that start for the first time announce their snapshot. These announced it before they
-   * were saved.
-   */
+  /** Actors that start for the first time announce their snapshot. These did so before. */
   #startInSilence(): void {
     const { system } = this.#root._actorScope
     const relay = system._relay
-    system._relay = (source) => void (source && this.#announced.add(source))
+    system._relay = () => {}
     this.#root.start()
     system._relay = relay
   }
 
-  #relay({ source, target, event }: Arrival): void {
-    if (source && isSnapshotOf(source, event)) this.#waiting.delete(source)
-    this.#root._actorScope.system._relay(source, target, event)
-  }
-
-  /** The machine handles one event after the other, as XState's mailbox does. */
-  #drain(): void {
-    if (this.#isHandling) return
-    for (let event = this.#inbox.shift(); event !== undefined; event = this.#inbox.shift()) {
-      if (isInternal(event)) this.#handle(event)
-      else this.#admit({ event, from: undefined })
-    }
+  #relay(arrival: Arrival): void {
+    this.#made.push({ kind: 'event', arrival })
   }
 
   #admit(waiting: Waiting): void {
@@ -322,9 +387,7 @@ export class MachineSteps {
   #handle(event: EventObject): void {
     const before = this.snapshot
     if (before.status !== 'active') return
-    this.#isHandling = true
     this.#root._send(event)
-    this.#isHandling = false
     if (this.#broken !== undefined) throw this.#broken.error
     this.#host.stepped(before, event, this.snapshot)
     if (!isSameValue(before.value, this.snapshot.value)) this.#queue.comeBack()
@@ -340,23 +403,26 @@ export class MachineSteps {
 
   #makeDoor(): Door {
     const isComputing = (): boolean => this.#isComputing
+    const timers: Door['scheduler'] = this.#timers
     return {
-      scheduler: this.#timers,
+      scheduler: {
+        schedule: (...given) => this.#timed(() => timers.schedule(...given)),
+        cancel: (...given) => this.#timed(() => timers.cancel(...given)),
+        cancelAll: (source) => this.#timed(() => timers.cancelAll(source)),
+      },
       get isComputing() {
         return isComputing()
       },
       effect: (deed) => void this.#effect(deed),
-      comesLater: (arrival) => this.#comesLater(arrival),
+      sent: (arrival) => this.#relay(arrival),
+      started: (actor) => void this.#made.push({ kind: 'end', actor }),
+      stops: (actor, run) => this.#stops(actor, run),
       works: (what) => this.#host.works(what),
       inTurn: (run) => this.#host.inTurn(run),
       changed: () => {
         this.#changed = true
       },
-      toMachine: (event) => {
-        this.#inbox.push(event)
-        this.#drain()
-      },
-      arrived: (arrival) => this.#host.arrived(arrival),
+      arrived: (arrival) => this.#arrived(arrival),
       emitted: (event) => this.#host.emitted(event),
       logged: (...values) => this.#host.logged(...values),
       send: (target, event) => this.#host.send(target, event),
@@ -367,35 +433,43 @@ export class MachineSteps {
     }
   }
 
-  #effect(deed: Deed): Effect {
-    const step = `${this.#run}/${this.#step}/${this.#turned.length}`
-    const effect = this.#effects.add(deed, step)
-    this.#turned.push(effect)
-    if (deed.kind === 'start') this.#beginning.set(deed.actor, effect)
-    return effect
+  /** Timers that are due in one instant come in the order in which XState sets them. */
+  #timed(run: () => void): void {
+    if (this.#isComputing) this.#made.push({ kind: 'timer', run })
+    else run()
   }
 
-  /**
-   * As in XState, whose actors begin their work before they announce their first snapshot. The
-   * target handles what it gets after that event in the same order.
-   */
-  #comesLater({ source, target, event }: Arrival): boolean {
-    if (!this.#host.tellsLater) return false
-    const isFirst = source && isSnapshotOf(source, event) && !this.#announced.has(source)
-    const first = isFirst ? source : undefined
-    if (first) this.#announced.add(first)
-    const start = first && this.#beginning.get(first)
-    if (!start && !this.#awaiting.has(target)) return false
-    this.#awaiting.add(target)
-    if (first) this.#waiting.add(first)
-    const run = (): void => this.#host.arrived({ source, target, event, isLater: true })
-    const told = this.#effect({ kind: 'hear', actor: source ?? this.#root, event, run })
-    if (!start || isCallback(Object.getPrototypeOf(first?.logic))) return true
-    // Such an actor sends itself the messages that it finds at its start, and handles them after
-    // its first snapshot.
-    this.#turned.pop()
-    this.#turned.splice(this.#turned.indexOf(start), 0, told)
-    return true
+  #effect(deed: Deed): void {
+    const step = `${this.#run}/${this.#step}/${this.#count++}`
+    this.#made.push({ kind: 'effect', effect: this.#effects.add(deed, step) })
+  }
+
+  /** Whether `actor` stops at once. It first handles the events that were sent before. */
+  #stops(actor: Actor, run: () => void): boolean {
+    const isBusy = occupies(this.#work?.items ?? [], actor) || occupies(this.#made, actor)
+    if (isBusy) this.#made.push({ kind: 'stop', actor, run })
+    return !isBusy
+  }
+
+  /** An event outside of a turn. If an effect sends it at once, it comes in its order. */
+  #arrived(arrival: Arrival): void {
+    const { work, sent } = this.#running ?? {}
+    if (!work || (this.#host.recordsSteps && !work.hasEvents)) this.#host.arrived(arrival)
+    else sent?.push({ kind: 'event', arrival })
+  }
+
+  #during(effect: Effect, run: () => void): void {
+    const work = this.#works.find((other) => other.has(effect))
+    if (work === undefined) return void run()
+    const running = { work, sent: [] }
+    this.#running = running
+    try {
+      run()
+    } finally {
+      this.#running = undefined
+    }
+    work.done(effect, running.sent)
+    if (work.isDone) this.#works = this.#works.filter((other) => other !== work)
   }
 
   #makeEffects(): Effects {
@@ -406,11 +480,13 @@ export class MachineSteps {
         return root()
       },
       hears: this.#plan.hears,
+      during: (effect, run) => this.#during(effect, run),
       emitted: (event) => host.emitted(event),
       send: (text, event) => host.send(host.context.to(name(text)), event),
       broke: (actor, error) => {
+        this.#running?.work.drop(actor)
         const event = { type: failure, error }
-        host.arrived({ source: actor, target: actor, event })
+        this.#arrived({ source: actor, target: actor, event })
       },
       failed: (error) => host.failed(error),
       lost: (action) => host.lost(action),
@@ -418,5 +494,7 @@ export class MachineSteps {
   }
 }
 
-const isSnapshotOf = ({ id }: Actor, { type }: EventObject): boolean =>
-  type === `xstate.snapshot.${id}`
+/** The first and the last of some turns. */
+export type Span = readonly [first: number, last: number]
+
+const all: Span = [0, Number.POSITIVE_INFINITY]

@@ -162,15 +162,21 @@ export interface SavedActor {
   readonly syncSnapshot?: boolean | undefined
 }
 
-/** An action that is recorded and was not done yet. */
+/** A part of a step that is recorded and was not done yet. */
 export interface SavedAction {
-  /** The name of its step: the same at each try. */
+  /** The name of its step: the same at each try. An event and an `end` have none. */
   readonly step: string
+  /** The number of the turn that left it. Parts of several turns wait for each other. */
+  readonly turn: number
   /**
    * `action`: `name` is its name in `setup`, or its place in the machine. `emit`: `event` is what is
-   * emitted. `send`: `event` goes to the process `name`.
+   * emitted. `send`: `event` goes to the process `name`. `event`: the step sent `event` to `actor`,
+   * the machine or an actor inside it. `start`: the place where the work of `actor` begins. `end`:
+   * the place where `actor` takes its next event. The last two have an event without a meaning.
    */
-  readonly kind: 'action' | 'emit' | 'send'
+  readonly kind: 'action' | 'emit' | 'send' | 'event' | 'start' | 'end'
+  /** Of an `event`: it waits for the `end` of `actor`. */
+  readonly isQueued?: boolean | undefined
   /** Without a name it cannot be found again: it is not repeated after a restart. */
   readonly name?: string | undefined
   /** The checksum of an inline action's text: another version has another. */
@@ -192,7 +198,7 @@ export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   readonly run: string
   /** The number of its last step. */
   readonly step: number
-  /** The actions that are still to be done, in order. */
+  /** The actions and the events that are still to be done, in order. */
   readonly actions: readonly SavedAction[]
   readonly status: 'active' | 'done' | 'error' | 'stopped'
   readonly value: SnapshotFrom<T>['value']

@@ -13,7 +13,7 @@ import type { Effect } from '../machine/machine-effects.ts'
 import type { MachinePlan } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
 import { runs } from '../machine/machine-saved.ts'
-import { MachineSteps, type Turn } from '../machine/machine-steps.ts'
+import { MachineSteps, type Span, type Turn } from '../machine/machine-steps.ts'
 import type { Delayed } from '../machine/machine-timers.ts'
 import type { SavedMachine } from '../machine/machine-words.ts'
 import { type Process, processOf } from '../process/process.ts'
@@ -49,16 +49,11 @@ interface Life {
   readonly steps: MachineSteps
   /** The timers that are set. The earliest is the durable alarm. */
   readonly timers: Set<Delayed>
-  /** Effects that wait for their recorded step, in order. */
-  pending: Effect[]
 }
 
 /** An event that an actor inside sent, and the life of the machine in which it did. */
 export type News = { readonly life: Life; readonly arrival: Arrival }
 type Failure = { readonly life: Life; readonly error: unknown }
-
-/** The first and the last step of the machine in one turn. */
-type Span = readonly [number, number]
 
 /** An entity that crashed while actors ran inside it is woken: in 1 s, doubling to 60 s. */
 const guardMs = { first: 1_000, most: 60_000 }
@@ -198,28 +193,30 @@ export class DurableMachineProcess {
   }
 
   /**
-   * Runs the effects of one turn, which is durable. One that throws is tried again like any recorded
-   * step; those before it are done.
+   * Runs the effects of one turn, which is durable, then handles the events that waited for them. An
+   * effect that throws is tried again like any recorded step; those before it are done.
    */
   effects(state: SavedMachine, span: Span): unknown {
-    const life = this.#at(state)
-    const isMeant = (effect: Effect): boolean => isWithin(span, effect)
-    const meant = life.pending.filter(isMeant)
-    let done = 0
+    const { steps } = this.#at(state)
+    const done: Effect[] = []
+    let isCut = false
     try {
-      for (const effect of meant) {
-        if (!this.#process.alive) break
+      for (let effect = steps.next(span); effect; effect = steps.next(span)) {
+        isCut = !this.#process.alive
+        if (isCut) break
         effect.run()
-        done++
+        done.push(effect)
       }
     } catch (error) {
-      if (done === 0) throw error
+      if (done.length === 0) throw error
     }
-    if (done === 0) return noReply(state)
-    const ran = new Set(meant.slice(0, done))
-    life.pending = life.pending.filter((effect) => !ran.has(effect))
-    const saved = this.#keep(life)
-    return done < meant.length ? noReply(saved, { continue: ['effects', span] }) : noReply(saved)
+    const isRecorded = done.some((effect) => effect.isRecorded)
+    const isEvent = steps.next(span) === undefined
+    if (isEvent && steps.isGoing(span) && !isRecorded && !isCut)
+      return this.#turn(state, () => [steps.goOn(span)])
+    const after = isRecorded ? this.#keep(steps) : state
+    const hasMore = !isEvent || steps.isGoing(span)
+    return hasMore ? noReply(after, { continue: ['effects', span] }) : noReply(after)
   }
 
   /** The machine in `state`. Restores it, unless it is the one that lives. */
@@ -230,11 +227,7 @@ export class DurableMachineProcess {
     const { effects } = life.steps.restore(state, this.#callers.get(state))
     this.#life = life
     this.#state = state
-    const steps = new Set(state.actions.map(({ step }) => numberOf(step)))
-    for (const effect of effects) {
-      if (steps.has(numberOf(effect.step))) life.pending.push(effect)
-      else this.#hold(life, effect)
-    }
+    for (const effect of effects) this.#hold(life, effect)
     return life
   }
 
@@ -256,7 +249,7 @@ export class DurableMachineProcess {
       const { steps } = life
       const earlier = first === undefined ? replays(steps) : [first]
       const turns = [...earlier, ...work(steps, life), ...replays(steps)]
-      const next = turns.some(({ changed }) => changed) ? this.#keep(life) : state
+      const next = turns.some(({ changed }) => changed) ? this.#keep(steps) : state
       this.#setAlarms(state, next, isAlarm)
       for (const turn of turns) this.#answer(turn)
       return this.#perform(life, turns, [(state?.step ?? 0) + 1, next?.step ?? 0], next)
@@ -266,9 +259,9 @@ export class DurableMachineProcess {
     }
   }
 
-  #keep(life: Life): SavedMachine {
-    const saved = life.steps.saved()
-    if (saved.postponed.length > 0) this.#callers.set(saved, life.steps.callers)
+  #keep(steps: MachineSteps): SavedMachine {
+    const saved = steps.saved()
+    if (saved.postponed.length > 0) this.#callers.set(saved, steps.callers)
     this.#state = saved
     return saved
   }
@@ -281,9 +274,9 @@ export class DurableMachineProcess {
 
   #perform(life: Life, turns: readonly Turn[], span: Span, next: State): unknown {
     const effects = turns.flatMap((turn) => turn.effects)
-    const isRecorded = effects.some((effect) => effect.isRecorded)
-    if (isRecorded) life.pending.push(...effects)
-    else for (const effect of effects) this.#hold(life, effect)
+    const hasEvents = turns.some((turn) => turn.hasEvents)
+    const isRecorded = hasEvents || effects.some((effect) => effect.isRecorded)
+    if (!isRecorded) for (const effect of effects) this.#hold(life, effect)
     const isChanged = turns.some(({ changed }) => changed)
     if (isChanged) this.#watchers.changed(life.steps.snapshot)
     if (next?.status === 'done' && isChanged)
@@ -345,12 +338,11 @@ export class DurableMachineProcess {
       run: () => context.step,
       works: (what) => context.works(what),
       inTurn,
-      // A crash before it would lose the event: the actor starts again in silence.
-      tellsLater: false,
+      recordsSteps: true,
       arrived: (arrival) => this.#tell('arrived', { life, arrival }),
       failed: (error) => this.#tell('failed', { life, error }),
     })
-    const life: Life = { steps: new MachineSteps(this.#plan, host), timers, pending: [] }
+    const life: Life = { steps: new MachineSteps(this.#plan, host), timers }
     return life
   }
 
@@ -370,14 +362,6 @@ export class DurableMachineProcess {
 /** Events that return after a change are part of the turn that changed the state. */
 const replays = (steps: MachineSteps): Turn[] => {
   const turns: Turn[] = []
-  while (steps.isReturning) turns.push(steps.replay())
+  while (steps.isReturning && !steps.isGoing()) turns.push(steps.replay())
   return turns
-}
-
-/** The number of a step in the name of an effect: `run/step/index`. */
-const numberOf = (step: string): number => Number(step.split('/').at(-2))
-
-const isWithin = ([first, last]: Span, { step }: Effect): boolean => {
-  const number = numberOf(step)
-  return number >= first && number <= last
 }

@@ -46,8 +46,8 @@ export class MachineProcess {
   readonly #saves: PendingSaves
   readonly #watchers: Watchers
   readonly #timers = new WeakMap<Delayed, Timer>()
-  /** The events that a turn put off. They come before any message. */
-  readonly #early: Arrival[] = []
+  /** The event whose answer waits until everything that the event caused is handled. */
+  #asked: Waiting | undefined
   #input: unknown
   #saved: Restored
   #listensForEnd = false
@@ -118,14 +118,17 @@ export class MachineProcess {
     return this.#turn(snapshot, () => this.#steps.due(delayed))
   }
 
-  /** Takes the next returned event. Without one, a restored or finished machine continues. */
+  /**
+   * Takes the events that the last step sent, then the next returned event. Without one, a restored
+   * or finished machine continues.
+   */
   replay(snapshot: AnyMachineSnapshot): Step {
-    const early = this.#early.shift()
-    return this.#turn(snapshot, () => (early ? this.#steps.arrived(early) : this.#steps.replay()))
+    const steps = this.#steps
+    return this.#turn(snapshot, () => (steps.isGoing() ? steps.goOn() : steps.replay()))
   }
 
   get #isReturning(): boolean {
-    return this.#early.length > 0 || this.#steps.isReturning
+    return this.#steps.isGoing() || this.#steps.isReturning
   }
 
   /** Takes the call of `waitFor` or `subscribe`. */
@@ -149,22 +152,27 @@ export class MachineProcess {
   }
 
   /** The answer, made before anything happens: if that throws, nothing has. */
-  #answerOf({ handled, snapshot }: Turn): Answer {
-    if (handled?.from === undefined) return () => {}
-    const { event, from } = handled
+  #answerOf({ handled, snapshot, hasEvents }: Turn): Answer {
+    this.#asked ??= handled
+    if (hasEvents || this.#asked?.from === undefined) return () => {}
+    const { event, from } = this.#asked
+    this.#asked = undefined
     const value = this.#options.answers?.[event.type]?.(snapshot, event)
     return () => void from.reply(value)
   }
 
-  /** Does the effects of a turn, then answers its caller. */
-  #perform({ effects, snapshot, changed }: Turn, answer?: Answer): void {
+  /** Does the effects of a turn, then answers its caller. Returns whether one was recorded. */
+  #perform({ snapshot, changed }: Turn, answer?: Answer): boolean {
     this.#listenForEnd(snapshot)
-    for (const effect of effects) {
-      if (!this.#process.alive) return
+    let isRecorded = false
+    for (let effect = this.#steps.next(); effect; effect = this.#steps.next()) {
+      if (!this.#process.alive) return false
       effect.run()
+      isRecorded ||= effect.isRecorded
     }
     answer?.()
     if (changed) this.#watchers.changed(snapshot)
+    return isRecorded
   }
 
   /**
@@ -176,12 +184,12 @@ export class MachineProcess {
     if (turn.changed) await this.#save(this.#steps.saved())
     if (!this.#process.alive) return
     try {
-      this.#perform(turn, answer)
+      if (!this.#perform(turn, answer)) return
     } catch (error) {
       await this.#takeBack(before)
       throw error
     }
-    if (turn.effects.some(({ isRecorded }) => isRecorded)) await this.#save(this.#steps.saved())
+    await this.#save(this.#steps.saved())
   }
 
   /**
@@ -205,7 +213,7 @@ export class MachineProcess {
   }
 
   #goOn({ snapshot }: Turn): Going {
-    if (snapshot.status === 'done') {
+    if (snapshot.status === 'done' && !this.#steps.isGoing()) {
       tellOutput(this.#process, snapshot.output)
       return stop('normal', snapshot)
     }
@@ -232,15 +240,11 @@ export class MachineProcess {
       },
       run: () => `${this.#machine.id}/${Buffer.from(system.clock.randomBytes(8)).toString('hex')}`,
       works: () => () => {},
-      // One that is saved would lose the event with a crash before it.
-      tellsLater: this.#options.save === undefined,
+      recordsSteps: false,
       inTurn: () => {
         throw new KeelsonError('INVALID_ARGUMENT', 'inTurn: this machine is not durable')
       },
-      arrived: (arrival) => {
-        if (arrival.isLater || this.#steps.isWaiting(arrival.source)) this.#early.push(arrival)
-        else deliver(this.#process, 'arrived', arrival)
-      },
+      arrived: (arrival) => deliver(this.#process, 'arrived', arrival),
       failed: (error) => deliver(this.#process, 'failed', { error }),
     })
   }

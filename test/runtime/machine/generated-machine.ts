@@ -1,15 +1,21 @@
 /**
  * Machines drawn at random, with a history of events and of time for each: nested and parallel
- * states, history, guards, `always`, `after`, raised and delayed events, invoked and spawned actors.
+ * states, history, guards, `always`, `after`, raised and delayed events, invoked and spawned actors,
+ * events to the machine itself, and actors inside that answer, some of them as they start.
  */
 import fc from 'fast-check'
 import {
+  type AnyActorLogic,
+  type AnyActorRef,
   type AnyStateMachine,
   assign,
   cancel,
+  createMachine,
   emit,
   enqueueActions,
+  forwardTo,
   fromCallback,
+  fromObservable,
   fromPromise,
   fromTransition,
   not,
@@ -21,8 +27,14 @@ import {
 } from 'xstate'
 
 const guards = ['', 'even', 'odd', 'big', 'in'] as const
-const acts = ['tell', 'inline', 'add', 'emit', 'raise', 'later', 'cancel', 'spawn', 'stop'] as const
-const actors = ['child', 'load', 'fail', 'ticker', 'counter'] as const
+const acts = [
+  ...(['tell', 'inline', 'add', 'emit', 'raise', 'later', 'cancel', 'spawn', 'stop'] as const),
+  ...(['self', 'self later', 'send', 'ask', 'forward'] as const),
+]
+const actors = [
+  ...(['child', 'load', 'fail', 'ticker', 'counter'] as const),
+  ...(['loud', 'asker', 'quick', 'stream'] as const),
+]
 
 /** What a transition does. `target` is counted over all states. */
 interface Arrow {
@@ -69,7 +81,7 @@ const sketchOf = (depth: number): fc.Arbitrary<Sketch> =>
     history: fc.constantFrom(undefined, 'shallow' as const, 'deep' as const),
     on: fc.array(arrow, { maxLength: 3 }),
     always: fc.option(arrow, { nil: undefined, freq: 4 }),
-    after: fc.array(fc.record({ ms: fc.integer({ min: 1, max: 5 }), arrow }), { maxLength: 2 }),
+    after: fc.array(fc.record({ ms: fc.integer({ min: 0, max: 5 }), arrow }), { maxLength: 2 }),
     entry: few(2),
     exit: few(2),
     invoke: fc.option(fc.constantFrom(...actors), { nil: undefined, freq: 3 }),
@@ -122,8 +134,92 @@ const child = (tell: Tell) =>
     },
   })
 
-const base = (tell: Tell) =>
+/** Sends itself an event in the step that starts a callback: it leaves that state with the event. */
+const asker = (tell: Tell, loud: AnyActorLogic) =>
   setup({
+    types: {} as { context: { n: number } },
+    actors: { loud: loud as never },
+    actions: { tell: ({ context, event, self }) => tell(['asker', context, event], self) },
+  }).createMachine({
+    id: 'asker',
+    context: { n: 0 },
+    initial: 'idle',
+    states: {
+      idle: {
+        on: {
+          poke: {
+            target: 'asks',
+            guard: ({ context }) => context.n < 4,
+            actions: assign({ n: ({ context }) => context.n + 1 }),
+          },
+        },
+      },
+      asks: {
+        entry: [sendTo(({ self }) => self, { type: 'out' }), sendParent({ type: 'e2' }), 'tell'],
+        invoke: { id: 'inner', src: 'loud' } as never,
+        on: {
+          out: { target: 'idle', actions: ['tell', sendParent({ type: 'e3' })] },
+          '*': { actions: 'tell' },
+        },
+      },
+    },
+  })
+
+/** Is done as it starts. */
+const quick = (tell: Tell) => {
+  let left = 12
+  return createMachine({
+    id: 'quick',
+    initial: 'end',
+    output: 'quick',
+    states: {
+      end: {
+        type: 'final',
+        entry: [
+          ({ self }) => tell(['quick'], self),
+          enqueueActions(({ enqueue }) => {
+            if (left-- > 0) enqueue(sendParent({ type: 'e2' }))
+          }),
+        ],
+      },
+    },
+  })
+}
+
+/** Tells when it starts and ends, and sends an event back as it starts, and for each that it gets. */
+const loud = (tell: Tell) => {
+  // Without an end to it, a state could start it anew with each event.
+  let left = 12
+  return fromCallback(({ sendBack, receive, self }) => {
+    tell(['up', self.id], self)
+    const back = (type: string): void => {
+      if (left-- > 0) sendBack({ type })
+    }
+    if (left % 3 !== 0) back(`e${left % 4}`)
+    receive(({ type }) => {
+      tell(['heard', self.id, type], self)
+      back('e1')
+    })
+    return () => tell(['down', self.id], self)
+  })
+}
+
+const stream = (tell: Tell) =>
+  fromObservable(
+    ({ self }) =>
+      ({
+        subscribe: (observer: { next(value: number): void; complete(): void }) => {
+          tell(['streams', self.id], self)
+          observer.next(1)
+          observer.next(2)
+          return { unsubscribe: () => tell(['ends', self.id], self) }
+        },
+      }) as never,
+  )
+
+const base = (tell: Tell) => {
+  const callback = loud(tell)
+  return setup({
     actions: {
       tell: ({ context, event, self }: Given, what: unknown) =>
         tell([what, context.n, event.type], self),
@@ -136,8 +232,13 @@ const base = (tell: Tell) =>
         receive(() => sendBack({ type: 'e0' }))
       }),
       counter: fromTransition((count: number) => count + 1, 0),
+      loud: callback,
+      asker: asker(tell, callback) as never,
+      quick: quick(tell) as never,
+      stream: stream(tell),
     },
   })
+}
 
 /**
  * The machine of a sketch. `without` leaves out kinds of actors and of actions. `laterMs`: the delay
@@ -186,7 +287,41 @@ export const machineOf = (
         return enqueueActions(({ context, enqueue }) => {
           if (context.spawned) return
           enqueue.assign({ spawned: true })
-          enqueue.spawnChild('child' as never, { id: 'spawned', syncSnapshot: true } as never)
+          const terms = { id: 'spawned', systemId: 'spawned', syncSnapshot: true }
+          enqueue.spawnChild('child' as never, terms as never)
+        })
+      case 'self':
+        return enqueueActions(({ context, enqueue, self }) => {
+          if (context.n >= 20) return
+          enqueue.assign({ n: context.n + 1 })
+          enqueue.sendTo(self as AnyActorRef, again)
+        })
+      case 'self later':
+        return enqueueActions(({ context, enqueue, self }) => {
+          if (context.n >= 20) return
+          enqueue.assign({ n: context.n + 1 })
+          enqueue.cancel(later)
+          enqueue.sendTo(self as AnyActorRef, again, { id: later, delay: laterMs(at) })
+        })
+      case 'send':
+        return enqueueActions(({ context, enqueue }) => {
+          if (context.n >= 20) return
+          enqueue.assign({ n: context.n + 1 })
+          enqueue(({ self }) => self.send(again))
+        })
+      case 'ask':
+        return enqueueActions(({ context, system, enqueue }) => {
+          const ref = system.get('spawned')
+          if (context.n >= 20) return
+          enqueue.assign({ n: context.n + 1 })
+          if (ref !== undefined) enqueue.sendTo(ref, { type: 'poke' })
+        })
+      case 'forward':
+        return enqueueActions(({ system, event, enqueue }) => {
+          const ref = system.get('spawned')
+          // An error that is passed on would end the child, and the machine with it.
+          if (event.type.startsWith('xstate.')) return
+          if (ref !== undefined) enqueue(forwardTo(ref as never) as never)
         })
       case 'stop':
         return stopChild('spawned')
@@ -220,7 +355,7 @@ export const machineOf = (
       found[`e${one.event}`] ??= []
       found[`e${one.event}`]?.push(transition(id, one))
     }
-    const asks = src === 'ticker' ? 'tick' : 'poke'
+    const asks = src === 'ticker' || src === 'loud' ? 'tick' : 'poke'
     if (src !== undefined) found[asks] = [{ actions: sendTo(id, { type: 'poke' }) }]
     return found
   }
@@ -233,24 +368,20 @@ export const machineOf = (
   }
 
   // A transition function tells a last snapshot when it is stopped; XState gives that to its
-  // successor, a process does not. What a callback sends back comes after the step.
+  // successor, a process does not.
   const snapshots = (src: string) =>
-    src === 'counter' || src === 'ticker'
-      ? {}
-      : { onSnapshot: { actions: { type: 'tell', params: src } } }
+    src === 'counter' ? {} : { onSnapshot: { actions: { type: 'tell', params: src } } }
 
-  let hasTicker = false
   const stateOf = (node: Sketch, id: string, isFirst: boolean): Record<string, unknown> => {
     const { kids, done } = node
     if (kids.length === 0 && node.isFinal && !isFirst)
       return { id, type: 'final', tags: [id], entry: actions(id, node.entry), output: 5 }
-    // One callback: what two of them send back would come in the order of their turns.
-    const isExtra = node.invoke === 'ticker' && hasTicker
-    const isLeftOut = isExtra || without.includes(node.invoke ?? '')
-    const src = isLeftOut ? undefined : node.invoke
-    if (src === 'ticker') hasTicker = true
+    const src = without.includes(node.invoke ?? '') ? undefined : node.invoke
     const after = Object.fromEntries(
-      node.after.map(({ ms, arrow: one }) => [ms * 10, transition(id, one)]),
+      node.after.map(({ ms, arrow: one }) => [
+        ms * 10,
+        ms === 0 ? counted(id, one, 12) : transition(id, one),
+      ]),
     )
     const ended = counted(id, done, 15)
     const states: Record<string, unknown> = Object.fromEntries(

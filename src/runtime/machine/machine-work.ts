@@ -1,0 +1,164 @@
+/**
+ * The work that is left of one step of a machine, in XState's order: effects, and events to the
+ * actors inside or to the machine itself. An event waits for the effects before it that may send
+ * events too. An actor handles no event until everything of its last one is done.
+ */
+import type { Actor, Arrival } from './machine-door.ts'
+import type { Effect, Owed } from './machine-effects.ts'
+
+/**
+ * `timer`: a delayed event is set or cancelled. `end`: the place where an actor is done with its last
+ * event, and takes the next one.
+ */
+export type Item =
+  | { readonly kind: 'effect'; readonly effect: Owed }
+  | { readonly kind: 'event'; readonly arrival: Arrival }
+  | { readonly kind: 'timer'; readonly run: () => void }
+  | { readonly kind: 'stop'; readonly actor: Actor; readonly run: () => void }
+  | { readonly kind: 'end'; readonly actor: Actor }
+
+/** An item that computes. */
+export type Computing = Extract<Item, { kind: 'event' | 'stop' }>
+
+/** The rules of the machine that the work is of. */
+interface Rules {
+  /** Whether a later event waits until `effect` is done. */
+  holdsUp(effect: Owed): boolean
+  /** Whether `item` only leads to effects, so that it waits for none. */
+  isPassive(item: Computing): boolean
+  /** Computes an item. Returns the items that come of it. */
+  compute(item: Computing): readonly Item[]
+}
+
+/** Work of one step, and of the events that it sent. */
+export class Work {
+  /** The number of the turn that last computed a part of it. */
+  turn: number
+  #items: Item[]
+  /** The events that wait for the `end` of their actor. */
+  readonly #queued = new WeakSet<Item>()
+
+  constructor(turn: number, items: readonly Item[], queued: readonly Item[] = []) {
+    this.turn = turn
+    for (const item of queued) this.#queued.add(item)
+    this.#items = [...items]
+  }
+
+  /** Whether `effect` is part of it. */
+  has(effect: Effect): boolean {
+    return this.#items.some((item) => item.kind === 'effect' && item.effect === effect)
+  }
+
+  /** Whether `item` waits for the `end` of its actor. */
+  queues(item: Item): boolean {
+    return this.#queued.has(item)
+  }
+
+  /** All items, in order. */
+  get items(): readonly Item[] {
+    return this.#items
+  }
+
+  /** Whether it has nothing left but places. */
+  get isDone(): boolean {
+    return this.#items.every(({ kind }) => kind === 'end')
+  }
+
+  /** Whether events are left. */
+  get hasEvents(): boolean {
+    return this.#items.some(isComputing)
+  }
+
+  /** The effects that come before any event. */
+  get effects(): readonly Effect[] {
+    const first = this.#items.findIndex(isComputing)
+    const before = first < 0 ? this.#items : this.#items.slice(0, first)
+    return before.flatMap((item) => (item.kind === 'effect' ? [item.effect] : []))
+  }
+
+  /** The effect that is next, if no event comes before it. */
+  get head(): Effect | undefined {
+    const first = this.#items.find(({ kind }) => kind !== 'end')
+    return first?.kind === 'effect' ? first.effect : undefined
+  }
+
+  /** `effect` is done, and `items` came of it. */
+  done(effect: Effect, items: readonly Item[]): void {
+    const at = this.#items.findIndex((item) => item.kind === 'effect' && item.effect === effect)
+    if (at >= 0) this.#items.splice(at, 1, ...items)
+  }
+
+  /** `actor` has failed: it handles and sends nothing more. */
+  drop(actor: Actor): void {
+    const isFrom = (item: Item): boolean => item.kind === 'event' && item.arrival.source === actor
+    this.#items = this.#items.filter((item) => !isOf(item, actor) && !isFrom(item))
+  }
+
+  /** Computes the events that wait for no effect, until there are none. Timers wait for nothing. */
+  advance(rules: Rules): void {
+    this.#advance(rules)
+    const timers = this.#items.filter(({ kind }) => kind === 'timer')
+    if (timers.length === 0) return
+    this.#items = this.#items.filter(({ kind }) => kind !== 'timer')
+    for (const timer of timers) if (timer.kind === 'timer') timer.run()
+  }
+
+  #advance(rules: Rules): void {
+    let isHeld = false
+    let at = 0
+    for (let item = this.#items[at]; item !== undefined; item = this.#items[at]) {
+      if (item.kind === 'effect') {
+        isHeld ||= rules.holdsUp(item.effect)
+        at++
+      } else if (item.kind === 'timer') {
+        this.#items.splice(at, 1)
+        item.run()
+      } else if (item.kind === 'end') {
+        if (isHeld) at++
+        else this.#items.splice(at, 1)
+      } else if (!this.#take(item, at, isHeld, rules)) return
+    }
+  }
+
+  /** Computes `item`, or lets it wait until its actor is done. False: it waits for an effect. */
+  #take(item: Computing, at: number, isHeld: boolean, rules: Rules): boolean {
+    const actor = actorOf(item)
+    const isEnd = (other: Item, index: number): boolean =>
+      index > at && other.kind === 'end' && other.actor === actor
+    const end = this.#items.findIndex(isEnd)
+    if (isHeld && (end >= 0 || !rules.isPassive(item))) return false
+    if (end < 0) this.#items.splice(at, 1, ...rules.compute(item), { kind: 'end', actor })
+    else {
+      this.#items.splice(this.#queueEnd(end + 1, item), 0, item)
+      this.#items.splice(at, 1)
+      this.#queued.add(item)
+    }
+    return true
+  }
+
+  /** Where `item` waits, after the events that its actor handles next. A stop comes before them. */
+  #queueEnd(from: number, { kind }: Computing): number {
+    let at = from
+    for (let next = this.#items[at]; next && this.#queued.has(next); next = this.#items[at]) {
+      if (kind === 'stop') this.#items.splice(at, 1)
+      else at++
+    }
+    return at
+  }
+}
+
+/** Whether `actor` has an event to handle, or to finish, among `items`. */
+export const occupies = (items: readonly Item[], actor: Actor): boolean =>
+  items.some((item) => isOf(item, actor))
+
+const isComputing = (item: Item): item is Computing => item.kind === 'event' || item.kind === 'stop'
+
+const actorOf = (item: Computing): Actor =>
+  item.kind === 'event' ? item.arrival.target : item.actor
+
+const isOf = (item: Item, actor: Actor): boolean =>
+  item.kind === 'effect' || item.kind === 'timer'
+    ? false
+    : item.kind === 'end'
+      ? item.actor === actor
+      : actorOf(item) === actor
