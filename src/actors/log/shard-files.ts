@@ -173,6 +173,11 @@ export class ShardFiles {
     return this.#inTurn(undefined, () => this.#endHost())
   }
 
+  /** Ends the present life of the log also in the middle of a request. */
+  leave(): void {
+    this.#host?.end().catch(() => undefined)
+  }
+
   /**
    * The present life of the log, for reading.
    * @throws KeelsonError `SHARD_DOWN` if there is none

@@ -25,6 +25,7 @@ import {
   Suspensions,
   type Watch,
 } from '../../actors/index.ts'
+import type { Cancel } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import {
   type BlobHostFactory,
@@ -79,6 +80,8 @@ export class Shard extends ShardCore {
   readonly engine: EngineWatch
   readonly blobs: ShardBlobs
 
+  #leaving: Cancel | undefined
+
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands, commitments, causes } =
       parts.settings.wal
@@ -127,10 +130,15 @@ export class Shard extends ShardCore {
     this.blobs = blobsOf(parts, unitBytesMax(this.files.parts.logOptions))
   }
 
-  /** Closes the shard, because the instance has closed. */
+  /**
+   * Closes the shard, because the instance has closed. The log in an engine needs no clean end, so
+   * an engine that is away holds nothing up.
+   */
   override close(): void {
     super.close()
     this.replication.close()
+    const { isCache, clock } = this.parts
+    if (isCache) this.#leaving ??= clock.after(engineGraceMs, () => this.files.leave())
   }
 
   /**
@@ -141,6 +149,7 @@ export class Shard extends ShardCore {
     const { snapshots, blobs, files, appends } = this
     const ends = [snapshots.close(), blobs.close(), files.close(this.projectedLsn)]
     const settled = await Promise.allSettled(ends)
+    this.#leaving?.()
     appends.lose(this.unavailable())
     for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
   }
@@ -150,6 +159,9 @@ export class Shard extends ShardCore {
     logger.error(`shard ${shard} was not closed cleanly: ${reasonText(reason)}`, { shard, reason })
   }
 }
+
+/** After the last write is answered, an engine has so long for what is open, in ms. */
+const engineGraceMs = 1_000
 
 /** A value that fits no frame becomes a blob, even below the threshold, unless that is 0. */
 const blobsOf = (parts: ShardParts, unitMax: number): ShardBlobs => {

@@ -181,6 +181,32 @@ test('a standby that is aborted while the engine is away ends well before its le
   expect(members.clock.monotonic() - aborted).toBeLessThan(leaseMs / 2)
 })
 
+test.each([
+  [0, 0.5],
+  [0, 5],
+  [1, 0.5],
+  [1, 5],
+])(
+  'a member with %i open writes closes within its deadline, %d leases after the engine went away',
+  async (writes, leases) => {
+    const members = new Members()
+    const app = await members.start('a')
+    await members.during(app.store.put('k', 'v'))
+    members.sessions.get('a')?.pause(600 * leaseMs)
+    await members.clock.advance(leases * leaseMs)
+    for (let count = 0; count < writes; count++) app.store.put('k', 'open').catch(() => undefined)
+    await members.clock.advance(1)
+    const began = members.clock.monotonic()
+
+    await members.during(app.close({ deadlineMs: 5_000 }))
+
+    // The grace of the engine for its log, and for the lease.
+    const graceMs = 1_000 + 0.2 * leaseMs
+    const openMs = writes * 5_000
+    expect(members.clock.monotonic() - began).toBeLessThan(openMs + graceMs + 20)
+  },
+)
+
 /** An engine that opens no session, for this reason. */
 const refusing = (code: 'CONFIG' | 'UNKNOWN_OUTCOME', message: string) => ({
   description: 'refusing',
