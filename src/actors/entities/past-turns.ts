@@ -54,7 +54,10 @@ export type PastTurn<S = unknown> = {
   readonly entries: readonly string[]
   /** The keys of the actor's own rows that it changed. */
   readonly rows: readonly string[]
-  /** The operations that it recorded, of a workflow's run: `step charge`, `step charge failed`. */
+  /**
+   * Of a workflow's run: the operations that it recorded and the status that it set, as in
+   * `step charge`, `step charge failed`, `run completed`.
+   */
   readonly operations: readonly string[]
 }
 
@@ -79,7 +82,7 @@ export const pastTurn = (
       ...errorIn(failure),
     })),
     alarms,
-    operations: turn.ownValues.flatMap(operationText),
+    operations: [...turn.ownValues.flatMap(operationText), ...statusText(entity, before, turn)],
   }
 }
 
@@ -93,6 +96,20 @@ const operationText = (value: StoredValue): readonly string[] => {
   }
   if (typeof kind !== 'string' || typeof key !== 'string') return []
   return [`${kind} ${key}${outcome?.kind === 'error' ? ' failed' : ''}`]
+}
+
+/** The status of a run, if the turn has changed it (`flow/runs/record.ts`). */
+const statusText = (
+  entity: string,
+  before: LoggedTurn | undefined,
+  turn: LoggedTurn,
+): readonly string[] => {
+  if (!entity.startsWith('$flow-') || !before?.row || !turn.row) return []
+  const [was, is] = [before.row, turn.row].map((row) => {
+    const { state } = readBody(readMainRow(row).body)
+    return (state as { readonly status?: unknown } | undefined)?.status
+  })
+  return typeof is === 'string' && was !== is ? [`run ${is}`] : []
 }
 
 const stepsIn = (turn: LoggedTurn | undefined): readonly Step[] =>

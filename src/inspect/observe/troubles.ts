@@ -147,7 +147,7 @@ const shardTroubles = (health: Health['shards'][number], now: number): readonly 
     ...(mode === 'degraded' || mode === 'halted'
       ? [found('bad', `projection ${mode}`, projection.reason ?? '')]
       : []),
-    ...(suspended || behindMs > lagMax ? [behind(found, suspended, behindMs, now)] : []),
+    ...(suspended || behindMs > lagMax ? [behind(found, health.suspendedBy, behindMs, now)] : []),
     ...(snapshot.failure === undefined ? [] : [found('warn', 'no snapshot', snapshot.failure)]),
     ...journal.subscriptions.flatMap(({ name, failure }) =>
       failure === undefined ? [] : [found('bad', 'subscription stopped', `${name}: ${failure}`)],
@@ -161,11 +161,16 @@ const shardTroubles = (health: Health['shards'][number], now: number): readonly 
 type Found = (tone: Trouble['tone'], sort: string, text: string, at?: number) => Trouble
 
 /** A projection that lags: one line with its cause, since its oldest write waits. */
-const behind = (found: Found, isSuspended: boolean, behindMs: number, now: number): Trouble => {
+const behind = (
+  found: Found,
+  suspendedBy: readonly string[],
+  behindMs: number,
+  now: number,
+): Trouble => {
   const waits = behindMs > 0 ? `its oldest write waits for ${lastingText(behindMs)}` : ''
   const at = behindMs > 0 ? now - behindMs : undefined
-  if (!isSuspended) return found('warn', 'projection behind', waits, at)
-  const held = 'a suspension holds it until control.resume'
+  if (suspendedBy.length === 0) return found('warn', 'projection behind', waits, at)
+  const held = `${suspendedBy.join(', ')} holds it until control.resume`
   return found('warn', 'projection suspended', waits ? `${held}; ${waits}` : held, at)
 }
 

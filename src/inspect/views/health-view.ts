@@ -99,7 +99,7 @@ const shardTroubles = (health: ShardHealth): string[] => {
       ? [`the projection of ${of} is ${mode}: ${why ?? ''}`]
       : []),
     ...(health.suspended
-      ? [`the projection of ${of} is suspended; projections() says by whom`]
+      ? [`the projection of ${of} is suspended by ${health.suspendedBy.join(', ')}`]
       : []),
     ...(behindMs > lagMax ? [`the projection of ${of} is ${behind} behind`] : []),
     ...(snapshot.failure === undefined ? [] : [`no snapshot of ${of}: ${snapshot.failure}`]),

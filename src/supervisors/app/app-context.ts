@@ -51,7 +51,13 @@ import {
   workerHistory,
 } from '../../actors/index.ts'
 import { invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
-import type { AppContext, Registry, System } from '../../runtime/index.ts'
+import {
+  type AppContext,
+  type Ref,
+  type Registry,
+  type System,
+  summaryOf,
+} from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
@@ -154,6 +160,8 @@ export type ShardHealth = {
   /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
   readonly recovery: RecoveryProgress | undefined
   readonly suspended: boolean
+  /** The holders of its suspensions: a process, or `the app` for its holder. */
+  readonly suspendedBy: readonly string[]
   /** Space on its disk: free, needed, and whether writes are refused for want of it. */
   readonly space: SpaceHealth
   /** Its snapshots: the last one, the log since, the next one, the last failure. */
@@ -284,6 +292,12 @@ const partHealth = (report: () => unknown): unknown => {
   }
 }
 
+const holderText = (owner: Ref | undefined): string => {
+  if (owner === undefined) return 'the app'
+  const { label, name } = summaryOf(owner) ?? {}
+  return `${label ?? name ?? ''} ${owner}`.trim()
+}
+
 const shardHealth = (shard: Shard): ShardHealth => ({
   shard: shard.index,
   phase: shard.phase.kind,
@@ -293,6 +307,7 @@ const shardHealth = (shard: Shard): ShardHealth => ({
   lagBytes: shard.lagBytes,
   recovery: shard.recovery.present,
   suspended: shard.suspensions.byToken.size > 0,
+  suspendedBy: [...shard.suspensions.byToken.values()].map(({ owner }) => holderText(owner)),
   space: shard.space.health,
   snapshot: shard.snapshots.health,
   projection: shard.projection.health,

@@ -1,7 +1,25 @@
 /** A suspension holds only as long as its owner lives, and is refused if it could not hold. */
 import { describe, expect, test } from 'vitest'
 import { Control, ControlHandle } from '../../../src/actors/index.ts'
+import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
+import { healthView } from '../../../src/inspect/views/health-view.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
+
+test('health names who holds a projection', async () => {
+  const { world, app } = await started()
+  const { system } = app
+  const owner = await world.during(system.start({ init: () => 0 }, undefined, { label: 'clerk' }))
+  await world.during(app.control.suspendAll({ owner }))
+  await world.during(app.control.suspendAll({}))
+  expect(app.health().shards).toMatchObject([
+    { suspended: true, suspendedBy: [`clerk <${owner.pid}>`, 'the app'] },
+  ])
+  expect(healthView(app.health(), recordsOf(system), 0)).toContain(
+    `the projection of shard 0 is suspended by clerk <${owner.pid}>, the app`,
+  )
+  await world.during(app.control.resumeAll({ force: true }))
+  expect(app.health().shards).toMatchObject([{ suspended: false, suspendedBy: [] }])
+})
 
 describe('a suspension that ends while it still flushes', () => {
   /** An instance with a flush of one second: the log must be synced first. */

@@ -2,9 +2,10 @@
 import { expect, test } from 'vitest'
 import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
+import { causeTitle } from '../../../src/inspect/views/history-view.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
-test('the turns of a run name the steps that they recorded', async () => {
+test('the turns of a run name the steps that they recorded, and the last one the end', async () => {
   const order = workflow('order', async (ctx: Ctx) => {
     await ctx.step('reserve', () => 1)
     await ctx.step(
@@ -23,5 +24,6 @@ test('the turns of a run name the steps that they recorded', async () => {
 
   const named = turns.flatMap(({ operations }) => operations).reverse()
   expect(named).toContain('step reserve')
-  expect(named.at(-1)).toBe('step charge failed')
+  expect(named.slice(-2)).toEqual(['step charge failed', 'run failed'])
+  expect(turns[0] && causeTitle(turns[0])).toBe('run failed')
 })

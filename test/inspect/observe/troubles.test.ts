@@ -23,7 +23,14 @@ test('a projection that is held and behind has one line, with its cause and sinc
     troublesOf(
       {
         ...health,
-        shards: [{ ...shard, suspended, projection: { ...shard.projection, behindMs } }],
+        shards: [
+          {
+            ...shard,
+            suspended,
+            suspendedBy: suspended ? ['clerk <9>'] : [],
+            projection: { ...shard.projection, behindMs },
+          },
+        ],
       },
       none,
       500_000,
@@ -31,7 +38,9 @@ test('a projection that is held and behind has one line, with its cause and sinc
 
   expect(of(false, 15_000)).toEqual([])
   expect(of(false, 240_000)).toMatchObject([{ sort: 'projection behind', at: 260_000 }])
-  expect(of(true, 0)).toMatchObject([{ sort: 'projection suspended' }])
+  expect(of(true, 0)).toMatchObject([
+    { sort: 'projection suspended', text: 'clerk <9> holds it until control.resume' },
+  ])
   expect(of(true, 240_000)).toMatchObject([
     { sort: 'projection suspended', text: expect.stringContaining('4 min'), at: 260_000 },
   ])
