@@ -415,3 +415,14 @@ describe('a log that is being written', () => {
     expect(verify(world, { isLive: true })).toMatchObject({ verdict: 'clean', tail: 'open' })
   })
 })
+
+test('a log of an earlier epoch than keelson.json names has lost its newest files, and one of that epoch has not', () => {
+  const world = crashedLogOf(2)
+  const { epoch, lastLsn } = verify(world)
+
+  const later = verify(world, { floor: { epoch: epoch + 1, lsn: lastLsn } })
+
+  expect(later).toMatchObject({ verdict: 'corrupt', damage: [{ lsn: lastLsn + 1 }] })
+  expect(later.damage[0]?.evidence).toContain(`names epoch ${epoch + 1}`)
+  expect(verify(world, { floor: { epoch, lsn: lastLsn } }).damage).toEqual([])
+})

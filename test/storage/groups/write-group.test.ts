@@ -209,6 +209,14 @@ describe('the writes of a group', () => {
     expect(failed()).toEqual([1, 1])
   })
 
+  test('fail at their deadline also when it is between two ticks of a timer', async () => {
+    const early = new TestWrite(1, { endsAt: 50 })
+    const between = new TestWrite(2, { endsAt: 50.5 })
+    const { clock } = groupOf(early, between)
+    await clock.advance(50)
+    expect([early, between].map(({ failures }) => failures.length)).toEqual([1, 1])
+  })
+
   test('keep their deadlines when an answered one is claimed again', async () => {
     const waiting = new TestWrite(2, { endsAt: 50 })
     const { group, clock } = groupOf(new TestWrite(1, { endsAt: 100 }), waiting)

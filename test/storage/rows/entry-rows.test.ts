@@ -91,6 +91,20 @@ describe('an entry', () => {
     expect(entryCounts(undefined, first)).toBe(false)
   })
 
+  test('behind a refused unit of its frame keeps its index among all entries of the frame', () => {
+    const rows = new MapRows()
+    applied(rows, 3, entry('a', 'this'))
+
+    const refused = [entry('a', 'that'), turn(entry('b'), entry('a', 'other'))]
+    const { answers } = applied(rows, 4, ...refused, entry('c'))
+
+    expect(answers.map(({ kind }) => kind)).toEqual(['refused', 'refused', 'entry'])
+    expect(answers[2]).toMatchObject({ lsn: 4, index: 3 })
+    const row = rows.get(entryIdRowKey('c'))
+    expect(entryCounts(row, { lsn: 4, index: 3, time: 400 })).toBe(true)
+    expect(rows.get(entryIdRowKey('b'))).toBeUndefined()
+  })
+
   test('that says something else under an id is refused, and says where the first one is', () => {
     const rows = new MapRows()
     applied(rows, 3, entry('a', 'this'))
