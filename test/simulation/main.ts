@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- log|entities|history|flows|members [--seeds N] [--from N] | [--seed N]`: lives seeds of the
- * simulation of the log, of durable actors, of the search for their past, of workflows or of members of a cluster on every core, shows
+ * `npm run simulate -- log|entities|history|flows|members|damage [--seeds N] [--from N] | [--seed N]`: lives seeds of the
+ * simulation of the log, of durable actors, of the search for their past, of workflows, of members of a cluster or of damaged shards on every core, shows
  * how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
  * again.
  */
@@ -8,6 +8,7 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { liveDamage } from '../support/lives/damage-life.ts'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
 import { liveHistory } from '../support/lives/history-life.ts'
@@ -22,6 +23,7 @@ const simulations = {
   history: liveHistory,
   flows: liveFlows,
   members: liveMemberSeed,
+  damage: liveDamage,
 }
 
 /** Every so many seeds a child says what happened in them. */
@@ -52,7 +54,7 @@ const rangeOf = (args: readonly string[]): Range => {
   const of = positionals.join() as Range['of']
   if (!Object.hasOwn(simulations, of))
     throw new Error(
-      'usage: simulate log|entities|history|flows|members [--seeds N] [--from N] | [--seed N]',
+      'usage: simulate log|entities|history|flows|members|damage [--seeds N] [--from N] | [--seed N]',
     )
   if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {
