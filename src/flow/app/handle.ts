@@ -147,9 +147,11 @@ export class Flow {
   }
 
   /**
-   * Decides the outcome of a step that blocks its run (`UNKNOWN_STEP`), and lets the run go on.
+   * Decides the outcome of a step that blocks its run, and lets the run go on: one that nobody knows
+   * (`UNKNOWN_STEP`), or one that cannot be read (`CORRUPT`). The key `$input` stands for an input
+   * that cannot be read.
    * @throws KeelsonError `CONFLICT` if the run is not blocked, or has no such step without an
-   * outcome
+   * outcome that can be read
    */
   async settle(type: AnyWorkflow, id: string, key: string, decision: Settlement): Promise<void> {
     const outcome = decided(decision)

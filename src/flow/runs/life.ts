@@ -96,9 +96,9 @@ export class RunLife implements EndingLife, Told {
   /** Resolves when this life has nothing more to do. */
   async run(): Promise<AfterLife> {
     const { first } = this.#terms
-    const { state, record, input } = first
-      ? { ...first, record: [] }
-      : await loadRun(this, () => this.#registers())
+    const loaded = first ? { ...first, record: [] } : await loadRun(this, () => this.#registers())
+    if (!loaded) return this.#finished
+    const { state, record, input } = loaded
     this.#accept(state)
     if (isOver(this.state.status) || this.isStopped) return 'rest'
     this.replay = new Replay(record, this.state.outcomes)

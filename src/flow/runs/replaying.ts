@@ -1,9 +1,17 @@
 /** The beginning of a life: the run is read, and its replay is watched until it is complete. */
-import { LargeValue } from '../../actors/index.ts'
-import { type Recorded, type RunState, valueKey } from './record.ts'
+import { isKeelsonError, keptError } from '../../errors.ts'
+import type { Recorded, RunState } from './record.ts'
 import { diverged } from './replay.ts'
 import type { EndingLife } from './run-end.ts'
-import { recordIn, valueIn } from './turns.ts'
+import {
+  inputText,
+  outcomeText,
+  readable,
+  recordIn,
+  valueApart,
+  valueIn,
+  wholeOf,
+} from './turns.ts'
 
 /** A run as it is read. */
 export type LoadedRun = {
@@ -14,33 +22,43 @@ export type LoadedRun = {
 
 /**
  * Reads a run, after every turn that is on its way, and calls `reads` in that turn. Large values
- * are read outside of it.
+ * are read outside of it. A run with a value that cannot be read is blocked, and not loaded.
  */
-export const loadRun = async (life: EndingLife, reads: () => void): Promise<LoadedRun> => {
-  const found = await life.turn((state, { rows }) => {
+export const loadRun = async (
+  life: EndingLife,
+  reads: () => void,
+): Promise<LoadedRun | undefined> => {
+  try {
+    return await readRun(life, reads)
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    life.block(keptError(error))
+    return undefined
+  }
+}
+
+/** @throws KeelsonError `CORRUPT` */
+const readRun = async (life: EndingLife, reads: () => void): Promise<LoadedRun> => {
+  const { state, operations, input } = await life.turn((state, { rows }) => {
     reads()
-    const operations = [...recordIn(state, rows)]
+    const operations = readable('its record', () => [...recordIn(state, rows)])
     life.present.failing.begin(operations)
-    const record = operations.map((each) => {
-      const { outcome, number } = each
-      if (outcome?.kind !== 'ok' || !outcome.isApart) return each
-      const value = valueIn(rows, valueKey(state.lap, number))
-      return { ...each, outcome: { ...outcome, value } }
-    })
-    return [{ state, record, input: valueIn(rows, 'input') }, state]
+    const apart = operations.map((each) => withValue(each, valueApart(each, state, rows)))
+    return [{ state, operations: apart, input: valueIn(rows, 'input', inputText) }, state]
   })
   const record: Recorded[] = []
-  for (const each of found.record) {
+  for (const each of operations) {
     const { outcome } = each
     const value = outcome?.kind === 'ok' ? outcome.value : undefined
-    record.push(
-      value instanceof LargeValue
-        ? { ...each, outcome: { kind: 'ok', value: await value.load(), isApart: true } }
-        : each,
-    )
+    record.push(withValue(each, await wholeOf(outcomeText(each.key), value)))
   }
-  const { state, input } = found
-  return { state, record, input: input instanceof LargeValue ? await input.load() : input }
+  return { state, record, input: await wholeOf(inputText, input) }
+}
+
+const withValue = (recorded: Recorded, value: unknown): Recorded => {
+  const { outcome } = recorded
+  if (outcome?.kind !== 'ok' || outcome.value === value) return recorded
+  return { ...recorded, outcome: { ...outcome, value } }
 }
 
 /** A body that asks for nothing of its record for so long, while the loop is idle, has diverged. */

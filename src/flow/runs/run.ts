@@ -2,8 +2,8 @@
  * The entity of a run: its durable state, and the turns that its callers make. The body runs beside
  * its mailbox (`life.ts`), so no call waits for a step.
  */
-import { type DurableServer, LargeValue } from '../../actors/index.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { DurableServer } from '../../actors/index.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
@@ -37,7 +37,17 @@ import {
   signalKey,
 } from './record.ts'
 import { FailingSteps } from './tries.ts'
-import { ended, endOf, notNow, recordIn, recording, reopening, withStatus } from './turns.ts'
+import {
+  ended,
+  endOf,
+  notNow,
+  recordIn,
+  recording,
+  reopening,
+  settled,
+  wholeEnd,
+  withStatus,
+} from './turns.ts'
 import { outcomeOf } from './values.ts'
 
 /**
@@ -150,8 +160,10 @@ const runServer = (
       },
       result: (state, _, context) => {
         if (!state) return refuse(state, context, notNow('be waited for', context.id, undefined))
-        const end = endOf(state, context)
-        if (end) return answered(end, state)
+        if (isOver(state.status) || state.status === 'blocked')
+          return orRefused(state, context, async () =>
+            reply(await wholeEnd(endOf(state, context) as RunEnd), state),
+          )
         presentOf(context).waiting.add(context.from)
         return noReply(state)
       },
@@ -182,16 +194,19 @@ const runServer = (
         const { status } = state ?? {}
         if (!state || (status !== 'failed' && status !== 'cancelled' && status !== 'blocked'))
           return refuse(state, context, notNow('be retried', context.id, status))
-        const next = status === 'blocked' ? unblocked(state, context) : reopening(state, context)
-        return reply(undefined, resumed({ ...next, attempt: 1 }, context))
+        return orRefused(state, context, async () => {
+          const next = status === 'blocked' ? unblocked(state, context) : reopening(state, context)
+          return reply(undefined, resumed({ ...next, attempt: 1 }, context))
+        })
       },
-      settle: (state, { key, outcome }, context) => {
-        const found = state && [...recordIn(state, context.rows)].find((row) => row.key === key)
-        if (state?.status !== 'blocked' || !found || found.outcome)
-          return refuse(state, context, notNow(`settle ${key}`, context.id, state?.status))
-        const [, next] = recording(state, context, { ...found, recorded: found }, { outcome })
-        return reply(undefined, resumed(next, context))
-      },
+      settle: (state, { key, outcome }, context) =>
+        orRefused(state, context, async () => {
+          const next =
+            state?.status === 'blocked' && (await settled(state, { key, outcome }, context))
+          if (!next)
+            return refuse(state, context, notNow(`settle ${key}`, context.id, state?.status))
+          return reply(undefined, resumed(next, context))
+        }),
       begin: (state, _, context) =>
         reply(undefined, state?.isHeld && !isOver(state.status) ? changed(state, context) : state),
       childEnded: (state, end, context) => {
@@ -211,12 +226,20 @@ const runServer = (
       },
       tellParent: async (state, _, context) => {
         const { parent } = state as RunState
-        const end = endOf(state as RunState, context)
         // A run that goes on has nothing to tell.
-        if (!parent || !end || !state) return noReply(state)
+        if (!parent || !state || (!isOver(state.status) && state.status !== 'blocked'))
+          return noReply(state)
         const { type, id, ...place } = parent
-        const ref = runOf(context, `${type}/${id}`)
-        await call(ref, 'childEnded', { ...place, end: await loaded(end) })
+        const told = (end: RunEnd): Promise<unknown> =>
+          call(runOf(context, `${type}/${id}`), 'childEnded', { ...place, end })
+        try {
+          await told(await wholeEnd(endOf(state, context) as RunEnd))
+        } catch (error) {
+          // The parent gets an unreadable output after its repair: this step is tried again.
+          if (isKeelsonError(error, 'CORRUPT'))
+            await told({ status: 'blocked', error: keptError(error) })
+          throw error
+        }
         return noReply(isOver(state.status) ? { ...state, isTold: true } : state)
       },
       cancelChildren: async (state, _, context) => {
@@ -280,15 +303,20 @@ const refuse = (
   return noReply(state)
 }
 
-const answered = (end: RunEnd, state: State) => {
-  if (end.status !== 'completed' || !(end.output instanceof LargeValue)) return reply(end, state)
-  return loaded(end).then((whole) => reply(whole, state))
+/** The answer of a call that reads before it writes. An unreadable value refuses the call. */
+const orRefused = async <A>(
+  state: State,
+  context: Parameters<typeof refuse>[1],
+  answer: () => Promise<A>,
+): Promise<A | ReturnType<typeof refuse>> => {
+  try {
+    return await answer()
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT') || isKeelsonError(error, 'INVALID_ARGUMENT'))
+      return refuse(state, context, error)
+    throw error
+  }
 }
-
-const loaded = async (end: RunEnd): Promise<RunEnd> =>
-  end.status === 'completed' && end.output instanceof LargeValue
-    ? { ...end, output: await end.output.load() }
-    : end
 
 const fieldsOf = (state: State): RunFields => {
   const { status, since = 0, parent, root, correlation } = state ?? {}
@@ -400,7 +428,7 @@ const endOfChild = (
 
 /** A step of `once` whose outcome is not known runs again. */
 const unblocked = (state: RunState, { rows }: RunContext): RunState => {
-  for (const { number, hasBegun, ...row } of recordIn(state, rows))
+  for (const { number, hasBegun, ...row } of [...recordIn(state, rows)])
     if (hasBegun && !row.outcome) rows.put(operationKey(state.lap, number), row)
   return state
 }

@@ -2,13 +2,21 @@
  * The turns of a run: from its state, and its rows, to the next state. They may be made again, so
  * they depend on nothing else. Pure, but for the rows of the turn at hand.
  */
-import { KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { LargeValue } from '../../actors/index.ts'
+import {
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  type KeptError,
+  keptError,
+} from '../../errors.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import {
   allOperations,
   cancelKey,
   isOver,
   type Operation,
+  type Outcome,
   operationKey,
   operationsPrefix,
   padded,
@@ -190,21 +198,64 @@ export const ended = (state: RunState, context: TurnContext, end: RunEnd): RunSt
   return withStatus(others, 'completed', context)
 }
 
+const outputText = 'the output of the run'
+
+/** The end with the whole of its output. @throws KeelsonError `CORRUPT` */
+export const wholeEnd = async (end: RunEnd): Promise<RunEnd> =>
+  end.status === 'completed' ? { ...end, output: await wholeOf(outputText, end.output) } : end
+
 /**
  * How a run has ended, or why it does not go on; `undefined`: it goes on. A large output is a
  * `LargeValue`.
  */
 export const endOf = (state: RunState, { rows }: Pick<TurnContext, 'rows'>): RunEnd | undefined => {
   const { status } = state
-  if (status === 'completed') return { status, output: valueIn(rows, 'output') }
+  if (status === 'completed') return { status, output: valueIn(rows, 'output', outputText) }
   if (status === 'failed' || status === 'cancelled' || status === 'blocked')
     return { status, error: state.error ?? keptError('no reason was kept') }
   return undefined
 }
 
-/** The value of a row, or a `LargeValue`. */
-export const valueIn = (rows: TurnContext['rows'], key: string): unknown =>
-  rows.range({ gte: key, lte: key, limit: 1 }).entries[0]?.[1]
+/**
+ * The value of a row, or a `LargeValue`. `what` names it in the error.
+ * @throws KeelsonError `CORRUPT` if it is missing though it must be there, or damaged
+ */
+export const valueIn = (rows: TurnContext['rows'], key: string, what: string): unknown =>
+  readable(what, () => rows.range({ gte: key, lte: key, limit: 1 }).entries[0]?.[1])
+
+/** The result of `read`, whose error says that it was `what` that cannot be read. */
+export const readable = <T>(what: string, read: () => T): T => {
+  try {
+    return read()
+  } catch (error) {
+    throw unreadable(what, error)
+  }
+}
+
+/** A value, or the whole of a `LargeValue`. @throws KeelsonError `CORRUPT`, with `what` */
+export const wholeOf = async (what: string, value: unknown): Promise<unknown> => {
+  if (!(value instanceof LargeValue)) return value
+  return value.load().catch((error) => {
+    throw unreadable(what, error)
+  })
+}
+
+const unreadable = (what: string, error: unknown): unknown =>
+  isKeelsonError(error, 'CORRUPT')
+    ? new KeelsonError('CORRUPT', `${what} cannot be read: ${error.message}`, {
+        details: { ...error.details, what },
+        cause: error,
+      })
+    : error
+
+/** How an error names the value of an operation. */
+export const outcomeText = (key: string): string => `the outcome of ${key}`
+
+/** How an error names the input. */
+export const inputText = 'the input'
+
+/** The key under which the input of a run is settled. */
+export const inputKey = '$input'
 
 /** The recorded operations of the present lap. */
 export function* recordIn({ lap }: RunState, rows: TurnContext['rows']): Iterable<Recorded> {
@@ -223,6 +274,74 @@ function* rowsIn(
     yield* page.entries
     cursor = page.cursor
   } while (cursor)
+}
+
+/** The outcome of an operation, whose value may be in another row. */
+export const valueApart = (
+  { key, outcome, number }: Recorded,
+  { lap }: RunState,
+  rows: TurnContext['rows'],
+): unknown => {
+  if (outcome?.kind !== 'ok') return undefined
+  return outcome.isApart ? valueIn(rows, valueKey(lap, number), outcomeText(key)) : outcome.value
+}
+
+/** The decision of an operator for a blocked run: an outcome, or its input. */
+type Decision = { readonly key: string; readonly outcome: Outcome }
+
+/** The state with the decision; `undefined` if the run does not lack this. */
+export const settled = (
+  state: RunState,
+  decision: Decision,
+  context: RunContext,
+): Promise<RunState | undefined> =>
+  decision.key === inputKey
+    ? settledInput(state, decision, context)
+    : settledOutcome(state, decision, context)
+
+const settledInput = async (
+  state: RunState,
+  { outcome }: Decision,
+  { rows }: RunContext,
+): Promise<RunState | undefined> => {
+  if (outcome.kind === 'error')
+    throw invalidArgument('decision', 'a value for the input', 'an error')
+  if (await isReadable(inputText, () => valueIn(rows, 'input', inputText))) return undefined
+  if (outcome.value === undefined) rows.delete('input')
+  else rows.put('input', outcome.value)
+  return state
+}
+
+const settledOutcome = async (
+  state: RunState,
+  { key, outcome }: Decision,
+  context: RunContext,
+): Promise<RunState | undefined> => {
+  const { rows } = context
+  const found = [...recordIn(state, rows)].find((row) => row.key === key)
+  if (!found || (await hasOutcome(found, state, rows))) return undefined
+  const { outcome: _, ...recorded } = found
+  const { number, ...row } = recorded
+  rows.put(operationKey(state.lap, number), row)
+  return recording(state, context, { ...recorded, recorded }, { outcome })[1]
+}
+
+const hasOutcome = async (
+  found: Recorded,
+  state: RunState,
+  rows: RunContext['rows'],
+): Promise<boolean> =>
+  found.outcome !== undefined &&
+  isReadable(outcomeText(found.key), () => valueApart(found, state, rows))
+
+const isReadable = async (what: string, read: () => unknown): Promise<boolean> => {
+  try {
+    await wholeOf(what, read())
+    return true
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return false
+    throw error
+  }
 }
 
 /**
