@@ -29,8 +29,9 @@ export const clusterDrain = (
       return { cluster: name, ...(await tools.drainMember(parts, member)) }
     },
     {
-      text: ({ cluster, wasOwner, owner }) => {
-        if (owner !== undefined && wasOwner) return `the member ${owner} owns ${cluster} now`
+      text: ({ cluster, wasOwner, owner, down }) => {
+        const left = down.length > 0 ? `; down at ${member}: shard ${down.join(', ')}` : ''
+        if (owner !== undefined && wasOwner) return `the member ${owner} owns ${cluster} now${left}`
         if (owner !== undefined) return `the member ${owner} is the owner of ${cluster}, as before`
         return `nobody owns ${cluster}: no other member has taken over`
       },

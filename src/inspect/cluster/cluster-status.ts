@@ -49,6 +49,7 @@ export const statusText = (status: ClusterStatus, paint: Paint): string => {
     ['shards', shards === undefined ? 'none: the cluster was not made' : String(shards)],
     ['owner', owner ? `${owner.member}, epoch ${owner.epoch}` : 'none yet'],
     ...(owner && !isHeld ? [['', paint('bad', 'nobody owns at this moment')] as const] : []),
+    ...members.flatMap((each) => (isOwner(each, owner) ? downFacts(each, paint) : [])),
     ...losses.map(
       ({ shard, member, message }) =>
         [
@@ -79,6 +80,15 @@ const copiesText = ({ copies, refusal }: Durability, paint: Paint): string =>
 
 const isOwner = ({ incarnation }: MemberSurvey, owner: ClusterSurvey['owner']): boolean =>
   incarnation === owner?.incarnation
+
+/** The shards that are down at the owner. Only a drain gives them to another member. */
+const downFacts = ({ member, lease, down = [] }: MemberSurvey, paint: Paint) =>
+  lease === 'held'
+    ? down.map((shard) => {
+        const text = `down at ${member}: keelson cluster drain ${member} lets a standby take over`
+        return [`shard ${shard}`, paint('bad', text)] as const
+      })
+    : []
 
 const leaseText = { held: 'held', silent: 'not renewed', ended: 'ended' } as const
 

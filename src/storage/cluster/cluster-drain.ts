@@ -16,6 +16,8 @@ export type Drained = {
   readonly member: string
   /** Whether it owned the instance. */
   readonly wasOwner: boolean
+  /** The shards that were down there. The next owner opens them. */
+  readonly down: readonly number[]
   /** The member that owns then; absent: no other member took over. */
   readonly owner?: string
 }
@@ -39,7 +41,7 @@ export const drainMember = async (parts: DrainParts, member: string): Promise<Dr
   const { onStep } = parts
   const { view, entry } = await ask(parts, member)
   onStep('asked')
-  const { incarnation } = entry
+  const { incarnation, down = [] } = entry
   const wasOwner = factsIn(view).owner?.incarnation === incarnation
   const released = await untilReleased(parts, entry, view)
   onStep('released')
@@ -47,7 +49,7 @@ export const drainMember = async (parts: DrainParts, member: string): Promise<Dr
   await withdraw(parts, member)
   const { owner } = factsIn(last)
   const isOwned = owner !== undefined && owner.incarnation !== incarnation
-  return { member, wasOwner, ...(isOwned && { owner: owner.member }) }
+  return { member, wasOwner, down, ...(isOwned && { owner: owner.member }) }
 }
 
 const memberIn = (view: DirectoryView, name: string): MemberEntry | undefined =>

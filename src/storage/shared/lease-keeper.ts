@@ -37,6 +37,8 @@ export type LeaseKeeperOptions = {
   /** Hears why a request was not answered, or was refused, each time. */
   readonly onFailure?: ((error: unknown) => void) | undefined
   readonly about?: MemberAbout | undefined
+  /** The shards that are down at this member, for the next renewal. */
+  readonly down?: (() => readonly number[]) | undefined
 }
 
 /** A request is given up after this part of a lease, and the pause after it is this part of one. */
@@ -121,6 +123,8 @@ export class LeaseKeeper {
 
   async #run(): Promise<void> {
     for (;;) {
+      const { down = () => [] } = this.#options
+      this.#state = { ...this.#state, down: down() }
       const step = nextStep(this.#state, this.#now)
       if (step.kind === 'end') return this.#changed(this.#state)
       if (step.kind === 'wait') {

@@ -39,6 +39,8 @@ type Seen = { readonly revision: number; readonly since: number }
 
 /** The knowledge of a member. */
 export type LeaseState = MemberIdentity & {
+  /** The shards that are down at this member. The next renewal has them. */
+  readonly down: readonly number[]
   /** The last view, with the member's own later changes; `undefined` before the first one. */
   readonly view: DirectoryView | undefined
   /** Whether the directory must be looked at before the next decision. */
@@ -89,6 +91,8 @@ export type Lease = {
   readonly ended?: true
   readonly leaseMs?: number
   readonly about?: MemberAbout
+  /** Shards that are down at this member. It keeps the others, and nobody takes over. */
+  readonly down?: readonly number[]
 }
 
 /** The content of the entry `owner`. */
@@ -110,7 +114,7 @@ const renewalPart = 0.3
 /** The knowledge of a member at its start. */
 export const leaseStart = (identity: MemberIdentity): LeaseState => ({
   ...identity,
-  ...{ view: undefined, isStale: true, seen: new Map(), holds: false },
+  ...{ down: [], view: undefined, isStale: true, seen: new Map(), holds: false },
   ...{ validUntil: Number.NEGATIVE_INFINITY, renewAt: Number.NEGATIVE_INFINITY },
   ...{ isClosing: false, end: undefined },
 })
@@ -130,9 +134,10 @@ export const nextStep = (state: LeaseState, now: number): LeaseStep => {
   return stepToOwner(state, view, now)
 }
 
-const ownLease = ({ incarnation, leaseMs, about }: LeaseState): Lease => ({
+const ownLease = ({ incarnation, leaseMs, about, down }: LeaseState): Lease => ({
   ...{ incarnation, leaseMs },
   ...(about && { about }),
+  ...(down.length > 0 && { down }),
 })
 
 /** The next step of a member with a lease to the ownership. */

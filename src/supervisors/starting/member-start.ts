@@ -148,6 +148,7 @@ const startedOn = async (
   const ownership = new Ownership(storage, {
     ...{ directory, clock: ports.clock, member, leaseMs },
     about: aboutThis(ports.clock),
+    down: () => running.down,
     onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
     onFailure: (error) => {
       // A person must mend it. An instance that runs waits for that.

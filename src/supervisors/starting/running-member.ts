@@ -20,6 +20,12 @@ export class RunningMember {
     this.#giveUp = giveUp
   }
 
+  /** The shards that are down. The member keeps the others: nobody takes over by itself. */
+  get down(): readonly number[] {
+    const shards = this.#app?.shards ?? []
+    return shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
+  }
+
   /** The instance runs. `noteLoss`: its engine has lost acknowledged writes of a shard. */
   began(
     app: App,
@@ -30,6 +36,7 @@ export class RunningMember {
     const downFor = (shard: number, reason: unknown): void => {
       if (isLoss(reason)) noteLoss(shard, reason)
       if (isLoss(reason) || isKeelsonError(reason, 'FENCED')) this.end(reason)
+      else tellDown(app, shard)
     }
     app.events.on('shard.down', ({ instance, shard, reason }) => {
       if (instance === app.instance) downFor(shard, reason)
@@ -69,6 +76,14 @@ export class RunningMember {
     if (isFirst) app.system.logger.warn(`the member ends: ${reasonText(error)}`)
     stopProcess(root, ['shutdown', error]).catch(() => undefined)
   }
+}
+
+/** The other shards serve. Only a person knows whether another machine would help this one. */
+const tellDown = ({ system, health }: App, shard: number): void => {
+  const { member = '' } = health().cluster ?? {}
+  const command = `keelson cluster drain ${member}`
+  const text = `no standby takes over for shard ${shard}: \`${command}\` lets one take over all shards`
+  system.logger.warn(text, { shard, member })
 }
 
 /** Logs and announces a change of the phase. An end is logged with its reason, by `end`. */
