@@ -35,6 +35,9 @@ const filled = async (more: Partial<StartOptions> = {}): Promise<Machine> => {
   const { during } = world
   const app = await world.start({ ...options, ...more })
   await during(app.store.put('old', large(1)))
+  // Only the log refers to this one.
+  await during(app.store.put('replaced', large(3)))
+  await during(app.store.put('replaced', 'small'))
   for (let at = 0; at < 40; at++)
     await during(app.store.put(`k${at % 8}`, `${at}`.padEnd(900, 'x')))
   for (let at = 0; at < 300; at++) void app.store.put('filler', 'x'.repeat(900))
@@ -83,7 +86,7 @@ test.each(pairs)(
     expect(isKeelsonError(started, 'CORRUPT') && started.details.evidence).toBeTruthy()
     if (gone.includes('blobs') && !gone.includes('wal') && gone[1] !== 'snapshot')
       expect((started as { details: unknown }).details).toMatchObject({
-        lost: [{ isMissing: true }, { isMissing: true }],
+        lost: [{ isMissing: true }, { isMissing: true }, { isMissing: true }],
       })
   },
 )
@@ -124,7 +127,7 @@ test('blobs that come back after a life without them are not freed while the log
   remove(world, 'blobs.sizes')
   remove(world, 'lmdb')
   const without = await world.start({ ...options, ...more })
-  await during(without.store.put('old', 'small'))
+  await during(without.store.put('another', 'small'))
   await during(without.control.flush(0))
   await during(without.close())
   disk.rename('/data/away', `${shard}/blobs`)

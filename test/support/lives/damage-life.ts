@@ -40,7 +40,12 @@ type Account = { calls: { add: (by: string) => string } }
 
 const account: DurableServer<Account, string> = {
   init: () => ok(''),
-  calls: { add: (state, by) => reply(state + by, state + by) },
+  calls: {
+    add: (state, by) => {
+      const next = (state + by).slice(-9_000)
+      return reply(next, next)
+    },
+  },
 }
 
 const accounts = entity('account', account)
