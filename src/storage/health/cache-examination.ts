@@ -8,12 +8,15 @@ import { examiningProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { ProjectionExamination } from '../ports/projection-store.ts'
+import { isLogName } from '../segments/log-folder.ts'
 import { type Finding, finding } from './finding.ts'
 
 /** A shard of a cache, with its projection if it has one. */
 export type CachedShard = {
   readonly known: KnownShard
   readonly projection: ProjectionExamination
+  /** It has the log of a folder that was moved into the engine. No member reads it. */
+  readonly hasOldLog: boolean
 }
 
 /** Examines the projections, unless an instance has them open. @throws DiskError */
@@ -27,7 +30,9 @@ export function* examiningCache(
   for (const known of shards) {
     const steps = examiningProjection(disk, known.folders.lmdb, 'all')
     const projection = yield* labelled(`the projection of shard ${known.shard}`, steps)
-    cached.push({ known, projection })
+    const { wal } = known.folders
+    const hasOldLog = disk.entry(wal)?.kind === 'folder' && disk.list(wal).some(isLogName)
+    cached.push({ known, projection, hasOldLog })
   }
   return cached
 }
@@ -41,7 +46,9 @@ export const cacheFindings = (
   finding('folder.cache', {
     file: dir,
     evidence: `keelson.json names the cluster ${cluster} in ${engine}`,
-    remedy: 'Nothing. The engine has its own tools to examine and back up what it keeps.',
+    remedy: shards.some(({ hasOldLog }) => hasOldLog)
+      ? 'Keep the folders wal of its shards until a member runs, and remove them then: the engine has their logs.'
+      : 'Nothing. The engine has its own tools to examine and back up what it keeps.',
   }),
   ...shards.flatMap(({ known, projection }) =>
     projection.state === 'damaged'
