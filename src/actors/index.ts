@@ -132,7 +132,7 @@ export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscri
 export { Appends } from './log/appends.ts'
 export { leaveNow } from './log/log-append.ts'
 export { EngineWatch } from './log/log-shard.ts'
-export { isAway, ShardFiles } from './log/shard-files.ts'
+export { isAway, isLoss, ShardFiles } from './log/shard-files.ts'
 export { type SpaceHealth, SpaceWatch, withSpace } from './log/space-watch.ts'
 export * as WalWriter from './log/wal-writer.ts'
 export * as Applier from './projection/applier.ts'

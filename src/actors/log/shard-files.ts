@@ -440,6 +440,10 @@ const lostBlobs = (shard: number, lost: readonly LostFile[], note: string): Keel
   )
 }
 
+/** Whether the engine of a log has lost what it had acknowledged (invariant M7). */
+export const isLoss = (error: unknown): error is KeelsonError =>
+  isKeelsonError(error, 'CORRUPT') && error.details.isLoss === true
+
 /** A log names its files as its folder does. To the caller of a start each shard has such files. */
 const withShard = (index: number, error: unknown): unknown => {
   if (!isKeelsonError(error)) return error

@@ -32,6 +32,7 @@ import { ReadView } from '../core/read-view.ts'
 import { shardName } from '../core/shard-name.ts'
 import { tell } from '../core/storage-events.ts'
 import type { CommittedGroup } from '../log/appends.ts'
+import { isLoss } from '../log/shard-files.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
@@ -164,8 +165,9 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
         const rebuilt = await rebuildOverlay(shard, projection, behind, lastLsn, context)
         return noReply(rebuilt ? opened(state, rebuilt, context) : waiting(state, behind))
       } catch (error) {
-        // Another member owns the log, and may have trimmed it.
-        return beyondRestart(state, error, ['FENCED'], context)
+        // Another member owns the log, and may have trimmed it; or its engine has lost a part.
+        const codes: ErrorCode[] = isLoss(error) ? ['CORRUPT'] : ['FENCED']
+        return beyondRestart(state, error, codes, context)
       }
     },
   },

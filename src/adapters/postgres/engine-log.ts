@@ -9,17 +9,18 @@ import {
   appendRefusal,
   isSamePosition,
   refuseBackwards,
+  refuseGap,
   refuseOtherEpoch,
   refuseUncovered,
   type SharedGroup,
   type SharedHead,
   type SharedLog,
-  type SharedPosition,
   type SharedReading,
   sharedStart,
   withSnapshot,
 } from '../../storage/index.ts'
-import { bytesIn, type Columns, type Database, inTransaction, numberIn } from './database.ts'
+import { type Columns, type Database, inTransaction, numberIn } from './database.ts'
+import { damagedLog, groupIn, headIn, positionIn, refuseTrimmed } from './engine-damage.ts'
 import type { EngineLane } from './engine-lane.ts'
 
 /** How often a member that waits for a change looks, in ms. */
@@ -117,6 +118,8 @@ export const postgresLog = (
       // ends before that, the next trim removes the rest.
       while (await reads.run((database) => removedSome(database, log, lsn)));
     },
+
+    ...damagedLog({ writes, reads, numberOf }),
   }
 }
 
@@ -134,20 +137,6 @@ export const lookPause = (clock: Clock, signal?: AbortSignal): Promise<void> =>
   })
 
 const headColumns = 'number, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features'
-
-const headIn = (row: Columns): SharedHead => ({
-  logId: String(row.log_id),
-  end: positionIn(row),
-  trimmed: { lsn: numberIn(row, 'trimmed_lsn'), mark: String(row.trimmed_mark) },
-  snapshots: row.snapshots as SharedHead['snapshots'],
-  features: numberIn(row, 'features'),
-})
-
-const positionIn = (row: Columns, prefix: '' | 'after_' = ''): SharedPosition => ({
-  epoch: numberIn(row, `${prefix}epoch`),
-  lsn: numberIn(row, `${prefix}lsn`),
-  id: String(row[`${prefix}id`]),
-})
 
 /** The row of a head. @throws KeelsonError `NO_SEGMENTS` */
 const found = async (
@@ -239,7 +228,8 @@ const readGroups = async (
 ): Promise<SharedReading> => {
   // One statement sees the head and the groups at one moment.
   const rows = await database.query(
-    `select head.lsn as head_lsn, head.trimmed_lsn, part.*
+    `select head.lsn as head_lsn, head.epoch as head_epoch, head.id as head_id, head.trimmed_lsn,
+       part.*
      from keelson_cluster.logs head left join lateral (
        select * from (
          select *, sum(length(bytes)) over (order by lsn) as total,
@@ -252,37 +242,10 @@ const readGroups = async (
   )
   const head = rows[0] ?? {}
   const trimmed = numberIn(head, 'trimmed_lsn')
-  if (after < trimmed)
-    throw new KeelsonError('BAD_CURSOR', `the log was trimmed up to lsn ${trimmed}`, {
-      details: { after, trimmed },
-    })
+  refuseTrimmed(after, trimmed)
   const groups = rows.filter((row) => row.lsn !== null).map(groupIn)
-  refuseGap(groups, after, numberIn(head, 'head_lsn'))
+  refuseGap(groups, after, { end: positionIn(head, 'head_') })
   return { groups, next: groups.at(-1)?.end.lsn ?? after }
-}
-
-const groupIn = (row: Columns): SharedGroup => ({
-  after: positionIn(row, 'after_'),
-  end: positionIn(row),
-  provenLsn: numberIn(row, 'proven_lsn'),
-  bytes: plainBytes(bytesIn(row, 'bytes')),
-})
-
-/** `pg` gives a Buffer. */
-const plainBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)
-
-/** @throws KeelsonError `CORRUPT` where groups are missing */
-const refuseGap = (groups: readonly SharedGroup[], after: number, headLsn: number): void => {
-  let reached = after
-  for (const group of groups) {
-    if (group.after.lsn > reached) break
-    reached = group.end.lsn
-  }
-  const expected = groups.at(-1)?.end.lsn ?? headLsn
-  if (reached >= expected) return
-  const message = `the groups after lsn ${reached} are missing, and the log ends at ${headLsn}`
-  throw new KeelsonError('CORRUPT', message, { details: { lsn: reached + 1, headLsn } })
 }
 
 /** Removes a part of the groups up to `lsn`. Whether there was any. */

@@ -1,7 +1,7 @@
 /**
  * The way back after the engine lost what it had acknowledged: what is known of the loss, and its
- * acceptance. An acceptance is counted, and a member whose cache is of an earlier count empties it:
- * its rows may be the lost ones.
+ * acceptance. The log is cut where the damage begins. An acceptance is counted, and a member whose
+ * cache is of an earlier count empties it: its rows may be the lost ones.
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
@@ -14,11 +14,13 @@ import {
   type Loss,
   lostEntry,
 } from '../shared/cluster-directory.ts'
+import { statesAmong } from '../shared/snapshot-names.ts'
 import { logOf, surveyCluster } from './cluster-survey.ts'
+import { runsOf, soundHead } from './sound-part.ts'
 
 /** A marked shard. */
 export type LostShard = Loss & {
-  /** The log as the engine has it; absent: the engine has none. */
+  /** The log as far as the engine has it whole; absent: the engine has none. */
   readonly head?: SharedHead
 }
 
@@ -26,9 +28,38 @@ export type LostShard = Loss & {
 export const findLoss = async (session: SharedSession, shard: number): Promise<LostShard> => {
   const { losses } = factsIn(await session.directory.view())
   const loss = losses.find((each) => each.shard === shard)
-  if (loss) return { ...loss, ...(await logOf(session, shard)) }
+  if (loss) {
+    const cut = await cutOf(session, shard)
+    return { ...loss, ...(cut && { head: cut.to }) }
+  }
   const marked = losses.map((each) => each.shard).join(', ')
   throw invalidArgument('shard', `a lost shard: ${marked || 'none is'}`, shard)
+}
+
+/** The head of a shard's log, and the one that is sound; `undefined` if the engine has no log. */
+const cutOf = async (session: SharedSession, shard: number) => {
+  const { head: from } = await logOf(session, shard)
+  if (!from) return undefined
+  const runs = await runsOf(session.log(`${shard}`), from)
+  const there = await Promise.all(
+    from.snapshots.map(async ({ file }) => {
+      const size = await session.files.size(`shard-${shard}/${file}`)
+      return size !== undefined && file.split('-').at(-2) === `${size}`
+    }),
+  )
+  const snapshots = from.snapshots.filter((_, at) => there[at])
+  return { from, to: soundHead(from, runs, snapshots) }
+}
+
+/** Cuts the log where its damage begins, with the states of applications that were saved later. */
+const cutLog = async (session: SharedSession, shard: number): Promise<void> => {
+  const cut = await cutOf(session, shard)
+  if (!cut) return
+  const prefix = `shard-${shard}/`
+  const names = await session.files.list(`${prefix}state-`)
+  for (const { name, lsn } of statesAmong(names.map((each) => each.slice(prefix.length))))
+    if (lsn > cut.to.end.lsn) await session.files.remove(prefix + name)
+  await session.log(`${shard}`).replace(cut.from, cut.to)
 }
 
 /**
@@ -52,6 +83,7 @@ export const acceptLoss = async (
         details: { member: running.member },
       },
     )
+  await cutLog(session, shard)
   const { directory } = session
   const view = await directory.view()
   const { terms } = factsIn(view)

@@ -207,8 +207,9 @@ const moveFrames = async (
     const end = { epoch, lsn, id: `${owner}-${lsn}` }
     const lengths = payloads.map(({ length }) => length)
     const content = { time, bytesBefore, payloads: Buffer.concat(payloads), lengths }
-    const bytes = encodeGroup(walId, end, content)
-    const group = { after, end, provenLsn: after.lsn, bytes }
+    const place = { after, end, provenLsn: after.lsn }
+    const bytes = encodeGroup(walId, place, content)
+    const group = { ...place, bytes }
     await calls.ask(() => log.append(group, knownFeatures))
     after = end
     bytesBefore += bytes.length

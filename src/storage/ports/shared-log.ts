@@ -106,7 +106,7 @@ export interface SharedLog {
    * `maxBytes`. The first one may begin before. To find that a group is absent proves nothing:
    * only another group at its LSN does.
    * @throws KeelsonError `BAD_CURSOR` if frames after `after` were trimmed; `CORRUPT` if groups
-   * are missing between the trimmed ones and the head
+   * are missing between the trimmed ones and the head, or do not end where the head says
    */
   read(after: number, maxBytes: number): Promise<SharedReading>
   /**
@@ -127,6 +127,22 @@ export interface SharedLog {
    * snapshot is that new: the oldest one decides
    */
   trim(epoch: number, lsn: number, mark: string): Promise<void>
+  /**
+   * Looks whether the groups after the LSN `after` follow each other, some of them at a time,
+   * without their frames. Returns the LSN to go on from: that of the head at the end.
+   * @throws KeelsonError as `read`
+   */
+  survey(after: number): Promise<number>
+  /**
+   * As `read`, of a log that may be damaged: returns whatever groups there are, and judges nothing.
+   */
+  salvage(after: number, maxBytes: number): Promise<SharedReading>
+  /**
+   * Puts `to` in the place of the head `from`, and removes the groups that are not between its
+   * trimmed frames and its end. An operator does it who accepts a loss.
+   * @throws KeelsonError `CONFLICT` if the head is not at `from`
+   */
+  replace(from: SharedHead, to: SharedHead): Promise<void>
 }
 
 /**
@@ -177,6 +193,35 @@ export const refuseUncovered = ({ snapshots }: SharedHead, lsn: number): void =>
   const covered = snapshots[0]?.lsn ?? 0
   if (lsn > covered)
     throw invalidArgument('lsn', `at most ${covered}, the oldest named snapshot`, lsn)
+}
+
+/** A place in a group's row: its two ends. */
+type Link = Pick<SharedGroup, 'after' | 'end'>
+
+/**
+ * Refuses groups that an engine has read after the LSN `after`, if they cannot be the part of the log
+ * that begins there. `head`: at the same moment. The same for every engine. @throws `CORRUPT`
+ */
+export const refuseGap = (
+  groups: readonly Link[],
+  after: number,
+  { end }: Pick<SharedHead, 'end'>,
+): void => {
+  let last: SharedPosition | undefined
+  for (const group of groups) {
+    const follows = last ? isSamePosition(group.after, last) : group.after.lsn <= after
+    if (!follows) throw damagedLog(last?.lsn ?? after, end)
+    last = group.end
+  }
+  const reached = last?.lsn ?? after
+  const isRight = last ? reached < end.lsn || isSamePosition(last, end) : reached >= end.lsn
+  if (!isRight) throw damagedLog(reached, end)
+}
+
+/** `CORRUPT` for a log whose groups after `lsn` are missing, or are others. */
+const damagedLog = (lsn: number, end: SharedPosition): KeelsonError => {
+  const evidence = `the groups after lsn ${lsn} are missing or are others, and the log ends at ${end.lsn}`
+  return new KeelsonError('CORRUPT', evidence, { details: { lsn: lsn + 1, evidence } })
 }
 
 /** Refuses a group that ends where it begins, or earlier. @throws `INVALID_ARGUMENT` */

@@ -1,4 +1,4 @@
-/** The meaning of a refused append, for its group and for the owner. Pure. */
+/** The meaning of a refusal of the engine, for a group and for the host of the log. Pure. */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { SharedGroup, SharedHead } from '../ports/shared-log.ts'
 
@@ -51,6 +51,19 @@ export const ownersEnd = (
     details: { lsn: after.lsn + 1, evidence, isLoss: true },
     cause,
   })
+}
+
+/**
+ * The damage that a read of the log shows, as the loss of acknowledged groups; `undefined` if the
+ * error shows none. An engine that is away, or does not show a group yet, has no answer
+ * (`UNKNOWN_OUTCOME`). A damaged file is no damage of the log, and an error that says itself whether
+ * it shows a loss needs no judgement.
+ */
+export const lossShown = (error: unknown): KeelsonError | undefined => {
+  if (!isKeelsonError(error, 'CORRUPT')) return undefined
+  const { message, details, cause } = error
+  if (details.file !== undefined || details.isLoss !== undefined) return undefined
+  return new KeelsonError('CORRUPT', message, { details: { ...details, isLoss: true }, cause })
 }
 
 /** The host ends because its engine does not serve it. The next host may go on with the log. */

@@ -13,6 +13,7 @@ import {
   type LogRequestKind,
 } from '../ports/log-host.ts'
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
+import { lossShown } from './append-verdict.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
 import type { SharedBlobs } from './shared-blobs.ts'
@@ -100,7 +101,13 @@ export const followedLogHost = (options: FollowedLogOptions): LogHost => {
   return {
     async run(kind, request) {
       if (calls.ended) throw calls.ended
-      return handlers[kind](request)
+      try {
+        return await handlers[kind](request)
+      } catch (error) {
+        // A log that has lost a part has no owner, and nobody follows it.
+        const loss = error === calls.ended ? undefined : lossShown(error)
+        throw loss ? calls.end(loss) : error
+      }
     },
     async end() {
       calls.end(closed('the host has ended'))

@@ -8,6 +8,9 @@ import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import type { SharedGroup, SharedPosition } from '../ports/shared-log.ts'
 
+/** The place of a group in its log. Its bytes verify only there. */
+export type GroupPlace = Omit<SharedGroup, 'bytes'>
+
 /** The input of a group's bytes: payloads one after another, each with room for its stamp. */
 export type GroupContent = {
   readonly time: number
@@ -30,10 +33,10 @@ const version = 1
 const headerBytes = 32
 const summedFrom = 8
 
-/** The bytes of the group that ends at `end` of the log `logId`. Stamps the payloads. */
+/** The bytes of the group at `place` of the log `logId`. Stamps the payloads. */
 export const encodeGroup = (
   logId: string,
-  end: SharedPosition,
+  place: GroupPlace,
   { time, bytesBefore, payloads, lengths }: GroupContent,
 ): Uint8Array => {
   const payloadsAt = headerBytes + 4 * lengths.length
@@ -51,7 +54,7 @@ export const encodeGroup = (
     writeU64(view, at, time)
     at += length
   }
-  view.setUint32(4, sumOf(logId, end, bytes), true)
+  view.setUint32(4, sumOf(logId, place, bytes), true)
   return bytes
 }
 
@@ -60,10 +63,11 @@ export const encodeGroup = (
  * @throws KeelsonError `CORRUPT` if the bytes are damaged, or are those of another group;
  * `UNSUPPORTED_VERSION`
  */
-export const decodeGroup = (logId: string, { end, bytes }: SharedGroup): GroupFrames => {
+export const decodeGroup = (logId: string, group: SharedGroup): GroupFrames => {
+  const { end, bytes } = group
   const view = viewOf(bytes)
   const isWhole =
-    bytes.length >= headerBytes && view.getUint32(4, true) === sumOf(logId, end, bytes)
+    bytes.length >= headerBytes && view.getUint32(4, true) === sumOf(logId, group, bytes)
   if (!isWhole) throw damagedGroup(end, 'its checksum is wrong')
   if (bytes[0] !== version)
     throw new KeelsonError('UNSUPPORTED_VERSION', 'a newer version wrote the log', {
@@ -92,7 +96,10 @@ export const damagedGroup = ({ lsn, id }: SharedPosition, evidence: string): Kee
   )
 
 /** Bytes in the place of another group, or of another log, do not verify. */
-const sumOf = (logId: string, { epoch, lsn, id }: SharedPosition, bytes: Uint8Array): number => {
-  const seed = crc32(Buffer.from(`${logId} ${epoch} ${lsn} ${id}`))
-  return crc32(bytes.subarray(summedFrom), crc32(bytes.subarray(0, 1), seed))
+const sumOf = (logId: string, { after, end, provenLsn }: GroupPlace, bytes: Uint8Array): number => {
+  const text = `${logId} ${positionText(after)} ${positionText(end)} ${provenLsn}`
+  const seed = crc32(Buffer.from(text))
+  return crc32(bytes.subarray(summedFrom), crc32(bytes.subarray(0, 4), seed))
 }
+
+const positionText = ({ epoch, lsn, id }: SharedPosition): string => `${epoch} ${lsn} ${id}`

@@ -219,9 +219,9 @@ export class OwnedLog {
     this.#isUnmarked = content.lengths.length > 0
     const sent = appends.append(
       lsns,
-      (end) => {
+      (place) => {
         const [time, bytesBefore] = [this.#lastTime, this.#sentBytes]
-        const bytes = encodeGroup(logId, end, { time, bytesBefore, ...content })
+        const bytes = encodeGroup(logId, place, { time, bytesBefore, ...content })
         this.#sentBytes += bytes.length
         return bytes
       },

@@ -6,6 +6,7 @@
 import type { SharedGroup, SharedLog, SharedPosition } from '../ports/shared-log.ts'
 import { ownersEnd, verdictOn } from './append-verdict.ts'
 import type { EngineCalls } from './engine-calls.ts'
+import type { GroupPlace } from './group-frames.ts'
 
 /** The log of an owner, and the end of its claim. */
 export type OwnersParts = {
@@ -48,19 +49,20 @@ export class OwnersAppends {
   }
 
   /**
-   * Appends a group of `lsns` LSNs. `encode` gets its end, and makes its bytes. Resolves when the
+   * Appends a group of `lsns` LSNs. `encode` gets its place, and makes its bytes. Resolves when the
    * group and all before it are acknowledged.
    * @throws KeelsonError `FENCED`, `CORRUPT`, `SHARD_DOWN` (reason `engine`), `CLOSED`: final
    */
   append(
     lsns: number,
-    encode: (end: SharedPosition) => Uint8Array,
+    encode: (place: GroupPlace) => Uint8Array,
     features = 0,
   ): Promise<SharedGroup> {
     const after = this.#sent
     const lsn = after.lsn + lsns
     const end = { epoch: after.epoch, lsn, id: `${this.#parts.owner}-${lsn}` }
-    const group = { after, end, provenLsn: this.#acknowledged.lsn, bytes: encode(end) }
+    const place = { after, end, provenLsn: this.#acknowledged.lsn }
+    const group = { ...place, bytes: encode(place) }
     this.#sent = end
     const decided = this.#decided(group, features, this.#last)
     this.#last = decided.catch(() => undefined)

@@ -68,10 +68,10 @@ const claimAfter = async (
   const bytesBefore = last ? last.content.bytesBefore + last.group.bytes.length : 0
   const end = { epoch, lsn: after.lsn + 1, id: `${owner}-${after.lsn + 1}` }
   const content = { time, bytesBefore, payloads: new Uint8Array(0), lengths: [] }
-  const bytes = encodeGroup(logId, end, content)
   // It proves what was before when it is acknowledged, and readers may see it earlier.
-  const provenLsn = last?.group.provenLsn ?? 0
-  const group = { after, end, provenLsn, bytes }
+  const place = { after, end, provenLsn: last?.group.provenLsn ?? 0 }
+  const bytes = encodeGroup(logId, place, content)
+  const group = { ...place, bytes }
   return { group, bytes: bytesBefore + bytes.length, lastTime: time }
 }
 

@@ -54,6 +54,10 @@ export const inspectionOf = (
       details: { features },
     })
   const snapshots = namedIn(head.snapshots)
+  if (!/^[0-9a-f]{32}$/.test(logId)) throw damaged(end.lsn, `its id is ${logId}, which none can be`)
+  // The owner always leaves the last group.
+  if (end.lsn > 0 && trimmed.lsn >= end.lsn)
+    throw damaged(end.lsn, `the log ends there, and was trimmed up to lsn ${trimmed.lsn}`)
   const shown = needs?.shown?.walId === logId ? needs.shown : undefined
   const isOther = needs?.shown !== undefined && shown === undefined
   for (const { lsn, walId, source, byCaller = false } of evidence)

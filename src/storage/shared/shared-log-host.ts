@@ -23,7 +23,7 @@ import {
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
 import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
-import { fenced } from './append-verdict.ts'
+import { fenced, lossShown } from './append-verdict.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { readGroupAt } from './group-reading.ts'
 import { markAt, OwnedLog } from './owned-log.ts'
@@ -74,7 +74,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
       checkLogOptions(logOptions)
       const claim = await calls.within(patienceMs, claimed(options, calls, inspection))
       filling = blobs?.claimed(claim.head.end.epoch, calls)
-      await filling
+      await Promise.all([filling, surveyLog(log, calls, claim.head)])
       owned = new OwnedLog({ ...claim, clock, uploads, payloadMax: framePayloadMax(logOptions) })
       return reportOf(owned, inspection, claim.lastTime)
     },
@@ -102,7 +102,13 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
   return {
     async run(kind, request) {
       if (calls.ended) throw calls.ended
-      return handlers[kind](request)
+      try {
+        return await handlers[kind](request)
+      } catch (error) {
+        // A log that has lost a part has no owner, and nobody follows it.
+        const loss = error === calls.ended ? undefined : lossShown(error)
+        throw loss ? calls.end(loss) : error
+      }
     },
     async end() {
       calls.end(closed('the host has ended'))
@@ -119,6 +125,18 @@ const claimed = async (
   const { mayClaim } = options
   if (mayClaim) await calls.ask(mayClaim)
   return claimLog(options, calls, inspection)
+}
+
+/**
+ * Looks at the whole log, as an owner without a cache would need it: this one may read only its end.
+ * @throws KeelsonError `CORRUPT` if groups are missing
+ */
+const surveyLog = async (
+  log: SharedLog,
+  calls: EngineCalls,
+  { trimmed, end }: SharedHead,
+): Promise<void> => {
+  for (let at = trimmed.lsn; at < end.lsn; ) at = await calls.asOwner(() => log.survey(at))
 }
 
 const closed = (message: string): KeelsonError => new KeelsonError('CLOSED', message)

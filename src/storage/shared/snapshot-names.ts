@@ -24,8 +24,8 @@ export const epochIn = (name: string): number =>
 export const namedIn = (snapshots: readonly SharedSnapshot[]): readonly NamedSnapshot[] => {
   const named = new Map<number, NamedSnapshot>()
   for (const { lsn, file } of snapshots) {
-    const [, bytes, sum] = /^snapshot-\d+-\d+-(\d+)-(\d+)$/.exec(file) ?? []
-    if (bytes === undefined)
+    const [, at, bytes, sum] = /^snapshot-\d+-(\d+)-(\d+)-(\d+)$/.exec(file) ?? []
+    if (Number(at) !== lsn)
       throw new KeelsonError('CORRUPT', `the log names the snapshot ${file}, which none can be`, {
         details: { lsn, evidence: file },
       })

@@ -102,10 +102,6 @@ export const lostShard = ({
     { details: { shard, member, isLoss: true } },
   )
 
-/** Whether an error shows that the engine has lost what it had acknowledged. */
-export const isLoss = (error: unknown): error is KeelsonError =>
-  isKeelsonError(error, 'CORRUPT') && error.details.isLoss === true
-
 /** Marks the shard as lost for all members, so that no other one goes on with it. */
 export const markLost = async (
   parts: DirectoryParts,

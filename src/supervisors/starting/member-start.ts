@@ -5,7 +5,7 @@
  */
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { isAway } from '../../actors/index.ts'
+import { isAway, isLoss } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
@@ -19,14 +19,7 @@ import {
 import type { App } from '../app/app.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
 import type { Cluster } from './cluster-options.ts'
-import {
-  agreedTerms,
-  clocksAgree,
-  connected,
-  isLoss,
-  lostShard,
-  markLost,
-} from './cluster-session.ts'
+import { agreedTerms, clocksAgree, connected, lostShard, markLost } from './cluster-session.ts'
 import { EngineWait } from './engine-wait.ts'
 import { claimFolder } from './folder-claim.ts'
 import { startInstance } from './instance.ts'

@@ -2,11 +2,11 @@
  * An instance in the hands of a member: its orderly end when the member is asked to leave, and its
  * end at once when it may not go on.
  */
+import { isLoss } from '../../actors/index.ts'
 import { isKeelsonError, type KeelsonError, reasonText } from '../../errors.ts'
 import { stopProcess } from '../../runtime/index.ts'
 import type { App } from '../app/app.ts'
 import { treeNames } from '../tree/shard-tree.ts'
-import { isLoss } from './cluster-session.ts'
 import { lapsedLease, lostLease, type Ownership } from './ownership.ts'
 
 /** The instance of a member, from its start on. */

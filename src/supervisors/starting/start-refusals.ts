@@ -3,7 +3,7 @@
  * `instance.ts`, their only importer, so that a start reads without them.
  */
 import { dirname } from 'node:path'
-import { withSpace } from '../../actors/index.ts'
+import { isLoss, withSpace } from '../../actors/index.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { notStarted } from '../../runtime/index.ts'
 import type { Disk } from '../../storage/index.ts'
@@ -75,7 +75,11 @@ export const treeError = (instance: string, error: unknown): unknown => {
 
 /** The error of a start with a shard that went down for `reason`. It has a code. */
 export const downError = (shards: readonly Shard[], reason: unknown): KeelsonError => {
-  if (reason instanceof KeelsonError) return reason
-  const shard = shards.find(({ phase }) => phase.kind === 'down')
-  return shard?.unavailable() ?? new KeelsonError('SHARD_DOWN', String(reason))
+  const shard = shards.find(({ phase }) => phase.kind === 'down' && phase.reason === reason)
+  if (!(reason instanceof KeelsonError))
+    return shard?.unavailable() ?? new KeelsonError('SHARD_DOWN', String(reason))
+  if (!isLoss(reason)) return reason
+  // The mark of a loss names the shard.
+  const { code, message, details, cause } = reason
+  return new KeelsonError(code, message, { details: { ...details, shard: shard?.index }, cause })
 }

@@ -325,12 +325,13 @@ class MemberLife {
         const { logId, end: after } = head
         const end = { epoch: after.epoch + 1, lsn: after.lsn + 1, id: `newer-${after.lsn + 1}` }
         const content = { time: this.clock.now() + 10_000, bytesBefore: 0 }
-        const bytes = encodeGroup(logId, end, {
+        const place = { after, end, provenLsn: after.lsn }
+        const bytes = encodeGroup(logId, place, {
           ...content,
           payloads: new Uint8Array(0),
           lengths: [],
         })
-        const appended = log.append({ after, end, provenLsn: after.lsn, bytes }, 1 << 20)
+        const appended = log.append({ ...place, bytes }, 1 << 20)
         appended.catch(() => undefined)
         await this.clock.advance(100)
         isThere = groups.some(({ end: { id } }) => id === end.id)

@@ -11,6 +11,7 @@ import {
   type DirectoryEntry,
   isSamePosition,
   refuseBackwards,
+  refuseGap,
   refuseOtherEpoch,
   refuseUncovered,
   type SharedEngine,
@@ -263,15 +264,9 @@ export class SimulatedSession implements SharedSession {
             const details = { trimmed: head.trimmed.lsn }
             throw new KeelsonError('BAD_CURSOR', 'frames were trimmed', { details })
           }
-          let bytes = 0
-          const found: SharedGroup[] = []
-          for (const group of groups) {
-            if (group.end.lsn <= after) continue
-            bytes += group.bytes.length
-            if (found.length > 0 && bytes > maxBytes) break
-            found.push(group)
-          }
-          return { groups: found, next: found.at(-1)?.end.lsn ?? after }
+          const reading = groupsAfter(groups, after, maxBytes)
+          refuseGap(reading.groups, after, head)
+          return reading
         }, true),
       moved: (after, signal) =>
         this.#moved(() => (logs.get(name)?.head.end.lsn ?? 0) > after, signal),
@@ -288,6 +283,23 @@ export class SimulatedSession implements SharedSession {
           const trimmed = { lsn, mark: engine.has('forgets the mark') ? '' : mark }
           log.groups = log.groups.filter(({ end }) => end.lsn > lsn)
           log.head = { ...log.head, trimmed }
+        }),
+      survey: (after) =>
+        ask(({ head, groups }) => {
+          if (after < head.trimmed.lsn) throw new KeelsonError('BAD_CURSOR', 'frames were trimmed')
+          const reading = groupsAfter(groups, after, Number.POSITIVE_INFINITY)
+          refuseGap(reading.groups, after, head)
+          return reading.next
+        }, true),
+      salvage: (after, maxBytes) => ask(({ groups }) => groupsAfter(groups, after, maxBytes), true),
+      replace: (from, to) =>
+        ask((log) => {
+          if (!isSamePosition(log.head.end, from.end))
+            throw new KeelsonError('CONFLICT', 'the head is another one')
+          log.head = to
+          log.groups = log.groups.filter(
+            ({ end: { lsn } }) => lsn > to.trimmed.lsn && lsn <= to.end.lsn,
+          )
         }),
     }
   }
@@ -459,6 +471,19 @@ export class SimulatedSession implements SharedSession {
       clock.after(inMs(sentAt + answerMs), () => deliver(() => reject(noAnswer())))
     })
   }
+}
+
+/** The groups after an LSN: at least one if there is any, then up to `maxBytes`. */
+const groupsAfter = (groups: readonly SharedGroup[], after: number, maxBytes: number) => {
+  let bytes = 0
+  const found: SharedGroup[] = []
+  for (const group of groups) {
+    if (group.end.lsn <= after) continue
+    bytes += group.bytes.length
+    if (found.length > 0 && bytes > maxBytes) break
+    found.push(group)
+  }
+  return { groups: found, next: found.at(-1)?.end.lsn ?? after }
 }
 
 /** The order of the requests of one handle. */

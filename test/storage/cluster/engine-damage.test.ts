@@ -1,0 +1,146 @@
+/**
+ * Damage in the rows of an engine, one at a time: a member that needs a damaged part ends with
+ * CORRUPT and marks the shard, and one that owns has every value that was acknowledged.
+ */
+import { expect, test } from 'vitest'
+import { type SharedGroup, type SharedHead, sharedStart } from '../../../src/storage/index.ts'
+import { factsIn } from '../../../src/storage/shared/cluster-directory.ts'
+import { clusterHere } from '../../support/commands/cluster-here.ts'
+import { Members } from '../../support/worlds/members.ts'
+
+const keys = Array.from({ length: 8 }, (_, at) => `k${at}`)
+
+/** Member `a` has acknowledged k0 to k7, and has closed. */
+const closedCluster = async (): Promise<Members> => {
+  const members = new Members()
+  const app = await members.start('a')
+  for (const [at, key] of keys.entries()) await members.during(app.store.put(key, at))
+  await members.during(app.close())
+  return members
+}
+
+/** How a start of a member ends: `whole`, `wrong`, or the code with the marked shards. `b` has no cache. */
+const outcome = async (members: Members, member = 'b'): Promise<string> => {
+  try {
+    const app = await members.start(member)
+    const values = keys.map((key) => app.store.get(key))
+    await members.during(app.close())
+    return values.every((value, at) => value === at) ? 'whole' : 'wrong'
+  } catch (error) {
+    const { directory } = members.engine.connect('c')
+    const { losses } = factsIn(await members.during(directory.view()))
+    return `${(error as { code?: string }).code} ${losses.map(({ shard }) => shard).join()}`
+  }
+}
+
+const kept = (members: Members) => members.engine.kept('c', '0')
+
+test.each([
+  ['with a cache', 'a'],
+  ['without a cache', 'b'],
+])('a deleted group of the log is CORRUPT and marked by a member %s', async (_, member) => {
+  const { length } = kept(await closedCluster()).groups
+  for (let at = 0; at < length; at++) {
+    const members = await closedCluster()
+    kept(members).groups.splice(at, 1)
+    expect(`${at}: ${await outcome(members, member)}`).toBe(`${at}: CORRUPT 0`)
+  }
+})
+
+const other = 'ab'.repeat(16)
+const changes: readonly [string, (group: SharedGroup) => SharedGroup][] = [
+  ['end.lsn', (group) => ({ ...group, end: { ...group.end, lsn: group.end.lsn + 100 } })],
+  ['end.epoch', (group) => ({ ...group, end: { ...group.end, epoch: 9 } })],
+  ['end.id', (group) => ({ ...group, end: { ...group.end, id: other } })],
+  ['after.lsn', (group) => ({ ...group, after: { ...group.after, lsn: group.after.lsn + 100 } })],
+  ['after.epoch', (group) => ({ ...group, after: { ...group.after, epoch: 9 } })],
+  ['after.id', (group) => ({ ...group, after: { ...group.after, id: other } })],
+  ['provenLsn', (group) => ({ ...group, provenLsn: group.provenLsn + 1 })],
+]
+
+test.each(changes)('a changed %s of any group is CORRUPT and marked', async (_, change) => {
+  const { length } = kept(await closedCluster()).groups
+  for (let at = 0; at < length; at++) {
+    const members = await closedCluster()
+    const { groups } = kept(members)
+    groups[at] = change(groups[at] as SharedGroup)
+    expect(`${at}: ${await outcome(members)}`).toBe(`${at}: CORRUPT 0`)
+  }
+})
+
+test('any changed byte of a group is CORRUPT and marked', async () => {
+  const { length } = kept(await closedCluster()).groups[3]?.bytes ?? { length: 0 }
+  for (let at = 0; at < length; at++) {
+    const members = await closedCluster()
+    const { bytes } = kept(members).groups[3] as SharedGroup
+    bytes[at] = (bytes[at] ?? 0) ^ 1
+    expect(`${at}: ${await outcome(members)}`).toBe(`${at}: CORRUPT 0`)
+  }
+})
+
+const heads: readonly [string, (head: SharedHead) => SharedHead][] = [
+  ['log_id', (head) => ({ ...head, logId: other })],
+  ['log_id that is no id', (head) => ({ ...head, logId: 'another' })],
+  ['epoch', (head) => ({ ...head, end: { ...head.end, epoch: 9 } })],
+  ['a greater lsn', (head) => ({ ...head, end: { ...head.end, lsn: head.end.lsn + 1 } })],
+  ['a smaller lsn', (head) => ({ ...head, end: { ...head.end, lsn: head.end.lsn - 1 } })],
+  ['id', (head) => ({ ...head, end: { ...head.end, id: other } })],
+  ['trimmed_lsn', (head) => ({ ...head, trimmed: { ...head.trimmed, lsn: 3 } })],
+  ['trimmed_lsn at the end', (head) => ({ ...head, trimmed: { lsn: head.end.lsn, mark: '' } })],
+  ['snapshots', (head) => ({ ...head, snapshots: [{ lsn: 4, file: 'snapshot-1-5-100-7' }] })],
+  ['everything', (head) => ({ ...head, end: sharedStart })],
+]
+
+test.each(heads)('a head with another value of %s is CORRUPT and marked', async (_, change) => {
+  const members = await closedCluster()
+  kept(members).head = change(kept(members).head)
+
+  expect(await outcome(members)).toBe('CORRUPT 0')
+})
+
+test.each([
+  ['a group in the middle is missing', (groups: SharedGroup[]) => void groups.splice(4, 1)],
+  [
+    'a byte in the middle is changed',
+    (groups: SharedGroup[]) => {
+      const { bytes } = groups[4] as SharedGroup
+      bytes[40] = (bytes[40] ?? 0) ^ 1
+    },
+  ],
+])('after a loss is accepted members go on with what was before: %s', async (_, harm) => {
+  const members = await closedCluster()
+  harm(kept(members).groups)
+  expect(await outcome(members)).toBe('CORRUPT 0')
+
+  const shown = await members.during(clusterHere(members, 'accept-loss 0'))
+  const { end } = kept(members).groups[3] as SharedGroup
+  expect(shown.output).toMatch(new RegExp(`the engine has +the log up to lsn ${end.lsn}$`, 'm'))
+  await members.during(clusterHere(members, 'accept-loss 0 --yes'))
+
+  const app = await members.start('b')
+  const values = keys.map((key) => app.store.get(key))
+  const firstLost = values.indexOf(undefined)
+  expect(firstLost).toBeGreaterThan(0)
+  expect(values).toEqual(keys.map((_, at) => (at < firstLost ? at : undefined)))
+  await members.during(app.store.put('k7', 'again'))
+  await members.during(app.close())
+  expect((await members.start('c')).store.get('k7')).toBe('again')
+})
+
+test('damage before the newest snapshot costs no row when the loss is accepted', async () => {
+  const members = new Members()
+  const app = await members.start('a')
+  for (const [at, key] of keys.entries()) await members.during(app.store.put(key, at))
+  await members.during(app.control.snapshotAll())
+  for (const key of keys) await members.during(app.store.put(`${key}/more`, key))
+  await members.during(app.control.snapshotAll())
+  await members.during(app.store.put('k8', 8))
+  await members.during(app.close())
+  kept(members).groups.splice(3, 1)
+  expect(await outcome(members)).toBe('CORRUPT 0')
+
+  await members.during(clusterHere(members, 'accept-loss 0 --yes'))
+
+  const again = await members.start('c')
+  expect([...keys, 'k8'].map((key) => again.store.get(key))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+})
