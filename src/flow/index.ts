@@ -52,6 +52,7 @@ export type {
   Page,
   Row,
   RunChange,
+  RunLook,
   StepRow,
   StepsOptions,
   WatchFilter,

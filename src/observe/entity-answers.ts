@@ -148,17 +148,21 @@ export type RunRow = {
   readonly attempt: number
   readonly error?: string
   readonly parent?: string
+  readonly waitsFor?: { readonly kind: string; readonly name?: string; readonly until?: number }
 }
 
 /** One run with its steps. */
 export type RunDetail = {
   readonly row: RunRow
+  readonly input?: Shown
   readonly progress?: Shown
   readonly steps: readonly {
     readonly key: string
     readonly kind: string
     readonly tries: number
     readonly outcome?: string
+    /** The value of its outcome, as one line. */
+    readonly value?: string
     readonly error?: string
     readonly at: number
     readonly dueAt?: number

@@ -25,6 +25,7 @@ import {
   type Page,
   type Row,
   type RunChange,
+  type RunLook,
   runOf,
   type StepRow,
   type StepsOptions,
@@ -165,7 +166,7 @@ export class Flow {
   }
 
   /** One run; `undefined`: there is none of this id. */
-  get(type: AnyWorkflow, id: string): Row | undefined {
+  get(type: AnyWorkflow, id: string): RunLook | undefined {
     return runOf(this.#app, type, id)
   }
 

@@ -1,6 +1,6 @@
 /** An operation of a run as its life carries it out, and the scopes that are cancelled together. */
 
-import type { OperationKind, Recorded } from './record.ts'
+import type { Awaited, OperationKind, Recorded } from './record.ts'
 import type { Asked } from './replay.ts'
 
 /** The fixed parts of an operation. */
@@ -122,4 +122,20 @@ export class Scope {
   cancel(reason: unknown): void {
     if (this.cancelled === undefined) this.#cancelled = reason
   }
+}
+
+/** The next event of these operations: the earliest with a time, or the first. */
+export const awaitedOf = (inFlight: Iterable<Active>): Awaited | undefined => {
+  const found = [...inFlight].map(awaitedBy)
+  const timed = found.filter(({ until }) => until !== undefined)
+  return timed.sort((one, other) => (one.until ?? 0) - (other.until ?? 0))[0] ?? found[0]
+}
+
+const awaitedBy = ({ kind, key, parts, recorded }: Active): Awaited => {
+  const until = recorded?.dueAt === undefined ? {} : { until: recorded.dueAt }
+  if (kind === 'wait') return { kind: 'signal', name: parts.signal ?? key, ...until }
+  if (kind === 'child') return { kind: 'child', name: recorded?.child ?? key }
+  if (kind !== 'step') return { kind: 'timer', name: key, ...until }
+  const error = recorded?.failure
+  return { kind: 'retry', name: key, ...until, ...(error && { error }) }
 }

@@ -12,7 +12,7 @@ import {
   type KeptError,
   keptError,
 } from '../../errors.ts'
-import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
+import { Active, type ActiveParts, awaitedOf, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
@@ -483,8 +483,8 @@ export class RunLife implements EndingLife, Told {
     const dues = [...inFlight].flatMap(({ recorded }) => recorded?.dueAt ?? [])
     const at = Math.min(...dues)
     if (at < this.life.now() + restMs) return
-    const seen = { outcomes: known, signals: this.#seenSignals }
-    if (await this.turn((state, context) => resting(state, context, seen, at))) this.stop('rest')
+    const seen = { outcomes: known, signals: this.#seenSignals, at, waitsFor: awaitedOf(inFlight) }
+    if (await this.turn((state, context) => resting(state, context, seen))) this.stop('rest')
   }
 
   /** As `makeTurn`. Each turn takes the progress along, that of the end too. */

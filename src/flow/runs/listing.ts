@@ -4,19 +4,22 @@
  */
 import type { ChangePlace, EntityHandle, WatchBegin } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
-import { invalidArgument, type KeptError } from '../../errors.ts'
+import { invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import { listOptions as checkedOptions, pageOptions, watchOptions, workflowOf } from './options.ts'
 import { entitiesOf } from './parts.ts'
 import {
+  type Awaited,
   isLive,
+  liveStatuses,
   type Operation,
   type Outcome,
   operationsPrefix,
   padded,
   type RunState,
   type RunStatus,
+  valueKey,
 } from './record.ts'
 import type { RunFields } from './run.ts'
 
@@ -29,7 +32,10 @@ export type Row = {
   readonly since: number
   /** The try of the whole run, from 1. */
   readonly attempt: number
+  /** Why it has ended or is blocked; of a run that goes on the last error of a step that fails. */
   readonly error: KeptError | undefined
+  /** The event that it waits for, while it is `waiting`. */
+  readonly waitsFor: Awaited | undefined
   /** The last value that the body has reported. */
   readonly progress: unknown
   /** The run that began it, as `type/id`, and the first one of its lineage. */
@@ -39,6 +45,9 @@ export type Row = {
   readonly priority: number | undefined
 }
 
+/** One run with its input, which may be a `LargeValue`. */
+export type RunLook = Row & { readonly input: unknown }
+
 /** An operation of a run, as `steps` shows it. */
 export type StepRow = {
   readonly key: string
@@ -46,6 +55,8 @@ export type StepRow = {
   /** How many tries have failed. */
   readonly tries: number
   readonly outcome: Outcome['kind'] | undefined
+  /** The value of its outcome, which may be a `LargeValue`. */
+  readonly value: unknown
   /** The error of its outcome, or of its last try. */
   readonly error: KeptError | undefined
   /** When its row was written last, and when its timer fires or its next try begins. */
@@ -75,9 +86,10 @@ export type ListOptions = {
   readonly correlation?: string
   /**
    * By id. With the `status` of runs at rest, which are waiting or blocked or have ended, by `since`,
-   * the time of the status.
+   * the time of the status. `newest`: first the live runs, then the others, the last change of
+   * status first; without `parent`, `root` and `correlation`.
    */
-  readonly order?: 'asc' | 'desc'
+  readonly order?: 'asc' | 'desc' | 'newest'
   /** The most runs of a page; 100. A page may have fewer, and a cursor. */
   readonly limit?: number
   readonly cursor?: string
@@ -108,6 +120,8 @@ export type StepsOptions = { readonly limit?: number; readonly cursor?: string }
 /** How many runs have each status. */
 export type CountsOf = Readonly<Partial<Record<RunStatus, number>>>
 
+type Runs = ReturnType<typeof runsOf>
+
 type App = Pick<AppContext, 'entity'>
 
 const runsOf = (app: App, type: Pick<Workflow, 'name' | 'sort'>) =>
@@ -127,22 +141,42 @@ export const listOf = (app: App, options: ListOptions): Page<Row> => {
   )
   if (more.length > 0)
     throw invalidArgument('options', 'one of status, parent, root and correlation', 'several')
+  const runs = runsOf(app, type)
+  const shown = (id: string, state: RunState): Row => lookOf(runs, id, state)
+  const { order, limit, cursor } = page
+  if (order === 'newest' && status === undefined) {
+    if (first) throw invalidArgument('order', `asc or desc with ${first[0]}`, order)
+    const found = newestOf(runs, { since, until, limit: limit ?? 100, cursor })
+    const entries = found.entries.map(({ id, state }) => shown(id, state))
+    return pageWith(found, entries)
+  }
   const where =
     status !== undefined && !isLive(status)
       ? { at: statusBetween(status, since, until) }
       : first && { [first[0]]: first[1] }
-  const found = runsOf(app, type).list({ ...page, ...(where && { where }) } as object)
+  const sorted = order === 'newest' ? { order: 'desc' } : {}
+  const found = runs.list({ ...page, ...sorted, ...(where && { where }) } as object)
   const entries = found.entries.flatMap(({ id, state }) =>
-    state && state.since >= since && state.since < until ? [rowOf(id, state)] : [],
+    state && state.since >= since && state.since < until ? [shown(id, state)] : [],
   )
   return pageWith(found, entries)
 }
 
-/** The bounds of the index by which runs at rest are found that got a status in this time. */
-export const statusBetween = (status: RunStatus, since: number, until: number) => ({
-  gte: `${status}/${padded(Math.max(0, Math.ceil(since)))}`,
-  lt: Number.isFinite(until) ? `${status}/${padded(Math.ceil(until))}` : `${status}0`,
-})
+/** So many of its last operations are searched for a step that fails. */
+const lastOperations = 20
+
+/** A row with the error of a step that fails. */
+const lookOf = (runs: Runs, id: string, state: RunState): Row => {
+  const row = rowOf(id, state)
+  if (row.error || !(isLive(state.status) || row.waitsFor?.error)) return row
+  if (row.waitsFor?.error) return { ...row, error: row.waitsFor.error }
+  const range = { prefix: operationsPrefix(state.lap), reverse: true, limit: lastOperations }
+  const found = runs
+    .rows(id)
+    .range(range)
+    .entries.map(([, operation]) => operation as Operation)
+  return { ...row, error: found.find(({ outcome, failure }) => !outcome && failure)?.failure }
+}
 
 const rowOf = (id: string, state: RunState): Row => {
   const { status, startedAt, since, attempt, error, progress, parent } = state
@@ -150,6 +184,7 @@ const rowOf = (id: string, state: RunState): Row => {
   return {
     ...{ id, status, startedAt, since, attempt, error, progress, root, correlation, priority },
     parent: parent && `${parent.type}/${parent.id}`,
+    waitsFor: status !== 'waiting' ? undefined : state.isHeld ? { kind: 'begin' } : state.waitsFor,
   }
 }
 
@@ -158,9 +193,19 @@ export const runOf = (
   app: App,
   type: Pick<Workflow, 'name' | 'sort'>,
   id: string,
-): Row | undefined => {
-  const state = runsOf(app, type).state(id)
-  return state && rowOf(id, state)
+): RunLook | undefined => {
+  const runs = runsOf(app, type)
+  const state = runs.state(id)
+  return state && { ...lookOf(runs, id, state), input: valueAt(runs, id, 'input') }
+}
+
+/** The value of a row of a run. One that cannot be read is the reason for that. */
+const valueAt = (runs: Runs, id: string, key: string): unknown => {
+  try {
+    return runs.rows(id).range({ gte: key, lte: key, limit: 1 }).entries[0]?.[1]
+  } catch (error) {
+    return keptError(error)
+  }
 }
 
 /** The changes of runs from now on, or from a position on. It listens when it returns. */
@@ -201,14 +246,23 @@ export const stepsOf = (
   if (!state) return { entries: [], exhausted: true }
   const prefix = operationsPrefix(state.lap)
   const found = runs.rows(id).range({ prefix, limit, ...(cursor !== undefined && { cursor }) })
-  const entries = found.entries.map(([, row]) => stepOf(row as Operation))
+  const entries = found.entries.map(([place, row]) => {
+    const step = stepOf(row as Operation)
+    if (!isApart(row as Operation)) return step
+    const number = Number(place.slice(prefix.length))
+    return { ...step, value: valueAt(runs, id, valueKey(state.lap, number)) }
+  })
   return pageWith(found, entries)
 }
 
+const isApart = ({ outcome }: Operation): boolean =>
+  outcome?.kind === 'ok' && outcome.isApart === true
+
 const stepOf = ({ key, kind, tries = 0, ...row }: Operation): StepRow => {
   const { outcome, failure, at, dueAt, child } = row
+  const value = outcome?.kind === 'ok' ? outcome.value : undefined
   const error = outcome?.kind === 'error' ? outcome.error : failure
-  return { ...{ key, kind, tries, error, at, dueAt, child }, outcome: outcome?.kind }
+  return { ...{ key, kind, tries, value, error, at, dueAt, child }, outcome: outcome?.kind }
 }
 
 const pageWith = <T>(
@@ -221,3 +275,134 @@ export const countsOf = async (
   app: App,
   type: Pick<Workflow, 'name' | 'sort'>,
 ): Promise<CountsOf> => Object.fromEntries(await runsOf(app, type).counts('status')) as CountsOf
+
+/** The bounds of the index by which runs at rest are found that got a status in this time. */
+export const statusBetween = (status: RunStatus, since: number, until: number) => ({
+  gte: `${status}/${padded(Math.max(0, Math.ceil(since)))}`,
+  lt: Number.isFinite(until) ? `${status}/${padded(Math.ceil(until))}` : `${status}0`,
+})
+
+type Found = { readonly id: string; readonly state: RunState }
+type Span = { readonly since: number; readonly until: number }
+type Wanted = Span & { readonly limit: number; readonly cursor: string | undefined }
+
+/**
+ * The place after a page by the last change of status: among the live runs, or among those at rest.
+ * Live runs come first, in the order of ids: they have no index of time. The others are merged from
+ * the indexes of their statuses, so that a page reads no more rows than it needs.
+ */
+type Place = Live | AtRest
+type Live = { readonly live: number; readonly cursor?: string }
+type AtRest = { readonly after?: readonly [since: number, id: string]; readonly cursors: Cursors }
+
+/** By status the cursor of the page that has the next run; `false`: there is none. */
+type Cursors = Readonly<Partial<Record<RunStatus, string | false>>>
+
+const atRest = ['waiting', 'blocked', 'completed', 'failed', 'cancelled'] as const
+
+/** A page, and the cursor after it. */
+type NewestPage = {
+  readonly entries: readonly Found[]
+  readonly cursor?: string
+  readonly exhausted: boolean
+}
+
+/** One page of runs. @throws KeelsonError `BAD_CURSOR` */
+const newestOf = (runs: Runs, wanted: Wanted): NewestPage => {
+  const { cursor, limit } = wanted
+  let place: Place | undefined = cursor === undefined ? { live: 0 } : placeOf(cursor)
+  const entries: Found[] = []
+  while (place !== undefined && entries.length < limit) {
+    const left = { ...wanted, limit: limit - entries.length }
+    const step: Step = 'live' in place ? livePage(runs, place, left) : restPage(runs, place, left)
+    entries.push(...step.entries)
+    place = step.next
+  }
+  const rest = place === undefined ? {} : { cursor: textOf(place) }
+  return { entries, exhausted: place === undefined, ...rest }
+}
+
+type Step = { readonly entries: readonly Found[]; readonly next: Place | undefined }
+
+const livePage = (runs: Runs, { live, cursor }: Live, of: Wanted): Step => {
+  const status = liveStatuses[live]
+  if (status === undefined) return { entries: [], next: { cursors: {} } }
+  const found = pageOf(runs, { where: { status }, limit: of.limit }, cursor)
+  const entries = found.entries.filter(({ state }) => isWithin(state, of))
+  const next = found.cursor === undefined ? { live: live + 1 } : { live, cursor: found.cursor }
+  return { entries, next }
+}
+
+const isWithin = ({ since }: RunState, span: Span): boolean =>
+  since >= span.since && since < span.until
+
+const restPage = (runs: Runs, place: AtRest, of: Wanted): Step => {
+  const { after, cursors } = place
+  const streams = atRest.map((status) => streamOf(runs, status, place, of))
+  const all = streams.flatMap(({ left }) => left).sort(newestFirst)
+  // A run that comes after the end of a page that goes on may not be the next one.
+  const ends = streams.flatMap(({ left, more }) => (more === undefined ? [] : [left.at(-1)]))
+  const isNext = (run: Found): boolean =>
+    ends.every((end) => end !== undefined && newestFirst(run, end) <= 0)
+  const entries = all.filter(isNext).slice(0, of.limit)
+  const last = entries.at(-1)
+  const isLeft = all.length > entries.length || ends.length > 0
+  const next: [RunStatus, string | false][] = streams.flatMap(({ status, left, more }) => {
+    const end = left.at(-1)
+    if (end !== undefined && (!last || newestFirst(end, last) > 0)) return kept(status, cursors)
+    return [[status, more ?? false]]
+  })
+  if (!isLeft) return { entries, next: undefined }
+  const from = last ? ([last.state.since, last.id] as const) : after
+  return { entries, next: { cursors: Object.fromEntries(next), ...(from && { after: from }) } }
+}
+
+/** The page of its present cursor still has a run to give. */
+const kept = (status: RunStatus, cursors: Cursors): [RunStatus, string | false][] => {
+  const cursor = cursors[status]
+  return cursor === undefined ? [] : [[status, cursor]]
+}
+
+type Stream = {
+  readonly status: RunStatus
+  readonly left: readonly Found[]
+  readonly more: string | undefined
+}
+
+/** The runs of one status that come after the place, of one page of its index. */
+const streamOf = (
+  runs: Runs,
+  status: RunStatus,
+  { after, cursors }: AtRest,
+  { since, until, limit }: Wanted,
+): Stream => {
+  const cursor = cursors[status]
+  if (cursor === false) return { status, left: [], more: undefined }
+  const where = { at: statusBetween(status, since, until) }
+  const found = pageOf(runs, { where, order: 'desc', limit }, cursor)
+  const place = after && { id: after[1], state: { since: after[0] } }
+  const left = found.entries.filter((run) => !place || newestFirst(run, place) > 0)
+  return { status, left, more: found.cursor }
+}
+
+type Ordered = { readonly id: string; readonly state: Pick<RunState, 'since'> }
+
+/** In the order of the index from its end. */
+const newestFirst = (one: Ordered, other: Ordered): number =>
+  other.state.since - one.state.since || (one.id < other.id ? 1 : one.id > other.id ? -1 : 0)
+
+const pageOf = (runs: Runs, query: object, cursor: string | undefined) => {
+  const found = runs.list({ ...query, ...(cursor !== undefined && { cursor }) } as object)
+  const entries = found.entries.flatMap(({ id, state }) => (state ? [{ id, state }] : []))
+  return { entries, cursor: found.cursor }
+}
+
+const textOf = (place: Place): string => Buffer.from(JSON.stringify(place)).toString('base64url')
+
+const placeOf = (cursor: string): Place => {
+  try {
+    const place: Place | null = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (place && ('live' in place || 'cursors' in place)) return place
+  } catch {}
+  throw new KeelsonError('BAD_CURSOR', 'the cursor is of no page of runs')
+}

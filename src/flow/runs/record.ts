@@ -37,6 +37,20 @@ export type Parent = {
   readonly number: number
 }
 
+/**
+ * The event that a run waits for: a signal, a timer, the end of a child, the next try of a step
+ * (`retry`), or its delay or its place in a queue (`begin`).
+ */
+export type Awaited = {
+  readonly kind: 'signal' | 'timer' | 'child' | 'retry' | 'begin'
+  /** The name of the signal, the run of the child, or the key of the timer or the step. */
+  readonly name?: string
+  /** When it goes on without that, in ms since 1970. */
+  readonly until?: number
+  /** The error of the last try. */
+  readonly error?: KeptError
+}
+
 /** The main row of a run. */
 export type RunState = {
   readonly status: RunStatus
@@ -80,6 +94,8 @@ export type RunState = {
   readonly root?: string
   readonly correlation?: string
   readonly priority?: number
+  /** The event that it waits for, as it was when it last came to rest. */
+  readonly waitsFor?: Awaited
   /** The key in its queue. */
   readonly queueKey?: string
 }

@@ -12,6 +12,7 @@ import {
 } from '../../errors.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import {
+  type Awaited,
   allOperations,
   cancelKey,
   isOver,
@@ -173,20 +174,25 @@ export const blocking = (
   return [undefined, ended(state, context, end)]
 }
 
+/** Until when, and for which event, a run rests. */
+type Rest = { readonly at: number; readonly waitsFor: Awaited | undefined }
+
 /**
- * Lets a run rest until its next timer, at `at`. False: something has happened that its life does
+ * Lets a run rest until its next timer. False: something has happened that its life does
  * not know.
  */
 export const resting = (
   state: RunState,
   context: RunContext,
-  seen: Pick<RunState, 'outcomes' | 'signals'>,
-  at: number,
+  seen: Pick<RunState, 'outcomes' | 'signals'> & Rest,
 ): Turned<boolean> => {
+  const { at, waitsFor } = seen
   const isPresent = state.outcomes === seen.outcomes && state.signals === seen.signals
   if (!isPresent || state.status !== 'running' || state.cancel) return [false, state]
   if (Number.isFinite(at)) context.setAlarm('timer', { at })
-  return [true, withStatus(state, 'waiting', context)]
+  const { waitsFor: _, ...others } = state
+  const rested = waitsFor ? { ...others, waitsFor } : others
+  return [true, withStatus(rested, 'waiting', context)]
 }
 
 /** The state of a run that has ended so, or does not go on. */

@@ -13,8 +13,8 @@ import { fitting, redactedTree, shortText } from './value-trees.ts'
 
 const pageRows = 50
 const stepsMax = 200
-/** A frame has 64 KiB, of which the progress takes up to 24. */
-const stepsBytes = 32 * 1024
+/** A frame has 64 KiB, of which the progress takes up to 24, and so does the input. */
+const stepsBytes = 36 * 1024
 const lineMax = 160
 const failedRunsMax = 20
 const recentMs = 600_000
@@ -69,7 +69,7 @@ export const runsShown = async (app: App, query: Query): Promise<RunPage> => {
   const type = flowPart(app, 'workflow', textIn(query, 'type'))
   const status = optionalText(query, 'status') as RunStatus | undefined
   const cursor = optionalText(query, 'cursor')
-  const page = flow.list({ type, limit: pageRows, ...given({ status, cursor }) })
+  const page = flow.list({ type, limit: pageRows, order: 'newest', ...given({ status, cursor }) })
   return { rows: page.entries.map(rowOf), ...given({ cursor: page.cursor }) }
 }
 
@@ -95,25 +95,39 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   const id = textIn(query, 'id')
   const row = flow.get(type, id)
   if (!row) throw invalidArgument('id', 'the id of a run', id)
+  const input = row.input === undefined ? undefined : redactedTree(row.input)
+  const bytes = stepsBytes - (input === undefined ? 0 : JSON.stringify(input).length)
+  const steps = flow.steps(type, id, { limit: stepsMax }).entries.map(stepOf)
   return {
     row: rowOf(row),
+    ...(input !== undefined && { input }),
     ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
-    steps: fitting(flow.steps(type, id, { limit: stepsMax }).entries.map(stepOf), stepsBytes),
+    steps: fitting(steps, bytes),
   }
 }
 
 const errorText = (error: KeptError | undefined): string | undefined =>
   error && shortText(`${error.code ?? error.name}: ${error.message}`, 400)
 
-const rowOf = ({ id, status, startedAt, since, attempt, error, parent }: Row): RunRow => ({
-  ...{ id, status, startedAt, since, attempt },
-  ...given<RunRow>({ error: errorText(error), parent }),
-})
+const rowOf = (row: Row): RunRow => {
+  const { id, status, startedAt, since, attempt, error, parent, waitsFor } = row
+  return {
+    ...{ id, status, startedAt, since, attempt },
+    ...given<RunRow>({ error: errorText(error), parent }),
+    ...(waitsFor && {
+      waitsFor: {
+        kind: waitsFor.kind,
+        ...given({ name: waitsFor.name && shortText(waitsFor.name, 300), until: waitsFor.until }),
+      },
+    }),
+  }
+}
 
 const stepOf = (step: StepRow): RunDetail['steps'][number] => {
-  const { key, kind, tries, outcome, error, at, dueAt, child } = step
+  const { key, kind, tries, outcome, value, error, at, dueAt, child } = step
   return {
     ...{ key: shortText(key, 300), kind, tries, at },
+    ...(value !== undefined && { value: lineText(redacted(value), lineMax) }),
     ...given<RunDetail['steps'][number]>({ outcome, error: errorText(error), dueAt, child }),
   }
 }

@@ -33,8 +33,10 @@ export class FlowWords {
     const { json, ...filter } = options
     const flow = await this.#flow()
     if (typeof type === 'string') {
-      const page = flow.list({ ...filter, type: this.#part('workflow', type) })
-      return view(json, page, (shown) => runTable(shown, this.#paint))
+      const { parent, root, correlation } = filter
+      const order = (parent ?? root ?? correlation) ? {} : { order: 'newest' as const }
+      const page = flow.list({ ...order, ...filter, type: this.#part('workflow', type) })
+      return view(json, redacted(page) as typeof page, (shown) => runTable(shown, this.#paint))
     }
     const counted = async <T>(sort: FlowSort, count: (part: never) => Promise<T>) =>
       Object.fromEntries(
@@ -61,9 +63,8 @@ export class FlowWords {
     const row = flow.get(type, id)
     if (!row) throw new KeelsonError('INVALID_ARGUMENT', `${name} has no run ${id}`)
     const steps = flow.steps(type, id, page)
-    return view(json, { ...row, steps }, (shown) =>
-      runFacts(`${name}/${id}`, shown, shown.steps, this.#paint),
-    )
+    const found = redacted({ ...row, steps }) as typeof row & { steps: typeof steps }
+    return view(json, found, (shown) => runFacts(`${name}/${id}`, shown, shown.steps, this.#paint))
   }
 
   /** Cancels a run; with `force` without undos. */

@@ -7,6 +7,7 @@ import type {
   Page,
   QueueLook,
   Row,
+  RunLook,
   RunStatus,
   StepRow,
 } from '../../flow/index.ts'
@@ -64,22 +65,33 @@ const stateText = ({ isPaused, isFull, overdue }: QueueLook): string =>
 export const runTable = (page: Page<Row>, paint: Paint): string =>
   tableOf(
     page,
-    ['id', 'status', 'since', 'progress', 'error'],
-    ({ id, status, since, progress, error }) => [
-      ...[printable(id), toned(status, paint), timeText(since), cellText(progress)],
-      errorCell(error),
+    ['id', 'status', 'since', 'waits for', 'progress', 'error'],
+    ({ id, status, since, waitsFor, progress, error }) => [
+      ...[printable(id), toned(status, paint), timeText(since), awaitedText(waitsFor)],
+      ...[cellText(progress), errorCell(error)],
     ],
   )
 
+/** `signal approve until 2026-01-01T00:00:00.000Z`; `begin`: its delay, or a place in its queue. */
+const awaitedText = (awaited: Row['waitsFor']): string => {
+  if (awaited === undefined) return '-'
+  const { kind, name, until } = awaited
+  if (kind === 'begin') return 'its place in the queue, or its delay'
+  const time = until === undefined ? '' : ` until ${timeText(until)}`
+  return `${kind}${name === undefined ? '' : ` ${printable(name)}`}${time}`
+}
+
 /** One run in full, with a page of its operations. */
-export const runFacts = (run: string, row: Row, steps: Page<StepRow>, paint: Paint): string => {
-  const { status, startedAt, since, attempt, error, progress, priority } = row
+export const runFacts = (run: string, row: RunLook, steps: Page<StepRow>, paint: Paint): string => {
+  const { status, startedAt, since, attempt, error, input, waitsFor, progress, priority } = row
   const facts = factList([
     ['run', printable(run)],
     ['status', toned(status, paint)],
     ['started', timeText(startedAt)],
     ['since', timeText(since)],
     ['attempt', countText(attempt)],
+    ['input', cellText(input)],
+    ['waits for', awaitedText(waitsFor)],
     ['error', errorCell(error)],
     ['progress', cellText(progress)],
     ['parent', cell(row.parent)],
@@ -89,9 +101,9 @@ export const runFacts = (run: string, row: Row, steps: Page<StepRow>, paint: Pai
   ])
   const table = tableOf(
     steps,
-    ['key', 'kind', '>failed tries', 'outcome', 'written', 'due', 'child', 'error'],
-    ({ key, kind, tries, outcome, at, dueAt, child, error: failure }) => [
-      ...[printable(key), kind, countText(tries), toned(outcome ?? '-', paint)],
+    ['key', 'kind', '>failed tries', 'outcome', 'value', 'written', 'due', 'child', 'error'],
+    ({ key, kind, tries, outcome, value, at, dueAt, child, error: failure }) => [
+      ...[printable(key), kind, countText(tries), toned(outcome ?? '-', paint), cellText(value)],
       ...[timeText(at), timeText(dueAt), cell(child), errorCell(failure)],
     ],
   )

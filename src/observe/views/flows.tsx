@@ -173,6 +173,11 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
       cell: ({ startedAt }) => timeText(startedAt, header.at),
     },
     { title: 'try', isNumber: true, cell: ({ attempt }) => countText(attempt) },
+    {
+      title: 'waits for',
+      class: 'cut',
+      cell: ({ waitsFor }) => awaitedText(waitsFor, header.at),
+    },
     { title: 'error', class: 'cut', cell: ({ error = '' }) => <span class="bad">{error}</span> },
   ]
   return (
@@ -216,10 +221,20 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
 
 const isOver = (status: string): boolean => ['completed', 'failed', 'cancelled'].includes(status)
 
+/** The event that a run waits for, and until when. */
+const awaitedText = (waitsFor: RunRow['waitsFor'], now: number): string => {
+  if (waitsFor === undefined) return ''
+  const { kind, name, until } = waitsFor
+  if (kind === 'begin') return 'its place in the queue, or its delay'
+  const words = name === undefined ? kind : `${kind} ${name}`
+  return until === undefined ? words : `${words}, ${dueText(until, now)}`
+}
+
 const isRetried = (status: string): boolean => ['blocked', 'failed', 'cancelled'].includes(status)
 
 /** The signal that a run waits for: its wait has the key `approve#1`. A key of its body has no name. */
-const awaited = ({ steps }: RunDetail): string => {
+const awaited = ({ steps, row }: RunDetail): string => {
+  if (row.waitsFor?.kind === 'signal') return row.waitsFor.name ?? ''
   const wait = steps.find(({ kind, outcome }) => kind === 'wait' && outcome === undefined)
   return /^(.+)#\d+$/.exec(wait?.key ?? '')?.[1] ?? ''
 }
@@ -255,6 +270,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
               [isOver(row.status) ? 'ended' : 'status since', timeText(row.since, header.at)],
               ['took', durationText(Math.max(0, end - row.startedAt))],
               ['try', countText(row.attempt)],
+              ['waits for', awaitedText(row.waitsFor, header.at) || undefined],
               ['begun by', row.parent],
               [
                 'as an entity',
@@ -264,6 +280,12 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
               ],
             ]}
           />
+          {data.input !== undefined && (
+            <>
+              <h2 style={{ margin: '10px 0 4px' }}>Input</h2>
+              <Value of={data.input} />
+            </>
+          )}
           {progress !== undefined && (
             <>
               <h2 style={{ margin: '10px 0 4px' }}>Progress</h2>
@@ -322,7 +344,7 @@ const barOf = ({ outcome, tries }: Step): string => {
 }
 
 const StepWords = ({ step, now }: { step: Step; now: number }) => {
-  const { outcome, tries, error, dueAt, child } = step
+  const { outcome, tries, value, error, dueAt, child } = step
   const [type, ...id] = (child ?? '').split('/')
   return (
     <>
@@ -336,6 +358,7 @@ const StepWords = ({ step, now }: { step: Step; now: number }) => {
         <span class="muted">{dueText(dueAt, now)} </span>
       )}
       {type && <a href={addressOf('run', [type, id.join('/')])}>{child}</a>}
+      {value !== undefined && <code class="cut">{value}</code>}
       {error !== undefined && <p class="bad">{error}</p>}
     </>
   )

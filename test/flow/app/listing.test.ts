@@ -217,3 +217,82 @@ test('wrong options of a start are refused', async () => {
   ])
     expect(await w.during(codeOf(w.flow.start(work, 1, options as never)))).toBe('INVALID_ARGUMENT')
 })
+
+const person = workflow(
+  'person',
+  async (ctx: Ctx<{ answer: number }>, input: { name: string; token: string }) => {
+    await ctx.step('greet', () => ({ said: `hello ${input.name}` }))
+    const answer = await ctx.waitFor('answer', { timeout: '1h' })
+    if (answer === undefined) return 'nothing'
+    await ctx.step('call', () => Promise.reject(new TypeError('busy')), {
+      retry: { max: 5, baseMs: 600_000, maxMs: 600_000 },
+    })
+    return 'called'
+  },
+)
+
+describe('a look at a run', () => {
+  test('shows its input, the values of its steps, and the signal that it waits for', async () => {
+    const w = await flowWorld([person])
+    await w.during(w.flow.start(person, { name: 'Ada', token: 't-1' }, { id: 'a' }))
+    await w.s.advance(10_000)
+
+    const row = w.flow.get(person, 'a')
+    expect(row?.input).toEqual({ name: 'Ada', token: 't-1' })
+    expect(row?.waitsFor).toMatchObject({ kind: 'signal', name: 'answer' })
+    expect(row?.waitsFor?.until).toBeGreaterThan(w.s.clock.now())
+    expect(w.flow.steps(person, 'a').entries[0]).toMatchObject({
+      key: 'greet',
+      value: { said: 'hello Ada' },
+    })
+  })
+
+  test('shows the error of a step that fails, and when its next try is', async () => {
+    const w = await flowWorld([person])
+    await w.during(w.flow.start(person, { name: 'Ada', token: 't-1' }, { id: 'a' }))
+    const run = w.flow.handle<unknown, unknown, { answer: number }>(person as never, 'a')
+    await w.during(run.signal('answer', 1))
+    await w.s.advance(10_000)
+
+    const [row] = w.flow.list({ type: person }).entries
+    expect([row?.status, row?.error?.message]).toEqual(['waiting', 'busy'])
+    expect(row?.waitsFor).toMatchObject({ kind: 'retry', name: 'call' })
+  })
+})
+
+describe('the newest order', () => {
+  test('has live runs first, then the others by their last change, page by page', async () => {
+    const w = await flowWorld([work])
+    const lengths = [40, 3, 1, 50, 0, 2, 4]
+    for (const [at, n] of lengths.entries()) {
+      await w.during(w.flow.start(work, n, { id: `${at}` }))
+      await w.s.advance(700)
+    }
+    await w.s.advance(9_000)
+    const all = w.flow.list({ type: work, limit: 100 }).entries
+    const isLive = ({ status }: { status: string }): boolean => status === 'running'
+    const byChange = all
+      .filter((row) => !isLive(row))
+      .sort((one, other) => other.since - one.since || (one.id < other.id ? 1 : -1))
+    const wanted = [...all.filter(isLive), ...byChange].map(({ id }) => id)
+
+    for (const limit of [1, 2, 3, 100]) {
+      const found: string[] = []
+      let cursor: string | undefined
+      do {
+        const options = { type: work, order: 'newest', limit } as const
+        const page = w.flow.list({ ...options, ...(cursor !== undefined && { cursor }) })
+        found.push(...page.entries.map(({ id }) => id))
+        cursor = page.cursor
+      } while (cursor !== undefined)
+      expect(found).toEqual(wanted)
+    }
+  })
+
+  test('refuses a cursor that is none', async () => {
+    const w = await flowWorld([work])
+
+    const look = () => w.flow.list({ type: work, order: 'newest', cursor: 'x' })
+    expect(look).toThrow('the cursor is of no page of runs')
+  })
+})

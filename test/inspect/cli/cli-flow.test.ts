@@ -54,7 +54,7 @@ describe('keelson flow (needs the build)', () => {
     expect(all.output).toMatch(/^mails +0 +0 +0 +0 +- +-$/m)
     const failed = await asked('list', 'order', '--status', 'failed')
     expect(failed.output).toMatch(
-      /^2 +failed +20\S+Z +\{ item: 'none' \} +TypeError: nothing\\u\{1b\}/m,
+      /^2 +failed +20\S+Z +- +\{ item: 'none' \} +TypeError: nothing\\u\{1b\}/m,
     )
     expect((await json('list', 'order', '--correlation', 'c')).entries).toMatchObject([
       { id: '2', status: 'failed', error: { name: 'TypeError' } },
@@ -137,7 +137,7 @@ describe('keelson flow (needs the build)', () => {
     const asked = (...words: string[]) => commandHere(['flow', ...words, '--dir', dir], dir)
 
     const blocked = await asked('list', 'once', '--status', 'blocked')
-    expect(blocked.output).toMatch(/^1 +blocked +20\S+Z +- +UNKNOWN_STEP: /m)
+    expect(blocked.output).toMatch(/^1 +blocked +20\S+Z +- +- +UNKNOWN_STEP: /m)
     const settled = await asked('settle', 'once', '1', 'pay', '--value', '"paid"')
     expect(settled).toMatchObject({ status: 0, output: 'pay of once/1 is settled\n' })
     expect(await run.result()).toBe('paid')
