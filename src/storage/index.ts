@@ -141,6 +141,7 @@ export { examiningFolder, lastHolderOf } from './health/folder-examination.ts'
 export {
   type AccessFault,
   type DiskFacts,
+  type Exposure,
   type FolderFacts,
   folderFindings,
 } from './health/folder-findings.ts'

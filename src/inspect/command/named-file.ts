@@ -11,10 +11,10 @@ export const readNamed = (path: string): Buffer => {
   }
 }
 
-/** Writes a whole file. @throws KeelsonError `INVALID_ARGUMENT` */
+/** Writes a whole file, a new one for its own user only. @throws KeelsonError `INVALID_ARGUMENT` */
 export const writeNamed = (path: string, text: string): void => {
   try {
-    writeFileSync(path, text)
+    writeFileSync(path, text, { mode: 0o600 })
   } catch (cause) {
     throw refused(path, 'written', (cause as Error).message, cause)
   }

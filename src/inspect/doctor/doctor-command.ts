@@ -4,7 +4,15 @@
  * is open is examined as far as that is safe, and not repaired.
  */
 
-import { accessSync, constants, lstatSync, readdirSync, type Stats, statfsSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  readdirSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -12,6 +20,7 @@ import {
   type Disk,
   type DiskFacts,
   describeHolder,
+  type Exposure,
   examiningFolder,
   type FolderFacts,
   factsFileName,
@@ -126,7 +135,7 @@ const examination = async (
   const steps = examiningFolder(disk, {
     dir,
     lastHolder,
-    access: accessFaults(dir),
+    ...placeFacts(dir),
     disk: diskUnder(dir),
     ...(heldBy && { heldBy }),
     // Beside the folder, as that of `keelson open`: in the folder itself nothing is changed.
@@ -159,22 +168,35 @@ const diskUnder = (dir: string): DiskFacts => {
 /** The most files that are named. */
 const faultsMax = 20
 
-/** The files in `dir` that this process cannot use, or that belong to another user than `dir`. */
-const accessFaults = (dir: string): readonly AccessFault[] => {
-  const { uid } = lstatSync(dir)
-  const faults: AccessFault[] = []
-  const visit = (path: string): void => {
-    const stats = lstatSync(path, { throwIfNoEntry: false })
-    // A file of a running instance may be gone by now.
-    if (!stats || faults.length === faultsMax) return
+/**
+ * The files in `dir` that this process cannot use, or that belong to another user than `dir`; and
+ * whether other users may use it.
+ */
+const placeFacts = (dir: string): { access: readonly AccessFault[]; exposure?: Exposure } => {
+  const { uid, mode } = statSync(dir)
+  const access: AccessFault[] = []
+  let count = 0
+  const visit = (path: string, stats: Stats): void => {
     const fault = faultOf(path, stats, uid)
-    if (fault) faults.push(fault)
-    if (stats.isDirectory() && !fault?.isBarred)
-      for (const name of readdirSync(path).sort()) visit(join(path, name))
+    if (fault && access.length < faultsMax) access.push(fault)
+    if (!stats.isDirectory() || fault?.isBarred) return
+    for (const name of readdirSync(path).sort()) {
+      const inner = lstatSync(join(path, name), { throwIfNoEntry: false })
+      // A file of a running instance may be gone by now.
+      if (!inner) continue
+      if (isOpen(inner)) count++
+      visit(join(path, name), inner)
+    }
   }
-  visit(dir)
-  return faults
+  visit(dir, statSync(dir))
+  return { access, ...(mode & others && { exposure: { mode: mode & 0o7777, count } }) }
 }
+
+/** The permissions of a group and of all. */
+const others = 0o077
+
+/** The permissions of a link say nothing: they are those of what it leads to. */
+const isOpen = (stats: Stats): boolean => !stats.isSymbolicLink() && (stats.mode & others) !== 0
 
 const faultOf = (file: string, stats: Stats, uid: number): AccessFault | undefined => {
   if (!isUsable(file, stats))

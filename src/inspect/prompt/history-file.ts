@@ -2,7 +2,7 @@
  * The lines of earlier sessions: `~/.keelson_history`, readable by its owner only. Lines may hold
  * what the store holds. A prompt works without its history, so no failure of the file disturbs it.
  */
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Environment } from '../command/environment.ts'
 
@@ -36,15 +36,10 @@ export const readHistory = (path: string): string[] => {
 /** Replaces the file by `lines`, the latest first. */
 export const writeHistory = (path: string, lines: readonly string[]): void => {
   try {
-    writeFileSync(
-      path,
-      lines
-        .toReversed()
-        .map((line) => `${line}\n`)
-        .join(''),
-      { mode: ownerOnly },
-    )
-    chmodSync(path, ownerOnly)
+    const text = lines.toReversed().map((line) => `${line}\n`)
+    writeFileSync(path, text.join(''), { mode: ownerOnly })
+    // Often a link to /dev/null, which all users need.
+    if (statSync(path).isFile()) chmodSync(path, ownerOnly)
   } catch {
     // A home that cannot be written has no history.
   }

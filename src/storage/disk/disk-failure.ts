@@ -5,7 +5,7 @@ import { type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { DiskError, type DiskFile } from '../ports/disk.ts'
 
 const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
-const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM']
+const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM', 'ELOOP']
 
 /** Codes of one file or its place on the medium, not of the process or the machine. */
 const fileCodes: readonly string[] = [
@@ -49,10 +49,14 @@ export const toKeelsonError = (error: DiskError): KeelsonError => {
       cause: error,
     })
   if (readOnly.includes(code))
-    return new KeelsonError('READ_ONLY', `not allowed: ${operation} ${path} (${code})`, {
-      details: facts,
-      cause: error,
-    })
+    return new KeelsonError(
+      'READ_ONLY',
+      `not allowed: ${operation} ${path} (${code === 'ELOOP' ? 'a symbolic link, which no write follows' : code})`,
+      {
+        details: facts,
+        cause: error,
+      },
+    )
   return new KeelsonError('SHARD_DOWN', `the disk failed: ${operation} ${path} (${code})`, {
     details: { reason: 'disk', ...facts },
     cause: error,

@@ -1,10 +1,12 @@
 /**
  * The machine's file system as a disk port, synchronous throughout. This is the one file of storage
  * that imports `node:fs`. It adds only checks of arguments to the system's calls: no retry, no
- * cache. Files and folders get the permissions that the process's umask leaves.
+ * cache. New files and folders are for their own user only, whatever the umask, and no write follows
+ * a symbolic link in place of a file.
  */
 import {
   type BigIntStats,
+  chmodSync,
   closeSync,
   constants,
   existsSync,
@@ -51,10 +53,15 @@ export type NodeDiskOptions = {
   readonly flock?: boolean
 }
 
+/** The permissions of what is made. Others would read every value that was ever written. */
+const ownFile = 0o600
+const ownFolder = 0o700
+
 const openFlags: Record<Exclude<OpenMode, 'createLarge'>, number> = {
   // Without O_NONBLOCK, opening a named pipe would wait for a writer.
   read: constants.O_RDONLY | constants.O_NONBLOCK,
-  write: constants.O_RDWR,
+  // A planted link would lead the write to another file. `O_EXCL` follows none either.
+  write: constants.O_RDWR | constants.O_NOFOLLOW,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
 }
 
@@ -71,7 +78,7 @@ const makeFolders = (path: string): void => {
   const parent = dirname(path)
   if (parent !== path && !unlessMissing(() => statSync(parent))) makeFolders(parent)
   try {
-    mkdirSync(path)
+    mkdirSync(path, ownFolder)
   } catch (error) {
     // Another process may have made the folder since.
     if (!unlessMissing(() => statSync(path))?.isDirectory()) throw error
@@ -134,7 +141,7 @@ const systemCode = (error: unknown): string | undefined =>
 
 const openFile = (path: string, mode: OpenMode): number =>
   attempt(creates(mode) ? 'create' : 'open', path, () => {
-    const descriptor = openSync(path, openFlags[mode === 'createLarge' ? 'create' : mode])
+    const descriptor = openSync(path, openFlags[mode === 'createLarge' ? 'create' : mode], ownFile)
     // A folder can be opened but not read, and a pipe never ends. Both are refused here, before the
     // first read.
     return mode === 'read' ? onlyFile(descriptor, 'open', path) : descriptor
@@ -277,7 +284,11 @@ const lockFiles: SharedLockFiles = {
   replace: (path, content) =>
     attempt('lock', path, () => renameSync(writeBeside(path, content), path)),
   remove: (path) => attempt('lock', path, () => unlessMissing(() => unlinkSync(path))),
-  giveSign,
+  giveSign: (path) => {
+    const sign = giveSign(path)
+    if (sign) attempt('lock', path, () => chmodSync(path, ownFile))
+    return sign
+  },
   hasSign,
 }
 
@@ -293,8 +304,8 @@ const removeLockLeftovers = (path: string): void => {
 }
 
 const openLockFile = (path: string): OpenLockFile => {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK
-  const descriptor = onlyFile(openSync(path, flags), 'lock', path)
+  const flags = openFlags.write | constants.O_CREAT | constants.O_NONBLOCK
+  const descriptor = onlyFile(openSync(path, flags, ownFile), 'lock', path)
   return {
     descriptor,
     identity: identityOf(fstatSync(descriptor, { bigint: true })),
@@ -325,7 +336,7 @@ const writeBeside = (path: string, content: string): string => {
   for (let number = 0; ; number++) {
     const name = `${path}.${process.pid}-${number}.tmp`
     try {
-      writeFileSync(name, content, { flag: 'wx' })
+      writeFileSync(name, content, { flag: 'wx', mode: ownFile })
       return name
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') throw error

@@ -66,6 +66,10 @@ export const findingKinds = {
     'warning',
     'This user cannot read and write it, or it belongs to another user than the folder.',
   ],
+  'folder.open': [
+    'warning',
+    'Other users of this machine may enter or list the folder. Only the modes protect the values in it.',
+  ],
   'disk.memory': ['note', 'The folder is in memory (tmpfs). A power cut empties it.'],
   'disk.network': [
     'warning',

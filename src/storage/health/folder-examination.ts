@@ -20,7 +20,7 @@ import { examiningShard, type ShardFacts } from './shard-facts.ts'
 /** The folder to examine, and what is known of it from outside. */
 export type FolderExamination = Pick<
   FolderFacts,
-  'dir' | 'heldBy' | 'access' | 'disk' | 'lastHolder'
+  'dir' | 'heldBy' | 'access' | 'exposure' | 'disk' | 'lastHolder'
 > & {
   /**
    * A folder to make and remove: there the rows are replayed and compared, and blobs are read

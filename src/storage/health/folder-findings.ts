@@ -20,6 +20,14 @@ export type AccessFault = {
   readonly isBarred: boolean
 }
 
+/** A folder that other users of the machine may use. */
+export type Exposure = {
+  /** Its permissions. */
+  readonly mode: number
+  /** The files and folders in it that have permissions for others too. */
+  readonly count: number
+}
+
 /** The disk under a folder, in bytes. */
 export type DiskFacts = {
   readonly isVolatile: boolean
@@ -46,6 +54,7 @@ export type FolderFacts = {
   /** Leftovers beside the shards. */
   readonly temporary: readonly string[]
   readonly access: readonly AccessFault[]
+  readonly exposure?: Exposure
   readonly disk: DiskFacts
 }
 
@@ -156,7 +165,8 @@ const strayShards = ({ dir, present }: FolderFacts, count: number): Finding[] =>
 /** Less than this is free: a snapshot, or a few segments, may not fit. */
 const freeBytesMin = 256 * 1024 * 1024
 
-const placeFindings = ({ dir, reading, disk, access, temporary }: FolderFacts): Finding[] => {
+const placeFindings = (facts: FolderFacts): Finding[] => {
+  const { dir, reading, disk, access, exposure, temporary } = facts
   const findings: Finding[] = access.map(({ file, evidence }) =>
     finding('folder.access', {
       file,
@@ -164,6 +174,14 @@ const placeFindings = ({ dir, reading, disk, access, temporary }: FolderFacts): 
       remedy: `Give the folder to the user that runs Keelson: chown -R USER ${dir} && chmod -R u+rwX ${dir}`,
     }),
   )
+  if (exposure)
+    findings.push(
+      finding('folder.open', {
+        file: dir,
+        evidence: `its mode is 0${exposure.mode.toString(8)}, and ${exposure.count} files and folders in it are open to others too`,
+        remedy: `Leave it to its user: chmod -R go= ${dir}`,
+      }),
+    )
   for (const file of temporary)
     findings.push(
       finding('leftover.temporary', {

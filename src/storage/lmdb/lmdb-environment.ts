@@ -88,6 +88,7 @@ type Opening = {
   readonly keyEncoding: 'binary'
   readonly overlappingSync: boolean
   readonly mapSize: number
+  readonly permissionsMode: number
 }
 
 /** Loads the module. */
@@ -112,6 +113,8 @@ export const loadLmdb = async (load: Load = () => import('lmdb')): Promise<OpenD
         keyEncoding: 'binary',
         overlappingSync: false,
         mapSize: mapBytes,
+        // As of all files: only their user's. Its declarations lack this option.
+        permissionsMode: 0o600,
       })
     } catch (error) {
       throw translated(error, 'it was opened')

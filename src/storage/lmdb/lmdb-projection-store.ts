@@ -147,7 +147,8 @@ export type ProjectionExaminer = (
  */
 const checkBeforeMapping = (disk: Disk, path: string): void => {
   if (disk.entry(path) === undefined) return
-  closing(disk.open(path, 'read'), (file) => {
+  // To write, as LMDB does, which would follow a symbolic link.
+  closing(disk.open(path, 'write'), (file) => {
     readNewerMeta(file)
   })
 }

@@ -1,11 +1,23 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import type { DiskError } from '../../../src/storage/ports/disk.ts'
 import { diskContract } from '../../contracts/disk.contract.ts'
 import { lacks } from '../../support/lacks.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 
 for (const [name, options] of [
   ['the machine’s disk', {}],
@@ -19,6 +31,55 @@ for (const [name, options] of [
       end: () => rmSync(dir, { recursive: true, force: true }),
     }
   })
+
+describe.each([{}, { flock: false }])('the machine’s disk with %o', (options) => {
+  test('makes files and folders for its own user only, whatever the umask', () => {
+    const dir = tempFolder()
+    const before = process.umask(0)
+    onTestFinished(() => void process.umask(before))
+    const disk = nodeDisk(options)
+
+    disk.makeFolder(`${dir}/a/b`)
+    for (const mode of ['create', 'createLarge'] as const) disk.open(`${dir}/${mode}`, mode).close()
+    const lock = disk.lock(`${dir}/LOCK`, 'holder')
+    const modes = (readdirSync(dir, { recursive: true }) as string[])
+      .map((path) => [
+        path.replace(/\.\w+\.sock$/, '.sock'),
+        statSync(join(dir, path)).mode & 0o777,
+      ])
+      .map(([path, mode]) => `${Number(mode).toString(8)} ${path}`)
+    lock.release()
+
+    const sign = options.flock === false ? ['600 LOCK.sock'] : []
+    const files = ['600 LOCK', ...sign, '600 create', '600 createLarge']
+    expect(modes.sort()).toEqual([...files, '700 a', '700 a/b'])
+  })
+
+  test('follows no symbolic link to a file that it writes', () => {
+    const dir = tempFolder()
+    writeFileSync(`${dir}/victim`, 'precious')
+    for (const name of ['LOCK', 'file']) symlinkSync(`${dir}/victim`, `${dir}/${name}`)
+    const disk = nodeDisk(options)
+    const tried = (action: () => { close(): void } | { release(): void }) => {
+      try {
+        const made = action()
+        return 'close' in made ? made.close() : made.release()
+      } catch (error) {
+        return (error as DiskError).code
+      }
+    }
+
+    const refused = [
+      tried(() => disk.open(`${dir}/file`, 'write')),
+      tried(() => disk.open(`${dir}/file`, 'create')),
+      // A lock without the kernel replaces the link itself.
+      tried(() => disk.lock(`${dir}/LOCK`, 'holder')) ?? 'replaced',
+    ]
+
+    expect(refused).toEqual(['ELOOP', 'EEXIST', options.flock === false ? 'replaced' : 'ELOOP'])
+    expect(readFileSync(`${dir}/victim`, 'utf8')).toBe('precious')
+  })
+})
 
 const program = join(import.meta.dirname, '../../support/programs/disk-process.mjs')
 

@@ -107,6 +107,12 @@ export const damages: readonly Damage[] = [
     remedy: /chown -R USER/,
   },
   {
+    name: 'other users may enter the folder',
+    harm: (dir) => chmodSync(join(dir, 'd'), 0o755),
+    codes: ['folder.open'],
+    remedy: /chmod -R go= \S+/,
+  },
+  {
     name: 'the log of a shard is missing',
     harm: (dir) => remove(wal(dir, 1)),
     codes: ['log.missing'],
