@@ -54,6 +54,14 @@ export const argument = (path: ArgumentPath = '', whole?: string): Place => {
   return whole === undefined ? { code, path } : { code, path, whole }
 }
 
+/**
+ * Refuses arguments after those of `form`, which JavaScript would drop without a word.
+ * @throws KeelsonError `CONFIG`
+ */
+export const noMore = (surplus: readonly unknown[], form: string): void => {
+  if (surplus.length > 0) throw configError('arguments', form, `${surplus.length} more`)
+}
+
 /** The place of a member. */
 export const below = (at: Place, name: string | number): Place => {
   const { path } = at

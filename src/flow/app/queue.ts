@@ -1,4 +1,5 @@
 /** `queue`: jobs that run beside each other under limits, each until it is done or dead. */
+import { noMore } from '../../check.ts'
 import { configError, isKeelsonError } from '../../errors.ts'
 import { call } from '../../runtime/index.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
@@ -38,7 +39,8 @@ export function queue<J>(
 export function queue(name: string, options?: Omit<QueueOptions, OfJobs>): Queue
 export function queue(name: string, ...given: readonly unknown[]): Queue<never> {
   checkPartName('queue', name)
-  const [handler, options = {}] = given as [unknown, QueueOptions?]
+  const [handler, options = {}, ...surplus] = given as [unknown, QueueOptions?, ...unknown[]]
+  noMore(surplus, 'queue(name, handler, { concurrency, … })')
   if (typeof handler === 'function')
     return queueOf(queueTerms(name, 'jobs', handler as never, options), { takesRuns: false })
   const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'

@@ -1,5 +1,5 @@
 /** `schedule`: a workflow that a cron pattern starts, in a time zone. */
-import { config, object, oneOf, or, text } from '../../check.ts'
+import { config, noMore, object, oneOf, or, text } from '../../check.ts'
 import { configError, isKeelsonError } from '../../errors.ts'
 import type { Workflow } from '../runs/body.ts'
 import { checkPartName, type FlowPart } from '../runs/parts.ts'
@@ -57,7 +57,9 @@ export const schedule = (
   cron: string,
   workflow: Workflow<Scheduled>,
   options: ScheduleOptions = {},
+  ...surplus: []
 ): Schedule => {
+  noMore(surplus, 'schedule(name, cron, workflow, { zone, … })')
   checkPartName('schedule', name)
   const path = `schedule.${name}`
   const { zone, ...policy } = checkOptions(options, config(path))

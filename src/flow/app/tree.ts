@@ -1,5 +1,5 @@
 /** `flows`: the workflows, queues and schedules of an application, as a part of its tree. */
-import { type Check, config, listOf, object, or, refusal } from '../../check.ts'
+import { type Check, config, listOf, noMore, object, or, refusal } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import { type ChildSpec, supervisor } from '../../runtime/index.ts'
 import type { Queue } from '../queue/queue-terms.ts'
@@ -33,7 +33,8 @@ const partsOf = object({
  * first: queues and schedules may begin runs at once.
  * @throws KeelsonError `CONFIG`
  */
-export const flows = (parts: FlowParts): ChildSpec => {
+export const flows = (parts: FlowParts, ...surplus: []): ChildSpec => {
+  noMore(surplus, 'flows({ workflows, queues, schedules })')
   const { workflows, queues, schedules } = partsOf(parts, config('flows'))
   const others: readonly FlowPart[] = [...queues, ...schedules]
   checkNames([...workflows, ...others])

@@ -1,5 +1,5 @@
 /** `workflow`: a function whose steps are recorded, so that it goes on after a crash. */
-import { config } from '../../check.ts'
+import { config, noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import type { Body, UntypedBody, Workflow, WorkflowOptions } from '../runs/body.ts'
 import { workflowOptions } from '../runs/options.ts'
@@ -14,7 +14,9 @@ export const workflow = <I, O, S = object>(
   name: string,
   body: Body<I, O, S>,
   options: WorkflowOptions = {},
+  ...surplus: []
 ): Workflow<I, O, S> => {
+  noMore(surplus, 'workflow(name, body, { version, … })')
   checkPartName('workflow', name)
   const path = `workflow.${name}`
   if (typeof body !== 'function') throw configError(`${path}.body`, 'a function', body)

@@ -2,6 +2,7 @@
  * A table keeper: the heir of tables whose writers come and go. It holds a table between the end of
  * its writer and the next `Table.claim`, and does nothing else, so that it has no reason to end.
  */
+import { noMore } from '../../check.ts'
 import { isAnything } from '../server/acceptance.ts'
 import type { GenServer } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
@@ -20,7 +21,11 @@ export type TableKeeperMessages = {
 export const tableKeeper = (
   id: string,
   options: Omit<WorkerOptions<TableKeeperMessages>, 'kind'> = {},
-): ChildSpec<TableKeeperMessages> => worker(id, keeper, undefined, options)
+  ...surplus: []
+): ChildSpec<TableKeeperMessages> => {
+  noMore(surplus, 'tableKeeper(id, { name, … })')
+  return worker(id, keeper, undefined, options)
+}
 
 const keeper: GenServer<TableKeeperMessages, null> = {
   kind: keeperKind,

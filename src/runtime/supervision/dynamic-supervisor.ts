@@ -4,7 +4,7 @@
  * end at the same time.
  */
 
-import { config, membersOf, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
+import { config, membersOf, noMore, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
 import type { Via } from '../names/via.ts'
 import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
@@ -98,7 +98,9 @@ interface State {
 export const dynamicSupervisor = (
   id: string,
   given: DynamicSupervisorOptions = {},
+  ...surplus: []
 ): ChildSpec<DynamicSupervisorMessages> => {
+  noMore(surplus, 'dynamicSupervisor(id, { name, … })')
   const options = readOptions(given, knownOptions, config(id))
   const { name, restart, shutdown, significant } = options
   expectStartable(id, { name })

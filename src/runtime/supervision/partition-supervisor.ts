@@ -5,7 +5,7 @@
  *
  * The partitions are a value: tree and clients share it, and no process is asked for the way.
  */
-import { config, readOptions, wholeFrom } from '../../check.ts'
+import { config, noMore, readOptions, wholeFrom } from '../../check.ts'
 import { configError, invalidArgument } from '../../errors.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
 import type { GenServer } from '../server/gen-server.ts'
@@ -73,7 +73,9 @@ export const partitionSupervisor = <M extends Messages, S, A, P>(
   id: string,
   parts: Partitions<M>,
   given: PartitionSupervisorOptions<M, S, A, P> = {},
+  ...surplus: []
 ): ChildSpec<SupervisorMessages> => {
+  noMore(surplus, 'partitionSupervisor(id, partitions, { server, arg, … })')
   const { server, arg, ...options } = readOptions(given, knownOptions, config(id))
   if (arg !== undefined && typeof arg !== 'function')
     throw configError(`${id}.arg`, 'a function of the partition', arg)

@@ -3,7 +3,7 @@
  * functions. It ends its tasks when it ends, and counts them. A task that is awaited still has its
  * owner.
  */
-import { config, readOptions } from '../../check.ts'
+import { config, noMore, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { call, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
@@ -57,7 +57,11 @@ export interface TaskChildOptions {
 export const taskSupervisor = (
   id: string,
   options: TaskSupervisorOptions = {},
-): ChildSpec<TaskSupervisorMessages> => dynamicSupervisor(id, options)
+  ...surplus: []
+): ChildSpec<TaskSupervisorMessages> => {
+  noMore(surplus, 'taskSupervisor(id, { name, … })')
+  return dynamicSupervisor(id, options)
+}
 
 /** Starts one: without a parent for a System, linked for a context. */
 export const startTaskSupervisor = (
@@ -73,7 +77,9 @@ export const taskChild = (
   id: string,
   run: (context: TaskContext) => unknown,
   options: TaskChildOptions = {},
+  ...surplus: []
 ): ChildSpec => {
+  noMore(surplus, 'Task.childSpec(id, run, { restart, … })')
   const {
     restart = 'temporary',
     shutdown,

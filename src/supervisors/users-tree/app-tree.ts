@@ -9,6 +9,7 @@ import {
   checkNames,
   config,
   flag,
+  noMore,
   object,
   oneOf,
   optional,
@@ -166,7 +167,13 @@ export function worker<M extends Messages, S, A, P>(
   ...[options]: WorkerArguments<A>
 ): AppWorker<M, S>
 /** A worker with a server, a module that exports one, or the path of such a module. */
-export function worker(id: string, module: AppModule, options: WorkerOptions = {}): AppWorker {
+export function worker(
+  id: string,
+  module: AppModule,
+  options: WorkerOptions = {},
+  ...surplus: readonly unknown[]
+): AppWorker {
+  noMore(surplus, 'worker(id, server, { arg, name, restart, … })')
   return { kind: 'worker', id, module, options }
 }
 
@@ -175,7 +182,11 @@ export const supervisor = (
   id: string,
   options: SupervisorOptions,
   children: readonly AppNode[],
-): AppTree => ({ kind: 'supervisor', id, options, children })
+  ...surplus: []
+): AppTree => {
+  noMore(surplus, 'supervisor(id, { strategy, name, … }, children)')
+  return { kind: 'supervisor', id, options, children }
+}
 
 /** Whether a part has its own start function. */
 export const isChildSpec = (node: AppNode): node is ChildSpec =>

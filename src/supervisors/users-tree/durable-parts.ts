@@ -13,7 +13,7 @@ import type {
   startDurableWorker,
   startKind,
 } from '../../actors/index.ts'
-import { config } from '../../check.ts'
+import { config, noMore } from '../../check.ts'
 import { configError, KeelsonError } from '../../errors.ts'
 import type { AnyContext, ChildSpec } from '../../runtime/index.ts'
 import {
@@ -59,7 +59,9 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
   kind: string,
   module: EntityModule<M, S, F, App>,
   options: EntityOptions = {},
+  ...surplus: []
 ): ChildSpec & EntityKind<M, S, F> => {
+  noMore(surplus, 'entity(kind, server, { keepMs, … })')
   if (typeof kind !== 'string' || !/^[a-z][\w-]{0,63}$/.test(kind))
     throw configError('kind', 'a small letter, then letters, digits, _ and -', kind)
   return kindSpec(kind, module, options)
