@@ -109,6 +109,11 @@ export class RunLife implements EndingLife, Told {
     return this.#finished
   }
 
+  /** Does work that nobody awaits. If it cannot be done, the run is blocked. */
+  #does(work: Promise<unknown>): void {
+    work.catch((error) => this.block(keptError(error)))
+  }
+
   /** The body waits: from now on this life ends with its process, and with the instance. */
   #attach(): void {
     if (this.#demonitor) return
@@ -146,7 +151,7 @@ export class RunLife implements EndingLife, Told {
     this.#wantsCancel ||= state.cancel?.isPlaced === false
     this.#seenSignals = state.signals
     this.#registers()
-    if (state.lap > 0) void this.#clear()
+    if (state.lap > 0) this.#does(this.#clear())
   }
 
   /** From now on the turns of its entity call this life. */
@@ -170,7 +175,7 @@ export class RunLife implements EndingLife, Told {
     this.#wantsCancel ||= wantsCancel
     this.#told(() => {
       this.#start()
-      this.readSignals().catch((error) => this.block(keptError(error)))
+      this.#does(this.readSignals())
     })
   }
 
@@ -286,7 +291,7 @@ export class RunLife implements EndingLife, Told {
     if (this.isStopped || this.isClosing || this.#isPlacing) return
     const { isComplete, reopened } = this.replay
     if (this.#wantsCancel && !this.isBodyOver && (isComplete || reopened !== undefined)) {
-      void this.#place(isComplete ? undefined : reopened)
+      this.#does(this.#place(isComplete ? undefined : reopened))
       return
     }
     for (const active of this.replay.starting()) void this.#perform(active)
@@ -357,7 +362,7 @@ export class RunLife implements EndingLife, Told {
     this.replay.drop(active)
     active.stop(undefined)
     // Its turn goes before that of every later operation.
-    if (isNew) void this.turn((state, context) => recording(state, context, active, {}))
+    if (isNew) this.#does(this.turn((state, context) => recording(state, context, active, {})))
     return true
   }
 
@@ -367,7 +372,7 @@ export class RunLife implements EndingLife, Told {
     this.#progress = { value }
     if (isSoon) return
     this.life.system.clock.soon(() => {
-      if (this.#progress && !this.isStopped) void this.turn((state) => [undefined, state])
+      if (this.#progress && !this.isStopped) this.#does(this.turn((state) => [undefined, state]))
     })
   }
 
@@ -431,7 +436,7 @@ export class RunLife implements EndingLife, Told {
   #bodyEnds(end: BodyEnd): void {
     if (this.isStopped || this.isBodyOver) return
     this.isBodyOver = true
-    endRun(this, end).catch((error) => this.block(keptError(error)))
+    this.#does(endRun(this, end))
   }
 
   /** The replay does not lead where the run was. It is tried once more, then the run is blocked. */
@@ -474,7 +479,7 @@ export class RunLife implements EndingLife, Told {
     const { isComplete, inFlight } = this.replay
     const isWaiting = isComplete && inFlight.size > 0 && this.working === 0
     if (!isWaiting || this.isBodyOver || this.isStopped || this.state.cancel) return
-    this.#disarmRest = this.life.system.clock.after(restMs, () => void this.#rest())
+    this.#disarmRest = this.life.system.clock.after(restMs, () => this.#does(this.#rest()))
   }
 
   /** Leaves memory, unless something happens soon or has happened. */

@@ -382,7 +382,8 @@ const signalRefused = (
   if (!state || isOver(state.status)) return notNow('take a signal', context.id, state?.status)
   if (state.unread >= unreadMax)
     return new KeelsonError('BUSY', `the run ${context.id} has ${unreadMax} unread signals`)
-  const length = value === undefined ? 0 : encodeValue(value).bytes.length
+  // Of its row: a longer one is not read at once.
+  const length = value === undefined ? 0 : encodeValue([value]).bytes.length
   if (length <= signalBytesMax) return undefined
   return new KeelsonError('TOO_LARGE', `a signal has at most ${signalBytesMax} bytes`, {
     details: { length, max: signalBytesMax },

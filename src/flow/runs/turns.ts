@@ -98,7 +98,10 @@ export const delivering = (
     const { signal } = asked.parts
     if (next.unread === 0) break
     if (signal === undefined) continue
-    const [first] = context.rows.range({ prefix: signalsPrefix(signal), limit: 1 }).entries
+    const page = readable(`the signal ${signal}`, () =>
+      context.rows.range({ prefix: signalsPrefix(signal), limit: 1 }),
+    )
+    const [first] = page.entries
     if (!first) continue
     const [key, [value]] = first as [string, [unknown?]]
     const outcome = value === undefined ? { kind: 'ok' as const } : { kind: 'ok' as const, value }
@@ -246,13 +249,16 @@ export const wholeOf = async (what: string, value: unknown): Promise<unknown> =>
   })
 }
 
-const unreadable = (what: string, error: unknown): unknown =>
-  isKeelsonError(error, 'CORRUPT')
-    ? new KeelsonError('CORRUPT', `${what} cannot be read: ${error.message}`, {
-        details: { ...error.details, what },
-        cause: error,
-      })
-    : error
+const unreadable = (what: string, error: unknown): unknown => {
+  if (!isKeelsonError(error, 'CORRUPT')) return error
+  const { details, message } = error
+  const { file, offset } = details as { readonly file?: unknown; readonly offset?: unknown }
+  const place = file === undefined ? '' : ` (${file} at ${offset})`
+  return new KeelsonError('CORRUPT', `${what} cannot be read: ${message}${place}`, {
+    details: { ...details, what },
+    cause: error,
+  })
+}
 
 /** How an error names the value of an operation. */
 export const outcomeText = (key: string): string => `the outcome of ${key}`
