@@ -24,7 +24,7 @@ const salvagedMax = 1_000
 export type DamagedLogParts = {
   readonly writes: EngineLane
   readonly reads: EngineLane
-  readonly numberOf: (database: Database) => Promise<number>
+  readonly numberOf: (database: Pick<Database, 'query'>) => Promise<number>
 }
 
 /** The part of the port about damage. */
@@ -52,7 +52,7 @@ export const damagedLog = ({
     }),
 
   replace: ({ end: from }, { end, trimmed, snapshots }) =>
-    writes.run(async (database) => {
+    writes.change(async (database) => {
       const rows = await database.query(
         `with moved as (
            update keelson_cluster.logs set epoch = $5, lsn = $6, id = $7, trimmed_lsn = $8,

@@ -2,7 +2,7 @@
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { crc32, type SharedFiles } from '../../storage/index.ts'
-import { bytesIn, type Columns, inTransaction, numberIn } from './database.ts'
+import { bytesIn, type Columns, numberIn } from './database.ts'
 import type { EngineLane } from './engine-lane.ts'
 
 /** The bytes of a chunk at most. */
@@ -12,8 +12,11 @@ const chunkBytes = 256 * 1024
 export const postgresFiles = (cluster: string, lane: EngineLane, clock: Clock): SharedFiles => {
   const ask = (sql: string, ...parameters: readonly unknown[]): Promise<readonly Columns[]> =>
     lane.run((database) => database.query(sql, [cluster, ...parameters]))
+  /** Its commit proves those before it. */
+  const change = (sql: string, ...parameters: readonly unknown[]): Promise<readonly Columns[]> =>
+    lane.change((database) => database.query(sql, [cluster, ...parameters]))
   const dropUpload = (name: string, upload: string): Promise<unknown> =>
-    ask(
+    change(
       'delete from keelson_cluster.chunks where cluster = $1 and name = $2 and upload = $3',
       ...[name, upload],
     )
@@ -36,7 +39,7 @@ export const postgresFiles = (cluster: string, lane: EngineLane, clock: Clock): 
           }
         const digest = `crc32 ${sum}`
         // Only a whole upload becomes a file.
-        const made = await ask(
+        const made = await change(
           `insert into keelson_cluster.files (cluster, name, upload, size, digest)
            select $1, $2, $3, $4::bigint, $5 where $4::bigint = (
              select coalesce(sum(length(bytes)), 0) from keelson_cluster.chunks
@@ -70,16 +73,13 @@ export const postgresFiles = (cluster: string, lane: EngineLane, clock: Clock): 
       return rows.map((row) => String(row.name))
     },
 
-    remove: (name) =>
-      lane.run((database) =>
-        inTransaction(database, async () => {
-          for (const table of ['files', 'chunks'])
-            await database.query(
-              `delete from keelson_cluster.${table} where cluster = $1 and name = $2`,
-              [cluster, name],
-            )
-        }),
-      ),
+    remove: async (name) => {
+      await change(
+        `with gone as (delete from keelson_cluster.files where cluster = $1 and name = $2)
+         delete from keelson_cluster.chunks where cluster = $1 and name = $2`,
+        name,
+      )
+    },
   }
 
   function fileOf(name: string): Promise<readonly Columns[]> {

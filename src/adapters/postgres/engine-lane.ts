@@ -20,8 +20,29 @@ const refusal = (cause: unknown): KeelsonError => {
   return new KeelsonError('CONFIG', message, { details, cause })
 }
 
-/** A statement waits for so long for the lock of a row, in ms: less than for an answer. */
-const lockMs = 5_000
+/** How long a server waits for a member, in ms. */
+type Limits = {
+  /** For the lock of a row, and for the rest of a transaction that holds one. */
+  readonly lockMs: number
+  /** For a sign of life of its machine. */
+  readonly linkMs: number
+}
+
+/** Below a lease: the locks of a member that has stopped must not outlast it. */
+const limitsOf = (leaseMs: number): Limits => ({
+  lockMs: Math.min(5_000, Math.round(leaseMs / 5)),
+  linkMs: Math.round(0.8 * leaseMs),
+})
+
+/** A connection waits for so many ms for an answer. Only the server may end the wait for a standby. */
+const answerMs = 10_000
+
+/** The options of a connection. */
+export type LaneOptions = {
+  readonly config: Readonly<Record<string, unknown>>
+  readonly copies: number
+  readonly leaseMs: number
+}
 
 /** The connection for one sort of work. */
 export class EngineLane {
@@ -33,12 +54,12 @@ export class EngineLane {
   #connecting: AbortController | undefined
   readonly #config: Readonly<Record<string, unknown>>
   readonly #copies: number
-  readonly #answerMs: number
+  readonly #limits: Limits
 
-  constructor(config: Readonly<Record<string, unknown>>, copies: number, answerMs: number) {
+  constructor({ config, copies, leaseMs }: LaneOptions) {
     this.#config = config
     this.#copies = copies
-    this.#answerMs = answerMs
+    this.#limits = limitsOf(leaseMs)
   }
 
   /**
@@ -52,6 +73,27 @@ export class EngineLane {
     return done
   }
 
+  /**
+   * As `run`, for answers that a member relies on. After the commit of each statement the server is
+   * asked whether it still keeps what it acknowledges: a reload of its configuration may have ended
+   * the wait for a standby. @throws KeelsonError as `run`; `CONFIG` also then
+   */
+  change<T>(work: (database: Pick<Database, 'query'>) => Promise<T>): Promise<T> {
+    return this.run((database) =>
+      work({
+        query: async (sql, parameters, name) => {
+          // Sent together: it costs no round trip.
+          const [rows, [server = {}]] = await Promise.all([
+            database.query(sql, parameters, name),
+            database.query(keptSql, [], 'kept'),
+          ])
+          refuseUnsafe(server, this.#copies)
+          return rows
+        },
+      }),
+    )
+  }
+
   /** Ends the connection, also during work. Never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true
@@ -61,8 +103,9 @@ export class EngineLane {
 
   async #answer<T>(work: (database: Database) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw noAnswer('the session is closed')
+    let database: Database | undefined
     try {
-      const database = await this.#opened()
+      database = await this.#opened()
       this.#warning = undefined
       const decided = await work(database).then(
         (value) => ({ value }),
@@ -75,8 +118,11 @@ export class EngineLane {
       if ('error' in decided) throw decided.error
       return decided.value
     } catch (error) {
-      if (isKeelsonError(error)) throw error
+      if (isKeelsonError(error) && error.code !== 'CONFIG') throw error
+      if (database && isLocked(error)) await freeLocks(database, this.#limits)
+      // The next connection is made to a server that keeps what it acknowledges.
       await this.#drop()
+      if (isKeelsonError(error)) throw error
       throw troubleIn(error) === 'person' ? refusal(error) : noAnswer(error)
     }
   }
@@ -92,9 +138,10 @@ export class EngineLane {
   async #connected(): Promise<Database> {
     const connecting = new AbortController()
     this.#connecting = connecting
-    const bounds = { answerMs: this.#answerMs, signal: connecting.signal }
+    const bounds = { answerMs, signal: connecting.signal }
     const database = await connectPg(this.#config, {
       ...bounds,
+      isPipelined: true,
       onNotice: (code, text) => {
         // 00000 is a notice. A warning may say that the wait for a standby was cancelled: then the
         // commit is there, and may be lost with this server.
@@ -102,9 +149,12 @@ export class EngineLane {
       },
     })
     try {
-      for (const setting of settings) await database.query(`set ${setting}`)
+      for (const setting of settings(this.#limits)) await database.query(`set ${setting}`)
       await refusePooler(database, () => connectPg(this.#config, bounds))
-      await refuseUnsafe(database, this.#copies)
+      const [server = {}] = await database.query(keptSql)
+      // A standby that waits for its promotion answers later.
+      if (server.follows === true) throw new Error('the server is a standby')
+      refuseUnsafe(server, this.#copies)
       if (this.#copies > 0) await waitForStandbys(database, this.#copies)
       return database
     } catch (error) {
@@ -127,15 +177,40 @@ export class EngineLane {
  * Settings that a role or a database may have otherwise. Nothing is cancelled: a cancelled wait for a
  * standby shows a commit that the standby does not have. A wait for a lock ends, as who waits has
  * done nothing: a server whose standby is away would have one more connection with each attempt,
- * until it has no room for the standby.
+ * until it has no room for the standby. So does the wait for a member whose machine is gone.
  */
-const settings = [
+const settings = ({ lockMs, linkMs }: Limits): readonly string[] => [
   'statement_timeout = 0',
   `lock_timeout = ${lockMs}`,
-  'idle_in_transaction_session_timeout = 0',
+  `idle_in_transaction_session_timeout = ${lockMs}`,
+  `tcp_user_timeout = ${linkMs}`,
+  'tcp_keepalives_idle = 1',
+  'tcp_keepalives_interval = 1',
+  `tcp_keepalives_count = ${Math.max(1, Math.floor(linkMs / 1_000) - 1)}`,
   'synchronous_commit = on',
   `default_transaction_isolation = 'read committed'`,
 ]
+
+const isLocked = (error: unknown): boolean => Object(error).code === '55P03'
+
+/**
+ * Ends sessions that hold a lock while they wait for their member. A change is one statement, which
+ * ends with the message after it: a member that stops between these two would hold the lock for as
+ * long as its connection is there, and no limit of the server is for that. No commit is cancelled:
+ * who waits for a standby does not wait for its member.
+ */
+const freeLocks = async (database: Database, { lockMs }: Limits): Promise<void> => {
+  await database
+    .query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where wait_event = 'ClientRead' and backend_xid is not null and usename = current_user
+         and xact_start < clock_timestamp() - $1 * interval '1 millisecond' and pid in (
+           select pid from pg_locks join pg_class on pg_class.oid = relation
+           join pg_namespace on pg_namespace.oid = relnamespace where nspname = 'keelson_cluster')`,
+      [lockMs / 2],
+    )
+    .catch(() => undefined)
+}
 
 /**
  * Refuses a pooler that hands out server processes by transaction: settings and prepared statements
@@ -168,15 +243,15 @@ const pidOf = async (database: Database): Promise<number> => {
   return numberIn(row, 'pid')
 }
 
+/** Asks a server for the settings that its acknowledgements depend on. */
+const keptSql = `select current_setting('fsync') as fsync,
+  current_setting('full_page_writes') as pages, current_setting('synchronous_commit') as waits,
+  current_setting('synchronous_standby_names') as standbys, pg_is_in_recovery() as follows`
+
 /** Refuses a server that may lose what it acknowledges. @throws KeelsonError `CONFIG` */
-const refuseUnsafe = async (database: Database, copies: number): Promise<void> => {
-  const [server = {}] = await database.query(
-    `select current_setting('fsync') as fsync, current_setting('full_page_writes') as pages,
-       current_setting('synchronous_standby_names') as standbys, pg_is_in_recovery() as follows`,
-  )
-  // A standby that waits for its promotion answers later.
-  if (server.follows === true) throw new Error('the server is a standby')
+const refuseUnsafe = (server: Columns, copies: number): void => {
   if (server.fsync !== 'on') throw unsafe('fsync is off', server)
+  if (server.waits !== 'on') throw unsafe(`synchronous_commit is ${server.waits}`, server)
   if (server.pages !== 'on') throw unsafe('full_page_writes is off', server)
   const awaited = awaitedIn(String(server.standbys))
   if (awaited < copies - 1)

@@ -19,9 +19,11 @@ import {
   sharedStart,
   withSnapshot,
 } from '../../storage/index.ts'
-import { type Columns, type Database, inTransaction, numberIn } from './database.ts'
+import { type Columns, type Database, numberIn } from './database.ts'
 import { damagedLog, groupIn, headIn, positionIn, refuseTrimmed } from './engine-damage.ts'
 import type { EngineLane } from './engine-lane.ts'
+
+type Queries = Pick<Database, 'query'>
 
 /** How often a member that waits for a change looks, in ms. */
 export const lookMs = 100
@@ -43,36 +45,43 @@ export const postgresLog = (
   clock: Clock,
 ): SharedLog => {
   let known: number | undefined
-  const numberOf = async (database: Database): Promise<number> => {
+  const numberOf = async (database: Queries): Promise<number> => {
     known ??= numberIn(await found(database, cluster, name), 'number')
     return known
   }
-  /** Changes the head under its lock. */
-  const change = (work: (database: Database, log: number, head: SharedHead) => Promise<void>) =>
-    writes.run((database) =>
-      inTransaction(database, async () => {
-        const row = await found(database, cluster, name, 'for update')
-        await work(database, numberIn(row, 'number'), headIn(row))
-      }),
-    )
+  /**
+   * Changes the head by one statement: from what `decide` has seen, or again if it has changed. It
+   * writes also what is there, so that its commit waits for the standby.
+   */
+  const change = (decide: (head: SharedHead) => HeadChange): Promise<number> =>
+    writes.change(async (database) => {
+      for (;;) {
+        const row = await found(database, cluster, name)
+        const head = headIn(row)
+        if (await replacedHead(database, row, { ...head, ...decide(head) }))
+          return numberIn(row, 'number')
+      }
+    })
 
   return {
     create: (logId) =>
-      writes.run(async (database) => {
-        await database.query(
+      writes.change(async (database) => {
+        // Also where it is there, its commit waits for the standby.
+        const [row = {}] = await database.query(
           `insert into keelson_cluster.logs
              (cluster, name, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features)
-           values ($1, $2, $3, $4, $5, $6, 0, '', '[]', 0) on conflict (cluster, name) do nothing`,
+           values ($1, $2, $3, $4, $5, $6, 0, '', '[]', 0)
+           on conflict (cluster, name) do update set name = excluded.name returning ${headColumns}`,
           [cluster, name, logId, sharedStart.epoch, sharedStart.lsn, sharedStart.id],
         )
-        return headIn(await found(database, cluster, name))
+        return headIn(row)
       }),
 
     head: () => reads.run(async (database) => headIn(await found(database, cluster, name))),
 
     append: async (group, features = 0) => {
       refuseBackwards(group)
-      await writes.run(async (database) => {
+      await writes.change(async (database) => {
         const log = await numberOf(database)
         if (await appended(database, log, group, features)) return
         const refusal = await refusalOf(database, log, group)
@@ -93,26 +102,18 @@ export const postgresLog = (
       if ((head?.end.lsn ?? 0) <= after) await lookPause(clock, signal)
     },
 
-    name: (epoch, snapshot) =>
-      change(async (database, log, head) => {
+    name: async (epoch, snapshot) => {
+      await change((head) => {
         refuseOtherEpoch(head, epoch)
-        await database.query(
-          'update keelson_cluster.logs set snapshots = $2::jsonb where number = $1',
-          [log, JSON.stringify(withSnapshot(head, snapshot))],
-        )
-      }),
+        return { snapshots: withSnapshot(head, snapshot) }
+      })
+    },
 
     trim: async (epoch, lsn, mark) => {
-      let log = 0
-      await change(async (database, number, head) => {
-        log = number
+      const log = await change((head) => {
         refuseOtherEpoch(head, epoch)
         refuseUncovered(head, lsn)
-        if (lsn > head.trimmed.lsn)
-          await database.query(
-            'update keelson_cluster.logs set trimmed_lsn = $2, trimmed_mark = $3 where number = $1',
-            [log, lsn, mark],
-          )
+        return lsn > head.trimmed.lsn ? { trimmed: { lsn, mark } } : {}
       })
       // Trimmed groups are removed without the lock of the head, a part at a time. If the process
       // ends before that, the next trim removes the rest.
@@ -139,23 +140,38 @@ export const lookPause = (clock: Clock, signal?: AbortSignal): Promise<void> =>
 const headColumns = 'number, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features'
 
 /** The row of a head. @throws KeelsonError `NO_SEGMENTS` */
-const found = async (
-  database: Database,
-  cluster: string,
-  name: string,
-  lock: '' | 'for update' = '',
-): Promise<Columns> => {
+const found = async (database: Queries, cluster: string, name: string): Promise<Columns> => {
   const [row] = await database.query(
-    `select ${headColumns} from keelson_cluster.logs where cluster = $1 and name = $2 ${lock}`,
+    `select ${headColumns} from keelson_cluster.logs where cluster = $1 and name = $2`,
     [cluster, name],
   )
   if (row) return row
   throw new KeelsonError('NO_SEGMENTS', `the cluster ${cluster} has no log ${name}`)
 }
 
+type HeadChange = Partial<Pick<SharedHead, 'snapshots' | 'trimmed'>>
+
+/** Replaces what the owner alone changes, if the head is still as in `row`. */
+const replacedHead = async (
+  database: Queries,
+  row: Columns,
+  { snapshots, trimmed }: SharedHead,
+): Promise<boolean> => {
+  const rows = await database.query(
+    `update keelson_cluster.logs set snapshots = $2::jsonb, trimmed_lsn = $3, trimmed_mark = $4
+     where number = $1 and epoch = $5 and snapshots = $6::jsonb and trimmed_lsn = $7
+     returning number`,
+    [
+      ...[row.number, JSON.stringify(snapshots), trimmed.lsn, trimmed.mark],
+      ...[row.epoch, JSON.stringify(row.snapshots), row.trimmed_lsn],
+    ],
+  )
+  return rows.length === 1
+}
+
 /** Appends, if the head is where the group begins. */
 const appended = async (
-  database: Database,
+  database: Queries,
   log: number,
   { after, end, provenLsn, bytes }: SharedGroup,
   features: number,
@@ -187,7 +203,7 @@ const appended = async (
  * a killed connection left might be on this server alone.
  */
 const refusalOf = async (
-  database: Database,
+  database: Queries,
   log: number,
   group: SharedGroup,
 ): Promise<KeelsonError | undefined> => {
@@ -221,7 +237,7 @@ const damagedHead = ({ end: { lsn } }: SharedHead): KeelsonError =>
   )
 
 const readGroups = async (
-  database: Database,
+  database: Queries,
   log: number,
   after: number,
   maxBytes: number,

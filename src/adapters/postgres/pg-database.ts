@@ -13,6 +13,8 @@ export type Bounds = {
   readonly signal?: AbortSignal | undefined
   /** Gets the SQLSTATE and the text of each notice and warning of the server. */
   readonly onNotice?: (code: string, text: string) => void
+  /** A statement is sent before those before it are answered. Then there is no `copy`. */
+  readonly isPipelined?: boolean
 }
 
 /** A connection to a server. */
@@ -28,19 +30,26 @@ export type PgDatabase = Database & {
  */
 export const connectPg = async (
   config: Readonly<Record<string, unknown>>,
-  { answerMs = 60_000, signal, onNotice }: Bounds = {},
+  { answerMs = 60_000, signal, onNotice, isPipelined = false }: Bounds = {},
 ): Promise<PgDatabase> => {
   const { pg, copyFrom } = await loaded()
   signal?.throwIfAborted()
-  const client = new pg.Client(config as ClientConfig)
+  const client = new pg.Client({ ...config, pipeline: isPipelined } as ClientConfig)
   refuseSeveralHosts(client)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
   if (onNotice) client.on('notice', ({ code = '', message = '' }) => onNotice(code, message))
   const aborted = (): void => cut(client, 'its user has ended')
   signal?.addEventListener('abort', aborted)
+  let pending = 0
+  const answeredBy = async <T>(answer: Promise<T>): Promise<T> => {
+    pending++
+    return answered(client, answerMs, answer).finally(() => pending--)
+  }
   const close = (): Promise<void> => {
     signal?.removeEventListener('abort', aborted)
+    // `end` would wait for statements that were sent in a pipeline.
+    if (isPipelined && pending > 0) cut(client, 'its user has ended')
     return ended(client)
   }
   try {
@@ -53,13 +62,13 @@ export const connectPg = async (
     async query(text, parameters = [], name) {
       const values = parameters.map(asParameter)
       const asked = client.query<Columns>({ text, values, ...(name !== undefined && { name }) })
-      const { rows } = await answered(client, answerMs, asked)
+      const { rows } = await answeredBy(asked)
       return rows
     },
     copy(table, columns, pieces) {
       const sql = `copy ${table} (${quoted(columns)}) from stdin (format binary)`
       const copied = pipeline(Readable.from(inTurns(pieces)), client.query(copyFrom(sql)))
-      return answered(client, answerMs, copied)
+      return answeredBy(copied)
     },
     close,
     greetedPid: (client as unknown as { readonly processID?: number }).processID,

@@ -13,7 +13,7 @@ import type {
   SharedSession,
 } from '../../storage/index.ts'
 import { clientOptions } from './client-options.ts'
-import { inTransaction, numberIn } from './database.ts'
+import { type Columns, type Database, numberIn } from './database.ts'
 import { postgresFiles } from './engine-files.ts'
 import { EngineLane } from './engine-lane.ts'
 import { lookPause, postgresLog } from './engine-log.ts'
@@ -42,11 +42,8 @@ const engineOptions = secret(
   }),
 )
 
-/**
- * After so many ms without an answer a connection is given up, and its call has no answer. The
- * server goes on with the statement: only the server may end the wait for a standby.
- */
-const answerMs = 10_000
+/** The lease that limits how long the server waits for those who have none. */
+const leaseMsDefault = 5_000
 
 /**
  * The engine of a cluster on a PostgreSQL server, for `cluster.engine` of `start`. It connects when
@@ -59,10 +56,10 @@ export const postgresEngine = (options: PostgresEngineOptions = {}): SharedEngin
   const config = clientOptions(connectionString, client)
   return {
     description: describedServer(connectionString),
-    open: async ({ cluster, copies }) => {
+    open: async ({ cluster, copies, leaseMs = leaseMsDefault }) => {
       const lanes: EngineLane[] = []
       const lane = (): EngineLane => {
-        const made = new EngineLane(config, copies, answerMs)
+        const made = new EngineLane({ config, copies, leaseMs })
         lanes.push(made)
         return made
       }
@@ -113,66 +110,114 @@ const sessionOf = (
 }
 
 const postgresDirectory = (cluster: string, lane: EngineLane, clock: Clock): Directory => {
-  const look = (before = ''): Promise<DirectoryView> =>
-    lane.run(async (database) => {
-      const rows = await database.query(
-        `${before} select clusters.revision as last, directory.name, value, directory.revision
-         from keelson_cluster.clusters left join keelson_cluster.directory on cluster = clusters.name
-         where clusters.name = $1`,
-        [cluster],
-      )
-      const entries = rows
-        .filter((row) => row.name !== null)
-        .map((row) => {
-          const entry = { value: String(row.value), revision: numberIn(row, 'revision') }
-          return [String(row.name), entry] as const
-        })
-      return { revision: numberIn(rows[0] ?? {}, 'last'), entries: new Map(entries) }
-    })
-
   return {
-    // It writes, so its commit waits for the standby as those did that it sees. It sees the state
-    // before its own update.
-    view: () =>
-      look(
-        `with written as (
-           update keelson_cluster.clusters set revision = revision where name = $1)`,
-      ),
-    peek: () => look(),
+    view: () => lane.change((database) => viewOf(database, cluster, provenView)),
+    peek: () => lane.run((database) => viewOf(database, cluster)),
     set: (name, revision, value) =>
-      lane.run((database) =>
-        inTransaction(database, async () => {
-          // The lock of this row puts all changes of the directory in one order.
-          const [last = {}] = await database.query(
-            `update keelson_cluster.clusters set revision = revision + 1 where name = $1
-             returning revision`,
-            [cluster],
-          )
-          const [row] = await database.query(
-            'select revision from keelson_cluster.directory where cluster = $1 and name = $2',
-            [cluster, name],
-          )
-          const present = row ? numberIn(row, 'revision') : 0
-          if (present !== revision) throw changedMeanwhile(name, present)
-          const next = numberIn(last, 'revision')
-          if (value === undefined)
-            await database.query(
-              'delete from keelson_cluster.directory where cluster = $1 and name = $2',
-              [cluster, name],
-            )
-          else
-            await database.query(
-              `insert into keelson_cluster.directory values ($1, $2, $3, $4)
-               on conflict (cluster, name) do update set value = $3, revision = $4`,
-              [cluster, name, value, next],
-            )
-          return next
-        }),
-      ),
+      lane.change(async (database) => {
+        const made = await changed(database, [cluster, name], revision, value)
+        if (made !== undefined) return made
+        const [row] = await database.query(
+          'select revision from keelson_cluster.directory where cluster = $1 and name = $2',
+          [cluster, name],
+        )
+        throw changedMeanwhile(name, row ? numberIn(row, 'revision') : 0)
+      }),
     moved: async (revision, signal) => {
-      const seen = await look().catch(() => undefined)
+      const seen = await lane.run((database) => viewOf(database, cluster)).catch(() => undefined)
       if ((seen?.revision ?? 0) <= revision) await lookPause(clock, signal)
     },
+  }
+}
+
+type Queries = Pick<Database, 'query'>
+
+/**
+ * A view writes a message to the server's log, so its commit waits for the standby as those did that
+ * it sees. It waits for no row: an owner that has stopped may hold one.
+ */
+const provenView = `, (select pg_logical_emit_message(true, 'keelson', '')::text) as written`
+
+const viewOf = async (database: Queries, cluster: string, more = ''): Promise<DirectoryView> => {
+  const rows = await database.query(
+    `select clusters.revision as last, directory.name, value, directory.revision ${more}
+     from keelson_cluster.clusters left join keelson_cluster.directory on cluster = clusters.name
+     where clusters.name = $1`,
+    [cluster],
+  )
+  const entries = rows
+    .filter((row) => row.name !== null)
+    .map((row) => {
+      const entry = { value: String(row.value), revision: numberIn(row, 'revision') }
+      return [String(row.name), entry] as const
+    })
+  return { revision: numberIn(rows[0] ?? {}, 'last'), entries: new Map(entries) }
+}
+
+/** The lock of the row of `clusters` puts all changes in one order. */
+const nextRevision = `update keelson_cluster.clusters set revision = clusters.revision + 1`
+
+/** Locks the entry at its revision, before the row of `clusters`. */
+const lastOf = `with entry as (
+    select name from keelson_cluster.directory
+    where cluster = $1 and name = $2 and revision = $3 for update),
+  last as (
+    ${nextRevision} from entry where clusters.name = $1 returning clusters.revision)`
+
+/**
+ * Changes an entry in one statement, so that no member that stops holds a lock in between. Returns
+ * the new revision; `undefined` if the entry has another one than `revision`.
+ */
+const changed = async (
+  database: Queries,
+  entry: readonly string[],
+  revision: number,
+  value: string | undefined,
+): Promise<number | undefined> => {
+  const rows =
+    revision === 0
+      ? await made(database, entry, value)
+      : await replaced(database, entry, revision, value)
+  return rows[0] && numberIn(rows[0], 'revision')
+}
+
+const replaced = (
+  database: Queries,
+  entry: readonly string[],
+  revision: number,
+  value: string | undefined,
+): Promise<readonly Columns[]> =>
+  value === undefined
+    ? database.query(
+        `${lastOf} delete from keelson_cluster.directory using last
+         where cluster = $1 and name = $2 returning last.revision`,
+        [...entry, revision],
+      )
+    : database.query(
+        `${lastOf} update keelson_cluster.directory set value = $4, revision = last.revision
+         from last where cluster = $1 and name = $2 returning last.revision`,
+        [...entry, revision, value],
+      )
+
+const made = async (
+  database: Queries,
+  entry: readonly string[],
+  value = '',
+): Promise<readonly Columns[]> => {
+  try {
+    return await database.query(
+      `with last as (
+         ${nextRevision} where name = $1 and not exists (
+           select from keelson_cluster.directory where cluster = $1 and directory.name = $2)
+         returning clusters.revision)
+       insert into keelson_cluster.directory select $1, $2, $3, revision from last
+       returning revision`,
+      [...entry, value],
+    )
+  } catch (error) {
+    // Another member has made it at the same moment.
+    if (Object(error).code === '23505') return []
+    throw error
   }
 }
 

@@ -85,10 +85,15 @@ export interface SharedEngine {
   /**
    * Connects for a member of `cluster`, and brings the engine's own tables up to date. `copies`:
    * how many machines must have what is acknowledged; 0 for a look, which does not wait for them.
+   * `leaseMs`: the engine holds nothing for the member for longer, if it is gone.
    * @throws KeelsonError `CONFIG` if the engine does not keep what it acknowledges, or not on so
    * many machines, or refuses what only a person can mend, such as a wrong password;
    * `UNSUPPORTED_VERSION` if a newer version made its tables; `UNKNOWN_OUTCOME` if
    * the engine, or one of those machines, is not there; any error of the client
    */
-  open(options: { readonly cluster: string; readonly copies: number }): Promise<SharedSession>
+  open(options: {
+    readonly cluster: string
+    readonly copies: number
+    readonly leaseMs?: number
+  }): Promise<SharedSession>
 }

@@ -19,13 +19,13 @@ export type WaitsFor = (detail: string) => void
 
 /** A session with the engine, however long that takes. */
 export const connected = (
-  { name, engine, copies }: Cluster,
+  { name, engine, copies, leaseMs }: Cluster,
   calls: Calls,
   waitsFor: WaitsFor,
 ): Promise<SharedSession> =>
   calls.ask(async () => {
     try {
-      const session = await engine.open({ cluster: name, copies })
+      const session = await engine.open({ cluster: name, copies, leaseMs })
       // Nobody waits for it any more.
       if (calls.ended) await session.close()
       return session

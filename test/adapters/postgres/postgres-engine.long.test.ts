@@ -235,7 +235,11 @@ describe.skipIf(lacks(noPostgres()))('an engine in PostgreSQL', () => {
 
   test('a wait for a lock ends, and no connection is left behind', async () => {
     const { session, log, claim } = await owner('locked')
-    const other = await connectPg({ connectionString: server.url })
+    // A session of a member's own role would be ended.
+    await look.query('create role operator login superuser')
+    const other = await connectPg({
+      connectionString: server.url.replace('keelson@', 'operator@'),
+    })
     await other.query('begin')
     await other.query(`select from keelson_cluster.logs where cluster = 'locked' for update`)
 
