@@ -77,6 +77,12 @@ test('test/evidence/findings.md has every number once', () => {
     ...upTo('V', 13),
     ...upTo('N', 7),
     ...['Q1', 'Q2', 'J1'],
+    ...upTo('L', 13).slice(1),
+    ...upTo('U', 14),
+    ...upTo('X', 6),
+    ...upTo('S', 40).slice(32),
+    ...upTo('Z', 7),
+    ...upTo('V', 16).slice(13),
   ])
 })
 

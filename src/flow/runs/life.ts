@@ -20,12 +20,11 @@ import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.t
 import { makeTurn } from './operations.ts'
 import { cancelKey, isOver, type Operation, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
-import { loadRun, watchReplay } from './replaying.ts'
+import { clearLaps, loadRun, watchReplay } from './replaying.ts'
 import { type AfterLife, type BodyEnd, type EndingLife, endRun, type Placed } from './run-end.ts'
 import {
   blockedBy,
   blocking,
-  clearing,
   delivering,
   inFlightMax,
   placing,
@@ -151,17 +150,12 @@ export class RunLife implements EndingLife, Told {
     this.#wantsCancel ||= state.cancel?.isPlaced === false
     this.#seenSignals = state.signals
     this.#registers()
-    if (state.lap > 0) this.#does(this.#clear())
+    if (state.lap > 0) this.#does(clearLaps(this))
   }
 
   /** From now on the turns of its entity call this life. */
   #registers(): void {
     this.present.life = this
-  }
-
-  /** Removes what earlier bodies have recorded. */
-  async #clear(): Promise<void> {
-    while (await this.turn((state, context) => [clearing(state, context), state]));
   }
 
   /** Does something for the entity, once this life has its replay. */

@@ -4,6 +4,7 @@ import type { Recorded, RunState } from './record.ts'
 import { diverged } from './replay.ts'
 import type { EndingLife } from './run-end.ts'
 import {
+  clearing,
   inputText,
   outcomeText,
   readable,
@@ -59,6 +60,11 @@ const withValue = (recorded: Recorded, value: unknown): Recorded => {
   const { outcome } = recorded
   if (outcome?.kind !== 'ok' || outcome.value === value) return recorded
   return { ...recorded, outcome: { ...outcome, value } }
+}
+
+/** Removes the records of earlier bodies. */
+export const clearLaps = async (life: EndingLife): Promise<void> => {
+  while (await life.turn((state, context) => [clearing(state, context), state]));
 }
 
 /** A body that asks for nothing of its record for so long, while the loop is idle, has diverged. */
