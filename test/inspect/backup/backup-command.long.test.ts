@@ -91,7 +91,7 @@ test('a restored folder waits for --acts or --no-app, also at the command', asyn
   expect(restored.output).toContain('--acts')
 
   const refused = await commandHere(['start', '--dir', 'r'], dir)
-  expect(refused.status).toBe(1)
+  expect(refused.status).toBe(78)
   expect(refused.errors).toContain('CONFIG')
   for (const flag of ['--no-app', '--acts'] as const) {
     const looked = await commandHere(['start', '--dir', 'r', flag], dir, {

@@ -133,7 +133,7 @@ const byProcess = async (make: Make, { saves: isSaved, restarts, cuts, isCalm }:
     rest: async () => {
       if (last !== undefined) return
       if (restarts && isAlive()) system.kill(ref as never)
-      for (let tries = 0; !isAlive() && last === undefined && tries < 50; tries++) {
+      for (let tries = 0; !isAlive() && last === undefined && tries < 500; tries++) {
         await clock.settle()
         await start()
       }
