@@ -155,7 +155,7 @@ const viewOf = async (database: Queries, cluster: string, more = ''): Promise<Di
 }
 
 /** The lock of the row of `clusters` puts all changes in one order. */
-const nextRevision = `update keelson_cluster.clusters set revision = clusters.revision + 1`
+const nextRevision = `update keelson_cluster.clusters set revision = revision + 1`
 
 /** Locks the entry at its revision, before the row of `clusters`. */
 const lastOf = `with entry as (
