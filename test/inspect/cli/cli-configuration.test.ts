@@ -89,7 +89,7 @@ describe('keelson start with a configuration (needs the build)', () => {
        export default { app: supervisor('app', {}, [entity('wrong', './actors/wrong.ts')]) }`,
     )
     const { status, errors } = await commandHere(['start'], dir)
-    expect([status, codeIn(errors)]).toEqual([1, 'CONFIG'])
+    expect([status, codeIn(errors)]).toEqual([78, 'CONFIG'])
     expect(errors).toContain('wrong.module.version')
   })
 
@@ -132,7 +132,7 @@ describe('keelson start with a configuration (needs the build)', () => {
       'unknown option `wal.maxFileSise`; did you mean `wal.maxFileSize`?',
     ],
   ] as const)
-    test(`with ${what} is refused with CONFIG, status 1, and nothing on disk`, async () => {
+    test(`with ${what} is refused with CONFIG, status 78, and nothing on disk`, async () => {
       const dir = realpathSync(tempFolder())
       write(dir, 'empty.mjs', 'export {}')
       write(dir, name, text)
@@ -140,7 +140,7 @@ describe('keelson start with a configuration (needs the build)', () => {
 
       const { status, errors, output } = await commandHere(['start'], dir)
 
-      expect([status, codeIn(errors), output]).toEqual([1, 'CONFIG', ''])
+      expect([status, codeIn(errors), output]).toEqual([78, 'CONFIG', ''])
       expect(errors.split('\n')[0]).toContain(path)
       expect(errors.split('\n')[0]).toContain(join(dir, name))
       expect(errors).not.toMatch(/^\s+at /m)
@@ -152,7 +152,7 @@ describe('keelson start with a configuration (needs the build)', () => {
 
     const { status, errors } = await commandHere(['start', '--config', 'no.ts'], dir)
 
-    expect([status, codeIn(errors), readdirSync(dir)]).toEqual([1, 'CONFIG', []])
+    expect([status, codeIn(errors), readdirSync(dir)]).toEqual([78, 'CONFIG', []])
   })
 
   test('that is not durable says so before anything else', async () => {

@@ -241,7 +241,8 @@ const base = (tell: Tell) => {
 }
 
 /**
- * The machine of a sketch. `without` leaves out kinds of actors and of actions. `laterMs`: the delay
+ * The machine of a sketch. `without` leaves out kinds of actors and of actions, and `snapshots`, whose
+ * events nobody hears then. `laterMs`: the delay
  * of an event that is raised later, by the place of its action.
  */
 export const machineOf = (
@@ -370,7 +371,9 @@ export const machineOf = (
   // A transition function tells a last snapshot when it is stopped; XState gives that to its
   // successor, a process does not.
   const snapshots = (src: string) =>
-    src === 'counter' ? {} : { onSnapshot: { actions: { type: 'tell', params: src } } }
+    src === 'counter' || without.includes('snapshots')
+      ? {}
+      : { onSnapshot: { actions: { type: 'tell', params: src } } }
 
   const stateOf = (node: Sketch, id: string, isFirst: boolean): Record<string, unknown> => {
     const { kids, done } = node
