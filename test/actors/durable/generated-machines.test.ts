@@ -34,6 +34,12 @@ const seen = (saved: SavedMachine | undefined) =>
         timers: saved.timers.map(({ id, event }) => [id, event]),
       }
 
+/**
+ * Actors that begin anew with the process, and events that come once more then: what a callback has
+ * heard is not saved, `emit` has no step, and an actor that is started again sends its snapshot.
+ */
+const volatile = ['ticker', 'loud', 'asker', 'stream', 'send', 'emit', 'snapshots']
+
 /** What the machine shows after each happening, and each action under the end of its step's name. */
 const lived = async (
   sketch: Parameters<typeof machineOf>[0],
@@ -47,9 +53,8 @@ const lived = async (
     const end = step.split('/').slice(-2).join('/')
     if (!told.has(step)) told.set(step, [end, what])
   }
-  // What a callback has heard is not saved, and `emit` has no step. All delays end on the grid: one
-  // that is due while the machine is down comes late, as it must.
-  const machine = machineOf(sketch, tell, ['ticker', 'emit'], (at) => gridMs * (1 + at))
+  // All delays end on the grid: one that is due while the machine is down comes late, as it must.
+  const machine = machineOf(sketch, tell, volatile, (at) => gridMs * (1 + at))
   const server = StateMachine.durable(machine, { unknownEvents: 'ignore' })
   const kind = entity('drawn', server as never, { idleMs: 35 })
   const s = await startSimulated({ app: supervisor('app', {}, [kind]) })

@@ -66,7 +66,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
 
     const { status, errors } = await command.ended
 
-    expect([status, codeIn(errors), /^\s+at /m.test(errors)]).toEqual([1, 'CONFIG', false])
+    expect([status, codeIn(errors), /^\s+at /m.test(errors)]).toEqual([78, 'CONFIG', false])
   })
 
   test('because it is a file: CONFIG', async () => {
@@ -76,7 +76,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
     const { status, errors } = await commandHere(['start', '--dir', 'd'], dir)
 
     expect([status, codeIn(errors), readFileSync(join(dir, 'd'), 'utf8')]).toEqual([
-      1,
+      78,
       'CONFIG',
       'mine',
     ])
