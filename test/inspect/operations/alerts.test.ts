@@ -158,14 +158,14 @@ test.skipIf(lacks(noPromtool))('a stuck step is named', async () => {
 })
 
 test.skipIf(lacks(noPromtool))('a stuck step of a run is named', async () => {
-  const { alerts } = await watched(({ app, during }) =>
-    during(flow(app).start(payment, undefined, { id: '1' })),
+  const { alerts } = await watched((s) =>
+    s.during(flow(s.app).start(payment, undefined, { id: '1' })),
   )
   expect(alerts).toEqual(['KeelsonStepStuck'])
 })
 
 test.skipIf(lacks(noPromtool))('a dead job is named', async () => {
-  const { alerts } = await watched(({ app, during }) => during(flow(app).add(letters, undefined)))
+  const { alerts } = await watched((s) => s.during(flow(s.app).add(letters, undefined)))
   expect(alerts).toEqual(['KeelsonStepStuck'])
 })
 
