@@ -79,7 +79,7 @@ export class ActorTrouble {
     this.failing.set(owner, ofOwner)
   }
 
-  /** This work does not fail any more. */
+  /** This work has stopped failing. */
   passes(setting: string, owner: string): void {
     const ofOwner = this.failing.get(owner)
     ofOwner?.delete(setting)
