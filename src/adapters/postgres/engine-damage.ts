@@ -67,7 +67,8 @@ export const damagedLog = ({
           ...[trimmed.lsn, trimmed.mark, JSON.stringify(snapshots)],
         ],
       )
-      if (rows.length === 0) throw new KeelsonError('CONFLICT', 'another request has changed the log')
+      if (rows.length === 0)
+        throw new KeelsonError('CONFLICT', 'another request has changed the log')
     }),
 })
 

@@ -124,7 +124,7 @@ test('a secret that a getter of the facts gives is hidden', () => {
     },
   }
   createSystem({ logger: jsonLogger({ stream, clock }) }).logger.warn('login', facts)
-  expect(lines()[0]?.['user']).toBe('{password: "[hidden string of 7]"}')
+  expect(lines()[0]?.user).toBe('{password: "[hidden string of 7]"}')
 })
 
 describe('a stream', () => {
