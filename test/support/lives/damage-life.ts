@@ -323,7 +323,7 @@ class DamageLife {
       const isSame = JSON.stringify(found) === JSON.stringify(expected)
       return isSame ? undefined : `${what} is ${brief(found)}, and not ${brief(expected)}`
     } catch (error) {
-      if (namesDamage(error) || isNamedInHealth(reading.app)) return 'named'
+      if (namesDamage(error)) return 'named'
       return `${what} says ${String(error)} ${JSON.stringify((error as { details?: unknown }).details)}`
     }
   }
@@ -376,8 +376,5 @@ const namesDamage = (error: unknown): boolean => {
   if (isKeelsonError(error, 'CORRUPT') || isKeelsonError(error, 'BAD_CURSOR')) return true
   return JSON.stringify(details ?? {}).includes('CORRUPT') || namesDamage(cause)
 }
-
-/** Whether the health of an instance names something as damaged. */
-const isNamedInHealth = (app: App): boolean => JSON.stringify(app.health()).includes('CORRUPT')
 
 const brief = (value: unknown): string => String(JSON.stringify(value)).slice(0, 400)
