@@ -36,6 +36,10 @@ const cases = [
     title: `turns, ${inFlight} in flight`,
     order: { kind: 'turning', inFlight },
   })),
+  ...[1, 64].map((inFlight) => ({
+    title: `runs of three steps, ${inFlight} in flight`,
+    order: { kind: 'running', inFlight },
+  })),
   { title: 'one-way messages', order: { kind: 'messaging', inFlight: 0 } },
   ...[1, 64].map((inFlight) => ({
     title: `calls, ${inFlight} outstanding`,
@@ -61,15 +65,13 @@ const race = async (players, order, turns) => {
 /** So many times the length of a turn. */
 const warmUp = 4
 
-const startPlayers = async (folder, roots) => {
+const startPlayers = async (players, folder, roots) => {
   const program = fileURLToPath(new URL('./versions/player.mjs', import.meta.url))
-  const players = []
   for (const [index, root] of roots.entries()) {
     const dir = join(folder, `${index}`)
     mkdirSync(dir)
     players.push(await Player.fork(program, [root, dir]))
   }
-  return players
 }
 
 /**
@@ -78,9 +80,10 @@ const startPlayers = async (folder, roots) => {
  */
 const pairOf = async (roots, order, isTurned) => {
   const folder = mkdtempSync(join(tmpdir(), 'keelson-bench-versions-'))
+  const turned = (pair) => (isTurned ? pair.toReversed() : pair)
+  const players = []
   try {
-    const turned = (pair) => (isTurned ? pair.toReversed() : pair)
-    const players = await startPlayers(folder, turned(roots))
+    await startPlayers(players, folder, turned(roots))
     const figures = (await race(players, order, turnsOfPair)).map(turned)
     for (const player of players) await player.stop()
     const ratioOf = (key) =>
@@ -88,6 +91,7 @@ const pairOf = async (roots, order, isTurned) => {
     const rateOf = (index) => median(figures.map((pair) => pair[index].rate))
     return { other: rateOf(0), own: rateOf(1), ratio: ratioOf('rate'), cpu: ratioOf('cpu') }
   } finally {
+    for (const player of players) await player.kill()
     rmSync(folder, { recursive: true })
   }
 }

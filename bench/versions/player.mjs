@@ -11,11 +11,13 @@ const [root, dir] = process.argv.slice(2)
 const load = (file) => import(pathToFileURL(join(root, 'dist', file)).href)
 const { start, createSystem, entity, supervisor, ok, noReply, reply, cast, call } =
   await load('index.js')
-// The log's entry stands where its package.json says.
+// The other entries stand where its package.json says.
 const { default: manifest } = await import(pathToFileURL(join(root, 'package.json')).href, {
   with: { type: 'json' },
 })
-const { Wal } = await load(manifest.exports['./wal'].default.slice('./dist/'.length))
+const loadEntry = (name) => load(manifest.exports[name].default.slice('./dist/'.length))
+const { Wal } = await loadEntry('./wal')
+const { flow, flows, workflow } = await loadEntry('./flow')
 
 const totals = entity('total', {
   init: () => ok(0),
@@ -24,7 +26,13 @@ const totals = entity('total', {
     look: (total) => reply(total, total),
   },
 })
-const app = await start({ dir: join(dir, 'store'), app: supervisor('app', {}, [totals]) })
+const threeSteps = workflow('three', async (ctx, by) => {
+  let sum = by
+  for (const name of ['one', 'two', 'three']) sum = await ctx.step(name, () => sum + 1)
+  return sum
+})
+const parts = [totals, flows({ workflows: [threeSteps] })]
+const app = await start({ dir: join(dir, 'store'), app: supervisor('app', {}, parts) })
 const { store } = app
 const wal = await Wal.open({ dir: join(dir, 'wal') })
 const through = (options) => ({
@@ -102,7 +110,16 @@ const turning = async ({ inFlight, seconds }) => {
   return count
 }
 
-const turns = { writing, appending, messaging, turning }
+let runs = 0
+
+/** Runs of a workflow, each started and awaited by one writer. */
+const running = ({ inFlight, seconds }) =>
+  byWriters(inFlight, seconds, 0, async (number) => {
+    const run = await flow(app).start(threeSteps, number, { id: `run-${++runs}` })
+    if ((await run.result()) !== number + 3) throw new Error(`run ${run.id} has another result`)
+  })
+
+const turns = { writing, appending, messaging, turning, running }
 
 process.on('message', async (order) => {
   try {

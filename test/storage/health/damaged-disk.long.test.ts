@@ -5,6 +5,7 @@
  */
 import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { type App, isKeelsonError, start } from 'keelson'
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
@@ -61,7 +62,7 @@ test('a damaged folder shows what was acknowledged, or names the damage', async 
     const found = await doctor(dir, '--deep')
     const app = await start({ dir: join(dir, 'd'), app: false }).catch((error: unknown) => error)
     if (app instanceof Error) {
-      expect(isKeelsonError(app, 'CORRUPT'), `${seed}: ${how}: ${app}`).toBe(true)
+      expect(isKeelsonError(app, 'CORRUPT'), `${seed}: ${how}: ${inspect(app)}`).toBe(true)
       expect(found.status, `${seed}: ${how}`).toBe(1)
       continue
     }
