@@ -244,11 +244,12 @@ describe('placing', () => {
     expect(Object.keys(rows())).toEqual([op(1), op(2)])
   })
 
-  test.each([
+  const noPlace: readonly (readonly [string, Partial<RunState>])[] = [
     ['without a cancel', {}],
     ['with a cancel that has its place', { cancel: { reason: 'rain', isPlaced: true } }],
     ...over.map((status) => [`that is ${status}`, { cancel, status }] as const),
-  ])('places nothing in a run %s', (_, changes) => {
+  ]
+  test.each(noPlace)('places nothing in a run %s', (_, changes) => {
     const { context, rows } = contextWith()
     expect(placing(run(changes), context, { asked, reopened: undefined })).toEqual([
       ...[undefined, run(changes)],

@@ -1,0 +1,273 @@
+/** Pages of runs beside a plain model, for random runs: joined, pages of any size are the whole list, in its order. */
+import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../../src/clock.ts'
+import { workflow } from '../../../src/flow/index.ts'
+import {
+  type ListOptions,
+  listOf,
+  type Row,
+  runOf,
+  statusBetween,
+  stepsOf,
+} from '../../../src/flow/runs/listing.ts'
+import { isLive, type RunState, runStatuses } from '../../../src/flow/runs/record.ts'
+
+const type = workflow('work', async () => undefined)
+
+type Run = { readonly id: string; readonly state: RunState }
+type Fields = Readonly<Record<'status' | 'at' | 'root', string | undefined>>
+type Query = {
+  readonly where?: Readonly<Record<string, string | { readonly gte: string; readonly lt: string }>>
+  readonly order?: 'asc' | 'desc'
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+/** Runs with these rows as the app of a listing, and how many runs its pages have read. */
+const appWith = (runs: readonly Run[], rows: ReadonlyMap<string, unknown> = new Map()) => {
+  const read = { runs: 0 }
+  const fieldsOf = ({ state }: Run): Fields => ({
+    status: state.status,
+    at: isLive(state.status)
+      ? undefined
+      : `${state.status}/${String(state.since).padStart(14, '0')}`,
+    root: state.root ?? '',
+  })
+  const list = ({ where = {}, order = 'asc', limit = 100, cursor = '0' }: Query) => {
+    const [entry] = Object.entries(where)
+    const [field, wanted] = (entry ?? ['status', undefined]) as [keyof Fields, typeof where.at]
+    const isIn = (run: Run): boolean => {
+      const value = fieldsOf(run)[field]
+      if (wanted === undefined) return true
+      if (typeof wanted === 'string') return value === wanted
+      return value !== undefined && value >= wanted.gte && value < wanted.lt
+    }
+    const keyOf = (run: Run) => (field === 'at' ? `${fieldsOf(run).at} ${run.id}` : run.id)
+    const found = runs.filter(isIn).sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
+    if (order === 'desc') found.reverse()
+    const end = Number(cursor) + limit
+    const entries = found.slice(Number(cursor), end)
+    read.runs += entries.length
+    const exhausted = end >= found.length
+    return { entries, exhausted, ...(!exhausted && { cursor: `${end}` }) }
+  }
+  type Range = { prefix?: string; gte?: string; lte?: string; reverse?: boolean; limit: number }
+  const range = ({ prefix = '', gte = '', lte = '\uffff', reverse = false, limit }: Range) => {
+    const isIn = (key: string) => key.startsWith(prefix) && key >= gte && key <= lte
+    const entries = [...rows].filter(([key]) => isIn(key)).sort()
+    if (reverse) entries.reverse()
+    return { entries: entries.slice(0, limit), exhausted: entries.length <= limit }
+  }
+  const state = (id: string) => runs.find((run) => run.id === id)?.state
+  const app = { entity: () => ({ list, state, rows: () => ({ range }) }) } as never
+  return { app, read }
+}
+
+const stateOf = (changes: Partial<RunState>): RunState => ({
+  ...{ status: 'running', version: 1, birth: 'b', inputHash: 'h', startedAt: 0, since: 0 },
+  ...{ round: 0, lap: 0, outcomes: 0, operations: 0, signals: 0, unread: 0, attempt: 1 },
+  ...changes,
+})
+
+/** Runs in any status, many of them with the same time. */
+const randomRuns = (seed: number): Run[] => {
+  const random = seededRandom(seed)
+  const whole = (below: number): number => Math.floor(random() * below)
+  return Array.from({ length: 5 + whole(40) }, (_, at) => {
+    const status = runStatuses[whole(runStatuses.length)] ?? 'running'
+    return { id: `r${at}`, state: stateOf({ status, since: whole(12), root: `t/${whole(3)}` }) }
+  })
+}
+
+const byId = (one: Row, other: Row): number => (one.id < other.id ? -1 : 1)
+const newestFirst = (one: Row, other: Row): number => other.since - one.since || byId(other, one)
+
+const liveOrder = ['running', 'cancelling', 'undoing']
+
+/** The list that all pages come to. */
+const modelOf = (runs: readonly Run[], wanted: Omit<ListOptions, 'type'>): string[] => {
+  const { status, since = 0, until = Number.POSITIVE_INFINITY, order = 'asc', root } = wanted
+  const rows = runs.map(({ id, state }) => ({ id, ...state }) as Row & RunState)
+  const found = rows.filter(
+    (row) =>
+      row.since >= since &&
+      row.since < until &&
+      (status === undefined || row.status === status) &&
+      (root === undefined || row.root === root),
+  )
+  const isByTime = status !== undefined && !isLive(status)
+  const oldestFirst = isByTime ? (a: Row, b: Row) => -newestFirst(a, b) : byId
+  const live = found.filter((row) => isLive(row.status))
+  const inOrder =
+    order === 'newest' && status === undefined
+      ? [
+          ...liveOrder.flatMap((each) => live.filter((row) => row.status === each).sort(byId)),
+          ...found.filter((row) => !isLive(row.status)).sort(newestFirst),
+        ]
+      : found.sort(oldestFirst)
+  const isTurned = order === 'desc' || (order === 'newest' && status !== undefined)
+  return (isTurned ? inOrder.reverse() : inOrder).map(({ id }) => id)
+}
+
+/** All pages, joined. Each page but the last has runs to give or goes on. */
+const joined = (app: never, options: ListOptions): string[] => {
+  const ids: string[] = []
+  for (let cursor: string | undefined, pages = 0; pages < 300; pages++) {
+    const page = listOf(app, { ...options, ...(cursor !== undefined && { cursor }) })
+    expect(page.exhausted).toBe(page.cursor === undefined)
+    expect(page.entries.length).toBeLessThanOrEqual(options.limit ?? 100)
+    ids.push(...page.entries.map(({ id }) => id))
+    if (page.cursor === undefined) return ids
+    cursor = page.cursor
+  }
+  throw new Error(`no end: ${ids.length} runs`)
+}
+
+describe('pages of any size, joined, are the list', () => {
+  test.each(['asc', 'desc', 'newest'] as const)('in the order %s', (order) => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const runs = randomRuns(seed)
+      const { app } = appWith(runs)
+      const random = seededRandom(seed)
+      const limit = 1 + Math.floor(random() * 7)
+      const [since, until] = [Math.floor(random() * 6), 6 + Math.floor(random() * 7)]
+      const status = runStatuses[seed % runStatuses.length] ?? 'running'
+      const spans = [{}, { since }, { until }, { since, until }]
+      for (const span of spans)
+        for (const wanted of [span, { ...span, status }]) {
+          const options = { ...wanted, order }
+          expect(joined(app, { type, limit, ...options }), `seed ${seed}`).toEqual(
+            modelOf(runs, options),
+          )
+        }
+    }
+  })
+
+  test('of a root', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const runs = randomRuns(seed)
+      const root = { root: 't/1' }
+      expect(joined(appWith(runs).app, { type, limit: 3, ...root })).toEqual(modelOf(runs, root))
+    }
+  })
+})
+
+test('the newest page reads few runs of many', () => {
+  const at = ['waiting', 'blocked', 'completed', 'failed', 'cancelled'] as const
+  const runs = Array.from({ length: 1_000 }, (_, since) => ({
+    ...{ id: `${since}`, state: stateOf({ since, status: at[since % 5] ?? 'failed' }) },
+  }))
+  const { app, read } = appWith(runs)
+
+  const page = listOf(app, { type, order: 'newest', limit: 10 })
+
+  expect(page.entries.map(({ since }) => since)).toEqual(
+    Array.from({ length: 10 }, (_, index) => 999 - index),
+  )
+  expect(read.runs).toBeLessThanOrEqual(5 * 10)
+  const cursor = page.cursor ?? ''
+  expect(listOf(app, { type, order: 'newest', limit: 2, cursor }).entries[0]?.since).toBe(989)
+})
+
+test('the newest page refuses a filter beside the status, and a cursor of another list', () => {
+  const { app } = appWith(randomRuns(1))
+  const look = (options: object) => () => listOf(app, { type, order: 'newest', ...options })
+
+  expect(look({ root: 't/1' })).toThrow('asc or desc with root')
+  expect(look({ root: 't/1', status: 'failed' })).toThrow('one of status, parent, root')
+  for (const cursor of ['', 'null', '1', '{}', '[]', '{"after":[1,"a"]}']) {
+    const text = Buffer.from(cursor).toString('base64url')
+    expect(look({ cursor: text })).toThrow(expect.objectContaining({ code: 'BAD_CURSOR' }))
+  }
+})
+
+test('the bounds of a time are those of the index, rounded up to whole ms', () => {
+  const at = (ms: number): string => `failed/${String(ms).padStart(14, '0')}`
+  expect(statusBetween('failed', 2, 5)).toEqual({ gte: at(2), lt: at(5) })
+  expect(statusBetween('failed', 1.2, 4.2)).toEqual({ gte: at(2), lt: at(5) })
+  expect(statusBetween('failed', -1, Number.POSITIVE_INFINITY)).toEqual({
+    ...{ gte: at(0), lt: 'failed0' },
+  })
+})
+
+describe('a look at a run', () => {
+  const kept = { name: 'Error', message: 'kept' }
+  const other = { name: 'Error', message: 'other' }
+  const op = (number: number): string => `op/${'0'.repeat(14)}/${String(number).padStart(14, '0')}`
+  const step = (number: number, more: object): [string, unknown] =>
+    [...[op(number), { kind: 'step', key: `s${number}`, at: number, ...more }]] as never
+  const look = (changes: Partial<RunState>, rows: readonly (readonly [string, unknown])[] = []) => {
+    const { app } = appWith([{ id: 'a', state: stateOf(changes) }], new Map(rows))
+    return runOf(app, type, 'a')
+  }
+  const plain = {
+    ...{ id: 'a', status: 'running', startedAt: 0, since: 0, attempt: 1, error: undefined },
+    ...{ waitsFor: undefined, progress: undefined, parent: undefined, root: undefined },
+    ...{ correlation: undefined, priority: undefined, input: undefined },
+  }
+
+  test('has each field of its state, and its input', () => {
+    const parent = { type: 'p', id: '1', birth: 'b', lap: 0, number: 1 }
+    const same = { startedAt: 3, since: 4, attempt: 2, progress: 5, root: 'r/1', priority: 6 }
+    const state = { ...same, parent, correlation: 'c', error: kept, status: 'failed' } as const
+
+    expect(look(state, [['input', 7]])).toEqual({
+      ...{ ...plain, ...same, status: 'failed', error: kept, correlation: 'c' },
+      ...{ parent: 'p/1', input: 7 },
+    })
+    expect(look({})).toEqual(plain)
+    expect(runOf(appWith([]).app, type, 'a')).toBe(undefined)
+  })
+
+  test('says for what it waits while it waits, and that it has not begun', () => {
+    const waitsFor = { kind: 'timer', name: 't', until: 9 } as const
+    expect(look({ status: 'waiting', waitsFor })?.waitsFor).toEqual(waitsFor)
+    expect(look({ status: 'waiting', waitsFor, isHeld: true })?.waitsFor).toEqual({ kind: 'begin' })
+    expect(look({ status: 'running', waitsFor })?.waitsFor).toBe(undefined)
+  })
+
+  test('has the error of the step that fails, the last one, while the run goes on', () => {
+    const failing = [step(1, { failure: other }), step(2, { failure: kept }), step(3, {})]
+    const passed = { outcome: { kind: 'ok' }, failure: other }
+    expect(look({}, [...failing, step(4, passed)])?.error).toEqual(kept)
+    for (const status of ['cancelling', 'undoing'] as const)
+      expect(look({ status }, failing)?.error).toEqual(kept)
+    for (const status of ['waiting', 'blocked', 'completed'] as const)
+      expect(look({ status }, failing)?.error).toBe(undefined)
+    expect(look({ error: other }, failing)?.error).toEqual(other)
+    const waitsFor = { kind: 'retry', error: other } as const
+    expect(look({ status: 'waiting', waitsFor }, failing)?.error).toEqual(other)
+    // The last twenty operations are searched.
+    const many = Array.from({ length: 20 }, (_, at) => step(at + 2, {}))
+    expect(look({}, [step(1, { failure: kept }), ...many])?.error).toBe(undefined)
+    expect(look({}, [step(1, { failure: kept }), ...many.slice(1)])?.error).toEqual(kept)
+  })
+
+  test('has each operation with its value, wherever that is', () => {
+    const apart = { outcome: { kind: 'ok', isApart: true } }
+    const rows = [
+      step(1, { outcome: { kind: 'ok', value: 'v' }, tries: 2, failure: kept }),
+      ...[step(2, apart), [op(2).replace(/\/(\d+)$/, 'v$1'), 'long'] as const],
+      step(3, { outcome: { kind: 'error', error: other }, failure: kept }),
+      step(4, { kind: 'child', child: 'c/1' }),
+      step(5, { tries: 1, failure: kept, dueAt: 9 }),
+    ]
+    const { app } = appWith([{ id: 'a', state: stateOf({}) }], new Map(rows))
+    const shown = (number: number, more: object) => ({
+      ...{ key: `s${number}`, kind: 'step', tries: 0, outcome: undefined, value: undefined },
+      ...{ error: undefined, at: number, dueAt: undefined, child: undefined, ...more },
+    })
+
+    expect(stepsOf(app, type, 'a', {})).toEqual({
+      entries: [
+        shown(1, { outcome: 'ok', value: 'v', tries: 2, error: kept }),
+        shown(2, { outcome: 'ok', value: 'long' }),
+        shown(3, { outcome: 'error', error: other }),
+        shown(4, { kind: 'child', child: 'c/1' }),
+        shown(5, { tries: 1, error: kept, dueAt: 9 }),
+      ],
+      exhausted: true,
+    })
+    expect(stepsOf(app, type, 'none', {})).toEqual({ entries: [], exhausted: true })
+  })
+})
