@@ -63,6 +63,9 @@ export const believed = (stretches: readonly Stretch[]): readonly Stretch[] => {
 
 type Chain = { readonly weight: number; readonly before: number }
 
+/** More than all frames of a file, and small enough that each frame still counts beside it. */
+const linkedWeight = 2 ** 48
+
 const heaviest = (stretches: readonly Stretch[]): Stretch[] => {
   const chains: Chain[] = []
   let best = -1
@@ -72,7 +75,7 @@ const heaviest = (stretches: readonly Stretch[]): Stretch[] => {
       if ((stretches[earlier]?.to.lsn ?? 0) > stretch.from.lsn) continue
       if (weightOf(chains, earlier) > weightOf(chains, before)) before = earlier
     }
-    const own = stretch.isLinked ? Number.MAX_SAFE_INTEGER / 2 : stretch.frames
+    const own = stretch.isLinked ? linkedWeight : stretch.frames
     chains.push({ weight: weightOf(chains, before) + own, before })
     if (weightOf(chains, index) > weightOf(chains, best)) best = index
   }
