@@ -216,6 +216,12 @@ describe('a proof', () => {
     }
   })
 
+  test('is the same after it was text, each list of digests in its place', () => {
+    const [row, path, history] = ['a', 'b', 'c'].map((hex) => [hex.repeat(64), noDigest])
+    const proof = { ...chainOf(3).proof(1, 1), row, path, history } as RecordProof
+    expect(decodeProof(encodeProof(proof))).toEqual(proof)
+  })
+
   test.each([
     ['without a signature', false],
     ['with one', true],
