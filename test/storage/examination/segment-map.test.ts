@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import {
+  examineTail,
   findFrame,
   provenAstray,
-  examineTail,
 } from '../../../src/storage/examination/frame-search.ts'
 import {
   type Hole,
