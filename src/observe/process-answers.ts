@@ -66,6 +66,8 @@ export type Overview = {
     readonly leaseMs: number
     /** How long it may answer reads without a renewal. */
     readonly leftMs: number
+    /** Why the engine does not renew the lease. */
+    readonly reason?: string
   }
   /** Since when times and series are measured: a page looks. */
   readonly measuredSince: number

@@ -20,22 +20,22 @@ const refusal = (cause: unknown): KeelsonError => {
   return new KeelsonError('CONFIG', message, { details, cause })
 }
 
-/** How long a server waits for a member, in ms. */
+/** How long a server and a member wait for each other, in ms. */
 type Limits = {
   /** For the lock of a row, and for the rest of a transaction that holds one. */
   readonly lockMs: number
   /** For a sign of life of its machine. */
   readonly linkMs: number
+  /** The member waits for a sign of life of the server. Only the server ends the wait for a standby. */
+  readonly answerMs: number
 }
 
 /** Below a lease: the locks of a member that has stopped must not outlast it. */
 const limitsOf = (leaseMs: number): Limits => ({
   lockMs: Math.min(5_000, Math.round(leaseMs / 5)),
   linkMs: Math.round(0.8 * leaseMs),
+  answerMs: Math.min(10_000, leaseMs),
 })
-
-/** A connection waits for so many ms for an answer. Only the server may end the wait for a standby. */
-const answerMs = 10_000
 
 /** The options of a connection. */
 export type LaneOptions = {
@@ -138,7 +138,7 @@ export class EngineLane {
   async #connected(): Promise<Database> {
     const connecting = new AbortController()
     this.#connecting = connecting
-    const bounds = { answerMs, signal: connecting.signal }
+    const bounds = { answerMs: this.#limits.answerMs, signal: connecting.signal }
     const database = await connectPg(this.#config, {
       ...bounds,
       isPipelined: true,

@@ -2,13 +2,13 @@
 import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
-import { systemClock } from '../../clock.ts'
+import { type Cancel, systemClock } from '../../clock.ts'
 import { configError, KeelsonError, reasonText } from '../../errors.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
 /** When a connection is cut, whatever is pending. */
 export type Bounds = {
-  /** A server that has not answered for so many ms is given up; 60,000. */
+  /** A server that has sent nothing of an answer for so many ms is given up; 60,000. */
   readonly answerMs?: number
   readonly signal?: AbortSignal | undefined
   /** Gets the SQLSTATE and the text of each notice and warning of the server. */
@@ -95,8 +95,18 @@ export const describedServer = (connectionString: string | undefined): string =>
 
 /** The server bounds its statements itself. One that is frozen, or cut off, says nothing. */
 const answered = async <T>(client: Client, ms: number, answer: Promise<T>): Promise<T> => {
-  const giveUp = (): void => cut(client, `the server did not answer in ${ms} ms`)
-  const cancel = clock.after(ms, giveUp, { holdsProcess: false })
+  let read: number | undefined
+  const look = (): void => {
+    // A long answer over a slow link is an answer.
+    if (read === streamOf(client).bytesRead) cut(client, `the server did not answer in ${ms} ms`)
+    else wait()
+  }
+  let cancel: Cancel = () => undefined
+  const wait = (): void => {
+    read = streamOf(client).bytesRead
+    cancel = clock.after(ms, look, { holdsProcess: false })
+  }
+  wait()
   try {
     return await answer
   } finally {
@@ -109,9 +119,12 @@ const answered = async <T>(client: Client, ms: number, answer: Promise<T>): Prom
  * server.
  */
 const cut = (client: Client, reason: string): void => {
-  const { connection } = client as unknown as { connection: { stream: Duplex } }
-  connection.stream.destroy(new Error(reason))
+  streamOf(client).destroy(new Error(reason))
 }
+
+/** The socket of a connection. */
+const streamOf = (client: Client): Duplex & { readonly bytesRead: number } =>
+  (client as unknown as { connection: { stream: ReturnType<typeof streamOf> } }).connection.stream
 
 /** @throws KeelsonError `CONFIG` if a package is not installed */
 const loaded = async () => {

@@ -194,8 +194,8 @@ export class Looks {
 /** The member of a cluster in an overview. */
 const memberShown = ({ cluster }: Health): Pick<Overview, 'member'> => {
   if (!cluster) return {}
-  const { name, member, phase, since, epoch, leaseMs, leftMs } = cluster
-  return { member: { cluster: name, name: member, phase, since, epoch, leaseMs, leftMs } }
+  const { name, member, copies: _copies, engine: _engine, ...shown } = cluster
+  return { member: { cluster: name, name: member, ...shown } }
 }
 
 const phases = [

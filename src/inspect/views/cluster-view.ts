@@ -7,7 +7,7 @@ import { factList } from '../text/text-table.ts'
 /** The facts of the member, or that there is no cluster. */
 export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPaint): string => {
   if (!cluster) return 'no cluster: see the option cluster of start'
-  const { name, member, engine, copies, phase, epoch, leaseMs, leftMs } = cluster
+  const { name, member, engine, copies, phase, epoch, leaseMs, leftMs, reason } = cluster
   return factList([
     ['cluster', printable(name)],
     ['member', printable(member)],
@@ -16,6 +16,7 @@ export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPain
     ['lease', `${durationText(leftMs)} left of ${durationText(leaseMs)}`],
     ['engine', printable(engine)],
     ['copies', countText(copies)],
+    ...(reason === undefined ? [] : [['waits for', paint('bad', printable(reason))] as const]),
   ])
 }
 
@@ -24,10 +25,11 @@ export const clusterLine = ({ name, member, phase, epoch, leftMs }: Cluster): st
   `${member} of ${name}: ${phase}, epoch ${countText(epoch)}, ${durationText(leftMs)} of its lease left`
 
 /** Why a member is in trouble; `undefined` if it owns the instance. */
-export const clusterTrouble = ({ phase, engine }: Cluster): string | undefined => {
+export const clusterTrouble = ({ phase, engine, reason }: Cluster): string | undefined => {
   if (phase === 'owner') return undefined
   if (phase === 'ended') return 'another member may own the instance, and this one ends'
-  return `the lease is not renewed, so reads are refused: see whether ${engine} answers`
+  const why = reason ?? `see whether ${engine} answers`
+  return `the lease is not renewed, so reads are refused: ${why}`
 }
 
 type Cluster = NonNullable<Health['cluster']>

@@ -102,6 +102,7 @@ const MemberCard = ({ of, now }: { of: NonNullable<Overview['member']>; now: num
         ['epoch', countText(of.epoch)],
         [of.phase, <Since at={of.since} now={now} />],
         ['lease', `${durationText(of.leftMs)} left of ${durationText(of.leaseMs)}`],
+        ...(of.reason === undefined ? [] : [['waits for', of.reason] as const]),
       ]}
     />
   </Card>

@@ -107,7 +107,7 @@ export const bytesToMove = ({ snapshot, blobs, logBytes }: ShardToMove): number 
  */
 export const moveShard = async (parts: MoveParts, moved: ShardToMove): Promise<void> => {
   const { session, clock, signal } = parts
-  const calls = new EngineCalls(clock, { mayRefuse: true })
+  const calls = new EngineCalls(clock, { mayRefuse: () => true })
   const abort = (): void => void calls.end(new KeelsonError('CLOSED', 'the move was interrupted'))
   signal.addEventListener('abort', abort)
   if (signal.aborted) abort()

@@ -1,8 +1,8 @@
 /**
  * The calls of one host to its engine. A call without an answer is repeated as it is, until the
- * engine answers or the host ends. So is a call of an instance that the engine refuses with
- * `CONFIG`: a person mends that, and the instance goes on. The meaning of an answer is not decided
- * here.
+ * engine answers or the host ends. So is a call of a member that the engine has served, and refuses
+ * with `CONFIG`: a person mends that, and the member goes on. The meaning of an answer is not
+ * decided here.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
@@ -11,19 +11,28 @@ import { engineDown, fenced } from './append-verdict.ts'
 /** The pause before the first repeat, in ms. Each later one is twice as long, up to the longest. */
 const [firstPauseMs, longestPauseMs] = [10, 1_000]
 
+/** The calls of a start. */
+type Start = {
+  /** Whether `CONFIG` is an answer: the engine has not served the member before. */
+  readonly mayRefuse?: () => boolean
+  /** Hears why a call is repeated, each time. */
+  readonly onSilence?: (error: KeelsonError) => void
+}
+
 /** Calls that end together. */
 export class EngineCalls {
   readonly #clock: Clock
-  readonly #mayRefuse: boolean
+  readonly #mayRefuse: () => boolean
+  readonly #onSilence: (error: KeelsonError) => void
   readonly #pending = new Set<(reason: KeelsonError) => void>()
   #end: KeelsonError | undefined
   /** Why the last call had no answer; `undefined` after an answer. */
   #silence: KeelsonError | undefined
 
-  /** `mayRefuse`: there is no instance yet, and `CONFIG` is an answer. */
-  constructor(clock: Clock, { mayRefuse = false } = {}) {
+  constructor(clock: Clock, { mayRefuse = () => false, onSilence = () => undefined }: Start = {}) {
     this.#clock = clock
     this.#mayRefuse = mayRefuse
+    this.#onSilence = onSilence
   }
 
   /** Why the calls have ended; `undefined` before. */
@@ -66,7 +75,10 @@ export class EngineCalls {
           (error: unknown) => {
             this.#silence = this.#isSilence(error) ? error : undefined
             if (!this.#silence) settle(() => reject(error))
-            else if (this.#pending.has(refuse)) pause = this.#again(pauseMs, attempt)
+            else if (this.#pending.has(refuse)) {
+              this.#onSilence(this.#silence)
+              pause = this.#again(pauseMs, attempt)
+            }
           },
         )
       }
@@ -90,7 +102,7 @@ export class EngineCalls {
   }
 
   #isSilence(error: unknown): error is KeelsonError {
-    if (isKeelsonError(error, 'CONFIG')) return !this.#mayRefuse
+    if (isKeelsonError(error, 'CONFIG')) return !this.#mayRefuse()
     return isKeelsonError(error, 'UNKNOWN_OUTCOME')
   }
 

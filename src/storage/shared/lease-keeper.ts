@@ -55,6 +55,7 @@ export class LeaseKeeper {
   #told: LeasePhase = 'standby'
   #waitsFor: string | undefined
   #ownsUntil = Number.NEGATIVE_INFINITY
+  #failure: unknown
   #wake: () => void = () => undefined
   #leaseEnd: Cancel = () => undefined
 
@@ -90,6 +91,11 @@ export class LeaseKeeper {
   /** How many owners the instance has had, with the present one. */
   get epoch(): number {
     return phaseAt(this.#state, this.#now).epoch
+  }
+
+  /** Why the last request was not answered, or was refused; `undefined` after an answer. */
+  get failure(): unknown {
+    return this.#failure
   }
 
   /** Whether the member has a lease: no other holder of its name was there. */
@@ -140,15 +146,18 @@ export class LeaseKeeper {
     try {
       if (step.kind === 'look') {
         const view = await this.#answered(directory.view())
+        this.#failure = undefined
         this.#changed(afterLook(this.#state, view, this.#now))
         this.#options.onView?.(view)
         return
       }
       const revision = await this.#answered(directory.set(step.name, step.revision, step.value))
+      this.#failure = undefined
       this.#changed(afterSet(this.#state, step, revision, sentAt, this.#now))
     } catch (error) {
       this.#changed(toLook(this.#state))
       if (isKeelsonError(error, 'CONFLICT')) return
+      this.#failure = error
       this.#options.onFailure?.(error)
       await this.#rest(pausePart * this.#options.leaseMs)
     }

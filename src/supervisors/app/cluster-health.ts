@@ -23,6 +23,11 @@ export type ClusterHealth = {
   readonly leaseMs: number
   /** How long the member may answer reads without a renewal, in ms. */
   readonly leftMs: number
+  /**
+   * Why the engine did not answer the last request for the lease, or refused it: the missing setting,
+   * for example. Absent after an answer.
+   */
+  readonly reason?: string
 }
 
 /** The events of a member. */

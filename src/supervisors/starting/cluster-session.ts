@@ -3,7 +3,7 @@
  * what all members have in common.
  */
 import type { Clock } from '../../clock.ts'
-import { configError, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type {
   Directory,
   DirectoryFacts,
@@ -14,47 +14,32 @@ import type { Cluster } from './cluster-options.ts'
 
 type Calls = InstanceType<SharedStorage['EngineCalls']>
 
-/** Reports the reason why a start waits. */
-export type WaitsFor = (detail: string) => void
-
 /** A session with the engine, however long that takes. */
 export const connected = (
   { name, engine, copies, leaseMs }: Cluster,
   calls: Calls,
-  waitsFor: WaitsFor,
 ): Promise<SharedSession> =>
   calls.ask(async () => {
-    try {
-      const session = await engine.open({ cluster: name, copies, leaseMs })
-      // Nobody waits for it any more.
-      if (calls.ended) await session.close()
-      return session
-    } catch (error) {
-      if (isKeelsonError(error, 'UNKNOWN_OUTCOME') && !calls.ended)
-        waitsFor(`${engine.description}: ${reasonText(error)}`)
-      throw error
-    }
+    const session = await engine.open({ cluster: name, copies, leaseMs })
+    // Nobody waits for it any more.
+    if (calls.ended) await session.close()
+    return session
   })
 
 /** A clock that differs by more would decide times to live, locks and alarms wrongly. */
 const clockOffMaxMs = 10_000
 
 /** Waits until the clock of this machine agrees with that of the engine. */
-export const clocksAgree = (
-  session: SharedSession,
-  clock: Clock,
-  calls: Calls,
-  waitsFor: WaitsFor,
-): Promise<void> =>
+export const clocksAgree = (session: SharedSession, clock: Clock, calls: Calls): Promise<void> =>
   calls.ask(async () => {
     const before = clock.now()
     const there = await session.now()
     const aheadMs = Math.max(before - there, 0) || Math.min(clock.now() - there, 0)
     if (Math.abs(aheadMs) <= clockOffMaxMs) return
     const seconds = Math.round(Math.abs(aheadMs) / 1_000)
-    const detail = `the clock of this machine is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the engine's`
-    waitsFor(detail)
-    throw new KeelsonError('UNKNOWN_OUTCOME', detail)
+    const side = aheadMs > 0 ? 'ahead of' : 'behind'
+    const message = `the clock of this machine is ${seconds} s ${side} the engine's`
+    throw new KeelsonError('UNKNOWN_OUTCOME', message)
   })
 
 /** A directory, its entries, and the calls to it. */

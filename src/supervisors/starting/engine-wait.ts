@@ -1,7 +1,7 @@
 /**
- * The wait of a start for the engine of its cluster: reported with each new reason and once a
- * minute, so that a log has it, and limited by `cluster.startTimeoutMs`. The wait for another member
- * is none.
+ * The wait of a member for the engine of its cluster: reported with each new reason and once a
+ * minute, so that a log has it. The wait of a start is limited by `cluster.startTimeoutMs`. The wait
+ * for another member is none.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -9,21 +9,23 @@ import { KeelsonError } from '../../errors.ts'
 /** How often the same reason is reported, in ms. */
 const againMs = 60_000
 
-/** Gets the reason, and ends the start. */
+/** `limitMs`: of a start; absent: none. */
 export type EngineWaitOptions = {
   readonly clock: Clock
-  readonly limitMs: number | undefined
+  readonly limitMs?: number | undefined
   readonly onReason: (detail: string) => void
 }
 
 const nothing: Cancel = () => undefined
 
-/** The wait of one start. It begins, ends, and may begin again. */
+/** The wait of one member. It begins, ends, and may begin again. */
 export class EngineWait {
   /** Ends the start at the limit. */
   onLimit: (error: KeelsonError) => void = nothing
   readonly #options: EngineWaitOptions
+  readonly #told = new Set<string>()
   #reason: string | undefined
+  #isServed = false
   #again = nothing
   #limit: Cancel | undefined
 
@@ -31,7 +33,12 @@ export class EngineWait {
     this.#options = options
   }
 
-  /** The start waits. */
+  /** Whether the engine has ever served the member. */
+  get isServed(): boolean {
+    return this.#isServed
+  }
+
+  /** The member waits. */
   begin(): void {
     const { clock, limitMs } = this.#options
     if (limitMs === undefined) return
@@ -42,26 +49,34 @@ export class EngineWait {
     })
   }
 
-  /** The start waits, for this reason. */
+  /** The member waits, for this reason. */
   because(reason: string): void {
     this.begin()
-    if (reason === this.#reason) return
     this.#reason = reason
-    this.#tell(reason)
+    if (this.#told.has(reason)) return
+    this.#told.add(reason)
+    this.#tell()
   }
 
-  /** The engine has answered, or the start has ended. */
+  /** The engine serves the member. */
+  served(): void {
+    this.#isServed = true
+    this.end()
+  }
+
+  /** Nothing is waited for. */
   end(): void {
     this.#again()
+    this.#told.clear()
     this.#limit?.()
     this.#limit = undefined
     this.#reason = undefined
   }
 
-  #tell(reason: string): void {
+  #tell(): void {
     const { clock, onReason } = this.#options
     this.#again()
-    onReason(reason)
-    this.#again = clock.after(againMs, () => this.#tell(reason), { holdsProcess: false })
+    if (this.#reason !== undefined) onReason(this.#reason)
+    this.#again = clock.after(againMs, () => this.#tell(), { holdsProcess: false })
   }
 }

@@ -34,7 +34,8 @@ type Calls = InstanceType<SharedStorage['EngineCalls']>
 
 /**
  * Starts the instance of a cluster with the result of `loadedOptions`. Resolves when this member
- * owns it, and every read is right.
+ * owns it, and every read is right. A member that the engine has served once, such as a standby,
+ * waits for what a person must mend.
  * @throws KeelsonError as `startInstance`; `CONFIG` if the engine does not keep what it
  * acknowledges, or the cluster has another number of shards; `CLOSED` when `signal` was aborted
  */
@@ -44,10 +45,14 @@ export const startMember = async (
   ports: Ports,
 ): Promise<App> => {
   const storage = await loadSharedStorage()
-  const calls = new storage.EngineCalls(ports.clock, { mayRefuse: true })
   const wait = new EngineWait({
     ...{ clock: ports.clock, limitMs: cluster.startTimeoutMs },
     onReason: (detail) => options.onProgress({ step: 'waiting', detail }),
+  })
+  const { description } = cluster.engine
+  const calls = new storage.EngineCalls(ports.clock, {
+    mayRefuse: () => !wait.isServed,
+    onSilence: (error) => wait.because(`${description}: ${reasonText(error)}`),
   })
   wait.onLimit = (error) => void calls.end(error)
   const abort = (): void => void calls.end(aborted())
@@ -81,18 +86,17 @@ type Parts = {
 /** Waits for the ownership and starts the instance. `undefined`: it was replaced before. */
 const attempt = async (parts: Parts): Promise<App | undefined> => {
   const { options, cluster, ports, storage, calls, wait } = parts
-  const waitsFor = (detail: string): void => wait.because(detail)
-  const session = await connected(cluster, calls, waitsFor)
+  const session = await connected(cluster, calls)
   try {
-    await clocksAgree(session, ports.clock, calls, waitsFor)
+    await clocksAgree(session, ports.clock, calls)
     const { directory } = session
     const terms = await agreedTerms({ storage, directory, calls }, options.shards)
-    wait.end()
+    wait.served()
     return await startedOn(session, terms, parts)
   } catch (error) {
     await session.close()
     if (!isOutrun(error)) throw error
-    waitsFor(outrunText(error))
+    wait.because(outrunText(error))
     return undefined
   }
 }
@@ -131,7 +135,7 @@ const startedOn = async (
   cluster.signal?.addEventListener('abort', abort)
   wait.onLimit = giveUp
   let isStarting = true
-  const running = new RunningMember(giveUp)
+  const running = new RunningMember(ports.clock, giveUp)
   const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
     const at = ports.clock.now()
     await markLost({ storage, directory, calls }, { shard, member, at }, error).catch(
@@ -144,9 +148,8 @@ const startedOn = async (
     down: () => running.down,
     onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
     onFailure: (error) => {
-      // A person must mend it. An instance that runs waits for that.
-      if (isStarting && isKeelsonError(error, 'CONFIG')) giveUp(error)
-      else if (isStarting) wait.because(reasonText(error))
+      if (isStarting) wait.because(reasonText(error))
+      else if (ownership.phase === 'unsure') running.waits.because(reasonText(error))
     },
     onView: (view) => {
       wait.end()
@@ -210,11 +213,12 @@ const aboutThis = (clock: Clock): MemberAbout => ({
 
 const healthOf = (
   { name, member, engine, copies, leaseMs }: Cluster,
-  { phase, since, epoch, leftMs }: Ownership,
+  { phase, since, epoch, leftMs, failure }: Ownership,
 ): ClusterHealth => ({
   ...{ name, member, engine: engine.description, copies, leaseMs, leftMs, epoch, since },
   // A running instance was the owner.
   phase: phase === 'standby' ? 'ended' : phase,
+  ...(failure !== undefined && { reason: reasonText(failure) }),
 })
 
 const waitText = (owner: string, { name, member }: Cluster): string =>

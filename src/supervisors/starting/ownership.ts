@@ -48,6 +48,11 @@ export class Ownership {
     return this.#keeper.leftMs
   }
 
+  /** Why the engine did not serve the last request for the lease; `undefined` after an answer. */
+  get failure(): unknown {
+    return this.#keeper.failure
+  }
+
   /** How many owners the instance has had, with this one. */
   get epoch(): number {
     return this.#keeper.epoch

@@ -3,21 +3,27 @@
  * end at once when it may not go on.
  */
 import { isLoss } from '../../actors/index.ts'
+import type { Clock } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError, reasonText } from '../../errors.ts'
 import { stopProcess } from '../../runtime/index.ts'
 import type { App } from '../app/app.ts'
 import { treeNames } from '../tree/shard-tree.ts'
+import { EngineWait } from './engine-wait.ts'
 import { lapsedLease, lostLease, type Ownership } from './ownership.ts'
 
 /** The instance of a member, from its start on. */
 export class RunningMember {
+  /** The wait for an engine that does not renew the lease. */
+  readonly waits: EngineWait
   /** Ends the start while there is no instance. */
   readonly #giveUp: (reason: KeelsonError) => void
   #app: App | undefined
   #ended: KeelsonError | undefined
 
-  constructor(giveUp: (reason: KeelsonError) => void) {
+  constructor(clock: Clock, giveUp: (reason: KeelsonError) => void) {
     this.#giveUp = giveUp
+    const onReason = (reason: string): void => this.#app && tellWait(this.#app, reason)
+    this.waits = new EngineWait({ clock, onReason })
   }
 
   /** The shards that are down. The member keeps the others: nobody takes over by itself. */
@@ -43,8 +49,11 @@ export class RunningMember {
     })
     ownership.listen((phase) => {
       tellPhase(app)
+      if (phase === 'unsure') {
+        this.waits.because(app.health().cluster?.reason ?? 'no answer yet')
+        app.entities.work.lapse(lapsedLease())
+      } else this.waits.end()
       if (phase === 'ended') this.end(lostLease())
-      if (phase === 'unsure') app.entities.work.lapse(lapsedLease())
     })
     for (const { index, phase } of app.shards)
       if (phase.kind === 'down') downFor(index, phase.reason)
@@ -86,18 +95,21 @@ const tellDown = ({ system, health }: App, shard: number): void => {
   system.logger.warn(text, { shard, member })
 }
 
-/** Logs and announces a change of the phase. An end is logged with its reason, by `end`. */
+const tellWait = ({ system, health, instance }: App, reason: string): void => {
+  const { cluster } = health()
+  if (!cluster) return
+  const { name, member, epoch } = cluster
+  const text = `the member ${member} cannot renew its lease of ${name}, and refuses reads: ${reason}`
+  system.logger.warn(text, { instance, member, epoch })
+}
+
+/** Announces a change of the phase. That it is unsure, or ends, is logged with the reason elsewhere. */
 const tellPhase = ({ events, system, health, instance }: App): void => {
   const { cluster } = health()
   if (!cluster) return
   const { name, member, phase, epoch } = cluster
   const facts = { instance, member, epoch }
   if (phase === 'owner') system.logger.info(`the member ${member} owns ${name} again`, facts)
-  else if (phase === 'unsure')
-    system.logger.warn(
-      `the member ${member} has not renewed its lease of ${name} in time: its reads are refused`,
-      facts,
-    )
   if (events.listenerCount('cluster.phase') === 0) return
   const bus = events as unknown as { emit(name: string, told: object): void }
   bus.emit('cluster.phase', { at: system.clock.now(), instance, member, phase, epoch })

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { EngineLane } from '../../../src/adapters/postgres/engine-lane.ts'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
+import { systemClock } from '../../../src/clock.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 /** AuthenticationOk and ReadyForQuery of PostgreSQL's protocol. */
@@ -38,6 +40,36 @@ test('that does not answer a statement is given up, and the connection is cut', 
 
   await gone
   await database.close()
+})
+
+test('that answers in pieces over a slow link is waited for', async () => {
+  const { config, accepted } = await silent()
+  const clock = systemClock()
+  const database = await connectPg(config, { answerMs: 400 })
+  const socket = await accepted
+  socket.on('data', async () => {
+    // The end of an answer without rows, a quarter of it at a time.
+    const end = Buffer.from('1\0\0\0\x042\0\0\0\x04C\0\0\0\x0dSELECT 0\0Z\0\0\0\x05I')
+    for (let at = 0; at < end.length; at += 8) {
+      await new Promise<void>((resolve) => clock.after(250, resolve))
+      socket.write(end.subarray(at, at + 8))
+    }
+  })
+
+  expect(await database.query('select 1', [])).toEqual([])
+
+  await database.close()
+})
+
+test('is given up by a member within its lease', async () => {
+  const { config, gone } = await silent()
+  const lane = new EngineLane({ config, copies: 1, leaseMs: 300 })
+
+  const asked = lane.run((database) => database.query('select 1'))
+
+  await expect(asked).rejects.toThrow('did not answer in 300 ms')
+  await gone
+  await lane.close()
 })
 
 test('that takes no rows of a COPY is given up', async () => {

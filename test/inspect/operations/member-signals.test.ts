@@ -1,5 +1,6 @@
 /** What operators see of a member of a cluster: at the prompt, on the page, and in the metrics. */
 import { expect, onTestFinished, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
 import { Looks } from '../../../src/inspect/observe/looks.ts'
 import { troublesOf } from '../../../src/inspect/observe/troubles.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
@@ -8,8 +9,10 @@ import { clusterView } from '../../../src/inspect/views/cluster-view.ts'
 import { healthView } from '../../../src/inspect/views/health-view.ts'
 import type { Overview } from '../../../src/observe/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 import { asked } from '../../support/worlds/operations-client.ts'
+import type { SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const none = { gaveUp: [], blocked: [], runs: [], steps: [] }
@@ -80,6 +83,41 @@ test('a member that is unsure is a trouble since its lease has lapsed, with a li
   expect((await members.during(overview(app))).member).toMatchObject({
     ...{ phase: 'unsure', since: trouble?.at, leftMs: 0 },
   })
+})
+
+test('a setting that the engine lacks is named in the health, at the prompt, on the page, and in the log each minute', async () => {
+  const members = new Members()
+  const warned: string[] = []
+  const logger = { ...silentLogger, warn: (text: string) => void warned.push(text) }
+  const app = await members.start('a', { logger })
+  const session = members.sessions.get('a') as SimulatedSession
+  session.refusal = new KeelsonError('CONFIG', 'fsync is off')
+  await members.clock.advance(0.5 * leaseMs)
+  expect(app.health().cluster).toMatchObject({ phase: 'owner', reason: 'CONFIG: fsync is off' })
+  await members.clock.advance(125_000)
+
+  expect(app.health().cluster).toMatchObject({ phase: 'unsure', reason: 'CONFIG: fsync is off' })
+  expect(clusterView(app.health().cluster)).toMatch(/\nwaits for +CONFIG: fsync is off$/)
+  expect(healthView(app.health(), new Records(), members.clock.now())).toMatch(
+    /^the member is unsure: the lease is not renewed, so reads are refused: CONFIG: fsync is off/,
+  )
+  expect(troublesOf(app.health(), none, members.clock.now())).toContainEqual(
+    expect.objectContaining({
+      sort: 'member unsure',
+      text: expect.stringContaining('fsync is off'),
+    }),
+  )
+  expect((await members.during(overview(app))).member).toMatchObject({
+    reason: 'CONFIG: fsync is off',
+  })
+  const waits = 'the member a cannot renew its lease of c, and refuses reads: CONFIG: fsync is off'
+  expect(warned.filter((text) => text === waits)).toHaveLength(3)
+
+  session.refusal = undefined
+  await members.clock.advance(120_000)
+  expect(app.health().cluster).toMatchObject({ phase: 'owner' })
+  expect(app.health().cluster).not.toHaveProperty('reason')
+  expect(warned.filter((text) => text === waits)).toHaveLength(3)
 })
 
 test('an instance of one machine has no metrics of a member, and cluster() says so', async () => {

@@ -225,16 +225,49 @@ test('a start that only a person can help is CONFIG, at its first connection', a
   expect(members.steps).toEqual([])
 })
 
-test('a standby that the engine refuses is CONFIG, too', async () => {
+test('a standby that the engine refuses waits, says so each minute, and takes over when that is mended', async () => {
   const members = new Members()
-  await members.start('a')
-  const failed = members.begin('b').catch((error: unknown) => error)
+  const owner = await members.start('a')
+  const standby = members.begin('b')
   await members.clock.advance(leaseMs)
+  members.steps.length = 0
 
   const session = members.sessions.get('b') as SimulatedSession
-  session.refusal = new KeelsonError('CONFIG', 'the password is wrong')
+  session.refusal = new KeelsonError('CONFIG', 'fsync is off')
+  await members.clock.advance(130_000)
 
-  await expect(members.during(failed)).resolves.toMatchObject({ code: 'CONFIG' })
+  expect(members.steps).toEqual(Array(3).fill('b: waiting CONFIG: fsync is off'))
+  session.refusal = undefined
+  await members.clock.advance(leaseMs)
+  await members.during(owner.close())
+  expect((await members.during(standby)).health().cluster).toMatchObject({ member: 'b' })
+})
+
+test('a standby that lost its turn connects again and waits, although the engine refuses it', async () => {
+  const members = new Members()
+  let refusal: KeelsonError | undefined
+  const open = async () => {
+    if (refusal) throw refusal
+    return members.engine.connect('c')
+  }
+  const owner = await members.start('a')
+  const engine = { description: 'refusing', open }
+  const standby = members.begin('b', { cluster: { engine } as never })
+  await members.clock.advance(2 * leaseMs)
+  const lane = members.engine.connect('c').directory
+  refusal = new KeelsonError('CONFIG', 'fsync is off')
+  // Somebody has ended the lease of the standby.
+  const entry = (await members.during(lane.view())).entries.get('member/b')
+  const ended = JSON.stringify({ ...JSON.parse(entry?.value ?? ''), ended: true })
+  await members.during(lane.set('member/b', entry?.revision ?? 0, ended))
+  await members.clock.advance(5_000)
+  expect(members.steps).toContain('b: waiting refusing: CONFIG: fsync is off')
+
+  refusal = undefined
+  await members.clock.advance(5_000)
+  await members.during(owner.close())
+
+  expect((await members.during(standby)).health().cluster).toMatchObject({ member: 'b' })
 })
 
 test('a start that waits for the engine says why at once and each minute', async () => {
@@ -340,6 +373,7 @@ test('an owner that is unsure answers no turn that only reads, and aborts the si
   expect(app.health().cluster).toEqual({
     ...{ name: 'c', member: 'a', engine: 'simulated', copies: 1, leaseMs },
     ...{ phase: 'unsure', epoch: 1, leftMs: 0, since: expect.any(Number) },
+    reason: 'UNKNOWN_OUTCOME: the engine gave no answer',
   })
   const read = call(one, 'read', undefined).catch((error: unknown) => error)
 
@@ -433,7 +467,7 @@ test('a member whose clock differs from that of the engine by more than 10 s cla
   const start = members.begin('a')
   await members.clock.advance(3 * leaseMs)
   expect(members.steps).toEqual([
-    "a: waiting the clock of this machine is 12 s behind the engine's",
+    "a: waiting simulated: UNKNOWN_OUTCOME: the clock of this machine is 12 s behind the engine's",
   ])
 
   members.engine.aheadMs = 9_000
