@@ -3,8 +3,10 @@
  * `Clock`, so that a whole system runs on a virtual one: then time moves only when a test says so,
  * and a seed fixes every draw.
  */
+
 import { randomBytes } from 'node:crypto'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { noMore } from './check.ts'
 
 /** Takes a timer back; a no-op once it has fired. */
 export type Cancel = () => void
@@ -174,7 +176,8 @@ type VirtualTimer = { dueAt: number; order: number; action: () => void }
  * A clock whose time stands still until `advance`. `seed` fixes `random` and `randomBytes`.
  * Timers due at one moment fire in the order in which they were made.
  */
-export const virtualClock = (seed = 1): VirtualClock => {
+export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
+  noMore(surplus, 'virtualClock(seed)')
   const timers = new Set<VirtualTimer>()
   const random = seededRandom(seed)
   let elapsed = 0
@@ -243,7 +246,8 @@ export const virtualClock = (seed = 1): VirtualClock => {
  * Mulberry32: a small generator of good enough spread; the same seed gives the same numbers
  * everywhere.
  */
-export const seededRandom = (seed: number): (() => number) => {
+export const seededRandom = (seed: number, ...surplus: []): (() => number) => {
+  noMore(surplus, 'seededRandom(seed)')
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

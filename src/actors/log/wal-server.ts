@@ -5,7 +5,9 @@
  * supervisor does not retry them. However it ends, its log is closed, and its next life waits for
  * that.
  */
+
 import { types } from 'node:util'
+import { noMore } from '../../check.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type ChildSpec,
@@ -75,7 +77,8 @@ type State = {
  * A server that owns the log in `options.dir`, for one process at a time.
  * @throws KeelsonError `CONFIG` for wrong options
  */
-export const walServer = (options: WalOptions): GenServer<Messages, State> => {
+export const walServer = (options: WalOptions, ...surplus: []): GenServer<Messages, State> => {
+  noMore(surplus, 'walServer({ dir, … })')
   const { queueBytes } = checkWalOptions(options)
   return serverOf(() => Wal.open(options), queueBytes)
 }
@@ -105,8 +108,15 @@ export const childSpec = (
   id: string,
   options: WalOptions,
   { name = id as Name<Messages> }: { readonly name?: Name<Messages> } = {},
-): ChildSpec =>
-  worker(id, walServer(options), undefined, { name, restart: 'transient', shutdown: 'infinity' })
+  ...surplus: []
+): ChildSpec => {
+  noMore(surplus, 'childSpec(id, options, { name })')
+  return worker(id, walServer(options), undefined, {
+    name,
+    restart: 'transient',
+    shutdown: 'infinity',
+  })
+}
 
 const handlers: Omit<GenServer<Messages, State>, 'init'> = {
   continues: {

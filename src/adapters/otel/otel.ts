@@ -21,7 +21,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import type { StorageEvents } from '../../actors/index.ts'
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { failedAs, invalidArgument } from '../../errors.ts'
 import {
   type System,
@@ -55,7 +55,9 @@ export interface Tracing {
 export const tracing = (
   of: System | { readonly system: System },
   options: TracingOptions = {},
+  ...surplus: []
 ): Tracing => {
+  noMore(surplus, 'tracing(of, { tracerProvider })')
   const { tracerProvider = trace } = readOptions(
     options,
     ['tracerProvider'],

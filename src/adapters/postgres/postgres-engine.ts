@@ -2,7 +2,16 @@
  * An engine for several members in PostgreSQL, in the schema `keelson_cluster`. A member connects
  * directly, or through a pooler by session: another one would lose the settings of a connection.
  */
-import { anything, argument, object, optional, recordOf, secret, that } from '../../check.ts'
+import {
+  anything,
+  argument,
+  noMore,
+  object,
+  optional,
+  recordOf,
+  secret,
+  that,
+} from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type {
@@ -51,7 +60,11 @@ const leaseMsDefault = 5_000
  * create the schema `keelson_cluster`. `docs/cluster.md` says what the server must be.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const postgresEngine = (options: PostgresEngineOptions = {}): SharedEngine => {
+export const postgresEngine = (
+  options: PostgresEngineOptions = {},
+  ...surplus: []
+): SharedEngine => {
+  noMore(surplus, 'postgresEngine({ connectionString, … })')
   const { connectionString, client } = engineOptions(options, argument('', 'postgresEngine'))
   const config = clientOptions(connectionString, client)
   return {

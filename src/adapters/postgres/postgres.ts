@@ -8,6 +8,7 @@ import {
   anything,
   argument,
   type Check,
+  noMore,
   object,
   optional,
   or,
@@ -65,7 +66,8 @@ const graceMs = 1_000
  * A replica on a PostgreSQL server, in the schema `keelson`. The user needs the right to create it.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const postgres = (options: PostgresOptions = {}): Replica => {
+export const postgres = (options: PostgresOptions = {}, ...surplus: []): Replica => {
+  noMore(surplus, 'postgres({ connectionString, … })')
   const { connectionString, client, statementMs } = postgresOptions(options, argument())
   const config = clientOptions(connectionString, client)
   return replicaOver(describedServer(connectionString), async (signal) => {
@@ -82,18 +84,22 @@ export const postgres = (options: PostgresOptions = {}): Replica => {
  * `dir`. To try replication: another process cannot read it at the same time.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const pglite = (dir?: string): Replica => {
+export const pglite = (dir?: string, ...surplus: []): Replica => {
+  noMore(surplus, 'pglite(dir)')
   if (dir !== undefined && (typeof dir !== 'string' || dir === ''))
     throw invalidArgument('dir', 'the path of a folder', dir)
   return replicaOver(`pglite ${dir ?? 'in memory'}`, () => connectPglite(dir))
 }
 
 /** A replica over any connection: each session has its own. */
-export const replicaOver = (description: string, connect: Connect): Replica => ({
-  description,
-  open: (signal) => opened(() => connect(signal), migrate).then(postgresSession),
-  read: () => opened(connect, refuseEmpty).then(postgresReading),
-})
+export const replicaOver = (description: string, connect: Connect, ...surplus: []): Replica => {
+  noMore(surplus, 'replicaOver(description, connect)')
+  return {
+    description,
+    open: (signal) => opened(() => connect(signal), migrate).then(postgresSession),
+    read: () => opened(connect, refuseEmpty).then(postgresReading),
+  }
+}
 
 /** Makes a connection; aborting `signal` cuts it. */
 type Connect = (signal?: AbortSignal) => Promise<Database>

@@ -3,7 +3,7 @@
  * restore that was cut off leaves a folder that is refused. A failed one removes what it made.
  */
 import { join, resolve } from 'node:path'
-import { argument, checkNames } from '../../check.ts'
+import { argument, checkNames, noMore } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
@@ -59,7 +59,8 @@ export type RestoreReport = {
  * replica with nothing or without a shard, and if `instanceId` is needed (`details.instances`);
  * `CORRUPT`, `NO_SPACE`, `READ_ONLY`, `UNSUPPORTED_VERSION`, `CLOSED`; any error of the client
  */
-export const restore = async (options: RestoreOptions): Promise<RestoreReport> => {
+export const restore = async (options: RestoreOptions, ...surplus: []): Promise<RestoreReport> => {
+  noMore(surplus, 'restore({ client, dir, … })')
   const known = ['client', 'dir', 'instanceId', 'onProgress', 'signal']
   checkNames(options, known, { ...argument(), isSecret: true })
   const { client, dir } = options

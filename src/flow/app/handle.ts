@@ -1,5 +1,5 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
-import { argument, object, optional, readOptions, text } from '../../check.ts'
+import { argument, noMore, object, optional, readOptions, text } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
@@ -305,7 +305,8 @@ const failure = (
  * The workflows and queues of an instance: `flow(app)`, in its processes `flow(context.app)`.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const flow = (app: FlowApp): Flow => {
+export const flow = (app: FlowApp, ...surplus: []): Flow => {
+  noMore(surplus, 'flow(app)')
   if (typeof app?.entity !== 'function') throw invalidArgument('app', 'an instance', app)
   return new Flow(app)
 }

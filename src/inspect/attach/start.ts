@@ -2,6 +2,7 @@
  * The public `start`: an instance that serves attached prompts if its options ask for that. It
  * loads the supervisors, so that a program that uses only actors does not load the storage.
  */
+import { noMore } from '../../check.ts'
 import type { App, StartOptions } from '../../supervisors/index.ts'
 
 /**
@@ -12,7 +13,8 @@ import type { App, StartOptions } from '../../supervisors/index.ts'
  * (`details.path`), `LOCKED_DIR` (`details.holder`), `READ_ONLY`, `NO_SPACE`,
  * `UNSUPPORTED_VERSION`, `CORRUPT` (file, offset, lsn, evidence)
  */
-export const start = async (options: StartOptions): Promise<App> => {
+export const start = async (options: StartOptions, ...surplus: []): Promise<App> => {
+  noMore(surplus, 'start({ dir, app, … })')
   const supervisors = await import('../../supervisors/index.ts')
   if (options?.attach !== true) return supervisors.start(options)
   const { attachable, childSpec } = await import('./attach-server.ts')

@@ -5,8 +5,10 @@
  * ends the ingestion in order: acknowledged records are durable, and the result says up to which
  * record.
  */
+
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
+import { noMore } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type RecordFormat, recordSplitter } from './record-splitter.ts'
@@ -69,7 +71,9 @@ export const ingest = async (
   store: RecordStore,
   input: Readable,
   options: IngestOptions,
+  ...surplus: []
 ): Promise<IngestProgress> => {
+  noMore(surplus, 'ingest(store, input, { … })')
   const ingestion = new Ingestion(store, options)
   const stop = (): void => void input.destroy()
   options.signal?.addEventListener('abort', stop, { once: true })

@@ -2,7 +2,7 @@
  * `keelson/operations`: the answers of an instance to the programs that watch it: whether its
  * process lives, whether it can be used, and its metrics.
  */
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
 import { type AppContext, innerParts, treeNames } from '../../supervisors/index.ts'
 import { formatFor } from './exposition.ts'
@@ -45,7 +45,12 @@ type Answer = { readonly status: number; readonly type: string; readonly body: s
  * `context.app`.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const operations = (app: AppContext, options: OperationsOptions = {}): OperationsHandler => {
+export const operations = (
+  app: AppContext,
+  options: OperationsOptions = {},
+  ...surplus: []
+): OperationsHandler => {
+  noMore(surplus, 'operations(app, { … })')
   const parts = app?.[innerParts]
   if (!parts) throw invalidArgument('app', 'what start resolves with, or context.app', app)
   const checked = readOptions(options, ['metrics'], argument('', 'operations'))

@@ -3,7 +3,7 @@
  * containers and for hosts with a login of their own.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type App, type AppContext, durableActors, innerParts } from '../../supervisors/index.ts'
 import type { Asked } from '../attach/remote-session.ts'
@@ -37,7 +37,12 @@ export type ObserverHandler = (request: IncomingMessage, response: ServerRespons
  * measurements with the first question of a page. `app`: the result of `start`, or `context.app`.
  * @throws KeelsonError `INVALID_ARGUMENT`, also without `authorize`
  */
-export const observer = (app: AppContext, options: ObserverOptions): ObserverHandler => {
+export const observer = (
+  app: AppContext,
+  options: ObserverOptions,
+  ...surplus: []
+): ObserverHandler => {
+  noMore(surplus, 'observer(app, { … })')
   const parts = app?.[innerParts]
   if (!parts) throw invalidArgument('app', 'what start resolves with, or context.app', app)
   const known = ['authorize', 'write', 'path']

@@ -4,7 +4,7 @@
  * A System without a monitor pays one comparison for each turn of a process.
  */
 
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import type { Cancel, LoopDelay } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Process } from '../process/process.ts'
@@ -41,7 +41,12 @@ export interface SystemMonitor {
  * Watches `system` until `stop`. It does not keep the program running. Throws `INVALID_ARGUMENT`
  * for wrong options, and `CONFLICT` if the System is watched already.
  */
-export const systemMonitor = (system: System, options: SystemMonitorOptions): SystemMonitor => {
+export const systemMonitor = (
+  system: System,
+  options: SystemMonitorOptions,
+  ...surplus: []
+): SystemMonitor => {
+  noMore(surplus, 'systemMonitor(system, { … })')
   if (!(system instanceof ProcessSystem)) throw invalidArgument('system', 'a System', system)
   const limits = readOptions(options, keys, argument('', 'a system monitor'))
   for (const [key, found] of Object.entries(limits)) expectThreshold(key, found)

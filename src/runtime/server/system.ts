@@ -3,7 +3,7 @@
  * event bus and the log. It shares none of them with another System.
  */
 
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { Names } from '../names/names.ts'
@@ -83,7 +83,10 @@ const mailboxMaxDefault = 100_000
 const systemKeys = ['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext']
 
 /** A new System without processes. Throws `INVALID_ARGUMENT` for wrong options. */
-export const createSystem = (options: SystemOptions = {}): System => new ProcessSystem(options)
+export const createSystem = (options: SystemOptions = {}, ...surplus: []): System => {
+  noMore(surplus, 'createSystem({ clock, logger, … })')
+  return new ProcessSystem(options)
+}
 
 /**
  * The System of `where`, for functions that need no process. @throws KeelsonError

@@ -3,7 +3,9 @@
  * saved machine. An actor without a row has the state `undefined`: its machine begins with its first
  * event, so that a look leaves no row.
  */
+
 import type { AnyStateMachine, EventObject, SnapshotFrom } from 'xstate'
+import { noMore } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
 import { planOf } from '../machine/machine-plan.ts'
@@ -112,7 +114,9 @@ export const durable = <
 >(
   machine: T,
   options: DurableMachineOptions<T, R, F> = {},
+  ...surplus: []
 ): DurableMachine<T, R, F> => {
+  noMore(surplus, 'StateMachine.durable(machine, { … })')
   const plan = planOf(machine, options, ['input', 'version', 'index', 'migrate', 'retry'])
   showByName(machine)
   const { input, version = 1, index, migrate, retry, terminate } = options

@@ -2,7 +2,9 @@
  * The server of a state machine: a GenServer whose state is the machine's snapshot, so
  * `sys.getState` shows it and `sys.replaceState` changes it.
  */
+
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
+import { noMore } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
 import { planOf } from '../machine/machine-plan.ts'
@@ -28,7 +30,9 @@ import { PendingSaves } from './state-machine-saves.ts'
 export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<never, never>>(
   machine: T,
   options: StateMachineOptions<T, R> = {},
+  ...surplus: []
 ): MachineServer<T, R> => {
+  noMore(surplus, 'StateMachine.server(machine, { … })')
   const plan = planOf(machine, options, ['restore', 'save'])
   showByName(machine)
   const erased = options as Options

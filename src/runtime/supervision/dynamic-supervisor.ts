@@ -113,10 +113,21 @@ export const dynamicSupervisor = (
 export const startDynamicSupervisor = (
   where: System | AnyContext,
   options: DynamicSupervisorOptions = {},
+  ...surplus: []
+): Promise<Ref<DynamicSupervisorMessages>> =>
+  startAlone(where, options, surplus, 'startDynamicSupervisor(where, { name, … })')
+
+/** Starts one that has no id. Arguments after those of `form` are refused. */
+export const startAlone = (
+  where: System | AnyContext,
+  options: DynamicSupervisorOptions,
+  surplus: readonly unknown[],
+  form: string,
 ): Promise<Ref<DynamicSupervisorMessages>> =>
   madeAt(
     where,
     started(where, () => {
+      noMore(surplus, form)
       const read = readOptions(options, knownOptions, config('dynamic_supervisor'))
       return dynamicSupervisor(String(read.name ?? 'dynamic_supervisor'), read)
     }),

@@ -33,7 +33,9 @@ export interface Partitions<M = unknown> {
 export const partitions = <M = DynamicSupervisorMessages>(
   name: string,
   count: number,
+  ...surplus: []
 ): Partitions<M> => {
+  noMore(surplus, 'partitions(name, count)')
   if (typeof name !== 'string' || name === '') throw invalidArgument('name', 'a text', name)
   if (!Number.isSafeInteger(count) || count < 1)
     throw invalidArgument('count', 'a whole number from 1', count)

@@ -3,7 +3,16 @@
  * wait in their order. When there is no idle worker, up to `maxOverflow` more are started, and
  * ended when no client waits. A client that ends gives its worker back. The words are poolboy's.
  */
-import { config, membersOf, optional, or, readOptions, that, wholeFrom } from '../../check.ts'
+import {
+  config,
+  membersOf,
+  noMore,
+  optional,
+  or,
+  readOptions,
+  that,
+  wholeFrom,
+} from '../../check.ts'
 import { configError } from '../../errors.ts'
 import { call, cast, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
@@ -90,7 +99,9 @@ const limitsOf = membersOf({
 export const childSpec = <M extends ServerMessages, S, A, P>(
   id: string,
   given: Options<M, S, A, P>,
+  ...surplus: []
 ): ChildSpec<PoolMessages<M>> => {
+  noMore(surplus, 'Pool.childSpec(id, { server, size, … })')
   const options = readOptions(given, poolKeys, config(id)) as Options<M, S, unknown, P>
   const { server, arg, name, restart, shutdown } = options
   expectStartable(id, { name })
@@ -111,10 +122,14 @@ export const childSpec = <M extends ServerMessages, S, A, P>(
 export const start = <M extends ServerMessages, S, A, P>(
   where: System | AnyContext,
   options: Options<M, S, A, P>,
+  ...surplus: []
 ): Promise<Handle<M>> =>
   madeAt(
     where,
-    started(where, () => childSpec(String(options.name ?? 'pool'), options)),
+    started(where, () => {
+      noMore(surplus, 'Pool.start(where, { server, size, … })')
+      return childSpec(String(options.name ?? 'pool'), options)
+    }),
   )
 
 /**

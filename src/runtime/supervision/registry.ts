@@ -9,7 +9,7 @@
  * objects are fine. A registry is a supervisor over the process that keeps the table. Registering
  * links holder and table, so a holder ends (`'shutdown'` or `'killed'`) with its registry.
  */
-import { config, oneOf, readOptions } from '../../check.ts'
+import { config, noMore, oneOf, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { OpenRegistry } from '../names/registries.ts'
 import type { RegistryEntry, RegistryKeys } from '../names/registry-table.ts'
@@ -82,7 +82,9 @@ export interface Owner<M = unknown> extends Pick<Context<never>, 'to'> {
 export const childSpec = <K = unknown, V = unknown, M = unknown>(
   id: string,
   options: Options<K, V, M>,
+  ...surplus: []
 ): ChildSpec<Messages<K, V, M>> => {
+  noMore(surplus, 'Registry.childSpec(id, { keys, … })')
   const { keys, ...others } = readOptions(options, knownOptions, config(id))
   oneOf('unique', 'duplicate')(keys, config(`${id}.keys`))
   return supervisor(id, { ...others, strategy: 'one_for_one' }, [
@@ -101,10 +103,12 @@ const knownOptions = ['keys', 'name', 'restart', 'shutdown']
 export const start = <K = unknown, V = unknown, M = unknown>(
   where: System | AnyContext,
   options: Options<K, V, M>,
+  ...surplus: []
 ): Promise<Handle<K, V, M>> =>
   madeAt(
     where,
     started(where, () => {
+      noMore(surplus, 'Registry.start(where, { keys, … })')
       const read = readOptions(options, knownOptions, config('registry'))
       return childSpec(read.name ?? 'registry', read)
     }),
@@ -120,7 +124,9 @@ export const via = <K, V, M>(
   registry: Target<Messages<K, V, M>>,
   key: NoInfer<K>,
   value?: NoInfer<V>,
+  ...surplus: []
 ): Via<M> => {
+  noMore(surplus, 'via(registry, key, value)')
   if (registry instanceof Via)
     throw new KeelsonError('INVALID_ARGUMENT', 'a registry has no name through a registry')
   return new Via<M>(registry, key, value ?? null)

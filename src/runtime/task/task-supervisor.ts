@@ -17,8 +17,8 @@ import {
   type DynamicSupervisorMessages,
   type DynamicSupervisorOptions,
   dynamicSupervisor,
+  startAlone,
   startDynamicChild,
-  startDynamicSupervisor,
   terminateDynamicChild,
 } from '../supervision/dynamic-supervisor.ts'
 import type { RestartOption } from '../supervision/restart-policy.ts'
@@ -67,7 +67,9 @@ export const taskSupervisor = (
 export const startTaskSupervisor = (
   where: System | AnyContext,
   options: TaskSupervisorOptions = {},
-): Promise<Ref<TaskSupervisorMessages>> => startDynamicSupervisor(where, options)
+  ...surplus: []
+): Promise<Ref<TaskSupervisorMessages>> =>
+  startAlone(where, options, surplus, 'startTaskSupervisor(where, { name, … })')
 
 /**
  * A task as a child in a specification. Its return value is dropped. Throws `CONFIG` with

@@ -5,7 +5,7 @@
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { processOf } from '../process/process.ts'
@@ -34,7 +34,9 @@ const inFlightMaxDefault = 64
 export const threadServer = <M extends Messages, Arg = undefined>(
   module: URL | string,
   given: ThreadServerOptions = {},
+  ...surplus: []
 ): GenServer<M, unknown, Arg> => {
+  noMore(surplus, 'threadServer(module, { … })')
   const options = readOptions(given, threadKeys, argument('', 'a thread server'))
   const { inFlightMax = inFlightMaxDefault, transfer = () => [], resourceLimits } = options
   if (!Number.isSafeInteger(inFlightMax) || inFlightMax < 1)

@@ -3,7 +3,7 @@
  * throws, and a slow reader costs lines, not memory.
  */
 import type { Writable } from 'node:stream'
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import { isError } from './exit-reason.ts'
@@ -34,7 +34,8 @@ const levels: Readonly<Record<LogLevel, number>> = { info: 30, warn: 40, error: 
  * many, once it takes lines again. A stream that failed gets none.
  * @throws KeelsonError `INVALID_ARGUMENT` for wrong options
  */
-export const jsonLogger = (given: JsonLoggerOptions = {}): Logger => {
+export const jsonLogger = (given: JsonLoggerOptions = {}, ...surplus: []): Logger => {
+  noMore(surplus, 'jsonLogger({ stream, … })')
   const options = readOptions(given, keys, argument('', 'jsonLogger'))
   const { stream = process.stdout, bufferBytes = 1024 * 1024, clock = systemClock() } = options
   if (typeof stream?.write !== 'function' || typeof stream.on !== 'function')

@@ -2,8 +2,10 @@
  * The log of the runtime: crashes, restarts and unexpected messages. Any logger with these three
  * methods fits.
  */
+
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
+import { noMore } from '../../check.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 import { redacted } from '../../redaction.ts'
@@ -62,8 +64,9 @@ export const consoleLogger = (clock: Pick<Clock, 'now'>): Logger =>
  * `reason` is `err`, for which such loggers have a serializer. The `pid` of a process is `process`,
  * because theirs is the one of the operating system.
  */
-export const objectFirst = (logger: ObjectFirstLogger): Logger =>
-  loggerOf((level) => (message, facts = {}) => {
+export const objectFirst = (logger: ObjectFirstLogger, ...surplus: []): Logger => {
+  noMore(surplus, 'objectFirst(logger)')
+  return loggerOf((level) => (message, facts = {}) => {
     const { reason } = facts
     const isFailure = isError(reason)
     const object: Record<string, unknown> = isFailure ? { err: reason } : {}
@@ -73,6 +76,7 @@ export const objectFirst = (logger: ObjectFirstLogger): Logger =>
     }
     return logger[level](object, message)
   })
+}
 
 /** The documented property of pino's loggers that no other has. */
 const pinoMark = Symbol.for('pino.serializers')

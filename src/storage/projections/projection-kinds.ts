@@ -9,6 +9,7 @@ import {
   functionOf,
   type Given,
   listOf,
+  noMore,
   object,
   or,
   refusal,
@@ -30,7 +31,12 @@ const projectionOptions = object({
  * A projection by the name under which it is read. Names: 1 to 64 letters, digits, `_`, `-`, `.`.
  * @throws KeelsonError `CONFIG`
  */
-export const projection = (name: string, options: ProjectionOptions): Projection => {
+export const projection = (
+  name: string,
+  options: ProjectionOptions,
+  ...surplus: []
+): Projection => {
+  noMore(surplus, 'projection(name, { version, … })')
   if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
     throw configError('projection', '1 to 64 letters, digits, `_`, `-` or `.`', name)
   return { name, ...projectionOptions(options, config(`projection(${name})`)) } as Projection
@@ -40,14 +46,16 @@ export const projection = (name: string, options: ProjectionOptions): Projection
  * How many keys each namespace has: rows of the namespace and the number. A compound counts once.
  * Keys that begin with a colon count with those without one, in `_root`.
  */
-export const countsByNamespace = (name = 'counts'): Projection =>
-  projection(name, {
+export const countsByNamespace = (name = 'counts', ...surplus: []): Projection => {
+  noMore(surplus, 'countsByNamespace(name)')
+  return projection(name, {
     version: 1,
     project({ kind, key, existed, exists }) {
       const by = Number(exists) - Number(existed)
       return kind === 'field' || by === 0 ? [] : [{ kind: 'add', key: namespaceOf(key), by }]
     },
   })
+}
 
 /**
  * A value that a key had, from `time` (ms since 1970) on; without `value` it had none, or, with
@@ -80,7 +88,12 @@ export type HistoryOptions = Given<typeof historyOptions>
  * of compound keys have none.
  * @throws KeelsonError `CONFIG`
  */
-export const history = (options: HistoryOptions = {}, name = 'history'): Projection => {
+export const history = (
+  options: HistoryOptions = {},
+  name = 'history',
+  ...surplus: []
+): Projection => {
+  noMore(surplus, 'history({ prefix, … }, name)')
   const { prefix, max, maxAgeMs } = object(historyOptions)(options, config('history'))
   return projection(name, {
     version: 1,

@@ -13,6 +13,7 @@ import {
   functionOf,
   type Given,
   mapped,
+  noMore,
   object,
   optional,
   or,
@@ -161,7 +162,8 @@ export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & { readonly di
  * are checked where they are written.
  * @throws KeelsonError `CONFIG` with `details.path`, `expected` and `found`
  */
-export const defineConfig = (configuration: KeelsonConfig): KeelsonConfig => {
+export const defineConfig = (configuration: KeelsonConfig, ...surplus: []): KeelsonConfig => {
+  noMore(surplus, 'defineConfig({ app, dir, … })')
   checkStartOptions({ dir: '.', ...configuration })
   return configuration
 }

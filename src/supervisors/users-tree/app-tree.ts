@@ -174,6 +174,7 @@ export function worker(
   ...surplus: readonly unknown[]
 ): AppWorker {
   noMore(surplus, 'worker(id, server, { arg, name, restart, … })')
+  workerOptions(options, config(String(id)))
   return { kind: 'worker', id, module, options }
 }
 
@@ -185,6 +186,7 @@ export const supervisor = (
   ...surplus: []
 ): AppTree => {
   noMore(surplus, 'supervisor(id, { strategy, name, … }, children)')
+  supervisorOptions(options, config(String(id)))
   return { kind: 'supervisor', id, options, children }
 }
 

@@ -2,7 +2,7 @@
  * Makes specifications from trees as data, and has the `startSupervisor`, `startChild` and
  * `startDynamicChild` that take both.
  */
-
+import { noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import {
   type AnyContext,
@@ -118,13 +118,20 @@ const orphanGone = async (system: System, registered: AnyName | undefined): Prom
 export const startSupervisor = (
   where: System | AnyContext,
   tree: AppTree | ChildSpec,
-): Promise<Ref<SupervisorMessages>> => madeAt(where, treeStarted(where, tree))
+  ...surplus: []
+): Promise<Ref<SupervisorMessages>> => madeAt(where, treeStarted(where, tree, surplus))
 
 const treeStarted = async (
   where: System | AnyContext,
   tree: AppTree | ChildSpec,
-): Promise<Ref<SupervisorMessages>> =>
-  startTree(where, isChildSpec(tree) ? tree : wholeTree(checkAppTree(tree, tree?.id ?? 'tree')))
+  surplus: readonly unknown[],
+): Promise<Ref<SupervisorMessages>> => {
+  noMore(surplus, 'startSupervisor(where, tree)')
+  return startTree(
+    where,
+    isChildSpec(tree) ? tree : wholeTree(checkAppTree(tree, tree?.id ?? 'tree')),
+  )
+}
 
 /**
  * Adds a child, started last. A part has a name only if its options give it one. A failure is
@@ -134,7 +141,11 @@ const treeStarted = async (
 export const startChild = <M, S>(
   parent: Ref<SupervisorMessages>,
   node: AppNode<M, S>,
-): Promise<StartResult<M, S>> => madeThrough(parent, specStarted(startSpec<M, S>, parent, node))
+  ...surplus: []
+): Promise<StartResult<M, S>> => {
+  const one = { name: 'startChild', start: startSpec<M, S> }
+  return madeThrough(parent, specStarted(one, parent, node, surplus))
+}
 
 /**
  * Starts a child of a dynamic supervisor. Ids may be equal. A part has a name only if its options
@@ -144,15 +155,27 @@ export const startChild = <M, S>(
 export const startDynamicChild = <M, S>(
   parent: Ref<DynamicSupervisorMessages>,
   node: AppNode<M, S>,
-): Promise<StartResult<M, S>> =>
-  madeThrough(parent, specStarted(startDynamicSpec<M, S>, parent, node))
+  ...surplus: []
+): Promise<StartResult<M, S>> => {
+  const one = { name: 'startDynamicChild', start: startDynamicSpec<M, S> }
+  return madeThrough(parent, specStarted(one, parent, node, surplus))
+}
+
+type Starting<M, S, Parent> = {
+  readonly name: string
+  readonly start: (parent: Parent, spec: ChildSpec<M, S>) => Promise<StartResult<M, S>>
+}
 
 /** Async, so that wrong data rejects. */
 const specStarted = async <M, S, Parent>(
-  start: (parent: Parent, spec: ChildSpec<M, S>) => Promise<StartResult<M, S>>,
+  { name, start }: Starting<M, S, Parent>,
   parent: Parent,
   node: AppNode<M, S>,
-): Promise<StartResult<M, S>> => start(parent, childSpec(checkAppNode(node)) as ChildSpec<M, S>)
+  surplus: readonly unknown[],
+): Promise<StartResult<M, S>> => {
+  noMore(surplus, `${name}(supervisor, child)`)
+  return start(parent, childSpec(checkAppNode(node)) as ChildSpec<M, S>)
+}
 
 /**
  * The process of a child of a dynamic supervisor, by its name: the one that has the name, or one
@@ -164,12 +187,15 @@ const specStarted = async <M, S, Parent>(
 export const startOrGet = <M, S>(
   parent: Ref<DynamicSupervisorMessages>,
   node: AppNode<M, S>,
-): Promise<Ref<M, S>> => madeThrough(parent, startedOrGot(parent, node))
+  ...surplus: []
+): Promise<Ref<M, S>> => madeThrough(parent, startedOrGot(parent, node, surplus))
 
 const startedOrGot = async <M, S>(
   parent: Ref<DynamicSupervisorMessages>,
   node: AppNode<M, S>,
+  surplus: readonly unknown[],
 ): Promise<Ref<M, S>> => {
+  noMore(surplus, 'startOrGet(supervisor, child)')
   const spec = childSpec(checkAppNode(node)) as ChildSpec<M, S>
   if (isChildSpec(node)) return startSpecOrGet(parent, spec, undefined)
   if (node.options.name === undefined && !isDurable(node.options))

@@ -1,4 +1,5 @@
 /** Logs for tests in which processes crash on purpose. */
+import { noMore } from '../../check.ts'
 import type { Log, Logger } from '../../runtime/index.ts'
 
 /** A log that drops every line. */
@@ -20,7 +21,8 @@ export interface CapturedLog extends Logger {
 }
 
 /** Keeps every line, and passes it to `logger` if there is one. */
-export const capturedLog = (logger?: Logger): CapturedLog => {
+export const capturedLog = (logger?: Logger, ...surplus: []): CapturedLog => {
+  noMore(surplus, 'capturedLog(logger)')
   const lines: LogLine[] = []
   const keep =
     (level: keyof Logger): Log =>

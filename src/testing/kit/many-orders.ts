@@ -1,4 +1,5 @@
 /** A test in many orders: an actor's promises must hold in every interleaving of messages. */
+import { noMore } from '../../check.ts'
 import { type TestSystem, testSystem } from './test-system.ts'
 
 /**
@@ -9,7 +10,9 @@ import { type TestSystem, testSystem } from './test-system.ts'
 export const inManyOrders = async (
   count: number,
   test: (world: TestSystem, seed: number) => unknown,
+  ...surplus: []
 ): Promise<void> => {
+  noMore(surplus, 'inManyOrders(count, test)')
   const only = process.env.KEELSON_SEED
   const seeds = only ? [Number(only)] : Array.from({ length: count }, (_, index) => index + 1)
   for (const seed of seeds) await inOrder(seed, test)

@@ -2,6 +2,7 @@
  * A process of a test. It keeps each message it gets, and links, monitors, starts, sends and
  * answers for the test.
  */
+import { noMore } from '../../check.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -60,7 +61,9 @@ export interface Probe<M = unknown> {
 export const probe = <M extends Messages = Messages>(
   system: System,
   options: { readonly label?: string } = {},
+  ...surplus: []
 ): Probe<M> => {
+  noMore(surplus, 'probe(system, { … })')
   const box = new Box(system.clock)
   let begin: (context: BareContext<M & Messages>) => void
   const begun = new Promise<BareContext<M & Messages>>((resolve) => {

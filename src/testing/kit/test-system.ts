@@ -1,4 +1,5 @@
 /** A System for a test: virtual time, a kept log, and an order of processes drawn from a seed. */
+import { noMore } from '../../check.ts'
 import { type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -40,7 +41,11 @@ export interface TestSystem {
  * first served. With a seed, every order that is not promised is drawn from it, so that many seeds
  * try many interleavings (`inManyOrders`). A `logger` gets every line too.
  */
-export const testSystem = (options: Omit<SystemOptions, 'clock'> = {}): TestSystem => {
+export const testSystem = (
+  options: Omit<SystemOptions, 'clock'> = {},
+  ...surplus: []
+): TestSystem => {
+  noMore(surplus, 'testSystem({ seed, … })')
   const clock = virtualClock(options.seed)
   const log = capturedLog(options.logger)
   const system = createSystem({ ...options, logger: log, clock })

@@ -2,6 +2,7 @@
  * A log without a thread, for simulations, on a given disk. A spare segment is made in the
  * background, step by step.
  */
+import { noMore } from '../../check.ts'
 import type { Cancel } from '../../clock.ts'
 import {
   createLog,
@@ -25,12 +26,11 @@ export type InlineLogHostOptions = AnswerDelay & {
 }
 
 /** Makes a host. It handles a request when the request before it has been answered. */
-export const inlineLogHost = ({
-  disk,
-  endMs = 0,
-  spareStepMs,
-  ...delay
-}: InlineLogHostOptions): LogHost => {
+export const inlineLogHost = (
+  { disk, endMs = 0, spareStepMs, ...delay }: InlineLogHostOptions,
+  ...surplus: []
+): LogHost => {
+  noMore(surplus, 'inlineLogHost({ disk, … })')
   const { clock } = delay
   const log = createLog(disk, clock)
   let spare: Generator<void> | undefined

@@ -3,6 +3,7 @@
  * outlive a process. A test can fill the disk, lose commits as a restored backup does, and damage
  * rows. The contract suite of LMDB's projections passes on these too.
  */
+import { noMore } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import type {
   LoadPlace,
@@ -74,7 +75,8 @@ const newFolder = (): Folder => ({
 })
 
 /** Makes projections in memory, independent of all others. */
-export const memoryProjections = (): MemoryProjections => {
+export const memoryProjections = (...surplus: []): MemoryProjections => {
+  noMore(surplus, 'memoryProjections()')
   const folders = new Map<string, Folder>()
   const folderAt = (dir: string): Folder => {
     const folder = folders.get(dir) ?? newFolder()

@@ -4,6 +4,7 @@
  * everything. Two promises always hold: a sync that returned is durable, and a sector without
  * unsynced writes is unharmed. After `crash` the same object is the disk after the reboot.
  */
+import { noMore } from '../../check.ts'
 import { seededRandom } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import {
@@ -38,7 +39,11 @@ export type SimulatedDiskOptions = {
 }
 
 /** Makes an empty simulated disk. @throws KeelsonError `INVALID_ARGUMENT` for a wrong option */
-export const simulatedDisk = (options: SimulatedDiskOptions = {}): SimulatedDisk => {
+export const simulatedDisk = (
+  options: SimulatedDiskOptions = {},
+  ...surplus: []
+): SimulatedDisk => {
+  noMore(surplus, 'simulatedDisk({ seed, … })')
   const { seed = 1, sectorBytes = 512, capacityBytes = 0 } = options
   if (!Number.isSafeInteger(seed)) throw invalidArgument('seed', 'a whole number', seed)
   if (!Number.isSafeInteger(sectorBytes) || sectorBytes < 1)

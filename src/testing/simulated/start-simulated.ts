@@ -3,6 +3,7 @@
  * virtual clock. A test injects faults, kills the process or cuts the power. Then it starts again
  * on the disk that survived.
  */
+import { noMore } from '../../check.ts'
 import type { VirtualClock } from '../../clock.ts'
 import { configError, KeelsonError } from '../../errors.ts'
 import type { Workflow } from '../../flow/index.ts'
@@ -47,7 +48,11 @@ const dir = '/data'
  * Starts an instance on a new simulated machine. Rejects as `start` does, and with `CONFIG` for a
  * wrong option of the machine. A run is the same for the same seed.
  */
-export const startSimulated = async (options: SimulatedOptions = {}): Promise<Simulation> => {
+export const startSimulated = async (
+  options: SimulatedOptions = {},
+  ...surplus: []
+): Promise<Simulation> => {
+  noMore(surplus, 'startSimulated({ seed, … })')
   const { seed, syncMs, capacityBytes, logger, ...startOptions } = options
   checkNumber('seed', seed, Number.isSafeInteger, 'a whole number')
   checkNumber('syncMs', syncMs, (ms) => ms >= 0 && Number.isFinite(ms), 'ms from 0')

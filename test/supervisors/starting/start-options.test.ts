@@ -59,7 +59,7 @@ describe('a wrong option', () => {
       'logger: expected absent: the System has its own, found an object',
     ],
     [
-      { app: supervisor('app', { strategi: 'one_for_one' } as object, []) },
+      { app: { ...supervisor('app', {}, []), options: { strategi: 'one_for_one' } } },
       'unknown option `app.options.strategi`; did you mean `app.options.strategy`?',
     ],
   ])('%j is refused as: %s', (options, message) => {

@@ -193,7 +193,7 @@ describe('a tree as data', () => {
   test.each<[string, unknown, string]>([
     [
       'a strategy that is none',
-      supervisor('t', { strategy: 'x' as never }, []),
+      { ...supervisor('t', {}, []), options: { strategy: 'x' } },
       't.options.strategy',
     ],
     [
@@ -224,7 +224,7 @@ describe('a tree as data', () => {
     ]),
     [
       'an unknown option',
-      supervisor('t', {}, [worker('a', idle, { typo: 1 } as never)]),
+      supervisor('t', {}, [{ ...worker('a', idle), options: { typo: 1 } as never }]),
       't.children[0].options.typo',
     ],
     ...[
@@ -264,11 +264,15 @@ describe('a tree as data', () => {
     ],
     [
       'a root with an unknown restart',
-      supervisor('t', { restart: 'x' as never }, []),
+      { ...supervisor('t', {}, []), options: { restart: 'x' } },
       't.options.restart',
     ],
     ['no module', supervisor('t', {}, [worker('a', {} as never)]), 't.children[0].module'],
-    ['a negative intensity', supervisor('t', { intensity: -1 }, []), 't.options.intensity'],
+    [
+      'a negative intensity',
+      { ...supervisor('t', {}, []), options: { intensity: -1 } },
+      't.options.intensity',
+    ],
   ])('is refused with its path before anything starts: %s', async (_, tree, path) => {
     const { system } = testSystem()
 
@@ -312,7 +316,7 @@ describe('a child of a dynamic supervisor', () => {
 })
 
 test.each([
-  ...[null, undefined, 5, {}, { id: 'a' }, worker('a', idle, { typo: 1 } as never)],
+  ...[null, undefined, 5, {}, { id: 'a' }, { ...worker('a', idle), options: { typo: 1 } }],
   worker('a', { ...idle, alarms: {} } as never),
   { ...worker('a', idle), durable: true },
 ])('what is no part of a tree (%j) is refused to whoever would have it started', async (node) => {
