@@ -1,0 +1,294 @@
+/** The messages of a run's entity, one by one, in each status of the run: what is accepted, refused, and left as it was. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import type { RunMessages } from '../../../src/flow/runs/messages.ts'
+import type { Parent, RunState } from '../../../src/flow/runs/record.ts'
+import { inputOf } from '../../../src/flow/runs/values.ts'
+import { call, type Ref } from '../../../src/runtime/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+
+/** A body that ends as its input says. */
+const work = workflow('work', async (ctx: Ctx<{ go: unknown }>, input: string) => {
+  if (input === 'waits') await ctx.waitFor('go')
+  if (input === 'runs') await ctx.step('hang', () => new Promise(() => undefined))
+  if (input === 'once')
+    await ctx.step('once', () => new Promise(() => undefined), { repeat: 'once' })
+  if (input === 'undoes') {
+    await ctx.step('done', () => 1, { undo: () => new Promise(() => undefined) })
+    throw new Error('now undo')
+  }
+  if (input === 'fails') throw new Error('broken')
+  return input
+})
+
+const world = async () => {
+  const w = await flowWorld([work])
+  const refOf = (id: string) =>
+    w.s.app.entity<RunMessages>('$flow-work').ref(id) as Ref<RunMessages>
+  const send = <N extends keyof RunMessages['calls']>(
+    id: string,
+    name: N,
+    request?: Parameters<RunMessages['calls'][N]>[0],
+  ): Promise<unknown> =>
+    w.during(
+      call(refOf(id), name as never, request as never, { timeoutMs: 5_000 }).catch((error) => {
+        const { code, message, details } = error
+        return { code, message, details }
+      }) as Promise<unknown>,
+    )
+  const state = (id: string) => w.s.app.entity('$flow-work').state(id) as RunState | undefined
+  const start = async (id: string, input: string, more: object = {}) => {
+    const answer = await send(id, 'start', { ...inputOf(input), ...more })
+    await w.s.advance(10_000)
+    return answer
+  }
+  /** Runs in each status, named by it. */
+  const inEach = async (): Promise<void> => {
+    await start('running', 'runs')
+    await start('waiting', 'waits')
+    await start('undoing', 'undoes')
+    await start('completed', 'ends')
+    await start('failed', 'fails')
+    await start('cancelled', 'waits')
+    await send('cancelled', 'cancel', { reason: 'rain', force: false })
+    await start('blocked', 'once')
+    await w.crash()
+    await w.s.advance(10_000)
+    for (const status of statuses) expect(state(status)?.status).toBe(status)
+  }
+  return { w, send, state, start, inEach }
+}
+
+const statuses = [
+  ...['running', 'waiting', 'undoing', 'completed', 'failed', 'cancelled', 'blocked'],
+] as const
+
+const refused = (what: string, id: string, status: string | undefined) => ({
+  code: 'CONFLICT',
+  message: `the run ${id} cannot ${what}: ${status ?? 'it has not begun'}`,
+  details: { id, status },
+})
+
+describe('a start', () => {
+  const parent: Parent = { type: 'p', id: '1', birth: 'b', lap: 0, number: 3 }
+
+  test('that is repeated finds its run: the same input, of the same operation of the same parent', async () => {
+    const { send, start, state } = await world()
+    expect(await start('1', 'waits', { parent, root: 'r/1' })).toEqual({ repeated: false })
+    const before = state('1')
+    const again = (change: Partial<Parent>, input = 'waits') =>
+      send('1', 'start', { ...inputOf(input), parent: { ...parent, ...change } })
+
+    expect(await again({})).toEqual({ repeated: true })
+    // Each lap of the parent may ask for the run of its key.
+    expect(await again({ lap: 1 })).toEqual({ repeated: true })
+    expect(await send('1', 'start', inputOf('waits'))).toEqual({ repeated: true })
+    const conflict = {
+      code: 'CONFLICT',
+      message: 'the run 1 of work has begun with another input or parent',
+      details: { type: 'work', id: '1' },
+    }
+    for (const other of [{ type: 'q' }, { id: '2' }, { birth: 'c' }, { number: 4 }])
+      expect(await again(other)).toEqual(conflict)
+    expect(await again({}, 'runs')).toEqual(conflict)
+    await start('2', 'waits')
+    expect(await send('2', 'start', { ...inputOf('waits'), parent })).toMatchObject({
+      code: 'CONFLICT',
+    })
+    expect(state('1')).toEqual(before)
+  })
+
+  test('gives its run all that was asked for, and no more', async () => {
+    const { w, start, state, send } = await world()
+    const now = w.s.clock.now()
+    await start('all', 'waits', {
+      ...{ parent, root: 'r/1', priority: 3, key: 'k', correlation: 'c' },
+    })
+    const zeros = { round: 0, lap: 0, outcomes: 0, signals: 0, unread: 0 }
+    const kept = {
+      ...{ status: 'waiting', version: 1, attempt: 1, ...zeros, operations: 0 },
+      ...{ inputHash: inputOf('waits').inputHash, birth: expect.stringMatching(/^[0-9a-f]{16}$/) },
+      ...{ startedAt: expect.any(Number), since: expect.any(Number) },
+      waitsFor: { kind: 'signal', name: 'go' },
+    }
+    expect(state('all')).toEqual({
+      ...{ ...kept, parent, root: 'r/1', priority: 3, queueKey: 'k', correlation: 'c' },
+    })
+    expect((state('all')?.startedAt ?? 0) - now).toBeLessThan(100)
+    await start('bare', 'waits')
+    expect(state('bare')).toEqual(kept)
+    expect(state('bare')?.birth).not.toBe(state('all')?.birth)
+
+    await send('later', 'start', { ...inputOf('ends'), delay: 60_000 })
+    expect(state('later')).toMatchObject({ status: 'waiting', isHeld: true })
+  })
+})
+
+describe('a message finds a run in each status', () => {
+  const statusesBut = (...some: string[]) => statuses.filter((each) => !some.includes(each))
+
+  test('retry: of runs that failed, were cancelled or are blocked', async () => {
+    const { send, inEach } = await world()
+    await inEach()
+    for (const status of ['failed', 'cancelled', 'blocked'])
+      expect(await send(status, 'retry')).toBe(undefined)
+    for (const status of statusesBut('failed', 'cancelled', 'blocked'))
+      expect(await send(status, 'retry')).toEqual(refused('be retried', status, status))
+    expect(await send('none', 'retry')).toEqual(refused('be retried', 'none', undefined))
+  })
+
+  test('cancel: of runs that go on, once, and of those that are undone by force alone', async () => {
+    const { send, inEach, state } = await world()
+    await inEach()
+    const rain = { reason: 'rain', force: false }
+    for (const status of ['completed', 'failed', 'cancelled', 'undoing'])
+      expect(await send(status, 'cancel', rain)).toEqual({ accepted: false, status })
+    for (const status of ['running', 'waiting', 'blocked'])
+      expect(await send(status, 'cancel', rain)).toEqual({ accepted: true, status })
+    expect(await send('none', 'cancel', rain)).toEqual(refused('be cancelled', 'none', undefined))
+    expect(await send('undoing', 'cancel', { reason: 'now', force: true })).toEqual({
+      ...{ accepted: true, status: 'undoing' },
+    })
+    expect(state('undoing')).toMatchObject({
+      ...{ status: 'cancelled' },
+      error: { name: 'KeelsonError', code: 'CANCELLED', message: 'now' },
+    })
+    for (const status of ['completed', 'failed'])
+      expect(await send(status, 'cancel', { reason: 'now', force: true })).toEqual({
+        ...{ accepted: false, status },
+      })
+  })
+
+  test('signal: until it has ended', async () => {
+    const { send, inEach } = await world()
+    await inEach()
+    const go = { name: 'other', value: 1 }
+    for (const status of ['completed', 'failed', 'cancelled'])
+      expect(await send(status, 'signal', go)).toEqual(refused('take a signal', status, status))
+    for (const status of statusesBut('completed', 'failed', 'cancelled'))
+      expect(await send(status, 'signal', go)).toEqual({ repeated: false })
+    expect(await send('none', 'signal', go)).toEqual(refused('take a signal', 'none', undefined))
+    expect(await send('blocked', 'signal', { ...go, id: 'x' })).toEqual({ repeated: false })
+    expect(await send('blocked', 'signal', { ...go, id: 'x' })).toEqual({ repeated: true })
+  })
+
+  test('settle: of a blocked run alone, and of what it lacks', async () => {
+    const { send, inEach, state } = await world()
+    await inEach()
+    const decision = (key: string) => ({ key, outcome: { kind: 'ok', value: 1 } }) as const
+    for (const status of statusesBut('blocked'))
+      expect(await send(status, 'settle', decision('once'))).toEqual(
+        refused('settle once', status, status),
+      )
+    expect(await send('blocked', 'settle', decision('other'))).toEqual(
+      refused('settle other', 'blocked', 'blocked'),
+    )
+    expect(await send('none', 'settle', decision('a'))).toEqual(
+      refused('settle a', 'none', undefined),
+    )
+    expect(await send('blocked', 'settle', decision('once'))).toBe(undefined)
+    expect(state('blocked')).toMatchObject({ status: 'running' })
+    expect(state('blocked')).not.toHaveProperty('error')
+  })
+
+  test('result: at once when it has ended or is blocked', async () => {
+    const { send, inEach } = await world()
+    await inEach()
+    expect(await send('completed', 'result')).toEqual({ status: 'completed', output: 'ends' })
+    expect(await send('failed', 'result')).toMatchObject({
+      ...{ status: 'failed', error: { message: 'broken' } },
+    })
+    expect(await send('cancelled', 'result')).toMatchObject({
+      ...{ status: 'cancelled', error: { code: 'CANCELLED', message: 'rain' } },
+    })
+    expect(await send('blocked', 'result')).toMatchObject({
+      ...{ status: 'blocked', error: { code: 'UNKNOWN_STEP' } },
+    })
+    for (const status of ['running', 'waiting', 'undoing'])
+      expect(await send(status, 'result')).toMatchObject({ code: 'TIMEOUT' })
+    expect(await send('none', 'result')).toEqual(refused('be waited for', 'none', undefined))
+  })
+
+  test('wake and begin: nothing changes', async () => {
+    const { send, inEach, state } = await world()
+    await inEach()
+    for (const status of statuses) {
+      const before = state(status)
+      for (const name of ['wake', 'begin'] as const)
+        expect(await send(status, name)).toBe(undefined)
+      expect(state(status)).toEqual(before)
+    }
+  })
+})
+
+describe('a signal', () => {
+  test('is refused beyond 1,000 unread ones, and when it is too long', async () => {
+    const { send, start } = await world()
+    await start('1', 'waits')
+    const length = 2 ** 20 + 100
+    const long = await send('1', 'signal', { name: 'other', value: 'x'.repeat(length) })
+    expect(long).toMatchObject({
+      ...{ code: 'TOO_LARGE', message: `a signal has at most ${2 ** 20} bytes` },
+      details: { max: 2 ** 20, length: expect.any(Number) },
+    })
+    const ids = Array.from({ length: 1_000 }, (_, at) => `${at}`)
+    await Promise.all(ids.map((id) => send('1', 'signal', { name: 'other', value: 1, id })))
+    expect(await send('1', 'signal', { name: 'other', value: 1 })).toEqual({
+      ...{ code: 'BUSY', message: 'the run 1 has 1000 unread signals', details: expect.anything() },
+    })
+    // One that is there already is found.
+    expect(await send('1', 'signal', { name: 'other', value: 1, id: '7' })).toEqual({
+      repeated: true,
+    })
+  })
+})
+
+describe('the end of a child', () => {
+  const child = workflow('child', async (ctx: Ctx<{ go: unknown }>) => ctx.waitFor('go'))
+  const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined, { id: 'c' }))
+  const family = async () => {
+    const w = await flowWorld([child, parent])
+    await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    await w.s.advance(10_000)
+    const state = () => w.s.app.entity('$flow-parent').state('p') as RunState
+    const ref = w.s.app.entity<RunMessages>('$flow-parent').ref('p') as Ref<RunMessages>
+    const { birth, lap } = state()
+    const place = { birth, lap, number: 1 }
+    const tell = async (change: object, end: object = { status: 'completed', output: 7 }) => {
+      await w.during(call(ref, 'childEnded', { ...place, ...change, end } as never))
+      await w.s.advance(5_000)
+    }
+    return { w, state, tell }
+  }
+
+  test('is taken by its operation alone, once', async () => {
+    const { w, state, tell } = await family()
+    const before = state()
+    expect(before).toMatchObject({
+      status: 'waiting',
+      waitsFor: { kind: 'child', name: 'child/c' },
+    })
+    for (const other of [{ birth: 'x' }, { lap: 1 }, { number: 2 }]) await tell(other)
+    expect(state()).toEqual(before)
+    await tell({})
+    expect(state()).toMatchObject({ status: 'completed', outcomes: 1 })
+    const done = state()
+    await tell({}, { status: 'completed', output: 8 })
+    expect(state()).toEqual(done)
+    expect(await w.during(w.flow.handle(parent, 'p').result())).toBe(7)
+  })
+
+  test('that failed is its error', async () => {
+    const { w, tell } = await family()
+    await tell({}, { status: 'failed', error: { name: 'RangeError', message: 'no' } })
+    const end = w.flow.handle(parent, 'p').result()
+    expect(await w.during(end.catch((error) => error.cause))).toMatchObject({ message: 'no' })
+  })
+
+  test('that is blocked is none: a parent that waits goes on waiting', async () => {
+    const { state, tell } = await family()
+    const before = state()
+    await tell({}, { status: 'blocked', error: { name: 'Error', message: 'stuck' } })
+    expect(state()).toEqual(before)
+  })
+})
