@@ -13,15 +13,14 @@ import type {
 import type { ProjectedPosition } from '../../src/storage/ports/projection-store.ts'
 import { content, payload } from '../support/worlds/logs.ts'
 
-/** Hosts of one log, which does not exist yet. */
+/** Hosts of one log, which does not exist yet, or was made with its cluster. */
 export type LogUnderTest = {
+  readonly isMade?: true
   readonly dir: string
   readonly options: LogOptions
   readonly makeHost: () => LogHost
   /** Lets time pass until `work` settles. */
   readonly during: <T>(work: Promise<T>) => Promise<T>
-  /** The refusal to create a log that has frames: another member may own it. */
-  readonly refusal?: 'FENCED'
 }
 
 const all = Number.MAX_SAFE_INTEGER
@@ -58,8 +57,8 @@ class Life {
   }
 
   async create(): Promise<this> {
-    const { dir, options } = this.#under
-    await this.run('create', { dir, options })
+    const { dir, options, isMade } = this.#under
+    if (!isMade) await this.run('create', { dir, options })
     return this.open()
   }
 
@@ -297,7 +296,13 @@ export const logHostContract = (
 
     test('is made once, and must be made before it is opened', async () => {
       const under = await make()
-      const { dir, options } = under
+      const { dir, options, isMade } = under
+      if (isMade) {
+        const made = await new Life(under).create()
+        const again = made.run('create', { dir, options })
+        await expect(again).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+        return made.end()
+      }
       const first = new Life(under)
       const missing = await first.run('inspect', { dir, options, evidence: [] })
       expect(missing).toMatchObject({ exists: false, hasFrames: false, lastLsn: 0, firstLsn: 1 })
@@ -313,7 +318,7 @@ export const logHostContract = (
       const second = new Life(under)
       const again = second.run('create', { dir, options })
 
-      await expect(again).rejects.toMatchObject({ code: under.refusal ?? 'CONFLICT' })
+      await expect(again).rejects.toMatchObject({ code: 'CONFLICT' })
       for (const each of [life, second]) await each.end()
     })
 

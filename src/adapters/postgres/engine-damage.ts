@@ -89,7 +89,7 @@ const surveyed = async (database: Database, log: number, after: number): Promise
      where head.number = $1 order by part.lsn`,
     [log, after],
   )
-  const head = rows[0] ?? {}
+  const head = rowOfHead(rows)
   refuseTrimmed(after, numberIn(head, 'trimmed_lsn'))
   const found = rows.filter((row) => row.lsn !== null)
   refuseGap(runsIn(found), after, { end: positionIn(head, 'head_') })
@@ -103,6 +103,14 @@ const runsIn = (rows: readonly Columns[]) =>
     const end = next ? positionIn(next, 'past_') : positionIn(row)
     return { after: positionIn(row, 'after_'), end }
   })
+
+/** The row of a head that was there before. @throws KeelsonError `CORRUPT` */
+export const rowOfHead = ([row]: readonly Columns[]): Columns => {
+  if (row) return row
+  throw new KeelsonError('CORRUPT', 'the head of the log is gone', {
+    details: { lsn: 1, evidence: 'a row of logs is missing' },
+  })
+}
 
 /** A head, as its row has it. */
 export const headIn = (row: Columns): SharedHead => ({

@@ -20,7 +20,14 @@ import {
   withSnapshot,
 } from '../../storage/index.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
-import { damagedLog, groupIn, headIn, positionIn, refuseTrimmed } from './engine-damage.ts'
+import {
+  damagedLog,
+  groupIn,
+  headIn,
+  positionIn,
+  refuseTrimmed,
+  rowOfHead,
+} from './engine-damage.ts'
 import type { EngineLane } from './engine-lane.ts'
 
 type Queries = Pick<Database, 'query'>
@@ -208,7 +215,7 @@ const refusalOf = async (
   group: SharedGroup,
 ): Promise<KeelsonError | undefined> => {
   const { epoch, lsn, id } = group.end
-  const [row = {}] = await database.query(
+  const rows = await database.query(
     `with head as (update keelson_cluster.logs set id = id where number = $1 returning *)
      select ${headColumns}, exists (
        select from keelson_cluster.groups
@@ -220,6 +227,7 @@ const refusalOf = async (
      from head`,
     [log, lsn, epoch, id],
   )
+  const row = rowOfHead(rows)
   const head = headIn(row)
   const refusal = appendRefusal(group, head, row.there === true)
   // The head is where the group begins: the group that ends there was deleted.
@@ -256,7 +264,7 @@ const readGroups = async (
      where head.number = $1 order by part.lsn`,
     [log, after, maxBytes],
   )
-  const head = rows[0] ?? {}
+  const head = rowOfHead(rows)
   const trimmed = numberIn(head, 'trimmed_lsn')
   refuseTrimmed(after, trimmed)
   const groups = rows.filter((row) => row.lsn !== null).map(groupIn)

@@ -3,6 +3,7 @@
 import type { StartOptions } from '../../supervisors/index.ts'
 import { clusterAcceptLoss } from '../cluster/cluster-accept-loss.ts'
 import type { ClusterCommand } from '../cluster/cluster-command-line.ts'
+import { clusterCopies } from '../cluster/cluster-copies.ts'
 import { clusterCreate } from '../cluster/cluster-create.ts'
 import { clusterDrain } from '../cluster/cluster-drain.ts'
 import { clusterStatus } from '../cluster/cluster-status.ts'
@@ -29,5 +30,6 @@ export const runClusterOn = (
   if (command.kind === 'cluster drain') return clusterDrain(cluster, command, environment)
   if (command.kind === 'cluster accept-loss')
     return clusterAcceptLoss(cluster, command, environment)
+  if (command.kind === 'cluster copies') return clusterCopies(cluster, command, environment)
   return clusterCreate(cluster, shards, command, environment)
 }

@@ -43,12 +43,19 @@ export type ClusterAcceptLossCommand = Common & {
   readonly yes: boolean
 }
 
+/** `keelson cluster copies`. */
+export type ClusterCopiesCommand = Common & {
+  readonly kind: 'cluster copies'
+  readonly copies: number
+}
+
 /** The commands of `keelson cluster`. */
 export type ClusterCommand =
   | ClusterStatusCommand
   | ClusterCreateCommand
   | ClusterDrainCommand
   | ClusterAcceptLossCommand
+  | ClusterCopiesCommand
 
 /** The options of a command, and its words before the configuration. */
 const words = <O extends WordOptions>(
@@ -99,6 +106,18 @@ const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
     parse: (given) => {
       const { values, named } = words('drain', given, {}, ['MEMBER'])
       return { kind: 'cluster drain', member: named[0] as string, ...values }
+    },
+  },
+  copies: {
+    usage: `  keelson cluster copies N [FILE] [--json]
+      Changes how many machines must have what is acknowledged. No member may run. All members must
+      say the same number in their configuration.`,
+    parse: (given) => {
+      const { values, named } = words('copies', given, {}, ['N'])
+      const [copies = ''] = named
+      if (!/^[1-9]$/.test(copies))
+        throw wrongWords(`cluster copies needs a number from 1 to 9, found '${copies}'`)
+      return { kind: 'cluster copies', copies: Number(copies), ...values }
     },
   },
   'accept-loss': {

@@ -52,6 +52,7 @@ export const clusterCreate = (
             disk: nodeDisk(),
             open,
             origin,
+            copies: durability.copies,
             session,
             tools,
             clock,
@@ -62,7 +63,7 @@ export const clusterCreate = (
         }
       }
       const count = command.shards ?? shards ?? 1
-      await tools.makeCluster(session, clock, count)
+      await tools.makeCluster(session, clock, { shards: count, copies: durability.copies })
       return { ...made, shards: count }
     },
     {

@@ -40,12 +40,12 @@ const statusJson = ({ logs, ...status }: ClusterStatus): unknown => ({
 
 /** The report as text. */
 export const statusText = (status: ClusterStatus, paint: Paint): string => {
-  const { cluster, engine, durability, shards, members, owner, logs, losses } = status
+  const { cluster, engine, shards, members, owner, logs, losses } = status
   const isHeld = members.some((each) => isOwner(each, owner) && each.lease === 'held')
   const facts = factList([
     ['cluster', cluster],
     ['engine', printable(engine)],
-    ['copies', copiesText(durability, paint)],
+    ['copies', copiesText(status, paint)],
     ['shards', shards === undefined ? 'none: the cluster was not made' : String(shards)],
     ['owner', owner ? `${owner.member}, epoch ${owner.epoch}` : 'none yet'],
     ...(owner && !isHeld ? [['', paint('bad', 'nobody owns at this moment')] as const] : []),
@@ -73,10 +73,14 @@ export const statusText = (status: ClusterStatus, paint: Paint): string => {
   return [facts, ...tables.filter((table) => table !== false)].join('\n\n')
 }
 
-const copiesText = ({ copies, refusal }: Durability, paint: Paint): string =>
-  refusal === undefined
-    ? `${pluralText(copies, 'machine')} must have what is acknowledged`
-    : paint('bad', `${pluralText(copies, 'machine')} wanted: ${printable(refusal)}`)
+const copiesText = ({ copies, durability }: ClusterStatus, paint: Paint): string => {
+  const { copies: wanted, refusal } = durability
+  if (copies !== undefined && copies !== wanted)
+    return paint('bad', `${copies}, and the configuration says ${wanted}: no member starts with it`)
+  return refusal === undefined
+    ? `${pluralText(wanted, 'machine')} must have what is acknowledged`
+    : paint('bad', `${pluralText(wanted, 'machine')} wanted: ${printable(refusal)}`)
+}
 
 const isOwner = ({ incarnation }: MemberSurvey, owner: ClusterSurvey['owner']): boolean =>
   incarnation === owner?.incarnation

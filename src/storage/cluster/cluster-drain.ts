@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { DirectoryView, SharedSession } from '../ports/shared-engine.ts'
-import { drainEntry, factsIn, type MemberEntry } from '../shared/cluster-directory.ts'
+import { type DirectoryView, entryText, type SharedSession } from '../ports/shared-engine.ts'
+import { type Drain, drainEntry, factsIn, type MemberEntry } from '../shared/cluster-directory.ts'
 import { leaseMsDefault, untilMoved } from './cluster-survey.ts'
 
 /** The progress of a drain. */
@@ -72,7 +72,8 @@ const ask = async (
     const name = drainEntry(member)
     const revision = view.entries.get(name)?.revision ?? 0
     try {
-      await directory.set(name, revision, entry.incarnation)
+      const { incarnation } = entry
+      await directory.set(name, revision, entryText(name, { incarnation } satisfies Drain))
       // The member may have ended by the next view.
       return { view, entry }
     } catch (error) {

@@ -1,7 +1,7 @@
 /** Loads what the commands of `keelson cluster` do on an engine. No instance loads it. */
 import type { drainMember } from './cluster-drain.ts'
 import type { acceptLoss, findLoss } from './cluster-loss.ts'
-import type { makeCluster } from './cluster-making.ts'
+import type { changeCopies, makeCluster } from './cluster-making.ts'
 import type { beginMove, bytesToMove, endMove, moveShard } from './cluster-moving.ts'
 import type { surveyCluster } from './cluster-survey.ts'
 
@@ -9,6 +9,7 @@ import type { surveyCluster } from './cluster-survey.ts'
 export type ClusterTools = {
   readonly surveyCluster: typeof surveyCluster
   readonly makeCluster: typeof makeCluster
+  readonly changeCopies: typeof changeCopies
   readonly beginMove: typeof beginMove
   readonly bytesToMove: typeof bytesToMove
   readonly moveShard: typeof moveShard

@@ -4,18 +4,13 @@
  * cache is of an earlier count empties it: its rows may be the lost ones.
  */
 import type { Clock } from '../../clock.ts'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
-import type { SharedSession } from '../ports/shared-engine.ts'
+import { invalidArgument } from '../../errors.ts'
+import { entryText, type SharedSession } from '../ports/shared-engine.ts'
 import type { SharedHead } from '../ports/shared-log.ts'
-import {
-  type ClusterTerms,
-  factsIn,
-  instanceEntry,
-  type Loss,
-  lostEntry,
-} from '../shared/cluster-directory.ts'
+import { factsIn, instanceEntry, type Loss, lostEntry } from '../shared/cluster-directory.ts'
+import { makeLogs } from '../shared/shared-log-host.ts'
 import { statesAmong } from '../shared/snapshot-names.ts'
-import { logOf, surveyCluster } from './cluster-survey.ts'
+import { logOf, refuseRunning } from './cluster-survey.ts'
 import { runsOf, soundHead } from './sound-part.ts'
 
 /** A marked shard. */
@@ -51,10 +46,16 @@ const cutOf = async (session: SharedSession, shard: number) => {
   return { from, to: soundHead(from, runs, snapshots) }
 }
 
-/** Cuts the log where its damage begins, with the states of applications that were saved later. */
-const cutLog = async (session: SharedSession, shard: number): Promise<void> => {
+/**
+ * Cuts the log where its damage begins, with the states of applications that were saved later. A log
+ * that is gone is made again: members make none in a cluster that is there.
+ */
+const cutLog = async (session: SharedSession, clock: Clock, shard: number): Promise<void> => {
   const cut = await cutOf(session, shard)
-  if (!cut) return
+  if (!cut) {
+    await makeLogs((each) => session.log(`${each}`), clock, shard + 1)
+    return
+  }
   const prefix = `shard-${shard}/`
   const names = await session.files.list(`${prefix}state-`)
   for (const { name, lsn } of statesAmong(names.map((each) => each.slice(prefix.length))))
@@ -73,24 +74,15 @@ export const acceptLoss = async (
   signal: AbortSignal,
   shard: number,
 ): Promise<void> => {
-  const { members } = await surveyCluster(session, clock, signal)
-  const running = members.find(({ lease }) => lease === 'held')
-  if (running)
-    throw new KeelsonError(
-      'CONFLICT',
-      `the member ${running.member} runs: stop all members first`,
-      {
-        details: { member: running.member },
-      },
-    )
-  await cutLog(session, shard)
+  await refuseRunning(session, clock, signal)
+  await cutLog(session, clock, shard)
   const { directory } = session
   const view = await directory.view()
   const { terms } = factsIn(view)
   if (terms) {
-    const next: ClusterTerms = { ...terms, losses: terms.losses + 1 }
+    const next = entryText(instanceEntry, { ...terms, losses: terms.losses + 1 })
     const before = view.entries.get(instanceEntry)?.revision ?? 0
-    await directory.set(instanceEntry, before, JSON.stringify(next))
+    await directory.set(instanceEntry, before, next)
   }
   const name = lostEntry(shard)
   await directory.set(name, view.entries.get(name)?.revision ?? 0)

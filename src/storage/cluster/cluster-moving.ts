@@ -84,14 +84,18 @@ export const beginMove = async ({ directory }: SharedSession): Promise<void> => 
  * it is harmless.
  * @throws KeelsonError `CONFLICT` if it has other logs; `NO_SEGMENTS` if it lacks one
  */
-export const endMove = async (session: SharedSession, logs: readonly string[]): Promise<void> => {
+export const endMove = async (
+  session: SharedSession,
+  logs: readonly string[],
+  copies: number,
+): Promise<void> => {
   const { directory } = session
   const heads = await Promise.all(logs.map((_, shard) => session.log(`${shard}`).head()))
   const { terms } = factsIn(await directory.view())
   const isSame = heads.every(({ logId }, shard) => logId === logs[shard])
   if (!isSame || (terms && terms.shards !== logs.length))
     throw madeBefore(terms?.shards ?? logs.length)
-  if (!terms) await setTerms(directory, { shards: logs.length, losses: 0 })
+  if (!terms) await setTerms(directory, { shards: logs.length, copies, losses: 0 })
   const entry = (await directory.view()).entries.get(movingEntry)
   if (entry) await directory.set(movingEntry, entry.revision)
 }

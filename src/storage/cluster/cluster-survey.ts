@@ -26,6 +26,8 @@ export type LogSurvey = { readonly shard: number; readonly head?: SharedHead }
 export type ClusterSurvey = {
   /** `undefined`: the cluster was not made. */
   readonly shards: number | undefined
+  /** How many machines must have what is acknowledged. */
+  readonly copies: number | undefined
   readonly members: readonly MemberSurvey[]
   /** The newest owner, also after its lease. */
   readonly owner: Owner | undefined
@@ -47,12 +49,32 @@ export const surveyCluster = async (
   const { terms, owner, losses, members } = factsIn(view)
   const logs = Array.from({ length: terms?.shards ?? 0 }, (_, shard) => logOf(session, shard))
   return {
-    ...{ shards: terms?.shards, owner, losses, logs: await Promise.all(logs) },
+    ...{
+      shards: terms?.shards,
+      copies: terms?.copies,
+      owner,
+      losses,
+      logs: await Promise.all(logs),
+    },
     members: members.map(({ ended: _ended, revision: _revision, ...facts }) => ({
       ...facts,
       lease: leases.get(facts.member) ?? 'held',
     })),
   }
+}
+
+/** @throws KeelsonError `CONFLICT` while a member runs; `CLOSED` when `signal` was aborted */
+export const refuseRunning = async (
+  session: SharedSession,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { members } = await surveyCluster(session, clock, signal)
+  const running = members.find(({ lease }) => lease === 'held')
+  if (!running) return
+  throw new KeelsonError('CONFLICT', `the member ${running.member} runs: stop all members first`, {
+    details: { member: running.member },
+  })
 }
 
 /** The log of a shard. */

@@ -2,6 +2,8 @@
  * The port to an engine that keeps the state of several members: logs, a directory of small
  * entries, and files. A call without an answer means the same as in `shared-log.ts`.
  */
+import { KeelsonError } from '../../errors.ts'
+import { crc32 } from '../bytes/crc32.ts'
 import type { SharedLog } from './shared-log.ts'
 
 /** An entry of the directory. */
@@ -40,6 +42,35 @@ export interface Directory {
   set(name: string, revision: number, value?: string): Promise<number>
   /** Resolves as `SharedLog.moved` does, when the directory may have a later revision. */
   moved(revision: number, signal?: AbortSignal): Promise<void>
+}
+
+/** The value of an entry. Its checksum shows whether a member wrote all of it, for this name. */
+export const entryText = (name: string, content: object): string =>
+  JSON.stringify({ ...content, sum: crc32(Buffer.from(name + JSON.stringify(content))) })
+
+/**
+ * The content of an entry that `entryText` made; `undefined` if there is none.
+ * @throws KeelsonError `CORRUPT` for another value
+ */
+export const entryIn = <T extends object>(
+  { entries }: Pick<DirectoryView, 'entries'>,
+  name: string,
+): T | undefined => {
+  const entry = entries.get(name)
+  if (!entry) return undefined
+  const content = contentIn(entry.value)
+  if (content && entryText(name, content) === entry.value) return content as T
+  const message = `the entry ${name} of the engine's directory is damaged: ${entry.value}`
+  throw new KeelsonError('CORRUPT', message, { details: { entry: name, evidence: entry.value } })
+}
+
+const contentIn = (text: string): object | undefined => {
+  try {
+    const { sum: _, ...content } = JSON.parse(text)
+    return content
+  } catch {
+    return undefined
+  }
 }
 
 /** Files that never change: snapshots, and large values under the place of their record. */

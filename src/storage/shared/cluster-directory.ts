@@ -3,8 +3,10 @@
  * asked to leave, and which shards have lost acknowledged writes. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { DirectoryView } from '../ports/shared-engine.ts'
+import { type DirectoryView, entryIn } from '../ports/shared-engine.ts'
 import { type Lease, leaseIn, memberNames, type Owner, ownerIn } from './member-lease.ts'
+
+export { entryText } from '../ports/shared-engine.ts'
 
 /** The entry that the first member makes. */
 export const instanceEntry = 'instance'
@@ -22,11 +24,16 @@ export const beingMoved = (): KeelsonError =>
 /** The terms that all members have in common. */
 export type ClusterTerms = {
   readonly shards: number
+  /** How many machines must have what is acknowledged. */
+  readonly copies: number
   /** How often an operator has accepted a loss. Caches that were filled before are filled again. */
   readonly losses: number
 }
 
-/** The entry that asks a member to leave. Its value is the incarnation that is meant. */
+/** A request to leave, to one start of a member. */
+export type Drain = { readonly incarnation: string }
+
+/** The entry that asks a member to leave. */
 export const drainEntry = (member: string): string => `drain/${member}`
 
 /** The entry that says that a shard has lost acknowledged writes (invariant M7). */
@@ -60,21 +67,22 @@ export type DirectoryFacts = {
   readonly losses: readonly Loss[]
 }
 
-/** Reads a view. */
+/** Reads a view. @throws KeelsonError `CORRUPT` for entries that no member has written */
 export const factsIn = (view: DirectoryView): DirectoryFacts => {
   const { entries } = view
-  const terms = entries.get(instanceEntry)
-  const losses = [...entries]
-    .filter(([name]) => name.startsWith('lost/'))
-    .map(([, { value }]) => JSON.parse(value) as Loss)
+  const terms = entryIn<ClusterTerms>(view, instanceEntry)
+  const losses = [...entries.keys()]
+    .filter((name) => name.startsWith('lost/'))
+    .flatMap((name) => entryIn<Loss>(view, name) ?? [])
   return {
-    terms: terms && { losses: 0, ...(JSON.parse(terms.value) as { readonly shards: number }) },
+    terms,
     isMoving: !terms && entries.has(movingEntry),
     owner: ownerIn(view),
     members: memberNames(view).flatMap((member) => {
       const lease = leaseIn(view, member)
       const revision = entries.get(`member/${member}`)?.revision ?? 0
-      const isLeaving = entries.get(drainEntry(member))?.value === lease?.incarnation
+      const asked = entryIn<Drain>(view, drainEntry(member))
+      const isLeaving = asked !== undefined && asked.incarnation === lease?.incarnation
       return lease ? [{ ...lease, member, revision, isLeaving }] : []
     }),
     losses: losses.toSorted((one, other) => one.shard - other.shard),

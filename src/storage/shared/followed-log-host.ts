@@ -54,8 +54,7 @@ export const followedLogHost = (options: FollowedLogOptions): LogHost => {
   const handlers: Handlers = {
     inspect: (request) => calls.within(patienceMs, inspectLog(log, calls, request)),
     async open({ inspection }) {
-      const head = inspection.plan as SharedHead | null
-      if (!head) throw new KeelsonError('NO_SEGMENTS', 'the engine has no log')
+      const head = inspection.plan as SharedHead
       followed = await calls.within(patienceMs, follow({ log, calls, logId: head.logId }, head))
       // A blob is in the engine before a frame refers to it.
       filling = blobs?.follow(calls)

@@ -14,7 +14,7 @@
  *
  * The lease decides who tries to write. The logs decide who writes.
  */
-import type { DirectoryView } from '../ports/shared-engine.ts'
+import { type DirectoryView, entryIn, entryText } from '../ports/shared-engine.ts'
 
 /** One start of a member. */
 export type MemberIdentity = {
@@ -163,7 +163,7 @@ const rest = (state: LeaseState, { revision }: DirectoryView, other?: string): L
 const set = (view: DirectoryView, name: string, value: Lease | Owner): SetStep => ({
   ...{ kind: 'set', name },
   revision: view.entries.get(name)?.revision ?? 0,
-  value: JSON.stringify(value),
+  value: entryText(name, value),
 })
 
 /** Whether the entry of a member has no holder, or one whose lease has ended. */
@@ -178,18 +178,12 @@ const endOf = ({ seen, view, leaseMs: own }: LeaseState, member: string): number
   return (seen.get(memberName(member))?.since ?? Number.NEGATIVE_INFINITY) + leaseMs
 }
 
-// Only this file writes these entries.
-const contentOf = <T>({ entries }: DirectoryView, name: string): T | undefined => {
-  const entry = entries.get(name)
-  return entry && (JSON.parse(entry.value) as T)
-}
-
 /** The lease of a member. */
 export const leaseIn = (view: DirectoryView, member: string): Lease | undefined =>
-  contentOf(view, memberName(member))
+  entryIn(view, memberName(member))
 
 /** The owner of the instance. */
-export const ownerIn = (view: DirectoryView): Owner | undefined => contentOf(view, ownerName)
+export const ownerIn = (view: DirectoryView): Owner | undefined => entryIn(view, ownerName)
 
 /** The names of all members that have ever begun. */
 export const memberNames = ({ entries }: DirectoryView): readonly string[] =>
@@ -197,8 +191,15 @@ export const memberNames = ({ entries }: DirectoryView): readonly string[] =>
     .filter((name) => name.startsWith(memberName('')))
     .map((name) => name.slice(memberName('').length))
 
-/** The knowledge after an answered look. */
+/** Refuses a view whose later readings would fail. @throws KeelsonError `CORRUPT` */
+const refuseDamaged = (view: DirectoryView): void => {
+  ownerIn(view)
+  for (const member of memberNames(view)) leaseIn(view, member)
+}
+
+/** The knowledge after an answered look. @throws KeelsonError `CORRUPT` for a damaged entry */
 export const afterLook = (state: LeaseState, view: DirectoryView, now: number): LeaseState => {
+  refuseDamaged(view)
   const seen = new Map<string, Seen>()
   for (const [name, { revision }] of view.entries) {
     const before = state.seen.get(name)

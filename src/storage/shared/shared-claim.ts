@@ -3,7 +3,7 @@
  * acknowledged it, no earlier owner can append any more, and all groups before it are proven.
  */
 import type { Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import type { KeelsonError } from '../../errors.ts'
 import type { Inspection } from '../ports/log-host.ts'
 import type { SharedGroup, SharedHead, SharedLog } from '../ports/shared-log.ts'
 import { engineDown, headIn, ownersEnd, verdictOn } from './append-verdict.ts'
@@ -26,8 +26,8 @@ export type Claim = Omit<OwnedParts, 'clock' | 'payloadMax' | 'uploads'>
 /**
  * Claims the log with the epoch after the inspected one. If a late group of the owner before moves
  * the end, the claim goes after that group.
- * @throws KeelsonError `NO_SEGMENTS` without a log; `FENCED` if another owner has claimed it since
- * the inspection; `SHARD_DOWN` (reason `engine`) if it must be inspected again
+ * @throws KeelsonError `FENCED` if another owner has claimed it since the inspection; `SHARD_DOWN`
+ * (reason `engine`) if it must be inspected again
  */
 export const claimLog = async (
   { log, clock, patienceMs }: ClaimParts,
@@ -35,8 +35,7 @@ export const claimLog = async (
   { plan }: Inspection,
 ): Promise<Claim> => {
   // The plan comes from `inspectionOf`.
-  const inspected = plan as SharedHead | null
-  if (!inspected) throw new KeelsonError('NO_SEGMENTS', 'the engine has no log')
+  const inspected = plan as SharedHead
   const { logId, end, trimmed } = inspected
   let before = inspected
   const owner = Buffer.from(clock.randomBytes(8)).toString('hex')

@@ -22,19 +22,6 @@ export type Knowledge = {
   readonly needs: LogNeeds | undefined
 }
 
-/** A log that was not made. @throws KeelsonError `CORRUPT` if something proves that it was */
-export const inspectionOfNone = ({ evidence }: Knowledge): Inspection => {
-  const proof = evidence.find(({ lsn }) => lsn > 0)
-  if (proof) throw damaged(proof.lsn, `${proof.source} proves it, and the engine has no log`)
-  return {
-    ...{ exists: false, epoch: 0, firstLsn: 1, lastLsn: 0, provenLsn: 0, hasFrames: false },
-    ...sound,
-    snapshots: [],
-    remarks: [],
-    plan: null,
-  }
-}
-
 /** Nothing is cut from a shared log: a group is there whole, or not at all. */
 const sound = { tail: 'clean', cutBytes: 0 } as const
 
@@ -60,8 +47,10 @@ export const inspectionOf = (
     throw damaged(end.lsn, `the log ends there, and was trimmed up to lsn ${trimmed.lsn}`)
   const shown = needs?.shown?.walId === logId ? needs.shown : undefined
   const isOther = needs?.shown !== undefined && shown === undefined
+  // Another log may be meant. One that nobody has ever owned may not.
+  const isOwn = (walId?: string) => end.lsn === 0 || walId === undefined || walId === logId
   for (const { lsn, walId, source, byCaller = false } of evidence)
-    if (lsn > end.lsn && (walId === undefined || walId === logId))
+    if (lsn > end.lsn && isOwn(walId))
       throw damaged(
         lsn,
         `${source} proves it, and the log ends with lsn ${end.lsn}`,
@@ -114,6 +103,13 @@ const baseOf = (
 const damaged = (lsn: number, evidence: string, isLoss = true): KeelsonError =>
   new KeelsonError('CORRUPT', `the log in the engine lost lsn ${lsn}: ${evidence}`, {
     details: { lsn, evidence, isLoss },
+  })
+
+/** The engine has lost a whole log. */
+export const lostLog = (cause: KeelsonError): KeelsonError =>
+  new KeelsonError('CORRUPT', 'the engine has lost the log', {
+    details: { lsn: 1, evidence: cause.message, isLoss: true },
+    cause,
   })
 
 /** The mark of a frame as text, in the head of a trimmed log; empty without a frame. */

@@ -23,13 +23,13 @@ import {
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
 import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
-import { fenced, lossShown } from './append-verdict.ts'
+import { lossShown } from './append-verdict.ts'
 import { EngineCalls } from './engine-calls.ts'
 import { readGroupAt } from './group-reading.ts'
 import { markAt, OwnedLog } from './owned-log.ts'
 import type { SharedBlobs } from './shared-blobs.ts'
 import { type Claim, claimLog } from './shared-claim.ts'
-import { inspectionOf, inspectionOfNone, markIn, noFrame } from './shared-inspection.ts'
+import { inspectionOf, lostLog, markIn, noFrame } from './shared-inspection.ts'
 import type { SnapshotUploads } from './shared-snapshots.ts'
 
 /** The log, and how long its owner waits for the engine. */
@@ -69,7 +69,9 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
 
   const handlers: Handlers = {
     inspect: (request) => calls.within(patienceMs, inspectLog(log, calls, request)),
-    create: () => calls.within(patienceMs, create(log, calls, clock)),
+    create: async () => {
+      throw new KeelsonError('INVALID_ARGUMENT', 'a log in an engine is made with its cluster')
+    },
     async open({ options: logOptions, inspection }) {
       checkLogOptions(logOptions)
       const claim = await calls.within(patienceMs, claimed(options, calls, inspection))
@@ -149,17 +151,15 @@ export const inspectLog = async (
 ): Promise<Inspection> => {
   checkLogOptions(options)
   const head = await headOf(log, calls)
-  if (!head) return inspectionOfNone({ evidence, needs })
   return inspectionOf(head, { evidence, needs }, await shownMark(log, calls, head, needs?.shown))
 }
 
-/** The head; `undefined` if the log was not made. */
-const headOf = async (log: SharedLog, calls: EngineCalls): Promise<SharedHead | undefined> => {
+/** The head. The log was made before the first member could begin. @throws KeelsonError `CORRUPT` */
+const headOf = async (log: SharedLog, calls: EngineCalls): Promise<SharedHead> => {
   try {
     return await calls.ask(() => log.head())
   } catch (error) {
-    if (isKeelsonError(error, 'NO_SEGMENTS')) return undefined
-    throw error
+    throw isKeelsonError(error, 'NO_SEGMENTS') ? lostLog(error) : error
   }
 }
 
@@ -176,12 +176,16 @@ const shownMark = async (
   return markAt(await readGroupAt({ log, calls, logId }, shown.lsn), shown.lsn) ?? noFrame
 }
 
-const create = async (log: SharedLog, calls: EngineCalls, clock: Clock): Promise<null> => {
-  const logId = Buffer.from(clock.randomBytes(16)).toString('hex')
-  const { end } = await calls.ask(() => log.create(logId))
-  if (end.lsn === 0) return null
-  // Another member has made it since, and owns it.
-  throw calls.end(fenced(undefined))
+/** Makes the logs of a new cluster, and returns their heads. A log that is there stays as it is. */
+export const makeLogs = async (
+  logOf: (shard: number) => SharedLog,
+  clock: Clock,
+  shards: number,
+): Promise<readonly SharedHead[]> => {
+  const heads: SharedHead[] = []
+  for (let shard = 0; shard < shards; shard++)
+    heads.push(await logOf(shard).create(Buffer.from(clock.randomBytes(16)).toString('hex')))
+  return heads
 }
 
 const reportOf = (owned: OwnedLog, { remarks }: Inspection, lastTime: number): OpenReport => {

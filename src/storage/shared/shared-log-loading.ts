@@ -5,7 +5,7 @@ import type { followedLogHost } from './followed-log-host.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import type { logExporter } from './log-export.ts'
 import type { SharedBlobs } from './shared-blobs.ts'
-import type { sharedLogHost } from './shared-log-host.ts'
+import type { makeLogs, sharedLogHost } from './shared-log-host.ts'
 import type { SharedSnapshots } from './shared-snapshots.ts'
 import type { sharedTurnScanner } from './shared-turn-scan.ts'
 
@@ -13,6 +13,7 @@ import type { sharedTurnScanner } from './shared-turn-scan.ts'
 export type SharedStorage = {
   readonly sharedLogHost: typeof sharedLogHost
   readonly followedLogHost: typeof followedLogHost
+  readonly makeLogs: typeof makeLogs
   readonly LeaseKeeper: typeof LeaseKeeper
   readonly SharedSnapshots: typeof SharedSnapshots
   readonly SharedBlobs: typeof SharedBlobs

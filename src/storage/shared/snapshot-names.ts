@@ -22,17 +22,21 @@ export const epochIn = (name: string): number =>
  * later. @throws KeelsonError `CORRUPT` for another sort of name
  */
 export const namedIn = (snapshots: readonly SharedSnapshot[]): readonly NamedSnapshot[] => {
+  // A column of an engine may have anything.
+  if (!Array.isArray(snapshots)) throw unnamable(0, JSON.stringify(snapshots))
   const named = new Map<number, NamedSnapshot>()
   for (const { lsn, file } of snapshots) {
-    const [, at, bytes, sum] = /^snapshot-\d+-(\d+)-(\d+)-(\d+)$/.exec(file) ?? []
-    if (Number(at) !== lsn)
-      throw new KeelsonError('CORRUPT', `the log names the snapshot ${file}, which none can be`, {
-        details: { lsn, evidence: file },
-      })
+    const [, at, bytes, sum] = /^snapshot-\d+-(\d+)-(\d+)-(\d+)$/.exec(String(file)) ?? []
+    if (Number(at) !== lsn) throw unnamable(lsn, file)
     named.set(lsn, { lsn, bytes: Number(bytes), sum: Number(sum) })
   }
   return [...named.values()]
 }
+
+const unnamable = (lsn: number, evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', `the log names the snapshot ${evidence}, which none can be`, {
+    details: { lsn, evidence },
+  })
 
 /** A saved state in the engine. */
 export type SharedState = {

@@ -26,8 +26,8 @@ const clusterOptions = {
   /** It keeps the logs: `postgresEngine` of `keelson/postgres`. */
   engine: madeEngine,
   /**
-   * How many machines must have what is acknowledged. From 2 on, the server must have a
-   * synchronous standby.
+   * How many machines must have what is acknowledged, the same for all members. From 2 on, the
+   * server must have a synchronous standby.
    */
   copies: or(wholeFrom(1, 9), 1),
   /**

@@ -7,6 +7,7 @@ import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type {
   Directory,
   DirectoryFacts,
+  SharedHead,
   SharedSession,
   SharedStorage,
 } from '../../storage/index.ts'
@@ -50,29 +51,48 @@ export type DirectoryParts = {
 }
 
 /**
- * The terms of all members. The first one decides the number of shards.
- * @throws KeelsonError `CONFIG` for another number; `CONFLICT` while a folder is moved into the
- * cluster; `CORRUPT` if a shard has lost acknowledged
- * writes, and nobody has accepted that
+ * The terms of all members. The first member decides them, and makes the logs before: a log that is
+ * missing later was lost, and so were terms that are missing beside a log with frames.
+ * @throws KeelsonError `CONFIG` for other terms; `CONFLICT` while a folder is moved into the
+ * cluster; `CORRUPT` if a shard has lost acknowledged writes, and nobody has accepted that, or if
+ * the directory is damaged
  */
 export const agreedTerms = async (
   parts: DirectoryParts,
-  wanted: number | undefined,
+  { shards, copies }: { readonly shards: number | undefined; readonly copies: number },
+  makeLogs: (shards: number) => Promise<readonly SharedHead[]>,
 ): Promise<NonNullable<DirectoryFacts['terms']>> => {
   const { storage, directory, calls } = parts
-  for (;;) {
+  const { instanceEntry } = storage.directory
+  for (let hasFrames = false; ; ) {
     const view = await calls.ask(() => directory.view())
     const { terms, losses, isMoving } = storage.directory.factsIn(view)
     if (isMoving) throw storage.directory.beingMoved()
     const [loss] = losses
     if (loss) throw lostShard(loss)
     if (terms) {
-      if (wanted === undefined || wanted === terms.shards) return terms
-      throw configError('shards', `${terms.shards}, as the cluster was made with`, wanted)
+      if (shards !== undefined && shards !== terms.shards)
+        throw configError('shards', `${terms.shards}, as the cluster was made with`, shards)
+      if (copies !== terms.copies)
+        throw configError('cluster.copies', `${terms.copies}, as the cluster has`, copies)
+      return terms
     }
-    await setOnce(parts, storage.directory.instanceEntry, { shards: wanted ?? 1, losses: 0 })
+    if (hasFrames) throw lostTerms(instanceEntry)
+    const first = { shards: shards ?? 1, copies, losses: 0 }
+    const heads = await calls.ask(() => makeLogs(first.shards))
+    // Another member may have been faster: then the terms are there by now.
+    hasFrames = heads.some(({ end }) => end.lsn > 0)
+    if (!hasFrames) await setOnce(parts, instanceEntry, first)
   }
 }
+
+const lostTerms = (entry: string): KeelsonError =>
+  new KeelsonError(
+    'CORRUPT',
+    `the engine's directory has lost the entry ${entry}, and the logs of the cluster have frames; ` +
+      'restore it, or make it again with `keelson cluster create --shards N`',
+    { details: { entry } },
+  )
 
 /** The refusal to serve a shard that has lost acknowledged writes (invariant M7). */
 export const lostShard = ({
@@ -97,12 +117,13 @@ export const markLost = async (
 
 /** Makes an entry, unless it is there. */
 const setOnce = async (
-  { directory, calls }: DirectoryParts,
+  { storage, directory, calls }: DirectoryParts,
   name: string,
-  value: object,
+  content: object,
 ): Promise<void> => {
+  const value = storage.directory.entryText(name, content)
   try {
-    await calls.ask(() => directory.set(name, 0, JSON.stringify(value)))
+    await calls.ask(() => directory.set(name, 0, value))
   } catch (error) {
     // Another member was first, or an earlier attempt without an answer was.
     if (!isKeelsonError(error, 'CONFLICT')) throw error

@@ -29,10 +29,9 @@ export type Membership = {
 /** The part of one session. The parts of a shard are made when they are needed. */
 export const membershipOf = (
   { disk, clock }: Ports,
-  parts: Omit<Membership, 'logOf' | 'blobsOf'>,
+  parts: Omit<Membership, 'blobsOf'>,
 ): Membership => {
-  const { storage, session, leaseMs, dir } = parts
-  const logOf = once((shard) => session.log(`${shard}`))
+  const { storage, session, logOf, leaseMs, dir } = parts
   const blobsOf = once(
     (shard) =>
       new storage.SharedBlobs({
@@ -41,8 +40,12 @@ export const membershipOf = (
         patienceMs: patienceOf(leaseMs),
       }),
   )
-  return { ...parts, logOf, blobsOf }
+  return { ...parts, blobsOf }
 }
+
+/** One handle of the log of each shard. */
+export const logsOf = (session: SharedSession): Membership['logOf'] =>
+  once((shard) => session.log(`${shard}`))
 
 /** Makes the value of each shard when it is asked for first. */
 const once = <T>(make: (shard: number) => T): ((shard: number) => T) => {

@@ -24,7 +24,7 @@ import { EngineWait } from './engine-wait.ts'
 import { claimFolder } from './folder-claim.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
-import { membershipOf, ownersPorts } from './member-ports.ts'
+import { logsOf, type Membership, membershipOf, ownersPorts } from './member-ports.ts'
 import { Ownership } from './ownership.ts'
 import { RunningMember } from './running-member.ts'
 import { followUntil } from './standby.ts'
@@ -90,9 +90,13 @@ const attempt = async (parts: Parts): Promise<App | undefined> => {
   try {
     await clocksAgree(session, ports.clock, calls)
     const { directory } = session
-    const terms = await agreedTerms({ storage, directory, calls }, options.shards)
+    const logOf = logsOf(session)
+    const wanted = { shards: options.shards, copies: cluster.copies }
+    const terms = await agreedTerms({ storage, directory, calls }, wanted, (shards) =>
+      storage.makeLogs(logOf, ports.clock, shards),
+    )
     wait.served()
-    return await startedOn(session, terms, parts)
+    return await startedOn(session, logOf, terms, parts)
   } catch (error) {
     await session.close()
     if (!isOutrun(error)) throw error
@@ -102,11 +106,7 @@ const attempt = async (parts: Parts): Promise<App | undefined> => {
 }
 
 /** Whether a start failed because the engine was away, or another member was faster. */
-const isOutrun = (error: unknown): boolean =>
-  isAway(error) ||
-  isKeelsonError(error, 'FENCED') ||
-  // It has made the log since this one looked.
-  (isKeelsonError(error, 'CONFLICT') && error.details.lsn !== undefined)
+const isOutrun = (error: unknown): boolean => isAway(error) || isKeelsonError(error, 'FENCED')
 
 /** With the reason why the engine gave no answer, such as too many connections of a role. */
 const outrunText = (error: unknown): string =>
@@ -116,6 +116,7 @@ const outrunText = (error: unknown): string =>
 
 const startedOn = async (
   session: SharedSession,
+  logOf: Membership['logOf'],
   { shards, losses }: ClusterTerms,
   parts: Parts,
 ): Promise<App> => {
@@ -148,7 +149,9 @@ const startedOn = async (
     down: () => running.down,
     onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
     onFailure: (error) => {
-      if (isStarting) wait.because(reasonText(error))
+      // A damaged directory does not show who owns.
+      if (isKeelsonError(error, 'CORRUPT')) running.end(error)
+      else if (isStarting) wait.because(reasonText(error))
       else if (ownership.phase === 'unsure') running.waits.because(reasonText(error))
     },
     onView: (view) => {
@@ -159,7 +162,7 @@ const startedOn = async (
       if (losses[0]) running.end(lostShard(losses[0]))
     },
   })
-  const membership = membershipOf(ports, { storage, session, leaseMs, origin, dir })
+  const membership = membershipOf(ports, { storage, session, logOf, leaseMs, origin, dir })
   try {
     const turn = calls.ask(() => ownership.owned())
     await followUntil(turn, { options, ports, membership }, leaseMs)

@@ -4,7 +4,7 @@
  * is proven, and closes them. A round that has begun goes on to its end when the turn comes.
  */
 import { isAway } from '../../actors/index.ts'
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, reasonText } from '../../errors.ts'
 import type { SharedHead } from '../../storage/index.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
@@ -57,14 +57,19 @@ const unlessSettled = (work: Promise<void>, { clock }: Ports, ms: number): Promi
     work.then(settled, settled)
   })
 
-/** The ends of the logs in words; `undefined` if one was not made, or the engine is away. */
+/**
+ * The ends of the logs in words; `undefined` if the engine is away, or nobody has owned one. A round
+ * judges other failures.
+ */
 const headsOf = async ({ options, membership }: StandbyParts): Promise<string | undefined> => {
   const { logOf } = membership
   const heads = Array.from({ length: options.shards }, (_, shard) => logOf(shard).head())
   try {
-    return (await Promise.all(heads)).map(({ logId, end }: SharedHead) => logId + end.id).join()
-  } catch {
-    return undefined
+    const found: readonly SharedHead[] = await Promise.all(heads)
+    if (found.some(({ end }) => end.lsn === 0)) return undefined
+    return found.map(({ logId, end }) => logId + end.id).join()
+  } catch (error) {
+    return isAway(error) || isKeelsonError(error, 'UNKNOWN_OUTCOME') ? undefined : reasonText(error)
   }
 }
 

@@ -36,7 +36,9 @@ describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
     const engine = postgresEngine({ connectionString: server.url })
     const session = await engine.open({ cluster, copies: 1 })
     onTestFinished(() => session.close())
-    return session.log('0')
+    const log = session.log('0')
+    await log.create('ab'.repeat(16))
+    return log
   }
   const at = { dir: '', options: { maxFileSize: 64 * 1024, sectorBytes: 4096 } }
   const hostOf = (log: SharedLog) =>
@@ -44,12 +46,11 @@ describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
 
   logHostContract('in PostgreSQL', async () => {
     const log = await newLog()
-    return { ...at, makeHost: () => hostOf(log), during: (work) => work, refusal: 'FENCED' }
+    return { ...at, makeHost: () => hostOf(log), during: (work) => work, isMade: true }
   })
 
   test('whose connections are killed at any moment has each acknowledged frame once, in order', async () => {
     const host = hostOf(await newLog())
-    await host.run('create', at)
     const inspection = await host.run('inspect', { ...at, evidence: [] })
     await host.run('open', { ...at, inspection })
     const kill = `select pg_terminate_backend(pid) from pg_stat_activity

@@ -1,5 +1,6 @@
 /** A loss that one member has found: no member goes on, until `keelson cluster accept-loss`. */
 import { expect, test } from 'vitest'
+import { entryText } from '../../../src/storage/shared/cluster-directory.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
@@ -58,8 +59,8 @@ test('no loss is accepted while a member runs', async () => {
   const members = new Members()
   const { directory } = members.engine.connect('c')
   const loss = { shard: 0, member: 'b', message: 'it is gone', at: 0 }
-  await members.during(directory.set('lost/0', 0, JSON.stringify(loss)))
-  const lease = JSON.stringify({ incarnation: 'i', leaseMs })
+  await members.during(directory.set('lost/0', 0, entryText('lost/0', loss)))
+  const lease = entryText('member/a', { incarnation: 'i', leaseMs })
   const revision = await members.during(directory.set('member/a', 0, lease))
 
   const accepted = codeOf(clusterHere(members, 'accept-loss 0 --yes'))

@@ -47,6 +47,98 @@ test.each([
   }
 })
 
+test.each(['a', 'b'])('a deleted head is CORRUPT and marked: member %s', async (member) => {
+  const members = await closedCluster()
+  kept(members)
+  ;(members.engine.inside('c').logs as Map<string, unknown>).delete('0')
+
+  expect(await outcome(members, member)).toBe('CORRUPT 0')
+})
+
+test('a shard whose head was deleted goes on empty after its loss was accepted', async () => {
+  const members = await closedCluster()
+  ;(members.engine.inside('c').logs as Map<string, unknown>).delete('0')
+  expect(await outcome(members)).toBe('CORRUPT 0')
+
+  await members.during(clusterHere(members, 'accept-loss 0 --yes'))
+
+  const app = await members.start('a')
+  expect(app.store.get('k0')).toBeUndefined()
+  await members.during(app.store.put('k0', 'again'))
+  await members.during(app.close())
+  expect((await members.start('b')).store.get('k0')).toBe('again')
+})
+
+/** The values of an entry with each of its bytes changed. */
+const changed = (value: string): string[] =>
+  Array.from(value, (char, at) => {
+    const code = char.charCodeAt(0) ^ 1
+    return value.slice(0, at) + String.fromCharCode(code) + value.slice(at + 1)
+  })
+
+const entriesOf = (members: Members) =>
+  members.engine.inside('c').entries as Map<string, { value: string; revision: number }>
+
+test.each(['instance', 'owner', 'member/a'])(
+  'any changed byte of the entry %s of the directory is CORRUPT',
+  async (name) => {
+    const members = await closedCluster()
+    const entry = entriesOf(members).get(name)
+    if (!entry) throw new Error(`there is no entry ${name}`)
+    for (const value of changed(entry.value)) {
+      entriesOf(members).set(name, { ...entry, value })
+      const { directory } = members.engine.connect('c')
+      const view = await members.during(directory.view())
+      expect(() => factsIn(view), value).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+    }
+    const started = members.start('b')
+    await expect(started).rejects.toMatchObject({ code: 'CORRUPT', details: { entry: name } })
+
+    entriesOf(members).set(name, entry)
+    expect(await outcome(members)).toBe('whole')
+  },
+)
+
+test('a running owner ends with CORRUPT when an entry of the directory is damaged', async () => {
+  const members = new Members()
+  const app = await members.start('a')
+  const { directory } = members.engine.connect('c')
+  await members.during(directory.set('member/b', 0, 'no entry'))
+
+  expect(await members.during(app.closed)).toEqual([
+    'shutdown',
+    expect.objectContaining({
+      code: 'CORRUPT',
+      details: expect.objectContaining({ entry: 'member/b' }),
+    }),
+  ])
+})
+
+test('deleted terms beside a log with frames are CORRUPT, and are made again with the same number of shards', async () => {
+  const members = new Members()
+  const app = await members.start('a', { shards: 2 })
+  for (const [at, key] of keys.entries()) await members.during(app.store.put(key, at))
+  await members.during(app.close())
+  entriesOf(members).delete('instance')
+  for (const shards of [1, 2])
+    await expect(members.start('b', { shards })).rejects.toMatchObject({ code: 'CORRUPT' })
+
+  const other = members.during(clusterHere(members, 'create --shards 1'))
+  await expect(other).rejects.toMatchObject({ code: 'CONFIG' })
+  await members.during(clusterHere(members, 'create --shards 2'))
+  expect(await outcome(members)).toBe('whole')
+})
+
+test.each(['owner', 'member/a'])(
+  'a deleted entry %s of the directory loses nothing',
+  async (name) => {
+    const members = await closedCluster()
+    entriesOf(members).delete(name)
+
+    expect(await outcome(members)).toBe('whole')
+  },
+)
+
 const other = 'ab'.repeat(16)
 const changes: readonly [string, (group: SharedGroup) => SharedGroup][] = [
   ['end.lsn', (group) => ({ ...group, end: { ...group.end, lsn: group.end.lsn + 100 } })],
@@ -88,6 +180,8 @@ const heads: readonly [string, (head: SharedHead) => SharedHead][] = [
   ['trimmed_lsn', (head) => ({ ...head, trimmed: { ...head.trimmed, lsn: 3 } })],
   ['trimmed_lsn at the end', (head) => ({ ...head, trimmed: { lsn: head.end.lsn, mark: '' } })],
   ['snapshots', (head) => ({ ...head, snapshots: [{ lsn: 4, file: 'snapshot-1-5-100-7' }] })],
+  ['snapshots that is no list', (head) => ({ ...head, snapshots: {} as never })],
+  ['snapshots without names', (head) => ({ ...head, snapshots: [1] as never })],
   ['everything', (head) => ({ ...head, end: sharedStart })],
 ]
 

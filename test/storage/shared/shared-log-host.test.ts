@@ -15,9 +15,11 @@ const at = { dir: '', options: small }
 
 logHostContract('kept by an engine', async () => {
   const clock = virtualClock()
-  const log = (await new SimulatedEngine({ clock }).open({ cluster: 'c' })).log('0')
+  const engine = new SimulatedEngine({ clock })
+  engine.makeLog('c', '0')
+  const log = engine.connect('c').log('0')
   const makeHost = () => sharedLogHost({ log, clock, patienceMs, uploads: noUploads })
-  return { ...at, makeHost, during: (work) => work, refusal: 'FENCED' }
+  return { ...at, makeHost, during: (work) => work, isMade: true }
 })
 
 const opened = async (host: LogHost): Promise<LogHost> => {
@@ -30,6 +32,7 @@ const opened = async (host: LogHost): Promise<LogHost> => {
 const world = async () => {
   const clock = virtualClock()
   const engine = new SimulatedEngine({ clock })
+  engine.makeLog('c', '0')
   const session = await engine.open({ cluster: 'c' })
   /** The log; while it is away, no call gets an answer. */
   const log = session.log('0')
@@ -42,7 +45,6 @@ const world = async () => {
   })
   const makeHost = () => sharedLogHost({ log: proxy, clock, patienceMs, uploads: noUploads })
   const host = makeHost()
-  await host.run('create', at)
   await opened(host)
   for (const number of [1, 2, 3]) await commit(host, number)
   const goAway = (isSo: boolean): void => {

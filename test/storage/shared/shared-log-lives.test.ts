@@ -36,6 +36,7 @@ class Life {
 
   constructor(seed: number) {
     this.engine = new SimulatedEngine({ clock: this.clock, seed, faults })
+    this.engine.makeLog('c', '0')
     this.random = seededRandom(seed + 1_000_000)
   }
 
@@ -82,11 +83,6 @@ class Member {
 
   async #reign(host: LogHost): Promise<void> {
     const inspection = await host.run('inspect', { ...at, evidence: [] })
-    if (!inspection.exists) {
-      // The other member may have made it, and written.
-      await host.run('create', at)
-      return
-    }
     const { epoch } = await host.run('open', { ...at, inspection })
     while (!this.#life.draws(0.1)) {
       if (this.#life.draws(0.15)) this.#session.pause(300 * this.#life.random())

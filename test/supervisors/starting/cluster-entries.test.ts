@@ -1,6 +1,6 @@
 /** Entries of the directory that members obey: one is asked to leave, and a shard has lost acknowledged writes. */
 import { expect, test } from 'vitest'
-import { factsIn } from '../../../src/storage/shared/cluster-directory.ts'
+import { entryText, factsIn } from '../../../src/storage/shared/cluster-directory.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
 const directoryOf = (members: Members) => members.engine.connect('c').directory
@@ -24,7 +24,7 @@ test('an owner that is asked to leave closes in order, and a standby owns at onc
   )?.incarnation
 
   const began = members.clock.monotonic()
-  await set(members, 'drain/a', incarnation)
+  await set(members, 'drain/a', entryText('drain/a', { incarnation }))
   const app = await members.during(standby)
 
   expect(members.clock.monotonic() - began).toBeLessThan(leaseMs)
@@ -41,7 +41,7 @@ test('a standby that is asked to leave rejects its start, and a later start is n
     ({ member }) => member === 'b',
   )?.incarnation
 
-  await set(members, 'drain/b', incarnation)
+  await set(members, 'drain/b', entryText('drain/b', { incarnation }))
   await expect(members.during(standby)).resolves.toMatchObject({ code: 'CLOSED' })
 
   let isOver = false
@@ -74,7 +74,8 @@ test('who finds that commits were lost marks the shard; no member serves it befo
   // Its empty cache knows of nothing.
   await expect(members.start('b')).rejects.toMatchObject({ code: 'CORRUPT', details: { shard: 0 } })
 
-  await set(members, 'instance', JSON.stringify({ shards: 1, losses: 1 }))
+  const terms = { shards: 1, copies: 1, losses: 1 }
+  await set(members, 'instance', entryText('instance', terms))
   await set(members, 'lost/0', undefined)
   const again = await members.start('a')
 

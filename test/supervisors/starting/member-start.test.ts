@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import type { SharedLog } from '../../../src/storage/index.ts'
+import { entryText } from '../../../src/storage/shared/cluster-directory.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 import type { SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 
@@ -104,6 +105,18 @@ test('options of a local log are refused, and wrong ones of the cluster', async 
     ['cluster.leaseMs', { cluster: { leaseMs: 10 } }],
   ] as const)
     expect(await pathOf(more)).toBe(`CONFIG ${path}`)
+})
+
+test('a member with another number of copies than the cluster has is CONFIG with both numbers', async () => {
+  const members = new Members()
+  const two = { cluster: { copies: 2 } as never }
+  await members.during((await members.start('a', two)).close())
+
+  await expect(members.start('b')).rejects.toMatchObject({
+    code: 'CONFIG',
+    message: expect.stringMatching(/cluster\.copies.*2.*1/),
+  })
+  await expect(members.start('b', two)).resolves.toBeDefined()
 })
 
 test('a start that waits for the owner ends when it is aborted', async () => {
@@ -258,7 +271,8 @@ test('a standby that lost its turn connects again and waits, although the engine
   refusal = new KeelsonError('CONFIG', 'fsync is off')
   // Somebody has ended the lease of the standby.
   const entry = (await members.during(lane.view())).entries.get('member/b')
-  const ended = JSON.stringify({ ...JSON.parse(entry?.value ?? ''), ended: true })
+  const { sum: _, ...lease } = JSON.parse(entry?.value ?? '')
+  const ended = entryText('member/b', { ...lease, ended: true })
   await members.during(lane.set('member/b', entry?.revision ?? 0, ended))
   await members.clock.advance(5_000)
   expect(members.steps).toContain('b: waiting refusing: CONFIG: fsync is off')

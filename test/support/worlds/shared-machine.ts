@@ -142,6 +142,7 @@ class Link {
   constructor(engine: SimulatedEngine) {
     this.engine = engine
     this.session = engine.connect('c')
+    for (let shard = 0; shard < shardsMax; shard++) engine.makeLog('c', `${shard}`)
   }
 
   logOf(shard: number): SharedLog {

@@ -151,6 +151,15 @@ export class SimulatedEngine implements SharedEngine {
     return log
   }
 
+  /** The log is there, as members make it before the first one begins. */
+  makeLog(cluster: string, name: string): void {
+    const logId = Buffer.from(this.clock.randomBytes(16)).toString('hex')
+    const trimmed = { lsn: 0, mark: '' }
+    const head = { logId, end: sharedStart, trimmed, snapshots: [], features: 0 }
+    const { logs } = this.#cluster(cluster)
+    if (!logs.has(name)) logs.set(name, { head, groups: [] })
+  }
+
   /** Loses the groups after `lsn`, as a promotion of a standby that was behind does. */
   loseTail(cluster: string, name: string, lsn: number): void {
     const log = this.kept(cluster, name)
