@@ -32,8 +32,8 @@ export const removeFields = (rows: ChangedRows, key: string): void => {
 }
 
 /**
- * The compound under `key`: its head, or a refusal. An absent compound has no head, and the fields
- * of an expired one are removed.
+ * The compound under `key`: its head, or a refusal. An absent compound has no head. An
+ * expired value or compound is removed, with its fields.
  */
 const openCompound = (
   rows: ChangedRows,
@@ -42,10 +42,11 @@ const openCompound = (
 ): { readonly kind: 'compound'; readonly head: Row | undefined } | Refusal => {
   const head = rows.get(key)
   if (!head) return { kind: 'compound', head }
-  const isCompound = head.value.tag === rowTags.compound
   if (!isExpired(head, time))
-    return isCompound ? { kind: 'compound', head } : refused('WRONG_TYPE', key)
-  if (isCompound) removeFields(rows, key)
+    return head.value.tag === rowTags.compound
+      ? { kind: 'compound', head }
+      : refused('WRONG_TYPE', key)
+  removeFields(rows, key)
   rows.set(key, undefined)
   return { kind: 'compound', head: undefined }
 }

@@ -9,7 +9,7 @@ import {
 } from '../../../src/storage/commitments/commitment-header.ts'
 import { noDigest } from '../../../src/storage/commitments/digests.ts'
 import { commitmentsFolder, historyParts } from '../../../src/storage/commitments/history-files.ts'
-import { nodeCount } from '../../../src/storage/commitments/mountains.ts'
+import { Mountains, nodeCount } from '../../../src/storage/commitments/mountains.ts'
 import {
   type HistoryReader,
   readHistory,
@@ -323,6 +323,7 @@ describe('a reader of a chain', () => {
       expect(heads.map((_, at) => history.headAt(at + 1))).toEqual(heads)
       expect(heads.map((_, at) => history.header(at).header.seq)).toEqual([...heads.keys()])
       expect(history.head).toEqual(heads.at(-1))
+      expect(history.rootAt(0)).toBe(new Mountains('history').root())
       for (const bad of [-1, 21, 1.5])
         expect(refusal(() => history.rootAt(bad))).toEqual([
           ...['INVALID_ARGUMENT', `the chain has 20 headers, not ${bad}`],
@@ -350,6 +351,25 @@ describe('a reader of a chain', () => {
         {},
       ])
       expect(refusal(() => history.consistencyProof(2, 2))).toBe(undefined)
+    })
+  })
+
+  test('says that a record is of a time without commitments', () => {
+    const { world, log } = openedLog()
+    commit(log, [payload(1)])
+    log.handle('close', { projectedLsn: 0 })
+    const on = world.on(world.disk, { ...small, commitments: {} })
+    const next = on.open().log
+    for (let number = 2; number < 4; number++) commit(next, [payload(number)])
+    next.abandon()
+    const covered = framesOf(on).findLast(({ content }) => content.kind !== 'commitment')?.lsn ?? 0
+
+    reading(on, (history) => {
+      expect(history.recordProof({ lsn: covered, index: 0 }).record.lsn).toBe(covered)
+      expect(refusal(() => history.recordProof({ lsn: 1, index: 0 }))).toEqual([
+        ...['INVALID_ARGUMENT', 'lsn 1 was written while commitments were off'],
+        {},
+      ])
     })
   })
 

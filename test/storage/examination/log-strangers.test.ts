@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
+import { verifying, verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import {
   commit,
   dir,
@@ -121,6 +121,28 @@ describe('a segment of a diverged copy', () => {
         const isPure = frames.every(isOurs) || frames.every(isTheirs)
         if (!isPure) expect.fail(`segments ${from} to ${end} are theirs, and both are mixed`)
       }
+  })
+
+  test('lets progress count the bytes of files alone, also of those that are read again', () => {
+    const { ours, theirs, pairs } = twoTimelines(900)
+    const [own = '', foreign = ''] = pairs[3] ?? []
+    exchange(ours, theirs, own, foreign)
+    const sizes = new Map(
+      segmentsOn(ours.disk).map((path) => [
+        path.slice(dir.length + 1),
+        ours.disk.entry(path)?.size,
+      ]),
+    )
+
+    const steps = [...verifying(ours.disk, dir)]
+
+    const all = [...sizes.values()].reduce<number>((sum, size) => sum + (size ?? 0), 0)
+    for (const { what, bytes, totalBytes } of steps) {
+      expect([all, sizes.get(what)]).toContain(totalBytes)
+      expect(bytes).toBeLessThanOrEqual(totalBytes)
+    }
+    const again = steps.filter(({ totalBytes }) => totalBytes !== all)
+    expect(again.map(({ what }) => what)).toContain(pairs[2]?.[0].slice(dir.length + 1))
   })
 
   test('in the place of the newest makes the end of the log uncertain', () => {

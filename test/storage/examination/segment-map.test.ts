@@ -331,6 +331,23 @@ describe('the facts of a segment', () => {
   })
 })
 
+test('frames that continue the header are the log, whatever heavier chain begins within them', () => {
+  const first = fileOf(data(3))
+  const other = fileOf([[frameTypes.data, badUnits], ...data(6)])
+  const [, second] = other.frames
+  const bytes = new Uint8Array(6 * sector)
+  other.file.read(bytes, second?.offset ?? 0)
+  // One sector is damaged between them. The chain behind it begins with the second lsn again.
+  const behind = 4096 + 4 * sector
+  first.change(behind - sector, Uint8Array.of(1, 2, 3))
+  first.change(behind, bytes)
+
+  expect(shown(first.map())).toEqual([
+    [100, 103, 3],
+    [103, 107, 4],
+  ])
+})
+
 describe('a search finds a frame at any place', () => {
   const chunk = 256 * 1024
   const area = { offset: 4096, known: start, limit: 3 * chunk }

@@ -78,6 +78,25 @@ test('a field that is removed leaves the others, and the last one takes the comp
   expect([[...rows.fields('a')], rows.get('a')]).toEqual([[], undefined])
 })
 
+test('a value or a compound that is to expire at once is removed, with all its fields', () => {
+  const rows = new ChangedRows(new MapRows())
+  const apply = (command: Command) =>
+    applyUnits(command, rows, { lsn: 1, time: now }, rows) as readonly unknown[]
+  const fields = ['x', 'y'].map((field) => [field, text(field)] as const)
+  apply({ kind: 'putFields', key: 'a', fields })
+  apply({ kind: 'put', key: 'b', value: text('b'), expiry: noExpiry })
+  const expire = (key: string, ms: number) =>
+    apply({ kind: 'expire', key, expiry: { kind: 'at', ms } })
+
+  for (const key of ['a', 'b']) {
+    expect(expire(key, now + 1)).toEqual([{ kind: 'expire', existed: true }])
+    expect(rows.get(key)?.expiresAt).toBe(now + 1)
+    expect(expire(key, now)).toEqual([{ kind: 'expire', existed: true }])
+    expect([rows.get(key), [...rows.fields(key)]]).toEqual([undefined, []])
+    expect(expire(key, now + 1)).toEqual([{ kind: 'expire', existed: false }])
+  }
+})
+
 test('a put alone in its frame is answered as that', () => {
   const put: Command = { kind: 'put', key: 'a', value: text('v'), expiry: noExpiry }
   const rows = new ChangedRows(new MapRows())

@@ -152,6 +152,23 @@ describe('content in a blob', () => {
     }
   })
 
+  test('of which a value has a piece is equal to the bytes of that piece', () => {
+    const ref = refTo(Buffer.from('abcd'))
+    for (const [from, to] of [
+      [0, 4],
+      [0, 3],
+      [1, 4],
+      [1, 3],
+    ] as const) {
+      const parts = [{ kind: 'blob', ref, from, to }] as const
+      const stored: StoredValue = { tag: 3, bytes: encodeRope({ content: 2, parts }) }
+      for (const text of ['abcd', 'abc', 'bcd', 'bc'])
+        expect(valuesEqual(stored, encodeValue(Buffer.from(text)), read)).toBe(
+          text === 'abcd'.slice(from, to),
+        )
+    }
+  })
+
   test('of other lengths differs, also by zeros at its end alone, and is not read', () => {
     const parts = appendToRope(
       blobRope(2, refTo(Uint8Array.of(1))),
