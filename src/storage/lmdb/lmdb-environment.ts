@@ -96,11 +96,16 @@ type Load = () => Promise<{ readonly open: (opening: Opening) => LmdbDatabase }>
 
 /**
  * Loads LMDB. Its native module is large, so the first projection loads it and not an import.
- * @throws KeelsonError `CONFIG` when there is no native module for this machine
+ * `place`: the address of this file.
+ * @throws KeelsonError `CONFIG` when Keelson is in a bundle, or LMDB cannot be loaded
  */
-export const loadLmdb = async (load: Load = () => import('lmdb')): Promise<OpenDatabase> => {
+export const loadLmdb = async (
+  load: Load = () => import('lmdb'),
+  place: string | undefined = import.meta.url,
+): Promise<OpenDatabase> => {
+  if (isBundled(place)) throw bundled(place)
   const { open } = await load().catch((error: unknown) => {
-    throw notInstalled(error)
+    throw notLoaded(error)
   })
   const disk = nodeDisk()
   return (dir, mapBytes) => {
@@ -122,15 +127,40 @@ export const loadLmdb = async (load: Load = () => import('lmdb')): Promise<OpenD
   }
 }
 
-/** Dependencies that were copied from another platform, or installed without optional ones. */
-const notInstalled = (error: unknown): KeelsonError => {
+/**
+ * Whether a bundler has moved this code. Its threads would then begin with the user's program, and
+ * LMDB would not find its native module. In CommonJS a bundle has no address.
+ */
+const isBundled = (place: string | undefined): boolean =>
+  !/\/(dist\/(chunks|storage)|src\/storage\/lmdb)\/[^/]+$/.test(place ?? '')
+
+const bundled = (place: string | undefined): KeelsonError =>
+  new KeelsonError(
+    'CONFIG',
+    'keelson is in a bundle, where it has no threads and no LMDB: leave packages out of the bundle, as esbuild does with --packages=external',
+    { details: { path: 'package', expected: 'keelson as a package of its own', found: place } },
+  )
+
+/** What helps depends on the cause: without a remedy that is known to help, only the cause is said. */
+const notLoaded = (error: unknown): KeelsonError => {
   const machine = `${process.platform} ${process.arch}`
   const found = error instanceof Error ? error.message : String(error)
-  const remedy = 'install the dependencies on this machine: npm ci, then npm rebuild lmdb'
-  return new KeelsonError('CONFIG', `lmdb cannot be loaded on ${machine}: ${remedy} (${found})`, {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const remedy = remedyFor(code, found)
+  const advice = remedy === undefined ? '' : `: ${remedy}`
+  return new KeelsonError('CONFIG', `lmdb cannot be loaded on ${machine}${advice} (${found})`, {
     details: { path: 'lmdb', expected: `the native module of lmdb for ${machine}`, found },
     cause: error,
   })
+}
+
+const remedyFor = (code: unknown, found: string): string | undefined => {
+  if (code === 'ERR_MODULE_NOT_FOUND' && found.includes("'lmdb'"))
+    return 'the package is missing: install the dependencies of keelson with npm ci'
+  // Dependencies that were copied from another platform, or installed without optional ones.
+  if (code === 'ERR_DLOPEN_FAILED' || found.startsWith('No native build'))
+    return 'install the dependencies on this machine: npm ci, then npm rebuild lmdb'
+  return undefined
 }
 
 /** The facts of lmdb-js about an environment and the tree of its rows. */

@@ -119,15 +119,45 @@ test('a cut file does not open', async () => {
   await release()
 })
 
-test('without its native module LMDB is CONFIG, with the machine and the remedy', async () => {
-  const load = () => Promise.reject(new Error('no prebuilt binary'))
-
-  await expect(loadLmdb(load)).rejects.toMatchObject({
-    code: 'CONFIG',
-    message: expect.stringMatching(/npm rebuild lmdb \(no prebuilt binary\)$/),
-    details: { path: 'lmdb', found: 'no prebuilt binary' },
+test.each([
+  [
+    'its native module',
+    new Error('No native build was found for platform=linux'),
+    /: install the dependencies on this machine: npm ci, then npm rebuild lmdb \(No native/,
+  ],
+  [
+    'a native module of this machine',
+    Object.assign(new Error('invalid ELF header'), { code: 'ERR_DLOPEN_FAILED' }),
+    /npm rebuild lmdb \(invalid ELF header\)$/,
+  ],
+  [
+    'its package',
+    Object.assign(new Error("Cannot find package 'lmdb'"), { code: 'ERR_MODULE_NOT_FOUND' }),
+    /: the package is missing: .* npm ci \(Cannot find package 'lmdb'\)$/,
+  ],
+  ['a cause that is known', new Error('odd'), /^lmdb cannot be loaded on \S+ \S+ \(odd\)$/],
+])('LMDB without %s is CONFIG, with the remedy for this cause', async (_, cause, message) => {
+  await expect(loadLmdb(() => Promise.reject(cause))).rejects.toMatchObject({
+    ...{ code: 'CONFIG', message: expect.stringMatching(message), cause },
+    details: { path: 'lmdb', found: cause.message },
   })
 })
+
+test.each(['file:///app/out/app.mjs', 'file:///app/dist/index.js', ''])(
+  'in a bundle (%j, empty in CommonJS) LMDB is not loaded, and the refusal says how to leave packages out',
+  async (place) => {
+    let loads = 0
+    const load = () => Promise.reject(new Error(`load ${++loads}`))
+
+    const started = loadLmdb(load, place)
+
+    await expect(started).rejects.toMatchObject({
+      ...{ code: 'CONFIG', message: expect.stringContaining('--packages=external') },
+      details: { path: 'package' },
+    })
+    expect(loads).toBe(0)
+  },
+)
 
 test('a store that may not grow refuses the commit and keeps what it has; a larger bound lets it go on', async () => {
   const { projections, dir, release } = make({ firstMapBytes: 1 << 20 })
