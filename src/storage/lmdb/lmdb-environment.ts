@@ -138,10 +138,10 @@ const bundled = (place: string | undefined): KeelsonError =>
   new KeelsonError(
     'CONFIG',
     'keelson is in a bundle, where it has no threads and no LMDB: leave packages out of the bundle, as esbuild does with --packages=external',
-    { details: { path: 'package', expected: 'keelson as a package of its own', found: place } },
+    { details: { path: 'package', expected: 'keelson outside of the bundle', found: place } },
   )
 
-/** What helps depends on the cause: without a remedy that is known to help, only the cause is said. */
+/** The remedy depends on the cause. If none is known to help, only the cause is given. */
 const notLoaded = (error: unknown): KeelsonError => {
   const machine = `${process.platform} ${process.arch}`
   const found = error instanceof Error ? error.message : String(error)
