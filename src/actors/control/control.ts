@@ -242,10 +242,7 @@ const suspending = (
     hold(shard, context, suspension, request),
   )
   const answered = outcomes.then((all) => {
-    for (const { suspensions } of state.shards) {
-      const here = suspensions.byToken.get(token)
-      if (here) here.answered = true
-    }
+    for (const { suspensions } of state.shards) suspensions.answered(token)
     return { token, ...all }
   })
   answer(context.from, answered)

@@ -176,11 +176,7 @@ export class LmdbWriterHandle {
    */
   markMirrorDegraded(reason: string): number {
     if (!isText(reason)) throw invalidArgument('reason', 'a string', reason)
-    const writer = this.#writer
-    const epoch = this.#shard.projection.markMirrorDegraded(reason)
-    tell(this.#system, this.#shard, 'lmdb.degraded', { reason, failures: 0 })
-    LmdbWriter.reconcileNow(writer)
-    return epoch
+    return LmdbWriter.markDegraded(this.#writer, this.#shard, this.#system, reason)
   }
 
   #add(derivation: Derivation): void {

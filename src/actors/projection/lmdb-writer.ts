@@ -16,6 +16,7 @@ import {
   ok,
   type Ref,
   reply,
+  type System,
   stop,
 } from '../../runtime/index.ts'
 import { producerLsnOf, producerRowKey } from '../../storage/index.ts'
@@ -98,7 +99,7 @@ export type Messages = {
     makeRoom: () => void
     /** Derived rows wait in the `Shard` value. */
     derivedEnqueued: () => void
-    /** A reconcile was asked for, or the projection was marked as degraded. */
+    /** A reconcile was asked for. */
     reconcile: () => void
   }
   infos: Steps['infos']
@@ -250,7 +251,6 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       noReply(wait(state, { lsn: state.feed.targetLsn, derived: 0, ...unheard }, context)),
     derivedEnqueued: (state, _, context) => noReply(step(state, context)),
     reconcile: (state, _, context) => {
-      if (state.shard.projection.isMarked) report(state.shard, 'failed', context)
       reconcile(state, context)
       return noReply(state)
     },
@@ -369,7 +369,24 @@ export const rebuildProjection = (
   timeoutMs: number,
 ): Promise<void> => call(writer, 'rebuildProjection', name, { timeoutMs })
 
-/** Notifies the writer: the projection is dirty or marked. */
+/**
+ * Marks the projection as degraded, which is its mode when this returns. A writer that holds, or does
+ * not know its position yet, takes the mode afterwards. Returns the epoch of the mark.
+ */
+export const markDegraded = (
+  writer: Ref<Messages>,
+  shard: ProjectionShard,
+  system: System,
+  reason: string,
+): number => {
+  const epoch = shard.projection.markMirrorDegraded(reason)
+  report(shard, 'failed', { system })
+  tell(system, shard, 'lmdb.degraded', { reason, failures: 0 })
+  reconcileNow(writer)
+  return epoch
+}
+
+/** Notifies the writer: the projection is dirty. */
 export const reconcileNow = (writer: Ref<Messages>): void => {
   cast(writer, 'reconcile', undefined)
 }

@@ -336,14 +336,11 @@ export const wait = (state: State, waiter: Waiter, context: Context): State => {
 
 /** Sets a suspension from flushing to holding, if it has not ended. */
 export const hold = (state: State, token: string, context: Context): boolean => {
-  const suspension = state.shard.suspensions.byToken.get(token)
-  if (!suspension) return false
-  suspension.state = 'holding'
+  const { suspensions } = state.shard
+  if (!suspensions.held(token)) return false
   report(state.shard, 'suspended', context)
-  tell(context.system, state.shard, 'lmdb.suspended', {
-    token: suspension.token,
-    owner: String(suspension.owner ?? 'app'),
-  })
+  const owner = String(suspensions.byToken.get(token)?.owner ?? 'app')
+  tell(context.system, state.shard, 'lmdb.suspended', { token, owner })
   return true
 }
 

@@ -16,7 +16,11 @@ export type Suspension = {
 }
 
 /** A suspension on one shard. While it is flushing it may end without ever having held. */
-export type ShardSuspension = Suspension & { state: 'flushing' | 'holding'; answered: boolean }
+export type ShardSuspension = Suspension & {
+  readonly state: 'flushing' | 'holding'
+  /** Whether the caller knows its token. */
+  readonly answered: boolean
+}
 
 /** The suspensions of one shard. */
 export class Suspensions {
@@ -46,6 +50,22 @@ export class Suspensions {
     const { token, writes } = suspension
     this.#byToken.set(token, { ...suspension, state: 'flushing', answered: false })
     if (writes) this.#gate.hold(token)
+  }
+
+  /** Records that a suspension holds the projection. False: it has ended. */
+  held(token: string): boolean {
+    return this.#change(token, { state: 'holding' })
+  }
+
+  /** Records that the caller knows the token of a suspension. False: it has ended. */
+  answered(token: string): boolean {
+    return this.#change(token, { answered: true })
+  }
+
+  #change(token: string, change: Partial<ShardSuspension>): boolean {
+    const suspension = this.#byToken.get(token)
+    if (suspension) this.#byToken.set(token, { ...suspension, ...change })
+    return suspension !== undefined
   }
 
   /** Ends a suspension in any state. Returns what it held; `undefined` if it had ended before. */

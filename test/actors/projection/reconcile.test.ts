@@ -30,7 +30,7 @@ describe('a mark', () => {
     const { app, projection, put, reconciled, health, clock, during } = await marked()
     projection.markMirrorDegraded('a backup was restored')
     const request = codeOf(projection.request(1))
-    expect(health()?.reason).toBe('a backup was restored')
+    expect(health()).toMatchObject({ mode: 'degraded', reason: 'a backup was restored' })
     await put('c')
 
     await clock.advance(1_000)
