@@ -206,9 +206,11 @@ export const server: GenServer<Messages, State, BlobShard> = {
         tell(context.system, state.shard, 'blobs.swept', report.value)
       } else {
         state.lastFailure = String(report.error)
-        context.system.logger.warn(
-          `the blob sweep of shard ${state.shard.index} failed: ${report.error}`,
-        )
+        // An end of the instance or of the shard cuts a sweep off; the next start sweeps again.
+        if (!state.shard.isStill)
+          context.system.logger.warn(
+            `the blob sweep of shard ${state.shard.index} failed: ${report.error}`,
+          )
       }
       return noReply(state.nextSweep.length > 0 ? beginSweep(state, context) : state)
     },
