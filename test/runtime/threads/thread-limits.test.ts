@@ -1,6 +1,6 @@
 /** `handlerTimeoutMs` of servers in threads, on the built package: real threads, virtual time here. */
 import { call, cast, type Ref, type ThreadServerOptions, threadServer } from 'keelson'
-import { testSystem } from 'keelson/testing'
+import { outcome, testSystem } from 'keelson/testing'
 import { expect, onTestFinished, test } from 'vitest'
 
 type Counter = {
@@ -19,15 +19,19 @@ const counter = async (handlerTimeoutMs: number, options: ThreadServerOptions = 
   return { ...stage, ref, end: ended }
 }
 
-/** A flag that lets a handler go on, and the handler's sign that it runs. */
-const flag = (): Int32Array => new Int32Array(new SharedArrayBuffer(8))
+/** A flag that lets a handler go on, the handler's sign that it runs, and that its thread answered a ping. */
+const flag = (): Int32Array => new Int32Array(new SharedArrayBuffer(12))
 
 const begun = async (free: Int32Array): Promise<void> => {
   await atomics.waitAsync(free, 1, 0).value
 }
 
-/** The thread answers its ping before it begins a handler. The answer is here when the loop has polled once more. */
-const arrivals = async (): Promise<void> => {
+/**
+ * The thread may begin the handler before it has the ping, which follows the message. After its answer the
+ * process knows that it runs, once the loop here has polled again.
+ */
+const answered = async (free: Int32Array): Promise<void> => {
+  await atomics.waitAsync(free, 2, 0).value
   await new Promise(setImmediate)
   await new Promise(setImmediate)
 }
@@ -60,14 +64,14 @@ test('the wait for room in a thread is no handler', async () => {
   const free = flag()
   cast(ref, 'hold', free)
   await begun(free)
-  await arrivals()
-  const heard = call(ref, 'heard', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
+  await answered(free)
+  const heard = outcome(call(ref, 'heard', undefined, { timeoutMs: Number.POSITIVE_INFINITY }))
   // The process here waits as long as the limit. In the thread no time has passed.
   await advance(60_000)
   expect(system.info(ref)?.status).toBeDefined()
   Atomics.store(free, 0, 1)
   Atomics.notify(free, 0)
-  expect(await heard).toEqual([])
+  expect(await heard).toEqual({ ok: true, value: [] })
 })
 
 test('handlers that keep a thread one after another are no hang', async () => {

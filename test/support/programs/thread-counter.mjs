@@ -1,11 +1,24 @@
 /** A server for threads, with all that a test wants to see of one. */
+import { parentPort } from 'node:worker_threads'
 import { exit, ignore, KeelsonError, noReply, reply, stop } from 'keelson'
+
+/** Resolves after the first ping has its answer: that is posted before the loop goes on. */
+const pinged = new Promise((resolve) => {
+  parentPort.on('message', ({ kind }) => kind === 'ping' && setImmediate(resolve))
+})
 
 /** Says in `flag[1]`, if that is there, that a handler runs. */
 const begin = (flag) => {
   if (flag.length === 1) return
   Atomics.store(flag, 1, 1)
   Atomics.notify(flag, 1)
+}
+
+/** Says in `flag[2]` that the thread has answered. */
+const answer = async (flag) => {
+  await pinged
+  Atomics.store(flag, 2, 1)
+  Atomics.notify(flag, 2)
 }
 
 /** Takes the processor until `flag` is set. */
@@ -57,6 +70,7 @@ export default {
     },
     hold: async (state, flag) => {
       begin(flag)
+      void answer(flag)
       await Atomics.waitAsync(flag, 0, 0).value
       return noReply(state)
     },
