@@ -91,6 +91,19 @@ test.each(pairs)(
   },
 )
 
+test('a start without the snapshot makes another one, from which a lost projection is built', async () => {
+  const world = await filled()
+  remove(world, 'snapshot')
+  const app = await world.start(options)
+  await world.clock.advance(1_000)
+  await world.during(app.close())
+  remove(world, 'lmdb')
+
+  const again = await world.start(options)
+
+  await expectAll(world, again)
+})
+
 test('a cut segment of blobs refuses the start, after a kill too', async () => {
   const world = machine()
   const app = await world.start(options)
