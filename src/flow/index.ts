@@ -26,7 +26,13 @@ export { type Schedule, type Scheduled, type ScheduleOptions, schedule } from '.
 export { type FlowParts, flows } from './app/tree.ts'
 export { workflow } from './app/workflow.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
-export type { OverdueJob, QueueEvents, QueueHealth, QueueLook } from './queue/queue-messages.ts'
+export type {
+  OverdueJob,
+  QueueEvents,
+  QueueHealth,
+  QueueLook,
+  QueuePlace,
+} from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type {
   AllOptions,

@@ -154,6 +154,8 @@ export type RunRow = {
 /** One run with its steps. */
 export type RunDetail = {
   readonly row: RunRow
+  /** Its place in the queue in which it waits for its beginning. */
+  readonly place?: { readonly queue: string; readonly before: number; readonly ready: number }
   readonly input?: Shown
   readonly progress?: Shown
   readonly steps: readonly {

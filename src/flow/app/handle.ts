@@ -12,9 +12,10 @@ import {
   type JobOptions,
   lookAtQueue,
   pauseQueue,
+  placeOfRun,
   retryJob,
 } from '../queue/queue-handle.ts'
-import type { QueueLook } from '../queue/queue-messages.ts'
+import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
 import type { Queue } from '../queue/queue-terms.ts'
 import type { Duration, Workflow } from '../runs/body.ts'
 import {
@@ -31,6 +32,7 @@ import {
   type StepsOptions,
   stepsOf,
   type WatchFilter,
+  waitingOf,
   watchOf,
 } from '../runs/listing.ts'
 import type { RunMessages } from '../runs/messages.ts'
@@ -180,6 +182,18 @@ export class Flow {
    */
   watch(filter: WatchFilter): AsyncIterableIterator<RunChange> {
     return watchOf(this.#app, filter)
+  }
+
+  /**
+   * The place of a run in the queue where it waits for its beginning; `undefined`: it waits in none.
+   * The queue is asked.
+   * @throws KeelsonError `TIMEOUT`, `CLOSED`, `EXITED`, `SHARD_DOWN`
+   */
+  async place(type: AnyWorkflow, id: string): Promise<QueuePlace | undefined> {
+    const waiting = waitingOf(this.#app, type, id)
+    if (!waiting) return undefined
+    const { queue, ...run } = waiting
+    return placeOfRun(this.#app, queue, run)
   }
 
   /** A page of the operations that a run has recorded, in the order in which they first were. */

@@ -454,6 +454,12 @@ export class QueueBook {
     if (rateKey !== undefined) this.#rates?.started(rateKey, now)
   }
 
+  /** How many jobs start before that of a ready row; `undefined`: it does not wait. */
+  before(row: string): number | undefined {
+    const cut = [...this.#cut.keys()].indexOf(numberOf(row))
+    return cut >= 0 ? cut : this.#ready.before(row, this.#cut.size)
+  }
+
   /** The row of the ready job that was added first. */
   get oldest(): string | undefined {
     const [cut] = this.#cut.values()

@@ -59,6 +59,7 @@ const queueServer = (terms: QueueTerms): Server => {
         ask(from, (book, now, rows) => book.retry(number, now, rows))
         return noReply(state)
       },
+      place: (state, run) => reply(life.place(run), state),
       look: (state) => reply(life.look(), state),
       stay: (state) => noReply(state),
     },

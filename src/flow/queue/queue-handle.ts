@@ -6,9 +6,10 @@ import { decodeValue, encodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
+import type { EnteringRun } from '../runs/messages.ts'
 import { answerOf, entitiesOf, queueId } from '../runs/parts.ts'
 import type { Added } from './queue-book.ts'
-import type { QueueLook, QueueMessages, SentJob } from './queue-messages.ts'
+import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
 import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
 
@@ -119,6 +120,14 @@ const jobNumber = (id: unknown, path = 'id'): number => {
 /** How many jobs are where. */
 export const lookAtQueue = async (app: App, queue: Queue): Promise<QueueLook> =>
   ask(app, queue, (ref) => call(ref, 'look'))
+
+/** The place of a run in the queue where it waits for its beginning. */
+export const placeOfRun = async (
+  app: App,
+  queue: string,
+  run: EnteringRun,
+): Promise<QueuePlace | undefined> =>
+  ask(app, { sort: 'queue', name: queue } as Queue, (ref) => call(ref, 'place', run))
 
 /** A page of the dead jobs of a queue. */
 export const deadJobs = <J>(app: App, queue: Queue<J>, options: DeadOptions): DeadPage<J> => {

@@ -12,6 +12,7 @@ import { backoffMs, type Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
 import { pauseAfter } from '../runs/tries.ts'
 import { copied } from '../runs/values.ts'
@@ -22,11 +23,19 @@ import type {
   QueueEvents,
   QueueHealth,
   QueueLook,
+  QueuePlace,
   QueueRequest,
   QueueState,
   QueueWork,
 } from './queue-messages.ts'
-import { delayedPrefix, readRecord } from './queue-rows.ts'
+import {
+  delayedPrefix,
+  isNumbers,
+  readRecord,
+  readyPrefix,
+  readyRow,
+  uniqueRow,
+} from './queue-rows.ts'
 import type { QueueTerms } from './queue-terms.ts'
 
 /** The end of a try. `retryAt`: when the next one begins, as the turn has decided. */
@@ -118,6 +127,16 @@ export class QueueLife {
     const row = this.#book.oldest
     const oldest = row === undefined ? undefined : readRecord(row, this.#rows)?.at
     return { ...this.#health(), oldest }
+  }
+
+  /** The place of a run that waits. */
+  place({ run, key = '', priority = 0 }: EnteringRun): QueuePlace | undefined {
+    const holder: unknown = this.#rows.get(uniqueRow(run))
+    const [number] = isNumbers(holder) ? holder : []
+    if (number === undefined) return undefined
+    const before = this.#book.before(readyRow(readyPrefix(priority, key), number))
+    const { ready } = this.#book.counts
+    return before === undefined ? undefined : { queue: this.#terms.name, before, ready }
   }
 
   /** It reads no row: a shard that is down hides no queue from the health. */

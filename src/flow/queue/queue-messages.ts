@@ -1,7 +1,7 @@
 /** The messages and the state of a queue's entity, and its events. Types only. */
 import type { DurableContext, DurableRows, Life } from '../../actors/index.ts'
 import type { CallContext } from '../../runtime/index.ts'
-import type { EnterMessage } from '../runs/messages.ts'
+import type { EnteringRun, EnterMessage } from '../runs/messages.ts'
 import type { Added, KeptBook, NewJob, QueueBook, QueueCounts } from './queue-book.ts'
 
 /** The state of a queue; `undefined`: it has had no turn. */
@@ -25,6 +25,15 @@ export type QueueLook = QueueHealth & {
   readonly oldest: number | undefined
 }
 
+/** The place of a run that waits in its queue. */
+export type QueuePlace = {
+  readonly queue: string
+  /** How many jobs start before it if none is added and no limit of a key holds one up. */
+  readonly before: number
+  /** How many jobs are ready, with this one. */
+  readonly ready: number
+}
+
 /** A job to add, with the bytes of its value. */
 export type SentJob = NewJob & { readonly bytes: number }
 
@@ -38,6 +47,8 @@ export type QueueMessages = {
     /** False: no dead job has this number. @throws KeelsonError `CONFLICT` */
     retry: (number: number) => boolean
     look: () => QueueLook
+    /** `undefined`: the run does not wait in this queue. */
+    place: (run: EnteringRun) => QueuePlace | undefined
     /** Keeps the queue awake: it answers never. */
     stay: () => void
   }

@@ -116,6 +116,29 @@ export class ReadyJobs {
       if (!list.lane.turns.has(key)) list.lane.turns.set(key, list)
   }
 
+  /**
+   * How many jobs start before this row, with so many others, if each key may start its jobs;
+   * `undefined`: it does not wait.
+   */
+  before(row: string, others: number): number | undefined {
+    const list = this.#lists.get(row.slice(0, row.lastIndexOf('/') + 1))
+    const at = list ? list.numbers.indexOf(numberOf(row), list.from) : -1
+    if (!list || at < 0) return undefined
+    const turn = at - list.from
+    // Keys without a turn come back after the others.
+    const turns = [...list.lane.turns.values()]
+    const ownPlace = turns.includes(list) ? turns.indexOf(list) : turns.length
+    const isSooner = new Set(turns.slice(0, ownPlace))
+    let before = others + turn
+    for (const other of this.#lists.values()) {
+      const waiting = other.numbers.length - other.from
+      if (other.lane.priority > list.lane.priority) before += waiting
+      else if (other !== list && other.lane === list.lane)
+        before += Math.min(waiting, turn + Number(isSooner.has(other)))
+    }
+    return before
+  }
+
   /** The row of the job that was added first. */
   get oldest(): string | undefined {
     let [oldest, number] = [undefined as List | undefined, Number.POSITIVE_INFINITY]

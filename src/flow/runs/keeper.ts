@@ -21,7 +21,7 @@ import type { Workflow } from './body.ts'
 import { listOf, statusBetween } from './listing.ts'
 import type { RunMessages } from './messages.ts'
 import { entitiesOf, runKind } from './parts.ts'
-import { liveStatuses, type RunState } from './record.ts'
+import { liveStatuses, type RunState, type RunStatus } from './record.ts'
 
 type Messages = {
   continues: { wakeAll: () => void }
@@ -150,13 +150,17 @@ const splitOnce = (entity: string): readonly string[] => {
 const runsOf = (context: AnyContext, type: string) =>
   entitiesOf<RunMessages>(context.app, 'workflow', type)
 
-/** Wakes every run of this status. The status of a run that was woken may change. */
-const wakeAll = async (context: AnyContext, type: string, status: string): Promise<void> => {
+/**
+ * Wakes every run of this status, the last changed one first. A run that changes or begins during
+ * that is awake, and comes before the page at hand.
+ */
+const wakeAll = async (context: AnyContext, type: string, status: RunStatus): Promise<void> => {
   const runs = runsOf(context, type)
+  const where = { at: statusBetween(status, 0, Number.POSITIVE_INFINITY) }
   let cursor: string | undefined
   do {
     const page = runs.list({
-      ...{ where: { status }, limit: wokenAtOnce, states: false },
+      ...{ where, order: 'desc', limit: wokenAtOnce, states: false },
       ...(cursor !== undefined && { cursor }),
     } as object)
     await Promise.all(page.entries.map(({ id }) => wake(context, type, id)))

@@ -5,20 +5,23 @@
 import type { ChangePlace, EntityHandle, WatchBegin } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { compareKeys } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
+import type { EnteringRun } from './messages.ts'
 import { listOptions as checkedOptions, pageOptions, watchOptions, workflowOf } from './options.ts'
 import { entitiesOf } from './parts.ts'
 import {
   type Awaited,
   isLive,
-  liveStatuses,
+  noRun,
   type Operation,
   type Outcome,
   operationsPrefix,
   padded,
   type RunState,
   type RunStatus,
+  runStatuses,
   valueKey,
 } from './record.ts'
 import type { RunFields } from './run.ts'
@@ -73,6 +76,9 @@ export type Page<T> = {
   readonly exhausted: boolean
 }
 
+/** The order of a page. */
+type Order = 'newest' | 'oldest' | 'id'
+
 /** Which runs a page has. At most one of `status`, `parent`, `root` and `correlation`. */
 export type ListOptions = {
   readonly type: Pick<Workflow, 'name' | 'sort'>
@@ -85,11 +91,10 @@ export type ListOptions = {
   readonly root?: string
   readonly correlation?: string
   /**
-   * By id. With the `status` of runs at rest, which are waiting or blocked or have ended, by `since`,
-   * the time of the status. `newest`: first the live runs, then the others, the last change of
-   * status first; without `parent`, `root` and `correlation`.
+   * By the last change of status, the `newest` first or the `oldest`; or by `id`, without `status`.
+   * `newest` by default. With `parent`, `root` and `correlation` always by `id`.
    */
-  readonly order?: 'asc' | 'desc' | 'newest'
+  readonly order?: Order
   /** The most runs of a page; 100. A page may have fewer, and a cursor. */
   readonly limit?: number
   readonly cursor?: string
@@ -134,33 +139,25 @@ const runsOf = (app: App, type: Pick<Workflow, 'name' | 'sort'>) =>
 /** One page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const listOf = (app: App, options: ListOptions): Page<Row> => {
   const checked = checkedOptions(options, argument('', 'a list'))
-  const { type, since, until, ...others } = checked
-  const { status, parent, root, correlation, ...page } = others
-  const [first, ...more] = Object.entries({ status, parent, root, correlation }).filter(
-    ([, value]) => value !== undefined,
-  )
-  if (more.length > 0)
-    throw invalidArgument('options', 'one of status, parent, root and correlation', 'several')
+  const { type, status, parent, root, correlation, order, ...others } = checked
+  const { limit = 100, ...rest } = others
   const runs = runsOf(app, type)
-  const shown = (id: string, state: RunState): Row => lookOf(runs, id, state)
-  const { order, limit, cursor } = page
-  if (order === 'newest' && status === undefined) {
-    if (first) throw invalidArgument('order', `asc or desc with ${first[0]}`, order)
-    const found = newestOf(runs, { since, until, limit: limit ?? 100, cursor })
-    const entries = found.entries.map(({ id, state }) => shown(id, state))
-    return pageWith(found, entries)
-  }
-  const where =
-    status !== undefined && !isLive(status)
-      ? { at: statusBetween(status, since, until) }
-      : first && { [first[0]]: first[1] }
-  const sorted = order === 'newest' ? { order: 'desc' } : {}
-  const found = runs.list({ ...page, ...sorted, ...(where && { where }) } as object)
-  const entries = found.entries.flatMap(({ id, state }) =>
-    state && state.since >= since && state.since < until ? [shown(id, state)] : [],
-  )
+  const named = Object.entries({ parent, root, correlation }).filter(isGiven)
+  if (named.length + Number(status !== undefined) > 1)
+    throw invalidArgument('options', 'one of status, parent, root and correlation', 'several')
+  const isById = order === 'id' || (order === undefined && named.length > 0)
+  if (isById && status !== undefined)
+    throw invalidArgument('order', 'newest or oldest with status', order)
+  if (!isById && named.length > 0) throw invalidArgument('order', `id with ${named[0]?.[0]}`, order)
+  const wanted = { ...rest, limit }
+  const found = isById
+    ? pageById(runs, named, wanted)
+    : pageByTime(runs, status ? [status] : runStatuses, order === 'oldest' ? 'asc' : 'desc', wanted)
+  const entries = found.entries.map(({ id, state }) => lookOf(runs, id, state))
   return pageWith(found, entries)
 }
+
+const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== undefined
 
 /** So many of its last operations are searched for a step that fails. */
 const lastOperations = 20
@@ -184,7 +181,7 @@ const rowOf = (id: string, state: RunState): Row => {
   return {
     ...{ id, status, startedAt, since, attempt, error, progress, root, correlation, priority },
     parent: parent && `${parent.type}/${parent.id}`,
-    waitsFor: status !== 'waiting' ? undefined : state.isHeld ? { kind: 'begin' } : state.waitsFor,
+    waitsFor: status === 'waiting' ? state.waitsFor : undefined,
   }
 }
 
@@ -197,6 +194,18 @@ export const runOf = (
   const runs = runsOf(app, type)
   const state = runs.state(id)
   return state && { ...lookOf(runs, id, state), input: valueAt(runs, id, 'input') }
+}
+
+/** A run as the queue knows it in which it waits; `undefined`: it does not wait in a queue. */
+export const waitingOf = (
+  app: App,
+  type: Pick<Workflow, 'name' | 'sort'>,
+  id: string,
+): (EnteringRun & { readonly queue: string }) | undefined => {
+  const state = runsOf(app, type).state(id)
+  const { kind, name: queue } = (state?.status === 'waiting' && state.waitsFor) || {}
+  if (!state || kind !== 'queue' || queue === undefined) return undefined
+  return { queue, run: `${type.name}/${id}`, key: state.queueKey, priority: state.priority }
 }
 
 /** The value of a row of a run. One that cannot be read is the reason for that. */
@@ -270,91 +279,89 @@ const pageWith = <T>(
   entries: readonly T[],
 ): Page<T> => ({ entries, exhausted, ...(cursor !== undefined && { cursor }) })
 
-/** How many runs have each status. */
+/** How many runs have each status. Running ones are the rest: no counter has them. */
 export const countsOf = async (
   app: App,
   type: Pick<Workflow, 'name' | 'sort'>,
-): Promise<CountsOf> => Object.fromEntries(await runsOf(app, type).counts('status')) as CountsOf
+): Promise<CountsOf> => {
+  const runs = runsOf(app, type)
+  const [counted, all] = await Promise.all([runs.counts('status'), runs.count()])
+  const running = [...counted.values()].reduce((rest, count) => rest - count, all)
+  counted.delete(noRun)
+  return { ...(running > 0 && { running }), ...(Object.fromEntries(counted) as CountsOf) }
+}
 
-/** The bounds of the index by which runs at rest are found that got a status in this time. */
+/** The bounds of the index by which runs are found that got a status in this time. */
 export const statusBetween = (status: RunStatus, since: number, until: number) => ({
   gte: `${status}/${padded(Math.max(0, Math.ceil(since)))}`,
   lt: Number.isFinite(until) ? `${status}/${padded(Math.ceil(until))}` : `${status}0`,
 })
 
 type Found = { readonly id: string; readonly state: RunState }
-type Span = { readonly since: number; readonly until: number }
-type Wanted = Span & { readonly limit: number; readonly cursor: string | undefined }
+type Wanted = {
+  readonly since: number
+  readonly until: number
+  readonly limit: number
+  readonly cursor?: string | undefined
+}
 
-/**
- * The place after a page by the last change of status: among the live runs, or among those at rest.
- * Live runs come first, in the order of ids: they have no index of time. The others are merged from
- * the indexes of their statuses, so that a page reads no more rows than it needs.
- */
-type Place = Live | AtRest
-type Live = { readonly live: number; readonly cursor?: string }
-type AtRest = { readonly after?: readonly [since: number, id: string]; readonly cursors: Cursors }
+/** A page, and the cursor after it. */
+type FoundPage = {
+  readonly entries: readonly Found[]
+  readonly cursor?: string | undefined
+  readonly exhausted: boolean
+}
+
+const pageById = (
+  runs: Runs,
+  named: readonly (readonly [string, unknown])[],
+  { since, until, limit, cursor }: Wanted,
+): FoundPage => {
+  const where = named.length > 0 ? { where: Object.fromEntries(named) } : {}
+  const found = pageOf(runs, { ...where, limit }, cursor)
+  const isWithin = ({ state }: Found): boolean => state.since >= since && state.since < until
+  return { ...found, entries: found.entries.filter(isWithin) }
+}
+
+type Direction = 'asc' | 'desc'
+
+/** The place after a page by time: after this run, and by status where its index goes on. */
+type Place = { readonly after?: readonly [since: number, id: string]; readonly cursors: Cursors }
 
 /** By status the cursor of the page that has the next run; `false`: there is none. */
 type Cursors = Readonly<Partial<Record<RunStatus, string | false>>>
 
-const atRest = ['waiting', 'blocked', 'completed', 'failed', 'cancelled'] as const
-
-/** A page, and the cursor after it. */
-type NewestPage = {
-  readonly entries: readonly Found[]
-  readonly cursor?: string
-  readonly exhausted: boolean
-}
-
-/** One page of runs. @throws KeelsonError `BAD_CURSOR` */
-const newestOf = (runs: Runs, wanted: Wanted): NewestPage => {
-  const { cursor, limit } = wanted
-  let place: Place | undefined = cursor === undefined ? { live: 0 } : placeOf(cursor)
-  const entries: Found[] = []
-  while (place !== undefined && entries.length < limit) {
-    const left = { ...wanted, limit: limit - entries.length }
-    const step: Step = 'live' in place ? livePage(runs, place, left) : restPage(runs, place, left)
-    entries.push(...step.entries)
-    place = step.next
-  }
-  const rest = place === undefined ? {} : { cursor: textOf(place) }
-  return { entries, exhausted: place === undefined, ...rest }
-}
-
-type Step = { readonly entries: readonly Found[]; readonly next: Place | undefined }
-
-const livePage = (runs: Runs, { live, cursor }: Live, of: Wanted): Step => {
-  const status = liveStatuses[live]
-  if (status === undefined) return { entries: [], next: { cursors: {} } }
-  const found = pageOf(runs, { where: { status }, limit: of.limit }, cursor)
-  const entries = found.entries.filter(({ state }) => isWithin(state, of))
-  const next = found.cursor === undefined ? { live: live + 1 } : { live, cursor: found.cursor }
-  return { entries, next }
-}
-
-const isWithin = ({ since }: RunState, span: Span): boolean =>
-  since >= span.since && since < span.until
-
-const restPage = (runs: Runs, place: AtRest, of: Wanted): Step => {
+/**
+ * One page by the last change of status. It is merged from the indexes of the statuses, so it reads
+ * no more than a page of each. @throws KeelsonError `BAD_CURSOR`
+ */
+const pageByTime = (
+  runs: Runs,
+  statuses: readonly RunStatus[],
+  direction: Direction,
+  of: Wanted,
+): FoundPage => {
+  const place: Place = of.cursor === undefined ? { cursors: {} } : placeOf(of.cursor)
   const { after, cursors } = place
-  const streams = atRest.map((status) => streamOf(runs, status, place, of))
-  const all = streams.flatMap(({ left }) => left).sort(newestFirst)
+  const inOrder = byTime(direction)
+  const streams = statuses.map((status) => streamOf(runs, status, direction, place, of))
+  const all = streams.flatMap(({ left }) => left).sort(inOrder)
   // A run that comes after the end of a page that goes on may not be the next one.
   const ends = streams.flatMap(({ left, more }) => (more === undefined ? [] : [left.at(-1)]))
   const isNext = (run: Found): boolean =>
-    ends.every((end) => end !== undefined && newestFirst(run, end) <= 0)
+    ends.every((end) => end !== undefined && inOrder(run, end) <= 0)
   const entries = all.filter(isNext).slice(0, of.limit)
   const last = entries.at(-1)
-  const isLeft = all.length > entries.length || ends.length > 0
+  const exhausted = all.length === entries.length && ends.length === 0
+  if (exhausted) return { entries, exhausted }
   const next: [RunStatus, string | false][] = streams.flatMap(({ status, left, more }) => {
     const end = left.at(-1)
-    if (end !== undefined && (!last || newestFirst(end, last) > 0)) return kept(status, cursors)
+    if (end !== undefined && (!last || inOrder(end, last) > 0)) return kept(status, cursors)
     return [[status, more ?? false]]
   })
-  if (!isLeft) return { entries, next: undefined }
   const from = last ? ([last.state.since, last.id] as const) : after
-  return { entries, next: { cursors: Object.fromEntries(next), ...(from && { after: from }) } }
+  const cursor = textOf({ cursors: Object.fromEntries(next), ...(from && { after: from }) })
+  return { entries, exhausted, cursor }
 }
 
 /** The page of its present cursor still has a run to give. */
@@ -373,28 +380,33 @@ type Stream = {
 const streamOf = (
   runs: Runs,
   status: RunStatus,
-  { after, cursors }: AtRest,
+  order: Direction,
+  { after, cursors }: Place,
   { since, until, limit }: Wanted,
 ): Stream => {
   const cursor = cursors[status]
   if (cursor === false) return { status, left: [], more: undefined }
   const where = { at: statusBetween(status, since, until) }
-  const found = pageOf(runs, { where, order: 'desc', limit }, cursor)
+  const found = pageOf(runs, { where, order, limit }, cursor)
   const place = after && { id: after[1], state: { since: after[0] } }
-  const left = found.entries.filter((run) => !place || newestFirst(run, place) > 0)
+  const left = found.entries.filter((run) => !place || byTime(order)(run, place) > 0)
   return { status, left, more: found.cursor }
 }
 
 type Ordered = { readonly id: string; readonly state: Pick<RunState, 'since'> }
 
-/** In the order of the index from its end. */
-const newestFirst = (one: Ordered, other: Ordered): number =>
-  other.state.since - one.state.since || (one.id < other.id ? 1 : one.id > other.id ? -1 : 0)
+/** In the order of the index. */
+const byTime =
+  (direction: Direction) =>
+  (one: Ordered, other: Ordered): number => {
+    const by = one.state.since - other.state.since || compareKeys(one.id, other.id)
+    return direction === 'asc' ? by : -by
+  }
 
-const pageOf = (runs: Runs, query: object, cursor: string | undefined) => {
+const pageOf = (runs: Runs, query: object, cursor: string | undefined): FoundPage => {
   const found = runs.list({ ...query, ...(cursor !== undefined && { cursor }) } as object)
   const entries = found.entries.flatMap(({ id, state }) => (state ? [{ id, state }] : []))
-  return { entries, cursor: found.cursor }
+  return { entries, cursor: found.cursor, exhausted: found.exhausted }
 }
 
 const textOf = (place: Place): string => Buffer.from(JSON.stringify(place)).toString('base64url')
@@ -402,7 +414,7 @@ const textOf = (place: Place): string => Buffer.from(JSON.stringify(place)).toSt
 const placeOf = (cursor: string): Place => {
   try {
     const place: Place | null = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (place && ('live' in place || 'cursors' in place)) return place
+    if (place && 'cursors' in place) return place
   } catch {}
   throw new KeelsonError('BAD_CURSOR', 'the cursor is of no page of runs')
 }

@@ -33,15 +33,18 @@ export type SignalRequest = {
 /** The end of a child, for its parent. */
 export type ChildEnd = Omit<Parent, 'type' | 'id'> & { readonly end: RunEnd }
 
+/** A run as its queue knows it. `run`: `type/id`. */
+export type EnteringRun = {
+  readonly run: string
+  readonly key: string | undefined
+  readonly priority: number | undefined
+}
+
 /** The message of a run to its queue: it waits there, as a job, for its beginning. */
 export type EnterMessage = {
   calls: {
-    /** `run`: `type/id`. @throws KeelsonError `BUSY` */
-    enter: (run: {
-      readonly run: string
-      readonly key: string | undefined
-      readonly priority: number | undefined
-    }) => void
+    /** @throws KeelsonError `BUSY` */
+    enter: (run: EnteringRun) => void
   }
 }
 

@@ -195,6 +195,6 @@ export const listOptions = object({
   ...choice,
   since: or(numberFrom(0), 0),
   until: or(orInfinite(numberFrom(0)), Number.POSITIVE_INFINITY),
-  order: optional(oneOf('asc', 'desc', 'newest')),
+  order: optional(oneOf('newest', 'oldest', 'id')),
   ...{ limit: optional(wholeFrom(1)), cursor: optional(text) },
 })

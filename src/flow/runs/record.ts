@@ -16,6 +16,9 @@ export const runStatuses = [
 /** The status of a run. */
 export type RunStatus = (typeof runStatuses)[number]
 
+/** The status in the index of a row without a run. */
+export const noRun = 'none'
+
 /** Whether a run in this status has ended. */
 export const isOver = (status: RunStatus): boolean =>
   status === 'completed' || status === 'failed' || status === 'cancelled'
@@ -39,11 +42,11 @@ export type Parent = {
 
 /**
  * The event that a run waits for: a signal, a timer, the end of a child, the next try of a step
- * (`retry`), or its delay or its place in a queue (`begin`).
+ * (`retry`), the end of the delay of its start, or its place in a queue.
  */
 export type Awaited = {
-  readonly kind: 'signal' | 'timer' | 'child' | 'retry' | 'begin'
-  /** The name of the signal, the run of the child, or the key of the timer or the step. */
+  readonly kind: 'signal' | 'timer' | 'child' | 'retry' | 'delay' | 'queue'
+  /** The name of the signal or queue, the run of the child, or the key of the timer or step. */
   readonly name?: string
   /** When it goes on without that, in ms since 1970. */
   readonly until?: number

@@ -77,7 +77,7 @@ const chosen = { status: text, since: time, until: time, parent: text, root: tex
 const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   list: command(
     `  keelson flow list [TYPE] [--status S | --parent TYPE/ID | --root TYPE/ID | --correlation C]
-                [--since TIME] [--until TIME] [--order desc] [--limit N] [--cursor C]
+                [--since TIME] [--until TIME] [--order oldest] [--limit N] [--cursor C]
       The runs of the workflow TYPE; without it all workflows and queues, with counts.`,
     ['type?'],
     { ...chosen, ...page, correlation: text, order: text },

@@ -69,7 +69,7 @@ export const runsShown = async (app: App, query: Query): Promise<RunPage> => {
   const type = flowPart(app, 'workflow', textIn(query, 'type'))
   const status = optionalText(query, 'status') as RunStatus | undefined
   const cursor = optionalText(query, 'cursor')
-  const page = flow.list({ type, limit: pageRows, order: 'newest', ...given({ status, cursor }) })
+  const page = flow.list({ type, limit: pageRows, ...given({ status, cursor }) })
   return { rows: page.entries.map(rowOf), ...given({ cursor: page.cursor }) }
 }
 
@@ -98,8 +98,11 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   const input = row.input === undefined ? undefined : redactedTree(row.input)
   const bytes = stepsBytes - (input === undefined ? 0 : JSON.stringify(input).length)
   const steps = flow.steps(type, id, { limit: stepsMax }).entries.map(stepOf)
+  // A queue that does not answer hides no run.
+  const place = await flow.place(type, id).catch(() => undefined)
   return {
     row: rowOf(row),
+    ...(place && { place }),
     ...(input !== undefined && { input }),
     ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
     steps: fitting(steps, bytes),
@@ -140,7 +143,7 @@ export const runTroubles = async (app: App): Promise<readonly CausedTrouble[]> =
   const since = app.system.clock.now() - recentMs
   return types.flatMap((type) => {
     const of = { type: flowPart(app, 'workflow', type) as never, status: 'failed' as const }
-    const { entries, cursor } = flow.list({ ...of, since, limit: failedRunsMax, order: 'desc' })
+    const { entries, cursor } = flow.list({ ...of, since, limit: failedRunsMax })
     const found = entries.map(({ id, since: at, error }) =>
       troubleOf([type, id], at, error ? `${error.name}: ${error.message}` : ''),
     )

@@ -4,7 +4,7 @@
  */
 import { countsOf, type EntityHandle, parkedField } from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'
-import type { QueueLook } from '../../flow/index.ts'
+import type { QueueLook, Workflow } from '../../flow/index.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import { type AppContext, innerParts } from '../../supervisors/index.ts'
@@ -23,7 +23,7 @@ export const takeRows = async (app: AppContext, into: Measurements): Promise<voi
     try {
       for (const count of (await countsOf(entities, kind, parkedField)).values())
         into.of(metrics.actorsParked).add(count, kind)
-      if (sort === 'workflow') await takeRuns(app.entity(kind), name, into)
+      if (sort === 'workflow') await takeRuns(app, name, into)
       if (sort === 'queue') await takeJobs(app.entity(kind), name, system.clock.now(), into)
     } catch (error) {
       if (!isKeelsonError(error)) throw error
@@ -31,9 +31,12 @@ export const takeRows = async (app: AppContext, into: Measurements): Promise<voi
   }
 }
 
-const takeRuns = async (runs: EntityHandle, type: string, into: Measurements): Promise<void> => {
-  const counted = await runs.counts('status')
-  for (const [status, count] of counted) into.of(metrics.flowRuns).add(count, type, String(status))
+/** Where a workflow runs, the flows are loaded. */
+const takeRuns = async (app: AppContext, name: string, into: Measurements): Promise<void> => {
+  const { flow } = await import('../../flow/index.ts')
+  const counted = await flow(app).counts({ sort: 'workflow', name } as Workflow)
+  for (const [status, count] of Object.entries(counted))
+    into.of(metrics.flowRuns).add(count, name, status)
 }
 
 type Looked = { calls: { look: () => QueueLook } }

@@ -9,7 +9,14 @@ import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
-import { deadTable, overviewTable, queueFacts, runFacts, runTable } from '../views/flow-view.ts'
+import {
+  deadTable,
+  overviewTable,
+  queueFacts,
+  type RunInFull,
+  runFacts,
+  runTable,
+} from '../views/flow-view.ts'
 
 /** `json`: the answer is one line of JSON. */
 type Shown = { readonly json?: boolean }
@@ -33,9 +40,7 @@ export class FlowWords {
     const { json, ...filter } = options
     const flow = await this.#flow()
     if (typeof type === 'string') {
-      const { parent, root, correlation } = filter
-      const order = (parent ?? root ?? correlation) ? {} : { order: 'newest' as const }
-      const page = flow.list({ ...order, ...filter, type: this.#part('workflow', type) })
+      const page = flow.list({ ...filter, type: this.#part('workflow', type) })
       return view(json, redacted(page) as typeof page, (shown) => runTable(shown, this.#paint))
     }
     const counted = async <T>(sort: FlowSort, count: (part: never) => Promise<T>) =>
@@ -63,8 +68,10 @@ export class FlowWords {
     const row = flow.get(type, id)
     if (!row) throw new KeelsonError('INVALID_ARGUMENT', `${name} has no run ${id}`)
     const steps = flow.steps(type, id, page)
-    const found = redacted({ ...row, steps }) as typeof row & { steps: typeof steps }
-    return view(json, found, (shown) => runFacts(`${name}/${id}`, shown, shown.steps, this.#paint))
+    // A queue that does not answer hides no run.
+    const place = await flow.place(type, id).catch(() => undefined)
+    const found = redacted({ ...row, steps, ...(place && { place }) }) as RunInFull
+    return view(json, found, (shown) => runFacts(`${name}/${id}`, shown, this.#paint))
   }
 
   /** Cancels a run; with `force` without undos. */

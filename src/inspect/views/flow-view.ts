@@ -6,6 +6,7 @@ import type {
   KeptError,
   Page,
   QueueLook,
+  QueuePlace,
   Row,
   RunLook,
   RunStatus,
@@ -72,17 +73,26 @@ export const runTable = (page: Page<Row>, paint: Paint): string =>
     ],
   )
 
-/** `signal approve until 2026-01-01T00:00:00.000Z`; `begin`: its delay, or a place in its queue. */
-const awaitedText = (awaited: Row['waitsFor']): string => {
+/** `signal approve until 2026-01-01T00:00:00.000Z`, or `queue mails, place 3 of 17`. */
+const awaitedText = (awaited: Row['waitsFor'], place?: QueuePlace): string => {
   if (awaited === undefined) return '-'
   const { kind, name, until } = awaited
-  if (kind === 'begin') return 'its place in the queue, or its delay'
+  if (place) return `queue ${place.queue}, ${placeText(place)}`
   const time = until === undefined ? '' : ` until ${timeText(until)}`
   return `${kind}${name === undefined ? '' : ` ${printable(name)}`}${time}`
 }
 
-/** One run in full, with a page of its operations. */
-export const runFacts = (run: string, row: RunLook, steps: Page<StepRow>, paint: Paint): string => {
+const placeText = ({ before, ready }: QueuePlace): string =>
+  `place ${countText(before + 1)} of ${countText(ready)}`
+
+/** A run with a page of its operations, and with its place in the queue. */
+export type RunInFull = RunLook & {
+  readonly steps: Page<StepRow>
+  readonly place?: QueuePlace | undefined
+}
+
+/** One run in full. */
+export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
   const { status, startedAt, since, attempt, error, input, waitsFor, progress, priority } = row
   const facts = factList([
     ['run', printable(run)],
@@ -91,7 +101,7 @@ export const runFacts = (run: string, row: RunLook, steps: Page<StepRow>, paint:
     ['since', timeText(since)],
     ['attempt', countText(attempt)],
     ['input', cellText(input)],
-    ['waits for', awaitedText(waitsFor)],
+    ['waits for', awaitedText(waitsFor, row.place)],
     ['error', errorCell(error)],
     ['progress', cellText(progress)],
     ['parent', cell(row.parent)],
@@ -100,7 +110,7 @@ export const runFacts = (run: string, row: RunLook, steps: Page<StepRow>, paint:
     ['priority', cell(priority?.toString())],
   ])
   const table = tableOf(
-    steps,
+    row.steps,
     ['key', 'kind', '>failed tries', 'outcome', 'value', 'written', 'due', 'child', 'error'],
     ({ key, kind, tries, outcome, value, at, dueAt, child, error: failure }) => [
       ...[printable(key), kind, countText(tries), toned(outcome ?? '-', paint), cellText(value)],

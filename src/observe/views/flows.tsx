@@ -225,10 +225,12 @@ const isOver = (status: string): boolean => ['completed', 'failed', 'cancelled']
 const awaitedText = (waitsFor: RunRow['waitsFor'], now: number): string => {
   if (waitsFor === undefined) return ''
   const { kind, name, until } = waitsFor
-  if (kind === 'begin') return 'its place in the queue, or its delay'
   const words = name === undefined ? kind : `${kind} ${name}`
   return until === undefined ? words : `${words}, ${dueText(until, now)}`
 }
+
+const placeText = ({ before, ready }: NonNullable<RunDetail['place']>): string =>
+  `${countText(before + 1)} of ${countText(ready)}`
 
 const isRetried = (status: string): boolean => ['blocked', 'failed', 'cancelled'].includes(status)
 
@@ -243,7 +245,7 @@ const awaited = ({ steps, row }: RunDetail): string => {
 export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
   const { header } = usePage()
   const [type = ''] = route.parts
-  const { row, progress } = data
+  const { row, progress, place } = data
   const of = { type, id: row.id }
   const end = isOver(row.status) ? row.since : header.at
   return (
@@ -271,6 +273,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
               ['took', durationText(Math.max(0, end - row.startedAt))],
               ['try', countText(row.attempt)],
               ['waits for', awaitedText(row.waitsFor, header.at) || undefined],
+              ['place in the queue', place && placeText(place)],
               ['begun by', row.parent],
               [
                 'as an entity',

@@ -1,6 +1,7 @@
 /** Looks at runs through `flow(app)`: pages, operations, counts, and their removal. */
-import { describe, expect, test } from 'vitest'
-import { type Ctx, type RunStatus, workflow } from '../../../src/flow/index.ts'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { EntityHandle } from '../../../src/actors/index.ts'
+import { type Ctx, queue, type RunStatus, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -34,14 +35,23 @@ describe('a page of runs', () => {
   const idsIn = (w: Awaited<ReturnType<typeof world>>, options: object): readonly string[] =>
     w.flow.list({ type: work, ...options }).entries.map(({ id }) => id)
 
-  test('has them by id, and goes on at its cursor', async () => {
+  test('by id goes on at its cursor', async () => {
     const w = await world()
 
-    expect(idsIn(w, {})).toEqual(['0', '1', '2', '5000'])
-    const { cursor, exhausted } = w.flow.list({ type: work, limit: 3 })
+    expect(idsIn(w, { order: 'id' })).toEqual(['0', '1', '2', '5000'])
+    const { cursor, exhausted } = w.flow.list({ type: work, order: 'id', limit: 3 })
     expect(exhausted).toBe(false)
-    expect(idsIn(w, { limit: 3, cursor })).toEqual(['5000'])
-    expect(idsIn(w, { order: 'desc' })).toEqual(['5000', '2', '1', '0'])
+    expect(idsIn(w, { order: 'id', limit: 3, cursor })).toEqual(['5000'])
+  })
+
+  test.each([
+    [{ order: 'id', status: 'failed' }, 'newest or oldest with status'],
+    [{ order: 'newest', correlation: 'odd' }, 'id with correlation'],
+    [{ order: 'desc' }, 'newest, oldest, id'],
+  ])('that cannot have its order is refused: %o', async (options, expected) => {
+    const w = await world()
+
+    expect(() => idsIn(w, options)).toThrow(expected)
   })
 
   const slow = (status: string) =>
@@ -64,28 +74,24 @@ describe('a page of runs', () => {
     }
   }
 
-  test.each(['completed', 'waiting'] as const)(
-    'of runs that are %s has them in the order of time',
+  test.each(['completed', 'waiting', 'running'] as const)(
+    'of runs that are %s has the last change first',
     async (status) => {
       const pageOf = await slowWorld(status)
       const { ids, times } = pageOf({})
 
-      expect(ids).toBe('cab')
-      expect(pageOf({ order: 'desc' }).ids).toBe('bac')
-      expect(pageOf({ since: times.get('a') }).ids).toBe('ab')
+      expect(ids).toBe('bac')
+      expect(pageOf({ order: 'oldest' }).ids).toBe('cab')
+      expect(pageOf({ since: times.get('a') }).ids).toBe('ba')
       expect(pageOf({ until: times.get('a') }).ids).toBe('c')
-      expect(pageOf({ limit: 2, cursor: pageOf({ limit: 2 }).cursor }).ids).toBe('b')
+      expect(pageOf({ limit: 2, cursor: pageOf({ limit: 2 }).cursor }).ids).toBe('c')
     },
   )
 
-  test('of runs that are live has them by id, within times', async () => {
-    const pageOf = await slowWorld('running')
-    const { ids, times } = pageOf({})
+  test('refuses a cursor of other runs', async () => {
+    const pageOf = await slowWorld('completed')
 
-    expect(ids).toBe('abc')
-    expect(pageOf({ order: 'desc' }).ids).toBe('cba')
-    expect(pageOf({ since: times.get('a') }).ids).toBe('ab')
-    expect(pageOf({ until: times.get('a') }).ids).toBe('c')
+    expect(() => pageOf({ cursor: 'x' })).toThrow('the cursor is of no page of runs')
   })
 
   test('has the runs of a correlation, a parent or a root, and of two of them it is refused', async () => {
@@ -113,7 +119,7 @@ describe('a page of runs', () => {
 test('a row has the status, the error and the progress of its run', async () => {
   const w = await world()
 
-  const [failed, ...others] = w.flow.list({ type: work }).entries
+  const [failed, ...others] = w.flow.list({ type: work, order: 'id' }).entries
   expect(failed?.error).toEqual({ name: 'TypeError', message: 'zero' })
   expect(others.map(({ status, progress }) => [status, progress])).toEqual([
     ...[
@@ -174,7 +180,7 @@ test('a run is removed when its time is over, and nothing that is pending', {
   // The keeper looks each hour: at its first look the runs have not been over for an hour.
   await w.s.advance(7_300_000)
 
-  const { entries } = w.flow.list({ type: work })
+  const { entries } = w.flow.list({ type: work, order: 'id' })
   expect(entries.map(({ id, status }) => [id, status])).toEqual([
     ['0', 'failed'],
     ['10000', 'waiting'],
@@ -260,39 +266,100 @@ describe('a look at a run', () => {
   })
 })
 
-describe('the newest order', () => {
-  test('has live runs first, then the others by their last change, page by page', async () => {
-    const w = await flowWorld([work])
-    const lengths = [40, 3, 1, 50, 0, 2, 4]
-    for (const [at, n] of lengths.entries()) {
-      await w.during(w.flow.start(work, n, { id: `${at}` }))
-      await w.s.advance(700)
-    }
-    await w.s.advance(9_000)
-    const all = w.flow.list({ type: work, limit: 100 }).entries
-    const isLive = ({ status }: { status: string }): boolean => status === 'running'
-    const byChange = all
-      .filter((row) => !isLive(row))
-      .sort((one, other) => other.since - one.since || (one.id < other.id ? 1 : -1))
-    const wanted = [...all.filter(isLive), ...byChange].map(({ id }) => id)
-
-    for (const limit of [1, 2, 3, 100]) {
-      const found: string[] = []
-      let cursor: string | undefined
-      do {
-        const options = { type: work, order: 'newest', limit } as const
-        const page = w.flow.list({ ...options, ...(cursor !== undefined && { cursor }) })
-        found.push(...page.entries.map(({ id }) => id))
-        cursor = page.cursor
-      } while (cursor !== undefined)
-      expect(found).toEqual(wanted)
-    }
+describe('a list', () => {
+  const steady = workflow('steady', async (ctx: Ctx, input: number) => {
+    if (input === 3) await ctx.step('long', () => new Promise(() => {}))
+    await ctx.sleep('pause', input * 1_000)
+    if (input === 2) throw new Error('two')
   })
 
-  test('refuses a cursor that is none', async () => {
-    const w = await flowWorld([work])
+  test.each(['newest', 'oldest'] as const)(
+    'has runs of all statuses by their last change, the %s first, page by page',
+    async (order) => {
+      const w = await flowWorld([steady])
+      for (const [at, n] of [40, 3, 1, 50, 3, 2, 4, 3].entries()) {
+        await w.during(w.flow.start(steady, n, { id: `${at}` }))
+        await w.s.advance(700)
+      }
+      await w.s.advance(9_000)
+      const all = w.flow.list({ type: steady, order: 'id' }).entries
+      const sign = order === 'newest' ? -1 : 1
+      const wanted = all.toSorted((one, other) => sign * (one.since - other.since))
 
-    const look = () => w.flow.list({ type: work, order: 'newest', cursor: 'x' })
-    expect(look).toThrow('the cursor is of no page of runs')
+      expect(new Set(all.map(({ status }) => status)).size).toBe(4)
+      for (const limit of [1, 2, 3, 100]) {
+        const found: string[] = []
+        let cursor: string | undefined
+        do {
+          const options = { type: steady, order, limit } as const
+          const page = w.flow.list({ ...options, ...(cursor !== undefined && { cursor }) })
+          found.push(...page.entries.map(({ id }) => id))
+          cursor = page.cursor
+        } while (cursor !== undefined)
+        expect(found).toEqual(wanted.map(({ id }) => id))
+      }
+    },
+  )
+
+  test('reads no more rows than a page of each status', async () => {
+    const w = await flowWorld([steady])
+    for (let at = 0; at < 200; at++) await w.during(w.flow.start(steady, at % 5, { id: `${at}` }))
+    await w.s.advance(500)
+    const lists = vi.spyOn(EntityHandle.prototype, 'list')
+    onTestFinished(() => lists.mockRestore())
+
+    expect(w.flow.list({ type: steady, limit: 5 }).entries).toHaveLength(5)
+    const read = lists.mock.results.map(({ value }) => value.entries.length)
+    expect(read.filter((count) => count === 5).length).toBeGreaterThan(1)
+    expect(Math.max(...read)).toBe(5)
+  })
+
+  test('has the last change first without an order', async () => {
+    const w = await world()
+
+    const rows = w.flow.list({ type: work }).entries
+    expect(rows.map(({ since }) => since)).toEqual(
+      rows
+        .map(({ since }) => since)
+        .toSorted()
+        .toReversed(),
+    )
+    expect(rows).toHaveLength(4)
+  })
+})
+
+describe('a run that has not begun', () => {
+  const work = workflow('work', (ctx: Ctx) => ctx.sleep('pause', '1h'), { queue: 'line' })
+  const later = workflow('later', async () => undefined)
+  const line = queue('line', { concurrency: 1 })
+
+  test('says that it waits in its queue, and its place there', async () => {
+    const w = await flowWorld([work], { queues: [line] })
+    for (const [id, priority] of [
+      ['first', 0],
+      ['second', 0],
+      ['third', 0],
+      ['urgent', 5],
+    ] as const)
+      await w.during(w.flow.start(work, undefined, { id, priority }))
+    await w.s.advance(1_000)
+
+    const placeOf = (id: string) => w.during(w.flow.place(work, id))
+    expect(w.flow.get(work, 'third')?.waitsFor).toEqual({ kind: 'queue', name: 'line' })
+    expect(await placeOf('third')).toEqual({ queue: 'line', before: 2, ready: 3 })
+    expect((await placeOf('urgent'))?.before).toBe(0)
+    expect(await placeOf('first')).toBeUndefined()
+    expect(await placeOf('none')).toBeUndefined()
+  })
+
+  test('says the end of its delay', async () => {
+    const w = await flowWorld([later])
+    await w.during(w.flow.start(later, undefined, { id: 'a', delay: '1h' }))
+
+    const until = w.s.clock.now() + 3_600_000
+    const { kind, until: due = 0 } = w.flow.get(later, 'a')?.waitsFor ?? {}
+    expect([kind, Math.abs(due - until) < 1_000]).toEqual(['delay', true])
+    await w.s.advance(3_601_000)
+    expect(w.flow.get(later, 'a')).toMatchObject({ status: 'completed', waitsFor: undefined })
   })
 })

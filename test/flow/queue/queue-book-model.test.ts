@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { NewJob, QueueLimits } from '../../../src/flow/queue/queue-book.ts'
+import { numberOf } from '../../../src/flow/queue/queue-rows.ts'
 import { BookWorld, newJob } from '../../support/worlds/queue-book.ts'
 
 /** A job of the naive list, with everything that is known of it. */
@@ -220,4 +221,35 @@ test('limits hold, nothing is lost and nothing idles, whatever happens in which 
     }),
     { numRuns: 400 },
   )
+})
+
+test('the place of a job that waits is the number of jobs that start before it', () => {
+  fc.assert(
+    fc.property(fc.array(anyJob, { minLength: 2, maxLength: 40 }), fc.nat(9), (jobs, started) => {
+      const world = new BookWorld({ concurrency: 1 })
+      world.add(...jobs.map((job) => ({ ...job, delayMs: 0, unique: undefined })))
+      const startNext = (): number | undefined => {
+        world.done(...world.running.keys())
+        return world.claimed()[0]
+      }
+      for (let left = started; left > 0; left--) startNext()
+      const rows = [...world.stored.keys()].filter((row) => row.startsWith('r/'))
+      const places = new Map(rows.map((row) => [numberOf(row), world.book.before(row)]))
+      const [running] = world.running.keys()
+
+      if (running !== undefined) expect(places.get(running)).toBeUndefined()
+      for (let at = 0, next = startNext(); next !== undefined; next = startNext(), at++)
+        expect(places.get(next)).toBe(at)
+    }),
+  )
+})
+
+test('a job that was cut off has its place before jobs that have not run', () => {
+  const world = new BookWorld({ concurrency: 2 })
+  world.add({}, {}, {})
+  world.claim()
+  world.crash()
+
+  const rows = [...world.stored.keys()].toSorted()
+  expect(rows.map((row) => world.book.before(row))).toEqual([0, 1, 2])
 })

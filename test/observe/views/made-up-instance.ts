@@ -381,6 +381,29 @@ const run = (id: string) => ({
   ...{ since: startAt - (id === 'o-17' ? 340_000 : 4 * minute), attempt: 1 },
 })
 
+/** A run that waits: for a signal, or for its place in a queue. */
+const waiting = (id: string, at: number): Views['run']['data'] => {
+  const row = { id, status: 'waiting', startedAt: startAt - 9_000, since: startAt, attempt: 1 }
+  const input = { type: 'object', size: 1, members: [['item', 'tea']] } as const
+  return id === 'held'
+    ? {
+        row: { ...row, waitsFor: { kind: 'queue', name: 'mail' } },
+        place: { queue: 'mail', before: 2, ready: 8_412 },
+        ...{ input, steps: [] },
+      }
+    : {
+        row: { ...row, waitsFor: { kind: 'signal', name: 'approve', until: at + 40_000 } },
+        input,
+        steps: [
+          {
+            ...{ key: 'reserve', kind: 'step', tries: 0, outcome: 'ok', at: startAt - 8_000 },
+            value: "{ seat: '12A' }",
+          },
+          { key: 'approve#1', kind: 'wait', tries: 0, at: startAt, dueAt: at + 40_000 },
+        ],
+      }
+}
+
 /** The answer of a view. */
 export const answerOf = (
   scenario: Scenario,
@@ -538,21 +561,30 @@ export const answerOf = (
         error: 'SMTP_REFUSED: 550 mailbox unavailable',
       })),
     runs: () => paged(query.cursor, isEmpty ? 0 : 420, (index) => run(`o-${index + 1}`)),
-    run: () => ({
-      row: run(query.id ?? ''),
-      progress: { type: 'object', size: 1, members: [['charged', false]] },
-      steps: [
-        { key: 'reserve', kind: 'step', tries: 0, outcome: 'ok', at: startAt - 350_000 },
-        {
-          ...{ key: 'quote', kind: 'child', tries: 0, outcome: 'ok', at: startAt - 341_000 },
-          child: 'quote/q-17',
-        },
-        {
-          ...{ key: 'charge', kind: 'step', tries: 3, at: startAt - 340_000, dueAt: at + 40_000 },
-          error: '503 from the bank',
-        },
-      ],
-    }),
+    run: () =>
+      ['held', 'asks'].includes(query.id ?? '')
+        ? waiting(query.id ?? '', at)
+        : {
+            row: run(query.id ?? ''),
+            progress: { type: 'object', size: 1, members: [['charged', false]] },
+            steps: [
+              { key: 'reserve', kind: 'step', tries: 0, outcome: 'ok', at: startAt - 350_000 },
+              {
+                ...{ key: 'quote', kind: 'child', tries: 0, outcome: 'ok', at: startAt - 341_000 },
+                child: 'quote/q-17',
+              },
+              {
+                ...{
+                  key: 'charge',
+                  kind: 'step',
+                  tries: 3,
+                  at: startAt - 340_000,
+                  dueAt: at + 40_000,
+                },
+                error: '503 from the bank',
+              },
+            ],
+          },
     store: () =>
       paged(query.cursor, isEmpty ? 0 : 1_200, (index) => ({
         ...{ key: `session/${index + 1}`, type: 'object', size: 180 + index },

@@ -184,6 +184,16 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     expect(page.url()).not.toContain('after')
   })
 
+  test('shows the input of a run, the values of its steps, and what it waits for', async () => {
+    const { page } = await opened(await served('busy'))
+
+    await showView(page, 'run/order/asks')
+    for (const text of ['signal approve, in ', "{ seat: '12A' }", 'tea'])
+      await waitForText(page, text)
+    await showView(page, 'run/order/held')
+    for (const text of ['queue mail', '3 of 8,412', 'tea']) await waitForText(page, text)
+  })
+
   test('shows the state at a turn that is chosen, and the difference of two', async () => {
     const { page } = await opened(await served('busy'))
     await showView(page, 'entity/order/17')

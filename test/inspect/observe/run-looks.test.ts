@@ -1,0 +1,70 @@
+/** One run as the page and `keelson flow show` have it: what it was given, did, and waits for. */
+import { expect, onTestFinished, test } from 'vitest'
+import { type Ctx, queue, workflow } from '../../../src/flow/index.ts'
+import { Observer } from '../../../src/inspect/observe/observer.ts'
+import { FlowWords } from '../../../src/inspect/prompt/flow-words.ts'
+import { plainPaint } from '../../../src/inspect/text/paint.ts'
+import type { RunDetail, RunPage } from '../../../src/observe/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+
+const secret = 'canary-7f3'
+
+const login = workflow('login', async (ctx: Ctx<{ code: number }>, input: object) => {
+  await ctx.step('ask', () => ({ mail: 'ada@example.org', token: secret, input }))
+  ctx.report({ password: secret, part: 'asked' })
+  await ctx.waitFor('code', { timeout: '1h' })
+})
+const held = workflow('held', (ctx: Ctx) => ctx.sleep('pause', '1h'), { queue: 'line' })
+const line = queue('line', { concurrency: 1 })
+
+const world = async () => {
+  const w = await flowWorld([login, held], { queues: [line] })
+  const input = { name: 'Ada', password: secret }
+  await w.during(w.flow.start(login, input, { id: '1' }))
+  for (const id of ['a', 'b', 'c']) await w.during(w.flow.start(held, undefined, { id }))
+  await w.s.advance(10_000)
+  const observer = new Observer(w.s.app, { isWriting: false, user: 'ann' })
+  onTestFinished(() => observer.end())
+  const look = async <T>(name: 'run' | 'runs', query: Readonly<Record<string, string>>) => {
+    const answered = await w.during(observer.answer({ id: 1, look: name, query }))
+    return (answered as { answer: { data: T } }).answer.data
+  }
+  const words = new FlowWords(w.s.app, plainPaint)
+  return { ...w, look, words }
+}
+
+const told = ['Ada', 'ada@example.org', 'asked', '[hidden string of 10]']
+
+test('a run shows its input, values and progress without their secrets', async () => {
+  const { during, look, words } = await world()
+
+  const page = JSON.stringify(await look('run', { type: 'login', id: '1' }))
+  const shown = (await during(words.show('login', '1', { json: true }))).text
+  const printed = (await during(words.show('login', '1'))).text
+  for (const text of [page, shown]) for (const part of told) expect(text).toContain(part)
+  expect(printed).toContain("{ name: 'Ada', password: '[hidden string of 10]' }")
+  const lists = [
+    JSON.stringify(await look('runs', { type: 'login' })),
+    (await during(words.list('login'))).text,
+    (await during(words.list('login', { json: true }))).text,
+  ]
+  for (const text of [page, shown, printed, ...lists]) expect(text).not.toContain(secret)
+})
+
+test('a run that waits in its queue shows its place there', async () => {
+  const { during, look, words } = await world()
+
+  const { row, place } = await look<RunDetail>('run', { type: 'held', id: 'c' })
+  expect(row.waitsFor).toEqual({ kind: 'queue', name: 'line' })
+  expect(place).toEqual({ queue: 'line', before: 1, ready: 2 })
+  expect((await during(words.show('held', 'c'))).text).toContain('queue line, place 2 of 2')
+  const { rows } = await look<RunPage>('runs', { type: 'held' })
+  expect(rows.map(({ id, waitsFor }) => [id, waitsFor?.kind])).toEqual([
+    ...[
+      ['a', 'timer'],
+      ['c', 'queue'],
+      ['b', 'queue'],
+    ],
+  ])
+  expect((await during(words.list('held'))).text).toMatch(/\nc .*queue line/)
+})
