@@ -331,6 +331,9 @@ type Place = { readonly after?: readonly [since: number, id: string]; readonly c
 /** By status the cursor of the page that has the next run; `false`: there is none. */
 type Cursors = Readonly<Partial<Record<RunStatus, string | false>>>
 
+/** Runs of a page, and the place after them; `undefined`: no run comes after them. */
+type Merged = { readonly entries: readonly Found[]; readonly next: Place | undefined }
+
 /**
  * One page by the last change of status. It is merged from the indexes of the statuses, so it reads
  * no more than a page of each. @throws KeelsonError `BAD_CURSOR`
@@ -339,29 +342,44 @@ const pageByTime = (
   runs: Runs,
   statuses: readonly RunStatus[],
   direction: Direction,
-  of: Wanted,
+  wanted: Wanted,
 ): FoundPage => {
-  const place: Place = of.cursor === undefined ? { cursors: {} } : placeOf(of.cursor)
-  const { after, cursors } = place
-  const inOrder = byTime(direction)
-  const streams = statuses.map((status) => streamOf(runs, status, direction, place, of))
+  const { cursor, limit } = wanted
+  const entries: Found[] = []
+  let next: Place | undefined = cursor === undefined ? { cursors: {} } : placeOf(cursor)
+  while (next !== undefined && entries.length < limit) {
+    const place: Place = next
+    const of = { ...wanted, limit: limit - entries.length }
+    const streams = statuses.map((status) => streamOf(runs, status, direction, place, of))
+    const merged = mergedOf(streams, byTime(direction), place, of.limit)
+    entries.push(...merged.entries)
+    next = merged.next
+  }
+  if (next === undefined) return { entries, exhausted: true }
+  return { entries, exhausted: false, cursor: textOf(next) }
+}
+
+const mergedOf = (
+  streams: readonly Stream[],
+  inOrder: Compare,
+  { after, cursors }: Place,
+  limit: number,
+): Merged => {
   const all = streams.flatMap(({ left }) => left).sort(inOrder)
   // A run that comes after the end of a page that goes on may not be the next one.
   const ends = streams.flatMap(({ left, more }) => (more === undefined ? [] : [left.at(-1)]))
   const isNext = (run: Found): boolean =>
     ends.every((end) => end !== undefined && inOrder(run, end) <= 0)
-  const entries = all.filter(isNext).slice(0, of.limit)
+  const entries = all.filter(isNext).slice(0, limit)
+  if (all.length === entries.length && ends.length === 0) return { entries, next: undefined }
   const last = entries.at(-1)
-  const exhausted = all.length === entries.length && ends.length === 0
-  if (exhausted) return { entries, exhausted }
   const next: [RunStatus, string | false][] = streams.flatMap(({ status, left, more }) => {
     const end = left.at(-1)
     if (end !== undefined && (!last || inOrder(end, last) > 0)) return kept(status, cursors)
     return [[status, more ?? false]]
   })
   const from = last ? ([last.state.since, last.id] as const) : after
-  const cursor = textOf({ cursors: Object.fromEntries(next), ...(from && { after: from }) })
-  return { entries, exhausted, cursor }
+  return { entries, next: { cursors: Object.fromEntries(next), ...(from && { after: from }) } }
 }
 
 /** The page of its present cursor still has a run to give. */
@@ -395,10 +413,12 @@ const streamOf = (
 
 type Ordered = { readonly id: string; readonly state: Pick<RunState, 'since'> }
 
+type Compare = (one: Ordered, other: Ordered) => number
+
 /** In the order of the index. */
 const byTime =
-  (direction: Direction) =>
-  (one: Ordered, other: Ordered): number => {
+  (direction: Direction): Compare =>
+  (one, other) => {
     const by = one.state.since - other.state.since || compareKeys(one.id, other.id)
     return direction === 'asc' ? by : -by
   }
