@@ -124,7 +124,7 @@ describe('an option', () => {
 
   test('of a workflow has bounds', () => {
     const body = async (): Promise<void> => undefined
-    const given: readonly [object, boolean][] = [
+    const given: readonly (readonly [object, boolean])[] = [
       ...([
         [{ version: 0 }, false],
         [{ version: 1 }, true],
@@ -163,48 +163,62 @@ describe('an option', () => {
 })
 
 describe('branches', () => {
-  type End = Branch<unknown>
-  /** Runs branches of these lengths in seconds; a negative one fails. Returns the ends, and the most that ran at once. */
-  const ended = async (seconds: readonly number[], options: object) => {
-    let [running, most] = [0, 0]
-    const order: number[] = []
-    const all = workflow('all', async (ctx: Ctx) => {
-      const branches = seconds.map((s, at) => async (own: Ctx) => {
-        order.push(at)
-        most = Math.max(most, ++running)
-        await own.sleep('work', Math.abs(s) * 1_000)
-        running--
+  type Case = readonly [seconds: readonly number[], options: object]
+  /** Runs branches of these lengths in seconds; a negative one fails. Gives the ends, and the most that ran at once. */
+  const allEnded = async (cases: readonly Case[]) => {
+    const seen = cases.map(() => ({ running: 0, most: 0, order: [] as number[] }))
+    const all = workflow('all', async (ctx: Ctx, of: number) => {
+      const [seconds, options] = cases[of] as Case
+      const own = seen[of] as (typeof seen)[number]
+      const branches = seconds.map((s, at) => async (branch: Ctx) => {
+        own.order.push(at)
+        own.most = Math.max(own.most, ++own.running)
+        await branch.sleep('work', Math.abs(s) * 100)
+        own.running--
         if (s < 0) throw new Error(`no ${at}`)
         return s
       })
-      const ends = (await ctx.all('b', branches, options)) as End[]
+      const ends: Branch<unknown>[] = await ctx.all('b', branches, options)
       return ends.map((end) => (end.ok ? end.value : (end.error as Error).message))
     })
     const w = await flowWorld([all])
-    const run = await w.during(w.flow.start(all, undefined, { id: '1' }))
-    const result = run.result({ timeoutMs: 600_000 }).catch((error) => error.cause?.message)
-    return { ends: await w.during(result), most, order }
+    const results = cases.map(async (_, of) => {
+      const run = await w.flow.start(all, of, { id: `${of}` })
+      return run.result().catch((error) => error.cause?.message)
+    })
+    const ends = await w.during(Promise.all(results))
+    return { ends, seen: seen.map(({ most, order }) => [most, order]) }
   }
 
   test('run so many at once, in their order, the next one at each end', async () => {
-    expect(await ended([3, 1, 2, 1], { atOnce: 2 })).toEqual({
-      ...{ ends: [3, 1, 2, 1], most: 2, order: [0, 1, 2, 3] },
-    })
-    expect((await ended([1, 1, 1], { atOnce: 1 })).most).toBe(1)
-    expect((await ended([1, 1, 1], {})).most).toBe(3)
+    const cases = [2, 1, Number.POSITIVE_INFINITY].map(
+      (atOnce) => [[3, 1, 2, 1], { atOnce }] as const,
+    )
+    const { ends, seen } = await allEnded(cases)
+    const order = [0, 1, 2, 3]
+    expect(ends).toEqual(Array(3).fill([3, 1, 2, 1]))
+    expect(seen).toEqual([
+      [2, order],
+      [1, order],
+      [4, order],
+    ])
   })
 
   test('end with as many successes as are needed, or when no branch is left', async () => {
     const rest = 'the rest was cancelled'
     const collect = { onFailure: 'collect' }
-    expect((await ended([3, 1, 2], { wait: 2 })).ends).toEqual([rest, 1, 2])
-    expect((await ended([3, 1], { wait: 2 })).ends).toEqual([3, 1])
-    expect((await ended([3, -1, 2], { wait: 1, ...collect })).ends).toEqual([rest, 'no 1', 2])
-    expect((await ended([-2, -1], { wait: 'any', ...collect })).ends).toEqual(['no 0', 'no 1'])
-    expect((await ended([2, -1], {})).ends).toBe('no 1')
-    expect((await ended([1, 2], { wait: 0 })).ends).toEqual([rest, rest])
-    expect((await ended([], {})).ends).toEqual([])
-    expect((await ended([1], { wait: 2 })).ends).toContain('at most the 1 branches')
+    const cases: readonly (readonly [...Case, ends: unknown])[] = [
+      [[3, 1, 2], { wait: 2 }, [rest, 1, 2]],
+      [[3, 1], { wait: 2 }, [3, 1]],
+      [[3, -1, 2], { wait: 1, ...collect }, [rest, 'no 1', 2]],
+      [[-2, -1], { wait: 'any', ...collect }, ['no 0', 'no 1']],
+      [[2, -1], {}, 'no 1'],
+      [[1, 2], { wait: 0 }, [rest, rest]],
+      [[], {}, []],
+      [[1], { wait: 2 }, expect.stringContaining('at most the 1 branches')],
+    ]
+    const { ends } = await allEnded(cases.map(([seconds, options]) => [seconds, options]))
+    expect(ends).toEqual(cases.map(([, , wanted]) => wanted))
   })
 })
 
