@@ -30,6 +30,7 @@ import {
   decodeSegmentHeader,
   encodeSegmentHeader,
 } from '../../../src/storage/frames/segment-header.ts'
+import { withBadByte } from '../../support/harm/odd-files.ts'
 import {
   commit,
   dir,
@@ -298,6 +299,19 @@ test('a frame that was damaged since the survey is the damage, and the chain is 
       },
     ],
   })
+})
+
+test('a disk that fails under the verification is no damage of the chain', () => {
+  const world = written(3)
+  const [segment] = surveyLog(world.disk, dir).segments
+  if (!segment) throw new Error('no segment')
+  const map = { ...emptyMap(segmentStart(segment.header)), end: { offset: 9_999, lsn: 9, crc: 0 } }
+  const disk = withBadByte(world.disk, newestOn(world.disk), 4096)
+  const survey = { segment, declared: undefined, map, runsOver: false }
+
+  expect(() => runToEnd(verifyingHistory(disk, dir, [survey]))).toThrow(
+    expect.objectContaining({ code: 'EIO' }),
+  )
 })
 
 describe('a reader of a chain', () => {

@@ -15,6 +15,7 @@ import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
+import { plainDisk } from '../../support/harm/odd-files.ts'
 import { seedsOf, thorough } from '../../support/tier.ts'
 import {
   commit,
@@ -395,6 +396,35 @@ describe('a log that is being written', () => {
     const found = verifyLog(disk, dir, { isLive: true })
 
     expect(found).toMatchObject({ verdict: 'clean', tail: 'open', damage: [], lost: [] })
+  })
+
+  test('ends before a place that only the second read finds damaged', () => {
+    const world = crashedLogOf(3)
+    const path = newestOn(world.disk)
+    let reads = 0
+    // The first reading finds the second group incomplete, and the next one the third.
+    const disk: Disk = {
+      ...plainDisk(world.disk),
+      open: (opened, mode) => {
+        const file = world.disk.open(opened, mode)
+        return {
+          ...file,
+          read: (into, at) => {
+            const count = file.read(into, at)
+            if (opened !== path || count < 4 * 1024) return count
+            if (at === 4096) reads++
+            const from = groupAt(reads === 1 ? 2 : 3) - at
+            if (from >= 0) into.fill(0, from, from + 1024)
+            return count
+          },
+        }
+      },
+    }
+
+    const found = verifyLog(disk, dir, { isLive: true })
+
+    expect(reads).toBe(2)
+    expect(found).toMatchObject({ verdict: 'clean', tail: 'open', frames: 4, lastLsn: 4 })
   })
 
   test('is damaged where every read finds damage', () => {

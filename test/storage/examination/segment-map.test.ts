@@ -231,6 +231,9 @@ describe.each([
       ])
       expect(shown(found)).toEqual(wanted(runsOf(frames, (index) => index < at)))
       expect(found.end).toEqual(frame.before)
+      expect(map(frame.offset + 32).holes).toEqual([
+        { offset: frame.offset, end: frame.offset + 32, lastLsn: frame.before.lsn, kind },
+      ])
       // At the end of the frame it is whole; within its header nothing of it is known.
       expect(map(frame.end.offset).holes).toEqual([])
       const kindOf = isOneGroup || at === 0 ? 'bytes' : 'zeros'
@@ -274,6 +277,21 @@ describe.each([
     ])
     expect(shown(found)).toEqual(wanted(runsOf(frames, (index) => index !== 1 && index !== 2)))
   })
+})
+
+test('a length is believed up to the limit of a payload, and no frame beyond it', () => {
+  const { file, frames, flip } = fileOf(data(3))
+  const map = (payloadMax: number) =>
+    runToEnd(mapSegment(file, { ...facts, payloadMax }, start, size))
+  const [, second] = frames
+  if (!second) throw new Error('no frame')
+  expect(map(put.length).holes).toEqual([])
+  expect([shown(map(put.length - 1)), map(put.length - 1).holes]).toEqual([
+    [],
+    [{ offset: start.offset, end: expect.any(Number), lastLsn: 100, kind: 'bytes' }],
+  ])
+  flip(second.offset + 32 + 50)
+  expect(map(put.length).holes).toMatchObject([{ kind: 'payload', lastLsn: 101, nextLsn: 103 }])
 })
 
 describe('the facts of a segment', () => {
