@@ -36,6 +36,8 @@ export type CoreParts = {
     readonly lmdb: string
     readonly blobs: string
     readonly snapshots: string
+    /** Of a cache: the note of the end of its log. */
+    readonly end: string
   }
   /** For requests that do without a thread. */
   readonly disk: Disk

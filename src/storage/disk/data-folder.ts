@@ -88,6 +88,8 @@ export type ShardFolders = {
   readonly lmdb: string
   readonly blobs: string
   readonly snapshots: string
+  /** Of a cache: the note of the end of the log in the engine. */
+  readonly end: string
 }
 
 /** The folders of a shard in the data folder `dir`. */
@@ -99,6 +101,7 @@ export const shardFolder = (dir: string, shard: number): ShardFolders => {
     lmdb: join(path, 'lmdb'),
     blobs: join(path, 'blobs'),
     snapshots: join(path, 'snapshot'),
+    end: join(path, 'end.json'),
   }
 }
 

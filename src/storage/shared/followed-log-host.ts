@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import type { EndNote } from '../disk/end-note.ts'
 import {
   knownFeatures,
   type LogExtent,
@@ -28,6 +29,8 @@ export type FollowedLogOptions = {
   readonly patienceMs: number
   /** The blobs that the log refers to. An opening waits for them, however long that takes. */
   readonly blobs?: Pick<SharedBlobs, 'follow'>
+  /** The note of an earlier owner. */
+  readonly endNote?: Pick<EndNote, 'read'>
 }
 
 /** A log as far as it is proven. */
@@ -41,7 +44,7 @@ type Handlers = {
 
 /** Makes a host. Nothing is sent before its first request. */
 export const followedLogHost = (options: FollowedLogOptions): LogHost => {
-  const { log, clock, patienceMs, blobs } = options
+  const { log, clock, patienceMs, blobs, endNote } = options
   const calls = new EngineCalls(clock)
   let filling: Promise<void> | undefined
   let followed: Followed | undefined
@@ -52,7 +55,7 @@ export const followedLogHost = (options: FollowedLogOptions): LogHost => {
   }
 
   const handlers: Handlers = {
-    inspect: (request) => calls.within(patienceMs, inspectLog(log, calls, request)),
+    inspect: (request) => calls.within(patienceMs, inspectLog({ log, calls, endNote }, request)),
     async open({ inspection }) {
       const head = inspection.plan as SharedHead
       followed = await calls.within(patienceMs, follow({ log, calls, logId: head.logId }, head))

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { EndNote } from '../disk/end-note.ts'
 import { markOf } from '../examination/frame-mark.ts'
 import { Pins } from '../log/log-retention.ts'
 import type {
@@ -38,6 +39,8 @@ export type OwnedParts = ReadLog & {
   /** The greatest payload of a frame. */
   readonly payloadMax: number
   readonly uploads: SnapshotUploads
+  /** The note of the end in the member's cache. */
+  readonly endNote?: Pick<EndNote, 'put'> | undefined
 }
 
 type Request<K extends keyof LogProtocol> = LogProtocol[K]['request']
@@ -215,7 +218,7 @@ export class OwnedLog {
     content: { readonly payloads: Uint8Array; readonly lengths: ArrayLike<number> },
     features?: number,
   ): Promise<SharedGroup> {
-    const { appends, logId } = this.#parts
+    const { appends, logId, endNote } = this.#parts
     this.#isUnmarked = content.lengths.length > 0
     const sent = appends.append(
       lsns,
@@ -228,6 +231,7 @@ export class OwnedLog {
       features,
     )
     const group = await sent
+    endNote?.put(logId, group.end)
     this.#bytes += group.bytes.length
     this.#keptAfterLsn = group.after.lsn
     return group

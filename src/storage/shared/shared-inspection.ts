@@ -4,6 +4,7 @@
  * this log does not have proves that the engine lost acknowledged groups. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
+import type { NotedEnd } from '../disk/end-note.ts'
 import {
   type Evidence,
   type Inspection,
@@ -13,13 +14,15 @@ import {
 } from '../ports/log-host.ts'
 import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
-import type { SharedHead } from '../ports/shared-log.ts'
+import { isSamePosition, type SharedHead, type SharedPosition } from '../ports/shared-log.ts'
 import { namedIn } from './snapshot-names.ts'
 
 /** The knowledge of a member that inspects a log. */
 export type Knowledge = {
   readonly evidence: readonly Evidence[]
   readonly needs: LogNeeds | undefined
+  /** The end that an earlier owner noted in this cache. */
+  readonly noted?: NotedEnd | undefined
 }
 
 /** Nothing is cut from a shared log: a group is there whole, or not at all. */
@@ -27,14 +30,16 @@ const sound = { tail: 'clean', cutBytes: 0 } as const
 
 /**
  * The inspection of a log. `shownMark`: the mark of the log at the position that the projection
- * shows; absent if the log does not have that LSN.
+ * shows; `notedThere`: the end of the group at the noted LSN; absent if the log does not have it.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`
  */
 export const inspectionOf = (
   head: SharedHead,
-  { evidence, needs }: Knowledge,
+  knowledge: Knowledge,
   shownMark: FrameMark | undefined,
+  notedThere?: SharedPosition,
 ): Inspection => {
+  const { needs, noted } = knowledge
   const { logId, end, trimmed, features } = head
   if ((features & ~knownFeatures) !== 0)
     throw new KeelsonError('UNSUPPORTED_VERSION', 'a newer version writes the log', {
@@ -49,7 +54,7 @@ export const inspectionOf = (
   const isOther = needs?.shown !== undefined && shown === undefined
   // Another log may be meant. One that nobody has ever owned may not.
   const isOwn = (walId?: string) => end.lsn === 0 || walId === undefined || walId === logId
-  for (const { lsn, walId, source, byCaller = false } of evidence)
+  for (const { lsn, walId, source, byCaller = false } of evidenceIn(knowledge))
     if (lsn > end.lsn && isOwn(walId))
       throw damaged(
         lsn,
@@ -58,6 +63,8 @@ export const inspectionOf = (
         !byCaller,
       )
   if (shown) refuseLost(shown, head, shownMark)
+  if (noted && notedThere && !isSamePosition(noted, notedThere))
+    throw damaged(noted.lsn, 'the note of its end in the cache names another group there')
   return {
     ...{ exists: true, walId: logId, epoch: end.epoch, hasFrames: end.lsn > 0 },
     ...{ firstLsn: trimmed.lsn + 1, lastLsn: end.lsn, provenLsn: end.lsn },
@@ -69,6 +76,15 @@ export const inspectionOf = (
     plan: head,
   }
 }
+
+/** A note is evidence as a projection is. */
+const evidenceIn = ({ evidence, noted }: Knowledge): readonly Evidence[] =>
+  noted
+    ? [
+        ...evidence,
+        { lsn: noted.lsn, walId: noted.logId, source: 'the note of its end in the cache' },
+      ]
+    : evidence
 
 const otherLog = 'the projection shows another log, and is rebuilt'
 

@@ -11,6 +11,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { EndNote, NotedEnd } from '../disk/end-note.ts'
 import {
   type Inspection,
   knownFeatures,
@@ -21,7 +22,7 @@ import {
   type OpenReport,
 } from '../ports/log-host.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
-import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
+import type { SharedHead, SharedLog, SharedPosition } from '../ports/shared-log.ts'
 import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
 import { lossShown } from './append-verdict.ts'
 import { EngineCalls } from './engine-calls.ts'
@@ -42,6 +43,8 @@ export type SharedLogHostOptions = {
   readonly uploads: SnapshotUploads
   /** The blobs that the log refers to. An opening waits for them, however long that takes. */
   readonly blobs?: Pick<SharedBlobs, 'claimed'>
+  /** The note of the end of the log in the member's cache. */
+  readonly endNote?: EndNote
   /**
    * Resolves when this process may claim the log. A process that was replaced while it was paused
    * would take the log from its successor otherwise. @throws KeelsonError `FENCED`
@@ -57,7 +60,7 @@ type Handlers = {
 
 /** Makes a host. Nothing is sent before its first request. */
 export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
-  const { log, clock, patienceMs, uploads, blobs } = options
+  const { log, clock, patienceMs, uploads, blobs, endNote } = options
   const calls = new EngineCalls(clock)
   let owned: OwnedLog | undefined
   let filling: Promise<void> | undefined
@@ -68,7 +71,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
   }
 
   const handlers: Handlers = {
-    inspect: (request) => calls.within(patienceMs, inspectLog(log, calls, request)),
+    inspect: (request) => calls.within(patienceMs, inspectLog({ log, calls, endNote }, request)),
     create: async () => {
       throw new KeelsonError('INVALID_ARGUMENT', 'a log in an engine is made with its cluster')
     },
@@ -77,7 +80,8 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
       const claim = await calls.within(patienceMs, claimed(options, calls, inspection))
       filling = blobs?.claimed(claim.head.end.epoch, calls)
       await Promise.all([filling, surveyLog(log, calls, claim.head)])
-      owned = new OwnedLog({ ...claim, clock, uploads, payloadMax: framePayloadMax(logOptions) })
+      const payloadMax = framePayloadMax(logOptions)
+      owned = new OwnedLog({ ...claim, clock, uploads, payloadMax, endNote })
       return reportOf(owned, inspection, claim.lastTime)
     },
     commit: (request) => opened().commit(request),
@@ -114,6 +118,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
     },
     async end() {
       calls.end(closed('the host has ended'))
+      endNote?.close()
       await filling?.catch(() => undefined)
     },
   }
@@ -145,13 +150,34 @@ const closed = (message: string): KeelsonError => new KeelsonError('CLOSED', mes
 
 /** Inspects a log, for its next owner or for a follower. */
 export const inspectLog = async (
-  log: SharedLog,
-  calls: EngineCalls,
+  { log, calls, endNote }: Inspected,
   { options, evidence, needs }: LogProtocol['inspect']['request'],
 ): Promise<Inspection> => {
   checkLogOptions(options)
+  const noted = endNote?.read()
   const head = await headOf(log, calls)
-  return inspectionOf(head, { evidence, needs }, await shownMark(log, calls, head, needs?.shown))
+  const mark = await shownMark(log, calls, head, needs?.shown)
+  const there = noted && (await positionAt(log, calls, head, noted))
+  return inspectionOf(head, { evidence, needs, noted }, mark, there)
+}
+
+/** A log, and the note of its end in the cache. */
+type Inspected = {
+  readonly log: SharedLog
+  readonly calls: EngineCalls
+  readonly endNote: Pick<EndNote, 'read'> | undefined
+}
+
+/** The end of the group at the noted LSN; `undefined` if the log does not have the LSN. */
+const positionAt = async (
+  log: SharedLog,
+  calls: EngineCalls,
+  { logId, end, trimmed }: SharedHead,
+  noted: NotedEnd,
+): Promise<SharedPosition | undefined> => {
+  if (noted.logId !== logId || noted.lsn <= trimmed.lsn || noted.lsn > end.lsn) return undefined
+  if (noted.lsn === end.lsn) return end
+  return (await readGroupAt({ log, calls, logId }, noted.lsn)).group.end
 }
 
 /** The head. The log was made before the first member could begin. @throws KeelsonError `CORRUPT` */

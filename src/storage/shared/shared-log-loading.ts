@@ -1,4 +1,6 @@
 /** Loads what an instance needs whose logs are kept by an engine. No other instance loads it. */
+
+import type { EndNote } from '../disk/end-note.ts'
 import type * as directory from './cluster-directory.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import type { followedLogHost } from './followed-log-host.ts'
@@ -22,6 +24,7 @@ export type SharedStorage = {
   readonly directory: typeof directory
   readonly sharedTurnScanner: typeof sharedTurnScanner
   readonly logExporter: typeof logExporter
+  readonly EndNote: typeof EndNote
 }
 
 /** Loads the modules. */
@@ -36,6 +39,7 @@ export const loadSharedStorage = async (): Promise<SharedStorage> => {
     import('./engine-calls.ts'),
     import('./shared-turn-scan.ts'),
     import('./log-export.ts'),
+    import('../disk/end-note.ts'),
   ])
   return Object.assign({ directory }, ...loaded)
 }

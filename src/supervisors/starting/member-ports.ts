@@ -98,9 +98,14 @@ export const followerPorts = (ports: Ports, member: Membership): Ports => ({
   makeSnapshotHost: snapshotHosts(ports, member),
 })
 
-const logOptions = ({ clock }: Ports, { logOf, leaseMs }: Membership, shard: number) => ({
+const logOptions = (
+  { disk, clock }: Ports,
+  { storage, dir, logOf, leaseMs }: Membership,
+  shard: number,
+) => ({
   ...{ log: logOf(shard), clock },
   patienceMs: patienceOf(leaseMs),
+  endNote: new storage.EndNote({ disk, clock, path: shardFolder(dir, shard).end }),
 })
 
 const snapshotsOf = (

@@ -71,7 +71,8 @@ const logOf = async (
 
 /** Removes the files of a cache that do not say which log they are of. The projection does. */
 const emptyFiles = ({ parts: { disk, folders } }: Shard): void => {
-  for (const dir of [folders.blobs, folders.snapshots]) refusing(() => disk.remove(dir))
+  for (const path of [folders.blobs, folders.snapshots, folders.end])
+    refusing(() => disk.remove(path))
 }
 
 /**

@@ -245,6 +245,7 @@ describe('shard folders', () => {
       lmdb: '/data/shard-3/lmdb',
       blobs: '/data/shard-3/blobs',
       snapshots: '/data/shard-3/snapshot',
+      end: '/data/shard-3/end.json',
     })
   })
 

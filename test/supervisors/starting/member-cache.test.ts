@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { type App, KeelsonError } from '../../../src/index.ts'
 import { readDataFolder } from '../../../src/storage/index.ts'
-import { Members } from '../../support/worlds/members.ts'
+import { MemberProcess } from '../../support/worlds/member-process.ts'
+import { leaseMs, Members } from '../../support/worlds/members.ts'
 
 /** A cluster whose member `a` wrote k1 to k3, and has closed. */
 const world = async () => {
@@ -23,6 +24,8 @@ const world = async () => {
     )
   return { members, disk, projections, facts, started, codeOf }
 }
+
+const noWitness = { sends: () => 0, acknowledged: () => undefined, names: () => undefined }
 
 const lmdb = '/data/shard-0/lmdb'
 
@@ -125,6 +128,34 @@ describe('an engine that lost what it acknowledged is CORRUPT for a member that 
 
     expect(await codeOf(started())).toBe('CORRUPT')
   })
+
+  for (const [what, writes] of [
+    ['and that is all', 0],
+    ['and in their place is what the next owner wrote', 3],
+  ] as const)
+    test(`when an older dump was put back 0.1 s after the last write of an owner that was killed, ${what}`, async () => {
+      const { members, started, codeOf } = await world()
+      const machine = members.machine('a')
+      const owner = new MemberProcess({
+        ...{ name: 'a', machine, engine: members.engine, base: members.clock, leaseMs },
+        ...{ rate: 1, aheadMs: 0, seed: 1, witness: noWitness },
+      })
+      const app = await members.during(owner.start({}))
+      await members.during(app.store.put('k1', 'in the dump'))
+      const dump = members.engine.copy('c')
+      for (const at of [1, 2, 3]) await members.during(app.store.put('k1', at))
+      await members.clock.advance(100)
+      owner.die()
+      machine.disk.killProcess()
+      members.engine.promote('c', dump)
+      for (let at = 0; at < writes; at++) {
+        const next = await started('b')
+        await members.during(next.store.put('k1', `other ${at}`))
+        await members.during(next.close())
+      }
+
+      expect(await codeOf(started())).toBe('CORRUPT')
+    })
 
   for (const [what, writes] of [
     ['the claims of the next owners', 0],
