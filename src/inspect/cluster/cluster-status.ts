@@ -98,7 +98,8 @@ const leaseText = { held: 'held', silent: 'not renewed', ended: 'ended' } as con
 
 const memberRow = (survey: MemberSurvey, owner: ClusterSurvey['owner'], paint: Paint): string[] => {
   const { member, lease, isLeaving, about, incarnation } = survey
-  const role = isOwner(survey, owner) ? ', owner' : ', standby'
+  const standby = survey.ready === false ? ', standby, reads the logs' : ', standby'
+  const role = isOwner(survey, owner) ? ', owner' : standby
   const tone = lease === 'silent' ? 'bad' : lease === 'held' ? 'good' : 'faint'
   const shown = paint(tone, leaseText[lease]) + (lease === 'held' ? role : '')
   const process = about

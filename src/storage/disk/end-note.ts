@@ -20,7 +20,7 @@ export type EndNoteOptions = {
   readonly path: string
 }
 
-/** The note is behind the acknowledged end by so many ms at most. */
+/** An acknowledged end is noted within so many ms. */
 const noteMs = 100
 
 /** All notes are equally long, so that one replaces another one in place. */

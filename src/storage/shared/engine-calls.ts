@@ -17,6 +17,8 @@ type Start = {
   readonly mayRefuse?: () => boolean
   /** Hears why a call is repeated, each time. */
   readonly onSilence?: (error: KeelsonError) => void
+  /** Ends the calls with its reason, a `KeelsonError`. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Calls that end together. */
@@ -25,14 +27,20 @@ export class EngineCalls {
   readonly #mayRefuse: () => boolean
   readonly #onSilence: (error: KeelsonError) => void
   readonly #pending = new Set<(reason: KeelsonError) => void>()
+  readonly #unlisten: () => void
   #end: KeelsonError | undefined
   /** Why the last call had no answer; `undefined` after an answer. */
   #silence: KeelsonError | undefined
 
-  constructor(clock: Clock, { mayRefuse = () => false, onSilence = () => undefined }: Start = {}) {
+  constructor(clock: Clock, options: Start = {}) {
+    const { mayRefuse = () => false, onSilence = () => undefined, signal } = options
     this.#clock = clock
     this.#mayRefuse = mayRefuse
     this.#onSilence = onSilence
+    const abort = (): void => void this.end(signal?.reason)
+    this.#unlisten = () => signal?.removeEventListener('abort', abort)
+    signal?.addEventListener('abort', abort)
+    if (signal?.aborted) abort()
   }
 
   /** Why the calls have ended; `undefined` before. */
@@ -43,6 +51,7 @@ export class EngineCalls {
   /** Ends all calls: pending and later ones reject with `reason`. */
   end(reason: KeelsonError): KeelsonError {
     this.#end ??= reason
+    this.#unlisten()
     for (const refuse of [...this.#pending]) refuse(this.#end)
     return this.#end
   }

@@ -25,6 +25,8 @@ import { namedIn } from './snapshot-names.ts'
 export type FollowedLogOptions = {
   readonly log: SharedLog
   readonly clock: Clock
+  /** Aborted with a `KeelsonError`: the host ends. */
+  readonly signal?: AbortSignal
   /** An inspection or an opening without an answer for so long ends the host, in ms. */
   readonly patienceMs: number
   /** The blobs that the log refers to. An opening waits for them, however long that takes. */
@@ -45,7 +47,7 @@ type Handlers = {
 /** Makes a host. Nothing is sent before its first request. */
 export const followedLogHost = (options: FollowedLogOptions): LogHost => {
   const { log, clock, patienceMs, blobs, endNote } = options
-  const calls = new EngineCalls(clock)
+  const calls = new EngineCalls(clock, { signal: options.signal })
   let filling: Promise<void> | undefined
   let followed: Followed | undefined
 

@@ -18,6 +18,7 @@ import {
   type MemberAbout,
   nextStep,
   phaseAt,
+  ready,
   toLook,
 } from './member-lease.ts'
 
@@ -30,13 +31,18 @@ export type LeaseKeeperOptions = {
   readonly leaseMs: number
   /** Hears of each change. It must not throw. */
   readonly onChange: (phase: LeasePhase) => void
-  /** Hears which member it waits for, each time that this changes: itself, if its name is held. */
-  readonly onWait?: ((member: string) => void) | undefined
+  /**
+   * Hears which member it waits for, each time that this changes: itself, if its name is held;
+   * none, if it reads the logs first.
+   */
+  readonly onWait?: ((member: string | undefined) => void) | undefined
   /** Gets each view of the directory. */
   readonly onView?: ((view: DirectoryView) => void) | undefined
   /** Hears why a request was not answered, or was refused, each time. */
   readonly onFailure?: ((error: unknown) => void) | undefined
   readonly about?: MemberAbout | undefined
+  /** It reads the logs before it owns, and `ready` is called then. */
+  readonly readsFirst?: boolean | undefined
   /** The shards that are down at this member, for the next renewal. */
   readonly down?: (() => readonly number[]) | undefined
 }
@@ -53,7 +59,7 @@ export class LeaseKeeper {
   readonly #running: Promise<void>
   #state: LeaseState
   #told: LeasePhase = 'standby'
-  #waitsFor: string | undefined
+  #waitsFor: string | undefined | null = null
   #ownsUntil = Number.NEGATIVE_INFINITY
   #failure: unknown
   #wake: () => void = () => undefined
@@ -61,10 +67,10 @@ export class LeaseKeeper {
 
   /** Begins to take the lease. If the name is held, it waits until that lease ends. */
   constructor(options: LeaseKeeperOptions) {
-    const { clock, member, leaseMs, about } = options
+    const { clock, member, leaseMs, about, readsFirst } = options
     const incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
     this.#options = options
-    this.#state = leaseStart({ member, incarnation, leaseMs, about })
+    this.#state = leaseStart({ member, incarnation, leaseMs, about, readsFirst })
     this.#running = this.#run()
   }
 
@@ -101,6 +107,12 @@ export class LeaseKeeper {
   /** Whether the member has a lease: no other holder of its name was there. */
   get holdsName(): boolean {
     return this.#state.holds
+  }
+
+  /** The member has read the logs. */
+  ready(): void {
+    this.#changed(ready(this.#state))
+    this.#wake()
   }
 
   /**
@@ -202,7 +214,7 @@ export class LeaseKeeper {
   #waits(member: string | undefined): void {
     const isNew = member !== this.#waitsFor
     this.#waitsFor = member
-    if (isNew && member !== undefined) this.#options.onWait?.(member)
+    if (isNew && this.phase === 'standby') this.#options.onWait?.(member)
   }
 
   /** Takes the new knowledge, and reports the phase now and when the lease ends. */

@@ -9,7 +9,9 @@
  *    incarnation that was ended never holds its entry again. For that no entry is ever removed.
  * 3. The entry `owner` names the member and the incarnation that own the instance. It changes only
  *    after the lease of that incarnation was ended, to the next epoch.
- * 4. The owner counts its lease from before it sent its last acknowledged renewal, less 10 %. So no
+ * 4. A member that has not read the logs leaves the ownership to others, and takes it when it has read
+ *    them. It does not wait for that if all others have given their leases back.
+ * 5. The owner counts its lease from before it sent its last acknowledged renewal, less 10 %. So no
  *    two members take themselves for the owner at one moment if their clocks differ by less.
  *
  * The lease decides who tries to write. The logs decide who writes.
@@ -24,6 +26,8 @@ export type MemberIdentity = {
   readonly leaseMs: number
   /** For people who look at the directory. */
   readonly about?: MemberAbout | undefined
+  /** It reads the logs before it owns, if another member may be faster. */
+  readonly readsFirst?: boolean | undefined
 }
 
 /** The process of a member. */
@@ -52,6 +56,8 @@ export type LeaseState = MemberIdentity & {
   readonly validUntil: number
   readonly renewAt: number
   readonly isClosing: boolean
+  /** It has read the logs, or need not. */
+  readonly isReady: boolean
   /** `lost`: another member has ended the lease. Only a new incarnation may go on. */
   readonly end: 'released' | 'lost' | undefined
 }
@@ -93,6 +99,8 @@ export type Lease = {
   readonly about?: MemberAbout
   /** Shards that are down at this member. It keeps the others, and nobody takes over. */
   readonly down?: readonly number[]
+  /** It has not read the logs yet: it is no successor before it has. */
+  readonly ready?: false
 }
 
 /** The content of the entry `owner`. */
@@ -116,7 +124,7 @@ export const leaseStart = (identity: MemberIdentity): LeaseState => ({
   ...identity,
   ...{ down: [], view: undefined, isStale: true, seen: new Map(), holds: false },
   ...{ validUntil: Number.NEGATIVE_INFINITY, renewAt: Number.NEGATIVE_INFINITY },
-  ...{ isClosing: false, end: undefined },
+  ...{ isClosing: false, isReady: !identity.readsFirst, end: undefined },
 })
 
 /** The next request or pause. A member has one request in flight at a time. */
@@ -134,10 +142,11 @@ export const nextStep = (state: LeaseState, now: number): LeaseStep => {
   return stepToOwner(state, view, now)
 }
 
-const ownLease = ({ incarnation, leaseMs, about, down }: LeaseState): Lease => ({
+const ownLease = ({ incarnation, leaseMs, about, down, isReady }: LeaseState): Lease => ({
   ...{ incarnation, leaseMs },
   ...(about && { about }),
   ...(down.length > 0 && { down }),
+  ...(!isReady && { ready: false as const }),
 })
 
 /** The next step of a member with a lease to the ownership. */
@@ -146,12 +155,16 @@ const stepToOwner = (state: LeaseState, view: DirectoryView, now: number): Lease
   const owner = ownerIn(view)
   if (owner?.incarnation === incarnation) return rest(state, view)
   const lease = owner && leaseIn(view, owner.member)
-  if (owner && lease?.incarnation === owner.incarnation && !lease.ended) {
-    if (!isFree(state, owner.member, now)) return rest(state, view, owner.member)
-    return set(view, memberName(owner.member), { ...lease, ended: true })
-  }
+  const held = lease?.incarnation === owner?.incarnation && !lease?.ended ? lease : undefined
+  if (owner && held && !isFree(state, owner.member, now)) return rest(state, view, owner.member)
+  if (!state.isReady && !isAlone(view, member)) return rest(state, view)
+  if (owner && held) return set(view, memberName(owner.member), { ...held, ended: true })
   return set(view, ownerName, { member, incarnation, epoch: (owner?.epoch ?? 0) + 1 })
 }
+
+/** Whether all other members have given their leases back, or lost them. */
+const isAlone = (view: DirectoryView, member: string): boolean =>
+  memberNames(view).every((each) => each === member || leaseIn(view, each)?.ended === true)
 
 /** Until a renewal is due, or the lease of `other` may have ended. */
 const rest = (state: LeaseState, { revision }: DirectoryView, other?: string): LeaseStep => {
@@ -235,6 +248,9 @@ export const afterSet = (
 
 /** The knowledge after a refused change, one without an answer, or a sign of a change elsewhere. */
 export const toLook = (state: LeaseState): LeaseState => ({ ...state, isStale: true })
+
+/** The member has read the logs. */
+export const ready = (state: LeaseState): LeaseState => ({ ...state, isReady: true })
 
 /** The member gives its lease back. From now on it owns nothing. */
 export const closing = (state: LeaseState): LeaseState => ({ ...state, isClosing: true })

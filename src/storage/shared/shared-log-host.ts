@@ -37,6 +37,8 @@ import type { SnapshotUploads } from './shared-snapshots.ts'
 export type SharedLogHostOptions = {
   readonly log: SharedLog
   readonly clock: Clock
+  /** Aborted with a `KeelsonError`: the host ends. */
+  readonly signal?: AbortSignal
   /** An opening or an append without an answer for so long ends the host, in ms. */
   readonly patienceMs: number
   /** A snapshot is uploaded before the log names it. */
@@ -61,7 +63,7 @@ type Handlers = {
 /** Makes a host. Nothing is sent before its first request. */
 export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
   const { log, clock, patienceMs, uploads, blobs, endNote } = options
-  const calls = new EngineCalls(clock)
+  const calls = new EngineCalls(clock, { signal: options.signal })
   let owned: OwnedLog | undefined
   let filling: Promise<void> | undefined
 

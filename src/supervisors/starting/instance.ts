@@ -152,8 +152,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     appContext: inside,
     isClosing,
   })
-  const { abandoned } = ports.ownership ?? {}
-  const root = await unlessAbandoned(abandoned, system, instance, async () => {
+  const root = await unlessAbandoned(ports.abandoned, system, instance, async () => {
     const begun = await startSupervisor(system, tree).catch((error: unknown) => {
       throw treeError(instance, error)
     })

@@ -36,6 +36,8 @@ export type Ports = {
   readonly cache?: CacheOrigin
   /** Another member owns the logs: the shards follow them, and nothing acts. */
   readonly follows?: boolean
+  /** Aborted with the reason, a `KeelsonError`, when the start is given up. */
+  readonly abandoned?: AbortSignal
   /** The instance of a cluster, in the hands of this member. */
   readonly ownership?: InstanceOwnership
   readonly projections: Projections
@@ -55,8 +57,6 @@ export type InstanceOwnership = {
   /** Whether this process may answer reads at this moment. */
   readonly isOwner: () => boolean
   readonly health: () => ClusterHealth
-  /** Aborted with the reason, a `KeelsonError`, when the start is given up. */
-  readonly abandoned: AbortSignal
   /** Gives the lease back, when the instance has ended. Never rejects. */
   readonly release: () => Promise<void>
 }

@@ -21,6 +21,8 @@ export type Membership = {
   readonly origin: CacheOrigin
   /** The data folder, absolute. */
   readonly dir: string
+  /** Aborted with the reason when the start is given up: no request waits for the engine then. */
+  readonly abandoned: AbortSignal
   /** The handle of a shard's log. */
   readonly logOf: (shard: number) => SharedLog
   readonly blobsOf: (shard: number) => InstanceType<SharedStorage['SharedBlobs']>
@@ -68,6 +70,7 @@ const patienceOf = (leaseMs: number): number => Math.max(leaseMs, leastPatienceM
 /** The ports of the owner, over those of its machine. */
 export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownership): Ports => ({
   ...ports,
+  abandoned: member.abandoned,
   cache: member.origin,
   makeHost: (shard) =>
     member.storage.sharedLogHost({
@@ -88,6 +91,7 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
 /** The ports of a standby that follows the logs. */
 export const followerPorts = (ports: Ports, member: Membership): Ports => ({
   ...ports,
+  abandoned: member.abandoned,
   cache: member.origin,
   follows: true,
   makeHost: (shard) =>
@@ -100,10 +104,10 @@ export const followerPorts = (ports: Ports, member: Membership): Ports => ({
 
 const logOptions = (
   { disk, clock }: Ports,
-  { storage, dir, logOf, leaseMs }: Membership,
+  { storage, dir, logOf, leaseMs, abandoned }: Membership,
   shard: number,
 ) => ({
-  ...{ log: logOf(shard), clock },
+  ...{ log: logOf(shard), clock, signal: abandoned },
   patienceMs: patienceOf(leaseMs),
   endNote: new storage.EndNote({ disk, clock, path: shardFolder(dir, shard).end }),
 })

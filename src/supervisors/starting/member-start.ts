@@ -136,6 +136,11 @@ const startedOn = async (
   cluster.signal?.addEventListener('abort', abort)
   wait.onLimit = giveUp
   let isStarting = true
+  let waits = (): void => undefined
+  const waiting = new Promise<void>((resolve) => {
+    waits = resolve
+  })
+  const tellStandby = (detail: string): void => options.onProgress({ step: 'standby', detail })
   const running = new RunningMember(ports.clock, giveUp)
   const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
     const at = ports.clock.now()
@@ -147,7 +152,11 @@ const startedOn = async (
     ...{ directory, clock: ports.clock, member, leaseMs },
     about: aboutThis(ports.clock),
     down: () => running.down,
-    onWait: (owner) => options.onProgress({ step: 'standby', detail: waitText(owner, cluster) }),
+    readsFirst: true,
+    onWait: (owner) => {
+      tellStandby(waitText(owner, cluster))
+      waits()
+    },
     onFailure: (error) => {
       // A damaged directory does not show who owns.
       if (isKeelsonError(error, 'CORRUPT')) running.end(error)
@@ -162,16 +171,21 @@ const startedOn = async (
       if (losses[0]) running.end(lostShard(losses[0]))
     },
   })
-  const membership = membershipOf(ports, { storage, session, logOf, leaseMs, origin, dir })
+  const membership = membershipOf(ports, {
+    ...{ storage, session, logOf, leaseMs, origin, dir, abandoned: abandoned.signal },
+  })
   try {
     const turn = calls.ask(() => ownership.owned())
-    await followUntil(turn, { options, ports, membership }, leaseMs)
+    const onRead = (): void => {
+      ownership.ready()
+      tellStandby(`it has read the logs of ${name}, and may take over`)
+    }
+    await followUntil(turn, { options, ports, membership, waits: waiting, onRead }, leaseMs)
     const app = await startInstance(options, {
       ...ownersPorts(ports, membership, ownership),
       ownership: {
         isOwner: () => ownership.isOwner,
         health: () => healthOf(cluster, ownership),
-        abandoned: abandoned.signal,
         release: async () => {
           await ownership.close()
           await session.close()
@@ -224,7 +238,8 @@ const healthOf = (
   ...(failure !== undefined && { reason: reasonText(failure) }),
 })
 
-const waitText = (owner: string, { name, member }: Cluster): string =>
-  owner === member
-    ? `another start of the member ${member} has its name`
-    : `the member ${owner} owns ${name}`
+const waitText = (owner: string | undefined, { name, member }: Cluster): string => {
+  if (owner === undefined) return `nobody owns ${name}, and it reads the logs first`
+  if (owner === member) return `another start of the member ${member} has its name`
+  return `the member ${owner} owns ${name}`
+}

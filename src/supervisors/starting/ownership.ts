@@ -69,6 +69,11 @@ export class Ownership {
     }
   }
 
+  /** This process has read the logs: it may own. */
+  ready(): void {
+    this.#keeper.ready()
+  }
+
   /** Hears of each change from now on. */
   listen(listener: (phase: LeasePhase) => void): void {
     this.#listeners.add(listener)

@@ -1,6 +1,6 @@
 /**
- * A standby, which keeps its cache up to date, so that it has little to read when its turn comes. It
- * follows in rounds: each opens the shards without anything that acts, applies the log as far as it
+ * A standby, which reads the logs before its turn comes, and keeps its cache up to date. It follows
+ * in rounds: each opens the shards without anything that acts, applies the log as far as it
  * is proven, and closes them. A round that has begun goes on to its end when the turn comes.
  */
 import { isAway } from '../../actors/index.ts'
@@ -16,11 +16,15 @@ export type StandbyParts = {
   readonly options: CheckedOptions & { readonly shards: number }
   readonly ports: Ports
   readonly membership: Membership
+  /** Resolves when the member has to wait. Until then there is no round: it may own at once. */
+  readonly waits: Promise<void>
+  /** Hears when the logs were read for the first time. */
+  readonly onRead: () => void
 }
 
 /**
- * Follows the logs until `turn` settles, and settles as it does. A round begins `everyMs` after the
- * one before, if the logs have moved on.
+ * Follows the logs until `turn` settles, and settles as it does. The first round begins when the
+ * member has to wait, and each next one `everyMs` after the one before, if the logs have moved on.
  * @throws KeelsonError as `startInstance`, for example `CORRUPT` if the engine has lost frames
  */
 export const followUntil = async (
@@ -34,16 +38,18 @@ export const followUntil = async (
   })
   // It is awaited at the end, and may reject during a round.
   over.catch(() => undefined)
-  let followed = ''
-  for (;;) {
-    await unlessSettled(over, parts.ports, everyMs)
-    if (isOver) return over
+  let followed: string | undefined
+  await Promise.race([over, parts.waits])
+  for (; !isOver; await unlessSettled(over, parts.ports, everyMs)) {
     // An engine that is away does not hold up a start that is aborted.
     const ended = over.catch(() => undefined).then(() => undefined)
     const heads = await Promise.race([headsOf(parts), ended])
     if (heads === undefined || heads === followed) continue
-    if (await round(parts)) followed = heads
+    if (heads !== '' && !(await round(parts))) continue
+    if (followed === undefined && !isOver) parts.onRead()
+    followed = heads
   }
+  return over
 }
 
 /** Resolves after `ms`, or when `work` settles. */
@@ -58,18 +64,19 @@ const unlessSettled = (work: Promise<void>, { clock }: Ports, ms: number): Promi
   })
 
 /**
- * The ends of the logs in words; `undefined` if the engine is away, or nobody has owned one. A round
- * judges other failures.
+ * The ends of the logs in words; empty if nobody has owned one; `undefined` if the engine is away. A
+ * round judges other failures.
  */
 const headsOf = async ({ options, membership }: StandbyParts): Promise<string | undefined> => {
   const { logOf } = membership
   const heads = Array.from({ length: options.shards }, (_, shard) => logOf(shard).head())
   try {
     const found: readonly SharedHead[] = await Promise.all(heads)
-    if (found.some(({ end }) => end.lsn === 0)) return undefined
+    if (found.some(({ end }) => end.lsn === 0)) return ''
     return found.map(({ logId, end }) => logId + end.id).join()
   } catch (error) {
-    return isAway(error) || isKeelsonError(error, 'UNKNOWN_OUTCOME') ? undefined : reasonText(error)
+    const isSilent = ['UNKNOWN_OUTCOME', 'CONFIG'].some((code) => Object(error).code === code)
+    return isAway(error) || isSilent ? undefined : reasonText(error)
   }
 }
 
@@ -81,7 +88,7 @@ const round = async ({ options, ports, membership }: StandbyParts): Promise<bool
       {
         ...options,
         ...{ system: undefined, logger },
-        ...{ app: false, attach: false, replication: [], allowDown: false },
+        ...{ app: false, attach: false, replication: [] },
         onProgress: (progress) => {
           if (progress.recovery) onProgress(progress)
         },

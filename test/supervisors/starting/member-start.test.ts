@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import type { SharedLog } from '../../../src/storage/index.ts'
-import { entryText } from '../../../src/storage/shared/cluster-directory.ts'
+import { entryText, factsIn } from '../../../src/storage/shared/cluster-directory.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 import type { SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 
@@ -28,6 +28,7 @@ test('a standby waits, and owns what was acknowledged when the owner has closed'
   await members.clock.advance(3 * leaseMs)
   expect(members.steps.filter((step) => step.startsWith('b'))).toEqual([
     'b: standby the member a owns c',
+    'b: standby it has read the logs of c, and may take over',
   ])
 
   await members.during(owner.close())
@@ -325,7 +326,7 @@ test('a standby waits for the owner beyond startTimeoutMs, and for the engine no
     .begin('b', { cluster: { startTimeoutMs: 2_000 } as never })
     .catch((error: unknown) => error)
   await members.clock.advance(60_000)
-  expect(members.steps.filter((step) => step.startsWith('b'))).toHaveLength(1)
+  expect(members.steps.filter((step) => step.startsWith('b'))).toHaveLength(2)
 
   const session = members.sessions.get('b') as SimulatedSession
   session.refusal = new KeelsonError('UNKNOWN_OUTCOME', 'no connection')
@@ -459,6 +460,84 @@ test('a standby whose frames are trimmed while it reads them follows again', asy
 
   expect((await members.during(standby)).store.get('k')).toBe('v')
   expect(reads).toBeGreaterThan(2)
+})
+
+test('a standby owns nothing before it has read the logs, its lease says so, and one that has read them owns', async () => {
+  const members = new Members()
+  const owner = await members.start('a')
+  await members.during(owner.store.put('k', 'v'))
+  const reading = members.begin('b')
+  await members.clock.settle()
+  const session = members.sessions.get('b') as SimulatedSession
+  const makeLog = session.log.bind(session)
+  let goOn = (): void => undefined
+  const gate = new Promise<void>((resolve) => {
+    goOn = resolve
+  })
+  session.log = (name) => {
+    const log = makeLog(name)
+    return { ...log, read: (...from) => gate.then(() => log.read(...from)) }
+  }
+  const { directory } = members.engine.connect('c')
+  const facts = async () => factsIn(await members.during(directory.view()))
+  await members.clock.advance(100)
+  members.sessions.get('a')?.pause(60 * leaseMs)
+  await members.clock.advance(4 * leaseMs)
+  const { owner: last, members: entries } = await facts()
+  expect([last, entries.find(({ member }) => member === 'b')]).toMatchObject([
+    { member: 'a', epoch: 1 },
+    { ready: false },
+  ])
+
+  // It reads 3 s at most before it asks again.
+  const second = await members.during(members.begin('c'))
+  expect(second.health().cluster).toMatchObject({ member: 'c', epoch: 2 })
+  goOn()
+  await members.clock.advance(10 * leaseMs)
+  expect((await facts()).members.find(({ member }) => member === 'b')).not.toHaveProperty('ready')
+  await members.during(second.close())
+
+  expect((await members.during(reading)).store.get('k')).toBe('v')
+  await members.during(owner.closed)
+})
+
+test('a standby that is aborted in a round of following ends well before its lease, wherever the round is', async () => {
+  let asked = 0
+  for (let after = 1; after < 20; after++) {
+    const members = new Members()
+    const owner = await members.start('a')
+    await members.during(owner.store.put('k', 'v'))
+    const waiting = new AbortController()
+    const begun = members.begin('b', { cluster: { signal: waiting.signal } as never })
+    const failed = begun.catch((error: unknown) => error)
+    // The engine answers nothing from its `after`th request for the log on.
+    await members.clock.settle()
+    const session = members.sessions.get('b') as SimulatedSession
+    const makeLog = session.log.bind(session)
+    let count = 0
+    const paused = <T>(call: () => Promise<T>): Promise<T> => {
+      if (++count === after) session.pause(600 * leaseMs)
+      return call()
+    }
+    session.log = (name) => {
+      const log = makeLog(name)
+      return {
+        ...log,
+        head: () => paused(() => log.head()),
+        read: (...from) => paused(() => log.read(...from)),
+      }
+    }
+    await members.clock.advance(leaseMs / 2)
+    asked = Math.max(asked, count)
+
+    waiting.abort()
+    const aborted = members.clock.monotonic()
+
+    await expect(members.during(failed)).resolves.toMatchObject({ code: 'CLOSED' })
+    expect(members.clock.monotonic() - aborted, `${after}`).toBeLessThan(leaseMs / 2)
+    await members.during(owner.close())
+  }
+  expect(asked).toBeGreaterThan(3)
 })
 
 test('a standby that has seen more than the engine has begins nothing: CORRUPT', async () => {
