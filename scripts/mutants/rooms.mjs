@@ -53,7 +53,10 @@ export const rooms = {
   'flow/runs': ['test/flow/app', 'test/flow/queue', 'test/simulation/flows'],
   'runtime/process': [
     'test/runtime/names',
+    'test/runtime/queues',
     'test/runtime/server',
+    'test/runtime/task',
+    'test/actors/shard/log-lines',
     'test/conformance',
     'test/simulation/runtime',
   ],

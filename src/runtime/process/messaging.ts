@@ -7,7 +7,7 @@ import { failedAs, invalidArgument, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
-import { End, endOf, reasonDetails } from '../words/exit-reason.ts'
+import { endOf, reasonDetails } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { announce } from '../words/telemetry.ts'
 import { guarded } from './guarded.ts'
@@ -239,13 +239,13 @@ const requestOnceHeld = async <R>(
   const { directory, name: awaited = '', sender } = addressOf<Process>(ref)
   options.signal?.throwIfAborted()
   const wait = directory.awaitHolder(awaited, timeoutMs, options.signal)
-  const waiter = { makerEnded: () => wait.fail(callerEnded(sender, name)) }
-  sender?.made.add(waiter)
+  const waiter = sender && { makerEnded: () => wait.fail(callerEnded(sender, name)) }
+  if (waiter) sender.made.add(waiter)
   let left: number | undefined
   try {
     left = await wait.left
   } finally {
-    sender?.made.delete(waiter)
+    if (waiter) sender.made.delete(waiter)
   }
   if (left === undefined) throw nameNotHeld(ref, name, timeoutMs)
   return request(ref, kind, name, payload, { ...options, timeoutMs: left })
@@ -256,7 +256,7 @@ const requestOnceHeld = async <R>(
  * as the calls themselves are; otherwise it is returned as it is.
  */
 export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<T> =>
-  isRef(ref) && target(ref).sender !== undefined ? guarded(promise) : promise
+  isRef(ref) && addressOf(ref).sender !== undefined ? guarded(promise) : promise
 
 /** A refused call of one process must not end the others. */
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
@@ -354,9 +354,9 @@ const noSelfCall = (process: Process, name: string): KeelsonError =>
     details: { reason: 'calling_self' },
   })
 
-const callerEnded = (sender: Process | undefined, name: string): KeelsonError =>
+const callerEnded = (sender: Process, name: string): KeelsonError =>
   new KeelsonError('EXITED', `${name}: the caller has ended`, {
-    details: reasonDetails(sender ? endOf(sender) : new End(undefined)),
+    details: reasonDetails(endOf(sender)),
   })
 
 /**

@@ -49,8 +49,10 @@ const look = (sent: Sent, ref: Ref<unknown>, name: string): void => {
   if (!(ref instanceof Address) || ref.sender !== undefined) return
   const target = ref.resolve()
   if (target?.kernel.plainSends === undefined) return
-  const process = target.kernel.runQueue.running
-  if (process !== undefined && isHandling(process, target)) note(process, sent, ref, name)
+  const { plainSends, runQueue } = target.kernel
+  const process = runQueue.running
+  if (process !== undefined && isHandling(process, target))
+    note(process, plainSends, sent, ref, name)
 }
 
 /**
@@ -63,14 +65,19 @@ const isHandling = (process: Process, target: Process): boolean =>
   (process.instance === undefined || process.app !== undefined) &&
   (process !== target || process.outputs !== direct)
 
-const note = (process: Process, sent: Sent, ref: Ref<unknown>, name: string): void => {
-  const { plainSends, logger } = process.kernel
+const note = (
+  process: Process,
+  noted: Set<string>,
+  sent: Sent,
+  ref: Ref<unknown>,
+  name: string,
+): void => {
   const handler = process.current === undefined ? 'init' : describeMessage(process.current)
   const place = `${process.kind} ${handler} ${sent} ${name}`
-  if (plainSends === undefined || plainSends.has(place) || plainSends.size >= notesMax) return
-  plainSends.add(place)
+  if (noted.has(place) || noted.size >= notesMax) return
+  noted.add(place)
   const at = linesOf(sent === 'call' ? call : sent === 'cast' ? cast : send)
-  logger.warn(
+  process.kernel.logger.warn(
     `${process}: ${sent}(${ref}, '${name}') in its handler of ${handler} has no sender: ` +
       `it is not ordered with the other messages of the process, nor cut off with it. Use ` +
       `context.${sent}, or context.to(ref). ${at[0] ?? ''}`.trimEnd(),

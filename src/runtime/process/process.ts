@@ -169,8 +169,9 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.mailboxMax = options.mailboxMax
     this.handlerTimeoutMs = options.handlerTimeoutMs
     this.starter = options.starter
-    this.toldToEndAt = options.linked ? options.starter?.toldToEndAt : undefined
-    this.parent = options.linked && options.starter !== undefined ? options.starter : this
+    const above = options.linked ? options.starter : undefined
+    this.toldToEndAt = above?.toldToEndAt
+    this.parent = above ?? this
     this.address = new Address<Process>(kernel.names, this, undefined, undefined)
     this.#mark = Math.ceil(options.mailboxMax / 2)
     this.link(this.parent)

@@ -27,7 +27,7 @@ class Members<T> {
   /** False: it was not a member. */
   delete(member: T): boolean {
     if (this.#members !== undefined) return this.#members.delete(member)
-    if (this.#only === undefined || this.#only !== member) return false
+    if (this.#only !== member) return false
     this.#only = undefined
     return true
   }

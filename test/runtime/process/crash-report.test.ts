@@ -4,6 +4,7 @@ import {
   type CrashFacts,
   call,
   cast,
+  crashText,
   createSystem,
   foreseen,
   type GenServer,
@@ -161,6 +162,21 @@ describe('a crash is', () => {
     })
   })
 })
+
+test.each([
+  [{ label: 'cart', name: 'till' }, 'cart ended: boom'],
+  [{ label: undefined, name: 'till' }, 'till ended: boom'],
+  [{ label: undefined, name: undefined }, 'server <7> ended: boom'],
+])(
+  'the text of a crash of %j begins with its label, its name, or its kind and number',
+  (named, title) => {
+    const facts = { at: 0, instance: undefined, pid: 7, kind: 'server', ancestors: [], mailbox: 2 }
+    const text = crashText({ ...facts, ...named, reason: 'boom', state: { count: 1 } })
+    expect(text.split('\n')[0]).toContain(title)
+    for (const part of ['state: {count: 1}', 'mailbox: 2 waiting', 'ancestors: none'])
+      expect(text).toContain(part)
+  },
+)
 
 test('the text of a report is bounded, whatever the state is', async () => {
   const { system, settle, log } = testSystem()

@@ -17,6 +17,7 @@ import {
 import { direct, type Outputs } from '../../../src/runtime/process/outputs.ts'
 import type { Process } from '../../../src/runtime/process/process.ts'
 import { addressOf } from '../../../src/runtime/words/address.ts'
+import { Envelope, kinds } from '../../../src/runtime/words/envelope.ts'
 import { outcome, testSystem } from '../../../src/testing/index.ts'
 
 type Messages = {
@@ -229,4 +230,19 @@ describe('the outputs of a process', () => {
 
     expect(await answer).toMatchObject({ ok: false, error: { code: 'EXITED' } })
   })
+})
+
+test('without a gate every effect takes place at once', () => {
+  const seen: string[] = []
+  const note = (what: string) => (): true => {
+    seen.push(what)
+    return true
+  }
+  direct.send({ refusal: undefined, admit: note('send') }, new Envelope(kinds.info, 'tick', 1))
+  direct.startTimer({ start: note('timer') }, 5)
+  direct.exit({ signal: note('exit') }, undefined, 'gone')
+  direct.begin({ start: note('begin'), withdraw: note('withdraw') }, false)
+  direct.hold(note('output'), note('dropped'))
+  direct.ended(note('ended'))
+  expect(seen).toEqual(['send', 'timer', 'exit', 'begin', 'output', 'ended'])
 })

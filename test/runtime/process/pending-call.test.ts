@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { CallList, PendingCall } from '../../../src/runtime/process/pending-call.ts'
 import { kinds } from '../../../src/runtime/words/envelope.ts'
+import { End } from '../../../src/runtime/words/exit-reason.ts'
 
 const pending = (name: string): PendingCall =>
   new PendingCall(kinds.call, name, undefined, undefined, undefined as never)
@@ -43,4 +44,34 @@ test('a list is empty when its calls are taken, whether they settle or not', () 
   expect(taken.map(({ name }) => name)).toEqual(['c', 'b', 'a'])
   expect(namesIn(list)).toEqual([])
   expect(list.takeAll()).toEqual([])
+})
+
+test('a call that has settled is settled by nothing else', async () => {
+  const removed: unknown[] = []
+  const timers = { remove: (call: unknown) => removed.push(call) } as never
+  const results: unknown[] = []
+  const call = new PendingCall(kinds.call, 'a', undefined, undefined, timers)
+  call.onResult = (failure) => results.push(failure)
+  call.reply(1)
+  call.fire()
+  call.makerEnded(new End('late'))
+  call.holderEnded(new End('late'), undefined)
+
+  expect([call.reply(2), call.fail(new Error('late')), await call.promise]).toEqual([
+    false,
+    false,
+    1,
+  ])
+  expect([results, removed]).toEqual([[undefined], []])
+})
+
+test('a failure is announced with its error', async () => {
+  const results: unknown[] = []
+  const call = pending('a')
+  call.onResult = (failure) => results.push(failure)
+  const error = new Error('no')
+  call.fail(error)
+
+  await expect(call.promise).rejects.toBe(error)
+  expect(results).toEqual([{ error }])
 })

@@ -25,6 +25,8 @@ describe('the ties of a process', () => {
       monitors: { count: 1, pids: [other.pid] },
       monitoredBy: { count: 2, pids: [other.pid, other.pid] },
     })
+    system.monitor(one, () => {})
+    expect(tiesOf(one, 5).monitoredBy).toEqual({ count: 2, pids: [other.pid, other.pid] })
     expect(tiesOf(one, 3).links).toEqual({ count: 3, pids: linked })
     expect(tiesOf(one, 2).links).toEqual({ count: 3, pids: linked.slice(0, 2) })
     system.kill(one)

@@ -1,0 +1,169 @@
+/** The ordered end of a process, and the exit messages that wait at the one who ends it. */
+import { describe, expect, test } from 'vitest'
+import { type Ref, suspend } from '../../../src/runtime/index.ts'
+import type { Process } from '../../../src/runtime/process/process.ts'
+import {
+  hasExit,
+  type Shutdown,
+  shutDown,
+  takeExits,
+} from '../../../src/runtime/process/shutdown.ts'
+import { addressOf } from '../../../src/runtime/words/address.ts'
+import { Envelope, isExit, kinds } from '../../../src/runtime/words/envelope.ts'
+import { testSystem } from '../../../src/testing/index.ts'
+import * as Runner from '../task/runner.ts'
+
+const processAt = (ref: Ref): Process => addressOf<Process>(ref).process as Process
+
+/** `by` traps exits and handles nothing: its messages stay in its mailbox. */
+const stage = async () => {
+  const { system, clock, settle } = testSystem()
+  const busy = async (isTrapping: boolean): Promise<Process> => {
+    const runner = await system.start(Runner.server, isTrapping)
+    void Runner.run(runner, () => new Promise(() => {})).catch(() => {})
+    await settle()
+    return processAt(runner)
+  }
+  const bare = (): Process => processAt(system.spawn((context) => context.receive()))
+  const by = await busy(true)
+  const waiting = () =>
+    Array.from({ length: by.mailbox.length }, (_, at) => by.mailbox.at(at)).map((message) =>
+      message && isExit(message) ? message.payload.reason : message?.name,
+    )
+  return { system, clock, settle, busy, bare, by, waiting }
+}
+
+describe('the exit messages that wait for a process', () => {
+  test('are known by their sender, each alone', async () => {
+    const { by, bare } = await stage()
+    const [one, other, none] = [bare(), bare(), bare()]
+    for (const from of [one, other]) by.signal(from, 'gone', true)
+
+    expect([one, other, none].map((from) => hasExit(by, from))).toEqual([true, true, false])
+  })
+
+  test('are taken of some senders, the first of each; everything else stays in order', async () => {
+    const { by, bare, waiting } = await stage()
+    const [one, other, third] = [bare(), bare(), bare()]
+    by.deliver(new Envelope(kinds.info, 'tick', 1))
+    by.signal(one, 'one', true)
+    by.signal(undefined, 'nobody', true)
+    by.signal(other, 'other', true)
+    by.signal(one, 'again', false)
+    by.signal(third, 'third', true)
+
+    const taken = takeExits(by, new Set([one.address, third.address]))
+
+    expect([...taken]).toEqual([
+      [one.address, 'one'],
+      [third.address, 'third'],
+    ])
+    expect(waiting()).toEqual(['tick', 'nobody', 'other', 'again'])
+    expect([...takeExits(by, new Set())]).toEqual([])
+    expect(waiting()).toHaveLength(4)
+  })
+})
+
+describe('the ordered end of a process', () => {
+  test('leaves no exit message at the one who ends it', async () => {
+    const { by, bare, waiting, settle } = await stage()
+    const [target, other] = [bare(), bare()]
+    by.link(target)
+    by.signal(other, 'other', true)
+    const ended = shutDown(by, target)
+    await settle()
+
+    expect(await ended).toBe('shutdown')
+    expect(waiting()).toEqual(['other'])
+  })
+
+  test('has the reason of an end before it, or else noproc', async () => {
+    const { by, bare, waiting, settle } = await stage()
+    const [linked, unlinked] = [bare(), bare()]
+    by.link(linked)
+    for (const target of [linked, unlinked]) target.end('before')
+    await settle()
+
+    expect([await shutDown(by, linked), await shutDown(by, unlinked)]).toEqual(['before', 'noproc'])
+    expect(waiting()).toEqual([])
+  })
+
+  test.each<[Shutdown | undefined, number]>([
+    ['brutal_kill', 0],
+    [50, 50],
+    [undefined, 5_000],
+  ])('with %s kills one that does not end after %i ms', async (how, ms) => {
+    const { by, busy, clock, settle } = await stage()
+    const target = await busy(true)
+    const ended: unknown[] = []
+    void shutDown(by, target, how).then((reason) => ended.push(reason))
+    await settle()
+    if (ms > 0) {
+      await clock.advance(ms - 1)
+      expect(ended).toEqual([])
+      await clock.advance(1)
+    }
+    expect(ended).toEqual(['killed'])
+  })
+
+  test('with infinity waits for one that does not end', async () => {
+    const { by, busy, clock } = await stage()
+    const target = await busy(true)
+    void shutDown(by, target, 'infinity')
+    await clock.advance(86_400_000)
+    expect(target.alive).toBe(true)
+  })
+
+  test('asks a server to stop when nobody ends it, so that it ends with that reason', async () => {
+    const { system, clock } = await stage()
+    const runner = await system.start(Runner.server, true)
+    const ended = shutDown(undefined, processAt(runner), 50, 'normal')
+    await clock.settle()
+    expect(await ended).toBe('normal')
+  })
+
+  test('ends a bare process that nobody ends, also as normal; a normal of another one does not', async () => {
+    const { by, bare, clock } = await stage()
+    const [alone, child] = [bare(), bare()]
+    const ends = [shutDown(undefined, alone, 50, 'normal'), shutDown(by, child, 50, 'normal')]
+    await clock.settle()
+    expect([alone.alive, child.alive]).toEqual([false, true])
+    await clock.advance(50)
+    expect(await Promise.all(ends)).toEqual(['shutdown', 'killed'])
+  })
+})
+
+describe('a process', () => {
+  test('ends once: what would end it later changes nothing', async () => {
+    const { system, bare, settle } = await stage()
+    const events: unknown[] = []
+    system.events.on('process.exited', ({ reason }) => events.push(reason))
+    const target = bare()
+    target.end('first')
+    target.end('second')
+    target.withdraw()
+    await settle()
+    expect([target.reason, events]).toEqual(['first', ['first']])
+  })
+
+  test('is told to end by a stop, and by no other request of sys', async () => {
+    const { system } = await stage()
+    const runner = await system.start(Runner.server, false)
+    await suspend(runner)
+    expect(processAt(runner).toldToEndAt).toBeUndefined()
+    processAt(runner).deliverEnd(new Envelope(kinds.system, 'stop', 'normal'))
+    expect(processAt(runner).toldToEndAt).toBeDefined()
+  })
+
+  test('that another one starts linked is told to end with it; one that it spawns alone is not', async () => {
+    const { system } = await stage()
+    const runner = await system.start(Runner.server, false)
+    processAt(runner).tellToEnd()
+    const started = await Runner.run(runner, (context) => [
+      context.spawnLink((own) => own.receive()),
+      context.spawn((own) => own.receive()),
+    ])
+    expect(started.map((ref) => processAt(ref).toldToEndAt === undefined)).toEqual([false, true])
+    expect(started.map((ref) => processAt(ref).parent === processAt(runner))).toEqual([true, false])
+  })
+})
