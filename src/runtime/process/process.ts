@@ -169,9 +169,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.mailboxMax = options.mailboxMax
     this.handlerTimeoutMs = options.handlerTimeoutMs
     this.starter = options.starter
-    const above = options.linked ? options.starter : undefined
-    this.toldToEndAt = above?.toldToEndAt
-    this.parent = above ?? this
+    this.parent = (options.linked ? options.starter : undefined) ?? this
+    this.toldToEndAt = this.parent.toldToEndAt
     this.address = new Address<Process>(kernel.names, this, undefined, undefined)
     this.#mark = Math.ceil(options.mailboxMax / 2)
     this.link(this.parent)

@@ -259,7 +259,7 @@ const workerEnded = (state: State, worker: Worker, context: Surroundings) => {
   return worker.isEnding ? settle(state, context) : replace(state, context)
 }
 
-/** The end of a client gives its worker back, or its place in the queue. */
+/** The end of a client gives its worker back, or its place in the queue. One that has neither changes nothing. */
 const clientEnded = (state: State, monitor: Monitor, context: Surroundings) => {
   for (const worker of state.workers.values()) {
     if (worker.client?.monitor !== monitor) continue
@@ -275,13 +275,13 @@ const clientEnded = (state: State, monitor: Monitor, context: Surroundings) => {
 const release = (worker: Worker, context: Surroundings): void => {
   const { client } = worker
   worker.client = undefined
-  if (client?.monitor !== undefined) context.demonitor(client.monitor, { flush: true })
+  if (client?.monitor !== undefined) context.demonitor(client.monitor)
 }
 
 const forget = (state: State, client: Client | undefined, context: Surroundings): void => {
   if (client === undefined) return
   state.queue.delete(client.ticket)
-  if (client.monitor !== undefined) context.demonitor(client.monitor, { flush: true })
+  if (client.monitor !== undefined) context.demonitor(client.monitor)
 }
 
 const running = (state: State): number =>

@@ -362,7 +362,6 @@ const note = ({ byRef }: State, child: Child): void => {
 /** Of `together`, only `kept` stay; their processes may be new. */
 const keep = (state: State, together: readonly Child[], kept: readonly Child[]): void => {
   for (const child of kept) note(state, child)
-  if (kept.length === together.length) return
   const staying = new Set(kept)
   for (const child of together) if (!staying.has(child)) forget(state, child)
 }
