@@ -18,6 +18,7 @@ export const rooms = {
     'test/actors/durable/durable-state',
     'test/actors/projection/entity-projections',
     'test/actors/turns',
+    'test/inspect/prompt/entity-view',
     'test/simulation/entities',
   ],
   'actors/admission': ['test/actors/writing', 'test/actors/control/write-pause'],

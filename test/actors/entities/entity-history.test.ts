@@ -207,6 +207,29 @@ describe('history', () => {
     ])
   })
 
+  test('is the same in pages of any size, over ends and births, and no page comes after the oldest turn', async () => {
+    const { s, kind, add, past } = await world()
+    for (let life = 0; life < 2; life++) {
+      await add(1)
+      await add(2)
+      await s.during(kind.delete('17'))
+    }
+    const whole = await past()
+    expect(totals(whole.turns)).toEqual([undefined, 3, 1, undefined, 3, 1])
+
+    for (const limit of [1, 4, 6]) {
+      const pages: (readonly PastTurn<State>[])[] = []
+      let before: string | undefined
+      do {
+        const page = await past({ limit, ...(before && { before }) })
+        pages.push(page.turns)
+        before = page.cursor
+      } while (before)
+      expect(pages.flat()).toEqual(whole.turns)
+      expect(pages).toHaveLength(Math.ceil(6 / limit))
+    }
+  })
+
   test('comes in pages, and as of an LSN', async () => {
     const { add, past } = await world()
     for (let count = 0; count < 5; count++) await add(1)

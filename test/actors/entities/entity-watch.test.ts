@@ -91,14 +91,18 @@ describe('a watch of a kind', () => {
     for (const id of ids) await set(id, 'x'.repeat(900_000))
     for (const id of ids) await set(id, id)
     const seen = new Map<string, unknown>()
+    const lsns: number[] = []
     let isLate = false
     while (!ids.every((id) => seen.get(id) === id)) {
       const [change] = await s.during(take(watch, 1))
       if (change) seen.set(change.id, change.state)
+      lsns.push(change?.position.lsn ?? 0)
       isLate ||= change?.catchingUp === true
     }
 
     expect(isLate).toBe(true)
+    // Each turn comes once at most, in the order of the log.
+    expect(lsns).toEqual([...new Set(lsns)].sort((one, other) => one - other))
   })
 
   test('ends by return and by its signal, and with CLOSED by a close', async () => {
