@@ -85,7 +85,7 @@ const nothing = eventPayload(null)
 
 /** The payload of `input`, the argument `name` or the item `at` of the list `name`. */
 const payloadOf = (input: unknown, name: string, at?: number): EventPayload => {
-  if (input === null || (input === undefined && at === undefined)) return nothing
+  if (input === undefined && at === undefined) return nothing
   try {
     if (!types.isUint8Array(input)) return eventPayload(input)
     readEventPayload(input)

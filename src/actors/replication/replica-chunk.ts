@@ -35,10 +35,7 @@ export const chunkLength = (
   let bytes = 0
   let whole = 0
   for (const [at, { startsGroup, payload }] of frames.entries()) {
-    if (startsGroup && at > 0) {
-      whole = at
-      if (bytes >= bytesMax) return whole
-    }
+    if (startsGroup && at > 0) whole = at
     bytes += payload.length
     if (bytes > bytesMax && whole > 0) return whole
   }

@@ -19,7 +19,7 @@ type Waiting = { readonly lsn: number; readonly settle: (error?: KeelsonError) =
 /** The replicas of one shard. */
 export class ReplicaMarks {
   readonly #followed: FollowedLog[] = []
-  #waiting: Waiting[] = []
+  readonly #waiting = new Set<Waiting>()
   /** The bytes of frames that were applied since the shard was made. */
   loggedBytes = 0
 
@@ -54,11 +54,13 @@ export class ReplicaMarks {
 
   /** A replica has more. */
   advanced(): void {
-    if (this.#waiting.length === 0) return
+    if (this.#waiting.size === 0) return
     const { lsn: reached } = this
-    const waiting = this.#waiting
-    this.#waiting = waiting.filter(({ lsn }) => lsn > reached)
-    for (const { lsn, settle } of waiting) if (lsn <= reached) settle()
+    for (const waiting of this.#waiting) {
+      if (waiting.lsn > reached) continue
+      this.#waiting.delete(waiting)
+      waiting.settle()
+    }
   }
 
   /**
@@ -76,9 +78,9 @@ export class ReplicaMarks {
         lsn,
         settle: (error) => (error ? reject(error) : resolve()),
       }
-      this.#waiting.push(waiting)
+      this.#waiting.add(waiting)
       giveUp = (error) => {
-        this.#waiting = this.#waiting.filter((each) => each !== waiting)
+        this.#waiting.delete(waiting)
         reject(error)
       }
     })
@@ -87,9 +89,8 @@ export class ReplicaMarks {
 
   /** The instance has closed: its waiters are rejected. */
   close(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const { settle } of waiting)
+    for (const { settle } of this.#waiting)
       settle(new KeelsonError('CLOSED', 'the instance was closed before'))
+    this.#waiting.clear()
   }
 }
