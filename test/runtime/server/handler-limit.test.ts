@@ -188,14 +188,13 @@ describe('the limit', () => {
   })
 
   test('may be written in a tree as data', () => {
-    const tree = (handlerTimeoutMs: number) =>
+    const made = (handlerTimeoutMs: number) =>
       treeOf('top', {}, [part('a', './a.ts', { handlerTimeoutMs })])
-    expect(() => checkAppTree(tree(100))).not.toThrow()
-    expect(() => checkAppTree(tree(0))).toThrow(
-      expect.objectContaining({
-        code: 'CONFIG',
-        details: expect.objectContaining({ path: 'app.children[0].options.handlerTimeoutMs' }),
-      }),
-    )
+    const refusal = (path: string) =>
+      expect.objectContaining({ code: 'CONFIG', details: expect.objectContaining({ path }) })
+    expect(() => checkAppTree(made(100))).not.toThrow()
+    expect(() => made(0)).toThrow(refusal('a.handlerTimeoutMs'))
+    const read = JSON.parse(JSON.stringify(made(100)).replace('100', '0'))
+    expect(() => checkAppTree(read)).toThrow(refusal('app.children[0].options.handlerTimeoutMs'))
   })
 })
