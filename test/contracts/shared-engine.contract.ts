@@ -354,6 +354,28 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     expect((await allOf(intruder, 3)).map(textOf)).toEqual(['c', 'd', 'e'])
   },
 
+  'a log is surveyed and salvaged to its end, and goes on from where it is cut': async (under) => {
+    const { owner, intruder, at } = await owned(under)
+    const groups = chainBehind(at, 'a', 'b', 'c', 'd')
+    await appendAll(owner, groups)
+    const head = await owner.head()
+    let surveyed = 0
+    while (surveyed < head.end.lsn) surveyed = await intruder.survey(surveyed)
+    expect(surveyed).toBe(head.end.lsn)
+    expect((await intruder.salvage(1, 1)).groups.map(textOf)).toEqual(['a'])
+    expect((await intruder.salvage(1, 1_000)).groups.map(textOf)).toEqual(['a', 'b', 'c', 'd'])
+    expect((await intruder.salvage(5, 1_000)).next).toBe(5)
+
+    const cut = { ...head, end: groups[1]?.end ?? sharedStart }
+    await intruder.replace(head, cut)
+
+    expect(await owner.head()).toEqual(cut)
+    expect(await textsOf(owner)).toEqual(['epoch', 'a', 'b'])
+    expect(await outcomeOf(intruder.replace(head, cut))).toBe('CONFLICT')
+    await owner.append(groupBehind(cut.end, 'again'))
+    expect(await textsOf(owner)).toEqual(['epoch', 'a', 'b', 'again'])
+  },
+
   'a fenced owner names no snapshot and trims nothing': async (under) => {
     const { owner, intruder, at } = await owned(under)
     await owner.append(groupBehind(at, 'a'))

@@ -164,7 +164,20 @@ const viewOf = async (database: Queries, cluster: string, more = ''): Promise<Di
       const entry = { value: String(row.value), revision: numberIn(row, 'revision') }
       return [String(row.name), entry] as const
     })
-  return { revision: numberIn(rows[0] ?? {}, 'last'), entries: new Map(entries) }
+  const last = rows[0] ? numberIn(rows[0], 'last') : -1
+  for (const [name, { revision }] of entries)
+    if (revision < 1 || revision > last) throw damagedDirectory(name, revision, last)
+  // Its row is there since the first connection.
+  if (last < 0) throw damagedDirectory(cluster, 0, last)
+  return { revision: last, entries: new Map(entries) }
+}
+
+/** Each change of an entry counts on the row of `clusters`. */
+const damagedDirectory = (entry: string, revision: number, last: number): KeelsonError => {
+  const evidence = `the entry ${entry} has revision ${revision}, and its row in clusters ${last}`
+  return new KeelsonError('CORRUPT', `the engine's directory is damaged: ${evidence}`, {
+    details: { entry, evidence },
+  })
 }
 
 /** The lock of the row of `clusters` puts all changes in one order. */

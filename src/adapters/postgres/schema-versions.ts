@@ -6,19 +6,24 @@ import { type Database, inTransaction, numberIn } from './database.ts'
 export type SchemaVersions = {
   /**
    * Brings the schema up to date, and makes it where it is missing. Safe beside others that do the
-   * same.
-   * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it
+   * same. @throws KeelsonError as `versionOf`
    */
   migrate(database: Database): Promise<void>
   /**
    * The version of the schema; 0 without one.
-   * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it
+   * @throws KeelsonError `UNSUPPORTED_VERSION` if a newer version made it; `CORRUPT` if its table is
+   * damaged
    */
   versionOf(database: Database): Promise<number>
 }
 
 /** A number of our own: PostgreSQL's advisory locks have no names. */
 const lockKey = 0x6b65656c
+
+const damaged = (name: string, version: number): KeelsonError =>
+  new KeelsonError('CORRUPT', `the table ${name}.version is damaged: it has version ${version}`, {
+    details: { table: `${name}.version`, evidence: String(version) },
+  })
 
 /** The schema `name`, whose versions begin at 0. `steps` lead from each version to the next. */
 export const schemaVersions = (
@@ -37,6 +42,8 @@ export const schemaVersions = (
     if (!found) return 0
     const [row] = await database.query(`select version from ${name}.version`)
     const version = row ? numberIn(row, 'version') : 0
+    // Its table comes with the version, in one transaction.
+    if (version < 1) throw damaged(name, version)
     if (version > schemaVersion)
       throw new KeelsonError(
         'UNSUPPORTED_VERSION',

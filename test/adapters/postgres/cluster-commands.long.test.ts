@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Columns } from '../../../src/adapters/postgres/database.ts'
+import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { start } from '../../../src/index.ts'
 import { runClusterOn } from '../../../src/inspect/cli/cluster-command.ts'
@@ -22,6 +24,7 @@ describe.skipIf(lacks(noPostgres()))('keelson cluster on PostgreSQL', () => {
     server = new PostgresServer(join(dir, 'server'))
     await server.start()
   })
+  let name = 'shop'
   afterAll(async () => {
     await server.stop()
     rmSync(dir, { recursive: true, force: true })
@@ -29,13 +32,18 @@ describe.skipIf(lacks(noPostgres()))('keelson cluster on PostgreSQL', () => {
 
   const engine = () => postgresEngine({ connectionString: server.url })
 
+  const query = async (sql: string): Promise<readonly Columns[]> => {
+    const database = await connectPg({ connectionString: server.url })
+    return database.query(sql).finally(() => database.close())
+  }
+
   const begin = (member: string, onStandby = (): void => undefined) =>
     start({
       ...{ dir: join(dir, member), logger: silentLogger },
       onProgress: ({ step }) => {
         if (step === 'standby') onStandby()
       },
-      cluster: { name: 'shop', member, engine: engine(), leaseMs },
+      cluster: { name, member, engine: engine(), leaseMs },
     })
 
   const run = async (...words: string[]) => {
@@ -47,7 +55,7 @@ describe.skipIf(lacks(noPostgres()))('keelson cluster on PostgreSQL', () => {
       ...{ ...processEnvironment(), output: stream, errors: new PassThrough() },
       onSignal: () => () => undefined,
     }
-    const cluster = { name: 'shop', member: 'x', engine: engine() }
+    const cluster = { name, member: 'x', engine: engine() }
     await runClusterOn({ cluster }, command, environment)
     return JSON.parse(output)
   }
@@ -76,4 +84,49 @@ describe.skipIf(lacks(noPostgres()))('keelson cluster on PostgreSQL', () => {
     await standby.close()
     expect(leases(await run('status'))).toEqual(['a ended', 'b ended'])
   }, 60_000)
+
+  const groups = `keelson_cluster.groups where log =
+    (select number from keelson_cluster.logs where cluster = 'NAME')`
+  const middle = `lsn = (select lsn from ${groups} order by lsn offset 5 limit 1)`
+
+  test.each([
+    ['row', `delete from ${groups} and ${middle}`, [0, 1, 2, 3]],
+    [
+      'byte',
+      `update keelson_cluster.groups set bytes = set_byte(bytes, 20, get_byte(bytes, 20) # 1)
+       where log = (select number from keelson_cluster.logs where cluster = 'NAME') and ${middle}`,
+      [0, 1, 2, 3],
+    ],
+    ['head', `delete from keelson_cluster.logs where cluster = 'NAME'`, []],
+  ])(
+    'accept-loss cuts a log of which a %s is lost, and members go on with what was before',
+    async (what, harm, left) => {
+      name = `lost-${what}`
+      const keys = Array.from({ length: 10 }, (_, at) => at)
+      const first = await begin(`${what}-a`)
+      for (const key of keys) await first.store.put(`k${key}`, key)
+      await first.close()
+      await query(
+        `set session_replication_role = replica; ${harm.replaceAll('NAME', name)}; reset session_replication_role`,
+      )
+      await expect(begin(`${what}-b`)).rejects.toMatchObject({ code: 'CORRUPT' })
+      const { losses } = await run('status')
+      expect(losses).toMatchObject([{ shard: 0, member: `${what}-b` }])
+
+      expect(await run('accept-loss', '0')).toMatchObject({ accepted: false })
+      await expect(begin(`${what}-c`)).rejects.toMatchObject({ code: 'CORRUPT' })
+      expect(await run('accept-loss', '0', '--yes')).toMatchObject({ accepted: true })
+
+      // Its cache has more.
+      const again = await begin(`${what}-a`)
+      const found = keys.filter((key) => again.store.get(`k${key}`) === key)
+      expect(found).toEqual(left)
+      await again.store.put('k9', 'again')
+      await again.close()
+      const last = await begin(`${what}-d`)
+      expect(last.store.get('k9')).toBe('again')
+      await last.close()
+    },
+    60_000,
+  )
 })
