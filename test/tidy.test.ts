@@ -125,8 +125,6 @@ const entryPoints = [
 const smallParts: Readonly<Record<string, string>> = {
   'src/actors/entities/frozen.ts': 'walks plain data, and knows no actor',
   'src/actors/replication/journal-rows.ts': 'shows entries to people, as readable-key.ts does keys',
-  'src/flow/queue/kept-claims.ts': 'the part of a queue that ends at the limit of a state',
-  'src/flow/queue/unique-texts.ts': 'one sort of rows to a file, as rates.ts',
   'src/inspect/attach/log-feed.ts': 'the bounds of a log for a reader, with a clock of its own',
   'src/inspect/cli/cluster-command.ts': 'one command to a file',
   'src/inspect/cli/history-command.ts': 'one command to a file',

@@ -1,7 +1,8 @@
 /**
- * The claims in the state of a queue: how long they may be, and what the end of a life makes of
- * them. The book has the jobs; this is the part of its state that grows with `concurrency`. Pure.
+ * The state of a queue beside its rows. Of its claims: how long they may be, and what the end of a
+ * life makes of them. Pure.
  */
+import type { KeptError } from '../../errors.ts'
 
 /** A job that was claimed: its row, its tries with the present one, and what is known of it. */
 export type KeptClaim = readonly [row: string, tries: number, isSuspect: boolean, endsAlone: number]
@@ -12,6 +13,12 @@ export const heldLengthMax = 512 * 1024
 /** A suspect is dead after so many lives that ended while it was claimed alone. */
 export const endsAloneMax = 3
 
+/** Why such a job is dead. */
+export const endedAlone: KeptError = {
+  name: 'Error',
+  message: `the process ended ${endsAloneMax} times while this job ran alone`,
+}
+
 /** A claim that a life has left. `counts`: the job may be the reason of the end of that life. */
 export const cutOff = (
   [row, tries, isSuspect, endsAlone]: KeptClaim,
@@ -21,3 +28,22 @@ export const cutOff = (
   counts
     ? [row, tries, true, wasAlone ? endsAlone + 1 : endsAlone]
     : [row, tries - 1, isSuspect, endsAlone]
+
+/** The state of the queue beside its rows. */
+export type KeptBook = {
+  readonly isPaused: boolean
+  /** The number of the next job. */
+  readonly next: number
+  readonly dead: number
+  /** The jobs that are running. */
+  readonly claims: readonly KeptClaim[]
+  /** The jobs that earlier lives have cut off, and that have not run since. */
+  readonly cut: readonly KeptClaim[]
+  /** Claims that this life leaves are cut off by a close: nothing counts. */
+  readonly isLeaving: boolean
+}
+
+/** The book of a queue that has never had a job. */
+export const emptyBook: KeptBook = {
+  ...{ isPaused: false, next: 1, dead: 0, claims: [], cut: [], isLeaving: false },
+}

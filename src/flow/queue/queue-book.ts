@@ -10,7 +10,14 @@
  */
 import type { DurableRows } from '../../actors/index.ts'
 import { KeelsonError, type KeptError } from '../../errors.ts'
-import { cutOff, endsAloneMax, heldLengthMax, type KeptClaim } from './kept-claims.ts'
+import {
+  cutOff,
+  endedAlone,
+  endsAloneMax,
+  heldLengthMax,
+  type KeptBook,
+  type KeptClaim,
+} from './kept-claims.ts'
 import {
   deadPrefix,
   deadRow,
@@ -45,27 +52,10 @@ export type QueueLimits = {
   readonly keysMax: number
   /** How long a dead job is kept, in ms. */
   readonly keepMs: number
+  /** The most tries of a job that fail. */
+  readonly triesMax: number
   /** False: a job that a life has cut off goes on as it was. */
   readonly countsEnds: boolean
-}
-
-/** The state of the queue beside its rows. */
-export type KeptBook = {
-  readonly isPaused: boolean
-  /** The number of the next job. */
-  readonly next: number
-  readonly dead: number
-  /** The jobs that are running. */
-  readonly claims: readonly KeptClaim[]
-  /** The jobs that earlier lives have cut off, and that have not run since. */
-  readonly cut: readonly KeptClaim[]
-  /** Claims that this life leaves are cut off by a close: nothing counts. */
-  readonly isLeaving: boolean
-}
-
-/** The book of a queue that has never had a job. */
-export const emptyBook: KeptBook = {
-  ...{ isPaused: false, next: 1, dead: 0, claims: [], cut: [], isLeaving: false },
 }
 
 /** A job to add. */
@@ -110,11 +100,6 @@ export type QueueCounts = {
 /** How many rows one sweep looks at. */
 const sweepMax = 1_000
 
-const endedAlone: KeptError = {
-  name: 'Error',
-  message: `the process ended ${endsAloneMax} times while this job ran alone`,
-}
-
 const full = (of: string, max: number): KeelsonError =>
   new KeelsonError('BUSY', `the queue has ${max} ${of}`, { details: { of, max } })
 
@@ -137,6 +122,8 @@ export class QueueBook {
   #isLeaving = false
   #next: number
   #dead: number
+  /** How many jobs the turn at hand may bury: an earlier program may have had more tries. */
+  #mayBury = 0
 
   /** `running`: the claims of this life, which go on when a turn was refused. */
   constructor(
@@ -268,7 +255,7 @@ export class QueueBook {
   done(number: number, rows: DurableRows): void {
     const { row, record } = this.#release(number)
     rows.delete(row)
-    this.#texts.free(record.unique, rows)
+    this.#texts.free(record.unique, number, rows)
   }
 
   /** A try has failed. There is another one in `inMs`; `undefined`: the job is dead. */
@@ -280,9 +267,9 @@ export class QueueBook {
     rows: DurableRows,
   ): void {
     const { row, record, attempt } = this.#release(number)
-    rows.delete(row)
     const failed = { ...record, tries: attempt, failure: { at: now, error } }
-    if (inMs === undefined) this.#bury(number, failed, rows)
+    rows.delete(row)
+    if (inMs === undefined) this.#bury(row, failed, rows)
     else this.#delay(number, failed, now + Math.max(1, inMs), rows)
   }
 
@@ -297,10 +284,11 @@ export class QueueBook {
     return running
   }
 
-  #bury(number: number, record: JobRecord, rows: DurableRows): void {
-    rows.put(deadRow(number), packRecord(record))
+  #bury(row: string, record: JobRecord, rows: DurableRows): void {
+    rows.delete(row)
+    rows.put(deadRow(numberOf(row)), packRecord(record))
     this.#dead++
-    this.#texts.free(record.unique, rows)
+    this.#texts.free(record.unique, numberOf(row), rows)
   }
 
   /**
@@ -330,6 +318,7 @@ export class QueueBook {
 
   /** Claims the jobs that may start, after at most `dueMax` delayed ones have become ready. */
   claim(now: number, rows: DurableRows, dueMax: number): readonly Claim[] {
+    this.#mayBury = dueMax
     this.#makeDue(now, rows, dueMax)
     this.#buryCut(now, rows)
     const claims: Claim[] = []
@@ -375,8 +364,7 @@ export class QueueBook {
       const record = this.#read(row, rows)
       this.#cut.delete(number)
       if (!record) continue
-      rows.delete(row)
-      this.#bury(number, { ...record, tries, failure: { at: now, error: endedAlone } }, rows)
+      this.#bury(row, { ...record, tries, failure: { at: now, error: endedAlone } }, rows)
     }
   }
 
@@ -405,13 +393,22 @@ export class QueueBook {
       this.#cut.delete(number)
       const claim = this.#take(cut, rows)
       if (claim) return claim
+      if (this.#hasBuried(now)) return undefined
     }
     if (!hasRoom || held >= heldLengthMax) return undefined
     for (let row = this.#ready.take(mayStart); row; row = this.#ready.take(mayStart)) {
       const claim = this.#take([row, undefined, false, 0], rows)
       if (claim) return claim
+      if (this.#hasBuried(now)) return undefined
     }
     return undefined
+  }
+
+  /** Whether this turn has met more spent jobs than it may bury. The next one follows at once. */
+  #hasBuried(now: number): boolean {
+    if (this.#mayBury >= 0) return false
+    this.#dueAt = Math.min(this.#dueAt, now)
+    return true
   }
 
   #hasPlace(key: string): boolean {
@@ -428,6 +425,11 @@ export class QueueBook {
   ): Claim | undefined {
     const record = this.#read(row, rows)
     if (!record) return undefined
+    if (record.failure && record.tries >= this.#limits.triesMax) {
+      if (this.#mayBury-- > 0) this.#bury(row, record, rows)
+      else this.#ready.add(row)
+      return undefined
+    }
     const attempt = (tries ?? record.tries) + 1
     const isFirst = tries === undefined && record.tries === 0
     const rateKey = isFirst || this.#limits.countsEnds ? this.#rateKey(record) : undefined

@@ -16,7 +16,8 @@ import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
 import { pauseAfter } from '../runs/tries.ts'
 import { copied } from '../runs/values.ts'
-import { type Claim, emptyBook, QueueBook } from './queue-book.ts'
+import { emptyBook } from './kept-claims.ts'
+import { type Claim, QueueBook } from './queue-book.ts'
 import { JobTry } from './queue-job.ts'
 import type {
   QueueContext,

@@ -2,7 +2,8 @@
 import type { DurableContext, DurableRows, Life } from '../../actors/index.ts'
 import type { CallContext } from '../../runtime/index.ts'
 import type { EnteringRun, EnterMessage } from '../runs/messages.ts'
-import type { Added, KeptBook, NewJob, QueueBook, QueueCounts } from './queue-book.ts'
+import type { KeptBook } from './kept-claims.ts'
+import type { Added, NewJob, QueueBook, QueueCounts } from './queue-book.ts'
 
 /** The state of a queue; `undefined`: it has had no turn. */
 export type QueueState = (KeptBook & { readonly birth: string }) | undefined

@@ -107,10 +107,12 @@ export const queueTerms = (
     of
   ](given, config(`queue.${name}`))
   const { rate, unique: uniqueMs, keep, timeout: timeoutMs, retry = tries, ...bounds } = checked
+  const policy = policyOf(retry)
   const limits = {
+    triesMax: policy.max,
     // A job may be the reason of the end of its process, the run of a workflow is not.
     ...{ keysMax, countsEnds: of === 'jobs', uniqueMs, keepMs: keep.dead, ...bounds },
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
-  return { name, limits, retry: policyOf(retry), timeoutMs, handler }
+  return { name, limits, retry: policy, timeoutMs, handler }
 }

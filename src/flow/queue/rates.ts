@@ -2,7 +2,8 @@
  * The rate of a queue, over all or of each key: at most `max` starts in any time of `perMs`,
  * wherever that time begins. Starts are counted in slots of a twentieth of `perMs`, as if they had
  * all come at the end of their slot. So a window holds 21 numbers at most, never grants too much,
- * and grants at most a twentieth too late. Pure.
+ * and grants at most a twentieth too late. After a start of the program, the last ones count from
+ * then. Pure.
  *
  * A start is granted before it happens: its claim has to be durable first. Until then it counts
  * without a time, because nobody knows when it will happen.
@@ -58,7 +59,9 @@ export class Rates {
     if (!isSound) this.unreadable.add(key)
     // As many starts as there may be: a row that cannot be read grants nothing too much.
     const [granted, ...slots]: KeptWindow = isSound ? (kept ?? [0]) : [this.#limit.max]
-    const window: Window = { granted: 0, slots: slots.map(([end, starts]) => [end, starts]) }
+    // They have started by now, whatever the length of the slots of the program that counted them.
+    const until = (end: number): number => Math.min(end, this.#openedAt)
+    const window: Window = { granted: 0, slots: slots.map(([end, starts]) => [until(end), starts]) }
     if (granted > 0) this.#count(window, granted, this.#openedAt)
     this.#windows.set(key, window)
     return window

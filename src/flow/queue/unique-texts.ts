@@ -1,9 +1,11 @@
 /**
- * The unique texts of a queue: which job has each, until that job has ended or for a time. A row that
- * cannot be read stays as it is, and its text is refused, for nobody knows whether a job has it. Pure.
+ * The unique texts of a queue: which job has each, until that job has ended or for a time. A text is
+ * taken as its program says, and is free as its row says: a later program may say something else. A
+ * row that cannot be read stays as it is, and its text is refused, for nobody knows whether a job has
+ * it. Pure.
  */
 import type { DurableRows } from '../../actors/index.ts'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { isNumbers, uniqueRow } from './queue-rows.ts'
 
 /** The number of the job that has a unique text, and until when (0: until it has ended). */
@@ -25,9 +27,9 @@ export class UniqueTexts {
    * @throws KeelsonError `CORRUPT` when its row cannot be read
    */
   holder(unique: string, now: number, rows: DurableRows): number | undefined {
-    const found: unknown = rows.get(uniqueRow(unique))
+    const found = read(unique, rows)
     if (found === undefined) return undefined
-    if (!isHolder(found)) {
+    if (found === 'unreadable') {
       this.unreadable.add(unique)
       throw new KeelsonError('CORRUPT', `the row of the unique text ${unique} cannot be read`)
     }
@@ -46,13 +48,27 @@ export class UniqueTexts {
   }
 
   /** A job has ended: a text that it had until then is free. */
-  free(unique: string | undefined, rows: DurableRows): void {
-    if (unique !== undefined && this.untilEnded) rows.delete(uniqueRow(unique))
+  free(unique: string | undefined, number: number, rows: DurableRows): void {
+    if (unique === undefined) return
+    const found = read(unique, rows)
+    const isFree =
+      found === 'unreadable' ? this.untilEnded : found?.[0] === number && found[1] === 0
+    if (isFree) rows.delete(uniqueRow(unique))
   }
 
   /** Whether the time of a row of this value is over. */
   isOver(value: unknown, now: number): boolean {
     return isHolder(value) && value[1] !== 0 && value[1] <= now
+  }
+}
+
+const read = (unique: string, rows: DurableRows): Holder | 'unreadable' | undefined => {
+  try {
+    const found: unknown = rows.get(uniqueRow(unique))
+    return found === undefined || isHolder(found) ? found : 'unreadable'
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return 'unreadable'
+    throw error
   }
 }
 

@@ -201,12 +201,13 @@ export class RunLife implements EndingLife, Told {
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
     const { asked, inFlight } = this.replay
-    const { stepsMax } = this.workflow.options
     try {
       // A branch that was cancelled gets the same error in each life, however late it asks.
       if (this.isBodyOver && !isUndo && scope.cancelled) throw scope.cancelled
       if (!isUndo) this.expectBody()
-      if (asked.size >= stepsMax && !isUndo) throw tooMany(stepsMax)
+      const { stepsMax } = this.workflow.options
+      const isBeyond = asked.size >= stepsMax && !this.replay.hasRecorded(parts.key)
+      if (isBeyond && !isUndo) throw tooMany(stepsMax)
       if (inFlight.size >= inFlightMax && !isUndo) throw tooBusy()
       this.replay.ask(active)
     } catch (error) {

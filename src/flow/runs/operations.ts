@@ -73,6 +73,12 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
   const { clock } = carrier.life.system
   const isOnce = repeat === 'once'
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
+  const { failure, tries: made = 0 } = active.recorded ?? {}
+  // The program in which it failed may have had more tries.
+  if (failure && made >= (isOnce ? 1 : policy.max)) {
+    if (onFailed) return onFailed(failure)
+    return carrier.record(active, { outcome: { kind: 'error', error: failure } })
+  }
   for (;;) {
     const { tries = 0, dueAt: beginsAt = 0 } = active.recorded ?? {}
     if (!(await timeOf(carrier, active, beginsAt)) || carrier.isClosing || carrier.isStopped) return

@@ -62,6 +62,11 @@ export class Replay<A extends Asked = Asked> {
     return this.#isComplete
   }
 
+  /** Whether the record of an earlier life has this key. */
+  hasRecorded(key: string): boolean {
+    return this.#recorded.has(key)
+  }
+
   /** How far the replay is: it grows with each operation and each outcome. */
   get progress(): number {
     return this.asked.size + this.#delivered

@@ -1,9 +1,8 @@
 /** A queue book over rows in memory, whose turns become durable at once or are refused. */
 import type { DurableRows } from '../../../src/actors/index.ts'
+import { emptyBook, type KeptBook } from '../../../src/flow/queue/kept-claims.ts'
 import {
   type Claim,
-  emptyBook,
-  type KeptBook,
   type NewJob,
   QueueBook,
   type QueueLimits,
@@ -13,7 +12,7 @@ const error = { name: 'Error', message: 'no' }
 
 const limitsOf = (given: Partial<QueueLimits> = {}): QueueLimits => ({
   ...{ concurrency: 3, perKey: Number.POSITIVE_INFINITY, rate: undefined, uniqueMs: undefined },
-  ...{ depthMax: 1_000, keysMax: 100, keepMs: 10_000, countsEnds: true },
+  ...{ depthMax: 1_000, keysMax: 100, keepMs: 10_000, triesMax: 1_000, countsEnds: true },
   ...given,
 })
 
