@@ -139,6 +139,7 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/storage/rows/turn.ts': 'one kind of units to a file',
+  'src/supervisors/starting/machine-start.ts': 'the part of a start that is loaded late',
 }
 
 const layerOf = (path: string): string =>

@@ -24,9 +24,10 @@ export type { CloseReport, CutOff } from './app/closing.ts'
 export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
 export type { CrashLoop } from './app/crash-loops.ts'
 export type { ClusterOptions } from './starting/cluster-options.ts'
-export { loadedOptions, startInstance } from './starting/instance.ts'
+export { loadedOptions } from './starting/instance.ts'
+export { loadedStart } from './starting/loaded-start.ts'
 export type { Ports } from './starting/machine-ports.ts'
-export { loadedStart, start } from './starting/start.ts'
+export { start } from './starting/start.ts'
 export {
   type CheckedOptions,
   checkStartOptions,

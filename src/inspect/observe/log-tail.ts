@@ -1,10 +1,12 @@
 /**
  * The tail of what is recorded, while a page looks at it: at most 50 events of a second, then their
- * number. It begins with the last events that the recorder has. A search looks at every event of
- * the recorder, so a flood of others does not hide the one that is sought.
+ * number. It begins with the last events that the recorder has. A line of the log about one of the
+ * events is left out. A search looks at every event of the recorder, those lines too, so a flood of
+ * others does not hide the one that is sought.
  */
 import type { LogTail as ShownTail } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { withoutRepeats } from '../recorder/folded-events.ts'
 import { levelOf, type Recorded, type Records, recordedSorts } from '../recorder/records.ts'
 import { optionalText, type Query, wordIn } from './questions.ts'
 import { shownLine } from './shown-events.ts'
@@ -45,7 +47,9 @@ export class LogTail {
   look(query: Query): ShownTail {
     this.#looked.look()
     const isSought = soughtBy(query)
-    const lines = isSought ? latest(this.#records, linesMax, isSought) : this.#lines
+    const lines: readonly Line[] = isSought
+      ? latest(this.#records, linesMax, isSought)
+      : withoutRepeats(this.#lines)
     const shown = lines
       .slice(-linesMax)
       .map((line) => (line.sort === 'flood' ? line : shownLine(this.#app, line as Recorded)))

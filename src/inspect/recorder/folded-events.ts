@@ -4,6 +4,15 @@ import { type Recorded, type Records, recordedSorts } from './records.ts'
 /** An event, and how often the recorder has it. */
 export type Folded = Recorded & { readonly times?: number }
 
+/** The part of an event by which repeats are known. */
+type Told = {
+  readonly at: number
+  readonly sort: string
+  readonly subject: string
+  readonly text: string
+  readonly pid?: number | undefined
+}
+
 /** A line of the log is written with its event, at most so much later. In ms. */
 const togetherMs = 5
 
@@ -12,9 +21,7 @@ const togetherMs = 5
  * A line of the log about one of these events is left out.
  */
 export const foldedLatest = (records: Records, count: number): readonly Folded[] => {
-  const events = recordedSorts.flatMap((sort) =>
-    sort === 'log' ? linesAlone(records) : records.last(sort),
-  )
+  const events = withoutRepeats(recordedSorts.flatMap((sort) => records.last(sort)))
   const folded = new Map<string, { readonly last: Recorded; readonly times: number }>()
   for (const event of events) {
     const key = keyOf(event)
@@ -32,24 +39,28 @@ const keyOf = ({ sort, kind, code, subject, text }: Recorded): string =>
 
 const firstLine = (text: string): string => text.slice(0, 300).split('\n', 1)[0] ?? ''
 
-/** The lines of the log that are about no other event. */
-const linesAlone = (records: Records): readonly Recorded[] => {
-  const byTime = new Map<number, Recorded[]>()
-  const spanOf = ({ at }: Recorded): number => Math.floor(at / togetherMs)
-  for (const event of recordedSorts.flatMap((sort) => (sort === 'log' ? [] : records.last(sort)))) {
+/** The events without the lines of the log that are about another one of them. */
+export const withoutRepeats = <E extends Told>(events: readonly E[]): readonly E[] => {
+  const byTime = new Map<number, E[]>()
+  const spanOf = ({ at }: E): number => Math.floor(at / togetherMs)
+  for (const event of events) {
+    if (event.sort === 'log') continue
     const others = byTime.get(spanOf(event))
     if (others) others.push(event)
     else byTime.set(spanOf(event), [event])
   }
-  const near = (line: Recorded): readonly Recorded[] =>
+  const near = (line: E): readonly E[] =>
     [-1, 0, 1].flatMap((offset) => byTime.get(spanOf(line) + offset) ?? [])
-  return records
-    .last('log')
-    .filter((line) => isAction(line) || !near(line).some((event) => isAbout(event, line)))
+  return events.filter(
+    (event) =>
+      event.sort !== 'log' ||
+      isAction(event) ||
+      !near(event).some((other) => isAbout(other, event)),
+  )
 }
 
 /** An action of a page says who did it and why, which no event of its subject says. */
-const isAction = ({ text }: Recorded): boolean => text.includes(', observing: ')
+const isAction = ({ text }: Told): boolean => text.includes(', observing: ')
 
-const isAbout = ({ pid, subject }: Recorded, line: Recorded): boolean =>
+const isAbout = ({ pid, subject }: Told, line: Told): boolean =>
   (pid !== undefined && pid === line.pid) || (subject !== '' && line.text.includes(subject))

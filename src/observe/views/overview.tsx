@@ -21,7 +21,7 @@ export const OverviewView = ({ data }: { data: Overview }) => {
         {troubles.length === 0 ? (
           <p class="calm">Nothing is in trouble.</p>
         ) : (
-          <ul class="troubles">
+          <ul class="troubles" aria-live="polite" aria-relevant="additions">
             {troubles.map((trouble, at) => (
               <TroubleLine
                 key={`${at} ${trouble.sort} ${trouble.subject}`}

@@ -49,7 +49,10 @@ export const Chart = (props: {
     }
     // The chart is made once for its lines; new values go into it.
   }, [titles])
-  useEffect(() => plot.current?.setData(data), [times, lines])
+  useEffect(() => {
+    plot.current?.setData(data)
+    plot.current?.setLegend({} as never)
+  }, [times, lines])
   return (
     <>
       <div class="chart" ref={place} hidden={times.length < 2} />
@@ -57,6 +60,11 @@ export const Chart = (props: {
     </>
   )
 }
+
+const clock = uPlot.fmtDate('{HH}:{mm}:{ss}')
+
+const timeOf = (at: number | undefined): string =>
+  at === undefined ? '–' : clock(new Date(at * 1_000))
 
 const optionsOf = (
   place: HTMLElement,
@@ -89,13 +97,17 @@ const optionsOf = (
       { ...axis, size: 54, values: (_, ticks) => ticks.map(textOf) },
     ],
     series: [
-      { label: 'at', value: '{HH}:{mm}:{ss}' },
+      // Without a pointer on the chart the legend has the last values.
+      { label: 'at', value: (plot, at) => timeOf(at ?? plot.data[0].at(-1)) },
       ...lines.map(({ title }, at) => ({
         label: title,
         stroke: colour(colours[at % colours.length] ?? '--accent'),
         width: 1.4,
         points: { show: false },
-        value: (_: uPlot, value: number | null) => (value === null ? '–' : textOf(value)),
+        value: (plot: uPlot, at: number | null, series: number, index: number | null) => {
+          const value = index === null ? plot.data[series]?.at(-1) : at
+          return value === null || value === undefined ? '–' : textOf(value)
+        },
       })),
     ],
   }

@@ -34,7 +34,12 @@ const Head = <Row,>({ columns, order, onOrder }: Props<Row>) => (
         const { title, order: name } = column
         const isSorted = name !== undefined && name === order
         return (
-          <th key={title} class={classOf(column)} aria-sort={isSorted ? 'descending' : undefined}>
+          <th
+            key={title}
+            scope="col"
+            class={classOf(column)}
+            aria-sort={isSorted ? 'descending' : undefined}
+          >
             {name === undefined || !onOrder ? (
               title
             ) : (
@@ -100,17 +105,14 @@ export const LongTable = <Row,>(
     const found = box.current
     if (!found) return
     const look = (): void => {
-      // On narrow screens the page scrolls in place of the box.
-      const top =
-        found.scrollHeight > found.clientHeight + 1
-          ? found.scrollTop
-          : -found.getBoundingClientRect().top
+      // The page scrolls, and no box in it: a box would look like the whole list.
+      const top = -found.getBoundingClientRect().top
       const first = Math.max(0, Math.floor(top / rowHeight) - spare)
       const count = Math.ceil(innerHeight / rowHeight) + 2 * spare
       setPlace((last) => (last.first === first && last.count === count ? last : { first, count }))
     }
     look()
-    const ends = [on(found, 'scroll', look), on(window, 'scroll', look), on(window, 'resize', look)]
+    const ends = [on(window, 'scroll', look), on(window, 'resize', look)]
     return () => {
       for (const end of ends) end()
     }

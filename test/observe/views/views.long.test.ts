@@ -159,13 +159,50 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
         `(() => {
           const box = document.querySelector('.scroll')
           if (document.querySelector('a[href="#/entity/order/${id}"]')) return true
-          box.scrollTop = Math.min(box.scrollHeight, ${id - 5} * 28)
+          scrollTo(0, box.offsetTop + Math.min(box.scrollHeight, ${id - 5} * 28))
           return false
         })()`,
         { polling: 'raf', timeout: 500_000 },
       )
       expect(await page.$eval('tbody', (body) => body.children.length)).toBeLessThan(200)
     }
+  })
+
+  test('has no list that scrolls by itself: the page shows the tree to its end', async () => {
+    const { page } = await opened(await served('busy'), { width: 1440 })
+    await showView(page, 'tree')
+
+    const box = `document.querySelector('.scroll')`
+    expect(await page.evaluate(`${box}.scrollHeight - ${box}.clientHeight`)).toBe(0)
+    await page.evaluate('scrollTo(0, document.body.scrollHeight)')
+    const head = (await page.evaluate(
+      `document.querySelector('.scroll th').getBoundingClientRect().top`,
+    )) as number
+    expect(head).toBeGreaterThanOrEqual(40)
+    expect(await page.$$eval('th', (cells) => cells.every((cell) => cell.scope === 'col'))).toBe(
+      true,
+    )
+  })
+
+  test('shows the whole menu in 400 pixels', async () => {
+    const { page } = await opened(await served('busy'), { width: 400 })
+
+    const rights = (await page.$$eval('.nav a', (links) =>
+      links.map((link) => link.getBoundingClientRect().right),
+    )) as number[]
+    expect(rights.length).toBe(9)
+    expect(Math.max(...rights)).toBeLessThanOrEqual(400)
+  })
+
+  test('shows the last values of a chart without a pointer on it', async () => {
+    const { page } = await opened(await served('busy'))
+
+    await page.waitForSelector('.u-legend')
+    const legends = await page.$$eval('.u-legend', (found) =>
+      found.map((legend) => legend.textContent ?? ''),
+    )
+    expect(legends.length).toBeGreaterThan(0)
+    for (const legend of legends) expect(legend).toMatch(/^at:?\s*\d\d:\d\d:\d\d.*\d/)
   })
 
   test('goes on to the next page of the processes, and back to the first', async () => {

@@ -1,0 +1,18 @@
+/** The start of an instance whose parts are loaded. `start.ts` loads it late, tests do at once. */
+import type { App } from '../app/app.ts'
+import { startInstance } from './instance.ts'
+import type { Ports } from './machine-ports.ts'
+import type { CheckedOptions } from './start-options.ts'
+
+/**
+ * Loads what a start with checked options needs, alone or as a member of a cluster. Returns the
+ * start. Loading takes real time, so it is over before a virtual clock moves.
+ */
+export const loadedStart = async (
+  options: CheckedOptions,
+): Promise<(ports: Ports) => Promise<App>> => {
+  const { cluster } = options
+  if (!cluster) return (ports) => startInstance(options, ports)
+  const { startMember } = await import('./member-start.ts')
+  return (ports) => startMember(options, cluster, ports)
+}
