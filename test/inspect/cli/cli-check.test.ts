@@ -84,7 +84,7 @@ tree           none: the store alone
       'a misspelt option of a part',
       "worker('a', './server.mjs', { restrat: 'permanent' })",
       '',
-      'did you mean `app.children[0].options.restart`?',
+      'did you mean `a.restart`?',
     ],
     ['a module that is not there', "worker('a', './serfer.mjs')", '', 'there is no such file'],
     [
