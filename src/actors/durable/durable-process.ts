@@ -26,11 +26,12 @@ import { afterThrow } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import type { Memory, Step } from '../turns/memory.ts'
+import { isDamageOf } from '../turns/own-rows.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import { TurnLog } from '../turns/turn-log.ts'
 import { type Ended, TurnOutputs } from '../turns/turn-outputs.ts'
 import { type Answer, changing, isPast, neverDurable, ownRun, type Run } from '../turns/turn-run.ts'
-import { callIdsOf, recall } from '../turns/waking.ts'
+import { blocked, callIdsOf, recall } from '../turns/waking.ts'
 import { Background } from './background.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
@@ -119,9 +120,10 @@ export class DurableProcess implements Actor, Ended {
       else await this.hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
-      if (!isKeelsonError(error, 'BLOCKED')) throw error
-      if (this.hand.open) this.hand.fail(this.hand.open, error)
-      this.blocked = error
+      const reason = isDamageOf(this.#entity, error) ? blocked(this.#entity, error) : error
+      if (!isKeelsonError(reason, 'BLOCKED')) throw error
+      if (this.hand.open) this.hand.fail(this.hand.open, reason)
+      this.blocked = reason
     }
     this.idleness.watch()
     this.terms.woke(this.blocked)
@@ -268,8 +270,9 @@ export class DurableProcess implements Actor, Ended {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
     const { run } = draft
-    const next = afterThrow(run.kind)
+    const next = afterThrow(run.kind, isDamageOf(this.#entity, error))
     if (next === 'end') return this.#crashes(draft, error)
+    if (next === 'block') return this.#blocks(draft, error)
     if (next === 'tell') return this.#tells(draft, error)
     this.hand.fail(draft, error)
     this.refusals.threw(run, error)
@@ -283,6 +286,19 @@ export class DurableProcess implements Actor, Ended {
       if (draft.isDoomed) return this.#again(draft)
       this.hand.fail(draft, error)
       throw error
+    })
+  }
+
+  /** The actor cannot go on. It follows the turns before it, as a crash does. */
+  #blocks(draft: TurnDraft, error: unknown): Answer {
+    draft.watch?.ran()
+    return this.#onceDecided(() => {
+      if (draft.isDoomed) return this.#again(draft)
+      const { run } = draft
+      this.hand.fail(draft, error)
+      run.from?.call.fail(error)
+      this.refusals.threw(run, error)
+      return this.#next()
     })
   }
 

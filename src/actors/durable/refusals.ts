@@ -7,6 +7,7 @@ import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { describeReason, isCall, type Process } from '../../runtime/index.ts'
 import { tell } from '../core/storage-events.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
+import { isDamageOf } from '../turns/own-rows.ts'
 import { failing, overtaken, type Run, throwing } from '../turns/turn-run.ts'
 import { blocked } from '../turns/waking.ts'
 import { FailedTries, type Trying } from './failed-tries.ts'
@@ -71,7 +72,7 @@ export class Refusals {
 
   /** The handler of a turn threw whose throw does not end the process. */
   threw(run: Run, error: unknown): void {
-    if (afterThrow(run.kind) === 'block') this.#block(run, error)
+    if (afterThrow(run.kind, isDamageOf(this.#entity, error)) === 'block') this.#block(run, error)
     else this.tries.failed(run, error)
   }
 

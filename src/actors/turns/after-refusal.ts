@@ -84,10 +84,16 @@ export const afterRefusal = (kind: TurnKind, { error, isOvertaken }: Refused): A
 export const takesNothing = (error: unknown): boolean =>
   isKeelsonError(error, 'NO_SPACE') || isKeelsonError(error, 'READ_ONLY')
 
-/** The next step after a throw in a turn of this kind. Of the turn nothing happens. */
-export const afterThrow = (kind: TurnKind): 'retry' | 'park' | 'block' | 'tell' | 'end' => {
+/**
+ * The next step after a throw in a turn of this kind. Of the turn nothing happens. A process that
+ * ended because of a row that cannot be read would end at each such message: the actor is blocked.
+ */
+export const afterThrow = (
+  kind: TurnKind,
+  isDamage: boolean,
+): 'retry' | 'park' | 'block' | 'tell' | 'end' => {
   if (kind === 'step' || kind === 'alarm') return 'retry'
   if (kind === 'onFailed') return 'park'
   if (kind === 'apply') return 'tell'
-  return kind === 'failure' ? 'block' : 'end'
+  return kind === 'failure' || isDamage ? 'block' : 'end'
 }

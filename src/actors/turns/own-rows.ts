@@ -4,7 +4,7 @@
  * the rows of an earlier one before the shard shows them. A refused turn takes its layer away,
  * because what the actor knows is then what it knew before.
  */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   compareKeys,
@@ -28,6 +28,7 @@ import {
   decodedValue,
   futureLength,
   LargeValue,
+  largeLength,
   naming,
 } from '../store/value-reading.ts'
 import { listedValue, loadKey } from '../store/value-streams.ts'
@@ -111,6 +112,21 @@ export class OwnLayer {
   }
 }
 
+/** The error of a damaged row with its actor and, for people, its key and its place. */
+const damageNamed = (entity: string, error: unknown): unknown => {
+  if (!isKeelsonError(error, 'CORRUPT')) return error
+  const { file, offset, key } = error.details
+  const place = file === undefined ? '' : ` (${file} at ${offset})`
+  return new KeelsonError('CORRUPT', `${error.message}${place}, of the row ${key}`, {
+    details: { ...error.details, entity },
+    cause: error.cause,
+  })
+}
+
+/** Whether the value of a row of this actor itself is damaged: it comes back by a repair alone. */
+export const isDamageOf = (entity: string, error: unknown): boolean =>
+  isKeelsonError(error, 'CORRUPT') && error.details.entity === entity
+
 const rowOf = (value: StoredValue): Row => ({ value, expiresAt: 0 })
 
 /** Where own rows are read. */
@@ -142,13 +158,23 @@ export class OwnRowsReader implements ReadRows {
       checkLength(futureLength(this.#shard, found) ?? 0)
       return decodedValue(this.#shard, found) as T
     } catch (error) {
-      throw naming(error, { key })
+      throw this.#named(naming(error, { key }))
     }
   }
 
   async load<T = unknown>(key: string): Promise<T | undefined> {
     const found = this.find(checkedKey(key))
-    return found && ((await loadKey(this.#system, this.#shard, key, found)) as T)
+    return found && ((await this.#loaded(key, found)) as T)
+  }
+
+  #loaded(key: string, value: StoredValue): Promise<unknown> {
+    return loadKey(this.#system, this.#shard, key, value).catch((error) => {
+      throw this.#named(error)
+    })
+  }
+
+  #named(error: unknown): unknown {
+    return damageNamed(this.#source().entity, error)
   }
 
   range(options: RowsOptions = {}): RowsPage {
@@ -164,10 +190,14 @@ export class OwnRowsReader implements ReadRows {
 
   /** A value that is not in blobs yet is listed as it will be then. */
   #listed(key: string, row: Row): unknown {
-    const [system, shard] = [this.#system, this.#shard]
-    const length = futureLength(shard, row.value)
-    if (length === undefined) return listedValue(system, shard, key, row)
-    return new LargeValue(length, () => loadKey(system, shard, key, row.value))
+    const value = row.value as StoredValue
+    const length = futureLength(this.#shard, value) ?? largeLength(value)
+    if (length !== undefined) return new LargeValue(length, () => this.#loaded(key, value))
+    try {
+      return listedValue(this.#system, this.#shard, key, row)
+    } catch (error) {
+      throw this.#named(error)
+    }
   }
 
   /** The stored value of a row. @throws KeelsonError as `get` */

@@ -152,7 +152,8 @@ export class Flow {
   /**
    * Decides the outcome of a step that blocks its run, and lets the run go on: one that nobody knows
    * (`UNKNOWN_STEP`), or one that cannot be read (`CORRUPT`). The key `$input` stands for an input
-   * that cannot be read.
+   * that cannot be read, `$signal/name` for the first unread signal of this name that cannot be. An
+   * operation whose row cannot be read gets this key and this outcome.
    * @throws KeelsonError `CONFLICT` if the run is not blocked, or has no such step without an
    * outcome that can be read
    */

@@ -19,21 +19,18 @@ import { tellFlow } from './events.ts'
 import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
 import { makeTurn } from './operations.ts'
 import { cancelKey, isOver, type Operation, type Recorded, type RunState } from './record.ts'
-import { Replay } from './replay.ts'
+import { inFlightMax, Replay, tooBusy, tooMany } from './replay.ts'
 import { clearLaps, loadRun, watchReplay } from './replaying.ts'
 import { type AfterLife, type BodyEnd, type EndingLife, endRun, type Placed } from './run-end.ts'
 import {
   blockedBy,
   blocking,
   delivering,
-  inFlightMax,
   placing,
   type Reached,
   recording,
   resting,
   type Turned,
-  tooBusy,
-  tooMany,
 } from './turns.ts'
 
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */

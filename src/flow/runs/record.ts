@@ -111,8 +111,11 @@ export type Outcome =
   | { readonly kind: 'ok'; readonly value?: unknown; readonly isApart?: boolean }
   | { readonly kind: 'error'; readonly error: KeptError }
 
-/** The kinds of operations. `cancel`: the place of a cancel; `patch`: a change of the body. */
-export type OperationKind = 'step' | 'sleep' | 'wait' | 'child' | 'patch' | 'cancel'
+/**
+ * The kinds of operations. `cancel`: the place of a cancel; `patch`: a change of the body; `settled`:
+ * one whose row could not be read, with the outcome that an operator gave.
+ */
+export type OperationKind = 'step' | 'sleep' | 'wait' | 'child' | 'patch' | 'cancel' | 'settled'
 
 /** One operation of a run, as its row has it. */
 export type Operation = {
@@ -163,7 +166,7 @@ export const valueKey = (lap: number, number: number): string =>
   `${allOperations}${padded(lap)}v${padded(number)}`
 
 /** The prefix of the rows of unread signals with this name. */
-export const signalsPrefix = (name: string): string => `signal/${name}/`
+export const signalsPrefix = (name: string): string => `signal/${encodeURIComponent(name)}/`
 
 /** The key of the row of an unread signal. */
 export const signalKey = (name: string, number: number): string =>

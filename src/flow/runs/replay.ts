@@ -195,10 +195,24 @@ export const diverged = (message: string, details: object): KeelsonError =>
 
 /** A child that is tried again may have another id, so its row has none. */
 const isSame = ({ kind, child }: Recorded, asked: Asked): boolean =>
-  kind === asked.kind && (child === undefined || child.startsWith(`${asked.type}/`))
+  (kind === asked.kind || kind === 'settled') &&
+  (child === undefined || child.startsWith(`${asked.type}/`))
 
 const divergedAt = ({ key, kind, type = '' }: Asked, before: Recorded): KeelsonError => {
   const [recorded, asked] = [`${before.kind} ${before.child ?? ''}`, `${kind} ${type}`]
   const text = `the run has recorded ${key} as a ${recorded.trim()}, now it is a ${asked.trim()}`
   return diverged(text, { key, recorded: before.kind, asked: kind })
 }
+
+/** The most operations of a run that are in flight. */
+export const inFlightMax = 1_000
+
+/** A run that asks for too much. */
+export const tooMany = (max: number): KeelsonError =>
+  new KeelsonError('TOO_MANY_STEPS', `a run has at most ${max} operations: use again`, {
+    details: { max },
+  })
+
+/** A run that asks for too much at once. */
+export const tooBusy = (): KeelsonError =>
+  new KeelsonError('BUSY', `a run has at most ${inFlightMax} operations in flight`)

@@ -5,7 +5,6 @@
 import type { DurableServer } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
-import { encodeValue } from '../../storage/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import { tellFlow } from './events.ts'
@@ -49,7 +48,7 @@ import {
   wholeEnd,
   withStatus,
 } from './turns.ts'
-import { outcomeOf } from './values.ts'
+import { outcomeOf, signalBytesMax, signalLength, signalRow } from './values.ts'
 
 /**
  * The fields by which runs are found. `at`: the status and since when, in the order of time.
@@ -75,7 +74,6 @@ export const runKindSpec = (workflow: Workflow): ChildSpec => {
 /** How long the process of a run that has nothing to do stays. */
 const idleMs = 2_000
 const unreadMax = 1_000
-const signalBytesMax = 1024 * 1024
 
 const runServer = (
   workflow: Workflow,
@@ -216,7 +214,15 @@ const runServer = (
         reply(undefined, state?.isHeld && !isOver(state.status) ? changed(state, context) : state),
       childEnded: (state, end, context) => {
         if (!state || isOver(state.status)) return reply(undefined, state)
-        return reply(undefined, endOfChild(state, end, context, goOn))
+        try {
+          return reply(undefined, endOfChild(state, end, context, goOn))
+        } catch (error) {
+          if (!isKeelsonError(error, 'CORRUPT')) throw error
+          context.from.fail(error)
+          // A life reads the record, and finds that it cannot go on. The child asks again.
+          const mayLook = state.status === 'waiting' && !state.isHeld
+          return noReply(mayLook ? goOn(state, context, () => undefined) : state)
+        }
       },
       wake: (state) => reply(undefined, state),
     },
@@ -397,7 +403,7 @@ const signalRefused = (
   if (state.unread >= unreadMax)
     return new KeelsonError('BUSY', `the run ${context.id} has ${unreadMax} unread signals`)
   // Of its row: a longer one is not read at once.
-  const length = value === undefined ? 0 : encodeValue([value]).bytes.length
+  const length = signalLength(value)
   if (length <= signalBytesMax) return undefined
   return new KeelsonError('TOO_LARGE', `a signal has at most ${signalBytesMax} bytes`, {
     details: { length, max: signalBytesMax },
@@ -413,7 +419,7 @@ const signalled = (
   if (id !== undefined && rows.get(signalIdKey(id)) !== undefined) return state
   if (id !== undefined) rows.put(signalIdKey(id), true)
   const signals = state.signals + 1
-  rows.put(signalKey(name, signals), value === undefined ? [] : [value])
+  rows.put(signalKey(name, signals), signalRow(value))
   return { ...state, signals, unread: state.unread + 1 }
 }
 

@@ -29,6 +29,7 @@ import {
   valueKey,
 } from './record.ts'
 import type { Asked } from './replay.ts'
+import { outcomeOf, signalBytesMax, signalLength, signalRow } from './values.ts'
 
 /** The parts of a context that these turns use. */
 export type TurnContext = Pick<RunContext, 'rows' | 'now'>
@@ -104,8 +105,7 @@ export const delivering = (
     const [first] = page.entries
     if (!first) continue
     const [key, [value]] = first as [string, [unknown?]]
-    const outcome = value === undefined ? { kind: 'ok' as const } : { kind: 'ok' as const, value }
-    const [recorded, after] = recording(next, context, asked, { outcome })
+    const [recorded, after] = recording(next, context, asked, { outcome: outcomeOf(value) })
     if (!recorded) continue
     context.rows.delete(key)
     delivered.push(recorded)
@@ -251,11 +251,8 @@ export const wholeOf = async (what: string, value: unknown): Promise<unknown> =>
 
 const unreadable = (what: string, error: unknown): unknown => {
   if (!isKeelsonError(error, 'CORRUPT')) return error
-  const { details, message } = error
-  const { file, offset } = details as { readonly file?: unknown; readonly offset?: unknown }
-  const place = file === undefined ? '' : ` (${file} at ${offset})`
-  return new KeelsonError('CORRUPT', `${what} cannot be read: ${message}${place}`, {
-    details: { ...details, what },
+  return new KeelsonError('CORRUPT', `${what} cannot be read: ${error.message}`, {
+    details: { ...error.details, what },
     cause: error,
   })
 }
@@ -269,6 +266,9 @@ export const inputText = 'the input'
 /** The key under which the input of a run is settled. */
 export const inputKey = '$input'
 
+/** How the key of an unread signal begins under which it is settled. */
+const signalText = '$signal/'
+
 /** The recorded operations of the present lap. */
 export function* recordIn({ lap }: RunState, rows: TurnContext['rows']): Iterable<Recorded> {
   const prefix = operationsPrefix(lap)
@@ -279,10 +279,11 @@ export function* recordIn({ lap }: RunState, rows: TurnContext['rows']): Iterabl
 function* rowsIn(
   rows: TurnContext['rows'],
   prefix: string,
+  values = true,
 ): Iterable<readonly [key: string, value: unknown]> {
   let cursor: string | undefined
   do {
-    const page = rows.range({ prefix, limit: 1_000, ...(cursor && { cursor }) })
+    const page = rows.range({ prefix, values, limit: 1_000, ...(cursor && { cursor }) })
     yield* page.entries
     cursor = page.cursor
   } while (cursor)
@@ -298,7 +299,7 @@ export const valueApart = (
   return outcome.isApart ? valueIn(rows, valueKey(lap, number), outcomeText(key)) : outcome.value
 }
 
-/** The decision of an operator for a blocked run: an outcome, or its input. */
+/** The decision of an operator for a blocked run: an outcome, its input, or an unread signal. */
 type Decision = { readonly key: string; readonly outcome: Outcome }
 
 /** The state with the decision; `undefined` if the run does not lack this. */
@@ -309,19 +310,49 @@ export const settled = (
 ): Promise<RunState | undefined> =>
   decision.key === inputKey
     ? settledInput(state, decision, context)
-    : settledOutcome(state, decision, context)
+    : decision.key.startsWith(signalText)
+      ? settledSignal(state, decision, context)
+      : settledOutcome(state, decision, context)
 
 const settledInput = async (
   state: RunState,
   { outcome }: Decision,
   { rows }: RunContext,
 ): Promise<RunState | undefined> => {
-  if (outcome.kind === 'error')
-    throw invalidArgument('decision', 'a value for the input', 'an error')
+  const value = valueOf(outcome, inputText)
   if (await isReadable(inputText, () => valueIn(rows, 'input', inputText))) return undefined
-  if (outcome.value === undefined) rows.delete('input')
-  else rows.put('input', outcome.value)
+  if (value === undefined) rows.delete('input')
+  else rows.put('input', value)
   return state
+}
+
+/** The first unread signal of this name that cannot be read. */
+const settledSignal = async (
+  state: RunState,
+  { key, outcome }: Decision,
+  { rows }: RunContext,
+): Promise<RunState | undefined> => {
+  const name = key.slice(signalText.length)
+  const what = `the signal ${name}`
+  const value = valueOf(outcome, what)
+  const length = signalLength(value)
+  if (length > signalBytesMax)
+    throw invalidArgument(
+      'value',
+      `at most ${signalBytesMax} bytes for a signal`,
+      `${length} bytes`,
+    )
+  for (const [row] of rowsIn(rows, signalsPrefix(name), false)) {
+    if (await isReadable(what, () => valueIn(rows, row, what))) continue
+    rows.put(row, signalRow(value))
+    return state
+  }
+  return undefined
+}
+
+const valueOf = (outcome: Outcome, what: string): unknown => {
+  if (outcome.kind === 'ok') return outcome.value
+  throw invalidArgument('decision', `a value for ${what}`, 'an error')
 }
 
 const settledOutcome = async (
@@ -330,12 +361,48 @@ const settledOutcome = async (
   context: RunContext,
 ): Promise<RunState | undefined> => {
   const { rows } = context
-  const found = [...recordIn(state, rows)].find((row) => row.key === key)
+  const found = foundIn(state, rows, key, context.now())
   if (!found || (await hasOutcome(found, state, rows))) return undefined
   const { outcome: _, ...recorded } = found
   const { number, ...row } = recorded
   rows.put(operationKey(state.lap, number), row)
   return recording(state, context, { ...recorded, recorded }, { outcome })[1]
+}
+
+/**
+ * The operation of this key. If no row has it, it is the first one whose row cannot be read, at the
+ * first place that no other one has. `undefined`: all can be read.
+ */
+const foundIn = (
+  state: RunState,
+  rows: RunContext['rows'],
+  key: string,
+  at: number,
+): Recorded | undefined => {
+  const prefix = operationsPrefix(state.lap)
+  const places = new Set<number | undefined>()
+  let lost: number | undefined
+  for (const [rowKey] of rowsIn(rows, prefix, false)) {
+    const number = Number(rowKey.slice(prefix.length))
+    const row = operationAt(rows, rowKey)
+    if (row?.key === key) return { ...row, number }
+    if (row) places.add(row.place)
+    else lost ??= number
+  }
+  if (lost === undefined) return undefined
+  const kept = Array.from({ length: state.outcomes }, (_, at) => at + 1)
+  const place = kept.find((each) => !places.has(each))
+  return { kind: 'settled', key, number: lost, at, ...(place !== undefined && { place }) }
+}
+
+/** The row of an operation; `undefined`: it cannot be read. */
+const operationAt = (rows: RunContext['rows'], key: string): Operation | undefined => {
+  try {
+    return rows.get<Operation>(key)
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return undefined
+    throw error
+  }
 }
 
 const hasOutcome = async (
@@ -428,16 +495,3 @@ export const blockedBy = (code: KeelsonError['code'], message: string): KeptErro
   code,
   message,
 })
-
-/** The most operations of a run that are in flight. */
-export const inFlightMax = 1_000
-
-/** A run that asks for too much. */
-export const tooMany = (max: number): KeelsonError =>
-  new KeelsonError('TOO_MANY_STEPS', `a run has at most ${max} operations: use again`, {
-    details: { max },
-  })
-
-/** A run that asks for too much at once. */
-export const tooBusy = (): KeelsonError =>
-  new KeelsonError('BUSY', `a run has at most ${inFlightMax} operations in flight`)

@@ -42,6 +42,17 @@ export const hashOfText = (text: string): Buffer => digest(Buffer.from(text))
 
 const digest = (bytes: Uint8Array): Buffer => Buffer.from(sha256(bytes)).subarray(0, 16)
 
+/** The most bytes of a signal: the value of its row is read at once. */
+export const signalBytesMax = 1024 * 1024
+
+/** How many bytes a signal of this value has. @throws KeelsonError `INVALID_ARGUMENT` */
+export const signalLength = (value: unknown): number =>
+  value === undefined ? 0 : encodeValue(signalRow(value)).bytes.length
+
+/** The value of the row of an unread signal. */
+export const signalRow = (value: unknown): readonly unknown[] =>
+  value === undefined ? [] : [value]
+
 const progressBytesMax = 64 * 1024
 
 /** The progress that a body reports, as `copied`. @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */

@@ -25,11 +25,27 @@ test.each<[TurnKind, string, string, string]>([
 ])('%s: on a full disk %s, after another refusal %s, after a throw %s', (kind, ...after) => {
   const refusal = (error: unknown, isOvertaken = false) =>
     afterRefusal(kind, { error, isOvertaken })
-  expect([refusal(full), refusal(other), afterThrow(kind)]).toEqual(after)
+  expect([refusal(full), refusal(other), afterThrow(kind, false)]).toEqual(after)
   expect([refusal(readOnly), refusal(full, true), refusal(other, true)]).toEqual([
     refusal(full),
     'end',
     'end',
+  ])
+})
+
+test('a row that cannot be read blocks its actor where another throw ends the process', () => {
+  const kinds = [
+    'call',
+    'message',
+    'result',
+    'apply',
+    'failure',
+    'step',
+    'alarm',
+    'onFailed',
+  ] as const
+  expect(kinds.map((kind) => afterThrow(kind, true))).toEqual([
+    ...['block', 'block', 'block', 'tell', 'block', 'retry', 'retry', 'park'],
   ])
 })
 

@@ -8,15 +8,24 @@ type World = Awaited<ReturnType<typeof flowWorld>>
 
 const long = 'B'.repeat(300_000)
 
-/** Overwrites the long values of a folder. Returns the function that puts them back. */
-const harmed = ({ s: { disk } }: World): (() => void) => {
+/**
+ * Overwrites a long value, or text, in the files of blobs: where it is first, or everywhere. Returns
+ * the function that puts it back.
+ */
+const harmed = (
+  { s: { disk } }: World,
+  where: 'first' | 'all' = 'first',
+  text = long.slice(0, 5_000),
+): (() => void) => {
   const shards = disk.list('/data').filter((name) => name.startsWith('shard-'))
   const dirs = shards.map((name) => `/data/${name}/blobs`).filter((dir) => disk.entry(dir))
   const paths = dirs.flatMap((dir) => disk.list(dir).map((name) => `${dir}/${name}`))
   const found = paths.flatMap((path) => {
     const bytes = Buffer.from(disk.contents(path))
-    const at = bytes.indexOf(long.slice(0, 5_000))
-    return at < 0 ? [] : [{ path, at, part: bytes.subarray(at, at + 5_000) }]
+    const places: number[] = []
+    for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + text.length))
+      if (places.push(at) > 0 && where === 'first') break
+    return places.map((at) => ({ path, at, part: bytes.subarray(at, at + text.length) }))
   })
   expect(found.length).toBeGreaterThan(0)
   for (const { path, at, part } of found) disk.poke(path, at, new Uint8Array(part.length))
@@ -78,6 +87,138 @@ test('an unread signal that is damaged blocks its run until a repair', {
   mend()
   await w.during(w.flow.retry(listens, '1'))
   expect(await w.during(run.result())).toBe(300_000)
+})
+
+test('an unread signal that is damaged has the value that an operator settles, once', {
+  tags: ['W8', 'W12'],
+}, async () => {
+  const { w, run } = await deaf()
+  await w.during(run.signal('word', 'second'))
+  const settle = (key: string, decision: object) =>
+    w.during(codeOf(w.flow.settle(listens, '1', key, decision as { value: unknown })))
+  expect(await settle('$signal/other', { value: 'abc' })).toBe('CONFLICT')
+  expect(await settle('$signal/word', { error: new Error('no') })).toBe('INVALID_ARGUMENT')
+  expect(await settle('$signal/word', { value: 'x'.repeat(2 ** 20) })).toBe('INVALID_ARGUMENT')
+  expect(await settle('$signal/word', { value: 'abc' })).toBe('ok')
+  expect(await w.during(run.result())).toBe(3)
+  expect(await settle('$signal/word', { value: 'abc' })).toBe('CONFLICT')
+})
+
+test('a long signal that a run has read, and that is damaged then, is settled as an outcome', {
+  tags: ['W8', 'W12'],
+}, async () => {
+  const waits = workflow('waits', async (ctx: Ctx<{ word: string }>) => {
+    const word = await ctx.waitFor('word')
+    await ctx.sleep('nap', '1h')
+    return word?.length
+  })
+  const w = await flowWorld([waits])
+  const run = await w.during(w.flow.start(waits, undefined, { id: '1' }))
+  await w.during(run.signal('word', long))
+  await w.s.advance(10_000)
+  harmed(w, 'all')
+  await w.crash()
+  await w.s.advance(2 * 3_600_000)
+  expect(w.flow.get(waits, '1')?.error?.message).toMatch(/the outcome of word#1 .*\.bloblog at/)
+  await w.during(w.flow.settle(waits, '1', 'word#1', { value: 'ab' }))
+  expect(await w.during(w.flow.handle(waits, '1').result())).toBe(2)
+})
+
+test('a signal reaches no wait for a name that its own name begins with', {
+  tags: ['W8'],
+}, async () => {
+  const asks = workflow('asks', async (ctx: Ctx<{ a: string; 'a/b': string }>) => [
+    (await ctx.waitFor('a', { timeout: '10s' })) ?? 'none',
+    await ctx.waitFor('a/b'),
+  ])
+  const w = await flowWorld([asks])
+  const run = await w.during(w.flow.start(asks, undefined, { id: '1' }))
+  await w.during(run.signal('a/b', 'for b'))
+  expect(await w.during(run.result())).toEqual(['none', 'for b'])
+})
+
+test('a value whose file is gone blocks its run, and comes back with the file', {
+  tags: ['W12'],
+}, async () => {
+  const makes = workflow('makes', async (ctx: Ctx<{ go: undefined }>) => {
+    const text = await ctx.step('make', () => long)
+    await ctx.waitFor('go')
+    return text.length
+  })
+  const w = await flowWorld([makes])
+  const run = await w.during(w.flow.start(makes, undefined, { id: '1' }))
+  await w.s.advance(10_000)
+  const { disk } = w.s
+  const [dir] = disk.list('/data').filter((name) => name.startsWith('shard-'))
+  const blobs = `/data/${dir}/blobs`
+  const [file] = disk.list(blobs).filter((name) => name.endsWith('.bloblog'))
+  disk.rename(`${blobs}/${file}`, '/away')
+  await w.during(run.signal('go', undefined))
+  await w.s.advance(10_000)
+  expect(w.flow.get(makes, '1')).toMatchObject({ status: 'blocked', error: { code: 'CORRUPT' } })
+  expect(w.flow.get(makes, '1')?.error?.message).toMatch(/the outcome of make .* is missing/)
+  expect(JSON.stringify(w.s.app.health().parts)).toContain('makes/1')
+  disk.rename('/away', `${blobs}/${file}`)
+  await w.during(w.flow.retry(makes, '1'))
+  expect(await w.during(run.result())).toBe(300_000)
+})
+
+test('an operation whose row cannot be read blocks its run, and is settled under its key', {
+  tags: ['W12'],
+}, async () => {
+  const text = 'B'.repeat(10_000)
+  const log: string[] = []
+  const three = workflow('three', async (ctx: Ctx<{ go: undefined }>) => {
+    const steps = ['one', 'two', 'three'].map((key) =>
+      ctx.step(key, () => (key === 'two' ? text : key)),
+    )
+    for (const step of steps) void step.then((value) => log.push(value.slice(0, 5)))
+    const [, two] = await Promise.all(steps)
+    await ctx.waitFor('go')
+    return two?.length
+  })
+  const options = { options: { blobs: { threshold: 4_096 } } }
+  const w = await flowWorld([three], options)
+  await w.during(w.flow.start(three, undefined, { id: '1' }))
+  await w.s.advance(10_000)
+  expect(log.splice(0)).toEqual(['one', 'BBBBB', 'three'])
+  harmed(w, 'all')
+  await w.crash()
+  const run = w.flow.handle(three, '1')
+  await w.during(run.signal('go', undefined))
+  await w.s.advance(10_000)
+  expect(w.flow.get(three, '1')?.error?.message).toMatch(
+    /its record .*\.bloblog at .* the row op\//,
+  )
+  const settle = (key: string) => w.during(codeOf(w.flow.settle(three, '1', key, { value: 'new' })))
+  expect(await settle('one')).toBe('CONFLICT')
+  expect(await settle('two')).toBe('ok')
+  expect(await w.during(run.result())).toBe(3)
+  expect(log).toEqual(['one', 'new', 'three'])
+})
+
+test('a parent that cannot read the row of its child is blocked, and has its end after a repair', {
+  tags: ['W9', 'W12'],
+}, async () => {
+  const sleeps = workflow('sleeps', (ctx: Ctx) => ctx.sleep('nap', '1h'))
+  const asks = workflow('asks', (ctx: Ctx) => ctx.child('ask', sleeps, undefined))
+  const options = { options: { blobs: { threshold: 40 } } }
+  const w = await flowWorld([asks, sleeps], options)
+  await w.during(w.flow.start(asks, undefined, { id: '1' }))
+  await w.s.advance(60_000)
+  expect(w.status(asks, '1')).toBe('waiting')
+  const mend = harmed(w, 'all', 'ask')
+  await w.crash()
+  const exits: unknown[] = []
+  w.s.system.events.on('process.exited', ({ reason }) => {
+    if (reason !== 'normal' && reason !== 'shutdown') exits.push(reason)
+  })
+  await w.s.advance(2 * 3_600_000)
+  expect(w.flow.get(asks, '1')).toMatchObject({ status: 'blocked', error: { code: 'CORRUPT' } })
+  expect(exits).toEqual([])
+  mend()
+  await w.during(w.flow.retry(asks, '1'))
+  await w.during(w.flow.handle(asks, '1').result())
 })
 
 test('a run with an unread signal that is damaged ends by force', { tags: ['W12'] }, async () => {
