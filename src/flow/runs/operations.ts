@@ -88,9 +88,9 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     const attempt = tries + 1
     const tried = await outcomeOfTry(carrier, active, step, attempt)
     if (tried === undefined) return
-    const { outcome, error } = tried
+    const { outcome, error, isFinal } = tried
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
-    const inMs = isOnce ? undefined : pauseAfter(policy, attempt, error, clock)
+    const inMs = isOnce || isFinal ? undefined : pauseAfter(policy, attempt, error, clock)
     const dueAt = inMs === undefined ? undefined : clock.now() + inMs
     if (dueAt !== undefined) {
       await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt })
@@ -113,12 +113,22 @@ const isCancelled = ({ life, present }: Carrier): Promise<boolean> =>
     return [present.isCancelled, state]
   })
 
-type Tried = { readonly outcome: Outcome; readonly error?: unknown }
+/** `isFinal`: another try would come to the same. */
+type Tried = { readonly outcome: Outcome; readonly error?: unknown; readonly isFinal?: boolean }
 
 const failed = (error: unknown): Tried => ({
   outcome: { kind: 'error', error: keptError(error) },
   error,
 })
+
+/** A step that has a value which cannot be stored has done its work: it is not repeated. */
+const triedWith = (value: unknown): Tried => {
+  try {
+    return { outcome: outcomeOf(value) }
+  } catch (error) {
+    return { ...failed(error), isFinal: true }
+  }
+}
 
 /** The outcome of one try; `undefined`: the operation is over before it. */
 const outcomeOfTry = (
@@ -136,10 +146,7 @@ const outcomeOfTry = (
       return abort.signal
     },
   }
-  const settled = (async () => outcomeOf(await carrier.inStep(() => run(given))))().then(
-    (outcome): Tried => ({ outcome }),
-    failed,
-  )
+  const settled = (async () => carrier.inStep(() => run(given)))().then(triedWith, failed)
   active.settled = settled
   return new Promise((resolve) => {
     const expire = (): void => {

@@ -3,7 +3,7 @@
  * steps are undone, and one turn records the end. All of it may be repeated after a crash, because
  * a replay of the body ends in the same way.
  */
-import { type KeelsonError, keptError } from '../../errors.ts'
+import { KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
 import type { BodyHost } from './context.ts'
 import { tellFlow } from './events.ts'
@@ -54,8 +54,9 @@ export interface EndingLife extends BodyHost {
 const settleMs = 30_000
 
 /** Ends a run. */
-export const endRun = async (life: EndingLife, body: BodyEnd): Promise<void> => {
+export const endRun = async (life: EndingLife, ended: BodyEnd): Promise<void> => {
   const { replay } = life
+  const body = life.state.cancel ? ended : storable(ended)
   const isUndone = (key: string): boolean => key.startsWith(undoKey(''))
   const willUndo = body.status === 'failed' || life.state.cancel?.isPlaced === true
   const missing = replay.missing().filter((key) => !(willUndo && isUndone(key)))
@@ -82,6 +83,21 @@ export const endRun = async (life: EndingLife, body: BodyEnd): Promise<void> => 
       }
       return life.stop(closing.next)
     }
+  }
+}
+
+/**
+ * The end with the output as it is stored. An output that cannot be is a mistake of the program, and
+ * no failure of what the run did: it is undone for none.
+ * @throws KeelsonError `INVALID_ARGUMENT`, which blocks the run
+ */
+const storable = (body: BodyEnd): BodyEnd => {
+  if (body.status !== 'completed') return body
+  try {
+    return { ...body, output: copied(body.output) }
+  } catch (error) {
+    const text = `the output of the run: ${keptError(error).message}; return another one, and retry`
+    throw new KeelsonError('INVALID_ARGUMENT', text, { cause: error })
   }
 }
 
@@ -164,11 +180,7 @@ const endOfRun = ({ cancel, error }: RunState, body: BodyEnd): RunEnd => {
     return { status: 'cancelled', error: { name: 'KeelsonError', code: 'CANCELLED', message } }
   }
   if (body.status === 'failed') return { status: 'failed', error: error ?? keptError(body.error) }
-  try {
-    return { status: 'completed', output: copied(body.output) }
-  } catch (thrown) {
-    return { status: 'failed', error: keptError(thrown) }
-  }
+  return { status: 'completed', output: body.output }
 }
 
 /** The state with the operation whose error the body threw, if it is one. */

@@ -175,7 +175,8 @@ class Walk {
     for (let open = this.#open; open !== undefined; open = open.outer) path.unshift(open.step)
     const shown = path.length > shownSteps ? [...path.slice(0, shownSteps), '…'] : path
     const place = path.length === 0 ? 'the value' : `the value at ${shown.join('.')}`
-    throw new KeelsonError('INVALID_ARGUMENT', `${place} cannot be stored: ${why}`, {
+    const hint = why === 'undefined' ? ', where null can be' : ''
+    throw new KeelsonError('INVALID_ARGUMENT', `${place} cannot be stored: ${why}${hint}`, {
       details: { path, found: why },
     })
   }
