@@ -319,7 +319,7 @@ const settledInput = async (
   { outcome }: Decision,
   { rows }: RunContext,
 ): Promise<RunState | undefined> => {
-  const value = valueOf(outcome, inputText)
+  const value = givenIn(outcome, inputText)
   if (await isReadable(inputText, () => valueIn(rows, 'input', inputText))) return undefined
   if (value === undefined) rows.delete('input')
   else rows.put('input', value)
@@ -334,7 +334,7 @@ const settledSignal = async (
 ): Promise<RunState | undefined> => {
   const name = key.slice(signalText.length)
   const what = `the signal ${name}`
-  const value = valueOf(outcome, what)
+  const value = givenIn(outcome, what)
   const length = signalLength(value)
   if (length > signalBytesMax)
     throw invalidArgument(
@@ -350,7 +350,7 @@ const settledSignal = async (
   return undefined
 }
 
-const valueOf = (outcome: Outcome, what: string): unknown => {
+const givenIn = (outcome: Outcome, what: string): unknown => {
   if (outcome.kind === 'ok') return outcome.value
   throw invalidArgument('decision', `a value for ${what}`, 'an error')
 }
