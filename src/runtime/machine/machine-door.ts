@@ -64,9 +64,16 @@ export interface Deed {
   run(): unknown
 }
 
+/** XState's scheduler of delayed events. */
+interface Scheduler {
+  schedule(source: Actor, target: Actor, event: EventObject, delay: number, id?: string): void
+  cancel(source: Actor, id: string): void
+  cancelAll(source: Actor): void
+}
+
 /** The ways out of the actors. */
 export interface Door {
-  readonly scheduler: ActorSystem<ActorSystemInfo>['scheduler']
+  readonly scheduler: Scheduler
   /** Whether a turn is being computed. */
   readonly isComputing: boolean
   effect(deed: Deed): void

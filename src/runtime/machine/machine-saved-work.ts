@@ -2,7 +2,7 @@
 import type { EventObject } from 'xstate'
 import type { Actor } from './machine-door.ts'
 import { type Effects, storable } from './machine-effects.ts'
-import { actorAt, pathOf } from './machine-timers.ts'
+import { actorAt, placeOf } from './machine-timers.ts'
 import type { SavedAction } from './machine-words.ts'
 import { type Item, Work } from './machine-work.ts'
 
@@ -12,20 +12,26 @@ interface Machine {
 }
 
 interface Saving extends Machine {
+  /** Whether the effects of a turn without events send their events in its order, too. */
+  readonly keepsOrder: boolean
   /** `value` as plain data; `path` leads to it. */
   plain<T>(value: T, path: readonly string[]): T
 }
 
 type Saved = Omit<SavedAction, 'turn'>
 
-/** Beside the recorded items, the places of starts, and of actors that are not done before. */
+/**
+ * Beside the recorded items, the places of starts, and those where actors take their next events. An
+ * actor that is being stopped is in no saved state; it has no events to take.
+ */
 export const savedWorks = (works: readonly Work[], saving: Saving): SavedAction[] => {
   const found: SavedAction[] = []
   for (const work of works) {
     const { turn, items } = work
-    const last = items.findLastIndex(isRecorded)
-    for (const [at, item] of items.entries()) {
-      if (last < 0 || (item.kind === 'end' && at > last)) continue
+    if (!items.some(isRecorded)) continue
+    const hasEnds = saving.keepsOrder || work.hasEvents
+    for (const item of items) {
+      if (item.kind === 'end' && !hasEnds) continue
       const saved = savedItem(item, ['actions', String(found.length)], saving)
       const queued = work.queues(item) ? { isQueued: true } : {}
       if (saved !== undefined) found.push({ ...saved, turn, ...queued })
@@ -35,23 +41,45 @@ export const savedWorks = (works: readonly Work[], saving: Saving): SavedAction[
 }
 
 const isRecorded = (item: Item): boolean =>
-  item.kind === 'event' || (item.kind === 'effect' && item.effect.isRecorded)
+  item.kind === 'event' ||
+  item.kind === 'timer' ||
+  (item.kind === 'effect' && item.effect.isRecorded)
 
 const savedItem = (item: Item, path: readonly string[], saving: Saving): Saved | undefined => {
   const { root, effects, plain } = saving
   if (item.kind === 'effect' && item.effect.isRecorded)
     return effects.saved(item.effect, path, (value, at) => plain(value, at))
-  const place = (kind: SavedAction['kind'], actor: Actor, given = nothing, step = '') => {
-    const ids = pathOf(actor, root)
-    // One that was stopped has nothing to handle.
-    if (ids === undefined || actorAt(ids, root) !== actor) return undefined
-    const event = plain(storable(given), [...path, 'event'])
-    return { kind, step, actor: ids, sources: [], event }
+  const found = placed(item, root)
+  if (found === undefined) return undefined
+  const { of, to, event = nothing, ...rest } = found
+  const [actor, target] = [placeOf(of, root), to && placeOf(to, root)]
+  if (actor === undefined || (to && !target)) return undefined
+  return {
+    ...{ step: '', actor, sources: [], ...rest },
+    ...(target && { target }),
+    event: plain(storable(event), [...path, 'event']),
   }
-  if (item.kind === 'event') return place('event', item.arrival.target, item.arrival.event)
-  if (item.kind === 'end') return place('end', item.actor)
+}
+
+interface Placed extends Partial<Pick<SavedAction, 'name' | 'dueAt' | 'step' | 'event'>> {
+  readonly kind: SavedAction['kind']
+  readonly of: Actor
+  readonly to?: Actor | undefined
+}
+
+/** An item without a form of its own, and the actors of it. */
+const placed = (item: Item, root: Actor): Placed | undefined => {
+  if (item.kind === 'end') return { kind: 'end', of: item.actor }
+  if (item.kind === 'timer') {
+    const { source: of, id, target: to, ...sets } = item.order
+    return { kind: 'timer', of, to, ...(id === undefined ? {} : { name: id }), ...sets }
+  }
+  if (item.kind === 'event') {
+    const { source, target: to, event } = item.arrival
+    return { kind: 'event', of: source && placeOf(source, root) ? source : root, to, event }
+  }
   if (item.kind !== 'effect' || item.effect.deed.kind !== 'start') return undefined
-  return place('start', item.effect.deed.actor, nothing, item.effect.step)
+  return { kind: 'start', of: item.effect.deed.actor, step: item.effect.step }
 }
 
 /** The event of a place in the order, which has none. */
@@ -94,11 +122,17 @@ const restoredItem = (
     const effect = effects.restore(action, kind)
     return effect && { kind: 'effect', effect }
   }
-  const actor = actorAt(action.actor, root)
-  if (actor === undefined) return undefined
-  if (kind === 'end') return { kind, actor }
-  if (kind === 'event') return { kind, arrival: { source: undefined, target: actor, event } }
-  const start = starts.get(actor)
-  starts.delete(actor)
+  const source = actorAt(action.actor, root)
+  const target = action.target && actorAt(action.target, root)
+  if (source === undefined || (action.target && !target)) return undefined
+  if (kind === 'end') return { kind, actor: source }
+  if (kind === 'event') return target && { kind, arrival: { source, target, event } }
+  if (kind === 'timer') {
+    const { name: id, dueAt = 0 } = action
+    const sets = target && id !== undefined
+    return { kind, order: sets ? { source, id, target, event, dueAt } : { source, id } }
+  }
+  const start = starts.get(source)
+  starts.delete(source)
   return start
 }

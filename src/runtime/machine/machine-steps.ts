@@ -31,7 +31,14 @@ import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
 import { checkedSaved, reviveActors, savedState } from './machine-saved.ts'
 import { restoredWorks, savedWorks } from './machine-saved-work.ts'
-import { actorAt, type Delayed, MachineTimers, pathOf, type TimersHost } from './machine-timers.ts'
+import {
+  actorAt,
+  type Delayed,
+  MachineTimers,
+  pathOf,
+  type TimerOrder,
+  type TimersHost,
+} from './machine-timers.ts'
 import type { SavedAction, SavedMachine } from './machine-words.ts'
 import { type Computing, type Item, occupies, Work } from './machine-work.ts'
 
@@ -47,6 +54,8 @@ export interface StepsHost extends TimersHost {
    * action holds up no event of its step, and what it sends to its own machine is a message.
    */
   readonly recordsSteps: boolean
+  /** Whether the state is saved between the computation of a step and its effects. */
+  readonly saves: boolean
   /** `what`, a promise, begins. Returns the function for its end; `undefined`: it may not begin. */
   works(what: string): (() => void) | undefined
   /** Does an action that is part of the present turn. @throws what it throws */
@@ -260,7 +269,10 @@ export class MachineSteps {
     return Object.assign(savedState(this.#root, { plain, startOf }), {
       run: this.#run,
       step: this.#step,
-      actions: savedWorks(this.#works, { root: this.#root, effects: this.#effects, plain }),
+      actions: savedWorks(this.#works, {
+        ...{ root: this.#root, effects: this.#effects, plain },
+        keepsOrder: !this.#host.recordsSteps,
+      }),
       timers: plain(this.#timers.saved(this.#root), ['timers']),
       postponed: plain(
         this.#queue.all.map(({ event }) => event),
@@ -313,6 +325,7 @@ export class MachineSteps {
         isPassive: (item) =>
           item.kind === 'event' && isCallback(Object.getPrototypeOf(item.arrival.target.logic)),
         compute: (item) => this.#madeBy(() => this.#handleItem(item)),
+        obey: (order) => this.#timers.obey(order),
       })
       if (work.isDone) this.#works = this.#works.filter((other) => other !== work)
       return work
@@ -403,12 +416,11 @@ export class MachineSteps {
 
   #makeDoor(): Door {
     const isComputing = (): boolean => this.#isComputing
-    const timers: Door['scheduler'] = this.#timers
     return {
       scheduler: {
-        schedule: (...given) => this.#timed(() => timers.schedule(...given)),
-        cancel: (...given) => this.#timed(() => timers.cancel(...given)),
-        cancelAll: (source) => this.#timed(() => timers.cancelAll(source)),
+        schedule: (...given) => this.#ordered(this.#timers.order(...given)),
+        cancel: (source, id) => this.#ordered({ source, id }),
+        cancelAll: (source) => this.#ordered({ source, id: undefined }),
       },
       get isComputing() {
         return isComputing()
@@ -434,9 +446,9 @@ export class MachineSteps {
   }
 
   /** Timers that are due in one instant come in the order in which XState sets them. */
-  #timed(run: () => void): void {
-    if (this.#isComputing) this.#made.push({ kind: 'timer', run })
-    else run()
+  #ordered(order: TimerOrder): void {
+    if (this.#isComputing) this.#made.push({ kind: 'timer', order })
+    else this.#timers.obey(order)
   }
 
   #effect(deed: Deed): void {
@@ -446,9 +458,23 @@ export class MachineSteps {
 
   /** Whether `actor` stops at once. It first handles the events that were sent before. */
   #stops(actor: Actor, run: () => void): boolean {
+    this.#handleNow(actor)
     const isBusy = occupies(this.#work?.items ?? [], actor) || occupies(this.#made, actor)
     if (isBusy) this.#made.push({ kind: 'stop', actor, run })
     return !isBusy
+  }
+
+  /** An actor that stops is in no saved state, so the events that were sent to it before do not wait. */
+  #handleNow(actor: Actor): void {
+    const isEnd = (item: Item): boolean => item.kind === 'end' && item.actor === actor
+    if (!this.#host.saves || this.#work?.items.some(isEnd)) return
+    const made = this.#made
+    const end = made.findLastIndex(isEnd)
+    const handled = made.flatMap((item, at): readonly Item[] => {
+      if (at <= end || item.kind !== 'event' || item.arrival.target !== actor) return [item]
+      return [...this.#madeBy(() => this.#handleItem(item)), { kind: 'end', actor }]
+    })
+    made.splice(0, made.length, ...handled)
   }
 
   /** An event outside of a turn. If an effect sends it at once, it comes in its order. */

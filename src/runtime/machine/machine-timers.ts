@@ -2,11 +2,9 @@
  * The delayed events of one machine and of the actors inside it: XState's scheduler as a table of
  * absolute times. A host arms a timer for each. A cancelled event never arrives.
  */
-import type { ActorSystem, ActorSystemInfo, EventObject } from 'xstate'
+import type { EventObject } from 'xstate'
 import type { Actor } from './machine-door.ts'
 import type { SavedTimer } from './machine-words.ts'
-
-type Scheduler = ActorSystem<ActorSystemInfo>['scheduler']
 
 /** One delayed event. */
 export interface Delayed {
@@ -18,6 +16,11 @@ export interface Delayed {
   /** When it is due, in ms since 1970. */
   readonly dueAt: number
 }
+
+/** What XState asks for: a delayed event, no more that of an id, or none of `source`. */
+export type TimerOrder =
+  | Omit<Delayed, 'key'>
+  | { readonly source: Actor; readonly id: string | undefined; readonly target?: undefined }
 
 /** Time, for timers. */
 export interface TimersHost {
@@ -32,7 +35,7 @@ export interface TimersHost {
 const anonymous = '~'
 
 /** The timers of one machine. */
-export class MachineTimers implements Scheduler {
+export class MachineTimers {
   readonly #host: TimersHost
   readonly #waiting = new Map<string, Delayed>()
   #made = 0
@@ -43,40 +46,43 @@ export class MachineTimers implements Scheduler {
     this.#host = host
   }
 
-  /**
-   * Sends `event` to `target` in `delay` ms. It replaces a waiting timer with the same id and
-   * source, as gen_statem does: two timers of one id could not be distinguished.
-   */
-  schedule(
+  /** The order to send `event` to `target` in `delay` ms. */
+  order(
     source: Actor,
     target: Actor,
     event: EventObject,
     delay: number,
     id = `${anonymous}${++this.#made}`,
-  ): void {
-    this.cancel(source, id)
-    if (delay === Number.POSITIVE_INFINITY) return
-    this.#add({ id, source, target, event, dueAt: this.#host.now() + Math.max(0, delay) }, delay)
+  ): TimerOrder {
+    if (delay === Number.POSITIVE_INFINITY) return { source, id }
+    return { id, source, target, event, dueAt: this.#host.now() + Math.max(0, delay) }
   }
 
-  #add(given: Omit<Delayed, 'key'>, ms: number): void {
-    const delayed = { ...given, key: keyOf(given.source, given.id) }
-    this.#host.arm(delayed, ms)
+  /**
+   * Does what XState asked for. A timer replaces a waiting one with the same id and source, as
+   * gen_statem does: two timers of one id could not be distinguished.
+   */
+  obey(order: TimerOrder): void {
+    const { source, id } = order
+    if (id !== undefined) this.#cancel(this.#waiting.get(keyOf(source, id)))
+    else
+      for (const each of [...this.#waiting.values()]) if (each.source === source) this.#cancel(each)
+    if (order.target !== undefined) this.#add(order)
+  }
+
+  #add(given: Omit<Delayed, 'key'>): void {
+    const { id, source, dueAt } = given
+    if (id.startsWith(anonymous)) this.#made = Math.max(this.#made, Number(id.slice(1)))
+    const delayed = { ...given, key: keyOf(source, id) }
+    this.#host.arm(delayed, Math.max(0, dueAt - this.#host.now()))
     this.#waiting.set(delayed.key, delayed)
     this.version++
   }
 
-  cancel(source: Actor, id: string): void {
-    const delayed = this.#waiting.get(keyOf(source, id))
+  #cancel(delayed: Delayed | undefined): void {
     if (delayed === undefined) return
     this.take(delayed)
     this.#host.disarm(delayed)
-  }
-
-  cancelAll(source: Actor): void {
-    for (const delayed of [...this.#waiting.values()]) {
-      if (delayed.source === source) this.cancel(source, delayed.id)
-    }
   }
 
   /**
@@ -89,13 +95,13 @@ export class MachineTimers implements Scheduler {
   }
 
   /**
-   * The waiting events, earliest first. Events to an actor outside of `root` cannot be saved and
-   * are left out.
+   * The waiting events, earliest first. Those of an actor that is not in the saved state are left
+   * out: it is being stopped, or runs outside of `root`.
    */
   saved(root: Actor): SavedTimer[] {
     const found: SavedTimer[] = []
     for (const { id, source, target, event, dueAt } of this.#waiting.values()) {
-      const [from, to] = [pathOf(source, root), pathOf(target, root)]
+      const [from, to] = [placeOf(source, root), placeOf(target, root)]
       if (from === undefined || to === undefined) continue
       found.push({ id, source: from, target: to, event, dueAt })
     }
@@ -107,13 +113,11 @@ export class MachineTimers implements Scheduler {
    * their deadlines.
    */
   restore(saved: readonly SavedTimer[], root: Actor): void {
-    const now = this.#host.now()
     const inOrder = [...saved].sort((one, other) => one.dueAt - other.dueAt)
     for (const { id, source, target, event, dueAt } of inOrder) {
       const [from, to] = [actorAt(source, root), actorAt(target, root)]
       if (from === undefined || to === undefined) continue
-      if (id.startsWith(anonymous)) this.#made = Math.max(this.#made, Number(id.slice(1)))
-      this.#add({ id, source: from, target: to, event, dueAt }, Math.max(0, dueAt - now))
+      this.#add({ id, source: from, target: to, event, dueAt })
     }
   }
 }
@@ -128,6 +132,12 @@ export const pathOf = (actor: Actor, root: Actor): string[] | undefined => {
     path.unshift(at.id)
   }
   return path
+}
+
+/** Its path, if it is in the state of `root`: one that is being stopped is not. */
+export const placeOf = (actor: Actor, root: Actor): string[] | undefined => {
+  const path = pathOf(actor, root)
+  return path !== undefined && actorAt(path, root) === actor ? path : undefined
 }
 
 /** The actor inside `root` at the ids of `path`. */

@@ -170,12 +170,14 @@ export interface SavedAction {
   readonly turn: number
   /**
    * `action`: `name` is its name in `setup`, or its place in the machine. `emit`: `event` is what is
-   * emitted. `send`: `event` goes to the process `name`. `event`: the step sent `event` to `actor`,
-   * the machine or an actor inside it. `start`: the place where the work of `actor` begins. `end`:
-   * the place where `actor` takes its next event. The last two have an event without a meaning.
+   * emitted. `send`: `event` goes to the process `name`. `event`: `actor` sent `event` to
+   * `target`. `start`: the place where the work of `actor` begins. `end`:
+   * the place where `actor` takes its next event. `timer`: `event` is to go to `target` at `dueAt`;
+   * without a target, the delayed event `name` of `actor` is cancelled. A `start`, an `end` and such a
+   * `timer` have an event without a meaning.
    */
-  readonly kind: 'action' | 'emit' | 'send' | 'event' | 'start' | 'end'
-  /** Of an `event`: it waits for the `end` of `actor`. */
+  readonly kind: 'action' | 'emit' | 'send' | 'event' | 'start' | 'end' | 'timer'
+  /** Of an `event`: it waits for the `end` of its target. */
   readonly isQueued?: boolean | undefined
   /** Without a name it cannot be found again: it is not repeated after a restart. */
   readonly name?: string | undefined
@@ -186,6 +188,8 @@ export interface SavedAction {
   readonly sources: readonly string[]
   readonly params?: unknown
   readonly event: { readonly type: string }
+  readonly target?: readonly string[] | undefined
+  readonly dueAt?: number | undefined
   /** The context that it is given, if it is not the present one of its actor. */
   readonly context?: unknown
 }

@@ -5,6 +5,7 @@
  */
 import type { Actor, Arrival } from './machine-door.ts'
 import type { Effect, Owed } from './machine-effects.ts'
+import type { TimerOrder } from './machine-timers.ts'
 
 /**
  * `timer`: a delayed event is set or cancelled. `end`: the place where an actor is done with its last
@@ -13,7 +14,7 @@ import type { Effect, Owed } from './machine-effects.ts'
 export type Item =
   | { readonly kind: 'effect'; readonly effect: Owed }
   | { readonly kind: 'event'; readonly arrival: Arrival }
-  | { readonly kind: 'timer'; readonly run: () => void }
+  | { readonly kind: 'timer'; readonly order: TimerOrder }
   | { readonly kind: 'stop'; readonly actor: Actor; readonly run: () => void }
   | { readonly kind: 'end'; readonly actor: Actor }
 
@@ -28,6 +29,8 @@ interface Rules {
   isPassive(item: Computing): boolean
   /** Computes an item. Returns the items that come of it. */
   compute(item: Computing): readonly Item[]
+  /** Sets or cancels timers. */
+  obey(order: TimerOrder): void
 }
 
 /** Work of one step, and of the events that it sent. */
@@ -64,14 +67,14 @@ export class Work {
     return this.#items.every(({ kind }) => kind === 'end')
   }
 
-  /** Whether events are left. */
+  /** Whether events are left, or timers behind them. */
   get hasEvents(): boolean {
-    return this.#items.some(isComputing)
+    return this.#items.some(isInside)
   }
 
   /** The effects that come before any event. */
   get effects(): readonly Effect[] {
-    const first = this.#items.findIndex(isComputing)
+    const first = this.#items.findIndex(isInside)
     const before = first < 0 ? this.#items : this.#items.slice(0, first)
     return before.flatMap((item) => (item.kind === 'effect' ? [item.effect] : []))
   }
@@ -94,16 +97,8 @@ export class Work {
     this.#items = this.#items.filter((item) => !isOf(item, actor) && !isFrom(item))
   }
 
-  /** Computes the events that wait for no effect, until there are none. Timers wait for nothing. */
+  /** Computes the events that wait for no effect, until there are none. */
   advance(rules: Rules): void {
-    this.#advance(rules)
-    const timers = this.#items.filter(({ kind }) => kind === 'timer')
-    if (timers.length === 0) return
-    this.#items = this.#items.filter(({ kind }) => kind !== 'timer')
-    for (const timer of timers) if (timer.kind === 'timer') timer.run()
-  }
-
-  #advance(rules: Rules): void {
     let isHeld = false
     let at = 0
     for (let item = this.#items[at]; item !== undefined; item = this.#items[at]) {
@@ -112,7 +107,7 @@ export class Work {
         at++
       } else if (item.kind === 'timer') {
         this.#items.splice(at, 1)
-        item.run()
+        rules.obey(item.order)
       } else if (item.kind === 'end') {
         if (isHeld) at++
         else this.#items.splice(at, 1)
@@ -151,7 +146,8 @@ export class Work {
 export const occupies = (items: readonly Item[], actor: Actor): boolean =>
   items.some((item) => isOf(item, actor))
 
-const isComputing = (item: Item): item is Computing => item.kind === 'event' || item.kind === 'stop'
+/** What happens inside the machine. */
+const isInside = ({ kind }: Item): boolean => kind !== 'effect' && kind !== 'end'
 
 const actorOf = (item: Computing): Actor =>
   item.kind === 'event' ? item.arrival.target : item.actor

@@ -339,6 +339,7 @@ export class DurableMachineProcess {
       works: (what) => context.works(what),
       inTurn,
       recordsSteps: true,
+      saves: true,
       arrived: (arrival) => this.#tell('arrived', { life, arrival }),
       failed: (error) => this.#tell('failed', { life, error }),
     })

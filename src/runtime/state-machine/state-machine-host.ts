@@ -35,7 +35,16 @@ export type Options = Pick<StateMachineOptions<AnyStateMachine>, 'unknownEvents'
 /** The means that processes differ in: time, names, news of the actors inside. */
 type Ways = Pick<
   StepsHost,
-  'now' | 'arm' | 'disarm' | 'run' | 'works' | 'inTurn' | 'recordsSteps' | 'arrived' | 'failed'
+  | 'now'
+  | 'arm'
+  | 'disarm'
+  | 'run'
+  | 'works'
+  | 'inTurn'
+  | 'recordsSteps'
+  | 'saves'
+  | 'arrived'
+  | 'failed'
 >
 
 /** The host of `machine` in the process of `context`. */

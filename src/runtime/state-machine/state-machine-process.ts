@@ -241,6 +241,7 @@ export class MachineProcess {
       run: () => `${this.#machine.id}/${Buffer.from(system.clock.randomBytes(8)).toString('hex')}`,
       works: () => () => {},
       recordsSteps: false,
+      saves: this.#options.save !== undefined,
       inTurn: () => {
         throw new KeelsonError('INVALID_ARGUMENT', 'inTurn: this machine is not durable')
       },

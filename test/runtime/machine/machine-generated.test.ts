@@ -212,17 +212,15 @@ test('so it does when it is killed and restored after each event and each instan
 })
 
 test('so it does, each action once by the name of its step, when it is killed at any of its saves', async () => {
-  // Of 500 machines a few lose an event of a child to a kill: seed 3, path 34 (open in
-  // `test/evidence/findings.md`, V14). `emit` has no step. An actor that is started again after a kill sends its first snapshot once
-  // more, which is another event with a step of its own: `docs/state-machines.md`.
+  // `emit` has no step.
   await fc.assert(
     fc.asyncProperty(sketches, histories, fc.integer({ min: 1, max: 3 }), (sketch, history, nth) =>
-      compared((tell) => machineOf(sketch, tell, [...volatile, 'emit', 'snapshots']), history, {
+      compared((tell) => machineOf(sketch, tell, [...volatile, 'emit']), history, {
         ...never,
         isCalm: false,
         cuts: (save) => save % nth === 0,
       }),
     ),
-    { seed: 3, numRuns: thorough(3, 300), endOnFailure: true },
+    { seed: 3, numRuns: thorough(3, 500), endOnFailure: true },
   )
 })

@@ -65,6 +65,7 @@ const stepsAt = (now: number) => {
     inTurn: (run: () => void) => run(),
     works: () => () => {},
     recordsSteps: true,
+    saves: true,
     arm: (delayed, ms) => void armed.push([delayed, ms]),
     disarm: () => {},
     arrived: (arrival) => void told.push(['arrived', arrival.event.type]),

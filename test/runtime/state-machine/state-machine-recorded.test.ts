@@ -67,7 +67,7 @@ const running = async (killAt: number) => {
       emitted: (event) => void told.push(['emitted', event]),
       save: (saved) => {
         saves.push(throughJson(saved))
-        told.push(['saved', saved.value, saved.actions.length])
+        told.push(['saved', saved.value, saved.actions.filter(({ kind }) => kind !== 'end').length])
         if (left-- === 0) system.kill(ref)
       },
     },
