@@ -19,62 +19,21 @@
  */
 import type { AnyActorRef, AnyMachineSnapshot, EventObject } from 'xstate'
 import { processOf } from '../process/process.ts'
-import type { Context } from '../server/gen-server.ts'
 import { addressOf, name, type Ref } from '../words/address.ts'
 import { type Beginning, machineActor } from './machine-actors.ts'
 import { isInternal } from './machine-check.ts'
 import type { Actor, Arrival, Deed, Door } from './machine-door.ts'
 import { type Effect, Effects } from './machine-effects.ts'
+import type { StepsHost } from './machine-host.ts'
 import { failure, isCallback } from './machine-logic.ts'
 import { fromPlain, toPlain } from './machine-plain.ts'
 import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
 import { checkedSaved, reviveActors, savedState } from './machine-saved.ts'
 import { restoredWorks, savedWorks } from './machine-saved-work.ts'
-import {
-  actorAt,
-  type Delayed,
-  MachineTimers,
-  pathOf,
-  type TimerOrder,
-  type TimersHost,
-} from './machine-timers.ts'
-import type { SavedAction, SavedMachine } from './machine-words.ts'
-import { type Computing, type Item, occupies, Work } from './machine-work.ts'
-
-/** The host of a machine: a process. */
-export interface StepsHost extends TimersHost {
-  readonly context: Context
-  /** The beginning of the names of the steps of a new machine: different for each. */
-  run(): string
-  /** An event outside of a turn: to be given to `arrived` in a separate turn. */
-  arrived(arrival: Arrival): void
-  /**
-   * Whether actions are steps of their own, and events go on while one is tried again. Then an
-   * action holds up no event of its step, and what it sends to its own machine is a message.
-   */
-  readonly recordsSteps: boolean
-  /** Whether the state is saved between the computation of a step and its effects. */
-  readonly saves: boolean
-  /** `what`, a promise, begins. Returns the function for its end; `undefined`: it may not begin. */
-  works(what: string): (() => void) | undefined
-  /** Does an action that is part of the present turn. @throws what it throws */
-  inTurn(run: () => void): void
-  /** Asynchronous work of the machine failed. */
-  failed(error: unknown): void
-  emitted(event: EventObject): unknown
-  logged(...values: unknown[]): void
-  /** Sends an event to a process, as an effect. */
-  send(target: Ref, event: EventObject): void
-  /** The machine has handled an event. */
-  stepped(before: AnyMachineSnapshot, event: EventObject, after: AnyMachineSnapshot): void
-  /** No state of the machine names the event. A throw fails the turn. */
-  unknown(event: EventObject): void
-  /** The event should be postponed, and there is no room. */
-  full(waiting: Waiting): void
-  /** A saved action that cannot be done in this version. */
-  lost(action: SavedAction): void
-}
+import { actorAt, type Delayed, MachineTimers, pathOf, type TimerOrder } from './machine-timers.ts'
+import type { SavedMachine } from './machine-words.ts'
+import { type Computing, ends, handleNow, type Item, occupies, Work } from './machine-work.ts'
 
 /** The outcome of one turn. */
 export interface Turn {
@@ -205,6 +164,14 @@ export class MachineSteps {
   #take(waiting: Waiting): void {
     this.#admit(waiting)
     this.#made.push({ kind: 'end', actor: this.#root })
+  }
+
+  /** Takes a user's event, which comes after the events that the last turn sent. */
+  takeLater({ event, from }: Waiting): Turn {
+    const work = this.#works.at(-1)
+    const arrival = { source: undefined, target: this.#root, event }
+    work?.add({ kind: 'event', arrival, from })
+    return this.#turn(() => {}, true, work)
   }
 
   /** Takes the events that waited for effects, of the turns in `span`: they become one turn. */
@@ -361,7 +328,7 @@ export class MachineSteps {
       if (target !== this.#root) {
         if (target._processingStatus !== 2) target._send(event)
       } else if (isInternal(event)) this.#handle(event)
-      else this.#admit({ event, from: undefined })
+      else this.#admit({ event, from: item.from })
     }
   }
 
@@ -458,23 +425,12 @@ export class MachineSteps {
 
   /** Whether `actor` stops at once. It first handles the events that were sent before. */
   #stops(actor: Actor, run: () => void): boolean {
-    this.#handleNow(actor)
+    // It is in no saved state, so the events that were sent to it before do not wait.
+    if (this.#host.saves && !ends(this.#work?.items ?? [], actor))
+      handleNow(this.#made, actor, (item) => this.#madeBy(() => this.#handleItem(item)))
     const isBusy = occupies(this.#work?.items ?? [], actor) || occupies(this.#made, actor)
     if (isBusy) this.#made.push({ kind: 'stop', actor, run })
     return !isBusy
-  }
-
-  /** An actor that stops is in no saved state, so the events that were sent to it before do not wait. */
-  #handleNow(actor: Actor): void {
-    const isEnd = (item: Item): boolean => item.kind === 'end' && item.actor === actor
-    if (!this.#host.saves || this.#work?.items.some(isEnd)) return
-    const made = this.#made
-    const end = made.findLastIndex(isEnd)
-    const handled = made.flatMap((item, at): readonly Item[] => {
-      if (at <= end || item.kind !== 'event' || item.arrival.target !== actor) return [item]
-      return [...this.#madeBy(() => this.#handleItem(item)), { kind: 'end', actor }]
-    })
-    made.splice(0, made.length, ...handled)
   }
 
   /** An event outside of a turn. If an effect sends it at once, it comes in its order. */

@@ -5,6 +5,7 @@
  */
 import type { Actor, Arrival } from './machine-door.ts'
 import type { Effect, Owed } from './machine-effects.ts'
+import type { Waiting } from './machine-queue.ts'
 import type { TimerOrder } from './machine-timers.ts'
 
 /**
@@ -13,7 +14,7 @@ import type { TimerOrder } from './machine-timers.ts'
  */
 export type Item =
   | { readonly kind: 'effect'; readonly effect: Owed }
-  | { readonly kind: 'event'; readonly arrival: Arrival }
+  | { readonly kind: 'event'; readonly arrival: Arrival; readonly from?: Waiting['from'] }
   | { readonly kind: 'timer'; readonly order: TimerOrder }
   | { readonly kind: 'stop'; readonly actor: Actor; readonly run: () => void }
   | { readonly kind: 'end'; readonly actor: Actor }
@@ -85,6 +86,11 @@ export class Work {
     return first?.kind === 'effect' ? first.effect : undefined
   }
 
+  /** `item` comes after all of it. */
+  add(item: Item): void {
+    this.#items.push(item)
+  }
+
   /** `effect` is done, and `items` came of it. */
   done(effect: Effect, items: readonly Item[]): void {
     const at = this.#items.findIndex((item) => item.kind === 'effect' && item.effect === effect)
@@ -145,6 +151,24 @@ export class Work {
 /** Whether `actor` has an event to handle, or to finish, among `items`. */
 export const occupies = (items: readonly Item[], actor: Actor): boolean =>
   items.some((item) => isOf(item, actor))
+
+/** Whether `actor` is in the middle of an event among `items`. */
+export const ends = (items: readonly Item[], actor: Actor): boolean =>
+  items.some((item) => item.kind === 'end' && item.actor === actor)
+
+/** Handles the events among `made` that `actor` gets after its last one. */
+export const handleNow = (
+  made: Item[],
+  actor: Actor,
+  handle: (item: Computing) => readonly Item[],
+): void => {
+  const end = made.findLastIndex((item) => item.kind === 'end' && item.actor === actor)
+  const handled = made.flatMap((item, at): readonly Item[] => {
+    const isIts = at > end && item.kind === 'event' && item.arrival.target === actor
+    return isIts ? [...handle(item), { kind: 'end', actor }] : [item]
+  })
+  made.splice(0, made.length, ...handled)
+}
 
 /** What happens inside the machine. */
 const isInside = ({ kind }: Item): boolean => kind !== 'effect' && kind !== 'end'

@@ -117,7 +117,9 @@ export class DurableMachineProcess {
   take(state: State, waiting: Waiting): unknown {
     const { event, from } = waiting
     if (from === undefined || this.#options.answers?.[event.type] !== undefined)
-      return this.#turn(state, (steps) => [steps.take(waiting)])
+      return this.#turn(state, (steps) => [
+        state === undefined && steps.isGoing() ? steps.takeLater(waiting) : steps.take(waiting),
+      ])
     from.fail(noAnswer(this.#plan.machine, event))
     return noReply(state)
   }
@@ -146,19 +148,20 @@ export class DurableMachineProcess {
     return noReply(state)
   }
 
-  /** Takes every timer until `dueAt`, in their order. */
+  /** Takes the timers until `dueAt`, in their order. Those behind a timer whose step goes on wait for it. */
   due(state: State, dueAt: number): unknown {
-    const isDue = (delayed: Delayed): boolean => delayed.dueAt <= dueAt
     return this.#turn(
       state,
-      (steps, { timers }) =>
-        [...timers]
-          .filter(isDue)
-          .sort((one, other) => one.dueAt - other.dueAt)
-          .flatMap((delayed) => {
-            timers.delete(delayed)
-            return [steps.due(delayed), ...replays(steps)]
-          }),
+      (steps, { timers }) => {
+        const turns: Turn[] = []
+        const inOrder = [...timers].sort((one, other) => one.dueAt - other.dueAt)
+        for (const delayed of inOrder) {
+          if (delayed.dueAt > dueAt || (turns.length > 0 && steps.isGoing())) break
+          timers.delete(delayed)
+          turns.push(steps.due(delayed), ...replays(steps))
+        }
+        return turns
+      },
       true,
     )
   }

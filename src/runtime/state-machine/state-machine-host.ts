@@ -4,7 +4,7 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
-import type { StepsHost } from '../machine/machine-steps.ts'
+import type { StepsHost } from '../machine/machine-host.ts'
 import type {
   MachineMessages,
   SavedMachine,

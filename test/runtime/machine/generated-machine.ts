@@ -166,8 +166,8 @@ const asker = (tell: Tell, loud: AnyActorLogic) =>
   })
 
 /** Is done as it starts. */
-const quick = (tell: Tell) => {
-  let left = 12
+const quick = (tell: Tell, answers: number) => {
+  let left = answers
   return createMachine({
     id: 'quick',
     initial: 'end',
@@ -217,7 +217,7 @@ const stream = (tell: Tell) =>
       }) as never,
   )
 
-const base = (tell: Tell) => {
+const base = (tell: Tell, answers: number) => {
   const callback = loud(tell)
   return setup({
     actions: {
@@ -234,16 +234,16 @@ const base = (tell: Tell) => {
       counter: fromTransition((count: number) => count + 1, 0),
       loud: callback,
       asker: asker(tell, callback) as never,
-      quick: quick(tell) as never,
+      quick: quick(tell, answers) as never,
       stream: stream(tell),
     },
   })
 }
 
 /**
- * The machine of a sketch. `without` leaves out kinds of actors and of actions, and `snapshots`, whose
- * events nobody hears then. `laterMs`: the delay
- * of an event that is raised later, by the place of its action.
+ * The machine of a sketch. `without` leaves out kinds of actors and of actions, and `answers`: the
+ * events of `quick`, which are counted outside of the machine. `laterMs`: the delay of an event that
+ * is raised later, by the place of its action.
  */
 export const machineOf = (
   sketch: Sketch,
@@ -371,9 +371,7 @@ export const machineOf = (
   // A transition function tells a last snapshot when it is stopped; XState gives that to its
   // successor, a process does not.
   const snapshots = (src: string) =>
-    src === 'counter' || without.includes('snapshots')
-      ? {}
-      : { onSnapshot: { actions: { type: 'tell', params: src } } }
+    src === 'counter' ? {} : { onSnapshot: { actions: { type: 'tell', params: src } } }
 
   const stateOf = (node: Sketch, id: string, isFirst: boolean): Record<string, unknown> => {
     const { kids, done } = node
@@ -412,7 +410,7 @@ export const machineOf = (
     }
   }
   const { always: _, ...config } = stateOf(sketch, 'm', true)
-  return base(tell).createMachine({
+  return base(tell, without.includes('answers') ? 0 : 12).createMachine({
     ...config,
     context: { n: 0, spawned: false },
     output: ({ context }: Given) => context.n,

@@ -1,8 +1,9 @@
 /** A machine turn by turn, without a process: a host that commits before it does anything. */
 import { describe, expect, test } from 'vitest'
 import { assign, emit, fromPromise, raise, setup } from 'xstate'
+import type { StepsHost } from '../../../src/runtime/machine/machine-host.ts'
 import { planOf } from '../../../src/runtime/machine/machine-plan.ts'
-import { MachineSteps, type StepsHost } from '../../../src/runtime/machine/machine-steps.ts'
+import { MachineSteps } from '../../../src/runtime/machine/machine-steps.ts'
 import type { Delayed } from '../../../src/runtime/machine/machine-timers.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { throughJson } from '../state-machine/machine-process.ts'

@@ -1,0 +1,68 @@
+/** The events of a durable machine keep XState's order, also when one turn takes several. */
+import { expect, onTestFinished, test } from 'vitest'
+import {
+  type AnyStateMachine,
+  createActor,
+  fromCallback,
+  SimulatedClock,
+  sendTo,
+  setup,
+} from 'xstate'
+import { entity, supervisor } from '../../../src/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { startSimulated } from '../../../src/testing/index.ts'
+
+type Log = (what: string) => void
+
+/** Each state starts a callback, and sends the machine an event that leaves it. */
+const machineOf = (log: Log): AnyStateMachine => {
+  const work = fromCallback(() => {
+    log('up')
+    return () => log('down')
+  })
+  const leaves = {
+    entry: sendTo(({ self }) => self, { type: 'out' }),
+    invoke: { src: 'work' as const },
+  }
+  return setup({ actors: { work } }).createMachine({
+    id: 'm',
+    initial: 'begins',
+    states: {
+      begins: { ...leaves, on: { out: 'idle', go: { actions: () => log('too early') } } },
+      idle: { on: { go: 'waits' } },
+      waits: {
+        type: 'parallel',
+        states: {
+          one: {
+            initial: 'a',
+            states: { a: { after: { 10: 'b' } }, b: { ...leaves, on: { out: 'c' } }, c: {} },
+          },
+          two: {
+            initial: 'a',
+            states: { a: { after: { 10: 'b' } }, b: { entry: () => log('second timer') } },
+          },
+        },
+      },
+    },
+  } as never) as unknown as AnyStateMachine
+}
+
+test('a first event comes after those of the beginning, and a timer after those of the one before', async () => {
+  const [theirs, ours]: [string[], string[]] = [[], []]
+  const xstates = new SimulatedClock()
+  const actor = createActor(
+    machineOf((what) => theirs.push(what)),
+    { clock: xstates },
+  ).start()
+  actor.send({ type: 'go' } as never)
+  xstates.increment(20)
+
+  const kind = entity('m', StateMachine.durable(machineOf((what) => ours.push(what))) as never)
+  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  onTestFinished(() => s.close({ deadlineMs: 10 }))
+  StateMachine.send(s.app.entity('m').ref('1') as never, { type: 'go' } as never)
+  await s.advance(5)
+  await s.advance(20)
+  expect(theirs).toEqual(['up', 'down', 'up', 'down', 'second timer'])
+  expect(ours).toEqual(theirs)
+})
