@@ -67,7 +67,7 @@ interface Placed extends Partial<Pick<SavedAction, 'name' | 'dueAt' | 'step' | '
   readonly to?: Actor | undefined
 }
 
-/** An item without a form of its own, and the actors of it. */
+/** An item that is no recorded effect, and its actors. */
 const placed = (item: Item, root: Actor): Placed | undefined => {
   if (item.kind === 'end') return { kind: 'end', of: item.actor }
   if (item.kind === 'timer') {

@@ -17,7 +17,7 @@ export interface Delayed {
   readonly dueAt: number
 }
 
-/** What XState asks for: a delayed event, no more that of an id, or none of `source`. */
+/** An order of XState: a delayed event, no more that of an id, or none of `source`. */
 export type TimerOrder =
   | Omit<Delayed, 'key'>
   | { readonly source: Actor; readonly id: string | undefined; readonly target?: undefined }

@@ -68,7 +68,7 @@ export class Work {
     return this.#items.every(({ kind }) => kind === 'end')
   }
 
-  /** Whether events are left, or timers behind them. */
+  /** Whether events or timers are left. */
   get hasEvents(): boolean {
     return this.#items.some(isInside)
   }
@@ -170,7 +170,7 @@ export const handleNow = (
   made.splice(0, made.length, ...handled)
 }
 
-/** What happens inside the machine. */
+/** Whether it happens inside the machine. */
 const isInside = ({ kind }: Item): boolean => kind !== 'effect' && kind !== 'end'
 
 const actorOf = (item: Computing): Actor =>

@@ -184,7 +184,8 @@ export type Target<M = unknown, S = unknown> = Ref<M, S> | Name<M> | Via<M> | Pa
 /** Starts processes: a System those without a parent, a process its own, which are not linked. */
 interface Starts {
   /**
-   * Starts a server. Rejects with `EXITED`; `details.reason` is that of `init`, `'ignore'`, or
+   * Starts a server. The argument of its `init` comes as it is, and the options after it; `worker` has
+   * it as the option `arg`. Rejects with `EXITED`; `details.reason` is that of `init`, `'ignore'`, or
    * `['already_started', ref]`.
    */
   start<T extends Messages, S, A, P>(

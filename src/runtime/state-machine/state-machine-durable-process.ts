@@ -148,7 +148,7 @@ export class DurableMachineProcess {
     return noReply(state)
   }
 
-  /** Takes the timers until `dueAt`, in their order. Those behind a timer whose step goes on wait for it. */
+  /** Takes the timers until `dueAt`, in their order. The next ones wait while the step of one goes on. */
   due(state: State, dueAt: number): unknown {
     return this.#turn(
       state,
