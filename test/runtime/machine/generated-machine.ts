@@ -29,11 +29,11 @@ import {
 const guards = ['', 'even', 'odd', 'big', 'in'] as const
 const acts = [
   ...(['tell', 'inline', 'add', 'emit', 'raise', 'later', 'cancel', 'spawn', 'stop'] as const),
-  ...(['self', 'self later', 'send', 'ask', 'forward'] as const),
+  ...(['self', 'self later', 'send', 'ask', 'forward', 'assign spawn'] as const),
 ]
 const actors = [
   ...(['child', 'load', 'fail', 'ticker', 'counter'] as const),
-  ...(['loud', 'asker', 'quick', 'stream'] as const),
+  ...(['loud', 'asker', 'quick', 'stream', 'broken'] as const),
 ]
 
 /** What a transition does. `target` is counted over all states. */
@@ -236,6 +236,10 @@ const base = (tell: Tell, answers: number) => {
       asker: asker(tell, callback) as never,
       quick: quick(tell, answers) as never,
       stream: stream(tell),
+      broken: fromCallback(({ self }) => {
+        tell(['broken', self.id], self)
+        throw new Error('broken')
+      }),
     },
   })
 }
@@ -290,6 +294,15 @@ export const machineOf = (
           enqueue.assign({ spawned: true })
           const terms = { id: 'spawned', systemId: 'spawned', syncSnapshot: true }
           enqueue.spawnChild('child' as never, terms as never)
+        })
+      case 'assign spawn':
+        return assign(({ context, spawn }) => {
+          if (context.spawned) return {}
+          spawn(
+            'child' as never,
+            { id: 'spawned', systemId: 'spawned', syncSnapshot: true } as never,
+          )
+          return { spawned: true }
         })
       case 'self':
         return enqueueActions(({ context, enqueue, self }) => {
@@ -412,6 +425,8 @@ export const machineOf = (
   const { always: _, ...config } = stateOf(sketch, 'm', true)
   return base(tell, without.includes('answers') ? 0 : 12).createMachine({
     ...config,
+    // The error of an actor comes after events that may have left its state.
+    on: { ...(config.on as object), 'xstate.error.*': {} },
     context: { n: 0, spawned: false },
     output: ({ context }: Given) => context.n,
   } as never) as unknown as AnyStateMachine
