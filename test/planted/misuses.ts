@@ -1,4 +1,5 @@
 /** Mistakes that are easily made with the types of a server. Each line that follows a `says:` must not compile, and the error must say that. */
+import type { DurableServer } from '../../src/actors/index.ts'
 import { type Ctx, flow, type Handle, queue, workflow } from '../../src/flow/index.ts'
 import {
   type Context,
@@ -136,3 +137,18 @@ void flow(app).add(mails, { from: 'Eve' })
 workflow('odd', async () => 1, { retries: 3 })
 // says: Type 'number' is not assignable to type 'string'
 export const text: Promise<string> = run.result()
+type Undeclared = { calls: { hold: () => void } }
+export const hall: DurableServer<Undeclared, State> = {
+  init: () => ({ count: 0 }),
+  calls: {
+    hold: (state, _, context) => {
+      // says: parameter of type '"its Messages have no alarms"'
+      context.setAlarm('expire', { inMs: 1 })
+      return reply(undefined, state)
+    },
+  },
+  alarms: {
+    // says: is not assignable to type '"its Messages have no alarms"'
+    expire: (state: State) => noReply(state),
+  },
+}

@@ -16,7 +16,7 @@ interface Mistake {
 const mistakes = (): Mistake[] => {
   const lines = readFileSync(planted, 'utf8').split('\n')
   return lines.flatMap((text, index) => {
-    const says = /^\/\/ says: (.*)$/.exec(text)?.[1]
+    const says = /^\s*\/\/ says: (.*)$/.exec(text)?.[1]
     return says === undefined ? [] : [{ line: index + 2, code: lines[index + 1] ?? '', says }]
   })
 }

@@ -39,6 +39,11 @@ import type { RetryPolicies } from './retry-policy.ts'
 /** The alarms of `M`: `alarms: { unpaid: (payload) => void }`. */
 type AlarmsOf<M> = Section<M, 'alarms'>
 
+/** The name of an alarm. Where there is none, the compiler says so. */
+type AlarmName<M> = keyof AlarmsOf<M> extends never
+  ? 'its Messages have no alarms'
+  : NameIn<AlarmsOf<M>>
+
 /** The messages of a durable server: those of any server, and alarms. */
 export type DurableMessages = Messages & { readonly alarms?: object }
 
@@ -92,13 +97,13 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
    * Sets an alarm, or replaces the one of this name. It fires once, not before its time, also after
    * a restart. @throws KeelsonError `INVALID_ARGUMENT`
    */
-  setAlarm<N extends NameIn<AlarmsOf<M>>>(
+  setAlarm<N extends AlarmName<M>>(
     name: N,
     time: AlarmTime,
-    ...payload: With<AlarmsOf<M>[N]>
+    ...payload: With<AlarmsOf<M>[N & keyof AlarmsOf<M>]>
   ): void
   /** Takes an alarm back. False: none of this name is set. */
-  cancelAlarm(name: NameIn<AlarmsOf<M>>): boolean
+  cancelAlarm(name: AlarmName<M>): boolean
   /** Records another `continue` with this turn, and returns its step. */
   addContinue<C extends ContinueOf<M>>(...named: C): string
   /** Takes a recorded step back. False: a turn has consumed it, or it is running. */

@@ -46,7 +46,7 @@ export type Init<S, C> = Awaitable<S | Ok<S, C> | Ignore | Stop<never>>
 
 /** The section `K` of a server: needed if `M` declares messages there, else empty. */
 export type Declared<M, K extends string, Handlers> = keyof Section<M, K> extends never
-  ? { readonly [P in K]?: Readonly<Record<string, never>> }
+  ? { readonly [P in K]?: Readonly<Record<string, `its Messages have no ${K}`>> }
   : { readonly [P in K]: Handlers }
 
 /** Handlers of calls: `(state, payload, context) => …`, with `context.from`. */
