@@ -174,8 +174,8 @@ describe.skipIf(lacks(noPostgres()))('damage in the tables of PostgreSQL', () =>
         if (!rightEnds[table]?.test(end)) faults.push(`${end}: ${harm}`)
       }
       expect(faults).toEqual([])
-      // Nothing of the table is without effect.
-      expect(ends.size).toBeGreaterThan(1)
+      // Some of it is needed, and its damage was noticed.
+      expect([...ends].filter((end) => end !== 'whole')).not.toEqual([])
     },
     900_000,
   )
