@@ -98,8 +98,11 @@ export class SimulatedFile {
     let left = free
     for (let at = offset; at < offset + count; ) {
       const block = Math.floor(at / blockBytes)
-      if (!this.#blocks.has(block)) left -= blockBytes
-      if (left < 0) return at - offset
+      // On a disk that has less than it holds, as on any full one, only new blocks are refused.
+      if (!this.#blocks.has(block)) {
+        left -= blockBytes
+        if (left < 0) return at - offset
+      }
       at = (block + 1) * blockBytes
     }
     return count

@@ -97,6 +97,18 @@ describe('an instance for sectors of 4,096 bytes', () => {
 })
 
 describe('a full disk', () => {
+  test('that has less than it holds refuses with NO_SPACE, and goes on when it has more', async () => {
+    const { disk, during, app } = await started()
+    const put = (at: number) => during(codeOf(app.store.put(`k${at}`, 'x'.repeat(10_000))))
+    expect(await put(0)).toBe('ok')
+    disk.capacityBytes = 1
+    let [code, at]: [unknown, number] = ['ok', 1]
+    while (code === 'ok') code = await put(at++)
+    expect([code, app.health().shards[0]?.phase]).toEqual(['NO_SPACE', 'open'])
+    disk.capacityBytes = Number.POSITIVE_INFINITY
+    expect(await put(at)).toBe('ok')
+  })
+
   test('refuses with NO_SPACE what needs a new segment, goes on reading, and takes writes again when there is space', async () => {
     const { disk, start, during, app } = await started()
     disk.capacityBytes = 700 * 1024
