@@ -83,6 +83,19 @@ describe('the entries of a journal', () => {
     ])
   })
 
+  test.each<[string, object]>([
+    ['an end that is no LSN', { to: -1 }],
+    ['an end in words', { to: '5' }],
+    ['a broken end', { to: 1.5 }],
+    ['a follow that is no boolean', { follow: 1 }],
+    ['a signal that is none', { signal: {} }],
+    ['an option that nobody knows', { typo: 1 }],
+  ])('with %s are refused', async (_, options) => {
+    const { world, app } = await started()
+    const asked = async () => app.journal.entries(options as never).next()
+    await expect(world.during(asked())).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
   test('do not have what is written and not synced, also for one who follows', async () => {
     const { world, app } = await started({}, { syncMs: 50 })
     const seen: string[] = []

@@ -276,3 +276,33 @@ test('a new writer finds what each producer has: it goes on, or begins again beh
   ])
   expect(queue.health).toMatchObject({ operations: 3, lost: ['r'] })
 })
+
+test.each<[string, number, string | undefined, boolean]>([
+  ['with groups, whose cause is unknown', 8, undefined, true],
+  ['with groups, whose cause may be one of them', 8, 'INVALID_ARGUMENT', true],
+  ['with groups, whose cause is elsewhere', 8, 'NO_SPACE', false],
+  ['with groups, in a shard that goes down', 8, 'SHARD_DOWN', false],
+  ['with groups, on damage', 8, 'CORRUPT', false],
+  ['without groups', 0, undefined, false],
+])(
+  'a commit %s, lets groups be tried alone only if one may be the cause',
+  (_, rows, code, isolates) => {
+    const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+    queue.begin('p', 0, undefined)
+    queue.add({ producer: 'p', lsn: 1, operations: [], afterFlush: [] }, 0)
+    if (rows > 0) queue.take(9, rows)
+
+    expect(queue.failed(false, { code, message: 'no' })).toBeUndefined()
+
+    expect([queue.isolates, queue.health.setAside, queue.operations]).toEqual([isolates, [], 1])
+  },
+)
+
+test('a commit of nothing but one group, whose cause is elsewhere, sets nothing aside', () => {
+  const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
+  queue.begin('p', 0, undefined)
+  queue.add({ producer: 'p', lsn: 1, operations: [], afterFlush: [] }, 0)
+  queue.take(9, 8)
+  expect(queue.failed(true, { code: 'NO_SPACE', message: 'full' })).toBeUndefined()
+  expect(queue.health.setAside).toEqual([])
+})

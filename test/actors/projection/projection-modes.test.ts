@@ -85,6 +85,16 @@ describe('a projection’s writer', () => {
     ])
   })
 
+  test('announces a suspension with its token and its owner, once it holds', async () => {
+    const { app, during } = await watched()
+    const told: unknown[] = []
+    const events = telemetry<StorageEvents>(app.system)
+    events.on('lmdb.suspended', ({ token, owner }) => told.push({ token, owner }))
+    const { token } = await during(app.control.suspend(0))
+
+    expect(told).toEqual([{ token, owner: 'app' }])
+  })
+
   test('is degraded from a failed commit to a successful one, and counts the failures', {
     tags: ['L3', 'L43', 'M35'],
   }, async () => {
