@@ -223,8 +223,9 @@ const measure = (process: Process, call: Watched): void => {
 /** Whether a process may get the name of `ref` later. */
 const awaitsName = (ref: Ref<unknown>): boolean => {
   const { process, directory } = addressOf<Process>(ref)
-  const fault = process === undefined ? directory.fault?.() : undefined
-  return process === undefined && (fault === undefined || fault.code === 'NO_PROCESS')
+  if (process !== undefined) return false
+  const fault = directory.fault?.()
+  return fault === undefined || fault.code === 'NO_PROCESS'
 }
 
 /** Makes the request when a process gets the name. */

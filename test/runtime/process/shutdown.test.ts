@@ -1,7 +1,8 @@
 /** The ordered end of a process, and the exit messages that wait at the one who ends it. */
 import { describe, expect, test } from 'vitest'
 import { type Ref, suspend } from '../../../src/runtime/index.ts'
-import type { Process } from '../../../src/runtime/process/process.ts'
+import { direct } from '../../../src/runtime/process/outputs.ts'
+import { Process } from '../../../src/runtime/process/process.ts'
 import {
   hasExit,
   type Shutdown,
@@ -144,6 +145,39 @@ describe('a process', () => {
     target.withdraw()
     await settle()
     expect([target.reason, events]).toEqual(['first', ['first']])
+  })
+
+  test('that has ended takes no message, also not one that is never refused', async () => {
+    const { bare } = await stage()
+    const target = bare()
+    target.end('gone')
+    const tick = new Envelope(kinds.info, 'tick', 1)
+    target.deliver(tick)
+    target.admit(tick)
+    expect(target.mailbox.length).toBe(0)
+  })
+
+  test('is named in a line of the log by its number, its instance and its entity', async () => {
+    const { system } = await stage()
+    const known = { app: undefined, handlerTimeoutMs: undefined, startGate: undefined }
+    const loggedBy = (label: string | undefined, instance: string | undefined) => {
+      const { kernel } = processAt(system.spawn(() => {}))
+      const facts = { kind: 'server', label, instance, mailboxMax: 1, linked: false }
+      return new Process(7, kernel, { ...known, ...facts, starter: undefined })
+    }
+    expect(loggedBy('a', undefined).logged).toEqual({ pid: 7 })
+    expect(loggedBy('a', 'till').logged).toEqual({ pid: 7, instance: 'till' })
+    const durable = loggedBy('order/1', 'till')
+    durable.outputs = { ...direct, isDurable: true }
+    expect(durable.logged).toEqual({ pid: 7, instance: 'till', entity: 'order/1' })
+    const nameless = loggedBy(undefined, undefined)
+    nameless.outputs = { ...direct, isDurable: true }
+    expect(nameless.logged).toEqual({ pid: 7 })
+  })
+
+  test('without ties has none in its information', async () => {
+    const { system, by } = await stage()
+    expect(system.info(by.address)).toMatchObject({ links: [], monitors: [], monitoredBy: [] })
   })
 
   test('is told to end by a stop, and by no other request of sys', async () => {
