@@ -76,7 +76,7 @@ test('test/evidence/findings.md has every number once', () => {
     ...upTo('S', 32).slice(16),
     ...upTo('V', 13),
     ...upTo('N', 7),
-    ...['Q1', 'Q2', 'J1'],
+    ...['Q1', 'Q2', 'J1', 'J2'],
     ...upTo('L', 13).slice(1),
     ...upTo('U', 14),
     ...upTo('X', 6),
