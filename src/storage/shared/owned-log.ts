@@ -58,6 +58,8 @@ export class OwnedLog {
   /** The bytes of all sent groups, and of all acknowledged ones. */
   #sentBytes: number
   #bytes: number
+  /** The engine was asked to trim up to here: what is missing beyond, another owner has trimmed. */
+  #askedTrimLsn: number
   /** The last LSN before the last acknowledged group. That group stays: a claim reads its stamp. */
   #keptAfterLsn: number
   /** Whether the last group that was sent has frames: nothing in the log proves it. */
@@ -68,9 +70,10 @@ export class OwnedLog {
   constructor(parts: OwnedParts) {
     const { head, bytes, lastTime, appends } = parts
     this.#parts = parts
-    this.#reads = { ...parts, trimmedLsn: () => this.#trimmedLsn }
+    this.#reads = { ...parts, trimmedLsn: () => this.#askedTrimLsn }
     this.#snapshots = head.snapshots
     this.#trimmedLsn = head.trimmed.lsn
+    this.#askedTrimLsn = head.trimmed.lsn
     this.#lastTime = lastTime
     this.#sentBytes = bytes
     this.#bytes = bytes
@@ -170,6 +173,7 @@ export class OwnedLog {
     if (to > from) {
       const { log, calls } = this.#parts
       const mark = markText(markAt(await readGroupAt(this.#reads, to), to))
+      this.#askedTrimLsn = Math.max(this.#askedTrimLsn, to)
       await calls.asOwner(() => log.trim(epoch, to, mark))
       this.#bytesTo.clear()
     }
