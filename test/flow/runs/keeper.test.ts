@@ -54,7 +54,7 @@ test('a run is removed in the hour after its time, each status after its own', a
   await w.s.advance(10_000)
   const left: string[][] = []
   for (let hour = 0; hour < 8; hour++) {
-    left.push(w.flow.list({ type: ends }).entries.map(({ id }) => id))
+    left.push(w.flow.list({ type: ends, order: 'id' }).entries.map(({ id }) => id))
     await w.s.advance(hours)
   }
   const all = ['cancelled', 'completed', 'failed']
