@@ -10,6 +10,7 @@ import {
   type Environment,
   processEnvironment,
 } from '../../../src/inspect/command/environment.ts'
+import { entryIn, entryText } from '../../../src/storage/ports/shared-engine.ts'
 import { write } from '../../support/commands/command-project.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
@@ -79,13 +80,12 @@ const memberHere = async () => {
 /** Writes an entry of the directory, whatever it is. */
 const set = async ({ directory }: SimulatedSession, name: string, value: object): Promise<void> => {
   const { entries } = await directory.view()
-  await directory.set(name, entries.get(name)?.revision ?? 0, JSON.stringify(value))
+  await directory.set(name, entries.get(name)?.revision ?? 0, entryText(name, value))
 }
 
 /** The member b ends the lease of a, and owns the instance. */
 const replace = async (session: SimulatedSession): Promise<void> => {
-  const { entries } = await session.directory.view()
-  const lease = JSON.parse(entries.get('member/a')?.value ?? '')
+  const lease = entryIn(await session.directory.view(), 'member/a')
   await set(session, 'member/b', { incarnation: 'of b' })
   await set(session, 'member/a', { ...lease, ended: true })
   await set(session, 'owner', { member: 'b', incarnation: 'of b', epoch: 2 })
@@ -116,6 +116,5 @@ test('a signal ends a member that was replaced, and gives its name back at once'
   signal()
 
   expect(await ended).toBe(143)
-  const { entries } = await session.directory.view()
-  expect(JSON.parse(entries.get('member/a')?.value ?? '')).toMatchObject({ ended: true })
+  expect(entryIn(await session.directory.view(), 'member/a')).toMatchObject({ ended: true })
 })
