@@ -272,7 +272,7 @@ const readGroups = async (
   return { groups, next: groups.at(-1)?.end.lsn ?? after }
 }
 
-/** Removes a part of the groups up to `lsn`. Whether there was any. */
+/** Removes a part of the groups up to `lsn`. Resolves with whether it removed one. */
 const removedSome = async (database: Database, log: number, lsn: number): Promise<boolean> => {
   const rows = await database.query(
     `delete from keelson_cluster.groups where log = $1 and lsn in (

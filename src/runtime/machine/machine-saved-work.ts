@@ -1,4 +1,7 @@
-/** The work that is left of a machine's steps, as plain data and back. */
+/**
+ * The work that is left of a machine's steps, as plain data and back: the saved form alone.
+ * `machine-steps.ts` does the steps, and knows nothing of how work is stored.
+ */
 import type { EventObject } from 'xstate'
 import type { Actor } from './machine-door.ts'
 import { type Effects, storable } from './machine-effects.ts'

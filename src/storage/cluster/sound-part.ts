@@ -1,6 +1,7 @@
 /**
  * The part of a damaged log that members can go on with: groups that follow each other, from the
- * beginning of the log or from a snapshot on. The groups after the next damage are lost.
+ * beginning of the log or from a snapshot on. The groups after the next damage are lost. It reads and
+ * decides; `cluster-loss.ts` cuts the log there.
  */
 import { isKeelsonError } from '../../errors.ts'
 import {

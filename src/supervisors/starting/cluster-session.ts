@@ -22,7 +22,7 @@ export const connected = (
 ): Promise<SharedSession> =>
   calls.ask(async () => {
     const session = await engine.open({ cluster: name, copies, leaseMs })
-    // Nobody waits for it any more.
+    // The start was given up while the engine was asked, so its session has no user.
     if (calls.ended) await session.close()
     return session
   })
