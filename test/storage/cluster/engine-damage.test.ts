@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { type SharedGroup, type SharedHead, sharedStart } from '../../../src/storage/index.ts'
-import { factsIn } from '../../../src/storage/shared/cluster-directory.ts'
+import { entryText, factsIn } from '../../../src/storage/shared/cluster-directory.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { Members } from '../../support/worlds/members.ts'
 
@@ -67,6 +67,21 @@ test('a shard whose head was deleted goes on empty after its loss was accepted',
   await members.during(app.store.put('k0', 'again'))
   await members.during(app.close())
   expect((await members.start('b')).store.get('k0')).toBe('again')
+})
+
+test('a loss that is accepted for one shard leaves another shard lost', async () => {
+  const members = new Members()
+  await members.during((await members.start('a', { shards: 2 })).close())
+  const logs = members.engine.inside('c').logs as Map<string, unknown>
+  for (const shard of ['0', '1']) logs.delete(shard)
+  const { directory } = members.engine.connect('c')
+  const loss = { shard: 1, member: 'a', message: 'it is gone', at: 0 }
+  await members.during(directory.set('lost/1', 0, entryText('lost/1', loss)))
+
+  await members.during(clusterHere(members, 'accept-loss 1 --yes'))
+
+  expect([...logs.keys()]).toEqual(['1'])
+  expect(await outcome(members, 'a')).toBe('CORRUPT 0')
 })
 
 /** The values of an entry with each of its bytes changed. */
