@@ -1,10 +1,5 @@
-/** The host of a log over the engine in PostgreSQL: the contract of hosts on a real server, and connections that are killed. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../../src/adapters/postgres/database.ts'
-import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { systemClock } from '../../../src/clock.ts'
 import type { SharedLog } from '../../../src/storage/index.ts'
@@ -13,21 +8,16 @@ import { logHostContract } from '../../contracts/log-host.contract.ts'
 import { lacks } from '../../support/lacks.ts'
 import { thorough } from '../../support/tier.ts'
 import { payload } from '../../support/worlds/logs.ts'
-import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { noPostgres, type PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { postgresForFile } from '../../support/worlds/postgres-suite.ts'
 import { noUploads } from '../../support/worlds/shared-machine.ts'
 
 describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
-  let [dir, server, look]: [string, PostgresServer, Database] = [] as never
+  let [server, look]: [PostgresServer, Database] = [] as never
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'keelson-'))
-    server = new PostgresServer(join(dir, 'server'))
-    await server.start()
-    look = await connectPg({ connectionString: server.url })
-  })
-  afterAll(async () => {
-    await look.close()
-    await server.stop()
-    rmSync(dir, { recursive: true, force: true })
+    const started = await postgresForFile()
+    ;({ server, look } = started)
+    return started.end
   })
 
   /** A log of a cluster of its own. */

@@ -1,31 +1,22 @@
-/** An opening ends with `CONFIG` where only a person can help, and otherwise names its reason: on a real server. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../../src/adapters/postgres/database.ts'
-import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { lacks } from '../../support/lacks.ts'
 import { PostgresPooler } from '../../support/worlds/postgres-pooler.ts'
-import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { noPostgres, type PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { postgresForFile } from '../../support/worlds/postgres-suite.ts'
 
 describe.skipIf(lacks(noPostgres()))('an engine in PostgreSQL', () => {
   let [dir, server, look]: [string, PostgresServer, Database] = [] as never
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'keelson-'))
-    server = new PostgresServer(join(dir, 'server'))
-    await server.start()
-    look = await connectPg({ connectionString: server.url })
+    const started = await postgresForFile()
+    ;({ dir, server, look } = started)
     await look.query(`create role shop login`)
     await look.query('create role few login connection limit 1')
     await look.query('grant create on database postgres to few')
-  })
-  afterAll(async () => {
-    await look.close()
-    await server.stop()
-    rmSync(dir, { recursive: true, force: true })
+    return started.end
   })
 
   /** Opens a session with another part of the URL. */

@@ -1,19 +1,13 @@
-/**
- * A member that stops between any two messages of the protocol leaves no lock that its successor waits for, and a server that no
- * longer keeps what it acknowledges is found in the answer itself: on a real server.
- */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../../src/adapters/postgres/database.ts'
-import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { type SharedGroup, type SharedSession, sharedStart } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
-import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { noPostgres, type PostgresServer } from '../../support/worlds/postgres-server.ts'
+import { postgresForFile } from '../../support/worlds/postgres-suite.ts'
 import { StoppingRelay } from '../../support/worlds/stopping-relay.ts'
 
 const leaseMs = 1_000
@@ -90,15 +84,9 @@ describe.skipIf(lacks(noPostgres()))('over PostgreSQL', () => {
   const clock = systemClock()
   let [dir, server, look]: [string, PostgresServer, Database] = [] as never
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), 'keelson-'))
-    server = new PostgresServer(join(dir, 'server'))
-    await server.start()
-    look = await connectPg({ connectionString: server.url })
-  })
-  afterAll(async () => {
-    await look.close()
-    await server.stop()
-    rmSync(dir, { recursive: true, force: true })
+    const started = await postgresForFile()
+    ;({ dir, server, look } = started)
+    return started.end
   })
 
   /** How long a takeover lasts after the owner's `count`th message; `undefined`: it sends fewer. */
