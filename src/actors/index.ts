@@ -68,7 +68,7 @@ export {
   type ShardFacts,
   type SnapshotReason,
   type StorageEvents,
-  tell,
+  emit,
 } from './core/storage-events.ts'
 export { WriteWindows } from './core/write-windows.ts'
 export {

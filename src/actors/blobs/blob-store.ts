@@ -34,7 +34,7 @@ import {
   isSettled,
 } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { BlobPin } from './blob-pins.ts'
 import type { BlobShard } from './blob-shard.ts'
 import { type SweepReport, sweepBlobs } from './blob-sweep.ts'
@@ -124,7 +124,7 @@ const groupsMax = 2
 /** The blob store of a shard. */
 export const server: GenServer<Messages, State, BlobShard> = {
   init: (shard, context) => {
-    shard.blobs.onDamage = (evidence) => tell(context.system, shard, 'blobs.corrupt', { evidence })
+    shard.blobs.onDamage = (evidence) => emit(context.system, shard, 'blobs.corrupt', { evidence })
     const state = initialState(shard)
     if (shard.blobs.parts.isCache || shard.blobs.hasFolder()) armSweep(state, context)
     return ok(state)
@@ -203,7 +203,7 @@ export const server: GenServer<Messages, State, BlobShard> = {
       if (report.ok) {
         state.lastSweep = report.value
         state.lastFailure = undefined
-        tell(context.system, state.shard, 'blobs.swept', report.value)
+        emit(context.system, state.shard, 'blobs.swept', report.value)
       } else {
         state.lastFailure = String(report.error)
         // An end of the instance or of the shard cuts a sweep off; the next start sweeps again.
@@ -335,7 +335,7 @@ const settling = async (
     })
     const sizes = stored.flat().map(({ size }) => size)
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
-    tell(context.system, state.shard, 'blobs.stored', { blobs: sizes.length, bytes })
+    emit(context.system, state.shard, 'blobs.stored', { blobs: sizes.length, bytes })
   } catch (error) {
     for (const { from } of puts) from.fail(error)
   } finally {
@@ -401,7 +401,7 @@ const carryOut = async (
   if (answer && 'ref' in answer) {
     state.shard.blobs.born([answer.ref])
     pin?.add([answer.ref])
-    tell(context.system, state.shard, 'blobs.stored', { blobs: 1, bytes: answer.ref.size })
+    emit(context.system, state.shard, 'blobs.stored', { blobs: 1, bytes: answer.ref.size })
   }
   return answer
 }

@@ -31,7 +31,7 @@ import {
 } from '../core/payload-check.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import { instanceName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Suspension } from '../projection/suspensions.ts'
 import * as Snapshotter from '../snapshots/snapshotter.ts'
@@ -366,7 +366,7 @@ const hold = async (
     if (writes) await drained(system, shard, token, left())
     const held = LmdbWriter.suspend(writerOf(shard, context), token, flush, left())
     await LmdbWriter.answerOf(shard, held)
-    if (writes) tell(system, shard, 'gate.paused', { token })
+    if (writes) emit(system, shard, 'gate.paused', { token })
   } catch (error) {
     // The writer may have held although its answer was lost: the hold is released too.
     await release(shard, context, [token], timeoutMs)
@@ -383,7 +383,7 @@ const release = async (
 ): Promise<void> => {
   for (const token of tokens)
     if (shard.suspensions.end(token) === 'writes')
-      tell(context.system, shard, 'gate.resumed', { token })
+      emit(context.system, shard, 'gate.resumed', { token })
   try {
     await LmdbWriter.resume(writerOf(shard, context), timeoutMs)
   } catch (error) {

@@ -20,7 +20,7 @@ import {
 import type { Access } from '../core/access.ts'
 import { checkedKey, checkOptionNames } from '../core/argument-check.ts'
 import { isCount, isRecord, isText } from '../core/payload-check.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { AfterFlush, Derivation } from '../projection/derived-queue.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { act } from '../projection/projection-writing.ts'
@@ -187,7 +187,7 @@ export class LmdbWriterHandle {
 
   #refused({ producer, operations }: Derivation, reason: string): void {
     const facts = { request: 'enqueueAsync', operations: operations.length, reason }
-    tell(this.#system, this.#shard, 'lmdb.unavailable', facts)
+    emit(this.#system, this.#shard, 'lmdb.unavailable', facts)
     if (reason !== 'BUSY' && reason !== 'TOO_LARGE') return
     act(this.#shard.derived.refused(producer))
     this.markMirrorDegraded(`operations of ${producer} were not accepted: ${reason}`)

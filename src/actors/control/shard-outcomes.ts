@@ -4,7 +4,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { type StorageEvents, tell } from '../core/storage-events.ts'
+import { type StorageEvents, emit } from '../core/storage-events.ts'
 import type { ControlShard } from './control-shard.ts'
 
 /** The outcome of one shard. */
@@ -60,7 +60,7 @@ export const told = async <T>(
   const since = system.clock.monotonic()
   const tellOf = (result: string): void => {
     const tookMs = system.clock.monotonic() - since
-    tell(system, shard, 'control.outcome', { request, result, tookMs })
+    emit(system, shard, 'control.outcome', { request, result, tookMs })
   }
   try {
     const done = await act(shard)

@@ -5,7 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as Applier from '../projection/applier.ts'
@@ -89,7 +89,7 @@ export const pauseWrites = async (
   const resume = (): boolean => {
     for (const end of endings.splice(0)) end()
     const held = shards.filter(({ gate }) => gate.release(token))
-    for (const shard of held) tell(system, shard, 'gate.resumed', { token })
+    for (const shard of held) emit(system, shard, 'gate.resumed', { token })
     return held.length > 0
   }
   if (leaseMs !== undefined)
@@ -101,6 +101,6 @@ export const pauseWrites = async (
     resume()
     throw error
   }
-  for (const shard of shards) tell(system, shard, 'gate.paused', { token })
+  for (const shard of shards) emit(system, shard, 'gate.paused', { token })
   return { token, resume }
 }

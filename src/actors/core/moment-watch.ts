@@ -9,7 +9,7 @@
  */
 export class MomentWatch {
   #soonest = Number.POSITIVE_INFINITY
-  #told: (() => void) | undefined
+  #listener: (() => void) | undefined
 
   /** `Infinity` if none is known. */
   get soonest(): number {
@@ -23,7 +23,7 @@ export class MomentWatch {
   note(ms: number): void {
     if (ms >= this.#soonest) return
     this.#soonest = ms
-    this.#told?.()
+    this.#listener?.()
   }
 
   /**
@@ -35,7 +35,7 @@ export class MomentWatch {
   }
 
   /** Sets the listener for sooner moments; it replaces the one before. */
-  listen(told: () => void): void {
-    this.#told = told
+  listen(listener: () => void): void {
+    this.#listener = listener
   }
 }

@@ -19,7 +19,7 @@ export type RecoveryProgress = {
 /** A listener hears of progress once in so many ms: of a short recovery it hears nothing. */
 const tellMs = 1_000
 
-type Told = (progress: RecoveryProgress) => void
+type Listener = (progress: RecoveryProgress) => void
 
 /** The recovery of one shard. */
 export class Recovery {
@@ -27,7 +27,7 @@ export class Recovery {
   #began = 0
   #toldAt = 0
   #present: RecoveryProgress | undefined
-  #told: Told | undefined
+  #listener: Listener | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -39,8 +39,8 @@ export class Recovery {
   }
 
   /** Sets the listener; it replaces the one before. */
-  listen(told: Told): void {
-    this.#told = told
+  listen(listener: Listener): void {
+    this.#listener = listener
   }
 
   /** A part of a recovery begins. */
@@ -59,7 +59,7 @@ export class Recovery {
     this.#present = { ...this.#present, count, bytes, bytesPerSecond }
     if (now - this.#toldAt < tellMs) return
     this.#toldAt = now
-    this.#told?.(this.#present)
+    this.#listener?.(this.#present)
   }
 
   /** The recovery has ended. */

@@ -39,7 +39,7 @@ export class ShardTime {
   /** Until where the monotonic clock was counted for a lower speed; `undefined` at full speed. */
   #slowSince: number | undefined
   #pace = steppedPace
-  #told: ((jump: ClockJump) => void) | undefined
+  #listener: ((jump: ClockJump) => void) | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -80,9 +80,9 @@ export class ShardTime {
     return this.now() - before
   }
 
-  /** Calls `told` at each jump, in place of the listener before it. */
-  listen(told: (jump: ClockJump) => void): void {
-    this.#told = told
+  /** Calls `listener` at each jump, in place of the listener before it. */
+  listen(listener: (jump: ClockJump) => void): void {
+    this.#listener = listener
   }
 
   #reach(time: number): number {
@@ -122,6 +122,6 @@ export class ShardTime {
     const isSmall = this.#ahead > 0 && this.#ahead < jumpMinMs
     if (isSmall) this.#goSlower(steppedPace)
     else if (this.#pace === steppedPace) this.#slowSince = undefined
-    this.#told?.({ jumpMs, aheadMs: this.#ahead })
+    this.#listener?.({ jumpMs, aheadMs: this.#ahead })
   }
 }

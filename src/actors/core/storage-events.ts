@@ -11,7 +11,7 @@ import type { ClockJump } from './shard-time.ts'
 /** The instance, the shard and the time of an event; `at` in ms since 1970. */
 export type ShardFacts = { readonly instance: string; readonly shard: number; readonly at: number }
 
-type Told<Facts = object> = (event: ShardFacts & Facts) => void
+type Listener<Facts = object> = (event: ShardFacts & Facts) => void
 
 /** Why a snapshot is made: it was asked for, the log is long, the disk is full, the last is lost. */
 export type SnapshotReason = 'asked' | 'log' | 'disk' | 'damaged'
@@ -35,7 +35,7 @@ export type SetAside = { readonly producer: string; readonly lsn: number; readon
 /** The events of storage. Times in ms, sizes in bytes. */
 export interface StorageEvents {
   /** A group is committed. `waitMs`: from its first write until it was submitted to the disk. */
-  'wal.commit': Told<{
+  'wal.commit': Listener<{
     readonly frames: number
     readonly bytes: number
     readonly waitMs: number
@@ -43,9 +43,9 @@ export interface StorageEvents {
     readonly durableLsn: number
   }>
   /** The log began a new segment. */
-  'wal.rolled': Told
+  'wal.rolled': Listener
   /** The log was opened. */
-  'wal.recovered': Told<{
+  'wal.recovered': Listener<{
     readonly lastLsn: number
     readonly tail: string
     readonly cutBytes: number
@@ -53,12 +53,12 @@ export interface StorageEvents {
     readonly remarks: readonly string[]
   }>
   /** A write or a sync failed. This is final: fail-stop. */
-  'wal.poisoned': Told<{ readonly reason: unknown }>
+  'wal.poisoned': Listener<{ readonly reason: unknown }>
   /**
    * A group with windowed writes has ended. `result`: `ok` or a code. `namespace`: the one whose
    * window ended first. `queuedMs`: how long the group waited.
    */
-  'batcher.flushed': Told<{
+  'batcher.flushed': Listener<{
     readonly namespace: string
     readonly writes: number
     readonly commands: number
@@ -67,74 +67,74 @@ export interface StorageEvents {
     readonly result: string
   }>
   /** New writes are held at the gate, and all earlier writes have settled. */
-  'gate.paused': Told<{ readonly token: string }>
-  'gate.resumed': Told<{ readonly token: string }>
+  'gate.paused': Listener<{ readonly token: string }>
+  'gate.resumed': Listener<{ readonly token: string }>
   /** Large values are durable in blobs. */
-  'blobs.stored': Told<{ readonly blobs: number; readonly bytes: number }>
+  'blobs.stored': Listener<{ readonly blobs: number; readonly bytes: number }>
   /** A sweep has freed blobs without references. */
-  'blobs.swept': Told<{
+  'blobs.swept': Listener<{
     readonly segments: number
     readonly cleared: number
     readonly freedBytes: number
   }>
   /** A blob is damaged or missing. Its reader got `CORRUPT`. */
-  'blobs.corrupt': Told<{ readonly evidence: unknown }>
+  'blobs.corrupt': Listener<{ readonly evidence: unknown }>
   /** A group of frames took effect, and its callers were answered. */
-  'applier.applied': Told<{
+  'applier.applied': Listener<{
     readonly frames: number
     readonly appliedLsn: number
     readonly overlayKeys: number
     readonly overlayBytes: number
   }>
   /** A snapshot is being made. */
-  'snapshot.started': Told<{ readonly reason: SnapshotReason }>
+  'snapshot.started': Listener<{ readonly reason: SnapshotReason }>
   /** A snapshot is verified and named by the log. */
-  'snapshot.made': Told<{
+  'snapshot.made': Listener<{
     readonly lsn: number
     readonly rows: number
     readonly bytes: number
     readonly tookMs: number
   }>
   /** An attempt at a snapshot failed, or a snapshot was found damaged. No file stays. */
-  'snapshot.failed': Told<{ readonly reason: string; readonly failures: number }>
+  'snapshot.failed': Listener<{ readonly reason: string; readonly failures: number }>
   /** The log gave segments back, or frames in an engine. It begins with `firstLsn` now. */
-  'log.released': Told<{
+  'log.released': Listener<{
     readonly segments: number
     readonly bytes: number
     readonly firstLsn: number
   }>
   /** A replica cannot be reached, or takes nothing. `follower`: its number in the options. */
-  'replication.away': Told<{ readonly follower: number; readonly reason: string }>
+  'replication.away': Listener<{ readonly follower: number; readonly reason: string }>
   /** Nothing of the shard is sent to a replica: it is fenced, or halted. */
-  'replication.refused': Told<{
+  'replication.refused': Listener<{
     readonly follower: number
     readonly state: 'fenced' | 'halted'
     readonly reason: string
   }>
   /** It takes what is replicated again. */
-  'replication.back': Told<{ readonly follower: number }>
+  'replication.back': Listener<{ readonly follower: number }>
   /** A replica has everything up to `lsn`: `frames` more than before. */
-  'replication.sent': Told<{
+  'replication.sent': Listener<{
     readonly follower: number
     readonly frames: number
     readonly bytes: number
     readonly lsn: number
   }>
   /** A subscription to the journal has stopped: its handler threw, or its position is lost. */
-  'journal.stopped': Told<{ readonly name: string; readonly reason: string }>
+  'journal.stopped': Listener<{ readonly name: string; readonly reason: string }>
   /** A replay of the journal has ended: how many entries it handled. */
-  'journal.replayed': Told<{ readonly entries: number; readonly tookMs: number }>
+  'journal.replayed': Listener<{ readonly entries: number; readonly tookMs: number }>
   /** A state of the application is saved for the entries up to `lsn`. */
-  'journal.saved': Told<{ readonly lsn: number; readonly bytes: number }>
+  'journal.saved': Listener<{ readonly lsn: number; readonly bytes: number }>
   /** Expired rows were removed: values, compounds, locks. */
-  'expiry.removed': Told<{ readonly keys: number }>
+  'expiry.removed': Listener<{ readonly keys: number }>
   /** Rows were removed that durable actors kept before they were deleted. */
-  'entity.rowsRemoved': Told<{ readonly rows: number }>
+  'entity.rowsRemoved': Listener<{ readonly rows: number }>
   /**
    * A commit of the projection has ended. `result`: `ok` or a code. `rows`: those of frames;
    * `operations`: those of derived rows. `lag` is before it, in frames, `projectedLsn` after it.
    */
-  'lmdb.flushed': Told<{
+  'lmdb.flushed': Listener<{
     readonly frames: number
     readonly rows: number
     readonly operations: number
@@ -147,7 +147,7 @@ export interface StorageEvents {
    * The lag of the projection, in frames, and what waits for it. `ageMs`: how long the oldest frame
    * has waited, at most. Emitted when either changes.
    */
-  'lmdb.lag': Told<{
+  'lmdb.lag': Listener<{
     readonly lag: number
     readonly ageMs: number
     readonly projectedLsn: number
@@ -158,35 +158,35 @@ export interface StorageEvents {
     readonly tailing: boolean
   }>
   /** A request was not met: there was no room, or the producer has to begin. */
-  'lmdb.unavailable': Told<{
+  'lmdb.unavailable': Listener<{
     readonly request: string
     readonly operations: number
     readonly reason: string
   }>
   /** The derived rows of one frame cannot be committed. The other ones go on. */
-  'lmdb.setAside': Told<SetAside>
+  'lmdb.setAside': Listener<SetAside>
   /** Every row of the projection was read, and none is damaged. */
-  'lmdb.reconciled': Told<{ readonly rows: number; readonly durationMs: number }>
+  'lmdb.reconciled': Listener<{ readonly rows: number; readonly durationMs: number }>
   /** The function of a projection by users threw: the projection stops. */
-  'projection.halted': Told<{ readonly name: string; readonly reason: string }>
+  'projection.halted': Listener<{ readonly name: string; readonly reason: string }>
   /** The mode of the projection's writer has changed. */
-  'lmdb.mode': Told<ModeChange>
+  'lmdb.mode': Listener<ModeChange>
   /** The projection takes no changes: a commit failed. */
-  'lmdb.degraded': Told<{ readonly reason: string; readonly failures: number }>
+  'lmdb.degraded': Listener<{ readonly reason: string; readonly failures: number }>
   /** The projection takes changes again. */
-  'lmdb.healed': Told
-  'lmdb.suspended': Told<{ readonly token: string; readonly owner: string }>
-  'lmdb.resumed': Told<{ readonly held: number }>
-  'lmdb.discarded': Told<{ readonly references: number }>
+  'lmdb.healed': Listener
+  'lmdb.suspended': Listener<{ readonly token: string; readonly owner: string }>
+  'lmdb.resumed': Listener<{ readonly held: number }>
+  'lmdb.discarded': Listener<{ readonly references: number }>
   /** A durable actor read its state; `blocked` if it could not use it. */
-  'entity.woke': Told<{ readonly entity: string; readonly blocked: string | undefined }>
+  'entity.woke': Listener<{ readonly entity: string; readonly blocked: string | undefined }>
   /** The process of a durable actor has ended; `normal` when it went to rest. */
-  'entity.ended': Told<{ readonly entity: string; readonly reason: unknown }>
+  'entity.ended': Listener<{ readonly entity: string; readonly reason: unknown }>
   /**
    * A step or an alarm failed for the `tries`th time. It is tried again at `retryAt`, in ms since
    * 1970; `undefined`: its tries have ended.
    */
-  'entity.failed': Told<{
+  'entity.failed': Listener<{
     readonly entity: string
     readonly what: string
     readonly tries: number
@@ -194,7 +194,7 @@ export interface StorageEvents {
     readonly error: unknown
   }>
   /** The tries of a step or an alarm have ended: it is parked until `unblock`. */
-  'entity.parked': Told<{
+  'entity.parked': Listener<{
     readonly entity: string
     readonly what: string
     readonly tries: number
@@ -205,7 +205,7 @@ export interface StorageEvents {
    * handled again because one before it was refused is emitted once, at its last end. `seq` numbers
    * the turns with changes of one life, and `lsn` is the frame of such a turn.
    */
-  'turn.done': Told<{
+  'turn.done': Listener<{
     readonly entity: string
     readonly kind: string
     readonly seq: number
@@ -221,35 +221,35 @@ export interface StorageEvents {
     readonly lsn: number | undefined
   }>
   /** A durable actor is blocked: it takes no messages until `unblock`. Emitted once. */
-  'entity.blocked': Told<{ readonly entity: string; readonly error: unknown }>
+  'entity.blocked': Listener<{ readonly entity: string; readonly error: unknown }>
   /** A turn of a durable actor was refused with `error`. */
-  'entity.refused': Told<{
+  'entity.refused': Listener<{
     readonly entity: string
     readonly what: string
     readonly error: unknown
   }>
   /** A turn without a caller waits for space on the disk. Calls are refused until it is durable. */
-  'entity.waits': Told<{
+  'entity.waits': Listener<{
     readonly entity: string
     readonly what: string
     readonly error: unknown
   }>
   /** The outcome of a `control` request on one shard. `result`: `ok` or a code. */
-  'control.outcome': Told<{
+  'control.outcome': Listener<{
     readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'snapshot' | 'reopen'
     readonly result: string
     readonly tookMs: number
   }>
   /** The projection is being rebuilt, and the shard cannot be read until it has ended. */
-  'shard.recovering': Told<RecoveryProgress>
+  'shard.recovering': Listener<RecoveryProgress>
   /** The shard is down until it is reopened. */
-  'shard.down': Told<{ readonly reason: unknown }>
-  'shard.reopened': Told
+  'shard.down': Listener<{ readonly reason: unknown }>
+  'shard.reopened': Listener
   /**
    * The machine's clock was set, by `jumpMs`. The shard's time did not jump, and is `aheadMs` ahead
    * of that clock now; negative: behind.
    */
-  'clock.jumped': Told<ClockJump>
+  'clock.jumped': Listener<ClockJump>
 }
 
 declare module '../../runtime/words/app-context.ts' {
@@ -261,7 +261,7 @@ export const isHeard = (system: System, event: keyof StorageEvents): boolean =>
   system.events.listenerCount(event) > 0
 
 /** Emits `event` for `shard`. Without a listener it costs next to nothing. */
-export const tell = <K extends keyof StorageEvents>(
+export const emit = <K extends keyof StorageEvents>(
   system: Pick<System, 'events' | 'clock' | 'logger'>,
   shard: ShardCore,
   event: K,
@@ -269,15 +269,11 @@ export const tell = <K extends keyof StorageEvents>(
 ): void => {
   const { events } = system
   if (events.listenerCount(event) === 0) return
-  const told = {
-    instance: shard.parts.instance,
-    shard: shard.index,
-    at: system.clock.now(),
-    ...facts,
-  }
-  const emit = events.emit.bind(events) as (name: string, told: object) => boolean
+  const { instance } = shard.parts
+  const payload = { instance, shard: shard.index, at: system.clock.now(), ...facts }
+  const send = events.emit.bind(events) as (name: string, payload: object) => boolean
   try {
-    emit(event, told)
+    send(event, payload)
   } catch (error) {
     // An error of a listener must not reach the emitter.
     system.logger.error(`a listener of ${event} threw: ${reasonText(error)}`)

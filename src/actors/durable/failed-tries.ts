@@ -13,7 +13,7 @@ import {
   type Process,
   shownStatus,
 } from '../../runtime/index.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { FailedTurn } from '../turns/actor-trouble.ts'
 import { isParked, type Memory } from '../turns/memory.ts'
 import {
@@ -93,11 +93,11 @@ export class FailedTries {
   #tell({ entity, what, tries, retryAt }: FailedTurn, { next }: Failure, error: unknown): void {
     const { terms, context } = this.#actor
     const isAgain = next === 'retry'
-    tell(context.system, terms.shard, 'entity.failed', {
+    emit(context.system, terms.shard, 'entity.failed', {
       ...{ entity, what, tries, retryAt: isAgain ? retryAt : undefined, error },
     })
     if (next === 'unblock')
-      tell(context.system, terms.shard, 'entity.parked', { entity, what, tries, error })
+      emit(context.system, terms.shard, 'entity.parked', { entity, what, tries, error })
   }
 
   /**

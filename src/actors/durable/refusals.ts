@@ -5,7 +5,7 @@
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { describeReason, isCall, type Process } from '../../runtime/index.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
 import { isDamageOf } from '../turns/own-rows.ts'
 import { failing, overtaken, type Run, throwing } from '../turns/turn-run.ts'
@@ -58,7 +58,7 @@ export class Refusals {
     const code = isKeelsonError(error) ? error.code : 'INVALID_ARGUMENT'
     terms.trouble.refuses(code)
     const { what } = run
-    tell(context.system, terms.shard, 'entity.refused', { entity: this.#entity, what, error })
+    emit(context.system, terms.shard, 'entity.refused', { entity: this.#entity, what, error })
     // A recorded turn runs again when its actor wakes.
     if (isTold || run.step || run.alarm) return
     const message = `${this.#entity}: ${what} was refused: ${describeReason(error)}`
@@ -125,7 +125,7 @@ export class Refusals {
     if (run === undefined || !isNew) return
     const { what } = run
     waiting.set(entity, { entity, what, since: this.#actor.now() })
-    tell(context.system, terms.shard, 'entity.waits', { entity, what, error })
+    emit(context.system, terms.shard, 'entity.waits', { entity, what, error })
     const { current, mailbox } = process
     // The call at hand waits until its turn may begin, or for the turns before it.
     if (process.busy && current && isCall(current)) current.fail(error)

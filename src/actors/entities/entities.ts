@@ -20,7 +20,7 @@ import {
   workerKind,
 } from '../../storage/index.ts'
 import { instanceName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
 import { ActorWork } from '../turns/actor-work.ts'
@@ -121,7 +121,7 @@ export class Entities {
   /** Says in the log and on the bus that an actor is blocked. */
   tellBlocked(entity: string, error: KeelsonError): void {
     this.system.logger.warn(reasonText(error), { reason: error })
-    tell(this.system, this.shardOf(entity), 'entity.blocked', { entity, error })
+    emit(this.system, this.shardOf(entity), 'entity.blocked', { entity, error })
   }
 
   /** The name of the process of an entity. */

@@ -18,7 +18,7 @@ import {
   type Ref,
   shutDown,
 } from '../../runtime/index.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
@@ -126,7 +126,7 @@ class Child implements DurableTerms {
     if (!this.#failure?.blocked) failures.delete(id)
     if (reason) block(this.#state, id, reason)
     else if (blocked.delete(id)) entities.woke()
-    tell(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
+    emit(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
   }
 
   blocks(reason: KeelsonError): void {
@@ -222,7 +222,7 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
   const { system } = entities
   const { id, entity } = child.identity
   live.delete(child.process.address as Ref)
-  tell(system, child.shard, 'entity.ended', { entity, reason })
+  emit(system, child.shard, 'entity.ended', { entity, reason })
   // A kill from outside says nothing about its state.
   if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
   const tries = (failures.get(id)?.tries ?? 0) + 1

@@ -16,7 +16,7 @@ import type { Access } from '../core/access.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardAt } from '../core/shard-core.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { walkStart } from '../store/shard-watch.ts'
 import { granted, promised } from '../store/store-writing.ts'
 import {
@@ -219,7 +219,7 @@ export class Journal<
     const done = await replayed(shard, options as ReplayHandler)
     if (shard.journal.replay === 'awaited') shard.journal.replay = 'done'
     const { entries } = done
-    tell(this.#system, shard, 'journal.replayed', { entries, tookMs: clock.monotonic() - began })
+    emit(this.#system, shard, 'journal.replayed', { entries, tookMs: clock.monotonic() - began })
     return done
   }
 
@@ -252,7 +252,7 @@ export class Journal<
         await writeJournalRow(this.#system, shard, savedStateEntity, encodeList([lsn]))
     })
     journal.lessens()
-    tell(this.#system, shard, 'journal.saved', { lsn, bytes: content.length })
+    emit(this.#system, shard, 'journal.saved', { lsn, bytes: content.length })
   }
 
   /**

@@ -172,7 +172,7 @@ export class ShardJournal {
   #floorLsn: number | undefined
   #heldBy: readonly string[] = []
   #heldBytes = 0
-  #told: (() => void) | undefined
+  #listener: (() => void) | undefined
   /** Whether the log has entries that were appended, although no marker says so. */
   #hasUnmarked: Promise<boolean> | undefined
 
@@ -207,12 +207,12 @@ export class ShardJournal {
 
   /** The journal may need less of the log: what holds too much is looked at again. */
   lessens(): void {
-    if (this.#held.state === 'full') this.#told?.()
+    if (this.#held.state === 'full') this.#listener?.()
   }
 
   /** Sets the listener that looks again at how much of the log is held. */
-  listen(told: () => void): void {
-    this.#told = told
+  listen(listener: () => void): void {
+    this.#listener = listener
   }
 
   /** So much of the log is held. Returns what is held if it has become worse than before. */

@@ -7,7 +7,7 @@ import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../..
 import { describeReason, type System } from '../../runtime/index.ts'
 import { encodeList } from '../../storage/index.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
 import { promised } from '../store/store-writing.ts'
 import { noOptions } from '../writing/write-options.ts'
@@ -257,7 +257,7 @@ export class Subscription implements Delivery {
     const { name } = this
     const reason = this.#failure
     const { index: shard } = this.#shard
-    tell(this.#system, this.#shard, 'journal.stopped', { name, reason: reasonText(reason) })
+    emit(this.#system, this.#shard, 'journal.stopped', { name, reason: reasonText(reason) })
     this.#system.logger.error(
       `the subscription ${name} to the journal of shard ${shard} has stopped: ${describeReason(reason)}`,
       { name, shard, reason },

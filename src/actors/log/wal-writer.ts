@@ -45,7 +45,7 @@ import {
 } from '../core/payload-check.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { Append, GroupTurn, Step } from './appends.ts'
 import { Durability } from './durability.ts'
 import type { LogShard } from './log-shard.ts'
@@ -149,7 +149,7 @@ export const server: GenServer<Messages, State, LogShard> = {
         // process.
         if (state.shard.goDown(error, context.signal)) {
           state.ending = state.shard.files.giveUp()
-          tell(context.system, state.shard, 'shard.down', { reason: error })
+          emit(context.system, state.shard, 'shard.down', { reason: error })
         }
         return stop(['shutdown', error], state)
       }
@@ -310,7 +310,7 @@ const open = async (state: State, context: Context): Promise<State> => {
   shard.observeTime(report.lastTime)
   shard.appends.opened(report.lastLsn)
   shard.appends.takesCauses = settings.wal.causes ?? (report.features & logFeatures.causes) !== 0
-  if (!isAdopted) tell(system, shard, 'wal.recovered', report)
+  if (!isAdopted) emit(system, shard, 'wal.recovered', report)
   const idle = new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, () => send(self, 'markDue'))
   signal.addEventListener('abort', () => idle.end(), { once: true })
   if (isAdopted) idle.stir()
@@ -414,14 +414,14 @@ const handOver = (state: State, turn: GroupTurn, commit: Commit, context: Contex
   const { durableLsn } = durability
   shard.appends.committed(turn, { lsns, time, durableLsn, refused })
   if (follower) cast(follower, 'committed', undefined)
-  tell(context.system, shard, 'wal.commit', {
+  emit(context.system, shard, 'wal.commit', {
     frames: commit.count,
     bytes: commit.bytesWritten,
     waitMs: (group.takenAt ?? group.beganAt) - group.beganAt,
     syncMs: commit.syncMs,
     durableLsn,
   })
-  if (commit.rolled) tell(context.system, shard, 'wal.rolled', {})
+  if (commit.rolled) emit(context.system, shard, 'wal.rolled', {})
 }
 
 const armSync = (state: State, context: Context): void => {
@@ -442,11 +442,11 @@ const failed = (state: State, error: unknown, context: Context) => {
   if (isAway(error)) return stop(left(shard, error), state)
   if (hasEnded(error)) return stop(error, state)
   if (!isKeelsonError(error, 'FENCED'))
-    tell(context.system, shard, 'wal.poisoned', { reason: error })
+    emit(context.system, shard, 'wal.poisoned', { reason: error })
   if (shard.goDown(error, context.signal)) {
     // The engine decides the fate of the groups on their way, and no writer here learns it.
     if (isDisowned(error)) shard.appends.lose(shard.unavailable())
-    tell(context.system, shard, 'shard.down', { reason: error })
+    emit(context.system, shard, 'shard.down', { reason: error })
   }
   return stop(['shutdown', 'poisoned'], state)
 }

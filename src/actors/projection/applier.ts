@@ -30,7 +30,7 @@ import {
 import { isCount, isIgnored, isRecord } from '../core/payload-check.ts'
 import { ReadView } from '../core/read-view.ts'
 import { shardName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { CommittedGroup } from '../log/appends.ts'
 import { isLoss } from '../log/shard-files.ts'
 import * as WalWriter from '../log/wal-writer.ts'
@@ -324,7 +324,7 @@ const beyondRestart = (
 
 /** Takes the shard down, and ends its tree. */
 const goDown = (shard: ProjectionShard, reason: KeelsonError, context: Context): void => {
-  if (shard.goDown(reason, context.signal)) tell(context.system, shard, 'shard.down', { reason })
+  if (shard.goDown(reason, context.signal)) emit(context.system, shard, 'shard.down', { reason })
   WalWriter.end(context.to(WalWriter.name(shard.parts.instance, shard.index)), reason)
 }
 
@@ -386,7 +386,7 @@ const take = (state: State, committed: CommittedGroup, context: Context): void =
   const { group, units, time, durableLsn } = committed
   const changes = apply(state, committed)
   state.shard.appends.heard()
-  tell(context.system, state.shard, 'applier.applied', {
+  emit(context.system, state.shard, 'applier.applied', {
     frames: group.lsns.length,
     appliedLsn: state.appliedLsn,
     overlayKeys: state.overlay.size,

@@ -31,7 +31,7 @@ import {
 } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { ProjectionMode } from '../core/storage-events.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { AppliedFrames } from './applied-frames.ts'
 import * as Applier from './applier.ts'
 import { ProjectionFeed } from './projection-feed.ts'
@@ -214,7 +214,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       return noReply(state)
     },
     resume: (state, _, context) => {
-      tell(context.system, state.shard, 'lmdb.resumed', {
+      emit(context.system, state.shard, 'lmdb.resumed', {
         held: state.shard.suspensions.byToken.size,
       })
       if (!state.shard.suspensions.isHeld) resumed(state, context)
@@ -226,7 +226,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       reportSource(state, context)
       const error = new KeelsonError('DISCARDED', 'a discard ended the wait for the projection')
       state.waiters.fail(error)
-      tell(context.system, state.shard, 'lmdb.discarded', { references: discarded })
+      emit(context.system, state.shard, 'lmdb.discarded', { references: discarded })
       tellLag(state, context)
       return reply(discarded, step(state, context))
     },
@@ -381,7 +381,7 @@ export const markDegraded = (
 ): number => {
   const epoch = shard.projection.markMirrorDegraded(reason)
   report(shard, 'failed', { system })
-  tell(system, shard, 'lmdb.degraded', { reason, failures: 0 })
+  emit(system, shard, 'lmdb.degraded', { reason, failures: 0 })
   reconcileNow(writer)
   return epoch
 }

@@ -12,7 +12,7 @@ import {
   frameBytes,
   type ProjectionStore,
 } from '../../storage/index.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
 import { ShardRows } from '../overlay/shard-rows.ts'
@@ -102,7 +102,7 @@ const unitsAt = (
       details: { ...error.details, lsn },
       cause: error,
     })
-    if (shard.goDown(reason, signal)) tell(system, shard, 'shard.down', { reason })
+    if (shard.goDown(reason, signal)) emit(system, shard, 'shard.down', { reason })
     throw reason
   }
 }

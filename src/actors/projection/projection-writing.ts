@@ -14,7 +14,7 @@ import {
   type Rows,
   walkedOnce,
 } from '../../storage/index.ts'
-import { isHeard, tell } from '../core/storage-events.ts'
+import { isHeard, emit } from '../core/storage-events.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as Applier from './applier.ts'
 import type { AfterFlush } from './derived-queue.ts'
@@ -142,7 +142,7 @@ const halt = (state: State, halted: readonly HaltedProjection[], context: Contex
   for (const { name, error } of halted) {
     if (state.givenUp.has(name)) continue
     state.givenUp.add(name)
-    tell(context.system, state.shard, 'projection.halted', { name, reason: reasonText(error) })
+    emit(context.system, state.shard, 'projection.halted', { name, reason: reasonText(error) })
     const { index: shard } = state.shard
     context.system.logger.error(
       `the projection ${name} of shard ${shard} is halted: ${describeReason(error)}`,
@@ -235,10 +235,10 @@ const failed = (
   Applier.unprojected(applierOf(state, context), error)
   state.waiters.fail(projection.recordFlushFailure(error))
   report(shard, 'failed', context)
-  tell(context.system, shard, 'lmdb.degraded', { reason, failures: projection.failuresInRow })
+  emit(context.system, shard, 'lmdb.degraded', { reason, failures: projection.failuresInRow })
   const found = derived.failed(!commit?.frames && !commit?.walked, { code, message: reason })
   if (found) {
-    tell(context.system, shard, 'lmdb.setAside', found.setAside)
+    emit(context.system, shard, 'lmdb.setAside', found.setAside)
     act(found.onLost)
   }
   state.damage = isKeelsonError(error, 'CORRUPT') ? error : undefined
@@ -269,7 +269,7 @@ type AnyInfo = { infos: { [name: string]: (payload: unknown) => void } }
 /** Ends `degraded` when neither a failure nor a mark is left. */
 export const heal = (state: State, context: Context): void => {
   if (state.shard.projection.trouble) return
-  tell(context.system, state.shard, 'lmdb.healed', {})
+  emit(context.system, state.shard, 'lmdb.healed', {})
   report(state.shard, 'healed', context)
   reportSource(state, context)
 }
@@ -281,7 +281,7 @@ const tellFlushed = (
   { system }: Context,
 ): void => {
   const { code = 'error' } = (result.ok ? {} : (result.error ?? {})) as { code?: unknown }
-  tell(system, shard, 'lmdb.flushed', {
+  emit(system, shard, 'lmdb.flushed', {
     frames: frames?.frames ?? 0,
     rows: frames?.changes.size ?? 0,
     operations: derived?.operations ?? 0,
@@ -297,7 +297,7 @@ export const tellLag = ({ shard, feed }: State, { system }: Context): void => {
   shard.projection.reached(feed.targetLsn, feed.projectedLsn)
   if (!isHeard(system, 'lmdb.lag')) return
   const { references, bytes, tailing } = feed.load
-  tell(system, shard, 'lmdb.lag', {
+  emit(system, shard, 'lmdb.lag', {
     lag: feed.lag,
     ageMs: shard.projection.behindMs,
     projectedLsn: feed.projectedLsn,
@@ -340,7 +340,7 @@ export const hold = (state: State, token: string, context: Context): boolean => 
   if (!suspensions.held(token)) return false
   report(state.shard, 'suspended', context)
   const owner = String(suspensions.byToken.get(token)?.owner ?? 'app')
-  tell(context.system, state.shard, 'lmdb.suspended', { token, owner })
+  emit(context.system, state.shard, 'lmdb.suspended', { token, owner })
   return true
 }
 
@@ -379,7 +379,7 @@ export const continueReconcile = (state: State, context: Context): void => {
   state.reconcile = undefined
   shard.projection.reconciled(walk.epoch)
   const durationMs = context.system.clock.monotonic() - walk.since
-  tell(context.system, shard, 'lmdb.reconciled', { rows: walk.rows, durationMs })
+  emit(context.system, shard, 'lmdb.reconciled', { rows: walk.rows, durationMs })
   if (shard.projection.mode === 'degraded') heal(state, context)
   reconcile(state, context)
 }
@@ -392,7 +392,7 @@ export const report = (
 ): void => {
   const change = shard.projection.report(event)
   if (!change) return
-  tell(system, shard, 'lmdb.mode', change)
+  emit(system, shard, 'lmdb.mode', change)
   if (change.to !== 'degraded') return
   const { index, projection } = shard
   const reason = projection.trouble?.cause

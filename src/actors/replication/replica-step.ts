@@ -21,7 +21,7 @@ import {
   type SnapshotRecord,
 } from '../../storage/index.ts'
 import { levelOf } from '../core/settings.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { ChunkSpan, Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'
 import { entriesIn } from './journal-rows.ts'
 import {
@@ -100,7 +100,7 @@ const refusing = async (
 
 /** Ends a refusal, and reports that. */
 const accepted = ({ index }: Follower, followed: FollowedShard, system: System): void => {
-  if (followed.refusal) tell(system, followed.shard, 'replication.back', { follower: index })
+  if (followed.refusal) emit(system, followed.shard, 'replication.back', { follower: index })
   followed.refusal = undefined
 }
 
@@ -117,7 +117,7 @@ const refused = (
     const reason = reasonText(error)
     const { description } = terms.replica
     system.logger.warn(`${description} is ${state} for shard ${shard.index}: ${reason}`)
-    tell(system, shard, 'replication.refused', { follower, state, reason })
+    emit(system, shard, 'replication.refused', { follower, state, reason })
   }
   followed.refusal = { ...refusal, until: system.clock.monotonic() + refusalMs }
 }
@@ -231,7 +231,7 @@ const sendChunk = async (
   const bytes = frames.reduce((sum, { payload }) => sum + frameBytes(payload.length), 0)
   followed.sent(last.lsn, bytes, last.time)
   const facts = { follower: follower.index, frames: frames.length, bytes, lsn: last.lsn }
-  tell(system, shard, 'replication.sent', facts)
+  emit(system, shard, 'replication.sent', facts)
   return 'sent'
 }
 

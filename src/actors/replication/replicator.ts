@@ -21,7 +21,7 @@ import {
 import type { ReplicaSession } from '../../storage/index.ts'
 import { isIgnored, isSettled } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { Follower } from './follower.ts'
 import { type Stepped, step } from './replica-step.ts'
 
@@ -152,7 +152,7 @@ const opened = async (follower: Follower, { signal }: Context): Promise<ReplicaS
 const succeeded = ({ follower }: State, { system }: Context): void => {
   if (follower.trouble !== undefined)
     for (const { shard } of follower.shards)
-      tell(system, shard, 'replication.back', { follower: follower.index })
+      emit(system, shard, 'replication.back', { follower: follower.index })
   follower.trouble = undefined
   follower.failures = 0
 }
@@ -170,7 +170,7 @@ const failed = (state: State, error: unknown, context: Context): State => {
   if (follower.trouble === undefined) {
     logger.warn(`${follower.terms.replica.description} does not take what is replicated: ${reason}`)
     for (const { shard } of follower.shards)
-      tell(context.system, shard, 'replication.away', { follower: follower.index, reason })
+      emit(context.system, shard, 'replication.away', { follower: follower.index, reason })
   }
   follower.trouble = error
   return arm(state, inMs, context)

@@ -88,7 +88,7 @@ export class ShardSnapshots {
   /** The bytes of the frames that were applied after that one. */
   #grownBytes = 0
   #lookAt = Number.POSITIVE_INFINITY
-  #told: (() => void) | undefined
+  #listener: (() => void) | undefined
 
   constructor(parts: SnapshotParts) {
     this.parts = parts
@@ -110,8 +110,8 @@ export class ShardSnapshots {
   }
 
   /** Sets the listener for changes that may call for a snapshot; it replaces the one before. */
-  listen(told: () => void): void {
-    this.#told = told
+  listen(listener: () => void): void {
+    this.#listener = listener
   }
 
   /** Takes in what the log is now. Frames that it has, and that are applied later, are counted. */
@@ -134,7 +134,7 @@ export class ShardSnapshots {
     this.#grownBytes += bytes
     if (this.logBytes < this.#lookAt) return
     this.#lookAt = Number.POSITIVE_INFINITY
-    this.#told?.()
+    this.#listener?.()
   }
 
   /**
@@ -145,14 +145,14 @@ export class ShardSnapshots {
     this.parts.space.noted(refusal)
     if (refusal?.code !== 'NO_SPACE') return
     this.isShort = true
-    this.#told?.()
+    this.#listener?.()
   }
 
   /** A snapshot that the log names cannot be used, for this reason. */
   damaged(error: KeelsonError): void {
     this.isDamaged = true
     this.failure = reasonText(error)
-    this.#told?.()
+    this.#listener?.()
   }
 
   /**

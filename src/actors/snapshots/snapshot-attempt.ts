@@ -7,7 +7,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { NamedSnapshot, SnapshotFacts } from '../../storage/index.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { SnapshotShard } from './snapshot-shard.ts'
 
@@ -42,14 +42,14 @@ export const makeSnapshot = async (
   const { system } = maker
   const began = system.clock.monotonic()
   try {
-    tell(system, shard, 'snapshot.started', { reason: terms.reason })
+    emit(system, shard, 'snapshot.started', { reason: terms.reason })
     const { epoch } = await shard.files.log().run('state', null)
     const facts = await written(shard, terms, maker)
     await named(shard, epoch, facts, maker)
     const { lsn, rows, bytes } = facts
     const tookMs = system.clock.monotonic() - began
     shard.snapshots.madeAt = system.clock.now()
-    tell(system, shard, 'snapshot.made', { lsn, rows, bytes, tookMs })
+    emit(system, shard, 'snapshot.made', { lsn, rows, bytes, tookMs })
     await release(shard, epoch, lsn, maker)
     return { lsn, bytes, sum: facts.sum }
   } finally {
@@ -183,7 +183,7 @@ const releaseSegments = async (
   if (worse) system.logger.warn(heldLine(shard), { shard: shard.index, ...worse })
   const { removed, removedBytes, firstLsn } = released
   if (removedBytes > 0)
-    tell(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })
+    emit(system, shard, 'log.released', { segments: removed, bytes: removedBytes, firstLsn })
   return released
 }
 

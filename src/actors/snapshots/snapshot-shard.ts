@@ -17,7 +17,7 @@ export type SnapshotShard = ProjectionShard & {
         readonly state: string
       }
     }
-    listen(told: () => void): void
+    listen(listener: () => void): void
     floor(viewOf: () => ReadView, logOf: () => LogHost): Promise<number>
     measured(bytes: number): object | undefined
   }

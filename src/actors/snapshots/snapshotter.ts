@@ -24,7 +24,7 @@ import { type Disk, type NamedSnapshot, pathIn, snapshotName } from '../../stora
 import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { SnapshotHealth } from './shard-snapshots.ts'
 import {
@@ -305,7 +305,7 @@ const failed = (state: State, error: unknown, context: Context): void => {
   state.failures++
   shard.snapshots.failures++
   shard.snapshots.failure = reason
-  tell(system, shard, 'snapshot.failed', { reason, failures: state.failures })
+  emit(system, shard, 'snapshot.failed', { reason, failures: state.failures })
   state.isHurried = isKeelsonError(error, 'BUSY') && error.details.reason === 'pinned'
   // The projection's rows are rebuilt, and this process starts again after that.
   if (isKeelsonError(error, 'CORRUPT') && error.details.file === undefined)

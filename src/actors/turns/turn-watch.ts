@@ -1,7 +1,7 @@
 /** The times of one turn while `turn.done` has a listener, and its place in a trace. */
 import { failedAs } from '../../errors.ts'
 import type { Process, Traced, TurnEnd } from '../../runtime/index.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { ActorShard } from './actor-shard.ts'
 import { type Identity, settingOf } from './memory.ts'
 import type { Run } from './turn-run.ts'
@@ -103,7 +103,7 @@ export class TurnWatch {
         this.#weight,
       )
     }
-    tell(kernel, shard, 'turn.done', {
+    emit(kernel, shard, 'turn.done', {
       entity: identity.entity,
       kind,
       seq: mark.seq,

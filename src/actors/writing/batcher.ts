@@ -30,7 +30,7 @@ import {
   isText,
 } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import type { WindowChange } from '../core/write-windows.ts'
 import type { AppendGroup } from '../log/appends.ts'
 import { flushed, leaveNow } from '../log/log-append.ts'
@@ -221,7 +221,7 @@ const report = (system: System, shard: WritingShard, { windowed, failure }: Ende
   const { group, namespace, since } = windowed
   // The group never left: all its callers gave up, or the log's writer died.
   if (group.takenAt === undefined) return
-  tell(system, shard, 'batcher.flushed', {
+  emit(system, shard, 'batcher.flushed', {
     namespace,
     writes: group.lengths.length,
     commands: group.weight,

@@ -18,7 +18,7 @@ import {
 import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts'
 import type { ReadView } from '../core/read-view.ts'
 import { shardName } from '../core/shard-name.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { removeEndedRows } from './row-removal.ts'
 import { type Submitted, submit } from './write-path.ts'
 import type { WritingShard } from './writing-shard.ts'
@@ -118,7 +118,7 @@ export const server: GenServer<Messages, State, WritingShard> = {
       }
       const [answer] = result.value.answers
       const keys = answer?.kind === 'removeExpired' ? answer.removed : 0
-      tell(context.system, state.shard, 'expiry.removed', { keys })
+      emit(context.system, state.shard, 'expiry.removed', { keys })
       return noReply(advance(state, context))
     },
     ended: (state, _, context) => {

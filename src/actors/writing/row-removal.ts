@@ -16,7 +16,7 @@ import {
   removalRows,
   utf8Length,
 } from '../../storage/index.ts'
-import { tell } from '../core/storage-events.ts'
+import { emit } from '../core/storage-events.ts'
 import { submit } from './write-path.ts'
 import type { WritingShard } from './writing-shard.ts'
 
@@ -52,7 +52,7 @@ export const removeEndedRows = async (
     await submit(system, shard, { units, options })
     place = next
     const rows = units.reduce((sum, { keys }) => sum + keys.length, 0)
-    tell(system, shard, 'entity.rowsRemoved', { rows })
+    emit(system, shard, 'entity.rowsRemoved', { rows })
   }
 }
 

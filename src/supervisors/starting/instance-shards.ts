@@ -2,7 +2,7 @@
  * The shards of an instance, before anything is known of their files. `instance.ts`, its only
  * importer, says the order of a start; here is what a shard is made of.
  */
-import { Allowance, type ClockJump, SnapshotTurns, tell, WriteWindows } from '../../actors/index.ts'
+import { Allowance, type ClockJump, SnapshotTurns, emit, WriteWindows } from '../../actors/index.ts'
 import type { System } from '../../runtime/index.ts'
 import { shardFolder } from '../../storage/index.ts'
 import { Shard } from '../tree/shard.ts'
@@ -47,7 +47,7 @@ export const instanceShards = (
 /** The machine's clock was set. Its operator has to know. */
 const clockJumped = (system: System, shard: Shard, jump: ClockJump): void => {
   const { jumpMs, aheadMs } = jump
-  tell(system, shard, 'clock.jumped', jump)
+  emit(system, shard, 'clock.jumped', jump)
   system.logger.warn(
     `the clock of the machine was set by ${jumpMs} ms: the time of shard ${shard.index} goes on as before, ${aheadMs} ms ahead of it; ${goesOn(aheadMs)}`,
     { shard: shard.index, jumpMs, aheadMs },

@@ -6,7 +6,7 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Access, Entities, Follower, tell } from '../../actors/index.ts'
+import { Access, Entities, Follower, emit } from '../../actors/index.ts'
 import { configError } from '../../errors.ts'
 import {
   createSystem,
@@ -77,7 +77,7 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
   let isStarting = true
   for (const shard of shards)
     shard.recovery.listen((recovery) => {
-      tell(system, shard, 'shard.recovering', recovery)
+      emit(system, shard, 'shard.recovering', recovery)
       if (isStarting) onProgress({ step: 'recovering', shard: shard.index, recovery })
     })
   try {

@@ -10,7 +10,7 @@ import {
   type Follower,
   Replicator,
   type ShardCore,
-  tell,
+  emit,
 } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -196,7 +196,7 @@ const openers: Record<Control.ReopenPart, Opener> = {
     }
     const phase = await shard.settled()
     if (phase.kind !== 'open') throw shard.unavailable()
-    tell(system, shard, 'shard.reopened', {})
+    emit(system, shard, 'shard.reopened', {})
     return true
   },
 

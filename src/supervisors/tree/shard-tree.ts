@@ -17,7 +17,7 @@ import {
   LmdbWriter,
   Snapshotter,
   shardName,
-  tell,
+  emit,
   WalWriter,
 } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
@@ -124,7 +124,7 @@ export const shardTree = (shard: Shard, entities: Entities, form: ShardForm): Ch
     // Followers that have given up, or were ended by hand, leave the projection `DEGRADED`.
     watched(below, names.shard(index), (system, { told }) => {
       const change = shard.projection.giveUp(told)
-      if (change) tell(system, shard, 'lmdb.mode', change)
+      if (change) emit(system, shard, 'lmdb.mode', change)
     }),
   ]
   return supervisor(
@@ -188,7 +188,7 @@ export const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => {
         })
       if (wasDown)
         void shard.settled().then(({ kind }) => {
-          if (kind === 'open') tell(system, shard, 'shard.reopened', {})
+          if (kind === 'open') emit(system, shard, 'shard.reopened', {})
         })
       return result
     },
@@ -218,7 +218,7 @@ const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void):
     // A shard that was down may be reopening by now: it must not go down again for its old end.
     if (wasDown || shard.phase.kind === 'down') return
     if (byHand) endedByHand()
-    if (shard.goDown(told)) tell(system, shard, 'shard.down', { reason: told })
+    if (shard.goDown(told)) emit(system, shard, 'shard.down', { reason: told })
   })
 }
 
