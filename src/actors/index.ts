@@ -62,13 +62,13 @@ export { type CoreParts, ShardCore, type ShardPhase, shardAt } from './core/shar
 export { defaultInstance, instanceName, shardName } from './core/shard-name.ts'
 export type { ClockJump } from './core/shard-time.ts'
 export {
+  emit,
   type ModeChange,
   type ProjectionMode,
   type SetAside,
   type ShardFacts,
   type SnapshotReason,
   type StorageEvents,
-  emit,
 } from './core/storage-events.ts'
 export { WriteWindows } from './core/write-windows.ts'
 export {

@@ -59,14 +59,14 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   const { appliedLsn } = shard
   const kept = new BlobExtents()
   for (const other of [pinned, young]) kept.addAll(other)
-  await telling(parts, markLogged(view, firstLsn, kept, shard.parts.clock))
+  await reportingDamage(parts, markLogged(view, firstLsn, kept, shard.parts.clock))
   await markLog(shard.files.log(), appliedLsn + 1, durableLsn, kept)
   const before = segments.filter((segment) => hasDead(kept, segment, active))
   // Values and snapshots refer to blobs whose frames the log has given back. They are read only if
   // something would be freed. A value that is replaced during the sweep is in the last snapshot, or
   // its frame was in the log when this sweep began.
   if (before.length > 0) {
-    await telling(parts, markRows(view, kept, shard.parts.clock))
+    await reportingDamage(parts, markRows(view, kept, shard.parts.clock))
     await shard.snapshots.addBlobs(kept, signal)
   }
   let cleared = 0
@@ -90,7 +90,10 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
  * Waits for the marking. A damaged row is reported, so that the projection is rebuilt; not by a
  * sweep whose process was killed, which has no word in what comes after it.
  */
-const telling = async ({ shard, signal }: SweepParts, marked: Promise<void>): Promise<void> => {
+const reportingDamage = async (
+  { shard, signal }: SweepParts,
+  marked: Promise<void>,
+): Promise<void> => {
   try {
     await marked
   } catch (error) {

@@ -123,8 +123,9 @@ const filled = async (
     cuts.push(...(consistent ? await cutTogether(parts) : await cutEach(parts)))
     const copies: ShardCopy[] = []
     for (const { shard, log } of cuts) {
-      const told = onProgress && ((done: Progress) => onProgress({ ...done, shard: shard.index }))
-      copies.push(await copied(parts, dir, shard, log, told))
+      const onShardProgress =
+        onProgress && ((done: Progress) => onProgress({ ...done, shard: shard.index }))
+      copies.push(await copied(parts, dir, shard, log, onShardProgress))
     }
     await folder.finish({ at, consistent, shards: copies })
     return { dir, at, consistent, shards: copies.map(shardReport) }

@@ -56,7 +56,7 @@ import {
   type Outcome,
   type Outcomes,
   type ShardWork,
-  told,
+  withOutcome,
 } from './shard-outcomes.ts'
 import { drained } from './write-pause.ts'
 
@@ -197,7 +197,7 @@ export const server: GenServer<Messages, State, Options> = {
     reopen: (state, { shard: index, part }, context) => {
       const shard = state.shards[index]
       const reopened = (here: ControlShard) => state.reopen(here, part)
-      if (shard) answer(context.from, told('reopen', shard, context.system, reopened))
+      if (shard) answer(context.from, withOutcome('reopen', shard, context.system, reopened))
       else context.from.fail(noShard(index))
       return noReply(state)
     },

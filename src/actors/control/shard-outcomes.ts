@@ -4,7 +4,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { type StorageEvents, emit } from '../core/storage-events.ts'
+import { emit, type StorageEvents } from '../core/storage-events.ts'
 import type { ControlShard } from './control-shard.ts'
 
 /** The outcome of one shard. */
@@ -41,7 +41,7 @@ export const eachShard = async <O extends Outcome = Outcome>(
     const shard = shards[index]
     try {
       if (!shard) throw noShard(index)
-      const answer = await told<unknown>(request, shard, system, act)
+      const answer = await withOutcome<unknown>(request, shard, system, act)
       return { ...(answer as object), shard: index, ok: true }
     } catch (error) {
       return { shard: index, ok: false, error: shardError(shard, error) }
@@ -51,23 +51,23 @@ export const eachShard = async <O extends Outcome = Outcome>(
 }
 
 /** Runs `act` on a shard, and emits its outcome as an event. */
-export const told = async <T>(
+export const withOutcome = async <T>(
   request: Request,
   shard: ControlShard,
   system: System,
   act: (shard: ControlShard) => Promise<T>,
 ): Promise<T> => {
   const since = system.clock.monotonic()
-  const tellOf = (result: string): void => {
+  const emitOutcome = (result: string): void => {
     const tookMs = system.clock.monotonic() - since
     emit(system, shard, 'control.outcome', { request, result, tookMs })
   }
   try {
     const done = await act(shard)
-    tellOf('ok')
+    emitOutcome('ok')
     return done
   } catch (error) {
-    tellOf(shardError(shard, error).code)
+    emitOutcome(shardError(shard, error).code)
     throw error
   }
 }

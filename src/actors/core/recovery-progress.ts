@@ -17,7 +17,7 @@ export type RecoveryProgress = {
 }
 
 /** A listener hears of progress once in so many ms: of a short recovery it hears nothing. */
-const tellMs = 1_000
+const reportMs = 1_000
 
 type Listener = (progress: RecoveryProgress) => void
 
@@ -25,7 +25,7 @@ type Listener = (progress: RecoveryProgress) => void
 export class Recovery {
   readonly #clock: Clock
   #began = 0
-  #toldAt = 0
+  #reportedAt = 0
   #present: RecoveryProgress | undefined
   #listener: Listener | undefined
 
@@ -46,7 +46,7 @@ export class Recovery {
   /** A part of a recovery begins. */
   begin(source: RecoveryProgress['source'], bytesOfAll: number): void {
     this.#began = this.#clock.monotonic()
-    this.#toldAt = this.#began
+    this.#reportedAt = this.#began
     this.#present = { source, count: 0, bytes: 0, bytesOfAll, bytesPerSecond: 0 }
   }
 
@@ -57,8 +57,8 @@ export class Recovery {
     const ms = now - this.#began
     const bytesPerSecond = ms > 0 ? Math.round((1_000 * bytes) / ms) : 0
     this.#present = { ...this.#present, count, bytes, bytesPerSecond }
-    if (now - this.#toldAt < tellMs) return
-    this.#toldAt = now
+    if (now - this.#reportedAt < reportMs) return
+    this.#reportedAt = now
     this.#listener?.(this.#present)
   }
 

@@ -94,8 +94,8 @@ export class Refusals {
 
   /** The reason why a process that must end waits no longer: its turns wait for space. */
   get cutOff(): KeelsonError | undefined {
-    const { refusal, toldToEndAt } = this.#process
-    return toldToEndAt === undefined ? undefined : refusal?.()
+    const { refusal, shutdownAt } = this.#process
+    return shutdownAt === undefined ? undefined : refusal?.()
   }
 
   /** Resolves when `work` is done, nothing can become durable for now, or the process is cut off. */
@@ -105,7 +105,7 @@ export class Refusals {
       this.#cutOff = () => {
         if (this.cutOff) resolve()
       }
-      this.#process.onceToldToEnd(this.#cutOff)
+      this.#process.onceShutdown(this.#cutOff)
       void done.then(() => resolve())
     })
   }

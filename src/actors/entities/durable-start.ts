@@ -112,7 +112,7 @@ export const startDurableWorker = (
     },
     blocks: (reason) => {
       entities.trouble.blockedWorkers.set(id, reason)
-      entities.tellBlocked(entity, reason)
+      entities.emitBlocked(entity, reason)
     },
     removed: () => undefined,
   }

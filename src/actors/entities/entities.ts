@@ -119,7 +119,7 @@ export class Entities {
   }
 
   /** Says in the log and on the bus that an actor is blocked. */
-  tellBlocked(entity: string, error: KeelsonError): void {
+  emitBlocked(entity: string, error: KeelsonError): void {
     this.system.logger.warn(reasonText(error), { reason: error })
     emit(this.system, this.shardOf(entity), 'entity.blocked', { entity, error })
   }
@@ -141,13 +141,13 @@ export class Entities {
 
   /** Durable actors can be asked that could not before. */
   woke(): void {
-    for (const told of this.#onRuns) told()
+    for (const listener of this.#onRuns) listener()
   }
 
-  /** Calls `told` when a kind or a worker begins to run. Returns a function that ends this. */
-  onRuns(told: () => void): () => void {
-    this.#onRuns.add(told)
-    return () => this.#onRuns.delete(told)
+  /** Calls `listener` when a kind or a worker begins to run. Returns a function that ends this. */
+  onRuns(listener: () => void): () => void {
+    this.#onRuns.add(listener)
+    return () => this.#onRuns.delete(listener)
   }
 
   /** The process of a kind begins. The function that is returned ends that. */

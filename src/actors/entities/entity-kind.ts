@@ -235,7 +235,7 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
 
 /** Logged once, however often its process begins until it is unblocked. */
 const block = ({ entities, terms, blocked }: State, id: string, reason: KeelsonError): void => {
-  if (!blocked.has(id)) entities.tellBlocked(entities.identity(terms.kind, id).entity, reason)
+  if (!blocked.has(id)) entities.emitBlocked(entities.identity(terms.kind, id).entity, reason)
   blocked.set(id, reason)
 }
 

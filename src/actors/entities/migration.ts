@@ -106,17 +106,17 @@ class Migration {
           await this.#begin(shard, id)
           await this.#slice.spent()
         }
-        this.#tell(shard)
+        this.#report(shard)
         await this.#slice.spent()
       }
     } finally {
       await Promise.all(this.#writing)
     }
     if (this.#failure) throw this.#failure.error
-    this.#tell(shard)
+    this.#report(shard)
   }
 
-  #tell({ index }: ActorShard): void {
+  #report({ index }: ActorShard): void {
     this.#options.onProgress?.({ shard: index, ...this.#counts })
   }
 

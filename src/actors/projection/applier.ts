@@ -210,8 +210,8 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       if (state.mode === 'open') takeAll(state, context)
       return noReply(state)
     },
-    projected: (state, told, context) => {
-      const lsn = shownOf(state, told)
+    projected: (state, notice, context) => {
+      const lsn = shownOf(state, notice)
       const isNews = lsn > state.shownLsn
       state.shownLsn = Math.max(state.shownLsn, lsn)
       if (state.mode === 'waiting') {

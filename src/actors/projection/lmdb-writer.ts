@@ -42,6 +42,7 @@ import {
   act,
   committed,
   continueReconcile,
+  emitLag,
   hold,
   projectingOf,
   reconcile,
@@ -52,7 +53,6 @@ import {
   settle,
   step,
   stepLater,
-  tellLag,
   wait,
 } from './projection-writing.ts'
 import type { Suspension } from './suspensions.ts'
@@ -227,7 +227,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       const error = new KeelsonError('DISCARDED', 'a discard ended the wait for the projection')
       state.waiters.fail(error)
       emit(context.system, state.shard, 'lmdb.discarded', { references: discarded })
-      tellLag(state, context)
+      emitLag(state, context)
       return reply(discarded, step(state, context))
     },
     describe: (state) => reply(descriptionOf(state), state),
@@ -244,7 +244,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
     enqueueProjectionOutbox: (state, frames, context) => {
       const isNews = state.feed.enqueue(frames, context.system.clock.monotonic())
       if (isNews) reportSource(state, context)
-      tellLag(state, context)
+      emitLag(state, context)
       return noReply(isNews || !state.flushTimer ? step(state, context) : state)
     },
     makeRoom: (state, _, context) =>

@@ -41,7 +41,7 @@ export const openProjection = async (
   opener: Opener,
 ): Promise<ProjectionStore> => {
   const { clock } = opener.system
-  tellDamage(shard, opener)
+  logDamage(shard, opener)
   const endsAt = clock.monotonic() + shard.parts.settings.deadlineMs
   for (;;) {
     try {
@@ -57,7 +57,7 @@ export const openProjection = async (
 }
 
 /** Nothing is lost with a damaged projection. But the disk may be failing. */
-const tellDamage = ({ index, files }: ProjectionShard, { system }: Opener): void => {
+const logDamage = ({ index, files }: ProjectionShard, { system }: Opener): void => {
   const damage = files.takeDamage()
   if (damage === undefined) return
   system.logger.warn(`the projection of shard ${index} is damaged, and built anew: ${damage}`, {

@@ -14,7 +14,7 @@ import {
   type Rows,
   walkedOnce,
 } from '../../storage/index.ts'
-import { isHeard, emit } from '../core/storage-events.ts'
+import { emit, isHeard } from '../core/storage-events.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as Applier from './applier.ts'
 import type { AfterFlush } from './derived-queue.ts'
@@ -201,7 +201,7 @@ export const committed = (state: State, result: Settled<void>, context: Context)
   state.committing = undefined
   // The outcome of the commit is unknown: the next incarnation reads it from the projection.
   if (!result.ok && isKeelsonError(result.error, 'SHARD_DOWN')) throw result.error
-  if (commit) tellFlushed(state, commit, result, context)
+  if (commit) emitFlushed(state, commit, result, context)
   if (!result.ok) failed(state, commit, result.error, context)
   else if (commit) succeeded(state, commit, context)
 }
@@ -217,7 +217,7 @@ const succeeded = (state: State, { frames, walked }: Commit, context: Context): 
   if (state.rows?.hints.locks) state.rows = undefined
   if (state.shard.projection.flushed()) heal(state, context)
   reportSource(state, context)
-  tellLag(state, context)
+  emitLag(state, context)
   settle(state, context)
 }
 
@@ -274,7 +274,7 @@ export const heal = (state: State, context: Context): void => {
   reportSource(state, context)
 }
 
-const tellFlushed = (
+const emitFlushed = (
   { shard, feed }: State,
   { frames, derived, since }: Commit,
   result: Settled<void>,
@@ -293,7 +293,7 @@ const tellFlushed = (
 }
 
 /** Emits the lag and the load of the outbox. */
-export const tellLag = ({ shard, feed }: State, { system }: Context): void => {
+export const emitLag = ({ shard, feed }: State, { system }: Context): void => {
   shard.projection.reached(feed.targetLsn, feed.projectedLsn)
   if (!isHeard(system, 'lmdb.lag')) return
   const { references, bytes, tailing } = feed.load

@@ -60,12 +60,12 @@ export const server: GenServer<Messages, State, Follower> = {
       // The unfinished step of a killed process must not go on beside this one.
       await follower.session?.close()
       follower.session = undefined
-      let isTold = false
+      let isNotified = false
       follower.wake = () => {
-        if (isTold) return
-        isTold = true
+        if (isNotified) return
+        isNotified = true
         context.system.clock.soon(() => {
-          isTold = false
+          isNotified = false
           send(context.self, 'look')
         })
       }

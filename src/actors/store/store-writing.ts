@@ -281,15 +281,15 @@ export class StoreWriting {
   ): BatchAnswer | Promise<BatchAnswer> {
     const stored = valueIn(answer)
     if (!stored) return answerTo(command, answer, undefined)
-    const told = (error: unknown): unknown => placed(error, where)
+    const withPlace = (error: unknown): unknown => placed(error, where)
     try {
       if (isReadAtOnce(stored)) return answerTo(command, answer, decodedValue(shard, stored))
     } catch (error) {
-      throw told(error)
+      throw withPlace(error)
     }
     return loadValue(this.#system, shard, stored).then(
       (value) => answerTo(command, answer, value),
-      (error: unknown) => Promise.reject(told(error)),
+      (error: unknown) => Promise.reject(withPlace(error)),
     )
   }
 }

@@ -13,8 +13,8 @@ import { realView } from '../../storage/index.ts'
  */
 export type ByteSource = AsyncIterable<Uint8Array | string> | Iterable<Uint8Array | string>
 
-/** Registers `tell` for the end of the consumer. Returns a function that unregisters it. */
-export type WatchTaker = (tell: (reason: unknown) => void) => () => void
+/** Registers `onEnd` for the end of the consumer. Returns a function that unregisters it. */
+export type WatchTaker = (onEnd: (reason: unknown) => void) => () => void
 
 /**
  * The chunks of a source. The source is ended with the iteration. @throws the source's errors, and

@@ -107,7 +107,7 @@ const blobOf = async (
     const back = writes.length < piecesMax ? undefined : await writes.shift()
     return back?.bytes ?? new Uint8Array(pieceBytes)
   }
-  const untilGone: WatchTaker = (tell) => system.monitor(store, (reason) => tell(ended(reason)))
+  const untilGone: WatchTaker = (onEnd) => system.monitor(store, (reason) => onEnd(ended(reason)))
   try {
     let length = 0
     // A failure in the loop ends the source too.
@@ -115,7 +115,7 @@ const blobOf = async (
       length += bytes.length
       if (size !== undefined && length > size) throw otherSize(size, 'more')
       const writing = run('streamWrite', { stream: await opened(), bytes, isGiven: true })
-      writing.catch(toldLater)
+      writing.catch(handledLater)
       writes.push(writing)
     }
     if (size !== undefined && length < size) throw otherSize(size, length)
@@ -128,7 +128,7 @@ const blobOf = async (
 }
 
 /** The rejection is handled where the same promise is awaited later. */
-const toldLater = (): void => undefined
+const handledLater = (): void => undefined
 
 const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', 'The stream is not as long as was said.', {
@@ -271,7 +271,7 @@ async function* blobBytes(
   const read = (bytes: Uint8Array = new Uint8Array(Math.min(pieceBytes, ref.size))) => {
     const request = { reading, bytes, isGiven: true }
     const reads = BlobStore.stream(store, 'readNext', request).catch(goneDown)
-    reads.catch(toldLater)
+    reads.catch(handledLater)
     return reads
   }
   let isOpen = true

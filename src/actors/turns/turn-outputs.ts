@@ -28,8 +28,8 @@ export interface Ended {
       readonly unsure: KeelsonError | undefined
     }
   }
-  /** The process has ended. Calls `tell` when other processes may know. */
-  hasEnded(tell: () => void): void
+  /** The process has ended. Calls `notify` when other processes may know. */
+  hasEnded(notify: () => void): void
 }
 
 /** The port of one durable actor. */
@@ -38,7 +38,7 @@ export class TurnOutputs implements Outputs {
   readonly #log: TurnLog
   readonly #self: Ref
   readonly #actor: Ended
-  #isTold = false
+  #isNotified = false
   #open: LoggedTurn | undefined
 
   constructor(log: TurnLog, self: Ref, actor: Ended) {
@@ -87,7 +87,7 @@ export class TurnOutputs implements Outputs {
     if (call.isSettled) return
     if (!isOwed) call.fail(neverLeft(call))
     // The notice of its end has left without this caller: a dead holder fails the call.
-    else if (this.#isTold) call.handTo(this.#self)
+    else if (this.#isNotified) call.handTo(this.#self)
     else list?.add(call)
   }
 
@@ -127,12 +127,12 @@ export class TurnOutputs implements Outputs {
   }
 
   /** Nothing leaves of a turn in which the process ended. The notice of its end waits. */
-  ended(tell: () => void): void {
+  ended(notify: () => void): void {
     this.#open?.drop()
     this.#open = undefined
     this.#actor.hasEnded(() => {
-      this.#isTold = true
-      tell()
+      this.#isNotified = true
+      notify()
     })
   }
 }

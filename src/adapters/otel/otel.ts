@@ -73,9 +73,9 @@ export const tracing = (
   const end = traceWith(system, new SystemTracer(spans, shards))
   const { events } = system
   const listeners = {
-    'wal.commit': (event: Told<'wal.commit'>) => shards.committed(event),
-    'applier.applied': (event: Told<'applier.applied'>) => shards.applied(event),
-    'lmdb.flushed': (event: Told<'lmdb.flushed'>) => shards.flushed(event),
+    'wal.commit': (event: EventOf<'wal.commit'>) => shards.committed(event),
+    'applier.applied': (event: EventOf<'applier.applied'>) => shards.applied(event),
+    'lmdb.flushed': (event: EventOf<'lmdb.flushed'>) => shards.flushed(event),
   }
   events.on('wal.commit', listeners['wal.commit'])
   events.on('applier.applied', listeners['applier.applied'])
@@ -112,7 +112,7 @@ const ended = (span: Span | undefined, at?: number): void => {
   }
 }
 
-type Told<K extends keyof StorageEvents> = Parameters<StorageEvents[K]>[0]
+type EventOf<K extends keyof StorageEvents> = Parameters<StorageEvents[K]>[0]
 
 /** The key of the span that caused the work at hand from another trace. */
 const causeKey = createContextKey('keelson.cause')
@@ -208,7 +208,7 @@ const traced = <Facts>(span: Span, over: (facts: Facts) => void): Traced<Facts> 
 }
 
 type Turn = { readonly lsn: number; readonly context: SpanContext }
-type Commit = Told<'wal.commit'> & { readonly firstLsn: number }
+type Commit = EventOf<'wal.commit'> & { readonly firstLsn: number }
 
 /** A shard whose commits and projections get links to their turns. */
 type Shard = {
@@ -248,14 +248,14 @@ class Shards {
     if (shard.toProject.length < linksMax) shard.toProject.push(turn)
   }
 
-  committed(event: Told<'wal.commit'>): void {
+  committed(event: EventOf<'wal.commit'>): void {
     const shard = this.#of(event)
     shard.commits.push({ ...event, firstLsn: shard.durableLsn + 1 })
     shard.durableLsn = event.durableLsn
   }
 
   /** The callers of these frames have their answers: their turns are durable. */
-  applied(event: Told<'applier.applied'>): void {
+  applied(event: EventOf<'applier.applied'>): void {
     const shard = this.#of(event)
     const isApplied = ({ durableLsn }: Commit): boolean => durableLsn <= event.appliedLsn
     const done = shard.commits.filter(isApplied)
@@ -270,7 +270,7 @@ class Shards {
     shard.toCommit = shard.toCommit.filter(({ lsn }) => lsn > durableLsn)
   }
 
-  flushed(event: Told<'lmdb.flushed'>): void {
+  flushed(event: EventOf<'lmdb.flushed'>): void {
     const shard = this.#of(event)
     const { at, durationMs, rows, projectedLsn } = event
     const turns = shard.toProject.filter(({ lsn }) => lsn <= projectedLsn)

@@ -217,7 +217,7 @@ export class QueueLife {
       const claims = await this.#apply(batch)
       this.#failures = 0
       for (const claim of claims) this.#start(claim)
-      for (const end of batch.ends) this.#tellEnd(end)
+      for (const end of batch.ends) this.#emitEnd(end)
       if (this.#isOwing || this.#sweep.from !== undefined) this.#rouse()
       this.#setTimer()
     } catch (error) {
@@ -295,7 +295,7 @@ export class QueueLife {
 
   async #refused({ requests, ends }: Batch, error: unknown): Promise<void> {
     if (this.#work.signal.aborted) return
-    this.#tell('queue.refused', { error })
+    this.#emit('queue.refused', { error })
     this.#ends.unshift(...ends)
     const parts = requests.length + ends.length
     if (isKeelsonError(error, 'TOO_LARGE') && parts !== 1) {
@@ -314,7 +314,7 @@ export class QueueLife {
       try {
         return await this.open(this.#work.now())
       } catch (error) {
-        this.#tell('queue.refused', { error })
+        this.#emit('queue.refused', { error })
         await this.#pause()
       }
   }
@@ -340,7 +340,7 @@ export class QueueLife {
     const key = `queue/${name}/${this.#state.birth}/${claim.number}`
     const job = new JobTry(app, key, claim, now)
     this.#running.set(claim.number, job)
-    this.#tell('queue.started', { id: String(claim.number), attempt: claim.attempt })
+    this.#emit('queue.started', { id: String(claim.number), attempt: claim.attempt })
     const cancel =
       timeoutMs === undefined
         ? undefined
@@ -368,7 +368,7 @@ export class QueueLife {
     const thrown = new KeelsonError('TIMEOUT', `job ${id} has taken longer than ${timeoutMs} ms`)
     this.#overdue.add(job)
     this.#ended({ job, error: { thrown } })
-    this.#tell('queue.overdue', { id: String(id), attempt: job.attempt })
+    this.#emit('queue.overdue', { id: String(id), attempt: job.attempt })
     job.abort(thrown)
   }
 
@@ -381,14 +381,14 @@ export class QueueLife {
     this.#rouse()
   }
 
-  #tellEnd({ job, error, retryAt }: End): void {
+  #emitEnd({ job, error, retryAt }: End): void {
     const { number, attempt } = job.claim
     const id = String(number)
     const thrown = error?.thrown
     const outcome = error === undefined ? 'done' : 'failed'
     this.#noteFailing(id, attempt, retryAt, thrown)
-    this.#tell('queue.ended', { id, attempt, outcome, error: thrown })
-    if (error) this.#tell('queue.failed', { id, attempt, retryAt, error: thrown })
+    this.#emit('queue.ended', { id, attempt, outcome, error: thrown })
+    if (error) this.#emit('queue.failed', { id, attempt, retryAt, error: thrown })
   }
 
   /** A job that is tried again is a trouble of the instance until its try succeeds, or it is dead. */
@@ -405,13 +405,13 @@ export class QueueLife {
     trouble.fails(id, failed, this.#system.clock.now(), owner)
   }
 
-  #tell<K extends keyof QueueEvents>(
+  #emit<K extends keyof QueueEvents>(
     event: K,
     facts: Omit<Parameters<QueueEvents[K]>[0], 'queue' | 'at'>,
   ): void {
     const { events } = this.#system
     if (events.listenerCount(event) === 0) return
-    const emit = events.emit.bind(events) as (name: string, told: object) => boolean
+    const emit = events.emit.bind(events) as (name: string, payload: object) => boolean
     emit(event, { queue: this.#terms.name, at: this.#system.clock.now(), ...facts })
   }
 }

@@ -69,21 +69,23 @@ export type QueueContext = DurableContext<QueueMessages, unknown, QueueState>
 /** The work of a queue beside its mailbox. */
 export type QueueWork = Life<QueueMessages, unknown, QueueState>
 
-type Told<Facts> = (event: { readonly queue: string; readonly at: number } & Facts) => void
+type Listener<Facts> = (event: { readonly queue: string; readonly at: number } & Facts) => void
 type Tried = { readonly id: string; readonly attempt: number }
 
 /** The events of queues, on the bus of their System. */
 export interface QueueEvents {
   /** A try begins: its claim is durable. */
-  'queue.started': Told<Tried>
+  'queue.started': Listener<Tried>
   /** A try has ended, and that is durable. */
-  'queue.ended': Told<Tried & { readonly outcome: 'done' | 'failed'; readonly error: unknown }>
+  'queue.ended': Listener<Tried & { readonly outcome: 'done' | 'failed'; readonly error: unknown }>
   /** A try failed, and that is durable. Without `retryAt`, in ms since 1970, the job is dead. */
-  'queue.failed': Told<Tried & { readonly retryAt: number | undefined; readonly error: unknown }>
+  'queue.failed': Listener<
+    Tried & { readonly retryAt: number | undefined; readonly error: unknown }
+  >
   /** A handler has not ended at the end of its time. */
-  'queue.overdue': Told<Tried>
+  'queue.overdue': Listener<Tried>
   /** A turn was refused, and is made again. */
-  'queue.refused': Told<{ readonly error: unknown }>
+  'queue.refused': Listener<{ readonly error: unknown }>
 }
 
 declare module '../../runtime/words/app-context.ts' {

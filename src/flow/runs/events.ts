@@ -8,29 +8,29 @@ import type { OperationKind } from './record.ts'
 /** The run of an event, and its time in ms since 1970. */
 export type RunFacts = { readonly type: string; readonly id: string; readonly at: number }
 
-type Told<Facts = object> = (event: RunFacts & Facts) => void
+type Listener<Facts = object> = (event: RunFacts & Facts) => void
 
 /** The events of runs. Each comes after its turn is durable, and is lost if a crash comes first. */
 export interface FlowEvents {
-  'flow.started': Told
+  'flow.started': Listener
   /** An operation has its outcome, after so many tries. */
-  'flow.step': Told<{
+  'flow.step': Listener<{
     readonly key: string
     readonly kind: OperationKind
     readonly tries: number
     readonly outcome: 'ok' | 'error'
   }>
   /** A step failed for the `tries`th time. Without `retryAt`, in ms since 1970, it was its last try. */
-  'flow.failed': Told<{
+  'flow.failed': Listener<{
     readonly key: string
     readonly tries: number
     readonly retryAt: number | undefined
     readonly error: KeptError
   }>
   /** `startedAt`: when the run began, in ms since 1970. */
-  'flow.ended': Told<{ readonly end: RunEnd; readonly startedAt: number }>
+  'flow.ended': Listener<{ readonly end: RunEnd; readonly startedAt: number }>
   /** The run does not go on until `retry` or `settle`. */
-  'flow.blocked': Told<{ readonly error: KeptError }>
+  'flow.blocked': Listener<{ readonly error: KeptError }>
 }
 
 declare module '../../runtime/words/app-context.ts' {

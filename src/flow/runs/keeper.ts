@@ -83,17 +83,17 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
   kind: 'flow_keeper',
   init: (workflows, context) => {
     const own = context.to(context.self)
-    const told = ({ entity, reason }: { entity: string; reason: unknown }): void => {
+    const listener = ({ entity, reason }: { entity: string; reason: unknown }): void => {
       const [kind = '', id = ''] = splitOnce(entity)
       const type = workflows.find(({ name }) => runKind(name) === kind)?.name
       if (type !== undefined && !isOrderly(reason as never))
         context.cast(own, 'ended', { type, id })
     }
     const events = context.system.events as never as Bus
-    events.on('entity.ended', told)
+    events.on('entity.ended', listener)
     const { reports } = (context.app as AppContext)[durableActors].entities
     const left = (): void => {
-      events.removeListener('entity.ended', told)
+      events.removeListener('entity.ended', listener)
       reports.delete('flow')
     }
     reports.set('flow', () => flowHealth(context as never, workflows))
@@ -138,8 +138,8 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
 }
 
 type Bus = {
-  on(event: string, told: (event: never) => void): void
-  removeListener(event: string, told: (event: never) => void): void
+  on(event: string, listener: (event: never) => void): void
+  removeListener(event: string, listener: (event: never) => void): void
 }
 
 const splitOnce = (entity: string): readonly string[] => {

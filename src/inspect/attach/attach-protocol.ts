@@ -43,12 +43,12 @@ export type Request = { readonly id: number } & (
  * An answer; a line that nothing asked for; a line of the log; or the last line, with the reason of
  * the end.
  */
-export type Told =
+export type Outgoing =
   | ({ readonly id: number } & Omit<Answer, 'feed'>)
   | { readonly id: number; readonly completion: Completion }
   | { readonly id: number; readonly answer: unknown }
   | { readonly id: number; readonly refusal: Refusal }
-  | { readonly tell: string }
+  | { readonly line: string }
   | { readonly log: string }
   | { readonly end: { readonly code: string; readonly message: string } }
 
@@ -56,7 +56,7 @@ export type Told =
 export const lineMax = 1024 * 1024
 
 /** A message as its line. */
-export const lineOf = (message: Greeting | Opening | Request | Told): string =>
+export const lineOf = (message: Greeting | Opening | Request | Outgoing): string =>
   `${JSON.stringify(message)}\n`
 
 const lineFeed = 0x0a

@@ -29,9 +29,9 @@ import {
   lineMax,
   lineOf,
   MessageReader,
+  type Outgoing,
   otherProtocol,
   protocol,
-  type Told,
 } from './attach-protocol.ts'
 import type { Socket } from './attach-socket.ts'
 import { feedLog } from './log-feed.ts'
@@ -83,7 +83,7 @@ export const server: GenServer<Messages, State, Attachment> = {
     socket.on('close', () => context.exit(self, 'normal'))
     if (socket.destroyed) return stop('normal')
     signal.addEventListener('abort', () => cut(socket, endOf(signal.reason)), { once: true })
-    tell(socket, lineOf({ protocol, version: packageVersion(), dir: app.dir, pid: process.pid }))
+    write(socket, lineOf({ protocol, version: packageVersion(), dir: app.dir, pid: process.pid }))
     return { ...attachment, reader: new MessageReader(lineMax), session: undefined, running: 0 }
   },
 
@@ -121,7 +121,7 @@ const take = (
     return
   }
   if (session instanceof Observer) {
-    void session.answer(message).then((told) => say(socket, told))
+    void session.answer(message).then((message) => say(socket, message))
     return
   }
   const { id, run, complete } = message
@@ -146,7 +146,7 @@ const opened = (
   // A slip at a prompt must not end the service: a rejection that is not handled is printed.
   const release = processEnvironment().onStrayRejection((reason) => {
     logger.error(`a rejected promise was not handled: ${errorText(reason)}`, { reason })
-    say(socket, { tell: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
+    say(socket, { line: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
   })
   logger.info(`${title} is attached`)
   const endOfLog = message.log === true ? logFor(socket, context.system) : undefined
@@ -199,7 +199,7 @@ const consoleOf = (socket: Socket, colours: boolean): Console => {
   const output = new Writable({
     decodeStrings: false,
     write: (text: string, _, written) => {
-      say(socket, { tell: shortened(text.replace(/\n$/, '')) })
+      say(socket, { line: shortened(text.replace(/\n$/, '')) })
       written()
     },
   })
@@ -222,7 +222,7 @@ const answer = async (
   const { feed, text, ...others } = await session.run(source)
   state.running--
   say(socket, { id, ...others, text: text && shortened(text) })
-  feed?.show((line) => say(socket, { tell: line }))
+  feed?.show((line) => say(socket, { line }))
 }
 
 const shortened = (text: string): string =>
@@ -230,9 +230,9 @@ const shortened = (text: string): string =>
     ? text
     : `${text.slice(0, textMax)}\n… and ${text.length - textMax} characters more`
 
-const say = (socket: Socket, told: Told): void => tell(socket, lineOf(told))
+const say = (socket: Socket, message: Outgoing): void => write(socket, lineOf(message))
 
-const tell = (socket: Socket, line: string): void => {
+const write = (socket: Socket, line: string): void => {
   if (socket.destroyed) return
   socket.write(line)
   if (socket.writableLength > waitingMax) socket.destroy()

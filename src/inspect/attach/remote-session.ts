@@ -10,9 +10,9 @@ import {
   lineOf,
   MessageReader,
   type Opening,
+  type Outgoing,
   otherProtocol,
   protocol,
-  type Told,
 } from './attach-protocol.ts'
 import { connectIn, type Socket } from './attach-socket.ts'
 
@@ -83,12 +83,13 @@ export class RemoteSession implements Session {
 
   /** The answer to a question or an action, while observing. @throws KeelsonError its refusal */
   async ask(request: Asked): Promise<unknown> {
-    const told = await this.#asked<{ answer: unknown; refusal?: Refusal }>((id) => ({
+    const message = await this.#asked<{ answer: unknown; refusal?: Refusal }>((id) => ({
       id,
       ...request,
     }))
-    if (told.refusal) throw new KeelsonError(told.refusal.code as ErrorCode, told.refusal.message)
-    return told.answer
+    if (message.refusal)
+      throw new KeelsonError(message.refusal.code as ErrorCode, message.refusal.message)
+    return message.answer
   }
 
   /** Calls `print` with each line that nothing asked for. */
@@ -128,7 +129,7 @@ export class RemoteSession implements Session {
         const greeted = this.#greeted
         this.#greeted = undefined
         if (greeted) greeted(message as Greeting)
-        else this.#told(message as Told)
+        else this.#received(message as Outgoing)
       }
     } catch (error) {
       this.#end(error as KeelsonError)
@@ -136,14 +137,14 @@ export class RemoteSession implements Session {
     }
   }
 
-  #told(told: Told): void {
-    if ('tell' in told) this.#onLine(told.tell)
-    else if ('log' in told) this.#onLog(told.log)
-    else if ('end' in told)
-      this.#end(new KeelsonError(told.end.code as ErrorCode, told.end.message))
+  #received(message: Outgoing): void {
+    if ('line' in message) this.#onLine(message.line)
+    else if ('log' in message) this.#onLog(message.log)
+    else if ('end' in message)
+      this.#end(new KeelsonError(message.end.code as ErrorCode, message.end.message))
     else {
-      this.#waiting.get(told.id)?.(told as never)
-      this.#waiting.delete(told.id)
+      this.#waiting.get(message.id)?.(message as never)
+      this.#waiting.delete(message.id)
     }
   }
 

@@ -71,10 +71,10 @@ const attended = async (
   const terminal = isTerminal(environment)
   if (terminal) printLine(output, greetingText(greeting))
   const prompt = new Prompt({ environment, session, history: historyPath(variables) })
-  session.onLine((line) => prompt.tell(line))
+  session.onLine((line) => prompt.print(line))
   // The log leaves the typed text alone, unless it goes elsewhere.
   session.onLog((text) =>
-    environment.errors.isTTY ? prompt.tell(text) : printLine(environment.errors, text),
+    environment.errors.isTTY ? prompt.print(text) : printLine(environment.errors, text),
   )
   try {
     const signal = await Promise.race([prompt.run(), session.ended, interruption.first])

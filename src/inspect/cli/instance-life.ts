@@ -32,7 +32,7 @@ export type Attendance = {
   /** The log of an instance whose configuration has none. */
   readonly logger: Logger
   /** Prints a line of the command's own. */
-  readonly tell: (text: string) => void
+  readonly notify: (text: string) => void
   /** Called with each step of the start. */
   readonly onProgress: (progress: StartProgress) => void
   /**
@@ -52,7 +52,7 @@ export const runInstance = async (
   environment: Environment,
   attendance: Attendance,
 ): Promise<number> => {
-  const interruption = new Interruption(environment, attendance.tell)
+  const interruption = new Interruption(environment, attendance.notify)
   try {
     const reading = readConfiguration({ ...words, cwd: environment.cwd })
     const configuration = await Promise.race([reading, interruption.first])
@@ -66,7 +66,7 @@ export const runInstance = async (
       } finally {
         await app.system.stop()
       }
-      attendance.tell('another member may own the instance: it starts again, as a standby.')
+      attendance.notify('another member may own the instance: it starts again, as a standby.')
     }
   } finally {
     interruption.release()

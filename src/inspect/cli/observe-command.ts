@@ -42,18 +42,18 @@ export const runObserve = async (
     )
     // The fragment is in no log and no request.
     const address = (): string => `http://127.0.0.1:${port}/#code=${tokens.code()}`
-    const tell = (): void => printLine(output, address())
+    const printAddress = (): void => printLine(output, address())
     printLine(output, `Observes ${dir}${command.write ? ', and may act' : ', read only'}.`)
-    tell()
+    printAddress()
     const isAsked = isTerminal(environment)
     const another = isAsked ? 'Return prints another one.' : 'A new start prints another one.'
     printLine(output, `The address is good once, for 30 s. ${another}`)
-    if (isAsked) input.on('data', tell)
+    if (isAsked) input.on('data', printAddress)
     if (command.open) openBrowser(address())
     try {
       return signalStatuses[await interruption.first]
     } finally {
-      input.off('data', tell)
+      input.off('data', printAddress)
       input.pause()
       close()
     }

@@ -26,16 +26,16 @@ export const runService = async (
       ? jsonLogger({ stream, clock: environment.clock })
       : textLogger(environment.clock, (text) => printLine(stream, printableLines(text)))
   const log = logTo(environment.errors)
-  const tell = (text: string): void => log.info(text)
+  const notify = (text: string): void => log.info(text)
   const manager = new ServiceManager(environment, (text) => log.warn(text))
   try {
     return await runInstance(command, environment, {
       attach: true,
       logger: log,
-      tell,
+      notify,
       onProgress: (progress) => {
         const text = stepText(progress)
-        if (text !== undefined) tell(text)
+        if (text !== undefined) notify(text)
       },
       attend: async (_app, started, over) => {
         for (const line of warningLines(started)) log.warn(line)

@@ -28,7 +28,7 @@ export const runStart = async (
   let prompt: Prompt | undefined
   // The log leaves the typed text alone, unless it goes elsewhere.
   const beside = (text: string): void => {
-    if (prompt && environment.errors.isTTY) prompt.tell(text)
+    if (prompt && environment.errors.isTTY) prompt.print(text)
     else printLine(environment.errors, text)
   }
   const release = environment.onStrayRejection((reason) =>
@@ -38,7 +38,7 @@ export const runStart = async (
     return await runInstance(command, environment, {
       attach: false,
       logger: textLogger(environment.clock, (text) => beside(printableLines(text))),
-      tell: (text) => printLine(environment.errors, text),
+      notify: (text) => printLine(environment.errors, text),
       onProgress: (progress) => {
         const text = stepText(progress)
         if (text === undefined) return

@@ -15,7 +15,7 @@ export const clusterDrain = (
   environment: Environment,
 ): Promise<number> => {
   const { member } = command
-  const told = {
+  const texts = {
     asked: `the member ${member} is asked to end; it drains what it has accepted`,
     released: `the member ${member} has given its lease back`,
   }
@@ -24,7 +24,7 @@ export const clusterDrain = (
     command,
     environment,
     async ({ cluster: { name }, session, tools, clock, signal }) => {
-      const onStep = (step: keyof typeof told): void => printLine(environment.errors, told[step])
+      const onStep = (step: keyof typeof texts): void => printLine(environment.errors, texts[step])
       const parts = { session, clock, signal, onStep }
       return { cluster: name, ...(await tools.drainMember(parts, member)) }
     },

@@ -12,7 +12,7 @@ export class Interruption {
 
   constructor(
     environment: Environment,
-    tell: (text: string) => void = (text) => printLine(environment.errors, text),
+    notify: (text: string) => void = (text) => printLine(environment.errors, text),
   ) {
     const abort = new AbortController()
     this.signal = abort.signal
@@ -21,7 +21,7 @@ export class Interruption {
     this.release = environment.onSignal((signal) => {
       if (this.#received !== undefined) return environment.exit(signalStatuses[signal])
       this.#received = signal
-      tell(`${signal}: ending in order; once more ends at once.`)
+      notify(`${signal}: ending in order; once more ends at once.`)
       abort.abort()
       resolveFirst(signal)
     })

@@ -124,12 +124,12 @@ export class PageServer {
     const user = await this.#admit(request)
     if (isPost && (path === '/api/plan' || path === '/api/act')) {
       const message = Object(await bodyOf(request))
-      return told(() => this.#act(path === '/api/plan', message, user))
+      return answered(() => this.#act(path === '/api/plan', message, user))
     }
     const view = /^\/api\/([a-z]+)$/.exec(path)?.[1]
     if (view === undefined || isPost) throw refusal(404, 'NOT_FOUND', 'there is nothing here')
     if (this.#terms.source.away) return answer({ away: this.#terms.source.away })
-    return told(() => this.#look(view, Object.fromEntries(query)))
+    return answered(() => this.#look(view, Object.fromEntries(query)))
   }
 
   /** The name of the user of a request, if it has one. */
@@ -237,7 +237,7 @@ const html = 'text/html; charset=utf-8'
  * The answer of the instance, or its refusal. That is an answer too: the browser writes a line to its
  * console for each failed status.
  */
-const told = async (ask: () => Promise<unknown>): Promise<Answer> => {
+const answered = async (ask: () => Promise<unknown>): Promise<Answer> => {
   try {
     return answer(await ask())
   } catch (error) {

@@ -108,7 +108,7 @@ export class Prompt {
     const answer = await this.#untilLeft(session.run(source, this.#run))
     this.#pending = answer?.isUnfinished ? source : ''
     if (answer?.text !== undefined) printLine(environment.output, answer.text)
-    answer?.feed?.show((line) => this.#isOver || this.tell(line))
+    answer?.feed?.show((line) => this.#isOver || this.print(line))
   }
 
   /** The answer, unless Ctrl-C abandons the line first. */
@@ -127,7 +127,7 @@ export class Prompt {
    * Prints asynchronous output: lines of a feed or of the log. On a terminal it replaces the text
    * that is being typed, which appears again below it.
    */
-  tell(line: string): void {
+  print(line: string): void {
     const { output } = this.#options.environment
     const asks = this.#lines.terminal && !this.#isClosed && this.#leave === undefined
     if (!asks) {

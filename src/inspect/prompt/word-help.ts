@@ -117,14 +117,14 @@ const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> =
 export const wordHelp = (words: Readonly<Record<string, unknown>>, word: unknown): View => {
   const name =
     typeof word === 'string' ? word : Object.keys(words).find((each) => words[each] === word)
-  const told = commands.filter(([usage]) => name !== undefined && wordsIn(usage).includes(name))
+  const usages = commands.filter(([usage]) => name !== undefined && wordsIn(usage).includes(name))
   if (name !== undefined && Object.hasOwn(topics, name)) {
     const owner = name === 'entity' ? 'app.entity(kind)' : name
     const lines = topics[name] ?? []
     const members = factList(lines.map(([call, what]) => [`${owner}.${call}`, what] as const))
-    return new View(name === 'entity' ? `${factList(told)}\n\n${members}` : members)
+    return new View(name === 'entity' ? `${factList(usages)}\n\n${members}` : members)
   }
-  if (told.length > 0) return new View(factList(told))
+  if (usages.length > 0) return new View(factList(usages))
   const known = [...Object.keys(topics), ...commands.flatMap(([usage]) => wordsIn(usage))]
   throw invalidArgument('h', `one of ${[...new Set(known)].join(', ')}`, name ?? typeof word)
 }

@@ -5,7 +5,7 @@ import { type Recorded, type Records, recordedSorts } from './records.ts'
 export type Folded = Recorded & { readonly times?: number }
 
 /** The part of an event by which repeats are known. */
-type Told = {
+type Repeatable = {
   readonly at: number
   readonly sort: string
   readonly subject: string
@@ -40,7 +40,7 @@ const keyOf = ({ sort, kind, code, subject, text }: Recorded): string =>
 const firstLine = (text: string): string => text.slice(0, 300).split('\n', 1)[0] ?? ''
 
 /** The events without the lines of the log that are about another one of them. */
-export const withoutRepeats = <E extends Told>(events: readonly E[]): readonly E[] => {
+export const withoutRepeats = <E extends Repeatable>(events: readonly E[]): readonly E[] => {
   const byTime = new Map<number, E[]>()
   const spanOf = ({ at }: E): number => Math.floor(at / togetherMs)
   for (const event of events) {
@@ -60,7 +60,7 @@ export const withoutRepeats = <E extends Told>(events: readonly E[]): readonly E
 }
 
 /** An action of a page says who did it and why, which no event of its subject says. */
-const isAction = ({ text }: Told): boolean => text.includes(', observing: ')
+const isAction = ({ text }: Repeatable): boolean => text.includes(', observing: ')
 
-const isAbout = ({ pid, subject }: Told, line: Told): boolean =>
+const isAbout = ({ pid, subject }: Repeatable, line: Repeatable): boolean =>
   (pid !== undefined && pid === line.pid) || (subject !== '' && line.text.includes(subject))

@@ -74,12 +74,12 @@ const causesOf = (error: unknown, verbose: boolean): unknown[] => {
   const causes: unknown[] = []
   let each = error instanceof Error ? error.cause : undefined
   while (each !== undefined && causes.length < 8 && !causes.includes(each)) {
-    if (verbose || (tells(each, error) && (isKeelsonError(each) || !isKeelsonError(error))))
+    if (verbose || (addsTo(each, error) && (isKeelsonError(each) || !isKeelsonError(error))))
       causes.push(each)
     each = each instanceof Error ? each.cause : undefined
   }
   return causes
 }
 
-const tells = (cause: unknown, error: unknown): boolean =>
+const addsTo = (cause: unknown, error: unknown): boolean =>
   !rawHeadOf(error).includes(cause instanceof Error ? cause.message : String(cause))

@@ -53,7 +53,7 @@ export const EventList = (props: {
               {event.times !== undefined && <span class="muted"> ×{countText(event.times)}</span>}
             </td>
             <td class="what">
-              <Told event={event} isOpen={props.isOpen === true} />
+              <Details event={event} isOpen={props.isOpen === true} />
             </td>
           </tr>
         ))}
@@ -62,7 +62,7 @@ export const EventList = (props: {
   </div>
 )
 
-const Told = ({ event, isOpen }: { event: Recorded; isOpen: boolean }) => {
+const Details = ({ event, isOpen }: { event: Recorded; isOpen: boolean }) => {
   const { reason, lastMessage, text } = event
   const [first = '', ...rest] = text.split('\n')
   const whole = reason ?? first

@@ -139,27 +139,35 @@ const keepOrder = (actor: Actor, door: Door): void => {
   Object.assign(actor, own)
 }
 
-type Tell = (told?: unknown) => unknown
-type Observer = { readonly next?: Tell; readonly error?: Tell; readonly complete?: Tell }
+type Callback = (value?: unknown) => unknown
+type Observer = {
+  readonly next?: Callback
+  readonly error?: Callback
+  readonly complete?: Callback
+}
 
 /**
  * The work of subscribers is an effect, and their failure ends the process. XState would end Node.
  */
 const watchSubscribers = (actor: Actor, door: Door): void => {
   const subscribe = actor.subscribe.bind(actor)
-  const telling = (tell: Tell | undefined) => (told?: unknown) => {
-    const run = (): void => callOutside(() => tell?.(told), door.failed)
-    if (door.isComputing) door.effect({ kind: 'tell', actor, run })
+  const guarded = (callback: Callback | undefined) => (value?: unknown) => {
+    const run = (): void => callOutside(() => callback?.(value), door.failed)
+    if (door.isComputing) door.effect({ kind: 'observe', actor, run })
     else run()
   }
-  const watched = (given: Observer | Tell | undefined, error?: Tell, complete?: Tell) => {
+  const watched = (
+    given: Observer | Callback | undefined,
+    error?: Callback,
+    complete?: Callback,
+  ) => {
     // Within a turn XState itself subscribes.
     if (door.isComputing) return subscribe(given as Observer)
     const { next, ...rest } = typeof given === 'object' ? given : { next: given, error, complete }
     const observer = {
-      next: telling(next?.bind(given)),
-      error: telling(rest.error?.bind(given)),
-      complete: telling(rest.complete?.bind(given)),
+      next: guarded(next?.bind(given)),
+      error: guarded(rest.error?.bind(given)),
+      complete: guarded(rest.complete?.bind(given)),
     }
     return subscribe(observer)
   }

@@ -54,8 +54,8 @@ export interface Arrival {
 
 /** Something that is done outside after a turn. */
 export interface Deed {
-  /** `clean` also happens when the process ends, `tell` also when its actor has failed. */
-  readonly kind: 'action' | 'emit' | 'send' | 'log' | 'start' | 'hear' | 'tell' | 'clean'
+  /** `clean` also happens when the process ends, `observe` also when its actor has failed. */
+  readonly kind: 'action' | 'emit' | 'send' | 'log' | 'start' | 'hear' | 'observe' | 'clean'
   /** The actor that asks for it. */
   readonly actor: Actor
   readonly action?: Action

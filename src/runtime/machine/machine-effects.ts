@@ -104,7 +104,7 @@ export class Effects {
     const { deed, step } = owed
     const { actor, kind } = deed
     const isOwn = actor === this.#host.root || actor._processingStatus === 2
-    const isDue = kind === 'clean' || kind === 'tell' || !this.#broken.has(actor)
+    const isDue = kind === 'clean' || kind === 'observe' || !this.#broken.has(actor)
     try {
       if (isDue) this.#watch(this.#act(step, deed))
     } catch (error) {

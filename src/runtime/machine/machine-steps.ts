@@ -318,7 +318,7 @@ export class MachineSteps {
   /** Such effects may send events, which come before the later events of their step. */
   #holdsUp(kind: Deed['kind']): boolean {
     if (kind === 'start' || kind === 'hear') return true
-    return !this.#host.recordsSteps && (kind === 'action' || kind === 'tell')
+    return !this.#host.recordsSteps && (kind === 'action' || kind === 'observe')
   }
 
   #handleItem(item: Computing): void {

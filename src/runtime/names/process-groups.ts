@@ -77,7 +77,7 @@ export class ProcessGroups<P extends GroupMember> {
       const groups = this.#byMember.get(member) ?? new Set()
       this.#byMember.set(member, groups.add(group))
     }
-    this.#tell('join', group, living)
+    this.#notify('join', group, living)
   }
 
   /** Takes back one membership for each of `leaving`. Returns whether any was a member. */
@@ -85,7 +85,7 @@ export class ProcessGroups<P extends GroupMember> {
     const group = this.#groups.get(this.#identities.of(key))
     if (group === undefined) return false
     const left = leaving.filter((member) => this.#leaveOnce(group, member))
-    if (left.length > 0) this.#tell('leave', group, left)
+    if (left.length > 0) this.#notify('leave', group, left)
     return left.length > 0
   }
 
@@ -127,7 +127,7 @@ export class ProcessGroups<P extends GroupMember> {
     for (const group of groups ?? []) {
       const count = group.counts.get(process) ?? 0
       this.#remove(group, process)
-      this.#tell('leave', group, Array<P>(count).fill(process))
+      this.#notify('leave', group, Array<P>(count).fill(process))
     }
   }
 
@@ -159,7 +159,7 @@ export class ProcessGroups<P extends GroupMember> {
   }
 
   /** The mailbox of a watcher never refuses a change. */
-  #tell(event: 'join' | 'leave', group: Group<P>, changed: readonly P[]): void {
+  #notify(event: 'join' | 'leave', group: Group<P>, changed: readonly P[]): void {
     const members = changed.map(({ address }) => address)
     for (const watchers of [this.#ofGroup.get(group.identity) ?? [], this.#ofAll])
       for (const monitor of watchers) {

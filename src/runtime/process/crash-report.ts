@@ -37,7 +37,7 @@ export interface CrashReport {
   /** The reason as it may be shown. */
   readonly reason: ExitReason
   /** Announces it as `process.crashed`, and logs it unless it was foreseen: after the end. */
-  tell(): void
+  announce(): void
 }
 
 /** Takes the report of `process`, which is about to fail with `reason`. */
@@ -51,7 +51,7 @@ export const crashReport = (process: Crashing, reason: ExitReason): CrashReport 
     state: undefined,
     reason: redacted(reason),
   }
-  const tell = (): void => {
+  const announced = (): void => {
     announce(kernel, 'process.crashed', () => ({ ...facts, ...parts, ancestors, mailbox }))
     if (isForeseen(reason)) return
     kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, {
@@ -60,7 +60,7 @@ export const crashReport = (process: Crashing, reason: ExitReason): CrashReport 
       report: new ReportText(parts, ancestors, mailbox),
     })
   }
-  return { reason: parts.reason, tell }
+  return { reason: parts.reason, announce: announced }
 }
 
 /** The text of a crash, as the log has it. */

@@ -49,8 +49,8 @@ export interface Outputs {
   begin(process: Beginner, isAwaited: boolean): void
   /** Anything else that the world outside can see. `dropped`: it never leaves. They do not throw. */
   hold(output: () => void, dropped?: () => void): void
-  /** The process has ended. `tell` notifies its links, its monitors and its callers. */
-  ended(tell: () => void): void
+  /** The process has ended. `notify` notifies its links, its monitors and its callers. */
+  ended(notify: () => void): void
 }
 
 /** Whether a call was refused because its options need a durable actor, and its target is none. */
@@ -78,5 +78,5 @@ export const direct: Outputs = {
   exit: (target, from, reason) => target.signal(from, reason, false),
   begin: (process) => process.start(),
   hold: (output) => output(),
-  ended: (tell) => tell(),
+  ended: (notify) => notify(),
 }

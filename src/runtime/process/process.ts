@@ -38,7 +38,7 @@ import { crashReport } from './crash-report.ts'
 import { direct, type Outputs } from './outputs.ts'
 import { CallList, type Handling, type PendingCall, type Waiter } from './pending-call.ts'
 import type { Listed } from './process-list.ts'
-import { Ties, tellTies } from './ties.ts'
+import { notifyTies, Ties } from './ties.ts'
 
 /** The parts of the System that a process uses. */
 export interface Kernel {
@@ -66,7 +66,7 @@ export interface Kernel {
   /** Notes the present context in `carrier`, if the System passes contexts on. */
   carry<C extends Carrier>(carrier: C): C
   /**
-   * Notes that a process ended. It calls `tellEnd` once, soon, and never from within that of
+   * Notes that a process ended. It calls `notifyEnd` once, soon, and never from within that of
    * another process.
    */
   ended(process: Process): void
@@ -139,7 +139,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
    * When its end became certain: an exit of its parent or a stop is in its mailbox, or its parent
    * is ending.
    */
-  toldToEndAt: number | undefined
+  shutdownAt: number | undefined
   /** Messages put aside by a suspended server; they count as waiting. */
   aside = 0
   handled = 0
@@ -156,7 +156,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   #owed: CallList | undefined = undefined
   #made: Set<Waiter> | undefined = undefined
   #starting: Set<Process> | undefined = undefined
-  #onToldToEnd: (() => void) | undefined = undefined
+  #onShutdown: (() => void) | undefined = undefined
 
   constructor(pid: number, kernel: Kernel, options: ProcessOptions) {
     this.pid = pid
@@ -170,7 +170,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     this.handlerTimeoutMs = options.handlerTimeoutMs
     this.starter = options.starter
     this.parent = (options.linked ? options.starter : undefined) ?? this
-    this.toldToEndAt = this.parent.toldToEndAt
+    this.shutdownAt = this.parent.shutdownAt
     this.address = new Address<Process>(kernel.names, this, undefined, undefined)
     this.#mark = Math.ceil(options.mailboxMax / 2)
     this.link(this.parent)
@@ -271,23 +271,23 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   /** Takes a message that will end it in its turn. */
   deliverEnd(message: Message): void {
     this.deliver(message)
-    this.tellToEnd()
+    this.requestShutdown()
   }
 
   /** Its end is certain, though no message says so yet. */
-  tellToEnd(): void {
-    if (this.toldToEndAt !== undefined) return
-    this.toldToEndAt = this.kernel.clock.monotonic()
-    this.#onToldToEnd?.()
+  requestShutdown(): void {
+    if (this.shutdownAt !== undefined) return
+    this.shutdownAt = this.kernel.clock.monotonic()
+    this.#onShutdown?.()
   }
 
   /**
    * Calls `listener` when the process gets the request to end, or at once if it has it: the process
    * may cancel its waits.
    */
-  onceToldToEnd(listener: (() => void) | undefined): void {
-    this.#onToldToEnd = listener
-    if (this.toldToEndAt !== undefined) listener?.()
+  onceShutdown(listener: (() => void) | undefined): void {
+    this.#onShutdown = listener
+    if (this.shutdownAt !== undefined) listener?.()
   }
 
   run(quantum: number): number {
@@ -400,7 +400,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     else if (this.trapping) {
       const message: ExitMessage = { from: from?.address, reason }
       this.deliver(new Envelope(kinds.exit, '', message))
-      if (from === this.parent) this.tellToEnd()
+      if (from === this.parent) this.requestShutdown()
     } else if (reason !== 'normal' || from === this) this.end(reason)
   }
 
@@ -424,7 +424,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     if (!this.alive) return
     const report = isOrderly(reason) ? undefined : crashReport(this, reason)
     this.end(reason, report?.reason)
-    report?.tell()
+    report?.announce()
   }
 
   /** The payload of the message `what`, as its server lets it be shown in a log. */
@@ -435,11 +435,11 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   }
 
   /** Notifies links, monitors, callers and waits. */
-  tellEnd(): void {
+  notifyEnd(): void {
     const { reason } = this
     const end = endOf(this)
     for (const wait of this.#made ?? []) wait.makerEnded(end)
-    if (this.#ties !== undefined) tellTies<Process>(this, reason)
+    if (this.#ties !== undefined) notifyTies<Process>(this, reason)
     this.#failOwed(this.#owed?.takeAll() ?? [], end)
     for (const timer of this.#timers ?? []) timer.cancel()
     this.#ties = this.#timers = undefined

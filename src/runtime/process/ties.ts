@@ -63,7 +63,7 @@ export interface Tied<P extends Tied<P>> extends Watcher {
  * Announces the end of `ended`: to links before monitors, so that an observer with both sees the
  * exit first.
  */
-export const tellTies = <P extends Tied<P>>(ended: P, reason: ExitReason): void => {
+export const notifyTies = <P extends Tied<P>>(ended: P, reason: ExitReason): void => {
   const { links, watchers, watching } = ended.ties
   for (const other of links.all) {
     other.ties.links.delete(ended)

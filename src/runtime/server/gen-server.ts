@@ -74,7 +74,7 @@ export interface Defines<M, S, Arg, App> {
   readonly [definition]?: { messages: M; state: S; argument: Arg; app: App }
 }
 
-type Callback<Told, M, S, C> = (state: S, message: Told, context: C) => Result<S, ContinueOf<M>>
+type Callback<Sent, M, S, C> = (state: S, message: Sent, context: C) => Result<S, ContinueOf<M>>
 
 /** The callbacks for what is no message of the server's own. `C`: its context. */
 export interface Notices<M, S, C> {

@@ -145,22 +145,22 @@ export class SystemRequests {
     if (message.kind === kinds.continue) return
     if (this.#counts !== undefined) this.#counts.in++
     if (this.#trace === undefined) return
-    this.#tell({ direction: 'in', what: describeMessage(message), payload: message.payload })
+    this.#traced({ direction: 'in', what: describeMessage(message), payload: message.payload })
   }
 
   /** A handler answered its call. */
   replied(value: unknown): void {
     if (this.#counts !== undefined) this.#counts.out++
-    this.#tell({ direction: 'out', what: 'reply', payload: value })
+    this.#traced({ direction: 'out', what: 'reply', payload: value })
   }
 
   /** Traces a step that is not a message. `make` is called only if there is a trace. */
   stepped(make: () => TraceEvent): void {
-    if (this.#trace !== undefined) this.#tell(make())
+    if (this.#trace !== undefined) this.#traced(make())
   }
 
   /** A listener that throws is removed: a trace must not change what the server does. */
-  #tell(event: TraceEvent): void {
+  #traced(event: TraceEvent): void {
     const listener = this.#trace
     if (listener === undefined) return
     const shown = { ...event, payload: this.#process.shownPayload(event.what, event.payload) }

@@ -144,7 +144,7 @@ export class ProcessSystem implements Kernel, Starter {
   #pageEnds: readonly Process[] = []
   readonly #tables = new WeakMap<object, ServerTable>()
   readonly #ended = new Ring<Process>()
-  #telling = false
+  #notifying = false
   #isStopped = false
   #lastPid = 0
   #sampled = 0
@@ -350,7 +350,7 @@ export class ProcessSystem implements Kernel, Starter {
       throw new KeelsonError('CONFLICT', `${name} is taken`, { details: { name } })
     }
     const process = this.#create(starter, linked, options, 'process')
-    process.behaviour = new BareProcess(process, body, this, () => this.#tellStarted(process))
+    process.behaviour = new BareProcess(process, body, this, () => this.#announceStarted(process))
     if (starter === undefined) process.start()
     else if (starter.alive) starter.outputs.begin(process, false)
     else process.end('noproc')
@@ -363,21 +363,21 @@ export class ProcessSystem implements Kernel, Starter {
    */
   ended(process: Process): void {
     this.#processes.remove(process)
-    if (process.outputs === direct) this.#tellEnd(process)
-    else process.outputs.ended(() => this.#tellEnd(process))
+    if (process.outputs === direct) this.#notifyEnd(process)
+    else process.outputs.ended(() => this.#notifyEnd(process))
   }
 
-  #tellEnd(process: Process): void {
+  #notifyEnd(process: Process): void {
     this.#ended.push(process)
-    if (this.#telling) return
-    this.#telling = true
+    if (this.#notifying) return
+    this.#notifying = true
     try {
       for (let next = this.#ended.shift(); next !== undefined; next = this.#ended.shift()) {
         announceEnd(this, next)
-        next.tellEnd()
+        next.notifyEnd()
       }
     } finally {
-      this.#telling = false
+      this.#notifying = false
     }
   }
 
@@ -421,11 +421,11 @@ export class ProcessSystem implements Kernel, Starter {
 
   #startResult(process: Process, begun: Begun): StartResult<never, never> {
     if (!('ok' in begun) || !begun.ok) return begun
-    this.#tellStarted(process)
+    this.#announceStarted(process)
     return { ok: true, ref: process.address }
   }
 
-  #tellStarted(process: Process): void {
+  #announceStarted(process: Process): void {
     const parent = process.starter?.pid
     announce(this, 'process.started', () => ({ ...process.facts(), parent }))
   }

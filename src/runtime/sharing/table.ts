@@ -245,7 +245,7 @@ export class Table<K = unknown, V = unknown> {
     if (heir === from || heir.kernel !== from.kernel)
       throw invalidArgument('to', 'another process of the System', String(to))
     this.#passTo(heir)
-    this.#tell(heir, from, data)
+    this.#sendTransfer(heir, from, data)
   }
 
   /** Replaces the heir; `undefined`: the table dies with its owner. */
@@ -271,7 +271,7 @@ export class Table<K = unknown, V = unknown> {
       return
     }
     this.#passTo(heir)
-    this.#tell(heir, owner, this.#heirData)
+    this.#sendTransfer(heir, owner, this.#heirData)
   }
 
   /** Logs and prompts show this, not the content. */
@@ -286,7 +286,7 @@ export class Table<K = unknown, V = unknown> {
   }
 
   /** A mailbox never refuses a table. */
-  #tell(heir: Process, from: Process, data: unknown): void {
+  #sendTransfer(heir: Process, from: Process, data: unknown): void {
     const transfer: TableTransfer<K, V> = { table: this, from: from.address, data }
     heir.deliver(new Envelope(kinds.info, 'table', transfer))
   }

@@ -145,11 +145,11 @@ type SnapshotOf<M> = SnapshotFrom<MachineOf<M>>
 const watched = async <R>(
   machine: Ref<unknown>,
   name: 'waitFor' | 'subscribe',
-  told: unknown,
+  listener: unknown,
   options: CallOptions | undefined,
 ): Promise<R> => {
-  if (typeof told !== 'function') throw invalidArgument(name, 'a function', told)
-  return request(machine, kinds.call, name, told, options, Number.POSITIVE_INFINITY)
+  if (typeof listener !== 'function') throw invalidArgument(name, 'a function', listener)
+  return request(machine, kinds.call, name, listener, options, Number.POSITIVE_INFINITY)
 }
 
 /** Why a subscription ended. */

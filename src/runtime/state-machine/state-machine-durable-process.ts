@@ -26,7 +26,7 @@ import {
   type Options,
   type Own,
   processHost,
-  tellOutput,
+  replyOutput,
 } from './state-machine-host.ts'
 import { Watchers } from './state-machine-watchers.ts'
 
@@ -283,7 +283,7 @@ export class DurableMachineProcess {
     const isChanged = turns.some(({ changed }) => changed)
     if (isChanged) this.#watchers.changed(life.steps.snapshot)
     if (next?.status === 'done' && isChanged)
-      this.#process.outputs.hold(() => tellOutput(this.#process, next.output))
+      this.#process.outputs.hold(() => replyOutput(this.#process, next.output))
     return isRecorded ? noReply(next, { continue: ['effects', span] }) : noReply(next)
   }
 
@@ -294,7 +294,7 @@ export class DurableMachineProcess {
       try {
         effect.run()
       } catch (error) {
-        this.#tell('failed', { life, error })
+        this.#send('failed', { life, error })
       }
     }
     const dropped = (): void => {
@@ -343,14 +343,14 @@ export class DurableMachineProcess {
       inTurn,
       recordsSteps: true,
       saves: true,
-      arrived: (arrival) => this.#tell('arrived', { life, arrival }),
-      failed: (error) => this.#tell('failed', { life, error }),
+      arrived: (arrival) => this.#send('arrived', { life, arrival }),
+      failed: (error) => this.#send('failed', { life, error }),
     })
     const life: Life = { steps: new MachineSteps(this.#plan, host), timers }
     return life
   }
 
-  #tell(name: string, news: News | Failure): void {
+  #send(name: string, news: News | Failure): void {
     deliver(this.#process, name, news)
   }
 

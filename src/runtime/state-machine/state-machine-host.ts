@@ -69,7 +69,7 @@ export const processHost = (
       if (cast(ref, 'event', event) || target.pid === undefined) return
       logger.warn(`${process}: the mailbox of ${target} refused ${event.type}`, shown(event))
     },
-    stepped: (before, event, after) => tell(process, id, before, event, after),
+    stepped: (before, event, after) => announceStep(process, id, before, event, after),
     unknown: (event) => {
       if (unknownEvents === 'exit')
         throw new KeelsonError('INVALID_ARGUMENT', `${id} knows no ${event.type}`, {
@@ -91,7 +91,7 @@ export const processHost = (
   }
 }
 
-const tell = (
+const announceStep = (
   process: Process,
   label: string,
   before: AnyMachineSnapshot,
@@ -128,7 +128,7 @@ export const deliver = (process: Process, name: string, payload: unknown): void 
   process.deliver(new Envelope(kinds.info, name, payload))
 
 /** Answers the calls that wait for the output of the machine. */
-export const tellOutput = (process: Process, output: unknown): void => {
+export const replyOutput = (process: Process, output: unknown): void => {
   let call: PendingCall | undefined = process.owed.first
   while (call !== undefined) {
     const next: PendingCall | undefined = call.after

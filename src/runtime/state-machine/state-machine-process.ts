@@ -24,7 +24,7 @@ import {
   type Own,
   processHost,
   type Restored,
-  tellOutput,
+  replyOutput,
 } from './state-machine-host.ts'
 import type { PendingSaves } from './state-machine-saves.ts'
 import { Watchers } from './state-machine-watchers.ts'
@@ -215,7 +215,7 @@ export class MachineProcess {
 
   #goOn({ snapshot }: Turn): Going {
     if (snapshot.status === 'done' && !this.#steps.isGoing()) {
-      tellOutput(this.#process, snapshot.output)
+      replyOutput(this.#process, snapshot.output)
       return stop('normal', snapshot)
     }
     return this.#isReturning ? noReply(snapshot, { continue: ['replay'] }) : noReply(snapshot)

@@ -10,7 +10,7 @@ import type { Process } from '../process/process.ts'
 import type { From } from '../server/gen-server.ts'
 import { callOutside } from '../words/outside-code.ts'
 
-type Told = (snapshot: AnyMachineSnapshot) => unknown
+type Listener = (snapshot: AnyMachineSnapshot) => unknown
 
 /** The watchers of one machine. */
 export class Watchers {
@@ -33,7 +33,7 @@ export class Watchers {
   /** The machine has changed: notifies the watchers when that may be seen. */
   changed(snapshot: AnyMachineSnapshot): void {
     this.#process.outputs.hold(() => {
-      for (const call of this.#calls ?? []) this.#tell(call, snapshot)
+      for (const call of this.#calls ?? []) this.#notify(call, snapshot)
     })
   }
 
@@ -42,14 +42,14 @@ export class Watchers {
     this.#calls ??= new Set()
     const calls = this.#calls.add(call)
     call.onceSettled(() => calls.delete(call))
-    this.#tell(call, snapshot)
+    this.#notify(call, snapshot)
   }
 
-  #tell(call: PendingCall, snapshot: AnyMachineSnapshot): void {
-    const told = call.payload as Told
+  #notify(call: PendingCall, snapshot: AnyMachineSnapshot): void {
+    const listener = call.payload as Listener
     const isOver = snapshot.status !== 'active'
     // A predicate and a listener belong to no process.
-    const work = (): unknown => this.#process.kernel.runQueue.outside(() => told(snapshot))
+    const work = (): unknown => this.#process.kernel.runQueue.outside(() => listener(snapshot))
     if (call.name === 'subscribe') {
       callOutside(work, (reason) => this.#log('a listener', reason))
       if (isOver) call.reply(undefined)

@@ -39,7 +39,7 @@ export const backsOff = (supervisor: Process, child: Child, reason: ExitReason):
     waitMs,
     row: child.row,
   }))
-  if (supervisor.toldToEndAt === undefined)
+  if (supervisor.shutdownAt === undefined)
     kernel.logger.warn(`${supervisor}: ${id} starts again in ${Math.round(waitMs)} ms`, {
       id,
       waitMs,

@@ -38,12 +38,12 @@ import {
   endChild,
   infoOf,
   newChild,
+  reportGaveUp,
+  reportRestarted,
+  reportTerminated,
   restartFailed,
   shownReason,
   startChildProcess,
-  tellGaveUp,
-  tellRestarted,
-  tellTerminated,
 } from './supervised-children.ts'
 import { madeAt, started } from './supervisor.ts'
 
@@ -244,7 +244,7 @@ const dynamicServer: DynamicServer = {
   exit: (state, { from, reason }, context) => {
     const child = from === undefined ? undefined : state.running.get(from)
     if (child === undefined || child.isRestarting) return noReply(state)
-    tellTerminated(processOf(context), child, reason)
+    reportTerminated(processOf(context), child, reason)
     if (isRestarted(child.spec.restart, reason))
       return restart(state, child, shownReason(child, reason), context)
     forget(state, child)
@@ -288,7 +288,7 @@ const restart = (
   state.restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), state)
   if (givesUp(state.restarts, state)) {
     forget(state, child)
-    tellGaveUp(processOf(context), child, reason)
+    reportGaveUp(processOf(context), child, reason)
     return stop('shutdown', state)
   }
   return startAgain(state, child, reason, context)
@@ -310,7 +310,7 @@ const startAgain = async (
   const result = await startChildProcess(child, context)
   if (result.ok) {
     remember(state, child)
-    tellRestarted(processOf(context), child, reason, child)
+    reportRestarted(processOf(context), child, reason, child)
   } else if (result.ignore) forget(state, child)
   else {
     restartFailed(processOf(context), child, result.reason)

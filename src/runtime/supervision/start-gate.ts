@@ -20,8 +20,8 @@ export const gatePassed = async (
   supervisor: Process,
   closed: Promise<unknown>,
 ): Promise<boolean> => {
-  const toldToEnd = new Promise<false>((resolve) => {
-    supervisor.onceToldToEnd(() => resolve(false))
+  const shutdown = new Promise<false>((resolve) => {
+    supervisor.onceShutdown(() => resolve(false))
   })
   try {
     for (
@@ -29,9 +29,9 @@ export const gatePassed = async (
       next !== undefined;
       next = closedGate(spec, supervisor)
     )
-      if ((await Promise.race([next.then(() => true), toldToEnd])) === false) return false
+      if ((await Promise.race([next.then(() => true), shutdown])) === false) return false
     return true
   } finally {
-    supervisor.onceToldToEnd(undefined)
+    supervisor.onceShutdown(undefined)
   }
 }

@@ -68,13 +68,13 @@ const orGivenUp = (
     const settle = (done: (outcome: unknown) => void, outcome: unknown): void => {
       if (isOver) return
       isOver = true
-      supervisor.onceToldToEnd(undefined)
+      supervisor.onceShutdown(undefined)
       cancel()
       done(outcome)
     }
-    supervisor.onceToldToEnd(() => {
+    supervisor.onceShutdown(() => {
       // A supervisor that is starting has its own starts to cancel; their times run together.
-      for (const each of supervisor.starting) each.tellToEnd()
+      for (const each of supervisor.starting) each.requestShutdown()
       cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () =>
         settle(resolve, givenUp),
       )
@@ -86,11 +86,11 @@ const orGivenUp = (
   })
 
 /** The milliseconds left for a start under a supervisor that has to end. */
-const left = ({ toldToEndAt, kernel }: Process, shutdown: Shutdown): number => {
+const left = ({ shutdownAt, kernel }: Process, shutdown: Shutdown): number => {
   if (shutdown === 'brutal_kill') return 0
   const now = kernel.clock.monotonic()
   const patience = shutdown === 'infinity' ? shutdownMsDefault : shutdown
-  return Math.max(0, (toldToEndAt ?? now) + patience - now)
+  return Math.max(0, (shutdownAt ?? now) + patience - now)
 }
 
 const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
@@ -337,7 +337,7 @@ export const restartFailed = (supervisor: Process, child: Child, reason: ExitRea
   child.isRestarting = true
   child.failure = reason
   report(supervisor, 'start_error', child, reason)
-  if (supervisor.toldToEndAt !== undefined) return
+  if (supervisor.shutdownAt !== undefined) return
   const { id } = child.spec
   const what = `${supervisor}: ${id} was not started again: ${describeReason(reason)}`
   supervisor.kernel.logger.error(what, { id, reason })
@@ -364,14 +364,14 @@ export const shownReason = ({ last }: Pick<Child, 'last'>, reason: ExitReason): 
 }
 
 /** The child ended by itself: reported unless that was an orderly end that it may have. */
-export const tellTerminated = (supervisor: Process, child: Child, reason: ExitReason): void => {
+export const reportTerminated = (supervisor: Process, child: Child, reason: ExitReason): void => {
   if (child.spec.restart !== 'permanent' && isOrderly(reason)) return
   const shown = shownReason(child, reason)
   report(supervisor, 'child_terminated', child, shown, child.last?.pid)
 }
 
 /** Logs and announces that `supervisor` spent its intensity when `child` ended. */
-export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason): void => {
+export const reportGaveUp = (supervisor: Process, child: Child, reason: ExitReason): void => {
   const { kernel } = supervisor
   const { id } = child.spec
   announce(kernel, 'supervisor.gave_up', () => ({ ...supervisor.facts(), id, reason }))
@@ -385,7 +385,7 @@ export const tellGaveUp = (supervisor: Process, child: Child, reason: ExitReason
 const said = (reason: ExitReason): ExitReason => (isError(reason) ? describeReason(reason) : reason)
 
 /** Announces `children` (newest first) in the order of their starts, as OTP's progress reports. */
-export const tellAllRestarted = async (
+export const reportAllRestarted = async (
   supervisor: Process,
   children: readonly Child[],
   reason: ExitReason,
@@ -395,7 +395,7 @@ export const tellAllRestarted = async (
   for (const child of [...children].reverse()) {
     const pause = slice.spent()
     if (pause !== undefined) await pause
-    tellRestarted(supervisor, child, reason, ended)
+    reportRestarted(supervisor, child, reason, ended)
   }
 }
 
@@ -404,7 +404,7 @@ export const tellAllRestarted = async (
  * itself, or a sibling that it restarts with. A crash has logged its own reason. An end that was
  * foreseen is not logged.
  */
-export const tellRestarted = (
+export const reportRestarted = (
   supervisor: Process,
   child: Child,
   reason: ExitReason,

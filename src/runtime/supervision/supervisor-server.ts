@@ -46,13 +46,13 @@ import {
   newChild,
   refOfChild,
   report,
+  reportAllRestarted,
+  reportGaveUp,
+  reportTerminated,
   restartFailed,
   shownReason,
   startChildProcess,
   startChildren,
-  tellAllRestarted,
-  tellGaveUp,
-  tellTerminated,
 } from './supervised-children.ts'
 
 /**
@@ -188,7 +188,7 @@ const childEnded = (
   context: Surroundings,
 ): Next | Promise<Next> => {
   child.process = undefined
-  tellTerminated(processOf(context), child, reason)
+  reportTerminated(processOf(context), child, reason)
   if (isRestarted(child.spec.restart, reason))
     return restart(state, child, shownReason(child, reason), context)
   if (child.spec.restart === 'temporary') forget(state, child)
@@ -207,7 +207,7 @@ const restart = (
   if (child.spec.backoff !== undefined) return backOff(state, child, reason, context)
   const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), options)
   if (givesUp(restarts, options)) {
-    tellGaveUp(processOf(context), child, reason)
+    reportGaveUp(processOf(context), child, reason)
     child.isRestarting = false
     return stop('shutdown', state)
   }
@@ -240,7 +240,7 @@ const startAgain = async (
   const again = await endChildren(together, processOf(context))
   const { children, failed, waiting } = await startChildren(again, context, 'again')
   if (waiting) waitAtGate(processOf(context), waiting.child, reason, waiting.closed)
-  await tellAllRestarted(processOf(context), children, reason, child)
+  await reportAllRestarted(processOf(context), children, reason, child)
   const failing = children.find((each) => each.spec.id === failed?.id)
   if (failing !== undefined) {
     restartFailed(processOf(context), failing, failed?.reason)

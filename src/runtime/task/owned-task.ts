@@ -56,16 +56,16 @@ export type Spawn = (body: (context: TaskContext) => unknown) => Ref
 
 /** Sends the end of a task to the waiting code, or to the mailbox. */
 class TaskMonitor extends Monitor<Process> {
-  readonly #hasTold: (reason: ExitReason) => boolean
+  readonly #isNotified: (reason: ExitReason) => boolean
 
-  constructor(owner: Process, subject: Ref, hasTold: (reason: ExitReason) => boolean) {
+  constructor(owner: Process, subject: Ref, isNotified: (reason: ExitReason) => boolean) {
     super(owner, subject)
-    this.#hasTold = hasTold
+    this.#isNotified = isNotified
   }
 
   override fire(reason: ExitReason): void {
     this.target = undefined
-    if (!this.#hasTold(reason)) super.fire(reason)
+    if (!this.#isNotified(reason)) super.fire(reason)
   }
 }
 

@@ -286,10 +286,10 @@ class TaskStream<T, I> {
   #ownerEnded(reason: ExitReason): void {
     this.#isStopped = true
     this.#input.close()
-    const isTold = this.#settings.link && !this.#isLinking
+    const isNotified = this.#settings.link && !this.#isLinking
     for (const task of this.#running) {
       this.#owner.kernel.timers.remove(task)
-      if (isTold) task.process?.signal(this.#owner, reason, true)
+      if (isNotified) task.process?.signal(this.#owner, reason, true)
     }
   }
 }

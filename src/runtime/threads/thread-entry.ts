@@ -50,8 +50,8 @@ const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 class Relay {
   readonly #server: Ref<AnyMessages>
   readonly #transfer: Transfer
-  #untold = 0
-  #isTelling = false
+  #unreported = 0
+  #isReporting = false
 
   constructor(server: Ref<AnyMessages>, transfer: Transfer) {
     this.#server = server
@@ -62,8 +62,8 @@ class Relay {
     if (kind === 'call') this.#call(id, name, payload)
     else if (kind === 'cast') cast(this.#server, name, payload)
     else send(this.#server, name, payload)
-    this.#untold++
-    if (!this.#isTelling) void this.#tell()
+    this.#unreported++
+    if (!this.#isReporting) void this.#report()
   }
 
   #call(id: number, name: string, payload: unknown): void {
@@ -79,19 +79,19 @@ class Relay {
   }
 
   /** A request of `sys` takes its turn: when it is answered, all before it were taken. */
-  async #tell(): Promise<void> {
-    this.#isTelling = true
+  async #report(): Promise<void> {
+    this.#isReporting = true
     try {
-      while (this.#untold > 0) {
-        const count = this.#untold
-        this.#untold = 0
+      while (this.#unreported > 0) {
+        const count = this.#unreported
+        this.#unreported = 0
         await statistics(this.#server, 'get', patiently)
         post({ kind: 'handled', count })
       }
     } catch {
       // The server has ended; the host learns that by `ended`.
     }
-    this.#isTelling = false
+    this.#isReporting = false
   }
 }
 

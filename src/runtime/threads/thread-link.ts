@@ -57,7 +57,7 @@ export class ThreadLink {
   #inFlight = 0
   #onStarted: ((started: Init<ThreadLink, never>) => void) | undefined
   #onRoom: (() => void) | undefined
-  #isToldToEnd = false
+  #isShuttingDown = false
   #pidThere: number | undefined
   #formats = false
   /** The thread's report of its crash. */
@@ -124,7 +124,7 @@ export class ThreadLink {
 
   /** Ends the server. The promise does not settle: the end of the thread ends the process. */
   end(reason: ExitReason): Promise<void> {
-    this.#isToldToEnd = true
+    this.#isShuttingDown = true
     this.#keepAlive()
     this.#post({ kind: 'end', reason: toWire(reason) })
     return new Promise(() => undefined)
@@ -254,7 +254,7 @@ export class ThreadLink {
    * something is asked for its pulse.
    */
   #keepAlive(): void {
-    const isBusy = this.#inFlight > 0 || this.#waiting.size > 0 || this.#isToldToEnd
+    const isBusy = this.#inFlight > 0 || this.#waiting.size > 0 || this.#isShuttingDown
     if (isBusy || this.#onStarted !== undefined) this.#port.ref()
     else this.#port.unref()
     if (isBusy) this.#pulse?.start()

@@ -29,7 +29,7 @@ export interface TraceEvent {
 /** A bus, typed by its events. */
 export type TypedBus<Events extends object> = EventEmitter<Events>
 
-type Listener = (...told: unknown[]) => unknown
+type Listener = (...values: unknown[]) => unknown
 
 /**
  * An event bus whose listeners cannot disturb the emitter. They are called with the bus as `this`.
@@ -63,12 +63,12 @@ export class EventBus extends EventEmitter {
     if (event === 'call.done' || event === 'turn.done') this.heard[event].isAll = isHeard
   }
 
-  override emit(event: string | symbol, ...told: unknown[]): boolean {
+  override emit(event: string | symbol, ...values: unknown[]): boolean {
     const listeners = this.listeners(event)
     for (const listener of listeners) {
       // Removes a listener of `once`, and no other.
       this.removeListener(event, listener, undefined, true)
-      this.#tell(event, listener, told)
+      this.#callListener(event, listener, values)
     }
     return listeners.length > 0
   }
@@ -79,9 +79,9 @@ export class EventBus extends EventEmitter {
     return count
   }
 
-  #tell(event: string | symbol, listener: Listener, told: unknown[]): void {
+  #callListener(event: string | symbol, listener: Listener, values: unknown[]): void {
     callOutside(
-      () => this.#outside(() => listener.apply(this, told)),
+      () => this.#outside(() => listener.apply(this, values)),
       (reason) => this.#logger.error(`a listener of ${String(event)} threw`, { reason }),
     )
   }

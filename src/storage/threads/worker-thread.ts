@@ -289,7 +289,7 @@ const reporter = (id: number): ((progress: unknown) => void) => {
 
 /**
  * The thread's side: answers each question with what `handle` returns or resolves with, or with its
- * error. `report` tells the host how far it has come.
+ * error. `report` sends the host the progress.
  */
 export const serve = (
   handle: (kind: string, request: unknown, report: (progress: unknown) => void) => unknown,

@@ -23,7 +23,7 @@ export class EngineWait {
   /** Ends the start at the limit. */
   onLimit: (error: KeelsonError) => void = nothing
   readonly #options: EngineWaitOptions
-  readonly #told = new Set<string>()
+  readonly #reported = new Set<string>()
   #reason: string | undefined
   #isServed = false
   #again = nothing
@@ -53,9 +53,9 @@ export class EngineWait {
   because(reason: string): void {
     this.begin()
     this.#reason = reason
-    if (this.#told.has(reason)) return
-    this.#told.add(reason)
-    this.#tell()
+    if (this.#reported.has(reason)) return
+    this.#reported.add(reason)
+    this.#report()
   }
 
   /** The engine serves the member. */
@@ -67,16 +67,16 @@ export class EngineWait {
   /** Nothing is waited for. */
   end(): void {
     this.#again()
-    this.#told.clear()
+    this.#reported.clear()
     this.#limit?.()
     this.#limit = undefined
     this.#reason = undefined
   }
 
-  #tell(): void {
+  #report(): void {
     const { clock, onReason } = this.#options
     this.#again()
     if (this.#reason !== undefined) onReason(this.#reason)
-    this.#again = clock.after(againMs, () => this.#tell(), { holdsProcess: false })
+    this.#again = clock.after(againMs, () => this.#report(), { holdsProcess: false })
   }
 }

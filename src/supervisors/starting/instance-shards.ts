@@ -2,7 +2,7 @@
  * The shards of an instance, before anything is known of their files. `instance.ts`, its only
  * importer, says the order of a start; here is what a shard is made of.
  */
-import { Allowance, type ClockJump, SnapshotTurns, emit, WriteWindows } from '../../actors/index.ts'
+import { Allowance, type ClockJump, emit, SnapshotTurns, WriteWindows } from '../../actors/index.ts'
 import type { System } from '../../runtime/index.ts'
 import { shardFolder } from '../../storage/index.ts'
 import { Shard } from '../tree/shard.ts'

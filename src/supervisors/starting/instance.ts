@@ -6,7 +6,7 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Access, Entities, Follower, emit } from '../../actors/index.ts'
+import { Access, Entities, emit, Follower } from '../../actors/index.ts'
 import { configError } from '../../errors.ts'
 import {
   createSystem,

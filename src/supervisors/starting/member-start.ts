@@ -140,7 +140,7 @@ const startedOn = async (
   const waiting = new Promise<void>((resolve) => {
     waits = resolve
   })
-  const tellStandby = (detail: string): void => options.onProgress({ step: 'standby', detail })
+  const reportStandby = (detail: string): void => options.onProgress({ step: 'standby', detail })
   const running = new RunningMember(ports.clock, giveUp)
   const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
     const at = ports.clock.now()
@@ -154,7 +154,7 @@ const startedOn = async (
     down: () => running.down,
     readsFirst: true,
     onWait: (owner) => {
-      tellStandby(waitText(owner, cluster))
+      reportStandby(waitText(owner, cluster))
       waits()
     },
     onFailure: (error) => {
@@ -178,7 +178,7 @@ const startedOn = async (
     const turn = calls.ask(() => ownership.owned())
     const onRead = (): void => {
       ownership.ready()
-      tellStandby(`it has read the logs of ${name}, and may take over`)
+      reportStandby(`it has read the logs of ${name}, and may take over`)
     }
     await followUntil(turn, { options, ports, membership, waits: waiting, onRead }, leaseMs)
     const app = await startInstance(options, {

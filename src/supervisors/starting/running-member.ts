@@ -22,7 +22,7 @@ export class RunningMember {
 
   constructor(clock: Clock, giveUp: (reason: KeelsonError) => void) {
     this.#giveUp = giveUp
-    const onReason = (reason: string): void => this.#app && tellWait(this.#app, reason)
+    const onReason = (reason: string): void => this.#app && logWait(this.#app, reason)
     this.waits = new EngineWait({ clock, onReason })
   }
 
@@ -42,13 +42,13 @@ export class RunningMember {
     const downFor = (shard: number, reason: unknown): void => {
       if (isLoss(reason)) noteLoss(shard, reason)
       if (isLoss(reason) || isKeelsonError(reason, 'FENCED')) this.end(reason)
-      else tellDown(app, shard)
+      else logDown(app, shard)
     }
     app.events.on('shard.down', ({ instance, shard, reason }) => {
       if (instance === app.instance) downFor(shard, reason)
     })
     ownership.listen((phase) => {
-      tellPhase(app)
+      announcePhase(app)
       if (phase === 'unsure') {
         this.waits.because(app.health().cluster?.reason ?? 'no answer yet')
         app.entities.work.lapse(lapsedLease())
@@ -88,14 +88,14 @@ export class RunningMember {
 }
 
 /** The other shards serve. Only a person knows whether another machine would help this one. */
-const tellDown = ({ system, health }: App, shard: number): void => {
+const logDown = ({ system, health }: App, shard: number): void => {
   const { member = '' } = health().cluster ?? {}
   const command = `keelson cluster drain ${member}`
   const text = `no standby takes over for shard ${shard}: \`${command}\` lets one take over all shards`
   system.logger.warn(text, { shard, member })
 }
 
-const tellWait = ({ system, health, instance }: App, reason: string): void => {
+const logWait = ({ system, health, instance }: App, reason: string): void => {
   const { cluster } = health()
   if (!cluster) return
   const { name, member, epoch } = cluster
@@ -104,13 +104,13 @@ const tellWait = ({ system, health, instance }: App, reason: string): void => {
 }
 
 /** Announces a change of the phase. That it is unsure, or ends, is logged with the reason elsewhere. */
-const tellPhase = ({ events, system, health, instance }: App): void => {
+const announcePhase = ({ events, system, health, instance }: App): void => {
   const { cluster } = health()
   if (!cluster) return
   const { name, member, phase, epoch } = cluster
   const facts = { instance, member, epoch }
   if (phase === 'owner') system.logger.info(`the member ${member} owns ${name} again`, facts)
   if (events.listenerCount('cluster.phase') === 0) return
-  const bus = events as unknown as { emit(name: string, told: object): void }
+  const bus = events as unknown as { emit(name: string, payload: object): void }
   bus.emit('cluster.phase', { at: system.clock.now(), instance, member, phase, epoch })
 }

@@ -7,10 +7,10 @@
 import {
   Control,
   type Entities,
+  emit,
   type Follower,
   Replicator,
   type ShardCore,
-  emit,
 } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -108,8 +108,8 @@ const replicationTree = ({ instance, followers }: TreeOptions): ChildSpec => {
     senders,
   )
   // Senders that have spent their restarts, or were ended by hand, are seen in `health()`.
-  return watched(tree, names.services, (_, { told }) => {
-    for (const follower of followers) follower.gaveUp(told)
+  return watched(tree, names.services, (_, { reason }) => {
+    for (const follower of followers) follower.gaveUp(reason)
   })
 }
 

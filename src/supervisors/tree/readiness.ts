@@ -31,13 +31,13 @@ export class Readiness {
     this.#system.monitor(root, () => {
       this.#treeRuns = false
     })
-    this.#tell()
+    this.#notify()
   }
 
   /** The instance ends. Waits are rejected. */
   end(): void {
     this.#hasEnded = true
-    this.#tell()
+    this.#notify()
   }
 
   /** `ready`: the user's tree runs, and a shard is open. */
@@ -83,7 +83,7 @@ export class Readiness {
     return this.#shards.filter(({ phase }) => phase.kind === kind).map(({ index }) => index)
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const resolve of this.#changed.splice(0)) resolve()
   }
 }

@@ -12,12 +12,12 @@ import {
   defaultInstance,
   type Entities,
   Expirer,
+  emit,
   instanceName,
   JournalActor,
   LmdbWriter,
   Snapshotter,
   shardName,
-  emit,
   WalWriter,
 } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
@@ -122,8 +122,8 @@ export const shardTree = (shard: Shard, entities: Entities, form: ShardForm): Ch
   const children = [
     ...chain.map((actor) => specOf(actor, shard, entities)),
     // Followers that have given up, or were ended by hand, leave the projection `DEGRADED`.
-    watched(below, names.shard(index), (system, { told }) => {
-      const change = shard.projection.giveUp(told)
+    watched(below, names.shard(index), (system, { reason }) => {
+      const change = shard.projection.giveUp(reason)
       if (change) emit(system, shard, 'lmdb.mode', change)
     }),
   ]
@@ -214,16 +214,16 @@ const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void):
   system.monitor(ref, () => {
     wasDown = shard.phase.kind === 'down'
   })
-  onLeft(system, shards, `shard(${shard.index})`, ref, ({ told, byHand }) => {
+  onLeft(system, shards, `shard(${shard.index})`, ref, ({ reason, byHand }) => {
     // A shard that was down may be reopening by now: it must not go down again for its old end.
     if (wasDown || shard.phase.kind === 'down') return
     if (byHand) endedByHand()
-    if (shard.goDown(told)) emit(system, shard, 'shard.down', { reason: told })
+    if (shard.goDown(reason)) emit(system, shard, 'shard.down', { reason: reason })
   })
 }
 
 /** Why a supervisor stays away. */
-type Left = { readonly told: string; readonly byHand: boolean }
+type Left = { readonly reason: string; readonly byHand: boolean }
 
 /** The supervisor `spec` below `above`, and `left` for each time that it stays away. */
 export const watched = (
@@ -263,10 +263,10 @@ const onLeft = (
       (children) => {
         const child = children.find((each) => each.id === id)
         if (!child || child.ref !== undefined || child.status !== 'stopped') return
-        const told = hasGivenUp
+        const why = hasGivenUp
           ? 'its supervisor has spent its restarts'
           : `its supervisor was ended: ${reasonText(reason)}`
-        left({ told, byHand: !hasGivenUp })
+        left({ reason: why, byHand: !hasGivenUp })
       },
       () => undefined,
     )

@@ -111,14 +111,14 @@ class Box {
     if (await this.#waitsFor(() => this.messages.length >= count, options)) {
       return this.messages.splice(0, count)
     }
-    throw new KeelsonError('TIMEOUT', `expected ${messages(count)}, found ${this.#told()}`, {
+    throw new KeelsonError('TIMEOUT', `expected ${messages(count)}, found ${this.#described()}`, {
       details: { expected: count, found: this.messages.map(describeReceived) },
     })
   }
 
   async silence(options: WaitOptions | undefined): Promise<void> {
     if (!(await this.#waitsFor(() => this.messages.length > 0, options))) return
-    throw new KeelsonError('CONFLICT', `expected no message, found ${this.#told()}`, {
+    throw new KeelsonError('CONFLICT', `expected no message, found ${this.#described()}`, {
       details: { found: this.messages.map(describeReceived) },
     })
   }
@@ -133,7 +133,7 @@ class Box {
     }
   }
 
-  #told(): string {
+  #described(): string {
     if (this.messages.length === 0) return 'none'
     return `${messages(this.messages.length)}: ${this.messages.map(describeReceived).join(', ')}`
   }

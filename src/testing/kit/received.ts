@@ -11,7 +11,7 @@ import {
   type ReplyOf,
 } from '../../runtime/index.ts'
 
-type Told<Kind, Sent> = {
+type Delivered<Kind, Sent> = {
   [N in keyof Sent]: {
     readonly kind: Kind
     readonly name: N
@@ -36,8 +36,8 @@ export type ReceivedBy<M> = Messages extends M
   ? Received
   :
       | Asked<CallsOf<M>>
-      | Told<'cast', CastsOf<M>>
-      | Told<'info', InfosOf<M>>
+      | Delivered<'cast', CastsOf<M>>
+      | Delivered<'info', InfosOf<M>>
       | Extract<Received, { kind: 'exit' | 'down' }>
 
 /** The message in one line: `cast done 7`, `exit <3> killed`. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { lineOf, MessageReader } from '../../../src/inspect/attach/attach-protocol.ts'
 
-const sent = [{ id: 1, run: "'ä\n\u2028'" }, { id: 2, complete: '' }, { tell: 'x'.repeat(200) }]
+const sent = [{ id: 1, run: "'ä\n\u2028'" }, { id: 2, complete: '' }, { line: 'x'.repeat(200) }]
 const bytes = Buffer.from(sent.map(lineOf).join(''))
 
 test.each([1, 2, 3, 7, 100, 1_000])('messages are read in pieces of %i bytes', (size) => {

@@ -1,7 +1,7 @@
 /** The live processes of a System, and the ties between processes. */
 import { expect, test } from 'vitest'
 import { type Listed, ProcessList } from '../../../src/runtime/process/process-list.ts'
-import { type Tied, Ties, tellTies } from '../../../src/runtime/process/ties.ts'
+import { notifyTies, type Tied, Ties } from '../../../src/runtime/process/ties.ts'
 import { Monitor } from '../../../src/runtime/words/monitor.ts'
 
 type Member = Listed<Member> & { readonly name: string }
@@ -80,7 +80,7 @@ test('an end is told to links before monitors, and cuts every tie', () => {
   ended.ties.watching.add(own)
   watched.ties.watchers.add(own)
 
-  tellTies(ended, 'oops')
+  notifyTies(ended, 'oops')
 
   expect(told).toEqual(['l oops true', 'down oops', 'w gets a message'])
   expect(

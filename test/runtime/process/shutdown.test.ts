@@ -184,20 +184,20 @@ describe('a process', () => {
     const { system } = await stage()
     const runner = await system.start(Runner.server, false)
     await suspend(runner)
-    expect(processAt(runner).toldToEndAt).toBeUndefined()
+    expect(processAt(runner).shutdownAt).toBeUndefined()
     processAt(runner).deliverEnd(new Envelope(kinds.system, 'stop', 'normal'))
-    expect(processAt(runner).toldToEndAt).toBeDefined()
+    expect(processAt(runner).shutdownAt).toBeDefined()
   })
 
   test('that another one starts linked is told to end with it; one that it spawns alone is not', async () => {
     const { system } = await stage()
     const runner = await system.start(Runner.server, false)
-    processAt(runner).tellToEnd()
+    processAt(runner).requestShutdown()
     const started = await Runner.run(runner, (context) => [
       context.spawnLink((own) => own.receive()),
       context.spawn((own) => own.receive()),
     ])
-    expect(started.map((ref) => processAt(ref).toldToEndAt === undefined)).toEqual([false, true])
+    expect(started.map((ref) => processAt(ref).shutdownAt === undefined)).toEqual([false, true])
     expect(started.map((ref) => processAt(ref).parent === processAt(runner))).toEqual([true, false])
   })
 })
