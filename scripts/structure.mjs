@@ -1,0 +1,116 @@
+#!/usr/bin/env node
+/**
+ * `npm run structure`, or `node scripts/structure.mjs [DIR]` for the tree of any commit: how much of
+ * `src` a reader has to know at once.
+ *
+ * - Arrows: pairs of rooms of one layer, where a file of the first imports one of the second. The
+ *   layers that have rooms are those of `test/rooms.ts`.
+ * - Long functions: functions of every kind with more than 60 lines, from the first line of their
+ *   parameters to the end of their body. A name that is bound to a function is its name.
+ * - Files with one importer: files of `src` that exactly one other file of `src` imports, loads with
+ *   `import()` or exports from; `index.ts` of a layer counts as an importer. Such a file says a reason
+ *   when its first comment says "Pure.", or `smallParts` in `test/tidy.test.ts` names it. A file that
+ *   is imported from another folder needs no reason: no room may hold the code of two.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, resolve } from 'node:path'
+import { createJiti } from 'jiti'
+import { parseAst } from 'rolldown/parseAst'
+
+const linesMax = 60
+
+/** Every node of a syntax tree below `node`, with the nearest name above it. */
+function* nodesBelow(node, name = '') {
+  if (node === null || typeof node !== 'object') return
+  const own = Array.isArray(node) ? name : (node.id?.name ?? node.key?.name ?? name)
+  if (typeof node.type === 'string') yield [node, own]
+  for (const part of Object.values(node)) yield* nodesBelow(part, own)
+}
+
+const isFunction = ({ type, body }) =>
+  body && /^(?:FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(type)
+
+/** What a node imports, loads or exports from; '' for every other node. */
+const specifierOf = ({ type, source }) =>
+  /^Import|^Export/.test(type) && typeof source?.value === 'string' ? source.value : ''
+
+/** One file of `src`: what it imports, its functions and its first comment. */
+const sourceFile = (dir, path) => {
+  const text = readFileSync(join(dir, path), 'utf8')
+  const lineAt = (offset) => text.slice(0, offset).split('\n').length
+  const targets = new Set()
+  const functions = []
+  for (const [node, name] of nodesBelow(
+    parseAst(text, { lang: path.endsWith('x') ? 'tsx' : 'ts' }, path),
+  )) {
+    const specifier = specifierOf(node)
+    if (specifier.startsWith('.')) targets.add(normalize(join(dirname(path), specifier)))
+    if (isFunction(node))
+      functions.push({ path, name, lines: lineAt(node.end) - lineAt(node.start) + 1 })
+  }
+  return { path, targets, functions, head: text.slice(0, text.indexOf('*/')) }
+}
+
+const sourceFiles = (dir) =>
+  readdirSync(join(dir, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.tsx?$/.test(name))
+    .sort()
+    .map((name) => sourceFile(dir, `src/${name}`))
+
+/** The number of arrows between rooms in each layer that has rooms. */
+const arrowsOf = (files, layers) =>
+  layers.map((layer) => {
+    const roomOf = (path) => new RegExp(`^src/${layer}/([^/]+)/`).exec(path)?.[1]
+    const arrows = new Set()
+    for (const { path, targets } of files)
+      for (const target of targets) {
+        const [from, to] = [roomOf(path), roomOf(target)]
+        if (from && to && from !== to) arrows.add(`${from} → ${to}`)
+      }
+    return [layer, arrows.size]
+  })
+
+/** Files with one importer, each with that importer. */
+const singlesOf = (files) => {
+  const importersOf = new Map()
+  for (const { path, targets } of files)
+    for (const target of targets)
+      importersOf.set(target, [...(importersOf.get(target) ?? []), path])
+  return files.flatMap((file) => {
+    const importers = importersOf.get(file.path) ?? []
+    return importers.length === 1 ? [{ ...file, importer: importers[0] }] : []
+  })
+}
+
+/** The files that `smallParts` names. */
+const smallPartsOf = (dir) => {
+  const text = readFileSync(join(dir, 'test/tidy.test.ts'), 'utf8')
+  const table = /const smallParts[^{]*\{([^}]*)\}/.exec(text)?.[1] ?? ''
+  return [...table.matchAll(/'(src\/[^']+)':/g)].map(([, path]) => path)
+}
+
+const print = async (dir) => {
+  const { rooms } = await createJiti(import.meta.url).import(join(dir, 'test/rooms.ts'))
+  const files = sourceFiles(dir)
+  const functions = files.flatMap((file) => file.functions)
+  const long = functions.filter(({ lines }) => lines > linesMax)
+  const singles = singlesOf(files)
+  const reasons = smallPartsOf(dir)
+  const hasReason = ({ path, importer, head }) =>
+    dirname(path) !== dirname(importer) || /\bPure\b/.test(head) || reasons.includes(path)
+  const unexplained = singles.filter((file) => !hasReason(file))
+  console.log(`files of src: ${files.length}`)
+  for (const [layer, count] of arrowsOf(files, Object.keys(rooms)))
+    console.log(`arrows between rooms of ${layer}: ${count}`)
+  console.log(`\nfunctions: ${functions.length}, with more than ${linesMax} lines: ${long.length}`)
+  for (const { path, name, lines } of long.sort((left, right) => right.lines - left.lines))
+    console.log(`  ${String(lines).padStart(4)}  ${name || 'without a name'}  ${path}`)
+  console.log(`\nfiles with one importer: ${singles.length}`)
+  console.log(`of these without a reason: ${unexplained.length}`)
+  const show = (single) => console.log(`  ${single.path} ← ${single.importer}`)
+  unexplained.forEach(show)
+  console.log('of these with a reason:')
+  singles.filter(hasReason).forEach(show)
+}
+
+await print(resolve(process.argv[2] ?? '.'))
