@@ -37,7 +37,7 @@ export const errorCodes = [
   'DEGRADED',
   'DISCARDED',
   'CLOSED',
-  // Of a follower whose log has a later life, or another copy.
+  // Of a follower whose log has a later epoch, or another copy.
   'FENCED',
   // Of a durable actor whose row cannot be used.
   'BLOCKED',

@@ -191,13 +191,13 @@ export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
 export type { ActorTrouble } from './turns/actor-trouble.ts'
 export type {
   AlarmTime,
+  BackgroundContext,
   DurableCallContext,
   DurableContext,
   DurableMessages,
   DurableServer,
   EntityKind,
   Failed,
-  Life,
 } from './turns/durable-server.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, parkedField, readBody } from './turns/memory.ts'

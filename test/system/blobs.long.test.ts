@@ -61,7 +61,7 @@ test('the memory of a stream’s piece goes to the thread and comes back', async
   const host = threadBlobHost()
   onTestFinished(() => host.end())
   const dir = join(tempFolder(), 'blobs')
-  await host.run('open', { dir, segmentBytes: 1024 * 1024, life: 1 })
+  await host.run('open', { dir, segmentBytes: 1024 * 1024, opening: 1 })
   const { stream } = await host.run('streamOpen', null)
   let memory: Buffer = Buffer.alloc(100_000, 'memory ')
   for (let pieces = 1; pieces <= 3; pieces++) {

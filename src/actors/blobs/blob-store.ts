@@ -301,7 +301,7 @@ const hostOf = (state: State, context: Context): Promise<BlobHost> => {
   return state.host
 }
 
-/** If the thread of the files dies, the next use begins a new life of the files. */
+/** If the thread of the files dies, the next use opens the files again. */
 const watched = <T>(state: State, work: Promise<T>): Promise<T> =>
   work.catch((error) => {
     if (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread') {

@@ -52,22 +52,22 @@ export class ShardBlobs {
   onDamage: (evidence: ErrorDetails) => void = () => undefined
   #young: Birth[] = []
   /** Blobs without a recorded birth count as written at this time: their true age is not stored. */
-  #livesSince: number
+  #openSince: number
   #host: BlobHost | undefined
   /** The puts that the files have not answered. */
   readonly #puts = new Set<Promise<unknown>>()
   #isClosed = false
-  #lives = 0
-  /** A life begins after the end of the request before. */
+  #openings = 0
+  /** An opening begins after the end of the request before. */
   readonly #turns = new SerialQueue()
 
   constructor(parts: BlobParts) {
     this.parts = parts
-    this.#livesSince = parts.clock.monotonic()
+    this.#openSince = parts.clock.monotonic()
   }
 
   /**
-   * Begins a new life of the blob files, after the life before has ended.
+   * Opens the blob files, after the opening before has ended.
    * @throws KeelsonError `CLOSED`; `EXITED` if the process of `signal` has died; `SHARD_DOWN`
    * (reason `disk`)
    */
@@ -79,9 +79,13 @@ export class ShardBlobs {
       const { dir, settings, clock, makeHost, index } = this.parts
       const host = makeHost(index)
       this.#host = host
-      await host.run('open', { dir, segmentBytes: settings.segmentBytes, life: ++this.#lives })
-      // The previous life may have written blobs that were not recorded with `born`.
-      if (this.#lives > 1) this.#livesSince = clock.monotonic()
+      await host.run('open', {
+        dir,
+        segmentBytes: settings.segmentBytes,
+        opening: ++this.#openings,
+      })
+      // The previous opening may have written blobs that were not recorded with `born`.
+      if (this.#openings > 1) this.#openSince = clock.monotonic()
       return host
     })
   }
@@ -101,12 +105,12 @@ export class ShardBlobs {
     return stored
   }
 
-  /** Ends the life of the files, after its puts. No byte is written after it resolves. */
+  /** Closes the files, after their puts. No byte is written after it resolves. */
   end(): Promise<void> {
     return this.#turns.run(() => this.#endHost())
   }
 
-  /** Ends the life of the files, and refuses new ones. */
+  /** Closes the files, and refuses to open them again. */
   close(): Promise<void> {
     this.#isClosed = true
     return this.end()
@@ -157,7 +161,7 @@ export class ShardBlobs {
   young(): BlobExtents | undefined {
     const { clock, settings } = this.parts
     const since = clock.monotonic() - settings.graceMs * (1 + sameAge)
-    if (this.#livesSince > since) return undefined
+    if (this.#openSince > since) return undefined
     this.#young = this.#young.filter(({ at }) => at > since)
     const extents = new BlobExtents()
     for (const { segment, from, to } of this.#young) extents.add(segment, { from, to })

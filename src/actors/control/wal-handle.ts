@@ -133,7 +133,7 @@ export class WalHandle {
    * needs. A snapshot does the same at its end. It waits for a running snapshot or backup. A log in
    * an engine gives back frames, and `removed` is 0.
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`, `CLOSED`; `FENCED` if the log began
-   * another life since: try again
+   * another epoch since: try again
    */
   async release(lsn: number = Number.MAX_SAFE_INTEGER): Promise<Released> {
     this.#access.check()

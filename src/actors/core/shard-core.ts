@@ -61,7 +61,7 @@ type Writes = {
 /** The name of the hold on a gate while the shard cannot show its state. */
 const recoveringHold = 'recovering'
 
-/** The core of one shard, across the lives of its actors. */
+/** The core of one shard, across the incarnations of its actors. */
 export class ShardCore {
   readonly parts: CoreParts
   readonly gate: Gate

@@ -203,7 +203,7 @@ export interface StorageEvents {
   /**
    * A turn of a durable actor is over: durable, refused, or its handler threw. A turn that is
    * handled again because one before it was refused is emitted once, at its last end. `seq` numbers
-   * the turns with changes of one life, and `lsn` is the frame of such a turn.
+   * the turns with changes of one incarnation, and `lsn` is the frame of such a turn.
    */
   'turn.done': Listener<{
     readonly entity: string

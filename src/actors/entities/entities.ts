@@ -1,5 +1,5 @@
 /**
- * The durable actors of one instance, across the lives of their processes: the kinds that run, and
+ * The durable actors of one instance, across the incarnations of their processes: the kinds that run, and
  * the logs of turns that are not drained. The instance makes one value before its tree.
  */
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'

@@ -57,13 +57,13 @@ export class Subscription implements Delivery {
   #saved: EntryPosition | undefined
   #saving: Promise<void> | undefined
   /**
-   * The entry that is being handled, perhaps since an earlier life of the actor, or the end of the
+   * The entry that is being handled, perhaps since an earlier incarnation of the actor, or the end of the
    * subscription that had the name before. Never rejects.
    */
   #handling: Promise<void>
   #watch: ShardWatch<StoredEntry> | undefined
-  /** The life of the actor that delivers. */
-  #life: AbortSignal | undefined
+  /** Aborts when the actor that delivers ends. */
+  #incarnation: AbortSignal | undefined
   #failure: unknown
   #ended: Promise<EntryPosition | undefined> | undefined
   /** Its position is removed, and not saved again. */
@@ -182,8 +182,8 @@ export class Subscription implements Delivery {
   }
 
   async deliver(signal: AbortSignal): Promise<void> {
-    if (this.#life === signal) return
-    this.#life = signal
+    if (this.#incarnation === signal) return
+    this.#incarnation = signal
     await this.#handling
     try {
       // A journal is there before its shard is open.

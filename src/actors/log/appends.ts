@@ -34,7 +34,7 @@ export interface Append extends GroupWrite {
 /** The appends that share one commit. */
 export type AppendGroup = WriteGroup<Append>
 
-/** A request to the log: its answer, and the life of the log that was asked. */
+/** A request to the log: its answer, and the epoch of the log that was asked. */
 type Asked<Answer> = { readonly host: LogHost; readonly answer: Promise<Answer> }
 
 /** A group in the log's queue. */
@@ -227,7 +227,7 @@ export class Appends {
     this.queue.clear()
     for (const turn of this.queue.inFlight) this.queue.back(turn)
     this.#unheard.length = 0
-    // The next life of the log may have less.
+    // The next epoch of the log may have less.
     this.#writtenLsn = 0
     for (const group of [...this.#underWay.keys()]) {
       group.lose(error)

@@ -1,5 +1,5 @@
 /**
- * The fate of groups that were handed to a log whose thread died, as the next life of that log
+ * The fate of groups that were handed to a log whose thread died, as the next epoch of that log
  * finds it. Only one writer at a time writes a log (invariant L6), in the order of its groups. So
  * the frames after the last known one belong to those groups, in their order: each group has a part
  * from its first write on in the log, and the rest was never written.
@@ -30,7 +30,7 @@ const readBytes = 1024 * 1024
 const stampBytes = 8
 
 /**
- * Ends the turns that another life of the log than `host` was asked for. Its answers count.
+ * Ends the turns that another epoch of the log than `host` was asked for. Its answers count.
  * Otherwise `host` has the first frames of a group, which wait for the applier, and writes that it
  * does not have are `NOT_SUBMITTED`.
  * @throws KeelsonError `EXITED` if the process of `signal` has died; `CORRUPT` for a frame that
@@ -45,7 +45,7 @@ export const settleStrays = async (
   const lost: GroupTurn[] = []
   for (const turn of appends.queue.inFlight) {
     if (!turn.asked || turn.asked.host === host) continue
-    // That life has ended, so it has answered, in the order of the turns.
+    // That epoch has ended, so it has answered, in the order of the turns.
     const [answer] = await Promise.allSettled([turn.asked.answer])
     refuseDead(signal)
     if (turn.kind === 'step') appends.queue.back(turn)

@@ -1,8 +1,8 @@
 /**
- * The files of a shard: one life of the log at a time, and the projection. Requests run one after
+ * The files of a shard: one epoch of the log at a time, and the projection. Requests run one after
  * another, each with the signal of the calling process. Pending requests of a killed process do
- * nothing. A life of the log belongs to no writer: the next one goes on with it. Before another
- * life begins, the one before has closed its files. So two lives never write one log, however
+ * nothing. An epoch of the log belongs to no writer: the next one goes on with it. Before another
+ * epoch begins, the one before has closed its files. So two epochs never write one log, however
  * quickly writers follow each other.
  */
 import { isAbsolute } from 'node:path'
@@ -78,10 +78,10 @@ export type FileParts = {
   readonly recovery: Recovery
 }
 
-/** A life of the log before it is open: its host, and the inspection of the folder. */
+/** An epoch of the log before it is open: its host, and the inspection of the folder. */
 type LogLook = { readonly host: LogHost; readonly inspection: Inspection }
 
-/** The open life of the log. */
+/** The open epoch of the log. */
 export type OpenLog = {
   readonly host: LogHost
   readonly report: OpenReport
@@ -155,7 +155,7 @@ export class ShardFiles {
   }
 
   /**
-   * The open log, for the process of `signal`: the life that an earlier process opened, or else a
+   * The open log, for the process of `signal`: the epoch that an earlier process opened, or else a
    * new one, which begins when the one before has closed its files.
    * @throws KeelsonError `EXITED` if that process has died; `SHARD_DOWN` (reason `poisoned`) if a
    * write or a sync failed while no process watched; as an inspection and an opening do
@@ -165,7 +165,7 @@ export class ShardFiles {
   }
 
   /**
-   * No process goes on with the present life of the log: a write failed, or its thread died. It
+   * No process goes on with the present epoch of the log: a write failed, or its thread died. It
    * ends without a clean close. No byte is written after this resolves.
    */
   giveUp(): Promise<void> {
@@ -173,13 +173,13 @@ export class ShardFiles {
     return this.#inTurn(undefined, () => this.#endHost())
   }
 
-  /** Ends the present life of the log also in the middle of a request. */
+  /** Ends the present epoch of the log also in the middle of a request. */
   leave(): void {
     this.#host?.end().catch(() => undefined)
   }
 
   /**
-   * The present life of the log, for reading.
+   * The present epoch of the log, for reading.
    * @throws KeelsonError `SHARD_DOWN` if there is none
    */
   log(): LogHost {
@@ -242,8 +242,8 @@ export class ShardFiles {
   }
 
   /**
-   * The life that is open already. Its sync shows whether it can go on: a write that failed is
-   * final, and a thread that died has left the files to the next life.
+   * The epoch that is open already. Its sync shows whether it can go on: a write that failed is
+   * final, and a thread that died has left the files to the next epoch.
    */
   async #adopted(): Promise<OpenLog | undefined> {
     const [host, report] = [this.#host, this.#report]
@@ -383,7 +383,7 @@ export class ShardFiles {
     }
   }
 
-  /** The host is kept until it has ended, because the next life waits for it. */
+  /** The host is kept until it has ended, because the next epoch waits for it. */
   async #endHost(): Promise<void> {
     this.#prepared = undefined
     this.#report = undefined

@@ -2,7 +2,7 @@
  * `keelson/wal-server`: an actor that owns a log, apart from the store. `keelson/wal` is under it:
  * group commit, and an answer after the sync. It opens the log before its first message. A log that
  * cannot be opened, and one that failed, end it with `['shutdown', error]` (fail-stop): a
- * supervisor does not retry them. However it ends, its log is closed, and its next life waits for
+ * supervisor does not retry them. However it ends, its log is closed, and its next epoch waits for
  * that.
  */
 
@@ -66,7 +66,7 @@ export type Messages = {
 }
 
 type State = {
-  readonly lives: LogLives
+  readonly epochs: LogEpochs
   readonly queueBytes: number
   wal: Wal | undefined
   /** The bytes of entries that are not answered. */
@@ -88,13 +88,13 @@ export const serverOf = (
   open: () => Promise<Wal>,
   queueBytes: number,
 ): GenServer<Messages, State> => {
-  const lives = new LogLives(open)
+  const epochs = new LogEpochs(open)
   return {
     ...handlers,
     init: (_, context) => {
       // With trapped exits the supervisor can ask this process to end, and it closes the log.
       context.trapExit(true)
-      return ok({ lives, queueBytes, wal: undefined, bytes: 0 }, { continue: ['open'] })
+      return ok({ epochs, queueBytes, wal: undefined, bytes: 0 }, { continue: ['open'] })
     },
   }
 }
@@ -122,7 +122,7 @@ const handlers: Omit<GenServer<Messages, State>, 'init'> = {
   continues: {
     open: async (state, _, context) => {
       try {
-        state.wal = await state.lives.open(context.signal)
+        state.wal = await state.epochs.open(context.signal)
       } catch (error) {
         return stop(['shutdown', error], state)
       }
@@ -209,10 +209,10 @@ const answering = <R>(state: State, from: From<R>, work: Promise<R>) => {
 }
 
 /**
- * The lives of one log, each of one process. The end of a process, a kill too, closes its log; the
+ * The epochs of one log, each of one process. The end of a process, a kill too, closes its log; the
  * next process waits until that is done.
  */
-class LogLives {
+class LogEpochs {
   readonly #open: () => Promise<Wal>
   #process: AbortSignal | undefined
   #over: Promise<unknown> = Promise.resolve()

@@ -68,7 +68,7 @@ export type State = {
   rebuilds: boolean
   /** The present reconcile. */
   reconcile: Reconcile | undefined
-  /** Projections by users that were halted in this life of the writer. */
+  /** Projections by users that were halted by this incarnation of the writer. */
   readonly givenUp: Set<string>
   /** Projections by users that are to be rebuilt. */
   rebuild: { readonly name: string; readonly begun: () => void }[]

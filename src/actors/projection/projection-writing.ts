@@ -136,7 +136,7 @@ const walk = (
 }
 
 /**
- * Projections whose function threw: reported once, and not tried again in this life of the writer.
+ * Projections whose function threw: reported once, and not tried again by this incarnation of the writer.
  */
 const halt = (state: State, halted: readonly HaltedProjection[], context: Context): void => {
   for (const { name, error } of halted) {

@@ -1,5 +1,5 @@
 /**
- * The facts about a shard's projection across the lives of its writer: the mode of the writer, the
+ * The facts about a shard's projection across the incarnations of its writer: the mode of the writer, the
  * failures of commits, and why it has no writer. `health()` and callers read it at once.
  */
 import { backoffMs, type Clock } from '../../clock.ts'

@@ -36,7 +36,7 @@ export type ReplicaState =
   | 'loading'
   /** The replica cannot be reached, or refuses: it is tried again, for ever. */
   | 'waiting'
-  /** Another life or copy of this log is replicated. */
+  /** Another epoch or copy of this log is replicated. */
   | 'fenced'
   /** Its log, or the replica, cannot be read by this version, or is damaged. */
   | 'halted'
@@ -66,7 +66,7 @@ export type FollowerHealth = {
   readonly shards: readonly ReplicaHealth[]
 }
 
-/** A log as it was claimed. With another host it is another life of it. */
+/** A log as it was claimed. With another host it is another epoch. */
 export type Claim = {
   readonly host: LogHost
   readonly log: ReplicatedLog

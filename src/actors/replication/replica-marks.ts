@@ -1,5 +1,5 @@
 /**
- * How far the replicas of a shard are, across the lives of the processes that send to them: the
+ * How far the replicas of a shard are, across the incarnations of the processes that send to them: the
  * floor below which the log may be given back, and the waits for `ack: 'replicated'`.
  */
 import { KeelsonError } from '../../errors.ts'
@@ -41,7 +41,7 @@ export class ReplicaMarks {
     return Math.max(0, ...this.#followed.map(({ lsn }) => lsn))
   }
 
-  /** Adds a replica, for the life of the shard. */
+  /** Adds a replica, until the instance closes. */
   add(followed: FollowedLog): void {
     this.#followed.push(followed)
   }

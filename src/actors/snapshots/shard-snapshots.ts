@@ -70,7 +70,7 @@ export class ShardSnapshots {
   named: readonly NamedSnapshot[] = []
   making: SnapshotProgress | undefined
   madeAt: number | undefined
-  /** How many attempts failed in this life of the shard, and why the last one did. */
+  /** How many attempts failed since the instance started, and why the last one did. */
   failures = 0
   failure: string | undefined
   /** The log found no room since the last attempt. */
@@ -199,7 +199,7 @@ export class ShardSnapshots {
     return this.named.find((snapshot) => ![...known].some((each) => isSameSnapshot(each, snapshot)))
   }
 
-  /** A snapshot does not change: it is read once in the life of the shard. */
+  /** A snapshot does not change: it is read once. */
   async #blobsOf(snapshot: NamedSnapshot, signal: AbortSignal): Promise<readonly BlobStretch[]> {
     for (const known of this.#blobs.keys())
       if (!this.named.some((each) => isSameSnapshot(each, known))) this.#blobs.delete(known)

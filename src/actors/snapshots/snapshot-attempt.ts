@@ -31,7 +31,7 @@ const nearBound = 0.75
  * Makes a snapshot of what the shard's projection shows, and gives the log before it back.
  * @throws KeelsonError `CORRUPT` if the projection (or, with `details.file`, the new file) is
  * damaged; `BUSY` (reason `pinned`); `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN`, `CLOSED`; `FENCED` if the
- * log has begun another life: no file stays
+ * log has begun another epoch: no file stays
  */
 export const makeSnapshot = async (
   shard: SnapshotShard,

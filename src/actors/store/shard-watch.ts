@@ -271,7 +271,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#from = firstLsn
   }
 
-  /** A request failed. If its life of the log has ended, the next one is asked again. */
+  /** A request failed. If its epoch of the log has ended, the next one is asked again. */
   async #afterEnd(log: LogHost, error: unknown): Promise<void> {
     const shard = this.#shard
     if (isKeelsonError(error, 'BAD_CURSOR')) throw error
@@ -293,7 +293,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     return lsn <= this.#durableLsn || levelOf(this.#shard.parts.settings) === 'durable'
   }
 
-  /** Makes the log durable, in the life that can. */
+  /** Makes the log durable, in the epoch that can. */
   async #sync(): Promise<void> {
     const log = await this.#log()
     try {
@@ -306,7 +306,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
 
 const firstLsnOf = async (log: LogHost): Promise<number> => (await log.run('state', null)).firstLsn
 
-/** Keeps the log from a position on, in each life of the log that the watch reads. */
+/** Keeps the log from a position on, in each epoch of the log that the watch reads. */
 class WatchPin {
   #log: LogHost | undefined
   #pin: number | undefined

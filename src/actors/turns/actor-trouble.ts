@@ -1,6 +1,6 @@
 /**
  * The trouble of the durable actors of an instance: turns that wait for space, steps and alarms that
- * fail, refusals, blocked workers. `health()` shows it. It is of this life of the instance: the rows
+ * fail, refusals, blocked workers. `health()` shows it. It counts from the start of the instance: the rows
  * are the truth. Memory is bounded.
  */
 import { failedAs, type KeelsonError, type ResultCode } from '../../errors.ts'
@@ -21,7 +21,7 @@ export type FailingTurn = {
   /** `continue charge`, `alarm unpaid`, `step charge`, `job 12`. */
   readonly what: string
   readonly tries: number
-  /** When it failed first in this life of the instance, in ms since 1970. */
+  /** When it failed first since the start of the instance, in ms since 1970. */
   readonly since: number
   /** When it is tried again, in ms since 1970. */
   readonly retryAt: number

@@ -122,14 +122,13 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
    * and it ends with the actor. The actor does not rest while it runs. It is not recorded: after a
    * crash a step, or `wake`, has to begin it again.
    */
-  background(work: (life: Life<M, App, S>) => unknown): void
+  background(work: (context: BackgroundContext<M, App, S>) => unknown): void
 }
 
 /**
- * Background work of an actor, in one life of it: the context of its process, whose `signal` aborts
- * when the actor ends. Its messages leave at once: everything that it knows is durable.
+ * The context of background work of an actor. Its `signal` aborts when the actor ends. Its messages leave at once: everything that it knows is durable.
  */
-export interface Life<M = DurableMessages, App = AppContext, S = unknown>
+export interface BackgroundContext<M = DurableMessages, App = AppContext, S = unknown>
   extends BareContext<Messages, App> {
   /**
    * Aborts when the instance begins to close. The work has 80 % of the close's deadline from then
@@ -145,7 +144,7 @@ export interface Life<M = DurableMessages, App = AppContext, S = unknown>
    * Makes a turn of `change`, and resolves when that is durable: with the value of its `reply`.
    * `change` gets the present state and its own context. It is pure, for it may be run again.
    * Rejects with what `change` throws, with the refusal of its turn, and with `EXITED` once this
-   * life of the actor has ended; then nothing of it happens. `UNKNOWN_OUTCOME`: the life has ended
+   * incarnation of the actor has ended; then nothing of it happens. `UNKNOWN_OUTCOME`: it has ended
    * while the turn was on its way.
    */
   apply<A extends Reply<unknown, S, ContinueOf<M>> | NoReply<S, ContinueOf<M>>>(

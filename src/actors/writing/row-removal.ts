@@ -1,7 +1,7 @@
 /**
  * Removes the rows that durable actors kept in births that have ended. The turn that ends a birth
  * removes the main row and leaves a row for the rest: from then on nobody sees the own rows, and
- * the next life of the actor has another birth. They may be many, so they go in pieces. A crash
+ * the actor has another birth then. They may be many, so they go in pieces. A crash
  * between pieces leaves the row that says so, and the next incarnation goes on; a piece that is
  * applied again changes nothing.
  */

@@ -1,7 +1,7 @@
 /**
  * A session of a follower with its replica in PostgreSQL. Every change is one transaction, which
  * first locks the row of the log's progress. So two followers never mix, and a follower of an older
- * life of the log changes nothing.
+ * epoch of the log changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -139,7 +139,7 @@ const fenced = (present: ReplicaLease, lease: ReplicaLease): KeelsonError =>
   new KeelsonError(
     'FENCED',
     lease.epoch < present.epoch
-      ? `a later life of this log (epoch ${present.epoch}) is replicated; this one has epoch ${lease.epoch}`
+      ? `epoch ${present.epoch} of this log is replicated; this one has epoch ${lease.epoch}`
       : `another copy of this log, with the same epoch ${lease.epoch}, is replicated`,
     { details: { epoch: lease.epoch, present: present.epoch } },
   )

@@ -1,6 +1,6 @@
 /**
  * The state of a queue beside its rows. Of its claims: how long they may be, and what the end of a
- * life makes of them. Pure.
+ * incarnation makes of them. Pure.
  */
 import type { KeptError } from '../../errors.ts'
 
@@ -10,7 +10,7 @@ export type KeptClaim = readonly [row: string, tries: number, isSuspect: boolean
 /** The rows of claims may take so many characters: a state ends at 1 MiB. */
 export const heldLengthMax = 512 * 1024
 
-/** A suspect is dead after so many lives that ended while it was claimed alone. */
+/** A suspect is dead after so many incarnations that ended while it was claimed alone. */
 export const endsAloneMax = 3
 
 /** Why such a job is dead. */
@@ -19,7 +19,7 @@ export const endedAlone: KeptError = {
   message: `the process ended ${endsAloneMax} times while this job ran alone`,
 }
 
-/** A claim that a life has left. `counts`: the job may be the reason of the end of that life. */
+/** A claim that an incarnation has left. `counts`: the job may be the reason of the end of that incarnation. */
 export const cutOff = (
   [row, tries, isSuspect, endsAlone]: KeptClaim,
   counts: boolean,
@@ -37,9 +37,9 @@ export type KeptBook = {
   readonly dead: number
   /** The jobs that are running. */
   readonly claims: readonly KeptClaim[]
-  /** The jobs that earlier lives have cut off, and that have not run since. */
+  /** The jobs that earlier incarnations have cut off, and that have not run since. */
   readonly cut: readonly KeptClaim[]
-  /** Claims that this life leaves are cut off by a close: nothing counts. */
+  /** Claims that this incarnation leaves are cut off by a close: nothing counts. */
   readonly isLeaving: boolean
 }
 

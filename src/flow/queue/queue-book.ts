@@ -3,10 +3,10 @@
  * it decides is written with the turn at hand, as rows and as the state `kept`. So the book is a
  * function of what is durable: after a refused turn, and after a crash, it is opened again.
  *
- * A claim is a part of `kept`: the row of the job stays where it was. When a life of the queue has
- * ended, the claims in `kept` are the jobs that it cut off. They go first in the next life. If the
- * life did not end by a close, each of them may be the reason of its end. Such a suspect is claimed
- * alone, and is dead when three lives have ended while it was. Pure.
+ * A claim is a part of `kept`: the row of the job stays where it was. When an incarnation of the queue has
+ * ended, the claims in `kept` are the jobs that it cut off. They go first in the next incarnation. If the
+ * incarnation did not end by a close, each of them may be the reason of its end. Such a suspect is claimed
+ * alone, and is dead when three incarnations have ended while it was. Pure.
  */
 import type { DurableRows } from '../../actors/index.ts'
 import { KeelsonError, type KeptError } from '../../errors.ts'
@@ -54,7 +54,7 @@ export type QueueLimits = {
   readonly keepMs: number
   /** The most tries of a job that fail. */
   readonly triesMax: number
-  /** False: a job that a life has cut off goes on as it was. */
+  /** False: a job that an incarnation has cut off goes on as it was. */
   readonly countsEnds: boolean
 }
 
@@ -91,7 +91,7 @@ export type QueueCounts = {
   readonly running: number
   readonly dead: number
   /**
-   * The rows that this life could not read: the ids of jobs, which are neither ready nor delayed;
+   * The rows that this incarnation could not read: the ids of jobs, which are neither ready nor delayed;
    * `unique x`, a text that is refused; `rate x`, the rate of a key.
    */
   readonly unreadable: readonly string[]
@@ -113,7 +113,7 @@ export class QueueBook {
   readonly #cut: Map<number, KeptClaim>
   readonly #rates: Rates | undefined
   readonly #texts: UniqueTexts
-  /** The jobs whose rows cannot be read. The rows stay as they are: the next life reads them. */
+  /** The jobs whose rows cannot be read. The rows stay as they are: the next incarnation reads them. */
   readonly #unreadable = new Set<number>()
   #delayed = 0
   /** When the first delayed job is due, or earlier. */
@@ -125,7 +125,7 @@ export class QueueBook {
   /** How many jobs the turn at hand may bury: an earlier program may have had more tries. */
   #mayBury = 0
 
-  /** `running`: the claims of this life, which go on when a turn was refused. */
+  /** `running`: the claims of this incarnation, which go on when a turn was refused. */
   constructor(
     limits: QueueLimits,
     kept: KeptBook,

@@ -1,14 +1,14 @@
 /**
  * The entity of a queue, and what keeps it awake. Its jobs are its own rows. Its handlers run in the
- * background (`queue-life.ts`): a caller never waits for one.
+ * background (`queue-runner.ts`): a caller never waits for one.
  */
 import type { DurableServer } from '../../actors/index.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import { keptAwake } from '../runs/kept-awake.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
-import { QueueLife } from './queue-life.ts'
 import type { QueueMessages, QueueRequest, QueueState } from './queue-messages.ts'
+import { QueueRunner } from './queue-runner.ts'
 import type { QueueTerms } from './queue-terms.ts'
 
 /** The parts of the tree with a queue. */
@@ -22,18 +22,18 @@ export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
 type Server = DurableServer<QueueMessages, QueueState, Record<never, never>, string, unknown>
 
 const queueServer = (terms: QueueTerms): Server => {
-  let life: QueueLife
+  let runner: QueueRunner
   const ask = (
     from: unknown,
     does: QueueRequest['does'],
     { jobs, bytes } = { jobs: 0, bytes: 0 },
-  ): void => life.ask({ from: from as QueueRequest['from'], does, jobs, bytes })
+  ): void => runner.ask({ from: from as QueueRequest['from'], does, jobs, bytes })
   return {
     init: () => undefined,
     wake: async (state, context) => {
-      const next = new QueueLife(terms, state, context)
+      const next = new QueueRunner(terms, state, context)
       await next.open(context.now())
-      life = next
+      runner = next
       context.background((work) => next.run(work))
     },
     calls: {
@@ -59,8 +59,8 @@ const queueServer = (terms: QueueTerms): Server => {
         ask(from, (book, now, rows) => book.retry(number, now, rows))
         return noReply(state)
       },
-      place: (state, run) => reply(life.place(run), state),
-      look: (state) => reply(life.look(), state),
+      place: (state, run) => reply(runner.place(run), state),
+      look: (state) => reply(runner.look(), state),
       stay: (state) => noReply(state),
     },
   }

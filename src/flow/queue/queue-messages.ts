@@ -1,5 +1,5 @@
 /** The messages and the state of a queue's entity, and its events. Types only. */
-import type { DurableContext, DurableRows, Life } from '../../actors/index.ts'
+import type { BackgroundContext, DurableContext, DurableRows } from '../../actors/index.ts'
 import type { CallContext } from '../../runtime/index.ts'
 import type { EnteringRun, EnterMessage } from '../runs/messages.ts'
 import type { KeptBook } from './kept-claims.ts'
@@ -67,7 +67,7 @@ export type QueueRequest = {
 export type QueueContext = DurableContext<QueueMessages, unknown, QueueState>
 
 /** The work of a queue beside its mailbox. */
-export type QueueWork = Life<QueueMessages, unknown, QueueState>
+export type QueueWork = BackgroundContext<QueueMessages, unknown, QueueState>
 
 type Listener<Facts> = (event: { readonly queue: string; readonly at: number } & Facts) => void
 type Tried = { readonly id: string; readonly attempt: number }

@@ -1,4 +1,4 @@
-/** The options of a queue, checked, as its life uses them. Pure. */
+/** The options of a queue, checked, as its runner uses them. Pure. */
 import {
   type Check,
   config,

@@ -37,7 +37,7 @@ export class Rates {
   /** The keys whose rows could not be read: they count as full, from when the queue opened. */
   readonly unreadable = new Set<string>()
 
-  /** Grants of lives that had ended by `openedAt` count as starts of then: they were not later. */
+  /** Grants of incarnations that had ended by `openedAt` count as starts of then: they were not later. */
   constructor(limit: RateLimit, openedAt: number) {
     this.#limit = limit
     this.#openedAt = openedAt

@@ -1,5 +1,5 @@
 /** The messages of a run's entity, and the parts of its memory. Types only. */
-import type { DurableContext, Life } from '../../actors/index.ts'
+import type { BackgroundContext, DurableContext } from '../../actors/index.ts'
 import type { KeptError } from '../../errors.ts'
 import type { CallContext } from '../../runtime/index.ts'
 import type { Workflow } from './body.ts'
@@ -94,7 +94,7 @@ export type State = RunState | undefined
 export type RunContext = DurableContext<RunMessages, unknown, State>
 
 /** A life of a run beside its mailbox. */
-export type OwnLife = Life<RunMessages, unknown, State>
+export type OwnLife = BackgroundContext<RunMessages, unknown, State>
 
 /** The turns of a run call its life with these, once they are durable. */
 export interface Told {

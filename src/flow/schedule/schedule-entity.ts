@@ -100,22 +100,22 @@ const goesOn = (plan: Plan) =>
 
 /** Waits beside the mailbox for the end of a run, and lets the next one start. */
 const follow = (terms: ScheduleTerms, at: number, context: Context): void =>
-  context.background(async (life) => {
+  context.background(async (work) => {
     const closing = new Promise<'closing'>((resolve) => {
-      life.closing.addEventListener('abort', () => resolve('closing'))
+      work.closing.addEventListener('abort', () => resolve('closing'))
     })
     for (let failures = 1; ; failures++) {
-      const ended = terms.ended(life.app as App, at).then(
+      const ended = terms.ended(work.app as App, at).then(
         () => 'ended' as const,
         () => 'unknown' as const,
       )
       const now = await Promise.race([ended, closing])
       if (now === 'closing') return
       if (now === 'ended') break
-      if ((await Promise.race([life.sleep(backoffMs(pauses, failures)), closing])) === 'closing')
+      if ((await Promise.race([work.sleep(backoffMs(pauses, failures)), closing])) === 'closing')
         return
     }
-    await life.apply((plan, turn) => {
+    await work.apply((plan, turn) => {
       const next: Plan = { ...(plan as Plan), running: undefined }
       if (startable(next) !== undefined) turn.addContinue('start')
       return reply(undefined, next)

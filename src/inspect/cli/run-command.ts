@@ -1,6 +1,6 @@
 /**
- * `keelson run`: an instance as a service. Nothing is read from standard input; signals drive its
- * life. It prints lines of a log only. Standard output gets one, when everything has started.
+ * `keelson run`: an instance as a service. Nothing is read from standard input; signals drive
+ * it. It prints lines of a log only. Standard output gets one, when everything has started.
  */
 import type { Writable } from 'node:stream'
 import { jsonLogger, type Logger, textLogger } from '../../runtime/index.ts'
@@ -9,7 +9,7 @@ import { ServiceManager } from '../command/service-manager.ts'
 import { errorText } from '../text/error-view.ts'
 import { printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
-import { replaced, runInstance, warningLines } from './instance-life.ts'
+import { replaced, runInstance, warningLines } from './instance-run.ts'
 import { startLine, stepText } from './start-view.ts'
 
 /**

@@ -13,7 +13,7 @@ import { ShownValues } from '../prompt/shown-values.ts'
 import { errorText } from '../text/error-view.ts'
 import { paintFor, plainPaint, printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
-import { runInstance, warningLines } from './instance-life.ts'
+import { runInstance, warningLines } from './instance-run.ts'
 import { isWait, type Started, startLine, startScreen, stepText } from './start-view.ts'
 
 /**

@@ -183,7 +183,7 @@ export const metrics = {
   flush: durations('keelson_projection_flush_seconds', 'A commit of the projection.', 'shard'),
   snapshotAge: gauge(
     'keelson_snapshot_age_seconds',
-    'Since the last snapshot that was made in this life of the instance.',
+    'Since the last snapshot that was made since the instance started.',
     'shard',
   ),
   snapshotFailures: counter(

@@ -111,38 +111,38 @@ type Listener = {
  * hidden there is no stream.
  */
 export const follow = (view: keyof Views, query: object, listener: Listener): (() => void) => {
-  const life = { isOver: false, failures: 0, cancel: () => {}, abort: new AbortController() }
+  const state = { isOver: false, failures: 0, cancel: () => {}, abort: new AbortController() }
   const open = async (): Promise<void> => {
-    life.cancel()
-    life.abort.abort()
-    if (life.isOver) return
+    state.cancel()
+    state.abort.abort()
+    if (state.isOver) return
     if (document.hidden) return listener.onState('paused')
     const abort = new AbortController()
-    life.abort = abort
+    state.abort = abort
     let reason: string | undefined
     try {
       await read(`api/stream?${queryOf({ view, ...query })}`, abort, (frame) => {
-        life.failures = 0
+        state.failures = 0
         listener.onState('live')
         listener.onFrame(frame)
       })
     } catch (error) {
-      if (error instanceof Refused && error.code === 'UNAUTHORIZED') life.isOver = true
+      if (error instanceof Refused && error.code === 'UNAUTHORIZED') state.isOver = true
       else if (error instanceof Refused) reason = error.message
     }
     // Another stream has taken its place, or nobody follows.
-    if (life.abort !== abort || document.hidden || (life.isOver && abort.signal.aborted)) return
-    if (life.isOver) return listener.onState('ended')
+    if (state.abort !== abort || document.hidden || (state.isOver && abort.signal.aborted)) return
+    if (state.isOver) return listener.onState('ended')
     listener.onState('lost', reason)
-    life.cancel = after(Math.min(retryMsMax, retryMs * 2 ** life.failures++), () => void open())
+    state.cancel = after(Math.min(retryMsMax, retryMs * 2 ** state.failures++), () => void open())
   }
   const endListening = on(document, 'visibilitychange', () => void open())
   void open()
   return () => {
-    life.isOver = true
+    state.isOver = true
     endListening()
-    life.cancel()
-    life.abort.abort()
+    state.cancel()
+    state.abort.abort()
   }
 }
 

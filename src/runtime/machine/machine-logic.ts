@@ -45,13 +45,13 @@ const outgoing = (actor: Actor, door: Door): Ways => {
   const isMachine = '__xstatenode' in logic
   if (isMachine || logic.start === undefined) return logic
   const { start } = logic
-  const life = new Life(actor, door, isPromise(actor.logic))
+  const work = new ActorWork(actor, door, isPromise(actor.logic))
   return {
     // The state may have changed until the start is done, so it is read then.
-    start: (_, scope) => life.begin(() => start(actor.getSnapshot(), scope)),
+    start: (_, scope) => work.begin(() => start(actor.getSnapshot(), scope)),
     transition: (state, event, scope) => {
       if (event.type !== stopped) return logic.transition(state, event, scope)
-      return life.end(state, () => logic.transition(state, event, scope))
+      return work.end(state, () => logic.transition(state, event, scope))
     },
   }
 }
@@ -76,7 +76,7 @@ type Callback = (given: object) => unknown
 /** A callback as XState defines it. Its events are effects, and its promises are watched. */
 const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
   const listeners = new Set<Listener>()
-  const life = new Life(actor, door)
+  const work = new ActorWork(actor, door)
   let cleanUp: unknown
   const sendBack = (event: EventObject): void => {
     const { _parent, _actorScope } = actor
@@ -87,14 +87,14 @@ const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
   const receive = (listener: Listener): void => void listeners.add(listener)
   return {
     start: ({ input }, scope: { self: AnyActorRef; system: unknown; emit: unknown }) =>
-      life.begin(() => {
+      work.begin(() => {
         const { self, system, emit } = scope
         cleanUp = begun({ input, self, system, emit, sendBack, receive })
         return cleanUp
       }),
     transition: (state, event) => {
       if (event.type === stopped)
-        return life.end(state, () => typeof cleanUp === 'function' && cleanUp())
+        return work.end(state, () => typeof cleanUp === 'function' && cleanUp())
       const run = (): void => {
         for (const listener of listeners) watch(listener(event), door)
       }
@@ -113,7 +113,7 @@ const watch = (answer: unknown, door: Door): void => {
  * The start and the clean-up of one actor. One that was never begun is not cleaned up. A promise is
  * work: the host lets it begin, and hears of its end.
  */
-class Life {
+class ActorWork {
   readonly #actor: Actor
   readonly #door: Door
   readonly #isWork: boolean

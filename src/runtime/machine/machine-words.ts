@@ -198,7 +198,7 @@ export interface SavedAction {
 export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   /** The machine's id. */
   readonly machine: string
-  /** The life of this machine: the beginning of the names of its steps. */
+  /** Identifies this machine from its birth on: the beginning of the names of its steps. */
   readonly run: string
   /** The number of its last step. */
   readonly step: number

@@ -208,7 +208,7 @@ interface Starts {
 }
 
 /**
- * The context of a handler. One object for the life of the process. After the death of the process,
+ * The context of a handler. One object for the whole process. After the death of the process,
  * a handler that is still pending has no effect, and its calls are rejected.
  */
 export interface Context<M = Messages, App = AppContext> extends Starts {

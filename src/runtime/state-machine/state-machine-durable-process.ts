@@ -45,15 +45,15 @@ export type DurableOwn = Own & {
 }
 
 /** One restored machine. The actors inside it send nothing after its end. */
-interface Life {
+interface Incarnation {
   readonly steps: MachineSteps
   /** The timers that are set. The earliest is the durable alarm. */
   readonly timers: Set<Delayed>
 }
 
-/** An event that an actor inside sent, and the life of the machine in which it did. */
-export type News = { readonly life: Life; readonly arrival: Arrival }
-type Failure = { readonly life: Life; readonly error: unknown }
+/** An event that an actor inside sent, and the incarnation of the machine in which it did. */
+export type News = { readonly incarnation: Incarnation; readonly arrival: Arrival }
+type Failure = { readonly incarnation: Incarnation; readonly error: unknown }
 
 /** An entity that crashed while actors ran inside it is woken: in 1 s, doubling to 60 s. */
 const guardMs = { first: 1_000, most: 60_000 }
@@ -68,8 +68,8 @@ export class DurableMachineProcess {
   /** The calls that wait for postponed events, by the state that holds the events. */
   readonly #callers = new WeakMap<SavedMachine, readonly Waiting['from'][]>()
   readonly #watchers: Watchers
-  #life: Life | undefined
-  /** The state that `#life` is in. */
+  #incarnation: Incarnation | undefined
+  /** The state that `#incarnation` is in. */
   #state: State
 
   constructor(
@@ -90,7 +90,7 @@ export class DurableMachineProcess {
 
   /** The state of the machine that lives; `undefined` without one. */
   get snapshot(): AnyMachineSnapshot | undefined {
-    return this.#life?.steps.snapshot
+    return this.#incarnation?.steps.snapshot
   }
 
   /** A worker's machine begins with its process; an entity's waits for its first event. */
@@ -125,12 +125,12 @@ export class DurableMachineProcess {
   }
 
   /** Takes an event that an actor inside sent outside of a turn. */
-  arrived(state: State, { life, arrival }: News): unknown {
+  arrived(state: State, { incarnation, arrival }: News): unknown {
     if (state === undefined) return noReply(state)
-    if (life === this.#life && state === this.#state)
+    if (incarnation === this.#incarnation && state === this.#state)
       return this.#turn(state, (steps) => [steps.arrived(arrival)])
-    // A refused turn has changed the machine of that life, but not the actors that ran in it.
-    return this.#turn(state, (steps) => [steps.arrivedIn(life.steps, arrival)])
+    // A refused turn has changed the machine of that incarnation, but not the actors that ran in it.
+    return this.#turn(state, (steps) => [steps.arrivedIn(incarnation.steps, arrival)])
   }
 
   /** News of an actor inside were refused with `error`: that actor has failed with it. */
@@ -138,13 +138,13 @@ export class DurableMachineProcess {
     state: State,
     { news, error }: { readonly news: News; readonly error: unknown },
   ): unknown {
-    const { life, arrival } = news
-    return this.#turn(state, (steps) => [steps.failedIn(life.steps, arrival, error)])
+    const { incarnation, arrival } = news
+    return this.#turn(state, (steps) => [steps.failedIn(incarnation.steps, arrival, error)])
   }
 
   /** Asynchronous work of the machine failed. */
-  failed(state: State, { life, error }: Failure): unknown {
-    if (life === this.#life) throw error
+  failed(state: State, { incarnation, error }: Failure): unknown {
+    if (incarnation === this.#incarnation) throw error
     return noReply(state)
   }
 
@@ -223,39 +223,40 @@ export class DurableMachineProcess {
   }
 
   /** The machine in `state`. Restores it, unless it is the one that lives. */
-  #at(state: SavedMachine): Life {
-    if (this.#life !== undefined && state === this.#state) return this.#life
+  #at(state: SavedMachine): Incarnation {
+    if (this.#incarnation !== undefined && state === this.#state) return this.#incarnation
     this.#end()
-    const life = this.#newLife()
-    const { effects } = life.steps.restore(state, this.#callers.get(state))
-    this.#life = life
+    const incarnation = this.#newIncarnation()
+    const { effects } = incarnation.steps.restore(state, this.#callers.get(state))
+    this.#incarnation = incarnation
     this.#state = state
-    for (const effect of effects) this.#hold(life, effect)
-    return life
+    for (const effect of effects) this.#hold(incarnation, effect)
+    return incarnation
   }
 
-  #begin(): { readonly life: Life; readonly first?: Turn } {
+  #begin(): { readonly incarnation: Incarnation; readonly first?: Turn } {
     this.#end()
-    const life = this.#newLife()
-    const first = life.steps.begin(this.#input?.(this.#context.id))
-    this.#life = life
-    return { life, first }
+    const incarnation = this.#newIncarnation()
+    const first = incarnation.steps.begin(this.#input?.(this.#context.id))
+    this.#incarnation = incarnation
+    return { incarnation, first }
   }
 
   #turn(
     state: State,
-    work: (steps: MachineSteps, life: Life) => readonly Turn[],
+    work: (steps: MachineSteps, incarnation: Incarnation) => readonly Turn[],
     isAlarm = false,
   ): unknown {
     try {
-      const { life, first } = state === undefined ? this.#begin() : { life: this.#at(state) }
-      const { steps } = life
+      const { incarnation, first } =
+        state === undefined ? this.#begin() : { incarnation: this.#at(state) }
+      const { steps } = incarnation
       const earlier = first === undefined ? replays(steps) : [first]
-      const turns = [...earlier, ...work(steps, life), ...replays(steps)]
+      const turns = [...earlier, ...work(steps, incarnation), ...replays(steps)]
       const next = turns.some(({ changed }) => changed) ? this.#keep(steps) : state
       this.#setAlarms(state, next, isAlarm)
       for (const turn of turns) this.#answer(turn)
-      return this.#perform(life, turns, [(state?.step ?? 0) + 1, next?.step ?? 0], next)
+      return this.#perform(incarnation, turns, [(state?.step ?? 0) + 1, next?.step ?? 0], next)
     } catch (error) {
       this.#end()
       throw error
@@ -275,30 +276,30 @@ export class DurableMachineProcess {
     from?.reply(this.#options.answers?.[event.type]?.(snapshot, event))
   }
 
-  #perform(life: Life, turns: readonly Turn[], span: Span, next: State): unknown {
+  #perform(incarnation: Incarnation, turns: readonly Turn[], span: Span, next: State): unknown {
     const effects = turns.flatMap((turn) => turn.effects)
     const hasEvents = turns.some((turn) => turn.hasEvents)
     const isRecorded = hasEvents || effects.some((effect) => effect.isRecorded)
-    if (!isRecorded) for (const effect of effects) this.#hold(life, effect)
+    if (!isRecorded) for (const effect of effects) this.#hold(incarnation, effect)
     const isChanged = turns.some(({ changed }) => changed)
-    if (isChanged) this.#watchers.changed(life.steps.snapshot)
+    if (isChanged) this.#watchers.changed(incarnation.steps.snapshot)
     if (next?.status === 'done' && isChanged)
       this.#process.outputs.hold(() => replyOutput(this.#process, next.output))
     return isRecorded ? noReply(next, { continue: ['effects', span] }) : noReply(next)
   }
 
   /** Runs `effect` when the present turn is durable. */
-  #hold(life: Life, effect: Effect): void {
+  #hold(incarnation: Incarnation, effect: Effect): void {
     const run = (): void => {
-      if (!this.#process.alive || life !== this.#life) return
+      if (!this.#process.alive || incarnation !== this.#incarnation) return
       try {
         effect.run()
       } catch (error) {
-        this.#send('failed', { life, error })
+        this.#send('failed', { incarnation, error })
       }
     }
     const dropped = (): void => {
-      if (life === this.#life) this.#state = undefined
+      if (incarnation === this.#incarnation) this.#state = undefined
     }
     this.#process.outputs.hold(run, dropped)
   }
@@ -325,13 +326,13 @@ export class DurableMachineProcess {
 
   /** A machine as it begins, for a look. It starts nothing. */
   #unborn(): MachineSteps {
-    const { steps } = this.#newLife(() => {})
+    const { steps } = this.#newIncarnation(() => {})
     steps.begin(this.#input?.(this.#context.id))
     return steps
   }
 
   /** `inTurn` does the actions that are part of a turn. */
-  #newLife(inTurn = (run: () => void): void => run()): Life {
+  #newIncarnation(inTurn = (run: () => void): void => run()): Incarnation {
     const timers = new Set<Delayed>()
     const context = this.#context
     const host = processHost(this.#plan.machine, this.#options, context, {
@@ -343,11 +344,11 @@ export class DurableMachineProcess {
       inTurn,
       recordsSteps: true,
       saves: true,
-      arrived: (arrival) => this.#send('arrived', { life, arrival }),
-      failed: (error) => this.#send('failed', { life, error }),
+      arrived: (arrival) => this.#send('arrived', { incarnation, arrival }),
+      failed: (error) => this.#send('failed', { incarnation, error }),
     })
-    const life: Life = { steps: new MachineSteps(this.#plan, host), timers }
-    return life
+    const incarnation: Incarnation = { steps: new MachineSteps(this.#plan, host), timers }
+    return incarnation
   }
 
   #send(name: string, news: News | Failure): void {
@@ -356,10 +357,10 @@ export class DurableMachineProcess {
 
   /** Ends the actors inside the machine that lives. */
   #end(): void {
-    const life = this.#life
-    this.#life = undefined
+    const incarnation = this.#incarnation
+    this.#incarnation = undefined
     this.#state = undefined
-    life?.steps.end(notStopped(this.#process))
+    incarnation?.steps.end(notStopped(this.#process))
   }
 }
 

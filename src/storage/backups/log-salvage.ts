@@ -142,7 +142,7 @@ const layoutOf = ({ good }: Found) => ({
   fileBytes: good.reduce((most, { segment }) => Math.max(most, segment.size), 1024 * 1024),
 })
 
-/** The epoch increases by one: it is another life of the same log. */
+/** The salvaged log is a new epoch of the same log: its number increases by one. */
 const promiseOf = (
   { found, clock, snapshots = [] }: SalvageRequest,
   lastLsn: number,

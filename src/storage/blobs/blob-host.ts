@@ -25,8 +25,8 @@ export type BlobProtocol = {
    * Lists the folder, which may be missing. Writes nothing. @throws `SHARD_DOWN` (reason `disk`)
    */
   open: {
-    /** `life`: a different number for each opening in a process. */
-    request: BlobFolderOptions & { readonly life: number }
+    /** `opening`: a different number for each opening in a process. */
+    request: BlobFolderOptions & { readonly opening: number }
     answer: { segments: readonly BlobSegment[]; strange: readonly string[] }
   }
   /**
@@ -90,7 +90,7 @@ export type BlobProtocol = {
 /** The name of a request. */
 export type BlobRequestKind = keyof BlobProtocol
 
-/** One life of a shard's blobs. */
+/** One opening of a shard's blobs. */
 export interface BlobHost {
   /** Rejects with a `KeelsonError`. After `end` was called: `CLOSED`. */
   run<K extends BlobRequestKind>(
@@ -101,5 +101,5 @@ export interface BlobHost {
   end(): Promise<void>
 }
 
-/** Makes the host for the next life of a shard's blobs. */
+/** Makes the host for the next opening of a shard's blobs. */
 export type BlobHostFactory = (shard: number) => BlobHost

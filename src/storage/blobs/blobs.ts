@@ -32,10 +32,10 @@ const newBuffer = (bytes: number): Uint8Array => new Uint8Array(bytes)
 /** Bytes of one write. */
 const writeBytes = 2 * 1024 * 1024
 
-/** Separates the ids of streams and readings of different lives. */
-const idsOfLife = 2 ** 32
+/** Separates the ids of streams and readings of different openings. */
+const idsOfOpening = 2 ** 32
 
-/** One life of a shard's blobs. */
+/** One opening of a shard's blobs. */
 export class Blobs {
   readonly #disk: Disk
   readonly #makeBuffer: (bytes: number) => Uint8Array
@@ -109,7 +109,7 @@ export class Blobs {
   #open(options: BlobProtocol['open']['request']): BlobProtocol['open']['answer'] {
     const listing = refusing(() => listBlobs(this.#disk, options.dir))
     this.#dir = options.dir
-    this.#lastId = options.life * idsOfLife
+    this.#lastId = options.opening * idsOfOpening
     this.#writer = new BlobWriter(this.#disk, () => this.#writeBuffer(), options, listing)
     return { segments: listing.segments, strange: listing.strange }
   }

@@ -1,7 +1,7 @@
 /**
  * The chain of an open log. It has the records of the group that is being written, the headers that
  * are not in the files yet, and the range over all headers. It belongs to the log's one writer. A
- * group whose write fails ends the log's life, so nothing here is ever taken back.
+ * group whose write fails ends the log's epoch, so nothing here is ever taken back.
  */
 import { type Signer, signerOf } from '../bytes/ed25519.ts'
 import type { ChainAnchor } from '../frames/segment-header.ts'
@@ -28,7 +28,7 @@ export const grown = (range: Mountains, headers: readonly Uint8Array[]) => {
   return { range, nodes }
 }
 
-/** The chain of one life of a log. */
+/** The chain of one epoch of a log. */
 export class CommitmentChain {
   readonly #place: ChainPlace
   /** Absent while commitments are off: the chain does not grow, and its segments repeat its end. */

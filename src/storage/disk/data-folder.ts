@@ -66,7 +66,7 @@ export type FolderOrigin = {
 /**
  * The known extent of a log: its epoch, and a durable LSN. A log with less has lost files. It is
  * written when an instance has started and when it was closed, so it does not show the loss of the
- * newest segments of a life that ended otherwise, as long as an older one of that life is there.
+ * newest segments of an epoch that ended otherwise, as long as an older one of that epoch is there.
  */
 export type LogFloor = { readonly epoch: number; readonly lsn: number }
 

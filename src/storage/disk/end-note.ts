@@ -10,7 +10,7 @@ import type { SharedPosition } from '../ports/shared-log.ts'
 import { attempt, writeAll } from './disk-failure.ts'
 import { sealedJson, unsealed } from './sealed-file.ts'
 
-/** An acknowledged end of a log. The log has it in every later life. */
+/** An acknowledged end of a log. The log has it in every later epoch. */
 export type NotedEnd = SharedPosition & { readonly logId: string }
 
 /** Where it is noted. */

@@ -1,6 +1,6 @@
 /**
  * Searches for a frame after damage, at every place where one may begin. The salt of the segment
- * identifies its frames: bytes of an older life have another salt. A frame with an LSN that is
+ * identifies its frames: bytes of an older epoch have another salt. A frame with an LSN that is
  * impossible at its place is skipped. Zeros are skipped fast.
  */
 import { crc32 } from '../bytes/crc32.ts'

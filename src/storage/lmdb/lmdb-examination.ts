@@ -1,7 +1,7 @@
 /**
  * Examines the LMDB file of a projection without LMDB. LMDB maps the file and trusts it: a cut file
  * causes SIGBUS, and a flipped bit in a page causes a wrong result, SIGSEGV or an abort. So a file
- * is examined before it is mapped; the end of its last life decides how much of it
+ * is examined before it is mapped; the end of its last opening decides how much of it
  * (`projection-marks.ts`). A damaged file is set aside and rebuilt from the log. Changes nothing.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'

@@ -7,7 +7,7 @@
  *
  *   no LMDB file           → 'position'   nothing to read
  *   a small file           → 'all'
- *   UNPROVEN, not CLEAN    → 'all'        the last life ended before it had examined the leaves, and
+ *   UNPROVEN, not CLEAN    → 'all'        the last opening ended before it had examined the leaves, and
  *                                         they may have ended it
  *   another file           → 'branches'   all pages above the leaves; the leaves are examined while the
  *                                         store is open, those that are read first (`leaf-proof.ts`)
@@ -91,7 +91,7 @@ export class ProjectionMarks {
     this.#state = 'damaged'
   }
 
-  /** Records that the file is damaged: the next life examines all of it. */
+  /** Records that the file is damaged: the next opening examines all of it. */
   damaged(): void {
     this.distrust()
     const mark = unprovenIn(this.#dir)

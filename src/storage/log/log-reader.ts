@@ -37,7 +37,7 @@ type Gathering = {
 const windowBytes = (maxBytes: number): number =>
   Math.min(Math.max(maxBytes, 64 * 1024), 1024 * 1024)
 
-/** Reads from the log in `dir` during one life of the log. */
+/** Reads from the log in `dir` during one epoch of the log. */
 export class LogReader {
   readonly #disk: Disk
   readonly #dir: string

@@ -1,5 +1,5 @@
 /**
- * One life of one log on one disk, synchronous: it executes the requests of the `LogProtocol` one
+ * One epoch of one log on one disk, synchronous: it executes the requests of the `LogProtocol` one
  * by one. Hosts wrap it: a thread in production, inline in the simulation.
  */
 
@@ -28,7 +28,7 @@ import { bytesAfter, Pins } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
 
 /** The state of a log: before `open`, open, or ended. */
-type Life =
+type State =
   | { readonly kind: 'new' }
   | {
       readonly kind: 'open'
@@ -68,15 +68,15 @@ type Handlers = {
 
 /** A log before its first request. */
 export const createLog = (disk: Disk, clock: Clock): Log => {
-  let life: Life = { kind: 'new' }
+  let state: State = { kind: 'new' }
 
   const opened = () => {
-    if (life.kind === 'open') return life
-    throw new KeelsonError('CLOSED', `the log is ${life.kind === 'new' ? 'not open' : 'closed'}`)
+    if (state.kind === 'open') return state
+    throw new KeelsonError('CLOSED', `the log is ${state.kind === 'new' ? 'not open' : 'closed'}`)
   }
 
   /**
-   * A refused opening may be tried again. An opening that failed half way needs a new life and a
+   * A refused opening may be tried again. An opening that failed half way needs a new epoch and a
    * new inspection.
    */
   const openOnce = ({ dir, options, inspection }: LogProtocol['open']['request']) => {
@@ -84,7 +84,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       return open({ disk, clock, dir, options }, inspection)
     } catch (error) {
       if (!isKeelsonError(error, 'NO_SPACE') && !isKeelsonError(error, 'READ_ONLY'))
-        life = { kind: 'over' }
+        state = { kind: 'over' }
       throw error
     }
   }
@@ -103,11 +103,10 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       return null
     },
     open(request) {
-      if (life.kind !== 'new')
-        throw new KeelsonError('CLOSED', 'a log can be opened only once in its life')
+      if (state.kind !== 'new') throw new KeelsonError('CLOSED', 'a log can be opened once')
       const { writer, report } = openOnce(request)
       const reader = new LogReader(disk, request.dir)
-      life = { kind: 'open', writer, reader, pins: new Pins() }
+      state = { kind: 'open', writer, reader, pins: new Pins() }
       return report
     },
     commit: (request) => ({ ...opened().writer.commit(request), ...givenBack(request) }),
@@ -167,7 +166,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
     describe: () => describe(opened().writer),
     close({ projectedLsn }) {
       const { writer } = opened()
-      life = { kind: 'over' }
+      state = { kind: 'over' }
       writer.close(projectedLsn)
       return null
     },
@@ -175,22 +174,22 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
 
   return {
     handle(kind, request) {
-      if (life.kind === 'over') throw new KeelsonError('CLOSED', 'the log is closed')
+      if (state.kind === 'over') throw new KeelsonError('CLOSED', 'the log is closed')
       return handlers[kind](request)
     },
-    beginSpare: () => (life.kind === 'open' ? life.writer.beginSpare() : undefined),
+    beginSpare: () => (state.kind === 'open' ? state.writer.beginSpare() : undefined),
     settleSpare(error) {
-      if (life.kind === 'open') life.writer.spares.settle(error)
+      if (state.kind === 'open') state.writer.spares.settle(error)
     },
     waitsForSpare(kind, request) {
-      if (life.kind !== 'open') return false
-      const { writer } = life
+      if (state.kind !== 'open') return false
+      const { writer } = state
       if (kind === 'close') return writer.spares.isMaking
       return writer.waitsForSpare(lengthsIn(request), featuresIn(request))
     },
     abandon() {
-      if (life.kind === 'open') life.writer.abandon()
-      life = { kind: 'over' }
+      if (state.kind === 'open') state.writer.abandon()
+      state = { kind: 'over' }
     },
   }
 }
@@ -248,7 +247,7 @@ const refuseBefore = (firstLsn: number, from: number): void => {
   })
 }
 
-/** A request that was decided in an earlier life of the log comes too late. */
+/** A request that was decided in an earlier epoch of the log comes too late. */
 const refuseOther = (epoch: number, writer: LogWriter): void => {
   const own = epochOf(writer)
   if (epoch === own) return

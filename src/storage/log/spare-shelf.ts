@@ -17,7 +17,7 @@ const enough = 2
 /** The pause after a failed spare, in ms: on a full disk each attempt fills the rest of it. */
 const pauseMs = 1_000
 
-/** Tracks the spares of one life of a log. */
+/** Tracks the spares of one epoch of a log. */
 export class SpareShelf {
   readonly #place: LogPlace
   readonly #ready: string[] = []

@@ -5,7 +5,7 @@
  * one after another, in order. `shared/shared-log-host.ts` keeps a log in an engine; there reads do
  * not wait for commits.
  *
- * A host owns its log's files from `create` or `open` on. It serves one life of one log. After
+ * A host owns its log's files from `create` or `open` on. It serves one epoch of one log. After
  * `close` or `end`, or after a write failed (`poisoned`), a new host inspects the log again.
  */
 import type { KeelsonError } from '../../errors.ts'
@@ -366,7 +366,7 @@ export type LogProtocol = {
   }
   /**
    * Pins all frames from `from` on, for a reader or a required replica, until `unpin` or the end of
-   * this life of the log. With `pin` it moves an earlier pin.
+   * this epoch of the log. With `pin` it moves an earlier pin.
    * @throws `BAD_CURSOR` before the first LSN of the log; `INVALID_ARGUMENT` for a pin that is not
    * held
    */
@@ -395,7 +395,7 @@ export type LogProtocol = {
 /** The name of a request. */
 export type LogRequestKind = keyof LogProtocol
 
-/** The host of one life of one log. */
+/** The host of one epoch of one log. */
 export interface LogHost {
   /** Rejects with a `KeelsonError`. After `end` was called: `CLOSED`. */
   run<K extends LogRequestKind>(
@@ -409,5 +409,5 @@ export interface LogHost {
   end(): Promise<void>
 }
 
-/** Makes the host for the next life of a shard's log. */
+/** Makes the host for the next epoch of a shard's log. */
 export type LogHostFactory = (shard: number) => LogHost

@@ -148,7 +148,7 @@ export interface ProjectionStore {
 /** Opens projections, one folder each. */
 export interface Projections {
   /**
-   * Examines a folder and changes nothing. How much it examines depends on how its last life ended.
+   * Examines a folder and changes nothing. How much it examines depends on how its last opening ended.
    */
   examine(dir: string): Promise<ProjectionExamination>
   /**

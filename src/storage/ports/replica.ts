@@ -21,7 +21,7 @@ export type ReplicatedLog = {
   readonly instanceId: string
 }
 
-/** The life of a log that may write to its replica. A later one has a greater epoch. */
+/** The epoch of a log that may write to its replica. A later one has a greater number. */
 export type ReplicaLease = {
   readonly epoch: number
   /** Random, one for each process: two copies of a folder may have the same epoch. */
@@ -112,7 +112,7 @@ export type ReplicatedEntry = {
   readonly body: Uint8Array
 }
 
-/** The place and size of a blob, in bytes. A place is used once in the life of a folder. */
+/** The place and size of a blob, in bytes. A place is never used again in the same folder. */
 export type BlobSpot = { readonly segment: number; readonly offset: number; readonly size: number }
 
 /** A blob that frames or rows refer to, and the way to its bytes, verified. */
@@ -166,7 +166,7 @@ export interface ReplicaSession {
    * Takes the lease of a log whose progress was `seen`. `needsSnapshot`: the log begins after the
    * replica's position. If the replica has nothing, it can restore nothing before the snapshot is
    * there.
-   * @throws KeelsonError `FENCED` if a later life of the log has it, or another copy of this one;
+   * @throws KeelsonError `FENCED` if a later epoch of the log has it, or another copy of this one;
    * `CONFLICT` if the progress is another one by now: look again
    */
   claim(

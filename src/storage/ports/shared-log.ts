@@ -53,7 +53,7 @@ export type SharedSnapshot = { readonly lsn: number; readonly file: string }
 
 /** The present state of a log. */
 export type SharedHead = {
-  /** Identifies the log, for its whole life. */
+  /** Identifies the log, as long as it exists. */
   readonly logId: string
   /** The end of the last group. */
   readonly end: SharedPosition

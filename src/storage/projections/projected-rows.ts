@@ -83,7 +83,7 @@ export class ProjectedRows {
 
   /**
    * `rows` has the transaction so far and takes the changes. `lsn`: its position. A projection that
-   * was halted in this life of the writer is not tried again by itself.
+   * was halted by this incarnation of the writer is not tried again by itself.
    */
   constructor({ projections, givenUp }: Projecting, rows: ChangedRows, lsn: number) {
     this.#projections = [entityCounts, ...projections.map(fedBy)]

@@ -95,7 +95,7 @@ export type ProjectionTerms = {
 /** A projection of the configuration. */
 export type Projection = ProjectionOptions & { readonly name: string; readonly keeps: boolean }
 
-/** The projections of a shard, and the halted ones of this life of its writer. */
+/** The projections of a shard, and the halted ones of this incarnation of its writer. */
 export type Projecting = {
   readonly projections: readonly Projection[]
   readonly givenUp: ReadonlySet<string>

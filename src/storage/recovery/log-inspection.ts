@@ -29,7 +29,7 @@ import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { type LogPlan, planOf, runsOf } from './log-plan.ts'
 
 /**
- * Inspects the log in `dir`. `evidence` is what others prove about it. `commits`: the next life
+ * Inspects the log in `dir`. `evidence` is what others prove about it. `commits`: the next epoch
  * commits to its groups.
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`; `SHARD_DOWN` if the disk cannot be read
  */
@@ -259,7 +259,7 @@ const refuseNewerUnits = ({ segment: { name }, map }: SegmentSurvey): void => {
 /**
  * The successor repeats the header CRC of a segment's last frame, and that CRC is seeded with the
  * salt of its file. So one small read detects a segment with the same numbers and sizes from another
- * life of a copied log.
+ * epoch of a copied log.
  */
 const isAsNamed = (
   disk: Disk,

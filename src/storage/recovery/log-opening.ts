@@ -51,7 +51,7 @@ export type OpenedLog = {
   readonly chain: readonly LogSegment[]
   readonly newest: OpenSegment
   readonly manifest: Manifest
-  /** The MANIFEST and the folder, open for the life of the log. */
+  /** The MANIFEST and the folder, open as long as the log is. */
   readonly manifestFile: DiskFile
   readonly folder: DiskFolder
   readonly copiedFrames: number
@@ -167,7 +167,7 @@ const takeSpace = (
   prepareSpare(disk, { path: pathIn(dir, spareName), size: header.allocatedBytes })
   try {
     if (!plan.manifestIsWhole) prepareManifest(disk, dir, manifest)
-    // An earlier life may have renamed a segment and ended before the rename was durable. The
+    // An earlier epoch may have renamed a segment and ended before the rename was durable. The
     // MANIFEST is about to rely on every name that the inspection saw.
     disk.syncFolder(dir)
   } catch (error) {

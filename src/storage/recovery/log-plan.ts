@@ -137,7 +137,7 @@ const findFrameEnd = (
 }
 
 /**
- * The frames that the plan keeps. Those to copy belong to the life that begins, which may commit to
+ * The frames that the plan keeps. Those to copy belong to the epoch that begins, which may commit to
  * its groups.
  */
 export const runsOf = (

@@ -99,7 +99,7 @@ export const unitBytesMax = ({ maxFileSize }: LogOptions): number => maxFileSize
  */
 const openingBytesMax = 1024 * 1024
 
-/** The size of the first segment of a log's life, whose first group takes `groupBytes`. */
+/** The size of the first segment of an epoch, whose first group takes `groupBytes`. */
 export const openingBytes = (options: LogOptions, groupBytes = 0): number =>
   Math.max(
     Math.min(options.maxFileSize, openingBytesMax),

@@ -85,7 +85,7 @@ export const newSegmentHeader = (
 }
 
 /**
- * The header of the segment after `segment` in the same life, with `features` besides its own, and
+ * The header of the segment after `segment` in the same epoch, with `features` besides its own, and
  * with the chain of commitments as it is.
  */
 export const successorHeader = (

@@ -50,7 +50,7 @@ export const threadLogHost = (): LogHost => {
 
 /**
  * From so many bytes of commits on there is a thread for spares. It takes as much time to start as
- * hundreds of writes, and most lives of a command write little.
+ * hundreds of writes, and most commands write little.
  */
 const usedBytes = 256 * 1024
 

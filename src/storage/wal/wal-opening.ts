@@ -135,7 +135,7 @@ export type WalPorts = {
   readonly makeHost: () => LogHost
 }
 
-/** The real ports: one thread for each life of a log. */
+/** The real ports: one thread for each epoch of a log. */
 export const machinePorts = (): WalPorts => ({
   disk: nodeDisk(),
   clock: systemClock(),

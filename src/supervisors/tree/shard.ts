@@ -59,7 +59,7 @@ export type ShardParts = CoreParts & {
   readonly watch: Watch
 }
 
-/** One shard, across the lives of its actors. The rooms say what each part is. */
+/** One shard, across the incarnations of its actors. The rooms say what each part is. */
 export class Shard extends ShardCore {
   declare readonly parts: ShardParts
   readonly marks = new KeyMarks()

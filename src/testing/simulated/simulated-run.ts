@@ -76,16 +76,16 @@ export const runSimulated = async <I, O, S>(
   /** The error of `crashAfter`: an event hears none. */
   let thrown: { readonly error: unknown } | undefined
 
-  const life = async (): Promise<End<O>> => {
+  const running = async (): Promise<End<O>> => {
     const run = await flow(machine.app).start(type, input, { ...start, id })
     if (!hasActed) await act?.(run)
     hasActed = true
     return endOf(await outcome(run.result({ timeoutMs: Number.POSITIVE_INFINITY })))
   }
-  /** Lets time pass until this life has ended; `undefined`: the power went before. */
+  /** Lets time pass until this run has ended; `undefined`: the power went before. */
   const lived = async (): Promise<Settled<End<O>> | undefined> => {
     let ended: Settled<End<O>> | undefined
-    void outcome(life()).then((settled) => {
+    void outcome(running()).then((settled) => {
       ended = settled
     })
     await clock.settle()

@@ -2,11 +2,11 @@
 
 import { describe, expect, test } from 'vitest'
 import {
+  type BackgroundContext,
   call,
   cast,
   type DurableServer,
   entity,
-  type Life,
   noReply,
   reply,
   stop,
@@ -31,7 +31,7 @@ type Messages = {
   alarms: { ring: () => void }
   continues: { work: () => void }
 }
-type OwnLife = Life<Messages, unknown, State>
+type OwnLife = BackgroundContext<Messages, unknown, State>
 
 const locked = '{e/1}:locked'
 

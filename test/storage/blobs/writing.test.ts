@@ -245,7 +245,7 @@ describe('names and numbers', () => {
     expect(ref?.segment).toBe(0)
     expect(world.survey().segments.map(({ segment }) => segment)).toEqual([0])
     expect(
-      world.blobs.handle('open', { dir, segmentBytes: 1 << 20, life: 9 }).strange,
+      world.blobs.handle('open', { dir, segmentBytes: 1 << 20, opening: 9 }).strange,
     ).toHaveLength(2)
   })
 

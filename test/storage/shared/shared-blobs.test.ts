@@ -93,7 +93,7 @@ class Member {
       const { disk } = this
       const inner = inlineBlobHost({ disk, clock: this.world.clock, delayMs: () => 1 })
       this.host = this.blobs.host(inner)
-      await this.host.run('open', { dir, segmentBytes: 64 * 1024, life: ++this.#lives })
+      await this.host.run('open', { dir, segmentBytes: 64 * 1024, opening: ++this.#lives })
     }
     return this.host.run(kind, request)
   }

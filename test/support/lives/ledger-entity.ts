@@ -11,7 +11,7 @@ import {
   entity,
   type Failed,
   type GenServer,
-  type Life,
+  type BackgroundContext,
   name,
   noReply,
   type ReadRows,
@@ -73,7 +73,7 @@ export const emptyLedger: Ledger = {
 }
 
 type LedgerContext = DurableContext<LedgerMessages, AppContext, Ledger>
-export type LedgerLife = Life<LedgerMessages, AppContext, Ledger>
+export type LedgerLife = BackgroundContext<LedgerMessages, AppContext, Ledger>
 
 export type LedgerMessages = {
   calls: { run: (operation: Operation) => Ledger }

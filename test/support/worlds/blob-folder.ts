@@ -47,7 +47,7 @@ export class BlobWorld {
   /** A new life, as a new process begins one. */
   open(): Blobs {
     this.blobs = new Blobs(this.disk, this.makeBuffer)
-    this.blobs.handle('open', { dir, segmentBytes: this.segmentBytes, life: ++this.#lives })
+    this.blobs.handle('open', { dir, segmentBytes: this.segmentBytes, opening: ++this.#lives })
     return this.blobs
   }
 

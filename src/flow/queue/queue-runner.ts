@@ -1,5 +1,5 @@
 /**
- * One life of a queue: it runs the handlers. Everything that callers ask for and handlers end with in
+ * Runs the handlers of a queue, in one incarnation of it. Everything that callers ask for and handlers end with in
  * one turn of the event loop becomes one turn of the entity, which claims the next jobs too. There is
  * one such turn at a time. A handler starts when the turn of its claim is durable.
  *
@@ -66,8 +66,8 @@ const pauses = { baseMs: 100, maxMs: 1_000 }
 /** The rows that are counted in one turn of the event loop, when a queue opens. */
 const pageMax = 2_000
 
-/** One life of a queue. */
-export class QueueLife {
+/** Runs the handlers of a queue. */
+export class QueueRunner {
   readonly #terms: QueueTerms
   readonly #system: QueueContext['system']
   /** The durable rows: they are read between turns. */
@@ -96,7 +96,7 @@ export class QueueLife {
     this.#state = state ?? { ...emptyBook, birth: birth() }
   }
 
-  /** Opens the book from what is durable. The claims of this life go on. */
+  /** Opens the book from what is durable. The claims of this incarnation go on. */
   async open(now: number): Promise<void> {
     const jobs = [...this.#running.values(), ...this.#ends.map(({ job }) => job)]
     const claims = new Map(jobs.map(({ claim }) => [claim.number, claim]))
@@ -152,7 +152,7 @@ export class QueueLife {
     }
   }
 
-  /** Works until the instance closes and no handler runs, or the life ends. */
+  /** Works until the instance closes and no handler runs, or the queue ends. */
   async run(work: QueueWork): Promise<void> {
     this.#work = work
     work.consistsOf(() => [...this.#running.keys()].map((number) => `job ${number}`))
@@ -183,7 +183,7 @@ export class QueueLife {
     return this.#requests.length + this.#ends.length > 0
   }
 
-  /** This life has ended: its handlers may go on, but nothing of theirs counts. */
+  /** The incarnation has ended: its handlers may go on, but nothing of theirs counts. */
   #end(reason: unknown): void {
     this.#abortJobs(reason)
     this.#cancel?.()

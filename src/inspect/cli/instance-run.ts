@@ -1,5 +1,5 @@
 /**
- * The life of an instance inside a command: from its configuration file to its orderly end. A
+ * An instance inside a command: from its configuration file to its orderly end. A
  * signal, the command's own work, or the end of the root supervisor ends it. A member of a cluster
  * that was replaced starts again, as a standby.
  */
