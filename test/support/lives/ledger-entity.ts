@@ -4,6 +4,7 @@
  */
 import {
   type AppContext,
+  type BackgroundContext,
   cast,
   type DurableContext,
   type DurableServer,
@@ -11,7 +12,6 @@ import {
   entity,
   type Failed,
   type GenServer,
-  type BackgroundContext,
   name,
   noReply,
   type ReadRows,
