@@ -108,7 +108,7 @@ export class TurnContext extends ServerContext {
   }
 }
 
-/** `context.rows`: the rows that the actor keeps itself, as its turn at hand sees them. */
+/** `context.rows`: the rows that the actor keeps itself, as its current turn sees them. */
 class ContextRows extends OwnRowsReader implements DurableRows {
   readonly #actor: DurableProcess
 

@@ -388,7 +388,7 @@ export class DurableProcess implements Actor, Ended {
   }
 
   /**
-   * The rows that the shard shows. While it shows none, the turn at hand is taken back, and handled
+   * The rows that the shard shows. While it shows none, the current turn is taken back, and handled
    * again once it does.
    * @throws KeelsonError `SHARD_DOWN`, `CLOSED`
    */
@@ -418,7 +418,7 @@ export class DurableProcess implements Actor, Ended {
     return this.hand.addStep(this.draft, name, payload)
   }
 
-  /** The actor ends with the turn at hand. @throws KeelsonError `INVALID_ARGUMENT` */
+  /** The actor ends with the current turn. @throws KeelsonError `INVALID_ARGUMENT` */
   end(options: EndOptions): void {
     this.hand.endActor(this.draft, options)
   }

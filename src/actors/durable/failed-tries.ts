@@ -144,7 +144,7 @@ export class FailedTries {
     this.#isFailing = this.#actor.terms.trouble.keeps(this.#entity, failing)
   }
 
-  /** Lets parked steps and alarms run again. False: there is none. */
+  /** Lets parked steps and alarms run again. Returns false if there is none. */
   unpark(draft: TurnDraft): boolean {
     const { steps, alarms } = this.#actor.memory
     const now = this.#actor.now()

@@ -127,7 +127,7 @@ export class Refusals {
     waiting.set(entity, { entity, what, since: this.#actor.now() })
     emit(context.system, terms.shard, 'entity.waits', { entity, what, error })
     const { current, mailbox } = process
-    // The call at hand waits until its turn may begin, or for the turns before it.
+    // The current call waits until its turn may begin, or for the turns before it.
     if (process.busy && current && isCall(current)) current.fail(error)
     mailbox.removeAll((message) => isCall(message) && message.fail(error))
   }

@@ -1,7 +1,7 @@
 /**
  * The context of one try of a step or an alarm: that of its actor, until the try has failed. Code of
  * the try may run on after that, because nothing can end it. It changes nothing through its context
- * any more, nor through a ref or a store that it has from it: another turn is at hand by then.
+ * any more, nor through a ref or a store that it has from it: another turn runs by then.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { AnyContext, Context, Ref } from '../../runtime/index.ts'
@@ -16,9 +16,9 @@ type OwnMessages = {
 
 /** The context of an actor, as its tries share it. */
 export interface SharedContext extends Context<OwnMessages, unknown> {
-  /** The call of the turn at hand. */
+  /** The call of the current turn. */
   from: unknown
-  /** The `app` of an actor for another context; `check` throws when that may not act any more. */
+  /** The `app` of an actor for another context; `check` throws when that must not act. */
   appFor(context: Pick<AnyContext, 'to'>, check: () => void): unknown
   /** A controller whose listeners may throw. */
   aborting(): AbortController

@@ -22,7 +22,7 @@ import { type SharedContext, Try } from './try-context.ts'
 /** Why the rows of an actor are removed: a caller asks for it, or the time after its end is over. */
 export type Removal = 'delete' | 'end'
 
-/** The turn at hand of one actor, and what the actor knows between its turns. */
+/** The current turn of one actor, and what the actor knows between its turns. */
 export class TurnAtHand {
   #known: Known = { memory: nothing, stored: nothing }
   /** The turn whose handler runs. */

@@ -73,7 +73,7 @@ export class TurnFates implements TurnPort<TurnDraft> {
   short(first: TurnDraft | undefined, error: KeelsonError): void {
     const { hand, refusals } = this.#actor
     const { open } = hand
-    // The turn at hand is refused too, though its handler still runs.
+    // the current turn is refused too, though its handler still runs.
     if (first && open?.run.from?.call.fail(error)) open.isDoomed = true
     refusals.short(first?.run, error)
   }

@@ -193,7 +193,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
 
   /**
    * Lets a blocked entity try to wake again; or lets its parked steps and alarms run again, with
-   * all their tries. Answers when that is durable. False: there is nothing of it.
+   * all their tries. Answers when that is durable. Returns false if it does not exist.
    * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`, `NO_SPACE`
    */
   async unblock(id: string, options: EndOptions = {}): Promise<boolean> {
@@ -205,7 +205,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
 
   /**
    * Runs the pending steps of this name now, whether they wait for their next try or are parked. A
-   * parked one has all its tries again. Answers when that is durable. False: there is none. An
+   * parked one has all its tries again. Answers when that is durable. Returns false if there is none. An
    * unborn entity is not woken.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `TIMEOUT`, `NO_SPACE`
    */

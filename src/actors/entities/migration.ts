@@ -94,7 +94,7 @@ class Migration {
     return { migrated, blocked }
   }
 
-  /** Migrates the rows of a shard. When it settles, nothing of it is on its way. */
+  /** Migrates the rows of a shard. When it settles, no write of it is pending. */
   async shard(shard: ActorShard): Promise<void> {
     try {
       for (let rest: RowRange | undefined = entityRows(this.#kind); rest; ) {

@@ -60,7 +60,7 @@ export const openProjection = async (
 const logDamage = ({ index, files }: ProjectionShard, { system }: Opener): void => {
   const damage = files.takeDamage()
   if (damage === undefined) return
-  system.logger.warn(`the projection of shard ${index} is damaged, and built anew: ${damage}`, {
+  system.logger.warn(`the projection of shard ${index} is damaged, and is rebuilt: ${damage}`, {
     shard: index,
   })
 }

@@ -231,7 +231,7 @@ const look = (state: State, context: Context): State => {
   return state
 }
 
-/** Gives back what nothing needs any more. */
+/** Releases the files that nothing needs. */
 const letGo = (state: State, context: Context): State => {
   if (state.lettingGo === 'no') {
     const released = releaseLog(context.system, state.shard, Number.MAX_SAFE_INTEGER)

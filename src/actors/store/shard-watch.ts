@@ -1,6 +1,6 @@
 /**
  * A watch of one shard: items of its frames from a position on, each once it is durable. While it
- * follows, the applier shows it every frame. Otherwise it reads the log up to what is applied. It
+ * follows, the applier shows it every frame. Otherwise it reads the log up to the applied LSN. It
  * follows again once it has read every applied frame. Changes of keys and entries of the journal are
  * such items.
  */
@@ -240,7 +240,7 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     const end = Math.min(read.next, shard.appliedLsn + 1)
     this.#take(this.#source.ofLog(read, end), true)
     if (end > this.#from) this.#from = end
-    // The log is written and not synced up to what is applied.
+    // The log up to the applied LSN is written, but not synced.
     else this.#durableLsn = (await log.run('sync', null)).durableLsn
     this.#follows = this.#from > shard.appliedLsn
   }

@@ -176,7 +176,7 @@ export class Store extends StoreReader {
    * writes of its key when it writes, not when it is called: await it before other writes to the key
    * that must come after it. `change` must not write the key itself.
    * @throws the error of `change`, with nothing written; as every write; `TOO_LARGE` for a value of
-   * more than 1 MiB in blobs; `INVALID_ARGUMENT` if `change` returns no value (a promise is none)
+   * more than 1 MiB in blobs; `INVALID_ARGUMENT` if `change` returns no value (a promise is not a value)
    */
   async update<T = unknown>(
     key: string,

@@ -83,7 +83,7 @@ export const streamIn = async (
   return { length: ref.size, sha256: Buffer.from(ref.sha256).toString('hex'), submitted }
 }
 
-/** Writes a blob from a source. On failure nothing of it is left. */
+/** Writes a blob from a source. A failed write leaves nothing. */
 const blobOf = async (
   system: System,
   shard: WritingShard,

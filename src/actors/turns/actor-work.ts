@@ -65,7 +65,7 @@ export class ActorWork {
   }
 
   /**
-   * Calls `abort` whenever this process may not own the instance any more: another member may do
+   * Calls `abort` whenever this process may have lost the instance: another member may do
    * the same work. Returns the function that forgets it.
    */
   whenLapsed(abort: (reason: KeelsonError) => void): () => void {

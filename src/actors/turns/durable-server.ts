@@ -144,7 +144,7 @@ export interface BackgroundContext<M = DurableMessages, App = AppContext, S = un
    * Makes a turn of `change`, and resolves when that is durable: with the value of its `reply`.
    * `change` gets the present state and its own context. It is pure, for it may be run again.
    * Rejects with what `change` throws, with the refusal of its turn, and with `EXITED` once this
-   * incarnation of the actor has ended; then nothing of it happens. `UNKNOWN_OUTCOME`: it has ended
+   * incarnation of the actor has ended; then the change has no effect. `UNKNOWN_OUTCOME`: it has ended
    * while the turn was on its way.
    */
   apply<A extends Reply<unknown, S, ContinueOf<M>> | NoReply<S, ContinueOf<M>>>(
@@ -163,7 +163,7 @@ type OfMessages = 'setAlarm' | 'cancelAlarm' | 'addContinue' | 'cancelContinue'
 /** The context of a call to a durable server. */
 export interface DurableCallContext<M = DurableMessages, App = AppContext, R = unknown, S = unknown>
   extends DurableContext<M, App, S> {
-  /** The call at hand. */
+  /** The current call. */
   readonly from: CallContext<M, App, R>['from']
 }
 

@@ -34,7 +34,7 @@ export const endIn = ({ alarms }: Pick<Memory, 'alarms'>): Alarm | undefined => 
 
 /** Why a turn of an actor that has ended changes nothing. */
 export const ended = (entity: string, { at }: Alarm): KeelsonError =>
-  new KeelsonError('CONFLICT', `${entity} has ended: nothing of it changes until it is removed`, {
+  new KeelsonError('CONFLICT', `${entity} has ended: its state cannot change until it is removed`, {
     details: { entity, reason: endedReason, endsAt: at },
   })
 

@@ -64,7 +64,7 @@ export interface ReadRows {
 export interface DurableRows extends ReadRows {
   /** Sets a row. @throws KeelsonError `INVALID_ARGUMENT` */
   put(key: string, value: unknown): void
-  /** Removes a row. False: there is none. @throws KeelsonError as `get` */
+  /** Removes a row. Returns false if there is none. @throws KeelsonError as `get` */
   delete(key: string): boolean
 }
 

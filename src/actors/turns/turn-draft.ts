@@ -181,7 +181,7 @@ export class TurnDraft extends LoggedTurn {
     )
   }
 
-  /** Takes a step back. False: there is none of this name. */
+  /** Takes a step back. Returns false if there is none of this name. */
   removeStep(step: string): boolean {
     const left = this.#steps.filter((each) => each.step !== step)
     if (left.length === this.#steps.length) return false

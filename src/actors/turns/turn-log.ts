@@ -219,7 +219,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     if (wasShort && shortage === undefined) this.#port.short(undefined, undefined)
   }
 
-  /** The process has ended: nothing waits for space any more. */
+  /** The process has ended: the waits for space end. */
   end(): void {
     const shortage = this.#shortage
     if (shortage && this.#inFlight === 0) this.#refuse(this.#take(), shortage)

@@ -1,5 +1,5 @@
 /**
- * Writes of actors that have commands at hand, or a caller's `from` to answer later: the functions
+ * Writes of actors that already have commands, or a caller's `from` to answer later: the functions
  * of FerricStore's Batcher. They go the way of every write, as those of `app.store` do.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'

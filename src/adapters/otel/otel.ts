@@ -114,7 +114,7 @@ const ended = (span: Span | undefined, at?: number): void => {
 
 type EventOf<K extends keyof StorageEvents> = Parameters<StorageEvents[K]>[0]
 
-/** The key of the span that caused the work at hand from another trace. */
+/** The key of the span that caused the current work from another trace. */
 const causeKey = createContextKey('keelson.cause')
 
 const causeIn = (within: Context): SpanContext | undefined =>
@@ -181,7 +181,7 @@ class SystemTracer implements Tracer {
     return trace.getSpanContext(context.active())?.traceId
   }
 
-  /** A span in the trace at hand. Without one it begins a trace, with a link to its cause. */
+  /** A span in the current trace. Without one it begins a trace, with a link to its cause. */
   #begin(name: string, kind: SpanKind, attributes: Attributes, cause?: SpanContext): Span {
     const active = context.active()
     const isPart = trace.getSpanContext(active) !== undefined

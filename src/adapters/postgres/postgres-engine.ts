@@ -248,4 +248,4 @@ const made = async (
 }
 
 const changedMeanwhile = (name: string, revision: number): KeelsonError =>
-  new KeelsonError('CONFLICT', `the entry ${name} has changed meanwhile`, { details: { revision } })
+  new KeelsonError('CONFLICT', `the entry ${name} has changed`, { details: { revision } })

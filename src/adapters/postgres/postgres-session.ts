@@ -34,7 +34,7 @@ export const postgresSession = (database: Database): ReplicaSession => ({
     inTransaction(database, async () => {
       const found = await lookAt(database, log.walId, 'for update')
       if (found?.lsn !== seen?.lsn || found?.lease.holder !== seen?.lease.holder)
-        throw new KeelsonError('CONFLICT', 'the progress of this log has changed meanwhile')
+        throw new KeelsonError('CONFLICT', 'the progress of this log has changed')
       const due = needsSnapshot ? JSON.stringify('due') : null
       if (!found) return await begin(database, log, lease, due)
       refuseOlder(found.lease, lease)

@@ -1,6 +1,6 @@
 /**
  * The book of a queue: which jobs wait, run and are dead, and which one starts next. Everything that
- * it decides is written with the turn at hand, as rows and as the state `kept`. So the book is a
+ * it decides is written with the current turn, as rows and as the state `kept`. So the book is a
  * function of what is durable: after a refused turn, and after a crash, it is opened again.
  *
  * A claim is a part of `kept`: the row of the job stays where it was. When an incarnation of the queue has
@@ -70,7 +70,7 @@ export type NewJob = {
 /** The number of a job; `repeated`: it is the holder of the unique text, and nothing was added. */
 export type Added = { readonly number: number; readonly repeated: boolean }
 
-/** A job that may start when the turn at hand is durable. */
+/** A job that may start when the current turn is durable. */
 export type Claim = {
   readonly number: number
   readonly row: string
@@ -122,7 +122,7 @@ export class QueueBook {
   #isLeaving = false
   #next: number
   #dead: number
-  /** How many jobs the turn at hand may bury: an earlier program may have had more tries. */
+  /** How many jobs the current turn may bury: an earlier program may have had more tries. */
   #mayBury = 0
 
   /** `running`: the claims of this incarnation, which go on when a turn was refused. */

@@ -3,7 +3,7 @@
  * one turn of the event loop becomes one turn of the entity, which claims the next jobs too. There is
  * one such turn at a time. A handler starts when the turn of its claim is durable.
  *
- * A refused turn leaves a book that nobody may believe: it is opened again from what is durable. The
+ * After a refused turn the book is invalid: it is opened again from the durable rows. The
  * ends of handlers are kept for the next turn. Requests that are too large together are made again
  * one by one.
  */

@@ -117,7 +117,7 @@ export class Rates {
     return this.#asleep.keys()
   }
 
-  /** Forgets a key none of whose starts counts any more. Answers whether its row may go. */
+  /** Forgets a key none of whose starts still counts. Answers whether its row may go. */
   forgets(key: string, now: number, rows: DurableRows): boolean {
     const isEmpty = this.#free(this.#window(key, rows), now) === this.#limit.max
     return isEmpty && this.#windows.delete(key)

@@ -152,7 +152,7 @@ const runsOf = (context: AnyContext, type: string) =>
 
 /**
  * Wakes every run of this status, the last changed one first. A run that changes or begins during
- * that is awake, and comes before the page at hand.
+ * that is awake, and comes before the current page.
  */
 const wakeAll = async (context: AnyContext, type: string, status: RunStatus): Promise<void> => {
   const runs = runsOf(context, type)

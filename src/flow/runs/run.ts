@@ -126,7 +126,7 @@ const runServer = (
   }
   /**
    * An operator lets the run go on: its place in the queue was given back. The reason why it did not
-   * go on is no error of it.
+   * go on has not failed.
    */
   const resumed = ({ error: _, ...state }: RunState, context: RunContext): RunState => {
     if (queue !== undefined) return entering(state, context)
@@ -425,7 +425,7 @@ const signalled = (
 
 type GoOn = (state: RunState, context: RunContext, told: (life: Told) => void) => State
 
-/** Records the end of a child, once. That it is blocked is no end. */
+/** Records the end of a child, once. A blocked child has not ended. */
 const endOfChild = (
   state: RunState,
   { end, ...place }: ChildEnd,

@@ -1,6 +1,6 @@
 /**
  * The turns of a run: from its state, and its rows, to the next state. They may be made again, so
- * they depend on nothing else. Pure, but for the rows of the turn at hand.
+ * they depend on nothing else. Pure, but for the rows of the current turn.
  */
 import { LargeValue } from '../../actors/index.ts'
 import {

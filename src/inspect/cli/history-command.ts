@@ -48,7 +48,7 @@ export const runHistory = async (
 /** The word of the prompt, on a folder that is opened for it. */
 const pastOf = async (dir: string, args: readonly unknown[], reveal: boolean): Promise<string> => {
   checkDataFolder(dir)
-  // A look at the past gives back nothing of it.
+  // A look at the past releases no segment of the log.
   const app = await start({ dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } })
   try {
     return (await historyWords(app, new ShownValues(reveal)).history(...args)).text

@@ -1,4 +1,4 @@
-/** The engine of a cluster in the hands of a command, which is no member. */
+/** The engine of a cluster, opened by a command that is not a member. */
 import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, reasonText } from '../../errors.ts'
 import { type ClusterTools, loadClusterTools, type SharedSession } from '../../storage/index.ts'

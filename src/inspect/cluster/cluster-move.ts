@@ -41,7 +41,7 @@ export type Move = { readonly shards: number; readonly bytes: number }
 
 /**
  * Moves a folder that no process uses. It has its logs afterwards too, but it is a cache: nobody can
- * start it for itself any more.
+ * start it for itself.
  * @throws KeelsonError `INVALID_ARGUMENT` for no data folder; `CONFIG` for a cache, and a copy that
  * may not act yet; `LOCKED_DIR`; `CORRUPT`; `CONFLICT` if the cluster was made otherwise, or the
  * folder was used during the move; `CLOSED` by the signal

@@ -66,7 +66,7 @@ const workLine = ({ what, bytes, totalBytes }: Progress, elapsedMs: number): str
   return [`${what}  ${Math.floor(share * 100)}%`, size, ...rate, ...left].join(', ')
 }
 
-/** A signal ended the work. It is thrown, and is no error. */
+/** A signal ended the work. Thrown for control flow; not an error. */
 const interrupted = Symbol('interrupted')
 
 /** The context of each step of a command. */

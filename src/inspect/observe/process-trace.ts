@@ -22,7 +22,7 @@ export class ProcessTrace {
   #ended: string | undefined
   #second = { at: Number.NEGATIVE_INFINITY, count: 0 }
 
-  /** `over`: called when nobody looks any more. */
+  /** `over`: called when the last viewer has left. */
   constructor(system: System, ref: Ref, over: () => void) {
     this.#system = system
     this.#ref = ref

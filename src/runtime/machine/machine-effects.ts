@@ -1,5 +1,5 @@
 /**
- * The effects of a machine: what is left to do outside when a new state is safe. An action, an
+ * The effects of a machine: pending external effects, performed once the new state is safe. An action, an
  * emitted event and an event for another process have a saved form, so that they can be done after
  * a restart. Starts and clean-ups of actors inside have none: actors that run are started again.
  */

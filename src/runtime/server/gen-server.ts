@@ -373,7 +373,7 @@ export interface BareContext<M = Messages, App = AppContext> extends Context<M, 
 
 /** The context of a call. */
 export interface CallContext<M = Messages, App = AppContext, R = unknown> extends Context<M, App> {
-  /** The call at hand. Read it before the handler's first `await`, and keep it to answer later. */
+  /** The current call. Read it before the handler's first `await`, and keep it to answer later. */
   readonly from: From<R>
 }
 

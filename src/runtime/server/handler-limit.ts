@@ -10,7 +10,7 @@ import type { HeapEntry } from '../queues/timer-heap.ts'
 import { describeMessage } from '../words/envelope.ts'
 import { causeOf, type ExitReason } from '../words/exit-reason.ts'
 
-/** The limit of the handler at hand. */
+/** The limit of the current handler. */
 export class HandlerLimit implements HeapEntry {
   dueAt = 0
   order = 0

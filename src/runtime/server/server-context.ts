@@ -46,7 +46,7 @@ export interface Starter {
 
 /** The implementation of `Context` and `CallContext`. */
 export class ServerContext {
-  /** The call at hand, or the last one. */
+  /** The current call, or the last one. */
   from: From | undefined = undefined
   readonly #process: Process
   readonly #system: System & Starter

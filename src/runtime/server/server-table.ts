@@ -112,7 +112,7 @@ type GivenServer = Pick<ServerTable, 'init'> &
     readonly timeout?: (state: unknown, context: unknown) => unknown
   }
 
-/** A handler that is none would end the server at its first message, and a misspelt one too. */
+/** A handler that is not a function would end the server at its first message, and a misspelt one too. */
 const expectServer: (server: object) => asserts server is GivenServer = (server) => {
   const given: { readonly [K in keyof ServerTable]?: unknown } = server
   if (typeof given !== 'object' || given === null || typeof given.init !== 'function')

@@ -44,7 +44,7 @@ export type TurnEnd = { readonly lsn: number | undefined }
 /** A tracer. Its methods do not throw. */
 export interface Tracer {
   /**
-   * The scope of what the code at hand sends, arms or starts without waiting for it. `undefined`:
+   * The scope of what the current code sends, arms or starts without waiting for it. `undefined`:
    * it has no trace.
    */
   caused(): TraceScope | undefined
@@ -52,6 +52,6 @@ export interface Tracer {
   call(process: TracedProcess, message: string): Traced | undefined
   /** A turn begins, in the scope of its message. */
   turn(facts: TurnFacts): Traced<TurnEnd>
-  /** The trace of the code at hand, for lines of the log. */
+  /** The trace of the current code, for lines of the log. */
   traceId(): string | undefined
 }

@@ -1,7 +1,7 @@
 /**
- * Copies blobs to the same places in segments of the same numbers. The record is made anew from the
+ * Copies blobs to the same places in segments of the same numbers. The record is rebuilt from the
  * reference and from a payload that was verified whole. A blob that is there and sound is left as it
- * is. What nothing refers to is a hole in the copy.
+ * is. A part that nothing refers to is a hole in the copy.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'

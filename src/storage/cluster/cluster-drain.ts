@@ -86,7 +86,7 @@ const ask = async (
 const gone = (member: string, why: string): KeelsonError =>
   new KeelsonError('NO_PROCESS', `the member ${member} is gone: ${why}`, { details: { member } })
 
-/** The directory in which the start of a member has no lease any more. */
+/** The directory in which the start of a member has no lease. */
 const untilReleased = async (
   parts: DrainParts,
   { member, incarnation, leaseMs = leaseMsDefault, revision }: MemberEntry,

@@ -34,7 +34,7 @@ import { appStatePath, statesIn } from '../snapshots/app-state.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { madeBefore, setTerms } from './cluster-making.ts'
 
-/** A shard of a folder that nobody writes any more. */
+/** A shard of a folder that has no writer. */
 export type ShardToMove = {
   readonly shard: number
   /** Reads its log. */

@@ -31,8 +31,7 @@ export const otherThanShown = (
   segments: readonly SegmentEntry[],
   { walId, lsn, frame }: ProjectedPosition,
 ): string | undefined => {
-  if (walId !== segments[0]?.header.walId)
-    return 'the projection shows another log, and is built anew'
+  if (walId !== segments[0]?.header.walId) return 'the projection shows another log, and is rebuilt'
   if (!frame || mayHoldFrame(disk, dir, segments, lsn, frame)) return undefined
   return `the projection belongs to a diverged copy of this log (another frame at lsn ${lsn}); it is rebuilt`
 }

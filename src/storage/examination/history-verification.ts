@@ -17,7 +17,7 @@ import type { Damage } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import type { SegmentSurvey } from './log-damage.ts'
 
-/** What the commitments of a log came to. */
+/** The result of verifying the commitments of a log. */
 export type HistoryVerification = {
   /** The number of headers, and the root over them. */
   readonly size: number

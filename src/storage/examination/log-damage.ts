@@ -35,7 +35,7 @@ export type LogKnowledge = {
   readonly heldFrom?: number
   /** The id that the log must have, in hex. */
   readonly walId?: string
-  /** A process writes the log meanwhile: an incomplete frame at its end is not damage. */
+  /** A process writes the log during the examination: an incomplete frame at its end is not damage. */
   readonly isLive?: boolean
   /**
    * The log belongs to a store: every DATA frame has units, and an unreadable unit is damage. By

@@ -39,7 +39,7 @@ const surveysMax = 20
 
 /**
  * Verifies the log in `dir` and yields its progress, of one file after another. Memory is constant except for the list of
- * damage. Segments that the owner of an open log releases meanwhile are left out.
+ * damage. Segments that the owner of an open log releases during it are left out.
  * @throws KeelsonError `NO_SEGMENTS` if there is no log, `UNSUPPORTED_VERSION` for files of a newer
  * version; DiskError
  */
@@ -192,7 +192,7 @@ const withStrangers = (survey: LogSurvey, strangers: ReadonlySet<SegmentSurvey>)
 }
 
 /**
- * Maps a segment up to the end that its successor names; `undefined` if it was released meanwhile.
+ * Maps a segment up to the end that its successor names; `undefined` if it was released since.
  * A file that the disk cannot read has an empty map and the failure.
  */
 function* mapFile(

@@ -201,7 +201,7 @@ export class WriteGroup<Write extends GroupWrite> {
     this.#shrink()
   }
 
-  /** The log took nothing of it, and goes on: each write gets `error`. */
+  /** The log took no frame of the group, and goes on: each write gets `error`. */
   refuse(error: KeelsonError): void {
     this.#end('refused', error)
   }

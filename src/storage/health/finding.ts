@@ -30,11 +30,11 @@ export type Finding = {
   readonly shard?: number
   /** The file or folder, absolute. */
   readonly file: string
-  /** What the code means, in plain words. */
+  /** The meaning of the code, in plain words. */
   readonly means: string
-  /** What was seen. */
+  /** The observation. */
   readonly evidence: string
-  /** What to do, with the command for it. */
+  /** The remedy, with its command. */
   readonly remedy: string
   /** What `--repair` does about it; nothing without steps. */
   readonly repair: readonly RepairStep[]
@@ -146,6 +146,6 @@ export const finding = (
 /** The command that repairs a folder. */
 export const repairing = (dir: string): string => `keelson doctor ${dir} --repair`
 
-/** What to do when a log has lost something: a copy that has it, or what is left of it. */
+/** The remedy for a log that has lost something: a copy that has it, or what is left of it. */
 export const restoring = (dir: string): string =>
   `Restore a backup: keelson restore BACKUP --to DIR2. Without one, bring what can be read into a new folder: keelson wal salvage ${dir} --to DIR2. Keep ${dir} as it is.`

@@ -16,7 +16,7 @@ import { shardFindings } from './shard-findings.ts'
 export type AccessFault = {
   readonly file: string
   readonly evidence: string
-  /** It cannot be read or written. What was found of it is then no evidence. */
+  /** It cannot be read or written, so its content is not evidence. */
   readonly isBarred: boolean
 }
 
@@ -35,7 +35,7 @@ export type DiskFacts = {
   readonly freeBytes: number
 }
 
-/** What is known of a data folder. */
+/** The facts about a data folder. */
 export type FolderFacts = {
   readonly dir: string
   readonly reading: DataFolderReading
@@ -97,7 +97,7 @@ const describedFindings = (facts: FolderFacts): Finding[] => {
   return [...held, ...strayShards(facts, reading.facts.shards)]
 }
 
-/** What a holder that made a copy into the folder says in LOCK, until it has ended. */
+/** The text in LOCK of a process that copies into the folder, until it has ended. */
 const copies = ['restoring', 'salvaging', 'backupOf'] as const
 
 const undescribed = (facts: FolderFacts, file: string): Finding => {

@@ -1,5 +1,5 @@
 /**
- * Examines the files of a shard, which nothing writes meanwhile: the log with its MANIFEST, the
+ * Examines the files of a shard, which nothing writes to: the log with its MANIFEST, the
  * snapshots, the projection, the blobs, leftovers. Changes nothing and judges nothing. Of a shard
  * that an instance has open only log and snapshots are read.
  */
@@ -48,7 +48,7 @@ export type RowComparison =
   | { readonly rows: number; readonly different: number; readonly keys: readonly string[] }
   | { readonly failure: string }
 
-/** What is known of a shard. */
+/** The facts about a shard. */
 export type ShardFacts = Omit<ShardExamination, 'isDeep'> & {
   readonly manifest: ManifestReading
   readonly log: LogFacts
@@ -167,7 +167,7 @@ function* examiningSnapshots(
   return states
 }
 
-/** Without those that the owner of the log has given up meanwhile. */
+/** Without those that the owner of the log has released since. */
 const stillNamed = (
   disk: Disk,
   { wal }: ShardFolders,

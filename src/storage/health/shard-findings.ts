@@ -19,7 +19,7 @@ import {
 /** The findings, the log first. */
 export const shardFindings = (facts: PlacedFacts): Finding[] => {
   const log = logFindings(facts)
-  // What else is odd follows from that: these files do not belong together.
+  // Other oddities follow from that: these files do not belong together.
   const isStranger = log.some(({ code }) => code === 'log.stranger')
   const found = isStranger ? log : [...log, ...otherFindings(facts)]
   return found.map((each) => ({ ...each, shard: facts.shard }))

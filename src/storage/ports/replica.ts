@@ -42,7 +42,7 @@ export type ReplicaProgress = {
   /** Identifies the frame at `lsn`; absent without one, and right after a snapshot without it. */
   readonly mark?: FrameMark
   readonly lease: ReplicaLease
-  /** A snapshot that is being sent; `due`: one has to come, and nothing of it is there. */
+  /** A snapshot that is being sent; `due`: a new one is needed, and none of it has been received. */
   readonly load?: ReplicaLoad | 'due'
 }
 

@@ -1,5 +1,5 @@
 /**
- * A shared log in the hands of its owner, from the claim on: commits, pins, snapshots, trims and
+ * A shared log owned by this member, from the claim on: commits, pins, snapshots, trims and
  * reads. It has the LSNs of the local log. It has no segments, so its frames may be trimmed at any
  * LSN, and each acknowledged frame is durable.
  */

@@ -38,7 +38,7 @@ export type Ports = {
   readonly follows?: boolean
   /** Aborted with the reason, a `KeelsonError`, when the start is given up. */
   readonly abandoned?: AbortSignal
-  /** The instance of a cluster, in the hands of this member. */
+  /** The instance of a cluster, owned by this member. */
   readonly ownership?: InstanceOwnership
   readonly projections: Projections
   readonly makeBlobHost: BlobHostFactory

@@ -1,5 +1,5 @@
 /**
- * An instance in the hands of a member: its orderly end when the member is asked to leave, and its
+ * An instance owned by a member: its orderly end when the member is asked to leave, and its
  * end at once when it may not go on.
  */
 import { isLoss } from '../../actors/index.ts'

@@ -39,7 +39,7 @@ test('a projection that is found damaged at a start is built anew, and the log s
 
   expect(next.store.get('a')).toBe(1)
   expect(log.messages('warn')).toEqual([
-    `the projection of shard ${position.shard} is damaged, and built anew: page 7 has no rows`,
+    `the projection of shard ${position.shard} is damaged, and is rebuilt: page 7 has no rows`,
   ])
   await during(next.close())
   await start({ system: createSystem({ clock, logger: log }) })
