@@ -142,20 +142,21 @@ export const request = <R>(
   }
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
-  const pending = new PendingCall(kind, name, payload, sender, process.kernel.timers)
+  const pending = new PendingCall(kind, name, payload, sender, process, process.kernel.timers)
   if (kind === kinds.call && process.kernel.watchesCalls) watch(process, pending)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending) && process.alive) {
-    return refusedBy(process, sender, kind, name, mailboxFull(process, name))
+    pending.fail(mailboxFull(process, name))
+    return pending.promise as Promise<R>
   }
   // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
   // call.
   if (!process.alive) pending.holderEnded(endOf(process), process)
   else if (sender?.alive === false) pending.makerEnded(endOf(sender))
-  else pending.begin(process, timeoutMs, options?.signal, process.kernel.aborts)
+  else pending.begin(timeoutMs, options?.signal, process.kernel.aborts)
   return pending.promise as Promise<R>
 }
 

@@ -118,7 +118,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly #timers: TimerHeap
   #timeoutMs = Number.POSITIVE_INFINITY
   /** The process that was called; another may hold the call by now. */
-  #target: CallHolder | undefined = undefined
+  readonly #target: CallHolder
   #resolve!: (value: unknown) => void
   #reject!: (error: unknown) => void
   #unlisten: (() => void) | undefined = undefined
@@ -128,12 +128,14 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     name: string,
     payload: unknown,
     maker: CallMaker | undefined,
+    target: CallHolder,
     timers: TimerHeap,
   ) {
     this.kind = kind
     this.name = name
     this.payload = payload
     this.maker = maker
+    this.#target = target
     this.#timers = timers
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -151,17 +153,9 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return `call ${this.name}`
   }
 
-  /**
-   * Starts to wait for the answer of `holder`, for at most `timeoutMs` and until `signal` aborts.
-   */
-  begin(
-    holder: CallHolder,
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
-    aborts: AbortWaits,
-  ): void {
-    this.#target = holder
-    holder.owed.add(this)
+  /** Starts to wait for its answer, for at most `timeoutMs` and until `signal` aborts. */
+  begin(timeoutMs: number, signal: AbortSignal | undefined, aborts: AbortWaits): void {
+    this.#target.owed.add(this)
     this.maker?.made.add(this)
     this.#timeoutMs = timeoutMs
     this.#timers.add(this, timeoutMs)
@@ -237,8 +231,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */
   fire(): void {
     const timeoutMs = this.#timeoutMs
-    const what = `no answer from ${this.#target?.title} within ${timeoutMs} ms`
-    const { handling } = this.#target ?? {}
+    const { title, handling } = this.#target
+    const what = `no answer from ${title} within ${timeoutMs} ms`
     const facts = { timeoutMs, ...(handling && { handling }) }
     const { late } = this
     this.#failWhereAwaited(
@@ -255,7 +249,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     const details: Record<string, unknown> = { message: name }
     Object.defineProperties(details, Object.getOwnPropertyDescriptors(reasonDetails(end)))
     Object.assign(details, facts)
-    if (this.#target !== undefined) details.target = this.#target.title
+    details.target = this.#target.title
     if (maker !== undefined) details.caller = maker.title
     return new KeelsonError(code, `${name}: ${what}${by}`, {
       details,
@@ -263,10 +257,9 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     })
   }
 
-  #holderText(holder: CallHolder | undefined): string {
-    const target = this.#target?.title ?? 'the process'
-    if (holder === this.#target || holder === undefined) return holder?.title ?? target
-    return `${holder.title}, which has the call of ${target},`
+  #holderText(holder = this.#target): string {
+    const { title } = this.#target
+    return holder === this.#target ? title : `${holder.title}, which has the call of ${title},`
   }
 
   /**

@@ -1,7 +1,7 @@
 /** What the error of a call says: who did not answer what, who asked, and from where. */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError, type KeelsonError } from '../../../src/errors.ts'
-import { call, describeReason, type GenServer, getState } from '../../../src/runtime/index.ts'
+import { call, describeReason, type GenServer, getState, name } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Echo from '../server/echo.ts'
 import * as Runner from '../task/runner.ts'
@@ -85,6 +85,22 @@ describe('the error of a call', () => {
     expect((await error).message).toBe(
       `hand: other <${other.pid}>, which has the call of echo <${pid}>, ended: oops`,
     )
+  })
+
+  test('that was handed to a name that no process has names the process that was called', async () => {
+    const { echo, pid, system } = await stage()
+    const error = await errorOf(call(echo, 'hand', { target: system.to(name('nobody')) }))
+    expect(error.message).toBe(`hand: echo <${pid}> ended: noproc`)
+  })
+
+  test('whose target ends while the message arrives names it like any other', async () => {
+    const { system } = await stage()
+    const full = await system.start(Echo.server, undefined, { label: 'full', mailboxMax: 2 })
+    system.events.on('mailbox.high', () => system.exit(full, 'oops'))
+    void call(full, 'echo', 1).catch(() => undefined)
+    const error = await errorOf(call(full, 'echo', 1))
+    expect(error.message).toBe(`echo: full <${full.pid}> ended: oops`)
+    expect(error.details).toMatchObject({ reason: 'oops', target: `full <${full.pid}>` })
   })
 
   test.each(['a time limit', 'the end of its target'])(

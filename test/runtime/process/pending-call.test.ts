@@ -1,11 +1,14 @@
 /** The calls that a process has to answer. */
 import { expect, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
 import { CallList, PendingCall } from '../../../src/runtime/process/pending-call.ts'
 import { kinds } from '../../../src/runtime/words/envelope.ts'
 import { End } from '../../../src/runtime/words/exit-reason.ts'
 
+const target = { title: 'target' } as never
+
 const pending = (name: string): PendingCall =>
-  new PendingCall(kinds.call, name, undefined, undefined, undefined as never)
+  new PendingCall(kinds.call, name, undefined, undefined, target, undefined as never)
 
 const namesIn = (list: CallList): string[] => {
   const names: string[] = []
@@ -50,7 +53,7 @@ test('a call that has settled is settled by nothing else', async () => {
   const removed: unknown[] = []
   const timers = { remove: (call: unknown) => removed.push(call) } as never
   const results: unknown[] = []
-  const call = new PendingCall(kinds.call, 'a', undefined, undefined, timers)
+  const call = new PendingCall(kinds.call, 'a', undefined, undefined, target, timers)
   call.onResult = (failure) => results.push(failure)
   call.reply(1)
   call.fire()
@@ -74,4 +77,22 @@ test('a failure is announced with its error', async () => {
 
   await expect(call.promise).rejects.toBe(error)
   expect(results).toEqual([{ error }])
+})
+
+test('a call whose answer is on its way is owed by nobody, and may be said to be so again', () => {
+  const list = new CallList()
+  const calls = ['a', 'b', 'c'].map(pending)
+  for (const call of calls) list.add(call)
+  for (const _ of [1, 2]) calls[1]?.release(() => new KeelsonError('UNKNOWN_OUTCOME', 'late'))
+  expect(namesIn(list)).toEqual(['c', 'a'])
+})
+
+test('all that wait for the outcome of a call get it, once', () => {
+  const call = pending('a')
+  const told: string[] = []
+  for (const name of ['first', 'second']) call.onceSettled(() => told.push(name))
+  expect(told).toEqual([])
+  call.reply(1)
+  call.reply(2)
+  expect(told).toEqual(['first', 'second'])
 })
