@@ -13,12 +13,13 @@ type Listening = (type: string, listener: unknown, options?: unknown) => void
  * by it, though the listener belongs to one process.
  */
 export const guardListeners = (signal: AbortSignal, failed: (reason: unknown) => void): void => {
-  const guards = new WeakMap<Listener, (event: unknown) => void>()
+  const guards = new WeakMap<object, (event: unknown) => void>()
   const guarded = (listener: unknown): unknown => {
-    if (!isListener(listener)) return listener
-    const call = typeof listener === 'function' ? listener : listener.handleEvent.bind(listener)
+    if (!isObject(listener)) return listener
+    const call = (event: unknown): unknown =>
+      typeof listener === 'function' ? listener.call(signal, event) : listener.handleEvent(event)
     const known = guards.get(listener)
-    const guard = known ?? ((event) => callOutside(() => call.call(signal, event), failed))
+    const guard = known ?? ((event) => callOutside(() => call(event), failed))
     guards.set(listener, guard)
     return guard
   }
@@ -30,12 +31,8 @@ export const guardListeners = (signal: AbortSignal, failed: (reason: unknown) =>
     remove(type, guarded(listener), options)
 }
 
-const isListener = (listener: unknown): listener is Listener =>
-  typeof listener === 'function' ||
-  (typeof listener === 'object' &&
-    listener !== null &&
-    'handleEvent' in listener &&
-    typeof listener.handleEvent === 'function')
+/** Node takes every function and object. It asks an object for its `handleEvent` at the abort. */
+const isObject = (listener: unknown): listener is Listener => Object(listener) === listener
 
 interface Shared {
   readonly waits: Set<() => void>

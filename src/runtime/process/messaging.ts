@@ -143,6 +143,7 @@ export const request = <R>(
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
   const pending = new PendingCall(kind, name, payload, sender, process, process.kernel.timers)
+  const answer = pending.promise as Promise<R>
   if (kind === kinds.call && process.kernel.watchesCalls) watch(process, pending)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
@@ -150,14 +151,14 @@ export const request = <R>(
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending) && process.alive) {
     pending.fail(mailboxFull(process, name))
-    return pending.promise as Promise<R>
+    return answer
   }
   // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
   // call.
   if (!process.alive) pending.holderEnded(endOf(process), process)
   else if (sender?.alive === false) pending.makerEnded(endOf(sender))
   else pending.begin(timeoutMs, options?.signal, process.kernel.aborts)
-  return pending.promise as Promise<R>
+  return answer
 }
 
 /** Why `process` takes no such message. */

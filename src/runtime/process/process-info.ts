@@ -39,12 +39,15 @@ export interface ProcessInfo {
 export type ProcessSummary = Omit<ProcessInfo, 'links' | 'monitors' | 'monitoredBy'>
 
 /** The facts about `process` now. */
-export const processInfo = (process: Process): ProcessInfo => ({
-  ...processSummary(process),
-  links: [...process.ties.links.all].map(pidOf),
-  monitors: [...process.ties.watching.all].flatMap((monitor) => monitor.target?.pid ?? []),
-  monitoredBy: [...process.ties.watchers.all].flatMap((monitor) => monitor.owner?.pid ?? []),
-})
+export const processInfo = (process: Process): ProcessInfo => {
+  const { links, monitors, monitoredBy } = someTies(process.ties, Number.POSITIVE_INFINITY)
+  return {
+    ...processSummary(process),
+    links: links.pids,
+    monitors: monitors.pids,
+    monitoredBy: monitoredBy.pids,
+  }
+}
 
 /** The same without ties. */
 export const processSummary = (process: Process): ProcessSummary => ({
@@ -84,14 +87,14 @@ export interface SomeTies {
 export type ProcessTies = Readonly<Record<'links' | 'monitors' | 'monitoredBy', SomeTies>>
 
 /** At most `limit` of each kind of ties of the process of `ref`. */
-export const tiesOf = (ref: Ref, limit: number): ProcessTies => {
-  const { links, watching, watchers } = livingAt(ref)?.ties ?? new Ties<Process>()
-  return {
-    links: some(links.all, limit, ({ pid }) => pid),
-    monitors: some(watching.all, limit, ({ target }) => target?.pid),
-    monitoredBy: some(watchers.all, limit, ({ owner }) => owner?.pid),
-  }
-}
+export const tiesOf = (ref: Ref, limit: number): ProcessTies =>
+  someTies(livingAt(ref)?.ties ?? new Ties(), limit)
+
+const someTies = ({ links, watching, watchers }: Ties<Process>, limit: number): ProcessTies => ({
+  links: some(links.all, limit, ({ pid }) => pid),
+  monitors: some(watching.all, limit, ({ target }) => target?.pid),
+  monitoredBy: some(watchers.all, limit, ({ owner }) => owner?.pid),
+})
 
 const some = <T>(
   ties: { readonly size: number } & Iterable<T>,
@@ -165,5 +168,3 @@ const statusOf = (process: Process): ProcessInfo['status'] => {
   if (process.busy) return 'busy'
   return process.mailbox.length > 0 ? 'runnable' : 'waiting'
 }
-
-const pidOf = (process: Process): number => process.pid

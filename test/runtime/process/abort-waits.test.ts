@@ -62,6 +62,26 @@ test('what a listener throws or rejects with goes to the guard', async () => {
   expect(heard).toEqual([['object', 'abort'], true])
 })
 
+test('an object is asked for its handler at the abort; without one that is its failure', () => {
+  const controller = new AbortController()
+  const failures: unknown[] = []
+  guardListeners(controller.signal, (reason) => failures.push(reason))
+  const heard: string[] = []
+  const late: { handleEvent?: () => void } = {}
+  for (const listener of [late, {}]) controller.signal.addEventListener('abort', listener as never)
+  late.handleEvent = () => void heard.push('late')
+  controller.abort()
+  expect([heard, failures]).toEqual([['late'], [expect.any(TypeError)]])
+})
+
+test('a value that can be no listener is refused by Node', () => {
+  const { signal } = new AbortController()
+  guardListeners(signal, () => undefined)
+  expect(() => signal.addEventListener('abort', 5 as never)).toThrow(
+    expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+  )
+})
+
 test('a guarded listener is one, however often it is added', () => {
   const controller = new AbortController()
   const { signal } = controller

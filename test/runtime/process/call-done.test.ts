@@ -8,6 +8,7 @@ import {
   reply,
   type TelemetryEvents,
 } from '../../../src/runtime/index.ts'
+import type { ProcessSystem } from '../../../src/runtime/server/system.ts'
 import { silentLogger, testSystem } from '../../../src/testing/index.ts'
 
 type Messages = {
@@ -98,5 +99,35 @@ describe('call.done', () => {
     system.events.once('call.done', listener)
     await looksOf()
     expect(done).toHaveLength(2)
+  })
+})
+
+describe('the samples of calls', () => {
+  test('have the server, the message, the result and the time', async () => {
+    const { system, clock, ref } = await stage()
+    const samples: unknown[] = []
+    const { heard } = system as ProcessSystem
+    heard['call.done'].sample((facts, weight) => samples.push([facts, weight]))
+    await call(ref, 'add', 1)
+    const late = call(ref, 'never', undefined, { timeoutMs: 50 }).catch(() => undefined)
+    await clock.advance(50)
+    await late
+    const facts = { instance: undefined, kind: 'counter', label: undefined }
+    expect(samples).toEqual([
+      [{ ...facts, message: 'add', result: 'ok', tookMs: 0 }, 1],
+      [{ ...facts, message: 'never', result: 'TIMEOUT', tookMs: 50 }, 1],
+    ])
+  })
+
+  test('are fewer than very many calls, and count for all of them', async () => {
+    const { system, ref } = await stage()
+    const weights: number[] = []
+    const hearing = (system as ProcessSystem).heard['call.done']
+    hearing.sample((_, weight) => weights.push(weight))
+    for (let at = 0; at < 1_000; at++) await call(ref, 'add', 1)
+    hearing.restart()
+    await call(ref, 'add', 1)
+    expect(weights.length).toBeLessThan(800)
+    expect(weights.reduce((all, weight) => all + weight)).toBe(1_001)
   })
 })

@@ -1,9 +1,12 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { call, cast, getState, type Ref, send } from '../../../src/runtime/index.ts'
+import { call, cast, getState, name, type Ref, send } from '../../../src/runtime/index.ts'
+import type { Process } from '../../../src/runtime/process/process.ts'
+import { addressOf } from '../../../src/runtime/words/address.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Echo from '../server/echo.ts'
+import * as Runner from '../task/runner.ts'
 
 const failure = (promise: Promise<unknown>): Promise<{ code: string; details: object }> =>
   promise.then(
@@ -170,6 +173,21 @@ describe('a call that was handed on', () => {
     expect(await answer).toMatchObject({ details: { reason: 'before', note: 1 } })
   })
 
+  test('while its first holder’s other calls fail is not failed', async () => {
+    const { system, echo } = await start()
+    const other = await system.start(Echo.server)
+    const answers = Array.from({ length: 600 }, (_, at) => failure(call(echo, 'keep', `${at}`)))
+    const { kept } = await getState<Echo.State>(echo)
+
+    system.kill(echo)
+    kept.get('0')?.handTo(other)
+    await Promise.all(answers.slice(1))
+    system.exit(other, 'second')
+
+    expect(await answers[0]).toMatchObject({ code: 'EXITED', details: { reason: 'second' } })
+    expect(await answers[1]).toMatchObject({ code: 'EXITED', details: { reason: 'killed' } })
+  })
+
   test('still times out', async () => {
     const { clock, answer } = await handed()
 
@@ -191,4 +209,33 @@ describe('a call that was handed on', () => {
     const codes = new Set((await Promise.all(answers)).map(({ code }) => code))
     expect([...codes]).toEqual(['EXITED'])
   })
+})
+
+test('a call leaves nothing at its caller and its target, however it ends', async () => {
+  const { system, clock, echo } = await start()
+  const runner = await system.start(Runner.server, false)
+  const nobody = system.to(name<Echo.Messages>('nobody'))
+  const controller = new AbortController()
+  const codes = Runner.run(runner, async (context) => {
+    const [asked, unnamed] = [context.to(echo), context.to(nobody)]
+    const calls = [
+      call(asked, 'echo', 1),
+      call(asked, 'fail', new Error('failed')),
+      call(asked, 'keep', 'a', { timeoutMs: 10 }),
+      call(asked, 'keep', 'b', { signal: controller.signal }),
+      call(unnamed, 'echo', 1, { waitForName: true, timeoutMs: 10 }),
+    ]
+    return (await Promise.allSettled(calls)).map(({ status }) => status)
+  })
+  await clock.settle()
+  controller.abort('enough')
+  await clock.advance(10)
+
+  expect(await codes).toEqual(['fulfilled', ...Array(4).fill('rejected')])
+  const [caller, target] = [runner, echo].map((ref) => addressOf<Process>(ref).process)
+  expect([caller?.made.size, target?.owed.first]).toEqual([0, undefined])
+  expect([clock.untilNext(), getEventListeners(controller.signal, 'abort')]).toEqual([
+    undefined,
+    [],
+  ])
 })

@@ -182,6 +182,19 @@ describe('a full mailbox', () => {
     expect(isTaken).toBe(false)
   })
 
+  test('that a listener has filled refuses the message at hand, and holds no more than its bound', async () => {
+    const { system } = testSystem()
+    const ref = await system.start(Echo.server, undefined, { mailboxMax: 4 })
+    system.events.on('mailbox.high', () => {
+      while (cast(ref, 'note', 'listener'));
+    })
+    const taken = [1, 2, 3].map((value) => cast(ref, 'note', value))
+
+    expect(taken).toEqual([true, true, false])
+    expect(system.info(ref)?.mailbox).toBe(4)
+    expect((await getState<Echo.State>(ref)).notes).toEqual([1, 2, 'listener', 'listener'])
+  })
+
   test('whose listener ends the caller ends its call', async () => {
     const { system, clock } = testSystem()
     const echo = await system.start(Echo.server, undefined, { mailboxMax: 4 })

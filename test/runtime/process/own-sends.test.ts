@@ -10,7 +10,10 @@ import {
   startSupervisor,
   supervisor,
 } from '../../../src/runtime/index.ts'
+import { direct } from '../../../src/runtime/process/outputs.ts'
 import { call, cast, send } from '../../../src/runtime/process/own-sends.ts'
+import type { Process } from '../../../src/runtime/process/process.ts'
+import { addressOf } from '../../../src/runtime/words/address.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Echo from '../server/echo.ts'
 
@@ -53,6 +56,9 @@ describe('a plain message in a handler', () => {
     expect(line?.message).toContain(`${sent}(`)
     expect(line?.message).toContain('in its handler of call act has no sender')
     expect(line?.message).toMatch(/own-sends\.test\.ts:\d+/)
+    const at = line?.facts?.at as string[]
+    expect(at).toHaveLength(5)
+    expect(at[0]).toMatch(/^at .*own-sends\.test\.ts:\d+/)
   })
 
   test('is told for each message of each handler, and for a hundred at most', async () => {
@@ -76,6 +82,32 @@ describe('a plain message in a handler', () => {
     const { act, echo, noted } = await start()
     await act(message(echo))
     expect(noted()).toEqual([])
+  })
+
+  test('is logged of the first turn too', async () => {
+    const { clock, echo, noted, system } = await start()
+    system.spawn(() => cast(echo, 'note', 1))
+    await clock.settle()
+    expect(noted()[0]?.message).toContain('in its handler of init has no sender')
+  })
+
+  test('is logged of an instance for the code of its user only', async () => {
+    const { clock, echo, noted, system } = await start()
+    const plain = () => void cast(echo, 'note', 1)
+    system.spawn(plain, { instance: 'till' })
+    await clock.settle()
+    expect(noted()).toEqual([])
+    system.spawn(plain, { instance: 'till', app: {} })
+    await clock.settle()
+    expect(noted()).toHaveLength(1)
+  })
+
+  test('to itself is logged where messages are held back', async () => {
+    const { act, actor, noted } = await start()
+    const { process } = addressOf<Process>(actor)
+    if (process) process.outputs = { ...direct }
+    await act((context) => cast(context.self, 'again'))
+    expect(noted()).toHaveLength(1)
   })
 
   test('to nobody is lost, as one with a sender', async () => {

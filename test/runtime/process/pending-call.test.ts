@@ -79,7 +79,7 @@ test('a failure is announced with its error', async () => {
   expect(results).toEqual([{ error }])
 })
 
-test('a call whose answer is on its way is owed by nobody, and may be said to be so again', () => {
+test('a call whose answer is on its way is owed by nobody, however often it is released', () => {
   const list = new CallList()
   const calls = ['a', 'b', 'c'].map(pending)
   for (const call of calls) list.add(call)

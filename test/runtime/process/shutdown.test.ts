@@ -1,6 +1,6 @@
 /** The ordered end of a process, and the exit messages that wait at the one who ends it. */
 import { describe, expect, test } from 'vitest'
-import { type Ref, suspend } from '../../../src/runtime/index.ts'
+import { getState, type Ref, suspend } from '../../../src/runtime/index.ts'
 import { direct } from '../../../src/runtime/process/outputs.ts'
 import { Process } from '../../../src/runtime/process/process.ts'
 import {
@@ -199,5 +199,52 @@ describe('a process', () => {
     ])
     expect(started.map((ref) => processAt(ref).shutdownAt === undefined)).toEqual([false, true])
     expect(started.map((ref) => processAt(ref).parent === processAt(runner))).toEqual([true, false])
+  })
+  test('calls its shutdown listener once, and at once if the request has come already', async () => {
+    const { bare, clock } = await stage()
+    const target = bare()
+    const called: string[] = []
+    target.onceShutdown(() => called.push('withdrawn'))
+    target.onceShutdown(() => called.push('in time'))
+    expect(called).toEqual([])
+
+    const at = clock.monotonic()
+    target.requestShutdown()
+    await clock.advance(10)
+    target.requestShutdown()
+    expect([called, target.shutdownAt]).toEqual([['in time'], at])
+    target.onceShutdown(() => called.push('late'))
+    target.onceShutdown(undefined)
+    expect(called).toEqual(['in time', 'late'])
+  })
+  test('that is withdrawn ends in order, and its starter does not notice', async () => {
+    const { system, settle } = await stage()
+    const runner = await system.start(Runner.server, true)
+    const child = await Runner.run(runner, (context) => context.spawnLink((own) => own.receive()))
+    processAt(child).withdraw()
+    await settle()
+    expect(processAt(child).reason).toBe('shutdown')
+    expect(await getState(runner)).toEqual([])
+  })
+
+  test('that has ended holds neither its starter, nor ties, timers and messages', async () => {
+    const { system, by, settle } = await stage()
+    const target = processAt(
+      await Runner.run(await system.start(Runner.server, true), (context) =>
+        context.spawnLink<Runner.Messages>((own) => {
+          own.sendAfter(50, 'tick', 1)
+          own.monitor(by.address)
+          return own.receive()
+        }),
+      ),
+    )
+    await settle()
+    expect(target.starter).toBeDefined()
+    target.deliver(new Envelope(kinds.info, 'tick', 1))
+    target.end('gone')
+    expect([target.starter, target.parent === target]).toEqual([undefined, true])
+    const { links, watching } = target.ties
+    expect([links.all.size, watching.all.size, target.timers.size]).toEqual([0, 0, 0])
+    expect(target.mailbox.length).toBe(0)
   })
 })

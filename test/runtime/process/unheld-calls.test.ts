@@ -1,6 +1,7 @@
 /** Calls that nobody awaits: those of a process end nothing, those of other code are rejections like any other. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Context, call, name, type Ref, stopProcess } from '../../../src/runtime/index.ts'
+import { Address } from '../../../src/runtime/words/address.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Runner from '../task/runner.ts'
 
@@ -52,6 +53,18 @@ describe('a refused call that nobody awaits', () => {
     await advance(10)
     await turn()
     expect(unhandled).toHaveLength(1)
+  })
+
+  test('of a name whose look-up throws rejects with that, and is none', async () => {
+    const thrown = new Error('not here')
+    const holderOf = (): never => {
+      throw thrown
+    }
+    const ref = new Address({ holderOf } as never, undefined, 'a', undefined)
+    void call(ref as Ref<Runner.Messages>, 'run', work)
+    await expect(call(ref as Ref<Runner.Messages>, 'run', work)).rejects.toBe(thrown)
+    await turn()
+    expect(unhandled).toEqual([])
   })
 
   test.each<[string, () => Promise<unknown>]>([
