@@ -182,16 +182,7 @@ export {
   KeelsonError,
 } from './errors.ts'
 export { start } from './inspect/attach/start.ts'
-export type {
-  IngestFailure,
-  IngestOptions,
-  IngestProgress,
-  RecordFormat,
-  RecordStore,
-  Surveyed,
-  TreeNode,
-} from './inspect/index.ts'
-export { ingest } from './inspect/ingest/ingest.ts'
+export type { Surveyed, TreeNode } from './inspect/index.ts'
 export { surveyTree } from './inspect/prompt/tree-survey.ts'
 export { treeView } from './inspect/views/tree-view.ts'
 export type {

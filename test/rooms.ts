@@ -92,7 +92,6 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   inspect: {
     text: [],
     command: ['text'],
-    ingest: ['text'],
     recorder: [],
     views: ['text', 'recorder'],
     prompt: ['text', 'command', 'recorder', 'views'],
@@ -106,7 +105,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     doctor: ['text', 'command'],
     cluster: ['text', 'command'],
     cli: [
-      ...['text', 'command', 'ingest', 'recorder', 'views', 'prompt', 'attach', 'wal', 'journal'],
+      ...['text', 'command', 'recorder', 'views', 'prompt', 'attach', 'wal', 'journal'],
       ...['page-server', 'backup', 'doctor', 'cluster'],
     ],
   },

@@ -1,10 +1,8 @@
 /**
- * Inspection: the command line, the prompt and ingestion. It imports supervisors and all layers
- * below. Its rooms, each importing only rooms above it:
+ * Inspection: the command line and the prompt. It imports supervisors and all layers below. Its rooms, each importing only rooms above it:
  *
  * - text: tables, colours, quantities and errors as text
  * - command: what every command needs: words, streams, signals, progress
- * - ingest: `keelson ingest`, and its function
  * - recorder: the flight recorder: failures and warnings as text, and their counts
  * - views: processes, entities, machines, logs and flows as text
  * - prompt: the prompt and its words
@@ -21,13 +19,5 @@
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.
  */
-export {
-  type IngestFailure,
-  type IngestOptions,
-  type IngestProgress,
-  ingest,
-  type RecordStore,
-} from './ingest/ingest.ts'
-export type { RecordFormat } from './ingest/record-splitter.ts'
 export { type Surveyed, surveyTree } from './prompt/tree-survey.ts'
 export { type TreeNode, treeView } from './views/tree-view.ts'

@@ -69,7 +69,6 @@ test('exports the functions that users call, and nothing of what stands behind t
         'LmdbWriter',
         'isKeelsonError',
         'errorCodes',
-        'ingest',
         'surveyTree',
         'treeView',
       ],

@@ -1,5 +1,4 @@
 /** Parses the command line: words in, a checked command out. Pure. */
-import { extname } from 'node:path'
 import {
   type BackupCommand,
   backupUsage,
@@ -15,17 +14,8 @@ import {
   clusterUsage,
   parseClusterCommand,
 } from '../cluster/cluster-command-line.ts'
-import {
-  flag,
-  needed,
-  parsedWords,
-  text,
-  whole,
-  wordsWith,
-  wrongWords,
-} from '../command/command-words.ts'
+import { flag, parsedWords, text, whole, wrongWords } from '../command/command-words.ts'
 import { type DoctorCommand, doctorUsage, parseDoctor } from '../doctor/doctor-command-line.ts'
-import type { RecordFormat } from '../ingest/record-splitter.ts'
 import {
   type JournalCommand,
   journalUsage,
@@ -60,9 +50,6 @@ export type ObserveCommand = ReturnType<typeof observeCommand>
 /** `keelson init`. */
 export type InitCommand = ReturnType<typeof initCommand>
 
-/** `keelson ingest`. `file` is a path, or `-` for standard input. */
-export type IngestCommand = ReturnType<typeof ingestCommand>
-
 /** `keelson history`. `entity`: its kind and its id. `at`: an LSN. */
 export type HistoryCommand = ReturnType<typeof historyCommand>
 
@@ -71,7 +58,6 @@ export type ParsedCommand =
   | InstanceCommand
   | ObserveCommand
   | InitCommand
-  | IngestCommand
   | HistoryCommand
   | BackupCommand
   | RestoreCommand
@@ -117,12 +103,6 @@ export const usage = `Usage:
       --write         the page may act: kill, restart, cancel, retry, delete
       --open          opens the browser
 
-  keelson ingest FILE --dir DIR --key FIELD [--format ndjson|json]
-      Puts the records of FILE (- for standard input) into the store, each under the value of FIELD.
-      --dir DIR       the data folder
-      --key FIELD     the field that holds the key, a string or a number; a.b reaches into records
-      --format        one record on each line, or one array; by default what the ending of FILE says
-
   keelson history DIR KIND ID [--at LSN] [--limit N] [--before CURSOR] [--reveal] [--json]
       The turns of a durable actor, the newest first: of a folder at rest, or of a running instance with
       the option attach.
@@ -166,14 +146,13 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
     return instanceCommand(first, rest)
   if (first === 'observe') return observeCommand(rest)
   if (first === 'init') return initCommand(rest)
-  if (first === 'ingest') return ingestCommand(rest)
   if (first === 'history') return historyCommand(rest)
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, ingest, history, backup, restore, open, doctor, flow, cluster, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, history, backup, restore, open, doctor, flow, cluster, wal, journal, help`,
   )
 }
 
@@ -220,17 +199,6 @@ const initCommand = (words: readonly string[]) => {
   return { kind: 'init', dir, verbose: values.verbose } as const
 }
 
-const ingestCommand = (words: readonly string[]) => {
-  const options = { dir: needed, key: needed, format: text }
-  const { word: file, ...values } = wordsWith(
-    'ingest',
-    'one file, or - for standard input',
-    words,
-    options,
-  )
-  return { kind: 'ingest', file, ...values, format: formatOf(file, values.format) } as const
-}
-
 const historyCommand = (words: readonly string[]) => {
   const lsn = whole(1, undefined)
   const { values, positionals } = parsedWords(words, {
@@ -239,19 +207,4 @@ const historyCommand = (words: readonly string[]) => {
   const [dir, kind, id] = positionals
   if (!dir || !kind || !id || positionals.length > 3) throw wrongWords('history needs DIR KIND ID')
   return { kind: 'history', dir, entity: [kind, id], ...values } as const
-}
-
-const endings: Readonly<Record<string, RecordFormat>> = {
-  '.ndjson': 'ndjson',
-  '.jsonl': 'ndjson',
-  '.json': 'json',
-}
-
-const formatOf = (file: string, given: string | undefined): RecordFormat => {
-  if (given === 'ndjson' || given === 'json') return given
-  if (given !== undefined) throw wrongWords(`--format must be ndjson or json, found '${given}'`)
-  const format = file === '-' ? 'ndjson' : endings[extname(file).toLowerCase()]
-  if (format === undefined)
-    throw wrongWords(`'${file}' does not say its format; --format ndjson or json does`)
-  return format
 }

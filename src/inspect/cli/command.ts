@@ -79,7 +79,6 @@ const commands: {
   attach: async () => (await import('./attach-command.ts')).runAttach,
   observe: async () => (await import('./observe-command.ts')).runObserve,
   history: async () => (await import('./history-command.ts')).runHistory,
-  ingest: async () => (await import('./ingest-command.ts')).runIngest,
   backup: async () => (await import('../backup/backup-command.ts')).runBackup,
   restore: async () => (await import('../backup/restore-command.ts')).runRestore,
   'restore replica': async () => (await import('../backup/restore-command.ts')).runRestoreReplica,

@@ -36,7 +36,7 @@ describe('a folder that cannot be opened (needs the build)', () => {
 
     for (const words of [
       ['start', '--dir', 'd'],
-      ['ingest', '-', '--dir', 'd', '--key', 'id'],
+      ['start', '--dir', 'd', '--no-app'],
     ]) {
       const { status, errors } = await commandHere(words, dir)
       expect([status, codeIn(errors)]).toEqual([1, 'UNSUPPORTED_VERSION'])

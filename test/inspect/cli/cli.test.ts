@@ -9,7 +9,7 @@ import { runKeelson } from '../../support/commands/keelson-command.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 describe('the command line (needs the build)', () => {
-  for (const words of [['stop'], ['start', '--nonsense'], ['ingest', 'a.json']])
+  for (const words of [['stop'], ['start', '--nonsense'], ['history', 'a']])
     test(`is refused with status 2 and the reason alone: keelson ${words.join(' ')}`, async () => {
       const { status, errors, output } = await commandHere(words, tempFolder())
 

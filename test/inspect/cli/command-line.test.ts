@@ -32,17 +32,10 @@ describe('the command line', () => {
     ['init', { kind: 'init', dir: '.', verbose: false }],
     ['init shop', { kind: 'init', dir: 'shop', verbose: false }],
     ['check c.ts', { kind: 'check', config: 'c.ts', dir: undefined, verbose: false }],
-    ['ingest a.ndjson --dir d --key id', ingestOf('a.ndjson', 'ndjson')],
-    ['ingest a.jsonl --dir d --key id', ingestOf('a.jsonl', 'ndjson')],
-    ['ingest --dir d --key id a.JSON', ingestOf('a.JSON', 'json')],
-    ['ingest - --dir d --key id', ingestOf('-', 'ndjson')],
-    ['ingest - --dir d --key id --format json', ingestOf('-', 'json')],
-    ['ingest a.json --dir d --key id --format ndjson', ingestOf('a.json', 'ndjson')],
-    ['ingest a.txt --dir d --key id --format json', ingestOf('a.txt', 'json')],
     ['', { kind: 'help' }],
     ['help', { kind: 'help' }],
     ['--help', { kind: 'help' }],
-    ['ingest -h', { kind: 'help' }],
+    ['check -h', { kind: 'help' }],
     ['--version', { kind: 'version' }],
     ['-v', { kind: 'version' }],
   ] as const)
@@ -68,14 +61,6 @@ describe('the command line', () => {
     'attach --acts',
     'attach --no-app',
     'start --config --dir d',
-    'ingest --dir d --key id',
-    'ingest a.json --key id',
-    'ingest a.json --dir d',
-    'ingest a.json --dir d --key=',
-    'ingest a.json b.json --dir d --key id',
-    'ingest a.txt --dir d --key id',
-    'ingest a --dir d --key id',
-    'ingest a.json --dir d --key id --format csv',
   ])
     test(`is refused: keelson ${line}`, () => {
       expect(codeOf(() => parse(line))).toBe('INVALID_ARGUMENT')
@@ -85,8 +70,6 @@ describe('the command line', () => {
     for (const option of [
       '--config',
       '--dir',
-      '--key',
-      '--format',
       '--log',
       '--acts',
       '--no-app',
@@ -96,10 +79,6 @@ describe('the command line', () => {
       expect(usage).toContain(option)
   })
 })
-
-function ingestOf(file: string, format: string) {
-  return { kind: 'ingest', file, dir: 'd', key: 'id', format, verbose: false }
-}
 
 describe('keelson flow', () => {
   test.each([

@@ -25,7 +25,7 @@ for (const entry of Object.values(exports)) {
 
 /** They make or start something: an option at a wrong place would change what runs. */
 const makers = new Set([
-  ...['start', 'createSystem', 'defineConfig', 'systemMonitor', 'threadServer', 'ingest'],
+  ...['start', 'createSystem', 'defineConfig', 'systemMonitor', 'threadServer'],
   ...['jsonLogger', 'objectFirst', 'projection', 'history', 'countsByNamespace'],
   ...[
     'worker',
