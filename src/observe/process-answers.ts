@@ -26,20 +26,19 @@ export type Latency = {
   readonly maxMs: number
 }
 
-/** Something that may grow without end. */
-export type Growth = {
-  readonly title: string
-  readonly unit: 'count' | 'bytes' | 'ms'
-  readonly value: number
-  readonly perSecond: number
-  /** Its bound, and when it is reached if it goes on so. */
-  readonly max?: number
-  readonly fullInMs?: number
-  /** The effect of reaching it. */
-  readonly atMax?: string
-  /** Whether that is nothing to worry about. */
-  readonly isRoutine?: boolean
-  readonly link?: Link
+/** The memory of the process and the space of the instance, in bytes. */
+export type Sizes = {
+  /** What the operating system counts: the heap, external memory, threads and mapped files. */
+  readonly residentBytes: number
+  readonly heapBytes: number
+  /** Buffers, and other memory outside of the heap that its objects hold. */
+  readonly externalBytes: number
+  /** Of the disk of the shard with the least room; absent if no disk says how much is free. */
+  readonly freeBytes?: number
+  /** The bytes that this shard needs until its next snapshot. */
+  readonly neededBytes?: number
+  /** The log of all shards since their snapshots. */
+  readonly logBytes: number
 }
 
 /** The last ten minutes: one value for each time, `null` where nothing was measured. */
@@ -51,7 +50,7 @@ export type Series = {
   readonly commitP99Ms: readonly (number | null)[]
 }
 
-/** The parts in trouble, the slow ones and the growing ones. */
+/** The parts in trouble, the slow ones, and the sizes. */
 export type Overview = {
   readonly troubles: readonly Trouble[]
   /** The member, of an instance that is one of a cluster. */
@@ -80,7 +79,7 @@ export type Overview = {
     readonly message: string
     readonly since: number
   }[]
-  readonly growing: readonly Growth[]
+  readonly sizes: Sizes
   readonly series: Series
   readonly recent: readonly Recorded[]
 }

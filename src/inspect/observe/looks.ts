@@ -3,7 +3,7 @@
  * each answer has. Nothing is measured until the first question.
  */
 import { invalidArgument } from '../../errors.ts'
-import type { Header, Overview, Views } from '../../observe/index.ts'
+import type { Header, Overview, Sizes, Views } from '../../observe/index.ts'
 import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
 import { nextTurn } from '../prompt/process-pages.ts'
 import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
@@ -12,11 +12,10 @@ import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
 import { deadShown, flowsShown, runShown, runsShown, runTroubles } from './flow-looks.ts'
 import { FlowRates } from './flow-rates.ts'
-import { Growths } from './growths.ts'
 import { historyShown, pastShown } from './history-looks.ts'
 import { LogTail } from './log-tail.ts'
 import { ProcessLooks } from './process-looks.ts'
-import type { Query } from './questions.ts'
+import { given, type Query } from './questions.ts'
 import { type QueueSurvey, surveyQueues } from './queue-survey.ts'
 import { Sampling } from './sampling.ts'
 import { shownEvent, shownLine } from './shown-events.ts'
@@ -50,7 +49,6 @@ export class Looks {
   readonly #answers: Answers
   readonly #paced = new Map<string, { readonly until: number; readonly answer: Promise<unknown> }>()
   readonly #isWriting: boolean
-  readonly #growths = new Growths()
   readonly #rates: FlowRates
   readonly #tail: LogTail
   readonly #processes: ProcessLooks
@@ -166,7 +164,7 @@ export class Looks {
         slowBytes,
       ),
       pending: this.#queues?.pending ?? [],
-      growing: this.#growths.of(this.#app, health, this.#queues?.longest),
+      sizes: sizesOf(health),
       series: this.#sampling.series,
       recent,
     }
@@ -190,6 +188,22 @@ export class Looks {
     return answer
   }
 }
+
+/** The memory of the process, and the space of the shard with the least room. */
+const sizesOf = ({ shards }: Health): Sizes => {
+  const { rss, heapUsed, external } = process.memoryUsage()
+  const roomOf = ({ freeBytes = Number.POSITIVE_INFINITY, neededBytes }: SpaceHealth): number =>
+    freeBytes - neededBytes
+  const [tight] = shards.map(({ space }) => space).sort((a, b) => roomOf(a) - roomOf(b))
+  const { freeBytes, neededBytes } = tight ?? {}
+  return {
+    ...{ residentBytes: rss, heapBytes: heapUsed, externalBytes: external },
+    ...(Number.isFinite(freeBytes) && given({ freeBytes, neededBytes })),
+    logBytes: shards.reduce((sum, { snapshot }) => sum + snapshot.logBytes, 0),
+  }
+}
+
+type SpaceHealth = ShardHealth['space']
 
 /** The member of a cluster in an overview. */
 const memberShown = ({ cluster }: Health): Pick<Overview, 'member'> => {

@@ -1,4 +1,4 @@
-/** A look at the mailboxes and the handlers of all processes, in pages. */
+/** A look at the handlers of all processes, in pages, and how long their messages wait. */
 import type { Overview } from '../../observe/index.ts'
 import type { ProcessSummary } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -11,17 +11,8 @@ const pendingMs = 1_000
 const pendingMax = 10
 const nameMax = 300
 
-/** A process with the longest mailbox. */
-export type LongQueue = {
-  readonly pid: number
-  readonly name: string
-  readonly mailbox: number
-  readonly mailboxMax: number
-}
-
 /** The result of a look. */
 export type QueueSurvey = {
-  readonly longest: LongQueue | undefined
   /** Handlers that have run for more than a second, the longest first. */
   readonly pending: Overview['pending']
   /** The steps of durable actors among them. */
@@ -30,16 +21,13 @@ export type QueueSurvey = {
 
 /** Looks at all processes. */
 export const surveyQueues = async (app: App): Promise<QueueSurvey> => {
-  let longest: ProcessSummary | undefined
   let pending: ProcessSummary[] = []
   for await (const page of processPages(app.system)) {
     const now = app.system.clock.now()
-    for (const process of page) if (process.mailbox > (longest?.mailbox ?? 0)) longest = process
     const late = page.filter(({ handling }) => handling && now - handling.since > pendingMs)
     if (late.length > 0) pending = [...pending, ...late].sort(bySince).slice(0, pendingMax)
   }
   return {
-    longest: longest && { ...longest, name: nameOf(longest) },
     pending: pending.map((process) => ({
       ...{
         pid: process.pid,

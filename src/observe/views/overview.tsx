@@ -1,6 +1,6 @@
-/** The first view: the parts in trouble, the slow ones and the growing ones. */
+/** The first view: the parts in trouble, the slow ones, and the sizes. */
 import { Fragment } from 'preact'
-import type { Growth, Latency, Overview, Trouble } from '../process-answers.ts'
+import type { Latency, Overview, Sizes, Trouble } from '../process-answers.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'
@@ -12,8 +12,7 @@ import { type Column, Table } from '../widgets/table.tsx'
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
   const { header } = usePage()
-  const { troubles, member, measuredSince, latencies, slow, pending, growing, series, recent } =
-    data
+  const { troubles, member, measuredSince, latencies, slow, pending, sizes, series, recent } = data
   const isNew = header.at - measuredSince < 60_000
   return (
     <div class="cards">
@@ -51,13 +50,7 @@ export const OverviewView = ({ data }: { data: Overview }) => {
         {pending.length > 0 && <PendingList of={pending} now={header.at} />}
         {slow.length > 0 && <EventList events={slow} now={header.at} />}
       </Card>
-      <Card title="Growing" width="half" isFlush>
-        {growing.length === 0 ? (
-          <p class="calm">Nothing grows.</p>
-        ) : (
-          <Table columns={growthColumns} rows={growing} keyOf={({ title }) => title} />
-        )}
-      </Card>
+      <SizesCard of={sizes} />
       <Card title="Turns and writes a second" width="half">
         <Chart
           times={series.times}
@@ -103,6 +96,25 @@ const MemberCard = ({ of, now }: { of: NonNullable<Overview['member']>; now: num
         [of.phase, <Since at={of.since} now={now} />],
         ['lease', `${durationText(of.leftMs)} left of ${durationText(of.leaseMs)}`],
         ...(of.reason === undefined ? [] : [['waits for', of.reason] as const]),
+      ]}
+    />
+  </Card>
+)
+
+/** The memory of the process, and the space on its disk. */
+const SizesCard = ({ of }: { of: Sizes }) => (
+  <Card title="Memory and disk" width="half">
+    <Facts
+      of={[
+        ['memory', bytesText(of.residentBytes)],
+        ['heap of V8', bytesText(of.heapBytes)],
+        ['buffers, external', bytesText(of.externalBytes)],
+        ['free on the disk', of.freeBytes === undefined ? undefined : bytesText(of.freeBytes)],
+        [
+          'needed until the next snapshot',
+          of.neededBytes === undefined ? undefined : bytesText(of.neededBytes),
+        ],
+        ['log since the snapshots', bytesText(of.logBytes)],
       ]}
     />
   </Card>
@@ -192,55 +204,4 @@ const latencyColumns: readonly Column<Latency>[] = [
         ),
     }),
   ),
-]
-
-const amountText = ({ unit }: Growth, value: number): string =>
-  ({ bytes: bytesText, ms: durationText, count: countText })[unit](value)
-
-/** A bound that is reached within the hour is urgent. */
-const urgentMs = 3_600_000
-
-const isUrgent = ({ fullInMs, isRoutine }: Growth): boolean =>
-  fullInMs !== undefined && fullInMs < urgentMs && !isRoutine
-
-const growthColumns: readonly Column<Growth>[] = [
-  {
-    title: '',
-    cell: (row) => (
-      <>
-        {row.link ? <a href={addressOf(row.link.view, row.link.parts)}>{row.title}</a> : row.title}
-        {isUrgent(row) && <div class="bad">then {row.atMax}</div>}
-      </>
-    ),
-  },
-  { title: 'now', isNumber: true, cell: (row) => amountText(row, row.value) },
-  {
-    title: 'a second',
-    isNumber: true,
-    cell: (row) =>
-      Math.abs(row.perSecond) < 0.005 ? (
-        <span class="muted">–</span>
-      ) : (
-        `${row.perSecond > 0 ? '+' : ''}${row.unit === 'count' ? shortText(row.perSecond) : amountText(row, row.perSecond)}`
-      ),
-  },
-  {
-    title: 'bound',
-    isNumber: true,
-    class: 'aside',
-    cell: (row) =>
-      row.max === undefined ? <span class="muted">none</span> : amountText(row, row.max),
-  },
-  {
-    title: 'reached in',
-    isNumber: true,
-    cell: (row) =>
-      row.fullInMs === undefined ? (
-        <span class="muted">–</span>
-      ) : (
-        <span class={isUrgent(row) ? 'bad' : undefined} title={row.atMax}>
-          {durationText(row.fullInMs)}
-        </span>
-      ),
-  },
 ]

@@ -364,7 +364,7 @@ describe('the views', () => {
     ])
   })
 
-  test('show handlers that have not ended, the longest mailbox, and when it is full', async () => {
+  test('show handlers that have not ended, and how long messages have waited', async () => {
     const by = observer()
     const ref = app.system.processes().find((each) => each.label === 'stuck')?.ref as never
     cast(ref, 'wait' as never, secrets as never)
@@ -374,15 +374,12 @@ describe('the views', () => {
     await advance(10_000)
     for (let at = 0; at < 10; at++) cast(ref, 'wait' as never, secrets as never)
 
-    const { pending, growing } = await (async () => {
+    const { pending } = await (async () => {
       await look('overview', {}, by)
       await advance(10)
       return look('overview', {}, by)
     })()
     expect(pending).toMatchObject([{ name: 'stuck', message: 'cast wait' }])
-    expect(growing[0]).toMatchObject({ title: 'queue of stuck', value: 20, max: 100_000 })
-    expect(growing[0]?.perSecond).toBeCloseTo(1, 1)
-    expect(growing[0]?.fullInMs).toBeGreaterThan(90_000_000)
     const [row] = (await look('processes', { find: 'stuck' })).rows
     expect(row?.oldestMs).toBeGreaterThan(11_000)
   })

@@ -172,23 +172,11 @@ const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] =
     pending: isBroken
       ? [{ pid: 104, name: 'app/mailer', message: 'cast receipt', since: startAt - 12_400 }]
       : [],
-    growing: isEmpty
-      ? []
-      : [
-          {
-            ...{ title: 'queue of mailer', unit: 'count', value: isBroken ? 8_412 : 3 },
-            ...{ perSecond: isBroken ? 41.5 : 0, max: 10_000 },
-            ...{ atMax: 'its calls are refused', ...(isBroken && { fullInMs: 38_000 }) },
-            link: { view: 'process', parts: ['104'] },
-          },
-          {
-            ...{ title: 'log since the snapshot', unit: 'bytes', value: 88 * 1024 ** 2 },
-            ...{ perSecond: 1.4 * 1024 ** 2, max: 256 * 1024 ** 2, fullInMs: 120_000 },
-            ...{ atMax: 'the next snapshot', isRoutine: true },
-          },
-          { title: 'live orders', unit: 'count', value: 48_812, perSecond: 2.1 },
-          { title: 'heap', unit: 'bytes', value: 412 * 1024 ** 2, perSecond: 12_000 },
-        ],
+    sizes: {
+      ...{ residentBytes: 612 * 1024 ** 2, heapBytes: 412 * 1024 ** 2 },
+      ...{ externalBytes: 96 * 1024 ** 2, logBytes: isEmpty ? 0 : 88 * 1024 ** 2 },
+      ...{ freeBytes: 212 * 1024 ** 3, neededBytes: 1.2 * 1024 ** 3 },
+    },
     series: {
       times: ticks.map((tick) => at - (ticks.length - tick) * 1_000),
       turnsPerSecond: series(420, 180, -380),

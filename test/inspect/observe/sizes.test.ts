@@ -1,8 +1,9 @@
-/** The parts of an instance that may grow, as the page shows them. */
-import { expect, test } from 'vitest'
-import { Growths } from '../../../src/inspect/observe/growths.ts'
+/** The memory and the space of an instance, as the page shows them. */
+import { expect, onTestFinished, test } from 'vitest'
+import { Looks } from '../../../src/inspect/observe/looks.ts'
 import { metrics } from '../../../src/inspect/operations/metric-table.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
+import type { Overview } from '../../../src/observe/index.ts'
 import { asked } from '../../support/worlds/operations-client.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -10,23 +11,17 @@ const MiB = 1024 * 1024
 
 test('memory is what the operating system counts, with the heap and buffers beside it', async () => {
   const s = await simulated({})
-  const memory = () => {
-    const shown = new Growths().of(s.app, s.app.health(), undefined)
-    const sizeOf = (title: string) => shown.find((each) => each.title === title)?.value ?? 0
-    return {
-      all: sizeOf('memory'),
-      heap: sizeOf('memory: heap of V8'),
-      buffers: sizeOf('memory: buffers, external'),
-    }
-  }
-  const before = memory()
+  const looks = new Looks(s.app, false)
+  onTestFinished(() => looks.end())
+  const sizes = async () => ((await s.during(looks.answer('overview', {}))).data as Overview).sizes
+  const before = await sizes()
   const planted = Buffer.alloc(64 * MiB, 1)
-  const after = memory()
+  const after = await sizes()
 
   // Earlier buffers may go meanwhile.
-  expect(after.buffers - before.buffers).toBeGreaterThan(planted.length / 2)
-  expect(after.heap - before.heap).toBeLessThan(planted.length)
-  expect(after.all).toBeGreaterThan(after.heap + planted.length)
+  expect(after.externalBytes - before.externalBytes).toBeGreaterThan(planted.length / 2)
+  expect(after.heapBytes - before.heapBytes).toBeLessThan(planted.length)
+  expect(after.residentBytes).toBeGreaterThan(after.heapBytes + planted.length)
   const { body = '' } = (await s.during(asked(operations(s.app), '/metrics'))) ?? {}
   const [, external = 0] = body.split(`\n${metrics.external.name} `)
   expect(Number.parseInt(String(external), 10)).toBeGreaterThanOrEqual(planted.length)
