@@ -34,7 +34,7 @@ export const rooms = {
   'actors/journal': ['test/actors/turns/journaled-turns', 'test/simulation/journal'],
   'storage/rows': ['test/actors/store/store', 'test/simulation/store-commands'],
   'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal/wal-waiting'],
-  'storage/frames': ['test/storage/segments', 'test/storage/recovery', 'test/storage/log'],
+  'storage/frames': ['test/storage/segments', 'test/storage/log'],
   'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/journal'],
   'storage/projections': [
     'test/actors/projection/user-projections',
@@ -42,10 +42,8 @@ export const rooms = {
   ],
   'storage/examination': [
     'test/inspect/doctor',
-    'test/storage/recovery',
     'test/storage/log',
     'test/storage/wal',
-    'test/storage/history',
     'test/storage/backups',
     'test/inspect/wal',
     'test/inspect/journal',

@@ -27,7 +27,7 @@
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
  * - wal: `keelson/wal`, the log as a library; a separate entry
  *
- * Start reading at FORMAT.md, then `recovery/log-opening.ts` and `log/log-writer.ts`.
+ * Start reading at FORMAT.md, then `log/log-opening.ts` and `log/log-writer.ts`.
  */
 
 export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
@@ -117,11 +117,8 @@ export {
   shardsPresent,
   writeDataFolder,
 } from './disk/data-folder.ts'
-export { attempt, refusalOf, refusing } from './disk/disk-failure.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
-export { makeFolders } from './disk/new-folders.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
-export { replaceFile } from './disk/sealed-file.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
 export { markOf } from './examination/frame-mark.ts'
 export { readHistory } from './examination/history-reading.ts'
@@ -129,6 +126,8 @@ export type { LogKnowledge } from './examination/log-damage.ts'
 export { type DumpRecord, dumping } from './examination/log-dump.ts'
 export type { LogVerification } from './examination/log-judgement.ts'
 export { verifying, verifyLog } from './examination/log-verification.ts'
+export * from './examination/logged-turn.ts'
+export { scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { LsnRange } from './frames/lost-frame.ts'
 export { GroupFiller } from './groups/group-filler.ts'
@@ -147,8 +146,6 @@ export {
 } from './health/folder-findings.ts'
 export { examiningLog, knowledgeOf } from './health/log-facts.ts'
 export { repair, stepsOf } from './health/repairing.ts'
-export * from './history/logged-turn.ts'
-export { scanningTurns } from './history/turn-scan.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
@@ -165,11 +162,14 @@ export {
   type OpenMode,
   pathIn,
 } from './ports/disk.ts'
+export { attempt, refusalOf, refusing } from './ports/disk-failure.ts'
 export * from './ports/log-host.ts'
 export * from './ports/named-snapshot.ts'
+export { makeFolders } from './ports/new-folders.ts'
 export type { Progress } from './ports/progress.ts'
 export * from './ports/projection-store.ts'
 export * from './ports/replica.ts'
+export { replaceFile } from './ports/sealed-file.ts'
 export * from './ports/shard-copier.ts'
 export * from './ports/shared-engine.ts'
 export * from './ports/shared-log.ts'

@@ -5,8 +5,8 @@
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { type DataFolderFacts, decodeDataFolder, encodeDataFolder } from '../disk/data-folder.ts'
-import { replaceFile, sealedJson, unsealed } from '../disk/sealed-file.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
+import { replaceFile, sealedJson, unsealed } from '../ports/sealed-file.ts'
 import type { ShardCopy } from '../ports/shard-copier.ts'
 
 /** The file that describes a backup. */

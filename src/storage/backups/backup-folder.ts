@@ -8,9 +8,9 @@ import {
   shardFolder,
   shardsPresent,
 } from '../disk/data-folder.ts'
-import { makeFolders } from '../disk/new-folders.ts'
 import type { BackupClaim, BackupContent } from '../ports/backup-folder.ts'
 import type { Disk } from '../ports/disk.ts'
+import { makeFolders } from '../ports/new-folders.ts'
 import { type Backup, backupFileName, readBackup, writeBackup } from './backup-file.ts'
 import { tidyShard } from './shard-copy.ts'
 

@@ -12,8 +12,8 @@ import {
   encodeBlobTrailer,
   recordExtent,
 } from '../blobs/blob-record.ts'
-import { writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
+import { writeAll } from '../ports/disk-failure.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
 /**

@@ -4,8 +4,6 @@
  */
 import { join } from 'node:path'
 import { commitmentsFolder, HistoryFiles, historyParts } from '../commitments/history-files.ts'
-import { isFileFailure, writeAll } from '../disk/disk-failure.ts'
-import { makeFolders } from '../disk/new-folders.ts'
 import {
   closing,
   type Disk,
@@ -14,6 +12,8 @@ import {
   pathIn,
   readWhole,
 } from '../ports/disk.ts'
+import { isFileFailure, writeAll } from '../ports/disk-failure.ts'
+import { makeFolders } from '../ports/new-folders.ts'
 import { corruption } from '../segments/log-errors.ts'
 
 const pieceBytes = 1024 * 1024

@@ -4,12 +4,12 @@
  * loss of one is noticed.
  */
 import { KeelsonError } from '../../errors.ts'
-import { summed } from '../disk/steps.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { CopiedFolders, ShardCopy } from '../ports/shard-copier.ts'
+import { summed } from '../ports/steps.ts'
 import { bytesOf, walkingLog } from '../segments/log-walk.ts'
 import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'

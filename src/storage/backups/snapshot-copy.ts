@@ -5,10 +5,10 @@
 
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { refsOf } from '../commands/command-values.ts'
-import { stepsAs } from '../disk/steps.ts'
 import { decodeRow } from '../lmdb/row-codec.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import { stepsAs } from '../ports/steps.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { openSnapshot, type ReadFrom, verifyingFile } from '../snapshots/snapshot-reader.ts'
 import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'

@@ -3,10 +3,10 @@
  * the folder has is harmless: nothing refers to a blob that was not uploaded, and a sweep frees it.
  */
 import { isKeelsonError } from '../../errors.ts'
-import { refusing, writeAll } from '../disk/disk-failure.ts'
-import { filled } from '../disk/file-pieces.ts'
-import { makeFolders } from '../disk/new-folders.ts'
 import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
+import { refusing, writeAll } from '../ports/disk-failure.ts'
+import { filled } from '../ports/file-pieces.ts'
+import { makeFolders } from '../ports/new-folders.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { blobSegmentPath } from './blob-folder.ts'

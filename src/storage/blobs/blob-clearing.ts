@@ -8,8 +8,8 @@
  * live bytes are copied as they are, damaged or not.
  */
 
-import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { type Extent, gapsBetween } from './blob-extents.ts'
 import { blobSegmentPath } from './blob-folder.ts'
 

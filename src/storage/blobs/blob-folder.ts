@@ -9,8 +9,8 @@
  */
 
 import { crc32 } from '../bytes/crc32.ts'
-import { replaceFile } from '../disk/sealed-file.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
+import { replaceFile } from '../ports/sealed-file.ts'
 
 /** The file of a segment. */
 export type BlobSegment = { readonly segment: number; readonly size: number }

@@ -10,9 +10,9 @@
  * file is replaced durably.
  */
 import { crc32 } from '../bytes/crc32.ts'
-import { attempt, writeAll } from '../disk/disk-failure.ts'
-import { replaceFile } from '../disk/sealed-file.ts'
 import { closing, type Disk, type DiskFile, readWhole } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
+import { replaceFile } from '../ports/sealed-file.ts'
 import { blobSegmentPath, listBlobs } from './blob-folder.ts'
 
 type Sizes = Map<number, number>

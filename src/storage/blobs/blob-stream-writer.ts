@@ -6,8 +6,8 @@
 
 import { KeelsonError } from '../../errors.ts'
 import { startSha256 } from '../bytes/sha256.ts'
-import { attempt, refusing, writeAll } from '../disk/disk-failure.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
+import { attempt, refusing, writeAll } from '../ports/disk-failure.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import {
   blobBytesMax,

@@ -6,9 +6,9 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
-import { attempt, refusing } from '../disk/disk-failure.ts'
-import { makeFolder } from '../disk/new-folders.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { attempt, refusing } from '../ports/disk-failure.ts'
+import { makeFolder } from '../ports/new-folders.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import {
   type BlobListing,

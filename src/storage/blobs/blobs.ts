@@ -4,8 +4,8 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
-import { refusing } from '../disk/disk-failure.ts'
 import type { Disk } from '../ports/disk.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import { clearing } from './blob-clearing.ts'
 import type { Extent } from './blob-extents.ts'
 import { listBlobs } from './blob-folder.ts'

@@ -5,8 +5,8 @@
  */
 
 import { sha256 } from '../bytes/sha256.ts'
-import { writeAll } from '../disk/disk-failure.ts'
 import type { DiskFile } from '../ports/disk.ts'
+import { writeAll } from '../ports/disk-failure.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import {
   blobHeaderBytes,

@@ -6,8 +6,8 @@
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { viewOf } from '../bytes/u64.ts'
-import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import {
   decodeHeader,
   headerBytes,

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
-import { type Claims, holdsWith, replaceFile, sealedJson, unsealed } from './sealed-file.ts'
+import { type Claims, holdsWith, replaceFile, sealedJson, unsealed } from '../ports/sealed-file.ts'
 
 /** The format that this version writes, and the newest that it reads. */
 const dataFolderFormat = 1

@@ -6,9 +6,9 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { type Disk, type DiskFile, readWhole } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
+import { sealedJson, unsealed } from '../ports/sealed-file.ts'
 import type { SharedPosition } from '../ports/shared-log.ts'
-import { attempt, writeAll } from './disk-failure.ts'
-import { sealedJson, unsealed } from './sealed-file.ts'
 
 /** An acknowledged end of a log. The log has it in every later epoch. */
 export type NotedEnd = SharedPosition & { readonly logId: string }

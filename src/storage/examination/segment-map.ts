@@ -7,7 +7,6 @@
 
 import type { KeelsonError } from '../../errors.ts'
 import { frameFault } from '../commands/command-decoding.ts'
-import { finish } from '../disk/steps.ts'
 import {
   type FrameHeader,
   frameBuffer,
@@ -27,6 +26,7 @@ import {
 } from '../frames/frame-cursor.ts'
 import { decodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import type { DiskFile } from '../ports/disk.ts'
+import { finish } from '../ports/steps.ts'
 import {
   behindDamagedHeaders,
   examineTail,

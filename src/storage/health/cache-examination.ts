@@ -3,11 +3,11 @@
  * are not in the folder, so nothing says whether they are right. The next start compares them.
  */
 import type { CacheOrigin, KnownShard } from '../disk/data-folder.ts'
-import { labelled } from '../disk/steps.ts'
 import { examiningProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { ProjectionExamination } from '../ports/projection-store.ts'
+import { labelled } from '../ports/steps.ts'
 import { isLogName } from '../segments/log-folder.ts'
 import { type Finding, finding } from './finding.ts'
 

@@ -5,8 +5,8 @@
  * exception.
  */
 import { addressSpaceLeft } from '../disk/address-space.ts'
-import { attempt, writeAll } from '../disk/disk-failure.ts'
 import type { Disk } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { dataFileName } from './lmdb-examination.ts'
 import { refuseMap } from './lmdb-map.ts'
 

@@ -9,8 +9,8 @@ import { KeelsonError } from '../../errors.ts'
 import { TurnShare } from '../bytes/turn-share.ts'
 import { readUtf8 } from '../bytes/utf8.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
-import { refusing } from '../disk/disk-failure.ts'
 import { closing, type Disk } from '../ports/disk.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import type {
   ExaminationDepth,
   ProjectedPosition,

@@ -4,17 +4,17 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
-import { attempt, refusing } from '../disk/disk-failure.ts'
-import { makeFolder, missingFolders } from '../disk/new-folders.ts'
 import { noPredecessor } from '../frames/segment-header.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
-import { inspectLog } from '../recovery/log-inspection.ts'
+import { attempt, refusing } from '../ports/disk-failure.ts'
+import { makeFolder, missingFolders } from '../ports/new-folders.ts'
 import { isSpareName, manifestName, parseSegmentName, spareName } from '../segments/log-folder.ts'
 import { openingBytes } from '../segments/log-limits.ts'
 import { type LogPlace, newSegmentHeader } from '../segments/log-place.ts'
 import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'
 import { installSegment, prepareSpare } from '../segments/segment-file.ts'
+import { inspectLog } from './log-inspection.ts'
 
 /**
  * Creates a log in `place.dir`, which may be missing, empty, or the remains of an interrupted

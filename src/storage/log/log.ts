@@ -5,9 +5,9 @@
 
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { refusing } from '../disk/disk-failure.ts'
 import { checkpointBytes } from '../frames/control-payload.ts'
 import type { Disk } from '../ports/disk.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import type {
   Inspection,
   LogDescription,
@@ -16,13 +16,13 @@ import type {
   LogRequestKind,
   OpenReport,
 } from '../ports/log-host.ts'
-import { inspectLog } from '../recovery/log-inspection.ts'
-import { openLog } from '../recovery/log-opening.ts'
-import type { LogPlan } from '../recovery/log-plan.ts'
 import { checkLogOptions, givenBack } from '../segments/log-limits.ts'
 import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
 import type { SpareTask } from '../segments/segment-file.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
+import { inspectLog } from './log-inspection.ts'
+import { openLog } from './log-opening.ts'
+import type { LogPlan } from './log-plan.ts'
 import { LogReader } from './log-reader.ts'
 import { bytesAfter, Pins } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'

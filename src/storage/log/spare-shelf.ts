@@ -5,8 +5,8 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
-import { attempt, refusalOf } from '../disk/disk-failure.ts'
 import { type DiskFile, pathIn } from '../ports/disk.ts'
+import { attempt, refusalOf } from '../ports/disk-failure.ts'
 import { spareNames } from '../segments/log-folder.ts'
 import type { LogPlace } from '../segments/log-place.ts'
 import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'

@@ -2,8 +2,8 @@
  * The errors of the log: damage with its evidence, files of a newer version, and the poisoned log.
  */
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
-import { diskDetails } from '../disk/disk-failure.ts'
 import { DiskError } from '../ports/disk.ts'
+import { diskDetails } from '../ports/disk-failure.ts'
 
 /** Where damage was found, and the evidence for it. */
 export type Damage = {

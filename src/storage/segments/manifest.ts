@@ -8,9 +8,9 @@
 
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
-import { attempt, writeAll } from '../disk/disk-failure.ts'
 import type { Salt } from '../frames/frame.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { manifestName, manifestSpareName } from './log-folder.ts'
 

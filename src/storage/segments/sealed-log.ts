@@ -4,12 +4,12 @@
  * length is known. The segment exists after its sync and rename.
  */
 import type { Clock } from '../../clock.ts'
-import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeEndMark } from '../frames/control-payload.ts'
 import { frameBytes, frameTypes, roundUp } from '../frames/frame.ts'
 import { GroupedFrames } from '../frames/grouped-frames.ts'
 import { encodeSegmentHeader, noPredecessor, type SegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { knownFeatures } from '../ports/log-host.ts'
 import { sealedSpareName, segmentName } from './log-folder.ts'
 import { newSegmentHeader } from './log-place.ts'

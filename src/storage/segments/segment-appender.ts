@@ -5,13 +5,13 @@
  */
 
 import type { Clock } from '../../clock.ts'
-import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeCheckpoint, encodeEndMark } from '../frames/control-payload.ts'
 import { commitmentBytesMax, frameBytes, frameTypes, roundUp } from '../frames/frame.ts'
 import type { FrameEnd } from '../frames/frame-cursor.ts'
 import type { GroupEncoder } from '../frames/group-encoder.ts'
 import { type SegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
 import type { DiskFile } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { groupLimit } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'
 

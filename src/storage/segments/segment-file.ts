@@ -5,9 +5,9 @@
  * perhaps its first groups, synced.
  */
 
-import { attempt, writeAll } from '../disk/disk-failure.ts'
 import { encodeSegmentHeader, type SegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { segmentName } from './log-folder.ts'
 
 const chunkBytes = 1024 * 1024

@@ -5,8 +5,8 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
-import { attempt, refusing } from '../disk/disk-failure.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
+import { attempt, refusing } from '../ports/disk-failure.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
 import { refuseOtherEpoch, type SharedLog } from '../ports/shared-log.ts'
 import type { SnapshotProtocol } from '../ports/snapshot-host.ts'

@@ -9,9 +9,9 @@ import type {
   TurnScan,
   TurnScannerFactory,
   TurnScanRequest,
-} from '../history/logged-turn.ts'
-import { chainIn } from '../history/turn-chain.ts'
-import { lastLsnBefore, turnsOf } from '../history/turn-scan.ts'
+} from '../examination/logged-turn.ts'
+import { chainIn } from '../examination/turn-chain.ts'
+import { lastLsnBefore, turnsOf } from '../examination/turn-scan.ts'
 import type { LogHost } from '../ports/log-host.ts'
 
 /** After which time a search gives what it has, in ms. */

@@ -9,10 +9,10 @@
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
-import { isFileFailure } from '../disk/disk-failure.ts'
-import { makeFolders } from '../disk/new-folders.ts'
-import { replaceFile } from '../disk/sealed-file.ts'
 import { type Disk, pathIn, readWhole } from '../ports/disk.ts'
+import { isFileFailure } from '../ports/disk-failure.ts'
+import { makeFolders } from '../ports/new-folders.ts'
+import { replaceFile } from '../ports/sealed-file.ts'
 import type { AppState, SnapshotProtocol } from '../ports/snapshot-host.ts'
 
 /** How many states are kept. */

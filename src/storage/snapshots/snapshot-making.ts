@@ -4,9 +4,9 @@
  * does not name, which the next start removes.
  */
 import { KeelsonError } from '../../errors.ts'
-import { attempt } from '../disk/disk-failure.ts'
-import { makeFolder } from '../disk/new-folders.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
+import { attempt } from '../ports/disk-failure.ts'
+import { makeFolder } from '../ports/new-folders.ts'
 import type { SnapshotFacts } from '../ports/snapshot-host.ts'
 import type { SnapshotSource } from '../ports/snapshot-rows.ts'
 import { loggedBlobPrefix, unlistedBlobsKey } from '../values/row-key.ts'

@@ -6,8 +6,8 @@
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { SerialQueue } from '../bytes/serial-queue.ts'
-import { refusalOf } from '../disk/disk-failure.ts'
 import { closing, type Disk } from '../ports/disk.ts'
+import { refusalOf } from '../ports/disk-failure.ts'
 import type { LoadPlace, NamedSnapshot } from '../ports/named-snapshot.ts'
 import type {
   SnapshotFacts,

@@ -4,8 +4,8 @@
  */
 import { crc32 } from '../bytes/crc32.ts'
 import { viewOf, writeU64 } from '../bytes/u64.ts'
-import { writeAll } from '../disk/disk-failure.ts'
 import type { DiskFile } from '../ports/disk.ts'
+import { writeAll } from '../ports/disk-failure.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotFacts } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'

@@ -4,9 +4,9 @@
  * than a look at a running system may.
  */
 import { type ClaimedBackup, claimBackup } from '../backups/backup-folder.ts'
-import { refusing } from '../disk/disk-failure.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import type { BackupClaim, BackupContent, BackupFolders } from '../ports/backup-folder.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import { isThread, serve, startThread, threadClient } from './worker-thread.ts'
 
 /** Locks a folder on a new thread. */

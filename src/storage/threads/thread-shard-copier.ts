@@ -3,10 +3,10 @@
  * entry. Ending the thread ends the copy: a file that is not whole has no name yet.
  */
 import { copyingShard } from '../backups/shard-copy.ts'
-import { refusing } from '../disk/disk-failure.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
-import { finish, stepsAs } from '../disk/steps.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import type { ShardCopier, ShardCopyRequest } from '../ports/shard-copier.ts'
+import { finish, stepsAs } from '../ports/steps.ts'
 import { askOnce, isThread, serve } from './worker-thread.ts'
 
 /** Copies on a new thread. */

@@ -6,9 +6,9 @@
 import { type Cancel, systemClock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
-import { atLeisure } from '../disk/pace.ts'
-import type { TurnScan, TurnScannerFactory, TurnScanRequest } from '../history/logged-turn.ts'
-import { scanningTurns } from '../history/turn-scan.ts'
+import type { TurnScan, TurnScannerFactory, TurnScanRequest } from '../examination/logged-turn.ts'
+import { scanningTurns } from '../examination/turn-scan.ts'
+import { atLeisure } from '../ports/pace.ts'
 import {
   isThread,
   runInBackground,

@@ -9,8 +9,8 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { systemClock } from '../../clock.ts'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
-import { refusing } from '../disk/disk-failure.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
+import { refusing } from '../ports/disk-failure.ts'
 
 /** The role of each thread, and its owner as errors name it. */
 const threadRoles = {

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from '
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { checkNewFolder } from '../../../src/inspect/command/new-folder.ts'
-import { makeFolders } from '../../../src/storage/disk/new-folders.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
+import { makeFolders } from '../../../src/storage/ports/new-folders.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 const disk = nodeDisk()

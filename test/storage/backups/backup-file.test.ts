@@ -6,7 +6,7 @@ import {
   readBackup,
   writeBackup,
 } from '../../../src/storage/backups/backup-file.ts'
-import { replaceFile, sealedJson } from '../../../src/storage/disk/sealed-file.ts'
+import { replaceFile, sealedJson } from '../../../src/storage/ports/sealed-file.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 
 const walId = 'ab'.repeat(16)

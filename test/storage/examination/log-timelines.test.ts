@@ -4,8 +4,8 @@
  */
 import { describe, expect, test } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
+import type { LogPlan } from '../../../src/storage/log/log-plan.ts'
 import { LogReader } from '../../../src/storage/log/log-reader.ts'
-import type { LogPlan } from '../../../src/storage/recovery/log-plan.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import {
   commit,

@@ -6,13 +6,13 @@
  */
 import { seededRandom } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
-import { finish } from '../../../src/storage/disk/steps.ts'
 import type {
   LoggedTurn,
   TurnScanRequest,
   WantedTurn,
-} from '../../../src/storage/history/logged-turn.ts'
-import { scanningTurns } from '../../../src/storage/history/turn-scan.ts'
+} from '../../../src/storage/examination/logged-turn.ts'
+import { scanningTurns } from '../../../src/storage/examination/turn-scan.ts'
+import { finish } from '../../../src/storage/ports/steps.ts'
 import { commit, dir, openedLog, release } from '../worlds/logs.ts'
 import type { Tally } from './seed-lives.ts'
 import { entity, liveTurns, type TurnLife } from './turn-life.ts'

@@ -5,7 +5,7 @@
  */
 import { seededRandom } from '../../../src/clock.ts'
 import type { Turn, Unit } from '../../../src/storage/commands/command.ts'
-import type { LoggedTurn } from '../../../src/storage/history/logged-turn.ts'
+import type { LoggedTurn } from '../../../src/storage/examination/logged-turn.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import {
   mainRowOf,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { toKeelsonError } from '../../../src/storage/disk/disk-failure.ts'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
+import { toKeelsonError } from '../../../src/storage/ports/disk-failure.ts'
 
 describe('an error of a disk', () => {
   test.each([

@@ -1,8 +1,8 @@
 /** Which turns of a durable actor took effect, by its log alone. */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import type { LoggedTurn } from '../../../src/storage/history/logged-turn.ts'
-import { chainIn } from '../../../src/storage/history/turn-chain.ts'
+import type { LoggedTurn } from '../../../src/storage/examination/logged-turn.ts'
+import { chainIn } from '../../../src/storage/examination/turn-chain.ts'
 import { newest, placesOf } from '../../support/lives/history-life.ts'
 import { liveTurns, type TurnLife } from '../../support/lives/turn-life.ts'
 import { seedsOf } from '../../support/tier.ts'

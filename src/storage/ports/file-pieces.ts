@@ -1,6 +1,6 @@
 /** Files in pieces that are long in coming or going. */
 
-import type { Disk, DiskFile } from '../ports/disk.ts'
+import type { Disk, DiskFile } from './disk.ts'
 import { refusing, writeAll } from './disk-failure.ts'
 
 /** A file is read in pieces of so many bytes. */

@@ -5,7 +5,7 @@ import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { surveyLog } from '../../../src/storage/examination/log-survey.ts'
 import { frameHeaderBytes } from '../../../src/storage/frames/frame.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
-import { inspectLog, readNeeded } from '../../../src/storage/recovery/log-inspection.ts'
+import { inspectLog, readNeeded } from '../../../src/storage/log/log-inspection.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import {
   commit,

@@ -1,5 +1,5 @@
 /** Long work in steps: generators that yield their progress and return a result. */
-import type { Progress } from '../ports/progress.ts'
+import type { Progress } from './progress.ts'
 
 /** Takes all steps at once, and returns the result. */
 export const finish = <T>(steps: Generator<unknown, T>): T => {

@@ -17,13 +17,13 @@
 
 import { isKeelsonError } from '../../errors.ts'
 import { CommitmentChain } from '../commitments/commitment-chain.ts'
-import { attempt, refusing, writeAll } from '../disk/disk-failure.ts'
-import { makeFolder } from '../disk/new-folders.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
 import { GroupedFrames, groupBytes } from '../frames/grouped-frames.ts'
 import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
+import { attempt, refusing, writeAll } from '../ports/disk-failure.ts'
+import { makeFolder } from '../ports/new-folders.ts'
 import { corruption, poison } from '../segments/log-errors.ts'
 import {
   isSpareName,

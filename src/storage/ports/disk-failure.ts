@@ -2,7 +2,7 @@
  * Failures of a disk: Keelson's codes for the system's codes, and writes that are whole or fail.
  */
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
-import { DiskError, type DiskFile } from '../ports/disk.ts'
+import { DiskError, type DiskFile } from './disk.ts'
 
 const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM', 'ELOOP']

@@ -4,7 +4,7 @@
  */
 import { dirname } from 'node:path'
 import { crc32 } from '../bytes/crc32.ts'
-import { closing, type Disk } from '../ports/disk.ts'
+import { closing, type Disk } from './disk.ts'
 import { attempt, writeAll } from './disk-failure.ts'
 
 /** The fields as JSON text, with their checksum as `crc`. */

@@ -1,6 +1,6 @@
 /** Folders whose names are durable. */
 import { dirname } from 'node:path'
-import { type Disk, pathIn } from '../ports/disk.ts'
+import { type Disk, pathIn } from './disk.ts'
 
 /** Makes a folder below one that is durable, also if it exists and its name was not synced. */
 export const makeFolder = (disk: Disk, dir: string): void => {

@@ -6,7 +6,6 @@
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { findHistory } from '../commitments/history.ts'
 import { HistoryFiles } from '../commitments/history-files.ts'
-import { refusing } from '../disk/disk-failure.ts'
 import { otherThanShown } from '../examination/frame-mark.ts'
 import { damageIn, heldFromOf, type SegmentSurvey } from '../examination/log-damage.ts'
 import { judgeLog, type LogVerification, refuseNewer } from '../examination/log-judgement.ts'
@@ -20,6 +19,7 @@ import {
   segmentHeaderBytes,
 } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
 import { namesSnapshot } from '../ports/named-snapshot.ts'
 import { corruption } from '../segments/log-errors.ts'
