@@ -7,7 +7,6 @@ import type { ShardBlobs } from './shard-blobs.ts'
 export type BlobShard = ShardCore & {
   readonly blobs: ShardBlobs
   /** Its rows refer to blobs. */
-  readonly projection: { onDamage(evidence: unknown): void }
   readonly files: { log(): LogHost }
   readonly snapshots: { addBlobs(into: BlobExtents, signal: AbortSignal): Promise<void> }
 }

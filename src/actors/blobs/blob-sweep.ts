@@ -4,7 +4,7 @@
  * the rest. Writes continue during a sweep, and their blobs are not judged. If anything cannot be
  * read, the sweep ends before it frees a blob.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import {
   BlobExtents,
   type BlobHost,
@@ -59,14 +59,14 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   const { appliedLsn } = shard
   const kept = new BlobExtents()
   for (const other of [pinned, young]) kept.addAll(other)
-  await reportingDamage(parts, markLogged(view, firstLsn, kept, shard.parts.clock))
+  await markLogged(view, firstLsn, kept, shard.parts.clock)
   await markLog(shard.files.log(), appliedLsn + 1, durableLsn, kept)
   const before = segments.filter((segment) => hasDead(kept, segment, active))
   // Values and snapshots refer to blobs whose frames the log has given back. They are read only if
   // something would be freed. A value that is replaced during the sweep is in the last snapshot, or
   // its frame was in the log when this sweep began.
   if (before.length > 0) {
-    await reportingDamage(parts, markRows(view, kept, shard.parts.clock))
+    await markRows(view, kept, shard.parts.clock)
     await shard.snapshots.addBlobs(kept, signal)
   }
   let cleared = 0
@@ -84,23 +84,6 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   }
   for (const pin of doubtful) pin.release()
   return { segments: segments.length, cleared, freedBytes }
-}
-
-/**
- * Waits for the marking. A damaged row is reported, so that the projection is rebuilt; not by a
- * sweep whose process was killed, which has no word in what comes after it.
- */
-const reportingDamage = async (
-  { shard, signal }: SweepParts,
-  marked: Promise<void>,
-): Promise<void> => {
-  try {
-    await marked
-  } catch (error) {
-    if (!signal.aborted && isKeelsonError(error, 'CORRUPT'))
-      shard.projection.onDamage(error.details)
-    throw error
-  }
 }
 
 /** Whether part of a segment is not kept. An empty file, which a failed write leaves, is dead. */

@@ -174,8 +174,8 @@ export class ShardCore {
   }
 
   /**
-   * Takes the view back when an actor that reads or writes need has died: no read is answered until
-   * the next `publish`.
+   * Takes the view back when an actor that reads or writes need has died, or a row is damaged: no
+   * read is answered until the next `publish`.
    */
   retract(): void {
     if (this.#phase.kind !== 'open') return
@@ -222,6 +222,14 @@ export class ShardCore {
   close(): void {
     this.#enter({ kind: 'closed' })
     this.beginClose(this.unavailable())
+  }
+
+  /**
+   * Whether a read failed at a row that is damaged in the projection, which is being built anew: the
+   * same read succeeds once the shard is open.
+   */
+  mends(error: unknown): boolean {
+    return this.#phase.kind === 'recovering' && isKeelsonError(error, 'CORRUPT')
   }
 
   /** Resolves with the phase when the shard is open, down or closed. */

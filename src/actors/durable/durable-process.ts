@@ -120,10 +120,16 @@ export class DurableProcess implements Actor, Ended {
       else await this.hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
+      const mends = shard.mends(error)
       const reason = isDamageOf(this.#entity, error) ? blocked(this.#entity, error) : error
-      if (!isKeelsonError(reason, 'BLOCKED')) throw error
+      if (!mends && !isKeelsonError(reason, 'BLOCKED')) throw error
       if (this.hand.open) this.hand.fail(this.hand.open, reason)
-      this.blocked = reason
+      if (mends) {
+        // Its rows are being built anew: it wakes with those.
+        this.isAwake = false
+        return this.wake()
+      }
+      this.blocked = reason as KeelsonError
     }
     this.idleness.watch()
     this.terms.woke(this.blocked)
@@ -189,8 +195,13 @@ export class DurableProcess implements Actor, Ended {
     const { shard, common } = this.terms
     await shard.unlessStill(this.#log.settled())
     await shard.settled()
-    if (shard.phase.kind === 'open')
+    if (shard.phase.kind !== 'open') return
+    try {
       this.#ids = new CallIds(this.#entity, common.keepIds, callIdsOf(shard, this.#entity))
+    } catch (error) {
+      // `clear` reads them again.
+      if (!shard.mends(error)) throw error
+    }
   }
 
   #handle(run: Run): Answer {
@@ -268,6 +279,8 @@ export class DurableProcess implements Actor, Ended {
 
   #threw(draft: TurnDraft, error: unknown): Answer {
     if (!this.#process.alive) return this.#next()
+    // The row that it needs is being built anew: it is handled again after that.
+    if (this.terms.shard.mends(error)) draft.isDoomed = draft.isStranded = true
     if (draft.isDoomed) return this.#again(draft)
     const { run } = draft
     const next = afterThrow(run.kind, isDamageOf(this.#entity, error))

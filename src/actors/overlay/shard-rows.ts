@@ -2,7 +2,6 @@
  * The current rows of a shard: the overlay over the projection. Commands are applied to them, reads
  * see them.
  */
-import { isKeelsonError } from '../../errors.ts'
 import {
   fieldRows,
   hintsOf,
@@ -29,41 +28,28 @@ export class ShardRows implements Rows, RowSink {
   readonly blob: ReadBlob
   readonly #overlay: Overlay
   readonly #projection: ProjectionStore
-  readonly #damaged: () => void
   #soonest = Number.POSITIVE_INFINITY
   #soonestDue = Number.POSITIVE_INFINITY
   #soonestRemoval = Number.POSITIVE_INFINITY
   /** The number of locks. At zero, puts skip the look-up of a lock. */
   #locks: number
 
-  /** `damaged` is called before the error of a damaged projection row is thrown. */
-  constructor(
-    overlay: Overlay,
-    projection: ProjectionStore,
-    blob: ReadBlob,
-    damaged: () => void = () => undefined,
-  ) {
+  constructor(overlay: Overlay, projection: ProjectionStore, blob: ReadBlob) {
     this.#overlay = overlay
     this.#projection = projection
-    this.#damaged = damaged
     this.blob = blob
-    this.hints = this.#watched(() => hintsOf(projection))
-    this.#locks = this.#watched(() => countOf(projection.range(lockRows)))
+    this.hints = hintsOf(projection)
+    this.#locks = countOf(projection.range(lockRows))
   }
 
   get(rowKey: string): Row | undefined {
     const row = this.#overlay.get(rowKey)
-    if (row !== undefined) return row ?? undefined
-    return this.#watched(() => this.#projection.get(rowKey))
+    return row === undefined ? this.#projection.get(rowKey) : (row ?? undefined)
   }
 
   *range(range: RowRange): IterableIterator<readonly [rowKey: string, row: Row]> {
-    try {
-      const layers = [this.#overlay.range(range), this.#projection.range(range)] as const
-      for (const [key, row] of mergedLayers(...layers, range)) if (row) yield [key, row]
-    } catch (error) {
-      throw this.#judged(error)
-    }
+    const layers = [this.#overlay.range(range), this.#projection.range(range)] as const
+    for (const [key, row] of mergedLayers(...layers, range)) if (row) yield [key, row]
   }
 
   fields(key: string): Iterable<string> {
@@ -115,19 +101,6 @@ export class ShardRows implements Rows, RowSink {
     const soonest = this.#soonestRemoval
     this.#soonestRemoval = Number.POSITIVE_INFINITY
     return soonest
-  }
-
-  #watched<T>(read: () => T): T {
-    try {
-      return read()
-    } catch (error) {
-      throw this.#judged(error)
-    }
-  }
-
-  #judged(error: unknown): unknown {
-    if (isKeelsonError(error, 'CORRUPT')) this.#damaged()
-    return error
   }
 }
 

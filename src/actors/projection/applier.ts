@@ -76,7 +76,7 @@ export type Messages = {
     projected: (lsn: number) => void
     /** The projection takes no changes, for this reason. */
     unprojected: (reason: unknown) => void
-    /** A reader met a row with a wrong checksum. */
+    /** A row has a wrong checksum. */
     damaged: (evidence: unknown) => void
   }
   infos: {
@@ -130,7 +130,12 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       shard.retract()
       shard.gate.release(fullHold)
     })
-    shard.projection.onDamage = (evidence) => cast(context.self, 'damaged', evidence)
+    shard.projection.onDamage = (evidence) => {
+      // The next incarnation begins with a projection that is built anew. Until then nobody reads.
+      shard.files.distrustProjection()
+      shard.retract()
+      cast(context.self, 'damaged', evidence)
+    }
     return ok(initialState(shard), { continue: ['open'] })
   },
 
@@ -234,11 +239,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
         state.giveUp ??= context.sendAfter(Math.ceil(deadlineMs), 'givenUp', reason)
       return noReply(state)
     },
-    damaged: (state, evidence) => {
-      // The next incarnation begins with an empty projection and rebuilds it from the log.
-      state.shard.files.distrustProjection()
-      return stop(['damaged_projection', evidence], state)
-    },
+    damaged: (state, evidence) => stop(['damaged_projection', evidence], state),
   },
 
   infos: {

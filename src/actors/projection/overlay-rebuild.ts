@@ -63,10 +63,7 @@ export const rebuildOverlay = async (
   if (bytes > lmdb.lagBytesMax) return undefined
   const overlay = new Overlay(limits)
   const lag = new LogLag(lmdb.lagBytesMax)
-  const rows = new ShardRows(overlay, projection, shard.blobs.reader, () => {
-    // The next incarnation must not read the damage again: it begins with an empty projection.
-    shard.files.distrustProjection()
-  })
+  const rows = new ShardRows(overlay, projection, shard.blobs.reader)
   shard.recovery.begin('log', bytes)
   for (let next = from + 1; next <= lastLsn; ) {
     const read = await shard.files.log().run('read', { from: next, maxBytes: readBytes })

@@ -14,6 +14,7 @@ import {
 } from '../../storage/index.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { ProjectionShard } from './projection-shard.ts'
+import { WatchedProjection } from './watched-projection.ts'
 
 /** The process that opens. */
 type Opener = { readonly signal: AbortSignal; readonly system: System }
@@ -45,7 +46,7 @@ export const openProjection = async (
   const endsAt = clock.monotonic() + shard.parts.settings.deadlineMs
   for (;;) {
     try {
-      const projection = await shard.files.projection(opener.signal)
+      const projection = watched(shard, await shard.files.projection(opener.signal), opener)
       await addBlobRows(shard, projection)
       return projection
     } catch (error) {
@@ -55,6 +56,16 @@ export const openProjection = async (
     }
   }
 }
+
+/** A projection that is read after its applier has ended says nothing about the next one. */
+const watched = (
+  { projection }: ProjectionShard,
+  store: ProjectionStore,
+  { signal }: Opener,
+): ProjectionStore =>
+  new WatchedProjection(store, (evidence) => {
+    if (!signal.aborted) projection.onDamage(evidence)
+  })
 
 /** Nothing is lost with a damaged projection. But the disk may be failing. */
 const logDamage = ({ index, files }: ProjectionShard, { system }: Opener): void => {

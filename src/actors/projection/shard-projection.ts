@@ -26,7 +26,7 @@ export type ProjectionHealth = {
 
 /** The projection of one shard. */
 export class ShardProjection {
-  /** Called for each row with a wrong checksum that a reader met. The applier sets it. */
+  /** Called for each row with a wrong checksum. The applier, which has it rebuilt, sets it. */
   onDamage: (evidence: unknown) => void = () => undefined
   readonly #shard: number
   readonly #clock: Clock

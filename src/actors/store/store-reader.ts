@@ -4,12 +4,11 @@
  * cannot show its whole state refuses reads.
  */
 import type { Readable } from 'node:stream'
-import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Row } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
-import { type KeyRow, mergedRows, type ReadView } from '../core/read-view.ts'
+import { mergedRows, type ReadView } from '../core/read-view.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
   checkFreshness,
@@ -66,12 +65,10 @@ export class StoreReader {
     const shard = this.#shardOf(key)
     const view = options === undefined ? shard.ownersView() : viewWith(shard, options)
     // Reading a row for a moment saves its copy, which costs more than the search.
-    const row = this.#guarded(shard, key, () => view.peek(key, shard))
-    try {
+    return namingKey(key, () => {
+      const row = view.peek(key, shard)
       return row && (decodedValue(shard, row.value) as T)
-    } catch (error) {
-      throw naming(error, { key })
-    }
+    })
   }
 
   /** Whether the key has a value. @throws as `get` does */
@@ -155,7 +152,7 @@ export class StoreReader {
   fields<T = unknown>(key: string): Map<string, T> {
     const shard = this.#shardOf(key)
     const view = shard.ownersView()
-    const rows = this.#guarded(shard, key, () => [...view.fields(key, shard.now())])
+    const rows = namingKey(key, () => [...view.fields(key, shard.now())])
     return new Map(
       rows.map(([field, { value }]) => [field, fieldValue(shard, key, field, value) as T] as const),
     )
@@ -166,7 +163,7 @@ export class StoreReader {
     const shard = this.#shardOf(key)
     const checked = checkedField(field)
     const view = shard.ownersView()
-    const row = this.#guarded(shard, key, () => view.field(key, checked, shard.now()))
+    const row = namingKey(key, () => view.field(key, checked, shard.now()))
     return row && (fieldValue(shard, key, checked, row.value) as T)
   }
 
@@ -216,17 +213,7 @@ export class StoreReader {
 
   #row(shard: WritingShard, key: string, now: number): Row | undefined {
     const view = shard.ownersView()
-    return this.#guarded(shard, key, () => view.get(key, now))
-  }
-
-  /** Runs a read of a key's rows and reports damage to the shard. */
-  #guarded<T>(shard: WritingShard, key: string, read: () => T): T {
-    try {
-      return read()
-    } catch (error) {
-      this.#reportDamage(shard, error)
-      throw naming(error, { key })
-    }
+    return namingKey(key, () => view.get(key, now))
   }
 
   #page(query: RangeQuery): RangePage {
@@ -235,9 +222,7 @@ export class StoreReader {
       shard,
       view: freshView(shard, freshness),
     }))
-    const walks = sources.map(({ shard, view }) =>
-      this.#watched(shard, view.range(range, shard.now())),
-    )
+    const walks = sources.map(({ shard, view }) => view.range(range, shard.now()))
     const merged = mergedRows(walks, range.reverse === true)
     const page = pageFrom(
       merged,
@@ -249,20 +234,13 @@ export class StoreReader {
     )
     return { ...page, positions: sources.map(({ shard }) => watermarkOf(shard, freshness)) }
   }
+}
 
-  /** Wraps a walk and reports damage to the shard. */
-  *#watched(shard: WritingShard, rows: IterableIterator<KeyRow>): IterableIterator<KeyRow> {
-    try {
-      yield* rows
-    } catch (error) {
-      this.#reportDamage(shard, error)
-      throw error
-    }
-  }
-
-  /** Reports a damaged row, so that the projection is rebuilt. The reader still gets `CORRUPT`. */
-  #reportDamage(shard: WritingShard, error: unknown): void {
-    if (isKeelsonError(error, 'CORRUPT')) shard.projection.onDamage(error.details)
+const namingKey = <T>(key: string, read: () => T): T => {
+  try {
+    return read()
+  } catch (error) {
+    throw naming(error, { key })
   }
 }
 

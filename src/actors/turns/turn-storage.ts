@@ -95,7 +95,12 @@ export const decidedMark = async (
       () => false,
     )
     if (shard.phase.kind === 'closed') throw shard.unavailable()
-    if (isDecided && shard.phase.kind === 'open') return markIn(shard, entity)
+    if (!isDecided || shard.phase.kind !== 'open') continue
+    try {
+      return markIn(shard, entity)
+    } catch (error) {
+      if (!shard.mends(error)) throw error
+    }
   }
 }
 

@@ -12,6 +12,7 @@ import {
   readEntityRow,
   writtenKeyRows,
 } from '../../storage/index.ts'
+import type { KeyRow } from '../core/read-view.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { DurableTable } from './durable-table.ts'
 import {
@@ -29,12 +30,11 @@ import type { Known } from './turn-draft.ts'
 const lastPart = (rowKey: string): string => rowKey.slice(rowKey.lastIndexOf('\0') + 1)
 
 /** The alarms that are set. */
-export const alarmsOf = (shard: ShardCore, entity: string): ReadonlyMap<string, Alarm> => {
-  const alarms = new Map<string, Alarm>()
-  for (const [key, { value }] of shard.view().rows(alarmRows(entity)))
-    alarms.set(lastPart(key), readAlarm(value.bytes))
-  return alarms
-}
+export const alarmsOf = (shard: ShardCore, entity: string): ReadonlyMap<string, Alarm> =>
+  alarmsIn([...shard.view().rows(alarmRows(entity))])
+
+const alarmsIn = (rows: readonly KeyRow[]): ReadonlyMap<string, Alarm> =>
+  new Map(rows.map(([key, { value }]) => [lastPart(key), readAlarm(value.bytes)]))
 
 /** The rows of remembered ids. */
 export function* callIdsOf(
@@ -70,17 +70,18 @@ export const someKeysOf = (shard: ShardCore, entity: string): ReadonlyMap<string
 
 /**
  * Reads the memory of an actor that wakes; `undefined` if it is unborn.
- * @throws KeelsonError `BLOCKED` if its row cannot be used; `SHARD_DOWN`, `CLOSED`
+ * @throws KeelsonError `BLOCKED` if its rows cannot be used; `CORRUPT` if the projection is damaged;
+ * `SHARD_DOWN`, `CLOSED`
  */
 export const recall = (
   shard: ShardCore,
   { entity }: Identity,
   table: DurableTable,
 ): Known | undefined => {
-  const row = shard.view().row(entityRowKey(entity))
-  if (row === undefined) return undefined
+  const rows = rowsOf(shard, entity)
+  if (rows === undefined) return undefined
   return usable(entity, () => {
-    const { stored, body } = readRow(shard, entity, row)
+    const { stored, body } = readRows(rows)
     const current = migrated(body, table)
     const memory = { ...stored, state: current, fields: table.fieldsOf(current) }
     return { stored, memory }
@@ -99,8 +100,8 @@ export const stateIn = (entity: string, row: Row, table: DurableTable): unknown 
  * @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
  */
 export const storedOf = (shard: ShardCore, { entity }: Identity): Memory => {
-  const row = shard.view().row(entityRowKey(entity))
-  return row === undefined ? nothing : readRow(shard, entity, row).stored
+  const rows = rowsOf(shard, entity)
+  return rows === undefined ? nothing : readRows(rows).stored
 }
 
 /** The birth of the own rows of an actor. @throws KeelsonError as `storedOf` */
@@ -109,12 +110,22 @@ export const birthOf = (shard: ShardCore, entity: string): string | undefined =>
   return row && readBody(readEntityRow(row).body).birth
 }
 
-const readRow = (shard: ShardCore, entity: string, row: Row): { stored: Memory; body: Body } => {
-  const { mark, body: bytes } = readEntityRow(row)
+/** The rows of an actor's memory. */
+type MemoryRows = { readonly main: Row; readonly alarms: readonly KeyRow[] }
+
+/** They are read before they are decoded: a read that fails says nothing about their content. */
+const rowsOf = (shard: ShardCore, entity: string): MemoryRows | undefined => {
+  const view = shard.view()
+  const main = view.row(entityRowKey(entity))
+  return main && { main, alarms: [...view.rows(alarmRows(entity))] }
+}
+
+const readRows = ({ main, alarms }: MemoryRows): { stored: Memory; body: Body } => {
+  const { mark, body: bytes } = readEntityRow(main)
   const body = readBody(bytes)
   const { steps, fields, birth } = body
-  const alarms = alarmsOf(shard, entity)
-  return { stored: { ...nothing, mark, steps, fields, birth, alarms }, body }
+  const stored = { ...nothing, mark, steps, fields, birth, alarms: alarmsIn(alarms) }
+  return { stored, body }
 }
 
 const usable = <T>(entity: string, read: () => T): T => {

@@ -23,6 +23,36 @@ describe('a damaged row', () => {
     ])
     expect(app.store.get('a')).toBe(1)
   })
+
+  test('that nobody reads but the removal of what has ended ends no follower for good', async () => {
+    const { clock, projections, start, during } = machine()
+    const app = await start()
+    await during(app.store.put('a', 1, { expiresAt: clock.now() + 600_000 }))
+    await during(app.control.flushAll())
+    projections.damageRow('/data/shard-0/lmdb', 'a')
+
+    await clock.advance(1_200_000)
+
+    expect(app.health().shards[0]).toMatchObject({
+      phase: 'open',
+      projection: { mode: 'following' },
+    })
+    expect(app.store.get('a')).toBe(undefined)
+  })
+
+  test('is not seen while the overlay has a newer one', async () => {
+    const { projections, start, during } = machine()
+    const app = await start({ lmdb: { intervalMs: 60_000 } })
+    await during(app.store.put('a', 1))
+    await during(app.control.flushAll())
+    projections.damageRow('/data/shard-0/lmdb', 'a')
+
+    await during(app.store.put('a', 2))
+
+    expect(app.store.get('a')).toBe(2)
+    await during(app.control.flushAll())
+    expect(app.store.get('a', { freshness: 'projected' })).toBe(2)
+  })
 })
 
 test('a projection that is found damaged at a start is built anew, and the log says so once', {
