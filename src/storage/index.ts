@@ -36,11 +36,9 @@ export { findingMoment, restoringShard } from './backups/restoring.ts'
 export { ShardBuilder } from './backups/shard-building.ts'
 export { copyingShard, tidyShard } from './backups/shard-copy.ts'
 export { type SalvagedShard, salvagingShard } from './backups/shard-salvage.ts'
-export { BlobExtents, type Extent, gapsBetween } from './blobs/blob-extents.ts'
 export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
 export { readBlobRange } from './blobs/blob-reader.ts'
-export { recordExtent } from './blobs/blob-record.ts'
 export { blobSizesPath, type LostFile, lostSegments } from './blobs/blob-sizes.ts'
 export { Blobs } from './blobs/blobs.ts'
 export { crc32 } from './bytes/crc32.ts'
@@ -88,7 +86,6 @@ export {
   entriesOf,
   featuresOf,
   namedKeys,
-  refsOf,
   refsOfUnit,
   unitWithValues,
   valuesOfUnit,
@@ -120,7 +117,6 @@ export {
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
-export { markOf } from './examination/frame-mark.ts'
 export { readHistory } from './examination/history-reading.ts'
 export type { LogKnowledge } from './examination/log-damage.ts'
 export { type DumpRecord, dumping } from './examination/log-dump.ts'
@@ -129,6 +125,7 @@ export { verifying, verifyLog } from './examination/log-verification.ts'
 export * from './examination/logged-turn.ts'
 export { scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
+export type { Damage } from './frames/log-errors.ts'
 export type { LsnRange } from './frames/lost-frame.ts'
 export { GroupFiller } from './groups/group-filler.ts'
 export { GroupQueue } from './groups/group-queue.ts'
@@ -149,7 +146,6 @@ export { repair, stepsOf } from './health/repairing.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
-export { decodeRow, encodeRecord, isRowKey, rowBytes } from './lmdb/row-codec.ts'
 export { createLog } from './log/log.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export {
@@ -215,7 +211,7 @@ export { lockOwner } from './rows/lock-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'
 export { applyUnits } from './rows/unit-application.ts'
-export type { Damage } from './segments/log-errors.ts'
+export { markOf } from './segments/frame-mark.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export {
@@ -242,6 +238,7 @@ export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
 export { threadShardCopier } from './threads/thread-shard-copier.ts'
 export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
 export { threadTurnScanner } from './threads/thread-turn-scanner.ts'
+export { BlobExtents, type Extent, gapsBetween, recordExtent } from './values/blob-extents.ts'
 export type { BlobRef } from './values/blob-reference.ts'
 export * from './values/entity-key.ts'
 export {
@@ -265,7 +262,8 @@ export {
   shardOf,
 } from './values/key.ts'
 export * from './values/rope.ts'
-export { isStoredValue, ropeOf } from './values/rope.ts'
+export { isStoredValue, refsOf, ropeOf } from './values/rope.ts'
+export { decodeRow, encodeRecord, isRowKey, rowBytes } from './values/row-codec.ts'
 export {
   appendedMarkerKey,
   compoundOf,

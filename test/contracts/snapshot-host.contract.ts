@@ -3,7 +3,6 @@
  * and in line with the memory double.
  */
 import { describe, expect, test } from 'vitest'
-import { recordExtent } from '../../src/storage/blobs/blob-record.ts'
 import { type Disk, pathIn } from '../../src/storage/ports/disk.ts'
 import type { NamedSnapshot } from '../../src/storage/ports/named-snapshot.ts'
 import type {
@@ -17,6 +16,7 @@ import type {
   SnapshotHost,
   SnapshotProgress,
 } from '../../src/storage/ports/snapshot-host.ts'
+import { recordExtent } from '../../src/storage/values/blob-extents.ts'
 import type { BlobRef } from '../../src/storage/values/blob-reference.ts'
 import { blobRope, encodeRope } from '../../src/storage/values/rope.ts'
 import { unlistedBlobsKey } from '../../src/storage/values/row-key.ts'

@@ -1,7 +1,8 @@
 /** The golden logs of `test/golden`, put on a simulated disk. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { crc32 } from '../../src/storage/bytes/crc32.ts'
-import { frameBuffer, frameHeaderBytes, readFrameHeader } from '../../src/storage/frames/frame.ts'
+import { viewedBytes } from '../../src/storage/bytes/u64.ts'
+import { frameHeaderBytes, readFrameHeader } from '../../src/storage/frames/frame.ts'
 import { decodeSegmentHeader } from '../../src/storage/frames/segment-header.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'
 import { dir, type LogWorld, newestOn, segmentsOn, worldOn } from './worlds/logs.ts'
@@ -52,7 +53,7 @@ const framesOf = (
   path: string,
 ): { readonly offset: number; readonly type: number }[] => {
   const { salt } = headerOf(disk, path)
-  const buffer = frameBuffer(disk.contents(path).slice())
+  const buffer = viewedBytes(disk.contents(path).slice())
   const found = []
   for (let offset = 4096; offset + frameHeaderBytes <= buffer.bytes.length; offset += 8) {
     const header = readFrameHeader(buffer, offset, salt)

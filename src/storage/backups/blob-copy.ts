@@ -6,14 +6,10 @@
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { blobPieces } from '../blobs/blob-reader.ts'
-import {
-  ChunkSums,
-  encodeBlobHeader,
-  encodeBlobTrailer,
-  recordExtent,
-} from '../blobs/blob-record.ts'
+import { ChunkSums, encodeBlobHeader, encodeBlobTrailer } from '../blobs/blob-record.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
+import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
 /**

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import { commitmentsFolder, HistoryFiles, historyParts } from '../commitments/history-files.ts'
+import { corruption } from '../frames/log-errors.ts'
 import {
   closing,
   type Disk,
@@ -14,7 +15,6 @@ import {
 } from '../ports/disk.ts'
 import { isFileFailure, writeAll } from '../ports/disk-failure.ts'
 import { makeFolders } from '../ports/new-folders.ts'
-import { corruption } from '../segments/log-errors.ts'
 
 const pieceBytes = 1024 * 1024
 

@@ -12,6 +12,7 @@ import { soundSurvey } from '../examination/log-survey.ts'
 import { roundUp } from '../frames/frame.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { type DataTaker, dataFrames, walkingFrames } from '../frames/frame-walk.ts'
+import { corruption } from '../frames/log-errors.ts'
 import { encodeSegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
@@ -24,7 +25,6 @@ import type {
   ShardCopy,
   ShardCopyRequest,
 } from '../ports/shard-copier.ts'
-import { corruption } from '../segments/log-errors.ts'
 import { parseSegmentName } from '../segments/log-folder.ts'
 import { bytesOf } from '../segments/log-walk.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'

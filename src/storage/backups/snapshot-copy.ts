@@ -4,8 +4,6 @@
  */
 
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { refsOf } from '../commands/command-values.ts'
-import { decodeRow } from '../lmdb/row-codec.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { stepsAs } from '../ports/steps.ts'
@@ -13,6 +11,8 @@ import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { openSnapshot, type ReadFrom, verifyingFile } from '../snapshots/snapshot-reader.ts'
 import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
+import { refsOf } from '../values/rope.ts'
+import { decodeRow } from '../values/row-codec.ts'
 import { copyingBytes } from './file-copy.ts'
 
 /** A snapshot to copy. `walId`: the id that the copy gets, in hex. */

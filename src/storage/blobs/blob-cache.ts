@@ -8,15 +8,10 @@ import { refusing, writeAll } from '../ports/disk-failure.ts'
 import { filled } from '../ports/file-pieces.ts'
 import { makeFolders } from '../ports/new-folders.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
+import { blobHeaderBytes, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { blobSegmentPath } from './blob-folder.ts'
-import {
-  blobHeaderBytes,
-  encodeBlobHeader,
-  headerFault,
-  trailerBytes,
-  trailerFault,
-} from './blob-record.ts'
+import { encodeBlobHeader, headerFault, trailerFault } from './blob-record.ts'
 
 /** Repeats a call until the engine answers. */
 export type Ask = <T>(call: () => Promise<T>) => Promise<T>

@@ -10,7 +10,7 @@
 
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import { attempt, writeAll } from '../ports/disk-failure.ts'
-import { type Extent, gapsBetween } from './blob-extents.ts'
+import { type Extent, gapsBetween } from '../values/blob-extents.ts'
 import { blobSegmentPath } from './blob-folder.ts'
 
 const stepBytes = 1024 * 1024

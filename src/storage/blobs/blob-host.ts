@@ -4,8 +4,8 @@
  * are handled one after another, in order.
  */
 
+import type { Extent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import type { Extent } from './blob-extents.ts'
 import type { BlobSegment } from './blob-folder.ts'
 import type { BlobFolderOptions } from './blob-writer.ts'
 

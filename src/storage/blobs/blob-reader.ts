@@ -10,17 +10,10 @@ import { type Sha256, startSha256 } from '../bytes/sha256.ts'
 import { viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import { attempt, refusing } from '../ports/disk-failure.ts'
+import { blobChunkBytes, blobHeaderBytes, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { blobSegmentPath } from './blob-folder.ts'
-import {
-  blobChunkBytes,
-  blobHeaderBytes,
-  chunkSeed,
-  corruptBlob,
-  headerFault,
-  trailerBytes,
-  trailerFault,
-} from './blob-record.ts'
+import { chunkSeed, corruptBlob, headerFault, trailerFault } from './blob-record.ts'
 
 /**
  * Reads bytes `from` up to `to` of a blob into new memory. Synchronous, so meant for short ranges.

@@ -14,49 +14,18 @@
 import { KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
 import { viewOf, writeU64 } from '../bytes/u64.ts'
+import { blobChunkBytes, blobFooterBytes, blobHeaderBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-
-/** Length of a header in bytes. */
-export const blobHeaderBytes = 48
-
-/** Bytes of a payload that one CRC covers. */
-export const blobChunkBytes = 64 * 1024
-
-/** Records begin on multiples of this. */
-const blobBlockBytes = 4096
 
 /** The largest payload. */
 export const blobBytesMax = 2 ** 40
 
 /** NUL, "FSBLOG", version. */
 const magic: Uint8Array = Uint8Array.of(0x00, 0x46, 0x53, 0x42, 0x4c, 0x4f, 0x47, 1)
-const footerBytes = 16
 const footerMagic = new TextEncoder().encode('KBLT')
 
 /** The place of a record: its segment, and the offset of its payload. */
 export type BlobPlace = { readonly segment: number; readonly offset: number }
-
-/** Number of CRCs of a payload. */
-export const chunkCount = (size: number): number => Math.ceil(size / blobChunkBytes)
-
-/** Length of a trailer in bytes. */
-export const trailerBytes = (size: number): number => 4 * chunkCount(size) + footerBytes
-
-/** Rounds up to a multiple of a block. */
-const toBlock = (bytes: number): number => Math.ceil(bytes / blobBlockBytes) * blobBlockBytes
-
-/** Length of a record with its padding, in bytes. */
-export const recordBytes = (size: number): number =>
-  toBlock(blobHeaderBytes + size + trailerBytes(size))
-
-/** Where a record begins and ends in its segment. */
-export const recordExtent = ({
-  offset,
-  size,
-}: Pick<BlobRef, 'offset' | 'size'>): { from: number; to: number } => {
-  const from = offset - blobHeaderBytes
-  return { from, to: from + recordBytes(size) }
-}
 
 /** The header of a payload of `size` bytes, in new memory. */
 export const encodeBlobHeader = (size: number, sha256: Uint8Array): Uint8Array => {
@@ -135,7 +104,7 @@ export const encodeBlobTrailer = (
   header: Uint8Array,
   sums: readonly number[],
 ): Uint8Array => {
-  const bytes = new Uint8Array(4 * sums.length + footerBytes)
+  const bytes = new Uint8Array(4 * sums.length + blobFooterBytes)
   const view = viewOf(bytes)
   sums.forEach((sum, at) => {
     view.setUint32(4 * at, sum, true)
@@ -155,7 +124,7 @@ export const trailerFault = (
   header: Uint8Array,
   trailer: Uint8Array,
 ): string | undefined => {
-  const footer = trailer.length - footerBytes
+  const footer = trailer.length - blobFooterBytes
   const view = viewOf(trailer)
   const sum = (at: number): number => view.getUint32(footer + at, true)
   const own = crc32(trailer.subarray(footer, footer + 12), seedOf(place, pieces.footer))

@@ -8,14 +8,9 @@ import { KeelsonError } from '../../errors.ts'
 import { startSha256 } from '../bytes/sha256.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
 import { attempt, refusing, writeAll } from '../ports/disk-failure.ts'
+import { blobHeaderBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import {
-  blobBytesMax,
-  blobHeaderBytes,
-  ChunkSums,
-  encodeBlobHeader,
-  encodeBlobTrailer,
-} from './blob-record.ts'
+import { blobBytesMax, ChunkSums, encodeBlobHeader, encodeBlobTrailer } from './blob-record.ts'
 import type { BlobWriter } from './blob-writer.ts'
 
 /**

@@ -9,6 +9,7 @@ import { KeelsonError } from '../../errors.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { attempt, refusing } from '../ports/disk-failure.ts'
 import { makeFolder } from '../ports/new-folders.ts'
+import { recordBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import {
   type BlobListing,
@@ -17,7 +18,7 @@ import {
   listBlobs,
   writeNext,
 } from './blob-folder.ts'
-import { blobBytesMax, recordBytes } from './blob-record.ts'
+import { blobBytesMax } from './blob-record.ts'
 import { BlobSizes } from './blob-sizes.ts'
 import { RecordWriter } from './record-writer.ts'
 

@@ -7,14 +7,9 @@
 import { sha256 } from '../bytes/sha256.ts'
 import type { DiskFile } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
+import { blobHeaderBytes, recordBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import {
-  blobHeaderBytes,
-  ChunkSums,
-  encodeBlobHeader,
-  encodeBlobTrailer,
-  recordBytes,
-} from './blob-record.ts'
+import { ChunkSums, encodeBlobHeader, encodeBlobTrailer } from './blob-record.ts'
 
 /** The records of one put, which begins at a block of a segment. */
 export class RecordWriter {

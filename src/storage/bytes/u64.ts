@@ -48,3 +48,9 @@ export const u64In = (bytes: Uint8Array, at: number): number =>
 /** A view over the same bytes, which may be a part of their buffer. */
 export const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** Bytes with a view over them, for code that reads or writes both. */
+export type ViewedBytes = { readonly bytes: Uint8Array; readonly view: DataView }
+
+/** `bytes` with a view over them. */
+export const viewedBytes = (bytes: Uint8Array): ViewedBytes => ({ bytes, view: viewOf(bytes) })

@@ -7,7 +7,7 @@
 import { logFeatures } from '../ports/log-host.ts'
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { decodeRope } from '../values/rope.ts'
+import { refsOf } from '../values/rope.ts'
 import {
   type Command,
   type EntryUnit,
@@ -128,17 +128,6 @@ export const unitWithValues = (unit: Unit, replaced: (value: StoredValue) => Sto
     default:
       return command(unit)
   }
-}
-
-/**
- * The blobs that a value refers to. @throws KeelsonError `CORRUPT` or `UNSUPPORTED_VERSION` for an
- * unreadable rope
- */
-export const refsOf = ({ tag, bytes }: { tag: number; bytes: Uint8Array }): BlobRef[] => {
-  if (tag !== valueTags.blob) return []
-  const refs: BlobRef[] = []
-  for (const part of decodeRope(bytes).parts) if (part.kind === 'blob') refs.push(part.ref)
-  return refs
 }
 
 /** The blobs that a unit refers to. @throws as `refsOf` */

@@ -4,8 +4,8 @@
  * the newest one only. Changes nothing.
  */
 import { frameTypes } from '../frames/frame.ts'
+import { corruption } from '../frames/log-errors.ts'
 import type { ChainAnchor } from '../frames/segment-header.ts'
-import { corruption } from '../segments/log-errors.ts'
 import { decodeHeader, type ReadHeader } from './commitment-header.ts'
 import { type Digest, noDigest } from './digests.ts'
 import { commitmentsFolder, type HistoryFiles } from './history-files.ts'

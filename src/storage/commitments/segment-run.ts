@@ -2,9 +2,9 @@
 import { frameTypes } from '../frames/frame.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { stampOf, walkFrames } from '../frames/frame-walk.ts'
+import { corruption } from '../frames/log-errors.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
 import type { Disk } from '../ports/disk.ts'
-import { corruption } from '../segments/log-errors.ts'
 import type { ChainRun } from './history.ts'
 
 /** Frames of one segment in `dir`: by default from its first on. */

@@ -4,11 +4,9 @@
  * impossible at its place is skipped. Zeros are skipped fast.
  */
 import { crc32 } from '../bytes/crc32.ts'
-import { readU64 } from '../bytes/u64.ts'
+import { readU64, type ViewedBytes, viewedBytes } from '../bytes/u64.ts'
 import {
-  type FrameBuffer,
   type FrameHeader,
-  frameBuffer,
   frameBytes,
   frameHeaderBytes,
   groupFlag,
@@ -52,7 +50,7 @@ export function* findFrame(
 ): Generator<number, Found> {
   const { offset: begin, limit } = area
   const size = Math.max(0, Math.min(chunkBytes, limit - begin)) + frameHeaderBytes
-  const buffer = frameBuffer(Buffer.allocUnsafeSlow(size))
+  const buffer = viewedBytes(Buffer.allocUnsafeSlow(size))
   const zeros = Buffer.alloc(buffer.bytes.length)
   let provenLsn = 0
   let usedEnd = begin
@@ -111,7 +109,7 @@ const damagedFrameEnd = (
   limit: number,
   patience: Patience,
 ): number | undefined => {
-  const header = frameBuffer(new Uint8Array(frameHeaderBytes))
+  const header = viewedBytes(new Uint8Array(frameHeaderBytes))
   if (offset + frameHeaderBytes > limit) return undefined
   if (file.read(header.bytes, offset) < frameHeaderBytes) return undefined
   if (readFrameHeader(header, 0, salt)) return undefined
@@ -132,7 +130,7 @@ const damagedFrameEnd = (
 }
 
 const searchChunk = (
-  buffer: FrameBuffer,
+  buffer: ViewedBytes,
   { at, count, own }: Chunk,
   { salt, sectorBytes, payloadMax }: SegmentFacts,
   area: SearchArea,
@@ -199,7 +197,7 @@ export const examineTail = (
 ): SegmentTail => {
   const most = Math.min(chunkBytes, Math.max(0, to - last.offset))
   const zeros = Buffer.alloc(most)
-  const chunk = frameBuffer(Buffer.allocUnsafeSlow(most))
+  const chunk = viewedBytes(Buffer.allocUnsafeSlow(most))
   let usedEnd = last.offset
   let provenLsn = provenAstray(file, facts, last)
   // All chunks except the first begin on sector boundaries, so no frame header is split between
@@ -221,16 +219,16 @@ export const examineTail = (
  * after it.
  */
 export const provenAstray = (file: DiskFile, facts: SegmentFacts, last: FrameEnd): number => {
-  const block = frameBuffer(new Uint8Array(segmentHeaderBytes))
+  const block = viewedBytes(new Uint8Array(segmentHeaderBytes))
   const inBlock = provenInChunk(block, file.read(block.bytes, 0), 0, facts)
-  const sector = frameBuffer(new Uint8Array(facts.sectorBytes))
+  const sector = viewedBytes(new Uint8Array(facts.sectorBytes))
   const at = last.offset - (last.offset % facts.sectorBytes)
   return Math.max(inBlock, provenInChunk(sector, file.read(sector.bytes, at), at, facts))
 }
 
 /** Searches later frames only where groups begin: all frames of a group prove the same LSN. */
 const provenInChunk = (
-  chunk: FrameBuffer,
+  chunk: ViewedBytes,
   count: number,
   chunkAt: number,
   { salt, sectorBytes }: SegmentFacts,

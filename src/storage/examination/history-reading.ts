@@ -29,9 +29,9 @@ import { segmentRun } from '../commitments/segment-run.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
+import { corruption } from '../frames/log-errors.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { CommitmentHead } from '../ports/log-host.ts'
-import { corruption } from '../segments/log-errors.ts'
 import { soundSurvey } from './log-survey.ts'
 
 /** The place of a record: the LSN of its frame, and its index there. */

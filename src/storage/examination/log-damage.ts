@@ -5,11 +5,11 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { LogFloor } from '../disk/data-folder.ts'
+import type { Damage } from '../frames/log-errors.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Predecessor } from '../frames/segment-header.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
-import type { Damage } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import type { ManifestReading } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'

@@ -6,10 +6,10 @@
 
 import { KeelsonError } from '../../errors.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
+import type { Damage } from '../frames/log-errors.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import { isFileFailure } from '../ports/disk-failure.ts'
 import { stepsAs } from '../ports/steps.ts'
-import type { Damage } from '../segments/log-errors.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { contentOf, type FrameContent } from './frame-content.ts'
 import { holeEvidence } from './log-damage.ts'

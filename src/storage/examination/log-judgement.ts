@@ -7,10 +7,10 @@
  * the salt of its file. So each segment proves whether the file before it is its predecessor.
  */
 import { factsFileName } from '../disk/data-folder.ts'
+import { type Damage, unsupported } from '../frames/log-errors.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import { type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { bytesOf } from '../segments/log-walk.ts'
 import { brokenPromise } from '../segments/segment-chain.ts'

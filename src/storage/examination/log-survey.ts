@@ -3,10 +3,10 @@
  * goes on with the files that can be read. An opening refuses the first of it.
  */
 import { isKeelsonError } from '../../errors.ts'
+import { corruption, type Damage, unsupported } from '../frames/log-errors.ts'
 import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskError, pathIn } from '../ports/disk.ts'
 import { isFileFailure } from '../ports/disk-failure.ts'
-import { corruption, type Damage, unsupported } from '../segments/log-errors.ts'
 import { manifestName, parseSegmentName } from '../segments/log-folder.ts'
 import { type ManifestReading, readManifest } from '../segments/manifest.ts'
 import { brokenPromise, findBreach, type SegmentEntry } from '../segments/segment-chain.ts'

@@ -6,10 +6,10 @@
  */
 
 import type { KeelsonError } from '../../errors.ts'
+import { viewedBytes } from '../bytes/u64.ts'
 import { frameFault } from '../commands/command-decoding.ts'
 import {
   type FrameHeader,
-  frameBuffer,
   frameBytes,
   frameHeaderBytes,
   frameTypes,
@@ -278,7 +278,7 @@ const chainedHeader = (
   last: FrameEnd,
   limit: number,
 ): { readonly offset: number; readonly header: FrameHeader } | undefined => {
-  const buffer = frameBuffer(new Uint8Array(frameHeaderBytes))
+  const buffer = viewedBytes(new Uint8Array(frameHeaderBytes))
   for (const offset of new Set([last.offset, roundUp(last.offset, sectorBytes)])) {
     if (offset + frameHeaderBytes > limit) continue
     if (file.read(buffer.bytes, offset) < frameHeaderBytes) continue

@@ -3,7 +3,9 @@
  * part begins with a group, which is found at a sector boundary by its header. Bytes of a user may
  * look like one, so a part counts only if its frames lead to the beginning of the part after it.
  */
-import { frameBuffer, groupFlag, readFrameHeader, roundUp } from '../frames/frame.ts'
+
+import { viewedBytes } from '../bytes/u64.ts'
+import { groupFlag, readFrameHeader, roundUp } from '../frames/frame.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
 import type { DiskFile } from '../ports/disk.ts'
@@ -65,7 +67,7 @@ const groupFrom = (
   offset: number,
   end: number,
 ): FrameEnd | undefined => {
-  const window = frameBuffer(new Uint8Array(windowBytes))
+  const window = viewedBytes(new Uint8Array(windowBytes))
   for (let at = roundUp(offset, sectorBytes); at < end; at += windowBytes) {
     const size = file.read(window.bytes.subarray(0, Math.min(windowBytes, end - at)), at)
     for (let index = 0; index < size; index += sectorBytes) {

@@ -4,13 +4,13 @@
  * been verified. It reports where and why it stopped. Recovery decides whether a bad frame is a
  * torn tail.
  */
+
+import { type ViewedBytes, viewedBytes } from '../bytes/u64.ts'
 import type { DiskFile } from '../ports/disk.ts'
 import { decodeCheckpoint, decodeEndMark, readStamp } from './control-payload.ts'
 import {
   emptyFrameHeader,
-  type FrameBuffer,
   type FrameHeader,
-  frameBuffer,
   frameBytes,
   frameHeaderBytes,
   frameTypes,
@@ -60,7 +60,7 @@ export class FrameCursor {
   readonly #limit: number
   readonly #windowBytes: number
   /** Part of the file, from `#windowAt` on; `#windowSize` bytes of the buffer are filled. */
-  #window: FrameBuffer = frameBuffer(new Uint8Array(0))
+  #window: ViewedBytes = viewedBytes(new Uint8Array(0))
   #windowAt = 0
   #windowSize = 0
   /** The index of the current frame in the window. */
@@ -121,7 +121,7 @@ export class FrameCursor {
   }
 
   /** The buffer of the current frame and the index of its payload; valid until the next `next`. */
-  get payload(): { readonly buffer: FrameBuffer; readonly at: number } {
+  get payload(): { readonly buffer: ViewedBytes; readonly at: number } {
     return { buffer: this.#window, at: this.#frameIndex + frameHeaderBytes }
   }
 
@@ -193,7 +193,7 @@ export class FrameCursor {
     if (offset >= this.#windowAt && end <= this.#windowAt + this.#windowSize) return true
     if (!this.#mayRead) return false
     const wanted = Math.min(Math.max(length, this.#windowBytes), this.#limit - offset)
-    if (this.#window.bytes.length < wanted) this.#window = frameBuffer(new Uint8Array(wanted))
+    if (this.#window.bytes.length < wanted) this.#window = viewedBytes(new Uint8Array(wanted))
     const into = this.#window.bytes.subarray(0, wanted)
     this.#windowAt = offset
     this.#windowSize = this.#file.read(into, offset)

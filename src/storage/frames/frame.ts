@@ -5,7 +5,7 @@
  * an unverified length. FORMAT.md describes the bytes.
  */
 import { crc32Within } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { readU64, type ViewedBytes, writeU64 } from '../bytes/u64.ts'
 
 /** Bytes before a payload. */
 export const frameHeaderBytes = 32
@@ -36,9 +36,6 @@ export const groupFlag = 1
  */
 export type Salt = { readonly low: number; readonly high: number }
 
-/** A buffer for frames: bytes and a view over them. */
-export type FrameBuffer = { readonly bytes: Uint8Array; readonly view: DataView }
-
 /** The fields of a frame header. Offsets and CRCs are unsigned. */
 export type FrameHeader = {
   readonly payloadBytes: number
@@ -60,9 +57,6 @@ export type FrameHeaderSlot = { -readonly [K in keyof FrameHeader]: FrameHeader[
 /** The lag that proves nothing. Greater lags are stored as this one. */
 export const noEvidence = 0xffff_ffff
 
-/** A buffer for frames over `bytes`. */
-export const frameBuffer = (bytes: Uint8Array): FrameBuffer => ({ bytes, view: viewOf(bytes) })
-
 /** `size` rounded up to a multiple of `unit`. */
 export const roundUp = (size: number, unit: number): number => Math.ceil(size / unit) * unit
 
@@ -82,7 +76,7 @@ export type FrameFacts = {
 
 /** Writes the header at `at` for the payload at `at + 32`. Returns the header's CRC. */
 export const writeFrameHeader = (
-  buffer: FrameBuffer,
+  buffer: ViewedBytes,
   at: number,
   facts: FrameFacts,
   salt: Salt,
@@ -118,7 +112,7 @@ export const emptyFrameHeader = (): FrameHeaderSlot => ({
 
 /** Reads the header at `at` into `into`; `undefined` when it is not a header of this salt. */
 export const readFrameHeader = (
-  buffer: FrameBuffer,
+  buffer: ViewedBytes,
   at: number,
   salt: Salt,
   into: FrameHeaderSlot = emptyFrameHeader(),
@@ -147,7 +141,7 @@ export const readFrameHeader = (
  * buffer.
  */
 export const payloadIsWhole = (
-  buffer: FrameBuffer,
+  buffer: ViewedBytes,
   at: number,
   header: FrameHeader,
   salt: Salt,

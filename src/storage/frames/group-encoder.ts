@@ -4,11 +4,9 @@
  * has succeeded, so a failed write leaves nothing to undo.
  */
 
-import { writeU64 } from '../bytes/u64.ts'
+import { type ViewedBytes, viewedBytes, writeU64 } from '../bytes/u64.ts'
 import { stampBytes } from './control-payload.ts'
 import {
-  type FrameBuffer,
-  frameBuffer,
   frameBytes,
   frameHeaderBytes,
   groupFlag,
@@ -31,7 +29,7 @@ const keptBytes = 8 * 1024 * 1024
 
 /** Encodes one write after another. */
 export class GroupEncoder {
-  #buffer: FrameBuffer = frameBuffer(Buffer.allocUnsafeSlow(64 * 1024))
+  #buffer: ViewedBytes = viewedBytes(Buffer.allocUnsafeSlow(64 * 1024))
   #facts: GroupFacts = { salt: { low: 0, high: 0 }, sectorBytes: 512, durableLsn: 0 }
   #size = 0
   #startsGroup = true
@@ -46,7 +44,7 @@ export class GroupEncoder {
    */
   begin(last: FrameEnd, facts: GroupFacts, capacity: number): void {
     if (capacity > this.#buffer.bytes.length || this.#buffer.bytes.length > keptBytes)
-      this.#buffer = frameBuffer(
+      this.#buffer = viewedBytes(
         Buffer.allocUnsafeSlow(Math.max(capacity, Math.min(keptBytes, this.#buffer.bytes.length))),
       )
     this.#facts = facts

@@ -5,15 +5,16 @@
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { blobPieces, readBlobRange } from '../blobs/blob-reader.ts'
-import { blobChunkBytes } from '../blobs/blob-record.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
-import { refsOf, refsOfUnit } from '../commands/command-values.ts'
-import { decodeRow, rowHeadBytes } from '../lmdb/row-codec.ts'
+import { refsOfUnit } from '../commands/command-values.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Progress } from '../ports/progress.ts'
 import { valueTags } from '../ports/projection-store.ts'
+import { blobChunkBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
+import { refsOf } from '../values/rope.ts'
+import { decodeRow, rowHeadBytes } from '../values/row-codec.ts'
 
 /** A blob that is missing or damaged, and what refers to it: the key of a row, or an LSN. */
 export type BlobFault = {

@@ -11,7 +11,7 @@ import { KeelsonError } from '../../errors.ts'
 import { viewOf } from '../bytes/u64.ts'
 import { asBuffer } from '../bytes/utf8.ts'
 import type { ProjectedPosition, Row } from '../ports/projection-store.ts'
-import { encodePosition, encodeRow, isRowKey, positionKey, rowBytes } from './row-codec.ts'
+import { encodePosition, encodeRow, isRowKey, positionKey, rowBytes } from '../values/row-codec.ts'
 
 /** A commit in new memory. `bytes` is all of that memory, `used` the length of the commit. */
 export type EncodedCommit = { readonly bytes: Uint8Array; readonly used: number }

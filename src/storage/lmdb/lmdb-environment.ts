@@ -21,10 +21,10 @@ import { addressSpaceLeft } from '../disk/address-space.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import { positionKey } from '../values/row-codec.ts'
 import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
 import { type MapLoad, refuseGrowth } from './lmdb-map.ts'
 import { tryProcess } from './lmdb-opening.ts'
-import { positionKey } from './row-codec.ts'
 
 /**
  * An open environment: what is used of lmdb-js. Declarations of the package lead here, and those of

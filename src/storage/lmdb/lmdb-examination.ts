@@ -15,10 +15,10 @@ import type {
   ProjectedPosition,
   ProjectionExamination,
 } from '../ports/projection-store.ts'
+import { decodePlace, isRowKey, positionKey, rowHeadBytes } from '../values/row-codec.ts'
 import { type Meta, metaPageBytes, newerMeta, readMeta } from './lmdb-format.ts'
 import { damage, LmdbPages } from './lmdb-pages.ts'
 import { type CompareKeys, type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
-import { decodePlace, isRowKey, positionKey, rowHeadBytes } from './row-codec.ts'
 
 /** The name of LMDB's file in the folder of a projection. */
 export const dataFileName = 'data.mdb'

@@ -22,6 +22,7 @@ import type {
   RowChange,
   RowRange,
 } from '../ports/projection-store.ts'
+import { decodeRow, RowBounds } from '../values/row-codec.ts'
 import { CommitEncoder, type EncodedCommit } from './encoded-commit.ts'
 import { LeafProof, type LeafWalk } from './leaf-proof.ts'
 import {
@@ -36,7 +37,6 @@ import { firstMap, mapBytesDefault } from './lmdb-map.ts'
 import { lockFileIn, tryFolder } from './lmdb-opening.ts'
 import { damage } from './lmdb-pages.ts'
 import { depthToExamine, ProjectionMarks } from './projection-marks.ts'
-import { decodeRow, RowBounds } from './row-codec.ts'
 import { RowLookUp } from './row-look-up.ts'
 
 /** The options of projections in LMDB. */

@@ -5,15 +5,15 @@
  * reads can be ended at any time, and a page that lost rows is found.
  */
 import { KeelsonError } from '../../errors.ts'
-import { type FrameBuffer, frameBuffer } from '../frames/frame.ts'
+import { type ViewedBytes, viewedBytes } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotRecord, SnapshotSource } from '../ports/snapshot-rows.ts'
+import { checkRecord, decodePosition, isRowKey, positionKey } from '../values/row-codec.ts'
 import { compareBytes, dataFileName, readMetaOf } from './lmdb-examination.ts'
 import type { Meta } from './lmdb-format.ts'
 import { damage, LmdbPages } from './lmdb-pages.ts'
 import { type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
-import { checkRecord, decodePosition, isRowKey, positionKey } from './row-codec.ts'
 
 /**
  * Opens the present state of the projection in `dir`.
@@ -85,13 +85,13 @@ class LmdbSnapshotSource implements SnapshotSource {
 class Leaf implements EntryVisitor {
   position: ProjectedPosition | undefined
   #page: Uint8Array | undefined
-  #copy = frameBuffer(new Uint8Array(0))
+  #copy = viewedBytes(new Uint8Array(0))
   #inline: SnapshotRecord[] = []
   #large: SnapshotRecord[] = []
 
   inline(page: Uint8Array, keyFrom: number, dataFrom: number, dataTo: number): void {
     // The page is lost when large data is read, and its rows are taken after that.
-    if (this.#page !== page) this.#copy = frameBuffer(page.slice())
+    if (this.#page !== page) this.#copy = viewedBytes(page.slice())
     this.#page = page
     const { bytes } = this.#copy
     if (dataFrom - keyFrom === positionKey.length && bytes[keyFrom] === positionKey[0])
@@ -100,7 +100,7 @@ class Leaf implements EntryVisitor {
   }
 
   large(key: Uint8Array, bytes: number, pieces: Iterable<Uint8Array>): void {
-    const memory = frameBuffer(new Uint8Array(key.length + bytes))
+    const memory = viewedBytes(new Uint8Array(key.length + bytes))
     memory.bytes.set(key)
     let at = key.length
     for (const piece of pieces) {
@@ -124,7 +124,7 @@ class Leaf implements EntryVisitor {
 }
 
 const checked = (
-  memory: FrameBuffer,
+  memory: ViewedBytes,
   keyFrom: number,
   dataFrom: number,
   dataTo: number,

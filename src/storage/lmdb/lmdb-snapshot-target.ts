@@ -8,12 +8,12 @@ import type { Disk } from '../ports/disk.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotRecord, SnapshotTarget } from '../ports/snapshot-rows.ts'
+import { encodeLoad, encodePosition } from '../values/row-codec.ts'
 import { checkGrowth, type LmdbDatabase, type OpenDatabase, writeRows } from './lmdb-environment.ts'
 import { dataFileName, examineProjection } from './lmdb-examination.ts'
 import { firstMap, mapBytesDefault } from './lmdb-map.ts'
 import { tryFolder } from './lmdb-opening.ts'
 import { ProjectionMarks } from './projection-marks.ts'
-import { encodeLoad, encodePosition } from './row-codec.ts'
 
 /**
  * The parts that the target uses. `within` runs each transaction, in a thread inside its exit gate.

@@ -2,13 +2,14 @@
  * Looks up rows by their keys. Key and record are in memory that is used again: memory made for one
  * look-up costs more than LMDB's search. Only the row and a view of its value are new.
  */
+
+import type { ViewedBytes } from '../bytes/u64.ts'
 import { viewOf } from '../bytes/u64.ts'
-import type { FrameBuffer } from '../frames/frame.ts'
 import type { ProjectedPosition, Row } from '../ports/projection-store.ts'
+import { decodePosition, positionKey, rowIn } from '../values/row-codec.ts'
 import { rowKeyBytesMax } from '../values/row-key.ts'
 import { memoryOver, writeKey } from './encoded-commit.ts'
 import { type LmdbDatabase, translated } from './lmdb-environment.ts'
-import { decodePosition, positionKey, rowIn } from './row-codec.ts'
 
 /** A UTF-16 unit takes at most three bytes. */
 const keyMemoryBytes = 3 * rowKeyBytesMax
@@ -18,7 +19,7 @@ export class RowLookUp {
   readonly #database: LmdbDatabase
   readonly #key = memoryOver(new Uint8Array(keyMemoryBytes))
   /** LMDB's memory of the last look-up, usually that of the next one too, with a view of it. */
-  #record: FrameBuffer = memoryOver(new Uint8Array(0))
+  #record: ViewedBytes = memoryOver(new Uint8Array(0))
 
   constructor(database: LmdbDatabase) {
     this.#database = database

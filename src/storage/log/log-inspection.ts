@@ -4,15 +4,16 @@
  */
 
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { viewedBytes } from '../bytes/u64.ts'
 import { findHistory } from '../commitments/history.ts'
 import { HistoryFiles } from '../commitments/history-files.ts'
-import { otherThanShown } from '../examination/frame-mark.ts'
 import { damageIn, heldFromOf, type SegmentSurvey } from '../examination/log-damage.ts'
 import { judgeLog, type LogVerification, refuseNewer } from '../examination/log-judgement.ts'
 import { type LogSurvey, refuseFirst, soundSurvey } from '../examination/log-survey.ts'
 import { mapStart } from '../examination/segment-map.ts'
-import { frameBuffer, frameBytes, frameHeaderBytes, readFrameHeader } from '../frames/frame.ts'
+import { frameBytes, frameHeaderBytes, readFrameHeader } from '../frames/frame.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
+import { corruption } from '../frames/log-errors.ts'
 import {
   type Predecessor,
   type SegmentHeader,
@@ -22,7 +23,7 @@ import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
 import { namesSnapshot } from '../ports/named-snapshot.ts'
-import { corruption } from '../segments/log-errors.ts'
+import { otherThanShown } from '../segments/frame-mark.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import type { Manifest } from '../segments/manifest.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
@@ -290,7 +291,7 @@ const hasLastFrame = (
 ): boolean => {
   const from = Math.max(segmentHeaderBytes, endOffset - reach)
   if (endOffset - from < frameHeaderBytes) return false
-  const buffer = frameBuffer(new Uint8Array(endOffset - from))
+  const buffer = viewedBytes(new Uint8Array(endOffset - from))
   if (file.read(buffer.bytes, from) < buffer.bytes.length) return false
   // Frames begin and end on multiples of 8.
   for (let at = buffer.bytes.length - frameHeaderBytes; at >= 0; at -= 8) {

@@ -20,11 +20,11 @@ import { CommitmentChain } from '../commitments/commitment-chain.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
 import { GroupedFrames, groupBytes } from '../frames/grouped-frames.ts'
+import { corruption, poison } from '../frames/log-errors.ts'
 import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import { attempt, refusing, writeAll } from '../ports/disk-failure.ts'
 import { makeFolder } from '../ports/new-folders.ts'
-import { corruption, poison } from '../segments/log-errors.ts'
 import {
   isSpareName,
   manifestSpareName,

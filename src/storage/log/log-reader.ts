@@ -7,9 +7,9 @@ import type { KeelsonError } from '../../errors.ts'
 import { readStamp } from '../frames/control-payload.ts'
 import { type FrameHeader, frameTypes, groupFlag } from '../frames/frame.ts'
 import { FrameCursor, type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
+import { corruption, unsupported } from '../frames/log-errors.ts'
 import { closing, type Disk, pathIn } from '../ports/disk.ts'
 import type { ReadAnswer, ReadFrame, ReadRequest } from '../ports/log-host.ts'
-import { corruption, unsupported } from '../segments/log-errors.ts'
 import type { LogSegment } from '../segments/segment-chain.ts'
 
 /** The number of remembered places: for a few followers and as many point reads. */

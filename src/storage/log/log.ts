@@ -17,6 +17,7 @@ import type {
   OpenReport,
 } from '../ports/log-host.ts'
 import { checkLogOptions, givenBack } from '../segments/log-limits.ts'
+import { Pins } from '../segments/log-pins.ts'
 import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
 import type { SpareTask } from '../segments/segment-file.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
@@ -24,7 +25,7 @@ import { inspectLog } from './log-inspection.ts'
 import { openLog } from './log-opening.ts'
 import type { LogPlan } from './log-plan.ts'
 import { LogReader } from './log-reader.ts'
-import { bytesAfter, Pins } from './log-retention.ts'
+import { bytesAfter } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
 
 /** The state of a log: before `open`, open, or ended. */

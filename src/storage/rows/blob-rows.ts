@@ -6,12 +6,12 @@
  * log still holds. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { Extent } from '../blobs/blob-extents.ts'
-import { recordExtent } from '../blobs/blob-record.ts'
 import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { type FrameUnits, unitsIn } from '../commands/command.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import { type Row, type RowChange, rowTags } from '../ports/projection-store.ts'
+import type { Extent } from '../values/blob-extents.ts'
+import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { loggedBlobPrefix } from '../values/row-key.ts'
 

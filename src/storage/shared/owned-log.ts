@@ -6,8 +6,6 @@
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { EndNote } from '../disk/end-note.ts'
-import { markOf } from '../examination/frame-mark.ts'
-import { Pins } from '../log/log-retention.ts'
 import type {
   Commit,
   CommitRequest,
@@ -18,7 +16,9 @@ import type {
 } from '../ports/log-host.ts'
 import type { FrameMark } from '../ports/projection-store.ts'
 import { type SharedGroup, type SharedHead, withSnapshot } from '../ports/shared-log.ts'
+import { markOf } from '../segments/frame-mark.ts'
 import { frameOffsets, givenBack } from '../segments/log-limits.ts'
+import { Pins } from '../segments/log-pins.ts'
 import { encodeGroup } from './group-frames.ts'
 import { type ReadGroup, type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
 import type { OwnersAppends } from './owners-appends.ts'

@@ -15,16 +15,16 @@ import {
   refIn,
   segmentPrefix,
 } from '../blobs/blob-cache.ts'
-import type { Extent } from '../blobs/blob-extents.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host.ts'
-import { recordExtent } from '../blobs/blob-record.ts'
 import { SerialQueue } from '../bytes/serial-queue.ts'
 import { closing, type Disk, DiskError } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import { piecesOf } from '../ports/file-pieces.ts'
 import type { Directory } from '../ports/shared-engine.ts'
 import type { SharedLog } from '../ports/shared-log.ts'
+import type { Extent } from '../values/blob-extents.ts'
+import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { engineDown } from './append-verdict.ts'
 import { EngineCalls } from './engine-calls.ts'

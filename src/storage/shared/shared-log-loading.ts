@@ -1,6 +1,7 @@
 /** Loads what an instance needs whose logs are kept by an engine. No other instance loads it. */
 
 import type { EndNote } from '../disk/end-note.ts'
+import type { sharedTurnScanner } from '../examination/shared-turn-scan.ts'
 import type * as directory from './cluster-directory.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import type { followedLogHost } from './followed-log-host.ts'
@@ -9,7 +10,6 @@ import type { logExporter } from './log-export.ts'
 import type { SharedBlobs } from './shared-blobs.ts'
 import type { makeLogs, sharedLogHost } from './shared-log-host.ts'
 import type { SharedSnapshots } from './shared-snapshots.ts'
-import type { sharedTurnScanner } from './shared-turn-scan.ts'
 
 /** The parts of a member of a cluster. */
 export type SharedStorage = {
@@ -37,7 +37,7 @@ export const loadSharedStorage = async (): Promise<SharedStorage> => {
     import('./shared-snapshots.ts'),
     import('./shared-blobs.ts'),
     import('./engine-calls.ts'),
-    import('./shared-turn-scan.ts'),
+    import('../examination/shared-turn-scan.ts'),
     import('./log-export.ts'),
     import('../disk/end-note.ts'),
   ])

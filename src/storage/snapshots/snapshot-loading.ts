@@ -3,11 +3,11 @@
  * transactions, each with its place in the file.
  */
 
-import { encodeRecord } from '../lmdb/row-codec.ts'
 import { isSameSnapshot, type LoadPlace } from '../ports/named-snapshot.ts'
 import { valueTags } from '../ports/projection-store.ts'
 import type { SnapshotFacts } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord, SnapshotTarget } from '../ports/snapshot-rows.ts'
+import { encodeRecord } from '../values/row-codec.ts'
 import { unlistedBlobsKey } from '../values/row-key.ts'
 import type { ReadFrom, SnapshotReader } from './snapshot-reader.ts'
 

@@ -3,17 +3,17 @@
  * block is given out after its checksum held, and a whole reading ends only if header, blocks,
  * index and footer agree. So a reader that stops early has verified what it got, and nothing else.
  */
-import { BlobExtents } from '../blobs/blob-extents.ts'
-import { recordExtent } from '../blobs/blob-record.ts'
+
 import { crc32 } from '../bytes/crc32.ts'
 import { readU64, viewOf } from '../bytes/u64.ts'
-import { refsOf } from '../commands/command-values.ts'
-import { decodeRow } from '../lmdb/row-codec.ts'
 import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
 import { isSameSnapshot, type NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotFacts, SnapshotPlace, SnapshotProtocol } from '../ports/snapshot-host.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import { BlobExtents, recordExtent } from '../values/blob-extents.ts'
+import { refsOf } from '../values/rope.ts'
+import { decodeRow } from '../values/row-codec.ts'
 import { snapshotName } from './snapshot-folder.ts'
 import {
   blockHeadBytes,

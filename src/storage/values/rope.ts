@@ -283,3 +283,14 @@ export const storedRope = (rope: Rope): StoredValue => {
   const [only] = rope.parts
   return { tag: rope.content, bytes: only?.kind === 'inline' ? only.bytes : new Uint8Array(0) }
 }
+
+/**
+ * The blobs that a value refers to. @throws KeelsonError `CORRUPT` or `UNSUPPORTED_VERSION` for an
+ * unreadable rope
+ */
+export const refsOf = ({ tag, bytes }: { tag: number; bytes: Uint8Array }): BlobRef[] => {
+  if (tag !== valueTags.blob) return []
+  const refs: BlobRef[] = []
+  for (const part of decodeRope(bytes).parts) if (part.kind === 'blob') refs.push(part.ref)
+  return refs
+}

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { BlobPins } from '../../../src/actors/blobs/blob-pins.ts'
 import { BlobStore } from '../../../src/actors/index.ts'
-import { recordExtent } from '../../../src/storage/blobs/blob-record.ts'
+import { recordExtent } from '../../../src/storage/values/blob-extents.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { BlobWorld, payload } from '../../support/worlds/blob-folder.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'

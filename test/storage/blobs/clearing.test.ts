@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import { BlobExtents, gapsBetween } from '../../../src/storage/blobs/blob-extents.ts'
+import { BlobExtents, gapsBetween } from '../../../src/storage/values/blob-extents.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { countOf } from '../../support/tier.ts'
 import { BlobWorld, codeThrown, dir, payload } from '../../support/worlds/blob-folder.ts'

@@ -5,11 +5,11 @@ import {
   ChunkSums,
   encodeBlobHeader,
   encodeBlobTrailer,
-  recordBytes,
 } from '../../../src/storage/blobs/blob-record.ts'
 import { RecordWriter } from '../../../src/storage/blobs/record-writer.ts'
 import { sha256 } from '../../../src/storage/bytes/sha256.ts'
 import type { DiskFile } from '../../../src/storage/ports/disk.ts'
+import { recordBytes } from '../../../src/storage/values/blob-extents.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 
 const segment = 7

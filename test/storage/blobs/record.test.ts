@@ -2,15 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   ChunkSums,
-  chunkCount,
   encodeBlobHeader,
   encodeBlobTrailer,
   headerFault,
-  recordBytes,
-  recordExtent,
   trailerFault,
 } from '../../../src/storage/blobs/blob-record.ts'
 import { sha256 } from '../../../src/storage/bytes/sha256.ts'
+import { chunkCount, recordBytes, recordExtent } from '../../../src/storage/values/blob-extents.ts'
 import { encodeBlobReference } from '../../../src/storage/values/blob-reference.ts'
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)

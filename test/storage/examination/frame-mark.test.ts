@@ -3,9 +3,9 @@
  * the log.
  */
 import { describe, expect, test } from 'vitest'
-import { markOf } from '../../../src/storage/examination/frame-mark.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { ProjectedPosition } from '../../../src/storage/ports/projection-store.ts'
+import { markOf } from '../../../src/storage/segments/frame-mark.ts'
 import {
   commit,
   crashedLogOf,

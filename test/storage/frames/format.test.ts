@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
 import {
-  frameBuffer,
   frameHeaderBytes,
   frameTypes,
   frameTypeVersion,
@@ -133,7 +133,7 @@ test('a segment header has every field where FORMAT.md says, in both copies, and
 })
 
 test('a frame has every field where FORMAT.md says, and is summed as it says', () => {
-  const buffer = frameBuffer(new Uint8Array(40))
+  const buffer = viewedBytes(new Uint8Array(40))
   buffer.bytes.set([1, 2, 3, 4, 5], 32)
   const salt = { low: 1234, high: 5678 }
   const facts = { payloadBytes: 5, lsn: 40, type: 3, flags: 1, prevCrc: 77, durableLsn: 38 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
+import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
 import {
-  frameBuffer,
   frameBytes,
   frameHeaderBytes,
   groupFlag,
@@ -26,7 +26,7 @@ const facts = {
 
 const frame = (overrides: Partial<typeof facts> = {}) => {
   const all = { ...facts, ...overrides }
-  const buffer = frameBuffer(new Uint8Array(frameBytes(all.payloadBytes)))
+  const buffer = viewedBytes(new Uint8Array(frameBytes(all.payloadBytes)))
   for (let at = 0; at < all.payloadBytes; at++) buffer.bytes[frameHeaderBytes + at] = at * 17
   const headerCrc = writeFrameHeader(buffer, 0, all, salt)
   return { buffer, headerCrc }
@@ -119,7 +119,7 @@ describe('a frame', () => {
 
 test('reading frames out of random bytes never throws and finds none', { tags: ['E37'] }, () => {
   const random = seededRandom(11)
-  const buffer = frameBuffer(new Uint8Array(256))
+  const buffer = viewedBytes(new Uint8Array(256))
   for (let round = 0; round < 20_000; round++) {
     for (let at = 0; at < 64; at++) buffer.bytes[at] = Math.floor(random() * 256)
     expect(readFrameHeader(buffer, Math.floor(random() * 300), salt)).toBeUndefined()

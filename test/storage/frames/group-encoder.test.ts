@@ -1,7 +1,7 @@
 /** The bytes of one write: its frames, the groups that they stand in, and what lies between them. */
 import { describe, expect, test } from 'vitest'
+import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
 import {
-  frameBuffer,
   frameBytes,
   frameHeaderBytes,
   groupFlag,
@@ -26,7 +26,7 @@ const used = (): GroupEncoder => {
 }
 
 const headersOf = (bytes: Uint8Array, ...at: readonly number[]) =>
-  at.map((each) => ({ ...readFrameHeader(frameBuffer(bytes), each, salt) }))
+  at.map((each) => ({ ...readFrameHeader(viewedBytes(bytes), each, salt) }))
 
 describe('a write', () => {
   test('begins on the next sector, and goes on with LSN and checksum of the frame before it', () => {
@@ -155,7 +155,7 @@ describe('the frames of a new file', () => {
     for (let count = 0; count < 3; count++) frames.add(1, new Uint8Array(8))
     frames.finish()
     const proven = [0, 1, 2].map((at) => {
-      const read = readFrameHeader(frameBuffer(written[0] ?? Buffer.of()), 40 * at, salt)
+      const read = readFrameHeader(viewedBytes(written[0] ?? Buffer.of()), 40 * at, salt)
       return read && [read.lsn, provenBy(read)]
     })
     expect(proven).toEqual([

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { CommitEncoder, entriesOf } from '../../../src/storage/lmdb/encoded-commit.ts'
-import { decodePosition, decodeRow, positionKey } from '../../../src/storage/lmdb/row-codec.ts'
 import type { ProjectedPosition, RowChange } from '../../../src/storage/ports/projection-store.ts'
+import { decodePosition, decodeRow, positionKey } from '../../../src/storage/values/row-codec.ts'
 import { plain, positionAt, textRow } from '../../support/worlds/projection-rows.ts'
 
 /** A commit as plain data, as its writer decodes it. */

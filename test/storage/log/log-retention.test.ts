@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../../src/storage/frames/control-payload.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
-import { bytesAfter, Pins, releasable } from '../../../src/storage/log/log-retention.ts'
+import { bytesAfter, releasable } from '../../../src/storage/log/log-retention.ts'
 import { framePayloadMax } from '../../../src/storage/segments/log-limits.ts'
+import { Pins } from '../../../src/storage/segments/log-pins.ts'
 import { crashEverywhere, failEverywhere } from '../../support/harm/log-crashes.ts'
 import {
   commit,

@@ -12,9 +12,9 @@ import {
   releasedBlobRows,
   type StoredValue,
 } from '../../../src/storage/index.ts'
-import { isRowKey } from '../../../src/storage/lmdb/row-codec.ts'
 import { isWithin } from '../../../src/storage/rows/rows.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
+import { isRowKey } from '../../../src/storage/values/row-codec.ts'
 
 const refOf = (segment: number, offset: number, size: number): BlobRef => ({
   segment,

@@ -2,12 +2,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
-import { encodeRecord } from '../../../src/storage/lmdb/row-codec.ts'
 import { type Disk, pathIn } from '../../../src/storage/ports/disk.ts'
 import type { Row } from '../../../src/storage/ports/projection-store.ts'
 import type { SnapshotFacts } from '../../../src/storage/ports/snapshot-host.ts'
 import { snapshotName } from '../../../src/storage/snapshots/snapshot-folder.ts'
 import { SnapshotReader, verifyingFile } from '../../../src/storage/snapshots/snapshot-reader.ts'
+import { encodeRecord } from '../../../src/storage/values/row-codec.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import {
   keyArbitrary,

@@ -1,7 +1,6 @@
 /** The names of entities and the keys of their rows: they fit LMDB, sort, and are read back. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isRowKey } from '../../../src/storage/lmdb/row-codec.ts'
 import { isWithin } from '../../../src/storage/rows/rows.ts'
 import {
   alarmRowKey,
@@ -26,6 +25,7 @@ import {
 } from '../../../src/storage/values/entity-key.ts'
 import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { compareKeys, shardOf } from '../../../src/storage/values/key.ts'
+import { isRowKey } from '../../../src/storage/values/row-codec.ts'
 import { rowClassOf, rowKeyBytesMax } from '../../../src/storage/values/row-key.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { anyEntity, anyIndexValue, anyRowBeside } from '../../support/worlds/any-command.ts'

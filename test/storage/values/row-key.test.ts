@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isRowKey } from '../../../src/storage/lmdb/row-codec.ts'
+import { isRowKey } from '../../../src/storage/values/row-codec.ts'
 import {
   compoundMarkerKey,
   compoundOf,

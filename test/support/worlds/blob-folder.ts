@@ -1,8 +1,8 @@
 /** A folder of blobs on a simulated disk, for tests: payloads by number, restarts and crashes. */
 import type { BlobProtocol } from '../../../src/storage/blobs/blob-host.ts'
 import { readBlobRange } from '../../../src/storage/blobs/blob-reader.ts'
-import { recordExtent } from '../../../src/storage/blobs/blob-record.ts'
 import { Blobs } from '../../../src/storage/blobs/blobs.ts'
+import { recordExtent } from '../../../src/storage/values/blob-extents.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 

@@ -1,5 +1,5 @@
 /** Snapshots as files, for tests: made of rows, read whole, and damaged. */
-import { encodeRecord } from '../../../src/storage/lmdb/row-codec.ts'
+
 import { type Disk, pathIn } from '../../../src/storage/ports/disk.ts'
 import type { ProjectedPosition, Row } from '../../../src/storage/ports/projection-store.ts'
 import type { SnapshotFacts } from '../../../src/storage/ports/snapshot-host.ts'
@@ -7,6 +7,7 @@ import type { SnapshotSource } from '../../../src/storage/ports/snapshot-rows.ts
 import { snapshotName } from '../../../src/storage/snapshots/snapshot-folder.ts'
 import { makingSnapshot } from '../../../src/storage/snapshots/snapshot-making.ts'
 import { compareKeys } from '../../../src/storage/values/key.ts'
+import { encodeRecord } from '../../../src/storage/values/row-codec.ts'
 
 /** The bytes of a snapshot's file. */
 export const readWhole = (disk: Disk, dir: string, { lsn }: { readonly lsn: number }): Buffer => {

@@ -1,7 +1,40 @@
 /**
- * The live bytes of segments, as extents. Extents that touch are merged, so adjacent records become
- * one and a folder of live blobs takes little memory. Pure.
+ * The extents of blobs in their segments: that of one record, whose bytes `blob-record.ts` has, and
+ * sets of them. Extents that touch are merged, so adjacent records become one and a folder of live
+ * blobs takes little memory. Pure.
  */
+import type { BlobRef } from './blob-reference.ts'
+
+/** Length of the header of a record in bytes. */
+export const blobHeaderBytes = 48
+
+/** Bytes of a payload that one CRC covers. */
+export const blobChunkBytes = 64 * 1024
+
+/** Bytes of a trailer after its CRCs. */
+export const blobFooterBytes = 16
+
+/** Records begin on multiples of this. */
+const blobBlockBytes = 4096
+
+/** Number of CRCs of a payload. */
+export const chunkCount = (size: number): number => Math.ceil(size / blobChunkBytes)
+
+/** Length of a trailer in bytes. */
+export const trailerBytes = (size: number): number => 4 * chunkCount(size) + blobFooterBytes
+
+/** Rounds up to a multiple of a block. */
+const toBlock = (bytes: number): number => Math.ceil(bytes / blobBlockBytes) * blobBlockBytes
+
+/** Length of a record with its padding, in bytes. */
+export const recordBytes = (size: number): number =>
+  toBlock(blobHeaderBytes + size + trailerBytes(size))
+
+/** Where a record begins and ends in its segment. */
+export const recordExtent = ({ offset, size }: Pick<BlobRef, 'offset' | 'size'>): Extent => {
+  const from = offset - blobHeaderBytes
+  return { from, to: from + recordBytes(size) }
+}
 
 /** Bytes from one offset up to another. */
 export type Extent = { readonly from: number; readonly to: number }

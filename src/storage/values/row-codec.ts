@@ -11,8 +11,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { crc32, crc32Within } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
-import { type FrameBuffer, frameBuffer } from '../frames/frame.ts'
+import { readU64, type ViewedBytes, viewedBytes, viewOf, writeU64 } from '../bytes/u64.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
 import {
   isRowTag,
@@ -22,7 +21,7 @@ import {
   type RowValue,
 } from '../ports/projection-store.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
-import { classBehindNul, rowKeyBytesMax } from '../values/row-key.ts'
+import { classBehindNul, rowKeyBytesMax } from './row-key.ts'
 
 /** Bytes of a row before its value. */
 export const rowHeadBytes = 13
@@ -54,7 +53,7 @@ const loadBytes = 57
  * Checks the record from `at` to `end` without decoding it. Its key lies before it, from `keyAt` on.
  * A view of either would cost as much as the checksum. @throws KeelsonError `CORRUPT`
  */
-export const checkRecord = (memory: FrameBuffer, keyAt: number, at: number, end: number): void => {
+export const checkRecord = (memory: ViewedBytes, keyAt: number, at: number, end: number): void => {
   const isWhole = end - at >= rowHeadBytes
   if (isWhole && sumWithin(memory, keyAt, at, end) === memory.view.getUint32(at, true)) return
   const evidence = isWhole ? 'its checksum does not hold' : 'too short'
@@ -68,14 +67,14 @@ export const rowBytes = (value: RowValue): number => rowHeadBytes + value.bytes.
 const recordCrc = (key: Uint8Array, rest: Uint8Array): number => crc32(rest, crc32(key))
 
 /** `recordCrc` of a record after its key, without views of them. */
-const sumWithin = (memory: FrameBuffer, keyAt: number, at: number, end: number): number =>
+const sumWithin = (memory: ViewedBytes, keyAt: number, at: number, end: number): number =>
   crc32Within(memory, at + 4, end, crc32Within(memory, keyAt, at, 0))
 
 /**
  * Writes the record of `row` at `at`, right after its key, which begins at `keyAt`. Returns the end
  * of the record.
  */
-export const encodeRow = (into: FrameBuffer, keyAt: number, at: number, row: Row): number => {
+export const encodeRow = (into: ViewedBytes, keyAt: number, at: number, row: Row): number => {
   const { bytes, view } = into
   const end = at + rowBytes(row.value)
   writeU64(view, at + 4, row.expiresAt)
@@ -105,7 +104,7 @@ const corrupt = (key: Uint8Array, evidence: string): KeelsonError =>
  */
 const fault = (
   keyCrc: number,
-  record: FrameBuffer,
+  record: ViewedBytes,
   length: number,
   bytesMin: number,
 ): string | undefined => {
@@ -120,7 +119,7 @@ const fault = (
  * `details.key` and `details.evidence` for a wrong checksum
  */
 export const decodeRow = (key: Uint8Array, record: Uint8Array): Row =>
-  rowIn(key, frameBuffer(key), frameBuffer(record), record.length)
+  rowIn(key, viewedBytes(key), viewedBytes(record), record.length)
 
 /**
  * As `decodeRow`, for a record of `length` bytes at the beginning of some memory. `key` is at the
@@ -128,8 +127,8 @@ export const decodeRow = (key: Uint8Array, record: Uint8Array): Row =>
  */
 export const rowIn = (
   key: Uint8Array,
-  keyMemory: FrameBuffer,
-  record: FrameBuffer,
+  keyMemory: ViewedBytes,
+  record: ViewedBytes,
   length: number,
 ): Row => {
   const { bytes, view } = record

@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { frameBuffer } from '../../../src/storage/frames/frame.ts'
+import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
+import type { Row } from '../../../src/storage/ports/projection-store.ts'
 import {
   decodePlace,
   decodePosition,
@@ -14,14 +15,13 @@ import {
   encodeRow,
   positionKey,
   rowBytes,
-} from '../../../src/storage/lmdb/row-codec.ts'
-import type { Row } from '../../../src/storage/ports/projection-store.ts'
+} from '../../../src/storage/values/row-codec.ts'
 
 const encoded = (key: Uint8Array, row: Row): Uint8Array => {
   // The bytes are the same at any place.
   const bytes = Buffer.alloc(3 + key.length + rowBytes(row.value), 0xff)
   bytes.set(key, 3)
-  expect(encodeRow(frameBuffer(bytes), 3, 3 + key.length, row)).toBe(bytes.length)
+  expect(encodeRow(viewedBytes(bytes), 3, 3 + key.length, row)).toBe(bytes.length)
   return new Uint8Array(bytes.subarray(3 + key.length))
 }
 

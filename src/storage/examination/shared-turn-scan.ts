@@ -4,15 +4,10 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type {
-  LoggedTurn,
-  TurnScan,
-  TurnScannerFactory,
-  TurnScanRequest,
-} from '../examination/logged-turn.ts'
-import { chainIn } from '../examination/turn-chain.ts'
-import { lastLsnBefore, turnsOf } from '../examination/turn-scan.ts'
 import type { LogHost } from '../ports/log-host.ts'
+import type { LoggedTurn, TurnScan, TurnScannerFactory, TurnScanRequest } from './logged-turn.ts'
+import { chainIn } from './turn-chain.ts'
+import { lastLsnBefore, turnsOf } from './turn-scan.ts'
 
 /** After which time a search gives what it has, in ms. */
 const scanMs = 2_000

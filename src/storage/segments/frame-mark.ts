@@ -11,7 +11,7 @@ import { segmentStart } from '../frames/frame-cursor.ts'
 import { stampOf, walkFrames } from '../frames/frame-walk.ts'
 import { type Disk, DiskError } from '../ports/disk.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
-import type { SegmentEntry } from '../segments/segment-chain.ts'
+import type { SegmentEntry } from './segment-chain.ts'
 
 /**
  * The mark of the frame with this time stamp and payload. The first eight bytes of the payload are
