@@ -45,9 +45,9 @@ export class RegistryTable<H> {
     return this.#byKey.get(this.#identities.of(key)) ?? none
   }
 
-  /** The entries of `holder`, oldest first. */
-  heldBy(holder: H): ReadonlySet<RegistryEntry<H>> {
-    return this.#byHolder.get(holder) ?? none
+  /** The entries of `holder`, oldest first; none without a holder. */
+  heldBy(holder: H | undefined): ReadonlySet<RegistryEntry<H>> {
+    return (holder && this.#byHolder.get(holder)) ?? none
   }
 
   /** All entries; those of one key are together. */
@@ -81,7 +81,7 @@ export class RegistryTable<H> {
   }
 
   /** The entries of `holder` with `key`, found through the shorter of the two lists. */
-  both(holder: H, key: unknown): RegistryEntry<H>[] {
+  both(holder: H | undefined, key: unknown): RegistryEntry<H>[] {
     const ofKey = this.of(key)
     const ofHolder = this.heldBy(holder)
     return ofKey.size < ofHolder.size

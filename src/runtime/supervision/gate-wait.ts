@@ -40,7 +40,7 @@ export const waitAtGate = (
   closed.then(
     () => {
       wait.cancel()
-      deliver(supervisor, 'waited', child)
+      supervisor.deliver(new Envelope(kinds.info, 'waited', child))
     },
     () => undefined,
   )
@@ -56,11 +56,7 @@ export const askAgain = (
   closed: Promise<unknown>,
 ): void => {
   closed.then(
-    () => deliver(supervisor, 'opened', asked),
+    () => supervisor.deliver(new Envelope(kinds.info, 'opened', asked)),
     (thrown) => asked.from.reply({ ok: false, reason: reasonOf(thrown) }),
   )
-}
-
-const deliver = (supervisor: Process, name: string, payload: unknown): void => {
-  if (supervisor.alive) supervisor.deliver(new Envelope(kinds.info, name, payload))
 }

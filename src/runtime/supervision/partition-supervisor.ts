@@ -43,8 +43,7 @@ export const partitions = <M = DynamicSupervisorMessages>(
   const names = Array.from({ length: count }, (_, at) => nameOf<M>(`${name}(${at})`))
   const of = (key: unknown): Name<M> => {
     const identity = identities.of(key)
-    const isWhole = typeof identity === 'number' && Number.isSafeInteger(identity)
-    const number = isWhole ? Math.abs(identity) : hash(identity)
+    const number = Number.isSafeInteger(identity) ? Math.abs(Number(identity)) : hash(identity)
     return names[number % count] as Name<M>
   }
   return { names, of }

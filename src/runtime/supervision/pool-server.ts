@@ -91,7 +91,7 @@ interface Worker {
 interface State {
   readonly plan: PoolPlan
   readonly supervisor: Ref<DynamicSupervisorMessages>
-  readonly workers: Map<Ref, Worker>
+  readonly workers: Map<Ref | string, Worker>
   /** The one that was used last is taken first. */
   readonly idle: Worker[]
   /** The clients that wait, in their order. */
@@ -165,9 +165,8 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   infos: {
     started: (state, started, context) => {
       state.starting--
-      const result = started.ok ? started.value : undefined
-      if (!result?.ok) return replace(state, context)
-      add(state, result.ref, context)
+      if (!started.ok || !started.value.ok) return replace(state, context)
+      add(state, started.value.ref, context)
       return settle(state, context)
     },
     waited: (state, _, context) => {
@@ -178,7 +177,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   exit: (state, { from, reason }) =>
     from === state.supervisor ? stop(reason, state) : noReply(state),
   down: (state, { monitor, target }, context) => {
-    const worker = typeof target === 'string' ? undefined : state.workers.get(target)
+    const worker = state.workers.get(target)
     if (worker?.monitor === monitor) return workerEnded(state, worker, context)
     return clientEnded(state, monitor, context)
   },
@@ -201,7 +200,7 @@ const settle = (state: State, context: Surroundings) => {
     state.idle.push(worker)
   }
   const { size, maxOverflow } = state.plan
-  while (state.idle.length > 0 && running(state) > size) end(state, context)
+  while (running(state) > size && state.idle.length > 0) end(state, context)
   if (state.isWaiting) return noReply(state)
   const wanted = Math.max(size, state.workers.size + state.queue.size)
   const missing = Math.min(size + maxOverflow, wanted) - state.workers.size - state.starting

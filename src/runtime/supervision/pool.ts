@@ -20,7 +20,6 @@ import type { Shutdown } from '../process/shutdown.ts'
 import type { AnyContext, GenServer, System } from '../server/gen-server.ts'
 import {
   addressOf,
-  isRef,
   type Ref,
   type Name as RuntimeName,
   type Messages as ServerMessages,
@@ -172,7 +171,7 @@ const taken = async <W>(pool: Handle<W>, options: CheckoutOptions): Promise<Ref<
     const { sender } = addressOf<Process>(pool)
     return new WorkerRef(addressOf<Process>(worker), sender, ticket)
   } catch (error) {
-    if (isRef(pool)) cast(plain(pool), 'cancel', ticket)
+    cast(plain(pool), 'cancel', ticket)
     throw error
   }
 }

@@ -145,8 +145,8 @@ export const register = <K, V, M>(
   key: NoInfer<K>,
   value: NoInfer<V>,
 ): Registered<M> => {
-  const [holder, { open, registries }] = own(context, registry)
-  const taken = registries.register(open, holder, key, value)
+  const [holder, open] = own(context, registry)
+  const taken = holder.kernel.names.registries.register(open, holder, key, value)
   return taken === undefined
     ? { ok: true }
     : { ok: false, reason: ['already_registered', refOf<M>(taken)] }
@@ -160,8 +160,8 @@ export const unregister = <K, V, M>(
   registry: Target<Messages<K, V, M>>,
   key: NoInfer<K>,
 ): void => {
-  const [holder, { open, registries }] = own(context, registry)
-  registries.unregister(open, holder, key)
+  const [holder, open] = own(context, registry)
+  holder.kernel.names.registries.unregister(open, holder, key)
 }
 
 /**
@@ -175,38 +175,34 @@ export const updateValue = <K, V, M>(
   key: NoInfer<K>,
   update: (value: V) => V,
 ): readonly [value: V, previous: V] | undefined => {
-  const [holder, { open }] = own(context, registry)
-  if (open.table.keys !== 'unique') throw notUnique(registry)
-  for (const entry of open.table.of(key)) {
-    if (entry.holder !== holder) continue
-    const { value: previous } = shown<K, V, unknown>(entry)
-    const next = update(previous)
-    entry.value = next
-    return [next, previous]
-  }
-  return undefined
+  const [holder, { table }] = own(context, registry)
+  if (table.keys !== 'unique') throw notUnique(registry)
+  const [entry] = table.both(holder, key)
+  if (entry === undefined) return undefined
+  const { value: previous } = shown<K, V, unknown>(entry)
+  const next = update(previous)
+  entry.value = next
+  return [next, previous]
 }
 
 // Look-ups, open to all. They throw `NO_PROCESS` when the registry is not there.
 
 /** The entries of `key`, oldest first. */
 export const lookup = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>): Entry<K, V, M>[] =>
-  [...opened(registry).open.table.of(key)].map(shown<K, V, M>)
+  [...opened(registry).table.of(key)].map(shown<K, V, M>)
 
 /** The keys of `holder`, oldest first. A key with two entries occurs twice. */
 export const keys = <K, V, M>(registry: Handle<K, V, M>, holder: Ref): K[] =>
-  heldBy(registry, holder).map((entry) => shown<K, V, M>(entry).key)
+  [...opened(registry).table.heldBy(processAt(holder))].map((entry) => shown<K, V, M>(entry).key)
 
 /** The values of `holder` with `key`. */
-export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, holder: Ref): V[] => {
-  const { table } = opened(registry).open
-  const process = addressOf<Process>(holder).resolve()
-  const own = process === undefined ? [] : table.both(process, key)
-  return own.map((entry) => shown<K, V, M>(entry).value)
-}
+export const values = <K, V, M>(registry: Handle<K, V, M>, key: NoInfer<K>, holder: Ref): V[] =>
+  opened(registry)
+    .table.both(processAt(holder), key)
+    .map((entry) => shown<K, V, M>(entry).value)
 
 /** The number of entries. */
-export const count = (registry: Handle): number => opened(registry).open.table.count
+export const count = (registry: Handle): number => opened(registry).table.count
 
 /** The number of entries of `key` whose value passes `where`. */
 export const countMatch = <K, V, M>(
@@ -220,7 +216,7 @@ export const select = <K, V, M>(
   registry: Handle<K, V, M>,
   where: (entry: Entry<K, V, M>) => boolean = () => true,
 ): Entry<K, V, M>[] =>
-  Array.from(opened(registry).open.table.all(), shown<K, V, M>).filter((entry) => where(entry))
+  Array.from(opened(registry).table.all(), shown<K, V, M>).filter((entry) => where(entry))
 
 /**
  * Calls `each` for every present entry of `key`, in the order of registration. An entry that is
@@ -231,7 +227,7 @@ export const dispatch = <K, V, M>(
   key: NoInfer<K>,
   each: (ref: Ref<M>, value: V) => void,
 ): void => {
-  const ofKey = opened(registry).open.table.of(key)
+  const ofKey = opened(registry).table.of(key)
   for (const entry of [...ofKey]) {
     if (!ofKey.has(entry)) continue
     const { ref, value } = shown<K, V, M>(entry)
@@ -249,46 +245,32 @@ const tableServer: GenServer<Record<never, never>, null, RegistryKeys> = {
   init: (keys, context) => {
     context.trapExit(true)
     const process = processOf(context)
-    if (process.starter === undefined) throw new Error('a table belongs to a registry')
-    process.kernel.names.registries.open(process.starter, process, keys)
+    process.kernel.names.registries.open(process.parent, process, keys)
     return null
   },
   accepts: acceptsNothing,
   exit: (state) => noReply(state),
 }
 
-type Opened = {
-  readonly open: OpenRegistry<Process>
-  readonly registries: Process['kernel']['names']['registries']
-}
-
-const opened = (registry: Ref<never> | Handle): Opened => {
-  const process = addressOf<Process>(registry).resolve()
-  const registries = process?.kernel.names.registries
-  const open = registries?.of(process)
-  if (registries === undefined || open === undefined) throw noRegistry(registry)
-  return { open, registries }
+const opened = (registry: Ref<never> | Handle): OpenRegistry<Process> => {
+  const process = processAt(registry)
+  const open = process?.kernel.names.registries.of(process)
+  if (open === undefined) throw noRegistry(registry)
+  return open
 }
 
 /** The calling process and its registry. Throws for a process that has ended. */
 const own = (
   context: Owner,
   registry: Target<Messages<never, never, never>> | Target,
-): readonly [Process, Opened] => {
+): readonly [Process, OpenRegistry<Process>] => {
   const holder = livingOf(context)
-  const found = opened(context.to(registry as Target<Messages>))
-  expectOf(holder.kernel, found.open.server)
-  return [holder, found]
+  const open = opened(context.to(registry as Target<Messages>))
+  expectOf(holder.kernel, open.server)
+  return [holder, open]
 }
 
-const heldBy = (
-  registry: Handle<never, never, never> | Handle,
-  holder: Ref,
-): RegistryEntry<Process>[] => {
-  const { table } = opened(registry).open
-  const process = addressOf<Process>(holder).resolve()
-  return process === undefined ? [] : [...table.heldBy(process)]
-}
+const processAt = (ref: Ref<never> | Ref): Process | undefined => addressOf<Process>(ref).resolve()
 
 const shown = <K, V, M>({ key, holder, value }: RegistryEntry<Process>): Entry<K, V, M> => ({
   key: key as K,

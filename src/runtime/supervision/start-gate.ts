@@ -23,15 +23,11 @@ export const gatePassed = async (
   const shutdown = new Promise<false>((resolve) => {
     supervisor.onceShutdown(() => resolve(false))
   })
-  try {
-    for (
-      let next: typeof closed | undefined = closed;
-      next !== undefined;
-      next = closedGate(spec, supervisor)
-    )
-      if ((await Promise.race([next.then(() => true), shutdown])) === false) return false
-    return true
-  } finally {
-    supervisor.onceShutdown(undefined)
-  }
+  for (
+    let next: typeof closed | undefined = closed;
+    next !== undefined;
+    next = closedGate(spec, supervisor)
+  )
+    if ((await Promise.race([next.then(() => true), shutdown])) === false) return false
+  return true
 }

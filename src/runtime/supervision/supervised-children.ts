@@ -54,36 +54,29 @@ const startOrGiveUp = async (
   return { ok: false, reason: 'shutdown' }
 }
 
-const givenUp = Symbol('given up')
+const givenUp: unique symbol = Symbol('given up')
 
 /** The result of `starting`, or `givenUp` if that takes too long once `supervisor` is to end. */
-const orGivenUp = (
+const orGivenUp = async (
   starting: Promise<unknown>,
   shutdown: Shutdown,
   supervisor: Process,
-): Promise<unknown> =>
-  new Promise((resolve, reject) => {
-    let isOver = false
-    let cancel = (): void => undefined
-    const settle = (done: (outcome: unknown) => void, outcome: unknown): void => {
-      if (isOver) return
-      isOver = true
-      supervisor.onceShutdown(undefined)
-      cancel()
-      done(outcome)
-    }
+): Promise<unknown> => {
+  let cancel = (): void => undefined
+  const late = new Promise<typeof givenUp>((resolve) => {
     supervisor.onceShutdown(() => {
       // A supervisor that is starting has its own starts to cancel; their times run together.
       for (const each of supervisor.starting) each.requestShutdown()
-      cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () =>
-        settle(resolve, givenUp),
-      )
+      cancel = supervisor.kernel.clock.after(left(supervisor, shutdown), () => resolve(givenUp))
     })
-    starting.then(
-      (result) => settle(resolve, result),
-      (error) => settle(reject, error),
-    )
   })
+  try {
+    return await Promise.race([starting, late])
+  } finally {
+    supervisor.onceShutdown(undefined)
+    cancel()
+  }
+}
 
 /** The milliseconds left for a start under a supervisor that has to end. */
 const left = ({ shutdownAt, kernel }: Process, shutdown: Shutdown): number => {
@@ -94,9 +87,9 @@ const left = ({ shutdownAt, kernel }: Process, shutdown: Shutdown): number => {
 }
 
 const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
-  const ref = typeof late === 'object' && late !== null && 'ref' in late ? late.ref : undefined
-  const process = isRef(ref) ? addressOf<Process>(ref).resolve() : undefined
-  if (process?.alive) await shutDown(supervisor, process)
+  if (!isStartResult(late) || !late.ok) return
+  const process = addressOf<Process>(late.ref).resolve()
+  if (process !== undefined) await shutDown(supervisor, process)
 }
 
 /** A wait before a restart. It is over, or was cancelled, when `read` returns false. */
@@ -123,8 +116,8 @@ export interface Child {
 }
 
 /** A child that did not start, and the reason. */
-export interface FailedStart {
-  readonly id: string
+interface FailedStart {
+  readonly child: Child
   readonly reason: ExitReason
 }
 
@@ -245,16 +238,14 @@ export const startChildren = async (
   const kept = (): Child[] => children.filter((child) => !forgotten.has(child))
   const slice = new TimeSlice(supervisor.kernel.clock)
   for (const child of [...children].reverse()) {
-    const pause = slice.spent()
-    if (pause !== undefined) await pause
+    await slice.spent()
     const closed = closedGate(child.spec, supervisor)
     if (closed !== undefined && how === 'again')
       return { children: kept(), waiting: { child, closed } }
     if (how === 'again') child.restarts++
     const result = await startChildProcess(child, context, closed)
     if (result.ok) continue
-    if (!result.ignore)
-      return { children: kept(), failed: { id: child.spec.id, reason: result.reason } }
+    if (!result.ignore) return { children: kept(), failed: { child, reason: result.reason } }
     waitsNoLonger(child)
     if (child.spec.restart === 'temporary') forgotten.add(child)
   }
@@ -267,14 +258,11 @@ export const endChildren = async (
   supervisor: Process,
 ): Promise<Child[]> => {
   const kept: Child[] = []
-  const ended = children.length > 1 ? takeExits(supervisor, endedRefs(children)) : undefined
+  const ended = takeExits(supervisor, endedRefs(children))
   const slice = new TimeSlice(supervisor.kernel.clock)
   for (const child of children) {
-    const pause = slice.spent()
-    if (pause !== undefined) await pause
-    // The child whose end begins a restart has no process: nothing is awaited for it.
-    if (child.process === undefined) waitsNoLonger(child)
-    else await endChild(child, supervisor, ended)
+    await slice.spent()
+    await endChild(child, supervisor, ended)
     if (child.spec.restart !== 'temporary') kept.push(child)
   }
   return kept
@@ -287,8 +275,7 @@ export const endAtOnce = async (children: Iterable<Child>, supervisor: Process):
   const ends: Promise<void>[] = []
   const slice = new TimeSlice(supervisor.kernel.clock)
   for (const child of all) {
-    const pause = slice.spent()
-    if (pause !== undefined) await pause
+    await slice.spent()
     ends.push(endChild(child, supervisor, ended))
   }
   await Promise.all(ends)
@@ -393,8 +380,7 @@ export const reportAllRestarted = async (
 ): Promise<void> => {
   const slice = new TimeSlice(supervisor.kernel.clock)
   for (const child of [...children].reverse()) {
-    const pause = slice.spent()
-    if (pause !== undefined) await pause
+    await slice.spent()
     reportRestarted(supervisor, child, reason, ended)
   }
 }

@@ -114,11 +114,10 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     const children = options.children.map((spec) => newChild(fullSpec(spec))).reverse()
     const begun = await startChildren(children, context, 'first')
     if (begun.failed === undefined) return ok(begunWith(options, begun.children))
-    const { id, reason } = begun.failed
-    const failed = begun.children.find((child) => child.spec.id === id)
-    if (failed !== undefined) report(processOf(context), 'start_error', failed, reason)
+    const { child, reason } = begun.failed
+    report(processOf(context), 'start_error', child, reason)
     await endChildren(begun.children, processOf(context))
-    return stop(['shutdown', ['failed_to_start_child', id, reason]])
+    return stop(['shutdown', ['failed_to_start_child', child.spec.id, reason]])
   },
   // OTP's supervisor ends by a call or cast that it does not know, and its children with it.
   isOtpOutside: true,
@@ -141,9 +140,8 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     },
     restartChild: (state, id, context) => restartChild(state, { id, from: context.from }, context),
     deleteChild: (state, id) => {
-      const child = childOf(state, id)
-      const refusal = refusalOf(child)
-      if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
+      const child = childAtRest(state, id)
+      if ('ok' in child) return reply(child, state)
       forget(state, child)
       return reply(done, state)
     },
@@ -164,9 +162,8 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
         'spec' in asked
           ? await startChild(state, asked, context)
           : await restartChild(state, asked, context)
-      if (step.kind === 'noReply') return step
-      asked.from.reply(step.value)
-      return noReply(step.state)
+      if (step.kind === 'reply') asked.from.reply(step.value)
+      return noReply(state)
     },
   },
   exit: (state, { from, reason }, context) => {
@@ -208,7 +205,6 @@ const restart = (
   const restarts = recentRestarts(state.restarts, context.system.clock.monotonic(), options)
   if (givesUp(restarts, options)) {
     reportGaveUp(processOf(context), child, reason)
-    child.isRestarting = false
     return stop('shutdown', state)
   }
   return startAgain({ ...state, restarts }, child, reason, context)
@@ -241,13 +237,12 @@ const startAgain = async (
   const { children, failed, waiting } = await startChildren(again, context, 'again')
   if (waiting) waitAtGate(processOf(context), waiting.child, reason, waiting.closed)
   await reportAllRestarted(processOf(context), children, reason, child)
-  const failing = children.find((each) => each.spec.id === failed?.id)
-  if (failing !== undefined) {
-    restartFailed(processOf(context), failing, failed?.reason)
+  if (failed) {
+    restartFailed(processOf(context), failed.child, failed.reason)
     // A message to itself, after the waiting ones, as in OTP: an earlier crash of a sibling is
     // handled first.
-    if (!backsOff(processOf(context), failing, failed?.reason))
-      cast(context.self, 'tryAgain', failing.spec.id)
+    if (!backsOff(processOf(context), failed.child, failed.reason))
+      cast(context.self, 'tryAgain', failed.child.spec.id)
   }
   keep(state, together, children)
   return noReply(state)
@@ -299,9 +294,8 @@ const restartChild = async (
   asked: AskedId,
   context: Surroundings,
 ): Promise<Answer> => {
-  const child = childOf(state, asked.id)
-  const refusal = refusalOf(child)
-  if (child === undefined || refusal !== undefined) return reply(refusal ?? notFound, state)
+  const child = childAtRest(state, asked.id)
+  if ('ok' in child) return reply(child, state)
   const closed = closedGate(child.spec, processOf(context))
   if (closed !== undefined) return later(state, asked, closed, context)
   const result = await startChildProcess(child, context)
@@ -324,14 +318,18 @@ const later = (
 const presence = (child: Child): ExitReason =>
   child.process === undefined ? 'already_present' : ['already_started', refOfChild(child)]
 
-const refusalOf = (child: Child | undefined): (ChildResult & { ok: false }) | undefined => {
+/** The child with this id, if it neither runs nor waits for its restart; otherwise the refusal. */
+const childAtRest = (state: State, id: string): Child | Refusal => {
+  const child = childOf(state, id)
   if (child === undefined) return notFound
   if (child.isRestarting) return { ok: false, reason: 'restarting' }
-  return child.process === undefined ? undefined : { ok: false, reason: 'running' }
+  return child.process === undefined ? child : { ok: false, reason: 'running' }
 }
 
+type Refusal = Extract<ChildResult, { ok: false }>
+
 const done: ChildResult = { ok: true }
-const notFound: ChildResult & { ok: false } = { ok: false, reason: 'not_found' }
+const notFound: Refusal = { ok: false, reason: 'not_found' }
 
 // The children of a state. It is changed in place: a copy for each of thousands would be slow.
 
