@@ -48,7 +48,10 @@ const startOrGiveUp = async (
   const starting = Promise.resolve(spec.start(context))
   const result = await orGivenUp(starting, shutdown, supervisor)
   if (result !== givenUp) return result
-  starting.then((late) => endLate(late, supervisor)).catch(() => undefined)
+  starting.then(
+    (late) => endLate(late, supervisor),
+    () => undefined,
+  )
   const how = shutdown === 'infinity' ? shutdown : 'brutal_kill'
   await Promise.all([...supervisor.starting].map((each) => shutDown(supervisor, each, how)))
   return { ok: false, reason: 'shutdown' }

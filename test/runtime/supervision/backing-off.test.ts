@@ -23,6 +23,8 @@ import {
   whichChildren,
   worker,
 } from '../../../src/runtime/index.ts'
+import type { Process } from '../../../src/runtime/process/process.ts'
+import { addressOf } from '../../../src/runtime/words/address.ts'
 import * as data from '../../../src/supervisors/users-tree/app-tree.ts'
 import * as trees from '../../../src/supervisors/users-tree/child-tree.ts'
 import { testSystem } from '../../../src/testing/index.ts'
@@ -139,6 +141,35 @@ test('a failed restart backs off too, and the restarts of its siblings are not s
   isAway = false
   await stage.clock.advance(800)
   expect(await statuses(stage.root)).toEqual({ a: 'running' })
+})
+
+test('a wait is announced and logged, but not logged while its supervisor ends', async () => {
+  const { system, log, settle, advance } = testSystem()
+  const root = await startSupervisor(
+    system,
+    supervisor('root', { strategy: 'one_for_one' }, [
+      worker('a', telling([]), 'a', { restart: slowly, name: 'a' as never }),
+    ]),
+  )
+  const waits: unknown[] = []
+  system.events.on('supervisor.backed_off', (event) => waits.push(event))
+  const warnings = () => log.lines.filter(({ message }) => message.includes('starts again'))
+  system.kill('a' as never)
+  await settle()
+
+  const facts = { id: 'a', waitMs: expect.any(Number) }
+  expect(waits).toMatchObject([{ pid: root.pid, ...facts, row: 1, reason: 'killed' }])
+  const [line] = warnings()
+  expect(line?.level).toBe('warn')
+  expect(line?.message).toMatch(/^root: a starts again in \d+ ms$/)
+  expect(line?.facts).toEqual(facts)
+
+  const { process } = addressOf<Process>(root)
+  process?.requestShutdown()
+  await advance(100)
+  system.kill('a' as never)
+  await settle()
+  expect([waits.length, warnings().length]).toEqual([2, 1])
 })
 
 describe('among children that restart together', () => {

@@ -13,6 +13,8 @@ import {
   terminateChild,
   worker,
 } from '../../../src/runtime/index.ts'
+import type { Process } from '../../../src/runtime/process/process.ts'
+import { addressOf } from '../../../src/runtime/words/address.ts'
 import { outcome, testSystem } from '../../../src/testing/index.ts'
 
 const db = name<Messages>('db')
@@ -133,6 +135,59 @@ describe('a supervisor that is told to end while a child is started again', () =
     begin()
     await stage.settle()
     expect([isStopped(), ended]).toEqual([true, ['terminated']])
+    expect(stage.clock.untilNext()).toBeUndefined()
+  })
+
+  test('waits for no start when none is under way', async () => {
+    const stage = testSystem()
+    const child = worker('db', { init: () => 0 }, undefined, { name: db })
+    const root = await startSupervisor(stage.system, supervisor('root', oneForOne, [child]))
+    const { process } = addressOf<Process>(root)
+    process?.requestShutdown()
+    expect(stage.clock.untilNext()).toBeUndefined()
+  })
+})
+
+describe('a supervisor that another one ends while a child is started again', () => {
+  const stuckBelow = async (shutdown: 300 | 'infinity', init: () => Promise<number>) => {
+    const stage = testSystem()
+    let starts = 0
+    const ended: string[] = []
+    const server: GenServer<Messages, number> = {
+      init: (_, context) => {
+        context.trapExit(true)
+        return starts++ === 0 ? 0 : init()
+      },
+      terminate: (_, reason) => void ended.push(String(reason)),
+    }
+    const child = worker('db', server, undefined, { shutdown, name: db })
+    const root = await startSupervisor(
+      stage.system,
+      supervisor('root', oneForOne, [supervisor('sub', oneForOne, [child])]),
+    )
+    stage.system.kill(db)
+    await stage.settle()
+    return { stage, ended, isOver: watched(terminateChild(root, 'sub')) }
+  }
+
+  test('ends it first, though it traps exits', async () => {
+    const { stage, isOver } = await stuckBelow(300, never)
+    await stage.advance(300)
+    expect([isOver(), names(stage)]).toEqual([true, ['root']])
+  })
+
+  test('waits for one that may take any time to end', async () => {
+    let begin = (): void => undefined
+    const { stage, ended, isOver } = await stuckBelow('infinity', () => {
+      return new Promise((resolve) => {
+        begin = () => resolve(0)
+      })
+    })
+    await stage.advance(60_000)
+    expect(isOver()).toBe(false)
+    begin()
+    await stage.settle()
+    expect([isOver(), ended, names(stage)]).toEqual([true, ['shutdown'], ['root']])
   })
 })
 
@@ -185,6 +240,38 @@ describe('a start without a process', () => {
     go()
     await stage.settle()
     expect(names(stage)).toEqual(['root'])
+  })
+
+  test.each([
+    null,
+    undefined,
+    7,
+    'late',
+    {},
+    { ok: true },
+    { ok: false },
+    { ignore: true },
+    'name',
+  ])('that comes to no process in the end changes nothing: %j', async (result) => {
+    const stage = testSystem()
+    const unhandled: unknown[] = []
+    const listen = (error: unknown): void => void unhandled.push(error)
+    process.on('unhandledRejection', listen)
+    let answer = (): void => undefined
+    const start = () =>
+      new Promise<never>((resolve) => {
+        const ref = stage.system.to(name('nobody'))
+        answer = () => resolve((result === 'name' ? { ok: true, ref } : result) as never)
+      })
+    const root = await startSupervisor(stage.system, supervisor('root', oneForOne, []))
+    startChild(root, { id: 'late', start, shutdown: 10 }).catch(() => undefined)
+    await stage.settle()
+    const isStopped = watched(stage.system.stop())
+    await stage.advance(10)
+    answer()
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', listen)
+    expect([isStopped(), unhandled]).toEqual([true, []])
   })
 
   test('that succeeds later is undone', async () => {

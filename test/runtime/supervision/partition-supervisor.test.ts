@@ -40,6 +40,16 @@ describe('a key', () => {
     expect([of(0), of(5), of(-7), of(2 ** 40)]).toEqual(['p(0)', 'p(1)', 'p(3)', 'p(0)'])
   })
 
+  test.each([
+    ['', 0x811c9dc5],
+    ['a', 0xe40c292c],
+    ['foobar', 0xbf9cf968],
+  ])('that is a text leads to its FNV-1a hash, mixed: %j', (text, hash) => {
+    const count = 1_009
+    const mixed = (hash ^ (hash >>> 15)) >>> 0
+    expect(partitions('p', count).of(text)).toBe(`p(${mixed % count})`)
+  })
+
   test('of any form spreads: no partition has twice its share', () => {
     for (const make of [(at: number) => `user:${at}`, (at: number) => ['order', at]]) {
       const parts = partitions('p', 8)
@@ -54,12 +64,18 @@ describe('a key', () => {
     }
   })
 
-  test.each([[() => partitions('', 2)], [() => partitions('p', 0)], [() => partitions('p', 1.5)]])(
-    'needs partitions: %s',
-    (make) => {
-      expect(make).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
-    },
-  )
+  test('leads to the only partition if there is one', () => {
+    expect(partitions('p', 1).of('a')).toBe('p(0)')
+  })
+
+  test.each([
+    [() => partitions('', 2)],
+    [() => partitions(7 as never, 2)],
+    [() => partitions('p', 0)],
+    [() => partitions('p', 1.5)],
+  ])('needs partitions: %s', (make) => {
+    expect(make).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
 })
 
 describe('a partitioned supervisor', () => {
@@ -118,4 +134,13 @@ describe('a partitioned supervisor', () => {
       expect(make).toThrow(expect.objectContaining({ code: 'CONFIG' }))
     },
   )
+  test.each([undefined, {}, { names: [] }, 'p'])('without partitions is refused: %j', (parts) => {
+    const make = () => partitionSupervisor('p', parts as never)
+    expect(make).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG',
+        details: expect.objectContaining({ path: 'p.partitions' }),
+      }),
+    )
+  })
 })

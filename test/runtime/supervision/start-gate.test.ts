@@ -12,6 +12,7 @@ import {
   type Name,
   name,
   restartChild,
+  startChild,
   startDynamicChild,
   startSupervisor,
   stopProcess,
@@ -132,6 +133,42 @@ describe('a child that ended behind a closed gate', () => {
     await settle()
     expect(await statusOf(root, 'a')).toBe('restarting')
     expect(await terminateChild(root, 'a')).toEqual({ ok: true })
+  })
+})
+
+describe('a start that was asked for behind a closed gate', () => {
+  const asked = async () => {
+    const stage = world()
+    const { system, gate, child } = stage
+    const options = { strategy: 'one_for_one', startGate: gate } as const
+    const root = await startSupervisor(system, supervisor('root', options, [child('a')]))
+    await terminateChild(root, 'a')
+    stage.close()
+    const answers: unknown[] = []
+    for (const answer of [restartChild(root, 'a'), startChild(root, child('b'))])
+      void answer.then((result) => answers.push(result.ok))
+    await stage.settle()
+    return { ...stage, root, answers }
+  }
+
+  test('waits on when the gate is closed again', async () => {
+    const { open, close, settle, answers, isUp } = await asked()
+    open()
+    close()
+    await settle()
+    expect([answers, isUp('a'), isUp('b')]).toEqual([[], false, false])
+    open()
+    await settle()
+    expect([answers, isUp('a'), isUp('b')]).toEqual([[true, true], true, true])
+  })
+
+  test('is decided when the gate opens: a child that runs by then runs once', async () => {
+    const { root, open, settle, answers, started, child } = await asked()
+    const twice = outcome(startChild(root, child('b')))
+    await settle()
+    open()
+    expect(await twice).toMatchObject({ value: { ok: false, reason: ['already_started', {}] } })
+    expect([answers, started.filter((id) => id === 'b')]).toEqual([[true, true], ['b']])
   })
 })
 

@@ -15,6 +15,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/runtime/index.ts'
+import { addressOf } from '../../../src/runtime/words/address.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import { type Messages, telling } from './telling-children.ts'
 
@@ -64,6 +65,36 @@ test('startOrGet gives the process that has the name, and without a name starts 
   const pids = [one.pid]
   for (let start = 0; start < 2; start++) pids.push((await startOrGet(crew, free, undefined)).pid)
   expect(new Set(pids).size).toBe(3)
+})
+
+test('startOrGet gives the process that has the name also where no more may start', async () => {
+  const { system } = testSystem()
+  const crew = await startDynamicSupervisor(system, { maxChildren: 1 })
+  const named = name<Messages>('a')
+  const child = worker('a', telling([]), 'a', { name: named })
+  const one = await startOrGet(crew, child, named)
+
+  expect((await startOrGet(crew, child, named)).pid).toBe(one.pid)
+  await expect(startOrGet(crew, child, undefined)).rejects.toMatchObject({
+    code: 'EXITED',
+    details: { reason: 'max_children' },
+  })
+})
+
+test('a process that startOrGet finds or starts through a bound ref has the same sender', async () => {
+  const { system } = testSystem()
+  const crew = await startDynamicSupervisor(system)
+  const named = name<Messages>('a')
+  const child = worker('a', telling([]), 'a', { name: named })
+  const seen: unknown[] = []
+  const client = system.spawn(async (context) => {
+    for (const _ of ['starts', 'finds'])
+      seen.push(addressOf(await startOrGet(context.to(crew), child, named)).sender)
+    seen.push(addressOf(await startOrGet(crew, child, named)).sender)
+  })
+  await new Promise((resolve) => system.monitor(client, resolve))
+  const { process } = addressOf(client)
+  expect(seen).toEqual([process, process, undefined])
 })
 
 test.each<[string, (system: System) => Promise<Ref<never>>]>([
