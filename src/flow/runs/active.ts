@@ -84,10 +84,10 @@ export class Active implements Asked {
   }
 
   #ends(reason: unknown): void {
-    if (this.isOver) return
     this.isOver = true
-    for (const act of this.#onOver ?? []) act(reason)
+    const acts = this.#onOver ?? []
     this.#onOver = undefined
+    for (const act of acts) act(reason)
   }
 }
 

@@ -128,7 +128,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   /** A time counts from the moment in which the operation begins. */
   #timeOf(time: Duration | { readonly at: number }, path: string): () => number {
-    if (typeof time === 'object' && time !== null) {
+    if (typeof time === 'object') {
       const { at } = timeAt(time, argument(path))
       return () => at
     }
@@ -202,7 +202,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
           resolve([...ends].map((end) => end ?? { ok: false, error: this.#host.cancelled }))
         }
         const begin = (): void => {
-          while (begun < length && begun - ended < atOnce && !isDone) run(begun++)
+          while (begun < length && begun - ended < atOnce) run(begun++)
         }
         const run = (at: number): void => {
           const ctx = new RunCtx(this.#host, scope.branch(`${at}/`))
@@ -217,12 +217,12 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
           ends[at] = end
           ended++
           if (end.ok) succeeded++
-          else if (onFailure === 'fail') reject(end.error)
           const fails = !end.ok && onFailure === 'fail'
+          if (fails) reject(end.error)
           if (fails || succeeded >= needed || ended === length) finish()
           else begin()
         }
-        if (length === 0 || needed === 0) finish()
+        if (needed === 0) finish()
         else begin()
       })
     })
@@ -244,8 +244,8 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   uuid(): string {
     const bytes = this.#drawn()
-    bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
-    bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+    bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x40, 6)
+    bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
     return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.*)$/, '$1-$2-$3-$4-$5')
   }
 

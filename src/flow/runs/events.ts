@@ -37,14 +37,13 @@ declare module '../../runtime/words/app-context.ts' {
   interface SystemEvents extends FlowEvents {}
 }
 
-/** Emits an event of a run, if it has a listener. */
+/** Emits an event of a run. */
 export const tellFlow = <K extends keyof FlowEvents>(
   { type, id, life }: { type: string; id: string; life: { readonly system: System } },
   event: K,
   facts: Omit<Parameters<FlowEvents[K]>[0], keyof RunFacts>,
 ): void => {
-  const { events } = life.system
-  if (events.listenerCount(event) === 0) return
+  const { events, clock } = life.system
   const emit = events.emit.bind(events) as (name: string, told: object) => boolean
-  emit(event, { type, id, at: life.system.clock.now(), ...facts })
+  emit(event, { type, id, at: clock.now(), ...facts })
 }

@@ -39,7 +39,6 @@ type State = {
   readonly workflows: readonly Workflow[]
   /** Of each run the failures in a row, until it has been quiet for long. */
   readonly failures: Map<string, { count: number; at: number }>
-  readonly left: () => void
 }
 
 /** The health of workflows, in `app.health().parts.flow`. */
@@ -92,14 +91,13 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
     const events = context.system.events as never as Bus
     events.on('entity.ended', listener)
     const { reports } = (context.app as AppContext)[durableActors].entities
-    const left = (): void => {
+    reports.set('flow', () => flowHealth(context as never, workflows))
+    context.system.monitor(context.self, () => {
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
-    }
-    reports.set('flow', () => flowHealth(context as never, workflows))
-    context.system.monitor(context.self, left)
+    })
     context.castAfter(cleanEveryMs, 'clean')
-    return ok({ workflows, failures: new Map(), left }, { continue: ['wakeAll'] })
+    return ok({ workflows, failures: new Map() }, { continue: ['wakeAll'] })
   },
   continues: {
     wakeAll: async (state, _, context) => {
@@ -134,7 +132,6 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
       return noReply(state)
     },
   },
-  terminate: ({ left }) => left(),
 }
 
 type Bus = {
@@ -182,9 +179,7 @@ const clean = async (context: AnyContext, { name, options }: Workflow): Promise<
   const runs = runsOf(context, name)
   let isDone = true
   for (const status of ['completed', 'failed', 'cancelled'] as const) {
-    const until = context.now() - options.keep[status]
-    if (until <= 0) continue
-    const where = { at: statusBetween(status, 0, until) }
+    const where = { at: statusBetween(status, 0, context.now() - options.keep[status]) }
     let cursor: string | undefined
     let removed = 0
     do {

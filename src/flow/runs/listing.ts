@@ -202,10 +202,9 @@ export const waitingOf = (
   type: Pick<Workflow, 'name' | 'sort'>,
   id: string,
 ): (EnteringRun & { readonly queue: string }) | undefined => {
-  const state = runsOf(app, type).state(id)
-  const { kind, name: queue } = (state?.status === 'waiting' && state.waitsFor) || {}
-  if (!state || kind !== 'queue' || queue === undefined) return undefined
-  return { queue, run: `${type.name}/${id}`, key: state.queueKey, priority: state.priority }
+  const { status, waitsFor, queueKey: key, priority } = runsOf(app, type).state(id) ?? {}
+  if (status !== 'waiting' || waitsFor?.kind !== 'queue') return undefined
+  return { queue: waitsFor.name as string, run: `${type.name}/${id}`, key, priority }
 }
 
 /** The value of a row of a run. One that cannot be read is the reason for that. */
@@ -293,9 +292,11 @@ export const countsOf = async (
 
 /** The bounds of the index by which runs are found that got a status in this time. */
 export const statusBetween = (status: RunStatus, since: number, until: number) => ({
-  gte: `${status}/${padded(Math.max(0, Math.ceil(since)))}`,
-  lt: Number.isFinite(until) ? `${status}/${padded(Math.ceil(until))}` : `${status}0`,
+  gte: `${status}/${timeText(since)}`,
+  lt: Number.isFinite(until) ? `${status}/${timeText(until)}` : `${status}0`,
 })
+
+const timeText = (ms: number): string => padded(Math.max(0, Math.ceil(ms)))
 
 type Found = { readonly id: string; readonly state: RunState }
 type Wanted = {

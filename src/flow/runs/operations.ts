@@ -69,16 +69,17 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
 }
 
 const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<void> => {
-  const { policy, repeat, onFailed } = step
+  const { policy, repeat } = step
+  const fails = (error: KeptError, change: Partial<Operation> = {}): void | Promise<void> =>
+    step.onFailed
+      ? step.onFailed(error)
+      : carrier.record(active, { ...change, outcome: { kind: 'error', error } })
   const { clock } = carrier.life.system
   const isOnce = repeat === 'once'
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
   const { failure, tries: made = 0 } = active.recorded ?? {}
   // The program in which it failed may have had more tries.
-  if (failure && made >= (isOnce ? 1 : policy.max)) {
-    if (onFailed) return onFailed(failure)
-    return carrier.record(active, { outcome: { kind: 'error', error: failure } })
-  }
+  if (failure && made >= (isOnce ? 1 : policy.max)) return fails(failure)
   for (;;) {
     const { tries = 0, dueAt: beginsAt = 0 } = active.recorded ?? {}
     if (!(await timeOf(carrier, active, beginsAt)) || carrier.isClosing || carrier.isStopped) return
@@ -95,8 +96,7 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     if (dueAt !== undefined) {
       await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt })
       if (!active.isOver && active.recorded) carrier.present.failing.failed(active.recorded)
-    } else if (onFailed) onFailed(outcome.error)
-    else await carrier.record(active, { tries: attempt, outcome })
+    } else await fails(outcome.error, { tries: attempt })
     const failed = { key: active.key, tries: attempt, retryAt: dueAt, error: outcome.error }
     tellFlow(carrier, 'flow.failed', failed)
     if (dueAt === undefined) return

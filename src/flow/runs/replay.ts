@@ -138,7 +138,6 @@ export class Replay<A extends Asked = Asked> {
    * outcome was taken back, at its place.
    */
   starting(): readonly A[] {
-    if (this.#held.length === 0) return []
     // Timers that a crash made late fire in their order.
     if (this.isComplete)
       return this.#held.splice(0).sort((left, right) => dueAt(left) - dueAt(right))

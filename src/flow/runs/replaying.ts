@@ -58,8 +58,7 @@ const readRun = async (life: EndingLife, reads: () => void): Promise<LoadedRun> 
 
 const withValue = (recorded: Recorded, value: unknown): Recorded => {
   const { outcome } = recorded
-  if (outcome?.kind !== 'ok' || outcome.value === value) return recorded
-  return { ...recorded, outcome: { ...outcome, value } }
+  return outcome?.kind === 'ok' ? { ...recorded, outcome: { ...outcome, value } } : recorded
 }
 
 /** Removes the records of earlier bodies. */

@@ -8,8 +8,7 @@ import type { Outcome } from './record.ts'
  * replay. @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored
  */
 export const copied = <T>(value: T): T => {
-  if (value === undefined || value === null) return value
-  if (typeof value === 'number' || typeof value === 'boolean') return value
+  if (value === undefined) return value
   return decodeValue(encodeValue(value)) as T
 }
 
@@ -19,8 +18,6 @@ const longBytes = 16 * 1024
 /** The outcome with this value, as `copied`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const outcomeOf = (value: unknown): Outcome => {
   if (value === undefined) return { kind: 'ok' }
-  if (value === null || typeof value === 'number' || typeof value === 'boolean')
-    return { kind: 'ok', value }
   const stored = encodeValue(value)
   const outcome = { kind: 'ok', value: decodeValue(stored) } as const
   return stored.bytes.length > longBytes ? { ...outcome, isApart: true } : outcome
