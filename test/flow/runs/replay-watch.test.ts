@@ -1,0 +1,112 @@
+/** The watch of a replay: it gives up when the body asks for nothing more for so long, and never while something goes on. */
+import { expect, test } from 'vitest'
+import { watchReplay } from '../../../src/flow/runs/replaying.ts'
+import type { EndingLife } from '../../../src/flow/runs/run-end.ts'
+
+/** A life whose replay misses `b`, on a clock that goes as the test says. */
+const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = ['b']) => {
+  let now = 0
+  let due: { readonly at: number; readonly act: () => void } | undefined
+  const clock = {
+    monotonic: () => now,
+    after: (ms: number, act: () => void) => {
+      due = { at: now + ms, act }
+    },
+  }
+  const replay = {
+    ...{ isComplete: false, progress: 1 },
+    missing: () => missing,
+    inFlight: asked.map((key) => ({ key })),
+  }
+  const diverged: { code: string; message: string; details: unknown }[] = []
+  const life = {
+    ...{ replay, isStopped: false, isBodyOver: false, working: 0 },
+    life: { system: { clock } },
+    diverges: (error: never) => diverged.push(error),
+  }
+  let isOver = false
+  void watchReplay(life as unknown as EndingLife).then(() => {
+    isOver = true
+  })
+  /** So many looks, each `lateMs` late. */
+  const looks = async (count: number, lateMs = 0): Promise<void> => {
+    for (let at = 0; at < count && due; at++) {
+      now = due.at + lateMs
+      const { act } = due
+      due = undefined
+      act()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  return { life, replay, diverged, looks, isOver: () => isOver, now: () => now }
+}
+
+test('a body that asks for nothing of its record for 5 s has diverged', async () => {
+  const { looks, diverged, isOver, now } = watched()
+  // The first look only sees where the body is.
+  await looks(10)
+  expect([diverged, isOver()]).toEqual([[], false])
+  await looks(1)
+  expect([now(), isOver()]).toEqual([5_500, true])
+  expect(diverged).toMatchObject([
+    {
+      ...{ code: 'DIVERGED', message: 'the body waits for a, and never asks for b' },
+      details: { asked: ['a'], missing: ['b'] },
+    },
+  ])
+})
+
+test('its error names the first ten keys of each, and says where there is none', async () => {
+  const keys = Array.from({ length: 12 }, (_, at) => `k${at}`)
+  const { looks, diverged } = watched([], keys)
+  await looks(11)
+  expect(diverged[0]?.message).toBe(
+    `the body waits for nothing, and never asks for ${keys.slice(0, 10).join(', ')}`,
+  )
+  expect(diverged[0]?.details).toEqual({ asked: [], missing: keys })
+})
+
+test.each([
+  ['progress of the replay', (w: ReturnType<typeof watched>) => void w.replay.progress++],
+  [
+    'an operation that works',
+    (w: ReturnType<typeof watched>) => {
+      w.life.working = 1
+    },
+  ],
+])('the 5 s begin anew with %s', async (_, disturb) => {
+  const w = watched()
+  await w.looks(10)
+  disturb(w)
+  await w.looks(1)
+  w.life.working = 0
+  await w.looks(9)
+  expect(w.diverged).toEqual([])
+  await w.looks(1)
+  expect(w.diverged).toHaveLength(1)
+})
+
+test('a look that comes late says nothing: the loop was busy', async () => {
+  const w = watched()
+  await w.looks(6)
+  await w.looks(20, 501)
+  expect(w.diverged).toEqual([])
+  await w.looks(4, 500)
+  expect(w.diverged).toEqual([])
+  await w.looks(1, 500)
+  expect(w.diverged).toHaveLength(1)
+})
+
+test.each(['isStopped', 'isBodyOver', 'isComplete'] as const)(
+  'a watch ends with its life or its replay: %s',
+  async (end) => {
+    for (const looks of [3, 10]) {
+      const w = watched()
+      await w.looks(looks)
+      if (end === 'isComplete') w.replay.isComplete = true
+      else w.life[end] = true
+      await w.looks(20)
+      expect([w.diverged, w.isOver(), w.now()]).toEqual([[], true, 500 * (looks + 1)])
+    }
+  },
+)

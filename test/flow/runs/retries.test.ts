@@ -1,0 +1,98 @@
+/** Retries of whole runs: which operation begins again, when the next try comes, and what is kept over it. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+const once = { retry: { max: 1 } }
+
+describe('a retry by an operator', () => {
+  /** A run of three steps, of which the body throws what it says; then it is retried, and completes. */
+  const retried = async (thrown: (failures: readonly unknown[]) => unknown) => {
+    const log: string[] = []
+    let isAway = true
+    const three = workflow('three', async (ctx: Ctx) => {
+      const failures: unknown[] = []
+      for (const key of ['a', 'b', 'c'])
+        await ctx
+          .step(
+            key,
+            () => {
+              log.push(key)
+              if (isAway) throw new Error(key)
+            },
+            once,
+          )
+          .catch((error) => failures.push(error))
+      await ctx.step('d', () => void log.push('d'))
+      if (failures.length > 0 && isAway) throw thrown(failures)
+      return failures.length
+    })
+    const w = await flowWorld([three])
+    const run = await w.during(w.flow.start(three, undefined, { id: '1' }))
+    await w.during(codeOf(run.result()))
+    expect(log.splice(0)).toEqual(['a', 'b', 'c', 'd'])
+    isAway = false
+    await w.during(w.flow.retry(three, '1'))
+    return { left: await w.during(run.result()), log }
+  }
+
+  test('begins the operation again whose error the body threw, and no other', async () => {
+    expect(await retried((failures) => failures[1])).toEqual({ left: 2, log: ['b'] })
+    expect(await retried((failures) => failures[0])).toEqual({ left: 2, log: ['a'] })
+  })
+
+  test('of a body that threw an error of its own, or nothing, keeps what came before a success', async () => {
+    expect(await retried(() => new Error('own'))).toEqual({ left: 3, log: [] })
+    expect(await retried(() => undefined)).toEqual({ left: 3, log: [] })
+  })
+})
+
+describe('a run with tries', () => {
+  /** When its tries begin, in ms after its start, and the number of each. */
+  const tried = async (retry: object, fail: (attempt: number) => unknown) => {
+    const begun: number[] = []
+    const whole = workflow(
+      'whole',
+      (ctx: Ctx) =>
+        ctx.step(
+          'work',
+          () => {
+            begun.push(w.s.clock.now() - startedAt)
+            throw fail(begun.length)
+          },
+          once,
+        ),
+      { retry },
+    )
+    const w = await flowWorld([whole])
+    const startedAt = w.s.clock.now()
+    const run = await w.during(w.flow.start(whole, undefined, { id: '1' }))
+    const rows = async () => {
+      await w.s.advance(1_000)
+      const { status, attempt } = w.flow.get(whole, '1') ?? {}
+      return [status, attempt]
+    }
+    const between = await rows()
+    await w.during(codeOf(run.result({ timeoutMs: 3_000_000 })))
+    return { begun, between, w, whole, run }
+  }
+
+  test('waits between them as its policy says, and is tried so often', async () => {
+    const retry = { max: 3, baseMs: 10_000, factor: 3, jitter: 0 }
+    const { begun, between, w, whole } = await tried(retry, () => new Error('no'))
+    expect(between).toEqual(['waiting', 2])
+    expect(begun.map((ms) => Math.round(ms / 1_000))).toEqual([0, 10, 40])
+    expect(w.flow.get(whole, '1')).toMatchObject({ status: 'failed', attempt: 3 })
+
+    await w.during(w.flow.retry(whole, '1'))
+    await w.s.advance(200_000)
+    expect([begun.length, w.flow.get(whole, '1')?.attempt]).toEqual([6, 3])
+  })
+
+  test('has no further one after an error of `unless`', async () => {
+    const retry = { max: 3, baseMs: 1_000, unless: (error: Error) => error.message === 'final' }
+    const { begun } = await tried(retry, (attempt) => new Error(attempt === 2 ? 'final' : 'no'))
+    expect(begun).toHaveLength(2)
+  })
+})
