@@ -1,0 +1,135 @@
+/** Trouble around a run: a full disk, a process that does not answer, a child that cannot begin. It goes on after each. */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, type FlowEvents, workflow } from '../../../src/flow/index.ts'
+import { telemetry } from '../../../src/index.ts'
+import { suspend } from '../../../src/runtime/index.ts'
+import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+type World = Awaited<ReturnType<typeof flowWorld>>
+
+const processOf = ({ s }: World, run: string): never =>
+  s.app.entities.holder(`$flow-${run}`)?.address as never
+
+test('a run waits while the disk is full, runs no step twice for it, and goes on with the space', async () => {
+  const log: string[] = []
+  const steps = workflow('steps', async (ctx: Ctx<{ go: undefined }>) => {
+    await ctx.step('a', async () => {
+      log.push('a')
+      await new Promise<void>((resolve) => void w.s.clock.after(10_000, resolve))
+      return 'x'.repeat(2_000)
+    })
+    await ctx.step('b', () => void log.push('b'))
+    return ctx.now()
+  })
+  const w = await flowWorld([steps])
+  await w.during(w.flow.start(steps, undefined, { id: '1' }))
+  await w.s.advance(1_000)
+  await fillDisk(w.s)
+  await w.s.advance(600_000)
+  expect([log, w.status(steps, '1')]).toEqual([['a'], 'running'])
+  freeDisk(w.s)
+  await w.s.advance(61_000)
+  expect([log, w.status(steps, '1')]).toEqual([['a', 'b'], 'completed'])
+})
+
+test('a run leaves memory with its end, and when it comes to rest', async () => {
+  const ends: string[] = []
+  const naps = workflow('naps', async (ctx: Ctx, ms: number) => {
+    if (ms > 0) await ctx.sleep('nap', ms)
+  })
+  const w = await flowWorld([naps])
+  w.s.system.events.on(
+    'entity.ended' as never,
+    (({ entity }: { entity: string }) => void ends.push(entity)) as never,
+  )
+  await w.during(w.flow.start(naps, 0, { id: 'ends' }))
+  await w.s.advance(100)
+  expect(ends).toEqual(['$flow-naps/ends'])
+  await w.during(w.flow.start(naps, 3_600_000, { id: 'rests' }))
+  await w.s.advance(2_200)
+  expect(ends).toEqual(['$flow-naps/ends', '$flow-naps/rests'])
+  // It stays out of memory until its timer.
+  await w.s.advance(3_500_000)
+  expect(ends).toHaveLength(2)
+  await w.s.advance(200_000)
+  expect([ends.length, w.status(naps, 'rests')]).toEqual([3, 'completed'])
+})
+
+describe('a child', () => {
+  const child = workflow('child', async (ctx: Ctx<{ go: number }>, n: number) => {
+    await ctx.step('begin', () => n)
+    return ctx.waitFor('go')
+  })
+  const parent = workflow('parent', (ctx: Ctx, n: number) =>
+    ctx.child('one', child, n, { id: 'c' }),
+  )
+
+  test('that does not answer is asked again, until it does, and begins once', async () => {
+    const w = await flowWorld([child, parent])
+    // It runs for another caller: the same input, without a parent.
+    const started: string[] = []
+    telemetry<FlowEvents>(w.s.system).on('flow.started', ({ type }) => void started.push(type))
+    // A run of this id that does not exist yet is held: its process answers nobody.
+    void codeOf(w.flow.handle(child, 'c').cancel())
+    await w.s.advance(10)
+    await w.during(suspend(processOf(w, 'child/c')))
+    const run = await w.during(w.flow.start(parent, 7, { id: 'p' }))
+    await w.s.advance(20_000)
+    expect([started, w.status(parent, 'p')]).toEqual([['parent'], 'running'])
+    w.s.system.kill(processOf(w, 'child/c'))
+    await w.s.advance(60_000)
+    expect(started).toEqual(['parent', 'child'])
+    await w.during(w.flow.handle(child, 'c').signal('go', 3))
+    expect(await w.during(run.result())).toBe(3)
+  })
+
+  test('that does not answer holds up no cancel of its parent, and never begins', async () => {
+    const w = await flowWorld([child, parent])
+    void codeOf(w.flow.handle(child, 'c').cancel())
+    await w.s.advance(10)
+    await w.during(suspend(processOf(w, 'child/c')))
+    const run = await w.during(w.flow.start(parent, 7, { id: 'p' }))
+    await w.s.advance(20_000)
+    await w.during(run.cancel())
+    await w.s.advance(20_000)
+    expect(w.status(parent, 'p')).toBe('cancelling')
+    w.s.system.kill(processOf(w, 'child/c'))
+    await w.s.advance(120_000)
+    expect(w.status(parent, 'p')).toBe('cancelled')
+    expect([undefined, 'cancelled']).toContain(w.status(child, 'c'))
+  })
+
+  test('whose id has begun otherwise gives its parent CONFLICT, and is left alone', async () => {
+    const w = await flowWorld([child, parent])
+    await w.during(w.flow.start(child, 1, { id: 'c' }))
+    await w.s.advance(10_000)
+    const run = await w.during(w.flow.start(parent, 2, { id: 'p' }))
+    const end = await w.during(run.result().catch((error) => error.cause))
+    expect(end).toMatchObject({ code: 'CONFLICT' })
+    await w.s.advance(10_000)
+    expect(w.status(child, 'c')).toBe('waiting')
+  })
+
+  test('that is cancelled gives its parent CANCELLED with the reason', async () => {
+    const w = await flowWorld([child, parent])
+    const run = await w.during(w.flow.start(parent, 2, { id: 'p' }))
+    await w.s.advance(10_000)
+    await w.during(w.flow.handle(child, 'c').cancel({ reason: 'rain' }))
+    const end = await w.during(run.result().catch((error) => error.cause))
+    expect(end).toMatchObject({ code: 'CANCELLED', message: 'rain' })
+    expect(w.status(parent, 'p')).toBe('failed')
+  })
+
+  test('waits with its parent over a close, and both go on', async () => {
+    const w = await flowWorld([child, parent])
+    await w.during(w.flow.start(parent, 2, { id: 'p' }))
+    await w.s.advance(10)
+    await w.s.close()
+    await w.s.start()
+    await w.s.advance(10_000)
+    await w.during(w.flow.handle(child, 'c').signal('go', 4))
+    expect(await w.during(w.flow.handle(parent, 'p').result())).toBe(4)
+  })
+})
