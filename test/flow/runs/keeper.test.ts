@@ -1,6 +1,6 @@
 /** The keeper of runs: it wakes those whose process has failed, removes those whose time is over, and shows those that are blocked. */
 import { expect, test } from 'vitest'
-import { type Ctx, type FlowHealth, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, type FlowHealth, queue, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 
 const hours = 3_600_000
@@ -31,9 +31,76 @@ test('a run whose process fails is woken, after a longer pause each time, until 
     expect(within(found, max), `${found} of ${max}`).toBe(true)
   }
   await w.s.advance(200_000)
+  const last = w.s.clock.monotonic()
   expect(within(await pause(), 60_000)).toBe(true)
-  await w.s.advance(301_000)
+  // It counts from failure to failure: five minutes are quiet, less is not.
+  await w.s.advance(last + 299_990 - w.s.clock.monotonic())
+  const next = w.s.clock.monotonic()
+  expect(within(await pause(), 60_000)).toBe(true)
+  await w.s.advance(next + 300_000 - w.s.clock.monotonic())
   expect(within(await pause(), 1_000)).toBe(true)
+})
+
+test('the keeper wakes no run for the end of another process, and none for an end in order', async () => {
+  const ends: string[] = []
+  const naps = workflow('naps', (ctx: Ctx) => ctx.sleep('nap', '12h'))
+  const mails = queue('mails', () => undefined)
+  const w = await flowWorld([naps], { queues: [mails] })
+  w.s.system.events.on(
+    'entity.ended' as never,
+    (({ entity }: { entity: string }) => void ends.push(entity)) as never,
+  )
+  await w.during(w.flow.start(naps, undefined, { id: '1' }))
+  await w.s.advance(10_000)
+  w.s.system.kill(w.s.app.entities.holder('$queue-mails/queue')?.address as never)
+  // The keeper looks for runs to remove meanwhile.
+  await w.s.advance(5 * hours)
+  expect(ends).toEqual(['$flow-naps/1', '$queue-mails/queue'])
+})
+
+test('a keeper that is killed begins anew: it is one listener, wakes runs and reports as before', async () => {
+  const begun: number[] = []
+  const hangs = workflow('hangs', (ctx: Ctx) =>
+    ctx.step('call', () => {
+      begun.push(w.s.clock.monotonic())
+      return new Promise<void>(() => undefined)
+    }),
+  )
+  const w = await flowWorld([hangs])
+  await w.during(w.flow.start(hangs, undefined, { id: '1' }))
+  await w.s.advance(1_000)
+  const { events } = w.s.system
+  const listeners = () => events.listenerCount('entity.ended' as never)
+  const before = listeners()
+  const keeper = w.s.system.processes().find(({ label }) => label === 'keeper of runs')
+  w.s.system.kill(keeper?.ref as never)
+  await w.s.advance(1_000)
+  expect(listeners()).toBe(before)
+  expect(w.s.app.health().parts.flow).toEqual({ blocked: { count: 0, first: [] } })
+  w.s.system.kill(w.s.app.entities.holder('$flow-hangs/1')?.address as never)
+  await w.s.advance(2_000)
+  expect(begun).toHaveLength(2)
+  await w.s.close()
+  expect(listeners()).toBe(before - 1)
+})
+
+test('more runs than one pass removes are removed soon after it, of each workflow', async () => {
+  const keep = { completed: '1h' } as const
+  const many = workflow('many', async () => undefined, { keep })
+  const few = workflow('few', async () => undefined, { keep })
+  const kept = workflow('kept', async () => undefined, { keep: { completed: '100000d' } })
+  const w = await flowWorld([many, few, kept])
+  const ids = Array.from({ length: 1_010 }, (_, at) => `${at}`)
+  await w.during(Promise.all(ids.map((id) => w.flow.start(many, undefined, { id }))))
+  for (const type of [few, kept]) await w.during(w.flow.start(type, undefined, { id: '1' }))
+  const left = () =>
+    Promise.all([many, few, kept].map(async (type) => (await w.flow.counts(type)).completed ?? 0))
+  await w.s.advance(2 * hours - 5_000)
+  expect(await w.during(left())).toEqual([1_010, 1, 1])
+  await w.s.advance(5_500)
+  expect(await w.during(left())).toEqual([10, 0, 1])
+  await w.s.advance(2_000)
+  expect(await w.during(left())).toEqual([0, 0, 1])
 })
 
 test('a run is removed in the hour after its time, each status after its own', async () => {
