@@ -219,9 +219,8 @@ const valueAt = (runs: Runs, id: string, key: string): unknown => {
 /** The changes of runs from now on, or from a position on. It listens when it returns. */
 export const watchOf = (app: App, options: WatchFilter): AsyncIterableIterator<RunChange> => {
   const { type, from, signal, ...filter } = watchOptions(options, argument('', 'a watch'))
-  const begin = { ...(from !== undefined && { from }), ...(signal && { signal }) }
-  const turns = runsOf(app, type).watch(begin)
-  const wanted = Object.entries(filter).filter(([, value]) => value !== undefined)
+  const turns = runsOf(app, type).watch({ from, signal } as WatchBegin)
+  const wanted = Object.entries(filter)
   const next = async (): Promise<IteratorResult<RunChange, undefined>> => {
     for (;;) {
       const turn = await turns.next()

@@ -150,44 +150,56 @@ const closingOf = (
     const [placed, next] = life.placing(state, context)
     return [{ next: 'place', placed }, next]
   }
+  if (cancel) {
+    if (mustUndo) return [{ next: 'undo' }, state]
+    const { reason: message } = cancel
+    const error = { name: 'KeelsonError', code: 'CANCELLED', message }
+    return lastOf(life, state, context, { status: 'cancelled', error })
+  }
+  if (body.status === 'failed') return failingOf(life, state, context, body, mustUndo)
+  return lastOf(life, state, context, body)
+}
+
+/** The turn after a body that has failed: its next lap, the next try of the run, undos, the end. */
+const failingOf = (
+  life: EndingLife,
+  state: RunState,
+  context: RunContext,
+  body: Extract<BodyEnd, { status: 'failed' }>,
+  mustUndo: boolean,
+): Turned<Closing> => {
   const { retry, version } = life.workflow.options
-  if (!cancel && body.status === 'failed' && body.again)
-    return [{ next: 'again' }, beginningAgain(state, context, body.again[0], version)]
-  const end = endOfRun(state, body)
-  if (end.status === 'failed') {
-    const failing = failedBy(life, state, body)
-    const policy = policyOf({ max: 1 }, retry)
-    const error = body.status === 'failed' ? body.error : undefined
-    const inMs = pauseAfter(policy, state.attempt, error, life.life.system.clock)
-    if (inMs !== undefined) {
-      context.setAlarm('timer', { inMs })
-      const next = { ...reopening(failing, context), attempt: state.attempt + 1 }
-      return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
-    }
-    if (mustUndo)
-      return [{ next: 'undo' }, { ...withStatus(failing, 'undoing', context), error: end.error }]
-  } else if (end.status === 'cancelled' && mustUndo) return [{ next: 'undo' }, state]
+  if (body.again) return [{ next: 'again' }, beginningAgain(state, context, body.again[0], version)]
+  const failing = failedBy(life, state, body.error)
+  const policy = policyOf({ max: 1 }, retry)
+  const inMs = pauseAfter(policy, state.attempt, body.error, life.life.system.clock)
+  if (inMs !== undefined) {
+    context.setAlarm('timer', { inMs })
+    const next = { ...reopening(failing, context), attempt: state.attempt + 1 }
+    return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
+  }
+  const error = state.error ?? keptError(body.error)
+  if (mustUndo) return [{ next: 'undo' }, { ...withStatus(failing, 'undoing', context), error }]
+  return lastOf(life, failing, context, { status: 'failed', error })
+}
+
+/** The last turn of a run: those that wait for its end get it. */
+const lastOf = (
+  life: EndingLife,
+  state: RunState,
+  context: RunContext,
+  end: RunEnd,
+): Turned<Closing> => {
   for (const from of life.present.waiting) from.reply(end)
   context.cancelAlarm('deadline')
   if (state.parent) context.addContinue('tellParent')
-  return [{ next: 'rest', end }, ended(failedBy(life, state, body), context, end)]
-}
-
-/** How the run ends. */
-const endOfRun = ({ cancel, error }: RunState, body: BodyEnd): RunEnd => {
-  if (cancel) {
-    const { reason: message } = cancel
-    return { status: 'cancelled', error: { name: 'KeelsonError', code: 'CANCELLED', message } }
-  }
-  if (body.status === 'failed') return { status: 'failed', error: error ?? keptError(body.error) }
-  return { status: 'completed', output: body.output }
+  return [{ next: 'rest', end }, ended(state, context, end)]
 }
 
 /** The state with the operation whose error the body threw, if it is one. */
-const failedBy = ({ replay }: EndingLife, state: RunState, body: BodyEnd): RunState => {
-  if (body.status !== 'failed') return state
+const failedBy = ({ replay }: EndingLife, state: RunState, error: unknown): RunState => {
   for (const { thrown, recorded } of replay.asked.values())
-    if (thrown !== undefined && thrown === body.error && recorded)
+    if (thrown !== undefined && thrown === error && recorded)
       return { ...state, failedBy: recorded.number }
   return state
 }
