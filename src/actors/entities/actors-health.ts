@@ -79,19 +79,19 @@ function* membersOf<T>(maps: Iterable<ReadonlyMap<unknown, T>>): Generator<T> {
   for (const map of maps) yield* map.values()
 }
 
+/** A damaged row is reported by its readers. Until then nothing is shown of what is parked. */
 const parkedIn = (entities: Entities): ActorsHealth['parked'] => {
-  const first: ParkedTurn[] = []
-  let count = 0
-  for (const kind of [...entities.kinds, workerKind])
-    try {
-      count += parkedNow(entities, kind)
-      if (first.length < shownMax)
-        for (const [, parked] of parkedOf(entities, kind))
-          if (first.push(...parked) >= shownMax) break
-    } catch {
-      // A damaged row is reported by its readers.
-    }
-  return { count, first: first.slice(0, shownMax) }
+  const kinds = [...entities.kinds, workerKind]
+  try {
+    const count = kinds.reduce((sum, kind) => sum + parkedNow(entities, kind), 0)
+    return { count, first: firstOf(parkedTurns(entities, kinds)) }
+  } catch {
+    return some([])
+  }
+}
+
+function* parkedTurns(entities: Entities, kinds: readonly string[]): Generator<ParkedTurn> {
+  for (const kind of kinds) for (const [, parked] of parkedOf(entities, kind)) yield* parked
 }
 
 const blockedIn = (entities: Entities): ActorsHealth['blocked'] => {
@@ -111,10 +111,9 @@ const blockedIn = (entities: Entities): ActorsHealth['blocked'] => {
   }
 }
 
-/** The overdue alarms and steps of a shard. */
+/** The overdue alarms and steps of a shard; none of one that cannot be read. */
 export const overdueOf = (shard: ActorShard): ActorsHealth['overdue']['first'] => {
   const found: ActorsHealth['overdue']['first'][number][] = []
-  if (shard.phase.kind !== 'open') return found
   try {
     for (const [rowKey] of shard.view().rows(dueRows(shard.now() - overdueMs))) {
       const { entity, name, dueMs: at } = parseDue(rowKey)

@@ -16,12 +16,11 @@ import {
   noReply,
   ok,
   type Ref,
-  type Settled,
   send,
   type Timer,
 } from '../../runtime/index.ts'
 import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
-import { isIgnored, isSettled } from '../core/payload-check.ts'
+import { isIgnored, isText } from '../core/payload-check.ts'
 import { shardName } from '../core/shard-name.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Entities } from './entities.ts'
@@ -38,14 +37,11 @@ export type Messages = {
     slow: () => void
     /** A row is due sooner than all known ones, a kind runs again, or the shard is open again. */
     sooner: () => void
-    /** An actor has answered. */
-    asked: (result: Settled<Asked>) => void
+    /** This actor has answered, as `kind/id`. */
+    answered: (entity: string) => void
   }
   continues: { begin: () => void }
 }
-
-/** The actor that has answered. */
-type Asked = { readonly entity: string }
 
 /** A question without an answer. */
 type Question = {
@@ -127,7 +123,7 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
     casts: {},
     infos: {
       ...{ walk: isIgnored, step: isIgnored, slow: isIgnored, sooner: isIgnored },
-      asked: isSettled(isIgnored),
+      answered: isText,
     },
   },
 
@@ -151,8 +147,8 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
       walk(state, context)
       return noReply(state)
     },
-    asked: (state, result, context) => {
-      if (result.ok) answered(state, result.value, context)
+    answered: (state, entity, context) => {
+      answered(state, entity, context)
       return noReply(state)
     },
   },
@@ -181,7 +177,7 @@ const walk = (state: State, context: Own): void => {
 /** Asks the actors of the next rows, as many as there is room for. */
 const step = (state: State, context: Own): void => {
   const { shard, behind } = state
-  if (behind === undefined || !hasPlace(state, context)) return
+  if (behind === undefined) return
   if (shard.phase.kind !== 'open') {
     state.behind = undefined
     walk(state, context)
@@ -233,8 +229,7 @@ const ask = (state: State, rowKey: string, now: number, context: Own): void => {
   const ref = refOf(entities, entity, context)
   if (ref === undefined) return
   asking.set(entity, { since: context.system.clock.monotonic(), rowKey })
-  const asked = serve(ref).then((): Asked => ({ entity }))
-  context.pipe(asked, 'asked')
+  void serve(ref).then(() => send(context.self, 'answered', entity))
 }
 
 /** Asks until nothing more is due, or the actor cannot be asked. */
@@ -265,7 +260,7 @@ const refOf = (entities: Entities, entity: string, context: Own): Ref<DueMessage
 }
 
 /** An actor has answered: its place is free. A row that it did not serve is left alone. */
-const answered = (state: State, { entity }: Asked, context: Own): void => {
+const answered = (state: State, entity: string, context: Own): void => {
   const { asking, slow, later, shard } = state
   const question = asking.get(entity) ?? slow.get(entity)
   const wasFull = slow.size >= slowMax

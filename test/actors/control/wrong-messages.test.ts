@@ -10,7 +10,10 @@ type Anything = {
   infos: { [name: string]: (payload?: unknown) => void }
 }
 
-const parts = ['blob_store', 'wal_writer', 'applier', 'batcher', 'lmdb_writer', 'expirer']
+const parts = [
+  ...['blob_store', 'wal_writer', 'applier', 'batcher', 'journal', 'lmdb_writer', 'expirer'],
+  ...['alarms', 'snapshotter', 'replicator'],
+]
 const names = ['control', ...parts.map((part) => `${part}(0)`)]
 
 /** Payloads that are invalid for every message, or for all but one. */
@@ -50,7 +53,10 @@ const messages = {
     'reopen',
     'leaseDue',
   ],
-  casts: ['nope', '__proto__', 'committed', 'projected', 'enqueueProjectionOutbox', 'hurry'],
+  casts: [
+    ...['nope', '__proto__', 'committed', 'projected', 'enqueueProjectionOutbox', 'hurry'],
+    'deliver',
+  ],
   infos: [
     'nope',
     'constructor',
@@ -62,12 +68,21 @@ const messages = {
     'cooled',
     'read',
     'removed',
+    'answered',
+    'stepped',
   ],
+}
+
+/** A replica that no session opens to. */
+const noReplica = {
+  description: 'none',
+  open: () => new Promise<never>(() => undefined),
+  read: () => new Promise<never>(() => undefined),
 }
 
 describe.each(names)('%s', (actor) => {
   test('refuses unknown messages and invalid payloads, and continues', async () => {
-    const { during, app } = await started()
+    const { during, app } = await started({ replication: [{ client: noReplica }] })
     const ref: Ref<Anything> = app.system.to(name<Anything>(actor))
     const { pid } = ref
     await during(app.store.put('k', 1))

@@ -15,7 +15,8 @@ import {
 } from '../../../src/index.ts'
 import type { Simulation } from '../../../src/testing/index.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
-import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
+import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
+import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Cents = { readonly cents: number; readonly turns: number }
 type Old = {
@@ -249,6 +250,48 @@ describe('migrateAll', () => {
     expect(s.app.entities.holder(`account/${bad}`)).toBeDefined()
 
     expect(await s.during(accounts.migrateAll())).toEqual({ migrated: bad, blocked: 1 })
+  })
+
+  test('on a full disk ends with NO_SPACE, and nothing waits: the next run does it all', async () => {
+    const s = await written(10, 1)
+    const accounts = await upgraded(s, 1)
+    await fillDisk(s)
+    expect(await s.during(codeOf(accounts.migrateAll()))).toBe('NO_SPACE')
+    expect(accounts.blocked().size).toBe(0)
+    expect(s.app.health().actors.waiting.count).toBe(0)
+    freeDisk(s)
+    await s.advance(1_000)
+    expect(new Set(versionsIn(s).values())).toEqual(new Set([1]))
+
+    expect(await s.during(accounts.migrateAll())).toEqual({ migrated: 10, blocked: 0 })
+  })
+
+  test('is SHARD_DOWN if the shard goes down under it, and counts no row as blocked', async () => {
+    const s = await written(20, 1)
+    const accounts = await upgraded(s, 1)
+    failNextSync(s.disk)
+    expect(await s.during(codeOf(accounts.migrateAll()))).toBe('SHARD_DOWN')
+    expect([...accounts.blocked().keys()].filter((id) => id !== `${bad}`)).toEqual([])
+    await s.during(s.app.control.reopen(0))
+    const { blocked } = await s.during(accounts.migrateAll())
+    expect([blocked, new Set([...versionsIn(s).values()])]).toEqual([1, new Set([1, 2])])
+  })
+
+  test('lists a row that is too large in the present version in the log, and goes on', async () => {
+    const s = await written(3)
+    await s.close()
+    const migrate = (state: unknown): Euros => {
+      const { cents, turns } = state as Cents
+      return { euros: cents, turns, ...(cents === 1 && { more: 'x'.repeat(2_000_000) }) }
+    }
+    const growing = entity('account', { ...second, migrate })
+    await s.start({ app: supervisor('app', {}, [growing]), shards: 2 })
+
+    expect(await s.during(s.app.entity(growing).migrateAll())).toEqual({ migrated: 2, blocked: 1 })
+    expect(s.app.entity(growing).blocked().size).toBe(0)
+    expect(s.log.messages('warn')).toEqual([
+      expect.stringMatching(/^account\/1 cannot be migrated: /),
+    ])
   })
 
   test('ends early by its signal, and the next run does the rest', async () => {

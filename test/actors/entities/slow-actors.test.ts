@@ -1,6 +1,8 @@
 /** Alarms of actors whose handlers take long: nobody else waits for them. */
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import type { ReadView } from '../../../src/actors/core/read-view.ts'
 import { name } from '../../../src/index.ts'
+import { dueRows } from '../../../src/storage/index.ts'
 import type { Simulation } from '../../../src/testing/index.ts'
 import { startSlowAlarms } from '../../support/harm/slow-alarms.ts'
 
@@ -17,6 +19,28 @@ test('many alarms at one moment keep no place longer than their turns take', asy
   expect(times).toHaveLength(400)
   expect(Math.max(...times) - Math.min(...times)).toBeLessThan(90)
   expect(s.log.lines).toEqual([])
+})
+
+test('actors whose handlers end one by one are asked in batches: half of the places at a time', async () => {
+  const { simulation: s, handle, set, begun } = await startSlowAlarms(0, { inMs: 0, ms: 0 })
+  simulation = s
+  const count = 640
+  // None of them is slow: each keeps its place until it has answered.
+  const sets = Array.from({ length: count }, (_, at) =>
+    set(`quick${at}`, { inMs: 60_000, ms: 1 + (at % 64) }),
+  )
+  await s.during(Promise.all(sets))
+  const [shard] = s.app.shards
+  const rows = vi.spyOn(shard?.view() as ReadView, 'rows')
+
+  await s.advance(70_000)
+
+  expect(begun).toHaveLength(count)
+  expect(await s.during(handle.alarms())).toEqual([])
+  const { lt } = dueRows(0)
+  const walks = rows.mock.calls.filter(([range]) => range.lt?.startsWith(lt.slice(0, 2)))
+  expect(walks.length).toBeGreaterThan(count / 64)
+  expect(walks.length).toBeLessThan(count / 32 + 8)
 })
 
 describe('an actor whose handler is slow', () => {
