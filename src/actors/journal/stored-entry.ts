@@ -45,12 +45,12 @@ export const entriesIn = (shard: ShardCore): WatchSource<StoredEntry> => ({
     addCounting(found, shard.index, { lsn, time }, units, (key) => rows.get(key))
     return found
   },
-  ofLog: ({ frames, bytes }, end) => {
+  // The log may have frames that are not applied yet. No id says that their entries count.
+  ofLog: ({ frames, bytes }) => {
     const found: StoredEntry[] = []
     const view = shard.view()
     const rowOf = (key: string): Row | undefined => view.peek(key, shard)
     for (const { lsn, time, offset, length } of frames) {
-      if (lsn >= end) break
       // A copy, so that a payload that is kept does not keep the whole read buffer.
       const { units } = decodeFrame(Buffer.from(bytes.subarray(offset, offset + length)))
       addCounting(found, shard.index, { lsn, time }, units, rowOf)

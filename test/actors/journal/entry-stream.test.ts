@@ -66,6 +66,24 @@ describe('the entries of a journal', () => {
     expect(some).toEqual(read.filter(({ lsn }) => lsn >= from && lsn <= to))
   })
 
+  test('end at an LSN, also for one who follows, and at what is there for one who does not', async () => {
+    const { world, app } = await started()
+    await appendAll(app, world, ['a', 'b'])
+    const [first] = await world.during(all(app.journal.entries({ to: 1 })))
+    const next = (first?.lsn ?? 0) + 1
+    const idsOf = async (options: object) =>
+      (await world.during(all(app.journal.entries(options)))).map(({ id }) => id)
+    expect(await idsOf({ to: 0 })).toEqual([])
+    expect(await idsOf({ to: next, follow: true })).toEqual(await idsOf({ to: next }))
+    expect(await idsOf({ to: 1_000 })).toEqual(['a', 'b'])
+
+    const following = all(app.journal.entries({ to: 20, follow: true }))
+    for (let at = 0; at < 20; at++) await appendAll(app, world, [`c${at}`])
+    const lsns = (await world.during(following)).map(({ lsn }) => lsn)
+    expect(lsns.at(-1)).toBe(20)
+    expect(Math.max(...lsns)).toBe(20)
+  })
+
   test('are given to calls of next in the order of the calls', async () => {
     const { world, app } = await started()
     await appendAll(app, world, ['a', 'b', 'c'])

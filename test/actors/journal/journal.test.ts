@@ -146,6 +146,38 @@ describe('an append', () => {
     expect(await during(codeOf(app.journal.append(newer)))).toBe('CONFLICT')
   })
 
+  test('without options waits for room, and ends at the deadline of the instance', async () => {
+    const { during, clock, app } = await started({ deadlineMs: 500 })
+    const { token } = await during(app.control.suspend(0, { writes: true }))
+    const [late, early] = [codeOf(app.journal.append(order('a'))), app.journal.append(order('b'))]
+    await clock.advance(400)
+    const refused = app.journal.append(order('c'), { whenFull: 'refuse' })
+    expect(await during(codeOf(refused))).toBe('BUSY')
+    await during(app.control.resume(0, { token }))
+    expect([await during(late), (await during(early)).repeated]).toEqual(['ok', false])
+
+    await during(app.control.suspend(0, { writes: true }))
+    const waiting = codeOf(app.journal.append(order('d')))
+    await clock.advance(600)
+    expect(await waiting).toBe('NOT_SUBMITTED')
+  })
+
+  test('is held by its own window, and by that of no namespace', async () => {
+    const { clock, app } = await started({ batcher: { windows: { _root: 5_000 } } })
+    const done: string[] = []
+    const append = (id: string, options?: object) =>
+      void app.journal.append(order(id), options).then(() => done.push(id))
+    append('without options')
+    await clock.advance(50)
+    append('with others', { deadlineMs: 10_000 })
+    await clock.advance(50)
+    append('with its own', { windowMs: 1_000 })
+    await clock.advance(500)
+    expect(done).toEqual(['without options', 'with others'])
+    await clock.advance(1_000)
+    expect(done).toHaveLength(3)
+  })
+
   test('tells that it is only written where the instance does not sync', async () => {
     const { during, app } = await started({ wal: { enableFsync: false } })
 

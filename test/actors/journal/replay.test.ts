@@ -1,7 +1,8 @@
 /** The recovery of an application: the state that it saved, and a replay of the entries behind it. */
 import { describe, expect, test } from 'vitest'
-import type { StoredEntry } from '../../../src/actors/index.ts'
-import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
+import type { StorageEvents, StoredEntry } from '../../../src/actors/index.ts'
+import { telemetry } from '../../../src/runtime/index.ts'
+import { eventPayload, readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
@@ -119,6 +120,63 @@ describe('a replay', () => {
     applied.length = 0
     await world.during(app.journal.replay(options))
     expect(applied).toEqual([1, 2, 3, 4, 5, 6])
+  })
+})
+
+describe('entries that wait for another one', () => {
+  /** Replays numbers, each of which waits for the one below it. Returns what was handled. */
+  const replayed = async (numbers: readonly number[]) => {
+    const { world, app } = await started()
+    for (const number of numbers)
+      await world.during(app.journal.append(entry(`e${number}`, number)))
+    const applied: number[] = []
+    const asked: number[] = []
+    const numberOf = ({ command }: StoredEntry) => readEventPayload(command).value as number
+    const replaying = app.journal.replay({
+      handler: (each) => void applied.push(numberOf(each)),
+      shouldDefer: (each) => {
+        asked.push(numberOf(each))
+        return numberOf(each) !== applied.length + 1
+      },
+    })
+    const outcome = await world.during(replaying.catch((error: unknown) => error))
+    return { applied, asked, outcome }
+  }
+
+  test('go on one after another, in whatever order they came', async () => {
+    const { applied, outcome } = await replayed([5, 4, 3, 2, 1])
+    expect(applied).toEqual([1, 2, 3, 4, 5])
+    expect(outcome).toMatchObject({ entries: 5 })
+  })
+
+  test('are asked again only after an entry that was handled', async () => {
+    const { asked } = await replayed([3, 2, 5, 1])
+    expect(asked).toEqual([3, 2, 5, 1, 3, 2, 5, 3, 5, 5])
+  })
+
+  test('are counted if it does not come, and ten of them named', async () => {
+    const { applied, outcome } = await replayed(Array.from({ length: 12 }, (_, at) => at + 2))
+    expect(applied).toEqual([])
+    const deferred = Array.from({ length: 10 }, (_, at) => `e${at + 2}`)
+    expect(outcome).toMatchObject({ code: 'CONFLICT', details: { deferred, count: 12 } })
+  })
+})
+
+test('a replay that nobody requires leaves the journal as it is, and is told with its entries and its time', async () => {
+  const { world, app } = await started()
+  const told: object[] = []
+  telemetry<StorageEvents>(app.system).on('journal.replayed', (event) => told.push(event))
+  await append(app, world, 'a', 'b')
+  const handler = () => new Promise<void>((resolve) => world.clock.after(50, resolve))
+  const { lsn } = await world.during(app.journal.replay({ handler }))
+
+  expect(app.health().shards[0]?.journal.replay).toBe('optional')
+  expect(told).toMatchObject([{ shard: 0, entries: 2 }])
+  const { tookMs } = told[0] as { tookMs: number }
+  expect(tookMs).toBeGreaterThanOrEqual(100)
+  expect(tookMs).toBeLessThan(200)
+  expect(await world.during(app.journal.replay({ from: lsn + 1, handler }))).toEqual({
+    ...{ entries: 0, lsn },
   })
 })
 
@@ -244,6 +302,24 @@ describe('a saved state', () => {
       code: 'CORRUPT',
       details: { file: `${dir}/${newest}` },
     })
+  })
+
+  test('is told with its LSN and its bytes', async () => {
+    const { world, app } = await started()
+    const told: object[] = []
+    telemetry<StorageEvents>(app.system).on('journal.saved', (event) => told.push(event))
+    const lsn = await saved(app, world, 'a')
+    const { length: bytes } = eventPayload(new Map([['last', 'a']]))
+    expect(told).toMatchObject([{ shard: 0, lsn, bytes }])
+  })
+
+  test('is found by a later life before it is asked for', async () => {
+    const { world, app } = await started()
+    const lsns = [await saved(app, world, 'a'), await saved(app, world, 'b')]
+    await world.during(app.close())
+    const again = await world.start()
+    await world.clock.advance(1)
+    expect(again.health().shards[0]?.journal.states).toEqual(lsns)
   })
 
   test('is refused for an LSN that has not come, or is behind the last one', async () => {

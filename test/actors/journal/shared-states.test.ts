@@ -1,12 +1,14 @@
 /** Saved states of an application whose log is in an engine: the data folder is a cache of them. */
 import { describe, expect, test, vi } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
 import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { EngineCalls } from '../../../src/storage/shared/engine-calls.ts'
 import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
 import { encodedAppState } from '../../../src/storage/snapshots/app-state.ts'
 import { eventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { capturedLog } from '../../../src/testing/index.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { small } from '../../support/worlds/logs.ts'
 import {
@@ -208,11 +210,13 @@ describe('a state that the engine does not have whole', () => {
     for (const name of names) await damage(world, name)
     await world.during(app.close())
     world.emptyCache()
-    const next = await world.start()
-
+    const log = capturedLog()
+    const next = await world.start({ system: createSystem({ clock: world.clock, logger: log }) })
     const error = await load(world, next).catch((reason: unknown) => reason)
 
     expect(error).toMatchObject({ code: 'CORRUPT', details: { file: names[1] } })
+    // The start has looked for it too, and went on.
+    expect(log.messages('error')).toEqual([(error as Error).message])
     await world.during(next.close())
   })
 

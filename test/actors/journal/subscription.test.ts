@@ -7,7 +7,18 @@ import {
   type Subscription,
   WalWriter,
 } from '../../../src/actors/index.ts'
-import { type GenServer, type Messages, name, ok, supervisor, worker } from '../../../src/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  type GenServer,
+  type Messages,
+  name,
+  ok,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
@@ -262,6 +273,84 @@ describe('a subscription', () => {
 
     expect(got).toEqual(['a', 'b', 'c'])
     expect(healthOf(app)?.subscriptions).toMatchObject([{ name: 'audit', state: 'running' }])
+  })
+
+  test('goes on in the middle of a frame, whatever entries it has handled of it', async () => {
+    type Ordering = { calls: { order: (ids: readonly string[]) => void } }
+    const ordering: DurableServer<Ordering, number> = {
+      init: () => 0,
+      calls: {
+        order: (count, ids, context) => {
+          for (const id of ids) context.journal({ id, type: 'order' })
+          return reply(undefined, count + 1)
+        },
+      },
+    }
+    const kind = entity('ordering', ordering)
+    const world = machine()
+    const app = await world.start({ app: supervisor('app', {}, [kind]) })
+    const got: string[] = []
+    /** Takes so many entries, and ends. */
+    const take = async (count: number): Promise<void> => {
+      let left = count
+      const subscription: Subscription = app.journal.subscribe({
+        name: 'audit',
+        handler: async ({ id }) => {
+          got.push(id)
+          if (--left === 0) await subscription.end()
+        },
+      })
+      await world.clock.advance(100)
+    }
+    for (const ids of [['a', 'b', 'c'], ['d'], ['e', 'f']])
+      await world.during(call(app.entity(kind).ref('1'), 'order', ids))
+
+    for (const count of [1, 1, 2, 1, 1]) await take(count)
+
+    expect(got).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+  })
+
+  test('whose handler throws nothing stops with a reason all the same', async () => {
+    const world = machine()
+    const app = await world.start()
+    const handler = () => Promise.reject(undefined)
+    app.journal.subscribe({ name: 'weak', handler })
+    await append(app, world, 'a')
+    await world.clock.advance(50)
+
+    expect(healthOf(app)?.subscriptions).toMatchObject([
+      { name: 'weak', state: 'stopped', failure: expect.stringContaining('threw nothing') },
+    ])
+  })
+
+  test('that forgets a position that was never saved writes nothing', async () => {
+    const world = machine()
+    const app = await world.start()
+    const before = app.shards[0]?.appliedLsn
+    const subscription = app.journal.subscribe({ name: 'audit', handler: () => undefined })
+    await world.during(subscription.end({ forget: true }))
+    await world.clock.advance(50)
+    expect([app.shards[0]?.appliedLsn, healthOf(app)?.subscriptions]).toEqual([before, []])
+  })
+
+  test('saves its position when there is room, and waits for that', async () => {
+    const world = machine()
+    const app = await world.start()
+    const got: string[] = []
+    const subscribe = (on: App) =>
+      on.journal.subscribe({ name: 'audit', handler: ({ id }) => void got.push(id) })
+    await append(app, world, 'a')
+    const { token } = await world.during(app.control.suspend(0, { writes: true }))
+    subscribe(app)
+    await world.clock.advance(1_000)
+    await world.during(app.control.resume(0, { token }))
+    await world.clock.advance(100)
+    world.disk.crash()
+    app.system.stop().catch(() => undefined)
+
+    subscribe(await world.start())
+    await world.clock.advance(100)
+    expect(got).toEqual(['a'])
   })
 
   test('is not ended by options that mean nothing', async () => {
