@@ -1,13 +1,138 @@
 /** What is known of a replica, and how a snapshot goes on that was sent in part. */
-import { expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { ShardCore } from '../../../src/actors/core/shard-core.ts'
+import { Follower } from '../../../src/actors/replication/follower.ts'
 import { readableEntity } from '../../../src/actors/replication/readable-key.ts'
+import { ReplicaMarks } from '../../../src/actors/replication/replica-marks.ts'
+import type { ReplicatedShard } from '../../../src/actors/replication/replicated-shard.ts'
 import { mainRow, nothing } from '../../../src/actors/turns/memory.ts'
 import { entityRow } from '../../../src/storage/values/entity-row.ts'
 import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
 import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
 import { overwrite, options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
+
+/** A follower of two shards, whose facts the test sets. */
+const followed = () => {
+  const shardOf = (index: number) => ({
+    ...{ index, appliedLsn: 10, time: 1_000, phase: { kind: 'open' } },
+    replication: new ReplicaMarks(),
+    now() {
+      return this.time
+    },
+  })
+  const shards = [shardOf(0), shardOf(1)] as const
+  const terms = { replica: { description: 'memory' }, required: true, chunkBytes: 1 } as never
+  const identity = { instanceId: 'i', holder: 'h' }
+  const follower = new Follower(0, terms, shards as never as ReplicatedShard[], identity)
+  follower.wake = vi.fn()
+  const [one, other] = follower.shards as [(typeof follower.shards)[0], (typeof follower.shards)[0]]
+  return { follower, shard: shards[0], second: shards[1], one, other }
+}
+
+describe('how far a replica is behind', () => {
+  test('is all of the log since the start until it was asked', () => {
+    const { shard, one, follower } = followed()
+    shard.time = 1_700
+    shard.replication.grew(500)
+    expect(one.health).toMatchObject({ lsn: 0, lag: { records: 10, bytes: 500, ms: 700 } })
+    expect(follower.wake).not.toHaveBeenCalled()
+  })
+
+  test('is what it lacks of the log, since the oldest of it came', () => {
+    const { shard, one, follower } = followed()
+    one.begun(7, 300)
+    expect(follower.wake).toHaveBeenCalledTimes(1)
+    shard.time = 1_100
+    shard.appliedLsn = 12
+    shard.replication.grew(80)
+    expect(one.health).toMatchObject({ lsn: 7, lag: { records: 5, bytes: 380, ms: 100 } })
+    expect([one.lsn, shard.replication.lsn]).toEqual([7, 7])
+
+    one.sent(9, 100, 1_050)
+    expect(one.health).toMatchObject({ lsn: 9, lag: { records: 3, bytes: 280, ms: 50 } })
+    one.passed(11)
+    expect(one.health).toMatchObject({ lsn: 9, lag: { records: 1, bytes: 280, ms: 50 } })
+    expect([one.lsn, one.through, shard.replication.lsn]).toEqual([9, 11, 9])
+    one.sent(12, 250, 1_060)
+    expect(one.health).toMatchObject({ lsn: 12, lag: { records: 0, bytes: 0, ms: 0 } })
+
+    shard.time = 1_200
+    shard.appliedLsn = 13
+    shard.replication.grew(40)
+    expect(follower.wake).toHaveBeenCalledTimes(3)
+    shard.time = 1_250
+    expect(one.health.lag).toEqual({ records: 1, bytes: 40, ms: 50 })
+  })
+
+  test('is nothing for one that has all, and never less than nothing', () => {
+    const { shard, one, follower } = followed()
+    one.begun(10, 0)
+    shard.time = 2_000
+    shard.replication.grew(0)
+    expect(one.health.lag).toEqual({ records: 0, bytes: 0, ms: 0 })
+    expect(follower.wake).not.toHaveBeenCalled()
+    one.begun(9, 10)
+    shard.time = 1_500
+    one.sent(9, 20, 1_900)
+    expect(one.health.lag).toEqual({ records: 1, bytes: 0, ms: 0 })
+    one.begun(11, 0)
+    expect(one.health.lag.records).toBe(0)
+  })
+
+  test('frames that no replica gets end the wait for what is behind them', () => {
+    const { shard, one, follower } = followed()
+    one.begun(8, 60)
+    one.passed(10)
+    expect(one.health).toMatchObject({ lsn: 8, lag: { records: 0, bytes: 0, ms: 0 } })
+    shard.replication.grew(0)
+    expect(follower.wake).toHaveBeenCalledTimes(1)
+  })
+})
+
+test('a replica is refused, away, unasked, loading, behind or up to date, in this order', () => {
+  const { follower, shard, one } = followed()
+  const stateOf = () => [one.health.state, one.health.reason]
+  expect(stateOf()).toEqual(['starting', undefined])
+  one.begun(10, 0)
+  expect(stateOf()).toEqual(['starting', undefined])
+  one.claim = {} as never
+  expect(stateOf()).toEqual(['following', undefined])
+  shard.appliedLsn = 11
+  expect(stateOf()).toEqual(['catching up', undefined])
+  one.load = 'due'
+  expect(stateOf()).toEqual(['loading', undefined])
+  shard.phase = { kind: 'down' }
+  expect(stateOf()).toEqual(['starting', undefined])
+  follower.trouble = new Error('no route')
+  expect(stateOf()).toEqual(['waiting', 'Error: no route'])
+  one.refusal = { kind: 'halted', error: new Error('torn'), until: 9 }
+  expect(stateOf()).toEqual(['halted', 'Error: torn'])
+})
+
+test('a follower is tried at once if an attempt was due later, or a refusal of that shard', () => {
+  const { follower, shard, second, one, other } = followed()
+  expect(follower.tryNow(shard as never)).toBe(false)
+  one.refusal = { kind: 'fenced', error: 'x', until: 900 }
+  expect(follower.tryNow(second as never)).toBe(false)
+  expect(follower.wake).not.toHaveBeenCalled()
+  other.refusal = { kind: 'fenced', error: 'y', until: 800 }
+
+  expect(follower.tryNow(second as never)).toBe(true)
+  expect([one.refusal?.until, other.refusal]).toEqual([
+    900,
+    { kind: 'fenced', error: 'y', until: 0 },
+  ])
+  expect(follower.wake).toHaveBeenCalledTimes(1)
+
+  one.refusal = other.refusal = undefined
+  Object.assign(follower, { retryAt: 700, failures: 3 })
+  expect(follower.health(650)).toMatchObject({ failures: 3, retryInMs: 50, required: true })
+  expect(follower.health(800).retryInMs).toBe(0)
+  expect(follower.tryNow(shard as never)).toBe(true)
+  expect(follower.health(650)).toMatchObject({ failures: 0, retryInMs: undefined })
+  expect(follower.wake).toHaveBeenCalledTimes(2)
+})
 
 test('a replica that is away is behind by what it lacks, since the oldest of it', async () => {
   const { world, replica, app, log } = await following()

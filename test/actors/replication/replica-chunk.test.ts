@@ -2,9 +2,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { jsonText } from '../../../src/actors/replication/readable-key.ts'
-import { chunkLength } from '../../../src/actors/replication/replica-chunk.ts'
+import { blobsOf, chunkLength, sidesOf } from '../../../src/actors/replication/replica-chunk.ts'
 import { replicaPauses } from '../../../src/actors/replication/replicator.ts'
 import { backoffMs } from '../../../src/clock.ts'
+import { noExpiry, type Unit } from '../../../src/storage/index.ts'
+import { blobRope, storedRope } from '../../../src/storage/values/rope.ts'
 
 const frames = fc.array(
   fc.record({
@@ -43,6 +45,42 @@ test('a chunk of frames that were read in part is no longer than one of all of t
     }),
     { numRuns: 2_000 },
   )
+})
+
+test('the sides of frames are what they clear, their keys, the actors that people are shown, and their blobs', () => {
+  const ref = { size: 3, segment: 1, offset: 1, sha256: new Uint8Array(32) }
+  const blob = storedRope(blobRope(1, ref))
+  const turn = (entity: string): Unit => ({
+    ...{ kind: 'turn', entity, follows: undefined, row: undefined, rows: [] },
+    writes: [{ kind: 'put', key: 'of a turn', value: blob, expiry: noExpiry }],
+  })
+  const frame = (...units: Unit[]) => ({ lsn: 1, time: 1, units })
+  const sides = sidesOf([
+    frame({ kind: 'clear', namespace: 'n' }),
+    frame({ kind: 'put', key: 'a', value: blob, expiry: noExpiry }, { kind: 'delete', key: 'b' }),
+    frame(turn('order/1'), turn('$worker/w'), turn('$journal/mail')),
+  ])
+  expect([...sides.clears]).toEqual(['n'])
+  expect([...sides.keys]).toEqual(['a', 'b', 'of a turn'])
+  expect([...sides.entities]).toEqual(['order/1', '$worker/w'])
+  expect(sides.refs).toHaveLength(4)
+
+  const read: unknown[] = []
+  const shard = { blobs: { read: (...asked: unknown[]) => void read.push(asked) } }
+  const others = [
+    { ...ref, offset: 2 },
+    { ...ref, segment: 2 },
+  ]
+  const blobs = [...blobsOf(shard as never, [...sides.refs, ...others, ...others])]
+  expect(blobs.map(({ ref: { segment, offset } }) => [segment, offset])).toEqual([
+    ...[
+      [1, 1],
+      [1, 2],
+      [2, 1],
+    ],
+  ])
+  blobs[2]?.read(0, 3)
+  expect(read).toEqual([[others[1], 0, 3]])
 })
 
 test('a delay doubles from 0.1 s up to 30 s, with jitter', () => {

@@ -37,6 +37,7 @@ describe('fencing', () => {
     const { lsn, mark = { time: 0, crc: 0 } } = right
     for (const wrong of [
       { ...right, mark: { ...mark, crc: mark.crc + 1 } },
+      { ...right, mark: { ...mark, time: mark.time + 1 } },
       { ...right, lsn: lsn + 1_000 },
       // Right behind a snapshot without a frame no mark says which copy it is.
       { lease: right.lease, lsn: lsn + 1_000 },

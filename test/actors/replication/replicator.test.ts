@@ -372,6 +372,78 @@ describe('a replica', () => {
     expect(kept.entities.get('counter/a')?.state).toBe('{"count":7}')
   })
 
+  test('gets the large values of a snapshot, and the actors that people are shown', async () => {
+    const world = machine()
+    const options = { ...snapshotOptions, blobs: { threshold: 1_000 } }
+    const first = await world.start({ ...options, app: counting })
+    await world.during(first.store.put('large', 'y'.repeat(5_000)))
+    await world.during(call(first.system.to(name<Counting>('only')), 'add', 3))
+    const audit = first.journal.subscribe({ name: 'audit', handler: () => undefined })
+    await world.during(first.journal.append({ id: 'x', type: 'any' }))
+    await world.clock.advance(100)
+    await world.during(audit.end())
+    await world.during(first.journal.saveState(first.shards[0]?.appliedLsn ?? 0, 'one'))
+    await world.during(first.journal.saveState(first.shards[0]?.appliedLsn ?? 0, 'two'))
+    for (let at = 0; at < 12; at++) {
+      await world.during(first.store.put('k', 'x'.repeat(60_000)))
+      await world.during(first.control.snapshot(0))
+    }
+    await world.during(first.close())
+    const replica = new MemoryReplica(world.clock)
+    const app = await world.start({ ...options, replication: [{ client: replica }] })
+    await caughtUp(world, app)
+
+    const { kept, pieces } = replica
+    expect(pieces.length).toBeGreaterThan(0)
+    expect(kept.keys.get('large')).toMatchObject({ type: 'text', size: 5_000 })
+    expect([...kept.blobs.values()].map((bytes) => Buffer.from(bytes).toString())).toContain(
+      'y'.repeat(5_000),
+    )
+    expect([...kept.entities.keys()]).toEqual(['$worker/only'])
+    expect([...kept.keys.keys()].sort()).toEqual(['k', 'large'])
+  })
+
+  test('gets the newest snapshot if the one that is read is replaced, and the error of one that is not', async () => {
+    let reads = 0
+    let meanwhile = async (): Promise<void> => undefined
+    const world: Machine = machine({
+      aroundSnapshots: (host) => ({
+        run: async (kind, ...rest) => {
+          if (kind !== 'rows') return host.run(kind, ...rest)
+          reads++
+          await meanwhile()
+          return host.run(kind, ...rest)
+        },
+        end: () => host.end(),
+      }),
+    })
+    const first = await world.start(snapshotOptions)
+    await overwrite(world, first, 100)
+    await world.during(first.control.snapshot(0))
+    await world.during(first.close())
+    const replica = new MemoryReplica(world.clock)
+    const app = await world.start({ ...snapshotOptions, replication: [{ client: replica }] })
+    const older = app.shards[0]?.snapshots.named.at(-1)?.lsn as number
+    let failures = 0
+    meanwhile = async () => {
+      if (reads === 1) {
+        await overwrite(world, app, 100, 100)
+        await app.control.snapshot(0)
+        throw new Error('it is gone')
+      }
+      if (reads === 2) {
+        failures++
+        throw new Error('the disk is away')
+      }
+    }
+    await caughtUp(world, app)
+
+    expect(replica.pieces.every(({ snapshot }) => snapshot.lsn > older)).toBe(true)
+    expect(replica.pieces.length).toBeGreaterThan(0)
+    // Only an error of the snapshot that is there still ends the session.
+    expect([failures, replica.opened]).toEqual([1, 2])
+  })
+
   test.each(['lsn', 'bytes', 'sum'] as const)(
     'that has a part of a snapshot with another %s gets the present one from its beginning',
     async (fact) => {
