@@ -123,9 +123,6 @@ const entryPoints = [
 
 /** Files of under 60 lines that only one file of their folder imports: why they are no part of that file. */
 const smallParts: Readonly<Record<string, string>> = {
-  'src/actors/entities/frozen.ts': 'walks plain data, and knows no actor',
-  'src/actors/replication/journal-rows.ts': 'shows entries to people, as readable-key.ts does keys',
-  'src/inspect/attach/log-feed.ts': 'the bounds of a log for a reader, with a clock of its own',
   'src/inspect/cli/cluster-command.ts': 'one command to a file',
   'src/inspect/cli/history-command.ts': 'one command to a file',
   'src/inspect/cli/init-command.ts': 'one command to a file',
@@ -133,12 +130,9 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/inspect/operations/process-survey.ts': 'keeps its marks from scrape to scrape',
   'src/inspect/operations/row-metrics.ts': 'one source of metrics to a file',
   'src/inspect/prompt/trace-view.ts': 'one view to a file',
-  'src/runtime/names/tables.ts': 'one kind of names to a file',
   'src/storage/disk/direct-writer.ts': 'owns the aligned memory of O_DIRECT',
   'src/storage/examination/log-recovery.ts': 'the table of verdicts on an end, pure',
-  'src/storage/groups/callers-deadline.ts': 'owns the timer of a group',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
-  'src/storage/rows/turn.ts': 'one kind of units to a file',
   'src/supervisors/starting/machine-start.ts': 'the part of a start that is loaded late',
 }
 

@@ -7,7 +7,15 @@ import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   decodeRow,
+  type EntryContent,
+  type EntryPlace,
+  type EntryUnit,
+  type EventPayload,
   entityOf,
+  entriesOf,
+  entryContent,
+  entryCounts,
+  entryIdRowKey,
   frameBytes,
   isSameSnapshot,
   isStoredValue,
@@ -16,18 +24,22 @@ import {
   markOf,
   type ReplicaProgress,
   type ReplicaSession,
+  type ReplicatedEntry,
+  readEventPayload,
   refsOf,
   rowClassOf,
   type SnapshotRecord,
 } from '../../storage/index.ts'
 import { levelOf } from '../core/settings.ts'
+import type { ShardCore } from '../core/shard-core.ts'
 import { emit } from '../core/storage-events.ts'
 import type { ChunkSpan, Claim, FollowedShard, Follower, Gathered, Refusal } from './follower.ts'
-import { entriesIn } from './journal-rows.ts'
+import { jsonText } from './readable-key.ts'
 import {
   blobsOf,
   changesOf,
   chunkLength,
+  type DecodedFrame,
   decodedFrame,
   isShown,
   type Sides,
@@ -376,3 +388,47 @@ const refsIn = (records: readonly SnapshotRecord[]) =>
     const { value } = decodeRow(key, record)
     return isStoredValue(value) ? refsOf(value) : []
   })
+
+// The entries of the journal in frames, as rows that people can read.
+
+/**
+ * The entries of applied frames that count, in order. Each is made when it is taken.
+ * @throws KeelsonError `SHARD_DOWN`, `CORRUPT`
+ */
+export function* entriesIn(
+  shard: ShardCore,
+  frames: readonly DecodedFrame[],
+): IterableIterator<ReplicatedEntry> {
+  for (const { lsn, time, units } of frames) {
+    let index = 0
+    for (const unit of units)
+      for (const entry of entriesOf(unit)) {
+        const place = { lsn, index: index++, time }
+        const row = shard.view().row(entryIdRowKey(entry.id))
+        if (entryCounts(row, place)) yield rowOf(entry, place)
+      }
+  }
+}
+
+const rowOf = (entry: EntryUnit, place: EntryPlace): ReplicatedEntry => {
+  const { id, type, command, response, events, effects } = entryContent(entry)
+  return {
+    ...{ ...place, id, type, body: entry.body },
+    command: payloadText(command),
+    response: payloadText(response),
+    events: listText(events),
+    effects: listText(effects),
+  }
+}
+
+const payloadText = (payload: EventPayload): string | undefined =>
+  jsonText(readEventPayload(payload).value)
+
+/** Payloads with their types and versions, as a list. */
+const listText = (list: EntryContent['events']): string | undefined =>
+  jsonText(
+    list.map(({ type, payload }) => {
+      const { version, value } = readEventPayload(payload)
+      return { type, version, value }
+    }),
+  )

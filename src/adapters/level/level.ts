@@ -13,10 +13,54 @@ import {
   AbstractValueIterator,
   type AbstractValueIteratorOptions,
 } from 'abstract-level'
-import type { Store } from '../../actors/index.ts'
-import { KeelsonError } from '../../errors.ts'
-import { asBuffer, type LevelFormat, LevelPlace } from './level-place.ts'
-import { type LevelRange, LevelWalk, type WalkedEntry } from './level-walk.ts'
+import type { RangeOptions, Store } from '../../actors/index.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+
+// The place of a Level database in the store: every key of it begins with `{name}:`. The braces are
+// a hash tag, so all its keys are in one shard, and a batch of Level is one atomic unit. Level's
+// keys are bytes; the store's are text without NUL, ordered by its UTF-8 bytes. The mapping keeps
+// the order of the bytes, and leaves text in ASCII as it is: each byte from 0x80 on becomes the
+// character with its number, and the bytes 0 and 1 become two characters each. Pure.
+
+/** The two formats in which Level hands over keys and values. */
+export type LevelFormat = string | Uint8Array
+
+const mark = '\u0001'
+/** Decoding as Latin-1 maps each byte to the character with its number. */
+const latin = 'latin1'
+
+/** The keys of one Level database. */
+export class LevelPlace {
+  /** The beginning of each of its keys in the store. */
+  readonly prefix: string
+
+  /** @throws KeelsonError `INVALID_ARGUMENT` for a name that cannot be a hash tag */
+  constructor(name: string) {
+    if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
+      throw invalidArgument('name', '1 to 64 letters, digits, `_`, `-` or `.`', name)
+    this.prefix = `{${name}}:`
+  }
+
+  /** The store's key of a key of Level. */
+  keyOf(key: LevelFormat): string {
+    const bytes = typeof key === 'string' ? Buffer.from(key) : asBuffer(key)
+    const text = bytes
+      .toString(latin)
+      .replaceAll(mark, `${mark}\u0002`)
+      .replaceAll('\0', `${mark}${mark}`)
+    return this.prefix + text
+  }
+
+  /** The key of Level that `keyOf` mapped to `key`, as bytes. */
+  levelKeyOf(key: string): Buffer {
+    const text = key.slice(this.prefix.length).replaceAll(`${mark}${mark}`, '\0')
+    return Buffer.from(text.replaceAll(`${mark}\u0002`, mark), latin)
+  }
+}
+
+/** The same memory as a Buffer. */
+export const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** The options of a database: those of `abstract-level`. */
 export type KeelsonLevelOptions<K, V> = AbstractDatabaseOptions<K, V>
@@ -211,3 +255,106 @@ const formatted = (value: unknown, format: unknown): LevelFormat | undefined => 
   const bytes = asBuffer(value)
   return format === 'utf8' ? bytes.toString() : bytes
 }
+
+// A walk over a Level database: its entries in order, read from the store page by page. Each page
+// shows the store at the moment of its reading. Every kind of iterator of Level is one walk.
+
+/** The bounds and the direction of a walk, in Level's keys. */
+export type LevelRange = {
+  readonly gt?: LevelFormat
+  readonly gte?: LevelFormat
+  readonly lt?: LevelFormat
+  readonly lte?: LevelFormat
+  readonly reverse?: boolean
+}
+
+/** An entry of the store: its whole key, and its value; without one if the walk needs none. */
+export type WalkedEntry = readonly [key: string, value: unknown]
+
+type Bounds = Pick<RangeOptions, 'gt' | 'gte' | 'lt' | 'lte'>
+
+/** The most entries of a page. */
+const pageMax = 1000
+
+/** The rest of a range of one Level database. */
+export class LevelWalk {
+  readonly #store: Store
+  readonly #place: LevelPlace
+  readonly #values: boolean
+  readonly #reverse: boolean
+  readonly #range: Bounds
+  /** The bounds of what is left; `undefined` at the end. */
+  #rest: Bounds | undefined
+
+  constructor(store: Store, place: LevelPlace, range: LevelRange, values: boolean) {
+    this.#store = store
+    this.#place = place
+    this.#values = values
+    this.#reverse = range.reverse === true
+    this.#range = boundsOf(place, range)
+    this.#rest = this.#range
+  }
+
+  /** The next entries, at most `size`; none at the end. @throws as the reads of the store */
+  async next(size: number): Promise<readonly WalkedEntry[]> {
+    if (!this.#rest) return []
+    const entries = await this.#page(this.#rest, Math.min(size, pageMax))
+    const last = entries.at(-1)?.[0]
+    this.#rest = last === undefined ? undefined : this.#from({ gt: last }, { lt: last })
+    return entries
+  }
+
+  /**
+   * Continues at `target`, or at the first key after it. Nothing is left if `target` is outside the
+   * range of the walk.
+   */
+  seek(target: LevelFormat): void {
+    const key = this.#place.keyOf(target)
+    this.#rest = isWithin(key, this.#range) ? this.#from({ gte: key }, { lte: key }) : undefined
+  }
+
+  /** The range from a new beginning to its end: a lower bound, or an upper one in reverse. */
+  #from(lower: Bounds, upper: Bounds): Bounds {
+    const { gt, gte, lt, lte } = this.#range
+    return this.#reverse
+      ? { ...upper, ...given('gt', gt), ...given('gte', gte) }
+      : { ...lower, ...given('lt', lt), ...given('lte', lte) }
+  }
+
+  async #page(bounds: Bounds, limit: number): Promise<readonly WalkedEntry[]> {
+    const { prefix } = this.#place
+    const page = { ...bounds, prefix, reverse: this.#reverse }
+    const values = this.#values
+    const found: WalkedEntry[] = []
+    for await (const entry of this.#store.entries({ ...page, limit, values, load: values })) {
+      found.push(entry)
+      if (found.length === limit) break
+    }
+    return found
+  }
+}
+
+const given = <K extends string>(
+  name: K,
+  bound: string | undefined,
+): { readonly [name in K]?: string } =>
+  (bound === undefined ? {} : { [name]: bound }) as { [name in K]?: string }
+
+/** At most one bound on each side: as in Level, `gte` and `lte` win. */
+const boundsOf = (place: LevelPlace, { gt, gte, lt, lte }: LevelRange): Bounds => ({
+  ...(gte !== undefined
+    ? { gte: place.keyOf(gte) }
+    : given('gt', gt === undefined ? undefined : place.keyOf(gt))),
+  ...(lte !== undefined
+    ? { lte: place.keyOf(lte) }
+    : given('lt', lt === undefined ? undefined : place.keyOf(lt))),
+})
+
+/** Stored keys of one place compare as texts do: none has a character above U+00FF. */
+const isWithin = (key: string, { gt, gte, lt, lte }: Bounds): boolean =>
+  !(
+    (gt !== undefined && key <= gt) ||
+    (gte !== undefined && key < gte) ||
+    (lt !== undefined && key >= lt) ||
+    (lte !== undefined && key > lte)
+  )

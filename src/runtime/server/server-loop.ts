@@ -7,6 +7,8 @@ import type { Begun, Behaviour, LoopContext, MessageNames } from '../process/beh
 import { type Answerable, isNotDurable } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
+import { type AsyncContext, type Carrier, handOn } from '../queues/async-context.ts'
+import type { HeapEntry } from '../queues/timer-heap.ts'
 import { describeMessage, Envelope, kinds, type Message } from '../words/envelope.ts'
 import { type ExitReason, reasonOf } from '../words/exit-reason.ts'
 import { isThenable } from '../words/outside-code.ts'
@@ -16,8 +18,71 @@ import { shownStatus } from './format-status.ts'
 import { HandlerLimit } from './handler-limit.ts'
 import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
-import { ServerTimeout } from './server-timeout.ts'
 import { changed, isFromParent, SystemRequests, stopping } from './system-requests.ts'
+
+// The timeout of a handler's result. It runs while the mailbox is empty. Any message but a system
+// request cancels it; after a system request it starts again at its full length.
+
+/** The one timeout of one server. */
+export class ServerTimeout implements HeapEntry, Carrier {
+  /** Of the handler that asked for it. */
+  declare context?: AsyncContext | undefined
+  dueAt = 0
+  order = 0
+  slot = -1
+  readonly #process: Process
+  #ms: number | undefined = undefined
+  #armed = false
+  /** Identifies the message of the present timeout: a cancelled one may still be queued. */
+  #round = 0
+
+  constructor(process: Process) {
+    this.#process = process
+  }
+
+  /** Asks for a timeout of `ms`. */
+  set(ms: number): void {
+    this.#ms = ms
+    if (this.context !== undefined) this.context = undefined
+    this.#process.kernel.carry(this)
+  }
+
+  /** Forgets the timeout. */
+  forget(): void {
+    this.#ms = undefined
+  }
+
+  /** The mailbox is empty: starts the timeout. 0 fires at once. */
+  arm(): void {
+    if (this.#ms === undefined || this.#armed) return
+    this.#armed = true
+    if (this.#ms === 0) this.#process.mailbox.push(this.#message())
+    else this.#process.kernel.timers.add(this, this.#ms)
+  }
+
+  /** A message is taken: stops the timeout. */
+  disarm(): void {
+    if (!this.#armed) return
+    this.#armed = false
+    this.#round++
+    this.#process.kernel.timers.remove(this)
+  }
+
+  /** Whether `message` belongs to the present timeout. */
+  isCurrent(message: Message): boolean {
+    return message.payload === this.#round
+  }
+
+  fire(): void {
+    this.#process.deliver(this.#message())
+  }
+
+  #message(): Message {
+    const message = new Envelope(kinds.timeout, '', this.#round)
+    handOn(this, message)
+    return message
+  }
+}
 
 /** The behaviour of a server's process. */
 export class ServerLoop implements Behaviour {

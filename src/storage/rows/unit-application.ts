@@ -4,12 +4,12 @@
  * rows because it is pure: its only clock is the frame's time stamp, its only state the rows.
  * `*-commands.ts` have the commands.
  */
-
 import {
   type Command,
   type FrameUnits,
   isAlone,
   type PutEntry,
+  type Removal,
   type Turn,
   type Unit,
 } from '../commands/command.ts'
@@ -21,7 +21,8 @@ import {
 } from '../commands/command-answer.ts'
 import { entriesOf, hasBlobs, refsOfUnit, unitHasBlobs } from '../commands/command-values.ts'
 import { rowTags, valueTags } from '../ports/projection-store.ts'
-import { entityRowKey } from '../values/entity-key.ts'
+import { entityRowKey, ownRowKey, removalRowKey } from '../values/entity-key.ts'
+import { entityRow, hasMark, readEntityRow } from '../values/entity-row.ts'
 import { loggedBlobRow } from './blob-rows.ts'
 import { applyAppendedEntry, applyEntry } from './entry-rows.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
@@ -34,7 +35,6 @@ import {
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
 import { ChangedRows, isExpired, living, type RowSink, type Rows } from './rows.ts'
-import { applyRemoval, rowsBeside, setEntityRows, turnRefusal } from './turn.ts'
 import {
   applyAppend,
   applyCompareAndSet,
@@ -302,4 +302,50 @@ const effects: { readonly [K in Command['kind']]: Effect<CommandOf<K>> } = {
   persist: applyExpiry,
   clear: applyClear,
   removeExpired: applyRemoveExpired,
+}
+
+// The effect of a turn on the rows of its durable actor. It takes effect only if the main row has
+// the mark that it follows. So a late unit of a killed incarnation changes nothing. Pure.
+
+/** The refusal of a turn that follows another main row, at `key`, than the present one. */
+export const turnRefusal = (
+  { entity, follows }: Turn,
+  key: string,
+  rows: Rows,
+): Refusal | undefined => {
+  const row = rows.get(key)
+  const isNext = row && follows ? hasMark(row, follows) : !row && !follows
+  if (isNext) return undefined
+  return refused({ code: 'CONFLICT', present: row && readEntityRow(row).mark }, entity)
+}
+
+/** Sets the rows of a turn that was not refused. `key`: of its main row. */
+export const setEntityRows = (
+  { entity, row, rows, own }: Turn,
+  key: string,
+  into: RowSink,
+): void => {
+  into.set(key, row && entityRow(row))
+  for (const [rowKey, bytes] of rows) into.set(rowKey, bytes && entityRow(bytes))
+  if (own)
+    for (const [ownKey, value] of own.changes)
+      into.set(ownRowKey(entity, own.birth, ownKey), value && { value, expiresAt: 0 })
+}
+
+/** How many rows a turn sets beside the main row. */
+export const rowsBeside = ({ rows, own }: Turn): number => rows.length + (own?.changes.length ?? 0)
+
+/**
+ * Removes rows of a birth that has ended. Applied again, or while the birth has not ended, it
+ * changes nothing.
+ */
+export const applyRemoval = (
+  { entity, birth, keys, isLast }: Removal,
+  rows: Rows,
+  into: RowSink,
+): void => {
+  const removal = removalRowKey(entity, birth)
+  if (!rows.get(removal)) return
+  for (const key of keys) into.set(ownRowKey(entity, birth, key), undefined)
+  if (isLast) into.set(removal, undefined)
 }

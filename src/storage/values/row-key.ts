@@ -77,7 +77,7 @@ export const rowClasses = {
     letter: 'e',
     isMany: true,
     tags: [rowTags.entity],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** An alarm of an entity. */
   alarm: {
@@ -85,7 +85,7 @@ export const rowClasses = {
     letter: 'a',
     isMany: true,
     tags: [rowTags.entity],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** The same alarm in the order of due times. */
   due: {
@@ -93,7 +93,7 @@ export const rowClasses = {
     letter: 'd',
     isMany: true,
     tags: [rowTags.entity],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** The outcome of a call with an id. */
   callId: {
@@ -101,7 +101,7 @@ export const rowClasses = {
     letter: 'i',
     isMany: true,
     tags: [rowTags.entity],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** A user's key that a turn of an entity wrote, by the hash of the key. The row has the key. */
   writtenKey: {
@@ -109,7 +109,7 @@ export const rowClasses = {
     letter: 'w',
     isMany: true,
     tags: [rowTags.entity],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** An indexed field of an entity's state. */
   index: {
@@ -117,7 +117,7 @@ export const rowClasses = {
     letter: 'x',
     isMany: true,
     tags: [rowTags.entity],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** A row that an entity keeps itself, in one of its births. */
   own: {
@@ -125,7 +125,7 @@ export const rowClasses = {
     letter: 'o',
     isMany: true,
     tags: [structured, text, bytes, blob],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** Says that a birth of an entity has ended, and its own rows are being removed. */
   removal: {
@@ -133,7 +133,7 @@ export const rowClasses = {
     letter: 'r',
     isMany: true,
     tags: [rowTags.entity],
-    writer: 'turn.ts',
+    writer: 'unit-application.ts',
   },
   /** The first entry of the journal with an id. */
   entryId: {

@@ -6,7 +6,16 @@
  * with nothing changed.
  */
 import { resolve } from 'node:path'
-import { Access, Entities, emit, Follower } from '../../actors/index.ts'
+import {
+  Access,
+  Allowance,
+  type ClockJump,
+  Entities,
+  emit,
+  Follower,
+  SnapshotTurns,
+  WriteWindows,
+} from '../../actors/index.ts'
 import { configError } from '../../errors.ts'
 import {
   createSystem,
@@ -16,18 +25,18 @@ import {
   startSupervisor,
   stopProcess,
 } from '../../runtime/index.ts'
+import { shardFolder } from '../../storage/index.ts'
 import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts } from '../app/app-context.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
 import { instanceTree } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
-import type { Shard } from '../tree/shard.ts'
+import { Shard } from '../tree/shard.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import { type AppTree, checkAppTree, mapModules } from '../users-tree/app-tree.ts'
 import { registeredName } from '../users-tree/child-tree.ts'
 import { loadedServer } from '../users-tree/module-loader.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
-import { instanceShards } from './instance-shards.ts'
 import type { Ports } from './machine-ports.ts'
 import { floorOf, inspectShards } from './shard-inspection.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
@@ -260,3 +269,56 @@ const settled = async (
   await stopProcess(root, 'shutdown').catch(() => undefined)
   throw error
 }
+
+// The shards of an instance, before anything is known of their files. `instance.ts`, its only
+// importer, says the order of a start; here is what a shard is made of.
+
+/** Makes the shards of a claimed folder. They share the bound of unfinished writes, and turns. */
+export const instanceShards = (
+  { dir, shards: shardCount, lockOf, logs, floors }: FolderClaim,
+  { instance, settings }: CheckedOptions,
+  { makeHost, projections, makeBlobHost, makeSnapshotHost, disk, ...ports }: Ports,
+  system: System,
+): readonly Shard[] => {
+  const { admission, batcher, wal } = settings
+  const shared = {
+    ...{ instance, settings, shardCount },
+    ...{ makeHost, projections, makeBlobHost, makeSnapshotHost, disk },
+    ...{ isCache: ports.cache !== undefined, isOwner: ports.ownership?.isOwner },
+    allowance: new Allowance(admission.bytes, admission.commands),
+    windows: new WriteWindows(batcher.windows),
+    snapshotTurns: new SnapshotTurns(),
+    clock: system.clock,
+    watch: system.monitor.bind(system),
+    logger: system.logger,
+  }
+  return Array.from({ length: shardCount }, (_, index) => {
+    const shard = new Shard({
+      ...shared,
+      index,
+      folders: shardFolder(dir, index),
+      minDurable: wal.minDurable.get(index),
+      floorOf: ports.cache && logs?.[index],
+      floor: floors?.[index],
+      lock: lockOf(index),
+    })
+    shard.time.listen((jump) => clockJumped(system, shard, jump))
+    return shard
+  })
+}
+
+/** The machine's clock was set. Its operator has to know. */
+const clockJumped = (system: System, shard: Shard, jump: ClockJump): void => {
+  const { jumpMs, aheadMs } = jump
+  emit(system, shard, 'clock.jumped', jump)
+  system.logger.warn(
+    `the clock of the machine was set by ${jumpMs} ms: the time of shard ${shard.index} goes on as before, ${aheadMs} ms ahead of it; ${goesOn(aheadMs)}`,
+    { shard: shard.index, jumpMs, aheadMs },
+  )
+}
+
+/** Less than a minute is made up by itself. */
+const goesOn = (aheadMs: number): string =>
+  aheadMs > 0 && aheadMs < 60_000
+    ? 'it goes a tenth slower until the clock has caught up'
+    : 'control.acceptClock() follows it'

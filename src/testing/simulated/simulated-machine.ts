@@ -6,12 +6,20 @@
 import { type Clock, type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
+  type BackupFolders,
   type BlobHost,
+  claimBackup,
+  copyingShard,
+  type Disk,
   type LogHost,
   type LogHostFactory,
   type Projections,
+  refusing,
+  type ShardCopier,
   type SnapshotHost,
   SnapshotWork,
+  scanningTurns,
+  type TurnScannerFactory,
 } from '../../storage/index.ts'
 import {
   type App,
@@ -21,10 +29,66 @@ import {
   type StartOptions,
 } from '../../supervisors/index.ts'
 import { inlineBlobHost } from './inline-blob-host.ts'
-import { inlineBackupFolders, inlineShardCopier, inlineTurnScanner } from './inline-file-work.ts'
 import { inlineLogHost } from './inline-log-host.ts'
 import { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts'
+
+// Copies shards, writes backups and searches logs without a thread, for simulations, with a turn of the event loop
+// after each step.
+
+/** Locks the folders of backups on a given disk; each answer comes after a turn of the clock. */
+export const inlineBackupFolders =
+  (disk: Disk, clock: Clock): BackupFolders =>
+  async (claim) => {
+    const later = async <T>(work: () => T): Promise<T> => {
+      await new Promise<void>((resolve) => clock.soon(resolve))
+      return refusing(work)
+    }
+    const folder = await later(() => claimBackup(disk, claim))
+    return {
+      finish: (content) => later(() => folder.finish(content)),
+      leave: () => later(() => folder.release()),
+    }
+  }
+
+/** Makes a copier on a given disk and clock. */
+export const inlineShardCopier =
+  (disk: Disk, clock: Clock): ShardCopier =>
+  (request, signal, onProgress) =>
+    inSteps(clock, copyingShard(disk, request), signal, onProgress)
+
+/** The bytes that a search reads at once: little, because simulated logs are short. */
+const scannedBytes = 8 * 1024
+
+/** Makes scanners on a given disk and clock. */
+export const inlineTurnScanner =
+  (disk: Disk, clock: Clock): TurnScannerFactory =>
+  (signal) =>
+  (request) =>
+    inSteps(
+      clock,
+      scanningTurns(disk, request, () => false, scannedBytes),
+      signal,
+    )
+
+const inSteps = async <P, T>(
+  clock: Clock,
+  steps: Generator<P, T>,
+  signal: AbortSignal,
+  onProgress?: (progress: P) => void,
+): Promise<T> => {
+  try {
+    for (;;) {
+      const step = refusing(() => steps.next())
+      if (step.done) return step.value
+      onProgress?.(step.value)
+      await new Promise<void>((resolve) => clock.soon(resolve))
+      if (signal.aborted) throw new KeelsonError('CLOSED', 'the work was ended')
+    }
+  } finally {
+    steps.return(undefined as never)
+  }
+}
 
 /** How a machine begins. Times in virtual ms. */
 export type MachineOptions = SimulatedDiskOptions & {

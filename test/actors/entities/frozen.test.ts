@@ -1,6 +1,6 @@
 /** A state cannot be changed in place, whatever it is made of. */
 import { expect, test } from 'vitest'
-import { frozen } from '../../../src/actors/entities/frozen.ts'
+import { frozen } from '../../../src/actors/entities/durable-start.ts'
 
 const refused = expect.any(TypeError)
 const thrownBy = (change: () => unknown): unknown => {

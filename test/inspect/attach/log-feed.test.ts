@@ -1,6 +1,6 @@
 /** The log at an attached prompt: every line is seen or counted, and a flood stays readable. */
 import { expect, test } from 'vitest'
-import { feedLog } from '../../../src/inspect/attach/log-feed.ts'
+import { feedLog } from '../../../src/inspect/attach/attached-prompt.ts'
 import { type Recorded, Records } from '../../../src/inspect/recorder/records.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 

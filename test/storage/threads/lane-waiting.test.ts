@@ -9,7 +9,7 @@ import {
   PollHabit,
   PollLimit,
   pollMsMax,
-} from '../../../src/storage/threads/lane-waiting.ts'
+} from '../../../src/storage/threads/lane-ends.ts'
 import { steppingClock } from '../../support/worlds/stepping-clock.ts'
 
 /** Waits `count` times, for `polledMs` or `sleptMs`. Returns the share of the waits that polled. */
