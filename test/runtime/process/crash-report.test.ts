@@ -195,6 +195,28 @@ test('the text of a report is bounded, whatever the state is', async () => {
   expect(report.state).toContain('Map(1001) {0 => "xxx')
 })
 
+test('the text of a report names the nearest twenty ancestors, its data all of them', async () => {
+  const { system, settle, log } = testSystem()
+  const crashes: CrashFacts[] = []
+  system.events.on('process.crashed', (crash) => crashes.push(crash))
+  const nested = (left: number) => (context: Parameters<Parameters<typeof system.spawn>[0]>[0]) => {
+    if (left === 0) throw boom
+    context.trapExit(true)
+    context.spawnLink(nested(left - 1), { label: `p${left - 1}` })
+    return context.receive()
+  }
+  system.spawn(nested(25), { label: 'p25' })
+  await settle()
+  const labels = Array.from({ length: 25 }, (_, at) => `p${at + 1}`)
+  const [crash] = crashes.filter(({ label }) => label === 'p0')
+  expect(crash?.ancestors.map(({ label }) => label)).toEqual(labels)
+  const [line] = log.lines.filter(({ message }) => message.startsWith('p0 '))
+  const named = reportIn(line)
+    .ancestors?.split(', ')
+    .map((text) => text.split(' ')[0])
+  expect(named).toEqual(labels.slice(0, 20))
+})
+
 test('the console shows the report below the error', async () => {
   const told: string[] = []
   const spy = vi.spyOn(console, 'error').mockImplementation((line) => told.push(line))

@@ -84,6 +84,23 @@ describe('a process', () => {
     expect(system.processes()).toEqual([])
   })
 
+  test('is called by its label, else by its name, else by its kind and its number', async () => {
+    const { system } = testSystem()
+    const start = async (options: object) => {
+      const ref = await system.start(Echo.server, undefined, options)
+      const { process } = addressOf(ref) as Address<Process>
+      return [String(process), process?.title, ref.pid]
+    }
+    const [labelled, named, plain] = [
+      await start({ label: 'label', name: name('first') }),
+      await start({ name: name('second') }),
+      await start({}),
+    ]
+    expect(labelled).toEqual(['label', `label <${labelled[2]}>`, expect.any(Number)])
+    expect(named).toEqual(['second', `second <${named[2]}>`, expect.any(Number)])
+    expect(plain).toEqual([`server <${plain[2]}>`, `server <${plain[2]}>`, expect.any(Number)])
+  })
+
   test('is not reached through the prototype of its tables', async () => {
     const { system, clock } = testSystem()
     const echo = await system.start(Echo.server)

@@ -1,6 +1,6 @@
 /** A registry of unique keys, and one of duplicate keys: holders, changes, and equality of keys. */
 import { describe, expect, test } from 'vitest'
-import { type Context, call, Registry, via } from '../../../src/runtime/index.ts'
+import { type Context, call, name, Registry, via } from '../../../src/runtime/index.ts'
 import { type Messages, member, rooms, run, withRegistry } from '../names/rooms.ts'
 
 describe('a unique registry', () => {
@@ -117,6 +117,94 @@ describe('a duplicate registry', () => {
     )
     await expect(call(system.to(via(rooms, 'k')), 'heard')).rejects.toMatchObject(refused)
   })
+})
+
+describe('the entries of a registry', () => {
+  const filled = async () => {
+    const world = await withRegistry('duplicate')
+    const [a, b] = [await world.start(), await world.start()]
+    for (const [who, key, value] of [
+      [a, 'k', 1],
+      [b, 'k', 2],
+      [a, 'j', 3],
+      [a, 'k', 4],
+    ] as const)
+      await world.register(who, key, value)
+    return { ...world, a, b }
+  }
+
+  test('have key, ref and value, oldest first', async () => {
+    const { registry, a, b } = await filled()
+    const entries = [
+      { key: 'k', ref: a, value: 1 },
+      { key: 'k', ref: b, value: 2 },
+      { key: 'k', ref: a, value: 4 },
+    ]
+    expect(Registry.lookup(registry, 'k')).toEqual(entries)
+    expect(Registry.select(registry)).toEqual([...entries, { key: 'j', ref: a, value: 3 }])
+    expect(Registry.select(registry, ({ value }) => Number(value) > 2)).toEqual([
+      entries[2],
+      { key: 'j', ref: a, value: 3 },
+    ])
+  })
+
+  test('are counted, and found by their holder', async () => {
+    const { system, registry, a, b } = await filled()
+    expect([Registry.keys(registry, a), Registry.keys(registry, b)]).toEqual([
+      ['k', 'j', 'k'],
+      ['k'],
+    ])
+    expect(Registry.values(registry, 'k', a)).toEqual([1, 4])
+    expect(Registry.countMatch(registry, 'k', (value) => Number(value) > 1)).toBe(2)
+    expect([Registry.count(registry), Registry.values(registry, 'none', a)]).toEqual([4, []])
+    const nobody = system.to(name('nobody'))
+    expect([Registry.keys(registry, nobody), Registry.values(registry, 'k', nobody)]).toEqual([
+      [],
+      [],
+    ])
+  })
+
+  test('reach their refs in a dispatch, and a throw ends it', async () => {
+    const { registry, a, b } = await filled()
+    const reached: unknown[] = []
+    Registry.dispatch(registry, 'k', (ref, value) => reached.push([ref, value]))
+    expect(reached).toEqual([
+      [a, 1],
+      [b, 2],
+      [a, 4],
+    ])
+    let calls = 0
+    const throwing = () => {
+      calls++
+      throw new Error('enough')
+    }
+    expect(() => Registry.dispatch(registry, 'k', throwing)).toThrow('enough')
+    expect(calls).toBe(1)
+  })
+})
+
+test('a process that starts under a key has the value of its name, or null', async () => {
+  const { system, registry } = await withRegistry('unique')
+  await system.start(member, undefined, { name: via(rooms, 'with', 7) })
+  const without = await system.start(member, undefined, { name: via(rooms, 'without') })
+  expect(Registry.select(registry).map(({ value }) => value)).toEqual([7, null])
+  const taken = await system.startResult(member, undefined, { name: via(rooms, 'without') })
+  expect(taken).toEqual({ ok: false, reason: ['already_started', without] })
+})
+
+test('a key that is taken is said to be so with its holder, who holds it on', async () => {
+  const { registry, start, register } = await withRegistry('unique')
+  const [a, b] = [await start(), await start()]
+  expect(await register(a, 'k', 1)).toEqual({ ok: true })
+  const taken = { ok: false, reason: ['already_registered', a] }
+  expect([await register(b, 'k', 2), await register(a, 'k', 3)]).toEqual([taken, taken])
+  expect(Registry.values(registry, 'k', a)).toEqual([1])
+})
+
+test('a registry has no name through a registry', () => {
+  expect(() => via(via(rooms, 'inner') as never, 'k' as never)).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+  )
 })
 
 test('a registry without a kind of keys is refused where it is written', () => {
