@@ -4,6 +4,7 @@ import {
   call,
   cast,
   type GenServer,
+  getState,
   noReply,
   reply,
   type TelemetryEvents,
@@ -74,6 +75,15 @@ describe('call.done', () => {
       'refuse failed',
       'crash EXITED',
     ])
+  })
+
+  test('is of calls only: a request of sys, answered or refused, is none', async () => {
+    const { system, ref, done, listener } = await stage()
+    system.events.on('call.done', listener)
+    await getState(ref)
+    const bare = system.spawn((context) => context.receive())
+    await expect(getState(bare)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(done).toEqual([])
   })
 
   test('is not made, and the clock not read, before a listener comes and after it has gone', async () => {

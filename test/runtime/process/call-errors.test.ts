@@ -93,6 +93,28 @@ describe('the error of a call', () => {
     expect(error.message).toBe(`hand: echo <${pid}> ended: noproc`)
   })
 
+  test('to a name that no process has names it, the message, and the caller when there is one', async () => {
+    const { system } = await stage()
+    const nobody = system.to(name<Echo.Messages>('nobody'))
+    const runner = await system.start(Runner.server, false, { label: 'runner' })
+    const plain = await errorOf(call(nobody, 'keep', 'a'))
+    const bound = await Runner.run(runner, (context) =>
+      errorOf(call(context.to(nobody), 'keep', 'a')),
+    )
+    expect(plain.message).toBe('keep: there is no process nobody')
+    expect(bound.message).toBe(`${plain.message}, called by runner <${runner.pid}>`)
+    const details = { reason: 'noproc', message: 'keep', target: 'nobody' }
+    expect([plain.details, bound.details]).toEqual([details, details])
+  })
+
+  test('that a full mailbox refuses names the process and its bound', async () => {
+    const { system } = await stage()
+    const full = await system.start(Echo.server, undefined, { label: 'full', mailboxMax: 1 })
+    void call(full, 'echo', 1)
+    const { details } = await errorOf(call(full, 'echo', 2))
+    expect(details).toEqual({ mailboxMax: 1, message: 'echo', target: `full <${full.pid}>` })
+  })
+
   test('whose target ends while the message arrives names it like any other', async () => {
     const { system } = await stage()
     const full = await system.start(Echo.server, undefined, { label: 'full', mailboxMax: 2 })

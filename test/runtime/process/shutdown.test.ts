@@ -1,6 +1,14 @@
 /** The ordered end of a process, and the exit messages that wait at the one who ends it. */
 import { describe, expect, test } from 'vitest'
-import { getState, type Ref, suspend } from '../../../src/runtime/index.ts'
+import {
+  call,
+  type GenServer,
+  getState,
+  type Ref,
+  reply,
+  stopProcess,
+  suspend,
+} from '../../../src/runtime/index.ts'
 import { direct } from '../../../src/runtime/process/outputs.ts'
 import { Process } from '../../../src/runtime/process/process.ts'
 import {
@@ -187,6 +195,23 @@ describe('a process', () => {
     expect(processAt(runner).shutdownAt).toBeUndefined()
     processAt(runner).deliverEnd(new Envelope(kinds.system, 'stop', 'normal'))
     expect(processAt(runner).shutdownAt).toBeDefined()
+  })
+
+  test('is to end from the moment at which it is asked to stop; a call of that name is a call', async () => {
+    const { system, settle } = await stage()
+    type Named = { calls: { stop: () => string } }
+    const server: GenServer<Named, null> = {
+      init: () => null,
+      calls: { stop: (state) => reply('went on', state) },
+    }
+    const ref = await system.start(server)
+    expect(await call(ref, 'stop')).toBe('went on')
+    await suspend(ref)
+    expect(processAt(ref).shutdownAt).toBeUndefined()
+    const stopped = stopProcess(ref)
+    expect(processAt(ref).shutdownAt).toBeDefined()
+    await settle()
+    await stopped
   })
 
   test('that another one starts linked is told to end with it; one that it spawns alone is not', async () => {
