@@ -188,7 +188,7 @@ export type { ByteSource } from './store/stream-source.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
-export type { ActorTrouble } from './turns/actor-trouble.ts'
+export { type ActorTrouble, stuckTries } from './turns/actor-trouble.ts'
 export type {
   AlarmTime,
   BackgroundContext,

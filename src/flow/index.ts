@@ -51,7 +51,7 @@ export type {
   WorkflowOptions,
 } from './runs/body.ts'
 export type { FlowEvents, RunFacts } from './runs/events.ts'
-export type { FlowHealth } from './runs/keeper.ts'
+export type { FlowHealth, StoppedRun } from './runs/keeper.ts'
 export type {
   CountsOf,
   ListOptions,

@@ -4,6 +4,7 @@
  * - text: tables, colours, quantities and errors as text
  * - command: what every command needs: words, streams, signals, progress
  * - recorder: the flight recorder: failures and warnings as text, and their counts
+ * - answers: facts about an instance, and its troubles
  * - views: processes, entities, machines, logs and flows as text
  * - prompt: the prompt and its words
  * - operations: `keelson/operations`: health, readiness and metrics for programs that watch

@@ -1,15 +1,23 @@
 /** The answers of the page about the whole instance, its processes and its log, as plain JSON. */
 import type { EntityName, Link, Machine, Recorded, Shown } from './words.ts'
 
-/** Something that is broken, the worst first. */
+/**
+ * How bad a trouble is. `critical`: something is refused, or has stopped until a person acts.
+ * `warning`: it goes on or mends itself, but not as it should.
+ */
+export type Severity = 'critical' | 'warning'
+
+/** Something that is wrong. */
 export type Trouble = {
-  readonly tone: 'bad' | 'warn'
+  readonly severity: Severity
   /** `shard down`, `gave up`, `crash loop`, `blocked`, `failing step`, `not durable`, … */
-  readonly sort: string
+  readonly kind: string
+  /** What has it: `shard 0`, `order/17`. */
   readonly subject: string
   readonly text: string
-  /** Since when, of several the earliest. */
-  readonly at?: number
+  /** Since when, of several the earliest; absent if that is not known. */
+  readonly since?: number
+  /** Where to look. */
   readonly link?: Link
   /** How many subjects have the same trouble for the same reason, and some of the others. */
   readonly count?: number

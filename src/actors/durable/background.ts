@@ -70,7 +70,7 @@ export class Background {
   /** A turn whose handler is pending: a close waits for that of a step or an alarm. */
   during<T>({ isRecorded, what }: Run, turn: Promise<T>): Promise<T> {
     if (!isRecorded) return turn
-    const work = this.#begins(what)
+    const work = this.#begins(what, this.#owner.context.now())
     return turn.finally(() => this.#settled(work))
   }
 
@@ -83,9 +83,9 @@ export class Background {
     return () => processOf(context).alive && this.#settled(work)
   }
 
-  #begins(what: string): Work {
+  #begins(what: string, turnSince?: number): Work {
     const { work, identity } = this.#owner.terms
-    const noted = work.begins(identity.entity, what)
+    const noted = work.begins(identity.entity, what, turnSince)
     this.#running ??= new Set()
     this.#running.add(noted)
     return noted

@@ -4,7 +4,8 @@
 import { reasonText } from '../../errors.ts'
 import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
-import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
+import { type FailingTurn, stuckTries, type WaitingTurn } from '../turns/actor-trouble.ts'
+import type { TurnAtWork } from '../turns/actor-work.ts'
 import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
 import type { Entities } from './entities.ts'
@@ -19,13 +20,15 @@ export type ActorsHealth = {
   readonly waiting: Some<WaitingTurn>
   /**
    * Steps and alarms of actors, steps of runs and jobs of queues that fail and are tried again; of
-   * 10,000 actors at most.
+   * 10,000 actors at most. Those that failed three times or more come first.
    */
   readonly failing: Some<FailingTurn>
   /** Steps and alarms whose tries have ended, until `unblock`. `count` is of their actors. */
   readonly parked: Some<ParkedTurn>
   /** Actors that answer `BLOCKED`, and why. */
   readonly blocked: Some<{ readonly entity: string; readonly reason: string }>
+  /** Steps and alarms whose handlers have run for more than 10 s. Their actors handle nothing else. */
+  readonly hanging: Some<TurnAtWork>
   /**
    * Alarms and steps that are due for more than 10 s and have not run; 1,000 of a shard at most.
    * Those of blocked actors, and of kinds that are not in the tree, are among them.
@@ -46,15 +49,13 @@ const overdueMax = 1_000
  * actors have the same trouble. So only the items that are shown are read.
  */
 export const actorsHealth = (entities: Entities): ActorsHealth => {
-  const { waiting, failing, refused } = entities.trouble
+  const { waiting, refused } = entities.trouble
   return {
     waiting: { count: waiting.size, first: firstOf(waiting.values()) },
-    failing: {
-      count: [...failing.values()].reduce((sum, { size }) => sum + size, 0),
-      first: firstOf(membersOf(failing.values())),
-    },
+    failing: failingIn(entities),
     parked: parkedIn(entities),
     blocked: blockedIn(entities),
+    hanging: some(entities.work.turnsBefore(entities.system.clock.now() - overdueMs)),
     overdue: some(entities.shards.flatMap(overdueOf)),
     refused: Object.fromEntries(refused),
   }
@@ -77,6 +78,21 @@ const firstOf = <T>(items: Iterable<T>): readonly T[] => {
 
 function* membersOf<T>(maps: Iterable<ReadonlyMap<unknown, T>>): Generator<T> {
   for (const map of maps) yield* map.values()
+}
+
+/** The first of those that are stuck; fewer than ten of them are all that there are. */
+const failingIn = ({ trouble }: Entities): ActorsHealth['failing'] => {
+  const stuck: FailingTurn[] = []
+  const others: FailingTurn[] = []
+  for (const turn of membersOf(trouble.failing.values())) {
+    const list = turn.tries >= stuckTries ? stuck : others
+    if (list.length < shownMax) list.push(turn)
+    if (stuck.length === shownMax) break
+  }
+  return {
+    count: [...trouble.failing.values()].reduce((sum, { size }) => sum + size, 0),
+    first: [...stuck, ...others].slice(0, shownMax),
+  }
 }
 
 /** A damaged row is reported by its readers. Until then nothing is shown of what is parked. */

@@ -28,6 +28,9 @@ export type FailingTurn = {
   readonly error: string
 }
 
+/** Work that failed so often is stuck. */
+export const stuckTries = 3
+
 /** A try that has failed. */
 export type FailedTurn = Omit<FailingTurn, 'since'>
 

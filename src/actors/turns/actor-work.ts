@@ -9,13 +9,16 @@ import { KeelsonError } from '../../errors.ts'
 export class Work {
   readonly actor: string
   readonly what: string
+  /** Of a turn: since when its handler runs, in ms since 1970. Its actor handles nothing else then. */
+  readonly turnSince: number | undefined
   /** The pieces that run now: background work may name its own. */
   pieces: () => readonly string[] = () => []
   #closing: AbortController | undefined
 
-  constructor(actor: string, what: string) {
+  constructor(actor: string, what: string, turnSince?: number) {
     this.actor = actor
     this.what = what
+    this.turnSince = turnSince
   }
 
   /** Aborts when the instance begins to close. Made on first use. */
@@ -31,6 +34,9 @@ export class Work {
 
 /** Work that a close has cut off. */
 export type LateWork = { readonly actor: string; readonly what: string }
+
+/** A step or an alarm whose handler runs, and since when. */
+export type TurnAtWork = { readonly entity: string; readonly what: string; readonly since: number }
 
 /** The running work of one instance. */
 export class ActorWork {
@@ -51,8 +57,8 @@ export class ActorWork {
     return !this.#isClosing()
   }
 
-  begins(actor: string, what: string): Work {
-    const work = new Work(actor, what)
+  begins(actor: string, what: string, turnSince?: number): Work {
+    const work = new Work(actor, what, turnSince)
     this.#running.add(work)
     return work
   }
@@ -62,6 +68,13 @@ export class ActorWork {
     if (!this.#running.delete(work)) return
     if (hasSettled) this.#late.delete(work)
     if (this.#running.size === 0) this.#onIdle?.()
+  }
+
+  /** The turns whose handlers have run since before this time, in ms since 1970. */
+  turnsBefore(time: number): readonly TurnAtWork[] {
+    return [...this.#running].flatMap(({ actor: entity, what, turnSince: since }) =>
+      since !== undefined && since < time ? [{ entity, what, since }] : [],
+    )
   }
 
   /**

@@ -3,6 +3,7 @@
  * one whose process has ended without its end. It removes runs whose time of retention is over. A
  * copy of a folder that waits starts no tree, so it has no keeper.
  */
+import { keptText, type Some, some } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
 import {
   type AnyContext,
@@ -18,7 +19,7 @@ import {
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
-import { listOf, statusBetween } from './listing.ts'
+import { type ListOptions, listOf, statusBetween } from './listing.ts'
 import type { RunMessages } from './messages.ts'
 import { entitiesOf, runKind } from './parts.ts'
 import { liveStatuses, type RunState, type RunStatus } from './record.ts'
@@ -44,23 +45,37 @@ type State = {
 /** The health of workflows, in `app.health().parts.flow`. */
 export type FlowHealth = {
   /** Runs that do not go on until `retry` or `settle`: how many, 1,000 of a type at most. */
-  readonly blocked: {
-    readonly count: number
-    readonly first: readonly { readonly run: string; readonly reason: string }[]
-  }
+  readonly blocked: Some<StoppedRun>
+  /** Runs that failed in the last ten minutes: how many, 100 of a type at most. */
+  readonly failed: Some<StoppedRun>
 }
 
-const shownMax = 10
+/** A run that is blocked or has failed. */
+export type StoppedRun = {
+  /** `payment/7`. */
+  readonly run: string
+  readonly reason: string
+  /** When it got this status, in ms since 1970. */
+  readonly since: number
+}
+
+const failedMax = 100
+const recentMs = 600_000
 
 const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHealth => {
   const app = context.app as AppContext
-  const found = workflows.flatMap((type) =>
-    listOf(app, { type, status: 'blocked', limit: atOnce }).entries.map(({ id, error }) => ({
-      run: `${type.name}/${id}`,
-      reason: error?.message ?? '',
-    })),
-  )
-  return { blocked: { count: found.length, first: found.slice(0, shownMax) } }
+  const runsOf = (filter: Pick<ListOptions, 'status' | 'since' | 'limit'>): StoppedRun[] =>
+    workflows.flatMap((type) =>
+      listOf(app, { type, ...filter }).entries.map(({ id, error, since }) => ({
+        ...{ run: `${type.name}/${id}`, since },
+        reason: error === undefined ? '' : keptText(error),
+      })),
+    )
+  const since = context.now() - recentMs
+  return {
+    blocked: some(runsOf({ status: 'blocked', limit: atOnce })),
+    failed: some(runsOf({ status: 'failed', since, limit: failedMax })),
+  }
 }
 
 /** So many runs are removed at once. */

@@ -20,7 +20,6 @@ import {
 import type { App } from '../../supervisors/index.ts'
 import { packageVersion, processEnvironment } from '../command/environment.ts'
 import { Observer } from '../observe/observer.ts'
-import { shortText } from '../observe/value-trees.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { LocalSession } from '../prompt/session.ts'
 import { recordsOf } from '../recorder/recorder.ts'
@@ -28,6 +27,7 @@ import type { Recorded, Records } from '../recorder/records.ts'
 import { errorText } from '../text/error-view.ts'
 import { colourPaint, plainPaint, printableLines } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
+import { shortText } from '../text/shown-text.ts'
 import {
   lineMax,
   lineOf,

@@ -18,10 +18,10 @@ import {
 import type { App } from '../../supervisors/index.ts'
 import { processTitle } from '../prompt/process-finder.ts'
 import { processAt } from '../prompt/process-pages.ts'
+import { shortText } from '../text/shown-text.ts'
 import { entityIn } from './entity-looks.ts'
 import { flowOf, flowPart } from './flow-looks.ts'
 import { numberIn, type Query, textIn } from './questions.ts'
-import { shortText } from './value-trees.ts'
 
 /** An action whose parts are checked as far as the instance is not asked. */
 export type CheckedAction = Query & { readonly act: Action['act'] }

@@ -11,10 +11,10 @@ import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../ob
 import type { App } from '../../supervisors/index.ts'
 import { processAt } from '../prompt/process-pages.ts'
 import { runningStep } from '../prompt/running-steps.ts'
-import { lineText } from '../text/shown-text.ts'
+import { lineText, shortText } from '../text/shown-text.ts'
 import { machineShown } from './machine-shown.ts'
 import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
-import { fitting, redactedTree, shortText, shownTree } from './value-trees.ts'
+import { fitting, redactedTree, shownTree } from './value-trees.ts'
 
 const pageRows = 100
 const pageReads = 20

@@ -5,20 +5,16 @@ import type { DeadPage, DeadRow, Flows, RunDetail, RunPage, RunRow } from '../..
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
-import { lineText } from '../text/shown-text.ts'
+import { lineText, shortText } from '../text/shown-text.ts'
 import type { FlowRates } from './flow-rates.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
-import type { CausedTrouble } from './troubles.ts'
-import { fitting, redactedTree, shortText } from './value-trees.ts'
+import { fitting, redactedTree } from './value-trees.ts'
 
 const pageRows = 50
 const stepsMax = 200
 /** A frame has 64 KiB, of which the progress takes up to 24, and so does the input. */
 const stepsBytes = 36 * 1024
 const lineMax = 160
-const failedRunsMax = 20
-const recentMs = 600_000
-const errorMax = 400
 
 /** The names of the workflows or queues that have run in this instance. */
 export const namesOf = ({ entities }: App, sort: FlowSort): readonly string[] =>
@@ -134,36 +130,3 @@ const stepOf = (step: StepRow): RunDetail['steps'][number] => {
     ...given<RunDetail['steps'][number]>({ outcome, error: errorText(error), dueAt, child }),
   }
 }
-
-/** The runs that have failed of late, as troubles. */
-export const runTroubles = async (app: App): Promise<readonly CausedTrouble[]> => {
-  const types = namesOf(app, 'workflow')
-  if (types.length === 0) return []
-  const flow = await flowOf(app)
-  const since = app.system.clock.now() - recentMs
-  return types.flatMap((type) => {
-    const of = { type: flowPart(app, 'workflow', type) as never, status: 'failed' as const }
-    const { entries, cursor } = flow.list({ ...of, since, limit: failedRunsMax })
-    const found = entries.map(({ id, since: at, error }) =>
-      troubleOf([type, id], at, error ? `${error.name}: ${error.message}` : ''),
-    )
-    return cursor === undefined ? found : [...found, moreOf(type)]
-  })
-}
-
-/** A line for more failed runs than are named. */
-const moreOf = (type: string): CausedTrouble => ({
-  ...{ tone: 'warn', sort: 'run failed', subject: `and more of ${type}`, text: '' },
-  link: { view: 'runs', parts: [type] },
-})
-
-const troubleOf = (
-  [type, id]: readonly [type: string, id: string],
-  at: number,
-  error: string,
-): CausedTrouble => ({
-  ...{ tone: 'warn', sort: 'run failed', at, link: { view: 'run', parts: [type, id] } },
-  subject: shortText(`${type}/${id}`, 300),
-  text: shortText(error, errorMax),
-  cause: shortText(error, errorMax),
-})

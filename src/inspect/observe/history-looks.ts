@@ -3,11 +3,12 @@ import { cutText, keptText, type PastTurn } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { History, HistoryTurn, Past } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { shortText } from '../text/shown-text.ts'
 import { causeTitle, otherOperations } from '../views/history-view.ts'
 import { entityIn } from './entity-looks.ts'
 import { machineValue } from './machine-shown.ts'
 import { given, numberIn, optionalNumber, type Query } from './questions.ts'
-import { shortText, shownTree } from './value-trees.ts'
+import { shownTree } from './value-trees.ts'
 
 const turnsMax = 50
 const changesMax = 20

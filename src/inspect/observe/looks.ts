@@ -5,22 +5,23 @@
 import { invalidArgument } from '../../errors.ts'
 import type { Header, Overview, Sizes, Views } from '../../observe/index.ts'
 import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
+import { factsOf } from '../answers/facts.ts'
+import { troublesOf } from '../answers/troubles.ts'
 import { nextTurn } from '../prompt/process-pages.ts'
 import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
-import { deadShown, flowsShown, runShown, runsShown, runTroubles } from './flow-looks.ts'
+import { deadShown, flowsShown, runShown, runsShown } from './flow-looks.ts'
 import { FlowRates } from './flow-rates.ts'
 import { historyShown, pastShown } from './history-looks.ts'
 import { LogTail } from './log-tail.ts'
 import { ProcessLooks } from './process-looks.ts'
 import { given, type Query } from './questions.ts'
-import { type QueueSurvey, surveyQueues } from './queue-survey.ts'
+import { pendingHandlers } from './queue-survey.ts'
 import { Sampling } from './sampling.ts'
-import { shownEvent, shownLine } from './shown-events.ts'
+import { shownLine } from './shown-events.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
-import { troublesOf } from './troubles.ts'
 import { fitting, lastFitting } from './value-trees.ts'
 
 type Answers = {
@@ -52,7 +53,7 @@ export class Looks {
   readonly #rates: FlowRates
   readonly #tail: LogTail
   readonly #processes: ProcessLooks
-  #queues: QueueSurvey | undefined
+  #pending: Overview['pending'] | undefined
 
   constructor(app: App, isWriting: boolean) {
     this.#app = app
@@ -135,21 +136,15 @@ export class Looks {
   }
 
   async #overview(): Promise<Overview> {
-    const runs = await this.#pace('runs', () => runTroubles(this.#app)).catch(() => [])
-    const surveyed = this.#pace('queues', async () => {
-      this.#queues = await surveyQueues(this.#app)
+    const surveyed = this.#pace('pending', async () => {
+      this.#pending = await pendingHandlers(this.#app)
     })
     // A look at very many processes is awaited once. Later the last one is shown.
-    if (!this.#queues) await surveyed
-    const health = this.#app.health()
-    const now = this.#app.system.clock.now()
-    const gaveUp = this.#records.last('gave_up').map((event) => shownEvent(this.#app, event))
-    const blocked = this.#records.last('blocked')
+    if (!this.#pending) await surveyed
+    const facts = factsOf(this.#app, this.#app.system)
+    const { health } = facts
     const lineOf = (event: Folded) => shownLine(this.#app, event)
-    const troubles = fitting(
-      troublesOf(health, { gaveUp, blocked, runs, steps: this.#queues?.steps ?? [] }, now),
-      troublesBytes,
-    )
+    const troubles = fitting(troublesOf(facts), troublesBytes)
     // Health, the last events and the head each take milliseconds: others have a turn between them.
     await nextTurn(this.#app.system)
     const recent = lastFitting(foldedLatest(this.#records, recentMax).map(lineOf), recentBytes)
@@ -163,7 +158,7 @@ export class Looks {
         this.#records.last('slow_handler').slice(-recentMax).map(lineOf),
         slowBytes,
       ),
-      pending: this.#queues?.pending ?? [],
+      pending: this.#pending ?? [],
       sizes: sizesOf(health),
       series: this.#sampling.series,
       recent,

@@ -6,10 +6,10 @@ import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Refusal } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { printable } from '../text/paint.ts'
+import { shortText } from '../text/shown-text.ts'
 import { effectOf, perform, proposedIn, reasonIn } from './actions.ts'
 import { Looks } from './looks.ts'
 import type { Query } from './questions.ts'
-import { shortText } from './value-trees.ts'
 
 /** Who observes, and whether they may act. */
 export type ObserverTerms = { readonly isWriting: boolean; readonly user: string }

@@ -28,6 +28,7 @@ import { processAt, processPages } from '../prompt/process-pages.ts'
 import { handledText } from '../prompt/running-steps.ts'
 import { surveyTree } from '../prompt/tree-survey.ts'
 import type { Records } from '../recorder/records.ts'
+import { shortText } from '../text/shown-text.ts'
 import { Look } from '../views/process-load.ts'
 import { rounded } from '../views/recent-times.ts'
 import type { TreeNode as SurveyedNode } from '../views/tree-view.ts'
@@ -36,7 +37,7 @@ import { ProcessTrace } from './process-trace.ts'
 import { given, numberIn, optionalNumber, optionalText, type Query, wordIn } from './questions.ts'
 import { MessageAges } from './queue-survey.ts'
 import { shownEvent } from './shown-events.ts'
-import { bytesOf, fitting, lastFitting, shortText, shownTree } from './value-trees.ts'
+import { bytesOf, fitting, lastFitting, shownTree } from './value-trees.ts'
 
 const rowsMax = 200
 const kindsMax = 50

@@ -6,7 +6,7 @@ import { reasonText } from '../../errors.ts'
 import type { Traced } from '../../observe/index.ts'
 import { shapeText } from '../../redaction.ts'
 import { type Ref, type System, type TraceEvent, trace } from '../../runtime/index.ts'
-import { shortText } from './value-trees.ts'
+import { shortText } from '../text/shown-text.ts'
 import { WhileLooked } from './while-looked.ts'
 
 const eventsMax = 100

@@ -3,41 +3,28 @@ import type { Overview } from '../../observe/index.ts'
 import type { ProcessSummary } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { processPages } from '../prompt/process-pages.ts'
-import { handledText, type RunningStep, runningStep } from '../prompt/running-steps.ts'
-import { shortText } from './value-trees.ts'
+import { handledText } from '../prompt/running-steps.ts'
+import { shortText } from '../text/shown-text.ts'
 
 /** A handler is pending when its promise takes so long. In ms. */
 const pendingMs = 1_000
 const pendingMax = 10
 const nameMax = 300
 
-/** The result of a look. */
-export type QueueSurvey = {
-  /** Handlers that have run for more than a second, the longest first. */
-  readonly pending: Overview['pending']
-  /** The steps of durable actors among them. */
-  readonly steps: readonly RunningStep[]
-}
-
-/** Looks at all processes. */
-export const surveyQueues = async (app: App): Promise<QueueSurvey> => {
+/** The handlers that have run for more than a second, the longest first. */
+export const pendingHandlers = async (app: App): Promise<Overview['pending']> => {
   let pending: ProcessSummary[] = []
   for await (const page of processPages(app.system)) {
     const now = app.system.clock.now()
     const late = page.filter(({ handling }) => handling && now - handling.since > pendingMs)
     if (late.length > 0) pending = [...pending, ...late].sort(bySince).slice(0, pendingMax)
   }
-  return {
-    pending: pending.map((process) => ({
-      ...{
-        pid: process.pid,
-        name: nameOf(process),
-        message: shortText(handledText(app, process), nameMax),
-      },
-      since: process.handling?.since ?? 0,
-    })),
-    steps: pending.flatMap((process) => runningStep(app, process) ?? []),
-  }
+  return pending.map((process) => ({
+    pid: process.pid,
+    name: nameOf(process),
+    message: shortText(handledText(app, process), nameMax),
+    since: process.handling?.since ?? 0,
+  }))
 }
 
 const bySince = (left: ProcessSummary, right: ProcessSummary): number =>

@@ -5,9 +5,9 @@ import type { App } from '../../supervisors/index.ts'
 import { namedEntity } from '../prompt/process-finder.ts'
 import { processAt } from '../prompt/process-pages.ts'
 import type { Folded } from '../recorder/folded-events.ts'
+import { shortText } from '../text/shown-text.ts'
 import { namesOf } from './flow-looks.ts'
 import { given } from './questions.ts'
-import { shortText } from './value-trees.ts'
 
 const eventTextMax = 2_000
 const lineMax = 300

@@ -5,6 +5,7 @@
 import { inspect, types } from 'node:util'
 import type { Shown } from '../../observe/index.ts'
 import { hiddenText, isSecretName, redacted, shapeText } from '../../redaction.ts'
+import { shortText } from '../text/shown-text.ts'
 
 const depthMax = 6
 const membersMax = 200
@@ -40,10 +41,6 @@ export const fitting = <T>(items: readonly T[], bytesMax: number): readonly T[] 
 /** The last items whose JSON fits into so many bytes. */
 export const lastFitting = <T>(items: readonly T[], bytesMax: number): readonly T[] =>
   fitting(items.toReversed(), bytesMax).toReversed()
-
-/** A short text. */
-export const shortText = (text: string, max = textMax): string =>
-  text.length <= max ? text : `${text.slice(0, max)}…`
 
 class TreeBuilder {
   #members = allMembersMax

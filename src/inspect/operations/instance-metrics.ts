@@ -2,19 +2,17 @@
  * The metrics that an instance knows at any time: of its shards, durable actors, subscriptions and
  * replicas. Reading them changes nothing and wakes no actor.
  */
-import { levelOf, overdueOf, projectionStatus } from '../../actors/index.ts'
+import { levelOf, overdueOf, projectionStatus, stuckTries } from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { InstanceParts } from '../../supervisors/index.ts'
+import type { Trouble } from '../answers/troubles.ts'
 import { entityKindOf } from '../recorder/recorder.ts'
 import type { RecordedSort, Records } from '../recorder/records.ts'
 import { type Metric, metrics } from './metric-table.ts'
 import type { Measurements } from './series.ts'
 
 type Shard = InstanceParts['shards'][number]
-
-/** Steps and alarms that failed so often are stuck. */
-const stuckTries = 3
 
 const phases: readonly Shard['phase']['kind'][] = ['recovering', 'open', 'down', 'closed']
 
@@ -53,6 +51,19 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
     const isUp = shards.every(({ state }) => !['waiting', 'fenced', 'halted'].includes(state))
     into.of(metrics.replicationUp).add(isUp ? 1 : 0, at)
   })
+}
+
+/** The troubles, by what may be a label: no id, no key. */
+export const takeTroubles = (troubles: readonly Trouble[], into: Measurements): void => {
+  for (const { kind, severity, subject, link, count = 1 } of troubles)
+    into.of(metrics.troubles).add(count, kind, severity, placeOf(subject, link))
+}
+
+/** A shard, a kind of entities, a workflow or a queue: a number, or a name in code. */
+const placeOf = (subject: string, link: Trouble['link']): string => {
+  if (/^shard \d+$/.test(subject)) return subject
+  const { view = '', parts: [name = ''] = [] } = link ?? {}
+  return ['entity', 'run', 'runs', 'queue'].includes(view) ? name : ''
 }
 
 /** The metrics of one shard. */

@@ -46,6 +46,11 @@ export const metrics = {
     ...['instance', 'version', 'node'],
   ),
   durable: gauge('keelson_durable', '1 if an acknowledged write is on the disk.'),
+  troubles: gauge(
+    'keelson_troubles',
+    'Troubles of health() at the prompt. `of` is a shard, a kind, a workflow, a queue, or empty.',
+    ...['kind', 'severity', 'of'],
+  ),
 
   memberOwner: gauge(
     'keelson_member_owner',

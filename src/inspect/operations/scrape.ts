@@ -5,6 +5,8 @@
 import type { LoopDelay } from '../../clock.ts'
 import { TimeSlice } from '../../runtime/index.ts'
 import { type AppContext, type InstanceParts, innerParts } from '../../supervisors/index.ts'
+import { factsOf } from '../answers/facts.ts'
+import { troublesOf } from '../answers/troubles.ts'
 import { packageVersion } from '../command/environment.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
@@ -16,6 +18,7 @@ import {
   takeProcess,
   takeProjectionLags,
   takeShard,
+  takeTroubles,
 } from './instance-metrics.ts'
 import { metrics } from './metric-table.ts'
 import { ProcessSurvey } from './process-survey.ts'
@@ -80,6 +83,8 @@ export class Scrapes {
     this.#work?.restart()
     takeProcess(system.clock.now(), this.#loop?.read(), into)
     takeInstance(this.#parts, this.#version, into)
+    await slice.spent()
+    takeTroubles(troublesOf(factsOf(this.#app, system)), into)
     await slice.spent()
     takeFailures(this.#records, into)
     for (const shard of shards) {

@@ -6,6 +6,8 @@ import { inspect } from 'node:util'
 import { invalidArgument } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { factsOf } from '../answers/facts.ts'
+import { troublesOf } from '../answers/troubles.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type Recorded, ringMax } from '../recorder/records.ts'
 import { type Paint, printable, printableLines } from '../text/paint.ts'
@@ -24,11 +26,12 @@ export const failureWords = (app: App, paint: Paint) => {
   const { system } = app
   const records = recordsOf(system)
   return {
-    /** The health as data that is printed for reading. */
+    /** The health and its troubles as data that is printed for reading. */
     health: () => {
-      const health = app.health()
-      const text = () => healthView(health, records, system.clock.now(), paint)
-      return Object.defineProperty(health, inspect.custom, { value: text })
+      const facts = factsOf(app, system)
+      const troubles = troublesOf(facts)
+      const text = () => healthView(facts, troubles, records, paint)
+      return Object.defineProperty({ ...facts.health, troubles }, inspect.custom, { value: text })
     },
     crashes: async (process?: unknown) => {
       const all = records.last('crash')

@@ -2,6 +2,10 @@
 import { inspect } from 'node:util'
 import { countText } from './quantities.ts'
 
+/** A text, cut after so many characters. */
+export const shortText = (text: string, max = 1_000): string =>
+  text.length <= max ? text : `${text.slice(0, max)}…`
+
 /** A value in one line of at most `width` characters. */
 export const lineText = (value: unknown, width: number): string => {
   const text = inspect(value, {

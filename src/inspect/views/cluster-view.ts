@@ -24,12 +24,4 @@ export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPain
 export const clusterLine = ({ name, member, phase, epoch, leftMs }: Cluster): string =>
   `${member} of ${name}: ${phase}, epoch ${countText(epoch)}, ${durationText(leftMs)} of its lease left`
 
-/** Why a member is in trouble; `undefined` if it owns the instance. */
-export const clusterTrouble = ({ phase, engine, reason }: Cluster): string | undefined => {
-  if (phase === 'owner') return undefined
-  if (phase === 'ended') return 'another member may own the instance, and this one ends'
-  const why = reason ?? `see whether ${engine} answers`
-  return `the lease is not renewed, so reads are refused: ${why}`
-}
-
 type Cluster = NonNullable<Health['cluster']>

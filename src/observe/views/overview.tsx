@@ -16,14 +16,18 @@ export const OverviewView = ({ data }: { data: Overview }) => {
   const isNew = header.at - measuredSince < 60_000
   return (
     <div class="cards">
-      <Card title="Broken" isFlush isAlarming={troubles.some(({ tone }) => tone === 'bad')}>
+      <Card
+        title="Broken"
+        isFlush
+        isAlarming={troubles.some(({ severity }) => severity === 'critical')}
+      >
         {troubles.length === 0 ? (
           <p class="calm">Nothing is in trouble.</p>
         ) : (
           <ul class="troubles" aria-live="polite" aria-relevant="additions">
             {troubles.map((trouble, at) => (
               <TroubleLine
-                key={`${at} ${trouble.sort} ${trouble.subject}`}
+                key={`${at} ${trouble.kind} ${trouble.subject}`}
                 trouble={trouble}
                 now={header.at}
               />
@@ -142,13 +146,14 @@ const PendingList = ({ of, now }: { of: Overview['pending']; now: number }) => (
 )
 
 const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
-  const { tone, sort, text, at, count = 1, others = [] } = trouble
-  const more = count - 1 - others.length
+  const { severity, kind, text, since, count = 1, others = [] } = trouble
+  const isFolded = others.length > 0
+  const more = isFolded ? count - 1 - others.length : 0
   return (
     <li>
       <span>
-        <Badge tone={tone}>{sort}</Badge>
-        {count > 1 && <span class="muted"> ×{countText(count)}</span>}
+        <Badge tone={severity === 'critical' ? 'bad' : 'warn'}>{kind}</Badge>
+        {isFolded && <span class="muted"> ×{countText(count)}</span>}
       </span>
       <div>
         {[trouble, ...others].map((each, place) => (
@@ -160,7 +165,7 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
         {more > 0 && ` and ${countText(more)} more`}
         <p>{text}</p>
       </div>
-      <span class="muted nowrap">{at !== undefined && <Since at={at} now={now} />}</span>
+      <span class="muted nowrap">{since !== undefined && <Since at={since} now={now} />}</span>
     </li>
   )
 }

@@ -1,8 +1,7 @@
 /** A suspension holds only as long as its owner lives, and is refused if it could not hold. */
 import { describe, expect, test } from 'vitest'
 import { Control, ControlHandle } from '../../../src/actors/index.ts'
-import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
-import { healthView } from '../../../src/inspect/views/health-view.ts'
+import { healthText } from '../../support/worlds/health-text.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 test('health names who holds a projection', async () => {
@@ -14,8 +13,8 @@ test('health names who holds a projection', async () => {
   expect(app.health().shards).toMatchObject([
     { suspended: true, suspendedBy: [`clerk <${owner.pid}>`, 'the app'] },
   ])
-  expect(healthView(app.health(), recordsOf(system), 0)).toContain(
-    `the projection of shard 0 is suspended by clerk <${owner.pid}>, the app`,
+  expect(healthText(app)).toContain(
+    `projection suspended, shard 0: clerk <${owner.pid}>, the app holds it until control.resume`,
   )
   await world.during(app.control.resumeAll({ force: true }))
   expect(app.health().shards).toMatchObject([{ suspended: false, suspendedBy: [] }])

@@ -84,6 +84,23 @@ describe('each list', () => {
     expect(namesOf(again).slice(7)).toEqual(['sent/00', 'sent/00', 'sent/01'])
   })
 
+  test('of failing work begins with what failed three times or more, wherever that comes', async () => {
+    const s = await simulated({ app: tree })
+    const { trouble } = s.app.entities
+    const fail = (id: string, tries: number) => {
+      const work = { entity: `order/${id}`, what: 'continue charge', tries, retryAt: 9 }
+      trouble.fails('charge', { ...work, error: 'no' }, 1)
+    }
+    for (const id of ids(20)) fail(id, id < '18' ? 2 : 3)
+
+    const { failing } = s.app.health().actors
+    expect(failing.count).toBe(20)
+    expect(namesOf(failing)).toEqual(['18', '19', ...ids(8)].map((id) => `order/${id}`))
+
+    for (const id of ids(20)) fail(id, 3)
+    expect(namesOf(s.app.health().actors.failing)).toEqual(ids(10).map((id) => `order/${id}`))
+  })
+
   test('of those that wait for space counts all and shows ten', async () => {
     const s = await simulated({ app: tree })
     await askAll(s, kinds[0], 12, 'wake')

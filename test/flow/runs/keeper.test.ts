@@ -76,12 +76,33 @@ test('a keeper that is killed begins anew: it is one listener, wakes runs and re
   w.s.system.kill(keeper?.ref as never)
   await w.s.advance(1_000)
   expect(listeners()).toBe(before)
-  expect(w.s.app.health().parts.flow).toEqual({ blocked: { count: 0, first: [] } })
+  const none = { count: 0, first: [] }
+  expect(w.s.app.health().parts.flow).toEqual({ blocked: none, failed: none })
   w.s.system.kill(w.s.app.entities.holder('$flow-hangs/1')?.address as never)
   await w.s.advance(2_000)
   expect(begun).toHaveLength(2)
   await w.s.close()
   expect(listeners()).toBe(before - 1)
+})
+
+test('the health has the runs that failed in the last ten minutes, with their reasons and times', async () => {
+  const refused = workflow('refused', async () => {
+    throw new Error('no paper')
+  })
+  const w = await flowWorld([refused])
+  const failed = () => (w.s.app.health().parts as { flow: FlowHealth }).flow.failed
+  const from = w.s.clock.now()
+  for (const id of ['1', '2']) await w.during(w.flow.start(refused, undefined, { id }))
+  await w.s.advance(1_000)
+
+  const { count, first } = failed()
+  expect([count, first.map(({ run }) => run).sort()]).toEqual([2, ['refused/1', 'refused/2']])
+  for (const { reason, since } of first) {
+    expect(reason).toContain('no paper')
+    expect(since).toBeGreaterThanOrEqual(from)
+  }
+  await w.s.advance(600_000)
+  expect(failed()).toEqual({ count: 0, first: [] })
 })
 
 test('more runs than one pass removes are removed soon after it, of each workflow', async () => {

@@ -7,9 +7,8 @@ import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import { Observer } from '../../../src/inspect/observe/observer.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
-import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
-import { healthView } from '../../../src/inspect/views/health-view.ts'
 import type { Views } from '../../../src/observe/index.ts'
+import { healthText } from '../../support/worlds/health-text.ts'
 import { asked } from '../../support/worlds/operations-client.ts'
 import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -69,7 +68,7 @@ const instance = async () => {
     const line = body.split('\n').find((each) => each.startsWith(`${series} `))
     return line === undefined ? undefined : Number(line.slice(series.length))
   }
-  const said = () => healthView(s.app.health(), recordsOf(s.system), s.system.clock.now())
+  const said = () => healthText(s.app)
   return { s, app: s.app, troubles, metric, said, failing: () => s.app.health().actors.failing }
 }
 
@@ -89,12 +88,14 @@ test('a failing step of a run is named by health, page, prompt and metric until 
   expect(await metric(failures)).toBeGreaterThanOrEqual(3)
   expect(await troubles()).toMatchObject([
     {
-      ...{ sort: 'failing step', subject: 'payment/1' },
+      ...{ kind: 'stuck step', severity: 'warning', subject: 'payment/1' },
       text: expect.stringMatching(/^step pay failed \d times: Error: bank 503$/),
       link: { view: 'run', parts: ['payment', '1'] },
     },
   ])
-  expect(said()).toMatch(/^1 failing: payment\/1 step pay, try \d: Error: bank 503\n/)
+  expect(said()).toMatch(
+    /^warning: stuck step, payment\/1, for 3 s: step pay failed \d times: Error: bank 503; flow\.show\('payment', '1'\)\n/,
+  )
 
   isBankAway = false
   await s.advance(2_000)
@@ -138,13 +139,13 @@ test('a failing job is named until it is done, and dead jobs are a trouble of th
   expect(await metric('keelson_queue_jobs{queue="letters",status="dead"}')).toBe(2)
   expect(await troubles()).toMatchObject([
     {
-      ...{ tone: 'bad', sort: 'dead jobs', subject: 'letters' },
+      ...{ severity: 'critical', kind: 'dead jobs', subject: 'letters' },
       ...{ text: expect.stringContaining('2 jobs'), link: { view: 'queue', parts: ['letters'] } },
     },
-    { sort: 'failing step', subject: 'mails', link: { view: 'queue', parts: ['mails'] } },
+    { kind: 'stuck step', subject: 'mails', link: { view: 'queue', parts: ['mails'] } },
   ])
   expect(said()).toMatch(
-    /^1 failing: mails job 1, try \d: Error: bank 503\nqueue letters, dead jobs: 2 jobs/,
+    /^critical: dead jobs, letters: 2 jobs .*\nwarning: stuck step, mails, for 3 s: job 1 failed \d times: Error: bank 503/,
   )
 
   isBankAway = false
@@ -170,14 +171,16 @@ test('an entity that crashes again and again by one message is a crash loop', as
   expect(await metric('keelson_children_crashing')).toBe(1)
   expect(await troubles()).toMatchObject([
     {
-      ...{ tone: 'bad', sort: 'crash loop', subject: 'order/17' },
+      ...{ severity: 'critical', kind: 'crash loop', subject: 'order/17' },
       text: expect.stringMatching(
         /^failed \d+ times in a minute, now at call pay: Error: bank 503$/,
       ),
       link: { view: 'entity', parts: ['order', '17'] },
     },
   ])
-  expect(said()).toMatch(/^order\/17 has failed \d+ times in the last minute, now at call pay: /)
+  expect(said()).toMatch(
+    /^critical: crash loop, order\/17, for 10 min: failed \d+ times in a minute, now at call pay: /,
+  )
 
   await s.advance(60_000)
   expect(await troubles()).toEqual([])

@@ -296,9 +296,11 @@ describe('the views', () => {
 
     expect(pidOf('open')).not.toBe(pid)
     expect((await look('overview')).troubles).toEqual([
-      expect.objectContaining({ tone: 'bad', sort: 'crash loop', subject: 'app/open', at: begun }),
-      expect.objectContaining({ tone: 'bad', sort: 'dead jobs', subject: 'mails' }),
-      expect.objectContaining({ sort: 'run failed' }),
+      expect.objectContaining({
+        ...{ severity: 'critical', kind: 'crash loop', subject: 'app/open', since: begun },
+      }),
+      expect.objectContaining({ severity: 'critical', kind: 'dead jobs', subject: 'mails' }),
+      expect.objectContaining({ severity: 'warning', kind: 'run failed' }),
     ])
   })
 
@@ -313,7 +315,7 @@ describe('the views', () => {
     const { pid, born } = await look('entity', { kind: 'acct', id: '9' })
 
     expect(troubles.filter(({ subject }) => subject === 'acct/9')).toEqual([
-      expect.objectContaining({ sort: 'stuck step', text: 'step hang runs for 5 min' }),
+      expect.objectContaining({ kind: 'hanging step', text: 'step hang runs for 5 min' }),
     ])
     expect(pending).toMatchObject([{ name: 'acct/9', message: 'step hang' }])
     expect(born?.steps).toMatchObject([{ name: 'hang', runsSince: expect.any(Number) }])
@@ -359,8 +361,8 @@ describe('the views', () => {
   test('name runs that have failed, and queues with dead jobs', async () => {
     const { troubles } = await look('overview')
     expect(troubles).toMatchObject([
-      { sort: 'dead jobs', subject: 'mails', text: expect.stringContaining('1 job') },
-      { sort: 'run failed', subject: 'order/1', text: expect.stringContaining('refused') },
+      { kind: 'dead jobs', subject: 'mails', text: expect.stringContaining('1 job') },
+      { kind: 'run failed', subject: 'order/1', text: expect.stringContaining('refused') },
     ])
   })
 

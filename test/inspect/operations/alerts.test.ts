@@ -166,7 +166,7 @@ test.skipIf(lacks(noPromtool))('a stuck step of a run is named', async () => {
 
 test.skipIf(lacks(noPromtool))('a dead job is named', async () => {
   const { alerts } = await watched((s) => s.during(flow(s.app).add(letters, undefined)))
-  expect(alerts).toEqual(['KeelsonStepStuck'])
+  expect(alerts).toEqual(['KeelsonTriesEnded'])
 })
 
 test.skipIf(lacks(noPromtool))('a full disk is named', async () => {

@@ -1,21 +1,19 @@
 /** What operators see of a member of a cluster: at the prompt, on the page, and in the metrics. */
 import { expect, onTestFinished, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
+import { factsOf } from '../../../src/inspect/answers/facts.ts'
+import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
 import { Looks } from '../../../src/inspect/observe/looks.ts'
-import { troublesOf } from '../../../src/inspect/observe/troubles.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
-import { Records } from '../../../src/inspect/recorder/records.ts'
 import { clusterView } from '../../../src/inspect/views/cluster-view.ts'
-import { healthView } from '../../../src/inspect/views/health-view.ts'
 import type { Overview } from '../../../src/observe/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
+import { healthText } from '../../support/worlds/health-text.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 import { asked } from '../../support/worlds/operations-client.ts'
 import type { SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
-
-const none = { gaveUp: [], blocked: [], runs: [], steps: [] }
 
 const shown = async () => {
   const members = new Members()
@@ -26,10 +24,8 @@ const shown = async () => {
     return answer?.body?.match(/^keelson_member_.*$/gm) ?? []
   }
   const troubles = () =>
-    troublesOf(app.health(), none, members.clock.now()).filter(({ sort }) =>
-      sort.startsWith('member'),
-    )
-  const health = () => healthView(app.health(), new Records(), members.clock.now())
+    troublesOf(factsOf(app, app.system)).filter(({ kind }) => kind.startsWith('member'))
+  const health = () => healthText(app)
   return { members, app, metrics, troubles, health }
 }
 
@@ -67,13 +63,15 @@ test('a member that is unsure is a trouble since its lease has lapsed, with a li
 
   const [trouble, ...more] = troubles()
   expect([trouble, more]).toMatchObject([
-    { tone: 'bad', sort: 'member unsure', subject: 'member a', link: { view: 'storage' } },
+    { severity: 'critical', kind: 'member unsure', subject: 'member a', link: { view: 'storage' } },
     [],
   ])
-  const lapsed = (trouble?.at ?? 0) - began
+  const lapsed = (trouble?.since ?? 0) - began
   expect(lapsed).toBeGreaterThan(0)
   expect(lapsed).toBeLessThanOrEqual(leaseMs)
-  expect(health()).toMatch(/^the member is unsure: the lease is not renewed/)
+  expect(health()).toMatch(
+    /^critical: member unsure, member a, for \d+ s: the lease is not renewed/,
+  )
   expect(await metrics()).toEqual([
     'keelson_member_owner 0',
     'keelson_member_lease_left_seconds 0',
@@ -81,7 +79,7 @@ test('a member that is unsure is a trouble since its lease has lapsed, with a li
   ])
   expect(clusterView(app.health().cluster)).toMatch(/phase +unsure/)
   expect((await members.during(overview(app))).member).toMatchObject({
-    ...{ phase: 'unsure', since: trouble?.at, leftMs: 0 },
+    ...{ phase: 'unsure', since: trouble?.since, leftMs: 0 },
   })
 })
 
@@ -98,12 +96,12 @@ test('a setting that the engine lacks is named in the health, at the prompt, on 
 
   expect(app.health().cluster).toMatchObject({ phase: 'unsure', reason: 'CONFIG: fsync is off' })
   expect(clusterView(app.health().cluster)).toMatch(/\nwaits for +CONFIG: fsync is off$/)
-  expect(healthView(app.health(), new Records(), members.clock.now())).toMatch(
-    /^the member is unsure: the lease is not renewed, so reads are refused: CONFIG: fsync is off/,
+  expect(healthText(app)).toMatch(
+    /^critical: member unsure, member a, .*: the lease is not renewed, so reads are refused: CONFIG: fsync is off/,
   )
-  expect(troublesOf(app.health(), none, members.clock.now())).toContainEqual(
+  expect(troublesOf(factsOf(app, app.system))).toContainEqual(
     expect.objectContaining({
-      sort: 'member unsure',
+      kind: 'member unsure',
       text: expect.stringContaining('fsync is off'),
     }),
   )

@@ -98,7 +98,9 @@ test('a crash loop is named, and crashes() has a line for each crash', async () 
   expect(await ask('health()')).toMatch(/^nothing is in trouble\n/)
   await fail(1)
   const health = await ask('health()')
-  expect(health).toMatch(/^app\/frail has failed 3 times in the last minute: Error: no more\n\n/)
+  expect(health).toMatch(
+    /^critical: crash loop, app\/frail, for 0 s: failed 3 times in a minute: Error: no more; tree\(\)\n\n/,
+  )
   expect(health).toMatch(/\ncrashes +3, the last \d+ ms ago: frail, Error: no more\nrestarts +3$/)
   const lines = (await ask('crashes()')).split('\n')
   expect(lines[0]).toMatch(/^time +process +last message +reason$/)
@@ -143,21 +145,29 @@ test('a blocked entity, a stuck step, and a shard that is down are named, the wo
   await clock.advance(50)
   const troubles = (await ask('health()')).split('\n\n')[0]?.split('\n')
   expect(troubles).toEqual([
-    '1 blocked: blocked/8: BLOCKED: blocked/8 is blocked: not today',
     expect.stringMatching(
-      /^1 failing: order\/7 continue charge, try \d+: Error: the bank is away$/,
+      /^critical: blocked, blocked\/8, for \d+ \w+: BLOCKED: blocked\/8 is blocked: not today; entity\('blocked', '8'\)$/,
+    ),
+    expect.stringMatching(
+      /^warning: stuck step, order\/7, for \d+ s: step charge failed \d+ times: Error: the bank is away; entity\('order', '7'\)$/,
     ),
   ])
   failNextSync(disk, 1)
   for (const key of ['a', 'b', 'c', 'd']) await codeOf(during(app.store.put(key, 1)))
-  expect(await ask('health()')).toMatch(/^shard 1 is down: .*; control\.reopen\(1\)\n1 blocked: /)
+  expect(await ask('health()')).toMatch(
+    /^critical: shard down, shard 1: .*; control\.reopen\(1\); wal\(\)\ncritical: blocked, /,
+  )
 })
 
 test('a projection that is suspended or far behind is named', async () => {
   const { app, ask, clock, during } = await prompt()
   await during(app.control.suspend(0))
   for (const key of ['a', 'b', 'c', 'd']) await during(app.store.put(key, 1))
-  expect(await ask('health()')).toMatch(/^the projection of shard 0 is suspended by the app\n\n/)
+  expect(await ask('health()')).toMatch(
+    /^warning: projection suspended, shard 0: the app holds it until control\.resume; wal\(\)\n\n/,
+  )
   await clock.advance(20_000)
-  expect(await ask('health()')).toMatch(/\nthe projection of shard 0 is 20\.\d\d s, \d+ B behind\n/)
+  expect(await ask('health()')).toMatch(
+    /^warning: projection suspended, shard 0, for 20 s: the app holds .*; its oldest write waits for 20 s, \d+ B in all; wal\(\)\n/,
+  )
 })

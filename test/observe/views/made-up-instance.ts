@@ -131,27 +131,52 @@ const overviewOf = (scenario: Scenario, at: number): Views['overview']['data'] =
     troubles: isBroken
       ? [
           {
-            ...{ tone: 'bad', sort: 'shard down', subject: 'shard 1', at: startAt - 4_000 },
+            ...{
+              severity: 'critical',
+              kind: 'shard down',
+              subject: 'shard 1',
+              since: startAt - 4_000,
+            },
             text: 'fdatasync failed (EIO). A third of the keys cannot be read or written; control.reopen(1) opens it again.',
             link: { view: 'storage', parts: [] },
           },
           {
-            ...{ tone: 'bad', sort: 'crash loop', subject: 'app/mailer', at: startAt - 9_000 },
+            ...{
+              severity: 'critical',
+              kind: 'crash loop',
+              subject: 'app/mailer',
+              since: startAt - 9_000,
+            },
             text: `failed 37 times in the last minute: ${reason}`,
             link: { view: 'process', parts: ['104'] },
           },
           {
-            ...{ tone: 'bad', sort: 'blocked', subject: 'order/4812', at: startAt - 7_000 },
+            ...{
+              severity: 'critical',
+              kind: 'blocked',
+              subject: 'order/4812',
+              since: startAt - 7_000,
+            },
             text: 'its version 3 is not known to the code',
             link: { view: 'entity', parts: ['order', '4812'] },
           },
           {
-            ...{ tone: 'warn', sort: 'failing step', subject: 'order/17', at: startAt - 340_000 },
+            ...{
+              severity: 'warning',
+              kind: 'failing step',
+              subject: 'order/17',
+              since: startAt - 340_000,
+            },
             text: 'charge has failed 3 times: 503 from the bank; the next try is in 40 s',
             link: { view: 'entity', parts: ['order', '17'] },
           },
           {
-            ...{ tone: 'warn', sort: 'run failed', subject: 'order/o-71', at: startAt - 500_000 },
+            ...{
+              severity: 'warning',
+              kind: 'run failed',
+              subject: 'order/o-71',
+              since: startAt - 500_000,
+            },
             text: 'BankAway: connect ECONNREFUSED 10.0.0.7:443',
             ...{ link: { view: 'run', parts: ['order', 'o-71'] }, count: 12 },
             others: ['o-72', 'o-73'].map((id) => ({

@@ -1,9 +1,13 @@
-/** The troubles of an instance: each is named, and of very many of a sort how many there are. */
+/** The troubles of an instance: each is named, and of very many of a kind how many there are. */
 import { expect, test } from 'vitest'
-import { troublesOf } from '../../../src/inspect/observe/troubles.ts'
+import type { Facts } from '../../../src/inspect/answers/facts.ts'
+import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
+import type { Health } from '../../../src/supervisors/index.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
-const none = { gaveUp: [], blocked: [], runs: [], steps: [] }
+/** The troubles of a health at a time. */
+const judged = (health: Health, now = 0, more: Partial<Facts> = {}) =>
+  troublesOf({ ...{ health, gaveUp: [], blocked: [], now }, ...more })
 
 type Failing = ReturnType<typeof failing>['first'][number]
 
@@ -20,7 +24,7 @@ test('a projection that is held and behind has one line, with its cause and sinc
   const health = (await simulated({})).app.health()
   const [shard] = health.shards as [(typeof health.shards)[0]]
   const of = (suspended: boolean, behindMs: number) =>
-    troublesOf(
+    judged(
       {
         ...health,
         shards: [
@@ -32,17 +36,16 @@ test('a projection that is held and behind has one line, with its cause and sinc
           },
         ],
       },
-      none,
       500_000,
-    ).filter(({ sort }) => sort.startsWith('projection'))
+    ).filter(({ kind }) => kind.startsWith('projection'))
 
   expect(of(false, 15_000)).toEqual([])
-  expect(of(false, 240_000)).toMatchObject([{ sort: 'projection behind', at: 260_000 }])
+  expect(of(false, 240_000)).toMatchObject([{ kind: 'projection behind', since: 260_000 }])
   expect(of(true, 0)).toMatchObject([
-    { sort: 'projection suspended', text: 'clerk <9> holds it until control.resume' },
+    { kind: 'projection suspended', text: 'clerk <9> holds it until control.resume' },
   ])
   expect(of(true, 240_000)).toMatchObject([
-    { sort: 'projection suspended', text: expect.stringContaining('4 min'), at: 260_000 },
+    { kind: 'projection suspended', text: expect.stringContaining('4 min'), since: 260_000 },
   ])
 })
 
@@ -52,12 +55,12 @@ test('overdue work of a blocked actor is no trouble beside that actor', async ()
   const blocked = { count: 1, first: [{ entity: 'order/1', reason: 'cannot migrate' }] }
   const actors = { ...health.actors, blocked, overdue: { count: 2, first: overdue } }
 
-  expect(
-    troublesOf({ ...health, actors }, none, 0).filter(({ link }) => link?.view === 'entity'),
-  ).toMatchObject([
-    { sort: 'blocked', subject: 'order/1' },
-    { sort: 'overdue', subject: 'order/2' },
-  ])
+  expect(judged({ ...health, actors }).filter(({ link }) => link?.view === 'entity')).toMatchObject(
+    [
+      { kind: 'blocked', subject: 'order/1' },
+      { kind: 'overdue', subject: 'order/2' },
+    ],
+  )
 })
 
 const failingSteps = async (failing: {
@@ -65,8 +68,8 @@ const failingSteps = async (failing: {
   readonly first: readonly Failing[]
 }) => {
   const health = (await simulated({})).app.health()
-  return troublesOf({ ...health, actors: { ...health.actors, failing } }, none, 0).filter(
-    ({ sort }) => sort === 'failing step',
+  return judged({ ...health, actors: { ...health.actors, failing } }).filter(
+    ({ kind }) => kind === 'failing step',
   )
 }
 
@@ -75,7 +78,7 @@ test('of 10,000 failing steps three are named, and how many more there are', asy
 
   expect(shown).toMatchObject([
     { subject: 'order/0', count: 3, text: 'step charge: Error: the bank is away' },
-    { subject: 'and 9,997 more', tone: 'warn', link: { view: 'entities' } },
+    { subject: 'and 9,997 more', severity: 'warning', link: { view: 'entities' } },
   ])
 })
 
@@ -86,7 +89,7 @@ test('troubles with one cause are one line, and those with another cause another
     count,
     first: [
       { ...declined, error: 'Error: card declined' },
-      ...others.map((each, at) => ({ ...each, tries: at })),
+      ...others.map((each, at) => ({ ...each, tries: at % 3 })),
     ],
   })
 
@@ -127,9 +130,9 @@ test('a folded trouble begins with the first of them', async () => {
   const overdue = [30, 10, 20].map((at) => ({ entity: `order/${at}`, what: 'alarm pay', at }))
   const actors = { ...health.actors, overdue: { count: 3, first: overdue } }
 
-  expect(
-    troublesOf({ ...health, actors }, none, 0).filter(({ sort }) => sort === 'overdue'),
-  ).toMatchObject([{ subject: 'order/30', count: 3, at: 10 }])
+  expect(judged({ ...health, actors }).filter(({ kind }) => kind === 'overdue')).toMatchObject([
+    { subject: 'order/30', count: 3, since: 10 },
+  ])
 })
 
 test('each trouble that lasts says since when', async () => {
@@ -144,7 +147,7 @@ test('each trouble that lasts says since when', async () => {
   const { first } = failing(1)
 
   expect(
-    troublesOf(
+    judged(
       {
         ...health,
         shards: [{ ...shard, space: { ...shard.space, refusing } }],
@@ -153,20 +156,18 @@ test('each trouble that lasts says since when', async () => {
           ...{ ...health.actors, blocked },
           failing: { count: 1, first: first.map((each) => ({ ...each, since: 400 })) },
         },
-        parts: { flows: { blocked: { first: [{ run: 'pay/3', reason: 'no code' }] } } },
+        parts: {
+          flow: { blocked: { count: 1, first: [{ run: 'pay/3', reason: 'no code', since: 500 }] } },
+        },
       },
+      1_000,
       {
-        ...none,
         blocked: [
-          ...[
-            { subject: 'order/99', at: 250 },
-            { subject: 'pay/3', at: 500 },
-          ],
+          { subject: 'order/99', at: 250 },
           { subject: 'order/99', at: 300 },
         ],
       },
-      1_000,
-    ).map(({ sort, at }) => [sort, at]),
+    ).map(({ kind, since }) => [kind, since]),
   ).toEqual([
     ...[
       ['refuses writes', 100],

@@ -1,0 +1,27 @@
+/** What is known about an instance at one time: the facts from which its troubles are judged. */
+import type { AppContext, Health } from '../../supervisors/index.ts'
+import { recordsOf } from '../recorder/recorder.ts'
+import type { Recorded } from '../recorder/records.ts'
+
+/** The facts about one instance. Times are in ms since 1970. */
+export type Facts = {
+  readonly health: Health
+  /** The supervisors that gave up, as the flight recorder has them, the last one at the end. */
+  readonly gaveUp: readonly Pick<Recorded, 'subject' | 'text' | 'at'>[]
+  /** When actors were blocked, as the flight recorder has it, the last ones at the end. */
+  readonly blocked: readonly Pick<Recorded, 'subject' | 'at'>[]
+  readonly now: number
+}
+
+/** The present facts. The first caller in a System starts its flight recorder. */
+export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts => {
+  const records = recordsOf(system)
+  return {
+    health: app.health(),
+    gaveUp: records.last('gave_up'),
+    blocked: records.last('blocked'),
+    now: system.clock.now(),
+  }
+}
+
+type System = Parameters<typeof recordsOf>[0]

@@ -1,0 +1,467 @@
+/**
+ * Everything that is wrong in an instance, from its facts. Each kind of trouble is judged here, and
+ * only here: the prompt, the page, the metrics and the alerts show it. Pure.
+ */
+import { stuckTries } from '../../actors/index.ts'
+import type { FlowHealth, QueueHealth } from '../../flow/index.ts'
+import type { Link, Severity, Trouble as ShownTrouble } from '../../observe/index.ts'
+import type { Health, ShardHealth } from '../../supervisors/index.ts'
+import { actorNamed } from '../recorder/flow-names.ts'
+import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
+import { shortText } from '../text/shown-text.ts'
+import type { Facts } from './facts.ts'
+
+/**
+ * Every kind of trouble. `critical`: something is refused, or has stopped until a person acts.
+ * `warning`: it goes on or mends itself, but not as it should. `signals/alerts.yml` has each kind.
+ */
+export const severities = {
+  'member unsure': 'critical',
+  'member ended': 'critical',
+  'shard down': 'critical',
+  'shard not open': 'warning',
+  'refuses writes': 'critical',
+  'disk low': 'warning',
+  'not durable': 'warning',
+  'no snapshot': 'warning',
+  'log held': 'warning',
+  'journal full': 'critical',
+  'clock set': 'warning',
+  'projection halted': 'critical',
+  'projection stopped': 'critical',
+  'projection degraded': 'warning',
+  'projection suspended': 'warning',
+  'projection behind': 'warning',
+  'rows set aside': 'critical',
+  'rows lost': 'warning',
+  'subscription stopped': 'critical',
+  'replica fenced': 'critical',
+  'replica halted': 'critical',
+  'replica waiting': 'warning',
+  'gave up': 'critical',
+  'crash loop': 'critical',
+  blocked: 'critical',
+  parked: 'critical',
+  'stuck step': 'warning',
+  'failing step': 'warning',
+  'hanging step': 'warning',
+  'waits for space': 'warning',
+  overdue: 'warning',
+  'run blocked': 'critical',
+  'run failed': 'warning',
+  'dead jobs': 'critical',
+  'unreadable jobs': 'critical',
+  'queue full': 'critical',
+  'overdue jobs': 'warning',
+} as const satisfies Readonly<Record<string, Severity>>
+
+/** A kind of trouble. */
+export type TroubleKind = keyof typeof severities
+
+/** A trouble. */
+export type Trouble = ShownTrouble & { readonly kind: TroubleKind }
+
+/** The troubles of an instance, the critical ones first. Those with one cause are one. */
+export const troublesOf = ({ health, gaveUp, blocked, now }: Facts): readonly Trouble[] => {
+  const blockedAt = new Map(blocked.map(({ subject, at }) => [subject, at]))
+  const found: readonly CausedTrouble[] = [
+    ...memberTroubles(health.cluster),
+    ...health.shards.flatMap((shard) => shardTroubles(shard, now)),
+    ...diskTroubles(health.shards),
+    ...(health.durable
+      ? []
+      : [trouble('not durable', 'the instance', 'what is acknowledged may be lost')]),
+    ...latestOf(gaveUp)
+      .filter(({ at }) => now - at < recentMs)
+      .map(({ subject, text, at }) =>
+        trouble('gave up', subject, text, { since: at, link: linkTo('tree') }),
+      ),
+    ...health.crashing.first.map(crashLoop),
+    ...actorTroubles(health.actors, blockedAt, now),
+    ...Object.entries(health.parts).flatMap(partTroubles),
+    ...health.projections.flatMap(projectionTroubles),
+    ...health.replication.flatMap(replicaTroubles),
+  ]
+  const isWarning = ({ severity }: Trouble): number => Number(severity === 'warning')
+  return foldedTroubles(found).sort((left, right) => isWarning(left) - isWarning(right))
+}
+
+const gaveUpMax = 10
+
+/** The last event of each subject, ten at most. */
+const latestOf = (events: Facts['gaveUp']): Facts['gaveUp'] =>
+  [...new Map(events.map((event) => [event.subject, event])).values()].slice(-gaveUpMax)
+
+/** A supervisor that gave up longer ago is history. */
+const recentMs = 600_000
+
+/** A trouble before it is folded. `cause`: its text without what differs from try to try. */
+type CausedTrouble = Trouble & { readonly cause?: string }
+
+const textMax = 400
+const subjectMax = 300
+
+const trouble = (
+  kind: TroubleKind,
+  subject: string,
+  text: string,
+  more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count'> = {},
+): CausedTrouble => ({
+  ...{ severity: severities[kind], kind },
+  subject: shortText(subject, subjectMax),
+  text: shortText(text, textMax),
+  ...more,
+})
+
+/** The fields of a time that may not be known. */
+const sinceThen = (since: number | undefined): Pick<Trouble, 'since'> =>
+  since === undefined ? {} : { since }
+
+const linkTo = (view: string, ...parts: string[]): Link => ({ view, parts })
+
+/** The place of an actor: a run and a queue have their own. */
+const actorLink = (actor: string): Link => {
+  const { sort, name, id } = actorNamed(actor)
+  if (sort === 'queue') return linkTo('queue', name)
+  return linkTo(sort === 'workflow' ? 'run' : 'entity', name, id)
+}
+
+const memberTroubles = (cluster: Health['cluster']): readonly CausedTrouble[] => {
+  if (!cluster) return []
+  const { phase, member, since, engine, reason = `see whether ${engine} answers` } = cluster
+  if (phase === 'owner') return []
+  const why =
+    phase === 'ended'
+      ? 'another member may own the instance, and this one ends'
+      : `the lease is not renewed, so reads are refused: ${reason}`
+  return [trouble(`member ${phase}`, `member ${member}`, why, { since, link: linkTo('storage') })]
+}
+
+type Found = (kind: TroubleKind, text: string, since?: number) => CausedTrouble
+
+const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble[] => {
+  const { shard, phase, reason = '', recovery, space, snapshot, clockAheadMs } = health
+  const link = linkTo('storage')
+  const found: Found = (kind, text, since) =>
+    trouble(kind, `shard ${shard}`, text, { link, ...sinceThen(since) })
+  if (phase === 'down') return [found('shard down', `${reason}; control.reopen(${shard})`)]
+  const { refusing } = space
+  return [
+    ...(phase === 'open'
+      ? []
+      : [found('shard not open', recovery ? `${phase}: ${recovery.source}` : phase)]),
+    ...(refusing ? [found('refuses writes', refusing.reason, refusing.since)] : []),
+    ...lagTroubles(health, found, now),
+    ...(snapshot.failure === undefined ? [] : [found('no snapshot', snapshot.failure)]),
+    ...derivedTroubles(health.derived, found),
+    ...journalTroubles(health.journal, found),
+    ...(clockAheadMs === 0 ? [] : [found('clock set', clockText(clockAheadMs))]),
+  ]
+}
+
+const clockText = (aheadMs: number): string =>
+  `its time is ${countText(Math.abs(aheadMs))} ms ${aheadMs > 0 ? 'ahead of' : 'behind'} the clock of the machine; control.acceptClock()`
+
+/** A projection with more lag has trouble: three times the longest pause of its flushes. */
+const lagMax = 15_000
+
+/** A projection that lags has one line with its cause, since its oldest write waits. */
+const lagTroubles = (
+  { projection, suspended, suspendedBy, lagBytes }: ShardHealth,
+  found: Found,
+  now: number,
+): readonly CausedTrouble[] => {
+  const { mode, behindMs, reason = '' } = projection
+  const isBehind = behindMs > 0
+  const waits = `its oldest write waits for ${lastingText(behindMs)}, ${bytesText(lagBytes)} in all`
+  const lags = (kind: TroubleKind, cause: string): CausedTrouble =>
+    found(
+      kind,
+      [cause, ...(isBehind ? [waits] : [])].filter((text) => text !== '').join('; '),
+      isBehind ? now - behindMs : undefined,
+    )
+  if (suspended)
+    return [lags('projection suspended', `${suspendedBy.join(', ')} holds it until control.resume`)]
+  if (mode === 'degraded' || mode === 'halted') return [lags(`projection ${mode}`, reason)]
+  return behindMs > lagMax ? [lags('projection behind', '')] : []
+}
+
+const derivedTroubles = (
+  { lost, setAside }: ShardHealth['derived'],
+  found: Found,
+): readonly CausedTrouble[] => [
+  ...lost.map((name) => found('rows lost', `the derived rows of ${name}, which begins again`)),
+  ...[...groupedBy(setAside, ({ producer }) => producer)].map(([producer, groups]) =>
+    found(
+      'rows set aside',
+      `${pluralText(groups.length, 'group')} of ${producer} cannot be committed: ${groups[0]?.reason}`,
+    ),
+  ),
+]
+
+const journalTroubles = (
+  { subscriptions, held }: ShardHealth['journal'],
+  found: Found,
+): readonly CausedTrouble[] => {
+  const kept = `${bytesText(held.bytes)} of its log are kept for ${held.by.join(', ')}`
+  return [
+    ...subscriptions.flatMap(({ name, failure }) =>
+      failure === undefined ? [] : [found('subscription stopped', `${name}: ${failure}`)],
+    ),
+    ...(held.state === 'high' ? [found('log held', kept)] : []),
+    ...(held.state === 'full' ? [found('journal full', `${kept}; appends are BUSY`)] : []),
+  ]
+}
+
+/** Shards may be on several disks: the one with the least free space has to bear all. */
+const diskTroubles = (shards: Health['shards']): readonly CausedTrouble[] => {
+  const free = Math.min(...shards.map(({ space }) => space.freeBytes ?? Number.POSITIVE_INFINITY))
+  const needed = shards.reduce((sum, { space }) => sum + space.neededBytes, 0)
+  if (free >= 2 * needed) return []
+  const text = `${bytesText(free)} are free; the shards need ${bytesText(needed)} until their next snapshots`
+  return [trouble('disk low', 'the disk', text, { link: linkTo('storage') })]
+}
+
+/** Health counts at most so many failures of a child. */
+const failuresMax = 100
+
+const crashLoop = (loop: Health['crashing']['first'][number]): CausedTrouble => {
+  const { child, message, isEntity, failures, since, reason } = loop
+  const times = `${failures} times in a minute${failures < failuresMax ? '' : ', or more'}`
+  const text = `failed ${times}${message === undefined ? '' : `, now at ${message}`}: ${reason}`
+  const subject = isEntity ? actorNamed(child).title : child
+  const link = isEntity ? actorLink(child) : linkTo('tree')
+  return trouble('crash loop', subject, text, { since, link })
+}
+
+const actorTroubles = (
+  actors: Health['actors'],
+  blockedAt: ReadonlyMap<string, number>,
+  now: number,
+): readonly CausedTrouble[] => [
+  ...listed(actors.blocked, ({ entity, reason }) =>
+    ofActor('blocked', entity, { cause: reason, since: blockedAt.get(entity) }),
+  ),
+  ...listed(actors.parked, ({ entity, what, error }) =>
+    ofActor('parked', entity, { cause: `${turnText(what)}: ${error}` }),
+  ),
+  ...listed(actors.hanging, ({ entity, what, since }) =>
+    ofActor('hanging step', entity, {
+      ...{ cause: turnText(what), since },
+      text: `${turnText(what)} runs for ${lastingText(now - since)}`,
+    }),
+  ),
+  ...failingTroubles(actors.failing),
+  ...listed(actors.waiting, ({ entity, what, since }) =>
+    ofActor('waits for space', entity, { cause: what, since }),
+  ),
+  ...listed(onlyOverdue(actors), ({ entity, what, at }) =>
+    ofActor('overdue', entity, { cause: what, since: at }),
+  ),
+]
+
+/** Health has stuck work before any other that fails. */
+const failingTroubles = ({
+  count,
+  first,
+}: Health['actors']['failing']): readonly CausedTrouble[] => {
+  const stuck = first.filter(({ tries }) => tries >= stuckTries)
+  const others = first.filter(({ tries }) => tries < stuckTries)
+  const areAllStuck = others.length === 0
+  const failing =
+    (kind: TroubleKind) =>
+    ({ entity, what, tries, since, error }: (typeof first)[number]) =>
+      ofActor(kind, entity, {
+        ...{ cause: `${turnText(what)}: ${error}`, since },
+        text: `${turnText(what)} failed ${timesText(tries)}: ${error}`,
+      })
+  return [
+    ...listed({ count: areAllStuck ? count : stuck.length, first: stuck }, failing('stuck step')),
+    ...(areAllStuck
+      ? []
+      : listed({ count: count - stuck.length, first: others }, failing('failing step'))),
+  ]
+}
+
+const timesText = (times: number): string => (times === 1 ? 'once' : `${countText(times)} times`)
+
+/** The words of the views of an entity: `step charge` for `continue charge`. */
+const turnText = (what: string): string => what.replace(/^continue /, 'step ')
+
+/** The overdue work without that of blocked actors, and of actors with a step that hangs. */
+const onlyOverdue = ({
+  overdue,
+  blocked,
+  hanging,
+}: Health['actors']): Health['actors']['overdue'] => {
+  const named = new Set([...blocked.first, ...hanging.first].map(({ entity }) => entity))
+  const first = overdue.first.filter(({ entity }) => !named.has(entity))
+  return { count: overdue.count - (overdue.first.length - first.length), first }
+}
+
+const ofActor = (
+  kind: TroubleKind,
+  entity: string,
+  {
+    cause,
+    text = cause,
+    since,
+  }: { readonly cause: string; readonly text?: string; readonly since?: number | undefined },
+): CausedTrouble =>
+  trouble(kind, actorNamed(entity).title, text, {
+    ...sinceThen(since),
+    ...{ cause: shortText(cause, textMax), link: actorLink(entity) },
+  })
+
+/** Parts of the user's tree report what they want: those of `flows` their runs and queues. */
+const partTroubles = ([part, report]: [string, unknown]): readonly CausedTrouble[] => {
+  if (part.startsWith(queuePart)) return queueTroubles(part.slice(queuePart.length), report)
+  const { blocked, failed } = Object(report) as Partial<FlowHealth>
+  return [
+    ...(blocked ? listed(blocked, stoppedRun('run blocked')) : []),
+    ...(failed ? listed(failed, stoppedRun('run failed')) : []),
+  ]
+}
+
+const stoppedRun =
+  (kind: TroubleKind) =>
+  ({ run, reason, since }: FlowHealth['blocked']['first'][number]): CausedTrouble => {
+    const [type = '', ...id] = run.split('/')
+    return trouble(kind, run, reason, {
+      ...{ since, cause: shortText(reason, textMax), link: linkTo('run', type, id.join('/')) },
+    })
+  }
+
+const queuePart = 'queue/'
+
+/** Jobs that are tried again are among the failing work of actors. A part may not be readable now. */
+const queueTroubles = (queue: string, report: unknown): readonly CausedTrouble[] => {
+  const { dead, unreadable, isFull, ready, delayed, running, overdue } = report as QueueHealth
+  if (typeof dead !== 'number') return []
+  const found = (kind: TroubleKind, text: string): CausedTrouble =>
+    trouble(kind, queue, text, { link: linkTo('queue', queue) })
+  const ignored = `${pluralText(overdue.length, 'handler')} ignored the end of their time`
+  return [
+    ...(dead === 0
+      ? []
+      : [
+          found(
+            'dead jobs',
+            `${pluralText(dead, 'job')} failed all tries: retry them, or mend the handler first`,
+          ),
+        ]),
+    ...(unreadable.length === 0
+      ? []
+      : [
+          found(
+            'unreadable jobs',
+            `${pluralText(unreadable.length, 'row')} cannot be read: ${someOf(unreadable)}`,
+          ),
+        ]),
+    ...(isFull
+      ? [
+          found(
+            'queue full',
+            `it has ${pluralText(ready + delayed + running, 'job')}, and takes no more`,
+          ),
+        ]
+      : []),
+    ...(overdue.length === 0
+      ? []
+      : [found('overdue jobs', `${ignored}: ${someOf(overdue.map(({ id }) => `job ${id}`))}`)]),
+  ]
+}
+
+const someOf = (texts: readonly string[]): string =>
+  texts.slice(0, namedMax).join(', ') + (texts.length > namedMax ? ', …' : '')
+
+const projectionTroubles = ({
+  name,
+  shards,
+}: Health['projections'][number]): readonly CausedTrouble[] =>
+  shards.flatMap(({ shard, state, error = '' }) =>
+    state === 'halted' || state === 'stopped'
+      ? [
+          trouble(`projection ${state}`, `${name}, shard ${shard}`, error, {
+            link: linkTo('storage'),
+          }),
+        ]
+      : [],
+  )
+
+const replicaTroubles = ({
+  replica,
+  shards,
+}: Health['replication'][number]): readonly CausedTrouble[] =>
+  shards.flatMap(({ shard, state, reason }) => {
+    if (reason === undefined) return []
+    const kind = state === 'fenced' || state === 'halted' ? state : 'waiting'
+    return [
+      trouble(`replica ${kind}`, `${replica}, shard ${shard}`, reason, {
+        link: linkTo('replication'),
+      }),
+    ]
+  })
+
+/** Of very many with the same trouble, or the same cause, so many are named. */
+const namedMax = 3
+
+/** One trouble each; of more than the health names, the first ones and how many more there are. */
+const listed = <T>(
+  { count, first }: { readonly count: number; readonly first: readonly T[] },
+  troubleOf: (item: T) => CausedTrouble,
+): readonly CausedTrouble[] => {
+  const isWhole = count <= first.length
+  const named = (isWhole ? first : first.slice(0, namedMax)).map(troubleOf)
+  const [one] = named
+  if (isWhole || !one) return named
+  const left = count - named.length
+  const { view = '', parts: [name = ''] = [] } = one.link ?? {}
+  const link = view === 'run' ? linkTo('runs', name) : linkTo('entities')
+  return [...named, trouble(one.kind, `and ${countText(left)} more`, '', { link, count: left })]
+}
+
+/** Troubles of one kind and cause become one, in the place of the first. It begins with the earliest. */
+const foldedTroubles = (all: readonly CausedTrouble[]): Trouble[] =>
+  [...groupedBy(all, foldKey).values()].map(folded)
+
+const groupedBy = <T, K>(
+  items: readonly T[],
+  keyOf: (item: T) => K,
+): ReadonlyMap<K, readonly T[]> => {
+  const groups = new Map<K, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group) group.push(item)
+    else groups.set(keyOf(item), [item])
+  }
+  return groups
+}
+
+const foldKey = (each: CausedTrouble): unknown => {
+  const { kind, cause, subject, link } = each
+  if (cause === undefined) return each
+  return JSON.stringify([kind, link?.view, link?.parts[0], withoutIds(cause, subject)])
+}
+
+/** A cause without the id of its subject, and without keys such as `4e29b3cbb0d3ef26`. */
+const withoutIds = (cause: string, subject: string): string => {
+  const id = subject.slice(subject.indexOf('/') + 1)
+  return cause.replace(/[\w-]+/g, (word) => (word === id || isKey(word) ? '…' : word))
+}
+
+const isKey = (word: string): boolean =>
+  word.length >= 8 && /\d/.test(word) && /^[\da-f-]+$/i.test(word)
+
+const folded = (group: readonly CausedTrouble[]): Trouble => {
+  const [{ cause, ...first }, ...others] = group as [CausedTrouble, ...CausedTrouble[]]
+  if (others.length === 0) return first
+  const times = group.flatMap(({ since }) => since ?? [])
+  return {
+    ...{ ...first, text: cause ?? first.text, count: group.length },
+    ...(times.length > 0 && { since: Math.min(...times) }),
+    others: others
+      .slice(0, namedMax - 1)
+      .map(({ subject, link }) => ({ subject, ...(link && { link }) })),
+  }
+}
