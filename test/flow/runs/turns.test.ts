@@ -1,5 +1,7 @@
 /** The turns of a run, as pure changes of its state and its rows. All of both is compared. */
 import { describe, expect, test } from 'vitest'
+import { LargeValue } from '../../../src/actors/index.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import type { Present, RunContext, RunEnd } from '../../../src/flow/runs/messages.ts'
 import type { Operation, RunState } from '../../../src/flow/runs/record.ts'
 import {
@@ -10,12 +12,15 @@ import {
   ended,
   endOf,
   placing,
+  readable,
   recordIn,
   recording,
   reopening,
   resting,
   settled,
   type TurnContext,
+  wholeEnd,
+  wholeOf,
 } from '../../../src/flow/runs/turns.ts'
 
 type Range = {
@@ -25,6 +30,13 @@ type Range = {
   readonly lte?: string
   readonly limit: number
   readonly cursor?: string
+  readonly values?: boolean
+}
+
+/** The value of a row that cannot be read. */
+const unreadable = 'unreadable'
+const corrupt = (): never => {
+  throw new KeelsonError('CORRUPT', 'it is damaged', { details: { file: 'f' } })
 }
 
 /** The rows of a run in memory, and what a turn does beside them. */
@@ -43,11 +55,13 @@ const contextWith = (given: Readonly<Record<string, unknown>> = {}, now = 1) => 
     setAlarm: (name: string, at: unknown) => done.push([name, at]),
     rows: {
       put: (key: string, value: unknown) => rows.set(key, value),
-      get: (key: string) => rows.get(key),
+      get: (key: string) => (rows.get(key) === unreadable ? corrupt() : rows.get(key)),
       delete: (key: string) => rows.delete(key),
       range: (range: Range) => {
         const found = [...rows].filter(([key]) => isIn(key, range)).sort()
         const entries = found.slice(0, range.limit)
+        const isRead = range.values !== false
+        if (isRead && entries.some(([, value]) => value === unreadable)) corrupt()
         const exhausted = entries.length === found.length
         return { entries, exhausted, ...(!exhausted && { cursor: entries.at(-1)?.[0] }) }
       },
@@ -161,17 +175,19 @@ describe('delivering', () => {
   test('hands each signal to one wait for its name, in order, while there are unread ones', () => {
     const { context, rows } = contextWith({
       ...{ [signal('s', 1)]: ['one'], [signal('s', 2)]: [], [signal('t', 3)]: ['three'] },
+      // An operation that waits for no signal is handed none, whatever its name.
+      [signal('undefined', 4)]: ['four'],
     })
     const waits = [wait('x', 'none'), wait('step'), wait('a', 's'), wait('b', 's'), wait('c', 's')]
 
-    const [delivered, next] = delivering(run({ unread: 3 }), context, waits)
+    const [delivered, next] = delivering(run({ unread: 4 }), context, waits)
 
     expect(delivered.map(({ key, place, outcome }) => [key, place, outcome])).toEqual([
       ['a', 1, { kind: 'ok', value: 'one' }],
       ['b', 2, { kind: 'ok' }],
     ])
-    expect(next).toEqual(run({ unread: 1, operations: 2, outcomes: 2 }))
-    expect(Object.keys(rows())).toEqual([signal('t', 3), op(1), op(2)])
+    expect(next).toEqual(run({ unread: 2, operations: 2, outcomes: 2 }))
+    expect(Object.keys(rows())).toEqual([signal('t', 3), signal('undefined', 4), op(1), op(2)])
   })
 
   test('leaves a signal for the next wait where one has its outcome already', () => {
@@ -383,6 +399,84 @@ describe('settling', () => {
   })
 })
 
+describe('what cannot be read', () => {
+  test('is named, with the reason, and another error stays as it is', async () => {
+    const said = { code: 'CORRUPT', message: 'the input cannot be read: it is damaged' }
+    const error = { ...said, details: { file: 'f', what: 'the input' } }
+    expect(() => readable('the input', corrupt)).toThrow(expect.objectContaining(error))
+    expect(readable('the input', () => 7)).toBe(7)
+    const other = new KeelsonError('CLOSED', 'closed')
+    const closed = (): never => {
+      throw other
+    }
+    expect(() => readable('the input', closed)).toThrow(other)
+
+    const large = (load: () => Promise<unknown>) =>
+      Object.assign(Object.create(LargeValue.prototype), { load })
+    expect(await wholeOf('the input', 7)).toBe(7)
+    expect(
+      await wholeOf(
+        'the input',
+        large(async () => 'all'),
+      ),
+    ).toBe('all')
+    await expect(
+      wholeOf(
+        'the input',
+        large(async () => corrupt()),
+      ),
+    ).rejects.toMatchObject(error)
+    await expect(
+      wholeOf(
+        'the input',
+        large(async () => closed()),
+      ),
+    ).rejects.toBe(other)
+    expect(await wholeEnd({ status: 'completed', output: large(async () => 8) })).toEqual({
+      ...{ status: 'completed', output: 8 },
+    })
+    const failed = { status: 'failed', error: { name: 'Error', message: 'no' } } as const
+    expect(await wholeEnd(failed)).toBe(failed)
+  })
+
+  test('is settled: the input, the first signal, or the first row, and nothing beside it', async () => {
+    const before = run({ operations: 4, outcomes: 3, status: 'blocked' })
+    const given = {
+      ...{ input: unreadable, [signal('s', 1)]: ['one'], [signal('s', 2)]: unreadable },
+      ...{
+        [signal('s', 3)]: unreadable,
+        [op(1)]: { kind: 'step', key: 'a', at: 0, place: 1, ...ok(1) },
+      },
+      ...{ [op(2)]: unreadable, [op(3)]: { kind: 'step', key: 'c', at: 0, place: 3, ...ok(3) } },
+      [op(4)]: unreadable,
+    }
+    const { context, rows } = contextWith(given)
+    const decide = (key: string, value: unknown = 'new') =>
+      settled(before, { key, outcome: { kind: 'ok', value } }, context)
+
+    expect(await decide('$signal/s')).toBe(before)
+    expect(rows()).toEqual({ ...given, [signal('s', 2)]: ['new'] })
+    expect(await decide('$input')).toBe(before)
+    expect(rows().input).toBe('new')
+    expect(await decide('b')).toEqual(before)
+    expect(rows()[op(2)]).toEqual({ kind: 'settled', key: 'b', at: 1, place: 2, ...ok('new') })
+    // No place is left for the next one: it is new.
+    expect(await decide('d')).toEqual({ ...before, outcomes: 4 })
+    expect(rows()[op(4)]).toEqual({ kind: 'settled', key: 'd', at: 1, place: 4, ...ok('new') })
+    expect(await decide('e')).toBe(undefined)
+    for (const key of ['$signal/s', '$signal/none', '$input'])
+      expect(await decide(key)).toBe(key === '$signal/s' ? before : undefined)
+    expect(await decide('$signal/s')).toBe(undefined)
+  })
+
+  test('is no input any more when it is settled as nothing', async () => {
+    const { context, rows } = contextWith({ input: unreadable })
+    const nothing = { key: '$input', outcome: { kind: 'ok' } } as const
+    expect(await settled(run(), nothing, context)).toEqual(run())
+    expect(rows()).toEqual({})
+  })
+})
+
 describe('reopening', () => {
   const step = (key: string, place: number, more: object = ok(place)) =>
     ({ kind: 'step', key, at: 0, tries: 2, place, ...more }) as Operation
@@ -467,7 +561,9 @@ describe('a lap', () => {
   test('clears the rows of those before it, 500 in a turn, and none of its own', () => {
     const keys = Array.from({ length: 600 }, (_, at) => op(at + 1, at % 2))
     const own = [op(1, 2), 'input', signal('s', 1)]
-    const { context, rows } = contextWith(Object.fromEntries([...keys, ...own].map((k) => [k, 0])))
+    // What cannot be read goes too.
+    const all = [...keys, ...own].map((key) => [key, unreadable])
+    const { context, rows } = contextWith(Object.fromEntries(all))
 
     expect(clearing(run({ lap: 2 }), context)).toBe(true)
     expect(Object.keys(rows())).toHaveLength(103)
