@@ -157,6 +157,7 @@ const outcomeOfTry = (
     const { clock } = carrier.life.system
     const disarm = timeoutMs === undefined ? undefined : clock.after(timeoutMs, expire)
     const forget = active.whenOver((reason) => {
+      disarm?.()
       resolve(undefined)
       abort.abort(reason)
     })

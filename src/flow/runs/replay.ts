@@ -92,8 +92,11 @@ export class Replay<A extends Asked = Asked> {
 
   /** A turn has recorded the present row of an operation. */
   record(recorded: Recorded): void {
-    const asked = this.asked.get(recorded.key)
+    const { key } = recorded
+    const asked = this.asked.get(key)
     if (asked) asked.recorded = recorded
+    // The end of a child may come before the body has asked for it again.
+    else if (this.#recorded.has(key)) this.#recorded.set(key, recorded)
     if (recorded.place === undefined) return
     this.#placed.set(recorded.place, recorded)
     this.known = Math.max(this.known, recorded.place)

@@ -66,6 +66,16 @@ describe('outcomes', () => {
     replay.record(row(2, 'z'))
     expect(a.recorded?.tries).toBe(2)
     expect([replay.next(), replay.known]).toEqual([undefined, 0])
+    expect([replay.missing(), replay.ask(asking('z')).recorded]).toEqual([[], undefined])
+  })
+
+  test('that come before the body asks for their operations are known to them', () => {
+    const replay = new Replay([row(1, 'a', 1), row(2, 'c')], 1)
+    replay.ask(asking('a'))
+    replay.record(row(2, 'c', 2))
+    const c = replay.ask(asking('c'))
+    expect([c.recorded?.place, replay.missing()]).toEqual([2, []])
+    expect(given(replay)).toEqual(['a', 'c'])
   })
 
   test('of a cancel come when the body has asked for as many operations as at that time', () => {
