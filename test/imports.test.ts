@@ -118,7 +118,7 @@ test('a command loads its own code: help loads neither the prompt nor the storag
 })
 
 test('a command on a log loads the storage, no runtime, and of the actors only how their rows are laid out', () => {
-  for (const command of ['wal-verify', 'wal-dump', 'wal-salvage']) {
+  for (const command of ['wal-dump', 'wal-salvage']) {
     const loaded = loadedBy(...chunksOf(command))
 
     expect(among(loaded, /^storage\/examination\//).length, command).toBeGreaterThan(2)

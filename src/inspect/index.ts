@@ -11,7 +11,7 @@
  * - observe: answers of an instance to `keelson observe`: views, measurements, actions
  * - attach: prompts that are attached to a running instance; the public `start`
  * - page-server: the HTTP server of the page of `keelson observe`; `keelson/observer`
- * - wal: `keelson wal verify`, `dump` and `salvage`
+ * - wal: `keelson wal dump` and `salvage`
  * - journal: `keelson journal head`, `prove` and `verify`
  * - backup: `keelson backup` and `restore`
  * - doctor: `keelson doctor`

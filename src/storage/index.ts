@@ -141,7 +141,8 @@ export {
   type FolderFacts,
   folderFindings,
 } from './health/folder-findings.ts'
-export { examiningLog, knowledgeOf } from './health/log-facts.ts'
+export { examiningLog, knowledgeOf, type LogFacts } from './health/log-facts.ts'
+export { loneLogFindings } from './health/log-findings.ts'
 export { repair, stepsOf } from './health/repairing.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'

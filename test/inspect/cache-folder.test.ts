@@ -29,7 +29,6 @@ const cache = (): string => {
 
 test.each([
   ['wal', 'dump', 'd'],
-  ['wal', 'verify', 'd'],
   ['wal', 'salvage', 'd', '--to', 'd2'],
   ['backup', 'd', '--to', 'b'],
   ['open', 'd', '--at', '2026-01-01'],

@@ -127,7 +127,7 @@ ${journalUsage}
 
 Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
 Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line;
-of wal: 3 a torn tail that opening would cut, 4 damage; of journal verify: 4 the proof does not hold.`
+of wal salvage: 4 something is lost; of journal verify: 4 the proof does not hold.`
 
 /**
  * Parses the words after `keelson`.

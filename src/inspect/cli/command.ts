@@ -62,7 +62,7 @@ const statusOf = async (words: readonly string[], environment: Environment): Pro
 /** Runs a command. Resolves with its exit status. */
 type Run<C> = (command: C, environment: Environment, verbose: boolean) => number | Promise<number>
 
-/** Each command loads its own code, so that `--help` and `wal verify` do not load the prompt. */
+/** Each command loads its own code, so that `--help` and `wal dump` do not load the prompt. */
 const commands: {
   readonly [K in ParsedCommand['kind']]: () => Promise<
     Run<Extract<ParsedCommand, { readonly kind: K }>>
@@ -90,7 +90,6 @@ const commands: {
   'cluster copies': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster accept-loss': async () => (await import('./cluster-command.ts')).runCluster,
   doctor: async () => (await import('../doctor/doctor-command.ts')).runDoctor,
-  'wal verify': async () => (await import('../wal/wal-verify.ts')).runWalVerify,
   'wal dump': async () => (await import('../wal/wal-dump.ts')).runWalDump,
   'wal salvage': async () => (await import('../wal/wal-salvage.ts')).runWalSalvage,
   'journal head': async () => (await import('../journal/journal-proofs.ts')).runJournalProof,

@@ -7,7 +7,8 @@ export type DoctorCommand = ReturnType<typeof parseDoctor>
 /** The part of `keelson help` about it. */
 export const doctorUsage = `  keelson doctor DIR [--deep] [--repair] [--json] [--progress]
       Examines the data folder DIR and changes nothing: keelson.json, logs, snapshots, projections, large
-      values, leftovers, permissions, the disk. Names each finding by a code, with what to do.
+      values, leftovers, permissions, the disk. Names each finding by a code, with what to do. Of the
+      folder of a shard or of a log it examines the log alone.
       Exit status: 0 sound, 1 findings that call for something.
       --deep          also replays snapshot and log, compares each row, and reads large values whole
       --repair        does what cannot lose acknowledged data, and says what it did

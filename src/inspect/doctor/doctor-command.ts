@@ -1,7 +1,7 @@
 /**
- * `keelson doctor`: examines a data folder, says what is wrong and what to do, and with `--repair`
- * does what cannot lose acknowledged data. Nothing can open the folder until it has ended. One that
- * is open is examined as far as that is safe, and not repaired.
+ * `keelson doctor`: examines a data folder, or one log, says what is wrong and what to do, and with
+ * `--repair` does what cannot lose acknowledged data. Nothing can open the folder until it has ended.
+ * One that is open is examined as far as that is safe, and not repaired.
  */
 
 import {
@@ -14,7 +14,7 @@ import {
   statSync,
 } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type AccessFault,
   type Disk,
@@ -22,11 +22,13 @@ import {
   describeHolder,
   type Exposure,
   examiningFolder,
+  examiningLog,
   type FolderFacts,
   factsFileName,
   folderFindings,
   isLogName,
   lastHolderOf,
+  loneLogFindings,
   nodeDisk,
   readBackup,
   refusing,
@@ -50,15 +52,16 @@ type FolderWork = Work & {
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError `INVALID_ARGUMENT` for what is no data folder; `LOCKED_DIR` with `--repair`;
- * an error of the disk
+ * @throws KeelsonError `INVALID_ARGUMENT` for a folder without a log; `NO_SEGMENTS` for one whose log
+ * is gone; `LOCKED_DIR` with `--repair`; an error of the disk
  */
 export const runDoctor = (command: DoctorCommand, environment: Environment): Promise<number> => {
   const disk = nodeDisk()
   const dir = resolve(environment.cwd, command.dir)
-  const examine = async (work: Work): Promise<Examined> => {
-    refusing(() => refuseOther(disk, dir))
-    return await examinedFolder({ ...work, disk, dir, command })
+  const examine = (work: Work): Promise<Examined> => {
+    const log = refusing(() => logFolderIn(disk, dir))
+    const folder = { ...work, disk, dir, command }
+    return log === undefined ? examinedFolder(folder) : examinedLog(folder, log)
   }
   return runReported(command, environment, examine, {
     text: doctorText,
@@ -67,27 +70,45 @@ export const runDoctor = (command: DoctorCommand, environment: Environment): Pro
   })
 }
 
-/** Refuses what is no data folder, and says which command is for it. */
-const refuseOther = (disk: Disk, dir: string): void => {
-  const found = otherThanData(disk, dir)
-  if (found === undefined) return
-  throw new KeelsonError('INVALID_ARGUMENT', `${dir} ${found}`, { details: { path: dir } })
+/**
+ * The folder of the log, if `dir` is that of a log or of a shard; `undefined` for a data folder.
+ * @throws KeelsonError `INVALID_ARGUMENT` for every other folder
+ */
+const logFolderIn = (disk: Disk, dir: string): string | undefined => {
+  const kind = disk.entry(dir)?.kind
+  if (kind === undefined) throw refused(dir, 'does not exist')
+  if (kind !== 'folder') throw refused(dir, 'is not a folder')
+  if (isDescribed(disk, dir)) return undefined
+  if (readBackup(disk, dir)) throw refused(dir, 'is a backup, which keelson restore verifies')
+  if (shardsPresent(disk, dir).length > 0) return undefined
+  const log = [dir, join(dir, 'wal')].find(
+    (each) => disk.entry(each)?.kind === 'folder' && disk.list(each).some(isLogName),
+  )
+  if (log === undefined) throw refused(dir, 'is no data folder, and has no log')
+  return log
 }
 
-const otherThanData = (disk: Disk, dir: string): string | undefined => {
-  const kind = disk.entry(dir)?.kind
-  if (kind === undefined) return 'does not exist'
-  if (kind !== 'folder') return 'is not a folder'
-  if (isDescribed(disk, dir)) return undefined
-  if (readBackup(disk, dir)) return 'is a backup, which keelson restore verifies'
-  if (shardsPresent(disk, dir).length > 0) return undefined
-  return disk.list(dir).some(isLogName)
-    ? 'is the folder of a log, which keelson wal verify examines'
-    : 'is not a data folder'
-}
+const refused = (path: string, why: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${path} ${why}`, { details: { path } })
 
 const isDescribed = (disk: Disk, dir: string): boolean =>
   disk.entry(join(dir, factsFileName)) !== undefined
+
+const examinedLog = async (work: FolderWork, dir: string): Promise<Examined> => {
+  const { disk, command } = work
+  if (command.deep || command.repair)
+    throw refused(dir, 'is the folder of a log: --deep and --repair are of data folders')
+  const { heldBy, release } = refusing(() => shareAll([dir]))
+  try {
+    const steps = examiningLog(disk, dir, { isLive: heldBy !== undefined })
+    const log = await showSteps(work, steps, () => 'examining the log')
+    if (isKeelsonError(log.refused, 'NO_SEGMENTS')) throw log.refused
+    const findings = loneLogFindings(dir, log)
+    return { dir, findings, logs: [{ dir, ...log }], ...(heldBy && { heldBy }) }
+  } finally {
+    release()
+  }
+}
 
 const examinedFolder = async (work: FolderWork): Promise<Examined> => {
   const { disk, dir, command } = work
@@ -99,17 +120,21 @@ const examinedFolder = async (work: FolderWork): Promise<Examined> => {
     const facts = await examination(work, lastHolder, lock.heldBy)
     const findings = folderFindings(facts)
     const { heldBy } = lock
-    const examined = { dir, isDeep: command.deep, findings, ...(heldBy && { heldBy }) }
+    const logs = logsOf(facts)
+    const examined = { dir, isDeep: command.deep, findings, logs, ...(heldBy && { heldBy }) }
     if (!command.repair) return examined
     const steps = isRepairing ? stepsOf(findings) : []
     const repaired = steps.map((step) => refusing(() => repair(disk, step)))
     if (repaired.length === 0) return { ...examined, repaired }
     const after = await examination(work, {}, undefined)
-    return { ...examined, repaired, left: folderFindings(after) }
+    return { ...examined, logs: logsOf(after), repaired, left: folderFindings(after) }
   } finally {
     lock.release()
   }
 }
+
+const logsOf = ({ shards }: FolderFacts): Examined['logs'] =>
+  shards.map(({ shard, folders, log }) => ({ shard, dir: folders.wal, ...log }))
 
 const lockedFolders = ({ disk, dir }: FolderWork): readonly string[] => [
   dir,

@@ -90,8 +90,8 @@ const recordFinding = (
   const signer = isSigned ? header.signer : null
   const content = recordContent(record)
   const { lsn, index, time } = record
-  const text = printable(contentText(content, reveal ? 200 : 0))
   const json = reveal ? contentJson(content) : (withoutValues(contentJson(content)) as object)
+  const text = printable(reveal ? JSON.stringify(json) : contentText(content))
   return {
     facts: [
       ['write', `lsn ${countText(lsn)}, index ${index}: ${text}`],

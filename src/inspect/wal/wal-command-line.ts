@@ -11,12 +11,9 @@ import {
   wrongWords,
 } from '../command/command-words.ts'
 
-/** `keelson wal verify`. `dir` is the folder of a log or of a shard, or a data folder, as written. */
-export type WalVerifyCommand = ReturnType<typeof verifyCommand>
-
 /**
- * `keelson wal dump`. LSNs from `from` to `to`, inclusive. `width` is the number of characters
- * shown of a value, if values are revealed.
+ * `keelson wal dump`. `dir` is the folder of a log or of a shard, or a data folder, as written. LSNs
+ * from `from` to `to`, inclusive.
  */
 export type WalDumpCommand = ReturnType<typeof dumpCommand>
 
@@ -24,24 +21,19 @@ export type WalDumpCommand = ReturnType<typeof dumpCommand>
 export type WalSalvageCommand = ReturnType<typeof salvageCommand>
 
 /** The commands of `keelson wal`. */
-export type WalCommand = WalVerifyCommand | WalDumpCommand | WalSalvageCommand
-
-const verifyCommand = (words: readonly string[]) => {
-  const { word: dir, ...values } = wordsWith('wal verify', 'one folder', words, reported)
-  return { kind: 'wal verify', dir, ...values } as const
-}
+export type WalCommand = WalDumpCommand | WalSalvageCommand
 
 const dumpCommand = (words: readonly string[]) => {
   const options = {
     ...reported,
     from: whole(1, undefined),
     to: whole(1, Number.MAX_SAFE_INTEGER),
-    width: whole(1, 60),
     reveal: flag,
   }
   const { word: dir, from, ...values } = wordsWith('wal dump', 'one folder', words, options)
   if (from !== undefined && values.to < from)
     throw wrongWords(`--to ${values.to} lies before --from ${from}`)
+  if (values.reveal && !values.json) throw wrongWords('--reveal is of --json: lines have no values')
   return { kind: 'wal dump', dir, ...values, ...(from !== undefined && { from }) } as const
 }
 
@@ -52,24 +44,14 @@ const salvageCommand = (words: readonly string[]) => {
 }
 
 const commands: Readonly<Record<string, GroupedCommand<WalCommand>>> = {
-  verify: {
-    parse: verifyCommand,
-    usage: `  keelson wal verify DIR [--json] [--progress]
-      Reads a whole log, or every log of a data folder, and changes nothing. Names each damaged place by
-      file, offset and LSN, and the LSNs that are proven to be lost. Works while an instance runs.
-      Exit status: 0 clean, 3 a torn tail that opening would cut (nothing acknowledged is in it), 4 damage.
-      --json          one object on standard output
-      --progress      shows how far it is, on standard error, also where that is no terminal`,
-  },
   dump: {
     parse: dumpCommand,
-    usage: `  keelson wal dump DIR [--from LSN] [--to LSN] [--reveal] [--width N] [--json]
-      Prints every frame with what it carries, and damaged places where they are, and goes on behind them.
-      Of values it prints type and length.
+    usage: `  keelson wal dump DIR [--from LSN] [--to LSN] [--json [--reveal]]
+      Prints a line for every frame, with its writes and their keys, and damaged places where they are, and
+      goes on behind them.
       --from, --to    only frames with these LSNs, both included
-      --reveal        prints the values, which may be secrets
-      --width N       how many characters of a revealed value are shown; 60 by default
-      --json          one object a line, revealed values whole`,
+      --json          one object a line, with all that a frame has; of values type and length
+      --reveal        with the values, which may be secrets`,
   },
   salvage: {
     parse: salvageCommand,

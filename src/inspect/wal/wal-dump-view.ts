@@ -1,33 +1,23 @@
 /**
- * The frames of a log as lines of text and as JSON objects. No kind of entities is known here that
- * says what may be shown: of values only type and length are, unless they are revealed. Pure.
+ * The frames of a log as lines of text, which have no values, and as JSON objects. No kind of
+ * entities is known here that says what may be shown: of values the objects have only type and
+ * length, unless they are revealed. Pure.
  */
-import { inspect } from 'node:util'
 import { readBody } from '../../actors/index.ts'
-import { hiddenText, shapeText } from '../../redaction.ts'
+import { hiddenText } from '../../redaction.ts'
 import {
   type Command,
   type DumpRecord,
   decodeCause,
   decodeValue,
-  type EntityRowChange,
   type EntryUnit,
   type EventPayload,
-  type Expiry,
   entryContent,
   type FrameContent,
   frameTypes,
-  type KeepExpiry,
-  type LoggedCause,
-  type OwnChange,
-  type Removal,
-  readEventPayload,
   readMainRow,
-  ropeLength,
-  ropeOf,
   type StoredValue,
   type Turn,
-  type TurnMark,
   type TypedPayload,
   type Unit,
   valueTags,
@@ -48,8 +38,8 @@ const frameTypeName = (type: number): string => {
 export const logHeading = ({ known, dir }: LogTarget, paint: Paint = plainPaint): string =>
   paint('strong', `shard ${known?.shard ?? 0}  ${printable(dir)}`)
 
-/** One record as one line; a value is cut to `width` characters, of which 0 are its type and length. */
-export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint): string => {
+/** One record as one line, without values. */
+export const dumpLine = (record: Shown, paint: Paint = plainPaint): string => {
   switch (record.kind) {
     case 'segment': {
       const { name, size, header } = record.segment
@@ -73,18 +63,18 @@ export const dumpLine = (record: Shown, width: number, paint: Paint = plainPaint
     case 'frame': {
       const { lsn, type, offset, payloadBytes, content } = record
       const head = `${String(lsn).padStart(10)}  ${frameTypeName(type).padEnd(11)}  at ${String(offset).padEnd(9)} ${String(payloadBytes).padStart(7)} B`
-      return `${head}  ${contentText(content, width)}`.trimEnd()
+      return `${head}  ${printable(contentText(content))}`.trimEnd()
     }
   }
 }
 
-/** The content of a frame, in one line, with values as in `dumpLine`. */
-export const contentText = (content: FrameContent, width: number): string => {
+/** What a frame has, in one line: kinds of writes, their keys and names. No values. */
+export const contentText = (content: FrameContent): string => {
   switch (content.kind) {
     case 'units':
-      return `${timeText(content.time)}  ${content.units.map((unit) => unitText(unit, width)).join('; ')}`
+      return `${timeText(content.time)}  ${listText(content.units.map(unitText), '; ')}`
     case 'entry':
-      return `${timeText(content.time)}  entry of type ${content.type}: ${bytesPreview(content.bytes, width)}`
+      return `${timeText(content.time)}  entry of type ${content.type}`
     case 'checkpoint':
       return `durable elsewhere up to lsn ${countText(content.checkpoint.lsn)}`
     case 'mark':
@@ -97,192 +87,56 @@ export const contentText = (content: FrameContent, width: number): string => {
       return content.range
         ? `lost: lsn ${countText(content.range.from)} to ${countText(content.range.to)}`
         : 'lost'
-    case 'bytes': {
-      const time = content.time === undefined ? '' : `${timeText(content.time)}  `
-      const why = content.why === undefined ? '' : `  (${content.why})`
-      return `${time}${bytesPreview(content.bytes, width)}${why}`
-    }
+    case 'bytes':
+      return content.why ?? ''
   }
 }
 
 const timeText = (ms: number): string =>
   ms > 0 && ms <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
 
-const unitText = (unit: Unit, width: number): string => {
-  if (unit.kind === 'turn') return turnText(unit, width)
-  if (unit.kind === 'entry') return entryText(unit, width)
-  if (unit.kind === 'removal') return removalText(unit)
-  return unit.kind === 'batch'
-    ? `batch ${commandsText(unit.commands, width)}`
-    : commandText(unit, width)
+/** The most writes of a frame, and keys of a write, that a line names. */
+const namesMax = 8
+
+const listText = (names: readonly string[], between = ', '): string => {
+  const more = names.length - namesMax
+  const shown = names.slice(0, namesMax).join(between)
+  return more > 0 ? `${shown}${between}and ${countText(more)} more` : shown
 }
 
-const removalText = ({ entity, birth, keys, isLast }: Removal): string =>
-  `removal of ${countText(keys.length)} rows of ${JSON.stringify(entity)} ${birth}${isLast ? ', the last' : ''}`
-
-const commandsText = (commands: readonly Command[], width: number): string =>
-  `[${commands.map((command) => commandText(command, width)).join(', ')}]`
-
-const entryText = (entry: EntryUnit, width: number): string => {
-  const { id, type, command, response, events, effects } = entryContent(entry)
-  const each = ({ type: name, payload }: TypedPayload): string =>
-    `${name} ${payloadText(payload, width)}`
-  return [
-    `entry ${JSON.stringify(id)} ${type}`,
-    `command ${payloadText(command, width)}`,
-    `response ${payloadText(response, width)}`,
-    events.length === 0 ? '' : `events [${events.map(each).join(', ')}]`,
-    effects.length === 0 ? '' : `effects [${effects.map(each).join(', ')}]`,
-  ]
-    .filter((part) => part !== '')
-    .join(' ')
-}
-
-const payloadText = (payload: EventPayload, width: number): string => {
-  try {
-    const { version, value } = readEventPayload(payload)
-    return cut(`${version === 1 ? '' : `v${version} `}${shownText(value, width)}`, width)
-  } catch {
-    return bytesPreview(payload, width)
+const unitText = (unit: Unit): string => {
+  switch (unit.kind) {
+    case 'turn': {
+      const { mark } = unit.row ? readMainRow(unit.row) : {}
+      const number = mark ? `${mark.incarnation}:${mark.seq}` : 'removes it'
+      const writes = unit.writes.length === 0 ? '' : ` writes ${commandsText(unit.writes)}`
+      return `turn ${JSON.stringify(unit.entity)} ${number}${writes}`
+    }
+    case 'entry':
+      return `entry ${JSON.stringify(unit.id)} ${entryContent(unit).type}`
+    case 'removal':
+      return `removal of ${countText(unit.keys.length)} rows of ${JSON.stringify(unit.entity)}`
+    case 'batch':
+      return `batch ${commandsText(unit.commands)}`
+    default:
+      return commandText(unit)
   }
 }
 
-const turnText = (turn: Turn, width: number): string => {
-  const { entity, follows, row, rows, writes, entries = [], own, cause } = turn
-  const { mark, body } = row ? readMainRow(row) : {}
-  return [
-    `turn ${JSON.stringify(entity)} ${markText(mark)} follows ${markText(follows)}`,
-    cause ? causeText(decodeCause(cause)) : '',
-    body ? bodyText(entity, body, width) : '',
-    rows.length === 0 ? '' : `rows [${rows.map((each) => rowText(each, width)).join(', ')}]`,
-    own ? `own ${own.birth} [${own.changes.map((each) => ownText(each, width)).join(', ')}]` : '',
-    writes.length === 0 ? '' : `writes ${commandsText(writes, width)}`,
-    entries.length === 0
-      ? ''
-      : `journal [${entries.map((each) => entryText(each, width)).join(', ')}]`,
-  ]
-    .filter((part) => part !== '')
-    .join(' ')
+const commandsText = (commands: readonly Command[]): string =>
+  `[${listText(commands.map(commandText))}]`
+
+const commandText = (command: Command): string => {
+  const keys = listText(keysOf(command).map((key) => JSON.stringify(key)))
+  return keys === '' ? command.kind : `${command.kind} ${keys}`
 }
 
-const causeText = ({ what, by }: LoggedCause): string =>
-  `cause ${JSON.stringify(what)}${by === undefined ? '' : ` by ${JSON.stringify(by)}`}`
-
-const ownText = ([key, value]: OwnChange, width: number): string =>
-  value ? `${JSON.stringify(key)} ${valueText(value, width)}` : `no ${JSON.stringify(key)}`
-
-/** The state of a durable actor, and what else its row has. */
-const bodyText = (entity: string, body: Uint8Array, width: number): string => {
-  if (isOwn(entity)) return structuredText(body, width)
-  try {
-    const { version, shape, steps, fields, state } = readBody(body)
-    const named = steps.map(({ name, payload }) =>
-      payload === undefined ? name : `${name} ${cut(shownText(payload, width), width)}`,
-    )
-    return [
-      `state ${state === undefined ? 'none' : cut(shownText(state, width), width)}`,
-      version === 1 ? '' : `version ${version}`,
-      shape === '' ? '' : `shape ${shape}`,
-      named.length === 0 ? '' : `steps [${named.join(', ')}]`,
-      Object.keys(fields).length === 0 ? '' : `index ${cut(shownText(fields, width), width)}`,
-    ]
-      .filter((part) => part !== '')
-      .join(' ')
-  } catch {
-    return bytesPreview(body, width)
-  }
+const keysOf = (command: Command): readonly string[] => {
+  if ('key' in command) return [command.key]
+  if ('keys' in command) return command.keys
+  if ('entries' in command) return command.entries.map(({ key }) => key)
+  return command.namespace === undefined ? [] : [command.namespace]
 }
-
-/** Whether an entity is of the journal, whose rows have other bodies. Workers and runs are actors. */
-const isOwn = (entity: string): boolean => /^\$(?:journal|state)\//.test(entity)
-
-const structuredText = (bytes: Uint8Array, width: number): string =>
-  cut(valueText({ tag: valueTags.structured, bytes }, width), width)
-
-const markText = (mark: TurnMark | undefined): string =>
-  mark ? `${mark.incarnation}:${mark.seq}` : 'nothing'
-
-const rowText = ([rowKey, bytes]: EntityRowChange, width: number): string => {
-  const key = JSON.stringify(rowKey)
-  if (!bytes) return `${key} removed`
-  return bytes.length === 0 ? key : `${key} = ${structuredText(bytes, width)}`
-}
-
-const commandText = (command: Command, width: number): string => {
-  const { kind, ...fields } = command
-  return [kind, ...Object.entries(fields).map((field) => fieldText(field, width))]
-    .filter((part) => part !== '')
-    .join(' ')
-}
-
-const fieldText = ([name, field]: readonly [string, unknown], width: number): string => {
-  if (name === 'key') return JSON.stringify(field)
-  if (isStored(field))
-    return `${name === 'value' ? '=' : name} ${cut(valueText(field, width), width)}`
-  if (isExpiry(field)) return expiryText(field)
-  if (field === undefined) return ''
-  return `${name} ${cut(Array.isArray(field) ? listText(field, width) : plainText(field), width)}`
-}
-
-const expiryText = (expiry: Expiry | KeepExpiry): string => {
-  if (expiry.kind === 'none') return ''
-  return expiry.kind === 'keep' ? 'ends as before' : `ends ${expiry.kind} ${expiry.ms} ms`
-}
-
-/** Keys, fields with their values, or keys with theirs. */
-const listText = (list: readonly unknown[], width: number): string =>
-  list.map((item) => itemText(item, width)).join(', ')
-
-const itemText = (item: unknown, width: number): string => {
-  if (Array.isArray(item) && isStored(item[1]))
-    return `${JSON.stringify(item[0])} = ${valueText(item[1], width)}`
-  if (typeof item !== 'object' || item === null) return JSON.stringify(item)
-  return Object.entries(item)
-    .map((field) => fieldText(field, width))
-    .filter((part) => part !== '')
-    .join(' ')
-}
-
-const contentNames = ['structured', 'text', 'bytes'] as const
-
-const valueText = (value: StoredValue, width: number): string => {
-  try {
-    if (value.tag !== valueTags.blob) return shownText(decodeValue(value), width)
-    const rope = ropeOf(value)
-    return `<${contentNames[rope.content]} of ${bytesText(ropeLength(rope))}, in blobs>`
-  } catch {
-    return bytesPreview(value.bytes, width)
-  }
-}
-
-/** A value of users. */
-const shownText = (value: unknown, width: number): string =>
-  width === 0 ? `<${shapeText(value)}>` : plainText(value)
-
-const plainText = (value: unknown): string =>
-  inspect(value, { breakLength: Number.POSITIVE_INFINITY, depth: 6, maxStringLength: 10_000 })
-
-const bytesPreview = (bytes: Uint8Array, width: number): string => {
-  if (width === 0) return `<${shapeText(bytes)}>`
-  const shown = bytes.subarray(0, Math.ceil(width / 2))
-  return cut(
-    `<${Buffer.from(shown).toString('hex')}${shown.length < bytes.length ? '…' : ''}>`,
-    width + 2,
-  )
-}
-
-const cut = (text: string, width: number): string => {
-  const oneLine = text.replaceAll('\n', ' ')
-  return width === 0 || oneLine.length <= width
-    ? oneLine
-    : `${oneLine.slice(0, Math.max(0, width - 1))}…`
-}
-
-const isStored = (field: unknown): field is StoredValue =>
-  typeof field === 'object' && field !== null && 'tag' in field && 'bytes' in field
-
-const isExpiry = (field: unknown): field is Expiry | KeepExpiry =>
-  typeof field === 'object' && field !== null && 'kind' in field
 
 /**
  * One record as plain data, complete: bytes as base64, values as they are if JSON can hold them.
@@ -343,6 +197,9 @@ const unitJson = (unit: Unit): object => {
   return unit.kind === 'batch' ? { batch: unit.commands.map(commandJson) } : commandJson(unit)
 }
 
+/** Whether an entity is of the journal, whose rows have other bodies. Workers and runs are actors. */
+const isOwn = (entity: string): boolean => /^\$(?:journal|state)\//.test(entity)
+
 const mainRowJson = (entity: string, row: Uint8Array): object => {
   const { mark, body } = readMainRow(row)
   return { ...mark, ...(isOwn(entity) ? structuredJson(body) : bodyJson(body)) }
@@ -353,7 +210,7 @@ const bodyJson = (body: Uint8Array): object => {
     const { steps, state, birth, ...read } = readBody(body)
     const json = {
       ...read,
-      steps: steps.map(({ payload, ...step }) => ({ ...step, ...given({ payload }) })),
+      steps: steps.map(given),
       ...given({ birth, state }),
     }
     return isJson(json) ? json : { base64: base64(body) }
@@ -415,6 +272,8 @@ const commandJson = (command: Command): object =>
       name === 'kind' ? ['command', field] : [name, fieldJson(field)],
     ),
   )
+
+const isStored = (field: object): field is StoredValue => 'tag' in field && 'bytes' in field
 
 const fieldJson = (field: unknown): unknown => {
   if (typeof field !== 'object' || field === null) return field

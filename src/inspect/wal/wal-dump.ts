@@ -84,7 +84,7 @@ export const runWalDump = async (
           const json = () => dumpJson(record, log.known?.shard)
           const line = command.json
             ? JSON.stringify(command.reveal ? json() : withoutValues(json()))
-            : dumpLine(record, command.reveal ? command.width : 0, paint)
+            : dumpLine(record, paint)
           if (!lines.add(line)) return
           return lines.flush().then(() => {
             if (lines.isGone) stop.abort()

@@ -1,14 +1,25 @@
 /** The output of `keelson wal salvage`, as text and as JSON. Pure. */
+
+import type { Damage, LogVerification, LsnRange, SalvagedShard } from '../../storage/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
-import {
-  damageLines,
-  placesShown,
-  rangesText,
-  type SalvagedFolder,
-  type SalvagedLog,
-} from './wal-verify-view.ts'
+
+/**
+ * One salvaged log. `found` is the finding about its source; absent when nothing was left of it.
+ */
+export type SalvagedLog = SalvagedShard & {
+  readonly shard?: number
+  readonly found?: LogVerification
+}
+
+/** A folder that was salvaged. */
+export type SalvagedFolder = {
+  readonly from: string
+  readonly to: string
+  readonly logs: readonly SalvagedLog[]
+  readonly elapsedMs: number
+}
 
 /** The output as text. */
 export const salvageText = (
@@ -77,6 +88,35 @@ const logText = (
     ...damageLines(damage),
     ...unreadLines(uncopied),
   ].join('\n')
+}
+
+/** The most damaged places of one log that are shown; the rest is counted, and in `--json`. */
+const placesShown = 20
+
+/** `5`, or `5 to 9`. */
+const rangeText = ({ from, to }: LsnRange): string =>
+  from === to ? countText(from) : `${countText(from)} to ${countText(to)}`
+
+/** `3 frames: lsn 5, 7 to 8`. */
+const rangesText = (ranges: readonly LsnRange[]): string => {
+  const count = ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+  const shown = ranges.slice(0, placesShown).map(rangeText).join(', ')
+  const more = ranges.length > placesShown ? `, and ${ranges.length - placesShown} more ranges` : ''
+  return `${pluralText(count, 'frame')}: lsn ${shown}${more}`
+}
+
+/** Damaged places, two lines each; those beyond the limit are counted. */
+const damageLines = (damage: readonly Damage[]): string[] => {
+  const more = damage.length - placesShown
+  return [
+    ...damage
+      .slice(0, placesShown)
+      .flatMap(({ file, offset, lsn, evidence }) => [
+        `    ${printable(file)}  offset ${countText(offset)}  lsn ${countText(lsn)}`,
+        `      ${printable(evidence)}`,
+      ]),
+    ...(more > 0 ? [`    … and ${pluralText(more, 'more place')}; --json has them all`] : []),
+  ]
 }
 
 const unreadLines = (uncopied: SalvagedLog['uncopied']): string[] => {

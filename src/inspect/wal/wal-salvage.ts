@@ -11,8 +11,14 @@ import {
   type DataFolderFacts,
   type Disk,
   describeHolder,
+  examiningLog,
+  examiningProjection,
+  knowledgeOf,
+  type LogFacts,
+  type LogKnowledge,
   lockFileName,
   nodeDisk,
+  type Progress,
   refusing,
   replaceFile,
   salvagingShard,
@@ -24,19 +30,21 @@ import { lockAll } from '../command/folder-locks.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import type { WalSalvageCommand } from './wal-command-line.ts'
-import { salvageJson, salvageText } from './wal-salvage-view.ts'
-import { type WalTarget, walTarget } from './wal-target.ts'
-import { verifyFolder } from './wal-verify.ts'
 import {
   type SalvagedFolder,
   type SalvagedLog,
-  type VerifiedFolder,
-  type VerifiedLog,
-  walStatuses,
-} from './wal-verify-view.ts'
+  salvageJson,
+  salvageText,
+} from './wal-salvage-view.ts'
+import { type LogTarget, type WalTarget, walTarget } from './wal-target.ts'
 
 /** The context of each step. */
 type SalvageWork = Work & { readonly disk: Disk }
+
+/** A log, with what is known of it from beside it, and the finding about it, or why there is none. */
+type VerifiedLog = LogFacts & { readonly target: LogTarget; readonly knowledge: LogKnowledge }
+
+type VerifiedFolder = { readonly target: WalTarget; readonly logs: readonly VerifiedLog[] }
 
 /**
  * Runs the command and resolves with the exit status.
@@ -55,10 +63,13 @@ export const runWalSalvage = (
     {
       text: salvageText,
       json: salvageJson,
-      status: ({ logs }) => (logs.some(isLossy) ? walStatuses.corrupt : walStatuses.clean),
+      status: ({ logs }) => (logs.some(isLossy) ? lossyStatus : 0),
     },
   )
 }
+
+/** The exit status if something is lost or in doubt. */
+const lossyStatus = 4
 
 const isLossy = ({ found, salvaged, uncopied }: SalvagedLog): boolean =>
   !found || salvaged.lost.length > 0 || found.doubtFrom !== undefined || uncopied.length > 0
@@ -74,7 +85,8 @@ const salvageFolder = async (
   const open = lockAll([target.dir, ...target.logs.map((log) => log.dir)])
   try {
     checkNewFolder(disk, from, to)
-    const verified = await verifyFolder(disk, target, work)
+    const verified = { target, logs: [] as VerifiedLog[] }
+    for (const log of target.logs) verified.logs.push(await verifyLog(work, log))
     refuseStrangers(verified)
     const logs = await fillNewFolder(disk, to, () => fill(work, verified, to))
     return { from, to, logs, elapsedMs: environment.clock.monotonic() - startedAt }
@@ -82,6 +94,22 @@ const salvageFolder = async (
     open()
   }
 }
+
+const verifyLog = async (
+  { disk, ...work }: SalvageWork,
+  target: LogTarget,
+): Promise<VerifiedLog> => {
+  const { dir, known } = target
+  const shows = <T>(steps: Generator<Progress, T>) =>
+    showSteps(work, steps, () => `verifying ${nameOf(target)}`)
+  const projection = known && (await shows(examiningProjection(disk, known.folders.lmdb, 'all')))
+  const isLive = false
+  const knowledge = known && projection ? knowledgeOf(known, projection, isLive) : { isLive }
+  return { ...(await shows(examiningLog(disk, dir, knowledge))), target, knowledge }
+}
+
+const nameOf = ({ known }: LogTarget): string =>
+  known === undefined ? 'the log' : `shard ${known.shard}`
 
 /** Refuses logs that must not be copied: of a newer version, missing, or of another shard. */
 const refuseStrangers = ({ target, logs }: VerifiedFolder): void => {
@@ -133,16 +161,16 @@ const factsOf = (
 
 const salvageLog = async (
   { disk, ...work }: SalvageWork,
-  { target: { dir: from, known }, knowledge, found }: VerifiedLog,
+  { target, knowledge, found }: VerifiedLog,
   to: string,
 ): Promise<SalvagedLog> => {
-  const name = known === undefined ? 'the log' : `shard ${known.shard}`
+  const { dir: from, known } = target
   const folders = known && { from: known.folders, to: shardFolder(to, known.shard) }
   const steps = salvagingShard({
     ...{ disk, clock: work.environment.clock, shard: folders, found, knowledge },
     ...{ from, to: folders?.to.wal ?? to },
   })
-  const made = await showSteps(work, steps, (what) => `${what} ${name}`)
+  const made = await showSteps(work, steps, (what) => `${what} ${nameOf(target)}`)
   return { ...made, ...(known && { shard: known.shard }), ...(found ? { found } : {}) }
 }
 

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import {
   type CacheOrigin,
-  type Damage,
   type DataFolderFacts,
   type Disk,
   type KnownShard,
@@ -15,7 +14,6 @@ import {
   refusing,
   shardsPresent,
 } from '../../storage/index.ts'
-import { shareAll } from '../command/folder-locks.ts'
 
 /** One log. */
 export type LogTarget = {
@@ -31,10 +29,6 @@ export type WalTarget = {
   readonly logs: readonly LogTarget[]
   /** The content of `keelson.json`; absent when it is missing or damaged. */
   readonly facts?: DataFolderFacts
-  /** The fault of `keelson.json`. */
-  readonly damage: readonly Damage[]
-  /** The process that has the folder open, as it described itself; absent when there is none. */
-  readonly heldBy?: string
 }
 
 /**
@@ -58,7 +52,7 @@ export const walTarget = (disk: Disk, dir: string): WalTarget =>
     if (present.length > 0 || reading.state !== 'absent') return dataFolder(dir, present, reading)
     const inner = join(dir, 'wal')
     const log = disk.entry(inner)?.kind === 'folder' ? inner : dir
-    return { dir: log, isDataFolder: false, logs: [{ dir: log }], damage: [], ...holderOf([log]) }
+    return { dir: log, isDataFolder: false, logs: [{ dir: log }] }
   })
 
 /** The logs of a cache are not in its folder. @throws KeelsonError `CONFIG` */
@@ -80,21 +74,5 @@ const dataFolder = (
     dir: known.folders.wal,
     known,
   }))
-  const evidence =
-    reading.state === 'damaged' ? reading.evidence : 'it is missing, and there are shards'
-  return {
-    dir,
-    isDataFolder: true,
-    logs,
-    damage: facts ? [] : [{ file: 'keelson.json', offset: 0, lsn: 0, evidence }],
-    ...(facts ? { facts } : {}),
-    ...holderOf([dir, ...logs.map((log) => log.dir)]),
-  }
-}
-
-/** The holder of one of these folders, if there is any. */
-const holderOf = (folders: readonly string[]): Pick<WalTarget, 'heldBy'> => {
-  const { heldBy, release } = shareAll(folders)
-  release()
-  return heldBy === undefined ? {} : { heldBy }
+  return { dir, isDataFolder: true, logs, ...(facts && { facts }) }
 }

@@ -1,6 +1,6 @@
 /**
- * Examines the log of a shard with what else of its folder proves something about it. `doctor`,
- * `wal verify` and salvage judge the same facts.
+ * Examines the log of a shard with what else of its folder proves something about it. `doctor` and
+ * salvage judge the same facts.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import type { KnownShard } from '../disk/data-folder.ts'

@@ -2,9 +2,10 @@
 
 import { join } from 'node:path'
 import { blobSizesPath } from '../blobs/blob-sizes.ts'
-import { factsFileName, isOlder } from '../disk/data-folder.ts'
+import type { LogVerification } from '../examination/log-judgement.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { type Finding, finding, type RepairStep, repairing, restoring } from './finding.ts'
+import { findingsOfLog, newerLog } from './log-findings.ts'
 import { type PlacedFacts, quarantineOf } from './shard-facts.ts'
 import {
   basesOf,
@@ -225,11 +226,10 @@ const leftoverFindings = (facts: PlacedFacts): Finding[] => [
 
 /** The findings about the log alone. */
 const logFindings = (facts: PlacedFacts): Finding[] => {
-  const { folders, log, logs, shard, dir } = facts
+  const { folders, floor, log, logs, shard, dir } = facts
   const { found, refused } = log
   const file = folders.wal
-  if (refused?.code === 'UNSUPPORTED_VERSION')
-    return [finding('folder.newer', { file, evidence: refused.message, remedy: newer })]
+  if (refused?.code === 'UNSUPPORTED_VERSION') return [newerLog(file, refused.message)]
   if (!found || (log.segments.length === 0 && found.frames === 0 && !facts.manifest.exists))
     return logs
       ? [finding('log.missing', { file, evidence: 'no segment is there', remedy: restoring(dir) })]
@@ -246,60 +246,19 @@ const logFindings = (facts: PlacedFacts): Finding[] => {
             : `It belongs into shard ${owner}: put the folders of the shards back in their places.`,
       }),
     ]
-  return [...damageOf(facts), ...endOf(facts), ...remarksOf(facts)]
-}
-
-const newer = 'Use the version of Keelson that wrote it.'
-
-const damageOf = (facts: PlacedFacts): Finding[] => {
-  const { folders, floor, log, dir } = facts
-  const { found } = log
-  if (!found) return []
-  const isShorter = found.provenBy === factsFileName && found.lost.length > 0
-  if (isShorter || isOlder(found.epoch, floor))
-    return [
-      finding('log.older', {
-        file: folders.wal,
-        evidence: `keelson.json names epoch ${floor?.epoch} and lsn ${floor?.lsn}, the log has epoch ${found.epoch} and lsn ${found.lastLsn}`,
-        remedy: `Put its newest files back if they are anywhere. ${restoring(dir)}`,
-      }),
-    ]
-  const places = found.damage.map(({ file, offset, lsn, evidence }) =>
-    finding('log.damaged', {
-      file: join(folders.wal, file),
-      evidence: `offset ${offset}, lsn ${lsn}: ${evidence}`,
-      remedy: restoring(dir),
-    }),
-  )
-  if (found.lost.length === 0) return places
-  const ranges = found.lost.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`))
-  const evidence = `lsn ${ranges.join(', ')}; ${found.provenBy} proves that they were durable`
-  return [...places, finding('log.lost', { file: folders.wal, evidence, remedy: restoring(dir) })]
-}
-
-const endOf = ({ folders, log: { found } }: PlacedFacts): Finding[] => {
-  if (!found?.torn || found.verdict === 'corrupt') return []
-  const { file, offset, lsn, bytes } = found.torn
-  return [
-    finding('log.torn', {
-      file: join(folders.wal, file),
-      evidence: `${bytes} bytes from offset ${offset} on, where lsn ${lsn} would be`,
-      remedy: 'Nothing: the next start cuts it, and keeps the bytes in quarantine.',
-    }),
-  ]
+  return findingsOfLog({
+    ...{ dir: file, found: withoutOwnFindings(found), floor, restore: restoring(dir) },
+    secure: `Nothing has to be done. Make a backup: keelson backup ${dir} --to BACKUP.`,
+  })
 }
 
 /** MANIFEST and projection have findings of their own. */
-const remarksOf = ({ dir, folders, log: { found } }: PlacedFacts): Finding[] =>
-  (found?.remarks ?? [])
-    .filter((remark) => !remark.startsWith(manifestName) && !remark.startsWith('the projection'))
-    .map((evidence) =>
-      finding('log.odd', {
-        file: folders.wal,
-        evidence,
-        remedy: `Nothing has to be done. Make a backup: keelson backup ${dir} --to BACKUP.`,
-      }),
-    )
+const withoutOwnFindings = (found: LogVerification): LogVerification => ({
+  ...found,
+  remarks: found.remarks.filter(
+    (remark) => !remark.startsWith(manifestName) && !remark.startsWith('the projection'),
+  ),
+})
 
 /** Writes the MANIFEST that the rest of the shard proves, if there is one. */
 const manifestStep = (facts: PlacedFacts): RepairStep[] => {

@@ -48,8 +48,8 @@ describe('keelson run (needs the build)', () => {
       expect(output).toMatch(/^\S+Z info {2}ready: Keelson \S+ {2}\S+\/d {2}1 shard\n$/)
       expect(errors).toContain(`${signal}: ending in order`)
       expect(readFileSync(join(dir, 'said'), 'utf8')).toBe('begun ended ')
-      const after = await commandHere(['wal', 'verify', 'd'], dir)
-      expect(after.output).toMatch(/verdict +clean, closed$/m)
+      const after = await commandHere(['doctor', 'd'], dir)
+      expect(after.output).toMatch(/^shard 0 {2}clean, closed: /m)
     },
   )
 
@@ -197,8 +197,8 @@ describe('keelson run (needs the build)', () => {
 
     expect(errors).toContain('SIGTERM: ending in order')
     expect(readFileSync(join(dir, 'said'), 'utf8')).toBe('begun ended ')
-    const after = await commandHere(['wal', 'verify', 'd'], dir)
-    expect(after.output).toMatch(/verdict +clean, closed$/m)
+    const after = await commandHere(['doctor', 'd'], dir)
+    expect(after.output).toMatch(/^shard 0 {2}clean, closed: /m)
   })
 
   test('ends at once at the second signal, with that of the signal as its status', async () => {

@@ -17,10 +17,10 @@ import { sampled } from '../../support/tier.ts'
  */
 const stays = pathToFileURL(join(import.meta.dirname, '../../support/programs/stays.mjs'))
 
-/** What `keelson wal verify` says of the log that a command left. */
+/** What `keelson doctor` says of the log that a command left. */
 const verdictOf = async (dir: string): Promise<string | undefined> => {
-  const { output } = await commandHere(['wal', 'verify', 'keelson-data'], dir)
-  return /verdict +(.*)$/m.exec(output)?.[1]
+  const { output } = await commandHere(['doctor', 'keelson-data'], dir)
+  return /^shard 0 {2}(.*?): /m.exec(output)?.[1]
 }
 
 describe('keelson start (needs the build)', () => {

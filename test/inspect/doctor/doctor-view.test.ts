@@ -13,7 +13,10 @@ test('a finding is shown with its place, what was seen and the remedy, and nothi
     remedy: 'Restore it.',
   })
 
-  const text = doctorText({ dir: '/d', isDeep: false, findings: [{ ...found, shard: 1 }] })
+  const text = doctorText({
+    ...{ dir: '/d', isDeep: false, logs: [] },
+    findings: [{ ...found, shard: 1 }],
+  })
 
   expect(text.split('\n')).toEqual([
     '/d: 1 finding  (without --deep)',
@@ -24,11 +27,29 @@ test('a finding is shown with its place, what was seen and the remedy, and nothi
   ])
 })
 
+test('of many findings of one code twenty are shown, and the rest is counted', () => {
+  const place = finding('log.damaged', {
+    file: '/d/1.wal',
+    evidence: 'offset 1',
+    remedy: 'Restore.',
+  })
+  const lost = finding('log.lost', { file: '/d', evidence: 'lsn 5', remedy: 'Restore.' })
+
+  const lines = doctorText({
+    ...{ dir: '/d', logs: [], findings: [...Array.from({ length: 23 }, () => place), lost] },
+  }).split('\n')
+
+  expect(lines.filter((line) => line.startsWith('damage  log.damaged'))).toHaveLength(20)
+  expect(lines.filter((line) => line.startsWith('damage  log.lost'))).toHaveLength(1)
+  expect(lines.at(-1)).toBe('… and 3 more of log.damaged; --json has all')
+})
+
 test('a repair is told step by step, then what is left', () => {
   const examined = {
     dir: '/d',
     isDeep: true,
     findings: [],
+    logs: [],
     repaired: ['removed /d/x.tmp'],
     left: [],
   }

@@ -187,7 +187,7 @@ test('a backup and the folder restored from it go on with the chain, and prove w
   await restored.store.put('new', 1)
   expect((await restored.wal(0).commitment())?.size).toBe((head?.size ?? 0) + 2)
   await restored.close()
-  const verified = await commandHere(['wal', 'verify', 'r', '--json'], dir)
+  const verified = await commandHere(['doctor', 'r', '--json'], dir)
   expect(JSON.parse(verified.output).logs[0]).toMatchObject({ verdict: 'clean', damage: [] })
   for (const folder of ['d', 'r']) {
     const since = ['journal', 'head', folder, '--since', 'head', '--out', `${folder}.proof`]

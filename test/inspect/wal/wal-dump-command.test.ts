@@ -55,33 +55,35 @@ describe('keelson wal dump', () => {
     expect(JSON.parse((await dump('--json')).output)).toMatchObject({ kind: 'given back', from: 1 })
   })
 
-  test('prints frames with commands, keys and values, between the given LSNs', async () => {
+  test('prints frames with commands and keys, between the given LSNs', async () => {
     const dir = await newFolder(5, async (store) => {
       await store.put('t', 'plain text')
       await store.delete('k1')
     })
 
     const { status, output } = await commandHere(
-      ['wal', 'dump', 'd', '--from', '5', '--to', '7', '--reveal'],
+      ['wal', 'dump', 'd', '--from', '5', '--to', '7'],
       dir,
     )
 
     expect(status).toBe(0)
     const lines = output.split('\n').filter((line) => line.includes('DATA'))
     expect(lines.map((line) => line.replace(/.*Z {2}/, ''))).toEqual([
-      expect.stringMatching(/^put "k4" = \{ i: 4, text: 'x+…$/),
-      `put "t" = 'plain text'`,
+      'put "k4"',
+      'put "t"',
       'delete "k1"',
     ])
   })
 
   test('prints no value without --reveal', async () => {
     const dir = await newFolder(1, (store) => store.put('t', 'CANARY7'))
-    for (const words of [[], ['--json']]) {
-      const { output } = await commandHere(['wal', 'dump', 'd', ...words], dir)
-      expect(output).not.toMatch(/CANARY7|xxx/)
-      expect(output).toContain('string of 7')
-    }
+    const shown = async (...words: readonly string[]): Promise<string> =>
+      (await commandHere(['wal', 'dump', 'd', ...words], dir)).output
+
+    expect(await shown()).not.toMatch(/CANARY7|xxx/)
+    expect(await shown('--json')).not.toMatch(/CANARY7|xxx/)
+    expect(await shown('--json')).toContain('string of 7')
+    expect(await shown('--json', '--reveal')).toContain('CANARY7')
   })
 
   test('as JSON gives one object a line, with values whole', async () => {

@@ -20,8 +20,8 @@ import {
   configuration,
   copiesOf,
   everythingIn,
+  judged,
   segmentsIn,
-  verified,
   wal,
 } from '../../support/commands/command-logs.ts'
 import { folderMadeOnce, tempFolder } from '../../support/temp-folder.ts'
@@ -54,14 +54,14 @@ describe('keelson wal salvage', () => {
     change(second, 8192, new Uint8Array(8192))
     rmSync(join(dir, 'd/shard-0/lmdb'), { recursive: true })
     const before = everythingIn(join(dir, 'd'))
-    const { logs } = await verified(dir)
+    const { logs } = await judged(dir)
 
     const made = await salvaged(dir)
 
     expect(made.status).toBe(4)
     expect(made.logs[0].lost).toEqual(logs[0].lost)
     expect(everythingIn(join(dir, 'd'))).toBe(before)
-    expect(await verified(dir, 'e')).toMatchObject({ status: 0, verdict: 'clean' })
+    expect(await judged(dir, 'e')).toMatchObject({ status: 0, logs: [{ verdict: 'clean' }] })
     const lost = new Set<number>()
     for (const { from, to } of logs[0].lost) for (let lsn = from; lsn <= to; lsn++) lost.add(lsn)
     const values = await valuesIn(dir, 200)
@@ -228,7 +228,7 @@ describe('keelson wal salvage', () => {
     renameSync(wal(dir, 1), wal(dir, 0))
     renameSync(join(dir, 'kept'), wal(dir, 1))
 
-    expect((await verified(dir)).status).toBe(4)
+    expect((await judged(dir)).status).toBe(1)
     const { status, errors } = await commandHere(['wal', 'salvage', 'd', '--to', 'e'], dir)
 
     expect([status, /^CORRUPT: /.test(errors)]).toEqual([1, true])

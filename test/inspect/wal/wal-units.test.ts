@@ -9,7 +9,7 @@ import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { nodeDisk } from '../../../src/storage/disk/node-disk.ts'
 import { createLog } from '../../../src/storage/log/log.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
-import { newFolder, verified, wal } from '../../support/commands/command-logs.ts'
+import { judged, newFolder, wal } from '../../support/commands/command-logs.ts'
 
 const options = { maxFileSize: 131_072, sectorBytes: 4096 }
 
@@ -38,7 +38,7 @@ const putOf = (key: string): Uint8Array =>
   })
 
 describe('a unit that cannot be read', () => {
-  test('is named by start and verify, and salvage keeps every other frame', async () => {
+  test('is named by start and doctor, and salvage keeps every other frame', async () => {
     const dir = await newFolder(3)
     const bad = putOf('bad')
     bad[15] = 99
@@ -48,8 +48,8 @@ describe('a unit that cannot be read', () => {
     expect(refused.status).not.toBe(0)
     expect(refused.errors).toContain('UNSUPPORTED_VERSION')
     expect(refused.errors).toContain(`lsn ${lsn}: a newer version wrote this frame: command 99`)
-    const { status, logs } = await verified(dir)
-    expect(status).toBe(4)
+    const { status, logs } = await judged(dir)
+    expect(status).toBe(1)
     expect(logs[0].damage).toMatchObject([{ lsn, evidence: expect.stringContaining('command 99') }])
 
     const salvage = await commandHere(['wal', 'salvage', 'd', '--to', 'd2', '--json'], dir)

@@ -81,9 +81,9 @@ export const everythingIn = (dir: string): string =>
       .map((path) => [path, statSync(path).mtimeMs, readFileSync(path, 'base64')]),
   )
 
-/** What `keelson wal verify` says of a folder, with its status. */
-export const verified = async (dir: string, folder = 'd') => {
-  const { status, output, errors } = await commandHere(['wal', 'verify', folder, '--json'], dir)
+/** What `keelson doctor` says of the logs in a folder, with its status. */
+export const judged = async (dir: string, folder = 'd') => {
+  const { status, output, errors } = await commandHere(['doctor', folder, '--json'], dir)
   return { status, errors, ...(output ? JSON.parse(output) : {}) }
 }
 

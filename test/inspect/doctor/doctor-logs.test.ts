@@ -1,6 +1,6 @@
 /**
- * `keelson wal verify` as a command: its findings, its exit status, and that it changes nothing
- * (needs the build).
+ * `keelson doctor` judges logs, in a data folder and alone: its findings, its exit status, and that
+ * it changes nothing (needs the build).
  */
 import {
   cpSync,
@@ -20,10 +20,10 @@ import {
   configuration,
   copiesOf,
   everythingIn,
+  judged,
   killedFolder,
   segmentsIn,
   setFloors,
-  verified,
   wal,
 } from '../../support/commands/command-logs.ts'
 import { runKeelson, startKeelson } from '../../support/commands/keelson-command.ts'
@@ -39,7 +39,7 @@ const withStore = async <T>(dir: string, work: (app: App) => T | Promise<T>): Pr
   }
 }
 
-describe('keelson wal verify', () => {
+describe('keelson doctor, of logs,', () => {
   const largeFolder = copiesOf(200)
   const smallFolder = copiesOf(5)
 
@@ -47,40 +47,42 @@ describe('keelson wal verify', () => {
     const dir = largeFolder()
     const before = everythingIn(join(dir, 'd'))
 
-    const { status, output } = await runKeelson(['wal', 'verify', 'd'], dir)
+    const { status, output } = await runKeelson(['doctor', 'd'], dir)
 
     expect(status).toBe(0)
-    expect(output).toMatch(/verdict\s+clean, closed/)
+    expect(output).toMatch(/^shard 0 {2}clean, closed: /m)
     expect(everythingIn(join(dir, 'd'))).toBe(before)
   })
 
   test('of a shard, and of a log alone, is the same', async () => {
     const dir = smallFolder()
 
-    const [shard, log] = [await verified(dir, 'd/shard-0'), await verified(dir, 'd/shard-0/wal')]
+    const [shard, log] = [await judged(dir, 'd/shard-0'), await judged(dir, 'd/shard-0/wal')]
 
     expect([shard.status, log.status]).toEqual([0, 0])
     expect(shard.logs[0].walId).toBe(log.logs[0].walId)
   })
 
-  test('is 3 for a torn tail that opening would cut, and names where', {
+  test('is 0 for a torn tail that opening would cut, and names where', {
     tags: ['D3'],
   }, async () => {
     const dir = await killedFolder(20)
     const newest = segmentsIn(wal(dir)).at(-1) ?? ''
-    const { logs } = await verified(dir)
+    const { logs } = await judged(dir)
     const size = statSync(newest).size
     change(newest, size - 4096, Buffer.from('half a frame'))
 
-    const found = await verified(dir)
+    const found = await judged(dir)
 
-    expect(found).toMatchObject({ status: 3, verdict: 'torn' })
+    expect(found.status).toBe(0)
+    expect(found.findings).toContainEqual(expect.objectContaining({ code: 'log.torn' }))
+    expect(found.logs[0].verdict).toBe('torn')
     expect(found.logs[0]).toMatchObject({ lost: [], lastLsn: logs[0].lastLsn, damage: [] })
     expect(found.logs[0].torn.file).toBe(newest.slice(wal(dir).length + 1))
     expect(await withStore(dir, ({ store }) => store.get('k19'))).toMatchObject({ i: 19 })
   })
 
-  test('is 4 for damage, with all places of it, and what is lost', {
+  test('is 1 for damage, with all places of it, and what is lost', {
     tags: ['D6', 'D9'],
   }, async () => {
     const dir = largeFolder()
@@ -88,9 +90,9 @@ describe('keelson wal verify', () => {
     change(first, 4096 + 100, Buffer.from('!'))
     change(second, 8192, new Uint8Array(8192))
 
-    const { status, verdict, logs } = await verified(dir)
+    const { status, logs } = await judged(dir)
 
-    expect([status, verdict]).toEqual([4, 'corrupt'])
+    expect([status, logs[0].verdict]).toEqual([1, 'corrupt'])
     const files = logs[0].damage.map(({ file }: { file: string }) => file)
     expect(new Set(files)).toEqual(
       new Set([first, second].map((path) => path.slice(wal(dir).length + 1))),
@@ -118,19 +120,19 @@ describe('keelson wal verify', () => {
     ['both copies of a header are gone', ([one = '']) => change(one, 0, new Uint8Array(4096))],
   ]
   for (const [what, damage] of missing)
-    test(`is 4 when ${what}`, { tags: ['D11', 'D12', 'D13', 'D14'] }, async () => {
+    test(`is 1 when ${what}`, { tags: ['D11', 'D12', 'D13', 'D14'] }, async () => {
       const dir = largeFolder()
       damage(segmentsIn(wal(dir)))
 
-      const { status, logs } = await verified(dir)
+      const { status, logs } = await judged(dir)
 
-      expect(status).toBe(4)
+      expect(status).toBe(1)
       expect(logs[0].damage.length).toBeGreaterThan(0)
       const isOnlyMoved = what.includes('places')
       expect(logs[0].lost.length).toBe(isOnlyMoved ? 0 : 1)
     })
 
-  test('is 4 when the projection shows more than the log holds: an old log under newer rows', {
+  test('is 1 when the projection shows more than the log holds: an old log under newer rows', {
     tags: ['D7'],
   }, async () => {
     const dir = smallFolder()
@@ -143,13 +145,13 @@ describe('keelson wal verify', () => {
     renameSync(join(dir, 'old'), wal(dir))
     setFloors(join(dir, 'd'), { epoch: 1, lsn: 1 })
 
-    const { status, logs } = await verified(dir)
+    const { status, logs } = await judged(dir)
 
-    expect(status).toBe(4)
+    expect(status).toBe(1)
     expect(logs[0].provenBy).toBe('the projection')
     expect(logs[0].lost).toEqual([{ from: logs[0].lastLsn + 1, to: logs[0].provenLsn }])
     expect(logs[0].doubtFrom).toBe(logs[0].provenLsn + 1)
-    expect((await verified(dir, 'd/shard-0/wal')).status).toBe(0)
+    expect((await judged(dir, 'd/shard-0/wal')).status).toBe(0)
   })
 
   test.each([
@@ -159,27 +161,29 @@ describe('keelson wal verify', () => {
       { epoch: 99, lsn: 1 },
       (lsn: number) => ({ damage: [expect.objectContaining({ lsn })], doubtFrom: lsn }),
     ],
-  ])('is 4 when keelson.json names %s that the log does not reach', async (_, floor, found) => {
+  ])('is 1 when keelson.json names %s that the log does not reach', async (_, floor, found) => {
     const dir = smallFolder()
     setFloors(join(dir, 'd'), floor)
 
-    const { status, logs } = await verified(dir)
+    const { status, logs } = await judged(dir)
 
-    expect([status, logs[0]]).toMatchObject([4, found(logs[0].lastLsn + 1)])
+    expect([status, logs[0]]).toMatchObject([1, found(logs[0].lastLsn + 1)])
   })
 
-  test('is 4 without keelson.json, and without a log that it names', async () => {
+  test('is 1 without keelson.json, and without a log that it names', async () => {
     const dir = smallFolder()
     cpSync(join(dir, 'd'), join(dir, 'nameless'), { recursive: true })
     rmSync(join(dir, 'nameless/keelson.json'))
     rmSync(wal(dir), { recursive: true })
     mkdirSync(wal(dir))
 
-    const [nameless, empty] = [await verified(dir, 'nameless'), await verified(dir)]
+    const [nameless, empty] = [await judged(dir, 'nameless'), await judged(dir)]
 
-    expect([nameless.status, empty.status]).toEqual([4, 4])
-    expect(nameless.damage[0].file).toBe('keelson.json')
-    expect(empty.logs[0].damage[0].evidence).toContain('keelson.json names segments')
+    expect([nameless.status, empty.status]).toEqual([1, 1])
+    expect(nameless.findings).toContainEqual(
+      expect.objectContaining({ code: 'folder.undescribed' }),
+    )
+    expect(empty.findings).toContainEqual(expect.objectContaining({ code: 'log.missing' }))
   })
 
   test('checks a folder that an instance holds, changes nothing in it, and names the holder', async () => {
@@ -194,7 +198,7 @@ describe('keelson wal verify', () => {
     await instance.says('\n2\n')
 
     const looks = []
-    for (let look = 0; look < 3; look++) looks.push(await verified(dir))
+    for (let look = 0; look < 3; look++) looks.push(await judged(dir))
     await instance.write('on = false; await go\n')
     instance.process.stdin?.end()
     const end = await instance.ended
@@ -203,7 +207,7 @@ describe('keelson wal verify', () => {
     for (const look of looks) expect(look.heldBy).toContain(String(instance.process.pid))
     expect(look0(looks).tail).toBe('open')
     expect(end.status).toBe(0)
-    expect(await verified(dir)).toMatchObject({ status: 0, heldBy: null, verdict: 'clean' })
+    expect(await judged(dir)).toMatchObject({ status: 0, heldBy: null })
   })
 
   test('takes a copy of a living folder for what it is: a log that was not closed', {
@@ -215,7 +219,7 @@ describe('keelson wal verify', () => {
     cpSync(join(dir, 'd/shard-0/wal'), join(dir, 'copy'), { recursive: true })
     await app.close()
 
-    const found = await verified(dir, 'copy')
+    const found = await judged(dir, 'copy')
 
     expect(found).toMatchObject({ status: 0, heldBy: null })
     expect(found.logs[0]).toMatchObject({ tail: 'unclean', dataFrames: 1 })
@@ -223,12 +227,15 @@ describe('keelson wal verify', () => {
 
   test.each([
     ['a folder that is missing', ['nowhere'], 'INVALID_ARGUMENT'],
-    ['a folder without a log', ['empty'], 'NO_SEGMENTS'],
+    ['a folder without a log', ['empty'], 'INVALID_ARGUMENT'],
+    ['a log with --repair, which is for data folders', ['log', '--repair'], 'INVALID_ARGUMENT'],
   ])('is 1 for %s', async (_, words, code) => {
     const dir = tempFolder()
     mkdirSync(join(dir, 'empty'))
+    mkdirSync(join(dir, 'log'))
+    writeFileSync(join(dir, 'log/MANIFEST'), '')
 
-    const { status, output, errors } = await commandHere(['wal', 'verify', ...words], dir)
+    const { status, output, errors } = await commandHere(['doctor', ...words], dir)
 
     expect([status, `${output}${errors}`.includes(`${code}: `)]).toEqual([1, true])
   })
