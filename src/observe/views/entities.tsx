@@ -5,7 +5,8 @@ import { usePage, usePages } from '../widgets/asking.ts'
 import { Badge, Card, Empty } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
-import { type Column, LongTable, Table } from '../widgets/table.tsx'
+import { Choice } from '../widgets/search.tsx'
+import { type Column, PagedTable, Table } from '../widgets/table.tsx'
 
 const troubleColumn = (
   title: string,
@@ -90,6 +91,36 @@ type Row = KindPage['rows'][number]
 
 const troubles = ['blocked', 'failing', 'parked', 'overdue'] as const
 
+const entityColumns = (kind: string): readonly Column<Row>[] => [
+  {
+    title: 'id',
+    class: 'nowrap',
+    cell: ({ id }) => <a href={addressOf('entity', [kind, id])}>{id}</a>,
+  },
+  {
+    title: 'process',
+    class: 'nowrap',
+    cell: ({ pid }) =>
+      pid === undefined ? (
+        <span class="muted">at rest</span>
+      ) : (
+        <a href={addressOf('process', [pid])}>{`<${pid}>`}</a>
+      ),
+  },
+  {
+    title: 'state',
+    class: 'cut most',
+    cell: ({ text, blocked }) =>
+      blocked === undefined ? (
+        <code>{text}</code>
+      ) : (
+        <>
+          <Badge tone="bad">blocked</Badge> {blocked}
+        </>
+      ),
+  },
+]
+
 /** The entities of a kind. */
 export const KindView = ({
   data,
@@ -102,36 +133,7 @@ export const KindView = ({
   const { only, field, value } = route.query
   const known = data.kinds.find((each) => each.kind === kind)
   const asked = { kind, only, field, value } as { kind: string; only?: 'blocked' }
-  const { rows, refusal, isAsking, isWhole, more } = usePages('kind', asked)
-  const columns: readonly Column<Row>[] = [
-    {
-      title: 'id',
-      class: 'nowrap',
-      cell: ({ id }) => <a href={addressOf('entity', [kind, id])}>{id}</a>,
-    },
-    {
-      title: 'process',
-      class: 'nowrap',
-      cell: ({ pid }) =>
-        pid === undefined ? (
-          <span class="muted">at rest</span>
-        ) : (
-          <a href={addressOf('process', [pid])}>{`<${pid}>`}</a>
-        ),
-    },
-    {
-      title: 'state',
-      class: 'cut most',
-      cell: ({ text, blocked }) =>
-        blocked === undefined ? (
-          <code>{text}</code>
-        ) : (
-          <>
-            <Badge tone="bad">blocked</Badge> {blocked}
-          </>
-        ),
-    },
-  ]
+  const pages = usePages('kind', asked)
   return (
     <>
       <div class="top">
@@ -139,35 +141,33 @@ export const KindView = ({
           <a href={addressOf('entities')}>Entities</a> / {kind}
         </h1>
         <span class="muted">
-          {countText(rows.length)}
-          {isWhole ? '' : ' so far'}
+          {countText(pages.rows.length)}
+          {pages.isWhole ? '' : ' so far'}
         </span>
         <span class="fill" />
-        <select
-          aria-label="Which"
+        <Choice
+          label="Which"
           value={only ?? ''}
-          onChange={(event) => {
-            location.hash = addressOf('kind', [kind], { only: event.currentTarget.value })
+          options={[
+            ['', 'all'],
+            ...troubles.map(
+              (name) => [name, known ? `${name} (${countText(known[name])})` : name] as const,
+            ),
+          ]}
+          onChoose={(only) => {
+            location.hash = addressOf('kind', [kind], { only })
           }}
-        >
-          <option value="">all</option>
-          {troubles.map((name) => (
-            <option key={name} value={name}>
-              {name}
-              {known ? ` (${countText(known[name])})` : ''}
-            </option>
-          ))}
-        </select>
+        />
         <Finder kind={kind} example="go to id" />
         {known && known.fields.length > 0 && <ByIndex kind={known} route={route} />}
       </div>
       <Card isFlush>
-        {refusal && <p class="banner bad">{refusal.message}</p>}
-        {rows.length === 0 && !isAsking && !refusal ? (
-          <Empty title={`No ${kind} is found`} />
-        ) : (
-          <LongTable columns={columns} rows={rows} keyOf={({ id }) => id} onEnd={more} />
-        )}
+        <PagedTable
+          columns={entityColumns(kind)}
+          pages={pages}
+          keyOf={({ id }) => id}
+          empty={<Empty title={`No ${kind} is found`} />}
+        />
       </Card>
     </>
   )

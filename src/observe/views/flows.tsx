@@ -5,7 +5,8 @@ import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
 import { agoText, countText, dueText, durationText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
-import { type Column, LongTable, Table } from '../widgets/table.tsx'
+import { Choice } from '../widgets/search.tsx'
+import { type Column, PagedTable, Table } from '../widgets/table.tsx'
 import { Value } from '../widgets/values.tsx'
 import { QueueBadges } from './queue.tsx'
 import { SignalForm } from './signal.tsx'
@@ -139,6 +140,37 @@ export const FlowsView = ({ data }: { data: Flows }) => {
   )
 }
 
+const runColumns = (type: string, now: number): readonly Column<RunRow>[] => [
+  {
+    title: 'run',
+    class: 'cut first',
+    cell: ({ id }) => <a href={addressOf('run', [type, id])}>{id}</a>,
+  },
+  {
+    title: 'status',
+    class: 'nowrap',
+    cell: (row) => <Badge tone={tones[row.status]}>{row.status}</Badge>,
+  },
+  {
+    title: 'since',
+    isNumber: true,
+    cell: ({ since }) => <Ago at={since} now={now} />,
+  },
+  {
+    title: 'started',
+    isNumber: true,
+    class: 'aside',
+    cell: ({ startedAt }) => timeText(startedAt, now),
+  },
+  { title: 'try', isNumber: true, cell: ({ attempt }) => countText(attempt) },
+  {
+    title: 'waits for',
+    class: 'cut',
+    cell: ({ waitsFor }) => awaitedText(waitsFor, now),
+  },
+  { title: 'error', class: 'cut', cell: ({ error = '' }) => <span class="bad">{error}</span> },
+]
+
 /** The runs of a workflow. */
 export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
   const { header } = usePage()
@@ -146,40 +178,7 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
   const { status } = route.query
   const workflow = data.workflows.find((each) => each.type === type)
   const counts = workflow?.counts
-  const { rows, refusal, isAsking, more } = usePages('runs', {
-    type,
-    ...(status !== undefined && { status }),
-  })
-  const columns: readonly Column<RunRow>[] = [
-    {
-      title: 'run',
-      class: 'cut first',
-      cell: ({ id }) => <a href={addressOf('run', [type, id])}>{id}</a>,
-    },
-    {
-      title: 'status',
-      class: 'nowrap',
-      cell: (row) => <Badge tone={tones[row.status]}>{row.status}</Badge>,
-    },
-    {
-      title: 'since',
-      isNumber: true,
-      cell: ({ since }) => <Ago at={since} now={header.at} />,
-    },
-    {
-      title: 'started',
-      isNumber: true,
-      class: 'aside',
-      cell: ({ startedAt }) => timeText(startedAt, header.at),
-    },
-    { title: 'try', isNumber: true, cell: ({ attempt }) => countText(attempt) },
-    {
-      title: 'waits for',
-      class: 'cut',
-      cell: ({ waitsFor }) => awaitedText(waitsFor, header.at),
-    },
-    { title: 'error', class: 'cut', cell: ({ error = '' }) => <span class="bad">{error}</span> },
-  ]
+  const pages = usePages('runs', { type, ...(status !== undefined && { status }) })
   return (
     <>
       <div class="top">
@@ -187,20 +186,19 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
           <a href={addressOf('flows')}>Flows</a> / {type}
         </h1>
         <span class="fill" />
-        <select
-          aria-label="Status"
+        <Choice
+          label="Status"
           value={status ?? ''}
-          onChange={(event) => {
-            location.hash = addressOf('runs', [type], { status: event.currentTarget.value })
+          options={[
+            ['', 'every status'],
+            ...statuses.map(
+              (name) => [name, `${name} (${countText(counts?.[name] ?? 0)})`] as const,
+            ),
+          ]}
+          onChoose={(status) => {
+            location.hash = addressOf('runs', [type], { status })
           }}
-        >
-          <option value="">every status</option>
-          {statuses.map((name) => (
-            <option key={name} value={name}>
-              {name} ({countText(counts?.[name] ?? 0)})
-            </option>
-          ))}
-        </select>
+        />
       </div>
       {workflow && (
         <Card title="Rates" isFlush>
@@ -208,12 +206,12 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
         </Card>
       )}
       <Card isFlush>
-        {refusal && <p class="banner bad">{refusal.message}</p>}
-        {rows.length === 0 && !isAsking && !refusal ? (
-          <Empty title="No run is found" />
-        ) : (
-          <LongTable columns={columns} rows={rows} keyOf={({ id }) => id} onEnd={more} />
-        )}
+        <PagedTable
+          columns={runColumns(type, header.at)}
+          pages={pages}
+          keyOf={({ id }) => id}
+          empty={<Empty title="No run is found" />}
+        />
       </Card>
     </>
   )
@@ -245,7 +243,7 @@ const awaited = ({ steps, row }: RunDetail): string => {
 export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
   const { header } = usePage()
   const [type = ''] = route.parts
-  const { row, progress, place } = data
+  const { row } = data
   const of = { type, id: row.id }
   const end = isOver(row.status) ? row.since : header.at
   return (
@@ -265,43 +263,56 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
       </div>
       {row.error !== undefined && <p class="banner bad">{row.error}</p>}
       <div class="cards">
-        <Card title="Run" width="third">
-          <Facts
-            of={[
-              ['started', timeText(row.startedAt, header.at)],
-              [isOver(row.status) ? 'ended' : 'status since', timeText(row.since, header.at)],
-              ['took', durationText(Math.max(0, end - row.startedAt))],
-              ['try', countText(row.attempt)],
-              ['waits for', awaitedText(row.waitsFor, header.at) || undefined],
-              ['place in the queue', place && placeText(place)],
-              ['begun by', row.parent],
-              [
-                'as an entity',
-                <a key="entity" href={addressOf('entity', [`$flow-${type}`, row.id])}>
-                  its turns
-                </a>,
-              ],
-            ]}
-          />
-          {data.input !== undefined && (
-            <>
-              <h2 style={{ margin: '10px 0 4px' }}>Input</h2>
-              <Value of={data.input} />
-            </>
-          )}
-          {progress !== undefined && (
-            <>
-              <h2 style={{ margin: '10px 0 4px' }}>Progress</h2>
-              <Value of={progress} />
-            </>
-          )}
-        </Card>
+        <RunCard run={data} type={type} end={end} now={header.at} />
         <Card title="Steps" width="two-thirds">
           <Timeline run={data} end={end} now={header.at} />
         </Card>
         {!isOver(row.status) && <SignalForm {...of} expected={awaited(data)} />}
       </div>
     </>
+  )
+}
+
+const RunCard = (props: {
+  readonly run: RunDetail
+  readonly type: string
+  readonly end: number
+  readonly now: number
+}) => {
+  const { run, type, end, now } = props
+  const { row, progress, place, input } = run
+  return (
+    <Card title="Run" width="third">
+      <Facts
+        of={[
+          ['started', timeText(row.startedAt, now)],
+          [isOver(row.status) ? 'ended' : 'status since', timeText(row.since, now)],
+          ['took', durationText(Math.max(0, end - row.startedAt))],
+          ['try', countText(row.attempt)],
+          ['waits for', awaitedText(row.waitsFor, now) || undefined],
+          ['place in the queue', place && placeText(place)],
+          ['begun by', row.parent],
+          [
+            'as an entity',
+            <a key="entity" href={addressOf('entity', [`$flow-${type}`, row.id])}>
+              its turns
+            </a>,
+          ],
+        ]}
+      />
+      {input !== undefined && (
+        <>
+          <h2 style={{ margin: '10px 0 4px' }}>Input</h2>
+          <Value of={input} />
+        </>
+      )}
+      {progress !== undefined && (
+        <>
+          <h2 style={{ margin: '10px 0 4px' }}>Progress</h2>
+          <Value of={progress} />
+        </>
+      )}
+    </Card>
   )
 }
 

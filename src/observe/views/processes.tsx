@@ -1,28 +1,24 @@
 /** Processes: the busiest of all, and one in full. */
-import { useEffect, useState } from 'preact/hooks'
 import type { ProcessDetail, Processes, ProcessLink, ProcessRow } from '../process-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
-import { after } from '../widgets/browser.ts'
 import { EventList } from '../widgets/events.tsx'
 import { MachineDrawing } from '../widgets/machine.tsx'
 import { Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
 import { countText, durationText, rateText, shortText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
+import { Choice, SearchField } from '../widgets/search.tsx'
 import { type Column, LongTable, Table } from '../widgets/table.tsx'
 import { Value } from '../widgets/values.tsx'
 
 /** The list of processes: its order, kind and search are in its address. */
 export const ProcessesView = ({ data, route }: { data: Processes; route: Route }) => {
   const { order = 'rate', kind = '', find = '', after: place } = route.query
-  const [typed, setTyped] = useState(find)
   const addressWith = (changed: Route['query']): string =>
     addressOf('processes', [], { order, kind, find, ...changed })
   const show = (changed: Route['query']): void => {
     location.hash = addressWith(changed)
   }
-  // Each letter would open a stream.
-  useEffect(() => (typed === find ? undefined : after(250, () => show({ find: typed }))), [typed])
   return (
     <>
       <div class="top">
@@ -45,25 +41,18 @@ export const ProcessesView = ({ data, route }: { data: Processes; route: Route }
           )}
         </div>
         <span class="fill" />
-        <select
-          aria-label="Kind"
+        <Choice
+          label="Kind"
           value={kind}
-          onChange={(event) => show({ kind: event.currentTarget.value })}
-        >
-          <option value="">every kind</option>
-          {data.kinds.map((each) => (
-            <option key={each.kind} value={each.kind}>
-              {each.kind} ({countText(each.count)})
-            </option>
-          ))}
-        </select>
-        <input
-          type="search"
-          placeholder="name or pid"
-          aria-label="Find"
-          value={typed}
-          onInput={(event) => setTyped(event.currentTarget.value)}
+          options={[
+            ['', 'every kind'],
+            ...data.kinds.map(
+              (each) => [each.kind, `${each.kind} (${countText(each.count)})`] as const,
+            ),
+          ]}
+          onChoose={(kind) => show({ kind })}
         />
+        <SearchField find={find} placeholder="name or pid" onFind={(find) => show({ find })} />
       </div>
       <Card isFlush>
         {data.rows.length === 0 ? (
@@ -215,22 +204,7 @@ export const ProcessView = ({ data, route }: { data: ProcessDetail; route: Route
           </Card>
         )}
         {isTraced && data.trace && <TraceCard of={data.trace} now={header.at} />}
-        <Card
-          title="Messages that wait"
-          width="half"
-          isFlush
-          aside={<span class="muted">{countText(row.mailbox)}</span>}
-        >
-          {messages.length === 0 ? (
-            <p class="calm">No message waits.</p>
-          ) : (
-            <Table
-              columns={messageColumns}
-              rows={messages.map((message, at) => ({ ...message, at }))}
-              keyOf={({ at }) => at}
-            />
-          )}
-        </Card>
+        <MessagesCard of={messages} count={row.mailbox} />
         <Card title="Its events" width="half" isFlush>
           {events.length === 0 ? (
             <p class="calm">Nothing was recorded of it.</p>
@@ -272,6 +246,31 @@ const TraceCard = ({ of: { events, ended }, now }: { of: Traced; now: number }) 
     )}
   </Card>
 )
+
+const MessagesCard = (props: {
+  readonly of: ProcessDetail['messages']
+  readonly count: number
+}) => {
+  const { of, count } = props
+  return (
+    <Card
+      title="Messages that wait"
+      width="half"
+      isFlush
+      aside={<span class="muted">{countText(count)}</span>}
+    >
+      {of.length === 0 ? (
+        <p class="calm">No message waits.</p>
+      ) : (
+        <Table
+          columns={messageColumns}
+          rows={of.map((message, at) => ({ ...message, at }))}
+          keyOf={({ at }) => at}
+        />
+      )}
+    </Card>
+  )
+}
 
 const messageColumns: readonly Column<
   ProcessDetail['messages'][number] & { readonly at: number }

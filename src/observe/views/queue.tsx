@@ -5,7 +5,7 @@ import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty } from '../widgets/parts.tsx'
 import { agoText, countText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
-import { type Column, LongTable } from '../widgets/table.tsx'
+import { type Column, PagedTable } from '../widgets/table.tsx'
 
 type Queue = Flows['queues'][number]
 
@@ -17,49 +17,50 @@ export const QueueBadges = ({ of: { isPaused, isFull, overdue } }: { of: Queue }
   </>
 )
 
+const deadColumns = (name: string, now: number, isWriting: boolean): readonly Column<DeadRow>[] => [
+  { title: 'job', class: 'nowrap', cell: ({ id }) => <b>{id}</b> },
+  { title: 'content', class: 'cut', cell: ({ text }) => <code>{text}</code> },
+  {
+    title: 'error',
+    class: 'cut',
+    cell: ({ error }) => (
+      <span class="bad" title={error}>
+        {error}
+      </span>
+    ),
+  },
+  { title: 'tries', isNumber: true, class: 'aside', cell: ({ tries }) => countText(tries) },
+  {
+    title: 'died',
+    isNumber: true,
+    cell: ({ failedAt }) => <Ago at={failedAt} now={now} />,
+  },
+  {
+    title: 'added',
+    isNumber: true,
+    class: 'aside',
+    cell: ({ addedAt }) => <Ago at={addedAt} now={now} />,
+  },
+  ...(isWriting
+    ? [
+        {
+          title: ' ',
+          isNumber: true,
+          cell: ({ id }: DeadRow) => (
+            <Act of={{ act: 'retryJob', queue: name, id }} title="Retry job" />
+          ),
+        },
+      ]
+    : []),
+]
+
 /** The queue with its dead jobs. */
 export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
   const { header } = usePage()
   const [name = ''] = route.parts
   const queue = data.queues.find((each) => each.name === name)
   // A retried job leaves the list.
-  const { rows, refusal, isAsking, more } = usePages('dead', { queue: name }, queue?.dead)
-  const columns: readonly Column<DeadRow>[] = [
-    { title: 'job', class: 'nowrap', cell: ({ id }) => <b>{id}</b> },
-    { title: 'content', class: 'cut', cell: ({ text }) => <code>{text}</code> },
-    {
-      title: 'error',
-      class: 'cut',
-      cell: ({ error }) => (
-        <span class="bad" title={error}>
-          {error}
-        </span>
-      ),
-    },
-    { title: 'tries', isNumber: true, class: 'aside', cell: ({ tries }) => countText(tries) },
-    {
-      title: 'died',
-      isNumber: true,
-      cell: ({ failedAt }) => <Ago at={failedAt} now={header.at} />,
-    },
-    {
-      title: 'added',
-      isNumber: true,
-      class: 'aside',
-      cell: ({ addedAt }) => <Ago at={addedAt} now={header.at} />,
-    },
-    ...(header.isWriting
-      ? [
-          {
-            title: ' ',
-            isNumber: true,
-            cell: ({ id }: DeadRow) => (
-              <Act of={{ act: 'retryJob', queue: name, id }} title="Retry job" />
-            ),
-          },
-        ]
-      : []),
-  ]
+  const pages = usePages('dead', { queue: name }, queue?.dead)
   return (
     <>
       <div class="top">
@@ -83,12 +84,12 @@ export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
         isAlarming={(queue?.dead ?? 0) > 0}
         aside={<span class="muted">{countText(queue?.dead ?? 0)}</span>}
       >
-        {refusal && <p class="banner bad">{refusal.message}</p>}
-        {rows.length === 0 && !isAsking && !refusal ? (
-          <Empty title="No job is dead">A job whose tries have ended comes here.</Empty>
-        ) : (
-          <LongTable columns={columns} rows={rows} keyOf={({ id }) => id} onEnd={more} />
-        )}
+        <PagedTable
+          columns={deadColumns(name, header.at, header.isWriting)}
+          pages={pages}
+          keyOf={({ id }) => id}
+          empty={<Empty title="No job is dead">A job whose tries have ended comes here.</Empty>}
+        />
       </Card>
     </>
   )

@@ -5,46 +5,45 @@ import { useAsked, usePage, usePages } from '../widgets/asking.ts'
 import { Badge, Card, Empty } from '../widgets/parts.tsx'
 import { bytesText, dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
-import { type Column, LongTable } from '../widgets/table.tsx'
+import { type Column, PagedTable } from '../widgets/table.tsx'
 import { Value } from '../widgets/values.tsx'
 
 type Row = StorePage['rows'][number]
+
+const keyColumns = (prefix: string, now: number): readonly Column<Row>[] => [
+  {
+    title: 'key',
+    class: 'cut first',
+    cell: ({ key }) => <a href={addressOf('store', [], { prefix, key })}>{key}</a>,
+  },
+  { title: 'type', cell: ({ type }) => <span class="muted">{type}</span> },
+  { title: 'size', isNumber: true, cell: ({ size }) => bytesText(size) },
+  {
+    title: 'expires',
+    isNumber: true,
+    class: 'aside',
+    cell: ({ expiresAt }) =>
+      expiresAt === undefined ? <span class="muted">–</span> : dueText(expiresAt, now),
+  },
+  {
+    title: 'locked by',
+    class: 'aside',
+    cell: ({ lock }) =>
+      lock && (
+        <>
+          <Badge tone="warn">{lock.owner}</Badge>{' '}
+          {lock.until !== undefined && <span class="muted">{dueText(lock.until, now)}</span>}
+        </>
+      ),
+  },
+]
 
 /** The store. */
 export const StoreView = ({ route }: { route: Route }) => {
   const { header } = usePage()
   const { prefix = '', key: chosen } = route.query
   const [typed, setTyped] = useState(prefix)
-  const { rows, refusal, isAsking, more } = usePages('store', { prefix })
-  const columns: readonly Column<Row>[] = [
-    {
-      title: 'key',
-      class: 'cut first',
-      cell: ({ key }) => <a href={addressOf('store', [], { prefix, key })}>{key}</a>,
-    },
-    { title: 'type', cell: ({ type }) => <span class="muted">{type}</span> },
-    { title: 'size', isNumber: true, cell: ({ size }) => bytesText(size) },
-    {
-      title: 'expires',
-      isNumber: true,
-      class: 'aside',
-      cell: ({ expiresAt }) =>
-        expiresAt === undefined ? <span class="muted">–</span> : dueText(expiresAt, header.at),
-    },
-    {
-      title: 'locked by',
-      class: 'aside',
-      cell: ({ lock }) =>
-        lock && (
-          <>
-            <Badge tone="warn">{lock.owner}</Badge>{' '}
-            {lock.until !== undefined && (
-              <span class="muted">{dueText(lock.until, header.at)}</span>
-            )}
-          </>
-        ),
-    },
-  ]
+  const pages = usePages('store', { prefix })
   return (
     <>
       <div class="top">
@@ -68,18 +67,13 @@ export const StoreView = ({ route }: { route: Route }) => {
       <div class="cards">
         {chosen !== undefined && <KeyCard name={chosen} />}
         <Card isFlush>
-          {refusal && <p class="banner bad">{refusal.message}</p>}
-          {rows.length === 0 && !isAsking && !refusal ? (
-            <Empty title="No key begins like this" />
-          ) : (
-            <LongTable
-              columns={columns}
-              rows={rows}
-              keyOf={({ key }) => key}
-              isChosen={({ key }) => key === chosen}
-              onEnd={more}
-            />
-          )}
+          <PagedTable
+            columns={keyColumns(prefix, header.at)}
+            pages={pages}
+            keyOf={({ key }) => key}
+            isChosen={({ key }) => key === chosen}
+            empty={<Empty title="No key begins like this" />}
+          />
         </Card>
       </div>
     </>

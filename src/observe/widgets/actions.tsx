@@ -37,24 +37,10 @@ export const ActionDialog = (props: {
 }) => {
   const { action, title, onEnd } = props
   const dialog = useRef<HTMLDialogElement>(null)
-  const [stage, setStage] = useState<Stage>({ is: 'planning' })
+  const { stage, perform } = useStages(action)
   const [reason, setReason] = useState('')
   const [typed, setTyped] = useState('')
-  const refused = (error: Error): void =>
-    setStage({ is: 'over', text: error.message, isRefused: true })
-  useEffect(() => {
-    dialog.current?.showModal()
-    plan(action).then((made) => setStage({ is: 'planned', plan: made }), refused)
-  }, [])
-  const perform = async (planned: Plan): Promise<void> => {
-    setStage({ is: 'acting', plan: planned })
-    try {
-      const { text } = await act({ ...action, reason }, planned.nonce)
-      setStage({ is: 'over', text, isRefused: false })
-    } catch (error) {
-      refused(error as Error)
-    }
-  }
+  useEffect(() => dialog.current?.showModal(), [])
   const toType = action.act === 'delete' ? action.id : undefined
   const isReady =
     stage.is === 'planned' && reason.trim() !== '' && (toType === undefined || typed === toType)
@@ -63,25 +49,20 @@ export const ActionDialog = (props: {
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          if (isReady) void perform(stage.plan)
+          if (isReady) void perform(stage.plan, reason)
         }}
       >
         <h1>{title}</h1>
         {stage.is === 'planning' && <p class="muted">The effect is being found out …</p>}
         {'plan' in stage && (
-          <>
-            <p>This {stage.plan.effect}.</p>
-            <label>
-              Why? Your name and the reason go to the log.
-              <input value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
-            </label>
-            {toType !== undefined && (
-              <label>
-                Type <code>{toType}</code> to delete it.
-                <input value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
-              </label>
-            )}
-          </>
+          <PlanFields
+            effect={stage.plan.effect}
+            reason={reason}
+            onReason={setReason}
+            toType={toType}
+            typed={typed}
+            onType={setTyped}
+          />
         )}
         {stage.is === 'over' && <p class={stage.isRefused ? 'bad' : ''}>{stage.text}</p>}
         <div class="buttons">
@@ -98,3 +79,47 @@ export const ActionDialog = (props: {
     </dialog>
   )
 }
+
+/** The stage of an action: its effect is asked for at once, and `perform` asks for the action. */
+const useStages = (action: Proposed) => {
+  const [stage, setStage] = useState<Stage>({ is: 'planning' })
+  const refused = (error: Error): void =>
+    setStage({ is: 'over', text: error.message, isRefused: true })
+  useEffect(() => {
+    plan(action).then((made) => setStage({ is: 'planned', plan: made }), refused)
+  }, [])
+  const perform = async (planned: Plan, reason: string): Promise<void> => {
+    setStage({ is: 'acting', plan: planned })
+    try {
+      const { text } = await act({ ...action, reason }, planned.nonce)
+      setStage({ is: 'over', text, isRefused: false })
+    } catch (error) {
+      refused(error as Error)
+    }
+  }
+  return { stage, perform }
+}
+
+/** The effect of an action, and the fields that it wants filled: the reason, and an id to delete. */
+const PlanFields = (props: {
+  readonly effect: string
+  readonly reason: string
+  readonly onReason: (reason: string) => void
+  readonly toType: string | undefined
+  readonly typed: string
+  readonly onType: (typed: string) => void
+}) => (
+  <>
+    <p>This {props.effect}.</p>
+    <label>
+      Why? Your name and the reason go to the log.
+      <input value={props.reason} onInput={(event) => props.onReason(event.currentTarget.value)} />
+    </label>
+    {props.toType !== undefined && (
+      <label>
+        Type <code>{props.toType}</code> to delete it.
+        <input value={props.typed} onInput={(event) => props.onType(event.currentTarget.value)} />
+      </label>
+    )}
+  </>
+)

@@ -1,6 +1,7 @@
 /** Tables: short ones, and long ones of which only the rows in sight are in the document. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Pages } from './asking.ts'
 import { on } from './browser.ts'
 
 /** A column: its title and its cell for a row. */
@@ -134,6 +135,27 @@ export const LongTable = <Row,>(
         </tbody>
       </table>
     </div>
+  )
+}
+
+/**
+ * A list that comes page by page: the refusal of its last page, `empty` if it has no row, or a long
+ * table.
+ */
+export const PagedTable = <Row,>(
+  props: Omit<Props<Row>, 'rows'> & {
+    readonly pages: Pages<Row>
+    readonly empty: ComponentChildren
+  },
+) => {
+  const { pages, empty, ...table } = props
+  const { rows, refusal, isAsking, more } = pages
+  const isEmpty = rows.length === 0 && !isAsking && !refusal
+  return (
+    <>
+      {refusal && <p class="banner bad">{refusal.message}</p>}
+      {isEmpty ? empty : <LongTable {...table} rows={rows} onEnd={more} />}
+    </>
   )
 }
 
