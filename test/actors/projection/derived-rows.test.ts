@@ -7,6 +7,7 @@ import type { Projections } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { committing } from '../../support/worlds/commit-door.ts'
 import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { heard } from '../../support/worlds/snapshot-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
 const producer = 'by-city'
@@ -388,6 +389,27 @@ test('a poison operation is set aside and named; the frames and the other produc
   projection.enqueue([put('b')], { producer, lsn: three })
   await during(app.control.flush(0))
   expect(projection.entries(producer).map(([key]) => key)).toEqual(['a', 'b'])
+})
+
+test('each commit is told with the operations in it, none of them while a group is tried alone', async () => {
+  const world = machine({
+    around: (projections) => poisoned(projections, (key) => key.endsWith('poison')),
+  })
+  const { projection, frame, app, during, clock } = await producing(world)
+  await during(app.control.flush(0))
+  const events = heard(app, 'lmdb.flushed', 'process.started')
+  projection.enqueue([put('a'), put('b')], { producer, lsn: await frame() })
+  await during(app.control.flush(0))
+  projection.enqueue([put('poison')], { producer, lsn: await frame() })
+  await clock.advance(5_000)
+
+  const told = events.map(({ frames, operations, result }) => [frames, operations, result])
+  expect(told).toEqual([
+    [1, 2, 'ok'],
+    [1, 1, 'error'],
+    [1, 0, 'ok'],
+    [0, 1, 'error'],
+  ])
 })
 
 test('a full disk is no poison: everything is committed when there is room again', async () => {
