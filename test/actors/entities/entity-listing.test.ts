@@ -253,9 +253,16 @@ describe('alarms', () => {
     ])
     expect(await s.during(orders.alarms({ before: at + 11 }))).toHaveLength(1)
     expect(await s.during(orders.alarms({ limit: 3 }))).toHaveLength(3)
-    await expect(orders.alarms({ before: Number.NaN })).rejects.toMatchObject({
-      code: 'INVALID_ARGUMENT',
-    })
+    expect(await s.during(orders.alarms({ before: at + 10.5 }))).toHaveLength(1)
+    expect(await s.during(orders.alarms({ before: at + 10 }))).toEqual([])
+    expect(await s.during(orders.alarms({ limit: 1 }))).toMatchObject([{ id: 'a', name: 'late' }])
+    for (const options of [
+      ...[{ before: Number.NaN }, { before: '1' }, { limit: 0 }, { limit: 1.5 }, { limit: '1' }],
+      ...[{ after: 1 }],
+    ])
+      await expect(orders.alarms(options as never), JSON.stringify(options)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      })
   })
 })
 
